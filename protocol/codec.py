@@ -1,0 +1,158 @@
+"""One line of bytes <-> one message. Decoders are built once, at first use of a type."""
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from protocol.base import decode_hook, encode_hook
+from protocol.errors import ErrorCode, ErrorDetail, WireError
+from protocol.replies import Error, Event, Ok, Pong, Ready, RequestId
+from protocol.requests import CONTENTS, OPTIONAL
+
+MAX_NESTING: Final = 1_000
+NOTHING: Final = msgspec.UNSET
+"""Content of a reply that has nothing to say."""
+
+Reply = Ready | Ok | Pong | Error | Event
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """One line, its envelope read and its content still the bytes that came."""
+
+    type: str
+    id: RequestId | None = None
+    content: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _AnyId(msgspec.Struct, frozen=True):
+    """What can be saved of a request that is wrong elsewhere."""
+
+    id: RequestId | None = None
+
+
+_decode_request = msgspec.json.Decoder(Request).decode
+_decode_id = msgspec.json.Decoder(_AnyId).decode
+_encode = msgspec.json.Encoder(enc_hook=encode_hook).encode
+_contents: dict[str, msgspec.json.Decoder[Any]] = {}
+
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_PLACE = re.compile(r"^(?P<said>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
+_KEY = re.compile(r"(?:unknown|required) field `(?P<key>.*)`$")
+
+_OK = b'{"type":"ok"}\n'
+_OK_TRUE = b'{"type":"ok","content":true}\n'
+_OK_FALSE = b'{"type":"ok","content":false}\n'
+_PONG = b'{"type":"pong"}\n'
+
+
+def decode(line: bytes) -> Request:
+    """Reads one line's envelope. Raises WireError: `parse_error` or `invalid_request`."""
+    try:
+        if not line.isascii():
+            line.decode()  # strict; msgspec takes the bytes of a string on trust
+        if len(line) > MAX_NESTING * 2:
+            _check_nesting(line)
+        return _decode_request(line)
+    except msgspec.ValidationError as wrong:
+        said, field = _explain(wrong)
+        raise WireError(ErrorCode.INVALID_REQUEST, said, field=None if field == "content" else field) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        raise WireError(ErrorCode.PARSE_ERROR, _why_unreadable(line, wrong)) from None
+
+
+def salvage_id(line: bytes) -> RequestId | None:
+    """The id of a line whose envelope is wrong, so that its error finds the way back."""
+    try:
+        return _decode_id(line).id
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def decode_content(request: Request) -> Any:
+    """Reads a request's content into its type. Raises WireError: `unknown_type` or `invalid_content`."""
+    kind = request.type
+    decoder = _contents.get(kind) or _build(kind)
+    if decoder is None:
+        return None
+    if request.content is NOTHING:
+        if kind in OPTIONAL:
+            return OPTIONAL[kind]
+        raise WireError(ErrorCode.INVALID_CONTENT, "content is missing", field="content")
+    try:
+        return decoder.decode(request.content)  # type: ignore[arg-type]
+    except msgspec.ValidationError as wrong:
+        said, field = _explain(wrong)
+        raise WireError(ErrorCode.INVALID_CONTENT, f"{field}: {said}", field=field) from None
+
+
+def encode(reply: Reply) -> bytes:
+    """Writes one reply as one line."""
+    return _encode(reply) + b"\n"
+
+
+def encode_ok(request_id: RequestId | None, content: Any) -> bytes:
+    """Writes `ok`; the replies that are sent most are not encoded anew."""
+    if request_id is None:
+        if content is NOTHING:
+            return _OK
+        if content is True:
+            return _OK_TRUE
+        if content is False:
+            return _OK_FALSE
+        return encode(Ok(content))
+    return encode(Ok(content, request_id))
+
+
+def encode_pong(request_id: RequestId | None) -> bytes:
+    """Writes `pong`."""
+    return _PONG if request_id is None else encode(Pong(request_id))
+
+
+def encode_error(request_id: RequestId | None, detail: ErrorDetail) -> bytes:
+    """Writes `error`: the sentence twice, for v1 parents and for typed ones."""
+    return encode(Error(detail.message, detail, NOTHING if request_id is None else request_id))
+
+
+def _build(kind: str) -> msgspec.json.Decoder[Any] | None:
+    if kind not in CONTENTS:
+        raise WireError(ErrorCode.UNKNOWN_TYPE, f"unknown message type {kind}")
+    wanted = CONTENTS[kind]
+    if wanted is None:
+        return None
+    return _contents.setdefault(kind, msgspec.json.Decoder(wanted, dec_hook=decode_hook))
+
+
+def _check_nesting(line: bytes) -> None:
+    """Raises RecursionError beyond the limit; lines with few brackets cost two counts."""
+    if line.count(b"[") + line.count(b"{") <= MAX_NESTING:
+        return
+    depth = 0
+    for byte in _STRINGS.sub(b"", line):
+        if byte in b"[{":
+            depth += 1
+            if depth > MAX_NESTING:
+                raise RecursionError
+        elif byte in b"]}":
+            depth -= 1
+
+
+def _explain(wrong: msgspec.ValidationError) -> tuple[str, str]:
+    """msgspec's sentence -> our sentence and the field it speaks of, relative to the content."""
+    match = _PLACE.match(str(wrong))
+    said, path = (match["said"], match["path"] or "") if match else (str(wrong), "")
+    key = _KEY.search(said)
+    if key:
+        path = f"{path}.{key['key']}"
+    said = said[:1].lower() + said[1:].replace("`", "")
+    return said, path.removeprefix(".") or "content"
+
+
+def _why_unreadable(line: bytes, wrong: Exception) -> str:
+    if isinstance(wrong, RecursionError):
+        return f"the line is nested over {MAX_NESTING} levels"
+    if isinstance(wrong, UnicodeDecodeError):
+        return f"the line is not UTF-8: {wrong.reason} at byte {wrong.start}"
+    if not line.strip():
+        return "the line is blank"
+    return f"the line is not JSON: {wrong}"

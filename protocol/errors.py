@@ -1,0 +1,101 @@
+"""The error codes of the wire: stable, snake_case, each with its meaning and whether trying again can help."""
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+
+class ErrorCode(StrEnum):
+    """Why a request failed. Clients branch on these; sentences may change, codes do not."""
+
+    PARSE_ERROR = "parse_error"
+    INVALID_REQUEST = "invalid_request"
+    UNKNOWN_TYPE = "unknown_type"
+    INVALID_CONTENT = "invalid_content"
+    LINE_TOO_LONG = "line_too_long"
+    MISSING_CREDENTIALS = "missing_credentials"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    QUEUE_FULL = "queue_full"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+    NAVIGATION_FAILED = "navigation_failed"
+    ACTION_FAILED = "action_failed"
+    BROWSER_UNAVAILABLE = "browser_unavailable"
+    BROWSER_CRASHED = "browser_crashed"
+    REMOTE_ERROR = "remote_error"
+    REMOTE_UNREACHABLE = "remote_unreachable"
+    SHUTTING_DOWN = "shutting_down"
+    INTERNAL = "internal"
+
+
+MEANINGS: Final[dict[ErrorCode, str]] = {
+    ErrorCode.PARSE_ERROR: "the line is not one JSON value in UTF-8, or is nested over 1,000 levels",
+    ErrorCode.INVALID_REQUEST: "the line is JSON but not a request: an object with a string `type`",
+    ErrorCode.UNKNOWN_TYPE: "no message has this `type`",
+    ErrorCode.INVALID_CONTENT: "the content does not fit the message; `field` names the place",
+    ErrorCode.LINE_TOO_LONG: "the line is longer than the limit; it was skipped",
+    ErrorCode.MISSING_CREDENTIALS: "the message needs a server, and no login is in force",
+    ErrorCode.UNAUTHORIZED: "a server refused the key",
+    ErrorCode.FORBIDDEN: "the key or the settings do not allow this",
+    ErrorCode.NOT_FOUND: "there is nothing under that name or id",
+    ErrorCode.CONFLICT: "the same id or name is in use",
+    ErrorCode.LIMIT_EXCEEDED: "a size, count or range limit was passed",
+    ErrorCode.QUEUE_FULL: "as much as may wait is waiting already",
+    ErrorCode.TIMEOUT: "it took longer than it was given",
+    ErrorCode.CANCELLED: "the parent cancelled the request",
+    ErrorCode.NAVIGATION_FAILED: "the browser could not open `url`",
+    ErrorCode.ACTION_FAILED: "an action of a step failed; `step` and `action` say which",
+    ErrorCode.BROWSER_UNAVAILABLE: "no usable browser was found, or it did not start",
+    ErrorCode.BROWSER_CRASHED: "the page or its browser died under the job",
+    ErrorCode.REMOTE_ERROR: "a server answered with an error; `status` is its HTTP status",
+    ErrorCode.REMOTE_UNREACHABLE: "a server could not be reached, or broke off its answer",
+    ErrorCode.SHUTTING_DOWN: "the sidecar is ending and did not get to this request",
+    ErrorCode.INTERNAL: "a fault of the sidecar's own; its log on stderr says more",
+}
+
+RETRYABLE: Final[frozenset[ErrorCode]] = frozenset(
+    {
+        ErrorCode.QUEUE_FULL,
+        ErrorCode.TIMEOUT,
+        ErrorCode.BROWSER_CRASHED,
+        ErrorCode.REMOTE_UNREACHABLE,
+        ErrorCode.SHUTTING_DOWN,
+    }
+)
+
+
+class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The typed form of an error, beside the plain sentence that v1 parents read."""
+
+    code: ErrorCode
+    message: str
+    retryable: bool
+    """Whether the same request can succeed later without being changed."""
+    field: str | None = None
+    url: str | None = None
+    status: int | None = None
+    step: str | None = None
+    action: str | None = None
+
+
+class WireError(Exception):
+    """A failure that has a form on the wire; `places` are ErrorDetail's `field`, `url`, `status`, `step`, `action`."""
+
+    def __init__(
+        self, code: ErrorCode, message: str, *, retryable: bool | None = None, **places: str | int | None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retryable = code in RETRYABLE if retryable is None else retryable
+        self.places = places
+
+    @property
+    def detail(self) -> ErrorDetail:
+        """The typed form that goes out beside the sentence."""
+        return ErrorDetail(code=self.code, message=self.message, retryable=self.retryable, **self.places)  # type: ignore[arg-type]

@@ -1,0 +1,147 @@
+"""Browser jobs: what `send_job` takes and what it answers."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from protocol.base import Secret, WireModel
+
+BrowserName = Literal["CHROMIUM", "FIREFOX", "WEBKIT"]
+Option = Literal["SCREENSHOT", "PDF", "HTML"]
+Timeout = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
+"""Milliseconds."""
+NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class Cookie(WireModel, rename="camel"):
+    """A cookie set before the first step. Source: Tourist."""
+
+    name: NonEmpty
+    value: Secret
+    domain: NonEmpty
+    path: NonEmpty = "/"
+    expires: float | None = None
+    """Unix time in seconds; the session's end where absent."""
+    http_only: bool = False
+    secure: bool = False
+    same_site: Literal["None", "Lax", "Strict"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.same_site == "None" and not self.secure:
+            raise ValueError("sameSite None needs secure")
+
+
+class Margin(WireModel):
+    """Page margins: numbers of pixels, or CSS lengths with a unit."""
+
+    top: float | str = 0
+    right: float | str = 0
+    bottom: float | str = 0
+    left: float | str = 0
+
+
+class Size(WireModel):
+    """Page size; `format` goes before it."""
+
+    width: float | str | None = None
+    height: float | str | None = None
+
+
+class PdfOptions(WireModel):
+    """How PDF renders. Source: Tourist; every field has its default and limit."""
+
+    media: Literal["screen", "print"] = "screen"
+    format: Literal["Letter", "Legal", "Tabloid", "Ledger", "A0", "A1", "A2", "A3", "A4", "A5", "A6"] | None = None
+    """A4 where neither this nor `size` is given."""
+    landscape: bool = False
+    background: bool = True
+    margin: Margin = Margin()
+    size: Size = Size()
+    js: bool = True
+    delay: Annotated[int, msgspec.Meta(ge=0, le=30_000)] = 0
+    """Milliseconds before rendering; ignored without `js`."""
+    scale: Annotated[float, msgspec.Meta(ge=0.1, le=2.0)] = 1.0
+
+
+class Field(WireModel):
+    """One value, or a list of them, taken from the page."""
+
+    selector: NonEmpty
+    attribute: NonEmpty | None = None
+    """This attribute instead of the text."""
+    all: bool = False
+    """A list of every match, in document order, instead of the first match."""
+    fields: dict[str, "str | Field"] | None = None
+    """An object for each match; selectors are relative to it."""
+
+
+Action = Annotated[dict[str, Any], msgspec.Meta(min_length=1, max_length=1)]
+"""One key, the Playwright method in snake_case; its value holds the arguments, or is the selector alone."""
+
+
+class Step(WireModel):
+    """One page to visit, and what to do there."""
+
+    url: NonEmpty
+    name: str | None = None
+    actions: tuple[Action, ...] = ()
+    extract: dict[str, str | Field] | None = None
+    wait_until: Literal["load", "domcontentloaded", "networkidle", "commit"] = "load"
+    timeout_ms: Timeout = 30_000
+
+
+class ForwardAs(WireModel):
+    """In what form a result is forwarded."""
+
+    as_: Literal["cv", "result"] = msgspec.field(name="as", default="result")
+
+
+class SendJob(WireModel):
+    """Content of `send_job`."""
+
+    steps: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1)]
+    name: str | None = None
+    mode: Literal["sync"] = "sync"
+    browser: BrowserName = "CHROMIUM"
+    cookies: tuple[Cookie, ...] = ()
+    options: tuple[Option, ...] = ()
+    pdf: PdfOptions = PdfOptions()
+    reference_number: NonEmpty | None = None
+    """A cached one: nothing is done, status `skipped`; cached after success."""
+    forward: bool | ForwardAs = False
+    artifacts: Literal["inline", "files"] = "inline"
+    timeout_ms: Timeout = 60_000
+
+
+class StepResult(WireModel, omit_defaults=True):
+    """What became of one step."""
+
+    name: str
+    url: str
+    """The final one."""
+    status: int | None
+    """HTTP status of the main response; null for pages without one."""
+    title: str
+    duration_ms: int
+    values: tuple[Any, ...]
+    """What the actions returned, in order."""
+    console: tuple[str, ...]
+    errors: tuple[str, ...]
+    """Uncaught errors of the page."""
+
+
+class JobResult(WireModel, omit_defaults=True):
+    """What a job brought home. Files are base64, or paths where `artifacts` is `files`."""
+
+    steps: tuple[StepResult, ...]
+    screenshot: str | None = None
+    pdf: str | None = None
+    html: str | None = None
+    extract: dict[str, Any] | None = None
+
+
+class JobReply(WireModel, omit_defaults=True):
+    """Content of the reply to `send_job`."""
+
+    status: Literal["success", "skipped"]
+    result: JobResult | None = None

@@ -1,0 +1,61 @@
+"""Messages that say who we are and how to talk: logins, mock mode, hello and cancel."""
+
+from typing import Annotated
+
+import msgspec
+
+from protocol.base import LegacyModel, Secret, WireModel
+
+
+class Credentials(LegacyModel):
+    """One RT-CV server and the key to it. Source: RT-CV scraper client v1."""
+
+    server_location: str = ""
+    """http or https URL, with or without a trailing slash."""
+    api_key_id: str = ""
+    """24 hexadecimal digits on a real server."""
+    api_key: Secret = Secret("")
+    primary: bool = False
+    name: str = ""
+    """What events and logs call this server; its host and port where absent."""
+
+
+class MockOptions(LegacyModel):
+    """Answers of mock mode, where nothing is sent and nothing is kept."""
+
+    secrets: dict[str, msgspec.Raw] | None = None
+    """Secret's key -> any JSON, given back byte for byte."""
+    cv_matches: bool = True
+    """What `send_cv` answers."""
+
+
+class Hello(WireModel):
+    """What the parent asks for beside v1's behaviour."""
+
+    notifications: bool = False
+    """Whether lines that answer no request (`event`) may be written."""
+
+
+class Cancel(WireModel):
+    """Stops a request that is still in flight."""
+
+    id: int | Annotated[str, msgspec.Meta(max_length=1024)]
+
+
+class Limits(WireModel):
+    """The bounds in force, as `hello` tells them."""
+
+    max_line_bytes: int
+    max_in_flight: int
+    max_nesting: int
+
+
+class HelloReply(WireModel):
+    """Who answers, and what it can do."""
+
+    version: str
+    protocol: str
+    message_types: tuple[str, ...]
+    limits: Limits
+    browsers: dict[str, str]
+    """Browser's name -> version or path of the one that was found."""

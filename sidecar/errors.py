@@ -1,0 +1,161 @@
+"""Every failure the sidecar knows, as one tree; each class carries the code it has on the wire.
+
+    WireError (protocol)
+    └── SidecarError
+        ├── InvalidContent          invalid_content
+        ├── MissingCredentials      missing_credentials
+        ├── NotFound                not_found
+        ├── Conflict                conflict
+        ├── LimitExceeded           limit_exceeded
+        ├── QueueFull               queue_full
+        ├── TimedOut                timeout
+        ├── Cancelled               cancelled
+        ├── ShuttingDown            shutting_down
+        ├── StoreFailed             internal
+        ├── RemoteFailed            remote_error
+        │   ├── Unauthorized        unauthorized
+        │   └── Forbidden           forbidden
+        ├── RemoteUnreachable       remote_unreachable
+        └── BrowserFailed
+            ├── NavigationFailed    navigation_failed
+            ├── ActionFailed        action_failed
+            ├── BrowserUnavailable  browser_unavailable
+            └── BrowserCrashed      browser_crashed
+"""
+
+from typing import ClassVar
+
+from protocol.errors import ErrorCode, WireError
+
+
+class SidecarError(WireError):
+    """A failure with its code fixed by its class."""
+
+    fixed: ClassVar[ErrorCode] = ErrorCode.INTERNAL
+
+    def __init__(self, message: str, *, retryable: bool | None = None, **places: str | int | None) -> None:
+        super().__init__(self.fixed, message, retryable=retryable, **places)
+
+
+class InvalidContent(SidecarError):
+    """The content is of the right shape and still wrong; `field` names the place."""
+
+    fixed = ErrorCode.INVALID_CONTENT
+
+    def __init__(self, message: str, field: str = "content") -> None:
+        super().__init__(message, field=field)
+
+
+class MissingCredentials(SidecarError):
+    """A server is needed and no login is in force."""
+
+    fixed = ErrorCode.MISSING_CREDENTIALS
+
+    def __init__(self) -> None:
+        super().__init__("missing credentials, call set_credentials before this method")
+
+
+class NotFound(SidecarError):
+    """There is nothing under that name or id."""
+
+    fixed = ErrorCode.NOT_FOUND
+
+
+class Conflict(SidecarError):
+    """The same id or name is in use."""
+
+    fixed = ErrorCode.CONFLICT
+
+
+class LimitExceeded(SidecarError):
+    """A size, count or range limit was passed."""
+
+    fixed = ErrorCode.LIMIT_EXCEEDED
+
+
+class QueueFull(SidecarError):
+    """As much as may wait is waiting already."""
+
+    fixed = ErrorCode.QUEUE_FULL
+
+
+class TimedOut(SidecarError):
+    """It took longer than it was given."""
+
+    fixed = ErrorCode.TIMEOUT
+
+
+class Cancelled(SidecarError):
+    """The parent cancelled the request."""
+
+    fixed = ErrorCode.CANCELLED
+
+    def __init__(self) -> None:
+        super().__init__("the request was cancelled")
+
+
+class ShuttingDown(SidecarError):
+    """The sidecar is ending and did not finish this request."""
+
+    fixed = ErrorCode.SHUTTING_DOWN
+
+    def __init__(self) -> None:
+        super().__init__("the sidecar is shutting down and did not finish this request")
+
+
+class StoreFailed(SidecarError):
+    """What was accepted could not be written to disk, so it counts as not accepted."""
+
+    fixed = ErrorCode.INTERNAL
+
+
+class RemoteFailed(SidecarError):
+    """A server answered with an error; `status` is its HTTP status."""
+
+    fixed = ErrorCode.REMOTE_ERROR
+
+
+class Unauthorized(RemoteFailed):
+    """A server refused the key (401)."""
+
+    fixed = ErrorCode.UNAUTHORIZED
+
+
+class Forbidden(RemoteFailed):
+    """A server or a setting does not allow this to the key (403)."""
+
+    fixed = ErrorCode.FORBIDDEN
+
+
+class RemoteUnreachable(SidecarError):
+    """A server could not be reached, or broke off its answer."""
+
+    fixed = ErrorCode.REMOTE_UNREACHABLE
+
+
+class BrowserFailed(SidecarError):
+    """Something went wrong in or with a browser."""
+
+
+class NavigationFailed(BrowserFailed):
+    """The browser could not open `url`."""
+
+    fixed = ErrorCode.NAVIGATION_FAILED
+
+
+class ActionFailed(BrowserFailed):
+    """An action of a step failed; `step` and `action` say which."""
+
+    fixed = ErrorCode.ACTION_FAILED
+
+
+class BrowserUnavailable(BrowserFailed):
+    """No usable browser was found, or it did not start."""
+
+    fixed = ErrorCode.BROWSER_UNAVAILABLE
+
+
+class BrowserCrashed(BrowserFailed):
+    """The page or its browser died under the job."""
+
+    fixed = ErrorCode.BROWSER_CRASHED
