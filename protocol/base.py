@@ -42,6 +42,11 @@ class Secret:
         return bool(self._value)
 
 
+def no_secret() -> Secret:
+    """The empty secret, for fields that may be absent."""
+    return Secret("")
+
+
 def decode_hook(wanted: type, value: Any) -> Any:
     """Builds the types that msgspec does not know. Raises TypeError with msgspec's own wording."""
     if wanted is Secret:

@@ -1,6 +1,7 @@
 """One line of bytes <-> one message. Decoders are built once, at first use of a type."""
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -34,12 +35,17 @@ class _AnyId(msgspec.Struct, frozen=True):
 _decode_request = msgspec.json.Decoder(Request).decode
 _decode_id = msgspec.json.Decoder(_AnyId).decode
 _encode = msgspec.json.Encoder(enc_hook=encode_hook).encode
-_contents: dict[str, msgspec.json.Decoder[Any]] = {}
+_contents: dict[str, Callable[[Any], Any]] = {}
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_STRINGS = re.compile(_STRING)
+_PIECES = re.compile(rb'(?:[^"]*+' + _STRING + rb'){1,4096}+|[^"]++')
+"""A long line in pieces that don't end within a string; nothing here backtracks, so it takes no memory."""
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _PLACE = re.compile(r"^(?P<said>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
-_KEY = re.compile(r"(?:unknown|required) field `(?P<key>.*)`$")
+_KEY = re.compile(r"(?P<kind>unknown|required) field `(?P<key>.*)`$")
 
+_NULL = msgspec.Raw(b"null")
 _OK = b'{"type":"ok"}\n'
 _OK_TRUE = b'{"type":"ok","content":true}\n'
 _OK_FALSE = b'{"type":"ok","content":false}\n'
@@ -55,8 +61,8 @@ def decode(line: bytes) -> Request:
             _check_nesting(line)
         return _decode_request(line)
     except msgspec.ValidationError as wrong:
-        said, field = _explain(wrong)
-        raise WireError(ErrorCode.INVALID_REQUEST, said, field=None if field == "content" else field) from None
+        said, field = explain(wrong)
+        raise WireError(ErrorCode.INVALID_REQUEST, f"{field}: {said}" if field else said, field=field or None) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise WireError(ErrorCode.PARSE_ERROR, _why_unreadable(line, wrong)) from None
 
@@ -65,24 +71,23 @@ def salvage_id(line: bytes) -> RequestId | None:
     """The id of a line whose envelope is wrong, so that its error finds the way back."""
     try:
         return _decode_id(line).id
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
 def decode_content(request: Request) -> Any:
     """Reads a request's content into its type. Raises WireError: `unknown_type` or `invalid_content`."""
-    kind = request.type
-    decoder = _contents.get(kind) or _build(kind)
-    if decoder is None:
-        return None
-    if request.content is NOTHING:
-        if kind in OPTIONAL:
-            return OPTIONAL[kind]
+    kind, content = request.type, request.content
+    read = _contents.get(kind) or _build(kind)
+    if kind in OPTIONAL and (content is NOTHING or content == _NULL):
+        return OPTIONAL[kind]
+    if content is NOTHING:
         raise WireError(ErrorCode.INVALID_CONTENT, "content is missing", field="content")
     try:
-        return decoder.decode(request.content)  # type: ignore[arg-type]
+        return read(content)
     except msgspec.ValidationError as wrong:
-        said, field = _explain(wrong)
+        said, field = explain(wrong)
+        field = field or "content"
         raise WireError(ErrorCode.INVALID_CONTENT, f"{field}: {said}", field=field) from None
 
 
@@ -114,13 +119,25 @@ def encode_error(request_id: RequestId | None, detail: ErrorDetail) -> bytes:
     return encode(Error(detail.message, detail, NOTHING if request_id is None else request_id))
 
 
-def _build(kind: str) -> msgspec.json.Decoder[Any] | None:
+def _build(kind: str) -> Callable[[Any], Any]:
     if kind not in CONTENTS:
         raise WireError(ErrorCode.UNKNOWN_TYPE, f"unknown message type {kind}")
     wanted = CONTENTS[kind]
     if wanted is None:
-        return None
-    return _contents.setdefault(kind, msgspec.json.Decoder(wanted, dec_hook=decode_hook))
+        read: Callable[[Any], Any] = _ignore
+    elif wanted is msgspec.Raw:
+        read = _as_it_came
+    else:
+        read = msgspec.json.Decoder(wanted, dec_hook=decode_hook).decode
+    return _contents.setdefault(kind, read)
+
+
+def _ignore(_: msgspec.Raw) -> None:
+    return None
+
+
+def _as_it_came(content: msgspec.Raw) -> msgspec.Raw:
+    return content
 
 
 def _check_nesting(line: bytes) -> None:
@@ -128,24 +145,22 @@ def _check_nesting(line: bytes) -> None:
     if line.count(b"[") + line.count(b"{") <= MAX_NESTING:
         return
     depth = 0
-    for byte in _STRINGS.sub(b"", line):
-        if byte in b"[{":
-            depth += 1
+    for piece in _PIECES.finditer(line):
+        for bracket in _STRINGS.sub(b"", piece[0]).translate(None, _NO_BRACKETS):
+            depth += 1 if bracket in b"[{" else -1
             if depth > MAX_NESTING:
                 raise RecursionError
-        elif byte in b"]}":
-            depth -= 1
 
 
-def _explain(wrong: msgspec.ValidationError) -> tuple[str, str]:
-    """msgspec's sentence -> our sentence and the field it speaks of, relative to the content."""
+def explain(wrong: msgspec.ValidationError) -> tuple[str, str]:
+    """msgspec's sentence -> our sentence, and the place that it speaks of: empty for the whole value."""
     match = _PLACE.match(str(wrong))
     said, path = (match["said"], match["path"] or "") if match else (str(wrong), "")
     key = _KEY.search(said)
     if key:
         path = f"{path}.{key['key']}"
-    said = said[:1].lower() + said[1:].replace("`", "")
-    return said, path.removeprefix(".") or "content"
+        said = "missing" if key["kind"] == "required" else "unknown field"
+    return said[:1].lower() + said[1:].replace("`", ""), path.removeprefix(".")
 
 
 def _why_unreadable(line: bytes, wrong: Exception) -> str:
@@ -155,4 +170,5 @@ def _why_unreadable(line: bytes, wrong: Exception) -> str:
         return f"the line is not UTF-8: {wrong.reason} at byte {wrong.start}"
     if not line.strip():
         return "the line is blank"
-    return f"the line is not JSON: {wrong}"
+    said = str(wrong).removeprefix("JSON is malformed: ")
+    return f"the line is not JSON: {said[:1].lower()}{said[1:]}"

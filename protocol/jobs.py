@@ -11,16 +11,21 @@ Option = Literal["SCREENSHOT", "PDF", "HTML"]
 Timeout = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
 """Milliseconds."""
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
+WaitUntil = Literal["load", "domcontentloaded", "networkidle", "commit"]
+"""What counts as arrived: for a step's page, and for each page that its actions lead to."""
+_WITH_UNIT = r"^\d+(\.\d+)?(px|in|cm|mm|pt|pc)?$"
+Length = Annotated[float, msgspec.Meta(ge=0)] | Annotated[str, msgspec.Meta(pattern=_WITH_UNIT)]
+"""Pixels, or a number with its CSS unit."""
 
 
-class Cookie(WireModel, rename="camel"):
+class Cookie(WireModel, rename="camel", frozen=True, kw_only=True):
     """A cookie set before the first step. Source: Tourist."""
 
     name: NonEmpty
     value: Secret
     domain: NonEmpty
     path: NonEmpty = "/"
-    expires: float | None = None
+    expires: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Unix time in seconds; the session's end where absent."""
     http_only: bool = False
     secure: bool = False
@@ -31,23 +36,23 @@ class Cookie(WireModel, rename="camel"):
             raise ValueError("sameSite None needs secure")
 
 
-class Margin(WireModel):
+class Margin(WireModel, frozen=True, kw_only=True):
     """Page margins: numbers of pixels, or CSS lengths with a unit."""
 
-    top: float | str = 0
-    right: float | str = 0
-    bottom: float | str = 0
-    left: float | str = 0
+    top: Length = 0
+    right: Length = 0
+    bottom: Length = 0
+    left: Length = 0
 
 
-class Size(WireModel):
+class Size(WireModel, frozen=True, kw_only=True):
     """Page size; `format` goes before it."""
 
-    width: float | str | None = None
-    height: float | str | None = None
+    width: Length | None = None
+    height: Length | None = None
 
 
-class PdfOptions(WireModel):
+class PdfOptions(WireModel, frozen=True, kw_only=True):
     """How PDF renders. Source: Tourist; every field has its default and limit."""
 
     media: Literal["screen", "print"] = "screen"
@@ -63,7 +68,7 @@ class PdfOptions(WireModel):
     scale: Annotated[float, msgspec.Meta(ge=0.1, le=2.0)] = 1.0
 
 
-class Field(WireModel):
+class Field(WireModel, frozen=True, kw_only=True):
     """One value, or a list of them, taken from the page."""
 
     selector: NonEmpty
@@ -74,29 +79,34 @@ class Field(WireModel):
     fields: dict[str, "str | Field"] | None = None
     """An object for each match; selectors are relative to it."""
 
+    def __post_init__(self) -> None:
+        if self.attribute is not None and self.fields is not None:
+            raise ValueError("attribute and fields exclude each other")
+
 
 Action = Annotated[dict[str, Any], msgspec.Meta(min_length=1, max_length=1)]
 """One key, the Playwright method in snake_case; its value holds the arguments, or is the selector alone."""
 
 
-class Step(WireModel):
+class Step(WireModel, frozen=True, kw_only=True):
     """One page to visit, and what to do there."""
 
     url: NonEmpty
     name: str | None = None
     actions: tuple[Action, ...] = ()
     extract: dict[str, str | Field] | None = None
-    wait_until: Literal["load", "domcontentloaded", "networkidle", "commit"] = "load"
+    wait_until: WaitUntil = "load"
     timeout_ms: Timeout = 30_000
+    """For the whole step: its page, its actions and its extract."""
 
 
-class ForwardAs(WireModel):
+class ForwardAs(WireModel, frozen=True, kw_only=True):
     """In what form a result is forwarded."""
 
     as_: Literal["cv", "result"] = msgspec.field(name="as", default="result")
 
 
-class SendJob(WireModel):
+class SendJob(WireModel, frozen=True, kw_only=True):
     """Content of `send_job`."""
 
     steps: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1)]
@@ -111,26 +121,29 @@ class SendJob(WireModel):
     forward: bool | ForwardAs = False
     artifacts: Literal["inline", "files"] = "inline"
     timeout_ms: Timeout = 60_000
+    """From the moment the job has a place in a browser; waiting for one does not count."""
 
 
-class StepResult(WireModel, omit_defaults=True):
+class StepResult(WireModel, omit_defaults=True, frozen=True, kw_only=True):
     """What became of one step."""
 
     name: str
+    """As given, or `step N`, counted from 1."""
     url: str
     """The final one."""
     status: int | None
-    """HTTP status of the main response; null for pages without one."""
+    """HTTP status of the last page that was opened by address; null for pages without one."""
     title: str
     duration_ms: int
     values: tuple[Any, ...]
     """What the actions returned, in order."""
     console: tuple[str, ...]
+    """What the page wrote to its console: the last 200 lines, each cut to 2,000 characters."""
     errors: tuple[str, ...]
     """Uncaught errors of the page."""
 
 
-class JobResult(WireModel, omit_defaults=True):
+class JobResult(WireModel, omit_defaults=True, frozen=True, kw_only=True):
     """What a job brought home. Files are base64, or paths where `artifacts` is `files`."""
 
     steps: tuple[StepResult, ...]
@@ -140,7 +153,7 @@ class JobResult(WireModel, omit_defaults=True):
     extract: dict[str, Any] | None = None
 
 
-class JobReply(WireModel, omit_defaults=True):
+class JobReply(WireModel, omit_defaults=True, frozen=True, kw_only=True):
     """Content of the reply to `send_job`."""
 
     status: Literal["success", "skipped"]

@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from protocol.cvs import Cv
+import msgspec
+
 from protocol.jobs import SendJob
 from protocol.secrets import SecretRequest
 from protocol.session import Cancel, Credentials, Hello, MockOptions
@@ -20,10 +21,10 @@ CONTENTS: Final[dict[str, Any]] = {
     "set_cached_reference": str,
     "set_short_cached_reference": str,
     "has_cached_reference": str,
-    "send_cv": Cv,
+    "send_cv": msgspec.Raw,
     "send_job": SendJob,
 }
 """Message type -> type of its content; None where the content is ignored."""
 
-OPTIONAL: Final[dict[str, Any]] = {"hello": Hello(), "set_mock": MockOptions()}
+OPTIONAL: Final[dict[str, Any]] = {"hello": Hello(), "ping": None, "set_mock": MockOptions()}
 """What an absent content means, for the types that can do without one."""

@@ -1,26 +1,26 @@
 """Messages that say who we are and how to talk: logins, mock mode, hello and cancel."""
 
-from typing import Annotated
-
 import msgspec
 
-from protocol.base import LegacyModel, Secret, WireModel
+from protocol.base import LegacyModel, Secret, WireModel, no_secret
 
 
-class Credentials(LegacyModel):
+class Credentials(LegacyModel, frozen=True):
     """One RT-CV server and the key to it. Source: RT-CV scraper client v1."""
 
     server_location: str = ""
     """http or https URL, with or without a trailing slash."""
     api_key_id: str = ""
     """24 hexadecimal digits on a real server."""
-    api_key: Secret = Secret("")
+    api_key: Secret = msgspec.field(default_factory=no_secret)
     primary: bool = False
     name: str = ""
     """What events and logs call this server; its host and port where absent."""
+    results_path: str = "/api/v1/scraper/jobResult"
+    """Where results of jobs are posted."""
 
 
-class MockOptions(LegacyModel):
+class MockOptions(LegacyModel, frozen=True):
     """Answers of mock mode, where nothing is sent and nothing is kept."""
 
     secrets: dict[str, msgspec.Raw] | None = None
@@ -29,20 +29,20 @@ class MockOptions(LegacyModel):
     """What `send_cv` answers."""
 
 
-class Hello(WireModel):
+class Hello(WireModel, frozen=True):
     """What the parent asks for beside v1's behaviour."""
 
     notifications: bool = False
     """Whether lines that answer no request (`event`) may be written."""
 
 
-class Cancel(WireModel):
+class Cancel(WireModel, frozen=True):
     """Stops a request that is still in flight."""
 
-    id: int | Annotated[str, msgspec.Meta(max_length=1024)]
+    id: int | str
 
 
-class Limits(WireModel):
+class Limits(WireModel, frozen=True):
     """The bounds in force, as `hello` tells them."""
 
     max_line_bytes: int
@@ -50,7 +50,7 @@ class Limits(WireModel):
     max_nesting: int
 
 
-class HelloReply(WireModel):
+class HelloReply(WireModel, frozen=True):
     """Who answers, and what it can do."""
 
     version: str

@@ -1,0 +1,1 @@
+"""Tests mirror the source; e2e/ runs the real process."""

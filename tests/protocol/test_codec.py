@@ -1,0 +1,226 @@
+"""One line of bytes <-> one message, without a process around it."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol import codec
+from protocol.base import Secret, decode_hook
+from protocol.codec import NOTHING
+from protocol.cvs import reference_of
+from protocol.errors import ErrorCode, ErrorDetail, WireError
+from protocol.jobs import SendJob
+from protocol.replies import Error, Event, Ok, Pong, Ready
+from protocol.requests import CONTENTS, OPTIONAL
+from protocol.session import Cancel, Credentials, Hello, MockOptions
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=10,
+)
+DETAIL = ErrorDetail(code=ErrorCode.TIMEOUT, message="too slow", retryable=True, url="http://a", status=504)
+
+
+@given(kind=TEXT, request_id=st.none() | st.integers() | TEXT, content=JSON, ascii_only=st.booleans())
+def test_requests_come_through(kind: str, request_id: int | str | None, content: Any, ascii_only: bool) -> None:
+    """Type and id as they were sent, content as the very bytes."""
+    raw = json.dumps(content, ensure_ascii=ascii_only)
+    envelope = f'{{"x":0,"content": {raw} ,"type":{json.dumps(kind)},"id":{json.dumps(request_id)}}}'
+    request = codec.decode(envelope.encode())
+    assert (request.type, request.id) == (kind, request_id)
+    assert request.content == msgspec.Raw(raw.encode())
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Ready(protocol="2.0", version="1", pid=1),
+        Ok(),
+        Ok(None),
+        Ok({"a": [1]}, "id"),
+        Pong(),
+        Pong(0),
+        Error("too slow", DETAIL),
+        Error("too slow", DETAIL, ""),
+        Event("progress", {"done": 1}),
+        Event("job_update", None, 7),
+    ],
+)
+def test_replies_come_back(reply: codec.Reply) -> None:
+    """Every reply is one line that decodes to the same reply."""
+    line = codec.encode(reply)
+    assert line.count(b"\n") == 1
+    assert line.endswith(b"\n")
+    assert msgspec.json.decode(line, type=Ready | Ok | Pong | Error | Event) == reply
+
+
+@pytest.mark.parametrize("request_id", [None, 0, 7, "", "a"])
+@pytest.mark.parametrize("content", [NOTHING, True, False, None, "", 0, [], {"a": 1}, msgspec.Raw(b'{"b" : 1}')])
+def test_the_quick_forms_of_ok_are_the_same(request_id: int | str | None, content: Any) -> None:
+    """What isn't encoded anew reads as if it had been."""
+    long_form = Ok(content) if request_id is None else Ok(content, request_id)
+    assert codec.encode_ok(request_id, content) == codec.encode(long_form)
+
+
+@pytest.mark.parametrize("request_id", [None, 0, ""])
+def test_pong_and_error_carry_the_id(request_id: int | str | None) -> None:
+    """An id that is falsy is an id; none is no key."""
+    envelope = {} if request_id is None else {"id": request_id}
+    assert json.loads(codec.encode_pong(request_id)) == {"type": "pong", **envelope}
+    assert json.loads(codec.encode_error(request_id, DETAIL)) == {
+        "type": "error",
+        "content": "too slow",
+        "error": {"code": "timeout", "message": "too slow", "retryable": True, "url": "http://a", "status": 504},
+        **envelope,
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b'{"id":5}', 5),
+        (b'{"id":"a","type":1}', "a"),
+        (b'{"id":1.5}', None),
+        (b'{"id":"\xff"}', None),
+        (b'{"id":"\\ud800"}', None),
+        (b'{"id":3,"a":"\xff"}', 3),
+        (b'{"id":5', None),
+        (b"[1]", None),
+        (b"", None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_an_id_is_saved_where_it_can_be(line: bytes, expected: int | str | None) -> None:
+    """Of a line that is wrong elsewhere; of any other it is None and no failure."""
+    assert codec.salvage_id(line) == expected
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_request_or_a_wire_error(line: bytes) -> None:
+    """Nothing else is ever raised."""
+    with contextlib.suppress(WireError):
+        codec.decode(line)
+    codec.salvage_id(line)
+
+
+@pytest.fixture
+def deep() -> Iterator[None]:
+    """Room for nested values, as the app makes it."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(codec.MAX_NESTING + 500)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("deep")
+@pytest.mark.parametrize("pairs", [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"]}":', b"}]"), (b'["\\"[",', b"]")])
+def test_nesting_is_counted_exactly(pairs: tuple[bytes, bytes]) -> None:
+    """1,000 levels with the envelope's own are read, one more is not, whatever they are made of."""
+    opening, closing = pairs
+    each = opening.count(b"[") - opening.count(b'"[') + opening.count(b"{")
+    levels = (codec.MAX_NESTING - 1) // each
+
+    def line(more: bytes = b"", less: bytes = b"") -> bytes:
+        padding = b"[" * ((codec.MAX_NESTING - 1) % each)
+        inner = more + b'"' + b"[" * 3000 + b'"' + less
+        return b'{"type":"a","b":' + padding + opening * levels + inner + closing * levels + b"]" * len(padding) + b"}"
+
+    assert codec.decode(line()).type == "a"
+    with pytest.raises(WireError, match="nested over 1000 levels"):
+        codec.decode(line(b"[", b"]"))
+
+
+def test_many_brackets_side_by_side_are_no_nesting() -> None:
+    """However many there are, and wherever a long line is cut to count them."""
+    line = b'{"type":"a","b":[' + b'{"k\\"[[":"}}"},' * 20_000 + b"[]]}"
+    assert codec.decode(line).type == "a"
+
+
+CONTENT = {
+    "hello": (b'{"notifications":true}', Hello(notifications=True)),
+    "ping": (b'{"a":1}', None),
+    "cancel": (b'{"id":"a"}', Cancel(id="a")),
+    "set_mock": (b'{"secrets":{"a": 1.50}}', MockOptions(secrets={"a": msgspec.Raw(b"1.50")})),
+    "set_credentials": (
+        b'{"server_location":"http://a","api_key":"k","x":1}',
+        Credentials(server_location="http://a", api_key=Secret("k")),
+    ),
+    "set_cached_reference": (b'"a"', "a"),
+    "send_cv": (b'{ "a" : 1 }', msgspec.Raw(b'{ "a" : 1 }')),
+}
+
+
+@pytest.mark.parametrize("kind", CONTENT)
+def test_content_is_read_into_its_type(kind: str) -> None:
+    """By the type that the message has."""
+    raw, expected = CONTENT[kind]
+    assert codec.decode_content(codec.Request(kind, None, msgspec.Raw(raw))) == expected
+
+
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_absent_content_is_a_default_or_an_error(kind: str) -> None:
+    """Types that can do without one say what it means; null means the same for them."""
+    if kind in OPTIONAL:
+        for absent in (codec.Request(kind), codec.Request(kind, None, msgspec.Raw(b"null"))):
+            assert codec.decode_content(absent) == OPTIONAL[kind]
+    elif CONTENTS[kind] is None:
+        assert codec.decode_content(codec.Request(kind)) is None
+    else:
+        with pytest.raises(WireError, match="content is missing"):
+            codec.decode_content(codec.Request(kind))
+
+
+def test_content_of_an_unknown_type_is_refused() -> None:
+    """For those who ask without having looked."""
+    with pytest.raises(WireError, match="unknown message type nothing"):
+        codec.decode_content(codec.Request("nothing"))
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        ({"steps": [{"url": "http://a"}, {"url": 1}]}, "steps[1].url"),
+        ({"steps": [{"url": "http://a", "extract": {"a": {"selector": ""}}}]}, "steps[0].extract[...].selector"),
+        ({"steps": [{"url": "http://a", "extract": {"a": {"selector": "b", "x": 1}}}]}, "steps[0].extract[...].x"),
+        ({"steps": [{"url": "http://a"}], "pdf": {"margin": {"top": "wide"}}}, "pdf.margin.top"),
+        ({"steps": [{"url": "http://a"}], "pdf": {"scale": 3}}, "pdf.scale"),
+        ({"steps": [{"url": "http://a"}], "cookies": [{"name": "n", "value": "v"}]}, "cookies[0].domain"),
+    ],
+)
+def test_errors_name_the_place(content: Any, field: str) -> None:
+    """The path from the content down to what is wrong."""
+    request = codec.Request("send_job", None, msgspec.Raw(json.dumps(content).encode()))
+    with pytest.raises(WireError) as caught:
+        codec.decode_content(request)
+    assert caught.value.detail.code is ErrorCode.INVALID_CONTENT
+    assert caught.value.detail.field == field
+    assert caught.value.message.startswith(f"{field}: ")
+
+
+@given(TEXT.filter(bool), st.sampled_from(["referenceNumber", "reference_number"]), st.booleans())
+def test_a_cv_is_known_by_its_reference(reference: str, name: str, ascii_only: bool) -> None:
+    """Under either name, however its characters are written."""
+    cv = json.dumps({"a": [1], name: reference}, ensure_ascii=ascii_only)
+    assert reference_of(msgspec.Raw(cv.encode())) == reference
+
+
+def test_secrets_are_not_printed() -> None:
+    """Neither by repr, str or format, nor by encoding, nor inside of a model."""
+    job = msgspec.json.decode(
+        b'{"steps":[{"url":"http://a"}],"cookies":[{"name":"n","value":"hush","domain":"d"}]}',
+        type=SendJob,
+        dec_hook=decode_hook,
+    )
+    secret = job.cookies[0].value
+    assert secret.reveal() == "hush"
+    said = [repr(secret), str(secret), f"{secret}", repr(job), codec.encode(Ok(job)).decode()]
+    assert not any("hush" in text for text in said)
