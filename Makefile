@@ -1,0 +1,39 @@
+# `make demo` and `make test` do all set-up themselves. PYTHON names the interpreter that makes .venv.
+BIN := .venv/bin
+READY := .venv/.ready
+PYTHON ?=
+
+.PHONY: setup demo test check bench image-test pins clean
+
+setup:
+	@bash .ci/setup $(PYTHON)
+	@touch $(READY)
+
+$(READY): pyproject.toml constraints.txt .ci/setup
+	@bash .ci/setup $(PYTHON)
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python -m examples.demo
+
+test: $(READY)
+	@$(BIN)/pytest -n 2 --dist loadfile
+
+check: $(READY)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(READY)
+	@$(BIN)/python -m benchmarks.run
+
+image-test:
+	@bash tests/image/run.sh
+
+pins: $(READY)
+	@{ sed -n 1p constraints.txt; $(BIN)/pip freeze --exclude-editable | LC_ALL=C sort -f; } > constraints.new
+	@mv constraints.new constraints.txt
+
+clean:
+	rm -rf .venv build dist demo-output .coverage .*_cache .hypothesis
