@@ -1,26 +1,26 @@
 """Every failure the sidecar knows, as one tree; each class carries the code it has on the wire.
 
-    WireError (protocol)
-    └── SidecarError
-        ├── InvalidContent          invalid_content
-        ├── MissingCredentials      missing_credentials
-        ├── NotFound                not_found
-        ├── Conflict                conflict
-        ├── LimitExceeded           limit_exceeded
-        ├── QueueFull               queue_full
-        ├── TimedOut                timeout
-        ├── Cancelled               cancelled
-        ├── ShuttingDown            shutting_down
-        ├── StoreFailed             internal
-        ├── RemoteFailed            remote_error
-        │   ├── Unauthorized        unauthorized
-        │   └── Forbidden           forbidden
-        ├── RemoteUnreachable       remote_unreachable
-        └── BrowserFailed
-            ├── NavigationFailed    navigation_failed
-            ├── ActionFailed        action_failed
-            ├── BrowserUnavailable  browser_unavailable
-            └── BrowserCrashed      browser_crashed
+WireError (protocol)
+└── SidecarError
+    ├── InvalidContent          invalid_content
+    ├── MissingCredentials      missing_credentials
+    ├── NotFound                not_found
+    ├── Conflict                conflict
+    ├── LimitExceeded           limit_exceeded
+    ├── QueueFull               queue_full
+    ├── TimedOut                timeout
+    ├── Cancelled               cancelled
+    ├── ShuttingDown            shutting_down
+    ├── StoreFailed             internal
+    ├── RemoteFailed            remote_error
+    │   ├── Unauthorized        unauthorized
+    │   └── Forbidden           forbidden
+    ├── RemoteUnreachable       remote_unreachable
+    └── BrowserFailed
+        ├── NavigationFailed    navigation_failed
+        ├── ActionFailed        action_failed
+        ├── BrowserUnavailable  browser_unavailable
+        └── BrowserCrashed      browser_crashed
 """
 
 from typing import ClassVar

@@ -40,6 +40,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Path of a Firefox; discovered where empty."""
     webkit: str = ""
     """Path of a WebKit; discovered where empty."""
+    browsers_path: str = ""
+    """Folder of Playwright's downloaded browsers; its default where empty. Also `PLAYWRIGHT_BROWSERS_PATH`."""
     log_input: str = ""
     """File that every input line is appended to, secrets replaced; none where empty."""
     log_debug: str = ""
@@ -55,6 +57,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             folder = Path(platformdirs.user_state_dir("sidecar", appauthor=False))
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.chmod(0o700)
+        return folder
+
+    def artifacts_folder(self) -> Path:
+        """Where jobs leave files, made where it is missing: 0700."""
+        folder = self.state_folder() / "artifacts"
+        folder.mkdir(exist_ok=True, mode=0o700)
         return folder
 
 
@@ -73,6 +81,8 @@ def load(flags: Mapping[str, str] | None = None, environ: Mapping[str, str] | No
         raw.setdefault("log_input", INPUT_LOG)
     if _truthy(environ, "ENABLE_SCRAPER_CLIENT_LOG"):
         raw.setdefault("log_debug", DEBUG_LOG)
+    if environ.get("PLAYWRIGHT_BROWSERS_PATH"):
+        raw.setdefault("browsers_path", environ["PLAYWRIGHT_BROWSERS_PATH"])
     try:
         return msgspec.convert(raw, Settings, strict=False)
     except msgspec.ValidationError as wrong:

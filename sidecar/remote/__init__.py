@@ -1,0 +1,1 @@
+"""Servers that the sidecar talks to."""

@@ -1,0 +1,29 @@
+"""Mock mode: answers like a server, sends nothing, keeps nothing."""
+
+import msgspec
+
+from protocol.session import MockOptions
+
+_NULL = msgspec.Raw(b"null")
+
+
+class MockServer:
+    """Gives the secrets it was told and says what it was told of every CV."""
+
+    def __init__(self, options: MockOptions) -> None:
+        self._secrets = options.secrets or {}
+        self._cv_matches = options.cv_matches
+
+    async def secret(self, key: str, encryption_key: str) -> msgspec.Raw:  # noqa: ARG002
+        """The value under the key; null where there is none."""
+        return self._secrets.get(key, _NULL)
+
+    async def scan_cv(self, cv: bytes) -> bool:  # noqa: ARG002
+        """The mock's `cv_matches`."""
+        return self._cv_matches
+
+    async def forward(self, result: bytes, idempotency_key: str) -> None:
+        """Goes nowhere."""
+
+    async def close(self) -> None:
+        """Nothing to close."""

@@ -1,0 +1,25 @@
+"""Mock mode's server: what it was told, and nothing else."""
+
+import msgspec
+import pytest
+
+from protocol.session import MockOptions
+from sidecar.remote.mock import MockServer
+
+
+async def test_secrets_are_given_back_byte_for_byte() -> None:
+    """As they were written; null for what was not."""
+    options = msgspec.json.decode(b'{"secrets":{"a":{"b": 12.50,"b":1e999}}}', type=MockOptions)
+    server = MockServer(options)
+    assert bytes(await server.secret("a", "")) == b'{"b": 12.50,"b":1e999}'
+    assert bytes(await server.secret("users", "any key")) == b"null"
+    assert bytes(await MockServer(MockOptions()).secret("a", "")) == b"null"
+
+
+@pytest.mark.parametrize("matches", [True, False])
+async def test_every_cv_has_the_same_fate(matches: bool) -> None:
+    """The one that the parent chose."""
+    server = MockServer(MockOptions(cv_matches=matches))
+    assert await server.scan_cv(b"{}") is matches
+    await server.forward(b"{}", "run-1")
+    await server.close()

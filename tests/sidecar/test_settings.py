@@ -1,0 +1,102 @@
+"""Settings: where each value comes from, and what is said of a wrong one."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from sidecar.settings import DEBUG_LOG, INPUT_LOG, Settings, SettingsError, load
+
+
+def test_defaults() -> None:
+    """Nothing set means the documented defaults."""
+    loaded = load({}, {})
+    assert loaded == Settings()
+    assert (loaded.max_line, loaded.max_in_flight) == (64 * 1024 * 1024, 64)
+    assert (loaded.shutdown_timeout, loaded.request_timeout) == (30, 30)
+    assert (loaded.log_input, loaded.log_debug) == ("", "")
+
+
+def test_flags_go_before_variables_and_those_before_defaults() -> None:
+    """An empty variable counts as not set."""
+    environ = {"SIDECAR_MAX_LINE": "2048", "SIDECAR_MAX_IN_FLIGHT": "3", "SIDECAR_SHUTDOWN_TIMEOUT": ""}
+    loaded = load({"max_line": "4096"}, environ)
+    assert (loaded.max_line, loaded.max_in_flight, loaded.shutdown_timeout) == (4096, 3, 30)
+
+
+@pytest.mark.parametrize("field", Settings.__struct_fields__)
+def test_every_setting_has_its_variable(field: str) -> None:
+    """Of the same name in capitals, with the prefix."""
+    value = "2048" if isinstance(getattr(Settings(), field), int | float) else "text"
+    loaded = load({}, {f"SIDECAR_{field.upper()}": value})
+    assert str(getattr(loaded, field)).removesuffix(".0") == value
+
+
+@pytest.mark.parametrize("truthy", ["1", "t", "T", "true", "True", "TRUE"])
+def test_v1s_variables(truthy: str) -> None:
+    """They turn on the logs of v1's names in the working folder."""
+    loaded = load({}, {"LOG_SCRAPER_CLIENT_INPUT": truthy, "ENABLE_SCRAPER_CLIENT_LOG": truthy})
+    assert (loaded.log_input, loaded.log_debug) == (INPUT_LOG, DEBUG_LOG)
+
+
+@pytest.mark.parametrize("falsy", ["", "0", "f", "false", "yes", "on", " 1"])
+def test_other_values_of_v1s_variables_mean_no(falsy: str) -> None:
+    """As they did."""
+    assert load({}, {"LOG_SCRAPER_CLIENT_INPUT": falsy, "ENABLE_SCRAPER_CLIENT_LOG": falsy}) == Settings()
+
+
+def test_our_own_names_go_before_foreign_ones() -> None:
+    """v1's and Playwright's variables only fill in what is not set."""
+    environ = {
+        "LOG_SCRAPER_CLIENT_INPUT": "true",
+        "SIDECAR_LOG_INPUT": "other.log",
+        "PLAYWRIGHT_BROWSERS_PATH": "/theirs",
+    }
+    loaded = load({}, environ)
+    assert (loaded.log_input, loaded.browsers_path) == ("other.log", "/theirs")
+    assert load({"browsers_path": "/ours"}, environ).browsers_path == "/ours"
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "said"),
+    [
+        ({}, {"SIDECAR_MAX_LINE": "10"}, "SIDECAR_MAX_LINE: Expected int >= 1024"),
+        ({}, {"SIDECAR_MAX_LINE": "much"}, "SIDECAR_MAX_LINE: Expected int, got str"),
+        ({}, {"SIDECAR_MAX_IN_FLIGHT": "0"}, "SIDECAR_MAX_IN_FLIGHT: Expected int >= 1"),
+        ({}, {"SIDECAR_CONCURRENCY": "1.5"}, "SIDECAR_CONCURRENCY: Expected int, got str"),
+        ({}, {"SIDECAR_REQUEST_TIMEOUT": "-1"}, "SIDECAR_REQUEST_TIMEOUT: Expected float > 0.0"),
+        ({"shutdown_timeout": "soon"}, {}, "--shutdown-timeout: Expected float, got str"),
+        ({"max_line": ""}, {"SIDECAR_MAX_LINE": "2048"}, "--max-line: Expected int, got str"),
+        ({"max_line": "1"}, {"SIDECAR_MAX_LINE": "2048"}, "--max-line: Expected int >= 1024"),
+    ],
+)
+def test_a_wrong_value_is_named_where_it_was_given(flags: dict[str, str], environ: dict[str, str], said: str) -> None:
+    """By its variable, or by its flag."""
+    with pytest.raises(SettingsError) as caught:
+        load(flags, environ)
+    assert str(caught.value) == said
+
+
+def test_settings_are_frozen() -> None:
+    """Nobody changes them on the way."""
+    with pytest.raises(AttributeError):
+        load({}, {}).max_line = 5  # type: ignore[misc]
+    assert msgspec.structs.replace(load({}, {}), max_line=5).max_line == 5
+
+
+def test_the_state_folder_is_made_private(tmp_path: Path) -> None:
+    """0700, its parents too where they are missing; an existing one is made so."""
+    loaded = Settings(home=str(tmp_path / "a" / "b"))
+    assert loaded.state_folder() == tmp_path / "a" / "b"
+    assert loaded.artifacts_folder() == tmp_path / "a" / "b" / "artifacts"
+    loaded.state_folder().chmod(0o755)
+    for folder in (loaded.state_folder(), loaded.artifacts_folder()):
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_state_folder_is_the_platforms_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And `~` is understood."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert Settings().state_folder() == tmp_path / "state" / "sidecar"
+    assert Settings(home="~/mine").state_folder() == tmp_path / "home" / "mine"
