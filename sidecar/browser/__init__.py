@@ -1,0 +1,1 @@
+"""Browsers: found, kept warm, lent to jobs. The only package that knows Playwright."""

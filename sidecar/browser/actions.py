@@ -1,0 +1,205 @@
+"""Typed actions: `{"click": "#a"}`, `{"fill": {"selector": "#u", "value": "x"}}`. No JavaScript string is involved."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from playwright.async_api import Page
+
+from protocol.base import Secret, decode_hook
+from protocol.codec import explain
+from sidecar.browser import arguments as a
+from sidecar.browser.addresses import check_address
+from sidecar.errors import InvalidContent
+
+Call = Callable[[Page, dict[str, Any]], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What one action takes and what it calls."""
+
+    arguments: type[msgspec.Struct]
+    call: Call
+    short: str | None = None
+    """The argument that a bare value stands for."""
+    unseen: bool = False
+    """Playwright does not wait for a navigation that this one starts, so we watch for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundAction:
+    """A checked action, ready to be done. It prints as method and selector only: values may be secret."""
+
+    method: str
+    kind: Kind
+    arguments: msgspec.Struct
+
+    @property
+    def label(self) -> str:
+        """`click '#a'`: what errors call it."""
+        selector = getattr(self.arguments, "selector", None)
+        return f"{self.method} {selector!r}" if selector else self.method
+
+    @property
+    def unseen(self) -> bool:
+        """Whether a navigation that it starts has to be watched for."""
+        return self.kind.unseen
+
+    @property
+    def hidden(self) -> str | None:
+        """The text that it types, which no error may repeat."""
+        for name in ("value", "text"):
+            value = getattr(self.arguments, name, None)
+            if isinstance(value, Secret):
+                return value.reveal()
+        return None
+
+    def __repr__(self) -> str:
+        return f"BoundAction({self.label})"
+
+    async def run(self, page: Page, milliseconds: float) -> Any:
+        """Does it, with at most so many milliseconds where it waits. Raises Playwright's errors."""
+        given = {
+            name: _plain(value)
+            for name in self.arguments.__struct_fields__
+            if (value := getattr(self.arguments, name)) is not None
+        }
+        if "timeout" in self.arguments.__struct_fields__:
+            given["timeout"] = min(given.get("timeout", milliseconds), milliseconds)
+        return await self.kind.call(page, given)
+
+
+def parse(raw: Mapping[str, Any], field: str) -> BoundAction:
+    """Checks one action. `field` is its place in the content. Raises InvalidContent."""
+    ((method, given),) = raw.items()
+    kind = ACTIONS.get(method)
+    if kind is None:
+        raise InvalidContent(f"{field}: unknown action {method}", f"{field}.{method}")
+    place = f"{field}.{method}"
+    if given is None:
+        given = {}
+    elif not isinstance(given, dict):
+        if kind.short is None:
+            raise InvalidContent(f"{place}: expected object", place)
+        given = {kind.short: given}
+    try:
+        bound = BoundAction(method, kind, msgspec.convert(given, kind.arguments, dec_hook=decode_hook))
+    except msgspec.ValidationError as wrong:
+        raise _invalid(wrong, place) from None
+    if isinstance(bound.arguments, a.Goto):
+        check_address(bound.arguments.url, f"{place}.url")
+    return bound
+
+
+def _invalid(wrong: msgspec.ValidationError, place: str) -> InvalidContent:
+    said, field = explain(wrong)
+    place = f"{place}.{field}" if field else place
+    return InvalidContent(f"{place}: {said}", place)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal()
+    return msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else value
+
+
+def _page(method: str) -> Call:
+    return lambda page, given: getattr(page, method)(**given)
+
+
+def _keyboard(method: str) -> Call:
+    return lambda page, given: getattr(page.keyboard, method)(**given)
+
+
+def _mouse(method: str) -> Call:
+    return lambda page, given: getattr(page.mouse, method)(**given)
+
+
+def _first(method: str) -> Call:
+    return lambda page, given: getattr(page.locator(given.pop("selector")).first, method)(**given)
+
+
+def _every(method: str) -> Call:
+    return lambda page, given: getattr(page.locator(given.pop("selector")), method)(**given)
+
+
+async def _mouse_click(page: Page, given: dict[str, Any]) -> None:
+    await page.mouse.click(given.pop("x"), given.pop("y"), **given)
+
+
+async def _set_viewport_size(page: Page, given: dict[str, Any]) -> None:
+    await page.set_viewport_size({"width": given["width"], "height": given["height"]})
+
+
+async def _scroll_to(page: Page, given: dict[str, Any]) -> None:
+    place = {"top": (0, 0), "bottom": (0, 10**9)}.get(given.get("to", ""), (given["x"], given["y"]))
+    await page.evaluate("([x, y]) => window.scrollTo(x, y)", list(place))
+
+
+def _seen(shape: type[msgspec.Struct], call: Call, short: str | None = "selector") -> Kind:
+    return Kind(shape, call, short)
+
+
+def _unseen(shape: type[msgspec.Struct], call: Call, short: str | None = None) -> Kind:
+    return Kind(shape, call, short, unseen=True)
+
+
+ACTIONS: Final[dict[str, Kind]] = {
+    "goto": _seen(a.Goto, _page("goto"), "url"),
+    "reload": _seen(a.Move, _page("reload"), None),
+    "go_back": _seen(a.Move, _page("go_back"), None),
+    "go_forward": _seen(a.Move, _page("go_forward"), None),
+    "click": _seen(a.Click, _page("click")),
+    "dblclick": _seen(a.DoubleClick, _page("dblclick")),
+    "hover": _seen(a.Point, _page("hover")),
+    "focus": _seen(a.Strict, _page("focus")),
+    "blur": _seen(a.Waiting, _first("blur")),
+    "fill": _seen(a.Fill, _page("fill")),
+    "clear": _seen(a.Waiting, _first("clear")),
+    "type": _unseen(a.TypeText, _first("press_sequentially")),
+    "press_sequentially": _unseen(a.TypeText, _first("press_sequentially")),
+    "press": _seen(a.Press, _page("press"), None),
+    "check": _seen(a.Check, _page("check")),
+    "uncheck": _seen(a.Check, _page("uncheck")),
+    "set_checked": _seen(a.SetChecked, _page("set_checked"), None),
+    "select_option": _unseen(a.SelectOption, _page("select_option")),
+    "dispatch_event": _unseen(a.DispatchEvent, _page("dispatch_event")),
+    "drag_and_drop": _seen(a.DragAndDrop, _page("drag_and_drop"), None),
+    "scroll_into_view": _seen(a.Waiting, _first("scroll_into_view_if_needed")),
+    "scroll_into_view_if_needed": _seen(a.Waiting, _first("scroll_into_view_if_needed")),
+    "scroll_to": _seen(a.ScrollTo, _scroll_to, "to"),
+    "set_viewport_size": _seen(a.ViewportSize, _set_viewport_size, None),
+    "keyboard_press": _unseen(a.Key, _keyboard("press"), "key"),
+    "keyboard_type": _unseen(a.Text, _keyboard("type"), "text"),
+    "keyboard_insert_text": _seen(a.Text, _keyboard("insert_text"), "text"),
+    "mouse_click": _unseen(a.MouseClick, _mouse_click),
+    "mouse_move": _seen(a.MouseMove, _mouse("move"), None),
+    "mouse_wheel": _seen(a.MouseWheel, _mouse("wheel"), None),
+    "wait_for_selector": _seen(a.WaitForSelector, _page("wait_for_selector")),
+    "wait_for_url": _seen(a.WaitForUrl, _page("wait_for_url"), "url"),
+    "wait_for_load_state": _seen(a.WaitForLoadState, _page("wait_for_load_state"), "state"),
+    "wait_for_function": _seen(a.WaitForFunction, _page("wait_for_function"), "expression"),
+    "wait_for_timeout": _seen(a.WaitForTimeout, _page("wait_for_timeout"), "timeout"),
+    "evaluate": _unseen(a.Evaluate, _page("evaluate"), "expression"),
+    "eval_on_selector": _unseen(a.EvaluateOn, _page("eval_on_selector")),
+    "eval_on_selector_all": _unseen(a.EvaluateOn, _page("eval_on_selector_all")),
+    "inner_text": _seen(a.Strict, _page("inner_text")),
+    "inner_html": _seen(a.Strict, _page("inner_html")),
+    "text_content": _seen(a.Strict, _page("text_content")),
+    "input_value": _seen(a.Strict, _page("input_value")),
+    "get_attribute": _seen(a.GetAttribute, _page("get_attribute"), None),
+    "all_inner_texts": _seen(a.OnElement, _every("all_inner_texts")),
+    "all_text_contents": _seen(a.OnElement, _every("all_text_contents")),
+    "count": _seen(a.OnElement, _every("count")),
+    "is_visible": _seen(a.OnElement, _page("is_visible")),
+    "is_hidden": _seen(a.OnElement, _page("is_hidden")),
+    "is_checked": _seen(a.Strict, _page("is_checked")),
+    "is_disabled": _seen(a.Strict, _page("is_disabled")),
+    "is_editable": _seen(a.Strict, _page("is_editable")),
+    "is_enabled": _seen(a.Strict, _page("is_enabled")),
+    "title": _seen(a.Nothing, _page("title"), None),
+    "content": _seen(a.Nothing, _page("content"), None),
+}
+"""Method in snake_case -> what it takes and calls. Every one works on the step's page; none takes a file."""

@@ -1,0 +1,25 @@
+"""Which addresses a job may open."""
+
+from urllib.parse import urlsplit
+
+from sidecar.errors import InvalidContent
+
+
+def check_address(url: str, field: str) -> None:
+    """Lets http, https, data: and about:blank pass. Raises InvalidContent for everything else."""
+    if url != url.strip() or any(ord(letter) < 0x20 for letter in url):
+        raise InvalidContent(f"{field}: a URL holds no spaces or control characters at its ends", field)
+    lowered = url.lower()
+    if lowered.startswith("data:") or lowered.partition("#")[0] == "about:blank":
+        return
+    try:
+        parts = urlsplit(url)
+        scheme, host = parts.scheme, parts.hostname
+        parts.port  # noqa: B018 - reading it checks it
+    except ValueError as wrong:
+        raise InvalidContent(f"{field}: not a URL: {wrong}", field) from None
+    if scheme not in ("http", "https"):
+        what = f"{scheme}: URLs are refused" if scheme else "a URL begins with its scheme"
+        raise InvalidContent(f"{field}: {what}; http, https, data: and about:blank can be opened", field)
+    if not host:
+        raise InvalidContent(f"{field}: the URL names no host", field)

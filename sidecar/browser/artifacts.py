@@ -1,0 +1,164 @@
+"""What a job takes home beside its values: a full-page PNG, a PDF, the HTML; in the reply or as files."""
+
+import asyncio
+import base64
+import contextlib
+import os
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Page
+
+from protocol.jobs import Option, PdfOptions
+from sidecar.browser import failures
+from sidecar.errors import ActionFailed, StoreFailed
+
+Kind = Literal["screenshot", "pdf", "html"]
+_SUFFIXES: Final[dict[Kind, str]] = {"screenshot": "png", "pdf": "pdf", "html": "html"}
+_PIXELS: Final = {"px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "pt": 96 / 72, "pc": 16.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Artifacts:
+    """Base64 or a path each; the HTML is text or a path."""
+
+    screenshot: str | None = None
+    pdf: str | None = None
+    html: str | None = None
+
+
+async def collect(
+    page: Page, options: Sequence[Option], pdf: PdfOptions, keep: Callable[[Kind, bytes], Path] | None
+) -> Artifacts:
+    """Makes what is asked for; `keep` writes a file and is called in a thread, None leaves all inline.
+
+    Raises ActionFailed with `screenshot`, `html` or `pdf` as its action, BrowserCrashed, and what `keep` raises.
+    """
+    made: dict[str, str] = {}
+    try:
+        for option, kind, make in _MAKERS:
+            if option in options:
+                content = await _make(kind, make(page, pdf))
+                made[kind] = (
+                    content if keep is None else str(await asyncio.to_thread(keep, kind, _bytes(kind, content)))
+                )
+    except BaseException:
+        if keep is not None:
+            await asyncio.to_thread(_remove, made.values())
+        raise
+    return Artifacts(**made)
+
+
+def _remove(paths: Iterable[str]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):
+            Path(path).unlink(missing_ok=True)
+
+
+def write_file(folder: Path, kind: Kind, data: bytes) -> Path:
+    """A new file of mode 0600 in `folder`, under a name of its own. Raises StoreFailed; leaves no half file."""
+    path = folder / f"{uuid.uuid4().hex}-{kind}.{_SUFFIXES[kind]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise StoreFailed(f"the {kind} could not be written: {error.strerror}", retryable=False) from None
+    return path
+
+
+def pdf_arguments(options: PdfOptions) -> dict[str, Any]:
+    """Playwright's arguments for these options; `format` goes before `size`, A4 where neither is given."""
+    margin, size = options.margin, options.size
+    sides = {name: f"{pixels(getattr(margin, name)):g}px" for name in ("top", "right", "bottom", "left")}
+    given: dict[str, Any] = {
+        "landscape": options.landscape,
+        "print_background": options.background,
+        "scale": options.scale,
+        "margin": sides,
+    }
+    if options.format is None and (size.width is not None or size.height is not None):
+        measures = {"width": size.width, "height": size.height}
+        given |= {name: f"{pixels(value):g}px" for name, value in measures.items() if value is not None}
+    else:
+        given["format"] = options.format or "A4"
+    return given
+
+
+def pixels(length: float | str) -> float:
+    """CSS pixels of a number or of a number with its unit."""
+    if isinstance(length, str):
+        number = length.rstrip("abcdefghijklmnopqrstuvwxyz")
+        return float(number) * _PIXELS[length[len(number) :]] if number != length else float(length)
+    return float(length)
+
+
+async def _make(kind: Kind, making: Awaitable[str]) -> str:
+    try:
+        return await making
+    except PlaywrightError as error:
+        if failures.is_dead(error):
+            raise failures.crashed(error) from None
+        raise ActionFailed(f"{kind} failed: {failures.first_line(error)}", action=kind) from None
+
+
+async def _screenshot(page: Page, _: PdfOptions) -> str:
+    """The whole page as PNG, in base64."""
+    if not _is_chromium(page):
+        return base64.b64encode(await page.screenshot(full_page=True, type="png")).decode()
+    session = await page.context.new_cdp_session(page)
+    # twice as fast as Playwright's own way, which scrolls, waits for a frame and packs the image tighter
+    size = (await session.send("Page.getLayoutMetrics"))["cssContentSize"]
+    wanted = {
+        "format": "png",
+        "optimizeForSpeed": True,
+        "captureBeyondViewport": True,
+        "clip": {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1},
+    }
+    image: str = (await session.send("Page.captureScreenshot", wanted))["data"]
+    return image
+
+
+async def _html(page: Page, _: PdfOptions) -> str:
+    return await page.content()
+
+
+async def _pdf(page: Page, options: PdfOptions) -> str:
+    """The page as PDF, in base64."""
+    if not options.js:
+        page = await _without_scripts(page)
+    await page.emulate_media(media=options.media)
+    if options.js and options.delay:
+        await page.wait_for_timeout(options.delay)
+    return base64.b64encode(await page.pdf(**pdf_arguments(options))).decode()
+
+
+async def _without_scripts(page: Page) -> Page:
+    """The same address in a second page of the context, where no script of the page's runs."""
+    plain = await page.context.new_page()
+    session = await plain.context.new_cdp_session(plain)
+    await session.send("Emulation.setScriptExecutionDisabled", {"value": True})
+    await plain.goto(page.url)
+    return plain
+
+
+def _is_chromium(page: Page) -> bool:
+    browser = page.context.browser
+    return browser is not None and browser.browser_type.name == "chromium"
+
+
+def _bytes(kind: Kind, content: str) -> bytes:
+    return content.encode() if kind == "html" else base64.b64decode(content)
+
+
+_MAKERS: Final[tuple[tuple[Option, Kind, Callable[[Page, PdfOptions], Awaitable[str]]], ...]] = (
+    ("SCREENSHOT", "screenshot", _screenshot),
+    ("HTML", "html", _html),
+    ("PDF", "pdf", _pdf),  # last: it changes what media the page believes it is for
+)

@@ -1,0 +1,77 @@
+"""What is taken from a page: the whole mapping in one round trip, together with the page's title."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from playwright.async_api import Page
+
+from protocol.jobs import Field
+
+# Values go both ways as JSON text: far cheaper than the driver's own serialization of thousands of rows.
+# Old Prototype.js gives arrays a toJSON of its own that would turn them into strings.
+_READ: Final = """(wanted) => {
+  const read = (root, field) => {
+    const spec = typeof field === "string" ? { selector: field } : field;
+    if (spec.all) return Array.from(root.querySelectorAll(spec.selector), (found) => value(found, spec));
+    const found = root.querySelector(spec.selector);
+    return found === null ? null : value(found, spec);
+  };
+  const value = (element, spec) => {
+    if (spec.fields) return readAll(element, spec.fields);
+    if (spec.attribute) return element.getAttribute(spec.attribute);
+    return (element.innerText ?? element.textContent ?? "").trim();
+  };
+  const readAll = (root, fields) => {
+    const values = Object.create(null);
+    for (const [name, field] of Object.entries(fields)) {
+      try {
+        values[name] = read(root, field);
+      } catch (error) {
+        if (error instanceof BadField) throw error;
+        throw new BadField(name, error.message);
+      }
+    }
+    return values;
+  };
+  class BadField extends Error {
+    constructor(field, reason) { super(reason); this.field = field; }
+  }
+  const toJSON = Object.getOwnPropertyDescriptor(Array.prototype, "toJSON");
+  if (toJSON?.configurable) delete Array.prototype.toJSON;
+  try {
+    const title = typeof document.title === "string" ? document.title
+      : document.querySelector("title")?.textContent ?? "";
+    try {
+      return JSON.stringify({ title, values: wanted === null ? null : readAll(document, JSON.parse(wanted)) });
+    } catch (error) {
+      if (!(error instanceof BadField)) throw error;
+      return JSON.stringify({ title, field: error.field, reason: error.message });
+    }
+  } finally {
+    if (toJSON?.configurable) Object.defineProperty(Array.prototype, "toJSON", toJSON);
+  }
+}"""
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """A page's title and what was taken from it."""
+
+    title: str
+    values: dict[str, Any] | None = None
+    field: str | None = None
+    """The name of a field whose selector is wrong; then there are no values."""
+    reason: str | None = None
+
+
+_decode = msgspec.json.Decoder(Reading).decode
+
+
+def compile_extract(wanted: Mapping[str, str | Field] | None) -> str | None:
+    """The mapping as the JSON text that the page reads."""
+    return None if wanted is None else msgspec.json.encode(wanted).decode()
+
+
+async def read(page: Page, wanted: str | None) -> Reading:
+    """Takes title and values from the page as it is now. Raises Playwright's errors."""
+    return _decode(await page.evaluate(_READ, wanted))

@@ -1,0 +1,96 @@
+"""Playwright's errors -> ours: one line, typed, without its call log and without what was typed into fields."""
+
+from urllib.parse import urlsplit
+
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import TimeoutError as PlaywrightTimeout
+
+from sidecar.errors import ActionFailed, BrowserCrashed, NavigationFailed, SidecarError, TimedOut
+
+_LONGEST = 500
+_DEAD = (
+    "target crashed",
+    "page crashed",
+    "has been closed",
+    "has disconnected",
+    "connection closed",
+    "browser closed",
+    "session closed",
+)
+
+
+def first_line(error: BaseException) -> str:
+    """What Playwright said, without the method's name, the call log and an overlong rest."""
+    said = str(error).partition("\nCall log:")[0].strip().split("\n", 1)[0]
+    method, colon, rest = said.partition(": ")
+    if colon and "." in method and " " not in method:
+        said = rest
+    return said.removeprefix("Error: ")[:_LONGEST] or type(error).__name__
+
+
+def is_dead(error: BaseException) -> bool:
+    """Whether the page, its browser or the driver is gone."""
+    said = str(error).split("\n", 1)[0].lower()
+    return any(words in said for words in _DEAD)
+
+
+def left_the_page(error: BaseException) -> bool:
+    """Whether a navigation took the page away under a script, which may simply run again."""
+    said = str(error)
+    return "Execution context was destroyed" in said or "Cannot find context with specified id" in said
+
+
+def is_loss(error: Exception) -> bool:
+    """Whether a job ended because its browser did. A driver that died says so with a bare Exception."""
+    return isinstance(error, BrowserCrashed) or (type(error) in (Exception, PlaywrightError) and is_dead(error))
+
+
+def may_be_loss(error: BaseException | None) -> bool:
+    """Whether a failure looks like that of a page that is just crashing: its navigation is called off first."""
+    return error is not None and "ERR_ABORTED" in str(error)
+
+
+def crashed(error: BaseException, step: str | None = None) -> BrowserCrashed:
+    """The page or its browser died under the job."""
+    if isinstance(error, BrowserCrashed):
+        return error
+    return BrowserCrashed(f"the browser or its page died: {first_line(error)}", step=step)
+
+
+def public_url(url: str) -> str:
+    """The URL without user name and password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else url
+
+
+def navigation(error: PlaywrightError, url: str, step: str, action: str | None = None) -> SidecarError:
+    """Why `url` could not be opened."""
+    given, url = url, public_url(url)
+    if isinstance(error, PlaywrightTimeout):
+        return TimedOut(f"{url} took too long: {first_line(error)}", url=url, step=step, action=action)
+    if is_dead(error):
+        return crashed(error, step)
+    reason = first_line(error).replace(f" at {given}", "").replace(given, url)
+    return NavigationFailed(f"could not open {url}: {reason}", url=url, step=step, action=action)
+
+
+def action(error: PlaywrightError, label: str, step: str, hidden: str | None = None) -> SidecarError:
+    """Why an action failed; `hidden` is text that was typed and must not be repeated."""
+    if is_dead(error):
+        return crashed(error, step)
+    reason = _missing(error) if isinstance(error, PlaywrightTimeout) else first_line(error)
+    if hidden and len(hidden) > 2 and hidden in reason:  # shorter ones are parts of common words
+        reason = "the page refused the value"
+    return ActionFailed(f"{label} failed: {reason}", step=step, action=label)
+
+
+def _missing(error: PlaywrightTimeout) -> str:
+    said = str(error)
+    if "waiting for locator" not in said or "to be hidden" in said:
+        return first_line(error)
+    if "locator resolved to" in said:
+        return f"{first_line(error)} (the element is there, but was not ready: visible, enabled, not covered)"
+    return f"{first_line(error)} (nothing matched the selector)"

@@ -1,0 +1,28 @@
+"""How many jobs run at once, and how many may wait."""
+
+import asyncio
+
+from sidecar.errors import QueueFull
+
+
+class Places:
+    """A semaphore whose queue has an end."""
+
+    def __init__(self, count: int, most_waiting: int) -> None:
+        self._free = asyncio.Semaphore(count)
+        self._most_waiting = most_waiting
+        self._waiting = 0
+
+    async def take(self) -> None:
+        """Waits for a place, first come first served. Raises QueueFull at once when too many wait already."""
+        if self._free.locked() and self._waiting >= self._most_waiting:
+            raise QueueFull(f"{self._waiting} browser jobs are waiting already")
+        self._waiting += 1
+        try:
+            await self._free.acquire()
+        finally:
+            self._waiting -= 1
+
+    def give_back(self) -> None:
+        """Frees a place for the next in the queue."""
+        self._free.release()

@@ -1,0 +1,215 @@
+"""One job's way through its pages: open, act, settle, extract - step by step in one page."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Page, Response
+from playwright.async_api import TimeoutError as PlaywrightTimeout
+
+from protocol.jobs import Cookie, Step, StepResult, WaitUntil
+from sidecar.browser import actions, extract, failures
+from sidecar.browser.actions import BoundAction
+from sidecar.browser.addresses import check_address
+from sidecar.browser.notes import Notes
+from sidecar.browser.settle import NavigationWatch
+from sidecar.browser.values import to_json
+from sidecar.clock import Clock
+from sidecar.errors import ActionFailed, InvalidContent, NavigationFailed, TimedOut
+
+T = TypeVar("T")
+_GRACE = 0.25
+"""Seconds that Playwright gets to report its own, better explained timeout before the step's is enforced."""
+_INTERRUPTED = "interrupted by another navigation"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step whose address and actions are checked."""
+
+    name: str
+    url: str
+    actions: tuple[BoundAction, ...]
+    extract: str | None
+    wait_until: WaitUntil
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Visited:
+    """What the steps brought."""
+
+    steps: tuple[StepResult, ...]
+    extract: dict[str, Any] | None
+    """The steps' extracts merged, the later one winning; None where no step has one."""
+
+
+def plan(steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
+    """Checks every step before a browser is touched. Raises InvalidContent, which names the place."""
+    return tuple(_plan_step(step, number) for number, step in enumerate(steps))
+
+
+def _plan_step(step: Step, number: int) -> PlannedStep:
+    place = f"steps[{number}]"
+    check_address(step.url, f"{place}.url")
+    bound = tuple(actions.parse(raw, f"{place}.actions[{index}]") for index, raw in enumerate(step.actions))
+    wanted = extract.compile_extract(step.extract)
+    return PlannedStep(step.name or f"step {number + 1}", step.url, bound, wanted, step.wait_until, step.timeout_ms)
+
+
+class Visit:
+    """One run over the steps. `step` and `action` say where it is, for whoever has to stop it."""
+
+    def __init__(self, page: Page, clock: Clock) -> None:
+        self._page = page
+        self._clock = clock
+        self._notes = Notes(page)
+        self._status: int | None = None
+        self._deadline = 0.0
+        self.step: str | None = None
+        self.action: str | None = None
+
+    async def run(self, steps: Sequence[PlannedStep], cookies: Sequence[Cookie] = ()) -> Visited:
+        """Visits the steps. Raises NavigationFailed, ActionFailed, TimedOut, BrowserCrashed, InvalidContent."""
+        if cookies:
+            await self._set_cookies(cookies)
+        results: list[StepResult] = []
+        merged: dict[str, Any] | None = None
+        for step in steps:
+            result, values = await self._run_step(step)
+            results.append(result)
+            if values is not None:
+                merged = {**(merged or {}), **values}
+        self.step = self.action = None
+        return Visited(tuple(results), merged)
+
+    async def _run_step(self, step: PlannedStep) -> tuple[StepResult, dict[str, Any] | None]:
+        started = self._clock.monotonic()
+        self._deadline = started + step.timeout_ms / 1000
+        self.step, self.action = step.name, None
+        async with self._limited(step):
+            self._status = await self._open(step)
+            values = []
+            for action in step.actions:
+                self.action = action.label
+                values.append(await self._act(action, step))
+            self.action = "extract" if step.extract is not None else None
+            reading = await self._read(step)
+        console, errors = self._notes.take()
+        result = StepResult(
+            name=step.name,
+            url=self._page.url,
+            status=self._status,
+            title=reading.title,
+            duration_ms=round((self._clock.monotonic() - started) * 1000),
+            values=tuple(values),
+            console=console,
+            errors=errors,
+        )
+        return result, reading.values
+
+    async def _open(self, step: PlannedStep) -> int | None:
+        try:
+            response = await self._page.goto(step.url, wait_until=step.wait_until, timeout=self._left())
+        except PlaywrightError as error:
+            if _INTERRUPTED not in str(error):
+                raise failures.navigation(error, step.url, step.name) from None
+            response = None  # the page itself went on to another one, which is where the step goes too
+            await self._wait_for_load(step)
+        return response.status if response else None
+
+    async def _act(self, action: BoundAction, step: PlannedStep) -> Any:
+        try:
+            if action.unseen:
+                async with NavigationWatch(self._page) as watch:
+                    value = await action.run(self._page, self._left())
+                    await watch.settled()
+            else:
+                value = await action.run(self._page, self._left())
+        except PlaywrightError as error:
+            target = getattr(action.arguments, "url", None)
+            if action.method == "goto" and target:
+                raise failures.navigation(error, target, step.name, action.label) from None
+            raise failures.action(error, action.label, step.name, action.hidden) from None
+        await self._wait_for_load(step)
+        if isinstance(value, Response):
+            self._status = value.status
+        return to_json(value)
+
+    async def _wait_for_load(self, step: PlannedStep) -> None:
+        """Where an action led to another page, waits for it; at once where it did not."""
+        if step.wait_until != "commit":
+            try:
+                await self._page.wait_for_load_state(step.wait_until, timeout=self._left())
+            except PlaywrightTimeout:
+                raise self._too_long(step) from None
+            except PlaywrightError as error:
+                raise failures.navigation(error, self._page.url, step.name, self.action) from None
+        if self._page.url.startswith("chrome-error:"):
+            raise NavigationFailed("the page that this led to could not be opened", step=step.name, action=self.action)
+
+    async def _read(self, step: PlannedStep) -> extract.Reading:
+        while True:
+            try:
+                reading = await extract.read(self._page, step.extract)
+                break
+            except PlaywrightError as error:
+                if not failures.left_the_page(error):
+                    raise failures.action(error, "extract", step.name) from None
+            await self._wait_for_load(step)
+        if reading.field is not None:
+            said = f"extract failed: field {reading.field}: {reading.reason}"
+            raise ActionFailed(said, step=step.name, action="extract")
+        return reading
+
+    async def _set_cookies(self, cookies: Sequence[Cookie]) -> None:
+        try:
+            await self._page.context.add_cookies([_cookie(cookie) for cookie in cookies])
+        except PlaywrightError as error:
+            if failures.is_dead(error):
+                raise failures.crashed(error) from None
+            raise InvalidContent("cookies: the browser refuses one of them", "cookies") from None
+
+    @asynccontextmanager
+    async def _limited(self, step: PlannedStep) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(step.timeout_ms / 1000 + _GRACE):
+                yield
+        except TimeoutError:
+            raise self._too_long(step) from None
+
+    def _too_long(self, step: PlannedStep) -> TimedOut:
+        where = f" at {self.action}" if self.action else ""
+        return TimedOut(f"{step.name} took longer than {step.timeout_ms} ms{where}", step=step.name, action=self.action)
+
+    def _left(self) -> float:
+        """Milliseconds left of the step; never 0, which Playwright takes for no limit."""
+        return max(1.0, round((self._deadline - self._clock.monotonic()) * 1000))
+
+
+async def within(visit: Visit, milliseconds: int, work: Awaitable[T]) -> T:
+    """The outcome of a job's work in its time. Raises TimedOut, which says where the job was."""
+    try:
+        async with asyncio.timeout(milliseconds / 1000):
+            return await work
+    except TimeoutError:
+        where = f" at {visit.step}" if visit.step else ""
+        said = f"the job took longer than {milliseconds} ms{where}"
+        raise TimedOut(said, step=visit.step, action=visit.action) from None
+
+
+def _cookie(cookie: Cookie) -> Any:
+    given = {
+        "name": cookie.name,
+        "value": cookie.value.reveal(),
+        "domain": cookie.domain,
+        "path": cookie.path,
+        "expires": cookie.expires,
+        "httpOnly": cookie.http_only,
+        "secure": cookie.secure,
+        "sameSite": cookie.same_site,
+    }
+    return {name: value for name, value in given.items() if value is not None}

@@ -1,0 +1,79 @@
+"""What several browser tests need."""
+
+import asyncio
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import psutil
+
+from protocol.base import decode_hook
+from protocol.jobs import SendJob
+
+
+def make_job(url: str, **content: Any) -> SendJob:
+    """A job of one step at `url`; step members and job members may be mixed."""
+    step: dict[str, Any] = {"url": url}
+    step |= {name: content.pop(name) for name in ("actions", "extract", "wait_until") if name in content}
+    if "step_timeout_ms" in content:
+        step["timeout_ms"] = content.pop("step_timeout_ms")
+    return make_jobs([step], **content)
+
+
+def make_jobs(steps: list[dict[str, Any]], **content: Any) -> SendJob:
+    """A job of these steps, read as the codec reads it."""
+    return msgspec.convert({"steps": steps, **content}, SendJob, dec_hook=decode_hook)
+
+
+def children(matches: Callable[[psutil.Process], bool] = lambda _: True, of: int | None = None) -> list[psutil.Process]:
+    """Living processes below this one (or the one with this id) that match."""
+    found = []
+    for process in psutil.Process(of).children(recursive=True):
+        try:
+            if _lives(process) and matches(process):
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+async def still_alive(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that have not ended after so many seconds. An orphan that nobody has buried has ended, too."""
+    alive, deadline = processes, time.monotonic() + seconds
+    while alive and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)  # processes of other parents give no sign when they end
+        alive = [process for process in alive if _lives(process)]
+    return alive
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running()) and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def is_browser(process: psutil.Process) -> bool:
+    """A browser's main process, not the shell script that a distribution starts it with."""
+    command = process.cmdline()
+    typed = any(argument.startswith("--type=") for argument in command)
+    return "--headless" in command and not typed and not command[0].endswith("/sh")
+
+
+def is_renderer(process: psutil.Process) -> bool:
+    """A process that holds a page."""
+    return "--type=renderer" in process.cmdline()
+
+
+def is_driver(process: psutil.Process) -> bool:
+    """Playwright's own process."""
+    return "run-driver" in process.cmdline()
+
+
+def png_size(image: bytes) -> tuple[int, int]:
+    """Width and height from a PNG's header."""
+    assert image[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = struct.unpack(">II", image[16:24])
+    return width, height

@@ -1,0 +1,296 @@
+"""The pool under crashes, cancellation and load: jobs fail alone, the pool lives, nothing stays behind."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.async_api import Page
+
+from sidecar.browser.pool import BrowserPool, Limits
+from sidecar.clock import Clock
+from sidecar.errors import BrowserCrashed, BrowserUnavailable, QueueFull, ShuttingDown
+from sidecar.settings import Settings
+from tests.sidecar.browser.parts import children, is_browser, is_driver, is_renderer, still_alive
+from tests.site.server import TestSite
+
+
+async def title_of(page: Page) -> str:
+    """A short job that needs no server."""
+    await page.goto("data:text/html,<title>fine</title>")
+    return await page.title()
+
+
+async def works(pool: BrowserPool) -> bool:
+    """Whether the next job is served."""
+    return await pool.run("CHROMIUM", title_of) == "fine"
+
+
+Victim = Callable[[psutil.Process], bool]
+
+
+class Stuck:
+    """A job that waits in a page until it is stopped; `began` is set when it is there."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+
+    async def __call__(self, page: Page) -> str:
+        """Waits for something that never comes."""
+        await page.goto("data:text/html,<title>stuck</title>")
+        self.began.set()
+        return str(await page.evaluate("new Promise(() => {})"))
+
+
+@pytest.mark.parametrize("victim", [is_renderer, is_browser, is_driver])
+async def test_a_process_killed_under_a_job_fails_that_job_only(pool: BrowserPool, victim: Victim) -> None:
+    """Renderer, browser or driver: the job says browser_crashed, may be repeated, and the next one works."""
+    stuck = Stuck()
+    job = asyncio.create_task(pool.run("CHROMIUM", stuck))
+    await stuck.began.wait()
+    for process in children(victim):
+        process.kill()
+    with pytest.raises(BrowserCrashed) as failed:
+        await asyncio.wait_for(job, 5)
+    assert failed.value.retryable
+    assert await works(pool)
+
+
+async def test_a_navigation_of_a_killed_page_is_a_crash() -> None:
+    """A page that dies while it waits for a server is not taken for a bad address."""
+    pool, site = BrowserPool(Settings(concurrency=1), Clock()), TestSite()
+    async with site as url, contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(pool.close)
+        job = asyncio.create_task(pool.run("CHROMIUM", lambda page: page.goto(f"{url}/hang")))
+        await site.hanging.wait()
+        for process in children(is_renderer):
+            process.kill()
+        with pytest.raises(BrowserCrashed):
+            await asyncio.wait_for(job, 5)
+
+
+@pytest.mark.parametrize("victim", [is_browser, is_driver])
+async def test_a_process_killed_between_jobs_is_not_noticed(pool: BrowserPool, victim: Victim) -> None:
+    """A warm browser that died while idle costs the next job a launch, not an error."""
+    assert await works(pool)
+    dead = children(victim)
+    for process in dead:
+        process.kill()
+    assert not await still_alive(dead, 5)
+    assert await works(pool)
+
+
+async def test_a_cancelled_job_ends_at_once_and_leaves_the_pool_healthy() -> None:
+    """Its context is closed and its place is free, whenever it was cancelled."""
+    pool = BrowserPool(Settings(concurrency=1), Clock())
+    for turns in (0, 1, 5, 50):  # before the launch, during it, while the page opens
+        job = asyncio.create_task(pool.run("CHROMIUM", title_of))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+    assert await works(pool)
+    stuck = Stuck()
+    job = asyncio.create_task(pool.run("CHROMIUM", stuck))
+    await stuck.began.wait()
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(job, 1)
+    assert await works(pool)
+    assert len(children(is_browser)) == 1
+    await pool.close()
+
+
+async def test_two_jobs_share_a_browser_and_nothing_else(pool: BrowserPool, site: str) -> None:
+    """Cookies of one job are not seen by another that runs at the same time."""
+    both = asyncio.Barrier(2)
+
+    async def visit(name: str, page: Page) -> str:
+        await page.goto(f"{site}/set-cookie?value={name}")
+        await both.wait()
+        await page.goto(f"{site}/cookies")
+        return await page.inner_text("ul")
+
+    told = await asyncio.gather(*(pool.run("CHROMIUM", partial(visit, name)) for name in ("ann", "bob")))
+    assert told == ["visitor=ann", "visitor=bob"]
+    assert len(children(is_browser)) == 1
+
+
+async def test_too_many_waiting_jobs_are_refused() -> None:
+    """One runs, one waits, the third is told queue_full at once; the waiting one gets its turn."""
+    pool = BrowserPool(Settings(concurrency=1, max_queued_jobs=1), Clock())
+    stuck = Stuck()
+    running = asyncio.create_task(pool.run("CHROMIUM", stuck))
+    await stuck.began.wait()
+    waiting = asyncio.create_task(works(pool))
+    await asyncio.sleep(0)
+    with pytest.raises(QueueFull, match="1 browser jobs are waiting already"):
+        await works(pool)
+    running.cancel()
+    assert await waiting
+    await pool.close()
+
+
+async def test_a_browser_is_replaced_after_its_jobs() -> None:
+    """A new process takes over after so many jobs, and never under a running one."""
+    pool = BrowserPool(Settings(concurrency=2), Clock(), Limits(jobs_per_browser=2))
+    stuck = Stuck()
+    running = asyncio.create_task(pool.run("CHROMIUM", stuck))
+    await stuck.began.wait()
+    (first,) = children(is_browser)
+    assert await works(pool)
+    assert await works(pool)
+    assert first.is_running()
+    assert len(children(is_browser)) == 2
+    assert not running.done()
+    running.cancel()
+    assert not await still_alive([first], 5)
+    await pool.close()
+
+
+async def test_an_idle_browser_is_closed() -> None:
+    """After its idle time no process is left, and the next job starts one."""
+    pool = BrowserPool(Settings(), Clock(), Limits(idle=0.05))
+    assert await works(pool)
+    assert not await still_alive(children(), 10)
+    assert await works(pool)
+    await pool.close()
+
+
+async def test_close_leaves_no_process() -> None:
+    """Driver and browser end within bounds, running jobs are told, new ones are refused."""
+    pool = BrowserPool(Settings(), Clock())
+    stuck = Stuck()
+    job = asyncio.create_task(pool.run("CHROMIUM", stuck))
+    await stuck.began.wait()
+    assert children()
+    await asyncio.wait_for(pool.close(), 10)
+    assert not children()
+    with pytest.raises(ShuttingDown):
+        await job
+    with pytest.raises(ShuttingDown):
+        await works(pool)
+
+
+async def test_close_during_a_launch_leaves_no_process() -> None:
+    """A job whose browser was still starting is told, and what had started is gone."""
+    pool = BrowserPool(Settings(), Clock())
+    job = asyncio.create_task(pool.run("CHROMIUM", title_of))
+    while not children(is_driver):  # noqa: ASYNC110 - a process of another's making gives no sign
+        await asyncio.sleep(0.01)
+    await asyncio.wait_for(pool.close(), 20)
+    with pytest.raises(ShuttingDown):
+        await job
+    assert not await still_alive(children(), 5)
+
+
+async def test_an_executable_that_is_missing_is_named() -> None:
+    """A wrong path in the settings is found before the job waits for a place."""
+    pool = BrowserPool(Settings(chromium="/nowhere/chromium"), Clock())
+    with pytest.raises(BrowserUnavailable, match="/nowhere/chromium") as failed:
+        await works(pool)
+    assert not failed.value.retryable
+    await pool.close()
+
+
+async def test_after_a_failed_launch_the_next_waits_longer(tmp_path: Path) -> None:
+    """A browser that does not start is not started again and again: the pause doubles and then ends."""
+    broken = tmp_path / "chromium"
+    broken.write_text(f"#!/bin/sh\necho x >> {tmp_path}/tries\necho no display >&2\nexit 1\n")
+    broken.chmod(0o755)
+    time = [100.0]
+    pool = BrowserPool(Settings(chromium=str(broken)), Clock(monotonic=lambda: time[0]), Limits(first_backoff=2))
+    for moment, tries, said in [
+        (100.0, 1, "did not start: no display"),
+        (101.0, 1, "next try is in 1.0 s"),
+        (102.5, 2, "did not start"),
+        (105.0, 2, "next try is in 1.5 s"),
+        (107.0, 3, "did not start"),
+    ]:
+        time[0] = moment
+        with pytest.raises(BrowserUnavailable, match=said):
+            await works(pool)
+        assert len((tmp_path / "tries").read_text().splitlines()) == tries
+    await pool.close()
+
+
+async def test_a_browser_that_never_answers_is_given_up(tmp_path: Path) -> None:
+    """The launch has a hard limit, and the silent process is ended with it."""
+    silent = tmp_path / "chromium"
+    silent.write_text("#!/bin/sh\nexec sleep 60\n")
+    silent.chmod(0o755)
+    pool = BrowserPool(Settings(chromium=str(silent)), Clock(), Limits(launch=1.5, close=2))
+    with pytest.raises(BrowserUnavailable, match="did not start"):
+        await asyncio.wait_for(works(pool), 15)
+    await pool.close()
+    assert not await still_alive(children(), 5)
+
+
+HOLD = """
+import asyncio, signal, sys
+from sidecar.browser.pool import BrowserPool
+from sidecar.clock import Clock
+from sidecar.settings import Settings
+
+async def title_of(page):
+    await page.goto("data:text/html,<title>fine</title>")
+    return await page.title()
+
+async def main():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pool = BrowserPool(Settings(), Clock())
+    while True:
+        print(await pool.run("CHROMIUM", title_of), flush=True)
+        if not await asyncio.to_thread(sys.stdin.readline):
+            break
+    await pool.close()
+
+asyncio.run(main())
+"""
+
+
+async def hold() -> asyncio.subprocess.Process:
+    """A Python process of its own group that has run one job and keeps its browser warm."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOLD, stdin=pipe, stdout=pipe, start_new_session=True
+    )
+    assert process.stdout
+    assert await asyncio.wait_for(process.stdout.readline(), 60) == b"fine\n"
+    return process
+
+
+async def test_no_process_survives_a_kill() -> None:
+    """Python ended with SIGKILL: driver and browser are gone within two seconds."""
+    process = await hold()
+    left = children(of=process.pid)
+    assert len(left) > 3
+    process.kill()
+    await process.communicate()
+    assert not await still_alive(left, 2)
+
+
+async def test_an_interrupt_at_the_terminal_leaves_the_browser_alone() -> None:
+    """SIGINT to the whole group ends nothing that a job in flight needs; stdout holds our lines only."""
+    process = await hold()
+    before = children(is_browser, process.pid)
+    psutil.Process(process.pid).send_signal(signal.SIGINT)
+    for child in psutil.Process(process.pid).children():
+        child.send_signal(signal.SIGINT)
+    assert process.stdin
+    process.stdin.write(b"again\n")
+    assert process.stdout
+    assert await asyncio.wait_for(process.stdout.readline(), 20) == b"fine\n"
+    after = children(is_browser, process.pid)
+    assert before
+    assert after == before
+    process.stdin.close()
+    assert await asyncio.wait_for(process.stdout.read(), 20) == b""
+    await process.wait()
+    assert process.returncode == 0
