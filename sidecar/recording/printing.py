@@ -1,0 +1,53 @@
+"""What a replay prints: one line for each command, in colours where somebody looks."""
+
+import shutil
+from typing import Any, Final, TextIO
+
+import msgspec
+
+WIDTH: Final = 200
+"""Characters of a line where there is no terminal."""
+_STYLES: Final = {"ok": "green", "pong": "green", "error": "red"}
+
+
+class Printer:
+    """Prints to a file, or in colours to a terminal; nothing that a server or page said can steer the terminal."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._terminal = out.isatty()
+        self._width = shutil.get_terminal_size().columns if self._terminal else WIDTH
+
+    def say(self, text: str) -> None:
+        """A line that is no exchange, whole."""
+        self._print(text, "")
+
+    def error(self, text: str) -> None:
+        """A line about something that went wrong."""
+        self._print(f"error: {text}", "red", self._width)
+
+    def exchange(self, milliseconds: float, kind: str, reply: dict[str, Any]) -> None:
+        """`12ms  IN: send_cv             OUT: ok: true`."""
+        text = f"{f'{milliseconds:.0f}ms':<6}IN: {kind:<19} OUT: {_told(reply)}"
+        self._print(text, _STYLES.get(str(reply.get("type")), ""), self._width)
+
+    def _print(self, text: str, style: str, width: int | None = None) -> None:
+        text = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+        if width is not None and len(text) > width:
+            text = text[: width - 1] + "…"
+        if not self._terminal:
+            self._out.write(text + "\n")
+            self._out.flush()
+            return
+        from rich.console import Console  # late: only a terminal needs it
+        from rich.text import Text
+
+        Console(file=self._out, soft_wrap=True).print(Text(text, style=style))
+
+
+def _told(reply: dict[str, Any]) -> str:
+    kind = str(reply.get("type"))
+    if "content" not in reply:
+        return kind
+    content = reply["content"]
+    return f"{kind}: {content if kind == 'error' else msgspec.json.encode(content).decode()}"

@@ -1,0 +1,204 @@
+"""Sends a recorded session to a new sidecar, line by line, and prints what it answers and how long that takes."""
+
+import contextlib
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Final, Self, TextIO
+
+import msgspec
+
+from protocol.base import REDACTED
+from sidecar.recording.placeholders import fill
+from sidecar.recording.printing import Printer
+
+COMMAND: Final = (sys.executable, "-m", "sidecar", "--log-input=")
+"""A sidecar that does not log its input, whatever the environment says: the log being replayed would never end."""
+
+
+class ReplayError(Exception):
+    """Why a replay can't begin; one sentence."""
+
+
+class ChildDied(Exception):
+    """The sidecar ended in the middle of a replay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One line of a log that can be sent; `line` has no `_log` and no newline."""
+
+    type: str
+    line: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One line of a log that can't be sent, and why."""
+
+    sentence: str
+
+
+def replay(
+    path: Path,
+    *,
+    skip: frozenset[str],
+    repeat: int,
+    secrets: Path | None,
+    out: TextIO,
+    command: Sequence[str] = COMMAND,
+) -> int:
+    """Replays a log `repeat` times, each in a session of its own, without commands whose type is in `skip`.
+
+    `secrets` is a JSON file, key name -> value, that fills redacted values back in. Gives the exit code: 0 when the
+    replay ran, whatever was answered; 1 when the sidecar died; 2 when there is nothing to replay.
+    """
+    printer = Printer(out)
+    try:
+        if repeat < 1:
+            raise ReplayError("repeatReplay must be greater than 0")
+        known = _load_secrets(secrets, printer) if secrets else {}
+        size = _size(path)
+    except ReplayError as wrong:
+        printer.say(str(wrong))
+        return 2
+    unfilled: dict[str, None] = {}
+    try:
+        for _ in range(repeat):
+            printer.say(f"replaying {_count(path, size, skip)} commands")
+            with _Child(command) as child:
+                for item in _read(path, size, skip):
+                    _play(item, child, known, unfilled, printer)
+    except ChildDied as died:
+        printer.error(str(died))
+        return 1
+    if unfilled:
+        printer.say(_hint(list(unfilled)))
+    return 0
+
+
+class _Child:
+    """A sidecar of our own that is asked one thing at a time; leaving the block ends its session."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - ours
+        self._stdin: IO[bytes] = self._process.stdin  # type: ignore[assignment]
+        self._stdout: IO[bytes] = self._process.stdout  # type: ignore[assignment]
+
+    def __enter__(self) -> Self:
+        try:
+            self._reply()  # ready
+        except BaseException:
+            self.__exit__(ChildDied, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._process.kill()
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin.close()
+        self._process.wait()
+        self._stdout.close()
+
+    def ask(self, line: bytes) -> Any:
+        """Sends one line; gives its reply, decoded. Raises ChildDied."""
+        try:
+            self._stdin.write(line + b"\n")
+            self._stdin.flush()
+        except BrokenPipeError:
+            raise self._died() from None
+        return self._reply()
+
+    def _reply(self) -> Any:
+        """The next line that is no notification."""
+        while line := self._stdout.readline():
+            reply = msgspec.json.decode(line)
+            if reply.get("type") != "event":
+                return reply
+        raise self._died()
+
+    def _died(self) -> ChildDied:
+        return ChildDied(f"the sidecar ended with exit code {self._process.wait()}")
+
+
+def _play(
+    item: Command | Complaint, child: _Child, known: dict[str, Any], unfilled: dict[str, None], printer: Printer
+) -> None:
+    if isinstance(item, Complaint):
+        printer.error(item.sentence)
+        return
+    line, missing = fill(item.line, known)
+    unfilled |= dict.fromkeys(missing)
+    began = time.perf_counter()
+    reply = child.ask(line)
+    printer.exchange((time.perf_counter() - began) * 1000, item.type, reply)
+
+
+def _size(path: Path) -> int:
+    """How much of the log there is at the start; what is appended during the replay is not part of it."""
+    try:
+        about = path.stat()
+        if stat.S_ISDIR(about.st_mode):
+            raise ReplayError(f"can't replay {path}: it is a folder")
+        path.open("rb").close()
+    except OSError as failure:
+        raise ReplayError(f"can't replay {path}: {(failure.strerror or str(failure)).lower()}") from None
+    return about.st_size
+
+
+def _count(path: Path, size: int, skip: frozenset[str]) -> int:
+    return sum(isinstance(item, Command) for item in _read(path, size, skip))
+
+
+def _read(path: Path, size: int, skip: frozenset[str]) -> Iterator[Command | Complaint]:
+    """The log's lines in order; blank ones and those to skip are left out."""
+    with path.open("rb") as log:
+        for number, line in enumerate(log, 1):
+            size -= len(line)
+            if line.strip():
+                item = _understand(line.strip(), number)
+                if isinstance(item, Complaint) or item.type not in skip:
+                    yield item
+            if size <= 0:
+                return
+
+
+def _understand(line: bytes, number: int) -> Command | Complaint:
+    try:
+        line.decode()
+        members = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+    except (ValueError, RecursionError) as wrong:  # what msgspec and decoding raise are ValueErrors
+        return Complaint(f"line {number} is not a JSON object: {wrong}")
+    note: Any = msgspec.json.decode(members.pop("_log", b"null"))
+    if isinstance(note, dict) and note.get("unreadable"):
+        return Complaint(f"line {number} was no request when it was logged ({note.get('bytes')} bytes, not kept)")
+    kind: Any = msgspec.json.decode(members.get("type", b'""'))
+    return Command(kind if isinstance(kind, str) else "", msgspec.json.encode(members))
+
+
+def _load_secrets(path: Path, printer: Printer) -> dict[str, Any]:
+    try:
+        known = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+            printer.say(f"warning: others on this machine can read {path}; chmod 600 it")
+    except OSError as failure:
+        raise ReplayError(f"can't read {path}: {(failure.strerror or str(failure)).lower()}") from None
+    except msgspec.DecodeError:
+        raise ReplayError(f'{path} is not a JSON object of key names and values, like {{"api_key": "..."}}') from None
+    return known
+
+
+def _hint(keys: Sequence[str]) -> str:
+    example = ", ".join(f'"{key}": "..."' for key in keys)
+    return (
+        f"hint: the log holds {REDACTED} in place of secrets; fill them in with --secrets FILE, a file with"
+        f" {{{example}}}, or leave commands out with -replaySkipCommands"
+    )

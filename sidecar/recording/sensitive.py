@@ -1,0 +1,125 @@
+"""Which names mark a value as secret, and the quick test that tells lines without any of them from the rest."""
+
+import re
+from functools import cache
+from typing import Final, NamedTuple
+
+SENSITIVE_KEYS: Final = (
+    "access_key",
+    "api_key",
+    "authorization",
+    "encryption_key",
+    "passphrase",
+    "passwd",
+    "password",
+    "private_key",
+    "pwd",
+    "secret",
+    "signing_key",
+    "token",
+)
+"""What stands under a key that ends in one of these is secret: `password`, `apiKey`, `ACCESS-TOKEN`, `client_secrets`.
+
+Case does not matter, each `_` may be missing or be another separator, and a plural `s` may follow. It is the end that
+counts: `api_key_id` names a key and is not one.
+"""
+
+COOKIE_KEYS: Final = ("cookie", "set_cookie")
+"""Under these, everything but a cookie's public attributes is secret."""
+COOKIE_ATTRIBUTES: Final = frozenset(
+    {"name", "domain", "path", "url", "expires", "httponly", "secure", "samesite", "maxage", "priority"}
+)
+"""Attributes of a cookie that say where it belongs; lower case, without separators."""
+PROXY_KEY: Final = "proxy"
+"""Under this, what stands before an `@` is secret also where the URL has no scheme."""
+SELECTOR_KEY: Final = "selector"
+TYPED_KEYS: Final = frozenset({"value", "text"})
+"""Beside a `selector` that names something secret (`#password`), these are secret: what is typed into that field."""
+
+_SEPARATOR: Final = "[_. -]?"
+
+
+def _ends_in(names: tuple[str, ...]) -> str:
+    return "(?:" + "|".join(name.replace("_", _SEPARATOR) for name in names) + ")s?"
+
+
+_secret_end: Final = re.compile(rf"{_ends_in(SENSITIVE_KEYS)}\Z", re.IGNORECASE | re.ASCII)
+_cookie_end: Final = re.compile(rf"{_ends_in(COOKIE_KEYS)}\Z", re.IGNORECASE | re.ASCII)
+_secret_word: Final = re.compile(_ends_in(SENSITIVE_KEYS), re.IGNORECASE | re.ASCII)
+
+
+def is_secret_key(key: str) -> bool:
+    """Whether what stands under this key is secret."""
+    return _secret_end.search(key) is not None
+
+
+def is_cookie_key(key: str) -> bool:
+    """Whether cookies stand under this key."""
+    return _cookie_end.search(key) is not None
+
+
+def names_secret(text: str) -> bool:
+    """Whether a text, such as a selector, speaks of something secret."""
+    return _secret_word.search(text) is not None
+
+
+USERINFO: Final = re.compile(r"(://)[^/?#\s\"]+(?=@)")
+"""`user:password` of a URL: group 1 is what stays, as in the others."""
+PROXY_USERINFO: Final = re.compile(r"(://|^)[^/?#\s\"]+(?=@)")
+"""The same where the scheme may be missing."""
+ASSIGNED: Final = re.compile(rf"({_ends_in(SENSITIVE_KEYS)}=)[^&#;\s\"'<>]+", re.IGNORECASE | re.ASCII)
+"""`token=…` of a query, a form or a text: group 1 is what stays."""
+QUOTED: Final = re.compile(
+    rf"({_ends_in(SENSITIVE_KEYS)}\\*\"\s*:\s*\\*\")(?:[^\"\\]|\\+[^\"\\])+", re.IGNORECASE | re.ASCII
+)
+r"""`"password":"…"` of JSON that stands inside a string, however often escaped: group 1 is what stays."""
+
+
+class _Quick(NamedTuple):
+    """Patterns over lower-cased lines."""
+
+    key: re.Pattern[bytes]
+    blank: re.Pattern[bytes]
+    parameter: re.Pattern[bytes]
+    userinfo: re.Pattern[bytes]
+    escape: re.Pattern[bytes]
+
+
+@cache
+def _quick() -> _Quick:
+    """They begin with a fixed byte, so that the search hops from one to the next, and look back only there: five times
+    quicker than a search for the names themselves. Compiled at first use: only an input log needs them."""
+    whole = {*SENSITIVE_KEYS, *COOKIE_KEYS, PROXY_KEY, SELECTOR_KEY}
+    words = sorted({name.rsplit("_", 1)[-1] + plural for name in whole for plural in ("", "s")})
+
+    def preceded_by(end: str) -> str:
+        by_length = [[w for w in words if len(w) == n] for n in sorted({len(w) for w in words})]
+        tails = "|".join(sorted({word[-3:] for word in words}))
+        exact = "|".join(f"(?<=(?:{'|'.join(same)}){end})" for same in by_length)
+        return rf"(?<=(?:{tails}){end})(?:{exact})"
+
+    patterns = (
+        ":" + preceded_by('":'),
+        r':(?<=["\s]\s:)',
+        "=" + preceded_by("="),
+        r'/\\?/[^/?#"\s]*@',
+        r'\\(?:u00(?:2[0134589acdef]|3[0-9abdf]|4[0-9a-f]|5[0-9abdef]|6[1-9a-f]|7[0-9a-e])|"\s*:)',
+    )
+    return _Quick(*(re.compile(pattern.encode()) for pattern in patterns))
+
+
+def may_hold_secrets(lines: bytes) -> bool:
+    r"""Whether these lines of JSON need a closer look; False is certain.
+
+    A name or a URL part can only hide behind `\u00xx` of a character that no serializer needs to escape, so such an
+    escape is enough to look closer, while `\u00e9`, `\n` or `\u003c` are not.
+    """
+    quick = _quick()
+    lower = lines.lower()
+    if quick.key.search(lower) is not None or quick.blank.search(lower) is not None:
+        return True
+    if b"=" in lower and quick.parameter.search(lower) is not None:
+        return True
+    if b"@" in lower and quick.userinfo.search(lower) is not None:
+        return True
+    return b"\\" in lower and quick.escape.search(lower) is not None

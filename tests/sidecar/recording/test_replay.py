@@ -1,0 +1,169 @@
+"""Replays with a real sidecar: what is printed, skipped, repeated and filled in."""
+
+import json
+import re
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from sidecar.recording.placeholders import fill
+from sidecar.recording.replay import COMMAND, replay
+
+V1_LOG = """{"type":"set_mock","content":{"secrets":{"user":{"username":"foo","password":"barbarbar"}}}}
+{"type":"ping"}
+not json
+
+{"type":"get_user_secret","content":{"encryption_key":"in-the-clear"}}
+{"type":"send_cv","content":{"reference_number":"a","note":"x"}}
+{"type":"has_cached_reference","content":"a"}"""
+ECHO = (
+    "import json,sys\n"
+    "print(json.dumps({'type':'ready'}),flush=True)\n"
+    "for line in sys.stdin:\n"
+    "    print(json.dumps({'type':'event','content':1}))\n"
+    "    print(json.dumps({'type':'ok','content':json.loads(line)}),flush=True)\n"
+)
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SIDECAR_HOME", str(tmp_path / "home"))
+
+
+def run(
+    log: str | Path,
+    *,
+    skip: str = "",
+    repeat: int = 1,
+    secrets: Path | None = None,
+    command: tuple[str, ...] = COMMAND,
+) -> tuple[int, list[str]]:
+    """Replays a log; gives the exit code and what was printed, durations as `0ms`."""
+    if isinstance(log, str):
+        text, log = log, Path("session.log")
+        log.write_text(text)
+    out = StringIO()
+    code = replay(log, skip=frozenset(skip.split(",")), repeat=repeat, secrets=secrets, out=out, command=command)
+    return code, [re.sub(r"^\d+ms +", "0ms ", line) for line in out.getvalue().splitlines()]
+
+
+def test_a_log_of_v1_replays() -> None:
+    """It has no `_log`, its secrets in clear, and one line that is no JSON: that is told, and the rest is sent."""
+    assert run(V1_LOG) == (
+        0,
+        [
+            "replaying 5 commands",
+            "0ms IN: set_mock            OUT: ok",
+            "0ms IN: ping                OUT: pong",
+            "error: line 3 is not a JSON object: JSON is malformed: invalid character (byte 4)",
+            '0ms IN: get_user_secret     OUT: ok: {"username":"foo","password":"barbarbar"}',
+            "0ms IN: send_cv             OUT: ok: true",
+            "0ms IN: has_cached_reference OUT: ok: true",
+        ],
+    )
+
+
+def test_commands_can_be_skipped_and_the_session_repeated() -> None:
+    """Each repetition is a session of its own: nothing is cached in it."""
+    log = '{"type":"has_cached_reference","content":"a"}\n{"type":"ping"}\n'
+    log += '{"type":"set_cached_reference","content":"a"}\n'
+    once = [
+        "replaying 2 commands",
+        "0ms IN: has_cached_reference OUT: ok: false",
+        "0ms IN: set_cached_reference OUT: ok",
+    ]
+    assert run(log, skip="ping,x", repeat=2) == (0, once * 2)
+
+
+def test_a_log_of_ours_replays_without_its_notes() -> None:
+    """`_log` is not sent, the content's bytes are kept, and a line that could not be read is told."""
+    code, said = run(
+        '{"type":"a","content":{"n":1.10},"id":1,"_log":{"seq":1,"at":"x"}}\n'
+        '{"type":"","_log":{"unreadable":true,"bytes":7,"seq":2,"at":"x"}}\n',
+        command=(sys.executable, "-c", ECHO),
+    )
+    assert (code, said) == (
+        0,
+        [
+            "replaying 1 commands",
+            '0ms IN: a                   OUT: ok: {"type":"a","content":{"n":1.1},"id":1}',
+            "error: line 2 was no request when it was logged (7 bytes, not kept)",
+        ],
+    )
+
+
+def test_placeholders_are_filled_from_a_file() -> None:
+    """By key name; without the file they are sent as they are, and a hint says what to do."""
+    log = '{"type":"set_mock","content":{"secrets":{"user":{"username":"**********","password":"**********"}}}}\n'
+    log += '{"type":"get_user_secret","content":{"encryption_key":"x"}}\n'
+    secrets = Path("secrets.json")
+    secrets.write_text('{"username":"ann","password":"p\\"w"}')
+    secrets.chmod(0o600)
+    assert run(log, secrets=secrets)[1][2] == (
+        '0ms IN: get_user_secret     OUT: ok: {"username":"ann","password":"p\\"w"}'
+    )
+    code, said = run(log)
+    assert code == 0
+    assert said[-1].startswith("hint: the log holds ********** in place of secrets")
+    assert '{"username": "...", "password": "..."}' in said[-1]
+    secrets.chmod(0o644)
+    assert run(log, secrets=secrets)[1][0].startswith("warning: others on this machine can read secrets.json")
+
+
+def test_filling_changes_nothing_else() -> None:
+    """Placeholders that are part of a value, or have no known key, stay; so do all other bytes."""
+    line = b'{"a":"x\\"", "api_key" : "**********","n":1.10,"b":"**********","c":["**********-1"]}'
+    filled, unknown = fill(line, {"api_key": "s"})
+    assert filled == line.replace(b'"api_key" : "**********"', b'"api_key" : "s"')
+    assert unknown == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("log", "repeat", "secrets", "sentence"),
+    [
+        ("missing.log", 1, None, "can't replay missing.log: no such file or directory"),
+        (".", 1, None, "can't replay .: it is a folder"),
+        ("missing.log", 0, None, "repeatReplay must be greater than 0"),
+        ("here.log", 1, "missing.json", "can't read missing.json: no such file or directory"),
+        ("here.log", 1, "here.log", 'here.log is not a JSON object of key names and values, like {"api_key": "..."}'),
+    ],
+)
+def test_what_cannot_be_replayed_is_said_in_a_sentence(
+    log: str, repeat: int, secrets: str | None, sentence: str
+) -> None:
+    """And the exit code is 2."""
+    Path("here.log").write_text("[]")
+    assert run(Path(log), repeat=repeat, secrets=Path(secrets) if secrets else None) == (2, [sentence])
+
+
+@pytest.mark.parametrize(
+    "program", ["raise SystemExit(3)", f"{ECHO.splitlines()[0]}\nprint('{{}}');raise SystemExit(3)"]
+)
+def test_a_dead_sidecar_ends_the_replay(program: str) -> None:
+    """At its start or later: exit code 1."""
+    code, said = run('{"type":"ping"}', command=(sys.executable, "-c", program))
+    assert (code, said[-1]) == (1, "error: the sidecar ended with exit code 3")
+
+
+def test_long_and_odd_replies_stay_in_their_line() -> None:
+    """A reply is cut to the width, and can't steer a terminal."""
+    odd = json.dumps({"type": "a", "content": "\x9b31m" + "x" * 500})
+    _, said = run(odd, command=(sys.executable, "-c", ECHO))
+    assert len(said[1]) <= 200
+    assert "\x9b" not in said[1]
+    assert said[1].endswith("…")
+
+
+def test_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And its own width."""
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    Path("session.log").write_text('{"type":"ping"}\n')
+    out = StringIO()
+    out.isatty = lambda: True  # type: ignore[method-assign]
+    assert replay(Path("session.log"), skip=frozenset(), repeat=1, secrets=None, out=out) == 0
+    assert "\x1b[32m" in out.getvalue()
