@@ -1,0 +1,1 @@
+"""Message type -> one short coroutine that answers it."""

@@ -1,0 +1,50 @@
+"""The command line. Without arguments: serve a session on stdin and stdout."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from protocol import PROTOCOL_VERSION, codec
+from protocol.replies import Ready
+from sidecar import __version__, descriptors, settings
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one command; gives the exit code: 0, or 2 for arguments or settings that can't be used."""
+    flags: dict[str, str] = {}
+    if arguments:
+        from sidecar import commands  # late: a scraper passes no arguments and waits for `ready`
+
+        parsed = commands.parse(arguments)
+        if parsed.run is not None:
+            return parsed.run()
+        flags = parsed.flags
+    try:
+        loaded = settings.load(flags)
+    except settings.SettingsError as wrong:
+        print(f"sidecar: {wrong}", file=sys.stderr)
+        return 2
+    return serve(loaded)
+
+
+def serve(loaded: settings.Settings) -> int:
+    """One session: `ready` leaves before anything that takes time is imported."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # until the app takes over: nothing was read yet, so there is nothing to finish
+        signal.signal(number, lambda *_: os._exit(0))
+    claimed = descriptors.claim()
+    ready = Ready(protocol=PROTOCOL_VERSION, version=__version__, pid=os.getpid())
+    descriptors.write_first(claimed.lines_out, codec.encode(ready))
+
+    import asyncio
+
+    from sidecar import app
+    from sidecar.clock import Clock
+
+    try:
+        asyncio.run(app.serve(loaded, claimed, Clock()))
+    except settings.SettingsError as wrong:
+        print(f"sidecar: {wrong}", file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,250 @@
+"""The Python client: spawns the sidecar and talks to it. For scrapers' authors; standard library only.
+
+    from sidecar.client import Sidecar, SidecarFailure
+
+    with Sidecar() as sidecar:
+        sidecar.login("https://rtcv.example.com", key_id, key)
+        user = sidecar.get_user_secret(encryption_key)
+        if sidecar.send_cv({"referenceNumber": "abc-1", ...}) is None:
+            print("was sent before")
+
+Every method waits for its answer and gives its content, or raises `SidecarFailure` with the reason. Threads may share a
+client, and `submit` does not wait: such requests run side by side, so where one must see what another did, wait for it.
+"""
+
+import contextlib
+import itertools
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import IO, Any, Self, cast
+
+PROTOCOL = "2"
+"""The protocol's major version that this client speaks."""
+
+
+class SidecarFailure(Exception):
+    """The sidecar answered with an error. `code` is stable and meant to be branched on, the message may change."""
+
+    def __init__(self, message: str, code: str, *, retryable: bool, fields: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        """One of the protocol's error codes, such as `timeout` or `missing_credentials`."""
+        self.retryable = retryable
+        """Whether the same request can succeed later without being changed."""
+        self.fields = dict(fields)
+        """Where it failed, as far as it applies: `field`, `url`, `status`, `step`, `action`."""
+
+
+class SidecarEnded(Exception):
+    """The sidecar is gone, or speaks another protocol: what was asked got no answer."""
+
+
+class Sidecar:
+    """A running sidecar. Use it in a `with` block, or call `close`."""
+
+    def __init__(
+        self,
+        command: Sequence[str] | None = None,
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        timeout: float = 300.0,
+        close_timeout: float = 40.0,
+        on_event: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
+        """Spawns `command` (the installed sidecar) and waits until it is ready.
+
+        `env` is the child's whole environment (None: this process's own). `timeout` is how many seconds a request may
+        take where it is not given one of its own, `close_timeout` how many `close` waits for work in flight.
+        `on_event` is handed each notification; it is called by the reading thread, so it must be quick and must not
+        wait for requests of this client. Raises SidecarEnded.
+        """
+        self.timeout = timeout
+        self._close_timeout = close_timeout
+        self._on_event = on_event
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()  # guards the two below
+        self._waiting: dict[int, tuple[Future[Any], int]] = {}  # id -> where its answer goes, how long its line was
+        self._ended: str | None = None
+        self._started: Future[dict[str, Any]] = Future()
+        command, pipe = command or [sys.executable, "-m", "sidecar"], subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=env, cwd=cwd)  # noqa: S603
+        self._input, self._output = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
+        self._writing = threading.Lock()
+        self._reader = threading.Thread(target=self._read, name="sidecar-reader", daemon=True)
+        self._reader.start()
+        try:
+            self.ready = self._started.result(timeout)
+            """The first line: `protocol`, `version` and `pid` of the sidecar."""
+            if on_event is not None:
+                self.request("hello", {"notifications": True})
+        except BaseException:
+            self.kill()
+            raise
+
+    def request(self, type: str, content: Any = None, *, timeout: float | None = None) -> Any:  # noqa: A002
+        """Sends any message and waits for the content of its answer (None where it has none).
+
+        Raises SidecarFailure, SidecarEnded, or TimeoutError after `timeout` seconds; the request is then cancelled.
+        """
+        request_id, answer = self._send(type, content)
+        seconds = self.timeout if timeout is None else timeout
+        try:
+            return answer.result(seconds)
+        except TimeoutError:
+            self._send("cancel", {"id": request_id})
+            raise TimeoutError(f"{type} had no answer after {seconds:g} s") from None
+
+    def submit(self, type: str, content: Any = None) -> Future[Any]:  # noqa: A002
+        """Sends any message without waiting; the future gets the content of its answer, or what `request` raises."""
+        return self._send(type, content)[1]
+
+    def ping(self) -> None:
+        """Returns when the sidecar has answered."""
+        self.request("ping")
+
+    def login(self, server_location: str, api_key_id: str, api_key: str) -> None:
+        """Logs in to one RT-CV server."""
+        server = {"server_location": server_location, "api_key_id": api_key_id, "api_key": api_key}
+        self.request("set_credentials", server)
+
+    def set_credentials(self, servers: Sequence[Mapping[str, Any]]) -> None:
+        """Logs in to several servers: `server_location`, `api_key_id`, `api_key` each, and `primary` on one of them."""
+        self.request("set_multiple_credentials", [dict(server) for server in servers])
+
+    def set_mock(self, secrets: Mapping[str, Any] | None = None, *, cv_matches: bool = True) -> None:
+        """Needs no server from here on: `secrets` are given out, CVs are accepted and sent nowhere."""
+        self.request("set_mock", {"secrets": dict(secrets or {}), "cv_matches": cv_matches})
+
+    def get_secret(self, key: str, encryption_key: str) -> Any:
+        """The secret under `key`: any JSON."""
+        return self.request("get_secret", {"key": key, "encryption_key": encryption_key})
+
+    def get_users_secret(self, encryption_key: str, key: str = "users") -> list[dict[str, str]]:
+        """Logins under `key`, each with `username` and `password`."""
+        request = {"key": key, "encryption_key": encryption_key}
+        return cast(list[dict[str, str]], self.request("get_users_secret", request))
+
+    def get_user_secret(self, encryption_key: str, key: str = "user") -> dict[str, str]:
+        """The login under `key`: `username` and `password`."""
+        return cast(dict[str, str], self.request("get_user_secret", {"key": key, "encryption_key": encryption_key}))
+
+    def remember(self, reference: str, *, short: bool = False) -> None:
+        """Remembers a reference for 3 days, or for 12 hours where `short`; also over restarts."""
+        self.request("set_short_cached_reference" if short else "set_cached_reference", reference)
+
+    def is_remembered(self, reference: str) -> bool:
+        """Whether a reference is remembered, by `remember` or because its CV was sent and matched."""
+        return bool(self.request("has_cached_reference", reference))
+
+    def send_cv(self, cv: Mapping[str, Any]) -> bool | None:
+        """Sends a CV with its `referenceNumber`: whether it matched; None where it was remembered, so not sent."""
+        return cast(bool | None, self.request("send_cv", dict(cv)))
+
+    def send_job(self, job: Mapping[str, Any], *, timeout: float | None = None) -> dict[str, Any]:
+        """Runs a browser job: `{"status": "success", "result": {...}}`, or status `skipped` and no result."""
+        return cast(dict[str, Any], self.request("send_job", dict(job), timeout=timeout))
+
+    def close(self) -> None:
+        """Tells the sidecar to finish and waits for it; what does not finish in time is ended. May be called again."""
+        if self._writing.acquire(timeout=1):
+            self._close_input()
+            self._writing.release()
+        else:  # a thread is stuck writing to a sidecar that doesn't read
+            self._process.terminate()
+        try:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it had its time
+                self._process.wait(self._close_timeout)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """Ends the sidecar at once. What it holds on disk stays."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join(5)
+        with self._writing:
+            self._close_input()
+        if not self._reader.is_alive():
+            self._output.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()
+
+    def _send(self, kind: str, content: Any) -> tuple[int, Future[Any]]:
+        request_id, answer = next(self._ids), Future[Any]()
+        answer.set_running_or_notify_cancel()  # a future can't take a line back; the `cancel` message can
+        message = {"id": request_id, "type": kind} | ({} if content is None else {"content": content})
+        line = json.dumps(message, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        with self._lock:
+            if self._ended is not None:
+                raise SidecarEnded(self._ended)
+            self._waiting[request_id] = answer, len(line)
+        try:
+            with self._writing:
+                self._input.write(line)
+                self._input.flush()
+        except (OSError, ValueError):  # ValueError: closed by `close`
+            self._settle(request_id, SidecarEnded("the sidecar no longer listens"))
+        return request_id, answer
+
+    def _read(self) -> None:
+        """The reading thread: hands each line to the one it answers, until there are no more."""
+        why = "the sidecar has ended"
+        try:
+            for line in self._output:
+                self._take(json.loads(line))
+        except Exception as wrong:
+            why = f"the sidecar wrote a line that can't be used: {wrong!r}"
+            self._process.kill()
+        with self._lock:
+            self._ended = why
+        for request_id in list(self._waiting):
+            self._settle(request_id, SidecarEnded(why))
+        if not self._started.done():
+            self._started.set_exception(SidecarEnded(f"{why} before it was ready"))
+
+    def _take(self, reply: dict[str, Any]) -> None:
+        kind = reply["type"]
+        if not self._started.done():
+            if kind != "ready" or str(reply.get("protocol")).split(".")[0] != PROTOCOL:
+                raise ValueError(f"not `ready` of protocol {PROTOCOL}: {reply}")
+            self._started.set_result(reply)
+        elif kind == "event":
+            if self._on_event is not None:
+                self._on_event(reply)
+        elif kind == "error":
+            self._settle(reply["id"] if "id" in reply else self._longest(), _failure(reply["error"]))
+        else:
+            self._settle(reply["id"], reply.get("content"))
+
+    def _settle(self, request_id: int, outcome: Any) -> None:
+        with self._lock:
+            answer, _ = self._waiting.pop(request_id, (None, 0))
+        if answer is not None and isinstance(outcome, SidecarFailure | SidecarEnded):
+            answer.set_exception(outcome)
+        elif answer is not None:  # else settled already: the pipe broke both ways at once
+            answer.set_result(outcome)
+
+    def _longest(self) -> int:
+        """Only a line over the sidecar's limit is answered without its id, for it was skipped unread."""
+        with self._lock:
+            return max(self._waiting, key=lambda request_id: self._waiting[request_id][1])
+
+    def _close_input(self) -> None:
+        with contextlib.suppress(OSError):  # what was still buffered can't be written any more
+            self._input.close()
+
+
+def _failure(detail: Mapping[str, Any]) -> SidecarFailure:
+    fields = dict(detail)
+    code, message = fields.pop("code"), fields.pop("message")
+    return SidecarFailure(message, code, retryable=fields.pop("retryable"), fields=fields)

@@ -1,0 +1,43 @@
+"""send_cv: once for each reference, to every server, byte for byte."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from protocol.codec import NOTHING
+from protocol.cvs import reference_of
+from sidecar.session import LONG_TTL, Session
+
+
+class InProgress:
+    """The references that are being sent right now: who comes second waits for the first."""
+
+    def __init__(self) -> None:
+        self._ends: dict[str, asyncio.Event] = {}
+
+    async def enter(self, reference: str) -> None:
+        """Returns when nobody else is inside with the same reference. `leave` has to follow."""
+        while end := self._ends.get(reference):
+            await end.wait()
+        self._ends[reference] = asyncio.Event()
+
+    def leave(self, reference: str) -> None:
+        """Lets the next one in."""
+        self._ends.pop(reference).set()
+
+
+async def send_cv(session: Session, in_progress: InProgress, content: msgspec.Raw) -> Any:
+    """Sends a CV unless its reference is cached; remembers the reference if the CV matched."""
+    reference = reference_of(content)
+    backend, references = session.backend, session.references
+    await in_progress.enter(reference)
+    try:
+        if references.has(reference):
+            return NOTHING
+        matched = await backend.scan_cv(bytes(content))
+        if matched:
+            references.remember(reference, LONG_TTL)
+        return matched
+    finally:
+        in_progress.leave(reference)

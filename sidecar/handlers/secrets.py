@@ -1,0 +1,48 @@
+"""get_secret, get_users_secret, get_user_secret."""
+
+from typing import TypeVar
+
+import msgspec
+
+from protocol.secrets import SecretRequest, UserSecret
+from sidecar.errors import InvalidContent, RemoteFailed
+from sidecar.session import Session
+
+Shape = TypeVar("Shape")
+
+
+async def get_secret(session: Session, content: SecretRequest) -> msgspec.Raw:
+    """Any JSON, byte for byte."""
+    return await _fetch(session, content, content.key)
+
+
+async def get_users_secret(session: Session, content: SecretRequest) -> list[UserSecret]:
+    """A list of logins; the key is `users` unless another is given."""
+    key = content.key or "users"
+    return _shaped(await _fetch(session, content, key), list[UserSecret], key)
+
+
+async def get_user_secret(session: Session, content: SecretRequest) -> UserSecret:
+    """One login; the key is `user` unless another is given."""
+    key = content.key or "user"
+    return _shaped(await _fetch(session, content, key), UserSecret, key)
+
+
+async def _fetch(session: Session, content: SecretRequest, key: str) -> msgspec.Raw:
+    backend = session.backend
+    if not key:
+        raise InvalidContent("key cannot be empty", "key")
+    encryption_key = content.encryption_key.reveal()
+    session.learn(encryption_key)
+    value = await backend.secret(key, encryption_key)
+    session.learn_secret(value)
+    return value
+
+
+def _shaped(value: msgspec.Raw, shape: type[Shape], key: str) -> Shape:
+    try:
+        return msgspec.json.decode(value, type=shape)
+    except (msgspec.DecodeError, RecursionError) as wrong:
+        # msgspec names types and places, never values
+        said = str(wrong).replace("`", "").replace("$", "value")
+        raise RemoteFailed(f"the secret {key!r} has another shape than asked for: {said}") from None

@@ -1,0 +1,1 @@
+"""Tests of the real process, with real browsers and servers."""

@@ -1,0 +1,358 @@
+"""Lines that no parent should write: each has its one exact answer, and the process lives."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from protocol.requests import CONTENTS, OPTIONAL
+from tests.harness import Child, error
+
+MiB = 1 << 20
+NESTED = error("parse_error", "the line is nested over 1000 levels")
+SURROGATE = error("parse_error", "the line is not JSON: input data was truncated")
+BLANK = error("parse_error", "the line is blank")
+
+
+@pytest.fixture(scope="module")
+def child(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """One process for all cases, in mock mode; it must have lived through all of them."""
+    with Child(tmp_path_factory.mktemp("bad_input")) as running:
+        assert running.ask({"type": "set_mock"}) == [{"type": "ok"}]
+        yield running
+        assert running.ask({"type": "ping"}) == [{"type": "pong"}]
+        assert running.end() == 0
+        assert running.rest() == []
+        assert running.stderr == ""
+
+
+def parse_error(said: str, **places: Any) -> dict[str, Any]:
+    """The reply to a line that is not JSON."""
+    return error("parse_error", f"the line is not JSON: {said}", **places)
+
+
+def not_utf8(said: str, **places: Any) -> dict[str, Any]:
+    """The reply to a line that is not UTF-8."""
+    return error("parse_error", f"the line is not UTF-8: {said}", **places)
+
+
+def invalid_request(said: str, **places: Any) -> dict[str, Any]:
+    """The reply to JSON that is no request."""
+    return error("invalid_request", said, **places)
+
+
+def invalid_content(said: str, field: str = "content", *, named: bool = True) -> dict[str, Any]:
+    """The reply to content of the wrong shape; where `named`, the sentence begins with the field."""
+    return error("invalid_content", f"{field}: {said}" if named else said, field=field)
+
+
+LINES = {
+    "not json": (b"hello", parse_error("invalid character (byte 0)")),
+    "single quotes": (b"{'type':'ping'}", parse_error("object keys must be strings (byte 1)")),
+    "cut off": (b'{"type":"ping"', parse_error("input data was truncated")),
+    "two values": (b'{"type":"ping"}{"type":"ping"}', parse_error("trailing characters (byte 16)")),
+    "trailing comma": (b'{"type":"ping",}', parse_error("trailing comma in object (byte 15)")),
+    "NaN": (b'{"type":"ping","content":NaN}', parse_error("invalid character (byte 25)")),
+    "number with a leading zero": (b'{"type":"send_cv","content":{"a":01}}', parse_error("invalid number (byte 34)")),
+    "escape that is none": (b'{"type":"ping","a":"\\q"}', parse_error("invalid escaped character (byte 21)")),
+    "raw control character": (b'{"type":"ping","a":"\x01"}', parse_error("invalid character (byte 20)")),
+    "blank": (b"", BLANK),
+    "only spaces": (b" \t  ", BLANK),
+    "only a carriage return": (b"\r", BLANK),
+    "array": (b'[{"type":"ping"}]', invalid_request("expected object, got array")),
+    "number": (b"12", invalid_request("expected object, got int")),
+    "string": (b'"ping"', invalid_request("expected object, got str")),
+    "null": (b"null", invalid_request("expected object, got null")),
+    "bool": (b"true", invalid_request("expected object, got bool")),
+    "no type": (b"{}", invalid_request("type: missing", field="type")),
+    "no type but an id": (b'{"id":5}', invalid_request("type: missing", field="type", id=5)),
+    "type is a number": (b'{"type":1,"id":"a"}', invalid_request("type: expected str, got int", field="type", id="a")),
+    "type is null": (b'{"type":null}', invalid_request("type: expected str, got null", field="type")),
+    "type is an array": (b'{"type":["ping"]}', invalid_request("type: expected str, got array", field="type")),
+    "unknown type": (b'{"type":"pingg"}', error("unknown_type", "unknown message type pingg")),
+    "empty type": (b'{"type":""}', error("unknown_type", "unknown message type ")),
+    "type in capitals": (b'{"type":"PING"}', error("unknown_type", "unknown message type PING")),
+    "unknown type with an id": (b'{"id":1,"type":"a"}', error("unknown_type", "unknown message type a", id=1)),
+    "NUL": (b"\0", parse_error("invalid character (byte 0)")),
+    "NUL after the object": (b'{"type":"ping"}\0', parse_error("trailing characters (byte 16)")),
+    "byte order mark": (b'\xef\xbb\xbf{"type":"ping"}', parse_error("invalid character (byte 0)")),
+    "binary": (bytes(range(256)).replace(b"\n", b""), not_utf8("invalid start byte at byte 127")),
+    "UTF-16": ('{"type":"ping"}'.encode("utf-16-le"), parse_error("object keys must be strings (byte 1)")),
+    "lone byte": (b'{"type":"ping","a":"\xff"}', not_utf8("invalid start byte at byte 20")),
+    "lone continuation": (b'{"type":"\x80"}', not_utf8("invalid start byte at byte 9")),
+    "lone byte in the id": (b'{"type":"ping","id":"\xff"}', not_utf8("invalid start byte at byte 21")),
+    "lone byte in a key": (b'{"type":"ping","\xc3":1}', not_utf8("invalid continuation byte at byte 16")),
+    "lone byte beside an id": (b'{"id":7,"type":"ping","a":"\xff"}', not_utf8("invalid start byte at byte 27", id=7)),
+    "overlong": (b'{"type":"ping","a":"\xc0\xaf"}', not_utf8("invalid start byte at byte 20")),
+    "overlong of three": (b'{"type":"ping","a":"\xe0\x80\xaf"}', not_utf8("invalid continuation byte at byte 20")),
+    "encoded surrogate": (b'{"type":"ping","a":"\xed\xa0\x80"}', not_utf8("invalid continuation byte at byte 20")),
+    "beyond Unicode": (b'{"type":"ping","a":"\xf4\x90\x80\x80"}', not_utf8("invalid continuation byte at byte 20")),
+    "cut character": (b'{"type":"ping","a":"\xe2\x82', not_utf8("unexpected end of data at byte 20")),
+    "surrogate escape in type": (b'{"type":"\\ud800"}', SURROGATE),
+    "surrogate escape in id": (
+        b'{"type":"ping","id":"\\udfff"}',
+        parse_error("invalid utf-16 surrogate pair (byte 27)"),
+    ),
+    "surrogate escape in content": (b'{"type":"has_cached_reference","content":"\\uD800"}', SURROGATE),
+    "surrogate escape in a CV": (b'{"type":"send_cv","content":{"referenceNumber":"a","n":"\\ud800"}}', SURROGATE),
+    "surrogate escape in a CV's key": (b'{"type":"send_cv","content":{"referenceNumber":"a","\\ud800":1}}', SURROGATE),
+    "surrogate escape in a secret": (b'{"type":"set_mock","content":{"secrets":{"a":"\\ud800"}}}', SURROGATE),
+    "surrogate escape in an extra key": (b'{"type":"ping","a":"\\ud800"}', SURROGATE),
+    "surrogates in the wrong order": (
+        b'{"type":"ping","a":"\\ude00\\ud83d"}',
+        parse_error("invalid utf-16 surrogate pair (byte 26)"),
+    ),
+    "surrogate and a letter": (b'{"type":"ping","a":"\\ud83dx"}', SURROGATE),
+    "id is a float": (
+        b'{"type":"ping","id":1.5}',
+        invalid_request("id: expected int | str | null, got float", field="id"),
+    ),
+    "id is 1.0": (b'{"type":"ping","id":1.0}', invalid_request("id: expected int | str | null, got float", field="id")),
+    "id is a bool": (
+        b'{"type":"ping","id":true}',
+        invalid_request("id: expected int | str | null, got bool", field="id"),
+    ),
+    "id is an object": (
+        b'{"type":"ping","id":{}}',
+        invalid_request("id: expected int | str | null, got object", field="id"),
+    ),
+    "id is an array": (
+        b'{"type":"ping","id":[1]}',
+        invalid_request("id: expected int | str | null, got array", field="id"),
+    ),
+    "id of 5,000 digits": (
+        b'{"type":"ping","id":' + b"9" * 5000 + b"}",
+        invalid_request("id: integer value out of range", field="id"),
+    ),
+}
+"""Name -> line and its exact answer."""
+
+FINE = {
+    "carriage return": (b'{"type":"ping"}\r', {"type": "pong"}),
+    "spaces around": (b' \t {"type" : "ping"} \t ', {"type": "pong"}),
+    "extra keys": (b'{"type":"ping","a":1,"_log":{"seq":1},"Type":2}', {"type": "pong"}),
+    "the last of two types": (b'{"type":"hello","type":"ping"}', {"type": "pong"}),
+    "content of a ping": (b'{"type":"ping","content":[{"a":1}]}', {"type": "pong"}),
+    "id is an integer": (b'{"type":"ping","id":-7}', {"type": "pong", "id": -7}),
+    "id is zero": (b'{"type":"ping","id":0}', {"type": "pong", "id": 0}),
+    "id is big": (b'{"type":"ping","id":' + b"9" * 40 + b"}", {"type": "pong", "id": int("9" * 40)}),
+    "id is a string": (b'{"type":"ping","id":"a b"}', {"type": "pong", "id": "a b"}),
+    "id is an empty string": (b'{"type":"ping","id":""}', {"type": "pong", "id": ""}),
+    "id is a long string": (b'{"type":"ping","id":"' + b"x" * 5000 + b'"}', {"type": "pong", "id": "x" * 5000}),
+    "id is Unicode": ('{"type":"ping","id":"é\\u0000\\ud83d\\ude00"}'.encode(), {"type": "pong", "id": "é\0😀"}),
+    "id is null": (b'{"type":"ping","id":null}', {"type": "pong"}),
+    "escaped type": (b'{"t\\u0079pe":"p\\u0069ng"}', {"type": "pong"}),
+    "surrogate pair": (b'{"type":"has_cached_reference","content":"\\ud83d\\ude00"}', {"type": "ok", "content": False}),
+    "NUL escape": (b'{"type":"has_cached_reference","content":"\\u0000"}', {"type": "ok", "content": False}),
+    "number beyond a double": (b'{"type":"ping","a":1e999}', {"type": "pong"}),
+    "unknown keys in v1's content": (b'{"type":"set_mock","content":{"secret":1,"x":[]}}', {"type": "ok"}),
+    "null where content is optional": (b'{"type":"set_mock","content":null}', {"type": "ok"}),
+}
+"""Name -> unusual line and its answer."""
+
+
+@pytest.mark.parametrize("name", [*LINES, *FINE])
+def test_a_line_has_its_exact_answer(child: Child, name: str) -> None:
+    """Whatever is wrong with a line is said in one reply, and the next line is read."""
+    line, answer = {**LINES, **FINE}[name]
+    assert child.ask(line, {"type": "ping"}) == [answer, {"type": "pong"}]
+
+
+def of(wanted: str) -> dict[str, dict[str, Any]]:
+    """The answers to JSON of every type where `wanted` is expected."""
+    samples = {"null": "null", "true": "bool", "1": "int", "1.5": "float", '"a"': "str", "[1]": "array", "{}": "object"}
+    expected = set(wanted.split(" | "))
+    return {
+        text: invalid_content(f"expected {wanted}, got {name}")
+        for text, name in samples.items()
+        if name not in expected
+    }
+
+
+def without(answers: dict[str, dict[str, Any]], text: str) -> dict[str, dict[str, Any]]:
+    """The same answers but one."""
+    return {content: answer for content, answer in answers.items() if content != text}
+
+
+NO_CV = invalid_content("cv expected to be an object", named=False)
+EMPTY = invalid_content("reference number cannot be an empty string", named=False)
+EMPTY_SERVER = invalid_content("server_location cannot be empty", "server_location", named=False)
+NO_SERVERS = invalid_content("you cannot define no connections", named=False)
+NOT_A_SERVER = invalid_content("expected object, got int", "[0]")
+KEY_IS_A_NUMBER = {'{"key":1}': invalid_content("expected str, got int", "key")}
+SERVER = '{"server_location":"http://127.0.0.1:9","api_key_id":"a","api_key":%s}'
+TWO = "[" + SERVER % '"b"' + "," + SERVER % '"b"' + "]"
+
+WRONG = {
+    "hello": {
+        **without(of("object"), "null"),
+        '{"notifications":1}': invalid_content("expected bool, got int", "notifications"),
+        '{"notification":true}': invalid_content("unknown field", "notification"),
+    },
+    "ping": {},
+    "cancel": {
+        **of("object"),
+        "{}": invalid_content("missing", "id"),
+        '{"id":null}': invalid_content("expected int | str, got null", "id"),
+        '{"id":1.5}': invalid_content("expected int | str, got float", "id"),
+        '{"id":1,"ids":2}': invalid_content("unknown field", "ids"),
+    },
+    "set_credentials": {
+        **of("object | array"),
+        "[1]": NOT_A_SERVER,
+        "[]": NO_SERVERS,
+        "{}": EMPTY_SERVER,
+        '{"server_location":""}': EMPTY_SERVER,
+        '{"server_location":1}': invalid_content("expected str, got int", "server_location"),
+        '{"server_location":"http://127.0.0.1:9"}': invalid_content(
+            "api_key_id cannot be empty", "api_key_id", named=False
+        ),
+        SERVER % '""': invalid_content("api_key cannot be empty", "api_key", named=False),
+        SERVER % "1": invalid_content("expected str, got int", "api_key"),
+        '{"server_location":"127.0.0.1:9","api_key_id":"a","api_key":"b"}': invalid_content(
+            "server_location must start with a supported protocol like: http:// or https://",
+            "server_location",
+            named=False,
+        ),
+        TWO: invalid_content("when defineing multiple connections, one must be set as primary", "primary", named=False),
+    },
+    "set_multiple_credentials": {**of("array"), "[1]": NOT_A_SERVER, "[]": NO_SERVERS},
+    "set_mock": {
+        **without(of("object"), "null"),
+        '{"secrets":[]}': invalid_content("expected object | null, got array", "secrets"),
+        '{"cv_matches":"yes"}': invalid_content("expected bool, got str", "cv_matches"),
+    },
+    "get_secret": {
+        **of("object"),
+        **KEY_IS_A_NUMBER,
+        "{}": invalid_content("key cannot be empty", "key", named=False),
+        '{"key":""}': invalid_content("key cannot be empty", "key", named=False),
+        '{"key":"a","encryption_key":[]}': invalid_content("expected str, got array", "encryption_key"),
+    },
+    "get_users_secret": {**of("object"), **KEY_IS_A_NUMBER},
+    "get_user_secret": {**of("object"), **KEY_IS_A_NUMBER},
+    "set_cached_reference": {**of("str"), '""': EMPTY},
+    "set_short_cached_reference": {**of("str"), '""': EMPTY},
+    "has_cached_reference": {**of("str"), '""': EMPTY},
+    "send_cv": {
+        **dict.fromkeys(of("object"), NO_CV),
+        "{}": invalid_content("referenceNumber field does not exists", "referenceNumber", named=False),
+        '{"referenceNumber":""}': {**EMPTY, "error": {**EMPTY["error"], "field": "referenceNumber"}},
+        '{"reference_number":""}': {**EMPTY, "error": {**EMPTY["error"], "field": "reference_number"}},
+        '{"referenceNumber":1}': invalid_content(
+            "referenceNumber is expected to be a string", "referenceNumber", named=False
+        ),
+    },
+    "send_job": {
+        **of("object"),
+        "{}": invalid_content("missing", "steps"),
+        '{"steps":[]}': invalid_content("expected array of length >= 1", "steps"),
+        '{"steps":[{}]}': invalid_content("missing", "steps[0].url"),
+        '{"steps":[{"url":""}]}': invalid_content("expected str of length >= 1", "steps[0].url"),
+        '{"steps":[{"url":"http://a","a":1}]}': invalid_content("unknown field", "steps[0].a"),
+        '{"steps":[{"url":"http://a"}],"step":1}': invalid_content("unknown field", "step"),
+        '{"steps":[{"url":"http://a"}],"timeout_ms":"1"}': invalid_content("expected int, got str", "timeout_ms"),
+        '{"steps":[{"url":"http://a"}],"cookies":[{"name":"n","value":1,"domain":"d"}]}': invalid_content(
+            "expected str, got int", "cookies[0].value"
+        ),
+    },
+}
+"""Type -> content, and its exact answer."""
+
+
+def test_every_message_has_its_wrong_contents() -> None:
+    """A new message type has to say what is wrong content for it."""
+    assert set(WRONG) == set(CONTENTS)
+
+
+@pytest.mark.parametrize(("kind", "content"), [(kind, text) for kind, texts in WRONG.items() for text in texts])
+def test_wrong_content_has_its_exact_answer(child: Child, kind: str, content: str) -> None:
+    """Content of another type or with other keys than the message has is refused, and the place named."""
+    answer = WRONG[kind][content]
+    line = f'"type":"{kind}","content":{content}}}'.encode()
+    assert child.ask(b"{" + line) == [answer]
+    assert child.ask(b'{"id":"I",' + line) == [{**answer, "id": "I"}]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CONTENTS if kind not in OPTIONAL and CONTENTS[kind] is not None])
+def test_missing_content_is_said(child: Child, kind: str) -> None:
+    """A message that needs content does not do without."""
+    assert child.ask({"type": kind}) == [invalid_content("content is missing", named=False)]
+
+
+NEEDS_A_SERVER = {
+    "get_secret": {"key": "a", "encryption_key": "b"},
+    "get_users_secret": {"encryption_key": "b"},
+    "get_user_secret": {"encryption_key": "b"},
+    "send_cv": {"referenceNumber": "a"},
+    "send_job": {"steps": [{"url": "http://127.0.0.1:9"}], "forward": True},
+}
+
+
+def test_what_needs_a_server_says_so(tmp_path: Any) -> None:
+    """Without a login, messages that need one are refused in v1's words."""
+    answer = error("missing_credentials", "missing credentials, call set_credentials before this method")
+    with Child(tmp_path) as fresh:
+        asked = [{"type": kind, "content": content} for kind, content in NEEDS_A_SERVER.items()]
+        assert fresh.ask(*asked) == [answer] * len(asked)
+
+
+def nested(levels: int, innermost: bytes = b"") -> bytes:
+    """Arrays in arrays."""
+    return b"[" * levels + innermost + b"]" * levels
+
+
+@pytest.mark.parametrize(
+    ("before", "levels_before", "after", "answer"),
+    [
+        (b'{"type":"ping","a":', 1, b"}", {"type": "pong"}),
+        (b'{"type":"ping","content":', 1, b"}", {"type": "pong"}),
+        (b'{"type":"send_cv","content":{"referenceNumber":"deep","a":', 2, b"}}", {"type": "ok", "content": True}),
+        (b'{"type":"set_mock","content":{"secrets":{"deep":', 3, b"}}}", {"type": "ok"}),
+        (b'{"type":"hello","content":', 1, b"}", invalid_content("expected object, got array")),
+    ],
+)
+def test_nesting_has_a_limit(
+    child: Child, before: bytes, levels_before: int, after: bytes, answer: dict[str, Any]
+) -> None:
+    """1,000 levels are read wherever they stand, 1,001 are refused."""
+    fits, not_quite = (before + nested(levels - levels_before, b'"x"') + after for levels in (1000, 1001))
+    assert child.ask(fits, not_quite, {"type": "ping"}) == [answer, NESTED, {"type": "pong"}]
+
+
+def test_a_deep_secret_comes_back(child: Child) -> None:
+    """What was read at the limit can be given out, too."""
+    secret = nested(997, b'"deep"')
+    assert child.ask(b'{"type":"set_mock","content":{"secrets":{"a":' + secret + b"}}}") == [{"type": "ok"}]
+    child.send({"type": "get_secret", "content": {"key": "a"}})
+    assert child.read_line() == b'{"type":"ok","content":' + secret + b"}\n"
+    [refused] = child.ask({"type": "get_user_secret", "content": {"key": "a"}})
+    assert refused["error"]["code"] == "remote_error"
+
+
+@pytest.mark.parametrize("line", [b"[" * 200_000, b'{"a":' * 200_000, nested(200_000), b'{"id":1,"a":' + nested(9999)])
+def test_bottomless_nesting_is_refused(child: Child, line: bytes) -> None:
+    """However deep it is, nothing overflows."""
+    assert child.ask(line, {"type": "ping"}) == [NESTED, {"type": "pong"}]
+
+
+def test_brackets_in_strings_are_no_nesting(child: Child) -> None:
+    """Only brackets outside of strings count, also after escaped quotes and backslashes."""
+    text = b'"' + b"[{" * 5000 + b'\\"' + b"[" * 2000 + b'\\\\"'
+    line = b'{"type":"ping","a":[' + text + b',{"[[":' + text + b"}]}"
+    assert child.ask(line) == [{"type": "pong"}]
+
+
+def test_a_line_of_10_mb_is_fine(child: Child) -> None:
+    """A long CV is sent whole, and does not take many times its size."""
+    before = child.memory("VmHWM")
+    cv = b'{"referenceNumber":"long","text":"' + b"a\\n[" * 2_500_000 + b'","rows":[' + b"{}," * 2000 + b"1]}"
+    line = b'{"type":"send_cv","content":' + cv + b"}"
+    assert child.ask(line, b'{"id":1,' + line[1:]) == [{"type": "ok", "content": True}, {"type": "ok", "id": 1}]
+    assert child.memory("VmHWM") - before < 100 * MiB
+
+
+def test_a_long_unknown_type_is_answered(child: Child) -> None:
+    """A refusal quotes what it refuses, whatever its length."""
+    kind = "x" * MiB
+    assert child.ask({"type": kind}) == [error("unknown_type", f"unknown message type {kind}")]

@@ -1,0 +1,262 @@
+"""The Python client against a child that answers on cue."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sidecar.client import Sidecar, SidecarEnded, SidecarFailure
+
+CHILD = """
+import json, sys, time
+
+def say(reply):
+    print(json.dumps(reply), flush=True)
+
+say({"type": "ready", "content": "waiting for credentials", "protocol": "2.0", "version": "0", "pid": 1})
+held = []
+for line in sys.stdin:
+    request = json.loads(line)
+    kind, content, ident = request["type"], request.get("content"), {"id": request["id"]}
+    if len(line) > 100_000:
+        error = {"code": "line_too_long", "message": "long", "retryable": False}
+        say({"type": "error", "content": "long", "error": error})
+    elif kind == "hold":
+        held.append(ident)
+    elif kind == "release":
+        for other in reversed([ident, *held]):
+            say({"type": "ok", "content": other["id"], **other})
+    elif kind == "fail":
+        error = {"code": "action_failed", "message": "no button", "retryable": False, "step": "list", "action": "click"}
+        say({"type": "error", "content": "no button", "error": error, **ident})
+    elif kind == "notify":
+        say({"type": "event", "event": "progress", "content": content})
+        say({"type": "ok", **ident})
+    elif kind == "ping":
+        say({"type": "pong", **ident})
+    elif kind == "nonsense":
+        print("Traceback", flush=True)
+    elif kind == "die":
+        sys.exit(3)
+    elif kind == "stay":
+        say({"type": "ok", **ident})
+        sys.stdin.read()
+        time.sleep(600)
+    elif kind == "deaf":
+        say({"type": "ok", **ident})
+        time.sleep(600)
+    else:
+        say({"type": "ok", "content": {"type": kind, "content": content}, **ident})
+for other in held:
+    say({"type": "ok", "content": "late", **other})
+"""
+
+
+def child(**options: Any) -> Sidecar:
+    """A client whose child follows the script above."""
+    return Sidecar([sys.executable, "-c", CHILD], timeout=30, **options)
+
+
+@pytest.fixture
+def sidecar() -> Iterator[Sidecar]:
+    """A client with such a child, closed after the test."""
+    with child() as client:
+        yield client
+
+
+def test_ready_is_kept(sidecar: Sidecar) -> None:
+    """What the first line told is at hand."""
+    assert sidecar.ready["version"] == "0"
+
+
+def test_each_method_sends_its_message(sidecar: Sidecar) -> None:
+    """Every convenience method is one message of the protocol."""
+    secret = {"key": "k", "encryption_key": "e"}
+    assert sidecar.get_secret("k", "e") == {"type": "get_secret", "content": secret}
+    users: Any = sidecar.get_users_secret("e")
+    assert users == {"type": "get_users_secret", "content": {"key": "users", "encryption_key": "e"}}
+    user: Any = sidecar.get_user_secret("e")
+    assert user == {"type": "get_user_secret", "content": {"key": "user", "encryption_key": "e"}}
+    cv: Any = sidecar.send_cv({"referenceNumber": "é"})
+    assert cv == {"type": "send_cv", "content": {"referenceNumber": "é"}}
+    assert sidecar.send_job({"steps": []}) == {"type": "send_job", "content": {"steps": []}}
+    assert sidecar.is_remembered("r") is True
+    sidecar.remember("r")
+    sidecar.remember("r", short=True)
+    sidecar.login("http://localhost", "id", "key")
+    sidecar.set_credentials([{"server_location": "http://localhost", "primary": True}])
+    sidecar.set_mock({"user": 1}, cv_matches=False)
+    sidecar.ping()
+
+
+def test_failure_carries_what_the_error_said(sidecar: Sidecar) -> None:
+    """An error becomes an exception with code, message, retryable and places."""
+    with pytest.raises(SidecarFailure, match="no button") as caught:
+        sidecar.request("fail")
+    failure = caught.value
+    assert (failure.code, failure.message, failure.retryable) == ("action_failed", "no button", False)
+    assert failure.fields == {"step": "list", "action": "click"}
+
+
+def test_answers_find_their_requests_in_any_order(sidecar: Sidecar) -> None:
+    """Answers that come in another order than the requests reach the right futures."""
+    futures = [sidecar.submit("hold") for _ in range(3)]
+    released = sidecar.request("release")
+    ids = [future.result(10) for future in futures]
+    assert ids == sorted(ids)
+    assert released == ids[-1] + 1
+
+
+def test_threads_may_share_a_client(sidecar: Sidecar) -> None:
+    """Each of many threads gets the answers to its own requests."""
+    wrong: list[Any] = []
+
+    def work(name: int) -> None:
+        for turn in range(50):
+            answer = sidecar.request("echo", [name, turn])["content"]
+            if answer != [name, turn]:
+                wrong.append(answer)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert wrong == []
+
+
+def test_request_without_an_answer_times_out_and_is_cancelled(sidecar: Sidecar) -> None:
+    """A request waits no longer than it is told to; the client stays usable."""
+    with pytest.raises(TimeoutError, match=r"hold had no answer after 0.05 s"):
+        sidecar.request("hold", timeout=0.05)
+    sidecar.ping()
+
+
+def test_line_that_is_too_long_fails_its_own_request(sidecar: Sidecar) -> None:
+    """The answer to a line over the limit has no id, and still reaches the request that was too long."""
+    waiting = sidecar.submit("hold")
+    with pytest.raises(SidecarFailure) as caught:
+        sidecar.request("echo", "x" * 200_000)
+    assert caught.value.code == "line_too_long"
+    assert not waiting.done()
+
+
+def test_events_reach_the_callback() -> None:
+    """A client with a callback asks for notifications and hands them on."""
+    events: Future[dict[str, Any]] = Future()
+    with child(on_event=events.set_result) as sidecar:
+        sidecar.request("notify", {"done": 1})
+        assert events.result(10)["content"] == {"done": 1}
+
+
+def test_close_lets_work_in_flight_finish() -> None:
+    """What was asked before the end is answered at the end."""
+    with child() as sidecar:
+        late = sidecar.submit("hold")
+    assert late.result(0) == "late"
+    with pytest.raises(SidecarEnded):
+        sidecar.ping()
+    sidecar.close()
+
+
+def test_child_that_dies_fails_what_waits(sidecar: Sidecar) -> None:
+    """No request waits for a child that is gone."""
+    waiting = sidecar.submit("hold")
+    with pytest.raises(SidecarEnded):
+        sidecar.request("die")
+    with pytest.raises(SidecarEnded):
+        waiting.result(10)
+
+
+def test_child_that_writes_nonsense_is_ended(sidecar: Sidecar) -> None:
+    """A line that isn't protocol ends the connection with a reason."""
+    with pytest.raises(SidecarEnded, match="a line that can't be used"):
+        sidecar.request("nonsense")
+
+
+@pytest.mark.parametrize("mood", ["stay", "deaf"])
+def test_child_that_does_not_end_is_killed(mood: str) -> None:
+    """Closing is bounded, whether the child has read its end of input or not."""
+    with child(close_timeout=0.2) as sidecar:
+        sidecar.request(mood)
+        process = sidecar._process
+    assert process.returncode == -9
+
+
+def test_close_frees_a_thread_that_is_stuck_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that writes to a child which doesn't read is freed by `close`."""
+    sidecar = child(close_timeout=5)
+    sidecar.request("deaf")
+    writing, outcome = threading.Event(), Future[str]()
+    write = sidecar._input.write
+
+    def tell_and_write(line: bytes) -> int:
+        writing.set()
+        return write(line)
+
+    def ask() -> None:
+        try:
+            sidecar.request("echo", "x" * 1_000_000)
+        except SidecarEnded:
+            outcome.set_result("freed")
+
+    monkeypatch.setattr(
+        sidecar, "_input", SimpleNamespace(write=tell_and_write, flush=None, close=sidecar._input.close)
+    )
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert writing.wait(10)
+    sidecar.close()
+    assert outcome.result(10) == "freed"
+    thread.join(10)
+    assert sidecar._process.returncode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("print('hello')", "can't be used"),
+        ("""print('{"type":"ready","protocol":"9.1"}')""", "not `ready` of protocol 2"),
+        ("""print('{"type":"ready","content":"waiting for credentials"}')""", "not `ready` of protocol 2"),
+        ("pass", "before it was ready"),
+    ],
+)
+def test_child_that_is_no_sidecar_is_refused(script: str, reason: str) -> None:
+    """Anything but `ready` of the known protocol is an error at once."""
+    with pytest.raises(SidecarEnded, match=reason):
+        Sidecar([sys.executable, "-c", script], timeout=30)
+
+
+def test_real_sidecar_in_mock_mode() -> None:
+    """The client and the sidecar mean the same by every message that mock mode answers."""
+    with Sidecar() as sidecar:
+        with pytest.raises(SidecarFailure) as caught:
+            sidecar.get_secret("any", "key")
+        assert caught.value.code == "missing_credentials"
+        sidecar.set_mock({"user": {"username": "u", "password": "p"}, "users": [], "number": 10**30})
+        assert sidecar.get_user_secret("key") == {"username": "u", "password": "p"}
+        assert sidecar.get_users_secret("key") == []
+        assert sidecar.get_secret("number", "key") == 10**30
+        assert sidecar.is_remembered("r") is False
+        sidecar.remember("r")
+        sidecar.remember("s", short=True)
+        assert sidecar.is_remembered("r") is sidecar.is_remembered("s") is True
+        assert sidecar.send_cv({"referenceNumber": "r"}) is None
+        assert sidecar.send_cv({"referenceNumber": "t"}) is True
+        sidecar.set_mock(cv_matches=False)
+        assert sidecar.send_cv({"referenceNumber": "t"}) is False
+        sidecar.ping()
+
+
+def test_real_sidecar_refuses_a_line_over_its_limit() -> None:
+    """A request that is too long fails alone."""
+    with Sidecar([sys.executable, "-m", "sidecar", "--max-line", "4096"]) as sidecar:
+        with pytest.raises(SidecarFailure) as caught:
+            sidecar.remember("x" * 5000)
+        assert caught.value.code == "line_too_long"
+        sidecar.ping()
