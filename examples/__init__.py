@@ -1,0 +1,1 @@
+"""Small scrapers, and the shop that they visit."""

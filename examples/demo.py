@@ -1,0 +1,190 @@
+"""The demo: a shop and a stand-in RT-CV server on 127.0.0.1, and the Python scraper between them, twice.
+
+`make demo` runs it. What it leaves is in `demo-output/`, which each run begins afresh. The exit code is 0 only if the
+first scrape sent twenty items and the second one none. `--again COMMAND` brings the same two servers up for a command.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from examples.shop import ITEMS, PASSWORD, Shop
+from tests.fakes import ENCRYPTION_KEY, KEY, KEY_ID, StandInRtcv
+
+ROOT: Final = Path(__file__).parent.parent
+SCRAPER: Final = ROOT / "examples" / "python" / "scraper.py"
+INPUT_LOG: Final = "scraper_client_input.log"
+EXPECTED: Final = sum(item.in_stock for item in ITEMS)
+TIME_LIMIT: Final = 120.0
+"""Seconds for one child."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """The folder with what the demo leaves."""
+
+    folder: Path
+
+    @property
+    def state(self) -> Path:
+        """The sidecar's state folder."""
+        return self.folder / "state"
+
+    @property
+    def log(self) -> Path:
+        """The input log of both scrapes."""
+        return self.folder / INPUT_LOG
+
+    @property
+    def secrets(self) -> Path:
+        """What a replay fills in where the log has secrets replaced."""
+        return self.folder / "secrets.json"
+
+    @property
+    def ports(self) -> Path:
+        """Where the servers were, so that they can be there again."""
+        return self.folder / "ports.json"
+
+    def begin(self) -> None:
+        """Removes what an earlier demo left, and nothing else."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.state, ignore_errors=True)
+        for file in (self.log, self.secrets, self.ports):
+            file.unlink(missing_ok=True)
+        self.secrets.touch(0o600)
+        # the log names both of the shop's login `value`, which is why they are the same word
+        self.secrets.write_text(json.dumps({"api_key": KEY, "encryption_key": ENCRYPTION_KEY, "value": PASSWORD}))
+
+
+@asynccontextmanager
+async def servers(shop_port: int = 0, rtcv_port: int = 0) -> AsyncIterator[tuple[str, StandInRtcv]]:
+    """The shop's URL and the stand-in, for as long as the block lasts."""
+    runner = web.AppRunner(Shop().app(), access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", shop_port).start()
+        async with StandInRtcv(port=rtcv_port) as rtcv:
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}", rtcv
+    finally:
+        await runner.cleanup()
+
+
+async def run(*command: str | Path, cwd: Path, env: Mapping[str, str]) -> int:
+    """Runs a command, its output on ours; returns its exit code."""
+    child = await asyncio.create_subprocess_exec(*command, cwd=cwd, env=os.environ | env)
+    try:
+        async with asyncio.timeout(TIME_LIMIT):
+            return await child.wait()
+    except TimeoutError:
+        child.kill()
+        return await child.wait()
+
+
+async def demonstrate(output: Output) -> list[str]:
+    """Scrapes twice; returns what was not as promised."""
+    async with servers() as (shop, rtcv):
+        print(f"A shop at {shop}, a stand-in RT-CV server at {rtcv.url}.")
+        output.ports.write_text(json.dumps([int(url.rpartition(":")[2]) for url in (shop, rtcv.url)]))
+        wrong = []
+        for name, expected in (("first", EXPECTED), ("second", 0)):
+            print(f"\nThe {name} scrape")
+            before, began = len(rtcv.to("scanCV")), time.monotonic()
+            code = await scrape(output, shop, rtcv.url)
+            cvs = [request.json["cv"] for request in rtcv.to("scanCV")[before:]]
+            print(f"  done in {time.monotonic() - began:.1f} s; the server received {described(cvs)}")
+            if code != 0:
+                wrong.append(f"the {name} scrape ended with exit code {code}")
+            if len(cvs) != expected or len({cv["referenceNumber"] for cv in cvs}) != expected:
+                wrong.append(f"the {name} scrape sent {len(cvs)} CVs and should have sent {expected} different ones")
+        return wrong
+
+
+async def scrape(output: Output, shop: str, rtcv: str) -> int:
+    """Runs the scraper once; returns its exit code."""
+    env = {
+        "SHOP_URL": shop,
+        "RTCV_URL": rtcv,
+        "RTCV_KEY_ID": KEY_ID,
+        "RTCV_KEY": KEY,
+        "RTCV_ENCRYPTION_KEY": ENCRYPTION_KEY,
+        "SIDECAR_HOME": str(output.state),
+        "LOG_SCRAPER_CLIENT_INPUT": "true",  # into the working folder
+        "PYTHONUNBUFFERED": "1",
+    }
+    return await run(sys.executable, SCRAPER, cwd=output.folder, env=env)
+
+
+def described(cvs: list[dict[str, Any]]) -> str:
+    """How many CVs, and from which to which."""
+    if not cvs:
+        return "no CVs: all are remembered"
+    return f"{len(cvs)} CVs, from {cvs[0]['referenceNumber']} to {cvs[-1]['referenceNumber']}"
+
+
+def show_files(output: Output) -> list[str]:
+    """Names what the scrapes left; returns what is missing."""
+    print("\nWhat is left")
+    left = {"screenshot": sorted(output.state.glob("**/*.png")), "input log": [output.log], "store": [output.state]}
+    wrong = []
+    for what, files in left.items():
+        for file in files:
+            print(f"  {what:<11} {shown(file)}")
+        if not files or not all(file.exists() for file in files):
+            wrong.append(f"no {what} was left")
+    return wrong
+
+
+def show_replay(output: Output) -> None:
+    """Prints the command that replays both scrapes, with the servers that it needs."""
+    replay = [shown(Path(sys.executable).with_name("sidecar")), "-replay", shown(output.log)]
+    replay += ["--secrets", shown(output.secrets)]
+    where = [] if output.folder == ROOT / "demo-output" else ["--output", shown(output.folder)]
+    print("\nReplay the session, with the shop and the server up again:")
+    print("  " + shlex.join([shown(Path(sys.executable)), "-m", "examples.demo", *where, "--again", *replay]))
+
+
+def shown(file: Path) -> str:
+    """A path as one would type it."""
+    return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
+
+
+async def run_again(output: Output, command: list[str]) -> int:
+    """Runs a command with the servers where they were; returns its exit code."""
+    shop_port, rtcv_port = json.loads(output.ports.read_text())
+    async with servers(shop_port, rtcv_port):
+        return await run(*command, cwd=Path.cwd(), env={"SIDECAR_HOME": str(output.state)})
+
+
+def main() -> int:
+    """Runs the demo. The exit code is 1 if anything was not as promised."""
+    parser = argparse.ArgumentParser(prog="python -m examples.demo", description="The sidecar's demo.")
+    parser.add_argument("--output", type=Path, default=ROOT / "demo-output", help="folder for what the demo leaves")
+    parser.add_argument("--again", nargs=argparse.REMAINDER, metavar="COMMAND", help="run this with the servers up")
+    options = parser.parse_args()
+    output = Output(options.output.absolute())
+    if options.again:
+        return asyncio.run(run_again(output, options.again))
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    output.begin()
+    wrong = asyncio.run(demonstrate(output)) + show_files(output)
+    for sentence in wrong:
+        print(f"NOT AS PROMISED: {sentence}", file=sys.stderr)
+    if not wrong:
+        show_replay(output)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

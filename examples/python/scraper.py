@@ -1,0 +1,108 @@
+"""Scrapes the demo's shop: logs in, reads the catalogue and sends every item in stock to RT-CV, once.
+
+Where the shop and the server are is told by the environment: SHOP_URL, RTCV_URL, RTCV_KEY_ID, RTCV_KEY,
+RTCV_ENCRYPTION_KEY.
+"""
+
+import os
+import sys
+import time
+from typing import Any
+
+from sidecar.client import Sidecar, SidecarFailure
+
+SHOP = os.environ.get("SHOP_URL", "http://127.0.0.1:8000")
+
+ITEMS = {
+    "selector": ".item",
+    "all": True,
+    "fields": {
+        "sku": ".sku",
+        "title": ".title",
+        "description": ".description",
+        "price": ".price",
+        "stock": ".stock",
+        "link": {"selector": ".title", "attribute": "href"},
+    },
+}
+"""What to take from a catalogue page: a list of objects, one for each `.item`."""
+
+
+def log_in(user: dict[str, str]) -> dict[str, Any]:
+    """The step that every job begins with, for no job inherits the cookies of another."""
+    return {
+        "name": "log in",
+        "url": f"{SHOP}/login",
+        "actions": [
+            {"fill": {"selector": "#username", "value": user["username"]}},
+            {"fill": {"selector": "#password", "value": user["password"]}},
+            {"click": "#log-in"},
+            {"wait_for_url": "**/catalogue*"},
+        ],
+    }
+
+
+def catalogue_page(number: int) -> dict[str, Any]:
+    """The step that reads one page; its items are in the result under the page's own name."""
+    return {"name": f"page {number}", "url": f"{SHOP}/catalogue?page={number}", "extract": {f"page {number}": ITEMS}}
+
+
+def read_catalogue(sidecar: Sidecar, user: dict[str, str]) -> list[dict[str, Any]]:
+    """Every item of the shop, by two browser jobs: how many pages are there, and then all of them."""
+    began = time.monotonic()
+    first = log_in(user) | {"extract": {"pages": ".pages"}}
+    pages = int(sidecar.send_job({"name": "look around", "steps": [first]})["result"]["extract"]["pages"])
+    print(f"  logged in to {SHOP} as {user['username']}; the catalogue has {pages} pages")
+
+    numbers = range(1, pages + 1)
+    job = {
+        "name": "catalogue",
+        "steps": [log_in(user), *map(catalogue_page, numbers)],
+        "options": ["SCREENSHOT"],
+        "artifacts": "files",
+    }
+    result = sidecar.send_job(job)["result"]
+    items = [item for number in numbers for item in result["extract"][f"page {number}"]]
+    print(f"  read {len(items)} items from {pages} pages in {time.monotonic() - began:.1f} s")
+    print(f"  screenshot of the last page: {result['screenshot']}")
+    return items
+
+
+def send(sidecar: Sidecar, items: list[dict[str, Any]]) -> None:
+    """Sends what is in stock and was not sent before, and tells what became of it."""
+    sent, known = 0, 0
+    in_stock = [item for item in items if item["stock"] == "In stock"]
+    for item in in_stock:
+        if sidecar.is_remembered(item["sku"]):
+            known += 1
+            continue
+        cv = {
+            "referenceNumber": item["sku"],
+            "title": item["title"],
+            "description": item["description"],
+            "price": item["price"],
+            "link": SHOP + item["link"],
+        }
+        matched = sidecar.send_cv(cv)
+        sent += 1
+        print(f"  sent {item['sku']}  {item['title']:<22} {item['price']:>8}  {'matched' if matched else 'no match'}")
+    print(f"  {len(in_stock)} in stock: {sent} sent, {known} were sent before")
+
+
+def main() -> int:
+    """Runs the scraper once. The exit code is 1 where the sidecar reports a failure."""
+    try:
+        with Sidecar() as sidecar:
+            print(f"  the sidecar is ready: version {sidecar.ready['version']}, process {sidecar.ready['pid']}")
+            sidecar.login(os.environ["RTCV_URL"], os.environ["RTCV_KEY_ID"], os.environ["RTCV_KEY"])
+            user = sidecar.get_user_secret(os.environ["RTCV_ENCRYPTION_KEY"])
+            print("  logged in to RT-CV and fetched the shop's login from it")
+            send(sidecar, read_catalogue(sidecar, user))
+    except SidecarFailure as failure:
+        print(f"  failed: {failure.message} ({failure.code}, {failure.fields})", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
