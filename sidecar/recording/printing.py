@@ -5,8 +5,12 @@ from typing import Any, Final, TextIO
 
 import msgspec
 
+from protocol.base import REDACTED
+
 WIDTH: Final = 200
 """Characters of a line where there is no terminal."""
+_SECRETS: Final = frozenset({"get_secret", "get_users_secret", "get_user_secret"})
+"""Requests whose reply is a secret: a terminal may be recorded, a CI's is."""
 _STYLES: Final = {"ok": "green", "pong": "green", "error": "red"}
 
 
@@ -27,8 +31,8 @@ class Printer:
         self._print(f"error: {text}", "red", self._width)
 
     def exchange(self, milliseconds: float, kind: str, reply: dict[str, Any]) -> None:
-        """`12ms  IN: send_cv             OUT: ok: true`."""
-        text = f"{f'{milliseconds:.0f}ms':<6}IN: {kind:<19} OUT: {_told(reply)}"
+        """`12ms    IN: send_cv                    OUT: ok: true`; a secret's value is not printed."""
+        text = f"{f'{milliseconds:.0f}ms':<7} IN: {kind:<26} OUT: {_told(kind, reply)}"
         self._print(text, _STYLES.get(str(reply.get("type")), ""), self._width)
 
     def _print(self, text: str, style: str, width: int | None = None) -> None:
@@ -45,9 +49,11 @@ class Printer:
         Console(file=self._out, soft_wrap=True).print(Text(text, style=style))
 
 
-def _told(reply: dict[str, Any]) -> str:
+def _told(asked: str, reply: dict[str, Any]) -> str:
     kind = str(reply.get("type"))
     if "content" not in reply:
         return kind
     content = reply["content"]
-    return f"{kind}: {content if kind == 'error' else msgspec.json.encode(content).decode()}"
+    if kind == "error":
+        return f"{kind}: {content}"
+    return f"{kind}: {REDACTED if asked in _SECRETS else msgspec.json.encode(content).decode()}"

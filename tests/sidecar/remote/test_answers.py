@@ -137,12 +137,11 @@ def test_short_keys_leave_the_sentence_legible() -> None:
         ('<a href="https://h.nl/x">', '<a href="h.nl">'),
         ("HTTP://H/x", "H"),
         ("see http://h, please", "see h, please"),
-        ("http://", "http://"),
     ],
 )
 def test_only_the_host_of_a_url_is_quoted(said: str, quoted: str) -> None:
     """A path or a query may hold a secret, and nobody needs them in a sentence."""
-    assert answers.failure(answer(json.dumps({"error": said})), ()).message == quoted.removesuffix("http://")
+    assert answers.failure(answer(json.dumps({"error": said})), ()).message == quoted
 
 
 @given(st.text(VISIBLE, min_size=4, max_size=40), st.text(max_size=600), st.text(max_size=20))
