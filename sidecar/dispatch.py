@@ -134,13 +134,13 @@ class Dispatcher:
             return wrong
 
     def _admit(self, request: Request, size: int) -> None:
-        route = self._routes.get(request.type)
-        if route is None:
-            return self._refuse(request.id, WireError(ErrorCode.UNKNOWN_TYPE, f"unknown message type {request.type}"))
         if request.id is not None and request.id in self._ids:
             return self._refuse(request.id, Conflict(f"the id {request.id!r} is still in flight"))
         if request.type == "cancel":
             return self._cancel(request)
+        route = self._routes.get(request.type)
+        if route is None:
+            return self._refuse(request.id, WireError(ErrorCode.UNKNOWN_TYPE, f"unknown message type {request.type}"))
         # the way that nearly every line takes: nothing is in the way, and its handler needs no waiting
         is_free = not self._inbox and not self._barrier and (request.id is not None or not self._lane_task)
         if is_free and not route.waits:

@@ -12,13 +12,15 @@ from sidecar.session import Session
 
 
 def routes(parts: Session, about: Callable[[], HelloReply], runner: Callable[[], jobs.Runner]) -> dict[str, Route]:
-    """Every message type with its handler, bound to the parts that it works on."""
+    """Every message type with its handler, bound to the parts that it works on.
+
+    But `cancel`, which acts on the dispatcher's own lanes.
+    """
     in_progress = cvs.InProgress()
     login = Route(partial(session.set_credentials, parts), waits=True, barrier=True)
     return {
         "hello": Route(partial(session.hello, parts, about)),
         "ping": Route(session.ping, encode=_pong),
-        "cancel": Route(_never),
         "set_credentials": login,
         "set_multiple_credentials": login,
         "set_mock": Route(partial(session.set_mock, parts), waits=True, barrier=True),
@@ -35,7 +37,3 @@ def routes(parts: Session, about: Callable[[], HelloReply], runner: Callable[[],
 
 def _pong(request_id: RequestId | None, _: object) -> bytes:
     return codec.encode_pong(request_id)
-
-
-async def _never(_: object) -> None:
-    """`cancel` acts on the dispatcher's own lanes and does not get here."""

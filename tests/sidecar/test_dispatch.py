@@ -80,7 +80,6 @@ class House:
             "has_cached_reference": Route(self._raise),
             "get_secret": Route(self._raise, waits=True),
             "hello": Route(self._awaits),
-            "cancel": Route(self._ping),
         }
         self.dispatcher = Dispatcher(
             routes, self.output, self.full.append, max_in_flight=max_in_flight, max_line=99, journal=self.journal
