@@ -28,7 +28,9 @@ def configure(debug_log: str, redactor: Texts) -> None:
     stderr.setLevel(logging.WARNING)
     handlers: list[logging.Handler] = [stderr]
     if debug_log:
-        os.close(os.open(debug_log, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+        descriptor = os.open(debug_log, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
+        os.fchmod(descriptor, 0o600)  # also where it was there before
+        os.close(descriptor)
         handlers.append(logging.FileHandler(debug_log))
     root = logging.getLogger()
     for handler in handlers:

@@ -5,20 +5,44 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
+from sidecar.errors import LimitExceeded
+
 _DEEPEST: Final = 200
+_MOST_PARTS: Final = 100_000
 _BIGGEST: Final = 1 << 63
 
 
-def to_json(value: Any, depth: int = 0) -> Any:
+def to_json(value: Any) -> Any:
     """Plain JSON: dates, errors and integers beyond 64 bits become strings; NaN, infinity and handles null.
 
-    What is nested over 200 levels (or contains itself) is null from there on.
+    What contains itself, or is nested over 200 levels, is null from there on. Raises LimitExceeded for a value of more
+    than 100,000 parts: shared parts count as often as they stand in it, which is what they would take as JSON.
     """
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item, depth + 1) for key, item in value.items()} if depth < _DEEPEST else None
-    if isinstance(value, list | tuple) and not hasattr(value, "geturl"):
-        return [to_json(item, depth + 1) for item in value] if depth < _DEEPEST else None
-    return _scalar(value)
+    return _Converter().convert(value)
+
+
+class _Converter:
+    def __init__(self) -> None:
+        self._parts = 0
+        self._path: set[int] = set()
+        """Containers that the value being looked at stands in."""
+
+    def convert(self, value: Any) -> Any:
+        self._parts += 1
+        if self._parts > _MOST_PARTS:
+            raise LimitExceeded(f"a value of the page has more than {_MOST_PARTS} parts")
+        is_list = isinstance(value, list | tuple) and not hasattr(value, "geturl")
+        if not is_list and not isinstance(value, Mapping):
+            return _scalar(value)
+        if id(value) in self._path or len(self._path) >= _DEEPEST:
+            return None
+        self._path.add(id(value))
+        try:
+            if isinstance(value, Mapping):
+                return {str(key): self.convert(item) for key, item in value.items()}
+            return [self.convert(item) for item in value]
+        finally:
+            self._path.discard(id(value))
 
 
 def _scalar(value: Any) -> Any:

@@ -8,6 +8,7 @@ from urllib.parse import urlparse
 import pytest
 
 from sidecar.browser.values import to_json
+from sidecar.errors import LimitExceeded
 
 
 @pytest.mark.parametrize(
@@ -35,10 +36,27 @@ def test_values_become_json(value: Any, plain: Any) -> None:
 
 
 def test_a_cycle_ends() -> None:
-    """An object that contains itself is cut off."""
-    ring: dict[str, Any] = {}
-    ring["ring"] = ring
-    depth, inner = 0, to_json(ring)
+    """An object that contains itself is cut off where it comes back, also by two ways."""
+    ring: dict[str, Any] = {"name": "a"}
+    ring["left"] = ring["right"] = ring
+    assert to_json(ring) == {"name": "a", "left": None, "right": None}
+
+
+def test_depth_ends() -> None:
+    """What is nested over 200 levels is null from there on."""
+    deep: Any = "core"
+    for _ in range(300):
+        deep = [deep]
+    depth, inner = 0, to_json(deep)
     while inner is not None:
-        depth, inner = depth + 1, inner["ring"]
+        depth, inner = depth + 1, inner[0]
     assert depth == 200
+
+
+def test_a_value_that_grows_as_json_is_refused() -> None:
+    """Forty objects that share their parts are a million million as JSON: that ends at once."""
+    shared: Any = "x"
+    for _ in range(40):
+        shared = {"left": shared, "right": shared}
+    with pytest.raises(LimitExceeded, match="more than 100000 parts"):
+        to_json(shared)
