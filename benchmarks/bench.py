@@ -56,6 +56,8 @@ class Bench:
 
     folder: Path
     rounds: int
+    jobs: int = 60
+    """How many browser jobs run in a row where memory is watched."""
 
     @contextlib.contextmanager
     def child(self, command: Sequence[str], **variables: str) -> Iterator[Child]:

@@ -76,6 +76,15 @@ class Child:
             os.write(self._stdin, line)
             return self._read()
 
+    def send(self, line: bytes) -> None:
+        """Sends one line; `receive` reads its answer."""
+        os.write(self._stdin, line)
+
+    def receive(self) -> dict[str, Any]:
+        """The next answer."""
+        with self._watchdog():
+            return self._read()
+
     def one_by_one(self, line: bytes, times: int) -> Run:
         """Sends the same line again as soon as it is answered."""
         expected = json.dumps(self.ask(line))

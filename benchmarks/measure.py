@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from benchmarks.bench import FLOOR, SIDECAR, Bench, Figure
+from benchmarks.browser import browser
 from benchmarks.child import Child
 from benchmarks.lines import LOADS, Load, cvs, cvs_with_ids, has_references, line, pings, set_references
 
@@ -170,6 +171,7 @@ GROUPS: Final[dict[str, Callable[[Bench], list[Figure]]]] = {
     "server": slow_server,
     "log": input_log,
     "memory": memory,
+    "browser": browser,
 }
 """What `--only` chooses from."""
 

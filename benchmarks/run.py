@@ -22,6 +22,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default=",".join(GROUPS), help="comma separated, of: " + ", ".join(GROUPS))
     parser.add_argument("--rounds", type=int, default=3, help="how often each side runs; the median counts")
+    parser.add_argument("--jobs", type=int, default=60, help="browser jobs in a row where memory is watched")
     options = parser.parse_args()
     names = options.only.split(",")
     unknown = sorted(set(names) - set(GROUPS))
@@ -33,7 +34,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="sidecar-bench-") as folder:
         for name in names:
             with console.status(name):
-                figures += GROUPS[name](Bench(Path(folder), options.rounds))
+                figures += GROUPS[name](Bench(Path(folder), options.rounds, options.jobs))
     console.print(_table(figures))
     return 0 if all(figure.met or figure.wished for figure in figures) else 1
 

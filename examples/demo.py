@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from examples.shop import ITEMS, PASSWORD, Shop
+from examples.shop import ITEMS, Shop
 from tests.fakes import ENCRYPTION_KEY, KEY, KEY_ID, StandInRtcv
 
 ROOT: Final = Path(__file__).parent.parent
@@ -64,8 +64,7 @@ class Output:
         for file in (self.log, self.secrets, self.ports):
             file.unlink(missing_ok=True)
         self.secrets.touch(0o600)
-        # the log names both of the shop's login `value`, which is why they are the same word
-        self.secrets.write_text(json.dumps({"api_key": KEY, "encryption_key": ENCRYPTION_KEY, "value": PASSWORD}))
+        self.secrets.write_text(json.dumps({"api_key": KEY, "encryption_key": ENCRYPTION_KEY}))
 
 
 @asynccontextmanager

@@ -42,7 +42,7 @@ _STRINGS = re.compile(_STRING)
 _PIECES = re.compile(rb'(?:[^"]*+' + _STRING + rb'){1,4096}+|[^"]++')
 """A long line in pieces that don't end within a string; nothing here backtracks, so it takes no memory."""
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_PLACE = re.compile(r"^(?P<said>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
+_PLACE = re.compile(r"^(?P<said>.*?)(?: - at `(?:key` in `)?\$(?P<path>.*)`)?$", re.DOTALL)
 _KEY = re.compile(r"(?P<kind>unknown|required) field `(?P<key>.*)`$")
 
 _NULL = msgspec.Raw(b"null")

@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from protocol.base import Secret, WireModel
+from protocol.contexts import Context
 
 BrowserName = Literal["CHROMIUM", "FIREFOX", "WEBKIT"]
-Option = Literal["SCREENSHOT", "PDF", "HTML"]
+Option = Literal["RECORD", "SCREENSHOT", "PDF", "READ_ALERTS", "HTML", "HAR", "TRACE"]
 Timeout = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
 """Milliseconds."""
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
@@ -98,12 +99,29 @@ class Step(WireModel, frozen=True, kw_only=True):
     wait_until: WaitUntil = "load"
     timeout_ms: Timeout = 30_000
     """For the whole step: its page, its actions and its extract."""
+    fail_on_status: bool | None = None
+    """Whether an HTTP status of 400 or more fails the step; the job's `fail_on_status` where absent."""
 
 
 class ForwardAs(WireModel, frozen=True, kw_only=True):
     """In what form a result is forwarded."""
 
     as_: Literal["cv", "result"] = msgspec.field(name="as", default="result")
+
+
+class SecretSource(WireModel, frozen=True, kw_only=True):
+    """A secret of the primary server, fetched when the job starts."""
+
+    key: NonEmpty
+    encryption_key: Secret
+
+    def __post_init__(self) -> None:
+        if not self.encryption_key:
+            raise ValueError("encryption_key cannot be empty")
+
+
+SecretName = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,100}$")]
+"""What `{{name.field}}` calls a secret."""
 
 
 class SendJob(WireModel, frozen=True, kw_only=True):
@@ -116,10 +134,18 @@ class SendJob(WireModel, frozen=True, kw_only=True):
     cookies: tuple[Cookie, ...] = ()
     options: tuple[Option, ...] = ()
     pdf: PdfOptions = PdfOptions()
+    context: Context | None = None
+    """How the browser presents itself, and through which network; a plain context where absent."""
+    secrets: Annotated[dict[SecretName, SecretSource], msgspec.Meta(max_length=20)] | None = None
+    """Name -> where the secret is; typed actions have its fields as `{{name.field}}`."""
+    fail_on_status: bool = False
+    """Whether an HTTP status of 400 or more fails the job, for steps that don't say themselves."""
     reference_number: NonEmpty | None = None
     """A cached one: nothing is done, status `skipped`; cached after success."""
     forward: bool | ForwardAs = False
     artifacts: Literal["inline", "files"] = "inline"
+    token: Secret | None = None
+    """A visit token, needed where the sidecar has a signing secret."""
     timeout_ms: Timeout = 60_000
     """From the moment the job has a place in a browser; waiting for one does not count."""
 
@@ -143,10 +169,31 @@ class StepResult(WireModel, omit_defaults=True, frozen=True, kw_only=True):
     """Uncaught errors of the page."""
 
 
+class Download(WireModel, frozen=True, kw_only=True, omit_defaults=True):
+    """A file that an action fetched: base64 in `content`, or its `path` where `artifacts` is `files`."""
+
+    name: str
+    """As the server or page suggests; not a path."""
+    size: int
+    """Bytes."""
+    content: str | None = None
+    path: str | None = None
+
+
 class JobResult(WireModel, omit_defaults=True, frozen=True, kw_only=True):
     """What a job brought home. Files are base64, or paths where `artifacts` is `files`."""
 
     steps: tuple[StepResult, ...]
+    video: str | None = None
+    """WebM of the whole job."""
+    messages: tuple[str, ...] | None = None
+    """With READ_ALERTS: what the pages' alerts said, in order."""
+    har: str | None = None
+    """JSON, HTTP Archive 1.2, secrets replaced."""
+    trace: str | None = None
+    """ZIP for Playwright's trace viewer, secrets replaced."""
+    downloads: tuple[Download, ...] | None = None
+    """In the order in which they were fetched; null without any."""
     screenshot: str | None = None
     pdf: str | None = None
     html: str | None = None

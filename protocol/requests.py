@@ -7,6 +7,7 @@ import msgspec
 from protocol.jobs import SendJob
 from protocol.secrets import SecretRequest
 from protocol.session import Cancel, Credentials, Hello, MockOptions
+from protocol.tokens import IssueToken
 
 CONTENTS: Final[dict[str, Any]] = {
     "hello": Hello,
@@ -23,6 +24,7 @@ CONTENTS: Final[dict[str, Any]] = {
     "has_cached_reference": str,
     "send_cv": msgspec.Raw,
     "send_job": SendJob,
+    "issue_token": IssueToken,
 }
 """Message type -> type of its content; None where the content is ignored."""
 

@@ -31,6 +31,7 @@ from sidecar.store.memory import MemoryReferences
 if TYPE_CHECKING:
     from sidecar.store.database import Database
     from sidecar.work.jobs import JobRunner
+    from sidecar.work.tokens import Tokens
 
 PYTHON_FRAMES: Final = 200
 """Levels of recursion that we use ourselves, beside those that a nested line may use."""
@@ -65,7 +66,7 @@ class App:
             learn=self._redactor.learn,
         )
         self._dispatcher = Dispatcher(
-            routes(self._session, self._about, self._get_runner),
+            routes(self._session, self._about, self._get_runner, self._get_tokens),
             self._writer,
             self._on_full,
             max_in_flight=settings.max_in_flight,
@@ -151,8 +152,14 @@ class App:
 
             pool = BrowserPool(self._settings, self._clock)
             self._resources.push_async_callback(pool.close)
-            self._runner = JobRunner(pool, self._settings.artifacts_folder, self._clock)
+            folder = self._settings.artifacts_folder
+            self._runner = JobRunner(pool, folder, self._clock, self._get_tokens().check)
         return self._runner
+
+    def _get_tokens(self) -> "Tokens":
+        from sidecar.work.tokens import Tokens  # late: only jobs ask
+
+        return Tokens(self._settings.token_secret, self._clock)
 
     def _open_journal(self) -> Journal | None:
         if not self._settings.log_input:

@@ -5,8 +5,11 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from sidecar import __version__, settings
+
+_FLAGS: Final = tuple(name for name in settings.Settings.__struct_fields__ if name not in settings.SECRETS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +23,15 @@ class Parsed:
 def parse(arguments: Sequence[str]) -> Parsed:
     """Reads the arguments; exits with 2 and a usage line where they make no sense."""
     parsed = _parser().parse_args(arguments)
-    flags = {
-        name: str(value)
-        for name in settings.Settings.__struct_fields__
-        if (value := getattr(parsed, name, None)) is not None
-    }
+    flags = {name: str(value) for name in _FLAGS if (value := getattr(parsed, name, None)) is not None}
     if parsed.command == "schema":
         return Parsed(run=lambda: _schema(parsed.folder))
     if parsed.command == "doctor":
         return Parsed(run=lambda: _doctor(flags))
+    if parsed.command == "token":
+        return Parsed(run=lambda: _token(parsed, flags))
     if parsed.file or parsed.replay:
-        return Parsed(run=lambda: _replay(parsed))
+        return Parsed(run=lambda: _replay(parsed, flags))
     return Parsed(flags=flags)
 
 
@@ -42,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"sidecar {__version__}")
     group = parser.add_argument_group("session", "each is also a variable: --max-line is SIDECAR_MAX_LINE")
-    for name in settings.Settings.__struct_fields__:
+    for name in _FLAGS:
         flag = f"--{name.replace('_', '-')}"
         if name == "log_input":
             group.add_argument(flag, nargs="?", const=settings.INPUT_LOG, metavar="FILE")
@@ -51,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         else:
             group.add_argument(flag, metavar=name.rpartition("_")[2].upper())
     _add_replay_flags(parser.add_argument_group("replay"), "-replay", "--replay")
-    parser.set_defaults(file=None, command=None)
+    parser.set_defaults(file=None, command=None, replaySkipCommands="", repeatReplay=1, secrets=None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     replay = commands.add_parser("replay", help="send a recorded session again, a line for each command")
     replay.add_argument("file", metavar="FILE")
@@ -59,26 +60,44 @@ def _parser() -> argparse.ArgumentParser:
     schema = commands.add_parser("schema", help="write the JSON Schema of every message")
     schema.add_argument("folder", type=Path)
     commands.add_parser("doctor", help="say what this machine has and what is missing")
+    _add_token_commands(commands.add_parser("token", help="print a token signed with SIDECAR_TOKEN_SECRET"))
     return parser
+
+
+def _add_token_commands(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
+    kinds.add_parser("issuer", help="the token that `issue_token` asks for; it does not expire")
+    visit = kinds.add_parser("visit", help="a token for jobs within a scope")
+    visit.add_argument("--scope", metavar="URL", required=True)
+    visit.add_argument("--strict", action="store_true", help="only this URL, not its whole domain")
+    visit.add_argument("--validity", metavar="SECONDS", type=int, default=604_800)
 
 
 def _add_replay_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *names: str) -> None:
     if names:
         parser.add_argument(*names, metavar="FILE")
-    parser.add_argument("-replaySkipCommands", "--replaySkipCommands", metavar="a,b", default="")
-    parser.add_argument("-repeatReplay", "--repeatReplay", metavar="N", type=int, default=1)
-    parser.add_argument("--secrets", metavar="FILE", type=Path, help="JSON file that fills redacted values back in")
+    # a default of its own would make the command forget what stands before it
+    unset = argparse.SUPPRESS
+    parser.add_argument("-replaySkipCommands", "--replaySkipCommands", metavar="a,b", default=unset)
+    parser.add_argument("-repeatReplay", "--repeatReplay", metavar="N", type=int, default=unset)
+    secrets = "JSON file that fills redacted values back in"
+    parser.add_argument("--secrets", metavar="FILE", type=Path, default=unset, help=secrets)
 
 
-def _replay(parsed: argparse.Namespace) -> int:
-    from sidecar.recording.replay import replay
+def _replay(parsed: argparse.Namespace, flags: dict[str, str]) -> int:
+    from sidecar.recording.replay import COMMAND, replay
 
+    if parsed.file and parsed.replay:
+        print("sidecar: one log at a time, please: by replay or by -replay", file=sys.stderr)
+        return 2
+    given = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
     return replay(
         Path(parsed.file or parsed.replay),
         skip=frozenset(name.strip() for name in parsed.replaySkipCommands.split(",") if name.strip()),
         repeat=parsed.repeatReplay,
         secrets=parsed.secrets,
         out=sys.stdout,
+        command=(*COMMAND, *given),
     )
 
 
@@ -87,6 +106,23 @@ def _schema(folder: Path) -> int:
 
     for path in write_schemas(folder):
         print(path)
+    return 0
+
+
+def _token(parsed: argparse.Namespace, flags: dict[str, str]) -> int:
+    from sidecar.clock import Clock
+    from sidecar.errors import SidecarError
+    from sidecar.work.tokens import Tokens
+
+    try:
+        tokens = Tokens(settings.load(flags).token_secret, Clock())
+        if parsed.kind == "issuer":
+            print(tokens.issuer())
+        else:
+            print(tokens.issue(parsed.scope, parsed.validity, strict=parsed.strict))
+    except (settings.SettingsError, SidecarError) as wrong:
+        print(f"sidecar: {wrong}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -7,6 +7,7 @@ from typing import TextIO
 
 from sidecar import __version__
 from sidecar.browser import discovery
+from sidecar.errors import BrowserUnavailable
 from sidecar.settings import Settings
 
 
@@ -36,8 +37,10 @@ def _state_folder(settings: Settings) -> tuple[bool, str]:
 
 
 def _chromium(settings: Settings) -> tuple[bool, str]:
-    found = discovery.available(settings).get("CHROMIUM")
-    return (True, f"Chromium: {found}") if found else (False, f"Chromium: {discovery.hint('CHROMIUM')}")
+    try:
+        return True, f"Chromium: {discovery.find('CHROMIUM', settings).path}"
+    except BrowserUnavailable as why:
+        return False, why.message
 
 
 def _other_browsers(settings: Settings) -> tuple[bool, str]:

@@ -116,13 +116,13 @@ class RemoteFailed(SidecarError):
 
 
 class Unauthorized(RemoteFailed):
-    """A server refused the key (401)."""
+    """A server refused the key (401), or we a token."""
 
     fixed = ErrorCode.UNAUTHORIZED
 
 
 class Forbidden(RemoteFailed):
-    """A server or a setting does not allow this to the key (403)."""
+    """A server, a token or a setting does not allow this (403)."""
 
     fixed = ErrorCode.FORBIDDEN
 

@@ -1,15 +1,21 @@
 """Frozen settings, and the only place that reads the environment."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
 
+from protocol.base import Secret, decode_hook, no_secret
+
 MiB: Final = 1 << 20
 INPUT_LOG: Final = "scraper_client_input.log"
 DEBUG_LOG: Final = "scraper_client.log"
+SECRETS: Final = frozenset({"token_secret"})
+"""Settings that come from the environment or a file it names, never from a flag."""
+_SHORTEST_SECRET: Final = 32
 _TRUTHY: Final = frozenset({"1", "t", "true"})
 
 
@@ -30,9 +36,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How many browser jobs run at once."""
     max_queued_jobs: Annotated[int, msgspec.Meta(ge=0)] = 256
     """How many browser jobs may wait for a place."""
-    request_timeout: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    request_timeout: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 30.0
     """Seconds that one HTTP request may take."""
-    shutdown_timeout: Annotated[float, msgspec.Meta(ge=0)] = 30.0
+    shutdown_timeout: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 30.0
     """Seconds that requests in flight get after the end of stdin, SIGTERM or SIGINT."""
     chromium: str = ""
     """Path of a Chromium or headless shell; discovered where empty."""
@@ -42,21 +48,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Path of a WebKit; discovered where empty."""
     browsers_path: str = ""
     """Folder of Playwright's downloaded browsers; its default where empty. Also `PLAYWRIGHT_BROWSERS_PATH`."""
+    browser_endpoint: str = ""
+    """A remote browser instead of one of our own: `ws://` of a Playwright server, `http://` of a debugging port."""
+    chromium_sandbox: bool = True
+    """Whether Chromium's own sandbox is on; never for root. Off only where a container has no user namespaces."""
+    browser_memory_mb: Annotated[int, msgspec.Meta(ge=0)] = 2048
+    """A Chromium whose processes hold more takes no new job and ends after its last; 0 is no limit."""
+    token_secret: Secret = msgspec.field(default_factory=no_secret)
+    """Signs visit tokens, at least 32 bytes; jobs need none without it. Or in a file: `SIDECAR_TOKEN_SECRET_FILE`."""
     log_input: str = ""
     """File that every input line is appended to, secrets replaced; none where empty."""
     log_debug: str = ""
     """File that debug messages are appended to; none where empty."""
 
-    def state_folder(self) -> Path:
-        """The state folder, made where it is missing: 0700."""
+    def state_path(self) -> Path:
+        """Where the state folder is, or will be."""
         if self.home:
-            folder = Path(self.home).expanduser()
-        else:
-            import platformdirs  # late: only a login or a job with files needs the folder
+            return Path(self.home).expanduser()
+        import platformdirs  # late: only a login or a job needs the folder
 
-            folder = Path(platformdirs.user_state_dir("sidecar", appauthor=False))
+        return Path(platformdirs.user_state_dir("sidecar", appauthor=False))
+
+    def state_folder(self) -> Path:
+        """The state folder, made where it is missing: 0700. One that is there keeps its mode: it may be shared."""
+        folder = self.state_path()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder.chmod(0o700)
         return folder
 
     def artifacts_folder(self) -> Path:
@@ -77,17 +93,49 @@ def load(flags: Mapping[str, str] | None = None, environ: Mapping[str, str] | No
             raw[field], names[field] = flags[field], f"--{field.replace('_', '-')}"
         elif environ.get(variable):
             raw[field], names[field] = environ[variable], variable
+        elif field in SECRETS and environ.get(f"{variable}_FILE"):
+            raw[field] = _from_file(f"{variable}_FILE", environ)
     if _truthy(environ, "LOG_SCRAPER_CLIENT_INPUT"):
         raw.setdefault("log_input", INPUT_LOG)
     if _truthy(environ, "ENABLE_SCRAPER_CLIENT_LOG"):
         raw.setdefault("log_debug", DEBUG_LOG)
     if environ.get("PLAYWRIGHT_BROWSERS_PATH"):
         raw.setdefault("browsers_path", environ["PLAYWRIGHT_BROWSERS_PATH"])
+    if "token_secret" in raw and len(raw["token_secret"].encode()) < _SHORTEST_SECRET:
+        raise SettingsError(f"SIDECAR_TOKEN_SECRET: has to have at least {_SHORTEST_SECRET} bytes")
     try:
-        return msgspec.convert(raw, Settings, strict=False)
+        return msgspec.convert(raw, Settings, strict=False, dec_hook=decode_hook)
     except msgspec.ValidationError as wrong:
         said, _, path = str(wrong).partition(" - at `$.")
         raise SettingsError(f"{names.get(path.rstrip('`'), 'settings')}: {said.replace('`', '')}") from None
+
+
+def _from_file(variable: str, environ: Mapping[str, str]) -> str:
+    try:
+        return Path(environ[variable]).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{variable}: the file can't be read") from None
+
+
+@contextmanager
+def exported(variables: Mapping[str, str]) -> Iterator[None]:
+    """Sets variables for a child that is started within, and hides our own from it.
+
+    The only way to say so to a library that starts it: browsers and their driver need not know our secrets.
+    """
+    ours = [name for name in os.environ if name.startswith("SIDECAR_")]
+    before = {name: os.environ.get(name) for name in (*ours, *variables)}
+    for name in ours:
+        del os.environ[name]
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _truthy(environ: Mapping[str, str], name: str) -> bool:

@@ -28,18 +28,22 @@ ITEMS = {
 """What to take from a catalogue page: a list of objects, one for each `.item`."""
 
 
-def log_in(user: dict[str, str]) -> dict[str, Any]:
-    """The step that every job begins with, for no job inherits the cookies of another."""
-    return {
-        "name": "log in",
-        "url": f"{SHOP}/login",
-        "actions": [
-            {"fill": {"selector": "#username", "value": user["username"]}},
-            {"fill": {"selector": "#password", "value": user["password"]}},
-            {"click": "#log-in"},
-            {"wait_for_url": "**/catalogue*"},
-        ],
-    }
+LOG_IN: dict[str, Any] = {
+    "name": "log in",
+    "url": f"{SHOP}/login",
+    "actions": [
+        {"fill": {"selector": "#username", "value": "{{shop.username}}"}},
+        {"fill": {"selector": "#password", "value": "{{shop.password}}"}},
+        {"click": "#log-in"},
+        {"wait_for_url": "**/catalogue*"},
+    ],
+}
+"""The step that every job begins with, for no job inherits the cookies of another. The sidecar fills the login in."""
+
+
+def secrets() -> dict[str, Any]:
+    """Where the sidecar finds the shop's login on the RT-CV server; it does not pass through the scraper."""
+    return {"shop": {"key": "user", "encryption_key": os.environ["RTCV_ENCRYPTION_KEY"]}}
 
 
 def catalogue_page(number: int) -> dict[str, Any]:
@@ -47,17 +51,18 @@ def catalogue_page(number: int) -> dict[str, Any]:
     return {"name": f"page {number}", "url": f"{SHOP}/catalogue?page={number}", "extract": {f"page {number}": ITEMS}}
 
 
-def read_catalogue(sidecar: Sidecar, user: dict[str, str]) -> list[dict[str, Any]]:
+def read_catalogue(sidecar: Sidecar) -> list[dict[str, Any]]:
     """Every item of the shop, by two browser jobs: how many pages are there, and then all of them."""
     began = time.monotonic()
-    first = log_in(user) | {"extract": {"pages": ".pages"}}
-    pages = int(sidecar.send_job({"name": "look around", "steps": [first]})["result"]["extract"]["pages"])
-    print(f"  logged in to {SHOP} as {user['username']}; the catalogue has {pages} pages")
+    job = {"name": "look around", "steps": [LOG_IN | {"extract": {"pages": ".pages"}}], "secrets": secrets()}
+    pages = int(sidecar.send_job(job)["result"]["extract"]["pages"])
+    print(f"  logged in to {SHOP} with the login that RT-CV keeps; the catalogue has {pages} pages")
 
     numbers = range(1, pages + 1)
     job = {
         "name": "catalogue",
-        "steps": [log_in(user), *map(catalogue_page, numbers)],
+        "steps": [LOG_IN, *map(catalogue_page, numbers)],
+        "secrets": secrets(),
         "options": ["SCREENSHOT"],
         "artifacts": "files",
     }
@@ -95,9 +100,8 @@ def main() -> int:
         with Sidecar() as sidecar:
             print(f"  the sidecar is ready: version {sidecar.ready['version']}, process {sidecar.ready['pid']}")
             sidecar.login(os.environ["RTCV_URL"], os.environ["RTCV_KEY_ID"], os.environ["RTCV_KEY"])
-            user = sidecar.get_user_secret(os.environ["RTCV_ENCRYPTION_KEY"])
-            print("  logged in to RT-CV and fetched the shop's login from it")
-            send(sidecar, read_catalogue(sidecar, user))
+            print("  logged in to RT-CV")
+            send(sidecar, read_catalogue(sidecar))
     except SidecarFailure as failure:
         print(f"  failed: {failure.message} ({failure.code}, {failure.fields})", file=sys.stderr)
         return 1

@@ -10,10 +10,13 @@ from playwright.async_api import Page
 from protocol.base import Secret, decode_hook
 from protocol.codec import explain
 from sidecar.browser import arguments as a
+from sidecar.browser import pages as p
 from sidecar.browser.addresses import check_address
+from sidecar.browser.templates import Templates, has_reference
 from sidecar.errors import InvalidContent
 
-Call = Callable[[Page, dict[str, Any]], Awaitable[Any]]
+Call = Callable[[Any, dict[str, Any]], Awaitable[Any]]
+"""Works on a page, or on a frame of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,13 @@ class BoundAction:
     method: str
     kind: Kind
     arguments: msgspec.Struct
+    selector: str | None = None
+    """As it was written, references to secrets included."""
 
     @property
     def label(self) -> str:
         """`click '#a'`: what errors call it."""
-        selector = getattr(self.arguments, "selector", None)
-        return f"{self.method} {selector!r}" if selector else self.method
+        return f"{self.method} {self.selector!r}" if self.selector else self.method
 
     @property
     def unseen(self) -> bool:
@@ -68,11 +72,13 @@ class BoundAction:
         }
         if "timeout" in self.arguments.__struct_fields__:
             given["timeout"] = min(given.get("timeout", milliseconds), milliseconds)
-        return await self.kind.call(page, given)
+        frames = given.pop("frame", None)
+        target = await p.find_frame(page, frames, given.get("timeout", milliseconds)) if frames else page
+        return await self.kind.call(target, given)
 
 
-def parse(raw: Mapping[str, Any], field: str) -> BoundAction:
-    """Checks one action. `field` is its place in the content. Raises InvalidContent."""
+def parse(raw: Mapping[str, Any], field: str, templates: Templates = Templates()) -> BoundAction:  # noqa: B008
+    """Checks one action and fills secrets in. `field` is its place in the content. Raises InvalidContent."""
     ((method, given),) = raw.items()
     kind = ACTIONS.get(method)
     if kind is None:
@@ -84,13 +90,15 @@ def parse(raw: Mapping[str, Any], field: str) -> BoundAction:
         if kind.short is None:
             raise InvalidContent(f"{place}: expected object", place)
         given = {kind.short: given}
+    filled = templates.fill(given, place)
     try:
-        bound = BoundAction(method, kind, msgspec.convert(given, kind.arguments, dec_hook=decode_hook))
+        arguments = msgspec.convert(filled, kind.arguments, dec_hook=decode_hook)
     except msgspec.ValidationError as wrong:
         raise _invalid(wrong, place) from None
-    if isinstance(bound.arguments, a.Goto):
-        check_address(bound.arguments.url, f"{place}.url")
-    return bound
+    url = arguments.url if isinstance(arguments, a.Goto | p.DownloadFrom) else None
+    if url and (templates.values is not None or not has_reference(url)):
+        check_address(url, f"{place}.url")
+    return BoundAction(method, kind, arguments, given.get("selector"))
 
 
 def _invalid(wrong: msgspec.ValidationError, place: str) -> InvalidContent:
@@ -153,6 +161,7 @@ ACTIONS: Final[dict[str, Kind]] = {
     "go_forward": _seen(a.Move, _page("go_forward"), None),
     "click": _seen(a.Click, _page("click")),
     "dblclick": _seen(a.DoubleClick, _page("dblclick")),
+    "tap": _seen(a.Point, _page("tap")),
     "hover": _seen(a.Point, _page("hover")),
     "focus": _seen(a.Strict, _page("focus")),
     "blur": _seen(a.Waiting, _first("blur")),
@@ -173,8 +182,12 @@ ACTIONS: Final[dict[str, Kind]] = {
     "set_viewport_size": _seen(a.ViewportSize, _set_viewport_size, None),
     "keyboard_press": _unseen(a.Key, _keyboard("press"), "key"),
     "keyboard_type": _unseen(a.Text, _keyboard("type"), "text"),
+    "keyboard_down": _unseen(a.HeldKey, _keyboard("down"), "key"),
+    "keyboard_up": _unseen(a.HeldKey, _keyboard("up"), "key"),
     "keyboard_insert_text": _seen(a.Text, _keyboard("insert_text"), "text"),
     "mouse_click": _unseen(a.MouseClick, _mouse_click),
+    "mouse_down": _unseen(a.MouseButton, _mouse("down")),
+    "mouse_up": _unseen(a.MouseButton, _mouse("up")),
     "mouse_move": _seen(a.MouseMove, _mouse("move"), None),
     "mouse_wheel": _seen(a.MouseWheel, _mouse("wheel"), None),
     "wait_for_selector": _seen(a.WaitForSelector, _page("wait_for_selector")),
@@ -199,6 +212,12 @@ ACTIONS: Final[dict[str, Kind]] = {
     "is_disabled": _seen(a.Strict, _page("is_disabled")),
     "is_editable": _seen(a.Strict, _page("is_editable")),
     "is_enabled": _seen(a.Strict, _page("is_enabled")),
+    "set_input_files": _unseen(p.SetInputFiles, p.set_input_files, None),
+    "download": _seen(p.DownloadFrom, p.download),
+    "on_dialog": _seen(p.OnDialog, p.on_dialog, "accept"),
+    "switch_to_popup": _seen(p.SwitchToPopup, p.switch_to_popup),
+    "switch_to_page": _seen(p.SwitchToPage, p.switch_to_page, "index"),
+    "close_page": _seen(a.Nothing, p.close_page, None),
     "title": _seen(a.Nothing, _page("title"), None),
     "content": _seen(a.Nothing, _page("content"), None),
 }

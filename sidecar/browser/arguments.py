@@ -15,6 +15,8 @@ Delay = Annotated[float, msgspec.Meta(ge=0, le=10_000)]
 Button = Literal["left", "middle", "right"]
 Modifier = Literal["Alt", "Control", "ControlOrMeta", "Meta", "Shift"]
 OneOrMore = str | list[str]
+Frames = NonEmpty | Annotated[list[NonEmpty], msgspec.Meta(min_length=1, max_length=10)]
+"""Selector of the iframe that the element is in; several, from the outside in, where frames are nested."""
 
 
 class Nothing(WireModel, frozen=True, kw_only=True):
@@ -32,6 +34,7 @@ class OnElement(WireModel, frozen=True, kw_only=True):
     """The first element that the selector (CSS, `text=`, `xpath=`, …) finds."""
 
     selector: NonEmpty
+    frame: Frames | None = None
 
 
 class Waiting(OnElement, frozen=True, kw_only=True):
@@ -132,6 +135,7 @@ class DragAndDrop(WireModel, frozen=True, kw_only=True):
 
     source: NonEmpty
     target: NonEmpty
+    frame: Frames | None = None
     force: bool | None = None
     strict: bool | None = None
     timeout: Timeout | None = None
@@ -169,6 +173,7 @@ class Evaluate(WireModel, frozen=True, kw_only=True):
 
     expression: NonEmpty
     arg: Any = None
+    frame: Frames | None = None
 
 
 class EvaluateOn(OnElement, frozen=True, kw_only=True):
@@ -239,6 +244,19 @@ class MouseClick(MouseMove, frozen=True, kw_only=True):
     button: Button | None = None
     click_count: Annotated[int, msgspec.Meta(ge=1, le=10)] | None = None
     delay: Delay | None = None
+
+
+class MouseButton(WireModel, frozen=True, kw_only=True):
+    """A button where the pointer is."""
+
+    button: Button | None = None
+    click_count: Annotated[int, msgspec.Meta(ge=1, le=10)] | None = None
+
+
+class HeldKey(WireModel, frozen=True, kw_only=True):
+    """A key that goes down, or up again."""
+
+    key: NonEmpty
 
 
 class MouseWheel(WireModel, frozen=True, kw_only=True):

@@ -1,12 +1,12 @@
-"""What a job takes home beside its values: a full-page PNG, a PDF, the HTML; in the reply or as files."""
+"""What a job takes home beside its values: PNG, PDF, HTML, recordings, downloads; in the reply or as files."""
 
 import asyncio
 import base64
 import contextlib
 import os
+import tempfile
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -15,42 +15,83 @@ from playwright.async_api import Page
 
 from protocol.jobs import Option, PdfOptions
 from sidecar.browser import failures
-from sidecar.errors import ActionFailed, StoreFailed
+from sidecar.errors import ActionFailed, LimitExceeded, StoreFailed
 
-Kind = Literal["screenshot", "pdf", "html"]
-_SUFFIXES: Final[dict[Kind, str]] = {"screenshot": "png", "pdf": "pdf", "html": "html"}
+Kind = Literal["screenshot", "pdf", "html", "video", "har", "trace", "download"]
+Keep = Callable[[Kind, bytes], Path]
+"""Writes a file."""
+_SUFFIXES: Final[dict[Kind, str]] = {
+    "screenshot": "png",
+    "pdf": "pdf",
+    "html": "html",
+    "video": "webm",
+    "har": "har",
+    "trace": "zip",
+    "download": "bin",
+}
+MOST_INLINE: Final = 64 << 20
+"""Bytes of one artifact in a reply; larger ones have to be files."""
+_NO_FRAME: Final = "Unable to capture screenshot"
+"""A busy Chromium had no frame at that moment; asked again it has."""
+_TRIES: Final = 3
 _PIXELS: Final = {"px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "pt": 96 / 72, "pc": 16.0}
 
 
-@dataclass(frozen=True, slots=True)
-class Artifacts:
-    """Base64 or a path each; the HTML is text or a path."""
+class Shelf:
+    """Where a job's artifacts go: inline as base64, or files that `keep` writes; it is called in a thread."""
 
-    screenshot: str | None = None
-    pdf: str | None = None
-    html: str | None = None
+    def __init__(self, keep: Keep | None) -> None:
+        self._keep = keep
+        self._paths: list[str] = []
+        self.in_files = keep is not None
+        """Whether `put` gives paths."""
+
+    async def put(self, kind: Kind, data: bytes) -> str:
+        """Base64 or a path. Raises LimitExceeded where it is too large for a reply, and what `keep` raises."""
+        if self._keep is not None:
+            self._paths.append(str(await asyncio.to_thread(self._keep, kind, data)))
+            return self._paths[-1]
+        if len(data) > MOST_INLINE:
+            said = f"the {kind} has {len(data)} bytes, a reply carries {MOST_INLINE}; ask for artifacts as files"
+            raise LimitExceeded(said, action=kind)
+        return base64.b64encode(data).decode()
+
+    async def put_base64(self, kind: Kind, content: str) -> str:
+        """The same, of what is base64 already."""
+        return content if self._keep is None else await self.put(kind, base64.b64decode(content))
+
+    async def put_text(self, kind: Kind, content: str) -> str:
+        """The text itself, or a path."""
+        return content if self._keep is None else await self.put(kind, content.encode())
+
+    async def clear(self) -> None:
+        """Removes the files of a job that failed."""
+        await asyncio.to_thread(_remove, self._paths)
 
 
-async def collect(
-    page: Page, options: Sequence[Option], pdf: PdfOptions, keep: Callable[[Kind, bytes], Path] | None
-) -> Artifacts:
-    """Makes what is asked for; `keep` writes a file and is called in a thread, None leaves all inline.
+async def collect(page: Page, options: Sequence[Option], pdf: PdfOptions, shelf: Shelf) -> dict[str, str]:
+    """Makes what is asked for of a page: `screenshot`, `html`, `pdf`.
 
-    Raises ActionFailed with `screenshot`, `html` or `pdf` as its action, BrowserCrashed, and what `keep` raises.
+    Raises ActionFailed with one of these as its action, BrowserCrashed, and what the shelf raises.
     """
     made: dict[str, str] = {}
+    for option, kind, make in _MAKERS:
+        if option in options:
+            put = shelf.put_text if kind == "html" else shelf.put_base64
+            made[kind] = await put(kind, await _make(kind, make(page, pdf)))
+    return made
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for what is under way, gone with all that is in it at the end. Raises StoreFailed."""
     try:
-        for option, kind, make in _MAKERS:
-            if option in options:
-                content = await _make(kind, make(page, pdf))
-                made[kind] = (
-                    content if keep is None else str(await asyncio.to_thread(keep, kind, _bytes(kind, content)))
-                )
-    except BaseException:
-        if keep is not None:
-            await asyncio.to_thread(_remove, made.values())
-        raise
-    return Artifacts(**made)
+        folder = tempfile.TemporaryDirectory(prefix="sidecar-", ignore_cleanup_errors=True)
+    except OSError as error:
+        said = f"there is no place for temporary files: {error.strerror}"
+        raise StoreFailed(said, retryable=False) from None
+    with folder as name:
+        yield Path(name)
 
 
 def _remove(paths: Iterable[str]) -> None:
@@ -121,8 +162,14 @@ async def _screenshot(page: Page, _: PdfOptions) -> str:
         "captureBeyondViewport": True,
         "clip": {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1},
     }
-    image: str = (await session.send("Page.captureScreenshot", wanted))["data"]
-    return image
+    for _attempt in range(_TRIES):
+        try:
+            image: str = (await session.send("Page.captureScreenshot", wanted))["data"]
+            return image
+        except PlaywrightError as error:
+            if _NO_FRAME not in str(error):
+                raise
+    return base64.b64encode(await page.screenshot(full_page=True, type="png")).decode()
 
 
 async def _html(page: Page, _: PdfOptions) -> str:
@@ -151,10 +198,6 @@ async def _without_scripts(page: Page) -> Page:
 def _is_chromium(page: Page) -> bool:
     browser = page.context.browser
     return browser is not None and browser.browser_type.name == "chromium"
-
-
-def _bytes(kind: Kind, content: str) -> bytes:
-    return content.encode() if kind == "html" else base64.b64decode(content)
 
 
 _MAKERS: Final[tuple[tuple[Option, Kind, Callable[[Page, PdfOptions], Awaitable[str]]], ...]] = (

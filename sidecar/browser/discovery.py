@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -61,6 +62,8 @@ class FoundBrowser:
     path: str
     source: str
     """`setting`, `playwright` or `system`."""
+    endpoint: str | None = None
+    """Of a remote browser; may hold a password, so `path` is what is shown of it."""
     channel: str | None = None
     """Playwright's channel; `moz-firefox` for a Firefox that Mozilla or a distribution built."""
 
@@ -72,6 +75,8 @@ class FoundBrowser:
 
 def find(kind: BrowserName, settings: Settings) -> FoundBrowser:
     """The browser to start for this kind. Raises BrowserUnavailable, which says what to run."""
+    if settings.browser_endpoint:
+        return _remote(kind, settings.browser_endpoint)
     configured = {"CHROMIUM": settings.chromium, "FIREFOX": settings.firefox, "WEBKIT": settings.webkit}[kind]
     if configured:
         if not shutil.which(configured):
@@ -85,6 +90,20 @@ def find(kind: BrowserName, settings: Settings) -> FoundBrowser:
         if path:
             return _found(kind, path, "system")
     raise BrowserUnavailable(f"no {kind.title()} was found; run {_HINTS[kind]}, or name one in SIDECAR_{kind}")
+
+
+def _remote(kind: BrowserName, endpoint: str) -> FoundBrowser:
+    try:
+        parts = urlsplit(endpoint)
+        host = parts.hostname
+        shown = f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+    except ValueError:
+        parts, host, shown = urlsplit(""), None, ""
+    if not host or parts.scheme not in ("ws", "wss", "http", "https"):
+        raise BrowserUnavailable("SIDECAR_BROWSER_ENDPOINT: expected ws:// of a Playwright server, or http:// for CDP")
+    if kind != "CHROMIUM" and parts.scheme in ("http", "https"):
+        raise BrowserUnavailable(f"{shown} speaks CDP, which only CHROMIUM does")
+    return FoundBrowser(kind, shown, "endpoint", endpoint)
 
 
 def available(settings: Settings) -> dict[str, str]:
@@ -103,9 +122,21 @@ def hint(kind: BrowserName) -> str:
     return _HINTS[kind]
 
 
+def downloads_folder(settings: Settings) -> Path:
+    """Where Playwright keeps what it has downloaded."""
+    package = _playwright_package()
+    return _downloads_folder(package, settings.browsers_path) if package else Path()
+
+
+def revision_of(name: str) -> str | None:
+    """The revision of one of Playwright's downloads that this Playwright asks for."""
+    package = _playwright_package()
+    return _revisions(package / "browsers.json").get(name) if package else None
+
+
 def _found(kind: BrowserName, path: str, source: str) -> FoundBrowser:
     stock_firefox = kind == "FIREFOX" and not any(re.fullmatch(r"firefox-\d+", part) for part in Path(path).parts)
-    return FoundBrowser(kind, path, source, "moz-firefox" if stock_firefox else None)
+    return FoundBrowser(kind, path, source, channel="moz-firefox" if stock_firefox else None)
 
 
 def _find_downloaded(kind: BrowserName, settings: Settings) -> str | None:

@@ -1,5 +1,6 @@
 """Playwright's errors -> ours: one line, typed, without its call log and without what was typed into fields."""
 
+import re
 from urllib.parse import urlsplit
 
 from playwright.async_api import Error as PlaywrightError
@@ -8,6 +9,7 @@ from playwright.async_api import TimeoutError as PlaywrightTimeout
 from sidecar.errors import ActionFailed, BrowserCrashed, NavigationFailed, SidecarError, TimedOut
 
 _LONGEST = 500
+_AT_URL = re.compile(r" at \S+://.*$")
 _DEAD = (
     "target crashed",
     "page crashed",
@@ -34,6 +36,12 @@ def is_dead(error: BaseException) -> bool:
     return any(words in said for words in _DEAD)
 
 
+def is_refusal(error: BaseException) -> bool:
+    """Whether a context was not opened because of what was asked of it, and not because the browser is unwell."""
+    said = str(error)
+    return isinstance(error, PlaywrightError) and not is_dead(error) and "Protocol error" not in said
+
+
 def left_the_page(error: BaseException) -> bool:
     """Whether a navigation took the page away under a script, which may simply run again."""
     said = str(error)
@@ -57,6 +65,11 @@ def crashed(error: BaseException, step: str | None = None) -> BrowserCrashed:
     return BrowserCrashed(f"the browser or its page died: {first_line(error)}", step=step)
 
 
+def called_off(failure: str) -> bool:
+    """Whether a navigation ended because nobody wanted its page any more: a download, a 204, another navigation."""
+    return "ABORTED" in failure
+
+
 def public_url(url: str) -> str:
     """The URL without user name and password."""
     try:
@@ -68,12 +81,12 @@ def public_url(url: str) -> str:
 
 def navigation(error: PlaywrightError, url: str, step: str, action: str | None = None) -> SidecarError:
     """Why `url` could not be opened."""
-    given, url = url, public_url(url)
+    url = public_url(url)
     if isinstance(error, PlaywrightTimeout):
         return TimedOut(f"{url} took too long: {first_line(error)}", url=url, step=step, action=action)
     if is_dead(error):
         return crashed(error, step)
-    reason = first_line(error).replace(f" at {given}", "").replace(given, url)
+    reason = _AT_URL.sub("", first_line(error))  # the browser spells it in its own way, with user and password
     return NavigationFailed(f"could not open {url}: {reason}", url=url, step=step, action=action)
 
 

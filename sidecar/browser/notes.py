@@ -1,23 +1,28 @@
-"""What a page said while a step ran: console lines and uncaught errors, the last ones, cut to length."""
+"""What the pages said while a step ran: console lines and uncaught errors, the last ones, cut to length."""
 
 from collections import deque
 from typing import Final
 
-from playwright.async_api import ConsoleMessage, Page
-from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import BrowserContext, ConsoleMessage, WebError
 
 MOST_LINES: Final = 200
 LONGEST_LINE: Final = 2_000
 
 
 class Notes:
-    """Listens to a page from its beginning; each step takes what came since the one before."""
+    """Listens to all pages of a context; each step takes what came since the one before."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, context: BrowserContext) -> None:
+        self._context = context
         self._console: deque[str] = deque(maxlen=MOST_LINES)
         self._errors: deque[str] = deque(maxlen=MOST_LINES)
-        page.on("console", self._hear)
-        page.on("pageerror", self._fail)
+        context.on("console", self._hear)
+        context.on("weberror", self._fail)
+
+    def detach(self) -> None:
+        """Hears no more."""
+        self._context.remove_listener("console", self._hear)
+        self._context.remove_listener("weberror", self._fail)
 
     def take(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Console lines and errors since the last call."""
@@ -29,7 +34,8 @@ class Notes:
     def _hear(self, message: ConsoleMessage) -> None:
         self._console.append(message.text[:LONGEST_LINE])
 
-    def _fail(self, error: PlaywrightError) -> None:
-        name = error.name or "Error"
-        said = error.message
+    def _fail(self, thrown: WebError) -> None:
+        error = thrown.error
+        name = getattr(error, "name", None) or "Error"
+        said = getattr(error, "message", str(error))
         self._errors.append((said if said.startswith(name) else f"{name}: {said}")[:LONGEST_LINE])

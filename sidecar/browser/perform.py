@@ -1,36 +1,101 @@
 """What a job does with the page it was lent: visit its steps, then gather what it made."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import msgspec
 from playwright.async_api import Page
 
-from protocol.jobs import JobResult, SendJob
+from protocol.jobs import Download, JobResult, SendJob, StepResult
 from sidecar.browser import artifacts
+from sidecar.browser.artifacts import Keep, Shelf, scratch_folder
+from sidecar.browser.contexts import block_resources
+from sidecar.browser.recordings import RECORDED, Recorder
+from sidecar.browser.scrub import Hide
 from sidecar.browser.visit import PlannedStep, Visit, within
 from sidecar.clock import Clock
 
-Keep = Callable[[artifacts.Kind, bytes], Path]
+
+def _nothing(text: str) -> str:
+    return text
 
 
-async def perform(job: SendJob, steps: Sequence[PlannedStep], keep: Keep | None, clock: Clock, page: Page) -> JobResult:
+@dataclass(frozen=True, slots=True)
+class Hiding:
+    """What is taken out of texts that leave."""
+
+    secrets: Hide = _nothing
+    """The job's `secrets`: out of what the steps, the alerts and the errors say."""
+    all: Hide = _nothing
+    """These, cookies, passwords and whatever is typed: out of recordings."""
+
+
+async def perform(
+    job: SendJob, steps: Sequence[PlannedStep], keep: Keep | None, clock: Clock, hiding: Hiding, page: Page
+) -> JobResult:
     """One job on its page, in at most its `timeout_ms`. `keep` writes a file; None leaves all inline.
 
-    Raises BrowserCrashed, NavigationFailed, ActionFailed, TimedOut, StoreFailed.
+    Raises BrowserCrashed, BrowserUnavailable, NavigationFailed, ActionFailed, LimitExceeded, TimedOut, StoreFailed.
     """
-    visit = Visit(page, clock)
-    return await within(visit, job.timeout_ms, _visit_and_gather(job, steps, keep, visit, page))
+    visit, shelf = Visit(page, clock), Shelf(keep)
+    try:
+        return await within(visit, job.timeout_ms, _visit_and_gather(job, steps, visit, shelf, hiding))
+    except BaseException:
+        await shelf.clear()
+        raise
+    finally:
+        visit.detach()
 
 
 async def _visit_and_gather(
-    job: SendJob, steps: Sequence[PlannedStep], keep: Keep | None, visit: Visit, page: Page
+    job: SendJob, steps: Sequence[PlannedStep], visit: Visit, shelf: Shelf, hiding: Hiding
 ) -> JobResult:
-    visited = await visit.run(steps, job.cookies)
-    made = await artifacts.collect(page, job.options, job.pdf, keep)
-    return JobResult(
-        steps=visited.steps,
-        screenshot=made.screenshot,
-        pdf=made.pdf,
-        html=made.html,
-        extract=visited.extract,
+    if "READ_ALERTS" in job.options:
+        visit.dialogs.listen()
+    if job.context and job.context.block:
+        await block_resources(visit.page.context, job.context.block)
+    made: dict[str, Any] = {}
+    with scratch_folder() if RECORDED & set(job.options) else nullcontext(Path()) as folder:
+        recorder = Recorder(visit.page, job.options, folder, hiding.all)
+        await recorder.start()
+        visited = await visit.run(steps, job.cookies)
+        for kind, data in await recorder.finish():
+            made[kind] = await shelf.put(kind, data)
+    made |= await artifacts.collect(visit.page, job.options, job.pdf, shelf)
+    if visit.downloads:
+        made["downloads"] = tuple([await _download(file.name, file.data, shelf) for file in visit.downloads])
+    if "READ_ALERTS" in job.options:
+        made["messages"] = tuple(map(hiding.secrets, visit.dialogs.messages))
+    told = tuple(_without_secrets(step, hiding.secrets) for step in visited.steps)
+    return JobResult(steps=told, extract=visited.extract, **made)
+
+
+async def _download(name: str, data: bytes, shelf: Shelf) -> Download:
+    put = await shelf.put("download", data)
+    if shelf.in_files:
+        return Download(name=name, size=len(data), path=put)
+    return Download(name=name, size=len(data), content=put)
+
+
+def _without_secrets(step: StepResult, hide: Hide) -> StepResult:
+    if hide is _nothing:
+        return step
+    return msgspec.structs.replace(
+        step,
+        url=hide(step.url),
+        title=hide(step.title),
+        values=_hidden(step.values, hide),
+        console=tuple(map(hide, step.console)),
+        errors=tuple(map(hide, step.errors)),
     )
+
+
+def _hidden(value: Any, hide: Hide) -> Any:
+    if isinstance(value, str):
+        return hide(value)
+    if isinstance(value, dict):
+        return {hide(name): _hidden(item, hide) for name, item in value.items()}
+    return type(value)(_hidden(item, hide) for item in value) if isinstance(value, list | tuple) else value

@@ -1,18 +1,18 @@
 """Browsers stay warm, contexts never: one process for each kind, a fresh context and page for each job."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from playwright.async_api import Page
 
 from protocol.jobs import BrowserName
-from sidecar.browser import discovery, failures
+from sidecar.browser import discovery, failures, ffmpeg
 from sidecar.browser.places import Places
 from sidecar.browser.warm import JobPage, WarmBrowser, launch
 from sidecar.clock import Clock
-from sidecar.errors import BrowserCrashed, BrowserUnavailable, ShuttingDown
+from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent, ShuttingDown
 from sidecar.settings import Settings
 
 T = TypeVar("T")
@@ -31,6 +31,8 @@ class Limits:
     """For the end of a context, and of a browser."""
     jobs_per_browser: int = 100
     """After so many a new process takes over; long-lived ones grow."""
+    jobs_per_weighing: int = 10
+    """After so many the browser's memory is compared with the settings' limit."""
     idle: float = 300.0
     """A browser without a job is closed after this."""
     first_backoff: float = 0.5
@@ -61,17 +63,25 @@ class BrowserPool:
         self._kinds: dict[BrowserName, _Kind] = {kind: _Kind() for kind in discovery.KINDS}
         self._endings: set[asyncio.Task[None]] = set()
         self._browsers: set[WarmBrowser] = set()
+        self._closing = 0
         self._closed = False
 
-    async def run(self, kind: BrowserName, work: Callable[[Page], Coroutine[Any, Any, T]]) -> T:
+    async def run(
+        self,
+        kind: BrowserName,
+        work: Callable[[Page], Coroutine[Any, Any, T]],
+        context: Mapping[str, Any] | None = None,
+    ) -> T:
         """Does `work` on a page of its own, and stops it when that page or its browser dies.
 
-        Raises QueueFull, BrowserUnavailable, BrowserCrashed, ShuttingDown, and whatever `work` raises.
+        `context` holds arguments of Playwright's `new_context`; without any, every fresh context will do.
+        Raises QueueFull, BrowserUnavailable, BrowserCrashed, InvalidContent where the browser refuses the context,
+        ShuttingDown, and whatever `work` raises.
         """
         discovery.find(kind, self._settings)  # a kind that is not there is refused before it waits
         await self._places.take()
         try:
-            browser, page = await self._open(kind)
+            browser, page = await self._open(kind, context)
         except BaseException:
             self._places.give_back()
             raise
@@ -85,7 +95,13 @@ class BrowserPool:
                 raise ShuttingDown from None
             raise failures.crashed(error) from None
         finally:
+            self._prepare(kind, browser)
             self._begin(self._release(kind, browser, page))
+
+    def prepare_recording(self) -> None:
+        """Sees to it that videos can be made. Raises BrowserUnavailable and StoreFailed."""
+        if not self._settings.browser_endpoint:  # a remote browser has an ffmpeg of its own, or says that it has none
+            ffmpeg.prepare(self._settings)
 
     async def close(self) -> None:
         """Ends every browser and driver; jobs that still run fail. Takes at most a few times `Limits.close`."""
@@ -102,15 +118,15 @@ class BrowserPool:
         if self._endings:
             await asyncio.wait(self._endings, timeout=self._limits.close * 3)
 
-    async def _open(self, kind: BrowserName) -> tuple[WarmBrowser, JobPage]:
+    async def _open(self, kind: BrowserName, context: Mapping[str, Any] | None) -> tuple[WarmBrowser, JobPage]:
         try:
-            return await self._open_once(kind)
+            return await self._open_once(kind, context)
         except BrowserCrashed:
-            return await self._open_once(kind)  # the warm one died while nobody looked; a new one is tried once
+            return await self._open_once(kind, context)  # the warm one died unseen; a new one is tried once
 
-    async def _open_once(self, kind: BrowserName) -> tuple[WarmBrowser, JobPage]:
+    async def _open_once(self, kind: BrowserName, context: Mapping[str, Any] | None) -> tuple[WarmBrowser, JobPage]:
         browser = await self._warm(kind)
-        opening = browser.open_page(self._limits.context)
+        opening = browser.open_page(self._limits.context, context)
         try:
             return browser, await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -119,11 +135,16 @@ class BrowserPool:
         except BrowserCrashed:
             self._retire(kind, browser)
             raise
+        except InvalidContent:
+            self._rest(kind, browser)
+            raise
 
     async def _abandon(self, kind: BrowserName, browser: WarmBrowser, opening: asyncio.Task[JobPage]) -> None:
         """Ends the page of a job that was cancelled before it had it."""
         try:
             await browser.close_page(await opening, self._limits.close)
+        except InvalidContent:
+            pass  # there is none
         except BrowserCrashed:
             browser.retired = True
         self._rest(kind, browser)
@@ -155,7 +176,9 @@ class BrowserPool:
             wait = state.not_before - self._clock.monotonic()
             if wait > 0:
                 raise BrowserUnavailable(f"{state.why} (the next try is in {wait:.1f} s)", retryable=True)
-            state.browser = await launch(discovery.find(kind, self._settings), self._limits.launch)
+            found, variables = discovery.find(kind, self._settings), ffmpeg.driver_variables(self._settings)
+            sandbox = self._settings.chromium_sandbox
+            state.browser = await launch(found, self._limits.launch, variables, sandbox=sandbox)
         except BrowserUnavailable as failed:
             if self._clock.monotonic() >= state.not_before:
                 pause = min(self._limits.first_backoff * 2**state.failures, self._limits.longest_backoff)
@@ -169,12 +192,28 @@ class BrowserPool:
         return state.browser
 
     async def _release(self, kind: BrowserName, browser: WarmBrowser, page: JobPage) -> None:
-        """Ends a job's context, and only then gives its place to the next."""
+        """Ends a job's context; the next job waits for that only where as many are ending as may run at once."""
+        self._closing += 1
+        early = self._closing <= self._settings.concurrency
+        if early:
+            self._places.give_back()
         try:
             await browser.close_page(page, self._limits.close)
         finally:
-            self._places.give_back()
+            self._closing -= 1
+            if not early:
+                self._places.give_back()
+        most = self._settings.browser_memory_mb
+        weighed = most and not browser.retired and browser.served % self._limits.jobs_per_weighing == 0
+        if weighed and await browser.megabytes() > most:
+            browser.retired = True
         self._rest(kind, browser)
+
+    def _prepare(self, kind: BrowserName, browser: WarmBrowser) -> None:
+        """A page ahead, where the next job will come to this browser."""
+        mine = self._kinds[kind].browser is browser
+        if mine and not self._closed and browser.served < self._limits.jobs_per_browser:
+            browser.prepare(self._limits.context)
 
     def _rest(self, kind: BrowserName, browser: WarmBrowser) -> None:
         """After each job: a browser without a future ends, one without a job waits for the next."""

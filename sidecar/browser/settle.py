@@ -20,6 +20,8 @@ class NavigationWatch:
         self._underway: Request | None = None
         self._over = asyncio.Event()
         self._over.set()
+        self.failure: str | None = None
+        """Why a navigation that began in the meantime opened no page; also where it was called off."""
 
     async def __aenter__(self) -> "NavigationWatch":
         self._page.on("request", self._begin)
@@ -45,10 +47,12 @@ class NavigationWatch:
     def _begin(self, request: Request) -> None:
         if request.is_navigation_request() and request.frame == self._page.main_frame:
             self._underway = request
+            self.failure = None
             self._over.clear()
 
     def _end(self, request: Request) -> None:
         if request == self._underway and request.redirected_to is None:
+            self.failure = request.failure
             self._over.set()  # also for answers that open no document: downloads, 204
 
     def _arrive(self, frame: Frame) -> None:

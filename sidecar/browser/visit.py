@@ -14,11 +14,14 @@ from protocol.jobs import Cookie, Step, StepResult, WaitUntil
 from sidecar.browser import actions, extract, failures
 from sidecar.browser.actions import BoundAction
 from sidecar.browser.addresses import check_address
+from sidecar.browser.dialogs import Dialogs
 from sidecar.browser.notes import Notes
+from sidecar.browser.pages import MOST_DOWNLOADED, DialogAnswer, Downloaded
 from sidecar.browser.settle import NavigationWatch
+from sidecar.browser.templates import Templates
 from sidecar.browser.values import to_json
 from sidecar.clock import Clock
-from sidecar.errors import ActionFailed, InvalidContent, NavigationFailed, TimedOut
+from sidecar.errors import ActionFailed, InvalidContent, LimitExceeded, NavigationFailed, TimedOut
 
 T = TypeVar("T")
 _GRACE = 0.25
@@ -36,6 +39,7 @@ class PlannedStep:
     extract: str | None
     wait_until: WaitUntil
     timeout_ms: int
+    fail_on_status: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +51,53 @@ class Visited:
     """The steps' extracts merged, the later one winning; None where no step has one."""
 
 
-def plan(steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
+def plan(
+    steps: Sequence[Step],
+    templates: Templates = Templates(),  # noqa: B008
+    *,
+    fail_on_status: bool = False,
+) -> tuple[PlannedStep, ...]:
     """Checks every step before a browser is touched. Raises InvalidContent, which names the place."""
-    return tuple(_plan_step(step, number) for number, step in enumerate(steps))
+    return tuple(_plan_step(step, number, templates, fail_on_status) for number, step in enumerate(steps))
 
 
-def _plan_step(step: Step, number: int) -> PlannedStep:
+def _plan_step(step: Step, number: int, templates: Templates, fail_on_status: bool) -> PlannedStep:
     place = f"steps[{number}]"
     check_address(step.url, f"{place}.url")
-    bound = tuple(actions.parse(raw, f"{place}.actions[{index}]") for index, raw in enumerate(step.actions))
+    bound = tuple(actions.parse(raw, f"{place}.actions[{index}]", templates) for index, raw in enumerate(step.actions))
     wanted = extract.compile_extract(step.extract)
-    return PlannedStep(step.name or f"step {number + 1}", step.url, bound, wanted, step.wait_until, step.timeout_ms)
+    fails = fail_on_status if step.fail_on_status is None else step.fail_on_status
+    name = step.name or f"step {number + 1}"
+    return PlannedStep(name, step.url, bound, wanted, step.wait_until, step.timeout_ms, fails)
 
 
 class Visit:
     """One run over the steps. `step` and `action` say where it is, for whoever has to stop it."""
 
     def __init__(self, page: Page, clock: Clock) -> None:
+        self._own = page
         self._page = page
         self._clock = clock
-        self._notes = Notes(page)
+        self._notes = Notes(page.context)
+        self.dialogs = Dialogs(page.context)
+        self.downloads: list[Downloaded] = []
+        """What the actions fetched, in order."""
         self._status: int | None = None
         self._deadline = 0.0
         self.step: str | None = None
         self.action: str | None = None
+
+    @property
+    def page(self) -> Page:
+        """Where the job is: its own page, or a popup that it has gone to, as long as that is open."""
+        if self._page.is_closed():
+            self._page = self._own
+        return self._page
+
+    def detach(self) -> None:
+        """Listens to nothing any more."""
+        self._notes.detach()
+        self.dialogs.detach()
 
     async def run(self, steps: Sequence[PlannedStep], cookies: Sequence[Cookie] = ()) -> Visited:
         """Visits the steps. Raises NavigationFailed, ActionFailed, TimedOut, BrowserCrashed, InvalidContent."""
@@ -90,18 +117,19 @@ class Visit:
         started = self._clock.monotonic()
         self._deadline = started + step.timeout_ms / 1000
         self.step, self.action = step.name, None
+        self._page = self._own
         async with self._limited(step):
             self._status = await self._open(step)
             values = []
             for action in step.actions:
                 self.action = action.label
-                values.append(await self._act(action, step))
+                values.append(self._take(await self._act(action, step)))
             self.action = "extract" if step.extract is not None else None
             reading = await self._read(step)
         console, errors = self._notes.take()
         result = StepResult(
             name=step.name,
-            url=self._page.url,
+            url=failures.public_url(self._page.url),
             status=self._status,
             title=reading.title,
             duration_ms=round((self._clock.monotonic() - started) * 1000),
@@ -119,31 +147,59 @@ class Visit:
                 raise failures.navigation(error, step.url, step.name) from None
             response = None  # the page itself went on to another one, which is where the step goes too
             await self._wait_for_load(step)
-        return response.status if response else None
+        return self._checked(response, step) if response else None
+
+    def _checked(self, response: Response, step: PlannedStep) -> int:
+        """The status. Raises NavigationFailed where it is one that the step fails on."""
+        if response.status >= 400 and step.fail_on_status:
+            url = failures.public_url(response.url)
+            said = f"{url} answered with status {response.status}"
+            raise NavigationFailed(said, url=url, status=response.status, step=step.name, action=self.action)
+        return response.status
+
+    def _take(self, value: Any) -> Any:
+        """What an action's value stands for in the result; some are orders for the visit."""
+        if isinstance(value, Downloaded):
+            if sum(len(file.data) for file in (*self.downloads, value)) > MOST_DOWNLOADED:
+                raise LimitExceeded(f"the downloads of one job are limited to {MOST_DOWNLOADED} bytes", step=self.step)
+            self.downloads.append(value)
+            return {"name": value.name, "size": len(value.data)}
+        if isinstance(value, DialogAnswer):
+            self.dialogs.answer(value.accept, value.text)
+            return None
+        return None if isinstance(value, Page) else to_json(value)
 
     async def _act(self, action: BoundAction, step: PlannedStep) -> Any:
+        page = self.page
         try:
             if action.unseen:
-                async with NavigationWatch(self._page) as watch:
-                    value = await action.run(self._page, self._left())
+                async with NavigationWatch(page) as watch:
+                    value = await action.run(page, self._left())
                     await watch.settled()
+                if watch.failure and not failures.called_off(watch.failure):
+                    said = f"the page that this led to could not be opened: {watch.failure}"
+                    raise NavigationFailed(said, step=step.name, action=action.label)
             else:
-                value = await action.run(self._page, self._left())
+                value = await action.run(page, self._left())
         except PlaywrightError as error:
+            if page is not self._own and page.is_closed() and not self._own.is_closed():
+                return None  # a popup that closes itself once it is done with; the job goes on where it came from
             target = getattr(action.arguments, "url", None)
             if action.method == "goto" and target:
                 raise failures.navigation(error, target, step.name, action.label) from None
             raise failures.action(error, action.label, step.name, action.hidden) from None
+        if isinstance(value, Page):
+            self._page = value
         await self._wait_for_load(step)
         if isinstance(value, Response):
-            self._status = value.status
-        return to_json(value)
+            self._status = self._checked(value, step)
+        return value
 
     async def _wait_for_load(self, step: PlannedStep) -> None:
         """Where an action led to another page, waits for it; at once where it did not."""
         if step.wait_until != "commit":
             try:
-                await self._page.wait_for_load_state(step.wait_until, timeout=self._left())
+                await self.page.wait_for_load_state(step.wait_until, timeout=self._left())
             except PlaywrightTimeout:
                 raise self._too_long(step) from None
             except PlaywrightError as error:
@@ -154,7 +210,7 @@ class Visit:
     async def _read(self, step: PlannedStep) -> extract.Reading:
         while True:
             try:
-                reading = await extract.read(self._page, step.extract)
+                reading = await extract.read(self.page, step.extract)
                 break
             except PlaywrightError as error:
                 if not failures.left_the_page(error):

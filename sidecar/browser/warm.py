@@ -3,13 +3,17 @@
 import asyncio
 import contextlib
 import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
-from playwright.async_api import Browser, BrowserContext, Page, Playwright, async_playwright
+import playwright
+from playwright.async_api import Browser, BrowserContext, BrowserType, Page, Playwright, async_playwright
 
-from sidecar.browser import failures
+from sidecar.browser import failures, weight
 from sidecar.browser.discovery import FoundBrowser, hint
-from sidecar.errors import BrowserCrashed, BrowserUnavailable
+from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent
+from sidecar.settings import exported
 
 # Without these Chromium starts more processes than a page without a screen needs, and talks to servers of its own.
 _CHROMIUM_FLAGS: Final = (
@@ -22,7 +26,15 @@ _CHROMIUM_FLAGS: Final = (
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
+    # without a GPU its compositor is only a detour: screenshots take a fifth less
+    "--disable-gpu-compositing",
 )
+
+_OWN_SESSION: Final = {
+    "PLAYWRIGHT_NODEJS_PATH": str(Path(__file__).with_name("driver.sh")),
+    "DRIVER_NODE": str(Path(playwright.__file__).with_name("driver") / "node"),
+}
+"""Has Playwright start its driver by a script of ours; what it starts is said there."""
 
 
 class JobPage:
@@ -49,6 +61,7 @@ class WarmBrowser:
         self._browser = browser
         self._pages: set[JobPage] = set()
         self._opening = 0
+        self._spare: asyncio.Task[JobPage] | None = None
         self.served = 0
         """Contexts opened so far."""
         self.retired = False
@@ -57,35 +70,59 @@ class WarmBrowser:
 
     @property
     def running(self) -> int:
-        """Contexts open now, or about to be."""
+        """Contexts of jobs that are open now, or about to be; the spare one is nobody's."""
         return len(self._pages) + self._opening
 
-    @property
-    def version(self) -> str:
-        """The browser's own version."""
-        return self._browser.version
+    async def megabytes(self) -> float:
+        """Memory of its processes; 0 where that can't be known."""
+        return await weight.megabytes(self._browser)
 
-    def open_page(self, seconds: float) -> asyncio.Task[JobPage]:
+    def open_page(self, seconds: float, arguments: Mapping[str, Any] | None = None) -> asyncio.Task[JobPage]:
         """Begins a page in a fresh context; counts as running from now on.
 
-        The task raises BrowserCrashed, also after `seconds`. Whoever gets tired of it must still see it to its end.
+        `arguments` are those of Playwright's `new_context`. The task raises BrowserCrashed, also after `seconds`, and
+        InvalidContent where the browser refuses the arguments. Whoever gets tired of it must still see it to its end.
         """
         self.served += 1
         self._opening += 1
-        return asyncio.create_task(self._open_page(seconds))
+        spare: asyncio.Task[JobPage] | None = None
+        if not arguments:
+            spare, self._spare = self._spare, None
+        return asyncio.create_task(self._lend(spare, seconds, arguments or {}))
 
-    async def _open_page(self, seconds: float) -> JobPage:
+    def prepare(self, seconds: float) -> None:
+        """Opens a page in a fresh context ahead, for the next job without wishes of its own; at most one."""
+        if self._spare is None and not self.retired:
+            self._spare = asyncio.create_task(self._open_ahead(seconds))
+            self._spare.add_done_callback(_look_at)
+
+    async def _open_ahead(self, seconds: float) -> JobPage:
+        page = await self._open_page(seconds, {})
+        # its renderer has compiled Playwright's script then, which the first reading of a page waits for
+        await _quietly(page.page.evaluate("0"), seconds)
+        return page
+
+    async def _lend(self, spare: asyncio.Task[JobPage] | None, seconds: float, arguments: Mapping[str, Any]) -> JobPage:
         try:
-            async with asyncio.timeout(seconds):
-                context = await self._browser.new_context(accept_downloads=False)
-                page = JobPage(context, await context.new_page())
+            page = await spare if spare else None
+            if page is None or page.lost.done():
+                page = await self._open_page(seconds, arguments)
             self._pages.add(page)
             return page
-        except Exception as error:  # a driver that died says so with a bare Exception
-            self.retired = True  # its end is also that of the context which may be half there
-            raise BrowserCrashed(f"the browser gave no page: {failures.first_line(error)}") from None
         finally:
             self._opening -= 1
+
+    async def _open_page(self, seconds: float, arguments: Mapping[str, Any]) -> JobPage:
+        try:
+            async with asyncio.timeout(seconds):
+                context = await self._browser.new_context(**{"accept_downloads": False, **arguments})
+                return JobPage(context, await context.new_page())
+        except Exception as error:  # a driver that died says so with a bare Exception
+            if arguments and failures.is_refusal(error):
+                said = f"context: the browser refuses it: {failures.first_line(error)}"
+                raise InvalidContent(said, "context") from None
+            self.retired = True  # its end is also that of the context which may be half there
+            raise BrowserCrashed(f"the browser gave no page: {failures.first_line(error)}") from None
 
     async def close_page(self, page: JobPage, seconds: float) -> None:
         """Ends a job's context; a browser that can't do that in time is retired."""
@@ -98,6 +135,8 @@ class WarmBrowser:
     async def close(self, seconds: float) -> None:
         """Ends browser and driver, politely within `seconds`, then by taking away the driver's input."""
         self.retired = True
+        if self._spare:
+            self._spare.cancel()
         for page in self._pages:
             page.lose("the browser was closed under the job")
         await _quietly(self._browser.close(), seconds)
@@ -109,14 +148,19 @@ class WarmBrowser:
             page.lose("the browser died under the job")
 
 
-async def launch(found: FoundBrowser, seconds: float) -> WarmBrowser:
-    """Starts a driver and a browser. Raises BrowserUnavailable, also when it takes longer than `seconds`."""
+async def launch(
+    found: FoundBrowser, seconds: float, variables: Mapping[str, str], *, sandbox: bool = True
+) -> WarmBrowser:
+    """Starts a driver, with these environment variables in place of ours, and a browser; or connects to a remote one.
+
+    Raises BrowserUnavailable, also when it takes longer than `seconds`.
+    """
     driver: Playwright | None = None
     try:
         async with asyncio.timeout(seconds):
-            driver = await _start_driver(seconds)
-            browser = await getattr(driver, found.kind.lower()).launch(**_launch_options(found, seconds))
-            return WarmBrowser(driver, browser)
+            with exported({**_OWN_SESSION, **variables}):
+                driver = await _start_driver(seconds)
+            return WarmBrowser(driver, await _start_browser(driver, found, seconds, sandbox))
     except BaseException as error:
         if driver is not None:
             await _quietly(driver.stop(), seconds)
@@ -124,6 +168,9 @@ async def launch(found: FoundBrowser, seconds: float) -> WarmBrowser:
             raise BrowserUnavailable(f"{found.path} did not start within {seconds:g} s", retryable=True) from None
         if isinstance(error, Exception):
             reason = _launch_failure(error)
+            if found.endpoint:
+                reason = reason.replace(found.endpoint, found.path)
+                raise BrowserUnavailable(f"{found.path} could not be reached: {reason}", retryable=True) from None
             said = f"{found.path} did not start: {reason}; another one comes with {hint(found.kind)}"
             raise BrowserUnavailable(said) from None
         raise
@@ -141,7 +188,16 @@ async def _start_driver(seconds: float) -> Playwright:
         raise
 
 
-def _launch_options(found: FoundBrowser, seconds: float) -> dict[str, Any]:
+async def _start_browser(driver: Playwright, found: FoundBrowser, seconds: float, sandbox: bool) -> Browser:
+    kind: BrowserType = getattr(driver, found.kind.lower())
+    if found.endpoint is None:
+        return await kind.launch(**_launch_options(found, seconds, sandbox))
+    if found.endpoint.startswith("http"):
+        return await kind.connect_over_cdp(found.endpoint, timeout=seconds * 1000)
+    return await kind.connect(found.endpoint, timeout=seconds * 1000)
+
+
+def _launch_options(found: FoundBrowser, seconds: float, sandbox: bool) -> dict[str, Any]:
     options: dict[str, Any] = {
         "executable_path": found.path,
         "timeout": seconds * 1000,
@@ -155,7 +211,7 @@ def _launch_options(found: FoundBrowser, seconds: float) -> dict[str, Any]:
     if found.kind == "CHROMIUM":
         as_root = hasattr(os, "geteuid") and os.geteuid() == 0
         options["args"] = list(_CHROMIUM_FLAGS)
-        options["chromium_sandbox"] = not as_root
+        options["chromium_sandbox"] = sandbox and not as_root
     return options
 
 
@@ -165,6 +221,12 @@ def _launch_failure(error: BaseException) -> str:
         if "[err]" in line:
             return line.partition("[err]")[2].strip()[:300]
     return failures.first_line(error)
+
+
+def _look_at(task: asyncio.Task[JobPage]) -> None:
+    """Marks the failure of a page that was opened ahead as seen: the next job will meet it."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _quietly(ending: Any, seconds: float) -> bool:

@@ -30,14 +30,19 @@ class InProgress:
 async def send_cv(session: Session, in_progress: InProgress, content: msgspec.Raw) -> Any:
     """Sends a CV unless its reference is cached; remembers the reference if the CV matched."""
     reference = reference_of(content)
-    backend, references = session.backend, session.references
     await in_progress.enter(reference)
     try:
-        if references.has(reference):
-            return NOTHING
-        matched = await backend.scan_cv(bytes(content))
-        if matched:
-            references.remember(reference, LONG_TTL)
-        return matched
+        return await deliver(session, reference, content)
     finally:
         in_progress.leave(reference)
+
+
+async def deliver(session: Session, reference: str, content: msgspec.Raw) -> Any:
+    """The same for who is inside with this reference already."""
+    backend, references = session.backend, session.references
+    if references.has(reference):
+        return NOTHING
+    matched = await backend.scan_cv(bytes(content))
+    if matched:
+        references.remember(reference, LONG_TTL)
+    return matched

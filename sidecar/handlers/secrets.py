@@ -1,9 +1,10 @@
 """get_secret, get_users_secret, get_user_secret."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
+from protocol.base import Secret
 from protocol.secrets import SecretRequest, UserSecret
 from sidecar.errors import InvalidContent, RemoteFailed
 from sidecar.session import Session
@@ -13,30 +14,36 @@ Shape = TypeVar("Shape")
 
 async def get_secret(session: Session, content: SecretRequest) -> msgspec.Raw:
     """Any JSON, byte for byte."""
-    return await _fetch(session, content, content.key)
+    return await fetch(session, content.key, content.encryption_key)
 
 
 async def get_users_secret(session: Session, content: SecretRequest) -> list[UserSecret]:
     """A list of logins; the key is `users` unless another is given."""
     key = content.key or "users"
-    return _shaped(await _fetch(session, content, key), list[UserSecret], key)
+    return _shaped(await fetch(session, key, content.encryption_key), list[UserSecret], key)
 
 
 async def get_user_secret(session: Session, content: SecretRequest) -> UserSecret:
     """One login; the key is `user` unless another is given."""
     key = content.key or "user"
-    return _shaped(await _fetch(session, content, key), UserSecret, key)
+    return _shaped(await fetch(session, key, content.encryption_key), UserSecret, key)
 
 
-async def _fetch(session: Session, content: SecretRequest, key: str) -> msgspec.Raw:
+async def fetch(session: Session, key: str, encrypted_with: Secret) -> msgspec.Raw:
+    """A secret of the primary, which no log shows from now on. Raises MissingCredentials and the server's failures."""
     backend = session.backend
     if not key:
         raise InvalidContent("key cannot be empty", "key")
-    encryption_key = content.encryption_key.reveal()
+    encryption_key = encrypted_with.reveal()
     session.learn(encryption_key)
     value = await backend.secret(key, encryption_key)
     session.learn_secret(value)
     return value
+
+
+def decode(value: msgspec.Raw, key: str) -> Any:
+    """A secret's JSON as Python values. Raises RemoteFailed where it can't be read."""
+    return _shaped(value, object, key)
 
 
 def _shaped(value: msgspec.Raw, shape: type[Shape], key: str) -> Shape:

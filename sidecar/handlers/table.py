@@ -6,12 +6,17 @@ from functools import partial
 from protocol import codec
 from protocol.replies import RequestId
 from protocol.session import HelloReply
-from sidecar.handlers import cvs, jobs, references, secrets, session
+from sidecar.handlers import cvs, jobs, references, secrets, session, tokens
 from sidecar.handlers.route import Route
 from sidecar.session import Session
 
 
-def routes(parts: Session, about: Callable[[], HelloReply], runner: Callable[[], jobs.Runner]) -> dict[str, Route]:
+def routes(
+    parts: Session,
+    about: Callable[[], HelloReply],
+    runner: Callable[[], jobs.Runner],
+    issuer: Callable[[], tokens.Issuer],
+) -> dict[str, Route]:
     """Every message type with its handler, bound to the parts that it works on.
 
     But `cancel`, which acts on the dispatcher's own lanes.
@@ -32,6 +37,7 @@ def routes(parts: Session, about: Callable[[], HelloReply], runner: Callable[[],
         "has_cached_reference": Route(partial(references.has_cached_reference, parts)),
         "send_cv": Route(partial(cvs.send_cv, parts, in_progress), waits=True, accepts=True),
         "send_job": Route(partial(jobs.send_job, parts, runner, in_progress), waits=True, accepts=True),
+        "issue_token": Route(partial(tokens.issue_token, parts, issuer)),
     }
 
 

@@ -53,7 +53,10 @@ def _ends_in(names: tuple[str, ...]) -> str:
 
 _secret_end: Final = re.compile(rf"{_ends_in(SENSITIVE_KEYS)}\Z", re.IGNORECASE | re.ASCII)
 _cookie_end: Final = re.compile(rf"{_ends_in(COOKIE_KEYS)}\Z", re.IGNORECASE | re.ASCII)
-_secret_word: Final = re.compile(_ends_in(SENSITIVE_KEYS), re.IGNORECASE | re.ASCII)
+_SHORT: Final = ("auth", "bearer", "jwt", "pass", "pin")
+"""Of these, words of a text have to be the whole: `#pin` is secret, `#shipping` is not."""
+_LONG: Final = tuple(name for name in SENSITIVE_KEYS if name not in _SHORT)
+_secret_word: Final = re.compile(rf"{_ends_in(_LONG)}|(?<![a-z]){_ends_in(_SHORT)}(?![a-z])", re.IGNORECASE | re.ASCII)
 
 
 def is_secret_key(key: str) -> bool:

@@ -20,6 +20,10 @@ from sidecar.recording.sensitive import (
 _TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],]|[^\s{}\[\],:"]+', re.DOTALL)
 _WORDS: Final = frozenset({"true", "false", "null", '""'})
 """Tokens that tell nothing where they stand directly under a sensitive key."""
+_SOURCE: Final = {"key", "encryption_key"}
+"""Members of an object that says where a job's secret is."""
+_REFERENCE: Final = re.compile(r'"\{\{[\w .-]*\}\}"', re.ASCII)
+"""`{{user.password}}`: where a secret goes, and not the secret."""
 _TELLING_END: Final = 64
 """Characters at the end of a key that are looked at, and remembered."""
 _SEPARATORS: Final = re.compile("[_. -]")
@@ -63,7 +67,7 @@ class Place(NamedTuple):
 class _Container:
     """An object or array that is being gone through; an array's elements stand under the array's own key."""
 
-    __slots__ = ("is_object", "key", "names_secret", "rule", "typed")
+    __slots__ = ("is_object", "key", "members", "names_secret", "rule", "typed")
 
     def __init__(self, is_object: bool, rule: Rule, key: str | None) -> None:
         self.is_object = is_object
@@ -71,6 +75,8 @@ class _Container:
         self.key = key
         self.names_secret = False
         self.typed: list[Place] = []
+        self.members: dict[str | None, int] = {}
+        """Of an object in which all is secret: key -> the number of its scalar's place."""
 
 
 def walk(text: str) -> list[Place]:
@@ -89,8 +95,7 @@ def walk(text: str) -> list[Place]:
             rule = inside.rule if inside.rule is Rule.SECRET else _narrower(inside.rule, _rule_of(inside.key))
             inside = _Container(first == "{", rule, None if first == "{" else inside.key)
         elif first == "}" or first == "]":
-            if inside.names_secret:
-                places += [place._replace(verdict=Verdict.SECRET) for place in inside.typed]
+            _look_back(inside, places)
             inside = outer.pop()
         elif first == ",":
             if inside.is_object:
@@ -102,9 +107,20 @@ def walk(text: str) -> list[Place]:
             verdict = _judge(inside.rule, inside.key, token)
             place = Place(match.start(), match.end(), inside.key, len(outer), verdict)
             places.append(place)
+            if inside.rule is Rule.SECRET and inside.is_object:
+                inside.members[inside.key] = len(places) - 1
             if verdict is Verdict.OPEN and inside.is_object and first == '"':
                 _note_typed(inside, place, token)
     return places
+
+
+def _look_back(ended: _Container, places: list[Place]) -> None:
+    """What a container's other members tell of one, once all are known."""
+    if ended.names_secret:
+        places += [place._replace(verdict=Verdict.SECRET) for place in ended.typed]
+    if ended.members.keys() == _SOURCE:
+        number = ended.members["key"]  # names the secret, and is a word of the scraper's own
+        places[number] = places[number]._replace(verdict=Verdict.OPEN)
 
 
 def _judge(rule: Rule, key: str | None, token: str) -> Verdict:
@@ -146,7 +162,7 @@ def _note_typed(inside: _Container, place: Place, token: str) -> None:
     """Remembers what is typed into a field, until its selector tells whether that is secret."""
     if place.key == SELECTOR_KEY:
         inside.names_secret = inside.names_secret or names_secret(_decoded(token))
-    elif place.key in TYPED_KEYS:
+    elif place.key in TYPED_KEYS and not _REFERENCE.fullmatch(token):
         inside.typed.append(place)
 
 

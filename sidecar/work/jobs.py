@@ -1,41 +1,78 @@
 """One run of a browser job: check it, borrow a page, have it performed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from protocol.jobs import JobResult, SendJob
-from sidecar.browser.artifacts import write_file
-from sidecar.browser.perform import Keep, perform
+from sidecar.browser.artifacts import Keep, write_file
+from sidecar.browser.contexts import check_context, context_arguments, secret_values
+from sidecar.browser.guard import guarded
+from sidecar.browser.perform import Hiding, perform
 from sidecar.browser.pool import BrowserPool
+from sidecar.browser.templates import Templates
 from sidecar.browser.visit import PlannedStep, plan
 from sidecar.clock import Clock
-from sidecar.errors import InvalidContent, StoreFailed
+from sidecar.errors import InvalidContent, SidecarError, StoreFailed
+from sidecar.recording.redact import Redactor
+from sidecar.work.tokens import Scope
+
+Secrets = Mapping[str, Any]
+"""Name -> the secret, decoded from JSON."""
 
 
-def validate(job: SendJob) -> tuple[PlannedStep, ...]:
-    """Checks all that can be checked without a browser; gives the steps ready to run. Raises InvalidContent."""
+def validate(job: SendJob, secrets: Secrets | None = None) -> tuple[PlannedStep, ...]:
+    """Checks all that can be checked without a browser; gives the steps ready to run. Raises InvalidContent.
+
+    Without the values of the job's secrets the names alone are checked, and the steps are not ready.
+    """
     if "PDF" in job.options and job.browser != "CHROMIUM":
         raise InvalidContent("options: PDF needs the browser CHROMIUM", "options")
-    return plan(job.steps)
+    if job.context:
+        check_context(job.context, job.browser)
+    templates = Templates(job.secrets or {}, secrets if job.secrets else {})
+    return plan(job.steps, templates, fail_on_status=job.fail_on_status)
 
 
 class JobRunner:
     """Runs jobs on the pool's browsers."""
 
-    def __init__(self, pool: BrowserPool, artifacts_folder: Callable[[], Path], clock: Clock) -> None:
+    def __init__(
+        self,
+        pool: BrowserPool,
+        artifacts_folder: Callable[[], Path],
+        clock: Clock,
+        scope_of: Callable[[SendJob], Scope | None] = lambda _: None,
+    ) -> None:
+        """`scope_of` says what a job's visit token opens; None is everything."""
         self._pool = pool
+        self._scope_of = scope_of
         self._artifacts_folder = artifacts_folder
         self._clock = clock
 
-    async def run(self, job: SendJob) -> JobResult:
+    async def run(self, job: SendJob, secrets: Secrets | None = None) -> JobResult:
         """One job from start to end, in at most its `timeout_ms` once it has a place.
 
-        Raises InvalidContent, QueueFull, BrowserUnavailable, BrowserCrashed, NavigationFailed, ActionFailed,
-        TimedOut, StoreFailed, ShuttingDown.
+        `secrets` are the values of those that the job names. Raises InvalidContent, QueueFull, BrowserUnavailable,
+        BrowserCrashed, NavigationFailed, ActionFailed, LimitExceeded, TimedOut, StoreFailed, ShuttingDown,
+        Unauthorized and Forbidden where visit tokens are on.
         """
-        steps = validate(job)
-        return await self._pool.run(job.browser, partial(perform, job, steps, self._keep(job), self._clock))
+        scope = self._scope_of(job)
+        steps = validate(job, secrets or {})
+        if "RECORD" in job.options:
+            self._pool.prepare_recording()
+        hiding = _hiding(job, steps, secrets or {})
+        work = partial(perform, job, steps, self._keep(job), self._clock, hiding)
+        if scope is not None:
+            work = partial(guarded, scope.allows, work)
+        downloads = any(action.method == "download" for step in steps for action in step.actions)
+        try:
+            return await self._pool.run(job.browser, work, context_arguments(job.context, downloads=downloads))
+        except SidecarError as error:
+            if secrets:
+                _hide_in(error, hiding.secrets)
+            raise
 
     def _keep(self, job: SendJob) -> Keep | None:
         if job.artifacts != "files":
@@ -45,3 +82,36 @@ class JobRunner:
         except OSError as error:
             said = f"the folder for artifacts can't be used: {error.strerror}"
             raise StoreFailed(said, retryable=False) from None
+
+
+def _hiding(job: SendJob, steps: Sequence[PlannedStep], secrets: Secrets) -> Hiding:
+    if not secrets and not {"HAR", "TRACE"} & set(job.options):
+        return Hiding()
+    known, everything = Redactor(), Redactor()
+    for value in _strings(secrets):
+        known.learn(value)
+        everything.learn(value)
+    for value in secret_values(job.context):
+        everything.learn(value)
+    for cookie in job.cookies:
+        everything.learn(cookie.value.reveal())
+    for action in (action for step in steps for action in step.actions):
+        everything.learn(action.hidden or "")
+    return Hiding(known.text, everything.text) if secrets else Hiding(all=everything.text)
+
+
+def _hide_in(error: SidecarError, hide: Callable[[str], str]) -> None:
+    error.message = hide(error.message)
+    error.args = (error.message,)
+    error.places = {name: hide(value) if isinstance(value, str) else value for name, value in error.places.items()}
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)

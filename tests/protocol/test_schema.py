@@ -30,8 +30,25 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
     "set_short_cached_reference": [{"content": "a"}],
     "has_cached_reference": [{"content": "a"}],
     "send_cv": [{"content": {"referenceNumber": "a", "x": 1}}, {"content": {"reference_number": "a"}}],
+    "issue_token": [{"content": {"scope": "https://a.example", "issuer_token": "t", "validity": 60, "strict": True}}],
     "send_job": [
         {"content": {"steps": [{"url": "https://example.com"}]}},
+        {
+            "content": {
+                "steps": [{"url": "https://example.com", "fail_on_status": True}],
+                "options": ["RECORD", "READ_ALERTS", "HAR", "TRACE"],
+                "secrets": {"user": {"key": "user", "encryption_key": "k"}},
+                "context": {
+                    "viewport": {"width": 800, "height": 600},
+                    "locale": "de-AT",
+                    "proxy": {"server": "http://127.0.0.1:3128", "username": "a", "password": "b"},
+                    "extra_http_headers": {"X-Team": "blue"},
+                    "http_credentials": {"username": "a", "password": "b"},
+                    "block": ["image", "font"],
+                },
+                "fail_on_status": False,
+            }
+        },
         {
             "content": {
                 "name": "listing",
@@ -64,7 +81,12 @@ WRONG: dict[str, list[dict[str, Any]]] = {
     "set_multiple_credentials": [{"content": SERVER}],
     "set_cached_reference": [{"content": ""}, {"content": 1}, {}],
     "send_cv": [{"content": {"referenceNumber": ""}}, {"content": {}}, {"content": []}],
-    "send_job": [{"content": {"steps": []}}, {"content": {"steps": [{"url": ""}]}}],
+    "send_job": [
+        {"content": {"steps": []}},
+        {"content": {"steps": [{"url": ""}]}},
+        {"content": {"steps": [{"url": "http://h"}], "context": {"block": ["document"]}}},
+        {"content": {"steps": [{"url": "http://h"}], "secrets": {"a b": {"key": "k", "encryption_key": "e"}}}},
+    ],
 }
 """Type -> messages that a sidecar refuses, and so does the schema."""
 

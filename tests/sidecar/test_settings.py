@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from protocol.base import Secret
 from sidecar.settings import DEBUG_LOG, INPUT_LOG, Settings, SettingsError, load
 
 
@@ -27,9 +28,17 @@ def test_flags_go_before_variables_and_those_before_defaults() -> None:
 @pytest.mark.parametrize("field", Settings.__struct_fields__)
 def test_every_setting_has_its_variable(field: str) -> None:
     """Of the same name in capitals, with the prefix."""
-    value = "2048" if isinstance(getattr(Settings(), field), int | float) else "text"
-    loaded = load({}, {f"SIDECAR_{field.upper()}": value})
-    assert str(getattr(loaded, field)).removesuffix(".0") == value
+    default = getattr(Settings(), field)
+    written: str
+    expected: object
+    if isinstance(default, bool):
+        written, expected = str(not default).lower(), not default
+    elif isinstance(default, int | float):
+        written, expected = "2048", 2048
+    else:
+        written = "a text of more than thirty-two bytes"
+        expected = Secret(written) if isinstance(default, Secret) else written
+    assert getattr(load({}, {f"SIDECAR_{field.upper()}": written}), field) == expected
 
 
 @pytest.mark.parametrize("truthy", ["1", "t", "T", "true", "True", "TRUE"])
@@ -85,13 +94,14 @@ def test_settings_are_frozen() -> None:
 
 
 def test_the_state_folder_is_made_private(tmp_path: Path) -> None:
-    """0700, its parents too where they are missing; an existing one is made so."""
+    """0700 where we make it; a folder that is there is its owner's: `/tmp` must not become ours."""
     loaded = Settings(home=str(tmp_path / "a" / "b"))
     assert loaded.state_folder() == tmp_path / "a" / "b"
     assert loaded.artifacts_folder() == tmp_path / "a" / "b" / "artifacts"
-    loaded.state_folder().chmod(0o755)
     for folder in (loaded.state_folder(), loaded.artifacts_folder()):
         assert folder.stat().st_mode & 0o777 == 0o700
+    loaded.state_folder().chmod(0o755)
+    assert loaded.state_folder().stat().st_mode & 0o777 == 0o755
 
 
 def test_the_state_folder_is_the_platforms_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 
+import aiohttp
 from aiohttp import web
 
 PAGES = Path(__file__).parent / "pages"
@@ -31,6 +32,9 @@ class TestSite:
         app.router.add_post("/welcome", _welcome)
         app.router.add_get("/empty", _empty)
         app.router.add_get("/download", _download)
+        app.router.add_get("/headers", _headers)
+        app.router.add_get("/login-asked", _login_asked)
+        app.router.add_post("/upload", _upload)
         app.router.add_static("/", PAGES)
         self._runner = web.AppRunner(app, shutdown_timeout=0)
 
@@ -102,6 +106,27 @@ async def _empty(request: web.Request) -> web.Response:
 
 async def _download(request: web.Request) -> web.Response:
     return web.Response(body=b"data", headers={"Content-Disposition": "attachment; filename=a.bin"})
+
+
+async def _headers(request: web.Request) -> web.Response:
+    """What the browser sent of itself, as JSON."""
+    return web.json_response({name.lower(): value for name, value in request.headers.items()})
+
+
+async def _login_asked(request: web.Request) -> web.Response:
+    """Opens for ann with the password s3cret-word."""
+    if request.headers.get("Authorization") != aiohttp.encode_basic_auth("ann", "s3cret-word"):
+        headers = {"WWW-Authenticate": 'Basic realm="test"'}
+        return web.Response(text="outside", status=401, headers=headers)
+    return _page("Inside", "<h1>inside</h1>")
+
+
+async def _upload(request: web.Request) -> web.Response:
+    """Tells the files that came: name, type, content."""
+    form = await request.post()
+    files = [field for field in form.values() if isinstance(field, web.FileField)]
+    rows = "".join(f"<li>{file.filename} {file.content_type} {file.file.read().decode()}</li>" for file in files)
+    return _page("Uploaded", f"<ul>{rows}</ul>")
 
 
 def _page(title: str, body: str, status: int = 200) -> web.Response:

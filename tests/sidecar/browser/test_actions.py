@@ -1,5 +1,6 @@
 """Typed actions: what is refused before a browser is touched, and that each one does its work."""
 
+import json
 from typing import Any
 
 import pytest
@@ -18,7 +19,33 @@ PLACE = "steps[0].actions[1]"
     ("raw", "field", "said"),
     [
         ({"klick": "#a"}, "klick", "unknown action klick"),
-        ({"set_input_files": {"selector": "#a"}}, "set_input_files", "unknown action"),
+        ({"set_input_files": {"selector": "#a"}}, "set_input_files.files", "missing"),
+        (
+            {"set_input_files": {"selector": "#a", "files": ["/a"]}},
+            "set_input_files.files[0]",
+            "expected object",
+        ),
+        (
+            {"set_input_files": {"selector": "#a", "files": [{"name": "a", "path": "/etc/passwd"}]}},
+            "set_input_files.files[0].path",
+            "unknown field",
+        ),
+        (
+            {"set_input_files": {"selector": "#a", "files": [{"name": "../a", "content": ""}]}},
+            "set_input_files.files[0].name",
+            "regex",
+        ),
+        (
+            {"set_input_files": {"selector": "#a", "files": [{"name": "a", "content": "%"}]}},
+            "set_input_files.files[0]",
+            "content is not base64",
+        ),
+        ({"click": {"selector": "#a", "frame": []}}, "click.frame", "length >= 1"),
+        ({"download": {}}, "download", "needs selector or url"),
+        ({"download": {"url": "file:///etc/passwd"}}, "download.url", "file: URLs are refused"),
+        ({"switch_to_page": -1}, "switch_to_page.index", ">= 0"),
+        ({"on_dialog": {"accept": "yes"}}, "on_dialog.accept", "expected bool"),
+        ({"fill": {"selector": "#a", "value": "{{user.name}}"}}, "fill.value", "{{user}} is none of the job's secrets"),
         ({"click": {}}, "click.selector", "missing"),
         ({"click": None}, "click.selector", "missing"),
         ({"click": ""}, "click.selector", "length >= 1"),
@@ -106,6 +133,20 @@ EVERY_ACTION: list[tuple[dict[str, Any], Any]] = [
     ({"is_enabled": "#submit"}, True),
     ({"is_editable": "#user"}, True),
     ({"mouse_click": {"x": 1, "y": 1}}, None),
+    ({"keyboard_down": "Shift"}, None),
+    ({"keyboard_up": "Shift"}, None),
+    ({"mouse_down": {"button": "left"}}, None),
+    ({"mouse_up": {}}, None),
+    ({"tap": "#note"}, None),
+    ({"set_input_files": {"selector": "#file", "files": [{"name": "a.txt", "content": "aGk="}]}}, None),
+    ({"download": {"url": "{site}/download"}}, {"name": "a.bin", "size": 4}),
+    ({"on_dialog": {"accept": True, "text": "yes"}}, None),
+    ({"evaluate": "prompt('Sure?')"}, "yes"),
+    ({"switch_to_popup": "#more"}, None),
+    ({"title": None}, "Second page"),
+    ({"switch_to_page": 0}, None),
+    ({"switch_to_page": 1}, None),
+    ({"close_page": None}, None),
     ({"click": "#submit"}, None),
     ({"wait_for_url": "**/welcome"}, None),
     ({"inner_text": "h1"}, "Welcome bob!"),
@@ -120,7 +161,9 @@ EVERY_ACTION: list[tuple[dict[str, Any], Any]] = [
 async def test_every_action_works_on_a_real_page(site: str, pool: BrowserPool) -> None:
     """The whole table is walked once, and each action gives the value it should."""
     assert {next(iter(raw)) for raw, _ in EVERY_ACTION} == set(ACTIONS)
-    steps = plan(make_job(f"{site}/form.html", actions=[raw for raw, _ in EVERY_ACTION]).steps)
-    visited = await pool.run("CHROMIUM", lambda page: Visit(page, Clock()).run(steps))
+    given = json.loads(json.dumps([raw for raw, _ in EVERY_ACTION]).replace("{site}", site))
+    steps = plan(make_job(f"{site}/form.html", actions=given).steps)
+    context = {"accept_downloads": True, "has_touch": True}
+    visited = await pool.run("CHROMIUM", lambda page: Visit(page, Clock()).run(steps), context)
     told = zip(EVERY_ACTION, visited.steps[0].values, strict=True)
     assert [(raw, value) for (raw, _), value in told] == EVERY_ACTION

@@ -2,14 +2,16 @@
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import pytest
 
 from protocol.base import decode_hook
+from protocol.errors import WireError
 from protocol.jobs import JobReply, JobResult, SendJob
-from sidecar.errors import ActionFailed, InvalidContent, MissingCredentials, RemoteFailed
+from sidecar.errors import ActionFailed, MissingCredentials, RemoteFailed
 from sidecar.handlers.cvs import InProgress, send_cv
 from sidecar.handlers.jobs import send_job
 from tests.sidecar.handlers.parts import Parts
@@ -24,10 +26,12 @@ class Runner:
         self.started = asyncio.Event()
         self.go = asyncio.Event()
         self.go.set()
+        self.secrets: Mapping[str, Any] | None = None
         self.result = JobResult(steps=(), extract=extract)
 
-    async def run(self, job: SendJob) -> JobResult:
+    async def run(self, job: SendJob, secrets: Mapping[str, Any] | None = None) -> JobResult:
         """The result that the test has chosen."""
+        self.secrets = secrets
         self.runs += 1
         self.started.set()
         await self.go.wait()
@@ -104,8 +108,13 @@ async def test_an_extract_is_sent_as_a_cv(parts: Parts) -> None:
         {"a": 1, "referenceNumber": "r-1"},
         {"referenceNumber": "r-2"},
     ]
-    with pytest.raises(InvalidContent, match="needs a reference_number"):
-        await run(parts, Runner({"a": 1}), forward=as_cv)
+    await run(parts, Runner({"referenceNumber": "r-2"}), forward=as_cv)
+    assert len(parts.server.cvs) == 2  # it matched, so it is remembered
+    await run(parts, Runner({"reference_number": "r-3"}), forward=as_cv)
+    assert len(parts.server.cvs) == 3
+    for wrong in ({"a": 1}, {"referenceNumber": ["r-4"]}, {"referenceNumber": ""}):
+        with pytest.raises(WireError, match=r"referenceNumber|reference number"):
+            await run(parts, Runner(wrong), forward=as_cv)
 
 
 async def test_a_job_and_a_cv_of_one_reference_wait_for_each_other(parts: Parts) -> None:
@@ -119,3 +128,35 @@ async def test_a_job_and_a_cv_of_one_reference_wait_for_each_other(parts: Parts)
     runner.go.set()
     await asyncio.gather(first, second)
     assert parts.server.cvs == []
+
+
+async def test_secrets_are_fetched_when_the_job_starts(parts: Parts) -> None:
+    """By their keys, from the primary; the runner gets their values, and no log shows them."""
+    runner = Runner()
+    named = {"user": {"key": "shop-user", "encryption_key": "e-key"}, "pin": {"key": "pin", "encryption_key": "e-key"}}
+    with pytest.raises(MissingCredentials):
+        await run(parts, runner, secrets=named)
+    await parts.logged_in()
+    parts.server.secrets = {"shop-user": b'{"username":"ann","password":"pass word"}', "pin": b"1234"}
+    await run(parts, runner, secrets=named)
+    assert runner.secrets == {"user": {"username": "ann", "password": "pass word"}, "pin": 1234}
+    assert parts.server.asked == [("shop-user", "e-key"), ("pin", "e-key")]
+    assert {"e-key", "pass word"} <= set(parts.learned)
+    assert runner.runs == 1
+
+
+async def test_a_skipped_job_fetches_nothing(parts: Parts) -> None:
+    """Its secrets stay where they are."""
+    await parts.logged_in()
+    parts.references.remember("a", 60)
+    named = {"user": {"key": "user", "encryption_key": "e-key"}}
+    assert (await run(parts, Runner(), secrets=named, reference_number="a")).status == "skipped"
+    assert parts.server.asked == []
+
+
+async def test_secrets_that_are_no_json_python_can_hold(parts: Parts) -> None:
+    """A secret nested beyond reason is the server's failure."""
+    await parts.logged_in()
+    parts.server.secrets = {"user": b"[" * 5_000 + b"]" * 5_000}
+    with pytest.raises(RemoteFailed, match="the secret 'user' has another shape"):
+        await run(parts, Runner(), secrets={"user": {"key": "user", "encryption_key": "e-key"}})

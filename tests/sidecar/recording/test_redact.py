@@ -156,6 +156,18 @@ def test_a_known_value_is_found_in_any_text(value: str) -> None:
         assert encoded[4:-8] not in redactor.text(encoded)
 
 
+def test_where_a_secret_comes_from_and_goes_is_no_secret() -> None:
+    """A job's names for secrets are logged as they are, so that the log can be read and replayed."""
+    actions = [{"fill": {"selector": "#password", "value": value}} for value in ("{{user.password}}", CANARY)]
+    sources = {"user": {"key": "user", "encryption_key": CANARY}}
+    message = {
+        "type": "send_job",
+        "content": {"secrets": sources, "steps": [{"url": "http://user.nl", "actions": actions}]},
+    }
+    line = Redactor().line(json.dumps(message).encode())
+    assert line == json.dumps(message).replace(CANARY, REDACTED).encode()
+
+
 def test_short_values_are_not_learned() -> None:
     """Three characters are in half of all words."""
     redactor = Redactor()

@@ -1,0 +1,29 @@
+"""Visit tokens: who may have which pages opened. Source: Tourist's authentication."""
+
+from typing import Annotated
+
+import msgspec
+
+from protocol.base import Secret, WireModel
+
+WEEK = 604_800
+
+
+class IssueToken(WireModel, frozen=True, kw_only=True):
+    """Content of `issue_token`."""
+
+    scope: Annotated[str, msgspec.Meta(min_length=1)]
+    """An http or https URL; every page of its registrable domain may be opened."""
+    issuer_token: Secret
+    """The one that `sidecar token issuer` prints."""
+    validity: Annotated[int, msgspec.Meta(ge=1, le=315_360_000)] = WEEK
+    """Seconds."""
+    strict: bool = False
+    """Only the scope itself may be opened."""
+
+
+class IssuedToken(WireModel, frozen=True, kw_only=True):
+    """Content of the reply to `issue_token`."""
+
+    token: str
+    """What `send_job` takes as its `token`."""

@@ -1,0 +1,52 @@
+"""What is answered to `alert`, `confirm`, `prompt` and `beforeunload`, and what the alerts said."""
+
+import contextlib
+from typing import Final
+
+from playwright.async_api import BrowserContext, Dialog
+from playwright.async_api import Error as PlaywrightError
+
+MOST_MESSAGES: Final = 1_000
+LONGEST_MESSAGE: Final = 10_000
+
+
+class Dialogs:
+    """The dialogs of one job, in all its pages. Until `listen`, the browser dismisses each at once."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self._context = context
+        self._listening = False
+        self._accept: bool | None = None
+        self._text: str | None = None
+        self.messages: list[str] = []
+        """What alerts said, in order: the first 1,000, each cut to 10,000 characters."""
+
+    def listen(self) -> None:
+        """Hears every dialog from now on."""
+        if not self._listening:
+            self._listening = True
+            self._context.on("dialog", self._hear)
+
+    def answer(self, accept: bool, text: str | None) -> None:
+        """What is done with every dialog from now on; `text` is what a prompt gets."""
+        self._accept, self._text = accept, text
+        self.listen()
+
+    def detach(self) -> None:
+        """Hears no more."""
+        if self._listening:
+            self._context.remove_listener("dialog", self._hear)
+            self._listening = False
+
+    async def _hear(self, dialog: Dialog) -> None:
+        if dialog.type == "alert" and len(self.messages) < MOST_MESSAGES:
+            self.messages.append(dialog.message[:LONGEST_MESSAGE])
+        # a page that is being left asks whether it may: without other orders it may, as without a listener
+        accept = dialog.type == "beforeunload" if self._accept is None else self._accept
+        with contextlib.suppress(PlaywrightError):  # its page is gone, or a script of the job's was quicker
+            if accept and dialog.type == "prompt":
+                await dialog.accept(dialog.default_value if self._text is None else self._text)
+            elif accept:
+                await dialog.accept()
+            else:
+                await dialog.dismiss()

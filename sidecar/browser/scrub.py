@@ -1,0 +1,100 @@
+"""Takes secrets out of recordings: HAR files and Playwright's traces.
+
+What is known to be secret by its place (cookies, credentials in headers, request bodies, typed text) goes whatever it
+is; everywhere else a `Hide` replaces the values that the job is known to hold.
+"""
+
+import io
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+import msgspec
+
+from protocol.base import REDACTED
+
+Hide = Callable[[str], str]
+"""A text without the secrets in it."""
+
+_SECRET_HEADERS: Final = frozenset(
+    {"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key", "x-auth-token", "x-csrf-token"}
+)
+_TYPED: Final = re.compile(r"^(\s*(?:fill|type|insertText|pressSequentially|press|selectOption)\().*", re.DOTALL)
+"""The driver's log of what it types."""
+_TYPING: Final = frozenset({"value", "text", "password", "postData", "key"})
+"""Arguments of calls that hold what was typed, and the values of cookies that were set."""
+_IDENTITY: Final = frozenset({"extraHTTPHeaders", "httpCredentials", "proxy", "storageState"})
+_DRAWN: Final = frozenset({".css", ".gif", ".jpeg", ".jpg", ".png", ".svg", ".ttf", ".webp", ".woff", ".woff2"})
+"""Resources that a snapshot needs to look as it did; bodies of any other kind are left out of a trace."""
+_LINES: Final = frozenset({".network", ".trace"})
+
+
+def clean_har(data: bytes, hide: Hide) -> bytes:
+    """The HAR without cookie values, credentials, request bodies, and what `hide` knows."""
+    har = msgspec.json.decode(data)
+    for entry in har["log"]["entries"]:
+        _clean_entry(entry)
+    return msgspec.json.encode(_hidden(har, hide))
+
+
+def clean_trace(data: bytes, hide: Hide) -> bytes:
+    """The trace without the same, without what was typed, and without response bodies but those that it draws."""
+    cleaned = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(data)) as before,
+        zipfile.ZipFile(cleaned, "w", compression=zipfile.ZIP_DEFLATED) as after,
+    ):
+        for name in before.namelist():
+            suffix = PurePosixPath(name).suffix
+            if suffix in _LINES:
+                lines = before.read(name).splitlines()
+                after.writestr(name, b"\n".join(_clean_line(line, hide) for line in lines if line))
+            elif suffix in _DRAWN:
+                after.writestr(name, before.read(name))
+    return cleaned.getvalue()
+
+
+def _clean_line(line: bytes, hide: Hide) -> bytes:
+    event = msgspec.json.decode(line)
+    if isinstance(event, dict):
+        if event.get("type") == "resource-snapshot":
+            _clean_entry(event["snapshot"])
+        if "params" in event:
+            event["params"] = _without(event["params"], _TYPING)
+        if "options" in event:
+            event["options"] = _without(event["options"], _IDENTITY)
+        if isinstance(event.get("message"), str):
+            event["message"] = _TYPED.sub(rf"\g<1>{REDACTED})", event["message"])
+    return msgspec.json.encode(_hidden(event, hide))
+
+
+def _clean_entry(entry: dict[str, Any]) -> None:
+    for side in ("request", "response"):
+        told = entry.get(side) or {}
+        for header in told.get("headers", ()):
+            if header["name"].lower() in _SECRET_HEADERS:
+                header["value"] = REDACTED
+        for cookie in told.get("cookies", ()):
+            cookie["value"] = REDACTED
+        if "postData" in told:
+            told["postData"] = {"mimeType": told["postData"].get("mimeType", ""), "text": REDACTED, "params": []}
+
+
+def _without(value: Any, names: frozenset[str]) -> Any:
+    """The same value, whatever stands under these names replaced."""
+    if isinstance(value, dict):
+        return {name: REDACTED if name in names else _without(item, names) for name, item in value.items()}
+    return [_without(item, names) for item in value] if isinstance(value, list) else value
+
+
+def _hidden(value: Any, hide: Hide) -> Any:
+    if isinstance(value, str):
+        return hide(value)
+    if isinstance(value, dict):
+        return {
+            hide(name): REDACTED if name == "__playwright_value_" else _hidden(item, hide)
+            for name, item in value.items()
+        }
+    return [_hidden(item, hide) for item in value] if isinstance(value, list) else value

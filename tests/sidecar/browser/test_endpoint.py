@@ -1,0 +1,168 @@
+"""Remote browsers: a Playwright server and a Chromium with a debugging port, both real, used and left alive."""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+import urllib.request
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.async_api import Page
+
+from sidecar.browser import discovery
+from sidecar.browser.pool import BrowserPool, Limits
+from sidecar.clock import Clock
+from sidecar.errors import BrowserCrashed, BrowserUnavailable
+from sidecar.settings import Settings
+from tests.sidecar.browser.parts import children, is_browser, still_alive
+
+PIPE = asyncio.subprocess.PIPE
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def title_of(page: Page) -> str:
+    """A short job that needs no server."""
+    await page.goto("data:text/html,<title>fine</title>")
+    return await page.title()
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """Ends a process and all below it."""
+    for child in psutil.Process(process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    process.kill()
+    await process.communicate()
+
+
+async def debugging_chromium(port: int, folder: Path) -> asyncio.subprocess.Process:
+    """Somebody else's Chromium, once it listens."""
+    path = discovery.find("CHROMIUM", Settings()).path
+    flags = ("--no-sandbox", "--disable-gpu", f"--remote-debugging-port={port}", f"--user-data-dir={folder}")
+    process = await asyncio.create_subprocess_exec(path, "--headless", *flags, "about:blank", stderr=PIPE, stdin=PIPE)
+    assert process.stderr
+    while b"DevTools listening" not in await asyncio.wait_for(process.stderr.readline(), 30):
+        pass
+    return process
+
+
+async def playwright_server(port: int, folder: Path) -> asyncio.subprocess.Process:
+    """Somebody else's Playwright server, once it listens; its downloads are a link to the browser that is here."""
+    found = discovery.find("CHROMIUM", Settings())
+    revision = discovery.revision_of("chromium-headless-shell")
+    place = folder / f"chromium_headless_shell-{revision}" / "chrome-headless-shell-linux64" / "chrome-headless-shell"
+    place.parent.mkdir(parents=True)
+    place.symlink_to(found.path)
+    command = (sys.executable, "-m", "playwright", "run-server", "--host", "127.0.0.1", "--port", str(port))
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=PIPE, stdin=PIPE, env={**os.environ, "PLAYWRIGHT_BROWSERS_PATH": str(folder)}
+    )
+    assert process.stdout
+    assert b"ws://" in await asyncio.wait_for(process.stdout.readline(), 30)
+    return process
+
+
+@pytest.fixture
+async def chromium(tmp_path: Path) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+    """Its endpoint and process."""
+    port = free_port()
+    process = await debugging_chromium(port, tmp_path)
+    yield f"http://127.0.0.1:{port}", process
+    if process.returncode is None:
+        await end(process)
+
+
+def targets(endpoint: str) -> list[str]:
+    """URLs of the pages that the remote Chromium has."""
+    with urllib.request.urlopen(f"{endpoint}/json/list", timeout=5) as answer:
+        return [target["url"] for target in json.load(answer) if target["type"] == "page"]
+
+
+async def test_jobs_run_in_a_chromium_with_a_debugging_port(
+    chromium: tuple[str, asyncio.subprocess.Process],
+) -> None:
+    """It serves jobs, is left alive with its own page, and nothing of ours stays in it, not even the spare page."""
+    endpoint, process = chromium
+    pool = BrowserPool(Settings(browser_endpoint=endpoint), Clock())
+    assert await pool.run("CHROMIUM", title_of) == "fine"
+    assert await pool.run("CHROMIUM", title_of) == "fine"
+    with pytest.raises(BrowserUnavailable, match="only CHROMIUM"):
+        await pool.run("FIREFOX", title_of)
+    await pool.close()
+    assert process.returncode is None
+    assert await asyncio.to_thread(targets, endpoint) == ["about:blank"]
+
+
+async def test_jobs_run_on_a_playwright_server(tmp_path: Path) -> None:
+    """A server that is stopped ends the connection, not the pool; closing the pool leaves the server running."""
+    port = free_port()
+    server = await playwright_server(port, tmp_path)
+    pool = BrowserPool(Settings(browser_endpoint=f"ws://127.0.0.1:{port}"), Clock(), Limits(first_backoff=0))
+    assert await pool.run("CHROMIUM", title_of) == "fine"
+    remote = children(is_browser, server.pid)
+    assert remote
+    await pool.close()
+    assert server.returncode is None
+    assert not await still_alive(remote, 5)  # it was started for our connection
+    pool = BrowserPool(Settings(browser_endpoint=f"ws://127.0.0.1:{port}"), Clock(), Limits(first_backoff=0))
+    assert await pool.run("CHROMIUM", title_of) == "fine"
+    await end(server)
+    with pytest.raises(BrowserUnavailable, match="could not be reached"):
+        await pool.run("CHROMIUM", title_of)
+    server = await playwright_server(port, tmp_path / "again")
+    assert await pool.run("CHROMIUM", title_of) == "fine"
+    await pool.close()
+    await end(server)
+
+
+async def test_a_dropped_connection_is_made_again(tmp_path: Path) -> None:
+    """The job under it fails, the next waits for the back-off, and one after the browser's return works."""
+    port, time = free_port(), [100.0]
+    process = await debugging_chromium(port, tmp_path)
+    settings = Settings(browser_endpoint=f"http://127.0.0.1:{port}")
+    pool = BrowserPool(settings, Clock(monotonic=lambda: time[0]), Limits(first_backoff=2))
+    began = asyncio.Event()
+
+    async def stuck(page: Page) -> None:
+        began.set()
+        await page.evaluate("new Promise(() => {})")
+
+    job = asyncio.create_task(pool.run("CHROMIUM", stuck))
+    await began.wait()
+    await end(process)
+    with pytest.raises(BrowserCrashed):
+        await asyncio.wait_for(job, 10)
+    with pytest.raises(BrowserUnavailable, match="could not be reached") as failed:
+        await pool.run("CHROMIUM", title_of)
+    assert failed.value.retryable
+    process = await debugging_chromium(port, tmp_path)
+    with pytest.raises(BrowserUnavailable, match="next try is in"):
+        await pool.run("CHROMIUM", title_of)
+    time[0] += 3
+    assert await pool.run("CHROMIUM", title_of) == "fine"
+    await pool.close()
+    await end(process)
+
+
+async def test_an_endpoint_shows_no_password() -> None:
+    """Neither `hello` nor an error repeats what may be secret in it."""
+    settings = Settings(browser_endpoint=f"ws://user:hunter2@127.0.0.1:{free_port()}/key-hunter2?token=hunter2")
+    assert "hunter2" not in str(discovery.available(settings))
+    pool = BrowserPool(settings, Clock())
+    with pytest.raises(BrowserUnavailable) as failed:
+        await pool.run("CHROMIUM", title_of)
+    assert "hunter2" not in failed.value.message
+    await pool.close()
+    with pytest.raises(BrowserUnavailable, match="SIDECAR_BROWSER_ENDPOINT"):
+        discovery.find("CHROMIUM", Settings(browser_endpoint="ftp://x"))

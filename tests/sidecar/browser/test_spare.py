@@ -1,0 +1,54 @@
+"""The page that is opened ahead: used once by a job without wishes, never by two, dropped when it dies."""
+
+import asyncio
+
+from playwright.async_api import Page
+
+from sidecar.browser.pool import BrowserPool
+from tests.sidecar.browser.parts import children, is_renderer, still_alive
+
+
+async def contexts(page: Page) -> int:
+    """How many contexts the job's browser has."""
+    assert page.context.browser
+    return len(page.context.browser.contexts)
+
+
+async def cookies(page: Page) -> str:
+    """Leaves a cookie; says which were there."""
+    before = await page.context.cookies()
+    await page.context.add_cookies([{"name": "a", "value": "b", "url": "http://a.example"}])
+    return str(before)
+
+
+async def agent(page: Page) -> str:
+    """The user agent that the page tells."""
+    return str(await page.evaluate("navigator.userAgent"))
+
+
+async def test_each_job_has_a_context_of_its_own(pool: BrowserPool) -> None:
+    """Jobs after one another, served by spare pages, see nothing of each other."""
+    assert [await pool.run("CHROMIUM", cookies) for _ in range(4)] == ["[]"] * 4
+
+
+async def test_at_most_one_is_kept(pool: BrowserPool) -> None:
+    """However many jobs have run, a quiet browser holds one page ahead."""
+    await asyncio.gather(*(pool.run("CHROMIUM", cookies) for _ in range(6)))
+    assert await pool.run("CHROMIUM", contexts) <= 2 + 2  # its own, the next spare, and two that are ending
+
+
+async def test_a_job_with_wishes_does_not_get_it(pool: BrowserPool) -> None:
+    """A context that was opened without its options is not used for it."""
+    await pool.run("CHROMIUM", cookies)
+    assert await pool.run("CHROMIUM", agent, {"user_agent": "mine"}) == "mine"
+    assert await pool.run("CHROMIUM", agent) != "mine"
+
+
+async def test_a_spare_page_that_died_is_not_lent(pool: BrowserPool) -> None:
+    """Its renderer was killed while nobody used it: the next job gets a fresh one."""
+    await pool.run("CHROMIUM", cookies)
+    dead = children(is_renderer)
+    for process in dead:
+        process.kill()
+    assert not await still_alive(dead, 5)
+    assert await pool.run("CHROMIUM", cookies) == "[]"
