@@ -256,6 +256,14 @@ WRONG = {
             "expected str, got int", "cookies[0].value"
         ),
     },
+    "issue_token": {
+        **of("object"),
+        "{}": invalid_content("missing", "scope"),
+        '{"scope":"http://a"}': invalid_content("missing", "issuer_token"),
+        '{"scope":"","issuer_token":"a"}': invalid_content("expected str of length >= 1", "scope"),
+        '{"scope":"http://a","issuer_token":"a","validity":0}': invalid_content("expected int >= 1", "validity"),
+        '{"scope":"http://a","issuer_token":"a","valid":1}': invalid_content("unknown field", "valid"),
+    },
 }
 """Type -> content, and its exact answer."""
 

