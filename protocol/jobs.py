@@ -85,8 +85,10 @@ class Field(WireModel, frozen=True, kw_only=True):
             raise ValueError("attribute and fields exclude each other")
 
 
-Action = Annotated[dict[str, Any], msgspec.Meta(min_length=1, max_length=1)]
+TypedAction = Annotated[dict[str, Any], msgspec.Meta(min_length=1, max_length=1)]
 """One key, the Playwright method in snake_case; its value holds the arguments, or is the selector alone."""
+Action = NonEmpty | TypedAction
+"""Text is JavaScript over `page` and `context`, with Playwright's own names."""
 
 
 class Step(WireModel, frozen=True, kw_only=True):

@@ -30,6 +30,11 @@ def first_line(error: BaseException) -> str:
     return said.removeprefix("Error: ")[:_LONGEST] or type(error).__name__
 
 
+def reason(error: PlaywrightError) -> str:
+    """What went wrong in an action, and where that helps, what to look at."""
+    return _missing(error) if isinstance(error, PlaywrightTimeout) else first_line(error)
+
+
 def is_dead(error: BaseException) -> bool:
     """Whether the page, its browser or the driver is gone."""
     said = str(error).split("\n", 1)[0].lower()
@@ -54,8 +59,8 @@ def is_loss(error: Exception) -> bool:
 
 
 def may_be_loss(error: BaseException | None) -> bool:
-    """Whether a failure looks like that of a page that is just crashing: its navigation is called off first."""
-    return error is not None and "ERR_ABORTED" in str(error)
+    """Whether a failure looks like that of a page that is just crashing: the news of it may come second."""
+    return error is not None and ("ERR_ABORTED" in str(error) or is_dead(error))
 
 
 def crashed(error: BaseException, step: str | None = None) -> BrowserCrashed:
@@ -94,10 +99,10 @@ def action(error: PlaywrightError, label: str, step: str, hidden: str | None = N
     """Why an action failed; `hidden` is text that was typed and must not be repeated."""
     if is_dead(error):
         return crashed(error, step)
-    reason = _missing(error) if isinstance(error, PlaywrightTimeout) else first_line(error)
-    if hidden and len(hidden) > 2 and hidden in reason:  # shorter ones are parts of common words
-        reason = "the page refused the value"
-    return ActionFailed(f"{label} failed: {reason}", step=step, action=label)
+    said = reason(error)
+    if hidden and len(hidden) > 2 and hidden in said:  # shorter ones are parts of common words
+        said = "the page refused the value"
+    return ActionFailed(f"{label} failed: {said}", step=step, action=label)
 
 
 def _missing(error: PlaywrightTimeout) -> str:

@@ -17,12 +17,12 @@ class Notes:
         self._console: deque[str] = deque(maxlen=MOST_LINES)
         self._errors: deque[str] = deque(maxlen=MOST_LINES)
         context.on("console", self._hear)
-        context.on("weberror", self._fail)
+        context.on("weberror", self._hear_error)
 
     def detach(self) -> None:
         """Hears no more."""
         self._context.remove_listener("console", self._hear)
-        self._context.remove_listener("weberror", self._fail)
+        self._context.remove_listener("weberror", self._hear_error)
 
     def take(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Console lines and errors since the last call."""
@@ -31,11 +31,19 @@ class Notes:
         self._errors.clear()
         return taken
 
-    def _hear(self, message: ConsoleMessage) -> None:
-        self._console.append(message.text[:LONGEST_LINE])
+    def log(self, line: str) -> None:
+        """Adds a line that an action wrote."""
+        self._console.append(line[:LONGEST_LINE])
 
-    def _fail(self, thrown: WebError) -> None:
+    def fail(self, line: str) -> None:
+        """Adds an error that an action's handlers left behind."""
+        self._errors.append(line[:LONGEST_LINE])
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        self.log(message.text)
+
+    def _hear_error(self, thrown: WebError) -> None:
         error = thrown.error
         name = getattr(error, "name", None) or "Error"
         said = getattr(error, "message", str(error))
-        self._errors.append((said if said.startswith(name) else f"{name}: {said}")[:LONGEST_LINE])
+        self.fail(said if said.startswith(name) else f"{name}: {said}")

@@ -1,8 +1,8 @@
 """What a job does with the page it was lent: visit its steps, then gather what it made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from protocol.jobs import Download, JobResult, SendJob, StepResult
 from sidecar.browser import artifacts
 from sidecar.browser.artifacts import Keep, Shelf, scratch_folder
 from sidecar.browser.contexts import block_resources
+from sidecar.browser.plan import PlannedStep
 from sidecar.browser.recordings import RECORDED, Recorder
+from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.scrub import Hide
-from sidecar.browser.visit import PlannedStep, Visit, within
+from sidecar.browser.visit import Visit, within
 from sidecar.clock import Clock
 
 
@@ -31,16 +33,25 @@ class Hiding:
     """The job's `secrets`: out of what the steps, the alerts and the errors say."""
     all: Hide = _nothing
     """These, cookies, passwords and whatever is typed: out of recordings."""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """The job's `secrets` themselves, for JavaScript actions."""
 
 
 async def perform(
-    job: SendJob, steps: Sequence[PlannedStep], keep: Keep | None, clock: Clock, hiding: Hiding, page: Page
+    job: SendJob,
+    steps: Sequence[PlannedStep],
+    keep: Keep | None,
+    clock: Clock,
+    hiding: Hiding,
+    sandboxes: Sandboxes,
+    page: Page,
 ) -> JobResult:
     """One job on its page, in at most its `timeout_ms`. `keep` writes a file; None leaves all inline.
 
-    Raises BrowserCrashed, BrowserUnavailable, NavigationFailed, ActionFailed, LimitExceeded, TimedOut, StoreFailed.
+    Raises BrowserCrashed, BrowserUnavailable, NavigationFailed, ActionFailed, Forbidden, LimitExceeded, TimedOut,
+    StoreFailed.
     """
-    visit, shelf = Visit(page, clock), Shelf(keep)
+    visit, shelf = Visit(page, clock, sandboxes, hiding.values), Shelf(keep)
     try:
         return await within(visit, job.timeout_ms, _visit_and_gather(job, steps, visit, shelf, hiding))
     except BaseException:
@@ -48,6 +59,7 @@ async def perform(
         raise
     finally:
         visit.detach()
+        await visit.close()
 
 
 async def _visit_and_gather(

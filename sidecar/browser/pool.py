@@ -10,6 +10,7 @@ from playwright.async_api import Page
 from protocol.jobs import BrowserName
 from sidecar.browser import discovery, failures, ffmpeg
 from sidecar.browser.places import Places
+from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.warm import JobPage, WarmBrowser, launch
 from sidecar.clock import Clock
 from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent, ShuttingDown
@@ -60,6 +61,8 @@ class BrowserPool:
         self._clock = clock
         self._limits = limits or Limits()
         self._places = Places(settings.concurrency, settings.max_queued_jobs)
+        self.sandboxes = Sandboxes(settings)
+        """Where JavaScript actions run: in a browser of their own."""
         self._kinds: dict[BrowserName, _Kind] = {kind: _Kind() for kind in discovery.KINDS}
         self._endings: set[asyncio.Task[None]] = set()
         self._browsers: set[WarmBrowser] = set()
@@ -106,6 +109,7 @@ class BrowserPool:
     async def close(self) -> None:
         """Ends every browser and driver; jobs that still run fail. Takes at most a few times `Limits.close`."""
         self._closed = True
+        self._begin(self.sandboxes.close())
         for state in self._kinds.values():
             if state.idle_timer:
                 state.idle_timer.cancel()

@@ -1,7 +1,7 @@
 """One job's way through its pages: open, act, settle, extract - step by step in one page."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -10,36 +10,25 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page, Response
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
-from protocol.jobs import Cookie, Step, StepResult, WaitUntil
-from sidecar.browser import actions, extract, failures
+from protocol.jobs import Cookie, StepResult
+from sidecar.browser import extract, failures
 from sidecar.browser.actions import BoundAction
-from sidecar.browser.addresses import check_address
 from sidecar.browser.dialogs import Dialogs
 from sidecar.browser.notes import Notes
 from sidecar.browser.pages import MOST_DOWNLOADED, DialogAnswer, Downloaded
+from sidecar.browser.plan import PlannedStep
+from sidecar.browser.scripting.job import ActionError, JobScripts
+from sidecar.browser.scripting.sandboxes import Sandboxes
+from sidecar.browser.scripting.script import Script
 from sidecar.browser.settle import NavigationWatch
-from sidecar.browser.templates import Templates
 from sidecar.browser.values import to_json
 from sidecar.clock import Clock
-from sidecar.errors import ActionFailed, InvalidContent, LimitExceeded, NavigationFailed, TimedOut
+from sidecar.errors import ActionFailed, Forbidden, InvalidContent, LimitExceeded, NavigationFailed, TimedOut
 
 T = TypeVar("T")
 _GRACE = 0.25
 """Seconds that Playwright gets to report its own, better explained timeout before the step's is enforced."""
 _INTERRUPTED = "interrupted by another navigation"
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
-    """A step whose address and actions are checked."""
-
-    name: str
-    url: str
-    actions: tuple[BoundAction, ...]
-    extract: str | None
-    wait_until: WaitUntil
-    timeout_ms: int
-    fail_on_status: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +40,15 @@ class Visited:
     """The steps' extracts merged, the later one winning; None where no step has one."""
 
 
-def plan(
-    steps: Sequence[Step],
-    templates: Templates = Templates(),  # noqa: B008
-    *,
-    fail_on_status: bool = False,
-) -> tuple[PlannedStep, ...]:
-    """Checks every step before a browser is touched. Raises InvalidContent, which names the place."""
-    return tuple(_plan_step(step, number, templates, fail_on_status) for number, step in enumerate(steps))
-
-
-def _plan_step(step: Step, number: int, templates: Templates, fail_on_status: bool) -> PlannedStep:
-    place = f"steps[{number}]"
-    check_address(step.url, f"{place}.url")
-    bound = tuple(actions.parse(raw, f"{place}.actions[{index}]", templates) for index, raw in enumerate(step.actions))
-    wanted = extract.compile_extract(step.extract)
-    fails = fail_on_status if step.fail_on_status is None else step.fail_on_status
-    name = step.name or f"step {number + 1}"
-    return PlannedStep(name, step.url, bound, wanted, step.wait_until, step.timeout_ms, fails)
-
-
 class Visit:
-    """One run over the steps. `step` and `action` say where it is, for whoever has to stop it."""
+    """One run over the steps. `step` and `action` say where it is, for whoever has to stop it.
 
-    def __init__(self, page: Page, clock: Clock) -> None:
+    JavaScript actions run in a sandbox of `sandboxes` and see `secrets`; `close` gives it back.
+    """
+
+    def __init__(
+        self, page: Page, clock: Clock, sandboxes: Sandboxes | None = None, secrets: Mapping[str, Any] | None = None
+    ) -> None:
         self._own = page
         self._page = page
         self._clock = clock
@@ -82,6 +56,7 @@ class Visit:
         self.dialogs = Dialogs(page.context)
         self.downloads: list[Downloaded] = []
         """What the actions fetched, in order."""
+        self._scripts = JobScripts(sandboxes, page, self._notes, secrets or {}, self._left) if sandboxes else None
         self._status: int | None = None
         self._deadline = 0.0
         self.step: str | None = None
@@ -100,7 +75,10 @@ class Visit:
         self.dialogs.detach()
 
     async def run(self, steps: Sequence[PlannedStep], cookies: Sequence[Cookie] = ()) -> Visited:
-        """Visits the steps. Raises NavigationFailed, ActionFailed, TimedOut, BrowserCrashed, InvalidContent."""
+        """Visits the steps.
+
+        Raises NavigationFailed, ActionFailed, Forbidden, TimedOut, BrowserCrashed, BrowserUnavailable, InvalidContent.
+        """
         if cookies:
             await self._set_cookies(cookies)
         results: list[StepResult] = []
@@ -113,17 +91,28 @@ class Visit:
         self.step = self.action = None
         return Visited(tuple(results), merged)
 
+    async def close(self) -> None:
+        """Ends what JavaScript actions have left behind."""
+        if self._scripts:
+            await self._scripts.close()
+
     async def _run_step(self, step: PlannedStep) -> tuple[StepResult, dict[str, Any] | None]:
         started = self._clock.monotonic()
         self._deadline = started + step.timeout_ms / 1000
         self.step, self.action = step.name, None
         self._page = self._own
         async with self._limited(step):
+            values: list[Any] = [None] * len(step.actions)
+            for index, action in enumerate(step.actions):
+                if isinstance(action, Script) and action.early:
+                    values[index] = await self._script(action, step)
+            self.action = None
             self._status = await self._open(step)
-            values = []
-            for action in step.actions:
-                self.action = action.label
-                values.append(self._take(await self._act(action, step)))
+            for index, action in enumerate(step.actions):
+                if isinstance(action, BoundAction):
+                    values[index] = self._take(await self._act(action, step))
+                elif not action.early:
+                    values[index] = await self._script_and_settle(action, step)
             self.action = "extract" if step.extract is not None else None
             reading = await self._read(step)
         console, errors = self._notes.take()
@@ -169,16 +158,35 @@ class Visit:
             return None
         return None if isinstance(value, Page) else to_json(value)
 
+    async def _script_and_settle(self, script: Script, step: PlannedStep) -> Any:
+        async with NavigationWatch(self.page) as watch:
+            value = await self._script(script, step)
+            await watch.settled()
+        self._check_arrival(watch, step)
+        await self._wait_for_load(step)
+        return value
+
+    async def _script(self, script: Script, step: PlannedStep) -> Any:
+        self.action = script.label
+        if self._scripts is None:
+            raise ActionFailed("there is no sandbox for JavaScript actions", step=step.name, action=script.label)
+        try:
+            value = await self._scripts.run(script.source)
+        except ActionError as error:
+            kind = Forbidden if error.code == "forbidden" else ActionFailed
+            raise kind(f"{script.label} failed: {error}", step=step.name, action=script.label) from None
+        self._status = self._scripts.take_status() or self._status
+        return value
+
     async def _act(self, action: BoundAction, step: PlannedStep) -> Any:
         page = self.page
+        self.action = action.label
         try:
             if action.unseen:
                 async with NavigationWatch(page) as watch:
                     value = await action.run(page, self._left())
                     await watch.settled()
-                if watch.failure and not failures.called_off(watch.failure):
-                    said = f"the page that this led to could not be opened: {watch.failure}"
-                    raise NavigationFailed(said, step=step.name, action=action.label)
+                self._check_arrival(watch, step)
             else:
                 value = await action.run(page, self._left())
         except PlaywrightError as error:
@@ -194,6 +202,11 @@ class Visit:
         if isinstance(value, Response):
             self._status = self._checked(value, step)
         return value
+
+    def _check_arrival(self, watch: NavigationWatch, step: PlannedStep) -> None:
+        if watch.failure and not failures.called_off(watch.failure):
+            said = f"the page that this led to could not be opened: {watch.failure}"
+            raise NavigationFailed(said, step=step.name, action=self.action)
 
     async def _wait_for_load(self, step: PlannedStep) -> None:
         """Where an action led to another page, waits for it; at once where it did not."""

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from protocol.jobs import JobResult, SendJob
+from sidecar.browser.actions import BoundAction
 from sidecar.browser.artifacts import Keep, write_file
 from sidecar.browser.contexts import check_context, context_arguments, secret_values
 from sidecar.browser.guard import guarded
 from sidecar.browser.perform import Hiding, perform
+from sidecar.browser.plan import PlannedStep, plan
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.templates import Templates
-from sidecar.browser.visit import PlannedStep, plan
 from sidecar.clock import Clock
 from sidecar.errors import InvalidContent, SidecarError, StoreFailed
 from sidecar.recording.redact import Redactor
@@ -63,10 +64,10 @@ class JobRunner:
         if "RECORD" in job.options:
             self._pool.prepare_recording()
         hiding = _hiding(job, steps, secrets or {})
-        work = partial(perform, job, steps, self._keep(job), self._clock, hiding)
+        work = partial(perform, job, steps, self._keep(job), self._clock, hiding, self._pool.sandboxes)
         if scope is not None:
             work = partial(guarded, scope.allows, work)
-        downloads = any(action.method == "download" for step in steps for action in step.actions)
+        downloads = any(isinstance(a, BoundAction) and a.method == "download" for step in steps for a in step.actions)
         try:
             return await self._pool.run(job.browser, work, context_arguments(job.context, downloads=downloads))
         except SidecarError as error:
@@ -96,8 +97,9 @@ def _hiding(job: SendJob, steps: Sequence[PlannedStep], secrets: Secrets) -> Hid
     for cookie in job.cookies:
         everything.learn(cookie.value.reveal())
     for action in (action for step in steps for action in step.actions):
-        everything.learn(action.hidden or "")
-    return Hiding(known.text, everything.text) if secrets else Hiding(all=everything.text)
+        if isinstance(action, BoundAction):
+            everything.learn(action.hidden or "")
+    return Hiding(known.text, everything.text, secrets) if secrets else Hiding(all=everything.text)
 
 
 def _hide_in(error: SidecarError, hide: Callable[[str], str]) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from sidecar.browser.actions import ACTIONS, parse
+from sidecar.browser.plan import plan
 from sidecar.browser.pool import BrowserPool
-from sidecar.browser.visit import Visit, plan
+from sidecar.browser.visit import Visit
 from sidecar.clock import Clock
 from sidecar.errors import InvalidContent
 from tests.sidecar.browser.parts import make_job

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from protocol.jobs import StepResult
+from sidecar.browser.plan import plan
 from sidecar.browser.pool import BrowserPool
-from sidecar.browser.visit import Visit, plan
+from sidecar.browser.visit import Visit
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, NavigationFailed
 from tests.sidecar.browser.parts import make_job

@@ -344,7 +344,8 @@ async def test_a_wrong_job_touches_no_browser(content: dict[str, Any], field: st
     ("content", "said"),
     [
         ({"steps": []}, "Expected `array` of length >= 1 - at `$.steps`"),
-        ({"steps": [{"url": "about:blank", "actions": ["page.click('a')"]}]}, "Expected `object`, got `str`"),
+        ({"steps": [{"url": "about:blank", "actions": [5]}]}, "Expected `str | object`, got `int`"),
+        ({"steps": [{"url": "about:blank", "actions": [""]}]}, "Expected `str` of length >= 1"),
         ({"steps": [{"url": "about:blank", "actions": [{}]}]}, "Expected `object` of length >= 1"),
         ({"steps": [{"url": "about:blank"}], "options": ["FILM"]}, "Invalid enum value 'FILM'"),
         ({"steps": [{"url": "about:blank"}], "tokens": "x"}, "unknown field `tokens`"),

@@ -1,0 +1,47 @@
+"""Steps as they were sent -> steps whose addresses and actions are checked, before a browser is touched."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from protocol.jobs import Step, WaitUntil
+from sidecar.browser import actions, extract
+from sidecar.browser.actions import BoundAction
+from sidecar.browser.addresses import check_address
+from sidecar.browser.scripting.script import Script
+from sidecar.browser.templates import Templates
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step whose address and actions are checked."""
+
+    name: str
+    url: str
+    actions: tuple[BoundAction | Script, ...]
+    extract: str | None
+    wait_until: WaitUntil
+    timeout_ms: int
+    fail_on_status: bool = False
+
+
+def plan(
+    steps: Sequence[Step],
+    templates: Templates = Templates(),  # noqa: B008
+    *,
+    fail_on_status: bool = False,
+) -> tuple[PlannedStep, ...]:
+    """Checks every step before a browser is touched. Raises InvalidContent, which names the place."""
+    return tuple(_plan_step(step, number, templates, fail_on_status) for number, step in enumerate(steps))
+
+
+def _plan_step(step: Step, number: int, templates: Templates, fail_on_status: bool) -> PlannedStep:
+    place = f"steps[{number}]"
+    check_address(step.url, f"{place}.url")
+    bound = tuple(
+        Script(raw) if isinstance(raw, str) else actions.parse(raw, f"{place}.actions[{index}]", templates)
+        for index, raw in enumerate(step.actions)
+    )
+    wanted = extract.compile_extract(step.extract)
+    fails = fail_on_status if step.fail_on_status is None else step.fail_on_status
+    name = step.name or f"step {number + 1}"
+    return PlannedStep(name, step.url, bound, wanted, step.wait_until, step.timeout_ms, fails)

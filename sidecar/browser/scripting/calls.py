@@ -1,0 +1,149 @@
+"""One call of an action: looked up in the allow-list, its arguments checked, then made on the job's own object."""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from playwright.async_api import Page, Response
+
+from sidecar.browser.addresses import check_address
+from sidecar.browser.scripting.handles import Handles
+from sidecar.browser.scripting.messages import UNDEFINED, Refused, decode, inline_files
+from sidecar.browser.scripting.surface import Method, methods, to_camel, to_snake
+from sidecar.errors import InvalidContent
+
+LONGEST_CHAIN: Final = 100
+_LOADS: Final = frozenset({"goto", "reload", "go_back", "go_forward", "set_content", "wait_for_load_state"})
+_WITH_PATH: Final = frozenset({"clear_cookies"})
+"""Where `path` is a cookie's, not a file's."""
+_WITH_ADDRESS: Final = frozenset({"goto", "continue_", "fallback"})
+_WITH_FILES: Final = frozenset({"set_input_files", "set_files"})
+_NO_LIMIT_OF_THEIR_OWN: Final = 30_000.0
+
+
+class Calls:
+    """Makes the calls of one job. `left` tells the milliseconds that its step still has."""
+
+    def __init__(self, page: Page, handles: Handles, left: Callable[[], float]) -> None:
+        self._page = page
+        self._handles = handles
+        self._left = left
+        self._timeout: float | None = None
+        self._navigation_timeout: float | None = None
+        self.status: int | None = None
+        """HTTP status of the last page that an action opened by address in the job's own page."""
+
+    async def make(self, target: Any, name: Any, args: Any) -> Any:
+        """The call's result. Raises Refused, and whatever Playwright raises."""
+        owner = self._resolve(target)
+        method = self._method(owner, name, "call")
+        given = self._bind(method, args)
+        self._check(owner, method, given)
+        if method.name in ("set_default_timeout", "set_default_navigation_timeout"):
+            return self._set_timeout(method.name, given["timeout"])
+        if "timeout" in method.options:
+            given["timeout"] = self._limit(method.name, given.get("timeout"))
+        result = await getattr(owner, method.name)(**given)
+        if isinstance(result, Response) and owner is self._page:
+            self.status = result.status
+        return result if method.name != "add_init_script" else None
+
+    def _resolve(self, target: Any) -> Any:
+        """The object that a reference means: a handle, and what was asked of it on the way."""
+        match target:
+            case {"h": number, "c": list() as chain} if len(chain) <= LONGEST_CHAIN:
+                thing = self._handles.find(number)
+            case _:
+                raise Refused("a call needs an object to be made on, and at most 100 steps to it")
+        for step in chain:
+            if not isinstance(step, list) or len(step) != 2:
+                raise Refused("a step needs a name and its arguments")
+            method = self._method(thing, step[0], "chain")
+            if method.is_property:
+                thing = getattr(thing, method.name)
+            else:
+                thing = getattr(thing, method.name)(**self._bind(method, step[1]))
+        return thing
+
+    def _method(self, owner: Any, name: Any, kind: str) -> Method:
+        known = methods().get(type(owner).__name__, {})
+        method = known.get(name) if isinstance(name, str) else None
+        if method is None or method.kind != kind:
+            raise Refused(f"actions may not call {name} on a {type(owner).__name__}", "forbidden")
+        return method
+
+    def _bind(self, method: Method, args: Any) -> dict[str, Any]:
+        """JavaScript's arguments, by place and then as options, under Python's names."""
+        if not isinstance(args, list):
+            raise Refused("arguments are a list")
+        values = [decode(one, self._resolve) for one in args]
+        while values and values[-1] is UNDEFINED:
+            values.pop()
+        given = {name: one for name, one in zip(method.positional, values, strict=False) if one is not UNDEFINED}
+        rest = values[len(method.positional) :]
+        called = to_camel(method.name)
+        if len(rest) > 1 or (rest and not isinstance(rest[0], dict | None)):
+            raise Refused(f"{called} takes {len(method.positional)} arguments and options")
+        for key, value in (rest[0] or {}).items() if rest else ():
+            if key in ("path", "har") and method.name not in _WITH_PATH:
+                raise Refused(f"{called}: the option {key} is refused: actions have no files", "forbidden")
+            if to_snake(key) not in method.options:
+                raise Refused(f"{called} has no option {key}")
+            if value is not UNDEFINED:
+                given[to_snake(key)] = value
+        return given
+
+    def _check(self, owner: Any, method: Method, given: dict[str, Any]) -> None:
+        """Rules for single arguments. Raises Refused."""
+        called = to_camel(method.name)
+        if method.name == "close" and owner is self._page:
+            raise Refused("page.close is refused: the job's own page is closed after its last step", "forbidden")
+        if any(isinstance(value, re.Pattern) for value in given.values()):
+            raise Refused(f"{called} takes no regular expression here")
+        if method.name in _WITH_ADDRESS and given.get("url") is not None:
+            try:
+                check_address(str(given["url"]), called)
+            except InvalidContent as wrong:
+                raise Refused(wrong.message, "forbidden") from None
+        if method.name in _WITH_FILES:
+            given["files"] = inline_files(given.get("files"))
+        if method.name == "select_option":
+            _spread(given)
+
+    def _set_timeout(self, name: str, given: Any) -> None:
+        if not isinstance(given, int | float) or isinstance(given, bool) or given < 0:
+            raise Refused("a timeout is a number of milliseconds")
+        if name == "set_default_timeout":
+            self._timeout = given
+        else:
+            self._navigation_timeout = given
+
+    def _limit(self, name: str, given: Any) -> float:
+        """The milliseconds that a call may take: never more than its step has, never 0, which would be endless."""
+        default = self._navigation_timeout if name in _LOADS and self._navigation_timeout is not None else self._timeout
+        wanted = given if isinstance(given, int | float) else default
+        if wanted is None:
+            wanted = _NO_LIMIT_OF_THEIR_OWN
+        left = max(1.0, self._left())
+        return min(wanted, left) if wanted > 0 else left
+
+
+def _spread(given: dict[str, Any]) -> None:
+    """selectOption's values: texts, `{value, label, index}` or elements, or lists of one kind, by Python's names."""
+    wanted = given.pop("value", None)
+    for one in wanted if isinstance(wanted, list) else [wanted]:
+        match one:
+            case None:
+                continue
+            case str():
+                given.setdefault("value", []).append(one)
+            case {"value": str() as value}:
+                given.setdefault("value", []).append(value)
+            case {"label": str() as label}:
+                given.setdefault("label", []).append(label)
+            case {"index": int() as index}:
+                given.setdefault("index", []).append(index)
+            case dict():
+                raise Refused("selectOption takes value, label or index")
+            case _:
+                given.setdefault("element", []).append(one)

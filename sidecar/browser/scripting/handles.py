@@ -1,0 +1,88 @@
+"""The objects of one job that its sandbox knows by number, and what the sandbox was told of each."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from playwright.async_api import Page
+
+from sidecar.browser.scripting.messages import Refused, encode
+from sidecar.browser.scripting.surface import STATES, methods
+
+MOST_HANDLES: Final = 20_000
+_CHANGING: Final = ("Page", "Frame", "BrowserContext")
+
+
+class Handles:
+    """Numbers for objects. They mean nothing to any other job."""
+
+    def __init__(self, send: Callable[[list[Any]], None], on_page: Callable[[Page], None]) -> None:
+        self._send = send
+        self._on_page = on_page
+        self._objects: list[Any] = []
+        self._numbers: dict[int, int] = {}
+        self._told: dict[int, dict[str, Any]] = {}
+        self._changing: list[int] = []
+        self._telling: set[int] = set()
+
+    def find(self, number: Any) -> Any:
+        """The object of this number. Raises Refused."""
+        if type(number) is int and 0 <= number < len(self._objects):
+            return self._objects[number]
+        raise Refused("this object does not belong to the job", "forbidden")
+
+    def number(self, thing: Any) -> int:
+        """The object's number; a new object is told to the sandbox first. Raises Refused."""
+        known = self._numbers.get(id(thing))
+        if known is not None:
+            if type(thing).__name__ not in _CHANGING:
+                self._tell(known)
+            return known
+        if len(self._objects) >= MOST_HANDLES:
+            raise Refused(f"the job holds more than {MOST_HANDLES} objects")
+        number = len(self._objects)
+        self._objects.append(thing)  # kept, so that its id stays its own
+        self._numbers[id(thing)] = number
+        if type(thing).__name__ in _CHANGING:
+            self._changing.append(number)
+        if isinstance(thing, Page):
+            self._on_page(thing)
+        self._tell(number)
+        return number
+
+    def refer(self, thing: Any) -> dict[str, Any] | None:
+        """A reference for the sandbox; None for what actions know nothing of."""
+        kind = type(thing).__name__
+        return {"$": "ref", "h": self.number(thing), "t": kind} if kind in methods() else None
+
+    def encode(self, value: Any) -> Any:
+        """A value as the sandbox reads it. Raises Refused."""
+        return encode(value, self.refer)
+
+    def refresh(self) -> None:
+        """Tells the sandbox what has changed in pages and frames."""
+        for number in tuple(self._changing):
+            self._tell(number)
+
+    def _tell(self, number: int) -> None:
+        thing = self._objects[number]
+        kind = type(thing).__name__
+        names = STATES.get(kind)
+        if names is None or number in self._telling:  # objects name each other
+            return
+        self._telling.add(number)
+        told = self._told.setdefault(number, {})
+        state = {name: self._read(thing, name) for name in names}
+        self._telling.discard(number)
+        changed = {name: value for name, value in state.items() if name not in told or told[name] != value}
+        if changed:
+            told.update(changed)
+            self._send(["state", number, kind, changed])
+
+    def _read(self, thing: Any, name: str) -> Any:
+        try:
+            value = getattr(thing, name)
+            return self.encode(value() if callable(value) else value)
+        except Refused:
+            raise
+        except Exception:  # Playwright's getters fail in many ways: no frame yet, a body that is no text
+            return None

@@ -1,0 +1,256 @@
+"""The JavaScript actions of one job: their sandbox, and the messages between it and the job's pages."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Protocol
+
+import msgspec
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Page
+
+from sidecar.browser import failures
+from sidecar.browser.scripting.calls import Calls
+from sidecar.browser.scripting.events import Events, end
+from sidecar.browser.scripting.handles import Handles
+from sidecar.browser.scripting.messages import Refused, plain
+from sidecar.browser.scripting.pipe import PipeBroken, TooLarge
+from sidecar.browser.scripting.sandbox import Sandbox
+from sidecar.browser.scripting.sandboxes import Sandboxes
+
+MOST_CALLS: Final = 10_000
+"""Calls that one action may make."""
+MOST_AT_ONCE: Final = 500
+LARGEST_MESSAGE: Final = 16 << 20
+"""Bytes of one result on its way into the sandbox."""
+_MOST_EXCHANGES: Final = 4
+_PATIENCE: Final = 0.004
+"""Seconds after which we ask for further calls while one is being made."""
+
+_GONE: Final = "its sandbox is gone: it left its page, or used too much memory"
+_LONGEST_REASON: Final = 500
+
+_decode = msgspec.json.Decoder(list[list[Any]]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class ActionError(Exception):
+    """An action failed; `code` is `action_failed` or `forbidden`."""
+
+    def __init__(self, reason: str, code: str = "action_failed") -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Listener(Protocol):
+    """Where an action's console and its unhandled errors go."""
+
+    def log(self, line: str) -> None:
+        """One line of output."""
+
+    def fail(self, line: str) -> None:
+        """One error that nobody caught."""
+
+
+class JobScripts:
+    """Runs a job's actions one after the other in one sandbox, which it takes with the first of them."""
+
+    def __init__(
+        self,
+        sandboxes: Sandboxes,
+        page: Page,
+        notes: Listener,
+        secrets: Mapping[str, Any],
+        left: Callable[[], float],
+    ) -> None:
+        self._sandboxes = sandboxes
+        self._page = page
+        self._notes = notes
+        self._secrets = secrets
+        self._sandbox: Sandbox | None = None
+        self._handles = Handles(self._send, self._watch)
+        self._calls = Calls(page, self._handles, left)
+        self._events = Events(self._handles, self._tell, lambda: len(self._queue), self._begin, notes.fail)
+        self._queue: list[list[Any]] = []
+        self._planned = False
+        self._exchanges = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._made = 0
+        self._number = 0
+        self._outcome: asyncio.Future[Any] | None = None
+
+    def take_status(self) -> int | None:
+        """HTTP status of the last page that an action opened by address, once."""
+        status, self._calls.status = self._calls.status, None
+        return status
+
+    async def run(self, source: str) -> Any:
+        """The action's value as plain JSON. Raises ActionError, BrowserUnavailable; cancelled, it ends the sandbox."""
+        sandbox = await self._open()
+        self._number += 1
+        self._made = 0
+        self._outcome = outcome = asyncio.get_running_loop().create_future()
+        try:
+            self._refresh()
+            self._flush()
+            await self._race(sandbox, sandbox.run(self._number, source))
+            return plain(await self._race(sandbox, outcome))
+        except TooLarge as large:
+            raise ActionError(large.message) from None
+        except PipeBroken:
+            raise ActionError(_GONE) from None
+        except asyncio.CancelledError:
+            sandbox.close()
+            raise
+        finally:
+            self._outcome = None
+
+    async def close(self) -> None:
+        """Ends the sandbox, and all that the actions have left behind."""
+        self._events.close()
+        if self._sandbox:
+            self._sandboxes.give_back(self._sandbox)
+        await end(self._tasks)
+
+    async def _open(self) -> Sandbox:
+        if self._sandbox is None:
+            self._sandbox = await self._sandboxes.take()
+            page, context = self._handles.number(self._page), self._handles.number(self._page.context)
+            self._queue.append(["begin", page, context, dict(self._secrets)])
+        return self._sandbox
+
+    async def _race(self, sandbox: Sandbox, wanted: Awaitable[Any]) -> Any:
+        """What is wanted, unless the sandbox is lost first."""
+        task = asyncio.ensure_future(wanted)
+        try:
+            await asyncio.wait((task, sandbox.lost), return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise ActionError(sandbox.lost.result())
+        finally:
+            task.cancel()
+
+    # --- messages in
+
+    def _send(self, message: list[Any]) -> None:
+        self._queue.append(message)
+        if not self._planned:
+            self._planned = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _tell(self, message: list[Any]) -> None:
+        """Sends what makes the action go on: it must find pages and frames as they are."""
+        self._refresh()
+        self._send(message)
+
+    def _refresh(self) -> None:
+        try:
+            self._handles.refresh()
+        except Refused as refused:
+            self._notes.fail(str(refused))
+
+    def _flush(self) -> None:
+        self._planned = False
+        sandbox = self._sandbox
+        if sandbox is None or sandbox.lost.done() or self._exchanges >= _MOST_EXCHANGES:
+            return  # with the answer to an exchange it goes on
+        messages, self._queue = self._queue, []
+        self._exchanges += 1
+        sandbox.exchange(_encode(messages).decode()).add_done_callback(self._receive)
+
+    def _watch(self, page: Page) -> None:
+        """Keeps the sandbox's copy of a page's state true."""
+        page.on("framenavigated", lambda _: self._refresh())
+        page.on("close", lambda _: self._refresh())
+
+    # --- messages out
+
+    def _receive(self, answer: "asyncio.Future[str]") -> None:
+        self._exchanges -= 1
+        if answer.cancelled():
+            return
+        if answer.exception():
+            self._fail(ActionError(_GONE))
+            return
+        try:
+            for message in _decode(answer.result()):
+                self._hear(message)
+        except (msgspec.DecodeError, ValueError, TypeError, IndexError, KeyError, AttributeError) as wrong:
+            self._fail(ActionError(f"the sandbox wrote what we can't read: {wrong}"))
+        except Refused as refused:
+            self._fail(ActionError(str(refused), refused.code))
+        if self._queue:
+            self._flush()  # also those that had to wait for one of several exchanges
+        elif self._exchanges == 0:
+            asyncio.get_running_loop().call_later(_PATIENCE, self._ask)
+
+    def _ask(self) -> None:
+        if self._exchanges == 0:
+            self._flush()
+
+    def _hear(self, message: list[Any]) -> None:
+        match message:
+            case ["call", int() as number, target, name, list() as args]:
+                self._answer(number, lambda: self._calls.make(target, name, args))
+            case ["route", int() as number, handle]:
+                self._answer(number, lambda: self._events.route(handle))
+            case ["on", handle, event]:
+                self._events.subscribe(handle, event)
+            case ["off", handle, event]:
+                self._events.unsubscribe(handle, event)
+            case ["handled", number]:
+                self._events.handled(number)
+            case ["log", str() as line]:
+                self._notes.log(line)
+            case ["error", str() as line]:
+                self._notes.fail(line)
+            case ["done", number, value] if number == self._number:
+                self._settle(value)
+            case ["fail", number, {"message": str() as said} as failed] if number == self._number:
+                code = "forbidden" if failed.get("code") == "forbidden" else "action_failed"
+                self._fail(ActionError(_sentence(failed.get("name"), said), code))
+
+    def _settle(self, value: Any) -> None:
+        if self._outcome and not self._outcome.done():
+            self._outcome.set_result(value)
+
+    def _fail(self, failure: ActionError) -> None:
+        if self._outcome and not self._outcome.done():
+            self._outcome.set_exception(failure)
+            self._outcome.exception()  # an action that was given up in between does not look at it any more
+
+    def _answer(self, number: int, make: Callable[[], Awaitable[Any]]) -> None:
+        self._made += 1
+        if self._made > MOST_CALLS:
+            self._fail(ActionError(f"the action made more than {MOST_CALLS} calls"))
+            if self._sandbox:
+                self._sandbox.close()
+        elif len(self._tasks) >= MOST_AT_ONCE:
+            self._refuse(number, f"more than {MOST_AT_ONCE} calls at once")
+        else:
+            self._begin(self._make(number, make))
+
+    async def _make(self, number: int, make: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            value = self._handles.encode(await make())
+            if len(_encode(value)) > LARGEST_MESSAGE:
+                raise Refused(f"the result is larger than {LARGEST_MESSAGE >> 20} MiB")
+            self._tell(["answer", number, value])
+        except Refused as refused:
+            self._refuse(number, str(refused), refused.code)
+        except PlaywrightError as error:
+            self._refuse(number, failures.reason(error), name=error.name or "Error")
+        except Exception as error:  # Playwright's Python side also raises what it does not foresee
+            self._refuse(number, failures.first_line(error))
+
+    def _refuse(self, number: int, reason: str, code: str = "", name: str = "Error") -> None:
+        self._send(["refuse", number, {"name": name, "message": reason, "code": code}])
+
+    def _begin(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _sentence(name: Any, said: str) -> str:
+    said = " ".join(said.split())[:_LONGEST_REASON]
+    return said if name in ("Error", "TimeoutError", None) or said.startswith(str(name)) else f"{name}: {said}"

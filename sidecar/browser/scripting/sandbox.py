@@ -1,0 +1,140 @@
+"""One sandbox: a page without network, files or a job's page, in which the actions of one job run."""
+
+import asyncio
+import importlib.resources
+from typing import Any, Final
+
+import msgspec
+
+from sidecar.browser.scripting.pipe import Pipe, PipeBroken
+from sidecar.browser.scripting.surface import describe
+
+_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; webrtc 'block'"
+_PAGE: Final = f'data:text/html,<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+_LOADED: Final = "document.readyState === 'complete' || new Promise((done) => addEventListener('load', done))"
+_LOST: Final = {
+    "Inspector.targetCrashed": "its sandbox died, most likely of the memory it used",
+    "Inspector.detached": "its sandbox was closed",
+}
+
+
+class _Remote(msgspec.Struct, rename="camel"):
+    """A JavaScript value as DevTools shows it."""
+
+    type: str = "undefined"
+    object_id: str | None = None
+    value: msgspec.Raw = msgspec.Raw(b"null")
+    unserializable_value: str | None = None
+    description: str = ""
+
+
+class _Evaluated(msgspec.Struct, rename="camel"):
+    result: _Remote
+    exception_details: dict[str, Any] | None = None
+    """There where `result` was thrown."""
+
+
+class _Target(msgspec.Struct, rename="camel"):
+    browser_context_id: str = ""
+    target_id: str = ""
+    session_id: str = ""
+
+
+_evaluated = msgspec.json.Decoder(_Evaluated).decode
+_target = msgspec.json.Decoder(_Target).decode
+
+
+class Sandbox:
+    """A page of its own in a context, and so a process, of its own."""
+
+    def __init__(self, pipe: Pipe, context: str, session: str) -> None:
+        self._pipe = pipe
+        self._context = context
+        self._session = session
+        self._bridge = ""
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Why there is nothing left to run actions in."""
+        pipe.listen(session, self._hear)
+
+    async def run(self, number: int, source: str) -> None:
+        """Begins an action; its outcome comes as a message of this number. Raises PipeBroken."""
+        wanted = {"expression": source, "replMode": True, "silent": True, "allowUnsafeEvalBlockedByCSP": False}
+        outcome = _evaluated(await self._send("Runtime.evaluate", wanted))
+        method, value = ("fail" if outcome.exception_details else "settle"), _argument(outcome.result)
+        await self._call(f"function (number, value) {{ this.{method}(number, value) }}", {"value": number}, value)
+
+    def exchange(self, messages: str) -> "asyncio.Future[str]":
+        """Hands messages in; gives those that come out, as soon as there are any or `exchange` is called again."""
+        given = {
+            "objectId": self._bridge,
+            "functionDeclaration": "function (messages) { return this.exchange(messages) }",
+            "arguments": [{"value": messages}],
+            "returnByValue": True,
+            "awaitPromise": True,
+        }
+        return asyncio.ensure_future(self._exchanged(self._send("Runtime.callFunctionOn", given)))
+
+    async def _exchanged(self, answer: asyncio.Future[Any]) -> str:
+        outcome = _evaluated(await answer)
+        if outcome.exception_details or outcome.result.type != "string":
+            raise PipeBroken("the sandbox's page answers no more")
+        return msgspec.json.decode(outcome.result.value, type=str)
+
+    def close(self) -> asyncio.Future[Any]:
+        """Ends page, process and whatever runs there, also an endless loop."""
+        self._lose("its sandbox was closed")
+        self._pipe.forget(self._session)
+        return self._pipe.send("Target.disposeBrowserContext", {"browserContextId": self._context})
+
+    async def prepare(self) -> None:
+        """Installs what actions see. Raises PipeBroken."""
+        self._send("Inspector.enable")
+        await self._send("Page.navigate", {"url": _PAGE})
+        await self._send("Runtime.evaluate", {"expression": _LOADED, "awaitPromise": True})
+        wanted = {
+            "expression": f"({_proxy()})\n({msgspec.json.encode(describe()).decode()})",
+            "allowUnsafeEvalBlockedByCSP": False,
+        }
+        outcome = _evaluated(await self._send("Runtime.evaluate", wanted))
+        if outcome.exception_details or not outcome.result.object_id:
+            raise PipeBroken(f"the sandbox could not be prepared: {outcome.result.description}")
+        self._bridge = outcome.result.object_id
+
+    def _send(self, method: str, params: dict[str, Any] | None = None) -> asyncio.Future[Any]:
+        return self._pipe.send(method, params, self._session)
+
+    def _call(self, function: str, *values: dict[str, Any]) -> asyncio.Future[Any]:
+        given = {"objectId": self._bridge, "functionDeclaration": function, "arguments": values}
+        return self._send("Runtime.callFunctionOn", given)
+
+    def _hear(self, event: str) -> None:
+        if event in _LOST:
+            self._lose(_LOST[event])
+
+    def _lose(self, why: str) -> None:
+        if not self.lost.done():
+            self.lost.set_result(why)
+
+
+async def open_sandbox(pipe: Pipe) -> Sandbox:
+    """A sandbox that is ready to run actions. Raises PipeBroken."""
+    context = _target(await pipe.send("Target.createBrowserContext", {"disposeOnDetach": True})).browser_context_id
+    page = _target(
+        await pipe.send("Target.createTarget", {"url": "about:blank", "browserContextId": context})
+    ).target_id
+    attached = await pipe.send("Target.attachToTarget", {"targetId": page, "flatten": True})
+    sandbox = Sandbox(pipe, context, _target(attached).session_id)
+    await sandbox.prepare()
+    return sandbox
+
+
+def _argument(value: _Remote) -> dict[str, Any]:
+    if value.object_id:
+        return {"objectId": value.object_id}
+    if value.unserializable_value:
+        return {"unserializableValue": value.unserializable_value}
+    return {} if value.type == "undefined" else {"value": value.value}
+
+
+def _proxy() -> str:
+    return importlib.resources.files(__package__).joinpath("proxy.js").read_text("utf-8")

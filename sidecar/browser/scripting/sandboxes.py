@@ -1,0 +1,205 @@
+"""The sandboxes' browser: started at the first JavaScript action, then warm, with one sandbox prepared ahead."""
+
+import asyncio
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sidecar.browser import discovery
+from sidecar.browser.scripting.pipe import PipeBroken, PipedBrowser, spawn
+from sidecar.browser.scripting.sandbox import Sandbox, open_sandbox
+from sidecar.errors import BrowserUnavailable, ShuttingDown
+from sidecar.settings import MiB, Settings
+
+_FLAGS: Final = (
+    "--headless",
+    "--disable-gpu",
+    "--disable-software-rasterizer",
+    "--in-process-gpu",
+    "--disable-audio-output",
+    "--disable-breakpad",
+    "--disable-extensions",
+    "--disable-quic",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+    # timers of a page that nobody looks at must still be on time
+    "--disable-background-timer-throttling",
+    "--disable-renderer-backgrounding",
+    # no way out: no name resolves, every request goes to a proxy that is not there, and WebRTC has no other way
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--proxy-server=http://127.0.0.1:9",
+    "--proxy-bypass-list=<-loopback>",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--enable-features=NetworkServiceInProcess",
+    "--js-flags=--max-old-space-size=128",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxLimits:
+    """Times in seconds, sizes in bytes."""
+
+    launch: float = 30.0
+    open: float = 10.0
+    close: float = 5.0
+    idle: float = 300.0
+    """A browser without a job is closed after this."""
+    sandboxes_per_browser: int = 500
+    memory: int = 1024 * MiB
+    """Data of each process."""
+    message: int = 32 * MiB
+
+
+class _Warm:
+    """A running browser and the sandboxes in it."""
+
+    def __init__(self, process: PipedBrowser) -> None:
+        self.process = process
+        self.opened = 0
+        self.used = 0
+
+
+class Sandboxes:
+    """Lends a sandbox to each job. Nothing is started before the first, nothing runs on after `close`."""
+
+    def __init__(self, settings: Settings, limits: SandboxLimits | None = None) -> None:
+        self._settings = settings
+        self._limits = limits or SandboxLimits()
+        self._warm: _Warm | None = None
+        self._launching: asyncio.Task[_Warm] | None = None
+        self._spare: asyncio.Task[Sandbox] | None = None
+        self._lent: dict[Sandbox, _Warm] = {}
+        self._idle: asyncio.TimerHandle | None = None
+        self._endings: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    async def take(self) -> Sandbox:
+        """A fresh sandbox, which `give_back` must get. Raises BrowserUnavailable, ShuttingDown."""
+        try:
+            return await self._take()
+        except (PipeBroken, TimeoutError):
+            self._retire()
+        try:
+            return await self._take()  # the warm one died while nobody looked; a new one is tried once
+        except (PipeBroken, TimeoutError) as error:
+            self._retire()
+            raise BrowserUnavailable(f"the browser for JavaScript actions fails: {error}", retryable=True) from None
+
+    def give_back(self, sandbox: Sandbox) -> None:
+        """Ends a sandbox, and prepares the next job's."""
+        warm = self._lent.pop(sandbox, None)
+        self._begin(_quietly(sandbox.close()))
+        if warm is None or self._closed:
+            return
+        if warm is not self._warm:
+            self._end_if_unused(warm)
+            return
+        if self._spare is None:
+            self._spare = asyncio.create_task(self._open(warm))
+            self._spare.add_done_callback(_look_at)
+        if not self._lent:
+            self._idle = asyncio.get_running_loop().call_later(self._limits.idle, self._retire)
+
+    async def close(self) -> None:
+        """Ends every sandbox and the browser."""
+        self._closed = True
+        if self._launching:
+            self._launching.cancel()
+            await asyncio.wait((self._launching,), timeout=self._limits.close)
+        for sandbox in self._lent:
+            sandbox.close()
+        for warm in {*self._lent.values()}:
+            if warm is not self._warm:
+                self._begin(warm.process.close(self._limits.close))
+        self._lent.clear()
+        self._retire()
+        if self._endings:
+            await asyncio.wait(self._endings, timeout=self._limits.close * 3)
+
+    async def _take(self) -> Sandbox:
+        if self._idle:
+            self._idle.cancel()
+        warm = await self._get_warm()
+        opening, self._spare = self._spare or asyncio.create_task(self._open(warm)), None
+        sandbox = await opening
+        if sandbox.lost.done():
+            raise PipeBroken("the spare sandbox died")
+        self._lent[sandbox] = warm
+        return sandbox
+
+    async def _open(self, warm: _Warm) -> Sandbox:
+        warm.used += 1
+        async with asyncio.timeout(self._limits.open):
+            return await open_sandbox(warm.process.pipe)
+
+    async def _get_warm(self) -> _Warm:
+        if self._closed:
+            raise ShuttingDown
+        if self._warm and (self._warm.process.pipe.broken or self._warm.used >= self._limits.sandboxes_per_browser):
+            self._retire()
+        if self._warm:
+            return self._warm
+        if self._launching is None:
+            self._launching = asyncio.create_task(self._launch())
+            self._launching.add_done_callback(_look_at)
+        try:
+            return await asyncio.shield(self._launching)
+        except asyncio.CancelledError:
+            if self._closed:
+                raise ShuttingDown from None
+            raise
+
+    async def _launch(self) -> _Warm:
+        try:
+            found = discovery.find("CHROMIUM", self._settings)
+            as_root = hasattr(os, "geteuid") and os.geteuid() == 0
+            flags = (*_FLAGS, "--no-sandbox") if as_root else _FLAGS
+            try:
+                process = await spawn(found.path, flags, self._limits.memory, self._limits.message)
+            except OSError as error:
+                raise BrowserUnavailable(f"{found.path} did not start: {error.strerror}") from None
+            try:
+                async with asyncio.timeout(self._limits.launch):
+                    await process.pipe.send("Browser.getVersion")
+            except BaseException as error:
+                self._begin(process.close(self._limits.close))
+                if isinstance(error, PipeBroken | TimeoutError):
+                    said = f"{found.path} did not start for JavaScript actions"
+                    raise BrowserUnavailable(said, retryable=True) from None
+                raise
+            self._warm = _Warm(process)
+            return self._warm
+        finally:
+            self._launching = None
+
+    def _retire(self) -> None:
+        """Gives the browser no further job; it ends with its last."""
+        warm, self._warm = self._warm, None
+        if self._spare:
+            self._spare.cancel()
+            self._spare = None
+        if warm:
+            self._end_if_unused(warm)
+
+    def _end_if_unused(self, warm: _Warm) -> None:
+        if warm not in self._lent.values():
+            self._begin(warm.process.close(self._limits.close))
+
+    def _begin(self, ending: Any) -> None:
+        task = asyncio.ensure_future(ending)
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+
+
+async def _quietly(ending: Any) -> None:
+    with contextlib.suppress(Exception):
+        await ending
+
+
+def _look_at(task: asyncio.Task[Any]) -> None:
+    """Marks a failure as seen: whoever takes the task is told it again."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,32 @@
+"""A JavaScript action as it was given."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+_LONGEST_LABEL: Final = 80
+_EARLY: Final = re.compile(
+    r"\s*(?:await\s+)?(?:page|context)\s*\.\s*"
+    r"(?:on|once|addListener|setDefaultTimeout|setDefaultNavigationTimeout|setExtraHTTPHeaders|route|addInitScript)\s*\("
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The source of one action. It prints as its label only."""
+
+    source: str
+
+    @property
+    def label(self) -> str:
+        """Its beginning, in one line: what errors call it."""
+        line = " ".join(self.source.split())
+        return line if len(line) <= _LONGEST_LABEL else f"{line[: _LONGEST_LABEL - 1]}…"
+
+    @property
+    def early(self) -> bool:
+        """Whether it prepares the visit, and so runs before the step's page is opened."""
+        return _EARLY.match(self.source) is not None
+
+    def __repr__(self) -> str:
+        return f"Script({self.label})"

@@ -1,0 +1,1 @@
+"""Tests of JavaScript actions, in real browsers."""

@@ -1,0 +1,29 @@
+"""A site, and a runner whose browsers stay warm over the whole module."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from sidecar.browser.pool import BrowserPool
+from sidecar.clock import Clock
+from sidecar.settings import Settings
+from sidecar.work.jobs import JobRunner
+from tests.site.server import TestSite
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site() -> AsyncIterator[str]:
+    """Its URL, without a slash at the end."""
+    async with TestSite() as url:
+        yield url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def runner(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[JobRunner]:
+    """Two jobs at once."""
+    folder: Path = tmp_path_factory.mktemp("state")
+    pool = BrowserPool(Settings(concurrency=2), Clock())
+    yield JobRunner(pool, lambda: folder, Clock())
+    await pool.close()

@@ -1,0 +1,195 @@
+"""Actions that don't end, grow or flood: they end in their time, and nobody else notices."""
+
+import asyncio
+import time
+
+import psutil
+import pytest
+
+from protocol.jobs import JobResult
+from sidecar.errors import ActionFailed, BrowserFailed, TimedOut
+from sidecar.work.jobs import JobRunner
+from tests.sidecar.browser.parts import children, make_job
+from tests.sidecar.browser.scripting.parts import is_sandbox
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def fine(runner: JobRunner, site: str) -> JobResult:
+    """A job with a quick action, which must work at any time."""
+    result = await asyncio.wait_for(runner.run(make_job(f"{site}/second.html", actions=["page.title()"])), 20)
+    assert result.steps[0].values == ("Second page",)
+    return result
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "for (;;);",
+        "(async () => { await page.title(); for (;;); })()",
+        "page.on('load', () => { for (;;); })",
+        "setTimeout(() => { for (;;); }); new Promise(() => {})",
+        "Promise.resolve().then(function again() { return Promise.resolve().then(again) })",
+        "new Promise(() => {})",
+        "({then() {}})",
+        "page.waitForEvent('popup')",
+        "page.waitForFunction(() => false)",
+        "page.evaluate(() => new Promise(() => {}))",
+        "page.evaluate(() => { for (;;); })",
+        "page.waitForTimeout(100000)",
+    ],
+)
+async def test_what_never_ends_is_ended_in_its_step_time(site: str, runner: JobRunner, action: str) -> None:
+    """The step's time is kept, a job beside it is not held up, and the next one works."""
+    stuck = make_job(f"{site}/second.html", actions=[action, "page.title()"], step_timeout_ms=1_500)
+    began = time.monotonic()
+    task = asyncio.create_task(runner.run(stuck))
+    await fine(runner, site)
+    with pytest.raises((TimedOut, ActionFailed)) as failed:
+        await asyncio.wait_for(task, 10)
+    assert time.monotonic() - began < 8
+    assert failed.value.places["step"] == "step 1"
+    await fine(runner, site)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "const a = []; for (;;) a.push(new Array(1000).fill(1.5))",
+        "const a = []; for (;;) a.push(new Uint8Array(5e7).fill(1))",
+        "const a = []; for (let i = 0; ; i++) a.push(String(i).repeat(1e6) + i)",
+        "let a = 'x'; for (;;) a += a",
+    ],
+)
+async def test_a_memory_eater_loses_its_own_sandbox_only(site: str, runner: JobRunner, action: str) -> None:
+    """It fails or runs out of its time; the browser of the sandboxes lives on, and the sidecar has not grown."""
+    await fine(runner, site)
+    before = {process.pid for process in children(is_sandbox)}
+    memory = psutil.Process().memory_info().rss
+    with pytest.raises((ActionFailed, TimedOut)):
+        await asyncio.wait_for(runner.run(make_job(f"{site}/second.html", actions=[action], step_timeout_ms=8_000)), 20)
+    await fine(runner, site)
+    assert {process.pid for process in children(is_sandbox)} == before
+    assert psutil.Process().memory_info().rss - memory < 50 << 20
+
+
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        (
+            "(async () => { for (let i = 0; i < 1e6; i++) await page.setDefaultTimeout(1000) })()",
+            "more than 10000 calls",
+        ),
+        ("for (let i = 0; i < 1e6; i++) page.title(); 1", "more than 10,000 calls are waiting"),
+        ("Promise.all(Array.from({length: 2000}, () => page.waitForTimeout(3000)))", "more than 500 calls at once"),
+        ("'x'.repeat(4e7)", "larger than 32 MiB"),
+        ("throw new Error('x'.repeat(4e7))", "larger than 32 MiB|died"),
+        ("'x'.repeat(1e8)", "larger than|died"),
+        ("['x'.repeat(3e7)]", "larger than 16 MiB"),
+        ("page.fill('#text', 'x'.repeat(1e8))", "larger than 16 MiB"),
+        ("page.evaluate(() => 'x'.repeat(17 * 2 ** 20))", "larger than 16 MiB"),
+        ("const ring = {}; ring.ring = ring; ring", "contains itself"),
+        (
+            "const r = []; r.push(r); page.evaluate((x) => x, r)",
+            "contains itself",
+        ),
+    ],
+)
+async def test_floods_are_bounded(site: str, runner: JobRunner, action: str, said: str) -> None:
+    """A million calls, a hundred megabytes and endless values each end with a reason."""
+    with pytest.raises(ActionFailed, match=said):
+        await runner.run(make_job(f"{site}/actions.html", actions=[action], step_timeout_ms=60_000))
+    await fine(runner, site)
+
+
+async def test_console_floods_are_cut(site: str, runner: JobRunner) -> None:
+    """The last lines are kept, each cut to length."""
+    action = "for (let i = 0; i < 1e5; i++) console.log(i, 'x'.repeat(3000)); 1"
+    step = (await runner.run(make_job(f"{site}/second.html", actions=[action]))).steps[0]
+    assert (len(step.console), step.console[-1][:6], len(step.console[-1])) == (200, "99999 ", 2_000)
+
+
+async def test_what_handlers_do_is_the_jobs_own_affair(site: str, runner: JobRunner) -> None:
+    """Throwing handlers, two answers to one dialog and rejections that nobody catches are in the step's errors."""
+    job = make_job(
+        f"{site}/actions.html",
+        actions=[
+            "page.on('dialog', (d) => d.accept('one'))",
+            "page.on('dialog', (d) => d.accept('two'))",
+            "page.on('console', () => { throw new Error('thrown in a handler') })",
+            "page.route('**/fake', () => { throw new Error('thrown in a route') })",
+            "page.click('#ask')",
+            "page.evaluate(() => console.log('x'))",
+            "page.evaluate(async () => (await fetch('/fake')).status)",
+            "Promise.reject(new Error('nobody looks')); page.click('#none', {timeout: 50}); page.waitForTimeout(200)",
+            "setTimeout(() => { throw new Error('later') }); page.innerText('#ask')",
+            "page.waitForSelector('#never'); page.waitForEvent('popup'); 'left pending'",
+        ],
+    )
+    step = (await runner.run(job)).steps[0]
+    assert step.values[6:] == (404, None, "one", "left pending")
+    told = "\n".join(step.errors)
+    for said in ("already handled", "thrown in a handler", "thrown in a route", "nobody looks", "50ms", "later"):
+        assert said in told
+    await fine(runner, site)
+
+
+async def test_a_flood_of_events_is_dropped_and_told(site: str, runner: JobRunner) -> None:
+    """A page that talks faster than a handler listens does not pile up in the sidecar."""
+    job = make_job(
+        f"{site}/second.html",
+        actions=[
+            "page.on('console', () => { const end = performance.now() + 2; while (performance.now() < end); })",
+            "page.evaluate(() => { for (let i = 0; i < 3000; i++) console.log(i) })",
+        ],
+        step_timeout_ms=45_000,
+    )
+    step = (await asyncio.wait_for(runner.run(job), 50)).steps[0]
+    assert "console events are dropped: their handlers are too slow" in step.errors
+    await fine(runner, site)
+
+
+async def test_the_job_time_ends_an_action(site: str, runner: JobRunner) -> None:
+    """Also where the step would have more time."""
+    with pytest.raises(TimedOut):
+        await asyncio.wait_for(runner.run(make_job(f"{site}/second.html", actions=["for (;;);"], timeout_ms=1_200)), 10)
+
+
+async def test_a_cancelled_job_gives_its_sandbox_back(site: str, runner: JobRunner) -> None:
+    """Cancelled in an endless loop: the next job has its place and its sandbox."""
+    for seconds in (0.05, 0.3, 1.0):
+        task = asyncio.create_task(runner.run(make_job(f"{site}/second.html", actions=["for (;;);"])))
+        await asyncio.wait((task,), timeout=seconds)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await fine(runner, site)
+
+
+async def test_a_killed_sandbox_browser_fails_its_jobs_and_is_replaced(site: str, runner: JobRunner) -> None:
+    """The action in it fails with a reason, the page's browser stays, the next job has a new sandbox."""
+    await fine(runner, site)
+    action = "console.log('here'); new Promise(() => {})"
+    task = asyncio.create_task(runner.run(make_job(f"{site}/second.html", actions=[action], step_timeout_ms=20_000)))
+    await asyncio.wait((task,), timeout=1)
+    for process in children(is_sandbox):
+        process.kill()
+    with pytest.raises(ActionFailed, match="sandbox"):
+        await asyncio.wait_for(task, 5)
+    await fine(runner, site)
+    for process in children(is_sandbox):
+        process.kill()  # and between jobs
+    await fine(runner, site)
+
+
+async def test_a_killed_page_is_a_crash(site: str, runner: JobRunner) -> None:
+    """A page that dies under an action is told as such, and may be tried again."""
+    with pytest.raises(BrowserFailed) as failed:
+        await runner.run(
+            make_job(
+                f"{site}/second.html",
+                actions=["page.evaluate(() => { const a = []; for (;;) a.push(new Array(1e6).fill(1.5)) })"],
+            )
+        )
+    assert failed.value.code == "browser_crashed"
+    await fine(runner, site)

@@ -1,0 +1,90 @@
+"""The parts of scripting that need no browser."""
+
+from typing import Any
+
+import pytest
+
+from sidecar.browser.scripting import surface
+from sidecar.browser.scripting.messages import Refused, decode
+from sidecar.browser.scripting.sandboxes import _FLAGS
+from sidecar.browser.scripting.script import Script
+
+
+def test_a_long_action_is_shown_cut() -> None:
+    """Its label is one line of at most eighty characters."""
+    script = Script("page\n  .click('" + "x" * 200 + "')")
+    assert (len(script.label), script.label[:14], script.label[-1]) == (80, "page .click('x", "…")
+
+
+@pytest.mark.parametrize(
+    ("source", "early"),
+    [
+        ("page.on('dialog', f)", True),
+        (" page\n.once('x', f)", True),
+        ("await context.route('**', f)", True),
+        ("page.setDefaultNavigationTimeout(1)", True),
+        ("context.addInitScript(f)", True),
+        ("page.only()", False),
+        ("page.click('page.on(')", False),
+        ("mypage.on('x')", False),
+        ("(async () => { page.on('x', f) })()", False),
+    ],
+)
+def test_what_prepares_a_visit_is_told_by_its_beginning(source: str, early: bool) -> None:
+    """Only actions that begin with one of the named calls run before the page is opened."""
+    assert Script(source).early is early
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"$": "regexp", "v": ["(", ""]},
+        {"$": "regexp", "v": ["a" * 1_001, ""]},
+        {"$": "regexp", "v": ["a", "x"]},
+        {"$": "regexp", "v": "a"},
+        {"$": "bytes", "v": "not base64!"},
+        {"$": "bigint", "v": "9" * 1_001},
+        {"$": 5},
+    ],
+)
+def test_forged_values_are_refused(value: Any) -> None:
+    """A value that no sandbox of ours writes is a refusal, not a crash."""
+    with pytest.raises(Refused):
+        decode(value, lambda reference: reference)
+
+
+def test_the_sandbox_has_no_port() -> None:
+    """The browser is spoken to over a pipe: its flags open no debugging port."""
+    assert not any("remote-debugging" in flag for flag in _FLAGS)
+
+
+def test_every_listed_name_is_one_of_playwrights() -> None:
+    """The allow-list names nothing that this Playwright does not have, and no file, process or network."""
+    listed = {owner: names.split() for owner, names in surface._METHODS.items()}
+    assert {owner: set(names) for owner, names in listed.items()} == {
+        owner: set(found) for owner, found in surface.methods().items()
+    }
+    everything = {name for names in listed.values() for name in names}
+    assert not everything & {
+        "path",
+        "save_as",
+        "route_from_har",
+        "expose_binding",
+        "new_cdp_session",
+        "pause",
+        "fetch",
+        "tracing",
+    }
+
+
+def test_the_surface_speaks_javascripts_names() -> None:
+    """Names, kinds and arguments are those of Playwright's JavaScript API."""
+    page = {entry[0]: entry[1:] for entry in surface.describe()["classes"]["Page"]}
+    assert page["$$eval"] == ["eval_on_selector_all", "call", "", False]
+    assert page["locator"] == ["locator", "chain", "Locator", False]
+    assert page["keyboard"] == ["keyboard", "chain", "Keyboard", True]
+    assert page["setExtraHTTPHeaders"][0] == "set_extra_http_headers"
+    wait = surface.methods()["Page"]["wait_for_function"]
+    assert wait.positional == ("expression", "arg")
+    assert wait.options == frozenset({"polling", "timeout"})
+    assert surface.to_snake("noWaitAfter") == "no_wait_after"

@@ -1,0 +1,96 @@
+"""The browser of the sandboxes: launched, replaced, ended."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from sidecar.browser.pool import BrowserPool
+from sidecar.browser.scripting.sandboxes import Sandboxes, SandboxLimits
+from sidecar.clock import Clock
+from sidecar.errors import BrowserFailed, BrowserUnavailable, ShuttingDown
+from sidecar.settings import Settings
+from sidecar.work.jobs import JobRunner
+from tests.sidecar.browser.parts import children, make_job, still_alive
+from tests.sidecar.browser.scripting.parts import is_sandbox
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_sandboxes_are_recycled_and_leave_nothing(tmp_path: Path) -> None:
+    """After so many a new browser takes over; an idle one ends; after `close` no process and no folder is left."""
+    sandboxes = Sandboxes(Settings(), SandboxLimits(sandboxes_per_browser=2, idle=0.05))
+    first = await sandboxes.take()
+    (process,) = children(is_sandbox)
+    profile = next(one for one in process.cmdline() if one.startswith("--user-data-dir=")).partition("=")[2]
+    second, third = await sandboxes.take(), await sandboxes.take()
+    assert len(children(is_sandbox)) == 2
+    for sandbox in (first, second, third):
+        assert not sandbox.lost.done()
+    sandboxes.give_back(first)
+    sandboxes.give_back(second)
+    assert not await still_alive([process], 5)
+    sandboxes.give_back(third)
+    assert not await still_alive(children(is_sandbox), 5)
+    sandboxes.give_back(await sandboxes.take())
+    await sandboxes.close()
+    assert not await still_alive(children(is_sandbox), 5)
+    assert not Path(profile).exists()  # noqa: ASYNC240 - it is over
+    with pytest.raises(ShuttingDown):
+        await sandboxes.take()
+
+
+@pytest.mark.parametrize("script", ["#!/bin/sh\nexit 1\n", "#!/bin/sh\nexec sleep 60\n", "no program"])
+async def test_a_sandbox_browser_that_does_not_start(tmp_path: Path, script: str) -> None:
+    """The launch has a limit, and its failure is browser_unavailable."""
+    broken = tmp_path / "chromium"
+    broken.write_text(script)
+    broken.chmod(0o755)
+    sandboxes = Sandboxes(Settings(chromium=str(broken)), SandboxLimits(launch=0.5, close=0.5))
+    with pytest.raises(BrowserUnavailable, match="did not start"):
+        await asyncio.wait_for(sandboxes.take(), 10)
+    await sandboxes.close()
+    assert not await still_alive(children(), 5)
+
+
+HOLD = """
+import asyncio
+import os
+from sidecar.browser.scripting.sandboxes import Sandboxes
+from sidecar.settings import Settings
+
+async def main():
+    await Sandboxes(Settings()).take()
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_no_sandbox_survives_a_kill() -> None:
+    """Python ended with SIGKILL: the pipe is closed, and the browser at its other end goes."""
+    pipe = asyncio.subprocess.PIPE
+    holder = await asyncio.create_subprocess_exec(sys.executable, "-c", HOLD, stdout=pipe)
+    assert holder.stdout
+    assert await asyncio.wait_for(holder.stdout.readline(), 30) == b"ready\n"
+    left = children(of=holder.pid)
+    assert len(left) > 2
+    holder.send_signal(signal.SIGKILL)
+    await holder.communicate()
+    assert not await still_alive(left, 5)
+
+
+async def test_close_under_a_running_action_leaves_no_process(site: str, tmp_path: Path) -> None:
+    """The job is told that the sidecar shuts down, or that its sandbox is gone; both browsers end."""
+    before = {process.pid for process in children()}
+    pool = BrowserPool(Settings(), Clock())
+    runner = JobRunner(pool, lambda: tmp_path, Clock())
+    task = asyncio.create_task(runner.run(make_job(f"{site}/second.html", actions=["for (;;);"])))
+    await asyncio.wait((task,), timeout=2)
+    await asyncio.wait_for(pool.close(), 15)
+    with pytest.raises((ShuttingDown, BrowserFailed)):
+        await asyncio.wait_for(task, 5)
+    assert not await still_alive([one for one in children() if one.pid not in before], 5)
