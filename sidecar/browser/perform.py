@@ -58,7 +58,6 @@ async def perform(
         await shelf.clear()
         raise
     finally:
-        visit.detach()
         await visit.close()
 
 

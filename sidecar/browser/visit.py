@@ -69,11 +69,6 @@ class Visit:
             self._page = self._own
         return self._page
 
-    def detach(self) -> None:
-        """Listens to nothing any more."""
-        self._notes.detach()
-        self.dialogs.detach()
-
     async def run(self, steps: Sequence[PlannedStep], cookies: Sequence[Cookie] = ()) -> Visited:
         """Visits the steps.
 
@@ -92,7 +87,9 @@ class Visit:
         return Visited(tuple(results), merged)
 
     async def close(self) -> None:
-        """Ends what JavaScript actions have left behind."""
+        """Listens to nothing any more, and ends what JavaScript actions have left behind."""
+        self._notes.detach()
+        self.dialogs.detach()
         if self._scripts:
             await self._scripts.close()
 
