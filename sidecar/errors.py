@@ -4,6 +4,7 @@ WireError (protocol)
 └── SidecarError
     ├── InvalidContent          invalid_content
     ├── MissingCredentials      missing_credentials
+    ├── SealedByAnother         missing_credentials
     ├── NotFound                not_found
     ├── Conflict                conflict
     ├── LimitExceeded           limit_exceeded
@@ -53,6 +54,15 @@ class MissingCredentials(SidecarError):
 
     def __init__(self) -> None:
         super().__init__("missing credentials, call set_credentials before this method")
+
+
+class SealedByAnother(SidecarError):
+    """A stored secret was sealed with a key that we don't have."""
+
+    fixed = ErrorCode.MISSING_CREDENTIALS
+
+    def __init__(self) -> None:
+        super().__init__("this needs a secret that was sealed with another key; set SIDECAR_STORE_KEY or send it again")
 
 
 class NotFound(SidecarError):

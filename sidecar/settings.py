@@ -1,5 +1,6 @@
 """Frozen settings, and the only place that reads the environment."""
 
+import base64
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,9 +14,11 @@ from protocol.base import Secret, decode_hook, no_secret
 MiB: Final = 1 << 20
 INPUT_LOG: Final = "scraper_client_input.log"
 DEBUG_LOG: Final = "scraper_client.log"
-SECRETS: Final = frozenset({"token_secret"})
+SECRETS: Final = frozenset({"token_secret", "store_key"})
 """Settings that come from the environment or a file it names, never from a flag."""
 _SHORTEST_SECRET: Final = 32
+_SEAL_KEY_BYTES: Final = 32
+_URL_SAFE: Final = str.maketrans("-_", "+/")
 _TRUTHY: Final = frozenset({"1", "t", "true"})
 
 
@@ -56,10 +59,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A Chromium whose processes hold more takes no new job and ends after its last; 0 is no limit."""
     token_secret: Secret = msgspec.field(default_factory=no_secret)
     """Signs visit tokens, at least 32 bytes; jobs need none without it. Or in a file: `SIDECAR_TOKEN_SECRET_FILE`."""
+    store_key: Secret = msgspec.field(default_factory=no_secret)
+    """32 bytes in base64 that seal what is secret on disk. Or in a file: `SIDECAR_STORE_KEY_FILE`. See `seal_key`."""
+    allow_private_network: bool = False
+    """Whether webhooks and task scripts may reach loopback and private addresses."""
     log_input: str = ""
     """File that every input line is appended to, secrets replaced; none where empty."""
     log_debug: str = ""
     """File that debug messages are appended to; none where empty."""
+
+    def seal_key(self) -> bytes | None:
+        """The bytes of `store_key`; None where it is not set. Raises ValueError."""
+        text = self.store_key.reveal()
+        if not text:
+            return None
+        key = base64.b64decode(text.translate(_URL_SAFE), validate=True)
+        if len(key) != _SEAL_KEY_BYTES:
+            raise ValueError(f"{len(key)} bytes")
+        return key
 
     def state_path(self) -> Path:
         """Where the state folder is, or will be."""
@@ -101,13 +118,24 @@ def load(flags: Mapping[str, str] | None = None, environ: Mapping[str, str] | No
         raw.setdefault("log_debug", DEBUG_LOG)
     if environ.get("PLAYWRIGHT_BROWSERS_PATH"):
         raw.setdefault("browsers_path", environ["PLAYWRIGHT_BROWSERS_PATH"])
-    if "token_secret" in raw and len(raw["token_secret"].encode()) < _SHORTEST_SECRET:
-        raise SettingsError(f"SIDECAR_TOKEN_SECRET: has to have at least {_SHORTEST_SECRET} bytes")
     try:
-        return msgspec.convert(raw, Settings, strict=False, dec_hook=decode_hook)
+        settings = msgspec.convert(raw, Settings, strict=False, dec_hook=decode_hook)
     except msgspec.ValidationError as wrong:
         said, _, path = str(wrong).partition(" - at `$.")
         raise SettingsError(f"{names.get(path.rstrip('`'), 'settings')}: {said.replace('`', '')}") from None
+    _check_secrets(settings)
+    return settings
+
+
+def _check_secrets(settings: Settings) -> None:
+    token_secret = settings.token_secret.reveal().encode()
+    if 0 < len(token_secret) < _SHORTEST_SECRET:
+        raise SettingsError(f"SIDECAR_TOKEN_SECRET: has to have at least {_SHORTEST_SECRET} bytes")
+    try:
+        settings.seal_key()
+    except ValueError:
+        said = f"has to be {_SEAL_KEY_BYTES} bytes in base64, as `openssl rand -base64 {_SEAL_KEY_BYTES}` makes them"
+        raise SettingsError(f"SIDECAR_STORE_KEY: {said}") from None
 
 
 def _from_file(variable: str, environ: Mapping[str, str]) -> str:

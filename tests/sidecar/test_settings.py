@@ -36,7 +36,7 @@ def test_every_setting_has_its_variable(field: str) -> None:
     elif isinstance(default, int | float):
         written, expected = "2048", 2048
     else:
-        written = "a text of more than thirty-two bytes"
+        written = "thirty-two_bytes/when+read_as_base64_01234w="
         expected = Secret(written) if isinstance(default, Secret) else written
     assert getattr(load({}, {f"SIDECAR_{field.upper()}": written}), field) == expected
 
@@ -110,3 +110,12 @@ def test_the_state_folder_is_the_platforms_by_default(tmp_path: Path, monkeypatc
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert Settings().state_folder() == tmp_path / "state" / "sidecar"
     assert Settings(home="~/mine").state_folder() == tmp_path / "home" / "mine"
+
+
+@pytest.mark.parametrize("written", ["x", "ä", "%%%%", "c2hvcnQ="])
+def test_a_store_key_is_32_bytes_in_base64(written: str) -> None:
+    """Anything else is refused by the variable's name, without its value."""
+    with pytest.raises(SettingsError, match=r"^SIDECAR_STORE_KEY: has to be 32 bytes in base64"):
+        load({}, {"SIDECAR_STORE_KEY": written})
+    assert load({}, {"SIDECAR_STORE_KEY": "A" * 43 + "="}).seal_key() == bytes(32)
+    assert load({}, {}).seal_key() is None
