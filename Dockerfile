@@ -13,7 +13,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY protocol protocol
 COPY sidecar sidecar
 RUN python3 -m venv /opt/sidecar \
- && /opt/sidecar/bin/pip install --no-cache-dir -c constraints.txt . \
+ && /opt/sidecar/bin/pip install --no-cache-dir -c constraints.txt '.[fleet]' \
  && /opt/sidecar/bin/pip uninstall -y setuptools pip
 
 FROM debian:bookworm-slim AS runtime

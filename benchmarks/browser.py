@@ -23,14 +23,18 @@ from benchmarks.lines import line
 from protocol.jobs import SendJob
 from sidecar.browser import discovery
 from sidecar.browser.pool import BrowserPool
+from sidecar.browser.states import FolderStates
 from sidecar.clock import Clock
+from sidecar.sealing import Seal
 from sidecar.settings import Settings
-from sidecar.work.jobs import JobRunner
+from sidecar.work.jobs.runner import JobRunner
 
 MB: Final = 1e6
 JOBS: Final = 12
-"""How many make one round of a throughput."""
+"""How many make one round of a throughput; fewer where `--jobs` says so."""
 LONE_JOBS: Final = 10
+ACTIONS: Final = 30
+"""How many typed actions are made in a row to time one."""
 PAUSE: Final = 0.5
 """Seconds of quiet before a lone job."""
 # what a careful user of Playwright passes as root in a closed network
@@ -46,22 +50,53 @@ Job = Callable[[], Awaitable[object]]
 
 
 def browser(bench: Bench) -> list[Figure]:
-    """Throughput at 1, 2 and 4 callers without and with a screenshot, a lone job, cold start, memory."""
-    return [*asyncio.run(_beside_playwright(bench.rounds)), *_cold_start(bench), *_memory(bench)]
+    """Throughput without and with a screenshot, a lone job, a profile's jobs, actions, cold start, memory."""
+    return [*asyncio.run(_beside_playwright(bench.rounds, bench.jobs)), *_cold_start(bench), *_memory(bench)]
 
 
-async def _beside_playwright(rounds: int) -> list[Figure]:
+async def _beside_playwright(rounds: int, jobs: int) -> list[Figure]:
     figures = []
+    in_round, alone = min(JOBS, jobs), min(LONE_JOBS, jobs)
     async with _site() as url, _floor() as bare, _runner() as runner:
         for shot, callers in itertools.product((False, True), (1, 2, 4)):
             pair = _pair(bare, runner, url, shot=shot)
-            floor, ours = await _alternate(rounds, [partial(_rate, job, callers) for job in pair])
+            floor, ours = await _alternate(rounds, [partial(_rate, job, callers, in_round) for job in pair])
             what = f"jobs{', full-page screenshot' if shot else ''}, {callers} at once"
             figures.append(Figure(what, "1/s", floor, ours, least=1.3 if shot else 1.0))
         lone = _pair(bare, runner, url, shot=False)
-        floor, ours = await _alternate(LONE_JOBS, [partial(_lone, job) for job in lone])
+        floor, ours = await _alternate(alone, [partial(_lone, job) for job in lone])
         figures.append(Figure("a lone job on an idle sidecar", "ms", floor * 1000, ours * 1000, most=0.5))
+        in_profile = msgspec.convert({"steps": [{"url": url}], "profile": "shop"}, SendJob)
+        pair = _pair(bare, runner, url, shot=False)[0], lambda: runner.run(in_profile)
+        floor, ours = await _alternate(rounds, [partial(_rate, job, 1, in_round) for job in pair])
+        figures.append(Figure("jobs of one profile, one after the other", "1/s", floor, ours, least=2.5))
+        figures += await _actions(bare, runner, url, alone)
     return figures
+
+
+async def _actions(bare: Browser, runner: JobRunner, url: str, rounds: int) -> list[Figure]:
+    """What JavaScript actions cost over typed ones, and these over Playwright's own calls."""
+    page = await bare.new_page()
+
+    def job(*actions: object) -> Job:
+        sent = msgspec.convert({"steps": [{"url": url, "actions": actions}], "profile": "actions"}, SendJob)
+        return lambda: runner.run(sent)
+
+    async def calls() -> None:
+        for _ in range(ACTIONS):
+            await page.inner_text("h1")
+
+    await page.goto(url)
+    two = job({"inner_text": "h1"}, {"title": None}), job("page.innerText('h1')", "page.title()")
+    typed, scripted = await _alternate(rounds, [partial(_once, one) for one in two])
+    many = job(*[{"inner_text": "h1"}] * ACTIONS)
+    bare_calls, without, with_many = await _alternate(rounds, [partial(_once, one) for one in (calls, job(), many)])
+    await page.close()
+    each = (with_many - without) / ACTIONS
+    return [
+        Figure("two JavaScript actions, over two typed ones", "ms", None, (scripted - typed) * 1000, most=25),
+        Figure("a typed action", "ms", bare_calls / ACTIONS * 1000, each * 1000, most=1.05),
+    ]
 
 
 def _pair(bare: Browser, runner: JobRunner, url: str, *, shot: bool) -> tuple[Job, Job]:
@@ -86,8 +121,8 @@ async def _alternate(rounds: int, measures: list[Callable[[], Awaitable[float]]]
     return [statistics.median(values) for values in zip(*taken, strict=True)]
 
 
-async def _rate(job: Job, callers: int) -> float:
-    left = iter(range(JOBS))
+async def _rate(job: Job, callers: int, jobs: int) -> float:
+    left = iter(range(jobs))
 
     async def call() -> None:
         for _ in left:
@@ -95,11 +130,15 @@ async def _rate(job: Job, callers: int) -> float:
 
     started = time.perf_counter()
     await asyncio.gather(*(call() for _ in range(callers)))
-    return JOBS / (time.perf_counter() - started)
+    return jobs / (time.perf_counter() - started)
 
 
 async def _lone(job: Job) -> float:
     await asyncio.sleep(PAUSE)
+    return await _once(job)
+
+
+async def _once(job: Job) -> float:
     started = time.perf_counter()
     await job()
     return time.perf_counter() - started
@@ -130,7 +169,8 @@ async def _floor() -> AsyncIterator[Browser]:
 async def _runner() -> AsyncIterator[JobRunner]:
     pool = BrowserPool(Settings(), Clock())
     with tempfile.TemporaryDirectory() as folder:
-        yield JobRunner(pool, lambda: Path(folder), Clock())
+        states = FolderStates(lambda: Path(folder), Seal())
+        yield JobRunner(pool, lambda: Path(folder), Clock(), states=lambda: states)
         await pool.close()
 
 

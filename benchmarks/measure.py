@@ -9,10 +9,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+from benchmarks.agenda import schedules
 from benchmarks.bench import FLOOR, SIDECAR, Bench, Figure
 from benchmarks.browser import browser
 from benchmarks.child import Child
+from benchmarks.delivery import delivery
 from benchmarks.lines import LOADS, Load, cvs, cvs_with_ids, has_references, line, pings, set_references
+from benchmarks.queue import queue
+from benchmarks.updates import updates
 
 MB: Final = 1e6
 PINGS: Final = 200_000
@@ -172,6 +176,10 @@ GROUPS: Final[dict[str, Callable[[Bench], list[Figure]]]] = {
     "log": input_log,
     "memory": memory,
     "browser": browser,
+    "queue": queue,
+    "updates": updates,
+    "delivery": delivery,
+    "schedules": schedules,
 }
 """What `--only` chooses from."""
 

@@ -42,6 +42,26 @@ class Secret:
         return bool(self._value)
 
 
+class Secrets:
+    """One secret, or several while one takes over from another; printed, logged and encoded as secrets are."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, *values: Secret) -> None:
+        self.values = values
+
+    def __repr__(self) -> str:
+        return f"Secrets({REDACTED!r})"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secrets) and other.values == self.values
+
+    def __hash__(self) -> int:
+        return hash(self.values)
+
+
 def no_secret() -> Secret:
     """The empty secret, for fields that may be absent."""
     return Secret("")
@@ -53,12 +73,18 @@ def decode_hook(wanted: type, value: Any) -> Any:
         if isinstance(value, str):
             return Secret(value)
         raise TypeError(f"Expected `str`, got `{_json_type(value)}`")
+    if wanted is Secrets:
+        several = value if isinstance(value, list) else [value]
+        if all(isinstance(one, str) for one in several):
+            return Secrets(*map(Secret, several))
+        wrong = next(one for one in several if not isinstance(one, str))
+        raise TypeError(f"Expected `str | array of str`, got `{_json_type(wrong)}`")
     raise NotImplementedError(wanted)
 
 
 def encode_hook(value: Any) -> Any:
     """Writes the types that msgspec does not know; a secret never leaves as itself."""
-    if isinstance(value, Secret):
+    if isinstance(value, Secret | Secrets):
         return REDACTED
     raise NotImplementedError(type(value))
 
@@ -67,6 +93,9 @@ def schema_hook(wanted: type) -> dict[str, Any]:
     """JSON Schema of the types that msgspec does not know."""
     if wanted is Secret:
         return {"type": "string", "format": "password"}
+    if wanted is Secrets:
+        one = {"type": "string", "format": "password"}
+        return {"anyOf": [one, {"type": "array", "items": one}]}
     raise NotImplementedError(wanted)
 
 

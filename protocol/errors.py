@@ -81,14 +81,20 @@ class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     status: int | None = None
     step: str | None = None
     action: str | None = None
+    number: int | None = None
+    """EngageLab's number of the error, for messages about schedules."""
+    output: tuple[str, ...] | None = None
+    """What a task's script wrote before it failed."""
+
+
+Place = str | int | tuple[str, ...] | None
+"""A member of ErrorDetail beside the code and the sentence."""
 
 
 class WireError(Exception):
-    """A failure that has a form on the wire; `places` are ErrorDetail's `field`, `url`, `status`, `step`, `action`."""
+    """A failure that has a form on the wire; `places` are ErrorDetail's optional members."""
 
-    def __init__(
-        self, code: ErrorCode, message: str, *, retryable: bool | None = None, **places: str | int | None
-    ) -> None:
+    def __init__(self, code: ErrorCode, message: str, *, retryable: bool | None = None, **places: Place) -> None:
         super().__init__(message)
         self.code = code
         self.message = message

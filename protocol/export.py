@@ -8,9 +8,21 @@ import msgspec
 from protocol.base import schema_hook
 from protocol.replies import Error, Event, Ok, Pong, Ready
 from protocol.requests import CONTENTS, OPTIONAL
+from protocol.tasks import TaskRun
+from protocol.updates import CloudEvent, Progress, SelfDescribing
+from protocol.webhooks import DeliveryFailed
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ID = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+
+DOCUMENTS: dict[str, Any] = {
+    "document_job_update": SelfDescribing,
+    "document_cloudevent": CloudEvent,
+    "document_progress": Progress,
+    "document_delivery_failed": DeliveryFailed,
+    "document_task_run": TaskRun,
+}
+"""Bodies of webhooks and contents of events, by the names of their schema files."""
 
 
 def request_schema(kind: str) -> dict[str, Any]:
@@ -43,10 +55,17 @@ def reply_schema() -> dict[str, Any]:
     return _document("reply", schema, definitions)
 
 
+def document_schema(name: str) -> dict[str, Any]:
+    """Schema of one of the documents."""
+    (schema,), definitions = _components(DOCUMENTS[name])
+    return _document(name, schema, definitions)
+
+
 def schemas() -> dict[str, dict[str, Any]]:
     """File name -> schema."""
     requests = {f"{kind}.json": request_schema(kind) for kind in CONTENTS}
-    return {**requests, "reply.json": reply_schema()}
+    documents = {f"{name}.json": document_schema(name) for name in DOCUMENTS}
+    return {**requests, **documents, "reply.json": reply_schema()}
 
 
 def write_schemas(folder: Path) -> list[Path]:

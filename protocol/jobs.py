@@ -6,6 +6,7 @@ import msgspec
 
 from protocol.base import Secret, WireModel
 from protocol.contexts import Context
+from protocol.webhooks import MAX_WEBHOOKS
 
 BrowserName = Literal["CHROMIUM", "FIREFOX", "WEBKIT"]
 Option = Literal["RECORD", "SCREENSHOT", "PDF", "READ_ALERTS", "HTML", "HAR", "TRACE"]
@@ -126,18 +127,29 @@ SecretName = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,100}$")]
 """What `{{name.field}}` calls a secret."""
 
 
+ProfileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$(?!\n)")]
+"""Part of a file's name. Python's `$` would let a newline pass."""
+
+
 class SendJob(WireModel, frozen=True, kw_only=True):
     """Content of `send_job`."""
 
     steps: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1)]
     name: str | None = None
-    mode: Literal["sync"] = "sync"
+    mode: Literal["sync", "async"] = "sync"
+    """`async` answers at once, when the job is on disk; see `job_status`."""
+    key: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
+    """With mode `async`: the same key again is the same job, also after its end, as long as its result is kept."""
+    retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
+    """Further attempts after a failure that is `retryable`, with growing pauses."""
     browser: BrowserName = "CHROMIUM"
     cookies: tuple[Cookie, ...] = ()
     options: tuple[Option, ...] = ()
     pdf: PdfOptions = PdfOptions()
     context: Context | None = None
     """How the browser presents itself, and through which network; a plain context where absent."""
+    profile: ProfileName | None = None
+    """Cookies and storage are kept under this name; its jobs run one after the other in one living context."""
     secrets: Annotated[dict[SecretName, SecretSource], msgspec.Meta(max_length=20)] | None = None
     """Name -> where the secret is; typed actions have its fields as `{{name.field}}`."""
     fail_on_status: bool = False
@@ -145,6 +157,8 @@ class SendJob(WireModel, frozen=True, kw_only=True):
     reference_number: NonEmpty | None = None
     """A cached one: nothing is done, status `skipped`; cached after success."""
     forward: bool | ForwardAs = False
+    webhooks: Annotated[tuple[NonEmpty, ...], msgspec.Meta(max_length=MAX_WEBHOOKS)] = ()
+    """URLs that are told of the run, besides the session's."""
     artifacts: Literal["inline", "files"] = "inline"
     token: Secret | None = None
     """A visit token, needed where the sidecar has a signing secret."""
@@ -207,3 +221,10 @@ class JobReply(WireModel, omit_defaults=True, frozen=True, kw_only=True):
 
     status: Literal["success", "skipped"]
     result: JobResult | None = None
+
+
+class JobScheduled(WireModel, frozen=True, kw_only=True):
+    """Content of the reply to `send_job` with mode `async`."""
+
+    id: str
+    status: Literal["scheduled"] = "scheduled"

@@ -5,9 +5,13 @@ from typing import Any, Final
 import msgspec
 
 from protocol.jobs import SendJob
+from protocol.queued import JobId, ListJobs
+from protocol.schedules import CreateSchedule, ListSchedules, ScheduleId, UpdateSchedule
 from protocol.secrets import SecretRequest
 from protocol.session import Cancel, Credentials, Hello, MockOptions
+from protocol.tasks import CreateTask, ListTaskRuns, ListTasks, TaskRef, TestTask, UpdateTask
 from protocol.tokens import IssueToken
+from protocol.webhooks import ListDeliveries, Redeliver, Webhook
 
 CONTENTS: Final[dict[str, Any]] = {
     "hello": Hello,
@@ -24,9 +28,40 @@ CONTENTS: Final[dict[str, Any]] = {
     "has_cached_reference": str,
     "send_cv": msgspec.Raw,
     "send_job": SendJob,
+    "job_status": JobId,
+    "list_jobs": ListJobs,
+    "cancel_job": JobId,
+    "create_schedule": CreateSchedule,
+    "list_schedules": ListSchedules,
+    "get_schedule": ScheduleId,
+    "update_schedule": UpdateSchedule,
+    "delete_schedule": ScheduleId,
+    "get_schedule_msg_ids": ScheduleId,
+    "create_task": CreateTask,
+    "list_tasks": ListTasks,
+    "get_task": TaskRef,
+    "update_task": UpdateTask,
+    "delete_task": TaskRef,
+    "get_task_status": TaskRef,
+    "run_task": TaskRef,
+    "start_task": TaskRef,
+    "stop_task": TaskRef,
+    "test_task": TestTask,
+    "list_task_runs": ListTaskRuns,
+    "set_webhooks": list[Webhook],
+    "list_deliveries": ListDeliveries,
+    "redeliver": Redeliver,
     "issue_token": IssueToken,
 }
 """Message type -> type of its content; None where the content is ignored."""
 
-OPTIONAL: Final[dict[str, Any]] = {"hello": Hello(), "ping": None, "set_mock": MockOptions()}
+OPTIONAL: Final[dict[str, Any]] = {
+    "hello": Hello(),
+    "ping": None,
+    "set_mock": MockOptions(),
+    "list_jobs": ListJobs(),
+    "list_deliveries": ListDeliveries(),
+    "list_schedules": ListSchedules(),
+    "list_tasks": ListTasks(),
+}
 """What an absent content means, for the types that can do without one."""

@@ -34,6 +34,8 @@ class Hello(WireModel, frozen=True):
 
     notifications: bool = False
     """Whether lines that answer no request (`event`) may be written."""
+    zone: str = ""
+    """IANA name of the parent's time zone, for schedules with `zone_type` 1; the machine's where empty."""
 
 
 class Cancel(WireModel, frozen=True):

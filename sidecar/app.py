@@ -4,38 +4,41 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from protocol import PROTOCOL_VERSION, codec
-from protocol.replies import Event
+from protocol.replies import Event, RequestId
 from protocol.requests import CONTENTS
-from protocol.session import Credentials, HelloReply, Limits, MockOptions
+from protocol.session import HelloReply, Limits
+from protocol.webhooks import Webhook
 from sidecar import __version__, logs
 from sidecar.browser.discovery import available
 from sidecar.clock import Clock
 from sidecar.descriptors import Descriptors
 from sidecar.dispatch import Dispatcher
-from sidecar.errors import SidecarError, StoreFailed
+from sidecar.errors import SidecarError
+from sidecar.handlers.jobs import Desk
+from sidecar.handlers.route import Route
 from sidecar.handlers.table import routes
 from sidecar.recording.journal import Journal
 from sidecar.recording.redact import Redactor
-from sidecar.remote.mock import MockServer
-from sidecar.session import LONG_TTL, Login, Session
+from sidecar.session import Session
 from sidecar.settings import Settings, SettingsError
 from sidecar.stdio import LineReader, LineWriter
 from sidecar.store.memory import MemoryReferences
-
-if TYPE_CHECKING:
-    from sidecar.store.database import Database
-    from sidecar.work.jobs import JobRunner
-    from sidecar.work.tokens import Tokens
+from sidecar.wiring.durables import Durables
+from sidecar.wiring.logging_in import MOCK, LoggingIn
+from sidecar.wiring.surroundings import Surroundings
+from sidecar.wiring.workshop import Workshop
 
 PYTHON_FRAMES: Final = 200
 """Levels of recursion that we use ourselves, beside those that a nested line may use."""
 PARENT_WATCH_SECONDS: Final = 0.5
+RESUME_SECONDS: Final = 0.5
+"""What a parent gets to begin with; a mock session must not go on with what real ones have left."""
 LAST_WORDS_SECONDS: Final = 1.0
 """What a slow parent gets at least to take its last answers, also where the time for finishing is over."""
 
@@ -48,8 +51,6 @@ class App:
         self._clock = clock
         self._resources = resources
         self._parent = descriptors.parent
-        self._database: Database | None = None
-        self._runner: JobRunner | None = None
         self._ended = asyncio.Event()
         self._heard = True
         self._signalled = False
@@ -61,12 +62,24 @@ class App:
         self._writer = LineWriter(descriptors.lines_out, self._commit, self._on_clogged, self._on_closed)
         self._session = Session(
             before_login=MemoryReferences(clock),
-            log_in=self._log_in,
-            mock=self._mock,
+            log_in=lambda credentials: self._logging_in.log_in(credentials),
+            mock=lambda options: self._logging_in.mock(options),
             learn=self._redactor.learn,
         )
+        self._session.webhooks = webhooks_of(settings)
+        self._workshop = Workshop(settings, clock, lambda: self._session.scope == MOCK)
+        self._durables = Durables(
+            Surroundings(
+                settings=settings,
+                clock=clock,
+                session=self._session,
+                workshop=self._workshop,
+                on_event=partial(self._emit, None),
+            )
+        )
+        self._logging_in = LoggingIn(settings, clock, self._durables)
         self._dispatcher = Dispatcher(
-            routes(self._session, self._about, self._get_runner, self._get_tokens),
+            self._routes(),
             self._writer,
             self._on_full,
             max_in_flight=settings.max_in_flight,
@@ -77,19 +90,27 @@ class App:
 
     async def run(self) -> None:
         """Serves until stdin ends, a signal comes, the parent dies or stdout is closed."""
+        self._resources.push_async_callback(self._durables.close)
         self._resources.push_async_callback(self._session.close)
+        self._resources.push_async_callback(self._workshop.close)
         self._watch_signals()
         self._watch_parent()
         self._reader.start()
+        resuming = asyncio.create_task(self._resume())
         await self._ended.wait()
         self._reader.stop()
-        deadline = self._clock.monotonic() + (self._settings.shutdown_timeout if self._heard else 0)
-        await self._dispatcher.finish(deadline - self._clock.monotonic())
+        resuming.cancel()
+        seconds = self._settings.shutdown_timeout if self._heard else 0
+        deadline = self._clock.monotonic() + seconds
+        await asyncio.gather(
+            self._dispatcher.finish(seconds), self._durables.rest(seconds), resuming, return_exceptions=True
+        )
         try:
             async with asyncio.timeout(max(deadline - self._clock.monotonic(), LAST_WORDS_SECONDS)):
                 await self._writer.drain()
         except TimeoutError:
             return  # a parent that does not read
+        await self._durables.drain(deadline - self._clock.monotonic())
 
     # --- what ends a session
 
@@ -131,35 +152,12 @@ class App:
     # --- resources that are opened at first use
 
     def _commit(self) -> asyncio.Future[None] | None:
-        return self._database.commit() if self._database else None
+        return self._durables.commit()
 
-    async def _get_database(self) -> "Database":
-        if self._database is None:
-            from sidecar.store.database import Database  # late: only a login needs the disk
-
-            try:
-                folder = self._settings.state_folder()
-            except OSError as failure:
-                raise StoreFailed(f"the state folder can't be used: {failure.strerror}", retryable=True) from None
-            self._database = await Database.open(folder / "sidecar.db")
-            self._resources.push_async_callback(self._database.close)
-        return self._database
-
-    def _get_runner(self) -> "JobRunner":
-        if self._runner is None:
-            from sidecar.browser.pool import BrowserPool  # late: playwright takes 200 ms to import
-            from sidecar.work.jobs import JobRunner
-
-            pool = BrowserPool(self._settings, self._clock)
-            self._resources.push_async_callback(pool.close)
-            folder = self._settings.artifacts_folder
-            self._runner = JobRunner(pool, folder, self._clock, self._get_tokens().check)
-        return self._runner
-
-    def _get_tokens(self) -> "Tokens":
-        from sidecar.work.tokens import Tokens  # late: only jobs ask
-
-        return Tokens(self._settings.token_secret, self._clock)
+    async def _resume(self) -> None:
+        """What an earlier process has left unfinished goes on once the parent has had its first word."""
+        await asyncio.sleep(RESUME_SECONDS)
+        await self._durables.resume()
 
     def _open_journal(self) -> Journal | None:
         if not self._settings.log_input:
@@ -170,34 +168,6 @@ class App:
             raise SettingsError(f"the input log {self._settings.log_input} can't be used: {failure.strerror}") from None
         self._resources.callback(journal.close)
         return journal
-
-    # --- logins
-
-    async def _log_in(self, credentials: Sequence[Credentials]) -> Login:
-        from sidecar.remote import rtcv  # late: aiohttp takes 200 ms to import
-        from sidecar.remote.http import HttpClient
-        from sidecar.store.references import DiskReferences
-
-        for one in credentials:
-            rtcv.check_location(one.server_location)
-        primary = next((index for index, one in enumerate(credentials) if one.primary), 0)
-        http = HttpClient(self._settings.request_timeout, self._clock)
-        servers = [rtcv.RtcvServer(http, one) for one in credentials]
-        backend = rtcv.RtcvServers(
-            http, servers, primary, self._on_delivery_failed, grace=self._settings.shutdown_timeout
-        )
-        try:
-            scanned = await backend.check()
-            database = await self._get_database()
-            scope = rtcv.scope_of(credentials[primary])
-            references = await DiskReferences.open(database, self._clock, scope, scanned, LONG_TTL)
-        except BaseException:
-            await http.close()
-            raise
-        return Login(backend, references)
-
-    def _mock(self, options: MockOptions) -> Login:
-        return Login(MockServer(options), MemoryReferences(self._clock))
 
     # --- what we say of ourselves
 
@@ -214,10 +184,30 @@ class App:
             browsers=available(self._settings),
         )
 
-    def _on_delivery_failed(self, server: str, failure: SidecarError) -> None:
+    def _routes(self) -> dict[str, Route]:
+        shop, stores = self._workshop, self._durables
+        desk = Desk(self._session, shop.runs, stores, self._emit)
+        fleet = bool(self._settings.queue)
+        return routes(self._session, self._about, desk, stores, shop.in_progress, shop.tokens, fleet=fleet)
+
+    def _emit(self, request_id: RequestId | None, event: Any, content: Any) -> None:
         if self._session.notifications:
-            content = {"server": server, "error": failure.detail}
-            self._writer.send(codec.encode(Event("delivery_failed", content)))
+            self._writer.send(codec.encode(Event(event, content, codec.NOTHING if request_id is None else request_id)))
+
+
+def webhooks_of(settings: Settings) -> tuple[Webhook, ...]:
+    """Those that every session begins with. Raises SettingsError."""
+    if not settings.webhook:
+        return ()
+    from sidecar.remote.outward import check_url  # late: aiohttp takes 200 ms to import
+
+    urls = settings.webhook.split()
+    for url in urls:
+        try:
+            check_url(url, allow_private=settings.allow_private_network)
+        except SidecarError as wrong:
+            raise SettingsError(f"--webhook: {wrong.message}") from None
+    return tuple(Webhook(url=url) for url in urls)
 
 
 async def serve(settings: Settings, descriptors: Descriptors, clock: Clock) -> None:

@@ -24,12 +24,17 @@ def parse(arguments: Sequence[str]) -> Parsed:
     """Reads the arguments; exits with 2 and a usage line where they make no sense."""
     parsed = _parser().parse_args(arguments)
     flags = {name: str(value) for name in _FLAGS if (value := getattr(parsed, name, None)) is not None}
-    if parsed.command == "schema":
-        return Parsed(run=lambda: _schema(parsed.folder))
-    if parsed.command == "doctor":
-        return Parsed(run=lambda: _doctor(flags))
-    if parsed.command == "token":
-        return Parsed(run=lambda: _token(parsed, flags))
+    if parsed.webhook:
+        flags["webhook"] = " ".join(parsed.webhook)
+    commands: dict[str, Callable[[], int]] = {
+        "agenda": lambda: _agenda(flags, as_json=parsed.json),
+        "doctor": lambda: _doctor(flags),
+        "schema": lambda: _schema(parsed.folder),
+        "token": lambda: _token(parsed, flags),
+        "worker": lambda: _worker(flags),
+    }
+    if parsed.command in commands:
+        return Parsed(run=commands[parsed.command])
     if parsed.file or parsed.replay:
         return Parsed(run=lambda: _replay(parsed, flags))
     return Parsed(flags=flags)
@@ -49,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
             group.add_argument(flag, nargs="?", const=settings.INPUT_LOG, metavar="FILE")
         elif name == "log_debug":
             group.add_argument(flag, nargs="?", const=settings.DEBUG_LOG, metavar="FILE")
+        elif name == "webhook":
+            group.add_argument(flag, action="append", metavar="URL", help="can be given several times")
         else:
             group.add_argument(flag, metavar=name.rpartition("_")[2].upper())
     _add_replay_flags(parser.add_argument_group("replay"), "-replay", "--replay")
@@ -60,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     schema = commands.add_parser("schema", help="write the JSON Schema of every message")
     schema.add_argument("folder", type=Path)
     commands.add_parser("doctor", help="say what this machine has and what is missing")
+    commands.add_parser("worker", help="run jobs of the state folder's queue, or the fleet's, until a signal ends it")
+    agenda = commands.add_parser("agenda", help="say what will run in the next day, what ran and what was missed")
+    agenda.add_argument("--json", action="store_true", help="as one line of JSON")
     _add_token_commands(commands.add_parser("token", help="print a token signed with SIDECAR_TOKEN_SECRET"))
     return parser
 
@@ -112,7 +122,7 @@ def _schema(folder: Path) -> int:
 def _token(parsed: argparse.Namespace, flags: dict[str, str]) -> int:
     from sidecar.clock import Clock
     from sidecar.errors import SidecarError
-    from sidecar.work.tokens import Tokens
+    from sidecar.work.jobs.tokens import Tokens
 
     try:
         tokens = Tokens(settings.load(flags).token_secret, Clock())
@@ -124,6 +134,28 @@ def _token(parsed: argparse.Namespace, flags: dict[str, str]) -> int:
         print(f"sidecar: {wrong}", file=sys.stderr)
         return 2
     return 0
+
+
+def _worker(flags: dict[str, str]) -> int:
+    from sidecar import worker
+
+    try:
+        return worker.run(settings.load(flags))
+    except settings.SettingsError as wrong:
+        print(f"sidecar: {wrong}", file=sys.stderr)
+        return 2
+
+
+def _agenda(flags: dict[str, str], *, as_json: bool) -> int:
+    from sidecar.agenda_view import show
+    from sidecar.clock import Clock
+    from sidecar.errors import SidecarError
+
+    try:
+        return show(settings.load(flags), Clock(), sys.stdout, as_json=as_json)
+    except (settings.SettingsError, SidecarError) as wrong:
+        print(f"sidecar: {wrong}", file=sys.stderr)
+        return 2
 
 
 def _doctor(flags: dict[str, str]) -> int:

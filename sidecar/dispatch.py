@@ -265,13 +265,14 @@ class Dispatcher:
         """Runs one handler to its end and sends its reply, whatever happens."""
         request = item.request
         try:
-            value = await item.route.handler(codec.decode_content(request))
+            about = (request.id,) if item.route.told_id else ()
+            value = await item.route.handler(*about, codec.decode_content(request))
             line = item.route.encode(request.id, value)
         except asyncio.CancelledError:
             # only `cancel` and `finish` cancel these tasks, and both want the request answered
             line = refusal(request.id, self._why_cancelled())
         except Exception as wrong:
-            line = refusal(request.id, wrong)
+            line = refusal(request.id, wrong, item.route.number)
         self._output.send(line, partial(not_stored, request.id) if item.route.accepts else None)
 
     # --- bounds and the end

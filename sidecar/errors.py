@@ -26,7 +26,7 @@ WireError (protocol)
 
 from typing import ClassVar
 
-from protocol.errors import ErrorCode, WireError
+from protocol.errors import ErrorCode, Place, WireError
 
 
 class SidecarError(WireError):
@@ -34,7 +34,7 @@ class SidecarError(WireError):
 
     fixed: ClassVar[ErrorCode] = ErrorCode.INTERNAL
 
-    def __init__(self, message: str, *, retryable: bool | None = None, **places: str | int | None) -> None:
+    def __init__(self, message: str, *, retryable: bool | None = None, **places: Place) -> None:
         super().__init__(self.fixed, message, retryable=retryable, **places)
 
 

@@ -37,3 +37,5 @@ def configure(debug_log: str, redactor: Texts) -> None:
         handler.setFormatter(formatter)
         root.addHandler(handler)
     root.setLevel(logging.DEBUG if debug_log else logging.WARNING)
+    # it logs each failed job as an error, with all that was asked for; we say what is wrong ourselves
+    logging.getLogger("saq").setLevel(logging.DEBUG if debug_log else logging.CRITICAL)

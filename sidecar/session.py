@@ -1,59 +1,17 @@
 """What the parent has told us, and what follows from it until it tells us something else."""
 
-import re
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
 from protocol.session import Credentials, MockOptions
+from protocol.webhooks import Webhook
 from sidecar.errors import InvalidContent, MissingCredentials
-
-LONG_TTL: Final = 3 * 24 * 3600.0
-"""Seconds that a reference is remembered."""
-SHORT_TTL: Final = 12 * 3600.0
-"""Seconds that `set_short_cached_reference` remembers."""
-_STRING: Final = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?')
-"""A string of valid JSON, and the colon that makes it a key."""
-
-
-class References(Protocol):
-    """Which references were seen, and until when."""
-
-    def has(self, reference: str) -> bool:
-        """Whether the reference is remembered and has not expired."""
-
-    def remember(self, reference: str, ttl: float) -> None:
-        """Remembers it for so many seconds from now."""
-
-
-class Backend(Protocol):
-    """Where secrets come from and CVs go: RT-CV servers, or the mock."""
-
-    async def secret(self, key: str, encryption_key: str) -> msgspec.Raw:
-        """A secret's value as the JSON that came."""
-
-    async def scan_cv(self, cv: bytes) -> bool:
-        """Sends one CV; whether it matched."""
-
-    async def forward(self, result: bytes, idempotency_key: str) -> None:
-        """Sends a job's result."""
-
-    async def close(self) -> None:
-        """Lets go of connections."""
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """Everything that changes at once when a login, or mock mode, comes into force."""
-
-    backend: Backend
-    references: References
-
+from sidecar.leaves import strings
+from sidecar.work.logins import Backend, Login, References
 
 LogIn = Callable[[Sequence[Credentials]], Awaitable[Login]]
-Mock = Callable[[MockOptions], Login]
+Mock = Callable[[MockOptions], Awaitable[Login]]
 
 
 class Session:
@@ -68,6 +26,8 @@ class Session:
         learn: Callable[[str], None],
     ) -> None:
         self.notifications = False
+        self.webhooks: tuple[Webhook, ...] = ()
+        self.zone = ""
         self._before_login = before_login
         self._log_in = log_in
         self._mock = mock
@@ -86,6 +46,11 @@ class Session:
             raise MissingCredentials
         return self._login.backend
 
+    @property
+    def scope(self) -> str:
+        """Which login is in force; empty for none."""
+        return self._login.scope if self._login else ""
+
     async def log_in(self, credentials: Sequence[Credentials]) -> None:
         """Checks every server and switches to them. Raises InvalidContent, RemoteFailed, RemoteUnreachable."""
         check_credentials(credentials)
@@ -97,7 +62,7 @@ class Session:
         """Switches to mock mode, with nothing remembered."""
         for value in (options.secrets or {}).values():
             self.learn_secret(value)
-        await self._switch(self._mock(options))
+        await self._switch(await self._mock(options))
 
     def learn(self, secret: str) -> None:
         """Keeps a secret out of every log from now on."""
@@ -105,7 +70,7 @@ class Session:
 
     def learn_secret(self, value: msgspec.Raw) -> None:
         """Keeps every string of a secret's JSON out of every log from now on."""
-        for leaf in _strings(value):
+        for leaf in strings(value):
             self._learn(leaf)
 
     async def close(self) -> None:
@@ -154,10 +119,3 @@ def _check_one(one: Credentials, place: str) -> None:
 
 def _is_path(path: str) -> bool:
     return path.startswith("/") and path.isascii() and path.isprintable() and not set(path) & set(" #")
-
-
-def _strings(value: bytes) -> Iterator[str]:
-    """Every string of valid JSON that is not a key. Depth and numbers of any size don't matter here."""
-    for string, colon in _STRING.findall(value):
-        if not colon:
-            yield msgspec.json.decode(string, type=str)

@@ -5,16 +5,19 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
 from protocol.base import Secret, decode_hook, no_secret
 
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
 MiB: Final = 1 << 20
 INPUT_LOG: Final = "scraper_client_input.log"
 DEBUG_LOG: Final = "scraper_client.log"
-SECRETS: Final = frozenset({"token_secret", "store_key"})
+SECRETS: Final = frozenset({"queue", "token_secret", "store_key"})
 """Settings that come from the environment or a file it names, never from a flag."""
 _SHORTEST_SECRET: Final = 32
 _SEAL_KEY_BYTES: Final = 32
@@ -39,6 +42,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How many browser jobs run at once."""
     max_queued_jobs: Annotated[int, msgspec.Meta(ge=0)] = 256
     """How many browser jobs may wait for a place."""
+    queue: Secret = msgspec.field(default_factory=no_secret)
+    """`redis://…` or `rediss://…` of a fleet's Redis, where jobs of all its machines lie; the state folder where empty.
+
+    It may hold a password, so it is never a flag. Or in a file: `SIDECAR_QUEUE_FILE`.
+    """
+    results_ttl: Annotated[int, msgspec.Meta(ge=1, le=31_536_000)] = 86_400
+    """Seconds that a finished job and its result are kept, and its key is known."""
+    results_max_mb: Annotated[int, msgspec.Meta(ge=1)] = 512
+    """What all kept results may take together; the oldest make room."""
     request_timeout: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 30.0
     """Seconds that one HTTP request may take."""
     shutdown_timeout: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 30.0
@@ -57,12 +69,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether Chromium's own sandbox is on; never for root. Off only where a container has no user namespaces."""
     browser_memory_mb: Annotated[int, msgspec.Meta(ge=0)] = 2048
     """A Chromium whose processes hold more takes no new job and ends after its last; 0 is no limit."""
+    living_profiles: Annotated[int, msgspec.Meta(ge=0)] = 4
+    """How many profiles keep their browser context open between two jobs; 0 restores it from disk for each."""
+    allow_file_urls: bool = False
+    """Whether a job's steps may open `file:` addresses, and so read every file that this process may read."""
     token_secret: Secret = msgspec.field(default_factory=no_secret)
     """Signs visit tokens, at least 32 bytes; jobs need none without it. Or in a file: `SIDECAR_TOKEN_SECRET_FILE`."""
     store_key: Secret = msgspec.field(default_factory=no_secret)
     """32 bytes in base64 that seal what is secret on disk. Or in a file: `SIDECAR_STORE_KEY_FILE`. See `seal_key`."""
+    webhook: str = ""
+    """URLs of webhooks that every session begins with, separated by spaces; the flag can be given several times."""
+    max_stdouterr_size: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 10_000
+    """Characters of a task's stdout, and of its stderr, that updates keep, for webhooks that don't say."""
     allow_private_network: bool = False
     """Whether webhooks and task scripts may reach loopback and private addresses."""
+    misfire_grace: Annotated[float, msgspec.Meta(ge=0, le=31_622_400)] = 3600.0
+    """Seconds after its time that a schedule is still fired, where nothing ran when it was due."""
+    scripts_folder: str = ""
+    """Folder of tasks' scripts; `scripts` in the state folder where empty."""
+    script_hosts: str = ""
+    """Hosts that scripts may fetch from, separated by commas: `example.com`, `*.example.com`, or `*` for all."""
+    script_timeout: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 60.0
+    """Seconds that a script may take, without the browser jobs that it waits for."""
     log_input: str = ""
     """File that every input line is appended to, secrets replaced; none where empty."""
     log_debug: str = ""
@@ -92,9 +120,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder
 
+    def scripts_path(self) -> Path:
+        """Where scripts of tasks are read from; nobody makes it."""
+        return Path(self.scripts_folder).expanduser() if self.scripts_folder else self.state_path() / "scripts"
+
     def artifacts_folder(self) -> Path:
         """Where jobs leave files, made where it is missing: 0700."""
-        folder = self.state_folder() / "artifacts"
+        return self._subfolder("artifacts")
+
+    def profiles_folder(self) -> Path:
+        """Where profiles lie, made where it is missing: 0700."""
+        return self._subfolder("profiles")
+
+    def _subfolder(self, name: str) -> Path:
+        folder = self.state_folder() / name
         folder.mkdir(exist_ok=True, mode=0o700)
         return folder
 
@@ -127,7 +166,21 @@ def load(flags: Mapping[str, str] | None = None, environ: Mapping[str, str] | No
     return settings
 
 
+def host_zone(environ: Mapping[str, str] | None = None) -> "tzinfo | None":
+    """This machine's time zone where `TZ` names one; None is what the C library makes of `TZ` and /etc/localtime."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # late: only schedules ask
+
+    name = (os.environ if environ is None else environ).get("TZ", "")
+    try:  # by its name first: a machine without zone files would take every name for UTC
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
 def _check_secrets(settings: Settings) -> None:
+    queue = settings.queue.reveal()
+    if queue and not queue.startswith(("redis://", "rediss://")):
+        raise SettingsError("SIDECAR_QUEUE: has to begin with redis:// or rediss://")
     token_secret = settings.token_secret.reveal().encode()
     if 0 < len(token_secret) < _SHORTEST_SECRET:
         raise SettingsError(f"SIDECAR_TOKEN_SECRET: has to have at least {_SHORTEST_SECRET} bytes")

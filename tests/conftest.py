@@ -1,9 +1,11 @@
 """What holds for every test."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
+
+from tests.redis_server import RedisServer
 
 NOTHING_MAY_BE_SKIPPED = bool(os.environ.get("SIDECAR_REQUIRE_ALL"))
 """Set where everything is installed: a test that skips itself there hides something."""
@@ -29,3 +31,10 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     if NOTHING_MAY_BE_SKIPPED and report.skipped:
         report.outcome = "failed"
         report.longrepr = f"skipped, though SIDECAR_REQUIRE_ALL is set: {report.longreprtext or report.longrepr}"
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis that keeps nothing."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server

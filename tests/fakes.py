@@ -248,6 +248,13 @@ class StandInRtcv:
         return {"success": True, "hasMatches": matched, "matches": []}
 
 
+class StandInReceiver(StandInRtcv):
+    """A receiver of webhooks: takes whatever is posted, and fails as the server does."""
+
+    def _route(self, request: Received) -> web.Response:
+        return web.json_response({})
+
+
 @contextmanager
 def nobody_listens() -> Iterator[str]:
     """The URL of a port that refuses connections for as long as the block lasts."""

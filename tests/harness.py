@@ -22,7 +22,7 @@ from typing import Any, Self
 
 import playwright
 
-from tests.fakes import KEY, KEY_ID, StandInRtcv
+from tests.fakes import KEY, KEY_ID, StandInReceiver, StandInRtcv
 
 PIPE = subprocess.PIPE
 SECONDS = 20.0
@@ -236,10 +236,23 @@ class Rtcv:
 @contextmanager
 def rtcv(**options: Any) -> Iterator[Rtcv]:
     """Runs a stand-in server for as long as the block lasts; `options` are StandInRtcv's."""
+    with serving(StandInRtcv(**options)) as server:
+        yield server
+
+
+@contextmanager
+def receiver(**options: Any) -> Iterator[Rtcv]:
+    """Runs a stand-in receiver of webhooks, in the same way."""
+    with serving(StandInReceiver(**options)) as server:
+        yield server
+
+
+@contextmanager
+def serving(server: StandInRtcv) -> Iterator[Rtcv]:
+    """Runs a stand-in in a thread of its own for as long as the block lasts."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="rtcv", daemon=True)
     thread.start()
-    server = StandInRtcv(**options)
     try:
         asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result(SECONDS)
         yield Rtcv(server, loop)

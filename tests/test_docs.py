@@ -8,10 +8,14 @@ from typing import get_args
 import msgspec
 import pytest
 
+from protocol import codec
 from protocol.base import decode_hook
 from protocol.contexts import Context
 from protocol.jobs import Option, SendJob
+from protocol.schedules import CreateSchedule, Schedule, ScheduleFired, Single, UpdateSchedule
+from protocol.updates import CloudEvent, JobUpdate, TaskState
 from sidecar.browser.actions import ACTIONS, parse
+from sidecar.handlers.schedules import FAULT, INVALID, NO_PUSH, NOT_ALLOWED, NOT_THERE, TRY_LATER
 
 PAGE = (Path(__file__).parents[1] / "docs" / "browser-jobs.md").read_text()
 ROWS = re.findall(r"^\| `(\w+)` \|.*\| `(\{.*\})` \|$", PAGE, re.MULTILINE)
@@ -41,3 +45,35 @@ def test_every_option_and_context_field_is_told() -> None:
     """By its name in the tables."""
     for name in (*get_args(Option), *Context.__struct_fields__):
         assert re.search(rf"^\| .*`{name}`", PAGE, re.MULTILINE), name
+
+
+WEBHOOKS = (Path(__file__).parents[1] / "docs" / "webhooks.md").read_text()
+
+
+@pytest.mark.parametrize("shape", [JobUpdate, TaskState, CloudEvent])
+def test_every_field_of_an_update_is_told(shape: type[msgspec.Struct]) -> None:
+    """By its name on the wire."""
+    for field in msgspec.structs.fields(shape):
+        assert re.search(rf"[`\"]{field.encode_name}\b", WEBHOOKS), field.encode_name
+
+
+SCHEDULES = (Path(__file__).parents[1] / "docs" / "schedules.md").read_text()
+
+
+@pytest.mark.parametrize("example", re.findall(r"^```json\n(.*?)^```$", SCHEDULES, re.MULTILINE | re.DOTALL))
+def test_examples_of_schedules_are_accepted(example: str) -> None:
+    """Each is a message."""
+    codec.decode_content(codec.decode(example.replace("\n", " ").encode()))
+
+
+@pytest.mark.parametrize("shape", [Schedule, CreateSchedule, UpdateSchedule, Single, ScheduleFired])
+def test_every_field_of_a_schedule_is_told(shape: type[msgspec.Struct]) -> None:
+    """By its name on the wire."""
+    for name in shape.__struct_fields__:
+        assert re.search(rf"[`\"{{ ]{name}\b", SCHEDULES), name
+
+
+def test_every_number_of_an_error_is_told() -> None:
+    """With no others beside them."""
+    rows = {int(number) for number in re.findall(r"^\| (\d+) \|", SCHEDULES, re.MULTILINE)}
+    assert rows == {INVALID, NOT_ALLOWED, NOT_THERE, NO_PUSH, FAULT, TRY_LATER}

@@ -24,11 +24,15 @@ BEFORE_READY = {
     "protocol.cvs",
     "protocol.errors",
     "protocol.jobs",
+    "protocol.queued",
     "protocol.replies",
     "protocol.requests",
+    "protocol.schedules",
     "protocol.secrets",
     "protocol.session",
+    "protocol.tasks",
     "protocol.tokens",
+    "protocol.webhooks",
     "sidecar",
     "sidecar.__main__",
     "sidecar.cli",
@@ -37,7 +41,18 @@ BEFORE_READY = {
 }
 """All that may be imported before `ready`, beside light parts of the standard library."""
 NOT_BEFORE_READY = {"argparse", "asyncio", "concurrent", "email", "http", "logging", "sqlite3", "ssl", "subprocess"}
-NOT_BEFORE_PONG = {"aiohttp", "argparse", "platformdirs", "playwright", "rich", "sqlite3", "yarl"}
+NOT_BEFORE_PONG = {
+    "aiohttp",
+    "argparse",
+    "nacl",
+    "platformdirs",
+    "playwright",
+    "redis",
+    "rich",
+    "saq",
+    "sqlite3",
+    "yarl",
+}
 
 SPY = """
 import json, os, sys

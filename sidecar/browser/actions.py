@@ -12,6 +12,7 @@ from protocol.codec import explain
 from sidecar.browser import arguments as a
 from sidecar.browser import pages as p
 from sidecar.browser.addresses import check_address
+from sidecar.browser.globs import Glob
 from sidecar.browser.templates import Templates, has_reference
 from sidecar.errors import InvalidContent
 
@@ -77,8 +78,17 @@ class BoundAction:
         return await self.kind.call(target, given)
 
 
-def parse(raw: Mapping[str, Any], field: str, templates: Templates = Templates()) -> BoundAction:  # noqa: B008
-    """Checks one action and fills secrets in. `field` is its place in the content. Raises InvalidContent."""
+def parse(
+    raw: Mapping[str, Any],
+    field: str,
+    templates: Templates = Templates(),  # noqa: B008
+    *,
+    files: bool = False,
+) -> BoundAction:
+    """Checks one action and fills secrets in. `field` is its place in the content. Raises InvalidContent.
+
+    With `files` a `goto` may open `file:` addresses.
+    """
     ((method, given),) = raw.items()
     kind = ACTIONS.get(method)
     if kind is None:
@@ -97,7 +107,7 @@ def parse(raw: Mapping[str, Any], field: str, templates: Templates = Templates()
         raise _invalid(wrong, place) from None
     url = arguments.url if isinstance(arguments, a.Goto | p.DownloadFrom) else None
     if url and (templates.values is not None or not has_reference(url)):
-        check_address(url, f"{place}.url")
+        check_address(url, f"{place}.url", files=files and method == "goto")
     return BoundAction(method, kind, arguments, given.get("selector"))
 
 
@@ -146,6 +156,10 @@ async def _scroll_to(page: Page, given: dict[str, Any]) -> None:
     await page.evaluate("([x, y]) => window.scrollTo(x, y)", list(place))
 
 
+async def _wait_for_url(page: Page, given: dict[str, Any]) -> None:
+    await page.wait_for_url(Glob(given.pop("url")).matches, **given)
+
+
 def _seen(shape: type[msgspec.Struct], call: Call, short: str | None = "selector") -> Kind:
     return Kind(shape, call, short)
 
@@ -191,7 +205,7 @@ ACTIONS: Final[dict[str, Kind]] = {
     "mouse_move": _seen(a.MouseMove, _mouse("move"), None),
     "mouse_wheel": _seen(a.MouseWheel, _mouse("wheel"), None),
     "wait_for_selector": _seen(a.WaitForSelector, _page("wait_for_selector")),
-    "wait_for_url": _seen(a.WaitForUrl, _page("wait_for_url"), "url"),
+    "wait_for_url": _seen(a.WaitForUrl, _wait_for_url, "url"),
     "wait_for_load_state": _seen(a.WaitForLoadState, _page("wait_for_load_state"), "state"),
     "wait_for_function": _seen(a.WaitForFunction, _page("wait_for_function"), "expression"),
     "wait_for_timeout": _seen(a.WaitForTimeout, _page("wait_for_timeout"), "timeout"),

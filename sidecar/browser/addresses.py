@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 from sidecar.errors import InvalidContent
 
 
-def check_address(url: str, field: str) -> None:
-    """Lets http, https, data: and about:blank pass. Raises InvalidContent for everything else."""
+def check_address(url: str, field: str, *, files: bool = False) -> None:
+    """Lets http, https, data: and about:blank pass, with `files` file: too. Raises InvalidContent for the rest."""
     if url != url.strip() or any(ord(letter) < 0x20 for letter in url):
         raise InvalidContent(f"{field}: a URL holds no spaces or control characters at its ends", field)
     lowered = url.lower()
@@ -18,6 +18,8 @@ def check_address(url: str, field: str) -> None:
         parts.port  # noqa: B018 - reading it checks it
     except ValueError as wrong:
         raise InvalidContent(f"{field}: not a URL: {wrong}", field) from None
+    if scheme == "file" and files and not host:
+        return
     if scheme not in ("http", "https"):
         what = f"{scheme}: URLs are refused" if scheme else "a URL begins with its scheme"
         raise InvalidContent(f"{field}: {what}; http, https, data: and about:blank can be opened", field)

@@ -6,6 +6,7 @@ import msgspec
 
 from protocol.base import Secret, WireModel
 from protocol.jobs import NonEmpty, Timeout, WaitUntil
+from sidecar.browser.globs import Glob
 
 Coordinate = Annotated[float, msgspec.Meta(ge=-100_000, le=100_000)]
 """CSS pixels."""
@@ -153,6 +154,9 @@ class WaitForUrl(WireModel, frozen=True, kw_only=True):
     url: NonEmpty
     wait_until: WaitUntil | None = None
     timeout: Timeout | None = None
+
+    def __post_init__(self) -> None:
+        Glob(self.url)
 
 
 class WaitForLoadState(WireModel, frozen=True, kw_only=True):

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from playwright.async_api import CDPSession, Page
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Page
 
 from protocol.jobs import Option, PdfOptions
 from sidecar.browser import failures
@@ -154,6 +154,15 @@ async def _screenshot(page: Page, _: PdfOptions) -> str:
     if not _is_chromium(page):
         return base64.b64encode(await page.screenshot(full_page=True, type="png")).decode()
     session = await page.context.new_cdp_session(page)
+    try:
+        return await _capture(session) or base64.b64encode(await page.screenshot(full_page=True, type="png")).decode()
+    finally:
+        with contextlib.suppress(PlaywrightError):  # the page is gone
+            await session.detach()
+
+
+async def _capture(session: CDPSession) -> str | None:
+    """The same by Chromium's own command; None where it has no frame to show."""
     # twice as fast as Playwright's own way, which scrolls, waits for a frame and packs the image tighter
     size = (await session.send("Page.getLayoutMetrics"))["cssContentSize"]
     wanted = {
@@ -169,7 +178,7 @@ async def _screenshot(page: Page, _: PdfOptions) -> str:
         except PlaywrightError as error:
             if _NO_FRAME not in str(error):
                 raise
-    return base64.b64encode(await page.screenshot(full_page=True, type="png")).decode()
+    return None
 
 
 async def _html(page: Page, _: PdfOptions) -> str:

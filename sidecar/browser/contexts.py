@@ -1,12 +1,15 @@
 """From a job's `context` to the arguments of Playwright's `new_context`, and what of it is set up afterwards."""
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 from playwright.async_api import BrowserContext, Route
+from playwright.async_api import Error as PlaywrightError
 
 from protocol.base import Secret
 from protocol.contexts import Context, Proxy
@@ -15,6 +18,7 @@ from sidecar.errors import InvalidContent
 
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
 _LONGEST_HEADER: Final = 16_384
+_EVERYTHING: Final = re.compile("")
 _PROXY_SCHEMES: Final = ("http", "https", "socks4", "socks5")
 
 
@@ -82,8 +86,9 @@ def context_arguments(context: Context | None, *, downloads: bool) -> dict[str, 
     return given
 
 
-async def block_resources(context: BrowserContext, kinds: tuple[str, ...]) -> None:
-    """Lets no resource of these kinds be loaded from now on."""
+@asynccontextmanager
+async def blocked(context: BrowserContext, kinds: tuple[str, ...]) -> AsyncIterator[None]:
+    """Lets no resource of these kinds be loaded meanwhile."""
 
     async def judge(route: Route) -> None:
         if route.request.resource_type in kinds:
@@ -91,20 +96,15 @@ async def block_resources(context: BrowserContext, kinds: tuple[str, ...]) -> No
         else:
             await route.fallback()
 
-    if kinds:
-        await context.route("**/*", judge)
-
-
-def secret_values(context: Context | None) -> list[str]:
-    """What of a context may not be written down: passwords, and the headers' values."""
-    if context is None:
-        return []
-    found = [value.reveal() for value in (context.extra_http_headers or {}).values()]
-    if context.proxy and context.proxy.password:
-        found.append(context.proxy.password.reveal())
-    if context.http_credentials:
-        found.append(context.http_credentials.password.reveal())
-    return found
+    if not kinds:
+        yield
+        return
+    await context.route(_EVERYTHING, judge)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(PlaywrightError):  # the context is gone
+            await context.unroute(_EVERYTHING, judge)
 
 
 def _plain(value: Any) -> Any:

@@ -1,9 +1,10 @@
 """What is answered to `alert`, `confirm`, `prompt` and `beforeunload`, and what the alerts said."""
 
 import contextlib
+from collections.abc import Callable
 from typing import Final
 
-from playwright.async_api import BrowserContext, Dialog
+from playwright.async_api import BrowserContext, Dialog, Page
 from playwright.async_api import Error as PlaywrightError
 
 MOST_MESSAGES: Final = 1_000
@@ -18,6 +19,8 @@ class Dialogs:
         self._listening = False
         self._accept: bool | None = None
         self._text: str | None = None
+        self.is_heard: Callable[[Page | None], bool] = lambda _: False
+        """Whether somebody else answers the dialogs of a page; then ours are only written down."""
         self.messages: list[str] = []
         """What alerts said, in order: the first 1,000, each cut to 10,000 characters."""
 
@@ -41,6 +44,8 @@ class Dialogs:
     async def _hear(self, dialog: Dialog) -> None:
         if dialog.type == "alert" and len(self.messages) < MOST_MESSAGES:
             self.messages.append(dialog.message[:LONGEST_MESSAGE])
+        if self._accept is None and self.is_heard(dialog.page):
+            return
         # a page that is being left asks whether it may: without other orders it may, as without a listener
         accept = dialog.type == "beforeunload" if self._accept is None else self._accept
         with contextlib.suppress(PlaywrightError):  # its page is gone, or a script of the job's was quicker

@@ -7,6 +7,7 @@ import msgspec
 from playwright.async_api import Page
 
 from protocol.jobs import Field
+from sidecar.browser import surrogates
 
 # Values go both ways as JSON text: far cheaper than the driver's own serialization of thousands of rows.
 # Old Prototype.js gives arrays a toJSON of its own that would turn them into strings.
@@ -74,4 +75,4 @@ def compile_extract(wanted: Mapping[str, str | Field] | None) -> str | None:
 
 async def read(page: Page, wanted: str | None) -> Reading:
     """Takes title and values from the page as it is now. Raises Playwright's errors."""
-    return _decode(await page.evaluate(_READ, wanted))
+    return surrogates.decode(_decode, await page.evaluate(_READ, wanted))

@@ -5,8 +5,8 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
+from playwright.async_api import BrowserContext, Frame, Page, Request, Route
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Frame, Page, Request, Route
 
 from sidecar.browser.failures import public_url
 from sidecar.errors import Forbidden
@@ -36,7 +36,7 @@ async def guarded(allows: Allows, work: Callable[[Page], Coroutine[Any, Any, T]]
             await asyncio.wait((task,))
         if not task.cancelled():
             task.exception()
-        await guard.end()
+        await guard.end(page.context)
 
 
 class _Guard:
@@ -49,24 +49,30 @@ class _Guard:
         context = page.context
         # the net under the rest: sees the first request of a popup, and the redirects of browsers without CDP
         context.on("request", self._see)
-        context.on("page", lambda opened: self._begin(self._watch(opened)))
-        browser = context.browser
-        if browser is None or browser.browser_type.name != "chromium":
+        context.on("page", self._meet)
+        if not _is_chromium(context):
             await context.route("**/*", self._judge_route)
         await self._watch(page)
 
-    async def end(self) -> None:
-        """Nothing is left running; the context itself ends with its job."""
+    async def end(self, context: BrowserContext) -> None:
+        """Nothing is left running or listening; what is left on the pages ends with them."""
+        context.remove_listener("request", self._see)
+        context.remove_listener("page", self._meet)
+        if not _is_chromium(context):
+            with contextlib.suppress(PlaywrightError):  # it is gone
+                await context.unroute("**/*", self._judge_route)
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
+    def _meet(self, opened: Page) -> None:
+        self._begin(self._watch(opened))
+
     async def _watch(self, page: Page) -> None:
         page.on("framenavigated", self._arrive)
         self._arrive(page.main_frame)
-        browser = page.context.browser
-        if browser is None or browser.browser_type.name != "chromium":
+        if not _is_chromium(page.context):
             return
         with contextlib.suppress(PlaywrightError):  # a popup that has closed already
             session = await page.context.new_cdp_session(page)
@@ -111,6 +117,10 @@ class _Guard:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _is_chromium(context: BrowserContext) -> bool:
+    return context.browser is not None and context.browser.browser_type.name == "chromium"
 
 
 def _opens_page(request: Request) -> bool:

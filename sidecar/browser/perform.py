@@ -12,12 +12,14 @@ from playwright.async_api import Page
 from protocol.jobs import Download, JobResult, SendJob, StepResult
 from sidecar.browser import artifacts
 from sidecar.browser.artifacts import Keep, Shelf, scratch_folder
-from sidecar.browser.contexts import block_resources
+from sidecar.browser.contexts import blocked
+from sidecar.browser.living import ProfileUse
 from sidecar.browser.plan import PlannedStep
 from sidecar.browser.recordings import RECORDED, Recorder
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.scrub import Hide
 from sidecar.browser.visit import Visit, within
+from sidecar.browser.watch import NOBODY, Watch
 from sidecar.clock import Clock
 
 
@@ -45,34 +47,48 @@ async def perform(
     hiding: Hiding,
     sandboxes: Sandboxes,
     page: Page,
+    watch: Watch = NOBODY,
+    use: ProfileUse | None = None,
 ) -> JobResult:
     """One job on its page, in at most its `timeout_ms`. `keep` writes a file; None leaves all inline.
+
+    Where the page belongs to a profile, `use` is told what the job has changed for those that come after it.
 
     Raises BrowserCrashed, BrowserUnavailable, NavigationFailed, ActionFailed, Forbidden, LimitExceeded, TimedOut,
     StoreFailed.
     """
     visit, shelf = Visit(page, clock, sandboxes, hiding.values), Shelf(keep)
+    if use:
+        visit.before_last_reading = use.capture
+    watch.on_started()
     try:
-        return await within(visit, job.timeout_ms, _visit_and_gather(job, steps, visit, shelf, hiding))
+        return await within(visit, job.timeout_ms, _visit_and_gather(job, steps, visit, shelf, hiding, watch))
     except BaseException:
         await shelf.clear()
         raise
     finally:
         await visit.close()
+        if use and visit.altered_context:
+            use.altered = True
 
 
 async def _visit_and_gather(
-    job: SendJob, steps: Sequence[PlannedStep], visit: Visit, shelf: Shelf, hiding: Hiding
+    job: SendJob, steps: Sequence[PlannedStep], visit: Visit, shelf: Shelf, hiding: Hiding, watch: Watch
 ) -> JobResult:
     if "READ_ALERTS" in job.options:
         visit.dialogs.listen()
-    if job.context and job.context.block:
-        await block_resources(visit.page.context, job.context.block)
+    async with blocked(visit.page.context, (job.context.block or ()) if job.context else ()):
+        return await _gather(job, steps, visit, shelf, hiding, watch)
+
+
+async def _gather(
+    job: SendJob, steps: Sequence[PlannedStep], visit: Visit, shelf: Shelf, hiding: Hiding, watch: Watch
+) -> JobResult:
     made: dict[str, Any] = {}
     with scratch_folder() if RECORDED & set(job.options) else nullcontext(Path()) as folder:
         recorder = Recorder(visit.page, job.options, folder, hiding.all)
         await recorder.start()
-        visited = await visit.run(steps, job.cookies)
+        visited = await visit.run(steps, job.cookies, watch)
         for kind, data in await recorder.finish():
             made[kind] = await shelf.put(kind, data)
     made |= await artifacts.collect(visit.page, job.options, job.pdf, shelf)

@@ -1,15 +1,16 @@
 """Browsers stay warm, contexts never: one process for each kind, a fresh context and page for each job."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from playwright.async_api import Page
-
 from protocol.jobs import BrowserName
 from sidecar.browser import discovery, failures, ffmpeg
+from sidecar.browser.limits import Limits
+from sidecar.browser.living import Living, LivingContexts, ProfileUse, Work, restore, work_and_save
 from sidecar.browser.places import Places
+from sidecar.browser.race import look_at, race
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.warm import JobPage, WarmBrowser, launch
 from sidecar.clock import Clock
@@ -17,28 +18,6 @@ from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent, S
 from sidecar.settings import Settings
 
 T = TypeVar("T")
-_NEWS = 0.25
-"""Seconds in which the news of a page's crash follows the failure that it caused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long and how often; times in seconds."""
-
-    launch: float = 30.0
-    context: float = 15.0
-    """For a fresh context and its page."""
-    close: float = 5.0
-    """For the end of a context, and of a browser."""
-    jobs_per_browser: int = 100
-    """After so many a new process takes over; long-lived ones grow."""
-    jobs_per_weighing: int = 10
-    """After so many the browser's memory is compared with the settings' limit."""
-    idle: float = 300.0
-    """A browser without a job is closed after this."""
-    first_backoff: float = 0.5
-    longest_backoff: float = 30.0
-    """After a failed launch the next is not tried sooner; the wait doubles with each failure."""
 
 
 @dataclass(slots=True)
@@ -68,20 +47,30 @@ class BrowserPool:
         self._browsers: set[WarmBrowser] = set()
         self._closing = 0
         self._closed = False
+        most, most_waiting = settings.living_profiles, settings.max_queued_jobs
+        self._living = LivingContexts(self._limits, most, most_waiting, self._end_context)
 
     async def run(
         self,
         kind: BrowserName,
-        work: Callable[[Page], Coroutine[Any, Any, T]],
+        work: Work[T],
         context: Mapping[str, Any] | None = None,
+        use: ProfileUse | None = None,
     ) -> T:
         """Does `work` on a page of its own, and stops it when that page or its browser dies.
 
-        `context` holds arguments of Playwright's `new_context`; without any, every fresh context will do.
+        `context` holds arguments of Playwright's `new_context`; without any, every fresh context will do. With a
+        profile the page is in the profile's living context, and what `work` has changed there is saved at its end.
         Raises QueueFull, BrowserUnavailable, BrowserCrashed, InvalidContent where the browser refuses the context,
-        ShuttingDown, and whatever `work` raises.
+        ShuttingDown, with a profile StoreFailed, SealedByAnother and LimitExceeded, and whatever `work` raises.
         """
         discovery.find(kind, self._settings)  # a kind that is not there is refused before it waits
+        if use is None:
+            return await self._run(kind, work, context)
+        async with self._living.turn(use):
+            return await self._run_in_profile(kind, work, context or {}, use)
+
+    async def _run(self, kind: BrowserName, work: Work[T], context: Mapping[str, Any] | None) -> T:
         await self._places.take()
         try:
             browser, page = await self._open(kind, context)
@@ -89,7 +78,34 @@ class BrowserPool:
             self._places.give_back()
             raise
         try:
-            return await _race(work(page.page), page.lost)
+            return await self._watch(browser, race(work(page.page), page.lost))
+        finally:
+            self._prepare(kind, browser)
+            self._begin(self._release(kind, browser, page))
+
+    async def _run_in_profile(self, kind: BrowserName, work: Work[T], context: Mapping[str, Any], use: ProfileUse) -> T:
+        await self._places.take()
+        try:
+            living = await self._revive(kind, context, use)
+        except BaseException:
+            self._places.give_back()
+            raise
+        browser = living.browser
+        try:
+            done = work_and_save(work, use, living, self._limits.save)
+            return await self._watch(browser, race(done, living.page.lost))
+        finally:
+            if use.altered or browser.retired or living.page.lost.done() or self._closed:
+                self._begin(self._release(kind, browser, living.page))
+            else:
+                self._living.keep(use, living)
+                self._places.give_back()
+                self._begin(self._weigh(kind, browser))
+
+    async def _watch(self, browser: WarmBrowser, job: Awaitable[T]) -> T:
+        """A job's outcome, and what it says of the browser."""
+        try:
+            return await job
         except Exception as error:
             if not failures.is_loss(error):
                 raise
@@ -97,9 +113,17 @@ class BrowserPool:
             if self._closed:
                 raise ShuttingDown from None
             raise failures.crashed(error) from None
-        finally:
-            self._prepare(kind, browser)
-            self._begin(self._release(kind, browser, page))
+
+    async def _revive(self, kind: BrowserName, context: Mapping[str, Any], use: ProfileUse) -> Living:
+        """The profile's living context, or a new one with what was saved of it."""
+        living = await self._living.take(use, context, self._limits.context)
+        if living:
+            self._stop_idle_timer(kind)
+            living.browser.resume(living.page)
+            return living
+        saved = await restore(use)
+        browser, page = await self._open(kind, {**context, **saved.arguments})
+        return Living(browser, page, context, saved.version, saved.digest)
 
     def prepare_recording(self) -> None:
         """Sees to it that videos can be made. Raises BrowserUnavailable and StoreFailed."""
@@ -110,9 +134,8 @@ class BrowserPool:
         """Ends every browser and driver; jobs that still run fail. Takes at most a few times `Limits.close`."""
         self._closed = True
         self._begin(self.sandboxes.close())
-        for state in self._kinds.values():
-            if state.idle_timer:
-                state.idle_timer.cancel()
+        for kind, state in self._kinds.items():
+            self._stop_idle_timer(kind)
             if state.launching:
                 state.launching.cancel()
                 await asyncio.wait((state.launching,), timeout=self._limits.close)
@@ -158,15 +181,14 @@ class BrowserPool:
         if self._closed:
             raise ShuttingDown
         state = self._kinds[kind]
-        if state.idle_timer:
-            state.idle_timer.cancel()
+        self._stop_idle_timer(kind)
         if state.browser and (state.browser.retired or state.browser.served >= self._limits.jobs_per_browser):
             self._retire(kind, state.browser)
         if state.browser:
             return state.browser
         if not state.launching:
             state.launching = asyncio.create_task(self._launch(kind, state))
-            state.launching.add_done_callback(_look_at)
+            state.launching.add_done_callback(look_at)
         launching = state.launching
         try:
             return await asyncio.shield(launching)  # a cancelled job does not take the launch away from the others
@@ -207,6 +229,10 @@ class BrowserPool:
             self._closing -= 1
             if not early:
                 self._places.give_back()
+        await self._weigh(kind, browser)
+
+    async def _weigh(self, kind: BrowserName, browser: WarmBrowser) -> None:
+        """Every few jobs a browser that has grown too large is retired."""
         most = self._settings.browser_memory_mb
         weighed = most and not browser.retired and browser.served % self._limits.jobs_per_weighing == 0
         if weighed and await browser.megabytes() > most:
@@ -227,11 +253,14 @@ class BrowserPool:
             self._start_idle_timer(kind, browser)
 
     def _start_idle_timer(self, kind: BrowserName, browser: WarmBrowser) -> None:
-        state = self._kinds[kind]
-        if state.idle_timer:
-            state.idle_timer.cancel()
+        self._stop_idle_timer(kind)
         loop = asyncio.get_running_loop()
-        state.idle_timer = loop.call_later(self._limits.idle, self._close_idle, kind, browser)
+        self._kinds[kind].idle_timer = loop.call_later(self._limits.idle, self._close_idle, kind, browser)
+
+    def _stop_idle_timer(self, kind: BrowserName) -> None:
+        timer = self._kinds[kind].idle_timer
+        if timer:
+            timer.cancel()
 
     def _close_idle(self, kind: BrowserName, browser: WarmBrowser) -> None:
         if not browser.running:
@@ -248,34 +277,15 @@ class BrowserPool:
     def _end(self, browser: WarmBrowser) -> None:
         if browser in self._browsers:
             self._browsers.discard(browser)
+            self._living.forget(browser)
             self._begin(browser.close(self._limits.close))
+
+    def _end_context(self, browser: WarmBrowser, page: JobPage) -> None:
+        """Ends a profile's context that no job has."""
+        self._begin(browser.close_page(page, self._limits.close))
 
     def _begin(self, ending: Coroutine[Any, Any, None]) -> None:
         """Runs the end of something beside the jobs; `close` waits for it."""
         task = asyncio.create_task(ending)
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
-
-
-async def _race(work: Coroutine[Any, Any, T], lost: Awaitable[BrowserCrashed]) -> T:
-    """The outcome of `work`, unless its page is lost first; `work` never outlives this call."""
-    task = asyncio.create_task(work)
-    gone = asyncio.ensure_future(lost)
-    try:
-        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
-        if task.done() and failures.may_be_loss(task.exception()):
-            await asyncio.wait((gone,), timeout=_NEWS)
-        if task.done() and not (gone.done() and task.exception()):
-            return task.result()
-        raise gone.result()  # also where the work failed first: this is the reason
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait((task,))
-            _look_at(task)
-
-
-def _look_at(task: asyncio.Task[Any]) -> None:
-    """Marks a failure as seen: somebody else has told it already, or nobody is left to be told."""
-    if not task.cancelled():
-        task.exception()

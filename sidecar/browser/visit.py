@@ -1,7 +1,7 @@
 """One job's way through its pages: open, act, settle, extract - step by step in one page."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.scripting.script import Script
 from sidecar.browser.settle import NavigationWatch
 from sidecar.browser.values import to_json
+from sidecar.browser.watch import Watch
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, Forbidden, InvalidContent, LimitExceeded, NavigationFailed, TimedOut
 
@@ -57,8 +58,12 @@ class Visit:
         self.downloads: list[Downloaded] = []
         """What the actions fetched, in order."""
         self._scripts = JobScripts(sandboxes, page, self._notes, secrets or {}, self._left) if sandboxes else None
+        if self._scripts:
+            self.dialogs.is_heard = self._scripts.hears_dialogs
         self._status: int | None = None
         self._deadline = 0.0
+        self._last_step: PlannedStep | None = None
+        self.before_last_reading: Callable[[], None] = lambda: None  # called when nothing else is left to do
         self.step: str | None = None
         self.action: str | None = None
 
@@ -69,8 +74,8 @@ class Visit:
             self._page = self._own
         return self._page
 
-    async def run(self, steps: Sequence[PlannedStep], cookies: Sequence[Cookie] = ()) -> Visited:
-        """Visits the steps.
+    async def run(self, steps: Sequence[PlannedStep], cookies: Sequence[Cookie], watch: Watch) -> Visited:
+        """Visits the steps, and tells `watch` of each.
 
         Raises NavigationFailed, ActionFailed, Forbidden, TimedOut, BrowserCrashed, BrowserUnavailable, InvalidContent.
         """
@@ -78,13 +83,25 @@ class Visit:
             await self._set_cookies(cookies)
         results: list[StepResult] = []
         merged: dict[str, Any] | None = None
-        for step in steps:
-            result, values = await self._run_step(step)
+        self._last_step = steps[-1]
+        for index, step in enumerate(steps):
+            watch.on_step_started(index)
+            try:
+                result, values = await self._run_step(step)
+            except BaseException:
+                watch.on_step_broken(index, *self._notes.take())
+                raise
+            watch.on_step_ended(index, result)
             results.append(result)
             if values is not None:
                 merged = {**(merged or {}), **values}
         self.step = self.action = None
         return Visited(tuple(results), merged)
+
+    @property
+    def altered_context(self) -> bool:
+        """Whether JavaScript actions have changed the context itself, for all its pages to come."""
+        return self._scripts is not None and self._scripts.altered_context
 
     async def close(self) -> None:
         """Listens to nothing any more, and ends what JavaScript actions have left behind."""
@@ -219,6 +236,8 @@ class Visit:
 
     async def _read(self, step: PlannedStep) -> extract.Reading:
         while True:
+            if step is self._last_step:
+                self.before_last_reading()
             try:
                 reading = await extract.read(self.page, step.extract)
                 break

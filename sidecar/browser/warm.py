@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import playwright
-from playwright.async_api import Browser, BrowserContext, BrowserType, Page, Playwright, async_playwright
+from playwright.async_api import Browser, BrowserContext, BrowserType, Page
 
 from sidecar.browser import failures, weight
 from sidecar.browser.discovery import FoundBrowser, hint
+from sidecar.browser.transport import Driver, start_driver
 from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent
 from sidecar.settings import exported
 
@@ -56,10 +57,11 @@ class JobPage:
 class WarmBrowser:
     """A running browser. Driver and browser are started and ended together, so that nothing half dead is kept."""
 
-    def __init__(self, driver: Playwright, browser: Browser) -> None:
+    def __init__(self, driver: Driver, browser: Browser) -> None:
         self._driver = driver
         self._browser = browser
         self._pages: set[JobPage] = set()
+        self._parked: set[JobPage] = set()
         self._opening = 0
         self._spare: asyncio.Task[JobPage] | None = None
         self.served = 0
@@ -67,6 +69,7 @@ class WarmBrowser:
         self.retired = False
         """Takes no new job, and is closed after its last one."""
         browser.on("disconnected", lambda _: self._died())
+        driver.on_death = self._died
 
     @property
     def running(self) -> int:
@@ -124,6 +127,25 @@ class WarmBrowser:
             self.retired = True  # its end is also that of the context which may be half there
             raise BrowserCrashed(f"the browser gave no page: {failures.first_line(error)}") from None
 
+    def park(self, page: JobPage) -> None:
+        """Keeps a job's context open without a job; it no longer counts as running."""
+        self._pages.discard(page)
+        self._parked.add(page)
+
+    def resume(self, page: JobPage) -> None:
+        """Gives a parked context to its next job."""
+        self._parked.discard(page)
+        self._pages.add(page)
+        self.served += 1
+
+    async def open_beside(self, parked: JobPage, seconds: float) -> JobPage:
+        """Another page in a parked context, which takes the place of the one before. Raises Playwright's errors."""
+        async with asyncio.timeout(seconds):
+            page = JobPage(parked.context, await parked.context.new_page())
+        self._parked.discard(parked)
+        self._parked.add(page)
+        return page
+
     async def close_page(self, page: JobPage, seconds: float) -> None:
         """Ends a job's context; a browser that can't do that in time is retired."""
         try:
@@ -131,20 +153,21 @@ class WarmBrowser:
                 self.retired = True
         finally:
             self._pages.discard(page)
+            self._parked.discard(page)
 
     async def close(self, seconds: float) -> None:
         """Ends browser and driver, politely within `seconds`, then by taking away the driver's input."""
         self.retired = True
         if self._spare:
             self._spare.cancel()
-        for page in self._pages:
+        for page in self._pages | self._parked:
             page.lose("the browser was closed under the job")
         await _quietly(self._browser.close(), seconds)
         await _quietly(self._driver.stop(), seconds)
 
     def _died(self) -> None:
         self.retired = True
-        for page in self._pages:
+        for page in self._pages | self._parked:
             page.lose("the browser died under the job")
 
 
@@ -155,7 +178,7 @@ async def launch(
 
     Raises BrowserUnavailable, also when it takes longer than `seconds`.
     """
-    driver: Playwright | None = None
+    driver: Driver | None = None
     try:
         async with asyncio.timeout(seconds):
             with exported({**_OWN_SESSION, **variables}):
@@ -176,8 +199,8 @@ async def launch(
         raise
 
 
-async def _start_driver(seconds: float) -> Playwright:
-    starting = asyncio.ensure_future(async_playwright().start())
+async def _start_driver(seconds: float) -> Driver:
+    starting = asyncio.ensure_future(start_driver())
     try:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
@@ -188,8 +211,8 @@ async def _start_driver(seconds: float) -> Playwright:
         raise
 
 
-async def _start_browser(driver: Playwright, found: FoundBrowser, seconds: float, sandbox: bool) -> Browser:
-    kind: BrowserType = getattr(driver, found.kind.lower())
+async def _start_browser(driver: Driver, found: FoundBrowser, seconds: float, sandbox: bool) -> Browser:
+    kind: BrowserType = getattr(driver.playwright, found.kind.lower())
     if found.endpoint is None:
         return await kind.launch(**_launch_options(found, seconds, sandbox))
     if found.endpoint.startswith("http"):

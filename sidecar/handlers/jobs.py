@@ -1,91 +1,134 @@
-"""send_job: one browser job, run while the parent waits."""
+"""send_job, job_status, list_jobs, cancel_job."""
 
-import hashlib
+import math
 import uuid
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from protocol.base import encode_hook
-from protocol.cvs import reference_of
-from protocol.jobs import JobReply, JobResult, SendJob
-from sidecar.handlers import secrets
-from sidecar.handlers.cvs import InProgress, deliver, send_cv
-from sidecar.session import LONG_TTL, Session
+from protocol.base import Secret
+from protocol.jobs import JobReply, JobScheduled, SendJob
+from protocol.queued import CancelledJob, JobId, Jobs, JobState, ListJobs
+from protocol.replies import RequestId
+from sidecar.errors import InvalidContent
+from sidecar.queue.submission import RESERVED, Submission
+from sidecar.session import Session
+from sidecar.work.jobs.runs import Order, Runs
+from sidecar.work.jobs.updates import Audience
+
+if TYPE_CHECKING:
+    from sidecar.queue.engine import Engine
+    from sidecar.work.delivery.deliveries import Mail
+    from sidecar.work.jobs.audiences import Audiences
+
+PAGE: Final = 50
+PLACE_SECONDS: Final = 3_600.0
+"""What an attempt of an async job may wait for a place in a browser, beside its own `timeout_ms`."""
+
+Emit = Callable[[RequestId | None, str, Any], None]
+"""Writes an event to the parent: the request that it belongs to, its name, its content."""
 
 
-class Runner(Protocol):
-    """Runs browser jobs."""
+class Store(Protocol):
+    """What jobs need of the store in force."""
 
-    async def run(self, job: SendJob, secrets: Mapping[str, Any] | None = None) -> JobResult:
-        """One job to its end, with the values of the secrets that it names.
+    @property
+    def engine(self) -> "Engine":
+        """The queue. Raises StoreFailed."""
 
-        Raises InvalidContent, BrowserFailed, TimedOut, QueueFull.
-        """
+    @property
+    def audiences(self) -> "Audiences":
+        """Who is told of runs."""
 
-
-async def send_job(session: Session, runner: Callable[[], Runner], in_progress: InProgress, job: SendJob) -> JobReply:
-    """Runs a job; a cached reference number means that there is nothing left to do."""
-    if job.forward:
-        session.backend  # noqa: B018  no credentials is better said before the work than after it
-    if job.reference_number is None:
-        return await _run(session, in_progress, runner(), job)
-    await in_progress.enter(job.reference_number)
-    try:
-        if session.references.has(job.reference_number):
-            return JobReply(status="skipped")
-        reply = await _run(session, in_progress, runner(), job)
-        session.references.remember(job.reference_number, LONG_TTL)
-        return reply
-    finally:
-        in_progress.leave(job.reference_number)
+    @property
+    def mail(self) -> "Mail":
+        """All that sends."""
 
 
-async def _run(session: Session, in_progress: InProgress, runner: Runner, job: SendJob) -> JobReply:
-    result = await runner.run(job, await _fetch(session, job)) if job.secrets else await runner.run(job)
-    if job.forward is not False:
-        await _forward(session, in_progress, job, result)
-    return JobReply(status="success", result=result)
+class Stores(Protocol):
+    """The store in force, opened at first need."""
+
+    @property
+    def opened(self) -> Store | None:
+        """The one that is open already."""
+
+    async def get(self) -> Store:
+        """Opens it. Raises StoreFailed."""
 
 
-async def _fetch(session: Session, job: SendJob) -> dict[str, Any]:
-    """Name -> value of each secret that the job names. Raises MissingCredentials, RemoteFailed, RemoteUnreachable."""
-    return {
-        name: secrets.decode(await secrets.fetch(session, source.key, source.encryption_key), source.key)
-        for name, source in (job.secrets or {}).items()
-    }
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where jobs are handed in."""
+
+    session: Session
+    runs: Runs
+    stores: Stores
+    emit: Emit
 
 
-async def _forward(session: Session, in_progress: InProgress, job: SendJob, result: JobResult) -> None:
-    """Delivers to every server, directly; the primary's refusal is the job's failure."""
-    if job.forward is not True and job.forward and job.forward.as_ == "cv":
-        await _forward_cv(session, in_progress, job, result)
-        return
-    run_reference = str(uuid.uuid4())
-    body: dict[str, Any] = {
-        "jobReference": hashlib.sha256(_encode(job)).hexdigest(),
-        "runReference": run_reference,
-        "status": "success",
-        "result": result,
-    }
-    if job.reference_number:
-        body["reference_number"] = job.reference_number
-    await session.backend.forward(_encode(body), run_reference)
+async def send_job(desk: Desk, request_id: RequestId | None, job: SendJob) -> JobReply | JobScheduled:
+    """Runs a job while the parent waits, or notes it down to be run as soon as there is a place."""
+    if job.mode == "async":
+        return await _accept(desk, job)
+    if job.retries:
+        raise InvalidContent("retries: needs the mode async", "retries")
+    audience = await _audience(desk, request_id, job)
+    return await desk.runs.run(Order(job=job, run_id=uuid.uuid4().hex, parts=desk.session, audience=audience))
 
 
-async def _forward_cv(session: Session, in_progress: InProgress, job: SendJob, result: JobResult) -> None:
-    """Sends the extract as `send_cv` would, with the job's reference where it has none of its own."""
-    extract = dict(result.extract or {})
-    if job.reference_number and not {"referenceNumber", "reference_number"} & extract.keys():
-        extract["referenceNumber"] = job.reference_number
-    cv = msgspec.Raw(_encode(extract))
-    reference = reference_of(cv)
-    if reference == job.reference_number:
-        await deliver(session, reference, cv)  # the job itself is the one in progress
-    else:
-        await send_cv(session, in_progress, cv)
+async def job_status(stores: Stores, content: JobId) -> JobState:
+    """What is known of a job. Raises NotFound."""
+    return await (await stores.get()).engine.status(content.id)
 
 
-def _encode(value: Any) -> bytes:
-    return msgspec.json.encode(value, enc_hook=encode_hook)
+async def list_jobs(stores: Stores, content: ListJobs) -> Jobs:
+    """One page of the jobs that are kept, newest first; a page past the end is empty."""
+    total, jobs = await (await stores.get()).engine.list(content.status, content.page)
+    return Jobs(total_count=total, total_pages=math.ceil(total / PAGE), page=content.page, jobs=tuple(jobs))
+
+
+async def cancel_job(stores: Stores, content: JobId) -> CancelledJob:
+    """Stops a job that has not ended. Raises NotFound."""
+    engine = (await stores.get()).engine
+    cancelled = await engine.cancel(content.id)
+    return CancelledJob(cancelled=cancelled, status=(await engine.status(content.id)).status)
+
+
+async def _accept(desk: Desk, job: SendJob) -> JobScheduled:
+    if job.key and job.key.startswith(RESERVED):
+        raise InvalidContent(f"key: must not begin with {' or '.join(RESERVED)}", "key")
+    desk.runs.check(job)
+    if job.forward or job.secrets:
+        desk.session.backend  # noqa: B018  no credentials is better said now than when it runs
+    store = await desk.stores.get()
+    endpoints = store.audiences.endpoints(job.webhooks)
+    submission = Submission(
+        type="send_job",
+        content=msgspec.json.encode(job, enc_hook=_revealed),
+        key=job.key or "",
+        name=job.name or "",
+        retries=job.retries,
+        timeout=job.timeout_ms / 1000 + PLACE_SECONDS,
+        webhooks=store.audiences.pack(endpoints),
+        scope=desk.session.scope,
+        needs_login=bool(job.forward or job.secrets),
+        tell=desk.session.notifications,
+    )
+    return JobScheduled(id=await store.engine.submit(submission))
+
+
+async def _audience(desk: Desk, request_id: RequestId | None, job: SendJob) -> Audience:
+    tell = partial(desk.emit, request_id) if desk.session.notifications else None
+    store = await desk.stores.get() if job.webhooks or desk.session.webhooks else desk.stores.opened
+    if store is None:
+        return Audience(tell=tell)
+    return store.audiences.of(store.audiences.endpoints(job.webhooks), tell)
+
+
+def _revealed(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise NotImplementedError(type(value))

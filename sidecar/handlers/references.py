@@ -4,7 +4,8 @@ from typing import Any
 
 from protocol.codec import NOTHING
 from sidecar.errors import InvalidContent
-from sidecar.session import LONG_TTL, SHORT_TTL, Session
+from sidecar.session import Session
+from sidecar.work.logins import LONG_TTL, SHORT_TTL
 
 
 async def set_cached_reference(session: Session, content: str) -> Any:
@@ -21,7 +22,7 @@ async def set_short_cached_reference(session: Session, content: str) -> Any:
 
 async def has_cached_reference(session: Session, content: str) -> bool:
     """Whether a reference is remembered."""
-    return session.references.has(_checked(content))
+    return await session.references.known(_checked(content))
 
 
 def _checked(reference: str) -> str:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from protocol import codec
+from protocol.errors import ErrorDetail
 from protocol.replies import RequestId
 
-Handler = Callable[[Any], Coroutine[Any, Any, Any]]
-"""Takes a message's decoded content, gives the content of its reply."""
+Handler = Callable[..., Coroutine[Any, Any, Any]]
+"""Takes a message's decoded content, gives the content of its reply. See `Route.told_id`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,4 +23,8 @@ class Route:
     """What was sent before finishes first, and what comes after waits."""
     accepts: bool = False
     """It puts something on disk; the reply leaves once that is committed."""
+    told_id: bool = False
+    """The handler takes the request's id, None where it has none, before the content."""
+    number: Callable[[ErrorDetail], int] | None = None
+    """Gives the number that an error of this message carries beside its code."""
     encode: Callable[[RequestId | None, Any], bytes] = codec.encode_ok

@@ -15,7 +15,12 @@ async def ping(_: None) -> Any:
 
 async def hello(session: Session, about: Callable[[], HelloReply], content: Hello) -> HelloReply:
     """Tells what this sidecar is and can, and notes what the parent asks for."""
+    if content.zone:
+        from sidecar.work.schedules.timing import zone_of  # late: few parents name their zone
+
+        zone_of(content.zone, "zone")
     session.notifications = content.notifications
+    session.zone = content.zone
     return about()
 
 

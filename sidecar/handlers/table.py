@@ -2,26 +2,46 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from protocol import codec
 from protocol.replies import RequestId
 from protocol.session import HelloReply
-from sidecar.handlers import cvs, jobs, references, secrets, session, tokens
-from sidecar.handlers.route import Route
+from sidecar.handlers import jobs, references, schedules, secrets, session, tasks, tokens, webhooks
+from sidecar.handlers.route import Handler, Route
 from sidecar.session import Session
+from sidecar.work.cvs import InProgress, send_cv
+
+
+class Store(jobs.Store, schedules.Store, tasks.TaskStore, Protocol):
+    """What handlers need of the store in force."""
+
+
+class Stores(Protocol):
+    """The store in force, on disk or in memory."""
+
+    @property
+    def opened(self) -> Store | None:
+        """The one that is open already."""
+
+    async def get(self) -> Store:
+        """Opens it. Raises StoreFailed."""
 
 
 def routes(
     parts: Session,
     about: Callable[[], HelloReply],
-    runner: Callable[[], jobs.Runner],
+    desk: jobs.Desk,
+    stores: Stores,
+    in_progress: InProgress,
     issuer: Callable[[], tokens.Issuer],
+    *,
+    fleet: bool = False,
 ) -> dict[str, Route]:
-    """Every message type with its handler, bound to the parts that it works on.
+    """Every message type with its handler, bound to the parts that it works on; in a `fleet` others are asked, too.
 
     But `cancel`, which acts on the dispatcher's own lanes.
     """
-    in_progress = cvs.InProgress()
     login = Route(partial(session.set_credentials, parts), waits=True, barrier=True)
     return {
         "hello": Route(partial(session.hello, parts, about)),
@@ -34,10 +54,47 @@ def routes(
         "get_user_secret": Route(partial(secrets.get_user_secret, parts), waits=True),
         "set_cached_reference": Route(partial(references.set_cached_reference, parts), accepts=True),
         "set_short_cached_reference": Route(partial(references.set_short_cached_reference, parts), accepts=True),
-        "has_cached_reference": Route(partial(references.has_cached_reference, parts)),
-        "send_cv": Route(partial(cvs.send_cv, parts, in_progress), waits=True, accepts=True),
-        "send_job": Route(partial(jobs.send_job, parts, runner, in_progress), waits=True, accepts=True),
+        "has_cached_reference": Route(partial(references.has_cached_reference, parts), waits=fleet),
+        "send_cv": Route(partial(send_cv, parts, in_progress), waits=True, accepts=True),
+        "send_job": Route(partial(jobs.send_job, desk), waits=True, accepts=True, told_id=True),
+        "job_status": Route(partial(jobs.job_status, desk.stores), waits=True),
+        "list_jobs": Route(partial(jobs.list_jobs, desk.stores), waits=True),
+        "cancel_job": Route(partial(jobs.cancel_job, desk.stores), waits=True, accepts=True),
+        "set_webhooks": Route(partial(webhooks.set_webhooks, parts, stores), waits=True, accepts=True),
+        "list_deliveries": Route(partial(webhooks.list_deliveries, stores), waits=True),
+        "redeliver": Route(partial(webhooks.redeliver, stores), waits=True, accepts=True),
+        **_schedules(parts, stores),
+        **_tasks(tasks.TaskDesk(parts, stores, desk.emit)),
         "issue_token": Route(partial(tokens.issue_token, parts, issuer)),
+    }
+
+
+def _schedules(parts: Session, stores: schedules.Stores) -> dict[str, Route]:
+    """Their errors carry numbers."""
+    handlers: dict[str, Handler] = {
+        "create_schedule": partial(schedules.create_schedule, parts, stores),
+        "list_schedules": partial(schedules.list_schedules, stores),
+        "get_schedule": partial(schedules.get_schedule, stores),
+        "update_schedule": partial(schedules.update_schedule, parts, stores),
+        "delete_schedule": partial(schedules.delete_schedule, stores),
+        "get_schedule_msg_ids": partial(schedules.get_schedule_msg_ids, stores),
+    }
+    return {kind: Route(handler, waits=True, number=schedules.number_of) for kind, handler in handlers.items()}
+
+
+def _tasks(desk: tasks.TaskDesk) -> dict[str, Route]:
+    return {
+        "create_task": Route(partial(tasks.create_task, desk), waits=True, accepts=True),
+        "list_tasks": Route(partial(tasks.list_tasks, desk), waits=True),
+        "get_task": Route(partial(tasks.get_task, desk), waits=True),
+        "update_task": Route(partial(tasks.update_task, desk), waits=True, accepts=True),
+        "delete_task": Route(partial(tasks.delete_task, desk), waits=True, accepts=True),
+        "get_task_status": Route(partial(tasks.get_task_status, desk), waits=True),
+        "run_task": Route(partial(tasks.run_task, desk), waits=True, accepts=True, told_id=True),
+        "start_task": Route(partial(tasks.start_task, desk), waits=True, accepts=True),
+        "stop_task": Route(partial(tasks.stop_task, desk), waits=True, accepts=True),
+        "test_task": Route(partial(tasks.test_task, desk), waits=True, told_id=True),
+        "list_task_runs": Route(partial(tasks.list_task_runs, desk), waits=True),
     }
 
 

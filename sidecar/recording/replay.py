@@ -1,6 +1,7 @@
 """Sends a recorded session to a new sidecar, line by line, and prints what it answers and how long that takes."""
 
 import contextlib
+import signal
 import stat
 import subprocess
 import sys
@@ -19,6 +20,10 @@ from sidecar.recording.printing import Printer
 
 COMMAND: Final = (sys.executable, "-m", "sidecar", "--log-input=")
 """A sidecar that does not log its input, whatever the environment says: the log being replayed would never end."""
+
+
+UNREAD: Final = 128 + signal.SIGPIPE
+"""The exit code of a command whose reader went away."""
 
 
 class ReplayError(Exception):
@@ -56,9 +61,20 @@ def replay(
     """Replays a log `repeat` times, each in a session of its own, without commands whose type is in `skip`.
 
     `secrets` is a JSON file, key name -> value, that fills redacted values back in. Gives the exit code: 0 when the
-    replay ran, whatever was answered; 1 when the sidecar died; 2 when there is nothing to replay.
+    replay ran, whatever was answered; 1 when the sidecar died; 2 when there is nothing to replay; 141 when whoever
+    read what is printed had enough, as in `| head`.
     """
     printer = Printer(out)
+    try:
+        return _replay(path, skip, repeat, secrets, printer, command)
+    except BrokenPipeError:
+        printer.give_up()
+        return UNREAD
+
+
+def _replay(
+    path: Path, skip: frozenset[str], repeat: int, secrets: Path | None, printer: Printer, command: Sequence[str]
+) -> int:
     try:
         if repeat < 1:
             raise ReplayError("repeatReplay must be greater than 0")
@@ -148,6 +164,8 @@ def _size(path: Path) -> int:
         about = path.stat()
         if stat.S_ISDIR(about.st_mode):
             raise ReplayError(f"can't replay {path}: it is a folder")
+        if not stat.S_ISREG(about.st_mode):  # a pipe can be read once, and opening one may never end
+            raise ReplayError(f"can't replay {path}: it is not a regular file")
         path.open("rb").close()
     except OSError as failure:
         raise ReplayError(f"can't replay {path}: {(failure.strerror or str(failure)).lower()}") from None

@@ -54,26 +54,34 @@ class HttpClient:
             auto_decompress=True,
         )
 
-    async def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
+    async def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        *,
+        attempts: int = ATTEMPTS,
+    ) -> Answer:
         """One answer of any status.
 
         Raises RemoteUnreachable after the last attempt, TimedOut, and RemoteFailed for a redirect that is not
         followed: only 307 and 308 on the same host are, with their body.
         """
         target = URL(url, encoded=True)
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, attempts + 1):
             pause = 2.0 * attempt + self._jitter()
             try:
                 return await self._once(method, target, headers, body)
             except _Busy as busy:
-                if attempt == ATTEMPTS:
+                if attempt == attempts:
                     return busy.answer
                 pause = pause if busy.seconds is None else busy.seconds
             except RemoteUnreachable as failure:
-                if not failure.retryable:
+                if not failure.retryable or attempts == 1:
                     raise
-                if attempt == ATTEMPTS:
-                    raise RemoteUnreachable(f"{failure.message} ({ATTEMPTS} attempts)") from None
+                if attempt == attempts:
+                    raise RemoteUnreachable(f"{failure.message} ({attempts} attempts)") from None
             await self._clock.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -86,7 +94,7 @@ class HttpClient:
         for _ in range(MAX_REDIRECTS + 1):
             answer = await self._send(method, here, headers, body)
             if answer.status in _BUSY:
-                seconds = self._retry_after(answer.headers)
+                seconds = retry_after(answer.headers, self._clock.now())
                 if seconds is None or seconds <= MAX_RETRY_AFTER:
                     raise _Busy(answer, seconds)
             if not 300 <= answer.status < 400:
@@ -106,25 +114,27 @@ class HttpClient:
             said = f"{url.authority} has a certificate that can't be trusted"
             raise RemoteUnreachable(said, retryable=False) from None
         except aiohttp.ClientConnectorError as failure:
-            raise RemoteUnreachable(f"{url.authority} can't be reached: {_why(failure)}") from None
+            raise RemoteUnreachable(f"{url.authority} can't be reached: {why(failure)}") from None
         except (aiohttp.InvalidURL, UnicodeError):  # what only the resolver objects to, such as a label of 64 letters
             raise RemoteUnreachable(f"{url.authority} is no usable address", retryable=False) from None
         except (aiohttp.ClientError, OSError) as failure:
             raise RemoteUnreachable(f"{url.authority} broke off its answer ({type(failure).__name__})") from None
 
-    def _retry_after(self, headers: Mapping[str, str]) -> float | None:
-        """Seconds to wait, from either form of the header."""
-        value = headers.get("Retry-After", "").strip()
-        if value.isascii() and value.isdecimal():
-            return float(value)
-        try:
-            return max(0.0, parsedate_to_datetime(value).timestamp() - self._clock.now())
-        except ValueError:
-            return None
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds to wait, from either form of the header; None where it says nothing usable. `now` is Unix time."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+    except ValueError:
+        return None
 
 
-def _why(failure: aiohttp.ClientConnectorError) -> str:
-    """The system's own words; asyncio puts an address in their place where a connection is refused."""
+def why(failure: aiohttp.ClientConnectorError) -> str:
+    """Why there is no connection, in the system's own words."""
+    # asyncio puts an address in their place where a connection is refused
     error = failure.os_error
     if type(failure) is aiohttp.ClientConnectorError and error.errno:
         return os.strerror(error.errno)

@@ -2,10 +2,10 @@
 
 import asyncio
 import hashlib
-import logging
 import re
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Final, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -16,12 +16,13 @@ from sidecar.errors import Forbidden, InvalidContent, SidecarError
 from sidecar.remote import answers
 from sidecar.remote.http import Answer, HttpClient
 
-log = logging.getLogger(__name__)
+Kind = Literal["result", "cv"]
+Copy = Callable[[Kind, bytes, str], None]
+"""Takes what the secondaries have to get: its kind, its body, and its idempotency key."""
 
 SCRAPER_ROLE: Final = 1
 SEEDED_DAYS: Final = 30
-MAX_BACKGROUND: Final = 256
-"""Deliveries to secondaries that may be under way before the next CV waits for them."""
+_SCAN_PATH: Final = "/api/v1/scraper/scanCV"
 _FORBIDDEN: Final = re.compile(r"[\s?#@\\\x00-\x1f\x7f]")
 """In a server's location: what begins a query, a fragment or a path of its own, and users, who have no place there."""
 
@@ -77,12 +78,22 @@ class RtcvServer:
 
     async def scan_cv(self, cv: bytes) -> bool:
         """Whether the CV matched. The bytes go out as they are."""
-        answer = await self._call("POST", "/api/v1/scraper/scanCV", b'{"cv":' + cv + b"}")
+        answer = await self._call("POST", _SCAN_PATH, _cv(cv))
         return answers.shaped(answer, _Scanned).has_matches
 
     async def post_result(self, result: bytes, idempotency_key: str) -> None:
         """Posts a job's result."""
         await self._call("POST", self._results_path, result, extra={"Idempotency-Key": idempotency_key})
+
+    async def deliver(self, kind: Kind, body: bytes, idempotency_key: str) -> Answer:
+        """One attempt at a copy; an answer of any status. Raises RemoteFailed, RemoteUnreachable and TimedOut."""
+        path, content = (self._results_path, body) if kind == "result" else (_SCAN_PATH, _cv(body))
+        headers = self._headers | {"Idempotency-Key": idempotency_key}
+        return await self._http.request("POST", self._location + path, headers, content, attempts=1)
+
+    def failure(self, answer: Answer) -> SidecarError:
+        """A refused attempt as an error that holds no key."""
+        return answers.failure(answer, self._secrets)
 
     async def _call(
         self, method: str, path: str, body: bytes | None = None, *, extra: dict[str, str] | None = None
@@ -101,16 +112,13 @@ class RtcvServers:
         http: HttpClient,
         servers: Sequence[RtcvServer],
         primary: int,
-        on_delivery_failed: Callable[[str, SidecarError], None],
-        grace: float,
+        copy: Copy | None = None,
     ) -> None:
+        """`copy` keeps what the secondaries have to get until they have got it; None where there are none."""
         self._http = http
         self._servers = servers
         self.primary = servers[primary]
-        self._secondaries = [server for index, server in enumerate(servers) if index != primary]
-        self._on_delivery_failed = on_delivery_failed
-        self._grace = grace
-        self._background: set[asyncio.Task[None]] = set()
+        self._copy = copy or _nowhere
 
     async def check(self) -> list[str]:
         """Checks every server at once; gives the primary's scanned references. Raises what failed first."""
@@ -127,40 +135,22 @@ class RtcvServers:
         return await self.primary.secret(key, encryption_key)
 
     async def scan_cv(self, cv: bytes) -> bool:
-        """What the primary says; a secondary that fails is told of, and fails nothing."""
-        await self._copy(lambda server: server.scan_cv(cv))
-        return await self.primary.scan_cv(cv)
+        """What the primary says; the copies for the others are put whatever it says."""
+        try:
+            return await self.primary.scan_cv(cv)
+        finally:
+            self._copy("cv", cv, f"cv_{uuid.uuid4().hex}")
 
     async def forward(self, result: bytes, idempotency_key: str) -> None:
         """A job's result for every server; the primary's failure is the caller's."""
-        await self._copy(lambda server: server.post_result(result, idempotency_key))
-        await self.primary.post_result(result, idempotency_key)
+        try:
+            await self.primary.post_result(result, idempotency_key)
+        finally:
+            self._copy("result", result, idempotency_key)
 
     async def close(self) -> None:
-        """Gives copies under way their grace, in seconds, then closes every connection."""
-        if self._background:
-            _, late = await asyncio.wait(self._background, timeout=self._grace)
-            for task in late:
-                task.cancel()
-            if late:
-                log.warning("%d copies for secondary servers were given up", len(late))
+        """Closes every connection."""
         await self._http.close()
-
-    async def _copy(self, send: Callable[[RtcvServer], Coroutine[Any, Any, Any]]) -> None:
-        """Sends to the secondaries beside the primary, so that a slow one delays nobody."""
-        for server in self._secondaries:
-            task = asyncio.create_task(self._deliver(server, send(server)))
-            self._background.add(task)
-            task.add_done_callback(self._background.discard)
-        if len(self._background) > MAX_BACKGROUND:
-            await asyncio.wait(self._background, return_when=asyncio.FIRST_COMPLETED)
-
-    async def _deliver(self, server: RtcvServer, sending: Coroutine[Any, Any, Any]) -> None:
-        try:
-            await sending
-        except SidecarError as failure:
-            log.warning("%s did not take its copy: %s", server.name, failure.message)
-            self._on_delivery_failed(server.name, failure)
 
 
 def check_location(location: str) -> None:
@@ -178,6 +168,14 @@ def scope_of(credentials: Credentials) -> str:
     """What keeps the references of one server and key apart; holds neither in clear."""
     place = f"{_normal(credentials.server_location)}\n{credentials.api_key_id}"
     return hashlib.sha256(place.encode()).hexdigest()
+
+
+def _nowhere(kind: Kind, body: bytes, idempotency_key: str) -> None:
+    """There are no secondaries."""
+
+
+def _cv(cv: bytes) -> bytes:
+    return b'{"cv":' + cv + b"}"
 
 
 def _normal(location: str) -> str:

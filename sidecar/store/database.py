@@ -1,40 +1,37 @@
 """One SQLite file, shared by every sidecar of a state folder: reads on the loop, writes in one thread, in groups."""
 
 import asyncio
-import fcntl
 import logging
-import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 from sidecar.errors import StoreFailed
+from sidecar.store.migrations import migrate
+from sidecar.store.opening import connect
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Value = str | float | bytes | None
+"""What a statement takes and a column holds."""
 
 BUSY_SECONDS: Final = 15.0
 """How long a write waits while another process holds the file."""
-
-MIGRATIONS: Final = (
-    """
-    CREATE TABLE scope (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-    CREATE TABLE reference (
-        scope INTEGER NOT NULL REFERENCES scope (id),
-        name TEXT NOT NULL,
-        expires REAL NOT NULL,
-        PRIMARY KEY (scope, name)
-    ) WITHOUT ROWID;
-    """,
-)
-"""Numbered from 1; `PRAGMA user_version` is the number of the last one applied."""
+STAGED_SECONDS: Final = 0.01
+"""How long something staged waits at most for company."""
+MAX_UNHEARD: Final = 4
+"""Transactions kept in mind for the next reply: those under way, and the last that failed."""
 
 
 class Batch(Protocol):
-    """Changes that were accepted and are written together."""
+    """Changes that were accepted and are written together.
+
+    One with an attribute `durable = True` also outlives a loss of power: the whole transaction is synchronous then.
+    One with a method `written()` has it called on the loop once the transaction has ended well.
+    """
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Writes them, in the writer's thread and inside its transaction."""
@@ -43,75 +40,184 @@ class Batch(Protocol):
         """Takes them back in memory, on the loop, when they could not be written."""
 
 
-class Database:
-    """An open database. Use `open`."""
+class _Call(Generic[T]):
+    """One function that runs inside a transaction, apart from what else is in it."""
 
-    def __init__(self, path: Path) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
-        self._path = path
+    def __init__(self, function: Callable[[sqlite3.Connection], T], durable: bool) -> None:
+        self.durable = durable
+        self.written: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._function = function
+        self._outcome: tuple[T] | Exception
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        connection.execute("SAVEPOINT one_call")
+        try:
+            self._outcome = (self._function(connection),)
+        except Exception as failure:
+            if not connection.in_transaction:  # the disk is full, say: SQLite has taken all of it back
+                raise
+            connection.execute("ROLLBACK TO one_call")
+            self._outcome = _unwritten(failure) if isinstance(failure, sqlite3.Error) else failure
+        connection.execute("RELEASE one_call")
+
+    def undo(self) -> None:
+        """Nothing in memory depends on it."""
+
+    def settle(self, failure: Exception | None) -> None:
+        """Tells the caller, on the loop, once the transaction has ended."""
+        if self.written.done():  # cancelled
+            return
+        if failure or isinstance(self._outcome, Exception):
+            self.written.set_exception(failure or self._outcome)  # type: ignore[arg-type]
+        else:
+            self.written.set_result(self._outcome[0])
+
+
+class Database:
+    """An open database. Use `open` or `in_memory`."""
+
+    def __init__(
+        self, writer: sqlite3.Connection, reader: sqlite3.Connection, thread: ThreadPoolExecutor | None
+    ) -> None:
+        """Without a thread, writes are done on the loop, by the connection that reads."""
+        self._writer = writer
+        self._reader = reader
+        self._thread = thread
         self._staged: list[Callable[[], Batch]] = []
-        self._writer: sqlite3.Connection
-        self._reader: sqlite3.Connection
+        self._promises = False
+        self._unheard: list[asyncio.Future[None]] = []
+        self._under_way: set[asyncio.Future[None]] = set()
+        self._synchronous = False
 
     @classmethod
-    async def open(cls, path: Path) -> "Database":
+    async def open(cls, path: Path) -> Self:
         """Opens or makes the file (0600). A file that is no database is kept aside. Raises StoreFailed."""
-        self = cls(path)
+        thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
         try:
-            self._writer = await self._in_thread(lambda: _connect(path))
+            writer = await asyncio.get_running_loop().run_in_executor(thread, connect, path, BUSY_SECONDS)
+            reader = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         except (sqlite3.Error, OSError) as failure:
-            self._thread.shutdown(wait=False)
+            thread.shutdown(wait=False)
             raise StoreFailed(f"the state folder's database can't be used: {failure}", retryable=True) from None
-        self._reader = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-        return self
+        return cls(writer, reader, thread)
+
+    @classmethod
+    def in_memory(cls) -> Self:
+        """A database that ends with the process and touches no disk."""
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        migrate(connection)
+        return cls(connection, connection, None)
 
     def stage(self, take: Callable[[], Batch]) -> None:
-        """Has `take` called for its batch when the next commit begins."""
+        """Has `take` called for its batch when the next transaction begins: within STAGED_SECONDS, or at `commit`."""
         self._staged.append(take)
+        if not self._promises:
+            self._promises = True
+            asyncio.get_running_loop().call_later(STAGED_SECONDS, self._flush)
 
     def commit(self) -> asyncio.Future[None] | None:
-        """Starts one transaction with all that was staged; None if nothing was. Fails with StoreFailed."""
-        if not self._staged:
-            return None
-        batches = [take() for take in self._staged]
-        self._staged.clear()
-        return asyncio.ensure_future(self._commit(batches))
+        """What a reply has to wait for: all that was staged since the last call. None if that is nothing.
 
-    async def execute(self, sql: str, *parameters: str | float) -> None:
-        """Runs one statement in the writer's thread. Raises StoreFailed."""
-        try:
-            await self._in_thread(lambda: self._writer.execute(sql, parameters))
-        except sqlite3.Error as failure:
-            raise StoreFailed(f"could not be stored: {failure}", retryable=True) from None
+        For the one writer of replies alone; others wait with `flushed`, or not at all. Fails with StoreFailed.
+        """
+        if self._promises:
+            self._begin()
+        unheard, self._unheard = self._unheard, []
+        if len(unheard) > 1:
+            return asyncio.ensure_future(_all(unheard))
+        return unheard[0] if unheard else None
 
-    def first(self, sql: str, *parameters: str | float) -> tuple[Any, ...] | None:
+    async def flushed(self) -> None:
+        """Waits until all that was staged is on disk. Raises StoreFailed."""
+        if self._staged:
+            self._begin()
+        await _all(list(self._under_way))
+
+    async def write(self, function: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
+        """Calls a function inside the next transaction, which it shares with others, and gives its result.
+
+        What the function raises undoes its own changes alone, and comes out here; SQLite's errors as StoreFailed.
+        """
+        call = _Call(function, durable)
+        self._staged.append(lambda: call)
+        asyncio.get_running_loop().call_soon(self._flush)
+        return await call.written
+
+    async def execute(self, sql: str, *parameters: Value) -> None:
+        """Runs one statement in the next transaction. Raises StoreFailed."""
+        await self.write(lambda connection: connection.execute(sql, parameters).rowcount)
+
+    def first(self, sql: str, *parameters: Value) -> tuple[Any, ...] | None:
         """The first row of a short read, on the event loop; None if there is no row. Raises StoreFailed."""
         try:
             row: tuple[Any, ...] | None = self._reader.execute(sql, parameters).fetchone()
         except sqlite3.Error as failure:
-            raise StoreFailed(f"the state folder's database can't be read: {failure}", retryable=True) from None
+            raise _unread(failure) from None
         return row
+
+    def all(self, sql: str, *parameters: Value) -> list[tuple[Any, ...]]:
+        """Every row of a short read, on the event loop. Raises StoreFailed."""
+        try:
+            return self._reader.execute(sql, parameters).fetchall()
+        except sqlite3.Error as failure:
+            raise _unread(failure) from None
 
     async def close(self) -> None:
         """Waits for the writes under way and closes the file."""
-        pending = self.commit()
-        if pending:
-            await asyncio.gather(pending, return_exceptions=True)  # `_commit` has logged what failed
+        while self._staged or self._under_way:
+            if self._staged:
+                self._begin()
+            await asyncio.wait(self._under_way)  # `_transact` has logged what failed
         self._reader.close()
         await self._in_thread(self._writer.close)
-        self._thread.shutdown()
+        if self._thread:
+            self._thread.shutdown()
 
-    async def _commit(self, batches: list[Batch]) -> None:
+    def _flush(self) -> None:
+        """Begins a transaction, unless one is under way: then the next one begins at its end."""
+        if self._staged and not self._under_way:
+            self._begin()
+
+    def _begin(self) -> None:
+        batches = [take() for take in self._staged]
+        self._staged.clear()
+        begun = asyncio.ensure_future(self._transact(batches))
+        self._under_way.add(begun)
+        begun.add_done_callback(self._on_end)
+        if self._promises:
+            self._promises = False
+            # the next reply hears of these, also where they have ended by then and it was not their cause
+            unheard = [one for one in self._unheard if not one.done() or one.exception()]
+            self._unheard = [*unheard[1 - MAX_UNHEARD :], begun]
+
+    def _on_end(self, ended: asyncio.Future[None]) -> None:
+        self._under_way.discard(ended)
+        if not ended.cancelled():
+            ended.exception()  # those who wait for it hear of it; asyncio need not
+            self._flush()
+
+    async def _transact(self, batches: list[Batch]) -> None:
+        failure: Exception | None = None
         try:
             await self._in_thread(lambda: self._write(batches))
-        except sqlite3.Error as failure:
-            log.warning("could not write to the database: %s", failure)
-            for batch in batches:
+        except sqlite3.Error as refusal:
+            log.warning("could not write to the database: %s", refusal)
+            failure = _unwritten(refusal)
+        except Exception as unforeseen:
+            failure = unforeseen
+        for batch in batches:
+            if isinstance(batch, _Call):
+                batch.settle(failure)
+            elif failure:
                 batch.undo()
-            raise StoreFailed(f"could not be stored: {failure}", retryable=True) from None
+            elif written := getattr(batch, "written", None):
+                written()
+        if failure:
+            raise failure
 
     def _write(self, batches: list[Batch]) -> None:
         connection = self._writer
+        self._be_synchronous(any(getattr(batch, "durable", False) for batch in batches))
         connection.execute("BEGIN IMMEDIATE")
         try:
             for batch in batches:
@@ -122,60 +228,27 @@ class Database:
                 connection.execute("ROLLBACK")
             raise
 
+    def _be_synchronous(self, synchronous: bool) -> None:
+        if self._synchronous != synchronous:
+            self._writer.execute(f"PRAGMA synchronous = {'FULL' if synchronous else 'NORMAL'}")
+            self._synchronous = synchronous
+
     async def _in_thread(self, function: Callable[[], T]) -> T:
+        if self._thread is None:
+            return function()
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    try:
-        return _prepare(path)
-    except sqlite3.OperationalError:  # locked, full, read-only: the file itself may be sound
-        raise
-    except sqlite3.DatabaseError:
-        return _replace(path)
+async def _all(futures: Iterable[asyncio.Future[None]]) -> None:
+    """Waits for every one of them, and then raises the first failure."""
+    for outcome in await asyncio.gather(*futures, return_exceptions=True):
+        if outcome is not None:
+            raise outcome
 
 
-def _replace(path: Path) -> sqlite3.Connection:
-    """Begins a new file and keeps the broken one; unless another sidecar has just done so."""
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        try:
-            return _prepare(path)
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError as failure:
-            aside = path.with_suffix(f".broken-{os.getpid()}-{path.stat().st_mtime_ns}")
-            log.warning("%s is not a usable database (%s); it is kept as %s", path.name, failure, aside.name)
-            for suffix in ("-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            path.rename(aside)
-            return _prepare(path)
-    finally:
-        os.close(folder)
+def _unwritten(failure: sqlite3.Error) -> StoreFailed:
+    return StoreFailed(f"could not be stored: {failure}", retryable=True)
 
 
-def _prepare(path: Path) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # before SQLite makes it with the umask's mode
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        _migrate(connection)
-        (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if said != "ok":
-            raise sqlite3.DatabaseError(said)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-        for statement in script.split(";"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {number}")
-    connection.execute("COMMIT")
+def _unread(failure: sqlite3.Error) -> StoreFailed:
+    return StoreFailed(f"the state folder's database can't be read: {failure}", retryable=True)

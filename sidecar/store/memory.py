@@ -20,6 +20,10 @@ class MemoryReferences:
         del self._expires[reference]
         return False
 
+    async def known(self, reference: str) -> bool:
+        """The same: nobody shares them."""
+        return self.has(reference)
+
     def remember(self, reference: str, ttl: float) -> None:
         """Remembers it for so many seconds from now; a later call wins."""
         self._expires[reference] = self._now() + ttl

@@ -43,9 +43,7 @@ class DiskReferences:
         self = cls(database, clock, row[0])
         for reference in seed:
             self.remember(reference, ttl)
-        committed = database.commit()
-        if committed:
-            await committed
+        await database.flushed()
         return self
 
     def has(self, reference: str) -> bool:
@@ -58,6 +56,10 @@ class DiskReferences:
                 return False
             self._keep(reference, found[0])
         return True
+
+    async def known(self, reference: str) -> bool:
+        """The same: whoever shares the file has it in the file."""
+        return self.has(reference)
 
     def remember(self, reference: str, ttl: float) -> None:
         """Remembers it for so many seconds from now; it is on disk after the database's next commit."""

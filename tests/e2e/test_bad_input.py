@@ -169,6 +169,11 @@ def of(wanted: str) -> dict[str, dict[str, Any]]:
     }
 
 
+def numbered(answers: dict[str, dict[str, Any]], number: int = 28100) -> dict[str, dict[str, Any]]:
+    """The same answers as the messages of schedules give them."""
+    return {text: {**answer, "error": {**answer["error"], "number": number}} for text, answer in answers.items()}
+
+
 def without(answers: dict[str, dict[str, Any]], text: str) -> dict[str, dict[str, Any]]:
     """The same answers but one."""
     return {content: answer for content, answer in answers.items() if content != text}
@@ -256,6 +261,120 @@ WRONG = {
             "expected str, got int", "cookies[0].value"
         ),
     },
+    "job_status": {
+        **of("object"),
+        "{}": invalid_content("missing", "id"),
+        '{"id":""}': invalid_content("expected str of length >= 1", "id"),
+        '{"id":1}': invalid_content("expected str, got int", "id"),
+        '{"id":"a","ids":2}': invalid_content("unknown field", "ids"),
+    },
+    "cancel_job": {
+        **of("object"),
+        "{}": invalid_content("missing", "id"),
+        '{"id":null}': invalid_content("expected str, got null", "id"),
+    },
+    "list_jobs": {
+        **without(of("object"), "null"),
+        '{"page":0}': invalid_content("expected int >= 1", "page"),
+        '{"status":"lost"}': invalid_content("invalid enum value 'lost'", "status"),
+        '{"state":"failed"}': invalid_content("unknown field", "state"),
+    },
+    "set_webhooks": {
+        **of("array"),
+        "[1]": invalid_content("expected object, got int", "[0]"),
+        "[{}]": invalid_content("missing", "[0].url"),
+        '[{"url":""}]': invalid_content("expected str of length >= 1", "[0].url"),
+        '[{"url":"http://a","secret":1}]': invalid_content("expected str | array of str, got int", "[0].secret"),
+        '[{"url":"http://a","format":"xml"}]': invalid_content("invalid enum value 'xml'", "[0].format"),
+        '[{"url":"http://a","a":1}]': invalid_content("unknown field", "[0].a"),
+    },
+    "list_deliveries": {
+        **without(of("object"), "null"),
+        '{"page":0}': invalid_content("expected int >= 1", "page"),
+        '{"status":"lost"}': invalid_content("invalid enum value 'lost'", "status"),
+        '{"state":"dead"}': invalid_content("unknown field", "state"),
+    },
+    "redeliver": {
+        **of("object"),
+        "{}": invalid_content("missing", "id"),
+        '{"id":""}': invalid_content("expected str of length >= 1", "id"),
+        '{"id":"a","b":1}': invalid_content("unknown field", "b"),
+    },
+    "create_schedule": numbered(
+        {
+            **of("object"),
+            "{}": invalid_content("missing", "name"),
+            '{"name":1}': invalid_content("expected str, got int", "name"),
+            '{"name":"a","enabled":"yes"}': invalid_content("expected bool, got str", "enabled"),
+            '{"name":"a","enabled":true,"trigger":{}}': invalid_content("missing", "trigger.single"),
+            '{"name":"a","when":1}': invalid_content("unknown field", "when"),
+        }
+    ),
+    "list_schedules": numbered(
+        {
+            **without(of("object"), "null"),
+            '{"page":0}': invalid_content("expected int >= 1", "page"),
+            '{"pages":1}': invalid_content("unknown field", "pages"),
+        }
+    ),
+    "update_schedule": numbered(
+        {
+            **of("object"),
+            "{}": invalid_content("missing", "schedule_id"),
+            '{"schedule_id":"a","enabled":null}': invalid_content("expected bool, got null", "enabled"),
+            '{"schedule_id":"a","time":1}': invalid_content("unknown field", "time"),
+        }
+    ),
+    **{
+        kind: numbered(
+            {
+                **of("object"),
+                "{}": invalid_content("missing", "schedule_id"),
+                '{"schedule_id":1}': invalid_content("expected str, got int", "schedule_id"),
+                '{"schedule_id":"a","id":1}': invalid_content("unknown field", "id"),
+            }
+        )
+        for kind in ("get_schedule", "delete_schedule", "get_schedule_msg_ids")
+    },
+    "create_task": {
+        **of("object"),
+        "{}": invalid_content("missing", "interval"),
+        '{"interval":"1h"}': invalid_content("expected int, got str", "interval"),
+        '{"interval":999}': invalid_content("expected int >= 1000", "interval"),
+        '{"interval":1000,"config":[]}': invalid_content("expected object, got array", "config"),
+        '{"interval":1000,"every":1}': invalid_content("unknown field", "every"),
+    },
+    "update_task": {
+        **of("object"),
+        "{}": invalid_content("missing", "id"),
+        '{"id":"a","running":1}': invalid_content("expected bool, got int", "running"),
+        '{"id":"a","created":"x"}': invalid_content("unknown field", "created"),
+    },
+    "list_tasks": {
+        **without(of("object"), "null"),
+        '{"page":0}': invalid_content("expected int >= 1", "page"),
+        '{"name":"a"}': invalid_content("unknown field", "name"),
+    },
+    "list_task_runs": {
+        **of("object"),
+        "{}": invalid_content("missing", "id"),
+        '{"id":"a","page":0}': invalid_content("expected int >= 1", "page"),
+    },
+    **{
+        kind: {
+            **of("object"),
+            "{}": invalid_content("missing", "id"),
+            '{"id":1}': invalid_content("expected str, got int", "id"),
+            '{"id":"a","b":1}': invalid_content("unknown field", "b"),
+        }
+        for kind in ("get_task", "delete_task", "get_task_status", "run_task", "start_task", "stop_task")
+    },
+    "test_task": {
+        **of("object"),
+        "{}": invalid_content("missing", "script_text"),
+        '{"script_text":1}': invalid_content("expected str, got int", "script_text"),
+        '{"script_text":"","script":"a"}': invalid_content("unknown field", "script"),
+    },
     "issue_token": {
         **of("object"),
         "{}": invalid_content("missing", "scope"),
@@ -285,7 +404,9 @@ def test_wrong_content_has_its_exact_answer(child: Child, kind: str, content: st
 @pytest.mark.parametrize("kind", [kind for kind in CONTENTS if kind not in OPTIONAL and CONTENTS[kind] is not None])
 def test_missing_content_is_said(child: Child, kind: str) -> None:
     """A message that needs content does not do without."""
-    assert child.ask({"type": kind}) == [invalid_content("content is missing", named=False)]
+    missing = {"": invalid_content("content is missing", named=False)}
+    answer = numbered(missing) if kind.endswith(("schedule", "schedules", "schedule_msg_ids")) else missing
+    assert child.ask({"type": kind}) == [answer[""]]
 
 
 NEEDS_A_SERVER = {

@@ -323,8 +323,8 @@ async def ping(_):
     await asyncio.Event().wait()
 session.ping = ping
 routes = table.routes
-def slow(*parts):
-    table = routes(*parts)
+def slow(*parts, **options):
+    table = routes(*parts, **options)
     table["ping"] = replace(table["ping"], waits=True)
     return table
 table.routes = slow

@@ -468,8 +468,8 @@ def test_a_locked_database_is_waited_for(child: Child, server: Rtcv, tmp_path: P
 
 @pytest.fixture
 def cramped(tmp_path: Path) -> Iterator[Child]:
-    """A sidecar that may write no file beyond 128 KiB."""
-    limit = f"ulimit -f 128; exec {sys.executable} -m sidecar"
+    """A sidecar that may write no file beyond 1 MiB."""
+    limit = f"ulimit -f 1024; exec {sys.executable} -m sidecar"
     with Child(tmp_path, command=["bash", "-c", limit]) as running:
         yield running
 
@@ -477,7 +477,7 @@ def cramped(tmp_path: Path) -> Iterator[Child]:
 def test_a_full_disk_is_an_error(cramped: Child, server: Rtcv) -> None:
     """What could not be written is not known either; a CV of that reference is sent again."""
     log_in(cramped, server)
-    large = "x" * 200_000
+    large = "x" * 1_500_000
     refused = error("internal", "could not be stored: disk I/O error", retryable=True)
     answers = cramped.ask(
         message("set_cached_reference", large) | {"id": 1},
@@ -508,18 +508,27 @@ def test_a_state_folder_that_can_not_be_made(tmp_path: Path, server: Rtcv) -> No
 
 def test_a_secondary_that_fails(child: Child, server: Rtcv) -> None:
     """It fails no request; a parent that asked for notifications is told of it, any other reads replies only."""
-    with rtcv() as second:
-        second.server.fail("scanCV", "error", None, status=500)
-        servers = [server.credentials | {"primary": True}, second.credentials | {"name": "the second"}]
+    with rtcv() as second, rtcv() as third:
+        for other in (second, third):
+            other.server.fail("scanCV", "error", None, status=500)
+        servers = [server.credentials | {"primary": True}, second.credentials]
         assert child.ask(message("set_multiple_credentials", servers), cv("a")) == [OK, ok(True)]
         second.wait_for("scanCV")
         assert child.silent()
+        servers[1] = third.credentials | {"name": "the third"}
+        assert child.ask(message("set_multiple_credentials", servers)) == [OK]
         assert child.ask(message("hello", {"notifications": True}))[0]["type"] == "ok"
         lines = [*child.ask(cv("b"), {"type": "ping"}), child.read()]
         detail = error("remote_error", "injected failure", status=500)["error"]
-        event = {"type": "event", "event": "delivery_failed", "content": {"server": "the second", "error": detail}}
+        [event] = [line["content"] for line in lines if line["type"] == "event"]
         assert [line for line in lines if line["type"] != "event"] == [ok(True), {"type": "pong"}]
-        assert [line for line in lines if line["type"] == "event"] == [event]
+        assert {name: event[name] for name in ("server", "kind", "status", "attempts", "error")} == {
+            "server": "the third",
+            "kind": "cv",
+            "status": "waiting",
+            "attempts": 1,
+            "error": detail,
+        }
 
 
 def test_a_slow_secondary_delays_nobody(child: Child, server: Rtcv) -> None:

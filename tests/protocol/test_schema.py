@@ -15,6 +15,12 @@ from protocol.requests import CONTENTS
 
 FOLDER = Path(__file__).parents[2] / "protocol" / "schema"
 SERVER = {"server_location": "https://rtcv.example.com", "api_key_id": "a", "api_key": "b", "primary": True}
+SCHEDULE = {
+    "name": "定时任务",
+    "enabled": True,
+    "trigger": {"single": {"time": "2027-02-15 13:16:59", "zone_type": 1, "zone": "Europe/Amsterdam"}},
+    "push": {"type": "send_job", "content": {"steps": [{"url": "https://example.com"}]}},
+}
 
 SAMPLES: dict[str, list[dict[str, Any]]] = {
     "hello": [{}, {"content": {"notifications": True}}],
@@ -30,9 +36,57 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
     "set_short_cached_reference": [{"content": "a"}],
     "has_cached_reference": [{"content": "a"}],
     "send_cv": [{"content": {"referenceNumber": "a", "x": 1}}, {"content": {"reference_number": "a"}}],
+    "job_status": [{"content": {"id": "a"}}],
+    "list_jobs": [{}, {"content": {"status": "failed", "page": 2}}],
+    "cancel_job": [{"content": {"id": "a"}}],
+    "create_schedule": [{"content": SCHEDULE}],
+    "list_schedules": [{}, {"content": {"page": 2, "expired": True}}],
+    "get_schedule": [{"content": {"schedule_id": "a"}}],
+    "update_schedule": [
+        {"content": {"schedule_id": "a", "enabled": False}},
+        {"content": {"schedule_id": "a", "trigger": SCHEDULE["trigger"], "push": SCHEDULE["push"]}},
+    ],
+    "delete_schedule": [{"content": {"schedule_id": "a"}}],
+    "get_schedule_msg_ids": [{"content": {"schedule_id": "a"}}],
+    "create_task": [
+        {"content": {"script": "https://a.example/a.js", "interval": 3_600_000}},
+        {
+            "content": {
+                "id": "t",
+                "job": {"steps": [{"url": "https://a.example/{{city}}"}]},
+                "running": False,
+                "config": {"city": "x"},
+                "init": "2030-01-31T12:00:00Z",
+                "end": "2031-01-31",
+                "interval": 1_000,
+            }
+        },
+    ],
+    "list_tasks": [{}, {"content": {"running": True, "config": {"city": "x"}, "page": 2}}],
+    "get_task": [{"content": {"id": "t"}}],
+    "update_task": [{"content": {"id": "t", "end": None, "interval": 5_000, "config": {}}}],
+    "delete_task": [{"content": {"id": "t"}}],
+    "get_task_status": [{"content": {"id": "t"}}],
+    "run_task": [{"content": {"id": "t"}}],
+    "start_task": [{"content": {"id": "t"}}],
+    "stop_task": [{"content": {"id": "t"}}],
+    "test_task": [{"content": {"script_text": "exports.main = () => 'x'", "config": {"a": 1}}}],
+    "list_task_runs": [{"content": {"id": "t", "page": 1}}],
+    "set_webhooks": [
+        {"content": []},
+        {
+            "content": [
+                {"url": "https://a.example", "secret": "whsec_a", "format": "cloudevents", "max_stdouterr_size": 0},
+                {"url": "https://b.example", "secret": ["whsec_a", "whsec_b"]},
+            ]
+        },
+    ],
+    "list_deliveries": [{}, {"content": {"status": "dead", "page": 2}}],
+    "redeliver": [{"content": {"id": "a"}}, {"content": {"id": "a", "endpoint": "b"}}],
     "issue_token": [{"content": {"scope": "https://a.example", "issuer_token": "t", "validity": 60, "strict": True}}],
     "send_job": [
         {"content": {"steps": [{"url": "https://example.com"}]}},
+        {"content": {"steps": [{"url": "https://example.com"}], "mode": "async", "key": "k", "retries": 10}},
         {
             "content": {
                 "steps": [{"url": "https://example.com", "fail_on_status": True}],
@@ -68,6 +122,7 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
                 "pdf": {"margin": {"top": "1cm", "left": 2.5}, "size": {"width": 100}, "scale": 0.5},
                 "reference_number": "a",
                 "forward": {"as": "cv"},
+                "webhooks": ["https://receiver.example/hook"],
                 "artifacts": "files",
             }
         },
@@ -80,6 +135,14 @@ WRONG: dict[str, list[dict[str, Any]]] = {
     "cancel": [{}, {"content": {}}],
     "set_multiple_credentials": [{"content": SERVER}],
     "set_cached_reference": [{"content": ""}, {"content": 1}, {}],
+    "create_schedule": [
+        {"content": {**SCHEDULE, "name": ""}},
+        {"content": {**SCHEDULE, "name": "a" * 256}},
+        {"content": {**SCHEDULE, "push": {}}},
+        {"content": {**SCHEDULE, "other": 1}},
+    ],
+    "list_schedules": [{"content": {"page": 0}}],
+    "update_schedule": [{"content": {"enabled": True}}, {"content": {"schedule_id": "a", "name": None}}],
     "send_cv": [{"content": {"referenceNumber": ""}}, {"content": {}}, {"content": []}],
     "send_job": [
         {"content": {"steps": []}},

@@ -15,7 +15,11 @@ def test_what_is_sealed_opens_with_the_same_key() -> None:
     assert Seal(KEY).lasting
 
 
-@pytest.mark.parametrize("sealed", ["", "x", "ä", Seal().seal("secret"), Seal(KEY).seal("secret")[:-4] + "AAA="])
+@pytest.mark.parametrize(
+    "sealed",
+    ["", "x", "ä", Seal().seal("secret"), Seal(KEY).seal("secret")[:-4] + "AAA="],
+    ids=["empty", "short", "not ASCII", "another's", "changed"],
+)
 def test_what_another_sealed_or_what_was_changed_does_not_open(sealed: str) -> None:
     """Refused with a code that says what to do."""
     with pytest.raises(SealedByAnother) as refused:

@@ -12,8 +12,9 @@ from protocol.errors import ErrorCode
 from protocol.session import Credentials, MockOptions
 from sidecar.errors import InvalidContent, MissingCredentials, RemoteUnreachable
 from sidecar.remote.mock import MockServer
-from sidecar.session import Login, Session, check_credentials
+from sidecar.session import Session, check_credentials
 from sidecar.store.memory import MemoryReferences
+from sidecar.work.logins import Login
 from tests.clocks import ManualClock
 
 GOOD: dict[str, Any] = {"server_location": "http://h", "api_key_id": "1" * 24, "api_key": "ddd"}
@@ -37,9 +38,9 @@ class Backends:
         await asyncio.sleep(0)
         if self.refuse:
             raise RemoteUnreachable("nobody there")
-        return self.login()
+        return await self.login()
 
-    def login(self, options: MockOptions | None = None) -> Login:
+    async def login(self, options: MockOptions | None = None) -> Login:
         """A login to a mock."""
         return Login(Backend(self.closed, options or MockOptions()), MemoryReferences(ManualClock().clock))
 

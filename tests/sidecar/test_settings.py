@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from protocol.base import Secret
-from sidecar.settings import DEBUG_LOG, INPUT_LOG, Settings, SettingsError, load
+from sidecar.settings import DEBUG_LOG, INPUT_LOG, Settings, SettingsError, host_zone, load
 
 
 def test_defaults() -> None:
@@ -36,7 +36,7 @@ def test_every_setting_has_its_variable(field: str) -> None:
     elif isinstance(default, int | float):
         written, expected = "2048", 2048
     else:
-        written = "thirty-two_bytes/when+read_as_base64_01234w="
+        written = "redis://host" if field == "queue" else "thirty-two_bytes/when+read_as_base64_01234w="
         expected = Secret(written) if isinstance(default, Secret) else written
     assert getattr(load({}, {f"SIDECAR_{field.upper()}": written}), field) == expected
 
@@ -77,6 +77,8 @@ def test_our_own_names_go_before_foreign_ones() -> None:
         ({"shutdown_timeout": "soon"}, {}, "--shutdown-timeout: Expected float, got str"),
         ({"max_line": ""}, {"SIDECAR_MAX_LINE": "2048"}, "--max-line: Expected int, got str"),
         ({"max_line": "1"}, {"SIDECAR_MAX_LINE": "2048"}, "--max-line: Expected int >= 1024"),
+        ({}, {"SIDECAR_QUEUE": "amqp://:a-password@host"}, "SIDECAR_QUEUE: has to begin with redis:// or rediss://"),
+        ({}, {"SIDECAR_RESULTS_TTL": "0"}, "SIDECAR_RESULTS_TTL: Expected int >= 1"),
     ],
 )
 def test_a_wrong_value_is_named_where_it_was_given(flags: dict[str, str], environ: dict[str, str], said: str) -> None:
@@ -119,3 +121,20 @@ def test_a_store_key_is_32_bytes_in_base64(written: str) -> None:
         load({}, {"SIDECAR_STORE_KEY": written})
     assert load({}, {"SIDECAR_STORE_KEY": "A" * 43 + "="}).seal_key() == bytes(32)
     assert load({}, {}).seal_key() is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "zone"),
+    [
+        ({"TZ": "Europe/Amsterdam"}, "Europe/Amsterdam"),
+        ({"TZ": "UTC"}, "UTC"),
+        ({"TZ": "CET-1CEST,M3.5.0,M10.5.0/3"}, "None"),
+        ({"TZ": ":/etc/localtime"}, "None"),
+        ({"TZ": "Europe"}, "None"),
+        ({"TZ": ""}, "None"),
+        ({}, "None"),
+    ],
+)
+def test_the_machines_zone_is_the_one_in_tz(environ: dict[str, str], zone: str) -> None:
+    """By its IANA name; what only the C library understands is left to it."""
+    assert str(host_zone(environ)) == zone

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from playwright.async_api import Page, Response
+from playwright.async_api import BrowserContext, Page, Response
 
 from sidecar.browser.addresses import check_address
 from sidecar.browser.scripting.handles import Handles
@@ -18,6 +18,10 @@ _WITH_PATH: Final = frozenset({"clear_cookies"})
 """Where `path` is a cookie's, not a file's."""
 _WITH_ADDRESS: Final = frozenset({"goto", "continue_", "fallback"})
 _WITH_FILES: Final = frozenset({"set_input_files", "set_files"})
+_LASTING: Final = frozenset(
+    {"add_init_script", "clear_permissions", "grant_permissions"}
+    | {"set_extra_http_headers", "set_geolocation", "set_offline"}
+)
 _NO_LIMIT_OF_THEIR_OWN: Final = 30_000.0
 
 
@@ -32,6 +36,8 @@ class Calls:
         self._navigation_timeout: float | None = None
         self.status: int | None = None
         """HTTP status of the last page that an action opened by address in the job's own page."""
+        self.altered_context = False
+        """Something was asked of the context that holds for all its pages to come."""
 
     async def make(self, target: Any, name: Any, args: Any) -> Any:
         """The call's result. Raises Refused, and whatever Playwright raises."""
@@ -43,6 +49,8 @@ class Calls:
             return self._set_timeout(method.name, given["timeout"])
         if "timeout" in method.options:
             given["timeout"] = self._limit(method.name, given.get("timeout"))
+        if isinstance(owner, BrowserContext) and method.name in _LASTING:
+            self.altered_context = True
         result = await getattr(owner, method.name)(**given)
         if isinstance(result, Response) and owner is self._page:
             self.status = result.status

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from playwright.async_api import Dialog, Route
+from playwright.async_api import BrowserContext, Dialog, Page, Route
 
 from sidecar.browser.scripting.handles import Handles
 from sidecar.browser.scripting.messages import Refused
@@ -38,6 +38,8 @@ class Events:
         self._listeners: dict[tuple[int, str], Callable[[Any], None]] = {}
         self._open: dict[int, Dialog] = {}
         self._last = 0
+        self.routed_context = False
+        """Requests of all pages of the context, also of those to come, are asked about."""
         self._dropping = False
 
     def subscribe(self, number: Any, event: Any) -> None:
@@ -60,6 +62,11 @@ class Events:
         if hear:
             self._handles.find(number).remove_listener(event, hear)
 
+    def hears_dialogs(self, page: Page | None) -> bool:
+        """Whether a handler of the job's answers the dialogs of this page."""
+        owners = [self._handles.find(number) for number, event in self._listeners if event == "dialog"]
+        return any(owner is page or isinstance(owner, BrowserContext) for owner in owners)
+
     async def route(self, number: Any) -> None:
         """From now on asks the sandbox about each request of this page or context. Raises Refused."""
         owner = self._handles.find(number)
@@ -70,6 +77,7 @@ class Events:
             if not self._tell(number, owner, "route", route):
                 self._begin(_quietly(route.fallback))
 
+        self.routed_context |= isinstance(owner, BrowserContext)
         await owner.route(lambda _: True, ask)
 
     def handled(self, number: Any) -> None:

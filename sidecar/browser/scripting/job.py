@@ -8,7 +8,7 @@ import msgspec
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
-from sidecar.browser import failures
+from sidecar.browser import failures, surrogates
 from sidecar.browser.scripting.calls import Calls
 from sidecar.browser.scripting.events import Events, end
 from sidecar.browser.scripting.handles import Handles
@@ -82,6 +82,15 @@ class JobScripts:
         """HTTP status of the last page that an action opened by address, once."""
         status, self._calls.status = self._calls.status, None
         return status
+
+    @property
+    def altered_context(self) -> bool:
+        """Whether the actions have changed the context itself, for all its pages to come."""
+        return self._calls.altered_context or self._events.routed_context
+
+    def hears_dialogs(self, page: Page | None) -> bool:
+        """Whether a handler of the actions answers the dialogs of this page."""
+        return self._events.hears_dialogs(page)
 
     async def run(self, source: str) -> Any:
         """The action's value as plain JSON. Raises ActionError, BrowserUnavailable; cancelled, it ends the sandbox."""
@@ -172,7 +181,7 @@ class JobScripts:
             self._fail(ActionError(_GONE))
             return
         try:
-            for message in _decode(answer.result()):
+            for message in surrogates.decode(_decode, answer.result()):
                 self._hear(message)
         except (msgspec.DecodeError, ValueError, TypeError, IndexError, KeyError, AttributeError) as wrong:
             self._fail(ActionError(f"the sandbox wrote what we can't read: {wrong}"))

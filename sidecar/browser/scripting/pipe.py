@@ -5,15 +5,15 @@ import contextlib
 import fcntl
 import os
 import re
-import shutil
 import signal
 import socket
-import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 import msgspec
 
+from sidecar.browser import surrogates
+from sidecar.browser.scripting.folders import Folder
 from sidecar.errors import BrowserCrashed
 
 _HIGH: Final = 10
@@ -129,7 +129,7 @@ class Pipe(asyncio.Protocol):
                     answer.exception()  # whoever waits still gets it; nobody else has to
 
     def _receive(self, raw: bytes) -> None:
-        message = _decode(raw)
+        message = surrogates.decode(_decode, raw)
         if message.id is None:
             if heard := self._listeners.get(message.session_id):
                 heard(message.method)
@@ -147,7 +147,7 @@ class Pipe(asyncio.Protocol):
 class PipedBrowser:
     """The process at the other end of the pipe."""
 
-    def __init__(self, pid: int, pipe: Pipe, profile: str) -> None:
+    def __init__(self, pid: int, pipe: Pipe, profile: Folder) -> None:
         self._pid = pid
         self._profile = profile
         self.pipe = pipe
@@ -159,7 +159,7 @@ class PipedBrowser:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._pid, signal.SIGKILL)
             await self._ended(seconds)
-        await asyncio.to_thread(shutil.rmtree, self._profile, ignore_errors=True)
+        await asyncio.to_thread(self._profile.remove)
 
     async def _ended(self, seconds: float) -> bool:
         deadline = asyncio.get_running_loop().time() + seconds
@@ -179,14 +179,14 @@ async def spawn(path: str, flags: tuple[str, ...], memory: int, most: int) -> Pi
     Raises OSError.
     """
     ours, theirs = socket.socketpair()
-    profile = tempfile.mkdtemp(prefix="sidecar-sandbox-")
+    profile = Folder()
     descriptor = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, _HIGH)
     theirs.close()
     try:
         pid = os.posix_spawn(  # noqa: ASYNC221 - it does not wait for the end
             path,
-            [path, *flags, "--remote-debugging-pipe", f"--user-data-dir={profile}"],
-            {"PATH": os.defpath, "HOME": profile, "TMPDIR": profile},
+            [path, *flags, "--remote-debugging-pipe", f"--user-data-dir={profile.path}"],
+            {"PATH": os.defpath, "HOME": str(profile.path), "TMPDIR": str(profile.path)},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
@@ -198,7 +198,7 @@ async def spawn(path: str, flags: tuple[str, ...], memory: int, most: int) -> Pi
         )
     except OSError:
         ours.close()
-        shutil.rmtree(profile, ignore_errors=True)
+        profile.remove()
         raise
     finally:
         os.close(descriptor)

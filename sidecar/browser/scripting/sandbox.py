@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.resources
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -86,15 +87,12 @@ class Sandbox:
         self._pipe.forget(self._session)
         return self._pipe.send("Target.disposeBrowserContext", {"browserContextId": self._context})
 
-    async def prepare(self) -> None:
-        """Installs what actions see. Raises PipeBroken."""
+    async def prepare(self, program: str) -> None:
+        """Installs what scripts see: the program's value is what `run` and `exchange` call. Raises PipeBroken."""
         self._send("Inspector.enable")
         await self._send("Page.navigate", {"url": _PAGE})
         await self._send("Runtime.evaluate", {"expression": _LOADED, "awaitPromise": True})
-        wanted = {
-            "expression": f"({_proxy()})\n({msgspec.json.encode(describe()).decode()})",
-            "allowUnsafeEvalBlockedByCSP": False,
-        }
+        wanted = {"expression": program, "allowUnsafeEvalBlockedByCSP": False}
         outcome = _evaluated(await self._send("Runtime.evaluate", wanted))
         if outcome.exception_details or not outcome.result.object_id:
             raise PipeBroken(f"the sandbox could not be prepared: {outcome.result.description}")
@@ -116,15 +114,15 @@ class Sandbox:
             self.lost.set_result(why)
 
 
-async def open_sandbox(pipe: Pipe) -> Sandbox:
-    """A sandbox that is ready to run actions. Raises PipeBroken."""
+async def open_sandbox(pipe: Pipe, program: str) -> Sandbox:
+    """A sandbox that is ready to run what the program is for. Raises PipeBroken."""
     context = _target(await pipe.send("Target.createBrowserContext", {"disposeOnDetach": True})).browser_context_id
     page = _target(
         await pipe.send("Target.createTarget", {"url": "about:blank", "browserContextId": context})
     ).target_id
     attached = await pipe.send("Target.attachToTarget", {"targetId": page, "flatten": True})
     sandbox = Sandbox(pipe, context, _target(attached).session_id)
-    await sandbox.prepare()
+    await sandbox.prepare(program)
     return sandbox
 
 
@@ -136,5 +134,13 @@ def _argument(value: _Remote) -> dict[str, Any]:
     return {} if value.type == "undefined" else {"value": value.value}
 
 
-def _proxy() -> str:
-    return importlib.resources.files(__package__).joinpath("proxy.js").read_text("utf-8")
+def load_program(name: str, argument: object) -> str:
+    """The program in the file `name` beside this one, called with `argument`, which becomes JSON."""
+    source = importlib.resources.files(__package__).joinpath(name).read_text("utf-8")
+    return f"({source})\n({msgspec.json.encode(argument).decode()})"
+
+
+@cache
+def actions_program() -> str:
+    """What JavaScript actions see."""
+    return load_program("proxy.js", describe())

@@ -6,9 +6,12 @@ import os
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from sidecar.browser import discovery
+from sidecar.browser.scripting.folders import sweep
 from sidecar.browser.scripting.pipe import PipeBroken, PipedBrowser, spawn
-from sidecar.browser.scripting.sandbox import Sandbox, open_sandbox
+from sidecar.browser.scripting.sandbox import Sandbox, actions_program, open_sandbox
 from sidecar.errors import BrowserUnavailable, ShuttingDown
 from sidecar.settings import MiB, Settings
 
@@ -47,6 +50,9 @@ class SandboxLimits:
     close: float = 5.0
     idle: float = 300.0
     """A browser without a job is closed after this."""
+    first_backoff: float = 0.5
+    longest_backoff: float = 30.0
+    """After a failed launch the next is not tried sooner; the wait doubles with each failure."""
     sandboxes_per_browser: int = 500
     memory: int = 1024 * MiB
     """Data of each process."""
@@ -66,40 +72,50 @@ class Sandboxes:
     """Lends a sandbox to each job. Nothing is started before the first, nothing runs on after `close`."""
 
     def __init__(self, settings: Settings, limits: SandboxLimits | None = None) -> None:
-        self._settings = settings
+        # a remote browser is for pages; actions never leave this machine
+        self._settings = msgspec.structs.replace(settings, browser_endpoint="")
         self._limits = limits or SandboxLimits()
         self._warm: _Warm | None = None
         self._launching: asyncio.Task[_Warm] | None = None
-        self._spare: asyncio.Task[Sandbox] | None = None
-        self._lent: dict[Sandbox, _Warm] = {}
+        self._spares: dict[str, asyncio.Task[Sandbox]] = {}
+        self._lent: dict[Sandbox, tuple[_Warm, str]] = {}
         self._idle: asyncio.TimerHandle | None = None
+        self._failures = 0
+        self._not_before = 0.0
+        self._why = ""
         self._endings: set[asyncio.Task[Any]] = set()
         self._closed = False
 
-    async def take(self) -> Sandbox:
-        """A fresh sandbox, which `give_back` must get. Raises BrowserUnavailable, ShuttingDown."""
+    async def take(self, program: str = "") -> Sandbox:
+        """A fresh sandbox, which `give_back` must get; for actions where no other program is wanted.
+
+        Raises BrowserUnavailable, ShuttingDown.
+        """
+        wanted = program or actions_program()
         try:
-            return await self._take()
+            return await self._take(wanted)
         except (PipeBroken, TimeoutError):
             self._retire()
         try:
-            return await self._take()  # the warm one died while nobody looked; a new one is tried once
+            return await self._take(wanted)  # the warm one died while nobody looked; a new one is tried once
         except (PipeBroken, TimeoutError) as error:
             self._retire()
-            raise BrowserUnavailable(f"the browser for JavaScript actions fails: {error}", retryable=True) from None
+            failed = BrowserUnavailable(f"the browser for JavaScript actions fails: {error}", retryable=True)
+            self._hold_back(failed)
+            raise failed from None
 
     def give_back(self, sandbox: Sandbox) -> None:
         """Ends a sandbox, and prepares the next job's."""
-        warm = self._lent.pop(sandbox, None)
+        warm, program = self._lent.pop(sandbox, (None, ""))
         self._begin(_quietly(sandbox.close()))
         if warm is None or self._closed:
             return
         if warm is not self._warm:
             self._end_if_unused(warm)
             return
-        if self._spare is None:
-            self._spare = asyncio.create_task(self._open(warm))
-            self._spare.add_done_callback(_look_at)
+        if program not in self._spares:
+            self._spares[program] = asyncio.create_task(self._open(warm, program))
+            self._spares[program].add_done_callback(_look_at)
         if not self._lent:
             self._idle = asyncio.get_running_loop().call_later(self._limits.idle, self._retire)
 
@@ -111,7 +127,7 @@ class Sandboxes:
             await asyncio.wait((self._launching,), timeout=self._limits.close)
         for sandbox in self._lent:
             sandbox.close()
-        for warm in {*self._lent.values()}:
+        for warm in self._in_use():
             if warm is not self._warm:
                 self._begin(warm.process.close(self._limits.close))
         self._lent.clear()
@@ -119,21 +135,21 @@ class Sandboxes:
         if self._endings:
             await asyncio.wait(self._endings, timeout=self._limits.close * 3)
 
-    async def _take(self) -> Sandbox:
+    async def _take(self, program: str) -> Sandbox:
         if self._idle:
             self._idle.cancel()
         warm = await self._get_warm()
-        opening, self._spare = self._spare or asyncio.create_task(self._open(warm)), None
-        sandbox = await opening
+        sandbox = await (self._spares.pop(program, None) or asyncio.create_task(self._open(warm, program)))
         if sandbox.lost.done():
             raise PipeBroken("the spare sandbox died")
-        self._lent[sandbox] = warm
+        self._lent[sandbox] = warm, program
+        self._failures = 0
         return sandbox
 
-    async def _open(self, warm: _Warm) -> Sandbox:
+    async def _open(self, warm: _Warm, program: str) -> Sandbox:
         warm.used += 1
         async with asyncio.timeout(self._limits.open):
-            return await open_sandbox(warm.process.pipe)
+            return await open_sandbox(warm.process.pipe, program)
 
     async def _get_warm(self) -> _Warm:
         if self._closed:
@@ -154,6 +170,10 @@ class Sandboxes:
 
     async def _launch(self) -> _Warm:
         try:
+            left = self._not_before - asyncio.get_running_loop().time()
+            if left > 0:
+                raise BrowserUnavailable(f"{self._why} (the next try is in {left:.1f} s)", retryable=True)
+            await asyncio.to_thread(sweep)
             found = discovery.find("CHROMIUM", self._settings)
             as_root = hasattr(os, "geteuid") and os.geteuid() == 0
             flags = (*_FLAGS, "--no-sandbox") if as_root else _FLAGS
@@ -172,21 +192,34 @@ class Sandboxes:
                 raise
             self._warm = _Warm(process)
             return self._warm
+        except BrowserUnavailable as failed:
+            self._hold_back(failed)
+            raise
         finally:
             self._launching = None
+
+    def _hold_back(self, failed: BrowserUnavailable) -> None:
+        """After a failure the next launch waits, longer each time, until a sandbox has been opened again."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._not_before:
+            pause = min(self._limits.first_backoff * 2**self._failures, self._limits.longest_backoff)
+            self._failures, self._why, self._not_before = self._failures + 1, failed.message, now + pause
 
     def _retire(self) -> None:
         """Gives the browser no further job; it ends with its last."""
         warm, self._warm = self._warm, None
-        if self._spare:
-            self._spare.cancel()
-            self._spare = None
+        for spare in self._spares.values():
+            spare.cancel()
+        self._spares.clear()
         if warm:
             self._end_if_unused(warm)
 
     def _end_if_unused(self, warm: _Warm) -> None:
-        if warm not in self._lent.values():
+        if warm not in self._in_use():
             self._begin(warm.process.close(self._limits.close))
+
+    def _in_use(self) -> set[_Warm]:
+        return {warm for warm, _ in self._lent.values()}
 
     def _begin(self, ending: Any) -> None:
         task = asyncio.ensure_future(ending)

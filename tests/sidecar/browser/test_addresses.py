@@ -43,3 +43,11 @@ def test_everything_else_is_refused(url: str) -> None:
     with pytest.raises(InvalidContent) as failed:
         check_address(url, "steps[0].url")
     assert failed.value.places == {"field": "steps[0].url"}
+
+
+def test_files_only_where_they_are_allowed() -> None:
+    """Then by their path; another machine's never."""
+    check_address("file:///etc/hostname", "steps[0].url", files=True)
+    for url in ("file://server/share", "chrome://crash", "javascript:alert(1)"):
+        with pytest.raises(InvalidContent):
+            check_address(url, "steps[0].url", files=True)

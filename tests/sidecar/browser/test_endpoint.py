@@ -15,11 +15,15 @@ import pytest
 from playwright.async_api import Page
 
 from sidecar.browser import discovery
-from sidecar.browser.pool import BrowserPool, Limits
+from sidecar.browser.limits import Limits
+from sidecar.browser.pool import BrowserPool
+from sidecar.browser.states import FolderStates
 from sidecar.clock import Clock
 from sidecar.errors import BrowserCrashed, BrowserUnavailable
+from sidecar.sealing import Seal
 from sidecar.settings import Settings
-from tests.sidecar.browser.parts import children, is_browser, still_alive
+from sidecar.work.jobs.runner import JobRunner
+from tests.sidecar.browser.parts import children, is_browser, make_job, still_alive
 
 PIPE = asyncio.subprocess.PIPE
 
@@ -124,6 +128,46 @@ async def test_jobs_run_on_a_playwright_server(tmp_path: Path) -> None:
     assert await pool.run("CHROMIUM", title_of) == "fine"
     await pool.close()
     await end(server)
+
+
+async def check_actions_and_profiles(endpoint: str, folder: Path, site: str) -> None:
+    """JavaScript actions, whose sandbox is a browser of ours, and a profile, over a remote browser."""
+    settings = Settings(home=str(folder), browser_endpoint=endpoint)
+    states = FolderStates(settings.profiles_folder, Seal())
+    count = "() => { localStorage.setItem('n', 1 + Number(localStorage.getItem('n'))) }"
+    actions = [
+        {"evaluate": count},
+        "page.evaluate(() => Number(localStorage.getItem('n')))",
+        "page.locator('h1').count()",
+    ]
+    job = make_job(f"{site}/second.html", actions=actions, profile="shop")
+    for number in range(1, 4):
+        pool = BrowserPool(settings, Clock())
+        runner = JobRunner(pool, settings.artifacts_folder, Clock(), states=lambda: states)
+        try:
+            told = (await runner.run(job)).steps[0].values
+        finally:
+            await pool.close()
+        assert told == (None, number, 1)
+
+
+async def test_actions_and_profiles_over_a_debugging_port(
+    chromium: tuple[str, asyncio.subprocess.Process], tmp_path: Path, site: str
+) -> None:
+    """What one connection left, the next finds; the browser keeps nothing of it."""
+    endpoint, _ = chromium
+    await check_actions_and_profiles(endpoint, tmp_path / "state", site)
+    assert await asyncio.to_thread(targets, endpoint) == ["about:blank"]
+
+
+async def test_actions_and_profiles_on_a_playwright_server(tmp_path: Path, site: str) -> None:
+    """The same over a connection to a server."""
+    port = free_port()
+    server = await playwright_server(port, tmp_path / "browsers")
+    try:
+        await check_actions_and_profiles(f"ws://127.0.0.1:{port}", tmp_path / "state", site)
+    finally:
+        await end(server)
 
 
 async def test_a_dropped_connection_is_made_again(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from sidecar.browser.pool import BrowserPool
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden
 from sidecar.settings import Settings
-from sidecar.work.jobs import JobRunner
-from sidecar.work.tokens import Scope
+from sidecar.work.jobs.runner import JobRunner
+from sidecar.work.jobs.tokens import Scope
 from tests.sidecar.browser.parts import make_job
 
 

@@ -11,6 +11,7 @@ from protocol.jobs import StepResult
 from sidecar.browser.plan import plan
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.visit import Visit
+from sidecar.browser.watch import NOBODY
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, NavigationFailed
 from tests.sidecar.browser.parts import make_job
@@ -19,7 +20,7 @@ from tests.sidecar.browser.parts import make_job
 async def visited(pool: BrowserPool, url: str, actions: Sequence[dict[str, Any]], **context: Any) -> StepResult:
     """A step of these actions."""
     steps = plan(make_job(url, actions=list(actions), step_timeout_ms=10_000).steps)
-    result = await pool.run("CHROMIUM", lambda page: Visit(page, Clock()).run(steps), context)
+    result = await pool.run("CHROMIUM", lambda page: Visit(page, Clock()).run(steps, (), NOBODY), context)
     return result.steps[0]
 
 
@@ -80,7 +81,7 @@ async def test_files_are_downloaded(site: str, pool: BrowserPool) -> None:
 
     async def work(page: Any) -> Any:
         visits.append(Visit(page, Clock()))
-        return await visits[0].run(steps)
+        return await visits[0].run(steps, (), NOBODY)
 
     result = await pool.run("CHROMIUM", work, {"accept_downloads": True})
     assert result.steps[0].values == ({"name": "a.bin", "size": 4}, {"name": "a.bin", "size": 4}, "Windows")

@@ -12,7 +12,8 @@ import psutil
 import pytest
 from playwright.async_api import Page
 
-from sidecar.browser.pool import BrowserPool, Limits
+from sidecar.browser.limits import Limits
+from sidecar.browser.pool import BrowserPool
 from sidecar.clock import Clock
 from sidecar.errors import BrowserCrashed, BrowserUnavailable, QueueFull, ShuttingDown
 from sidecar.settings import Settings

@@ -3,7 +3,8 @@
 import pytest
 from playwright.async_api import Page
 
-from sidecar.browser.pool import BrowserPool, Limits
+from sidecar.browser.limits import Limits
+from sidecar.browser.pool import BrowserPool
 from sidecar.clock import Clock
 from sidecar.settings import Settings
 from tests.sidecar.browser.parts import children, is_browser, is_driver, still_alive

@@ -5,8 +5,9 @@ import asyncio
 import msgspec
 
 from protocol.session import MockOptions
-from sidecar.session import Login, References, Session
+from sidecar.session import Session
 from sidecar.store.memory import MemoryReferences
+from sidecar.work.logins import Login, References
 from tests.clocks import ManualClock
 
 
@@ -70,7 +71,7 @@ class Parts:
         return self.session.references
 
     async def _log_in(self, credentials: object) -> Login:
-        return self._mock(MockOptions())
+        return await self._mock(MockOptions())
 
-    def _mock(self, options: MockOptions) -> Login:
+    async def _mock(self, options: MockOptions) -> Login:
         return Login(self.server, MemoryReferences(self.time.clock))

@@ -8,8 +8,8 @@ import pytest
 from protocol.codec import NOTHING
 from protocol.errors import WireError
 from sidecar.errors import MissingCredentials, RemoteFailed
-from sidecar.handlers.cvs import InProgress, send_cv
-from sidecar.session import LONG_TTL
+from sidecar.work.cvs import InProgress, send_cv
+from sidecar.work.logins import LONG_TTL
 from tests.sidecar.handlers.parts import Parts
 
 CV = msgspec.Raw(b'{"referenceNumber":"a-1"}')

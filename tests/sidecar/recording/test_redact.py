@@ -56,6 +56,11 @@ MESSAGES: dict[str, Any] = {
     "set_webhooks": [{"url": f"https://hooks.nl/?api_key={CANARY}", "secret": CANARY}],
     "issue_token": {"scope": "https://shop.nl", "issuer_token": CANARY},
     "create_schedule": {"push": {"type": "send_job", "content": {"cookies": [COOKIE], "token": CANARY}}},
+    "update_schedule": {"schedule_id": "s1", "push": {"type": "send_job", "content": {"token": CANARY}}},
+    "create_task": {"interval": 60000, "config": {"password": CANARY}, "job": {"cookies": [COOKIE], "token": CANARY}},
+    "update_task": {"id": "t1", "config": {"api_key": CANARY}},
+    "list_tasks": {"config": {"token": CANARY}},
+    "test_task": {"script_text": "module.exports.main = (config) => 'a'", "config": {"password": CANARY}},
     "nobody_knows": {"body": json.dumps({"deep": json.dumps({"password": CANARY})})},
 }
 
@@ -266,7 +271,18 @@ def _check_shape(before: Any, after: Any) -> None:
 
 def test_every_message_type_has_a_canary() -> None:
     """A new message type comes with its own line above, or with nothing that could be secret."""
-    without = {"hello", "ping", "cancel", "set_cached_reference", "set_short_cached_reference", "has_cached_reference"}
+    references = {"set_cached_reference", "set_short_cached_reference", "has_cached_reference"}
+    ids = {
+        "job_status",
+        "cancel_job",
+        "get_schedule",
+        "delete_schedule",
+        "get_schedule_msg_ids",
+        "get_task",
+        "redeliver",
+    }
+    ids |= {"delete_task", "get_task_status", "run_task", "start_task", "stop_task", "list_task_runs"}
+    without = {"hello", "ping", "cancel", "list_jobs", "list_schedules", "list_deliveries", *references, *ids}
     assert CONTENTS.keys() <= MESSAGES.keys() | without
 
 

@@ -1,7 +1,9 @@
 """Replays with a real sidecar: what is printed, skipped, repeated and filled in."""
 
 import json
+import os
 import re
+import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.recording.placeholders import fill
-from sidecar.recording.replay import COMMAND, replay
+from sidecar.recording.replay import COMMAND, UNREAD, replay
 
 V1_LOG = """{"type":"set_mock","content":{"secrets":{"user":{"username":"foo","password":"barbarbar"}}}}
 {"type":"ping"}
@@ -165,3 +167,25 @@ def test_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     out.isatty = lambda: True  # type: ignore[method-assign]
     assert replay(Path("session.log"), skip=frozenset(), repeat=1, secrets=None, out=out) == 0
     assert "\x1b[32m" in out.getvalue()
+
+
+def test_a_reader_who_has_had_enough_is_no_failure(tmp_path: Path) -> None:
+    """As in `| head -1`: no traceback, and the exit code of any command in such a place."""
+    log = tmp_path / "long.log"
+    log.write_text('{"type":"ping"}\n' * 20_000)
+    with subprocess.Popen(
+        [sys.executable, "-m", "sidecar", "-replay", log], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline() == b"replaying 20000 commands\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == UNREAD
+
+
+def test_a_pipe_is_no_log(tmp_path: Path) -> None:
+    """Nobody writes into it, so opening it would never end."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert run(pipe) == (2, [f"can't replay {pipe}: it is not a regular file"])

@@ -7,9 +7,16 @@ from contextlib import AsyncExitStack
 import pytest
 
 from protocol.base import Secret
-from protocol.errors import ErrorCode
 from protocol.session import Credentials
-from sidecar.errors import Forbidden, InvalidContent, NotFound, RemoteFailed, SidecarError, Unauthorized
+from sidecar.errors import (
+    Forbidden,
+    InvalidContent,
+    NotFound,
+    RemoteFailed,
+    RemoteUnreachable,
+    SidecarError,
+    Unauthorized,
+)
 from sidecar.remote.http import HttpClient
 from sidecar.remote.rtcv import RtcvServer, RtcvServers, check_location, scope_of
 from tests.clocks import ManualClock
@@ -41,18 +48,14 @@ def credentials(url: str, *, key: str = KEY, name: str = "", results: str = "/re
 
 
 class Login:
-    """Servers of one login, the first of them the primary, and what they told of deliveries that failed."""
+    """Servers of one login, the first of them the primary, and the copies that were put for the others."""
 
-    def __init__(self, *urls: str, grace: float = 5.0) -> None:
-        self.failed: list[tuple[str, SidecarError]] = []
-        self.told = asyncio.Event()
+    def __init__(self, *urls: str) -> None:
+        self.copies: list[tuple[str, bytes, str]] = []
         http = HttpClient(5.0, ManualClock().clock)
-        servers = [RtcvServer(http, credentials(url, name=f"server {number}")) for number, url in enumerate(urls)]
-        self.servers = RtcvServers(http, servers, 0, self._on_failed, grace)
-
-    def _on_failed(self, server: str, failure: SidecarError) -> None:
-        self.failed.append((server, failure))
-        self.told.set()
+        results = "/api/v1/scraper/jobResult"
+        servers = [RtcvServer(http, credentials(url, results=results)) for url in urls]
+        self.servers = RtcvServers(http, servers, 0, lambda *copy: self.copies.append(copy))
 
 
 @pytest.mark.parametrize("slash", ["", "/", "//"])
@@ -246,79 +249,54 @@ async def test_one_bad_server_fails_the_check() -> None:
         await login.servers.close()
 
 
-async def test_every_server_gets_the_cv_and_the_primary_answers() -> None:
-    """A secondary's opinion is not asked for."""
-    async with StandInRtcv(matches=lambda cv: False) as primary, StandInRtcv() as secondary:
-        login = Login(primary.url, secondary.url)
-        assert await login.servers.scan_cv(CV) is False
-        await secondary.wait_for("scanCV")
-        assert [request.body for request in secondary.to("scanCV")] == [b'{"cv":' + CV + b"}"]
+async def test_the_primary_answers_and_the_others_get_a_copy() -> None:
+    """A secondary's opinion is not asked for; each copy has a key of its own."""
+    async with StandInRtcv(matches=lambda cv: False) as primary:
+        login = Login(primary.url)
+        assert [await login.servers.scan_cv(CV) for _ in range(2)] == [False, False]
+        await login.servers.forward(b'{"a":1}', "run-1")
         await login.servers.close()
-        assert login.failed == []
+    assert [copy[:2] for copy in login.copies] == [("cv", CV), ("cv", CV), ("result", b'{"a":1}')]
+    keys = [copy[2] for copy in login.copies]
+    assert keys[2] == "run-1"
+    assert len(set(keys)) == 3
 
 
-async def test_a_secondary_that_fails_fails_nothing() -> None:
-    """It is told of, once, with its name."""
-    async with StandInRtcv() as primary, StandInRtcv() as secondary:
-        secondary.fail("scanCV", "error", status=500)
-        login = Login(primary.url, secondary.url)
-        assert await login.servers.scan_cv(CV) is True
-        await asyncio.wait_for(login.told.wait(), 10)
-        await login.servers.close()
-    [(server, failure)] = login.failed
-    assert (server, failure.message, failure.code) == ("server 1", "injected failure", ErrorCode.REMOTE_ERROR)
-
-
-async def test_a_slow_secondary_delays_nobody() -> None:
-    """The primary's answer is given while the secondary still thinks, and closing waits for it."""
-    async with StandInRtcv() as primary, StandInRtcv() as secondary:
-        secondary.fail("scanCV", "hang", None)
-        login = Login(primary.url, secondary.url)
-        assert await login.servers.scan_cv(CV) is True
-        await secondary.wait_for("scanCV")
-        closing = asyncio.create_task(login.servers.close())
-        await asyncio.sleep(0)
-        assert not closing.done()
-        secondary.release()
-        await closing
-    assert login.failed == []
-
-
-async def test_closing_does_not_wait_for_ever() -> None:
-    """A secondary that never answers has its grace, and then the session may end."""
-    async with StandInRtcv() as primary, StandInRtcv() as secondary:
-        secondary.fail("scanCV", "hang", None)
-        login = Login(primary.url, secondary.url, grace=0.05)
-        await login.servers.scan_cv(CV)
-        await asyncio.wait_for(login.servers.close(), 5)
-
-
-async def test_copies_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So many copies may be under way; the next CV waits for one of them."""
-    monkeypatch.setattr("sidecar.remote.rtcv.MAX_BACKGROUND", 3)
-    async with StandInRtcv() as primary, StandInRtcv() as secondary:
-        secondary.fail("scanCV", "hang", None)
-        login = Login(primary.url, secondary.url, grace=0.05)
-        await asyncio.gather(*(login.servers.scan_cv(CV) for _ in range(3)))
-        one_more = asyncio.create_task(login.servers.scan_cv(CV))
-        await secondary.wait_for("scanCV", 4)
-        assert not one_more.done()
-        secondary.release()
-        assert await asyncio.wait_for(one_more, 10) is True
-        await login.servers.close()
+async def test_a_copy_is_one_attempt() -> None:
+    """Whoever delivers it knows when to try again, so every answer is told as it is."""
+    async with StandInRtcv() as server:
+        client = HttpClient(5.0, ManualClock().clock)
+        one = RtcvServer(client, credentials(server.url, results="/api/v1/scraper/jobResult"))
+        assert (await one.deliver("cv", CV, "key-1")).status == 200
+        assert (await one.deliver("result", b'{"a":1}', "key-2")).status == 200
+        server.fail("/", "error", status=503, retry_after=7)
+        busy = await one.deliver("cv", CV, "key-1")
+        assert (busy.status, busy.headers["Retry-After"]) == (503, "7")
+        server.fail("/", "drop")
+        with pytest.raises(RemoteUnreachable):
+            await one.deliver("cv", CV, "key-1")
+        await client.close()
+    assert [(request.body, request.headers["Idempotency-Key"]) for request in server.requests] == [
+        (b'{"cv":' + CV + b"}", "key-1"),
+        (b'{"a":1}', "key-2"),
+        (b'{"cv":' + CV + b"}", "key-1"),
+        (b'{"cv":' + CV + b"}", "key-1"),
+    ]
+    assert {request.path for request in server.to("scanCV")} == {"/api/v1/scraper/scanCV"}
 
 
 async def test_a_failing_primary_is_an_error() -> None:
-    """Whatever the secondary says."""
-    async with StandInRtcv() as primary, StandInRtcv() as secondary:
+    """The others get their copy all the same."""
+    async with StandInRtcv() as primary:
         primary.fail("scanCV", "error", status=500)
-        login = Login(primary.url, secondary.url)
+        login = Login(primary.url)
         with pytest.raises(RemoteFailed, match="injected failure"):
             await login.servers.scan_cv(CV)
-        primary.fail("results", "error", status=400)
+        primary.fail("jobResult", "error", status=400)
         with pytest.raises(RemoteFailed, match="injected failure"):
             await login.servers.forward(b"{}", "run-1")
         await login.servers.close()
+    assert [copy[0] for copy in login.copies] == ["cv", "result"]
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,18 @@ import asyncio
 import logging
 import sqlite3
 import stat
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
 from sidecar.errors import StoreFailed
 from sidecar.store import database as module
+from sidecar.store import opening
 from sidecar.store.database import Database
+from sidecar.store.migrations import MIGRATIONS
 from sidecar.store.references import DiskReferences
 from tests.clocks import ManualClock
 
@@ -85,15 +88,15 @@ async def test_a_file_that_another_process_replaced_is_taken(tmp_path: Path, mon
     """Of two sidecars that find the same broken file, the second uses what the first has put in its place."""
     path = tmp_path / "sidecar.db"
     garbage(path)
-    broken = module._replace
+    broken = opening._replace
 
-    def late(path: Path) -> sqlite3.Connection:
-        broken(path).close()
+    def late(path: Path, busy_seconds: float) -> sqlite3.Connection:
+        broken(path, busy_seconds).close()
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("INSERT INTO scope (name) VALUES ('of the first')")
-        return broken(path)
+        return broken(path, busy_seconds)
 
-    monkeypatch.setattr(module, "_replace", late)
+    monkeypatch.setattr(opening, "_replace", late)
     database = await Database.open(path)
     assert database.first("SELECT name FROM scope") == ("of the first",)
     assert len(kept_aside(tmp_path)) == 1
@@ -152,7 +155,7 @@ async def test_a_file_that_stays_locked_is_an_error(tmp_path: Path, monkeypatch:
 async def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
     """Each migration runs once."""
     opened = await asyncio.gather(*(Database.open(tmp_path / "sidecar.db") for _ in range(8)))
-    assert {database.first("PRAGMA user_version") for database in opened} == {(len(module.MIGRATIONS),)}
+    assert {database.first("PRAGMA user_version") for database in opened} == {(len(MIGRATIONS),)}
     await asyncio.gather(*(database.close() for database in opened))
 
 
@@ -160,4 +163,194 @@ async def test_nothing_to_write_is_no_commit(tmp_path: Path) -> None:
     """A reply that promises nothing does not wait for the disk."""
     database = await Database.open(tmp_path / "sidecar.db")
     assert database.commit() is None
+    await database.close()
+
+
+async def names(database: Database) -> list[str]:
+    """What the tests below have written."""
+    return [row[0] for row in database.all("SELECT name FROM scope ORDER BY id")]
+
+
+def add(name: str) -> Callable[[sqlite3.Connection], int | None]:
+    """A change: one more row, whose id it gives."""
+    return lambda connection: connection.execute("INSERT INTO scope (name) VALUES (?)", (name,)).lastrowid
+
+
+class Names:
+    """A batch of rows."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        self.ended: list[str] = []
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Adds them."""
+        for name in self.names:
+            add(name)(connection)
+
+    def written(self) -> None:
+        """Notes it."""
+        self.ended.append("written")
+
+    def undo(self) -> None:
+        """Notes it."""
+        self.ended.append("undone")
+
+
+@pytest.fixture(params=["disk", "memory"])
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    """An open database of either kind."""
+    disk = request.param == "disk"
+    opened = await Database.open(tmp_path / "sidecar.db") if disk else Database.in_memory()
+    yield opened
+    await opened.close()
+
+
+async def test_a_write_gives_its_result(database: Database) -> None:
+    """Many at once share a transaction, in their order."""
+    assert await asyncio.gather(*(database.write(add(f"n{number}")) for number in range(50))) == list(range(1, 51))
+    assert await names(database) == [f"n{number}" for number in range(50)]
+
+
+async def test_a_write_that_fails_takes_nobody_with_it(database: Database) -> None:
+    """Its own changes are undone, the others of the transaction are kept."""
+
+    def fails(connection: sqlite3.Connection) -> None:
+        add("of the one that fails")(connection)
+        raise KeyError("mine")
+
+    one, failed, refused, two = await asyncio.gather(
+        database.write(add("one")),
+        database.write(fails),
+        database.write(lambda connection: connection.execute("INSERT INTO nowhere VALUES (1)").rowcount),
+        database.write(add("two"), durable=True),
+        return_exceptions=True,
+    )
+    assert (one, two) == (1, 2)
+    assert isinstance(failed, KeyError)
+    assert isinstance(refused, StoreFailed)
+    assert await names(database) == ["one", "two"]
+
+
+async def test_what_is_staged_is_written_soon(database: Database) -> None:
+    """Also where nobody asks for a commit."""
+    batch = Names("a")
+    database.stage(lambda: batch)
+    async with asyncio.timeout(10):
+        while not batch.ended:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    assert batch.ended == ["written"]
+    assert await names(database) == ["a"]
+
+
+async def test_what_is_staged_is_waited_for(database: Database) -> None:
+    """By whoever wants to."""
+    database.stage(lambda: Names("a"))
+    await database.flushed()
+    assert await names(database) == ["a"]
+    await database.flushed()
+
+
+async def test_staged_and_written_keep_their_order(database: Database) -> None:
+    """What was staged first is written first."""
+    database.stage(lambda: Names("first"))
+    second = asyncio.create_task(database.write(add("second")))
+    await asyncio.sleep(0)
+    database.stage(lambda: Names("third"))
+    await second
+    await database.flushed()
+    assert await names(database) == ["first", "second", "third"]
+
+
+async def test_a_reply_waits_for_what_others_have_begun(tmp_path: Path) -> None:
+    """A write takes along what a reply promises; the reply still hears how it ended."""
+    database = await Database.open(tmp_path / "sidecar.db")
+    with closing(sqlite3.connect(tmp_path / "sidecar.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        database.stage(lambda: Names("promised"))
+        writing = asyncio.create_task(database.write(add("by another")))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        committed = database.commit()
+        assert committed is not None
+        assert not committed.done()
+        other.execute("COMMIT")
+        await asyncio.wait_for(committed, 10)
+    await writing
+    assert await names(database) == ["promised", "by another"]
+    assert database.commit() is None
+    await database.close()
+
+
+async def test_a_reply_hears_of_a_failure_that_came_before_it(database: Database) -> None:
+    """What it promises was refused by the time it is sent."""
+    batch = Names("twice", "twice")
+    database.stage(lambda: batch)
+    with pytest.raises(StoreFailed):
+        await database.flushed()
+    assert batch.ended == ["undone"]
+    committed = database.commit()
+    assert committed is not None
+    with pytest.raises(StoreFailed, match="could not be stored"):
+        await committed
+    assert database.commit() is None
+    assert await names(database) == []
+
+
+async def test_a_write_that_nobody_waits_for_any_more_is_done(database: Database) -> None:
+    """Cancelling the wait is not cancelling the change."""
+    writing = asyncio.create_task(database.write(add("a")))
+    await asyncio.sleep(0)
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    await database.flushed()
+    assert await names(database) == ["a"]
+
+
+async def test_closing_writes_the_rest(tmp_path: Path) -> None:
+    """What was accepted is not lost."""
+    database = await Database.open(tmp_path / "sidecar.db")
+    database.stage(lambda: Names("a"))
+    writing = asyncio.create_task(database.write(add("b")))
+    await asyncio.sleep(0)
+    await database.close()
+    await writing
+    again = await Database.open(tmp_path / "sidecar.db")
+    assert await names(again) == ["a", "b"]
+    await again.close()
+
+
+async def test_durable_is_synchronous(tmp_path: Path) -> None:
+    """Only transactions that ask for it wait for the disk itself."""
+    database = await Database.open(tmp_path / "sidecar.db")
+    durable, plain = Names("a"), Names("b")
+    durable.durable = True  # type: ignore[attr-defined]
+    seen = []
+    for batch in (durable, plain):
+        database.stage(lambda batch=batch: batch)  # type: ignore[misc]
+        await database.flushed()
+        seen.append(database._writer.execute("PRAGMA synchronous").fetchone()[0])
+    assert seen == [2, 1]
+    await database.close()
+
+
+async def test_reading_goes_on_while_the_file_is_locked(tmp_path: Path) -> None:
+    """For as long as another process holds it: no read waits, and no write is lost."""
+    path = tmp_path / "sidecar.db"
+    database = await Database.open(path)
+    await database.write(add("before"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        writing = [asyncio.create_task(database.write(add(f"n{number}"))) for number in range(10)]
+        database.stage(lambda: Names("staged"))
+        slowest, deadline = 0.0, monotonic() + 5
+        while (begun := monotonic()) < deadline:
+            assert await names(database) == ["before"]
+            await asyncio.sleep(0.001)
+            slowest = max(slowest, monotonic() - begun)
+        other.execute("COMMIT")
+    await asyncio.gather(*writing)
+    await database.flushed()
+    assert len(await names(database)) == 12
+    assert slowest < 2, "the loop stood still"
     await database.close()

@@ -9,7 +9,7 @@ import pytest_asyncio
 from sidecar.browser.pool import BrowserPool
 from sidecar.clock import Clock
 from sidecar.settings import Settings
-from sidecar.work.jobs import JobRunner
+from sidecar.work.jobs.runner import JobRunner
 from tests.site.server import TestSite
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from protocol.jobs import StepResult
-from sidecar.work.jobs import JobRunner
+from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import make_job, make_jobs
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -305,3 +305,19 @@ async def test_the_context_is_at_hand(site: str, runner: JobRunner) -> None:
         "context.setOffline(true).then(() => page.evaluate(() => navigator.onLine))",
     )
     assert step.values[2:] == ("a=b", [["a", False]], 1, None, [], False)
+
+
+async def test_alerts_are_read_and_answered(runner: JobRunner, site: str) -> None:
+    """READ_ALERTS writes down what alerts say; a handler answers, and dialogs of pages without one are dismissed."""
+    ask = "page.evaluate(() => { alert('read'); return [prompt('name'), confirm('sure')] })"
+    handler = "page.on('dialog', (dialog) => dialog.accept(dialog.type() === 'prompt' ? 'ann' : undefined))"
+    job = make_job(f"{site}/actions.html", actions=[handler, ask], options=["READ_ALERTS"])
+    result = await runner.run(job)
+    assert result.steps[0].values[1] == ["ann", True]
+    assert result.messages == ("read",)
+    popup = (
+        "(async () => { const [popup] = await Promise.all([page.waitForEvent('popup'), "
+        "page.evaluate(() => { window.open('about:blank') })]); return popup.evaluate(() => confirm('sure')) })()"
+    )
+    job = make_job(f"{site}/actions.html", actions=[handler, popup], options=["READ_ALERTS"])
+    assert (await runner.run(job)).steps[0].values[1] is False

@@ -8,7 +8,7 @@ import pytest
 
 from protocol.jobs import JobResult
 from sidecar.errors import ActionFailed, BrowserFailed, TimedOut
-from sidecar.work.jobs import JobRunner
+from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import children, make_job
 from tests.sidecar.browser.scripting.parts import is_sandbox
 

@@ -16,7 +16,7 @@ from sidecar.browser.scripting.script import Script
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, Forbidden
 from sidecar.settings import Settings
-from sidecar.work.jobs import JobRunner
+from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import make_job
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

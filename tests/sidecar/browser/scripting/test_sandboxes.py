@@ -2,17 +2,20 @@
 
 import asyncio
 import signal
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from sidecar.browser.pool import BrowserPool
+from sidecar.browser.scripting.folders import Folder, sweep
 from sidecar.browser.scripting.sandboxes import Sandboxes, SandboxLimits
 from sidecar.clock import Clock
 from sidecar.errors import BrowserFailed, BrowserUnavailable, ShuttingDown
 from sidecar.settings import Settings
-from sidecar.work.jobs import JobRunner
+from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import children, make_job, still_alive
 from tests.sidecar.browser.scripting.parts import is_sandbox
 
@@ -53,6 +56,50 @@ async def test_a_sandbox_browser_that_does_not_start(tmp_path: Path, script: str
         await asyncio.wait_for(sandboxes.take(), 10)
     await sandboxes.close()
     assert not await still_alive(children(), 5)
+
+
+async def test_after_a_failed_launch_the_next_waits_longer(tmp_path: Path) -> None:
+    """A browser that does not start is not started again at once; one that does ends the wait."""
+    broken = tmp_path / "chromium"
+    broken.write_text(f"#!/bin/sh\necho x >> {tmp_path}/tries\nexit 1\n")
+    broken.chmod(0o755)
+    sandboxes = Sandboxes(Settings(chromium=str(broken)), SandboxLimits(first_backoff=60))
+    with pytest.raises(BrowserUnavailable, match="did not start"):
+        await sandboxes.take()
+    for _ in range(3):
+        with pytest.raises(BrowserUnavailable, match="the next try is in") as failed:
+            await sandboxes.take()
+        assert failed.value.retryable
+    assert (tmp_path / "tries").read_text() == "x\n"
+    await sandboxes.close()
+
+
+def names_in(folder: Path) -> set[str]:
+    """What is there."""
+    return {path.name for path in folder.iterdir()}
+
+
+async def test_folders_of_the_dead_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a killed process left goes; what a living one uses, and what is somebody else's, stays."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    mine = Folder()
+    leave = "from sidecar.browser.scripting.folders import Folder; print(Folder().path)"
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", leave],
+        env={"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    left = Path(done.stdout.strip())
+    assert left.parent == tmp_path
+    (tmp_path / "sidecar-sandbox-other").mkdir()
+    sweep()
+    assert names_in(tmp_path) == {mine.path.name, "sidecar-sandbox-other"}
+    mine.remove()
+    mine.remove()
+    assert names_in(tmp_path) == {"sidecar-sandbox-other"}
 
 
 HOLD = """

@@ -1,0 +1,121 @@
+"""What waiting for schedules costs, and how exactly they are fired."""
+
+import contextlib
+import os
+import sqlite3
+import statistics
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.bench import SIDECAR, Bench, Figure
+from benchmarks.child import Child, WrongAnswerError
+from benchmarks.lines import line
+
+SCHEDULES: Final = 1_000
+FIRED: Final = 20
+"""How many are fired, one a second, for the error's distribution."""
+AT_ONCE: Final = 200
+IDLE_SECONDS: Final = 20.0
+LEAD: Final = 3
+"""Seconds until the first is due."""
+_HELLO: Final = line("hello", {"notifications": True, "zone": "UTC"})
+
+
+def schedules(bench: Bench) -> list[Figure]:
+    """What it takes to make a thousand and to let them wait; and how late each is that is fired."""
+    with bench.child(SIDECAR) as child:
+        _create(child, time.time() + 3600)
+        started = time.perf_counter()
+        for number in range(SCHEDULES - 1):
+            _create(child, time.time() + 3600 + number)
+        rate = (SCHEDULES - 1) / (time.perf_counter() - started)
+        waiting = _idle(child)
+    commits = _commits(bench.folder / "floor.db")
+    with bench.child(SIDECAR) as child:
+        late = _one_by_one(child)
+        together = _together(child)
+    return [
+        Figure(
+            "create_schedule one by one, beside durable commits of SQLite",
+            "1/s",
+            commits,
+            rate,
+            least=0.05,
+            wished=True,
+        ),
+        Figure("CPU while 1,000 schedules wait", "% of a core", None, waiting, most=1.0),
+        Figure("a schedule's lateness, median", "ms", None, statistics.median(late) * 1000, most=250),
+        Figure("a schedule's lateness, 95th percentile", "ms", None, _p95(late) * 1000, most=250),
+        Figure("the last of 200 due in the same second", "ms", None, max(together) * 1000, most=2000),
+    ]
+
+
+def _one_by_one(child: Child) -> list[float]:
+    """Seconds of lateness of schedules that are due one a second."""
+    child.ask(_HELLO)
+    _create(child, time.time() + 3600)  # loads what they need
+    first = int(time.time()) + LEAD
+    for number in range(FIRED):
+        _create(child, first + number)
+    return [_late(child) for _ in range(FIRED)]
+
+
+def _together(child: Child) -> list[float]:
+    """The same for schedules that are due in one second."""
+    due = int(time.time()) + LEAD + 2
+    for _ in range(AT_ONCE):
+        _create(child, due)
+    return [_late(child) for _ in range(AT_ONCE)]
+
+
+def _late(child: Child) -> float:
+    event = child.receive()
+    now = time.time()
+    if event.get("event") != "schedule_fired":
+        raise WrongAnswerError(f"{event}, not a schedule that was fired")
+    return now - datetime.fromisoformat(event["content"]["due"]).timestamp()
+
+
+def _create(child: Child, moment: float) -> None:
+    shown = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    content: dict[str, Any] = {
+        "name": "bench",
+        "enabled": True,
+        "trigger": {"single": {"time": shown, "zone_type": 1, "zone": "UTC"}},
+        "push": {"type": "set_cached_reference", "content": "abcd"},
+    }
+    answer = child.ask(line("create_schedule", content))
+    if answer["type"] != "ok":
+        raise WrongAnswerError(str(answer))
+
+
+def _idle(child: Child) -> float:
+    """Percent of a core that a child takes which has nothing to do."""
+    time.sleep(2)  # what was begun ends
+    before = _cpu(child)
+    time.sleep(IDLE_SECONDS)
+    return (_cpu(child) - before) / IDLE_SECONDS * 100
+
+
+def _cpu(child: Child) -> float:
+    """Seconds of CPU so far. Source: Linux's /proc."""
+    fields = Path(f"/proc/{child.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _commits(path: Path) -> float:
+    """Rows a second, each in a durable transaction of its own."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("CREATE TABLE floor (document BLOB)")
+        started = time.perf_counter()
+        for _ in range(SCHEDULES):
+            connection.execute("INSERT INTO floor VALUES (?)", (b"x" * 300,))
+        return SCHEDULES / (time.perf_counter() - started)
+
+
+def _p95(values: list[float]) -> float:
+    return statistics.quantiles(values, n=20)[-1]

@@ -1,0 +1,70 @@
+"""Messages about work that is done later: `job_status`, `list_jobs`, `cancel_job`."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from protocol.base import WireModel
+from protocol.errors import ErrorDetail
+
+JobStatus = Literal["pending", "success", "failed", "cancelled"]
+
+
+class JobId(WireModel, frozen=True, kw_only=True):
+    """Content of `job_status` and `cancel_job`."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1)]
+    """As `send_job` answered with mode `async`."""
+
+
+class ListJobs(WireModel, frozen=True, kw_only=True):
+    """Content of `list_jobs`."""
+
+    status: JobStatus | None = None
+    """All where absent."""
+    page: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] = 1
+
+
+class JobState(WireModel, frozen=True, kw_only=True, omit_defaults=True):
+    """What is known of one job. Also the content of the reply to `job_status`."""
+
+    id: str
+    status: JobStatus
+    """`pending` until it has ended, also while it runs."""
+    type: str
+    """`send_job`, or what else a schedule or a task has the sidecar do."""
+    name: str = ""
+    origin: str = ""
+    """`schedule:<id>` or `task:<id>`; absent for jobs that the parent sent."""
+    submitted: str = ""
+    """RFC 3339, as the times below; absent where it has not come to that."""
+    started: str = ""
+    """When the last attempt began."""
+    ended: str = ""
+    attempts: int = 0
+    progress: float = 0
+    """From 0 to 1."""
+    result: msgspec.Raw | None = None
+    """What the reply to the message would have been; for those that succeeded, in `job_status` alone."""
+    result_dropped: bool = False
+    """Whether there was a result that had to make room for newer ones."""
+    error: ErrorDetail | None = None
+    """Why it failed."""
+
+
+class Jobs(WireModel, frozen=True, kw_only=True):
+    """Content of the reply to `list_jobs`: pages of 50, newest first, without results."""
+
+    total_count: int
+    total_pages: int
+    page: int
+    jobs: tuple[JobState, ...]
+
+
+class CancelledJob(WireModel, frozen=True, kw_only=True):
+    """Content of the reply to `cancel_job`."""
+
+    cancelled: bool
+    """Whether it took; a job that has ended stays as it is."""
+    status: JobStatus
+    """`pending` while the browser is being stopped."""

@@ -1,0 +1,123 @@
+"""Schedules: a message that is run once, at a time given in advance. Source: EngageLab's scheduled tasks."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from protocol.base import WireModel
+from protocol.errors import ErrorDetail
+
+ScheduleName = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+"""1 to 255 bytes of letters (also Chinese ones), digits, underscores and spaces."""
+NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
+Page = Annotated[int, msgspec.Meta(ge=1)]
+Status = Literal["pending", "paused", "fired", "missed"]
+
+
+class Single(WireModel, omit_defaults=True, frozen=True, kw_only=True):
+    """One time."""
+
+    time: str
+    """`YYYY-MM-DD HH:MM:SS`, zero-padded, in the future, at most one year ahead."""
+    zone_type: int
+    """1: the parent's time zone; anything else: that of the machine the sidecar runs on."""
+    zone: NonEmpty | None = None
+    """IANA name of the parent's zone, only with `zone_type` 1; then `hello`'s, then the machine's where absent."""
+
+
+class Trigger(WireModel, frozen=True, kw_only=True):
+    """When."""
+
+    single: Single
+
+
+class Push(WireModel, frozen=True, kw_only=True):
+    """What: a message that makes sense while nobody waits for its answer."""
+
+    type: NonEmpty
+    content: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class CreateSchedule(WireModel, frozen=True, kw_only=True):
+    """Content of `create_schedule`."""
+
+    name: ScheduleName
+    enabled: bool
+    """Must be true."""
+    trigger: Trigger
+    push: Push
+
+
+class UpdateSchedule(WireModel, frozen=True, kw_only=True):
+    """Content of `update_schedule`: what is given is replaced as a whole."""
+
+    schedule_id: NonEmpty
+    name: ScheduleName | msgspec.UnsetType = msgspec.UNSET
+    enabled: bool | msgspec.UnsetType = msgspec.UNSET
+    trigger: Trigger | msgspec.UnsetType = msgspec.UNSET
+    push: Push | msgspec.UnsetType = msgspec.UNSET
+
+
+class ScheduleId(WireModel, frozen=True, kw_only=True):
+    """Content of `get_schedule`, `delete_schedule` and `get_schedule_msg_ids`."""
+
+    schedule_id: NonEmpty
+
+
+class ListSchedules(WireModel, frozen=True, kw_only=True):
+    """Content of `list_schedules`."""
+
+    page: Page = 1
+    expired: bool = False
+    """Those that were fired or missed, instead of those still to come."""
+
+
+class ScheduleCreated(WireModel, frozen=True, kw_only=True):
+    """Content of the reply to `create_schedule`."""
+
+    schedule_id: str
+    name: str
+
+
+class Schedule(WireModel, frozen=True, kw_only=True, omit_defaults=True):
+    """One schedule, as `get_schedule`, `update_schedule` and `list_schedules` show it."""
+
+    schedule_id: str
+    name: str
+    enabled: bool
+    trigger: Trigger
+    push: Push
+    """As it was given, secrets replaced."""
+    status: Status
+    """`paused` is not enabled; `missed` is a time that passed without a run."""
+    due: str
+    """The trigger's time in UTC, RFC 3339."""
+    error: ErrorDetail | None = None
+    """Why it was missed, where it could not be run."""
+
+
+class SchedulePage(WireModel, frozen=True, kw_only=True):
+    """Content of the reply to `list_schedules`: at most 50, the oldest first."""
+
+    total_count: int
+    total_pages: int
+    page: int
+    schedules: tuple[Schedule, ...]
+
+
+class ScheduleMsgIds(WireModel, frozen=True, kw_only=True):
+    """Content of the reply to `get_schedule_msg_ids`: the jobs that a schedule made, for `job_status`."""
+
+    count: int
+    msgids: tuple[str, ...]
+
+
+class ScheduleFired(WireModel, frozen=True, kw_only=True):
+    """Content of the event `schedule_fired`."""
+
+    schedule_id: str
+    name: str
+    due: str
+    """RFC 3339, UTC."""
+    msgid: str
+    """The job that it made."""

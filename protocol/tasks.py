@@ -1,0 +1,183 @@
+"""Periodic tasks: a script or a browser job that runs again and again. Source: Director."""
+
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from protocol.base import WireModel
+from protocol.errors import ErrorDetail
+
+SHORTEST_INTERVAL: Final = 1_000
+LONGEST_INTERVAL: Final = 366 * 24 * 3_600_000
+LONGEST_SCRIPT: Final = 1 << 20
+
+TaskId = Annotated[str, msgspec.Meta(pattern="^[^\\x00-\\x1f\\x7f]{1,255}$")]
+"""1 to 255 characters, none of them a control character."""
+Script = Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
+"""An http or https URL, or the name of a file in the scripts folder."""
+Interval = Annotated[int, msgspec.Meta(ge=SHORTEST_INTERVAL, le=LONGEST_INTERVAL)]
+"""Milliseconds: a second to 366 days."""
+Moment = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+"""RFC 3339 date and time; a date alone is its midnight, one without an offset is in UTC."""
+Page = Annotated[int, msgspec.Meta(ge=1)]
+Trigger = Literal["interval", "manual", "schedule"]
+"""What started a run: the task's own time, `run_task`, or `run_task` pushed by a schedule."""
+RunStatus = Literal["running", "success", "failed", "cancelled"]
+
+
+class CreateTask(WireModel, frozen=True, kw_only=True):
+    """Content of `create_task`: `script` or `job`, one of them."""
+
+    id: TaskId | None = None
+    """A fresh one where absent."""
+    script: Script | None = None
+    job: dict[str, Any] | None = None
+    """Content of `send_job`; `{{name}}` in its strings is a value of `config`."""
+    running: bool = True
+    config: dict[str, Any] = msgspec.field(default_factory=dict)
+    """What the script is called with."""
+    init: Moment | None = None
+    """When it runs first; at once where absent."""
+    end: Moment | None = None
+    """After this it is deleted."""
+    interval: Interval
+
+
+class UpdateTask(WireModel, frozen=True, kw_only=True):
+    """Content of `update_task`: what is given is replaced as a whole; a script and a job take each other's place."""
+
+    id: TaskId
+    script: Script | msgspec.UnsetType = msgspec.UNSET
+    job: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    running: bool | msgspec.UnsetType = msgspec.UNSET
+    config: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    init: Moment | msgspec.UnsetType = msgspec.UNSET
+    end: Moment | msgspec.UnsetType | None = msgspec.UNSET
+    """Null: it has no end any more."""
+    interval: Interval | msgspec.UnsetType = msgspec.UNSET
+
+
+class TaskRef(WireModel, frozen=True, kw_only=True):
+    """Content of `get_task`, `delete_task`, `get_task_status`, `run_task`, `start_task` and `stop_task`."""
+
+    id: TaskId
+
+
+class ListTasks(WireModel, frozen=True, kw_only=True):
+    """Content of `list_tasks`: tasks whose fields are as given; of objects, the members that are given."""
+
+    id: TaskId | None = None
+    script: Script | None = None
+    job: dict[str, Any] | None = None
+    running: bool | None = None
+    config: dict[str, Any] | None = None
+    init: Moment | None = None
+    end: Moment | None = None
+    interval: Interval | None = None
+    page: Page = 1
+
+
+class ListTaskRuns(WireModel, frozen=True, kw_only=True):
+    """Content of `list_task_runs`."""
+
+    id: TaskId
+    page: Page = 1
+
+
+class TestTask(WireModel, frozen=True, kw_only=True):
+    """Content of `test_task`: a script that is run once and not kept."""
+
+    __test__ = False
+
+    script_text: Annotated[str, msgspec.Meta(max_length=LONGEST_SCRIPT)]
+    config: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Task(WireModel, frozen=True, kw_only=True, omit_defaults=True):
+    """One task, as `create_task`, `get_task`, `update_task` and `list_tasks` show it."""
+
+    id: str
+    script: str | None = None
+    job: dict[str, Any] | None = None
+    """As it was given, secrets replaced."""
+    running: bool
+    config: dict[str, Any]
+    init: str
+    """RFC 3339, UTC, as every time below."""
+    end: str | None = None
+    interval: int
+    """Milliseconds."""
+    created: str
+
+
+class TaskPage(WireModel, frozen=True, kw_only=True):
+    """Content of the reply to `list_tasks`: at most 50, the oldest first."""
+
+    total_count: int
+    total_pages: int
+    page: int
+    tasks: tuple[Task, ...]
+
+
+class TaskRun(WireModel, frozen=True, kw_only=True, omit_defaults=True):
+    """One run of a task, as `list_task_runs` and the event `task_run` show it."""
+
+    run: str
+    """Its id; for a run at the task's own time also that of `job_status`."""
+    task: str
+    trigger: Trigger
+    status: RunStatus
+    due: str | None = None
+    """The time that it was for; null for other runs than the task's own."""
+    started: str
+    duration_ms: int | None = None
+    """Null while it runs, and where its process died."""
+    result: Any = None
+    """The script's string, or the content of the job's reply."""
+    error: ErrorDetail | None = None
+    output: tuple[str, ...] = ()
+    """What the script wrote to its console, and errors that nobody caught: the last 200 lines of 2,000 characters."""
+    cut: bool = False
+    """Result or output were too long to be kept whole."""
+
+
+class TaskRunPage(WireModel, frozen=True, kw_only=True):
+    """Content of the reply to `list_task_runs`: the last 50, the latest first."""
+
+    total_count: int
+    total_pages: int
+    page: int
+    runs: tuple[TaskRun, ...]
+
+
+class TaskStatus(WireModel, frozen=True, kw_only=True):
+    """Content of the reply to `get_task_status`, `start_task` and `stop_task`."""
+
+    id: str
+    running: bool
+    busy: bool
+    """Whether a run of it is going on or waits for its turn."""
+    next_execution: str | None
+    """RFC 3339, UTC; null for a task that is stopped, or whose end comes first."""
+    last_run: TaskRun | None
+    runs: int
+    """How many have ended or begun since the task was made."""
+    failed: int
+    """How many of them failed."""
+    skipped: int
+    """Times that passed because the run before was still going."""
+    coalesced: int
+    """Times that passed while nothing ran, beyond the one that was made up for."""
+
+
+class RunTaskReply(WireModel, frozen=True, kw_only=True, omit_defaults=True):
+    """Content of the reply to `run_task` and `test_task`; a run that failed is an error."""
+
+    status: Literal["success"]
+    result: Any
+    """The script's string, or the content of the job's reply."""
+    run: str | None = None
+    """Its id in `list_task_runs`; a test has none."""
+    duration_ms: int
+    output: tuple[str, ...]
+    """What the script wrote to its console."""

@@ -1,0 +1,101 @@
+"""How a run goes on, as webhooks and events tell it: Factotum's `job_update`, CloudEvents, progress."""
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from protocol.base import WireModel
+
+JOB_UPDATE: Final = "iglu:com.snowplowanalytics.factotum/job_update/jsonschema/1-0-0"
+"""Names the schema of `JobUpdate`. Source: Factotum's webhooks."""
+
+RunState = Literal["WAITING", "RUNNING", "COMPLETED", "FAILED"]
+State = Literal["WAITING", "RUNNING", "COMPLETED", "FAILED", "SKIPPED"]
+
+
+class TaskState(
+    WireModel,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    rename={"task_name": "taskName", "return_code": "returnCode"},
+):
+    """What has become of one step so far."""
+
+    task_name: str
+    """The step's name; `step N`, counted from 1, where it has none."""
+    state: State
+    started: str | None = None
+    """RFC 3339."""
+    duration: str | None = None
+    """ISO 8601, as in `PT1.8S`."""
+    stdout: str | None = None
+    """What the page wrote to its console and what the actions returned; the last characters."""
+    stderr: str | None = None
+    """Uncaught errors of the page; the last characters."""
+    return_code: int | None = None
+    """0 or 1."""
+    error_message: str | None = None
+    """Why the step failed or was skipped."""
+
+
+class ApplicationContext(WireModel, frozen=True, kw_only=True):
+    """Who ran the job."""
+
+    version: str
+
+
+class JobUpdate(WireModel, frozen=True, kw_only=True, rename="camel"):
+    """The state of a run at one moment."""
+
+    job_name: str
+    job_reference: str
+    """SHA-256 of what `factfile` holds, in hexadecimal."""
+    run_reference: str
+    factfile: str
+    """Base64 of the job's definition: JSON without its secrets, and without what differs from run to run."""
+    application_context: ApplicationContext
+    run_state: RunState
+    start_time: str
+    """RFC 3339; a run that is tried again begins anew."""
+    run_duration: str
+    """ISO 8601; so far."""
+    task_states: tuple[TaskState, ...]
+
+
+class SelfDescribing(WireModel, frozen=True, kw_only=True):
+    """The body of a webhook whose format is `factotum`, and the content of the event `job_update`."""
+
+    schema: Literal["iglu:com.snowplowanalytics.factotum/job_update/jsonschema/1-0-0"] = JOB_UPDATE
+    data: JobUpdate
+
+
+class CloudEvent(WireModel, frozen=True, kw_only=True):
+    """The body of a webhook whose format is `cloudevents`: CloudEvents 1.0, structured."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str
+    """The delivery's `webhook-id`."""
+    source: str
+    """`/sidecar/jobs/` and the job's reference."""
+    type: Literal["com.snowplowanalytics.factotum.job_update"] = "com.snowplowanalytics.factotum.job_update"
+    subject: str
+    """The run's reference."""
+    time: str
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: Literal["iglu:com.snowplowanalytics.factotum/job_update/jsonschema/1-0-0"] = JOB_UPDATE
+    data: JobUpdate
+
+
+class Progress(WireModel, frozen=True, kw_only=True, omit_defaults=True):
+    """The content of the event `progress`: a step begins, or the run has succeeded."""
+
+    run: str
+    """The run's reference; of an async job its id."""
+    name: str | None = None
+    """The job's, schedule's or task's."""
+    step: Annotated[int, msgspec.Meta(ge=1)]
+    """Counted from 1."""
+    steps: int
+    percentage: Annotated[int, msgspec.Meta(ge=0, le=100)]
+    """Of the steps that are done."""

@@ -1,0 +1,125 @@
+"""Webhooks: who is told of runs, and what has become of deliveries."""
+
+import base64
+import binascii
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from protocol.base import Secret, Secrets, WireModel
+from protocol.errors import ErrorDetail
+
+DEFAULT_STDOUTERR_SIZE: Final = 10_000
+MAX_WEBHOOKS: Final = 100
+"""Webhooks of one session, or of one job."""
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105  what every one begins with
+_SECRET_BYTES: Final = range(16, 129)
+"""Standard Webhooks asks for 24 to 64; its own examples are as loose as this."""
+_MAX_SECRETS: Final = 10
+
+Format = Literal["factotum", "cloudevents"]
+DeliveryStatus = Literal["waiting", "dead"]
+StdouterrSize = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+
+
+class Webhook(WireModel, frozen=True, kw_only=True):
+    """An endpoint that is told of every run."""
+
+    url: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
+    """http or https, without a user."""
+    secret: Secrets | None = None
+    """`whsec_…` of Standard Webhooks, or a list of them while one takes over from another."""
+    format: Format = "factotum"
+    max_stdouterr_size: StdouterrSize | None = None
+    """Characters of a task's stdout, and of its stderr, that are kept: the last ones. The setting's if absent."""
+
+    def signing_keys(self) -> tuple[bytes, ...]:
+        """The bytes of each secret; none without. Raises ValueError that quotes nothing."""
+        if self.secret is None:
+            return ()
+        if not 1 <= len(self.secret.values) <= _MAX_SECRETS:
+            raise ValueError(f"has to be one secret, or a list of 1 to {_MAX_SECRETS}")
+        return tuple(signing_key(one) for one in self.secret.values)
+
+
+class WebhooksReply(WireModel, frozen=True, kw_only=True):
+    """Content of the reply to `set_webhooks`."""
+
+    endpoints: tuple[str, ...]
+    """The endpoints' ids, in the order of the message."""
+
+
+class ListDeliveries(WireModel, frozen=True, kw_only=True):
+    """Content of `list_deliveries`."""
+
+    status: DeliveryStatus | None = None
+    """Both where absent."""
+    page: Annotated[int, msgspec.Meta(ge=1)] = 1
+
+
+class Delivery(WireModel, frozen=True, kw_only=True, omit_defaults=True):
+    """One delivery that has not arrived."""
+
+    id: str
+    """`webhook-id` or `Idempotency-Key` of every attempt."""
+    endpoint: str
+    host: str
+    """Host and port of the endpoint; the rest of a URL may be a secret."""
+    kind: Literal["webhook", "result", "cv"]
+    status: DeliveryStatus
+    run: str
+    """Deliveries to one endpoint keep their order within this."""
+    size: int
+    """Bytes of the body."""
+    created: str
+    """RFC 3339, as the times below."""
+    attempts: int
+    next_attempt: str | None = None
+    """Null for those that are dead, or wait for another or for a secret."""
+    error: str | None = None
+    """What the last attempt failed with."""
+
+
+class Deliveries(WireModel, frozen=True, kw_only=True):
+    """Content of the reply to `list_deliveries`."""
+
+    total_count: int
+    total_pages: int
+    page: int
+    deliveries: tuple[Delivery, ...]
+
+
+class DeliveryFailed(WireModel, frozen=True, kw_only=True):
+    """Content of the event `delivery_failed`: after a delivery's first failed attempt, and when it is given up."""
+
+    server: str
+    """The name of a server, else the endpoint's host and port."""
+    endpoint: str
+    id: str
+    kind: Literal["webhook", "result", "cv"]
+    status: DeliveryStatus
+    """`waiting`: it is tried again; `dead`: only `redeliver` does."""
+    attempts: int
+    error: ErrorDetail
+
+
+class Redeliver(WireModel, frozen=True, kw_only=True):
+    """Content of `redeliver`."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1)]
+    endpoint: str | None = None
+    """Only the delivery to this one, where several endpoints have the same id."""
+
+
+def signing_key(secret: Secret) -> bytes:
+    """The bytes that a `whsec_…` secret stands for. Raises ValueError without quoting it."""
+    text = secret.reveal()
+    try:
+        if not text.startswith(SECRET_PREFIX):
+            raise ValueError
+        key = base64.b64decode(text.removeprefix(SECRET_PREFIX), validate=True)
+    except (ValueError, binascii.Error):
+        raise ValueError(f"has to be {SECRET_PREFIX} and base64") from None
+    if len(key) not in _SECRET_BYTES:
+        raise ValueError(f"has to hold {_SECRET_BYTES.start} to {_SECRET_BYTES.stop - 1} bytes")
+    return key

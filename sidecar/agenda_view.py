@@ -1,0 +1,187 @@
+"""`sidecar agenda`: what will run in the next day, what ran in the last, and what was missed."""
+
+from collections.abc import Sequence
+from typing import IO, Final
+
+import msgspec
+
+from sidecar.clock import Clock
+from sidecar.errors import SidecarError
+from sidecar.settings import Settings
+from sidecar.store.glance import Planned, Ran, look
+from sidecar.work.schedules.timing import rfc3339
+from sidecar.work.tasks.periods import next_time, passed
+
+DAY: Final = 86_400
+HOUR: Final = 3_600
+SIDE: Final = 24
+"""Hours of the timeline before now, and after it."""
+LEGEND: Final = "timeline: an hour each, now at |   # ran   x failed   ~ cut short, or going on   o will run"
+_HEADS: Final = ("kind", "what", "state", "next", "in a day", "last", "missed", "timeline")
+_COLORS: Final = {"#": "green", "x": "red", "~": "yellow", "o": "cyan", "|": "bold"}
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One schedule or task. Times are RFC 3339 in UTC."""
+
+    kind: str
+    what: str
+    """A task's id, a schedule's name."""
+    state: str
+    next: str | None
+    """When it runs next."""
+    coming: int
+    """Runs in the next day."""
+    last: str | None
+    """When it ran last."""
+    last_status: str | None
+    ran: int
+    """Runs in the last day that are remembered."""
+    missed: int
+    """Times without a run, because the run before went on or because nothing ran."""
+    timeline: str
+
+
+class _Task(msgspec.Struct):
+    """What of a task's document matters here; milliseconds."""
+
+    running: bool
+    init: int
+    interval: int
+    end: int | None = None
+    skipped: int = 0
+    coalesced: int = 0
+
+
+class _Schedule(msgspec.Struct):
+    """What of a schedule's document matters here."""
+
+    name: str
+    enabled: bool
+    due: float
+    stage: str = "waiting"
+
+
+def show(settings: Settings, clock: Clock, out: IO[str], *, as_json: bool) -> int:
+    """Prints the agenda of the state folder; gives the exit code. Raises SidecarError."""
+    now = clock.now()
+    rows = agenda(*look(settings.state_path() / "sidecar.db", now - DAY), now)
+    if as_json:
+        out.write(msgspec.json.encode({"now": rfc3339(now), "agenda": rows}).decode() + "\n")
+    elif not rows:
+        out.write("nothing is planned\n")
+    elif out.isatty():
+        _print_table(rows, out)
+    else:
+        _print_plain(rows, out)
+    return 0
+
+
+def agenda(planned: Sequence[Planned], ran: Sequence[Ran], now: float) -> list[Row]:
+    """A row for each schedule and task: those that come first are first, those without a time last."""
+    rows = []
+    for one in planned:
+        try:
+            rows.append(_schedule(one, now) if one.kind == "schedule" else _task(one, ran, now))
+        except msgspec.DecodeError as wrong:
+            raise SidecarError(f"the {one.kind} {one.id} can't be read: {wrong}") from None
+    return sorted(rows, key=lambda row: (row.next is None, row.next or "", row.kind, row.what))
+
+
+def _task(one: Planned, ran: Sequence[Ran], now: float) -> Row:
+    task = msgspec.json.decode(one.document, type=_Task)
+    runs = [run for run in ran if run.task == one.id]
+    recent = [run for run in runs if run.started >= now - DAY]
+    moment, horizon = round(now * 1000), round((now + DAY) * 1000)
+    last = horizon if task.end is None else min(horizon, task.end)
+    first = next_time(task.init, task.interval, moment)
+    comes = task.running and first <= last
+    coming = passed(first, last, task.interval) + 1 if comes else 0
+    ahead = task.running and (task.end is None or first <= task.end)
+    line = _past(recent, now) + "|" + _future(first, last, task.interval, coming, now)
+    return Row(
+        kind="task",
+        what=one.id,
+        state="running" if task.running else "stopped",
+        next=rfc3339(first / 1000) if ahead else None,
+        coming=coming,
+        last=rfc3339(runs[-1].started) if runs else None,
+        last_status=runs[-1].status if runs else None,
+        ran=len(recent),
+        missed=task.skipped + task.coalesced,
+        timeline=line,
+    )
+
+
+def _schedule(one: Planned, now: float) -> Row:
+    schedule = msgspec.json.decode(one.document, type=_Schedule)
+    over = schedule.stage in ("fired", "missed")
+    comes = schedule.enabled and not over
+    soon = int(comes and schedule.due <= now + DAY)
+    run = Ran(one.id, "success" if schedule.stage == "fired" else "failed", schedule.due, schedule.due, None)
+    recent = [run] if over and schedule.due >= now - DAY else []
+    due = round(schedule.due * 1000)
+    return Row(
+        kind="schedule",
+        what=schedule.name,
+        state=schedule.stage if over else "pending" if schedule.enabled else "paused",
+        next=rfc3339(schedule.due) if comes else None,
+        coming=soon,
+        last=rfc3339(schedule.due) if schedule.stage == "fired" else None,
+        last_status=schedule.stage if over else None,
+        ran=int(bool(recent) and schedule.stage == "fired"),
+        missed=int(schedule.stage == "missed"),
+        timeline=_past(recent, now) + "|" + _future(due, due, 1, soon, now),
+    )
+
+
+def _past(runs: Sequence[Ran], now: float) -> str:
+    """A letter for each of the last hours, the latest last: the worst of what happened in it."""
+    letters = ["."] * SIDE
+    for run in runs:
+        hour = SIDE - 1 - min(SIDE - 1, max(0, int((now - run.started) // HOUR)))
+        letter = {"success": "#", "failed": "x"}.get(run.status, "~")
+        letters[hour] = max(letters[hour], letter, key=".#~x".index)
+    return "".join(letters)
+
+
+def _future(first: int, last: int, interval: int, coming: int, now: float) -> str:
+    """A letter for each of the next hours; `first` and `last` in milliseconds."""
+    letters = []
+    for hour in range(SIDE):
+        begin, end = (round((now + (hour + more) * HOUR) * 1000) for more in (0, 1))
+        time = next_time(first, interval, begin - 1)
+        letters.append("o" if coming and time < end and time <= last else ".")
+    return "".join(letters)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    last = f"{row.last or '-'} {row.last_status or ''}".rstrip()
+    return (row.kind, row.what, row.state, row.next or "-", str(row.coming), last, str(row.missed), row.timeline)
+
+
+def _print_plain(rows: Sequence[Row], out: IO[str]) -> None:
+    lines = [_HEADS, *map(_cells, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADS))]
+    for line in lines:
+        out.write("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")
+    out.write(LEGEND + "\n")
+
+
+def _print_table(rows: Sequence[Row], out: IO[str]) -> None:
+    from rich.console import Console  # late: only a terminal gets colours
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold")
+    for head in _HEADS:
+        table.add_column(
+            head, justify="right" if head in ("in a day", "missed") else "left", no_wrap=head == "timeline"
+        )
+    for row in rows:
+        *cells, line = _cells(row)
+        drawn = Text.assemble(*((letter, _COLORS.get(letter, "dim")) for letter in line))
+        table.add_row(*map(Text, cells), drawn)
+    console = Console(file=out)
+    console.print(table)
+    console.print(Text(LEGEND, style="dim"))

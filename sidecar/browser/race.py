@@ -1,0 +1,36 @@
+"""Work on a page, raced against the news that the page is gone."""
+
+import asyncio
+from collections.abc import Awaitable, Coroutine
+from typing import Any, Final, TypeVar
+
+from sidecar.browser import failures
+from sidecar.errors import BrowserCrashed
+
+T = TypeVar("T")
+_NEWS: Final = 0.25
+"""Seconds in which the news of a page's crash follows the failure that it caused."""
+
+
+async def race(work: Coroutine[Any, Any, T], lost: Awaitable[BrowserCrashed]) -> T:
+    """The outcome of `work`, unless its page is lost first; `work` never outlives this call. Raises BrowserCrashed."""
+    task = asyncio.create_task(work)
+    gone = asyncio.ensure_future(lost)
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if task.done() and failures.may_be_loss(task.exception()):
+            await asyncio.wait((gone,), timeout=_NEWS)
+        if task.done() and not (gone.done() and task.exception()):
+            return task.result()
+        raise gone.result()  # also where the work failed first: this is the reason
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait((task,))
+            look_at(task)
+
+
+def look_at(task: asyncio.Task[Any]) -> None:
+    """Marks a failure as seen: somebody else has told it already, or nobody is left to be told."""
+    if not task.cancelled():
+        task.exception()

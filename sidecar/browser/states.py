@@ -1,0 +1,182 @@
+"""Where profiles lie between jobs: one file each in the state folder, sealed where there is a key, or memory."""
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from protocol.jobs import BrowserName
+from sidecar.errors import LimitExceeded, SidecarError, StoreFailed
+from sidecar.sealing import Seal
+
+MOST_BYTES: Final = 64 << 20
+"""Of one profile's cookies and storage."""
+_POLL: Final = 0.05
+"""Seconds between two looks at a profile that another sidecar uses."""
+_SEALED: Final = b"sealed:"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Whose cookies and storage. Each kind of browser has its own; so has each domain where visit tokens are on."""
+
+    name: str
+    """Letters, digits, `_`, `-` and `.`, which it does not begin with."""
+    kind: BrowserName
+    domain: str = ""
+
+    @property
+    def file_name(self) -> str:
+        """No two profiles share it."""
+        apart = f"@{hashlib.sha256(self.domain.encode()).hexdigest()[:16]}" if self.domain else ""
+        return f"{self.name}{apart}.{self.kind.lower()}"
+
+
+class States(Protocol):
+    """Keeps what a profile's jobs left: Playwright's `storage_state`, as JSON."""
+
+    def turn(self, profile: Profile) -> AbstractAsyncContextManager[None]:
+        """Only one job at a time holds a profile's turn, also among several sidecars. Raises StoreFailed."""
+
+    def version(self, profile: Profile) -> object:
+        """Changes with each `save`, whoever made it; None before the first."""
+
+    async def load(self, profile: Profile) -> bytes | None:
+        """What was saved last. Raises StoreFailed, and SealedByAnother."""
+
+    async def save(self, profile: Profile, state: bytes) -> None:
+        """Replaces it, whole or not at all. Raises StoreFailed."""
+
+
+class MemoryStates:
+    """Profiles that end with the process."""
+
+    def __init__(self) -> None:
+        self._saved: dict[Profile, tuple[int, bytes]] = {}
+
+    def turn(self, profile: Profile) -> AbstractAsyncContextManager[None]:  # noqa: ARG002
+        """Nobody else has them."""
+        return contextlib.nullcontext()
+
+    def version(self, profile: Profile) -> object:
+        """How often it was saved."""
+        return self._saved.get(profile, (None,))[0]
+
+    async def load(self, profile: Profile) -> bytes | None:
+        """What was saved last."""
+        return self._saved.get(profile, (0, None))[1]
+
+    async def save(self, profile: Profile, state: bytes) -> None:
+        """Replaces it."""
+        self._saved[profile] = self._saved.get(profile, (0,))[0] + 1, state
+
+
+class FolderStates:
+    """Profiles as files of mode 0600 in a folder of mode 0700, shared by all sidecars that use it."""
+
+    def __init__(self, folder: Callable[[], Path], seal: Seal) -> None:
+        """`folder` makes the folder where it is missing; files are sealed where the seal lasts."""
+        self._folder = folder
+        self._seal = seal
+
+    @asynccontextmanager
+    async def turn(self, profile: Profile) -> AsyncIterator[None]:
+        """Holds a lock on a file beside the profile's; it ends with the process, too."""
+        with _told(profile, "can't be used"):
+            descriptor = os.open(self._path(profile, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            with _told(profile, "can't be locked"):
+                while not _lock(descriptor):  # noqa: ASYNC110 - other processes give no sign
+                    await asyncio.sleep(_POLL)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def version(self, profile: Profile) -> object:
+        """Which file it is."""
+        with _told(profile, "can't be used"):
+            try:
+                file = self._path(profile).stat()
+            except FileNotFoundError:
+                return None
+        return file.st_ino, file.st_mtime_ns, file.st_size
+
+    async def load(self, profile: Profile) -> bytes | None:
+        """What was saved last, opened where it is sealed."""
+        with _told(profile, "can't be read"):
+            try:
+                content = await asyncio.to_thread(self._path(profile).read_bytes)
+            except FileNotFoundError:
+                return None
+        if content.startswith(_SEALED):
+            return self._seal.open(content.removeprefix(_SEALED).decode("ascii", "replace")).encode()
+        return content
+
+    async def save(self, profile: Profile, state: bytes) -> None:
+        """Writes another file and puts it in the place of the one before."""
+        if self._seal.lasting:
+            state = _SEALED + self._seal.seal(state.decode()).encode()
+        with _told(profile, "can't be saved"):
+            await asyncio.to_thread(_replace, self._path(profile), state)
+
+    def _path(self, profile: Profile, suffix: str = "json") -> Path:
+        return self._folder() / f"{profile.file_name}.{suffix}"
+
+
+def decode(profile: Profile, saved: bytes) -> Any:
+    """Playwright's `storage_state`. Raises StoreFailed."""
+    try:
+        return json.loads(saved)
+    except ValueError:
+        raise _failed(profile, "is damaged; its file has to be removed") from None
+
+
+def encode(profile: Profile, state: Any) -> bytes:
+    """Playwright's `storage_state` as bytes. Raises LimitExceeded."""
+    # pages may store lone surrogates, which msgspec refuses
+    encoded = json.dumps(state, separators=(",", ":")).encode()
+    if len(encoded) > MOST_BYTES:
+        raise LimitExceeded(f"the profile {profile.name} holds {len(encoded)} bytes, {MOST_BYTES} are kept")
+    return encoded
+
+
+def _replace(path: Path, content: bytes) -> None:
+    # whoever holds the turn is alone here; what a dead one left is overwritten
+    new = path.with_name(f"{path.name}.new")
+    try:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            new.unlink()
+        raise
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _told(profile: Profile, what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _failed(profile, f"{what}: {error.strerror}") from None
+
+
+def _failed(profile: Profile, what: str) -> SidecarError:
+    return StoreFailed(f"the profile {profile.name} {what}", retryable=False)

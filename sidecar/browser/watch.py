@@ -1,0 +1,34 @@
+"""Who is told how a job goes on in its page."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from protocol.jobs import StepResult
+
+
+class Watch(Protocol):
+    """Is told of each step as it begins and ends. Steps are counted from 0; nothing here may raise or take long."""
+
+    def on_started(self) -> None:
+        """The job has its page."""
+
+    def on_step_started(self, index: int) -> None:
+        """A step begins."""
+
+    def on_step_ended(self, index: int, result: StepResult) -> None:
+        """A step has succeeded."""
+
+    def on_step_broken(self, index: int, console: Sequence[str], errors: Sequence[str]) -> None:
+        """A step failed or was stopped; this is what its pages said until then. The job's failure says why."""
+
+
+class Nobody:
+    """Watches nothing."""
+
+    def on_started(self) -> None: ...  # noqa: D102
+    def on_step_started(self, index: int) -> None: ...  # noqa: D102
+    def on_step_ended(self, index: int, result: StepResult) -> None: ...  # noqa: D102
+    def on_step_broken(self, index: int, console: Sequence[str], errors: Sequence[str]) -> None: ...  # noqa: D102
+
+
+NOBODY = Nobody()

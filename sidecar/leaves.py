@@ -1,0 +1,25 @@
+"""The strings of a JSON value: what a secret is made of, wherever it stands."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+_STRING: Final = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?')
+"""A string of valid JSON, and the colon that makes it a key."""
+_NUMBER: Final = re.compile(rb"-?\d[0-9.eE+-]*")
+
+
+def strings(value: bytes) -> Iterator[str]:
+    """Every string of valid JSON that is not a key. Depth and numbers of any size don't matter here."""
+    for string, colon in _STRING.findall(value):
+        if not colon:
+            yield msgspec.json.decode(string, type=str)
+
+
+def scalars(value: bytes) -> Iterator[str]:
+    """The same, and every number as it is written."""
+    yield from strings(value)
+    for number in _NUMBER.findall(_STRING.sub(b"", value)):
+        yield number.decode()

@@ -1,0 +1,194 @@
+"""One attempt at a job: from what is stored to what came of it, with signs of life in between."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+from saq.job import Job, Status
+
+from protocol.base import encode_hook
+from protocol.errors import ErrorCode, ErrorDetail, WireError
+from sidecar.errors import SealedByAnother, StoreFailed, TimedOut
+from sidecar.queue.backend import Backend
+from sidecar.queue.sealed import opened_content
+from sidecar.queue.states import Meta, meta_of, put_meta
+from sidecar.queue.submission import Run
+from sidecar.sealing import Seal
+
+log = logging.getLogger(__name__)
+
+Perform = Callable[[Run], Awaitable[bytes]]
+"""Does what a run asks for and gives the content of the reply as JSON; what it raises is the run's failure."""
+
+BEAT: Final = 10.0
+"""Seconds between two signs of life."""
+PROGRESS_EVERY: Final = 1.0
+"""Seconds between two notes of progress in the store."""
+FIRST_PAUSE: Final = 2.0
+LONGEST_PAUSE: Final = 300.0
+"""Seconds before the first further attempt, doubled each time, up to this."""
+
+
+class _Told(msgspec.Struct, frozen=True):
+    event: str
+    content: msgspec.Raw
+
+
+class _Again(Exception):
+    """Has SAQ try again."""
+
+
+class _Failed(Exception):
+    """Has SAQ note a failure."""
+
+
+class _Sign:
+    """What a running job shows of itself."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.progress = 0.0
+        self.moved = asyncio.Event()
+
+    def move(self, progress: float) -> None:
+        """Notes how much is done."""
+        self.progress = min(max(progress, 0.0), 1.0)
+        self.moved.set()
+
+
+class Attempts:
+    """Runs what SAQ's workers take out of the queue."""
+
+    def __init__(
+        self, backend: Backend, seal: Seal, jitter: Callable[[], float], on_event: Callable[[str, Any], None]
+    ) -> None:
+        self.perform: Perform | None = None
+        self._backend = backend
+        self._seal = seal
+        self._jitter = jitter
+        self._on_event = on_event
+        self._signs: dict[str, _Sign] = {}
+
+    def progress(self, job_id: str) -> float | None:
+        """How far a job is that runs here; None where it does not."""
+        sign = self._signs.get(job_id)
+        return sign.progress if sign else None
+
+    def on_told(self, line: bytes) -> None:
+        """Takes an event that another process has sent for our parent."""
+        told = msgspec.json.decode(line, type=_Told)
+        self._on_event(told.event, told.content)
+
+    async def run(self, context: Any, **stored: Any) -> None:
+        """What SAQ calls for each job: its result is kept, its failure noted or turned into a further attempt."""
+        job: Job = context["job"]
+        meta = meta_of(job)
+        try:
+            body = await self._attempt(context, job, meta, stored)
+        except asyncio.CancelledError:
+            if context["worker"].interrupts(job):
+                job.retries += 1  # it was no fault of the job's
+                job.retry_delay = 0
+            else:
+                job.kwargs = {}
+            raise
+        except WireError as failure:
+            self._fail(job, meta, failure.detail)
+        except Exception:
+            log.exception("a job failed in a way that it should not")
+            said = "internal error; the log of the sidecar that ran it says more"
+            self._fail(job, meta, ErrorDetail(code=ErrorCode.INTERNAL, message=said, retryable=False))
+        else:
+            await self._backend.keep_result(job.key, body, job.ttl)
+            job.kwargs = {}  # done: what it was made of need not be kept, secrets least of all
+
+    async def give_up_sealed(self, job: Job) -> None:
+        """Ends a job that nobody can open any more."""
+        meta = meta_of(job)
+        meta.error = SealedByAnother().detail
+        put_meta(job, meta)
+        job.kwargs = {}
+        await job.get_queue().finish(job, Status.FAILED, error=meta.error.message)
+
+    async def _attempt(self, context: Any, job: Job, meta: Meta, stored: dict[str, Any]) -> bytes:
+        assert self.perform is not None  # noqa: S101  no worker begins without
+        async with self._alive(job) as sign:
+            run = Run(
+                id=job.key,
+                type=meta.type,
+                content=opened_content(self._seal, stored),
+                attempt=job.attempts,
+                name=meta.name,
+                origin=meta.origin,
+                scope=meta.scope,
+                webhooks=meta.webhooks,
+                progress=sign.move,
+                tell=partial(self._tell, meta.submitter) if meta.submitter else None,
+                again=partial(_again, context, job, meta),
+            )
+            try:
+                async with asyncio.timeout(meta.timeout) as limit:
+                    return await self.perform(run)
+            except TimeoutError:
+                if limit.expired():
+                    raise TimedOut(f"the job took longer than {meta.timeout:g} s") from None
+                raise
+
+    def _fail(self, job: Job, meta: Meta, failure: ErrorDetail) -> None:
+        """Raises what makes SAQ do the right thing."""
+        meta.failures += 1
+        meta.error = failure
+        put_meta(job, meta)
+        if failure.retryable and meta.failures <= meta.retries:  # as `_again` foretells
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (meta.failures - 1))
+            job.retry_delay = pause * (0.5 + self._jitter() / 2)
+            raise _Again(failure.message) from None
+        job.retries = 0
+        job.kwargs = {}
+        raise _Failed(failure.message) from None
+
+    def _tell(self, submitter: str, event: str, content: Any) -> None:
+        if submitter == self._backend.process:
+            self._on_event(event, content)
+        else:
+            line = msgspec.json.encode({"event": event, "content": content}, enc_hook=encode_hook)
+            sending = asyncio.ensure_future(self._backend.tell(submitter, line))
+            sending.add_done_callback(_ignore_failure)
+
+    @asynccontextmanager
+    async def _alive(self, job: Job) -> AsyncIterator[_Sign]:
+        sign = self._signs[job.key] = _Sign(job)
+        beating = asyncio.create_task(self._beat(sign))
+        try:
+            yield sign
+        finally:
+            if self._signs.get(job.key) is sign:
+                del self._signs[job.key]
+            beating.cancel()
+            await asyncio.wait([beating])  # its last word must not come after the job's end
+
+    async def _beat(self, sign: _Sign) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BEAT):
+                    await sign.moved.wait()
+            sign.moved.clear()
+            sign.job.progress = sign.progress
+            with suppress(StoreFailed):  # the lease is long enough to miss one
+                await sign.job.update()
+            await asyncio.sleep(PROGRESS_EVERY)
+
+
+def _again(context: Any, job: Job, meta: Meta, failure: BaseException) -> bool:
+    if isinstance(failure, asyncio.CancelledError):
+        return bool(context["worker"].interrupts(job))
+    return isinstance(failure, WireError) and failure.retryable and meta.failures < meta.retries
+
+
+def _ignore_failure(done: asyncio.Future[None]) -> None:
+    if not done.cancelled() and done.exception():
+        log.warning("an event for another sidecar was lost: %s", done.exception())

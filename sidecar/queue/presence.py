@@ -1,0 +1,80 @@
+"""Which processes live: each holds a lock on a file of its own, which the kernel takes from the dead."""
+
+import fcntl
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+FOLDER: Final = "processes"
+
+
+class Presence:
+    """This process among those that share a state folder; without a folder it is alone."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """Raises OSError."""
+        self.process = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        """What others know us by; never used again."""
+        self._folder = folder / FOLDER if folder else None
+        self._held = -1
+        if self._folder:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            self._held = self._hold(self._folder / self.process)
+            self._sweep()
+
+    def lives(self, process: str) -> bool:
+        """Whether the process of that name still runs."""
+        if process == self.process:
+            return True
+        if self._folder is None:
+            return False
+        with _opened(self._folder / process) as descriptor:
+            return descriptor is not None and not _lock(descriptor)
+
+    def close(self) -> None:
+        """Counts as gone from now on."""
+        if self._folder and self._held >= 0:
+            (self._folder / self.process).unlink(missing_ok=True)
+            os.close(self._held)
+            self._held = -1
+
+    def _hold(self, path: Path) -> int:
+        while True:
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):  # whoever cleans up may have come between the two calls above
+                if path.stat().st_ino == os.fstat(descriptor).st_ino:
+                    return descriptor
+            os.close(descriptor)
+
+    def _sweep(self) -> None:
+        """Takes away what the dead have left. A name is never used again, so nobody has to ask for them later."""
+        assert self._folder  # noqa: S101  only called with one
+        for path in self._folder.iterdir():
+            with _opened(path) as descriptor:
+                if path.name != self.process and descriptor is not None and _lock(descriptor):
+                    path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int | None]:
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        yield None
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,270 @@
+"""SAQ's queue on Redis, fit for a fleet: attempts that lost their job change nothing, and Redis may go and come."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from redis.asyncio import Redis
+from saq.job import Job, Status
+from saq.queue.redis import RedisQueue
+from saq.types import WorkerInfo
+
+from sidecar.clock import Clock
+from sidecar.errors import StoreFailed
+from sidecar.queue import redis_scripts as scripts
+from sidecar.queue.rows import Row
+from sidecar.queue.sqlite_looks import dump, load
+from sidecar.queue.stuck import Stuck
+from sidecar.store.shared import BLOCK_SECONDS, REFUSALS, refused
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+UNCLAIMED_SECONDS: Final = 5
+"""A job that was moved and not claimed for so long lies there because an answer was lost."""
+REFUSED_SECONDS: Final = (0.1, 0.5, 1.0, 2.0)
+"""Pauses while Redis is not there; the last one is repeated."""
+
+
+@dataclass(slots=True)
+class Fleet:
+    """What the queues of one Redis share in this process."""
+
+    redis: Redis
+    clock: Clock
+    process: str
+    lives: Callable[[Iterable[str]], Awaitable[set[str]]]
+    """Which of these processes live."""
+    held: set[tuple[str, int]] = field(default_factory=set)
+    """The attempts that run in this process, as keys and numbers."""
+    closed: bool = False
+
+    async def run(self, script: str, *arguments: str | bytes | float) -> Any:
+        """Runs a script. Raises StoreFailed."""
+        return await self.ask(self.redis.eval(script, 0, *arguments))
+
+    async def ask(self, asking: Any) -> Any:
+        """Waits for one of the client's calls. Raises StoreFailed."""
+        try:
+            return await asking
+        except REFUSALS as failure:
+            raise refused(failure) from None
+
+    async def insist(self, write: Callable[[], Awaitable[object]]) -> None:
+        """Writes it however long Redis is not there: what a job came to must not be lost."""
+        refusals = 0
+        while True:
+            try:
+                await write()
+                return
+            except StoreFailed as failure:
+                log.warning("what a job came to is not stored yet: %s", failure)
+                await self.clock.sleep(_pause(refusals))
+                refusals += 1
+
+
+class FleetQueue(RedisQueue):
+    """One queue of a Redis that many machines share."""
+
+    def __init__(self, fleet: Fleet, name: str = "default") -> None:
+        super().__init__(fleet.redis, name, dump, load, max_concurrent_ops=1000)
+        self._fleet = fleet
+        self._stuck = Stuck(fleet.clock.monotonic)
+
+    async def disconnect(self) -> None:
+        """Stops listening; the connections are shared with other queues."""
+        await self._pubsub.close()
+        await self._pubsub.pubsub.aclose()  # type: ignore[no-untyped-call]
+
+    # --- what goes in and comes out
+
+    async def _enqueue(self, job: Job) -> Job | None:
+        return job if await self.enter(job, once=False) else None
+
+    async def enter(self, job: Job, *, once: bool) -> bool:
+        """Stores a new job; `once`: unless one with its key is kept in any queue. Raises StoreFailed."""
+        document = dump(job.to_dict())
+        arguments = (self.name, job.key, document, job.scheduled, job.attempts, int(once))
+        return bool(await self._fleet.run(scripts.ENTER, *arguments))
+
+    async def schedule(self, lock: int = 1) -> list[str]:
+        """SAQ's own, while Redis is there."""
+        return await self._quietly(super().schedule(lock), [])
+
+    async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Job | None:  # noqa: ARG002, ASYNC109
+        """The next job, active from now on; None after `timeout` seconds. Waits while Redis is not there."""
+        monotonic = self._fleet.clock.monotonic
+        deadline = monotonic() + timeout if timeout else float("inf")
+        refusals = 0
+        while not self._fleet.closed and (left := deadline - monotonic()) > 0:
+            try:
+                moving = self.redis.blmove(self._queued, self._active, min(left, BLOCK_SECONDS), "LEFT", "RIGHT")  # type: ignore[arg-type]
+                moved = await self._fleet.ask(moving)
+                job = await self._claim(self.job_key_from_id(moved.decode())) if moved else None
+                refusals = 0
+            except StoreFailed as failure:
+                log.warning("no job can be taken: %s", failure)
+                await self._fleet.clock.sleep(_pause(refusals))
+                job, refusals = None, refusals + 1
+            if job is not None:
+                return job
+        return None
+
+    async def _claim(self, key: str) -> Job | None:
+        claimed = await self._fleet.run(scripts.CLAIM, self.name, key, self._fleet.process)
+        if claimed is None:
+            return None
+        document, attempts = claimed
+        self._fleet.held.add((key, attempts))
+        return self._decoded((document, b"active", attempts - 1, None))  # whoever takes it counts the attempt
+
+    # --- what becomes of it
+
+    async def _update(self, job: Job, status: Status | None = None, **kwargs: Any) -> None:  # noqa: ARG002
+        new = status.value if status else ""
+        arguments = (self.name, job.key, job.attempts, dump(job.to_dict()), new, self._fleet.process)
+        await self._quietly(self._fleet.run(scripts.CHANGE, *arguments), None)  # the next one brings the same and more
+
+    async def _finish(
+        self,
+        job: Job,
+        status: Status,
+        *,
+        result: Any = None,  # noqa: ARG002
+        error: str | None = None,  # noqa: ARG002
+    ) -> None:
+        document, now = dump(job.to_dict()), self._fleet.clock.now()
+        arguments = (self.name, job.key, job.attempts, document, status.value, job.ttl, now)
+        await self._fleet.insist(lambda: self._fleet.run(scripts.FINISH, *arguments))
+        self._fleet.held.discard((job.key, job.attempts))
+
+    async def _retry(self, job: Job, error: str | None) -> None:  # noqa: ARG002
+        now, delay, document = self._fleet.clock.now(), job.next_retry_delay(), dump(job.to_dict())
+        stopped = dump({**job.to_dict(), "status": Status.ABORTED, "completed": int(now * 1000)})
+        score = now + delay if delay > 0 else 0
+        rest = (score, self.swept_error_message, stopped, job.ttl, now)
+        arguments = (self.name, job.key, job.attempts, document, *rest)
+        await self._fleet.insist(lambda: self._fleet.run(scripts.RETRY, *arguments))
+        self._fleet.held.discard((job.key, job.attempts))
+
+    async def abort(self, job: Job, error: str, ttl: float = 5) -> None:  # noqa: ARG002
+        """Ends a job that waits; has one that runs stopped by whoever runs it. Raises StoreFailed."""
+        now = self._fleet.clock.now()
+        ended = dump({**job.to_dict(), "status": Status.ABORTED, "error": error, "completed": int(now * 1000)})
+        said = await self._fleet.run(scripts.ABORT, self.name, job.key, error, ended, job.ttl, now)
+        if said:
+            job.status, job.error = Status(said.decode()), error
+            self.aborted += job.status == Status.ABORTED
+
+    async def holds(self, job: Job) -> bool:
+        """Whether this attempt is still the one that counts. Raises StoreFailed."""
+        [(_, status, attempts, *_rest)] = await self._look([job.key])
+        return status == b"active" and int(attempts) == job.attempts
+
+    # --- what can be asked
+
+    async def job(self, job_key: str) -> Job | None:
+        """The job of that key; None once it is forgotten. Raises StoreFailed."""
+        [row] = await self._look([job_key])
+        return self._decoded(row)
+
+    async def jobs(self, job_keys: Iterable[str]) -> list[Job | None]:
+        """One for each key, in their order. Raises StoreFailed."""
+        keys = list(job_keys)
+        return [self._decoded(row) for row in await self._look(keys)] if keys else []
+
+    async def write_worker_info(self, worker_id: str, info: WorkerInfo, ttl: int) -> None:
+        """SAQ's own, while Redis is there."""
+        await self._quietly(super().write_worker_info(worker_id, info, ttl), None)
+
+    async def _look(self, keys: list[str]) -> list[Any]:
+        found: list[Any] = await self._fleet.run(scripts.LOOK, self.name, *keys)
+        return found
+
+    def _decoded(self, row: Any) -> Job | None:
+        document, status, attempts, error, *_ = row
+        if document is None or status is None:
+            return None
+        job = self.deserialize(document, status.decode())
+        assert job is not None  # noqa: S101  only an empty document gives none
+        job.attempts = int(attempts)
+        job.error = error.decode() if error is not None else job.error
+        return job
+
+    # --- what nobody looks after
+
+    async def sweep(self, lock: int = 60, abort: float = 5.0) -> list[str]:
+        """Puts back, or gives up, what nobody runs any more; their keys. One process of the fleet does it at a time."""
+        ask = self._fleet.ask
+        try:
+            if not await ask(self.redis.set(self._sweep, self._fleet.process, nx=True, ex=max(lock, 1))):
+                return []
+            await self._fleet.run(scripts.FORGET, self._fleet.clock.now())
+            listed = await ask(self.redis.lrange(self._active, 0, -1))
+            listed += await ask(self.redis.smembers(self.namespace("aborting")))
+            keys = [self.job_key_from_id(one.decode()) for one in listed]
+            return [key async for key in self._swept(keys, abort)] if keys else []
+        except StoreFailed as failure:
+            log.warning("could not look for abandoned jobs: %s", failure)
+            return []
+
+    async def _swept(self, keys: list[str], abort: float) -> AsyncIterator[str]:
+        found = dict(zip(keys, await self._look(keys), strict=True))
+        running = {key: self._row(key, row) for key, row in found.items() if row[0] is not None}
+        self._stuck.look(running.values())
+        living = await self._fleet.lives({row.owner for row in running.values() if row.owner})
+        for key, row in running.items():
+            job = self._decoded(found[key])
+            if job is None or (key, row.attempts) in self._fleet.held:
+                continue
+            if job.status == Status.QUEUED:
+                job.heartbeat = UNCLAIMED_SECONDS
+            gone = bool(row.owner) and row.owner not in living
+            if gone or self._stuck.silent(row, job):
+                yield key
+                await self._put_back(job)
+            elif self._stuck.late(row, job):
+                yield key
+                await self._stop(job, abort)
+        for key in keys:
+            if key not in running:
+                await self._fleet.ask(self.redis.lrem(self._active, 0, self.job_id(key)))
+
+    def _row(self, key: str, row: Any) -> Row:
+        document, status, attempts, _, owner, version = row
+        return Row(
+            self.name, key, status.decode(), int(attempts), document, owner.decode() if owner else None, int(version)
+        )
+
+    async def _stop(self, job: Job, seconds: float) -> None:
+        """Asks the one who runs it to stop, before somebody else runs it."""
+        await self.abort(job, self.swept_error_message)
+        try:
+            await job.refresh(seconds)
+        except TimeoutError:
+            log.info("could not abort job %s", job.key)
+        if job.status != Status.COMPLETE:
+            job.status = Status.ACTIVE
+            await self._put_back(job)
+
+    async def _put_back(self, job: Job) -> None:
+        """Has an attempt that is given up done again, unless it was being stopped or was the last."""
+        if job.status == Status.ABORTING:
+            await self.finish(job, Status.ABORTED, error=job.error)
+        elif job.retryable:
+            await self.retry(job, error=self.swept_error_message)
+        else:
+            await self.finish(job, Status.ABORTED, error=self.swept_error_message)
+
+    async def _quietly(self, doing: Awaitable[T], otherwise: T) -> T:
+        try:
+            return await doing
+        except (*REFUSALS, StoreFailed) as failure:
+            log.warning("Redis is not there: %s", failure)
+            return otherwise
+
+
+def _pause(refusals: int) -> float:
+    return REFUSED_SECONDS[min(refusals, len(REFUSED_SECONDS) - 1)]

@@ -1,0 +1,233 @@
+"""Jobs as rows: every change of one is a function of a connection, inside a transaction of the database.
+
+A queued row has a `place` in its queue, or none while it waits for its time `due`. A wait that counts from a moment, as
+the one before another attempt does, has that moment in `since`: a clock that is set back to before it ends the wait.
+`attempts` grows when a row is taken, so whoever still works at an earlier attempt changes nothing any more.
+"""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from saq.job import TERMINAL_STATUSES, Status
+
+Document = dict[str, Any]
+Dump = Callable[[Mapping[Any, Any]], bytes]
+Load = Callable[[bytes], Document]
+
+GET: Final = """
+    SELECT queue, key, status, attempts, document, owner, version FROM job
+    WHERE key = ? AND queue = ? AND (drop_at IS NULL OR drop_at > ?)
+"""
+FIND: Final = """
+    SELECT queue, key, status, attempts, document, owner, version FROM job
+    WHERE key = ? AND (drop_at IS NULL OR drop_at > ?) ORDER BY number LIMIT 1
+"""
+RUNNING: Final = """
+    SELECT queue, key, status, attempts, document, owner, version FROM job
+    WHERE queue = ? AND status IN ('active', 'aborting')
+"""
+WAITING: Final = """
+    SELECT queue, key, status, attempts, document, owner, version FROM job
+    WHERE status IN ('queued', 'active', 'aborting') AND queue BETWEEN ? AND ? ORDER BY number
+"""
+NEXT: Final = """
+    SELECT 0 FROM job WHERE queue = ?1 AND status = 'queued' AND place IS NOT NULL
+    UNION ALL SELECT 0 FROM job WHERE queue = ?1 AND since > ?2
+    UNION ALL SELECT * FROM (
+        SELECT due FROM job WHERE queue = ?1 AND status = 'queued' AND place IS NULL ORDER BY due LIMIT 1)
+    LIMIT 1
+"""
+"""When there is something to take: 0 for now. Parameters: queue, now."""
+PAGE: Final = """
+    SELECT queue, key, status, attempts, document, owner, version FROM job WHERE number IN (
+        SELECT number FROM job WHERE status IN (SELECT value FROM json_each(?)) AND (drop_at IS NULL OR drop_at > ?)
+        ORDER BY number DESC LIMIT ? OFFSET ?)
+    ORDER BY number DESC
+"""
+ANY_DUE: Final = """
+    SELECT 1 FROM job WHERE queue = ?1 AND status = 'queued' AND place IS NULL AND due <= ?2
+    UNION ALL SELECT 1 FROM job WHERE queue = ?1 AND since > ?2
+"""
+ANY_TO_DROP: Final = """
+    SELECT 1 FROM job WHERE drop_at <= ?1 UNION ALL SELECT 1 FROM worker WHERE expires <= ?1 LIMIT 1
+"""
+INCOMPLETE: Final = """
+    SELECT queue, key, status, attempts, document, owner, version FROM job
+    WHERE queue = ? AND status IN ('queued', 'active') ORDER BY status, place IS NULL, place, due LIMIT ? OFFSET ?
+"""
+COUNT: Final = """
+    SELECT count(*) FROM job
+    WHERE status IN (SELECT value FROM json_each(?)) AND (drop_at IS NULL OR drop_at > ?)
+"""
+COUNTS: Final = {
+    "queued": """
+        SELECT count(*) FROM job WHERE queue = ? AND status = 'queued' AND (place IS NOT NULL OR due <= ?)
+    """,
+    "active": "SELECT count(*) FROM job WHERE queue = ? AND status = 'active' AND ? > 0",
+    "incomplete": "SELECT count(*) FROM job WHERE queue = ? AND status IN ('queued', 'active') AND ? > 0",
+}
+"""Parameters: queue, now."""
+AFTER: Final = """
+    SELECT queue, key, status, attempts, document, owner, version, number FROM job
+    WHERE queue = ? AND number > ? AND (drop_at IS NULL OR drop_at > ?) ORDER BY number LIMIT ?
+"""
+
+_LAST_PLACE: Final = """
+    SELECT coalesce(max(place), 0) + 1 FROM job WHERE queue = ? AND status = 'queued' AND place IS NOT NULL
+"""
+_INSERT: Final = """
+    INSERT INTO job (key, queue, status, place, due, attempts, document) VALUES (?, ?, 'queued', ?, ?, ?, ?)
+"""
+_DUE: Final = """
+    SELECT number, key, due FROM job WHERE queue = ?1 AND status = 'queued' AND place IS NULL AND due <= ?2
+    UNION SELECT number, key, due FROM job WHERE queue = ?1 AND since > ?2
+    ORDER BY 3, 1
+"""
+_PLACE: Final = "UPDATE job SET place = ?, since = NULL, version = version + 1 WHERE number = ?"
+_FIRST: Final = """
+    SELECT number, document FROM job
+    WHERE queue = ? AND status = 'queued' AND place IS NOT NULL ORDER BY place LIMIT 1
+"""
+_TAKE: Final = """
+    UPDATE job SET status = 'active', owner = ?, attempts = attempts + 1, place = NULL, since = NULL, document = ?,
+        version = version + 1
+    WHERE number = ? RETURNING queue, key, status, attempts, document, owner, version
+"""
+_CHANGE: Final = """
+    UPDATE job SET status = ?1, owner = ?2, document = ?3, version = version + 1,
+        place = CASE ?1 WHEN 'queued' THEN place END
+    WHERE key = ?4 AND queue = ?5
+"""
+_AGAIN: Final = """
+    UPDATE job SET status = 'queued', place = ?, due = ?, since = ?, document = ?, owner = NULL, drop_at = NULL,
+        version = version + 1
+    WHERE key = ? AND queue = ?
+"""
+_END: Final = """
+    UPDATE job SET status = ?, drop_at = ?, document = ?, place = NULL, since = NULL, owner = NULL,
+        version = version + 1
+    WHERE key = ? AND queue = ?
+"""
+_DELETE: Final = "DELETE FROM job WHERE key = ? AND queue = ?"
+
+
+class Row(NamedTuple):
+    """A job as it is stored."""
+
+    queue: str
+    key: str
+    status: str
+    attempts: int
+    document: bytes
+    owner: str | None
+    """The process that runs it."""
+    version: int
+    """Grows with every change."""
+
+
+class New(NamedTuple):
+    """A job to be stored."""
+
+    queue: str
+    key: str
+    due: float
+    """Unix seconds; 0 for at once."""
+    attempts: int
+    document: bytes
+
+
+def insert(connection: sqlite3.Connection, new: New) -> None:
+    """Adds a row."""
+    place = None if new.due else _last_place(connection, new.queue)
+    connection.execute(_INSERT, (new.key, new.queue, place, new.due, new.attempts, new.document))
+
+
+def insert_once(connection: sqlite3.Connection, new: New, now: float) -> bool:
+    """Adds a row unless one of that key is kept in any queue; whether it did."""
+    connection.execute("DELETE FROM job WHERE key = ? AND drop_at <= ?", (new.key, now))
+    if connection.execute("SELECT 1 FROM job WHERE key = ?", (new.key,)).fetchone():
+        return False
+    insert(connection, new)
+    return True
+
+
+def insert_again(connection: sqlite3.Connection, new: New) -> bool:
+    """Adds a row unless this queue has one of that key that has not ended; whether it did. SAQ's own rule."""
+    row = get(connection, new.queue, new.key)
+    if row is not None:
+        if Status(row.status) not in TERMINAL_STATUSES:
+            return False
+        connection.execute(_DELETE, (new.key, new.queue))
+    insert(connection, new)
+    return True
+
+
+def get(connection: sqlite3.Connection, queue: str, key: str) -> Row | None:
+    """The row as the transaction sees it."""
+    row = connection.execute(GET, (key, queue, 0)).fetchone()
+    return Row(*row) if row else None
+
+
+def promote(connection: sqlite3.Connection, queue: str, now: float) -> list[str]:
+    """Gives a place to the jobs whose time has come; their keys."""
+    due = connection.execute(_DUE, (queue, now)).fetchall()
+    for number, _, _ in due:
+        connection.execute(_PLACE, (_last_place(connection, queue), number))
+    return [key for _, key, _ in due]
+
+
+def take(
+    connection: sqlite3.Connection, queue: str, owner: str, now: float, edit: Callable[[bytes], bytes]
+) -> Row | None:
+    """Takes the first job for `owner`, one attempt more, its document changed by `edit`."""
+    promote(connection, queue, now)
+    row = connection.execute(_FIRST, (queue,)).fetchone()
+    if row is None:
+        return None
+    number, document = row
+    taken = connection.execute(_TAKE, (owner, edit(document), number)).fetchone()
+    return Row(*taken)
+
+
+def give_back(connection: sqlite3.Connection, queue: str, key: str) -> None:
+    """Undoes `take`: the job was not begun."""
+    row = get(connection, queue, key)
+    if row is not None and row.status == Status.ACTIVE:
+        queue_again(connection, row, row.document, None)
+        connection.execute("UPDATE job SET attempts = attempts - 1 WHERE key = ? AND queue = ?", (key, queue))
+
+
+def change(connection: sqlite3.Connection, row: Row, status: Status, document: bytes, owner: str | None) -> None:
+    """Gives a row another document, and another status; its owner only while it runs."""
+    if status == Status.QUEUED != row.status:
+        queue_again(connection, row, document, None)
+    else:
+        owner = owner if status in (Status.ACTIVE, Status.ABORTING) else None
+        connection.execute(_CHANGE, (status.value, owner, document, row.key, row.queue))
+
+
+def queue_again(connection: sqlite3.Connection, row: Row, document: bytes, wait: tuple[float, float] | None) -> None:
+    """Puts a row last in its queue, or has it wait: since when, and until when."""
+    since, due = wait or (None, 0)
+    place = None if wait else _last_place(connection, row.queue)
+    connection.execute(_AGAIN, (place, due, since, document, row.key, row.queue))
+
+
+def end(connection: sqlite3.Connection, row: Row, status: Status, document: bytes, ttl: int, now: float) -> None:
+    """Ends a job; it is kept for `ttl` seconds, for good with 0, and not at all with less."""
+    if ttl < 0:
+        connection.execute(_DELETE, (row.key, row.queue))
+    else:
+        connection.execute(_END, (status.value, now + ttl if ttl else None, document, row.key, row.queue))
+
+
+def drop(connection: sqlite3.Connection, now: float) -> None:
+    """Forgets jobs and workers whose time is over."""
+    connection.execute("DELETE FROM job WHERE drop_at <= ?", (now,))
+    connection.execute("DELETE FROM worker WHERE expires <= ?", (now,))
+
+
+def _last_place(connection: sqlite3.Connection, queue: str) -> int:
+    place: int = connection.execute(_LAST_PLACE, (queue,)).fetchone()[0]
+    return place

@@ -1,0 +1,84 @@
+"""SAQ's jobs and ours: what is stored of a submission, and what is said of it."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+from saq.job import TERMINAL_STATUSES, Job, Status
+
+from protocol.errors import ErrorCode, ErrorDetail
+from protocol.queued import JobState, JobStatus
+
+CANCELLED: Final = "cancelled"
+"""SAQ's error of a job that somebody cancelled; another one means that SAQ gave it up."""
+
+STATUSES: Final[dict[JobStatus, frozenset[Status]]] = {
+    "pending": frozenset(Status) - TERMINAL_STATUSES,
+    "success": frozenset({Status.COMPLETE}),
+    "failed": frozenset({Status.FAILED}),
+    "cancelled": frozenset({Status.ABORTED}),
+}
+_OF_SAQ: Final = {status: ours for ours, statuses in STATUSES.items() for status in statuses}
+
+
+class Meta(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What we keep beside SAQ's own fields."""
+
+    type: str
+    name: str = ""
+    origin: str = ""
+    scope: str = ""
+    submitter: str = ""
+    """The process that submitted; empty where its parent wants no events."""
+    timeout: float = 0
+    retries: int = 0
+    failures: int = 0
+    """Attempts that ended in a failure of their own, as interrupted ones don't."""
+    webhooks: str = ""
+    """Packed endpoints, as they were submitted."""
+    error: ErrorDetail | None = None
+
+
+def meta_of(job: Job) -> Meta:
+    """What we stored beside SAQ's fields."""
+    return msgspec.convert(job.meta, Meta)
+
+
+def put_meta(job: Job, meta: Meta) -> None:
+    """Writes it back; it is stored with the job's next change."""
+    job.meta = msgspec.to_builtins(meta)
+
+
+def state_of(job: Job) -> JobState:
+    """What there is to say of a job, but for its result."""
+    meta = meta_of(job)
+    status = _OF_SAQ[job.status]
+    if status == "cancelled" and job.error != CANCELLED:
+        status, meta.error = "failed", meta.error or given_up(job.attempts)
+    return JobState(
+        id=job.key,
+        status=status,
+        type=meta.type,
+        name=meta.name,
+        origin=meta.origin,
+        submitted=rfc3339(job.queued),
+        started=rfc3339(job.started),
+        ended=rfc3339(job.completed) if job.status in TERMINAL_STATUSES else "",
+        attempts=job.attempts,
+        progress=1.0 if status == "success" else job.progress,
+        error=meta.error if status == "failed" else None,
+    )
+
+
+def given_up(attempts: int) -> ErrorDetail:
+    """The error of a job whose every attempt was cut short."""
+    said = f"given up after {attempts} attempts that were cut short"
+    return ErrorDetail(code=ErrorCode.INTERNAL, message=said, retryable=False)
+
+
+def rfc3339(milliseconds: float) -> str:
+    """`2026-01-31T12:00:00.000Z`; empty for 0."""
+    if not milliseconds:
+        return ""
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

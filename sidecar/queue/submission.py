@@ -1,0 +1,62 @@
+"""What is handed to the queue, and what it hands on to be run."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+DEFAULT_TIMEOUT: Final = 3_600.0
+"""Seconds that one attempt may take where nobody says how long it should."""
+RESERVED: Final = ("schedule:", "task:")
+"""How the keys of our own submissions begin; a parent's key must not."""
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """One message to be done later, by whichever process gets to it."""
+
+    type: str
+    """A message's type, one of those that make sense unattended."""
+    content: bytes
+    """Its content as JSON, as the parent sent it."""
+    key: str = ""
+    """The same key is the same job, also after it is done, as long as that is kept; empty for a job of its own."""
+    name: str = ""
+    """What lists and updates call it."""
+    due: float = 0
+    """Unix seconds; 0 is now."""
+    retries: int = 0
+    """Further attempts after one that failed in a way that may pass."""
+    timeout: float = DEFAULT_TIMEOUT
+    """Seconds for each attempt."""
+    origin: str = ""
+    """`schedule:<id>` or `task:<id>`; empty for a parent's own."""
+    webhooks: str = ""
+    """The endpoints in force when it was accepted, packed: the session's and the job's own."""
+    scope: str = ""
+    """The login that it belongs to; empty for none."""
+    needs_login: bool = False
+    """Whether it can't be done without that login."""
+    tell: bool = False
+    """Whether the submitter's parent asked for notifications."""
+    secret: bool | None = None
+    """Whether the content holds what must not lie on disk in clear; looked for where nobody says."""
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt at a submission, its secrets opened."""
+
+    id: str
+    type: str
+    content: bytes
+    attempt: int
+    """Counted from 1."""
+    name: str
+    origin: str
+    scope: str
+    webhooks: str
+    progress: Callable[[float], None]
+    """Notes how much is done, from 0 to 1."""
+    tell: Callable[[str, Any], None] | None
+    """Sends an event, its name and content, to the parent of the sidecar that submitted; None where it did not ask."""
+    again: Callable[[BaseException], bool] = lambda _: False
+    """Whether there will be another attempt after this one ends with that failure."""

@@ -1,0 +1,260 @@
+"""Requests to URLs that somebody wrote in a message: resolved once, checked, and dialled at the checked address."""
+
+import asyncio
+import io
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from sidecar.clock import Clock
+from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, RemoteUnreachable, TimedOut
+from sidecar.remote.http import Answer, why
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Host and port -> addresses in their text form. Raises OSError."""
+
+IDLE_SECONDS: Final = 15.0
+"""How long a connection is kept for the next request."""
+_NAT64: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+_FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
+
+
+class _Private(OSError):
+    """The address is none that we may dial."""
+
+
+class Outward:
+    """Bounded requests that reach nothing private unless `allow_private`. No proxies, no cookies, http and https."""
+
+    def __init__(self, clock: Clock, allow_private: bool, resolve: Resolve | None = None) -> None:
+        self._clock = clock
+        self._allow_private = allow_private
+        self._session: aiohttp.ClientSession | None = None
+        self._resolver = _Checked(resolve or _system, allow_private)
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout: float,  # noqa: ASYNC109  one for all redirects and the body
+        max_bytes: int,
+        redirects: int = 0,
+        repeatable: bool = False,
+    ) -> Answer:
+        """An answer of any status, its body at most `max_bytes`; without `redirects` 3xx is an answer like others.
+
+        What is `repeatable` may arrive twice: it is sent anew where a kept connection has died in the meantime, and
+        of a longer body the beginning is enough.
+
+        Raises InvalidContent for what is no URL, Forbidden, RemoteUnreachable, TimedOut after `timeout` seconds,
+        LimitExceeded for a longer body or more redirects.
+        """
+        check_url(url)
+        here = URL(url)
+        try:
+            async with asyncio.timeout(timeout):
+                for _ in range(redirects + 1):
+                    try:
+                        answer = await self._once(method, here, headers or {}, body, max_bytes, repeatable)
+                    except aiohttp.ServerDisconnectedError:
+                        if not repeatable:
+                            raise _broken(here, "ServerDisconnectedError") from None
+                        answer = await self._again(method, here, headers or {}, body, max_bytes)
+                    if not redirects or answer.status not in _FOLLOWED or "Location" not in answer.headers:
+                        return answer
+                    here, method, headers, body = _redirected(here, method, headers or {}, body, answer)
+        except TimeoutError:
+            raise TimedOut(f"{here.host_port_subcomponent} did not answer within {timeout:g} s") from None
+        raise LimitExceeded(f"{here.host_port_subcomponent} redirected more than {redirects} times")
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _again(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, max_bytes: int
+    ) -> Answer:
+        try:
+            return await self._once(method, url, headers, body, max_bytes, cut=True)
+        except aiohttp.ServerDisconnectedError:
+            raise _broken(url, "ServerDisconnectedError") from None
+
+    async def _once(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, max_bytes: int, cut: bool
+    ) -> Answer:
+        """Raises ServerDisconnectedError beside ours: the connection ended before any answer."""
+        if not self._allow_private:
+            check_literal(url)
+        if self._session is None:
+            self._session = self._open()
+        try:
+            async with self._session.request(
+                method, url, data=body and io.BytesIO(body), headers=headers, allow_redirects=False
+            ) as response:
+                content = await _bounded(response, max_bytes, cut)
+                return Answer(response.status, response.headers, content)
+        except aiohttp.ClientConnectorCertificateError:
+            raise RemoteUnreachable(f"{url.host_port_subcomponent} has a certificate that can't be trusted") from None
+        except aiohttp.ClientConnectorError as failure:
+            if isinstance(failure.os_error, _Private):
+                raise _forbidden(url) from None
+            raise RemoteUnreachable(f"{url.host_port_subcomponent} can't be reached: {why(failure)}") from None
+        except (aiohttp.InvalidURL, UnicodeError):
+            raise RemoteUnreachable(f"{url.host_port_subcomponent} is no usable address", retryable=False) from None
+        except aiohttp.ServerDisconnectedError:
+            raise
+        except TimeoutError:  # an OSError, and `request`'s own
+            raise
+        except (aiohttp.ClientError, OSError) as failure:
+            raise _broken(url, type(failure).__name__) from None
+
+    def _open(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=0,
+            use_dns_cache=False,
+            resolver=self._resolver,
+            keepalive_timeout=IDLE_SECONDS,
+            socket_factory=None if self._allow_private else _checked_socket,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=None),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+
+
+class _Checked(AbstractResolver):
+    """Resolves a name once; one private address among its addresses is one too many."""
+
+    def __init__(self, resolve: Resolve, allow_private: bool) -> None:
+        self._resolve = resolve
+        self._allow_private = allow_private
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        addresses = [ipaddress.ip_address(one) for one in await self._resolve(host, port)]
+        if not self._allow_private and any(map(is_private, addresses)):
+            raise _Private(host)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(one),
+                port=port,
+                family=socket.AF_INET if one.version == 4 else socket.AF_INET6,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for one in addresses
+            if family in (socket.AF_UNSPEC, socket.AF_INET if one.version == 4 else socket.AF_INET6)
+        ]
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def check_url(url: str, field: str = "url", *, allow_private: bool = True) -> None:
+    """Raises InvalidContent for what is no http or https URL with a host and without a user, and Forbidden.
+
+    Forbidden is a private address in its own form; names are checked when they are resolved.
+    """
+    try:
+        parsed = URL(url)
+        usable = parsed.scheme in ("http", "https") and bool(parsed.host) and parsed.port is not None
+        has_user = "@" in url.partition("//")[2].partition("/")[0]
+    except ValueError:
+        usable = has_user = False
+    if not usable or not url.isprintable() or " " in url or "\\" in url:
+        raise InvalidContent("this is not a usable http or https URL", field)
+    if has_user:
+        raise InvalidContent("a URL can't hold a user or a password", field)
+    if not allow_private:
+        check_literal(parsed, field)
+
+
+def check_literal(url: URL, field: str | None = None) -> None:
+    """Raises Forbidden where the host is a private address."""
+    try:
+        address = ipaddress.ip_address((url.host or "").partition("%")[0])
+    except ValueError:
+        return
+    if is_private(address):
+        raise _forbidden(url, field)
+
+
+def is_private(address: Address) -> bool:
+    """Whether an address is anything but a public host's, however it is wrapped."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and any(address in network for network in _NAT64):
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+        if inner is not None:
+            return is_private(inner)
+        if address.teredo or address.is_site_local:
+            return True
+    return not address.is_global or address.is_multicast or address.is_reserved or address.is_unspecified
+
+
+def _checked_socket(info: Any) -> socket.socket:
+    """The last gate: whatever way an address came, it is looked at where it is dialled."""
+    family, kind, protocol, _, place = info
+    if is_private(ipaddress.ip_address(place[0].partition("%")[0])):
+        raise _Private(place[0])
+    return socket.socket(family, kind, protocol)
+
+
+async def _system(host: str, port: int) -> Sequence[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(place[0]).partition("%")[0] for *_, place in found]
+
+
+async def _bounded(response: aiohttp.ClientResponse, max_bytes: int, cut: bool) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.content.iter_chunked(1 << 16):
+        size += len(part)
+        if size > max_bytes:
+            response.close()
+            if cut:
+                break
+            raise LimitExceeded(f"{response.url.host_port_subcomponent} answered with more than {max_bytes} bytes")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _redirected(
+    here: URL, method: str, headers: Mapping[str, str], body: bytes | None, answer: Answer
+) -> tuple[URL, str, Mapping[str, str], bytes | None]:
+    """The next request; what was meant for one host does not go to another."""
+    try:
+        there = here.join(URL(answer.headers["Location"]))
+        check_url(str(there))
+    except (ValueError, InvalidContent):
+        raise RemoteUnreachable(
+            f"{here.host_port_subcomponent} redirected to what is no URL", retryable=False
+        ) from None
+    if there.origin() != here.origin():
+        headers = {}
+    if answer.status not in (307, 308) and method not in ("GET", "HEAD"):
+        method, body = "GET", None
+    return there, method, headers, body
+
+
+def _broken(url: URL, how: str) -> RemoteUnreachable:
+    return RemoteUnreachable(f"{url.host_port_subcomponent} broke off its answer ({how})")
+
+
+def _forbidden(url: URL, field: str | None = None) -> Forbidden:
+    said = f"{url.host_port_subcomponent} is a private address, which only SIDECAR_ALLOW_PRIVATE_NETWORK=true allows"
+    return Forbidden(said, field=field)

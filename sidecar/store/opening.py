@@ -1,0 +1,57 @@
+"""Opening the file: made where it is missing, kept aside where it is broken."""
+
+import fcntl
+import logging
+import os
+import sqlite3
+from pathlib import Path
+
+from sidecar.store.migrations import migrate
+
+log = logging.getLogger(__name__)
+
+
+def connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    """Opens, makes or replaces the file (0600). Raises sqlite3.Error, OSError."""
+    try:
+        return _prepare(path, busy_seconds)
+    except sqlite3.OperationalError:  # locked, full, read-only: the file itself may be sound
+        raise
+    except sqlite3.DatabaseError:
+        return _replace(path, busy_seconds)
+
+
+def _replace(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    """Begins a new file and keeps the broken one; unless another sidecar has just done so."""
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        try:
+            return _prepare(path, busy_seconds)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as failure:
+            aside = path.with_suffix(f".broken-{os.getpid()}-{path.stat().st_mtime_ns}")
+            log.warning("%s is not a usable database (%s); it is kept as %s", path.name, failure, aside.name)
+            for suffix in ("-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            path.rename(aside)
+            return _prepare(path, busy_seconds)
+    finally:
+        os.close(folder)
+
+
+def _prepare(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # before SQLite makes it with the umask's mode
+    connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        migrate(connection)
+        (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if said != "ok":
+            raise sqlite3.DatabaseError(said)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,43 @@
+"""Whether a state folder holds work that nobody has done yet."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+JOBS: Final = ("SELECT 1 FROM job WHERE status IN ('queued', 'active', 'aborting') LIMIT 1",)
+EVERYTHING: Final = (
+    *JOBS,
+    "SELECT 1 FROM agenda WHERE due IS NOT NULL LIMIT 1",
+    "SELECT 1 FROM parcel WHERE due IS NOT NULL LIMIT 1",
+)
+
+
+class Pending:
+    """Asks an open database."""
+
+    def __init__(self, first: Callable[..., tuple[Any, ...] | None]) -> None:
+        """`first` gives the first row of a query, whose parameters follow it."""
+        self._first = first
+
+    def any(self, questions: tuple[str, ...]) -> bool:
+        """Whether one of the questions has an answer."""
+        return any(self._first(question) for question in questions)
+
+    def due_by(self, moment: float) -> bool:
+        """Whether a schedule or task is due at that Unix time."""
+        return self._first("SELECT 1 FROM agenda WHERE due <= ? LIMIT 1", moment) is not None
+
+
+def has_pending(path: Path) -> bool:
+    """Whether there are jobs, deliveries, schedules or tasks. False where the file is missing or can't be read."""
+    if not path.exists():
+        return False
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0)
+        try:
+            return Pending(lambda *query: connection.execute(*query).fetchone()).any(EVERYTHING)
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return False

@@ -1,0 +1,1 @@
+"""Which parts a process is made of, and which of them are opened when."""

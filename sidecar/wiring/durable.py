@@ -1,0 +1,221 @@
+"""What outlives a session, over one database: on disk, or in memory for a mock session."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from sidecar.errors import SidecarError, StoreFailed
+from sidecar.remote.outward import Outward
+from sidecar.sealing import Seal
+from sidecar.store.agenda import Agenda, Kind
+from sidecar.store.database import Database
+from sidecar.store.pending import JOBS, Pending
+from sidecar.store.references import DiskReferences
+from sidecar.wiring.surroundings import Surroundings
+from sidecar.wiring.tasking import Tasking
+from sidecar.work.delivery.deliveries import open_mail
+from sidecar.work.jobs.audiences import Audiences
+from sidecar.work.logins import References
+
+if TYPE_CHECKING:
+    from sidecar.queue.backend import Backend
+    from sidecar.queue.engine import Engine
+    from sidecar.store.shared import Told
+    from sidecar.wiring.queueing import Queueing
+    from sidecar.work.schedules.desk import Schedules
+    from sidecar.work.unattended import Unattended
+
+log = logging.getLogger(__name__)
+
+LAST_WORDS_SECONDS: Final = 2.0
+"""What telling the fleet of the last references may take."""
+LOOK_SECONDS: Final = 10.0
+"""How long jobs that another process has left may lie before we begin to work on them."""
+WARM_SECONDS: Final = 2 * LOOK_SECONDS
+"""How long before a schedule or task is due what it needs is loaded; it must not be late for that."""
+
+
+class Durable:
+    """The parts that keep going when a session ends, opened in order and closed in reverse.
+
+    Use `open` or `in_memory`, then `start`. The queue is opened when something first needs it.
+    """
+
+    def __init__(
+        self, database: Database, seal: Seal, folder: Path | None, around: Surroundings, fleet: "Backend | None" = None
+    ) -> None:
+        """Without a folder it is a mock session's; `fleet` is the queue that many machines share."""
+        self.database = database
+        self.seal = seal
+        self._folder = folder
+        self._fleet = fleet
+        self._told: Told | None = None
+        self._around = around
+        self._queueing: Queueing | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._resting = False
+        self._closing = AsyncExitStack()
+        self._closing.push_async_callback(database.close)
+        settings, clock = around.settings, around.clock
+        self.outward = Outward(clock, settings.allow_private_network)
+        self._closing.push_async_callback(self.outward.close)
+        self.mail = open_mail(
+            database,
+            seal,
+            folder,
+            self.outward,
+            clock,
+            around.on_event,
+            timeout=settings.request_timeout,
+            stdouterr_size=settings.max_stdouterr_size,
+            allow_private=settings.allow_private_network,
+        )
+        self._closing.push_async_callback(self.mail.deliveries.close)
+        self.outbox, self.endpoints, self.forwarding = self.mail.outbox, self.mail.endpoints, self.mail.forwarding
+        if fleet:
+            from sidecar.store import shared  # late: only a fleet has redis installed
+
+            self._told = shared.Told(settings.queue.reveal())
+            self._closing.push_async_callback(self._told.close, LAST_WORDS_SECONDS)
+        self.audiences = Audiences(self.endpoints, self.outbox, settings.max_stdouterr_size)
+        self.tasking = Tasking(self, around)
+        self._closing.push_async_callback(self.tasking.close)
+
+    @classmethod
+    async def open(cls, around: Surroundings) -> Self:
+        """Opens what is on disk in the state folder. Raises StoreFailed."""
+        try:
+            folder = around.settings.state_folder()
+        except OSError as failure:
+            raise StoreFailed(f"the state folder can't be used: {failure.strerror}", retryable=True) from None
+        database = await Database.open(folder / "sidecar.db")
+        try:
+            fleet = await _join_fleet(around)
+            return cls(database, Seal(around.settings.seal_key()), folder, around, fleet)
+        except OSError as failure:
+            await database.close()
+            raise StoreFailed(f"the state folder can't be used: {failure.strerror}", retryable=True) from None
+        except StoreFailed:
+            await database.close()
+            raise
+
+    @classmethod
+    def in_memory(cls, around: Surroundings) -> Self:
+        """The same without a disk, for a mock session."""
+        return cls(Database.in_memory(), Seal(), None, around)
+
+    @property
+    def engine(self) -> "Engine":
+        """The queue. Raises StoreFailed."""
+        return self._queue().engine
+
+    @property
+    def unattended(self) -> "Unattended":
+        """What can be done without a parent that waits. Raises StoreFailed."""
+        return self._queue().unattended
+
+    @property
+    def schedules(self) -> "Schedules":
+        """What is run once, at a time. Raises StoreFailed."""
+        return self._queue().schedules
+
+    def schedule_agenda(self) -> Agenda:
+        """Where schedules are."""
+        return self.agenda("schedule")
+
+    def agenda(self, kind: Kind) -> Agenda:
+        """Where schedules or tasks are: in a fleet with all of them, if every machine can open what is sealed."""
+        if self._told is None or not self.seal.lasting:
+            return Agenda(self.database, kind)
+        from sidecar.store.shared_agenda import FleetAgenda
+
+        return FleetAgenda(self._told.redis, kind)
+
+    async def references(self, scope: str, seed: Iterable[str] = (), ttl: float = 0) -> References:
+        """Those of a login; `seed` is remembered for `ttl` seconds. Raises StoreFailed."""
+        own = await DiskReferences.open(self.database, self._around.clock, scope, seed, ttl)
+        if self._told is None:
+            return own
+        from sidecar.store.shared import FleetReferences
+
+        return FleetReferences(own, self._told, scope)
+
+    def serve(self) -> None:
+        """Begins to run jobs, also where there are none yet. Raises StoreFailed."""
+        self._queue()
+
+    def start_sending(self) -> None:
+        """Begins to send what is stored, and what is put from now on; also where all else is at its end."""
+        self.mail.deliveries.start()
+        if self._around.session.webhooks:
+            self.endpoints.set_session(self._around.session.webhooks)
+
+    def start(self) -> None:
+        """Begins to work on what is stored."""
+        self.tasking.start()
+        if self._fleet:
+            self.serve()
+        elif self._folder:
+            self._looking = asyncio.create_task(self._look())
+            self._closing.push_async_callback(_cancelled, self._looking)
+
+    async def rest(self, seconds: float) -> None:
+        """Begins nothing more, and lets what runs finish for so many seconds."""
+        self._resting = True
+        await self.tasking.rest()
+        if self._looking:
+            await _cancelled(self._looking)
+        if self._queueing:
+            await self._queueing.schedules.close()
+            await self._queueing.engine.rest(seconds)
+
+    async def drain(self, seconds: float) -> None:
+        """Sends what can be sent right now, for so many seconds at most."""
+        await self.mail.deliveries.drain(seconds)
+
+    async def close(self) -> None:
+        """Closes everything in reverse."""
+        await self._closing.aclose()
+
+    def _queue(self) -> "Queueing":
+        if self._queueing is None:
+            from sidecar.wiring.queueing import Queueing  # late: saq and playwright take their time to import
+
+            self._queueing = Queueing(self, self._folder, self._around, self._fleet)
+            self._queueing.unattended.register("run_task", self.tasking.perform)
+            self._closing.push_async_callback(self._queueing.close)
+            if not self._resting:
+                self._queueing.engine.start(self._queueing.unattended.perform)
+                self._queueing.schedules.start()
+        return self._queueing
+
+    async def _look(self) -> None:
+        """Jobs that wait are work for us too, whoever has left them."""
+        pending = Pending(self.database.first)
+        while self._queueing is None:
+            try:
+                if pending.any(JOBS) or pending.due_by(self._around.clock.now() + WARM_SECONDS):
+                    self._queue()
+            except SidecarError as failure:
+                log.warning("could not look for jobs: %s", failure)
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _join_fleet(around: Surroundings) -> "Backend | None":
+    url = around.settings.queue.reveal()
+    if not url:
+        return None
+    try:
+        from sidecar.queue.redis import RedisJobs  # late: only a fleet has redis installed
+    except ImportError:
+        raise StoreFailed("SIDECAR_QUEUE needs what `pip install scraper-sidecar[fleet]` brings") from None
+
+    return await RedisJobs.open(url, around.clock)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -1,0 +1,106 @@
+"""Which store is in force: the disk's, or a mock session's own in memory; each opened at first need."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from sidecar.errors import SidecarError
+
+if TYPE_CHECKING:
+    from sidecar.wiring.durable import Durable
+    from sidecar.wiring.surroundings import Surroundings
+
+
+class Durables:
+    """At most one store on disk and one in memory."""
+
+    def __init__(self, around: "Surroundings") -> None:
+        self._around = around
+        self._disk: Durable | None = None
+        self._memory: Durable | None = None
+        self._mock = False
+        self._resting = False
+        self._opening = asyncio.Lock()
+
+    @property
+    def opened(self) -> "Durable | None":
+        """The one in force, if something has needed it already."""
+        return self._memory if self._mock else self._disk
+
+    async def get(self) -> "Durable":
+        """The one in force. Raises StoreFailed."""
+        return await self.in_memory() if self._mock else await self.on_disk()
+
+    async def on_disk(self) -> "Durable":
+        """The state folder's, whatever is in force. Raises StoreFailed."""
+        async with self._opening:
+            if self._disk is None:
+                from sidecar.wiring.durable import Durable  # late: only work for later needs the disk and its queue
+
+                self._disk = self._begin(await Durable.open(self._around))
+        return self._disk
+
+    async def in_memory(self) -> "Durable":
+        """The mock session's."""
+        async with self._opening:
+            if self._memory is None:
+                from sidecar.wiring.durable import Durable
+
+                self._memory = self._begin(Durable.in_memory(self._around))
+        return self._memory
+
+    async def mock(self) -> None:
+        """A mock session begins, with nothing remembered."""
+        self._mock = True
+        memory, self._memory = self._memory, None
+        if memory:
+            await memory.close()
+
+    def log_in(self) -> None:
+        """A login has come into force: the disk counts again."""
+        self._mock = False
+
+    async def resume(self) -> None:
+        """Goes on with what an earlier process has left, if there is anything; in a fleet there always may be."""
+        if self._disk or self._mock or self._resting:
+            return
+        from sidecar.store.pending import has_pending
+
+        settings = self._around.settings
+        if settings.queue or has_pending(settings.state_path() / "sidecar.db"):
+            try:
+                await self.on_disk()
+            except SidecarError:  # whoever needs it is told then
+                return
+
+    def commit(self) -> asyncio.Future[None] | None:
+        """What a reply has to wait for, in either store."""
+        disk = self._disk.database.commit() if self._disk else None
+        memory = self._memory.database.commit() if self._memory else None
+        if disk and memory:
+            return asyncio.ensure_future(_both(disk, memory))
+        return disk or memory
+
+    async def rest(self, seconds: float) -> None:
+        """Begins nothing more, and lets what runs finish for so many seconds."""
+        self._resting = True
+        await asyncio.gather(*(one.rest(seconds) for one in (self._disk, self._memory) if one))
+
+    async def drain(self, seconds: float) -> None:
+        """Sends what can be sent right now, for so many seconds at most."""
+        await asyncio.gather(*(one.drain(seconds) for one in (self._disk, self._memory) if one))
+
+    async def close(self) -> None:
+        """Closes both."""
+        for one in (self._memory, self._disk):
+            if one:
+                await one.close()
+
+    def _begin(self, durable: "Durable") -> "Durable":
+        durable.start_sending()
+        if not self._resting:
+            durable.start()
+        return durable
+
+
+async def _both(*commits: asyncio.Future[None]) -> None:
+    await asyncio.gather(*commits)

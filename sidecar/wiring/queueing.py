@@ -1,0 +1,123 @@
+"""The queue of one store and what runs out of it, put together when something first needs it."""
+
+import random
+from collections.abc import Awaitable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from protocol.session import Credentials
+from sidecar.clock import Clock
+from sidecar.queue.backend import Backend
+from sidecar.queue.embedded import SqliteBackend
+from sidecar.queue.engine import Engine, EngineOptions
+from sidecar.queue.submission import Run, Submission
+from sidecar.remote.http import HttpClient
+from sidecar.remote.rtcv import RtcvServer, RtcvServers
+from sidecar.sealing import Seal
+from sidecar.settings import MiB, host_zone
+from sidecar.store.agenda import Agenda
+from sidecar.store.database import Database
+from sidecar.store.memory import MemoryReferences
+from sidecar.wiring.surroundings import Surroundings
+from sidecar.work.contents import holds_secret
+from sidecar.work.delivery.endpoints import Endpoints
+from sidecar.work.delivery.forwarding import Forwarding
+from sidecar.work.jobs.audiences import Audiences
+from sidecar.work.jobs.updates import Audience
+from sidecar.work.logins import Parts, References
+from sidecar.work.schedules.desk import Schedules
+from sidecar.work.stored_logins import StoredLogins
+from sidecar.work.unattended import Unattended
+
+
+class Store(Protocol):
+    """What a store has ready before it has a queue."""
+
+    database: Database
+    seal: Seal
+    endpoints: Endpoints
+    audiences: Audiences
+    forwarding: Forwarding
+
+    def schedule_agenda(self) -> Agenda:
+        """Where the schedules are."""
+
+    async def references(self, scope: str) -> References:
+        """Those of a login. Raises StoreFailed."""
+
+
+class Queueing:
+    """The engine, and the work that it has done."""
+
+    def __init__(self, store: Store, folder: Path | None, around: Surroundings, fleet: Backend | None) -> None:
+        """`folder` is the state folder; None for a mock session, which is alone with its memory."""
+        self._database = store.database
+        self._references_of = store.references
+        self._endpoints = store.endpoints
+        self._audiences = store.audiences
+        self._forwarding = store.forwarding
+        self._around = around
+        self._mock = folder is None
+        self._logins = StoredLogins(
+            around.session, self._endpoints.credentials, self._connect, self._references, store.forwarding.result
+        )
+        shop = around.workshop
+        self.unattended = Unattended(shop.runs, shop.in_progress, self._parts, self._audience, around.clock)
+        options = EngineOptions(
+            concurrency=around.settings.concurrency,
+            results_ttl=around.settings.results_ttl,
+            private_secrets=not store.seal.lasting and not self._mock,
+            private_logins=fleet is not None,
+            holds_secret=holds_secret,
+            jitter=random.random,
+            on_event=around.on_event,
+        )
+        self.engine = Engine(fleet or _embedded(store.database, folder, around), store.seal, around.clock, options)
+        self.schedules = Schedules(
+            store.schedule_agenda(),
+            store.seal,
+            self.unattended,
+            self._submit,
+            clock=around.clock,
+            host_zone=host_zone(),
+            grace=around.settings.misfire_grace,
+            check_job=around.runs.check,
+            pack=lambda urls: store.audiences.pack(store.audiences.endpoints(urls)),
+            on_event=around.on_event,
+        )
+
+    async def close(self) -> None:
+        """Puts back what runs and lets go of the store."""
+        await self.schedules.close()
+        await self.engine.close()
+        await self._logins.close()
+
+    async def _submit(self, submission: Submission) -> str:
+        """Returns once the job is on disk. Raises StoreFailed."""
+        job_id = await self.engine.submit(submission)
+        await self._database.flushed()
+        return job_id
+
+    async def _parts(self, scope: str) -> Parts:
+        return self._around.session if self._mock else await self._logins.parts(scope)
+
+    def _audience(self, run: Run) -> Audience:
+        return self._audiences.of(self._endpoints.unpack(run.webhooks), run.tell, run.progress)
+
+    def _connect(self, scope: str, credentials: Sequence[Credentials]) -> RtcvServers:
+        http = HttpClient(self._around.settings.request_timeout, self._around.clock)
+        servers = [RtcvServer(http, one) for one in credentials]
+        return RtcvServers(http, servers, 0, partial(self._forwarding.copy, scope))
+
+    def _references(self, scope: str) -> Awaitable[References]:
+        return self._references_of(scope) if scope else _of_no_login(self._around.clock)
+
+
+def _embedded(database: Database, folder: Path | None, around: Surroundings) -> Backend:
+    return SqliteBackend.bounded(database, folder, around.clock, around.settings.results_max_mb * MiB)
+
+
+async def _of_no_login(clock: Clock) -> References:
+    """They end with the process, as before any login."""
+    return MemoryReferences(clock)

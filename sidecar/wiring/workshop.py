@@ -1,0 +1,81 @@
+"""Where browser jobs are run, for a session or a worker: the browsers and what a run needs beside."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sidecar.clock import Clock
+from sidecar.settings import Settings
+from sidecar.work.cvs import InProgress
+from sidecar.work.jobs.runs import Runs
+
+if TYPE_CHECKING:
+    from sidecar.browser.pool import BrowserPool
+    from sidecar.browser.scripting.sandboxes import Sandboxes
+    from sidecar.browser.states import States
+    from sidecar.work.jobs.runner import JobRunner
+    from sidecar.work.jobs.tokens import Tokens
+
+
+class Workshop:
+    """One for each process."""
+
+    def __init__(self, settings: Settings, clock: Clock, is_mock: Callable[[], bool]) -> None:
+        """`is_mock` says whether a mock session is in force, which leaves nothing on disk."""
+        self._settings = settings
+        self._clock = clock
+        self._is_mock = is_mock
+        self._pool: BrowserPool | None = None
+        self._runner: JobRunner | None = None
+        self._states: States | None = None
+        self._mock_states: States | None = None
+        self.in_progress = InProgress()
+        self.runs = Runs(self._get_runner, lambda job: self.tokens().check(job), self.in_progress, clock)
+
+    def tokens(self) -> "Tokens":
+        """Visit tokens."""
+        from sidecar.work.jobs.tokens import Tokens  # late: only jobs ask
+
+        return Tokens(self._settings.token_secret, self._clock)
+
+    def sandboxes(self) -> "Sandboxes":
+        """Where tasks' scripts run, beside the jobs' own."""
+        return self._get_pool().sandboxes
+
+    async def close(self) -> None:
+        """Closes the browsers."""
+        if self._pool:
+            await self._pool.close()
+
+    def _get_pool(self) -> "BrowserPool":
+        if self._pool is None:
+            from sidecar.browser.pool import BrowserPool
+
+            self._pool = BrowserPool(self._settings, self._clock)
+        return self._pool
+
+    def _get_runner(self) -> "JobRunner":
+        if self._runner is None:
+            from sidecar.work.jobs.runner import JobRunner  # late: playwright takes 200 ms to import
+
+            folder = self._settings.artifacts_folder
+            self._runner = JobRunner(
+                self._get_pool(),
+                folder,
+                self._clock,
+                self.tokens().check,
+                self._get_states,
+                allow_files=self._settings.allow_file_urls,
+            )
+        return self._runner
+
+    def _get_states(self) -> "States":
+        """Where profiles lie: in the state folder, or in memory for a mock session."""
+        from sidecar.browser.states import FolderStates, MemoryStates
+        from sidecar.sealing import Seal
+
+        if self._is_mock():
+            self._mock_states = self._mock_states or MemoryStates()
+            return self._mock_states
+        if self._states is None:
+            self._states = FolderStates(self._settings.profiles_folder, Seal(self._settings.seal_key()))
+        return self._states

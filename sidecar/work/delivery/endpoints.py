@@ -1,0 +1,292 @@
+"""Where deliveries go: webhooks of the session and of jobs, and the servers of logins."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from protocol.base import Secret, Secrets
+from protocol.session import Credentials
+from protocol.webhooks import MAX_WEBHOOKS, Format, Webhook
+from sidecar.errors import InvalidContent, LimitExceeded, SealedByAnother
+from sidecar.remote.outward import check_url
+from sidecar.sealing import Seal
+from sidecar.store.endpoints import EndpointRow, EndpointRows
+
+_ID_DIGITS: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A webhook as whoever writes its documents needs it."""
+
+    id: str
+    url: str
+    format: Format
+    max_stdouterr_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookTarget:
+    """What an attempt at a webhook needs; `keys` are those that it is signed with."""
+
+    url: str
+    format: Format
+    keys: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTarget:
+    """What an attempt at a server needs."""
+
+    credentials: Credentials
+
+
+Target = WebhookTarget | ServerTarget
+
+
+class _WebhookDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A webhook as it is stored. No `sealed` means that there is no secret."""
+
+    url: str
+    format: Format
+    size: int
+    sealed: str | UnsetType = UNSET
+
+
+class _ServerDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A server as it is stored."""
+
+    server_location: str
+    api_key_id: str
+    name: str
+    results_path: str
+    sealed: str
+
+
+class Endpoints:
+    """Every endpoint that this process knows; each is stored, what is secret of it sealed."""
+
+    def __init__(self, rows: EndpointRows, seal: Seal, default_size: int, *, allow_private: bool) -> None:
+        """`default_size` is the `max_stdouterr_size` of webhooks that don't say."""
+        self.on_named: Callable[[Iterable[str]], None] = _nobody
+        """Called with the ids of endpoints that somebody has named: what waited for their secrets may go."""
+        self._rows = rows
+        self._seal = seal
+        self._default_size = default_size
+        self._allow_private = allow_private
+        self._webhooks: dict[str, Webhook] = {}
+        self._servers: dict[str, Credentials] = {}
+        self._logins: dict[str, tuple[str, ...]] = {}
+        self._disabled: set[str] = set()
+        self._session: tuple[Endpoint, ...] = ()
+
+    # --- webhooks
+
+    @property
+    def session(self) -> tuple[Endpoint, ...]:
+        """The session's webhooks, but for those that are disabled."""
+        return tuple(one for one in self._session if one.id not in self._disabled)
+
+    def check(self, webhooks: Sequence[Webhook], place: str = "") -> None:
+        """Raises InvalidContent, Forbidden and LimitExceeded; `place` is the list's own field."""
+        if len(webhooks) > MAX_WEBHOOKS:
+            raise LimitExceeded(f"there can be {MAX_WEBHOOKS} webhooks at most", field=place or "content")
+        for index, webhook in enumerate(webhooks):
+            check_url(webhook.url, f"{place}[{index}].url", allow_private=self._allow_private)
+            try:
+                webhook.signing_keys()
+            except ValueError as wrong:
+                raise InvalidContent(f"secret {wrong}", f"{place}[{index}].secret") from None
+
+    def set_session(self, webhooks: Sequence[Webhook]) -> tuple[str, ...]:
+        """Replaces the session's webhooks, and enables those that were disabled; gives their ids.
+
+        Raises as `check`; then nothing has changed.
+        """
+        self.check(webhooks)
+        named = {webhook_id(webhook): webhook for webhook in webhooks}
+        for one, webhook in named.items():
+            self._keep(one, webhook)
+            self._rows.enable(one)
+            self._disabled.discard(one)
+        self._session = tuple(self._endpoint(one, webhook) for one, webhook in named.items())
+        self.on_named(named)
+        return tuple(webhook_id(webhook) for webhook in webhooks)
+
+    def register(self, webhooks: Sequence[Webhook], place: str = "webhooks") -> tuple[Endpoint, ...]:
+        """Makes webhooks known that are not the session's; disabled ones are left out. Raises as `check`.
+
+        One that is known already keeps its secrets: who names a URL without them does not take them away.
+        """
+        self.check(webhooks, place)
+        named = {webhook_id(webhook): webhook for webhook in webhooks}
+        for one, webhook in named.items():
+            if one not in self._webhooks:
+                row = self._rows.get(one)
+                if row and row.disabled:
+                    self._disabled.add(one)
+                if row is None or (webhook.secret is not None and self._webhook(row) is None):
+                    self._keep(one, webhook)
+        return tuple(self._endpoint(one, webhook) for one, webhook in named.items() if one not in self._disabled)
+
+    def pack(self, endpoints: Sequence[Endpoint]) -> str:
+        """Endpoints as they are kept with a job: JSON, with what is secret sealed. Raises StoreFailed."""
+        documents = []
+        for one in endpoints:
+            webhook = self._webhooks.get(one.id)
+            document = self._document(one, webhook.secret if webhook else None)
+            if webhook is None and (row := self._rows.get(one.id)):
+                stored = msgspec.json.decode(row.document, type=_WebhookDocument)
+                document = msgspec.structs.replace(document, sealed=stored.sealed)
+            documents.append(document)
+        return msgspec.json.encode(documents).decode()
+
+    def unpack(self, packed: str) -> tuple[Endpoint, ...]:
+        """The endpoints of a packed job, known from now on; one whose secret can't be opened waits for it."""
+        endpoints = []
+        for document in msgspec.json.decode(packed or "[]", type=list[_WebhookDocument]):
+            webhook = Webhook(url=document.url, format=document.format, max_stdouterr_size=document.size)
+            one = self._endpoint(webhook_id(webhook), webhook)
+            row = self._rows.get(one.id)
+            if row is None:
+                self._rows.save(one.id, "webhook", msgspec.json.encode(document).decode())
+            if not (row and row.disabled) and one.id not in self._disabled:
+                endpoints.append(one)
+        return tuple(endpoints)
+
+    def disable(self, endpoint: str) -> None:
+        """Leaves an endpoint out from now on; the store is told by who noticed."""
+        self._disabled.add(endpoint)
+
+    # --- servers
+
+    def log_in(self, scope: str, credentials: Sequence[Credentials], primary: int) -> tuple[str, ...]:
+        """Makes the servers of a login known; gives their ids, the primary's first."""
+        ordered = [credentials[primary], *(one for index, one in enumerate(credentials) if index != primary)]
+        ids = tuple(map(server_id, ordered))
+        for one, server in zip(ids, ordered, strict=True):
+            if self._servers.get(one) != server:
+                self._servers[one] = server
+                document = _ServerDocument(
+                    server_location=server.server_location,
+                    api_key_id=server.api_key_id,
+                    name=server.name,
+                    results_path=server.results_path,
+                    sealed=self._seal.seal(server.api_key.reveal()),
+                )
+                self._rows.save(one, "server", msgspec.json.encode(document).decode())
+            self._rows.enable(one)
+        self._rows.save_login(scope, ids)
+        self._logins[scope] = ids
+        self.on_named(ids)
+        return ids
+
+    def servers(self, scope: str) -> tuple[str, ...]:
+        """The ids of a login's servers, its primary's first; empty where the scope is unknown. Raises StoreFailed."""
+        return self._logins.get(scope) or self._rows.login(scope)
+
+    def credentials(self, scope: str) -> tuple[Credentials, ...]:
+        """A login's credentials, the primary's first; empty where one of them can't be known any more."""
+        servers = self.servers(scope)
+        known = [self._server(row) for one in servers if (row := self._row(one)) is not None]
+        found = tuple(one for one in known if one is not None)
+        return found if len(found) == len(servers) else ()
+
+    # --- for deliveries
+
+    def target(self, row: EndpointRow) -> Target | None:
+        """What an attempt needs; None where a secret is missing until somebody names the endpoint again."""
+        if row.kind == "server":
+            server = self._server(row)
+            return None if server is None else ServerTarget(server)
+        webhook = self._webhook(row)
+        return None if webhook is None else WebhookTarget(webhook.url, webhook.format, webhook.signing_keys())
+
+    def _row(self, one: str) -> EndpointRow | None:
+        """As it is stored; one that was just named is not stored yet."""
+        if one in self._servers:
+            return EndpointRow(one, "server", "", 0, 0, 0)
+        return self._rows.get(one)
+
+    def _keep(self, one: str, webhook: Webhook) -> None:
+        self._webhooks[one] = webhook
+        document = self._document(self._endpoint(one, webhook), webhook.secret)
+        self._rows.save(one, "webhook", msgspec.json.encode(document).decode())
+
+    def _endpoint(self, one: str, webhook: Webhook) -> Endpoint:
+        size = self._default_size if webhook.max_stdouterr_size is None else webhook.max_stdouterr_size
+        return Endpoint(one, webhook.url, webhook.format, size)
+
+    def _document(self, endpoint: Endpoint, secret: Secrets | None) -> _WebhookDocument:
+        sealed: str | UnsetType = UNSET
+        if secret is not None:
+            sealed = self._seal.seal(msgspec.json.encode([one.reveal() for one in secret.values]).decode())
+        return _WebhookDocument(
+            url=endpoint.url, format=endpoint.format, size=endpoint.max_stdouterr_size, sealed=sealed
+        )
+
+    def _webhook(self, row: EndpointRow) -> Webhook | None:
+        known = self._webhooks.get(row.id)
+        if known is not None:
+            return known
+        document = msgspec.json.decode(row.document, type=_WebhookDocument)
+        secret = None
+        if document.sealed is not UNSET:
+            try:
+                opened = msgspec.json.decode(self._seal.open(document.sealed), type=list[str])
+            except SealedByAnother:
+                return None
+            secret = Secrets(*map(Secret, opened))
+        webhook = Webhook(url=document.url, format=document.format, secret=secret, max_stdouterr_size=document.size)
+        self._webhooks[row.id] = webhook
+        return webhook
+
+    def _server(self, row: EndpointRow) -> Credentials | None:
+        known = self._servers.get(row.id)
+        if known is not None:
+            return known
+        document = msgspec.json.decode(row.document, type=_ServerDocument)
+        try:
+            key = Secret(self._seal.open(document.sealed))
+        except SealedByAnother:
+            return None
+        self._servers[row.id] = Credentials(
+            server_location=document.server_location,
+            api_key_id=document.api_key_id,
+            api_key=key,
+            name=document.name,
+            results_path=document.results_path,
+        )
+        return self._servers[row.id]
+
+
+def _nobody(endpoints: Iterable[str]) -> None:
+    """Nobody waits for names."""
+
+
+def host_of(row: EndpointRow) -> str:
+    """Host and port of an endpoint, or the name that a server was given."""
+    if row.kind == "server":
+        server = msgspec.json.decode(row.document, type=_ServerDocument)
+        return server.name or urlsplit(server.server_location).netloc
+    return urlsplit(msgspec.json.decode(row.document, type=_WebhookDocument).url).netloc
+
+
+def webhook_id(webhook: Webhook) -> str:
+    """One id for a URL and a format, whatever its secrets: they may change."""
+    return _id("wh", webhook.url, webhook.format)
+
+
+def server_id(credentials: Credentials) -> str:
+    """One id for a server, a key and the place where results go."""
+    location = credentials.server_location.rstrip("/")
+    return _id("srv", location, credentials.api_key_id, credentials.results_path)
+
+
+def _id(prefix: str, *parts: str) -> str:
+    return f"{prefix}_{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:_ID_DIGITS]}"

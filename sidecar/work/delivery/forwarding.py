@@ -1,0 +1,33 @@
+"""What has to reach the servers of a login, put where nothing is lost."""
+
+from collections.abc import Iterable
+
+from sidecar.errors import MissingCredentials
+from sidecar.remote.rtcv import Kind
+from sidecar.store.outbox import Outbox, Parcel
+from sidecar.work.delivery.endpoints import Endpoints
+
+
+class Forwarding:
+    """Puts bodies for servers into an outbox. Everything for one server is one lane: it arrives in its order."""
+
+    def __init__(self, endpoints: Endpoints, outbox: Outbox) -> None:
+        self._endpoints = endpoints
+        self._outbox = outbox
+
+    def result(self, scope: str, body: bytes, key: str) -> None:
+        """A job's result, for every server of a login, in force or not. `key` is the same for the same run.
+
+        Raises MissingCredentials where there never was such a login, and StoreFailed.
+        """
+        servers = self._endpoints.servers(scope) if scope else ()
+        if not servers:
+            raise MissingCredentials
+        self._put(servers, "result", body, key)
+
+    def copy(self, scope: str, kind: Kind, body: bytes, key: str) -> None:
+        """The same for all but the primary, which has answered already."""
+        self._put(self._endpoints.servers(scope)[1:], kind, body, key)
+
+    def _put(self, servers: Iterable[str], kind: Kind, body: bytes, key: str) -> None:
+        self._outbox.put(Parcel(id=key, endpoint=one, lane="", body=body, kind=kind) for one in dict.fromkeys(servers))

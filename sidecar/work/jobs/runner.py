@@ -1,0 +1,140 @@
+"""One run of a browser job: check it, borrow a page, have it performed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from protocol.jobs import JobResult, SendJob
+from sidecar.browser.actions import BoundAction
+from sidecar.browser.artifacts import Keep, write_file
+from sidecar.browser.contexts import check_context, context_arguments
+from sidecar.browser.guard import guarded
+from sidecar.browser.living import ProfileUse
+from sidecar.browser.perform import Hiding, perform
+from sidecar.browser.plan import PlannedStep, leaves_page_as_new, plan
+from sidecar.browser.pool import BrowserPool
+from sidecar.browser.scripting.sandboxes import Sandboxes
+from sidecar.browser.states import MemoryStates, Profile, States
+from sidecar.browser.templates import Templates
+from sidecar.browser.watch import NOBODY, Watch
+from sidecar.clock import Clock
+from sidecar.errors import InvalidContent, SidecarError, StoreFailed
+from sidecar.recording.redact import Redactor
+from sidecar.work.jobs.hiding import learn, redactor_for
+from sidecar.work.jobs.tokens import Scope, registrable
+
+Secrets = Mapping[str, Any]
+"""Name -> the secret, decoded from JSON."""
+
+
+def validate(job: SendJob, secrets: Secrets | None = None, *, files: bool = False) -> tuple[PlannedStep, ...]:
+    """Checks all that can be checked without a browser; gives the steps ready to run. Raises InvalidContent.
+
+    Without the values of the job's secrets the names alone are checked, and the steps are not ready. `files` says
+    whether `file:` addresses may be opened: a setting, which the runner knows.
+    """
+    if "PDF" in job.options and job.browser != "CHROMIUM":
+        raise InvalidContent("options: PDF needs the browser CHROMIUM", "options")
+    if job.context:
+        check_context(job.context, job.browser)
+    templates = Templates(job.secrets or {}, secrets if job.secrets else {})
+    return plan(job.steps, templates, fail_on_status=job.fail_on_status, files=files)
+
+
+class JobRunner:
+    """Runs jobs on the pool's browsers."""
+
+    def __init__(
+        self,
+        pool: BrowserPool,
+        artifacts_folder: Callable[[], Path],
+        clock: Clock,
+        scope_of: Callable[[SendJob], Scope | None] = lambda _: None,
+        states: Callable[[], States] | None = None,
+        *,
+        allow_files: bool = False,
+    ) -> None:
+        """`scope_of` says what a job's visit token opens, None is everything; `states` where profiles lie now.
+
+        `allow_files` lets steps open `file:` addresses.
+        """
+        self._allow_files = allow_files
+        self._pool = pool
+        self._scope_of = scope_of
+        self._artifacts_folder = artifacts_folder
+        self._clock = clock
+        in_memory = MemoryStates()
+        self._states = states or (lambda: in_memory)
+
+    @property
+    def sandboxes(self) -> Sandboxes:
+        """Where scripts run."""
+        return self._pool.sandboxes
+
+    def check(self, job: SendJob) -> None:
+        """Checks all that can be checked before the values of its secrets are there. Raises InvalidContent."""
+        validate(job, files=self._allow_files)
+
+    async def run(self, job: SendJob, secrets: Secrets | None = None, watch: Watch = NOBODY) -> JobResult:
+        """One job from start to end, in at most its `timeout_ms` once it has a place.
+
+        `secrets` are the values of those that the job names. Raises InvalidContent, QueueFull, BrowserUnavailable,
+        BrowserCrashed, NavigationFailed, ActionFailed, LimitExceeded, TimedOut, StoreFailed, ShuttingDown,
+        Unauthorized and Forbidden where visit tokens are on.
+        """
+        scope = self._scope_of(job)
+        steps = validate(job, secrets or {}, files=self._allow_files)
+        if "RECORD" in job.options:
+            self._pool.prepare_recording()
+        hiding = _hiding(job, steps, secrets or {})
+        use = self._use(job, steps, scope)
+        parts = (self._keep(job), self._clock, hiding, self._pool.sandboxes)
+        work = partial(perform, job, steps, *parts, watch=watch, use=use)
+        if scope is not None:
+            work = partial(guarded, scope.allows, work)
+        downloads = any(isinstance(a, BoundAction) and a.method == "download" for step in steps for a in step.actions)
+        try:
+            return await self._pool.run(job.browser, work, context_arguments(job.context, downloads=downloads), use)
+        except SidecarError as error:
+            if secrets:
+                _hide_in(error, hiding.secrets)
+            raise
+
+    def _use(self, job: SendJob, steps: Sequence[PlannedStep], scope: Scope | None) -> ProfileUse | None:
+        if job.profile is None:
+            return None
+        # what one token's jobs have gathered is not shown to another's
+        profile = Profile(job.profile, job.browser, (registrable(scope.url) or "") if scope else "")
+        return ProfileUse(
+            profile,
+            self._states(),
+            keeps_page=scope is None and leaves_page_as_new(job, steps),
+            altered=not {"HAR", "TRACE"}.isdisjoint(job.options),
+        )
+
+    def _keep(self, job: SendJob) -> Keep | None:
+        if job.artifacts != "files":
+            return None
+        try:
+            return partial(write_file, self._artifacts_folder())
+        except OSError as error:
+            said = f"the folder for artifacts can't be used: {error.strerror}"
+            raise StoreFailed(said, retryable=False) from None
+
+
+def _hiding(job: SendJob, steps: Sequence[PlannedStep], secrets: Secrets) -> Hiding:
+    if not secrets and not {"HAR", "TRACE"} & set(job.options):
+        return Hiding()
+    known, everything = Redactor(), redactor_for(job, secrets)
+    learn(known, secrets)
+    for action in (action for step in steps for action in step.actions):
+        if isinstance(action, BoundAction):
+            everything.learn(action.hidden or "")
+    return Hiding(known.text, everything.text, secrets) if secrets else Hiding(all=everything.text)
+
+
+def _hide_in(error: SidecarError, hide: Callable[[str], str]) -> None:
+    error.message = hide(error.message)
+    error.args = (error.message,)
+    error.places = {name: hide(value) if isinstance(value, str) else value for name, value in error.places.items()}

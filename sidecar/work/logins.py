@@ -1,0 +1,68 @@
+"""What a login brings: where secrets come from and CVs go, and which references were seen."""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import msgspec
+
+LONG_TTL: Final = 3 * 24 * 3600.0
+"""Seconds that a reference is remembered."""
+SHORT_TTL: Final = 12 * 3600.0
+"""Seconds that `set_short_cached_reference` remembers."""
+
+
+class References(Protocol):
+    """Which references were seen, and until when."""
+
+    def has(self, reference: str) -> bool:
+        """Whether the reference is remembered here and has not expired."""
+
+    async def known(self, reference: str) -> bool:
+        """Whether it is remembered by any machine that shares them; waits only where that is another one."""
+
+    def remember(self, reference: str, ttl: float) -> None:
+        """Remembers it for so many seconds from now."""
+
+
+class Backend(Protocol):
+    """Where secrets come from and CVs go: RT-CV servers, or the mock."""
+
+    async def secret(self, key: str, encryption_key: str) -> msgspec.Raw:
+        """A secret's value as the JSON that came."""
+
+    async def scan_cv(self, cv: bytes) -> bool:
+        """Sends one CV; whether it matched."""
+
+    async def forward(self, result: bytes, idempotency_key: str) -> None:
+        """Sends a job's result."""
+
+    async def close(self) -> None:
+        """Lets go of connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Everything that changes at once when a login, or mock mode, comes into force."""
+
+    backend: Backend
+    references: References
+    scope: str = ""
+    """Which server and key that is, for work that is done later."""
+
+
+class Parts(Protocol):
+    """What work needs of whoever it is done for: a session, or the login that a stored job belongs to."""
+
+    @property
+    def backend(self) -> Backend:
+        """The login in force. Raises MissingCredentials."""
+
+    @property
+    def references(self) -> References:
+        """Those of the login in force, or a set of its own."""
+
+    def learn(self, secret: str) -> None:
+        """Keeps a secret out of every log from now on."""
+
+    def learn_secret(self, value: msgspec.Raw) -> None:
+        """Keeps every string of a secret's JSON out of every log from now on."""

@@ -1,0 +1,1 @@
+"""One-off schedules: messages that are run at a time."""

@@ -1,0 +1,73 @@
+"""Pure functions of time: what a wall clock shows in a zone, and when that is."""
+
+import re
+from datetime import UTC, datetime, tzinfo
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sidecar.errors import InvalidContent
+
+Zone = tzinfo | None
+"""A time zone; None is what this machine's C library calls local time."""
+
+_WALL: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
+_WALL_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
+
+
+def parse_wall(text: str, field: str) -> datetime:
+    """`YYYY-MM-DD HH:MM:SS`, zero-padded -> what the clock shows, in no zone. Raises InvalidContent."""
+    try:
+        if _WALL.fullmatch(text):
+            return datetime.strptime(text, _WALL_FORMAT)  # noqa: DTZ007  the zone comes with `instant`
+    except ValueError:
+        pass
+    raise InvalidContent(f"{field}: expected a time as YYYY-MM-DD HH:MM:SS", field)
+
+
+def zone_of(name: str, field: str) -> ZoneInfo:
+    """The zone of an IANA name such as `Europe/Amsterdam`. Raises InvalidContent."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder's name is an OSError
+        raise InvalidContent(f"{field}: there is no time zone of that name", field) from None
+
+
+def instant(wall: datetime, zone: Zone) -> float:
+    """Unix time at which a clock in `zone` shows `wall`.
+
+    A time that the clock shows twice is its first one; one that it skips is as far past the gap as it lies in it, as
+    PEP 495 says for fold=0.
+    """
+    return wall.replace(tzinfo=zone, fold=0).timestamp()
+
+
+def wall_at(moment: float, zone: Zone) -> datetime:
+    """What a clock in `zone` shows at a Unix time, in no zone."""
+    return datetime.fromtimestamp(moment, zone).replace(tzinfo=None, fold=0)
+
+
+def instant_ahead(wall: datetime, zone: Zone, now: float, field: str) -> float:
+    """Like `instant`, for a time in the future and at most one year ahead by the clock. Raises InvalidContent."""
+    shown = wall_at(now, zone)
+    if wall > one_year_after(shown):
+        raise InvalidContent(f"{field}: the time is more than one year ahead", field)
+    if wall.year >= shown.year - 1:  # years that long ago are beyond what some zones can count
+        moment = instant(wall, zone)
+        if moment > now:
+            return moment
+    raise InvalidContent(f"{field}: the time is not in the future", field)
+
+
+def one_year_after(wall: datetime) -> datetime:
+    """The same date and time a year later; the 1st of March for the 29th of February."""
+    try:
+        return wall.replace(year=wall.year + 1)
+    except ValueError:
+        return wall.replace(year=wall.year + 1, month=3, day=1)
+
+
+def rfc3339(moment: float) -> str:
+    """A Unix time in UTC, to the second where it is whole, else to the millisecond."""
+    shown = datetime.fromtimestamp(moment, UTC)
+    precision = "milliseconds" if shown.microsecond else "seconds"
+    return shown.isoformat(timespec=precision).replace("+00:00", "Z")

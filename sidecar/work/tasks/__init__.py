@@ -1,0 +1,1 @@
+"""Periodic tasks: scripts and jobs that run again and again."""

@@ -1,0 +1,158 @@
+"""What happens when tasks are due: each of their times is handed to the queue once, whoever gets to it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from protocol.queued import JobState
+from protocol.tasks import TaskRef
+from sidecar.clock import Clock
+from sidecar.errors import NotFound
+from sidecar.queue.submission import Submission
+from sidecar.store.agenda import Agenda, Item
+from sidecar.store.task_runs import StoredRun, TaskRuns
+from sidecar.work.tasks.documents import TaskDocument, TaskDocuments, decode, encode
+from sidecar.work.tasks.periods import last_time, next_time, passed
+from sidecar.work.tasks.runs import TaskRunner
+
+AT_ONCE: Final = 250
+"""Tasks that are handed over together."""
+RUN_TIMEOUT: Final = 24 * 3600.0
+"""Seconds; scripts and jobs have limits of their own, this one only sees to an end."""
+_LATER: Final = 5_000
+"""Milliseconds after which it is looked again whether the last run of a task that is over has ended."""
+_FOR_ANOTHER: Final = 0.5
+"""Seconds that a process gets for a task that only it can run."""
+
+
+class Queue(Protocol):
+    """What tasks need of the queue's engine."""
+
+    async def submit(self, submission: Submission) -> str:
+        """Accepts a submission and gives its id, the same for the same key."""
+
+    async def status(self, job_id: str) -> JobState:
+        """What is known of a job. Raises NotFound."""
+
+
+class TaskFiring:
+    """Hands what is due to the queue, and deletes tasks whose end has passed."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        history: TaskRuns,
+        documents: TaskDocuments,
+        runner: TaskRunner,
+        queue: Queue,
+        clock: Clock,
+        *,
+        id_of: Callable[[str], str],
+        is_alive: Callable[[str], Awaitable[bool]],
+        wants_events: Callable[[], bool],
+        at_home: bool = False,
+    ) -> None:
+        """`id_of` tells the id that the queue gives to a key, `is_alive` whether a process of this store lives.
+
+        `wants_events` says whether our parent asked for events. `at_home`: other machines take jobs out of the queue
+        that don't know our tasks.
+        """
+        self._agenda = agenda
+        self._history = history
+        self._documents = documents
+        self._runner = runner
+        self._queue = queue
+        self._clock = clock
+        self._id_of = id_of
+        self._is_alive = is_alive
+        self._wants_events = wants_events
+        self._at_home = at_home
+
+    async def ring(self) -> None:
+        """Deals with what is due. Raises the first of the failures, once all have been tried."""
+        items = await self._agenda.due(self._clock.now(), AT_ONCE)
+        ended = await asyncio.gather(*map(self._deal_with, items), return_exceptions=True)
+        for failure in ended:
+            if failure is not None:
+                raise failure
+
+    async def is_busy(self, task_id: str, document: TaskDocument) -> bool:
+        """Whether a run of it is going on here, or at its own time anywhere, or waits for its turn."""
+        return self._runner.is_going(task_id) or (bool(document.run) and await self._is_pending(document.run))
+
+    async def goes_on(self, run: StoredRun) -> bool:
+        """Whether a run that was noted as begun is under way, or will be repeated."""
+        return await self._is_alive(run.owner) or await self._is_pending(run.id)
+
+    def due_of(self, item: Item, document: TaskDocument, run_id: str) -> int | None:
+        """The time that a job is for, also where the task has not noted it yet; None where it is none of its own."""
+        now = last_time(document.init, document.interval, self._now())
+        times = (document.fired, now, now - document.interval, _milliseconds(item))
+        return next((time for time in times if time is not None and self._id_of(_key(item.id, time)) == run_id), None)
+
+    async def _deal_with(self, item: Item) -> None:
+        document, now = decode(item.document), self._now()
+        busy = await self.is_busy(item.id, document)
+        if document.end is not None and now > document.end:
+            if busy:
+                await self._agenda.replace(item, item.document, seconds(now + _LATER))
+            elif await self._agenda.delete(item.id):
+                await self._history.forget(item.id)
+        elif not self._documents.is_ours(document) and await self._is_alive(document.owner):
+            await self._clock.sleep(_FOR_ANOTHER)
+        else:
+            await self._fire(item, document, now, busy=busy)
+
+    async def _fire(self, item: Item, document: TaskDocument, now: int, *, busy: bool) -> None:
+        time = last_time(document.init, document.interval, now)
+        first = next_time(document.init, document.interval, _milliseconds(item) - 1)
+        changes: dict[str, Any] = {}
+        # a time that was handed over already comes again where the clock was set back
+        if document.running and (document.fired is None or time > document.fired):
+            missed = passed(first, time, document.interval)
+            changes = {"fired": time, "coalesced": document.coalesced + missed}
+            if busy:
+                changes |= {"skipped": document.skipped + 1}
+            else:
+                # the queue first, which takes a key once: who dies before the next line is made up for, not repeated
+                changes |= {"run": await self._queue.submit(self._submission(item.id, document, time))}
+        after = msgspec.structs.replace(document, **changes)
+        await self._agenda.replace(item, encode(after), seconds(after.next(max(now, after.fired or 0))))
+
+    def _submission(self, task_id: str, document: TaskDocument, time: int) -> Submission:
+        return Submission(
+            type="run_task",
+            content=msgspec.json.encode(TaskRef(id=task_id)),
+            key=_key(task_id, time),
+            name=task_id,
+            timeout=RUN_TIMEOUT,
+            origin=f"task:{task_id}",
+            webhooks=document.webhooks,
+            scope=document.scope,
+            tell=self._wants_events(),
+            secret=self._at_home or document.sealed_job is not None,  # what is secret stays with this process
+        )
+
+    async def _is_pending(self, job_id: str) -> bool:
+        try:
+            return (await self._queue.status(job_id)).status == "pending"
+        except NotFound:
+            return False
+
+    def _now(self) -> int:
+        return int(self._clock.now() * 1000)
+
+
+def seconds(moment: int | None) -> float | None:
+    """Milliseconds of Unix time as the agenda's seconds."""
+    return None if moment is None else moment / 1000
+
+
+def _milliseconds(item: Item) -> int:
+    return round((item.due or 0) * 1000)
+
+
+def _key(task_id: str, time: int) -> str:
+    return f"task:{task_id}:{time}"

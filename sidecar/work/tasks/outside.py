@@ -1,0 +1,213 @@
+"""What a task's script reaches: where its text comes from, `fetch` to allowed hosts, and `job`."""
+
+import asyncio
+import os
+import stat
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Final, Protocol
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+
+from protocol.tasks import LONGEST_SCRIPT
+from sidecar.browser.scripting.task import Fetch, Fetched
+from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, NotFound, RemoteFailed, RemoteUnreachable, TimedOut
+from sidecar.remote.http import Answer
+from sidecar.remote.outward import check_url
+from sidecar.settings import MiB
+
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+MOST_REDIRECTS: Final = 5
+MOST_JOBS: Final = 20
+"""Browser jobs of one run."""
+LARGEST_ANSWER: Final = 4 * MiB
+LARGEST_TOTAL: Final = 32 * MiB
+"""Bytes of all answers of one run."""
+REQUEST_SECONDS: Final = 30.0
+"""For one request, its redirects and its answer."""
+SCRIPT_SECONDS: Final = 15.0
+"""For the script itself."""
+_OURS: Final = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"})
+"""Headers that belong to the connection."""
+_NOT_OF_THE_BODY: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+"""Headers of the answer that are no longer true of the body as we pass it on."""
+
+
+class Requests(Protocol):
+    """Bounded HTTP requests that reach nothing private. See remote.outward.Outward."""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout: float,  # noqa: ASYNC109  the whole request's
+        max_bytes: int,
+        redirects: int = 0,
+    ) -> Answer:
+        """An answer of any status."""
+
+
+class Scripts:
+    """Reads scripts: anew each time, so that a change holds from the next run on."""
+
+    def __init__(self, requests: Requests, folder: Callable[[], Path], *, allow_private: bool) -> None:
+        """`folder` gives the scripts folder, which need not exist. It may raise OSError."""
+        self._requests = requests
+        self._folder = folder
+        self._allow_private = allow_private
+
+    def check(self, script: str) -> None:
+        """Checks all that can be known before it is read. Raises InvalidContent with the field `script`, Forbidden."""
+        if _is_url(script):
+            check_url(script, "script", allow_private=self._allow_private)
+            return
+        parts = Path(script).parts
+        if not parts or Path(script).is_absolute() or ".." in parts or "\\" in script or not script.isprintable():
+            said = "is neither an http or https URL nor the name of a file in the scripts folder"
+            raise InvalidContent(f"script: this {said}", "script")
+
+    async def read(self, script: str) -> str:
+        """The script's text. Raises InvalidContent, NotFound, Forbidden, LimitExceeded, TimedOut and RemoteFailed."""
+        self.check(script)
+        content = await (self._download(script) if _is_url(script) else asyncio.to_thread(self._read, script))
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise InvalidContent("the script is not UTF-8", "script") from None
+
+    async def _download(self, url: str) -> bytes:
+        answer = await self._requests.request(
+            "GET", url, timeout=SCRIPT_SECONDS, max_bytes=LONGEST_SCRIPT, redirects=MOST_REDIRECTS
+        )
+        if answer.status == 404 or answer.status == 410:
+            raise NotFound(f"the script is not there: its server answered {answer.status}", status=answer.status)
+        if answer.status != 200:
+            raise RemoteFailed(f"the script's server answered {answer.status}", status=answer.status)
+        return answer.body
+
+    def _read(self, name: str) -> bytes:
+        try:
+            folder = self._folder().resolve()
+            path = (folder / name).resolve()
+            if not path.is_relative_to(folder):
+                raise Forbidden(f"the script {name} is a link that leads out of the scripts folder")
+            # without waiting, for a pipe would have us wait for somebody to write into it
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "rb") as file:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise NotFound(f"the script {name} is not a file")
+                content = file.read(LONGEST_SCRIPT + 1)
+        except (OSError, ValueError) as failure:
+            said = failure.strerror if isinstance(failure, OSError) else "its name can't be used"
+            raise NotFound(f"the script {name} can't be read from the scripts folder: {said}") from None
+        if len(content) > LONGEST_SCRIPT:
+            raise LimitExceeded(f"the script {name} is larger than {LONGEST_SCRIPT >> 20} MiB")
+        return content
+
+
+class Hosts:
+    """The hosts that scripts may reach: `example.com`, `*.example.com` for what is below it, `*` for all."""
+
+    def __init__(self, text: str) -> None:
+        """`text` separates them by commas or spaces."""
+        self._names = frozenset(text.lower().replace(",", " ").split())
+
+    def allow(self, host: str) -> bool:
+        """Whether this one is among them."""
+        name = host.lower().rstrip(".")
+        labels = name.split(".")
+        above = {f"*.{'.'.join(labels[start:])}" for start in range(1, len(labels))}
+        return "*" in self._names or name in self._names or bool(above & self._names)
+
+
+class ScriptOutside:
+    """What one run of a script reaches."""
+
+    def __init__(self, requests: Requests, hosts: Hosts, job: Callable[[bytes, int], Awaitable[bytes]]) -> None:
+        """`job` runs `send_job`'s content, the how-manieth of the run it is, and gives that of its reply."""
+        self._requests = requests
+        self._hosts = hosts
+        self._job = job
+        self._jobs = 0
+        self._bytes = 0
+
+    async def fetch(self, wanted: Fetch) -> Fetched:
+        """One request, with its redirects. Raises SidecarError."""
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                return await self._fetch(wanted)
+        except TimeoutError:
+            raise TimedOut(f"{_host(wanted.url)} did not answer within {REQUEST_SECONDS:g} s") from None
+
+    async def _fetch(self, wanted: Fetch) -> Fetched:
+        if wanted.method not in METHODS:
+            raise InvalidContent(f"fetch can't send {wanted.method[:20]}", "method")
+        headers = {name: value for name, value in wanted.headers.items() if name.lower() not in _OURS}
+        method, url, body = wanted.method, wanted.url, wanted.body
+        for _ in range(MOST_REDIRECTS + 1):
+            answer = await self._request(method, url, headers, body)
+            there = answer.headers.get("Location")
+            if answer.status not in (301, 302, 303, 307, 308) or there is None or wanted.redirect == "manual":
+                return _fetched(url, answer)
+            if wanted.redirect == "error":
+                raise RemoteUnreachable(f"{_host(url)} redirected, which the script does not allow")
+            there = _join(url, there)
+            if _origin(there) != _origin(url):
+                headers = {}  # what was meant for one host does not go to another
+            if answer.status not in (307, 308) and method not in ("GET", "HEAD"):
+                method, body = "GET", None
+            url = there
+        raise LimitExceeded(f"{_host(url)} redirected more than {MOST_REDIRECTS} times")
+
+    async def job(self, content: msgspec.Raw) -> msgspec.Raw:
+        """One browser job. Raises SidecarError."""
+        self._jobs += 1
+        if self._jobs > MOST_JOBS:
+            raise LimitExceeded(f"the script ran more than {MOST_JOBS} jobs")
+        return msgspec.Raw(await self._job(bytes(content), self._jobs))
+
+    async def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        check_url(url)
+        host = _host(url)
+        if not self._hosts.allow(host):
+            raise Forbidden(f"scripts may not reach {host}; SIDECAR_SCRIPT_HOSTS names the hosts that they may")
+        left = LARGEST_TOTAL - self._bytes
+        if left <= 0:
+            raise LimitExceeded(f"the script has fetched {LARGEST_TOTAL >> 20} MiB already")
+        most = min(LARGEST_ANSWER, left)
+        answer = await self._requests.request(
+            method, url, headers=headers, body=body, timeout=REQUEST_SECONDS, max_bytes=most
+        )
+        self._bytes += len(answer.body)
+        return answer
+
+
+def _fetched(url: str, answer: Answer) -> Fetched:
+    headers = [(str(name), value) for name, value in answer.headers.items() if name.lower() not in _NOT_OF_THE_BODY]
+    return Fetched(url, answer.status, headers, answer.body)
+
+
+def _is_url(script: str) -> bool:
+    return "://" in script
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+def _join(url: str, there: str) -> str:
+    try:
+        joined = urljoin(url, there)
+        urlsplit(joined)
+    except ValueError:
+        raise RemoteUnreachable(f"{_host(url)} redirected to what is no URL", retryable=False) from None
+    return joined
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc

@@ -1,0 +1,280 @@
+"""One run of a task: its script read and run, or its job; noted with what came of it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from protocol.base import encode_hook
+from protocol.errors import ErrorCode, ErrorDetail, WireError
+from protocol.jobs import SendJob, Step, StepResult
+from protocol.tasks import RunStatus, RunTaskReply, TaskRun, Trigger
+from sidecar.browser.scripting.job import ActionError
+from sidecar.browser.scripting.task import TaskScripts
+from sidecar.clock import Clock
+from sidecar.errors import ActionFailed
+from sidecar.queue.submission import Run
+from sidecar.store.task_runs import StoredRun, TaskRuns
+from sidecar.work.jobs.hiding import redactor_for
+from sidecar.work.jobs.runs import STOPPED
+from sidecar.work.jobs.updates import Audience, RunUpdates, sentence
+from sidecar.work.schedules.timing import rfc3339
+from sidecar.work.tasks.documents import TaskDocument, TaskDocuments
+from sidecar.work.tasks.outside import Hosts, Requests, ScriptOutside, Scripts
+
+MOST_LINES: Final = 200
+LONGEST_OUTPUT: Final = 64 * 1024
+"""Characters of one run's output that are kept, the last ones."""
+LONGEST_RESULT: Final = 64 * 1024
+"""Characters of a script's result, and bytes of a job's, that are remembered."""
+_CODES: Final = frozenset(ErrorCode)
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is remembered of a run that has ended."""
+
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    error: ErrorDetail | None = None
+    output: tuple[str, ...] = ()
+    cut: bool = False
+    duration_ms: int = 0
+
+
+class Output:
+    """What a script writes to its console, and the errors that nobody caught."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque()
+        self._size = 0
+        self.cut = False
+
+    def log(self, line: str) -> None:
+        """One line; the oldest make room for it."""
+        self._lines.append(line)
+        self._size += len(line)
+        while len(self._lines) > MOST_LINES or (self._size > LONGEST_OUTPUT and len(self._lines) > 1):
+            self._size -= len(self._lines.popleft())
+            self.cut = True
+
+    def fail(self, line: str) -> None:
+        """One error."""
+        self.log(f"uncaught {line}")
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What is kept."""
+        return tuple(self._lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What runs are made with."""
+
+    runner: Callable[[], TaskScripts]
+    """Where scripts run; made with the first of them."""
+    scripts: Scripts
+    requests: Requests
+    hosts: Hosts
+    audience: Callable[[Run], Audience]
+    """Who is told of a run."""
+    perform: Callable[[Run], Awaitable[bytes]]
+    """Does a `send_job` and gives the content of its reply."""
+    places: asyncio.Semaphore
+    """For browser jobs: what more there are wait here, and not in the pool, whose queue is bounded."""
+
+
+class TaskRunner:
+    """Runs tasks."""
+
+    def __init__(self, documents: TaskDocuments, history: TaskRuns, tools: Tools, clock: Clock, process: str) -> None:
+        """`process` is what others know this one by."""
+        self._documents = documents
+        self._history = history
+        self._tools = tools
+        self._clock = clock
+        self._process = process
+        self._going: dict[str, int] = {}
+        self._scripts: TaskScripts | None = None
+        self._last_words: set[asyncio.Future[None]] = set()
+
+    def is_going(self, task: str) -> bool:
+        """Whether a run of it is under way in this process."""
+        return task in self._going
+
+    async def run(self, task: str, document: TaskDocument, run: Run, trigger: Trigger, due: int | None) -> RunTaskReply:
+        """One run from start to end. Raises WireError, with the script's `output` among its places."""
+        begun = StoredRun(
+            id=run.id,
+            task=task,
+            kind=trigger,
+            owner=self._process,
+            due=None if due is None else due / 1000,
+            started=self._clock.now(),
+            ended=None,
+            status="running",
+            outcome=None,
+        )
+        self._going[task] = self._going.get(task, 0) + 1
+        try:
+            return await self._run(document, run, begun)
+        finally:
+            self._going[task] -= 1
+            if not self._going[task]:
+                del self._going[task]
+
+    async def test(self, script_text: str, config: dict[str, Any], run: Run) -> RunTaskReply:
+        """One run of a script that is not kept. Raises WireError, as `run`."""
+        output, began = Output(), self._clock.monotonic()
+        try:
+            result = await self._run_script(script_text, config, run, output)
+        except WireError as failure:
+            failure.places["output"] = output.lines or None
+            raise
+        return RunTaskReply(status="success", result=result, duration_ms=self._since(began), output=output.lines)
+
+    async def close(self) -> None:
+        """Waits for what is still to be noted."""
+        if self._last_words:
+            await asyncio.wait(self._last_words)
+
+    async def _run(self, document: TaskDocument, run: Run, begun: StoredRun) -> RunTaskReply:
+        output, began = Output(), self._clock.monotonic()
+        await self._history.begin(begun)
+        try:
+            result = await self._result(document, run, output)
+        except asyncio.CancelledError:
+            outcome = Outcome(output=output.lines, cut=output.cut, duration_ms=self._since(began))
+            noting = asyncio.ensure_future(self._end(run, begun, "cancelled", outcome))
+            self._last_words.add(noting)
+            noting.add_done_callback(self._forget)
+            raise
+        except Exception as failure:
+            detail = failure.detail if isinstance(failure, WireError) else _internal()
+            outcome = Outcome(error=detail, output=output.lines, cut=output.cut, duration_ms=self._since(began))
+            await self._end(run, begun, "failed", outcome)
+            if isinstance(failure, WireError):
+                failure.places["output"] = output.lines or None
+            raise
+        kept, cut = _kept(result)
+        duration = self._since(began)
+        outcome = Outcome(result=kept, output=output.lines, cut=cut or output.cut, duration_ms=duration)
+        await self._end(run, begun, "success", outcome)
+        return RunTaskReply(status="success", result=result, run=run.id, duration_ms=duration, output=output.lines)
+
+    async def _result(self, document: TaskDocument, run: Run, output: Output) -> Any:
+        """The script's string, or the job's reply as JSON."""
+        if document.script is None:
+            job = msgspec.structs.replace(run, type="send_job", content=self._documents.job(document))
+            return msgspec.Raw(await self._perform(job))
+        return await self._run_told(document.script, document, run, output)
+
+    async def _run_told(self, script: str, document: TaskDocument, run: Run, output: Output) -> str:
+        """Runs a script, and tells of it as of a job whose one step it is."""
+        job = SendJob(steps=(Step(url=script, name=script),), name=run.name)
+        hide = redactor_for(job).text
+        updates = RunUpdates(job, run.id, self._tools.audience(run), self._clock, hide, run.name)
+        updates.on_started()
+        updates.on_step_started(0)
+        began = self._clock.monotonic()
+        try:
+            text = await self._tools.scripts.read(script)
+            result = await self._run_script(text, document.config, run, output)
+        except BaseException as failure:
+            updates.on_step_broken(0, output.lines, ())
+            stopped = isinstance(failure, asyncio.CancelledError)
+            updates.failed(STOPPED if stopped else _sentence(failure), again=run.again(failure))
+            raise
+        ended = StepResult(
+            name=script,
+            url=script,
+            status=None,
+            title="",
+            duration_ms=self._since(began),
+            values=(result,),
+            console=output.lines,
+            errors=(),
+        )
+        updates.on_step_ended(0, ended)
+        updates.succeeded()
+        return result
+
+    async def _run_script(self, text: str, config: dict[str, Any], run: Run, output: Output) -> str:
+        async def perform(content: bytes, number: int) -> bytes:
+            # an id of its own, and the same one should the whole run be repeated
+            job = msgspec.structs.replace(run, id=f"{run.id}.{number}", type="send_job", content=content)
+            return await self._perform(job)
+
+        outside = ScriptOutside(self._tools.requests, self._tools.hosts, perform)
+        given = msgspec.Raw(msgspec.json.encode(config))
+        try:
+            self._scripts = self._scripts or self._tools.runner()
+            return await self._scripts.run(text, given, outside, output)
+        except ActionError as failure:
+            if failure.code in _CODES and failure.code != ErrorCode.ACTION_FAILED:
+                raise WireError(ErrorCode(failure.code), str(failure)) from None
+            raise ActionFailed(f"the script failed: {failure}") from None
+
+    async def _perform(self, job: Run) -> bytes:
+        async with self._tools.places:
+            return await self._tools.perform(job)
+
+    async def _end(self, run: Run, begun: StoredRun, status: RunStatus, outcome: Outcome) -> None:
+        ended = msgspec.structs.replace(
+            begun, ended=self._clock.now(), status=status, outcome=msgspec.json.encode(outcome)
+        )
+        await self._history.end(ended)
+        if run.tell:
+            run.tell("task_run", shown(ended))
+
+    def _since(self, began: float) -> int:
+        return round((self._clock.monotonic() - began) * 1000)
+
+    def _forget(self, noting: "asyncio.Future[None]") -> None:
+        self._last_words.discard(noting)
+        if not noting.cancelled():
+            noting.exception()  # the store is closed already, and the run stays noted as one that goes on
+
+
+def shown(run: StoredRun) -> TaskRun:
+    """A noted run as parents see it."""
+    outcome = msgspec.json.decode(run.outcome, type=Outcome) if run.outcome else Outcome()
+    ended = run.outcome is not None
+    return msgspec.convert(
+        {
+            "run": run.id,
+            "task": run.task,
+            "trigger": run.kind,
+            "status": run.status,
+            "due": None if run.due is None else rfc3339(run.due),
+            "started": rfc3339(run.started),
+            "duration_ms": outcome.duration_ms if ended else None,
+            "result": msgspec.json.decode(outcome.result),
+            "error": outcome.error,
+            "output": outcome.output,
+            "cut": outcome.cut,
+        },
+        TaskRun,
+    )
+
+
+def _kept(result: Any) -> tuple[msgspec.Raw, bool]:
+    """What of a result is remembered as JSON, and whether that is less than all."""
+    if isinstance(result, str):
+        text = result[:LONGEST_RESULT]
+        return msgspec.Raw(msgspec.json.encode(text)), len(text) < len(result)
+    encoded = msgspec.json.encode(result, enc_hook=encode_hook)
+    if len(encoded) > LONGEST_RESULT:
+        return msgspec.Raw(b"null"), True
+    return msgspec.Raw(encoded), False
+
+
+def _sentence(failure: BaseException) -> str:
+    return failure.message if isinstance(failure, WireError) else sentence(failure)
+
+
+def _internal() -> ErrorDetail:
+    said = "internal error; the log of the sidecar that ran it says more"
+    return ErrorDetail(code=ErrorCode.INTERNAL, message=said, retryable=False)

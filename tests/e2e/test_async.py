@@ -1,0 +1,357 @@
+"""Async jobs in a real process: accepted, run, told of, cancelled, kept from other eyes, put back at the end."""
+
+import re
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.e2e.jobs import ended, page_job, status, stored, submit, succeeded
+from tests.fakes import ENCRYPTION_KEY
+from tests.harness import SECONDS, Child, Rtcv, environment, error, rtcv
+
+ONE_AT_A_TIME = {"SIDECAR_CONCURRENCY": "1"}
+STORE_KEY = {"SIDECAR_STORE_KEY": "A" * 43 + "="}
+CANARY = "c4n4ry-in-a-cookie"
+COOKIE = {"name": "n", "value": CANARY, "domain": "127.0.0.1"}
+SEALED = "this needs a secret that was sealed with another key; set SIDECAR_STORE_KEY or send it again"
+
+
+@pytest.fixture
+def server() -> Iterator[Rtcv]:
+    """Serves pages and secrets, and takes results."""
+    with rtcv() as running:
+        yield running
+        running.release()
+
+
+def test_a_job_from_its_acceptance_to_its_end(tmp_path: Path, server: Rtcv) -> None:
+    """The answer comes before the job has begun; what it brought home is asked for later, also by page."""
+    server.server.fail("/page/held", "hang", count=1)
+    with Child(tmp_path) as child:
+        job_id = submit(child, page_job(server, "/page/held", name="a listing"))
+        server.wait_for("/page/held")
+        running = status(child, job_id)
+        assert running["status"] == "pending"
+        assert running["started"] >= running["submitted"]
+        server.release()
+        state = ended(child, job_id)
+        assert (state["status"], state["name"], state["type"], state["attempts"]) == (
+            "success",
+            "a listing",
+            "send_job",
+            1,
+        )
+        assert state["result"]["status"] == "success"
+        assert state["result"]["result"]["extract"] == {"title": "404"}
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", state["ended"])
+        listed = {name: value for name, value in state.items() if name != "result"}
+        for asked, total in (({}, 1), ({"status": "success"}, 1), ({"status": "failed"}, 0), ({"page": 2}, 1)):
+            (reply,) = child.ask({"type": "list_jobs", "content": asked})
+            jobs = [listed] if total and asked.get("page") != 2 else []
+            page = asked.get("page", 1)
+            assert reply["content"] == {"total_count": total, "total_pages": total, "page": page, "jobs": jobs}
+        assert child.end() == 0
+
+
+def test_the_same_key_is_the_same_job(tmp_path: Path, server: Rtcv) -> None:
+    """While it waits, when it is done, and for the next process."""
+    with Child(tmp_path) as child:
+        job = page_job(server, "/page/once", key="k")
+        job_id = submit(child, job)
+        assert submit(child, job) == job_id
+        ended(child, job_id)
+        assert submit(child, job) == job_id
+        assert child.end() == 0
+    with Child(tmp_path) as child:
+        assert submit(child, job) == job_id
+        assert submit(child, page_job(server, "/page/once", key="other")) != job_id
+        assert status(child, job_id)["status"] == "success"
+
+
+@pytest.mark.parametrize(
+    ("content", "refusal"),
+    [
+        ({"key": ""}, error("invalid_content", "key: expected str of length >= 1", field="key")),
+        ({"retries": 11}, error("invalid_content", "retries: expected int <= 10", field="retries")),
+        (
+            {"key": "schedule:1"},
+            error("invalid_content", "key: must not begin with schedule: or task:", field="key"),
+        ),
+        (
+            {"forward": True},
+            error("missing_credentials", "missing credentials, call set_credentials before this method"),
+        ),
+        (
+            {"steps": [{"url": "https://a.example", "actions": [{"jump": "#a"}]}]},
+            None,
+        ),
+        ({"mode": "later"}, error("invalid_content", "mode: invalid enum value 'later'", field="mode")),
+    ],
+)
+def test_what_is_wrong_is_refused_before_it_is_accepted(
+    tmp_path: Path, content: dict[str, Any], refusal: dict[str, Any] | None
+) -> None:
+    """As strictly as a job that is run at once."""
+    job = {"mode": "async", "steps": [{"url": "https://a.example"}], **content}
+    with Child(tmp_path) as child:
+        asked = {"type": "send_job", "content": job}
+        (reply,) = child.ask(asked)
+        if refusal is None:
+            (refusal,) = child.ask({**asked, "content": {**job, "mode": "sync"}})
+            assert refusal["type"] == "error"
+        assert reply == refusal
+        (reply,) = child.ask({"type": "list_jobs"})
+        assert reply["content"]["total_count"] == 0
+
+
+def test_what_is_unknown_is_not_found(tmp_path: Path) -> None:
+    """Whatever is asked of it."""
+    with Child(tmp_path) as child:
+        for kind in ("job_status", "cancel_job"):
+            assert child.ask({"type": kind, "content": {"id": "x"}}) == [error("not_found", "there is no job 'x'")]
+
+
+def test_jobs_are_cancelled(tmp_path: Path, server: Rtcv) -> None:
+    """One that waits at once, one that runs with its page; one that has ended stays as it is."""
+    server.server.fail("/page/runs", "hang", count=None)
+    with Child(tmp_path, env=ONE_AT_A_TIME) as child:
+        runs, waits = submit(child, page_job(server, "/page/runs")), submit(child, page_job(server, "/page/waits"))
+        server.wait_for("/page/runs")
+        (reply,) = child.ask({"type": "cancel_job", "content": {"id": waits}})
+        assert reply["content"] == {"cancelled": True, "status": "cancelled"}
+        (reply,) = child.ask({"type": "cancel_job", "content": {"id": runs}})
+        assert reply["content"]["cancelled"] is True
+        assert ended(child, runs)["status"] == "cancelled"
+        (reply,) = child.ask({"type": "cancel_job", "content": {"id": runs}})
+        assert reply["content"] == {"cancelled": False, "status": "cancelled"}
+        later = submit(child, page_job(server, "/page/later"))
+        succeeded(child, later)
+    assert server.server.to("/page/waits") == []
+
+
+def test_a_failure_that_may_pass_is_tried_again(tmp_path: Path, server: Rtcv) -> None:
+    """As often as the job says; one that will not pass is final."""
+    server.server.fail("/page/slow", "hang", count=None)
+    with Child(tmp_path) as child:
+        job_id = submit(child, page_job(server, "/page/slow", retries=1, timeout_ms=700))
+        state = ended(child, job_id)
+        assert (state["status"], state["attempts"], state["error"]["code"]) == ("failed", 2, "timeout")
+        assert len(server.server.to("/page/slow")) == 2
+        final = {"mode": "async", "retries": 3, "steps": [{"url": "data:text/html,x", "actions": [{"click": "#no"}]}]}
+        final["steps"][0]["timeout_ms"] = 300  # type: ignore[index]
+        state = ended(child, submit(child, final))
+        assert state["status"] == "failed"
+        assert state["attempts"] == (4 if state["error"]["retryable"] else 1)
+
+
+def test_the_end_of_input_lets_a_running_job_finish(tmp_path: Path, server: Rtcv) -> None:
+    """And the next process has its result."""
+    server.server.fail("/page/runs", "hang", count=1)
+    with Child(tmp_path) as child:
+        job_id = submit(child, page_job(server, "/page/runs"))
+        server.wait_for("/page/runs")
+        child.close_stdin()
+        assert child.silent()
+        server.release()
+        assert child.wait() == 0
+    with Child(tmp_path) as child:
+        state = status(child, job_id)
+        assert (state["status"], state["attempts"]) == ("success", 1)
+
+
+@pytest.mark.parametrize("number", [None, signal.SIGTERM])
+def test_at_the_deadline_jobs_are_put_back(tmp_path: Path, server: Rtcv, number: int | None) -> None:
+    """Nothing is lost, no browser stays behind, and the exit code is 0; the next process does them all."""
+    server.server.fail("/page/0", "hang", count=None)
+    with Child(tmp_path, env={"SIDECAR_SHUTDOWN_TIMEOUT": "0.5", **ONE_AT_A_TIME}) as child:
+        ids = [submit(child, page_job(server, f"/page/{one}")) for one in range(3)]
+        server.wait_for("/page/0")
+        started = psutil.Process(child.pid).children(recursive=True)
+        if number is None:
+            child.close_stdin()
+        else:
+            child.signal(number)
+        assert child.wait() == 0
+        assert psutil.wait_procs(started, timeout=5)[1] == []
+    server.release()
+    with Child(tmp_path) as child:
+        assert [ended(child, one)["status"] for one in ids] == ["success"] * 3
+
+
+def test_two_sidecars_share_the_work_of_one_home(tmp_path: Path, server: Rtcv) -> None:
+    """Each takes what it has a place for, and both know of everything."""
+    for one in range(2):
+        server.server.fail(f"/page/{one}", "hang", count=None)
+    with Child(tmp_path, env=ONE_AT_A_TIME) as first, Child(tmp_path, env=ONE_AT_A_TIME) as second:
+        submit(second, page_job(server, "/page/mine"))
+        ids = [submit(first, page_job(server, f"/page/{one}")) for one in range(2)]
+        server.wait_for("/page/0")
+        server.wait_for("/page/1")  # the first has no place for it
+        server.release()
+        assert [ended(second, one)["status"] for one in ids] == ["success"] * 2
+        assert [status(first, one)["status"] for one in ids] == ["success"] * 2
+
+
+def test_another_sidecar_takes_over_from_a_dead_one(tmp_path: Path, server: Rtcv) -> None:
+    """At once, without a restart."""
+    server.server.fail("/page/held", "hang", count=1)
+    with Child(tmp_path) as first, Child(tmp_path) as second:
+        ended(second, submit(second, page_job(server, "/page/mine")))
+        held = [submit(first, page_job(server, "/page/held", key=str(one))) for one in range(1)]
+        server.wait_for("/page/held")
+        took = first if status(first, held[0])["attempts"] else second
+        first.signal(signal.SIGKILL)
+        first.wait()
+        assert took is first
+        server.release()
+        assert ended(second, held[0])["status"] == "success"
+
+
+def test_a_worker_needs_no_parent(tmp_path: Path, server: Rtcv) -> None:
+    """It does what others have left, and ends with a signal; what runs then is finished first."""
+    server.server.fail("/page/left", "hang", count=None)
+    with Child(tmp_path, env={"SIDECAR_SHUTDOWN_TIMEOUT": "0"}) as child:
+        job_id = submit(child, page_job(server, "/page/left"))
+        server.wait_for("/page/left")
+        assert child.end() == 0
+    command = [sys.executable, "-m", "sidecar", "worker"]
+    worker = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path, env=environment(tmp_path), text=True)
+    try:
+        server.wait_for("/page/left", 2)
+        worker.send_signal(signal.SIGTERM)
+        server.release()
+        said, _ = worker.communicate(timeout=SECONDS)
+    finally:
+        worker.kill()
+    assert (said, worker.returncode) == (f"sidecar worker {worker.pid}: at work\n", 0)
+    with Child(tmp_path) as child:
+        assert status(child, job_id)["status"] == "success"
+
+
+def test_a_mock_session_leaves_nothing(tmp_path: Path, server: Rtcv) -> None:
+    """Its jobs run, and live in memory alone."""
+    with Child(tmp_path) as child:
+        assert child.ask({"type": "set_mock", "content": {"secrets": {"user": {"username": "foo"}}}}) == [
+            {"type": "ok"}
+        ]
+        secrets = {"user": {"key": "user", "encryption_key": "any"}}
+        job_id = submit(child, page_job(server, "/page/mocked", forward=True, secrets=secrets))
+        succeeded(child, job_id)
+        assert child.ask({"type": "set_mock"}) == [{"type": "ok"}]
+        assert child.ask({"type": "job_status", "content": {"id": job_id}})[0]["error"]["code"] == "not_found"
+        assert child.end() == 0
+    assert not (tmp_path / "state").exists()
+    assert server.server.to("jobResult") == []
+
+
+def test_secrets_are_not_on_disk_and_end_with_their_process(tmp_path: Path, server: Rtcv) -> None:
+    """Without a store key nobody else can run such a job, and it says why; one without secrets resumes."""
+    server.server.fail("/page/", "hang", count=2)
+    with Child(tmp_path, env=ONE_AT_A_TIME) as child:
+        plain = submit(child, page_job(server, "/page/plain"))
+        server.wait_for("/page/plain")
+        secret = submit(child, page_job(server, "/page/secret", cookies=[COOKIE]))
+        assert CANARY.encode() not in stored(tmp_path / "state")
+        child.signal(signal.SIGKILL)
+        child.wait()
+    server.release()
+    with Child(tmp_path) as child:
+        succeeded(child, plain)
+        state = ended(child, secret)
+        refusal = error("missing_credentials", SEALED)["error"]
+        assert (state["status"], state["error"]) == ("failed", refusal)
+
+
+def test_with_a_store_key_everything_resumes(tmp_path: Path, server: Rtcv) -> None:
+    """Cookies and the login's secrets too, and they lie in the store sealed."""
+    server.server.fail("/page/", "hang", count=1)
+    with Child(tmp_path, env=STORE_KEY) as child:
+        assert child.ask({"type": "set_credentials", "content": server.credentials}) == [{"type": "ok"}]
+        secrets = {"user": {"key": "user", "encryption_key": ENCRYPTION_KEY}}
+        job = page_job(server, "/page/secret", cookies=[COOKIE], secrets=secrets, forward=True)
+        job_id = submit(child, job)
+        server.wait_for("/page/secret")
+        kept = stored(tmp_path / "state")
+        assert all(one.encode() not in kept for one in (CANARY, ENCRYPTION_KEY, server.credentials["api_key"] * 2))
+        child.signal(signal.SIGKILL)
+        child.wait()
+    server.release()
+    with Child(tmp_path, env=STORE_KEY) as child:
+        succeeded(child, job_id)
+        server.wait_for("jobResult")
+        assert f"n={CANARY}" in server.server.to("/page/secret")[-1].headers["Cookie"]
+    with Child(tmp_path) as child:
+        assert status(child, job_id)["status"] == "success"
+
+
+def test_a_forward_waits_for_its_server_s_credentials(tmp_path: Path, server: Rtcv) -> None:
+    """Without a store key the next process can do the job, but not send its result before the parent logs in again."""
+    server.server.fail("/page/", "hang", count=1)
+    with Child(tmp_path) as child:
+        assert child.ask({"type": "set_credentials", "content": server.credentials}) == [{"type": "ok"}]
+        job_id = submit(child, page_job(server, "/page/forwarded", forward=True))
+        server.wait_for("/page/forwarded")
+        child.signal(signal.SIGKILL)
+        child.wait()
+    server.release()
+    with Child(tmp_path) as child:
+        succeeded(child, job_id)
+        assert server.server.to("jobResult") == []
+        assert child.ask({"type": "set_credentials", "content": server.credentials}) == [{"type": "ok"}]
+        server.wait_for("jobResult")
+
+
+def test_a_broken_database_is_kept_aside(tmp_path: Path, server: Rtcv) -> None:
+    """The sidecar says so on stderr and goes on with a new one."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "sidecar.db").write_bytes(b"no database at all " * 1000)
+    with Child(tmp_path) as child:
+        succeeded(child, submit(child, page_job(server, "/page/a")))
+        assert "is not a usable database" in child.stderr
+    kept = [path for path in (tmp_path / "state").iterdir() if "broken" in path.name]
+    assert [path.read_bytes()[:19] for path in kept] == [b"no database at all "]
+
+
+def test_a_full_disk_refuses_and_passes(tmp_path: Path, server: Rtcv) -> None:
+    """What can't be stored is not accepted; the process lives on, and takes jobs again when there is room."""
+    with Child(tmp_path) as child:
+        ended(child, submit(child, page_job(server, "/page/before")))
+        huge = page_job(server, "/page/huge", name="x" * 4_000_000)
+        _limit_file_size(child.pid, 2_000_000)
+        (reply,) = child.ask({"type": "send_job", "content": huge})
+        assert reply["type"] == "error"
+        assert reply["error"]["code"] == "internal"
+        assert reply["error"]["retryable"] is True
+        _limit_file_size(child.pid, -1)
+        assert child.ask({"type": "ping"}) == [{"type": "pong"}]
+        succeeded(child, submit(child, page_job(server, "/page/after")))
+    assert server.server.to("/page/huge") == []
+
+
+def test_a_locked_database_delays_and_loses_nothing(tmp_path: Path, server: Rtcv) -> None:
+    """Another process holds the file for seconds: the job is accepted after it."""
+    with Child(tmp_path) as child:
+        ended(child, submit(child, page_job(server, "/page/before")))
+        other = sqlite3.connect(tmp_path / "state" / "sidecar.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        child.send({"type": "send_job", "id": "j", "content": page_job(server, "/page/after")})
+        assert child.silent(5)
+        other.execute("ROLLBACK")
+        other.close()
+        reply = child.read()
+        assert reply["id"] == "j"
+        succeeded(child, reply["content"]["id"])
+
+
+def _limit_file_size(pid: int, limit: int) -> None:
+
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, hard))

@@ -1,0 +1,240 @@
+"""Several sidecars on one Redis: jobs run anywhere, are known everywhere, and outlive machines that die or freeze."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.e2e.jobs import ended, page_job, status, submit
+from tests.harness import SECONDS, Child, Rtcv, environment, rtcv
+from tests.redis_server import RedisServer
+
+LEASE = 60.0
+"""Seconds in which the jobs of a machine that is gone are done by others: 15 until it is noticed, and then some."""
+
+
+@pytest.fixture
+def server() -> Iterator[Rtcv]:
+    """Serves pages."""
+    with rtcv() as running:
+        yield running
+        running.release()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis that keeps its data over a restart."""
+    with RedisServer(tmp_path, lasting=True) as running:
+        yield running
+
+
+@pytest.fixture
+def machines(tmp_path: Path, redis: RedisServer) -> Iterator[list[Child]]:
+    """Three sidecars, each on a state folder of its own, which run one job at a time."""
+    with ExitStack() as running:
+        yield [running.enter_context(machine(tmp_path / name, redis)) for name in ("one", "two", "three")]
+
+
+def machine(folder: Path, redis: RedisServer) -> Child:
+    """A sidecar of the fleet."""
+    folder.mkdir(exist_ok=True)
+    return Child(folder, env=member(redis))
+
+
+def member(redis: RedisServer) -> dict[str, str]:
+    """What makes a process one of the fleet."""
+    return {"SIDECAR_QUEUE": redis.url, "SIDECAR_CONCURRENCY": "1"}
+
+
+def total(child: Child, wanted: str) -> int:
+    """How many jobs have a status, as one sidecar sees it."""
+    (reply,) = child.ask({"type": "list_jobs", "content": {"status": wanted}})
+    count = reply["content"]["total_count"]
+    assert isinstance(count, int)
+    return count
+
+
+def visits(server: Rtcv, path: str) -> int:
+    """How often a page was asked for."""
+    return len(server.server.to(path))
+
+
+def runner(machines: list[Child], job_id: str, seconds: float = SECONDS) -> None:
+    """Returns once a job runs. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while not status(machines[0], job_id).get("started"):
+        if time.monotonic() > deadline:
+            raise TimeoutError(job_id)
+
+
+def test_jobs_run_anywhere_and_are_known_everywhere(machines: list[Child], server: Rtcv) -> None:
+    """Three pages are held at once, so three machines run them, whoever submitted; each tells the result."""
+    for number in range(3):
+        server.server.fail(f"/page/{number}", "hang", count=1)
+    ids = [submit(machines[0], page_job(server, f"/page/{number}", key=f"k{number}")) for number in range(3)]
+    for number in range(3):
+        server.wait_for(f"/page/{number}")
+    server.release()
+    states = [[ended(child, one) for one in ids] for child in machines]
+    assert states[0] == states[1] == states[2]
+    assert [state["status"] for state in states[0]] == ["success"] * 3
+    assert [submit(child, page_job(server, "/page/0", key="k0")) for child in machines] == [ids[0]] * 3
+    assert [total(child, "success") for child in machines] == [3, 3, 3]
+    assert [child.end() for child in machines] == [0, 0, 0]
+
+
+def test_one_is_killed_and_one_frozen(machines: list[Child], server: Rtcv) -> None:
+    """Every job ends exactly once in the results and at least once in effect; who thaws changes nothing."""
+    count = 9
+    for number in range(count):
+        server.server.fail(f"/page/{number}", "hang", count=1)
+    survivor, killed, frozen = machines
+    ids = [submit(survivor, page_job(server, f"/page/{number}", key=f"k{number}")) for number in range(count)]
+    for number in range(3):
+        server.wait_for(f"/page/{number}")
+    killed.signal(signal.SIGKILL)
+    frozen.signal(signal.SIGSTOP)
+    for number in range(count):
+        server.server.fail(f"/page/{number}", "hang", count=0)
+    server.release()
+    states = [ended(survivor, one, LEASE) for one in ids]
+    assert [state["status"] for state in states] == ["success"] * count
+    assert max(state["attempts"] for state in states) == 2
+    assert all(visits(server, f"/page/{number}") >= 1 for number in range(count))
+    frozen.signal(signal.SIGCONT)
+    assert frozen.ask({"type": "ping"}) == [{"type": "pong"}]
+    assert [ended(frozen, one) for one in ids] == states
+    assert frozen.end() == 0
+    assert [ended(survivor, one) for one in ids] == states
+    assert [total(survivor, one) for one in ("success", "pending", "failed", "cancelled")] == [count, 0, 0, 0]
+
+
+def test_redis_is_restarted(machines: list[Child], server: Rtcv, redis: RedisServer) -> None:
+    """Killed while jobs run and wait: the work goes on, and meanwhile the sidecars answer and refuse new jobs."""
+    for number in range(3):
+        server.server.fail(f"/page/{number}", "hang", count=1)
+    ids = [submit(machines[0], page_job(server, f"/page/{number}")) for number in range(6)]
+    for number in range(3):
+        server.wait_for(f"/page/{number}")
+    redis.stop()
+    server.release()  # three jobs end while there is no Redis
+    (refused,) = machines[1].ask({"type": "send_job", "content": page_job(server, "/page/refused")})
+    assert refused["type"] == "error"
+    assert refused["error"]["retryable"]
+    assert machines[2].ask({"type": "ping"}) == [{"type": "pong"}]
+    redis.start()
+    states = [ended(machines[2], one, LEASE) for one in ids]
+    assert [state["status"] for state in states] == ["success"] * 6, states
+    assert submit(machines[1], page_job(server, "/page/late"))
+    assert [child.end() for child in machines] == [0, 0, 0]
+
+
+def test_events_come_to_the_one_who_submitted(machines: list[Child], server: Rtcv, tmp_path: Path) -> None:
+    """Whoever runs the job: here a sidecar that has asked for no events of its own."""
+    submitter, other, _ = machines
+    submitter.ask({"type": "hello", "content": {"notifications": True}})
+    other.ask({"type": "hello", "content": {"notifications": True}})
+    for number in range(3):
+        server.server.fail(f"/page/{number}", "hang", count=1)
+    ids = {submit(submitter, page_job(server, f"/page/{number}")) for number in range(3)}
+    for number in range(3):
+        server.wait_for(f"/page/{number}")
+    server.release()
+    finished: set[str] = set()
+    deadline = time.monotonic() + LEASE
+    while finished != ids:
+        assert time.monotonic() < deadline, finished
+        line = submitter.read()
+        if line.get("event") == "job_update":
+            data: dict[str, Any] = line["content"]["data"]
+            if data["runState"] == "COMPLETED":
+                finished.add(data["runReference"])
+    assert other.silent()
+
+
+def test_workers_without_a_parent(tmp_path: Path, redis: RedisServer, server: Rtcv) -> None:
+    """A machine that only works: it takes jobs until a signal ends it."""
+    folder = tmp_path / "worker"
+    folder.mkdir()
+    command = [sys.executable, "-m", "sidecar", "worker"]
+    with (folder / "stderr").open("wb") as errors, machine(tmp_path / "one", redis) as child:
+        server.server.fail("/page/0", "hang", count=1)
+        first = submit(child, page_job(server, "/page/0"))
+        server.wait_for("/page/0")  # the sidecar itself has its hands full
+        second = submit(child, page_job(server, "/page/1"))
+        worker = subprocess.Popen(command, cwd=folder, env=environment(folder, member(redis)), stderr=errors)
+        try:
+            assert ended(child, second)["status"] == "success"
+            assert status(child, first)["status"] == "pending"
+            worker.send_signal(signal.SIGTERM)
+            assert worker.wait(SECONDS) == 0
+        finally:
+            worker.kill()
+            worker.wait(SECONDS)
+        server.release()
+        assert ended(child, first)["status"] == "success"
+
+
+def test_references_are_shared(machines: list[Child], server: Rtcv, redis: RedisServer) -> None:
+    """What one machine remembers the others know; without Redis they say that they don't know, and no `false`."""
+    login = {"type": "set_credentials", "content": server.credentials}
+    one, other, _ = machines
+    assert [child.ask(login) for child in (one, other)] == [[{"type": "ok"}]] * 2
+    assert one.ask({"type": "set_cached_reference", "content": "a"}) == [{"type": "ok"}]
+    deadline = time.monotonic() + SECONDS
+    while other.ask({"type": "has_cached_reference", "content": "a"}) != [{"type": "ok", "content": True}]:
+        assert time.monotonic() < deadline
+    assert other.ask({"type": "has_cached_reference", "content": "b"}) == [{"type": "ok", "content": False}]
+    redis.stop()
+    assert one.ask({"type": "set_cached_reference", "content": "b"}) == [{"type": "ok"}]
+    assert one.ask({"type": "has_cached_reference", "content": "b"}) == [{"type": "ok", "content": True}]
+    (unknown,) = other.ask({"type": "has_cached_reference", "content": "b"})
+    assert unknown["type"] == "error"
+    assert unknown["error"]["retryable"]
+    redis.start()
+    deadline = time.monotonic() + SECONDS
+    while other.ask({"type": "has_cached_reference", "content": "b"}) != [{"type": "ok", "content": True}]:
+        assert time.monotonic() < deadline
+    assert one.ask({"type": "send_cv", "content": {"referenceNumber": "a"}}) == [{"type": "ok"}]
+    assert [child.end() for child in machines] == [0, 0, 0]
+
+
+def test_schedules_are_shared(tmp_path: Path, redis: RedisServer, server: Rtcv) -> None:
+    """With a key that all machines have: one makes a schedule and is killed, another one runs it, once."""
+    key = {"SIDECAR_STORE_KEY": "A" * 43 + "="}
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    with (
+        Child(folders[0], env={**member(redis), **key}) as one,
+        Child(folders[1], env={**member(redis), **key}) as other,
+    ):
+        at = datetime.now(ZoneInfo("UTC")) + timedelta(seconds=20)
+        schedule = {
+            "name": "soon",
+            "enabled": True,
+            "trigger": {"single": {"time": at.strftime("%Y-%m-%d %H:%M:%S"), "zone_type": 1, "zone": "UTC"}},
+            "push": {"type": "send_job", "content": page_job(server, "/page/scheduled")},
+        }
+        (made,) = one.ask({"type": "create_schedule", "content": schedule})
+        assert made["type"] == "ok", made
+        one.signal(signal.SIGKILL)
+        one.wait()
+        (listed,) = other.ask({"type": "list_schedules", "content": {"page": 1}})
+        assert [entry["name"] for entry in listed["content"]["schedules"]] == ["soon"], listed
+        deadline = time.monotonic() + LEASE
+        while visits(server, "/page/scheduled") == 0:
+            assert time.monotonic() < deadline, other.stderr
+            assert other.ask({"type": "ping"}) == [{"type": "pong"}]
+        while total(other, "success") != 1:
+            assert time.monotonic() < deadline, other.stderr
+        assert visits(server, "/page/scheduled") == 1
+        assert other.end() == 0

@@ -1,0 +1,346 @@
+"""Periodic tasks in real processes: over restarts, kills, suspensions, and beside each other on one store."""
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness import SECONDS, Child, error
+
+STORE_KEY = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I="
+OPEN = {"SIDECAR_ALLOW_PRIVATE_NETWORK": "true", "SIDECAR_SCRIPT_HOSTS": "127.0.0.1"}
+
+
+class Gate:
+    """A server that scripts ask; its answers wait until it is open."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.asked: list[str] = []
+        self.posted: list[dict[str, Any]] = []
+        self.open = threading.Event()
+
+    def wait_for(self, count: int) -> None:
+        """Returns once so many requests have come."""
+        wait_until(lambda: len(self.asked) >= count)
+
+
+@contextmanager
+def gate() -> Iterator[Gate]:
+    """Serves for as long as the block lasts."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """Waits at the gate."""
+            made.asked.append(self.path)
+            made.open.wait(SECONDS)
+            self.send_response(200)
+            self.send_header("Content-Length", "4")
+            self.end_headers()
+            self.wfile.write(b"text")
+
+        def do_POST(self) -> None:
+            """Takes what comes."""
+            made.posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
+            """Nothing to say."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    made = Gate(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield made
+    finally:
+        made.open.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(SECONDS)
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = SECONDS) -> None:
+    """Returns once it holds. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.02)
+
+
+def ask(child: Child, kind: str, **content: Any) -> Any:
+    """The content of the reply, which must be `ok`."""
+    (reply,) = child.ask({"type": kind, "content": content})
+    assert reply["type"] == "ok", reply
+    return reply.get("content")
+
+
+def script(folder: Path, text: str, name: str = "a.js") -> None:
+    """Puts a script into the scripts folder."""
+    scripts = folder / "state" / "scripts"
+    scripts.mkdir(parents=True, exist_ok=True)
+    (scripts / name).write_text(text)
+
+
+def runs(child: Child, status: str = "") -> list[dict[str, Any]]:
+    """The runs of the task `t`, the earliest first."""
+    listed: list[dict[str, Any]] = ask(child, "list_task_runs", id="t")["runs"][::-1]
+    return [run for run in listed if not status or run["status"] == status]
+
+
+def has_runs(child: Child, count: int, status: str = "success") -> Callable[[], bool]:
+    """Whether so many runs have ended."""
+    return lambda: len(runs(child, status)) >= count
+
+
+def test_a_task_runs_at_its_times_and_the_parent_is_told(tmp_path: Path) -> None:
+    """Events for a parent that asked, the same runs in the list, and no time twice."""
+    script(tmp_path, "exports.main = (config) => { console.log('hello'); return 'got ' + config.n }")
+    with Child(tmp_path) as child:
+        ask(child, "hello", notifications=True)
+        ask(child, "create_task", id="t", script="a.js", running=True, config={"n": 1}, interval=1_000)
+        told: list[dict[str, Any]] = []
+        while len(told) < 3:
+            line = child.read()
+            if line.get("event") == "task_run":
+                told.append(line["content"])
+        assert {run["result"] for run in told} == {"got 1"}
+        assert {tuple(run["output"]) for run in told} == {("hello",)}
+        times = [run["due"] for run in told]
+        assert len(set(times)) == 3
+        assert len({due[19:] for due in times}) == 1, "each is whole seconds after the first"
+        child.send({"type": "stop_task", "content": {"id": "t"}, "id": 1})
+        while (line := child.read()).get("id") != 1:
+            assert line["type"] == "event"
+        assert (line["content"]["running"], line["content"]["next_execution"]) == (False, None)
+        assert child.end() == 0
+
+
+def test_every_message(tmp_path: Path) -> None:
+    """Each with its answer, in one session."""
+    script(tmp_path, "exports.main = (config) => 'a' + config.n")
+    with Child(tmp_path) as child:
+        made = ask(
+            child,
+            "create_task",
+            id="t",
+            script="a.js",
+            running=False,
+            config={"n": 1},
+            init="2099-01-01",
+            interval=1000,
+        )
+        assert made == ask(child, "get_task", id="t")
+        assert ask(child, "list_tasks", running=False)["tasks"] == [made]
+        assert ask(child, "update_task", id="t", config={"n": 2})["config"] == {"n": 2}
+        assert ask(child, "run_task", id="t")["result"] == "a2"
+        assert ask(child, "start_task", id="t")["next_execution"] == "2099-01-01T00:00:00Z"
+        status = ask(child, "get_task_status", id="t")
+        assert (status["id"], status["running"], status["runs"], status["last_run"]["result"]) == ("t", True, 1, "a2")
+        assert ask(child, "stop_task", id="t")["running"] is False
+        tried = ask(
+            child, "test_task", script_text="exports.main = (c) => { console.log(1); return c.x }", config={"x": "y"}
+        )
+        assert (tried["status"], tried["result"], tried["output"]) == ("success", "y", ["1"])
+        assert [run["result"] for run in runs(child)] == ["a2"]
+        assert ask(child, "delete_task", id="t") is None
+        assert child.ask({"type": "get_task", "content": {"id": "t"}}) == [error("not_found", "there is no task 't'")]
+        failed = child.ask({"type": "test_task", "content": {"script_text": "throw new Error('x')", "config": {}}})
+        assert failed == [error("action_failed", "the script failed: x")]
+        assert child.end() == 0
+
+
+def test_a_task_with_a_browser_job_and_a_script_that_runs_one(tmp_path: Path) -> None:
+    """The config in the page's address; the reply of `send_job` as the result."""
+    job = {"steps": [{"url": "data:text/html,<h1>{{what}}</h1>", "extract": {"title": "h1"}}]}
+    text = """exports.main = async ({what}) => {
+      const steps = [{url: 'data:text/html,<h1>' + what + '</h1>', extract: {title: 'h1'}}];
+      return (await job({steps})).result.extract.title }"""
+    script(tmp_path, text)
+    with Child(tmp_path) as child:
+        ask(child, "create_task", id="j", job=job, running=False, config={"what": "Hello"}, interval=1_000)
+        assert ask(child, "run_task", id="j")["result"]["result"]["extract"] == {"title": "Hello"}
+        ask(child, "create_task", id="t", script="a.js", running=False, config={"what": "there"}, interval=1_000)
+        assert ask(child, "run_task", id="t")["result"] == "there"
+        assert child.end() == 0
+
+
+def test_tasks_go_on_after_a_restart(tmp_path: Path) -> None:
+    """By themselves: nobody has to name them again. What was missed in between is one run."""
+    script(tmp_path, "exports.main = () => 'x'")
+    with Child(tmp_path) as child:
+        ask(child, "create_task", id="t", script="a.js", interval=1_000)
+        wait_until(has_runs(child, 1))
+        assert child.end() == 0
+        ended = time.time()
+    wait_until(lambda: time.time() > ended + 3)
+    with Child(tmp_path) as child:
+        before = len(runs(child))
+        wait_until(has_runs(child, before + 2))
+        assert ask(child, "get_task_status", id="t")["coalesced"] >= 2
+        dues = [run["due"] for run in runs(child)]
+        assert len(set(dues)) == len(dues)
+        assert child.end() == 0
+
+
+def test_a_run_that_was_killed_runs_again_once(tmp_path: Path) -> None:
+    """`kill -9` in the middle of a script: the next process repeats that run, under its id, and no other."""
+    script(tmp_path, "exports.main = async ({url}) => (await fetch(url + '/x')).text()")
+    with gate() as held:
+        with Child(tmp_path, env=OPEN) as child:
+            ask(child, "create_task", id="t", script="a.js", config={"url": held.url}, interval=3_600_000)
+            held.wait_for(1)
+            (going,) = runs(child)
+            assert going["status"] == "running"
+            child.signal(signal.SIGKILL)
+            child.wait()
+        held.open.set()
+        with Child(tmp_path, env=OPEN) as child:
+            wait_until(has_runs(child, 1))
+            (done,) = runs(child)
+            assert (done["run"], done["result"], done["due"]) == (going["run"], "text", going["due"])
+            assert ask(child, "get_task_status", id="t")["runs"] == 1
+            assert len(held.asked) == 2
+            assert child.end() == 0
+
+
+def test_two_sidecars_on_one_store_run_each_time_once(tmp_path: Path) -> None:
+    """Also after one of them is killed."""
+    script(tmp_path, "exports.main = () => 'x'")
+    with Child(tmp_path) as one, Child(tmp_path) as other:
+        ask(one, "create_task", id="t", script="a.js", interval=1_000)
+        assert [task["id"] for task in ask(other, "list_tasks")["tasks"]] == ["t"]
+        wait_until(has_runs(other, 4))
+        one.signal(signal.SIGKILL)
+        one.wait()
+        before = len(runs(other))
+        wait_until(has_runs(other, before + 2), 40)
+        dues = [run["due"] for run in runs(other)]
+        assert len(set(dues)) == len(dues)
+        assert other.end() == 0
+
+
+def test_a_suspended_process_makes_up_for_one_run(tmp_path: Path) -> None:
+    """SIGSTOP for some seconds: the times in between are counted."""
+    script(tmp_path, "exports.main = () => 'x'")
+    with Child(tmp_path) as child:
+        ask(child, "create_task", id="t", script="a.js", interval=1_000)
+        wait_until(has_runs(child, 2))
+        child.signal(signal.SIGSTOP)
+        stopped = time.time()
+        wait_until(lambda: time.time() > stopped + 3.5)
+        child.signal(signal.SIGCONT)
+        before = len(runs(child))
+        wait_until(has_runs(child, before + 2))
+        assert ask(child, "get_task_status", id="t")["coalesced"] >= 2
+        assert child.end() == 0
+
+
+def test_a_run_in_the_way_is_skipped_over(tmp_path: Path) -> None:
+    """While a script waits the times pass, and are counted."""
+    script(tmp_path, "exports.main = async ({url}) => (await fetch(url + '/x')).text()")
+    with gate() as held, Child(tmp_path, env=OPEN) as child:
+        ask(child, "create_task", id="t", script="a.js", config={"url": held.url}, interval=1_000)
+        wait_until(lambda: ask(child, "get_task_status", id="t")["skipped"] >= 2)
+        assert len(runs(child)) == 1
+        assert len(held.asked) == 1
+        held.open.set()
+        wait_until(has_runs(child, 2))
+        assert child.end() == 0
+
+
+@pytest.mark.parametrize("key", ["", STORE_KEY])
+def test_what_is_secret_in_a_job_is_not_on_disk(tmp_path: Path, key: str) -> None:
+    """With a key the task goes on after a restart; without one it says why it can't."""
+    env = {"SIDECAR_STORE_KEY": key} if key else {}
+    page = "data:text/html,<input id=p>"
+    job = {"steps": [{"url": page, "actions": [{"fill": {"selector": "#p", "value": "typed-canary"}}]}]}
+    with Child(tmp_path, env=env) as child:
+        made = ask(child, "create_task", id="t", job=job, running=False, config={}, interval=1_000)
+        assert "canary" not in str(made)
+        assert ask(child, "run_task", id="t")["result"]["status"] == "success"
+        assert child.end() == 0
+    written = b"".join(path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file())
+    assert b"canary" not in written
+    with Child(tmp_path, env=env) as child:
+        (reply,) = child.ask({"type": "run_task", "content": {"id": "t"}})
+        if key:
+            assert reply["content"]["result"]["status"] == "success"
+        else:
+            assert reply["error"]["code"] == "missing_credentials"
+        assert child.end() == 0
+
+
+def test_webhooks_are_told_of_each_run_also_after_a_restart(tmp_path: Path) -> None:
+    """Those that were set when the task was made, named after it; the next session has set none."""
+    script(tmp_path, "exports.main = () => { console.log('out'); return 'x' }")
+    with gate() as held:
+        with Child(tmp_path, env=OPEN) as child:
+            (reply,) = child.ask({"type": "set_webhooks", "content": [{"url": f"{held.url}/hook"}]})
+            assert reply["type"] == "ok"
+            ask(child, "create_task", id="t", script="a.js", running=False, interval=1_000)
+            ask(child, "run_task", id="t")
+            wait_until(lambda: len(held.posted) >= 4, 40)
+            assert child.end() == 0
+        updates = [posted["data"] for posted in held.posted]
+        assert {update["jobName"] for update in updates} == {"t"}
+        assert [update["runState"] for update in updates] == ["WAITING", "RUNNING", "RUNNING", "COMPLETED"]
+        assert updates[-1]["taskStates"][0]["stdout"] == 'out\n"x"'
+        held.posted.clear()
+        with Child(tmp_path, env=OPEN) as child:
+            ask(child, "start_task", id="t")
+            wait_until(lambda: len(held.posted) >= 4, 40)
+            assert {posted["data"]["jobName"] for posted in held.posted} == {"t"}
+            assert child.end() == 0
+
+
+def test_in_mock_mode_tasks_live_in_memory(tmp_path: Path) -> None:
+    """They run, and leave nothing behind."""
+    script(tmp_path, "exports.main = () => 'x'")
+    with Child(tmp_path) as child:
+        ask(child, "set_mock")
+        ask(child, "create_task", id="t", script="a.js", interval=1_000)
+        wait_until(has_runs(child, 2))
+        assert child.end() == 0
+    assert not (tmp_path / "state" / "sidecar.db").exists()
+
+
+def test_a_script_that_loops_holds_up_nobody(tmp_path: Path) -> None:
+    """It ends in its time, noted as a timeout; another task runs beside it, and the next run is fine."""
+    script(tmp_path, "exports.main = () => { for (;;); }")
+    script(tmp_path, "exports.main = () => 'fine'", "b.js")
+    with Child(tmp_path, env={"SIDECAR_SCRIPT_TIMEOUT": "1.5"}) as child:
+        ask(child, "create_task", id="t", script="a.js", interval=3_600_000)
+        ask(child, "create_task", id="b", script="b.js", running=False, interval=1_000)
+        assert ask(child, "run_task", id="b")["result"] == "fine"
+        wait_until(has_runs(child, 1, "failed"))
+        (failed,) = runs(child)
+        assert (failed["error"]["code"], failed["error"]["message"]) == ("timeout", "the script took longer than 1.5 s")
+        script(tmp_path, "exports.main = () => 'better'")
+        assert ask(child, "run_task", id="t")["result"] == "better"
+        assert child.end() == 0
+
+
+def test_the_end_waits_for_a_run_and_leaves_no_process(tmp_path: Path) -> None:
+    """A run that is over in time is noted; one that is not is put back and repeated."""
+    script(tmp_path, "exports.main = async ({url}) => (await fetch(url + '/x')).text()")
+    with gate() as held:
+        with Child(tmp_path, env=OPEN | {"SIDECAR_SHUTDOWN_TIMEOUT": "1"}) as child:
+            ask(child, "create_task", id="t", script="a.js", config={"url": held.url}, interval=3_600_000)
+            held.wait_for(1)
+            assert child.end() == 0
+        held.open.set()
+        with Child(tmp_path, env=OPEN) as child:
+            wait_until(has_runs(child, 1))
+            assert len(runs(child)) == 1
+            assert child.end() == 0

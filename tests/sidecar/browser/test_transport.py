@@ -1,0 +1,58 @@
+"""Our own reading of the driver: large answers come whole, and the process goes on meanwhile."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Page
+
+from sidecar.browser.pool import BrowserPool
+from sidecar.clock import Clock
+from sidecar.errors import ActionFailed
+from sidecar.work.jobs.runner import JobRunner
+from tests.sidecar.browser.parts import make_job
+
+
+async def test_a_large_value_comes_whole(pool: BrowserPool) -> None:
+    """50 MB, and letters of every kind; others are served while it comes."""
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0.01)
+            turns += 1
+
+    async def read(page: Page) -> tuple[str, str, int]:
+        large = await page.evaluate("'ab'.repeat(25e6)")
+        meanwhile = turns
+        return large, await page.evaluate("'\\ud800\\u00e4\\0'.repeat(1e5)"), meanwhile
+
+    counting = asyncio.create_task(count())
+    large, letters, meanwhile = await pool.run("CHROMIUM", read)
+    counting.cancel()
+    assert large == "ab" * 25_000_000
+    assert json.dumps(letters) == json.dumps("\ud800ä\0" * 100_000) or letters == "\ufffdä\0" * 100_000
+    assert meanwhile > 10
+
+
+async def test_a_value_of_too_many_parts_fails_its_call_alone(pool: BrowserPool) -> None:
+    """A million numbers would hold up everybody; the page and its job go on."""
+
+    async def read(page: Page) -> int:
+        with pytest.raises(PlaywrightError, match="the value of the page has more than 250000 parts"):
+            await page.evaluate("Array.from({length: 1e6}, (_, i) => i)")
+        text = await page.evaluate("('{' + String.fromCharCode(34)).repeat(1e6)")  # looks like as many objects
+        return str(text).count("{")
+
+    assert await pool.run("CHROMIUM", read) == 1_000_000
+
+
+async def test_the_job_is_told(pool: BrowserPool, site: str, tmp_path: Path) -> None:
+    """As the failure of its action."""
+    runner = JobRunner(pool, lambda: tmp_path, Clock())
+    big = {"evaluate": "Array.from({length: 1e6}, (_, i) => i)"}
+    with pytest.raises(ActionFailed, match="evaluate failed: the value of the page has more than 250000 parts"):
+        await runner.run(make_job(f"{site}/second.html", actions=[big]))

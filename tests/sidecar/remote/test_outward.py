@@ -1,0 +1,261 @@
+"""Requests to URLs from messages: nothing private is reached, whatever the way there; and everything has a bound."""
+
+import asyncio
+import gzip
+import ipaddress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from sidecar.clock import Clock
+from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, RemoteUnreachable, TimedOut
+from sidecar.remote.http import Answer
+from sidecar.remote.outward import Outward, Resolve, check_url, is_private
+from tests.fakes import StandInReceiver, nobody_listens
+
+PUBLIC = "93.184.216.34"
+
+
+@pytest.fixture
+def public_for_once(monkeypatch: pytest.MonkeyPatch) -> str:
+    """An address of this machine that plays a public one: no test leaves the machine."""
+    address = "127.0.0.2"
+    monkeypatch.setattr("sidecar.remote.outward.is_private", lambda one: str(one) != address)
+    return address
+
+
+@asynccontextmanager
+async def outward(*, allow_private: bool = True, resolve: Resolve | None = None) -> AsyncIterator[Outward]:
+    """An open one."""
+    one = Outward(Clock(), allow_private, resolve)
+    try:
+        yield one
+    finally:
+        await one.close()
+
+
+async def get(one: Outward, url: str, *, redirects: int = 0, max_bytes: int = 1000) -> Answer:
+    """A request with sensible bounds."""
+    return await one.request("GET", url, timeout=5, max_bytes=max_bytes, redirects=redirects)
+
+
+class Names:
+    """A resolver whose answers the test chooses, and that counts."""
+
+    def __init__(self, *answers: Sequence[str]) -> None:
+        self.asked: list[str] = []
+        self._answers = list(answers)
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """The next answer; the last one again and again."""
+        self.asked.append(host)
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "0.0.0.0", "10.0.0.1", "100.64.0.1", "127.0.0.1", "127.255.255.254", "169.254.169.254", "172.16.0.1",
+        "192.0.0.1", "192.0.2.1", "192.168.1.1", "198.18.0.1", "203.0.113.1", "224.0.0.1", "240.0.0.1",
+        "255.255.255.255", "::", "::1", "::127.0.0.1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1",
+        "64:ff9b::7f00:1", "2002:7f00:1::", "2002:a00:1::1", "2001:0:1::1", "2001:db8::1", "fc00::1", "fd12::1",
+        "fe80::1", "fec0::1", "ff02::1",
+    ],
+)  # fmt: skip
+def test_private_addresses(address: str) -> None:
+    """Private, loopback, link-local, multicast, reserved, shared; and all of these within others."""
+    assert is_private(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "address", [PUBLIC, "8.8.8.8", "::ffff:8.8.8.8", "64:ff9b::808:808", "2606:4700::1111", "2002:808:808::1"]
+)
+def test_public_addresses(address: str) -> None:
+    """Everybody's."""
+    assert not is_private(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "127.1", "127.0.1", "0", "0.0.0.0", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1",
+        "00000177.0.0.1", "127.0.0.1.", "localhost", "localhost.", "[::1]", "[0:0:0:0:0:0:0:1]", "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]", "[::127.0.0.1]", "[::]", "[fe80::1%25lo]", "10.0.0.1", "169.254.169.254",
+        "\uff11\uff12\uff17.0.0.1",
+        "127\u30020\u30020\u30021",
+    ],
+)  # fmt: skip
+async def test_no_spelling_of_a_private_address_is_dialled(host: str) -> None:
+    """Refused, or no address at all; the receiver on that port is never asked."""
+    async with StandInReceiver() as receiver, outward(allow_private=False) as one:
+        port = receiver.url.rpartition(":")[2]
+        with pytest.raises((Forbidden, RemoteUnreachable, InvalidContent)):
+            await get(one, f"http://{host}:{port}/")
+        assert receiver.requests == []
+
+
+@pytest.mark.parametrize("addresses", [["127.0.0.1"], [PUBLIC, "10.0.0.1"], ["::1"], ["::ffff:127.0.0.1"]])
+async def test_a_name_that_leads_to_a_private_address(addresses: list[str]) -> None:
+    """One such address among its addresses is one too many."""
+    async with outward(allow_private=False, resolve=Names(addresses)) as one:
+        with pytest.raises(Forbidden) as failed:
+            await get(one, "http://inside.example/")
+    assert failed.value.message.startswith("inside.example is a private address")
+
+
+async def test_a_name_is_resolved_once_and_dialled_there() -> None:
+    """An answer that changes between the look and the call changes nothing: there is one look for each connection."""
+    names = Names(["127.0.0.1"], ["192.0.2.1"])
+    async with StandInReceiver() as receiver, outward(resolve=names) as one:
+        port = receiver.url.rpartition(":")[2]
+        await get(one, f"http://rebinding.example:{port}/")
+        assert names.asked == ["rebinding.example"]
+        assert receiver.requests[0].headers["Host"] == f"rebinding.example:{port}"
+
+
+async def test_rebinding_is_refused_at_the_second_connection(public_for_once: str) -> None:
+    """A public address first, a private one later: what is dialled is what was checked."""
+    names = Names([public_for_once], ["127.0.0.1"])
+    async with outward(allow_private=False, resolve=names) as one:
+        with pytest.raises(RemoteUnreachable):
+            await get(one, "http://rebinding.example:1/")
+        with pytest.raises(Forbidden):
+            await get(one, "http://rebinding.example:1/")
+
+
+async def test_a_redirect_is_checked_like_the_first_address() -> None:
+    """Also where it leads back to this machine under another name."""
+    names = Names(["127.0.0.1"], ["127.0.0.1"])
+    async with StandInReceiver() as receiver, outward(resolve=names) as one:
+        port = receiver.url.rpartition(":")[2]
+        receiver.fail("/a", "redirect", location=f"http://other.example:{port}/b")
+        answer = await get(one, f"http://first.example:{port}/a", redirects=3)
+        assert (answer.status, names.asked) == (200, ["first.example", "other.example"])
+        receiver.fail("/a", "redirect", location="file:///etc/passwd")
+        with pytest.raises(RemoteUnreachable, match="what is no URL"):
+            await get(one, f"{receiver.url}/a", redirects=3)
+        receiver.fail("/a", "redirect", None, location="/a")
+        with pytest.raises(LimitExceeded, match="more than 3 times"):
+            await get(one, f"{receiver.url}/a", redirects=3)
+        assert (await get(one, f"{receiver.url}/a")).status == 302
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "inside.example"])
+async def test_a_redirect_to_a_private_address(public_for_once: str, host: str) -> None:
+    """Refused, and never asked."""
+
+    async def redirect(request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": f"http://{host}:{port}/"})
+
+    async with StandInReceiver() as receiver, _serving(redirect, public_for_once) as url:
+        port = receiver.url.rpartition(":")[2]
+        async with outward(allow_private=False, resolve=Names(["127.0.0.1"])) as one:
+            with pytest.raises(Forbidden):
+                await get(one, url, redirects=3)
+        assert receiver.requests == []
+
+
+async def test_headers_do_not_follow_to_another_host() -> None:
+    """What was meant for one is not told another; 303 and the like become GET, 307 and 308 stay."""
+    async with StandInReceiver() as first, StandInReceiver() as second, outward() as one:
+        for status, method, body in [(302, "GET", b""), (303, "GET", b""), (307, "POST", b"x"), (308, "POST", b"x")]:
+            first.fail("/", "redirect", status=status, location=second.url)
+            await one.request(
+                "POST", first.url, headers={"X-Key": "k"}, body=b"x", timeout=5, max_bytes=10, redirects=1
+            )
+            taken = second.requests[-1]
+            assert (taken.method, taken.body, taken.headers.get("X-Key")) == (method, body, None)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+async def test_a_body_has_a_bound(packed: bool) -> None:
+    """Before and after it is unpacked."""
+    body = b"x" * 1_000_000
+
+    async def answer(request: web.Request) -> web.Response:
+        if packed:
+            return web.Response(body=gzip.compress(body), headers={"Content-Encoding": "gzip"})
+        return web.Response(body=body)
+
+    async with _serving(answer) as url, outward() as one:
+        with pytest.raises(LimitExceeded, match="more than 999999 bytes"):
+            await get(one, url, max_bytes=999_999)
+        assert len((await get(one, url, max_bytes=1_000_000)).body) == 1_000_000
+        cut = await one.request("POST", url, timeout=5, max_bytes=10, repeatable=True)
+        assert (cut.status, len(cut.body)) == (200, 0)
+
+
+async def test_time_has_a_bound() -> None:
+    """For a server that does not answer, and for one that drips."""
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        while True:
+            await answer.write(b"x")
+            await asyncio.sleep(0.01)
+
+    async with _serving(drip) as url, StandInReceiver() as receiver, outward() as one:
+        receiver.fail("/", "hang")
+        for place in (url, receiver.url):
+            with pytest.raises(TimedOut, match=r"did not answer within 0.2 s"):
+                await one.request("GET", place, timeout=0.2, max_bytes=1_000_000_000)
+        receiver.release()
+
+
+async def test_nobody_listens() -> None:
+    """The system's own words, and no URL in them."""
+    with nobody_listens() as url:
+        async with outward() as one:
+            with pytest.raises(RemoteUnreachable) as failed:
+                await get(one, f"{url}/secret?token=1")
+    assert failed.value.message == f"{url.removeprefix('http://')} can't be reached: Connection refused"
+
+
+async def test_a_connection_that_died_in_the_meantime() -> None:
+    """What may be repeated is sent anew; what may not is an error."""
+    async with StandInReceiver() as receiver, outward() as one:
+        receiver.fail("/", "drop")
+        answer = await one.request("POST", receiver.url, body=b"a", timeout=5, max_bytes=10, repeatable=True)
+        assert (answer.status, len(receiver.requests)) == (200, 2)
+        receiver.fail("/", "drop")
+        with pytest.raises(RemoteUnreachable, match="broke off"):
+            await one.request("POST", receiver.url, body=b"a", timeout=5, max_bytes=10)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://h", "https://h/a?b=c#d", "http://h:1/", "http://[2606:4700::1111]/", "http://ü/"]
+)
+def test_usable_urls(url: str) -> None:
+    """http and https, any port, path and query."""
+    check_url(url, allow_private=False)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "h", "//h", "ftp://h", "file:///etc/passwd", "javascript:1", "http://", "http:///x", "http://:80",
+        "http://h:99999", "http://h:x", "http://u@h", "http://u:p@h", "http://@h", "http://h/a b", "http://h\\@i",
+        "http://h/\r\nX: y", "http://h\x00", "http://[", " http://h",
+    ],
+)  # fmt: skip
+def test_unusable_urls(url: str) -> None:
+    """Also those with a user: it would have to be kept as a secret."""
+    with pytest.raises(InvalidContent) as failed:
+        check_url(url, "webhooks[0].url")
+    assert failed.value.places == {"field": "webhooks[0].url"}
+
+
+@asynccontextmanager
+async def _serving(handler: object, host: str = "127.0.0.1") -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_route("*", "/", handler)  # type: ignore[arg-type]
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, host, 0).start()
+    try:
+        yield f"http://{host}:{runner.addresses[0][1]}/"
+    finally:
+        await runner.cleanup()
