@@ -18,12 +18,16 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import IO, Any, Self, cast
 
 PROTOCOL = "2"
 """The protocol's major version that this client speaks."""
+_LOOK_SECONDS = 0.1
+"""Between two looks at a job that is waited for."""
+_CANCELLED = {"message": "the job was cancelled", "code": "cancelled", "retryable": False}
 
 
 class SidecarFailure(Exception):
@@ -149,6 +153,36 @@ class Sidecar:
     def send_job(self, job: Mapping[str, Any], *, timeout: float | None = None) -> dict[str, Any]:
         """Runs a browser job: `{"status": "success", "result": {...}}`, or status `skipped` and no result."""
         return cast(dict[str, Any], self.request("send_job", dict(job), timeout=timeout))
+
+    def queue_job(self, job: Mapping[str, Any], *, key: str | None = None) -> str:
+        """Has a browser job run as soon as there is a place, also after a restart; gives its id.
+
+        The same `key` is the same job: sent again, it makes no second one.
+        """
+        content = dict(job) | {"mode": "async"} | ({"key": key} if key is not None else {})
+        return cast(str, self.request("send_job", content)["id"])
+
+    def job_status(self, job_id: str) -> dict[str, Any]:
+        """What is known of a queued job: its `status`, and its `result` or `error` once it has ended."""
+        return cast(dict[str, Any], self.request("job_status", {"id": job_id}))
+
+    def wait_for_job(self, job_id: str, *, timeout: float | None = None) -> dict[str, Any]:
+        """The content of the job's reply once it has succeeded.
+
+        Raises SidecarFailure where it failed or was cancelled, TimeoutError after `timeout` seconds; it then goes on.
+        """
+        deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
+        while (state := self.job_status(job_id))["status"] == "pending":
+            if time.monotonic() >= deadline:
+                raise TimeoutError(f"the job {job_id} has not ended yet")
+            time.sleep(_LOOK_SECONDS)
+        if state["status"] != "success":
+            raise _failure(state.get("error", _CANCELLED))
+        return cast(dict[str, Any], state.get("result") or {})
+
+    def set_webhooks(self, webhooks: Sequence[str | Mapping[str, Any]]) -> None:
+        """Who is told of every run from here on: URLs, or `url` with `secret`, `format`, `max_stdouterr_size`."""
+        self.request("set_webhooks", [{"url": one} if isinstance(one, str) else dict(one) for one in webhooks])
 
     def close(self) -> None:
         """Tells the sidecar to finish and waits for it; what does not finish in time is ended. May be called again."""

@@ -1,4 +1,4 @@
-"""The documentation of browser jobs is complete, and its examples are accepted."""
+"""The documentation is complete, and its examples are accepted."""
 
 import json
 import re
@@ -16,6 +16,7 @@ from protocol.schedules import CreateSchedule, Schedule, ScheduleFired, Single, 
 from protocol.updates import CloudEvent, JobUpdate, TaskState
 from sidecar.browser.actions import ACTIONS, parse
 from sidecar.handlers.schedules import FAULT, INVALID, NO_PUSH, NOT_ALLOWED, NOT_THERE, TRY_LATER
+from sidecar.settings import SECRETS, Settings
 
 PAGE = (Path(__file__).parents[1] / "docs" / "browser-jobs.md").read_text()
 ROWS = re.findall(r"^\| `(\w+)` \|.*\| `(\{.*\})` \|$", PAGE, re.MULTILINE)
@@ -77,3 +78,34 @@ def test_every_number_of_an_error_is_told() -> None:
     """With no others beside them."""
     rows = {int(number) for number in re.findall(r"^\| (\d+) \|", SCHEDULES, re.MULTILINE)}
     assert rows == {INVALID, NOT_ALLOWED, NOT_THERE, NO_PUSH, FAULT, TRY_LATER}
+
+
+SETTINGS = (Path(__file__).parents[1] / "docs" / "settings.md").read_text()
+
+
+@pytest.mark.parametrize("field", Settings.__struct_fields__)
+def test_every_setting_is_told(field: str) -> None:
+    """In a row of its own or with its siblings; a secret with its file."""
+    last = field.rpartition("_")[2].upper()
+    row = re.search(rf"^\| .*`(SIDECAR_{field.upper()}|_{last})`.* \|$", SETTINGS, re.MULTILINE)
+    assert row, field
+    assert field not in SECRETS or f"`SIDECAR_{field.upper()}_FILE`" in row[0]
+
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+@pytest.mark.parametrize("line", re.findall(r"^\{.*\}$", README, re.MULTILINE))
+def test_the_readmes_lines_are_accepted(line: str) -> None:
+    """Those that a reader would send; the others are answers."""
+    request = codec.decode(line.encode())
+    if request.type not in ("ready", "pong"):
+        codec.decode_content(request)
+
+
+def test_the_readmes_links_lead_somewhere() -> None:
+    """To files of the repository, from here and from every page of the documentation."""
+    root = Path(__file__).parents[1]
+    for page in (root / "README.md", root / "protocol" / "README.md", *(root / "docs").glob("*.md")):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

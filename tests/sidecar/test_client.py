@@ -5,12 +5,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from sidecar.client import Sidecar, SidecarEnded, SidecarFailure
+from tests.harness import environment
 
 CHILD = """
 import json, sys, time
@@ -251,6 +253,29 @@ def test_real_sidecar_in_mock_mode() -> None:
         sidecar.set_mock(cv_matches=False)
         assert sidecar.send_cv({"referenceNumber": "t"}) is False
         sidecar.ping()
+
+
+def test_jobs_that_are_queued(tmp_path: Path) -> None:
+    """The same key is the same job; what it came to is a result or a failure."""
+    with Sidecar(env=environment(tmp_path)) as sidecar:
+        sidecar.set_mock()
+        sidecar.set_webhooks([])
+        page = {"url": "data:text/html,<h1>Hello</h1>", "extract": {"title": "h1"}}
+        job = sidecar.queue_job({"steps": [page]}, key="once")
+        assert sidecar.queue_job({"steps": [page]}, key="once") == job
+        assert sidecar.wait_for_job(job)["result"]["extract"] == {"title": "Hello"}
+        assert sidecar.job_status(job)["attempts"] == 1
+        missing = sidecar.queue_job({"steps": [page | {"actions": [{"click": "#no"}], "timeout_ms": 300}]})
+        with pytest.raises(SidecarFailure) as failed:
+            sidecar.wait_for_job(missing)
+        assert failed.value.code in ("timeout", "action_failed")
+        endless = sidecar.queue_job({"steps": [page | {"actions": [{"wait_for_selector": "#no"}]}]})
+        with pytest.raises(TimeoutError):
+            sidecar.wait_for_job(endless, timeout=0.2)
+        sidecar.request("cancel_job", {"id": endless})
+        with pytest.raises(SidecarFailure) as cancelled:
+            sidecar.wait_for_job(endless)
+        assert cancelled.value.code == "cancelled"
 
 
 def test_real_sidecar_refuses_a_line_over_its_limit() -> None:
