@@ -186,7 +186,7 @@ class App:
 
     def _routes(self) -> dict[str, Route]:
         shop, stores = self._workshop, self._durables
-        desk = Desk(self._session, shop.runs, stores, self._emit)
+        desk = Desk(self._session, lambda: shop.runs, stores, self._emit)
         fleet = bool(self._settings.queue)
         return routes(self._session, self._about, desk, stores, shop.in_progress, shop.tokens, fleet=fleet)
 

@@ -1,7 +1,7 @@
 """send_job, job_status, list_jobs, cancel_job."""
 
 import math
-import uuid
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,13 +16,13 @@ from protocol.replies import RequestId
 from sidecar.errors import InvalidContent
 from sidecar.queue.submission import RESERVED, Submission
 from sidecar.session import Session
-from sidecar.work.jobs.runs import Order, Runs
-from sidecar.work.jobs.updates import Audience
 
 if TYPE_CHECKING:
     from sidecar.queue.engine import Engine
     from sidecar.work.delivery.deliveries import Mail
     from sidecar.work.jobs.audiences import Audiences
+    from sidecar.work.jobs.runs import Runs
+    from sidecar.work.jobs.updates import Audience
 
 PAGE: Final = 50
 PLACE_SECONDS: Final = 3_600.0
@@ -64,7 +64,7 @@ class Desk:
     """Where jobs are handed in."""
 
     session: Session
-    runs: Runs
+    runs: Callable[[], "Runs"]
     stores: Stores
     emit: Emit
 
@@ -75,8 +75,11 @@ async def send_job(desk: Desk, request_id: RequestId | None, job: SendJob) -> Jo
         return await _accept(desk, job)
     if job.retries:
         raise InvalidContent("retries: needs the mode async", "retries")
+    from sidecar.work.jobs.runs import Order  # late: only jobs need what tells of runs
+
     audience = await _audience(desk, request_id, job)
-    return await desk.runs.run(Order(job=job, run_id=uuid.uuid4().hex, parts=desk.session, audience=audience))
+    order = Order(job=job, run_id=secrets.token_hex(16), parts=desk.session, audience=audience)
+    return await desk.runs().run(order)
 
 
 async def job_status(stores: Stores, content: JobId) -> JobState:
@@ -100,7 +103,7 @@ async def cancel_job(stores: Stores, content: JobId) -> CancelledJob:
 async def _accept(desk: Desk, job: SendJob) -> JobScheduled:
     if job.key and job.key.startswith(RESERVED):
         raise InvalidContent(f"key: must not begin with {' or '.join(RESERVED)}", "key")
-    desk.runs.check(job)
+    desk.runs().check(job)
     if job.forward or job.secrets:
         desk.session.backend  # noqa: B018  no credentials is better said now than when it runs
     store = await desk.stores.get()
@@ -120,7 +123,9 @@ async def _accept(desk: Desk, job: SendJob) -> JobScheduled:
     return JobScheduled(id=await store.engine.submit(submission))
 
 
-async def _audience(desk: Desk, request_id: RequestId | None, job: SendJob) -> Audience:
+async def _audience(desk: Desk, request_id: RequestId | None, job: SendJob) -> "Audience":
+    from sidecar.work.jobs.updates import Audience
+
     tell = partial(desk.emit, request_id) if desk.session.notifications else None
     store = await desk.stores.get() if job.webhooks or desk.session.webhooks else desk.stores.opened
     if store is None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from sidecar.clock import Clock
 from sidecar.settings import Settings
 from sidecar.wiring.workshop import Workshop
-from sidecar.work.jobs.runs import Runs
-from sidecar.work.stored_logins import InForce
 
 if TYPE_CHECKING:
     from sidecar.browser.scripting.sandboxes import Sandboxes
+    from sidecar.work.jobs.runs import Runs
+    from sidecar.work.stored_logins import InForce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +20,13 @@ class Surroundings:
 
     settings: Settings
     clock: Clock
-    session: InForce
+    session: "InForce"
     workshop: Workshop
     on_event: Callable[[str, Any], None]
     """Takes an event's name and content for our parent."""
 
     @property
-    def runs(self) -> Runs:
+    def runs(self) -> "Runs":
         """What runs browser jobs."""
         return self.workshop.runs
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 from sidecar.clock import Clock
 from sidecar.settings import Settings
 from sidecar.work.cvs import InProgress
-from sidecar.work.jobs.runs import Runs
 
 if TYPE_CHECKING:
     from sidecar.browser.pool import BrowserPool
     from sidecar.browser.scripting.sandboxes import Sandboxes
     from sidecar.browser.states import States
     from sidecar.work.jobs.runner import JobRunner
+    from sidecar.work.jobs.runs import Runs
     from sidecar.work.jobs.tokens import Tokens
 
 
@@ -29,7 +29,16 @@ class Workshop:
         self._states: States | None = None
         self._mock_states: States | None = None
         self.in_progress = InProgress()
-        self.runs = Runs(self._get_runner, lambda job: self.tokens().check(job), self.in_progress, clock)
+        self._runs: Runs | None = None
+
+    @property
+    def runs(self) -> "Runs":
+        """What runs browser jobs."""
+        if self._runs is None:
+            from sidecar.work.jobs.runs import Runs  # late: with what it tells of runs it takes 15 ms to import
+
+            self._runs = Runs(self._get_runner, lambda job: self.tokens().check(job), self.in_progress, self._clock)
+        return self._runs
 
     def tokens(self) -> "Tokens":
         """Visit tokens."""

@@ -46,7 +46,7 @@ async def desk() -> AsyncIterator[Desk]:
     )
     durable = Durable.in_memory(around)
     await durable.rest(0)
-    yield Desk(session, workshop.runs, Stores(durable), lambda request, event, content: None)
+    yield Desk(session, lambda: workshop.runs, Stores(durable), lambda request, event, content: None)
     await durable.close()
     await workshop.close()
 
