@@ -66,3 +66,17 @@ class SteppedClock:
             await sleeper[1].wait()
         finally:
             self._sleepers.remove(sleeper)
+
+
+STEPPED = """
+import sys, time
+real, steps = time.time, sys.argv.pop(1)
+def stepped():
+    with open(steps) as file:
+        return real() + float(file.read() or 0)
+time.time = stepped
+sys.argv[0] = "sidecar"
+from sidecar.__main__ import main
+main()
+"""
+"""Runs a sidecar whose wall clock is as many seconds ahead as a file says."""

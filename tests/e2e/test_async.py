@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.clocks import STEPPED
 from tests.e2e.jobs import ended, page_job, status, stored, submit, succeeded
 from tests.fakes import ENCRYPTION_KEY
 from tests.harness import SECONDS, Child, Rtcv, environment, error, rtcv
@@ -150,6 +151,26 @@ def test_a_failure_that_may_pass_is_tried_again(tmp_path: Path, server: Rtcv) ->
         state = ended(child, submit(child, final))
         assert state["status"] == "failed"
         assert state["attempts"] == (4 if state["error"]["retryable"] else 1)
+
+
+def test_a_clock_that_is_set_back_an_hour_holds_up_nothing(tmp_path: Path, server: Rtcv) -> None:
+    """Neither a job that runs, nor one that waits to be tried again, nor one that comes after."""
+    steps = tmp_path / "steps"
+    steps.write_text("3600")
+    server.server.fail("/page/again", "hang", count=1)
+    server.server.fail("/page/runs", "hang", count=1)
+    command = [sys.executable, "-c", STEPPED, str(steps)]
+    with Child(tmp_path, command=command, env={"SIDECAR_CONCURRENCY": "2"}) as child:
+        running = submit(child, page_job(server, "/page/runs"))
+        again = submit(child, page_job(server, "/page/again", retries=1, timeout_ms=700))
+        server.wait_for("/page/runs")
+        server.wait_for("/page/again")
+        steps.write_text("0")
+        after = submit(child, page_job(server, "/page/after"))
+        assert succeeded(child, after)["attempts"] == 1
+        assert succeeded(child, again)["attempts"] == 2
+        server.release()
+        assert succeeded(child, running)["attempts"] == 1
 
 
 def test_the_end_of_input_lets_a_running_job_finish(tmp_path: Path, server: Rtcv) -> None:

@@ -13,21 +13,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.clocks import STEPPED
 from tests.harness import SECONDS, Child, error
 
 REFERENCE: Final = {"type": "set_cached_reference", "content": "abcd"}
-SET_CLOCK: Final = """
-import sys, time
-real, steps = time.time, sys.argv.pop(1)
-def stepped():
-    with open(steps) as file:
-        return real() + float(file.read() or 0)
-time.time = stepped
-sys.argv[0] = "sidecar"
-from sidecar.__main__ import main
-main()
-"""
-"""Runs a sidecar whose wall clock is as many seconds ahead as a file says."""
 
 
 def at(moment: float, zone: str = "UTC") -> dict[str, Any]:
@@ -329,7 +318,7 @@ def test_the_clock_is_set(tmp_path: Path) -> None:
     """Forward a day: what became due is fired or missed within seconds. Back an hour: nothing is fired again."""
     steps = tmp_path / "steps"
     steps.write_text("0")
-    with listen(Child(tmp_path, command=[sys.executable, "-c", SET_CLOCK, str(steps)])) as child:
+    with listen(Child(tmp_path, command=[sys.executable, "-c", STEPPED, str(steps)])) as child:
         now = time.time()
         late, too_late = create(child, now + 23.5 * 3600), create(child, now + 3600)
         steps.write_text(str(timedelta(days=1).total_seconds()))
