@@ -78,25 +78,33 @@ async def _actions(bare: Browser, runner: JobRunner, url: str, rounds: int) -> l
     """What JavaScript actions cost over typed ones, and these over Playwright's own calls."""
     page = await bare.new_page()
 
-    def job(*actions: object) -> Job:
-        sent = msgspec.convert({"steps": [{"url": url, "actions": actions}], "profile": "actions"}, SendJob)
+    def job(*actions: object, **content: object) -> Job:
+        sent = msgspec.convert({"steps": [{"url": url, "actions": actions}], **content}, SendJob)
         return lambda: runner.run(sent)
 
-    async def calls() -> None:
-        for _ in range(ACTIONS):
+    async def visit(calls: int) -> None:
+        # a fresh document too: its first call waits for Playwright's script to be compiled there
+        await page.goto(url)
+        await page.title()
+        for _ in range(calls):
             await page.inner_text("h1")
 
-    await page.goto(url)
     two = job({"inner_text": "h1"}, {"title": None}), job("page.innerText('h1')", "page.title()")
-    typed, scripted = await _alternate(rounds, [partial(_once, one) for one in two])
-    many = job(*[{"inner_text": "h1"}] * ACTIONS)
-    bare_calls, without, with_many = await _alternate(rounds, [partial(_once, one) for one in (calls, job(), many)])
+    # with a pause, so that neither waits for the page that the other has used up
+    typed, scripted = await _alternate(rounds, [partial(_lone, one) for one in two])
+    few, many = (job(*[{"inner_text": "h1"}] * count, profile="actions") for count in (1, 1 + ACTIONS))
+    four = partial(visit, 1), partial(visit, 1 + ACTIONS), few, many
+    bare_few, bare_many, with_few, with_many = await _alternate(rounds, [partial(_once, one) for one in four])
     await page.close()
-    each = (with_many - without) / ACTIONS
     return [
         Figure("two JavaScript actions, over two typed ones", "ms", None, (scripted - typed) * 1000, most=25),
-        Figure("a typed action", "ms", bare_calls / ACTIONS * 1000, each * 1000, most=1.05),
+        Figure("a typed action", "ms", each(bare_few, bare_many), each(with_few, with_many), most=1.05),
     ]
+
+
+def each(few: float, many: float) -> float:
+    """Milliseconds of one action, from the seconds of a visit with one and with `ACTIONS` more."""
+    return (many - few) / ACTIONS * 1000
 
 
 def _pair(bare: Browser, runner: JobRunner, url: str, *, shot: bool) -> tuple[Job, Job]:

@@ -11,6 +11,8 @@ from protocol.errors import ErrorCode, ErrorDetail, WireError
 from protocol.replies import Error, Event, Ok, Pong, Ready, RequestId
 from protocol.requests import CONTENTS, OPTIONAL
 
+LONGEST_SENTENCE: Final = 500
+"""Characters of what is said of wrong content, and of the place that it names."""
 MAX_NESTING: Final = 1_000
 NOTHING: Final = msgspec.UNSET
 """Content of a reply that has nothing to say."""
@@ -160,7 +162,12 @@ def explain(wrong: msgspec.ValidationError) -> tuple[str, str]:
     if key:
         path = f"{path}.{key['key']}"
         said = "missing" if key["kind"] == "required" else "unknown field"
-    return said[:1].lower() + said[1:].replace("`", ""), path.removeprefix(".")
+    # a wrong value of any length is quoted in it, and a key in the place
+    return _shortened(said[:1].lower() + said[1:].replace("`", "")), _shortened(path.removeprefix("."))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_SENTENCE else f"{text[:LONGEST_SENTENCE]}…"
 
 
 def _why_unreadable(line: bytes, wrong: Exception) -> str:

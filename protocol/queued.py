@@ -13,7 +13,7 @@ JobStatus = Literal["pending", "success", "failed", "cancelled"]
 class JobId(WireModel, frozen=True, kw_only=True):
     """Content of `job_status` and `cancel_job`."""
 
-    id: Annotated[str, msgspec.Meta(min_length=1)]
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
     """As `send_job` answered with mode `async`."""
 
 

@@ -10,7 +10,9 @@ from protocol.errors import ErrorDetail
 ScheduleName = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 """1 to 255 bytes of letters (also Chinese ones), digits, underscores and spaces."""
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
-Page = Annotated[int, msgspec.Meta(ge=1)]
+ScheduleKey = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+"""As `create_schedule` answered."""
+Page = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 Status = Literal["pending", "paused", "fired", "missed"]
 
 
@@ -34,7 +36,7 @@ class Trigger(WireModel, frozen=True, kw_only=True):
 class Push(WireModel, frozen=True, kw_only=True):
     """What: a message that makes sense while nobody waits for its answer."""
 
-    type: NonEmpty
+    type: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
     content: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -51,7 +53,7 @@ class CreateSchedule(WireModel, frozen=True, kw_only=True):
 class UpdateSchedule(WireModel, frozen=True, kw_only=True):
     """Content of `update_schedule`: what is given is replaced as a whole."""
 
-    schedule_id: NonEmpty
+    schedule_id: ScheduleKey
     name: ScheduleName | msgspec.UnsetType = msgspec.UNSET
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
     trigger: Trigger | msgspec.UnsetType = msgspec.UNSET
@@ -61,7 +63,7 @@ class UpdateSchedule(WireModel, frozen=True, kw_only=True):
 class ScheduleId(WireModel, frozen=True, kw_only=True):
     """Content of `get_schedule`, `delete_schedule` and `get_schedule_msg_ids`."""
 
-    schedule_id: NonEmpty
+    schedule_id: ScheduleKey
 
 
 class ListSchedules(WireModel, frozen=True, kw_only=True):

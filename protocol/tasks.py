@@ -19,7 +19,7 @@ Interval = Annotated[int, msgspec.Meta(ge=SHORTEST_INTERVAL, le=LONGEST_INTERVAL
 """Milliseconds: a second to 366 days."""
 Moment = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
 """RFC 3339 date and time; a date alone is its midnight, one without an offset is in UTC."""
-Page = Annotated[int, msgspec.Meta(ge=1)]
+Page = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 Trigger = Literal["interval", "manual", "schedule"]
 """What started a run: the task's own time, `run_task`, or `run_task` pushed by a schedule."""
 RunStatus = Literal["running", "success", "failed", "cancelled"]

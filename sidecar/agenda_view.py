@@ -1,12 +1,13 @@
 """`sidecar agenda`: what will run in the next day, what ran in the last, and what was missed."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import IO, Final
 
 import msgspec
 
 from sidecar.clock import Clock
-from sidecar.errors import SidecarError
+from sidecar.errors import StoreFailed
 from sidecar.settings import Settings
 from sidecar.store.glance import Planned, Ran, look
 from sidecar.work.schedules.timing import rfc3339
@@ -63,9 +64,9 @@ class _Schedule(msgspec.Struct):
 
 
 def show(settings: Settings, clock: Clock, out: IO[str], *, as_json: bool) -> int:
-    """Prints the agenda of the state folder; gives the exit code. Raises SidecarError."""
+    """Prints the agenda of the state folder, or of the fleet; gives the exit code. Raises SidecarError."""
     now = clock.now()
-    rows = agenda(*look(settings.state_path() / "sidecar.db", now - DAY), now)
+    rows = agenda(*_look(settings, now - DAY), now)
     if as_json:
         out.write(msgspec.json.encode({"now": rfc3339(now), "agenda": rows}).decode() + "\n")
     elif not rows:
@@ -83,9 +84,36 @@ def agenda(planned: Sequence[Planned], ran: Sequence[Ran], now: float) -> list[R
     for one in planned:
         try:
             rows.append(_schedule(one, now) if one.kind == "schedule" else _task(one, ran, now))
-        except msgspec.DecodeError as wrong:
-            raise SidecarError(f"the {one.kind} {one.id} can't be read: {wrong}") from None
+        except msgspec.DecodeError:
+            rows.append(_unreadable(one))
     return sorted(rows, key=lambda row: (row.next is None, row.next or "", row.kind, row.what))
+
+
+def _look(settings: Settings, since: float) -> tuple[list[Planned], list[Ran]]:
+    """Where schedules and tasks are: in a fleet's Redis if its machines have a common key, else in the state folder."""
+    if not settings.queue or settings.seal_key() is None:
+        return look(settings.state_path() / "sidecar.db", since)
+    try:
+        from sidecar.store.shared_glance import look_at_fleet  # late: only a fleet has redis installed
+    except ImportError:
+        raise StoreFailed("SIDECAR_QUEUE needs what `pip install scraper-sidecar[fleet]` brings") from None
+    return asyncio.run(look_at_fleet(settings.queue.reveal(), since))
+
+
+def _unreadable(one: Planned) -> Row:
+    """What a newer sidecar has written, or damage, hides nothing of the others."""
+    return Row(
+        kind=one.kind,
+        what=one.id,
+        state="unreadable",
+        next=None,
+        coming=0,
+        last=None,
+        last_status=None,
+        ran=0,
+        missed=0,
+        timeline="." * SIDE + "|" + "." * SIDE,
+    )
 
 
 def _task(one: Planned, ran: Sequence[Ran], now: float) -> Row:

@@ -13,6 +13,7 @@ WireError (protocol)
     ├── Cancelled               cancelled
     ├── ShuttingDown            shutting_down
     ├── StoreFailed             internal
+    ├── Unreadable              internal
     ├── RemoteFailed            remote_error
     │   ├── Unauthorized        unauthorized
     │   └── Forbidden           forbidden
@@ -115,6 +116,12 @@ class ShuttingDown(SidecarError):
 
 class StoreFailed(SidecarError):
     """What was accepted could not be written to disk, so it counts as not accepted."""
+
+    fixed = ErrorCode.INTERNAL
+
+
+class Unreadable(SidecarError):
+    """What lies in the store is not what this version of the sidecar writes."""
 
     fixed = ErrorCode.INTERNAL
 

@@ -24,6 +24,17 @@ class Seal:
         """The sealed form, in URL-safe base64."""
         return self._box.encrypt(text.encode(), encoder=URLSafeBase64Encoder).decode()
 
+    def seal_bytes(self, content: bytes) -> bytes:
+        """The same for bytes, which stay bytes."""
+        return bytes(self._box.encrypt(content))
+
+    def open_bytes(self, sealed: bytes) -> bytes:
+        """What `seal_bytes` has sealed. Raises SealedByAnother."""
+        try:
+            return self._box.decrypt(sealed)
+        except (CryptoError, ValueError):
+            raise SealedByAnother from None
+
     def open(self, sealed: str) -> str:
         """What was sealed. Raises SealedByAnother."""
         try:

@@ -26,6 +26,11 @@ class RedisServer:
         """Where it is."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def files(self) -> list[Path]:
+        """What a lasting one has on disk."""
+        return [path for path in (self._folder / "appendonlydir").rglob("*") if path.is_file()]
+
     def start(self) -> None:
         """Starts it and waits until it answers."""
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder), "--save", ""]

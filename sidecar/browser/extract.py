@@ -8,10 +8,11 @@ from playwright.async_api import Page
 
 from protocol.jobs import Field
 from sidecar.browser import surrogates
+from sidecar.browser.capture import PageStorage
 
 # Values go both ways as JSON text: far cheaper than the driver's own serialization of thousands of rows.
 # Old Prototype.js gives arrays a toJSON of its own that would turn them into strings.
-_READ: Final = """(wanted) => {
+_READ: Final = """([wanted, storage]) => {
   const read = (root, field) => {
     const spec = typeof field === "string" ? { selector: field } : field;
     if (spec.all) return Array.from(root.querySelectorAll(spec.selector), (found) => value(found, spec));
@@ -38,20 +39,34 @@ _READ: Final = """(wanted) => {
   class BadField extends Error {
     constructor(field, reason) { super(reason); this.field = field; }
   }
-  const toJSON = Object.getOwnPropertyDescriptor(Array.prototype, "toJSON");
-  if (toJSON?.configurable) delete Array.prototype.toJSON;
-  try {
+  const stringify = (value) => {
+    const toJSON = Object.getOwnPropertyDescriptor(Array.prototype, "toJSON");
+    if (toJSON?.configurable) delete Array.prototype.toJSON;
+    try {
+      return JSON.stringify(value);
+    } finally {
+      if (toJSON?.configurable) Object.defineProperty(Array.prototype, "toJSON", toJSON);
+    }
+  };
+  const look = () => {
     const title = typeof document.title === "string" ? document.title
       : document.querySelector("title")?.textContent ?? "";
     try {
-      return JSON.stringify({ title, values: wanted === null ? null : readAll(document, JSON.parse(wanted)) });
+      return { title, values: wanted === null ? null : readAll(document, JSON.parse(wanted)) };
     } catch (error) {
       if (!(error instanceof BadField)) throw error;
-      return JSON.stringify({ title, field: error.field, reason: error.message });
+      return { title, field: error.field, reason: error.message };
     }
-  } finally {
-    if (toJSON?.configurable) Object.defineProperty(Array.prototype, "toJSON", toJSON);
-  }
+  };
+  const stored = async () => {
+    const { origin } = location;
+    const local = Object.keys(localStorage).map((name) => ({ name, value: localStorage.getItem(name) }));
+    return { origin, local, databases: (await indexedDB.databases()).length };
+  };
+  const seen = look();
+  if (!storage) return stringify(seen);
+  const late = new Promise((done) => setTimeout(done, 500, null));
+  return Promise.race([stored().catch(() => null), late]).then((storage) => stringify({ ...seen, storage }));
 }"""
 
 
@@ -63,6 +78,8 @@ class Reading(msgspec.Struct, frozen=True):
     field: str | None = None
     """The name of a field whose selector is wrong; then there are no values."""
     reason: str | None = None
+    storage: PageStorage | None = None
+    """Where it was asked for, and where the page could tell."""
 
 
 _decode = msgspec.json.Decoder(Reading).decode
@@ -73,6 +90,9 @@ def compile_extract(wanted: Mapping[str, str | Field] | None) -> str | None:
     return None if wanted is None else msgspec.json.encode(wanted).decode()
 
 
-async def read(page: Page, wanted: str | None) -> Reading:
-    """Takes title and values from the page as it is now. Raises Playwright's errors."""
-    return surrogates.decode(_decode, await page.evaluate(_READ, wanted))
+async def read(page: Page, wanted: str | None, *, storage: bool = False) -> Reading:
+    """Takes title and values from the page as it is now, and with `storage` what its origin stores.
+
+    Raises Playwright's errors.
+    """
+    return surrogates.decode(_decode, await page.evaluate(_READ, [wanted, storage]))

@@ -6,10 +6,12 @@ from urllib.parse import urlsplit
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
-from sidecar.errors import ActionFailed, BrowserCrashed, NavigationFailed, SidecarError, TimedOut
+from sidecar.errors import ActionFailed, BrowserCrashed, LimitExceeded, NavigationFailed, SidecarError, TimedOut
 
 _LONGEST = 500
 _AT_URL = re.compile(r" at \S+://.*$")
+_TOO_LARGE = ("the value of the page has more than ", "the file has more than ")
+"""What our own refusals say, in `transport` and `pages`."""
 _DEAD = (
     "target crashed",
     "page crashed",
@@ -102,6 +104,8 @@ def action(error: PlaywrightError, label: str, step: str, hidden: str | None = N
     said = reason(error)
     if hidden and len(hidden) > 2 and hidden in said:  # shorter ones are parts of common words
         said = "the page refused the value"
+    if any(words in said for words in _TOO_LARGE):
+        return LimitExceeded(f"{label} failed: {said}", step=step, action=label)
     return ActionFailed(f"{label} failed: {said}", step=step, action=label)
 
 

@@ -2,22 +2,20 @@
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
-from sidecar.browser import failures, states
+from sidecar.browser.capture import NO_CAPTURE, Capture
 from sidecar.browser.limits import Limits
+from sidecar.browser.origins import MetOrigins
 from sidecar.browser.places import Places
 from sidecar.browser.race import look_at
 from sidecar.browser.states import Profile, States
 from sidecar.browser.warm import JobPage, WarmBrowser
-from sidecar.errors import BrowserCrashed, SidecarError, TimedOut
 
 T = TypeVar("T")
 Key = tuple[States, Profile]
@@ -36,8 +34,8 @@ class ProfileUse:
     """The job leaves nothing on its page that the next one would meet there."""
     altered: bool = False
     """Set where a job has changed the context itself (its scripts, headers, permissions): it is not used again."""
-    capture: Callable[[], None] = lambda: None
-    """Called by the job when its pages change nothing more: reading the last extract and the storage takes one wait."""
+    capture: Capture = NO_CAPTURE
+    """Told by the job when its pages change nothing more: reading the last extract and the storage takes one wait."""
 
     @property
     def key(self) -> Key:
@@ -51,6 +49,7 @@ class Living:
 
     browser: WarmBrowser
     page: JobPage
+    origins: MetOrigins
     arguments: Mapping[str, Any]
     version: object = None
     """Of the state that the context has."""
@@ -177,86 +176,6 @@ class LivingContexts:
         living.tidying.add_done_callback(look_at)
         left = max(0.0, self._limits.profile_idle - self._limits.quiet)
         living.timer = asyncio.get_running_loop().call_later(left, self._drop, key)
-
-
-async def work_and_save(work: Work[T], use: ProfileUse, living: Living, seconds: float) -> T:
-    """The outcome of a job, once what it has changed is saved, also where it failed.
-
-    Raises TimedOut, BrowserCrashed, LimitExceeded and StoreFailed where it can't be saved, and whatever `work` raises.
-    """
-    saving = _Saving(use, living, seconds)
-    use.capture = saving.begin
-    try:
-        outcome = await work(living.page.page)
-    except BaseException as error:
-        use.keeps_page = False  # wherever it was when it ended
-        saving.drop()
-        if isinstance(error, SidecarError) and not isinstance(error, BrowserCrashed):
-            with contextlib.suppress(SidecarError):  # what the job failed with matters more
-                await saving.finish()
-        raise
-    await saving.finish()
-    return outcome
-
-
-class _Saving:
-    """What one job has changed, on its way to where it is kept."""
-
-    def __init__(self, use: ProfileUse, living: Living, seconds: float) -> None:
-        self._use = use
-        self._living = living
-        self._seconds = seconds
-        self._reading: asyncio.Task[Any] | None = None
-
-    def begin(self) -> None:
-        """Reads cookies and storage beside what the job still does."""
-        self.drop()
-        self._reading = asyncio.create_task(self._read())
-        self._reading.add_done_callback(look_at)
-
-    def drop(self) -> None:
-        """Forgets what was read too early."""
-        if self._reading:
-            self._reading.cancel()
-            self._reading = None
-
-    async def finish(self) -> None:
-        """Saves what has changed since the last time. Raises TimedOut, BrowserCrashed, LimitExceeded, StoreFailed."""
-        encoded = states.encode(self._use.profile, await (self._reading or self._read()))
-        digest = hashlib.sha256(encoded).digest()
-        if digest != self._living.digest:
-            await self._use.states.save(self._use.profile, encoded)
-            self._living.version, self._living.digest = self._use.states.version(self._use.profile), digest
-
-    async def _read(self) -> Any:
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await self._living.page.context.storage_state(indexed_db=True)
-        except TimeoutError:
-            name = self._use.profile.name
-            said = f"the profile {name} could not be saved: its page did not answer within {self._seconds:g} s"
-            raise TimedOut(said) from None
-        except PlaywrightError as error:
-            raise failures.crashed(error) from None
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """What was saved of a profile, for a new context."""
-
-    arguments: Mapping[str, Any]
-    """Of Playwright's `new_context`."""
-    version: object
-    digest: bytes
-
-
-async def restore(use: ProfileUse) -> Restored:
-    """What was saved last. Raises StoreFailed and SealedByAnother."""
-    version = use.states.version(use.profile)
-    saved = await use.states.load(use.profile)
-    if saved is None:
-        return Restored({}, version, b"")
-    return Restored({"storage_state": states.decode(use.profile, saved)}, version, hashlib.sha256(saved).digest())
 
 
 async def _blank(living: Living) -> JobPage:

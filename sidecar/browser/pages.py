@@ -3,15 +3,16 @@
 import asyncio
 import base64
 import binascii
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final
 
 import msgspec
+from playwright.async_api import Download, Frame, Page
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Frame, Page
 
 from protocol.base import Secret, WireModel
 from protocol.jobs import NonEmpty, Timeout
@@ -22,6 +23,7 @@ MOST_UPLOADED: Final = 50_000_000
 """Bytes of all files of one action; Playwright takes no more inline."""
 MOST_DOWNLOADED: Final = 64 << 20
 """Bytes of one file."""
+_TOO_LARGE: Final = f"the file has more than {MOST_DOWNLOADED >> 20} MiB"
 _STARTING: Final = ("Download is starting", "net::ERR_ABORTED")
 
 
@@ -128,24 +130,61 @@ async def set_input_files(target: Page | Frame, given: dict[str, Any]) -> None:
 async def download(target: Page | Frame, given: dict[str, Any]) -> Downloaded:
     """Starts a download and waits for its end."""
     page = _page_of(target)
-    async with page.expect_download(timeout=given["timeout"]) as coming:
-        if "selector" in given:
-            await target.click(given["selector"], timeout=given["timeout"])
-        else:
-            await _open(page, given)
-    fetched = await coming.value
-    failure = await fetched.failure()
-    if failure is not None:
-        raise PlaywrightError(f"the download failed: {failure}")
+    async with _growing(page) as too_large:
+        async with page.expect_download(timeout=given["timeout"]) as coming:
+            if "selector" in given:
+                await target.click(given["selector"], timeout=given["timeout"])
+            else:
+                await _open(page, given)
+        fetched: Download = await coming.value
+        await _whole(fetched, too_large)
     with scratch_folder() as folder:
         path = folder / "download"
         await fetched.save_as(path)
-        size = path.stat().st_size
-        if size > MOST_DOWNLOADED:
-            raise PlaywrightError(f"the file has {size} bytes, {MOST_DOWNLOADED} are allowed")
+        await fetched.delete()
+        if path.stat().st_size > MOST_DOWNLOADED:
+            raise PlaywrightError(_TOO_LARGE)
         data = await asyncio.to_thread(path.read_bytes)
-    await fetched.delete()
     return Downloaded(PurePosixPath(fetched.suggested_filename.replace("\\", "/")).name, data)
+
+
+@asynccontextmanager
+async def _growing(page: Page) -> AsyncIterator[asyncio.Event]:
+    """Set when a download of the page's is known to become too large; before its end only Chromium tells."""
+    too_large = asyncio.Event()
+
+    def look(progress: dict[str, Any]) -> None:
+        if max(progress["receivedBytes"], progress["totalBytes"]) > MOST_DOWNLOADED:
+            too_large.set()
+
+    browser = page.context.browser
+    if browser is None or browser.browser_type.name != "chromium":
+        yield too_large
+        return
+    session = await page.context.new_cdp_session(page)
+    session.on("Page.downloadProgress", look)
+    await session.send("Page.enable")
+    try:
+        yield too_large
+    finally:
+        with contextlib.suppress(PlaywrightError):  # the page is gone
+            await session.detach()
+
+
+async def _whole(fetched: Download, too_large: asyncio.Event) -> None:
+    """Waits for the end of a download. Raises PlaywrightError where it fails, and once it is too large."""
+    failing, growing = asyncio.ensure_future(fetched.failure()), asyncio.ensure_future(too_large.wait())
+    try:
+        await asyncio.wait((failing, growing), return_when=asyncio.FIRST_COMPLETED)
+        if growing.done():
+            await fetched.cancel()
+            raise PlaywrightError(_TOO_LARGE)
+        failure = await failing
+    finally:
+        failing.cancel()
+        growing.cancel()
+    if failure is not None:
+        raise PlaywrightError(f"the download failed: {failure}")
 
 
 async def _open(page: Page, given: dict[str, Any]) -> None:

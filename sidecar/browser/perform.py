@@ -59,7 +59,7 @@ async def perform(
     """
     visit, shelf = Visit(page, clock, sandboxes, hiding.values), Shelf(keep)
     if use:
-        visit.before_last_reading = use.capture
+        visit.capture = use.capture
     watch.on_started()
     try:
         return await within(visit, job.timeout_ms, _visit_and_gather(job, steps, visit, shelf, hiding, watch))

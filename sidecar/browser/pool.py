@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 from protocol.jobs import BrowserName
 from sidecar.browser import discovery, failures, ffmpeg
 from sidecar.browser.limits import Limits
-from sidecar.browser.living import Living, LivingContexts, ProfileUse, Work, restore, work_and_save
+from sidecar.browser.living import Living, LivingContexts, ProfileUse, Work
+from sidecar.browser.origins import MetOrigins
 from sidecar.browser.places import Places
 from sidecar.browser.race import look_at, race
+from sidecar.browser.saving import restore, work_and_save
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.warm import JobPage, WarmBrowser, launch
 from sidecar.clock import Clock
@@ -123,7 +125,7 @@ class BrowserPool:
             return living
         saved = await restore(use)
         browser, page = await self._open(kind, {**context, **saved.arguments})
-        return Living(browser, page, context, saved.version, saved.digest)
+        return Living(browser, page, MetOrigins(page.context, saved.state), context, saved.version, saved.digest)
 
     def prepare_recording(self) -> None:
         """Sees to it that videos can be made. Raises BrowserUnavailable and StoreFailed."""

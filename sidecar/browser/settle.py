@@ -2,59 +2,164 @@
 
 import asyncio
 import contextlib
-from types import TracebackType
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, Literal
 
+from playwright.async_api import BrowserContext, Frame, Page, Request
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Frame, Page, Request
+
+from sidecar.browser.targets import Targets
+
+LoadState = Literal["load", "domcontentloaded", "networkidle"]
+LONGEST_FOR_POPUPS: Final = 5.0
+"""Seconds that an action waits for popups that it has opened, or clicked in; then the job goes on without them."""
 
 # Two turns of the page's event loop: a navigation that a script asked for has begun by then.
 _TURNS: Final = "() => new Promise((done) => setTimeout(() => setTimeout(done)))"
 
 
-class NavigationWatch:
-    """Entered before an action, left after it; `settled` returns when no navigation is under way."""
+class Movements:
+    """Which of a job's pages are on their way to another document, and which of them are known to have loaded.
+
+    What arrives is told anyway; requests have to be asked for, so that is done for actions that need it alone.
+    """
 
     def __init__(self, page: Page) -> None:
-        self._page = page
-        self._underway: Request | None = None
-        self._over = asyncio.Event()
-        self._over.set()
-        self.failure: str | None = None
-        """Why a navigation that began in the meantime opened no page; also where it was called off."""
+        self._context: BrowserContext = page.context
+        self._targets = Targets(page)
+        self._pages: set[Page] = set()
+        self._listening = False
+        self._underway: dict[Page, Request] = {}
+        self._arrived: dict[Page, int] = {}
+        self._loaded: dict[Page, tuple[int, LoadState]] = {}
+        self._changed = asyncio.Event()
+        self.failures: dict[Page, str] = {}
+        """Why a navigation that began since `watch` opened no page; also where it was called off."""
+        for known in self._context.pages:
+            self._meet(known)
+        self._context.on("page", self._meet)
 
-    async def __aenter__(self) -> "NavigationWatch":
-        self._page.on("request", self._begin)
-        self._page.on("requestfailed", self._end)
-        self._page.on("requestfinished", self._end)
-        self._page.on("framenavigated", self._arrive)
-        return self
+    def watch(self) -> None:
+        """From now on, until `rest`, requests are looked at. Called before an action."""
+        self.failures.clear()
+        if not self._listening:
+            self._listening = True
+            self._context.on("request", self._begin)
+            self._context.on("requestfailed", self._end)
+            self._context.on("requestfinished", self._end)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._page.remove_listener("request", self._begin)
-        self._page.remove_listener("requestfailed", self._end)
-        self._page.remove_listener("requestfinished", self._end)
-        self._page.remove_listener("framenavigated", self._arrive)
+    def rest(self) -> None:
+        """Looks at requests no more."""
+        self._underway.clear()
+        if self._listening:
+            self._listening = False
+            self._context.remove_listener("request", self._begin)
+            self._context.remove_listener("requestfailed", self._end)
+            self._context.remove_listener("requestfinished", self._end)
 
-    async def settled(self) -> None:
-        """Returns when the main frame is not on its way to another document (or never was)."""
-        with contextlib.suppress(PlaywrightError):  # the page went away under it: `_over` tells when that ends
-            await self._page.evaluate(_TURNS)
-        await self._over.wait()
+    async def close(self) -> None:
+        """Hears nothing more."""
+        self.rest()
+        self._context.remove_listener("page", self._meet)
+        for page in self._pages:
+            page.remove_listener("framenavigated", self._arrive)
+            page.remove_listener("close", self._gone)
+        await self._targets.close()
+
+    async def settled(self, page: Page) -> None:
+        """Returns when the page's main frame is not on its way to another document (or never was)."""
+        await _turn(page)  # where the page went away under it, its navigation tells when that ends
+        await self._still((page,))
+
+    def expect_popups(self) -> None:
+        """Called before an action that may open some."""
+        self._targets.prepare()
+
+    async def popups_settled(self, page: Page, state: LoadState | None, seconds: float) -> None:
+        """The same for all pages but this one: those that are just opening too, and until they have loaded.
+
+        Takes at most so many seconds; a popup that takes longer, or fails, is no failure of the job's.
+        """
+        with contextlib.suppress(PlaywrightError, TimeoutError):
+            async with asyncio.timeout(min(seconds, LONGEST_FOR_POPUPS)):
+                while len(self._context.pages) < await self._targets.count():
+                    await self._next_change()
+                others = [other for other in self._context.pages if other is not page]
+                if others:
+                    await asyncio.gather(*map(_turn, others))
+                    await self._still(others)
+                    if state:
+                        await asyncio.gather(*(self.loaded(other, state, seconds * 1000) for other in others))
+
+    async def loaded(self, page: Page, state: LoadState, milliseconds: float) -> None:
+        """Returns when the page has reached this state; at once where nothing has arrived since it was seen there.
+
+        Raises Playwright's errors.
+        """
+        now = self._arrived.get(page, 0), state
+        if self._loaded.get(page) != now:
+            await page.wait_for_load_state(state, timeout=milliseconds)
+            if self._arrived.get(page, 0) == now[0]:
+                self._loaded[page] = now
+
+    def forget_loads(self) -> None:
+        """Something may have loaded without an arrival: `loaded` looks again."""
+        self._loaded.clear()
+
+    async def _still(self, pages: Iterable[Page]) -> None:
+        while any(page in self._underway for page in pages):
+            await self._next_change()
+
+    async def _next_change(self) -> None:
+        self._changed.clear()
+        with contextlib.suppress(TimeoutError):  # a popup that ends before it is there gives no sign
+            async with asyncio.timeout(0.1):
+                await self._changed.wait()
+
+    def _meet(self, page: Page) -> None:
+        if page not in self._pages:
+            self._pages.add(page)
+            page.on("framenavigated", self._arrive)
+            page.on("close", self._gone)
+        self._changed.set()
 
     def _begin(self, request: Request) -> None:
-        if request.is_navigation_request() and request.frame == self._page.main_frame:
-            self._underway = request
-            self.failure = None
-            self._over.clear()
+        page = _moved_by(request)
+        if page:
+            self._underway[page] = request
+            self.failures.pop(page, None)
 
     def _end(self, request: Request) -> None:
-        if request == self._underway and request.redirected_to is None:
-            self.failure = request.failure
-            self._over.set()  # also for answers that open no document: downloads, 204
+        page = _moved_by(request)
+        if page and self._underway.get(page) == request and request.redirected_to is None:
+            if request.failure:
+                self.failures[page] = request.failure
+            self._over(page)  # also for answers that open no document: downloads, 204
 
     def _arrive(self, frame: Frame) -> None:
-        if frame == self._page.main_frame:
-            self._over.set()
+        if frame.parent_frame is None:
+            self._arrived[frame.page] = self._arrived.get(frame.page, 0) + 1
+            self._over(frame.page)
+
+    def _gone(self, page: Page) -> None:
+        self._over(page)
+
+    def _over(self, page: Page) -> None:
+        self._underway.pop(page, None)
+        self._changed.set()
+
+
+async def _turn(page: Page) -> None:
+    with contextlib.suppress(PlaywrightError):
+        await page.evaluate(_TURNS)
+
+
+def _moved_by(request: Request) -> Page | None:
+    """The page whose main frame goes on to what is requested."""
+    if not request.is_navigation_request():
+        return None
+    try:
+        frame = request.frame
+    except PlaywrightError:
+        return None  # the first request of a popup, whose page is not there yet
+    return frame.page if frame.parent_frame is None else None

@@ -1,8 +1,9 @@
 """Playwright's driver, read from by a loop of our own.
 
 Playwright appends what comes from the driver 32 KiB at a time to bytes that it copies each time: an answer of 50 MB
-holds up the whole process for more than half a minute. Here it is collected once, and an answer of millions of parts
-is a failure of the call. Nothing else of its pipe is changed; `pyproject.toml` names the versions whose pipe is such.
+holds up the whole process for more than half a minute. Here it is collected once, and a value that would still hold
+up the others for long, by its size or its parts, is a failure of the call: decoding can't be cut into pieces. Nothing
+else of its pipe is changed; `pyproject.toml` names the versions whose pipe is such.
 """
 
 import asyncio
@@ -23,6 +24,13 @@ _LARGE: Final = 1 << 16
 """Bytes from which the faster decoder pays."""
 _MOST_OBJECTS: Final = 250_000
 """In one answer, counted by how they begin, which no string holds: Playwright takes 5 µs for each of them."""
+MOST_VALUE: Final = 16 << 20
+"""Bytes of one value that a page's script or element gives."""
+_VALUES: Final = frozenset(
+    {"evaluateExpression", "evalOnSelector", "evalOnSelectorAll"}
+    | {"innerText", "innerHTML", "textContent", "inputValue", "getAttribute"}
+)
+"""Calls of the driver's protocol that give one."""
 _NUMBER: Final = re.compile(rb'\{"id":("[^"]+"|\d+),')
 
 
@@ -65,6 +73,14 @@ class _Transport(PipeTransport):
         self.on_death: Callable[[], None] = lambda: None
         self.running: asyncio.Task[None] | None = None
         """Kept, so that it is not collected."""
+        self._asked: set[str | int] = set()
+        """Numbers of the calls that wait for a value."""
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Passes a call on."""
+        if message["method"] in _VALUES:
+            self._asked.add(message["id"])
+        super().send(message)
 
     async def run(self) -> None:
         """Hands on every message until the driver ends."""
@@ -83,7 +99,7 @@ class _Transport(PipeTransport):
                 message = await output.readexactly(length)
                 if self._told_to_stop():
                     break
-                self.on_message(_decode(message))
+                self.on_message(self._decode(message))
                 del message
                 await asyncio.sleep(0)
         except asyncio.IncompleteReadError:
@@ -95,19 +111,29 @@ class _Transport(PipeTransport):
     def _told_to_stop(self) -> bool:
         return self._stopped
 
+    def _decode(self, message: bytes) -> Any:
+        found = _NUMBER.match(message)
+        if found is None:
+            return _decode(message)
+        number = json.loads(found[1])
+        asked = number in self._asked
+        self._asked.discard(number)
+        if asked and len(message) > MOST_VALUE:
+            return _refusal(number, f"the value of the page has more than {MOST_VALUE >> 20} MiB")
+        if len(message) >= _LARGE and message.count(b'{"') > _MOST_OBJECTS:
+            return _refusal(number, f"the value of the page has more than {_MOST_OBJECTS} parts")
+        return _decode(message)
+
 
 def _decode(message: bytes) -> Any:
     if len(message) < _LARGE:
         return json.loads(message)
-    if (number := _NUMBER.match(message)) and message.count(b'{"') > _MOST_OBJECTS:
-        return _refusal(json.loads(number[1]))
     try:
         return msgspec.json.decode(message)
     except msgspec.DecodeError:
         return json.loads(message)  # half a surrogate pair, which a page may well hold
 
 
-def _refusal(number: str | int) -> dict[str, Any]:
+def _refusal(number: str | int, said: str) -> dict[str, Any]:
     """What the driver answers where a call fails."""
-    said = f"the value of the page has more than {_MOST_OBJECTS} parts"
     return {"id": number, "error": {"error": {"name": "Error", "message": said, "stack": ""}}}

@@ -1,7 +1,7 @@
 """One job's way through its pages: open, act, settle, extract - step by step in one page."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,6 +13,8 @@ from playwright.async_api import TimeoutError as PlaywrightTimeout
 from protocol.jobs import Cookie, StepResult
 from sidecar.browser import extract, failures
 from sidecar.browser.actions import BoundAction
+from sidecar.browser.capture import NO_CAPTURE, Capture
+from sidecar.browser.cookies import set_cookies
 from sidecar.browser.dialogs import Dialogs
 from sidecar.browser.notes import Notes
 from sidecar.browser.pages import MOST_DOWNLOADED, DialogAnswer, Downloaded
@@ -20,11 +22,12 @@ from sidecar.browser.plan import PlannedStep
 from sidecar.browser.scripting.job import ActionError, JobScripts
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.scripting.script import Script
-from sidecar.browser.settle import NavigationWatch
+from sidecar.browser.settle import Movements
+from sidecar.browser.transport import MOST_VALUE
 from sidecar.browser.values import to_json
 from sidecar.browser.watch import Watch
 from sidecar.clock import Clock
-from sidecar.errors import ActionFailed, Forbidden, InvalidContent, LimitExceeded, NavigationFailed, TimedOut
+from sidecar.errors import ActionFailed, Forbidden, LimitExceeded, NavigationFailed, TimedOut
 
 T = TypeVar("T")
 _GRACE = 0.25
@@ -54,6 +57,7 @@ class Visit:
         self._page = page
         self._clock = clock
         self._notes = Notes(page.context)
+        self._moves = Movements(page)
         self.dialogs = Dialogs(page.context)
         self.downloads: list[Downloaded] = []
         """What the actions fetched, in order."""
@@ -63,7 +67,8 @@ class Visit:
         self._status: int | None = None
         self._deadline = 0.0
         self._last_step: PlannedStep | None = None
-        self.before_last_reading: Callable[[], None] = lambda: None  # called when nothing else is left to do
+        self.capture: Capture = NO_CAPTURE
+        """Told when nothing is left to do but the last reading, and what that found."""
         self.step: str | None = None
         self.action: str | None = None
 
@@ -79,8 +84,7 @@ class Visit:
 
         Raises NavigationFailed, ActionFailed, Forbidden, TimedOut, BrowserCrashed, BrowserUnavailable, InvalidContent.
         """
-        if cookies:
-            await self._set_cookies(cookies)
+        await set_cookies(self._own.context, cookies)
         results: list[StepResult] = []
         merged: dict[str, Any] | None = None
         self._last_step = steps[-1]
@@ -107,6 +111,7 @@ class Visit:
         """Listens to nothing any more, and ends what JavaScript actions have left behind."""
         self._notes.detach()
         self.dialogs.detach()
+        await self._moves.close()
         if self._scripts:
             await self._scripts.close()
 
@@ -115,6 +120,7 @@ class Visit:
         self._deadline = started + step.timeout_ms / 1000
         self.step, self.action = step.name, None
         self._page = self._own
+        self._moves.rest()
         async with self._limited(step):
             values: list[Any] = [None] * len(step.actions)
             for index, action in enumerate(step.actions):
@@ -170,14 +176,22 @@ class Visit:
         if isinstance(value, DialogAnswer):
             self.dialogs.answer(value.accept, value.text)
             return None
+        if isinstance(value, str) and len(value) > MOST_VALUE:
+            said = f"{self.action} failed: the value has more than {MOST_VALUE >> 20} MiB"
+            raise LimitExceeded(said, step=self.step, action=self.action)
         return None if isinstance(value, Page) else to_json(value)
 
     async def _script_and_settle(self, script: Script, step: PlannedStep) -> Any:
-        async with NavigationWatch(self.page) as watch:
-            value = await self._script(script, step)
-            await watch.settled()
-        self._check_arrival(watch, step)
+        page = self.page
+        self._moves.expect_popups()
+        self._moves.watch()
+        value = await self._script(script, step)
+        await self._moves.settled(page)
+        self._check_arrival(page, step)
+        self._moves.forget_loads()
         await self._wait_for_load(step)
+        state = None if step.wait_until == "commit" else step.wait_until
+        await self._moves.popups_settled(self.page, state, self._left() / 1000)
         return value
 
     async def _script(self, script: Script, step: PlannedStep) -> Any:
@@ -197,12 +211,11 @@ class Visit:
         self.action = action.label
         try:
             if action.unseen:
-                async with NavigationWatch(page) as watch:
-                    value = await action.run(page, self._left())
-                    await watch.settled()
-                self._check_arrival(watch, step)
-            else:
-                value = await action.run(page, self._left())
+                self._moves.watch()
+            value = await action.run(page, self._left())
+            if action.unseen:
+                await self._moves.settled(page)
+                self._check_arrival(page, step)
         except PlaywrightError as error:
             if page is not self._own and page.is_closed() and not self._own.is_closed():
                 return None  # a popup that closes itself once it is done with; the job goes on where it came from
@@ -217,16 +230,17 @@ class Visit:
             self._status = self._checked(value, step)
         return value
 
-    def _check_arrival(self, watch: NavigationWatch, step: PlannedStep) -> None:
-        if watch.failure and not failures.called_off(watch.failure):
-            said = f"the page that this led to could not be opened: {watch.failure}"
+    def _check_arrival(self, page: Page, step: PlannedStep) -> None:
+        failure = self._moves.failures.get(page)
+        if failure and not failures.called_off(failure):
+            said = f"the page that this led to could not be opened: {failure}"
             raise NavigationFailed(said, step=step.name, action=self.action)
 
     async def _wait_for_load(self, step: PlannedStep) -> None:
         """Where an action led to another page, waits for it; at once where it did not."""
         if step.wait_until != "commit":
             try:
-                await self.page.wait_for_load_state(step.wait_until, timeout=self._left())
+                await self._moves.loaded(self.page, step.wait_until, self._left())
             except PlaywrightTimeout:
                 raise self._too_long(step) from None
             except PlaywrightError as error:
@@ -236,10 +250,11 @@ class Visit:
 
     async def _read(self, step: PlannedStep) -> extract.Reading:
         while True:
-            if step is self._last_step:
-                self.before_last_reading()
+            last = step is self._last_step
+            if last:
+                self.capture.begin()
             try:
-                reading = await extract.read(self.page, step.extract)
+                reading = await extract.read(self.page, step.extract, storage=last and self.capture.wants_storage)
                 break
             except PlaywrightError as error:
                 if not failures.left_the_page(error):
@@ -248,15 +263,9 @@ class Visit:
         if reading.field is not None:
             said = f"extract failed: field {reading.field}: {reading.reason}"
             raise ActionFailed(said, step=step.name, action="extract")
+        if last:
+            self.capture.found(reading.storage)
         return reading
-
-    async def _set_cookies(self, cookies: Sequence[Cookie]) -> None:
-        try:
-            await self._page.context.add_cookies([_cookie(cookie) for cookie in cookies])
-        except PlaywrightError as error:
-            if failures.is_dead(error):
-                raise failures.crashed(error) from None
-            raise InvalidContent("cookies: the browser refuses one of them", "cookies") from None
 
     @asynccontextmanager
     async def _limited(self, step: PlannedStep) -> AsyncIterator[None]:
@@ -284,17 +293,3 @@ async def within(visit: Visit, milliseconds: int, work: Awaitable[T]) -> T:
         where = f" at {visit.step}" if visit.step else ""
         said = f"the job took longer than {milliseconds} ms{where}"
         raise TimedOut(said, step=visit.step, action=visit.action) from None
-
-
-def _cookie(cookie: Cookie) -> Any:
-    given = {
-        "name": cookie.name,
-        "value": cookie.value.reveal(),
-        "domain": cookie.domain,
-        "path": cookie.path,
-        "expires": cookie.expires,
-        "httpOnly": cookie.http_only,
-        "secure": cookie.secure,
-        "sameSite": cookie.same_site,
-    }
-    return {name: value for name, value in given.items() if value is not None}

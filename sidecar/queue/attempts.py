@@ -14,9 +14,8 @@ from protocol.base import encode_hook
 from protocol.errors import ErrorCode, ErrorDetail, WireError
 from sidecar.errors import SealedByAnother, StoreFailed, TimedOut
 from sidecar.queue.backend import Backend
-from sidecar.queue.sealed import opened_content
-from sidecar.queue.states import Meta, meta_of, put_meta
-from sidecar.queue.submission import Run
+from sidecar.queue.states import Meta, given_up, meta_of, put_meta
+from sidecar.queue.submission import Run, opened_content
 from sidecar.sealing import Seal
 
 log = logging.getLogger(__name__)
@@ -56,8 +55,10 @@ class _Sign:
 
     def move(self, progress: float) -> None:
         """Notes how much is done."""
-        self.progress = min(max(progress, 0.0), 1.0)
-        self.moved.set()
+        progress = min(max(progress, 0.0), 1.0)
+        if progress != self.progress:
+            self.progress = progress
+            self.moved.set()
 
 
 class Attempts:
@@ -87,6 +88,8 @@ class Attempts:
         """What SAQ calls for each job: its result is kept, its failure noted or turned into a further attempt."""
         job: Job = context["job"]
         meta = meta_of(job)
+        if job.attempts >= job.retries:  # the last that SAQ allows is ours, to say what became of it
+            self._fail(job, meta, given_up(job.attempts - 1))
         try:
             body = await self._attempt(context, job, meta, stored)
         except asyncio.CancelledError:
@@ -168,8 +171,7 @@ class Attempts:
         finally:
             if self._signs.get(job.key) is sign:
                 del self._signs[job.key]
-            beating.cancel()
-            await asyncio.wait([beating])  # its last word must not come after the job's end
+            beating.cancel()  # what it has said already is written before the job's end, which is said after it
 
     async def _beat(self, sign: _Sign) -> None:
         while True:

@@ -16,9 +16,8 @@ from sidecar.clock import Clock
 from sidecar.errors import NotFound
 from sidecar.queue.attempts import Attempts, Perform
 from sidecar.queue.backend import Backend
-from sidecar.queue.sealed import stored_content
 from sidecar.queue.states import CANCELLED, STATUSES, Meta, put_meta, state_of
-from sidecar.queue.submission import Submission
+from sidecar.queue.submission import Submission, stored_content
 from sidecar.queue.worker import GuestWorker
 from sidecar.sealing import Seal
 
@@ -99,7 +98,7 @@ class Engine:
             kwargs=stored_content(self._seal, submission.content, secret=secret),
             timeout=0,  # ours says what took too long
             heartbeat=LEASE,
-            retries=submission.retries + 1 + INTERRUPTIONS,
+            retries=submission.retries + 2 + INTERRUPTIONS,  # the last one only says that it is given up
             ttl=self._options.results_ttl,
             scheduled=math.ceil(submission.due) if submission.due > self._clock.now() else 0,
         )

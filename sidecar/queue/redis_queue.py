@@ -1,22 +1,23 @@
 """SAQ's queue on Redis, fit for a fleet: attempts that lost their job change nothing, and Redis may go and come."""
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-from redis.asyncio import Redis
 from saq.job import Job, Status
 from saq.queue.redis import RedisQueue
 from saq.types import WorkerInfo
 
-from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.queue import redis_scripts as scripts
+from sidecar.queue.fleet import Fleet, pause
 from sidecar.queue.rows import Row
-from sidecar.queue.sqlite_looks import dump, load
+from sidecar.queue.states import dump, load
 from sidecar.queue.stuck import Stuck
-from sidecar.store.shared import BLOCK_SECONDS, REFUSALS, refused
+from sidecar.queue.turns import Turn
+from sidecar.store.shared import BLOCK_SECONDS, REFUSALS
 
 log = logging.getLogger(__name__)
 
@@ -24,45 +25,6 @@ T = TypeVar("T")
 
 UNCLAIMED_SECONDS: Final = 5
 """A job that was moved and not claimed for so long lies there because an answer was lost."""
-REFUSED_SECONDS: Final = (0.1, 0.5, 1.0, 2.0)
-"""Pauses while Redis is not there; the last one is repeated."""
-
-
-@dataclass(slots=True)
-class Fleet:
-    """What the queues of one Redis share in this process."""
-
-    redis: Redis
-    clock: Clock
-    process: str
-    lives: Callable[[Iterable[str]], Awaitable[set[str]]]
-    """Which of these processes live."""
-    held: set[tuple[str, int]] = field(default_factory=set)
-    """The attempts that run in this process, as keys and numbers."""
-    closed: bool = False
-
-    async def run(self, script: str, *arguments: str | bytes | float) -> Any:
-        """Runs a script. Raises StoreFailed."""
-        return await self.ask(self.redis.eval(script, 0, *arguments))
-
-    async def ask(self, asking: Any) -> Any:
-        """Waits for one of the client's calls. Raises StoreFailed."""
-        try:
-            return await asking
-        except REFUSALS as failure:
-            raise refused(failure) from None
-
-    async def insist(self, write: Callable[[], Awaitable[object]]) -> None:
-        """Writes it however long Redis is not there: what a job came to must not be lost."""
-        refusals = 0
-        while True:
-            try:
-                await write()
-                return
-            except StoreFailed as failure:
-                log.warning("what a job came to is not stored yet: %s", failure)
-                await self.clock.sleep(_pause(refusals))
-                refusals += 1
 
 
 class FleetQueue(RedisQueue):
@@ -72,9 +34,14 @@ class FleetQueue(RedisQueue):
         super().__init__(fleet.redis, name, dump, load, max_concurrent_ops=1000)
         self._fleet = fleet
         self._stuck = Stuck(fleet.clock.monotonic)
+        self._turn = Turn(fleet.clock.monotonic)
+        self._returning: set[asyncio.Task[None]] = set()
 
     async def disconnect(self) -> None:
         """Stops listening; the connections are shared with other queues."""
+        for returning in self._returning:
+            returning.cancel()
+        await asyncio.gather(*self._returning)
         await self._pubsub.close()
         await self._pubsub.pubsub.aclose()  # type: ignore[no-untyped-call]
 
@@ -95,22 +62,60 @@ class FleetQueue(RedisQueue):
 
     async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Job | None:  # noqa: ARG002, ASYNC109
         """The next job, active from now on; None after `timeout` seconds. Waits while Redis is not there."""
+        async with self._turn.until(timeout) as seconds:
+            return await self._next(seconds)
+
+    async def _next(self, seconds: float) -> Job | None:
         monotonic = self._fleet.clock.monotonic
-        deadline = monotonic() + timeout if timeout else float("inf")
+        deadline = monotonic() + seconds
         refusals = 0
         while not self._fleet.closed and (left := deadline - monotonic()) > 0:
             try:
-                moving = self.redis.blmove(self._queued, self._active, min(left, BLOCK_SECONDS), "LEFT", "RIGHT")  # type: ignore[arg-type]
-                moved = await self._fleet.ask(moving)
-                job = await self._claim(self.job_key_from_id(moved.decode())) if moved else None
+                job = await self._take(min(left, BLOCK_SECONDS))
                 refusals = 0
             except StoreFailed as failure:
                 log.warning("no job can be taken: %s", failure)
-                await self._fleet.clock.sleep(_pause(refusals))
+                await self._fleet.clock.sleep(pause(refusals))
                 job, refusals = None, refusals + 1
             if job is not None:
                 return job
         return None
+
+    async def _take(self, seconds: float) -> Job | None:
+        """The first job, waited for so many seconds. One that was moved and is not claimed is swept."""
+        moved = await self._moved(seconds)
+        if moved is None:
+            return None
+        claiming = asyncio.ensure_future(self._claim(self.job_key_from_id(moved.decode())))
+        try:
+            await asyncio.wait([claiming])
+        except asyncio.CancelledError:
+            with suppress(StoreFailed):
+                if job := await claiming:
+                    job.attempts += 1
+                    await self._retry(job, None)
+            raise
+        return claiming.result()
+
+    async def _moved(self, seconds: float) -> bytes | None:
+        moved = self.redis.blmove(self._queued, self._active, seconds, "LEFT", "RIGHT")  # type: ignore[arg-type]
+        moving = asyncio.ensure_future(self._fleet.ask(moved))
+        try:
+            await asyncio.wait([moving])
+        except asyncio.CancelledError:
+            moving.cancel()
+            returning = asyncio.create_task(self._return(moving))
+            self._returning.add(returning)
+            returning.add_done_callback(self._returning.discard)
+            raise
+        found: bytes | None = moving.result()
+        return found
+
+    async def _return(self, moving: "asyncio.Future[bytes | None]") -> None:
+        """Puts a job back that came all the same: Redis' client loses a cancellation now and then."""
+        with suppress(asyncio.CancelledError, StoreFailed):
+            if moved := await moving:
+                await self._fleet.run(scripts.RETURN, self.name, self.job_key_from_id(moved.decode()))
 
     async def _claim(self, key: str) -> Job | None:
         claimed = await self._fleet.run(scripts.CLAIM, self.name, key, self._fleet.process)
@@ -264,7 +269,3 @@ class FleetQueue(RedisQueue):
         except (*REFUSALS, StoreFailed) as failure:
             log.warning("Redis is not there: %s", failure)
             return otherwise
-
-
-def _pause(refusals: int) -> float:
-    return REFUSED_SECONDS[min(refusals, len(REFUSED_SECONDS) - 1)]

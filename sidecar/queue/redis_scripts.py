@@ -108,6 +108,16 @@ return {document, call('HINCRBY', run, 'attempts', 1)}
 )
 """Gives a job that was moved to `active` to a process: its document and its attempts, this one included."""
 
+RETURN: Final = (
+    _PRELUDE
+    + """
+-- name, key
+if status == 'queued' and call('LREM', active, 0, id) > 0 then call('LPUSH', queued, id) end
+return nil
+"""
+)
+"""Undoes the move to `active` of a job that nobody has claimed."""
+
 CHANGE: Final = (
     _PRELUDE
     + """

@@ -1,8 +1,8 @@
 """What can be asked of a queue on SQLite: short reads on the loop, which never wait for a writer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import AsyncIterator, Iterable
+from typing import Final
 
 import msgspec
 from saq.job import Job, Status
@@ -10,30 +10,20 @@ from saq.queue.base import Queue
 from saq.types import CountKind, ListenCallback, QueueInfo, WorkerInfo
 
 from sidecar.queue import rows
+from sidecar.queue.local import Local
 from sidecar.queue.rows import Row
-from sidecar.queue.shared import Shared
+from sidecar.queue.states import dump, load
 
 _WRITE_INFO: Final = "INSERT OR REPLACE INTO worker (queue, id, info, expires) VALUES (?, ?, ?, ?)"
 _READ_INFO: Final = "SELECT id, info FROM worker WHERE queue = ? AND expires > ?"
 
 
-def dump(document: Mapping[Any, Any]) -> bytes:
-    """A job's fields as JSON."""
-    return msgspec.json.encode(document)
-
-
-def load(document: str | bytes) -> dict[str, Any]:
-    """The fields back."""
-    fields: dict[str, Any] = msgspec.json.decode(document)
-    return fields
-
-
 class SqliteLooks(Queue):
     """The half of SAQ's interface that changes no job. Everything may raise StoreFailed."""
 
-    def __init__(self, shared: Shared, name: str) -> None:
+    def __init__(self, local: Local, name: str) -> None:
         super().__init__(name=name, dump=dump, load=load)
-        self._shared = shared
+        self._local = local
 
     async def disconnect(self) -> None:
         """Nothing to let go of: the database is somebody else's."""
@@ -55,7 +45,7 @@ class SqliteLooks(Queue):
         """Every job with one of these statuses, oldest first."""
         wanted = set(statuses)
         after = 0
-        while found := self._shared.database.all(rows.AFTER, self.name, after, self._now(), batch_size):
+        while found := self._local.database.all(rows.AFTER, self.name, after, self._now(), batch_size):
             for *fields, after in found:  # noqa: B007  the last one counts
                 job = self.decoded(Row(*fields))
                 if job.status in wanted:
@@ -65,17 +55,17 @@ class SqliteLooks(Queue):
         """How many are `queued` (and due), `active`, or `incomplete` (waiting for their time, queued, active)."""
         if kind not in rows.COUNTS:
             raise ValueError(f"Can't count unknown type {kind}")
-        row = self._shared.database.first(rows.COUNTS[kind], self.name, self._now())
+        row = self._local.database.first(rows.COUNTS[kind], self.name, self._now())
         return int(row[0]) if row else 0
 
     async def info(self, jobs: bool = False, offset: int = 0, limit: int = 10) -> QueueInfo:
         """Workers, counts, and some of the jobs that have not ended, those that run first."""
         workers: dict[str, WorkerInfo] = {
             worker: msgspec.json.decode(info)
-            for worker, info in self._shared.database.all(_READ_INFO, self.name, self._now())
+            for worker, info in self._local.database.all(_READ_INFO, self.name, self._now())
         }
         queued, active, incomplete = [await self.count(kind) for kind in ("queued", "active", "incomplete")]
-        found = self._shared.database.all(rows.INCOMPLETE, self.name, limit, offset) if jobs else []
+        found = self._local.database.all(rows.INCOMPLETE, self.name, limit, offset) if jobs else []
         return {
             "workers": workers,
             "name": self.name,
@@ -88,7 +78,7 @@ class SqliteLooks(Queue):
     async def write_worker_info(self, worker_id: str, info: WorkerInfo, ttl: int) -> None:
         """Keeps what a worker says of itself for `ttl` seconds."""
         values = (self.name, worker_id, msgspec.json.encode(info), self._now() + ttl)
-        await self._shared.database.execute(_WRITE_INFO, *values)
+        await self._local.database.execute(_WRITE_INFO, *values)
 
     async def listen(
         self,
@@ -114,11 +104,11 @@ class SqliteLooks(Queue):
                         stop = await stop
                     if stop:
                         return
-                await self._shared.bell.wait(poll_interval)
+                await self._local.bell.wait(poll_interval)
 
     def row(self, key: str) -> Row | None:
         """A job as it is stored."""
-        row = self._shared.database.first(rows.GET, key, self.name, self._now())
+        row = self._local.database.first(rows.GET, key, self.name, self._now())
         return Row(*row) if row else None
 
     def decoded(self, row: Row) -> Job:
@@ -129,4 +119,4 @@ class SqliteLooks(Queue):
         return job
 
     def _now(self) -> float:
-        return self._shared.clock.now()
+        return self._local.clock.now()

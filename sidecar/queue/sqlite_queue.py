@@ -11,10 +11,12 @@ from saq.utils import now as milliseconds
 
 from sidecar.errors import StoreFailed
 from sidecar.queue import rows
+from sidecar.queue.local import Local
 from sidecar.queue.rows import New, Row
-from sidecar.queue.shared import Shared
-from sidecar.queue.sqlite_looks import SqliteLooks, dump, load
+from sidecar.queue.sqlite_looks import SqliteLooks
+from sidecar.queue.states import dump, load
 from sidecar.queue.stuck import Stuck
+from sidecar.queue.turns import Turn
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +29,17 @@ REFUSED_SECONDS: Final = (0.1, 0.5, 2.0, 5.0)
 class SqliteQueue(SqliteLooks):
     """One queue of a database. What a call has changed is written when it returns."""
 
-    def __init__(self, shared: Shared, name: str = "default") -> None:
-        super().__init__(shared, name)
-        self._stuck = Stuck(shared.clock.monotonic)
+    def __init__(self, local: Local, name: str = "default") -> None:
+        super().__init__(local, name)
+        self._stuck = Stuck(local.clock.monotonic)
+        self._turn = Turn(local.clock.monotonic)
+        self._begun: set[tuple[str, int]] = set()
 
     # --- what goes in
 
     async def _enqueue(self, job: Job) -> Job | None:
         new = self.new(job)
-        entered = await self._shared.write(lambda connection: rows.insert_again(connection, new), durable=True)
+        entered = await self._local.write(lambda connection: rows.insert_again(connection, new), durable=True)
         return job if entered else None
 
     def new(self, job: Job) -> New:
@@ -45,18 +49,22 @@ class SqliteQueue(SqliteLooks):
     async def schedule(self, _lock: int = 1) -> list[str]:
         """Gives the jobs whose time has come their place, which `dequeue` does by itself, too; their keys."""
         now = self._now()
-        if not self._shared.database.first(rows.ANY_DUE, self.name, now):
+        if not self._local.database.first(rows.ANY_DUE, self.name, now):
             return []
-        return await self._shared.write(lambda connection: rows.promote(connection, self.name, now))
+        return await self._local.write(lambda connection: rows.promote(connection, self.name, now))
 
     # --- what comes out
 
     async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Job | None:  # noqa: ARG002, ASYNC109
         """The next job, active from now on; None after `timeout` seconds. Waits while the disk refuses."""
-        monotonic = self._shared.clock.monotonic
-        deadline = monotonic() + timeout if timeout else float("inf")
+        async with self._turn.until(timeout) as seconds:
+            return await self._next(seconds) if seconds > 0 else None
+
+    async def _next(self, seconds: float) -> Job | None:
+        monotonic = self._local.clock.monotonic
+        deadline = monotonic() + seconds
         refusals = 0
-        while not self._shared.closed:
+        while not self._local.closed:
             try:
                 seconds = self._seconds_to_next()
                 job = await self._take() if seconds <= 0 else None
@@ -70,12 +78,12 @@ class SqliteQueue(SqliteLooks):
             if (left := deadline - monotonic()) <= 0:
                 return None
             if seconds > 0:
-                await self._shared.bell.wait(min(seconds, left))
+                await self._local.bell.wait(min(seconds, left))
         return None
 
     def _seconds_to_next(self) -> float:
         now = self._now()
-        found = self._shared.database.first(rows.NEXT, self.name, now)
+        found = self._local.database.first(rows.NEXT, self.name, now)
         return min(found[0] - now, LONGEST_WAIT_SECONDS) if found else LONGEST_WAIT_SECONDS
 
     async def _take(self) -> Job | None:
@@ -85,21 +93,23 @@ class SqliteQueue(SqliteLooks):
         except asyncio.CancelledError:
             job = await taking
             if job is not None:
-                self._shared.held.discard((job.key, job.attempts + 1))
-                await self._shared.write(lambda connection: rows.give_back(connection, self.name, job.key))
+                self._local.held.discard((job.key, job.attempts + 1))
+                self._begun.discard((job.key, job.attempts + 1))
+                await self._local.write(lambda connection: rows.give_back(connection, self.name, job.key))
             raise
 
     async def _taken(self) -> Job | None:
-        owner, now = self._shared.presence.process, self._now()
+        owner, now = self._local.presence.process, self._now()
 
         def begun(document: bytes) -> bytes:
             stamp = milliseconds()
             return dump({**load(document), "started": stamp, "touched": stamp})
 
-        row = await self._shared.write(lambda connection: rows.take(connection, self.name, owner, now, begun))
+        row = await self._local.write(lambda connection: rows.take(connection, self.name, owner, now, begun))
         if row is None:
             return None
-        self._shared.held.add((row.key, row.attempts))
+        self._local.held.add((row.key, row.attempts))
+        self._begun.add((row.key, row.attempts))
         job = self.decoded(row)
         job.attempts -= 1  # whoever takes it counts the attempt
         return job
@@ -107,8 +117,11 @@ class SqliteQueue(SqliteLooks):
     # --- what becomes of it
 
     async def _update(self, job: Job, status: Status | None = None, **kwargs: Any) -> None:  # noqa: ARG002
+        if status == Status.ACTIVE and (job.key, job.attempts) in self._begun:
+            self._begun.discard((job.key, job.attempts))  # the worker says what taking it has stored already
+            return
         document = dump(job.to_dict())
-        owner = self._shared.presence.process
+        owner = self._local.presence.process
 
         def update(connection: sqlite3.Connection) -> None:
             row = self._own(connection, job)
@@ -120,7 +133,7 @@ class SqliteQueue(SqliteLooks):
             rows.change(connection, row, stored if settled else status or stored, document, row.owner or owner)
 
         try:
-            await self._shared.write(update)
+            await self._local.write(update)
         except StoreFailed as refusal:  # the next one brings the same news and more
             log.warning("a job's progress is not stored: %s", refusal)
 
@@ -139,8 +152,8 @@ class SqliteQueue(SqliteLooks):
             if row is not None and Status(row.status) not in TERMINAL_STATUSES:
                 rows.end(connection, row, status, document, job.ttl, now)
 
-        await self._insist(lambda: self._shared.write(finish, durable=True))
-        self._shared.held.discard((job.key, job.attempts))
+        await self._insist(lambda: self._local.write(finish, durable=True))
+        self._local.held.discard((job.key, job.attempts))
 
     async def _retry(self, job: Job, error: str | None) -> None:  # noqa: ARG002
         document, now, delay = dump(job.to_dict()), self._now(), job.next_retry_delay()
@@ -155,8 +168,8 @@ class SqliteQueue(SqliteLooks):
             else:
                 rows.queue_again(connection, row, document, (now, now + delay) if delay > 0 else None)
 
-        await self._insist(lambda: self._shared.write(again))
-        self._shared.held.discard((job.key, job.attempts))
+        await self._insist(lambda: self._local.write(again))
+        self._local.held.discard((job.key, job.attempts))
 
     async def abort(self, job: Job, error: str, ttl: float = 5) -> None:  # noqa: ARG002
         """Ends a job that waits; has one that runs stopped by whoever runs it; leaves one that ended as it is."""
@@ -173,7 +186,7 @@ class SqliteQueue(SqliteLooks):
             rows.change(connection, row, Status.ABORTING, dump({**load(row.document), "error": error}), row.owner)
             return Status.ABORTING
 
-        status = await self._shared.write(abort, durable=True)
+        status = await self._local.write(abort, durable=True)
         if status is not None:
             job.status, job.error = status, error
             self.aborted += status == Status.ABORTED
@@ -188,16 +201,16 @@ class SqliteQueue(SqliteLooks):
     async def sweep(self, lock: int = 60, abort: float = 5.0) -> list[str]:  # noqa: ARG002
         """Forgets what has expired, and puts back, or gives up, what nobody runs any more; their keys."""
         now = self._now()
-        if self._shared.database.first(rows.ANY_TO_DROP, now):
-            await self._shared.write(lambda connection: rows.drop(connection, now))
-        running = [Row(*row) for row in self._shared.database.all(rows.RUNNING, self.name)]
+        if self._local.database.first(rows.ANY_TO_DROP, now):
+            await self._local.write(lambda connection: rows.drop(connection, now))
+        running = [Row(*row) for row in self._local.database.all(rows.RUNNING, self.name)]
         self._stuck.look(running)
         swept = []
         for row in running:
-            if (row.key, row.attempts) in self._shared.held:
+            if (row.key, row.attempts) in self._local.held:
                 continue
             job = self.decoded(row)
-            if not self._shared.presence.lives(row.owner or "") or self._stuck.silent(row, job):
+            if not self._local.presence.lives(row.owner or "") or self._stuck.silent(row, job):
                 swept.append(row.key)
                 await self._put_back(row, job)
             elif self._stuck.late(row, job):
@@ -236,7 +249,7 @@ class SqliteQueue(SqliteLooks):
                 return await write()
             except StoreFailed as refusal:
                 log.warning("what a job came to is not stored yet: %s", refusal)
-                await self._shared.clock.sleep(_pause(refusals))
+                await self._local.clock.sleep(_pause(refusals))
                 refusals += 1
 
 

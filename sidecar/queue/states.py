@@ -1,7 +1,8 @@
 """SAQ's jobs and ours: what is stored of a submission, and what is said of it."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from saq.job import TERMINAL_STATUSES, Job, Status
@@ -37,6 +38,17 @@ class Meta(msgspec.Struct, kw_only=True, omit_defaults=True):
     webhooks: str = ""
     """Packed endpoints, as they were submitted."""
     error: ErrorDetail | None = None
+
+
+def dump(document: Mapping[Any, Any]) -> bytes:
+    """A job's fields as JSON."""
+    return msgspec.json.encode(document)
+
+
+def load(document: str | bytes) -> dict[str, Any]:
+    """The fields back."""
+    fields: dict[str, Any] = msgspec.json.decode(document)
+    return fields
 
 
 def meta_of(job: Job) -> Meta:

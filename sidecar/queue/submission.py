@@ -1,14 +1,19 @@
 """What is handed to the queue, and what it hands on to be run."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+
+if TYPE_CHECKING:
+    from sidecar.sealing import Seal
 
 DEFAULT_TIMEOUT: Final = 3_600.0
 """Seconds that one attempt may take where nobody says how long it should."""
 RESERVED: Final = ("schedule:", "task:")
 """How the keys of our own submissions begin; a parent's key must not."""
+_PLAIN: Final = "content"
+_SEALED: Final = "sealed"
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,3 +65,17 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Sends an event, its name and content, to the parent of the sidecar that submitted; None where it did not ask."""
     again: Callable[[BaseException], bool] = lambda _: False
     """Whether there will be another attempt after this one ends with that failure."""
+
+
+def stored_content(seal: "Seal", content: bytes, *, secret: bool) -> dict[str, str]:
+    """What is stored of a content, as strings by name."""
+    text = content.decode()
+    return {_SEALED: seal.seal(text)} if secret else {_PLAIN: text}
+
+
+def opened_content(seal: "Seal", stored: dict[str, Any]) -> bytes:
+    """The content again. Raises SealedByAnother."""
+    if _SEALED in stored:
+        return seal.open(stored[_SEALED]).encode()
+    content: str = stored[_PLAIN]
+    return content.encode()

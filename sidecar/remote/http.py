@@ -18,6 +18,8 @@ ATTEMPTS: Final = 4
 MAX_REDIRECTS: Final = 5
 MAX_RETRY_AFTER: Final = 120.0
 """Seconds; a server that asks for more gets its refusal passed on."""
+MAX_BYTES: Final = 64 << 20
+"""What is read of an answer, unpacked; the references of a month are far less."""
 _BUSY: Final = frozenset({429, 503})
 _KEEP_METHOD: Final = frozenset({307, 308})
 
@@ -107,7 +109,7 @@ class HttpClient:
             async with self._session.request(
                 method, url, data=body and io.BytesIO(body), headers=headers, allow_redirects=False
             ) as response:
-                return Answer(response.status, response.headers, await response.read())
+                return Answer(response.status, response.headers, await _bounded(response))
         except TimeoutError:
             raise TimedOut(f"{url.authority} did not answer within {self._timeout:g} s") from None
         except aiohttp.ClientConnectorCertificateError:  # no `os_error` in this one
@@ -121,6 +123,17 @@ class HttpClient:
             raise RemoteUnreachable(f"{url.authority} broke off its answer ({type(failure).__name__})") from None
 
 
+async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) > MAX_BYTES:
+            response.close()
+            said = f"{response.url.authority} answered with more than {MAX_BYTES} bytes"
+            raise RemoteFailed(said, status=response.status, retryable=False)
+    return bytes(body)
+
+
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds to wait, from either form of the header; None where it says nothing usable. `now` is Unix time."""
     value = headers.get("Retry-After", "").strip()
@@ -128,7 +141,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

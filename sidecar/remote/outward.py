@@ -3,6 +3,7 @@
 import asyncio
 import io
 import ipaddress
+import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
@@ -21,7 +22,11 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 IDLE_SECONDS: Final = 15.0
 """How long a connection is kept for the next request."""
+_AFTER_HOST: Final = re.compile(r"[/?#]")
 _NAT64: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+_AT_ONCE: Final = 64 << 10
+_DIED: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+"""How the death of a kept connection shows."""
 _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -65,9 +70,9 @@ class Outward:
                 for _ in range(redirects + 1):
                     try:
                         answer = await self._once(method, here, headers or {}, body, max_bytes, repeatable)
-                    except aiohttp.ServerDisconnectedError:
+                    except _DIED as failure:
                         if not repeatable:
-                            raise _broken(here, "ServerDisconnectedError") from None
+                            raise _broken(here, type(failure).__name__) from None
                         answer = await self._again(method, here, headers or {}, body, max_bytes)
                     if not redirects or answer.status not in _FOLLOWED or "Location" not in answer.headers:
                         return answer
@@ -86,20 +91,20 @@ class Outward:
     ) -> Answer:
         try:
             return await self._once(method, url, headers, body, max_bytes, cut=True)
-        except aiohttp.ServerDisconnectedError:
-            raise _broken(url, "ServerDisconnectedError") from None
+        except _DIED as failure:
+            raise _broken(url, type(failure).__name__) from None
 
     async def _once(
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, max_bytes: int, cut: bool
     ) -> Answer:
-        """Raises ServerDisconnectedError beside ours: the connection ended before any answer."""
+        """Raises those of _DIED beside ours: the connection ended before any answer."""
         if not self._allow_private:
             check_literal(url)
         if self._session is None:
             self._session = self._open()
         try:
             async with self._session.request(
-                method, url, data=body and io.BytesIO(body), headers=headers, allow_redirects=False
+                method, url, data=_payload(body), headers=headers, allow_redirects=False
             ) as response:
                 content = await _bounded(response, max_bytes, cut)
                 return Answer(response.status, response.headers, content)
@@ -111,7 +116,7 @@ class Outward:
             raise RemoteUnreachable(f"{url.host_port_subcomponent} can't be reached: {why(failure)}") from None
         except (aiohttp.InvalidURL, UnicodeError):
             raise RemoteUnreachable(f"{url.host_port_subcomponent} is no usable address", retryable=False) from None
-        except aiohttp.ServerDisconnectedError:
+        except _DIED:
             raise
         except TimeoutError:  # an OSError, and `request`'s own
             raise
@@ -172,7 +177,7 @@ def check_url(url: str, field: str = "url", *, allow_private: bool = True) -> No
     try:
         parsed = URL(url)
         usable = parsed.scheme in ("http", "https") and bool(parsed.host) and parsed.port is not None
-        has_user = "@" in url.partition("//")[2].partition("/")[0]
+        has_user = "@" in _AFTER_HOST.split(url.partition("//")[2], maxsplit=1)[0]
     except ValueError:
         usable = has_user = False
     if not usable or not url.isprintable() or " " in url or "\\" in url:
@@ -217,6 +222,11 @@ def _checked_socket(info: Any) -> socket.socket:
 async def _system(host: str, port: int) -> Sequence[str]:
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(place[0]).partition("%")[0] for *_, place in found]
+
+
+def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
+    # aiohttp writes bytes at once, and takes long to write many
+    return io.BytesIO(body) if body and len(body) > _AT_ONCE else body
 
 
 async def _bounded(response: aiohttp.ClientResponse, max_bytes: int, cut: bool) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import sqlite3
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -85,6 +86,9 @@ class Database:
         self._thread = thread
         self._staged: list[Callable[[], Batch]] = []
         self._promises = False
+        self._due = math.inf
+        """When the next transaction begins at the latest, by the loop's clock."""
+        self._timer: asyncio.TimerHandle | None = None
         self._unheard: list[asyncio.Future[None]] = []
         self._under_way: set[asyncio.Future[None]] = set()
         self._synchronous = False
@@ -108,12 +112,11 @@ class Database:
         migrate(connection)
         return cls(connection, connection, None)
 
-    def stage(self, take: Callable[[], Batch]) -> None:
-        """Has `take` called for its batch when the next transaction begins: within STAGED_SECONDS, or at `commit`."""
+    def stage(self, take: Callable[[], Batch], within: float = STAGED_SECONDS) -> None:
+        """Has `take` called for its batch when the next transaction begins: within so many seconds, or at `commit`."""
         self._staged.append(take)
-        if not self._promises:
-            self._promises = True
-            asyncio.get_running_loop().call_later(STAGED_SECONDS, self._flush)
+        self._promises = True
+        self._begin_by(asyncio.get_running_loop().time() + within)
 
     def commit(self) -> asyncio.Future[None] | None:
         """What a reply has to wait for: all that was staged since the last call. None if that is nothing.
@@ -140,7 +143,7 @@ class Database:
         """
         call = _Call(function, durable)
         self._staged.append(lambda: call)
-        asyncio.get_running_loop().call_soon(self._flush)
+        self._begin_by(0.0)
         return await call.written
 
     async def execute(self, sql: str, *parameters: Value) -> None:
@@ -173,12 +176,23 @@ class Database:
         if self._thread:
             self._thread.shutdown()
 
+    def _begin_by(self, due: float) -> None:
+        if due < self._due:
+            self._due = due
+            if self._timer:
+                self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_at(due, self._flush)
+
     def _flush(self) -> None:
         """Begins a transaction, unless one is under way: then the next one begins at its end."""
         if self._staged and not self._under_way:
             self._begin()
 
     def _begin(self) -> None:
+        self._due = math.inf
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
         batches = [take() for take in self._staged]
         self._staged.clear()
         begun = asyncio.ensure_future(self._transact(batches))
@@ -194,7 +208,8 @@ class Database:
         self._under_way.discard(ended)
         if not ended.cancelled():
             ended.exception()  # those who wait for it hear of it; asyncio need not
-            self._flush()
+            if self._due <= asyncio.get_running_loop().time():
+                self._flush()
 
     async def _transact(self, batches: list[Batch]) -> None:
         failure: Exception | None = None

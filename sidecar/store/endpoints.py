@@ -69,9 +69,9 @@ class EndpointRows:
 
     def claim(self, endpoint: str, owner: str, lives: Callable[[str], bool]) -> Awaitable[bool]:
         """Makes this process the only one that sends to an endpoint, unless a living one does."""
-        now = self._now()
 
         def write(connection: sqlite3.Connection) -> bool:
+            now = self._now()  # not before: a lease that another took while we waited would be from the future
             sql = "SELECT owner, lease, disabled FROM endpoint WHERE id = ?"
             row = connection.execute(sql, (endpoint,)).fetchone()
             if row is None or row[2]:

@@ -123,6 +123,7 @@ MIGRATIONS: Final = (
     );
     CREATE INDEX message_process ON message (process, id);
     """,
+    "ALTER TABLE parcel ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0",
 )
 """Numbered from 1; `PRAGMA user_version` is the number of the last one applied."""
 

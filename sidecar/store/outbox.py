@@ -1,13 +1,18 @@
 """What has to reach somebody: kept on disk until it has, in order for each endpoint and lane."""
 
+import asyncio
 import math
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import msgspec
 
 from sidecar.clock import Clock
+from sidecar.errors import SealedByAnother, StoreFailed
+from sidecar.sealing import Seal
+from sidecar.store import parcels
 from sidecar.store.database import Database
 
 Kind = Literal["webhook", "result", "cv"]
@@ -18,56 +23,14 @@ MAX_DEAD: Final = 10_000
 MAX_DEAD_BYTES: Final = 256 << 20
 MAX_AGE: Final = 30 * 86_400.0
 """Seconds; dead ones that are older, or more, or larger in sum than these limits are dropped, oldest first."""
+TRIM_EVERY: Final = 100
+TRIM_BYTES: Final = 16 << 20
+"""It is looked for them after so many more have died, or as much: that reads them all."""
+STAGED_SECONDS: Final = 0.05
+"""How long what was put, or has arrived, waits at most for company in one transaction."""
 
 _WAITING, _DEAD = 0, 1
 _NAMES: Final[tuple[Literal["waiting"], Literal["dead"]]] = ("waiting", "dead")
-_PUT: Final = """
-    INSERT OR IGNORE INTO parcel (id, endpoint, lane, kind, created, body, status, error, due)
-    SELECT :id, :endpoint, :lane, :kind, :created, :body, disabled, CASE WHEN disabled THEN 'the endpoint is gone' END,
-        CASE WHEN NOT disabled AND NOT EXISTS (
-            SELECT 1 FROM parcel WHERE endpoint = :endpoint AND lane = :lane AND status = 0
-        ) THEN :created END
-    FROM (SELECT coalesce((SELECT disabled FROM endpoint WHERE id = :endpoint), 0) AS disabled)
-"""
-_PROMOTE: Final = """
-    UPDATE parcel SET due = ? WHERE due IS NULL AND number = (
-        SELECT min(number) FROM parcel WHERE endpoint = ? AND lane = ? AND status = 0
-    )
-"""
-_HEADS: Final = """
-    SELECT number, id, lane, kind, created, attempts, length(body) FROM parcel
-    WHERE endpoint = ? AND due <= ? ORDER BY due, number LIMIT ?
-"""
-_LIST: Final = """
-    SELECT id, endpoint, kind, lane, status, length(body), created, attempts, due, error FROM parcel
-    WHERE status IN (?, ?) ORDER BY number LIMIT ? OFFSET ?
-"""
-_COUNTS: Final = """
-    SELECT (SELECT count(*) FROM parcel INDEXED BY parcel_lane WHERE status = 0),
-        (SELECT count(*) FROM parcel INDEXED BY parcel_dead WHERE status = 1)
-"""
-_OLD: Final = """
-    SELECT id, endpoint, kind, lane, status, length(body), created, attempts, due, error FROM parcel
-    WHERE endpoint = ? AND status = 0 AND created <= ? ORDER BY number LIMIT ?
-"""
-_OLD_LANES: Final = "SELECT DISTINCT lane FROM parcel WHERE endpoint = ? AND status = 0 AND created <= ?"
-_BURY_OLD: Final = """
-    UPDATE parcel SET status = 1, due = NULL, error = ? WHERE endpoint = ? AND status = 0 AND created <= ?
-"""
-_NAMED: Final = """
-    SELECT number, id, endpoint, lane, kind, body, status FROM parcel
-    WHERE id = ?1 AND endpoint = coalesce(?2, endpoint)
-"""
-_TRIM: Final = """
-    DELETE FROM parcel WHERE number IN (
-        SELECT number FROM (
-            SELECT number, created,
-                row_number() OVER (ORDER BY number DESC) AS place,
-                sum(length(body)) OVER (ORDER BY number DESC) AS total
-            FROM parcel WHERE status = 1
-        ) WHERE place > ? OR total > ? OR created < ?
-    )
-"""
 
 
 class Parcel(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,34 +76,54 @@ class Row(msgspec.Struct, frozen=True):
 class Outbox:
     """The parcels of one database. Whoever sends them is told of new ones by `on_put`."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, seal: Seal | None = None) -> None:
+        """Bodies are sealed where the seal lasts: they hold what pages and CVs say of people."""
         self.on_put: Callable[[set[str]], None] = _nobody
-        """Called with the ids of the endpoints that something was put for."""
+        """Called with the ids of the endpoints that something was put for, once it is on disk."""
         self._database = database
+        self._seal = seal
         self._now = clock.now
-        self._staged: list[dict[str, Any]] = []
+        self._put: list[dict[str, Any]] = []
+        self._sent: list[_Sent] = []
+        self._died = self._died_bytes = 0
+        """Since they were looked through; the writer's thread has them."""
 
     def put(self, parcels: Iterable[Parcel]) -> None:
         """Stages parcels; they are on disk with the next commit, in this order."""
         now = self._now()
         new = [{**msgspec.structs.asdict(parcel), "created": now} for parcel in parcels]
-        if not new:
-            return
-        if not self._staged:
-            self._database.stage(self._take)
-        self._staged += new
-        self.on_put({row["endpoint"] for row in new})
+        if new:
+            self._stage()
+            self._put += new
+
+    def sent(self, endpoint: str, head: Head) -> asyncio.Future[None]:
+        """Stages that a parcel has arrived: it is dropped, and the next of its lane may go. Fails with StoreFailed."""
+        self._stage()
+        noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sent.append(_Sent(endpoint, head, self._now(), noted))
+        return noted
 
     # --- reading, on the loop
 
     def heads(self, endpoint: str, limit: int) -> list[Head]:
         """The parcels of an endpoint that may go now, one of each lane, the longest due first."""
-        return [Head(*row) for row in self._database.all(_HEADS, endpoint, self._now(), limit)]
+        return [Head(*row) for row in self._database.all(parcels.HEADS, endpoint, self._now(), limit)]
+
+    def lane(self, endpoint: str, lane: str, limit: int) -> list[Head]:
+        """The first parcels of a lane in their order, whenever they are due."""
+        return [Head(*row) for row in self._database.all(parcels.LANE, endpoint, lane, limit)]
 
     def body(self, number: int) -> bytes | None:
-        """A parcel's body; None where it has gone."""
-        row = self._database.first("SELECT body FROM parcel WHERE number = ? AND status = 0", number)
-        return None if row is None else bytes(row[0])
+        """A parcel's body; None where it has gone. Raises SealedByAnother where it is sealed with another key."""
+        row = self._database.first("SELECT body, sealed FROM parcel WHERE number = ? AND status = 0", number)
+        if row is None:
+            return None
+        body, sealed = row
+        if not sealed:
+            return bytes(body)
+        if self._seal is None:
+            raise SealedByAnother
+        return self._seal.open_bytes(body)
 
     def next_due(self, endpoint: str) -> float | None:
         """Unix time at which something of this endpoint is due; None where nothing waits."""
@@ -156,8 +139,8 @@ class Outbox:
     def listed(self, status: Literal["waiting", "dead"] | None, page: int) -> tuple[int, list[Row]]:
         """How many there are, and those of one page (from 1), oldest first."""
         statuses = (_WAITING, _DEAD) if status is None else (_NAMES.index(status),) * 2
-        counts = self._database.first(_COUNTS) or (0, 0)
-        found = self._database.all(_LIST, *statuses, PAGE, (page - 1) * PAGE)
+        counts = self._database.first(parcels.COUNTS) or (0, 0)
+        found = self._database.all(parcels.LIST, *statuses, PAGE, (page - 1) * PAGE)
         return sum(counts[one] for one in {*statuses}), [_row(one) for one in found]
 
     async def flushed(self) -> None:
@@ -166,23 +149,19 @@ class Outbox:
 
     # --- changing, in the writer's thread
 
-    def sent(self, endpoint: str, head: Head) -> Awaitable[None]:
-        """Drops what has arrived and lets the next of its lane go. Raises StoreFailed, as the others below."""
+    def put_off(self, endpoint: str, head: Head, error: str, seconds: float, *, aside: bool = False) -> Awaitable[None]:
+        """Counts a failed attempt; the next is due after so many seconds. Raises StoreFailed, as the others below.
+
+        `aside`: it gets a lane of its own, which its id names, and the next of its lane may go.
+        """
         now = self._now()
+        values = (now + seconds, seconds, error, head.id if aside else head.lane, head.number)
 
         def write(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM parcel WHERE number = ?", (head.number,))
-            connection.execute(_PROMOTE, (now, endpoint, head.lane))
-
-        return self._database.write(write)
-
-    def put_off(self, head: Head, error: str, seconds: float) -> Awaitable[None]:
-        """Counts a failed attempt; the next is due after so many seconds."""
-        values = (self._now() + seconds, seconds, error, head.number)
-
-        def write(connection: sqlite3.Connection) -> None:
-            sql = "UPDATE parcel SET attempts = attempts + 1, due = ?, pause = ?, error = ? WHERE number = ?"
+            sql = "UPDATE parcel SET attempts = attempts + 1, due = ?, pause = ?, error = ?, lane = ? WHERE number = ?"
             connection.execute(f"{sql} AND status = 0 AND due IS NOT NULL", values)
+            if aside:
+                connection.execute(parcels.PROMOTE, (now, endpoint, head.lane))
 
         return self._database.write(write)
 
@@ -193,8 +172,12 @@ class Outbox:
         def write(connection: sqlite3.Connection) -> None:
             sql = "UPDATE parcel SET status = 1, due = NULL, attempts = attempts + 1, error = ? WHERE number = ?"
             connection.execute(sql, (error, head.number))
-            connection.execute(_PROMOTE, (now, endpoint, head.lane))
-            _trim(connection, now)
+            connection.execute(parcels.PROMOTE, (now, endpoint, head.lane))
+            self._died += 1
+            self._died_bytes += head.size
+            if self._died >= TRIM_EVERY or self._died_bytes >= TRIM_BYTES:
+                self._died = self._died_bytes = 0
+                _trim(connection, now)
 
         return self._database.write(write)
 
@@ -203,10 +186,10 @@ class Outbox:
         now = self._now()
 
         def write(connection: sqlite3.Connection) -> list[Row]:
-            lanes = connection.execute(_OLD_LANES, (endpoint, before)).fetchall()
-            told = connection.execute(_OLD, (endpoint, before, PAGE)).fetchall()
-            connection.execute(_BURY_OLD, (error, endpoint, before))
-            connection.executemany(_PROMOTE, [(now, endpoint, lane) for (lane,) in lanes])
+            lanes = connection.execute(parcels.OLD_LANES, (endpoint, before)).fetchall()
+            told = connection.execute(parcels.OLD, (endpoint, before, PAGE)).fetchall()
+            connection.execute(parcels.BURY_OLD, (error, endpoint, before))
+            connection.executemany(parcels.PROMOTE, [(now, endpoint, lane) for (lane,) in lanes])
             _trim(connection, now)
             return [_row(one) for one in told]
 
@@ -217,15 +200,16 @@ class Outbox:
         now = self._now()
 
         def write(connection: sqlite3.Connection) -> list[str]:
-            found = connection.execute(_NAMED, (parcel, endpoint)).fetchall()
-            for number, name, where, lane, kind, body, status in found:
+            found = connection.execute(parcels.NAMED, (parcel, endpoint)).fetchall()
+            for number, name, where, lane, kind, body, sealed, status in found:
                 if status == _WAITING:
                     sql = "UPDATE parcel SET due = min(due, ?) WHERE number = ?"
                     connection.execute(sql, (now, number))
                 else:
-                    row = {"id": name, "endpoint": where, "lane": lane, "kind": kind, "body": body, "created": now}
+                    row = {"id": name, "endpoint": where, "lane": lane, "kind": kind, "created": now}
+                    row |= {"body": body, "sealed": sealed}
                     connection.execute("DELETE FROM parcel WHERE number = ?", (number,))
-                    connection.execute(_PUT, row)
+                    connection.execute(parcels.PUT, row)
             return [row[2] for row in found]
 
         return self._database.write(write)
@@ -241,23 +225,66 @@ class Outbox:
 
         return self._database.write(write)
 
-    def _take(self) -> "_Put":
-        staged, self._staged = self._staged, []
-        return _Put(staged)
+    def _stage(self) -> None:
+        if not self._put and not self._sent:
+            self._database.stage(self._take, STAGED_SECONDS)
+
+    def _take(self) -> "_Staged":
+        put, self._put = self._put, []
+        sent, self._sent = self._sent, []
+        return _Staged(put, sent, self._seal if self._seal and self._seal.lasting else None, self.on_put)
 
 
-class _Put(msgspec.Struct, frozen=True):
-    """Parcels put since the last commit."""
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A parcel that has arrived at Unix time `at`."""
 
-    rows: Sequence[dict[str, Any]]
-    durable: bool = True
+    endpoint: str
+    head: Head
+    at: float
+    noted: asyncio.Future[None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """What was put and what has arrived since the last commit."""
+
+    put: Sequence[dict[str, Any]]
+    sent: Sequence[_Sent]
+    seal: Seal | None
+    on_put: Callable[[set[str]], None]
+
+    @property
+    def durable(self) -> bool:
+        """What is not noted as sent is sent again, which is no loss."""
+        return bool(self.put)
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Writes them in their order."""
-        connection.executemany(_PUT, self.rows)
+        """Writes it."""
+        connection.executemany(parcels.PUT, map(self._kept, self.put))
+        connection.executemany("DELETE FROM parcel WHERE number = ?", [(one.head.number,) for one in self.sent])
+        lanes = {(one.endpoint, one.head.lane): one.at for one in self.sent}
+        connection.executemany(parcels.PROMOTE, [(at, *lane) for lane, at in lanes.items()])
+
+    def _kept(self, row: dict[str, Any]) -> dict[str, Any]:
+        if self.seal is None:
+            return {**row, "sealed": 0}
+        return {**row, "body": self.seal.seal_bytes(row["body"]), "sealed": 1}
+
+    def written(self) -> None:
+        """Tells who waits for it."""
+        for one in self.sent:
+            if not one.noted.done():
+                one.noted.set_result(None)
+        if self.put:
+            self.on_put({row["endpoint"] for row in self.put})
 
     def undo(self) -> None:
-        """Nothing of them is in memory; the reply that promised them hears of it."""
+        """What was put is gone, as the reply that promised it is told."""
+        for one in self.sent:
+            if not one.noted.done():
+                one.noted.set_exception(StoreFailed("could not be noted as sent", retryable=True))
+                one.noted.exception()  # who waited for it may have been stopped; asyncio need not tell of it
 
 
 def _nobody(endpoints: set[str]) -> None:
@@ -269,4 +296,4 @@ def _row(columns: tuple[Any, ...]) -> Row:
 
 
 def _trim(connection: sqlite3.Connection, now: float) -> None:
-    connection.execute(_TRIM, (MAX_DEAD, MAX_DEAD_BYTES, now - MAX_AGE))
+    connection.execute(parcels.TRIM, (MAX_DEAD, MAX_DEAD_BYTES, now - MAX_AGE))

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from protocol.session import Credentials
 from sidecar.errors import SidecarError, StoreFailed
 from sidecar.remote.outward import Outward
 from sidecar.sealing import Seal
@@ -14,9 +15,11 @@ from sidecar.store.agenda import Agenda, Kind
 from sidecar.store.database import Database
 from sidecar.store.pending import JOBS, Pending
 from sidecar.store.references import DiskReferences
+from sidecar.store.task_runs import TaskRuns
 from sidecar.wiring.surroundings import Surroundings
 from sidecar.wiring.tasking import Tasking
 from sidecar.work.delivery.deliveries import open_mail
+from sidecar.work.fleet_logins import SharedLogins
 from sidecar.work.jobs.audiences import Audiences
 from sidecar.work.logins import References
 
@@ -75,11 +78,14 @@ class Durable:
         )
         self._closing.push_async_callback(self.mail.deliveries.close)
         self.outbox, self.endpoints, self.forwarding = self.mail.outbox, self.mail.endpoints, self.mail.forwarding
+        self.logins: SharedLogins | None = None
         if fleet:
-            from sidecar.store import shared  # late: only a fleet has redis installed
+            from sidecar.store import shared, shared_logins  # late: only a fleet has redis installed
 
             self._told = shared.Told(settings.queue.reveal())
             self._closing.push_async_callback(self._told.close, LAST_WORDS_SECONDS)
+            common = shared_logins.FleetLogins(self._told.redis)
+            self.logins = SharedLogins(common, seal, self.endpoints) if seal.lasting else None
         self.audiences = Audiences(self.endpoints, self.outbox, settings.max_stdouterr_size)
         self.tasking = Tasking(self, around)
         self._closing.push_async_callback(self.tasking.close)
@@ -134,6 +140,14 @@ class Durable:
 
         return FleetAgenda(self._told.redis, kind)
 
+    def task_runs(self) -> TaskRuns:
+        """The history of tasks, where the tasks are."""
+        if self._told is None or not self.seal.lasting:
+            return TaskRuns(self.database)
+        from sidecar.store.shared_task_runs import FleetTaskRuns
+
+        return FleetTaskRuns(self._told.redis)
+
     async def references(self, scope: str, seed: Iterable[str] = (), ttl: float = 0) -> References:
         """Those of a login; `seed` is remembered for `ttl` seconds. Raises StoreFailed."""
         own = await DiskReferences.open(self.database, self._around.clock, scope, seed, ttl)
@@ -142,6 +156,13 @@ class Durable:
         from sidecar.store.shared import FleetReferences
 
         return FleetReferences(own, self._told, scope)
+
+    async def log_in(self, scope: str, credentials: Sequence[Credentials], primary: int) -> None:
+        """Makes the servers of a login known, to all machines of a fleet if they can open it. Raises StoreFailed."""
+        if self.logins:
+            others = [one for index, one in enumerate(credentials) if index != primary]
+            await self.logins.share(scope, [credentials[primary], *others])
+        self.endpoints.log_in(scope, credentials, primary)
 
     def serve(self) -> None:
         """Begins to run jobs, also where there are none yet. Raises StoreFailed."""
@@ -209,11 +230,11 @@ async def _join_fleet(around: Surroundings) -> "Backend | None":
     if not url:
         return None
     try:
-        from sidecar.queue.redis import RedisJobs  # late: only a fleet has redis installed
+        from sidecar.queue.redis_backend import RedisBackend  # late: only a fleet has redis installed
     except ImportError:
         raise StoreFailed("SIDECAR_QUEUE needs what `pip install scraper-sidecar[fleet]` brings") from None
 
-    return await RedisJobs.open(url, around.clock)
+    return await RedisBackend.open(url, around.clock)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -51,6 +51,7 @@ class Durables:
     async def mock(self) -> None:
         """A mock session begins, with nothing remembered."""
         self._mock = True
+        self._around.workshop.forget_mock()
         memory, self._memory = self._memory, None
         if memory:
             await memory.close()

@@ -40,7 +40,7 @@ class LoggingIn:
             durable = await self._durables.on_disk()
             scope = rtcv.scope_of(credentials[primary])
             references = await durable.references(scope, scanned, LONG_TTL)
-            durable.endpoints.log_in(scope, credentials, primary)
+            await durable.log_in(scope, credentials, primary)
         except BaseException:
             await http.close()
             raise

@@ -6,11 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from protocol.jobs import SendJob
 from protocol.session import Credentials
 from sidecar.clock import Clock
 from sidecar.queue.backend import Backend
-from sidecar.queue.embedded import SqliteBackend
 from sidecar.queue.engine import Engine, EngineOptions
+from sidecar.queue.sqlite_backend import SqliteBackend
 from sidecar.queue.submission import Run, Submission
 from sidecar.remote.http import HttpClient
 from sidecar.remote.rtcv import RtcvServer, RtcvServers
@@ -23,6 +24,7 @@ from sidecar.wiring.surroundings import Surroundings
 from sidecar.work.contents import holds_secret
 from sidecar.work.delivery.endpoints import Endpoints
 from sidecar.work.delivery.forwarding import Forwarding
+from sidecar.work.fleet_logins import SharedLogins
 from sidecar.work.jobs.audiences import Audiences
 from sidecar.work.jobs.updates import Audience
 from sidecar.work.logins import Parts, References
@@ -39,6 +41,8 @@ class Store(Protocol):
     endpoints: Endpoints
     audiences: Audiences
     forwarding: Forwarding
+    logins: SharedLogins | None
+    """Those of a fleet whose machines can all open them."""
 
     def schedule_agenda(self) -> Agenda:
         """Where the schedules are."""
@@ -57,10 +61,11 @@ class Queueing:
         self._endpoints = store.endpoints
         self._audiences = store.audiences
         self._forwarding = store.forwarding
+        self._shared_logins = store.logins
         self._around = around
         self._mock = folder is None
         self._logins = StoredLogins(
-            around.session, self._endpoints.credentials, self._connect, self._references, store.forwarding.result
+            around.session, self._credentials, self._connect, self._references, store.forwarding.result
         )
         shop = around.workshop
         self.unattended = Unattended(shop.runs, shop.in_progress, self._parts, self._audience, around.clock)
@@ -68,7 +73,7 @@ class Queueing:
             concurrency=around.settings.concurrency,
             results_ttl=around.settings.results_ttl,
             private_secrets=not store.seal.lasting and not self._mock,
-            private_logins=fleet is not None,
+            private_logins=fleet is not None and store.logins is None,
             holds_secret=holds_secret,
             jitter=random.random,
             on_event=around.on_event,
@@ -82,7 +87,7 @@ class Queueing:
             clock=around.clock,
             host_zone=host_zone(),
             grace=around.settings.misfire_grace,
-            check_job=around.runs.check,
+            check_job=self._check_later,
             pack=lambda urls: store.audiences.pack(store.audiences.endpoints(urls)),
             on_event=around.on_event,
         )
@@ -92,6 +97,11 @@ class Queueing:
         await self.schedules.close()
         await self.engine.close()
         await self._logins.close()
+
+    def _check_later(self, job: SendJob, due: float) -> None:
+        """Checks a job as if it were sent now, and that its token lasts until then. Raises WireError."""
+        self._around.runs.check(job)
+        self._around.workshop.tokens().check(job, due)
 
     async def _submit(self, submission: Submission) -> str:
         """Returns once the job is on disk. Raises StoreFailed."""
@@ -105,6 +115,10 @@ class Queueing:
     def _audience(self, run: Run) -> Audience:
         return self._audiences.of(self._endpoints.unpack(run.webhooks), run.tell, run.progress)
 
+    async def _credentials(self, scope: str) -> Sequence[Credentials]:
+        shared = self._shared_logins
+        return await shared.credentials(scope) if shared else self._endpoints.credentials(scope)
+
     def _connect(self, scope: str, credentials: Sequence[Credentials]) -> RtcvServers:
         http = HttpClient(self._around.settings.request_timeout, self._around.clock)
         servers = [RtcvServer(http, one) for one in credentials]
@@ -115,7 +129,7 @@ class Queueing:
 
 
 def _embedded(database: Database, folder: Path | None, around: Surroundings) -> Backend:
-    return SqliteBackend.bounded(database, folder, around.clock, around.settings.results_max_mb * MiB)
+    return SqliteBackend.open(database, folder, around.clock, around.settings.results_max_mb * MiB)
 
 
 async def _of_no_login(clock: Clock) -> References:

@@ -7,13 +7,13 @@ from protocol.tasks import RunTaskReply
 from sidecar.queue.submission import Run
 from sidecar.sealing import Seal
 from sidecar.store.agenda import Agenda, Kind
-from sidecar.store.database import Database
 from sidecar.wiring.surroundings import Surroundings
 from sidecar.work.alarm import Alarm
 
 if TYPE_CHECKING:
     from sidecar.queue.engine import Engine
     from sidecar.remote.outward import Outward
+    from sidecar.store.task_runs import TaskRuns
     from sidecar.work.delivery.endpoints import Endpoints
     from sidecar.work.jobs.audiences import Audiences
     from sidecar.work.tasks.firing import TaskFiring
@@ -27,7 +27,6 @@ SCRIPTS_AT_ONCE = 8
 class Store(Protocol):
     """What tasks need of their store."""
 
-    database: Database
     seal: Seal
     outward: "Outward"
     endpoints: "Endpoints"
@@ -35,6 +34,9 @@ class Store(Protocol):
 
     def agenda(self, kind: Kind) -> Agenda:
         """Where tasks are."""
+
+    def task_runs(self) -> "TaskRuns":
+        """Where their runs are noted."""
 
     @property
     def engine(self) -> "Engine":
@@ -91,8 +93,6 @@ class Tasking:
 
     def _build(self) -> "tuple[Periodic, TaskFiring]":
         from sidecar.browser.scripting.task import TaskLimits, TaskScripts  # late: scripts bring playwright with them
-        from sidecar.queue.engine import id_of
-        from sidecar.store.task_runs import TaskRuns
         from sidecar.work.tasks.documents import TaskDocuments
         from sidecar.work.tasks.firing import TaskFiring
         from sidecar.work.tasks.outside import Hosts, Scripts
@@ -101,7 +101,7 @@ class Tasking:
 
         store, around = self._store, self._around
         settings, clock, engine = around.settings, around.clock, store.engine
-        history = TaskRuns(store.database)
+        history = store.task_runs()
         scripts = Scripts(store.outward, settings.scripts_path, allow_private=settings.allow_private_network)
         documents = TaskDocuments(store.seal, scripts, engine.process, around.workshop.runs.check)
         limits = TaskLimits(seconds=settings.script_timeout)
@@ -122,7 +122,6 @@ class Tasking:
             runner,
             engine,
             clock,
-            id_of=id_of,
             is_alive=engine.lives,
             wants_events=lambda: around.session.notifications,
             at_home=bool(settings.queue) and not store.seal.lasting,

@@ -40,6 +40,10 @@ class Workshop:
             self._runs = Runs(self._get_runner, lambda job: self.tokens().check(job), self.in_progress, self._clock)
         return self._runs
 
+    def forget_mock(self) -> None:
+        """A mock session begins: what the one before has kept in profiles is gone."""
+        self._mock_states = None
+
     def tokens(self) -> "Tokens":
         """Visit tokens."""
         from sidecar.work.jobs.tokens import Tokens  # late: only jobs ask

@@ -83,7 +83,7 @@ class StoredLogins:
     def __init__(
         self,
         session: InForce,
-        credentials: Callable[[str], Sequence[Credentials]],
+        credentials: Callable[[str], Awaitable[Sequence[Credentials]]],
         connect: Callable[[str, Sequence[Credentials]], Backend],
         references: Callable[[str], Awaitable[References]],
         put: Forward,
@@ -116,7 +116,7 @@ class StoredLogins:
             await server.close()
 
     async def _server_of(self, scope: str) -> Backend | None:
-        credentials = self._credentials(scope)
+        credentials = await self._credentials(scope)
         if not credentials:
             return None
         known = self._servers.get(scope)

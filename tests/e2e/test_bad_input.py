@@ -1,5 +1,6 @@
 """Lines that no parent should write: each has its one exact answer, and the process lives."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -407,6 +408,14 @@ def test_missing_content_is_said(child: Child, kind: str) -> None:
     missing = {"": invalid_content("content is missing", named=False)}
     answer = numbered(missing) if kind.endswith(("schedule", "schedules", "schedule_msg_ids")) else missing
     assert child.ask({"type": kind}) == [answer[""]]
+
+
+@pytest.mark.parametrize("content", [{"status": "x" * 2_000_000}, {"x" * 2_000_000: 1}])
+def test_what_is_said_of_wrong_content_is_short(child: Child, content: dict[str, Any]) -> None:
+    """Also where a value or a key is not."""
+    (answer,) = child.ask({"type": "list_jobs", "content": content})
+    assert answer["error"]["code"] == "invalid_content"
+    assert len(json.dumps(answer)) < 3_000
 
 
 NEEDS_A_SERVER = {

@@ -5,18 +5,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
-from tests.e2e.jobs import ended, page_job, status, submit
+from tests.e2e.jobs import ended, page_job, status, stored, submit
+from tests.e2e.test_tasks import OPEN, ask, gate, runs, script, wait_until
+from tests.fakes import ENCRYPTION_KEY
 from tests.harness import SECONDS, Child, Rtcv, environment, rtcv
 from tests.redis_server import RedisServer
 
+STORE_KEY = {"SIDECAR_STORE_KEY": "A" * 43 + "="}
 LEASE = 60.0
 """Seconds in which the jobs of a machine that is gone are done by others: 15 until it is noticed, and then some."""
 
@@ -52,6 +56,28 @@ def machine(folder: Path, redis: RedisServer) -> Child:
 def member(redis: RedisServer) -> dict[str, str]:
     """What makes a process one of the fleet."""
     return {"SIDECAR_QUEUE": redis.url, "SIDECAR_CONCURRENCY": "1"}
+
+
+@contextmanager
+def worker(folder: Path, env: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process without a parent, on a state folder of its own."""
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "sidecar", "worker"]
+    with (folder / "stderr").open("wb") as errors:
+        working = subprocess.Popen(command, cwd=folder, env=environment(folder, env), stderr=errors)
+        try:
+            yield working
+        finally:
+            working.kill()
+            working.wait(SECONDS)
+
+
+def planned(folder: Path, env: dict[str, str]) -> list[tuple[str, str, str, int]]:
+    """What `sidecar agenda` shows on a machine of the fleet: kind, what, state, how often it ran."""
+    command = [sys.executable, "-m", "sidecar", "agenda", "--json"]
+    said = subprocess.run(command, env=environment(folder, env), capture_output=True, check=True, timeout=SECONDS)
+    rows = msgspec.json.decode(said.stdout)["agenda"]
+    return [(row["kind"], row["what"], row["state"], row["ran"]) for row in rows]
 
 
 def total(child: Child, wanted: str) -> int:
@@ -162,25 +188,66 @@ def test_events_come_to_the_one_who_submitted(machines: list[Child], server: Rtc
 
 def test_workers_without_a_parent(tmp_path: Path, redis: RedisServer, server: Rtcv) -> None:
     """A machine that only works: it takes jobs until a signal ends it."""
-    folder = tmp_path / "worker"
-    folder.mkdir()
-    command = [sys.executable, "-m", "sidecar", "worker"]
-    with (folder / "stderr").open("wb") as errors, machine(tmp_path / "one", redis) as child:
+    with machine(tmp_path / "one", redis) as child:
         server.server.fail("/page/0", "hang", count=1)
         first = submit(child, page_job(server, "/page/0"))
         server.wait_for("/page/0")  # the sidecar itself has its hands full
         second = submit(child, page_job(server, "/page/1"))
-        worker = subprocess.Popen(command, cwd=folder, env=environment(folder, member(redis)), stderr=errors)
-        try:
+        with worker(tmp_path / "worker", member(redis)) as working:
             assert ended(child, second)["status"] == "success"
             assert status(child, first)["status"] == "pending"
-            worker.send_signal(signal.SIGTERM)
-            assert worker.wait(SECONDS) == 0
-        finally:
-            worker.kill()
-            worker.wait(SECONDS)
+            working.send_signal(signal.SIGTERM)
+            assert working.wait(SECONDS) == 0
         server.release()
         assert ended(child, first)["status"] == "success"
+
+
+def test_a_login_goes_along(tmp_path: Path, redis: RedisServer, server: Rtcv) -> None:
+    """With a key that all machines have: a worker that nobody logged in fetches a secret and forwards the result."""
+    env = {**member(redis), **STORE_KEY}
+    folder = tmp_path / "one"
+    folder.mkdir()
+    secrets = {"user": {"key": "user", "encryption_key": ENCRYPTION_KEY}}
+    with Child(folder, env=env) as child:
+        assert child.ask({"type": "set_credentials", "content": server.credentials}) == [{"type": "ok"}]
+        server.server.fail("/page/held", "hang", count=1)
+        held = submit(child, page_job(server, "/page/held"))
+        server.wait_for("/page/held")  # the sidecar itself has its hands full
+        typed = [{"fill": {"selector": "body", "value": "{{user.username}}"}}]
+        job = page_job(server, "/page/forwarded", secrets=secrets, forward=True, reference_number="a")
+        typing = page_job(server, "/page/typed", secrets=secrets)
+        typing["steps"][0]["actions"] = typed
+        wanted, refused = submit(child, job), submit(child, typing)
+        with worker(tmp_path / "worker", env) as working:
+            assert ended(child, wanted)["status"] == "success"
+            assert ended(child, refused)["error"]["code"] == "action_failed", "there is nothing to type into"
+            server.wait_for("jobResult")
+            assert status(child, held)["status"] == "pending"
+            working.send_signal(signal.SIGTERM)
+            assert working.wait(SECONDS) == 0
+        (result,) = server.server.to("jobResult")
+        assert (result.json["runReference"], result.json["reference_number"]) == (wanted, "a")
+        assert len(server.server.to("/secrets/")) == 2
+        again = page_job(server, "/page/forwarded", secrets=secrets, reference_number="a")
+        server.release()
+        assert ended(child, submit(child, again))["result"]["status"] == "skipped"
+        assert child.end() == 0
+    plain = [server.credentials["api_key"], ENCRYPTION_KEY, "demo-buyer"]
+    kept = stored(tmp_path) + b"".join(path.read_bytes() for path in redis.files)
+    assert [one for one in plain if one.encode() in kept] == []
+
+
+def test_without_a_common_key_logins_stay_at_home(machines: list[Child], server: Rtcv) -> None:
+    """A job that needs its login waits for the process that has it, though others have nothing to do."""
+    one, other, _ = machines
+    assert one.ask({"type": "set_credentials", "content": server.credentials}) == [{"type": "ok"}]
+    server.server.fail("/page/held", "hang", count=1)
+    job_id = submit(one, page_job(server, "/page/held", forward=True))
+    server.wait_for("/page/held")
+    server.release()
+    assert ended(other, job_id)["status"] == "success"
+    server.wait_for("jobResult")
+    assert [child.end() for child in machines] == [0, 0, 0]
 
 
 def test_references_are_shared(machines: list[Child], server: Rtcv, redis: RedisServer) -> None:
@@ -209,13 +276,12 @@ def test_references_are_shared(machines: list[Child], server: Rtcv, redis: Redis
 
 def test_schedules_are_shared(tmp_path: Path, redis: RedisServer, server: Rtcv) -> None:
     """With a key that all machines have: one makes a schedule and is killed, another one runs it, once."""
-    key = {"SIDECAR_STORE_KEY": "A" * 43 + "="}
     folders = [tmp_path / name for name in ("one", "two")]
     for folder in folders:
         folder.mkdir()
     with (
-        Child(folders[0], env={**member(redis), **key}) as one,
-        Child(folders[1], env={**member(redis), **key}) as other,
+        Child(folders[0], env={**member(redis), **STORE_KEY}) as one,
+        Child(folders[1], env={**member(redis), **STORE_KEY}) as other,
     ):
         at = datetime.now(ZoneInfo("UTC")) + timedelta(seconds=20)
         schedule = {
@@ -230,6 +296,7 @@ def test_schedules_are_shared(tmp_path: Path, redis: RedisServer, server: Rtcv) 
         one.wait()
         (listed,) = other.ask({"type": "list_schedules", "content": {"page": 1}})
         assert [entry["name"] for entry in listed["content"]["schedules"]] == ["soon"], listed
+        assert planned(tmp_path, {**member(redis), **STORE_KEY}) == [("schedule", "soon", "pending", 0)]
         deadline = time.monotonic() + LEASE
         while visits(server, "/page/scheduled") == 0:
             assert time.monotonic() < deadline, other.stderr
@@ -237,4 +304,40 @@ def test_schedules_are_shared(tmp_path: Path, redis: RedisServer, server: Rtcv) 
         while total(other, "success") != 1:
             assert time.monotonic() < deadline, other.stderr
         assert visits(server, "/page/scheduled") == 1
+        assert other.end() == 0
+
+
+def test_tasks_are_shared(tmp_path: Path, redis: RedisServer) -> None:
+    """With a key that all machines have each time runs once, wherever; also after one machine is killed in a run."""
+    env = {**member(redis), **STORE_KEY, **OPEN}
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        script(tmp_path / name, "exports.main = async ({url}) => (await fetch(url + '/x')).text()")
+    with gate() as held, Child(tmp_path / "one", env=env) as one, Child(tmp_path / "two", env=env) as other:
+        held.open.set()
+        ask(one, "create_task", id="t", script="a.js", config={"url": held.url}, interval=1_000)
+        assert [task["id"] for task in ask(other, "list_tasks")["tasks"]] == ["t"]
+        wait_until(lambda: total(other, "success") >= 4)
+        assert ask(other, "stop_task", id="t")["running"] is False
+        wait_until(lambda: total(other, "pending") == 0)
+        times = total(one, "success")
+        assert len(held.asked) == times
+        assert len(runs(one)) == times
+        assert len({run["due"] for run in runs(one)}) == times
+        assert runs(other) == runs(one)
+        held.open.clear()
+        ask(one, "start_task", id="t")
+        held.wait_for(times + 1)
+        one.signal(signal.SIGKILL)
+        one.wait()
+        held.open.set()
+        wait_until(lambda: total(other, "success") >= times + 3, LEASE)
+        ask(other, "stop_task", id="t")
+        wait_until(lambda: total(other, "pending") == 0)
+        done = runs(other, "success")
+        assert len({run["due"] for run in done}) == len(done) == total(other, "success")
+        assert times + 3 <= len(done) <= len(held.asked) <= len(done) + 1, "the killed one's run alone is repeated"
+        assert planned(tmp_path / "elsewhere", env) == [("task", "t", "stopped", len(done))]
+        ask(other, "delete_task", id="t")
+        assert planned(tmp_path / "elsewhere", env) == []
         assert other.end() == 0

@@ -41,6 +41,8 @@ def test_a_mock_session_leaves_nothing(tmp_path: Path) -> None:
         assert child.ask({"type": "set_mock"}) == [{"type": "ok"}]
         assert found(visit(child, profile="shop", cookies=[COOKIE])) == 1
         assert found(visit(child, profile="shop")) == 1
+        assert child.ask({"type": "set_mock"}) == [{"type": "ok"}]
+        assert found(visit(child, profile="shop")) == 0  # another mock session
         assert child.end() == 0
     assert not (tmp_path / "state" / "profiles").exists()
 

@@ -2,6 +2,7 @@
 
 import random
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.clocks import STEPPED
-from tests.harness import SECONDS, Child, error
+from tests.harness import SECONDS, Child, environment, error
 
 REFERENCE: Final = {"type": "set_cached_reference", "content": "abcd"}
 
@@ -220,6 +221,44 @@ def test_its_run_is_told_of_under_its_name(tmp_path: Path) -> None:
                 updates.append(line["content"]["data"])
         assert {update["jobName"] for update in updates} == {"nightly"}
         assert {update["runReference"] for update in updates} == {told}
+
+
+def test_a_run_that_can_not_begin_is_told_of(tmp_path: Path) -> None:
+    """The task that it is to run is not there."""
+    with listen(Child(tmp_path)) as child:
+        schedule_id = create(child, soon(child), {"type": "run_task", "content": {"id": "gone"}})
+        while (line := child.read())["event"] != "job_update" or line["content"]["data"]["runState"] != "FAILED":
+            pass
+        update = line["content"]["data"]
+        wait_for_status(child, schedule_id, "fired")
+        (told,) = ask(child, "get_schedule_msg_ids", schedule_id=schedule_id)["msgids"]
+        assert (update["jobName"], update["runReference"]) == ("nightly", told)
+        assert "there is no task 'gone'" in str(update)
+        until(lambda: ask(child, "job_status", id=told)["status"] != "pending")
+        job = ask(child, "job_status", id=told)
+        assert (job["status"], job["error"]["code"]) == ("failed", "not_found")
+
+
+def test_a_token_has_to_last(tmp_path: Path) -> None:
+    """One that will have expired by then is refused now."""
+    env = {"SIDECAR_TOKEN_SECRET": "a signing secret of 32 bytes or more"}
+    issuer = subprocess.run(
+        [sys.executable, "-m", "sidecar", "token", "issuer"],
+        env=environment(tmp_path, env),
+        capture_output=True,
+        check=True,
+        timeout=SECONDS,
+    )
+    with Child(tmp_path, env=env) as child:
+        scope = {"scope": "https://shop.example", "validity": 600, "issuer_token": issuer.stdout.decode().strip()}
+        token = ask(child, "issue_token", **scope)["token"]
+        push = {"type": "send_job", "content": {"steps": [{"url": "https://shop.example/"}], "token": token}}
+        assert create(child, time.time() + 500, push)
+        (reply,) = child.ask(wanted(time.time() + 700, push))
+        assert reply["error"]["code"] == "unauthorized"
+        assert reply["error"]["field"] == "push.content.token"
+        assert reply["error"]["message"] == "push.content.token: will have expired when the job runs"
+        assert child.end() == 0
 
 
 def test_what_is_secret_waits_sealed(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tests.harness import SECONDS, Child, error
 
 STORE_KEY = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I="
 OPEN = {"SIDECAR_ALLOW_PRIVATE_NETWORK": "true", "SIDECAR_SCRIPT_HOSTS": "127.0.0.1"}
+DELETE: dict[str, Any] = {"type": "delete_task", "content": {"id": "t"}}
 
 
 class Gate:
@@ -328,6 +329,32 @@ def test_a_script_that_loops_holds_up_nobody(tmp_path: Path) -> None:
         assert (failed["error"]["code"], failed["error"]["message"]) == ("timeout", "the script took longer than 1.5 s")
         script(tmp_path, "exports.main = () => 'better'")
         assert ask(child, "run_task", id="t")["result"] == "better"
+        assert child.end() == 0
+
+
+def test_cancelled_and_deleted_while_it_runs(tmp_path: Path) -> None:
+    """What is told of a run comes before its reply; a deleted task's run goes on, and is told of all the same."""
+    script(tmp_path, "exports.main = async ({url}) => (await fetch(url + '/x')).text()")
+    with gate() as held, Child(tmp_path, env=OPEN) as child:
+        ask(child, "hello", notifications=True)
+        ask(child, "create_task", id="t", script="a.js", running=False, config={"url": held.url}, interval=60_000)
+        for number, (message, status, kind) in enumerate(
+            [({"type": "cancel", "content": {"id": 0}}, "cancelled", "error"), (DELETE, "success", "ok")]
+        ):
+            child.send({"type": "run_task", "content": {"id": "t"}, "id": number})
+            held.wait_for(number + 1)
+            child.send(message)
+            if message == DELETE:
+                held.open.set()
+            lines: list[Any] = []
+            while len(replies := [line for line in lines if line["type"] != "event"]) < 2:
+                lines.append(child.read())
+            (ended,) = [reply for reply in replies if reply.get("id") == number]
+            assert ended["type"] == kind
+            lines = lines[: lines.index(ended)]
+            (told,) = [line["content"] for line in lines if line.get("event") == "task_run"]
+            assert told["status"] == status
+        assert child.ask({"type": "get_task", "content": {"id": "t"}})[0]["error"]["code"] == "not_found"
         assert child.end() == 0
 
 

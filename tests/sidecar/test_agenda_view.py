@@ -99,6 +99,12 @@ def test_what_comes_first_is_first() -> None:
     assert [row.what for row in rows] == ["once", "a", "b"]
 
 
+def test_what_can_not_be_read_hides_no_other() -> None:
+    """A newer sidecar has written it, say."""
+    rows = agenda([Planned("schedule", "strange", NOW, b'{"name":1}'), task("a")], [], NOW)
+    assert [(row.what, row.state) for row in rows] == [("a", "running"), ("strange", "unreadable")]
+
+
 async def test_a_real_store(tmp_path: Path) -> None:
     """Read while it is open elsewhere; nothing is changed by it."""
     database = await Database.open(tmp_path / "sidecar.db")

@@ -1,6 +1,7 @@
 """A small site for browser tests, on 127.0.0.1: forms, links, slow, hanging, endless and broken pages."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +33,7 @@ class TestSite:
         app.router.add_post("/welcome", _welcome)
         app.router.add_get("/empty", _empty)
         app.router.add_get("/download", _download)
+        app.router.add_get("/download/endless", self._endless)
         app.router.add_get("/headers", _headers)
         app.router.add_get("/login-asked", _login_asked)
         app.router.add_post("/upload", _upload)
@@ -54,6 +56,15 @@ class TestSite:
         self.hanging.set()
         await self._over.wait()
         return web.Response()
+
+    async def _endless(self, request: web.Request) -> web.StreamResponse:
+        """A file that never ends, and does not say so."""
+        response = web.StreamResponse(headers={"Content-Disposition": "attachment; filename=endless.bin"})
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):  # whoever has had enough
+            while not self._over.is_set():
+                await response.write(bytes(1 << 20))
+        return response
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from protocol.webhooks import DeliveryFailed
 from sidecar.clock import Clock
-from sidecar.errors import StoreFailed
+from sidecar.errors import SealedByAnother, StoreFailed
 from sidecar.queue.presence import Presence
 from sidecar.store.endpoints import LEASE, EndpointRow, EndpointRows
 from sidecar.store.outbox import Head, Outbox
@@ -22,6 +22,10 @@ LANES: Final = 8
 """Deliveries that may be under way to one endpoint at once."""
 WINDOW: Final = 2 * 86_400.0
 """Seconds; what has waited longer is given up once the endpoint has failed MAX_ATTEMPTS times in a row."""
+BATCH: Final = 16
+"""Deliveries of one lane that are sent before it is noted that they have arrived: a crash may repeat so many."""
+HOLD_SECONDS: Final = 1.0
+"""How long an endpoint stays ours when nothing is left: a run tells of its next step soon."""
 LOOK_SECONDS: Final = 15.0
 """How often one that waits looks at the clock: it may have been set."""
 BETWEEN_CLAIMS: Final = 1.0
@@ -58,7 +62,12 @@ class Courier:
         """Whether to end instead of waiting for what is not due yet."""
         self._endpoint = endpoint
         self._means = means
-        self._under_way: dict[int, asyncio.Task[None]] = {}
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        """By their lanes."""
+        self._sending = 0
+        """How many of them have not sent all that they took."""
+        self._unnoted: dict[Head, asyncio.Future[None]] = {}
+        """What has arrived and is in the outbox still."""
         self._broken = False
         self._renewal = 0.0
 
@@ -83,7 +92,11 @@ class Courier:
         """Sends what is due. Says in how many seconds to come back; None where there is nothing to come back for."""
         means = self._means
         self.woken.clear()
+        for head, noted in self._unnoted.items():
+            if noted.done():
+                self._unnoted[head] = means.outbox.sent(self._endpoint, head)
         await means.outbox.flushed()
+        await self._noted(list(self._unnoted))
         await means.check_clock()
         due, row = means.outbox.next_due(self._endpoint), means.rows.get(self._endpoint)
         if due is None or row is None or row.disabled:
@@ -110,26 +123,40 @@ class Courier:
             while True:
                 if not self._broken and await self._holds():
                     self._launch(row, target, lanes)
-                if not self._under_way:
+                if not self._under_way and (self._broken or not await self._more_comes()):
                     return
                 await self._until_something_happens()
-                await self._means.outbox.flushed()
         finally:
             for task in list(self._under_way.values()):
                 task.cancel()
             await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
+    async def _more_comes(self) -> bool:
+        """Whether there is something new, though nothing was left, while we may hold on to the endpoint."""
+        if self.draining or self._means.outbox.next_due(self._endpoint) is not None:
+            return False
+        self.resting.set()
+        try:
+            async with asyncio.timeout(HOLD_SECONDS):
+                await self.woken.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self.resting.clear()
+        return not self.draining
+
     def _launch(self, row: EndpointRow, target: Target, lanes: int) -> None:
         for head in self._means.outbox.heads(self._endpoint, lanes + len(self._under_way)):
-            if len(self._under_way) >= lanes:
+            if self._sending >= lanes:
                 return
-            if head.number not in self._under_way:
-                task = asyncio.create_task(self._attempt(row, target, head))
-                self._under_way[head.number] = task
-                task.add_done_callback(partial(self._on_done, head.number))
+            if head.lane not in self._under_way:
+                self._sending += 1
+                task = asyncio.create_task(self._send(row, target, head.lane))
+                self._under_way[head.lane] = task
+                task.add_done_callback(partial(self._on_done, head.lane))
 
-    def _on_done(self, number: int, done: asyncio.Task[None]) -> None:
-        del self._under_way[number]
+    def _on_done(self, lane: str, done: asyncio.Task[None]) -> None:
+        del self._under_way[lane]
         self.woken.set()
         if not done.cancelled() and (failure := done.exception()):
             self._broken = True
@@ -156,35 +183,69 @@ class Courier:
         self._broken = self._broken or not held
         return held
 
-    async def _attempt(self, row: EndpointRow, target: Target, head: Head) -> None:
+    async def _send(self, row: EndpointRow, target: Target, lane: str) -> None:
+        """Sends the first parcels of a lane in their order, up to one that fails."""
+        failed: tuple[Head, Failure] | None = None
+        arrived = []
+        was_broken = self._broken
+        try:
+            for head in self._means.outbox.lane(self._endpoint, lane, 1 if row.failures else BATCH):
+                if self._broken or not await self._holds():
+                    break
+                try:
+                    body = self._means.outbox.body(head.number)
+                except SealedByAnother as sealed:
+                    failed = head, Failure(sealed.detail)
+                    break
+                if body is None:
+                    break
+                failure = await self._means.sender.send(target, head, body)
+                was_broken = self._broken
+                if failure:
+                    failed = head, failure
+                    self._broken |= failure.whole or failure.gone
+                    break
+                arrived.append(head)
+                self._unnoted[head] = self._means.outbox.sent(self._endpoint, head)
+                self._broken |= row.failures > 0  # ends this burst, so that the next one uses all lanes
+        finally:
+            self._sending -= 1
+            self.woken.set()
+        await self._noted(arrived)
+        if failed:
+            await self._fail(row, *failed, alone=not was_broken)
+        elif arrived and row.failures and not was_broken:
+            await self._means.rows.well(self._endpoint)
+
+    async def _noted(self, heads: Iterable[Head]) -> None:
+        """Waits until it is on disk that these have arrived. Raises StoreFailed; they are noted in the next round."""
+        if self.draining:
+            await self._means.outbox.flushed()
+        for head in heads:
+            await self._unnoted[head]
+            del self._unnoted[head]
+
+    async def _fail(self, row: EndpointRow, head: Head, failure: Failure, *, alone: bool) -> None:
+        """`alone`: no other delivery of this burst has said yet that the endpoint is in trouble."""
         means = self._means
-        body = means.outbox.body(head.number)
-        if body is None:
-            return
-        failure = await means.sender.send(target, head, body)
-        if failure is None:
-            await means.outbox.sent(self._endpoint, head)
-            if row.failures and not self._broken:
-                await means.rows.well(self._endpoint)
-                self._broken = True  # ends this burst, so that the next one uses all lanes
-        elif failure.gone:
+        if failure.gone:
             await self._give_up_endpoint(row, failure)
         elif failure.final or (not failure.whole and head.attempts + 1 >= MAX_ATTEMPTS):
             await means.outbox.bury(self._endpoint, head, failure.error.message)
             self._tell(row, head, failure, "dead")
         else:
-            await self._put_off(row, head, failure)
+            await self._put_off(row, head, failure, alone=alone)
 
-    async def _put_off(self, row: EndpointRow, head: Head, failure: Failure) -> None:
+    async def _put_off(self, row: EndpointRow, head: Head, failure: Failure, *, alone: bool) -> None:
         means = self._means
         failures = row.failures + 1 if failure.whole else head.attempts + 1
         seconds = back_off(failures, means.jitter()) if failure.seconds is None else failure.seconds
-        await means.outbox.put_off(head, failure.error.message, seconds)
+        aside = failure.aside_after <= head.attempts + 1
+        await means.outbox.put_off(self._endpoint, head, failure.error.message, seconds, aside=aside)
         if head.attempts == 0:
             self._tell(row, head, failure, "waiting")
-        if not failure.whole or self._broken:
+        if not failure.whole or not alone:
             return
-        self._broken = True
         await means.rows.failing(self._endpoint, failures, seconds)
         if failures >= MAX_ATTEMPTS:
             before = means.clock.now() - WINDOW

@@ -1,6 +1,7 @@
 """The outbox on its way out: a courier for each endpoint that something waits for, and none while nothing does."""
 
 import asyncio
+import contextlib
 import logging
 import math
 import random
@@ -102,6 +103,8 @@ class Deliveries:
 
     async def caught_up(self, endpoints: Iterable[str], seconds: float) -> None:
         """Waits until all that can be sent to these endpoints has been, for so many seconds at most."""
+        with contextlib.suppress(StoreFailed):
+            await self._outbox.flushed()
         waits = [
             asyncio.ensure_future(_either(courier.resting, task))
             for courier, task in (self._couriers[one] for one in endpoints if one in self._couriers)
@@ -115,6 +118,8 @@ class Deliveries:
         """Sends what can be sent right now, for so many seconds at most; the rest stays in the outbox."""
         if self._beginning:
             await asyncio.wait([self._beginning], timeout=seconds)
+        with contextlib.suppress(StoreFailed):  # who put it has been told
+            await self._outbox.flushed()
         self._draining = True
         for courier, _ in self._couriers.values():
             courier.draining = True
@@ -224,7 +229,7 @@ def open_mail(
     jitter: Callable[[], float] = random.random,
 ) -> Mail:
     """Puts the parts together; `deliveries.start()` begins to send. `folder` is the state folder, None in memory."""
-    outbox, rows = Outbox(database, clock), EndpointRows(database, clock)
+    outbox, rows = Outbox(database, clock, seal), EndpointRows(database, clock)
     endpoints = Endpoints(rows, seal, stdouterr_size, allow_private=allow_private)
     deliveries = Deliveries(outbox, rows, endpoints, folder, outward, clock, timeout=timeout, tell=tell, jitter=jitter)
     return Mail(outbox, endpoints, deliveries, Forwarding(endpoints, outbox))

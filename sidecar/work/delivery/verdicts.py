@@ -1,10 +1,12 @@
 """One attempt at one delivery: how it is sent, and what its outcome means."""
 
+import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from protocol.errors import ErrorDetail
+from protocol.errors import ErrorCode, ErrorDetail
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, InvalidContent, RemoteFailed, RemoteUnreachable, SidecarError, TimedOut
 from sidecar.remote import webhooks
@@ -13,6 +15,8 @@ from sidecar.remote.outward import Outward
 from sidecar.remote.rtcv import RtcvServer
 from sidecar.store.outbox import Head
 from sidecar.work.delivery.endpoints import ServerTarget, Target, WebhookTarget
+
+log = logging.getLogger(__name__)
 
 DAY: Final = 86_400.0
 MAX_ATTEMPTS: Final = 10
@@ -24,6 +28,10 @@ _GONE: Final = 410
 _BUSY: Final = frozenset({429, 503})
 _WHOLE: Final = frozenset({401, 403, 408, 429, 502, 503, 504})
 """Statuses that say more of the endpoint than of what was sent."""
+ASIDE_ATTEMPTS: Final = 3
+"""After so many, of a minute and a half, what a server refuses by itself is tried beside all that comes after it."""
+_MISSING: Final = frozenset({404, 405, 501})
+"""A server that has no place for such a thing."""
 _NEVER: Final = frozenset({400, 413, 415, 422})
 """What a server answers to a body that it will not take tomorrow either."""
 
@@ -41,6 +49,8 @@ class Failure:
     """The endpoint wants no more of anything."""
     seconds: float | None = None
     """How long the receiver wants to be left alone."""
+    aside_after: float = math.inf
+    """After so many attempts it no longer holds up what was to come after it."""
 
 
 class Sender:
@@ -64,6 +74,10 @@ class Sender:
             return Failure(failure.detail, final=True)
         except SidecarError as failure:
             return Failure(failure.detail)
+        except Exception as unforeseen:  # it must not be tried again and again without a pause
+            log.exception("a delivery failed in a way that it should not")
+            said = f"internal error: {type(unforeseen).__name__}"
+            return Failure(ErrorDetail(code=ErrorCode.INTERNAL, message=said, retryable=False))
 
     async def close(self) -> None:
         """Closes connections to servers; `outward` is its owner's."""
@@ -109,7 +123,14 @@ def judged(answer: Answer, now: float, error: Callable[[], SidecarError], *, ser
         final=server and (status in _NEVER or status == _GONE),
         gone=status == _GONE and not server,
         seconds=None if seconds is None else min(max(seconds, 1.0), DAY),
+        aside_after=_aside_after(status) if server else math.inf,
     )
+
+
+def _aside_after(status: int) -> float:
+    if status in _WHOLE:
+        return math.inf
+    return 1 if status in _MISSING else ASIDE_ATTEMPTS
 
 
 def back_off(failures: int, jitter: float) -> float:

@@ -42,13 +42,16 @@ class Tokens:
         self._secret = secret
         self._clock = clock
 
-    def check(self, job: SendJob) -> Scope | None:
-        """The scope that a job's token gives it; None where tokens are off. Raises Unauthorized and Forbidden."""
+    def check(self, job: SendJob, at: float | None = None) -> Scope | None:
+        """The scope that a job's token gives it at a Unix time, by default now; None where tokens are off.
+
+        Raises Unauthorized and Forbidden.
+        """
         if not self._secret:
             return None
         if not job.token:
             raise Unauthorized("token: this sidecar opens pages with a visit token only", field="token")
-        claims = self._read(job.token, "token")
+        claims = self._read(job.token, "token", at)
         url, strict = claims.get("scope"), claims.get("strict", False)
         if not isinstance(url, str) or not isinstance(strict, bool) or "exp" not in claims:
             raise Unauthorized("token: is not a visit token: scope, strict and exp are its claims", field="token")
@@ -79,7 +82,7 @@ class Tokens:
 
         return jwt.encode(claims, self._key(), algorithm=_ALGORITHM)
 
-    def _read(self, token: Secret, field: str) -> Mapping[str, Any]:
+    def _read(self, token: Secret, field: str, at: float | None = None) -> Mapping[str, Any]:
         import jwt
 
         options: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
@@ -87,9 +90,11 @@ class Tokens:
             claims: dict[str, Any] = jwt.decode(token.reveal(), self._key(), algorithms=[_ALGORITHM], options=options)
         except jwt.InvalidTokenError:
             raise Unauthorized(f"{field}: is not signed with this sidecar's secret", field=field) from None
-        expires = claims.get("exp")
-        if expires is not None and (not isinstance(expires, int | float) or expires <= self._clock.now()):
+        expires, now = claims.get("exp"), self._clock.now()
+        if expires is not None and (not isinstance(expires, int | float) or expires <= now):
             raise Unauthorized(f"{field}: has expired", field=field)
+        if expires is not None and at is not None and expires <= at:
+            raise Unauthorized(f"{field}: will have expired when the job runs", field=field)
         return claims
 
     def _key(self) -> str:

@@ -28,7 +28,7 @@ class Schedules:
         clock: Clock,
         host_zone: Zone,
         grace: float,
-        check_job: Callable[[SendJob], object],
+        check_job: Callable[[SendJob, float], object],
         pack: Callable[[Sequence[str]], str],
         on_event: Callable[[str, Any], None],
     ) -> None:

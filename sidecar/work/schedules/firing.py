@@ -3,18 +3,20 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final, Literal
 
 import msgspec
 
 from protocol.schedules import ScheduleFired
 from sidecar.clock import Clock
-from sidecar.errors import SealedByAnother, SidecarError
+from sidecar.errors import SealedByAnother, SidecarError, Unreadable
 from sidecar.queue.submission import Submission
 from sidecar.store.agenda import Agenda, Item
 from sidecar.work.schedules.pushes import Pushes
-from sidecar.work.schedules.scheduling import Entry, decode, encode
+from sidecar.work.schedules.scheduling import MAX_OPEN, Entry, decode, encode
 from sidecar.work.schedules.timing import rfc3339
+from sidecar.work.unreadable import set_aside
 
 log = logging.getLogger(__name__)
 
@@ -59,14 +61,18 @@ class Firing:
             if item is None or item.due is None:
                 del self._watched[schedule_id]
             if item and item.due is None:
-                self._tell(schedule_id, decode(item.document))
+                with suppress(Unreadable):
+                    self._tell(schedule_id, decode(item.document))
         return await self._agenda.next_due()
 
     async def ring(self) -> None:
         """Deals with what is due. Raises the first of the failures that may pass, once all have been tried."""
         now = self._now()
-        items = await self._agenda.due(now, AT_ONCE)
-        ended = await asyncio.gather(*map(self._deal_with, items), return_exceptions=True)
+        items = await self._agenda.due(now, MAX_OPEN)  # all: those that can't go on must not keep out the others
+        ended: list[BaseException | None] = []
+        for first in range(0, len(items), AT_ONCE):
+            some = map(self._deal_with, items[first : first + AT_ONCE])
+            ended += await asyncio.gather(*some, return_exceptions=True)
         await self._agenda.drop(now)
         for failure in ended:
             if failure is not None:
@@ -74,7 +80,11 @@ class Firing:
 
     async def _deal_with(self, item: Item) -> None:
         """Takes it one step on; what is due still is dealt with again at once."""
-        entry = decode(item.document)
+        try:
+            entry = decode(item.document)
+        except Unreadable:
+            await set_aside(self._agenda, "schedule", item, self._now())
+            return
         late = self._now() - entry.due
         try:
             if entry.stage == "firing":
@@ -92,9 +102,14 @@ class Firing:
             await self._close(item, msgspec.structs.replace(entry, error=failure.detail), "missed")
 
     async def _fire(self, item: Item, entry: Entry) -> None:
-        msgid = await self._submit(self._submission(item, entry))
+        submission = self._submission(item, entry)
+        if await self._agenda.get(item.id) is None:  # deleted since it was read
+            return
+        msgid = await self._submit(submission)
         fired = msgspec.structs.replace(entry, msgids=(msgid,))
-        if await self._close(item, fired, "fired") and item.id not in self._watched:
+        closed = await self._close(item, fired, "fired")
+        if closed or await self._agenda.get(item.id) is None:  # or deleted, too late: its job runs
+            self._watched.pop(item.id, None)
             self._tell(item.id, fired)
 
     def _tell(self, schedule_id: str, entry: Entry) -> None:

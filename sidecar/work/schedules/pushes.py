@@ -9,8 +9,7 @@ from protocol.errors import ErrorCode, WireError
 from protocol.jobs import SendJob
 from protocol.schedules import Push
 from sidecar.errors import InvalidContent, MissingCredentials
-from sidecar.queue.sealed import opened_content, stored_content
-from sidecar.queue.submission import DEFAULT_TIMEOUT
+from sidecar.queue.submission import DEFAULT_TIMEOUT, opened_content, stored_content
 from sidecar.recording.redact import Redactor
 from sidecar.sealing import Seal
 from sidecar.work.contents import decode_stored, holds_secret
@@ -56,10 +55,12 @@ class Pushes:
         self,
         seal: Seal,
         messages: Messages,
-        check_job: Callable[[SendJob], object],
+        check_job: Callable[[SendJob, float], object],
         pack: Callable[[Sequence[str]], str],
     ) -> None:
-        """`check_job` raises InvalidContent, and Unauthorized and Forbidden for its visit token.
+        """`check_job` takes a job and the Unix time at which it is to run.
+
+        It raises InvalidContent, and Unauthorized and Forbidden for the job's visit token.
 
         `pack` takes a job's own webhooks and gives all that are in force, for the store. Raises InvalidContent.
         """
@@ -68,8 +69,10 @@ class Pushes:
         self._messages = messages
         self._check_job = check_job
 
-    def check(self, push: Push, *, logged_in: bool) -> Checked:
-        """A message, checked as if it were sent now; `logged_in`: whether there is a server for what needs one.
+    def check(self, push: Push, due: float, *, logged_in: bool) -> Checked:
+        """A message that is to be run at a Unix time, checked as if it were sent now.
+
+        `logged_in`: whether there is a server for what needs one.
 
         Raises WireError, whose field begins with `push`, MissingCredentials, Unauthorized, Forbidden.
         """
@@ -84,7 +87,7 @@ class Pushes:
             decoded = decode_stored(kind, checked)
             job = decoded if isinstance(decoded, SendJob) else None
             if job:
-                self._check_job(job)
+                self._check_job(job, due)
             webhooks = self._pack(job.webhooks if job else ())
         except WireError as wrong:
             raise _placed(wrong) from None

@@ -20,7 +20,7 @@ from protocol.schedules import (
     UpdateSchedule,
 )
 from sidecar.clock import Clock
-from sidecar.errors import InvalidContent, NotFound
+from sidecar.errors import InvalidContent, NotFound, Unreadable
 from sidecar.store.agenda import Agenda, Item
 from sidecar.work.schedules.pushes import Pushes
 from sidecar.work.schedules.timing import Zone, instant_ahead, parse_wall, rfc3339, zone_of
@@ -73,7 +73,15 @@ def encode(entry: Entry) -> bytes:
     return msgspec.json.encode(entry)
 
 
-decode: Final = msgspec.json.Decoder(Entry).decode
+def decode(document: bytes) -> Entry:
+    """A document's entry. Raises Unreadable."""
+    try:
+        return _decode(document)
+    except msgspec.DecodeError:
+        raise Unreadable("the schedule is stored in a way that this sidecar can't read") from None
+
+
+_decode: Final = msgspec.json.Decoder(Entry).decode
 
 
 class Scheduling:
@@ -106,7 +114,7 @@ class Scheduling:
             raise InvalidContent("enabled: has to be true when a schedule is made", "enabled")
         due = self._due(content.trigger, zone)
         entry = Entry(
-            name=content.name, enabled=True, trigger=content.trigger, due=due, **self._kept(content.push, scope)
+            name=content.name, enabled=True, trigger=content.trigger, due=due, **self._kept(content.push, due, scope)
         )
         schedule_id = self._make_id()
         await self._agenda.put_new(schedule_id, encode(entry), due, MAX_OPEN)
@@ -131,7 +139,7 @@ class Scheduling:
         return _shown(*await self._found(schedule_id))
 
     async def list(self, content: ListSchedules) -> SchedulePage:
-        """A page of them, the oldest first; a page past the end is empty."""
+        """A page of them, the oldest first; a page past the end is empty. Those that can't be read are left out."""
         which: Literal["open", "closed"] = "closed" if content.expired else "open"
         total = await self._agenda.count(which)
         items = []
@@ -141,7 +149,7 @@ class Scheduling:
             total_count=total,
             total_pages=-(-total // PAGE_SIZE),
             page=content.page,
-            schedules=tuple(_shown(item.id, decode(item.document)) for item in items),
+            schedules=tuple(one for item in items if (one := _shown_if_readable(item))),
         )
 
     async def delete(self, schedule_id: str) -> None:
@@ -178,12 +186,12 @@ class Scheduling:
                 raise InvalidContent(f"{_ZONE}_type: {said}", f"{_ZONE}_type")
             entry = new(entry, trigger=content.trigger, due=self._due(content.trigger, zone))
         if content.push is not _UNSET:
-            entry = new(entry, **self._kept(content.push, scope or entry.scope))
+            entry = new(entry, **self._kept(content.push, entry.due, scope or entry.scope))
         return entry
 
-    def _kept(self, push: Push, scope: str) -> dict[str, Any]:
+    def _kept(self, push: Push, due: float, scope: str) -> dict[str, Any]:
         """What an entry holds of a message. Raises WireError."""
-        checked = self._pushes.check(push, logged_in=bool(scope))
+        checked = self._pushes.check(push, due, logged_in=bool(scope))
         return {
             "type": checked.type,
             "content": self._pushes.seal(checked),
@@ -226,6 +234,13 @@ def _shown(schedule_id: str, entry: Entry) -> Schedule:
         due=rfc3339(entry.due),
         error=entry.error,
     )
+
+
+def _shown_if_readable(item: Item) -> Schedule | None:
+    try:
+        return _shown(item.id, decode(item.document))
+    except Unreadable:
+        return None
 
 
 def _not_found(schedule_id: str) -> NotFound:

@@ -7,7 +7,7 @@ import msgspec
 
 from protocol.jobs import SendJob
 from protocol.tasks import CreateTask, ListTasks, Task, UpdateTask
-from sidecar.errors import InvalidContent, SealedByAnother
+from sidecar.errors import InvalidContent, SealedByAnother, Unreadable
 from sidecar.sealing import Seal
 from sidecar.work.contents import decode_stored, holds_secret
 from sidecar.work.jobs.hiding import redactor_for, without_typed
@@ -61,7 +61,15 @@ class TaskDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 encode: Final = msgspec.json.Encoder().encode
-decode: Final = msgspec.json.Decoder(TaskDocument).decode
+_decode: Final = msgspec.json.Decoder(TaskDocument).decode
+
+
+def decode(document: bytes) -> TaskDocument:
+    """What a document holds. Raises Unreadable."""
+    try:
+        return _decode(document)
+    except msgspec.DecodeError:
+        raise Unreadable("the task is stored in a way that this sidecar can't read") from None
 
 
 class TaskDocuments:

@@ -7,16 +7,17 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from protocol.queued import JobState
-from protocol.tasks import TaskRef
 from sidecar.clock import Clock
-from sidecar.errors import NotFound
+from sidecar.errors import NotFound, Unreadable
 from sidecar.queue.submission import Submission
 from sidecar.store.agenda import Agenda, Item
 from sidecar.store.task_runs import StoredRun, TaskRuns
 from sidecar.work.tasks.documents import TaskDocument, TaskDocuments, decode, encode
 from sidecar.work.tasks.periods import last_time, next_time, passed
 from sidecar.work.tasks.runs import TaskRunner
+from sidecar.work.unreadable import set_aside
 
+MAX_TASKS: Final = 1_000
 AT_ONCE: Final = 250
 """Tasks that are handed over together."""
 RUN_TIMEOUT: Final = 24 * 3600.0
@@ -25,6 +26,14 @@ _LATER: Final = 5_000
 """Milliseconds after which it is looked again whether the last run of a task that is over has ended."""
 _FOR_ANOTHER: Final = 0.5
 """Seconds that a process gets for a task that only it can run."""
+
+
+class TaskOrder(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What waits in the queue: a `run_task`, and the time that it is for."""
+
+    id: str
+    due: int | None = None
+    """Milliseconds of Unix time; null where a schedule pushed it."""
 
 
 class Queue(Protocol):
@@ -49,12 +58,11 @@ class TaskFiring:
         queue: Queue,
         clock: Clock,
         *,
-        id_of: Callable[[str], str],
         is_alive: Callable[[str], Awaitable[bool]],
         wants_events: Callable[[], bool],
         at_home: bool = False,
     ) -> None:
-        """`id_of` tells the id that the queue gives to a key, `is_alive` whether a process of this store lives.
+        """`is_alive` tells whether a process of this store lives.
 
         `wants_events` says whether our parent asked for events. `at_home`: other machines take jobs out of the queue
         that don't know our tasks.
@@ -65,15 +73,17 @@ class TaskFiring:
         self._runner = runner
         self._queue = queue
         self._clock = clock
-        self._id_of = id_of
         self._is_alive = is_alive
         self._wants_events = wants_events
         self._at_home = at_home
 
     async def ring(self) -> None:
         """Deals with what is due. Raises the first of the failures, once all have been tried."""
-        items = await self._agenda.due(self._clock.now(), AT_ONCE)
-        ended = await asyncio.gather(*map(self._deal_with, items), return_exceptions=True)
+        items = await self._agenda.due(self._clock.now(), MAX_TASKS)  # all: none that can't go on keeps out the others
+        ended: list[BaseException | None] = []
+        for first in range(0, len(items), AT_ONCE):
+            some = map(self._deal_with, items[first : first + AT_ONCE])
+            ended += await asyncio.gather(*some, return_exceptions=True)
         for failure in ended:
             if failure is not None:
                 raise failure
@@ -86,14 +96,12 @@ class TaskFiring:
         """Whether a run that was noted as begun is under way, or will be repeated."""
         return await self._is_alive(run.owner) or await self._is_pending(run.id)
 
-    def due_of(self, item: Item, document: TaskDocument, run_id: str) -> int | None:
-        """The time that a job is for, also where the task has not noted it yet; None where it is none of its own."""
-        now = last_time(document.init, document.interval, self._now())
-        times = (document.fired, now, now - document.interval, _milliseconds(item))
-        return next((time for time in times if time is not None and self._id_of(_key(item.id, time)) == run_id), None)
-
     async def _deal_with(self, item: Item) -> None:
-        document, now = decode(item.document), self._now()
+        try:
+            document, now = decode(item.document), self._now()
+        except Unreadable:
+            await set_aside(self._agenda, "task", item, self._clock.now())
+            return
         busy = await self.is_busy(item.id, document)
         if document.end is not None and now > document.end:
             if busy:
@@ -124,7 +132,7 @@ class TaskFiring:
     def _submission(self, task_id: str, document: TaskDocument, time: int) -> Submission:
         return Submission(
             type="run_task",
-            content=msgspec.json.encode(TaskRef(id=task_id)),
+            content=msgspec.json.encode(TaskOrder(task_id, time)),
             key=_key(task_id, time),
             name=task_id,
             timeout=RUN_TIMEOUT,

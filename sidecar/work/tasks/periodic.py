@@ -23,15 +23,14 @@ from protocol.tasks import (
     UpdateTask,
 )
 from sidecar.clock import Clock
-from sidecar.errors import Conflict, NotFound
+from sidecar.errors import Conflict, NotFound, Unreadable
 from sidecar.queue.submission import Run
 from sidecar.store.agenda import Agenda, Item
 from sidecar.store.task_runs import StoredRun, TaskRuns
 from sidecar.work.tasks.documents import TaskDocument, TaskDocuments, decode, encode, matches, show, told
-from sidecar.work.tasks.firing import TaskFiring, seconds
+from sidecar.work.tasks.firing import MAX_TASKS, TaskFiring, TaskOrder, seconds
 from sidecar.work.tasks.runs import TaskRunner, shown
 
-MAX_TASKS: Final = 1_000
 PAGE_SIZE: Final = 50
 _TRIES: Final = 10
 
@@ -91,9 +90,9 @@ class Periodic:
         return show(content.id, (await self._find(content.id))[1])
 
     async def list(self, content: ListTasks) -> TaskPage:
-        """Those that match, one page of them. Raises InvalidContent."""
+        """Those that match, one page of them; what can't be read is left out. Raises InvalidContent."""
         items = await self._agenda.page(0, MAX_TASKS)
-        found = [task for item in items if matches(task := show(item.id, decode(item.document)), content)]
+        found = [task for item in items if (task := _readable(item)) and matches(task, content)]
         first = (content.page - 1) * PAGE_SIZE
         return TaskPage(
             total_count=len(found),
@@ -152,13 +151,15 @@ class Periodic:
 
     async def perform(self, run: Run) -> RunTaskReply:
         """A run that comes out of the queue. Raises NotFound where the task was deleted, and what the run raises."""
-        task_id = msgspec.json.decode(run.content, type=TaskRef).id
-        item, document = await self._find(task_id)
-        due = self._firing.due_of(item, document, run.id)
-        trigger: Trigger = "schedule" if due is None else "interval"
-        named = msgspec.structs.replace(run, name=task_id, scope=run.scope or document.scope)
+        order = msgspec.json.decode(run.content, type=TaskOrder)
         try:
-            return await self._runner.run(task_id, document, named, trigger, due)
+            _, document = await self._find(order.id)
+        except WireError as failure:  # somebody waits to hear what became of it
+            await self._runner.refuse(run, failure)
+        trigger: Trigger = "schedule" if order.due is None else "interval"
+        named = msgspec.structs.replace(run, name=order.id, scope=run.scope or document.scope)
+        try:
+            return await self._runner.run(order.id, document, named, trigger, order.due)
         except WireError as failure:
             failure.places.pop("output", None)  # it is noted with the run; the job's own error stays short
             raise
@@ -214,6 +215,13 @@ def _run(run_id: str, task_id: str, webhooks: str, scope: str, tell: Tell) -> Ru
         progress=lambda _: None,
         tell=tell,
     )
+
+
+def _readable(item: Item) -> Task | None:
+    try:
+        return show(item.id, decode(item.document))
+    except Unreadable:
+        return None
 
 
 def _pages(count: int) -> int:

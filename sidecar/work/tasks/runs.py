@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import msgspec
 
@@ -20,6 +20,7 @@ from sidecar.queue.submission import Run
 from sidecar.store.task_runs import StoredRun, TaskRuns
 from sidecar.work.jobs.hiding import redactor_for
 from sidecar.work.jobs.runs import STOPPED
+from sidecar.work.jobs.telling import told
 from sidecar.work.jobs.updates import Audience, RunUpdates, sentence
 from sidecar.work.schedules.timing import rfc3339
 from sidecar.work.tasks.documents import TaskDocument, TaskDocuments
@@ -31,6 +32,7 @@ LONGEST_OUTPUT: Final = 64 * 1024
 LONGEST_RESULT: Final = 64 * 1024
 """Characters of a script's result, and bytes of a job's, that are remembered."""
 _CODES: Final = frozenset(ErrorCode)
+_encode: Final = msgspec.json.encode
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -135,6 +137,14 @@ class TaskRunner:
             raise
         return RunTaskReply(status="success", result=result, duration_ms=self._since(began), output=output.lines)
 
+    async def refuse(self, run: Run, failure: WireError) -> NoReturn:
+        """Tells of a run that can't begin, and raises why."""
+
+        async def fail() -> NoReturn:
+            raise failure
+
+        await told(run, run.type, self._tools.audience(run), self._clock, fail)
+
     async def close(self) -> None:
         """Waits for what is still to be noted."""
         if self._last_words:
@@ -147,7 +157,9 @@ class TaskRunner:
             result = await self._result(document, run, output)
         except asyncio.CancelledError:
             outcome = Outcome(output=output.lines, cut=output.cut, duration_ms=self._since(began))
-            noting = asyncio.ensure_future(self._end(run, begun, "cancelled", outcome))
+            ended = self._ended(begun, "cancelled", outcome)
+            _tell(run, ended)  # now: the reply to a request that was cancelled waits for nothing
+            noting = asyncio.ensure_future(self._history.end(ended))
             self._last_words.add(noting)
             noting.add_done_callback(self._forget)
             raise
@@ -167,7 +179,10 @@ class TaskRunner:
     async def _result(self, document: TaskDocument, run: Run, output: Output) -> Any:
         """The script's string, or the job's reply as JSON."""
         if document.script is None:
-            job = msgspec.structs.replace(run, type="send_job", content=self._documents.job(document))
+            try:
+                job = msgspec.structs.replace(run, type="send_job", content=self._documents.job(document))
+            except WireError as failure:
+                await self.refuse(run, failure)
             return msgspec.Raw(await self._perform(job))
         return await self._run_told(document.script, document, run, output)
 
@@ -222,12 +237,12 @@ class TaskRunner:
             return await self._tools.perform(job)
 
     async def _end(self, run: Run, begun: StoredRun, status: RunStatus, outcome: Outcome) -> None:
-        ended = msgspec.structs.replace(
-            begun, ended=self._clock.now(), status=status, outcome=msgspec.json.encode(outcome)
-        )
+        ended = self._ended(begun, status, outcome)
         await self._history.end(ended)
-        if run.tell:
-            run.tell("task_run", shown(ended))
+        _tell(run, ended)
+
+    def _ended(self, begun: StoredRun, status: RunStatus, outcome: Outcome) -> StoredRun:
+        return msgspec.structs.replace(begun, ended=self._clock.now(), status=status, outcome=_encode(outcome))
 
     def _since(self, began: float) -> int:
         return round((self._clock.monotonic() - began) * 1000)
@@ -236,6 +251,11 @@ class TaskRunner:
         self._last_words.discard(noting)
         if not noting.cancelled():
             noting.exception()  # the store is closed already, and the run stays noted as one that goes on
+
+
+def _tell(run: Run, ended: StoredRun) -> None:
+    if run.tell:
+        run.tell("task_run", shown(ended))
 
 
 def shown(run: StoredRun) -> TaskRun:

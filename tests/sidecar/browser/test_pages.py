@@ -13,7 +13,7 @@ from sidecar.browser.pool import BrowserPool
 from sidecar.browser.visit import Visit
 from sidecar.browser.watch import NOBODY
 from sidecar.clock import Clock
-from sidecar.errors import ActionFailed, NavigationFailed
+from sidecar.errors import ActionFailed, LimitExceeded, NavigationFailed
 from tests.sidecar.browser.parts import make_job
 
 
@@ -99,6 +99,16 @@ async def test_a_download_that_never_starts(site: str, pool: BrowserPool, target
     """The action fails in its time."""
     with pytest.raises((ActionFailed, NavigationFailed), match=said):
         await visited(pool, f"{site}/windows.html", [{"download": target}], accept_downloads=True)
+
+
+async def test_a_download_that_never_ends(site: str, pool: BrowserPool) -> None:
+    """It is called off once it is too large, not when it is there; the job after it has its downloads."""
+    endless = [{"download": {"url": f"{site}/download/endless"}}]
+    with pytest.raises(LimitExceeded, match="download failed: the file has more than 64 MiB") as failed:
+        await visited(pool, f"{site}/windows.html", endless, accept_downloads=True)
+    assert failed.value.places == {"step": "step 1", "action": "download"}
+    step = await visited(pool, f"{site}/windows.html", [{"download": "#download"}], accept_downloads=True)
+    assert step.values == ({"name": "a.bin", "size": 4},)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Error as PlaywrightError
@@ -10,13 +11,13 @@ from playwright.async_api import Page
 
 from sidecar.browser.pool import BrowserPool
 from sidecar.clock import Clock
-from sidecar.errors import ActionFailed
+from sidecar.errors import LimitExceeded
 from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import make_job
 
 
 async def test_a_large_value_comes_whole(pool: BrowserPool) -> None:
-    """50 MB, and letters of every kind; others are served while it comes."""
+    """A page of 50 MB, and letters of every kind; others are served while it comes."""
     turns = 0
 
     async def count() -> None:
@@ -26,14 +27,15 @@ async def test_a_large_value_comes_whole(pool: BrowserPool) -> None:
             turns += 1
 
     async def read(page: Page) -> tuple[str, str, int]:
-        large = await page.evaluate("'ab'.repeat(25e6)")
+        await page.evaluate("void (document.body.textContent = 'ab'.repeat(25e6))")
+        large = await page.content()
         meanwhile = turns
         return large, await page.evaluate("'\\ud800\\u00e4\\0'.repeat(1e5)"), meanwhile
 
     counting = asyncio.create_task(count())
     large, letters, meanwhile = await pool.run("CHROMIUM", read)
     counting.cancel()
-    assert large == "ab" * 25_000_000
+    assert large == f"<html><head></head><body>{'ab' * 25_000_000}</body></html>"
     assert json.dumps(letters) == json.dumps("\ud800ä\0" * 100_000) or letters == "\ufffdä\0" * 100_000
     assert meanwhile > 10
 
@@ -50,9 +52,38 @@ async def test_a_value_of_too_many_parts_fails_its_call_alone(pool: BrowserPool)
     assert await pool.run("CHROMIUM", read) == 1_000_000
 
 
-async def test_the_job_is_told(pool: BrowserPool, site: str, tmp_path: Path) -> None:
-    """As the failure of its action."""
+async def test_a_value_of_too_many_bytes_fails_its_call_alone(pool: BrowserPool) -> None:
+    """Decoding it would hold up everybody; what is just small enough comes."""
+
+    async def read(page: Page) -> int:
+        with pytest.raises(PlaywrightError, match="the value of the page has more than 16 MiB"):
+            await page.evaluate("'x'.repeat(17 << 20)")
+        await page.evaluate("void (document.body.textContent = 'x'.repeat(17 << 20))")
+        with pytest.raises(PlaywrightError, match="the value of the page has more than 16 MiB"):
+            await page.text_content("body")
+        return len(await page.evaluate("'x'.repeat(15 << 20)"))
+
+    assert await pool.run("CHROMIUM", read) == 15 << 20
+
+
+@pytest.mark.parametrize(
+    ("content", "action", "said"),
+    [
+        ({"actions": [{"evaluate": "Array.from({length: 1e6}, (_, i) => i)"}]}, "evaluate", "250000 parts"),
+        ({"actions": [{"evaluate": "'x'.repeat(50e6)"}]}, "evaluate", "16 MiB"),
+        ({"actions": [{"evaluate": "void (document.title = 'x'.repeat(17 << 20))"}]}, "extract", "16 MiB"),
+        (
+            {"actions": [{"evaluate": "void (document.body.textContent = 'x'.repeat(17 << 20))"}, {"content": None}]},
+            "content",
+            "16 MiB",
+        ),
+    ],
+)
+async def test_the_job_is_told(
+    pool: BrowserPool, site: str, tmp_path: Path, content: dict[str, Any], action: str, said: str
+) -> None:
+    """With the step and the action."""
     runner = JobRunner(pool, lambda: tmp_path, Clock())
-    big = {"evaluate": "Array.from({length: 1e6}, (_, i) => i)"}
-    with pytest.raises(ActionFailed, match="evaluate failed: the value of the page has more than 250000 parts"):
-        await runner.run(make_job(f"{site}/second.html", actions=[big]))
+    with pytest.raises(LimitExceeded, match=f"{action} failed: the value .*has more than {said}") as failed:
+        await runner.run(make_job(f"{site}/second.html", **content))
+    assert failed.value.places == {"step": "step 1", "action": action}

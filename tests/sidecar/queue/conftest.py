@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from sidecar.clock import Clock
-from sidecar.queue.redis import RedisJobs
-from sidecar.queue.sqlite import SqliteJobs
+from sidecar.queue.redis_backend import RedisBackend
+from sidecar.queue.sqlite_backend import SqliteBackend
 from sidecar.store.database import Database
 from tests.redis_server import RedisServer
 
-Jobs = SqliteJobs | RedisJobs
+Jobs = SqliteBackend | RedisBackend
 View = Callable[[], Awaitable[Jobs]]
 """Makes one more view of the same store, as another process has it."""
 
@@ -25,11 +25,11 @@ async def view(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     async def on_sqlite() -> Jobs:
         database = await Database.open(tmp_path / "sidecar.db")
         databases.append(database)
-        opened.append(SqliteJobs.open(database, tmp_path, Clock()))
+        opened.append(SqliteBackend.open(database, tmp_path, Clock(), 1 << 20))
         return opened[-1]
 
     async def on_redis() -> Jobs:
-        opened.append(await RedisJobs.open(server.url, Clock()))
+        opened.append(await RedisBackend.open(server.url, Clock()))
         return opened[-1]
 
     if request.param == "redis":

@@ -4,8 +4,8 @@ import asyncio
 
 from saq.job import TERMINAL_STATUSES, Job, Status
 
-from sidecar.queue.redis import RedisJobs
-from sidecar.queue.sqlite import SqliteJobs
+from sidecar.queue.redis_backend import RedisBackend
+from sidecar.queue.sqlite_backend import SqliteBackend
 from tests.sidecar.queue.conftest import Jobs, View
 from tests.sidecar.queue.test_semantics import SECONDS, known, swept, taken
 
@@ -15,8 +15,8 @@ PENDING = frozenset(Status) - TERMINAL_STATUSES
 async def put(jobs: Jobs, key: str, name: str = "default", ttl: int = 600) -> bool:
     """Puts a job, and has it stored where that does not go by itself."""
     entered = await jobs.put(Job("f", key=key, ttl=ttl, retries=5), name)
-    if isinstance(jobs, SqliteJobs):
-        await jobs._shared.database.flushed()
+    if isinstance(jobs, SqliteBackend):
+        await jobs._local.database.flushed()
     return entered
 
 
@@ -139,10 +139,10 @@ async def test_a_cancelled_job_is_not_put_back(jobs: Jobs) -> None:
 
 async def test_results_and_messages_of_a_fleet(view: View, jobs: Jobs) -> None:
     """In Redis every process finds the results, the first one counts, and messages reach whom they are for."""
-    if not isinstance(jobs, RedisJobs):
+    if not isinstance(jobs, RedisBackend):
         return
     other = await view()
-    assert isinstance(other, RedisJobs)
+    assert isinstance(other, RedisBackend)
     await jobs.keep_result("a", b"first", 60)
     await jobs.keep_result("a", b"late", 60)
     assert (await other.result("a"), await other.result("b")) == (b"first", None)

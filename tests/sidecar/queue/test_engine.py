@@ -1,6 +1,7 @@
 """The engine on a real database: what is accepted, tried again, kept, sealed, and told to whom."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,8 +15,8 @@ from protocol.queued import JobState
 from sidecar.clock import Clock
 from sidecar.errors import NotFound, TimedOut
 from sidecar.queue import attempts
-from sidecar.queue.embedded import SqliteBackend
-from sidecar.queue.engine import Engine, EngineOptions, id_of
+from sidecar.queue.engine import INTERRUPTIONS, Engine, EngineOptions, id_of
+from sidecar.queue.sqlite_backend import SqliteBackend
 from sidecar.queue.submission import Run, Submission
 from sidecar.sealing import Seal
 from sidecar.store.database import Database
@@ -47,7 +48,7 @@ class Place:
             jitter=lambda: 0.0,
             on_event=lambda event, content: self.events.append((event, content)),
         )
-        self.backend = SqliteBackend.bounded(database, folder, Clock(), max_bytes)
+        self.backend = SqliteBackend.open(database, folder, Clock(), max_bytes)
         self.engine = Engine(self.backend, Seal(key), Clock(), options)
 
     def start(self) -> None:
@@ -402,3 +403,25 @@ async def test_events_reach_the_submitter(places: Open, here: bool) -> None:
     assert event == "progress"
     assert msgspec.json.decode(msgspec.json.encode(content)) == {"percentage": 50}
     assert here or runner.events == []
+
+
+async def test_a_job_that_is_always_cut_short_fails(places: Open) -> None:
+    """After so many attempts that never ended: it says so, is listed as it is shown, and nothing of it is kept."""
+    place = await places()
+    job_id = await place.submit(b'"a"', retries=1)
+    most = INTERRUPTIONS + 2
+
+    def age(connection: sqlite3.Connection) -> None:
+        connection.execute("UPDATE job SET attempts = ? WHERE key = ?", (most, job_id))
+
+    await place.database.write(age)
+    place.start()
+    state = await place.ended(job_id)
+    assert (state.status, place.runs) == ("failed", [])
+    assert state.error
+    assert state.error.message == f"given up after {most} attempts that were cut short"
+    assert [job.id for job in (await place.engine.list("failed", 1))[1]] == [job_id]
+    assert (await place.engine.list("cancelled", 1))[0] == 0
+    kept = await place.backend.find(job_id)
+    assert kept
+    assert not kept.kwargs

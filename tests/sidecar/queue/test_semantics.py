@@ -139,6 +139,37 @@ async def test_dequeue_wakes_for_another_process(view: View, jobs: Jobs) -> None
     assert known(await waiting).key == "a"
 
 
+async def test_many_wait_in_turn(queue: Queue) -> None:
+    """Each job goes to who has waited longest; who gives up, or is cancelled, holds up nobody behind."""
+    gone = asyncio.ensure_future(queue.dequeue(0.2))
+    cancelled = asyncio.ensure_future(queue.dequeue())
+    waiting = [asyncio.ensure_future(queue.dequeue(SECONDS)) for _ in range(3)]
+    behind = [asyncio.ensure_future(queue.dequeue()) for _ in range(100)]
+    assert await gone is None
+    cancelled.cancel()
+    await asyncio.wait([cancelled])
+    for number, one in enumerate(waiting):
+        await queue.enqueue("f", key=str(number))
+        assert known(await one).key == str(number)
+    assert not any(one.done() for one in behind)
+    for one in behind:
+        one.cancel()
+    await asyncio.wait(behind)
+    await queue.enqueue("f", key="late")
+    assert known(await queue.dequeue(SECONDS)).key == "late"
+
+
+async def test_the_time_in_line_counts(queue: Queue) -> None:
+    """A dequeue ends when its own time is over, though it never had its turn."""
+    first = asyncio.ensure_future(queue.dequeue())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(SECONDS):
+        assert await queue.dequeue(0.05) is None
+    assert not first.done()
+    first.cancel()
+    await asyncio.wait([first])
+
+
 async def test_each_job_comes_out_once(view: View) -> None:
     """However many processes and waiters take from one queue."""
     views = [await view() for _ in range(3)]

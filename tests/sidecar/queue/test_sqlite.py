@@ -16,7 +16,7 @@ from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.queue.bell import Bell
 from sidecar.queue.presence import FOLDER, Presence
-from sidecar.queue.sqlite import SqliteJobs
+from sidecar.queue.sqlite_backend import SqliteBackend
 from sidecar.queue.sqlite_queue import SqliteQueue
 from sidecar.store import database as database_module
 from sidecar.store.database import Database
@@ -28,12 +28,12 @@ import asyncio, sys
 from pathlib import Path
 from saq.job import Status
 from sidecar.clock import Clock
-from sidecar.queue.sqlite import SqliteJobs
+from sidecar.queue.sqlite_backend import SqliteBackend
 from sidecar.store.database import Database
 
 async def main():
     folder = Path(sys.argv[1])
-    jobs = SqliteJobs.open(await Database.open(folder / "sidecar.db"), folder, Clock())
+    jobs = SqliteBackend.open(await Database.open(folder / "sidecar.db"), folder, Clock(), 1 << 20)
     job = await jobs.queue("default").dequeue()
     job.attempts += 1
     await job.update(status=Status.ACTIVE)
@@ -56,15 +56,15 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def jobs(database: Database, tmp_path: Path) -> AsyncIterator[SqliteJobs]:
+async def jobs(database: Database, tmp_path: Path) -> AsyncIterator[SqliteBackend]:
     """Every queue of it."""
-    opened = SqliteJobs.open(database, tmp_path, Clock())
+    opened = SqliteBackend.open(database, tmp_path, Clock(), 1 << 20)
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-def queue(jobs: SqliteJobs) -> SqliteQueue:
+def queue(jobs: SqliteBackend) -> SqliteQueue:
     """An empty queue."""
     return jobs.queue("default")
 
@@ -98,7 +98,7 @@ async def test_a_killed_process_loses_its_job_at_once(
     assert await queue.sweep() == ["a"]
     assert (await taken(queue)).attempts == 2
     Presence(tmp_path).close()
-    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [queue._shared.presence.process]
+    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [queue._local.presence.process]
 
 
 async def test_a_frozen_process_loses_its_job_when_its_lease_ends(
@@ -130,7 +130,43 @@ async def test_what_runs_here_is_never_swept(queue: SqliteQueue) -> None:
     await job.finish(Status.COMPLETE)
 
 
-async def test_put_is_seen_at_once_and_taken_once_committed(jobs: SqliteJobs, database: Database) -> None:
+async def test_news_wakes_one_of_those_who_wait(
+    jobs: SqliteBackend, queue: SqliteQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many jobs a process may begin at once: one looks, and the others hear nothing of it."""
+    looks = 0
+    look = SqliteQueue._seconds_to_next
+
+    def counted(waits: SqliteQueue) -> float:
+        nonlocal looks
+        looks += waits is queue
+        return look(waits)
+
+    monkeypatch.setattr(SqliteQueue, "_seconds_to_next", counted)
+    waiting = [asyncio.ensure_future(queue.dequeue()) for _ in range(50)]
+    for number in range(10):
+        await jobs.queue("other").enqueue("f", key=str(number))
+    assert looks <= 11
+    for one in waiting:
+        one.cancel()
+    await asyncio.wait(waiting)
+
+
+async def test_beginning_a_job_is_one_change(queue: SqliteQueue) -> None:
+    """Taking it has stored that it is active, since when, and whose it is: the worker's own note adds nothing."""
+    await queue.enqueue("f", key="a")
+    job = known(await queue.dequeue(SECONDS))
+    version = queue.row("a").version  # type: ignore[union-attr]
+    job.attempts += 1
+    await job.update(status=Status.ACTIVE)
+    assert queue.row("a").version == version  # type: ignore[union-attr]
+    stored = known(await queue.job("a"))
+    assert (stored.status, stored.attempts, stored.started > 0) == (Status.ACTIVE, 1, True)
+    await job.update(progress=0.5)
+    assert known(await queue.job("a")).progress == 0.5
+
+
+async def test_put_is_seen_at_once_and_taken_once_committed(jobs: SqliteBackend, database: Database) -> None:
     """Found by its key before it is on disk, and twice is once."""
     assert await jobs.put(Job("f", key="a", kwargs={"x": 1}), "default")
     assert not await jobs.put(Job("f", key="a"), "other")
@@ -144,7 +180,7 @@ async def test_put_is_seen_at_once_and_taken_once_committed(jobs: SqliteJobs, da
     assert known(await jobs.queue("default").dequeue(SECONDS)).key == "a"
 
 
-async def test_what_could_not_be_put_is_not_there(jobs: SqliteJobs, database: Database, tmp_path: Path) -> None:
+async def test_what_could_not_be_put_is_not_there(jobs: SqliteBackend, database: Database, tmp_path: Path) -> None:
     """The reply hears of it, and the same key may be tried again."""
     with closing(sqlite3.connect(tmp_path / "sidecar.db", isolation_level=None)) as other:
         other.execute("CREATE TRIGGER refuse BEFORE INSERT ON job BEGIN SELECT RAISE(ABORT, 'no space left'); END")
@@ -163,7 +199,7 @@ async def test_what_could_not_be_put_is_not_there(jobs: SqliteJobs, database: Da
 async def test_a_refused_end_is_tried_until_it_is_stored(database: Database, tmp_path: Path) -> None:
     """A job's outcome outlives a full disk; the pauses grow."""
     time = ManualClock()
-    jobs = SqliteJobs.open(database, tmp_path, time.clock)
+    jobs = SqliteBackend.open(database, tmp_path, time.clock, 1 << 20)
     queue = jobs.queue("default")
     await queue.enqueue("f", key="a", ttl=0)
     job = await taken(queue)
@@ -196,7 +232,7 @@ async def test_taking_waits_while_the_disk_refuses(queue: SqliteQueue, tmp_path:
 
 
 async def test_a_locked_file_loses_nothing(
-    jobs: SqliteJobs, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    jobs: SqliteBackend, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Jobs put, looked up and taken while another process holds the file for five seconds."""
     assert database_module.BUSY_SECONDS > 5
@@ -229,7 +265,7 @@ def time() -> ManualClock:
 async def moved(database: Database, tmp_path: Path, time: ManualClock) -> AsyncIterator[SqliteQueue]:
     """A queue whose clock is set by the test; what counts durations goes on as it does."""
     clock = Clock(now=time.clock.now)
-    jobs = SqliteJobs.open(database, tmp_path, clock)
+    jobs = SqliteBackend.open(database, tmp_path, clock, 1 << 20)
     yield jobs.queue("default")
     await jobs.close()
 
@@ -253,7 +289,7 @@ async def test_a_clock_set_forward_sweeps_nothing(
     moved: SqliteQueue, time: ManualClock, database: Database, tmp_path: Path
 ) -> None:
     """A lease counts the time that passes, not what a clock shows."""
-    other = SqliteJobs.open(database, tmp_path, Clock())
+    other = SqliteBackend.open(database, tmp_path, Clock(), 1 << 20)
     await moved.enqueue("f", key="a", heartbeat=30, timeout=3600)
     await taken(other.queue("default"))
     assert await moved.sweep() == []

@@ -95,6 +95,8 @@ async def test_an_answer_that_stays_broken_is_an_error(
         ("soon", 2.5),
         ("\u00b2", 2.5),
         ("Sat, 01 Jan 99999 00:00:00 GMT", 2.5),
+        ("1 Jan 2020 99999999999999999999:0:0", 2.5),
+        ("Fri, 01 Jan 0001 00:00:00 GMT", 0.0),
     ],
 )
 async def test_a_busy_server_says_when_to_come_back(
@@ -199,6 +201,15 @@ async def test_users_in_a_redirect_are_ignored(client: HttpClient, server: Stand
     server.fail("scanCV", "redirect", 1, status=307, location=location)
     await post(client, server)
     assert server.requests[1].headers["Authorization"] == "Basic x"
+
+
+async def test_an_answer_has_a_bound(client: HttpClient, server: StandInRtcv, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No server can fill our memory."""
+    assert (await post(client, server)).status == 401
+    monkeypatch.setattr("sidecar.remote.http.MAX_BYTES", 10)
+    with pytest.raises(RemoteFailed, match="answered with more than 10 bytes") as failed:
+        await post(client, server)
+    assert not failed.value.detail.retryable
 
 
 async def test_a_redirect_loop_ends(client: HttpClient, server: StandInRtcv, time: ManualClock) -> None:

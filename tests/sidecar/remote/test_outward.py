@@ -1,6 +1,7 @@
 """Requests to URLs from messages: nothing private is reached, whatever the way there; and everything has a bound."""
 
 import asyncio
+import contextlib
 import gzip
 import ipaddress
 from collections.abc import AsyncIterator, Sequence
@@ -226,7 +227,54 @@ async def test_a_connection_that_died_in_the_meantime() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://h", "https://h/a?b=c#d", "http://h:1/", "http://[2606:4700::1111]/", "http://ü/"]
+    "answer",
+    [
+        b"",
+        b"\x00\xff" * 100,
+        b"HTTP/2 200\r\n\r\n",
+        b"HTTP/1.1 99999 x\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000,
+        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nabcde",
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\na\x00b: c\r\n\r\n",
+        b"HTTP/1.1 204 x\r\nContent-Length: 5\r\n\r\nabcde",
+    ],
+)
+@pytest.mark.parametrize("repeatable", [False, True])
+async def test_what_is_no_answer_is_an_error_of_ours(answer: bytes, repeatable: bool) -> None:
+    """However it is broken."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    async with server, outward() as one:
+        with pytest.raises(RemoteUnreachable, match="broke off its answer"):
+            await one.request(
+                "POST", f"http://{host}:{port}", body=b"{}", timeout=5, max_bytes=10, repeatable=repeatable
+            )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://h",
+        "https://h/a?b=c#d",
+        "http://h?to=a@b",
+        "http://h#a@b",
+        "http://h:1/",
+        "http://[2606:4700::1111]/",
+        "http://ü/",
+    ],
 )
 def test_usable_urls(url: str) -> None:
     """http and https, any port, path and query."""

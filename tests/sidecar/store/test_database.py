@@ -243,6 +243,27 @@ async def test_what_is_staged_is_written_soon(database: Database) -> None:
     assert await names(database) == ["a"]
 
 
+@pytest.mark.parametrize("hurried", ["staged", "written", "during"])
+async def test_what_may_wait_goes_with_what_may_not(database: Database, hurried: str) -> None:
+    """Whatever comes first, in one transaction; and alone it waits on, also when another transaction ends."""
+    patient, first = Names("patient"), asyncio.create_task(database.write(add("first")))
+    async with asyncio.timeout(10):
+        while hurried == "during" and not database._under_way:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    database.stage(lambda: patient, 600)
+    if hurried == "staged":
+        database.stage(lambda: Names("second"))
+    await first
+    if hurried == "during":
+        await asyncio.sleep(0)
+        assert (await names(database), patient.ended) == (["first"], [])
+        await database.write(add("second"))
+    async with asyncio.timeout(10):
+        while not patient.ended:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    assert "patient" in await names(database)
+
+
 async def test_what_is_staged_is_waited_for(database: Database) -> None:
     """By whoever wants to."""
     database.stage(lambda: Names("a"))

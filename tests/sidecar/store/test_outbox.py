@@ -1,13 +1,16 @@
 """What waits to be sent: in order, once, within bounds, and gone when it has arrived."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sidecar.errors import StoreFailed
+from sidecar.errors import SealedByAnother, StoreFailed
+from sidecar.sealing import Seal
 from sidecar.store import outbox as module
-from sidecar.store.database import Database
+from sidecar.store.database import Batch, Database
 from sidecar.store.endpoints import LEASE, EndpointRows
 from sidecar.store.outbox import Outbox, Parcel
 from tests.clocks import ManualClock
@@ -86,7 +89,7 @@ async def test_putting_off_holds_up_the_lane(box: Box) -> None:
     """Until its time has come."""
     await box.put("a", "b")
     [head] = box.outbox.heads("e", 1)
-    await box.outbox.put_off(head, "no", 60)
+    await box.outbox.put_off("e", head, "no", 60)
     assert (box.heads(), box.outbox.next_due("e")) == ([], NOW + 60)
     [row] = [row for row in box.outbox.listed("waiting", 1)[1] if row.id == "a"]
     assert (row.attempts, row.error, row.due) == (1, "no", NOW + 60)
@@ -115,7 +118,7 @@ async def test_once_more(box: Box) -> None:
     await box.outbox.bury("e", head, "no")
     assert await box.outbox.again("a", None) == ["e"]
     assert (box.heads(), box.kept()) == (["b"], {"a": "waiting", "b": "waiting"})
-    await box.outbox.put_off(box.outbox.heads("e", 1)[0], "no", 1000)
+    await box.outbox.put_off("e", box.outbox.heads("e", 1)[0], "no", 1000)
     assert (await box.outbox.again("b", "e"), box.heads()) == (["e"], ["b"])
     await box.outbox.sent("e", box.outbox.heads("e", 1)[0])
     [again] = box.outbox.heads("e", 1)
@@ -144,6 +147,12 @@ async def test_the_dead_are_bounded(box: Box, monkeypatch: pytest.MonkeyPatch) -
     await box.put("large", "larger", body=b"x" * 149)
     await box.outbox.bury_all("e", "no")
     assert list(box.kept()) == ["6", "7", "large", "larger"]
+    monkeypatch.setattr(module, "TRIM_EVERY", 2)
+    await box.put("one", "two", lane="m")
+    for left in (["6", "7", "large", "larger", "one", "two"], ["large", "larger", "one", "two"]):  # every second time
+        await box.outbox.bury("e", box.outbox.heads("e", 1)[0], "no")
+        assert list(box.kept()) == left
+    monkeypatch.undo()
     box.time.advance(module.MAX_AGE + 1)
     await box.put("waiting")
     await box.outbox.settle()
@@ -154,7 +163,7 @@ async def test_a_clock_that_was_set_back(box: Box) -> None:
     """Nothing waits longer from now on than it was put off for, neither a parcel nor its endpoint."""
     box.rows.save("e", "webhook", "{}")
     await box.put("a")
-    await box.outbox.put_off(box.outbox.heads("e", 1)[0], "no", 60)
+    await box.outbox.put_off("e", box.outbox.heads("e", 1)[0], "no", 60)
     await box.rows.failing("e", 1, 64)
     box.time.advance(-3600)
     await box.outbox.settle()
@@ -194,6 +203,74 @@ async def test_an_endpoint_belongs_to_one_process_at_a_time(box: Box) -> None:
     await box.rows.disable("e")
     assert not await claim("one")
     assert not await box.rows.claim("nobody", "one", living.__contains__)
+
+
+async def test_who_asks_for_an_endpoint_first_and_comes_second_does_not_get_it(box: Box) -> None:
+    """A lease that was taken while we waited for the disk is no lease from the future."""
+    box.rows.save("e", "webhook", "{}")
+    await box.outbox.flushed()
+    late = box.rows.claim("e", "late", lambda process: True)
+    box.time.advance(1)
+    assert await box.rows.claim("e", "quick", lambda process: True)
+    assert not await late
+
+
+async def test_what_has_arrived_is_noted_in_one_transaction(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several at a time, with what is put meanwhile; the first that is left of a lane may go."""
+    await box.put("a1", "a2", "a3", lane="a")
+    await box.put("b1", lane="b")
+    transact = box.database._transact
+    transactions: list[list[Batch]] = []
+
+    def counted(batches: list[Batch]) -> Coroutine[Any, Any, None]:
+        transactions.append(batches)
+        return transact(batches)
+
+    monkeypatch.setattr(box.database, "_transact", counted)
+    a1, a2, _ = box.outbox.lane("e", "a", 10)
+    [b1] = box.outbox.lane("e", "b", 10)
+    noted = [box.outbox.sent("e", one) for one in (a1, a2, b1)]
+    box.outbox.put([Parcel(id="a4", endpoint="e", lane="a", body=b"x")])
+    await asyncio.gather(*noted)
+    assert len(transactions) == 1
+    assert (box.heads(), [one.id for one in box.outbox.lane("e", "a", 10)]) == (["a3"], ["a3", "a4"])
+
+
+async def test_what_steps_aside_holds_up_nothing(box: Box) -> None:
+    """It has a lane of its own, and keeps its attempts."""
+    await box.put("a", "b")
+    [head] = box.outbox.heads("e", 1)
+    await box.outbox.put_off("e", head, "no", 60, aside=True)
+    assert box.heads() == ["b"]
+    box.time.advance(60)
+    assert [(one.id, one.lane, one.attempts) for one in box.outbox.heads("e", 9)] == [("b", "l", 0), ("a", "a", 1)]
+
+
+async def test_bodies_are_sealed_with_a_lasting_key(tmp_path: Path) -> None:
+    """The size that is told is the body's own; with another key it stays closed; dead ones are sealed too."""
+    clock = ManualClock(NOW).clock
+    path, body = tmp_path / "sidecar.db", b"what a CV says of somebody"
+    for seal, clear in ((Seal(b"k" * 32), False), (Seal(), True)):
+        database = await Database.open(path)
+        box = Outbox(database, clock, seal)
+        box.put([Parcel(id=f"{clear}", endpoint="e", lane=f"{clear}", body=body)])
+        await box.flushed()
+        [*_, head] = box.heads("e", 9)
+        assert (head.size, box.body(head.number)) == (len(body), body)
+        await database.close()
+        assert (body in path.read_bytes()) is clear
+    database = await Database.open(path)
+    for other in (None, Seal(), Seal(b"l" * 32)):
+        first, second = Outbox(database, clock, other).heads("e", 9)
+        assert Outbox(database, clock, other).body(second.number) == body
+        with pytest.raises(SealedByAnother):
+            Outbox(database, clock, other).body(first.number)
+    box = Outbox(database, clock, Seal(b"k" * 32))
+    await box.bury("e", first, "no")
+    await box.again("False", None)
+    [_, head] = sorted(box.heads("e", 9), key=lambda one: one.number)
+    assert (head.id, head.size, box.body(head.number)) == ("False", len(body), body)
+    await database.close()
 
 
 async def test_the_servers_of_a_login(box: Box) -> None:

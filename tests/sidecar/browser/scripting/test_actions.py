@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from protocol.jobs import StepResult
+from sidecar.browser import settle
 from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import make_job, make_jobs
 
@@ -321,3 +322,35 @@ async def test_alerts_are_read_and_answered(runner: JobRunner, site: str) -> Non
     )
     job = make_job(f"{site}/actions.html", actions=[handler, popup], options=["READ_ALERTS"])
     assert (await runner.run(job)).steps[0].values[1] is False
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [
+        "page.evaluate(() => { window.open('/slow?ms=400') })",
+        "page.evaluate(() => { window.open('/slow?ms=400', '_blank', 'noopener') })",
+        "page.evaluate(() => { setTimeout(() => window.open('/slow?ms=400')) })",
+    ],
+)
+async def test_popups_of_scripts_settle(runner: JobRunner, site: str, opening: str) -> None:
+    """One that opens, and one that a script sends elsewhere, is there for the next action."""
+    step = await act(
+        runner,
+        f"{site}/actions.html",
+        opening,
+        "context.pages().map((one) => new URL(one.url()).pathname)",
+        "context.pages()[1].evaluate(() => { location.href = '/slow?ms=300&again' })",
+        "context.pages()[1].url().endsWith('again') && context.pages()[1].evaluate(() => document.readyState)",
+        "context.pages()[1].close()",
+        "context.pages().length",
+    )
+    assert step.values[1] == ["/actions.html", "/slow"]
+    assert step.values[3] == "complete"
+    assert step.values[5] == 1
+
+
+async def test_a_popup_that_never_loads(runner: JobRunner, site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for a while; then the job goes on."""
+    monkeypatch.setattr(settle, "LONGEST_FOR_POPUPS", 0.3)
+    step = await act(runner, f"{site}/actions.html", "page.evaluate(() => { window.open('/hang') })", "page.title()")
+    assert step.values == (None, "Actions")

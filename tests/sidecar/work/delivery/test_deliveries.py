@@ -12,8 +12,8 @@ from sidecar.clock import Clock
 from sidecar.errors import Conflict, NotFound, StoreFailed
 from sidecar.remote.outward import Outward
 from sidecar.store.endpoints import LEASE, EndpointRows
-from sidecar.store.outbox import Parcel
-from sidecar.work.delivery.verdicts import DAY, MAX_ATTEMPTS, back_off
+from sidecar.store.outbox import Head, Parcel
+from sidecar.work.delivery.verdicts import ASIDE_ATTEMPTS, DAY, MAX_ATTEMPTS, back_off
 from tests.clocks import ManualClock
 from tests.fakes import KEY, KEY_ID, StandInReceiver, StandInRtcv, nobody_listens
 from tests.sidecar.work.delivery.posting import SECRET, hook, posting
@@ -393,6 +393,59 @@ async def test_what_a_server_will_never_take_does_not_hold_up_the_rest() -> None
         assert (content.status, content.error.message) == ("dead", "referenceNumber must be set")
 
 
+@pytest.mark.parametrize(("status", "attempts"), [(500, ASIDE_ATTEMPTS), (404, 1)])
+async def test_what_a_server_always_refuses_steps_aside(status: int, attempts: int) -> None:
+    """The copies after it arrive after a few attempts at it; it is tried for two days all the same."""
+    time = ManualClock()
+    async with StandInRtcv() as server, posting(clock=time.clock) as post:
+        location = Credentials(server_location=server.url, api_key_id=KEY_ID, api_key=Secret(KEY))
+        [one] = post.mail.endpoints.log_in("scope", [location], 0)
+        server.fail("jobResult", "error", None, status=status)
+        post.outbox.put([Parcel(id="bad", endpoint=one, lane="", body=b"{}", kind="result")])
+        post.outbox.put(
+            [Parcel(id=f"{n}", endpoint=one, lane="", body=b'{"referenceNumber":"a"}', kind="cv") for n in range(3)]
+        )
+        await server.wait_for("scanCV", 3)
+        taken = [request.headers["Idempotency-Key"] for request in server.requests]
+        assert taken[: attempts + 3] == ["bad"] * attempts + ["0", "1", "2"]
+        await post.until(lambda: post.statuses() == {"bad": "dead"})
+        assert len(server.to("jobResult")) == MAX_ATTEMPTS
+
+
+async def test_a_body_that_can_not_be_opened_fails_alone(tmp_path: Path) -> None:
+    """What was sealed with a key that is gone holds up its own run, and is dead in the end."""
+    path, time = tmp_path / "sidecar.db", ManualClock()
+    async with StandInReceiver() as receiver:
+        async with posting(path, time.clock, key=b"k" * 32, start=False) as post:
+            [one] = post.hook(hook(receiver.url))
+            post.put(one, "lost", lane="lost")
+        async with posting(path, time.clock, key=b"l" * 32) as post:
+            post.hook(hook(receiver.url))
+            post.put(one, "a")
+            await post.until(lambda: post.statuses() == {"lost": "dead"})
+            assert bodies(receiver) == ["a"]
+            assert post.events[-1][1].error.code == "missing_credentials"
+
+
+async def test_a_fault_of_ours_is_a_failed_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not tried again and again without a pause."""
+    time = ManualClock()
+    async with StandInReceiver() as receiver, posting(clock=time.clock) as post:
+        faults = [ZeroDivisionError(), ZeroDivisionError()]
+
+        def signed(*arguments: object, **options: object) -> dict[str, str]:
+            if faults:
+                raise faults.pop()
+            return {"webhook-id": "a"}
+
+        monkeypatch.setattr("sidecar.remote.webhooks.headers", signed)
+        [one] = post.hook(hook(receiver.url))
+        post.put(one, "a")
+        await post.until_empty()
+        assert (bodies(receiver), time.time - 1_800_000_000) == (["a"], 20)
+        assert post.events[0][1].error.message == "internal error: ZeroDivisionError"
+
+
 async def test_a_server_whose_key_is_not_known_waits_for_its_login(tmp_path: Path) -> None:
     """Without a key for the store its key died with the process that had it."""
     path = tmp_path / "sidecar.db"
@@ -411,22 +464,24 @@ async def test_a_server_whose_key_is_not_known_waits_for_its_login(tmp_path: Pat
 
 
 async def test_a_disk_that_refuses_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What can't be marked as sent is sent again; nothing ends."""
+    """What could not be noted as sent is noted later, and not sent again; nothing ends."""
     time = ManualClock()
     async with StandInReceiver() as receiver, posting(clock=time.clock) as post:
         [one] = post.hook(hook(receiver.url))
         sent, refused = post.outbox.sent, [1]
 
-        def refuse_once(*arguments: object) -> object:
-            if refused:
-                refused.pop()
-                raise StoreFailed("could not be stored: database or disk is full")
-            return sent(*arguments)  # type: ignore[arg-type]
+        def refuse_once(endpoint: str, head: Head) -> asyncio.Future[None]:
+            if not refused:
+                return sent(endpoint, head)
+            refused.pop()
+            noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            noted.set_exception(StoreFailed("could not be stored: database or disk is full"))
+            return noted
 
         monkeypatch.setattr(post.outbox, "sent", refuse_once)
         post.put(one, "a", "b")
         await post.until_empty()
-        assert bodies(receiver) == ["a", "a", "b"]
+        assert bodies(receiver) == ["a", "b"]
 
 
 def test_the_back_off_grows_up_to_a_day() -> None:

@@ -107,6 +107,39 @@ async def test_cookies_and_storage_stay(tmp_path: Path, site: str, kind: Browser
 
 
 @pytest.mark.parametrize("kind", KINDS)
+async def test_every_origin_keeps_its_own(tmp_path: Path, site: str, kind: BrowserName) -> None:
+    """Also those that a job has only in a frame, or leaves again; what no job has met since stays as it was."""
+    other = site.replace("127.0.0.1", "localhost")
+    write = "(text) => { localStorage.setItem('seen', text + '\\ud800') }"  # half a letter, which Playwright replaces
+    frame = """async (url) => {
+      const frame = document.body.appendChild(document.createElement('iframe'));
+      await new Promise((done) => { frame.onload = done; frame.src = url });
+      frame.contentWindow.localStorage.setItem('framed', 'yes');
+    }"""
+    async with opened(tmp_path) as runner:
+        for url, text in ((site, "first"), (other, "second"), (site, "third")):
+            told = {"evaluate": {"expression": write, "arg": text}}
+            await runner.run(job(f"{url}/second.html", told, browser=kind))
+        leave = evaluate("() => { localStorage.setItem('left', 'yes') }"), {"goto": f"{site}/second.html"}
+        await runner.run(job(f"{other}/second.html", *leave, browser=kind))
+        framing = {"evaluate": {"expression": frame, "arg": f"{site}/form.html"}}
+        await runner.run(job(f"{site}/second.html", framing, browser=kind))
+    stored = {origin["origin"]: origin["localStorage"] for origin in saved(tmp_path, f"shop.{kind.lower()}")["origins"]}
+    items = {url: {item["name"]: item["value"] for item in stored[url]} for url in stored}
+    assert items == {site: {"seen": "third\ufffd", "framed": "yes"}, other: {"seen": "second\ufffd", "left": "yes"}}
+
+
+async def test_a_page_that_does_not_tell_what_it_stores(tmp_path: Path, site: str) -> None:
+    """Its scripts have taken away what tells; the browser is asked then."""
+    hide = "() => { localStorage.setItem('seen', 'yes'); indexedDB.databases = () => new Promise(() => {}) }"
+    async with opened(tmp_path) as runner:
+        await runner.run(job(f"{site}/second.html", evaluate(hide), evaluate(_WRITE_DATABASE)))
+    (origin,) = saved(tmp_path)["origins"]
+    assert origin["localStorage"] == [{"name": "seen", "value": "yes"}]
+    assert [database["name"] for database in origin["indexedDB"]] == ["shop"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_profiles_and_browsers_are_apart(runner: JobRunner, site: str, kind: BrowserName) -> None:
     """Neither another profile, nor another browser, nor a job without a profile sees any of it."""
     url = f"{site}/second.html"

@@ -25,6 +25,7 @@ from sidecar.errors import (
     NotFound,
     QueueFull,
     Unauthorized,
+    Unreadable,
 )
 from sidecar.handlers.schedules import number_of
 from sidecar.queue.engine import id_of
@@ -37,6 +38,7 @@ from sidecar.work.contents import decode_stored
 from sidecar.work.schedules.firing import AT_ONCE, KEPT, OWNERS_TURN, Firing
 from sidecar.work.schedules.pushes import Pushes
 from sidecar.work.schedules.scheduling import MAX_OPEN, PAGE_SIZE, Scheduling
+from sidecar.work.unreadable import LATER
 from tests.clocks import ManualClock
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -111,7 +113,8 @@ class Office:
         """What `get_schedule` says."""
         return (await self.schedules.get(schedule_id)).status
 
-    def _check_job(self, job: SendJob) -> None:
+    def _check_job(self, job: SendJob, due: float) -> None:
+        assert due > self.time.time
         if not self.token_is_good:
             raise Unauthorized("a visit token is needed")
 
@@ -756,3 +759,71 @@ async def test_what_changes_wakes_the_alarm(office: Office) -> None:
     schedule_id = await office.create()
     await office.update(schedule_id, name="other")
     assert office.changes == [(schedule_id, office.time.time + 3600)] * 2
+
+
+async def test_one_that_can_not_be_read_holds_up_no_other(office: Office) -> None:
+    """A newer sidecar's, or a damaged one: it waits as it is, is left out of lists, and can be deleted."""
+    await office.agenda.put_new("strange", b'{"name":1}', office.time.time + 10)
+    good = await office.create(trigger=office.at(20))
+    await office.run(20)
+    assert (await office.status(good), len(office.submitted)) == ("fired", 1)
+    left = await office.agenda.get("strange")
+    assert left
+    assert (left.document, left.due) == (b'{"name":1}', office.time.time + LATER)
+    page = await office.schedules.list(ListSchedules())
+    assert (page.total_count, page.schedules) == (1, ())
+    with pytest.raises(Unreadable, match="can't read"):
+        await office.schedules.get("strange")
+    await office.schedules.delete("strange")
+    assert await office.agenda.next_due() is None
+
+
+async def test_one_that_can_not_be_read_any_more_is_not_told_of(office: Office) -> None:
+    """Somebody has changed it since."""
+    schedule_id = await office.create()
+    item = await office.agenda.get(schedule_id)
+    assert item
+    assert await office.agenda.replace(item, b"[]", None, office.time.time + KEPT)
+    await office.run(3600)
+    assert office.fired == []
+
+
+async def test_hundreds_that_can_not_go_on_keep_out_no_other(office: Office) -> None:
+    """Those of a process that is gone are due first, and more than are dealt with together."""
+    gone = Office(office.agenda._database, office.time, Seal())
+    for _ in range(AT_ONCE + 10):
+        await gone.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS}, trigger=office.at(10))
+    good = await office.create(trigger=office.at(11))
+    office.time.advance(11)
+    for _ in range(2):
+        with pytest.raises(WireError):
+            await office.firing.ring()
+    assert await office.status(good) == "fired"
+
+
+async def test_deleted_before_it_is_handed_over(office: Office) -> None:
+    """Nothing is run."""
+    schedule_id = await office.create()
+    office.time.advance(3600)
+    await office.firing.ring()  # begun
+    (item,) = await office.agenda.due(office.time.time, 1)
+    await office.schedules.delete(schedule_id)
+    await office.firing._deal_with(item)  # read before that
+    assert (office.submitted, office.fired) == ([], [])
+
+
+async def test_deleted_while_it_is_handed_over(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too late: its job runs, and is told of."""
+    schedule_id = await office.create()
+    office.firing._watched.clear()  # as in another sidecar
+    office.time.advance(3600)
+    await office.firing.ring()
+
+    async def submit(submission: Submission) -> str:
+        await office.schedules.delete(schedule_id)
+        return id_of(submission.key)
+
+    monkeypatch.setattr(office.firing, "_submit", submit)
+    await office.firing.ring()
+    assert [told.schedule_id for told in office.fired] == [schedule_id]
+    assert await office.firing.next_due() is None

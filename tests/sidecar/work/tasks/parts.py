@@ -99,7 +99,6 @@ class Desk:
             self.runner,
             queue,
             time.clock,
-            id_of=id_of,
             is_alive=self._lives,
             wants_events=lambda: self.wants_events,
         )

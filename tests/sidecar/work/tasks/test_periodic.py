@@ -9,12 +9,13 @@ import pytest_asyncio
 
 from protocol.queued import JobStatus
 from protocol.tasks import ListTaskRuns, ListTasks, TaskRef
-from sidecar.errors import Conflict, InvalidContent, LimitExceeded, NotFound, SealedByAnother, StoreFailed
+from sidecar.errors import Conflict, InvalidContent, LimitExceeded, NotFound, SealedByAnother, StoreFailed, Unreadable
 from sidecar.sealing import Seal
 from sidecar.store.database import Database
 from sidecar.store.task_runs import StoredRun
 from sidecar.work.schedules.timing import rfc3339
 from sidecar.work.tasks import periodic
+from sidecar.work.unreadable import LATER
 from tests.clocks import ManualClock
 from tests.sidecar.work.tasks.parts import Desk, Queue, read
 
@@ -417,3 +418,19 @@ async def test_a_run_whose_process_died(database: Database, tmp_path: Path, stat
     last = (await desk.status()).last_run
     assert last
     assert last.status == shown
+
+
+async def test_one_that_can_not_be_read_holds_up_no_other(desk: Desk) -> None:
+    """A newer sidecar's, or a damaged one: it waits as it is, is left out of lists, and can be deleted."""
+    await desk.agenda.put_new("strange", b'{"interval":"x"}', START + 1)
+    await desk.make()
+    await desk.pass_time(60)
+    assert slots(desk) == [60]
+    left = await desk.agenda.get("strange")
+    assert left
+    assert (left.document, left.due) == (b'{"interval":"x"}', START + 60 + LATER)
+    assert [task.id for task in (await desk.tasks.list(ListTasks())).tasks] == ["t"]
+    with pytest.raises(Unreadable, match="can't read"):
+        await desk.tasks.get(TaskRef(id="strange"))
+    await desk.tasks.delete(TaskRef(id="strange"))
+    assert await desk.agenda.get("strange") is None

@@ -19,6 +19,7 @@ from sidecar.errors import (
     NotFound,
     RemoteFailed,
     RemoteUnreachable,
+    SealedByAnother,
     SidecarError,
     TimedOut,
 )
@@ -400,3 +401,17 @@ async def test_a_script_is_told_of_as_a_job_of_one_step(desk: Desk, tmp_path: Pa
 def test_hosts(allowed: str, host: str, may: bool) -> None:
     """By their names."""
     assert Hosts(allowed).allow(host) is may
+
+
+async def test_a_job_that_can_not_be_opened_is_told_of(desk: Desk, tmp_path: Path) -> None:
+    """The process that sealed it is gone: whoever listens hears that the run failed."""
+    told: list[tuple[str, Any]] = []
+    gone = Desk(desk.database, desk.time, desk.queue, tmp_path)
+    cookie = {"name": "c", "value": "canary", "domain": "a.example"}
+    await gone.make(script=None, job={"steps": [{"url": "https://a.example/"}], "cookies": [cookie]})
+    await gone.outward.close()
+    with pytest.raises(SealedByAnother):
+        await desk.tasks.run_now(TaskRef(id="t"), "", lambda event, content: told.append((event, content)))
+    states = [content.data.run_state for event, content in told if event == "job_update"]
+    assert states == ["WAITING", "RUNNING", "RUNNING", "FAILED"]
+    assert "canary" not in repr(told)

@@ -1,4 +1,4 @@
-"""Every queue of a fleet: what `sqlite` does for one machine, in a Redis that many share."""
+"""Every queue of a fleet: what `sqlite_backend` does for one machine, in a Redis that many share."""
 
 import asyncio
 import logging
@@ -12,7 +12,8 @@ from saq.utils import now as milliseconds
 
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
-from sidecar.queue.redis_queue import Fleet, FleetQueue
+from sidecar.queue.fleet import Fleet
+from sidecar.queue.redis_queue import FleetQueue
 from sidecar.store.shared import BLOCK_SECONDS, REFUSALS, connect
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ _GROUPS: Final = {
 }
 
 
-class RedisJobs:
+class RedisBackend:
     """Use `open`. Everything may raise StoreFailed."""
 
     def __init__(self, redis: "Redis", clock: Clock) -> None:

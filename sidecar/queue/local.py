@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Shared:
+class Local:
     """The database, who we are in it, and the bell that tells of changes."""
 
     database: Database
@@ -36,9 +36,9 @@ class Shared:
         return result
 
 
-def share(database: Database, presence: Presence, clock: Clock, *, alone: bool) -> Shared:
-    """`alone`: no other process can change the database."""
-    return Shared(database, presence, clock, Bell(None if alone else lambda: _version(database)))
+def join(database: Database, presence: Presence, clock: Clock, *, alone: bool) -> Local:
+    """This process among those of a database; `alone`: no other one can change it."""
+    return Local(database, presence, clock, Bell(None if alone else lambda: _version(database)))
 
 
 def _version(database: Database) -> int:

@@ -1,6 +1,7 @@
 """Every queue of one database: jobs are put, found and listed whatever queue they are in."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -11,41 +12,46 @@ from saq.utils import now as milliseconds
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.queue import rows
+from sidecar.queue.leavings import Leavings
+from sidecar.queue.local import Local, join
 from sidecar.queue.presence import Presence
 from sidecar.queue.rows import New, Row
-from sidecar.queue.shared import Shared, share
 from sidecar.queue.sqlite_queue import SqliteQueue
 from sidecar.store.database import Database
 
 
-class SqliteJobs:
+class SqliteBackend:
     """Use `open`. Everything may raise StoreFailed."""
 
-    def __init__(self, shared: Shared) -> None:
-        self.process = shared.presence.process
-        self._shared = shared
+    def __init__(self, local: Local, max_bytes: int) -> None:
+        self.process = local.presence.process
+        self._local = local
+        self._leavings = Leavings(local.database, local.clock, self.process, max_bytes)
         self._queues: dict[str, SqliteQueue] = {}
         self._accepted: dict[str, New] = {}
         self._being_written: dict[str, New] = {}
 
     @classmethod
-    def open(cls, database: Database, folder: Path | None, clock: Clock) -> Self:
-        """`folder` is where processes that share the database see each other; None where it is in memory."""
+    def open(cls, database: Database, folder: Path | None, clock: Clock, max_bytes: int) -> Self:
+        """`folder` is where processes that share the database see each other; None where it is in memory.
+
+        `max_bytes` is what all results may take.
+        """
         try:
             presence = Presence(folder)
         except OSError as failure:
             raise StoreFailed(f"the state folder can't be used: {failure.strerror}", retryable=True) from None
-        return cls(share(database, presence, clock, alone=folder is None))
+        return cls(join(database, presence, clock, alone=folder is None), max_bytes)
 
     def queue(self, name: str) -> SqliteQueue:
         """The queue of that name."""
         if name not in self._queues:
-            self._queues[name] = SqliteQueue(self._shared, name)
+            self._queues[name] = SqliteQueue(self._local, name)
         return self._queues[name]
 
     async def lives(self, process: str) -> bool:
         """Whether a process of this store still runs."""
-        return self._shared.presence.lives(process)
+        return self._local.presence.lives(process)
 
     async def put(self, job: Job, name: str) -> bool:
         """Enqueues a job unless one with its key is kept in any queue; it is on disk with the next commit.
@@ -58,7 +64,7 @@ class SqliteJobs:
         job.queued = milliseconds()
         job.status = Status.QUEUED
         if not self._accepted:
-            self._shared.database.stage(self._take)
+            self._local.database.stage(self._take)
         self._accepted[job.key] = queue.new(job)
         return True
 
@@ -73,27 +79,43 @@ class SqliteJobs:
     async def page(self, statuses: frozenset[Status], offset: int, limit: int) -> tuple[int, list[Job]]:
         """How many jobs have these statuses, and some of them, newest first, of all queues."""
         if self._accepted or self._being_written:
-            await self._shared.database.flushed()
+            await self._local.database.flushed()
         wanted = msgspec.json.encode(sorted(status.value for status in statuses)).decode()
-        now = self._shared.clock.now()
-        total = self._shared.database.first(rows.COUNT, wanted, now)
-        found = self._shared.database.all(rows.PAGE, wanted, now, limit, offset)
+        now = self._local.clock.now()
+        total = self._local.database.first(rows.COUNT, wanted, now)
+        found = self._local.database.all(rows.PAGE, wanted, now, limit, offset)
         return total[0] if total else 0, [self._job(Row(*row)) for row in found]
 
     async def orphans(self, prefix: str) -> list[Job]:
         """Jobs that have not ended in queues named after processes that are gone: `prefix` and the process."""
-        found = [Row(*row) for row in self._shared.database.all(rows.WAITING, prefix, prefix + "\U0010ffff")]
-        gone = {name for name in {row.queue for row in found} if not self._shared.presence.lives(name[len(prefix) :])}
+        found = [Row(*row) for row in self._local.database.all(rows.WAITING, prefix, prefix + "\U0010ffff")]
+        gone = {name for name in {row.queue for row in found} if not self._local.presence.lives(name[len(prefix) :])}
         return [self._job(row) for row in found if row.queue in gone]
+
+    async def keep_result(self, key: str, body: bytes, ttl: int) -> None:
+        """With the next commit."""
+        self._leavings.keep(key, body, ttl)
+
+    async def result(self, key: str) -> bytes | None:
+        """A kept result; empty where it had to make room for others. Raises StoreFailed."""
+        return self._leavings.result(key)
+
+    async def tell(self, process: str, line: bytes) -> None:
+        """Leaves a message for a process. Raises StoreFailed."""
+        await self._leavings.tell(process, line)
+
+    def listen(self, told: Callable[[bytes], None] | None) -> None:
+        """Has messages for this process handed to `told`; None stops that."""
+        self._leavings.listen(told)
 
     async def close(self) -> None:
         """Wakes who waits for jobs, and counts as gone for other processes; the database stays open."""
-        self._shared.closed = True
-        self._shared.bell.close()
-        self._shared.presence.close()
+        self._local.closed = True
+        self._local.bell.close()
+        self._local.presence.close()
 
     def _row(self, key: str) -> Row | None:
-        row = self._shared.database.first(rows.FIND, key, self._shared.clock.now())
+        row = self._local.database.first(rows.FIND, key, self._local.clock.now())
         return Row(*row) if row else None
 
     def _job(self, row: Row) -> Job:
@@ -102,13 +124,13 @@ class SqliteJobs:
     def _take(self) -> "_Put":
         news, self._accepted = self._accepted, {}
         self._being_written.update(news)
-        return _Put(self, news, self._shared.clock.now())
+        return _Put(self, news, self._local.clock.now())
 
     def written(self, news: dict[str, New]) -> None:
         """The batch is on disk, or refused."""
         for key in news:
             self._being_written.pop(key, None)
-        self._shared.bell.ring()
+        self._local.bell.ring()
 
 
 class _Put:
@@ -116,7 +138,7 @@ class _Put:
 
     durable = True
 
-    def __init__(self, jobs: SqliteJobs, news: dict[str, New], now: float) -> None:
+    def __init__(self, jobs: SqliteBackend, news: dict[str, New], now: float) -> None:
         self._jobs = jobs
         self._news = news
         self._now = now
