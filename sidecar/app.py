@@ -7,7 +7,7 @@ import sys
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from protocol import PROTOCOL_VERSION, codec
 from protocol.replies import Event, RequestId
@@ -15,7 +15,6 @@ from protocol.requests import CONTENTS
 from protocol.session import HelloReply, Limits
 from protocol.webhooks import Webhook
 from sidecar import __version__, logs
-from sidecar.browser.discovery import available
 from sidecar.clock import Clock
 from sidecar.descriptors import Descriptors
 from sidecar.dispatch import Dispatcher
@@ -23,7 +22,6 @@ from sidecar.errors import SidecarError
 from sidecar.handlers.jobs import Desk
 from sidecar.handlers.route import Route
 from sidecar.handlers.table import routes
-from sidecar.recording.journal import Journal
 from sidecar.recording.redact import Redactor
 from sidecar.session import Session
 from sidecar.settings import Settings, SettingsError
@@ -33,6 +31,9 @@ from sidecar.wiring.durables import Durables
 from sidecar.wiring.logging_in import MOCK, LoggingIn
 from sidecar.wiring.surroundings import Surroundings
 from sidecar.wiring.workshop import Workshop
+
+if TYPE_CHECKING:
+    from sidecar.recording.journal import Journal
 
 PYTHON_FRAMES: Final = 200
 """Levels of recursion that we use ourselves, beside those that a nested line may use."""
@@ -159,9 +160,11 @@ class App:
         await asyncio.sleep(RESUME_SECONDS)
         await self._durables.resume()
 
-    def _open_journal(self) -> Journal | None:
+    def _open_journal(self) -> "Journal | None":
         if not self._settings.log_input:
             return None
+        from sidecar.recording.journal import Journal
+
         try:
             journal = Journal(Path(self._settings.log_input), self._redactor, self._clock)
         except OSError as failure:
@@ -172,6 +175,8 @@ class App:
     # --- what we say of ourselves
 
     def _about(self) -> HelloReply:
+        from sidecar.browser.discovery import available  # late: few ask, and the first pong need not wait for it
+
         return HelloReply(
             version=__version__,
             protocol=PROTOCOL_VERSION,

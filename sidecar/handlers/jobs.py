@@ -1,7 +1,7 @@
 """send_job, job_status, list_jobs, cancel_job."""
 
 import math
-import secrets
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -78,7 +78,7 @@ async def send_job(desk: Desk, request_id: RequestId | None, job: SendJob) -> Jo
     from sidecar.work.jobs.runs import Order  # late: only jobs need what tells of runs
 
     audience = await _audience(desk, request_id, job)
-    order = Order(job=job, run_id=secrets.token_hex(16), parts=desk.session, audience=audience)
+    order = Order(job=job, run_id=uuid.uuid4().hex, parts=desk.session, audience=audience)
     return await desk.runs().run(order)
 
 
