@@ -1,4 +1,4 @@
-"""What waiting for schedules costs, and how exactly they are fired."""
+"""What waiting for schedules and tasks costs, and how exactly they are fired."""
 
 import contextlib
 import os
@@ -20,6 +20,9 @@ AT_ONCE: Final = 200
 IDLE_SECONDS: Final = 20.0
 LEAD: Final = 3
 """Seconds until the first is due."""
+TASKS_LEAD: Final = 40
+"""Seconds until the tasks are due: they are made, and then nothing happens for as long as is measured."""
+RUNS_SECONDS: Final = 60.0
 _HELLO: Final = line("hello", {"notifications": True, "zone": "UTC"})
 
 
@@ -50,6 +53,44 @@ def schedules(bench: Bench) -> list[Figure]:
         Figure("a schedule's lateness, 95th percentile", "ms", None, _p95(late) * 1000, most=250),
         Figure("the last of 200 due in the same second", "ms", None, max(together) * 1000, most=2000),
     ]
+
+
+def tasks(bench: Bench) -> list[Figure]:
+    """What two hundred tasks cost that wait, and how soon they begin that are due in the same second."""
+    scripts = bench.folder / "scripts"
+    scripts.mkdir(exist_ok=True)
+    (scripts / "short.js").write_text("module.exports.main = () => 'done'")
+    with bench.child(SIDECAR, SIDECAR_SCRIPTS_FOLDER=str(scripts)) as child:
+        due = int(time.time()) + TASKS_LEAD
+        for number in range(AT_ONCE):
+            _ask(child, "create_task", id=f"t{number}", script="short.js", init=_told(due), interval=86_400_000)
+        waiting = _idle(child)
+        began = [_began(child, f"t{number}", due) for number in range(AT_ONCE)]
+    return [
+        Figure("CPU while 200 tasks wait", "% of a core", None, waiting, most=1.0),
+        Figure("the last of 200 tasks due in the same second begins", "ms", None, max(began) * 1000, most=2000),
+    ]
+
+
+def _began(child: Child, task: str, due: float) -> float:
+    """Seconds from the time that a task was due to the beginning of its run."""
+    deadline = due + RUNS_SECONDS
+    while not (runs := _ask(child, "list_task_runs", id=task)["runs"]):
+        if time.time() > deadline:
+            raise WrongAnswerError(f"{task} has not begun")
+        time.sleep(0.2)
+    return datetime.fromisoformat(runs[0]["started"]).timestamp() - due
+
+
+def _ask(child: Child, kind: str, **content: Any) -> Any:
+    answer = child.ask(line(kind, content))
+    if answer["type"] != "ok":
+        raise WrongAnswerError(str(answer))
+    return answer["content"]
+
+
+def _told(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat()
 
 
 def _one_by_one(child: Child) -> list[float]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from benchmarks.agenda import schedules
+from benchmarks.agenda import schedules, tasks
 from benchmarks.bench import FLOOR, SIDECAR, Bench, Figure
 from benchmarks.browser import browser
 from benchmarks.child import Child
@@ -180,6 +180,7 @@ GROUPS: Final[dict[str, Callable[[Bench], list[Figure]]]] = {
     "updates": updates,
     "delivery": delivery,
     "schedules": schedules,
+    "tasks": tasks,
 }
 """What `--only` chooses from."""
 
