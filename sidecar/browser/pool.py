@@ -1,9 +1,10 @@
 """Browsers stay warm, contexts never: one process for each kind, a fresh context and page for each job."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from protocol.jobs import BrowserName
 from sidecar.browser import discovery, failures, ffmpeg
@@ -20,6 +21,8 @@ from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent, S
 from sidecar.settings import Settings
 
 T = TypeVar("T")
+_CLOSE: Final = 0.2
+"""Seconds between two jobs that come one after the other."""
 
 
 @dataclass(slots=True)
@@ -32,6 +35,8 @@ class _Kind:
     failures: int = 0
     not_before: float = 0.0
     why: str = ""
+    ended: float = -math.inf
+    """When its last job did, by the monotonic clock."""
 
 
 class BrowserPool:
@@ -80,8 +85,11 @@ class BrowserPool:
             self._places.give_back()
             raise
         try:
+            if not context and self._is_busy(kind, browser):
+                self._prepare(kind, browser)
             return await self._watch(browser, race(work(page.page), page.lost))
         finally:
+            self._kinds[kind].ended = self._clock.monotonic()
             self._prepare(kind, browser)
             self._begin(self._release(kind, browser, page))
 
@@ -240,6 +248,10 @@ class BrowserPool:
         if weighed and await browser.megabytes() > most:
             browser.retired = True
         self._rest(kind, browser)
+
+    def _is_busy(self, kind: BrowserName, browser: WarmBrowser) -> bool:
+        """Whether jobs come so close that the next one's page is opened beside this one's work, and not after it."""
+        return browser.running > 1 or self._clock.monotonic() - self._kinds[kind].ended < _CLOSE
 
     def _prepare(self, kind: BrowserName, browser: WarmBrowser) -> None:
         """A page ahead, where the next job will come to this browser."""

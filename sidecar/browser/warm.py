@@ -29,6 +29,9 @@ _CHROMIUM_FLAGS: Final = (
     "--disable-component-update",
     # without a GPU its compositor is only a detour: screenshots take a fifth less
     "--disable-gpu-compositing",
+    # Of two such flags the last one counts: the first of these is Playwright's own. The second keeps a frame's host for
+    # the next page of the same site, as Chromium long did: a visit takes a quarter less.
+    "--enable-features=CDPScreenshotNewSurface,RenderDocument:level/crashed-frame",
 )
 
 _OWN_SESSION: Final = {
