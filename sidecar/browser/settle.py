@@ -57,14 +57,13 @@ class Movements:
             self._context.remove_listener("requestfailed", self._end)
             self._context.remove_listener("requestfinished", self._end)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Hears nothing more."""
         self.rest()
         self._context.remove_listener("page", self._meet)
         for page in self._pages:
             page.remove_listener("framenavigated", self._arrive)
             page.remove_listener("close", self._gone)
-        await self._targets.close()
 
     async def settled(self, page: Page) -> None:
         """Returns when the page's main frame is not on its way to another document (or never was)."""

@@ -3,11 +3,37 @@
 import asyncio
 import contextlib
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from playwright.async_api import CDPSession, Page
+from playwright.async_api import Browser, CDPSession, Page
 from playwright.async_api import Error as PlaywrightError
 
 from sidecar.browser.race import look_at
+
+
+class Popups:
+    """All popups of a browser, whichever job has opened them: it tells of each before the script that opens it goes on.
+
+    There are hardly ever any, and then no job has to ask for its own.
+    """
+
+    def __init__(self, session: CDPSession) -> None:
+        self.session = session
+        self._living: set[str] = set()
+        session.on("Target.targetCreated", self._add)
+        session.on("Target.targetDestroyed", lambda told: self._living.discard(told["targetId"]))
+
+    def __bool__(self) -> bool:
+        return bool(self._living)
+
+    def _add(self, told: dict[str, Any]) -> None:
+        target = told["targetInfo"]
+        if target["type"] == "page" and target.get("openerId"):
+            self._living.add(target["targetId"])
+
+
+_of_browsers: WeakKeyDictionary[Browser, asyncio.Task[Popups]] = WeakKeyDictionary()
+"""One watch for each browser, from the first job that needs it to the browser's end."""
 
 
 class Targets:
@@ -15,45 +41,44 @@ class Targets:
 
     def __init__(self, page: Page) -> None:
         self._page = page
-        self._opening: asyncio.Task[tuple[CDPSession, str] | None] | None = None
+        self._context = ""
+        """What the browser calls the context; empty until that is asked for."""
 
     def prepare(self) -> None:
-        """Opens what `count` needs, beside whatever comes next."""
-        if self._opening is None:
-            self._opening = asyncio.create_task(self._open())
-            self._opening.add_done_callback(look_at)
+        """Begins what `count` needs, beside whatever comes next."""
+        browser = self._page.context.browser
+        if browser and browser.browser_type.name == "chromium" and browser not in _of_browsers:
+            _of_browsers[browser] = watching = asyncio.create_task(_watch(browser))
+            watching.add_done_callback(look_at)
 
     async def count(self) -> int:
-        """How many there are, those included that Playwright has not told of yet; 0 where that can't be known."""
+        """How many there are, those included that Playwright has not told of yet; 0 where none of them is a popup.
+
+        0 also where that can't be known.
+        """
         self.prepare()
-        opened = await asyncio.shield(self._opening) if self._opening else None
-        if opened is None:
-            return 0
-        session, context = opened
-        try:
-            listed: list[dict[str, Any]] = (await session.send("Target.getTargets"))["targetInfos"]
-        except PlaywrightError:
-            return 0
-        return sum(target["type"] == "page" and target.get("browserContextId") == context for target in listed)
-
-    async def close(self) -> None:
-        """Ends it."""
-        if self._opening is None:
-            return
-        if not self._opening.done():
-            self._opening.cancel()
-        elif not self._opening.exception() and (opened := self._opening.result()):
-            with contextlib.suppress(PlaywrightError):  # the browser is gone
-                await opened[0].detach()
-
-    async def _open(self) -> tuple[CDPSession, str] | None:
         browser = self._page.context.browser
-        if browser is None or browser.browser_type.name != "chromium":
-            return None
-        try:
+        watching = _of_browsers.get(browser) if browser else None
+        if watching is None:
+            return 0
+        with contextlib.suppress(PlaywrightError):
+            popups = await asyncio.shield(watching)
+            if popups:
+                context = await self._own_context()
+                listed = (await popups.session.send("Target.getTargets"))["targetInfos"]
+                return sum(one["type"] == "page" and one.get("browserContextId") == context for one in listed)
+        return 0
+
+    async def _own_context(self) -> str:
+        if not self._context:
             own = await self._page.context.new_cdp_session(self._page)
-            found = (await own.send("Target.getTargetInfo"))["targetInfo"]
+            self._context = (await own.send("Target.getTargetInfo"))["targetInfo"].get("browserContextId", "")
             await own.detach()
-            return await browser.new_browser_cdp_session(), found.get("browserContextId", "")
-        except PlaywrightError:
-            return None
+        return self._context
+
+
+async def _watch(browser: Browser) -> Popups:
+    session = await browser.new_browser_cdp_session()
+    popups = Popups(session)
+    await session.send("Target.setDiscoverTargets", {"discover": True})
+    return popups

@@ -111,7 +111,7 @@ class Visit:
         """Listens to nothing any more, and ends what JavaScript actions have left behind."""
         self._notes.detach()
         self.dialogs.detach()
-        await self._moves.close()
+        self._moves.close()
         if self._scripts:
             await self._scripts.close()
 
