@@ -112,11 +112,8 @@ def _together(child: Child) -> list[float]:
 
 
 def _late(child: Child) -> float:
-    event = child.receive()
-    now = time.time()
-    if event.get("event") != "schedule_fired":
-        raise WrongAnswerError(f"{event}, not a schedule that was fired")
-    return now - datetime.fromisoformat(event["content"]["due"]).timestamp()
+    due = child.event("schedule_fired")["due"]
+    return time.time() - datetime.fromisoformat(due).timestamp()
 
 
 def _create(child: Child, moment: float) -> None:

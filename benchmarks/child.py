@@ -71,17 +71,26 @@ class Child:
         self._log.close()
 
     def ask(self, line: bytes) -> dict[str, Any]:
-        """Sends one line, waits for one."""
-        with self._watchdog():
-            os.write(self._stdin, line)
-            return self._read()
+        """Sends one line, waits for its reply; passes over events."""
+        self.send(line)
+        while (answer := self.receive())["type"] == "event":
+            pass
+        return answer
+
+    def event(self, name: str) -> dict[str, Any]:
+        """The content of the next event of that name; passes over others."""
+        while (told := self.receive()).get("event") != name:
+            if told["type"] != "event":
+                raise WrongAnswerError(f"{told}, not an event")
+        content: dict[str, Any] = told["content"]
+        return content
 
     def send(self, line: bytes) -> None:
-        """Sends one line; `receive` reads its answer."""
+        """Sends one line; `receive` reads what comes."""
         os.write(self._stdin, line)
 
     def receive(self) -> dict[str, Any]:
-        """The next answer."""
+        """The next line."""
         with self._watchdog():
             return self._read()
 

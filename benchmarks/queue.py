@@ -2,6 +2,7 @@
 
 import sqlite3
 import statistics
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,7 @@ from benchmarks.bench import SIDECAR, Bench, Figure
 from benchmarks.child import Child
 from benchmarks.lines import line
 from sidecar.queue.engine import id_of
+from tests.redis_server import RedisServer
 
 JOBS: Final = 2_000
 LOOKS: Final = 10_000
@@ -24,14 +26,20 @@ _STEPS: Final = [{"url": "data:text/html,<title>x</title>"}]
 
 def queue(bench: Bench) -> list[Figure]:
     """Acceptance and status look-ups a second, and the latency of an async job over the same sync job."""
-    rounds = [(*_busy(bench), _bare_rows(bench.folder), *_alone(bench)) for _ in range(bench.rounds)]
-    accepted, looked, floor, sync, over = map(statistics.median, zip(*rounds, strict=True))
+    with tempfile.TemporaryDirectory(dir=bench.folder) as folder, RedisServer(Path(folder), lasting=True) as redis:
+        rounds = [
+            (*_busy(bench), _bare_rows(bench.folder), *_alone(bench), *_alone(bench, SIDECAR_QUEUE=redis.url))
+            for _ in range(bench.rounds)
+        ]
+    accepted, looked, floor, sync, over, redis_sync, redis_over = map(statistics.median, zip(*rounds, strict=True))
     return [
         Figure("async jobs accepted, on disk", "1/s", None, accepted, least=1_500),
         Figure("  beside rows of the same size, 64 to a synchronous commit", "1/s", floor, accepted, least=0.05),
         Figure("job_status", "1/s", None, looked, least=10_000),
         Figure("an async job beside the same sync job", "ms", sync * 1000, (sync + over) * 1000, most=1.5),
         Figure("  what the queue adds", "ms", None, over * 1000, most=15),
+        Figure("  the same on Redis", "ms", redis_sync * 1000, (redis_sync + redis_over) * 1000, most=2),
+        Figure("  what that queue adds", "ms", None, redis_over * 1000, most=15),
     ]
 
 
@@ -50,10 +58,14 @@ def _busy(bench: Bench) -> tuple[float, float]:
         return accepted, child.pipeline(looks, [seen[i % JOBS] for i in range(LOOKS)]).rate
 
 
-def _alone(bench: Bench) -> tuple[float, float]:
-    """Median seconds of a lone sync job, and what a lone async job takes beyond it."""
-    with bench.child(SIDECAR) as child:
+def _alone(bench: Bench, **variables: str) -> tuple[float, float]:
+    """Median seconds of a lone sync job, and what a lone async job takes beyond it.
+
+    Its end is heard of, and then looked at: looking all the time would slow the job down.
+    """
+    with bench.child(SIDECAR, **variables) as child:
         _ended(child, _submit(child))
+        child.ask(line("hello", {"notifications": True}))
         taken: list[tuple[float, float]] = []
         for _ in range(ALONE):
             began = time.perf_counter()
@@ -63,7 +75,10 @@ def _alone(bench: Bench) -> tuple[float, float]:
                 raise RuntimeError(f"a job failed: {answer}")
             time.sleep(0.3)  # the page for the next one is prepared
             again = time.perf_counter()
-            _ended(child, _submit(child))
+            job_id = _submit(child)
+            while child.event("progress")["percentage"] != 100:
+                pass
+            _ended(child, job_id)
             taken.append((between - began, time.perf_counter() - again))
             time.sleep(0.3)
         sync, asynchronous = (statistics.median(column) for column in zip(*taken, strict=True))
