@@ -1,7 +1,8 @@
 """The demo: a shop and a stand-in RT-CV server on 127.0.0.1, and the Python scraper between them, twice.
 
-`make demo` runs it. What it leaves is in `demo-output/`, which each run begins afresh. The exit code is 0 only if the
-first scrape sent twenty items and the second one none. `--again COMMAND` brings the same two servers up for a command.
+Then a second script leaves work behind, which is told of at a webhook. `make demo` runs it. What it leaves is in
+`demo-output/`, which each run begins afresh. The exit code is 0 only if the first scrape sent twenty items, the second
+one none, and the receiver heard of the work's end. `--again COMMAND` brings the same two servers up for a command.
 """
 
 import argparse
@@ -20,11 +21,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from examples.receiver import SECRET, Receiver
 from examples.shop import ITEMS, Shop
 from tests.fakes import ENCRYPTION_KEY, KEY, KEY_ID, StandInRtcv
 
 ROOT: Final = Path(__file__).parent.parent
 SCRAPER: Final = ROOT / "examples" / "python" / "scraper.py"
+LATER: Final = ROOT / "examples" / "python" / "later.py"
 INPUT_LOG: Final = "scraper_client_input.log"
 EXPECTED: Final = sum(item.in_stock for item in ITEMS)
 TIME_LIMIT: Final = 120.0
@@ -107,7 +110,29 @@ async def demonstrate(output: Output) -> list[str]:
                 wrong.append(f"the {name} scrape ended with exit code {code}")
             if len(cvs) != expected or len({cv["referenceNumber"] for cv in cvs}) != expected:
                 wrong.append(f"the {name} scrape sent {len(cvs)} CVs and should have sent {expected} different ones")
-        return wrong
+        return wrong + await leave_work(output, shop)
+
+
+async def leave_work(output: Output, shop: str) -> list[str]:
+    """Queues a job and plans a task; returns what was not as promised."""
+    print("\nWork that is left behind")
+    receiver = Receiver()
+    async with receiver.listening():
+        env = {
+            "SHOP_URL": shop,
+            "WEBHOOK_URL": receiver.url,
+            "WEBHOOK_SECRET": SECRET,
+            "SIDECAR_HOME": str(output.state),
+            "SIDECAR_ALLOW_PRIVATE_NETWORK": "true",  # the receiver is on this machine
+            "PYTHONUNBUFFERED": "1",
+        }
+        code = await run(sys.executable, LATER, cwd=output.folder, env=env)
+    states = [update["runState"] for update in receiver.updates if update["jobName"] == "look in"]
+    print(f"  the webhook was told, signed: {', '.join(states)}")
+    print("\nWhat is planned, and what ran")
+    agenda = await run(sys.executable, "-m", "sidecar", "agenda", cwd=ROOT, env={"SIDECAR_HOME": str(output.state)})
+    as_promised = code == agenda == 0 and states[-1:] == ["COMPLETED"]
+    return [] if as_promised else [f"the work left behind ended with exit code {code}, told as {states}"]
 
 
 async def scrape(output: Output, shop: str, rtcv: str) -> int:

@@ -57,6 +57,8 @@ def test_demo(tmp_path: Path) -> None:
     assert len(screenshots) == 2
     for screenshot in screenshots:
         assert Path(screenshot).read_bytes().startswith(b"\x89PNG")
+    assert "the webhook was told, signed: WAITING, RUNNING, RUNNING, COMPLETED" in done.stdout
+    assert re.search(r"^task +front-door +running .* success ", done.stdout, re.MULTILINE)
     log = tmp_path / "left" / "scraper_client_input.log"
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
     for secret in ("a-scraper's-key", "an-encryption-key-of-some-length", "demo-buyer"):
