@@ -2,12 +2,14 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from protocol.jobs import BrowserName
 from sidecar.browser import discovery, failures, ffmpeg
+from sidecar.browser.backoff import BackOff
+from sidecar.browser.endings import Endings
 from sidecar.browser.limits import Limits
 from sidecar.browser.living import Living, LivingContexts, ProfileUse, Work
 from sidecar.browser.origins import MetOrigins
@@ -29,12 +31,10 @@ _CLOSE: Final = 0.2
 class _Kind:
     """What the pool knows of one kind of browser."""
 
+    backoff: BackOff
     browser: WarmBrowser | None = None
     launching: asyncio.Task[WarmBrowser] | None = None
     idle_timer: asyncio.TimerHandle | None = None
-    failures: int = 0
-    not_before: float = 0.0
-    why: str = ""
     ended: float = -math.inf
     """When its last job did, by the monotonic clock."""
 
@@ -49,8 +49,8 @@ class BrowserPool:
         self._places = Places(settings.concurrency, settings.max_queued_jobs)
         self.sandboxes = Sandboxes(settings)
         """Where JavaScript actions run: in a browser of their own."""
-        self._kinds: dict[BrowserName, _Kind] = {kind: _Kind() for kind in discovery.KINDS}
-        self._endings: set[asyncio.Task[None]] = set()
+        self._kinds = {kind: _Kind(BackOff(self._limits, clock.monotonic)) for kind in discovery.KINDS}
+        self._endings = Endings()
         self._browsers: set[WarmBrowser] = set()
         self._closing = 0
         self._closed = False
@@ -91,7 +91,7 @@ class BrowserPool:
         finally:
             self._kinds[kind].ended = self._clock.monotonic()
             self._prepare(kind, browser)
-            self._begin(self._release(kind, browser, page))
+            self._endings.begin(self._release(kind, browser, page))
 
     async def _run_in_profile(self, kind: BrowserName, work: Work[T], context: Mapping[str, Any], use: ProfileUse) -> T:
         await self._places.take()
@@ -106,11 +106,11 @@ class BrowserPool:
             return await self._watch(browser, race(done, living.page.lost))
         finally:
             if use.altered or browser.retired or living.page.lost.done() or self._closed:
-                self._begin(self._release(kind, browser, living.page))
+                self._endings.begin(self._release(kind, browser, living.page))
             else:
                 self._living.keep(use, living)
                 self._places.give_back()
-                self._begin(self._weigh(kind, browser))
+                self._endings.begin(self._weigh(kind, browser))
 
     async def _watch(self, browser: WarmBrowser, job: Awaitable[T]) -> T:
         """A job's outcome, and what it says of the browser."""
@@ -143,7 +143,7 @@ class BrowserPool:
     async def close(self) -> None:
         """Ends every browser and driver; jobs that still run fail. Takes at most a few times `Limits.close`."""
         self._closed = True
-        self._begin(self.sandboxes.close())
+        self._endings.begin(self.sandboxes.close())
         for kind, state in self._kinds.items():
             self._stop_idle_timer(kind)
             if state.launching:
@@ -152,8 +152,7 @@ class BrowserPool:
             state.browser = None
         for browser in list(self._browsers):
             self._end(browser)
-        if self._endings:
-            await asyncio.wait(self._endings, timeout=self._limits.close * 3)
+        await self._endings.wait(self._limits.close * 3)
 
     async def _open(self, kind: BrowserName, context: Mapping[str, Any] | None) -> tuple[WarmBrowser, JobPage]:
         try:
@@ -167,7 +166,7 @@ class BrowserPool:
         try:
             return browser, await asyncio.shield(opening)
         except asyncio.CancelledError:
-            self._begin(self._abandon(kind, browser, opening))
+            self._endings.begin(self._abandon(kind, browser, opening))
             raise
         except BrowserCrashed:
             self._retire(kind, browser)
@@ -209,21 +208,16 @@ class BrowserPool:
 
     async def _launch(self, kind: BrowserName, state: _Kind) -> WarmBrowser:
         try:
-            wait = state.not_before - self._clock.monotonic()
-            if wait > 0:
-                raise BrowserUnavailable(f"{state.why} (the next try is in {wait:.1f} s)", retryable=True)
+            state.backoff.check()
             found, variables = discovery.find(kind, self._settings), ffmpeg.driver_variables(self._settings)
             sandbox = self._settings.chromium_sandbox
             state.browser = await launch(found, self._limits.launch, variables, sandbox=sandbox)
         except BrowserUnavailable as failed:
-            if self._clock.monotonic() >= state.not_before:
-                pause = min(self._limits.first_backoff * 2**state.failures, self._limits.longest_backoff)
-                state.failures, state.why = state.failures + 1, failed.message
-                state.not_before = self._clock.monotonic() + pause
+            state.backoff.failed(failed)
             raise
         finally:
             state.launching = None
-        state.failures = 0
+        state.backoff.succeeded()
         self._browsers.add(state.browser)
         return state.browser
 
@@ -292,14 +286,8 @@ class BrowserPool:
         if browser in self._browsers:
             self._browsers.discard(browser)
             self._living.forget(browser)
-            self._begin(browser.close(self._limits.close))
+            self._endings.begin(browser.close(self._limits.close))
 
     def _end_context(self, browser: WarmBrowser, page: JobPage) -> None:
         """Ends a profile's context that no job has."""
-        self._begin(browser.close_page(page, self._limits.close))
-
-    def _begin(self, ending: Coroutine[Any, Any, None]) -> None:
-        """Runs the end of something beside the jobs; `close` waits for it."""
-        task = asyncio.create_task(ending)
-        self._endings.add(task)
-        task.add_done_callback(self._endings.discard)
+        self._endings.begin(browser.close_page(page, self._limits.close))

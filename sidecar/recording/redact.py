@@ -10,16 +10,13 @@ from protocol.base import REDACTED
 from protocol.requests import CONTENTS
 from sidecar.recording.sensitive import ASSIGNED, PROXY_USERINFO, QUOTED, USERINFO, may_hold_secrets
 from sidecar.recording.walk import Place, Verdict, walk
+from sidecar.spellings import MIN_LENGTH, spellings
 
-MIN_LENGTH: Final = 4
-"""Shorter values are not learned: they stand in so many innocent words that replacing them would leave nothing legible,
-and who can guess three characters needs no log. Under a sensitive key they are replaced all the same."""
 REMEMBERED: Final = 64
 """How many values found in lines are kept, newest first; the session's own are kept for good."""
 
 _PLACEHOLDER: Final = f'"{REDACTED}"'
 _AFTER_GROUP: Final = rf"\g<1>{REDACTED}"
-_MIN_ENCODED: Final = 8
 _RUN: Final = re.compile(r"[A-Za-z0-9_.~-]+")
 _ENVELOPE: Final = frozenset({"type", "content", "id"})
 _decode: Final = msgspec.json.Decoder(str).decode
@@ -38,7 +35,7 @@ class Redactor:
         """Value -> how it may be written down, longest first; made once for each value."""
 
     def learn(self, value: str) -> None:
-        """Adds a secret value that the session knows. Values shorter than `MIN_LENGTH` are not learned (see there)."""
+        """Adds a secret value that the session knows; one shorter than `MIN_LENGTH` only goes under telling keys."""
         if len(value) >= MIN_LENGTH and value != REDACTED and value not in self._learned:
             self._learned[value] = None
             self._needles = None
@@ -123,7 +120,7 @@ class Redactor:
             else:
                 needles.add(value.encode(errors="surrogatepass"))
                 self._any_escape_hides = True
-            forms[value] = self._forms.get(value) or tuple(sorted(_forms(value), key=len, reverse=True))
+            forms[value] = self._forms.get(value) or spellings(value)
         self._needles = tuple(needles)
         self._forms = dict(sorted(forms.items(), key=lambda item: len(item[0]), reverse=True))
 
@@ -152,22 +149,3 @@ def _spliced(text: str, edits: dict[int, tuple[int, str]]) -> Iterator[str]:
         yield new
         done = end
     yield text[done:]
-
-
-def _forms(value: str) -> set[str]:
-    """How a value may be written down."""
-    import base64  # late, these four: most sessions never get here before their first reply
-    import hashlib
-    import json
-    from urllib.parse import quote, quote_plus
-
-    raw = value.encode(errors="surrogatepass")
-    digest = hashlib.sha512(raw).hexdigest()
-    encoded = {quote(raw, safe=""), quote(raw), quote_plus(raw)}
-    forms = {value, digest, digest.upper(), json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
-    forms |= {value.replace("/", r"\/")} | encoded | {re.sub("%..", lambda m: m[0].lower(), e) for e in encoded}
-    for offset, start in enumerate((0, 2, 3)):  # inside a longer text, base64 of the same bytes has three faces
-        face = base64.b64encode(bytes(offset) + raw)[start : (offset + len(raw)) * 8 // 6].decode()
-        if len(face) >= _MIN_ENCODED:
-            forms |= {face, face.replace("+", "-").replace("/", "_")}
-    return forms

@@ -1,24 +1,20 @@
 """What a server's answer means: a value of the expected shape, or a failure whose sentence holds no key and no URL."""
 
-import html
-import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Final, TypeVar
-from urllib.parse import quote, quote_plus
 
 import msgspec
 
 from protocol.base import REDACTED
 from sidecar.errors import Forbidden, NotFound, RemoteFailed, SidecarError, Unauthorized
 from sidecar.remote.http import Answer
+from sidecar.spellings import MIN_LENGTH, spellings
 
 Shape = TypeVar("Shape")
 
 MAX_QUOTED: Final = 500
 """Characters of a server's own words that an error sentence quotes."""
-MIN_HIDDEN: Final = 4
-"""Shorter keys stand in too many words; and who can guess three characters needs no error sentence."""
 
 _PASSING: Final = frozenset({429, 502, 503, 504})
 """Statuses that may be gone at the next try. Not 500: it is also RT-CV's answer to a wrong encryption key."""
@@ -69,17 +65,9 @@ def _decoded(body: bytes, shape: type[Shape]) -> Shape:
 
 def _quotable(said: str, secrets: Collection[str]) -> str:
     """A server's words without secrets, however it wrote them, and without what follows the host of a URL."""
-    forms = {form for secret in secrets if len(secret) >= MIN_HIDDEN for form in _forms(secret)}
+    forms = {form for secret in secrets if len(secret) >= MIN_LENGTH for form in spellings(secret)}
     if forms:
         hidden = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
         said = re.sub(hidden, REDACTED, said, flags=re.IGNORECASE)
     said = _URL.sub(r"\1", said).strip()
     return said if len(said) <= MAX_QUOTED else f"{said[:MAX_QUOTED]}…"  # last, so that no half of a key is left
-
-
-def _forms(secret: str) -> Iterator[str]:
-    """How a server may write it: as it is, as in a URL or a page; and each of these within JSON."""
-    for form in (secret, quote(secret, safe=""), quote(secret), quote_plus(secret), html.escape(secret)):
-        yield form
-        yield json.dumps(form)[1:-1]
-        yield json.dumps(form, ensure_ascii=False)[1:-1]

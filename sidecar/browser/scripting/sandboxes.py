@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import os
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from sidecar.browser import discovery
+from sidecar.browser.backoff import BackOff
+from sidecar.browser.endings import Endings
 from sidecar.browser.scripting.folders import sweep
 from sidecar.browser.scripting.pipe import PipeBroken, PipedBrowser, spawn
 from sidecar.browser.scripting.sandbox import Sandbox, actions_program, open_sandbox
@@ -80,10 +83,8 @@ class Sandboxes:
         self._spares: dict[str, asyncio.Task[Sandbox]] = {}
         self._lent: dict[Sandbox, tuple[_Warm, str]] = {}
         self._idle: asyncio.TimerHandle | None = None
-        self._failures = 0
-        self._not_before = 0.0
-        self._why = ""
-        self._endings: set[asyncio.Task[Any]] = set()
+        self._backoff = BackOff(self._limits, time.monotonic)
+        self._endings = Endings()
         self._closed = False
 
     async def take(self, program: str = "") -> Sandbox:
@@ -101,13 +102,13 @@ class Sandboxes:
         except (PipeBroken, TimeoutError) as error:
             self._retire()
             failed = BrowserUnavailable(f"the browser for JavaScript actions fails: {error}", retryable=True)
-            self._hold_back(failed)
+            self._backoff.failed(failed)
             raise failed from None
 
     def give_back(self, sandbox: Sandbox) -> None:
         """Ends a sandbox, and prepares the next job's."""
         warm, program = self._lent.pop(sandbox, (None, ""))
-        self._begin(_quietly(sandbox.close()))
+        self._endings.begin(_quietly(sandbox.close()))
         if warm is None or self._closed:
             return
         if warm is not self._warm:
@@ -129,11 +130,10 @@ class Sandboxes:
             sandbox.close()
         for warm in self._in_use():
             if warm is not self._warm:
-                self._begin(warm.process.close(self._limits.close))
+                self._endings.begin(warm.process.close(self._limits.close))
         self._lent.clear()
         self._retire()
-        if self._endings:
-            await asyncio.wait(self._endings, timeout=self._limits.close * 3)
+        await self._endings.wait(self._limits.close * 3)
 
     async def _take(self, program: str) -> Sandbox:
         if self._idle:
@@ -143,7 +143,7 @@ class Sandboxes:
         if sandbox.lost.done():
             raise PipeBroken("the spare sandbox died")
         self._lent[sandbox] = warm, program
-        self._failures = 0
+        self._backoff.succeeded()
         return sandbox
 
     async def _open(self, warm: _Warm, program: str) -> Sandbox:
@@ -170,9 +170,7 @@ class Sandboxes:
 
     async def _launch(self) -> _Warm:
         try:
-            left = self._not_before - asyncio.get_running_loop().time()
-            if left > 0:
-                raise BrowserUnavailable(f"{self._why} (the next try is in {left:.1f} s)", retryable=True)
+            self._backoff.check()
             await asyncio.to_thread(sweep)
             found = discovery.find("CHROMIUM", self._settings)
             as_root = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -185,7 +183,7 @@ class Sandboxes:
                 async with asyncio.timeout(self._limits.launch):
                     await process.pipe.send("Browser.getVersion")
             except BaseException as error:
-                self._begin(process.close(self._limits.close))
+                self._endings.begin(process.close(self._limits.close))
                 if isinstance(error, PipeBroken | TimeoutError):
                     said = f"{found.path} did not start for JavaScript actions"
                     raise BrowserUnavailable(said, retryable=True) from None
@@ -193,17 +191,10 @@ class Sandboxes:
             self._warm = _Warm(process)
             return self._warm
         except BrowserUnavailable as failed:
-            self._hold_back(failed)
+            self._backoff.failed(failed)
             raise
         finally:
             self._launching = None
-
-    def _hold_back(self, failed: BrowserUnavailable) -> None:
-        """After a failure the next launch waits, longer each time, until a sandbox has been opened again."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._not_before:
-            pause = min(self._limits.first_backoff * 2**self._failures, self._limits.longest_backoff)
-            self._failures, self._why, self._not_before = self._failures + 1, failed.message, now + pause
 
     def _retire(self) -> None:
         """Gives the browser no further job; it ends with its last."""
@@ -216,15 +207,10 @@ class Sandboxes:
 
     def _end_if_unused(self, warm: _Warm) -> None:
         if warm not in self._in_use():
-            self._begin(warm.process.close(self._limits.close))
+            self._endings.begin(warm.process.close(self._limits.close))
 
     def _in_use(self) -> set[_Warm]:
         return {warm for warm, _ in self._lent.values()}
-
-    def _begin(self, ending: Any) -> None:
-        task = asyncio.ensure_future(ending)
-        self._endings.add(task)
-        task.add_done_callback(self._endings.discard)
 
 
 async def _quietly(ending: Any) -> None:

@@ -1,0 +1,46 @@
+"""After a failed launch the next one is not tried at once, and after each further failure later."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from sidecar.errors import BrowserUnavailable
+
+
+class Pauses(Protocol):
+    """Seconds of the first pause, which is doubled each time up to the longest."""
+
+    @property
+    def first_backoff(self) -> float:
+        """After one failure."""
+
+    @property
+    def longest_backoff(self) -> float:
+        """However many there were."""
+
+
+class BackOff:
+    """The failures in a row of one kind of browser."""
+
+    def __init__(self, pauses: Pauses, monotonic: Callable[[], float]) -> None:
+        self._pauses = pauses
+        self._monotonic = monotonic
+        self._failures = 0
+        self._not_before = 0.0
+        self._why = ""
+
+    def check(self) -> None:
+        """Raises BrowserUnavailable, with the reason of the last failure, as long as it is too early to try again."""
+        left = self._not_before - self._monotonic()
+        if left > 0:
+            raise BrowserUnavailable(f"{self._why} (the next try is in {left:.1f} s)", retryable=True)
+
+    def failed(self, failure: BrowserUnavailable) -> None:
+        """Begins a pause, unless there is one."""
+        now = self._monotonic()
+        if now >= self._not_before:
+            pause = min(self._pauses.first_backoff * 2**self._failures, self._pauses.longest_backoff)
+            self._failures, self._why, self._not_before = self._failures + 1, failure.message, now + pause
+
+    def succeeded(self) -> None:
+        """The next failure is the first again."""
+        self._failures = 0

@@ -1,0 +1,23 @@
+"""Ends that take their time: closing a page or a browser runs beside the jobs, and is waited for once."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+
+class Endings:
+    """What is coming to its end."""
+
+    def __init__(self) -> None:
+        self._under_way: set[asyncio.Future[Any]] = set()
+
+    def begin(self, ending: Awaitable[Any]) -> None:
+        """Runs the end of something."""
+        task = asyncio.ensure_future(ending)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def wait(self, seconds: float) -> None:
+        """Returns when all have ended, after so many seconds at the latest."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=seconds)
