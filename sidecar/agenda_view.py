@@ -1,6 +1,8 @@
 """`sidecar agenda`: what will run in the next day, what ran in the last, and what was missed."""
 
 import asyncio
+import json
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import IO, Final
 
@@ -19,6 +21,10 @@ SIDE: Final = 24
 """Hours of the timeline before now, and after it."""
 LEGEND: Final = "timeline: an hour each, now at |   # ran   x failed   ~ cut short, or going on   o will run"
 _HEADS: Final = ("kind", "what", "state", "next", "in a day", "last", "missed", "timeline")
+_TIMELINE: Final = len(_HEADS) - 1
+_WHAT: Final = _HEADS.index("what")
+_NARROWEST_WHAT: Final = 24
+"""Columns of a terminal that names get; where there is not as much, each row takes several lines."""
 _COLORS: Final = {"#": "green", "x": "red", "~": "yellow", "o": "cyan", "|": "bold"}
 
 
@@ -50,6 +56,7 @@ class _Task(msgspec.Struct):
     init: int
     interval: int
     end: int | None = None
+    fired: int | None = None
     skipped: int = 0
     coalesced: int = 0
 
@@ -68,7 +75,8 @@ def show(settings: Settings, clock: Clock, out: IO[str], *, as_json: bool) -> in
     now = clock.now()
     rows = agenda(*_look(settings, now - DAY), now)
     if as_json:
-        out.write(msgspec.json.encode({"now": rfc3339(now), "agenda": rows}).decode() + "\n")
+        # in ASCII, which goes through every encoding of the output
+        out.write(json.dumps({"now": rfc3339(now), "agenda": msgspec.to_builtins(rows)}, separators=(",", ":")) + "\n")
     elif not rows:
         out.write("nothing is planned\n")
     elif out.isatty():
@@ -80,10 +88,12 @@ def show(settings: Settings, clock: Clock, out: IO[str], *, as_json: bool) -> in
 
 def agenda(planned: Sequence[Planned], ran: Sequence[Ran], now: float) -> list[Row]:
     """A row for each schedule and task: those that come first are first, those without a time last."""
-    rows = []
+    rows, of_task = [], defaultdict[str, list[Ran]](list)
+    for run in ran:
+        of_task[run.task].append(run)
     for one in planned:
         try:
-            rows.append(_schedule(one, now) if one.kind == "schedule" else _task(one, ran, now))
+            rows.append(_schedule(one, now) if one.kind == "schedule" else _task(one, of_task[one.id], now))
         except msgspec.DecodeError:
             rows.append(_unreadable(one))
     return sorted(rows, key=lambda row: (row.next is None, row.next or "", row.kind, row.what))
@@ -116,13 +126,12 @@ def _unreadable(one: Planned) -> Row:
     )
 
 
-def _task(one: Planned, ran: Sequence[Ran], now: float) -> Row:
+def _task(one: Planned, runs: Sequence[Ran], now: float) -> Row:
     task = msgspec.json.decode(one.document, type=_Task)
-    runs = [run for run in ran if run.task == one.id]
     recent = [run for run in runs if run.started >= now - DAY]
     moment, horizon = round(now * 1000), round((now + DAY) * 1000)
     last = horizon if task.end is None else min(horizon, task.end)
-    first = next_time(task.init, task.interval, moment)
+    first = next_time(task.init, task.interval, max(moment, task.fired or 0))
     comes = task.running and first <= last
     coming = passed(first, last, task.interval) + 1 if comes else 0
     ahead = task.running and (task.end is None or first <= task.end)
@@ -185,7 +194,9 @@ def _future(first: int, last: int, interval: int, coming: int, now: float) -> st
 
 def _cells(row: Row) -> tuple[str, ...]:
     last = f"{row.last or '-'} {row.last_status or ''}".rstrip()
-    return (row.kind, row.what, row.state, row.next or "-", str(row.coming), last, str(row.missed), row.timeline)
+    # what moves a terminal's cursor or turns its text around is nobody's name
+    what = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in row.what)
+    return (row.kind, what, row.state, row.next or "-", str(row.coming), last, str(row.missed), row.timeline)
 
 
 def _print_plain(rows: Sequence[Row], out: IO[str]) -> None:
@@ -201,15 +212,25 @@ def _print_table(rows: Sequence[Row], out: IO[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, header_style="bold")
-    for head in _HEADS:
-        table.add_column(
-            head, justify="right" if head in ("in a day", "missed") else "left", no_wrap=head == "timeline"
-        )
-    for row in rows:
-        *cells, line = _cells(row)
-        drawn = Text.assemble(*((letter, _COLORS.get(letter, "dim")) for letter in line))
-        table.add_row(*map(Text, cells), drawn)
     console = Console(file=out)
-    console.print(table)
-    console.print(Text(LEGEND, style="dim"))
+    lines = [_cells(row) for row in rows]
+    drawn = [Text.assemble(*((letter, _COLORS.get(letter, "dim")) for letter in line[_TIMELINE])) for line in lines]
+    if _least_width(lines) > console.width:
+        for cells, line in zip(lines, drawn, strict=True):
+            told = (f"{_HEADS[index]} {cells[index]}" for index in range(_TIMELINE) if index != _WHAT)
+            console.print(Text(cells[_WHAT], style="bold"), Text(", ".join(told)), line, "", sep="\n", soft_wrap=True)
+    else:
+        table = Table(box=None, header_style="bold")
+        for head in _HEADS:
+            right = head in ("in a day", "missed")
+            table.add_column(head, justify="right" if right else "left", no_wrap=head != "what", overflow="fold")
+        for cells, line in zip(lines, drawn, strict=True):
+            table.add_row(*map(Text, cells[:_TIMELINE]), line)
+        console.print(table)
+    console.print(Text(LEGEND, style="dim"), soft_wrap=True)
+
+
+def _least_width(lines: Sequence[Sequence[str]]) -> int:
+    """Of the table, in columns of the terminal, its long names folded."""
+    widths = [max(map(len, column)) + 2 for column in zip(_HEADS, *lines, strict=True)]
+    return sum(widths) - widths[_WHAT] + min(widths[_WHAT], _NARROWEST_WHAT)

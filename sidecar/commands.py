@@ -1,11 +1,13 @@
 """What the command line can do beside serving: `replay`, `schema`, `doctor`, and the flags of a session."""
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from sidecar import __version__, settings
 
@@ -151,11 +153,28 @@ def _agenda(flags: dict[str, str], *, as_json: bool) -> int:
     from sidecar.clock import Clock
     from sidecar.errors import SidecarError
 
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")  # names may hold what the terminal has no letters for
     try:
-        return show(settings.load(flags), Clock(), sys.stdout, as_json=as_json)
-    except (settings.SettingsError, SidecarError) as wrong:
+        code = show(settings.load(flags), Clock(), out, as_json=as_json)
+        out.flush()
+    except BrokenPipeError:  # whoever read it has seen enough
+        _let_go_of(out)
+        return 0
+    except (settings.SettingsError, SidecarError, OSError) as wrong:
         print(f"sidecar: {wrong}", file=sys.stderr)
+        if isinstance(wrong, OSError):
+            _let_go_of(out)
         return 2
+    return code
+
+
+def _let_go_of(out: IO[str]) -> None:
+    """Spares the interpreter the attempt to write at its end what could not be written."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, out.fileno())
+    os.close(nowhere)
 
 
 def _doctor(flags: dict[str, str]) -> int:

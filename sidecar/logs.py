@@ -1,9 +1,19 @@
-"""Messages for people: warnings on stderr, everything in the debug log where it is asked for; secrets in neither."""
+"""Messages for people: warnings on stderr, everything in the debug log where it is asked for; secrets in neither.
+
+On stderr nothing is said twice within seconds.
+"""
 
 import logging
 import os
 import sys
-from typing import Protocol
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+QUIET_SECONDS: Final = 10.0
+"""What was said on stderr is not said again for so long: a full disk is met several times a second."""
+MAX_SAID: Final = 100
+"""So many different messages are kept in mind."""
 
 
 class Texts(Protocol):
@@ -21,11 +31,34 @@ class _Redacting(logging.Formatter):
         return self._redactor.text(super().format(record))
 
 
+class Once(logging.Filter):
+    """Lets a message through at most every `QUIET_SECONDS`; one with a traceback always."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now = monotonic
+        self._said: dict[tuple[str, int, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is to be said."""
+        if record.exc_info:
+            return True
+        now, said = self._now(), (record.name, record.levelno, record.getMessage())
+        if now - self._said.get(said, -QUIET_SECONDS) < QUIET_SECONDS:
+            return False
+        self._said.pop(said, None)
+        self._said[said] = now
+        if len(self._said) > MAX_SAID:
+            del self._said[next(iter(self._said))]
+        return True
+
+
 def configure(debug_log: str, redactor: Texts) -> None:
     """Sets up the root logger; `debug_log` is a file (0600), none where empty."""
     formatter = _Redacting(redactor)
     stderr = logging.StreamHandler(sys.stderr)
     stderr.setLevel(logging.WARNING)
+    stderr.addFilter(Once())
     handlers: list[logging.Handler] = [stderr]
     if debug_log:
         descriptor = os.open(debug_log, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600)

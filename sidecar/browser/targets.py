@@ -12,24 +12,29 @@ from sidecar.browser.race import look_at
 
 
 class Popups:
-    """All popups of a browser, whichever job has opened them: it tells of each before the script that opens it goes on.
+    """Whether any job's context has more than one page: Chromium tells of each before the script that opens it goes on.
 
-    There are hardly ever any, and then no job has to ask for its own.
+    There hardly ever is one, and then no job has to ask for its own. Openers don't count: a tab that a middle click
+    has opened names none.
     """
 
     def __init__(self, session: CDPSession) -> None:
         self.session = session
-        self._living: set[str] = set()
+        self._contexts: dict[str, str] = {}
+        """Of each page."""
         session.on("Target.targetCreated", self._add)
-        session.on("Target.targetDestroyed", lambda told: self._living.discard(told["targetId"]))
+        session.on("Target.targetDestroyed", self._drop)
 
     def __bool__(self) -> bool:
-        return bool(self._living)
+        return len(set(self._contexts.values())) < len(self._contexts)
 
     def _add(self, told: dict[str, Any]) -> None:
         target = told["targetInfo"]
-        if target["type"] == "page" and target.get("openerId"):
-            self._living.add(target["targetId"])
+        if target["type"] == "page":
+            self._contexts[target["targetId"]] = target.get("browserContextId", "")
+
+    def _drop(self, told: dict[str, Any]) -> None:
+        self._contexts.pop(told["targetId"], None)
 
 
 _of_browsers: WeakKeyDictionary[Browser, asyncio.Task[Popups]] = WeakKeyDictionary()

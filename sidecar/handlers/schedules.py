@@ -35,6 +35,8 @@ _NUMBERS: Final = {
 
 def number_of(error: ErrorDetail) -> int:
     """EngageLab's number of an error."""
+    if error.field == "push.content.token" and error.code in _NUMBERS:
+        return NOT_ALLOWED
     if error.field and error.field.partition(".")[0] == "push":
         return NO_PUSH
     if error.retryable:

@@ -29,8 +29,13 @@ LANE: Final = """
 """
 LIST: Final = """
     SELECT id, endpoint, kind, lane, status, length(body) - 40 * sealed, created, attempts, due, error FROM parcel
-    WHERE status IN (?, ?) ORDER BY number LIMIT ? OFFSET ?
+    WHERE number IN (
+        SELECT number FROM parcel INDEXED BY parcel_lane WHERE status = 0 AND 0 IN (?1, ?2)
+        UNION ALL SELECT number FROM parcel INDEXED BY parcel_dead WHERE status = 1 AND 1 IN (?1, ?2)
+        ORDER BY number LIMIT ?3 OFFSET ?4
+    ) ORDER BY number
 """
+"""What is skipped is skipped in an index: the rows, with their bodies, are read of one page alone."""
 COUNTS: Final = """
     SELECT (SELECT count(*) FROM parcel INDEXED BY parcel_lane WHERE status = 0),
         (SELECT count(*) FROM parcel INDEXED BY parcel_dead WHERE status = 1)

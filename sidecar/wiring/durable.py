@@ -191,7 +191,7 @@ class Durable:
             await _cancelled(self._looking)
         if self._queueing:
             await self._queueing.schedules.close()
-            await self._queueing.engine.rest(seconds)
+            await asyncio.gather(self._queueing.engine.rest(seconds), self.tasking.put_back())
 
     async def drain(self, seconds: float) -> None:
         """Sends what can be sent right now, for so many seconds at most."""

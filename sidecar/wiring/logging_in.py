@@ -50,7 +50,7 @@ class LoggingIn:
 
     async def _catch_up(self, credentials: Sequence[Credentials]) -> None:
         """What was sent to a server before it is asked what it has seen belongs to its answer."""
-        from sidecar.work.delivery.endpoints import server_id
+        from sidecar.work.delivery.documents import server_id
 
         opened = self._durables.opened
         if opened:

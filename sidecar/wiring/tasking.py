@@ -73,6 +73,11 @@ class Tasking:
             self._rests = True
             await self._alarm.close()
 
+    async def put_back(self) -> None:
+        """Keeps nobody who ends waiting for runs that have not had their turn."""
+        if self._parts:
+            self._parts[0].put_back()
+
     async def close(self) -> None:
         """Waits for what is still to be noted of runs that were stopped."""
         await self.rest()

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -355,6 +356,24 @@ def test_a_full_disk_refuses_and_passes(tmp_path: Path, server: Rtcv) -> None:
         assert child.ask({"type": "ping"}) == [{"type": "pong"}]
         succeeded(child, submit(child, page_job(server, "/page/after")))
     assert server.server.to("/page/huge") == []
+
+
+def test_a_full_disk_is_told_of_once_in_a_while(tmp_path: Path, server: Rtcv) -> None:
+    """However often it is met: jobs go on to end, and what they come to is tried until it is stored."""
+    server.server.fail("/page/held", "hang", count=None)
+    with Child(tmp_path) as child:
+        held = submit(child, page_job(server, "/page/held"))
+        server.wait_for("/page/held")
+        _limit_file_size(child.pid, (tmp_path / "state" / "sidecar.db-wal").stat().st_size)
+        server.release()
+        deadline = time.monotonic() + 2 * SECONDS
+        while "could not write to the database" not in child.stderr:
+            assert time.monotonic() < deadline
+        assert child.silent(4)
+        lines = [line.partition(" WARNING ")[2] for line in child.stderr.splitlines() if " WARNING " in line]
+        _limit_file_size(child.pid, -1)
+        succeeded(child, held)
+    assert len(lines) == len(set(lines))
 
 
 def test_a_locked_database_delays_and_loses_nothing(tmp_path: Path, server: Rtcv) -> None:

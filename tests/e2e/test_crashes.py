@@ -2,15 +2,17 @@
 
 import random
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.jobs import ended, page_job, status, submit
 from tests.fakes import KEY_ID
-from tests.harness import Child, Rtcv, rtcv
+from tests.harness import SECONDS, Child, Rtcv, rtcv
 
 ONE_AT_A_TIME = {"SIDECAR_CONCURRENCY": "1"}
 STORE_KEY = {"SIDECAR_STORE_KEY": "A" * 43 + "="}
@@ -25,6 +27,15 @@ def server() -> Iterator[Rtcv]:
     with rtcv() as running:
         yield running
         running.release()
+
+
+@contextmanager
+def locked(home: Path) -> Iterator[None]:
+    """Nobody can write to the database meanwhile: what goes on in a process stays in its memory."""
+    with closing(sqlite3.connect(home / "state" / "sidecar.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
 
 
 def test_accepted_and_killed_at_once(tmp_path: Path, server: Rtcv) -> None:
@@ -72,6 +83,47 @@ def test_killed_between_the_browser_and_the_server(tmp_path: Path, server: Rtcv)
     sent = server.server.to("jobResult")
     assert len({request.headers["Idempotency-Key"] for request in sent}) == 1
     assert all(request.headers["Authorization"].startswith(f"Basic {KEY_ID}:") for request in sent)
+
+
+def test_killed_before_it_is_accepted(tmp_path: Path, server: Rtcv) -> None:
+    """Nothing was promised yet and nothing is there; sent again it is one job."""
+    job = page_job(server, "/page/early", key="early")
+    with Child(tmp_path) as child:
+        ended(child, submit(child, page_job(server, "/page/before")))
+        with locked(tmp_path):
+            child.send({"type": "send_job", "content": job})
+            assert child.silent(0.5)
+            child.signal(signal.SIGKILL)
+            child.wait()
+    with Child(tmp_path) as child:
+        (reply,) = child.ask({"type": "list_jobs"})
+        assert reply["content"]["total_count"] == 1
+        assert ended(child, submit(child, job))["attempts"] == 1
+    assert len(server.server.to("/page/early")) == 1
+
+
+def test_killed_between_a_run_s_end_and_its_note(tmp_path: Path, server: Rtcv) -> None:
+    """The run is over, and nothing of it on disk: it runs again, and only that run is told of and forwarded."""
+    server.server.fail("/page/unnoted", "hang", count=1)
+    with Child(tmp_path, env=STORE_KEY) as child:
+        assert child.ask({"type": "set_credentials", "content": server.credentials}) == [{"type": "ok"}]
+        job_id = submit(child, page_job(server, "/page/unnoted", forward=True, artifacts="files", options=["PDF"]))
+        server.wait_for("/page/unnoted")
+        with locked(tmp_path):
+            server.release()
+            deadline = time.monotonic() + SECONDS
+            while not list((tmp_path / "state" / "artifacts").rglob("*.pdf")):  # the last that a run does
+                assert time.monotonic() < deadline
+            assert child.silent(0.5)
+            child.signal(signal.SIGKILL)
+            child.wait()
+    assert server.server.to("jobResult") == []
+    with Child(tmp_path, env=STORE_KEY) as child:
+        state = ended(child, job_id)
+        assert (state["status"], state["attempts"]) == ("success", 2)
+        server.wait_for("jobResult")
+    assert len(server.server.to("/page/unnoted")) == 2
+    assert [one.headers["Idempotency-Key"] for one in server.server.to("jobResult")] == [job_id]
 
 
 def test_killed_right_after_the_end(tmp_path: Path, server: Rtcv) -> None:

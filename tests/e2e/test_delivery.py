@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ import standardwebhooks
 
 from sidecar.clock import Clock
 from sidecar.work.delivery.courier import BATCH
-from tests.fakes import ApiKey, StandInRtcv
+from tests.clocks import STEPPED
+from tests.fakes import ApiKey, StandInRtcv, nobody_listens
 from tests.harness import SECONDS, Child, Rtcv, environment, error, receiver, rtcv, serving
 from tests.sidecar.work.delivery.posting import SECRET, hook, posting
 
@@ -159,6 +161,86 @@ def test_a_kill_between_sending_and_noting(tmp_path: Path, kind: Any) -> None:
             until(lambda: ids(taken)[-1] == "0-2" and waiting(child) == [])
             assert ids(taken)[before:] == ["0-0", "0-1", "0-2"]
             assert child.end() == 0
+
+
+def test_a_receiver_is_down_for_an_hour(tmp_path: Path) -> None:
+    """And who tries is killed, and the next one too: when it is back it gets everything, in order."""
+    steps = tmp_path / "steps"
+    command = [sys.executable, "-c", STEPPED, str(steps)]
+    with nobody_listens() as url:
+        left_behind(tmp_path, url, key=STORE_KEY)
+        for attempts, hour in ((1, "0"), (2, "3600")):
+            steps.write_text(hour)
+            with Child(tmp_path, command=command, env=KEYED) as child:
+                until(lambda: [one["attempts"] for one in waiting(child)] == [attempts, 0, 0])  # noqa: B023
+                child.signal(signal.SIGKILL)
+                child.wait()
+    steps.write_text("7200")
+    with receiver(port=int(url.rpartition(":")[2])) as taken:
+        with Child(tmp_path, command=command, env=KEYED) as child:
+            until(lambda: waiting(child) == [])
+            assert child.end() == 0
+        assert ids(taken) == ["0-0", "0-1", "0-2"]
+
+
+def test_a_receiver_that_answers_too_late(tmp_path: Path) -> None:
+    """Its answer counts as none, also over a kill; neither the parent nor another receiver waits for it."""
+    hurried = {**KEYED, "SIDECAR_REQUEST_TIMEOUT": "1"}
+    with receiver() as slow, receiver() as quick:
+        left_behind(tmp_path, slow.server.url, quick.server.url, key=STORE_KEY)
+        slow.server.fail("/", "hang", 1)
+        with Child(tmp_path, env=hurried) as child:
+            slow.wait_for("/")
+            assert child.ask({"type": "ping"}) == [{"type": "pong"}]
+            quick.wait_for("/", 3)
+            until(lambda: [one["attempts"] for one in waiting(child)] == [1, 0, 0])
+            assert "did not answer within 1 s" in waiting(child)[0]["error"]
+            child.signal(signal.SIGKILL)
+            child.wait()
+        slow.release()
+        with Child(tmp_path, env=hurried) as child:
+            until(lambda: waiting(child) == [])
+            assert child.end() == 0
+        assert ids(slow) == ["0-0", "0-0", "0-1", "0-2"]
+        assert len(ids(quick)) == 3
+
+
+def test_a_webhook_s_path_is_as_good_as_a_secret(tmp_path: Path) -> None:
+    """With a key for the store no URL lies on disk: not with the endpoint, nor with jobs, schedules and tasks."""
+    with receiver() as taken:
+        taken.server.fail("/", "error", None, status=503)
+        mine, theirs = (f"{taken.server.url}/services/canary-{name}?token=canary" for name in ("session", "job"))
+        soon = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%d %H:%M:%S")
+        later = {"single": {"time": soon, "zone_type": 1, "zone": "UTC"}}
+        schedule = {"name": "later", "enabled": True, "trigger": later, "push": JOB}
+        asynchronous = {**JOB["content"], "mode": "async", "webhooks": [theirs]}
+        task = {"interval": 3_600_000, "init": "2100-01-01T00:00:00Z", "job": JOB["content"]}
+        with Child(tmp_path, env=KEYED) as child:
+            for kind, content in (
+                ("set_webhooks", [{"url": mine}]),
+                ("create_schedule", schedule),
+                ("create_task", task),
+                ("send_job", asynchronous),
+            ):
+                [answer] = child.ask({"type": kind, "content": content})
+                assert answer["type"] == "ok", answer
+            taken.wait_for("/services/canary-session")
+            taken.wait_for("/services/canary-job")
+            child.signal(signal.SIGKILL)
+            child.wait()
+        for path in (tmp_path / "state").rglob("*"):
+            assert not path.is_file() or b"canary" not in path.read_bytes(), path
+        assert "canary" not in child.stderr
+        taken.server.fail("/", "error", 0)
+        taken.release()
+        before = len(taken.server.requests)
+        with Child(tmp_path, env=KEYED) as child:
+            until(lambda: waiting(child) == [])
+            assert child.end() == 0
+        assert {request.path for request in taken.server.requests[before:]} == {
+            "/services/canary-session?token=canary",
+            "/services/canary-job?token=canary",
+        }
 
 
 def test_many_kills_lose_nothing(tmp_path: Path) -> None:

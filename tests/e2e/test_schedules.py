@@ -253,9 +253,13 @@ def test_a_token_has_to_last(tmp_path: Path) -> None:
         scope = {"scope": "https://shop.example", "validity": 600, "issuer_token": issuer.stdout.decode().strip()}
         token = ask(child, "issue_token", **scope)["token"]
         push = {"type": "send_job", "content": {"steps": [{"url": "https://shop.example/"}], "token": token}}
-        assert create(child, time.time() + 500, push)
+        made = create(child, time.time() + 400, push)
+        later = {"schedule_id": made, "trigger": at(time.time() + 700)}
+        (moved,) = child.ask({"type": "update_schedule", "content": later})
+        ask(child, "update_schedule", schedule_id=made, trigger=at(time.time() + 500))
         (reply,) = child.ask(wanted(time.time() + 700, push))
-        assert reply["error"]["code"] == "unauthorized"
+        assert moved["error"] == reply["error"]
+        assert (reply["error"]["code"], reply["error"]["number"]) == ("unauthorized", 28101)
         assert reply["error"]["field"] == "push.content.token"
         assert reply["error"]["message"] == "push.content.token: will have expired when the job runs"
         assert child.end() == 0

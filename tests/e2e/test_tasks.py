@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.wiring.tasking import SCRIPTS_AT_ONCE
 from tests.harness import SECONDS, Child, error
 
 STORE_KEY = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I="
@@ -102,6 +103,15 @@ def runs(child: Child, status: str = "") -> list[dict[str, Any]]:
 def has_runs(child: Child, count: int, status: str = "success") -> Callable[[], bool]:
     """Whether so many runs have ended."""
     return lambda: len(runs(child, status)) >= count
+
+
+def ask_amid(child: Child, kind: str, **content: Any) -> Any:
+    """The same for a child that tells of events, which are skipped."""
+    child.send({"type": kind, "content": content, "id": kind})
+    while (line := child.read()).get("id") != kind or line["type"] == "event":
+        pass
+    assert line["type"] == "ok", line
+    return line.get("content")
 
 
 def test_a_task_runs_at_its_times_and_the_parent_is_told(tmp_path: Path) -> None:
@@ -356,6 +366,35 @@ def test_cancelled_and_deleted_while_it_runs(tmp_path: Path) -> None:
             assert told["status"] == status
         assert child.ask({"type": "get_task", "content": {"id": "t"}})[0]["error"]["code"] == "not_found"
         assert child.end() == 0
+
+
+def test_the_end_waits_for_no_run_that_waits(tmp_path: Path) -> None:
+    """Runs that have not had their turn are put back at once, those that go on end; each is run once in all."""
+    script(tmp_path, "exports.main = async ({url, n}) => (await fetch(url + '/' + n)).text()")
+    with gate() as held:
+        with Child(tmp_path, env=OPEN) as child:
+            ask(child, "hello", notifications=True)
+            for n in range(30):
+                content = {"id": f"t{n}", "script": "a.js", "config": {"url": held.url, "n": n}}
+                ask_amid(child, "create_task", **content, interval=3_600_000)
+            held.wait_for(SCRIPTS_AT_ONCE)
+            wait_until(lambda: all(ask_amid(child, "list_task_runs", id=f"t{n}")["runs"] for n in range(30)))
+            child.close_stdin()
+            told = {"cancelled": 0, "success": 0}
+            while sum(told.values()) < 30:
+                line = child.read()
+                if line.get("event") == "task_run":
+                    told[line["content"]["status"]] += 1
+                if told["cancelled"] == 30 - SCRIPTS_AT_ONCE:
+                    held.open.set()
+            assert child.wait() == 0
+        assert len(held.asked) == SCRIPTS_AT_ONCE
+        with Child(tmp_path, env=OPEN) as child:
+            wait_until(lambda: len(held.asked) == 30)
+            for n in range(30):
+                wait_until(lambda n=n: ask(child, "list_task_runs", id=f"t{n}")["runs"][0]["status"] == "success")  # type: ignore[misc]
+            assert sorted(held.asked) == sorted(f"/{n}" for n in range(30))
+            assert child.end() == 0
 
 
 def test_the_end_waits_for_a_run_and_leaves_no_process(tmp_path: Path) -> None:

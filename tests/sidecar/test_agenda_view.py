@@ -1,11 +1,14 @@
 """`sidecar agenda`, on stores of every state, and beside a sidecar that runs."""
 
+import asyncio
 import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +73,8 @@ def test_tasks_that_end_stop_or_come_late() -> None:
     assert rare.timeline == "." * SIDE + "|o....o....o....o....o..."
     (later,) = agenda([task(init=int((NOW + 100 * HOUR) * 1000))], [], NOW)
     assert (later.coming, later.next, set(later.timeline)) == (0, "2027-01-19T12:00:00Z", {".", "|"})
+    (set_back,) = agenda([task(fired=int((NOW + HOUR / 2) * 1000))], [], NOW)
+    assert (set_back.next, set_back.coming) == ("2027-01-15T09:30:00Z", 23)
     (often,) = agenda([task(interval=1_000)], [], NOW)
     assert often.coming == 24 * HOUR - HOUR // 2 + 1
 
@@ -181,3 +186,99 @@ def test_beside_a_running_sidecar_on_a_terminal(tmp_path: Path) -> None:
         assert b"nightly" in shown
         assert b"\x1b[" in shown
         assert child.end() == 0
+
+
+COMMAND = [sys.executable, "-m", "sidecar", "agenda"]
+LONG = "the-prices-of-a-shop-with-a-very-long-name-of-its-own"
+
+
+def plan(folder: Path, *names: str) -> None:
+    """A state folder with tasks of these names, the first of them running."""
+
+    async def put() -> None:
+        database = await Database.open(folder / "state" / "sidecar.db")
+        for number, name in enumerate(names):
+            document = task(running=not number, init=4_102_444_800_000).document
+            await Agenda(database, "task").put_new(name, document, NOW)
+        await database.close()
+
+    (folder / "state").mkdir()
+    asyncio.run(put())
+
+
+def on_terminal(folder: Path, columns: int, **env: str) -> str:
+    """What the command shows on a terminal of so many columns."""
+    parent, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (40, columns))
+    shown = b""
+    with subprocess.Popen(COMMAND, env=environment(folder, env), stdout=terminal) as process:
+        os.close(terminal)
+        while b"will run" not in shown:
+            shown += os.read(parent, 1 << 16)
+        assert process.wait(60) == 0
+    os.close(parent)
+    return shown.decode()
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80, 120, 160, 250])
+def test_terminals_of_every_width(tmp_path: Path, columns: int) -> None:
+    """Nothing is cut: names are folded, and where that is not enough each row takes several lines."""
+    plan(tmp_path, "prices", LONG)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", on_terminal(tmp_path, columns, TERM="xterm"))
+    assert "prices" in shown
+    assert LONG in "".join(shown.split()) or all(part in shown for part in (LONG[:24], LONG[-1]))
+    for said in ("2100-01-01T00:00:00Z", "running", "stopped", "." * SIDE + "|" + "." * SIDE):
+        assert said in shown, shown
+    assert "…" not in shown
+    if columns >= 160:
+        assert max(map(len, shown.splitlines())) <= columns
+
+
+def test_a_terminal_without_colours(tmp_path: Path) -> None:
+    """No escape sequence reaches one that knows none."""
+    plan(tmp_path, "prices")
+    shown = on_terminal(tmp_path, 80, TERM="dumb")
+    assert "prices" in shown
+    assert "\x1b" not in shown
+
+
+def test_names_that_a_terminal_can_not_show(tmp_path: Path) -> None:
+    """What would move its cursor or turn its text around is shown as one sign, what has no letter by its number."""
+    plan(tmp_path, "表价", "a\x9b31mb\u202ec")
+    known = subprocess.run(
+        COMMAND, env=environment(tmp_path, {"PYTHONIOENCODING": "utf-8"}), capture_output=True, check=True, timeout=60
+    ).stdout.decode()
+    assert "表价" in known
+    assert "a\ufffd31mb\ufffdc" in known
+    env = environment(tmp_path, {"PYTHONIOENCODING": "ascii"})
+    plain = subprocess.run(COMMAND, env=env, capture_output=True, check=True, timeout=60)
+    assert b"\\u8868\\u4ef7" in plain.stdout
+    as_json = subprocess.run([*COMMAND, "--json"], env=env, capture_output=True, check=True, timeout=60)
+    assert {row["what"] for row in json.loads(as_json.stdout)["agenda"]} == {"表价", "a\x9b31mb\u202ec"}
+
+
+def test_an_output_that_takes_nothing(tmp_path: Path) -> None:
+    """A full disk is said; a reader that has gone is no error."""
+    plan(tmp_path, "prices")
+    env = environment(tmp_path)
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(COMMAND, env=env, stdout=full, stderr=subprocess.PIPE, check=False, timeout=60)
+    assert (ended.returncode, ended.stderr) == (2, b"sidecar: [Errno 28] No space left on device\n")
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(COMMAND, env=env, stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_fleet_whose_redis_is_down(tmp_path: Path, flags: list[str]) -> None:
+    """Is said in a sentence, and the state folder is not shown in its place."""
+    env = {"SIDECAR_QUEUE": "redis://user:canary@127.0.0.1:1/", "SIDECAR_STORE_KEY": "A" * 43 + "="}
+    ended = subprocess.run(
+        [*COMMAND, *flags], env=environment(tmp_path, env), capture_output=True, check=False, timeout=60
+    )
+    assert (ended.returncode, ended.stdout) == (2, b"")
+    assert ended.stderr.startswith(b"sidecar: the fleet's Redis can't be used")
+    assert b"canary" not in ended.stderr
+    assert ended.stderr.count(b"\n") == 1

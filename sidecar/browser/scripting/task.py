@@ -81,12 +81,20 @@ class TaskScripts:
         told = {"message": limits.message, "result": limits.result, "lines": limits.lines, "line": limits.line}
         self._program = load_program("task.js", told)
 
-    async def run(self, source: str, config: msgspec.Raw, outside: Outside, notes: Listener) -> str:
-        """What `main(config)` returns.
+    async def run(
+        self,
+        source: str,
+        config: msgspec.Raw,
+        outside: Outside,
+        notes: Listener,
+        on_turn: Callable[[], object] = lambda: None,
+    ) -> str:
+        """What `main(config)` returns. `on_turn` is called where the wait for a place is over.
 
         Raises ActionError with the code of what went wrong, TimedOut, BrowserUnavailable, ShuttingDown.
         """
         async with self._places:
+            on_turn()
             sandbox = await self._sandboxes.take(self._program)
             run = _Run(sandbox, self._limits, outside, notes)
             try:

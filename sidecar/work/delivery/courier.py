@@ -13,7 +13,8 @@ from sidecar.errors import SealedByAnother, StoreFailed
 from sidecar.queue.presence import Presence
 from sidecar.store.endpoints import LEASE, EndpointRow, EndpointRows
 from sidecar.store.outbox import Head, Outbox
-from sidecar.work.delivery.endpoints import Endpoints, Target, host_of
+from sidecar.work.delivery.documents import host_of
+from sidecar.work.delivery.endpoints import Endpoints, Target
 from sidecar.work.delivery.verdicts import MAX_ATTEMPTS, Failure, Sender, back_off
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,8 @@ from sidecar.store.database import Database
 from sidecar.store.endpoints import EndpointRows
 from sidecar.store.outbox import PAGE, Outbox, Row
 from sidecar.work.delivery.courier import Courier, Means
-from sidecar.work.delivery.endpoints import Endpoints, host_of
+from sidecar.work.delivery.documents import host_of
+from sidecar.work.delivery.endpoints import Endpoints
 from sidecar.work.delivery.forwarding import Forwarding
 from sidecar.work.delivery.verdicts import Sender
 

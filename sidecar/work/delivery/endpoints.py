@@ -1,23 +1,27 @@
 """Where deliveries go: webhooks of the session and of jobs, and the servers of logins."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
-from protocol.base import Secret, Secrets
 from protocol.session import Credentials
 from protocol.webhooks import MAX_WEBHOOKS, Format, Webhook
 from sidecar.errors import InvalidContent, LimitExceeded, SealedByAnother
 from sidecar.remote.outward import check_url
 from sidecar.sealing import Seal
 from sidecar.store.endpoints import EndpointRow, EndpointRows
-
-_ID_DIGITS: Final = 24
+from sidecar.work.delivery.documents import (
+    WebhookDocument,
+    opened_server,
+    opened_webhook,
+    server_document,
+    server_id,
+    stored_webhook,
+    webhook_document,
+    webhook_id,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,6 @@ class Endpoint:
     """A webhook as whoever writes its documents needs it."""
 
     id: str
-    url: str
     format: Format
     max_stdouterr_size: int
 
@@ -47,25 +50,6 @@ class ServerTarget:
 
 
 Target = WebhookTarget | ServerTarget
-
-
-class _WebhookDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A webhook as it is stored. No `sealed` means that there is no secret."""
-
-    url: str
-    format: Format
-    size: int
-    sealed: str | UnsetType = UNSET
-
-
-class _ServerDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A server as it is stored."""
-
-    server_location: str
-    api_key_id: str
-    name: str
-    results_path: str
-    sealed: str
 
 
 class Endpoints:
@@ -109,14 +93,14 @@ class Endpoints:
         Raises as `check`; then nothing has changed.
         """
         self.check(webhooks)
-        named = {webhook_id(webhook): webhook for webhook in webhooks}
+        named = {_id_of(webhook): webhook for webhook in webhooks}
         for one, webhook in named.items():
             self._keep(one, webhook)
             self._rows.enable(one)
             self._disabled.discard(one)
         self._session = tuple(self._endpoint(one, webhook) for one, webhook in named.items())
         self.on_named(named)
-        return tuple(webhook_id(webhook) for webhook in webhooks)
+        return tuple(_id_of(webhook) for webhook in webhooks)
 
     def register(self, webhooks: Sequence[Webhook], place: str = "webhooks") -> tuple[Endpoint, ...]:
         """Makes webhooks known that are not the session's; disabled ones are left out. Raises as `check`.
@@ -124,13 +108,13 @@ class Endpoints:
         One that is known already keeps its secrets: who names a URL without them does not take them away.
         """
         self.check(webhooks, place)
-        named = {webhook_id(webhook): webhook for webhook in webhooks}
+        named = {_id_of(webhook): webhook for webhook in webhooks}
         for one, webhook in named.items():
             if one not in self._webhooks:
                 row = self._rows.get(one)
                 if row and row.disabled:
                     self._disabled.add(one)
-                if row is None or (webhook.secret is not None and self._webhook(row) is None):
+                if row is None or (self._webhook(row) is None and _may_replace(webhook, row)):
                     self._keep(one, webhook)
         return tuple(self._endpoint(one, webhook) for one, webhook in named.items() if one not in self._disabled)
 
@@ -138,20 +122,17 @@ class Endpoints:
         """Endpoints as they are kept with a job: JSON, with what is secret sealed. Raises StoreFailed."""
         documents = []
         for one in endpoints:
-            webhook = self._webhooks.get(one.id)
-            document = self._document(one, webhook.secret if webhook else None)
-            if webhook is None and (row := self._rows.get(one.id)):
-                stored = msgspec.json.decode(row.document, type=_WebhookDocument)
-                document = msgspec.structs.replace(document, sealed=stored.sealed)
-            documents.append(document)
+            if webhook := self._webhooks.get(one.id):
+                documents.append(webhook_document(webhook, one.max_stdouterr_size, self._seal))
+            elif row := self._rows.get(one.id):
+                documents.append(msgspec.structs.replace(stored_webhook(row), size=one.max_stdouterr_size))
         return msgspec.json.encode(documents).decode()
 
     def unpack(self, packed: str) -> tuple[Endpoint, ...]:
-        """The endpoints of a packed job, known from now on; one whose secret can't be opened waits for it."""
+        """The endpoints of a packed job, known from now on; one that can't be opened waits for who names it."""
         endpoints = []
-        for document in msgspec.json.decode(packed or "[]", type=list[_WebhookDocument]):
-            webhook = Webhook(url=document.url, format=document.format, max_stdouterr_size=document.size)
-            one = self._endpoint(webhook_id(webhook), webhook)
+        for document in msgspec.json.decode(packed or "[]", type=list[WebhookDocument]):
+            one = Endpoint(document.id, document.format, document.size)
             row = self._rows.get(one.id)
             if row is None:
                 self._rows.save(one.id, "webhook", msgspec.json.encode(document).decode())
@@ -172,13 +153,7 @@ class Endpoints:
         for one, server in zip(ids, ordered, strict=True):
             if self._servers.get(one) != server:
                 self._servers[one] = server
-                document = _ServerDocument(
-                    server_location=server.server_location,
-                    api_key_id=server.api_key_id,
-                    name=server.name,
-                    results_path=server.results_path,
-                    sealed=self._seal.seal(server.api_key.reveal()),
-                )
+                document = server_document(server, self._seal)
                 self._rows.save(one, "server", msgspec.json.encode(document).decode())
             self._rows.enable(one)
         self._rows.save_login(scope, ids)
@@ -215,34 +190,23 @@ class Endpoints:
 
     def _keep(self, one: str, webhook: Webhook) -> None:
         self._webhooks[one] = webhook
-        document = self._document(self._endpoint(one, webhook), webhook.secret)
+        document = webhook_document(webhook, self._size(webhook), self._seal)
         self._rows.save(one, "webhook", msgspec.json.encode(document).decode())
 
     def _endpoint(self, one: str, webhook: Webhook) -> Endpoint:
-        size = self._default_size if webhook.max_stdouterr_size is None else webhook.max_stdouterr_size
-        return Endpoint(one, webhook.url, webhook.format, size)
+        return Endpoint(one, webhook.format, self._size(webhook))
 
-    def _document(self, endpoint: Endpoint, secret: Secrets | None) -> _WebhookDocument:
-        sealed: str | UnsetType = UNSET
-        if secret is not None:
-            sealed = self._seal.seal(msgspec.json.encode([one.reveal() for one in secret.values]).decode())
-        return _WebhookDocument(
-            url=endpoint.url, format=endpoint.format, size=endpoint.max_stdouterr_size, sealed=sealed
-        )
+    def _size(self, webhook: Webhook) -> int:
+        return self._default_size if webhook.max_stdouterr_size is None else webhook.max_stdouterr_size
 
     def _webhook(self, row: EndpointRow) -> Webhook | None:
         known = self._webhooks.get(row.id)
         if known is not None:
             return known
-        document = msgspec.json.decode(row.document, type=_WebhookDocument)
-        secret = None
-        if document.sealed is not UNSET:
-            try:
-                opened = msgspec.json.decode(self._seal.open(document.sealed), type=list[str])
-            except SealedByAnother:
-                return None
-            secret = Secrets(*map(Secret, opened))
-        webhook = Webhook(url=document.url, format=document.format, secret=secret, max_stdouterr_size=document.size)
+        try:
+            webhook = opened_webhook(stored_webhook(row), self._seal)
+        except SealedByAnother:
+            return None
         self._webhooks[row.id] = webhook
         return webhook
 
@@ -250,43 +214,20 @@ class Endpoints:
         known = self._servers.get(row.id)
         if known is not None:
             return known
-        document = msgspec.json.decode(row.document, type=_ServerDocument)
-        try:
-            key = Secret(self._seal.open(document.sealed))
-        except SealedByAnother:
-            return None
-        self._servers[row.id] = Credentials(
-            server_location=document.server_location,
-            api_key_id=document.api_key_id,
-            api_key=key,
-            name=document.name,
-            results_path=document.results_path,
-        )
-        return self._servers[row.id]
+        server = opened_server(row, self._seal)
+        if server is not None:
+            self._servers[row.id] = server
+        return server
 
 
 def _nobody(endpoints: Iterable[str]) -> None:
     """Nobody waits for names."""
 
 
-def host_of(row: EndpointRow) -> str:
-    """Host and port of an endpoint, or the name that a server was given."""
-    if row.kind == "server":
-        server = msgspec.json.decode(row.document, type=_ServerDocument)
-        return server.name or urlsplit(server.server_location).netloc
-    return urlsplit(msgspec.json.decode(row.document, type=_WebhookDocument).url).netloc
+def _id_of(webhook: Webhook) -> str:
+    return webhook_id(webhook.url, webhook.format)
 
 
-def webhook_id(webhook: Webhook) -> str:
-    """One id for a URL and a format, whatever its secrets: they may change."""
-    return _id("wh", webhook.url, webhook.format)
-
-
-def server_id(credentials: Credentials) -> str:
-    """One id for a server, a key and the place where results go."""
-    location = credentials.server_location.rstrip("/")
-    return _id("srv", location, credentials.api_key_id, credentials.results_path)
-
-
-def _id(prefix: str, *parts: str) -> str:
-    return f"{prefix}_{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:_ID_DIGITS]}"
+def _may_replace(webhook: Webhook, row: EndpointRow) -> bool:
+    """Whether no secret is lost with a document that can't be opened."""
+    return webhook.secret is not None or stored_webhook(row).sealed is UNSET

@@ -26,6 +26,7 @@ _REFERENCE: Final = re.compile(r"\s*(\{\{[^{}]*\}\}\s*)+")
 """Where a secret goes, and not the secret."""
 _LITERAL: Final = r"""(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+"|`(?:[^`\\]|\\.)*+`)"""
 _BEFORE: Final = rf"(?:(?:{_LITERAL}|[\w.$]+)\s*,\s*)?"
+_AFTER_HOST: Final = re.compile(r"^([A-Za-z]+://[^/?#]+[/?#]).+$", re.DOTALL)
 _TYPING: Final = re.compile(
     rf"(\.(?:fill|type|pressSequentially|insertText)\s*\(\s*{_BEFORE})({_LITERAL})(?=\s*(?:\)|,\s*\{{))",
     re.DOTALL,
@@ -65,6 +66,13 @@ def without_typed(action: Action) -> Any:
     if isinstance(given, dict):
         return {method: {**given, name: _unless_reference(given[name])} if name in given else given}
     return {method: _unless_reference(given) if method in _BARE else given}
+
+
+def hosts_only(webhooks: Any) -> Any:
+    """A job's webhooks without what follows the host: a path or query may be as good as a secret."""
+    if not isinstance(webhooks, list):
+        return webhooks
+    return [_AFTER_HOST.sub(rf"\g<1>{REDACTED}", url) if isinstance(url, str) else url for url in webhooks]
 
 
 def _given(value: Any) -> Iterator[str]:

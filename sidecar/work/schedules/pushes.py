@@ -8,12 +8,12 @@ import msgspec
 from protocol.errors import ErrorCode, WireError
 from protocol.jobs import SendJob
 from protocol.schedules import Push
-from sidecar.errors import InvalidContent, MissingCredentials
+from sidecar.errors import InvalidContent, MissingCredentials, SealedByAnother
 from sidecar.queue.submission import DEFAULT_TIMEOUT, opened_content, stored_content
 from sidecar.recording.redact import Redactor
 from sidecar.sealing import Seal
 from sidecar.work.contents import decode_stored, holds_secret
-from sidecar.work.jobs.hiding import redactor_for, without_typed
+from sidecar.work.jobs.hiding import hosts_only, redactor_for, without_typed
 
 _CONTENT: Final = "push.content"
 _TYPE: Final = "push.type"
@@ -98,6 +98,22 @@ class Pushes:
         timeout = job.timeout_ms / 1000 + DEFAULT_TIMEOUT
         return Checked(type=kind, content=checked, webhooks=webhooks, retries=job.retries, timeout=timeout)
 
+    def check_again(self, kind: str, stored: dict[str, str], due: float) -> None:
+        """Checks that what is stored may run at another Unix time; not what only another process can open.
+
+        Raises as `check`.
+        """
+        if kind != "send_job":
+            return
+        try:
+            job: SendJob = decode_stored(kind, self.open(stored))
+        except SealedByAnother:
+            return
+        try:
+            self._check_job(job, due)
+        except WireError as wrong:
+            raise _placed(wrong) from None
+
     def seal(self, checked: Checked) -> dict[str, str]:
         """The content as it may lie on disk."""
         secret = self._seal.lasting or holds_secret(checked.type, checked.content)
@@ -117,6 +133,8 @@ class Pushes:
             for step in given["steps"]:
                 if "actions" in step:
                     step["actions"] = [without_typed(action) for action in step["actions"]]
+            if "webhooks" in given:
+                given["webhooks"] = hosts_only(given["webhooks"])
             content = msgspec.json.encode(given)
         line = redactor.request(msgspec.json.encode(_Line(kind, msgspec.Raw(content))))
         return msgspec.Raw(msgspec.json.decode(line, type=_Line).content.copy()) if line else msgspec.Raw(b"null")

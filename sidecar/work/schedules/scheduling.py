@@ -187,6 +187,8 @@ class Scheduling:
             entry = new(entry, trigger=content.trigger, due=self._due(content.trigger, zone))
         if content.push is not _UNSET:
             entry = new(entry, **self._kept(content.push, entry.due, scope or entry.scope))
+        elif content.trigger is not _UNSET:
+            self._pushes.check_again(entry.type, entry.content, entry.due)
         return entry
 
     def _kept(self, push: Push, due: float, scope: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from protocol.tasks import CreateTask, ListTasks, Task, UpdateTask
 from sidecar.errors import InvalidContent, SealedByAnother, Unreadable
 from sidecar.sealing import Seal
 from sidecar.work.contents import decode_stored, holds_secret
-from sidecar.work.jobs.hiding import redactor_for, without_typed
+from sidecar.work.jobs.hiding import hosts_only, redactor_for, without_typed
 from sidecar.work.schedules.timing import rfc3339
 from sidecar.work.tasks.jobs import prepare
 from sidecar.work.tasks.outside import Scripts
@@ -221,6 +221,8 @@ def _shown(job: Mapping[str, Any], filled: SendJob) -> dict[str, Any]:
     told = dict(job)
     if isinstance(steps := told.get("steps"), list):
         told["steps"] = [_shown_step(step) for step in steps]
+    if "webhooks" in told:
+        told["webhooks"] = hosts_only(told["webhooks"])
     line = redactor_for(filled).request(msgspec.json.encode({"type": "send_job", "content": told}))
     shown: dict[str, Any] = msgspec.json.decode(line)["content"] if line else {}
     return shown

@@ -111,7 +111,7 @@ class Periodic:
         _, document = await self._find(content.id)
         last = await self._history.page(content.id, 0, 1)
         runs, failed = await self._history.counts(content.id)
-        due = document.next_run(self._now())
+        due = document.next_run(max(self._now(), document.fired or 0))  # where the clock was set back
         return TaskStatus(
             id=content.id,
             running=document.running,
@@ -163,6 +163,10 @@ class Periodic:
         except WireError as failure:
             failure.places.pop("output", None)  # it is noted with the run; the job's own error stays short
             raise
+
+    def put_back(self) -> None:
+        """Stops runs out of the queue that wait for their turn; the next process, or another, has them."""
+        self._runner.put_back()
 
     async def close(self) -> None:
         """Waits for what is still to be noted."""

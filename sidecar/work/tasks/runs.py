@@ -1,7 +1,6 @@
 """One run of a task: its script read and run, or its job; noted with what came of it."""
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
@@ -24,11 +23,9 @@ from sidecar.work.jobs.telling import told
 from sidecar.work.jobs.updates import Audience, RunUpdates, sentence
 from sidecar.work.schedules.timing import rfc3339
 from sidecar.work.tasks.documents import TaskDocument, TaskDocuments
+from sidecar.work.tasks.output import Output
 from sidecar.work.tasks.outside import Hosts, Requests, ScriptOutside, Scripts
 
-MOST_LINES: Final = 200
-LONGEST_OUTPUT: Final = 64 * 1024
-"""Characters of one run's output that are kept, the last ones."""
 LONGEST_RESULT: Final = 64 * 1024
 """Characters of a script's result, and bytes of a job's, that are remembered."""
 _CODES: Final = frozenset(ErrorCode)
@@ -43,32 +40,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output: tuple[str, ...] = ()
     cut: bool = False
     duration_ms: int = 0
-
-
-class Output:
-    """What a script writes to its console, and the errors that nobody caught."""
-
-    def __init__(self) -> None:
-        self._lines: deque[str] = deque()
-        self._size = 0
-        self.cut = False
-
-    def log(self, line: str) -> None:
-        """One line; the oldest make room for it."""
-        self._lines.append(line)
-        self._size += len(line)
-        while len(self._lines) > MOST_LINES or (self._size > LONGEST_OUTPUT and len(self._lines) > 1):
-            self._size -= len(self._lines.popleft())
-            self.cut = True
-
-    def fail(self, line: str) -> None:
-        """One error."""
-        self.log(f"uncaught {line}")
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """What is kept."""
-        return tuple(self._lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +72,8 @@ class TaskRunner:
         self._going: dict[str, int] = {}
         self._scripts: TaskScripts | None = None
         self._last_words: set[asyncio.Future[None]] = set()
+        self._waiting: set[asyncio.Task[Any] | None] = set()
+        self._resting = False
 
     def is_going(self, task: str) -> bool:
         """Whether a run of it is under way in this process."""
@@ -119,10 +92,15 @@ class TaskRunner:
             status="running",
             outcome=None,
         )
+        if trigger != "manual":
+            if self._resting:  # the queue has given it out again before it knew that this process ends
+                raise asyncio.CancelledError
+            self._waiting.add(asyncio.current_task())
         self._going[task] = self._going.get(task, 0) + 1
         try:
             return await self._run(document, run, begun)
         finally:
+            self._on_turn()
             self._going[task] -= 1
             if not self._going[task]:
                 del self._going[task]
@@ -144,6 +122,13 @@ class TaskRunner:
             raise failure
 
         await told(run, run.type, self._tools.audience(run), self._clock, fail)
+
+    def put_back(self) -> None:
+        """Stops what came out of the queue and waits for its turn, now and from now on: it waits as well in there."""
+        self._resting = True
+        for waiting in self._waiting:
+            if waiting:
+                waiting.cancel()
 
     async def close(self) -> None:
         """Waits for what is still to be noted."""
@@ -226,7 +211,7 @@ class TaskRunner:
         given = msgspec.Raw(msgspec.json.encode(config))
         try:
             self._scripts = self._scripts or self._tools.runner()
-            return await self._scripts.run(text, given, outside, output)
+            return await self._scripts.run(text, given, outside, output, self._on_turn)
         except ActionError as failure:
             if failure.code in _CODES and failure.code != ErrorCode.ACTION_FAILED:
                 raise WireError(ErrorCode(failure.code), str(failure)) from None
@@ -234,7 +219,11 @@ class TaskRunner:
 
     async def _perform(self, job: Run) -> bytes:
         async with self._tools.places:
+            self._on_turn()
             return await self._tools.perform(job)
+
+    def _on_turn(self) -> None:
+        self._waiting.discard(asyncio.current_task())
 
     async def _end(self, run: Run, begun: StoredRun, status: RunStatus, outcome: Outcome) -> None:
         ended = self._ended(begun, status, outcome)

@@ -2,10 +2,13 @@
 
 import asyncio
 
-from playwright.async_api import Page
+from playwright.async_api import BrowserContext, Page
 
+from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
-from tests.sidecar.browser.parts import children, is_renderer, still_alive
+from sidecar.clock import Clock
+from sidecar.settings import Settings
+from tests.sidecar.browser.parts import children, is_browser, is_renderer, still_alive
 
 
 async def contexts(page: Page) -> int:
@@ -52,3 +55,37 @@ async def test_a_spare_page_that_died_is_not_lent(pool: BrowserPool) -> None:
         process.kill()
     assert not await still_alive(dead, 5)
     assert await pool.run("CHROMIUM", cookies) == "[]"
+
+
+async def test_it_is_opened_beside_the_work_of_jobs_that_come_close_together() -> None:
+    """The second of two such jobs sees the third one's context appear, and no other."""
+    pool = BrowserPool(Settings(concurrency=1), Clock(monotonic=lambda: 100.0))
+    seen: list[BrowserContext] = []
+
+    async def first(page: Page) -> None:
+        seen.append(page.context)
+
+    async def second(page: Page) -> int:
+        seen.append(page.context)
+        browser = page.context.browser
+        assert browser
+        async with asyncio.timeout(5):
+            while not [ahead for ahead in browser.contexts if ahead not in seen]:
+                await page.evaluate("0")
+        return len([ahead for ahead in browser.contexts if ahead not in seen])
+
+    await pool.run("CHROMIUM", first)
+    assert await pool.run("CHROMIUM", second) == 1
+    await pool.close()
+
+
+async def test_nothing_of_it_is_left_after_the_end() -> None:
+    """Also where the browser froze while it was opened."""
+    pool = BrowserPool(Settings(concurrency=1), Clock(), Limits(close=0.5))
+    await pool.run("CHROMIUM", cookies)
+    frozen = children(is_browser)
+    for process in frozen:
+        process.suspend()
+    await asyncio.wait_for(pool.close(), 5)
+    assert [task for task in asyncio.all_tasks() if "_open_ahead" in str(task.get_coro())] == []
+    assert not await still_alive(frozen, 5)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -134,6 +134,27 @@ async def test_what_is_put_for_a_disabled_endpoint_is_dead(box: Box) -> None:
     await box.rows.disable("e")
     await box.put("a", "b")
     assert (box.kept(), box.heads()) == ({"a": "dead", "b": "dead"}, [])
+
+
+async def test_pages_of_either_and_of_both(box: Box) -> None:
+    """Oldest first, whatever became of them; a page holds so many, the last one the rest."""
+    names = [f"{number:03}" for number in range(module.PAGE + 10)]
+    for name in names:
+        await box.put(name, lane=name)
+    for head in box.outbox.heads("e", len(names)):
+        if int(head.id) % 2:
+            await box.outbox.bury("e", head, "no")
+
+    def shown(status: Literal["waiting", "dead"] | None, page: int) -> tuple[int, list[str]]:
+        total, rows = box.outbox.listed(status, page)
+        return total, [row.id for row in rows]
+
+    assert shown(None, 1) == (len(names), names[: module.PAGE])
+    assert shown(None, 2) == (len(names), names[module.PAGE :])
+    assert shown(None, 3) == (len(names), [])
+    assert shown("waiting", 1) == (len(names) // 2, names[::2])
+    assert shown("dead", 1) == (len(names) // 2, names[1::2])
+    assert shown("dead", 2) == (len(names) // 2, [])
 
 
 async def test_the_dead_are_bounded(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ from sidecar.sealing import Seal
 from sidecar.store.database import Database
 from sidecar.store.endpoints import EndpointRows
 from sidecar.store.outbox import Outbox
-from sidecar.work.delivery.endpoints import Endpoints, ServerTarget, WebhookTarget, host_of, server_id
+from sidecar.work.delivery.documents import host_of, server_id
+from sidecar.work.delivery.endpoints import Endpoints, ServerTarget, WebhookTarget
 from sidecar.work.delivery.forwarding import Forwarding
 from tests.clocks import ManualClock
 from tests.fakes import KEY, KEY_ID
@@ -59,11 +60,8 @@ async def test_the_session_has_the_last_list(tmp_path: Path) -> None:
     async with known(tmp_path) as one:
         ids = one.endpoints.set_session([hook(URL), hook(URL, format="cloudevents", max_stdouterr_size=5), hook(URL)])
         assert (ids[0] == ids[2], len(set(ids))) == (True, 2)
-        told = [
-            (endpoint.id, endpoint.url, endpoint.format, endpoint.max_stdouterr_size)
-            for endpoint in one.endpoints.session
-        ]
-        assert told == [(ids[0], URL, "factotum", 10_000), (ids[1], URL, "cloudevents", 5)]
+        told = [(endpoint.id, endpoint.format, endpoint.max_stdouterr_size) for endpoint in one.endpoints.session]
+        assert told == [(ids[0], "factotum", 10_000), (ids[1], "cloudevents", 5)]
         one.endpoints.set_session([])
         assert one.endpoints.session == ()
 
@@ -150,8 +148,51 @@ async def test_packed_with_a_job(tmp_path: Path) -> None:
     async with known(first, b"x" * 32) as stranger:
         assert stranger.endpoints.unpack(packed) == endpoints
         assert await stranger.target(endpoints[0].id) is None
-        assert await stranger.target(endpoints[1].id) is not None
+        assert await stranger.target(endpoints[1].id) is None
         assert '"sealed"' in stranger.endpoints.pack(endpoints[:1])  # its secret goes on as it came
+
+
+@pytest.mark.parametrize(("key", "sealed"), [(LASTING, True), (None, False)])
+async def test_a_url_is_sealed_where_the_seal_lasts(tmp_path: Path, key: bytes | None, sealed: bool) -> None:
+    """Many a path is as good as a secret. Without a key it is in clear: the next process has to know where to send."""
+    url = "https://h.example:8443/services/canary-in-a-path?token=canary-in-a-query"
+    async with known(tmp_path, key) as one:
+        [name] = one.endpoints.set_session([hook(url)])
+        packed = one.endpoints.pack(one.endpoints.session)
+        await one.database.flushed()
+        row = one.rows.get(name)
+        assert row is not None
+        kept = packed.encode() + b"".join(path.read_bytes() for path in tmp_path.iterdir())  # noqa: ASYNC240
+        assert (b"canary" in kept) is not sealed
+        assert host_of(row) == "h.example:8443"
+    async with known(tmp_path, key) as one:
+        assert [endpoint.id for endpoint in one.endpoints.unpack(packed)] == [name]
+        target = await one.target(name)
+        assert isinstance(target, WebhookTarget)
+        assert (target.url, target.keys) == (url, ())
+
+
+async def test_a_document_of_before_is_read(tmp_path: Path) -> None:
+    """A home that had no key has documents in clear, also once it has one."""
+    async with known(tmp_path) as one:
+        [name] = one.endpoints.set_session([hook(URL)])
+        packed = one.endpoints.pack(one.endpoints.session)
+    async with known(tmp_path, LASTING) as later:
+        assert [endpoint.id for endpoint in later.endpoints.unpack(packed)] == [name]
+        assert await later.target(name) == WebhookTarget(URL, "factotum", ())
+
+
+async def test_with_another_key_who_names_it_opens_the_way(tmp_path: Path) -> None:
+    """A job's own webhook has no secret to lose; one that has a secret waits for the session."""
+    async with known(tmp_path, LASTING) as one:
+        plain, signed = one.endpoints.set_session([hook(URL), hook(f"{URL}/signed", SECRET)])
+    async with known(tmp_path, b"x" * 32) as other:
+        assert (await other.target(plain), await other.target(signed)) == (None, None)
+        other.endpoints.register([hook(URL), hook(f"{URL}/signed")])
+        assert await other.target(plain) == WebhookTarget(URL, "factotum", ())
+        assert await other.target(signed) is None
+        other.endpoints.set_session([hook(f"{URL}/signed", SECRET)])
+        assert await other.target(signed) is not None
 
 
 async def test_a_disabled_endpoint_is_left_out(tmp_path: Path) -> None:

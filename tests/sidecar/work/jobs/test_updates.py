@@ -31,10 +31,10 @@ from tests.clocks import ManualClock
 from tests.documents import check_cloud_event, check_self_describing
 from tests.sidecar.handlers.parts import Parts
 
-FACTOTUM: Final = Endpoint("wh_f", "http://f", "factotum", 10_000)
-SHORT: Final = Endpoint("wh_s", "http://s", "factotum", 5)
-SILENT: Final = Endpoint("wh_0", "http://0", "factotum", 0)
-CLOUD: Final = Endpoint("wh_c", "http://c", "cloudevents", 10_000)
+FACTOTUM: Final = Endpoint("wh_f", "factotum", 10_000)
+SHORT: Final = Endpoint("wh_s", "factotum", 5)
+SILENT: Final = Endpoint("wh_0", "factotum", 0)
+CLOUD: Final = Endpoint("wh_c", "cloudevents", 10_000)
 
 
 def make(steps: int = 2, **fields: Any) -> SendJob:
@@ -443,7 +443,7 @@ async def test_no_secret_of_the_job_is_told(parts: Parts) -> None:
     browser.console = (*said, "482915", json.dumps(said), "x" * 9_990 + SECRETS["typed"])
     browser.errors = tuple(said)
     browser.values = ({"all": said}, said)
-    told = Told(FACTOTUM, CLOUD, Endpoint("wh_x", "http://x", "factotum", 20))
+    told = Told(FACTOTUM, CLOUD, Endpoint("wh_x", "factotum", 20))
     await run(parts, told, job, browser, fails=ActionFailed)
     everything = b"".join(letter.body for letter in told.letters) + msgspec.json.encode(told.events)
     documents = b"".join(base64.b64decode(update["factfile"]) for update in told.updates)

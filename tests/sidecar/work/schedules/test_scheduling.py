@@ -65,6 +65,7 @@ class Office:
     """Schedules of one process over a database that others may share, and the jobs that they made."""
 
     def __init__(self, database: Database, time: ManualClock, seal: Seal | None = None) -> None:
+        self.database = database
         self.time = time
         self.agenda = Agenda(database, "schedule")
         self.token_is_good = True
@@ -347,6 +348,29 @@ async def test_a_visit_token_is_checked_at_once(office: Office) -> None:
     assert number_of(refused.value.detail) == 28101
 
 
+@pytest.mark.parametrize("push", [JOB, {"type": "send_job", "content": {**JOB["content"], "token": "good till two"}}])
+async def test_a_visit_token_is_checked_again_when_the_time_moves(office: Office, push: dict[str, Any]) -> None:
+    """28101, and nothing is changed; not where the time stays."""
+    schedule_id = await office.create(push=push)
+    before = await office.schedules.get(schedule_id)
+    office.token_is_good = False
+    with pytest.raises(Unauthorized) as refused:
+        await office.update(schedule_id, trigger=office.at(7200))
+    assert number_of(refused.value.detail) == 28101
+    assert await office.schedules.get(schedule_id) == before
+    await office.update(schedule_id, name="other", enabled=False)
+    office.token_is_good = True
+    assert (await office.update(schedule_id, trigger=office.at(7200))).due == "2026-03-01T14:00:00Z"
+
+
+async def test_what_another_process_has_sealed_is_moved_unseen(office: Office) -> None:
+    """Its token is looked at when it is fired, by who can open it."""
+    other = Office(office.database, office.time)
+    schedule_id = await other.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS})
+    office.token_is_good = False
+    assert (await office.update(schedule_id, trigger=office.at(7200))).due == "2026-03-01T14:00:00Z"
+
+
 SECRETS = {
     "steps": [
         {
@@ -387,6 +411,14 @@ async def test_secrets_are_sealed_and_never_shown(tmp_path: Path, key: bytes | N
     files = contents(tmp_path)
     assert files
     assert b"canary" not in b"".join(files)
+
+
+async def test_webhooks_are_shown_by_their_hosts(office: Office) -> None:
+    """A path or query may be as good as a secret."""
+    urls = ["https://hooks.example/T0/canary", "https://b.example?canary", "https://c.example"]
+    schedule_id = await office.create(push={"type": "send_job", "content": {**JOB["content"], "webhooks": urls}})
+    shown = json.loads(msgspec.json.encode(await office.schedules.get(schedule_id)))["push"]["content"]["webhooks"]
+    assert shown == [f"https://hooks.example/{REDACTED}", f"https://b.example?{REDACTED}", "https://c.example"]
 
 
 # --- bounds and pages

@@ -166,7 +166,7 @@ async def test_a_script_that_can_not_be_had(
 
 
 async def test_a_script_behind_a_private_address(site: Site, tmp_path: Path) -> None:
-    """Is refused by its address, and by that of a redirect, where private networks are not allowed."""
+    """Is refused by its address or its name, where private networks are not allowed, and nobody is asked."""
     outward = Outward(Clock(), allow_private=False)
     scripts = Scripts(outward, lambda: tmp_path, allow_private=False)
     for script in (f"{site.url}script.js", "http://localhost:9/x.js", "http://[::1]:9/x.js"):

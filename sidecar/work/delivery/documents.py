@@ -1,0 +1,129 @@
+"""Endpoints as they are stored and kept with jobs: what may be told of them in clear, what is secret sealed."""
+
+import hashlib
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from protocol.base import Secret, Secrets
+from protocol.session import Credentials
+from protocol.webhooks import Format, Webhook
+from sidecar.errors import SealedByAnother
+from sidecar.sealing import Seal
+from sidecar.store.endpoints import EndpointRow
+
+_ID_DIGITS: Final = 24
+
+
+class SealedUrl(msgspec.Struct, frozen=True):
+    """A URL whose path or query may be as good as a secret, and what may be told of it."""
+
+    id: str
+    """The endpoint's."""
+    host: str
+    sealed: str
+
+
+class WebhookDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A webhook; `size` is its `max_stdouterr_size`. No `sealed` means that there is no secret."""
+
+    url: str | SealedUrl
+    """In clear where the seal ends with its process: the next one has to know where to send."""
+    format: Format
+    size: int
+    sealed: str | UnsetType = UNSET
+
+    @property
+    def id(self) -> str:
+        """The endpoint's id."""
+        return self.url.id if isinstance(self.url, SealedUrl) else webhook_id(self.url, self.format)
+
+
+class ServerDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A server; `sealed` is its key."""
+
+    server_location: str
+    api_key_id: str
+    name: str
+    results_path: str
+    sealed: str
+
+
+def webhook_document(webhook: Webhook, size: int, seal: Seal) -> WebhookDocument:
+    """A webhook to be stored."""
+    url: str | SealedUrl = webhook.url
+    if seal.lasting:
+        name = webhook_id(webhook.url, webhook.format)
+        url = SealedUrl(name, urlsplit(webhook.url).netloc, seal.seal(webhook.url))
+    sealed: str | UnsetType = UNSET
+    if webhook.secret is not None:
+        sealed = seal.seal(msgspec.json.encode([one.reveal() for one in webhook.secret.values]).decode())
+    return WebhookDocument(url=url, format=webhook.format, size=size, sealed=sealed)
+
+
+def stored_webhook(row: EndpointRow) -> WebhookDocument:
+    """The document of a webhook's row."""
+    return msgspec.json.decode(row.document, type=WebhookDocument)
+
+
+def opened_webhook(document: WebhookDocument, seal: Seal) -> Webhook:
+    """The webhook that was stored. Raises SealedByAnother."""
+    url = seal.open(document.url.sealed) if isinstance(document.url, SealedUrl) else document.url
+    secret = None
+    if document.sealed is not UNSET:
+        opened = msgspec.json.decode(seal.open(document.sealed), type=list[str])
+        secret = Secrets(*map(Secret, opened))
+    return Webhook(url=url, format=document.format, secret=secret, max_stdouterr_size=document.size)
+
+
+def server_document(server: Credentials, seal: Seal) -> ServerDocument:
+    """A server to be stored."""
+    return ServerDocument(
+        server_location=server.server_location,
+        api_key_id=server.api_key_id,
+        name=server.name,
+        results_path=server.results_path,
+        sealed=seal.seal(server.api_key.reveal()),
+    )
+
+
+def opened_server(row: EndpointRow, seal: Seal) -> Credentials | None:
+    """The server of a row; None where its key can't be opened."""
+    document = msgspec.json.decode(row.document, type=ServerDocument)
+    try:
+        key = Secret(seal.open(document.sealed))
+    except SealedByAnother:
+        return None
+    return Credentials(
+        server_location=document.server_location,
+        api_key_id=document.api_key_id,
+        api_key=key,
+        name=document.name,
+        results_path=document.results_path,
+    )
+
+
+def host_of(row: EndpointRow) -> str:
+    """Host and port of an endpoint, or the name that a server was given."""
+    if row.kind == "server":
+        server = msgspec.json.decode(row.document, type=ServerDocument)
+        return server.name or urlsplit(server.server_location).netloc
+    url = stored_webhook(row).url
+    return url.host if isinstance(url, SealedUrl) else urlsplit(url).netloc
+
+
+def webhook_id(url: str, format_: Format) -> str:
+    """One id for a URL and a format, whatever its secrets: they may change."""
+    return _id("wh", url, format_)
+
+
+def server_id(credentials: Credentials) -> str:
+    """One id for a server, a key and the place where results go."""
+    location = credentials.server_location.rstrip("/")
+    return _id("srv", location, credentials.api_key_id, credentials.results_path)
+
+
+def _id(prefix: str, *parts: str) -> str:
+    return f"{prefix}_{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:_ID_DIGITS]}"

@@ -1,0 +1,24 @@
+"""Chromium's own count of a job's pages."""
+
+import asyncio
+
+from playwright.async_api import Page
+
+from sidecar.browser.pool import BrowserPool
+from sidecar.browser.targets import Targets
+
+
+async def test_a_tab_that_names_no_opener_is_counted(pool: BrowserPool, site: str) -> None:
+    """A middle click opens one in the background; before it there is nothing to count."""
+
+    async def work(page: Page) -> tuple[int, int]:
+        targets = Targets(page)
+        await page.goto(f"{site}/actions.html")
+        before = await targets.count()
+        await page.click("#popup", button="middle")
+        async with asyncio.timeout(5):
+            while (after := await targets.count()) < 2:
+                await page.evaluate("0")
+        return before, after
+
+    assert await pool.run("CHROMIUM", work) == (0, 2)

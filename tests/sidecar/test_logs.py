@@ -1,0 +1,34 @@
+"""What people read of us: each thing said once in a while, however often it happens."""
+
+import logging
+
+from sidecar.logs import MAX_SAID, QUIET_SECONDS, Once
+from tests.clocks import ManualClock
+
+
+def record(text: str, *values: object, name: str = "sidecar.store", failure: bool = False) -> logging.LogRecord:
+    """A warning, with a traceback where it is a failure."""
+    trace = (ValueError, ValueError(), None) if failure else None
+    return logging.LogRecord(name, logging.WARNING, __file__, 1, text, values, trace)
+
+
+def test_the_same_is_said_once_in_a_while() -> None:
+    """The same words from the same place; a traceback is never left out."""
+    clock = ManualClock()
+    once = Once(clock.clock.monotonic)
+    assert [once.filter(record("no room: %s", "full")) for _ in range(3)] == [True, False, False]
+    assert once.filter(record("no room: %s", "locked"))
+    assert once.filter(record("no room: %s", "full", name="sidecar.queue"))
+    assert [once.filter(record("broken", failure=True)) for _ in range(2)] == [True, True]
+    clock.advance(QUIET_SECONDS - 1)
+    assert not once.filter(record("no room: %s", "full"))
+    clock.advance(1)
+    assert [once.filter(record("no room: %s", "full")) for _ in range(2)] == [True, False]
+
+
+def test_only_so_much_is_kept_in_mind() -> None:
+    """The oldest is forgotten first."""
+    once = Once(ManualClock().clock.monotonic)
+    assert all(once.filter(record("number %s", number)) for number in range(MAX_SAID + 1))
+    assert not once.filter(record("number 1"))
+    assert once.filter(record("number 0"))
