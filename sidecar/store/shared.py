@@ -63,7 +63,6 @@ class Told:
         self._untold[name] = ttl
         if self._telling is None:
             self._telling = asyncio.create_task(self._tell_all())
-            self._telling.add_done_callback(self._on_told)
 
     async def knows(self, name: str) -> bool:
         """Whether Redis knows it. Raises StoreFailed."""
@@ -83,10 +82,14 @@ class Told:
         if self._untold:
             log.warning("%d references are known on this machine only", len(self._untold))
 
-    def _on_told(self, _: asyncio.Task[None]) -> None:
-        self._telling = None
-
     async def _tell_all(self) -> None:
+        try:
+            await self._tell_until_all_is_told()
+        finally:
+            # here, not in a callback of the task: what is remembered before that runs would wait for the next one
+            self._telling = None
+
+    async def _tell_until_all_is_told(self) -> None:
         while batch := dict(list(self._untold.items())[:MAX_AT_ONCE]):
             try:
                 async with self.redis.pipeline(transaction=False) as pipe:

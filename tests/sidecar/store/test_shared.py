@@ -59,6 +59,13 @@ async def until_known(references: FleetReferences, reference: str) -> None:
             await asyncio.sleep(0.01)
 
 
+async def until_unknown(references: FleetReferences, reference: str) -> None:
+    """Returns once it is known no more. Raises TimeoutError."""
+    async with asyncio.timeout(SECONDS):
+        while await references.known(reference):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def test_known_to_all_of_the_same_login(machines: tuple[Machine, Machine]) -> None:
     """And to nobody of another one; `has` is what this machine knows by itself."""
     here, there = [await machine.references() for machine in machines]
@@ -79,9 +86,19 @@ async def test_for_as_long_as_it_was_said(machines: tuple[Machine, Machine]) -> 
     here.remember("a", HOUR)
     await until_known(there, "a")
     here.remember("a", 0.05)
-    async with asyncio.timeout(SECONDS):
-        while await there.known("a"):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await until_unknown(there, "a")
+
+
+async def test_told_at_the_moment_when_all_was_told(machines: tuple[Machine, Machine]) -> None:
+    """What is remembered just as the last batch lands waits for nothing else to be remembered."""
+    here, there = [await machine.references() for machine in machines]
+    for number in range(100):
+        reference = f"r{number}"
+        here.remember(reference, HOUR)
+        while not await there.known(reference):
+            pass
+        here.remember(reference, 0.001)
+        await until_unknown(there, reference)
 
 
 async def test_what_lies_in_redis_tells_nothing(machines: tuple[Machine, Machine]) -> None:
