@@ -14,7 +14,7 @@ from protocol.contexts import Context
 from protocol.jobs import Option, SendJob
 from protocol.schedules import CreateSchedule, Schedule, ScheduleFired, Single, UpdateSchedule
 from protocol.updates import CloudEvent, JobUpdate, TaskState
-from sidecar.browser.actions import ACTIONS, parse
+from sidecar.browser.visits.actions import ACTIONS, parse
 from sidecar.handlers.schedules import FAULT, INVALID, NO_PUSH, NOT_ALLOWED, NOT_THERE, TRY_LATER
 from sidecar.settings import SECRETS, Settings
 

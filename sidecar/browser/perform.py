@@ -10,15 +10,14 @@ import msgspec
 from playwright.async_api import Page
 
 from protocol.jobs import Download, JobResult, SendJob, StepResult
-from sidecar.browser import artifacts
-from sidecar.browser.artifacts import Keep, Shelf, scratch_folder
-from sidecar.browser.contexts import blocked
-from sidecar.browser.living import ProfileUse
-from sidecar.browser.plan import PlannedStep
-from sidecar.browser.recordings import RECORDED, Recorder
+from sidecar.browser.artifacts.making import Keep, Shelf, collect, scratch_folder
+from sidecar.browser.artifacts.recordings import RECORDED, Recorder
+from sidecar.browser.artifacts.scrub import Hide
+from sidecar.browser.profiles.living import ProfileUse
 from sidecar.browser.scripting.sandboxes import Sandboxes
-from sidecar.browser.scrub import Hide
-from sidecar.browser.visit import Visit, within
+from sidecar.browser.visits.contexts import blocked
+from sidecar.browser.visits.plan import PlannedStep
+from sidecar.browser.visits.visit import Visit, within
 from sidecar.browser.watch import NOBODY, Watch
 from sidecar.clock import Clock
 
@@ -91,7 +90,7 @@ async def _gather(
         visited = await visit.run(steps, job.cookies, watch)
         for kind, data in await recorder.finish():
             made[kind] = await shelf.put(kind, data)
-    made |= await artifacts.collect(visit.page, job.options, job.pdf, shelf)
+    made |= await collect(visit.page, job.options, job.pdf, shelf)
     if visit.downloads:
         made["downloads"] = tuple([await _download(file.name, file.data, shelf) for file in visit.downloads])
     if "READ_ALERTS" in job.options:

@@ -11,13 +11,13 @@ from sidecar.browser import discovery, failures, ffmpeg
 from sidecar.browser.backoff import BackOff
 from sidecar.browser.endings import Endings
 from sidecar.browser.limits import Limits
-from sidecar.browser.living import Living, LivingContexts, ProfileUse, Work
-from sidecar.browser.origins import MetOrigins
 from sidecar.browser.places import Places
+from sidecar.browser.processes.warm import JobPage, WarmBrowser, launch
+from sidecar.browser.profiles.living import Living, LivingContexts, ProfileUse, Work
+from sidecar.browser.profiles.origins import MetOrigins
+from sidecar.browser.profiles.saving import restore, work_and_save
 from sidecar.browser.race import look_at, race
-from sidecar.browser.saving import restore, work_and_save
 from sidecar.browser.scripting.sandboxes import Sandboxes
-from sidecar.browser.warm import JobPage, WarmBrowser, launch
 from sidecar.clock import Clock
 from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent, ShuttingDown
 from sidecar.settings import Settings

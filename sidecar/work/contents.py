@@ -8,7 +8,7 @@ import msgspec
 from protocol import codec
 from protocol.base import Secret, Secrets
 from protocol.jobs import SendJob
-from sidecar.browser.actions import BoundAction
+from sidecar.browser.visits.actions import BoundAction
 from sidecar.errors import SidecarError
 from sidecar.work.jobs.runner import validate
 

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from protocol.jobs import JobResult, SendJob
-from sidecar.browser.actions import BoundAction
-from sidecar.browser.artifacts import Keep, write_file
-from sidecar.browser.contexts import check_context, context_arguments
-from sidecar.browser.guard import guarded
-from sidecar.browser.living import ProfileUse
+from sidecar.browser.artifacts.making import Keep, write_file
 from sidecar.browser.perform import Hiding, perform
-from sidecar.browser.plan import PlannedStep, leaves_page_as_new, plan
 from sidecar.browser.pool import BrowserPool
+from sidecar.browser.profiles.living import ProfileUse
+from sidecar.browser.profiles.states import MemoryStates, Profile, States
 from sidecar.browser.scripting.sandboxes import Sandboxes
-from sidecar.browser.states import MemoryStates, Profile, States
-from sidecar.browser.templates import Templates
+from sidecar.browser.visits.actions import BoundAction
+from sidecar.browser.visits.contexts import check_context, context_arguments
+from sidecar.browser.visits.guard import guarded
+from sidecar.browser.visits.plan import PlannedStep, leaves_page_as_new, plan
+from sidecar.browser.visits.templates import Templates
 from sidecar.browser.watch import NOBODY, Watch
 from sidecar.clock import Clock
 from sidecar.errors import InvalidContent, SidecarError, StoreFailed

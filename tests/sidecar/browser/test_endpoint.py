@@ -17,7 +17,7 @@ from playwright.async_api import Page
 from sidecar.browser import discovery
 from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
-from sidecar.browser.states import FolderStates
+from sidecar.browser.profiles.states import FolderStates
 from sidecar.clock import Clock
 from sidecar.errors import BrowserCrashed, BrowserUnavailable
 from sidecar.sealing import Seal

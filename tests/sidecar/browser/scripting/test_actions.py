@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from protocol.jobs import StepResult
-from sidecar.browser import settle
+from sidecar.browser.visits import settle
 from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import make_job, make_jobs
 

@@ -15,8 +15,8 @@ from protocol.base import REDACTED, Secret, decode_hook
 from protocol.jobs import JobResult, SendJob, StepResult
 from protocol.updates import Progress, SelfDescribing
 from sidecar import __version__
-from sidecar.browser import arguments
-from sidecar.browser.actions import ACTIONS
+from sidecar.browser.visits import arguments
+from sidecar.browser.visits.actions import ACTIONS
 from sidecar.browser.watch import Watch
 from sidecar.errors import ActionFailed, BrowserUnavailable, Forbidden, InvalidContent, QueueFull, TimedOut
 from sidecar.queue.submission import Run

@@ -9,11 +9,11 @@ from playwright.async_api import Page
 
 from protocol.base import Secret, decode_hook
 from protocol.codec import explain
-from sidecar.browser import arguments as a
-from sidecar.browser import pages as p
 from sidecar.browser.addresses import check_address
 from sidecar.browser.globs import Glob
-from sidecar.browser.templates import Templates, has_reference
+from sidecar.browser.visits import arguments as a
+from sidecar.browser.visits import pages as p
+from sidecar.browser.visits.templates import Templates, has_reference
 from sidecar.errors import InvalidContent
 
 Call = Callable[[Any, dict[str, Any]], Awaitable[Any]]

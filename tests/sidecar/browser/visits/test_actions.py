@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from sidecar.browser.actions import ACTIONS, parse
-from sidecar.browser.plan import plan
 from sidecar.browser.pool import BrowserPool
-from sidecar.browser.visit import Visit
+from sidecar.browser.visits.actions import ACTIONS, parse
+from sidecar.browser.visits.plan import plan
+from sidecar.browser.visits.visit import Visit
 from sidecar.browser.watch import NOBODY
 from sidecar.clock import Clock
 from sidecar.errors import InvalidContent

@@ -8,7 +8,7 @@ from playwright.async_api import Page
 
 from protocol.jobs import Field
 from sidecar.browser import surrogates
-from sidecar.browser.capture import PageStorage
+from sidecar.browser.profiles.capture import PageStorage
 
 # Values go both ways as JSON text: far cheaper than the driver's own serialization of thousands of rows.
 # Old Prototype.js gives arrays a toJSON of its own that would turn them into strings.

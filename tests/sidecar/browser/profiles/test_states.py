@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.browser.states import FolderStates, MemoryStates, Profile, States, decode, encode
+from sidecar.browser.profiles.states import FolderStates, MemoryStates, Profile, States, decode, encode
 from sidecar.errors import LimitExceeded, SealedByAnother, StoreFailed
 from sidecar.sealing import Seal
 

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from playwright.async_api import BrowserContext, Frame, Page, Request
 from playwright.async_api import Error as PlaywrightError
 
-from sidecar.browser.targets import Targets
+from sidecar.browser.visits.targets import Targets
 
 LoadState = Literal["load", "domcontentloaded", "networkidle"]
 LONGEST_FOR_POPUPS: Final = 5.0

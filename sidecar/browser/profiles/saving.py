@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 from playwright.async_api import Error as PlaywrightError
 
-from sidecar.browser import failures, states
-from sidecar.browser.capture import PageStorage
-from sidecar.browser.living import Living, ProfileUse, Work
+from sidecar.browser import failures
+from sidecar.browser.profiles import states
+from sidecar.browser.profiles.capture import PageStorage
+from sidecar.browser.profiles.living import Living, ProfileUse, Work
 from sidecar.browser.race import look_at
 from sidecar.errors import BrowserCrashed, SidecarError, TimedOut
 

@@ -7,7 +7,7 @@ from urllib.parse import urlparse
 
 import pytest
 
-from sidecar.browser.values import to_json
+from sidecar.browser.visits.values import to_json
 from sidecar.errors import LimitExceeded
 
 

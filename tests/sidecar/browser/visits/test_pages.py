@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from protocol.jobs import StepResult
-from sidecar.browser.plan import plan
 from sidecar.browser.pool import BrowserPool
-from sidecar.browser.visit import Visit
+from sidecar.browser.visits.plan import plan
+from sidecar.browser.visits.visit import Visit
 from sidecar.browser.watch import NOBODY
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, LimitExceeded, NavigationFailed

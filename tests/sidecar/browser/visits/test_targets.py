@@ -5,7 +5,7 @@ import asyncio
 from playwright.async_api import Page
 
 from sidecar.browser.pool import BrowserPool
-from sidecar.browser.targets import Targets
+from sidecar.browser.visits.targets import Targets
 
 
 async def test_a_tab_that_names_no_opener_is_counted(pool: BrowserPool, site: str) -> None:

@@ -10,9 +10,10 @@ from typing import Any, Final
 import playwright
 from playwright.async_api import Browser, BrowserContext, BrowserType, Page
 
-from sidecar.browser import failures, weight
+from sidecar.browser import failures
 from sidecar.browser.discovery import FoundBrowser, hint
-from sidecar.browser.transport import Driver, start_driver
+from sidecar.browser.processes import weight
+from sidecar.browser.processes.transport import Driver, start_driver
 from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent
 from sidecar.settings import exported
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from protocol.jobs import SendJob, Step, WaitUntil
-from sidecar.browser import actions, extract
-from sidecar.browser.actions import BoundAction
 from sidecar.browser.addresses import check_address
 from sidecar.browser.scripting.script import Script
-from sidecar.browser.templates import Templates
+from sidecar.browser.visits import actions, extract
+from sidecar.browser.visits.actions import BoundAction
+from sidecar.browser.visits.templates import Templates
 
 _LASTING_OPTIONS: Final = frozenset({"RECORD", "PDF"})
 _LASTING_ACTIONS: Final = frozenset({"set_viewport_size", "keyboard_down", "mouse_down"})

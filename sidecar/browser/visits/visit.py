@@ -11,20 +11,21 @@ from playwright.async_api import Page, Response
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from protocol.jobs import Cookie, StepResult
-from sidecar.browser import extract, failures
-from sidecar.browser.actions import BoundAction
-from sidecar.browser.capture import NO_CAPTURE, Capture
-from sidecar.browser.cookies import set_cookies
-from sidecar.browser.dialogs import Dialogs
-from sidecar.browser.notes import Notes
-from sidecar.browser.pages import MOST_DOWNLOADED, DialogAnswer, Downloaded
-from sidecar.browser.plan import PlannedStep
+from sidecar.browser import failures
+from sidecar.browser.processes.transport import MOST_VALUE
+from sidecar.browser.profiles.capture import NO_CAPTURE, Capture
 from sidecar.browser.scripting.job import ActionError, JobScripts
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.scripting.script import Script
-from sidecar.browser.settle import Movements
-from sidecar.browser.transport import MOST_VALUE
-from sidecar.browser.values import to_json
+from sidecar.browser.visits import extract
+from sidecar.browser.visits.actions import BoundAction
+from sidecar.browser.visits.cookies import set_cookies
+from sidecar.browser.visits.dialogs import Dialogs
+from sidecar.browser.visits.notes import Notes
+from sidecar.browser.visits.pages import MOST_DOWNLOADED, DialogAnswer, Downloaded
+from sidecar.browser.visits.plan import PlannedStep
+from sidecar.browser.visits.settle import Movements
+from sidecar.browser.visits.values import to_json
 from sidecar.browser.watch import Watch
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, Forbidden, LimitExceeded, NavigationFailed, TimedOut

@@ -9,13 +9,13 @@ from typing import Any, Final, TypeVar
 
 from playwright.async_api import Page
 
-from sidecar.browser.capture import NO_CAPTURE, Capture
 from sidecar.browser.limits import Limits
-from sidecar.browser.origins import MetOrigins
 from sidecar.browser.places import Places
+from sidecar.browser.processes.warm import JobPage, WarmBrowser
+from sidecar.browser.profiles.capture import NO_CAPTURE, Capture
+from sidecar.browser.profiles.origins import MetOrigins
+from sidecar.browser.profiles.states import Profile, States
 from sidecar.browser.race import look_at
-from sidecar.browser.states import Profile, States
-from sidecar.browser.warm import JobPage, WarmBrowser
 
 T = TypeVar("T")
 Key = tuple[States, Profile]

@@ -16,8 +16,8 @@ from playwright.async_api import Error as PlaywrightError
 
 from protocol.base import Secret, WireModel
 from protocol.jobs import NonEmpty, Timeout
-from sidecar.browser.arguments import Frames, Strict
-from sidecar.browser.artifacts import scratch_folder
+from sidecar.browser.artifacts.making import scratch_folder
+from sidecar.browser.visits.arguments import Frames, Strict
 
 MOST_UPLOADED: Final = 50_000_000
 """Bytes of all files of one action; Playwright takes no more inline."""

@@ -1,0 +1,1 @@
+"""What a job makes of its pages: images, documents, recordings, files."""

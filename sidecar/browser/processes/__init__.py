@@ -1,0 +1,1 @@
+"""A browser that runs, the driver it is spoken to through, and the pages that it lends."""

@@ -1,0 +1,1 @@
+"""What a job does on its pages, step by step."""
