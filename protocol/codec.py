@@ -9,7 +9,7 @@ import msgspec
 from protocol.base import decode_hook, encode_hook
 from protocol.errors import ErrorCode, ErrorDetail, WireError
 from protocol.replies import Error, Event, Ok, Pong, Ready, RequestId
-from protocol.requests import CONTENTS, OPTIONAL
+from protocol.requests import CONTENTS, NULL_IS_ABSENT, OPTIONAL
 
 LONGEST_SENTENCE: Final = 500
 """Characters of what is said of wrong content, and of the place that it names."""
@@ -36,6 +36,7 @@ class _AnyId(msgspec.Struct, frozen=True):
 
 _decode_request = msgspec.json.Decoder(Request).decode
 _decode_id = msgspec.json.Decoder(_AnyId).decode
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw] | list[dict[str, msgspec.Raw]]).decode
 _encode = msgspec.json.Encoder(enc_hook=encode_hook).encode
 _contents: dict[str, Callable[[Any], Any]] = {}
 
@@ -131,6 +132,8 @@ def _build(kind: str) -> Callable[[Any], Any]:
         read = _as_it_came
     else:
         read = msgspec.json.Decoder(wanted, dec_hook=decode_hook).decode
+    if kind in NULL_IS_ABSENT:
+        read = _forgiving(read)
     return _contents.setdefault(kind, read)
 
 
@@ -140,6 +143,34 @@ def _ignore(_: msgspec.Raw) -> None:
 
 def _as_it_came(content: msgspec.Raw) -> msgspec.Raw:
     return content
+
+
+def _forgiving(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Reads what is refused once more, without the members that are null."""
+
+    def read_again(content: msgspec.Raw) -> Any:
+        try:
+            return read(content)
+        except msgspec.ValidationError:
+            present = _without_nulls(content)
+            if present is None:
+                raise
+            return read(present)
+
+    return read_again
+
+
+def _without_nulls(content: msgspec.Raw) -> bytes | None:
+    """An object, or a list of them, without its null members; None where it has none. What lies deeper is kept."""
+    try:
+        members = _decode_members(content)
+    except msgspec.ValidationError:
+        return None
+    objects = members if isinstance(members, list) else [members]
+    present = [{key: value for key, value in one.items() if value != _NULL} for one in objects]
+    if present == objects:
+        return None
+    return msgspec.json.encode(present if isinstance(members, list) else present[0])
 
 
 def _check_nesting(line: bytes) -> None:

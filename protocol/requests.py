@@ -65,3 +65,15 @@ OPTIONAL: Final[dict[str, Any]] = {
     "list_tasks": ListTasks(),
 }
 """What an absent content means, for the types that can do without one."""
+
+NULL_IS_ABSENT: Final = frozenset(
+    (
+        "set_credentials",
+        "set_multiple_credentials",
+        "set_mock",
+        "get_secret",
+        "get_users_secret",
+        "get_user_secret",
+    )
+)
+"""v1's types, whose members may be null, which means that they are absent: so Go reads them."""

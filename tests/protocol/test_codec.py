@@ -19,6 +19,7 @@ from protocol.errors import ErrorCode, ErrorDetail, WireError
 from protocol.jobs import SendJob
 from protocol.replies import Error, Event, Ok, Pong, Ready
 from protocol.requests import CONTENTS, OPTIONAL
+from protocol.secrets import SecretRequest
 from protocol.session import Cancel, Credentials, Hello, MockOptions
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -164,6 +165,31 @@ def test_content_is_read_into_its_type(kind: str) -> None:
     """By the type that the message has."""
     raw, expected = CONTENT[kind]
     assert codec.decode_content(codec.Request(kind, None, msgspec.Raw(raw))) == expected
+
+
+NULLS = {
+    "set_mock": (b'{"secrets":{"a":null},"cv_matches":null}', MockOptions(secrets={"a": msgspec.Raw(b"null")})),
+    "get_secret": (b'{"key":"a","encryption_key": null}', SecretRequest(key="a")),
+    "set_credentials": (b'{"server_location":"http://a","primary":null}', Credentials(server_location="http://a")),
+    "set_multiple_credentials": (
+        b'[{"server_location":"http://a","name":null},{"primary":true}]',
+        [Credentials(server_location="http://a"), Credentials(primary=True)],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NULLS)
+def test_a_member_of_v1_that_is_null_is_absent(kind: str) -> None:
+    """As Go reads it; what lies deeper stays as it came."""
+    raw, expected = NULLS[kind]
+    assert codec.decode_content(codec.Request(kind, None, msgspec.Raw(raw))) == expected
+
+
+@pytest.mark.parametrize("raw", [b"null", b"1", b"[null]", b'{"primary":1,"name":null}', b'{"primary":"x"}'])
+def test_beside_nulls_wrong_content_of_v1_is_refused(raw: bytes) -> None:
+    """With the place that is wrong."""
+    with pytest.raises(WireError, match=r"(content|\[0\]|primary): expected"):
+        codec.decode_content(codec.Request("set_credentials", None, msgspec.Raw(raw)))
 
 
 @pytest.mark.parametrize("kind", CONTENTS)
