@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sidecar.browser.artifacts.scrub import Hide
 from sidecar.browser.profiles.living import ProfileUse
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.visits.contexts import blocked
+from sidecar.browser.visits.guard import Allows, guarded
 from sidecar.browser.visits.plan import PlannedStep
 from sidecar.browser.visits.visit import Visit, within
 from sidecar.browser.watch import NOBODY, Watch
@@ -48,10 +50,12 @@ async def perform(
     page: Page,
     watch: Watch = NOBODY,
     use: ProfileUse | None = None,
+    allows: Allows | None = None,
 ) -> JobResult:
     """One job on its page, in at most its `timeout_ms`. `keep` writes a file; None leaves all inline.
 
-    Where the page belongs to a profile, `use` is told what the job has changed for those that come after it.
+    `allows` says which addresses its pages may open; None is all of them. Where the page belongs to a profile, `use`
+    is told what the job has changed for those that come after it.
 
     Raises BrowserCrashed, BrowserUnavailable, NavigationFailed, ActionFailed, Forbidden, LimitExceeded, TimedOut,
     StoreFailed.
@@ -59,16 +63,19 @@ async def perform(
     visit, shelf = Visit(page, clock, sandboxes, hiding.values), Shelf(keep)
     if use:
         visit.capture = use.capture
+    work = partial(_visit_and_gather, job, steps, visit, shelf, hiding, watch)
+    if allows:
+        work = partial(guarded, allows, page, work)
     watch.on_started()
     try:
-        return await within(visit, job.timeout_ms, _visit_and_gather(job, steps, visit, shelf, hiding, watch))
+        return await within(visit, job.timeout_ms, work())
     except BaseException:
         await shelf.clear()
         raise
     finally:
         await visit.close()
         if use and visit.altered_context:
-            use.altered = True
+            use.spent = True
 
 
 async def _visit_and_gather(

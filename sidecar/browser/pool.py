@@ -105,9 +105,10 @@ class BrowserPool:
             done = work_and_save(work, use, living, self._limits.save)
             return await self._watch(browser, race(done, living.page.lost))
         finally:
-            if use.altered or browser.retired or living.page.lost.done() or self._closed:
+            if use.spent or browser.retired or living.page.lost.done() or self._closed:
                 self._endings.begin(self._release(kind, browser, living.page))
             else:
+                browser.answers.set()  # it has read the profile's storage since
                 self._living.keep(use, living)
                 self._places.give_back()
                 self._endings.begin(self._weigh(kind, browser))
@@ -117,6 +118,7 @@ class BrowserPool:
         try:
             return await job
         except Exception as error:
+            browser.answers.clear()
             if not failures.is_loss(error):
                 raise
             browser.retired = True  # of a driver's death this is the only news
@@ -191,6 +193,8 @@ class BrowserPool:
             raise ShuttingDown
         state = self._kinds[kind]
         self._stop_idle_timer(kind)
+        if state.browser:
+            await state.browser.answers.wait()
         if state.browser and (state.browser.retired or state.browser.served >= self._limits.jobs_per_browser):
             self._retire(kind, state.browser)
         if state.browser:
@@ -211,7 +215,7 @@ class BrowserPool:
             state.backoff.check()
             found, variables = discovery.find(kind, self._settings), ffmpeg.driver_variables(self._settings)
             sandbox = self._settings.chromium_sandbox
-            state.browser = await launch(found, self._limits.launch, variables, sandbox=sandbox)
+            state.browser = await launch(found, self._limits, variables, sandbox=sandbox)
         except BrowserUnavailable as failed:
             state.backoff.failed(failed)
             raise
@@ -239,7 +243,7 @@ class BrowserPool:
         """Every few jobs a browser that has grown too large is retired."""
         most = self._settings.browser_memory_mb
         weighed = most and not browser.retired and browser.served % self._limits.jobs_per_weighing == 0
-        if weighed and await browser.megabytes() > most:
+        if weighed and await browser.megabytes(self._limits.close) > most:
             browser.retired = True
         self._rest(kind, browser)
 

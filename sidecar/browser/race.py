@@ -10,10 +10,12 @@ from sidecar.errors import BrowserCrashed
 T = TypeVar("T")
 _NEWS: Final = 0.25
 """Seconds in which the news of a page's crash follows the failure that it caused."""
+_UNWINDING: Final = 2.0
+"""Seconds for which cancelled work is waited for while it cleans up; a browser that answers needs some milliseconds."""
 
 
 async def race(work: Coroutine[Any, Any, T], lost: Awaitable[BrowserCrashed]) -> T:
-    """The outcome of `work`, unless its page is lost first; `work` never outlives this call. Raises BrowserCrashed."""
+    """The outcome of `work`, unless its page is lost first. Raises BrowserCrashed."""
     task = asyncio.create_task(work)
     gone = asyncio.ensure_future(lost)
     try:
@@ -24,10 +26,17 @@ async def race(work: Coroutine[Any, Any, T], lost: Awaitable[BrowserCrashed]) ->
             return task.result()
         raise gone.result()  # also where the work failed first: this is the reason
     finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait((task,))
-            look_at(task)
+        await unwind(task)
+
+
+async def unwind(task: asyncio.Task[Any]) -> None:
+    """Cancels work that has not ended, and sees it off.
+
+    What it tells a browser as its last words may never be answered; then it is left behind, and ends with the browser.
+    """
+    task.cancel()
+    await asyncio.wait((task,), timeout=_UNWINDING)
+    task.add_done_callback(look_at)
 
 
 def look_at(task: asyncio.Task[Any]) -> None:

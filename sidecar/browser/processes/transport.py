@@ -2,7 +2,8 @@
 
 Playwright appends what comes from the driver 32 KiB at a time to bytes that it copies each time: an answer of 50 MB
 holds up the whole process for more than half a minute. Here it is collected once, and a value that would still hold
-up the others for long, by its size or its parts, is a failure of the call: decoding can't be cut into pieces. Nothing
+up the others for long, by its size or its parts, is a failure of the call: decoding can't be cut into pieces. And a
+call that is cancelled ends only when the driver has said that it gives up: one that says nothing is killed. Nothing
 else of its pipe is changed; `pyproject.toml` names the versions whose pipe is such.
 """
 
@@ -18,6 +19,7 @@ from playwright._impl._object_factory import create_remote_object
 from playwright._impl._transport import PipeTransport
 from playwright.async_api import Playwright
 
+from sidecar.browser.processes.killing import kill_all
 from sidecar.browser.race import look_at
 
 _LARGE: Final = 1 << 16
@@ -39,28 +41,40 @@ class Driver:
 
     def __init__(self, connection: Connection, transport: "_Transport", playwright: Playwright) -> None:
         self._connection = connection
+        self._transport = transport
         self._stopped = False
         self.playwright = playwright
         self.on_death: Callable[[], None] = lambda: None
         """Called when it ends without having been told to."""
         transport.on_death = lambda: self.on_death()
 
-    async def stop(self) -> None:
-        """Ends the process, once."""
-        if not self._stopped:
-            self._stopped = True
-            await self._connection.stop_async()
+    async def stop(self, seconds: float) -> None:
+        """Ends the process and its browser, once: asks them to, and kills what is still there after so long."""
+        if self._stopped:
+            return
+        self._stopped = True
+        stopping = asyncio.create_task(self._connection.stop_async())
+        stopping.add_done_callback(look_at)
+        await asyncio.wait((stopping,), timeout=seconds)
+        if not stopping.done():
+            kill_all(self._transport.process)
+            await asyncio.wait((stopping,), timeout=seconds)
 
 
-async def start_driver() -> Driver:
-    """Starts a driver. Raises what stands in its way."""
+async def start_driver(patience: float) -> Driver:
+    """Starts a driver, which is killed where it is silent for so many seconds. Raises what stands in its way."""
     loop = asyncio.get_running_loop()
-    transport = _Transport(loop)
+    transport = _Transport(loop, patience)
     connection = Connection(None, create_remote_object, transport, loop)
-    transport.running = loop.create_task(connection.run())
-    transport.running.add_done_callback(look_at)
+    transport.running = running = loop.create_task(connection.run())
+    running.add_done_callback(look_at)
     ready = connection.playwright_future
-    await asyncio.wait((transport.on_error_future, ready), return_when=asyncio.FIRST_COMPLETED)
+    try:
+        await asyncio.wait((transport.on_error_future, ready), return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        ready.cancel()
+        await transport.abandon(running)
+        raise
     if not ready.done():
         ready.cancel()
         raise transport.on_error_future.exception() or ConnectionError("the driver ended")
@@ -68,18 +82,37 @@ async def start_driver() -> Driver:
 
 
 class _Transport(PipeTransport):
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, patience: float) -> None:
         super().__init__(loop)
+        self._patience = patience
         self.on_death: Callable[[], None] = lambda: None
         self.running: asyncio.Task[None] | None = None
         """Kept, so that it is not collected."""
         self._asked: set[str | int] = set()
         """Numbers of the calls that wait for a value."""
+        self._cancelled: dict[str | int, asyncio.TimerHandle] = {}
+        """Numbers of the calls that it has been told to give up."""
+
+    @property
+    def process(self) -> int:
+        """The driver's."""
+        return int(self._proc.pid)
+
+    async def abandon(self, running: asyncio.Task[None]) -> None:
+        """Ends a driver that has not come up, and can't be told to end; `running` is what reads from it."""
+        if hasattr(self, "_proc"):
+            kill_all(self.process)
+        else:
+            running.cancel()  # asyncio ends the process that it is just making
+        await asyncio.wait((running,))
 
     def send(self, message: dict[str, Any]) -> None:
         """Passes a call on."""
         if message["method"] in _VALUES:
             self._asked.add(message["id"])
+        elif message["method"] == "__abort__":
+            number = message["params"]["id"]
+            self._cancelled[number] = self._loop.call_later(self._patience, kill_all, self.process)
         super().send(message)
 
     async def run(self) -> None:
@@ -88,6 +121,8 @@ class _Transport(PipeTransport):
             await self._hand_on()
             await self._proc.communicate()
         finally:
+            for killing in self._cancelled.values():
+                killing.cancel()
             if not self._stopped_future.done():
                 self._stopped_future.set_result(None)
 
@@ -99,8 +134,11 @@ class _Transport(PipeTransport):
                 message = await output.readexactly(length)
                 if self._told_to_stop():
                     break
-                self.on_message(self._decode(message))
-                del message
+                decoded = self._decode(message)
+                if killing := self._cancelled.pop(decoded.get("id"), None):
+                    killing.cancel()
+                self.on_message(decoded)
+                del message, decoded
                 await asyncio.sleep(0)
         except asyncio.IncompleteReadError:
             if not self._told_to_stop():

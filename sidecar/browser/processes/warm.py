@@ -12,6 +12,7 @@ from playwright.async_api import Browser, BrowserContext, BrowserType, Page
 
 from sidecar.browser import failures
 from sidecar.browser.discovery import FoundBrowser, hint
+from sidecar.browser.limits import Limits
 from sidecar.browser.processes import weight
 from sidecar.browser.processes.transport import Driver, start_driver
 from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent
@@ -72,6 +73,9 @@ class WarmBrowser:
         """Contexts opened so far."""
         self.retired = False
         """Takes no new job, and is closed after its last one."""
+        self.answers = asyncio.Event()
+        """Cleared while nobody knows whether it does: after a job that failed, until its page has ended."""
+        self.answers.set()
         browser.on("disconnected", lambda _: self._died())
         driver.on_death = self._died
 
@@ -80,9 +84,12 @@ class WarmBrowser:
         """Contexts of jobs that are open now, or about to be; the spare one is nobody's."""
         return len(self._pages) + self._opening
 
-    async def megabytes(self) -> float:
-        """Memory of its processes; 0 where that can't be known."""
-        return await weight.megabytes(self._browser)
+    async def megabytes(self, seconds: float) -> float:
+        """Memory of its processes; 0 where that can't be known within `seconds`."""
+        try:
+            return await asyncio.wait_for(weight.megabytes(self._browser), seconds)
+        except TimeoutError:
+            return 0.0
 
     def open_page(self, seconds: float, arguments: Mapping[str, Any] | None = None) -> asyncio.Task[JobPage]:
         """Begins a page in a fresh context; counts as running from now on.
@@ -158,6 +165,7 @@ class WarmBrowser:
         finally:
             self._pages.discard(page)
             self._parked.discard(page)
+            self.answers.set()
 
     async def close(self, seconds: float) -> None:
         """Ends browser and driver, politely within `seconds`, then by taking away the driver's input."""
@@ -167,7 +175,7 @@ class WarmBrowser:
         for page in self._pages | self._parked:
             page.lose("the browser was closed under the job")
         await _quietly(self._browser.close(), seconds)
-        await _quietly(self._driver.stop(), seconds)
+        await self._driver.stop(seconds)
 
     def _died(self) -> None:
         self.retired = True
@@ -176,21 +184,22 @@ class WarmBrowser:
 
 
 async def launch(
-    found: FoundBrowser, seconds: float, variables: Mapping[str, str], *, sandbox: bool = True
+    found: FoundBrowser, limits: Limits, variables: Mapping[str, str], *, sandbox: bool = True
 ) -> WarmBrowser:
     """Starts a driver, with these environment variables in place of ours, and a browser; or connects to a remote one.
 
-    Raises BrowserUnavailable, also when it takes longer than `seconds`.
+    Raises BrowserUnavailable, also when it takes too long.
     """
+    seconds = limits.launch
     driver: Driver | None = None
     try:
         async with asyncio.timeout(seconds):
             with exported({**_OWN_SESSION, **variables}):
-                driver = await _start_driver(seconds)
+                driver = await start_driver(limits.silence)
             return WarmBrowser(driver, await _start_browser(driver, found, seconds, sandbox))
     except BaseException as error:
         if driver is not None:
-            await _quietly(driver.stop(), seconds)
+            await driver.stop(limits.close)
         if isinstance(error, TimeoutError):
             raise BrowserUnavailable(f"{found.path} did not start within {seconds:g} s", retryable=True) from None
         if isinstance(error, Exception):
@@ -200,18 +209,6 @@ async def launch(
                 raise BrowserUnavailable(f"{found.path} could not be reached: {reason}", retryable=True) from None
             said = f"{found.path} did not start: {reason}; another one comes with {hint(found.kind)}"
             raise BrowserUnavailable(said) from None
-        raise
-
-
-async def _start_driver(seconds: float) -> Driver:
-    starting = asyncio.ensure_future(start_driver())
-    try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
-        # its process is there already: only a driver that has come up can be told to end
-        await asyncio.wait((starting,), timeout=seconds)
-        if starting.done() and not starting.exception():
-            await _quietly(starting.result().stop(), seconds)
         raise
 
 

@@ -32,8 +32,8 @@ class ProfileUse:
     states: States
     keeps_page: bool = False
     """The job leaves nothing on its page that the next one would meet there."""
-    altered: bool = False
-    """Set where a job has changed the context itself (its scripts, headers, permissions): it is not used again."""
+    spent: bool = False
+    """The context is not used again: a job has changed it (its scripts, headers, permissions), or it did not answer."""
     capture: Capture = NO_CAPTURE
     """Told by the job when its pages change nothing more: reading the last extract and the storage takes one wait."""
 

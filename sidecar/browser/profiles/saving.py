@@ -57,10 +57,18 @@ async def work_and_save(work: Work[T], use: ProfileUse, living: Living, seconds:
         saving.drop()
         if isinstance(error, SidecarError) and not isinstance(error, BrowserCrashed):
             with contextlib.suppress(SidecarError):  # what the job failed with matters more
-                await saving.finish()
+                await _finish(saving, use)
         raise
-    await saving.finish()
+    await _finish(saving, use)
     return outcome
+
+
+async def _finish(saving: "_Saving", use: ProfileUse) -> None:
+    try:
+        await saving.finish()
+    except (TimedOut, BrowserCrashed):
+        use.spent = True
+        raise
 
 
 class _Saving:

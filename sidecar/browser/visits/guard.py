@@ -9,6 +9,7 @@ from playwright.async_api import BrowserContext, Frame, Page, Request, Route
 from playwright.async_api import Error as PlaywrightError
 
 from sidecar.browser.failures import public_url
+from sidecar.browser.race import unwind
 from sidecar.errors import Forbidden
 
 T = TypeVar("T")
@@ -17,25 +18,21 @@ _DOCUMENTS: Final = {"patterns": [{"urlPattern": "*", "resourceType": "Document"
 _EMPTY: Final = ("", "about:blank", ":", "chrome-error://chromewebdata/")
 
 
-async def guarded(allows: Allows, work: Callable[[Page], Coroutine[Any, Any, T]], page: Page) -> T:
+async def guarded(allows: Allows, page: Page, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """The outcome of `work`, unless one of the context's pages is on its way elsewhere. Raises Forbidden.
 
     Costs nothing where no token is in force: it is only entered with one.
     """
     guard = _Guard(allows)
     await guard.watch_context(page)
-    task = asyncio.create_task(work(page))
+    task = asyncio.create_task(work())
     try:
         await asyncio.wait((task, guard.refused), return_when=asyncio.FIRST_COMPLETED)
         if guard.refused.done():
             raise guard.refused.result()
         return task.result()
     finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait((task,))
-        if not task.cancelled():
-            task.exception()
+        await unwind(task)
         await guard.end(page.context)
 
 

@@ -1,7 +1,7 @@
 """One job's way through its pages: open, act, settle, extract - step by step in one page."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from protocol.jobs import Cookie, StepResult
 from sidecar.browser import failures
 from sidecar.browser.processes.transport import MOST_VALUE
 from sidecar.browser.profiles.capture import NO_CAPTURE, Capture
+from sidecar.browser.race import unwind
 from sidecar.browser.scripting.job import ActionError, JobScripts
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.scripting.script import Script
@@ -285,12 +286,15 @@ class Visit:
         return max(1.0, round((self._deadline - self._clock.monotonic()) * 1000))
 
 
-async def within(visit: Visit, milliseconds: int, work: Awaitable[T]) -> T:
+async def within(visit: Visit, milliseconds: int, work: Coroutine[Any, Any, T]) -> T:
     """The outcome of a job's work in its time. Raises TimedOut, which says where the job was."""
+    task = asyncio.create_task(work)
     try:
-        async with asyncio.timeout(milliseconds / 1000):
-            return await work
-    except TimeoutError:
-        where = f" at {visit.step}" if visit.step else ""
-        said = f"the job took longer than {milliseconds} ms{where}"
-        raise TimedOut(said, step=visit.step, action=visit.action) from None
+        await asyncio.wait((task,), timeout=milliseconds / 1000)
+        if task.done():
+            return task.result()
+    finally:
+        await unwind(task)
+    where = f" at {visit.step}" if visit.step else ""
+    said = f"the job took longer than {milliseconds} ms{where}"
+    raise TimedOut(said, step=visit.step, action=visit.action)

@@ -14,7 +14,6 @@ from sidecar.browser.profiles.states import MemoryStates, Profile, States
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.visits.actions import BoundAction
 from sidecar.browser.visits.contexts import check_context, context_arguments
-from sidecar.browser.visits.guard import guarded
 from sidecar.browser.visits.plan import PlannedStep, leaves_page_as_new, plan
 from sidecar.browser.visits.templates import Templates
 from sidecar.browser.watch import NOBODY, Watch
@@ -90,9 +89,7 @@ class JobRunner:
         hiding = _hiding(job, steps, secrets or {})
         use = self._use(job, steps, scope)
         parts = (self._keep(job), self._clock, hiding, self._pool.sandboxes)
-        work = partial(perform, job, steps, *parts, watch=watch, use=use)
-        if scope is not None:
-            work = partial(guarded, scope.allows, work)
+        work = partial(perform, job, steps, *parts, watch=watch, use=use, allows=scope.allows if scope else None)
         downloads = any(isinstance(a, BoundAction) and a.method == "download" for step in steps for a in step.actions)
         try:
             return await self._pool.run(job.browser, work, context_arguments(job.context, downloads=downloads), use)
@@ -110,7 +107,7 @@ class JobRunner:
             profile,
             self._states(),
             keeps_page=scope is None and leaves_page_as_new(job, steps),
-            altered=not {"HAR", "TRACE"}.isdisjoint(job.options),
+            spent=not {"HAR", "TRACE"}.isdisjoint(job.options),
         )
 
     def _keep(self, job: SendJob) -> Keep | None:
