@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TextIO
 
 from sidecar import __version__, settings
 
@@ -108,7 +108,7 @@ def _replay(parsed: argparse.Namespace, flags: dict[str, str]) -> int:
         skip=frozenset(name.strip() for name in parsed.replaySkipCommands.split(",") if name.strip()),
         repeat=parsed.repeatReplay,
         secrets=parsed.secrets,
-        out=sys.stdout,
+        out=_output(),
         command=(*COMMAND, *given),
     )
 
@@ -153,7 +153,7 @@ def _agenda(flags: dict[str, str], *, as_json: bool) -> int:
     from sidecar.clock import Clock
     from sidecar.errors import SidecarError
 
-    out = sys.stdout
+    out = _output()
     if isinstance(out, io.TextIOWrapper):
         out.reconfigure(errors="backslashreplace")  # names may hold what the terminal has no letters for
     try:
@@ -170,6 +170,11 @@ def _agenda(flags: dict[str, str], *, as_json: bool) -> int:
     return code
 
 
+def _output() -> TextIO:
+    """Standard output; nowhere, if we were started without one."""
+    return sys.stdout or Path(os.devnull).open("w", encoding="utf-8")
+
+
 def _let_go_of(out: IO[str]) -> None:
     """Spares the interpreter the attempt to write at its end what could not be written."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -181,7 +186,7 @@ def _doctor(flags: dict[str, str]) -> int:
     from sidecar.doctor import examine
 
     try:
-        return examine(settings.load(flags), sys.stdout)
+        return examine(settings.load(flags), _output())
     except settings.SettingsError as wrong:
         print(f"sidecar: {wrong}", file=sys.stderr)
         return 2

@@ -53,6 +53,17 @@ def test_schemas_are_written(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "made/here/ping.json").read_bytes())["title"] == "ping"
 
 
+@pytest.mark.parametrize("arguments", ["agenda", "agenda --json", "doctor", "schema made", "-replay log", "--version"])
+def test_without_a_standard_output(tmp_path: Path, arguments: str) -> None:
+    """Every command does its work where nobody can read of it."""
+    (tmp_path / "log").write_text('{"type":"ping"}\n')
+    command = f"exec {sys.executable} -m sidecar {arguments} >&-"
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], stderr=subprocess.PIPE, env=environment(tmp_path), cwd=tmp_path, timeout=SECONDS
+    )
+    assert (done.returncode, done.stderr.count(b"Traceback")) == (0, 0)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["--max-lines", "5"], ["--max-lin", "2048"], ["nothing"], ["schema"], ["replay"], ["--max-line"], ["-x"]],
