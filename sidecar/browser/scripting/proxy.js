@@ -4,61 +4,15 @@
 // as one; locators only collect what was asked of them and travel whole with the call that ends them. Values that
 // Playwright gives without a wait are copied in before anything runs. Nothing in this file protects anybody: the other
 // side checks every message as if this file were not there.
-(surface) => {
+(surface, base) => {
   "use strict";
-  try { Function(""); throw new Error("the page's policy is not in force"); } catch (error) { if (!(error instanceof EvalError)) throw error; }
-  const LONGEST_MESSAGE = 16 * 1024 * 1024, MOST_MESSAGES = 10_000, MOST_LINES = 200, LONGEST_LINE = 2_000, DEEPEST = 100;
-  const toText = JSON.stringify, fromText = JSON.parse, later = queueMicrotask, wait = setTimeout, stopWaiting = clearTimeout;
-
-  // --- messages out: kept until the other side asks for them
-  let outbox = [], lines = [], waiter = null, planned = false;
-  const push = (message) => {
-    const text = toText(message);
-    if (text.length > LONGEST_MESSAGE) throw new RangeError("the value is larger than 16 MiB");
-    if (outbox.length >= MOST_MESSAGES) throw new RangeError("more than 10,000 calls are waiting");
-    outbox.push(text);
-    plan();
-  };
-  const say = (kind, text) => {
-    lines.push(toText([kind, String(text).slice(0, LONGEST_LINE)]));
-    if (lines.length > MOST_LINES) lines.shift();
-    plan();
-  };
-  const plan = () => {
-    if (!planned && waiter) { planned = true; later(flush); }
-  };
-  const flush = () => {
-    planned = false;
-    if (!waiter || !(outbox.length || lines.length)) return;
-    const texts = lines;
-    lines = [];
-    let size = 0;
-    while (outbox.length && size + outbox[0].length <= LONGEST_MESSAGE) {
-      size += outbox[0].length;
-      texts.push(outbox.shift());
-    }
-    const answer = waiter;
-    waiter = null;
-    answer(`[${texts.join(",")}]`);
-  };
-
-  // --- errors
-  const codes = new WeakMap();
+  const LONGEST_MESSAGE = 16 * 1024 * 1024, DEEPEST = 100;
+  const { push, exchange, coded, refusal, describeError, report, inspect, toBase64, fromBase64 } = base(
+    { message: LONGEST_MESSAGE, lines: 200, line: 2_000 },
+    (value) => { const ref = refs.get(value); return ref && `[${ref.type}]`; },
+  );
+  const toText = JSON.stringify, wait = setTimeout, stopWaiting = clearTimeout;
   class TimeoutError extends Error { get name() { return "TimeoutError"; } }
-  const refusal = (what, reason) => {
-    const error = new Error(`${what} is refused: ${reason}`);
-    codes.set(error, "forbidden");
-    return error;
-  };
-  const describeError = (error) => error instanceof Error
-    ? { name: String(error.name), message: String(error.message), code: codes.get(error) }
-    : { name: "Error", message: inspect(error) };
-  const report = (error) => {
-    const { name, message } = describeError(error);
-    say("error", `${name}: ${message}`);
-  };
-  addEventListener("unhandledrejection", (event) => { event.preventDefault(); report(event.reason); });
-  addEventListener("error", (event) => { event.preventDefault(); report(event.error ?? event.message); });
 
   // --- values
   const refs = new WeakMap();
@@ -128,17 +82,10 @@
     }
     return undefined;
   };
-  const toBase64 = (bytes) => {
-    let binary = "";
-    for (let start = 0; start < bytes.length; start += 0x8000) {
-      binary += String.fromCharCode(...bytes.subarray(start, start + 0x8000));
-    }
-    return btoa(binary);
-  };
   class Bytes extends Uint8Array {
     constructor(text) {
       if (typeof text !== "string") return super(text);
-      super(Array.from(atob(text), (letter) => letter.charCodeAt(0)));
+      super(fromBase64(text));
     }
     toString(encoding = "utf8") {
       return encoding === "base64" ? toBase64(this) : new TextDecoder().decode(this);
@@ -382,21 +329,6 @@
   }
   add("Route", { async fallback(changes = {}) { refOf(this).decide?.(changes); } });
 
-  // --- console
-  const inspect = (value) => {
-    if (typeof value === "string") return value;
-    if (value instanceof Error) return `${value.name}: ${value.message}`;
-    if (typeof value === "function") return `[function ${value.name}]`;
-    const ref = refs.get(value);
-    if (ref) return `[${ref.type}]`;
-    if (typeof value !== "object" || value === null || value instanceof RegExp) return String(value);
-    try { return toText(value) ?? String(value); } catch { return String(value); }
-  };
-  const quiet = new Set(["clear", "group", "groupCollapsed", "groupEnd", "time", "timeEnd", "timeLog", "count", "countReset", "profile", "profileEnd", "timeStamp"]);
-  for (const name of Object.keys(console)) {
-    console[name] = quiet.has(name) ? () => {} : (...args) => say("log", args.map(inspect).join(" "));
-  }
-
   // --- what a page has and an action does not; the page's own policy keeps the rest from working
   for (const name of ["fetch", "XMLHttpRequest", "WebSocket", "WebTransport", "EventSource", "RTCPeerConnection", "Worker", "SharedWorker", "open"]) {
     globalThis[name] = function () { throw refusal(name, "an action has no network; a page has, in page.evaluate"); };
@@ -412,8 +344,7 @@
       answers.delete(id);
     },
     refuse(id, { name, message, code }) {
-      const error = name === "TimeoutError" ? new TimeoutError(message) : new Error(message);
-      if (code) codes.set(error, code);
+      const error = coded(name === "TimeoutError" ? new TimeoutError(message) : new Error(message), code);
       answers.get(id)?.reject(error);
       answers.delete(id);
     },
@@ -434,11 +365,8 @@
   };
   return {
     exchange(messages) {
-      if (waiter) { waiter("[]"); waiter = null; }
-      const answer = new Promise((resolve) => { waiter = resolve; });
-      for (const [kind, ...rest] of fromText(messages)) receivers[kind](...rest);
+      const answer = exchange(messages, receivers);
       for (const look of [...watchers]) look();
-      plan();
       return answer;
     },
     settle(number, value) {

@@ -135,9 +135,12 @@ def _argument(value: _Remote) -> dict[str, Any]:
 
 
 def load_program(name: str, argument: object) -> str:
-    """The program in the file `name` beside this one, called with `argument`, which becomes JSON."""
-    source = importlib.resources.files(__package__).joinpath(name).read_text("utf-8")
-    return f"({source})\n({msgspec.json.encode(argument).decode()})"
+    """The program in the file `name` beside this one, called with `argument`, which becomes JSON, and `base.js`."""
+    return f"({_read(name)})\n({msgspec.json.encode(argument).decode()}, {_read('base.js')})"
+
+
+def _read(name: str) -> str:
+    return importlib.resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
 @cache

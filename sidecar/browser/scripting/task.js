@@ -2,57 +2,9 @@
 //
 // `fetch` and `job` leave as messages and are carried out by the sidecar; their answers come back as messages. Nothing in
 // this file protects anybody: the other side checks every message as if this file were not there.
-(limits) => {
+(limits, base) => {
   "use strict";
-  try { Function(""); throw new Error("the page's policy is not in force"); } catch (error) { if (!(error instanceof EvalError)) throw error; }
-  const toText = JSON.stringify, fromText = JSON.parse, later = queueMicrotask;
-
-  // --- messages out: kept until the other side asks for them
-  let outbox = [], lines = [], waiter = null, planned = false;
-  const push = (message) => {
-    const text = toText(message);
-    if (text.length > limits.message) throw new RangeError(`the value is larger than ${limits.message} characters`);
-    outbox.push(text);
-    plan();
-  };
-  const say = (kind, text) => {
-    lines.push(toText([kind, String(text).slice(0, limits.line)]));
-    if (lines.length > limits.lines) lines.shift();
-    plan();
-  };
-  const plan = () => {
-    if (!planned && waiter) { planned = true; later(flush); }
-  };
-  const flush = () => {
-    planned = false;
-    if (!waiter || !(outbox.length || lines.length)) return;
-    const texts = lines;
-    lines = [];
-    let size = 0;
-    while (outbox.length && (size === 0 || size + outbox[0].length <= limits.message)) {
-      size += outbox[0].length;
-      texts.push(outbox.shift());
-    }
-    const answer = waiter;
-    waiter = null;
-    answer(`[${texts.join(",")}]`);
-  };
-
-  // --- errors
-  const codes = new WeakMap();
-  const coded = (error, code) => { codes.set(error, code); return error; };
-  const refuse = (name, instead) => {
-    throw coded(new Error(`${name} is refused: ${instead}`), "forbidden");
-  };
-  const describeError = (error) => error instanceof Error
-    ? { name: String(error.name), message: String(error.message).slice(0, limits.line), code: codes.get(error) ?? "" }
-    : { name: "Error", message: inspect(error).slice(0, limits.line), code: "" };
-  const report = (error) => {
-    const { name, message } = describeError(error);
-    say("error", `${name}: ${message}`);
-  };
-  addEventListener("unhandledrejection", (event) => { event.preventDefault(); report(event.reason); });
-  addEventListener("error", (event) => { event.preventDefault(); report(event.error ?? event.message); });
+  const { push, exchange, coded, refusal, describeError, report, toBase64, fromBase64 } = base(limits, () => undefined);
 
   // --- requests to the other side
   const answers = new Map();
@@ -62,14 +14,6 @@
     push([kind, number, content]);
     return new Promise((resolve, reject) => answers.set(number, { resolve, reject }));
   };
-  const toBase64 = (bytes) => {
-    let binary = "";
-    for (let start = 0; start < bytes.length; start += 0x8000) {
-      binary += String.fromCharCode(...bytes.subarray(start, start + 0x8000));
-    }
-    return btoa(binary);
-  };
-  const fromBase64 = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
   // --- fetch: bodies and headers are read by the page's own classes, only the way out is ours
   const WITHOUT_BODY = [204, 205, 304];
@@ -105,26 +49,13 @@
   };
   const job = (content) => ask("job", content ?? null);
 
-  // --- console
-  const inspect = (value) => {
-    if (typeof value === "string") return value;
-    if (value instanceof Error) return `${value.name}: ${value.message}`;
-    if (typeof value === "function") return `[function ${value.name}]`;
-    if (typeof value !== "object" || value === null || value instanceof RegExp) return String(value);
-    try { return toText(value) ?? String(value); } catch { return String(value); }
-  };
-  const quiet = new Set(["clear", "group", "groupCollapsed", "groupEnd", "time", "timeEnd", "timeLog", "count", "countReset", "profile", "profileEnd", "timeStamp"]);
-  for (const name of Object.keys(console)) {
-    console[name] = quiet.has(name) ? () => {} : (...args) => say("log", args.map(inspect).join(" "));
-  }
-
   // --- what Node or a page has and a task's script has not; the page's own policy keeps the rest from working
   const NO_FILES = "a task's script has no process, files or modules; it has fetch, job and console";
   const NO_NETWORK = "a task's script reaches servers by fetch";
   const refused = (name, reason) => new Proxy(function () {}, {
-    apply() { refuse(name, reason); },
-    construct() { refuse(name, reason); },
-    get(_, key) { refuse(`${name}.${String(key)}`, reason); },
+    apply() { throw refusal(name, reason); },
+    construct() { throw refusal(name, reason); },
+    get(_, key) { throw refusal(`${name}.${String(key)}`, reason); },
   });
   const globals = { fetch, job };
   for (const name of ["require", "process", "Buffer", "Deno", "Bun"]) globals[name] = refused(name, NO_FILES);
@@ -161,13 +92,7 @@
     },
   };
   return {
-    exchange(messages) {
-      if (waiter) { waiter("[]"); waiter = null; }
-      const answer = new Promise((resolve) => { waiter = resolve; });
-      for (const [kind, ...rest] of fromText(messages)) receivers[kind](...rest);
-      plan();
-      return answer;
-    },
+    exchange(messages) { return exchange(messages, receivers); },
     settle(_, load) {
       const run = async () => {
         const module = { exports: {} };
