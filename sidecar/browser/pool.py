@@ -189,12 +189,12 @@ class BrowserPool:
 
     async def _warm(self, kind: BrowserName) -> WarmBrowser:
         """The living browser of this kind, started if there is none; callers share one launch."""
-        if self._closed:
-            raise ShuttingDown
         state = self._kinds[kind]
-        self._stop_idle_timer(kind)
         if state.browser:
             await state.browser.answers.wait()
+        if self._closed:
+            raise ShuttingDown
+        self._stop_idle_timer(kind)
         if state.browser and (state.browser.retired or state.browser.served >= self._limits.jobs_per_browser):
             self._retire(kind, state.browser)
         if state.browser:

@@ -111,9 +111,18 @@ class _Transport(PipeTransport):
         if message["method"] in _VALUES:
             self._asked.add(message["id"])
         elif message["method"] == "__abort__":
-            number = message["params"]["id"]
-            self._cancelled[number] = self._loop.call_later(self._patience, kill_all, self.process)
+            self._expect(message["params"]["id"])
         super().send(message)
+
+    def _expect(self, number: str | int, halves: int = 2) -> None:
+        """Kills a driver that does not answer in time.
+
+        That has two halves: if it was us who were halted, its answer lies there to be read before the second is over.
+        """
+        if halves:
+            self._cancelled[number] = self._loop.call_later(self._patience / 2, self._expect, number, halves - 1)
+        else:
+            kill_all(self.process)
 
     async def run(self) -> None:
         """Hands on every message until the driver ends."""

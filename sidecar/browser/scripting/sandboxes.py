@@ -108,15 +108,14 @@ class Sandboxes:
     def give_back(self, sandbox: Sandbox) -> None:
         """Ends a sandbox, and prepares the next job's."""
         warm, program = self._lent.pop(sandbox, (None, ""))
-        self._endings.begin(_quietly(sandbox.close()))
+        self._endings.begin(self._see_off(sandbox, warm))
         if warm is None or self._closed:
             return
         if warm is not self._warm:
             self._end_if_unused(warm)
             return
         if program not in self._spares:
-            self._spares[program] = asyncio.create_task(self._open(warm, program))
-            self._spares[program].add_done_callback(_look_at)
+            self._spares[program] = self._begin(warm, program)
         if not self._lent:
             self._idle = asyncio.get_running_loop().call_later(self._limits.idle, self._retire)
 
@@ -139,12 +138,40 @@ class Sandboxes:
         if self._idle:
             self._idle.cancel()
         warm = await self._get_warm()
-        sandbox = await (self._spares.pop(program, None) or asyncio.create_task(self._open(warm, program)))
+        opening = self._spares.pop(program, None) or self._begin(warm, program)
+        try:
+            sandbox = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            self._keep(warm, program, opening)
+            raise
         if sandbox.lost.done():
             raise PipeBroken("the spare sandbox died")
         self._lent[sandbox] = warm, program
         self._backoff.succeeded()
         return sandbox
+
+    def _begin(self, warm: _Warm, program: str) -> asyncio.Task[Sandbox]:
+        opening = asyncio.create_task(self._open(warm, program))
+        opening.add_done_callback(_look_at)
+        return opening
+
+    def _keep(self, warm: _Warm, program: str, opening: asyncio.Task[Sandbox]) -> None:
+        """What was being opened for a job that wants it no more is the next one's, or ends once it is there."""
+        if warm is self._warm and program not in self._spares:
+            self._spares[program] = opening
+        else:
+            self._endings.begin(_discard(opening))
+
+    async def _see_off(self, sandbox: Sandbox, warm: _Warm | None) -> None:
+        """A browser that does not say that a sandbox has ended gets no further job."""
+        try:
+            async with asyncio.timeout(self._limits.close):
+                await sandbox.close()
+        except TimeoutError:
+            if warm and warm is self._warm:
+                self._retire()
+        except PipeBroken:
+            pass  # it has ended with its browser, or by itself
 
     async def _open(self, warm: _Warm, program: str) -> Sandbox:
         warm.used += 1
@@ -213,9 +240,9 @@ class Sandboxes:
         return {warm for warm, _ in self._lent.values()}
 
 
-async def _quietly(ending: Any) -> None:
-    with contextlib.suppress(Exception):
-        await ending
+async def _discard(opening: asyncio.Task[Sandbox]) -> None:
+    with contextlib.suppress(Exception):  # there is none, then
+        await (await opening).close()
 
 
 def _look_at(task: asyncio.Task[Any]) -> None:

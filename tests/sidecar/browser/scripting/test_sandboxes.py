@@ -1,6 +1,7 @@
 """The browser of the sandboxes: launched, replaced, ended."""
 
 import asyncio
+import contextlib
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from sidecar.clock import Clock
 from sidecar.errors import BrowserFailed, BrowserUnavailable, ShuttingDown
 from sidecar.settings import Settings
 from sidecar.work.jobs.runner import JobRunner
-from tests.sidecar.browser.parts import children, make_job, still_alive
+from tests.sidecar.browser.parts import children, is_renderer, make_job, still_alive
 from tests.sidecar.browser.scripting.parts import is_sandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -43,6 +44,39 @@ async def test_sandboxes_are_recycled_and_leave_nothing(tmp_path: Path) -> None:
     assert not Path(profile).exists()  # noqa: ASYNC240 - it is over
     with pytest.raises(ShuttingDown):
         await sandboxes.take()
+
+
+async def test_a_frozen_browser_is_replaced() -> None:
+    """One that does not say that a sandbox has ended gets no further job, also where each job gives up early."""
+    sandboxes = Sandboxes(Settings(), SandboxLimits(close=0.5))
+    lent = await sandboxes.take()
+    frozen = children(is_sandbox)
+    for process in frozen:
+        process.suspend()
+    sandboxes.give_back(lent)
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(sandboxes.take(), 0.1)
+    assert not await still_alive(frozen, 5)
+    sandboxes.give_back(await asyncio.wait_for(sandboxes.take(), 5))
+    await sandboxes.close()
+    assert not await still_alive(children(is_sandbox), 5)
+
+
+async def test_what_a_cancelled_job_had_opened_is_the_next_ones() -> None:
+    """No page of nobody's is left in the browser."""
+    sandboxes = Sandboxes(Settings(), SandboxLimits())
+    sandboxes.give_back(await sandboxes.take())
+    sandboxes.give_back(await sandboxes.take())
+    for milliseconds in (5, 10, 15, 20):
+        with contextlib.suppress(TimeoutError):
+            sandboxes.give_back(await asyncio.wait_for(sandboxes.take(), milliseconds / 1000))
+    lent = await sandboxes.take()
+    async with asyncio.timeout(10):
+        while len(children(is_renderer)) > 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    sandboxes.give_back(lent)
+    await sandboxes.close()
 
 
 @pytest.mark.parametrize("script", ["#!/bin/sh\nexit 1\n", "#!/bin/sh\nexec sleep 60\n", "no program"])
