@@ -12,8 +12,8 @@ class Limits:
     """For a fresh context and its page."""
     close: float = 5.0
     """For the end of a context, and of a browser."""
-    silence: float = 5.0
-    """For the driver's word that it has given up a call; one that says nothing for longer is killed."""
+    silence: float = 10.0
+    """For an answer of the driver's own, once a call was cancelled; one that says nothing for longer is killed."""
     jobs_per_browser: int = 100
     """After so many a new process takes over; long-lived ones grow."""
     jobs_per_weighing: int = 10

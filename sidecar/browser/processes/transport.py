@@ -3,8 +3,8 @@
 Playwright appends what comes from the driver 32 KiB at a time to bytes that it copies each time: an answer of 50 MB
 holds up the whole process for more than half a minute. Here it is collected once, and a value that would still hold
 up the others for long, by its size or its parts, is a failure of the call: decoding can't be cut into pieces. And a
-call that is cancelled ends only when the driver has said that it gives up: one that says nothing is killed. Nothing
-else of its pipe is changed; `pyproject.toml` names the versions whose pipe is such.
+call that is cancelled ends only when the driver has said that it gives up: one that says nothing at all is killed.
+Nothing else of its pipe is changed; `pyproject.toml` names the versions whose pipe is such.
 """
 
 import asyncio
@@ -33,6 +33,8 @@ _VALUES: Final = frozenset(
     | {"innerText", "innerHTML", "textContent", "inputValue", "getAttribute"}
 )
 """Calls of the driver's protocol that give one."""
+_PING: Final = {"id": "ping", "guid": "nobody", "method": "ping", "params": {}, "metadata": {}}
+"""A call of an object that is not there, which the driver refuses by itself."""
 _NUMBER: Final = re.compile(rb'\{"id":("[^"]+"|\d+),')
 
 
@@ -90,8 +92,8 @@ class _Transport(PipeTransport):
         """Kept, so that it is not collected."""
         self._asked: set[str | int] = set()
         """Numbers of the calls that wait for a value."""
-        self._cancelled: dict[str | int, asyncio.TimerHandle] = {}
-        """Numbers of the calls that it has been told to give up."""
+        self._killing: asyncio.TimerHandle | None = None
+        """There while it is asked whether it still answers."""
 
     @property
     def process(self) -> int:
@@ -111,18 +113,28 @@ class _Transport(PipeTransport):
         if message["method"] in _VALUES:
             self._asked.add(message["id"])
         elif message["method"] == "__abort__":
-            self._expect(message["params"]["id"])
+            self._ping()
         super().send(message)
 
-    def _expect(self, number: str | int, halves: int = 2) -> None:
+    def _ping(self) -> None:
+        if not self._killing:
+            super().send(_PING)
+            self._expect_answer(halves=2)
+
+    def _expect_answer(self, halves: int) -> None:
         """Kills a driver that does not answer in time.
 
         That has two halves: if it was us who were halted, its answer lies there to be read before the second is over.
         """
         if halves:
-            self._cancelled[number] = self._loop.call_later(self._patience / 2, self._expect, number, halves - 1)
+            self._killing = self._loop.call_later(self._patience / 2, self._expect_answer, halves - 1)
         else:
             kill_all(self.process)
+
+    def _on_answer(self) -> None:
+        if self._killing:
+            self._killing.cancel()
+            self._killing = None
 
     async def run(self) -> None:
         """Hands on every message until the driver ends."""
@@ -130,8 +142,7 @@ class _Transport(PipeTransport):
             await self._hand_on()
             await self._proc.communicate()
         finally:
-            for killing in self._cancelled.values():
-                killing.cancel()
+            self._on_answer()
             if not self._stopped_future.done():
                 self._stopped_future.set_result(None)
 
@@ -144,9 +155,10 @@ class _Transport(PipeTransport):
                 if self._told_to_stop():
                     break
                 decoded = self._decode(message)
-                if killing := self._cancelled.pop(decoded.get("id"), None):
-                    killing.cancel()
-                self.on_message(decoded)
+                if decoded.get("id") == _PING["id"]:
+                    self._on_answer()
+                else:
+                    self.on_message(decoded)
                 del message, decoded
                 await asyncio.sleep(0)
         except asyncio.IncompleteReadError:

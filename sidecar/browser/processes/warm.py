@@ -1,7 +1,6 @@
 """One browser process, kept warm, with the Playwright driver it is spoken to through."""
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from sidecar.browser.discovery import FoundBrowser, hint
 from sidecar.browser.limits import Limits
 from sidecar.browser.processes import weight
 from sidecar.browser.processes.transport import Driver, start_driver
+from sidecar.browser.race import look_at
 from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent
 from sidecar.settings import exported
 
@@ -108,7 +108,7 @@ class WarmBrowser:
         """Opens a page in a fresh context ahead, for the next job without wishes of its own; at most one."""
         if self._spare is None and not self.retired:
             self._spare = asyncio.create_task(self._open_ahead(seconds))
-            self._spare.add_done_callback(_look_at)
+            self._spare.add_done_callback(look_at)  # the next job will meet its failure
 
     async def _open_ahead(self, seconds: float) -> JobPage:
         page = await self._open_page(seconds, {})
@@ -247,16 +247,12 @@ def _launch_failure(error: BaseException) -> str:
     return failures.first_line(error)
 
 
-def _look_at(task: asyncio.Task[JobPage]) -> None:
-    """Marks the failure of a page that was opened ahead as seen: the next job will meet it."""
-    if not task.cancelled():
-        task.exception()
-
-
 async def _quietly(ending: Any, seconds: float) -> bool:
-    """Waits for something to end; False when it failed or took too long."""
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(seconds):
-            await ending
-            return True
-    return False
+    """Waits for something to end; False when it failed or took too long. Nothing of it is waited for any longer."""
+    task = asyncio.ensure_future(ending)
+    try:
+        await asyncio.wait((task,), timeout=seconds)
+        return task.done() and not task.cancelled() and task.exception() is None
+    finally:
+        task.cancel()
+        task.add_done_callback(look_at)

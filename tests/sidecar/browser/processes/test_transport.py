@@ -9,11 +9,13 @@ import pytest
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
+from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
 from sidecar.clock import Clock
 from sidecar.errors import LimitExceeded
+from sidecar.settings import Settings
 from sidecar.work.jobs.runner import JobRunner
-from tests.sidecar.browser.parts import make_job
+from tests.sidecar.browser.parts import children, is_driver, make_job
 
 
 async def test_a_large_value_comes_whole(pool: BrowserPool) -> None:
@@ -87,3 +89,24 @@ async def test_the_job_is_told(
     with pytest.raises(LimitExceeded, match=f"{action} failed: the value .*has more than {said}") as failed:
         await runner.run(make_job(f"{site}/second.html", **content))
     assert failed.value.places == {"step": "step 1", "action": action}
+
+
+async def test_calls_that_are_cancelled_are_no_silence() -> None:
+    """Whether the driver has just answered, will answer late, or gives up: it answers, and so it lives on."""
+    pool = BrowserPool(Settings(concurrency=1), Clock(), Limits(silence=0.4))
+
+    async def cancel_many(page: Page) -> str:
+        before = children(is_driver)
+        for milliseconds in range(12):
+            calls = [asyncio.ensure_future(page.evaluate("1")) for _ in range(5)]
+            calls += [asyncio.ensure_future(page.wait_for_timeout(600)) for _ in range(5)]
+            await asyncio.sleep(milliseconds / 1000)
+            for call in calls:
+                call.cancel()
+            await asyncio.wait(calls)
+        await page.wait_for_timeout(1_200)
+        assert children(is_driver) == before
+        return await page.title()
+
+    assert await pool.run("CHROMIUM", cancel_many) == ""
+    await pool.close()
