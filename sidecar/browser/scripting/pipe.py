@@ -19,6 +19,8 @@ from sidecar.errors import BrowserCrashed
 _HIGH: Final = 10
 """Descriptors below this number are left to the two that Chromium wants, 3 and 4."""
 _HEAD: Final = 40
+_NICENESS: Final = 5
+"""Added to that of our own process."""
 _NUMBER: Final = re.compile(rb'\{"id":(\d+),')
 
 
@@ -209,9 +211,14 @@ async def spawn(path: str, flags: tuple[str, ...], memory: int, most: int) -> Pi
 
 
 def _bound(pid: int, memory: int) -> None:
-    """Processes that the browser starts inherit this. Where the system knows no such limit, V8's own stands alone."""
+    """Processes that the browser starts inherit this. Where the system knows no such limit, V8's own stands alone.
+
+    Their pages' priority is lower, too: scripts that come by the hundred, or never end, leave time to all others.
+    """
     import resource
 
+    with contextlib.suppress(OSError):  # it has ended already
+        os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
     prlimit = getattr(resource, "prlimit", None)
     if prlimit:
         with contextlib.suppress(OSError):

@@ -87,6 +87,7 @@ async def test_for_as_long_as_it_was_said(machines: tuple[Machine, Machine]) -> 
     await until_known(there, "a")
     here.remember("a", 0.05)
     await until_unknown(there, "a")
+    assert not await here.known("a")
 
 
 async def test_told_at_the_moment_when_all_was_told(machines: tuple[Machine, Machine]) -> None:
@@ -99,6 +100,7 @@ async def test_told_at_the_moment_when_all_was_told(machines: tuple[Machine, Mac
             pass
         here.remember(reference, 0.001)
         await until_unknown(there, reference)
+        assert not here.has(reference)
 
 
 async def test_what_lies_in_redis_tells_nothing(machines: tuple[Machine, Machine]) -> None:

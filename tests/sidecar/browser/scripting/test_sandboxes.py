@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sidecar.browser.pool import BrowserPool
@@ -28,6 +29,8 @@ async def test_sandboxes_are_recycled_and_leave_nothing(tmp_path: Path) -> None:
     sandboxes = Sandboxes(Settings(), SandboxLimits(sandboxes_per_browser=2, idle=0.05))
     first = await sandboxes.take()
     (process,) = children(is_sandbox)
+    # whatever a script does, all others come first
+    assert {page.nice() - psutil.Process().nice() for page in children(is_renderer)} == {5}
     profile = next(one for one in process.cmdline() if one.startswith("--user-data-dir=")).partition("=")[2]
     second, third = await sandboxes.take(), await sandboxes.take()
     assert len(children(is_sandbox)) == 2
@@ -75,6 +78,7 @@ async def test_what_a_cancelled_job_had_opened_is_the_next_ones() -> None:
     async with asyncio.timeout(10):
         while len(children(is_renderer)) > 1:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+    assert not lent.lost.done()
     sandboxes.give_back(lent)
     await sandboxes.close()
 
