@@ -1,5 +1,6 @@
 """What goes wrong with tasks, in a real process: scripts of every bad kind, and clocks that are set."""
 
+import contextlib
 import signal
 import sys
 import threading
@@ -131,12 +132,19 @@ def test_every_bad_script_is_noted_and_the_next_run_is_fine(tmp_path: Path, shel
         assert child.end() == 0
 
 
+@contextlib.contextmanager
+def stepped(folder: Path) -> Iterator[tuple[Child, Path]]:
+    """A sidecar with a task script, and the file that says by how many seconds its clock is set."""
+    script(folder, FINE)
+    steps = folder / "steps"
+    steps.write_text("0")
+    with Child(folder, command=[sys.executable, "-c", STEPPED, str(steps)]) as child:
+        yield child, steps
+
+
 def test_the_clock_is_set(tmp_path: Path) -> None:
     """Forward a day: one run makes up for all. Back an hour: no time comes again, and the next one is told rightly."""
-    script(tmp_path, FINE)
-    steps = tmp_path / "steps"
-    steps.write_text("0")
-    with Child(tmp_path, command=[sys.executable, "-c", STEPPED, str(steps)]) as child:
+    with stepped(tmp_path) as (child, steps):
         ask(child, "create_task", id="t", script="a.js", interval=3_600_000)
         wait_until(lambda: len(runs(child, "t", "success")) == 1)
         steps.write_text(str(timedelta(days=1).total_seconds()))
@@ -154,10 +162,7 @@ def test_the_clock_is_set(tmp_path: Path) -> None:
 
 def test_the_clock_of_a_suspended_process_is_set(tmp_path: Path) -> None:
     """What a suspended machine does: both at once, and one run more."""
-    script(tmp_path, FINE)
-    steps = tmp_path / "steps"
-    steps.write_text("0")
-    with Child(tmp_path, command=[sys.executable, "-c", STEPPED, str(steps)]) as child:
+    with stepped(tmp_path) as (child, steps):
         ask(child, "create_task", id="t", script="a.js", interval=60_000)
         wait_until(lambda: len(runs(child, "t", "success")) == 1)
         child.signal(signal.SIGSTOP)

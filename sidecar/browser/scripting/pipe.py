@@ -217,8 +217,8 @@ def _bound(pid: int, memory: int) -> None:
     """
     import resource
 
-    with contextlib.suppress(OSError):  # it has ended already
-        os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
+    with contextlib.suppress(OSError):  # it has ended already; of its group, since it may have started others
+        os.setpriority(os.PRIO_PGRP, pid, _NICENESS)
     prlimit = getattr(resource, "prlimit", None)
     if prlimit:
         with contextlib.suppress(OSError):

@@ -5,13 +5,14 @@ import contextlib
 import os
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from sidecar.browser import discovery
 from sidecar.browser.backoff import BackOff
 from sidecar.browser.endings import Endings
+from sidecar.browser.race import look_at
 from sidecar.browser.scripting.folders import sweep
 from sidecar.browser.scripting.pipe import PipeBroken, PipedBrowser, spawn
 from sidecar.browser.scripting.sandbox import Sandbox, actions_program, open_sandbox
@@ -152,7 +153,7 @@ class Sandboxes:
 
     def _begin(self, warm: _Warm, program: str) -> asyncio.Task[Sandbox]:
         opening = asyncio.create_task(self._open(warm, program))
-        opening.add_done_callback(_look_at)
+        opening.add_done_callback(look_at)
         return opening
 
     def _keep(self, warm: _Warm, program: str, opening: asyncio.Task[Sandbox]) -> None:
@@ -187,7 +188,7 @@ class Sandboxes:
             return self._warm
         if self._launching is None:
             self._launching = asyncio.create_task(self._launch())
-            self._launching.add_done_callback(_look_at)
+            self._launching.add_done_callback(look_at)
         try:
             return await asyncio.shield(self._launching)
         except asyncio.CancelledError:
@@ -243,9 +244,3 @@ class Sandboxes:
 async def _discard(opening: asyncio.Task[Sandbox]) -> None:
     with contextlib.suppress(Exception):  # there is none, then
         await (await opening).close()
-
-
-def _look_at(task: asyncio.Task[Any]) -> None:
-    """Marks a failure as seen: whoever takes the task is told it again."""
-    if not task.cancelled():
-        task.exception()

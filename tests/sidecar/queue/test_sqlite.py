@@ -146,7 +146,7 @@ async def test_news_wakes_one_of_those_who_wait(
     waiting = [asyncio.ensure_future(queue.dequeue()) for _ in range(50)]
     for number in range(10):
         await jobs.queue("other").enqueue("f", key=str(number))
-    assert looks < 50
+    assert looks <= 20  # some by the clock, where this takes long; were all woken, it would be hundreds
     for one in waiting:
         one.cancel()
     await asyncio.wait(waiting)
