@@ -12,6 +12,13 @@ _LONGEST = 500
 _AT_URL = re.compile(r" at \S+://.*$")
 _TOO_LARGE = ("the value of the page has more than ", "the file has more than ")
 """What our own refusals say, in `transport` and `pages`."""
+_LEFT = (
+    "Execution context was destroyed",
+    "Cannot find context with specified id",
+    "Inspected target navigated or closed",
+    "Promise was collected",
+)
+"""The last two: Chromium's own, where it was asked without Playwright."""
 _DEAD = (
     "target crashed",
     "page crashed",
@@ -20,6 +27,7 @@ _DEAD = (
     "connection closed",
     "browser closed",
     "session closed",
+    "no object with guid",
 )
 
 
@@ -51,8 +59,7 @@ def is_refusal(error: BaseException) -> bool:
 
 def left_the_page(error: BaseException) -> bool:
     """Whether a navigation took the page away under a script, which may simply run again."""
-    said = str(error)
-    return "Execution context was destroyed" in said or "Cannot find context with specified id" in said
+    return any(words in str(error) for words in _LEFT)
 
 
 def is_loss(error: Exception) -> bool:

@@ -1,6 +1,7 @@
 """What a job does with the page it was lent: visit its steps, then gather what it made."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -8,20 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from playwright.async_api import Page
 
 from protocol.jobs import Download, JobResult, SendJob, StepResult
 from sidecar.browser.artifacts.making import Keep, Shelf, collect, scratch_folder
 from sidecar.browser.artifacts.recordings import RECORDED, Recorder
 from sidecar.browser.artifacts.scrub import Hide
+from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.profiles.living import ProfileUse
+from sidecar.browser.race import unwind
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.visits.contexts import blocked
 from sidecar.browser.visits.guard import Allows, guarded
 from sidecar.browser.visits.plan import PlannedStep
-from sidecar.browser.visits.visit import Visit, within
+from sidecar.browser.visits.visit import Visit
 from sidecar.browser.watch import NOBODY, Watch
 from sidecar.clock import Clock
+from sidecar.errors import TimedOut
 
 
 def _nothing(text: str) -> str:
@@ -47,7 +50,7 @@ async def perform(
     clock: Clock,
     hiding: Hiding,
     sandboxes: Sandboxes,
-    page: Page,
+    page: JobPage,
     watch: Watch = NOBODY,
     use: ProfileUse | None = None,
     allows: Allows | None = None,
@@ -65,10 +68,10 @@ async def perform(
         visit.capture = use.capture
     work = partial(_visit_and_gather, job, steps, visit, shelf, hiding, watch)
     if allows:
-        work = partial(guarded, allows, page, work)
+        work = partial(guarded, allows, page.page, work)
     watch.on_started()
     try:
-        return await within(visit, job.timeout_ms, work())
+        return await _within(visit, job.timeout_ms, work())
     except BaseException:
         await shelf.clear()
         raise
@@ -76,6 +79,20 @@ async def perform(
         await visit.close()
         if use and visit.altered_context:
             use.spent = True
+
+
+async def _within(visit: Visit, milliseconds: int, work: Coroutine[Any, Any, JobResult]) -> JobResult:
+    """The outcome of a job's work in its time. Raises TimedOut, which says where the job was."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait((task,), timeout=milliseconds / 1000)
+        if task.done():
+            return task.result()
+    finally:
+        await unwind(task)
+    where = f" at {visit.step}" if visit.step else ""
+    said = f"the job took longer than {milliseconds} ms{where}"
+    raise TimedOut(said, step=visit.step, action=visit.action)
 
 
 async def _visit_and_gather(
@@ -97,7 +114,7 @@ async def _gather(
         visited = await visit.run(steps, job.cookies, watch)
         for kind, data in await recorder.finish():
             made[kind] = await shelf.put(kind, data)
-    made |= await collect(visit.page, job.options, job.pdf, shelf)
+    made |= await collect(visit.page, visit.devtools, job.options, job.pdf, shelf)
     if visit.downloads:
         made["downloads"] = tuple([await _download(file.name, file.data, shelf) for file in visit.downloads])
     if "READ_ALERTS" in job.options:

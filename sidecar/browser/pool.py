@@ -12,7 +12,8 @@ from sidecar.browser.backoff import BackOff
 from sidecar.browser.endings import Endings
 from sidecar.browser.limits import Limits
 from sidecar.browser.places import Places
-from sidecar.browser.processes.warm import JobPage, WarmBrowser, launch
+from sidecar.browser.processes.job_page import JobPage
+from sidecar.browser.processes.warm import WarmBrowser, launch
 from sidecar.browser.profiles.living import Living, LivingContexts, ProfileUse, Work
 from sidecar.browser.profiles.origins import MetOrigins
 from sidecar.browser.profiles.saving import restore, work_and_save
@@ -87,7 +88,7 @@ class BrowserPool:
         try:
             if not context and self._is_busy(kind, browser):
                 self._prepare(kind, browser)
-            return await self._watch(browser, race(work(page.page), page.lost))
+            return await self._watch(browser, race(work(page), page.lost))
         finally:
             self._kinds[kind].ended = self._clock.monotonic()
             self._prepare(kind, browser)

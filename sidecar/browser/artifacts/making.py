@@ -15,6 +15,7 @@ from playwright.async_api import Error as PlaywrightError
 
 from protocol.jobs import Option, PdfOptions
 from sidecar.browser import failures
+from sidecar.browser.devtools import Devtools, is_chromium
 from sidecar.errors import ActionFailed, LimitExceeded, StoreFailed
 
 Kind = Literal["screenshot", "pdf", "html", "video", "har", "trace", "download"]
@@ -69,7 +70,9 @@ class Shelf:
         await asyncio.to_thread(_remove, self._paths)
 
 
-async def collect(page: Page, options: Sequence[Option], pdf: PdfOptions, shelf: Shelf) -> dict[str, str]:
+async def collect(
+    page: Page, devtools: Devtools, options: Sequence[Option], pdf: PdfOptions, shelf: Shelf
+) -> dict[str, str]:
     """Makes what is asked for of a page: `screenshot`, `html`, `pdf`.
 
     Raises ActionFailed with one of these as its action, BrowserCrashed, and what the shelf raises.
@@ -78,7 +81,7 @@ async def collect(page: Page, options: Sequence[Option], pdf: PdfOptions, shelf:
     for option, kind, make in _MAKERS:
         if option in options:
             put = shelf.put_text if kind == "html" else shelf.put_base64
-            made[kind] = await put(kind, await _make(kind, make(page, pdf)))
+            made[kind] = await put(kind, await _make(kind, make(page, devtools, pdf)))
     return made
 
 
@@ -149,16 +152,10 @@ async def _make(kind: Kind, making: Awaitable[str]) -> str:
         raise ActionFailed(f"{kind} failed: {failures.first_line(error)}", action=kind) from None
 
 
-async def _screenshot(page: Page, _: PdfOptions) -> str:
+async def _screenshot(page: Page, devtools: Devtools, _: PdfOptions) -> str:
     """The whole page as PNG, in base64."""
-    if not _is_chromium(page):
-        return base64.b64encode(await page.screenshot(full_page=True, type="png")).decode()
-    session = await page.context.new_cdp_session(page)
-    try:
-        return await _capture(session) or base64.b64encode(await page.screenshot(full_page=True, type="png")).decode()
-    finally:
-        with contextlib.suppress(PlaywrightError):  # the page is gone
-            await session.detach()
+    captured = await _capture(await devtools.session(page)) if is_chromium(page.context) else None
+    return captured or base64.b64encode(await page.screenshot(full_page=True, type="png")).decode()
 
 
 async def _capture(session: CDPSession) -> str | None:
@@ -181,35 +178,30 @@ async def _capture(session: CDPSession) -> str | None:
     return None
 
 
-async def _html(page: Page, _: PdfOptions) -> str:
+async def _html(page: Page, _: Devtools, __: PdfOptions) -> str:
     return await page.content()
 
 
-async def _pdf(page: Page, options: PdfOptions) -> str:
+async def _pdf(page: Page, devtools: Devtools, options: PdfOptions) -> str:
     """The page as PDF, in base64."""
     if not options.js:
-        page = await _without_scripts(page)
+        page = await _without_scripts(page, devtools)
     await page.emulate_media(media=options.media)
     if options.js and options.delay:
         await page.wait_for_timeout(options.delay)
     return base64.b64encode(await page.pdf(**pdf_arguments(options))).decode()
 
 
-async def _without_scripts(page: Page) -> Page:
+async def _without_scripts(page: Page, devtools: Devtools) -> Page:
     """The same address in a second page of the context, where no script of the page's runs."""
     plain = await page.context.new_page()
-    session = await plain.context.new_cdp_session(plain)
+    session = await devtools.session(plain)
     await session.send("Emulation.setScriptExecutionDisabled", {"value": True})
     await plain.goto(page.url)
     return plain
 
 
-def _is_chromium(page: Page) -> bool:
-    browser = page.context.browser
-    return browser is not None and browser.browser_type.name == "chromium"
-
-
-_MAKERS: Final[tuple[tuple[Option, Kind, Callable[[Page, PdfOptions], Awaitable[str]]], ...]] = (
+_MAKERS: Final[tuple[tuple[Option, Kind, Callable[[Page, Devtools, PdfOptions], Awaitable[str]]], ...]] = (
     ("SCREENSHOT", "screenshot", _screenshot),
     ("HTML", "html", _html),
     ("PDF", "pdf", _pdf),  # last: it changes what media the page believes it is for

@@ -110,7 +110,7 @@ class _Transport(PipeTransport):
 
     def send(self, message: dict[str, Any]) -> None:
         """Passes a call on."""
-        if message["method"] in _VALUES:
+        if message["method"] in _VALUES or message["params"].get("method") == "Runtime.evaluate":
             self._asked.add(message["id"])
         elif message["method"] == "__abort__":
             self._ping()

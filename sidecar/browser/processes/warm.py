@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import playwright
-from playwright.async_api import Browser, BrowserContext, BrowserType, Page
+from playwright.async_api import Browser, BrowserType
 
 from sidecar.browser import failures
 from sidecar.browser.discovery import FoundBrowser, hint
 from sidecar.browser.limits import Limits
 from sidecar.browser.processes import weight
+from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.processes.transport import Driver, start_driver
 from sidecar.browser.race import look_at
 from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent
@@ -41,22 +42,6 @@ _OWN_SESSION: Final = {
     "DRIVER_NODE": str(Path(playwright.__file__).with_name("driver") / "node"),
 }
 """Has Playwright start its driver by a script of ours; what it starts is said there."""
-
-
-class JobPage:
-    """A page in a context of its own, and the news that it died."""
-
-    def __init__(self, context: BrowserContext, page: Page) -> None:
-        self.context = context
-        self.page = page
-        self.lost: asyncio.Future[BrowserCrashed] = asyncio.get_running_loop().create_future()
-        page.on("crash", lambda _: self.lose("the page crashed under the job"))
-        page.on("close", lambda _: self.lose("the page was closed, or its browser died, under the job"))
-
-    def lose(self, why: str) -> None:
-        """Tells the job that there is nothing left to work on."""
-        if not self.lost.done():
-            self.lost.set_result(BrowserCrashed(why))
 
 
 class WarmBrowser:
@@ -112,8 +97,8 @@ class WarmBrowser:
 
     async def _open_ahead(self, seconds: float) -> JobPage:
         page = await self._open_page(seconds, {})
-        # its renderer has compiled Playwright's script then, which the first reading of a page waits for
-        await _quietly(page.page.evaluate("0"), seconds)
+        # what the first reading of a page would wait for: its session, in other browsers Playwright's script
+        await _quietly(page.answer(), seconds)
         return page
 
     async def _lend(self, spare: asyncio.Task[JobPage] | None, seconds: float, arguments: Mapping[str, Any]) -> JobPage:
@@ -130,7 +115,8 @@ class WarmBrowser:
         try:
             async with asyncio.timeout(seconds):
                 context = await self._browser.new_context(**{"accept_downloads": False, **arguments})
-                return JobPage(context, await context.new_page())
+                scripts = arguments.get("java_script_enabled", True)
+                return JobPage(context, await context.new_page(), runs_scripts=scripts)
         except Exception as error:  # a driver that died says so with a bare Exception
             if arguments and failures.is_refusal(error):
                 said = f"context: the browser refuses it: {failures.first_line(error)}"
@@ -152,7 +138,7 @@ class WarmBrowser:
     async def open_beside(self, parked: JobPage, seconds: float) -> JobPage:
         """Another page in a parked context, which takes the place of the one before. Raises Playwright's errors."""
         async with asyncio.timeout(seconds):
-            page = JobPage(parked.context, await parked.context.new_page())
+            page = JobPage(parked.context, await parked.context.new_page(), runs_scripts=parked.runs_scripts)
         self._parked.discard(parked)
         self._parked.add(page)
         return page

@@ -7,11 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from playwright.async_api import Page
-
 from sidecar.browser.limits import Limits
 from sidecar.browser.places import Places
-from sidecar.browser.processes.warm import JobPage, WarmBrowser
+from sidecar.browser.processes.job_page import JobPage
+from sidecar.browser.processes.warm import WarmBrowser
 from sidecar.browser.profiles.capture import NO_CAPTURE, Capture
 from sidecar.browser.profiles.origins import MetOrigins
 from sidecar.browser.profiles.states import Profile, States
@@ -19,7 +18,7 @@ from sidecar.browser.race import look_at
 
 T = TypeVar("T")
 Key = tuple[States, Profile]
-Work = Callable[[Page], Coroutine[Any, Any, T]]
+Work = Callable[[JobPage], Coroutine[Any, Any, T]]
 _TRUSTED: Final = 0.02
 """Seconds after its last job for which a page is taken to be alive without asking it."""
 
@@ -122,7 +121,7 @@ class LivingContexts:
         if living.tidying:
             living.page = await asyncio.shield(living.tidying)
         if asyncio.get_running_loop().time() - living.parked > _TRUSTED:
-            await living.page.page.evaluate("0")  # the news of its death may still be on the way
+            await living.page.answer()  # the news of its death may still be on the way
         same = living.arguments == arguments and living.version == use.states.version(use.profile)
         young = living.browser.served < self._limits.jobs_per_browser
         return same and young and not living.browser.retired and not living.page.lost.done()

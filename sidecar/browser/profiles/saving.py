@@ -51,7 +51,7 @@ async def work_and_save(work: Work[T], use: ProfileUse, living: Living, seconds:
     saving = _Saving(use, living, seconds)
     use.capture = saving
     try:
-        outcome = await work(living.page.page)
+        outcome = await work(living.page)
     except BaseException as error:
         use.keeps_page = False  # wherever it was when it ended
         saving.drop()

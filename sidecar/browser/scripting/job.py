@@ -9,6 +9,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
 from sidecar.browser import failures, surrogates
+from sidecar.browser.race import look_at, unwind
 from sidecar.browser.scripting.calls import Calls
 from sidecar.browser.scripting.events import Events, end
 from sidecar.browser.scripting.handles import Handles
@@ -16,6 +17,7 @@ from sidecar.browser.scripting.messages import Refused, plain
 from sidecar.browser.scripting.pipe import PipeBroken, TooLarge
 from sidecar.browser.scripting.sandbox import Sandbox
 from sidecar.browser.scripting.sandboxes import Sandboxes
+from sidecar.browser.scripting.surface import READING
 
 MOST_CALLS: Final = 10_000
 """Calls that one action may make."""
@@ -66,6 +68,7 @@ class JobScripts:
         self._page = page
         self._notes = notes
         self._secrets = secrets
+        self._opening: asyncio.Task[Sandbox] | None = None
         self._sandbox: Sandbox | None = None
         self._handles = Handles(self._send, self._watch)
         self._calls = Calls(page, self._handles, left)
@@ -75,6 +78,7 @@ class JobScripts:
         self._exchanges = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._made = 0
+        self._moved = False
         self._number = 0
         self._outcome: asyncio.Future[Any] | None = None
 
@@ -92,11 +96,25 @@ class JobScripts:
         """Whether a handler of the actions answers the dialogs of this page."""
         return self._events.hears_dialogs(page)
 
+    @property
+    def only_read(self) -> bool:
+        """Whether all that the last action asked of pages was what they show."""
+        return self._made > 0 and not self._moved
+
+    def prepare(self) -> asyncio.Task[Sandbox]:
+        """Takes the sandbox beside whatever comes before the first action, which meets its failure."""
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._sandboxes.take())
+            self._opening.add_done_callback(look_at)
+        return self._opening
+
     async def run(self, source: str) -> Any:
         """The action's value as plain JSON. Raises ActionError, BrowserUnavailable; cancelled, it ends the sandbox."""
-        sandbox = await self._open()
+        sandbox = await asyncio.shield(self.prepare())
+        if self._sandbox is None:
+            self._enter(sandbox)
         self._number += 1
-        self._made = 0
+        self._made, self._moved = 0, False
         self._outcome = outcome = asyncio.get_running_loop().create_future()
         try:
             self._refresh()
@@ -116,16 +134,16 @@ class JobScripts:
     async def close(self) -> None:
         """Ends the sandbox, and all that the actions have left behind."""
         self._events.close()
-        if self._sandbox:
-            self._sandboxes.give_back(self._sandbox)
+        if self._opening:
+            await unwind(self._opening)
+            if not self._opening.cancelled() and not self._opening.exception():
+                self._sandboxes.give_back(self._opening.result())
         await end(self._tasks)
 
-    async def _open(self) -> Sandbox:
-        if self._sandbox is None:
-            self._sandbox = await self._sandboxes.take()
-            page, context = self._handles.number(self._page), self._handles.number(self._page.context)
-            self._queue.append(["begin", page, context, dict(self._secrets)])
-        return self._sandbox
+    def _enter(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        page, context = self._handles.number(self._page), self._handles.number(self._page.context)
+        self._queue.append(["begin", page, context, dict(self._secrets)])
 
     async def _race(self, sandbox: Sandbox, wanted: Awaitable[Any]) -> Any:
         """What is wanted, unless the sandbox is lost first."""
@@ -199,8 +217,10 @@ class JobScripts:
     def _hear(self, message: list[Any]) -> None:
         match message:
             case ["call", int() as number, target, name, list() as args]:
+                self._moved |= name not in READING
                 self._answer(number, lambda: self._calls.make(target, name, args))
             case ["route", int() as number, handle]:
+                self._moved = True
                 self._answer(number, lambda: self._events.route(handle))
             case ["on", handle, event]:
                 self._events.subscribe(handle, event)

@@ -117,8 +117,7 @@ class Sandboxes:
             return
         if program not in self._spares:
             self._spares[program] = self._begin(warm, program)
-        if not self._lent:
-            self._idle = asyncio.get_running_loop().call_later(self._limits.idle, self._retire)
+        self._rest()
 
     async def close(self) -> None:
         """Ends every sandbox and the browser."""
@@ -135,9 +134,25 @@ class Sandboxes:
         self._retire()
         await self._endings.wait(self._limits.close * 3)
 
-    async def _take(self, program: str) -> Sandbox:
+    def _rest(self) -> None:
+        """A browser without a job ends after a while."""
+        if not self._lent and not self._closed:
+            self._stop_resting()
+            self._idle = asyncio.get_running_loop().call_later(self._limits.idle, self._retire)
+
+    def _stop_resting(self) -> None:
         if self._idle:
             self._idle.cancel()
+
+    async def _take(self, program: str) -> Sandbox:
+        self._stop_resting()
+        try:
+            return await self._lend(program)
+        except asyncio.CancelledError:
+            self._rest()  # perhaps nobody comes for what was being made
+            raise
+
+    async def _lend(self, program: str) -> Sandbox:
         warm = await self._get_warm()
         opening = self._spares.pop(program, None) or self._begin(warm, program)
         try:

@@ -58,6 +58,13 @@ _METHODS: Final[dict[str, str]] = {
     "WebError": "",
 }
 
+READING: Final = frozenset(
+    {"all_inner_texts", "all_text_contents", "bounding_box", "content", "count", "get_attribute", "inner_html"}
+    | {"inner_text", "input_value", "text_content", "title"}
+    | {"is_checked", "is_disabled", "is_editable", "is_enabled", "is_hidden", "is_visible"}
+)
+"""Those that leave a page where it is: an action that calls no others has nothing to settle afterwards."""
+
 STATES: Final[dict[str, tuple[str, ...]]] = {
     "Page": ("url", "is_closed", "viewport_size", "main_frame", "frames", "context"),
     "Frame": ("url", "name", "is_detached", "parent_frame", "child_frames", "page"),

@@ -8,6 +8,7 @@ from playwright.async_api import Page
 
 from protocol.jobs import Field
 from sidecar.browser import surrogates
+from sidecar.browser.devtools import Devtools
 from sidecar.browser.profiles.capture import PageStorage
 
 # Values go both ways as JSON text: far cheaper than the driver's own serialization of thousands of rows.
@@ -90,9 +91,9 @@ def compile_extract(wanted: Mapping[str, str | Field] | None) -> str | None:
     return None if wanted is None else msgspec.json.encode(wanted).decode()
 
 
-async def read(page: Page, wanted: str | None, *, storage: bool = False) -> Reading:
+async def read(page: Page, devtools: Devtools, wanted: str | None, *, storage: bool = False) -> Reading:
     """Takes title and values from the page as it is now, and with `storage` what its origin stores.
 
     Raises Playwright's errors.
     """
-    return surrogates.decode(_decode, await page.evaluate(_READ, [wanted, storage]))
+    return surrogates.decode(_decode, await devtools.evaluate(page, _READ, [wanted, storage]))

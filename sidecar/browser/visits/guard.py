@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from playwright.async_api import BrowserContext, Frame, Page, Request, Route
 from playwright.async_api import Error as PlaywrightError
 
+from sidecar.browser.devtools import is_chromium
 from sidecar.browser.failures import public_url
 from sidecar.browser.race import unwind
 from sidecar.errors import Forbidden
@@ -47,7 +48,7 @@ class _Guard:
         # the net under the rest: sees the first request of a popup, and the redirects of browsers without CDP
         context.on("request", self._see)
         context.on("page", self._meet)
-        if not _is_chromium(context):
+        if not is_chromium(context):
             await context.route("**/*", self._judge_route)
         await self._watch(page)
 
@@ -55,7 +56,7 @@ class _Guard:
         """Nothing is left running or listening; what is left on the pages ends with them."""
         context.remove_listener("request", self._see)
         context.remove_listener("page", self._meet)
-        if not _is_chromium(context):
+        if not is_chromium(context):
             with contextlib.suppress(PlaywrightError):  # it is gone
                 await context.unroute("**/*", self._judge_route)
         for task in self._tasks:
@@ -69,7 +70,7 @@ class _Guard:
     async def _watch(self, page: Page) -> None:
         page.on("framenavigated", self._arrive)
         self._arrive(page.main_frame)
-        if not _is_chromium(page.context):
+        if not is_chromium(page.context):
             return
         with contextlib.suppress(PlaywrightError):  # a popup that has closed already
             session = await page.context.new_cdp_session(page)
@@ -114,10 +115,6 @@ class _Guard:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _is_chromium(context: BrowserContext) -> bool:
-    return context.browser is not None and context.browser.browser_type.name == "chromium"
 
 
 def _opens_page(request: Request) -> bool:

@@ -17,6 +17,7 @@ from playwright.async_api import Error as PlaywrightError
 from protocol.base import Secret, WireModel
 from protocol.jobs import NonEmpty, Timeout
 from sidecar.browser.artifacts.making import scratch_folder
+from sidecar.browser.devtools import is_chromium
 from sidecar.browser.visits.arguments import Frames, Strict
 
 MOST_UPLOADED: Final = 50_000_000
@@ -157,8 +158,7 @@ async def _growing(page: Page) -> AsyncIterator[asyncio.Event]:
         if max(progress["receivedBytes"], progress["totalBytes"]) > MOST_DOWNLOADED:
             too_large.set()
 
-    browser = page.context.browser
-    if browser is None or browser.browser_type.name != "chromium":
+    if not is_chromium(page.context):
         yield too_large
         return
     session = await page.context.new_cdp_session(page)

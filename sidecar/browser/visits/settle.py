@@ -8,14 +8,17 @@ from typing import Final, Literal
 from playwright.async_api import BrowserContext, Frame, Page, Request
 from playwright.async_api import Error as PlaywrightError
 
+from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.visits.targets import Targets
 
 LoadState = Literal["load", "domcontentloaded", "networkidle"]
 LONGEST_FOR_POPUPS: Final = 5.0
 """Seconds that an action waits for popups that it has opened, or clicked in; then the job goes on without them."""
 
-# Two turns of the page's event loop: a navigation that a script asked for has begun by then.
-_TURNS: Final = "() => new Promise((done) => setTimeout(() => setTimeout(done)))"
+_STATE: Final = "() => document.readyState"
+# The same two turns of the page's event loop later: a navigation that a script asked for has begun by then.
+_TURNS: Final = """() =>
+  new Promise((done) => setTimeout(() => setTimeout(() => done(document.readyState))))"""
 
 
 class Movements:
@@ -24,14 +27,16 @@ class Movements:
     What arrives is told anyway; requests have to be asked for, so that is done for actions that need it alone.
     """
 
-    def __init__(self, page: Page) -> None:
-        self._context: BrowserContext = page.context
-        self._targets = Targets(page)
+    def __init__(self, lent: JobPage) -> None:
+        self._devtools = lent.devtools
+        self._turns = _TURNS if lent.runs_scripts else _STATE
+        self._context: BrowserContext = lent.context
+        self._targets = Targets(lent.page, lent.devtools)
         self._pages: set[Page] = set()
         self._listening = False
         self._underway: dict[Page, Request] = {}
         self._arrived: dict[Page, int] = {}
-        self._loaded: dict[Page, tuple[int, LoadState]] = {}
+        self._loaded: dict[Page, tuple[int, tuple[LoadState, ...]]] = {}
         self._changed = asyncio.Event()
         self.failures: dict[Page, str] = {}
         """Why a navigation that began since `watch` opened no page; also where it was called off."""
@@ -67,7 +72,8 @@ class Movements:
 
     async def settled(self, page: Page) -> None:
         """Returns when the page's main frame is not on its way to another document (or never was)."""
-        await _turn(page)  # where the page went away under it, its navigation tells when that ends
+        self._loaded.clear()  # a document may also have been written anew, which no arrival tells
+        await self._turn(page)  # where the page went away under it, its navigation tells when that ends
         await self._still((page,))
 
     def expect_popups(self) -> None:
@@ -85,25 +91,35 @@ class Movements:
                     await self._next_change()
                 others = [other for other in self._context.pages if other is not page]
                 if others:
-                    await asyncio.gather(*map(_turn, others))
+                    await asyncio.gather(*map(self._turn, others))
                     await self._still(others)
                     if state:
                         await asyncio.gather(*(self.loaded(other, state, seconds * 1000) for other in others))
+
+    def opened(self, page: Page, state: LoadState) -> None:
+        """The page was just seen to reach this state."""
+        self._note_load(page, self._arrived.get(page, 0), state)
 
     async def loaded(self, page: Page, state: LoadState, milliseconds: float) -> None:
         """Returns when the page has reached this state; at once where nothing has arrived since it was seen there.
 
         Raises Playwright's errors.
         """
-        now = self._arrived.get(page, 0), state
-        if self._loaded.get(page) != now:
+        document = self._arrived.get(page, 0)
+        seen, states = self._loaded.get(page, (document, ()))
+        if seen != document or state not in states:
             await page.wait_for_load_state(state, timeout=milliseconds)
-            if self._arrived.get(page, 0) == now[0]:
-                self._loaded[page] = now
+            self._note_load(page, document, state)
 
-    def forget_loads(self) -> None:
-        """Something may have loaded without an arrival: `loaded` looks again."""
-        self._loaded.clear()
+    def _note_load(self, page: Page, document: int, *states: LoadState) -> None:
+        if self._arrived.get(page, 0) == document:
+            self._loaded[page] = document, states
+
+    async def _turn(self, page: Page) -> None:
+        document = self._arrived.get(page, 0)
+        with contextlib.suppress(PlaywrightError):
+            if await self._devtools.evaluate(page, self._turns) == "complete":
+                self._note_load(page, document, "load", "domcontentloaded")
 
     async def _still(self, pages: Iterable[Page]) -> None:
         while any(page in self._underway for page in pages):
@@ -146,11 +162,6 @@ class Movements:
     def _over(self, page: Page) -> None:
         self._underway.pop(page, None)
         self._changed.set()
-
-
-async def _turn(page: Page) -> None:
-    with contextlib.suppress(PlaywrightError):
-        await page.evaluate(_TURNS)
 
 
 def _moved_by(request: Request) -> Page | None:

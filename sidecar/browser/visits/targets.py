@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 from playwright.async_api import Browser, CDPSession, Page
 from playwright.async_api import Error as PlaywrightError
 
+from sidecar.browser.devtools import Devtools, is_chromium
 from sidecar.browser.race import look_at
 
 
@@ -44,15 +45,16 @@ _of_browsers: WeakKeyDictionary[Browser, asyncio.Task[Popups]] = WeakKeyDictiona
 class Targets:
     """The pages of one context, counted by the browser."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, devtools: Devtools) -> None:
         self._page = page
+        self._devtools = devtools
         self._context = ""
         """What the browser calls the context; empty until that is asked for."""
 
     def prepare(self) -> None:
         """Begins what `count` needs, beside whatever comes next."""
         browser = self._page.context.browser
-        if browser and browser.browser_type.name == "chromium" and browser not in _of_browsers:
+        if browser and is_chromium(self._page.context) and browser not in _of_browsers:
             _of_browsers[browser] = watching = asyncio.create_task(_watch(browser))
             watching.add_done_callback(look_at)
 
@@ -76,9 +78,8 @@ class Targets:
 
     async def _own_context(self) -> str:
         if not self._context:
-            own = await self._page.context.new_cdp_session(self._page)
+            own = await self._devtools.session(self._page)
             self._context = (await own.send("Target.getTargetInfo"))["targetInfo"].get("browserContextId", "")
-            await own.detach()
         return self._context
 
 

@@ -1,10 +1,10 @@
 """One job's way through its pages: open, act, settle, extract - step by step in one page."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page, Response
@@ -12,9 +12,9 @@ from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from protocol.jobs import Cookie, StepResult
 from sidecar.browser import failures
+from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.processes.transport import MOST_VALUE
 from sidecar.browser.profiles.capture import NO_CAPTURE, Capture
-from sidecar.browser.race import unwind
 from sidecar.browser.scripting.job import ActionError, JobScripts
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.scripting.script import Script
@@ -31,7 +31,6 @@ from sidecar.browser.watch import Watch
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, Forbidden, LimitExceeded, NavigationFailed, TimedOut
 
-T = TypeVar("T")
 _GRACE = 0.25
 """Seconds that Playwright gets to report its own, better explained timeout before the step's is enforced."""
 _INTERRUPTED = "interrupted by another navigation"
@@ -53,13 +52,15 @@ class Visit:
     """
 
     def __init__(
-        self, page: Page, clock: Clock, sandboxes: Sandboxes | None = None, secrets: Mapping[str, Any] | None = None
+        self, lent: JobPage, clock: Clock, sandboxes: Sandboxes | None = None, secrets: Mapping[str, Any] | None = None
     ) -> None:
+        page = lent.page
+        self.devtools = lent.devtools
         self._own = page
         self._page = page
         self._clock = clock
         self._notes = Notes(page.context)
-        self._moves = Movements(page)
+        self._moves = Movements(lent)
         self.dialogs = Dialogs(page.context)
         self.downloads: list[Downloaded] = []
         """What the actions fetched, in order."""
@@ -125,6 +126,8 @@ class Visit:
         self._moves.rest()
         async with self._limited(step):
             values: list[Any] = [None] * len(step.actions)
+            if self._scripts and any(isinstance(action, Script) for action in step.actions):
+                self._scripts.prepare()
             for index, action in enumerate(step.actions):
                 if isinstance(action, Script) and action.early:
                     values[index] = await self._script(action, step)
@@ -153,6 +156,8 @@ class Visit:
     async def _open(self, step: PlannedStep) -> int | None:
         try:
             response = await self._page.goto(step.url, wait_until=step.wait_until, timeout=self._left())
+            if step.wait_until != "commit":
+                self._moves.opened(self._page, step.wait_until)
         except PlaywrightError as error:
             if _INTERRUPTED not in str(error):
                 raise failures.navigation(error, step.url, step.name) from None
@@ -188,9 +193,11 @@ class Visit:
         self._moves.expect_popups()
         self._moves.watch()
         value = await self._script(script, step)
+        if self._scripts and self._scripts.only_read:
+            await self._wait_for_load(step)
+            return value
         await self._moves.settled(page)
         self._check_arrival(page, step)
-        self._moves.forget_loads()
         await self._wait_for_load(step)
         state = None if step.wait_until == "commit" else step.wait_until
         await self._moves.popups_settled(self.page, state, self._left() / 1000)
@@ -256,7 +263,8 @@ class Visit:
             if last:
                 self.capture.begin()
             try:
-                reading = await extract.read(self.page, step.extract, storage=last and self.capture.wants_storage)
+                storage = last and self.capture.wants_storage
+                reading = await extract.read(self.page, self.devtools, step.extract, storage=storage)
                 break
             except PlaywrightError as error:
                 if not failures.left_the_page(error):
@@ -284,17 +292,3 @@ class Visit:
     def _left(self) -> float:
         """Milliseconds left of the step; never 0, which Playwright takes for no limit."""
         return max(1.0, round((self._deadline - self._clock.monotonic()) * 1000))
-
-
-async def within(visit: Visit, milliseconds: int, work: Coroutine[Any, Any, T]) -> T:
-    """The outcome of a job's work in its time. Raises TimedOut, which says where the job was."""
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.wait((task,), timeout=milliseconds / 1000)
-        if task.done():
-            return task.result()
-    finally:
-        await unwind(task)
-    where = f" at {visit.step}" if visit.step else ""
-    said = f"the job took longer than {milliseconds} ms{where}"
-    raise TimedOut(said, step=visit.step, action=visit.action)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.async_api import Page
 
 from sidecar.browser import discovery
 from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
+from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.profiles.states import FolderStates
 from sidecar.clock import Clock
 from sidecar.errors import BrowserCrashed, BrowserUnavailable
@@ -35,8 +35,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def title_of(page: Page) -> str:
+async def title_of(lent: JobPage) -> str:
     """A short job that needs no server."""
+    page = lent.page
     await page.goto("data:text/html,<title>fine</title>")
     return await page.title()
 
@@ -178,7 +179,8 @@ async def test_a_dropped_connection_is_made_again(tmp_path: Path) -> None:
     pool = BrowserPool(settings, Clock(monotonic=lambda: time[0]), Limits(first_backoff=2))
     began = asyncio.Event()
 
-    async def stuck(page: Page) -> None:
+    async def stuck(lent: JobPage) -> None:
+        page = lent.page
         began.set()
         await page.evaluate("new Promise(() => {})")
 

@@ -2,30 +2,34 @@
 
 import asyncio
 
-from playwright.async_api import BrowserContext, Page
+from playwright.async_api import BrowserContext
 
 from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
+from sidecar.browser.processes.job_page import JobPage
 from sidecar.clock import Clock
 from sidecar.settings import Settings
 from tests.sidecar.browser.parts import children, is_browser, is_renderer, still_alive
 
 
-async def contexts(page: Page) -> int:
+async def contexts(lent: JobPage) -> int:
     """How many contexts the job's browser has."""
+    page = lent.page
     assert page.context.browser
     return len(page.context.browser.contexts)
 
 
-async def cookies(page: Page) -> str:
+async def cookies(lent: JobPage) -> str:
     """Leaves a cookie; says which were there."""
+    page = lent.page
     before = await page.context.cookies()
     await page.context.add_cookies([{"name": "a", "value": "b", "url": "http://a.example"}])
     return str(before)
 
 
-async def agent(page: Page) -> str:
+async def agent(lent: JobPage) -> str:
     """The user agent that the page tells."""
+    page = lent.page
     return str(await page.evaluate("navigator.userAgent"))
 
 
@@ -62,10 +66,12 @@ async def test_it_is_opened_beside_the_work_of_jobs_that_come_close_together() -
     pool = BrowserPool(Settings(concurrency=1), Clock(monotonic=lambda: 100.0))
     seen: list[BrowserContext] = []
 
-    async def first(page: Page) -> None:
+    async def first(lent: JobPage) -> None:
+        page = lent.page
         seen.append(page.context)
 
-    async def second(page: Page) -> int:
+    async def second(lent: JobPage) -> int:
+        page = lent.page
         seen.append(page.context)
         browser = page.context.browser
         assert browser

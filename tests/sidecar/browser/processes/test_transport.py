@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Page
 
 from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
+from sidecar.browser.processes.job_page import JobPage
 from sidecar.clock import Clock
 from sidecar.errors import LimitExceeded
 from sidecar.settings import Settings
@@ -28,7 +28,8 @@ async def test_a_large_value_comes_whole(pool: BrowserPool) -> None:
             await asyncio.sleep(0.01)
             turns += 1
 
-    async def read(page: Page) -> tuple[str, str, int]:
+    async def read(lent: JobPage) -> tuple[str, str, int]:
+        page = lent.page
         await page.evaluate("void (document.body.textContent = 'ab'.repeat(25e6))")
         large = await page.content()
         meanwhile = turns
@@ -45,7 +46,8 @@ async def test_a_large_value_comes_whole(pool: BrowserPool) -> None:
 async def test_a_value_of_too_many_parts_fails_its_call_alone(pool: BrowserPool) -> None:
     """A million numbers would hold up everybody; the page and its job go on."""
 
-    async def read(page: Page) -> int:
+    async def read(lent: JobPage) -> int:
+        page = lent.page
         with pytest.raises(PlaywrightError, match="the value of the page has more than 250000 parts"):
             await page.evaluate("Array.from({length: 1e6}, (_, i) => i)")
         text = await page.evaluate("('{' + String.fromCharCode(34)).repeat(1e6)")  # looks like as many objects
@@ -57,7 +59,8 @@ async def test_a_value_of_too_many_parts_fails_its_call_alone(pool: BrowserPool)
 async def test_a_value_of_too_many_bytes_fails_its_call_alone(pool: BrowserPool) -> None:
     """Decoding it would hold up everybody; what is just small enough comes."""
 
-    async def read(page: Page) -> int:
+    async def read(lent: JobPage) -> int:
+        page = lent.page
         with pytest.raises(PlaywrightError, match="the value of the page has more than 16 MiB"):
             await page.evaluate("'x'.repeat(17 << 20)")
         await page.evaluate("void (document.body.textContent = 'x'.repeat(17 << 20))")
@@ -95,7 +98,8 @@ async def test_calls_that_are_cancelled_are_no_silence() -> None:
     """Whether the driver has just answered, will answer late, or gives up: it answers, and so it lives on."""
     pool = BrowserPool(Settings(concurrency=1), Clock(), Limits(silence=0.4))
 
-    async def cancel_many(page: Page) -> str:
+    async def cancel_many(lent: JobPage) -> str:
+        page = lent.page
         before = children(is_driver)
         for milliseconds in range(12):
             calls = [asyncio.ensure_future(page.evaluate("1")) for _ in range(5)]

@@ -1,17 +1,18 @@
 """Memory: a browser that has grown is replaced between jobs; and what of ours a browser is not told."""
 
 import pytest
-from playwright.async_api import Page
 
 from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
+from sidecar.browser.processes.job_page import JobPage
 from sidecar.clock import Clock
 from sidecar.settings import Settings
 from tests.sidecar.browser.parts import children, is_browser, is_driver, still_alive
 
 
-async def title_of(page: Page) -> str:
+async def title_of(lent: JobPage) -> str:
     """A short job that needs no server."""
+    page = lent.page
     await page.goto("data:text/html,<title>fine</title>")
     return await page.title()
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page
 
 from sidecar.browser.pool import BrowserPool
+from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.scripting.calls import Calls
 from sidecar.browser.scripting.handles import Handles
 from sidecar.browser.scripting.messages import Refused
@@ -149,7 +149,8 @@ async def test_calls_are_checked_on_our_side(site: str) -> None:
     """Forged messages reach neither other objects, nor unlisted names, nor a chain that ends elsewhere."""
     pool = BrowserPool(Settings(), Clock())
 
-    async def forge(page: Page) -> list[str]:
+    async def forge(lent: JobPage) -> list[str]:
+        page = lent.page
         handles = Handles(lambda _: None, lambda _: None)
         calls = Calls(page, handles, lambda: 1000.0)
         number = handles.number(page)

@@ -9,6 +9,7 @@ import pytest
 
 from protocol.jobs import StepResult
 from sidecar.browser.pool import BrowserPool
+from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.visits.plan import plan
 from sidecar.browser.visits.visit import Visit
 from sidecar.browser.watch import NOBODY
@@ -20,7 +21,7 @@ from tests.sidecar.browser.parts import make_job
 async def visited(pool: BrowserPool, url: str, actions: Sequence[dict[str, Any]], **context: Any) -> StepResult:
     """A step of these actions."""
     steps = plan(make_job(url, actions=list(actions), step_timeout_ms=10_000).steps)
-    result = await pool.run("CHROMIUM", lambda page: Visit(page, Clock()).run(steps, (), NOBODY), context)
+    result = await pool.run("CHROMIUM", lambda lent: Visit(lent, Clock()).run(steps, (), NOBODY), context)
     return result.steps[0]
 
 
@@ -79,8 +80,8 @@ async def test_files_are_downloaded(site: str, pool: BrowserPool) -> None:
     steps = plan(make_job(f"{site}/windows.html", actions=actions).steps)
     visits: list[Visit] = []
 
-    async def work(page: Any) -> Any:
-        visits.append(Visit(page, Clock()))
+    async def work(lent: JobPage) -> Any:
+        visits.append(Visit(lent, Clock()))
         return await visits[0].run(steps, (), NOBODY)
 
     result = await pool.run("CHROMIUM", work, {"accept_downloads": True})

@@ -2,17 +2,17 @@
 
 import asyncio
 
-from playwright.async_api import Page
-
 from sidecar.browser.pool import BrowserPool
+from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.visits.targets import Targets
 
 
 async def test_a_tab_that_names_no_opener_is_counted(pool: BrowserPool, site: str) -> None:
     """A middle click opens one in the background; before it there is nothing to count."""
 
-    async def work(page: Page) -> tuple[int, int]:
-        targets = Targets(page)
+    async def work(lent: JobPage) -> tuple[int, int]:
+        page = lent.page
+        targets = Targets(page, lent.devtools)
         await page.goto(f"{site}/actions.html")
         before = await targets.count()
         await page.click("#popup", button="middle")

@@ -90,6 +90,21 @@ async def test_scripts_can_be_turned_off(site: str, runner: JobRunner) -> None:
     assert result.extract is not None
 
 
+@pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
+@pytest.mark.parametrize("link", ["#second", "#to-slow"])
+@pytest.mark.parametrize("by_key", [False, True])
+async def test_links_lead_on_without_scripts(
+    site: str, runner: JobRunner, browser: str, link: str, by_key: bool
+) -> None:
+    """Clicked by a JavaScript action, or followed by a key, which both have to be waited for."""
+    follow = [{"focus": link}, {"keyboard_press": "Enter"}] if by_key else [f"page.click('{link}')"]
+    context = {"java_script_enabled": False}
+    job = make_job(site, actions=[*follow, {"content": None}], context=context, browser=browser)
+    result = await runner.run(job)
+    assert result.steps[0].url != f"{site}/"
+    assert "Test site" not in str(result.steps[0].values[-1])
+
+
 async def test_kinds_of_resources_can_be_blocked(site: str, runner: JobRunner) -> None:
     """A script that is blocked is not loaded, one that is not is."""
     load = """new Promise((done) => {

@@ -1,0 +1,32 @@
+"""What a job is lent."""
+
+import asyncio
+
+from playwright.async_api import BrowserContext, Page
+
+from sidecar.browser.devtools import Devtools
+from sidecar.errors import BrowserCrashed
+
+
+class JobPage:
+    """A page in a context of its own, what its browser tells of it, and the news that it died."""
+
+    def __init__(self, context: BrowserContext, page: Page, *, runs_scripts: bool = True) -> None:
+        self.context = context
+        self.page = page
+        self.runs_scripts = runs_scripts
+        """Whether the pages' own scripts, and whatever waits for them, run."""
+        self.devtools = Devtools()
+        """For this page, and for those that it opens."""
+        self.lost: asyncio.Future[BrowserCrashed] = asyncio.get_running_loop().create_future()
+        page.on("crash", lambda _: self.lose("the page crashed under the job"))
+        page.on("close", lambda _: self.lose("the page was closed, or its browser died, under the job"))
+
+    async def answer(self) -> None:
+        """Returns once the page has answered. Raises Playwright's errors."""
+        await self.devtools.evaluate(self.page, "() => 0")
+
+    def lose(self, why: str) -> None:
+        """Tells the job that there is nothing left to work on."""
+        if not self.lost.done():
+            self.lost.set_result(BrowserCrashed(why))

@@ -1,0 +1,85 @@
+"""Questions to a page: the same answers by Chromium's own protocol as by Playwright's call."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from playwright.async_api import Error as PlaywrightError
+
+from protocol.jobs import BrowserName
+from sidecar.browser import failures
+from sidecar.browser.pool import BrowserPool
+from sidecar.browser.processes.job_page import JobPage
+
+KINDS: tuple[BrowserName, ...] = ("CHROMIUM", "FIREFOX")
+_TEXT = "'\"`\\ \n\u2028 </script> ${x} ä 🦊"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_values_go_both_ways(pool: BrowserPool, site: str, kind: BrowserName) -> None:
+    """Texts with every kind of quote, parts of objects, what a promise gives, and what is no value."""
+
+    async def ask(lent: JobPage) -> list[Any]:
+        await lent.page.goto(f"{site}/second.html")
+        return [
+            await lent.devtools.evaluate(lent.page, function, argument)
+            for function, argument in (
+                ("(given) => given", [_TEXT, {"__proto__": 1, "a": [None, True, 0.5]}]),
+                ("async (given) => { await 0; return [given, document.readyState]; }", "x"),
+                ("() => undefined", None),
+                ("function () { return location.pathname; }", None),
+            )
+        ]
+
+    told = await pool.run(kind, ask)
+    assert told[0][0] == _TEXT
+    assert told[0][1]["a"] == [None, True, 0.5]
+    assert told[1:] == [["x", "complete"], None, "/second.html"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("thrown", ["new RangeError('theirs')", "'theirs'"])
+async def test_what_a_page_throws_is_told(pool: BrowserPool, kind: BrowserName, thrown: str) -> None:
+    """In one line, as of any other failure in a page."""
+
+    async def ask(lent: JobPage) -> None:
+        await lent.devtools.evaluate(lent.page, f"() => {{ throw {thrown}; }}")
+
+    with pytest.raises(PlaywrightError) as failed:
+        await pool.run(kind, ask)
+    assert failures.first_line(failed.value).endswith("theirs")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_page_that_goes_away_says_so(pool: BrowserPool, site: str, host: str) -> None:
+    """Whoever asked may ask again: within a site the document goes, across sites its process too."""
+
+    async def ask(lent: JobPage) -> str:
+        await lent.page.goto(f"{site}/second.html")
+        asked = asyncio.ensure_future(lent.devtools.evaluate(lent.page, "() => new Promise(() => {})"))
+        await asyncio.sleep(0)
+        await lent.devtools.evaluate(lent.page, "() => 0")  # by now the page has the first one, too
+        await lent.page.goto(f"{site.replace('127.0.0.1', host)}/actions.html")
+        with pytest.raises(PlaywrightError) as failed:
+            await asked
+        assert failures.left_the_page(failed.value)
+        return str(await lent.devtools.evaluate(lent.page, "() => location.href"))
+
+    assert (await pool.run("CHROMIUM", ask)).endswith(f"//{host}:{site.rpartition(':')[2]}/actions.html")
+
+
+async def test_a_page_has_one_session_until_it_closes(pool: BrowserPool, site: str) -> None:
+    """A second page has its own; a closed one is dead to whoever asks."""
+
+    async def ask(lent: JobPage) -> None:
+        first = await lent.devtools.session(lent.page)
+        await lent.page.goto(f"{site}/second.html")
+        assert await lent.devtools.session(lent.page) is first
+        other = await lent.page.context.new_page()
+        assert await lent.devtools.session(other) is not first
+        await other.close()
+        with pytest.raises(PlaywrightError) as failed:
+            await lent.devtools.evaluate(other, "() => 1")
+        assert failures.is_dead(failed.value)
+
+    await pool.run("CHROMIUM", ask)
