@@ -33,7 +33,7 @@ MB: Final = 1e6
 JOBS: Final = 12
 """How many make one round of a throughput; fewer where `--jobs` says so."""
 LONE_JOBS: Final = 10
-ACTIONS: Final = 30
+ACTIONS: Final = 100
 """How many typed actions are made in a row to time one."""
 PAUSE: Final = 0.5
 """Seconds of quiet before a lone job."""

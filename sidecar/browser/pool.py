@@ -72,7 +72,8 @@ class BrowserPool:
         Raises QueueFull, BrowserUnavailable, BrowserCrashed, InvalidContent where the browser refuses the context,
         ShuttingDown, with a profile StoreFailed, SealedByAnother and LimitExceeded, and whatever `work` raises.
         """
-        discovery.find(kind, self._settings)  # a kind that is not there is refused before it waits
+        if self._kinds[kind].browser is None:
+            discovery.find(kind, self._settings)  # a kind that is not there is refused before it waits
         if use is None:
             return await self._run(kind, work, context)
         async with self._living.turn(use):

@@ -4,7 +4,7 @@ import asyncio
 
 from playwright.async_api import BrowserContext, Page
 
-from sidecar.browser.devtools import Devtools
+from sidecar.browser.devtools import Devtools, is_chromium
 from sidecar.errors import BrowserCrashed
 
 
@@ -21,6 +21,13 @@ class JobPage:
         self.lost: asyncio.Future[BrowserCrashed] = asyncio.get_running_loop().create_future()
         page.on("crash", lambda _: self.lose("the page crashed under the job"))
         page.on("close", lambda _: self.lose("the page was closed, or its browser died, under the job"))
+
+    async def prepare(self) -> None:
+        """Does what the first reading would wait for: a session, or in other browsers Playwright's script."""
+        if is_chromium(self.context):
+            await self.devtools.session(self.page)
+        else:
+            await self.answer()
 
     async def answer(self) -> None:
         """Returns once the page has answered. Raises Playwright's errors."""

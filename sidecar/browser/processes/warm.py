@@ -97,8 +97,7 @@ class WarmBrowser:
 
     async def _open_ahead(self, seconds: float) -> JobPage:
         page = await self._open_page(seconds, {})
-        # what the first reading of a page would wait for: its session, in other browsers Playwright's script
-        await _quietly(page.answer(), seconds)
+        await _quietly(page.prepare(), seconds)
         return page
 
     async def _lend(self, spare: asyncio.Task[JobPage] | None, seconds: float, arguments: Mapping[str, Any]) -> JobPage:
