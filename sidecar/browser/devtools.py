@@ -15,25 +15,30 @@ def is_chromium(context: BrowserContext) -> bool:
 
 
 class Devtools:
-    """One session for each page that was asked for, kept as long as the page."""
+    """A session for a job's own page, kept as long as the page.
 
-    def __init__(self) -> None:
-        self._sessions: dict[Page, CDPSession] = {}
+    Other pages are asked by Playwright: it tells of a crash, of which a session has no news, and nobody else watches
+    for that of a popup.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._session: CDPSession | None = None
 
     async def session(self, page: Page) -> CDPSession:
         """The page's session. Raises Playwright's errors, also where the browser is not Chromium."""
-        session = self._sessions.get(page)
-        if session is None:
-            session = self._sessions[page] = await page.context.new_cdp_session(page)
-            page.once("close", self._forget)
-        return session
-
-    def _forget(self, page: Page) -> None:
-        self._sessions.pop(page, None)
+        if page is not self._page:
+            return await page.context.new_cdp_session(page)
+        if self._session is None:
+            self._session = await page.context.new_cdp_session(page)
+        return self._session
 
     async def evaluate(self, page: Page, function: str, argument: Any = None) -> Any:
-        """What a function gives in the page, as JSON; a promise is waited for. Raises Playwright's errors."""
-        if not is_chromium(page.context):
+        """What a function gives in the page, as JSON; a promise is waited for. Raises Playwright's errors.
+
+        The page answers with the document that it has then, which may be on its way to the next one.
+        """
+        if page is not self._page or not is_chromium(page.context):
             return await page.evaluate(function, argument)
         # Playwright's own call has each new document compile a script of its first, for values that are not JSON.
         expression = f"({function})({_encode(argument).decode()})"

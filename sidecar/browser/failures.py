@@ -18,7 +18,7 @@ _LEFT = (
     "Inspected target navigated or closed",
     "Promise was collected",
 )
-"""The last two: Chromium's own, where it was asked without Playwright."""
+"""What Playwright says, or Chromium where it was asked without it."""
 _DEAD = (
     "target crashed",
     "page crashed",

@@ -50,7 +50,7 @@ async def perform(
     clock: Clock,
     hiding: Hiding,
     sandboxes: Sandboxes,
-    page: JobPage,
+    lent: JobPage,
     watch: Watch = NOBODY,
     use: ProfileUse | None = None,
     allows: Allows | None = None,
@@ -63,12 +63,12 @@ async def perform(
     Raises BrowserCrashed, BrowserUnavailable, NavigationFailed, ActionFailed, Forbidden, LimitExceeded, TimedOut,
     StoreFailed.
     """
-    visit, shelf = Visit(page, clock, sandboxes, hiding.values), Shelf(keep)
+    visit, shelf = Visit(lent, clock, sandboxes, hiding.values), Shelf(keep)
     if use:
         visit.capture = use.capture
     work = partial(_visit_and_gather, job, steps, visit, shelf, hiding, watch)
     if allows:
-        work = partial(guarded, allows, page.page, work)
+        work = partial(guarded, allows, lent.page, work)
     watch.on_started()
     try:
         return await _within(visit, job.timeout_ms, work())

@@ -26,6 +26,8 @@ class TestSite:
         app.router.add_get("/hang", self._hang)
         app.router.add_get("/slow", _slow)
         app.router.add_get("/loop", _loop)
+        app.router.add_get("/goes-on", _goes_on)
+        app.router.add_get("/in-parts", _in_parts)
         app.router.add_get("/redirect", _redirect)
         app.router.add_get("/status/{status}", _status)
         app.router.add_get("/cookies", _cookies)
@@ -78,6 +80,22 @@ async def _slow(request: web.Request) -> web.Response:
     """Answers after `?ms=`: a slow server is the point."""
     await asyncio.sleep(int(request.query.get("ms", "300")) / 1000)
     return _page("Slow", "<h1>slow but there</h1>")
+
+
+async def _goes_on(request: web.Request) -> web.Response:
+    """A page that by itself leads to `/in-parts`, `?ms=` after it has loaded."""
+    script = f"onload = () => setTimeout(() => {{ location = '/in-parts' }}, {int(request.query['ms'])})"
+    return _page("First", f"<h1>First</h1><script>{script}</script>")
+
+
+async def _in_parts(request: web.Request) -> web.StreamResponse:
+    """A page whose heading comes after its title."""
+    response = web.StreamResponse(headers={"Content-Type": "text/html"})
+    await response.prepare(request)
+    await response.write(b"<!doctype html><title>Last</title><!--" + b"x" * 2_000 + b"-->")
+    await asyncio.sleep(0.05)
+    await response.write(b"<h1>Last</h1>")
+    return response
 
 
 async def _loop(request: web.Request) -> web.Response:

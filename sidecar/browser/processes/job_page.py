@@ -5,6 +5,7 @@ import asyncio
 from playwright.async_api import BrowserContext, Page
 
 from sidecar.browser.devtools import Devtools, is_chromium
+from sidecar.browser.race import race
 from sidecar.errors import BrowserCrashed
 
 
@@ -16,8 +17,7 @@ class JobPage:
         self.page = page
         self.runs_scripts = runs_scripts
         """Whether the pages' own scripts, and whatever waits for them, run."""
-        self.devtools = Devtools()
-        """For this page, and for those that it opens."""
+        self.devtools = Devtools(page)
         self.lost: asyncio.Future[BrowserCrashed] = asyncio.get_running_loop().create_future()
         page.on("crash", lambda _: self.lose("the page crashed under the job"))
         page.on("close", lambda _: self.lose("the page was closed, or its browser died, under the job"))
@@ -30,8 +30,8 @@ class JobPage:
             await self.answer()
 
     async def answer(self) -> None:
-        """Returns once the page has answered. Raises Playwright's errors."""
-        await self.devtools.evaluate(self.page, "() => 0")
+        """Returns once the page has answered. Raises BrowserCrashed and Playwright's errors."""
+        await race(self.devtools.evaluate(self.page, "() => 0"), self.lost)
 
     def lose(self, why: str) -> None:
         """Tells the job that there is nothing left to work on."""

@@ -114,7 +114,7 @@ class JobScripts:
         if self._sandbox is None:
             self._enter(sandbox)
         self._number += 1
-        self._made, self._moved = 0, False
+        self._made, self._moved = 0, bool(self._tasks)  # also where the action before has left calls behind
         self._outcome = outcome = asyncio.get_running_loop().create_future()
         try:
             self._refresh()
@@ -136,7 +136,7 @@ class JobScripts:
         self._events.close()
         if self._opening:
             await unwind(self._opening)
-            if not self._opening.cancelled() and not self._opening.exception():
+            if self._opening.done() and not self._opening.cancelled() and not self._opening.exception():
                 self._sandboxes.give_back(self._opening.result())
         await end(self._tasks)
 
@@ -223,6 +223,7 @@ class JobScripts:
                 self._moved = True
                 self._answer(number, lambda: self._events.route(handle))
             case ["on", handle, event]:
+                self._moved = True  # it waits for something
                 self._events.subscribe(handle, event)
             case ["off", handle, event]:
                 self._events.unsubscribe(handle, event)

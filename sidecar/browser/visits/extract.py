@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 from playwright.async_api import Page
 
-from protocol.jobs import Field
+from protocol.jobs import Field, WaitUntil
 from sidecar.browser import surrogates
 from sidecar.browser.devtools import Devtools
 from sidecar.browser.profiles.capture import PageStorage
@@ -50,13 +50,14 @@ _READ: Final = """([wanted, storage]) => {
     }
   };
   const look = () => {
+    const state = document.readyState;
     const title = typeof document.title === "string" ? document.title
       : document.querySelector("title")?.textContent ?? "";
     try {
-      return { title, values: wanted === null ? null : readAll(document, JSON.parse(wanted)) };
+      return { title, state, values: wanted === null ? null : readAll(document, JSON.parse(wanted)) };
     } catch (error) {
       if (!(error instanceof BadField)) throw error;
-      return { title, field: error.field, reason: error.message };
+      return { title, state, field: error.field, reason: error.message };
     }
   };
   const stored = async () => {
@@ -71,16 +72,29 @@ _READ: Final = """([wanted, storage]) => {
 }"""
 
 
+_UNREADY: Final[dict[WaitUntil, tuple[str, ...]]] = {
+    "load": ("loading", "interactive"),
+    "networkidle": ("loading", "interactive"),
+    "domcontentloaded": ("loading",),
+}
+
+
 class Reading(msgspec.Struct, frozen=True):
     """A page's title and what was taken from it."""
 
     title: str
+    state: str
+    """The document's `readyState`."""
     values: dict[str, Any] | None = None
     field: str | None = None
     """The name of a field whose selector is wrong; then there are no values."""
     reason: str | None = None
     storage: PageStorage | None = None
     """Where it was asked for, and where the page could tell."""
+
+    def is_of_loaded(self, wait_until: WaitUntil) -> bool:
+        """Whether the document had come as far as a step waits for."""
+        return self.state not in _UNREADY.get(wait_until, ())
 
 
 _decode = msgspec.json.Decoder(Reading).decode

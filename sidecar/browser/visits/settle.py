@@ -28,7 +28,6 @@ class Movements:
     """
 
     def __init__(self, lent: JobPage) -> None:
-        self._devtools = lent.devtools
         self._turns = _TURNS if lent.runs_scripts else _STATE
         self._context: BrowserContext = lent.context
         self._targets = Targets(lent.page, lent.devtools)
@@ -70,10 +69,14 @@ class Movements:
             page.remove_listener("framenavigated", self._arrive)
             page.remove_listener("close", self._gone)
 
-    async def settled(self, page: Page) -> None:
-        """Returns when the page's main frame is not on its way to another document (or never was)."""
-        self._loaded.clear()  # a document may also have been written anew, which no arrival tells
-        await self._turn(page)  # where the page went away under it, its navigation tells when that ends
+    async def settled(self, page: Page, *, unmoved: bool = False) -> None:
+        """Returns when the page's main frame is not on its way to another document (or never was).
+
+        Where the action has `unmoved` the page, only what the page has begun by itself, and told of, is waited for.
+        """
+        if not unmoved:
+            self._loaded.clear()  # a document may also have been written anew, which no arrival tells
+            await self._turn(page)  # where the page went away under it, its navigation tells when that ends
         await self._still((page,))
 
     def expect_popups(self) -> None:
@@ -96,29 +99,34 @@ class Movements:
                     if state:
                         await asyncio.gather(*(self.loaded(other, state, seconds * 1000) for other in others))
 
-    def opened(self, page: Page, state: LoadState) -> None:
-        """The page was just seen to reach this state."""
-        self._note_load(page, self._arrived.get(page, 0), state)
+    def documents(self, page: Page) -> int:
+        """How many documents have arrived in the page's main frame."""
+        return self._arrived.get(page, 0)
+
+    def opened(self, page: Page, before: int, state: LoadState) -> None:
+        """A visit of the page, which had seen so many documents before, has led to this state of the next one."""
+        self._note_load(page, before + 1, state)
 
     async def loaded(self, page: Page, state: LoadState, milliseconds: float) -> None:
         """Returns when the page has reached this state; at once where nothing has arrived since it was seen there.
 
         Raises Playwright's errors.
         """
-        document = self._arrived.get(page, 0)
+        document = self.documents(page)
         seen, states = self._loaded.get(page, (document, ()))
         if seen != document or state not in states:
             await page.wait_for_load_state(state, timeout=milliseconds)
             self._note_load(page, document, state)
 
     def _note_load(self, page: Page, document: int, *states: LoadState) -> None:
-        if self._arrived.get(page, 0) == document:
+        if self.documents(page) == document:
             self._loaded[page] = document, states
 
     async def _turn(self, page: Page) -> None:
-        document = self._arrived.get(page, 0)
+        # asked by Playwright: its question ends with the document that was there when it was put
+        document = self.documents(page)
         with contextlib.suppress(PlaywrightError):
-            if await self._devtools.evaluate(page, self._turns) == "complete":
+            if await page.evaluate(self._turns) == "complete":
                 self._note_load(page, document, "load", "domcontentloaded")
 
     async def _still(self, pages: Iterable[Page]) -> None:

@@ -155,9 +155,10 @@ class Visit:
 
     async def _open(self, step: PlannedStep) -> int | None:
         try:
+            before = self._moves.documents(self._page)
             response = await self._page.goto(step.url, wait_until=step.wait_until, timeout=self._left())
             if step.wait_until != "commit":
-                self._moves.opened(self._page, step.wait_until)
+                self._moves.opened(self._page, before, step.wait_until)
         except PlaywrightError as error:
             if _INTERRUPTED not in str(error):
                 raise failures.navigation(error, step.url, step.name) from None
@@ -193,14 +194,13 @@ class Visit:
         self._moves.expect_popups()
         self._moves.watch()
         value = await self._script(script, step)
-        if self._scripts and self._scripts.only_read:
-            await self._wait_for_load(step)
-            return value
-        await self._moves.settled(page)
+        only_read = self._scripts is not None and self._scripts.only_read
+        await self._moves.settled(page, unmoved=only_read)
         self._check_arrival(page, step)
         await self._wait_for_load(step)
-        state = None if step.wait_until == "commit" else step.wait_until
-        await self._moves.popups_settled(self.page, state, self._left() / 1000)
+        if not only_read:
+            state = None if step.wait_until == "commit" else step.wait_until
+            await self._moves.popups_settled(self.page, state, self._left() / 1000)
         return value
 
     async def _script(self, script: Script, step: PlannedStep) -> Any:
@@ -258,17 +258,23 @@ class Visit:
             raise NavigationFailed("the page that this led to could not be opened", step=step.name, action=self.action)
 
     async def _read(self, step: PlannedStep) -> extract.Reading:
+        last = step is self._last_step
         while True:
-            last = step is self._last_step
             if last:
                 self.capture.begin()
+            page = self.page
+            documents, reading = self._moves.documents(page), None
             try:
                 storage = last and self.capture.wants_storage
-                reading = await extract.read(self.page, self.devtools, step.extract, storage=storage)
-                break
+                reading = await extract.read(page, self.devtools, step.extract, storage=storage)
+                if reading.is_of_loaded(step.wait_until):
+                    break
             except PlaywrightError as error:
                 if not failures.left_the_page(error):
                     raise failures.action(error, "extract", step.name) from None
+            await self._moves.settled(page)  # the news of the document that has come may be on its way
+            if reading and self._moves.documents(page) == documents:
+                break  # the one that is there has been written anew, and may never be complete
             await self._wait_for_load(step)
         if reading.field is not None:
             said = f"extract failed: field {reading.field}: {reading.reason}"

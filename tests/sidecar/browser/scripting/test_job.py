@@ -1,5 +1,6 @@
 """A job's way with its sandbox: taken ahead, given back, and what its actions have asked of the pages."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -37,6 +38,7 @@ async def pool() -> AsyncIterator[BrowserPool]:
         ("page.locator('td').all()", True),
         ("page.title().then(() => page.evaluate(() => 1))", False),
         ("page.waitForTimeout(1)", False),
+        ("page.on('popup', () => 0); page.title()", False),
         ("page.route('**/none', (route) => route.abort())", False),
         ("1 + 1", False),
     ],
@@ -58,16 +60,14 @@ async def test_what_only_reads_is_known(pool: BrowserPool, site: str, source: st
 
 
 async def test_a_sandbox_taken_ahead_is_given_back(pool: BrowserPool) -> None:
-    """Once it is there, and while it is being opened."""
+    """At every stage, and then its browser ends."""
     before = children(is_sandbox)
     sandboxes = Sandboxes(Settings(), SandboxLimits(idle=0.05))
 
     async def prepare(lent: JobPage) -> None:
-        for waits in (True, False):
+        for seconds in (0.0, 5.0, 0.0):  # while the browser starts, once the sandbox is there, while another opens
             scripts = JobScripts(sandboxes, lent.page, Notes(lent.page.context), {}, lambda: 5_000.0)
-            opening = scripts.prepare()
-            if waits:
-                await opening
+            await asyncio.wait((scripts.prepare(),), timeout=seconds)
             await scripts.close()
 
     await pool.run("CHROMIUM", prepare)

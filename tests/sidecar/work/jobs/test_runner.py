@@ -104,6 +104,16 @@ async def test_what_follows_a_navigation_sees_the_new_page(
     assert result.steps[0].title == "Slow"
 
 
+@pytest.mark.parametrize("actions", [[], ["page.title()"], [{"title": None}]])
+async def test_no_page_is_read_half(site: str, runner: JobRunner, actions: list[Any]) -> None:
+    """Where a page goes on by itself, the extract is of the one or of the other, as a whole."""
+    for milliseconds in (0, 1, 2, 4, 6, 8, 10, 12, 15, 20):
+        job = make_job(f"{site}/goes-on?ms={milliseconds}", actions=actions, extract={"head": "h1"})
+        result = await runner.run(job)
+        assert result.extract in ({"head": "First"}, {"head": "Last"})
+        assert result.extract == {"head": result.steps[0].title}
+
+
 @pytest.mark.parametrize("path", ["/empty", "/download"])
 async def test_an_answer_without_a_page_leaves_the_old_one(site: str, runner: JobRunner, path: str) -> None:
     """A link to nothing, or to a download, does not hold the job up."""
