@@ -1,17 +1,17 @@
 """Chromium's own protocol to a job's pages, which costs them less than Playwright's calls do."""
 
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import msgspec
-from playwright.async_api import BrowserContext, CDPSession, Page
+from playwright.async_api import Browser, CDPSession, Page
 from playwright.async_api import Error as PlaywrightError
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def is_chromium(context: BrowserContext) -> bool:
+def is_chromium(browser: Browser | None) -> TypeGuard[Browser]:
     """Whether the protocol is spoken there."""
-    return context.browser is not None and context.browser.browser_type.name == "chromium"
+    return browser is not None and browser.browser_type.name == "chromium"
 
 
 class Devtools:
@@ -26,7 +26,7 @@ class Devtools:
         self._session: CDPSession | None = None
 
     async def session(self, page: Page) -> CDPSession:
-        """The page's session. Raises Playwright's errors, also where the browser is not Chromium."""
+        """The kept session, or another page's new one. Raises Playwright's errors, also where this is not Chromium."""
         if page is not self._page:
             return await page.context.new_cdp_session(page)
         if self._session is None:
@@ -38,7 +38,7 @@ class Devtools:
 
         The page answers with the document that it has then, which may be on its way to the next one.
         """
-        if page is not self._page or not is_chromium(page.context):
+        if page is not self._page or not is_chromium(page.context.browser):
             return await page.evaluate(function, argument)
         # Playwright's own call has each new document compile a script of its first, for values that are not JSON.
         expression = f"({function})({_encode(argument).decode()})"

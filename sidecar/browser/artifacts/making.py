@@ -154,7 +154,7 @@ async def _make(kind: Kind, making: Awaitable[str]) -> str:
 
 async def _screenshot(page: Page, devtools: Devtools, _: PdfOptions) -> str:
     """The whole page as PNG, in base64."""
-    captured = await _capture(await devtools.session(page)) if is_chromium(page.context) else None
+    captured = await _capture(await devtools.session(page)) if is_chromium(page.context.browser) else None
     return captured or base64.b64encode(await page.screenshot(full_page=True, type="png")).decode()
 
 
@@ -182,20 +182,20 @@ async def _html(page: Page, _: Devtools, __: PdfOptions) -> str:
     return await page.content()
 
 
-async def _pdf(page: Page, devtools: Devtools, options: PdfOptions) -> str:
+async def _pdf(page: Page, _: Devtools, options: PdfOptions) -> str:
     """The page as PDF, in base64."""
     if not options.js:
-        page = await _without_scripts(page, devtools)
+        page = await _without_scripts(page)
     await page.emulate_media(media=options.media)
     if options.js and options.delay:
         await page.wait_for_timeout(options.delay)
     return base64.b64encode(await page.pdf(**pdf_arguments(options))).decode()
 
 
-async def _without_scripts(page: Page, devtools: Devtools) -> Page:
+async def _without_scripts(page: Page) -> Page:
     """The same address in a second page of the context, where no script of the page's runs."""
     plain = await page.context.new_page()
-    session = await devtools.session(plain)
+    session = await plain.context.new_cdp_session(plain)
     await session.send("Emulation.setScriptExecutionDisabled", {"value": True})
     await plain.goto(page.url)
     return plain

@@ -24,7 +24,7 @@ class JobPage:
 
     async def prepare(self) -> None:
         """Does what the first reading would wait for: a session, or in other browsers Playwright's script."""
-        if is_chromium(self.context):
+        if is_chromium(self.context.browser):
             await self.devtools.session(self.page)
         else:
             await self.answer()

@@ -31,8 +31,9 @@ MOST_VALUE: Final = 16 << 20
 _VALUES: Final = frozenset(
     {"evaluateExpression", "evalOnSelector", "evalOnSelectorAll"}
     | {"innerText", "innerHTML", "textContent", "inputValue", "getAttribute"}
+    | {"Runtime.evaluate"}
 )
-"""Calls of the driver's protocol that give one."""
+"""Calls of the driver's protocol that give one, and of Chromium's, which the driver passes on under their `method`."""
 _PING: Final = {"id": "ping", "guid": "nobody", "method": "ping", "params": {}, "metadata": {}}
 """A call of an object that is not there, which the driver refuses by itself."""
 _NUMBER: Final = re.compile(rb'\{"id":("[^"]+"|\d+),')
@@ -110,7 +111,7 @@ class _Transport(PipeTransport):
 
     def send(self, message: dict[str, Any]) -> None:
         """Passes a call on."""
-        if message["method"] in _VALUES or message["params"].get("method") == "Runtime.evaluate":
+        if message["params"].get("method", message["method"]) in _VALUES:
             self._asked.add(message["id"])
         elif message["method"] == "__abort__":
             self._ping()

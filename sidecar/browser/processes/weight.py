@@ -5,10 +5,12 @@ import asyncio
 from playwright.async_api import Browser
 from playwright.async_api import Error as PlaywrightError
 
+from sidecar.browser.devtools import is_chromium
+
 
 async def megabytes(browser: Browser) -> float:
     """Proportional set size of all its processes, in MB of 10^6 bytes; 0 where it can't be known."""
-    if browser.browser_type.name != "chromium":
+    if not is_chromium(browser):
         return 0.0
     try:
         session = await browser.new_browser_cdp_session()

@@ -77,6 +77,7 @@ _UNREADY: Final[dict[WaitUntil, tuple[str, ...]]] = {
     "networkidle": ("loading", "interactive"),
     "domcontentloaded": ("loading",),
 }
+"""States of a document for which a step still waits."""
 
 
 class Reading(msgspec.Struct, frozen=True):

@@ -48,7 +48,7 @@ class _Guard:
         # the net under the rest: sees the first request of a popup, and the redirects of browsers without CDP
         context.on("request", self._see)
         context.on("page", self._meet)
-        if not is_chromium(context):
+        if not is_chromium(context.browser):
             await context.route("**/*", self._judge_route)
         await self._watch(page)
 
@@ -56,7 +56,7 @@ class _Guard:
         """Nothing is left running or listening; what is left on the pages ends with them."""
         context.remove_listener("request", self._see)
         context.remove_listener("page", self._meet)
-        if not is_chromium(context):
+        if not is_chromium(context.browser):
             with contextlib.suppress(PlaywrightError):  # it is gone
                 await context.unroute("**/*", self._judge_route)
         for task in self._tasks:
@@ -70,7 +70,7 @@ class _Guard:
     async def _watch(self, page: Page) -> None:
         page.on("framenavigated", self._arrive)
         self._arrive(page.main_frame)
-        if not is_chromium(page.context):
+        if not is_chromium(page.context.browser):
             return
         with contextlib.suppress(PlaywrightError):  # a popup that has closed already
             session = await page.context.new_cdp_session(page)

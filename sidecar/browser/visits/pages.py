@@ -158,7 +158,7 @@ async def _growing(page: Page) -> AsyncIterator[asyncio.Event]:
         if max(progress["receivedBytes"], progress["totalBytes"]) > MOST_DOWNLOADED:
             too_large.set()
 
-    if not is_chromium(page.context):
+    if not is_chromium(page.context.browser):
         yield too_large
         return
     session = await page.context.new_cdp_session(page)

@@ -161,7 +161,7 @@ class Movements:
 
     def _arrive(self, frame: Frame) -> None:
         if frame.parent_frame is None:
-            self._arrived[frame.page] = self._arrived.get(frame.page, 0) + 1
+            self._arrived[frame.page] = self.documents(frame.page) + 1
             self._over(frame.page)
 
     def _gone(self, page: Page) -> None:

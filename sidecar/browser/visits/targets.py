@@ -54,7 +54,7 @@ class Targets:
     def prepare(self) -> None:
         """Begins what `count` needs, beside whatever comes next."""
         browser = self._page.context.browser
-        if browser and is_chromium(self._page.context) and browser not in _of_browsers:
+        if is_chromium(browser) and browser not in _of_browsers:
             _of_browsers[browser] = watching = asyncio.create_task(_watch(browser))
             watching.add_done_callback(look_at)
 
