@@ -26,20 +26,21 @@ class BackOff:
         self._monotonic = monotonic
         self._failures = 0
         self._not_before = 0.0
-        self._why = ""
+        self._why = BrowserUnavailable("")
 
     def check(self) -> None:
         """Raises BrowserUnavailable, with the reason of the last failure, as long as it is too early to try again."""
         left = self._not_before - self._monotonic()
         if left > 0:
-            raise BrowserUnavailable(f"{self._why} (the next try is in {left:.1f} s)", retryable=True)
+            said = f"{self._why.message} (the next try is in {left:.1f} s)"
+            raise BrowserUnavailable(said, retryable=self._why.retryable)
 
     def failed(self, failure: BrowserUnavailable) -> None:
         """Begins a pause, unless there is one."""
         now = self._monotonic()
         if now >= self._not_before:
             pause = min(self._pauses.first_backoff * 2**self._failures, self._pauses.longest_backoff)
-            self._failures, self._why, self._not_before = self._failures + 1, failure.message, now + pause
+            self._failures, self._why, self._not_before = self._failures + 1, failure, now + pause
 
     def succeeded(self) -> None:
         """The next failure is the first again."""

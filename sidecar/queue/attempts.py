@@ -30,6 +30,11 @@ PROGRESS_EVERY: Final = 1.0
 FIRST_PAUSE: Final = 2.0
 LONGEST_PAUSE: Final = 300.0
 """Seconds before the first further attempt, doubled each time, up to this."""
+FIRST_WAIT: Final = 1.0
+LONGEST_WAIT: Final = 60.0
+"""Seconds before a job asks again for a browser that can't start just now, doubled each time, up to this."""
+MOST_WAITS: Final = 65
+"""How often it asks: for about an hour."""
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -143,16 +148,30 @@ class Attempts:
 
     def _fail(self, job: Job, meta: Meta, failure: ErrorDetail) -> None:
         """Raises what makes SAQ do the right thing."""
-        meta.failures += 1
         meta.error = failure
+        if _waits(meta, failure.code, retryable=failure.retryable):  # as `_again` foretells, for both ways to go on
+            self._wait(job, meta, failure)
+        meta.failures += 1
         put_meta(job, meta)
-        if failure.retryable and meta.failures <= meta.retries:  # as `_again` foretells
-            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (meta.failures - 1))
-            job.retry_delay = pause * (0.5 + self._jitter() / 2)
+        if failure.retryable and meta.failures <= meta.retries:
+            job.retry_delay = self._pause(FIRST_PAUSE, LONGEST_PAUSE, meta.failures)
             raise _Again(failure.message) from None
         job.retries = 0
         job.kwargs = {}
         raise _Failed(failure.message) from None
+
+    def _wait(self, job: Job, meta: Meta, failure: ErrorDetail) -> None:
+        """Has a job ask later for the browser that can't start just now; this attempt does not count."""
+        log.warning("job %s waits for a browser: %s", job.key, failure.message)
+        meta.waits += 1
+        put_meta(job, meta)
+        job.retries += 1
+        job.retry_delay = self._pause(FIRST_WAIT, LONGEST_WAIT, meta.waits)
+        raise _Again(failure.message) from None
+
+    def _pause(self, first: float, longest: float, number: int) -> float:
+        """Seconds before the next attempt, after so many: they double, and differ from job to job."""
+        return min(longest, first * 2.0 ** (number - 1)) * (0.5 + self._jitter() / 2)
 
     def _tell(self, submitter: str, event: str, content: Any) -> None:
         if submitter == self._backend.process:
@@ -188,7 +207,15 @@ class Attempts:
 def _again(context: Any, job: Job, meta: Meta, failure: BaseException) -> bool:
     if isinstance(failure, asyncio.CancelledError):
         return bool(context["worker"].interrupts(job))
-    return isinstance(failure, WireError) and failure.retryable and meta.failures < meta.retries
+    if not isinstance(failure, WireError):
+        return False
+    waits = _waits(meta, failure.code, retryable=failure.retryable)
+    return waits or (failure.retryable and meta.failures < meta.retries)
+
+
+def _waits(meta: Meta, code: ErrorCode, *, retryable: bool) -> bool:
+    """Whether a job that failed like this waits until its browser can start: it was accepted, so it is not lost."""
+    return code == ErrorCode.BROWSER_UNAVAILABLE and retryable and meta.waits < MOST_WAITS
 
 
 def _ignore_failure(done: asyncio.Future[None]) -> None:

@@ -35,6 +35,8 @@ class Meta(msgspec.Struct, kw_only=True, omit_defaults=True):
     retries: int = 0
     failures: int = 0
     """Attempts that ended in a failure of their own, as interrupted ones don't."""
+    waits: int = 0
+    """Attempts that found no browser to run in, which is no failure of the job's."""
     webhooks: str = ""
     """Packed endpoints, as they were submitted."""
     error: ErrorDetail | None = None

@@ -14,6 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
+from sidecar.browser import discovery
+from sidecar.settings import Settings
 from tests.clocks import STEPPED
 from tests.e2e.jobs import ended, page_job, status, stored, submit, succeeded
 from tests.fakes import ENCRYPTION_KEY
@@ -152,6 +154,23 @@ def test_a_failure_that_may_pass_is_tried_again(tmp_path: Path, server: Rtcv) ->
         state = ended(child, submit(child, final))
         assert state["status"] == "failed"
         assert state["attempts"] == (4 if state["error"]["retryable"] else 1)
+
+
+def test_a_wave_of_jobs_waits_for_a_browser_that_cannot_start_just_now(tmp_path: Path) -> None:
+    """Launches that die fail no accepted job; a parent that waits is told to try again, and later the job is done."""
+    flaky, chromium = tmp_path / "flaky", discovery.find("CHROMIUM", Settings()).path
+    tries = tmp_path / "tries"
+    flaky.write_text(
+        f'#!/bin/sh\necho x >> {tries}\n[ $(wc -l < {tries}) -gt 2 ] || kill -9 $$\nexec {chromium} "$@"\n'
+    )
+    flaky.chmod(0o755)
+    job = {"steps": [{"url": "data:text/html,<h1>here</h1>", "extract": {"title": "h1"}}]}
+    with Child(tmp_path, env={"SIDECAR_CHROMIUM": str(flaky)}) as child:
+        (refused,) = child.ask({"type": "send_job", "content": job})
+        assert (refused["error"]["code"], refused["error"]["retryable"]) == ("browser_unavailable", True)
+        for job_id in [submit(child, {**job, "mode": "async"}) for _ in range(12)]:
+            assert succeeded(child, job_id)["result"]["result"]["extract"] == {"title": "here"}
+    assert len(tries.read_text().splitlines()) > 2
 
 
 def test_a_clock_that_is_set_back_an_hour_holds_up_nothing(tmp_path: Path, server: Rtcv) -> None:

@@ -44,6 +44,20 @@ _OWN_SESSION: Final = {
 """Has Playwright start its driver by a script of ours; what it starts is said there."""
 
 
+_SANDBOX_ADVICE: Final = (
+    "Chromium's own sandbox is not allowed here: run the container with `--cap-add SYS_ADMIN` or a seccomp profile that"
+    " allows user namespaces, install chromium-sandbox, or set SIDECAR_CHROMIUM_SANDBOX=false if you trust every page"
+)
+_HOPELESS: Final = {
+    "No usable sandbox": _SANDBOX_ADVICE,
+    "Failed to move to new namespace": _SANDBOX_ADVICE,
+    "SUID sandbox helper binary": _SANDBOX_ADVICE,
+    "error while loading shared libraries": "`playwright install-deps` or apt-get brings what it needs",
+    "cannot execute": "it is made for another machine",
+}
+"""What a browser says that will not start at the next try either, and what to do about it."""
+
+
 class WarmBrowser:
     """A running browser. Driver and browser are started and ended together, so that nothing half dead is kept."""
 
@@ -192,8 +206,9 @@ async def launch(
             if found.endpoint:
                 reason = reason.replace(found.endpoint, found.path)
                 raise BrowserUnavailable(f"{found.path} could not be reached: {reason}", retryable=True) from None
-            said = f"{found.path} did not start: {reason}; another one comes with {hint(found.kind)}"
-            raise BrowserUnavailable(said) from None
+            advice = _advice(reason)
+            said = f"{found.path} did not start: {reason}; {advice or f'another one comes with {hint(found.kind)}'}"
+            raise BrowserUnavailable(said, retryable=advice is None) from None
         raise
 
 
@@ -224,12 +239,17 @@ def _launch_options(found: FoundBrowser, seconds: float, sandbox: bool) -> dict[
     return options
 
 
+def _advice(reason: str) -> str | None:
+    """What to change where a launch can't succeed as this machine is; None where the next one may."""
+    return next((advice for words, advice in _HOPELESS.items() if words in reason), None)
+
+
 def _launch_failure(error: BaseException) -> str:
-    """The browser's own complaint where it made one, else Playwright's first line."""
-    for line in str(error).splitlines():
-        if "[err]" in line:
-            return line.partition("[err]")[2].strip()[:300]
-    return failures.first_line(error)
+    """The browser's own complaint where it made one, the one that explains it first; else Playwright's first line."""
+    complaints = [line.partition("[err]")[2].strip() for line in str(error).splitlines() if "[err]" in line]
+    if not complaints:
+        return failures.first_line(error)
+    return next(filter(_advice, complaints), complaints[0])[:300]
 
 
 async def _quietly(ending: Any, seconds: float) -> bool:

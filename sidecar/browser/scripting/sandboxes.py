@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import time
 from dataclasses import dataclass
@@ -43,6 +44,10 @@ _FLAGS: Final = (
     "--enable-features=NetworkServiceInProcess",
     "--js-flags=--max-old-space-size=128",
 )
+
+
+_PASSING: Final = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
+"""Why no process can be started just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +226,8 @@ class Sandboxes:
             try:
                 process = await spawn(found.path, flags, self._limits.memory, self._limits.message)
             except OSError as error:
-                raise BrowserUnavailable(f"{found.path} did not start: {error.strerror}") from None
+                passes = error.errno in _PASSING
+                raise BrowserUnavailable(f"{found.path} did not start: {error.strerror}", retryable=passes) from None
             try:
                 async with asyncio.timeout(self._limits.launch):
                     await process.pipe.send("Browser.getVersion")

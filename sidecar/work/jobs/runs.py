@@ -98,9 +98,10 @@ class Runs:
         try:
             reply = await self._once(order, updates, redactor)
         except BaseException as failure:
-            if order.accepted or updates.begun or not isinstance(failure, _REFUSALS):
+            again = order.again(failure)
+            if updates.begun or not (again if order.accepted else isinstance(failure, _REFUSALS)):
                 stopped = isinstance(failure, asyncio.CancelledError)
-                updates.failed(STOPPED if stopped else sentence(failure), again=order.again(failure))
+                updates.failed(STOPPED if stopped else sentence(failure), again=again)
             raise
         if reply.status == "skipped":
             updates.skipped(SKIPPED)

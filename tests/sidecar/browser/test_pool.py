@@ -224,6 +224,32 @@ async def test_after_a_failed_launch_the_next_waits_longer(tmp_path: Path) -> No
     await pool.close()
 
 
+@pytest.mark.parametrize(
+    ("complaint", "advice"),
+    [
+        ("no memory just now", None),
+        ("[0101/1:ERROR:zygote.cc(1)] No usable sandbox! Update your kernel", "--cap-add SYS_ADMIN"),
+        ("Failed to move to new namespace: PID namespaces supported", "SIDECAR_CHROMIUM_SANDBOX=false"),
+        ("error while loading shared libraries: libnss3.so: cannot open", "playwright install-deps"),
+    ],
+)
+async def test_a_failed_launch_says_whether_the_next_can_succeed(
+    tmp_path: Path, complaint: str, advice: str | None
+) -> None:
+    """What may pass is retryable; what the machine forbids is not, and says what to change, also while it is paused."""
+    broken = tmp_path / "chromium"
+    broken.write_text(f"#!/bin/sh\necho 'dbus is not there' >&2\necho '{complaint}' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    pool = BrowserPool(Settings(chromium=str(broken)), Clock(monotonic=lambda: 100.0))
+    for _ in range(2):
+        with pytest.raises(BrowserUnavailable, match="did not start") as failed:
+            await works(pool)
+        assert failed.value.retryable is (advice is None)
+        assert complaint in failed.value.message or advice is None
+        assert (advice or "") in failed.value.message
+    await pool.close()
+
+
 async def test_a_browser_that_never_answers_is_given_up(tmp_path: Path) -> None:
     """The launch has a hard limit, and the silent process is ended with it."""
     silent = tmp_path / "chromium"

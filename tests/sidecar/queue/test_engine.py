@@ -13,7 +13,7 @@ import pytest
 from protocol.errors import ErrorCode, WireError
 from protocol.queued import JobState
 from sidecar.clock import Clock
-from sidecar.errors import NotFound, TimedOut
+from sidecar.errors import BrowserUnavailable, NotFound, TimedOut
 from sidecar.queue import attempts
 from sidecar.queue.engine import INTERRUPTIONS, Engine, EngineOptions, id_of
 from sidecar.queue.sqlite_backend import SqliteBackend
@@ -82,6 +82,7 @@ async def _done(run: Run) -> bytes:
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is tried again is tried at once."""
     monkeypatch.setattr(attempts, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(attempts, "FIRST_WAIT", 0.0)
 
 
 Open = Callable[..., Awaitable[Place]]
@@ -225,6 +226,45 @@ async def test_what_waits_and_what_runs_is_cancelled(place: Place) -> None:
     assert foretold == [False]
     with pytest.raises(NotFound):
         await place.engine.cancel("x")
+
+
+@pytest.mark.parametrize("retryable", [True, False])
+async def test_a_job_waits_for_a_browser_that_cannot_start_just_now(place: Place, *, retryable: bool) -> None:
+    """An accepted job asks again, which counts as no failure of its own; one that can never start ends it."""
+    foretold: list[bool] = []
+
+    async def starts_at_the_third_try(run: Run) -> bytes:
+        if len(place.runs) < 3:
+            failure = BrowserUnavailable("chromium did not start", retryable=retryable)
+            foretold.append(run.again(failure))
+            raise failure
+        return b"1"
+
+    place.answer = starts_at_the_third_try
+    state = await place.ended(await place.submit(retries=0))
+    if retryable:
+        assert (state.status, state.attempts, foretold) == ("success", 3, [True, True])
+    else:
+        assert (state.status, state.attempts, foretold) == ("failed", 1, [False])
+        assert state.error
+        assert state.error.code == ErrorCode.BROWSER_UNAVAILABLE
+
+
+async def test_a_job_does_not_wait_for_its_browser_for_ever(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the last try it has failed, and says why."""
+    monkeypatch.setattr(attempts, "MOST_WAITS", 4)
+    foretold: list[bool] = []
+
+    async def never(run: Run) -> bytes:
+        failure = BrowserUnavailable("chromium did not start", retryable=True)
+        foretold.append(run.again(failure))
+        raise failure
+
+    place.answer = never
+    state = await place.ended(await place.submit(retries=0))
+    assert (state.status, state.attempts, foretold) == ("failed", 5, [True] * 4 + [False])
+    assert state.error
+    assert state.error.message == "chromium did not start"
 
 
 async def test_progress_is_seen_while_it_runs(place: Place) -> None:
