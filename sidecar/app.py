@@ -15,7 +15,7 @@ from protocol.requests import CONTENTS
 from protocol.session import HelloReply, Limits
 from protocol.webhooks import Webhook
 from sidecar import __version__, logs
-from sidecar.clock import Clock
+from sidecar.clock import Clock, within
 from sidecar.descriptors import Descriptors
 from sidecar.dispatch import Dispatcher
 from sidecar.errors import SidecarError
@@ -107,7 +107,7 @@ class App:
             self._dispatcher.finish(seconds), self._durables.rest(seconds), resuming, return_exceptions=True
         )
         try:
-            async with asyncio.timeout(max(deadline - self._clock.monotonic(), LAST_WORDS_SECONDS)):
+            async with within(max(deadline - self._clock.monotonic(), LAST_WORDS_SECONDS)):
                 await self._writer.drain()
         except TimeoutError:
             return  # a parent that does not read

@@ -17,6 +17,7 @@ from protocol.codec import Request
 from protocol.errors import ErrorCode, WireError
 from protocol.replies import RequestId
 from protocol.session import Cancel
+from sidecar.clock import within
 from sidecar.errors import Cancelled, Conflict, ShuttingDown
 from sidecar.handlers.route import Route
 from sidecar.refusals import not_stored, refusal
@@ -108,7 +109,7 @@ class Dispatcher:
     async def finish(self, seconds: float) -> None:
         """Lets what was accepted finish for so many seconds, then answers the rest `shutting_down`."""
         try:
-            async with asyncio.timeout(seconds):
+            async with within(seconds):
                 await self._until_idle()
         except TimeoutError:
             self._ending = True

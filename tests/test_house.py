@@ -1,6 +1,7 @@
 """The house keeps its own rules: sizes, who reads the environment, what is loaded when. Imports: see pyproject.toml."""
 
 import ast
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for folder in ("protocol", "sidecar") for path in (ROOT / folder).rglob("*.py"))
@@ -121,6 +124,55 @@ def test_only_settings_read_the_environment() -> None:
         )
     }
     assert readers == {"sidecar/settings.py"}
+
+
+def test_nothing_is_raised_out_of_an_except_star() -> None:
+    """Before Python 3.11.4 `except*` wraps what is raised in it into a group that no caller expects: it is not used."""
+    folders = ("protocol", "sidecar", "tests", "examples", "benchmarks")
+    users = {
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for folder in folders
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.TryStar)
+    }
+    assert users == set()
+
+
+def test_waits_are_bounded_by_one_means() -> None:
+    """`sidecar.clock.within`: before Python 3.11.3 `asyncio.timeout` fails in clean-up."""
+    users = {
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in {"timeout", "timeout_at", "wait_for"}
+        if isinstance(node.value, ast.Name) and node.value.id == "asyncio" and path.name != "clock.py"
+    }
+    assert users == set()
+
+
+def closure(name: str, extras: set[str]) -> set[str]:
+    """Every distribution that this Python needs for a distribution and its extras."""
+    asked, found = [(name, extra) for extra in ("", *extras)], set[tuple[str, str]]()
+    while asked:
+        one = asked.pop()
+        if one in found:
+            continue
+        found.add(one)
+        for line in importlib.metadata.requires(one[0]) or ():
+            needed = Requirement(line)
+            if needed.marker is None or needed.marker.evaluate({"extra": one[1]}):
+                asked += [(canonicalize_name(needed.name), extra) for extra in ("", *needed.extras)]
+    return {found_name for found_name, _ in found} - {name}
+
+
+def test_everything_that_is_installed_is_pinned() -> None:
+    """With the version that is installed here, whatever this Python needs beside what others do."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()[1:]
+    pins = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
+    needed = closure("scraper-sidecar", {"dev", "bench", "fleet"})
+    installed = {name: importlib.metadata.version(name) for name in needed}
+    assert {name: version for name, version in installed.items() if pins.get(canonicalize_name(name)) != version} == {}
 
 
 def test_little_is_imported_before_ready(loaded: tuple[set[str], set[str]]) -> None:

@@ -12,6 +12,7 @@ from saq.job import Job, Status
 
 from protocol.base import encode_hook
 from protocol.errors import ErrorCode, ErrorDetail, WireError
+from sidecar.clock import within
 from sidecar.errors import SealedByAnother, StoreFailed, TimedOut
 from sidecar.queue.backend import Backend
 from sidecar.queue.states import Meta, given_up, meta_of, put_meta
@@ -139,7 +140,7 @@ class Attempts:
                 again=partial(_again, context, job, meta),
             )
             try:
-                async with asyncio.timeout(meta.timeout) as limit:
+                async with within(meta.timeout) as limit:
                     return await self.perform(run)
             except TimeoutError:
                 if limit.expired():
@@ -195,7 +196,7 @@ class Attempts:
     async def _beat(self, sign: _Sign) -> None:
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(BEAT):
+                async with within(BEAT):
                     await sign.moved.wait()
             sign.moved.clear()
             sign.job.progress = sign.progress

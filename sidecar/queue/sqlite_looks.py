@@ -9,6 +9,7 @@ from saq.job import Job, Status
 from saq.queue.base import Queue
 from saq.types import CountKind, ListenCallback, QueueInfo, WorkerInfo
 
+from sidecar.clock import within
 from sidecar.queue import rows
 from sidecar.queue.local import Local
 from sidecar.queue.rows import Row
@@ -92,7 +93,7 @@ class SqliteLooks(Queue):
         Raises TimeoutError after `timeout` seconds, where there is one.
         """
         keys = list(job_keys)
-        async with asyncio.timeout(timeout or None):
+        async with within(timeout or None):
             seen: dict[str, int] = {}
             while keys:
                 for row in filter(None, map(self.row, keys)):

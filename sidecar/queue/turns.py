@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from sidecar.clock import within
+
 
 class Turn:
     """Held by one at a time, who hands it on with or without a job."""
@@ -21,7 +23,7 @@ class Turn:
             return
         deadline = self._now() + timeout
         try:
-            async with asyncio.timeout(timeout):
+            async with within(timeout):
                 await self._lock.acquire()
         except TimeoutError:
             yield 0

@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from sidecar.clock import Clock
+from sidecar.clock import Clock, within
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, RemoteUnreachable, TimedOut
 from sidecar.remote.http import Answer, why
 
@@ -66,7 +66,7 @@ class Outward:
         check_url(url)
         here = URL(url)
         try:
-            async with asyncio.timeout(timeout):
+            async with within(timeout):
                 for _ in range(redirects + 1):
                     try:
                         answer = await self._once(method, here, headers or {}, body, max_bytes, repeatable)

@@ -4,8 +4,8 @@ import asyncio
 import hashlib
 import re
 import uuid
-from collections.abc import Callable, Sequence
-from typing import Final, Literal
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -122,12 +122,7 @@ class RtcvServers:
 
     async def check(self) -> list[str]:
         """Checks every server at once; gives the primary's scanned references. Raises what failed first."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                for server in self._servers:
-                    group.create_task(server.check())
-        except* SidecarError as failed:
-            raise _first(failed) from None
+        await _all_of([server.check() for server in self._servers])
         return await self.primary.scanned_references()
 
     async def secret(self, key: str, encryption_key: str) -> msgspec.Raw:
@@ -183,6 +178,15 @@ def _normal(location: str) -> str:
     return str(URL(location)).rstrip("/")
 
 
-def _first(failed: BaseExceptionGroup[SidecarError]) -> SidecarError:
-    first = failed.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+async def _all_of(checks: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Awaits them at once; the first failure ends the others, which are awaited too, and is raised as it is.
+
+    A TaskGroup would wrap it, and `except*` can't unwrap it: before Python 3.11.4 it wraps again what is raised in it.
+    """
+    tasks = [asyncio.ensure_future(check) for check in checks]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)

@@ -16,6 +16,7 @@ from sidecar.browser.processes import weight
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.processes.transport import Driver, start_driver
 from sidecar.browser.race import look_at
+from sidecar.clock import within
 from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent
 from sidecar.settings import exported
 
@@ -86,7 +87,8 @@ class WarmBrowser:
     async def megabytes(self, seconds: float) -> float:
         """Memory of its processes; 0 where that can't be known within `seconds`."""
         try:
-            return await asyncio.wait_for(weight.megabytes(self._browser), seconds)
+            async with within(seconds):
+                return await weight.megabytes(self._browser)
         except TimeoutError:
             return 0.0
 
@@ -126,7 +128,7 @@ class WarmBrowser:
 
     async def _open_page(self, seconds: float, arguments: Mapping[str, Any]) -> JobPage:
         try:
-            async with asyncio.timeout(seconds):
+            async with within(seconds):
                 context = await self._browser.new_context(**{"accept_downloads": False, **arguments})
                 scripts = arguments.get("java_script_enabled", True)
                 return JobPage(context, await context.new_page(), runs_scripts=scripts)
@@ -150,7 +152,7 @@ class WarmBrowser:
 
     async def open_beside(self, parked: JobPage, seconds: float) -> JobPage:
         """Another page in a parked context, which takes the place of the one before. Raises Playwright's errors."""
-        async with asyncio.timeout(seconds):
+        async with within(seconds):
             page = JobPage(parked.context, await parked.context.new_page(), runs_scripts=parked.runs_scripts)
         self._parked.discard(parked)
         self._parked.add(page)
@@ -192,7 +194,7 @@ async def launch(
     seconds = limits.launch
     driver: Driver | None = None
     try:
-        async with asyncio.timeout(seconds):
+        async with within(seconds):
             with exported({**_OWN_SESSION, **variables}):
                 driver = await start_driver(limits.silence)
             return WarmBrowser(driver, await _start_browser(driver, found, seconds, sandbox))

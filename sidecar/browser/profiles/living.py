@@ -15,6 +15,7 @@ from sidecar.browser.profiles.capture import NO_CAPTURE, Capture
 from sidecar.browser.profiles.origins import MetOrigins
 from sidecar.browser.profiles.states import Profile, States
 from sidecar.browser.race import look_at
+from sidecar.clock import within
 
 T = TypeVar("T")
 Key = tuple[States, Profile]
@@ -110,7 +111,7 @@ class LivingContexts:
         fits = False
         try:
             with contextlib.suppress(Exception):  # whatever it has died of, a new one takes its place
-                async with asyncio.timeout(seconds):
+                async with within(seconds):
                     fits = await self._fits(use, living, arguments)
         finally:
             if not fits:

@@ -14,6 +14,7 @@ from sidecar.browser.profiles import states
 from sidecar.browser.profiles.capture import PageStorage
 from sidecar.browser.profiles.living import Living, ProfileUse, Work
 from sidecar.browser.race import look_at
+from sidecar.clock import within
 from sidecar.errors import BrowserCrashed, SidecarError, TimedOut
 
 T = TypeVar("T")
@@ -137,7 +138,7 @@ class _Saving:
 
     async def _in_time(self) -> Any:
         try:
-            async with asyncio.timeout(self._seconds):
+            async with within(self._seconds):
                 return await (self._reading or self._read_all())
         except TimeoutError:
             name = self._use.profile.name

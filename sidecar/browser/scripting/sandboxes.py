@@ -17,6 +17,7 @@ from sidecar.browser.race import look_at
 from sidecar.browser.scripting.folders import sweep
 from sidecar.browser.scripting.pipe import PipeBroken, PipedBrowser, spawn
 from sidecar.browser.scripting.sandbox import Sandbox, actions_program, open_sandbox
+from sidecar.clock import within
 from sidecar.errors import BrowserUnavailable, ShuttingDown
 from sidecar.settings import MiB, Settings
 
@@ -186,7 +187,7 @@ class Sandboxes:
     async def _see_off(self, sandbox: Sandbox, warm: _Warm | None) -> None:
         """A browser that does not say that a sandbox has ended gets no further job."""
         try:
-            async with asyncio.timeout(self._limits.close):
+            async with within(self._limits.close):
                 await sandbox.close()
         except TimeoutError:
             if warm and warm is self._warm:
@@ -196,7 +197,7 @@ class Sandboxes:
 
     async def _open(self, warm: _Warm, program: str) -> Sandbox:
         warm.used += 1
-        async with asyncio.timeout(self._limits.open):
+        async with within(self._limits.open):
             return await open_sandbox(warm.process.pipe, program)
 
     async def _get_warm(self) -> _Warm:
@@ -229,7 +230,7 @@ class Sandboxes:
                 passes = error.errno in _PASSING
                 raise BrowserUnavailable(f"{found.path} did not start: {error.strerror}", retryable=passes) from None
             try:
-                async with asyncio.timeout(self._limits.launch):
+                async with within(self._limits.launch):
                     await process.pipe.send("Browser.getVersion")
             except BaseException as error:
                 self._endings.begin(process.close(self._limits.close))

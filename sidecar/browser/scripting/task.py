@@ -14,6 +14,7 @@ from sidecar.browser.scripting.job import ActionError, Listener
 from sidecar.browser.scripting.pipe import PipeBroken, TooLarge
 from sidecar.browser.scripting.sandbox import Sandbox, load_program
 from sidecar.browser.scripting.sandboxes import Sandboxes
+from sidecar.clock import within
 from sidecar.errors import TimedOut
 from sidecar.settings import MiB
 
@@ -98,7 +99,7 @@ class TaskScripts:
             sandbox = await self._sandboxes.take(self._program)
             run = _Run(sandbox, self._limits, outside, notes)
             try:
-                async with asyncio.timeout(self._limits.seconds) as limit:
+                async with within(self._limits.seconds) as limit:
                     return await run.result(source, config, limit)
             except TimeoutError:
                 raise TimedOut(f"the script took longer than {self._limits.seconds:g} s") from None

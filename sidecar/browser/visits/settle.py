@@ -10,6 +10,7 @@ from playwright.async_api import Error as PlaywrightError
 
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.visits.targets import Targets
+from sidecar.clock import within
 
 LoadState = Literal["load", "domcontentloaded", "networkidle"]
 LONGEST_FOR_POPUPS: Final = 5.0
@@ -89,7 +90,7 @@ class Movements:
         Takes at most so many seconds; a popup that takes longer, or fails, is no failure of the job's.
         """
         with contextlib.suppress(PlaywrightError, TimeoutError):
-            async with asyncio.timeout(min(seconds, LONGEST_FOR_POPUPS)):
+            async with within(min(seconds, LONGEST_FOR_POPUPS)):
                 while len(self._context.pages) < await self._targets.count():
                     await self._next_change()
                 others = [other for other in self._context.pages if other is not page]
@@ -136,7 +137,7 @@ class Movements:
     async def _next_change(self) -> None:
         self._changed.clear()
         with contextlib.suppress(TimeoutError):  # a popup that ends before it is there gives no sign
-            async with asyncio.timeout(0.1):
+            async with within(0.1):
                 await self._changed.wait()
 
     def _meet(self, page: Page) -> None:

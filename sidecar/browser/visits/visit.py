@@ -1,6 +1,5 @@
 """One job's way through its pages: open, act, settle, extract - step by step in one page."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from sidecar.browser.visits.plan import PlannedStep
 from sidecar.browser.visits.settle import Movements
 from sidecar.browser.visits.values import to_json
 from sidecar.browser.watch import Watch
-from sidecar.clock import Clock
+from sidecar.clock import Clock, within
 from sidecar.errors import ActionFailed, Forbidden, LimitExceeded, NavigationFailed, TimedOut
 
 _GRACE = 0.25
@@ -286,7 +285,7 @@ class Visit:
     @asynccontextmanager
     async def _limited(self, step: PlannedStep) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(step.timeout_ms / 1000 + _GRACE):
+            async with within(step.timeout_ms / 1000 + _GRACE):
                 yield
         except TimeoutError:
             raise self._too_long(step) from None

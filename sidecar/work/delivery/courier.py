@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 from protocol.webhooks import DeliveryFailed
-from sidecar.clock import Clock
+from sidecar.clock import Clock, within
 from sidecar.errors import SealedByAnother, StoreFailed
 from sidecar.queue.presence import Presence
 from sidecar.store.endpoints import LEASE, EndpointRow, EndpointRows
@@ -138,7 +138,7 @@ class Courier:
             return False
         self.resting.set()
         try:
-            async with asyncio.timeout(HOLD_SECONDS):
+            async with within(HOLD_SECONDS):
                 await self.woken.wait()
         except TimeoutError:
             return False
@@ -168,7 +168,7 @@ class Courier:
         """A delivery has ended, something is new, or our lease has to be renewed."""
         while not self.woken.is_set():
             try:
-                async with asyncio.timeout(LEASE / 3):
+                async with within(LEASE / 3):
                     await self.woken.wait()
             except TimeoutError:
                 await self._holds()

@@ -12,6 +12,7 @@ import msgspec
 
 from protocol.tasks import LONGEST_SCRIPT
 from sidecar.browser.scripting.task import Fetch, Fetched
+from sidecar.clock import within
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, NotFound, RemoteFailed, RemoteUnreachable, TimedOut
 from sidecar.remote.http import Answer
 from sidecar.remote.outward import check_url
@@ -138,7 +139,7 @@ class ScriptOutside:
     async def fetch(self, wanted: Fetch) -> Fetched:
         """One request, with its redirects. Raises SidecarError."""
         try:
-            async with asyncio.timeout(REQUEST_SECONDS):
+            async with within(REQUEST_SECONDS):
                 return await self._fetch(wanted)
         except TimeoutError:
             raise TimedOut(f"{_host(wanted.url)} did not answer within {REQUEST_SECONDS:g} s") from None
