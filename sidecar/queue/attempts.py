@@ -13,10 +13,11 @@ from saq.job import Job, Status
 from protocol.base import encode_hook
 from protocol.errors import ErrorCode, ErrorDetail, WireError
 from sidecar.clock import within
-from sidecar.errors import SealedByAnother, StoreFailed, TimedOut
+from sidecar.errors import SealedByAnother, ShuttingDown, StoreFailed, TimedOut
 from sidecar.queue.backend import Backend
 from sidecar.queue.states import Meta, given_up, meta_of, put_meta
 from sidecar.queue.submission import Run, opened_content
+from sidecar.queue.worker import GuestWorker
 from sidecar.sealing import Seal
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ LONGEST_WAIT: Final = 60.0
 """Seconds before a job asks again for a browser that can't start just now, doubled each time, up to this."""
 MOST_WAITS: Final = 65
 """How often it asks: for about an hour."""
+_OF_ENDS: Final = (ErrorCode.SHUTTING_DOWN, ErrorCode.BROWSER_CRASHED, ErrorCode.BROWSER_UNAVAILABLE)
+"""What a process's end looks like to its jobs: a signal for the whole group or container ends the browser, too."""
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -99,13 +102,12 @@ class Attempts:
         try:
             body = await self._attempt(context, job, meta, stored)
         except asyncio.CancelledError:
-            if context["worker"].interrupts(job):
-                job.retries += 1  # it was no fault of the job's
-                job.retry_delay = 0
-            else:
-                job.kwargs = {}
+            _put_back(context["worker"], job)
             raise
         except WireError as failure:
+            if _is_cut_short(context["worker"], job, failure):
+                _put_back(context["worker"], job)
+                raise _Again(failure.message) from None
             self._fail(job, meta, failure.detail)
         except Exception:
             log.exception("a job failed in a way that it should not")
@@ -206,8 +208,8 @@ class Attempts:
 
 
 def _again(context: Any, job: Job, meta: Meta, failure: BaseException) -> bool:
-    if isinstance(failure, asyncio.CancelledError):
-        return bool(context["worker"].interrupts(job))
+    if _is_cut_short(context["worker"], job, failure):
+        return True
     if not isinstance(failure, WireError):
         return False
     waits = _waits(meta, failure.code, retryable=failure.retryable)
@@ -217,6 +219,23 @@ def _again(context: Any, job: Job, meta: Meta, failure: BaseException) -> bool:
 def _waits(meta: Meta, code: ErrorCode, *, retryable: bool) -> bool:
     """Whether a job that failed like this waits until its browser can start: it was accepted, so it is not lost."""
     return code == ErrorCode.BROWSER_UNAVAILABLE and retryable and meta.waits < MOST_WAITS
+
+
+def _is_cut_short(worker: GuestWorker, job: Job, failure: BaseException) -> bool:
+    """Whether an attempt failed because this process ends: then the job is as good as not begun."""
+    if not worker.interrupts(job):
+        return False  # somebody has cancelled it
+    if isinstance(failure, asyncio.CancelledError | ShuttingDown):
+        return True
+    return worker.ends and isinstance(failure, WireError) and failure.code in _OF_ENDS
+
+
+def _put_back(worker: GuestWorker, job: Job) -> None:
+    if worker.interrupts(job):
+        job.retries += 1  # it was no fault of the job's
+        job.retry_delay = 0 if worker.ends else FIRST_PAUSE
+    else:
+        job.kwargs = {}
 
 
 def _ignore_failure(done: asyncio.Future[None]) -> None:

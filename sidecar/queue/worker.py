@@ -37,6 +37,11 @@ class GuestWorker(Worker[Any]):
         """Starts to take jobs."""
         self._whole = asyncio.create_task(self.start())
 
+    @property
+    def ends(self) -> bool:
+        """Whether it takes no more jobs."""
+        return self.event.is_set()
+
     def interrupts(self, job: Any) -> bool:
         """Whether the job is being stopped because this worker ends, not because somebody cancelled it."""
         running = self.job_task_contexts.get(job)

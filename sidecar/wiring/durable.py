@@ -101,11 +101,10 @@ class Durable:
         try:
             fleet = await _join_fleet(around)
             return cls(database, Seal(around.settings.seal_key()), folder, around, fleet)
-        except OSError as failure:
+        except BaseException as failure:
             await database.close()
-            raise StoreFailed(f"the state folder can't be used: {failure.strerror}", retryable=True) from None
-        except StoreFailed:
-            await database.close()
+            if isinstance(failure, OSError):
+                raise StoreFailed(f"the state folder can't be used: {failure.strerror}", retryable=True) from None
             raise
 
     @classmethod
@@ -183,9 +182,13 @@ class Durable:
             self._looking = asyncio.create_task(self._look())
             self._closing.push_async_callback(_cancelled, self._looking)
 
+    def begin_nothing(self) -> None:
+        """Only stores and sends from now on: jobs, schedules and tasks wait for another process."""
+        self._resting = True
+
     async def rest(self, seconds: float) -> None:
         """Begins nothing more, and lets what runs finish for so many seconds."""
-        self._resting = True
+        self.begin_nothing()
         await self.tasking.rest()
         if self._looking:
             await _cancelled(self._looking)

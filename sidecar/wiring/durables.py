@@ -1,13 +1,16 @@
 """Which store is in force: the disk's, or a mock session's own in memory; each opened at first need."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sidecar.errors import SidecarError
 
 if TYPE_CHECKING:
     from sidecar.wiring.durable import Durable
     from sidecar.wiring.surroundings import Surroundings
+
+OPENING_SECONDS: Final = 2.0
+"""How long the end waits for a store that is still being opened."""
 
 
 class Durables:
@@ -19,7 +22,7 @@ class Durables:
         self._memory: Durable | None = None
         self._mock = False
         self._resting = False
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[Durable] | None = None
 
     @property
     def opened(self) -> "Durable | None":
@@ -32,20 +35,19 @@ class Durables:
 
     async def on_disk(self) -> "Durable":
         """The state folder's, whatever is in force. Raises StoreFailed."""
-        async with self._opening:
-            if self._disk is None:
-                from sidecar.wiring.durable import Durable  # late: only work for later needs the disk and its queue
-
-                self._disk = self._begin(await Durable.open(self._around))
-        return self._disk
+        if self._disk:
+            return self._disk
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open_disk())
+            self._opening.add_done_callback(_look_at)
+        return await asyncio.shield(self._opening)  # a request that is cancelled does not take it from the others
 
     async def in_memory(self) -> "Durable":
         """The mock session's."""
-        async with self._opening:
-            if self._memory is None:
-                from sidecar.wiring.durable import Durable
+        if self._memory is None:
+            from sidecar.wiring.durable import Durable
 
-                self._memory = self._begin(Durable.in_memory(self._around))
+            self._memory = self._begin(Durable.in_memory(self._around))
         return self._memory
 
     async def mock(self) -> None:
@@ -92,15 +94,35 @@ class Durables:
 
     async def close(self) -> None:
         """Closes both."""
+        if self._opening:
+            self._opening.cancel()
+            await asyncio.wait([self._opening], timeout=OPENING_SECONDS)
         for one in (self._memory, self._disk):
             if one:
                 await one.close()
 
+    async def _open_disk(self) -> "Durable":
+        from sidecar.wiring.durable import Durable  # late: only work for later needs the disk and its queue
+
+        try:
+            self._disk = self._begin(await Durable.open(self._around))
+        finally:
+            self._opening = None
+        return self._disk
+
     def _begin(self, durable: "Durable") -> "Durable":
         durable.start_sending()
-        if not self._resting:
+        if self._resting:
+            durable.begin_nothing()  # what is accepted now waits for the next process
+        else:
             durable.start()
         return durable
+
+
+def _look_at(opening: "asyncio.Task[Durable]") -> None:
+    """Marks a failure as seen: those who waited for the store have been told."""
+    if not opening.cancelled():
+        opening.exception()
 
 
 async def _both(*commits: asyncio.Future[None]) -> None:

@@ -141,14 +141,12 @@ class TaskRunner:
         try:
             result = await self._result(document, run, output)
         except asyncio.CancelledError:
-            outcome = Outcome(output=output.lines, cut=output.cut, duration_ms=self._since(began))
-            ended = self._ended(begun, "cancelled", outcome)
-            _tell(run, ended)  # now: the reply to a request that was cancelled waits for nothing
-            noting = asyncio.ensure_future(self._history.end(ended))
-            self._last_words.add(noting)
-            noting.add_done_callback(self._forget)
+            self._stopped(run, begun, output, began)
             raise
         except Exception as failure:
+            if run.again(failure):
+                self._stopped(run, begun, output, began)
+                raise
             detail = failure.detail if isinstance(failure, WireError) else _internal()
             outcome = Outcome(error=detail, output=output.lines, cut=output.cut, duration_ms=self._since(began))
             if run.again(failure):  # the run goes on with its next attempt, and has not failed yet
@@ -163,6 +161,15 @@ class TaskRunner:
         outcome = Outcome(result=kept, output=output.lines, cut=cut or output.cut, duration_ms=duration)
         await self._end(run, begun, "success", outcome)
         return RunTaskReply(status="success", result=result, run=run.id, duration_ms=duration, output=output.lines)
+
+    def _stopped(self, run: Run, begun: StoredRun, output: Output, began: float) -> None:
+        """Tells at once of a run that is cut short: the reply to a request that was cancelled waits for nothing."""
+        outcome = Outcome(output=output.lines, cut=output.cut, duration_ms=self._since(began))
+        ended = self._ended(begun, "cancelled", outcome)
+        _tell(run, ended)
+        noting = asyncio.ensure_future(self._history.end(ended))
+        self._last_words.add(noting)
+        noting.add_done_callback(self._forget)
 
     async def _result(self, document: TaskDocument, run: Run, output: Output) -> Any:
         """The script's string, or the job's reply as JSON."""

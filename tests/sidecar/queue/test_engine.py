@@ -13,7 +13,7 @@ import pytest
 from protocol.errors import ErrorCode, WireError
 from protocol.queued import JobState
 from sidecar.clock import Clock
-from sidecar.errors import BrowserUnavailable, NotFound, TimedOut
+from sidecar.errors import BrowserUnavailable, NotFound, ShuttingDown, TimedOut
 from sidecar.queue import attempts
 from sidecar.queue.engine import INTERRUPTIONS, Engine, EngineOptions, id_of
 from sidecar.queue.sqlite_backend import SqliteBackend
@@ -396,6 +396,62 @@ async def test_a_rest_puts_back_what_does_not_finish(places: Open) -> None:
     other.start()
     state = await other.ended(job_id)
     assert (state.status, state.attempts, state.error) == ("success", 2, None)
+
+
+@pytest.mark.parametrize("code", [ErrorCode.SHUTTING_DOWN, ErrorCode.BROWSER_CRASHED, ErrorCode.BROWSER_UNAVAILABLE])
+async def test_what_breaks_because_the_process_ends_is_put_back(places: Open, code: ErrorCode) -> None:
+    """A browser that was closed, or died beside us, while we end: that is no end of a job, and no failure of it."""
+    place, other = await places(), await places()
+    began, foretold = asyncio.Event(), []
+
+    async def breaks(run: Run) -> bytes:
+        began.set()
+        async with asyncio.timeout(SECONDS):
+            while not place.engine._resting:  # noqa: ASYNC110
+                await asyncio.sleep(PAUSE)
+        await asyncio.sleep(PAUSE)  # the workers have been told, too
+        failure = WireError(code, "gone", retryable=False)
+        foretold.append(run.again(failure))
+        raise failure
+
+    place.answer = breaks
+    place.start()
+    job_id = await place.submit()
+    async with asyncio.timeout(SECONDS):
+        await began.wait()
+        await place.engine.rest(SECONDS)
+    assert foretold == [True]
+    assert (await place.engine.status(job_id)).status == "pending"
+    other.start()
+    state = await other.ended(job_id)
+    assert (state.status, state.attempts, state.error) == ("success", 2, None)
+
+
+async def test_shutting_down_is_never_an_end(place: Place) -> None:
+    """Also where it comes before the queue knows of the end."""
+    place.answer = _shut_down
+    job_id = await place.submit()
+    for _ in range(LOOKS):
+        if len(place.runs) > 1:
+            break
+        await asyncio.sleep(PAUSE)
+    place.answer = _done
+    state = await place.ended(job_id)
+    assert (state.status, state.error) == ("success", None)
+
+
+async def test_a_script_can_t_pretend_that_the_process_ends(place: Place) -> None:
+    """An error that only says `shutting_down` is an error like any other: it is not repeated for ever."""
+
+    async def pretends(run: Run) -> bytes:
+        raise WireError(ErrorCode.SHUTTING_DOWN, "so says a script", retryable=False)
+
+    place.answer = pretends
+    assert (await place.ended(await place.submit())).status == "failed"
+
+
+async def _shut_down(run: Run) -> bytes:
+    raise ShuttingDown
 
 
 async def test_a_rest_lets_finish_what_can(place: Place) -> None:
