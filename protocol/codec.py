@@ -7,9 +7,10 @@ from typing import Any, Final
 import msgspec
 
 from protocol.base import decode_hook, encode_hook
+from protocol.bounds import DEEPEST, Excess, check
 from protocol.errors import ErrorCode, ErrorDetail, WireError
 from protocol.replies import Error, Event, Ok, Pong, Ready, RequestId
-from protocol.requests import CONTENTS, NULL_IS_ABSENT, OPTIONAL
+from protocol.requests import CONTENTS, HOLDS_RAW, NULL_IS_ABSENT, OPTIONAL
 
 LONGEST_SENTENCE: Final = 500
 """Characters of what is said of wrong content, and of the place that it names."""
@@ -46,6 +47,9 @@ _PIECES = re.compile(rb'(?:[^"]*+' + _STRING + rb'){1,4096}+|[^"]++')
 """A long line in pieces that don't end within a string; nothing here backtracks, so it takes no memory."""
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _PLACE = re.compile(r"^(?P<said>.*?)(?: - at `(?:key` in `)?\$(?P<path>.*)`)?$", re.DOTALL)
+_TOO_LONG_A_LIST = re.compile(r"Expected `(?:array|object)` of length <= ")
+_UNBOUNDED = (None, msgspec.Raw, str)
+"""Types of contents of which nothing is built."""
 _KEY = re.compile(r"(?P<kind>unknown|required) field `(?P<key>.*)`$")
 
 _NULL = msgspec.Raw(b"null")
@@ -79,19 +83,29 @@ def salvage_id(line: bytes) -> RequestId | None:
 
 
 def decode_content(request: Request) -> Any:
-    """Reads a request's content into its type. Raises WireError: `unknown_type` or `invalid_content`."""
+    """Reads a request's content into its type.
+
+    Raises WireError: `unknown_type`, `invalid_content`, or `limit_exceeded` before anything of it is built.
+    """
     kind, content = request.type, request.content
     read = _contents.get(kind) or _build(kind)
     if kind in OPTIONAL and (content is NOTHING or content == _NULL):
         return OPTIONAL[kind]
     if content is NOTHING:
         raise WireError(ErrorCode.INVALID_CONTENT, "content is missing", field="content")
+    if CONTENTS[kind] not in _UNBOUNDED:
+        check(bytes(content), CONTENTS[kind], MAX_NESTING if kind in HOLDS_RAW else DEEPEST)
     try:
         return read(content)
     except msgspec.ValidationError as wrong:
         said, field = explain(wrong)
+        code = ErrorCode.INVALID_CONTENT
+        if isinstance(wrong.__cause__, Excess):
+            code, field = ErrorCode.LIMIT_EXCEEDED, ".".join(filter(None, (field, wrong.__cause__.field)))
+        elif _TOO_LONG_A_LIST.match(str(wrong)):
+            code = ErrorCode.LIMIT_EXCEEDED
         field = field or "content"
-        raise WireError(ErrorCode.INVALID_CONTENT, f"{field}: {said}", field=field) from None
+        raise WireError(code, f"{field}: {said}", field=field) from None
 
 
 def encode(reply: Reply) -> bytes:

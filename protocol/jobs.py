@@ -1,10 +1,11 @@
 """Browser jobs: what `send_job` takes and what it answers."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from protocol.base import Secret, WireModel
+from protocol.bounds import Excess
 from protocol.contexts import Context
 from protocol.webhooks import MAX_WEBHOOKS
 
@@ -15,6 +16,13 @@ Timeout = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 WaitUntil = Literal["load", "domcontentloaded", "networkidle", "commit"]
 """What counts as arrived: for a step's page, and for each page that its actions lead to."""
+MOST_STEPS: Final = 1_000
+MOST_ACTIONS: Final = 10_000
+"""Of one job, all of its steps together."""
+MOST_FIELDS: Final = 10_000
+"""Of one mapping of `extract`, and of each `fields` in it."""
+MOST_COOKIES: Final = 3_000
+"""About as many as a browser keeps."""
 _WITH_UNIT = r"^\d+(\.\d+)?(px|in|cm|mm|pt|pc)?$"
 Length = Annotated[float, msgspec.Meta(ge=0)] | Annotated[str, msgspec.Meta(pattern=_WITH_UNIT)]
 """Pixels, or a number with its CSS unit."""
@@ -78,7 +86,7 @@ class Field(WireModel, frozen=True, kw_only=True):
     """This attribute instead of the text."""
     all: bool = False
     """A list of every match, in document order, instead of the first match."""
-    fields: dict[str, "str | Field"] | None = None
+    fields: Annotated[dict[str, "str | Field"], msgspec.Meta(max_length=MOST_FIELDS)] | None = None
     """An object for each match; selectors are relative to it."""
 
     def __post_init__(self) -> None:
@@ -97,8 +105,8 @@ class Step(WireModel, frozen=True, kw_only=True):
 
     url: NonEmpty
     name: str | None = None
-    actions: tuple[Action, ...] = ()
-    extract: dict[str, str | Field] | None = None
+    actions: Annotated[tuple[Action, ...], msgspec.Meta(max_length=MOST_ACTIONS)] = ()
+    extract: Annotated[dict[str, str | Field], msgspec.Meta(max_length=MOST_FIELDS)] | None = None
     wait_until: WaitUntil = "load"
     timeout_ms: Timeout = 30_000
     """For the whole step: its page, its actions and its extract."""
@@ -134,7 +142,7 @@ ProfileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]
 class SendJob(WireModel, frozen=True, kw_only=True):
     """Content of `send_job`."""
 
-    steps: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1)]
+    steps: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1, max_length=MOST_STEPS)]
     name: str | None = None
     mode: Literal["sync", "async"] = "sync"
     """`async` answers at once, when the job is on disk; see `job_status`."""
@@ -143,8 +151,8 @@ class SendJob(WireModel, frozen=True, kw_only=True):
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
     """Further attempts after a failure that is `retryable`, with growing pauses."""
     browser: BrowserName = "CHROMIUM"
-    cookies: tuple[Cookie, ...] = ()
-    options: tuple[Option, ...] = ()
+    cookies: Annotated[tuple[Cookie, ...], msgspec.Meta(max_length=MOST_COOKIES)] = ()
+    options: Annotated[tuple[Option, ...], msgspec.Meta(max_length=20)] = ()
     pdf: PdfOptions = PdfOptions()
     context: Context | None = None
     """How the browser presents itself, and through which network; a plain context where absent."""
@@ -164,6 +172,10 @@ class SendJob(WireModel, frozen=True, kw_only=True):
     """A visit token, needed where the sidecar has a signing secret."""
     timeout_ms: Timeout = 60_000
     """From the moment the job has a place in a browser; waiting for one does not count."""
+
+    def __post_init__(self) -> None:
+        if sum(len(step.actions) for step in self.steps) > MOST_ACTIONS:
+            raise Excess(f"more than {MOST_ACTIONS} actions together", "steps")
 
 
 class StepResult(WireModel, omit_defaults=True, frozen=True, kw_only=True):

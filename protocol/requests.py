@@ -8,7 +8,7 @@ from protocol.jobs import SendJob
 from protocol.queued import JobId, ListJobs
 from protocol.schedules import CreateSchedule, ListSchedules, ScheduleId, UpdateSchedule
 from protocol.secrets import SecretRequest
-from protocol.session import Cancel, Credentials, Hello, MockOptions
+from protocol.session import Cancel, Credentials, Hello, MockOptions, Servers
 from protocol.tasks import CreateTask, ListTaskRuns, ListTasks, TaskRef, TestTask, UpdateTask
 from protocol.tokens import IssueToken
 from protocol.webhooks import ListDeliveries, Redeliver, Webhook
@@ -17,8 +17,8 @@ CONTENTS: Final[dict[str, Any]] = {
     "hello": Hello,
     "ping": None,
     "cancel": Cancel,
-    "set_credentials": Credentials | list[Credentials],
-    "set_multiple_credentials": list[Credentials],
+    "set_credentials": Credentials | Servers,
+    "set_multiple_credentials": Servers,
     "set_mock": MockOptions,
     "get_secret": SecretRequest,
     "get_users_secret": SecretRequest,
@@ -54,6 +54,9 @@ CONTENTS: Final[dict[str, Any]] = {
     "issue_token": IssueToken,
 }
 """Message type -> type of its content; None where the content is ignored."""
+
+HOLDS_RAW: Final = frozenset({"set_mock", "create_schedule", "update_schedule"})
+"""Types whose content has a part that is passed on as it came: it may be nested as deep as a line."""
 
 OPTIONAL: Final[dict[str, Any]] = {
     "hello": Hello(),

@@ -1,8 +1,13 @@
 """Messages that say who we are and how to talk: logins, mock mode, hello and cancel."""
 
+from typing import Annotated, Final
+
 import msgspec
 
 from protocol.base import LegacyModel, Secret, WireModel, no_secret
+
+MAX_SERVERS: Final = 100
+"""Of one login."""
 
 
 class Credentials(LegacyModel, frozen=True):
@@ -18,6 +23,9 @@ class Credentials(LegacyModel, frozen=True):
     """What events and logs call this server; its host and port where absent."""
     results_path: str = "/api/v1/scraper/jobResult"
     """Where results of jobs are posted."""
+
+
+Servers = Annotated[list[Credentials], msgspec.Meta(max_length=MAX_SERVERS)]
 
 
 class MockOptions(LegacyModel, frozen=True):

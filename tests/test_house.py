@@ -22,6 +22,7 @@ BEFORE_READY = {
     "typing_extensions",
     "protocol",
     "protocol.base",
+    "protocol.bounds",
     "protocol.codec",
     "protocol.contexts",
     "protocol.cvs",

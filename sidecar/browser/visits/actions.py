@@ -14,8 +14,11 @@ from sidecar.browser.globs import Glob
 from sidecar.browser.visits import arguments as a
 from sidecar.browser.visits import pages as p
 from sidecar.browser.visits.templates import Templates, has_reference
+from sidecar.browser.visits.values import check_argument
 from sidecar.errors import InvalidContent
 
+_OF_ANY_SHAPE: Final = frozenset({"arg", "event_init"})
+"""Arguments that are handed to the page as they are."""
 Call = Callable[[Any, dict[str, Any]], Awaitable[Any]]
 """Works on a page, or on a frame of it."""
 
@@ -85,8 +88,9 @@ def parse(
     *,
     files: bool = False,
 ) -> BoundAction:
-    """Checks one action and fills secrets in. `field` is its place in the content. Raises InvalidContent.
+    """Checks one action and fills secrets in. `field` is its place in the content.
 
+    Raises InvalidContent, and LimitExceeded for an argument that is too large to be handed to a page.
     With `files` a `goto` may open `file:` addresses.
     """
     ((method, given),) = raw.items()
@@ -100,6 +104,8 @@ def parse(
         if kind.short is None:
             raise InvalidContent(f"{place}: expected object", place)
         given = {kind.short: given}
+    for name in _OF_ANY_SHAPE & given.keys():
+        check_argument(given[name], f"{place}.{name}")
     filled = templates.fill(given, place)
     try:
         arguments = msgspec.convert(filled, kind.arguments, dec_hook=decode_hook)

@@ -15,7 +15,8 @@ Delay = Annotated[float, msgspec.Meta(ge=0, le=10_000)]
 """Milliseconds between key strokes, or between pressing and letting go."""
 Button = Literal["left", "middle", "right"]
 Modifier = Literal["Alt", "Control", "ControlOrMeta", "Meta", "Shift"]
-OneOrMore = str | list[str]
+Many = msgspec.Meta(max_length=10_000)
+OneOrMore = str | Annotated[list[str], Many]
 Frames = NonEmpty | Annotated[list[NonEmpty], msgspec.Meta(min_length=1, max_length=10)]
 """Selector of the iframe that the element is in; several, from the outside in, where frames are nested."""
 
@@ -54,7 +55,7 @@ class Point(Strict, frozen=True, kw_only=True):
     """Where and how the pointer goes."""
 
     position: Position | None = None
-    modifiers: list[Modifier] | None = None
+    modifiers: Annotated[list[Modifier], msgspec.Meta(max_length=10)] | None = None
     force: bool | None = None
 
 
@@ -110,7 +111,7 @@ class SelectOption(Strict, frozen=True, kw_only=True):
 
     value: OneOrMore | None = None
     label: OneOrMore | None = None
-    index: int | list[int] | None = None
+    index: int | Annotated[list[int], Many] | None = None
     force: bool | None = None
 
     def __post_init__(self) -> None:

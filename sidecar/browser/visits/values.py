@@ -7,8 +7,11 @@ from typing import Any, Final
 
 from sidecar.errors import LimitExceeded
 
+DEEPEST_ARGUMENT: Final = 100
+"""Levels of what is handed to a page; its driver says nothing at all about some more."""
+MOST_PARTS: Final = 100_000
+"""Of one value, on its way to a page or from it."""
 _DEEPEST: Final = 200
-_MOST_PARTS: Final = 100_000
 _BIGGEST: Final = 1 << 63
 
 
@@ -21,6 +24,24 @@ def to_json(value: Any) -> Any:
     return _Converter().convert(value)
 
 
+def check_argument(value: Any, place: str) -> None:
+    """Raises LimitExceeded for what a page can't be given: over 100 levels, or 100,000 parts."""
+    parts, level, row = 0, 0, [value]
+    while row:
+        parts += len(row)
+        if parts > MOST_PARTS:
+            raise LimitExceeded(f"{place}: more than {MOST_PARTS} values", field=place)
+        if level > DEEPEST_ARGUMENT:
+            raise LimitExceeded(f"{place}: nested over {DEEPEST_ARGUMENT} levels", field=place)
+        level += 1
+        row = [
+            item
+            for one in row
+            if isinstance(one, list | dict)
+            for item in (one.values() if isinstance(one, dict) else one)
+        ]
+
+
 class _Converter:
     def __init__(self) -> None:
         self._parts = 0
@@ -29,8 +50,8 @@ class _Converter:
 
     def convert(self, value: Any) -> Any:
         self._parts += 1
-        if self._parts > _MOST_PARTS:
-            raise LimitExceeded(f"a value of the page has more than {_MOST_PARTS} parts")
+        if self._parts > MOST_PARTS:
+            raise LimitExceeded(f"a value of the page has more than {MOST_PARTS} parts")
         is_list = isinstance(value, list | tuple) and not hasattr(value, "geturl")
         if not is_list and not isinstance(value, Mapping):
             return _scalar(value)

@@ -38,11 +38,20 @@ def test_as_playwright_does(glob: str, url: str, grouped: bool) -> None:
     assert Glob(glob).matches(url) == bool(re.search(glob_to_regex_pattern(glob), url) or url == glob)
 
 
+def test_a_glob_costs_nothing_until_it_matches() -> None:
+    """A job may hold ten thousand of the longest."""
+    globs = [Glob("**{" + "a," * 900 + "}") for _ in range(10_000)]
+    assert all(glob._walk is None for glob in globs)
+
+
 def test_none_takes_for_ever() -> None:
     """What holds up a regular expression for years, and the longest there is."""
     assert not Glob("**a" * 40 + "b").matches("a" * 5_000)
     assert Glob("*" + "{a,aa}" * 40 + "**").matches("a" * 5_000)
     assert not Glob("**").matches("a" * 20_000)
+    # tens of seconds where each of a thousand ways is walked by itself
+    assert Glob("**{" + "a," * 900 + "}").matches("ba" * 8_000)
+    assert not Glob("**{" + "a," * 900 + "b}").matches("ac" * 8_000)
     for glob in ("*" * 101, "a" * 2_001):
         with pytest.raises(ValueError, match="at most 2000 characters and 100 wildcards"):
             Glob(glob)

@@ -11,7 +11,7 @@ from sidecar.browser.visits.plan import plan
 from sidecar.browser.visits.visit import Visit
 from sidecar.browser.watch import NOBODY
 from sidecar.clock import Clock
-from sidecar.errors import InvalidContent
+from sidecar.errors import InvalidContent, LimitExceeded
 from tests.sidecar.browser.parts import make_job
 
 PLACE = "steps[0].actions[1]"
@@ -76,6 +76,27 @@ def test_a_wrong_action_names_its_place(raw: dict[str, Any], field: str, said: s
     assert failed.value.places == {"field": f"{PLACE}.{field}"}
     assert said in failed.value.message
     assert "`" not in failed.value.message
+
+
+@pytest.mark.parametrize(
+    ("arg", "said"),
+    [
+        (json.loads("[" * 102 + "]" * 102), "nested over 100 levels"),
+        (json.loads('{"a":' * 150 + "1" + "}" * 150), "nested over 100 levels"),
+        ([[0] * 1_000] * 100, "more than 100000 values"),
+    ],
+)
+def test_what_no_page_can_be_given_is_refused(arg: Any, said: str) -> None:
+    """Before a browser is touched: its driver never answers where it is nested deep."""
+    for action in (
+        {"evaluate": {"expression": "x => 1", "arg": arg}},
+        {"eval_on_selector": {"selector": "a", "expression": "x => 1", "arg": arg}},
+        {"dispatch_event": {"selector": "a", "type": "x", "event_init": {"a": arg}}},
+    ):
+        with pytest.raises(LimitExceeded, match=said) as failed:
+            parse(action, PLACE)
+        name = "event_init" if "dispatch_event" in action else "arg"
+        assert str(failed.value.places["field"]).endswith(name)
 
 
 def test_an_action_prints_without_its_value() -> None:

@@ -1,0 +1,77 @@
+"""How much one content may hold, found out before it is decoded: text is cheap to look through, objects are not."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from protocol.errors import ErrorCode, WireError
+
+MOST_PARTS: Final = 250_000
+"""Values of one content, at every depth together, counted by the commas and brackets between them."""
+DEEPEST: Final = 200
+"""Levels of one content."""
+
+_STRINGS: Final = re.compile(rb'"[^"]*+"')
+_PIECES: Final = re.compile(rb'(?:[^"]*+"[^"]*+"){1,4096}+|[^"]++')
+"""Text without escapes in pieces that don't end within a string."""
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_OPENING: Final = frozenset(b"[{")
+
+
+class Excess(ValueError):
+    """A list, or several together, with more members than there may be; it is `limit_exceeded` on the wire."""
+
+    def __init__(self, said: str, field: str) -> None:
+        """`field` is its place in the struct that was being read."""
+        super().__init__(said)
+        self.field = field
+
+
+def check(content: bytes, wanted: Any, levels: int = DEEPEST) -> None:
+    """Raises WireError, `limit_exceeded`, where valid JSON for the type `wanted` holds more than it may."""
+    said = excess(content, levels=levels)
+    if said:
+        field = _heaviest(content, wanted)
+        raise WireError(ErrorCode.LIMIT_EXCEEDED, f"{field}: {said}", field=field)
+
+
+def excess(content: bytes, parts: int = MOST_PARTS, levels: int = DEEPEST) -> str:
+    """What is too much of valid JSON; empty where nothing is. Strings are skipped, and it stops at the bound."""
+    brackets = content.count(b"[") + content.count(b"{")
+    if brackets <= levels and content.count(b",") + brackets <= parts:
+        return ""
+    found = depth = 0
+    for piece in _without_strings(content):
+        found += piece.count(b",") + piece.count(b"[") + piece.count(b"{")
+        if found > parts:
+            return f"more than {parts} values"
+        for bracket in piece.translate(None, _NO_BRACKETS):
+            depth += 1 if bracket in _OPENING else -1
+            if depth > levels:
+                return f"nested over {levels} levels"
+    return ""
+
+
+def _without_strings(content: bytes) -> Iterator[bytes]:
+    if b"\\" in content:  # a run of backslashes is read in pairs, and what stays of it guards what follows
+        content = content.replace(rb"\\", b"").replace(rb"\"", b"")
+    for piece in _PIECES.finditer(content):
+        yield _STRINGS.sub(b"", piece[0])
+
+
+def _heaviest(content: bytes, wanted: Any) -> str:
+    """The member of an object that is longest, which is where to look; `content` where there is none."""
+    if not isinstance(wanted, type) or not issubclass(wanted, msgspec.Struct):
+        return "content"
+    fields = msgspec.structs.fields(wanted)
+    outline = msgspec.defstruct(
+        "Outline", [(one.name, msgspec.Raw, msgspec.field(name=one.encode_name, default=b"")) for one in fields]
+    )
+    try:
+        members = msgspec.structs.asdict(msgspec.json.decode(content, type=outline))
+    except msgspec.ValidationError:
+        return "content"
+    name = max(members, key=lambda one: len(members[one]), default="")
+    return next((one.encode_name for one in fields if one.name == name), "content")
