@@ -13,6 +13,7 @@ from yarl import URL
 
 from sidecar.clock import Clock
 from sidecar.errors import RemoteFailed, RemoteUnreachable, TimedOut
+from sidecar.remote.bodies import beginning
 
 ATTEMPTS: Final = 4
 MAX_REDIRECTS: Final = 5
@@ -20,6 +21,8 @@ MAX_RETRY_AFTER: Final = 120.0
 """Seconds; a server that asks for more gets its refusal passed on."""
 MAX_BYTES: Final = 64 << 20
 """What is read of an answer, unpacked; the references of a month are far less."""
+MOST_SAID: Final = 1 << 16
+"""What is read of an answer whose status is all that counts, for the words of a refusal."""
 _BUSY: Final = frozenset({429, 503})
 _KEEP_METHOD: Final = frozenset({307, 308})
 
@@ -64,8 +67,9 @@ class HttpClient:
         body: bytes | None = None,
         *,
         attempts: int = ATTEMPTS,
+        notice: bool = False,
     ) -> Answer:
-        """One answer of any status.
+        """One answer of any status; to a `notice` that is the whole answer, and of its body there is what could be had.
 
         Raises RemoteUnreachable after the last attempt, TimedOut, and RemoteFailed for a redirect that is not
         followed: only 307 and 308 on the same host are, with their body.
@@ -74,7 +78,7 @@ class HttpClient:
         for attempt in range(1, attempts + 1):
             pause = 2.0 * attempt + self._jitter()
             try:
-                return await self._once(method, target, headers, body)
+                return await self._once(method, target, headers, body, notice)
             except _Busy as busy:
                 if attempt == attempts:
                     return busy.answer
@@ -91,10 +95,12 @@ class HttpClient:
         """Closes every connection."""
         await self._session.close()
 
-    async def _once(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
+    async def _once(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, notice: bool
+    ) -> Answer:
         here = url
         for _ in range(MAX_REDIRECTS + 1):
-            answer = await self._send(method, here, headers, body)
+            answer = await self._send(method, here, headers, body, notice)
             if answer.status in _BUSY:
                 seconds = retry_after(answer.headers, self._clock.now())
                 if seconds is None or seconds <= MAX_RETRY_AFTER:
@@ -104,12 +110,15 @@ class HttpClient:
             here = _redirected(here, answer)
         raise RemoteFailed(f"{url.authority} redirected more than {MAX_REDIRECTS} times", status=answer.status)
 
-    async def _send(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> Answer:
+    async def _send(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, notice: bool
+    ) -> Answer:
         try:
             async with self._session.request(
                 method, url, data=body and io.BytesIO(body), headers=headers, allow_redirects=False
             ) as response:
-                return Answer(response.status, response.headers, await _bounded(response))
+                content = await (beginning(response, MOST_SAID) if notice else _bounded(response))
+                return Answer(response.status, response.headers, content)
         except TimeoutError:
             raise TimedOut(f"{url.authority} did not answer within {self._timeout:g} s") from None
         except aiohttp.ClientConnectorCertificateError:  # no `os_error` in this one

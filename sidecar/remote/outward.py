@@ -6,6 +6,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
@@ -14,6 +15,7 @@ from yarl import URL
 
 from sidecar.clock import Clock, within
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, RemoteUnreachable, TimedOut
+from sidecar.remote.bodies import beginning
 from sidecar.remote.http import Answer, why
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -53,12 +55,12 @@ class Outward:
         timeout: float,  # noqa: ASYNC109  one for all redirects and the body
         max_bytes: int,
         redirects: int = 0,
-        repeatable: bool = False,
+        notice: bool = False,
     ) -> Answer:
         """An answer of any status, its body at most `max_bytes`; without `redirects` 3xx is an answer like others.
 
-        What is `repeatable` may arrive twice: it is sent anew where a kept connection has died in the meantime, and
-        of a longer body the beginning is enough.
+        A `notice` may arrive twice: it is sent anew where a kept connection has died in the meantime. A status is all
+        that answers it: of the body there is what could be had.
 
         Raises InvalidContent for what is no URL, Forbidden, RemoteUnreachable, TimedOut after `timeout` seconds,
         LimitExceeded for a longer body or more redirects.
@@ -66,14 +68,15 @@ class Outward:
         check_url(url)
         here = URL(url)
         try:
-            async with within(timeout):
+            async with within(timeout) as limit:
+                reading = _Reading(max_bytes, limit if notice else None)
                 for _ in range(redirects + 1):
                     try:
-                        answer = await self._once(method, here, headers or {}, body, max_bytes, repeatable)
+                        answer = await self._once(method, here, headers or {}, body, reading)
                     except _DIED as failure:
-                        if not repeatable:
+                        if not notice:
                             raise _broken(here, type(failure).__name__) from None
-                        answer = await self._again(method, here, headers or {}, body, max_bytes)
+                        answer = await self._again(method, here, headers or {}, body, reading)
                     if not redirects or answer.status not in _FOLLOWED or "Location" not in answer.headers:
                         return answer
                     here, method, headers, body = _redirected(here, method, headers or {}, body, answer)
@@ -87,15 +90,15 @@ class Outward:
             await self._session.close()
 
     async def _again(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, max_bytes: int
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, reading: "_Reading"
     ) -> Answer:
         try:
-            return await self._once(method, url, headers, body, max_bytes, cut=True)
+            return await self._once(method, url, headers, body, reading)
         except _DIED as failure:
             raise _broken(url, type(failure).__name__) from None
 
     async def _once(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, max_bytes: int, cut: bool
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, reading: "_Reading"
     ) -> Answer:
         """Raises those of _DIED beside ours: the connection ended before any answer."""
         if not self._allow_private:
@@ -104,10 +107,14 @@ class Outward:
             self._session = self._open()
         try:
             async with self._session.request(
-                method, url, data=_payload(body), headers=headers, allow_redirects=False
+                method,
+                url,
+                data=_payload(body),
+                headers=headers,
+                allow_redirects=False,
+                auto_decompress=reading.limit is None,
             ) as response:
-                content = await _bounded(response, max_bytes, cut)
-                return Answer(response.status, response.headers, content)
+                return Answer(response.status, response.headers, await reading.of(response))
         except aiohttp.ClientConnectorCertificateError:
             raise RemoteUnreachable(f"{url.host_port_subcomponent} has a certificate that can't be trusted") from None
         except aiohttp.ClientConnectorError as failure:
@@ -229,18 +236,28 @@ def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
     return io.BytesIO(body) if body and len(body) > _AT_ONCE else body
 
 
-async def _bounded(response: aiohttp.ClientResponse, max_bytes: int, cut: bool) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in response.content.iter_chunked(1 << 16):
-        size += len(part)
-        if size > max_bytes:
-            response.close()
-            if cut:
-                break
-            raise LimitExceeded(f"{response.url.host_port_subcomponent} answered with more than {max_bytes} bytes")
-        parts.append(part)
-    return b"".join(parts)
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How the body of an answer is read."""
+
+    max_bytes: int
+    limit: asyncio.Timeout | None
+    """Of a request to which the status is the whole answer: it is met with that."""
+
+    async def of(self, response: aiohttp.ClientResponse) -> bytes:
+        if self.limit:
+            self.limit.reschedule(None)  # what is left has a bound of its own
+            return await beginning(response, self.max_bytes)
+        parts: list[bytes] = []
+        size = 0
+        async for part in response.content.iter_chunked(1 << 16):
+            size += len(part)
+            if size > self.max_bytes:
+                response.close()
+                host = response.url.host_port_subcomponent
+                raise LimitExceeded(f"{host} answered with more than {self.max_bytes} bytes")
+            parts.append(part)
+        return b"".join(parts)
 
 
 def _redirected(

@@ -83,22 +83,30 @@ class RtcvServer:
 
     async def post_result(self, result: bytes, idempotency_key: str) -> None:
         """Posts a job's result."""
-        await self._call("POST", self._results_path, result, extra={"Idempotency-Key": idempotency_key})
+        extra = {"Idempotency-Key": idempotency_key}
+        await self._call("POST", self._results_path, result, extra=extra, notice=True)
 
     async def deliver(self, kind: Kind, body: bytes, idempotency_key: str) -> Answer:
         """One attempt at a copy; an answer of any status. Raises RemoteFailed, RemoteUnreachable and TimedOut."""
         path, content = (self._results_path, body) if kind == "result" else (_SCAN_PATH, _cv(body))
         headers = self._headers | {"Idempotency-Key": idempotency_key}
-        return await self._http.request("POST", self._location + path, headers, content, attempts=1)
+        return await self._http.request("POST", self._location + path, headers, content, attempts=1, notice=True)
 
     def failure(self, answer: Answer) -> SidecarError:
         """A refused attempt as an error that holds no key."""
         return answers.failure(answer, self._secrets)
 
     async def _call(
-        self, method: str, path: str, body: bytes | None = None, *, extra: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        extra: dict[str, str] | None = None,
+        notice: bool = False,
     ) -> Answer:
-        answer = await self._http.request(method, self._location + path, self._headers | (extra or {}), body)
+        headers = self._headers | (extra or {})
+        answer = await self._http.request(method, self._location + path, headers, body, notice=notice)
         if answer.status >= 400:
             raise answers.failure(answer, self._secrets)
         return answer

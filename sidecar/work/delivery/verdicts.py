@@ -22,7 +22,7 @@ DAY: Final = 86_400.0
 MAX_ATTEMPTS: Final = 10
 """After so many a delivery that fails by itself is given up; the pauses before sum up to two days."""
 MAX_BYTES: Final = 1 << 16
-"""What is read of a receiver's answer."""
+"""What is read of a receiver's answer, so that its connection can be kept: the status decides, the body is dropped."""
 
 _GONE: Final = 410
 _BUSY: Final = frozenset({429, 503})
@@ -99,7 +99,7 @@ class Sender:
             body=body,
             timeout=self._timeout,
             max_bytes=MAX_BYTES,
-            repeatable=True,
+            notice=True,
         )
         return judged(answer, self._clock.now(), lambda: RemoteFailed(said(answer), status=answer.status))
 

@@ -184,8 +184,8 @@ async def test_a_body_has_a_bound(packed: bool) -> None:
         with pytest.raises(LimitExceeded, match="more than 999999 bytes"):
             await get(one, url, max_bytes=999_999)
         assert len((await get(one, url, max_bytes=1_000_000)).body) == 1_000_000
-        cut = await one.request("POST", url, timeout=5, max_bytes=10, repeatable=True)
-        assert (cut.status, len(cut.body)) == (200, 0)
+        cut = await one.request("POST", url, timeout=5, max_bytes=10, notice=True)
+        assert (cut.status, len(cut.body)) == (200, 10)
 
 
 async def test_time_has_a_bound() -> None:
@@ -219,49 +219,83 @@ async def test_a_connection_that_died_in_the_meantime() -> None:
     """What may be repeated is sent anew; what may not is an error."""
     async with StandInReceiver() as receiver, outward() as one:
         receiver.fail("/", "drop")
-        answer = await one.request("POST", receiver.url, body=b"a", timeout=5, max_bytes=10, repeatable=True)
+        answer = await one.request("POST", receiver.url, body=b"a", timeout=5, max_bytes=10, notice=True)
         assert (answer.status, len(receiver.requests)) == (200, 2)
         receiver.fail("/", "drop")
         with pytest.raises(RemoteUnreachable, match="broke off"):
             await one.request("POST", receiver.url, body=b"a", timeout=5, max_bytes=10)
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"",
-        b"\x00\xff" * 100,
-        b"HTTP/2 200\r\n\r\n",
-        b"HTTP/1.1 99999 x\r\n\r\n",
-        b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000,
-        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nabc",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nabcde",
-        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\na\x00b: c\r\n\r\n",
-        b"HTTP/1.1 204 x\r\nContent-Length: 5\r\n\r\nabcde",
-    ],
-)
-@pytest.mark.parametrize("repeatable", [False, True])
-async def test_what_is_no_answer_is_an_error_of_ours(answer: bytes, repeatable: bool) -> None:
+NO_ANSWERS = [
+    b"",
+    b"\x00\xff" * 100,
+    b"HTTP/2 200\r\n\r\n",
+    b"HTTP/1.1 99999 x\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000,
+    b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
+    b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\na\x00b: c\r\n\r\n",
+    b"HTTP/1.1 204 x\r\nContent-Length: 5\r\n\r\nabcde",
+]
+BROKEN_BODIES = [
+    [b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nabc"],
+    [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\nabc"],
+    [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"zz\r\nabc\r\n"],
+    [b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nabcde"],
+    [b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 5\r\n\r\nabcde"],
+]
+
+
+@pytest.mark.parametrize("answer", NO_ANSWERS)
+@pytest.mark.parametrize("notice", [False, True])
+async def test_what_is_no_answer_is_an_error_of_ours(answer: bytes, notice: bool) -> None:
     """However it is broken."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(answer)
-            await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    async with server, outward() as one:
+    async with answering([answer]) as url, outward() as one:
         with pytest.raises(RemoteUnreachable, match="broke off its answer"):
-            await one.request(
-                "POST", f"http://{host}:{port}", body=b"{}", timeout=5, max_bytes=10, repeatable=repeatable
-            )
+            await one.request("POST", url, body=b"{}", timeout=5, max_bytes=10, notice=notice)
+
+
+@pytest.mark.parametrize("answer", BROKEN_BODIES)
+async def test_a_broken_body_is_an_error_only_to_who_wants_it(answer: list[bytes]) -> None:
+    """To a notice the status is the whole answer."""
+    async with answering(answer) as url, outward() as one:
+        told = await one.request("POST", url, body=b"{}", timeout=5, max_bytes=10, notice=True)
+        assert told.status == 200
+        with pytest.raises((RemoteUnreachable, TimedOut)):
+            await one.request("GET", url, timeout=1, max_bytes=10)
+
+
+async def test_a_body_without_end_is_an_error_only_to_who_wants_it() -> None:
+    """A notice has its answer with the status, though that comes just in time."""
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await answer.write(b"x")
+                await asyncio.sleep(0.05)
+        return answer
+
+    async with _serving(drip) as url, outward() as one:
+        told = await one.request("POST", url, timeout=0.4, max_bytes=1_000_000_000, notice=True)
+        assert (told.status, told.body[:1]) == (200, b"x")
+        with pytest.raises(TimedOut):
+            await one.request("POST", url, timeout=0.4, max_bytes=1_000_000_000)
+
+
+async def test_what_is_left_of_a_body_is_not_the_next_answer() -> None:
+    """Its connection is closed."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 100_000, status=500 if request.headers.get("X-Bad") else 200)
+
+    async with _serving(answer) as url, outward() as one:
+        for headers, status in [({"X-Bad": "1"}, 500), ({}, 200), ({"X-Bad": "1"}, 500)]:
+            told = await one.request("POST", url, headers=headers, timeout=5, max_bytes=10, notice=True)
+            assert (told.status, told.body) == (status, b"x" * 10)
 
 
 @pytest.mark.parametrize(
@@ -294,6 +328,25 @@ def test_unusable_urls(url: str) -> None:
     with pytest.raises(InvalidContent) as failed:
         check_url(url, "webhooks[0].url")
     assert failed.value.places == {"field": "webhooks[0].url"}
+
+
+@asynccontextmanager
+async def answering(parts: list[bytes]) -> AsyncIterator[str]:
+    """The URL of a server that answers each request with these bytes, part by part, and hangs up."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(0.05 if len(parts) > 1 else 0)  # so that they don't come together
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    async with server:
+        yield f"http://{host}:{port}"
 
 
 @asynccontextmanager

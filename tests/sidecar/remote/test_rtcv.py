@@ -210,6 +210,14 @@ async def test_a_match_is_a_bool(http: HttpClient, body: bytes) -> None:
             await RtcvServer(http, credentials(url)).scan_cv(CV)
 
 
+async def test_a_result_that_was_taken_is_not_posted_again(http: HttpClient, stand_in: StandInRtcv) -> None:
+    """The status decides, though the answer breaks off."""
+    stand_in.fail("jobResult", "truncated")
+    server = RtcvServer(http, credentials(stand_in.url, results="/api/v1/scraper/jobResult"))
+    await server.post_result(b'{"a":1}', "run-1")
+    assert len(stand_in.requests) == 1
+
+
 async def test_a_result_is_posted_under_its_key(http: HttpClient, stand_in: StandInRtcv) -> None:
     """To the path that the credentials name, with the idempotency key."""
     path = "/api/v1/scraper/jobResult"

@@ -16,6 +16,7 @@ from sidecar.store.outbox import Head, Parcel
 from sidecar.work.delivery.verdicts import ASIDE_ATTEMPTS, DAY, MAX_ATTEMPTS, back_off
 from tests.clocks import ManualClock
 from tests.fakes import KEY, KEY_ID, StandInReceiver, StandInRtcv, nobody_listens
+from tests.faults import Kind
 from tests.sidecar.work.delivery.posting import SECRET, hook, posting
 
 OTHER = "whsec_" + "b3RoZXIgc2VjcmV0IG9mIHNvbWUgbGVuZ3Ro"
@@ -223,6 +224,30 @@ async def test_redeliver_does_not_wait_for_the_back_off() -> None:
         await post.deliveries.redeliver("a", None)
         await post.until_empty()
         assert bodies(receiver) == ["a", "a"]
+
+
+@pytest.mark.parametrize("kind", ["truncated", "not_json", "empty"])
+async def test_the_status_of_a_receiver_decides(kind: Kind) -> None:
+    """Whatever becomes of the body: what was answered with 200 is not sent again."""
+    async with StandInReceiver() as receiver, posting() as post:
+        [one] = post.hook(hook(receiver.url))
+        receiver.fail("/", kind)
+        post.put(one, "a", "b")
+        await post.until_empty()
+        assert bodies(receiver) == ["a", "b"]
+        assert post.events == []
+
+
+async def test_a_copy_that_was_taken_is_not_sent_again() -> None:
+    """A server's status decides as well, though its answer breaks off."""
+    async with StandInRtcv() as server, posting() as post:
+        location = Credentials(server_location=server.url, api_key_id=KEY_ID, api_key=Secret(KEY))
+        [one] = post.mail.endpoints.log_in("scope", [location], 0)
+        server.fail("scraper", "truncated", 2)
+        post.outbox.put([Parcel(id="run", endpoint=one, lane="", body=b"{}", kind="result")])
+        post.outbox.put([Parcel(id="cv", endpoint=one, lane="", body=b'{"referenceNumber":"1"}', kind="cv")])
+        await post.until_empty()
+        assert [request.path.rpartition("/")[2] for request in server.requests] == ["jobResult", "scanCV"]
 
 
 async def test_a_receiver_that_takes_too_long() -> None:
