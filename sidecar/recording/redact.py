@@ -8,14 +8,17 @@ import msgspec
 
 from protocol.base import REDACTED
 from protocol.requests import CONTENTS
+from sidecar.recording.finding import HEAD, Finder, Span, merged
 from sidecar.recording.sensitive import ASSIGNED, PROXY_USERINFO, QUOTED, USERINFO, may_hold_secrets
+from sidecar.recording.spelled import Known
 from sidecar.recording.walk import Place, Verdict, walk
-from sidecar.spellings import MIN_LENGTH, spellings
+from sidecar.spellings import MIN_LENGTH
 
 REMEMBERED: Final = 64
-"""How many values found in lines are kept, newest first; the session's own are kept for good."""
+"""How many values found in lines are kept at least, the newest; the session's own are kept for good."""
 
 _PLACEHOLDER: Final = f'"{REDACTED}"'
+_HIDDEN: Final = REDACTED.encode()
 _AFTER_GROUP: Final = rf"\g<1>{REDACTED}"
 _RUN: Final = re.compile(r"[A-Za-z0-9_.~-]+")
 _ENVELOPE: Final = frozenset({"type", "content", "id"})
@@ -27,29 +30,19 @@ class Redactor:
     """Knows the session's secret values and replaces them by `**********`, wherever they stand and however written."""
 
     def __init__(self) -> None:
-        self._learned: dict[str, None] = {}
-        self._found: dict[str, None] = {}
-        self._needles: tuple[bytes, ...] | None = ()
-        self._any_escape_hides = False
-        self._forms: dict[str, tuple[str, ...]] = {}
-        """Value -> how it may be written down, longest first; made once for each value."""
+        self._learned = _Values()
+        self._found = (_Values(), _Values())
+        """Newer and older: once the newer ones are enough, the older ones are forgotten."""
 
     def learn(self, value: str) -> None:
         """Adds a secret value that the session knows; one shorter than `MIN_LENGTH` only goes under telling keys."""
-        if len(value) >= MIN_LENGTH and value != REDACTED and value not in self._learned:
-            self._learned[value] = None
-            self._needles = None
+        if len(value) >= MIN_LENGTH and value != REDACTED:
+            self._learned.add(value)
 
     def text(self, text: str) -> str:
-        """The text without learned values (as they are, escaped for JSON or a URL, in base64, as SHA-512) and without
-        the user and secret parameters of URLs."""
-        if self._needles is None:
-            self._compile()
-        # a search for each form, not one pattern of all: with the secrets of a thousand users that took seconds
-        for forms in self._forms.values():
-            for form in forms:
-                if form in text:
-                    text = text.replace(form, REDACTED)
+        """The text without learned values (as they are, escaped for JSON, a page or a URL, in base64, as SHA-512) and
+        without the user and secret parameters of URLs."""
+        text = self._without_known(text)
         if "@" in text:
             text = USERINFO.sub(_AFTER_GROUP, text)
         if "=" in text:
@@ -57,15 +50,11 @@ class Redactor:
         return QUOTED.sub(_AFTER_GROUP, text) if '"' in text else text
 
     def clean(self, lines: bytes) -> bool:
-        """Whether these lines (of JSON in UTF-8, any number of them) certainly hold nothing to replace; quick."""
-        if may_hold_secrets(lines):
-            return False
-        if self._needles is None:
-            self._compile()
-        for needle in self._needles or ():
-            if needle in lines:
-                return False
-        return not (self._any_escape_hides and b"\\" in lines)
+        """Whether these lines (of JSON in UTF-8, any number of them) certainly hold nothing to replace; quick.
+
+        Values in base64 and as SHA-512 are none to look closer for.
+        """
+        return not may_hold_secrets(lines) and not any(values.may_stand_in(lines) for values in self._known())
 
     def line(self, line: bytes) -> bytes:
         """One input line as it may be logged; one that can't be read gives an object that only tells its length."""
@@ -103,26 +92,59 @@ class Redactor:
         value = _string(token)
         if value is None or len(value) < MIN_LENGTH or value == REDACTED or value in self._learned:
             return
-        if self._found.pop(value, 0) == 0:
-            self._needles = None
-        self._found[value] = None
-        if len(self._found) > REMEMBERED:
-            del self._found[next(iter(self._found))]
+        newer = self._found[0]
+        if newer.add(value) and len(newer) >= REMEMBERED:
+            self._found = (_Values(), newer)
 
-    def _compile(self) -> None:
-        needles: set[bytes] = set()
-        forms: dict[str, tuple[str, ...]] = {}
+    def _known(self) -> Iterator["_Values"]:
+        return (values for values in (self._learned, *self._found) if len(values))
+
+    def _without_known(self, text: str) -> str:
+        if len(text) < MIN_LENGTH:
+            return text
+        data = text.encode(errors="surrogatepass")
+        spans = merged(span for values in self._known() for span in values.spans(data))
+        return _hidden(data, spans) if spans else text
+
+
+class _Values(Known):
+    """Known values, and the quick test whether a line of JSON may hold one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runs = Finder()
+        self._seen: set[bytes] = set()
         self._any_escape_hides = False
-        for value in (*self._learned, *self._found):
-            run = max(_RUN.findall(value), key=len, default="")
-            if len(run) >= MIN_LENGTH:
-                needles.add(run.encode())
-            else:
-                needles.add(value.encode(errors="surrogatepass"))
-                self._any_escape_hides = True
-            forms[value] = self._forms.get(value) or spellings(value)
-        self._needles = tuple(needles)
-        self._forms = dict(sorted(forms.items(), key=lambda item: len(item[0]), reverse=True))
+
+    def add(self, value: str) -> bool:
+        if not super().add(value):
+            return False
+        run = max(_RUN.findall(value), key=len, default="")  # what JSON and URLs have no reason to escape
+        if len(run) < MIN_LENGTH:
+            run, self._any_escape_hides = value, True
+        part = run.encode(errors="surrogatepass")[: HEAD - 1]
+        if part not in self._seen:
+            self._seen.add(part)
+            self._runs.add(part)
+        return True
+
+    def may_stand_in(self, lines: bytes) -> bool:
+        return (self._any_escape_hides and b"\\" in lines) or self._runs.found(lines)
+
+
+def _hidden(data: bytes, spans: list[Span]) -> str:
+    pieces: list[bytes] = []
+    done = 0
+    for start, end in spans:
+        while _is_within_character(data, end):  # the head of a long value may end there
+            end += 1
+        pieces += (data[done:start], _HIDDEN)
+        done = end
+    return b"".join([*pieces, data[done:]]).decode(errors="surrogatepass")
+
+
+def _is_within_character(data: bytes, place: int) -> bool:
+    return place < len(data) and data[place] & 0xC0 == 0x80
 
 
 def unreadable(line: bytes) -> bytes:
