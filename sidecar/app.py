@@ -158,6 +158,7 @@ class App:
     async def _resume(self) -> None:
         """What an earlier process has left unfinished goes on once the parent has had its first word."""
         await asyncio.sleep(RESUME_SECONDS)
+        await self._workshop.sweep()
         await self._durables.resume()
 
     def _open_journal(self) -> "Journal | None":

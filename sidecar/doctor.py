@@ -8,6 +8,7 @@ from typing import TextIO
 from sidecar import __version__
 from sidecar.browser import discovery
 from sidecar.errors import BrowserUnavailable
+from sidecar.files import too_wide
 from sidecar.settings import Settings
 
 
@@ -33,6 +34,8 @@ def _state_folder(settings: Settings) -> tuple[bool, str]:
         return False, f"state folder: {failure.strerror}; set SIDECAR_HOME to a folder that can be written"
     if not os.access(folder, os.W_OK):
         return False, f"state folder {folder} can't be written; set SIDECAR_HOME to one that can"
+    if wide := too_wide(folder):
+        return False, wide
     return True, f"state folder {folder}"
 
 

@@ -8,7 +8,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, Protocol
+
+from sidecar import files
 
 QUIET_SECONDS: Final = 10.0
 """What was said on stderr is not said again for so long: a full disk is met several times a second."""
@@ -61,9 +64,7 @@ def configure(debug_log: str, redactor: Texts) -> None:
     stderr.addFilter(Once())
     handlers: list[logging.Handler] = [stderr]
     if debug_log:
-        descriptor = os.open(debug_log, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
-        os.fchmod(descriptor, 0o600)  # also where it was there before
-        os.close(descriptor)
+        os.close(files.opened(Path(debug_log), os.O_CREAT | os.O_WRONLY))
         handlers.append(logging.FileHandler(debug_log))
     root = logging.getLogger()
     for handler in handlers:

@@ -133,9 +133,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self._subfolder("profiles")
 
     def _subfolder(self, name: str) -> Path:
-        folder = self.state_folder() / name
-        folder.mkdir(exist_ok=True, mode=0o700)
-        return folder
+        from sidecar.files import subfolder  # late: only a job needs one
+
+        return subfolder(self.state_folder(), name)
 
 
 def load(flags: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None) -> Settings:

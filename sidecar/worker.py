@@ -42,6 +42,7 @@ async def work(settings: Settings, clock: Clock, say: Callable[[str], None]) -> 
         )
         resources.push_async_callback(durables.close)
         resources.push_async_callback(workshop.close)
+        await workshop.sweep()
         (await durables.on_disk()).serve()
         say(f"sidecar worker {os.getpid()}: at work")
         await stopped.wait()

@@ -1,10 +1,10 @@
 """The ffmpeg that RECORD needs: Playwright's own, else the system's, linked to where Playwright looks for one.
 
 Playwright takes it from a folder with its revision in the name, below `PLAYWRIGHT_BROWSERS_PATH`, and from nowhere
-else. Browsers are started by their path, so that variable can point to a folder of ours that holds the link alone.
+else. Browsers are started by their path, so that variable can point to a folder of ours that holds the link alone: one
+of this process's own, since whoever could put a link there would have us run what it leads to.
 """
 
-import contextlib
 import shutil
 import sys
 from pathlib import Path
@@ -12,20 +12,21 @@ from typing import Final
 
 from sidecar.browser import discovery
 from sidecar.errors import BrowserUnavailable, StoreFailed
+from sidecar.scratch import Scratch
 from sidecar.settings import Settings
 
 _NAMES: Final = {"darwin": "ffmpeg-mac", "win32": "ffmpeg-win64.exe"}
 
 
-def driver_variables(settings: Settings) -> dict[str, str]:
-    """Environment for the driver: where it finds ffmpeg, now or as soon as `prepare` has made the link."""
+def driver_variables(settings: Settings, scratch: Scratch) -> dict[str, str]:
+    """Environment for the driver: where it finds ffmpeg, now or once `prepare` has made the link. Raises OSError."""
     place = _place()
     if place is None or (discovery.downloads_folder(settings) / place).exists():
         return {}
-    return {"PLAYWRIGHT_BROWSERS_PATH": str(_links(settings))}
+    return {"PLAYWRIGHT_BROWSERS_PATH": str(_links(scratch))}
 
 
-def prepare(settings: Settings) -> None:
+def prepare(settings: Settings, scratch: Scratch) -> None:
     """Sees to it that a job can be recorded. Raises BrowserUnavailable, which says what to run, and StoreFailed."""
     place = _place()
     if place is None or (discovery.downloads_folder(settings) / place).exists():
@@ -34,22 +35,20 @@ def prepare(settings: Settings) -> None:
     if found is None:
         said = "RECORD needs ffmpeg; run `playwright install ffmpeg` or `apt-get install ffmpeg`"
         raise BrowserUnavailable(said)
-    link = _links(settings) / place
-    if link.exists():
-        return
     try:
-        settings.state_folder()
+        link = _links(scratch) / place
+        if link.exists():
+            return
         link.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         link.unlink(missing_ok=True)  # one that leads nowhere
-        with contextlib.suppress(FileExistsError):  # another job was quicker
-            link.symlink_to(found)
+        link.symlink_to(found)
     except OSError as error:
-        said = f"RECORD needs a link to ffmpeg in the state folder: {error.strerror}"
+        said = f"RECORD needs a link to ffmpeg: {error.strerror}"
         raise StoreFailed(said, retryable=False) from None
 
 
-def _links(settings: Settings) -> Path:
-    return (settings.state_path() / "playwright").absolute()
+def _links(scratch: Scratch) -> Path:
+    return scratch.folder().absolute() / "ffmpeg"
 
 
 def _place() -> Path | None:

@@ -25,6 +25,7 @@ from sidecar.browser.visits.visit import Visit
 from sidecar.browser.watch import NOBODY, Watch
 from sidecar.clock import Clock
 from sidecar.errors import TimedOut
+from sidecar.scratch import Scratch
 
 
 def _nothing(text: str) -> str:
@@ -50,6 +51,7 @@ async def perform(
     clock: Clock,
     hiding: Hiding,
     sandboxes: Sandboxes,
+    scratch: Scratch,
     lent: JobPage,
     watch: Watch = NOBODY,
     use: ProfileUse | None = None,
@@ -63,7 +65,7 @@ async def perform(
     Raises BrowserCrashed, BrowserUnavailable, NavigationFailed, ActionFailed, Forbidden, LimitExceeded, TimedOut,
     StoreFailed.
     """
-    visit, shelf = Visit(lent, clock, sandboxes, hiding.values), Shelf(keep)
+    visit, shelf = Visit(lent, clock, sandboxes, hiding.values, scratch), Shelf(keep)
     if use:
         visit.capture = use.capture
     work = partial(_visit_and_gather, job, steps, visit, shelf, hiding, watch)
@@ -108,7 +110,7 @@ async def _gather(
     job: SendJob, steps: Sequence[PlannedStep], visit: Visit, shelf: Shelf, hiding: Hiding, watch: Watch
 ) -> JobResult:
     made: dict[str, Any] = {}
-    with scratch_folder() if RECORDED & set(job.options) else nullcontext(Path()) as folder:
+    with scratch_folder(visit.scratch) if RECORDED & set(job.options) else nullcontext(Path()) as folder:
         recorder = Recorder(visit.page, job.options, folder, hiding.all)
         await recorder.start()
         visited = await visit.run(steps, job.cookies, watch)

@@ -21,6 +21,7 @@ from sidecar.browser.race import look_at, race
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.clock import Clock
 from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent, ShuttingDown
+from sidecar.scratch import Scratch
 from sidecar.settings import Settings
 
 T = TypeVar("T")
@@ -43,12 +44,17 @@ class _Kind:
 class BrowserPool:
     """Lends pages to jobs. Nothing is started before the first job, nothing runs on after `close`."""
 
-    def __init__(self, settings: Settings, clock: Clock, limits: Limits | None = None) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, limits: Limits | None = None, scratch: Scratch | None = None
+    ) -> None:
+        """All that browsers leave while they run lies in `scratch`, by default in a folder for temporary files."""
         self._settings = settings
         self._clock = clock
         self._limits = limits or Limits()
         self._places = Places(settings.concurrency, settings.max_queued_jobs)
-        self.sandboxes = Sandboxes(settings)
+        self.scratch = scratch or Scratch()
+        self._owns_scratch = scratch is None
+        self.sandboxes = Sandboxes(settings, scratch=self.scratch)
         """Where JavaScript actions run: in a browser of their own."""
         self._kinds = {kind: _Kind(BackOff(self._limits, clock.monotonic)) for kind in discovery.KINDS}
         self._endings = Endings()
@@ -142,7 +148,7 @@ class BrowserPool:
     def prepare_recording(self) -> None:
         """Sees to it that videos can be made. Raises BrowserUnavailable and StoreFailed."""
         if not self._settings.browser_endpoint:  # a remote browser has an ffmpeg of its own, or says that it has none
-            ffmpeg.prepare(self._settings)
+            ffmpeg.prepare(self._settings, self.scratch)
 
     async def close(self) -> None:
         """Ends every browser and driver; jobs that still run fail. Takes at most a few times `Limits.close`."""
@@ -157,6 +163,8 @@ class BrowserPool:
         for browser in list(self._browsers):
             self._end(browser)
         await self._endings.wait(self._limits.close * 3)
+        if self._owns_scratch:
+            await asyncio.to_thread(self.scratch.close)
 
     async def _open(self, kind: BrowserName, context: Mapping[str, Any] | None) -> tuple[WarmBrowser, JobPage]:
         try:
@@ -215,7 +223,7 @@ class BrowserPool:
     async def _launch(self, kind: BrowserName, state: _Kind) -> WarmBrowser:
         try:
             state.backoff.check()
-            found, variables = discovery.find(kind, self._settings), ffmpeg.driver_variables(self._settings)
+            found, variables = discovery.find(kind, self._settings), self._variables()
             sandbox = self._settings.chromium_sandbox
             state.browser = await launch(found, self._limits, variables, sandbox=sandbox)
         except BrowserUnavailable as failed:
@@ -226,6 +234,14 @@ class BrowserPool:
         state.backoff.succeeded()
         self._browsers.add(state.browser)
         return state.browser
+
+    def _variables(self) -> dict[str, str]:
+        """Environment of a driver, and so of its browser. Raises BrowserUnavailable."""
+        try:
+            folder = str(self.scratch.short())
+            return {"TMPDIR": folder, **ffmpeg.driver_variables(self._settings, self.scratch)}
+        except OSError as error:
+            raise BrowserUnavailable(f"there is no place for temporary files: {error.strerror}") from None
 
     async def _release(self, kind: BrowserName, browser: WarmBrowser, page: JobPage) -> None:
         """Ends a job's context; the next job waits for that only where as many are ending as may run at once."""

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from sidecar import files
+
 FOLDER: Final = "processes"
 
 
@@ -20,8 +22,8 @@ class Presence:
         """What others know us by; never used again."""
         self._folder = folder / FOLDER if folder else None
         self._held = -1
-        if self._folder:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
+        if folder and self._folder:
+            files.subfolder(folder, FOLDER)
             self._held = self._hold(self._folder / self.process)
             self._sweep()
 
@@ -43,7 +45,7 @@ class Presence:
 
     def _hold(self, path: Path) -> int:
         while True:
-            descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            descriptor = files.opened(path, os.O_CREAT | os.O_RDWR)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             with suppress(FileNotFoundError):  # whoever cleans up may have come between the two calls above
                 if path.stat().st_ino == os.fstat(descriptor).st_ino:
@@ -62,7 +64,7 @@ class Presence:
 @contextmanager
 def _opened(path: Path) -> Iterator[int | None]:
     try:
-        descriptor = os.open(path, os.O_RDWR)
+        descriptor = files.opened(path, os.O_RDWR)
     except OSError:
         yield None
         return

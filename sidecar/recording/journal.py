@@ -2,13 +2,13 @@
 
 import logging
 import os
-import stat
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from sidecar import files
 from sidecar.clock import Clock
 from sidecar.recording.redact import Redactor, unreadable
 
@@ -119,14 +119,10 @@ class Journal:
 
 def _open(path: Path) -> tuple[int, bool]:
     """The file, and whether its last line is torn. A link is not followed: the log would land in what it points to."""
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    file = os.open(path, flags, 0o600)
+    file = files.opened(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
-        about = os.fstat(file)
-        if not stat.S_ISREG(about.st_mode):
-            raise OSError(f"{path} is not a regular file")
-        os.fchmod(file, 0o600)
-        return file, about.st_size > 0 and os.pread(file, 1, about.st_size - 1) != b"\n"
+        size = os.fstat(file).st_size
+        return file, size > 0 and os.pread(file, 1, size - 1) != b"\n"
     except BaseException:
         os.close(file)
         raise

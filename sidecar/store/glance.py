@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from sidecar import files
 from sidecar.errors import StoreFailed
 from sidecar.store.agenda import Kind
 
@@ -40,6 +41,7 @@ def look(path: Path, since: float) -> tuple[list[Planned], list[Ran]]:
     if not path.exists():
         return [], []
     try:
+        files.refuse_link(path)
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
         try:
             rows: list[tuple[Any, ...]] = connection.execute(
@@ -48,6 +50,6 @@ def look(path: Path, since: float) -> tuple[list[Planned], list[Ran]]:
             runs: list[tuple[Any, ...]] = connection.execute(_RUNS, (since,)).fetchall()
         finally:
             connection.close()
-    except sqlite3.Error as failure:
+    except (sqlite3.Error, OSError) as failure:
         raise StoreFailed(f"the state folder's database can't be read: {failure}") from None
     return [Planned(*row) for row in rows], [Ran(*row) for row in runs]

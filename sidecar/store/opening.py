@@ -1,11 +1,13 @@
 """Opening the file: made where it is missing, kept aside where it is broken."""
 
+import contextlib
 import fcntl
 import logging
 import os
 import sqlite3
 from pathlib import Path
 
+from sidecar import files
 from sidecar.store.migrations import migrate
 
 log = logging.getLogger(__name__)
@@ -42,7 +44,10 @@ def _replace(path: Path, busy_seconds: float) -> sqlite3.Connection:
 
 
 def _prepare(path: Path, busy_seconds: float) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # before SQLite makes it with the umask's mode
+    os.close(files.opened(path, os.O_CREAT | os.O_RDWR))  # before SQLite makes it with the umask's mode
+    for beside in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.close(files.opened(path.with_name(path.name + beside), os.O_RDWR))
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")

@@ -31,7 +31,7 @@ class Pending:
 
 def has_pending(path: Path) -> bool:
     """Whether there are jobs, deliveries, schedules or tasks. False where the file is missing or can't be read."""
-    if not path.exists():
+    if path.is_symlink() or not path.exists():
         return False
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0)

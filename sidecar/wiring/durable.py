@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from protocol.session import Credentials
+from sidecar import files
 from sidecar.errors import SidecarError, StoreFailed
 from sidecar.remote.outward import Outward
 from sidecar.sealing import Seal
@@ -97,6 +98,8 @@ class Durable:
             folder = around.settings.state_folder()
         except OSError as failure:
             raise StoreFailed(f"the state folder can't be used: {failure.strerror}", retryable=True) from None
+        if wide := files.too_wide(folder):
+            log.warning("%s", wide)
         database = await Database.open(folder / "sidecar.db")
         try:
             fleet = await _join_fleet(around)

@@ -1,9 +1,11 @@
 """Where browser jobs are run, for a session or a worker: the browsers and what a run needs beside."""
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sidecar.clock import Clock
+from sidecar.scratch import Scratch, sweep
 from sidecar.settings import Settings
 from sidecar.work.cvs import InProgress
 
@@ -24,6 +26,8 @@ class Workshop:
         self._settings = settings
         self._clock = clock
         self._is_mock = is_mock
+        self._swept = False
+        self._scratch = Scratch(lambda: None if is_mock() else settings.state_folder())
         self._pool: BrowserPool | None = None
         self._runner: JobRunner | None = None
         self._states: States | None = None
@@ -55,15 +59,23 @@ class Workshop:
         return self._get_pool().sandboxes
 
     async def close(self) -> None:
-        """Closes the browsers."""
+        """Closes the browsers, and takes away what was under way."""
         if self._pool:
             await self._pool.close()
+        await asyncio.to_thread(self._scratch.close)
+        await self.sweep()  # a session that was too short for it
+
+    async def sweep(self) -> None:
+        """Takes away, once, what killed processes have left: raw recordings may be among it."""
+        if not self._swept:
+            self._swept = True
+            await asyncio.to_thread(lambda: sweep(self._settings.state_path()))
 
     def _get_pool(self) -> "BrowserPool":
         if self._pool is None:
             from sidecar.browser.pool import BrowserPool
 
-            self._pool = BrowserPool(self._settings, self._clock)
+            self._pool = BrowserPool(self._settings, self._clock, scratch=self._scratch)
         return self._pool
 
     def _get_runner(self) -> "JobRunner":

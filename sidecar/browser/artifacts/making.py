@@ -4,7 +4,6 @@ import asyncio
 import base64
 import contextlib
 import os
-import tempfile
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from protocol.jobs import Option, PdfOptions
 from sidecar.browser import failures
 from sidecar.browser.devtools import Devtools, is_chromium
 from sidecar.errors import ActionFailed, LimitExceeded, StoreFailed
+from sidecar.scratch import Scratch
 
 Kind = Literal["screenshot", "pdf", "html", "video", "har", "trace", "download"]
 Keep = Callable[[Kind, bytes], Path]
@@ -86,15 +86,15 @@ async def collect(
 
 
 @contextlib.contextmanager
-def scratch_folder() -> Iterator[Path]:
+def scratch_folder(scratch: Scratch) -> Iterator[Path]:
     """A folder for what is under way, gone with all that is in it at the end. Raises StoreFailed."""
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="sidecar-", ignore_cleanup_errors=True)
-    except OSError as error:
-        said = f"there is no place for temporary files: {error.strerror}"
-        raise StoreFailed(said, retryable=False) from None
-    with folder as name:
-        yield Path(name)
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(scratch.new())
+        except OSError as error:
+            said = f"there is no place for temporary files: {error.strerror}"
+            raise StoreFailed(said, retryable=False) from None
+        yield folder
 
 
 def _remove(paths: Iterable[str]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from protocol.jobs import BrowserName
+from sidecar import files
 from sidecar.errors import LimitExceeded, SidecarError, StoreFailed
 from sidecar.sealing import Seal
 
@@ -90,7 +91,7 @@ class FolderStates:
     async def turn(self, profile: Profile) -> AsyncIterator[None]:
         """Holds a lock on a file beside the profile's; it ends with the process, too."""
         with _told(profile, "can't be used"):
-            descriptor = os.open(self._path(profile, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = files.opened(self._path(profile, "lock"), os.O_RDWR | os.O_CREAT)
         try:
             with _told(profile, "can't be locked"):
                 while not _lock(descriptor):  # noqa: ASYNC110 - other processes give no sign
@@ -103,7 +104,7 @@ class FolderStates:
         """Which file it is."""
         with _told(profile, "can't be used"):
             try:
-                file = self._path(profile).stat()
+                file = self._path(profile).lstat()
             except FileNotFoundError:
                 return None
         return file.st_ino, file.st_mtime_ns, file.st_size
@@ -112,7 +113,7 @@ class FolderStates:
         """What was saved last, opened where it is sealed."""
         with _told(profile, "can't be read"):
             try:
-                content = await asyncio.to_thread(self._path(profile).read_bytes)
+                content = await asyncio.to_thread(files.read, self._path(profile))
             except FileNotFoundError:
                 return None
         if content.startswith(_SEALED):
@@ -151,7 +152,7 @@ def _replace(path: Path, content: bytes) -> None:
     # whoever holds the turn is alone here; what a dead one left is overwritten
     new = path.with_name(f"{path.name}.new")
     try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with os.fdopen(files.made(new), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -5,17 +5,21 @@ import contextlib
 import fcntl
 import os
 import re
+import shutil
 import signal
 import socket
+import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
 
 from sidecar.browser import surrogates
-from sidecar.browser.scripting.folders import Folder
 from sidecar.errors import BrowserCrashed
 
+PROFILE: Final = "sidecar-sandbox-"
+"""How a browser's profile is called, and so what its command line shows."""
 _HIGH: Final = 10
 """Descriptors below this number are left to the two that Chromium wants, 3 and 4."""
 _HEAD: Final = 40
@@ -149,7 +153,7 @@ class Pipe(asyncio.Protocol):
 class PipedBrowser:
     """The process at the other end of the pipe."""
 
-    def __init__(self, pid: int, pipe: Pipe, profile: Folder) -> None:
+    def __init__(self, pid: int, pipe: Pipe, profile: Path) -> None:
         self._pid = pid
         self._profile = profile
         self.pipe = pipe
@@ -161,7 +165,7 @@ class PipedBrowser:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._pid, signal.SIGKILL)
             await self._ended(seconds)
-        await asyncio.to_thread(self._profile.remove)
+        await asyncio.to_thread(shutil.rmtree, self._profile, ignore_errors=True)
 
     async def _ended(self, seconds: float) -> bool:
         deadline = asyncio.get_running_loop().time() + seconds
@@ -175,20 +179,20 @@ class PipedBrowser:
         return False
 
 
-async def spawn(path: str, flags: tuple[str, ...], memory: int, most: int) -> PipedBrowser:
-    """Starts a browser. `memory` bounds the data of each of its processes, `most` one message; both in bytes.
+async def spawn(path: str, flags: tuple[str, ...], scratch: Path, memory: int, most: int) -> PipedBrowser:
+    """Starts a browser, whose profile and temporary files lie in `scratch`.
 
-    Raises OSError.
+    `memory` bounds the data of each of its processes, `most` one message; both in bytes. Raises OSError.
     """
+    profile = Path(tempfile.mkdtemp(prefix=PROFILE, dir=scratch))
     ours, theirs = socket.socketpair()
-    profile = Folder()
     descriptor = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, _HIGH)
     theirs.close()
     try:
         pid = os.posix_spawn(  # noqa: ASYNC221 - it does not wait for the end
             path,
-            [path, *flags, "--remote-debugging-pipe", f"--user-data-dir={profile.path}"],
-            {"PATH": os.defpath, "HOME": str(profile.path), "TMPDIR": str(profile.path)},
+            [path, *flags, "--remote-debugging-pipe", f"--user-data-dir={profile}"],
+            {"PATH": os.defpath, "HOME": str(profile), "TMPDIR": str(scratch)},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
@@ -200,7 +204,7 @@ async def spawn(path: str, flags: tuple[str, ...], memory: int, most: int) -> Pi
         )
     except OSError:
         ours.close()
-        profile.remove()
+        shutil.rmtree(profile, ignore_errors=True)
         raise
     finally:
         os.close(descriptor)

@@ -14,11 +14,11 @@ from sidecar.browser import discovery
 from sidecar.browser.backoff import BackOff
 from sidecar.browser.endings import Endings
 from sidecar.browser.race import look_at
-from sidecar.browser.scripting.folders import sweep
 from sidecar.browser.scripting.pipe import PipeBroken, PipedBrowser, spawn
 from sidecar.browser.scripting.sandbox import Sandbox, actions_program, open_sandbox
 from sidecar.clock import within
 from sidecar.errors import BrowserUnavailable, ShuttingDown
+from sidecar.scratch import Scratch
 from sidecar.settings import MiB, Settings
 
 _FLAGS: Final = (
@@ -81,10 +81,13 @@ class _Warm:
 class Sandboxes:
     """Lends a sandbox to each job. Nothing is started before the first, nothing runs on after `close`."""
 
-    def __init__(self, settings: Settings, limits: SandboxLimits | None = None) -> None:
+    def __init__(self, settings: Settings, limits: SandboxLimits | None = None, scratch: Scratch | None = None) -> None:
+        """The browsers' own files lie in `scratch`, by default in a folder for temporary files."""
         # a remote browser is for pages; actions never leave this machine
         self._settings = msgspec.structs.replace(settings, browser_endpoint="")
         self._limits = limits or SandboxLimits()
+        self._scratch = scratch or Scratch()
+        self._owns_scratch = scratch is None
         self._warm: _Warm | None = None
         self._launching: asyncio.Task[_Warm] | None = None
         self._spares: dict[str, asyncio.Task[Sandbox]] = {}
@@ -139,6 +142,8 @@ class Sandboxes:
         self._lent.clear()
         self._retire()
         await self._endings.wait(self._limits.close * 3)
+        if self._owns_scratch:
+            self._scratch.close()
 
     def _rest(self) -> None:
         """A browser without a job ends after a while."""
@@ -220,12 +225,12 @@ class Sandboxes:
     async def _launch(self) -> _Warm:
         try:
             self._backoff.check()
-            await asyncio.to_thread(sweep)
             found = discovery.find("CHROMIUM", self._settings)
             as_root = hasattr(os, "geteuid") and os.geteuid() == 0
             flags = (*_FLAGS, "--no-sandbox") if as_root else _FLAGS
             try:
-                process = await spawn(found.path, flags, self._limits.memory, self._limits.message)
+                folder = self._scratch.short()
+                process = await spawn(found.path, flags, folder, self._limits.memory, self._limits.message)
             except OSError as error:
                 passes = error.errno in _PASSING
                 raise BrowserUnavailable(f"{found.path} did not start: {error.strerror}", retryable=passes) from None

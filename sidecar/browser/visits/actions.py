@@ -16,6 +16,7 @@ from sidecar.browser.visits import pages as p
 from sidecar.browser.visits.templates import Templates, has_reference
 from sidecar.browser.visits.values import check_argument
 from sidecar.errors import InvalidContent
+from sidecar.scratch import Scratch
 
 _OF_ANY_SHAPE: Final = frozenset({"arg", "event_init"})
 """Arguments that are handed to the page as they are."""
@@ -33,6 +34,8 @@ class Kind:
     """The argument that a bare value stands for."""
     unseen: bool = False
     """Playwright does not wait for a navigation that this one starts, so we watch for it."""
+    fetches: bool = False
+    """It brings a file home."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,11 @@ class BoundAction:
     def __repr__(self) -> str:
         return f"BoundAction({self.label})"
 
-    async def run(self, page: Page, milliseconds: float) -> Any:
-        """Does it, with at most so many milliseconds where it waits. Raises Playwright's errors."""
+    async def run(self, page: Page, milliseconds: float, scratch: Scratch) -> Any:
+        """Does it, with at most so many milliseconds where it waits; files come by `scratch`.
+
+        Raises Playwright's errors.
+        """
         given = {
             name: _plain(value)
             for name in self.arguments.__struct_fields__
@@ -76,6 +82,8 @@ class BoundAction:
         }
         if "timeout" in self.arguments.__struct_fields__:
             given["timeout"] = min(given.get("timeout", milliseconds), milliseconds)
+        if self.kind.fetches:
+            given["scratch"] = scratch
         frames = given.pop("frame", None)
         target = await p.find_frame(page, frames, given.get("timeout", milliseconds)) if frames else page
         return await self.kind.call(target, given)
@@ -233,7 +241,7 @@ ACTIONS: Final[dict[str, Kind]] = {
     "is_editable": _seen(a.Strict, _page("is_editable")),
     "is_enabled": _seen(a.Strict, _page("is_enabled")),
     "set_input_files": _unseen(p.SetInputFiles, p.set_input_files, None),
-    "download": _seen(p.DownloadFrom, p.download),
+    "download": Kind(p.DownloadFrom, p.download, "selector", fetches=True),
     "on_dialog": _seen(p.OnDialog, p.on_dialog, "accept"),
     "switch_to_popup": _seen(p.SwitchToPopup, p.switch_to_popup),
     "switch_to_page": _seen(p.SwitchToPage, p.switch_to_page, "index"),

@@ -139,7 +139,7 @@ async def download(target: Page | Frame, given: dict[str, Any]) -> Downloaded:
                 await _open(page, given)
         fetched: Download = await coming.value
         await _whole(fetched, too_large)
-    with scratch_folder() as folder:
+    with scratch_folder(given["scratch"]) as folder:
         path = folder / "download"
         await fetched.save_as(path)
         await fetched.delete()

@@ -29,6 +29,7 @@ from sidecar.browser.visits.values import to_json
 from sidecar.browser.watch import Watch
 from sidecar.clock import Clock, within
 from sidecar.errors import ActionFailed, Forbidden, LimitExceeded, NavigationFailed, TimedOut
+from sidecar.scratch import Scratch
 
 _GRACE = 0.25
 """Seconds that Playwright gets to report its own, better explained timeout before the step's is enforced."""
@@ -51,9 +52,16 @@ class Visit:
     """
 
     def __init__(
-        self, lent: JobPage, clock: Clock, sandboxes: Sandboxes | None = None, secrets: Mapping[str, Any] | None = None
+        self,
+        lent: JobPage,
+        clock: Clock,
+        sandboxes: Sandboxes | None = None,
+        secrets: Mapping[str, Any] | None = None,
+        scratch: Scratch | None = None,
     ) -> None:
+        """`scratch` is where files lie while they are fetched or recorded."""
         page = lent.page
+        self.scratch = scratch or Scratch()
         self.devtools = lent.devtools
         self._own = page
         self._page = page
@@ -220,7 +228,7 @@ class Visit:
         try:
             if action.unseen:
                 self._moves.watch()
-            value = await action.run(page, self._left())
+            value = await action.run(page, self._left(), self.scratch)
             if action.unseen:
                 await self._moves.settled(page)
                 self._check_arrival(page, step)

@@ -88,7 +88,7 @@ class JobRunner:
             self._pool.prepare_recording()
         hiding = _hiding(job, steps, secrets or {})
         use = self._use(job, steps, scope)
-        parts = (self._keep(job), self._clock, hiding, self._pool.sandboxes)
+        parts = (self._keep(job), self._clock, hiding, self._pool.sandboxes, self._pool.scratch)
         work = partial(perform, job, steps, *parts, watch=watch, use=use, allows=scope.allows if scope else None)
         downloads = any(isinstance(a, BoundAction) and a.method == "download" for step in steps for a in step.actions)
         try:

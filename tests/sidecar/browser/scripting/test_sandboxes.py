@@ -3,16 +3,13 @@
 import asyncio
 import contextlib
 import signal
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import psutil
 import pytest
 
 from sidecar.browser.pool import BrowserPool
-from sidecar.browser.scripting.folders import Folder, sweep
 from sidecar.browser.scripting.sandboxes import Sandboxes, SandboxLimits
 from sidecar.clock import Clock
 from sidecar.errors import BrowserFailed, BrowserUnavailable, ShuttingDown
@@ -111,34 +108,6 @@ async def test_after_a_failed_launch_the_next_waits_longer(tmp_path: Path) -> No
         assert failed.value.retryable
     assert (tmp_path / "tries").read_text() == "x\n"
     await sandboxes.close()
-
-
-def names_in(folder: Path) -> set[str]:
-    """What is there."""
-    return {path.name for path in folder.iterdir()}
-
-
-async def test_folders_of_the_dead_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a killed process left goes; what a living one uses, and what is somebody else's, stays."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    mine = Folder()
-    leave = "from sidecar.browser.scripting.folders import Folder; print(Folder().path)"
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-c", leave],
-        env={"TMPDIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    left = Path(done.stdout.strip())
-    assert left.parent == tmp_path
-    (tmp_path / "sidecar-sandbox-other").mkdir()
-    sweep()
-    assert names_in(tmp_path) == {mine.path.name, "sidecar-sandbox-other"}
-    mine.remove()
-    mine.remove()
-    assert names_in(tmp_path) == {"sidecar-sandbox-other"}
 
 
 HOLD = """

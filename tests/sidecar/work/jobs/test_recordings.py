@@ -5,7 +5,6 @@ import io
 import json
 import shutil
 import stat
-import tempfile
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from sidecar.browser import ffmpeg
 from sidecar.browser.pool import BrowserPool
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, BrowserUnavailable, InvalidContent, NavigationFailed, StoreFailed
+from sidecar.scratch import Scratch
 from sidecar.settings import Settings
 from sidecar.work.jobs.runner import JobRunner, validate
 from tests.sidecar.browser.parts import make_job, make_jobs
@@ -68,22 +68,23 @@ async def test_a_recording_without_ffmpeg(site: str, tmp_path: Path, monkeypatch
 
 
 async def test_playwrights_own_ffmpeg_is_used_where_it_is(tmp_path: Path) -> None:
-    """Then the driver's environment is left alone; a link that leads nowhere is made anew."""
-    home, downloads = tmp_path / "home", tmp_path / "downloads"
-    settings = Settings(home=str(home), browsers_path=str(downloads))
-    (variable,) = ffmpeg.driver_variables(settings).items()
-    ffmpeg.prepare(settings)
-    (link,) = (home / "playwright").rglob("ffmpeg-*/ffmpeg-*")
-    assert variable == ("PLAYWRIGHT_BROWSERS_PATH", str(home / "playwright"))
+    """Then the driver is shown no other; a link that leads nowhere is made anew."""
+    downloads, scratch = tmp_path / "downloads", Scratch(lambda: tmp_path)
+    settings = Settings(browsers_path=str(downloads))
+    (variable,) = ffmpeg.driver_variables(settings, scratch).items()
+    ffmpeg.prepare(settings, scratch)
+    (link,) = (scratch.folder() / "ffmpeg").rglob("ffmpeg-*/ffmpeg-*")
+    assert variable == ("PLAYWRIGHT_BROWSERS_PATH", str(scratch.folder() / "ffmpeg"))
     assert link.resolve() == Path(shutil.which("ffmpeg") or "").resolve()  # noqa: ASYNC240
     link.unlink()
     link.symlink_to("/nowhere")
-    ffmpeg.prepare(settings)
+    ffmpeg.prepare(settings, scratch)
     assert link.exists()
-    own = downloads / link.relative_to(home / "playwright")
+    own = downloads / link.relative_to(scratch.folder() / "ffmpeg")
     own.parent.mkdir(parents=True)
     own.touch()
-    assert ffmpeg.driver_variables(settings) == {}
+    assert ffmpeg.driver_variables(settings, scratch) == {}
+    scratch.close()
 
 
 async def test_alerts_are_read(site: str, recording: JobRunner) -> None:
@@ -213,7 +214,7 @@ async def test_no_place_for_temporary_files(
     site: str, recording: JobRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full or missing disk is a typed failure, and no affair of a job that records nothing."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    monkeypatch.setattr(Scratch, "folder", lambda _: tmp_path / "none")
     for content in ({"options": ["HAR"]}, {"actions": [{"download": "#download"}]}):
         with pytest.raises(StoreFailed, match="no place for temporary files: No such file"):
             await recording.run(make_job(f"{site}/windows.html", **content))

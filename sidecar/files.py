@@ -1,0 +1,95 @@
+"""Files of the state folder: never by a link that somebody else has put there, and for nobody else to read.
+
+Others may be able to write in a state folder, by mistake or because it is shared; what they put there must not lead us
+to write or read elsewhere.
+"""
+
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+_NEVER: Final = os.O_NOFOLLOW | os.O_CLOEXEC
+_OTHERS: Final = 0o077
+_OTHERS_WRITE: Final = 0o022
+
+
+def opened(path: Path, flags: int) -> int:
+    """A descriptor of a regular file, 0600 also where it was wider; with O_CREAT it is made where it is missing.
+
+    Raises OSError, also for a link and for whatever else is no file.
+    """
+    try:
+        # without waiting: a pipe would have us wait for somebody at its other end
+        descriptor = os.open(path, flags | _NEVER | os.O_NONBLOCK, 0o600)
+    except OSError as failure:
+        raise _explained(failure, path) from None
+    try:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, f"{path} is not a regular file")
+        if about.st_mode & _OTHERS:
+            with contextlib.suppress(PermissionError):  # somebody else's: whoever looks at the folder's rights says so
+                os.fchmod(descriptor, 0o600)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def read(path: Path) -> bytes:
+    """All that is in such a file. Raises OSError."""
+    with os.fdopen(opened(path, os.O_RDONLY), "rb") as file:
+        return file.read()
+
+
+def made(path: Path) -> int:
+    """A descriptor of a new file, 0600; what was there before, a link too, makes room. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NEVER, 0o600)
+
+
+def subfolder(folder: Path, name: str) -> Path:
+    """A folder inside another, 0700 where it is made here; nobody but its owner may write in it. Raises OSError."""
+    path = folder / name
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _NEVER)
+    except OSError as failure:
+        raise _explained(failure, path) from None
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if mode & _OTHERS_WRITE:
+            with contextlib.suppress(PermissionError):
+                os.fchmod(descriptor, stat.S_IMODE(mode) & ~_OTHERS_WRITE)
+    finally:
+        os.close(descriptor)
+    return path
+
+
+def refuse_link(path: Path) -> None:
+    """For those who open a file by themselves. Raises OSError where it is a link."""
+    if path.is_symlink():
+        raise _explained(OSError(errno.ELOOP, ""), path)
+
+
+def too_wide(folder: Path) -> str | None:
+    """What is wrong with a folder in which others may write, as a sentence; None where they may not."""
+    try:
+        mode = stat.S_IMODE(folder.stat().st_mode)
+    except OSError:
+        return None
+    if not mode & _OTHERS_WRITE:
+        return None
+    return f"others may write in the state folder {folder} (mode {mode:04o}): run `chmod go-w {folder}`"
+
+
+def _explained(failure: OSError, path: Path) -> OSError:
+    """Says of a link that it is one."""
+    if path.is_symlink() and failure.errno in (errno.ELOOP, errno.ENOTDIR):
+        return OSError(errno.ELOOP, f"{path} is a symbolic link, and none is followed here")
+    return failure

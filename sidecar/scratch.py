@@ -1,0 +1,138 @@
+"""Where this process keeps what is under way: recordings, downloads, the profiles of running browsers.
+
+It is one folder, `scratch/…` in the state folder, locked while the process lives; what a killed one has left, and that
+may be raw recordings with secrets in them, is swept by the next.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from sidecar import files
+
+FOLDER: Final = "scratch"
+_LOCK: Final = ".owner"
+_PREFIX: Final = "sidecar-"
+"""Of folders in the system's folder for temporary files; in the state folder the names have none."""
+_UNNAMED: Final = ".new-"
+LONGEST: Final = 62
+"""Bytes of a path in which browsers can still make their sockets: they append 45, and a socket's name may have 107."""
+
+
+class _Held:
+    """A folder of our own, locked from before it has its name, so that nobody sweeps it in between."""
+
+    def __init__(self, parent: Path, prefix: str) -> None:
+        """Raises OSError."""
+        new = Path(tempfile.mkdtemp(prefix=_UNNAMED, dir=parent))
+        self._lock = files.opened(new / _LOCK, os.O_RDWR | os.O_CREAT)
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.path = new.with_name(prefix + new.name.removeprefix(_UNNAMED))
+        new.rename(self.path)
+
+    def remove(self) -> None:
+        _clear(self.path)
+        os.close(self._lock)
+
+
+class Scratch:
+    """This process's folder, made at first need."""
+
+    def __init__(self, state: Callable[[], Path | None] = lambda: None) -> None:
+        """`state` makes the state folder where it is missing; it gives None where nothing may be left in it.
+
+        Then, and where the state folder can't be used, the system's folder for temporary files has to do.
+        """
+        self._state = state
+        self._on_disk: _Held | None = None
+        self._elsewhere: _Held | None = None
+
+    def folder(self) -> Path:
+        """The folder, 0700. Raises OSError."""
+        state = self._state_folder()
+        if state is None:
+            return self._temporary().path
+        if self._on_disk is None:
+            try:
+                self._on_disk = _Held(files.subfolder(state, FOLDER), "")
+            except OSError:
+                return self._temporary().path
+        return self._on_disk.path
+
+    def short(self) -> Path:
+        """The same folder, by a path short enough for browsers' sockets. Raises OSError."""
+        folder = self.folder()
+        elsewhere = self._temporary().path if len(os.fsencode(folder)) > LONGEST else folder
+        if elsewhere == folder:
+            return folder
+        alias = elsewhere / "s"
+        if not alias.is_symlink():
+            alias.symlink_to(folder.absolute())
+        return alias
+
+    @contextmanager
+    def new(self) -> Iterator[Path]:
+        """A folder of its own, gone with all that is in it at the end. Raises OSError."""
+        with tempfile.TemporaryDirectory(dir=self.folder(), ignore_cleanup_errors=True) as name:
+            yield Path(name)
+
+    def close(self) -> None:
+        """Takes all of it away."""
+        for held in (self._on_disk, self._elsewhere):
+            if held:
+                held.remove()
+        self._on_disk = self._elsewhere = None
+
+    def _state_folder(self) -> Path | None:
+        try:
+            return self._state()
+        except OSError:
+            return None
+
+    def _temporary(self) -> _Held:
+        if self._elsewhere is None:
+            self._elsewhere = _Held(Path(tempfile.gettempdir()), _PREFIX)
+        return self._elsewhere
+
+
+def sweep(state: Path) -> None:
+    """Takes away what dead processes have left, for this state folder and in the system's temporary folder."""
+    found = [*_folders(Path(tempfile.gettempdir()), f"{_PREFIX}*")]
+    if not (state / FOLDER).is_symlink():
+        found += _folders(state / FOLDER, "*")
+    for folder in found:
+        with contextlib.suppress(OSError):  # in use, somebody else's, or gone already
+            lock = files.opened(folder / _LOCK, os.O_RDWR)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _clear(folder)
+            finally:
+                os.close(lock)
+
+
+def _folders(parent: Path, pattern: str) -> Iterator[Path]:
+    with contextlib.suppress(OSError):
+        for path in parent.glob(pattern):
+            if not path.is_symlink() and path.lstat().st_uid == os.geteuid():
+                yield path
+
+
+def _clear(folder: Path) -> None:
+    """Takes a folder away; the lock last: a dying browser may still write here, and the next process sweeps that."""
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if path.name == _LOCK:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        if [path.name for path in folder.iterdir()] == [_LOCK]:
+            (folder / _LOCK).unlink()
+            folder.rmdir()
