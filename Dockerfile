@@ -1,4 +1,5 @@
-# Two stages: `build` makes /opt/sidecar, `runtime` holds only what runs.
+# Two stages: `build` makes /opt/sidecar, `runtime` holds only what runs. /opt/sidecar/bin has `sidecar` alone, fit for a PATH:
+# the bundle's own python3 stays in /opt/sidecar/venv/bin.
 # Another image can take the sidecar along; it then brings Debian's python3 and, for browser jobs, a Chromium:
 #   COPY --from=sidecar /opt/sidecar /opt/sidecar
 # The scraper is the parent: it runs in an image made from this one, or starts `docker run --interactive --init sidecar`.
@@ -12,9 +13,11 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY protocol protocol
 COPY sidecar sidecar
-RUN python3 -m venv /opt/sidecar \
- && /opt/sidecar/bin/pip install --no-cache-dir -c constraints.txt '.[fleet]' \
- && /opt/sidecar/bin/pip uninstall -y setuptools pip
+RUN python3 -m venv /opt/sidecar/venv \
+ && /opt/sidecar/venv/bin/pip install --no-cache-dir -c constraints.txt '.[fleet]' \
+ && /opt/sidecar/venv/bin/pip uninstall -y setuptools pip \
+ && mkdir /opt/sidecar/bin \
+ && ln -s ../venv/bin/sidecar /opt/sidecar/bin/sidecar
 
 FROM debian:bookworm-slim AS runtime
 RUN apt-get update \

@@ -3,7 +3,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTHON ?=
 
-.PHONY: setup demo test check bench image-test pins clean
+.PHONY: setup demo test browserless-test fresh-test newest-test check bench image-test pins clean
 
 setup:
 	@bash .ci/setup $(PYTHON)
@@ -18,6 +18,18 @@ demo: $(READY)
 
 test: $(READY)
 	@$(BIN)/pytest -n 2 --dist loadfile
+
+# what needs no browser, for a Python or a machine that has none
+browserless-test:
+	@bash .ci/setup --without-browsers $(PYTHON)
+	@$(BIN)/pytest -n 2 --dist loadfile --without-browsers
+
+# demo and tests as on a machine that was just set up, with the oldest Python; then the newest one
+fresh-test:
+	@bash tests/bare/run.sh bookworm "python3 make git" "make demo && bash tests/bare/install.sh && make test"
+
+newest-test:
+	@bash tests/bare/run.sh forky "python3.14 python3.14-venv make git" "make browserless-test PYTHON=python3.14"
 
 check: $(READY)
 	@$(BIN)/ruff check

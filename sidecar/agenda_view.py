@@ -106,7 +106,9 @@ def _look(settings: Settings, since: float) -> tuple[list[Planned], list[Ran]]:
     try:
         from sidecar.store.shared_glance import look_at_fleet  # late: only a fleet has redis installed
     except ImportError:
-        raise StoreFailed("SIDECAR_QUEUE needs what `pip install scraper-sidecar[fleet]` brings") from None
+        raise StoreFailed(
+            "SIDECAR_QUEUE needs redis: install the sidecar with `pip install '.[fleet]'` in its checkout"
+        ) from None
     return asyncio.run(look_at_fleet(settings.queue.reveal(), since))
 
 

@@ -11,6 +11,27 @@ NOTHING_MAY_BE_SKIPPED = bool(os.environ.get("SIDECAR_REQUIRE_ALL"))
 """Set where everything is installed: a test that skips itself there hides something."""
 
 
+LEAST_WITHOUT_BROWSERS = 0.5
+"""The share of all tests that needs no browser, at least: where fewer are left, the marks are wrong."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--without-browsers`: only what is not marked `browser`, for a machine that has none."""
+    parser.addoption("--without-browsers", action="store_true", help="run only the tests that need no browser")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what needs a browser where that is wanted; never nearly everything."""
+    if not config.getoption("--without-browsers"):
+        return
+    needing = [item for item in items if item.get_closest_marker("browser")]
+    left = [item for item in items if not item.get_closest_marker("browser")]
+    if len(left) < LEAST_WITHOUT_BROWSERS * len(items):
+        raise pytest.UsageError(f"only {len(left)} of {len(items)} tests are left without browsers")
+    config.hook.pytest_deselected(items=needing)
+    items[:] = left
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turns a skipped test into a failed one where nothing may be skipped."""

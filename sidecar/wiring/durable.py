@@ -238,7 +238,9 @@ async def _join_fleet(around: Surroundings) -> "Backend | None":
     try:
         from sidecar.queue.redis_backend import RedisBackend  # late: only a fleet has redis installed
     except ImportError:
-        raise StoreFailed("SIDECAR_QUEUE needs what `pip install scraper-sidecar[fleet]` brings") from None
+        raise StoreFailed(
+            "SIDECAR_QUEUE needs redis: install the sidecar with `pip install '.[fleet]'` in its checkout"
+        ) from None
 
     return await RedisBackend.open(url, around.clock)
 

@@ -1,0 +1,122 @@
+"""Every block of README.md works as it stands: each is run as its reader would run it, with the real sidecar."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+"""Language and text of each, in their order."""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder that has what a reader's checkout has after `make setup`."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    (folder / ".venv").symlink_to(sys.prefix)
+    (folder / "examples").symlink_to(ROOT / "examples")
+    return folder
+
+
+def block(language: str, beginning: str) -> str:
+    """The one block that begins so."""
+    (text,) = (text for of, text in BLOCKS if of == language and text.startswith(beginning))
+    return str(text)
+
+
+def run(checkout: Path, *command: str) -> str:
+    """What a command prints, which must succeed and say nothing of errors."""
+    done = subprocess.run(
+        command,
+        cwd=checkout,
+        env=os.environ | {"SIDECAR_HOME": str(checkout / "state")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    return done.stdout
+
+
+def shell(checkout: Path, script: str) -> str:
+    """What a block prints in bash; any line of it that fails ends it."""
+    return run(checkout, "bash", "-euo", "pipefail", "-c", script)
+
+
+def answers(printed: str) -> list[dict[str, Any]]:
+    """The lines of JSON among what was printed; none is an error."""
+    lines = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    assert [line for line in lines if line["type"] == "error"] == []
+    return lines
+
+
+def test_every_block_is_run() -> None:
+    """By the tests below; set-up for a scraper by `make fresh-test`, the lines for an image by `make image-test`."""
+    assert [(language, text.split("\n")[0].split("#")[0].rstrip()) for language, text in BLOCKS] == [
+        ("sh", "make demo"),
+        ("sh", """$ echo '{"type":"ping","id":1}' | .venv/bin/sidecar"""),
+        ("sh", "python3 -m venv venv"),
+        ("python", "from sidecar.client import Sidecar"),
+        ("sh", ".venv/bin/sidecar <<'LINES'"),
+        ("sh", ".venv/bin/sidecar <<'LINES'"),
+        ("sh", "export SIDECAR_LOG_INPUT=session.log"),
+        ("dockerfile", "COPY --from=sidecar /opt/sidecar /opt/sidecar"),
+    ]
+
+
+def test_the_targets_are_there() -> None:
+    """Those that the first block, and the text, name."""
+    named = set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "README.md").read_text()))
+    rules = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"demo", "test"} <= named <= rules
+
+
+def test_a_message_and_its_answer(checkout: Path) -> None:
+    """What is printed is what stands there, but for the version and the process id."""
+    command, *told = block("sh", "$ ").splitlines()
+    ready, pong = answers(shell(checkout, command.removeprefix("$ ")))
+    assert [ready | {"pid": 0, "version": ""}, pong] == [
+        line | ({"pid": 0, "version": ""} if line["type"] == "ready" else {}) for line in map(json.loads, told)
+    ]
+
+
+def test_the_python_block(checkout: Path) -> None:
+    """It reads its user and sends its CV."""
+    assert run(checkout, sys.executable, "-c", block("python", "from sidecar.client")) == "foo True\n"
+
+
+def test_the_block_of_a_browser_job(checkout: Path) -> None:
+    """It is answered with what the page holds."""
+    (script, _) = (text for language, text in BLOCKS if text.startswith(".venv/bin/sidecar <<"))
+    *_, secret, job = answers(shell(checkout, script))
+    assert secret["content"] == {"username": "foo", "password": "bar"}
+    assert job["content"]["result"]["extract"] == {"title": "Hello"}
+
+
+def test_the_block_of_work_for_later(checkout: Path) -> None:
+    """What was accepted is done, though its parent has gone; the task is planned, has run, and is gone at the end."""
+    (_, script) = (text for language, text in BLOCKS if text.startswith(".venv/bin/sidecar <<"))
+    printed = shell(checkout, script)
+    _, job, task, _, jobs, deleted = answers(printed)
+    assert (job["content"]["status"], task["content"]["id"], deleted["type"]) == ("scheduled", "front-page", "ok")
+    (done,) = (one for one in jobs["content"]["jobs"] if one["id"] == job["content"]["id"])
+    assert done["status"] == "success"
+    assert re.search(r"^task +front-page +running .* success ", printed, re.MULTILINE)
+
+
+def test_the_block_of_a_replay(checkout: Path) -> None:
+    """A real scraper's session is logged and told again, as often as it says, and every command is answered."""
+    printed = shell(checkout, block("sh", "export SIDECAR_LOG_INPUT"))
+    told = re.findall(r"IN: (\w+) +OUT: (\w+)", printed)
+    assert {answer for _, answer in told} == {"ok"}
+    kinds = [kind for kind, _ in told]
+    assert kinds.count("set_mock") == 1 + 3 + 1
+    assert kinds.count("send_cv") == 2 + 0 + 2
