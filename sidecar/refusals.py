@@ -28,7 +28,11 @@ def refusal(
 
 def not_stored(request_id: RequestId | None, failure: BaseException) -> bytes:
     """The `error` reply to what was accepted and then refused by the disk."""
-    return refusal(request_id, failure if isinstance(failure, StoreFailed) else StoreFailed("could not be stored"))
+    return refusal(request_id, failure if isinstance(failure, StoreFailed) else _unknown())
+
+
+def _unknown() -> StoreFailed:
+    return StoreFailed("could not be stored", retryable=True)
 
 
 def _detail(wrong: BaseException) -> ErrorDetail:

@@ -205,7 +205,11 @@ class LineWriter:
             return
         lines, self._lines, self._queued = self._lines, [], 0
         instead, self._instead = self._instead, {}
-        committed = self._commit()
+        try:
+            committed = self._commit()
+        except Exception as failure:  # whoever waits for these lines must not wait for ever
+            self._write(_answers(lines, instead, failure))
+            return
         if committed is None:
             self._write(b"".join(lines))
             return
@@ -223,12 +227,9 @@ class LineWriter:
         lines: list[bytes],
         instead: dict[int, Callable[[BaseException], bytes]],
     ) -> None:
-        failure = done.exception()
-        if failure is not None:
-            for index, make in instead.items():
-                lines[index] = make(failure)
+        failure = asyncio.CancelledError() if done.cancelled() else done.exception()
         self._committing = False
-        self._write(b"".join(lines))
+        self._write(_answers(lines, instead, failure))
         self.flush()
 
     def _write(self, data: bytes) -> None:
@@ -288,3 +289,13 @@ class LineWriter:
             self._nothing_waits.set()
             self._loop.remove_reader(self._descriptor)
             self._on_closed()
+
+
+def _answers(
+    lines: list[bytes], instead: dict[int, Callable[[BaseException], bytes]], failure: BaseException | None
+) -> bytes:
+    """Lines as they leave once their commit has ended; one that promised what failed is replaced."""
+    if failure is not None:
+        for index, make in instead.items():
+            lines[index] = make(failure)
+    return b"".join(lines)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, Self, TypeVar
@@ -127,14 +127,14 @@ class Database:
             self._begin()
         unheard, self._unheard = self._unheard, []
         if len(unheard) > 1:
-            return asyncio.ensure_future(_all(unheard))
+            return asyncio.ensure_future(all_of(unheard))
         return unheard[0] if unheard else None
 
     async def flushed(self) -> None:
         """Waits until all that was staged is on disk. Raises StoreFailed."""
         if self._staged:
             self._begin()
-        await _all(list(self._under_way))
+        await all_of(list(self._under_way))
 
     async def write(self, function: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
         """Calls a function inside the next transaction, which it shares with others, and gives its result.
@@ -254,11 +254,15 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
 
-async def _all(futures: Iterable[asyncio.Future[None]]) -> None:
-    """Waits for every one of them, and then raises the first failure."""
-    for outcome in await asyncio.gather(*futures, return_exceptions=True):
-        if outcome is not None:
-            raise outcome
+async def all_of(transactions: Collection[asyncio.Future[None]]) -> None:
+    """Waits for every one of them, and then raises the first failure.
+
+    They are everybody's: whoever stops waiting stops none of them, as `asyncio.gather` would.
+    """
+    if transactions:
+        await asyncio.wait(transactions)
+    for one in transactions:
+        one.result()
 
 
 def _unwritten(failure: sqlite3.Error) -> StoreFailed:

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from sidecar.wiring.durable import Durable
     from sidecar.wiring.surroundings import Surroundings
 
-OPENING_SECONDS: Final = 2.0
-"""How long the end waits for a store that is still being opened."""
+CLOSING_SECONDS: Final = 2.0
+"""How long the end waits for a store that is still being opened, or closed."""
 
 
 class Durables:
@@ -23,6 +23,8 @@ class Durables:
         self._mock = False
         self._resting = False
         self._opening: asyncio.Task[Durable] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+        """Mock sessions' stores that are being closed."""
 
     @property
     def opened(self) -> "Durable | None":
@@ -50,13 +52,15 @@ class Durables:
             self._memory = self._begin(Durable.in_memory(self._around))
         return self._memory
 
-    async def mock(self) -> None:
-        """A mock session begins, with nothing remembered."""
+    def mock(self) -> None:
+        """A mock session begins, with nothing remembered. At once, so that no request can be cancelled half way."""
         self._mock = True
         self._around.workshop.forget_mock()
         memory, self._memory = self._memory, None
         if memory:
-            await memory.close()
+            closing = asyncio.create_task(memory.close())
+            self._leaving.add(closing)
+            closing.add_done_callback(self._leaving.discard)
 
     def log_in(self) -> None:
         """A login has come into force: the disk counts again."""
@@ -80,7 +84,9 @@ class Durables:
         disk = self._disk.database.commit() if self._disk else None
         memory = self._memory.database.commit() if self._memory else None
         if disk and memory:
-            return asyncio.ensure_future(_both(disk, memory))
+            from sidecar.store.database import all_of
+
+            return asyncio.ensure_future(all_of((disk, memory)))
         return disk or memory
 
     async def rest(self, seconds: float) -> None:
@@ -96,7 +102,9 @@ class Durables:
         """Closes both."""
         if self._opening:
             self._opening.cancel()
-            await asyncio.wait([self._opening], timeout=OPENING_SECONDS)
+            await asyncio.wait([self._opening], timeout=CLOSING_SECONDS)
+        if self._leaving:
+            await asyncio.wait(self._leaving, timeout=CLOSING_SECONDS)
         for one in (self._memory, self._disk):
             if one:
                 await one.close()
@@ -123,7 +131,3 @@ def _look_at(opening: "asyncio.Task[Durable]") -> None:
     """Marks a failure as seen: those who waited for the store have been told."""
     if not opening.cancelled():
         opening.exception()
-
-
-async def _both(*commits: asyncio.Future[None]) -> None:
-    await asyncio.gather(*commits)

@@ -59,5 +59,5 @@ class LoggingIn:
 
     async def mock(self, options: MockOptions) -> Login:
         """A session of its own, without a network and without a disk."""
-        await self._durables.mock()
+        self._durables.mock()
         return Login(MockServer(options), MemoryReferences(self._clock), MOCK)

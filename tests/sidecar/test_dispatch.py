@@ -341,7 +341,7 @@ async def test_what_could_not_be_stored_is_not_promised() -> None:
     house = House()
     house.open("a")
     await house.take({"type": "set_cached_reference", "content": "a", "id": 1}, ping(2), at("a", 3))
-    refused = error("internal", "could not be stored")
+    refused = error("internal", "could not be stored", retryable=True)
     instead = [line and json.loads(line) for line in house.output.instead]
     assert instead == [{**refused, "id": 1}, None, {**refused, "id": 3}]
 

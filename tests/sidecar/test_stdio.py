@@ -243,6 +243,32 @@ async def test_a_failed_commit_changes_what_was_promised(pipe: tuple[int, int]) 
     assert read_all(pipe[0]) == b"ping refused: full"
 
 
+@pytest.mark.parametrize("how", ["cancelled", "raised"])
+async def test_a_commit_that_breaks_off_is_a_failed_one(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Its lines leave, and so do all after them: nothing that happens to a commit silences the writer."""
+    writing = Writing(pipe[1])
+    if how == "cancelled":
+        writing.to_commit = True
+    else:
+        monkeypatch.setattr(writing.writer, "_commit", _no_commit)
+    writing.writer.send(b"ping ")
+    writing.writer.send(b"stored", lambda _: b"refused ")
+    await turns()
+    if how == "cancelled":
+        writing.commits[0].cancel()
+    await writing.drain()
+    monkeypatch.setattr(writing.writer, "_commit", lambda: None)
+    writing.writer.send(b"pong")
+    await writing.drain()
+    assert read_all(pipe[0]) == b"ping refused pong"
+
+
+def _no_commit() -> None:
+    raise RuntimeError("no new futures after shutdown")
+
+
 async def test_a_full_pipe_is_told_and_so_is_its_end(pipe: tuple[int, int]) -> None:
     """Once each, also where a single line is over the bound; nothing is lost."""
     writing = Writing(pipe[1])

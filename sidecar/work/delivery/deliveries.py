@@ -110,9 +110,11 @@ class Deliveries:
             asyncio.ensure_future(_either(courier.resting, task))
             for courier, task in (self._couriers[one] for one in endpoints if one in self._couriers)
         ]
-        if waits:
-            _, late = await asyncio.wait(waits, timeout=seconds)
-            for one in late:
+        try:
+            if waits:
+                await asyncio.wait(waits, timeout=seconds)
+        finally:
+            for one in waits:
                 one.cancel()
 
     async def drain(self, seconds: float) -> None:

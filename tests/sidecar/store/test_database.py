@@ -318,6 +318,30 @@ async def test_a_reply_hears_of_a_failure_that_came_before_it(database: Database
     assert await names(database) == []
 
 
+async def test_a_wait_that_is_cancelled_breaks_off_nothing(tmp_path: Path) -> None:
+    """One of several who wait for a transaction goes away: the others still hear how it ended, and all is written."""
+    database = await Database.open(tmp_path / "sidecar.db")
+    with closing(sqlite3.connect(tmp_path / "sidecar.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        batch = Names("a")
+        database.stage(lambda: batch)
+        writing = asyncio.create_task(database.write(add("b")))
+        tired, patient = asyncio.create_task(database.flushed()), asyncio.create_task(database.flushed())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        committed = database.commit()
+        assert committed is not None
+        tired.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await tired
+        assert [one.done() for one in (patient, committed, writing)] == [False] * 3
+        other.execute("COMMIT")
+        async with asyncio.timeout(10):
+            await asyncio.gather(patient, committed, writing)
+    assert (await names(database), batch.ended) == (["a", "b"], ["written"])
+    await database.close()
+
+
 async def test_a_write_that_nobody_waits_for_any_more_is_done(database: Database) -> None:
     """Cancelling the wait is not cancelling the change."""
     writing = asyncio.create_task(database.write(add("a")))
