@@ -49,6 +49,11 @@ class RedisServer:
             self._process.wait(SECONDS)
             self._process = None
 
+    def signal(self, number: int) -> None:
+        """Sends it a signal: SIGSTOP freezes it."""
+        assert self._process
+        self._process.send_signal(number)
+
     def __enter__(self) -> Self:
         self.start()
         return self

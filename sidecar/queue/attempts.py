@@ -15,7 +15,7 @@ from protocol.errors import ErrorCode, ErrorDetail, WireError
 from sidecar.clock import within
 from sidecar.errors import SealedByAnother, ShuttingDown, StoreFailed, TimedOut
 from sidecar.queue.backend import Backend
-from sidecar.queue.states import Meta, given_up, meta_of, put_meta
+from sidecar.queue.states import UNREADABLE, Meta, given_up, meta_of, put_meta
 from sidecar.queue.submission import Run, opened_content
 from sidecar.queue.worker import GuestWorker
 from sidecar.sealing import Seal
@@ -97,6 +97,8 @@ class Attempts:
         """What SAQ calls for each job: its result is kept, its failure noted or turned into a further attempt."""
         job: Job = context["job"]
         meta = meta_of(job)
+        if meta.type == UNREADABLE and meta.error:
+            self._fail(job, meta, meta.error)
         if job.attempts >= job.retries:  # the last that SAQ allows is ours, to say what became of it
             self._fail(job, meta, given_up(job.attempts - 1))
         try:

@@ -16,7 +16,7 @@ from sidecar.clock import Clock
 from sidecar.errors import NotFound
 from sidecar.queue.attempts import Attempts, Perform
 from sidecar.queue.backend import Backend
-from sidecar.queue.states import CANCELLED, STATUSES, Meta, put_meta, state_of
+from sidecar.queue.states import CANCELLED, FUNCTION, STATUSES, Meta, put_meta, state_of
 from sidecar.queue.submission import Submission, stored_content
 from sidecar.queue.worker import GuestWorker
 from sidecar.sealing import Seal
@@ -93,7 +93,7 @@ class Engine:
         options = self._options
         private = (secret and options.private_secrets) or (submission.needs_login and options.private_logins)
         job = Job(
-            function="run",
+            function=FUNCTION,
             key=job_id,
             kwargs=stored_content(self._seal, submission.content, secret=secret),
             timeout=0,  # ours says what took too long

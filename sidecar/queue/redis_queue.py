@@ -14,7 +14,7 @@ from sidecar.errors import StoreFailed
 from sidecar.queue import redis_scripts as scripts
 from sidecar.queue.fleet import Fleet, pause
 from sidecar.queue.rows import Row
-from sidecar.queue.states import dump, load
+from sidecar.queue.states import dump, job_of, load
 from sidecar.queue.stuck import Stuck
 from sidecar.queue.turns import Turn
 from sidecar.store.shared import BLOCK_SECONDS, REFUSALS
@@ -123,7 +123,7 @@ class FleetQueue(RedisQueue):
             return None
         document, attempts = claimed
         self._fleet.held.add((key, attempts))
-        return self._decoded((document, b"active", attempts - 1, None))  # whoever takes it counts the attempt
+        return self._decoded(key, (document, b"active", attempts - 1, None))  # whoever takes it counts the attempt
 
     # --- what becomes of it
 
@@ -173,12 +173,14 @@ class FleetQueue(RedisQueue):
     async def job(self, job_key: str) -> Job | None:
         """The job of that key; None once it is forgotten. Raises StoreFailed."""
         [row] = await self._look([job_key])
-        return self._decoded(row)
+        return self._decoded(job_key, row)
 
     async def jobs(self, job_keys: Iterable[str]) -> list[Job | None]:
         """One for each key, in their order. Raises StoreFailed."""
         keys = list(job_keys)
-        return [self._decoded(row) for row in await self._look(keys)] if keys else []
+        if not keys:
+            return []
+        return [self._decoded(key, row) for key, row in zip(keys, await self._look(keys), strict=True)]
 
     async def write_worker_info(self, worker_id: str, info: WorkerInfo, ttl: int) -> None:
         """SAQ's own, while Redis is there."""
@@ -188,12 +190,11 @@ class FleetQueue(RedisQueue):
         found: list[Any] = await self._fleet.run(scripts.LOOK, self.name, *keys)
         return found
 
-    def _decoded(self, row: Any) -> Job | None:
+    def _decoded(self, key: str, row: Any) -> Job | None:
         document, status, attempts, error, *_ = row
         if document is None or status is None:
             return None
-        job = self.deserialize(document, status.decode())
-        assert job is not None  # noqa: S101  only an empty document gives none
+        job = job_of(self, key, document, status.decode())
         job.attempts = int(attempts)
         job.error = error.decode() if error is not None else job.error
         return job
@@ -221,7 +222,7 @@ class FleetQueue(RedisQueue):
         self._stuck.look(running.values())
         living = await self._fleet.lives({row.owner for row in running.values() if row.owner})
         for key, row in running.items():
-            job = self._decoded(found[key])
+            job = self._decoded(key, found[key])
             if job is None or (key, row.attempts) in self._fleet.held:
                 continue
             if job.status == Status.QUEUED:

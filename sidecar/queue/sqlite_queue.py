@@ -14,7 +14,7 @@ from sidecar.queue import rows
 from sidecar.queue.local import Local
 from sidecar.queue.rows import New, Row
 from sidecar.queue.sqlite_looks import SqliteLooks
-from sidecar.queue.states import dump, load
+from sidecar.queue.states import dump, stamped
 from sidecar.queue.stuck import Stuck
 from sidecar.queue.turns import Turn
 
@@ -103,7 +103,7 @@ class SqliteQueue(SqliteLooks):
 
         def begun(document: bytes) -> bytes:
             stamp = milliseconds()
-            return dump({**load(document), "started": stamp, "touched": stamp})
+            return stamped(document, started=stamp, touched=stamp)
 
         row = await self._local.write(lambda connection: rows.take(connection, self.name, owner, now, begun))
         if row is None:
@@ -163,7 +163,7 @@ class SqliteQueue(SqliteLooks):
             row = self._own(connection, job)
             if row is None or row.status in (Status.COMPLETE, Status.FAILED):
                 return
-            if row.status == Status.ABORTING and load(row.document)["error"] != self.swept_error_message:
+            if row.status == Status.ABORTING and self.decoded(row).error != self.swept_error_message:
                 rows.end(connection, row, Status.ABORTED, stopped, job.ttl, now)  # whoever cancelled it was first
             else:
                 rows.queue_again(connection, row, document, (now, now + delay) if delay > 0 else None)
@@ -183,7 +183,7 @@ class SqliteQueue(SqliteLooks):
             if row.status == Status.QUEUED:
                 rows.end(connection, row, Status.ABORTED, dump(ended), job.ttl, now)
                 return Status.ABORTED
-            rows.change(connection, row, Status.ABORTING, dump({**load(row.document), "error": error}), row.owner)
+            rows.change(connection, row, Status.ABORTING, stamped(row.document, error=error), row.owner)
             return Status.ABORTING
 
         status = await self._local.write(abort, durable=True)

@@ -1,14 +1,19 @@
 """SAQ's jobs and ours: what is stored of a submission, and what is said of it."""
 
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 from saq.job import TERMINAL_STATUSES, Job, Status
+from saq.queue import Queue
 
 from protocol.errors import ErrorCode, ErrorDetail
 from protocol.queued import JobState, JobStatus
+from sidecar.errors import Unreadable
+
+log = logging.getLogger(__name__)
 
 CANCELLED: Final = "cancelled"
 """SAQ's error of a job that somebody cancelled; another one means that SAQ gave it up."""
@@ -19,6 +24,10 @@ STATUSES: Final[dict[JobStatus, frozenset[Status]]] = {
     "failed": frozenset({Status.FAILED}),
     "cancelled": frozenset({Status.ABORTED}),
 }
+FUNCTION: Final = "run"
+"""What SAQ calls for every job of ours."""
+UNREADABLE: Final = "unreadable"
+"""The type of a job whose document can't be read: it fails when it is taken, and holds up no other."""
 _OF_SAQ: Final = {status: ours for ours, statuses in STATUSES.items() for status in statuses}
 
 
@@ -51,6 +60,31 @@ def load(document: str | bytes) -> dict[str, Any]:
     """The fields back."""
     fields: dict[str, Any] = msgspec.json.decode(document)
     return fields
+
+
+def job_of(queue: Queue, key: str, document: bytes, status: str) -> Job:
+    """The job of a stored document; one of the type UNREADABLE where the document is damaged, or a newer sidecar's.
+
+    What is wrong with it is not repeated: it may hold secrets.
+    """
+    try:
+        job = queue.deserialize(document, status)
+        if job is not None and (job.function != FUNCTION or meta_of(job)):
+            return job
+    except Exception:  # damage takes every form: no JSON, other members, values of other types
+        log.warning("job %s is stored in a way that can't be read; it fails when its turn comes", key)
+    error = Unreadable("the job is stored in a way that this sidecar can't read").detail
+    job = Job(function=FUNCTION, key=key, queue=queue, status=Status(status), error=error.message)
+    put_meta(job, Meta(type=UNREADABLE, error=error))
+    return job
+
+
+def stamped(document: bytes, **fields: Any) -> bytes:
+    """A document with some fields set; one that can't be read stays as it is."""
+    try:
+        return dump({**load(document), **fields})
+    except (msgspec.DecodeError, TypeError):
+        return document
 
 
 def meta_of(job: Job) -> Meta:

@@ -8,6 +8,8 @@ from saq.queue import Queue
 from saq.types import PartialTimersDict
 from saq.worker import Worker
 
+from sidecar.queue.states import FUNCTION
+
 HARD_SECONDS: Final = 10.0
 """What a job that has to stop gets for closing its browser."""
 _TIMERS: Final[PartialTimersDict] = {"schedule": 1, "worker_info": 10, "sweep": 2, "abort": 1}
@@ -22,7 +24,7 @@ class GuestWorker(Worker[Any]):
         """`function` is what every job calls."""
         super().__init__(
             queue,
-            [("run", function)],
+            [(FUNCTION, function)],
             concurrency=concurrency,
             timers=_TIMERS,
             before_process=self._on_begin,

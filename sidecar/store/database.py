@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
 from sidecar.errors import StoreFailed
-from sidecar.store.migrations import migrate
+from sidecar.store.migrations import NewerSchema, migrate
 from sidecar.store.opening import connect
 
 log = logging.getLogger(__name__)
@@ -19,8 +19,10 @@ T = TypeVar("T")
 Value = str | float | bytes | None
 """What a statement takes and a column holds."""
 
-BUSY_SECONDS: Final = 15.0
+BUSY_SECONDS: Final = 8.0
 """How long a write waits while another process holds the file."""
+READ_SECONDS: Final = 0.1
+"""The same for a read, which holds up everything else: it only ever meets a lock while the file is being repaired."""
 STAGED_SECONDS: Final = 0.01
 """How long something staged waits at most for company."""
 MAX_UNHEARD: Final = 4
@@ -99,7 +101,10 @@ class Database:
         thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
         try:
             writer = await asyncio.get_running_loop().run_in_executor(thread, connect, path, BUSY_SECONDS)
-            reader = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+            reader = sqlite3.connect(path, timeout=READ_SECONDS, isolation_level=None)
+        except NewerSchema as newer:
+            thread.shutdown(wait=False)
+            raise StoreFailed(f"the state folder's database can't be used: {newer}", retryable=False) from None
         except (sqlite3.Error, OSError) as failure:
             thread.shutdown(wait=False)
             raise StoreFailed(f"the state folder's database can't be used: {failure}", retryable=True) from None

@@ -1,5 +1,6 @@
 """Where deliveries go, as it is kept on disk: documents, who sends to them right now, and how they are doing."""
 
+import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Literal
@@ -8,6 +9,8 @@ import msgspec
 
 from sidecar.clock import Clock
 from sidecar.store.database import Database
+
+log = logging.getLogger(__name__)
 
 LEASE: Final = 30.0
 """Seconds that one process may send to an endpoint without saying that it is still there."""
@@ -54,9 +57,13 @@ class EndpointRows:
         self._stage(sql, (scope, msgspec.json.encode(servers).decode()))
 
     def login(self, scope: str) -> tuple[str, ...]:
-        """The servers of a login, its primary first; empty where the scope is unknown. Raises StoreFailed."""
+        """A login's servers, its primary first; empty where that is unknown or unreadable. Raises StoreFailed."""
         row = self._database.first("SELECT servers FROM login WHERE scope = ?", scope)
-        return msgspec.json.decode(row[0], type=tuple[str, ...]) if row else ()
+        try:
+            return msgspec.json.decode(row[0], type=tuple[str, ...]) if row else ()
+        except msgspec.DecodeError:
+            log.warning("a stored login can't be read: what needs it waits for set_credentials")
+            return ()
 
     def get(self, endpoint: str) -> EndpointRow | None:
         """One endpoint. Raises StoreFailed, as the others below."""

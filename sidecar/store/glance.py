@@ -9,6 +9,7 @@ import msgspec
 from sidecar import files
 from sidecar.errors import StoreFailed
 from sidecar.store.agenda import Kind
+from sidecar.store.migrations import NewerSchema, check_version
 
 BUSY_SECONDS: Final = 2.0
 _RUNS: Final = """
@@ -44,12 +45,13 @@ def look(path: Path, since: float) -> tuple[list[Planned], list[Ran]]:
         files.refuse_link(path)
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
         try:
+            check_version(connection)
             rows: list[tuple[Any, ...]] = connection.execute(
                 "SELECT kind, id, due, document FROM agenda ORDER BY kind, number"
             ).fetchall()
             runs: list[tuple[Any, ...]] = connection.execute(_RUNS, (since,)).fetchall()
         finally:
             connection.close()
-    except (sqlite3.Error, OSError) as failure:
+    except (NewerSchema, sqlite3.Error, OSError) as failure:
         raise StoreFailed(f"the state folder's database can't be read: {failure}") from None
     return [Planned(*row) for row in rows], [Ran(*row) for row in runs]

@@ -128,10 +128,35 @@ MIGRATIONS: Final = (
 """Numbered from 1; `PRAGMA user_version` is the number of the last one applied."""
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Takes the steps that are missing, all or none. Raises sqlite3.Error."""
-    connection.execute("BEGIN IMMEDIATE")
+class NewerSchema(Exception):
+    """A newer sidecar has changed the database in ways that this one does not know."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            f"its schema is number {version}, made by a newer sidecar; this one knows {len(MIGRATIONS)}: upgrade it, "
+            "or set SIDECAR_HOME to another folder"
+        )
+
+
+def check_version(connection: sqlite3.Connection) -> int:
+    """The number of the last step that was taken; nothing is written. Raises NewerSchema, sqlite3.Error."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise NewerSchema(version)
+    return int(version)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Takes the steps that are missing, all or none. Raises NewerSchema, sqlite3.Error."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _migrate_from(check_version(connection), connection)
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _migrate_from(version: int, connection: sqlite3.Connection) -> None:
     for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
         for statement in script.split(";"):
             connection.execute(statement)

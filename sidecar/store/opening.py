@@ -8,13 +8,13 @@ import sqlite3
 from pathlib import Path
 
 from sidecar import files
-from sidecar.store.migrations import migrate
+from sidecar.store.migrations import check_version, migrate
 
 log = logging.getLogger(__name__)
 
 
 def connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
-    """Opens, makes or replaces the file (0600). Raises sqlite3.Error, OSError."""
+    """Opens, makes or replaces the file (0600). Raises NewerSchema, sqlite3.Error, OSError."""
     try:
         return _prepare(path, busy_seconds)
     except sqlite3.OperationalError:  # locked, full, read-only: the file itself may be sound
@@ -44,12 +44,15 @@ def _replace(path: Path, busy_seconds: float) -> sqlite3.Connection:
 
 
 def _prepare(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    if _is_emptied(path):
+        log.warning("%s is empty: what was in it is lost, or it was never written; a new one begins", path.name)
     os.close(files.opened(path, os.O_CREAT | os.O_RDWR))  # before SQLite makes it with the umask's mode
     for beside in ("-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             os.close(files.opened(path.with_name(path.name + beside), os.O_RDWR))
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     try:
+        check_version(connection)  # before anything is written to it
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         migrate(connection)
@@ -60,3 +63,11 @@ def _prepare(path: Path, busy_seconds: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _is_emptied(path: Path) -> bool:
+    """Whether the file is there without anything in it, and without a log that may have all of it."""
+    try:
+        return path.stat().st_size == 0 and not path.with_name(path.name + "-wal").exists()
+    except FileNotFoundError:
+        return False

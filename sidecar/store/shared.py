@@ -9,6 +9,7 @@ from typing import Final
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from sidecar.errors import StoreFailed
@@ -16,7 +17,7 @@ from sidecar.store.references import DiskReferences
 
 log = logging.getLogger(__name__)
 
-ANSWER_SECONDS: Final = 10.0
+ANSWER_SECONDS: Final = 5.0
 """How long Redis may take for an answer, beside what a call asks it to wait."""
 BLOCK_SECONDS: Final = 2.0
 """The longest that a call asks it to wait."""
@@ -36,7 +37,8 @@ def connect(url: str) -> Redis:
             socket_connect_timeout=ANSWER_SECONDS,
             socket_keepalive=True,
             health_check_interval=30,
-            retry=Retry(ConstantBackoff(0), 1),  # once, for a connection that was closed while it was idle
+            # once, for a connection that was closed while it was idle; who does not answer is not asked twice
+            retry=Retry(ConstantBackoff(0), 1, supported_errors=(RedisConnectionError,)),
         )
     except ValueError:  # what it says may hold the password
         raise StoreFailed("SIDECAR_QUEUE is not the address of a Redis") from None

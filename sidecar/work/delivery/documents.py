@@ -1,7 +1,8 @@
 """Endpoints as they are stored and kept with jobs: what may be told of them in clear, what is secret sealed."""
 
 import hashlib
-from typing import Final
+import logging
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,6 +14,10 @@ from protocol.webhooks import Format, Webhook
 from sidecar.errors import SealedByAnother
 from sidecar.sealing import Seal
 from sidecar.store.endpoints import EndpointRow
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _ID_DIGITS: Final = 24
 
@@ -63,9 +68,9 @@ def webhook_document(webhook: Webhook, size: int, seal: Seal) -> WebhookDocument
     return WebhookDocument(url=url, format=webhook.format, size=size, sealed=sealed)
 
 
-def stored_webhook(row: EndpointRow) -> WebhookDocument:
-    """The document of a webhook's row."""
-    return msgspec.json.decode(row.document, type=WebhookDocument)
+def stored_webhook(row: EndpointRow) -> WebhookDocument | None:
+    """The document of a webhook's row; None where it can't be read."""
+    return _read(row, WebhookDocument)
 
 
 def opened_webhook(document: WebhookDocument, seal: Seal) -> Webhook:
@@ -90,8 +95,10 @@ def server_document(server: Credentials, seal: Seal) -> ServerDocument:
 
 
 def opened_server(row: EndpointRow, seal: Seal) -> Credentials | None:
-    """The server of a row; None where its key can't be opened."""
-    document = msgspec.json.decode(row.document, type=ServerDocument)
+    """The server of a row; None where that can't be read, or its key not be opened."""
+    document = _read(row, ServerDocument)
+    if document is None:
+        return None
     try:
         key = Secret(seal.open(document.sealed))
     except SealedByAnother:
@@ -106,12 +113,32 @@ def opened_server(row: EndpointRow, seal: Seal) -> Credentials | None:
 
 
 def host_of(row: EndpointRow) -> str:
-    """Host and port of an endpoint, or the name that a server was given."""
+    """Host and port of an endpoint, or the name that a server was given; empty where the row can't be read."""
     if row.kind == "server":
-        server = msgspec.json.decode(row.document, type=ServerDocument)
-        return server.name or urlsplit(server.server_location).netloc
-    url = stored_webhook(row).url
+        server = _read(row, ServerDocument)
+        return server.name or urlsplit(server.server_location).netloc if server else ""
+    document = stored_webhook(row)
+    if document is None:
+        return ""
+    url = document.url
     return url.host if isinstance(url, SealedUrl) else urlsplit(url).netloc
+
+
+def stored_webhooks(packed: str) -> list[WebhookDocument]:
+    """The documents that were packed with a job; none where they can't be read."""
+    try:
+        return msgspec.json.decode(packed or "[]", type=list[WebhookDocument])
+    except msgspec.DecodeError:
+        log.warning("the webhooks of a stored job can't be read: nobody is told of it")
+        return []
+
+
+def _read(row: EndpointRow, kind: type[T]) -> T | None:
+    try:
+        return msgspec.json.decode(row.document, type=kind)
+    except msgspec.DecodeError:
+        log.warning("the endpoint %s can't be read: what is for it waits until it is named again", row.id)
+        return None
 
 
 def webhook_id(url: str, format_: Format) -> str:

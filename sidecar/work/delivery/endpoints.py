@@ -13,12 +13,12 @@ from sidecar.remote.outward import check_url
 from sidecar.sealing import Seal
 from sidecar.store.endpoints import EndpointRow, EndpointRows
 from sidecar.work.delivery.documents import (
-    WebhookDocument,
     opened_server,
     opened_webhook,
     server_document,
     server_id,
     stored_webhook,
+    stored_webhooks,
     webhook_document,
     webhook_id,
 )
@@ -124,14 +124,14 @@ class Endpoints:
         for one in endpoints:
             if webhook := self._webhooks.get(one.id):
                 documents.append(webhook_document(webhook, one.max_stdouterr_size, self._seal))
-            elif row := self._rows.get(one.id):
-                documents.append(msgspec.structs.replace(stored_webhook(row), size=one.max_stdouterr_size))
+            elif (row := self._rows.get(one.id)) and (document := stored_webhook(row)):
+                documents.append(msgspec.structs.replace(document, size=one.max_stdouterr_size))
         return msgspec.json.encode(documents).decode()
 
     def unpack(self, packed: str) -> tuple[Endpoint, ...]:
         """The endpoints of a packed job, known from now on; one that can't be opened waits for who names it."""
         endpoints = []
-        for document in msgspec.json.decode(packed or "[]", type=list[WebhookDocument]):
+        for document in stored_webhooks(packed):
             one = Endpoint(document.id, document.format, document.size)
             row = self._rows.get(one.id)
             if row is None:
@@ -203,8 +203,11 @@ class Endpoints:
         known = self._webhooks.get(row.id)
         if known is not None:
             return known
+        document = stored_webhook(row)
+        if document is None:
+            return None
         try:
-            webhook = opened_webhook(stored_webhook(row), self._seal)
+            webhook = opened_webhook(document, self._seal)
         except SealedByAnother:
             return None
         self._webhooks[row.id] = webhook
@@ -230,4 +233,5 @@ def _id_of(webhook: Webhook) -> str:
 
 def _may_replace(webhook: Webhook, row: EndpointRow) -> bool:
     """Whether no secret is lost with a document that can't be opened."""
-    return webhook.secret is not None or stored_webhook(row).sealed is UNSET
+    document = stored_webhook(row)
+    return document is None or webhook.secret is not None or document.sealed is UNSET

@@ -14,7 +14,7 @@ from protocol.tasks import RunStatus, RunTaskReply, TaskRun, Trigger
 from sidecar.browser.scripting.job import ActionError
 from sidecar.browser.scripting.task import TaskScripts
 from sidecar.clock import Clock
-from sidecar.errors import ActionFailed
+from sidecar.errors import ActionFailed, Unreadable
 from sidecar.queue.submission import Run
 from sidecar.store.task_runs import StoredRun, TaskRuns
 from sidecar.work.jobs.hiding import redactor_for
@@ -259,7 +259,7 @@ def _tell(run: Run, ended: StoredRun) -> None:
 
 def shown(run: StoredRun) -> TaskRun:
     """A noted run as parents see it."""
-    outcome = msgspec.json.decode(run.outcome, type=Outcome) if run.outcome else Outcome()
+    outcome = _outcome(run.outcome) if run.outcome else Outcome()
     ended = run.outcome is not None
     return msgspec.convert(
         {
@@ -277,6 +277,13 @@ def shown(run: StoredRun) -> TaskRun:
         },
         TaskRun,
     )
+
+
+def _outcome(stored: bytes) -> Outcome:
+    try:
+        return msgspec.json.decode(stored, type=Outcome)
+    except msgspec.DecodeError:
+        return Outcome(error=Unreadable("the outcome is stored in a way that this sidecar can't read").detail)
 
 
 def _kept(result: Any) -> tuple[msgspec.Raw, bool]:

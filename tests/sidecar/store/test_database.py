@@ -15,6 +15,7 @@ from sidecar.errors import StoreFailed
 from sidecar.store import database as module
 from sidecar.store import opening
 from sidecar.store.database import Database
+from sidecar.store.glance import look
 from sidecar.store.migrations import MIGRATIONS
 from sidecar.store.references import DiskReferences
 from tests.clocks import ManualClock
@@ -103,12 +104,31 @@ async def test_a_file_that_another_process_replaced_is_taken(tmp_path: Path, mon
     await database.close()
 
 
-async def test_an_empty_file_is_a_new_one(tmp_path: Path) -> None:
-    """A machine that died between making the file and writing to it leaves nothing to be kept."""
+async def test_an_empty_file_is_a_new_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A machine that died between making the file and writing to it leaves nothing to be kept, and is told of."""
     path = tmp_path / "sidecar.db"
     path.touch(0o600)
     assert not await remembered(path, "a")
+    assert "sidecar.db is empty" in caplog.text
+    caplog.clear()
     assert await remembered(path, "a")
+    assert caplog.text == ""
+    assert kept_aside(tmp_path) == []
+
+
+async def test_a_file_of_a_newer_sidecar_is_refused(tmp_path: Path) -> None:
+    """It is not touched, the error says what to do, and waiting would not help."""
+    path = tmp_path / "sidecar.db"
+    assert not await remembered(path, "a")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 2}")
+    before = path.read_bytes()
+    with pytest.raises(StoreFailed, match=f"schema is number {len(MIGRATIONS) + 2}.*set SIDECAR_HOME") as failed:
+        await Database.open(path)
+    assert not failed.value.retryable
+    with pytest.raises(StoreFailed, match="newer sidecar"):
+        look(path, 0)
+    assert path.read_bytes() == before
     assert kept_aside(tmp_path) == []
 
 

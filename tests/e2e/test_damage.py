@@ -1,0 +1,176 @@
+"""A store that is damaged, newer than we are, or held by somebody else: it is told of, and holds up nothing else."""
+
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.jobs import ended, submit, succeeded
+from tests.harness import SECONDS, Child, Rtcv, receiver, rtcv
+from tests.redis_server import RedisServer
+
+JOB = {"steps": [{"url": "data:text/html,<h1>here</h1>", "extract": {"title": "h1"}}]}
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+PRIVATE = {"SIDECAR_ALLOW_PRIVATE_NETWORK": "true"}
+LONGEST_WAIT = 10.0
+"""Seconds until a request that needs a store which does not answer has its error."""
+TABLES = ("job", "agenda", "endpoint", "task_run", "login")
+COLUMNS = {"task_run": "outcome", "login": "servers"}
+DAMAGE = {"no JSON": b"{", "another shape": b'{"a":1}', "nothing": b""}
+
+
+@pytest.fixture
+def hooks() -> Iterator[Rtcv]:
+    """Takes webhooks."""
+    with receiver() as running:
+        yield running
+        running.release()
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Nobody else can read or write the database meanwhile."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def webhook(hooks: Rtcv) -> list[dict[str, Any]]:
+    """Content of `set_webhooks`."""
+    return [{"url": f"{hooks.server.url}/hook", "secret": SECRET}]
+
+
+def fill(child: Child, hooks: Rtcv) -> str:
+    """Leaves a row in every table: a job that waits, an endpoint, a schedule, a task and a run of it; the job's id."""
+    with rtcv() as server:
+        child.ask({"type": "set_credentials", "content": server.credentials})
+    child.ask({"type": "set_webhooks", "content": webhook(hooks)})
+    task = {"id": "t", "interval": 3_600_000, "running": False, "job": JOB}
+    push = {"type": "send_job", "content": JOB}
+    trigger = {
+        "single": {"time": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + 86_400)), "zone_type": 2}
+    }
+    schedule = {"name": "s", "enabled": True, "trigger": trigger, "push": push}
+    replies = child.ask(
+        {"type": "create_task", "content": task},
+        {"type": "run_task", "content": {"id": "t"}},
+        {"type": "create_schedule", "content": schedule},
+    )
+    assert [reply["type"] for reply in replies] == ["ok"] * 3, replies
+    return submit(child, {**JOB, "mode": "async", "name": "damaged"})
+
+
+def damage(path: Path, table: str, document: bytes) -> None:
+    """Spoils every row of a table; jobs wait again, first in their queue."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        column = COLUMNS.get(table, "document")
+        assert other.execute(f"UPDATE {table} SET {column} = ?", (document,)).rowcount
+        if table == "job":
+            other.execute("UPDATE job SET status = 'queued', place = 1, drop_at = NULL, owner = NULL")
+
+
+@pytest.mark.parametrize("document", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize("table", TABLES)
+def test_a_row_that_cannot_be_read_holds_up_no_other(tmp_path: Path, hooks: Rtcv, table: str, document: bytes) -> None:
+    """Whatever is asked is answered, a damaged job fails in its turn, and new work is done and told of."""
+    with Child(tmp_path, env=PRIVATE) as child:
+        damaged = fill(child, hooks)
+        ended(child, damaged)
+        assert child.end() == 0
+    damage(tmp_path / "state" / "sidecar.db", table, document)
+    told = len(hooks.server.to("/hook"))
+    with Child(tmp_path, env=PRIVATE) as child:
+        child.ask({"type": "set_webhooks", "content": webhook(hooks)})
+        fresh = submit(child, {**JOB, "mode": "async"})
+        assert succeeded(child, fresh)["result"]["result"]["extract"] == {"title": "here"}
+        hooks.wait_for("/hook", told + 4)
+        questions = ("list_jobs", "list_tasks", "list_schedules", "list_deliveries")
+        replies = child.ask(*({"type": one, "content": {}} for one in questions))
+        assert [reply["type"] for reply in replies] == ["ok"] * len(questions), replies
+        state = ended(child, damaged)
+        if table == "job":
+            assert (state["status"], state["error"]["code"]) == ("failed", "internal")
+            assert "can't read" in state["error"]["message"]
+        else:
+            assert state["status"] == "success"
+        (reply,) = child.ask({"type": "get_task_status", "content": {"id": "t"}})
+        assert reply["type"] == ("error" if table == "agenda" else "ok"), reply
+        assert child.end() == 0
+
+
+def test_a_newer_database_is_refused_and_not_touched(tmp_path: Path) -> None:
+    """What needs the store says so at once, all else goes on, and the file stays as it was."""
+    with Child(tmp_path) as child:
+        ended(child, submit(child, {**JOB, "mode": "async"}))
+        assert child.end() == 0
+    path = tmp_path / "state" / "sidecar.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("UPDATE job SET status = 'queued', place = 1, drop_at = NULL")
+        other.execute("PRAGMA user_version = 1000")
+    before = path.read_bytes()
+    with Child(tmp_path) as child:
+        job = {"type": "send_job", "content": {**JOB, "mode": "async"}}
+        refused, pong, done = child.ask(job, {"type": "ping"}, {"type": "send_job", "content": JOB})
+        assert "made by a newer sidecar" in refused["content"]
+        assert refused["error"]["retryable"] is False
+        assert pong == {"type": "pong"}
+        assert done["content"]["result"]["extract"] == {"title": "here"}
+        assert child.end() == 0
+    assert path.read_bytes() == before
+
+
+def test_a_database_that_is_held_from_the_start_is_an_error_in_time(tmp_path: Path) -> None:
+    """A request that needs it has its error within ten seconds, and others don't wait for that."""
+    with Child(tmp_path) as child:
+        ended(child, submit(child, {**JOB, "mode": "async"}))
+        assert child.end() == 0
+    with held(tmp_path / "state" / "sidecar.db"), Child(tmp_path) as child:
+        begun = time.monotonic()
+        child.send({"type": "send_job", "id": "job", "content": {**JOB, "mode": "async"}})
+        answered_before(child, "job", begun)
+    with Child(tmp_path) as child:
+        succeeded(child, submit(child, {**JOB, "mode": "async"}))
+
+
+def test_a_frozen_redis_is_an_error_in_time(tmp_path: Path) -> None:
+    """So it is where the fleet's Redis takes connections and does not answer."""
+    with RedisServer(tmp_path) as redis:
+        redis.signal(signal.SIGSTOP)
+        with Child(tmp_path, env={"SIDECAR_QUEUE": redis.url}) as child:
+            begun = time.monotonic()
+            child.send({"type": "send_job", "id": "job", "content": {**JOB, "mode": "async"}})
+            answered_before(child, "job", begun)
+            redis.signal(signal.SIGCONT)
+            succeeded(child, submit(child, {**JOB, "mode": "async"}))
+            redis.signal(signal.SIGSTOP)
+            begun = time.monotonic()
+            child.send({"type": "send_job", "id": "again", "content": {**JOB, "mode": "async"}})
+            answered_before(child, "again", begun)
+            redis.signal(signal.SIGCONT)
+
+
+def answered_before(child: Child, request: str, begun: float) -> None:
+    """Pings are answered while the request waits, and the request fails in time, in a way that may pass."""
+    pings = 0
+    while True:
+        child.send({"type": "ping", "id": pings})
+        asked = time.monotonic()
+        reply = child.read(SECONDS + LONGEST_WAIT)
+        if reply["id"] == request:
+            assert child.read()["id"] == pings
+            break
+        assert reply["id"] == pings
+        assert time.monotonic() - asked < 2
+        pings += 1
+        time.sleep(0.02)
+    assert reply["type"] == "error", reply
+    assert reply["error"]["retryable"] is True
+    assert time.monotonic() - begun < LONGEST_WAIT
+    assert pings
