@@ -1,6 +1,5 @@
 """How much one content may hold, found out before it is decoded: text is cheap to look through, objects are not."""
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -13,9 +12,8 @@ MOST_PARTS: Final = 250_000
 DEEPEST: Final = 200
 """Levels of one content."""
 
-_STRINGS: Final = re.compile(rb'"[^"]*+"')
-_PIECES: Final = re.compile(rb'(?:[^"]*+"[^"]*+"){1,4096}+|[^"]++')
-"""Text without escapes in pieces that don't end within a string."""
+_PIECE: Final = 1 << 16
+"""Bytes that are taken apart together: each of their strings is an object of its own for that while."""
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _OPENING: Final = frozenset(b"[{")
 
@@ -43,7 +41,7 @@ def excess(content: bytes, parts: int = MOST_PARTS, levels: int = DEEPEST) -> st
     if brackets <= levels and content.count(b",") + brackets <= parts:
         return ""
     found = depth = 0
-    for piece in _without_strings(content):
+    for piece in outside_strings(content):
         found += piece.count(b",") + piece.count(b"[") + piece.count(b"{")
         if found > parts:
             return f"more than {parts} values"
@@ -54,11 +52,28 @@ def excess(content: bytes, parts: int = MOST_PARTS, levels: int = DEEPEST) -> st
     return ""
 
 
-def _without_strings(content: bytes) -> Iterator[bytes]:
-    if b"\\" in content:  # a run of backslashes is read in pairs, and what stays of it guards what follows
-        content = content.replace(rb"\\", b"").replace(rb"\"", b"")
-    for piece in _PIECES.finditer(content):
-        yield _STRINGS.sub(b"", piece[0])
+def deeper(text: bytes, levels: int) -> bool:
+    """Whether JSON, valid or not, is nested over so many levels."""
+    if text.count(b"[") + text.count(b"{") <= levels:
+        return False
+    depth = 0
+    for piece in outside_strings(text):
+        for bracket in piece.translate(None, _NO_BRACKETS):
+            depth += 1 if bracket in _OPENING else -1
+            if depth > levels:
+                return True
+    return False
+
+
+def outside_strings(text: bytes) -> Iterator[bytes]:
+    """JSON, valid or not, in pieces and without its strings; one that has no end goes to the end of the text."""
+    if b"\\" in text:  # a run of backslashes is read in pairs, and what stays of it guards what follows
+        text = text.replace(rb"\\", b"").replace(rb"\"", b"")
+    within = 0
+    for start in range(0, len(text), _PIECE):
+        parts = text[start : start + _PIECE].split(b'"')
+        yield b"".join(parts[within::2])
+        within ^= (len(parts) - 1) % 2
 
 
 def _heaviest(content: bytes, wanted: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from protocol.base import decode_hook, encode_hook
-from protocol.bounds import DEEPEST, Excess, check
+from protocol.bounds import DEEPEST, Excess, check, deeper
 from protocol.errors import ErrorCode, ErrorDetail, WireError
 from protocol.replies import Error, Event, Ok, Pong, Ready, RequestId
 from protocol.requests import CONTENTS, HOLDS_RAW, NULL_IS_ABSENT, OPTIONAL
@@ -41,16 +41,14 @@ _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw] | list[dict[str, m
 _encode = msgspec.json.Encoder(enc_hook=encode_hook).encode
 _contents: dict[str, Callable[[Any], Any]] = {}
 
-_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_STRINGS = re.compile(_STRING)
-_PIECES = re.compile(rb'(?:[^"]*+' + _STRING + rb'){1,4096}+|[^"]++')
-"""A long line in pieces that don't end within a string; nothing here backtracks, so it takes no memory."""
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_PLACE = re.compile(r"^(?P<said>.*?)(?: - at `(?:key` in `)?\$(?P<path>.*)`)?$", re.DOTALL)
+_AT = " - at `"
+_PLACE = re.compile(r"(?:key` in `)?\$((?:\.\w++|\[(?:\d++|\.{3})\])*+)`")
+"""What stands behind `_AT`: names of our own, and places in lists and mappings."""
+_FIELDS = {"Object contains unknown field `": "unknown field", "Object missing required field `": "missing"}
+_QUOTE = re.compile("['\"`]")
 _TOO_LONG_A_LIST = re.compile(r"Expected `(?:array|object)` of length <= ")
 _UNBOUNDED = (None, msgspec.Raw, str)
 """Types of contents of which nothing is built."""
-_KEY = re.compile(r"(?P<kind>unknown|required) field `(?P<key>.*)`$")
 
 _NULL = msgspec.Raw(b"null")
 _OK = b'{"type":"ok"}\n'
@@ -64,8 +62,8 @@ def decode(line: bytes) -> Request:
     try:
         if not line.isascii():
             line.decode()  # strict; msgspec takes the bytes of a string on trust
-        if len(line) > MAX_NESTING * 2:
-            _check_nesting(line)
+        if len(line) > MAX_NESTING * 2 and deeper(line, MAX_NESTING):
+            raise RecursionError
         return _decode_request(line)
     except msgspec.ValidationError as wrong:
         said, field = explain(wrong)
@@ -187,32 +185,28 @@ def _without_nulls(content: msgspec.Raw) -> bytes | None:
     return msgspec.json.encode(present if isinstance(members, list) else present[0])
 
 
-def _check_nesting(line: bytes) -> None:
-    """Raises RecursionError beyond the limit; lines with few brackets cost two counts."""
-    if line.count(b"[") + line.count(b"{") <= MAX_NESTING:
-        return
-    depth = 0
-    for piece in _PIECES.finditer(line):
-        for bracket in _STRINGS.sub(b"", piece[0]).translate(None, _NO_BRACKETS):
-            depth += 1 if bracket in b"[{" else -1
-            if depth > MAX_NESTING:
-                raise RecursionError
-
-
 def explain(wrong: msgspec.ValidationError) -> tuple[str, str]:
-    """msgspec's sentence -> our sentence, and the place that it speaks of: empty for the whole value."""
-    match = _PLACE.match(str(wrong))
-    said, path = (match["said"], match["path"] or "") if match else (str(wrong), "")
-    key = _KEY.search(said)
-    if key:
-        path = f"{path}.{key['key']}"
-        said = "missing" if key["kind"] == "required" else "unknown field"
-    # a wrong value of any length is quoted in it, and a key in the place
-    return _shortened(said[:1].lower() + said[1:].replace("`", "")), _shortened(path.removeprefix("."))
+    """msgspec's sentence -> our sentence, and the place that it speaks of: empty for the whole value.
+
+    Neither is longer than `LONGEST_SENTENCE`. A wrong value, which may be a secret, is quoted whole or not at all, so
+    that whoever takes secrets out of sentences finds it.
+    """
+    said, path = _parted(str(wrong))
+    for beginning, meaning in _FIELDS.items():
+        if said.startswith(beginning):
+            key = said.removeprefix(beginning)[:-1]
+            said, path = meaning, f"{path}.{key if len(key) < LONGEST_SENTENCE else '…'}"
+    said = said[:1].lower() + said[1:].replace("`", "")
+    if len(said) > LONGEST_SENTENCE:
+        said = f"{_QUOTE.split(said, maxsplit=1)[0][:LONGEST_SENTENCE].rstrip()} …"
+    path = path.removeprefix(".")
+    return said, path if len(path) <= LONGEST_SENTENCE else f"…{path[-LONGEST_SENTENCE:]}"
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_SENTENCE else f"{text[:LONGEST_SENTENCE]}…"
+def _parted(text: str) -> tuple[str, str]:
+    said, at, place = text.rpartition(_AT)
+    match = _PLACE.fullmatch(place) if at else None
+    return (said, match[1]) if match else (text, "")
 
 
 def _why_unreadable(line: bytes, wrong: Exception) -> str:
