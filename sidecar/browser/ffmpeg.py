@@ -26,15 +26,23 @@ def driver_variables(settings: Settings, scratch: Scratch) -> dict[str, str]:
     return {"PLAYWRIGHT_BROWSERS_PATH": str(_links(scratch))}
 
 
+def find(settings: Settings) -> str:
+    """The executable that records. Raises BrowserUnavailable, which says what to run."""
+    place = _place()
+    if place and (own := discovery.downloads_folder(settings) / place).exists():
+        return str(own)
+    found = shutil.which("ffmpeg")
+    if found is None:
+        raise BrowserUnavailable("RECORD needs ffmpeg; run `playwright install ffmpeg` or `apt-get install ffmpeg`")
+    return found
+
+
 def prepare(settings: Settings, scratch: Scratch) -> None:
     """Sees to it that a job can be recorded. Raises BrowserUnavailable, which says what to run, and StoreFailed."""
     place = _place()
     if place is None or (discovery.downloads_folder(settings) / place).exists():
         return
-    found = shutil.which("ffmpeg")
-    if found is None:
-        said = "RECORD needs ffmpeg; run `playwright install ffmpeg` or `apt-get install ffmpeg`"
-        raise BrowserUnavailable(said)
+    found = find(settings)
     try:
         link = _links(scratch) / place
         if link.exists():
