@@ -3,6 +3,7 @@
 import os
 from collections.abc import Generator, Iterator
 
+import hypothesis
 import pytest
 
 from tests.redis_server import RedisServer
@@ -10,6 +11,9 @@ from tests.redis_server import RedisServer
 NOTHING_MAY_BE_SKIPPED = bool(os.environ.get("SIDECAR_REQUIRE_ALL"))
 """Set where everything is installed: a test that skips itself there hides something."""
 
+
+hypothesis.settings.register_profile("busy machine", deadline=None)
+hypothesis.settings.load_profile("busy machine")  # no example has to be ready within milliseconds
 
 LEAST_WITHOUT_BROWSERS = 0.5
 """The share of all tests that needs no browser, at least: where fewer are left, the marks are wrong."""

@@ -17,6 +17,8 @@ from tests.site.server import TestSite
 
 FOLDER: Final = Path(__file__).parent.parent / "replay_logs"
 CASES: Final = sorted(path.name.removesuffix(".expected.jsonl") for path in FOLDER.glob("*.expected.jsonl"))
+IN_BROWSERS: Final = ("later", "scrape")
+"""Cases that open a page."""
 SECOND_KEY: Final = ApiKey(id=KEY_ID[::-1], key=KEY[::-1])
 SECONDS: Final = 60
 """What a whole case may take."""
@@ -24,7 +26,9 @@ SECONDS: Final = 60
 _TYPES: Final[Mapping[str, Any]] = {"<any>": object, "<string>": str, "<number>": (int, float)}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.browser] if name in IN_BROWSERS else []) for name in CASES]
+)
 async def test_a_recorded_session_is_answered_as_before(name: str, tmp_path: Path) -> None:
     """Every line gets the expected answer: in order, those with an id whenever they are ready."""
     session = (FOLDER / f"{name}.jsonl").read_bytes()

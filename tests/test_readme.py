@@ -93,6 +93,7 @@ def test_the_python_block(checkout: Path) -> None:
     assert run(checkout, sys.executable, "-c", block("python", "from sidecar.client")) == "foo True\n"
 
 
+@pytest.mark.browser
 def test_the_block_of_a_browser_job(checkout: Path) -> None:
     """It is answered with what the page holds."""
     (script, _) = (text for language, text in BLOCKS if text.startswith(".venv/bin/sidecar <<"))
@@ -101,6 +102,7 @@ def test_the_block_of_a_browser_job(checkout: Path) -> None:
     assert job["content"]["result"]["extract"] == {"title": "Hello"}
 
 
+@pytest.mark.browser
 def test_the_block_of_work_for_later(checkout: Path) -> None:
     """What was accepted is done, though its parent has gone; the task is planned, has run, and is gone at the end."""
     (_, script) = (text for language, text in BLOCKS if text.startswith(".venv/bin/sidecar <<"))

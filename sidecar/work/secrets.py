@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from protocol.base import Secret
+from protocol.bounds import deeper
+from protocol.codec import MAX_NESTING
 from sidecar.errors import InvalidContent, RemoteFailed
 from sidecar.work.logins import Parts
 
@@ -31,6 +33,8 @@ def decode(value: msgspec.Raw, key: str) -> Any:
 def shaped(value: msgspec.Raw, shape: type[Shape], key: str) -> Shape:
     """A secret's JSON as that type. Raises RemoteFailed where it is another."""
     try:
+        if deeper(bytes(value), MAX_NESTING):  # what Python itself can hold is another depth in each version
+            raise RecursionError(f"it is nested over {MAX_NESTING} levels")
         return msgspec.json.decode(value, type=shape)
     except (msgspec.DecodeError, RecursionError) as wrong:
         # msgspec names types and places, never values

@@ -6,6 +6,6 @@ cd "$(dirname "$0")/../.."
 
 block=$(sed -n '/^python3 -m venv venv$/,/^```$/p' README.md | grep -v '^```')
 [ -n "$block" ]
-bash -euo pipefail -c "$block"
+PIP_QUIET=1 bash -euo pipefail -c "$block"
 [ "$(echo '{"type":"ping","id":1}' | venv/bin/sidecar | tail -n 1)" = '{"type":"pong","id":1}' ]
 echo "bare: the sidecar is installed as README.md says, and answers"

@@ -36,6 +36,7 @@ def server() -> Iterator[Rtcv]:
         running.release()
 
 
+@pytest.mark.browser
 def test_a_job_from_its_acceptance_to_its_end(tmp_path: Path, server: Rtcv) -> None:
     """The answer comes before the job has begun; what it brought home is asked for later, also by page."""
     server.server.fail("/page/held", "hang", count=1)
@@ -65,6 +66,7 @@ def test_a_job_from_its_acceptance_to_its_end(tmp_path: Path, server: Rtcv) -> N
         assert child.end() == 0
 
 
+@pytest.mark.browser
 def test_the_same_key_is_the_same_job(tmp_path: Path, server: Rtcv) -> None:
     """While it waits, when it is done, and for the next process."""
     with Child(tmp_path) as child:
@@ -123,6 +125,7 @@ def test_what_is_unknown_is_not_found(tmp_path: Path) -> None:
             assert child.ask({"type": kind, "content": {"id": "x"}}) == [error("not_found", "there is no job 'x'")]
 
 
+@pytest.mark.browser
 def test_jobs_are_cancelled(tmp_path: Path, server: Rtcv) -> None:
     """One that waits at once, one that runs with its page; one that has ended stays as it is."""
     server.server.fail("/page/runs", "hang", count=None)
@@ -141,6 +144,7 @@ def test_jobs_are_cancelled(tmp_path: Path, server: Rtcv) -> None:
     assert server.server.to("/page/waits") == []
 
 
+@pytest.mark.browser
 def test_a_failure_that_may_pass_is_tried_again(tmp_path: Path, server: Rtcv) -> None:
     """As often as the job says; one that will not pass is final."""
     server.server.fail("/page/slow", "hang", count=None)
@@ -156,6 +160,7 @@ def test_a_failure_that_may_pass_is_tried_again(tmp_path: Path, server: Rtcv) ->
         assert state["attempts"] == (4 if state["error"]["retryable"] else 1)
 
 
+@pytest.mark.browser
 def test_a_wave_of_jobs_waits_for_a_browser_that_cannot_start_just_now(tmp_path: Path) -> None:
     """Launches that die fail no accepted job; a parent that waits is told to try again, and later the job is done."""
     flaky, chromium = tmp_path / "flaky", discovery.find("CHROMIUM", Settings()).path
@@ -173,6 +178,7 @@ def test_a_wave_of_jobs_waits_for_a_browser_that_cannot_start_just_now(tmp_path:
     assert len(tries.read_text().splitlines()) > 2
 
 
+@pytest.mark.browser
 def test_a_clock_that_is_set_back_an_hour_holds_up_nothing(tmp_path: Path, server: Rtcv) -> None:
     """Neither a job that runs, nor one that waits to be tried again, nor one that comes after."""
     steps = tmp_path / "steps"
@@ -193,6 +199,7 @@ def test_a_clock_that_is_set_back_an_hour_holds_up_nothing(tmp_path: Path, serve
         assert succeeded(child, running)["attempts"] == 1
 
 
+@pytest.mark.browser
 def test_the_end_of_input_lets_a_running_job_finish(tmp_path: Path, server: Rtcv) -> None:
     """And the next process has its result."""
     server.server.fail("/page/runs", "hang", count=1)
@@ -208,6 +215,7 @@ def test_the_end_of_input_lets_a_running_job_finish(tmp_path: Path, server: Rtcv
         assert (state["status"], state["attempts"]) == ("success", 1)
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("number", [None, signal.SIGTERM])
 def test_at_the_deadline_jobs_are_put_back(tmp_path: Path, server: Rtcv, number: int | None) -> None:
     """Nothing is lost, no browser stays behind, and the exit code is 0; the next process does them all."""
@@ -227,6 +235,7 @@ def test_at_the_deadline_jobs_are_put_back(tmp_path: Path, server: Rtcv, number:
         assert [ended(child, one)["status"] for one in ids] == ["success"] * 3
 
 
+@pytest.mark.browser
 def test_two_sidecars_share_the_work_of_one_home(tmp_path: Path, server: Rtcv) -> None:
     """Each takes what it has a place for, and both know of everything."""
     for one in range(2):
@@ -241,6 +250,7 @@ def test_two_sidecars_share_the_work_of_one_home(tmp_path: Path, server: Rtcv) -
         assert [status(first, one)["status"] for one in ids] == ["success"] * 2
 
 
+@pytest.mark.browser
 def test_another_sidecar_takes_over_from_a_dead_one(tmp_path: Path, server: Rtcv) -> None:
     """At once, without a restart."""
     server.server.fail("/page/held", "hang", count=1)
@@ -256,6 +266,7 @@ def test_another_sidecar_takes_over_from_a_dead_one(tmp_path: Path, server: Rtcv
         assert ended(second, held[0])["status"] == "success"
 
 
+@pytest.mark.browser
 def test_a_worker_needs_no_parent(tmp_path: Path, server: Rtcv) -> None:
     """It does what others have left, and ends with a signal; what runs then is finished first."""
     server.server.fail("/page/left", "hang", count=None)
@@ -277,6 +288,7 @@ def test_a_worker_needs_no_parent(tmp_path: Path, server: Rtcv) -> None:
         assert status(child, job_id)["status"] == "success"
 
 
+@pytest.mark.browser
 def test_a_mock_session_leaves_nothing(tmp_path: Path, server: Rtcv) -> None:
     """Its jobs run, and live in memory alone."""
     with Child(tmp_path) as child:
@@ -293,6 +305,7 @@ def test_a_mock_session_leaves_nothing(tmp_path: Path, server: Rtcv) -> None:
     assert server.server.to("jobResult") == []
 
 
+@pytest.mark.browser
 def test_secrets_are_not_on_disk_and_end_with_their_process(tmp_path: Path, server: Rtcv) -> None:
     """Without a store key nobody else can run such a job, and it says why; one without secrets resumes."""
     server.server.fail("/page/", "hang", count=2)
@@ -311,6 +324,7 @@ def test_secrets_are_not_on_disk_and_end_with_their_process(tmp_path: Path, serv
         assert (state["status"], state["error"]) == ("failed", refusal)
 
 
+@pytest.mark.browser
 def test_with_a_store_key_everything_resumes(tmp_path: Path, server: Rtcv) -> None:
     """Cookies and the login's secrets too, and they lie in the store sealed."""
     server.server.fail("/page/", "hang", count=1)
@@ -333,6 +347,7 @@ def test_with_a_store_key_everything_resumes(tmp_path: Path, server: Rtcv) -> No
         assert status(child, job_id)["status"] == "success"
 
 
+@pytest.mark.browser
 def test_a_forward_waits_for_its_server_s_credentials(tmp_path: Path, server: Rtcv) -> None:
     """Without a store key the next process can do the job, but not send its result before the parent logs in again."""
     server.server.fail("/page/", "hang", count=1)
@@ -350,6 +365,7 @@ def test_a_forward_waits_for_its_server_s_credentials(tmp_path: Path, server: Rt
         server.wait_for("jobResult")
 
 
+@pytest.mark.browser
 def test_a_broken_database_is_kept_aside(tmp_path: Path, server: Rtcv) -> None:
     """The sidecar says so on stderr and goes on with a new one."""
     (tmp_path / "state").mkdir()
@@ -361,6 +377,7 @@ def test_a_broken_database_is_kept_aside(tmp_path: Path, server: Rtcv) -> None:
     assert [path.read_bytes()[:19] for path in kept] == [b"no database at all "]
 
 
+@pytest.mark.browser
 def test_a_full_disk_refuses_and_passes(tmp_path: Path, server: Rtcv) -> None:
     """What can't be stored is not accepted; the process lives on, and takes jobs again when there is room."""
     with Child(tmp_path) as child:
@@ -377,6 +394,7 @@ def test_a_full_disk_refuses_and_passes(tmp_path: Path, server: Rtcv) -> None:
     assert server.server.to("/page/huge") == []
 
 
+@pytest.mark.browser
 def test_a_full_disk_is_told_of_once_in_a_while(tmp_path: Path, server: Rtcv) -> None:
     """However often it is met: jobs go on to end, and what they come to is tried until it is stored."""
     server.server.fail("/page/held", "hang", count=None)
@@ -395,6 +413,7 @@ def test_a_full_disk_is_told_of_once_in_a_while(tmp_path: Path, server: Rtcv) ->
     assert len(lines) == len(set(lines))
 
 
+@pytest.mark.browser
 def test_a_locked_database_delays_and_loses_nothing(tmp_path: Path, server: Rtcv) -> None:
     """Another process holds the file for seconds: the job is accepted after it."""
     with Child(tmp_path) as child:

@@ -172,6 +172,7 @@ def test_secrets_reach_who_asked_for_them(session: Session) -> None:
     assert given == [*SECRETS.values(), {"username": "ann", "password": MOCK_SECRET}]
 
 
+@pytest.mark.browser
 def test_the_session_did_what_it_was_to_do(session: Session) -> None:
     """Every kind of failure is among its replies, and a job that succeeded."""
     lines = [json.loads(line) for line in session.replies]
@@ -210,6 +211,7 @@ def test_no_log_tells_a_secret(session: Session) -> None:
     } == {}
 
 
+@pytest.mark.browser
 def test_nothing_on_disk_tells_a_secret(session: Session) -> None:
     """The database's own bytes, the artifacts, and every file's name."""
     files = [path for path in (session.folder / "state").rglob("*") if path.is_file()]

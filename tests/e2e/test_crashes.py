@@ -14,6 +14,8 @@ from tests.e2e.jobs import ended, page_job, status, submit
 from tests.fakes import KEY_ID
 from tests.harness import SECONDS, Child, Rtcv, rtcv
 
+pytestmark = pytest.mark.browser
+
 ONE_AT_A_TIME = {"SIDECAR_CONCURRENCY": "1"}
 STORE_KEY = {"SIDECAR_STORE_KEY": "A" * 43 + "="}
 ROUNDS = 5

@@ -64,6 +64,7 @@ def left_behind(folder: Path, *urls: str, key: bytes | None, count: int = 3, sec
     asyncio.run(put())
 
 
+@pytest.mark.browser
 def test_updates_are_sent_before_the_end(tmp_path: Path) -> None:
     """A parent that goes at once after its job: every update has arrived, signed, when the process has ended."""
     with receiver() as taken, Child(tmp_path, env=OPEN) as child:
@@ -80,6 +81,7 @@ def test_updates_are_sent_before_the_end(tmp_path: Path) -> None:
             assert standardwebhooks.Webhook(SECRET).verify(request.body, headers)["data"]["runState"]
 
 
+@pytest.mark.browser
 def test_webhooks_of_the_command_line(tmp_path: Path) -> None:
     """Each `--webhook`, and those of the variable; they hold for jobs in mock mode too."""
     with receiver() as taken:
@@ -144,6 +146,7 @@ def test_without_a_key_signed_deliveries_wait_for_their_secret(tmp_path: Path) -
             assert child.end() == 0
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("kind", ["hang", "close"])
 def test_a_kill_between_sending_and_noting(tmp_path: Path, kind: Any) -> None:
     """What has arrived and was not noted arrives again under the same id; what follows it comes after it."""
@@ -388,6 +391,7 @@ def test_without_a_key_copies_wait_for_their_login(tmp_path: Path) -> None:
             assert child.end() == 0
 
 
+@pytest.mark.browser
 def test_results_of_async_jobs_reach_every_server(tmp_path: Path) -> None:
     """Also the primary, also when both were down while the job ran, and over a kill: once each, under the job's id."""
     with rtcv() as primary, rtcv() as secondary:
@@ -420,6 +424,7 @@ def test_results_of_async_jobs_reach_every_server(tmp_path: Path) -> None:
             )
 
 
+@pytest.mark.browser
 def test_no_secret_lies_about(tmp_path: Path) -> None:
     """Not in the store, the input log, the debug log or on stderr; and no other process is told of it."""
     canary = base64.b64encode(b"canary canary canary canary").decode()

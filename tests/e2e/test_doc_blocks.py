@@ -18,6 +18,7 @@ import pytest
 
 from tests.harness import NODE, PIPE, SECONDS, Child
 
+pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
 SHOP = "https://shop.example"
 """What the documentation calls the shop that is served here."""

@@ -47,6 +47,7 @@ def test_scraper_in_another_language_reports_a_failure(tmp_path: Path, interpret
     assert "out of order" in done.stderr
 
 
+@pytest.mark.browser
 def test_demo(tmp_path: Path) -> None:
     """The demo keeps its promises, names what it left, logs no secret, and ends with a replay command that works."""
     done = run([sys.executable, "-m", "examples.demo", "--output", str(tmp_path / "left")], tmp_path)

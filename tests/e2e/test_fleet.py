@@ -101,6 +101,7 @@ def runner(machines: list[Child], job_id: str, seconds: float = SECONDS) -> None
             raise TimeoutError(job_id)
 
 
+@pytest.mark.browser
 def test_jobs_run_anywhere_and_are_known_everywhere(machines: list[Child], server: Rtcv) -> None:
     """Three pages are held at once, so three machines run them, whoever submitted; each tells the result."""
     for number in range(3):
@@ -117,6 +118,7 @@ def test_jobs_run_anywhere_and_are_known_everywhere(machines: list[Child], serve
     assert [child.end() for child in machines] == [0, 0, 0]
 
 
+@pytest.mark.browser
 def test_one_is_killed_and_one_frozen(machines: list[Child], server: Rtcv) -> None:
     """Every job ends exactly once in the results and at least once in effect; who thaws changes nothing."""
     count = 9
@@ -143,6 +145,7 @@ def test_one_is_killed_and_one_frozen(machines: list[Child], server: Rtcv) -> No
     assert [total(survivor, one) for one in ("success", "pending", "failed", "cancelled")] == [count, 0, 0, 0]
 
 
+@pytest.mark.browser
 def test_redis_is_restarted(machines: list[Child], server: Rtcv, redis: RedisServer) -> None:
     """Killed while jobs run and wait: the work goes on, and meanwhile the sidecars answer and refuse new jobs."""
     for number in range(3):
@@ -163,6 +166,7 @@ def test_redis_is_restarted(machines: list[Child], server: Rtcv, redis: RedisSer
     assert [child.end() for child in machines] == [0, 0, 0]
 
 
+@pytest.mark.browser
 def test_events_come_to_the_one_who_submitted(machines: list[Child], server: Rtcv, tmp_path: Path) -> None:
     """Whoever runs the job: here a sidecar that has asked for no events of its own."""
     submitter, other, _ = machines
@@ -186,6 +190,7 @@ def test_events_come_to_the_one_who_submitted(machines: list[Child], server: Rtc
     assert other.silent()
 
 
+@pytest.mark.browser
 def test_workers_without_a_parent(tmp_path: Path, redis: RedisServer, server: Rtcv) -> None:
     """A machine that only works: it takes jobs until a signal ends it."""
     with machine(tmp_path / "one", redis) as child:
@@ -202,6 +207,7 @@ def test_workers_without_a_parent(tmp_path: Path, redis: RedisServer, server: Rt
         assert ended(child, first)["status"] == "success"
 
 
+@pytest.mark.browser
 def test_a_login_goes_along(tmp_path: Path, redis: RedisServer, server: Rtcv) -> None:
     """With a key that all machines have: a worker that nobody logged in fetches a secret and forwards the result."""
     env = {**member(redis), **STORE_KEY}
@@ -237,6 +243,7 @@ def test_a_login_goes_along(tmp_path: Path, redis: RedisServer, server: Rtcv) ->
     assert [one for one in plain if one.encode() in kept] == []
 
 
+@pytest.mark.browser
 def test_without_a_common_key_logins_stay_at_home(machines: list[Child], server: Rtcv) -> None:
     """A job that needs its login waits for the process that has it, though others have nothing to do."""
     one, other, _ = machines
@@ -274,6 +281,7 @@ def test_references_are_shared(machines: list[Child], server: Rtcv, redis: Redis
     assert [child.end() for child in machines] == [0, 0, 0]
 
 
+@pytest.mark.browser
 def test_schedules_are_shared(tmp_path: Path, redis: RedisServer, server: Rtcv) -> None:
     """With a key that all machines have: one makes a schedule and is killed, another one runs it, once."""
     folders = [tmp_path / name for name in ("one", "two")]
@@ -307,6 +315,7 @@ def test_schedules_are_shared(tmp_path: Path, redis: RedisServer, server: Rtcv) 
         assert other.end() == 0
 
 
+@pytest.mark.browser
 def test_tasks_are_shared(tmp_path: Path, redis: RedisServer) -> None:
     """With a key that all machines have each time runs once, wherever; also after one machine is killed in a run."""
     env = {**member(redis), **STORE_KEY, **OPEN}

@@ -14,6 +14,8 @@ import pytest
 
 from tests.harness import SECONDS
 
+pytestmark = pytest.mark.browser
+
 STEPS = [{"url": "data:text/html,<h1>Hi</h1>", "actions": [{"wait_for_timeout": 1500}]}]
 
 

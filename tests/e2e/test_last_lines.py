@@ -51,6 +51,7 @@ def until_told(hook: Rtcv, runs: int, state: str = "COMPLETED") -> dict[str, lis
         time.sleep(0.02)
 
 
+@pytest.mark.browser
 @pytest.mark.timeout(180)
 def test_a_here_document_loses_nothing(tmp_path: Path) -> None:
     """Its jobs, tasks and forwards, many times over, are pending when it has ended, and the next process does them."""
@@ -88,6 +89,7 @@ def test_looking_at_jobs_ends_none(tmp_path: Path) -> None:
         assert server.server.to("/page/") == []
 
 
+@pytest.mark.browser
 def test_the_same_key_is_the_same_job(tmp_path: Path) -> None:
     """A here document that is repeated until it is done has its job done once."""
     with rtcv() as server:
@@ -99,6 +101,7 @@ def test_the_same_key_is_the_same_job(tmp_path: Path) -> None:
         assert len(server.server.to("/page/once")) == 1
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("how", ["end of input", "signal"])
 def test_the_deadline_is_no_job_s_end(tmp_path: Path, how: str) -> None:
     """A job that runs when the time for finishing is over is put back, and told of as one that waits."""
@@ -118,6 +121,7 @@ def test_the_deadline_is_no_job_s_end(tmp_path: Path, how: str) -> None:
         assert states.count("COMPLETED") == 1
 
 
+@pytest.mark.browser
 @pytest.mark.timeout(120)
 def test_a_browser_that_is_ended_beside_the_sidecar(tmp_path: Path) -> None:
     """A service manager that ends all processes at once ends no job: what its browser's death has cut is put back."""
@@ -144,6 +148,7 @@ def test_a_browser_that_is_ended_beside_the_sidecar(tmp_path: Path) -> None:
         assert "FAILED" not in runs_told(hook)[job_id]
 
 
+@pytest.mark.browser
 def test_a_task_s_run_is_put_back(tmp_path: Path) -> None:
     """A periodic run that the end cuts short is done by the next process, at its own time and once."""
     with rtcv() as server:

@@ -4,6 +4,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.harness import Child
 
 COOKIE = {"name": "seen", "value": "yes", "domain": "shop.example", "expires": 4_000_000_000}
@@ -21,6 +23,7 @@ def found(reply: dict[str, Any]) -> int:
     return int(reply["content"]["result"]["steps"][0]["values"][0])
 
 
+@pytest.mark.browser
 def test_a_profile_outlives_the_process(tmp_path: Path) -> None:
     """What a job's cookies left is there in the next process, in a file for its owner alone."""
     with Child(tmp_path) as child:
@@ -35,6 +38,7 @@ def test_a_profile_outlives_the_process(tmp_path: Path) -> None:
         assert child.end() == 0
 
 
+@pytest.mark.browser
 def test_a_mock_session_leaves_nothing(tmp_path: Path) -> None:
     """Its profiles live as long as it does, and see nothing of the real ones."""
     with Child(tmp_path) as child:

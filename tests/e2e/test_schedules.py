@@ -189,6 +189,7 @@ def test_the_machines_zone(home: str, tmp_path: Path) -> None:
         assert ask(child, "get_schedule", schedule_id=schedule_id)["due"] == utc(moment)
 
 
+@pytest.mark.browser
 def test_a_browser_job_is_fired_at_its_time(tmp_path: Path) -> None:
     """And its result is there for whoever asks."""
     push = {"type": "send_job", "content": {"steps": [{"url": "data:text/html,<h1>Hi</h1>", "extract": {"a": "h1"}}]}}
@@ -206,6 +207,7 @@ def test_a_browser_job_is_fired_at_its_time(tmp_path: Path) -> None:
         assert child.end() == 0
 
 
+@pytest.mark.browser
 def test_its_run_is_told_of_under_its_name(tmp_path: Path) -> None:
     """As that of any job is."""
     push = {"type": "send_job", "content": {"name": "another", "steps": [{"url": "data:text/html,x"}]}}
@@ -265,6 +267,7 @@ def test_a_token_has_to_last(tmp_path: Path) -> None:
         assert child.end() == 0
 
 
+@pytest.mark.browser
 def test_what_is_secret_waits_sealed(tmp_path: Path) -> None:
     """With a key of the user's it outlives the process that made it, and lies nowhere in clear."""
     cookie = {"name": "n", "value": "cookie-canary", "domain": "shop.example"}

@@ -17,6 +17,8 @@ from tests.clocks import STEPPED
 from tests.e2e.test_tasks import ask, script, wait_until
 from tests.harness import SECONDS, Child
 
+pytestmark = pytest.mark.browser
+
 FINE: Final = "exports.main = () => 'fine'"
 PUBLIC: Final = "127.0.0.2"
 """An address of this machine that plays a public one: no test leaves the machine."""

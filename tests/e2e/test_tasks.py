@@ -15,6 +15,8 @@ import pytest
 from sidecar.wiring.tasking import SCRIPTS_AT_ONCE
 from tests.harness import SECONDS, Child, error
 
+pytestmark = pytest.mark.browser
+
 STORE_KEY = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I="
 OPEN = {"SIDECAR_ALLOW_PRIVATE_NETWORK": "true", "SIDECAR_SCRIPT_HOSTS": "127.0.0.1"}
 DELETE: dict[str, Any] = {"type": "delete_task", "content": {"id": "t"}}

@@ -20,6 +20,8 @@ from tests.documents import check_cloud_event, check_self_describing
 from tests.fakes import KEY, ApiKey, Secret
 from tests.harness import Child, Rtcv, encoded, receiver, rtcv
 
+pytestmark = pytest.mark.browser
+
 PAGE: Final = "data:text/html,<title>t</title><script>console.log('hi')</script>"
 HELLO: Final = {"type": "hello", "content": {"notifications": True}}
 AT_HOME: Final = {"SIDECAR_ALLOW_PRIVATE_NETWORK": "true"}

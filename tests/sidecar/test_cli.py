@@ -53,7 +53,17 @@ def test_schemas_are_written(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "made/here/ping.json").read_bytes())["title"] == "ping"
 
 
-@pytest.mark.parametrize("arguments", ["agenda", "agenda --json", "doctor", "schema made", "-replay log", "--version"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "agenda",
+        "agenda --json",
+        pytest.param("doctor", marks=pytest.mark.browser),
+        "schema made",
+        "-replay log",
+        "--version",
+    ],
+)
 def test_without_a_standard_output(tmp_path: Path, arguments: str) -> None:
     """Every command does its work where nobody can read of it."""
     (tmp_path / "log").write_text('{"type":"ping"}\n')

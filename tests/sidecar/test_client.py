@@ -255,6 +255,7 @@ def test_real_sidecar_in_mock_mode() -> None:
         sidecar.ping()
 
 
+@pytest.mark.browser
 def test_jobs_that_are_queued(tmp_path: Path) -> None:
     """The same key is the same job; what it came to is a result or a failure."""
     with Sidecar(env=environment(tmp_path)) as sidecar:

@@ -11,6 +11,8 @@ from sidecar.browser import failures
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 
+pytestmark = pytest.mark.browser
+
 KINDS: tuple[BrowserName, ...] = ("CHROMIUM", "FIREFOX")
 _TEXT = "'\"`\\ \n\u2028 </script> ${x} ä 🦊"
 

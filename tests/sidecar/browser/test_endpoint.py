@@ -25,6 +25,8 @@ from sidecar.settings import Settings
 from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import children, is_browser, make_job, still_alive
 
+pytestmark = pytest.mark.browser
+
 PIPE = asyncio.subprocess.PIPE
 
 

@@ -50,6 +50,7 @@ class Stuck:
         return str(await page.evaluate("new Promise(() => {})"))
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("victim", [is_renderer, is_browser, is_driver])
 async def test_a_process_killed_under_a_job_fails_that_job_only(pool: BrowserPool, victim: Victim) -> None:
     """Renderer, browser or driver: the job says browser_crashed, may be repeated, and the next one works."""
@@ -64,6 +65,7 @@ async def test_a_process_killed_under_a_job_fails_that_job_only(pool: BrowserPoo
     assert await works(pool)
 
 
+@pytest.mark.browser
 async def test_a_navigation_of_a_killed_page_is_a_crash() -> None:
     """A page that dies while it waits for a server is not taken for a bad address."""
     pool, site = BrowserPool(Settings(concurrency=1), Clock()), TestSite()
@@ -77,6 +79,7 @@ async def test_a_navigation_of_a_killed_page_is_a_crash() -> None:
             await asyncio.wait_for(job, 5)
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("victim", [is_browser, is_driver])
 async def test_a_process_killed_between_jobs_is_not_noticed(pool: BrowserPool, victim: Victim) -> None:
     """A warm browser that died while idle costs the next job a launch, not an error."""
@@ -88,6 +91,7 @@ async def test_a_process_killed_between_jobs_is_not_noticed(pool: BrowserPool, v
     assert await works(pool)
 
 
+@pytest.mark.browser
 async def test_a_cancelled_job_ends_at_once_and_leaves_the_pool_healthy() -> None:
     """Its context is closed and its place is free, whenever it was cancelled."""
     pool = BrowserPool(Settings(concurrency=1), Clock())
@@ -110,6 +114,7 @@ async def test_a_cancelled_job_ends_at_once_and_leaves_the_pool_healthy() -> Non
     await pool.close()
 
 
+@pytest.mark.browser
 async def test_two_jobs_share_a_browser_and_nothing_else(pool: BrowserPool, site: str) -> None:
     """Cookies of one job are not seen by another that runs at the same time."""
     both = asyncio.Barrier(2)
@@ -126,6 +131,7 @@ async def test_two_jobs_share_a_browser_and_nothing_else(pool: BrowserPool, site
     assert len(children(is_browser)) == 1
 
 
+@pytest.mark.browser
 async def test_too_many_waiting_jobs_are_refused() -> None:
     """One runs, one waits, the third is told queue_full at once; the waiting one gets its turn."""
     pool = BrowserPool(Settings(concurrency=1, max_queued_jobs=1), Clock())
@@ -141,6 +147,7 @@ async def test_too_many_waiting_jobs_are_refused() -> None:
     await pool.close()
 
 
+@pytest.mark.browser
 async def test_a_browser_is_replaced_after_its_jobs() -> None:
     """A new process takes over after so many jobs, and never under a running one."""
     pool = BrowserPool(Settings(concurrency=2), Clock(), Limits(jobs_per_browser=2))
@@ -158,6 +165,7 @@ async def test_a_browser_is_replaced_after_its_jobs() -> None:
     await pool.close()
 
 
+@pytest.mark.browser
 async def test_an_idle_browser_is_closed() -> None:
     """After its idle time no process is left, and the next job starts one."""
     pool = BrowserPool(Settings(), Clock(), Limits(idle=0.05))
@@ -167,6 +175,7 @@ async def test_an_idle_browser_is_closed() -> None:
     await pool.close()
 
 
+@pytest.mark.browser
 async def test_close_leaves_no_process() -> None:
     """Driver and browser end within bounds, running jobs are told, new ones are refused."""
     pool = BrowserPool(Settings(), Clock())
@@ -182,6 +191,7 @@ async def test_close_leaves_no_process() -> None:
         await works(pool)
 
 
+@pytest.mark.browser
 async def test_close_during_a_launch_leaves_no_process() -> None:
     """A job whose browser was still starting is told, and what had started is gone."""
     pool = BrowserPool(Settings(), Clock())
@@ -224,6 +234,7 @@ async def test_after_a_failed_launch_the_next_waits_longer(tmp_path: Path) -> No
     await pool.close()
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize(
     ("complaint", "advice"),
     [
@@ -297,6 +308,7 @@ async def hold() -> asyncio.subprocess.Process:
     return process
 
 
+@pytest.mark.browser
 async def test_no_process_survives_a_kill() -> None:
     """Python ended with SIGKILL: driver and browser are gone within two seconds."""
     process = await hold()
@@ -307,6 +319,7 @@ async def test_no_process_survives_a_kill() -> None:
     assert not await still_alive(left, 2)
 
 
+@pytest.mark.browser
 async def test_an_interrupt_at_the_terminal_leaves_the_browser_alone() -> None:
     """SIGINT to the whole group ends nothing that a job in flight needs; stdout holds our lines only."""
     process = await hold()

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from playwright.async_api import BrowserContext
 
 from sidecar.browser.limits import Limits
@@ -10,6 +11,8 @@ from sidecar.browser.processes.job_page import JobPage
 from sidecar.clock import Clock
 from sidecar.settings import Settings
 from tests.sidecar.browser.parts import children, is_browser, is_renderer, still_alive
+
+pytestmark = pytest.mark.browser
 
 
 async def contexts(lent: JobPage) -> int:

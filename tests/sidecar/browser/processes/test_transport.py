@@ -17,6 +17,8 @@ from sidecar.settings import Settings
 from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import children, is_driver, make_job
 
+pytestmark = pytest.mark.browser
+
 
 async def test_a_large_value_comes_whole(pool: BrowserPool) -> None:
     """A page of 50 MB, and letters of every kind; others are served while it comes."""

@@ -9,6 +9,8 @@ from sidecar.clock import Clock
 from sidecar.settings import Settings
 from tests.sidecar.browser.parts import children, is_browser, is_driver, still_alive
 
+pytestmark = pytest.mark.browser
+
 
 async def title_of(lent: JobPage) -> str:
     """A short job that needs no server."""

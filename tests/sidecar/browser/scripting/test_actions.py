@@ -10,7 +10,7 @@ from sidecar.browser.visits import settle
 from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import make_job, make_jobs
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def act(runner: JobRunner, url: str, *actions: Any, **content: Any) -> StepResult:

@@ -9,7 +9,7 @@ from sidecar.errors import ActionFailed, Forbidden
 from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import make_job
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def act(runner: JobRunner, url: str, *actions: Any, **content: Any) -> StepResult:

@@ -19,7 +19,7 @@ from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import children, make_job, still_alive
 from tests.sidecar.browser.scripting.parts import is_sandbox
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -12,7 +12,7 @@ from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import children, make_job
 from tests.sidecar.browser.scripting.parts import is_sandbox
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def fine(runner: JobRunner, site: str) -> JobResult:

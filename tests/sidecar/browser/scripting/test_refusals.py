@@ -19,7 +19,7 @@ from sidecar.settings import Settings
 from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import make_job
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from tests.sidecar.browser.scripting.parts import is_sandbox
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+@pytest.mark.browser
 async def test_sandboxes_are_recycled_and_leave_nothing(tmp_path: Path) -> None:
     """After so many a new browser takes over; an idle one ends; after `close` no process and no folder is left."""
     sandboxes = Sandboxes(Settings(), SandboxLimits(sandboxes_per_browser=2, idle=0.05))
@@ -47,6 +48,7 @@ async def test_sandboxes_are_recycled_and_leave_nothing(tmp_path: Path) -> None:
         await sandboxes.take()
 
 
+@pytest.mark.browser
 async def test_a_frozen_browser_is_replaced() -> None:
     """One that does not say that a sandbox has ended gets no further job, also where each job gives up early."""
     sandboxes = Sandboxes(Settings(), SandboxLimits(close=0.5))
@@ -64,6 +66,7 @@ async def test_a_frozen_browser_is_replaced() -> None:
     assert not await still_alive(children(is_sandbox), 5)
 
 
+@pytest.mark.browser
 async def test_what_a_cancelled_job_had_opened_is_the_next_ones() -> None:
     """No page of nobody's is left in the browser."""
     sandboxes = Sandboxes(Settings(), SandboxLimits())
@@ -125,6 +128,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.browser
 async def test_no_sandbox_survives_a_kill() -> None:
     """Python ended with SIGKILL: the pipe is closed, and the browser at its other end goes."""
     pipe = asyncio.subprocess.PIPE

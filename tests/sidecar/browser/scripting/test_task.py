@@ -18,7 +18,7 @@ from sidecar.settings import Settings
 from tests.sidecar.browser.parts import children
 from tests.sidecar.browser.scripting.parts import is_sandbox
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
 class Noted:

@@ -181,6 +181,7 @@ EVERY_ACTION: list[tuple[dict[str, Any], Any]] = [
 ]
 
 
+@pytest.mark.browser
 async def test_every_action_works_on_a_real_page(site: str, pool: BrowserPool) -> None:
     """The whole table is walked once, and each action gives the value it should."""
     assert {next(iter(raw)) for raw, _ in EVERY_ACTION} == set(ACTIONS)

@@ -16,6 +16,8 @@ from sidecar.work.jobs.runner import JobRunner
 from sidecar.work.jobs.tokens import Scope
 from tests.sidecar.browser.parts import make_job
 
+pytestmark = pytest.mark.browser
+
 
 class TwoHosts:
     """One server under two names: 127.0.0.1 is inside the scope, localhost is not."""

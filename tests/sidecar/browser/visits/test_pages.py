@@ -17,6 +17,8 @@ from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, LimitExceeded, NavigationFailed
 from tests.sidecar.browser.parts import make_job
 
+pytestmark = pytest.mark.browser
+
 
 async def visited(pool: BrowserPool, url: str, actions: Sequence[dict[str, Any]], **context: Any) -> StepResult:
     """A step of these actions."""

@@ -2,11 +2,14 @@
 
 import asyncio
 
+import pytest
+
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.visits.targets import Targets
 
 
+@pytest.mark.browser
 async def test_a_tab_that_names_no_opener_is_counted(pool: BrowserPool, site: str) -> None:
     """A middle click opens one in the background; before it there is nothing to count."""
 

@@ -27,6 +27,7 @@ async def asked(runner: JobRunner, url: str, expression: str, **context: Any) ->
     return result.steps[0].values[0]
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize(
     ("context", "expression", "expected"),
     [
@@ -65,6 +66,7 @@ async def test_a_page_sees_its_context(
     assert await asked(runner, f"{site}/second.html", "[innerWidth, innerHeight]") == [1280, 720]
 
 
+@pytest.mark.browser
 async def test_a_server_sees_its_context(site: str, runner: JobRunner) -> None:
     """Headers and language are sent with every request."""
     context = {"extra_http_headers": {"X-Team": "blue"}, "locale": "fr-FR", "user_agent": "robot/1.0"}
@@ -73,6 +75,7 @@ async def test_a_server_sees_its_context(site: str, runner: JobRunner) -> None:
     assert sent["accept-language"].startswith("fr-FR")
 
 
+@pytest.mark.browser
 async def test_a_server_that_asks_for_a_password(site: str, runner: JobRunner) -> None:
     """The credentials are sent where they are asked for, and to the named origin only."""
     credentials = {"username": "ann", "password": "s3cret-word"}
@@ -82,6 +85,7 @@ async def test_a_server_that_asks_for_a_password(site: str, runner: JobRunner) -
         assert await asked(runner, f"{site}/login-asked", text, http_credentials=wrong) == "outside"
 
 
+@pytest.mark.browser
 async def test_scripts_can_be_turned_off(site: str, runner: JobRunner) -> None:
     """The page's own do not run; extracts work all the same."""
     context = {"java_script_enabled": False}
@@ -90,6 +94,7 @@ async def test_scripts_can_be_turned_off(site: str, runner: JobRunner) -> None:
     assert result.extract is not None
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize(("browser", "by_key"), [("CHROMIUM", True), ("CHROMIUM", False), ("FIREFOX", False)])
 @pytest.mark.parametrize("link", ["#second", "#to-slow"])
 async def test_links_lead_on_without_scripts(
@@ -104,6 +109,7 @@ async def test_links_lead_on_without_scripts(
     assert "Test site" not in str(result.steps[0].values[-1])
 
 
+@pytest.mark.browser
 async def test_kinds_of_resources_can_be_blocked(site: str, runner: JobRunner) -> None:
     """A script that is blocked is not loaded, one that is not is."""
     load = """new Promise((done) => {
@@ -140,6 +146,7 @@ async def proxy() -> AsyncIterator[tuple[str, list[bytes]]]:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", requests
 
 
+@pytest.mark.browser
 async def test_requests_go_through_the_proxy(site: str, runner: JobRunner) -> None:
     """With its password where it asks for one; the next job goes directly again."""
     async with proxy() as (address, requests):
@@ -201,6 +208,7 @@ async def test_content_of_a_wrong_shape(content: dict[str, Any], field: str) -> 
     assert failed.value.places == {"field": field}
 
 
+@pytest.mark.browser
 async def test_what_only_the_browser_can_refuse(site: str, runner: JobRunner) -> None:
     """A time zone that does not exist is the job's fault, and neither retires the browser nor disturbs the next job."""
     with pytest.raises(InvalidContent) as failed:

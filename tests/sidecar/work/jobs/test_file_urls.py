@@ -13,6 +13,7 @@ from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import make_job
 
 
+@pytest.mark.browser
 async def test_only_where_the_setting_allows_them(tmp_path: Path) -> None:
     """Off: the field is named before a browser is touched. On: the file is read; scripts and downloads stay refused."""
     (tmp_path / "page.html").write_text("<title>A file</title>")

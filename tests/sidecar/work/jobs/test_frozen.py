@@ -20,6 +20,8 @@ from sidecar.work.jobs.tokens import Scope
 from tests.sidecar.browser.parts import children, is_browser, is_driver, make_job, still_alive
 from tests.site.server import TestSite
 
+pytestmark = pytest.mark.browser
+
 LIMITS = Limits(context=1, close=0.5, save=0.5, silence=0.5)
 SECONDS = 15
 """More than all limits together."""

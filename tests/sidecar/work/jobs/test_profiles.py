@@ -90,6 +90,7 @@ def saved(folder: Path, name: str = "shop.chromium") -> Any:
     return json.loads((folder / "profiles" / f"{name}.json").read_text())
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("kind", KINDS)
 async def test_cookies_and_storage_stay(tmp_path: Path, site: str, kind: BrowserName) -> None:
     """A job finds what the one before left: in the living context, and in a new process."""
@@ -106,6 +107,7 @@ async def test_cookies_and_storage_stay(tmp_path: Path, site: str, kind: Browser
         assert values(found) == [["a=b", "yes"], "stored"]
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("kind", KINDS)
 async def test_every_origin_keeps_its_own(tmp_path: Path, site: str, kind: BrowserName) -> None:
     """Also those that a job has only in a frame, or leaves again; what no job has met since stays as it was."""
@@ -129,6 +131,7 @@ async def test_every_origin_keeps_its_own(tmp_path: Path, site: str, kind: Brows
     assert items == {site: {"seen": "third\ufffd", "framed": "yes"}, other: {"seen": "second\ufffd", "left": "yes"}}
 
 
+@pytest.mark.browser
 async def test_a_page_that_does_not_tell_what_it_stores(tmp_path: Path, site: str) -> None:
     """Its scripts have taken away what tells; the browser is asked then."""
     hide = "() => { localStorage.setItem('seen', 'yes'); indexedDB.databases = () => new Promise(() => {}) }"
@@ -139,6 +142,7 @@ async def test_a_page_that_does_not_tell_what_it_stores(tmp_path: Path, site: st
     assert [database["name"] for database in origin["indexedDB"]] == ["shop"]
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("kind", KINDS)
 async def test_profiles_and_browsers_are_apart(runner: JobRunner, site: str, kind: BrowserName) -> None:
     """Neither another profile, nor another browser, nor a job without a profile sees any of it."""
@@ -153,6 +157,7 @@ async def test_profiles_and_browsers_are_apart(runner: JobRunner, site: str, kin
         assert values(await runner.run(other)) == [""]
 
 
+@pytest.mark.browser
 async def test_one_after_the_other_in_one_context(runner: JobRunner, site: str) -> None:
     """Ten at once: each sees what the one before wrote, in the same page, and no job waits for another profile's."""
     count = "() => localStorage.setItem('n', 1 + Number(localStorage.getItem('n')))"
@@ -163,6 +168,7 @@ async def test_one_after_the_other_in_one_context(runner: JobRunner, site: str) 
     assert len({tab for _, tab in told}) == 1
 
 
+@pytest.mark.browser
 async def test_what_a_job_does_to_its_page_stays_with_it(runner: JobRunner, site: str) -> None:
     """Routes, scripts, headers, sizes, popups, held keys of one job: the next one meets none of them."""
     url = f"{site}/second.html"
@@ -187,6 +193,7 @@ async def test_what_a_job_does_to_its_page_stays_with_it(runner: JobRunner, site
         assert values(await runner.run(job(url, look))) == expected[:1], mark
 
 
+@pytest.mark.browser
 async def test_options_of_a_job_are_its_own(runner: JobRunner, site: str) -> None:
     """Other context options open a new context, with what is kept; blocking, recordings and pictures leave nothing."""
     url = f"{site}/second.html"
@@ -202,6 +209,7 @@ async def test_options_of_a_job_are_its_own(runner: JobRunner, site: str) -> Non
     assert values(await runner.run(job(url, told))) == [[False, "yes", "a=b"]]
 
 
+@pytest.mark.browser
 async def test_a_failed_job_keeps_what_it_changed(tmp_path: Path, site: str) -> None:
     """A login that worked is kept, whatever came after it; the next job has a page in order."""
     async with opened(tmp_path) as runner:
@@ -212,6 +220,7 @@ async def test_a_failed_job_keeps_what_it_changed(tmp_path: Path, site: str) -> 
         assert values(await runner.run(job(f"{site}/second.html", evaluate("document.cookie")))) == ["a=b"]
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("victim", [is_renderer, is_browser, is_driver])
 async def test_a_crash_keeps_the_last_saved_state(tmp_path: Path, victim: Callable[..., bool]) -> None:
     """What was there before the job comes back; what the job itself did until then is lost."""
@@ -228,6 +237,7 @@ async def test_a_crash_keeps_the_last_saved_state(tmp_path: Path, victim: Callab
         assert values(await runner.run(job(f"{url}/second.html", evaluate(_REMEMBERED)))) == [["", "before"]]
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("victim", [is_renderer, is_browser, is_driver])
 async def test_a_death_between_jobs_is_not_noticed(tmp_path: Path, site: str, victim: Callable[..., bool]) -> None:
     """The living context is gone: the next job has one with what was saved."""
@@ -241,6 +251,7 @@ async def test_a_death_between_jobs_is_not_noticed(tmp_path: Path, site: str, vi
             assert values(await runner.run(job(f"{site}/second.html", evaluate(_REMEMBERED)))) == [["", "yes"]]
 
 
+@pytest.mark.browser
 async def test_few_contexts_live_and_not_for_long(tmp_path: Path, site: str) -> None:
     """The oldest makes room for another, an idle one is closed, a browser is replaced: nothing is lost by that."""
     limits = Limits(profile_idle=0.3, quiet=0.1, jobs_per_browser=7)
@@ -258,6 +269,7 @@ async def test_few_contexts_live_and_not_for_long(tmp_path: Path, site: str) -> 
             assert values(await runner.run(job(f"{site}/second.html", tell, profile="a"))) == ["3"]
 
 
+@pytest.mark.browser
 async def test_two_sidecars_share_a_profile(tmp_path: Path, site: str) -> None:
     """Their jobs take turns, and each finds what the other has left, whichever context it has open."""
     write = evaluate("() => localStorage.setItem('n', 1 + Number(localStorage.getItem('n')))")
@@ -268,6 +280,7 @@ async def test_two_sidecars_share_a_profile(tmp_path: Path, site: str) -> None:
     assert sorted(told) == list(range(1, 9))
 
 
+@pytest.mark.browser
 async def test_sealed_with_the_key(tmp_path: Path, site: str) -> None:
     """With a key nothing of it can be read on the disk, and it comes back."""
     key = Secret("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=")
@@ -281,6 +294,7 @@ async def test_sealed_with_the_key(tmp_path: Path, site: str) -> None:
         assert values(found) == [["a=canary-2", "canary-1"]]
 
 
+@pytest.mark.browser
 async def test_a_token_sees_its_own_domain_only(tmp_path: Path, site: str) -> None:
     """The same name is another profile for a token of another domain; scripts could read all its cookies."""
     tokens = Tokens(Secret("s" * 32), Clock())
@@ -294,6 +308,7 @@ async def test_a_token_sees_its_own_domain_only(tmp_path: Path, site: str) -> No
             assert values(found)[0] == before
 
 
+@pytest.mark.browser
 async def test_what_can_not_be_kept_is_said(tmp_path: Path, site: str) -> None:
     """A damaged file and a full disk fail the job; the living context is not used again."""
     async with opened(tmp_path) as runner:
@@ -316,6 +331,7 @@ async def test_names_are_no_paths(name: Any) -> None:
         msgspec.convert({"steps": [{"url": "about:blank"}], "profile": name}, SendJob, dec_hook=decode_hook)
 
 
+@pytest.mark.browser
 async def test_bad_options_leave_the_profile_alone(runner: JobRunner, site: str) -> None:
     """A context that the browser refuses is that job's own affair."""
     await runner.run(job(f"{site}/second.html", evaluate("() => { document.cookie = 'a=b' }")))

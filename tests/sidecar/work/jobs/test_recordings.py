@@ -45,6 +45,7 @@ def unpacked(result: str | None) -> dict[str, bytes]:
         return {name: trace.read(name) for name in trace.namelist()}
 
 
+@pytest.mark.browser
 async def test_a_job_is_recorded(site: str, recording: JobRunner) -> None:
     """A WebM of the whole job, inline or as a file that only its owner reads."""
     actions = [{"scroll_to": "bottom"}, {"wait_for_timeout": 300}]
@@ -87,6 +88,7 @@ async def test_playwrights_own_ffmpeg_is_used_where_it_is(tmp_path: Path) -> Non
     scratch.close()
 
 
+@pytest.mark.browser
 async def test_alerts_are_read(site: str, recording: JobRunner) -> None:
     """In order, over steps, in popups too; without the option there are none."""
     steps: list[dict[str, Any]] = [
@@ -98,6 +100,7 @@ async def test_alerts_are_read(site: str, recording: JobRunner) -> None:
     assert (await recording.run(make_job(f"{site}/", options=["READ_ALERTS"]))).messages == ()
 
 
+@pytest.mark.browser
 async def test_downloads_are_artifacts(site: str, recording: JobRunner) -> None:
     """Inline as base64, or as files that only their owner reads; the action's value says name and size."""
     actions = [{"download": "#download"}]
@@ -111,6 +114,7 @@ async def test_downloads_are_artifacts(site: str, recording: JobRunner) -> None:
     assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode), file.content) == (b"data", 0o600, None)  # noqa: ASYNC240
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize(("job", "step"), [(True, None), (False, True)])
 async def test_a_status_can_fail_a_step(site: str, recording: JobRunner, job: bool, step: bool | None) -> None:
     """By the job's word or the step's; also where an action opens the page. The step's word wins."""
@@ -143,6 +147,7 @@ def canary_job(site: str, **content: Any) -> Any:
     return make_job(f"{site}/form.html", actions=actions, cookies=cookies, context=context, secrets=NAMED, **content)
 
 
+@pytest.mark.browser
 async def test_secrets_are_filled_in_and_come_back_in_nothing(site: str, recording: JobRunner) -> None:
     """Step results, HAR and trace have asterisks where the page has the values."""
     result = await recording.run(canary_job(site, options=["HAR", "TRACE"], extract={"user": "#user"}), SECRETS)
@@ -168,6 +173,7 @@ async def test_secrets_are_filled_in_and_come_back_in_nothing(site: str, recordi
     assert not any(name.endswith((".stacks", ".html", ".json")) for name in trace)
 
 
+@pytest.mark.browser
 async def test_errors_do_not_tell_secrets(site: str, recording: JobRunner) -> None:
     """Neither in their sentence nor in their places."""
     for action in (
@@ -210,6 +216,7 @@ async def test_names_are_checked_before_the_values_are_there() -> None:
         validate(make_job("about:blank", actions=[{"goto": "{{other}}"}], secrets=NAMED))
 
 
+@pytest.mark.browser
 async def test_no_place_for_temporary_files(
     site: str, recording: JobRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

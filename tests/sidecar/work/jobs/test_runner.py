@@ -30,6 +30,7 @@ from tests.sidecar.browser.parts import make_job, make_jobs, png_size
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+@pytest.mark.browser
 async def test_a_form_is_filled_and_what_follows_is_read(site: str, runner: JobRunner) -> None:
     """Two steps: a form sent by click, then a catalogue taken apart; values, statuses and extracts come back."""
     login = {
@@ -82,6 +83,7 @@ async def test_a_form_is_filled_and_what_follows_is_read(site: str, runner: JobR
     assert 0 < first.duration_ms < 30_000
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize(
     "action",
     [
@@ -104,6 +106,7 @@ async def test_what_follows_a_navigation_sees_the_new_page(
     assert result.steps[0].title == "Slow"
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("actions", [[], ["page.title()"], [{"title": None}]])
 async def test_no_page_is_read_half(site: str, runner: JobRunner, actions: list[Any]) -> None:
     """Where a page goes on by itself, the extract is of the one or of the other, as a whole."""
@@ -114,6 +117,7 @@ async def test_no_page_is_read_half(site: str, runner: JobRunner, actions: list[
         assert result.extract == {"head": result.steps[0].title}
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("path", ["/empty", "/download"])
 async def test_an_answer_without_a_page_leaves_the_old_one(site: str, runner: JobRunner, path: str) -> None:
     """A link to nothing, or to a download, does not hold the job up."""
@@ -122,6 +126,7 @@ async def test_an_answer_without_a_page_leaves_the_old_one(site: str, runner: Jo
     assert result.extract == {"head": "Test site"}
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize(("path", "title"), [("/redirect", "Second page"), ("/moved.html", "Second page")])
 async def test_redirects_are_followed(site: str, runner: JobRunner, path: str, title: str) -> None:
     """By the server or by the page's own script: the final page counts."""
@@ -129,6 +134,7 @@ async def test_redirects_are_followed(site: str, runner: JobRunner, path: str, t
     assert (step.url, step.title) == (f"{site}/second.html", title)
 
 
+@pytest.mark.browser
 async def test_cookies_are_sent(site: str, runner: JobRunner) -> None:
     """The job's cookies reach the site they are for, and no other."""
     cookies = [
@@ -142,6 +148,7 @@ async def test_cookies_are_sent(site: str, runner: JobRunner) -> None:
     assert (await runner.run(make_job(f"{site}/cookies", extract=listing))).extract == {"all": []}
 
 
+@pytest.mark.browser
 async def test_a_cookie_that_the_browser_refuses(site: str, runner: JobRunner) -> None:
     """The error names the field and not the value."""
     cookies = [{"name": "a", "value": "s3cret", "domain": "127.0.0.1", "path": "no-slash"}]
@@ -151,6 +158,7 @@ async def test_a_cookie_that_the_browser_refuses(site: str, runner: JobRunner) -
     assert "s3cret" not in failed.value.message
 
 
+@pytest.mark.browser
 async def test_what_a_page_says_is_kept_within_bounds(site: str, runner: JobRunner) -> None:
     """The last 200 console lines, cut to length; uncaught errors; an alert holds nothing up."""
     quiet = {"url": f"{site}/second.html"}
@@ -161,6 +169,7 @@ async def test_what_a_page_says_is_kept_within_bounds(site: str, runner: JobRunn
     assert (after.console, after.errors) == ((), ())
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("status", [404, 500])
 async def test_an_error_page_is_a_page(site: str, runner: JobRunner, status: int) -> None:
     """What the server says of itself is in the result; whether that is a failure is the scraper's affair."""
@@ -168,6 +177,7 @@ async def test_an_error_page_is_a_page(site: str, runner: JobRunner, status: int
     assert (step.status, step.title) == (status, f"Status {status}")
 
 
+@pytest.mark.browser
 async def test_files_inline(site: str, runner: JobRunner) -> None:
     """A PNG of the full page, a PDF and the HTML, in the result itself."""
     job = make_job(f"{site}/long.html", options=["SCREENSHOT", "PDF", "HTML"])
@@ -185,6 +195,7 @@ def check_file(path: Path, head: bytes) -> None:
     assert re.fullmatch(r"[0-9a-f]{32}-(screenshot\.png|pdf\.pdf|html\.html)", path.name)
 
 
+@pytest.mark.browser
 async def test_files_on_disk(site: str, runner: JobRunner, folder: Path) -> None:
     """Paths of files that only their owner can read, under names that tell nothing."""
     options = ["SCREENSHOT", "PDF", "HTML"]
@@ -195,6 +206,7 @@ async def test_files_on_disk(site: str, runner: JobRunner, folder: Path) -> None
         assert Path(name or "").parent == folder
 
 
+@pytest.mark.browser
 async def test_a_folder_that_cannot_be_written_is_an_error(site: str, tmp_path: Path) -> None:
     """A full or missing disk fails the job with a typed error."""
     (tmp_path / "file").write_text("in the way")
@@ -205,6 +217,7 @@ async def test_a_folder_that_cannot_be_written_is_an_error(site: str, tmp_path: 
     await pool.close()
 
 
+@pytest.mark.browser
 async def test_files_of_a_failed_job_are_removed(site: str, runner: JobRunner, folder: Path) -> None:
     """A job that fails at its PDF leaves no screenshot behind."""
     folder.mkdir(exist_ok=True, mode=0o700)  # noqa: ASYNC240
@@ -216,6 +229,7 @@ async def test_files_of_a_failed_job_are_removed(site: str, runner: JobRunner, f
     assert {entry.name for entry in os.scandir(folder)} == before
 
 
+@pytest.mark.browser
 async def test_a_pdf_without_scripts(site: str, runner: JobRunner) -> None:
     """`js: false` prints the page as it is without its scripts, and the delay is ignored."""
     with_js, without = [
@@ -256,6 +270,7 @@ async def failure_of(runner: JobRunner, job: Any) -> tuple[type, dict[str, Any],
     return failed.type, {key: value for key, value in failed.value.places.items() if value}, failed.value.message
 
 
+@pytest.mark.browser
 async def test_pages_that_cannot_be_opened(site: str, runner: JobRunner, unused_tcp_port: int) -> None:
     """Unknown host, closed port, endless redirect: navigation_failed with the URL, without its password."""
     for url, public, reason in [
@@ -271,12 +286,14 @@ async def test_pages_that_cannot_be_opened(site: str, runner: JobRunner, unused_
         assert "\n" not in said
 
 
+@pytest.mark.browser
 async def test_a_link_to_nowhere(site: str, runner: JobRunner) -> None:
     """A click that leads to the browser's own error page is a failure of that action."""
     kind, places, _ = await failure_of(runner, make_job(f"{site}/", actions=[{"click": "#refused"}]))
     assert (kind, places) == (NavigationFailed, {"step": "step 1", "action": "click '#refused'"})
 
 
+@pytest.mark.browser
 async def test_a_server_that_hangs(site: str, runner: JobRunner) -> None:
     """The step's time and the job's time both end the wait."""
     kind, places, said = await failure_of(runner, make_job(f"{site}/hang", step_timeout_ms=200))
@@ -287,6 +304,7 @@ async def test_a_server_that_hangs(site: str, runner: JobRunner) -> None:
     assert said == "the job took longer than 200 ms at step 1"
 
 
+@pytest.mark.browser
 async def test_an_element_that_is_not_there(site: str, runner: JobRunner) -> None:
     """A missing selector fails its action: with its own time, or with what is left of the step."""
     kind, places, said = await failure_of(
@@ -301,6 +319,7 @@ async def test_an_element_that_is_not_there(site: str, runner: JobRunner) -> Non
     assert "is there, but was not ready" in said
 
 
+@pytest.mark.browser
 async def test_a_script_that_never_ends(site: str, runner: JobRunner) -> None:
     """A page in a busy loop costs its job the step's time, and the next job nothing."""
     job = make_job(f"{site}/", step_timeout_ms=300, actions=[{"evaluate": "while (true) {}"}])
@@ -309,6 +328,7 @@ async def test_a_script_that_never_ends(site: str, runner: JobRunner) -> None:
     assert (await runner.run(make_job(f"{site}/"))).steps[0].status == 200
 
 
+@pytest.mark.browser
 async def test_errors_do_not_repeat_what_was_typed(site: str, runner: JobRunner) -> None:
     """A value that a field refuses is not in the error."""
     action = {"fill": {"selector": "#when", "value": "hunter2"}}
@@ -317,6 +337,7 @@ async def test_errors_do_not_repeat_what_was_typed(site: str, runner: JobRunner)
     assert "hunter2" not in said
 
 
+@pytest.mark.browser
 async def test_a_selector_that_is_none(site: str, runner: JobRunner) -> None:
     """An extract that CSS can't read names its field."""
     kind, places, said = await failure_of(runner, make_job(f"{site}/", extract={"head": "h1["}))
@@ -324,6 +345,7 @@ async def test_a_selector_that_is_none(site: str, runner: JobRunner) -> None:
     assert "field head" in said
 
 
+@pytest.mark.browser
 async def test_a_step_fails_by_its_name(site: str, runner: JobRunner) -> None:
     """The error says which of several steps it was."""
     steps: list[dict[str, Any]] = [
@@ -390,6 +412,7 @@ async def test_a_browser_that_is_not_there(tmp_path: Path) -> None:
         await runner.run(make_job("about:blank", browser="WEBKIT"))
 
 
+@pytest.mark.browser
 async def test_firefox_does_the_same_work(site: str, runner: JobRunner) -> None:
     """The second kind of browser: cookies, a click that navigates, extract and a screenshot."""
     job = make_job(

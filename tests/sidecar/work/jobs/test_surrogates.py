@@ -37,6 +37,7 @@ def test_what_is_no_json_stays_wrong() -> None:
         surrogates.decode(msgspec.json.decode, r'"\ud8"')
 
 
+@pytest.mark.browser
 @pytest.mark.asyncio(loop_scope="module")
 async def test_pages_may_say_halves(runner: JobRunner) -> None:
     """In a title, an extract, a value or a console, by typed actions and by JavaScript ones."""

@@ -107,6 +107,7 @@ async def runs(desk: Desk, task: str) -> tuple[TaskRun, ...]:
     return (await desk.tasks.runs(ListTaskRuns(id=task))).runs
 
 
+@pytest.mark.browser
 async def test_a_file_is_read_anew_for_every_run(desk: Desk, tmp_path: Path) -> None:
     """What changed in between counts; folders below the scripts folder are fine."""
     (tmp_path / "shop").mkdir()
@@ -123,6 +124,7 @@ async def test_a_file_is_read_anew_for_every_run(desk: Desk, tmp_path: Path) -> 
     assert (status.runs, status.failed, status.busy, status.last_run) == (2, 0, False, second)
 
 
+@pytest.mark.browser
 async def test_a_url_is_asked_for_every_run(desk: Desk, site: Site) -> None:
     """As the file is."""
     assert (await run(desk, f"{site.url}script.js", n=2)).result == "from a server 2"
@@ -131,11 +133,13 @@ async def test_a_url_is_asked_for_every_run(desk: Desk, site: Site) -> None:
     assert site.asked == ["/script.js"] * 2
 
 
+@pytest.mark.browser
 async def test_a_redirected_script_is_followed(desk: Desk, site: Site) -> None:
     """To where it leads."""
     assert (await run(desk, f"{site.url}moved?to=/script.js", n=3)).result == "from a server 3"
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize(
     ("path", "failure"),
     [
@@ -205,6 +209,7 @@ async def test_files_that_are_none_of_ours(desk: Desk, tmp_path: Path) -> None:
     await outward.close()
 
 
+@pytest.mark.browser
 async def test_fetch_reaches_allowed_hosts_through_us(desk: Desk, site: Site) -> None:
     """With method, headers and body; headers of the connection are ours."""
     text = """exports.main = async ({url}) => {
@@ -218,6 +223,7 @@ async def test_fetch_reaches_allowed_hosts_through_us(desk: Desk, site: Site) ->
     assert "evil" not in told
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize(
     ("call", "said", "kind"),
     [
@@ -243,6 +249,7 @@ async def test_what_a_script_may_not_reach(
         assert getattr(failed.value, "code", None) == kind.fixed
 
 
+@pytest.mark.browser
 async def test_a_redirect_can_be_looked_at(desk: Desk, site: Site) -> None:
     """Or followed; then the answer knows where it came from."""
     text = """exports.main = async ({url}) => {
@@ -252,6 +259,7 @@ async def test_a_redirect_can_be_looked_at(desk: Desk, site: Site) -> None:
     assert (await try_out(desk, text, url=site.url)).result == "302,/echo,200,/echo"
 
 
+@pytest.mark.browser
 async def test_a_script_runs_jobs(desk: Desk) -> None:
     """With ids of their own that stay the same should the run be repeated."""
     desk.reply = b'{"status":"success","result":{"extract":{"title":"x"}}}'
@@ -264,6 +272,7 @@ async def test_a_script_runs_jobs(desk: Desk) -> None:
     assert (first.id.rpartition(".")[2], second.id.rpartition(".")[2]) == ("1", "2")
 
 
+@pytest.mark.browser
 async def test_a_failed_job_can_be_caught_or_fails_the_run(desk: Desk) -> None:
     """With the job's own code."""
     desk.reply = TimedOut("the job took too long")
@@ -290,6 +299,7 @@ async def test_a_task_with_a_job(desk: Desk) -> None:
     assert (large.status, large.result, large.cut) == ("success", None, True)
 
 
+@pytest.mark.browser
 async def test_failures_say_what_was_written_before(desk: Desk, tmp_path: Path) -> None:
     """In the error of a run that somebody waits for, and in what is noted."""
     (tmp_path / "a.js").write_text("exports.main = () => { console.log('before'); throw new TypeError('bad') }")
@@ -305,6 +315,7 @@ async def test_failures_say_what_was_written_before(desk: Desk, tmp_path: Path) 
     )
 
 
+@pytest.mark.browser
 async def test_long_results_and_output_are_cut_where_they_are_kept(desk: Desk, tmp_path: Path) -> None:
     """The reply has the whole result; the last of the output."""
     text = """exports.main = () => {
@@ -330,6 +341,7 @@ async def test_fifty_runs_are_kept(desk: Desk) -> None:
     assert (await desk.status()).runs == 53
 
 
+@pytest.mark.browser
 async def test_a_run_that_is_stopped_is_noted(desk: Desk, site: Site) -> None:
     """As cancelled, with what it has written."""
     text = "exports.main = async ({url}) => { console.log('so far'); await fetch(url + 'hang') }"
@@ -360,6 +372,7 @@ async def test_who_asked_is_told(desk: Desk) -> None:
     assert told[0][1].run == reply.run
 
 
+@pytest.mark.browser
 async def test_a_script_is_told_of_as_a_job_of_one_step(desk: Desk, tmp_path: Path) -> None:
     """Named after the task, with its output and result; a failed one says why."""
     told: list[tuple[str, Any]] = []
