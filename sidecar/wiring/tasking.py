@@ -108,7 +108,8 @@ class Tasking:
         settings, clock, engine = around.settings, around.clock, store.engine
         history = store.task_runs()
         scripts = Scripts(store.outward, settings.scripts_path, allow_private=settings.allow_private_network)
-        documents = TaskDocuments(store.seal, scripts, engine.process, around.workshop.runs.check)
+        check = around.workshop.runs.check
+        documents = TaskDocuments(store.seal, scripts, engine.process, check, settings.max_line)
         limits = TaskLimits(seconds=settings.script_timeout)
         tools = Tools(
             scripts=scripts,

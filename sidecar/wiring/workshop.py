@@ -90,6 +90,7 @@ class Workshop:
                 self.tokens().check,
                 self._get_states,
                 allow_files=self._settings.allow_file_urls,
+                most_filled=self._settings.max_line,
             )
         return self._runner
 

@@ -19,6 +19,7 @@ from sidecar.browser.visits.templates import Templates
 from sidecar.browser.watch import NOBODY, Watch
 from sidecar.clock import Clock
 from sidecar.errors import InvalidContent, SidecarError, StoreFailed
+from sidecar.filling import MOST_MADE, Room
 from sidecar.recording.redact import Redactor
 from sidecar.work.jobs.hiding import learn, redactor_for
 from sidecar.work.jobs.tokens import Scope, registrable
@@ -27,8 +28,12 @@ Secrets = Mapping[str, Any]
 """Name -> the secret, decoded from JSON."""
 
 
-def validate(job: SendJob, secrets: Secrets | None = None, *, files: bool = False) -> tuple[PlannedStep, ...]:
-    """Checks all that can be checked without a browser; gives the steps ready to run. Raises InvalidContent.
+def validate(
+    job: SendJob, secrets: Secrets | None = None, *, files: bool = False, most: int = MOST_MADE
+) -> tuple[PlannedStep, ...]:
+    """Checks all that can be checked without a browser; gives the steps ready to run.
+
+    Raises InvalidContent, and LimitExceeded where secrets that are filled in make more than `most` bytes of text.
 
     Without the values of the job's secrets the names alone are checked, and the steps are not ready. `files` says
     whether `file:` addresses may be opened: a setting, which the runner knows.
@@ -37,7 +42,7 @@ def validate(job: SendJob, secrets: Secrets | None = None, *, files: bool = Fals
         raise InvalidContent("options: PDF needs the browser CHROMIUM", "options")
     if job.context:
         check_context(job.context, job.browser)
-    templates = Templates(job.secrets or {}, secrets if job.secrets else {})
+    templates = Templates(job.secrets or {}, secrets if job.secrets else {}, Room(most))
     return plan(job.steps, templates, fail_on_status=job.fail_on_status, files=files)
 
 
@@ -53,12 +58,15 @@ class JobRunner:
         states: Callable[[], States] | None = None,
         *,
         allow_files: bool = False,
+        most_filled: int = MOST_MADE,
     ) -> None:
         """`scope_of` says what a job's visit token opens, None is everything; `states` where profiles lie now.
 
-        `allow_files` lets steps open `file:` addresses.
+        `allow_files` lets steps open `file:` addresses; `most_filled` bounds the bytes that secrets make of a job's
+        actions.
         """
         self._allow_files = allow_files
+        self._most_filled = most_filled
         self._pool = pool
         self._scope_of = scope_of
         self._artifacts_folder = artifacts_folder
@@ -83,7 +91,7 @@ class JobRunner:
         Unauthorized and Forbidden where visit tokens are on.
         """
         scope = self._scope_of(job)
-        steps = validate(job, secrets or {}, files=self._allow_files)
+        steps = validate(job, secrets or {}, files=self._allow_files, most=self._most_filled)
         if "RECORD" in job.options:
             self._pool.prepare_recording()
         hiding = _hiding(job, steps, secrets or {})

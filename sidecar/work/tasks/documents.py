@@ -8,6 +8,7 @@ import msgspec
 from protocol.jobs import SendJob
 from protocol.tasks import CreateTask, ListTasks, Task, UpdateTask
 from sidecar.errors import InvalidContent, SealedByAnother, Unreadable
+from sidecar.filling import MOST_MADE
 from sidecar.sealing import Seal
 from sidecar.work.contents import decode_stored, holds_secret
 from sidecar.work.jobs.hiding import hosts_only, redactor_for, without_typed
@@ -75,8 +76,15 @@ def decode(document: bytes) -> TaskDocument:
 class TaskDocuments:
     """Makes documents from messages, and messages from documents."""
 
-    def __init__(self, seal: Seal, scripts: Scripts, process: str, check_token: Callable[[SendJob], object]) -> None:
-        """`process` is what others know this one by.
+    def __init__(
+        self,
+        seal: Seal,
+        scripts: Scripts,
+        process: str,
+        check_token: Callable[[SendJob], object],
+        most_filled: int = MOST_MADE,
+    ) -> None:
+        """`process` is what others know this one by; `most_filled` bounds the bytes that a config makes of a job.
 
         `check_token` raises Unauthorized and Forbidden for a job whose visit token does not do.
         """
@@ -84,6 +92,7 @@ class TaskDocuments:
         self._scripts = scripts
         self._check_token = check_token
         self._process = process
+        self._most_filled = most_filled
 
     def make(self, content: CreateTask, now: int, webhooks: str, scope: str) -> TaskDocument:
         """A new one. Raises InvalidContent, Unauthorized, Forbidden."""
@@ -124,14 +133,14 @@ class TaskDocuments:
         elif content.job is not _UNSET:
             changed = self._with_job(changed, content.job)
         elif content.config is not _UNSET and changed.script is None:
-            prepare(self._open(changed), changed.config)
+            prepare(self._open(changed), changed.config, self._most_filled)
         if content.init is not _UNSET or content.end is not _UNSET:
             _check_times(changed, now)
         return changed
 
     def job(self, document: TaskDocument) -> bytes:
         """Content of `send_job` for one run, its config filled in. Raises InvalidContent, SealedByAnother."""
-        return prepare(self._open(document), document.config)
+        return prepare(self._open(document), document.config, self._most_filled)
 
     def is_ours(self, document: TaskDocument) -> bool:
         """Whether this process can open all that is sealed in it."""
@@ -154,7 +163,7 @@ class TaskDocuments:
         return msgspec.structs.replace(document, script=script, job=None, sealed_job=None, shown_job=None)
 
     def _with_job(self, document: TaskDocument, job: Mapping[str, Any]) -> TaskDocument:
-        filled = prepare(job, document.config)
+        filled = prepare(job, document.config, self._most_filled)
         decoded: SendJob = decode_stored("send_job", filled)
         self._check_token(decoded)
         secret = self._seal.lasting or holds_secret("send_job", filled)
