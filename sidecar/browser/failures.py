@@ -111,9 +111,14 @@ def action(error: PlaywrightError, label: str, step: str, hidden: str | None = N
     said = reason(error)
     if hidden and len(hidden) > 2 and hidden in said:  # shorter ones are parts of common words
         said = "the page refused the value"
-    if any(words in said for words in _TOO_LARGE):
+    if is_too_large(said):
         return LimitExceeded(f"{label} failed: {said}", step=step, action=label)
     return ActionFailed(f"{label} failed: {said}", step=step, action=label)
+
+
+def is_too_large(said: str) -> bool:
+    """Whether a failure's reason is one of our own bounds of size."""
+    return any(words in said for words in _TOO_LARGE)
 
 
 def _missing(error: PlaywrightTimeout) -> str:

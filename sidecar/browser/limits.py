@@ -1,6 +1,12 @@
-"""How long browsers, their contexts and profiles live, and how long they may take."""
+"""How long browsers, their contexts and profiles live, how long they may take, and what one value may hold."""
 
 from dataclasses import dataclass
+from typing import Final
+
+DEEPEST_ARGUMENT: Final = 100
+"""Levels of what is handed to a page; its driver says nothing at all about some more."""
+MOST_PARTS: Final = 100_000
+"""Of one value that comes from a page, or goes to one."""
 
 
 @dataclass(frozen=True, slots=True)

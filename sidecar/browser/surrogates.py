@@ -8,10 +8,13 @@ import msgspec
 
 T = TypeVar("T")
 
-_ESCAPE: Final = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+_LONE: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
-"""One escape of a JSON string, or the two of a whole pair; group 1 is a surrogate that stands alone."""
+"""Half a pair that stands alone, in text without escaped backslashes."""
+_ASIDE: Final = b"\0\0"
+"""Stands for an escaped backslash: JSON holds no such bytes."""
 
 
 def decode(read: Callable[[bytes], T], text: bytes | str) -> T:
@@ -20,4 +23,7 @@ def decode(read: Callable[[bytes], T], text: bytes | str) -> T:
     try:
         return read(raw)
     except msgspec.DecodeError:
-        return read(_ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], raw))
+        if b"\0" in raw:
+            raise
+        aside = raw.replace(rb"\\", _ASIDE)
+        return read(_LONE.sub(rb"\\ufffd", aside).replace(_ASIDE, rb"\\"))

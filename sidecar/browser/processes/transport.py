@@ -29,7 +29,7 @@ _MOST_OBJECTS: Final = 250_000
 MOST_VALUE: Final = 16 << 20
 """Bytes of one value that a page's script or element gives."""
 _VALUES: Final = frozenset(
-    {"evaluateExpression", "evalOnSelector", "evalOnSelectorAll"}
+    {"evaluateExpression", "jsonValue", "ariaSnapshot", "evalOnSelector", "evalOnSelectorAll"}
     | {"innerText", "innerHTML", "textContent", "inputValue", "getAttribute"}
     | {"Runtime.evaluate"}
 )

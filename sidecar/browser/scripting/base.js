@@ -4,20 +4,34 @@
 (limits, show) => {
   "use strict";
   try { Function(""); throw new Error("the page's policy is not in force"); } catch (error) { if (!(error instanceof EvalError)) throw error; }
-  const toText = JSON.stringify, fromText = JSON.parse, later = queueMicrotask;
+  // What the way out is made of is taken before anything else runs here, and keeps to itself: actions may change
+  // every prototype, and what leaves must stay as short as it is meant to be.
+  const toText = JSON.stringify, fromText = JSON.parse, later = queueMicrotask, Later = Promise;
+  const { bind, call } = Function.prototype;
+  const of = bind.bind(call);
+  const slice = of(String.prototype.slice), asString = String;
+  const cut = (text) => slice(asString(text), 0, limits.line);
 
   // --- messages out: kept until the other side asks for them
-  let outbox = [], lines = [], waiter = null, planned = false;
+  const queue = () => ({ __proto__: null, first: 0, end: 0 });
+  const add = (list, text) => { list[list.end++] = text; };
+  const take = (list) => { const text = list[list.first]; delete list[list.first++]; return text; };
+  const holds = (list) => list.end - list.first;
+  const outbox = queue(), lines = queue();
+  let waiter = null, planned = false;
   const push = (message) => {
     const text = toText(message);
-    if (text.length > limits.message) throw new RangeError(`the value is larger than ${limits.message} characters`);
-    if (outbox.length >= 10_000) throw new RangeError("more than 10,000 calls are waiting");
-    outbox.push(text);
+    if (typeof text !== "string") throw new TypeError("the value has no form as JSON");
+    if (text.length > limits.message) throw tooLarge(`the value is larger than ${limits.message} characters`);
+    if (holds(outbox) >= 10_000) throw new RangeError("more than 10,000 calls are waiting");
+    add(outbox, text);
     plan();
   };
-  const say = (kind, text) => {
-    lines.push(toText([kind, String(text).slice(0, limits.line)]));
-    if (lines.length > limits.lines) lines.shift();
+  const say = (kind, said) => {
+    const text = toText([kind, cut(said)]);
+    if (typeof text !== "string" || text.length > 10 * limits.line) return;
+    add(lines, text);
+    if (holds(lines) > limits.lines) take(lines);
     plan();
   };
   const plan = () => {
@@ -25,23 +39,23 @@
   };
   const flush = () => {
     planned = false;
-    if (!waiter || !(outbox.length || lines.length)) return;
-    const texts = lines;
-    lines = [];
-    let size = 0;
-    while (outbox.length && size + outbox[0].length <= limits.message) {
-      size += outbox[0].length;
-      texts.push(outbox.shift());
+    if (!waiter || !(holds(outbox) || holds(lines))) return;
+    let all = "", size = 0;
+    while (holds(lines)) all += (all && ",") + take(lines);
+    while (holds(outbox) && size + outbox[outbox.first].length <= limits.message) {
+      const text = take(outbox);
+      size += text.length;
+      all += (all && ",") + text;
     }
     const answer = waiter;
     waiter = null;
-    answer(`[${texts.join(",")}]`);
+    answer(`[${all}]`);
   };
 
   // --- messages in: each is handed to the receiver of its kind, and what there is to say goes back
   const exchange = (messages, receivers) => {
     if (waiter) { waiter("[]"); waiter = null; }
-    const answer = new Promise((resolve) => { waiter = resolve; });
+    const answer = new Later((resolve) => { waiter = resolve; });
     for (const [kind, ...rest] of fromText(messages)) receivers[kind](...rest);
     plan();
     return answer;
@@ -51,15 +65,38 @@
   const codes = new WeakMap();
   const coded = (error, code) => { codes.set(error, code); return error; };
   const refusal = (what, reason) => coded(new Error(`${what} is refused: ${reason}`), "forbidden");
-  const describeError = (error) => error instanceof Error
-    ? { name: String(error.name), message: String(error.message).slice(0, limits.line), code: codes.get(error) ?? "" }
-    : { name: "Error", message: inspect(error).slice(0, limits.line), code: "" };
+  const tooLarge = (said) => coded(new RangeError(said), "limit_exceeded");
+  const IMPORTED = /^Failed to (resolve module specifier|fetch dynamically imported module)/;
+  const describeError = (error, place = "") => {
+    if (!(error instanceof Error)) return { name: "Error", message: cut(inspect(error)), code: "" };
+    const imported = error instanceof TypeError && IMPORTED.test(error.message);
+    const code = codes.get(error) ?? (imported ? "forbidden" : "");
+    return { name: cut(error.name), message: cut(error.message) + (place && ` (${place})`), code };
+  };
   const report = (error) => {
     const { name, message } = describeError(error);
     say("error", `${name}: ${message}`);
   };
   addEventListener("unhandledrejection", (event) => { event.preventDefault(); report(event.reason); });
   addEventListener("error", (event) => { event.preventDefault(); report(event.error ?? event.message); });
+
+  // --- code that is made of text: the page's policy forbids it too, but not to what we call ourselves
+  const NO_TEXT = "code is not made of text here";
+  const textless = (name) => () => { throw refusal(name, NO_TEXT); };
+  Object.defineProperty(globalThis, "eval", { value: textless("eval"), configurable: true, writable: true });
+  for (const one of [function () {}, async function () {}, function* () {}, async function* () {}]) {
+    const kind = Object.getPrototypeOf(one), made = kind.constructor, no = textless(made.name);
+    const value = new Proxy(made, { apply: no, construct: no });
+    Object.defineProperty(kind, "constructor", { value, configurable: true, writable: true });
+    if (made === Function) Object.defineProperty(globalThis, "Function", { value, configurable: true, writable: true });
+  }
+  for (const name of ["setTimeout", "setInterval"]) {
+    const original = globalThis[name];
+    globalThis[name] = (handler, ...rest) => {
+      if (typeof handler !== "function") throw refusal(`${name} with a text`, NO_TEXT);
+      return original(handler, ...rest);
+    };
+  }
 
   // --- console
   const inspect = (value) => {
@@ -86,5 +123,5 @@
   };
   const fromBase64 = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
-  return { push, exchange, coded, refusal, describeError, report, inspect, toBase64, fromBase64 };
+  return { push, exchange, coded, refusal, tooLarge, describeError, report, inspect, toBase64, fromBase64 };
 }

@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from playwright.async_api import Page
+from playwright.async_api import Page, Request
 
 from sidecar.browser.scripting.messages import Refused, encode
 from sidecar.browser.scripting.surface import STATES, methods
 
 MOST_HANDLES: Final = 20_000
+MOST_BODY: Final = 1 << 20
+"""Bytes of a request's body that an action can read."""
+_BODY: Final = "post_data"
 _CHANGING: Final = ("Page", "Frame", "BrowserContext")
 
 
@@ -23,6 +26,9 @@ class Handles:
         self._told: dict[int, dict[str, Any]] = {}
         self._changing: list[int] = []
         self._telling: set[int] = set()
+        self._tells_bodies = False
+        self.bodies = 0
+        """Bytes of bodies that were told since whoever sends them has set this to 0."""
 
     def find(self, number: Any) -> Any:
         """The object of this number. Raises Refused."""
@@ -58,6 +64,14 @@ class Handles:
         """A value as the sandbox reads it. Raises Refused."""
         return encode(value, self.refer)
 
+    def tell_bodies(self) -> None:
+        """From now on requests are told with their bodies, also those that are known already."""
+        if not self._tells_bodies:
+            self._tells_bodies = True
+            for number, thing in enumerate(self._objects):
+                if isinstance(thing, Request):
+                    self._tell(number)
+
     def refresh(self) -> None:
         """Tells the sandbox what has changed in pages and frames."""
         for number in tuple(self._changing):
@@ -73,10 +87,23 @@ class Handles:
         told = self._told.setdefault(number, {})
         state = {name: self._read(thing, name) for name in names}
         self._telling.discard(number)
+        if self._tells_bodies and isinstance(thing, Request) and _BODY not in told:
+            state[_BODY] = self._read_body(thing)
         changed = {name: value for name, value in state.items() if name not in told or told[name] != value}
         if changed:
             told.update(changed)
             self._send(["state", number, kind, changed])
+
+    def _read_body(self, request: Request) -> Any:
+        """Its text; null without any, or where it is none; `{"over": bytes}` where it is too large."""
+        try:
+            body = request.post_data_buffer or b""
+            if len(body) > MOST_BODY:
+                return {"over": MOST_BODY}
+            self.bodies += len(body)
+            return body.decode() if body else None
+        except Exception:  # Playwright's getters fail in many ways, a body that is no text too
+            return None
 
     def _read(self, thing: Any, name: str) -> Any:
         try:

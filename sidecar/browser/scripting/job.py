@@ -1,6 +1,7 @@
 """The JavaScript actions of one job: their sandbox, and the messages between it and the job's pages."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
@@ -8,12 +9,13 @@ import msgspec
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
-from sidecar.browser import failures, surrogates
+from sidecar.browser import failures
 from sidecar.browser.race import look_at, unwind
 from sidecar.browser.scripting.calls import Calls
 from sidecar.browser.scripting.events import Events, end
 from sidecar.browser.scripting.handles import Handles
-from sidecar.browser.scripting.messages import Refused, plain
+from sidecar.browser.scripting.inbox import read
+from sidecar.browser.scripting.messages import LARGEST, Refused, plain
 from sidecar.browser.scripting.pipe import PipeBroken, TooLarge
 from sidecar.browser.scripting.sandbox import Sandbox
 from sidecar.browser.scripting.sandboxes import Sandboxes
@@ -22,21 +24,26 @@ from sidecar.browser.scripting.surface import READING
 MOST_CALLS: Final = 10_000
 """Calls that one action may make."""
 MOST_AT_ONCE: Final = 500
-LARGEST_MESSAGE: Final = 16 << 20
-"""Bytes of one result on its way into the sandbox."""
+_AT_A_TIME: Final = 250
+"""Messages that are taken up before others get their turn."""
 _MOST_EXCHANGES: Final = 4
+_BODIES: Final = "postData"
+"""What the source of an action names that asks for bodies of requests: all others are spared their copies."""
+_BODY_OF_A_MESSAGE: Final = 16 << 10
 _PATIENCE: Final = 0.004
 """Seconds after which we ask for further calls while one is being made."""
 
 _GONE: Final = "its sandbox is gone: it left its page, or used too much memory"
 _LONGEST_REASON: Final = 500
 
-_decode = msgspec.json.Decoder(list[list[Any]]).decode
+_CODES: Final = frozenset({"forbidden", "limit_exceeded"})
+"""That an action's failure may have beside `action_failed`."""
+
 _encode = msgspec.json.Encoder().encode
 
 
 class ActionError(Exception):
-    """An action failed; `code` is `action_failed` or `forbidden`."""
+    """An action failed; `code` is the wire's."""
 
     def __init__(self, reason: str, code: str = "action_failed") -> None:
         super().__init__(reason)
@@ -72,8 +79,10 @@ class JobScripts:
         self._sandbox: Sandbox | None = None
         self._handles = Handles(self._send, self._watch)
         self._calls = Calls(page, self._handles, left)
-        self._events = Events(self._handles, self._tell, lambda: len(self._queue), self._begin, notes.fail)
+        self._events = Events(self._handles, self._tell, self._backlog, self._begin, notes.fail)
         self._queue: list[list[Any]] = []
+        self._heard: deque[list[Any]] = deque()
+        """Messages that have come and are not taken up yet."""
         self._planned = False
         self._exchanges = 0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -117,12 +126,16 @@ class JobScripts:
         self._made, self._moved = 0, bool(self._tasks)  # also where the action before has left calls behind
         self._outcome = outcome = asyncio.get_running_loop().create_future()
         try:
+            if _BODIES in source:
+                self._handles.tell_bodies()
             self._refresh()
             self._flush()
             await self._race(sandbox, sandbox.run(self._number, source))
             return plain(await self._race(sandbox, outcome))
         except TooLarge as large:
-            raise ActionError(large.message) from None
+            raise ActionError(large.message, "limit_exceeded") from None
+        except Refused as refused:
+            raise ActionError(str(refused), refused.code) from None
         except PipeBroken:
             raise ActionError(_GONE) from None
         except asyncio.CancelledError:
@@ -181,8 +194,13 @@ class JobScripts:
         if sandbox is None or sandbox.lost.done() or self._exchanges >= _MOST_EXCHANGES:
             return  # with the answer to an exchange it goes on
         messages, self._queue = self._queue, []
+        self._handles.bodies = 0
         self._exchanges += 1
         sandbox.exchange(_encode(messages).decode()).add_done_callback(self._receive)
+
+    def _backlog(self) -> int:
+        """Messages that wait; bodies count as more than one."""
+        return len(self._queue) + self._handles.bodies // _BODY_OF_A_MESSAGE
 
     def _watch(self, page: Page) -> None:
         """Keeps the sandbox's copy of a page's state true."""
@@ -199,13 +217,27 @@ class JobScripts:
             self._fail(ActionError(_GONE))
             return
         try:
-            for message in surrogates.decode(_decode, answer.result()):
-                self._hear(message)
-        except (msgspec.DecodeError, ValueError, TypeError, IndexError, KeyError, AttributeError) as wrong:
+            self._heard.extend(read(answer.result()))
+        except Refused as refused:
+            self._break(ActionError(str(refused), refused.code))
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """Hears some of the messages that have come; the loop has others to serve."""
+        if self._sandbox is None or self._sandbox.lost.done():
+            self._heard.clear()
+            return
+        try:
+            for _ in range(min(_AT_A_TIME, len(self._heard))):
+                if self._heard:  # one of them may have been the last
+                    self._hear(self._heard.popleft())
+        except (ValueError, TypeError, IndexError, KeyError, AttributeError) as wrong:
             self._fail(ActionError(f"the sandbox wrote what we can't read: {wrong}"))
         except Refused as refused:
             self._fail(ActionError(str(refused), refused.code))
-        if self._queue:
+        if self._heard:
+            asyncio.get_running_loop().call_soon(self._take_up)
+        elif self._queue:
             self._flush()  # also those that had to wait for one of several exchanges
         elif self._exchanges == 0:
             asyncio.get_running_loop().call_later(_PATIENCE, self._ask)
@@ -236,8 +268,10 @@ class JobScripts:
             case ["done", number, value] if number == self._number:
                 self._settle(value)
             case ["fail", number, {"message": str() as said} as failed] if number == self._number:
-                code = "forbidden" if failed.get("code") == "forbidden" else "action_failed"
-                self._fail(ActionError(_sentence(failed.get("name"), said), code))
+                code = failed.get("code")
+                self._fail(
+                    ActionError(_sentence(failed.get("name"), said), code if code in _CODES else "action_failed")
+                )
 
     def _settle(self, value: Any) -> None:
         if self._outcome and not self._outcome.done():
@@ -248,12 +282,17 @@ class JobScripts:
             self._outcome.set_exception(failure)
             self._outcome.exception()  # an action that was given up in between does not look at it any more
 
+    def _break(self, failure: ActionError) -> None:
+        """Fails the action, and ends the sandbox: what it has written beside is heard no more."""
+        self._fail(failure)
+        self._heard.clear()
+        if self._sandbox:
+            self._sandbox.close()
+
     def _answer(self, number: int, make: Callable[[], Awaitable[Any]]) -> None:
         self._made += 1
         if self._made > MOST_CALLS:
-            self._fail(ActionError(f"the action made more than {MOST_CALLS} calls"))
-            if self._sandbox:
-                self._sandbox.close()
+            self._break(ActionError(f"the action made more than {MOST_CALLS} calls"))
         elif len(self._tasks) >= MOST_AT_ONCE:
             self._refuse(number, f"more than {MOST_AT_ONCE} calls at once")
         else:
@@ -261,14 +300,16 @@ class JobScripts:
 
     async def _make(self, number: int, make: Callable[[], Awaitable[Any]]) -> None:
         try:
-            value = self._handles.encode(await make())
-            if len(_encode(value)) > LARGEST_MESSAGE:
-                raise Refused(f"the result is larger than {LARGEST_MESSAGE >> 20} MiB")
-            self._tell(["answer", number, value])
+            value = _encode(self._handles.encode(await make()))
+            if len(value) > LARGEST:
+                raise Refused(f"the result is larger than {LARGEST >> 20} MiB", "limit_exceeded")
+            self._tell(["answer", number, msgspec.Raw(value)])
         except Refused as refused:
             self._refuse(number, str(refused), refused.code)
         except PlaywrightError as error:
-            self._refuse(number, failures.reason(error), name=error.name or "Error")
+            said = failures.reason(error)
+            code = "limit_exceeded" if failures.is_too_large(said) else ""
+            self._refuse(number, said, code, error.name or "Error")
         except Exception as error:  # Playwright's Python side also raises what it does not foresee
             self._refuse(number, failures.first_line(error))
 

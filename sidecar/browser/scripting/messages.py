@@ -10,7 +10,12 @@ from typing import Any, Final
 
 from playwright.async_api import Error as PlaywrightError
 
+from sidecar.browser.limits import DEEPEST_ARGUMENT, MOST_PARTS
+
+LARGEST: Final = 16 << 20
+"""Bytes of one value on its way."""
 DEEPEST: Final = 200
+"""Levels of a result; what goes to a page has half as many (`browser.limits`)."""
 _LONGEST_PATTERN: Final = 1_000
 _FLAGS: Final = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
 
@@ -30,17 +35,49 @@ class Undefined:
 UNDEFINED: Final = Undefined()
 
 
-def encode(value: Any, refer: Callable[[Any], dict[str, Any] | None], depth: int = 0) -> Any:
-    """A result as the sandbox reads it; `refer` gives the reference of an object of Playwright's, or None."""
-    if depth > DEEPEST:
-        raise Refused(f"the result is nested over {DEEPEST} levels")
-    if isinstance(value, list | tuple) and not hasattr(value, "geturl"):
-        return [encode(item, refer, depth + 1) for item in value]
-    if isinstance(value, Mapping):
-        members = {str(name): encode(item, refer, depth + 1) for name, item in value.items()}
-        return {"$": "object", "v": members} if "$" in members else members
-    if value is None or isinstance(value, bool | str):
+class _Parts:
+    """Counts the parts of one value. What is larger than may be is found before it is walked through."""
+
+    __slots__ = ("_deepest", "_left", "_what")
+
+    def __init__(self, what: str, deepest: int) -> None:
+        self._what = what
+        self._deepest = deepest
+        self._left = MOST_PARTS
+
+    def enter(self, members: Any, level: int) -> None:
+        """Raises Refused where these are too many, or lie too deep."""
+        self._left -= len(members)
+        if self._left < 0:
+            raise Refused(f"{self._what} has more than {MOST_PARTS} parts", "limit_exceeded")
+        if level >= self._deepest:
+            raise Refused(f"{self._what} is nested over {self._deepest} levels", "limit_exceeded")
+
+
+def encode(value: Any, refer: Callable[[Any], dict[str, Any] | None]) -> Any:
+    """A result as the sandbox reads it; `refer` gives the reference of an object of Playwright's, or None.
+
+    Raises Refused for one that is too large.
+    """
+    return _encode(value, refer, 0, _Parts("the result", DEEPEST))
+
+
+def _encode(value: Any, refer: Callable[[Any], dict[str, Any] | None], level: int, parts: _Parts) -> Any:
+    kind = type(value)
+    if kind is str or kind is bytes:
+        if len(value) > (LARGEST if kind is str else LARGEST // 4 * 3):
+            raise Refused(f"the result is larger than {LARGEST >> 20} MiB", "limit_exceeded")
+        if kind is str:
+            return value
+    elif value is None or kind is bool:
         return value
+    elif isinstance(value, list | tuple) and not hasattr(value, "geturl"):
+        parts.enter(value, level)
+        return [_encode(item, refer, level + 1, parts) for item in value]
+    elif isinstance(value, Mapping):
+        parts.enter(value, level)
+        members = {str(name): _encode(item, refer, level + 1, parts) for name, item in value.items()}
+        return {"$": "object", "v": members} if "$" in members else members
     special = _encode_special(value)
     return refer(value) if special is None else special
 
@@ -72,18 +109,22 @@ def _number(value: float) -> str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def decode(value: Any, resolve: Callable[[dict[str, Any]], Any], depth: int = 0) -> Any:
+def decode(value: Any, resolve: Callable[[dict[str, Any]], Any]) -> Any:
     """An argument as Playwright takes it; `resolve` gives the object of a reference. Raises Refused."""
-    if depth > DEEPEST:
-        raise Refused(f"an argument is nested over {DEEPEST} levels")
+    return _decode(value, resolve, 0, _Parts("an argument", DEEPEST_ARGUMENT))
+
+
+def _decode(value: Any, resolve: Callable[[dict[str, Any]], Any], level: int, parts: _Parts) -> Any:
     if isinstance(value, list):
-        return [decode(item, resolve, depth + 1) for item in value]
+        parts.enter(value, level)
+        return [_decode(item, resolve, level + 1, parts) for item in value]
     if not isinstance(value, dict):
         return value
     kind = value.get("$")
     members = value if kind is None else value.get("v") if kind == "object" else None
     if isinstance(members, dict):
-        return {name: decode(item, resolve, depth + 1) for name, item in members.items()}
+        parts.enter(members, level)
+        return {name: _decode(item, resolve, level + 1, parts) for name, item in members.items()}
     if kind == "ref":
         return resolve(value)
     return _decode_special(kind, value.get("v"))
@@ -108,25 +149,35 @@ def _decode_special(kind: Any, given: Any) -> Any:  # noqa: PLR0911 - a line for
     raise Refused(f"an argument of the kind {kind} can't be passed")
 
 
-def plain(value: Any) -> Any:  # noqa: PLR0911 - a line for each kind
-    """An action's value as JSON: what has no form there is null, bytes are base64."""
+def plain(value: Any) -> Any:
+    """An action's value as JSON: what has no form there is null, bytes are base64. Raises Refused."""
+    return _plain(value, 0, _Parts("the value", DEEPEST))
 
+
+def _plain(value: Any, level: int, parts: _Parts) -> Any:
+    if isinstance(value, list):
+        parts.enter(value, level)
+        return [_plain(item, level + 1, parts) for item in value]
+    if not isinstance(value, dict):
+        return value
+    members: Any = value
+    if "$" in value:
+        members = value.get("v") if value["$"] == "object" else None
+        if not isinstance(members, dict):
+            return _plain_special(value)
+    parts.enter(members, level)
+    return {name: _plain(item, level + 1, parts) for name, item in members.items()}
+
+
+def _plain_special(value: dict[str, Any]) -> Any:
     match value:
-        case {"$": "bytes" | "date" | "error" | "bigint", "v": given}:
+        case {"$": "bytes" | "date" | "error" | "bigint", "v": str() as given}:
             return given
-        case {"$": "regexp", "v": [source, flags]}:
+        case {"$": "regexp", "v": [str() as source, str() as flags]}:
             return f"/{source}/{flags}"
-        case {"$": "object", "v": dict() as members}:
-            return {name: plain(item) for name, item in members.items()}
         case {"$": "number", "v": "-0"}:
             return 0
-        case {"$": _}:
-            return None
-        case dict():
-            return {name: plain(item) for name, item in value.items()}
-        case list():
-            return [plain(item) for item in value]
-    return value
+    return None
 
 
 def inline_files(given: Any) -> list[dict[str, Any]]:

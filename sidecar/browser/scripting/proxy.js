@@ -6,12 +6,12 @@
 // side checks every message as if this file were not there.
 (surface, base) => {
   "use strict";
-  const LONGEST_MESSAGE = 16 * 1024 * 1024, DEEPEST = 100;
-  const { push, exchange, coded, refusal, describeError, report, inspect, toBase64, fromBase64 } = base(
+  const LONGEST_MESSAGE = 16 * 1024 * 1024, DEEPEST = 100, MOST_PARTS = 100_000;
+  const { push, exchange, coded, refusal, tooLarge, describeError, report, inspect, toBase64, fromBase64 } = base(
     { message: LONGEST_MESSAGE, lines: 200, line: 2_000 },
     (value) => { const ref = refs.get(value); return ref && `[${ref.type}]`; },
   );
-  const toText = JSON.stringify, wait = setTimeout, stopWaiting = clearTimeout;
+  const toText = JSON.stringify, fromText = JSON.parse, wait = setTimeout, stopWaiting = clearTimeout;
   class TimeoutError extends Error { get name() { return "TimeoutError"; } }
 
   // --- values
@@ -33,11 +33,14 @@
     return ref;
   };
   const target = ({ handle, chain }) => ({ h: handle, c: chain });
+  let parts = 0;
   const encode = (value, depth = 0) => {
-    if (depth > DEEPEST) throw new TypeError(`a value is nested over ${DEEPEST} levels, or contains itself`);
+    if (depth === 0) parts = 0;
+    if (++parts > MOST_PARTS) throw tooLarge(`a value has more than ${MOST_PARTS} parts`);
+    if (depth > DEEPEST) throw tooLarge(`a value is nested over ${DEEPEST} levels, or contains itself`);
     switch (typeof value) {
       case "string":
-        if (value.length > LONGEST_MESSAGE) throw new RangeError("the value is larger than 16 MiB");
+        if (value.length > LONGEST_MESSAGE) throw tooLarge("the value is larger than 16 MiB");
         return value;
       case "undefined": case "symbol": return { $: "undefined" };
       case "number": return Number.isFinite(value) && !Object.is(value, -0) ? value : { $: "number", v: String(value) };
@@ -207,6 +210,20 @@
     return new RegExp(`^${pattern}$`);
   };
 
+  // --- bodies: copied in as text where an action names them, and read as JSON only here
+  const bodyOf = (request) => {
+    const { post_data: text } = refOf(request).state;
+    if (text === undefined) throw new TypeError("the body of a request is there for actions whose source names postData");
+    if (text?.over) throw tooLarge(`the body of the request is larger than ${text.over >> 20} MiB`);
+    return text;
+  };
+  const bodyAsJSON = (request) => {
+    const text = bodyOf(request);
+    if (text === null) return null;
+    const form = request.headers()["content-type"]?.includes("application/x-www-form-urlencoded");
+    return form ? Object.fromEntries(new URLSearchParams(text)) : fromText(text);
+  };
+
   // --- routes: all requests come here once one is routed, and go on where no handler wants them
   const route = async (object, url, handler, { times } = {}) => {
     const ref = refOf(object), matches = matcher(url);
@@ -321,6 +338,8 @@
       return refOf(root).type === "Page" ? root : root.page();
     },
   });
+  add("Request", { postData() { return bodyOf(this); }, postDataJSON() { return bodyAsJSON(this); } });
+  add("Response", { async json() { return fromText(await this.text()); } });
   add("JSHandle", { asElement() { return null; } });
   add("ElementHandle", { asElement() { return this; } });
   for (const name of ["abort", "continue", "fulfill"]) {
@@ -375,6 +394,6 @@
       };
       observe(settled());
     },
-    fail(number, error) { push(["fail", number, describeError(error)]); },
+    fail(number, error, place) { push(["fail", number, describeError(error, place)]); },
   };
 }

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from sidecar.browser import surrogates
 from sidecar.browser.scripting.pipe import Pipe, PipeBroken
 from sidecar.browser.scripting.surface import describe
 
@@ -27,11 +28,19 @@ class _Remote(msgspec.Struct, rename="camel"):
     value: msgspec.Raw = msgspec.Raw(b"null")
     unserializable_value: str | None = None
     description: str = ""
+    class_name: str = ""
+
+
+class _Thrown(msgspec.Struct, rename="camel"):
+    line_number: int = 0
+    column_number: int = 0
+    script_id: str = ""
+    """Only there where the source itself could not be read."""
 
 
 class _Evaluated(msgspec.Struct, rename="camel"):
     result: _Remote
-    exception_details: dict[str, Any] | None = None
+    exception_details: _Thrown | None = None
     """There where `result` was thrown."""
 
 
@@ -41,8 +50,12 @@ class _Target(msgspec.Struct, rename="camel"):
     session_id: str = ""
 
 
-_evaluated = msgspec.json.Decoder(_Evaluated).decode
+_decode = msgspec.json.Decoder(_Evaluated).decode
 _target = msgspec.json.Decoder(_Target).decode
+
+
+def _evaluated(answer: msgspec.Raw) -> _Evaluated:
+    return surrogates.decode(_decode, bytes(answer))
 
 
 class Sandbox:
@@ -53,16 +66,21 @@ class Sandbox:
         self._context = context
         self._session = session
         self._bridge = ""
+        self._closing: asyncio.Future[Any] | None = None
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Why there is nothing left to run actions in."""
         pipe.listen(session, self._hear)
 
-    async def run(self, number: int, source: str) -> None:
-        """Begins an action; its outcome comes as a message of this number. Raises PipeBroken."""
+    async def run(self, number: int, source: str, before: int = 0) -> None:
+        """Begins an action; its outcome comes as a message of this number. Raises PipeBroken.
+
+        `before` are the characters on its first line that are not its author's.
+        """
         wanted = {"expression": source, "replMode": True, "silent": True, "allowUnsafeEvalBlockedByCSP": False}
         outcome = _evaluated(await self._send("Runtime.evaluate", wanted))
         method, value = ("fail" if outcome.exception_details else "settle"), _argument(outcome.result)
-        await self._call(f"function (number, value) {{ this.{method}(number, value) }}", {"value": number}, value)
+        given = [{"value": number}, value, {"value": _place(outcome, before)}]
+        await self._call(f"function (number, value, place) {{ this.{method}(number, value, place) }}", *given)
 
     def exchange(self, messages: str) -> "asyncio.Future[str]":
         """Hands messages in; gives those that come out, as soon as there are any or `exchange` is called again."""
@@ -82,10 +100,12 @@ class Sandbox:
         return msgspec.json.decode(outcome.result.value, type=str)
 
     def close(self) -> asyncio.Future[Any]:
-        """Ends page, process and whatever runs there, also an endless loop."""
-        self._lose("its sandbox was closed")
-        self._pipe.forget(self._session)
-        return self._pipe.send("Target.disposeBrowserContext", {"browserContextId": self._context})
+        """Ends page, process and whatever runs there, also an endless loop; once, whoever asks."""
+        if self._closing is None:
+            self._lose("its sandbox was closed")
+            self._pipe.forget(self._session)
+            self._closing = self._pipe.send("Target.disposeBrowserContext", {"browserContextId": self._context})
+        return self._closing
 
     async def prepare(self, program: str) -> None:
         """Installs what scripts see: the program's value is what `run` and `exchange` call. Raises PipeBroken."""
@@ -124,6 +144,15 @@ async def open_sandbox(pipe: Pipe, program: str) -> Sandbox:
     sandbox = Sandbox(pipe, context, _target(attached).session_id)
     await sandbox.prepare(program)
     return sandbox
+
+
+def _place(outcome: _Evaluated, before: int) -> str:
+    """Where source that could not be read is wrong, as its author counts."""
+    thrown = outcome.exception_details
+    if thrown is None or not thrown.script_id or outcome.result.class_name != "SyntaxError":
+        return ""
+    column = thrown.column_number - (before if thrown.line_number == 0 else 0)
+    return f"line {thrown.line_number + 1}, column {max(column, 0) + 1}"
 
 
 def _argument(value: _Remote) -> dict[str, Any]:

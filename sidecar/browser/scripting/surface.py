@@ -48,8 +48,7 @@ _METHODS: Final[dict[str, str]] = {
     "Mouse": "click dblclick down move up wheel",
     "Touchscreen": "tap",
     "Request": "all_headers header_value headers_array response sizes",
-    "Response": "all_headers body finished header_value header_values headers_array json security_details server_addr "
-    "text",
+    "Response": "all_headers body finished header_value header_values headers_array security_details server_addr text",
     "Route": "abort continue_ fallback fulfill",
     "Dialog": "accept dismiss",
     "Download": "cancel delete failure",
@@ -70,7 +69,7 @@ STATES: Final[dict[str, tuple[str, ...]]] = {
     "Frame": ("url", "name", "is_detached", "parent_frame", "child_frames", "page"),
     "BrowserContext": ("pages",),
     "Request": (
-        *("url", "method", "resource_type", "headers", "post_data", "post_data_json", "is_navigation_request"),
+        *("url", "method", "resource_type", "headers", "is_navigation_request"),
         *("frame", "redirected_from", "redirected_to", "failure", "timing"),
     ),
     "Response": ("url", "status", "status_text", "ok", "headers", "from_service_worker", "request", "frame"),
@@ -140,7 +139,6 @@ _NAMES: Final = {
     "query_selector": "$",
     "query_selector_all": "$$",
     "inner_html": "innerHTML",
-    "post_data_json": "postDataJSON",
     "set_extra_http_headers": "setExtraHTTPHeaders",
 }
 

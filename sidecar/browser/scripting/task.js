@@ -105,6 +105,6 @@
       };
       setTimeout(() => run().catch(report)); // in a turn of its own, where the page's policy also forbids eval
     },
-    fail(_, error) { push(["fail", describeError(error)]); },
+    fail(_, error, place) { push(["fail", describeError(error, place)]); },
   };
 }

@@ -10,7 +10,9 @@ import msgspec
 
 from protocol.errors import WireError
 from sidecar.browser.scripting.events import end
+from sidecar.browser.scripting.inbox import read
 from sidecar.browser.scripting.job import ActionError, Listener
+from sidecar.browser.scripting.messages import Refused
 from sidecar.browser.scripting.pipe import PipeBroken, TooLarge
 from sidecar.browser.scripting.sandbox import Sandbox, load_program
 from sidecar.browser.scripting.sandboxes import Sandboxes
@@ -24,7 +26,6 @@ _GONE: Final = "the script's sandbox is gone: it left its page, or used too much
 _HEAD: Final = "(function (module, exports, require) {"
 """On the first line of the script, so that the numbers of its lines stay true."""
 
-_decode = msgspec.json.Decoder(list[list[Any]]).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -133,7 +134,8 @@ class _Run:
         self._send(["begin", config])
         self._flush()
         text = f"//{source}" if source.startswith("#!") else source
-        begun = asyncio.ensure_future(self._sandbox.run(1, f"{_HEAD}{text}\n}})"))
+        before = len(_HEAD) + len(text) - len(source)
+        begun = asyncio.ensure_future(self._sandbox.run(1, f"{_HEAD}{text}\n}})", before))
         self._tasks.add(begun)
         try:
             await asyncio.wait((self._outcome, begun, self._sandbox.lost), return_when=asyncio.FIRST_COMPLETED)
@@ -141,7 +143,7 @@ class _Run:
                 begun.result()
             await asyncio.wait((self._outcome, self._sandbox.lost), return_when=asyncio.FIRST_COMPLETED)
         except TooLarge as large:
-            raise ActionError(large.message) from None
+            raise ActionError(large.message, "limit_exceeded") from None
         except PipeBroken:
             raise ActionError(_GONE) from None
         if self._outcome.done():
@@ -179,9 +181,9 @@ class _Run:
             self._fail(ActionError(_GONE))
             return
         try:
-            for message in _decode(answer.result()):
+            for message in read(answer.result()):
                 self._hear(message)
-        except (msgspec.MsgspecError, ValueError, TypeError) as wrong:
+        except (Refused, msgspec.MsgspecError, ValueError, TypeError, RecursionError) as wrong:
             self._fail(ActionError(f"the sandbox wrote what we can't read: {wrong}"))
         if self._exchanges == 0 and not self._planned:
             self._flush()

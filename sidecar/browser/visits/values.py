@@ -5,12 +5,9 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
+from sidecar.browser.limits import DEEPEST_ARGUMENT, MOST_PARTS
 from sidecar.errors import LimitExceeded
 
-DEEPEST_ARGUMENT: Final = 100
-"""Levels of what is handed to a page; its driver says nothing at all about some more."""
-MOST_PARTS: Final = 100_000
-"""Of one value, on its way to a page or from it."""
 _DEEPEST: Final = 200
 _BIGGEST: Final = 1 << 63
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page, Response
@@ -33,6 +33,8 @@ from sidecar.scratch import Scratch
 
 _GRACE = 0.25
 """Seconds that Playwright gets to report its own, better explained timeout before the step's is enforced."""
+_FAILURES: Final = {"forbidden": Forbidden, "limit_exceeded": LimitExceeded}
+"""Code of a JavaScript action's failure -> what it is raised as."""
 _INTERRUPTED = "interrupted by another navigation"
 
 
@@ -217,7 +219,7 @@ class Visit:
         try:
             value = await self._scripts.run(script.source)
         except ActionError as error:
-            kind = Forbidden if error.code == "forbidden" else ActionFailed
+            kind = _FAILURES.get(error.code, ActionFailed)
             raise kind(f"{script.label} failed: {error}", step=step.name, action=script.label) from None
         self._status = self._scripts.take_status() or self._status
         return value

@@ -4,9 +4,11 @@ import base64
 from typing import Any
 
 import pytest
+from playwright.async_api import Request
 
 from protocol.jobs import StepResult
 from sidecar.browser.visits import settle
+from sidecar.errors import ActionFailed
 from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import make_job, make_jobs
 
@@ -354,3 +356,60 @@ async def test_a_popup_that_never_loads(runner: JobRunner, site: str, monkeypatc
     monkeypatch.setattr(settle, "LONGEST_FOR_POPUPS", 0.3)
     step = await act(runner, f"{site}/actions.html", "page.evaluate(() => { window.open('/hang') })", "page.title()")
     assert step.values == (None, "Actions")
+
+
+SENT = """(async () => { const [request] = await Promise.all([page.waitForRequest('**/welcome'), page.evaluate(
+    ([type, body]) => { fetch('/welcome', {method: 'POST', headers: {'content-type': type}, body}) }, [%s, %s])]);
+    return request })()"""
+ANSWERED = """(async () => { await page.route('**/data', (r) => r.fulfill({body: '%s'}));
+    const [response] = await Promise.all([page.waitForResponse('**/data'), page.evaluate(() => { fetch('/data') })]);
+    return %s })()"""
+
+
+async def test_bodies_of_requests_are_read_where_they_are_asked_for(site: str, runner: JobRunner) -> None:
+    """As text and as JSON, also of a request that came before; a large one is refused by name, a form is an object."""
+    form = "'application/x-www-form-urlencoded'"
+    actions = [
+        "const early = await " + SENT % ("'a/b'", "'early'") + "; 1",
+        "early.postData()",
+        SENT % ("'text/json'", "JSON.stringify({a: [1]})") + ".then((r) => [r.postDataJSON().a[0], r.postData()])",
+        SENT % (form, "'a=1&b=%20'") + ".then((r) => r.postDataJSON())",
+        SENT % ("'a/b'", "'x'.repeat(2 ** 20 + 1)") + ".then((r) => r.postData()).catch((error) => error.message)",
+        ANSWERED % ("1", "response.request().postData()"),
+    ]
+    step = await act(runner, f"{site}/second.html", *actions)
+    large = "the body of the request is larger than 1 MiB"
+    assert step.values[1:] == ("early", [1, '{"a":[1]}'], {"a": "1", "b": " "}, large, None)
+
+
+async def test_bodies_that_nobody_asks_for_are_not_copied(
+    site: str, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An action that waits for a response while its page posts a lot does not pay for it."""
+    read: list[Request] = []
+    monkeypatch.setattr(Request, "post_data_buffer", property(read.append))
+    large = SENT % ("'text/json'", "JSON.stringify(Array(9e4).fill(0))")
+    step = await act(runner, f"{site}/second.html", "page.on('request', () => {})", f"{large}.then((r) => r.method())")
+    assert (step.values[1], read) == ("POST", [])
+
+
+async def test_an_answer_is_parsed_in_the_sandbox(site: str, runner: JobRunner) -> None:
+    """And one that is no JSON says so."""
+    step = await act(runner, f"{site}/second.html", ANSWERED % ('[1,{"a":null}]', "await response.json()"))
+    assert step.values == ([1, {"a": None}],)
+    with pytest.raises(ActionFailed, match="SyntaxError"):
+        await act(runner, f"{site}/second.html", ANSWERED % ("[1", "await response.json()"))
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("const a = [; b", r"SyntaxError: Unexpected token ';' \(line 1, column 12\)$"),
+        ("page.title();\n\n  foo(;", r"Unexpected token ';' \(line 3, column 7\)$"),
+        ("'\N{GRINNING FACE}'; b c", r"Unexpected identifier 'c' \(line 1, column 9\)$"),
+    ],
+)
+async def test_a_syntax_error_says_where(site: str, runner: JobRunner, source: str, said: str) -> None:
+    """Line and column of the action's own text, as an editor for JavaScript counts them."""
+    with pytest.raises(ActionFailed, match=said):
+        await act(runner, f"{site}/second.html", source)

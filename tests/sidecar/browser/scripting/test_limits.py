@@ -2,12 +2,15 @@
 
 import asyncio
 import time
+from collections import Counter
+from typing import Any
 
 import psutil
 import pytest
 
 from protocol.jobs import JobResult
-from sidecar.errors import ActionFailed, BrowserFailed, TimedOut
+from sidecar.browser.scripting.pipe import Pipe
+from sidecar.errors import ActionFailed, BrowserFailed, LimitExceeded, TimedOut
 from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import children, make_job
 from tests.sidecar.browser.scripting.parts import is_sandbox
@@ -74,31 +77,104 @@ async def test_a_memory_eater_loses_its_own_sandbox_only(site: str, runner: JobR
 
 
 @pytest.mark.parametrize(
-    ("action", "said"),
+    ("action", "said", "kind"),
     [
         (
             "(async () => { for (let i = 0; i < 1e6; i++) await page.setDefaultTimeout(1000) })()",
             "more than 10000 calls",
+            ActionFailed,
         ),
-        ("for (let i = 0; i < 1e6; i++) page.title(); 1", "more than 10,000 calls are waiting"),
-        ("Promise.all(Array.from({length: 2000}, () => page.waitForTimeout(3000)))", "more than 500 calls at once"),
-        ("'x'.repeat(4e7)", "larger than 32 MiB"),
-        ("throw new Error('x'.repeat(4e7))", "larger than 32 MiB|died"),
-        ("'x'.repeat(1e8)", "larger than|died"),
-        ("['x'.repeat(3e7)]", "larger than 16 MiB"),
-        ("page.fill('#text', 'x'.repeat(1e8))", "larger than 16 MiB"),
-        ("page.evaluate(() => 'x'.repeat(17 * 2 ** 20))", "more than 16 MiB"),
-        ("const ring = {}; ring.ring = ring; ring", "contains itself"),
+        ("for (let i = 0; i < 1e6; i++) page.title(); 1", "more than 10,000 calls are waiting", ActionFailed),
+        (
+            "Promise.all(Array.from({length: 2000}, () => page.waitForTimeout(3000)))",
+            "more than 500 calls at once",
+            ActionFailed,
+        ),
+        ("'x'.repeat(4e7)", "larger than 32 MiB", LimitExceeded),
+        ("throw new Error('x'.repeat(4e7))", "larger than 32 MiB|died", (ActionFailed, LimitExceeded)),
+        ("'x'.repeat(1e8)", "larger than|died", (ActionFailed, LimitExceeded)),
+        ("['x'.repeat(3e7)]", "larger than 16 MiB", LimitExceeded),
+        ("Array(2e5).fill(0)", "a value has more than 100000 parts", LimitExceeded),
+        ("page.fill('#text', 'x'.repeat(1e8))", "larger than 16 MiB", LimitExceeded),
+        ("page.evaluate((x) => 1, Array(2e5).fill(0))", "a value has more than 100000 parts", LimitExceeded),
+        ("page.evaluate(() => 'x'.repeat(17 * 2 ** 20))", "more than 16 MiB", LimitExceeded),
+        ("page.evaluate(() => Array(1.1e5).fill(0))", "the result has more than 100000 parts", LimitExceeded),
+        ("page.evaluate(() => Array(3e5).fill([]))", "has more than 250000 parts", LimitExceeded),
+        ("page.evaluateHandle(() => 'x'.repeat(17 * 2 ** 20)).then((h) => h.jsonValue())", "16 MiB", LimitExceeded),
+        (
+            "page.evaluate(() => { document.title = 'x'.repeat(17 * 2 ** 20) }).then(() => page.content())",
+            "16 MiB",
+            LimitExceeded,
+        ),
+        ("const ring = {}; ring.ring = ring; ring", "contains itself", LimitExceeded),
         (
             "const r = []; r.push(r); page.evaluate((x) => x, r)",
             "contains itself",
+            LimitExceeded,
         ),
     ],
 )
-async def test_floods_are_bounded(site: str, runner: JobRunner, action: str, said: str) -> None:
-    """A million calls, a hundred megabytes and endless values each end with a reason."""
-    with pytest.raises(ActionFailed, match=said):
+async def test_floods_are_bounded(
+    site: str, runner: JobRunner, action: str, said: str, kind: type[Exception] | tuple[type[Exception], ...]
+) -> None:
+    """A million calls, a hundred megabytes and endless values each end with a reason that names the bound."""
+    with pytest.raises(kind, match=said):
         await runner.run(make_job(f"{site}/actions.html", actions=[action], step_timeout_ms=60_000))
+    await fine(runner, site)
+
+
+class Counted:
+    """How often each command was sent to the sandboxes' browser."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.times: Counter[str] = Counter()
+        send = Pipe.send
+
+        def counted(pipe: Pipe, method: str, *rest: Any) -> "asyncio.Future[Any]":
+            self.times[method] += 1
+            return send(pipe, method, *rest)
+
+        patch.setattr(Pipe, "send", counted)
+
+
+@pytest.mark.parametrize("times", [3, 12])
+async def test_calls_beyond_the_limit_fail_an_action_once(
+    site: str, runner: JobRunner, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """Its sandbox is ended once, and what it goes on to ask is not looked at: the others are not held up."""
+    sent = Counted(monkeypatch)
+    action = f"""(async () => {{ for (let k = 0; k < {times}; k++) {{
+        for (let i = 0; i < 9999; i++) page.title().catch(() => {{}});
+        await new Promise((done) => setTimeout(done, 100)) }} }})()"""
+    with pytest.raises(ActionFailed, match="more than 10000 calls"):
+        await asyncio.wait_for(runner.run(make_job(f"{site}/actions.html", actions=[action])), 25)
+    assert sent.times["Target.disposeBrowserContext"] == 1
+    assert sent.times["Runtime.callFunctionOn"] < 5_000
+    await fine(runner, site)
+
+
+@pytest.mark.parametrize(
+    ("forging", "said"),
+    [
+        # nothing that leaves is made with what an action can change
+        ("Array.prototype.join = () => '[' + '[\"on\",0,\"x\"],'.repeat(1e6) + '[]]'; 'unheard'", None),
+        ("Array.prototype.push = Array.prototype.shift = () => 'x'; String.prototype.slice = () => 1; 'unheard'", None),
+        ("Promise = class {}; JSON.stringify = () => '[]'; 'unheard'", None),
+        # what a value's own form may hold is bounded on our side
+        (
+            "Array.prototype.toJSON = function () { return this[0] === 'done' ? Array(3e6) : this }; 1",
+            "beyond their bound",
+        ),
+    ],
+)
+async def test_forged_messages_are_bounded(site: str, runner: JobRunner, forging: str, said: str | None) -> None:
+    """Whatever an action changes of the language, its outcome comes soon, and the next job is fine."""
+    job = make_job(f"{site}/second.html", actions=[forging], step_timeout_ms=20_000)
+    if said is None:
+        assert (await asyncio.wait_for(runner.run(job), 15)).steps[0].values == ("unheard",)
+    else:
+        with pytest.raises((ActionFailed, LimitExceeded), match=said):
+            await asyncio.wait_for(runner.run(job), 15)
     await fine(runner, site)
 
 

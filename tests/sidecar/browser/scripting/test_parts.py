@@ -1,11 +1,13 @@
 """The parts of scripting that need no browser."""
 
+import json
 from typing import Any
 
 import pytest
 
 from sidecar.browser.scripting import surface
-from sidecar.browser.scripting.messages import Refused, decode
+from sidecar.browser.scripting.inbox import read
+from sidecar.browser.scripting.messages import Refused, decode, encode, plain
 from sidecar.browser.scripting.sandboxes import _FLAGS
 from sidecar.browser.scripting.script import Script
 
@@ -51,6 +53,42 @@ def test_forged_values_are_refused(value: Any) -> None:
     """A value that no sandbox of ours writes is a refusal, not a crash."""
     with pytest.raises(Refused):
         decode(value, lambda reference: reference)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[" * 100_000 + "]]" * 100_000,
+        "[" + ",".join(['["log","x"]'] * 20_000) + "]",
+        '[["done",1,[' + ",".join(["[]"] * 600_000) + "]]]",
+        '["' + "x" * (33 << 20) + '"]',
+        "[[1]",
+        "1",
+        '[{"a":1}]',
+        '[["\\ud8"]]',
+    ],
+)
+def test_messages_that_no_sandbox_of_ours_writes_are_refused(text: str) -> None:
+    """Too deep, too many, too large or no messages at all: before anything of them is built, and with a reason."""
+    with pytest.raises(Refused, match="the sandbox wrote"):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": [[0] * 1_000] * 101},
+        [{"$": "object", "v": {str(n): [1] for n in range(60_000)}}],
+        json.loads("[" * 240 + "]" * 240),
+        json.loads('{"$":"object","v":{"a":' * 230 + "1" + "}}" * 230),
+    ],
+)
+def test_values_have_a_bound_each_way(value: Any) -> None:
+    """An argument, a result and an action's value: as many parts and levels as may be, and no more."""
+    for way in (plain, lambda one: decode(one, lambda _: None), lambda one: encode(one, lambda _: None)):
+        with pytest.raises(Refused, match=r"more than 100000 parts|nested over \d+ levels") as refused:
+            way(value)
+        assert refused.value.code == "limit_exceeded"
 
 
 def test_the_sandbox_has_no_port() -> None:

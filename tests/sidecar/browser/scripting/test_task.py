@@ -183,14 +183,19 @@ async def test_the_console_is_the_output(sandboxes: Sandboxes) -> None:
         ("exports.main = () => Buffer.from('x')", "Buffer.from is refused", "forbidden"),
         ("exports.main = () => new XMLHttpRequest()", "XMLHttpRequest is refused: .* by fetch", "forbidden"),
         ("exports.main = () => new WebSocket('wss://a.example')", "WebSocket is refused", "forbidden"),
-        ("exports.main = () => import('fs')", "TypeError: Failed to", ""),
-        ("exports.main = () => eval('1')", "EvalError", ""),
-        ("exports.main = () => new Function('return 1')()", "EvalError", ""),
-        ("eval('1')", "EvalError", ""),
+        ("exports.main = () => import('fs')", "TypeError: Failed to", "forbidden"),
+        ("exports.main = () => eval('1')", "eval is refused: code is not made of text here", "forbidden"),
+        ("exports.main = () => new Function('return 1')()", "Function is refused", "forbidden"),
+        ("eval('1')", "eval is refused", "forbidden"),
+        ("exports.main = () => setTimeout('1')", "setTimeout with a text is refused", "forbidden"),
         ("exports.main = () => localStorage.x", "SecurityError", ""),
-        ("exports.main = (() => {}).constructor('return process')", "EvalError", ""),
-        ("const a = [; b", "SyntaxError: Unexpected token", ""),
-        ("export const main = 1", "SyntaxError", ""),
+        ("exports.main = (() => {}).constructor('return process')", "Function is refused", "forbidden"),
+        ("const a = [; b", r"SyntaxError: Unexpected token ';' \(line 1, column 12\)$", ""),
+        ("#!/usr/bin/env node\nconst a = 1;\n  a b", r"Unexpected identifier 'b' \(line 3, column 5\)$", ""),
+        ("#! a [\n", "the script exports no function", "no_main"),
+        ("'use strict'; with (a) {}", r"Strict mode.* \(line 1, column 15\)$", ""),
+        ("export const main = 1", r"SyntaxError: Unexpected token 'export' \(line 1, column 1\)$", ""),
+        ("exports.main = () => JSON.parse('{')", r"in JSON at position 1 \(line 1 column 2\)$", ""),
         ("}); (function () {", "TypeError: the script exports no function: module.exports.main", "no_main"),
         ("nothing", "ReferenceError: nothing is not defined", ""),
         ("", "the script exports no function", "no_main"),
@@ -205,7 +210,7 @@ async def test_the_console_is_the_output(sandboxes: Sandboxes) -> None:
         ("exports.main = () => Promise.reject()", "^undefined$", ""),
         ("exports.main = () => { throw new Error('x'.repeat(1e6)) }", "^x{2000}$", ""),
         ("exports.main = async () => { for (;;) await fetch('x') }", "more than 200 requests", "limit_exceeded"),
-        ("exports.main = () => job('x'.repeat(9e6))", "the value is larger than", ""),
+        ("exports.main = () => job('x'.repeat(9e6))", "the value is larger than", "limit_exceeded"),
         ("exports.main = async () => { location = 'about:blank'; await new Promise(Object) }", "gone", "action_failed"),
         ("const a = []; for (;;) a.push(new Array(1000).fill(1.5))", "of the memory it used", "action_failed"),
     ],
@@ -237,6 +242,26 @@ async def test_what_never_ends_is_ended(sandboxes: Sandboxes, source: str) -> No
     assert await run(sandboxes, "exports.main = () => 'beside'") == "beside"
     with pytest.raises(TimedOut, match=r"longer than 1\.5 s"):
         await stuck
+
+
+async def test_half_characters_are_replaced(sandboxes: Sandboxes) -> None:
+    """In a result, a console line, an uncaught error and a thrown message: U+FFFD, and a whole one stays."""
+    noted = Noted()
+    lone, mended = "'a\\ud83d\\ude00\\ud83d'", "a\N{GRINNING FACE}\ufffd"
+    source = f"""exports.main = async () => {{
+      console.log({lone}, {{[{lone}]: 1}}); setTimeout(() => {{ throw new Error({lone}) }});
+      await new Promise((done) => setTimeout(done, 30));
+      await job({{a: {lone}}}); return {lone} }}"""
+    assert await run(sandboxes, source, noted) == mended
+    assert (noted.lines, noted.errors) == ([f'{mended} {{"a\N{GRINNING FACE}\\ud83d":1}}'], [f"Error: {mended}"])
+    assert noted.jobs == [{"a": mended}]
+    for thrown in (f"new Error({lone})", lone):
+        for source in (f"throw {thrown}", f"exports.main = () => {{ throw {thrown} }}"):
+            with pytest.raises(ActionError, match=f"^{mended}$"):
+                await run(sandboxes, source)
+    emoji = "exports.main = () => { throw new Error('x'.repeat(1999) + String.fromCodePoint(0x1F600)) }"
+    with pytest.raises(ActionError, match=rf"^x{{1999}}{chr(0xFFFD)}$"):
+        await run(sandboxes, emoji)
 
 
 async def test_ten_million_lines_are_bounded(sandboxes: Sandboxes) -> None:
