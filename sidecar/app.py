@@ -26,6 +26,7 @@ from sidecar.recording.redact import Redactor
 from sidecar.session import Session
 from sidecar.settings import Settings, SettingsError
 from sidecar.stdio import LineReader, LineWriter
+from sidecar.stopping import CLOSING_SECONDS, exit_within
 from sidecar.store.memory import MemoryReferences
 from sidecar.wiring.durables import Durables
 from sidecar.wiring.logging_in import MOCK, LoggingIn
@@ -102,6 +103,7 @@ class App:
         self._reader.stop()
         resuming.cancel()
         seconds = self._settings.shutdown_timeout if self._heard else 0
+        exit_within(seconds + CLOSING_SECONDS)
         deadline = self._clock.monotonic() + seconds
         await asyncio.gather(
             self._dispatcher.finish(seconds), self._durables.rest(seconds), resuming, return_exceptions=True

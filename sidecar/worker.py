@@ -14,6 +14,7 @@ from sidecar.errors import SidecarError
 from sidecar.recording.redact import Redactor
 from sidecar.session import Session
 from sidecar.settings import Settings, SettingsError
+from sidecar.stopping import CLOSING_SECONDS, exit_within
 from sidecar.store.memory import MemoryReferences
 from sidecar.wiring.durables import Durables
 from sidecar.wiring.logging_in import LoggingIn
@@ -46,6 +47,7 @@ async def work(settings: Settings, clock: Clock, say: Callable[[str], None]) -> 
         (await durables.on_disk()).serve()
         say(f"sidecar worker {os.getpid()}: at work")
         await stopped.wait()
+        exit_within(settings.shutdown_timeout + CLOSING_SECONDS)
         deadline = clock.monotonic() + settings.shutdown_timeout
         await durables.rest(settings.shutdown_timeout)
         await durables.drain(deadline - clock.monotonic())

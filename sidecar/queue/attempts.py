@@ -198,7 +198,7 @@ class Attempts:
             beating.cancel()  # what it has said already is written before the job's end, which is said after it
 
     async def _beat(self, sign: _Sign) -> None:
-        while True:
+        while self._signs.get(sign.job.key) is sign:  # also where Redis' client has lost the cancellation
             with suppress(TimeoutError):
                 async with within(BEAT):
                     await sign.moved.wait()

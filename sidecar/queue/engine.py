@@ -20,6 +20,7 @@ from sidecar.queue.states import CANCELLED, FUNCTION, STATUSES, Meta, put_meta, 
 from sidecar.queue.submission import Submission, stored_content
 from sidecar.queue.worker import GuestWorker
 from sidecar.sealing import Seal
+from sidecar.stopping import stopped
 
 log = logging.getLogger(__name__)
 
@@ -178,10 +179,8 @@ class Engine:
     async def rest(self, seconds: float) -> None:
         """Takes no more jobs, lets what runs finish for so many seconds, and puts the rest back."""
         self._resting = True
-        if self._upkeep:
-            self._upkeep.cancel()
-            await asyncio.wait([self._upkeep])
-            self._upkeep = None
+        await stopped(self._upkeep)
+        self._upkeep = None
         workers, self._workers = self._workers, {}
         await asyncio.gather(*(worker.end(seconds) for worker in workers.values()))
 

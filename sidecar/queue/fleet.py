@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
-from sidecar.store.shared import REFUSALS, refused
+from sidecar.store.shared import REFUSALS, ask, refused
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,10 @@ class Fleet:
 
     async def ask(self, asking: Any) -> Any:
         """Waits for one of the client's calls. Raises StoreFailed."""
+        return await ask(asking)
+
+    async def keep(self, asking: Any) -> Any:
+        """The same for an answer that counts also where whoever asked has been cancelled meanwhile."""
         try:
             return await asking
         except REFUSALS as failure:

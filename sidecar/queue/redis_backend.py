@@ -14,6 +14,7 @@ from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.queue.fleet import Fleet
 from sidecar.queue.redis_queue import FleetQueue
+from sidecar.stopping import farewell, stopped
 from sidecar.store.shared import BLOCK_SECONDS, REFUSALS, connect
 
 log = logging.getLogger(__name__)
@@ -48,8 +49,8 @@ class RedisBackend:
         self = cls(redis, clock)
         try:
             await self._beat()
-        except StoreFailed:
-            await redis.aclose()
+        except BaseException:
+            await farewell(redis.aclose())
             raise
         self._beating = asyncio.create_task(self._keep_beating())
         return self
@@ -124,17 +125,10 @@ class RedisBackend:
     async def close(self) -> None:
         """Counts as gone for others from now on, and lets go of every connection."""
         self._fleet.closed = True
-        tasks = [task for task in (self._beating, self._listening) if task]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for queue in self._queues.values():
-            await queue.disconnect()
-        try:
-            await self._fleet.ask(self._redis.delete(f"sidecar:process:{self.process}"))
-        except StoreFailed as failure:
-            log.warning("could not say goodbye to Redis: %s", failure)
-        await self._redis.aclose()
+        await stopped(self._beating, self._listening)
+        await asyncio.gather(*(farewell(queue.disconnect()) for queue in self._queues.values()))
+        await farewell(self._redis.delete(f"sidecar:process:{self.process}"))
+        await farewell(self._redis.aclose())
 
     async def _found(self, keys: list[str]) -> list[Job]:
         """The jobs of these keys that are still there, in their order."""

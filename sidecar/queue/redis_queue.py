@@ -17,6 +17,7 @@ from sidecar.queue.rows import Row
 from sidecar.queue.states import dump, job_of, load
 from sidecar.queue.stuck import Stuck
 from sidecar.queue.turns import Turn
+from sidecar.stopping import STOP_SECONDS, stopped
 from sidecar.store.shared import BLOCK_SECONDS, REFUSALS
 
 log = logging.getLogger(__name__)
@@ -39,9 +40,9 @@ class FleetQueue(RedisQueue):
 
     async def disconnect(self) -> None:
         """Stops listening; the connections are shared with other queues."""
-        for returning in self._returning:
-            returning.cancel()
-        await asyncio.gather(*self._returning)
+        if self._returning:
+            await asyncio.wait(set(self._returning), timeout=STOP_SECONDS)
+        await stopped(*self._returning)
         await self._pubsub.close()
         await self._pubsub.pubsub.aclose()  # type: ignore[no-untyped-call]
 
@@ -99,7 +100,7 @@ class FleetQueue(RedisQueue):
 
     async def _moved(self, seconds: float) -> bytes | None:
         moved = self.redis.blmove(self._queued, self._active, seconds, "LEFT", "RIGHT")  # type: ignore[arg-type]
-        moving = asyncio.ensure_future(self._fleet.ask(moved))
+        moving = asyncio.ensure_future(self._fleet.keep(moved))
         try:
             await asyncio.wait([moving])
         except asyncio.CancelledError:

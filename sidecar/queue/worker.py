@@ -9,6 +9,7 @@ from saq.types import PartialTimersDict
 from saq.worker import Worker
 
 from sidecar.queue.states import FUNCTION
+from sidecar.stopping import stopped
 
 HARD_SECONDS: Final = 10.0
 """What a job that has to stop gets for closing its browser."""
@@ -62,14 +63,16 @@ class GuestWorker(Worker[Any]):
         self.event.set()
         tasks = set(self.tasks)
         self.tasks.clear()
-        for task in tasks - self._busy:
+        housekeeping = {task for task in tasks if task.get_name() != "process"}
+        for task in tasks - self._busy - housekeeping:
             task.cancel()
+        await stopped(*housekeeping)
         if self._busy:
             await asyncio.wait(set(self._busy), timeout=self._grace)
         for task in self._busy:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=HARD_SECONDS)
+        if working := tasks - housekeeping:
+            await asyncio.wait(working, timeout=HARD_SECONDS)
         self.pool.shutdown(wait=False)
 
     async def _on_begin(self, _: Any) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -13,6 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from sidecar.errors import StoreFailed
+from sidecar.stopping import farewell, stopped
 from sidecar.store.references import DiskReferences
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,22 @@ def refused(failure: BaseException) -> StoreFailed:
     return StoreFailed(f"the fleet's Redis can't be used: {failure}", retryable=True)
 
 
+async def ask(asking: Any) -> Any:
+    """One answer of Redis. Raises StoreFailed.
+
+    Its client loses a cancellation that comes together with an answer; whoever asks is cancelled all the same.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        return await asking
+    except REFUSALS as failure:
+        raise refused(failure) from None
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
+
+
 class Told:
     """Tells Redis what this process remembers, soon and in batches, and again while Redis is not there."""
 
@@ -68,19 +85,14 @@ class Told:
 
     async def knows(self, name: str) -> bool:
         """Whether Redis knows it. Raises StoreFailed."""
-        try:
-            return bool(await self.redis.exists(name))
-        except REFUSALS as failure:
-            raise refused(failure) from None
+        return bool(await ask(self.redis.exists(name)))
 
     async def close(self, seconds: float) -> None:
         """Gives what is left so much time."""
         if self._telling:
             await asyncio.wait([self._telling], timeout=seconds)
-        if self._telling:
-            self._telling.cancel()
-            await asyncio.wait([self._telling])
-        await self.redis.aclose()
+        await stopped(self._telling)
+        await farewell(self.redis.aclose())
         if self._untold:
             log.warning("%d references are known on this machine only", len(self._untold))
 

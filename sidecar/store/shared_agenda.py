@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 
 from sidecar.errors import Conflict, LimitExceeded
 from sidecar.store.agenda import Agenda, Item, Kind, Which
-from sidecar.store.shared import REFUSALS, refused
+from sidecar.store.shared import ask
 
 _PRELUDE: Final = """
 local call, ns, id = redis.call, ARGV[1], ARGV[2]
@@ -112,21 +112,21 @@ class FleetAgenda(Agenda):
 
     async def page(self, offset: int, limit: int, which: Which = "all") -> list[Item]:
         """So many entries, the oldest first."""
-        ids = await self._ask(self._redis.zrange(self._space + which, offset, offset + limit - 1)) if limit > 0 else []
+        ids = await ask(self._redis.zrange(self._space + which, offset, offset + limit - 1)) if limit > 0 else []
         return await self._read(ids)
 
     async def count(self, which: Which = "all") -> int:
         """How many there are."""
-        return int(await self._ask(self._redis.zcard(self._space + which)))
+        return int(await ask(self._redis.zcard(self._space + which)))
 
     async def next_due(self) -> float | None:
         """The earliest time at which something is due, also one that has passed."""
-        first = await self._ask(self._redis.zrange(self._space + "due", 0, 0, withscores=True))
+        first = await ask(self._redis.zrange(self._space + "due", 0, 0, withscores=True))
         return float(first[0][1]) if first else None
 
     async def due(self, now: float, limit: int) -> list[Item]:
         """So many entries that are due, the earliest first."""
-        return await self._read(await self._ask(self._redis.zrangebyscore(self._space + "due", "-inf", now, 0, limit)))
+        return await self._read(await ask(self._redis.zrangebyscore(self._space + "due", "-inf", now, 0, limit)))
 
     async def _read(self, ids: list[Any]) -> list[Item]:
         names = [one.decode() if isinstance(one, bytes) else one for one in ids]
@@ -134,13 +134,7 @@ class FleetAgenda(Agenda):
         return [_item(name, row) for name, row in zip(names, rows, strict=True) if row[0] is not None]
 
     async def _run(self, script: str, *arguments: str | bytes | float) -> Any:
-        return await self._ask(self._redis.eval(script, 0, self._space, *arguments))
-
-    async def _ask(self, asking: Any) -> Any:
-        try:
-            return await asking
-        except REFUSALS as failure:
-            raise refused(failure) from None
+        return await ask(self._redis.eval(script, 0, self._space, *arguments))
 
 
 def _item(name: str, row: list[bytes]) -> Item:

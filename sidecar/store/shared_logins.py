@@ -1,10 +1,8 @@
 """Logins of a fleet: what is sealed of each, in the Redis that its machines share."""
 
-from typing import Any
-
 from redis.asyncio import Redis
 
-from sidecar.store.shared import REFUSALS, refused
+from sidecar.store.shared import ask
 
 
 class FleetLogins:
@@ -15,19 +13,12 @@ class FleetLogins:
 
     async def put(self, scope: str, sealed: str) -> None:
         """Keeps the document of a scope, in the place of the one before it."""
-        await _ask(self._redis.set(_name(scope), sealed))
+        await ask(self._redis.set(_name(scope), sealed))
 
     async def get(self, scope: str) -> str | None:
         """The document of a scope; None where there is none."""
-        sealed: bytes | None = await _ask(self._redis.get(_name(scope)))
+        sealed: bytes | None = await ask(self._redis.get(_name(scope)))
         return None if sealed is None else sealed.decode()
-
-
-async def _ask(asking: Any) -> Any:
-    try:
-        return await asking
-    except REFUSALS as failure:
-        raise refused(failure) from None
 
 
 def _name(scope: str) -> str:

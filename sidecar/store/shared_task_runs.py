@@ -9,7 +9,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from sidecar.errors import StoreFailed
-from sidecar.store.shared import REFUSALS, RETRY_SECONDS, refused
+from sidecar.store.shared import RETRY_SECONDS, ask
 from sidecar.store.task_runs import KEPT, StoredRun, TaskRuns
 
 log = logging.getLogger(__name__)
@@ -54,39 +54,33 @@ class FleetTaskRuns(TaskRuns):
 
     async def forget(self, task: str) -> None:
         """Drops all runs of a task."""
-        await self._ask(self._redis.delete(*_keys(task)))
+        await ask(self._redis.delete(*_keys(task)))
 
     async def page(self, task: str, offset: int, limit: int) -> list[StoredRun]:
         """So many runs, the latest first."""
         order, runs, _ = _keys(task)
-        ids = await self._ask(self._redis.zrevrange(order, offset, offset + limit - 1)) if limit > 0 else []
-        found = await self._ask(self._redis.hmget(runs, ids)) if ids else []
+        ids = await ask(self._redis.zrevrange(order, offset, offset + limit - 1)) if limit > 0 else []
+        found = await ask(self._redis.hmget(runs, ids)) if ids else []
         return [_decode(run) for run in found if run is not None]
 
     async def kept(self, task: str) -> int:
         """How many runs are remembered."""
-        return int(await self._ask(self._redis.zcard(_keys(task)[0])))
+        return int(await ask(self._redis.zcard(_keys(task)[0])))
 
     async def counts(self, task: str) -> tuple[int, int]:
         """How many runs there ever were, and how many of them failed."""
-        runs, failed = await self._ask(self._redis.hmget(_keys(task)[2], ["runs", "failed"]))
+        runs, failed = await ask(self._redis.hmget(_keys(task)[2], ["runs", "failed"]))
         return int(runs or 0), int(failed or 0)
 
     async def _insist(self, write: Callable[[], Any]) -> None:
         for _ in range(TRIES - 1):
             try:
-                await self._ask(write())
+                await ask(write())
                 return
             except StoreFailed as failure:
                 log.warning("a task's run is not noted yet: %s", failure)
                 await asyncio.sleep(RETRY_SECONDS)
-        await self._ask(write())
-
-    async def _ask(self, asking: Any) -> Any:
-        try:
-            return await asking
-        except REFUSALS as failure:
-            raise refused(failure) from None
+        await ask(write())
 
 
 def _keys(task: str) -> tuple[str, str, str]:

@@ -12,6 +12,7 @@ from sidecar import files
 from sidecar.errors import SidecarError, StoreFailed
 from sidecar.remote.outward import Outward
 from sidecar.sealing import Seal
+from sidecar.stopping import stopped
 from sidecar.store.agenda import Agenda, Kind
 from sidecar.store.database import Database
 from sidecar.store.pending import JOBS, Pending
@@ -183,7 +184,7 @@ class Durable:
             self.serve()
         elif self._folder:
             self._looking = asyncio.create_task(self._look())
-            self._closing.push_async_callback(_cancelled, self._looking)
+            self._closing.push_async_callback(stopped, self._looking)
 
     def begin_nothing(self) -> None:
         """Only stores and sends from now on: jobs, schedules and tasks wait for another process."""
@@ -194,7 +195,7 @@ class Durable:
         self.begin_nothing()
         await self.tasking.rest()
         if self._looking:
-            await _cancelled(self._looking)
+            await stopped(self._looking)
         if self._queueing:
             await self._queueing.schedules.close()
             await asyncio.gather(self._queueing.engine.rest(seconds), self.tasking.put_back())
@@ -243,8 +244,3 @@ async def _join_fleet(around: Surroundings) -> "Backend | None":
         ) from None
 
     return await RedisBackend.open(url, around.clock)
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])

@@ -7,6 +7,7 @@ from typing import Final
 
 from sidecar.clock import Clock
 from sidecar.errors import SidecarError
+from sidecar.stopping import stopped
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +44,7 @@ class Alarm:
 
     async def close(self) -> None:
         """Stops; a `ring` under way is cancelled."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await stopped(self._task)
 
     async def _run(self) -> None:
         failing = False

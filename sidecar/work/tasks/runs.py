@@ -16,6 +16,7 @@ from sidecar.browser.scripting.task import TaskScripts
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, Unreadable
 from sidecar.queue.submission import Run
+from sidecar.stopping import STOP_SECONDS
 from sidecar.store.task_runs import StoredRun, TaskRuns
 from sidecar.work.jobs.hiding import redactor_for
 from sidecar.work.jobs.runs import STOPPED
@@ -133,7 +134,7 @@ class TaskRunner:
     async def close(self) -> None:
         """Waits for what is still to be noted."""
         if self._last_words:
-            await asyncio.wait(self._last_words)
+            await asyncio.wait(self._last_words, timeout=STOP_SECONDS)
 
     async def _run(self, document: TaskDocument, run: Run, begun: StoredRun) -> RunTaskReply:
         output, began = Output(), self._clock.monotonic()

@@ -1,6 +1,7 @@
 """References in a fleet: what is told, to whom, and what happens while Redis is not there."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from sidecar.errors import StoreFailed
 from sidecar.store import shared
 from sidecar.store.database import Database
 from sidecar.store.references import DiskReferences
-from sidecar.store.shared import FleetReferences, Told, connect
+from sidecar.store.shared import FleetReferences, Told, ask, connect
 from tests.redis_server import RedisServer
 
 SECONDS = 10.0
@@ -159,3 +160,22 @@ def test_an_address_that_is_none() -> None:
         connect("redis://:hunter2@host:hunter2/0")
     assert "hunter2" not in str(failed.value)
     assert failed.value.__cause__ is None
+
+
+async def test_a_cancellation_that_the_client_loses_counts() -> None:
+    """Whoever is cancelled while an answer comes in is cancelled, whatever the client makes of it."""
+
+    async def loses() -> str:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return "an answer"
+
+    async def asks() -> None:
+        await ask(loses())
+        raise AssertionError
+
+    task = asyncio.create_task(asks())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

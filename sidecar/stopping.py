@@ -1,0 +1,57 @@
+"""Ends that have a bound: of a task that has lost its cancellation, of a farewell, of the whole process."""
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+from collections.abc import Awaitable
+from typing import Any, Final
+
+log = logging.getLogger(__name__)
+
+CLOSING_SECONDS: Final = 30.0
+"""What closing may take beside the time for finishing, whatever does not answer: a browser, Redis, a name server."""
+STOP_SECONDS: Final = 2.0
+"""How long a task may take to end once it is cancelled."""
+AGAIN_SECONDS: Final = 0.1
+"""After so long a task that goes on is cancelled again: `asyncio.wait_for` loses a cancellation before Python 3.12."""
+
+
+async def stopped(*tasks: asyncio.Task[Any] | None, seconds: float = STOP_SECONDS) -> None:
+    """Cancels tasks until they have ended, for so many seconds at most; what they raise has been told by then."""
+    left = {task for task in tasks if task is not None}
+    ending, again = asyncio.get_running_loop().time() + seconds, AGAIN_SECONDS
+    while left and (rest := ending - asyncio.get_running_loop().time()) > 0:
+        for task in left:
+            task.cancel()
+        done, left = await asyncio.wait(left, timeout=min(rest, again))
+        again *= 2
+        for task in done:
+            if not task.cancelled() and (failure := task.exception()):
+                log.warning("a task ended with %s: %s", type(failure).__name__, failure)
+    for task in left:
+        log.warning("a task does not end: %s", task.get_name())
+
+
+async def farewell(saying: Awaitable[object], seconds: float = STOP_SECONDS) -> None:
+    """Waits for a last word, for so many seconds at most; nobody is told where it fails, because we are gone."""
+    task = asyncio.ensure_future(saying)
+    await asyncio.wait([task], timeout=seconds)
+    if not task.done():
+        log.warning("a farewell was not answered within %g s", seconds)
+        await stopped(task)
+    elif not task.cancelled() and (failure := task.exception()):
+        log.warning("a farewell failed: %s", failure)
+
+
+def exit_within(seconds: float) -> None:
+    """Has this process end with 0 after so many seconds, whatever still waits by then. What is durable is on disk."""
+    timer = threading.Timer(seconds, _leave)
+    timer.daemon = True
+    timer.start()
+
+
+def _leave() -> None:
+    print("sidecar: something did not end in time and is left behind", file=sys.stderr, flush=True)
+    os._exit(0)
