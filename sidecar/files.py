@@ -71,6 +71,29 @@ def subfolder(folder: Path, name: str) -> Path:
     return path
 
 
+def make(path: Path) -> None:
+    """Makes an empty file, 0600, where there is nothing. Raises OSError."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NEVER, 0o600))
+
+
+def restrict(path: Path) -> None:
+    """Checks a file as `opened` does, without opening it: closing it would end the locks that this process has on it.
+
+    Nothing happens where there is none. Raises OSError.
+    """
+    refuse_link(path)
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, f"{path} is not a regular file")
+    if mode & _OTHERS:
+        with contextlib.suppress(PermissionError):
+            path.chmod(0o600)
+
+
 def refuse_link(path: Path) -> None:
     """For those who open a file by themselves. Raises OSError where it is a link."""
     if path.is_symlink():

@@ -1,6 +1,5 @@
 """Opening the file: made where it is missing, kept aside where it is broken."""
 
-import contextlib
 import fcntl
 import logging
 import os
@@ -46,10 +45,9 @@ def _replace(path: Path, busy_seconds: float) -> sqlite3.Connection:
 def _prepare(path: Path, busy_seconds: float) -> sqlite3.Connection:
     if _is_emptied(path):
         log.warning("%s is empty: what was in it is lost, or it was never written; a new one begins", path.name)
-    os.close(files.opened(path, os.O_CREAT | os.O_RDWR))  # before SQLite makes it with the umask's mode
-    for beside in ("-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            os.close(files.opened(path.with_name(path.name + beside), os.O_RDWR))
+    files.make(path)  # before SQLite makes it with the umask's mode
+    for beside in ("", "-wal", "-shm"):
+        files.restrict(path.with_name(path.name + beside))
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     try:
         check_version(connection)  # before anything is written to it

@@ -150,10 +150,7 @@ class TaskRunner:
                 raise
             detail = failure.detail if isinstance(failure, WireError) else _internal()
             outcome = Outcome(error=detail, output=output.lines, cut=output.cut, duration_ms=self._since(began))
-            if run.again(failure):  # the run goes on with its next attempt, and has not failed yet
-                await self._history.end(self._ended(begun, "cancelled", outcome))
-            else:
-                await self._end(run, begun, "failed", outcome)
+            await self._end(run, begun, "failed", outcome)
             if isinstance(failure, WireError):
                 failure.places["output"] = output.lines or None
             raise

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sqlite3
 import stat
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
@@ -157,6 +158,33 @@ async def test_a_locked_file_is_waited_for(tmp_path: Path) -> None:
         await asyncio.wait_for(writing, 10)
     assert database.first("SELECT count(*) FROM scope") == (1,)
     await database.close()
+
+
+ASK = """
+import sqlite3, sys
+try:
+    sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute("BEGIN IMMEDIATE")
+except sqlite3.OperationalError as refused:
+    print(refused)
+"""
+
+
+async def test_opening_it_twice_ends_no_lock(tmp_path: Path) -> None:
+    """What this process holds, no other gets: descriptors that are closed would take locks of others along."""
+    path = tmp_path / "sidecar.db"
+    first = await Database.open(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        opening = asyncio.create_task(Database.open(path))
+        asked = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", ASK, str(path), stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await asked.communicate()
+        assert said == b"database is locked\n"
+        holder.execute("COMMIT")
+        second = await opening
+    await second.close()
+    await first.close()
 
 
 async def test_a_file_that_stays_locked_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
