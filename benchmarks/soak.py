@@ -22,6 +22,8 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SCRIPT = "module.exports.main = () => { console.log('x'.repeat(500)); return 'done' }"
 ROUND = 0.1
 """Seconds between two batches of CVs and references."""
+PATIENCE = 120.0
+"""Seconds that one answer may take: the machine may be busy with other things."""
 SETTLE = 60
 """Seconds before the first reading counts."""
 MB = 1 << 20
@@ -92,7 +94,7 @@ def _batch(child: Child, number: int) -> None:
 
 def _ask(child: Child, message: dict[str, Any]) -> None:
     child.send(message)
-    while (reply := child.read())["type"] == "event":
+    while (reply := child.read(PATIENCE))["type"] == "event":
         pass
     if reply["type"] != "ok":
         raise SystemExit(f"{message['type']}: {reply}")

@@ -1,6 +1,11 @@
 """References that live as long as the process: before a login, and in mock mode."""
 
+from typing import Final
+
 from sidecar.clock import Clock
+
+FIRST_SWEEP: Final = 10_000
+"""References after which those that have expired are dropped; then again each time there are twice as many."""
 
 
 class MemoryReferences:
@@ -9,6 +14,7 @@ class MemoryReferences:
     def __init__(self, clock: Clock) -> None:
         self._now = clock.now
         self._expires: dict[str, float] = {}
+        self._sweep_at = FIRST_SWEEP
 
     def has(self, reference: str) -> bool:
         """Whether the reference is remembered and has not expired."""
@@ -27,3 +33,10 @@ class MemoryReferences:
     def remember(self, reference: str, ttl: float) -> None:
         """Remembers it for so many seconds from now; a later call wins."""
         self._expires[reference] = self._now() + ttl
+        if len(self._expires) >= self._sweep_at:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        now = self._now()
+        self._expires = {reference: expires for reference, expires in self._expires.items() if expires > now}
+        self._sweep_at = max(FIRST_SWEEP, 2 * len(self._expires))

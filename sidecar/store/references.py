@@ -14,8 +14,12 @@ from sidecar.store.database import Database
 MAX_KEPT: Final = 200_000
 """References held in memory; the disk has them all."""
 
+SWEEP_SECONDS: Final = 3600.0
+"""How often what has expired leaves the disk, in a process that goes on remembering."""
+
 _FIND: Final = "SELECT expires FROM reference WHERE scope = ? AND name = ?"
 _INSERT_ONE: Final = "INSERT OR REPLACE INTO reference (scope, name, expires) VALUES (?, ?, ?)"
+_SWEEP: Final = "DELETE FROM reference WHERE expires <= ?"
 _INSERT_ALL: Final = "INSERT OR REPLACE INTO reference (scope, name, expires) SELECT ?, key, value FROM json_each(?)"
 
 
@@ -29,6 +33,8 @@ class DiskReferences:
         self._expires: dict[str, float] = {}
         self._accepted: dict[str, float] = {}
         self._being_written: dict[str, float] = {}
+        self._swept = clock.monotonic()
+        self._monotonic = clock.monotonic
 
     @classmethod
     async def open(
@@ -36,7 +42,7 @@ class DiskReferences:
     ) -> "DiskReferences":
         """Opens a scope, drops what has expired, and remembers `seed` for `ttl` seconds. Raises StoreFailed."""
         await database.execute("INSERT OR IGNORE INTO scope (name) VALUES (?)", scope)
-        await database.execute("DELETE FROM reference WHERE expires <= ?", clock.now())
+        await database.execute(_SWEEP, clock.now())
         row = database.first("SELECT id FROM scope WHERE name = ?", scope)
         if row is None:
             raise StoreFailed("the state folder's database does not keep what is written to it", retryable=True)
@@ -76,7 +82,15 @@ class DiskReferences:
 
     def _take(self) -> "_Remembered":
         self._being_written, self._accepted = self._accepted, {}
-        return _Remembered(self._scope, self._being_written, self._forget)
+        return _Remembered(self._scope, self._being_written, self._forget, self._sweep_before())
+
+    def _sweep_before(self) -> float | None:
+        """The moment before which what has expired is to be dropped, once an hour; else None."""
+        passed = self._monotonic()
+        if passed - self._swept < SWEEP_SECONDS:
+            return None
+        self._swept = passed
+        return self._now()
 
     def _forget(self, accepted: dict[str, float]) -> None:
         for reference, expires in accepted.items():
@@ -91,6 +105,7 @@ class _Remembered:
     scope: int
     accepted: dict[str, float]
     forget: Callable[[dict[str, float]], None]
+    sweep_before: float | None
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Writes them all with one statement, which runs without the interpreter's lock."""
@@ -100,6 +115,8 @@ class _Remembered:
             connection.executemany(_INSERT_ONE, values)
         else:
             connection.execute(_INSERT_ALL, (self.scope, rows.decode()))
+        if self.sweep_before is not None:
+            connection.execute(_SWEEP, (self.sweep_before,))
 
     def undo(self) -> None:
         """Forgets them: they were never on disk."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 from msgspec import UNSET
@@ -22,6 +23,9 @@ from sidecar.work.delivery.documents import (
     webhook_document,
     webhook_id,
 )
+
+MOST_REMEMBERED: Final = 1_000
+"""Webhooks kept at hand; a message names a hundred at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +192,15 @@ class Endpoints:
             return EndpointRow(one, "server", "", 0, 0, 0)
         return self._rows.get(one)
 
-    def _keep(self, one: str, webhook: Webhook) -> None:
+    def _remember(self, one: str, webhook: Webhook) -> None:
+        """Keeps a webhook at hand; the one that was named longest ago makes room, and is read from its row again."""
+        self._webhooks.pop(one, None)
         self._webhooks[one] = webhook
+        if len(self._webhooks) > MOST_REMEMBERED:
+            del self._webhooks[next(iter(self._webhooks))]
+
+    def _keep(self, one: str, webhook: Webhook) -> None:
+        self._remember(one, webhook)
         document = webhook_document(webhook, self._size(webhook), self._seal)
         self._rows.save(one, "webhook", msgspec.json.encode(document).decode())
 
@@ -210,7 +221,7 @@ class Endpoints:
             webhook = opened_webhook(document, self._seal)
         except SealedByAnother:
             return None
-        self._webhooks[row.id] = webhook
+        self._remember(row.id, webhook)
         return webhook
 
     def _server(self, row: EndpointRow) -> Credentials | None:

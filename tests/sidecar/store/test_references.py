@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sidecar.errors import StoreFailed
+from sidecar.store import memory
 from sidecar.store.database import Database
 from sidecar.store.memory import MemoryReferences
 from sidecar.store.references import DiskReferences
@@ -313,6 +314,29 @@ async def test_a_disk_that_can_not_be_read_is_an_error_of_ours(
     with pytest.raises(StoreFailed, match="can't be read") as failed:
         references.has("a")
     assert failed.value.retryable
+
+
+async def test_a_process_that_lives_long_sweeps_the_disk(database: Database, time: ManualClock) -> None:
+    """What has expired leaves the disk with what is remembered later, and not only at the next login."""
+    references = await opened(database, time)
+    references.remember("short", HOUR / 2)
+    references.remember("long", 9 * HOUR)
+    await database.flushed()
+    time.advance(2 * HOUR)
+    references.remember("later", HOUR)
+    await database.flushed()
+    assert database.all("SELECT name FROM reference ORDER BY name") == [("later",), ("long",)]
+
+
+def test_memory_sweeps_itself(time: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody asks for any more does not pile up: it goes once there are many."""
+    monkeypatch.setattr(memory, "FIRST_SWEEP", 10)
+    references = MemoryReferences(time.clock)
+    for number in range(1_000):
+        references.remember(str(number), HOUR)
+        time.advance(HOUR / 4)
+    assert len(references._expires) <= 20
+    assert references.has("999")
 
 
 def test_memory_lets_go_of_what_has_expired(time: ManualClock) -> None:

@@ -15,7 +15,7 @@ from sidecar.store.database import Database
 from sidecar.store.endpoints import EndpointRows
 from sidecar.store.outbox import Outbox
 from sidecar.work.delivery.documents import host_of, server_id
-from sidecar.work.delivery.endpoints import Endpoints, ServerTarget, WebhookTarget
+from sidecar.work.delivery.endpoints import MOST_REMEMBERED, Endpoints, ServerTarget, WebhookTarget
 from sidecar.work.delivery.forwarding import Forwarding
 from tests.clocks import ManualClock
 from tests.fakes import KEY, KEY_ID
@@ -95,6 +95,18 @@ async def test_webhooks_are_bounded(tmp_path: Path) -> None:
     async with known(tmp_path) as one:
         with pytest.raises(LimitExceeded, match="100 webhooks at most"):
             one.endpoints.set_session([hook(f"{URL}/{number}") for number in range(101)])
+
+
+async def test_jobs_with_webhooks_of_their_own_do_not_pile_up(tmp_path: Path) -> None:
+    """Those at hand are bounded; one that made room is read from the disk, with its secret."""
+    async with known(tmp_path) as one:
+        first = one.endpoints.register([hook(URL, SECRET)])[0].id
+        for number in range(2 * MOST_REMEMBERED):
+            one.endpoints.register([hook(f"{URL}/{number}", SECRET)])
+        assert len(one.endpoints._webhooks) == MOST_REMEMBERED
+        target = await one.target(first)
+        assert isinstance(target, WebhookTarget)
+        assert (target.url, target.keys) == (URL, hook(URL, SECRET).signing_keys())
 
 
 async def test_secrets_change(tmp_path: Path) -> None:
