@@ -56,6 +56,19 @@ class Once(logging.Filter):
         return True
 
 
+def _without_contents(record: logging.LogRecord) -> bool:
+    """Has SAQ's lines tell of a job by its short form, without what was asked for or said of it; lets all pass."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(_short(value) for value in record.args)
+    record.exc_info = None  # what failed is told by whoever ran it, with its secrets taken out
+    return True
+
+
+def _short(value: object) -> object:
+    info = getattr(value, "info", None)
+    return info() if callable(info) else value
+
+
 def configure(debug_log: str, redactor: Texts) -> None:
     """Sets up the root logger; `debug_log` is a file (0600), none where empty."""
     formatter = _Redacting(redactor)
@@ -72,4 +85,6 @@ def configure(debug_log: str, redactor: Texts) -> None:
         root.addHandler(handler)
     root.setLevel(logging.DEBUG if debug_log else logging.WARNING)
     # it logs each failed job as an error, with all that was asked for; we say what is wrong ourselves
-    logging.getLogger("saq").setLevel(logging.DEBUG if debug_log else logging.CRITICAL)
+    saq = logging.getLogger("saq")
+    saq.setLevel(logging.INFO if debug_log else logging.CRITICAL)  # for DEBUG it tells of a job's content, too
+    saq.addFilter(_without_contents)

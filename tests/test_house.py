@@ -176,6 +176,54 @@ def test_everything_that_is_installed_is_pinned() -> None:
     assert {name: version for name, version in installed.items() if pins.get(canonicalize_name(name)) != version} == {}
 
 
+CUTS = {
+    "sidecar/browser/scripting/script.py: self.source.lstrip()[:_ENOUGH]",  # cut literals are hidden whole
+    "sidecar/browser/scripting/script.py: line[:_LONGEST_LABEL - 1]",  # of what is hidden already
+    "sidecar/remote/answers.py: said[:MAX_QUOTED]",  # the same
+    "sidecar/texts.py: shown[:length]",  # the same
+    "sidecar/texts.py: text[:MOST]",  # what `shortened` is for
+    "sidecar/work/jobs/updates.py: text[-size:]",  # the same: `RunUpdates._last` hides line by line
+    "sidecar/work/tasks/outside.py: wanted.method[:20]",  # what a script asked for, for the script
+    "sidecar/work/tasks/runs.py: result[:LONGEST_RESULT]",  # a script's own result, for its owner
+}
+"""Where a text is cut that may leave, and why no half of a secret can be left there."""
+NOT_TEXTS = {
+    "protocol/codec.py",  # what is wrong with a line, for whoever has sent it
+    "sidecar/agenda_view.py",  # columns
+    "sidecar/browser/scripting/pipe.py",  # a message's number
+    "sidecar/recording/finding.py",  # how known values begin
+    "sidecar/recording/redact.py",
+    "sidecar/recording/spelled.py",
+    "sidecar/store/shared.py",  # a list
+    "sidecar/browser/profiles/states.py",  # digests
+    "sidecar/queue/presence.py",
+    "sidecar/recording/walk.py",  # keys' ends
+    "sidecar/recording/sensitive.py",
+    "sidecar/work/delivery/documents.py",
+    "sidecar/work/tasks/periods.py",
+}
+
+
+def cuts(path: Path) -> Iterator[str]:
+    """Slices of a length that looks like one of texts: a number, or a name of its own, from the start or the end."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Slice) or node.slice.step:
+            continue
+        lower, upper = node.slice.lower, node.slice.upper
+        bound = upper if lower is None else lower.operand if upper is None and isinstance(lower, ast.UnaryOp) else None
+        long = isinstance(bound, ast.Constant) and isinstance(bound.value, int) and bound.value >= 16
+        named = [n.id for n in ast.walk(bound) if isinstance(n, ast.Name)] if bound else []
+        cut, telling = ast.unparse(node), any(name.isupper() or name in ("size", "length", "limit") for name in named)
+        if (long or telling) and "hexdigest()" not in cut:
+            yield f"{path.relative_to(ROOT)}: {cut}"
+
+
+def test_texts_are_cut_by_one_helper() -> None:
+    """`sidecar.texts.shortened` takes secrets out before it cuts: a bare cut would leave half of one."""
+    found = {cut for path in SOURCES if str(path.relative_to(ROOT)) not in NOT_TEXTS for cut in cuts(path)}
+    assert found == CUTS
+
+
 def test_little_is_imported_before_ready(loaded: tuple[set[str], set[str]]) -> None:
     """A parent waits for `ready`: nothing is loaded before it that is not on the list."""
     ready, _ = loaded

@@ -7,8 +7,8 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from sidecar.errors import ActionFailed, BrowserCrashed, LimitExceeded, NavigationFailed, SidecarError, TimedOut
+from sidecar.texts import bounded
 
-_LONGEST = 500
 _AT_URL = re.compile(r" at \S+://.*$")
 _TOO_LARGE = ("the value of the page has more than ", "the file has more than ")
 """What our own refusals say, in `transport` and `pages`."""
@@ -32,12 +32,12 @@ _DEAD = (
 
 
 def first_line(error: BaseException) -> str:
-    """What Playwright said, without the method's name, the call log and an overlong rest."""
+    """What Playwright said, without the method's name and the call log; whoever knows the secrets cuts it."""
     said = str(error).partition("\nCall log:")[0].strip().split("\n", 1)[0]
     method, colon, rest = said.partition(": ")
     if colon and "." in method and " " not in method:
         said = rest
-    return said.removeprefix("Error: ")[:_LONGEST] or type(error).__name__
+    return bounded(said.removeprefix("Error: ")) or type(error).__name__
 
 
 def reason(error: PlaywrightError) -> str:

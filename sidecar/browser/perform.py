@@ -13,7 +13,6 @@ import msgspec
 from protocol.jobs import Download, JobResult, SendJob, StepResult
 from sidecar.browser.artifacts.making import Keep, Shelf, collect, scratch_folder
 from sidecar.browser.artifacts.recordings import RECORDED, Recorder
-from sidecar.browser.artifacts.scrub import Hide
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.profiles.living import ProfileUse
 from sidecar.browser.race import unwind
@@ -26,6 +25,7 @@ from sidecar.browser.watch import NOBODY, Watch
 from sidecar.clock import Clock
 from sidecar.errors import TimedOut
 from sidecar.scratch import Scratch
+from sidecar.texts import Hide
 
 
 def _nothing(text: str) -> str:
@@ -39,7 +39,7 @@ class Hiding:
     secrets: Hide = _nothing
     """The job's `secrets`: out of what the steps, the alerts and the errors say."""
     all: Hide = _nothing
-    """These, cookies, passwords and whatever is typed: out of recordings."""
+    """These, cookies, passwords and whatever is typed: out of recordings, and out of what is cut."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """The job's `secrets` themselves, for JavaScript actions."""
 
@@ -65,7 +65,7 @@ async def perform(
     Raises BrowserCrashed, BrowserUnavailable, NavigationFailed, ActionFailed, Forbidden, LimitExceeded, TimedOut,
     StoreFailed.
     """
-    visit, shelf = Visit(lent, clock, sandboxes, hiding.values, scratch), Shelf(keep)
+    visit, shelf = Visit(lent, clock, sandboxes, hiding.values, scratch, hiding.all), Shelf(keep)
     if use:
         visit.capture = use.capture
     work = partial(_visit_and_gather, job, steps, visit, shelf, hiding, watch)
@@ -118,7 +118,9 @@ async def _gather(
             made[kind] = await shelf.put(kind, data)
     made |= await collect(visit.page, visit.devtools, job.options, job.pdf, shelf)
     if visit.downloads:
-        made["downloads"] = tuple([await _download(file.name, file.data, shelf) for file in visit.downloads])
+        made["downloads"] = tuple(
+            [await _download(hiding.secrets(file.name), file.data, shelf) for file in visit.downloads]
+        )
     if "READ_ALERTS" in job.options:
         made["messages"] = tuple(map(hiding.secrets, visit.dialogs.messages))
     told = tuple(_without_secrets(step, hiding.secrets) for step in visited.steps)

@@ -1,31 +1,73 @@
-"""Puts secrets back where a log holds their placeholder."""
+"""Puts secrets back where a log holds their placeholders."""
 
-import re
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from protocol.base import REDACTED
+from sidecar.recording.walk import Place, Verdict, walk
 
 _MARK: Final = REDACTED.encode()
-_MEMBER: Final = re.compile(rb'("(?:[^"\\]|\\.)*")(\s*:\s*)"' + re.escape(_MARK) + b'"')
+_CUT_OUT: Final = frozenset({Verdict.SOURCE, Verdict.WEBHOOK})
+"""Of these a log hides parts."""
+_WHOLE: Final = f'"{REDACTED}"'
 
 
-def fill(line: bytes, secrets: Mapping[str, Any]) -> tuple[bytes, list[str]]:
-    """Replaces `"key":"**********"` by the value known under that key; also gives the keys that are not known.
+class Filler:
+    """Fills the lines of one session, in their order.
 
-    All else stays byte for byte.
+    What is known under a key is put in place of each `**********` under it, in arrays and in the middle of texts too;
+    a list's values are used one after the other.
     """
-    if _MARK not in line:
-        return line, []
-    unknown: list[str] = []
 
-    def put(match: re.Match[bytes]) -> bytes:
-        key = msgspec.json.decode(match[1], type=str)
-        if key in secrets:
-            return match[1] + match[2] + msgspec.json.encode(secrets[key])
-        unknown.append(key)
-        return match[0]
+    def __init__(self, secrets: Mapping[str, Any]) -> None:
+        self._secrets = secrets
+        self._used: dict[str, int] = {}
 
-    return _MEMBER.sub(put, line), unknown
+    def fill(self, line: bytes) -> tuple[bytes, list[str]]:
+        """The line, and the keys under which nothing, or nothing more, is known. All else stays byte for byte."""
+        if _MARK not in line:
+            return line, []
+        text, unknown, done = line.decode(), list[str](), 0
+        pieces: list[str] = []
+        places = {place.start: place for place in walk(text)}
+        for start in sorted(places):
+            place = places[start]
+            token = text[start : place.end]
+            if place.verdict is not Verdict.KEY and REDACTED in token:
+                pieces += (text[done:start], self._filled(token, place, unknown))
+                done = place.end
+        return "".join([*pieces, text[done:]]).encode(), unknown
+
+    def _filled(self, token: str, place: Place, unknown: list[str]) -> str:
+        key = place.key or ""
+        if token == _WHOLE:
+            value = self._take(key, unknown)
+            return token if value is None else json.dumps(value)
+        if place.verdict not in _CUT_OUT and key not in self._secrets:
+            return token  # a part of a value that is known by itself
+        told: str = msgspec.json.decode(token)
+        parts = told.split(REDACTED)
+        filled = [parts[0]]
+        for part in parts[1:]:
+            value = self._take(key, unknown)
+            said = REDACTED if value is None else value if isinstance(value, str) else json.dumps(value)
+            filled += (_in_source(said) if place.verdict is Verdict.SOURCE else said, part)
+        return json.dumps("".join(filled))
+
+    def _take(self, key: str, unknown: list[str]) -> Any:
+        known = self._secrets.get(key)
+        if isinstance(known, list):
+            number = self._used.get(key, 0)
+            self._used[key] = number + 1
+            known = known[number] if number < len(known) else None
+        if known is None:
+            unknown.append(key)
+        return known
+
+
+def _in_source(value: str) -> str:
+    """As it is written between quotes, or in a template, of JavaScript."""
+    return json.dumps(value)[1:-1].replace("`", "\\`").replace("${", "\\${")

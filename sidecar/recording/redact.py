@@ -8,16 +8,21 @@ import msgspec
 
 from protocol.base import REDACTED
 from protocol.requests import CONTENTS
+from sidecar.javascript.calls import Verdict as Literality
+from sidecar.javascript.tokens import Literal, hidden, literals
 from sidecar.recording.finding import HEAD, Finder, Span, merged
-from sidecar.recording.sensitive import ASSIGNED, PROXY_USERINFO, QUOTED, USERINFO, may_hold_secrets
+from sidecar.recording.sensitive import AFTER_HOST, ASSIGNED, PROXY_USERINFO, QUOTED, USERINFO, may_hold_secrets
 from sidecar.recording.spelled import Known
 from sidecar.recording.walk import Place, Verdict, walk
 from sidecar.spellings import MIN_LENGTH
 
+LITERAL_LENGTH: Final = 6
+"""A literal of JavaScript that is shorter, and not seen to be typed, is replaced where it stands and nowhere else."""
 REMEMBERED: Final = 64
 """How many values found in lines are kept at least, the newest; the session's own are kept for good."""
 
 _PLACEHOLDER: Final = f'"{REDACTED}"'
+_REPLACED: Final = frozenset({Verdict.SECRET, Verdict.HIDDEN, Verdict.TYPED})
 _HIDDEN: Final = REDACTED.encode()
 _AFTER_GROUP: Final = rf"\g<1>{REDACTED}"
 _RUN: Final = re.compile(r"[A-Za-z0-9_.~-]+")
@@ -38,6 +43,13 @@ class Redactor:
         """Adds a secret value that the session knows; one shorter than `MIN_LENGTH` only goes under telling keys."""
         if len(value) >= MIN_LENGTH and value != REDACTED:
             self._learned.add(value)
+
+    def learn_from(self, line: bytes) -> None:
+        """Adds for good every secret value that stands in a line of JSON, also what it types into pages."""
+        text = line.decode()
+        for place in walk(text):
+            for value in _told(text, place, Verdict.SECRET, Verdict.TYPED):
+                self.learn(value)
 
     def text(self, text: str) -> str:
         """The text without learned values (as they are, escaped for JSON, a page or a URL, in base64, as SHA-512) and
@@ -67,8 +79,8 @@ class Redactor:
             msgspec.json.decode(line, type=dict[str, msgspec.Raw])
             places = walk(text)
             for place in places:  # first learn, then replace: a value may stand before the key that gives it away
-                if place.verdict is Verdict.SECRET:
-                    self._remember(text[place.start : place.end])
+                for value in _told(text, place, Verdict.SECRET):
+                    self._remember(value)
             edits = {place.start: (place.end, new) for place in places if (new := self._replacement(text, place))}
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
@@ -76,21 +88,23 @@ class Redactor:
 
     def _replacement(self, text: str, place: Place) -> str | None:
         token = text[place.start : place.end]
-        if place.verdict is Verdict.SECRET or place.verdict is Verdict.HIDDEN:
-            return _PLACEHOLDER
+        if place.verdict in _REPLACED:
+            return None if token == _PLACEHOLDER else _PLACEHOLDER
         value = _string(token)
         if value is None:
             return _PLACEHOLDER if token.startswith('"') else None
         if place.depth == 1 and (value in _ENVELOPE if place.verdict is Verdict.KEY else _is_type(place, value)):
             return None  # a learned value that is a word of the wire would make the line unreadable
-        redacted = self.text(value)
+        redacted = hidden(value) if place.verdict is Verdict.SOURCE else value
+        if place.verdict is Verdict.WEBHOOK:
+            redacted = AFTER_HOST.sub(_AFTER_GROUP, redacted)
+        redacted = self.text(redacted)
         if place.verdict is Verdict.PROXY:
             redacted = PROXY_USERINFO.sub(_AFTER_GROUP, redacted)
         return None if redacted == value else _encode(redacted).decode()
 
-    def _remember(self, token: str) -> None:
-        value = _string(token)
-        if value is None or len(value) < MIN_LENGTH or value == REDACTED or value in self._learned:
+    def _remember(self, value: str) -> None:
+        if len(value) < MIN_LENGTH or value == REDACTED or value in self._learned:
             return
         newer = self._found[0]
         if newer.add(value) and len(newer) >= REMEMBERED:
@@ -154,6 +168,32 @@ def unreadable(line: bytes) -> bytes:
 
 def _is_type(place: Place, value: str) -> bool:
     return place.key == "type" and value in CONTENTS
+
+
+def _told(text: str, place: Place, *verdicts: Verdict) -> Iterator[str]:
+    """The values that a place gives away."""
+    if place.verdict is Verdict.SOURCE:
+        yield from (one.value for one in literals(_string(text[place.start : place.end]) or "") if _is_telling(one))
+    elif place.verdict is Verdict.WEBHOOK:
+        url = _string(text[place.start : place.end]) or ""
+        tail = url[len(AFTER_HOST.sub(r"\g<1>", url)) :]
+        if len(tail) >= LITERAL_LENGTH:
+            yield tail
+    elif place.verdict in verdicts and (value := _string(text[place.start : place.end])):
+        yield value
+
+
+def _is_telling(literal: Literal) -> bool:
+    """Whether a literal of JavaScript is one to look for elsewhere."""
+    if literal.verdict is Literality.TYPED:
+        return True
+    return literal.verdict is Literality.SECRET and len(literal.value) >= LITERAL_LENGTH
+
+
+def holds_typed(line: bytes) -> bool:
+    """Whether a line of JSON types something into pages, or holds JavaScript that may."""
+    text = line.decode()
+    return any(any(_told(text, place, Verdict.TYPED, Verdict.SECRET)) for place in walk(text))
 
 
 def _string(token: str) -> str | None:

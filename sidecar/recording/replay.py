@@ -15,7 +15,7 @@ from typing import IO, Any, Final, Self, TextIO
 import msgspec
 
 from protocol.base import REDACTED
-from sidecar.recording.placeholders import fill
+from sidecar.recording.placeholders import Filler
 from sidecar.recording.printing import Printer
 
 COMMAND: Final = (sys.executable, "-m", "sidecar", "--log-input=")
@@ -87,9 +87,10 @@ def _replay(
     try:
         for _ in range(repeat):
             printer.say(f"replaying {_count(path, size, skip)} commands")
+            filler = Filler(known)
             with _Child(command) as child:
                 for item in _read(path, size, skip):
-                    _play(item, child, known, unfilled, printer)
+                    _play(item, child, filler, unfilled, printer)
     except ChildDied as died:
         printer.error(str(died))
         return 1
@@ -146,12 +147,12 @@ class _Child:
 
 
 def _play(
-    item: Command | Complaint, child: _Child, known: dict[str, Any], unfilled: dict[str, None], printer: Printer
+    item: Command | Complaint, child: _Child, filler: Filler, unfilled: dict[str, None], printer: Printer
 ) -> None:
     if isinstance(item, Complaint):
         printer.error(item.sentence)
         return
-    line, missing = fill(item.line, known)
+    line, missing = filler.fill(item.line)
     unfilled |= dict.fromkeys(missing)
     began = time.perf_counter()
     reply = child.ask(line)

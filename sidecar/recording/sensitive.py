@@ -38,6 +38,33 @@ COOKIE_ATTRIBUTES: Final = frozenset(
     {"name", "domain", "path", "url", "expires", "httponly", "secure", "samesite", "maxage", "priority"}
 )
 """Attributes of a cookie that say where it belongs; lower case, without separators."""
+STORAGE_KEY: Final = "storage"
+"""At the end of a key: the same (`localStorage`)."""
+HEADERS_KEY: Final = "headers"
+"""Every value under a key that ends so is secret, whatever the header's name (`extra_http_headers`)."""
+LOGIN_KEY: Final = "httpcredentials"
+"""Without separators: user and password under it are secret, where they are for is not."""
+WEBHOOK_KEYS: Final = frozenset({"webhook", "webhooks"})
+"""Of URLs under these, what follows the host is secret: it often is the token."""
+ACTIONS_KEY: Final = "actions"
+"""Under this, text is JavaScript, and an object is a typed action."""
+SOURCE_KEY: Final = "script_text"
+"""What stands under this is JavaScript."""
+TYPED: Final = {
+    "fill": "value",
+    "type": "text",
+    "press_sequentially": "text",
+    "keyboard_type": "text",
+    "keyboard_insert_text": "text",
+    "on_dialog": "text",
+}
+"""Typed action -> the argument that holds what is typed."""
+BARE: Final = frozenset({"keyboard_type", "keyboard_insert_text"})
+"""Of these, a bare value is what is typed."""
+SCRIPTING: Final = frozenset({"evaluate", "eval_on_selector", "eval_on_selector_all", "wait_for_function"})
+"""Typed actions that take JavaScript, bare or as `expression`, and an `arg` for it."""
+REFERENCE: Final = re.compile(r"\s*(\{\{[^{}]*\}\}\s*)+")
+"""`{{user.password}}`: where a secret goes, and not the secret."""
 PROXY_KEY: Final = "proxy"
 """Under this, what stands before an `@` is secret also where the URL has no scheme."""
 SELECTOR_KEY: Final = "selector"
@@ -47,8 +74,12 @@ TYPED_KEYS: Final = frozenset({"value", "text"})
 _SEPARATOR: Final = "[_. -]?"
 
 
+_ALIKE: Final = {"pass": "(?<!by)(?<!com)pass"}
+"""`proxy.bypass` is no password."""
+
+
 def _ends_in(names: tuple[str, ...]) -> str:
-    return "(?:" + "|".join(name.replace("_", _SEPARATOR) for name in names) + ")s?"
+    return "(?:" + "|".join(_ALIKE.get(name, name.replace("_", _SEPARATOR)) for name in names) + ")s?"
 
 
 _secret_end: Final = re.compile(rf"{_ends_in(SENSITIVE_KEYS)}\Z", re.IGNORECASE | re.ASCII)
@@ -69,11 +100,27 @@ def is_cookie_key(key: str) -> bool:
     return _cookie_end.search(key) is not None
 
 
+_TELLING: Final = (b"set_webhooks", SOURCE_KEY.encode())
+"""Where these stand a line is looked at closer: what they tell is not told by a key's last word alone."""
+
+
+def is_headers_key(key: str) -> bool:
+    """Whether headers stand under this key."""
+    return key[-len(HEADERS_KEY) :].lower() == HEADERS_KEY
+
+
+def is_storage_key(key: str) -> bool:
+    """Whether what a page has stored stands under this key."""
+    return key[-len(STORAGE_KEY) :].lower() == STORAGE_KEY
+
+
 def names_secret(text: str) -> bool:
     """Whether a text, such as a selector, speaks of something secret."""
     return _secret_word.search(text) is not None
 
 
+AFTER_HOST: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://[^/?#]+[/?#]).+$", re.DOTALL)
+"""What follows a URL's host: group 1 is what stays."""
 USERINFO: Final = re.compile(r"(://)[^/?#\s\"]+(?=@)")
 """`user:password` of a URL: group 1 is what stays, as in the others."""
 PROXY_USERINFO: Final = re.compile(r"(://|^)[^/?#\s\"]+(?=@)")
@@ -100,7 +147,8 @@ class _Quick(NamedTuple):
 def _quick() -> _Quick:
     """They begin with a fixed byte, so that the search hops from one to the next, and look back only there: five times
     quicker than a search for the names themselves. Compiled at first use: only an input log needs them."""
-    whole = {*SENSITIVE_KEYS, *COOKIE_KEYS, PROXY_KEY, SELECTOR_KEY}
+    whole = {*SENSITIVE_KEYS, *COOKIE_KEYS, PROXY_KEY, SELECTOR_KEY, STORAGE_KEY, HEADERS_KEY, ACTIONS_KEY}
+    whole |= WEBHOOK_KEYS
     words = sorted({name.rsplit("_", 1)[-1] + plural for name in whole for plural in ("", "s")})
 
     def preceded_by(end: str) -> str:
@@ -127,6 +175,8 @@ def may_hold_secrets(lines: bytes) -> bool:
     """
     quick = _quick()
     lower = lines.lower()
+    if any(word in lower for word in _TELLING):
+        return True
     if quick.key.search(lower) is not None or quick.blank.search(lower) is not None:
         return True
     if b"=" in lower and quick.parameter.search(lower) is not None:

@@ -10,6 +10,7 @@ from protocol.base import Secret, Secrets
 from protocol.jobs import SendJob
 from sidecar.browser.visits.actions import BoundAction
 from sidecar.errors import SidecarError
+from sidecar.work.jobs.hiding import types_secrets
 from sidecar.work.jobs.runner import validate
 
 
@@ -25,12 +26,13 @@ def holds_secret(kind: str, content: bytes) -> bool:
 
 
 def _types_secrets(job: SendJob) -> bool:
-    """Whether a typed action writes something that is not shown, such as a password."""
+    """Whether an action writes something that is not shown, such as a password."""
     try:
         steps = validate(job, files=True)
     except SidecarError:  # it will fail when it runs, and until then it is better kept than read
         return True
-    return any(isinstance(action, BoundAction) and action.hidden for step in steps for action in step.actions)
+    hidden = any(isinstance(action, BoundAction) and action.hidden for step in steps for action in step.actions)
+    return hidden or types_secrets(job)
 
 
 def _secrets(value: Any) -> Iterator[Secret]:

@@ -11,8 +11,9 @@ from playwright.async_api import Page
 from protocol.jobs import Option
 from sidecar.browser import failures
 from sidecar.browser.artifacts.making import Kind
-from sidecar.browser.artifacts.scrub import Hide, clean_har, clean_trace
+from sidecar.browser.artifacts.scrub import clean_har, clean_trace
 from sidecar.errors import ActionFailed, BrowserUnavailable
+from sidecar.texts import Hide
 
 _CLEAN: Final[dict[Kind, Callable[[bytes, Hide], bytes]]] = {"har": clean_har, "trace": clean_trace}
 

@@ -7,16 +7,13 @@ is; everywhere else a `Hide` replaces the values that the job is known to hold.
 import io
 import re
 import zipfile
-from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 import msgspec
 
 from protocol.base import REDACTED
-
-Hide = Callable[[str], str]
-"""A text without the secrets in it."""
+from sidecar.texts import Hide
 
 _SECRET_HEADERS: Final = frozenset(
     {"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key", "x-auth-token", "x-csrf-token"}

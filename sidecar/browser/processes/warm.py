@@ -19,6 +19,7 @@ from sidecar.browser.race import look_at
 from sidecar.clock import within
 from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent
 from sidecar.settings import exported
+from sidecar.texts import shortened
 
 # Without these Chromium starts more processes than a page without a screen needs, and talks to servers of its own.
 _CHROMIUM_FLAGS: Final = (
@@ -38,6 +39,7 @@ _CHROMIUM_FLAGS: Final = (
     "--enable-features=CDPScreenshotNewSurface,RenderDocument:level/crashed-frame",
 )
 
+_LONGEST_REASON: Final = 500
 _OWN_SESSION: Final = {
     "PLAYWRIGHT_NODEJS_PATH": str(Path(__file__).with_name("driver.sh")),
     "DRIVER_NODE": str(Path(playwright.__file__).with_name("driver") / "node"),
@@ -204,9 +206,8 @@ async def launch(
         if isinstance(error, TimeoutError):
             raise BrowserUnavailable(f"{found.path} did not start within {seconds:g} s", retryable=True) from None
         if isinstance(error, Exception):
-            reason = _launch_failure(error)
+            reason = shortened(_without_endpoint(_launch_failure(error), found), _LONGEST_REASON, _as_it_is)
             if found.endpoint:
-                reason = reason.replace(found.endpoint, found.path)
                 raise BrowserUnavailable(f"{found.path} could not be reached: {reason}", retryable=True) from None
             advice = _advice(reason)
             said = f"{found.path} did not start: {reason}; {advice or f'another one comes with {hint(found.kind)}'}"
@@ -246,12 +247,21 @@ def _advice(reason: str) -> str | None:
     return next((advice for words, advice in _HOPELESS.items() if words in reason), None)
 
 
+def _without_endpoint(said: str, found: FoundBrowser) -> str:
+    """Its address may hold a token."""
+    return said.replace(found.endpoint, found.path) if found.endpoint else said
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
 def _launch_failure(error: BaseException) -> str:
     """The browser's own complaint where it made one, the one that explains it first; else Playwright's first line."""
     complaints = [line.partition("[err]")[2].strip() for line in str(error).splitlines() if "[err]" in line]
     if not complaints:
         return failures.first_line(error)
-    return next(filter(_advice, complaints), complaints[0])[:300]
+    return next(filter(_advice, complaints), complaints[0])
 
 
 async def _quietly(ending: Any, seconds: float) -> bool:

@@ -20,6 +20,7 @@ from sidecar.browser.scripting.pipe import PipeBroken, TooLarge
 from sidecar.browser.scripting.sandbox import Sandbox
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.scripting.surface import READING
+from sidecar.texts import bounded
 
 MOST_CALLS: Final = 10_000
 """Calls that one action may make."""
@@ -34,7 +35,6 @@ _PATIENCE: Final = 0.004
 """Seconds after which we ask for further calls while one is being made."""
 
 _GONE: Final = "its sandbox is gone: it left its page, or used too much memory"
-_LONGEST_REASON: Final = 500
 
 _CODES: Final = frozenset({"forbidden", "limit_exceeded"})
 """That an action's failure may have beside `action_failed`."""
@@ -323,5 +323,5 @@ class JobScripts:
 
 
 def _sentence(name: Any, said: str) -> str:
-    said = " ".join(said.split())[:_LONGEST_REASON]
+    said = " ".join(bounded(said).split())
     return said if name in ("Error", "TimeoutError", None) or said.startswith(str(name)) else f"{name}: {said}"

@@ -4,7 +4,11 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from sidecar.javascript.tokens import hidden
+
 _LONGEST_LABEL: Final = 80
+_ENOUGH: Final = 1_000
+"""Characters of a source that a label is made of."""
 _EARLY: Final = re.compile(
     r"\s*(?:await\s+)?(?:page|context)\s*\.\s*"
     r"(?:on|once|addListener|setDefaultTimeout|setDefaultNavigationTimeout|setExtraHTTPHeaders|route|addInitScript)\s*\("
@@ -19,9 +23,11 @@ class Script:
 
     @property
     def label(self) -> str:
-        """Its beginning, in one line: what errors call it."""
-        line = " ".join(self.source.split())
-        return line if len(line) <= _LONGEST_LABEL else f"{line[: _LONGEST_LABEL - 1]}…"
+        """Its beginning, in one line and without what it types: what errors call it."""
+        beginning = self.source.lstrip()[:_ENOUGH]  # where a literal is cut in two here, it is hidden whole
+        line = " ".join(hidden(beginning).split())
+        whole = len(line) <= _LONGEST_LABEL and len(beginning) < _ENOUGH
+        return line if whole else f"{line[: _LONGEST_LABEL - 1]}…"
 
     @property
     def early(self) -> bool:

@@ -7,6 +7,8 @@ from typing import Final
 from playwright.async_api import BrowserContext, Dialog, Page
 from playwright.async_api import Error as PlaywrightError
 
+from sidecar.texts import Hide, shortened
+
 MOST_MESSAGES: Final = 1_000
 LONGEST_MESSAGE: Final = 10_000
 
@@ -14,7 +16,9 @@ LONGEST_MESSAGE: Final = 10_000
 class Dialogs:
     """The dialogs of one job, in all its pages. Until `listen`, the browser dismisses each at once."""
 
-    def __init__(self, context: BrowserContext) -> None:
+    def __init__(self, context: BrowserContext, hide: Hide) -> None:
+        """`hide` takes out of a message all that is secret, where it has to be cut."""
+        self._hide = hide
         self._context = context
         self._listening = False
         self._accept: bool | None = None
@@ -43,7 +47,7 @@ class Dialogs:
 
     async def _hear(self, dialog: Dialog) -> None:
         if dialog.type == "alert" and len(self.messages) < MOST_MESSAGES:
-            self.messages.append(dialog.message[:LONGEST_MESSAGE])
+            self.messages.append(shortened(dialog.message, LONGEST_MESSAGE, self._hide))
         if self._accept is None and self.is_heard(dialog.page):
             return
         # a page that is being left asks whether it may: without other orders it may, as without a listener

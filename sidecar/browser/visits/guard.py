@@ -107,7 +107,7 @@ class _Guard:
         if self._allows(url):
             return True
         if not self.refused.done():
-            shown = public_url(url).partition("?")[0][:200]
+            shown = public_url(url).partition("?")[0]
             self.refused.set_result(Forbidden(f"the token's scope does not cover {shown}", url=shown))
         return False
 

@@ -5,6 +5,8 @@ from typing import Final
 
 from playwright.async_api import BrowserContext, ConsoleMessage, WebError
 
+from sidecar.texts import Hide, shortened
+
 MOST_LINES: Final = 200
 LONGEST_LINE: Final = 2_000
 
@@ -12,7 +14,9 @@ LONGEST_LINE: Final = 2_000
 class Notes:
     """Listens to all pages of a context; each step takes what came since the one before."""
 
-    def __init__(self, context: BrowserContext) -> None:
+    def __init__(self, context: BrowserContext, hide: Hide) -> None:
+        """`hide` takes out of a line all that is secret, where it has to be cut."""
+        self._hide = hide
         self._context = context
         self._console: deque[str] = deque(maxlen=MOST_LINES)
         self._errors: deque[str] = deque(maxlen=MOST_LINES)
@@ -33,11 +37,11 @@ class Notes:
 
     def log(self, line: str) -> None:
         """Adds a line that an action wrote."""
-        self._console.append(line[:LONGEST_LINE])
+        self._console.append(shortened(line, LONGEST_LINE, self._hide))
 
     def fail(self, line: str) -> None:
         """Adds an error that an action's handlers left behind."""
-        self._errors.append(line[:LONGEST_LINE])
+        self._errors.append(shortened(line, LONGEST_LINE, self._hide))
 
     def _hear(self, message: ConsoleMessage) -> None:
         self.log(message.text)

@@ -30,6 +30,7 @@ from sidecar.browser.watch import Watch
 from sidecar.clock import Clock, within
 from sidecar.errors import ActionFailed, Forbidden, LimitExceeded, NavigationFailed, TimedOut
 from sidecar.scratch import Scratch
+from sidecar.texts import Hide
 
 _GRACE = 0.25
 """Seconds that Playwright gets to report its own, better explained timeout before the step's is enforced."""
@@ -60,17 +61,18 @@ class Visit:
         sandboxes: Sandboxes | None = None,
         secrets: Mapping[str, Any] | None = None,
         scratch: Scratch | None = None,
+        hide: Hide = str,
     ) -> None:
-        """`scratch` is where files lie while they are fetched or recorded."""
+        """`scratch` is where files lie while they are fetched or recorded; `hide` knows all that is secret."""
         page = lent.page
         self.scratch = scratch or Scratch()
         self.devtools = lent.devtools
         self._own = page
         self._page = page
         self._clock = clock
-        self._notes = Notes(page.context)
+        self._notes = Notes(page.context, hide)
         self._moves = Movements(lent)
-        self.dialogs = Dialogs(page.context)
+        self.dialogs = Dialogs(page.context, hide)
         self.downloads: list[Downloaded] = []
         """What the actions fetched, in order."""
         self._scripts = JobScripts(sandboxes, page, self._notes, secrets or {}, self._left) if sandboxes else None

@@ -9,8 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from protocol.base import encode_hook
-from protocol.jobs import SendJob, Step
-from sidecar.work.jobs.hiding import redactor_for, without_typed
+from protocol.jobs import SendJob
+from sidecar.work.jobs.hiding import redactor_for
 
 _OF_A_RUN: Final = ("token", "key", "mode", "webhooks")
 """Members that say how one run is asked for, and not what is done."""
@@ -28,18 +28,11 @@ class Definition:
 
 def define(job: SendJob) -> Definition:
     """The same for every run of the same job, whatever its secrets are."""
-    given = {**_members(job, "steps", *_OF_A_RUN), "steps": [_step(step) for step in job.steps]}
+    given = _members(job, *_OF_A_RUN)
     # numbers of any size, and actions nested as deeply as a line may be
     line = json.dumps(given, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
     document = redactor_for(job).request(line) or line
     return Definition(document, hashlib.sha256(document).hexdigest())
-
-
-def _step(step: Step) -> dict[str, Any]:
-    told = _members(step, "actions")
-    if step.actions:
-        told["actions"] = [without_typed(action) for action in step.actions]
-    return told
 
 
 def _members(value: msgspec.Struct, *but: str) -> dict[str, Any]:

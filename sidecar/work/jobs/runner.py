@@ -1,9 +1,9 @@
 """One run of a browser job: check it, borrow a page, have it performed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from protocol.jobs import JobResult, SendJob
 from sidecar.browser.artifacts.making import Keep, write_file
@@ -21,9 +21,12 @@ from sidecar.clock import Clock
 from sidecar.errors import InvalidContent, SidecarError, StoreFailed
 from sidecar.filling import MOST_MADE, Room
 from sidecar.recording.redact import Redactor
+from sidecar.texts import shortened
 from sidecar.work.jobs.hiding import learn, redactor_for
 from sidecar.work.jobs.tokens import Scope, registrable
 
+LONGEST_SENTENCE: Final = 1_000
+"""Characters of a sentence that says why a job failed, and of each place that it names."""
 Secrets = Mapping[str, Any]
 """Name -> the secret, decoded from JSON."""
 
@@ -102,8 +105,7 @@ class JobRunner:
         try:
             return await self._pool.run(job.browser, work, context_arguments(job.context, downloads=downloads), use)
         except SidecarError as error:
-            if secrets:
-                _hide_in(error, hiding.secrets)
+            _hide_in(error, hiding)
             raise
 
     def _use(self, job: SendJob, steps: Sequence[PlannedStep], scope: Scope | None) -> ProfileUse | None:
@@ -129,17 +131,29 @@ class JobRunner:
 
 
 def _hiding(job: SendJob, steps: Sequence[PlannedStep], secrets: Secrets) -> Hiding:
-    if not secrets and not {"HAR", "TRACE"} & set(job.options):
-        return Hiding()
-    known, everything = Redactor(), redactor_for(job, secrets)
+    @cache  # made where something is recorded or cut, which is seldom
+    def everything() -> Redactor:
+        redactor = redactor_for(job, secrets)
+        for action in (action for step in steps for action in step.actions):
+            if isinstance(action, BoundAction):
+                redactor.learn(action.hidden or "")
+        return redactor
+
+    def hide(text: str) -> str:
+        return everything().text(text)
+
+    if not secrets:
+        return Hiding(all=hide)
+    known = Redactor()
     learn(known, secrets)
-    for action in (action for step in steps for action in step.actions):
-        if isinstance(action, BoundAction):
-            everything.learn(action.hidden or "")
-    return Hiding(known.text, everything.text, secrets) if secrets else Hiding(all=everything.text)
+    return Hiding(known.text, hide, secrets)
 
 
-def _hide_in(error: SidecarError, hide: Callable[[str], str]) -> None:
+def _hide_in(error: SidecarError, hiding: Hiding) -> None:
+    def hide(text: str) -> str:
+        short = len(text) <= LONGEST_SENTENCE
+        return hiding.secrets(text) if short else shortened(text, LONGEST_SENTENCE, hiding.all)
+
     error.message = hide(error.message)
     error.args = (error.message,)
     error.places = {name: hide(value) if isinstance(value, str) else value for name, value in error.places.items()}

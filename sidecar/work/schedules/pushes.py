@@ -1,7 +1,7 @@
 """The messages that schedules hold: checked when given, sealed while they wait, shown without their secrets."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -13,7 +13,7 @@ from sidecar.queue.submission import DEFAULT_TIMEOUT, opened_content, stored_con
 from sidecar.recording.redact import Redactor
 from sidecar.sealing import Seal
 from sidecar.work.contents import decode_stored, holds_secret
-from sidecar.work.jobs.hiding import hosts_only, redactor_for, without_typed
+from sidecar.work.jobs.hiding import redactor_for
 
 _CONTENT: Final = "push.content"
 _TYPE: Final = "push.type"
@@ -129,13 +129,6 @@ class Pushes:
         decoded = decode_stored(kind, content)
         if isinstance(decoded, SendJob):
             redactor = redactor_for(decoded)
-            given: dict[str, Any] = msgspec.json.decode(content)
-            for step in given["steps"]:
-                if "actions" in step:
-                    step["actions"] = [without_typed(action) for action in step["actions"]]
-            if "webhooks" in given:
-                given["webhooks"] = hosts_only(given["webhooks"])
-            content = msgspec.json.encode(given)
         line = redactor.request(msgspec.json.encode(_Line(kind, msgspec.Raw(content))))
         return msgspec.Raw(msgspec.json.decode(line, type=_Line).content.copy()) if line else msgspec.Raw(b"null")
 

@@ -11,7 +11,7 @@ from sidecar.errors import InvalidContent, SealedByAnother, Unreadable
 from sidecar.filling import MOST_MADE
 from sidecar.sealing import Seal
 from sidecar.work.contents import decode_stored, holds_secret
-from sidecar.work.jobs.hiding import hosts_only, redactor_for, without_typed
+from sidecar.work.jobs.hiding import redactor_for
 from sidecar.work.schedules.timing import rfc3339
 from sidecar.work.tasks.jobs import prepare
 from sidecar.work.tasks.outside import Scripts
@@ -227,23 +227,6 @@ def _check_times(document: TaskDocument, now: int) -> None:
 
 def _shown(job: Mapping[str, Any], filled: SendJob) -> dict[str, Any]:
     """The job as it was given, with its secrets, and what it types into pages, replaced."""
-    told = dict(job)
-    if isinstance(steps := told.get("steps"), list):
-        told["steps"] = [_shown_step(step) for step in steps]
-    if "webhooks" in told:
-        told["webhooks"] = hosts_only(told["webhooks"])
-    line = redactor_for(filled).request(msgspec.json.encode({"type": "send_job", "content": told}))
+    line = redactor_for(filled).request(msgspec.json.encode({"type": "send_job", "content": job}))
     shown: dict[str, Any] = msgspec.json.decode(line)["content"] if line else {}
     return shown
-
-
-def _shown_step(step: Any) -> Any:
-    actions = step.get("actions") if isinstance(step, Mapping) else None
-    if not isinstance(actions, list):
-        return step
-    return {**step, "actions": [_shown_action(action) for action in actions]}
-
-
-def _shown_action(action: Any) -> Any:
-    typed = isinstance(action, str) or (isinstance(action, Mapping) and len(action) == 1)
-    return without_typed(action) if typed else action

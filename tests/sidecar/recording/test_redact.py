@@ -33,7 +33,7 @@ COOKIE = {"name": "session", "value": CANARY, "domain": "shop.nl", "path": "/", 
 CONTEXT = {
     "proxy": {"server": f"ann:{CANARY}@proxy:3128", "username": "ann", "password": CANARY},
     "http_credentials": {"username": "ann", "password": CANARY},
-    "extra_http_headers": {"Authorization": f"Bearer {CANARY}", "Cookie": f"a={CANARY}"},
+    "extra_http_headers": {"Authorization": f"Bearer {CANARY}", "Cookie": f"a={CANARY}", "X-Any": CANARY},
 }
 MESSAGES: dict[str, Any] = {
     "set_credentials": CREDENTIALS,
@@ -47,20 +47,28 @@ MESSAGES: dict[str, Any] = {
         "steps": [
             {"url": f"https://shop.nl/?page=1&access_token={CANARY}#x", "actions": [{"click": "#go"}]},
             {"url": "https://shop.nl", "actions": [{"fill": {"selector": "#Password", "value": CANARY}}]},
+            {"url": "https://shop.nl", "actions": [{"fill": {"selector": "#plain", "value": CANARY}}]},
+            {"url": "https://shop.nl", "actions": [{"focus": "#password"}, {"keyboard_type": CANARY}]},
+            {"url": "https://shop.nl", "actions": [{"keyboard_insert_text": {"text": CANARY}}]},
+            {"url": "https://shop.nl", "actions": [{"on_dialog": {"accept": True, "text": CANARY}}]},
+            {"url": "https://shop.nl", "actions": [{"evaluate": f"document.forms[0].pin.value = '{CANARY}'"}]},
+            {"url": "https://shop.nl", "actions": [{"evaluate": {"expression": "x => x", "arg": {"a": [CANARY]}}}]},
+            {"url": "https://shop.nl", "actions": [f"page.fill('#password', '{CANARY}')", "page.click('#send')"]},
             {"url": "https://shop.nl", "actions": [{"type": {"text": CANARY, "selector": "input[name=pwd]"}}]},
         ],
         "cookies": [COOKIE],
         "context": CONTEXT,
         "token": CANARY,
+        "webhooks": [f"https://hooks.nl/services/{CANARY}/x", f"https://hooks.nl?{CANARY}"],
     },
-    "set_webhooks": [{"url": f"https://hooks.nl/?api_key={CANARY}", "secret": CANARY}],
+    "set_webhooks": [{"url": f"https://hooks.nl/services/{CANARY}", "secret": CANARY}],
     "issue_token": {"scope": "https://shop.nl", "issuer_token": CANARY},
     "create_schedule": {"push": {"type": "send_job", "content": {"cookies": [COOKIE], "token": CANARY}}},
     "update_schedule": {"schedule_id": "s1", "push": {"type": "send_job", "content": {"token": CANARY}}},
     "create_task": {"interval": 60000, "config": {"password": CANARY}, "job": {"cookies": [COOKIE], "token": CANARY}},
     "update_task": {"id": "t1", "config": {"api_key": CANARY}},
     "list_tasks": {"config": {"token": CANARY}},
-    "test_task": {"script_text": "module.exports.main = (config) => 'a'", "config": {"password": CANARY}},
+    "test_task": {"script_text": f"module.exports.main = (config) => '{CANARY}'", "config": {"password": CANARY}},
     "nobody_knows": {"body": json.dumps({"deep": json.dumps({"password": CANARY})})},
 }
 
@@ -87,8 +95,38 @@ def test_what_is_no_secret_stays() -> None:
     }
     job = json.loads(logged({"type": "send_job", "content": MESSAGES["send_job"]})[0])["content"]
     assert job["cookies"] == [COOKIE | {"value": REDACTED}]
-    assert job["context"]["proxy"] == {"server": f"{REDACTED}@proxy:3128", "username": "ann", "password": REDACTED}
+    assert job["context"]["proxy"] == dict.fromkeys(("username", "password"), REDACTED) | {
+        "server": f"{REDACTED}@proxy:3128"
+    }
     assert job["steps"][0]["url"] == f"https://shop.nl/?page=1&access_token={REDACTED}#x"
+
+
+def test_where_credentials_are_for_is_no_secret() -> None:
+    """An origin, a proxy's address and exceptions, a webhook's host: what they name stays readable elsewhere, too."""
+    context = {
+        "http_credentials": {"username": "ann-of-shop", "password": CANARY, "origin": "https://shop.nl:8443"},
+        "proxy": {"server": "http://proxy.nl:3128", "bypass": ".intra.nl, 10.0.0.1", "username": "ann-of-proxy"},
+    }
+    steps = [{"url": "https://shop.nl:8443/orders?by=ann-of-shop", "actions": [{"click": "text=.intra.nl"}]}]
+    job = {"steps": steps, "context": context, "webhooks": ["https://hooks.nl/T00", "https://hooks.nl"]}
+    told = json.loads(logged({"type": "send_job", "content": job})[0])["content"]
+    assert told["steps"] == steps
+    assert told["context"] == {
+        "http_credentials": {"username": REDACTED, "password": REDACTED, "origin": "https://shop.nl:8443"},
+        "proxy": {"server": "http://proxy.nl:3128", "bypass": ".intra.nl, 10.0.0.1", "username": REDACTED},
+    }
+    assert told["webhooks"] == [f"https://hooks.nl/{REDACTED}", "https://hooks.nl"]
+
+
+def test_what_is_typed_is_learned_from_a_job_alone() -> None:
+    """A search word that was typed does not take itself out of all that is logged later; a password does."""
+    redactor = Redactor()
+    for selector, value in (("#search", "amsterdam"), ("#password", "hunter-of-2")):
+        action = {"fill": {"selector": selector, "value": value}}
+        redactor.line(json.dumps({"type": "send_job", "content": {"steps": [{"actions": [action]}]}}).encode())
+    assert redactor.text("amsterdam hunter-of-2") == f"amsterdam {REDACTED}"
+    redactor.learn_from(json.dumps({"actions": [{"fill": {"selector": "#search", "value": "amsterdam"}}]}).encode())
+    assert redactor.text("amsterdam") == REDACTED
 
 
 @pytest.mark.parametrize("name", SENSITIVE_KEYS)
@@ -219,6 +257,8 @@ def test_an_ordinary_cv_is_clean() -> None:
         "mail": "ann@work.nl",
         "site": "https://medium.com/@ann?page=2&sort=key",
         "keywords": ["Go"],
+        "text": "plain",
+        "actions_of_note": ["page.fill"],
     }
     assert Redactor().clean(json.dumps({"type": "send_cv", "content": cv}).encode())
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.recording.placeholders import fill
+from sidecar.recording.placeholders import Filler
+from sidecar.recording.redact import Redactor
 from sidecar.recording.replay import COMMAND, UNREAD, replay
 
 V1_LOG = """{"type":"set_mock","content":{"secrets":{"user":{"username":"foo","password":"barbarbar"}}}}
@@ -116,9 +117,42 @@ def test_placeholders_are_filled_from_a_file() -> None:
 def test_filling_changes_nothing_else() -> None:
     """Placeholders that are part of a value, or have no known key, stay; so do all other bytes."""
     line = b'{"a":"x\\"", "api_key" : "**********","n":1.10,"b":"**********","c":["**********-1"]}'
-    filled, unknown = fill(line, {"api_key": "s"})
+    filled, unknown = Filler({"api_key": "s"}).fill(line)
     assert filled == line.replace(b'"api_key" : "**********"', b'"api_key" : "s"')
     assert unknown == ["b"]
+
+
+JOB = {
+    "steps": [
+        {
+            "url": "https://shop.nl",
+            "actions": ["page.fill('#p', 'it`s')", {"fill": {"selector": "#q", "value": "tea"}}],
+        },
+        {"url": "https://shop.nl", "actions": [{"keyboard_type": "cup"}, "page.keyboard.type(`a${1}b`)"]},
+    ],
+    "context": {"extra_http_headers": {"X-One": "first-one", "Accept": "any"}},
+    "webhooks": ["https://hooks.nl/T00/B00/token-of-it"],
+}
+
+
+def test_what_a_job_types_is_filled_in_in_its_order() -> None:
+    """A list under a key has what the log hid under it, one after the other; actions under `actions`."""
+    line = json.dumps({"type": "send_job", "content": JOB}).encode()
+    logged = Redactor().line(line)
+    known = {
+        "actions": ["it`s", "a", "b"],
+        "value": "tea",
+        "keyboard_type": ["cup"],
+        "X-One": "first-one",
+        "Accept": "any",
+        "webhooks": ["T00/B00/token-of-it"],
+    }
+    filled, unknown = Filler(known).fill(logged)
+    meant = json.loads(line)["content"]
+    meant["steps"][0]["actions"][0] = "page.fill('#p', \"it\\`s\")"
+    assert (json.loads(filled)["content"], unknown) == (meant, [])
+    filled, unknown = Filler({**known, "actions": ["it`s"]}).fill(logged)
+    assert unknown == ["actions", "actions"]
 
 
 @pytest.mark.parametrize(

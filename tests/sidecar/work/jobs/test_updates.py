@@ -19,11 +19,12 @@ from sidecar.browser.visits import arguments
 from sidecar.browser.visits.actions import ACTIONS
 from sidecar.browser.watch import Watch
 from sidecar.errors import ActionFailed, BrowserUnavailable, Forbidden, InvalidContent, QueueFull, TimedOut
+from sidecar.javascript.tokens import hidden
 from sidecar.queue.submission import Run
+from sidecar.recording.sensitive import TYPED
 from sidecar.work.cvs import InProgress
 from sidecar.work.delivery.endpoints import Endpoint
 from sidecar.work.jobs.definitions import define
-from sidecar.work.jobs.hiding import TYPED, without_typed
 from sidecar.work.jobs.runs import Order, Runs
 from sidecar.work.jobs.telling import told
 from sidecar.work.jobs.updates import Audience, Letter
@@ -471,8 +472,14 @@ def test_any_job_can_be_defined() -> None:
     nested: Any = "x"
     for _ in range(400):
         nested = [nested]
-    steps = [{"url": "http://h", "actions": [{"evaluate": {"expression": "x => x", "arg": [nested, 2**70]}}]}]
+    steps: list[dict[str, Any]] = [
+        {"url": "http://h", "actions": [{"evaluate": {"expression": "x => x", "arg": [nested, 2**70]}}]}
+    ]
     job = msgspec.convert({"steps": steps}, SendJob)
+    arg: Any = REDACTED
+    for _ in range(400):
+        arg = [arg]
+    steps[0]["actions"] = [{"evaluate": {"expression": "x => x", "arg": [arg, REDACTED]}}]
     assert json.loads(define(job).document) == {"steps": steps}
 
 
@@ -489,7 +496,7 @@ def test_any_job_can_be_defined() -> None:
 )
 def test_literals_that_a_script_types_are_left_out(source: str, without: str) -> None:
     """Expressions stay: they are no secrets, they name them."""
-    assert without_typed(source) == without
+    assert hidden(source) == without
 
 
 async def test_other_work_is_told_of_as_one_step(parts: Parts) -> None:

@@ -1,0 +1,1 @@
+"""What stands in the source of JavaScript: which of its strings are secret."""

@@ -1,0 +1,301 @@
+"""The string literals of JavaScript: what an action types, sets or compares with stands in its source in clear.
+
+A tokeniser and no parser: it knows of a literal in which call's arguments it stands, under which key, and what its
+neighbours are. What is certainly a selector, an address, a key or a word of the API is open; every other literal is
+secret. Where it can't tell a regular expression from a division, or the source breaks off, all that follows is hidden.
+Each character is looked at a bounded number of times.
+"""
+
+import re
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from io import StringIO
+from typing import Final
+
+from protocol.base import REDACTED
+from sidecar.javascript.calls import QUOTED, Place, Verdict, judge
+from sidecar.javascript.literals import SKIP, decoded
+
+_MOST_OPEN: Final = 2_000
+"""Brackets within brackets; what is nested deeper is hidden."""
+_MOST_WITHIN: Final = 2
+"""Sources within strings of sources that are looked through for further literals."""
+_TOKEN: Final = re.compile(
+    r"(?P<string>'(?:[^'\\\n\r]|\\(?:\r\n|[\s\S]))*+'|\"(?:[^\"\\\n\r]|\\(?:\r\n|[\s\S]))*+\")"
+    r"|(?P<word>[\w$#\\]++)|(?P<op>=>|\+\+|--|\?\.(?!\d)|<!--|[^\w\s$#\\])"
+)
+_TEMPLATE: Final = re.compile(r"(?:[^`\\$]|\\[\s\S]|\$(?!\{))*+")
+_REGEX: Final = re.compile(r"/(?:[^/\\\[\n\r]|\\[^\n\r]|\[(?:[^\]\\\n\r]|\\[^\n\r])*+\])++/\w*")
+_ENDLESS: Final = frozenset({"'", '"', "<!--"})
+"""Where these are tokens, a literal has no end; or it is a comment of old."""
+_BEFORE_BLOCK: Final = frozenset({"if", "while", "for", "with"})
+_BEFORE_VALUE: Final = frozenset(
+    {"return", "typeof", "case", "in", "delete", "void", "throw", "new", "instanceof", "do", "else"}
+)
+_PERHAPS_NAMES: Final = frozenset({"of", "yield", "await", "async", "let", "static", "get", "set"})
+"""Words after which a slash may be either."""
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """One literal, or several that are joined by `+`, decoded."""
+
+    value: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    start: int
+    end: int
+    text: str
+    """What stands there instead."""
+
+
+@dataclass(slots=True)
+class _Frame:
+    """An open bracket, and what is known of the place in it."""
+
+    bracket: str
+    call: str
+    """The nearest call's name; empty where there is none, or none that is known."""
+    argument: int
+    """Which of its arguments this is."""
+    direct: bool
+    """Whether it is that call's own bracket."""
+    block: bool = False
+    """Whether it belongs to `if`, `while` and the like."""
+    index: bool = False
+    key: str = ""
+
+
+def literals(source: str) -> Iterator[Literal]:
+    """Every literal that is not open, joined ones too, also of sources in strings."""
+    yield from _literals(source, 0)
+
+
+def hidden(source: str) -> str:
+    """The source with every literal that is not open, and every comment, replaced."""
+    tokens = _Tokens(source, lambda _: None)
+    told = StringIO()
+    done = 0
+    for span in tokens.spans():
+        if tokens.unsure is not None and span.start >= tokens.unsure:
+            break
+        told.write(source[done : span.start])
+        told.write(span.text)
+        done = span.end
+    if tokens.unsure is None:
+        told.write(source[done:])
+    else:
+        told.write(source[done : tokens.unsure])
+        told.write(f'"{REDACTED}"')
+    return told.getvalue()
+
+
+def _literals(source: str, depth: int) -> Iterator[Literal]:
+    found: list[Literal] = []
+    for regex in (False, True):
+        tokens = _Tokens(source, found.append, regex)
+        for _ in tokens.spans():
+            yield from _deeper(found, depth)
+            found.clear()
+        yield from _deeper(found, depth)
+        found.clear()
+        if tokens.unsure is None:
+            return
+
+
+def _deeper(found: list[Literal], depth: int) -> Iterator[Literal]:
+    for literal in found:
+        yield literal
+        if depth < _MOST_WITHIN and QUOTED.search(literal.value):
+            yield from _literals(literal.value, depth + 1)
+
+
+@dataclass(slots=True)
+class _Tokens:
+    """Goes through a source once."""
+
+    source: str
+    found: Callable[[Literal], object]
+    regex: bool = False
+    """What a slash is taken for where it can't be told."""
+    unsure: int | None = None
+    """From where on nothing is certain."""
+    _frames: list[_Frame] = field(default_factory=lambda: [_Frame("", "", 0, False)])
+    _last: str = ""
+    """The last token that counts: an operator, a word, or `'` for a literal."""
+    _before: str = ""
+    """The one before it."""
+    _joined: list[str] = field(default_factory=list)
+    _joined_verdict: Verdict = Verdict.OPEN
+    _closed: _Frame | None = None
+    """The bracket that the last token has closed."""
+
+    def spans(self) -> Iterator[_Span]:
+        """What is to be replaced, in order; calls `found` for each literal that is not open."""
+        place, length = 0, len(self.source)
+        while place < length:
+            after = SKIP.match(self.source, place).end()  # type: ignore[union-attr]  # matches nothing, too
+            if after > place:
+                yield from self._comments(place, after)
+                place = after
+                continue
+            match = _TOKEN.match(self.source, place)
+            if match is None or match[0] in _ENDLESS or self.source.startswith("/*", place):
+                self._doubt(place)
+                break
+            if match.lastgroup == "string":
+                yield from self._literal(place, match.end(), match[0][1:-1], quoted=True)
+                place = match.end()
+            elif match[0] == "`" or (match[0] == "}" and self._frames[-1].bracket == "${"):
+                place = yield from self._template(place, opening=match[0] == "`")
+            elif match[0] == "/" and (end := self._slash(place)) != place:
+                self._push("/re/")
+                place = end
+            else:
+                self._take(match[0], place)
+                place = match.end()
+            if place < 0 or len(self._frames) > _MOST_OPEN:
+                self._doubt(length if place < 0 else place)
+                break
+        self._end_join()
+
+    def _doubt(self, place: int) -> None:
+        self.unsure = place if self.unsure is None else min(place, self.unsure)
+
+    def _push(self, token: str) -> None:
+        self._before, self._last = self._last, token
+
+    def _comments(self, start: int, end: int) -> Iterator[_Span]:
+        text = self.source[start:end]
+        if not text.isspace():
+            yield _Span(start, end, "\n" if "\n" in text else " ")
+
+    # --- literals
+
+    def _literal(self, start: int, end: int, raw: str, *, quoted: bool) -> Iterator[_Span]:
+        value = decoded(raw)
+        verdict = self._judge(end, value) if value else Verdict.OPEN
+        if not (self._last == "+" and self._before == "'"):
+            self._end_join()
+        self._joined.append(value)
+        self._joined_verdict = max(verdict, self._joined_verdict)
+        if verdict is not Verdict.OPEN:
+            self.found(Literal(value, verdict))
+            yield _Span(start, end, f'"{REDACTED}"' if quoted else REDACTED)
+        frame = self._frames[-1]
+        if frame.bracket == "{" and self._last in ("{", ","):
+            frame.key = value
+        self._push("'")
+
+    def _end_join(self) -> None:
+        if len(self._joined) > 1 and self._joined_verdict is not Verdict.OPEN:
+            self.found(Literal("".join(self._joined), self._joined_verdict))
+        self._joined = []
+        self._joined_verdict = Verdict.OPEN
+
+    def _template(self, place: int, *, opening: bool) -> Generator[_Span, None, int]:
+        """From its beginning, or the end of a `${…}` in it, to its end or the next `${`; gives where that is."""
+        if not opening:
+            self._frames.pop()
+        start = place + 1
+        end = _TEMPLATE.match(self.source, start).end()  # type: ignore[union-attr]
+        if end >= len(self.source):
+            self._doubt(place)
+            return -1
+        whole = opening and self.source[end] == "`"
+        if whole:
+            yield from self._literal(place, end + 1, self.source[start:end], quoted=True)
+            return end + 1
+        if start < end:
+            self._last, self._before = ("", "") if not opening else (self._last, self._before)
+            yield from self._literal(start, end, self.source[start:end], quoted=False)
+        if self.source[end] == "`":
+            self._last = "'"
+            return end + 1
+        self._open("${")
+        self._push("{")
+        return end + 2
+
+    # --- everything else
+
+    def _slash(self, place: int) -> int:
+        """The end of a regular expression that begins here; `place` itself where this is a division."""
+        last, before = self._last, self._before
+        unsure = False
+        if last == ")":
+            regex = self._closed is not None and self._closed.block
+            unsure = self._closed is not None and self._closed.call == "await"  # of `for await (…)`, or a value
+        elif last == "}" or (last in _PERHAPS_NAMES and before != "."):
+            regex, unsure = self.regex, True
+        elif last in _BEFORE_VALUE:
+            regex = before not in (".", "?.")
+        elif last in ("'", "]", "/re/", "++", "--"):
+            regex = False
+        else:
+            regex = not (last[:1].isalnum() or last[:1] in ("_", "$", "#", "\\"))
+        if unsure:
+            self._doubt(place)
+        if not regex:
+            return place
+        match = _REGEX.match(self.source, place)
+        if match is None:
+            self._doubt(place)
+            return -1
+        return match.end()
+
+    def _take(self, word: str, place: int) -> None:
+        frame = self._frames[-1]
+        if word in ("(", "[", "{"):
+            self._open(word)
+        elif word in (")", "]", "}"):
+            if len(self._frames) > 1:
+                self._closed = self._frames.pop()
+        elif word == ",":
+            if frame.direct:
+                frame.argument += 1
+            frame.key = ""
+        elif frame.bracket == "{" and self._last in ("{", ",") and (word[0].isalpha() or word[0] in "_$"):
+            frame.key = word
+        elif word == ">" and self._last == "--":
+            self._doubt(place)  # perhaps a comment of old, to the end of its line
+        self._push(word)
+
+    def _open(self, bracket: str) -> None:
+        outer, last = self._frames[-1], self._last
+        named = last[:1].isalpha() or last[:1] in ("_", "$") if last else False
+        if bracket == "(" and (named or last in ("?.", "'", "]", ")")):
+            called = last if named else ""
+            block = called in _BEFORE_BLOCK and self._before not in (".", "?.")
+            self._frames.append(_Frame(bracket, called, 0, direct=True, block=block))
+        else:
+            index = bracket == "[" and (named or last in ("]", ")", "?.", "'"))
+            self._frames.append(_Frame(bracket, outer.call, outer.argument, direct=False, index=index))
+
+    def _judge(self, end: int, value: str) -> Verdict:
+        frame, last = self._frames[-1], self._last
+        following = self._following(end)
+        if frame.bracket == "{" and last in ("{", ",") and following[:1] == ":":
+            return Verdict.OPEN
+        if frame.index and last == "[" and following[:1] == "]":
+            return Verdict.OPEN
+        place = Place(
+            call=frame.call,
+            argument=frame.argument,
+            direct=frame.direct,
+            key=frame.key if frame.bracket == "{" and last != "," else "",
+            assigned=self._before if last == "=" else "",
+            following=following,
+        )
+        return judge(place, value)
+
+    def _following(self, end: int) -> str:
+        """The next character that counts; after a comma, the one after that, too."""
+        place = SKIP.match(self.source, end).end()  # type: ignore[union-attr]
+        first = self.source[place : place + 1]
+        if first != ",":
+            return first
+        place = SKIP.match(self.source, place + 1).end()  # type: ignore[union-attr]
+        return first + self.source[place : place + 1]
