@@ -36,6 +36,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = left
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says why a test may have failed where there is no browser."""
+    if config.getoption("--without-browsers") and terminalreporter.stats.get("failed"):
+        terminalreporter.line("A test that needs a browser is marked so: @pytest.mark.browser")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Turns a skipped test into a failed one where nothing may be skipped."""

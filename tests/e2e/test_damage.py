@@ -14,6 +14,8 @@ from tests.e2e.jobs import ended, submit, succeeded
 from tests.harness import SECONDS, Child, Rtcv, receiver, rtcv
 from tests.redis_server import RedisServer
 
+pytestmark = pytest.mark.browser
+
 JOB = {"steps": [{"url": "data:text/html,<h1>here</h1>", "extract": {"title": "h1"}}]}
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PRIVATE = {"SIDECAR_ALLOW_PRIVATE_NETWORK": "true"}

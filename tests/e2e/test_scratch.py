@@ -79,6 +79,7 @@ def env(temporary: Path, **more: str) -> Mapping[str, str]:
     return {"TMPDIR": str(temporary), **more}
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("name", ["state", "a-state-folder-with-a-name-that-is-far-too-long-for-any-socket-" * 2])
 def test_a_killed_process_leaves_nothing_elsewhere(tmp_path: Path, temporary: Path, server: Rtcv, name: str) -> None:
     """Raw recordings, profiles and what Playwright makes lie in the state folder, and the next process sweeps them."""
@@ -94,6 +95,7 @@ def test_a_killed_process_leaves_nothing_elsewhere(tmp_path: Path, temporary: Pa
         assert child.end() == 0
 
 
+@pytest.mark.browser
 def test_a_short_session_sweeps_at_its_end(tmp_path: Path, temporary: Path, server: Rtcv) -> None:
     """Whatever it was for, and however short."""
     with Child(tmp_path, env=env(temporary)) as child:
@@ -105,6 +107,7 @@ def test_a_short_session_sweeps_at_its_end(tmp_path: Path, temporary: Path, serv
     assert found(tmp_path / "state" / "scratch", temporary) == set()
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
 def test_browsers_start_below_a_long_name(tmp_path: Path, temporary: Path, server: Rtcv, browser: str) -> None:
     """Sockets have short names; at the end nothing is left, there or elsewhere."""
@@ -119,6 +122,7 @@ def test_browsers_start_below_a_long_name(tmp_path: Path, temporary: Path, serve
     assert found(home / "scratch", temporary) == set()
 
 
+@pytest.mark.browser
 def test_a_mock_session_leaves_nothing_at_all(tmp_path: Path, temporary: Path, server: Rtcv) -> None:
     """It has no state folder: what is under way lies in a private temporary folder, swept where it was killed."""
     for last in (False, True):

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from sidecar.store.migrations import MIGRATIONS
 from tests.fakes import nobody_listens
 from tests.harness import SECONDS, environment
@@ -44,6 +46,7 @@ def broken(folder: Path, complaint: str) -> str:
     return str(path)
 
 
+@pytest.mark.browser
 def test_a_sound_machine(tmp_path: Path) -> None:
     """Browsers are started, the sandbox is opened; zone, key, queue, ffmpeg and database are told of."""
     code, said = doctor(tmp_path, {"TZ": "Europe/Amsterdam", "SIDECAR_STORE_KEY": "A" * 43 + "="})
