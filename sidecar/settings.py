@@ -121,8 +121,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return folder
 
     def scripts_path(self) -> Path:
-        """Where scripts of tasks are read from; nobody makes it."""
-        return Path(self.scripts_folder).expanduser() if self.scripts_folder else self.state_path() / "scripts"
+        """Where scripts of tasks are read from; nobody makes it. Raises OSError for a link in the state folder."""
+        if self.scripts_folder:
+            return Path(self.scripts_folder).expanduser()
+        from sidecar.files import refuse_link  # late: only tasks need it
+
+        folder = self.state_path() / "scripts"
+        refuse_link(folder)
+        return folder
 
     def artifacts_folder(self) -> Path:
         """Where jobs leave files, made where it is missing: 0700."""

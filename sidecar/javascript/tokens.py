@@ -232,7 +232,9 @@ class _Tokens:
             regex, unsure = self.regex, True
         elif last in _BEFORE_VALUE:
             regex = before not in (".", "?.")
-        elif last in ("'", "]", "/re/", "++", "--"):
+        elif last in ("++", "--"):  # `a++ / b`, or `++/re/.lastIndex`
+            regex, unsure = self.regex, True
+        elif last in ("'", "]", "/re/", "."):  # the dot is that of `1. / 2`
             regex = False
         else:
             regex = not (last[:1].isalnum() or last[:1] in ("_", "$", "#", "\\"))

@@ -129,6 +129,14 @@ def test_folders_are_not_entered_by_a_link(home: Path, tmp_path: Path) -> None:
     assert mode(settings.artifacts_folder()) == 0o755
 
 
+def test_scripts_are_not_read_by_a_planted_link(home: Path, tmp_path: Path) -> None:
+    """Whoever may write in the state folder could have tasks run theirs; a folder that the settings name may be one."""
+    (home / "scripts").symlink_to(tmp_path)
+    with pytest.raises(OSError, match="scripts is a symbolic link"):
+        Settings(home=str(home)).scripts_path()
+    assert Settings(home=str(home), scripts_folder=str(home / "scripts")).scripts_path() == home / "scripts"
+
+
 def test_a_folder_that_others_may_write_in_is_told_of(home: Path) -> None:
     """With what to do about it."""
     home.chmod(0o755)

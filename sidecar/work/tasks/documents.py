@@ -30,7 +30,7 @@ class TaskDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     owner: str = ""
     """The process that sealed it."""
     shown_job: dict[str, Any] | None = None
-    """As it was given, secrets replaced."""
+    """As it was given, secrets replaced; here where that is not the same."""
     config: dict[str, Any]
     running: bool
     init: int
@@ -167,13 +167,14 @@ class TaskDocuments:
         decoded: SendJob = decode_stored("send_job", filled)
         self._check_token(decoded)
         secret = self._seal.lasting or holds_secret("send_job", filled)
+        shown = _shown(job, decoded)
         return msgspec.structs.replace(
             document,
             script=None,
             job=None if secret else dict(job),
             sealed_job=self._seal.seal(msgspec.json.encode(job).decode()) if secret else None,
             owner=self._process if secret else "",
-            shown_job=_shown(job, decoded) if secret else None,
+            shown_job=shown if secret or shown != job else None,
         )
 
 

@@ -97,7 +97,7 @@ class Scripts:
             if not path.is_relative_to(folder):
                 raise Forbidden(f"the script {name} is a link that leads out of the scripts folder")
             # without waiting, for a pipe would have us wait for somebody to write into it
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             with os.fdopen(descriptor, "rb") as file:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     raise NotFound(f"the script {name} is not a file")

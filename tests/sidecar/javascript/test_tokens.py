@@ -105,6 +105,9 @@ def test_what_names_something_stays(source: str) -> None:
         ("} / 'x' / 'y'", f"}} {QUOTED}"),
         ("a\n--> 'x'", f"a\n--{QUOTED}"),
         ("// password: x\npage.click('#a')", "\npage.click('#a')"),
+        ("x = y++ / 'a'", f"x = y++ {QUOTED}"),
+        ("x = 1./'a'/2", f"x = 1./{QUOTED}/2"),
+        ("for await (const x of y) /'/", f"for await (const x of y) {QUOTED}"),
         ("console.log('here')", f"console.log({QUOTED})"),
     ],
 )

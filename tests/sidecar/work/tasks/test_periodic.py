@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from protocol.base import REDACTED
 from protocol.queued import JobStatus
 from protocol.tasks import ListTaskRuns, ListTasks, TaskRef
 from sidecar.errors import Conflict, InvalidContent, LimitExceeded, NotFound, SealedByAnother, StoreFailed, Unreadable
@@ -237,6 +238,16 @@ def read_runs(**content: Any) -> Any:
 
 
 # --- messages
+
+
+async def test_a_job_without_a_secret_is_shown_by_the_same_list(desk: Desk) -> None:
+    """It lies in clear, and what follows a webhook's host is no more shown than that of a job with secrets."""
+    steps = [{"url": "http://h", "actions": ["page.click('#a')"]}]
+    job = {"steps": steps, "webhooks": ["https://hooks.example/T00/token"]}
+    made = await desk.make(script=None, job=job)
+    _, document = await desk.stored()
+    assert (document.job, document.sealed_job) == (job, None)
+    assert made.job == {**job, "webhooks": [f"https://hooks.example/{REDACTED}"]}
 
 
 async def test_a_task_as_it_is_shown(desk: Desk) -> None:
