@@ -31,10 +31,14 @@ class _Held:
     def __init__(self, parent: Path, prefix: str) -> None:
         """Raises OSError."""
         new = Path(tempfile.mkdtemp(prefix=_UNNAMED, dir=parent))
-        self._lock = files.opened(new / _LOCK, os.O_RDWR | os.O_CREAT)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self.path = new.with_name(prefix + new.name.removeprefix(_UNNAMED))
-        new.rename(self.path)
+        try:
+            self._lock = files.opened(new / _LOCK, os.O_RDWR | os.O_CREAT)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.path = new.with_name(prefix + new.name.removeprefix(_UNNAMED))
+            new.rename(self.path)
+        except OSError:  # a file system without locks, say
+            shutil.rmtree(new, ignore_errors=True)
+            raise
 
     def remove(self) -> None:
         _clear(self.path)
@@ -54,13 +58,13 @@ class Scratch:
         self._elsewhere: _Held | None = None
 
     def folder(self) -> Path:
-        """The folder, 0700. Raises OSError."""
+        """The folder, 0700; absolute, whatever the state folder's name is. Raises OSError."""
         state = self._state_folder()
         if state is None:
             return self._temporary().path
         if self._on_disk is None:
             try:
-                self._on_disk = _Held(files.subfolder(state, FOLDER), "")
+                self._on_disk = _Held(files.subfolder(state.absolute(), FOLDER), "")
             except OSError:
                 return self._temporary().path
         return self._on_disk.path
@@ -73,7 +77,7 @@ class Scratch:
             return folder
         alias = elsewhere / "s"
         if not alias.is_symlink():
-            alias.symlink_to(folder.absolute())
+            alias.symlink_to(folder)
         return alias
 
     @contextmanager
@@ -97,7 +101,7 @@ class Scratch:
 
     def _temporary(self) -> _Held:
         if self._elsewhere is None:
-            self._elsewhere = _Held(Path(tempfile.gettempdir()), _PREFIX)
+            self._elsewhere = _Held(Path(tempfile.gettempdir()).absolute(), _PREFIX)
         return self._elsewhere
 
 

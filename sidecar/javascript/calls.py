@@ -30,7 +30,7 @@ _SELECTING: Final = _words(
     "locator frameLocator click dblclick tap hover focus blur check uncheck setChecked clear innerText innerHTML "
     "textContent inputValue getAttribute isVisible isHidden isEnabled isDisabled isEditable isChecked "
     "waitForSelector $ $$ $eval $$eval evalOnSelector frame querySelector querySelectorAll closest matches "
-    "getElementById getElementsByClassName getElementsByTagName getElementsByName scrollIntoView count contains "
+    "getElementById getElementsByClassName getElementsByTagName getElementsByName scrollIntoView count "
     "on once off addListener removeListener removeAllListeners waitForEvent addEventListener removeEventListener "
     "waitForLoadState setViewportSize createElement hasAttribute removeAttribute require getItem removeItem"
 )
@@ -111,7 +111,8 @@ def _names(place: Place) -> bool:
     if not place.direct:
         return False
     if place.argument == 0:
-        return place.call in _SELECTING or place.call in _ADDRESSING or place.call in _BOTH or place.call in _NAMED
+        named = place.call in _NAMED and place.following[:1] == ","
+        return named or place.call in _SELECTING or place.call in _ADDRESSING or place.call in _BOTH
     return place.argument == 1 and (place.call in _BOTH or place.call == "getAttribute")
 
 

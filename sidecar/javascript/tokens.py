@@ -261,7 +261,7 @@ class _Tokens:
             frame.key = ""
         elif frame.bracket == "{" and self._last in ("{", ",") and (word[0].isalpha() or word[0] in "_$"):
             frame.key = word
-        elif word == ">" and self._last == "--":
+        elif word == ">" and self.source.startswith("--", max(0, place - 2)):
             self._doubt(place)  # perhaps a comment of old, to the end of its line
         self._push(word)
 

@@ -1,5 +1,7 @@
 """Where what is under way lies, and who takes it away."""
 
+import errno
+import fcntl
 import subprocess
 import sys
 import tempfile
@@ -10,7 +12,6 @@ import pytest
 from sidecar.scratch import LONGEST, Scratch, sweep
 
 LEAVE = """
-import os
 import sys
 from pathlib import Path
 from sidecar.scratch import Scratch
@@ -108,6 +109,35 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path, temporary: Path) ->
     assert scratch.folder().parent == temporary
     sweep(tmp_path)
     assert [path.name for path in elsewhere.iterdir()] == [left.name]
+    scratch.close()
+
+
+def test_a_relative_state_folder_is_no_relative_scratch(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Browsers and their driver get the path, and have ideas of their own of where they are."""
+    monkeypatch.chdir(tmp_path)
+    Path("home").mkdir()
+    scratch = Scratch(lambda: Path("home"))
+    assert scratch.folder().parent == tmp_path / "home" / "scratch"
+    assert scratch.short().is_absolute()
+    scratch.close()
+
+
+def test_a_file_system_without_locks(tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's folder does where the state folder knows none, and nothing half made is left."""
+    lock = fcntl.flock
+
+    def refuse(descriptor: int, how: int) -> None:
+        if str(tmp_path / "home") in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            raise OSError(errno.ENOLCK, "No locks available")
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    (tmp_path / "home").mkdir()
+    scratch = Scratch(lambda: tmp_path / "home")
+    assert scratch.folder().parent == temporary
+    assert list((tmp_path / "home" / "scratch").iterdir()) == []
     scratch.close()
 
 

@@ -88,6 +88,7 @@ def test_what_a_script_types_is_found_however_it_is_written(source: str) -> None
         "page.evaluate(({price}) => document.title + price, {'price': 3})",
         "page.locator('#a').getAttribute('href')",
         "page.waitForURL(/done'$/)",
+        "(async () => { for (let n = 3; n-- > 0;) await page.click('#a') })()",
     ],
 )
 def test_what_names_something_stays(source: str) -> None:
