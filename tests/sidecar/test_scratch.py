@@ -12,6 +12,7 @@ import pytest
 from sidecar.scratch import LONGEST, Scratch, sweep
 
 LEAVE = """
+import os
 import sys
 from pathlib import Path
 from sidecar.scratch import Scratch
