@@ -3,7 +3,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTHON ?=
 
-.PHONY: setup demo test browserless-test fresh-test newest-test check bench image-test pins clean
+.PHONY: setup demo test browserless-test fresh-test newest-test check bench hostile image-test pins clean
 
 setup:
 	@bash .ci/setup $(PYTHON)
@@ -39,6 +39,9 @@ check: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m benchmarks.run
+
+hostile: $(READY)
+	@$(BIN)/python -m benchmarks.hostile
 
 image-test:
 	@bash tests/image/run.sh

@@ -24,6 +24,8 @@ from sidecar.refusals import not_stored, refusal
 
 MAX_QUEUED_BYTES: Final = 1 << 20
 """Input that may wait its turn before reading stops."""
+_KEPT_PLACES: Final = 64
+"""Places of cancelled requests that are not worth a clean-up of the inbox."""
 
 
 class Output(Protocol):
@@ -39,12 +41,14 @@ class Journal(Protocol):
     def record(self, lines: Sequence[bytes], readable: Sequence[bool]) -> None: ...  # noqa: D102
 
 
-class _Work(msgspec.Struct, frozen=True):
+class _Work(msgspec.Struct, eq=False):
     """A request that waits for its turn."""
 
     request: Request
     route: Route
     size: int
+    called_off: bool = False
+    """Whether it was cancelled and answered, and only its place in the inbox is left."""
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -74,6 +78,10 @@ class Dispatcher:
         self._max_line = max_line
         self._journal = journal
         self._inbox: deque[_Work | _Answer] = deque()
+        self._waiting: dict[RequestId, _Work] = {}
+        """What of the inbox has an id and may be cancelled."""
+        self._called_off = 0
+        """Places of the inbox whose request was."""
         self._lane: deque[_Work | _Answer] = deque()
         self._lane_task: asyncio.Task[None] | None = None
         self._tasks: dict[RequestId, asyncio.Task[None]] = {}
@@ -113,7 +121,7 @@ class Dispatcher:
                 await self._until_idle()
         except TimeoutError:
             self._ending = True
-            waiting = [*self._lane, *self._inbox]
+            waiting = [*self._lane, *filter(_is_wanted, self._inbox)]
             self._lane.clear()
             self._inbox.clear()
             running = self._running()
@@ -132,7 +140,8 @@ class Dispatcher:
         try:
             return codec.decode(line)
         except WireError as wrong:
-            return wrong
+            wrong.__context__ = None  # a batch may hold thousands, and each would keep all that was on the stack
+            return wrong.with_traceback(None)
 
     def _admit(self, request: Request, size: int) -> None:
         if request.id is not None and request.id in self._ids:
@@ -162,6 +171,8 @@ class Dispatcher:
     def _enqueue(self, item: _Work | _Answer) -> None:
         self._queued_bytes += item.size
         self._inbox.append(item)
+        if isinstance(item, _Work) and item.request.id is not None:
+            self._waiting[item.request.id] = item
         self._pump()
 
     def _cancel(self, request: Request) -> None:
@@ -176,15 +187,19 @@ class Dispatcher:
         task = self._tasks.get(request_id)
         if task is not None:
             return task.cancel()
-        for index, item in enumerate(self._inbox):
-            if isinstance(item, _Work) and item.request.id == request_id:
-                del self._inbox[index]
-                self._queued_bytes -= item.size
-                self._ids.discard(request_id)
-                self._output.send(refusal(request_id, Cancelled()))
-                self._pump()  # it may have been what the others waited behind
-                return True
-        return False
+        waiting = self._waiting.pop(request_id, None)
+        if waiting is None:
+            return False
+        waiting.called_off = True
+        self._queued_bytes -= waiting.size
+        self._ids.discard(request_id)
+        self._called_off += 1
+        if self._called_off > max(_KEPT_PLACES, len(self._inbox) // 2):  # so that one costs little, however many wait
+            self._inbox = deque(filter(_is_wanted, self._inbox))
+            self._called_off = 0
+        self._output.send(refusal(request_id, Cancelled()))
+        self._pump()  # it may have been what the others waited behind
+        return True
 
     # --- starting what may start
 
@@ -195,6 +210,9 @@ class Dispatcher:
 
     def _start(self, item: _Work | _Answer) -> bool:
         """Starts an item, or says that it has to wait."""
+        if not _is_wanted(item):
+            self._called_off -= 1
+            return True
         if self._barrier or not self._unclogged.is_set():
             return False
         if isinstance(item, _Work) and item.route.barrier:
@@ -214,6 +232,8 @@ class Dispatcher:
         else:
             self._spawn(item)
         self._queued_bytes -= item.size
+        if item.request.id is not None:
+            self._waiting.pop(item.request.id, None)
         return True
 
     def _spawn(self, item: _Work) -> asyncio.Task[None]:
@@ -298,3 +318,7 @@ class Dispatcher:
                 await asyncio.wait(running)
             else:  # only a parent that does not read keeps the inbox from starting
                 await self._unclogged.wait()
+
+
+def _is_wanted(item: _Work | _Answer) -> bool:
+    return isinstance(item, _Answer) or not item.called_off

@@ -10,9 +10,9 @@ from protocol.base import REDACTED
 from protocol.requests import CONTENTS
 from sidecar.javascript.calls import Verdict as Literality
 from sidecar.javascript.tokens import Literal, hidden, literals
-from sidecar.recording.finding import HEAD, Finder, Span, merged
+from sidecar.recording.finding import HEAD, Finder, Span
 from sidecar.recording.sensitive import AFTER_HOST, ASSIGNED, PROXY_USERINFO, QUOTED, USERINFO, may_hold_secrets
-from sidecar.recording.spelled import Known
+from sidecar.recording.spelled import Known, spans
 from sidecar.recording.walk import Place, Verdict, walk
 from sidecar.spellings import MIN_LENGTH
 
@@ -25,6 +25,8 @@ _PLACEHOLDER: Final = f'"{REDACTED}"'
 _REPLACED: Final = frozenset({Verdict.SECRET, Verdict.HIDDEN, Verdict.TYPED})
 _HIDDEN: Final = REDACTED.encode()
 _AFTER_GROUP: Final = rf"\g<1>{REDACTED}"
+_SHORT: Final = 64
+_MOST_SEEN: Final = 1_024
 _RUN: Final = re.compile(r"[A-Za-z0-9_.~-]+")
 _ENVELOPE: Final = frozenset({"type", "content", "id"})
 _decode: Final = msgspec.json.Decoder(str).decode
@@ -81,12 +83,14 @@ class Redactor:
             for place in places:  # first learn, then replace: a value may stand before the key that gives it away
                 for value in _told(text, place, Verdict.SECRET):
                     self._remember(value)
-            edits = {place.start: (place.end, new) for place in places if (new := self._replacement(text, place))}
+            seen: dict[str, str] = {}
+            edits = {place.start: (place.end, new) for place in places if (new := self._replacement(text, place, seen))}
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         return "".join(_spliced(text, edits)).encode()
 
-    def _replacement(self, text: str, place: Place) -> str | None:
+    def _replacement(self, text: str, place: Place, seen: dict[str, str]) -> str | None:
+        """What is to stand there instead; `seen` holds what came of the line's short strings, most of them keys."""
         token = text[place.start : place.end]
         if place.verdict in _REPLACED:
             return None if token == _PLACEHOLDER else _PLACEHOLDER
@@ -98,10 +102,16 @@ class Redactor:
         redacted = hidden(value) if place.verdict is Verdict.SOURCE else value
         if place.verdict is Verdict.WEBHOOK:
             redacted = AFTER_HOST.sub(_AFTER_GROUP, redacted)
-        redacted = self.text(redacted)
+        redacted = self._once(redacted, seen)
         if place.verdict is Verdict.PROXY:
             redacted = PROXY_USERINFO.sub(_AFTER_GROUP, redacted)
         return None if redacted == value else _encode(redacted).decode()
+
+    def _once(self, text: str, seen: dict[str, str]) -> str:
+        redacted = seen.get(text) or self.text(text)
+        if len(text) <= _SHORT and len(seen) < _MOST_SEEN:
+            seen[text] = redacted
+        return redacted
 
     def _remember(self, value: str) -> None:
         if len(value) < MIN_LENGTH or value == REDACTED or value in self._learned:
@@ -110,15 +120,15 @@ class Redactor:
         if newer.add(value) and len(newer) >= REMEMBERED:
             self._found = (_Values(), newer)
 
-    def _known(self) -> Iterator["_Values"]:
-        return (values for values in (self._learned, *self._found) if len(values))
+    def _known(self) -> list["_Values"]:
+        return [values for values in (self._learned, *self._found) if len(values)]
 
     def _without_known(self, text: str) -> str:
         if len(text) < MIN_LENGTH:
             return text
         data = text.encode(errors="surrogatepass")
-        spans = merged(span for values in self._known() for span in values.spans(data))
-        return _hidden(data, spans) if spans else text
+        found = spans(data, self._known())
+        return _hidden(data, found) if found else text
 
 
 class _Values(Known):
@@ -146,10 +156,10 @@ class _Values(Known):
         return (self._any_escape_hides and b"\\" in lines) or self._runs.found(lines)
 
 
-def _hidden(data: bytes, spans: list[Span]) -> str:
+def _hidden(data: bytes, found: list[Span]) -> str:
     pieces: list[bytes] = []
     done = 0
-    for start, end in spans:
+    for start, end in found:
         while _is_within_character(data, end):  # the head of a long value may end there
             end += 1
         pieces += (data[done:start], _HIDDEN)

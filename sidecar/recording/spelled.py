@@ -9,8 +9,9 @@ import hashlib
 import html
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from sidecar.recording.finding import Finder, Span, merged
@@ -74,8 +75,8 @@ class Known:
     """A growing set of values of at least `MIN_LENGTH` characters."""
 
     def __init__(self) -> None:
+        self.finder = Finder()
         self._values: set[bytes] = set()
-        self._finder = Finder()
         self._unhashed: list[bytes] = []
         self._digests: set[bytes] = set()
 
@@ -92,45 +93,64 @@ class Known:
             return False
         self._values.add(raw)
         self._unhashed.append(raw)
-        self._finder.add(raw)
+        self.finder.add(raw)
         return True
 
-    def spans(self, data: bytes) -> list[Span]:
-        """Where values stand in this text in UTF-8, in any spelling; in order, and none overlaps another."""
-        if not self._values or len(data) < MIN_LENGTH:
-            return []
-        return merged(self._anywhere(data))
+    def digests(self) -> set[bytes]:
+        """The first `_DIGEST_HEAD` digits of each value's SHA-512."""
+        unhashed, self._unhashed = self._unhashed, []
+        self._digests.update(hashlib.sha512(value).hexdigest()[:_DIGEST_HEAD].encode() for value in unhashed)
+        return self._digests
 
-    def _anywhere(self, data: bytes) -> Iterator[Span]:
+
+def spans(data: bytes, known: Sequence[Known]) -> list[Span]:
+    """Where values stand in this text in UTF-8, in any spelling; in order, and none overlaps another."""
+    return merged(_Search(known).anywhere(data)) if known and len(data) >= MIN_LENGTH else []
+
+
+class _Search:
+    """Reads a text in all ways, each once for everything that is known."""
+
+    def __init__(self, known: Sequence[Known]) -> None:
+        self._known = known
+        self._finders = [each.finder for each in known]
+
+    def anywhere(self, data: bytes) -> Iterator[Span]:
         yield from self._as_it_is(data)
         for escape in _OTHERS:
-            yield from _behind(data, escape, self._as_it_is)
-        yield from _behind(data, _JSON, self._within_json)
+            if escape.mark in data:
+                yield from _behind(data, escape, self._as_it_is)
+        if _JSON.mark in data:
+            yield from _behind(data, _JSON, self._within_json)
 
     def _within_json(self, data: bytes) -> list[Span]:
         """In what JSON had escaped, which may have been escaped before."""
         spans = self._as_it_is(data)
         for escape in (_JSON, *_OTHERS):
-            spans += _behind(data, escape, self._finder.spans)
+            if escape.mark in data:
+                spans += _behind(data, escape, self._plain)
         return spans
 
     def _as_it_is(self, data: bytes) -> list[Span]:
-        return [*self._finder.spans(data), *self._hashed(data), *self._in_base64(data)]
+        spans = self._plain(data)
+        if len(data) >= _MIN_ENCODED:
+            spans += self._in_base64(data)
+            if len(data) >= _DIGEST:
+                spans += self._hashed(data)
+        return spans
+
+    def _plain(self, data: bytes) -> list[Span]:
+        return [span for finder in self._finders for span in finder.spans(data)]
 
     def _hashed(self, data: bytes) -> Iterator[Span]:
-        if len(data) < _DIGEST:
-            return
         for run in _HEX.finditer(data):
-            unhashed, self._unhashed = self._unhashed, []
-            self._digests.update(hashlib.sha512(value).hexdigest()[:_DIGEST_HEAD].encode() for value in unhashed)
-            digits = run[0].lower()
+            digits, digests = run[0].lower(), [each.digests() for each in self._known]
             for start in range(len(digits) - _DIGEST + 1):
-                if digits[start : start + _DIGEST_HEAD] in self._digests:
+                head = digits[start : start + _DIGEST_HEAD]
+                if any(head in some for some in digests):
                     yield run.start() + start, run.start() + start + _DIGEST
 
     def _in_base64(self, data: bytes) -> Iterator[Span]:
-        if len(data) < _MIN_ENCODED:
-            return
         runs: list[Span] = []
         standard, size = data.translate(_STANDARD), 0
         for run in _BASE64.finditer(standard):
@@ -139,27 +159,21 @@ class Known:
             if size >= _BATCH:
                 yield from self._in_runs(standard, runs)
                 runs, size = [], 0
-        yield from self._in_runs(standard, runs)
+        if runs:
+            yield from self._in_runs(standard, runs)
 
     def _in_runs(self, data: bytes, runs: list[Span]) -> Iterator[Span]:
         """In runs of base64, which may begin within a longer one at any of four places."""
-        for offset in range(4):
-            pieces = [_decoded(data[start + offset : end]) for start, end in runs]
-            spans = self._finder.spans(b"\n".join(pieces))
-            if not spans:
-                continue
-            begins, begin = [], 0
-            for piece in pieces:
-                begins.append(begin)
-                begin += len(piece) + 1
-            for start, end in spans:
-                index = bisect_right(begins, start) - 1
-                first, last = runs[index]
-                origin = first + offset
-                yield (
-                    origin + (start - begins[index]) * 8 // 6,
-                    min(last, origin + ((end - begins[index]) * 8 + 5) // 6),
-                )
+        pieces = [_decoded(data[start + offset : end]) for offset in range(4) for start, end in runs]
+        spans = self._plain(b"\n".join(pieces))
+        if not spans:
+            return
+        begins = list(accumulate((len(piece) + 1 for piece in pieces), initial=0))
+        for start, end in spans:
+            index = bisect_right(begins, start) - 1
+            offset, run = divmod(index, len(runs))
+            first, last = runs[run][0] + offset, runs[run][1]
+            yield first + (start - begins[index]) * 8 // 6, min(last, first + ((end - begins[index]) * 8 + 5) // 6)
 
 
 def _decoded(run: bytes) -> bytes:
@@ -168,8 +182,6 @@ def _decoded(run: bytes) -> bytes:
 
 def _behind(data: bytes, escape: _Escape, find: Callable[[bytes], list[Span]]) -> list[Span]:
     """Where `find` finds something once this way of writing is undone, as places in `data`."""
-    if escape.mark not in data:
-        return []
     plain = escape.token.sub(lambda token: escape.meaning(token[0]), data)
     spans = find(plain) if len(plain) != len(data) or plain != data else []
     if not spans:

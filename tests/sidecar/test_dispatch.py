@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import time
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -293,6 +295,51 @@ async def test_a_running_barrier_can_be_cancelled() -> None:
     await house.take({**BARRIER, "id": 1}, at("a", 2))
     assert await house.take(cancel(1)) == [ok("c", True), {**CANCELLED, "id": 1}]
     assert house.events == ["mock begins", "mock is cancelled", "a begins"]
+
+
+async def test_many_that_wait_are_cancelled_once_each() -> None:
+    """In any order, their ids free at once, also twice under one id; the end answers none of them again."""
+    house = House(max_in_flight=1)
+    await house.take(at("a", 0), *(at("b", number) for number in range(1, 300)))
+    for number in (*range(299, 0, -2), *range(2, 300, 2)):
+        assert (await house.take(cancel(number)))[0] == {**CANCELLED, "id": number}
+        assert await house.take(cancel(number)) == [ok("c", False)]
+    await house.take(at("b", 7))
+    assert (await house.take(cancel(7)))[0] == {**CANCELLED, "id": 7}
+    await house.take(at("b", 7), at("b", 8))
+    assert (await house.take(cancel(8)))[0] == {**CANCELLED, "id": 8}
+    await house.dispatcher.finish(0.01)
+    assert await house.later() == [{**SHUTTING_DOWN, "id": 0}, {**SHUTTING_DOWN, "id": 7}]
+
+
+async def test_cancels_cost_no_more_for_all_that_waits() -> None:
+    """Four times as many of what waits, and of cancels, cost about four times as much, whether they hit or miss."""
+    spent = [await _cancelling(number) for number in (1_000, 4_000)]
+    assert spent[1] < 10 * spent[0]
+
+
+async def _cancelling(number: int) -> float:
+    house = House(max_in_flight=1)
+    await house.take(at("a", -1), *(at("b", each) for each in range(number)))
+    began = time.process_time()
+    for each in reversed(range(number)):
+        house.dispatcher.accept([encoded(cancel(f"none-{each}"))[:-1], encoded(cancel(each))[:-1]])
+    spent = time.process_time() - began
+    answers = await house.later()
+    assert sum(answer == ok("c", True) for answer in answers) == number
+    assert sum(answer == ok("c", False) for answer in answers) == number
+    return spent
+
+
+async def test_what_is_wrong_with_many_lines_keeps_no_stack() -> None:
+    """A batch may hold thousands of such lines."""
+    tracemalloc.start()
+    try:
+        house = House()
+        house.dispatcher.accept([b"{}"] * 5_000)
+        assert tracemalloc.get_traced_memory()[1] < 5_000 * 1_500
+    finally:
+        tracemalloc.stop()
 
 
 # --- the boundary

@@ -1,0 +1,14 @@
+"""Input that is made to hold up the process: the kinds of `make hostile` that need no browser."""
+
+import pytest
+
+from benchmarks.hostile import measure, verdict
+from benchmarks.hostility import KINDS
+
+QUICK = [name for name, kind in KINDS.items() if not kind.browser]
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_it_costs_linear_time_and_bounded_memory(name: str) -> None:
+    """Four times as much of it costs about four times as much; each line has one reply, and none is `internal`."""
+    assert verdict(measure(KINDS[name])) == ""
