@@ -25,13 +25,13 @@ class JobPage:
     async def prepare(self) -> None:
         """Does what the first reading would wait for: a session, or in other browsers Playwright's script."""
         if is_chromium(self.context.browser):
-            await self.devtools.session(self.page)
+            await self.devtools.target()
         else:
             await self.answer()
 
     async def answer(self) -> None:
         """Returns once the page has answered. Raises BrowserCrashed and Playwright's errors."""
-        await race(self.devtools.evaluate(self.page, "() => 0"), self.lost)
+        await race(self.devtools.ask(self.page, "state"), self.lost)
 
     def lose(self, why: str) -> None:
         """Tells the job that there is nothing left to work on."""

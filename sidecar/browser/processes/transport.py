@@ -19,6 +19,7 @@ from playwright._impl._object_factory import create_remote_object
 from playwright._impl._transport import PipeTransport
 from playwright.async_api import Playwright
 
+from sidecar.browser import asking
 from sidecar.browser.processes.killing import kill_all
 from sidecar.browser.race import look_at
 
@@ -81,7 +82,9 @@ async def start_driver(patience: float) -> Driver:
     if not ready.done():
         ready.cancel()
         raise transport.on_error_future.exception() or ConnectionError("the driver ended")
-    return Driver(connection, transport, Playwright(ready.result()))
+    playwright = Playwright(ready.result())
+    await asking.teach(playwright)
+    return Driver(connection, transport, playwright)
 
 
 class _Transport(PipeTransport):

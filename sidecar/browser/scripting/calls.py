@@ -1,11 +1,12 @@
 """One call of an action: looked up in the allow-list, its arguments checked, then made on the job's own object."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from playwright.async_api import BrowserContext, Page, Response
 
+from sidecar.browser import asking
 from sidecar.browser.addresses import check_address
 from sidecar.browser.scripting.handles import Handles
 from sidecar.browser.scripting.messages import UNDEFINED, Refused, decode, inline_files
@@ -22,6 +23,12 @@ _LASTING: Final = frozenset(
     {"add_init_script", "clear_permissions", "grant_permissions"}
     | {"set_extra_http_headers", "set_geolocation", "set_offline"}
 )
+_READ_BY_US: Final[dict[str, Callable[[Any], Awaitable[Any]]]] = {
+    "all_inner_texts": asking.inner_texts,
+    "all_text_contents": asking.text_contents,
+    "title": asking.title,
+}
+"""Which Playwright reads by what a page may change."""
 _NO_LIMIT_OF_THEIR_OWN: Final = 30_000.0
 
 
@@ -51,7 +58,8 @@ class Calls:
             given["timeout"] = self._limit(method.name, given.get("timeout"))
         if isinstance(owner, BrowserContext) and method.name in _LASTING:
             self.altered_context = True
-        result = await getattr(owner, method.name)(**given)
+        ours = _READ_BY_US.get(method.name)
+        result = await (ours(owner) if ours else getattr(owner, method.name)(**given))
         if isinstance(result, Response) and owner is self._page:
             self.status = result.status
         return result if method.name != "add_init_script" else None

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from playwright.async_api import Page
+from playwright.async_api import Locator, Page
 
 from protocol.base import Secret, decode_hook
 from protocol.codec import explain
+from sidecar.browser import asking
 from sidecar.browser.addresses import check_address
 from sidecar.browser.globs import Glob
 from sidecar.browser.visits import arguments as a
@@ -153,8 +154,8 @@ def _first(method: str) -> Call:
     return lambda page, given: getattr(page.locator(given.pop("selector")).first, method)(**given)
 
 
-def _every(method: str) -> Call:
-    return lambda page, given: getattr(page.locator(given.pop("selector")), method)(**given)
+def _of_all(call: Callable[[Locator], Awaitable[Any]]) -> Call:
+    return lambda page, given: call(page.locator(given["selector"]))
 
 
 async def _mouse_click(page: Page, given: dict[str, Any]) -> None:
@@ -167,7 +168,11 @@ async def _set_viewport_size(page: Page, given: dict[str, Any]) -> None:
 
 async def _scroll_to(page: Page, given: dict[str, Any]) -> None:
     place = {"top": (0, 0), "bottom": (0, 10**9)}.get(given.get("to", ""), (given["x"], given["y"]))
-    await page.evaluate("([x, y]) => window.scrollTo(x, y)", list(place))
+    await asking.ask(page, "scroll", list(place))
+
+
+async def _title(page: Page, _: dict[str, Any]) -> str:
+    return await asking.title(page)
 
 
 async def _wait_for_url(page: Page, given: dict[str, Any]) -> None:
@@ -231,9 +236,9 @@ ACTIONS: Final[dict[str, Kind]] = {
     "text_content": _seen(a.Strict, _page("text_content")),
     "input_value": _seen(a.Strict, _page("input_value")),
     "get_attribute": _seen(a.GetAttribute, _page("get_attribute"), None),
-    "all_inner_texts": _seen(a.OnElement, _every("all_inner_texts")),
-    "all_text_contents": _seen(a.OnElement, _every("all_text_contents")),
-    "count": _seen(a.OnElement, _every("count")),
+    "all_inner_texts": _seen(a.OnElement, _of_all(asking.inner_texts)),
+    "all_text_contents": _seen(a.OnElement, _of_all(asking.text_contents)),
+    "count": _seen(a.OnElement, _of_all(Locator.count)),
     "is_visible": _seen(a.OnElement, _page("is_visible")),
     "is_hidden": _seen(a.OnElement, _page("is_hidden")),
     "is_checked": _seen(a.Strict, _page("is_checked")),
@@ -246,7 +251,7 @@ ACTIONS: Final[dict[str, Kind]] = {
     "switch_to_popup": _seen(p.SwitchToPopup, p.switch_to_popup),
     "switch_to_page": _seen(p.SwitchToPage, p.switch_to_page, "index"),
     "close_page": _seen(a.Nothing, p.close_page, None),
-    "title": _seen(a.Nothing, _page("title"), None),
+    "title": _seen(a.Nothing, _title, None),
     "content": _seen(a.Nothing, _page("content"), None),
 }
 """Method in snake_case -> what it takes and calls. Every one works on the step's page; none takes a file."""

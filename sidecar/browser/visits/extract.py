@@ -1,76 +1,18 @@
 """What is taken from a page: the whole mapping in one round trip, together with the page's title."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 from playwright.async_api import Page
 
 from protocol.jobs import Field, WaitUntil
-from sidecar.browser import surrogates
+from sidecar.browser import asking, surrogates
+from sidecar.browser.asking import Sought
 from sidecar.browser.devtools import Devtools
 from sidecar.browser.profiles.capture import PageStorage
-
-# Values go both ways as JSON text: far cheaper than the driver's own serialization of thousands of rows.
-# Old Prototype.js gives arrays a toJSON of its own that would turn them into strings.
-_READ: Final = """([wanted, storage]) => {
-  const read = (root, field) => {
-    const spec = typeof field === "string" ? { selector: field } : field;
-    if (spec.all) return Array.from(root.querySelectorAll(spec.selector), (found) => value(found, spec));
-    const found = root.querySelector(spec.selector);
-    return found === null ? null : value(found, spec);
-  };
-  const value = (element, spec) => {
-    if (spec.fields) return readAll(element, spec.fields);
-    if (spec.attribute) return element.getAttribute(spec.attribute);
-    return (element.innerText ?? element.textContent ?? "").trim();
-  };
-  const readAll = (root, fields) => {
-    const values = Object.create(null);
-    for (const [name, field] of Object.entries(fields)) {
-      try {
-        values[name] = read(root, field);
-      } catch (error) {
-        if (error instanceof BadField) throw error;
-        throw new BadField(name, error.message);
-      }
-    }
-    return values;
-  };
-  class BadField extends Error {
-    constructor(field, reason) { super(reason); this.field = field; }
-  }
-  const stringify = (value) => {
-    const toJSON = Object.getOwnPropertyDescriptor(Array.prototype, "toJSON");
-    if (toJSON?.configurable) delete Array.prototype.toJSON;
-    try {
-      return JSON.stringify(value);
-    } finally {
-      if (toJSON?.configurable) Object.defineProperty(Array.prototype, "toJSON", toJSON);
-    }
-  };
-  const look = () => {
-    const state = document.readyState;
-    const title = typeof document.title === "string" ? document.title
-      : document.querySelector("title")?.textContent ?? "";
-    try {
-      return { title, state, values: wanted === null ? null : readAll(document, JSON.parse(wanted)) };
-    } catch (error) {
-      if (!(error instanceof BadField)) throw error;
-      return { title, state, field: error.field, reason: error.message };
-    }
-  };
-  const stored = async () => {
-    const { origin } = location;
-    const local = Object.keys(localStorage).map((name) => ({ name, value: localStorage.getItem(name) }));
-    return { origin, local, databases: (await indexedDB.databases()).length };
-  };
-  const seen = look();
-  if (!storage) return stringify(seen);
-  const late = new Promise((done) => setTimeout(done, 500, null));
-  return Promise.race([stored().catch(() => null), late]).then((storage) => stringify({ ...seen, storage }));
-}"""
-
+from sidecar.browser.visits.selectors import plain
 
 _UNREADY: Final[dict[WaitUntil, tuple[str, ...]]] = {
     "load": ("loading", "interactive"),
@@ -87,9 +29,8 @@ class Reading(msgspec.Struct, frozen=True):
     state: str
     """The document's `readyState`."""
     values: dict[str, Any] | None = None
-    field: str | None = None
-    """The name of a field whose selector is wrong; then there are no values."""
-    reason: str | None = None
+    pierced: bool = False
+    """There are no values: the page has open shadow roots, into which Playwright's selectors alone look."""
     storage: PageStorage | None = None
     """Where it was asked for, and where the page could tell."""
 
@@ -101,14 +42,62 @@ class Reading(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(Reading).decode
 
 
-def compile_extract(wanted: Mapping[str, str | Field] | None) -> str | None:
-    """The mapping as the JSON text that the page reads."""
-    return None if wanted is None else msgspec.json.encode(wanted).decode()
+class _Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A field as `asking.js` reads it."""
+
+    n: int
+    """The number under which it is sought."""
+    css: str | None
+    """What the browser itself finds it by; None where that takes Playwright."""
+    attribute: str | None = None
+    all: bool = False
+    fields: "list[tuple[str, _Wanted]] | None" = None
 
 
-async def read(page: Page, devtools: Devtools, wanted: str | None, *, storage: bool = False) -> Reading:
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """What a step wants of its page."""
+
+    fields: list[tuple[str, _Wanted]]
+    sought: tuple[Sought, ...]
+    """All its selectors, outer ones first."""
+    plain: bool
+    """Whether the browser itself knows them all."""
+
+
+def compile_extract(wanted: Mapping[str, str | Field] | None) -> Extract | None:
+    """The mapping, ready to be read."""
+    if wanted is None:
+        return None
+    sought: list[Sought] = []
+    fields = _compile(wanted, None, sought)
+    known = all(plain(one.selector) for one in sought)
+    return Extract(fields, tuple(sought), known)
+
+
+def _compile(
+    wanted: Mapping[str, str | Field], within: Sought | None, sought: list[Sought]
+) -> list[tuple[str, _Wanted]]:
+    fields = []
+    for name, given in wanted.items():
+        field = Field(selector=given) if isinstance(given, str) else given
+        path = f"{within.name}.{name}" if within else name
+        one = Sought(len(sought), field.selector, path, field.all, within)
+        sought.append(one)
+        inner = None if field.fields is None else _compile(field.fields, one, sought)
+        css = plain(field.selector, nested=within is not None)
+        fields.append((name, _Wanted(one.number, css, field.attribute, field.all, inner)))
+    return fields
+
+
+async def read(page: Page, devtools: Devtools, wanted: Extract | None, *, storage: bool = False) -> Reading:
     """Takes title and values from the page as it is now, and with `storage` what its origin stores.
 
-    Raises Playwright's errors.
+    Raises Playwright's errors, and BadSelector.
     """
-    return surrogates.decode(_decode, await devtools.evaluate(page, _READ, [wanted, storage]))
+    asked = {"fields": wanted.fields if wanted else None, "storage": storage}
+    if wanted is None or wanted.plain:
+        reading = surrogates.decode(_decode, await devtools.ask(page, "look", asked))
+        if wanted is None or not reading.pierced:
+            return reading
+    return surrogates.decode(_decode, await asking.ask_of_found(page, wanted.sought, "look", asked))

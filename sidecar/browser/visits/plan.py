@@ -9,6 +9,7 @@ from sidecar.browser.addresses import check_address
 from sidecar.browser.scripting.script import Script
 from sidecar.browser.visits import actions, extract
 from sidecar.browser.visits.actions import BoundAction
+from sidecar.browser.visits.extract import Extract
 from sidecar.browser.visits.templates import Templates
 
 _LASTING_OPTIONS: Final = frozenset({"RECORD", "PDF"})
@@ -22,7 +23,7 @@ class PlannedStep:
     name: str
     url: str
     actions: tuple[BoundAction | Script, ...]
-    extract: str | None
+    extract: Extract | None
     wait_until: WaitUntil
     timeout_ms: int
     fail_on_status: bool = False

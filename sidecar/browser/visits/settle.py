@@ -8,6 +8,7 @@ from typing import Final, Literal
 from playwright.async_api import BrowserContext, Frame, Page, Request
 from playwright.async_api import Error as PlaywrightError
 
+from sidecar.browser import asking
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.visits.targets import Targets
 from sidecar.clock import within
@@ -15,11 +16,6 @@ from sidecar.clock import within
 LoadState = Literal["load", "domcontentloaded", "networkidle"]
 LONGEST_FOR_POPUPS: Final = 5.0
 """Seconds that an action waits for popups that it has opened, or clicked in; then the job goes on without them."""
-
-_STATE: Final = "() => document.readyState"
-# The same two turns of the page's event loop later: a navigation that a script asked for has begun by then.
-_TURNS: Final = """() =>
-  new Promise((done) => setTimeout(() => setTimeout(() => done(document.readyState))))"""
 
 
 class Movements:
@@ -29,7 +25,8 @@ class Movements:
     """
 
     def __init__(self, lent: JobPage) -> None:
-        self._turns = _TURNS if lent.runs_scripts else _STATE
+        self._devtools = lent.devtools
+        self._turns = "turns" if lent.runs_scripts else "state"
         self._context: BrowserContext = lent.context
         self._targets = Targets(lent.page, lent.devtools)
         self._pages: set[Page] = set()
@@ -124,10 +121,9 @@ class Movements:
             self._loaded[page] = document, states
 
     async def _turn(self, page: Page) -> None:
-        # asked by Playwright: its question ends with the document that was there when it was put
         document = self.documents(page)
         with contextlib.suppress(PlaywrightError):
-            if await page.evaluate(self._turns) == "complete":
+            if asking.decode(await self._devtools.ask(page, self._turns)) == "complete":
                 self._note_load(page, document, "load", "domcontentloaded")
 
     async def _still(self, pages: Iterable[Page]) -> None:

@@ -48,8 +48,6 @@ class Targets:
     def __init__(self, page: Page, devtools: Devtools) -> None:
         self._page = page
         self._devtools = devtools
-        self._context = ""
-        """What the browser calls the context; empty until that is asked for."""
 
     def prepare(self) -> None:
         """Begins what `count` needs, beside whatever comes next."""
@@ -71,16 +69,10 @@ class Targets:
         with contextlib.suppress(PlaywrightError):
             popups = await asyncio.shield(watching)
             if popups:
-                context = await self._own_context()
+                context = (await self._devtools.target()).get("browserContextId", "")
                 listed = (await popups.session.send("Target.getTargets"))["targetInfos"]
                 return sum(one["type"] == "page" and one.get("browserContextId") == context for one in listed)
         return 0
-
-    async def _own_context(self) -> str:
-        if not self._context:
-            own = await self._devtools.session(self._page)
-            self._context = (await own.send("Target.getTargetInfo"))["targetInfo"].get("browserContextId", "")
-        return self._context
 
 
 async def _watch(browser: Browser) -> Popups:

@@ -11,6 +11,7 @@ from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from protocol.jobs import Cookie, StepResult
 from sidecar.browser import failures
+from sidecar.browser.asking import BadSelector
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.processes.transport import MOST_VALUE
 from sidecar.browser.profiles.capture import NO_CAPTURE, Capture
@@ -280,6 +281,9 @@ class Visit:
                 reading = await extract.read(page, self.devtools, step.extract, storage=storage)
                 if reading.is_of_loaded(step.wait_until):
                     break
+            except BadSelector as bad:
+                said = f"extract failed: field {bad.field}: {failures.first_line(bad)}"
+                raise ActionFailed(said, step=step.name, action="extract") from None
             except PlaywrightError as error:
                 if not failures.left_the_page(error):
                     raise failures.action(error, "extract", step.name) from None
@@ -287,9 +291,6 @@ class Visit:
             if reading and self._moves.documents(page) == documents:
                 break  # the one that is there has been written anew, and may never be complete
             await self._wait_for_load(step)
-        if reading.field is not None:
-            said = f"extract failed: field {reading.field}: {reading.reason}"
-            raise ActionFailed(said, step=step.name, action="extract")
         if last:
             self.capture.found(reading.storage)
         return reading

@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Error as PlaywrightError
 
 from protocol.jobs import BrowserName
-from sidecar.browser import failures
+from sidecar.browser import asking, failures
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 
@@ -19,52 +19,51 @@ _TEXT = "'\"`\\ \n\u2028 </script> ${x} ä 🦊"
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_values_go_both_ways(pool: BrowserPool, site: str, kind: BrowserName) -> None:
-    """Texts with every kind of quote, parts of objects, what a promise gives, and what is no value."""
+    """Texts with every kind of quote, what a promise gives, and what is no value."""
 
     async def ask(lent: JobPage) -> list[Any]:
         await lent.page.goto(f"{site}/second.html")
-        return [
-            await lent.devtools.evaluate(lent.page, function, argument)
-            for function, argument in (
-                ("(given) => given", [_TEXT, {"a": [None, True, 0.5]}]),
-                ("async (given) => { await 0; return [given, document.readyState]; }", "x"),
-                ("() => undefined", None),
-                ("function () { return location.pathname; }", None),
-            )
-        ]
+        await lent.page.evaluate("(text) => { document.title = text; document.body.style.height = '5000px'; }", _TEXT)
+        asked = [("title", None), ("turns", None), ("scroll", [0, 120])]
+        told = [asking.decode(await lent.devtools.ask(lent.page, name, argument)) for name, argument in asked]
+        return [*told, await lent.page.evaluate("scrollY"), await lent.page.title()]
 
-    told = await pool.run(kind, ask)
-    assert told[0] == [_TEXT, {"a": [None, True, 0.5]}]
-    assert told[1:] == [["x", "complete"], None, "/second.html"]
+    *told, title = await pool.run(kind, ask)
+    assert told == [title, "complete", None, 120]
+    assert title.startswith("'\"`\\")
+    assert title.endswith("ä 🦊")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("thrown", ["new RangeError('theirs')", "'theirs'"])
-async def test_what_a_page_throws_is_told(pool: BrowserPool, kind: BrowserName, thrown: str) -> None:
+async def test_what_a_question_throws_is_told(pool: BrowserPool, kind: BrowserName) -> None:
     """In one line, as of any other failure in a page."""
 
     async def ask(lent: JobPage) -> None:
-        await lent.devtools.evaluate(lent.page, f"() => {{ throw {thrown}; }}")
+        await lent.devtools.ask(lent.page, "look", None)
 
     with pytest.raises(PlaywrightError) as failed:
         await pool.run(kind, ask)
-    assert failures.first_line(failed.value).endswith("theirs")
+    assert "null" in failures.first_line(failed.value)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-async def test_a_page_that_goes_away_says_so(pool: BrowserPool, site: str, host: str) -> None:
+async def test_a_page_that_goes_away_says_so(
+    pool: BrowserPool, site: str, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever asked may ask again: within a site the document goes, across sites its process too."""
+    monkeypatch.setattr(asking, "_QUESTIONS", "({ state: () => 0, never: () => new Promise(() => {}) })")
 
     async def ask(lent: JobPage) -> str:
         await lent.page.goto(f"{site}/second.html")
-        asked = asyncio.ensure_future(lent.devtools.evaluate(lent.page, "() => new Promise(() => {})"))
-        await asyncio.sleep(0)
-        await lent.devtools.evaluate(lent.page, "() => 0")  # by now the page has the first one, too
+        asked = asyncio.ensure_future(lent.devtools.ask(lent.page, "never"))
+        for _ in range(2):  # its two messages are there before those of two more
+            await lent.devtools.ask(lent.page, "state")
         await lent.page.goto(f"{site.replace('127.0.0.1', host)}/actions.html")
         with pytest.raises(PlaywrightError) as failed:
             await asked
         assert failures.left_the_page(failed.value)
-        return str(await lent.devtools.evaluate(lent.page, "() => location.href"))
+        await lent.devtools.ask(lent.page, "state")
+        return lent.page.url
 
     assert (await pool.run("CHROMIUM", ask)).endswith(f"//{host}:{site.rpartition(':')[2]}/actions.html")
 
@@ -80,7 +79,7 @@ async def test_a_page_has_one_session_until_it_closes(pool: BrowserPool, site: s
         assert await lent.devtools.session(other) is not first
         await other.close()
         with pytest.raises(PlaywrightError) as failed:
-            await lent.devtools.evaluate(other, "() => 1")
+            await lent.devtools.ask(other, "state")
         assert failures.is_dead(failed.value)
 
     await pool.run("CHROMIUM", ask)
@@ -95,7 +94,7 @@ async def test_a_crashed_popup_is_dead_to_whoever_asks(pool: BrowserPool) -> Non
             await other.goto("chrome://crash")
         async with asyncio.timeout(10):
             with pytest.raises(PlaywrightError) as failed:
-                await lent.devtools.evaluate(other, "() => 1")
+                await lent.devtools.ask(other, "state")
         assert failures.is_dead(failed.value)
 
     await pool.run("CHROMIUM", ask)

@@ -1,0 +1,97 @@
+// What we ask of pages, from a world of our own: whatever a page's scripts have replaced is theirs alone. The elements
+// are everybody's, and what stands in a form or a document may hide their members by its name (`<input name=innerText>`),
+// so members are taken from the prototypes. The value is an object of functions that give JSON values, or promises.
+(() => {
+  // Taken when they are needed: in a new world each prototype costs a tenth of a millisecond, or a whole one.
+  const member = (owner, name) => {
+    let called;
+    return (object, ...given) => {
+      if (!called) {
+        const { get, value } = Object.getOwnPropertyDescriptor(globalThis[owner].prototype, name);
+        called = get ?? value;
+      }
+      return Reflect.apply(called, object, given);
+    };
+  };
+  const getState = member("Document", "readyState");
+  const getTitle = member("Document", "title");
+  const getInner = member("HTMLElement", "innerText");
+  const getText = member("Node", "textContent");
+  const getAttribute = member("Element", "getAttribute");
+  const createWalker = member("Document", "createTreeWalker");
+  const ofDocument = { all: member("Document", "querySelectorAll"), first: member("Document", "querySelector") };
+  const ofElement = { all: member("Element", "querySelectorAll"), first: member("Element", "querySelector") };
+  const query = (root) => (root === document ? ofDocument : ofElement);
+  const state = () => getState(document);
+
+  const inner = (element) => {
+    try {
+      return getInner(element);
+    } catch {
+      return null; // SVG and the like have none
+    }
+  };
+  const text = (element) => (inner(element) ?? getText(element)).trim();
+
+  const hasShadow = () => {
+    const walker = createWalker(document, document, NodeFilter.SHOW_ELEMENT);
+    for (let element = walker.nextNode(); element !== null; element = walker.nextNode()) {
+      if (element.shadowRoot !== null) return true;
+    }
+    return false;
+  };
+
+  // Without open shadow roots, what a plain selector finds is what Playwright finds by it.
+  const plainly = {
+    all: (root, spec) => Array.from(query(root).all(root, spec.css)),
+    first: (root, spec) => query(root).first(root, spec.css),
+  };
+  const readAll = (root, fields, find) => {
+    const values = Object.create(null);
+    for (const [name, spec] of fields) {
+      if (spec.all) {
+        values[name] = find.all(root, spec).map((found) => read(found, spec, find));
+      } else {
+        const found = find.first(root, spec);
+        values[name] = found === null ? null : read(found, spec, find);
+      }
+    }
+    return values;
+  };
+  const read = (element, spec, find) => {
+    if (spec.fields) return readAll(element, spec.fields, find);
+    return spec.attribute ? getAttribute(element, spec.attribute) : text(element);
+  };
+
+  const stored = async () => {
+    const local = [];
+    for (let index = 0; index < localStorage.length; index++) {
+      const name = localStorage.key(index);
+      local.push({ name, value: localStorage.getItem(name) });
+    }
+    return { origin: location.origin, local, databases: (await indexedDB.databases()).length };
+  };
+  const withStorage = async (seen) => {
+    const late = new Promise((done) => setTimeout(done, 500, null));
+    return { ...seen, storage: await Promise.race([stored().catch(() => null), late]) };
+  };
+
+  return {
+    state,
+    title: () => getTitle(document),
+    // Two turns of the page's event loop later: a navigation that a script asked for has begun by then.
+    turns: () => new Promise((done) => setTimeout(() => setTimeout(() => done(state())))),
+    // Title, values and storage at once. Where `fields` can't be read so, `values` is left out.
+    look: ({ fields, storage }, find) => {
+      const seen = { title: getTitle(document), state: state() };
+      if (fields !== null) {
+        if (!find && hasShadow()) return { ...seen, pierced: true };
+        seen.values = readAll(document, fields, find ?? plainly);
+      }
+      return storage ? withStorage(seen) : seen;
+    },
+    inner: ({ found }) => found.map(inner),
+    content: ({ found }) => found.map((element) => getText(element) ?? ""),
+    scroll: ([x, y]) => void window.scrollTo(x, y), // which may give a promise of the end of a slow one
+  };
+})()

@@ -1,0 +1,26 @@
+"""Which selectors a browser's own `querySelectorAll` understands as Playwright does, open shadow roots aside."""
+
+import re
+from typing import Final
+
+_NAME: Final = r"-?[A-Za-z_][\w-]*"
+_VALUE: Final = rf"""(?:"[^"\\\n]*"|'[^'\\\n]*'|{_NAME})"""
+_ATTRIBUTE: Final = rf"\[\s*{_NAME}\s*(?:[~|^$*]?=\s*{_VALUE}\s*)?\]"
+_NTH: Final = r"nth-(?:last-)?(?:child|of-type)\(\s*(?:odd|even|[+-]?\d*n(?:\s*[+-]\s*\d+)?|[+-]?\d+)\s*\)"
+_STATE: Final = rf":(?:(?:first|last|only)-(?:child|of-type)|{_NTH}|empty|root|checked|disabled|enabled)(?![\w(-])"
+_COMPOUND: Final = rf"(?=[\w*#.\[:-])(?:{_NAME}|\*)?(?:[#.]{_NAME}|{_ATTRIBUTE}|{_STATE})*"
+_COMPLEX: Final = rf"\s*{_COMPOUND}(?:(?:\s*[>+~]\s*|\s+){_COMPOUND})*\s*"
+_ONE: Final = re.compile(_COMPLEX, re.ASCII)
+_LIST: Final = re.compile(rf"{_COMPLEX}(?:,{_COMPLEX})*", re.ASCII)
+_LONGEST: Final = 1_000
+"""Characters; a longer one is Playwright's."""
+
+
+def plain(selector: str, *, nested: bool = False) -> str | None:
+    """CSS that means the same to the browser; None where only Playwright knows it.
+
+    One that is looked for inside an element is bound to it: the browser's own `body p` finds any paragraph in there.
+    """
+    if len(selector) > _LONGEST or not _LIST.fullmatch(selector):
+        return None
+    return ", ".join(f":scope {one.strip()}" for one in _ONE.findall(selector)) if nested else selector
