@@ -29,7 +29,7 @@ echo "bare: a root of $release after $SECONDS s"
 
 export root packages command
 passed=()
-for name in CI SIDECAR_REQUIRE_ALL http_proxy https_proxy no_proxy; do
+for name in CI SIDECAR_REQUIRE_ALL {http,https,no}_proxy {HTTP,HTTPS,NO}_PROXY; do
   if [ -n "${!name:-}" ]; then passed+=("$name=${!name}"); fi
 done
 
