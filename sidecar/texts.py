@@ -17,11 +17,18 @@ def bounded(text: str) -> str:
     return text[:MOST]
 
 
-def shortened(text: str, length: int, hide: Hide) -> str:
-    """The text where it is short enough, secrets and all; else its beginning, from which they were taken first."""
+WHOLE: Final = 4_000
+"""What sandboxes send is cut by them, far behind what is kept of it; what has fewer characters is whole."""
+
+
+def shortened(text: str, length: int, hide: Hide, *, whole: int = MOST) -> str:
+    """The text where it is short enough, secrets and all; else its beginning, from which they were taken first.
+
+    Of `whole` characters or more it may have been cut before.
+    """
     if len(text) <= length:
         return text
     shown = hide(bounded(text))
-    if len(text) >= MOST and len(shown) <= length:
+    if len(text) >= whole and len(shown) <= length:
         return REDACTED  # nearly all of it was secret: what it ends with may be a half of one
     return shown[:length]

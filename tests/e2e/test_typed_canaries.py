@@ -90,6 +90,7 @@ def said() -> list[str]:
         letters = ",".join(str(ord(letter)) for letter in canary(way))
         word = f"String.fromCharCode({letters})"
         lines.append(f"page.evaluate(() => console.log('x'.repeat(1970) + {word} + {word}))")
+        lines.append(f"console.log('x'.repeat(1970) + {word} + {word})")
     return lines
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from protocol.base import REDACTED
 from sidecar.recording.redact import Redactor
-from sidecar.texts import MOST, bounded, shortened
+from sidecar.texts import MOST, WHOLE, bounded, shortened
 
 SECRET = "hunter2-of-a-long-password"
 
@@ -29,7 +29,9 @@ def test_what_is_short_stays_for_whoever_cuts_it() -> None:
 def test_a_text_that_was_nearly_all_secret() -> None:
     """Its beginning may end with a half of one, so that nothing of it is shown."""
     redactor = Redactor()
-    secret = "s" * 1_000
+    secret = "".join(f"{number:03}" for number in range(334))
     redactor.learn(secret)
     assert shortened(bounded(secret * 100), 1_000, redactor.text) == REDACTED
+    assert shortened(secret * 5, 1_000, redactor.text) == REDACTED * 5
+    assert shortened(secret * 5, 1_000, redactor.text, whole=WHOLE) == REDACTED
     assert shortened("x" * 2 * MOST, 10, redactor.text) == "x" * 10

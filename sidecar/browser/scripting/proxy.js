@@ -8,7 +8,7 @@
   "use strict";
   const LONGEST_MESSAGE = 16 * 1024 * 1024, DEEPEST = 100, MOST_PARTS = 100_000;
   const { push, exchange, coded, refusal, tooLarge, describeError, report, inspect, toBase64, fromBase64 } = base(
-    { message: LONGEST_MESSAGE, lines: 200, line: 2_000 },
+    { message: LONGEST_MESSAGE, lines: 200, line: 8_000 },
     (value) => { const ref = refs.get(value); return ref && `[${ref.type}]`; },
   );
   const toText = JSON.stringify, fromText = JSON.parse, wait = setTimeout, stopWaiting = clearTimeout;

@@ -5,7 +5,7 @@ from typing import Final
 
 from playwright.async_api import BrowserContext, ConsoleMessage, WebError
 
-from sidecar.texts import Hide, shortened
+from sidecar.texts import WHOLE, Hide, shortened
 
 MOST_LINES: Final = 200
 LONGEST_LINE: Final = 2_000
@@ -37,11 +37,11 @@ class Notes:
 
     def log(self, line: str) -> None:
         """Adds a line that an action wrote."""
-        self._console.append(shortened(line, LONGEST_LINE, self._hide))
+        self._console.append(shortened(line, LONGEST_LINE, self._hide, whole=WHOLE))
 
     def fail(self, line: str) -> None:
         """Adds an error that an action's handlers left behind."""
-        self._errors.append(shortened(line, LONGEST_LINE, self._hide))
+        self._errors.append(shortened(line, LONGEST_LINE, self._hide, whole=WHOLE))
 
     def _hear(self, message: ConsoleMessage) -> None:
         self.log(message.text)

@@ -21,7 +21,7 @@ from sidecar.clock import Clock
 from sidecar.errors import InvalidContent, SidecarError, StoreFailed
 from sidecar.filling import MOST_MADE, Room
 from sidecar.recording.redact import Redactor
-from sidecar.texts import shortened
+from sidecar.texts import WHOLE, shortened
 from sidecar.work.jobs.hiding import learn, redactor_for
 from sidecar.work.jobs.tokens import Scope, registrable
 
@@ -152,7 +152,7 @@ def _hiding(job: SendJob, steps: Sequence[PlannedStep], secrets: Secrets) -> Hid
 def _hide_in(error: SidecarError, hiding: Hiding) -> None:
     def hide(text: str) -> str:
         short = len(text) <= LONGEST_SENTENCE
-        return hiding.secrets(text) if short else shortened(text, LONGEST_SENTENCE, hiding.all)
+        return hiding.secrets(text) if short else shortened(text, LONGEST_SENTENCE, hiding.all, whole=WHOLE)
 
     error.message = hide(error.message)
     error.args = (error.message,)
