@@ -8,8 +8,12 @@ from protocol.base import REDACTED
 Hide = Callable[[str], str]
 """A text without the secrets in it."""
 
-MOST: Final = 1 << 16
-"""Characters of a text that are looked through for secrets before it is cut: far more than are kept of it."""
+MOST: Final = 1 << 14
+"""Characters of a text that are kept until it is cut: far more than stay of it."""
+BEHIND: Final = 6_000
+"""Characters behind the cut that are looked at, for a secret that lies across it."""
+WHOLE: Final = 4_000
+"""What sandboxes send is cut by them, far behind what is kept of it; what has fewer characters is whole."""
 
 
 def bounded(text: str) -> str:
@@ -17,18 +21,15 @@ def bounded(text: str) -> str:
     return text[:MOST]
 
 
-WHOLE: Final = 4_000
-"""What sandboxes send is cut by them, far behind what is kept of it; what has fewer characters is whole."""
-
-
 def shortened(text: str, length: int, hide: Hide, *, whole: int = MOST) -> str:
     """The text where it is short enough, secrets and all; else its beginning, from which they were taken first.
 
-    Of `whole` characters or more it may have been cut before.
+    Of `whole` characters or more it may have been cut before. Costs what `length` and `BEHIND` do, however long it is.
     """
     if len(text) <= length:
         return text
-    shown = hide(bounded(text))
-    if len(text) >= whole and len(shown) <= length:
-        return REDACTED  # nearly all of it was secret: what it ends with may be a half of one
+    looked_at = text[: length + BEHIND]
+    shown = hide(looked_at)
+    if len(shown) <= length and (len(looked_at) < len(text) or len(text) >= whole):
+        return REDACTED  # most of it was secret: what it ends with may be a half of one
     return shown[:length]

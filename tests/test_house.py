@@ -182,6 +182,7 @@ CUTS = {
     "sidecar/remote/answers.py: said[:MAX_QUOTED]",  # the same
     "sidecar/texts.py: shown[:length]",  # the same
     "sidecar/texts.py: text[:MOST]",  # what `shortened` is for
+    "sidecar/texts.py: text[:length + BEHIND]",  # what is looked through for them
     "sidecar/work/jobs/updates.py: text[-size:]",  # the same: `RunUpdates._last` hides line by line
     "sidecar/work/tasks/outside.py: wanted.method[:20]",  # what a script asked for, for the script
     "sidecar/work/tasks/runs.py: result[:LONGEST_RESULT]",  # a script's own result, for its owner

@@ -34,4 +34,5 @@ def test_a_text_that_was_nearly_all_secret() -> None:
     assert shortened(bounded(secret * 100), 1_000, redactor.text) == REDACTED
     assert shortened(secret * 5, 1_000, redactor.text) == REDACTED * 5
     assert shortened(secret * 5, 1_000, redactor.text, whole=WHOLE) == REDACTED
+    assert shortened(secret * 50, 1_000, redactor.text) == REDACTED
     assert shortened("x" * 2 * MOST, 10, redactor.text) == "x" * 10

@@ -1,14 +1,17 @@
 """What the pages said while a step ran: console lines and uncaught errors, the last ones, cut to length."""
 
+import asyncio
 from collections import deque
 from typing import Final
 
 from playwright.async_api import BrowserContext, ConsoleMessage, WebError
 
-from sidecar.texts import WHOLE, Hide, shortened
+from sidecar.texts import WHOLE, Hide, bounded, shortened
 
 MOST_LINES: Final = 200
 LONGEST_LINE: Final = 2_000
+Said = tuple[tuple[str, ...], tuple[str, ...]]
+"""Console lines, and errors."""
 
 
 class Notes:
@@ -28,20 +31,35 @@ class Notes:
         self._context.remove_listener("console", self._hear)
         self._context.remove_listener("weberror", self._hear_error)
 
-    def take(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def take(self) -> Said:
         """Console lines and errors since the last call."""
-        taken = tuple(self._console), tuple(self._errors)
+        return self._cut(self._grab())
+
+    async def taken(self) -> Said:
+        """The same; looking for secrets in lines that have to be cut takes a while, and is no work for the loop."""
+        said = self._grab()
+        long = any(len(line) > LONGEST_LINE for lines in said for line in lines)
+        return await asyncio.to_thread(self._cut, said) if long else said
+
+    def _grab(self) -> Said:
+        said = tuple(self._console), tuple(self._errors)
         self._console.clear()
         self._errors.clear()
-        return taken
+        return said
+
+    def _cut(self, said: Said) -> Said:
+        console, errors = (
+            tuple(shortened(one, LONGEST_LINE, self._hide, whole=WHOLE) for one in lines) for lines in said
+        )
+        return console, errors
 
     def log(self, line: str) -> None:
         """Adds a line that an action wrote."""
-        self._console.append(shortened(line, LONGEST_LINE, self._hide, whole=WHOLE))
+        self._console.append(bounded(line))
 
     def fail(self, line: str) -> None:
         """Adds an error that an action's handlers left behind."""
-        self._errors.append(shortened(line, LONGEST_LINE, self._hide, whole=WHOLE))
+        self._errors.append(bounded(line))
 
     def _hear(self, message: ConsoleMessage) -> None:
         self.log(message.text)

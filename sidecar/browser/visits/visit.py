@@ -152,7 +152,7 @@ class Visit:
                     values[index] = await self._script_and_settle(action, step)
             self.action = "extract" if step.extract is not None else None
             reading = await self._read(step)
-        console, errors = self._notes.take()
+        console, errors = await self._notes.taken()
         result = StepResult(
             name=step.name,
             url=failures.public_url(self._page.url),
