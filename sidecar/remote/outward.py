@@ -15,17 +15,16 @@ from yarl import URL
 
 from sidecar.clock import Clock, within
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, RemoteUnreachable, TimedOut
+from sidecar.remote.addresses import is_private
 from sidecar.remote.bodies import beginning
 from sidecar.remote.http import Answer, why
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Host and port -> addresses in their text form. Raises OSError."""
 
 IDLE_SECONDS: Final = 15.0
 """How long a connection is kept for the next request."""
 _AFTER_HOST: Final = re.compile(r"[/?#]")
-_NAT64: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
 _AT_ONCE: Final = 64 << 10
 _DIED: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 """How the death of a kept connection shows."""
@@ -203,19 +202,6 @@ def check_literal(url: URL, field: str | None = None) -> None:
         return
     if is_private(address):
         raise _forbidden(url, field)
-
-
-def is_private(address: Address) -> bool:
-    """Whether an address is anything but a public host's, however it is wrapped."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and any(address in network for network in _NAT64):
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
-        if inner is not None:
-            return is_private(inner)
-        if address.teredo or address.is_site_local:
-            return True
-    return not address.is_global or address.is_multicast or address.is_reserved or address.is_unspecified
 
 
 def _checked_socket(info: Any) -> socket.socket:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import stat
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -29,8 +30,15 @@ REQUEST_SECONDS: Final = 30.0
 """For one request, its redirects and its answer."""
 SCRIPT_SECONDS: Final = 15.0
 """For the script itself."""
-_OURS: Final = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"})
-"""Headers that belong to the connection."""
+_OURS: Final = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "trailers", "keep-alive"}
+    | {"expect", "proxy-authenticate", "proxy-authorization", "proxy-connection"}
+)
+"""Headers that belong to the connection: left out, as a browser's fetch leaves them out."""
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+LARGEST_HEADERS: Final = 64 << 10
+"""Bytes of all headers of one request."""
 _NOT_OF_THE_BODY: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 """Headers of the answer that are no longer true of the body as we pass it on."""
 
@@ -147,7 +155,7 @@ class ScriptOutside:
     async def _fetch(self, wanted: Fetch) -> Fetched:
         if wanted.method not in METHODS:
             raise InvalidContent(f"fetch can't send {wanted.method[:20]}", "method")
-        headers = {name: value for name, value in wanted.headers.items() if name.lower() not in _OURS}
+        headers = _checked(wanted.headers)
         method, url, body = wanted.method, wanted.url, wanted.body
         for _ in range(MOST_REDIRECTS + 1):
             answer = await self._request(method, url, headers, body)
@@ -185,6 +193,21 @@ class ScriptOutside:
         )
         self._bytes += len(answer.body)
         return answer
+
+
+def _checked(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that a script may send, without those of the connection. Raises InvalidContent and LimitExceeded.
+
+    A script can send us what the page's own `Headers` would have refused: a name with a space around it, a line break.
+    """
+    if sum(len(name) + len(value) for name, value in headers.items()) > LARGEST_HEADERS:
+        raise LimitExceeded(f"the headers of one fetch are limited to {LARGEST_HEADERS} bytes")
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise InvalidContent(f"fetch can't send the header {name[:50]!r}: this is no header's name", "headers")
+        if not _HEADER_VALUE.fullmatch(value):
+            raise InvalidContent(f"fetch can't send the header {name[:50]}: its value is one line of Latin-1", "headers")
+    return {name: value for name, value in headers.items() if name.lower() not in _OURS}
 
 
 def _fetched(url: str, answer: Answer) -> Fetched:

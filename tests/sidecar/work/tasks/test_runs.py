@@ -1,6 +1,7 @@
 """Runs of tasks: scripts from files and servers, what they reach, and what is noted of them."""
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -247,6 +248,26 @@ async def test_what_a_script_may_not_reach(
         await try_out(desk, f"exports.main = ({{url}}) => {call}", url=site.url)
     if kind is not SidecarError:
         assert getattr(failed.value, "code", None) == kind.fixed
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        *((name, "x", "no header's name") for name in (" Host", "Transfer-Encoding ", "", "a\r\nHost", "h\u00f6st", "a:b")),
+        *(("X-A", value, "one line of Latin-1") for value in ("b\r\nHost: evil", "b\n", "\u0000", "\u20ac", "\u007f")),
+        ("X-A", "x" * 70_000, "limited to 65536 bytes"),
+    ],
+)
+async def test_a_forged_header_is_refused(desk: Desk, site: Site, name: str, value: str, said: str) -> None:
+    """What the page's own Headers would refuse is refused by us too, by name, where a script has got around them."""
+    forged = json.dumps({name: value})
+    text = f"""exports.main = async ({{url}}) => {{
+      Object.fromEntries = () => ({forged});
+      try {{ await fetch(url + 'echo') }} catch (error) {{ return `${{error.code}}: ${{error.message}}` }} }}"""
+    told = (await try_out(desk, text, url=site.url)).result
+    assert said in told
+    assert told.startswith("limit_exceeded" if "limited" in said else "invalid_content")
 
 
 @pytest.mark.browser
