@@ -20,6 +20,8 @@ class IssueToken(WireModel, frozen=True, kw_only=True):
     """Seconds."""
     strict: bool = False
     """Only the scope itself may be opened."""
+    strict_resources: bool = False
+    """What pages load has to come from within the scope, too: frames, images, scripts, fetch, sockets, workers."""
 
 
 class IssuedToken(WireModel, frozen=True, kw_only=True):

@@ -82,6 +82,8 @@ def _add_token_commands(parser: argparse.ArgumentParser) -> None:
     visit = kinds.add_parser("visit", help="a token for jobs within a scope")
     visit.add_argument("--scope", metavar="URL", required=True)
     visit.add_argument("--strict", action="store_true", help="only this URL, not its whole domain")
+    held = "what pages load has to come from within the scope, too"
+    visit.add_argument("--strict-resources", action="store_true", help=held)
     visit.add_argument("--validity", metavar="SECONDS", type=int, default=604_800)
 
 
@@ -131,7 +133,8 @@ def _token(parsed: argparse.Namespace, flags: dict[str, str]) -> int:
         if parsed.kind == "issuer":
             print(tokens.issuer())
         else:
-            print(tokens.issue(parsed.scope, parsed.validity, strict=parsed.strict))
+            narrow = {"strict": parsed.strict, "strict_resources": parsed.strict_resources}
+            print(tokens.issue(parsed.scope, parsed.validity, **narrow))
     except (settings.SettingsError, SidecarError) as wrong:
         print(f"sidecar: {wrong}", file=sys.stderr)
         return 2

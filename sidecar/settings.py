@@ -75,6 +75,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a job's steps may open `file:` addresses, and so read every file that this process may read."""
     token_secret: Secret = msgspec.field(default_factory=no_secret)
     """Signs visit tokens, at least 32 bytes; jobs need none without it. Or in a file: `SIDECAR_TOKEN_SECRET_FILE`."""
+    token_proxies: bool = False
+    """Whether a job with a visit token may name a proxy, which could answer for any site."""
     store_key: Secret = msgspec.field(default_factory=no_secret)
     """32 bytes in base64 that seal what is secret on disk. Or in a file: `SIDECAR_STORE_KEY_FILE`. See `seal_key`."""
     webhook: str = ""

@@ -1,8 +1,25 @@
 """Which addresses a job may open."""
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Request
+
 from sidecar.errors import InvalidContent
+
+Allows = Callable[[str], bool]
+"""Whether a page may be opened."""
+
+
+def opens_page(request: Request) -> bool:
+    """Whether it asks for a page's own document, and not for something within a page."""
+    if not request.is_navigation_request():
+        return False
+    try:
+        return request.frame.parent_frame is None
+    except PlaywrightError:
+        return True  # the first request of a popup, whose page is not there yet
 
 
 def check_address(url: str, field: str, *, files: bool = False) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from protocol.jobs import Download, JobResult, SendJob, StepResult
+from sidecar.browser.addresses import Allows
 from sidecar.browser.artifacts.making import Keep, Shelf, collect, scratch_folder
 from sidecar.browser.artifacts.recordings import RECORDED, Recorder
 from sidecar.browser.processes.job_page import JobPage
@@ -18,7 +19,7 @@ from sidecar.browser.profiles.living import ProfileUse
 from sidecar.browser.race import unwind
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.visits.contexts import blocked
-from sidecar.browser.visits.guard import Allows, guarded
+from sidecar.browser.visits.guard import guarded
 from sidecar.browser.visits.plan import PlannedStep
 from sidecar.browser.visits.visit import Visit
 from sidecar.browser.watch import NOBODY, Watch
@@ -65,12 +66,12 @@ async def perform(
     Raises BrowserCrashed, BrowserUnavailable, NavigationFailed, ActionFailed, Forbidden, LimitExceeded, TimedOut,
     StoreFailed.
     """
-    visit, shelf = Visit(lent, clock, sandboxes, hiding.values, scratch, hiding.all), Shelf(keep)
+    visit, shelf = Visit(lent, clock, sandboxes, hiding.values, scratch, hiding.all, allows), Shelf(keep)
     if use:
         visit.capture = use.capture
     work = partial(_visit_and_gather, job, steps, visit, shelf, hiding, watch)
     if allows:
-        work = partial(guarded, allows, lent.page, work)
+        work = partial(guarded, allows, lent, work)
     watch.on_started()
     try:
         return await _within(visit, job.timeout_ms, work())

@@ -64,6 +64,11 @@ class BrowserPool:
         most, most_waiting = settings.living_profiles, settings.max_queued_jobs
         self._living = LivingContexts(self._limits, most, most_waiting, self._end_context)
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether its browsers run elsewhere, and reach nothing of this machine."""
+        return bool(self._settings.browser_endpoint)
+
     async def run(
         self,
         kind: BrowserName,

@@ -14,7 +14,7 @@ class Issuer(Protocol):
     def check_issuer(self, token: Secret) -> None:
         """Raises Unauthorized and Forbidden."""
 
-    def issue(self, scope: str, validity: int, *, strict: bool) -> str:
+    def issue(self, scope: str, validity: int, *, strict: bool, strict_resources: bool) -> str:
         """A visit token. Raises InvalidContent and Forbidden."""
 
 
@@ -23,6 +23,7 @@ async def issue_token(session: Session, issuer: Callable[[], Issuer], content: I
     session.learn(content.issuer_token.reveal())
     tokens = issuer()
     tokens.check_issuer(content.issuer_token)
-    token = tokens.issue(content.scope, content.validity, strict=content.strict)
+    narrow = {"strict": content.strict, "strict_resources": content.strict_resources}
+    token = tokens.issue(content.scope, content.validity, **narrow)
     session.learn(token)
     return IssuedToken(token=token)

@@ -52,7 +52,7 @@ class Workshop:
         """Visit tokens."""
         from sidecar.work.jobs.tokens import Tokens  # late: only jobs ask
 
-        return Tokens(self._settings.token_secret, self._clock)
+        return Tokens(self._settings.token_secret, self._clock, allow_proxies=self._settings.token_proxies)
 
     def sandboxes(self) -> "Sandboxes":
         """Where tasks' scripts run, beside the jobs' own."""

@@ -235,6 +235,9 @@ def _launch_options(found: FoundBrowser, seconds: float, sandbox: bool) -> dict[
     }
     if found.channel:
         options["channel"] = found.channel
+    if found.kind == "FIREFOX":
+        # else it would reach this machine's own servers past a context's proxy
+        options["firefox_user_prefs"] = {"network.proxy.allow_hijacking_localhost": True}
     if found.kind == "CHROMIUM":
         as_root = hasattr(os, "geteuid") and os.geteuid() == 0
         options["args"] = list(_CHROMIUM_FLAGS)

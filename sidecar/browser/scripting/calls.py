@@ -1,15 +1,17 @@
 """One call of an action: looked up in the allow-list, its arguments checked, then made on the job's own object."""
 
+import contextlib
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
-from playwright.async_api import BrowserContext, Page, Response
+from playwright.async_api import BrowserContext, Page, Response, Route
 
 from sidecar.browser import asking
-from sidecar.browser.addresses import check_address
+from sidecar.browser.addresses import Allows, check_address, opens_page
 from sidecar.browser.scripting.handles import Handles
-from sidecar.browser.scripting.messages import UNDEFINED, Refused, decode, inline_files
+from sidecar.browser.scripting.messages import UNDEFINED, Refused, RefusedAnswer, decode, inline_files
 from sidecar.browser.scripting.surface import Method, methods, to_camel, to_snake
 from sidecar.errors import InvalidContent
 
@@ -35,7 +37,9 @@ _NO_LIMIT_OF_THEIR_OWN: Final = 30_000.0
 class Calls:
     """Makes the calls of one job. `left` tells the milliseconds that its step still has."""
 
-    def __init__(self, page: Page, handles: Handles, left: Callable[[], float]) -> None:
+    def __init__(self, page: Page, handles: Handles, left: Callable[[], float], allows: Allows | None = None) -> None:
+        """`allows` says which pages may be opened; None is all of them."""
+        self._allows = allows
         self._page = page
         self._handles = handles
         self._left = left
@@ -47,8 +51,22 @@ class Calls:
         """Something was asked of the context that holds for all its pages to come."""
 
     async def make(self, target: Any, name: Any, args: Any) -> Any:
-        """The call's result. Raises Refused, and whatever Playwright raises."""
+        """The call's result. Raises Refused, and whatever Playwright raises.
+
+        Where it was to answer a request that a route holds, nobody else would answer: it is given up, and where we are
+        who refuses (RefusedAnswer), whoever catches that gives it up.
+        """
         owner = self._resolve(target)
+        try:
+            return await self._make(owner, name, args)
+        except Exception as failure:
+            if isinstance(owner, Route):
+                if isinstance(failure, Refused):
+                    raise RefusedAnswer(failure, partial(_give_up, owner)) from None
+                await _give_up(owner)
+            raise
+
+    async def _make(self, owner: Any, name: Any, args: Any) -> Any:
         method = self._method(owner, name, "call")
         given = self._bind(method, args)
         self._check(owner, method, given)
@@ -121,10 +139,16 @@ class Calls:
                 check_address(str(given["url"]), called)
             except InvalidContent as wrong:
                 raise Refused(wrong.message, "forbidden") from None
+            self._check_scope(owner, called, str(given["url"]))
         if method.name in _WITH_FILES:
             given["files"] = inline_files(given.get("files"))
         if method.name == "select_option":
             _spread(given)
+
+    def _check_scope(self, owner: Any, called: str, url: str) -> None:
+        """A page that is asked for under another address has to be in the token's scope, too. Raises Refused."""
+        if self._allows and isinstance(owner, Route) and opens_page(owner.request) and not self._allows(url):
+            raise Refused(f"{called}: the token's scope does not cover this address", "forbidden")
 
     def _set_timeout(self, name: str, given: Any) -> None:
         if not isinstance(given, int | float) or isinstance(given, bool) or given < 0:
@@ -142,6 +166,11 @@ class Calls:
             wanted = _NO_LIMIT_OF_THEIR_OWN
         left = max(1.0, self._left())
         return min(wanted, left) if wanted > 0 else left
+
+
+async def _give_up(route: Route) -> None:
+    with contextlib.suppress(Exception):  # it was answered before
+        await route.abort("blockedbyclient")
 
 
 def _spread(given: dict[str, Any]) -> None:

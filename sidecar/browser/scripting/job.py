@@ -10,12 +10,13 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
 from sidecar.browser import failures
+from sidecar.browser.addresses import Allows
 from sidecar.browser.race import look_at, unwind
 from sidecar.browser.scripting.calls import Calls
 from sidecar.browser.scripting.events import Events, end
 from sidecar.browser.scripting.handles import Handles
 from sidecar.browser.scripting.inbox import read
-from sidecar.browser.scripting.messages import LARGEST, Refused, plain
+from sidecar.browser.scripting.messages import LARGEST, Refused, RefusedAnswer, plain
 from sidecar.browser.scripting.pipe import PipeBroken, TooLarge
 from sidecar.browser.scripting.sandbox import Sandbox
 from sidecar.browser.scripting.sandboxes import Sandboxes
@@ -70,7 +71,9 @@ class JobScripts:
         notes: Listener,
         secrets: Mapping[str, Any],
         left: Callable[[], float],
+        allows: Allows | None = None,
     ) -> None:
+        """`left` tells the step's milliseconds, `allows` which pages may be opened; None is all of them."""
         self._sandboxes = sandboxes
         self._page = page
         self._notes = notes
@@ -78,7 +81,7 @@ class JobScripts:
         self._opening: asyncio.Task[Sandbox] | None = None
         self._sandbox: Sandbox | None = None
         self._handles = Handles(self._send, self._watch)
-        self._calls = Calls(page, self._handles, left)
+        self._calls = Calls(page, self._handles, left, allows)
         self._events = Events(self._handles, self._tell, self._backlog, self._begin, notes.fail)
         self._queue: list[list[Any]] = []
         self._heard: deque[list[Any]] = deque()
@@ -90,11 +93,18 @@ class JobScripts:
         self._moved = False
         self._number = 0
         self._outcome: asyncio.Future[Any] | None = None
+        self._refusal: ActionError | None = None
 
     def take_status(self) -> int | None:
         """HTTP status of the last page that an action opened by address, once."""
         status, self._calls.status = self._calls.status, None
         return status
+
+    def check_handlers(self) -> None:
+        """Raises ActionError where a handler has asked for what is refused while no action ran; once."""
+        refusal, self._refusal = self._refusal, None
+        if refusal:
+            raise refusal
 
     @property
     def altered_context(self) -> bool:
@@ -261,10 +271,10 @@ class JobScripts:
                 self._events.unsubscribe(handle, event)
             case ["handled", number]:
                 self._events.handled(number)
-            case ["log", str() as line]:
-                self._notes.log(line)
-            case ["error", str() as line]:
-                self._notes.fail(line)
+            case ["log" | "error" as kind, str() as line]:
+                (self._notes.log if kind == "log" else self._notes.fail)(line)
+            case ["refused", str() as said]:
+                self._fail_handler(ActionError(_sentence(None, said), "forbidden"))
             case ["done", number, value] if number == self._number:
                 self._settle(value)
             case ["fail", number, {"message": str() as said} as failed] if number == self._number:
@@ -289,6 +299,12 @@ class JobScripts:
         if self._sandbox:
             self._sandbox.close()
 
+    def _fail_handler(self, failure: ActionError) -> None:
+        """What a handler asked for is refused: the action that runs fails, else whatever its request was for."""
+        if self._outcome is None and self._refusal is None:
+            self._refusal = failure
+        self._fail(failure)
+
     def _answer(self, number: int, make: Callable[[], Awaitable[Any]]) -> None:
         self._made += 1
         if self._made > MOST_CALLS:
@@ -306,6 +322,9 @@ class JobScripts:
             self._tell(["answer", number, msgspec.Raw(value)])
         except Refused as refused:
             self._refuse(number, str(refused), refused.code)
+            if isinstance(refused, RefusedAnswer):  # told first: then nobody is told of the request's end instead
+                self._fail_handler(ActionError(str(refused), refused.code))
+                await refused.give_up()
         except PlaywrightError as error:
             said = failures.reason(error)
             code = "limit_exceeded" if failures.is_too_large(said) else ""

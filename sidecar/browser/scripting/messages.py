@@ -4,7 +4,7 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -26,6 +26,14 @@ class Refused(Exception):
     def __init__(self, reason: str, code: str = "action_failed") -> None:
         super().__init__(reason)
         self.code = code
+
+
+class RefusedAnswer(Refused):
+    """The same for what a handler does with a request that waits for it: the action ends, and `give_up` the request."""
+
+    def __init__(self, refused: Refused, give_up: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(str(refused), refused.code)
+        self.give_up = give_up
 
 
 class Undefined:

@@ -244,7 +244,16 @@
       const ref = refOf(routed);
       const decided = new Promise((resolve) => { ref.decide = resolve; });
       let failed = false;
-      try { await entry.handler(routed, request); } catch (error) { failed = true; report(error); }
+      try { await entry.handler(routed, request); } catch (error) {
+        const { message, code } = describeError(error);
+        if (code === "forbidden") {  // it was to be answered in a way that is not open to actions: then not at all
+          push(["refused", message]);
+          await call(routed, "abort", ["blockedbyclient"]).catch(() => {});
+          return;
+        }
+        failed = true;
+        report(error);
+      }
       const decision = failed ? await Promise.race([decided, {}]) : await decided;
       if (decision === "answered") return;
       changes = { ...changes, ...decision };
@@ -344,7 +353,11 @@
   add("ElementHandle", { asElement() { return this; } });
   for (const name of ["abort", "continue", "fulfill"]) {
     const original = prototypes.Route[name];
-    add("Route", { [name](...args) { refOf(this).decide?.("answered"); return original.apply(this, args); } });
+    add("Route", { [name](...args) {
+      const answering = original.apply(this, args);  // what can't be sent is no answer
+      refOf(this).decide?.("answered");
+      return answering;
+    } });
   }
   add("Route", { async fallback(changes = {}) { refOf(this).decide?.(changes); } });
 

@@ -11,6 +11,7 @@ from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from protocol.jobs import Cookie, StepResult
 from sidecar.browser import failures
+from sidecar.browser.addresses import Allows
 from sidecar.browser.asking import BadSelector
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.processes.transport import MOST_VALUE
@@ -63,8 +64,12 @@ class Visit:
         secrets: Mapping[str, Any] | None = None,
         scratch: Scratch | None = None,
         hide: Hide = str,
+        allows: Allows | None = None,
     ) -> None:
-        """`scratch` is where files lie while they are fetched or recorded; `hide` knows all that is secret."""
+        """`scratch` is where files lie while they are fetched or recorded; `hide` knows all that is secret.
+
+        `allows` says which addresses the pages may open; None is all of them.
+        """
         page = lent.page
         self.scratch = scratch or Scratch()
         self.devtools = lent.devtools
@@ -76,8 +81,9 @@ class Visit:
         self.dialogs = Dialogs(page.context, hide)
         self.downloads: list[Downloaded] = []
         """What the actions fetched, in order."""
-        self._scripts = JobScripts(sandboxes, page, self._notes, secrets or {}, self._left) if sandboxes else None
-        if self._scripts:
+        self._scripts: JobScripts | None = None
+        if sandboxes:
+            self._scripts = JobScripts(sandboxes, page, self._notes, secrets or {}, self._left, allows)
             self.dialogs.is_heard = self._scripts.hears_dialogs
         self._status: int | None = None
         self._deadline = 0.0
@@ -172,11 +178,23 @@ class Visit:
             if step.wait_until != "commit":
                 self._moves.opened(self._page, before, step.wait_until)
         except PlaywrightError as error:
+            self._check_handlers(step)
             if _INTERRUPTED not in str(error):
                 raise failures.navigation(error, step.url, step.name) from None
             response = None  # the page itself went on to another one, which is where the step goes too
             await self._wait_for_load(step)
+        self._check_handlers(step)
         return self._checked(response, step) if response else None
+
+    def _check_handlers(self, step: PlannedStep) -> None:
+        """Raises Forbidden or ActionFailed where a route's handler has asked for what is refused."""
+        if self._scripts:
+            try:
+                self._scripts.check_handlers()
+            except ActionError as error:
+                kind = Forbidden if error.code == "forbidden" else ActionFailed
+                said = f"the handler of a route failed: {error}"
+                raise kind(said, step=step.name, action=self.action) from None
 
     def _checked(self, response: Response, step: PlannedStep) -> int:
         """The status. Raises NavigationFailed where it is one that the step fails on."""
@@ -238,12 +256,14 @@ class Visit:
                 await self._moves.settled(page)
                 self._check_arrival(page, step)
         except PlaywrightError as error:
+            self._check_handlers(step)
             if page is not self._own and page.is_closed() and not self._own.is_closed():
                 return None  # a popup that closes itself once it is done with; the job goes on where it came from
             target = getattr(action.arguments, "url", None)
             if action.method == "goto" and target:
                 raise failures.navigation(error, target, step.name, action.label) from None
             raise failures.action(error, action.label, step.name, action.hidden) from None
+        self._check_handlers(step)
         if isinstance(value, Page):
             self._page = value
         await self._wait_for_load(step)

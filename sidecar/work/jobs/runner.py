@@ -7,9 +7,11 @@ from typing import Any, Final
 
 from protocol.jobs import JobResult, SendJob
 from sidecar.browser.artifacts.making import Keep, write_file
+from sidecar.browser.gateway import NO_PEERS, Gateway
 from sidecar.browser.perform import Hiding, perform
 from sidecar.browser.pool import BrowserPool
-from sidecar.browser.profiles.living import ProfileUse
+from sidecar.browser.processes.job_page import JobPage
+from sidecar.browser.profiles.living import ProfileUse, Work
 from sidecar.browser.profiles.states import MemoryStates, Profile, States
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.visits.actions import BoundAction
@@ -18,12 +20,12 @@ from sidecar.browser.visits.plan import PlannedStep, leaves_page_as_new, plan
 from sidecar.browser.visits.templates import Templates
 from sidecar.browser.watch import NOBODY, Watch
 from sidecar.clock import Clock
-from sidecar.errors import InvalidContent, SidecarError, StoreFailed
+from sidecar.errors import Forbidden, InvalidContent, SidecarError, StoreFailed
 from sidecar.filling import MOST_MADE, Room
 from sidecar.recording.redact import Redactor
 from sidecar.texts import WHOLE, shortened
 from sidecar.work.jobs.hiding import learn, redactor_for
-from sidecar.work.jobs.tokens import Scope, registrable
+from sidecar.work.jobs.scopes import Scope, registrable
 
 LONGEST_SENTENCE: Final = 1_000
 """Characters of a sentence that says why a job failed, and of each place that it names."""
@@ -102,11 +104,29 @@ class JobRunner:
         parts = (self._keep(job), self._clock, hiding, self._pool.sandboxes, self._pool.scratch)
         work = partial(perform, job, steps, *parts, watch=watch, use=use, allows=scope.allows if scope else None)
         downloads = any(isinstance(a, BoundAction) and a.method == "download" for step in steps for a in step.actions)
+        arguments = context_arguments(job.context, downloads=downloads)
         try:
-            return await self._pool.run(job.browser, work, context_arguments(job.context, downloads=downloads), use)
+            if scope and scope.strict_resources:
+                return await self._run_held(job, work, arguments, use, scope)
+            return await self._pool.run(job.browser, work, arguments, use)
         except SidecarError as error:
             _hide_in(error, hiding)
             raise
+
+    async def _run_held(
+        self, job: SendJob, work: Work[JobResult], arguments: dict[str, Any], use: ProfileUse | None, scope: Scope
+    ) -> JobResult:
+        """Has what the job's pages load come from within the scope, too."""
+        if self._pool.is_remote:
+            said = "token: strict_resources can't be kept in a browser on another machine (SIDECAR_BROWSER_ENDPOINT)"
+            raise Forbidden(said, field="token")
+
+        async def held(page: JobPage) -> JobResult:
+            await page.context.add_init_script(NO_PEERS)
+            return await work(page)
+
+        async with Gateway(scope.allows_server) as gateway:
+            return await self._pool.run(job.browser, held, {**arguments, "proxy": {"server": gateway.address}}, use)
 
     def _use(self, job: SendJob, steps: Sequence[PlannedStep], scope: Scope | None) -> ProfileUse | None:
         if job.profile is None:

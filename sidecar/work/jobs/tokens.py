@@ -1,46 +1,27 @@
 """Visit tokens: HS256 JWTs that say which pages a job may open. Source: Tourist's authentication."""
 
-import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 from protocol.base import Secret
 from protocol.jobs import SendJob
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, InvalidContent, Unauthorized
-
-if TYPE_CHECKING:
-    from publicsuffixlist import PublicSuffixList
+from sidecar.work.jobs.scopes import Scope, registrable
 
 _ALGORITHM: Final = "HS256"
-_PORTS: Final = {"http": 80, "https": 443}
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a token opens."""
-
-    url: str
-    strict: bool
-
-    def allows(self, url: str) -> bool:
-        """Whether this page may be opened: the same registrable domain, or the same URL where strict."""
-        if self.strict:
-            wanted = _same(url)
-            return wanted is not None and wanted == _same(self.url)
-        domain = registrable(url)
-        return domain is not None and domain == registrable(self.url)
+_LAST_SECOND: Final = 253_402_300_799
+"""The end of the year 9999; what is later is no time, but milliseconds or a mistake."""
 
 
 class Tokens:
     """Signs and reads tokens with the secret of the settings; without one, nothing is asked for."""
 
-    def __init__(self, secret: Secret, clock: Clock) -> None:
+    def __init__(self, secret: Secret, clock: Clock, *, allow_proxies: bool = False) -> None:
+        """`allow_proxies` lets jobs with a token name a proxy, which then sees what they open."""
         self._secret = secret
         self._clock = clock
+        self._allow_proxies = allow_proxies
 
     def check(self, job: SendJob, at: float | None = None) -> Scope | None:
         """The scope that a job's token gives it at a Unix time, by default now; None where tokens are off.
@@ -52,21 +33,30 @@ class Tokens:
         if not job.token:
             raise Unauthorized("token: this sidecar opens pages with a visit token only", field="token")
         claims = self._read(job.token, "token", at)
-        url, strict = claims.get("scope"), claims.get("strict", False)
-        if not isinstance(url, str) or not isinstance(strict, bool) or "exp" not in claims:
-            raise Unauthorized("token: is not a visit token: scope, strict and exp are its claims", field="token")
-        scope = Scope(url, strict)
+        scope = _scope(claims)
         for number, step in enumerate(job.steps):
             if not scope.allows(step.url):
                 field = f"steps[{number}].url"
                 raise Forbidden(f"{field}: the token's scope does not cover this address", field=field)
+        if job.context and job.context.proxy:
+            self._check_proxy(scope)
         return scope
 
-    def issue(self, scope: str, validity: int, *, strict: bool) -> str:
+    def _check_proxy(self, scope: Scope) -> None:
+        field = "context.proxy"
+        if scope.strict_resources:
+            said = "a token with strict_resources takes none: what pages load goes through one of ours"
+            raise Forbidden(f"{field}: {said}", field=field)
+        if not self._allow_proxies:
+            said = "a proxy could answer for any site; with a visit token only SIDECAR_TOKEN_PROXIES=true allows one"
+            raise Forbidden(f"{field}: {said}", field=field)
+
+    def issue(self, scope: str, validity: int, *, strict: bool, strict_resources: bool = False) -> str:
         """A visit token that is good for so many seconds. Raises Forbidden and InvalidContent."""
         if registrable(scope) is None:
             raise InvalidContent("scope: expected an http or https URL with a host", "scope")
-        return self._sign({"scope": scope, "strict": strict, "exp": int(self._clock.now()) + validity})
+        claims = {"scope": scope, "strict": strict, "exp": int(self._clock.now()) + validity}
+        return self._sign(claims | ({"strict_resources": True} if strict_resources else {}))
 
     def issuer(self) -> str:
         """The token that issues others. Raises Forbidden where tokens are off."""
@@ -88,13 +78,15 @@ class Tokens:
         options: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
         try:
             claims: dict[str, Any] = jwt.decode(token.reveal(), self._key(), algorithms=[_ALGORITHM], options=options)
-        except jwt.InvalidTokenError:
+        except (jwt.InvalidTokenError, RecursionError):  # the second: its header is nested without end
             raise Unauthorized(f"{field}: is not signed with this sidecar's secret", field=field) from None
-        expires, now = claims.get("exp"), self._clock.now()
-        if expires is not None and (not isinstance(expires, int | float) or expires <= now):
+        expires, begins, now = _time(claims, "exp", field), _time(claims, "nbf", field), self._clock.now()
+        if expires is not None and expires <= now:
             raise Unauthorized(f"{field}: has expired", field=field)
         if expires is not None and at is not None and expires <= at:
             raise Unauthorized(f"{field}: will have expired when the job runs", field=field)
+        if begins is not None and begins > (now if at is None else at):
+            raise Unauthorized(f"{field}: is not valid yet (nbf)", field=field)
         return claims
 
     def _key(self) -> str:
@@ -103,47 +95,21 @@ class Tokens:
         return self._secret.reveal()
 
 
-def registrable(url: str) -> str | None:
-    """The registrable domain of an http or https URL; addresses, single names and public suffixes stand for themselves.
+def _scope(claims: Mapping[str, Any]) -> Scope:
+    """Raises Unauthorized."""
+    url, strict, resources = claims.get("scope"), claims.get("strict", False), claims.get("strict_resources", False)
+    known = isinstance(url, str) and isinstance(strict, bool) and isinstance(resources, bool)
+    if not known or "exp" not in claims:
+        said = "is not a visit token: scope, strict, strict_resources and exp are its claims"
+        raise Unauthorized(f"token: {said}", field="token")
+    return Scope(str(url), strict, resources)
 
-    `https://www.a.co.uk` gives `a.co.uk`; ports don't matter. None for everything else.
-    """
-    host = _host(url)
-    if host is None:
+
+def _time(claims: Mapping[str, Any], name: str, field: str) -> float | None:
+    """A claim that is a Unix time; None where it is not there. Raises Unauthorized for what is there and no time."""
+    if name not in claims:
         return None
-    try:
-        return str(ipaddress.ip_address(host))
-    except ValueError:
-        return _suffixes().privatesuffix(host) or host
-
-
-def _host(url: str) -> str | None:
-    try:
-        parts = urlsplit(url)
-        host = (parts.hostname or "").rstrip(".") if parts.scheme in _PORTS else ""
-        # browsers take a backslash for a slash: what stands before it would be another host to them
-        if not host or "\\" in url or not url.isprintable():
-            return None
-        return host if host.isascii() else host.encode("idna").decode()
-    except ValueError:  # UnicodeError is one
-        return None
-
-
-def _same(url: str) -> tuple[str, str, int | None, str, str] | None:
-    """A URL as a browser spells it, its fragment left out."""
-    host = _host(url)
-    if host is None:
-        return None
-    parts = urlsplit(url)
-    try:
-        port = parts.port or _PORTS[parts.scheme]
-    except ValueError:
-        return None
-    return parts.scheme, host, port, parts.path or "/", parts.query
-
-
-@lru_cache(maxsize=1)
-def _suffixes() -> "PublicSuffixList":
-    from publicsuffixlist import PublicSuffixList  # late: it reads 15,000 rules
-
-    return PublicSuffixList()
+    value = claims[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LAST_SECOND:
+        raise Unauthorized(f"{field}: its {name} is no time; it takes seconds since 1970", field=field)
+    return value

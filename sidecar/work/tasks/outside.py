@@ -206,7 +206,7 @@ def _checked(headers: Mapping[str, str]) -> dict[str, str]:
         if not _HEADER_NAME.fullmatch(name):
             raise InvalidContent(f"fetch can't send the header {name[:50]!r}: this is no header's name", "headers")
         if not _HEADER_VALUE.fullmatch(value):
-            raise InvalidContent(f"fetch can't send the header {name[:50]}: its value is one line of Latin-1", "headers")
+            raise InvalidContent(f"fetch can't send the header {name[:50]}: a value is one line of Latin-1", "headers")
     return {name: value for name, value in headers.items() if name.lower() not in _OURS}
 
 

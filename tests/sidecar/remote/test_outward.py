@@ -12,8 +12,9 @@ from aiohttp import web
 
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, RemoteUnreachable, TimedOut
+from sidecar.remote.addresses import is_private
 from sidecar.remote.http import Answer
-from sidecar.remote.outward import Outward, Resolve, check_url, is_private
+from sidecar.remote.outward import Outward, Resolve, check_url
 from tests.fakes import StandInReceiver, nobody_listens
 
 PUBLIC = "93.184.216.34"

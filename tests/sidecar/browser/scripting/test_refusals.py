@@ -213,3 +213,54 @@ async def test_no_file_is_left_where_one_was_asked_for(site: str, runner: JobRun
     with pytest.raises(Forbidden):
         await runner.run(make_job(f"{site}/second.html", actions=[action]))
     assert not any(tmp_path.iterdir())  # noqa: ASYNC240 - it is over
+
+
+ANSWERS = [
+    ("route.fulfill({path: '/etc/passwd'})", Forbidden, "the option path is refused"),
+    ("route.continue({url: 'file:///etc/passwd'})", Forbidden, "file: URLs are refused"),
+    ("route.fallback({url: 'file:///etc/passwd'})", Forbidden, "file: URLs are refused"),
+    ("route.fulfill({har: 'x'})", Forbidden, "the option har is refused"),
+    ("route.fulfill({colour: 'red'})", ActionFailed, "has no option colour"),
+    ("route.continue(1, 2, 3)", ActionFailed, "takes 0 arguments and options"),
+    ("route.fetch()", Forbidden, "requests are made by pages"),
+    ("route.abort(/x/)", ActionFailed, "takes no regular expression"),
+]
+WAYS = ["page.route", "context.route"]
+
+
+@pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
+async def test_a_refused_answer_of_a_route_ends_the_action(site: str, runner: JobRunner, browser: str) -> None:
+    """The refusal is told at once, awaited by the handler or not, and the request is given up: nothing waits for it."""
+    asking = "page.evaluate(() => fetch('/asked').catch(() => 'given up'))"
+    for answer, kind, said in ANSWERS:
+        for handler in (f"(route) => {{ {answer} }}", f"async (route) => {{ await {answer} }}"):
+            actions = [f"page.route('**/asked', {handler})", asking]
+            job = make_job(f"{site}/second.html", actions=actions, browser=browser)
+            async with asyncio.timeout(20):
+                with pytest.raises(kind, match=said):
+                    await runner.run(job)
+
+
+@pytest.mark.parametrize("pattern", ["**/*", "**/missing.css"])
+async def test_a_refused_answer_while_a_page_opens(site: str, runner: JobRunner, pattern: str) -> None:
+    """For the page itself or what is in it: the step fails with the refusal, not with its time."""
+    for way in ("page.route", "context.route"):
+        for steps in (
+            {"actions": [f"{way}('{pattern}', (route) => route.fulfill({{path: '/etc/passwd'}}))"]},
+            {"actions": [f"{way}('{pattern}', (route) => route.continue({{url: 'file:///etc/passwd'}}))"]},
+        ):
+            async with asyncio.timeout(20):
+                with pytest.raises(Forbidden, match=r"the handler of a route failed: (fulfill|continue): "):
+                    await runner.run(make_job(f"{site}/with-style.html", **steps))
+
+
+async def test_an_answer_that_can_not_be_sent_is_none(site: str, runner: JobRunner) -> None:
+    """A handler whose answer can't be written down has thrown: the request goes on, and the error is told."""
+    deep = "let deep = {}; for (let i = 0; i < 200; i++) deep = {deep}"
+    actions = [
+        f"page.route('**/second.html', (route) => {{ {deep}; return route.fulfill({{json: deep}}) }})",
+        "page.evaluate(() => fetch('/second.html').then((answer) => answer.status))",
+    ]
+    result = await runner.run(make_job(f"{site}/actions.html", actions=actions))
+    assert result.steps[0].values[1] == 200
+    assert "nested over" in result.steps[0].errors[0]

@@ -16,7 +16,7 @@ from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, BrowserCrashed, BrowserUnavailable, TimedOut
 from sidecar.settings import Settings
 from sidecar.work.jobs.runner import JobRunner
-from sidecar.work.jobs.tokens import Scope
+from sidecar.work.jobs.scopes import Scope
 from tests.sidecar.browser.parts import children, is_browser, is_driver, make_job, still_alive
 from tests.site.server import TestSite
 

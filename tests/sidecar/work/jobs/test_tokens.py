@@ -1,6 +1,7 @@
 """Visit tokens: what they open, who may issue them, and that nothing forged passes."""
 
 import base64
+import hmac
 import json
 
 import jwt
@@ -8,7 +9,8 @@ import pytest
 
 from protocol.base import Secret
 from sidecar.errors import Forbidden, InvalidContent, Unauthorized
-from sidecar.work.jobs.tokens import Scope, Tokens, registrable
+from sidecar.work.jobs.scopes import Scope
+from sidecar.work.jobs.tokens import Tokens
 from tests.clocks import ManualClock
 from tests.sidecar.browser.parts import make_job
 
@@ -26,49 +28,6 @@ def time() -> ManualClock:
 def tokens(time: ManualClock) -> Tokens:
     """Tokens that are on."""
     return Tokens(Secret(KEY), time.clock)
-
-
-@pytest.mark.parametrize(
-    ("url", "domain"),
-    [
-        ("https://www.a.co.uk/x", "a.co.uk"),
-        ("http://a.b.example.com:8080", "example.com"),
-        ("https://me.github.io", "me.github.io"),
-        ("https://co.uk", "co.uk"),
-        ("http://127.0.0.1:1", "127.0.0.1"),
-        ("http://[::1]:80/", "::1"),
-        ("http://LOCALHOST", "localhost"),
-        ("https://www.Example.com./", "example.com"),
-        ("https://www.bücher.example", "xn--bcher-kva.example"),
-        ("https://user:pw@evil.example", "evil.example"),
-        ("https://good.example\\@evil.example", None),
-        ("data:text/html,x", None),
-        ("file:///etc/passwd", None),
-        ("https://", None),
-        ("http://[", None),
-    ],
-)
-def test_registrable_domains(url: str, domain: str | None) -> None:
-    """The public suffix list decides; addresses and single names stand for themselves."""
-    assert registrable(url) == domain
-
-
-@pytest.mark.parametrize(
-    ("scope", "url", "strict", "allowed"),
-    [
-        ("https://www.a.co.uk", "http://shop.a.co.uk:81/x", False, True),
-        ("https://www.a.co.uk", "https://evil.co.uk", False, False),
-        ("http://127.0.0.1", "http://10.9.0.1", False, False),
-        ("https://a.example/x?y=1", "HTTPS://A.example:443/x?y=1#z", True, True),
-        ("https://a.example/x?y=1", "https://a.example/x", True, False),
-        ("https://a.example", "https://a.example/", True, True),
-        ("https://a.example", "http://a.example/", True, False),
-        ("https://a.example", "about:blank", False, False),
-    ],
-)
-def test_scopes(scope: str, url: str, strict: bool, allowed: bool) -> None:
-    """The same registrable domain, or the same URL where strict."""
-    assert Scope(scope, strict).allows(url) is allowed
 
 
 def test_an_issued_token_opens_its_scope_until_it_expires(tokens: Tokens, time: ManualClock) -> None:
@@ -90,12 +49,17 @@ def test_what_is_no_token_of_ours_is_unauthorized(tokens: Tokens) -> None:
     def part(value: object) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
+    longer = f"{part({'alg': 'HS512', 'typ': 'JWT'})}.{part(claims)}"
     wrong = [
         jwt.encode(claims, OTHER, "HS256"),
         f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(claims)}.",
         jwt.encode({"scope": "https://a.example"}, KEY, "HS256"),
         jwt.encode({"exp": 4_000_000_000}, KEY, "HS256"),
         jwt.encode({**claims, "exp": "later"}, KEY, "HS256"),
+        jwt.encode({**claims, "strict_resources": 1}, KEY, "HS256"),
+        f"{longer}.{base64.urlsafe_b64encode(hmac.digest(KEY.encode(), longer.encode(), 'sha512')).decode()}",
+        f"{part({'alg': 'hs256'})}.{part(claims)}.x",
+        f"{base64.urlsafe_b64encode(b'[' * 100_000).decode()}.{part(claims)}.x",
         tokens.issuer(),
         "not a token",
         "",
@@ -106,6 +70,58 @@ def test_what_is_no_token_of_ours_is_unauthorized(tokens: Tokens) -> None:
         assert not token or token not in refused.value.message
     with pytest.raises(Unauthorized, match="visit token only"):
         tokens.check(make_job("https://a.example"))
+
+
+def signed(payload: str) -> str:
+    """A token of ours whose claims are this very text, which need not be JSON that anybody else would write."""
+    return jwt.api_jws.encode(payload.encode(), KEY, "HS256")
+
+
+NO_TIMES = (
+    *["null", "NaN", "Infinity", "-Infinity", "1e400", "-1", "true", '"4000000000"', "[]", "4000000000000"],
+    "9" * 400,
+)
+
+
+@pytest.mark.parametrize("claim", ["exp", "nbf"])
+@pytest.mark.parametrize("value", NO_TIMES)
+def test_a_time_that_is_none_is_no_token(tokens: Tokens, claim: str, value: str) -> None:
+    """exp has to be a finite time, and so has nbf where it is there: nothing lives for ever by being unreadable."""
+    times = {"exp": "4000000000", claim: value}
+    text = ",".join(f'"{name}":{one}' for name, one in times.items())
+    with pytest.raises(Unauthorized, match=f"its {claim} is no time"):
+        tokens.check(make_job("https://a.example", token=signed(f'{{"scope":"https://a.example",{text}}}')))
+    with pytest.raises(Unauthorized, match=f"its {claim} is no time"):
+        tokens.check_issuer(Secret(signed(f'{{"master":true,{text}}}')))
+
+
+def test_a_token_is_not_valid_before_its_time(tokens: Tokens, time: ManualClock) -> None:
+    """nbf counts when a job is run, or for the time at which it will be; iat, whatever it says, does not."""
+    now = time.clock.now()
+    claims = {"scope": "https://a.example", "exp": now + 100, "nbf": now + 10, "iat": now + 50}
+    job = make_job("https://a.example", token=jwt.encode(claims, KEY, "HS256"))
+    with pytest.raises(Unauthorized, match="not valid yet"):
+        tokens.check(job)
+    with pytest.raises(Unauthorized, match="not valid yet"):
+        tokens.check(job, now + 9)
+    assert tokens.check(job, now + 10)
+    time.advance(10)
+    assert tokens.check(job) == Scope("https://a.example", False)
+
+
+def test_a_proxy_needs_leave(time: ManualClock) -> None:
+    """It could answer for any site: with a token only where the setting allows it, and never with strict_resources."""
+    for allowed, resources, said in ((False, False, "SIDECAR_TOKEN_PROXIES"), (True, True, "strict_resources")):
+        tokens = Tokens(Secret(KEY), time.clock, allow_proxies=allowed)
+        token = tokens.issue("https://a.example", 60, strict=False, strict_resources=resources)
+        job = make_job("https://a.example", token=token, context={"proxy": {"server": "http://b.example:1"}})
+        with pytest.raises(Forbidden, match=said) as refused:
+            tokens.check(job)
+        assert refused.value.places == {"field": "context.proxy"}
+    tokens = Tokens(Secret(KEY), time.clock, allow_proxies=True)
+    token = tokens.issue("https://a.example", 60, strict=False)
+    job = make_job("https://a.example", token=token, context={"proxy": {"server": "http://b.example:1"}})
+    assert tokens.check(job)
 
 
 def test_only_the_issuer_token_issues(tokens: Tokens) -> None:

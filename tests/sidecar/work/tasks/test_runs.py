@@ -254,8 +254,11 @@ async def test_what_a_script_may_not_reach(
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        *((name, "x", "no header's name") for name in (" Host", "Transfer-Encoding ", "", "a\r\nHost", "h\u00f6st", "a:b")),
-        *(("X-A", value, "one line of Latin-1") for value in ("b\r\nHost: evil", "b\n", "\u0000", "\u20ac", "\u007f")),
+        *(
+            (name, "x", "no header's name")
+            for name in (" Host", "Transfer-Encoding ", "", "a\r\nHost", "h\u00f6s", ":")
+        ),
+        *(("X-A", value, "line of Latin-1") for value in ("b\r\nHost: evil", "b\n", "\u0000", "\u20ac", "\u007f")),
         ("X-A", "x" * 70_000, "limited to 65536 bytes"),
     ],
 )

@@ -1,0 +1,164 @@
+"""What a visit token opens: URLs as browsers read them, and whether they lie within a scope."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlsplit
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
+
+_PORTS: Final = {"http": 80, "https": 443}
+_HOST_AND_PORT: Final = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(:[0-9]*)?")
+_NUMERIC: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_IN_PATH: Final = "!$%&'()*+,-./:;=@[]^_|~"
+_IN_QUERY: Final = "!$%&()*+,-./:;=?@[]^_`{|}~"
+_HERE: Final = (".", "%2e")
+_UP: Final = ("..", ".%2e", "%2e.", "%2e%2e")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A URL as a browser spells it, its fragment left out."""
+
+    scheme: str
+    user: str
+    """User and password as they stand before the `@`."""
+    host: str
+    port: int
+    path: str
+    query: str
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port."""
+        return self.scheme, self.host, self.port
+
+    @property
+    def page(self) -> tuple[str, str, int, str, str]:
+        """What is asked of a server; a user goes into a header."""
+        return (*self.origin, self.path, self.query)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a token opens."""
+
+    url: str
+    strict: bool
+    strict_resources: bool = False
+    """Whether what pages load has to come from within the scope, too."""
+
+    def allows(self, url: str) -> bool:
+        """Whether this page may be opened: the same registrable domain, or the same URL where strict.
+
+        A strict scope takes no user or password but its own: they are part of what is asked for.
+        """
+        if self.strict:
+            wanted, own = read(url), read(self.url)
+            return wanted is not None and own is not None and wanted.page == own.page and wanted.user in ("", own.user)
+        domain = registrable(url)
+        return domain is not None and domain == registrable(self.url)
+
+    def allows_server(self, host: str, port: int) -> bool:
+        """Whether a page may load from there: the same registrable domain, or the scope's own server where strict."""
+        bracketed = f"[{host}]" if ":" in host else host
+        wanted, own = read(f"http://{bracketed}:{port}/"), read(self.url)
+        if wanted is None or own is None:
+            return False
+        if self.strict:
+            return (wanted.host, wanted.port) == (own.host, own.port)
+        return _registrable(wanted.host) == _registrable(own.host)
+
+
+def read(url: str) -> Address | None:
+    """An http or https URL with a host as browsers read it; None for all else, and where they might disagree with us.
+
+    They take a backslash for a slash, and leave out tabs and line breaks: neither is looked at further.
+    """
+    if "\\" in url or not url.isprintable():
+        return None
+    try:
+        parts = urlsplit(url)
+        user, _, rest = parts.netloc.rpartition("@")
+        known = parts.scheme in _PORTS and _HOST_AND_PORT.fullmatch(rest)
+        host, port = _host(parts.hostname or "") if known else "", parts.port
+    except ValueError:  # UnicodeError is one
+        return None
+    if not host:
+        return None
+    path = _without_dots(quote(parts.path or "/", safe=_IN_PATH))
+    query = quote(parts.query, safe=_IN_QUERY)
+    return Address(parts.scheme, user, host, _PORTS[parts.scheme] if port is None else port, path, query)
+
+
+def registrable(url: str) -> str | None:
+    """The registrable domain of an http or https URL; addresses, single names and public suffixes stand for themselves.
+
+    `https://www.a.co.uk` gives `a.co.uk`; ports don't matter. None for everything else.
+    """
+    address = read(url)
+    return None if address is None else _registrable(address.host)
+
+
+def _registrable(host: str) -> str:
+    if ":" in host or _NUMERIC.fullmatch(host.rpartition(".")[2]):
+        return host
+    name = host.removesuffix(".")
+    return _suffixes().privatesuffix(name) or name
+
+
+def _host(host: str) -> str:
+    """A host in the one form that browsers show it in. Raises ValueError for what is none."""
+    if "%" in host:
+        raise ValueError("a zone, or letters that are decoded by some and not by others")
+    if ":" in host:
+        return str(ipaddress.IPv6Address(host))
+    if not host.isascii():
+        import idna  # late: its tables take time, and few names need them
+
+        host = idna.encode(host, uts46=True).decode()
+    name = host.removesuffix(".")
+    if not name or "" in name.split("."):
+        raise ValueError("no host")
+    return _ipv4(name) if _NUMERIC.fullmatch(name.rpartition(".")[2]) else host
+
+
+def _ipv4(host: str) -> str:
+    """`127.1`, `0x7f000001` and `017700000001` are 127.0.0.1 to browsers. Raises ValueError for what is no address."""
+    *front, last = [_number(part) for part in host.split(".")]
+    if len(front) > 3 or any(one > 255 for one in front) or last >= 256 ** (4 - len(front)):
+        raise ValueError("no address")
+    return str(ipaddress.IPv4Address(sum(one << 8 * (3 - place) for place, one in enumerate(front)) + last))
+
+
+def _number(text: str) -> int:
+    if len(text) > 20:
+        raise ValueError("no number")
+    if text.startswith("0x"):
+        return int(text[2:] or "0", 16)
+    return int(text, 8 if text.startswith("0") else 10)
+
+
+def _without_dots(path: str) -> str:
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for place, segment in enumerate(segments):
+        dots, last = segment.lower(), place == len(segments) - 1
+        if dots in _UP:
+            del kept[-1:]
+        elif dots not in _HERE:
+            kept.append(segment)
+            continue
+        if last:
+            kept.append("")
+    return "/" + "/".join(kept)
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> "PublicSuffixList":
+    from publicsuffixlist import PublicSuffixList  # late: it reads 15,000 rules
+
+    return PublicSuffixList()
