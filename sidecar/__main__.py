@@ -1,8 +1,20 @@
 """`python -m sidecar`, and the console script."""
 
 import sys
+from pathlib import Path
 
-from sidecar import cli
+
+def _leave_the_folder() -> None:
+    """`python -m` looks for modules in the working folder first, where a scraper may have a `protocol.py`."""
+    if not sys.flags.safe_path and sys.path and sys.path[0] in ("", str(Path.cwd())):
+        root = Path(__file__).resolve().parent.parent
+        if root != Path.cwd():
+            del sys.path[0]
+
+
+_leave_the_folder()
+
+from sidecar import cli  # noqa: E402  after the folder was left
 
 
 def main() -> None:

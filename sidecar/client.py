@@ -12,21 +12,33 @@ Every method waits for its answer and gives its content, or raises `SidecarFailu
 client, and `submit` does not wait: such requests run side by side, so where one must see what another did, wait for it.
 """
 
+import collections
 import contextlib
 import itertools
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from types import TracebackType
 from typing import IO, Any, Self, cast
+
+from sidecar import alone
 
 PROTOCOL = "2"
 """The protocol's major version that this client speaks."""
 _LOOK_SECONDS = 0.1
 """Between two looks at a job that is waited for."""
+_LAST_WORDS = 10
+"""Lines of the sidecar's stderr that an error repeats."""
+_LONGEST_WORDS = 4096
+"""Bytes of one of them; a longer line counts as several."""
+_INTERRUPTED_SECONDS = 1.0
+"""What an interrupted scraper waits for the sidecar, twice."""
 _CANCELLED = {"message": "the job was cancelled", "code": "cancelled", "retryable": False}
 
 
@@ -61,8 +73,9 @@ class Sidecar:
         close_timeout: float = 40.0,
         on_event: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
-        """Spawns `command` (the installed sidecar) and waits until it is ready.
+        """Spawns `command` (None: the sidecar of this package, which no module of the scraper's gets into).
 
+        Waits until it is ready. What it writes to stderr goes to this process's; an error repeats its last lines.
         `env` is the child's whole environment (None: this process's own). `timeout` is how many seconds a request may
         take where it is not given one of its own, `close_timeout` how many `close` waits for work in flight.
         `on_event` is handed each notification; it is called by the reading thread, so it must be quick and must not
@@ -76,9 +89,14 @@ class Sidecar:
         self._waiting: dict[int, tuple[Future[Any], int]] = {}  # id -> where its answer goes, how long its line was
         self._ended: str | None = None
         self._started: Future[dict[str, Any]] = Future()
-        command, pipe = command or [sys.executable, "-m", "sidecar"], subprocess.PIPE
-        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=env, cwd=cwd)  # noqa: S603
+        if command is None:
+            command = alone.command()
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=env, cwd=cwd)  # noqa: S603
         self._input, self._output = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
+        self._last_words: collections.deque[str] = collections.deque(maxlen=_LAST_WORDS)
+        self._listener = threading.Thread(target=self._listen, name="sidecar-stderr", daemon=True)
+        self._listener.start()
         self._writing = threading.Lock()
         self._reader = threading.Thread(target=self._read, name="sidecar-reader", daemon=True)
         self._reader.start()
@@ -185,7 +203,13 @@ class Sidecar:
         self.request("set_webhooks", [{"url": one} if isinstance(one, str) else dict(one) for one in webhooks])
 
     def close(self) -> None:
-        """Tells the sidecar to finish and waits for it; what does not finish in time is ended. May be called again."""
+        """Tells the sidecar to finish and waits for it; what does not finish in time is ended. May be called again.
+
+        Called while a KeyboardInterrupt is under way, as in a `finally`, it does not wait for work in flight.
+        """
+        if isinstance(sys.exc_info()[1], KeyboardInterrupt):
+            self._interrupt()
+            return
         if self._writing.acquire(timeout=1):
             self._close_input()
             self._writing.release()
@@ -202,16 +226,37 @@ class Sidecar:
         self._process.kill()
         self._process.wait()
         self._reader.join(5)
-        with self._writing:
+        self._listener.join(5)
+        if self._writing.acquire(timeout=1):
             self._close_input()
+            self._writing.release()
         if not self._reader.is_alive():
             self._output.close()
+        if not self._listener.is_alive():
+            cast(IO[bytes], self._process.stderr).close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *failure: object) -> None:
-        self.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # asyncio turns Ctrl-C into a cancellation first
+        if kind is not None and (issubclass(kind, KeyboardInterrupt) or kind.__name__ == "CancelledError"):
+            self._interrupt()
+        else:
+            self.close()
+
+    def _interrupt(self) -> None:
+        """Ends the sidecar as a second signal does: what it has accepted waits for the next one."""
+        try:
+            for _ in range(2):
+                self._process.send_signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(_INTERRUPTED_SECONDS)
+                    break
+        finally:
+            self.kill()
 
     def _send(self, kind: str, content: Any) -> tuple[int, Future[Any]]:
         request_id, answer = next(self._ids), Future[Any]()
@@ -232,19 +277,40 @@ class Sidecar:
 
     def _read(self) -> None:
         """The reading thread: hands each line to the one it answers, until there are no more."""
-        why = "the sidecar has ended"
+        why = ""
         try:
             for line in self._output:
                 self._take(json.loads(line))
         except Exception as wrong:
             why = f"the sidecar wrote a line that can't be used: {wrong!r}"
             self._process.kill()
+        why = why or self._how_it_ended()
         with self._lock:
             self._ended = why
         for request_id in list(self._waiting):
             self._settle(request_id, SidecarEnded(why))
         if not self._started.done():
-            self._started.set_exception(SidecarEnded(f"{why} before it was ready"))
+            self._started.set_exception(SidecarEnded(why))
+
+    def _how_it_ended(self) -> str:
+        """With its exit code or signal, and the last lines of its stderr."""
+        try:
+            code = self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            return "the sidecar says nothing any more"
+        self._listener.join(1)
+        early = "" if self._started.done() else " before it was ready"
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        words = "".join(f"\n  {line}" for line in self._last_words)
+        return f"the sidecar has ended{early} ({how})" + (f"; its last words:{words}" if words else "")
+
+    def _listen(self) -> None:
+        """The other reading thread: hands on what the sidecar says on stderr, and keeps the end of it."""
+        said = cast(IO[bytes], self._process.stderr)
+        while line := said.readline(_LONGEST_WORDS):
+            self._last_words.append(line.decode(errors="replace").rstrip())
+            with contextlib.suppress(OSError):  # nobody reads ours
+                os.write(2, line)
 
     def _take(self, reply: dict[str, Any]) -> None:
         kind = reply["type"]

@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
+from sidecar.clock import within
+
 Allows = Callable[[str, int], bool]
 """Whether a host, at a port, may be connected to."""
 
@@ -67,7 +69,7 @@ class Gateway:
             writer.close()
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with asyncio.timeout(_SECONDS):
+        async with within(_SECONDS):
             head = await reader.readuntil(b"\r\n\r\n")
         method, target, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
         tunnel = method == "CONNECT"
@@ -77,7 +79,7 @@ class Gateway:
             writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             await writer.drain()
             return
-        async with asyncio.timeout(_SECONDS):
+        async with within(_SECONDS):
             there, back = await asyncio.open_connection(host, port)
         try:
             if tunnel:

@@ -4,7 +4,7 @@ import contextlib
 import signal
 import stat
 import subprocess
-import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,13 +15,18 @@ from typing import IO, Any, Final, Self, TextIO
 import msgspec
 
 from protocol.base import REDACTED
+from sidecar import alone
 from sidecar.recording.placeholders import Filler
 from sidecar.recording.printing import Printer
 
-COMMAND: Final = (sys.executable, "-m", "sidecar", "--log-input=")
+COMMAND: Final = tuple(alone.command("--log-input="))
 """A sidecar that does not log its input, whatever the environment says: the log being replayed would never end."""
 
 
+INTERRUPTED: Final = 128 + signal.SIGINT
+"""The exit code of a command that Ctrl-C has ended."""
+_END_SECONDS: Final = 2.0
+"""What a sidecar gets to end by itself, after each of two signals."""
 UNREAD: Final = 128 + signal.SIGPIPE
 """The exit code of a command whose reader went away."""
 
@@ -49,6 +54,17 @@ class Complaint:
     sentence: str
 
 
+@dataclass(slots=True)
+class Tally:
+    """What became of the commands so far."""
+
+    done: int = 0
+    failed: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.failed} of {self.done} commands failed"
+
+
 def replay(
     path: Path,
     *,
@@ -60,20 +76,30 @@ def replay(
 ) -> int:
     """Replays a log `repeat` times, each in a session of its own, without commands whose type is in `skip`.
 
-    `secrets` is a JSON file, key name -> value, that fills redacted values back in. Gives the exit code: 0 when the
-    replay ran, whatever was answered; 1 when the sidecar died; 2 when there is nothing to replay; 141 when whoever
-    read what is printed had enough, as in `| head`.
+    `secrets` is a JSON file, key name -> value, that fills redacted values back in. Gives the exit code: 0 when all
+    commands succeeded; 1 when one failed, or the sidecar died; 2 when there is nothing to replay;
+    130 after Ctrl-C; 141 when whoever read what is printed had enough, as in `| head`.
     """
-    printer = Printer(out)
+    printer, tally = Printer(out), Tally()
     try:
-        return _replay(path, skip, repeat, secrets, printer, command)
+        try:
+            return _replay(path, skip, repeat, secrets, printer, tally, command)
+        except KeyboardInterrupt:
+            printer.say(f"interrupted; {tally}")
+            return INTERRUPTED
     except BrokenPipeError:
         printer.give_up()
         return UNREAD
 
 
 def _replay(
-    path: Path, skip: frozenset[str], repeat: int, secrets: Path | None, printer: Printer, command: Sequence[str]
+    path: Path,
+    skip: frozenset[str],
+    repeat: int,
+    secrets: Path | None,
+    printer: Printer,
+    tally: Tally,
+    command: Sequence[str],
 ) -> int:
     try:
         if repeat < 1:
@@ -90,20 +116,26 @@ def _replay(
             filler = Filler(known)
             with _Child(command) as child:
                 for item in _read(path, size, skip):
-                    _play(item, child, filler, unfilled, printer)
+                    _play(item, child, filler, unfilled, printer, tally)
     except ChildDied as died:
         printer.error(str(died))
         return 1
     if unfilled:
         printer.say(_hint(list(unfilled)))
-    return 0
+    if tally.failed:
+        printer.say(str(tally))
+    return 1 if tally.failed else 0
 
 
 class _Child:
     """A sidecar of our own that is asked one thing at a time; leaving the block ends its session."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - ours
+        pipe = subprocess.PIPE
+        # Ctrl-C is for us, who end it then; a group of its own keeps it from the child
+        self._process = subprocess.Popen(  # noqa: S603 - ours
+            command, stdin=pipe, stdout=pipe, process_group=0
+        )
         self._stdin: IO[bytes] = self._process.stdin  # type: ignore[assignment]
         self._stdout: IO[bytes] = self._process.stdout  # type: ignore[assignment]
 
@@ -119,11 +151,21 @@ class _Child:
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            self._process.kill()
+            self._end()
         with contextlib.suppress(BrokenPipeError):
             self._stdin.close()
         self._process.wait()
         self._stdout.close()
+
+    def _end(self) -> None:
+        """Ends it as two signals do, with all that it has started, or by force. Takes no further Ctrl-C meanwhile."""
+        with _no_interrupts():
+            for _ in range(2):
+                self._process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(_END_SECONDS)
+                    return
+            self._process.kill()
 
     def ask(self, line: bytes) -> Any:
         """Sends one line; gives its reply, decoded. Raises ChildDied."""
@@ -146,8 +188,25 @@ class _Child:
         return ChildDied(f"the sidecar ended with exit code {self._process.wait()}")
 
 
+@contextlib.contextmanager
+def _no_interrupts() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # where none arrives
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _play(
-    item: Command | Complaint, child: _Child, filler: Filler, unfilled: dict[str, None], printer: Printer
+    item: Command | Complaint,
+    child: _Child,
+    filler: Filler,
+    unfilled: dict[str, None],
+    printer: Printer,
+    tally: Tally,
 ) -> None:
     if isinstance(item, Complaint):
         printer.error(item.sentence)
@@ -156,6 +215,8 @@ def _play(
     unfilled |= dict.fromkeys(missing)
     began = time.perf_counter()
     reply = child.ask(line)
+    tally.done += 1
+    tally.failed += reply.get("type") == "error"
     printer.exchange((time.perf_counter() - began) * 1000, item.type, reply)
 
 

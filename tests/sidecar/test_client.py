@@ -1,14 +1,20 @@
 """The Python client against a child that answers on cue."""
 
+import contextlib
+import os
 import signal
+import socket
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from sidecar.client import Sidecar, SidecarEnded, SidecarFailure
@@ -286,3 +292,104 @@ def test_real_sidecar_refuses_a_line_over_its_limit() -> None:
             sidecar.remember("x" * 5000)
         assert caught.value.code == "line_too_long"
         sidecar.ping()
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (
+            "print('one'); print('two', file=sys.stderr); sys.exit(3)",
+            r"before it was ready \(exit code 3\); its last words:\n  one\n  two$",
+        ),
+        ("os.kill(os.getpid(), 9)", r"before it was ready \(by SIGKILL\)$"),
+        (
+            "import nothing_like_this",
+            r"\(exit code 1\); its last words:\n(.*\n)+  ModuleNotFoundError: No module named",
+        ),
+    ],
+)
+def test_a_child_that_ends_early_says_why(script: str, said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """The error has the exit code or signal and the last lines of its stderr, which go to ours as well."""
+    script = f"import os, sys; sys.stdout = sys.stderr; {script}"
+    with pytest.raises(SidecarEnded, match=said):
+        Sidecar([sys.executable, "-c", script], timeout=30)
+    assert ("two" in capfd.readouterr().err) == ("two" in said)
+
+
+def test_a_child_that_ends_later_says_why(sidecar: Sidecar) -> None:
+    """So does the error of a request that was waiting."""
+    with pytest.raises(SidecarEnded, match=r"^the sidecar has ended \(exit code 3\)$"):
+        sidecar.request("die")
+
+
+WAITING = """
+import sys
+from sidecar.client import Sidecar
+with Sidecar() as sidecar:
+    print(sidecar.ready["pid"], flush=True)
+    sidecar.login(sys.argv[1], "111111111111111111111111", "key")
+"""
+WITHOUT_BLOCK = """
+import sys
+from sidecar.client import Sidecar
+sidecar = Sidecar()
+try:
+    print(sidecar.ready["pid"], flush=True)
+    sidecar.login(sys.argv[1], "111111111111111111111111", "key")
+finally:
+    sidecar.close()
+"""
+ASYNC = """
+import asyncio, sys
+from sidecar.client import Sidecar
+async def main():
+    with Sidecar() as sidecar:
+        print(sidecar.ready["pid"], flush=True)
+        server = {"server_location": sys.argv[1], "api_key_id": "1" * 24, "api_key": "key"}
+        await asyncio.wrap_future(sidecar.submit("set_credentials", server))
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("to_all", [True, False])
+@pytest.mark.parametrize("scraper", [WAITING, WITHOUT_BLOCK, ASYNC])
+def test_an_interrupted_scraper_ends_at_once(tmp_path: Path, scraper: str, to_all: bool) -> None:
+    """Ctrl-C, to the scraper alone or as a terminal sends it, waits for no work in flight and leaves nothing behind."""
+    with silent_server() as (url, asked):
+        started = subprocess.Popen(
+            [sys.executable, "-c", scraper, url],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(tmp_path), process_group=0,
+        )  # fmt: skip
+        with started:
+            assert started.stdout
+            child = psutil.Process(int(started.stdout.readline()))
+            assert asked.wait(30)
+            began = time.monotonic()
+            (os.killpg if to_all else os.kill)(started.pid, signal.SIGINT)
+            _, said = started.communicate(timeout=30)
+            assert time.monotonic() - began < 15  # the request had 30 seconds
+            assert said.splitlines()[-1] == "KeyboardInterrupt"
+            assert started.returncode in (130, -signal.SIGINT)
+            child.wait(10)
+
+
+@contextlib.contextmanager
+def silent_server() -> Iterator[tuple[str, threading.Event]]:
+    """A server that takes connections and says nothing, and whether somebody has come."""
+    asked = threading.Event()
+
+    def take() -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                kept.append(listening.accept()[0])
+                asked.set()
+
+    kept: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=take, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", asked
+        listening.shutdown(socket.SHUT_RDWR)
+    thread.join(10)
+    for one in kept:
+        one.close()

@@ -204,9 +204,11 @@ def _checked(headers: Mapping[str, str]) -> dict[str, str]:
         raise LimitExceeded(f"the headers of one fetch are limited to {LARGEST_HEADERS} bytes")
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
-            raise InvalidContent(f"fetch can't send the header {name[:50]!r}: this is no header's name", "headers")
+            raise InvalidContent(
+                f"fetch can't send a header: {len(name)} characters that are no header's name", "headers"
+            )
         if not _HEADER_VALUE.fullmatch(value):
-            raise InvalidContent(f"fetch can't send the header {name[:50]}: a value is one line of Latin-1", "headers")
+            raise InvalidContent(f"fetch can't send the header {name}: a value is one line of Latin-1", "headers")
     return {name: value for name, value in headers.items() if name.lower() not in _OURS}
 
 

@@ -3,16 +3,18 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sidecar.recording.placeholders import Filler
 from sidecar.recording.redact import Redactor
-from sidecar.recording.replay import COMMAND, UNREAD, replay
+from sidecar.recording.replay import COMMAND, INTERRUPTED, UNREAD, replay
 
 V1_LOG = """{"type":"set_mock","content":{"secrets":{"user":{"username":"foo","password":"barbarbar"}}}}
 {"type":"ping"}
@@ -223,3 +225,47 @@ def test_a_pipe_is_no_log(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     assert run(pipe) == (2, [f"can't replay {pipe}: it is not a regular file"])
+
+
+def test_a_failed_command_is_a_failed_replay() -> None:
+    """The exit code is 1 where a command was answered with an error, and the last line counts them."""
+    code, lines = run('{"type":"ping"}\n{"type":"nothing"}\n{"type":"send_cv","content":{}}\n{"type":"ping"}')
+    assert code == 1
+    assert lines[-1] == "2 of 4 commands failed"
+
+
+HANGS = (
+    "import json,sys,time\n"
+    "print(json.dumps({'type':'ready'}),flush=True)\n"
+    "for line in sys.stdin:\n"
+    "    if 'hang' in line: print('held',file=sys.stderr,flush=True); time.sleep(600)\n"
+    "    print(json.dumps({'type':'pong' if 'ping' in line else 'error'}),flush=True)\n"
+)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupted_replay_says_what_was_done(tmp_path: Path, times: int) -> None:
+    """Ctrl-C, as a terminal sends it, once or by somebody impatient: no traceback, exit code 130, no child left."""
+    log = tmp_path / "some.log"
+    log.write_text('{"type":"ping"}\n{"type":"nothing"}\n{"type":"hang"}\n{"type":"ping"}\n')
+    code = f"""
+import sys
+from pathlib import Path
+from sidecar.recording.replay import replay
+sys.exit(replay(Path({str(log)!r}), skip=frozenset(), repeat=1, secrets=None, out=sys.stdout,
+                command=[sys.executable, "-c", {HANGS!r}]))
+"""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=pipe, stderr=pipe, text=True, process_group=0
+    ) as process:
+        assert process.stderr
+        assert process.stderr.readline() == "held\n"
+        (child,) = psutil.Process(process.pid).children()
+        for _ in range(times):
+            os.killpg(process.pid, signal.SIGINT)
+        out, errors = process.communicate(timeout=60)
+    assert process.returncode == INTERRUPTED == 130
+    assert out.splitlines()[-1] == "interrupted; 1 of 2 commands failed"
+    assert "Traceback" not in errors
+    child.wait(10)

@@ -1,0 +1,42 @@
+"""Starts a sidecar that no module of somebody else's folder can get into.
+
+`python -m sidecar` looks for modules in the working folder first, and those of PYTHONPATH: a scraper's `protocol.py`,
+`types.py` or `selectors.py` would be taken for ours, or for the standard library's. Run as a file, this looks in the
+standard library, then beside this package, then where packages are installed, and last where its parent looked.
+"""
+
+import os
+import sys
+
+if __name__ == "__main__":  # before anything else is imported: folders of PYTHONPATH come before the standard library
+    del sys.path[: max(0, sys.path.index(os.path.dirname(os.__file__)) - 1)]  # noqa: PTH120  pathlib is not there yet
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def command(*arguments: str) -> list[str]:
+    """The command line of such a sidecar."""
+    # without the site module nothing but the standard library can be found, until the file below says where else
+    return [sys.executable, "-P", "-S", "-s", __file__, os.pathsep.join(_elsewhere(sys.path)), *arguments]
+
+
+def _elsewhere(path: Sequence[str]) -> list[str]:
+    """Where this process looks for modules, without the working folder and that of its script."""
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    own = {Path.cwd(), *([Path(script).resolve().parent] if script else [])}
+    return [one for one in path if one and Path(one).resolve() not in own]
+
+
+def _begin(elsewhere: str) -> None:
+    import runpy
+    import site
+
+    sys.path.append(str(Path(__file__).resolve().parent.parent))
+    site.main()
+    sys.path += [one for one in elsewhere.split(os.pathsep) if one and one not in sys.path]
+    runpy.run_module("sidecar", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    _begin(sys.argv.pop(1))
