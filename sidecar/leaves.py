@@ -6,16 +6,16 @@ from typing import Final
 
 import msgspec
 
-_STRING: Final = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?')
+_STRING: Final = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")(\s*:)?')
 """A string of valid JSON, and the colon that makes it a key."""
 _NUMBER: Final = re.compile(rb"-?\d[0-9.eE+-]*")
 
 
 def strings(value: bytes) -> Iterator[str]:
     """Every string of valid JSON that is not a key. Depth and numbers of any size don't matter here."""
-    for string, colon in _STRING.findall(value):
-        if not colon:
-            yield msgspec.json.decode(string, type=str)
+    for string in _STRING.finditer(value):
+        if not string[2]:
+            yield msgspec.json.decode(string[1], type=str)
 
 
 def scalars(value: bytes) -> Iterator[str]:

@@ -28,6 +28,8 @@ _AFTER_GROUP: Final = rf"\g<1>{REDACTED}"
 _SHORT: Final = 64
 _MOST_SEEN: Final = 1_024
 _RUN: Final = re.compile(r"[A-Za-z0-9_.~-]+")
+_NEEDLESS: Final = re.compile(rb"%(?:2[dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF]|7[eE])")
+"""An escape of a letter that a URL has no reason to escape: a value may hide behind it."""
 _ENVELOPE: Final = frozenset({"type", "content", "id"})
 _decode: Final = msgspec.json.Decoder(str).decode
 _encode: Final = msgspec.json.Encoder().encode
@@ -68,7 +70,12 @@ class Redactor:
 
         Values in base64 and as SHA-512 are none to look closer for.
         """
-        return not may_hold_secrets(lines) and not any(values.may_stand_in(lines) for values in self._known())
+        if may_hold_secrets(lines):
+            return False
+        known = self._known()
+        if known and ((b"%" in lines and _NEEDLESS.search(lines)) or b"&#" in lines):
+            return False
+        return not any(values.may_stand_in(lines) for values in known)
 
     def line(self, line: bytes) -> bytes:
         """One input line as it may be logged; one that can't be read gives an object that only tells its length."""
@@ -153,7 +160,9 @@ class _Values(Known):
         return True
 
     def may_stand_in(self, lines: bytes) -> bool:
-        return (self._any_escape_hides and b"\\" in lines) or self._runs.found(lines)
+        if self._any_escape_hides and any(mark in lines for mark in (b"\\", b"%", b"&", b"+")):
+            return True
+        return self._runs.found(lines)
 
 
 def _hidden(data: bytes, found: list[Span]) -> str:

@@ -128,7 +128,7 @@ PROXY_USERINFO: Final = re.compile(r"(://|^)[^/?#\s\"]+(?=@)")
 ASSIGNED: Final = re.compile(rf"({_ends_in(SENSITIVE_KEYS)}=)[^&#;\s\"'<>]+", re.IGNORECASE | re.ASCII)
 """`token=…` of a query, a form or a text: group 1 is what stays."""
 QUOTED: Final = re.compile(
-    rf"({_ends_in(SENSITIVE_KEYS)}\\*\"\s*:\s*\\*\")(?:[^\"\\]|\\+[^\"\\])+", re.IGNORECASE | re.ASCII
+    rf"({_ends_in(SENSITIVE_KEYS)}\\*\"\s*:\s*\\*\")(?:[^\"\\]++|\\++[^\"\\])++", re.IGNORECASE | re.ASCII
 )
 r"""`"password":"…"` of JSON that stands inside a string, however often escaped: group 1 is what stays."""
 

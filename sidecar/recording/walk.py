@@ -28,7 +28,7 @@ from sidecar.recording.sensitive import (
     names_secret,
 )
 
-_TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],]|[^\s{}\[\],:"]+', re.DOTALL)
+_TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],]|[^\s{}\[\],:"]++', re.DOTALL)
 _WORDS: Final = frozenset({"true", "false", "null", '""'})
 """Tokens that tell nothing where they stand directly under a sensitive key."""
 _SOURCE: Final = {"key", "encryption_key"}
