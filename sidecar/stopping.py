@@ -1,6 +1,7 @@
 """Ends that have a bound: of a task that has lost its cancellation, of a farewell, of the whole process."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
@@ -53,5 +54,6 @@ def exit_within(seconds: float) -> None:
 
 
 def _leave() -> None:
-    print("sidecar: something did not end in time and is left behind", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError, ValueError):  # whoever read it may have gone first
+        print("sidecar: something did not end in time and is left behind", file=sys.stderr, flush=True)
     os._exit(0)

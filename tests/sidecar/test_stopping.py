@@ -68,3 +68,12 @@ def test_a_process_ends_whatever_waits() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60)
     assert (done.returncode, b"left behind" in done.stderr) == (0, True)
     assert time.monotonic() - began < 60
+
+
+def test_a_process_whose_stderr_nobody_reads_ends_too() -> None:
+    """What it would say of its end can't be said where its reader has gone first, and it ends all the same."""
+    program = "import time; from sidecar.stopping import exit_within; exit_within(0.1); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        process.stderr.close()
+        assert process.wait(30) == 0
