@@ -19,6 +19,10 @@
   const getText = member("Node", "textContent");
   const getAttribute = member("Element", "getAttribute");
   const createWalker = member("Document", "createTreeWalker");
+  const getRoot = member("Document", "documentElement");
+  const getBody = member("Document", "body");
+  const getWidth = member("Element", "scrollWidth");
+  const getHeight = member("Element", "scrollHeight");
   const ofDocument = { all: member("Document", "querySelectorAll"), first: member("Document", "querySelector") };
   const ofElement = { all: member("Element", "querySelectorAll"), first: member("Element", "querySelector") };
   const query = (root) => (root === document ? ofDocument : ofElement);
@@ -92,6 +96,16 @@
     },
     inner: ({ found }) => found.map(inner),
     content: ({ found }) => found.map((element) => getText(element) ?? ""),
+    size: () => {
+      const boxes = [getRoot(document), getBody(document)].filter((box) => box !== null);
+      return {
+        width: Math.max(innerWidth, ...boxes.map((box) => getWidth(box))),
+        height: Math.max(innerHeight, ...boxes.map((box) => getHeight(box))),
+        inner_width: innerWidth,
+        inner_height: innerHeight,
+        ratio: devicePixelRatio,
+      };
+    },
     scroll: ([x, y]) => void window.scrollTo(x, y), // which may give a promise of the end of a slow one
   };
 })()

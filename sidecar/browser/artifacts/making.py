@@ -5,7 +5,7 @@ import base64
 import contextlib
 import os
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -13,7 +13,7 @@ from playwright.async_api import CDPSession, Page
 from playwright.async_api import Error as PlaywrightError
 
 from protocol.jobs import Option, PdfOptions
-from sidecar.browser import failures
+from sidecar.browser import failures, sizes
 from sidecar.browser.devtools import Devtools, is_chromium
 from sidecar.errors import ActionFailed, LimitExceeded, StoreFailed
 from sidecar.scratch import Scratch
@@ -146,6 +146,8 @@ def pixels(length: float | str) -> float:
 async def _make(kind: Kind, making: Awaitable[str]) -> str:
     try:
         return await making
+    except LimitExceeded as large:
+        raise LimitExceeded(f"{kind} failed: {large.message}", action=kind) from None
     except PlaywrightError as error:
         if failures.is_dead(error):
             raise failures.crashed(error) from None
@@ -154,14 +156,18 @@ async def _make(kind: Kind, making: Awaitable[str]) -> str:
 
 async def _screenshot(page: Page, devtools: Devtools, _: PdfOptions) -> str:
     """The whole page as PNG, in base64."""
-    captured = await _capture(await devtools.session(page)) if is_chromium(page.context.browser) else None
+    size = sizes.decode(await devtools.ask(page, "size"))
+    sizes.check_picture(size.width, size.height, size.ratio)
+    chromium = is_chromium(page.context.browser)
+    captured = await _capture(await devtools.session(page), size.ratio) if chromium else None
     return captured or base64.b64encode(await page.screenshot(full_page=True, type="png")).decode()
 
 
-async def _capture(session: CDPSession) -> str | None:
+async def _capture(session: CDPSession, ratio: float) -> str | None:
     """The same by Chromium's own command; None where it has no frame to show."""
     # twice as fast as Playwright's own way, which scrolls, waits for a frame and packs the image tighter
     size = (await session.send("Page.getLayoutMetrics"))["cssContentSize"]
+    sizes.check_picture(size["width"], size["height"], ratio)  # what is captured is what has been looked at
     wanted = {
         "format": "png",
         "optimizeForSpeed": True,
@@ -182,23 +188,30 @@ async def _html(page: Page, _: Devtools, __: PdfOptions) -> str:
     return await page.content()
 
 
-async def _pdf(page: Page, _: Devtools, options: PdfOptions) -> str:
+async def _pdf(page: Page, devtools: Devtools, options: PdfOptions) -> str:
     """The page as PDF, in base64."""
-    if not options.js:
-        page = await _without_scripts(page)
-    await page.emulate_media(media=options.media)
-    if options.js and options.delay:
-        await page.wait_for_timeout(options.delay)
-    return base64.b64encode(await page.pdf(**pdf_arguments(options))).decode()
+    sheet = options.size.width if options.landscape else options.size.height
+    margins = pixels(options.margin.top) + pixels(options.margin.bottom)
+    custom = options.format is None and sheet is not None
+    size = sizes.decode(await devtools.ask(page, "size"))
+    sizes.check_print(size, options.scale, pixels(sheet) - margins if custom and sheet is not None else None)
+    async with contextlib.nullcontext() if options.js else _without_scripts(page, devtools):
+        await page.emulate_media(media=options.media)
+        if options.js and options.delay:
+            await page.wait_for_timeout(options.delay)
+        return base64.b64encode(await page.pdf(**pdf_arguments(options))).decode()
 
 
-async def _without_scripts(page: Page) -> Page:
-    """The same address in a second page of the context, where no script of the page's runs."""
-    plain = await page.context.new_page()
-    session = await plain.context.new_cdp_session(plain)
+@contextlib.asynccontextmanager
+async def _without_scripts(page: Page, devtools: Devtools) -> AsyncIterator[None]:
+    """Lets no script of the page's run: it is printed as it is, and nothing that it does for prints is done."""
+    session = await devtools.session(page)
     await session.send("Emulation.setScriptExecutionDisabled", {"value": True})
-    await plain.goto(page.url)
-    return plain
+    try:
+        yield
+    finally:
+        with contextlib.suppress(PlaywrightError):  # the page is gone
+            await session.send("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
 _MAKERS: Final[tuple[tuple[Option, Kind, Callable[[Page, Devtools, PdfOptions], Awaitable[str]]], ...]] = (

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from playwright.async_api import BrowserContext, Page, Response, Route
 
-from sidecar.browser import asking
+from sidecar.browser import asking, sizes
 from sidecar.browser.addresses import Allows, check_address, opens_page
 from sidecar.browser.scripting.handles import Handles
 from sidecar.browser.scripting.messages import UNDEFINED, Refused, RefusedAnswer, decode, inline_files
 from sidecar.browser.scripting.surface import Method, methods, to_camel, to_snake
-from sidecar.errors import InvalidContent
+from sidecar.errors import InvalidContent, LimitExceeded
 
 LONGEST_CHAIN: Final = 100
 _LOADS: Final = frozenset({"goto", "reload", "go_back", "go_forward", "set_content", "wait_for_load_state"})
@@ -76,6 +76,7 @@ class Calls:
             given["timeout"] = self._limit(method.name, given.get("timeout"))
         if isinstance(owner, BrowserContext) and method.name in _LASTING:
             self.altered_context = True
+        await _check_size(owner, method.name, given)
         ours = _READ_BY_US.get(method.name)
         result = await (ours(owner) if ours else getattr(owner, method.name)(**given))
         if isinstance(result, Response) and owner is self._page:
@@ -171,6 +172,19 @@ class Calls:
 async def _give_up(route: Route) -> None:
     with contextlib.suppress(Exception):  # it was answered before
         await route.abort("blockedbyclient")
+
+
+async def _check_size(owner: Any, name: str, given: dict[str, Any]) -> None:
+    """Raises Refused where a picture or a print would be too large, and Playwright's errors."""
+    try:
+        if name == "screenshot":
+            await sizes.check_screenshot(owner, given)
+        elif name == "pdf":
+            scale = given.get("scale")
+            size = sizes.decode(await asking.ask(owner, "size"))
+            sizes.check_print(size, scale if isinstance(scale, int | float) else 1.0)
+    except LimitExceeded as large:
+        raise Refused(large.message, "limit_exceeded") from None
 
 
 def _spread(given: dict[str, Any]) -> None:

@@ -81,6 +81,8 @@ def context_arguments(context: Context | None, *, downloads: bool) -> dict[str, 
             given[name] = _plain(value)
     if context.viewport:
         given["screen"] = given["viewport"]
+    if context.block:
+        given["service_workers"] = "block"  # what they answer passes no route
     if context.is_mobile:
         given.setdefault("has_touch", True)
     return given
