@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import msgspec
 from saq.job import Job, Status
@@ -15,6 +15,7 @@ from protocol.errors import ErrorCode, ErrorDetail, WireError
 from sidecar.clock import within
 from sidecar.errors import SealedByAnother, ShuttingDown, StoreFailed, TimedOut
 from sidecar.queue.backend import Backend
+from sidecar.queue.settling import SettlingQueue
 from sidecar.queue.states import UNREADABLE, Meta, given_up, meta_of, put_meta
 from sidecar.queue.submission import Run, opened_content
 from sidecar.queue.worker import GuestWorker
@@ -94,15 +95,34 @@ class Attempts:
         self._on_event(told.event, told.content)
 
     async def run(self, context: Any, **stored: Any) -> None:
-        """What SAQ calls for each job: its result is kept, its failure noted or turned into a further attempt."""
+        """What SAQ calls for each job.
+
+        What comes of it is staged in the turn of the loop in which the run has told its webhooks and servers of it, so
+        that all of it is one transaction.
+        """
         job: Job = context["job"]
+        queue: SettlingQueue = job.get_queue()  # type: ignore[assignment]  # all of ours are
+        try:
+            body = await self._outcome(context, job, stored)
+        except _Again as again:
+            await queue.settle(job, Status.QUEUED, str(again))
+            raise
+        except _Failed as failed:
+            await queue.settle(job, Status.FAILED, str(failed))
+            raise
+        await self._backend.keep_result(job.key, body, job.ttl)
+        job.kwargs = {}  # done: what it was made of need not be kept, secrets least of all
+        await queue.settle(job, Status.COMPLETE)
+
+    async def _outcome(self, context: Any, job: Job, stored: dict[str, Any]) -> bytes:
+        """An attempt's result. Its failure is noted, and raised as what becomes of the job."""
         meta = meta_of(job)
         if meta.type == UNREADABLE and meta.error:
             self._fail(job, meta, meta.error)
         if job.attempts >= job.retries:  # the last that SAQ allows is ours, to say what became of it
             self._fail(job, meta, given_up(job.attempts - 1))
         try:
-            body = await self._attempt(context, job, meta, stored)
+            return await self._attempt(context, job, meta, stored)
         except asyncio.CancelledError:
             _put_back(context["worker"], job)
             raise
@@ -115,9 +135,6 @@ class Attempts:
             log.exception("a job failed in a way that it should not")
             said = "internal error; the log of the sidecar that ran it says more"
             self._fail(job, meta, ErrorDetail(code=ErrorCode.INTERNAL, message=said, retryable=False))
-        else:
-            await self._backend.keep_result(job.key, body, job.ttl)
-            job.kwargs = {}  # done: what it was made of need not be kept, secrets least of all
 
     async def give_up_sealed(self, job: Job) -> None:
         """Ends a job that nobody can open any more."""
@@ -151,7 +168,7 @@ class Attempts:
                     raise TimedOut(f"the job took longer than {meta.timeout:g} s") from None
                 raise
 
-    def _fail(self, job: Job, meta: Meta, failure: ErrorDetail) -> None:
+    def _fail(self, job: Job, meta: Meta, failure: ErrorDetail) -> NoReturn:
         """Raises what makes SAQ do the right thing."""
         meta.error = failure
         if _waits(meta, failure.code, retryable=failure.retryable):  # as `_again` foretells, for both ways to go on
@@ -165,7 +182,7 @@ class Attempts:
         job.kwargs = {}
         raise _Failed(failure.message) from None
 
-    def _wait(self, job: Job, meta: Meta, failure: ErrorDetail) -> None:
+    def _wait(self, job: Job, meta: Meta, failure: ErrorDetail) -> NoReturn:
         """Has a job ask later for the browser that can't start just now; this attempt does not count."""
         log.warning("job %s waits for a browser: %s", job.key, failure.message)
         meta.waits += 1

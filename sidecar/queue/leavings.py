@@ -14,8 +14,6 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 0.25
 """How long a message from another process may lie."""
-REFUSED_SECONDS: Final = 1.0
-"""How long results wait before a disk that did not take them is asked again."""
 MESSAGE_TTL: Final = 600.0
 """Seconds after which a message that nobody fetched is thrown away."""
 
@@ -115,10 +113,6 @@ class Leavings:
             if self._unwritten.get(key) is result:
                 del self._unwritten[key]
 
-    def refused(self, kept: dict[str, Result]) -> None:
-        """The disk did not take them; it is asked again, as it is for the ends of their jobs."""
-        asyncio.get_running_loop().call_later(REFUSED_SECONDS, self._stage, kept)
-
     def _make_room(self, connection: sqlite3.Connection, wanted: int) -> None:
         dropped = []
         for number, size in connection.execute(_OLDEST):
@@ -145,6 +139,10 @@ class _Kept:
         """They need not be kept in memory any more."""
         self._leavings.written(self._kept)
 
+    def owed(self) -> "_Kept":
+        """All of them: they belong to the ends of their jobs, and are stored with those."""
+        return self
+
     def undo(self) -> None:
-        """They stay in memory, and are staged again."""
-        self._leavings.refused(self._kept)
+        """They can't be stored, whatever the disk does: nobody keeps them in memory for ever."""
+        self._leavings.written(self._kept)

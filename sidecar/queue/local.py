@@ -35,6 +35,12 @@ class Local:
         self.bell.ring()
         return result
 
+    async def put(self, function: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
+        """The same for what has to be stored, however long the disk refuses."""
+        result = await self.database.put(function, durable=durable, insists=True)
+        self.bell.ring()
+        return result
+
 
 def join(database: Database, presence: Presence, clock: Clock, *, alone: bool) -> Local:
     """This process among those of a database; `alone`: no other one can change it."""

@@ -14,6 +14,7 @@ from sidecar.errors import StoreFailed
 from sidecar.queue import redis_scripts as scripts
 from sidecar.queue.fleet import Fleet, pause
 from sidecar.queue.rows import Row
+from sidecar.queue.settling import SettlingQueue
 from sidecar.queue.states import dump, job_of, load
 from sidecar.queue.stuck import Stuck
 from sidecar.queue.turns import Turn
@@ -28,7 +29,7 @@ UNCLAIMED_SECONDS: Final = 5
 """A job that was moved and not claimed for so long lies there because an answer was lost."""
 
 
-class FleetQueue(RedisQueue):
+class FleetQueue(SettlingQueue, RedisQueue):
     """One queue of a Redis that many machines share."""
 
     def __init__(self, fleet: Fleet, name: str = "default") -> None:

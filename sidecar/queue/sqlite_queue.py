@@ -13,6 +13,7 @@ from sidecar.errors import StoreFailed
 from sidecar.queue import rows
 from sidecar.queue.local import Local
 from sidecar.queue.rows import New, Row
+from sidecar.queue.settling import SettlingQueue
 from sidecar.queue.sqlite_looks import SqliteLooks
 from sidecar.queue.states import dump, stamped
 from sidecar.queue.stuck import Stuck
@@ -26,7 +27,7 @@ REFUSED_SECONDS: Final = (0.1, 0.5, 2.0, 5.0)
 """Pauses while the disk refuses; the last one is repeated."""
 
 
-class SqliteQueue(SqliteLooks):
+class SqliteQueue(SettlingQueue, SqliteLooks):
     """One queue of a database. What a call has changed is written when it returns."""
 
     def __init__(self, local: Local, name: str = "default") -> None:
@@ -152,7 +153,7 @@ class SqliteQueue(SqliteLooks):
             if row is not None and Status(row.status) not in TERMINAL_STATUSES:
                 rows.end(connection, row, status, document, job.ttl, now)
 
-        await self._insist(lambda: self._local.write(finish, durable=True))
+        await self._insist(lambda: self._local.put(finish, durable=True))
         self._local.held.discard((job.key, job.attempts))
 
     async def _retry(self, job: Job, error: str | None) -> None:  # noqa: ARG002
@@ -168,7 +169,7 @@ class SqliteQueue(SqliteLooks):
             else:
                 rows.queue_again(connection, row, document, (now, now + delay) if delay > 0 else None)
 
-        await self._insist(lambda: self._local.write(again))
+        await self._insist(lambda: self._local.put(again))
         self._local.held.discard((job.key, job.attempts))
 
     async def abort(self, job: Job, error: str, ttl: float = 5) -> None:  # noqa: ARG002

@@ -25,6 +25,8 @@ READ_SECONDS: Final = 0.1
 """The same for a read, which holds up everything else: it only ever meets a lock while the file is being repaired."""
 STAGED_SECONDS: Final = 0.01
 """How long something staged waits at most for company."""
+REFUSED_SECONDS: Final = (0.1, 0.5, 2.0, 5.0)
+"""Pauses before what is owed to a disk that refuses is tried again by itself; the last one is repeated."""
 MAX_UNHEARD: Final = 4
 """Transactions kept in mind for the next reply: those under way, and the last that failed."""
 
@@ -33,7 +35,9 @@ class Batch(Protocol):
     """Changes that were accepted and are written together.
 
     One with an attribute `durable = True` also outlives a loss of power: the whole transaction is synchronous then.
-    One with a method `written()` has it called on the loop once the transaction has ended well.
+    One with a method `written()` has it called on the loop once the transaction has ended well. One with a method
+    `owed()` says what of it has to be written all the same where the disk refuses: that goes with the next transaction,
+    and with the one after it, until it is on disk.
     """
 
     def write(self, connection: sqlite3.Connection) -> None:
@@ -46,8 +50,9 @@ class Batch(Protocol):
 class _Call(Generic[T]):
     """One function that runs inside a transaction, apart from what else is in it."""
 
-    def __init__(self, function: Callable[[sqlite3.Connection], T], durable: bool) -> None:
+    def __init__(self, function: Callable[[sqlite3.Connection], T], durable: bool, insists: bool) -> None:
         self.durable = durable
+        self._insists = insists
         self.written: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._function = function
         self._outcome: tuple[T] | Exception
@@ -65,6 +70,10 @@ class _Call(Generic[T]):
 
     def undo(self) -> None:
         """Nothing in memory depends on it."""
+
+    def owed(self) -> "Batch | None":
+        """All of it, where it insists."""
+        return self if self._insists else None
 
     def settle(self, failure: Exception | None) -> None:
         """Tells the caller, on the loop, once the transaction has ended."""
@@ -94,6 +103,10 @@ class Database:
         self._unheard: list[asyncio.Future[None]] = []
         self._under_way: set[asyncio.Future[None]] = set()
         self._synchronous = False
+        self._owed: list[Batch] = []
+        """What failed transactions have left; the writer's thread has it."""
+        self._owes = False
+        self._refusals = 0
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -137,7 +150,7 @@ class Database:
 
     async def flushed(self) -> None:
         """Waits until all that was staged is on disk. Raises StoreFailed."""
-        if self._staged:
+        if self._staged or self._owes:
             self._begin()
         await all_of(list(self._under_way))
 
@@ -146,10 +159,19 @@ class Database:
 
         What the function raises undoes its own changes alone, and comes out here; SQLite's errors as StoreFailed.
         """
-        call = _Call(function, durable)
+        return await self.put(function, durable=durable)
+
+    def put(
+        self, function: Callable[[sqlite3.Connection], T], *, durable: bool = False, insists: bool = False
+    ) -> "asyncio.Future[T]":
+        """The same, staged when this returns: with all that is staged in the same turn it is one transaction.
+
+        Where it insists, a transaction that the disk refuses is no failure of it: it goes with the next one.
+        """
+        call = _Call(function, durable, insists)
         self._staged.append(lambda: call)
         self._begin_by(0.0)
-        return await call.written
+        return call.written
 
     async def execute(self, sql: str, *parameters: Value) -> None:
         """Runs one statement in the next transaction. Raises StoreFailed."""
@@ -172,8 +194,10 @@ class Database:
 
     async def close(self) -> None:
         """Waits for the writes under way and closes the file."""
-        while self._staged or self._under_way:
-            if self._staged:
+        last = True
+        while self._staged or self._under_way or (self._owes and last):
+            if self._staged or self._owes:
+                last = bool(self._staged)  # what is owed gets one more try of its own
                 self._begin()
             await asyncio.wait(self._under_way)  # `_transact` has logged what failed
         self._reader.close()
@@ -190,7 +214,7 @@ class Database:
 
     def _flush(self) -> None:
         """Begins a transaction, unless one is under way: then the next one begins at its end."""
-        if self._staged and not self._under_way:
+        if (self._staged or self._owes) and not self._under_way:
             self._begin()
 
     def _begin(self) -> None:
@@ -218,34 +242,55 @@ class Database:
 
     async def _transact(self, batches: list[Batch]) -> None:
         failure: Exception | None = None
+        carried: list[Batch] = []
         try:
-            await self._in_thread(lambda: self._write(batches))
+            await self._in_thread(lambda: self._write(batches, carried))
         except sqlite3.Error as refusal:
             log.warning("could not write to the database: %s", refusal)
             failure = _unwritten(refusal)
         except Exception as unforeseen:
             failure = unforeseen
+        self._settle(batches, carried, failure)
+        if failure:
+            raise failure
+
+    def _settle(self, batches: list[Batch], carried: list[Batch], failure: Exception | None) -> None:
+        """Tells everybody what became of theirs; what is carried on hears of it later."""
+        self._owes = bool(carried)
+        if carried:
+            pause = REFUSED_SECONDS[min(self._refusals, len(REFUSED_SECONDS) - 1)]
+            self._begin_by(asyncio.get_running_loop().time() + pause)
+        self._refusals = self._refusals + 1 if failure else 0
         for batch in batches:
+            if any(batch is one for one in carried):
+                continue
             if isinstance(batch, _Call):
                 batch.settle(failure)
             elif failure:
                 batch.undo()
             elif written := getattr(batch, "written", None):
                 written()
-        if failure:
-            raise failure
 
-    def _write(self, batches: list[Batch]) -> None:
-        connection = self._writer
-        self._be_synchronous(any(getattr(batch, "durable", False) for batch in batches))
-        connection.execute("BEGIN IMMEDIATE")
+    def _write(self, batches: list[Batch], carried: list[Batch]) -> None:
+        """One transaction, which begins with what those before it owe. Fills `carried` where it fails."""
+        connection, faulty = self._writer, None
+        batches[:0], self._owed = self._owed, []
         try:
+            self._be_synchronous(any(getattr(batch, "durable", False) for batch in batches))
+            connection.execute("BEGIN IMMEDIATE")
             for batch in batches:
+                faulty = batch
                 batch.write(connection)
+            faulty = None
             connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as failure:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+            if isinstance(failure, sqlite3.OperationalError):
+                faulty = None  # the disk's fault, or another process's: it may pass
+            owed = [batch.owed() for batch in batches if batch is not faulty and hasattr(batch, "owed")]
+            carried += [one for one in owed if one is not None]
+            self._owed = list(carried)
             raise
 
     def _be_synchronous(self, synchronous: bool) -> None:

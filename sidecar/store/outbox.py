@@ -83,15 +83,18 @@ class Outbox:
         self._database = database
         self._seal = seal
         self._now = clock.now
-        self._put: list[dict[str, Any]] = []
+        self._put: list[_New] = []
         self._sent: list[_Sent] = []
         self._died = self._died_bytes = 0
         """Since they were looked through; the writer's thread has them."""
 
-    def put(self, parcels: Iterable[Parcel]) -> None:
-        """Stages parcels; they are on disk with the next commit, in this order."""
+    def put(self, parcels: Iterable[Parcel], *, insist: bool = False) -> None:
+        """Stages parcels; they are on disk with the next commit, in this order.
+
+        Where no reply promises them they `insist`: a disk that refuses them is asked until it takes them.
+        """
         now = self._now()
-        new = [{**msgspec.structs.asdict(parcel), "created": now} for parcel in parcels]
+        new = [_New({**msgspec.structs.asdict(parcel), "created": now}, insist) for parcel in parcels]
         if new:
             self._stage()
             self._put += new
@@ -246,10 +249,18 @@ class _Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class _New:
+    """A parcel's row."""
+
+    row: dict[str, Any]
+    insists: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Staged:
     """What was put and what has arrived since the last commit."""
 
-    put: Sequence[dict[str, Any]]
+    put: Sequence[_New]
     sent: Sequence[_Sent]
     seal: Seal | None
     on_put: Callable[[set[str]], None]
@@ -266,10 +277,10 @@ class _Staged:
         lanes = {(one.endpoint, one.head.lane): one.at for one in self.sent}
         connection.executemany(parcels.PROMOTE, [(at, *lane) for lane, at in lanes.items()])
 
-    def _kept(self, row: dict[str, Any]) -> dict[str, Any]:
+    def _kept(self, new: _New) -> dict[str, Any]:
         if self.seal is None:
-            return {**row, "sealed": 0}
-        return {**row, "body": self.seal.seal_bytes(row["body"]), "sealed": 1}
+            return {**new.row, "sealed": 0}
+        return {**new.row, "body": self.seal.seal_bytes(new.row["body"]), "sealed": 1}
 
     def written(self) -> None:
         """Tells who waits for it."""
@@ -277,10 +288,15 @@ class _Staged:
             if not one.noted.done():
                 one.noted.set_result(None)
         if self.put:
-            self.on_put({row["endpoint"] for row in self.put})
+            self.on_put({new.row["endpoint"] for new in self.put})
+
+    def owed(self) -> "_Staged | None":
+        """What no reply has promised is nobody's to send again."""
+        kept = [new for new in self.put if new.insists]
+        return _Staged(kept, (), self.seal, self.on_put) if kept else None
 
     def undo(self) -> None:
-        """What was put is gone, as the reply that promised it is told."""
+        """What was put is gone, as the reply that promised it is told; but for what is owed."""
         for one in self.sent:
             if not one.noted.done():
                 one.noted.set_exception(StoreFailed("could not be noted as sent", retryable=True))

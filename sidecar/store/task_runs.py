@@ -1,6 +1,7 @@
 """The last runs of each task: when, how long, what came of it."""
 
 import sqlite3
+from collections.abc import Awaitable
 from typing import Any, Final
 
 import msgspec
@@ -68,15 +69,15 @@ class TaskRuns:
 
         await self._database.write(write)
 
-    async def end(self, run: StoredRun) -> None:
-        """Notes what became of it; nothing where its task was deleted meanwhile."""
+    def end(self, run: StoredRun) -> Awaitable[None]:
+        """Notes what became of it; nothing where its task was deleted meanwhile. Staged when this returns."""
 
         def write(connection: sqlite3.Connection) -> None:
             values = (run.ended, run.status, run.outcome, run.task, run.id)
             if connection.execute(_END, values).rowcount and run.status == "failed":
                 connection.execute(_COUNT_FAILURE, (run.task,))
 
-        await self._database.write(write)
+        return self._database.put(write, insists=True)
 
     async def forget(self, task: str) -> None:
         """Drops all runs of a task."""

@@ -113,7 +113,7 @@ class Queueing:
         return self._around.session if self._mock else await self._logins.parts(scope)
 
     def _audience(self, run: Run) -> Audience:
-        return self._audiences.of(self._endpoints.unpack(run.webhooks), run.tell, run.progress)
+        return self._audiences.of(self._endpoints.unpack(run.webhooks), run.tell, run.progress, insist=True)
 
     async def _credentials(self, scope: str) -> Sequence[Credentials]:
         shared = self._shared_logins
@@ -122,7 +122,7 @@ class Queueing:
     def _connect(self, scope: str, credentials: Sequence[Credentials]) -> RtcvServers:
         http = HttpClient(self._around.settings.request_timeout, self._around.clock)
         servers = [RtcvServer(http, one) for one in credentials]
-        return RtcvServers(http, servers, 0, partial(self._forwarding.copy, scope))
+        return RtcvServers(http, servers, 0, partial(self._forwarding.copy, scope, insist=True))
 
     def _references(self, scope: str) -> Awaitable[References]:
         return self._references_of(scope) if scope else _of_no_login(self._around.clock)

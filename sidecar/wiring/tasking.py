@@ -116,7 +116,9 @@ class Tasking:
             requests=store.outward,
             hosts=Hosts(settings.script_hosts),
             runner=lambda: TaskScripts(around.workshop.sandboxes(), limits, SCRIPTS_AT_ONCE),
-            audience=lambda run: store.audiences.of(store.endpoints.unpack(run.webhooks), run.tell, run.progress),
+            audience=lambda run: store.audiences.of(
+                store.endpoints.unpack(run.webhooks), run.tell, run.progress, insist=True
+            ),
             perform=store.unattended.perform,
             places=asyncio.Semaphore(settings.concurrency),
         )

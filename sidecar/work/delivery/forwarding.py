@@ -23,11 +23,12 @@ class Forwarding:
         servers = self._endpoints.servers(scope) if scope else ()
         if not servers:
             raise MissingCredentials
-        self._put(servers, "result", body, key)
+        self._put(servers, "result", body, key, insist=True)
 
-    def copy(self, scope: str, kind: Kind, body: bytes, key: str) -> None:
-        """The same for all but the primary, which has answered already."""
-        self._put(self._endpoints.servers(scope)[1:], kind, body, key)
+    def copy(self, scope: str, kind: Kind, body: bytes, key: str, *, insist: bool = False) -> None:
+        """The same for all but the primary, which has answered already; `insist` where no reply promises it."""
+        self._put(self._endpoints.servers(scope)[1:], kind, body, key, insist=insist)
 
-    def _put(self, servers: Iterable[str], kind: Kind, body: bytes, key: str) -> None:
-        self._outbox.put(Parcel(id=key, endpoint=one, lane="", body=body, kind=kind) for one in dict.fromkeys(servers))
+    def _put(self, servers: Iterable[str], kind: Kind, body: bytes, key: str, *, insist: bool) -> None:
+        parcels = (Parcel(id=key, endpoint=one, lane="", body=body, kind=kind) for one in dict.fromkeys(servers))
+        self._outbox.put(parcels, insist=insist)

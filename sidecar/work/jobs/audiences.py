@@ -1,6 +1,7 @@
 """From webhooks and a parent that listens to the audience of a run."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from protocol.webhooks import Webhook
@@ -31,12 +32,17 @@ class Audiences:
         return self._endpoints.pack(endpoints) if endpoints else ""
 
     def of(
-        self, endpoints: Sequence[Endpoint], tell: Tell | None, progress: Callable[[float], None] = unnoted
+        self,
+        endpoints: Sequence[Endpoint],
+        tell: Tell | None,
+        progress: Callable[[float], None] = unnoted,
+        *,
+        insist: bool = False,
     ) -> Audience:
-        """These webhooks and, where it listens, the parent."""
-        return Audience(endpoints=tuple(endpoints), post=self._post, tell=tell, progress=progress, size=self._size)
+        """These webhooks and, where it listens, the parent; `insist` where no reply says that they were not told."""
+        post = partial(self._post, insist)
+        return Audience(endpoints=tuple(endpoints), post=post, tell=tell, progress=progress, size=self._size)
 
-    def _post(self, letters: Iterable[Letter]) -> None:
-        self._outbox.put(
-            Parcel(id=letter.id, endpoint=letter.endpoint, lane=letter.lane, body=letter.body) for letter in letters
-        )
+    def _post(self, insist: bool, letters: Iterable[Letter]) -> None:
+        parcels = (Parcel(id=one.id, endpoint=one.endpoint, lane=one.lane, body=one.body) for one in letters)
+        self._outbox.put(parcels, insist=insist)

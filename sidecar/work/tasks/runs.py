@@ -165,9 +165,7 @@ class TaskRunner:
         outcome = Outcome(output=output.lines, cut=output.cut, duration_ms=self._since(began))
         ended = self._ended(begun, "cancelled", outcome)
         _tell(run, ended)
-        noting = asyncio.ensure_future(self._history.end(ended))
-        self._last_words.add(noting)
-        noting.add_done_callback(self._forget)
+        self._note(ended)
 
     async def _result(self, document: TaskDocument, run: Run, output: Output) -> Any:
         """The script's string, or the job's reply as JSON."""
@@ -235,8 +233,16 @@ class TaskRunner:
 
     async def _end(self, run: Run, begun: StoredRun, status: RunStatus, outcome: Outcome) -> None:
         ended = self._ended(begun, status, outcome)
-        await self._history.end(ended)
+        noting = self._note(ended)
+        if begun.kind == "manual":  # what comes out of the queue is stored together with its job's end, not before it
+            await asyncio.shield(noting)
         _tell(run, ended)
+
+    def _note(self, ended: StoredRun) -> "asyncio.Future[None]":
+        noting = asyncio.ensure_future(self._history.end(ended))
+        self._last_words.add(noting)
+        noting.add_done_callback(self._forget)
+        return noting
 
     def _ended(self, begun: StoredRun, status: RunStatus, outcome: Outcome) -> StoredRun:
         return msgspec.structs.replace(begun, ended=self._clock.now(), status=status, outcome=_encode(outcome))

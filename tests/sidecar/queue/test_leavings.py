@@ -57,11 +57,8 @@ async def test_a_result_expires(database: Database) -> None:
     assert mine.result("a") == b"2"
 
 
-async def test_a_refused_result_is_not_lost(
-    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_refused_result_is_not_lost(tmp_path: Path, database: Database) -> None:
     """It can be read all the while, and is on disk when the disk takes something again."""
-    monkeypatch.setattr(leavings, "REFUSED_SECONDS", PAUSE)
     with sqlite3.connect(tmp_path / "sidecar.db", isolation_level=None) as other:
         other.execute("ALTER TABLE result RENAME TO elsewhere")
         mine, others = of(database), of(database, "other")

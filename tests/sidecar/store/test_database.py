@@ -366,6 +366,54 @@ async def test_a_reply_hears_of_a_failure_that_came_before_it(database: Database
     assert await names(database) == []
 
 
+class Owed(Names):
+    """A batch that has to be written all the same."""
+
+    def owed(self) -> "Owed":
+        """All of it."""
+        return self
+
+
+async def limit(database: Database, pages: int) -> None:
+    """The disk is full at so many pages."""
+    await database._in_thread(lambda: database._writer.execute(f"PRAGMA max_page_count = {pages}"))
+
+
+async def test_what_the_disk_owes_is_one_transaction(database: Database) -> None:
+    """What insists goes together, in its order, when the disk takes something again; what does not is refused."""
+    pages = database.first("PRAGMA page_count")
+    assert pages is not None
+    await limit(database, pages[0])
+    owed, refused, large = Owed("a"), Names("b"), "c" * 100_000
+    database.stage(lambda: owed)
+    database.stage(lambda: refused)
+    end = database.put(add(large), insists=True)
+    with pytest.raises(StoreFailed):
+        await database.flushed()
+    with pytest.raises(StoreFailed):
+        await database.write(add("d" * 100_000))
+    assert (owed.ended, refused.ended, end.done()) == ([], ["undone"], False)
+    assert await names(database) == []
+    await limit(database, 1_000_000)
+    async with asyncio.timeout(20):
+        await end
+    assert await names(database) == ["a", large]
+    assert owed.ended == ["written"]
+
+
+async def test_what_is_at_fault_itself_is_not_owed(database: Database) -> None:
+    """A batch that no disk would take holds up nobody."""
+    faulty, fine = Owed("twice", "twice"), Owed("fine")
+    database.stage(lambda: fine)
+    database.stage(lambda: faulty)
+    with pytest.raises(StoreFailed):
+        await database.flushed()
+    async with asyncio.timeout(20):
+        await database.flushed()
+    assert (faulty.ended, fine.ended) == (["undone"], ["written"])
+    assert await names(database) == ["fine"]
+
+
 async def test_a_wait_that_is_cancelled_breaks_off_nothing(tmp_path: Path) -> None:
     """One of several who wait for a transaction goes away: the others still hear how it ended, and all is written."""
     database = await Database.open(tmp_path / "sidecar.db")

@@ -1,0 +1,40 @@
+"""What an attempt comes to, stored by the attempt itself: in one transaction with what it has told and forwarded."""
+
+from typing import Any
+
+from saq.job import Job, Status
+from saq.queue.base import Queue
+
+
+class SettlingQueue(Queue):
+    """SAQ's worker says the same some turns of the loop later; then it counts for nothing."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._settled: set[tuple[str, int]] = set()
+
+    async def settle(self, job: Job, status: Status, error: str | None = None) -> None:
+        """Ends an attempt, or puts its job back (`QUEUED`): staged at once, stored when this returns."""
+        self._settled.add((job.key, job.attempts))
+        if status == Status.QUEUED:
+            await super().retry(job, error)
+        else:
+            await super().finish(job, status, error=error)
+
+    async def finish(
+        self, job: Job, status: Status, *, result: Any = None, error: str | None = None, **kwargs: Any
+    ) -> None:
+        """SAQ's own, unless the attempt has said it."""
+        if not self._was_settled(job):
+            await super().finish(job, status, result=result, error=error, **kwargs)
+
+    async def retry(self, job: Job, error: str | None) -> None:
+        """SAQ's own, unless the attempt has said it, or has ended."""
+        if not self._was_settled(job):
+            await super().retry(job, error)
+
+    def _was_settled(self, job: Job) -> bool:
+        attempt = (job.key, job.attempts)
+        settled = attempt in self._settled
+        self._settled.discard(attempt)
+        return settled
