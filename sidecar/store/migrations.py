@@ -124,6 +124,14 @@ MIGRATIONS: Final = (
     CREATE INDEX message_process ON message (process, id);
     """,
     "ALTER TABLE parcel ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0",
+    """
+    CREATE TABLE open_run (
+        id TEXT PRIMARY KEY,
+        owner TEXT NOT NULL,
+        document BLOB NOT NULL,
+        sealed INTEGER NOT NULL
+    ) WITHOUT ROWID
+    """,
 )
 """Numbered from 1; `PRAGMA user_version` is the number of the last one applied."""
 

@@ -99,6 +99,11 @@ class Outbox:
             self._stage()
             self._put += new
 
+    def put_in(self, connection: sqlite3.Connection, parcels: Iterable[Parcel]) -> None:
+        """Puts parcels inside a transaction; whoever sends is told by the caller, once it has ended well."""
+        new = [_New({**msgspec.structs.asdict(parcel), "created": self._now()}, insists=False) for parcel in parcels]
+        self._staged(new, []).write(connection)
+
     def sent(self, endpoint: str, head: Head) -> asyncio.Future[None]:
         """Stages that a parcel has arrived: it is dropped, and the next of its lane may go. Fails with StoreFailed."""
         self._stage()
@@ -235,6 +240,9 @@ class Outbox:
     def _take(self) -> "_Staged":
         put, self._put = self._put, []
         sent, self._sent = self._sent, []
+        return self._staged(put, sent)
+
+    def _staged(self, put: "list[_New]", sent: "list[_Sent]") -> "_Staged":
         return _Staged(put, sent, self._seal if self._seal and self._seal.lasting else None, self.on_put)
 
 

@@ -10,6 +10,7 @@ EVERYTHING: Final = (
     *JOBS,
     "SELECT 1 FROM agenda WHERE due IS NOT NULL LIMIT 1",
     "SELECT 1 FROM parcel WHERE due IS NOT NULL LIMIT 1",
+    "SELECT 1 FROM open_run LIMIT 1",
 )
 
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final, Self
 
 from protocol.session import Credentials
 from sidecar import files
-from sidecar.errors import SidecarError, StoreFailed
+from sidecar.errors import NotFound, SidecarError, StoreFailed
 from sidecar.remote.outward import Outward
 from sidecar.sealing import Seal
 from sidecar.stopping import stopped
 from sidecar.store.agenda import Agenda, Kind
 from sidecar.store.database import Database
+from sidecar.store.open_runs import OpenRuns
 from sidecar.store.pending import JOBS, Pending
 from sidecar.store.references import DiskReferences
 from sidecar.store.task_runs import TaskRuns
@@ -23,6 +24,7 @@ from sidecar.wiring.tasking import Tasking
 from sidecar.work.delivery.deliveries import open_mail
 from sidecar.work.fleet_logins import SharedLogins
 from sidecar.work.jobs.audiences import Audiences
+from sidecar.work.jobs.interruptions import ELSEWHERE, Interruptions
 from sidecar.work.logins import References
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ log = logging.getLogger(__name__)
 
 LAST_WORDS_SECONDS: Final = 2.0
 """What telling the fleet of the last references may take."""
+INTERRUPTED_SECONDS: Final = 15.0
+"""How long a run of a process that has died may go unnoticed."""
 LOOK_SECONDS: Final = 10.0
 """How long jobs that another process has left may lie before we begin to work on them."""
 WARM_SECONDS: Final = 2 * LOOK_SECONDS
@@ -88,7 +92,11 @@ class Durable:
             self._closing.push_async_callback(self._told.close, LAST_WORDS_SECONDS)
             common = shared_logins.FleetLogins(self._told.redis)
             self.logins = SharedLogins(common, seal, self.endpoints) if seal.lasting else None
-        self.audiences = Audiences(self.endpoints, self.outbox, settings.max_stdouterr_size)
+        self._interruptions: Interruptions | None = None
+        self._telling: asyncio.Task[None] | None = None
+        if folder:
+            self._interruptions = Interruptions(OpenRuns(database, self.outbox, seal), self._process, clock)
+        self.audiences = Audiences(self.endpoints, self.outbox, settings.max_stdouterr_size, self._interruptions)
         self.tasking = Tasking(self, around)
         self._closing.push_async_callback(self.tasking.close)
 
@@ -180,6 +188,9 @@ class Durable:
     def start(self) -> None:
         """Begins to work on what is stored."""
         self.tasking.start()
+        if self._interruptions:
+            self._telling = asyncio.create_task(self._tell_interrupted(self._interruptions))
+            self._closing.push_async_callback(stopped, self._telling)
         if self._fleet:
             self.serve()
         elif self._folder:
@@ -194,8 +205,7 @@ class Durable:
         """Begins nothing more, and lets what runs finish for so many seconds."""
         self.begin_nothing()
         await self.tasking.rest()
-        if self._looking:
-            await stopped(self._looking)
+        await stopped(self._looking, self._telling)
         if self._queueing:
             await self._queueing.schedules.close()
             await asyncio.gather(self._queueing.engine.rest(seconds), self.tasking.put_back())
@@ -219,6 +229,28 @@ class Durable:
                 self._queueing.engine.start(self._queueing.unattended.perform)
                 self._queueing.schedules.start()
         return self._queueing
+
+    def _process(self) -> str:
+        """What other processes of this machine know this one by. Raises StoreFailed."""
+        return self.mail.deliveries.presence().process
+
+    async def _tell_interrupted(self, interruptions: Interruptions) -> None:
+        """Runs of processes that have died, whenever they did, come to an end at their webhooks."""
+        while True:
+            try:
+                await interruptions.tell(lambda process: self.mail.deliveries.presence().lives(process), self._status)
+            except SidecarError as failure:
+                log.warning("could not look for runs that were interrupted: %s", failure)
+            await asyncio.sleep(INTERRUPTED_SECONDS)
+
+    async def _status(self, run: str) -> str:
+        """The status of the queue's job of that id; empty where there is none."""
+        try:
+            status: str = (await self.engine.status(run)).status
+        except NotFound:
+            return ""
+        # another machine that has run it since has told its end
+        return ELSEWHERE if self._fleet and status != "pending" else status
 
     async def _look(self) -> None:
         """Jobs that wait are work for us too, whoever has left them."""

@@ -1,13 +1,18 @@
 """From webhooks and a parent that listens to the audience of a run."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from protocol.webhooks import Webhook
+from sidecar.errors import StoreFailed
 from sidecar.store.outbox import Outbox, Parcel
 from sidecar.work.delivery.endpoints import Endpoint, Endpoints
-from sidecar.work.jobs.updates import Audience, Letter, unnoted
+from sidecar.work.jobs.interruptions import Interruptions
+from sidecar.work.jobs.updates import Audience, Letter, Told, unnoted
+
+log = logging.getLogger(__name__)
 
 Tell = Callable[[str, Any], None]
 """Takes an event's name and content."""
@@ -16,8 +21,11 @@ Tell = Callable[[str, Any], None]
 class Audiences:
     """Audiences whose letters go to one outbox."""
 
-    def __init__(self, endpoints: Endpoints, outbox: Outbox, size: int) -> None:
-        """`size`: characters of stdout and stderr that events keep."""
+    def __init__(
+        self, endpoints: Endpoints, outbox: Outbox, size: int, interruptions: Interruptions | None = None
+    ) -> None:
+        """`size`: characters of stdout and stderr that events keep; `interruptions` has others tell the end of runs."""
+        self._interruptions = interruptions
         self._endpoints = endpoints
         self._outbox = outbox
         self._size = size
@@ -40,9 +48,23 @@ class Audiences:
         insist: bool = False,
     ) -> Audience:
         """These webhooks and, where it listens, the parent; `insist` where no reply says that they were not told."""
-        post = partial(self._post, insist)
-        return Audience(endpoints=tuple(endpoints), post=post, tell=tell, progress=progress, size=self._size)
+        return Audience(
+            endpoints=tuple(endpoints),
+            post=partial(self._post, insist),
+            tell=tell,
+            note=partial(self._note, insist),
+            progress=progress,
+            size=self._size,
+        )
 
     def _post(self, insist: bool, letters: Iterable[Letter]) -> None:
         parcels = (Parcel(id=one.id, endpoint=one.endpoint, lane=one.lane, body=one.body) for one in letters)
         self._outbox.put(parcels, insist=insist)
+
+    def _note(self, insist: bool, run: str, told: Told | None) -> None:
+        if self._interruptions is None:
+            return
+        try:
+            self._interruptions.note(run, told, insist=insist)
+        except StoreFailed as failure:
+            log.warning("the end of the run %s can't be told by others: %s", run, failure)

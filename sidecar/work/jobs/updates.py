@@ -35,6 +35,16 @@ _LONGEST_ID: Final = 32
 _encode: Final = msgspec.json.Encoder().encode
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run's webhooks heard of it last: enough to tell its end without the run."""
+
+    started: float
+    number: int
+    endpoints: tuple[tuple[str, Format, int], ...]
+    """Id, format and `max_stdouterr_size` of each."""
+    update: JobUpdate
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """One document on its way to one endpoint."""
@@ -51,6 +61,10 @@ def _nowhere(_: Iterable[Letter]) -> None:
     """Nobody has to be written to."""
 
 
+def _forgotten(_: str, told: Told | None) -> None:
+    """Nobody will ask."""
+
+
 def unnoted(_: float) -> None:
     """Nobody asks how much is done."""
 
@@ -65,6 +79,8 @@ class Audience:
     """Keeps letters until they are delivered."""
     tell: Callable[[str, Any], None] | None = None
     """Writes an event, its name and content, to the parent; None where it did not ask for any."""
+    note: Callable[[str, Told | None], None] = _forgotten
+    """Keeps what a run's webhooks heard last, None where that is its end; called right after `post`."""
     progress: Callable[[float], None] = unnoted
     """Notes how much is done, from 0 to 1."""
     size: int = DEFAULT_STDOUTERR_SIZE
@@ -216,24 +232,17 @@ class RunUpdates:
         if not audience.listens:
             return
         self._number += 1
-        moment = self._clock.now()
-        letter_id = self._letter_id()
-        bodies: dict[tuple[Format, int], bytes] = {}
-        letters = []
-        for one in audience.endpoints:
-            form = (one.format, one.max_stdouterr_size)
-            if form not in bodies:
-                bodies[form] = _render(self._update(state, one.max_stdouterr_size), one.format, letter_id, moment)
-            letters.append(Letter(letter_id, one.id, self._run, bodies[form]))
-        if letters:
-            audience.post(letters)
+        if audience.endpoints:
+            told = Told(
+                started=self._started,
+                number=self._number,
+                endpoints=tuple((one.id, one.format, one.max_stdouterr_size) for one in audience.endpoints),
+                update=self._update(state, self._longest),
+            )
+            audience.post(letters_of(told, self._clock.now()))
+            audience.note(self._run, None if state in ("COMPLETED", "FAILED") else told)
         if audience.tell:
             audience.tell("job_update", SelfDescribing(data=self._update(state, audience.size)))
-
-    def _letter_id(self) -> str:
-        # attempts at one run begin at other times
-        told = f"{self._run}\n{self._started!r}\n{self._number}"
-        return f"upd_{hashlib.sha256(told.encode()).hexdigest()[:_LONGEST_ID]}"
 
     def _update(self, state: RunState, size: int) -> JobUpdate:
         if self._definition is None:
@@ -256,6 +265,51 @@ class RunUpdates:
 def sentence(failure: BaseException) -> str:
     """What an update says of a failure; one that is a fault of ours is told by its kind alone."""
     return failure.message if isinstance(failure, WireError) else f"internal error: {type(failure).__name__}"
+
+
+def letters_of(told: Told, moment: float) -> list[Letter]:
+    """One for each webhook, each with as much of the texts as it wants."""
+    run = told.update.run_reference
+    # attempts at one run begin at other times
+    named = f"{run}\n{told.started!r}\n{told.number}"
+    letter_id = f"upd_{hashlib.sha256(named.encode()).hexdigest()[:_LONGEST_ID]}"
+    bodies: dict[tuple[Format, int], bytes] = {}
+    letters = []
+    for endpoint, form, size in told.endpoints:
+        if (form, size) not in bodies:
+            bodies[form, size] = _render(_shortened(told.update, size), form, letter_id, moment)
+        letters.append(Letter(letter_id, endpoint, run, bodies[form, size]))
+    return letters
+
+
+def interrupted(told: Told, why: str) -> Told:
+    """The end of a run that nobody goes on with, as its next update tells it."""
+    states: list[TaskState] = []
+    for task in told.update.task_states:
+        if task.state == "RUNNING":
+            task = msgspec.structs.replace(task, state="FAILED", return_code=1, error_message=why)
+        elif task.state == "WAITING":
+            task = msgspec.structs.replace(task, state="SKIPPED", error_message=why)
+        states.append(task)
+    if told.update.task_states == tuple(states):  # every task has ended: what was cut comes after them
+        states[-1] = msgspec.structs.replace(states[-1], error_message=why)
+    update = msgspec.structs.replace(told.update, run_state="FAILED", task_states=tuple(states))
+    return msgspec.structs.replace(told, number=told.number + 1, update=update)
+
+
+def _shortened(update: JobUpdate, size: int) -> JobUpdate:
+    """The update with texts of at most so many characters, their ends."""
+    tasks = [
+        task
+        if task.stdout is None and task.stderr is None
+        else msgspec.structs.replace(
+            task,
+            stdout=None if task.stdout is None else _cut(task.stdout, size),
+            stderr=None if task.stderr is None else _cut(task.stderr, size),
+        )
+        for task in update.task_states
+    ]
+    return msgspec.structs.replace(update, task_states=tuple(tasks))
 
 
 def _render(update: JobUpdate, form: Format, letter_id: str, moment: float) -> bytes:
