@@ -261,8 +261,9 @@ class Database:
             pause = REFUSED_SECONDS[min(self._refusals, len(REFUSED_SECONDS) - 1)]
             self._begin_by(asyncio.get_running_loop().time() + pause)
         self._refusals = self._refusals + 1 if failure else 0
+        later = {id(batch) for batch in carried}
         for batch in batches:
-            if any(batch is one for one in carried):
+            if id(batch) in later:
                 continue
             if isinstance(batch, _Call):
                 batch.settle(failure)

@@ -226,7 +226,7 @@ class Durable:
             self._queueing.unattended.register("run_task", self.tasking.perform)
             self._closing.push_async_callback(self._queueing.close)
             if not self._resting:
-                self._queueing.engine.start(self._queueing.unattended.perform)
+                self._queueing.engine.start(self._queueing.perform)
                 self._queueing.schedules.start()
         return self._queueing
 

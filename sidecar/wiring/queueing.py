@@ -1,14 +1,16 @@
 """The queue of one store and what runs out of it, put together when something first needs it."""
 
+import logging
 import random
 from collections.abc import Awaitable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from protocol.jobs import SendJob
 from protocol.session import Credentials
 from sidecar.clock import Clock
+from sidecar.errors import StoreFailed
 from sidecar.queue.backend import Backend
 from sidecar.queue.engine import Engine, EngineOptions
 from sidecar.queue.sqlite_backend import SqliteBackend
@@ -31,6 +33,11 @@ from sidecar.work.logins import Parts, References
 from sidecar.work.schedules.desk import Schedules
 from sidecar.work.stored_logins import StoredLogins
 from sidecar.work.unattended import Unattended
+
+log = logging.getLogger(__name__)
+
+KEPT_SECONDS: Final = 0.5
+"""How long a job of a fleet waits before a disk that did not take what it leaves is asked again."""
 
 
 class Store(Protocol):
@@ -64,6 +71,7 @@ class Queueing:
         self._shared_logins = store.logins
         self._around = around
         self._mock = folder is None
+        self._ends_elsewhere = fleet is not None
         self._logins = StoredLogins(
             around.session, self._credentials, self._connect, self._references, store.forwarding.result
         )
@@ -91,6 +99,25 @@ class Queueing:
             pack=lambda urls: store.audiences.pack(store.audiences.endpoints(urls)),
             on_event=around.on_event,
         )
+
+    async def perform(self, run: Run) -> bytes:
+        """Does what a run asks for. Raises what the message would.
+
+        In a fleet a job's end lies elsewhere: it must not be there before what the run leaves here is on disk.
+        """
+        try:
+            return await self.unattended.perform(run)
+        finally:
+            if self._ends_elsewhere:
+                await self._kept()
+
+    async def _kept(self) -> None:
+        while True:
+            try:
+                return await self._database.flushed()
+            except StoreFailed as refusal:
+                log.warning("a job's end has to wait: %s", refusal)
+                await self._around.clock.sleep(KEPT_SECONDS)
 
     async def close(self) -> None:
         """Puts back what runs and lets go of the store."""

@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.jobs import ended, page_job, status, submit
 from tests.harness import SECONDS, Child, Rtcv, receiver, rtcv
+from tests.redis_server import RedisServer
 
 OPEN = {"SIDECAR_ALLOW_PRIVATE_NETWORK": "true", "SIDECAR_STORE_KEY": "A" * 43 + "="}
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
@@ -76,6 +77,25 @@ def test_a_job_s_end_is_whole_or_not_at_all(tmp_path: Path, how: str) -> None:
         assert len(server.server.to("/page/late")) == (1 if how == "lifted" else 2)
         if how == "lifted":
             assert told(hook) == WHOLE
+
+
+@pytest.mark.timeout(120)
+def test_a_job_of_a_fleet_ends_after_its_letters(tmp_path: Path) -> None:
+    """Its end lies in Redis, what it leaves on this machine's disk: while that is full, the job goes on."""
+    with rtcv() as server, receiver() as hook, RedisServer(tmp_path) as redis:
+        with Child(tmp_path, env={**OPEN, "SIDECAR_QUEUE": redis.url}) as child:
+            job_id = begun(child, server, hook)
+            fill(child, tmp_path)
+            server.release()
+            refused(child)
+            assert status(child, job_id)["status"] == "pending"
+            resource.prlimit(child.pid, resource.RLIMIT_FSIZE, UNLIMITED)
+            assert ended(child, job_id)["status"] == "success"
+            _until_completed(hook)
+            server.wait_for("jobResult")
+            assert child.end() == 0
+        assert told(hook) == WHOLE
+        assert len(server.server.to("jobResult")) == 1
 
 
 @pytest.mark.timeout(120)
