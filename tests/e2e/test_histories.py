@@ -32,7 +32,7 @@ class History:
         """Job by its key."""
         self.cancelled: set[str] = set()
         self.tasks: set[str] = set()
-        self.seen: set[int] = set()
+        self.seen: set[psutil.Process] = set()
         """Every process that a sidecar has started."""
         self._number = 0
 
@@ -46,7 +46,7 @@ class History:
                 self._answers(messages, child.read_many(len(messages)))
                 self._wait(child)
                 self._cancel(child)
-            self.seen |= {one.pid for one in psutil.Process(child.pid).children(recursive=True)}
+            self.seen |= set(psutil.Process(child.pid).children(recursive=True))
             if how == "kill":
                 child.signal(signal.SIGKILL)
             elif how == "term":
@@ -71,7 +71,7 @@ class History:
                 states[key] = reply["content"]
                 again = self._job(key)
                 assert child.ask(again)[0]["content"]["id"] == job_id  # the same key is the same job
-            self.seen |= {one.pid for one in psutil.Process(child.pid).children(recursive=True)}
+            self.seen |= set(psutil.Process(child.pid).children(recursive=True))
             assert child.end() == 0
         return states
 
@@ -156,13 +156,15 @@ def test_a_history(history: History) -> None:
         assert seen[-1] in ("COMPLETED", "FAILED"), (run, seen)  # nobody is left waiting for an end
     for key in history.tasks:
         assert history.server.server.to(f"/page/task-{key}") != []
-    assert psutil.wait_procs(_living(history.seen), timeout=5)[1] == []
+    deadline = time.monotonic() + SECONDS
+    while left := [one for one in history.seen if _lives(one)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
 
 
-def _living(pids: set[int]) -> list[psutil.Process]:
-    """Those of the processes that still run; a number may have been given to another one meanwhile."""
-    found = []
-    for pid in pids:
-        if psutil.pid_exists(pid) and "playwright" in " ".join(psutil.Process(pid).cmdline()):
-            found.append(psutil.Process(pid))
-    return found
+def _lives(process: psutil.Process) -> bool:
+    """Whether it still runs; one that nobody has buried does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
