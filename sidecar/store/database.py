@@ -214,8 +214,12 @@ class Database:
 
     def _flush(self) -> None:
         """Begins a transaction, unless one is under way: then the next one begins at its end."""
-        if (self._staged or self._owes) and not self._under_way:
+        if self._under_way:
+            return
+        if self._staged or self._owes:
             self._begin()
+        else:
+            self._due = math.inf  # what was owed has gone with another one
 
     def _begin(self) -> None:
         self._due = math.inf

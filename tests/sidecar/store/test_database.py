@@ -401,6 +401,40 @@ async def test_what_the_disk_owes_is_one_transaction(database: Database) -> None
     assert owed.ended == ["written"]
 
 
+class Fussy(Owed):
+    """The disk refuses it once."""
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Fails, and then adds them."""
+        if not self.ended:
+            self.ended.append("refused")
+            raise sqlite3.OperationalError("database or disk is full")
+        super().write(connection)
+
+
+async def test_what_is_owed_goes_with_the_next_one(tmp_path: Path) -> None:
+    """Also where that had begun already; and afterwards what is staged is written soon, as ever."""
+    database = await Database.open(tmp_path / "sidecar.db")
+    owed = Fussy("a")
+    database.stage(lambda: owed)
+    first = database.commit()
+    database.stage(lambda: Names("b"))
+    second = database.commit()
+    assert first is not None
+    assert second is not None
+    with pytest.raises(StoreFailed):
+        await first
+    await second
+    assert (await names(database), owed.ended) == (["a", "b"], ["refused", "written"])
+    await asyncio.sleep(2 * module.REFUSED_SECONDS[0])  # the time for another try comes, and there is nothing to do
+    later = Names("c")
+    database.stage(lambda: later)
+    async with asyncio.timeout(20):
+        while not later.ended:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    await database.close()
+
+
 async def test_what_is_at_fault_itself_is_not_owed(database: Database) -> None:
     """A batch that no disk would take holds up nobody."""
     faulty, fine = Owed("twice", "twice"), Owed("fine")
