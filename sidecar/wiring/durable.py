@@ -92,10 +92,9 @@ class Durable:
             self._closing.push_async_callback(self._told.close, LAST_WORDS_SECONDS)
             common = shared_logins.FleetLogins(self._told.redis)
             self.logins = SharedLogins(common, seal, self.endpoints) if seal.lasting else None
-        self._interruptions: Interruptions | None = None
         self._telling: asyncio.Task[None] | None = None
-        if folder:
-            self._interruptions = Interruptions(OpenRuns(database, self.outbox, seal), self._process, clock)
+        runs = OpenRuns(database, self.outbox, seal)
+        self._interruptions = Interruptions(runs, self._process, clock) if folder else None
         self.audiences = Audiences(self.endpoints, self.outbox, settings.max_stdouterr_size, self._interruptions)
         self.tasking = Tasking(self, around)
         self._closing.push_async_callback(self.tasking.close)
