@@ -10,7 +10,7 @@ from sidecar.errors import LimitExceeded
 from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import make_job, png_size
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 HIGH = "data:text/html,<body style='margin:0;height:1000000px'><p id=tall style='height:100000px'>x</p>"
 
 

@@ -10,7 +10,7 @@ from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import make_job
 
 KINDS: tuple[BrowserName, ...] = ("CHROMIUM", "FIREFOX")
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 WANTED: dict[str, Any] = {
     "rows": {"selector": ".row", "all": True, "fields": {"word": "b", "n": {"selector": "b", "attribute": "class"}}},
