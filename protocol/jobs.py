@@ -35,8 +35,8 @@ class Cookie(WireModel, rename="camel", frozen=True, kw_only=True):
     value: Secret
     domain: NonEmpty
     path: NonEmpty = "/"
-    expires: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    """Unix time in seconds; the session's end where absent."""
+    expires: Annotated[float, msgspec.Meta(ge=-1)] | None = None
+    """Unix time in seconds, or in milliseconds as JavaScript has it; the session's end where it is -1 or absent."""
     http_only: bool = False
     secure: bool = False
     same_site: Literal["None", "Lax", "Strict"] | None = None
@@ -44,6 +44,8 @@ class Cookie(WireModel, rename="camel", frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.same_site == "None" and not self.secure:
             raise ValueError("sameSite None needs secure")
+        if self.expires is not None and self.expires <= 0 and self.expires != -1:
+            raise ValueError("expires is Unix time in seconds, or -1 for the end of the session")
 
 
 class Margin(WireModel, frozen=True, kw_only=True):
@@ -186,7 +188,7 @@ class StepResult(WireModel, omit_defaults=True, frozen=True, kw_only=True):
     url: str
     """The final one."""
     status: int | None
-    """HTTP status of the last page that was opened by address; null for pages without one."""
+    """HTTP status of the last document, whatever led to it; null for one that no server has sent."""
     title: str
     duration_ms: int
     values: tuple[Any, ...]

@@ -1,7 +1,8 @@
 """Playwright's errors -> ours: one line, typed, without its call log and without what was typed into fields."""
 
 import re
-from urllib.parse import urlsplit
+from typing import Final
+from urllib.parse import unquote, urlsplit
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
@@ -10,8 +11,12 @@ from sidecar.errors import ActionFailed, BrowserCrashed, LimitExceeded, Navigati
 from sidecar.texts import bounded
 
 _AT_URL = re.compile(r" at \S+://.*$")
+_FIREFOX_ERROR = re.compile(r"about:(?:net|cert)error\?.*?\bu=([^&]*)")
 _TOO_LARGE = ("the value of the page has more than ", "the file has more than ")
 """What our own refusals say, in `transport` and `pages`."""
+_DONE = ("waiting for scheduled navigations to finish", "elementHandle.press(")
+"""What an action's log says from when Playwright waits for a navigation, or can but wait for one, on."""
+AWAITED: Final = "that was done, and the answer of the page that it leads to is awaited"
 _LEFT = (
     "Execution context was destroyed",
     "Cannot find context with specified id",
@@ -79,9 +84,21 @@ def crashed(error: BaseException, step: str | None = None) -> BrowserCrashed:
     return BrowserCrashed(f"the browser or its page died: {first_line(error)}", step=step)
 
 
+def awaits_answer(error: PlaywrightTimeout) -> bool:
+    """Whether an action has been done, and its time has passed in waiting for the page that it leads to."""
+    log = str(error).rpartition("Call log:")[2]
+    return any(words in log for words in _DONE)
+
+
 def called_off(failure: str) -> bool:
     """Whether a navigation ended because nobody wanted its page any more: a download, a 204, another navigation."""
     return "ABORTED" in failure
+
+
+def asked_for(url: str) -> str:
+    """The address that a page was opened by, also where the browser shows a page of its own in its place."""
+    shown = _FIREFOX_ERROR.match(url)
+    return unquote(shown[1]) if shown else url
 
 
 def public_url(url: str) -> str:
@@ -108,6 +125,8 @@ def action(error: PlaywrightError, label: str, step: str, hidden: str | None = N
     """Why an action failed; `hidden` is text that was typed and must not be repeated."""
     if is_dead(error):
         return crashed(error, step)
+    if isinstance(error, PlaywrightTimeout) and awaits_answer(error):
+        return TimedOut(f"{label}: {AWAITED}", step=step, action=label)
     said = reason(error)
     if hidden and len(hidden) > 2 and hidden in said:  # shorter ones are parts of common words
         said = "the page refused the value"
@@ -123,6 +142,8 @@ def is_too_large(said: str) -> bool:
 
 def _missing(error: PlaywrightTimeout) -> str:
     said = str(error)
+    if awaits_answer(error):
+        return f"{first_line(error)} ({AWAITED})"
     if "waiting for locator" not in said or "to be hidden" in said:
         return first_line(error)
     if "locator resolved to" in said:

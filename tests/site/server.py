@@ -9,6 +9,8 @@ from types import TracebackType
 import aiohttp
 from aiohttp import web
 
+from tests.site.moves import add_routes
+
 PAGES = Path(__file__).parent / "pages"
 
 
@@ -39,6 +41,7 @@ class TestSite:
         app.router.add_get("/headers", _headers)
         app.router.add_get("/login-asked", _login_asked)
         app.router.add_post("/upload", _upload)
+        add_routes(app)
         app.router.add_static("/", PAGES)
         self._runner = web.AppRunner(app, shutdown_timeout=0)
 

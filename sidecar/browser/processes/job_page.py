@@ -4,8 +4,10 @@ import asyncio
 
 from playwright.async_api import BrowserContext, Page
 
+from sidecar.browser import main_frame
 from sidecar.browser.devtools import Devtools, is_chromium
-from sidecar.browser.race import race
+from sidecar.browser.main_frame import MainFrame
+from sidecar.browser.race import look_at, race
 from sidecar.errors import BrowserCrashed
 
 
@@ -18,16 +20,28 @@ class JobPage:
         self.runs_scripts = runs_scripts
         """Whether the pages' own scripts, and whatever waits for them, run."""
         self.devtools = Devtools(page)
+        self._frame: asyncio.Task[MainFrame] | None = None
         self.lost: asyncio.Future[BrowserCrashed] = asyncio.get_running_loop().create_future()
         page.on("crash", lambda _: self.lose("the page crashed under the job"))
         page.on("close", lambda _: self.lose("the page was closed, or its browser died, under the job"))
 
     async def prepare(self) -> None:
-        """Does what the first reading would wait for: a session, or in other browsers Playwright's script."""
-        if is_chromium(self.context.browser):
-            await self.devtools.target()
-        else:
+        """Does what the first job would wait for: a session, or in other browsers Playwright's script."""
+        if await self.frame() is None:
             await self.answer()
+
+    async def frame(self) -> MainFrame | None:
+        """What is known of the page's main frame; None where the browser tells nothing. Raises Playwright's errors."""
+        if not is_chromium(self.context.browser):
+            return None
+        if self._frame is None:
+            self._frame = asyncio.create_task(self._follow())
+            self._frame.add_done_callback(look_at)
+        return await asyncio.shield(self._frame)
+
+    async def _follow(self) -> MainFrame:
+        target = await self.devtools.target()
+        return await main_frame.follow(await self.devtools.session(self.page), target["targetId"])
 
     async def answer(self) -> None:
         """Returns once the page has answered. Raises BrowserCrashed and Playwright's errors."""

@@ -45,6 +45,10 @@ _OWN_SESSION: Final = {
     "DRIVER_NODE": str(Path(playwright.__file__).with_name("driver") / "node"),
 }
 """Has Playwright start its driver by a script of ours; what it starts is said there."""
+_FIREFOX_PREFERENCES: Final = {"browser.sessionhistory.max_total_viewers": 0}
+"""A page of the history is loaded anew: Playwright has no news of one that was kept, and waits for it in vain."""
+_OWN_CHECK: Final = {"PLAYWRIGHT_SKIP_NAVIGATION_CHECK": "1"}
+"""Before an action Playwright waits for a navigation that is under way, for ever where that was answered with 204."""
 
 
 _SANDBOX_ADVICE: Final = (
@@ -197,7 +201,8 @@ async def launch(
     driver: Driver | None = None
     try:
         async with within(seconds):
-            with exported({**_OWN_SESSION, **variables}):
+            ours = _OWN_SESSION | (_OWN_CHECK if found.kind == "CHROMIUM" else {})
+            with exported({**ours, **variables}):
                 driver = await start_driver(limits.silence)
             return WarmBrowser(driver, await _start_browser(driver, found, seconds, sandbox))
     except BaseException as error:
@@ -242,6 +247,8 @@ def _launch_options(found: FoundBrowser, seconds: float, sandbox: bool) -> dict[
         as_root = hasattr(os, "geteuid") and os.geteuid() == 0
         options["args"] = list(_CHROMIUM_FLAGS)
         options["chromium_sandbox"] = sandbox and not as_root
+    if found.kind == "FIREFOX":
+        options["firefox_user_prefs"] = _FIREFOX_PREFERENCES
     return options
 
 

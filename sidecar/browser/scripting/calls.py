@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from playwright.async_api import BrowserContext, Page, Response, Route
+from playwright.async_api import BrowserContext, Page, Route
 
 from sidecar.browser import asking, sizes
 from sidecar.browser.addresses import Allows, check_address, opens_page
+from sidecar.browser.headers import header_fault
 from sidecar.browser.scripting.handles import Handles
 from sidecar.browser.scripting.messages import UNDEFINED, Refused, RefusedAnswer, decode, inline_files
 from sidecar.browser.scripting.surface import Method, methods, to_camel, to_snake
@@ -17,6 +18,11 @@ from sidecar.errors import InvalidContent, LimitExceeded
 
 LONGEST_CHAIN: Final = 100
 _LOADS: Final = frozenset({"goto", "reload", "go_back", "go_forward", "set_content", "wait_for_load_state"})
+_ON_ELEMENTS: Final = frozenset(
+    {"check", "clear", "click", "dblclick", "drag_and_drop", "drag_to", "fill", "focus", "hover", "press", "uncheck"}
+    | {"press_sequentially", "select_option", "set_checked", "set_input_files", "tap", "type"}
+)
+"""They wait for an element, which they are not to find in a page that is being left."""
 _WITH_PATH: Final = frozenset({"clear_cookies"})
 """Where `path` is a cookie's, not a file's."""
 _WITH_ADDRESS: Final = frozenset({"goto", "continue_", "fallback"})
@@ -35,18 +41,27 @@ _NO_LIMIT_OF_THEIR_OWN: Final = 30_000.0
 
 
 class Calls:
-    """Makes the calls of one job. `left` tells the milliseconds that its step still has."""
+    """Makes the calls of one job.
 
-    def __init__(self, page: Page, handles: Handles, left: Callable[[], float], allows: Allows | None = None) -> None:
+    `left` tells the milliseconds that its step still has, `still` waits until a page is not on its way to another one.
+    """
+
+    def __init__(
+        self,
+        page: Page,
+        handles: Handles,
+        left: Callable[[], float],
+        still: Callable[[Page], Awaitable[None]],
+        allows: Allows | None = None,
+    ) -> None:
         """`allows` says which pages may be opened; None is all of them."""
         self._allows = allows
         self._page = page
         self._handles = handles
         self._left = left
+        self._still = still
         self._timeout: float | None = None
         self._navigation_timeout: float | None = None
-        self.status: int | None = None
-        """HTTP status of the last page that an action opened by address in the job's own page."""
         self.altered_context = False
         """Something was asked of the context that holds for all its pages to come."""
 
@@ -77,10 +92,10 @@ class Calls:
         if isinstance(owner, BrowserContext) and method.name in _LASTING:
             self.altered_context = True
         await _check_size(owner, method.name, given)
+        if method.name in _ON_ELEMENTS:
+            await self._still(self._page)
         ours = _READ_BY_US.get(method.name)
         result = await (ours(owner) if ours else getattr(owner, method.name)(**given))
-        if isinstance(result, Response) and owner is self._page:
-            self.status = result.status
         return result if method.name != "add_init_script" else None
 
     def _resolve(self, target: Any) -> Any:
@@ -141,6 +156,8 @@ class Calls:
             except InvalidContent as wrong:
                 raise Refused(wrong.message, "forbidden") from None
             self._check_scope(owner, called, str(given["url"]))
+        if method.name == "set_extra_http_headers":
+            _check_headers(given.get("headers"))
         if method.name in _WITH_FILES:
             given["files"] = inline_files(given.get("files"))
         if method.name == "select_option":
@@ -185,6 +202,13 @@ async def _check_size(owner: Any, name: str, given: dict[str, Any]) -> None:
             sizes.check_print(size, scale if isinstance(scale, int | float) else 1.0)
     except LimitExceeded as large:
         raise Refused(large.message, "limit_exceeded") from None
+
+
+def _check_headers(headers: Any) -> None:
+    for name, value in headers.items() if isinstance(headers, dict) else ():
+        fault = header_fault(str(name), str(value))
+        if fault:
+            raise Refused(f"setExtraHTTPHeaders: {name}: {fault}")
 
 
 def _spread(given: dict[str, Any]) -> None:

@@ -71,6 +71,7 @@ class JobScripts:
         notes: Listener,
         secrets: Mapping[str, Any],
         left: Callable[[], float],
+        still: Callable[[Page], Awaitable[None]],
         allows: Allows | None = None,
     ) -> None:
         """`left` tells the step's milliseconds, `allows` which pages may be opened; None is all of them."""
@@ -81,7 +82,7 @@ class JobScripts:
         self._opening: asyncio.Task[Sandbox] | None = None
         self._sandbox: Sandbox | None = None
         self._handles = Handles(self._send, self._watch)
-        self._calls = Calls(page, self._handles, left, allows)
+        self._calls = Calls(page, self._handles, left, still, allows)
         self._events = Events(self._handles, self._tell, self._backlog, self._begin, notes.fail)
         self._queue: list[list[Any]] = []
         self._heard: deque[list[Any]] = deque()
@@ -94,11 +95,6 @@ class JobScripts:
         self._number = 0
         self._outcome: asyncio.Future[Any] | None = None
         self._refusal: ActionError | None = None
-
-    def take_status(self) -> int | None:
-        """HTTP status of the last page that an action opened by address, once."""
-        status, self._calls.status = self._calls.status, None
-        return status
 
     def check_handlers(self) -> None:
         """Raises ActionError where a handler has asked for what is refused while no action ran; once."""

@@ -19,6 +19,8 @@ from sidecar.browser.visits.values import check_argument
 from sidecar.errors import InvalidContent
 from sidecar.scratch import Scratch
 
+_LEAVES: Final = frozenset({"goto", "reload", "go_back", "go_forward"})
+_LOOK_AGAIN: Final = frozenset({"check", "uncheck", "set_checked"})
 _OF_ANY_SHAPE: Final = frozenset({"arg", "event_init"})
 """Arguments that are handed to the page as they are."""
 Call = Callable[[Any, dict[str, Any]], Awaitable[Any]]
@@ -35,6 +37,8 @@ class Kind:
     """The argument that a bare value stands for."""
     unseen: bool = False
     """Playwright does not wait for a navigation that this one starts, so we watch for it."""
+    untold: bool = False
+    """The same, but Chromium tells us of it before the action is over."""
     fetches: bool = False
     """It brings a file home."""
 
@@ -58,6 +62,21 @@ class BoundAction:
     def unseen(self) -> bool:
         """Whether a navigation that it starts has to be watched for."""
         return self.kind.unseen
+
+    @property
+    def untold(self) -> bool:
+        """Whether such a navigation has to be watched for where the browser itself does not tell of it."""
+        return self.kind.untold
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it waits for a document by itself, and takes the page away from one that is on its way."""
+        return self.method in _LEAVES
+
+    @property
+    def looks_again(self) -> bool:
+        """Whether it looks at its element in the page once more after it was done."""
+        return self.method in _LOOK_AGAIN and not getattr(self.arguments, "frame", None)
 
     @property
     def hidden(self) -> str | None:
@@ -187,28 +206,32 @@ def _unseen(shape: type[msgspec.Struct], call: Call, short: str | None = None) -
     return Kind(shape, call, short, unseen=True)
 
 
+def _untold(shape: type[msgspec.Struct], call: Call, short: str | None = "selector") -> Kind:
+    return Kind(shape, call, short, untold=True)
+
+
 ACTIONS: Final[dict[str, Kind]] = {
     "goto": _seen(a.Goto, _page("goto"), "url"),
     "reload": _seen(a.Move, _page("reload"), None),
     "go_back": _seen(a.Move, _page("go_back"), None),
     "go_forward": _seen(a.Move, _page("go_forward"), None),
     "click": _seen(a.Click, _page("click")),
-    "dblclick": _seen(a.DoubleClick, _page("dblclick")),
-    "tap": _seen(a.Point, _page("tap")),
-    "hover": _seen(a.Point, _page("hover")),
-    "focus": _seen(a.Strict, _page("focus")),
-    "blur": _seen(a.Waiting, _first("blur")),
-    "fill": _seen(a.Fill, _page("fill")),
-    "clear": _seen(a.Waiting, _first("clear")),
+    "dblclick": _untold(a.DoubleClick, _page("dblclick")),
+    "tap": _untold(a.Point, _page("tap")),
+    "hover": _untold(a.Point, _page("hover")),
+    "focus": _untold(a.Strict, _page("focus")),
+    "blur": _untold(a.Waiting, _first("blur")),
+    "fill": _untold(a.Fill, _page("fill")),
+    "clear": _untold(a.Waiting, _first("clear")),
     "type": _unseen(a.TypeText, _first("press_sequentially")),
     "press_sequentially": _unseen(a.TypeText, _first("press_sequentially")),
     "press": _seen(a.Press, _page("press"), None),
-    "check": _seen(a.Check, _page("check")),
-    "uncheck": _seen(a.Check, _page("uncheck")),
-    "set_checked": _seen(a.SetChecked, _page("set_checked"), None),
-    "select_option": _unseen(a.SelectOption, _page("select_option")),
+    "check": _untold(a.Check, _page("check")),
+    "uncheck": _untold(a.Check, _page("uncheck")),
+    "set_checked": _untold(a.SetChecked, _page("set_checked"), None),
+    "select_option": _unseen(a.SelectOption, p.select_option),
     "dispatch_event": _unseen(a.DispatchEvent, _page("dispatch_event")),
-    "drag_and_drop": _seen(a.DragAndDrop, _page("drag_and_drop"), None),
+    "drag_and_drop": _untold(a.DragAndDrop, _page("drag_and_drop"), None),
     "scroll_into_view": _seen(a.Waiting, _first("scroll_into_view_if_needed")),
     "scroll_into_view_if_needed": _seen(a.Waiting, _first("scroll_into_view_if_needed")),
     "scroll_to": _seen(a.ScrollTo, _scroll_to, "to"),

@@ -14,23 +14,22 @@ from playwright.async_api import Error as PlaywrightError
 from protocol.base import Secret
 from protocol.contexts import Context, Proxy
 from protocol.jobs import BrowserName
+from sidecar.browser.headers import header_fault
 from sidecar.errors import InvalidContent
 
-_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
-_LONGEST_HEADER: Final = 16_384
 _EVERYTHING: Final = re.compile("")
 _PROXY_SCHEMES: Final = ("http", "https", "socks4", "socks5")
 
 
 def check_context(context: Context, kind: BrowserName) -> None:
     """Checks what the shape alone does not tell. Raises InvalidContent with the field."""
+    names: set[str] = set()
     for name, value in (context.extra_http_headers or {}).items():
         place = f"context.extra_http_headers.{name}"
-        if not _HEADER_NAME.fullmatch(name):
-            raise InvalidContent(f"{place}: not a header's name", place)
-        text = value.reveal()
-        if len(text) > _LONGEST_HEADER or any(ord(letter) < 0x20 and letter != "\t" for letter in text):
-            raise InvalidContent(f"{place}: a header's value is one line of at most {_LONGEST_HEADER} bytes", place)
+        fault = "this header is there twice" if name.lower() in names else header_fault(name, value.reveal())
+        if fault:
+            raise InvalidContent(f"{place}: {fault}", place)
+        names.add(name.lower())
     if context.user_agent and not context.user_agent.isprintable():
         raise InvalidContent("context.user_agent: has to be one line of printable characters", "context.user_agent")
     if context.proxy:

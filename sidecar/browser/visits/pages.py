@@ -4,27 +4,35 @@ import asyncio
 import base64
 import binascii
 import contextlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 import msgspec
-from playwright.async_api import Download, Frame, Page
+from playwright.async_api import CDPSession, Download, Frame, Page
 from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from protocol.base import Secret, WireModel
 from protocol.jobs import NonEmpty, Timeout
 from sidecar.browser.artifacts.making import scratch_folder
 from sidecar.browser.devtools import is_chromium
+from sidecar.browser.race import look_at
 from sidecar.browser.visits.arguments import Frames, Strict
+from sidecar.clock import within
 
 MOST_UPLOADED: Final = 50_000_000
 """Bytes of all files of one action; Playwright takes no more inline."""
 MOST_DOWNLOADED: Final = 64 << 20
 """Bytes of one file."""
 _TOO_LARGE: Final = f"the file has more than {MOST_DOWNLOADED >> 20} MiB"
+OPTIONS_COME: Final = 5_000.0
+"""Milliseconds for which an option that is not there is waited for."""
+_NO_SUCH_OPTION: Final = "did not find some options"
+_OPTIONS: Final = """(box) => Array.from((box.control ?? box).options ?? [])
+  .map((option) => [option.value, option.label]).filter((texts) => texts.join().length < 80).slice(0, 20)"""
 _STARTING: Final = ("Download is starting", "net::ERR_ABORTED")
 
 
@@ -128,17 +136,39 @@ async def set_input_files(target: Page | Frame, given: dict[str, Any]) -> None:
     await target.set_input_files(files=files, **given)  # type: ignore[arg-type]
 
 
+async def select_option(target: Page | Frame, given: dict[str, Any]) -> list[str]:
+    """Selects options, which may come some seconds after the box."""
+    selector, timeout = given.pop("selector"), given.pop("timeout")
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + timeout / 1000
+    wait = min(timeout, OPTIONS_COME)
+    while True:
+        try:
+            return await target.select_option(selector, timeout=wait, **given)
+        except PlaywrightTimeout as error:
+            if _NO_SUCH_OPTION in str(error):
+                raise PlaywrightError(f"it has no such option; {await _options(target, selector)}") from None
+            wait = (ends - loop.time()) * 1000
+            if wait < 1:
+                raise
+
+
+async def _options(target: Page | Frame, selector: str) -> str:
+    has: list[list[str]] = await target.locator(selector).first.evaluate(_OPTIONS)
+    shown = ", ".join(f"{value!r} ({label})" if value != label else repr(value) for value, label in has)
+    return f"it has {shown}" if shown else "it has none"
+
+
 async def download(target: Page | Frame, given: dict[str, Any]) -> Downloaded:
-    """Starts a download and waits for its end."""
+    """Starts a download, in the page or in a tab that it opens, and waits for its end."""
     page = _page_of(target)
-    async with _growing(page) as too_large:
-        async with page.expect_download(timeout=given["timeout"]) as coming:
-            if "selector" in given:
-                await target.click(given["selector"], timeout=given["timeout"])
-            else:
-                await _open(page, given)
-        fetched: Download = await coming.value
-        await _whole(fetched, too_large)
+    async with _Coming(page) as coming:
+        if "selector" in given:
+            await target.click(given["selector"], timeout=given["timeout"])
+        else:
+            await _open(page, given)
+        fetched = await coming.begins(given["timeout"])
+        await _whole(fetched, coming.too_large)
     with scratch_folder(given["scratch"]) as folder:
         path = folder / "download"
         await fetched.save_as(path)
@@ -149,26 +179,68 @@ async def download(target: Page | Frame, given: dict[str, Any]) -> Downloaded:
     return Downloaded(PurePosixPath(fetched.suggested_filename.replace("\\", "/")).name, data)
 
 
-@asynccontextmanager
-async def _growing(page: Page) -> AsyncIterator[asyncio.Event]:
-    """Set when a download of the page's is known to become too large; before its end only Chromium tells."""
-    too_large = asyncio.Event()
+class _Coming:
+    """The next download of a page, or of a tab that opens meanwhile."""
 
-    def look(progress: dict[str, Any]) -> None:
+    def __init__(self, page: Page) -> None:
+        self.too_large = asyncio.Event()
+        """Set when one is known to become too large; before its end only Chromium tells."""
+        self._page = page
+        self._pages: list[Page] = []
+        self._sessions: list[CDPSession] = []
+        self._begun: asyncio.Future[Download] = asyncio.get_running_loop().create_future()
+        self._watching: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._page.context.on("page", self._meet)
+        self._hear(self._page)
+        await self._watch(self._page)
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        self._page.context.remove_listener("page", self._meet)
+        for page in self._pages:
+            page.remove_listener("download", self._begin)
+        for task in self._watching:
+            task.cancel()
+        for session in self._sessions:
+            with contextlib.suppress(PlaywrightError):  # the page is gone
+                await session.detach()
+
+    async def begins(self, milliseconds: float) -> Download:
+        """The download. Raises Playwright's timeout where none comes."""
+        try:
+            async with within(milliseconds / 1000):
+                return await self._begun
+        except TimeoutError:
+            raise PlaywrightTimeout(f"Timeout {milliseconds:g}ms exceeded: no download has begun") from None
+
+    def _meet(self, page: Page) -> None:
+        self._hear(page)
+        task = asyncio.create_task(self._watch(page))
+        self._watching.add(task)
+        task.add_done_callback(look_at)
+
+    def _hear(self, page: Page) -> None:
+        self._pages.append(page)
+        page.on("download", self._begin)
+
+    def _begin(self, fetched: Download) -> None:
+        if not self._begun.done():
+            self._begun.set_result(fetched)
+
+    async def _watch(self, page: Page) -> None:
+        if not is_chromium(page.context.browser):
+            return
+        with contextlib.suppress(PlaywrightError):  # a tab that closes as its download begins
+            session = await page.context.new_cdp_session(page)
+            self._sessions.append(session)
+            session.on("Page.downloadProgress", self._look)
+            await session.send("Page.enable")
+
+    def _look(self, progress: dict[str, Any]) -> None:
         if max(progress["receivedBytes"], progress["totalBytes"]) > MOST_DOWNLOADED:
-            too_large.set()
-
-    if not is_chromium(page.context.browser):
-        yield too_large
-        return
-    session = await page.context.new_cdp_session(page)
-    session.on("Page.downloadProgress", look)
-    await session.send("Page.enable")
-    try:
-        yield too_large
-    finally:
-        with contextlib.suppress(PlaywrightError):  # the page is gone
-            await session.detach()
+            self.too_large.set()
 
 
 async def _whole(fetched: Download, too_large: asyncio.Event) -> None:

@@ -26,7 +26,7 @@ from sidecar.browser.visits.dialogs import Dialogs
 from sidecar.browser.visits.notes import Notes
 from sidecar.browser.visits.pages import MOST_DOWNLOADED, DialogAnswer, Downloaded
 from sidecar.browser.visits.plan import PlannedStep
-from sidecar.browser.visits.settle import Movements
+from sidecar.browser.visits.settle import LoadState, Movements
 from sidecar.browser.visits.values import to_json
 from sidecar.browser.watch import Watch
 from sidecar.clock import Clock, within
@@ -39,6 +39,9 @@ _GRACE = 0.25
 _FAILURES: Final = {"forbidden": Forbidden, "limit_exceeded": LimitExceeded}
 """Code of a JavaScript action's failure -> what it is raised as."""
 _INTERRUPTED = "interrupted by another navigation"
+_ERROR_PAGES = ("chrome-error:", "about:neterror", "about:certerror")
+MOST_HOPS = 20
+"""Pages that lead on at once, one to the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,15 @@ class Visit:
         """What the actions fetched, in order."""
         self._scripts: JobScripts | None = None
         if sandboxes:
-            self._scripts = JobScripts(sandboxes, page, self._notes, secrets or {}, self._left, allows)
+            self._scripts = JobScripts(
+                sandboxes, page, self._notes, secrets or {}, self._left, self._moves.still, allows
+            )
             self.dialogs.is_heard = self._scripts.hears_dialogs
         self._status: int | None = None
+        self._status_of: tuple[Page, int] | None = None
+        """The page, and the number of its document, whose status that is."""
+        self._awaits = False
+        """Whether the action is done, and what it leads to is waited for."""
         self._deadline = 0.0
         self._last_step: PlannedStep | None = None
         self.capture: Capture = NO_CAPTURE
@@ -105,6 +114,7 @@ class Visit:
 
         Raises NavigationFailed, ActionFailed, Forbidden, TimedOut, BrowserCrashed, BrowserUnavailable, InvalidContent.
         """
+        await self._begin()
         await set_cookies(self._own.context, cookies)
         results: list[StepResult] = []
         merged: dict[str, Any] | None = None
@@ -150,13 +160,13 @@ class Visit:
                 if isinstance(action, Script) and action.early:
                     values[index] = await self._script(action, step)
             self.action = None
-            self._status = await self._open(step)
+            await self._open(step)
             for index, action in enumerate(step.actions):
                 if isinstance(action, BoundAction):
                     values[index] = self._take(await self._act(action, step))
                 elif not action.early:
                     values[index] = await self._script_and_settle(action, step)
-            self.action = "extract" if step.extract is not None else None
+            self.action, self._awaits = "extract" if step.extract is not None else None, False
             reading = await self._read(step)
         console, errors = await self._notes.taken()
         result = StepResult(
@@ -171,20 +181,30 @@ class Visit:
         )
         return result, reading.values
 
-    async def _open(self, step: PlannedStep) -> int | None:
+    async def _begin(self) -> None:
         try:
-            before = self._moves.documents(self._page)
-            response = await self._page.goto(step.url, wait_until=step.wait_until, timeout=self._left())
+            await self._moves.begin()
+        except PlaywrightError as error:
+            raise failures.crashed(error) from None
+
+    async def _open(self, step: PlannedStep) -> None:
+        page = self._page
+        self._moves.failures.clear()
+        self._status_of = None
+        try:
+            before = self._moves.documents(page)
+            coming = page.goto(step.url, wait_until=step.wait_until, timeout=self._left())
+            response = await self._moves.unless_broken(page, coming)
             if step.wait_until != "commit":
-                self._moves.opened(self._page, before, step.wait_until)
+                self._moves.opened(page, before, step.wait_until)
         except PlaywrightError as error:
             self._check_handlers(step)
             if _INTERRUPTED not in str(error):
                 raise failures.navigation(error, step.url, step.name) from None
             response = None  # the page itself went on to another one, which is where the step goes too
-            await self._wait_for_load(step)
         self._check_handlers(step)
-        return self._checked(response, step) if response else None
+        self._note_response(page, response)
+        await self._land(step)
 
     def _check_handlers(self, step: PlannedStep) -> None:
         """Raises Forbidden or ActionFailed where a route's handler has asked for what is refused."""
@@ -196,13 +216,38 @@ class Visit:
                 said = f"the handler of a route failed: {error}"
                 raise kind(said, step=step.name, action=self.action) from None
 
-    def _checked(self, response: Response, step: PlannedStep) -> int:
-        """The status. Raises NavigationFailed where it is one that the step fails on."""
-        if response.status >= 400 and step.fail_on_status:
-            url = failures.public_url(response.url)
-            said = f"{url} answered with status {response.status}"
-            raise NavigationFailed(said, url=url, status=response.status, step=step.name, action=self.action)
-        return response.status
+    def _note_response(self, page: Page, response: Response | None) -> None:
+        if response and self._moves.is_of(page, response):
+            self._status, self._status_of = response.status, (page, self._moves.document(page))
+
+    async def _land(self, step: PlannedStep) -> None:
+        """Where something led to another page: waits for it, and for the one that it leads on to at once."""
+        if step.wait_until != "commit":
+            await self._wait_for_load(step, step.wait_until)
+            for _ in range(MOST_HOPS):
+                page = self.page
+                if not await self._goes_on(page, step.wait_until):
+                    break
+                await self._wait_for_load(step, step.wait_until)
+            else:
+                url = failures.public_url(self.page.url)
+                said = f"{url} leads on at once in a loop: {MOST_HOPS} pages, each of which led to the next"
+                raise NavigationFailed(said, url=url, step=step.name, action=self.action)
+        self._check_error_page(step)
+        if step.fail_on_status:
+            await self._look_at_status(step)
+
+    async def _look_at_status(self, step: PlannedStep) -> None:
+        """Asks for the status of the last document. Raises NavigationFailed where it is one that the step fails on."""
+        page = self.page
+        here = page, self._moves.document(page)
+        if here != self._status_of:
+            self._status = await self._moves.status(page)
+            self._status_of = here
+        if step.fail_on_status and self._status is not None and self._status >= 400:
+            url = failures.public_url(page.url)
+            said = f"{url} answered with status {self._status}"
+            raise NavigationFailed(said, url=url, status=self._status, step=step.name, action=self.action)
 
     def _take(self, value: Any) -> Any:
         """What an action's value stands for in the result; some are orders for the visit."""
@@ -224,37 +269,34 @@ class Visit:
         self._moves.expect_popups()
         self._moves.watch()
         value = await self._script(script, step)
+        self._moves.done()
+        self._awaits = True
         only_read = self._scripts is not None and self._scripts.only_read
         await self._moves.settled(page, unmoved=only_read)
         self._check_arrival(page, step)
-        await self._wait_for_load(step)
+        await self._land(step)
         if not only_read:
             state = None if step.wait_until == "commit" else step.wait_until
             await self._moves.popups_settled(self.page, state, self._left() / 1000)
         return value
 
     async def _script(self, script: Script, step: PlannedStep) -> Any:
-        self.action = script.label
+        self.action, self._awaits = script.label, False
         if self._scripts is None:
             raise ActionFailed("there is no sandbox for JavaScript actions", step=step.name, action=script.label)
         try:
-            value = await self._scripts.run(script.source)
+            return await self._scripts.run(script.source)
         except ActionError as error:
-            kind = _FAILURES.get(error.code, ActionFailed)
+            kind = TimedOut if failures.AWAITED in str(error) else _FAILURES.get(error.code, ActionFailed)
             raise kind(f"{script.label} failed: {error}", step=step.name, action=script.label) from None
-        self._status = self._scripts.take_status() or self._status
-        return value
 
     async def _act(self, action: BoundAction, step: PlannedStep) -> Any:
         page = self.page
-        self.action = action.label
+        self.action, self._awaits = action.label, False
+        if not action.leaves:
+            await self._moves.still(page)  # where the page itself is on its way, this is for the next one
         try:
-            if action.unseen:
-                self._moves.watch()
-            value = await action.run(page, self._left(), self.scratch)
-            if action.unseen:
-                await self._moves.settled(page)
-                self._check_arrival(page, step)
+            value = await self._do(action, page)
         except PlaywrightError as error:
             self._check_handlers(step)
             if page is not self._own and page.is_closed() and not self._own.is_closed():
@@ -263,12 +305,38 @@ class Visit:
             if action.method == "goto" and target:
                 raise failures.navigation(error, target, step.name, action.label) from None
             raise failures.action(error, action.label, step.name, action.hidden) from None
+        finally:
+            self._moves.done()
         self._check_handlers(step)
+        self._check_arrival(page, step)
         if isinstance(value, Page):
             self._page = value
-        await self._wait_for_load(step)
-        if isinstance(value, Response):
-            self._status = self._checked(value, step)
+            await self._moves.follow(value)
+        elif isinstance(value, Response):
+            self._note_response(page, value)
+        await self._land(step)
+        return value
+
+    async def _do(self, action: BoundAction, page: Page) -> Any:
+        """The action itself, and what it has set going in its page. Raises Playwright's errors."""
+        unseen = action.unseen or (action.untold and not self._moves.tells(page))
+        self._moves.watch(page, seen=not unseen)
+        doing = action.run(page, self._left(), self.scratch)
+        try:
+            if action.leaves:
+                doing = self._moves.unless_broken(page, doing)
+            elif action.looks_again:
+                doing = self._moves.unless_replaced(page, getattr(action.arguments, "selector"), doing)  # noqa: B009
+            value = await doing
+        except PlaywrightTimeout as error:
+            if not (failures.awaits_answer(error) and self._moves.target(page)):
+                raise
+            value = None  # it is done; from now on the step's time counts
+        self._awaits = True
+        if unseen:
+            await self._moves.settled(page)
+        else:
+            await self._moves.still(page)
         return value
 
     def _check_arrival(self, page: Page, step: PlannedStep) -> None:
@@ -277,16 +345,23 @@ class Visit:
             said = f"the page that this led to could not be opened: {failure}"
             raise NavigationFailed(said, step=step.name, action=self.action)
 
-    async def _wait_for_load(self, step: PlannedStep) -> None:
+    async def _goes_on(self, page: Page, state: LoadState) -> bool:
+        try:
+            return await self._moves.goes_on(page, state)
+        except PlaywrightError as error:
+            raise failures.navigation(error, page.url, self.step or "", self.action) from None
+
+    async def _wait_for_load(self, step: PlannedStep, state: LoadState) -> None:
         """Where an action led to another page, waits for it; at once where it did not."""
-        if step.wait_until != "commit":
-            try:
-                await self._moves.loaded(self.page, step.wait_until, self._left())
-            except PlaywrightTimeout:
-                raise self._too_long(step) from None
-            except PlaywrightError as error:
-                raise failures.navigation(error, self._page.url, step.name, self.action) from None
-        if self._page.url.startswith("chrome-error:"):
+        try:
+            await self._moves.loaded(self.page, state, self._left())
+        except PlaywrightTimeout:
+            raise self._too_long(step) from None
+        except PlaywrightError as error:
+            raise failures.navigation(error, failures.asked_for(self._page.url), step.name, self.action) from None
+
+    def _check_error_page(self, step: PlannedStep) -> None:
+        if self._page.url.startswith(_ERROR_PAGES):
             raise NavigationFailed("the page that this led to could not be opened", step=step.name, action=self.action)
 
     async def _read(self, step: PlannedStep) -> extract.Reading:
@@ -295,6 +370,8 @@ class Visit:
             if last:
                 self.capture.begin()
             page = self.page
+            if step.wait_until != "commit":
+                await self._moves.still(page)
             documents, reading = self._moves.documents(page), None
             try:
                 storage = last and self.capture.wants_storage
@@ -310,7 +387,8 @@ class Visit:
             await self._moves.settled(page)  # the news of the document that has come may be on its way
             if reading and self._moves.documents(page) == documents:
                 break  # the one that is there has been written anew, and may never be complete
-            await self._wait_for_load(step)
+            await self._land(step)
+        await self._look_at_status(step)
         if last:
             self.capture.found(reading.storage)
         return reading
@@ -324,8 +402,13 @@ class Visit:
             raise self._too_long(step) from None
 
     def _too_long(self, step: PlannedStep) -> TimedOut:
-        where = f" at {self.action}" if self.action else ""
-        return TimedOut(f"{step.name} took longer than {step.timeout_ms} ms{where}", step=step.name, action=self.action)
+        said = f"{step.name} took longer than {step.timeout_ms} ms"
+        if self.action:
+            said += f" at {self.action}"
+        target = failures.public_url(self._moves.target(self.page))
+        if target and self._awaits:
+            said += f": that was done, and the answer of {target} is awaited"
+        return TimedOut(said, step=step.name, action=self.action)
 
     def _left(self) -> float:
         """Milliseconds left of the step; never 0, which Playwright takes for no limit."""

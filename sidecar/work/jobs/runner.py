@@ -16,6 +16,7 @@ from sidecar.browser.profiles.states import MemoryStates, Profile, States
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.visits.actions import BoundAction
 from sidecar.browser.visits.contexts import check_context, context_arguments
+from sidecar.browser.visits.cookies import check_cookies
 from sidecar.browser.visits.plan import PlannedStep, leaves_page_as_new, plan
 from sidecar.browser.visits.templates import Templates
 from sidecar.browser.watch import NOBODY, Watch
@@ -25,7 +26,7 @@ from sidecar.filling import MOST_MADE, Room
 from sidecar.recording.redact import Redactor
 from sidecar.texts import WHOLE, shortened
 from sidecar.work.jobs.hiding import learn, redactor_for
-from sidecar.work.jobs.scopes import Scope, registrable
+from sidecar.work.jobs.scopes import Scope, is_suffix, registrable
 
 LONGEST_SENTENCE: Final = 1_000
 """Characters of a sentence that says why a job failed, and of each place that it names."""
@@ -47,6 +48,7 @@ def validate(
         raise InvalidContent("options: PDF needs the browser CHROMIUM", "options")
     if job.context:
         check_context(job.context, job.browser)
+    check_cookies(job.cookies, is_suffix)
     templates = Templates(job.secrets or {}, secrets if job.secrets else {}, Room(most))
     return plan(job.steps, templates, fail_on_status=job.fail_on_status, files=files)
 

@@ -157,6 +157,15 @@ def _without_dots(path: str) -> str:
     return "/" + "/".join(kept)
 
 
+def is_suffix(host: str) -> bool:
+    """Whether a host name is a public suffix, below which everybody has domains of their own."""
+    try:
+        plain = host.encode("idna").decode()
+    except UnicodeError:
+        return False
+    return bool(_suffixes().is_public(plain, accept_unknown=False))
+
+
 @lru_cache(maxsize=1)
 def _suffixes() -> "PublicSuffixList":
     from publicsuffixlist import PublicSuffixList  # late: it reads 15,000 rules

@@ -18,6 +18,7 @@ from sidecar.errors import ActionFailed, Forbidden
 from sidecar.settings import Settings
 from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import make_job
+from tests.sidecar.browser.scripting.parts import stays
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -160,7 +161,7 @@ async def test_calls_are_checked_on_our_side(site: str) -> None:
     async def forge(lent: JobPage) -> list[str]:
         page = lent.page
         handles = Handles(lambda _: None, lambda _: None)
-        calls = Calls(page, handles, lambda: 1000.0)
+        calls = Calls(page, handles, lambda: 1000.0, stays)
         number = handles.number(page)
         forged: list[tuple[Any, Any, Any]] = [
             ({"h": 99, "c": []}, "title", []),

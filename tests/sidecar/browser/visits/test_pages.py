@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -102,6 +103,29 @@ async def test_a_download_that_never_starts(site: str, pool: BrowserPool, target
     """The action fails in its time."""
     with pytest.raises((ActionFailed, NavigationFailed), match=said):
         await visited(pool, f"{site}/windows.html", [{"download": target}], accept_downloads=True)
+
+
+async def test_a_download_that_starts_in_a_tab(site: str, pool: BrowserPool) -> None:
+    """The click has opened it, by a link or by a script, and it closes when it has done its work."""
+    actions: list[dict[str, Any]] = [
+        {"download": "#download-in-tab"},
+        {"download": "#download-by-script"},
+        {"title": None},
+    ]
+    step = await visited(pool, f"{site}/windows.html", actions, accept_downloads=True)
+    assert step.values == ({"name": "a.bin", "size": 4}, {"name": "a.bin", "size": 4}, "Windows")
+
+
+async def test_an_option_that_is_not_there(site: str, pool: BrowserPool) -> None:
+    """It is said soon, with the options that are there; one that comes later is waited for."""
+    actions: list[dict[str, Any]] = [{"select_option": {"selector": "#size", "value": "xxl"}}]
+    started = time.monotonic()
+    with pytest.raises(ActionFailed, match=r"it has no such option; it has 's' \(Small\), 'm' \(Medium\)"):
+        await visited(pool, f"{site}/form.html", actions)
+    assert time.monotonic() - started < 9
+    later = "setTimeout(() => document.querySelector('#size').add(new Option('Huge', 'xxl')), 500)"
+    step = await visited(pool, f"{site}/form.html", [{"evaluate": later}, *actions])
+    assert step.values[1] == ["xxl"]
 
 
 async def test_a_download_that_never_ends(site: str, pool: BrowserPool) -> None:

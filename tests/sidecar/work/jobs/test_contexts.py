@@ -162,6 +162,12 @@ async def test_requests_go_through_the_proxy(site: str, runner: JobRunner) -> No
         ({"extra_http_headers": {"X Team": "a"}}, "context.extra_http_headers.X Team"),
         ({"extra_http_headers": {"X-Team": "s3cret\r\nHost: evil"}}, "context.extra_http_headers.X-Team"),
         ({"extra_http_headers": {"X-Team": "s3cret" * 9_000}}, "context.extra_http_headers.X-Team"),
+        ({"extra_http_headers": {"X-Team": "s3cret\x7f"}}, "context.extra_http_headers.X-Team"),
+        ({"extra_http_headers": {"X-Team": "a", "x-team": "b"}}, "context.extra_http_headers.x-team"),
+        *(
+            ({"extra_http_headers": {name: "s3cret"}}, f"context.extra_http_headers.{name}")
+            for name in ("Host", "content-length", "Transfer-Encoding", "CONNECTION", "Upgrade", "TE", "Keep-Alive")
+        ),
         ({"user_agent": "a\nb"}, "context.user_agent"),
         ({"proxy": {"server": "ftp://h:1"}}, "context.proxy.server"),
         ({"proxy": {"server": "http://h:99999999"}}, "context.proxy.server"),

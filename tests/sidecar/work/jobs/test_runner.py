@@ -149,16 +149,6 @@ async def test_cookies_are_sent(site: str, runner: JobRunner) -> None:
 
 
 @pytest.mark.browser
-async def test_a_cookie_that_the_browser_refuses(site: str, runner: JobRunner) -> None:
-    """The error names the field and not the value."""
-    cookies = [{"name": "a", "value": "s3cret", "domain": "127.0.0.1", "path": "no-slash"}]
-    with pytest.raises(InvalidContent) as failed:
-        await runner.run(make_job(f"{site}/", cookies=cookies))
-    assert failed.value.places == {"field": "cookies"}
-    assert "s3cret" not in failed.value.message
-
-
-@pytest.mark.browser
 async def test_what_a_page_says_is_kept_within_bounds(site: str, runner: JobRunner) -> None:
     """The last 200 console lines, cut to length; uncaught errors; an alert holds nothing up."""
     quiet = {"url": f"{site}/second.html"}
