@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -186,7 +186,8 @@ def measure(kind: Kind) -> list[Cost]:
         target.ask(kind.opening)
         for size in (max(1, kind.size // 8), kind.size, kind.size * TIMES):
             lines = [line.replace(b"{site}", site.encode()) for line in kind.lines(size)]
-            costs.append(target.cost(lines, spares=kind.spares))
+            cost = target.cost(lines, spares=kind.spares)
+            costs.append(replace(cost, line=max(cost.line, size)) if kind.hands else cost)
             if costs[-1].wrong:
                 return costs
         return costs[1:]

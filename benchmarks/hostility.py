@@ -21,6 +21,8 @@ class Kind:
     opening: Sequence[bytes] = (MOCK,)
     environ: Mapping[str, str] = field(default_factory=dict)
     browser: bool = False
+    hands: bool = False
+    """Whether it hands so many bytes between a page and its action: they count as the line's."""
     spares: bool = False
     """Whether another job runs meanwhile, and has to succeed."""
 
@@ -178,9 +180,9 @@ KINDS: Mapping[str, Kind] = {
     "C1 calls beyond the limit": Kind(lambda n: [_calls(n)], 3, browser=True),
     "C1 calls in a changed language": Kind(lambda n: [_forged_calls(n)], 5_000, browser=True),
     "C2 a key that reads like an error, by a script": Kind(lambda n: [_key_of_a_script(n)], 250_000, browser=True),
-    "C5 a body posted while an answer is awaited": Kind(lambda n: [_posted(n)], 4_000_000, browser=True),
-    "C5 a value out of a page": Kind(lambda n: [_handed_out(n)], 1_000_000, browser=True),
-    "C5 a value into a page": Kind(lambda n: [_handed_in(n)], 1_000_000, browser=True),
+    "C5 a body posted while an answer is awaited": Kind(lambda n: [_posted(n)], 4_000_000, browser=True, hands=True),
+    "C5 a value out of a page": Kind(lambda n: [_handed_out(n)], 1_000_000, browser=True, hands=True),
+    "C5 a value into a page": Kind(lambda n: [_handed_in(n)], 1_000_000, browser=True, hands=True),
     "C6 typed values of a job that is told of": Kind(
         lambda n: [_typed_by_a_job(n)],
         2_000,
