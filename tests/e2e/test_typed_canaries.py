@@ -16,6 +16,8 @@ import pytest
 from tests.e2e.jobs import ended, submit
 from tests.harness import Child, Rtcv, encoded, environment, receiver, rtcv
 
+pytestmark = pytest.mark.browser
+
 WAYS = (
     "fill",
     "escaped",
