@@ -22,7 +22,8 @@ WireError (protocol)
         ├── NavigationFailed    navigation_failed
         ├── ActionFailed        action_failed
         ├── BrowserUnavailable  browser_unavailable
-        └── BrowserCrashed      browser_crashed
+        ├── BrowserCrashed      browser_crashed
+        └── SandboxCrashed      browser_crashed
 """
 
 from typing import ClassVar
@@ -174,5 +175,11 @@ class BrowserUnavailable(BrowserFailed):
 
 class BrowserCrashed(BrowserFailed):
     """The page or its browser died under the job."""
+
+    fixed = ErrorCode.BROWSER_CRASHED
+
+
+class SandboxCrashed(BrowserFailed):
+    """The browser that scripts run in died under the job, through no fault of the job's; its page lives."""
 
     fixed = ErrorCode.BROWSER_CRASHED

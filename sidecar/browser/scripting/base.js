@@ -98,6 +98,58 @@
     };
   }
 
+  // --- what the browser itself would have to hold for us, and so for every job: windows, files, canvases, channels.
+  // Only what is named stays.
+  const KEPT = new Set(`
+    AggregateError Array ArrayBuffer AsyncDisposableStack Atomics BigInt BigInt64Array BigUint64Array Boolean DataView
+    Date DisposableStack Error EvalError FinalizationRegistry Float16Array Float32Array Float64Array Function Infinity
+    Int16Array Int32Array Int8Array Intl Iterator JSON Map Math NaN Number Object Promise Proxy RangeError
+    ReferenceError Reflect RegExp Set String SuppressedError Symbol SyntaxError Temporal TypeError URIError Uint16Array
+    Uint32Array Uint8Array Uint8ClampedArray WeakMap WeakRef WeakSet console decodeURI decodeURIComponent encodeURI
+    encodeURIComponent escape eval globalThis isFinite isNaN parseFloat parseInt undefined unescape
+    AbortController AbortSignal ByteLengthQueuingStrategy CompressionStream CountQueuingStrategy Crypto CryptoKey
+    CustomEvent DOMException DecompressionStream ErrorEvent Event EventTarget FormData Headers Performance
+    PromiseRejectionEvent QuotaExceededError ReadableByteStreamController ReadableStream ReadableStreamBYOBReader
+    ReadableStreamBYOBRequest ReadableStreamDefaultController ReadableStreamDefaultReader Request Response SubtleCrypto
+    TextDecoder TextDecoderStream TextEncoder TextEncoderStream TransformStream TransformStreamDefaultController URL
+    URLPattern URLSearchParams WritableStream WritableStreamDefaultController WritableStreamDefaultWriter
+    AbstractRange Attr CDATASection CharacterData Comment DOMImplementation DOMParser DOMStringList DOMStringMap
+    DOMTokenList Document DocumentFragment DocumentType Element MathMLElement MutationObserver MutationRecord
+    NamedNodeMap Node NodeFilter NodeIterator NodeList ProcessingInstruction RadioNodeList Range ShadowRoot StaticRange
+    Text TreeWalker Window XMLDocument XMLSerializer XPathEvaluator XPathExpression XPathResult
+    atob btoa clearInterval clearTimeout crypto document frames isSecureContext length location origin parent
+    performance queueMicrotask self setInterval setTimeout structuredClone top window`.trim().split(/\s+/));
+  const NO_FILES = "the sandbox holds no files; bytes are Uint8Arrays";
+  const drop = (object, ...names) => {
+    for (const name of names) Reflect.deleteProperty(object, name);
+  };
+  const { userAgent, language, languages, platform } = navigator;
+  for (const { prototype } of [Blob, File]) drop(prototype, ...Reflect.ownKeys(prototype));  // a form's file field has one
+  for (const name of Object.getOwnPropertyNames(globalThis)) {
+    // what is not looked at is not even made: most of these are hundreds of classes that wait for their first use
+    if (!KEPT.has(name) && !/^(HTML|SVG)\w*(Element|Collection|Document)$/.test(name)) drop(globalThis, name);
+  }
+  globalThis.navigator = Object.freeze({ userAgent, language, languages, platform });
+  drop(HTMLCanvasElement.prototype, "getContext", "toBlob", "toDataURL", "captureStream", "transferControlToOffscreen");
+  drop(HTMLMediaElement.prototype, "captureStream", "srcObject", "play", "load");
+  drop(URL, "createObjectURL", "revokeObjectURL");
+  drop(Document.prototype, "open", "write", "writeln", "append", "prepend", "replaceChildren", "moveBefore", "fonts");
+  drop(Range.prototype, "insertNode", "surroundContents", "createContextualFragment");
+  for (const name of ["Blob", "File", "FileReader"]) globalThis[name] = function () { throw refusal(name, NO_FILES); };
+  for (const { prototype } of [Request, Response]) {
+    for (const name of ["blob", "formData"]) prototype[name] = () => { throw refusal(name, NO_FILES); };
+  }
+  // This page stays empty, and so has no frames and nothing to draw. Documents that are parsed have neither.
+  const page = document;
+  document.documentElement.remove();
+  for (const name of ["appendChild", "insertBefore", "replaceChild"]) {
+    const original = Node.prototype[name];
+    Node.prototype[name] = { [name](...nodes) {
+      if (this === page) throw refusal(`document.${name}`, "the sandbox's own page stays empty");
+      return original.apply(this, nodes);
+    } }[name];
+  }
+
   // --- console
   const inspect = (value) => {
     if (typeof value === "string") return value;

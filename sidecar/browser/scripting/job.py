@@ -21,6 +21,7 @@ from sidecar.browser.scripting.pipe import PipeBroken, TooLarge
 from sidecar.browser.scripting.sandbox import Sandbox
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.scripting.surface import READING
+from sidecar.errors import SandboxCrashed
 from sidecar.texts import bounded
 
 MOST_CALLS: Final = 10_000
@@ -36,6 +37,7 @@ _PATIENCE: Final = 0.004
 """Seconds after which we ask for further calls while one is being made."""
 
 _GONE: Final = "its sandbox is gone: it left its page, or used too much memory"
+ORPHANED: Final = "the browser of the sandboxes died, which another script may have brought about"
 
 _CODES: Final = frozenset({"forbidden", "limit_exceeded"})
 """That an action's failure may have beside `action_failed`."""
@@ -124,10 +126,11 @@ class JobScripts:
         return self._opening
 
     async def run(self, source: str) -> Any:
-        """The action's value as plain JSON. Raises ActionError, BrowserUnavailable; cancelled, it ends the sandbox."""
-        sandbox = await asyncio.shield(self.prepare())
-        if self._sandbox is None:
-            self._enter(sandbox)
+        """The action's value as plain JSON. Raises ActionError, SandboxCrashed, BrowserUnavailable.
+
+        Cancelled, it ends the sandbox.
+        """
+        sandbox = await self._ready()
         self._number += 1
         self._made, self._moved = 0, bool(self._tasks)  # also where the action before has left calls behind
         self._outcome = outcome = asyncio.get_running_loop().create_future()
@@ -143,12 +146,23 @@ class JobScripts:
         except Refused as refused:
             raise ActionError(str(refused), refused.code) from None
         except PipeBroken:
-            raise ActionError(_GONE) from None
+            raise self._gone() from None
         except asyncio.CancelledError:
             sandbox.close()
             raise
         finally:
             self._outcome = None
+
+    async def _ready(self) -> Sandbox:
+        """The job's sandbox; another one where it died before anything ran in it."""
+        sandbox = await asyncio.shield(self.prepare())
+        if self._sandbox is None:
+            if sandbox.orphaned or sandbox.lost.done():
+                self._sandboxes.give_back(sandbox)
+                self._opening = None
+                sandbox = await asyncio.shield(self.prepare())
+            self._enter(sandbox)
+        return sandbox
 
     async def close(self) -> None:
         """Ends the sandbox, and all that the actions have left behind."""
@@ -220,7 +234,7 @@ class JobScripts:
         if answer.cancelled():
             return
         if answer.exception():
-            self._fail(ActionError(_GONE))
+            self._fail(self._gone())
             return
         try:
             self._heard.extend(read(answer.result()))
@@ -283,7 +297,13 @@ class JobScripts:
         if self._outcome and not self._outcome.done():
             self._outcome.set_result(value)
 
-    def _fail(self, failure: ActionError) -> None:
+    def _gone(self) -> Exception:
+        """Why the sandbox says nothing any more: what dies with its browser need not have been the reason."""
+        if self._sandbox and self._sandbox.orphaned:
+            return SandboxCrashed(ORPHANED)
+        return ActionError(self._sandbox.why_lost(_GONE) if self._sandbox else _GONE)
+
+    def _fail(self, failure: Exception) -> None:
         if self._outcome and not self._outcome.done():
             self._outcome.set_exception(failure)
             self._outcome.exception()  # an action that was given up in between does not look at it any more

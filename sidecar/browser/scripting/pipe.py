@@ -158,6 +158,14 @@ class PipedBrowser:
         self._profile = profile
         self.pipe = pipe
 
+    def resident(self) -> int:
+        """Bytes that its main process holds; 0 where the system doesn't tell, or where it has ended."""
+        try:
+            with open(f"/proc/{self._pid}/statm", "rb") as told:  # noqa: PTH123 - some microseconds, four times a second
+                return int(told.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, IndexError, ValueError):
+            return 0
+
     async def close(self, seconds: float) -> None:
         """Ends the process, politely within `seconds`, then for good; its profile goes with it."""
         self.pipe.close()

@@ -15,6 +15,8 @@ _POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; webrt
 _PAGE: Final = f'data:text/html,<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
 _LOADED: Final = "document.readyState === 'complete' || new Promise((done) => addEventListener('load', done))"
 _LOST: Final = {
+    "Page.frameAttached": "its sandbox is gone: there are no frames in it",
+    "Page.frameNavigated": "its sandbox is gone: it left its page",
     "Inspector.targetCrashed": "its sandbox died, most likely of the memory it used",
     "Inspector.detached": "its sandbox was closed",
 }
@@ -71,6 +73,15 @@ class Sandbox:
         """Why there is nothing left to run actions in."""
         pipe.listen(session, self._hear)
 
+    @property
+    def orphaned(self) -> bool:
+        """Whether its browser is gone: nothing that ran here need have been the reason."""
+        return self._pipe.broken
+
+    def why_lost(self, otherwise: str) -> str:
+        """What is known of its end."""
+        return self.lost.result() if self.lost.done() else otherwise
+
     async def run(self, number: int, source: str, before: int = 0) -> None:
         """Begins an action; its outcome comes as a message of this number. Raises PipeBroken.
 
@@ -112,6 +123,7 @@ class Sandbox:
         self._send("Inspector.enable")
         await self._send("Page.navigate", {"url": _PAGE})
         await self._send("Runtime.evaluate", {"expression": _LOADED, "awaitPromise": True})
+        self._send("Page.enable")
         wanted = {"expression": program, "allowUnsafeEvalBlockedByCSP": False}
         outcome = _evaluated(await self._send("Runtime.evaluate", wanted))
         if outcome.exception_details or not outcome.result.object_id:
@@ -128,6 +140,7 @@ class Sandbox:
     def _hear(self, event: str) -> None:
         if event in _LOST:
             self._lose(_LOST[event])
+            self.close()
 
     def _lose(self, why: str) -> None:
         if not self.lost.done():

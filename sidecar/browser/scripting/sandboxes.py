@@ -34,6 +34,7 @@ _FLAGS: Final = (
     "--disable-background-networking",
     "--disable-component-update",
     "--no-first-run",
+    "--block-new-web-contents",
     # timers of a page that nobody looks at must still be on time
     "--disable-background-timer-throttling",
     "--disable-renderer-backgrounding",
@@ -67,6 +68,12 @@ class SandboxLimits:
     memory: int = 1024 * MiB
     """Data of each process."""
     message: int = 32 * MiB
+    weighing: float = 0.25
+    """Between two looks at what a browser's main process holds, while jobs have sandboxes in it.
+
+    Beyond half of `memory` it gets no further job, beyond all of it it ends: it holds things for all of its sandboxes,
+    and nothing says for which.
+    """
 
 
 class _Warm:
@@ -93,6 +100,7 @@ class Sandboxes:
         self._spares: dict[str, asyncio.Task[Sandbox]] = {}
         self._lent: dict[Sandbox, tuple[_Warm, str]] = {}
         self._idle: asyncio.TimerHandle | None = None
+        self._weighing: asyncio.TimerHandle | None = None
         self._backoff = BackOff(self._limits, time.monotonic)
         self._endings = Endings()
         self._closed = False
@@ -174,6 +182,8 @@ class Sandboxes:
         if sandbox.lost.done():
             raise PipeBroken("the spare sandbox died")
         self._lent[sandbox] = warm, program
+        if self._weighing is None:
+            self._weigh()
         self._backoff.succeeded()
         return sandbox
 
@@ -250,6 +260,18 @@ class Sandboxes:
             raise
         finally:
             self._launching = None
+
+    def _weigh(self) -> None:
+        """Looks after each browser that has a job, until none has."""
+        self._weighing = None
+        for warm in self._in_use():
+            held = 0 if warm.process.pipe.broken else warm.process.resident()
+            if held > self._limits.memory:
+                self._endings.begin(warm.process.close(self._limits.close))
+            if held > self._limits.memory // 2 and warm is self._warm:
+                self._retire()
+        if self._lent and not self._closed:
+            self._weighing = asyncio.get_running_loop().call_later(self._limits.weighing, self._weigh)
 
     def _retire(self) -> None:
         """Gives the browser no further job; it ends with its last."""

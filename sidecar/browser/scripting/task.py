@@ -11,13 +11,13 @@ import msgspec
 from protocol.errors import WireError
 from sidecar.browser.scripting.events import end
 from sidecar.browser.scripting.inbox import read
-from sidecar.browser.scripting.job import ActionError, Listener
+from sidecar.browser.scripting.job import ORPHANED, ActionError, Listener
 from sidecar.browser.scripting.messages import Refused
 from sidecar.browser.scripting.pipe import PipeBroken, TooLarge
 from sidecar.browser.scripting.sandbox import Sandbox, load_program
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.clock import within
-from sidecar.errors import TimedOut
+from sidecar.errors import SandboxCrashed, TimedOut
 from sidecar.settings import MiB
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class TaskScripts:
     ) -> str:
         """What `main(config)` returns. `on_turn` is called where the wait for a place is over.
 
-        Raises ActionError with the code of what went wrong, TimedOut, BrowserUnavailable, ShuttingDown.
+        Raises ActionError with the code of what went wrong, SandboxCrashed, TimedOut, BrowserUnavailable, ShuttingDown.
         """
         async with self._places:
             on_turn()
@@ -145,7 +145,7 @@ class _Run:
         except TooLarge as large:
             raise ActionError(large.message, "limit_exceeded") from None
         except PipeBroken:
-            raise ActionError(_GONE) from None
+            raise self._gone() from None
         if self._outcome.done():
             return self._outcome.result()
         raise ActionError(self._sandbox.lost.result())
@@ -178,7 +178,7 @@ class _Run:
         if answer.cancelled():
             return
         if answer.exception():
-            self._fail(ActionError(_GONE))
+            self._fail(self._gone())
             return
         try:
             for message in read(answer.result()):
@@ -223,7 +223,12 @@ class _Run:
             if self._jobs == 0 and limit and not limit.expired() and not self._outcome.done():
                 limit.reschedule(loop.time() + self._left)
 
-    def _fail(self, failure: ActionError) -> None:
+    def _gone(self) -> Exception:
+        if self._sandbox.orphaned:
+            return SandboxCrashed(ORPHANED)
+        return ActionError(self._sandbox.why_lost(_GONE))
+
+    def _fail(self, failure: Exception) -> None:
         if not self._outcome.done():
             self._outcome.set_exception(failure)
             self._outcome.exception()  # who was cancelled does not look at it any more

@@ -30,7 +30,7 @@ from sidecar.browser.visits.settle import LoadState, Movements
 from sidecar.browser.visits.values import to_json
 from sidecar.browser.watch import Watch
 from sidecar.clock import Clock, within
-from sidecar.errors import ActionFailed, Forbidden, LimitExceeded, NavigationFailed, TimedOut
+from sidecar.errors import ActionFailed, Forbidden, LimitExceeded, NavigationFailed, SandboxCrashed, TimedOut
 from sidecar.scratch import Scratch
 from sidecar.texts import Hide
 
@@ -289,6 +289,9 @@ class Visit:
         except ActionError as error:
             kind = TimedOut if failures.AWAITED in str(error) else _FAILURES.get(error.code, ActionFailed)
             raise kind(f"{script.label} failed: {error}", step=step.name, action=script.label) from None
+        except SandboxCrashed as error:
+            said = f"{script.label} failed: {error.message}"
+            raise SandboxCrashed(said, step=step.name, action=script.label) from None
 
     async def _act(self, action: BoundAction, step: PlannedStep) -> Any:
         page = self.page

@@ -10,7 +10,7 @@ import pytest
 
 from protocol.jobs import JobResult
 from sidecar.browser.scripting.pipe import Pipe
-from sidecar.errors import ActionFailed, BrowserFailed, LimitExceeded, TimedOut
+from sidecar.errors import ActionFailed, BrowserFailed, Forbidden, LimitExceeded, SandboxCrashed, TimedOut
 from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import children, make_job
 from tests.sidecar.browser.scripting.parts import is_sandbox
@@ -178,6 +178,75 @@ async def test_forged_messages_are_bounded(site: str, runner: JobRunner, forging
     await fine(runner, site)
 
 
+_FRAME = "const frame = document.createElement('iframe');"
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "for (let i = 0; i < 3000; i++) new Blob([new Uint8Array(1e6)])",
+        "new File(['x'], 'x')",
+        "new Response('x').blob()",
+        "const form = document.createElement('form'); form.innerHTML = '<input type=file name=a>';"
+        " if (!('size' in new (new FormData(form).get('a').constructor)(['x']))) throw new Error('no file')",
+        "document.createElement('canvas').toBlob(() => {})",
+        "document.createElement('canvas').getContext('2d')",
+        "new OffscreenCanvas(1, 1)",
+        "new AudioContext()",
+        "new WebAssembly.Memory({initial: 1})",
+        "new BroadcastChannel('x')",
+        "indexedDB.open('x')",
+        "caches.open('x')",
+        "navigator.storage.estimate()",
+        "name = 'x'.repeat(1e6); window.name.length = 1; navigator.storage.estimate()",
+        "for (let i = 0; i < 300; i++) window.open('about:blank')",
+        f"{_FRAME} document.appendChild(frame); frame.contentWindow.open('about:blank')",
+        f"{_FRAME} document.append(frame); frame.contentWindow.Blob",
+        f"{_FRAME} document.documentElement.append(frame); frame.contentWindow.Blob",
+        f"{_FRAME} Node.prototype.insertBefore.call(document, frame, null)",
+        f"{_FRAME} const range = document.createRange(); range.insertNode(frame)",
+        "document.write('<iframe></iframe>'); frames[0].Blob",
+        "document.open('about:blank', 'x', 'y').closed",
+        "const a = document.createElement('a'); a.target = '_blank'; a.href = 'about:blank';"
+        " for (let i = 0; i < 300; i++) a.click(); navigator.storage.estimate()",
+        "alert('x')",
+    ],
+)
+async def test_what_the_browser_would_hold_for_all_is_not_there(site: str, runner: JobRunner, action: str) -> None:
+    """Files, canvases, channels, windows and frames: refused or unknown, and the sandboxes' browser is as it was."""
+    await fine(runner, site)
+    (browser,) = children(is_sandbox)
+    before = browser.memory_info().rss
+    with pytest.raises((ActionFailed, Forbidden)):
+        await runner.run(make_job(f"{site}/second.html", actions=[action], step_timeout_ms=20_000))
+    await fine(runner, site)
+    assert children(is_sandbox) == [browser]
+    assert browser.memory_info().rss - before < 100 << 20
+
+
+async def test_a_frame_costs_its_job_the_sandbox(site: str, runner: JobRunner) -> None:
+    """Should one be made all the same: nothing runs in it for long."""
+    taken = await runner.sandboxes.take("({})")
+    made = "document.documentElement.append(document.createElement('iframe'))"
+    taken._send("Runtime.evaluate", {"expression": made})
+    assert await asyncio.wait_for(taken.lost, 5) == "its sandbox is gone: there are no frames in it"
+    runner.sandboxes.give_back(taken)
+    await fine(runner, site)
+
+
+async def test_documents_are_parsed_in_a_sandbox(site: str, runner: JobRunner) -> None:
+    """What is left of the DOM reads what was fetched."""
+    action = """const text = '<ul><li>a<li id=x><b>b</b></ul><img src=/y>';
+        const parsed = new DOMParser().parseFromString(text, 'text/html');
+        const part = document.createElement('div'); part.innerHTML = '<i>c</i>'; part.append('d');
+        parsed.body.append(part);
+        [Array.from(parsed.querySelectorAll('li'), (one) => one.textContent), parsed.images[0].getAttribute('src'),
+         part.firstChild.textContent, parsed.body.lastChild.innerHTML, new URL('x', 'http://a').href,
+         parsed.evaluate('count(//li)', parsed).numberValue]"""
+    step = (await runner.run(make_job(f"{site}/second.html", actions=[action]))).steps[0]
+    assert step.values == ([["a", "b"], "/y", "c", "<i>c</i>d", "http://a/x", 2],)
+
+
 async def test_console_floods_are_cut(site: str, runner: JobRunner) -> None:
     """The last lines are kept, each cut to length."""
     action = "for (let i = 0; i < 1e5; i++) console.log(i, 'x'.repeat(3000)); 1"
@@ -243,15 +312,20 @@ async def test_a_cancelled_job_gives_its_sandbox_back(site: str, runner: JobRunn
 
 
 async def test_a_killed_sandbox_browser_fails_its_jobs_and_is_replaced(site: str, runner: JobRunner) -> None:
-    """The action in it fails with a reason, the page's browser stays, the next job has a new sandbox."""
+    """The job in it may be tried again, the page's browser stays, the next job has a new sandbox."""
     await fine(runner, site)
     action = "console.log('here'); new Promise(() => {})"
     task = asyncio.create_task(runner.run(make_job(f"{site}/second.html", actions=[action], step_timeout_ms=20_000)))
     await asyncio.wait((task,), timeout=1)
     for process in children(is_sandbox):
         process.kill()
-    with pytest.raises(ActionFailed, match="sandbox"):
+    with pytest.raises(SandboxCrashed, match="the browser of the sandboxes died") as failed:
         await asyncio.wait_for(task, 5)
+    assert (failed.value.code, failed.value.retryable, failed.value.places["step"]) == (
+        "browser_crashed",
+        True,
+        "step 1",
+    )
     await fine(runner, site)
     for process in children(is_sandbox):
         process.kill()  # and between jobs

@@ -10,9 +10,10 @@ import psutil
 import pytest
 
 from sidecar.browser.pool import BrowserPool
+from sidecar.browser.scripting.pipe import PipedBrowser
 from sidecar.browser.scripting.sandboxes import Sandboxes, SandboxLimits
 from sidecar.clock import Clock
-from sidecar.errors import BrowserFailed, BrowserUnavailable, ShuttingDown
+from sidecar.errors import BrowserFailed, BrowserUnavailable, SandboxCrashed, ShuttingDown
 from sidecar.settings import Settings
 from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import children, is_renderer, make_job, still_alive
@@ -49,6 +50,53 @@ async def test_sandboxes_are_recycled_and_leave_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.browser
+async def test_a_browser_that_holds_too_much_is_left_and_then_ended(
+    site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond half of its bound nobody new comes in; beyond all of it who runs there is told so, who waits moves on."""
+    pool = BrowserPool(Settings(concurrency=2), Clock())
+    runner = JobRunner(pool, lambda: tmp_path, Clock())
+    limits = SandboxLimits()
+    held = {"bytes": 0}
+    monkeypatch.setattr(PipedBrowser, "resident", lambda _: held["bytes"])
+    job = make_job(f"{site}/second.html", actions=["await new Promise((done) => setTimeout(done, 1500)); 1"])
+    running = asyncio.create_task(runner.run(job))
+    await asyncio.wait((running,), timeout=1)
+    held["bytes"] = limits.memory // 2 + 1
+    assert (await running).steps[0].values == (1,)
+    held["bytes"] = 0
+    stuck = make_job(f"{site}/second.html", actions=["new Promise(() => {})"])
+    running = asyncio.create_task(runner.run(stuck))
+    await asyncio.wait((running,), timeout=2)
+    waiting = await pool.sandboxes.take()
+    held["bytes"] = limits.memory + 1
+    with pytest.raises(SandboxCrashed):
+        await asyncio.wait_for(running, 10)
+    assert waiting.orphaned
+    held["bytes"] = 0
+    pool.sandboxes.give_back(waiting)
+    fine = await runner.run(make_job(f"{site}/second.html", actions=["page.title()"]))
+    assert fine.steps[0].values == ("Second page",)
+    await pool.close()
+
+
+async def test_a_job_whose_sandbox_died_before_it_began_has_another(site: str, tmp_path: Path) -> None:
+    """Taken ahead, killed while the page was opened: the job does not notice."""
+    pool = BrowserPool(Settings(concurrency=1), Clock())
+    runner = JobRunner(pool, lambda: tmp_path, Clock())
+    try:
+        await runner.run(make_job(f"{site}/second.html", actions=["1"]))
+        running = asyncio.create_task(runner.run(make_job(f"{site}/slow?ms=3000", actions=["page.title()"])))
+        async with asyncio.timeout(20):
+            while not pool.sandboxes._lent:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        for process in children(is_sandbox):
+            process.kill()
+        assert (await running).steps[0].values == ("Slow",)
+    finally:
+        await pool.close()
+
+
 async def test_a_frozen_browser_is_replaced() -> None:
     """One that does not say that a sandbox has ended gets no further job, also where each job gives up early."""
     sandboxes = Sandboxes(Settings(), SandboxLimits(close=0.5))
