@@ -100,10 +100,6 @@ def is_cookie_key(key: str) -> bool:
     return _cookie_end.search(key) is not None
 
 
-_TELLING: Final = (b"set_webhooks", SOURCE_KEY.encode())
-"""Where these stand a line is looked at closer: what they tell is not told by a key's last word alone."""
-
-
 def is_headers_key(key: str) -> bool:
     """Whether headers stand under this key."""
     return key[-len(HEADERS_KEY) :].lower() == HEADERS_KEY
@@ -157,8 +153,10 @@ def _quick() -> _Quick:
         exact = "|".join(f"(?<=(?:{'|'.join(same)}){end})" for same in by_length)
         return rf"(?<=(?:{tails}){end})(?:{exact})"
 
+    # of a type and of a key of two words; what they tell is not told by a key's last word
+    telling = rf'(?<={SOURCE_KEY}":)|(?=\s*"set_webhooks")'
     patterns = (
-        ":" + preceded_by('":'),
+        ":(?:" + preceded_by('":') + f"|{telling})",
         r':(?<=["\s]\s:)',
         "=" + preceded_by("="),
         r'/\\?/[^/?#"\s]*@',
@@ -175,8 +173,6 @@ def may_hold_secrets(lines: bytes) -> bool:
     """
     quick = _quick()
     lower = lines.lower()
-    if any(word in lower for word in _TELLING):
-        return True
     if quick.key.search(lower) is not None or quick.blank.search(lower) is not None:
         return True
     if b"=" in lower and quick.parameter.search(lower) is not None:
