@@ -45,8 +45,6 @@ _OWN_SESSION: Final = {
     "DRIVER_NODE": str(Path(playwright.__file__).with_name("driver") / "node"),
 }
 """Has Playwright start its driver by a script of ours; what it starts is said there."""
-_FIREFOX_PREFERENCES: Final = {"browser.sessionhistory.max_total_viewers": 0}
-"""A page of the history is loaded anew: Playwright has no news of one that was kept, and waits for it in vain."""
 _OWN_CHECK: Final = {"PLAYWRIGHT_SKIP_NAVIGATION_CHECK": "1"}
 """Before an action Playwright waits for a navigation that is under way, for ever where that was answered with 204."""
 
@@ -241,14 +239,16 @@ def _launch_options(found: FoundBrowser, seconds: float, sandbox: bool) -> dict[
     if found.channel:
         options["channel"] = found.channel
     if found.kind == "FIREFOX":
-        # else it would reach this machine's own servers past a context's proxy
-        options["firefox_user_prefs"] = {"network.proxy.allow_hijacking_localhost": True}
+        options["firefox_user_prefs"] = {
+            # else it would reach this machine's own servers past a context's proxy
+            "network.proxy.allow_hijacking_localhost": True,
+            # has it load a page of the history anew: Playwright has no news of one that was kept, and waits in vain
+            "browser.sessionhistory.max_total_viewers": 0,
+        }
     if found.kind == "CHROMIUM":
         as_root = hasattr(os, "geteuid") and os.geteuid() == 0
         options["args"] = list(_CHROMIUM_FLAGS)
         options["chromium_sandbox"] = sandbox and not as_root
-    if found.kind == "FIREFOX":
-        options["firefox_user_prefs"] = _FIREFOX_PREFERENCES
     return options
 
 

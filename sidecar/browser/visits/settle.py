@@ -259,12 +259,13 @@ class Movements:
     async def _has_to_leave(self, page: Page, state: LoadState) -> bool:
         """Whether a header or a `meta` of the document says so. Chromium tells it once that has loaded."""
         _, headers = await self._documents.answer(page)
-        said, ready = headers.get("refresh", ""), "complete"
-        with contextlib.suppress(PlaywrightError):  # it has left
-            meta, ready = await page.evaluate(_REFRESH)
-            said = said or meta
+        try:
+            said, ready = await page.evaluate(_REFRESH)
+        except PlaywrightError:
+            return True  # it is leaving, or the page is gone
         if ready == "loading" or (ready != "complete" and state != "domcontentloaded"):
             return True  # this is the next one, of which nothing has been told yet
+        said = headers.get("refresh") or said
         return bool(said) and _AT_ONCE.match(said) is not None
 
     async def _sets_out(self, page: Page, document: int) -> None:

@@ -220,7 +220,7 @@ LOOP = "refresh?head=%3Cmeta%20http-equiv=refresh%20content=0%3E"
 async def test_a_loop_of_refreshes_ends_in_an_error(site: str, runner: JobRunner, browser: str) -> None:
     """It names the loop and the page."""
     with pytest.raises(NavigationFailed, match="leads on at once in a loop") as failed:
-        await visit(runner, f"{site}/{LOOP}", browser=browser)
+        await visit(runner, f"{site}/{LOOP}", browser=browser, step_timeout_ms=100_000, timeout_ms=120_000)
     assert failed.value.places["url"] == f"{site}/{LOOP}"
 
 
