@@ -24,6 +24,9 @@ class JobPage:
         self.lost: asyncio.Future[BrowserCrashed] = asyncio.get_running_loop().create_future()
         page.on("crash", lambda _: self.lose("the page crashed under the job"))
         page.on("close", lambda _: self.lose("the page was closed, or its browser died, under the job"))
+        # for the page's whole life: a job that begins and ends to listen costs two messages to the driver for each
+        context.on("console", _unheard)
+        context.on("requestfailed", _unheard)
 
     async def prepare(self) -> None:
         """Does what the first job would wait for: a session, or in other browsers Playwright's script."""
@@ -51,3 +54,7 @@ class JobPage:
         """Tells the job that there is nothing left to work on."""
         if not self.lost.done():
             self.lost.set_result(BrowserCrashed(why))
+
+
+def _unheard(_: object) -> None:
+    """Who listens to these hears them by listeners of their own."""
