@@ -83,7 +83,8 @@ def replay(
     printer, tally = Printer(out), Tally()
     try:
         try:
-            return _replay(path, skip, repeat, secrets, printer, tally, command)
+            with _one_interrupt():
+                return _replay(path, skip, repeat, secrets, printer, tally, command)
         except KeyboardInterrupt:
             printer.say(f"interrupted; {tally}")
             return INTERRUPTED
@@ -158,14 +159,13 @@ class _Child:
         self._stdout.close()
 
     def _end(self) -> None:
-        """Ends it as two signals do, with all that it has started, or by force. Takes no further Ctrl-C meanwhile."""
-        with _no_interrupts():
-            for _ in range(2):
-                self._process.terminate()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(_END_SECONDS)
-                    return
-            self._process.kill()
+        """Ends it as two signals do, with all that it has started, or by force."""
+        for _ in range(2):
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_SECONDS)
+                return
+        self._process.kill()
 
     def ask(self, line: bytes) -> Any:
         """Sends one line; gives its reply, decoded. Raises ChildDied."""
@@ -189,15 +189,26 @@ class _Child:
 
 
 @contextlib.contextmanager
-def _no_interrupts() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():  # where none arrives
-        yield
+def _one_interrupt() -> Iterator[None]:
+    """The first Ctrl-C is a KeyboardInterrupt; further ones are ignored, up to the end of the process."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or not _is_main_thread():
+        yield  # somebody ignores it, or none arrives here
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def interrupt(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        if signal.getsignal(signal.SIGINT) is interrupt:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _play(
