@@ -94,6 +94,19 @@
       }
       return storage ? withStorage(seen) : seen;
     },
+    // Where the document leads by itself, as its author wrote it, and how far it has come.
+    leads: () => {
+      const meta = ofDocument.first(document, "meta[http-equiv='refresh' i][content]");
+      return [meta === null ? "" : getAttribute(meta, "content"), state()];
+    },
+    status: () => performance.getEntriesByType("navigation")[0]?.responseStatus || null,
+    // Value and label of the short ones of a box, or of the box that a label is for.
+    options: ({ found }) =>
+      found.map((box) =>
+        Array.from((box.control ?? box).options ?? [], (option) => [option.value, option.label])
+          .filter((texts) => texts.join().length < 80)
+          .slice(0, 20),
+      ),
     inner: ({ found }) => found.map(inner),
     content: ({ found }) => found.map((element) => getText(element) ?? ""),
     size: () => {

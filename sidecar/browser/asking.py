@@ -32,6 +32,14 @@ def _load(name: str) -> str:
 
 
 _QUESTIONS: Final = _load("asking.js")
+FUNCTION: Final = """async function (key, isNew, name, argument) {
+  if (isNew) globalThis.sidecar = key;
+  return globalThis.sidecar === key ? JSON.stringify((await (QUESTIONS)[name](argument)) ?? null) : null;
+}""".replace("QUESTIONS", _QUESTIONS)
+"""The answer as JSON text, in a world that a key marks as ours; null in another one.
+
+The text is always the same: the browser has compiled it after the first page of a site.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +58,6 @@ class Sought:
 async def teach(playwright: Playwright) -> None:
     """Lets all pages of a driver be asked."""
     await playwright.selectors.register(_NAME, f"({_load('engine.js')})({_QUESTIONS})", content_script=True)
-
-
-def expression(name: str, argument: Any = None) -> str:
-    """JavaScript that gives a promise of the answer, as JSON text, in the world where it is evaluated."""
-    return f"(async () => JSON.stringify(await ({_QUESTIONS}).{name}({_encode(argument).decode()}) ?? null))()"
 
 
 def decode(answer: str) -> Any:
@@ -92,6 +95,18 @@ async def text_contents(locator: Locator) -> list[str]:
     """The text of each element that is found. Raises Playwright's errors."""
     texts: list[str] = await _ask_of_all(locator, "content")
     return texts
+
+
+async def options(locator: Locator) -> list[list[list[str]]]:
+    """Value and label of the short options of each box that is found. Raises Playwright's errors."""
+    found: list[list[list[str]]] = await _ask_of_all(locator, "options")
+    return found
+
+
+async def status(page: Page) -> int | None:
+    """HTTP status of the document, as the browser noted it; None where there is none. Raises Playwright's errors."""
+    told = decode(await ask(page, "status"))
+    return told if isinstance(told, int) else None
 
 
 async def title(page: Page | Frame) -> str:

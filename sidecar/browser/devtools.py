@@ -4,6 +4,7 @@ import contextlib
 import secrets
 from typing import Any, Final, TypeGuard
 
+import msgspec
 from playwright.async_api import Browser, CDPSession, Frame, Page
 from playwright.async_api import Error as PlaywrightError
 
@@ -59,15 +60,14 @@ class Devtools:
             return await asking.ask(page, name, argument)
         # Playwright's own call has each new document compile a script of its first, for selectors and much else
         session = await self.session(page)
-        asked = asking.expression(name, argument)
         if self._world is not None:
             with contextlib.suppress(_OtherWorld):
-                return await _evaluate(session, self._world, f'globalThis.{_WORLD} === "{self._key}" ? {asked} : null')
+                return await _call(session, self._world, self._key, False, name, argument)
         place = {"frameId": (await self.target())["targetId"], "worldName": _WORLD}
         self._key = secrets.token_hex(16)
         self._world = world = (await session.send("Page.createIsolatedWorld", place))["executionContextId"]
         with contextlib.suppress(_OtherWorld):
-            told = await _evaluate(session, world, f'globalThis.{_WORLD} = "{self._key}", {asked}')
+            told = await _call(session, world, self._key, True, name, argument)
             if self._world == world:
                 return told
         raise PlaywrightError("Execution context was destroyed: the page has gone on")
@@ -81,10 +81,16 @@ class _OtherWorld(Exception):
     """That number has none any more, or somebody else's."""
 
 
-async def _evaluate(session: CDPSession, world: int, expression: str) -> str:
-    asked = {"expression": expression, "contextId": world, "awaitPromise": True, "returnByValue": True}
+async def _call(session: CDPSession, world: int, *given: Any) -> str:
+    asked = {
+        "functionDeclaration": asking.FUNCTION,
+        "executionContextId": world,
+        "arguments": [{"value": msgspec.to_builtins(value)} for value in given],
+        "awaitPromise": True,
+        "returnByValue": True,
+    }
     try:
-        answer = await session.send("Runtime.evaluate", asked)
+        answer = await session.send("Runtime.callFunctionOn", asked)
     except PlaywrightError as error:
         raise (_OtherWorld() if _NO_WORLD in error.message else error) from None
     if "exceptionDetails" in answer:

@@ -5,12 +5,12 @@ that do it in this way.
 """
 
 import contextlib
-from typing import Any, Final
+from typing import Any
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page, Request
 
-_STATUS: Final = "() => performance.getEntriesByType('navigation')[0]?.responseStatus || null"
+from sidecar.browser import asking
 
 
 class Documents:
@@ -56,7 +56,7 @@ class Documents:
             if response:
                 return response.status, response.headers
             if page.url.startswith(("http:", "https:")):  # a popup's first one, or one that the history has kept
-                return await page.evaluate(_STATUS), {}
+                return await asking.status(page), {}
         return None, {}
 
 

@@ -17,6 +17,7 @@ from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from protocol.base import Secret, WireModel
 from protocol.jobs import NonEmpty, Timeout
+from sidecar.browser import asking
 from sidecar.browser.artifacts.making import scratch_folder
 from sidecar.browser.devtools import is_chromium
 from sidecar.browser.race import look_at
@@ -31,8 +32,6 @@ _TOO_LARGE: Final = f"the file has more than {MOST_DOWNLOADED >> 20} MiB"
 OPTIONS_COME: Final = 5_000.0
 """Milliseconds for which an option that is not there is waited for."""
 _NO_SUCH_OPTION: Final = "did not find some options"
-_OPTIONS: Final = """(box) => Array.from((box.control ?? box).options ?? [])
-  .map((option) => [option.value, option.label]).filter((texts) => texts.join().length < 80).slice(0, 20)"""
 _STARTING: Final = ("Download is starting", "net::ERR_ABORTED")
 
 
@@ -154,8 +153,10 @@ async def select_option(target: Page | Frame, given: dict[str, Any]) -> list[str
 
 
 async def _options(target: Page | Frame, selector: str) -> str:
-    has: list[list[str]] = await target.locator(selector).first.evaluate(_OPTIONS)
-    shown = ", ".join(f"{value!r} ({label})" if value != label else repr(value) for value, label in has)
+    boxes = await asking.options(target.locator(selector).first)
+    shown = ", ".join(
+        f"{value!r} ({label})" if value != label else repr(value) for box in boxes for value, label in box
+    )
     return f"it has {shown}" if shown else "it has none"
 
 

@@ -260,8 +260,13 @@ class Movements:
         """Whether a header or a `meta` of the document says so. Chromium tells it once that has loaded."""
         _, headers = await self._documents.answer(page)
         try:
-            said, ready = await page.evaluate(_REFRESH)
-        except PlaywrightError:
+            # in the page's own world, which tells at once that it goes away; what lies there is asked in ours
+            told = await page.evaluate(_REFRESH)
+            if not (isinstance(told, list) and [type(one) for one in told] == [str, str]):
+                async with within(_SETTING_OUT):
+                    told = asking.decode(await self._devtools.ask(page, "leads"))
+            said, ready = told
+        except (PlaywrightError, TimeoutError):
             return True  # it is leaving, or the page is gone
         if ready == "loading" or (ready != "complete" and state != "domcontentloaded"):
             return True  # this is the next one, of which nothing has been told yet

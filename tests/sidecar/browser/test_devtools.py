@@ -51,7 +51,8 @@ async def test_a_page_that_goes_away_says_so(
     pool: BrowserPool, site: str, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever asked may ask again: within a site the document goes, across sites its process too."""
-    monkeypatch.setattr(asking, "_QUESTIONS", "({ state: () => 0, never: () => new Promise(() => {}) })")
+    never = "async (key, isNew, name) => name === 'never' ? new Promise(() => {}) : ((globalThis.sidecar = key), '0')"
+    monkeypatch.setattr(asking, "FUNCTION", never)
 
     async def ask(lent: JobPage) -> str:
         await lent.page.goto(f"{site}/second.html")
