@@ -95,7 +95,7 @@ async def test_files_are_downloaded(site: str, pool: BrowserPool) -> None:
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ({"selector": "#open", "timeout": 300}, "Timeout 300ms exceeded"),
+        ({"selector": "#open", "timeout": 1_500}, "Timeout 1500ms exceeded"),
         ({"url": "http://127.0.0.1:1/", "timeout": 2_000}, "ERR_UNSAFE_PORT"),
     ],
 )

@@ -86,7 +86,7 @@ async def test_an_answer_that_comes_too_late(site: str, runner: JobRunner, brows
     """It is a timeout, and says that the action was done; one whose element was not ready is none."""
     before = {"focus": "#to"}
     with pytest.raises(TimedOut, match=r"done, and the answer of \S+ .*is awaited") as failed:
-        await visit(runner, f"{site}/moves?to=/late", before, action, step_timeout_ms=1500, browser=browser)
+        await visit(runner, f"{site}/moves?to=/late", before, action, step_timeout_ms=3000, browser=browser)
     assert failed.value.retryable
     with pytest.raises(ActionFailed, match="was not ready"):
         await visit(runner, f"{site}/moves?to=/late", {"click": "#never"}, step_timeout_ms=2000, browser=browser)
