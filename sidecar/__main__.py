@@ -6,9 +6,13 @@ from pathlib import Path
 
 def _leave_the_folder() -> None:
     """`python -m` looks for modules in the working folder first, where a scraper may have a `protocol.py`."""
-    if not sys.flags.safe_path and sys.path and sys.path[0] in ("", str(Path.cwd())):
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed meanwhile, so nothing is found in it
+        return
+    if not sys.flags.safe_path and sys.path and sys.path[0] in ("", str(here)):
         root = Path(__file__).resolve().parent.parent
-        if root != Path.cwd():
+        if root != here:
             del sys.path[0]
 
 

@@ -11,6 +11,7 @@ import sys
 if __name__ == "__main__":  # before anything else is imported: folders of PYTHONPATH come before the standard library
     del sys.path[: max(0, sys.path.index(os.path.dirname(os.__file__)) - 1)]  # noqa: PTH120  pathlib is not there yet
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +25,9 @@ def command(*arguments: str) -> list[str]:
 def _elsewhere(path: Sequence[str]) -> list[str]:
     """Where this process looks for modules, without the working folder and that of its script."""
     script = getattr(sys.modules.get("__main__"), "__file__", None)
-    own = {Path.cwd(), *([Path(script).resolve().parent] if script else [])}
+    own = {Path(script).resolve().parent} if script else set()
+    with contextlib.suppress(OSError):  # it was removed meanwhile, so nothing is found in it
+        own.add(Path.cwd())
     return [one for one in path if one and Path(one).resolve() not in own]
 
 

@@ -74,7 +74,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
     path = settings.state_path() / "sidecar.db"
     try:
         contents = inspect(path)
-        yield "ok", f"database: {_told(contents) if contents else 'none yet'}"
+        none = "none yet, or of an older sidecar: the next start sees to it"
+        yield "ok", f"database: {_told(contents) if contents else none}"
     except (StoreFailed, OSError) as failure:
         yield "MISSING", str(failure)
     for aside in kept_aside(path):

@@ -7,8 +7,6 @@ may be raw recordings with secrets in them, is swept by the next.
 import contextlib
 import fcntl
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +28,9 @@ class _Held:
 
     def __init__(self, parent: Path, prefix: str) -> None:
         """Raises OSError."""
+        import shutil  # late, as all of its kind here: no session needs them before its first job
+        import tempfile
+
         new = Path(tempfile.mkdtemp(prefix=_UNNAMED, dir=parent))
         try:
             self._lock = files.opened(new / _LOCK, os.O_RDWR | os.O_CREAT)
@@ -83,6 +84,8 @@ class Scratch:
     @contextmanager
     def new(self) -> Iterator[Path]:
         """A folder of its own, gone with all that is in it at the end. Raises OSError."""
+        import tempfile
+
         with tempfile.TemporaryDirectory(dir=self.folder(), ignore_cleanup_errors=True) as name:
             yield Path(name)
 
@@ -101,15 +104,22 @@ class Scratch:
 
     def _temporary(self) -> _Held:
         if self._elsewhere is None:
+            import tempfile
+
             self._elsewhere = _Held(Path(tempfile.gettempdir()).absolute(), _PREFIX)
         return self._elsewhere
 
 
 def sweep(state: Path) -> None:
     """Takes away what dead processes have left, for this state folder and in the system's temporary folder."""
-    found = [*_folders(Path(tempfile.gettempdir()), f"{_PREFIX}*")]
-    if not (state / FOLDER).is_symlink():
-        found += _folders(state / FOLDER, "*")
+    import tempfile  # late, as above
+
+    found: list[Path] = []
+    with contextlib.suppress(OSError):  # a machine may have none
+        found += _folders(Path(tempfile.gettempdir()), f"{_PREFIX}*")
+    with contextlib.suppress(OSError):  # one that we may not enter
+        if not (state / FOLDER).is_symlink():
+            found += _folders(state / FOLDER, "*")
     for folder in found:
         with contextlib.suppress(OSError):  # in use, somebody else's, or gone already
             lock = files.opened(folder / _LOCK, os.O_RDWR)
@@ -129,6 +139,8 @@ def _folders(parent: Path, pattern: str) -> Iterator[Path]:
 
 def _clear(folder: Path) -> None:
     """Takes a folder away; the lock last: a dying browser may still write here, and the next process sweeps that."""
+    import shutil
+
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
             if path.name == _LOCK:

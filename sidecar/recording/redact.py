@@ -2,19 +2,20 @@
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from protocol.base import REDACTED
 from protocol.requests import CONTENTS
-from sidecar.javascript.calls import Verdict as Literality
-from sidecar.javascript.tokens import Literal, hidden, literals
 from sidecar.recording.finding import HEAD, Finder, Span
 from sidecar.recording.sensitive import AFTER_HOST, ASSIGNED, PROXY_USERINFO, QUOTED, USERINFO, may_hold_secrets
 from sidecar.recording.spelled import Known, spans
 from sidecar.recording.walk import Place, Verdict, walk
 from sidecar.spellings import MIN_LENGTH
+
+if TYPE_CHECKING:
+    from sidecar.javascript.tokens import Literal
 
 LITERAL_LENGTH: Final = 6
 """A literal of JavaScript that is shorter, and not seen to be typed, is replaced where it stands and nowhere else."""
@@ -106,7 +107,7 @@ class Redactor:
             return _PLACEHOLDER if token.startswith('"') else None
         if place.depth == 1 and (value in _ENVELOPE if place.verdict is Verdict.KEY else _is_type(place, value)):
             return None  # a learned value that is a word of the wire would make the line unreadable
-        redacted = hidden(value) if place.verdict is Verdict.SOURCE else value
+        redacted = _without_literals(value) if place.verdict is Verdict.SOURCE else value
         if place.verdict is Verdict.WEBHOOK:
             redacted = AFTER_HOST.sub(_AFTER_GROUP, redacted)
         redacted = self._once(redacted, seen)
@@ -192,6 +193,8 @@ def _is_type(place: Place, value: str) -> bool:
 def _told(text: str, place: Place, *verdicts: Verdict) -> Iterator[str]:
     """The values that a place gives away."""
     if place.verdict is Verdict.SOURCE:
+        from sidecar.javascript.tokens import literals  # late, as below
+
         yield from (one.value for one in literals(_string(text[place.start : place.end]) or "") if _is_telling(one))
     elif place.verdict is Verdict.WEBHOOK:
         url = _string(text[place.start : place.end]) or ""
@@ -202,8 +205,16 @@ def _told(text: str, place: Place, *verdicts: Verdict) -> Iterator[str]:
         yield value
 
 
-def _is_telling(literal: Literal) -> bool:
+def _without_literals(source: str) -> str:
+    from sidecar.javascript.tokens import hidden  # late: a session without JavaScript is not to wait for it
+
+    return hidden(source)
+
+
+def _is_telling(literal: "Literal") -> bool:
     """Whether a literal of JavaScript is one to look for elsewhere."""
+    from sidecar.javascript.calls import Verdict as Literality
+
     if literal.verdict is Literality.TYPED:
         return True
     return literal.verdict is Literality.SECRET and len(literal.value) >= LITERAL_LENGTH

@@ -5,8 +5,6 @@ nothing until it is looked for, and thousands of them cost a text no more than o
 """
 
 import binascii
-import hashlib
-import html
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -53,6 +51,8 @@ def _of_url(token: bytes) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _of_html(token: bytes) -> bytes:
+    import html  # late, as hashlib below: few texts need it
+
     return html.unescape(token.decode()).encode(errors="surrogatepass")
 
 
@@ -99,6 +99,8 @@ class Known:
     def digests(self) -> set[bytes]:
         """The first `_DIGEST_HEAD` digits of each value's SHA-512."""
         unhashed, self._unhashed = self._unhashed, []
+        import hashlib
+
         self._digests.update(hashlib.sha512(value).hexdigest()[:_DIGEST_HEAD].encode() for value in unhashed)
         return self._digests
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from sidecar.errors import StoreFailed
-from sidecar.store.migrations import NewerSchema, check_version
+from sidecar.store.migrations import MIGRATIONS, NewerSchema, check_version
 
 BUSY_SECONDS: Final = 2.0
 _COUNTS: Final = """
@@ -32,13 +32,16 @@ class Contents(NamedTuple):
 
 
 def inspect(path: Path) -> Contents | None:
-    """What there is; None where there is no database yet. Raises StoreFailed."""
+    """What there is; None where there is no database yet, or one that the next start brings up to date.
+
+    Raises StoreFailed.
+    """
     if not path.exists() or not path.stat().st_size:
         return None
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
         try:
-            if not check_version(connection):
+            if check_version(connection) < len(MIGRATIONS):
                 return None
             return Contents(*connection.execute(_COUNTS).fetchone())
         finally:

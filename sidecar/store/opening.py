@@ -4,12 +4,17 @@ import fcntl
 import logging
 import os
 import sqlite3
+import time
 from pathlib import Path
+from typing import Final
 
 from sidecar import files
 from sidecar.store.migrations import check_version, migrate
 
 log = logging.getLogger(__name__)
+
+BEING_MADE: Final = 5.0
+"""Seconds in which another sidecar that has made the file writes to it for the first time."""
 
 
 def connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
@@ -64,8 +69,13 @@ def _prepare(path: Path, busy_seconds: float) -> sqlite3.Connection:
 
 
 def _is_emptied(path: Path) -> bool:
-    """Whether the file is there without anything in it, and without a log that may have all of it."""
+    """Whether the file is there without anything in it, and nobody is just making it."""
     try:
-        return path.stat().st_size == 0 and not path.with_name(path.name + "-wal").exists()
+        about = path.stat()
+        return (
+            not about.st_size
+            and time.time() - about.st_mtime > BEING_MADE
+            and not path.with_name(f"{path.name}-wal").exists()
+        )
     except FileNotFoundError:
         return False

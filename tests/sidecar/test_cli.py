@@ -123,3 +123,23 @@ def test_the_installed_command_serves_too(tmp_path: Path) -> None:
     with Child(tmp_path, command=[os.fspath(command)]) as child:
         assert child.ask({"type": "ping"}) == [{"type": "pong"}]
         assert child.end() == 0
+
+
+def test_a_working_folder_that_was_removed(tmp_path: Path) -> None:
+    """A scraper whose folder was replaced meanwhile still gets its sidecar, by command line and client."""
+    client = "from sidecar.client import Sidecar\nwith Sidecar() as sidecar:\n    sidecar.set_mock({})\nprint('fine')"
+    for command, told in (
+        ([sys.executable, "-c", "from sidecar.__main__ import main; main()"], b'{"type":"pong"}'),
+        ([sys.executable, "-c", client], b"fine"),
+    ):
+        gone = tmp_path / "gone"
+        gone.mkdir()
+        shell = f'cd {gone} && rmdir {gone} && exec "$@"'
+        done = subprocess.run(
+            ["sh", "-c", shell, "sh", *command],
+            input=b'{"type":"ping"}\n',
+            capture_output=True,
+            env=environment(tmp_path),
+            timeout=SECONDS,
+        )
+        assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, [told]), done.stderr

@@ -93,6 +93,10 @@ def test_what_a_state_folder_holds(tmp_path: Path) -> None:
     assert "1 jobs and 0 deliveries that wait" in line(said, "database:")
     assert line(said, "sidecar.broken-1-2").startswith("note")
     with closing(sqlite3.connect(state / "sidecar.db", isolation_level=None)) as database:
+        database.execute("PRAGMA user_version = 2")
+        database.execute("DROP TABLE job")
+    assert line(doctor(tmp_path, none)[1], "older sidecar").startswith("ok")
+    with closing(sqlite3.connect(state / "sidecar.db", isolation_level=None)) as database:
         database.execute("PRAGMA user_version = 1000")
     assert line(doctor(tmp_path, none)[1], "newer sidecar").startswith("MISSING")
 

@@ -149,3 +149,15 @@ def test_nothing_is_left_in_the_state_folder_where_nothing_may(temporary: Path) 
     assert scratch.folder().stat().st_mode & 0o777 == 0o700
     scratch.close()
     assert list(temporary.iterdir()) == []
+
+
+def test_sweeping_needs_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state folder that may not be entered, and a machine without a temporary folder, leave nothing to sweep."""
+
+    def none() -> str:
+        raise FileNotFoundError("no usable temporary directory")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    (tmp_path / "file").touch()
+    for state in (tmp_path / "file" / "x", Path("x" * 5_000)):
+        sweep(state)

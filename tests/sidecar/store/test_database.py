@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sqlite3
 import stat
 import sys
@@ -109,6 +110,7 @@ async def test_an_empty_file_is_a_new_one(tmp_path: Path, caplog: pytest.LogCapt
     """A machine that died between making the file and writing to it leaves nothing to be kept, and is told of."""
     path = tmp_path / "sidecar.db"
     path.touch(0o600)
+    os.utime(path, (1, 1))
     assert not await remembered(path, "a")
     assert "sidecar.db is empty" in caplog.text
     caplog.clear()
