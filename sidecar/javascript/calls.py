@@ -65,6 +65,8 @@ _PRESSED: Final = re.compile(
 _TELLING: Final = re.compile(r"pass|pwd|secret|token|credential|auth|(?:key|pin|code)\Z", re.IGNORECASE)
 """In a name: what it names is secret."""
 _ADDRESS: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|\*\*/)\S*\Z")
+_PAGES: Final = re.compile(r"\w*(?:[pP]age|[fF]rame|[pP]opup)\d*\Z")
+"""Names of pages and frames: of what they write, a selector comes first. A locator or a keyboard takes none."""
 _REFERENCE: Final = re.compile(r"\s*(?:\{\{[^{}]*\}\}\s*)+\Z")
 
 
@@ -73,6 +75,8 @@ class Place(NamedTuple):
 
     call: str
     """The nearest call around it."""
+    receiver: str
+    """What it is called on: the token before the dot; empty where there is none."""
     argument: int
     direct: bool
     """Whether it is, or is a part of, that argument itself, and not of an object in it."""
@@ -121,7 +125,7 @@ def _typed(place: Place, value: str) -> Verdict:
         return OPEN
     if place.call == "press" and _PRESSED.fullmatch(value):
         return OPEN
-    if place.argument > 0:
+    if place.argument > 0 or not place.direct or not _PAGES.match(place.receiver):
         return TYPED
     comma, following = place.following[:1] == ",", place.following[1:]
     has_second = comma and following != ")" and (following != "{" or place.call in _CHOOSING)

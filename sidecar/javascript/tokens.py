@@ -66,6 +66,8 @@ class _Frame:
     block: bool = False
     """Whether it belongs to `if`, `while` and the like."""
     index: bool = False
+    receiver: str = ""
+    """What that call is made on."""
     key: str = ""
 
 
@@ -128,6 +130,8 @@ class _Tokens:
     """The last token that counts: an operator, a word, or `'` for a literal."""
     _before: str = ""
     """The one before it."""
+    _earlier: str = ""
+    """The one before that."""
     _joined: list[str] = field(default_factory=list)
     _joined_verdict: Verdict = Verdict.OPEN
     _closed: _Frame | None = None
@@ -166,7 +170,7 @@ class _Tokens:
         self.unsure = place if self.unsure is None else min(place, self.unsure)
 
     def _push(self, token: str) -> None:
-        self._before, self._last = self._last, token
+        self._earlier, self._before, self._last = self._before, self._last, token
 
     def _comments(self, start: int, end: int) -> Iterator[_Span]:
         text = self.source[start:end]
@@ -271,10 +275,12 @@ class _Tokens:
         if bracket == "(" and (named or last in ("?.", "'", "]", ")")):
             called = last if named else ""
             block = called in _BEFORE_BLOCK and self._before not in (".", "?.")
-            self._frames.append(_Frame(bracket, called, 0, direct=True, block=block))
+            receiver = self._earlier if self._before in (".", "?.") else ""
+            self._frames.append(_Frame(bracket, called, 0, direct=True, block=block, receiver=receiver))
         else:
             index = bracket == "[" and (named or last in ("]", ")", "?.", "'"))
-            self._frames.append(_Frame(bracket, outer.call, outer.argument, direct=False, index=index))
+            inner = _Frame(bracket, outer.call, outer.argument, direct=False, index=index, receiver=outer.receiver)
+            self._frames.append(inner)
 
     def _judge(self, end: int, value: str) -> Verdict:
         frame, last = self._frames[-1], self._last
@@ -285,6 +291,7 @@ class _Tokens:
             return Verdict.OPEN
         place = Place(
             call=frame.call,
+            receiver=frame.receiver,
             argument=frame.argument,
             direct=frame.direct,
             key=frame.key if frame.bracket == "{" and last != "," else "",

@@ -33,6 +33,10 @@ WAYS = (
     "assigned",
     "keyboard",
     "inserted",
+    "locatoroption",
+    "sequentially",
+    "keyboardoption",
+    "insertedoption",
     "plain",
     "evaluated",
     "anyheader",
@@ -60,6 +64,17 @@ def escaped(text: str) -> str:
     return "".join(f"\\x{ord(letter):02x}" for letter in text)
 
 
+def with_options(way: str) -> str:
+    """A call that types, on what takes no selector, with options in a variable."""
+    call, options = {
+        "locatoroption": ("locator('#password').fill", "{timeout: 900}"),
+        "sequentially": ("locator('#p').pressSequentially", "{delay: 0}"),
+        "keyboardoption": ("keyboard.type", "{delay: 0}"),
+        "insertedoption": ("keyboard.insertText", "{}"),
+    }[way]
+    return f"(async () => {{ const o = {options}; await page.{call}('{canary(way)}', o) }})()"
+
+
 def actions() -> list[Any]:
     """Every way in which an action may give a secret to a page."""
     return [
@@ -76,6 +91,7 @@ def actions() -> list[Any]:
         f"page.evaluate((word) => {{ document.title = 'a' }}, '{canary('argument')}')",
         f"page.evaluate(\"document.querySelector('#p').value = '{canary('expression')}'; 0\")",
         f"page.evaluate(() => {{ document.querySelector('#p').value = '{canary('assigned')}' }})",
+        *map(with_options, ("locatoroption", "sequentially", "keyboardoption", "insertedoption")),
         {"focus": "#password"},
         {"keyboard_type": canary("keyboard")},
         {"keyboard_insert_text": {"text": canary("inserted")}},
