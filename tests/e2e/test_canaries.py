@@ -165,6 +165,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         yield Session(folder, replies, carried, process, child.stderr)
 
 
+@pytest.mark.browser
 def test_secrets_reach_who_asked_for_them(session: Session) -> None:
     """Else there would be nothing to look for."""
     given = [json.loads(line).get("content") for line in session.carried]

@@ -12,6 +12,8 @@ from tests.e2e.jobs import ended, page_job, status, submit
 from tests.harness import SECONDS, Child, Rtcv, receiver, rtcv
 from tests.redis_server import RedisServer
 
+pytestmark = pytest.mark.browser
+
 OPEN = {"SIDECAR_ALLOW_PRIVATE_NETWORK": "true", "SIDECAR_STORE_KEY": "A" * 43 + "="}
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 WHOLE = ["WAITING", "RUNNING", "RUNNING", "COMPLETED"]

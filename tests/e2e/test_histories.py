@@ -13,6 +13,8 @@ import pytest
 
 from tests.harness import SECONDS, Child, Rtcv, receiver, rtcv
 
+pytestmark = pytest.mark.browser
+
 OPEN = {"SIDECAR_ALLOW_PRIVATE_NETWORK": "true", "SIDECAR_CONCURRENCY": "2"}
 SEEDS = [20_261_127, 11, 4_711]
 LIVES = 4

@@ -15,6 +15,8 @@ from tests.documents import check_self_describing
 from tests.e2e.jobs import ended, page_job, submit
 from tests.harness import SECONDS, Child, Rtcv, receiver, rtcv
 
+pytestmark = pytest.mark.browser
+
 OPEN = {"SIDECAR_ALLOW_PRIVATE_NETWORK": "true"}
 KEYED = {**OPEN, "SIDECAR_STORE_KEY": "A" * 43 + "="}
 WHY = "the run was interrupted: the sidecar that ran it has died"

@@ -80,6 +80,7 @@ async def test_a_browser_that_holds_too_much_is_left_and_then_ended(
     await pool.close()
 
 
+@pytest.mark.browser
 async def test_a_job_whose_sandbox_died_before_it_began_has_another(site: str, tmp_path: Path) -> None:
     """Taken ahead, killed while the page was opened: the job does not notice."""
     pool = BrowserPool(Settings(concurrency=1), Clock())
@@ -97,6 +98,7 @@ async def test_a_job_whose_sandbox_died_before_it_began_has_another(site: str, t
         await pool.close()
 
 
+@pytest.mark.browser
 async def test_a_frozen_browser_is_replaced() -> None:
     """One that does not say that a sandbox has ended gets no further job, also where each job gives up early."""
     sandboxes = Sandboxes(Settings(), SandboxLimits(close=0.5))
