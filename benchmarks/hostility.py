@@ -8,6 +8,8 @@ from typing import Any
 MOCK = b'{"type":"set_mock","content":{"secrets":{"user":{"username":"ann","password":"%s"},"users":[]}}}\n' % (
     b"p" * 200_000
 )
+_EITHER = "}/a/;'left';"
+"""JavaScript in which a slash may be a division, or begin a regular expression."""
 _BRACKETS = b'{"type":"ping","a":[' + b"[]," * 1_100
 
 
@@ -167,6 +169,12 @@ KINDS: Mapping[str, Kind] = {
     "C4 templates of secrets": Kind(lambda n: [_templates_of_secrets(n)], 500_000),
     "C6 typed values, line by line": Kind(_typed_lines, 2_500, environ=_LOGGED),
     "C6 typed values in one line": Kind(_typed_line, 2_500, environ=_LOGGED),
+    "C6 a long action": Kind(
+        lambda n: [_line("nobody_knows", {"actions": [_EITHER * (n // 12)]})], 1_000_000, environ=_LOGGED
+    ),
+    "C6 long actions": Kind(
+        lambda n: [_line("nobody_knows", {"actions": [_EITHER * 1_000] * (n // 12_000)})], 1_000_000, environ=_LOGGED
+    ),
     "C6 secrets of many users": Kind(_many_secrets, 5_000, environ=_LOGGED),
     "C7 steps": Kind(lambda n: [_steps(n)], 50_000),
     "C7 actions": Kind(lambda n: [_actions(n)], 100_000),

@@ -71,9 +71,12 @@ class _Frame:
     key: str = ""
 
 
-def literals(source: str) -> Iterator[Literal]:
-    """Every literal that is not open, joined ones too, also of sources in strings."""
-    yield from _literals(source, 0)
+def literals(source: str, affords: Callable[[int], bool]) -> Iterator[Literal]:
+    """Every literal that is not open, joined ones too, also of sources in strings.
+
+    `affords` is asked with the length of a source before each time that it is gone through.
+    """
+    yield from _literals(source, affords, 0)
 
 
 def hidden(source: str) -> str:
@@ -95,24 +98,26 @@ def hidden(source: str) -> str:
     return told.getvalue()
 
 
-def _literals(source: str, depth: int) -> Iterator[Literal]:
+def _literals(source: str, affords: Callable[[int], bool], depth: int) -> Iterator[Literal]:
     found: list[Literal] = []
     for regex in (False, True):
+        if not affords(len(source)):
+            return
         tokens = _Tokens(source, found.append, regex)
         for _ in tokens.spans():
-            yield from _deeper(found, depth)
+            yield from _deeper(found, affords, depth)
             found.clear()
-        yield from _deeper(found, depth)
+        yield from _deeper(found, affords, depth)
         found.clear()
         if tokens.unsure is None:
             return
 
 
-def _deeper(found: list[Literal], depth: int) -> Iterator[Literal]:
+def _deeper(found: list[Literal], affords: Callable[[int], bool], depth: int) -> Iterator[Literal]:
     for literal in found:
         yield literal
         if depth < _MOST_WITHIN and QUOTED.search(literal.value):
-            yield from _literals(literal.value, depth + 1)
+            yield from _literals(literal.value, affords, depth + 1)
 
 
 @dataclass(slots=True)

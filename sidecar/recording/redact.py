@@ -8,6 +8,7 @@ import msgspec
 
 from protocol.base import REDACTED
 from protocol.requests import CONTENTS
+from sidecar.javascript.sources import Sources
 from sidecar.recording.finding import HEAD, Finder, Span
 from sidecar.recording.sensitive import AFTER_HOST, ASSIGNED, PROXY_USERINFO, QUOTED, USERINFO, may_hold_secrets
 from sidecar.recording.spelled import Known, spans
@@ -51,9 +52,9 @@ class Redactor:
 
     def learn_from(self, line: bytes) -> None:
         """Adds for good every secret value that stands in a line of JSON, also what it types into pages."""
-        text = line.decode()
+        text, sources = line.decode(), Sources()
         for place in walk(text):
-            for value in _told(text, place, Verdict.SECRET, Verdict.TYPED):
+            for value in _told(text, place, sources, Verdict.SECRET, Verdict.TYPED):
                 self.learn(value)
 
     def text(self, text: str) -> str:
@@ -87,17 +88,19 @@ class Redactor:
         try:
             text = line.decode()
             msgspec.json.decode(line, type=dict[str, msgspec.Raw])
-            places = walk(text)
+            places, sources = walk(text), Sources()
             for place in places:  # first learn, then replace: a value may stand before the key that gives it away
-                for value in _told(text, place, Verdict.SECRET):
+                for value in _told(text, place, sources, Verdict.SECRET):
                     self._remember(value)
             seen: dict[str, str] = {}
-            edits = {place.start: (place.end, new) for place in places if (new := self._replacement(text, place, seen))}
+            sources = Sources()
+            new = ((place, self._replacement(text, place, sources, seen)) for place in places)
+            edits = {place.start: (place.end, token) for place, token in new if token}
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         return "".join(_spliced(text, edits)).encode()
 
-    def _replacement(self, text: str, place: Place, seen: dict[str, str]) -> str | None:
+    def _replacement(self, text: str, place: Place, sources: Sources, seen: dict[str, str]) -> str | None:
         """What is to stand there instead; `seen` holds what came of the line's short strings, most of them keys."""
         token = text[place.start : place.end]
         if place.verdict in _REPLACED:
@@ -107,7 +110,7 @@ class Redactor:
             return _PLACEHOLDER if token.startswith('"') else None
         if place.depth == 1 and (value in _ENVELOPE if place.verdict is Verdict.KEY else _is_type(place, value)):
             return None  # a learned value that is a word of the wire would make the line unreadable
-        redacted = _without_literals(value) if place.verdict is Verdict.SOURCE else value
+        redacted = sources.hidden(value) if place.verdict is Verdict.SOURCE else value
         if place.verdict is Verdict.WEBHOOK:
             redacted = AFTER_HOST.sub(_AFTER_GROUP, redacted)
         redacted = self._once(redacted, seen)
@@ -190,12 +193,11 @@ def _is_type(place: Place, value: str) -> bool:
     return place.key == "type" and value in CONTENTS
 
 
-def _told(text: str, place: Place, *verdicts: Verdict) -> Iterator[str]:
+def _told(text: str, place: Place, sources: Sources, *verdicts: Verdict) -> Iterator[str]:
     """The values that a place gives away."""
     if place.verdict is Verdict.SOURCE:
-        from sidecar.javascript.tokens import literals  # late, as below
-
-        yield from (one.value for one in literals(_string(text[place.start : place.end]) or "") if _is_telling(one))
+        source = _string(text[place.start : place.end]) or ""
+        yield from (one.value for one in sources.literals(source) if _is_telling(one))
     elif place.verdict is Verdict.WEBHOOK:
         url = _string(text[place.start : place.end]) or ""
         tail = url[len(AFTER_HOST.sub(r"\g<1>", url)) :]
@@ -205,15 +207,9 @@ def _told(text: str, place: Place, *verdicts: Verdict) -> Iterator[str]:
         yield value
 
 
-def _without_literals(source: str) -> str:
-    from sidecar.javascript.tokens import hidden  # late: a session without JavaScript is not to wait for it
-
-    return hidden(source)
-
-
 def _is_telling(literal: "Literal") -> bool:
     """Whether a literal of JavaScript is one to look for elsewhere."""
-    from sidecar.javascript.calls import Verdict as Literality
+    from sidecar.javascript.calls import Verdict as Literality  # late, as `Sources` has it
 
     if literal.verdict is Literality.TYPED:
         return True
@@ -221,9 +217,10 @@ def _is_telling(literal: "Literal") -> bool:
 
 
 def holds_typed(line: bytes) -> bool:
-    """Whether a line of JSON types something into pages, or holds JavaScript that may."""
-    text = line.decode()
-    return any(any(_told(text, place, Verdict.TYPED, Verdict.SECRET)) for place in walk(text))
+    """Whether a line of JSON types something into pages, or holds JavaScript that may, or too much of it to tell."""
+    text, sources = line.decode(), Sources()
+    told = any(any(_told(text, place, sources, Verdict.TYPED, Verdict.SECRET)) for place in walk(text))
+    return told or sources.beyond
 
 
 def _string(token: str) -> str | None:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from sidecar.javascript.tokens import hidden
+from sidecar.javascript.sources import Sources
 
 _LONGEST_LABEL: Final = 80
 _ENOUGH: Final = 1_000
@@ -25,7 +25,7 @@ class Script:
     def label(self) -> str:
         """Its beginning, in one line and without what it types: what errors call it."""
         beginning = self.source.lstrip()[:_ENOUGH]  # where a literal is cut in two here, it is hidden whole
-        line = " ".join(hidden(beginning).split())
+        line = " ".join(Sources().hidden(beginning).split())
         whole = len(line) <= _LONGEST_LABEL and len(beginning) < _ENOUGH
         return line if whole else f"{line[: _LONGEST_LABEL - 1]}…"
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -10,10 +10,16 @@ from hypothesis import strategies as st
 
 from protocol.base import REDACTED
 from sidecar.javascript.calls import Verdict
-from sidecar.javascript.tokens import hidden, literals
+from sidecar.javascript.tokens import Literal, hidden
+from sidecar.javascript.tokens import literals as literals_within
 
 SECRET = "hunter2-ü"
 QUOTED = f'"{REDACTED}"'
+
+
+def literals(source: str) -> Iterator[Literal]:
+    """All of them, of a source of any length."""
+    return literals_within(source, lambda _: True)
 
 
 def told(source: str) -> list[str]:

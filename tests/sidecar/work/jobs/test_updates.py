@@ -19,7 +19,7 @@ from sidecar.browser.visits import arguments
 from sidecar.browser.visits.actions import ACTIONS
 from sidecar.browser.watch import Watch
 from sidecar.errors import ActionFailed, BrowserUnavailable, Forbidden, InvalidContent, QueueFull, TimedOut
-from sidecar.javascript.tokens import hidden
+from sidecar.javascript.sources import Sources
 from sidecar.queue.submission import Run
 from sidecar.recording.sensitive import TYPED
 from sidecar.work.cvs import InProgress
@@ -496,7 +496,7 @@ def test_any_job_can_be_defined() -> None:
 )
 def test_literals_that_a_script_types_are_left_out(source: str, without: str) -> None:
     """Expressions stay: they are no secrets, they name them."""
-    assert hidden(source) == without
+    assert Sources().hidden(source) == without
 
 
 async def test_other_work_is_told_of_as_one_step(parts: Parts) -> None:

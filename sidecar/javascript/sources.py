@@ -1,0 +1,44 @@
+"""The one door to the tokeniser: what it costs is bounded, however long the sources of a line are."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from protocol.base import REDACTED
+
+if TYPE_CHECKING:
+    from sidecar.javascript.tokens import Literal
+
+LONGEST: Final = 32 * 1024
+"""Characters of a source that is looked through; a longer one is hidden whole."""
+TOGETHER: Final = 8 * LONGEST
+"""Characters that are looked through for one line or one job, those of sources within sources counted again."""
+
+_WHOLE: Final = f'"{REDACTED}"'
+
+
+class Sources:
+    """Looks through the sources of one line or one job, as far as the bound goes."""
+
+    def __init__(self) -> None:
+        self._left = TOGETHER
+        self.beyond = False
+        """Whether a source was not looked through, and so may hold any secret."""
+
+    def literals(self, source: str) -> Iterator["Literal"]:
+        """Every literal that is not open, joined ones too, also of sources in strings; none beyond the bound."""
+        from sidecar.javascript import tokens  # late: a session without JavaScript is not to wait for it
+
+        return tokens.literals(source, self._affords)
+
+    def hidden(self, source: str) -> str:
+        """The source with every literal that is not open, and every comment, replaced; beyond the bound all of it."""
+        from sidecar.javascript import tokens  # late, as above
+
+        return tokens.hidden(source) if self._affords(len(source)) else _WHOLE
+
+    def _affords(self, length: int) -> bool:
+        if length > min(LONGEST, self._left):
+            self.beyond = True
+            return False
+        self._left -= length
+        return True

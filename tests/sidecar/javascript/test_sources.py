@@ -1,0 +1,108 @@
+"""The bound on the sources that are looked through: what is beyond it is hidden whole, sealed, and costs nothing."""
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from protocol.base import REDACTED
+from sidecar.javascript.sources import LONGEST, TOGETHER, Sources
+from sidecar.recording.redact import Redactor, holds_typed
+from sidecar.work.contents import holds_secret
+
+QUOTED = f'"{REDACTED}"'
+PIECE = "}/a/;'left';"
+SELECTORS = "page.click('#a');"
+"""Nothing in it is secret."""
+ROOT = Path(__file__).parents[3]
+
+
+def content(*actions: str) -> bytes:
+    """That of a job."""
+    return json.dumps({"steps": [{"url": "https://shop.nl", "actions": list(actions)}]}).encode()
+
+
+def times(piece: str, size: int) -> str:
+    """A source of no more than this many characters."""
+    return piece * (size // len(piece))
+
+
+def test_a_source_up_to_the_bound_is_looked_through() -> None:
+    """What it holds is known, and the rest of it is shown."""
+    source = f"{times(SELECTORS, LONGEST - 100)}page.fill('#p', 'hunter2-secret')"
+    sources = Sources()
+    assert [literal.value for literal in sources.literals(source)] == ["hunter2-secret"]
+    assert Sources().hidden(source) == source.replace("'hunter2-secret'", QUOTED)
+    assert not sources.beyond
+
+
+def test_a_longer_one_is_hidden_whole_and_sealed() -> None:
+    """Also where nothing in it is secret: nobody has looked."""
+    source = times(SELECTORS, LONGEST + 100)
+    job = content(source)
+    assert holds_typed(job)
+    assert holds_secret("send_job", job)
+    assert not holds_secret("send_job", content(times(SELECTORS, LONGEST)))
+    line = b'{"type":"send_job","content":%b}' % job
+    shown = json.loads(Redactor().request(line) or b"")
+    assert shown["content"]["steps"][0]["actions"] == [QUOTED]
+
+
+def test_many_that_are_too_much_together_are_hidden_and_sealed() -> None:
+    """The first ones are shown, those beyond the bound are not."""
+    source = times(SELECTORS, LONGEST)
+    many = TOGETHER // len(source) + 2
+    job = content(*[source] * many)
+    assert holds_secret("send_job", job)
+    line = b'{"type":"send_job","content":%b}' % job
+    actions = json.loads(Redactor().request(line) or b"")["content"]["steps"][0]["actions"]
+    assert actions[0] == source
+    assert actions[-1] == QUOTED
+    assert len(actions) == many
+
+
+def test_sources_within_sources_count() -> None:
+    """A source that is all strings of sources is gone through no more than the bound says."""
+    within = times("} / 'a' + 'b';", LONGEST // 2)
+    sources = Sources()
+    nested = f'page.evaluate({json.dumps(within)} + {json.dumps(within)[:9000]}")'
+    for _ in range(50):
+        for _ in sources.literals(nested):
+            pass
+    assert sources.beyond
+
+
+@pytest.mark.parametrize("each", [4_000_000, 10_000])
+def test_four_times_as_much_beyond_the_bound_costs_no_looking(each: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One long action, or many: no more is gone through, so a line costs no more than its copies."""
+    gone_through: list[int] = []
+    affords = Sources._affords
+
+    def counted(sources: Sources, length: int) -> bool:
+        affordable = affords(sources, length)
+        gone_through.append(length * affordable)
+        return affordable
+
+    monkeypatch.setattr(Sources, "_affords", counted)
+    for size in (1_000_000, 4_000_000):
+        gone_through.clear()
+        length = min(each, size)
+        job = content(*[times(PIECE, length)] * (size // length))
+        began = time.process_time()
+        assert holds_typed(job)
+        redactor = Redactor()
+        redactor.learn_from(job)
+        shown = redactor.request(b'{"type":"send_job","content":%b}' % job)
+        assert shown is not None
+        assert b"left" not in shown
+        assert sum(gone_through) <= 4 * TOGETHER * (each <= LONGEST)
+        assert time.process_time() - began < 10
+
+
+def test_there_is_one_door() -> None:
+    """Nothing else of the sidecar calls the tokeniser."""
+    calling = re.compile(r"from sidecar\.javascript(?:\.tokens)? import [^\n]*\b(?:tokens|hidden|literals)\b")
+    users = [path.name for path in (ROOT / "sidecar").rglob("*.py") if calling.search(path.read_text())]
+    assert users == ["sources.py"]
