@@ -22,7 +22,8 @@ _LARGEST_HEAD: Final = 256 << 10
 _SECONDS: Final = 30.0
 """For a request's head, and for a connection."""
 _CHUNK: Final = 64 << 10
-_OURS: Final = (b"connection:", b"proxy-connection:", b"proxy-authorization:", b"keep-alive:")
+_OURS: Final = (b"connection", b"proxy-connection", b"proxy-authorization", b"keep-alive", b"upgrade")
+"""Fields of a head that are about one connection; browsers open sockets by CONNECT, and upgrade none of these."""
 
 
 class Gateway:
@@ -80,13 +81,14 @@ class Gateway:
             await writer.drain()
             return
         async with within(_SECONDS):
-            there, back = await asyncio.open_connection(host, port)
+            there, back = await asyncio.open_connection(host, port, limit=_LARGEST_HEAD)
         try:
             if tunnel:
                 writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+                await _splice(reader, back, there, writer)
             else:
                 back.write(_as_the_server_reads_it(head, parts.path or "/", parts.query))
-            await _splice(reader, back, there, writer)
+                await _exchange(head, reader, back, there, writer)
         finally:
             back.close()
 
@@ -96,10 +98,115 @@ def _as_the_server_reads_it(head: bytes, path: str, query: str) -> bytes:
     first, *lines = head[:-4].split(b"\r\n")
     method, _, version = first.split(b" ")
     target = f"{path}?{query}" if query else path
-    upgrades = any(line.lower().startswith(b"upgrade:") for line in lines)
-    kept = lines if upgrades else [line for line in lines if not line.lower().startswith(_OURS)]
-    closing = [] if upgrades else [b"Connection: close"]
-    return b"\r\n".join((b" ".join((method, target.encode("latin-1"), version)), *kept, *closing)) + b"\r\n\r\n"
+    return _closing(b" ".join((method, target.encode("latin-1"), version)), lines)
+
+
+def _closing(first: bytes, lines: list[bytes]) -> bytes:
+    """A head that says that its connection ends with it."""
+    kept = [line for line in lines if _name(line) not in _OURS]
+    return b"\r\n".join((first, *kept, b"Connection: close")) + b"\r\n\r\n"
+
+
+def _name(line: bytes) -> bytes:
+    return line.partition(b":")[0].strip().lower()
+
+
+async def _exchange(
+    head: bytes,
+    near: asyncio.StreamReader,
+    back: asyncio.StreamWriter,
+    far: asyncio.StreamReader,
+    front: asyncio.StreamWriter,
+) -> None:
+    """One request's body there and its answer back, until either side is done; no second request is handed on."""
+    tasks = asyncio.create_task(_ask(head, near, back)), asyncio.create_task(_answer(far, front))
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _ask(head: bytes, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+    """Hands on a request's body, and ends once the browser has gone or says more than that. Raises ValueError."""
+    try:
+        fields = [(_name(line), line.partition(b":")[2].strip()) for line in head.split(b"\r\n")[1:]]
+        lengths = [value for name, value in fields if name == b"content-length"]
+        codings = [value.lower() for name, value in fields if name == b"transfer-encoding"]
+        if codings == [b"chunked"] and not lengths:
+            await _hand_on_chunks(near, back)
+        elif codings or len(lengths) > 1:
+            raise ValueError("nobody can tell where this request ends")
+        elif lengths:
+            await _hand_on(near, back, _number(lengths[0], 10))
+        await back.drain()
+    except OSError:  # the server reads no further, and may have said why
+        while await near.read(_CHUNK):
+            pass
+    await near.read(1)
+
+
+async def _hand_on(near: asyncio.StreamReader, back: asyncio.StreamWriter, length: int) -> None:
+    while length:
+        data = await near.read(min(length, _CHUNK))
+        if not data:
+            raise ValueError("the request is cut")
+        length -= len(data)
+        back.write(data)
+        await back.drain()
+
+
+async def _hand_on_chunks(near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+    size = 1
+    while size:
+        line = await near.readuntil(b"\r\n")
+        size = _number(line.partition(b";")[0].strip(), 16)
+        back.write(line)
+        if size:
+            await _hand_on(near, back, size + 2)
+    while line != b"\r\n":  # what follows the last chunk
+        line = await near.readuntil(b"\r\n")
+        back.write(line)
+
+
+def _number(digits: bytes, base: int) -> int:
+    """Raises ValueError for what is none; signs and underscores are none here."""
+    if not digits.isalnum():
+        raise ValueError("no number")
+    return int(digits, base)
+
+
+async def _answer(far: asyncio.StreamReader, front: asyncio.StreamWriter) -> None:
+    """Hands on an answer that ends its connection, whatever the server says of that. Raises ValueError.
+
+    A browser may keep one connection to its proxy for all servers: the next request in it may be for another.
+    """
+    status = 100
+    while status < 200:
+        first, *lines = await _head(far)
+        status = _number(first.split(b" ")[1], 10) if first.startswith(b"HTTP/1.") and b" " in first else 101
+        if status == 101:
+            raise ValueError("no answer to what was asked")
+        front.write(_closing(first, lines) if status >= 200 else b"\r\n".join((first, *lines, b"", b"")))
+    await _copy(far, front)
+
+
+async def _head(far: asyncio.StreamReader) -> list[bytes]:
+    """The lines of an answer's head, which some servers end with a bare line feed."""
+    lines: list[bytes] = []
+    size = 0
+    while line := (read := await far.readline()).rstrip(b"\r\n"):
+        size += len(read)
+        if size > _LARGEST_HEAD:
+            raise ValueError("an answer's head without end")
+        if lines and line[:1] in (b" ", b"\t"):
+            lines[-1] += b" " + line.strip()
+        else:
+            lines.append(line)
+    if not read:
+        raise ValueError("the answer is cut")
+    return lines or [b""]
 
 
 async def _splice(

@@ -193,12 +193,13 @@ async def _pdf(page: Page, devtools: Devtools, options: PdfOptions) -> str:
     sheet = options.size.width if options.landscape else options.size.height
     margins = pixels(options.margin.top) + pixels(options.margin.bottom)
     custom = options.format is None and sheet is not None
-    size = sizes.decode(await devtools.ask(page, "size"))
-    sizes.check_print(size, options.scale, pixels(sheet) - margins if custom and sheet is not None else None)
     async with contextlib.nullcontext() if options.js else _without_scripts(page, devtools):
         await page.emulate_media(media=options.media)
         if options.js and options.delay:
             await page.wait_for_timeout(options.delay)
+        # what is printed is what has been looked at: the medium and the delay may have made it higher
+        size = sizes.decode(await devtools.ask(page, "size"))
+        sizes.check_print(size, options.scale, pixels(sheet) - margins if custom and sheet is not None else None)
         return base64.b64encode(await page.pdf(**pdf_arguments(options))).decode()
 
 

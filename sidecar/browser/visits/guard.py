@@ -17,6 +17,7 @@ from sidecar.errors import Forbidden
 
 T = TypeVar("T")
 _EMPTY: Final = ("", "about:blank", ":", "chrome-error://chromewebdata/")
+"""Pages that come from nobody, their fragment left out."""
 _NO_SERVICE_WORKERS: Final = """if (self.ServiceWorkerContainer) {
   ServiceWorkerContainer.prototype.register = async () => { throw new DOMException("refused", "SecurityError") };
 }"""
@@ -71,11 +72,11 @@ class _Guard:
             self._passes(request.url)
 
     def _arrive(self, frame: Frame) -> None:
-        if frame.parent_frame is None and frame.url not in _EMPTY:
+        if frame.parent_frame is None:
             self._passes(frame.url)
 
     def _passes(self, url: str) -> bool:
-        if self._allows(url):
+        if url.partition("#")[0] in _EMPTY or self._allows(url):
             return True
         if not self.refused.done():
             shown = public_url(url).partition("?")[0]

@@ -54,12 +54,13 @@ class Scope:
     def allows(self, url: str) -> bool:
         """Whether this page may be opened: the same registrable domain, or the same URL where strict.
 
-        A strict scope takes no user or password but its own: they are part of what is asked for.
+        A strict scope takes no user or password but its own: they are part of what is asked for. A `blob:` page is
+        one that a page has made, and belongs where that came from; strict, there is no such page.
         """
         if self.strict:
             wanted, own = read(url), read(self.url)
             return wanted is not None and own is not None and wanted.page == own.page and wanted.user in ("", own.user)
-        domain = registrable(url)
+        domain = registrable(url.removeprefix("blob:"))
         return domain is not None and domain == registrable(self.url)
 
     def allows_server(self, host: str, port: int) -> bool:

@@ -184,6 +184,25 @@ async def test_a_route_brings_no_other_document(runner_of: RunnerOf, hosts: TwoH
     assert set(hosts.outside) <= {"/framed"}
 
 
+OWN_PAGES = [
+    "open('about:blank#there')",
+    "location.href = 'about:blank#here'",
+    "open(URL.createObjectURL(new Blob(['<title>made</title>'], {type: 'text/html'})))",
+]
+
+
+@pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
+async def test_a_page_may_open_pages_of_its_own(runner_of: RunnerOf, hosts: TwoHosts, browser: str) -> None:
+    """Empty ones, whatever their fragment, and blobs, which belong to the site that has made them, strict excepted."""
+    for way in OWN_PAGES:
+        act = f"(async () => {{ await page.evaluate(() => {{ {way} }}); await page.waitForTimeout(700); return 7 }})()"
+        job = make_job(f"{hosts.inside}/", actions=[act], browser=browser)
+        result = await runner_of(Scope(hosts.inside, False)).run(job)
+        assert result.steps[0].values[0] == 7
+    with pytest.raises(Forbidden, match="scope does not cover"):
+        await runner_of(Scope(f"{hosts.inside}/", True)).run(job)
+
+
 async def test_a_chain_of_redirects_is_looked_at_link_by_link(runner_of: RunnerOf, hosts: TwoHosts) -> None:
     """A redirect within the scope is followed, and the one behind it that leads out is not."""
     with pytest.raises(Forbidden, match="scope does not cover"):

@@ -39,6 +39,15 @@ async def test_what_is_too_large_is_refused_before_it_is_made(runner: JobRunner,
     assert (await runner.run(make_job("data:text/html,<title>next"))).steps[0].title == "next"
 
 
+async def test_a_print_is_looked_at_as_it_is_printed(runner: JobRunner) -> None:
+    """A page that grows while the print's delay goes by, or for the print's medium, is as long as it has become."""
+    grows = "<script>setTimeout(() => { document.body.style.height = '9000000px' }, 300)</script>"
+    prints = "<style>@media print { body { height: 9000000px } }</style>"
+    for body, how in ((grows, {"js": True, "delay": 1000}), (prints, {"js": True}), (prints, {"js": False})):
+        with pytest.raises(LimitExceeded, match="1000000 fit"):
+            await runner.run(make_job(f"data:text/html,<body>{body}", options=["PDF"], pdf={**how, "media": "print"}))
+
+
 async def test_the_highest_picture_is_right_to_its_last_pixel(runner: JobRunner) -> None:
     """As high as the bound is."""
     page = f"data:text/html,<body style='margin:0;height:{MOST_HEIGHT - 10}px'><hr style='margin:0;height:10px;border:0"

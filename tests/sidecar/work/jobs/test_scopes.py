@@ -42,7 +42,7 @@ def test_registrable_domains(url: str, domain: str) -> None:
             "file:///etc/passwd",
             "javascript:1",
             "about:blank",
-            "blob:https://a.example/1",
+            "blob:null/1",
             "ws://a.b",
         ),
         *("https://", "http://[", "http:a.example", "http:/a.example", "http:///a.example", "//a.example", ""),
@@ -126,3 +126,12 @@ def test_scopes(scope: str, url: str, strict: bool, allowed: bool) -> None:
 def test_servers_that_pages_load_from(scope: str, host: str, port: int, strict: bool, allowed: bool) -> None:
     """The same registrable domain, or where strict the scope's own server."""
     assert Scope(scope, strict, True).allows_server(host, port) is allowed
+
+
+def test_a_blob_belongs_to_the_origin_that_made_it() -> None:
+    """Its address holds that origin; a strict scope is one page, and no blob is that."""
+    scope = Scope("https://www.a.example/x", False)
+    assert scope.allows("blob:https://b.a.example/1f0c")
+    others = ("blob:https://b.example/1f0c", "blob:null/1f0c", "blob:blob:https://a.example/1", "blob:")
+    assert not any(scope.allows(url) for url in others)
+    assert not Scope("https://a.example/x", True).allows("blob:https://a.example/x")
