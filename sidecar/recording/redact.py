@@ -9,14 +9,14 @@ import msgspec
 from protocol.base import REDACTED
 from protocol.requests import CONTENTS
 from sidecar.javascript.sources import Sources
-from sidecar.recording.finding import HEAD, Finder, Span
 from sidecar.recording.sensitive import AFTER_HOST, ASSIGNED, PROXY_USERINFO, QUOTED, USERINFO, may_hold_secrets
-from sidecar.recording.spelled import Known, spans
 from sidecar.recording.walk import Place, Verdict, walk
 from sidecar.spellings import MIN_LENGTH
 
 if TYPE_CHECKING:
     from sidecar.javascript.tokens import Literal
+    from sidecar.recording.finding import Span
+    from sidecar.recording.known import KnownValues
 
 LITERAL_LENGTH: Final = 6
 """A literal of JavaScript that is shorter, and not seen to be typed, is replaced where it stands and nowhere else."""
@@ -29,8 +29,7 @@ _HIDDEN: Final = REDACTED.encode()
 _AFTER_GROUP: Final = rf"\g<1>{REDACTED}"
 _SHORT: Final = 64
 _MOST_SEEN: Final = 1_024
-_RUN: Final = re.compile(r"[A-Za-z0-9_.~-]+")
-_NEEDLESS: Final = re.compile(rb"%(?:2[dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF]|7[eE])")
+_NEEDLESS: Final = rb"%(?:2[dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF]|7[eE])"
 """An escape of a letter that a URL has no reason to escape: a value may hide behind it."""
 _ENVELOPE: Final = frozenset({"type", "content", "id"})
 _decode: Final = msgspec.json.Decoder(str).decode
@@ -41,14 +40,14 @@ class Redactor:
     """Knows the session's secret values and replaces them by `**********`, wherever they stand and however written."""
 
     def __init__(self) -> None:
-        self._learned = _Values()
-        self._found = (_Values(), _Values())
-        """Newer and older: once the newer ones are enough, the older ones are forgotten."""
+        self._values: tuple[KnownValues, ...] = ()
+        """What the session has told, then what was found in lines, newer and older: once the newer ones are enough, the
+        older ones are forgotten. Made with the first value."""
 
     def learn(self, value: str) -> None:
         """Adds a secret value that the session knows; one shorter than `MIN_LENGTH` only goes under telling keys."""
         if len(value) >= MIN_LENGTH and value != REDACTED:
-            self._learned.add(value)
+            self._made()[0].add(value)
 
     def learn_from(self, line: bytes) -> None:
         """Adds for good every secret value that stands in a line of JSON, also what it types into pages."""
@@ -75,7 +74,7 @@ class Redactor:
         if may_hold_secrets(lines):
             return False
         known = self._known()
-        if known and ((b"%" in lines and _NEEDLESS.search(lines)) or b"&#" in lines):
+        if known and ((b"%" in lines and re.search(_NEEDLESS, lines)) or b"&#" in lines):
             return False
         return not any(values.may_stand_in(lines) for values in known)
 
@@ -125,51 +124,34 @@ class Redactor:
         return redacted
 
     def _remember(self, value: str) -> None:
-        if len(value) < MIN_LENGTH or value == REDACTED or value in self._learned:
+        if len(value) < MIN_LENGTH or value == REDACTED:
             return
-        newer = self._found[0]
-        if newer.add(value) and len(newer) >= REMEMBERED:
-            self._found = (_Values(), newer)
+        learned, newer, _ = self._made()
+        if value not in learned and newer.add(value) and len(newer) >= REMEMBERED:
+            self._values = learned, type(newer)(), newer
 
-    def _known(self) -> list["_Values"]:
-        return [values for values in (self._learned, *self._found) if len(values)]
+    def _made(self) -> "tuple[KnownValues, ...]":
+        if not self._values:
+            from sidecar.recording.known import KnownValues  # late: a session without a secret is not to wait for it
+
+            self._values = KnownValues(), KnownValues(), KnownValues()
+        return self._values
+
+    def _known(self) -> "list[KnownValues]":
+        return [values for values in self._values if len(values)]
 
     def _without_known(self, text: str) -> str:
-        if len(text) < MIN_LENGTH:
+        known = self._known()
+        if len(text) < MIN_LENGTH or not known:
             return text
+        from sidecar.recording.spelled import spans  # as `known`, which brings it along
+
         data = text.encode(errors="surrogatepass")
-        found = spans(data, self._known())
+        found = spans(data, known)
         return _hidden(data, found) if found else text
 
 
-class _Values(Known):
-    """Known values, and the quick test whether a line of JSON may hold one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._runs = Finder()
-        self._seen: set[bytes] = set()
-        self._any_escape_hides = False
-
-    def add(self, value: str) -> bool:
-        if not super().add(value):
-            return False
-        run = max(_RUN.findall(value), key=len, default="")  # what JSON and URLs have no reason to escape
-        if len(run) < MIN_LENGTH:
-            run, self._any_escape_hides = value, True
-        part = run.encode(errors="surrogatepass")[: HEAD - 1]
-        if part not in self._seen:
-            self._seen.add(part)
-            self._runs.add(part)
-        return True
-
-    def may_stand_in(self, lines: bytes) -> bool:
-        if self._any_escape_hides and any(mark in lines for mark in (b"\\", b"%", b"&", b"+")):
-            return True
-        return self._runs.found(lines)
-
-
-def _hidden(data: bytes, found: list[Span]) -> str:
+def _hidden(data: bytes, found: "list[Span]") -> str:
     pieces: list[bytes] = []
     done = 0
     for start, end in found:

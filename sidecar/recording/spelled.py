@@ -23,8 +23,8 @@ _BATCH: Final = 1 << 16
 
 _UNESCAPED: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
-_BASE64: Final = re.compile(rb"[A-Za-z0-9+/]{8,}+")
-_HEX: Final = re.compile(rb"(?<![0-9A-Fa-f])[0-9A-Fa-f]{128,}+")
+_BASE64: Final = rb"[A-Za-z0-9+/]{8,}+"
+_HEX: Final = rb"(?<![0-9A-Fa-f])[0-9A-Fa-f]{128,}+"
 
 
 class _Escape(NamedTuple):
@@ -32,8 +32,14 @@ class _Escape(NamedTuple):
 
     mark: bytes
     """Without this, nothing of a text is written so."""
-    token: re.Pattern[bytes]
+    written: bytes
+    """A pattern of what stands for one or more bytes."""
     meaning: Callable[[bytes], bytes]
+
+    @property
+    def token(self) -> re.Pattern[bytes]:
+        """Compiled at its first use, and kept by `re`: no session is to wait for it that has no secret yet."""
+        return re.compile(self.written, re.DOTALL)
 
 
 @lru_cache(maxsize=4096)
@@ -58,16 +64,13 @@ def _of_html(token: bytes) -> bytes:
 
 _JSON: Final = _Escape(
     b"\\",
-    re.compile(
-        rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\.",
-        re.DOTALL,
-    ),
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\.",
     _of_json,
 )
 _OTHERS: Final = (
-    _Escape(b"%", re.compile(rb"%[0-9a-fA-F]{2}"), _of_url),
-    _Escape(b"+", re.compile(rb"\+|%[0-9a-fA-F]{2}"), _of_url),
-    _Escape(b"&", re.compile(rb"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"), _of_html),
+    _Escape(b"%", rb"%[0-9a-fA-F]{2}", _of_url),
+    _Escape(b"+", rb"\+|%[0-9a-fA-F]{2}", _of_url),
+    _Escape(b"&", rb"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});", _of_html),
 )
 
 
@@ -145,7 +148,7 @@ class _Search:
         return [span for finder in self._finders for span in finder.spans(data)]
 
     def _hashed(self, data: bytes) -> Iterator[Span]:
-        for run in _HEX.finditer(data):
+        for run in re.finditer(_HEX, data):
             digits, digests = run[0].lower(), [each.digests() for each in self._known]
             for start in range(len(digits) - _DIGEST + 1):
                 head = digits[start : start + _DIGEST_HEAD]
@@ -155,7 +158,7 @@ class _Search:
     def _in_base64(self, data: bytes) -> Iterator[Span]:
         runs: list[Span] = []
         standard, size = data.translate(_STANDARD), 0
-        for run in _BASE64.finditer(standard):
+        for run in re.finditer(_BASE64, standard):
             runs.append(run.span())
             size += run.end() - run.start()
             if size >= _BATCH:
