@@ -100,13 +100,12 @@
       return [meta === null ? "" : getAttribute(meta, "content"), state()];
     },
     status: () => performance.getEntriesByType("navigation")[0]?.responseStatus || null,
-    // Value and label of the short ones of a box, or of the box that a label is for.
+    // Of a box, or of the box that a label is for: how many, then value and label of the first short ones.
     options: ({ found }) =>
-      found.map((box) =>
-        Array.from((box.control ?? box).options ?? [], (option) => [option.value, option.label])
-          .filter((texts) => texts.join().length < 80)
-          .slice(0, 20),
-      ),
+      found.map((box) => {
+        const all = Array.from((box.control ?? box).options ?? [], (option) => [option.value, option.label]);
+        return [all.length, all.filter((texts) => texts.join().length < 80).slice(0, 20)];
+      }),
     inner: ({ found }) => found.map(inner),
     content: ({ found }) => found.map((element) => getText(element) ?? ""),
     size: () => {

@@ -97,9 +97,12 @@ async def text_contents(locator: Locator) -> list[str]:
     return texts
 
 
-async def options(locator: Locator) -> list[list[list[str]]]:
-    """Value and label of the short options of each box that is found. Raises Playwright's errors."""
-    found: list[list[list[str]]] = await _ask_of_all(locator, "options")
+async def options(locator: Locator) -> list[tuple[int, list[tuple[str, str]]]]:
+    """Of each box that is found how many options it has, and value and label of the first short ones.
+
+    Raises Playwright's errors.
+    """
+    found: list[tuple[int, list[tuple[str, str]]]] = await _ask_of_all(locator, "options")
     return found
 
 

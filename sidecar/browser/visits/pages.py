@@ -153,11 +153,13 @@ async def select_option(target: Page | Frame, given: dict[str, Any]) -> list[str
 
 
 async def _options(target: Page | Frame, selector: str) -> str:
-    boxes = await asking.options(target.locator(selector).first)
-    shown = ", ".join(
-        f"{value!r} ({label})" if value != label else repr(value) for box in boxes for value, label in box
-    )
-    return f"it has {shown}" if shown else "it has none"
+    count, shown = 0, []
+    for number, options in await asking.options(target.locator(selector).first):
+        count += number
+        shown += [f"{value!r} ({label})" if value != label else repr(value) for value, label in options]
+    if shown:
+        return f"it has {', '.join(shown)}"
+    return f"it has {count}, too long to be named" if count else "it has none"
 
 
 async def download(target: Page | Frame, given: dict[str, Any]) -> Downloaded:

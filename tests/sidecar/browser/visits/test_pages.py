@@ -123,6 +123,9 @@ async def test_an_option_that_is_not_there(site: str, pool: BrowserPool) -> None
     with pytest.raises(ActionFailed, match=r"it has no such option; it has 's' \(Small\), 'm' \(Medium\)"):
         await visited(pool, f"{site}/form.html", actions)
     assert time.monotonic() - started < 9
+    long = "for (const option of document.querySelectorAll('#size option')) option.value += 'x'.repeat(100)"
+    with pytest.raises(ActionFailed, match=r"it has \d+, too long to be named"):
+        await visited(pool, f"{site}/form.html", [{"evaluate": long}, *actions])
     later = "setTimeout(() => document.querySelector('#size').add(new Option('Huge', 'xxl')), 500)"
     step = await visited(pool, f"{site}/form.html", [{"evaluate": later}, *actions])
     assert step.values[1] == ["xxl"]
