@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
+from playwright.async_api import BrowserContext
+
 from sidecar.clock import within
 
 Allows = Callable[[str, int], bool]
@@ -21,6 +23,7 @@ NO_PEERS: Final = "delete globalThis.RTCPeerConnection; delete globalThis.webkit
 _LARGEST_HEAD: Final = 256 << 10
 _SECONDS: Final = 30.0
 """For a request's head, and for a connection."""
+_LEAVING_MS: Final = 2_000
 _CHUNK: Final = 64 << 10
 _OURS: Final = (b"connection", b"proxy-connection", b"proxy-authorization", b"keep-alive", b"upgrade")
 """Fields of a head that are about one connection; browsers open sockets by CONNECT, and upgrade none of these."""
@@ -91,6 +94,12 @@ class Gateway:
                 await _exchange(head, reader, back, there, writer)
         finally:
             back.close()
+
+
+async def leave(context: BrowserContext) -> None:
+    """Ends what a context's pages run: Firefox takes the proxy from a closing context before its workers have ended."""
+    leaving = [asyncio.ensure_future(page.goto("about:blank", timeout=_LEAVING_MS)) for page in context.pages]
+    await asyncio.gather(*leaving, return_exceptions=True)  # one may have gone, or answer no more
 
 
 def _as_the_server_reads_it(head: bytes, path: str, query: str) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from protocol.jobs import JobResult, SendJob
 from sidecar.browser.artifacts.making import Keep, write_file
-from sidecar.browser.gateway import NO_PEERS, Gateway
+from sidecar.browser.gateway import NO_PEERS, Gateway, leave
 from sidecar.browser.perform import Hiding, perform
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
@@ -125,7 +125,11 @@ class JobRunner:
 
         async def held(page: JobPage) -> JobResult:
             await page.context.add_init_script(NO_PEERS)
-            return await work(page)
+            try:
+                return await work(page)
+            finally:
+                if job.browser == "FIREFOX":
+                    await leave(page.context)
 
         async with Gateway(scope.allows_server) as gateway:
             return await self._pool.run(job.browser, held, {**arguments, "proxy": {"server": gateway.address}}, use)
