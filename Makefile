@@ -3,7 +3,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTHON ?=
 
-.PHONY: setup demo test browserless-test fresh-test newest-test check bench hostile image-test pins clean
+.PHONY: setup demo test browserless-test fresh-test newest-test check bench hostile soak image-test pins clean
 
 setup:
 	@bash .ci/setup $(PYTHON)
@@ -42,6 +42,9 @@ bench: $(READY)
 
 hostile: $(READY)
 	@$(BIN)/python -m benchmarks.hostile
+
+soak: $(READY)
+	@$(BIN)/python -m benchmarks.soak
 
 image-test:
 	@bash tests/image/run.sh
