@@ -133,7 +133,8 @@ SECRETS = ["hunter2-é", 'p"a\\ss&w%41rd', "correct horse battery staple", "0123
     line=mutated([*SAMPLES, *HOSTILE]),
     secret=st.sampled_from(SECRETS),
     name=st.sampled_from(sorted(SPELLINGS)),
-    around=st.sampled_from(["", "x", " ", "9", "=", "%", "\\\\", "é", "/", "+"]),
+    # four backslashes are whole ones in every spelling; two would cut an escape of JSON in JSON in half
+    around=st.sampled_from(["", "x", " ", "9", "=", "%", "\\" * 4, "é", "/", "+"]),
 )
 def test_no_known_secret_is_left_in_any_spelling(line: bytes, secret: str, name: str, around: str) -> None:
     """In a line that is logged and in a text, wherever it stands and whatever stands beside it."""

@@ -32,7 +32,7 @@ MOST_VALUE: Final = 16 << 20
 _VALUES: Final = frozenset(
     {"evaluateExpression", "jsonValue", "ariaSnapshot", "evalOnSelector", "evalOnSelectorAll"}
     | {"innerText", "innerHTML", "textContent", "inputValue", "getAttribute"}
-    | {"Runtime.evaluate"}
+    | {"Runtime.evaluate", "Runtime.callFunctionOn"}
 )
 """Calls of the driver's protocol that give one, and of Chromium's, which the driver passes on under their `method`."""
 _PING: Final = {"id": "ping", "guid": "nobody", "method": "ping", "params": {}, "metadata": {}}
