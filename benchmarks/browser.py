@@ -16,11 +16,11 @@ import msgspec
 import psutil
 from aiohttp import web
 from playwright.async_api import Browser, async_playwright
+from sidecar_protocol.jobs import SendJob
 
 from benchmarks.bench import SIDECAR, Bench, Figure
 from benchmarks.child import Child
 from benchmarks.lines import line
-from protocol.jobs import SendJob
 from sidecar.browser import discovery
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.profiles.states import FolderStates

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final
 
 import aiohttp
+from sidecar_protocol.base import Secret, Secrets
+from sidecar_protocol.webhooks import Webhook
 
 from benchmarks.bench import SIDECAR, Bench, Figure
 from benchmarks.child import Child
 from benchmarks.lines import line
-from protocol.base import Secret, Secrets
-from protocol.webhooks import Webhook
 from sidecar.clock import Clock
 from sidecar.remote.outward import Outward
 from sidecar.sealing import Seal

@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from protocol import PROTOCOL_VERSION, codec
-from protocol.replies import Event, RequestId
-from protocol.requests import CONTENTS
-from protocol.session import HelloReply, Limits
-from protocol.webhooks import Webhook
+from sidecar_protocol import PROTOCOL_VERSION, codec
+from sidecar_protocol.replies import Event, RequestId
+from sidecar_protocol.requests import CONTENTS
+from sidecar_protocol.session import HelloReply, Limits
+from sidecar_protocol.webhooks import Webhook
+
 from sidecar import __version__, logs
 from sidecar.clock import Clock, within
 from sidecar.descriptors import Descriptors

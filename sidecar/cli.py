@@ -5,8 +5,9 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from protocol import PROTOCOL_VERSION, codec
-from protocol.replies import Ready
+from sidecar_protocol import PROTOCOL_VERSION, codec
+from sidecar_protocol.replies import Ready
+
 from sidecar import __version__, descriptors, settings
 
 

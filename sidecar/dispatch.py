@@ -11,12 +11,12 @@ from functools import partial
 from typing import Final, Protocol
 
 import msgspec
+from sidecar_protocol import codec
+from sidecar_protocol.codec import Request
+from sidecar_protocol.errors import ErrorCode, WireError
+from sidecar_protocol.replies import RequestId
+from sidecar_protocol.session import Cancel
 
-from protocol import codec
-from protocol.codec import Request
-from protocol.errors import ErrorCode, WireError
-from protocol.replies import RequestId
-from protocol.session import Cancel
 from sidecar.clock import within
 from sidecar.errors import Cancelled, Conflict, ShuttingDown
 from sidecar.handlers.route import Route

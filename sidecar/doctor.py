@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, TextIO
 
-from protocol.jobs import BrowserName
+from sidecar_protocol.jobs import BrowserName
+
 from sidecar import __version__
 from sidecar.browser import discovery, ffmpeg
 from sidecar.clock import Clock

@@ -1,6 +1,6 @@
 """Every failure the sidecar knows, as one tree; each class carries the code it has on the wire.
 
-WireError (protocol)
+WireError (sidecar_protocol)
 └── SidecarError
     ├── InvalidContent          invalid_content
     ├── MissingCredentials      missing_credentials
@@ -28,7 +28,7 @@ WireError (protocol)
 
 from typing import ClassVar
 
-from protocol.errors import ErrorCode, Place, WireError
+from sidecar_protocol.errors import ErrorCode, Place, WireError
 
 
 class SidecarError(WireError):

@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable
 
 import msgspec
+from sidecar_protocol import codec
+from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
+from sidecar_protocol.replies import RequestId
 
-from protocol import codec
-from protocol.errors import ErrorCode, ErrorDetail, WireError
-from protocol.replies import RequestId
 from sidecar.errors import StoreFailed
 
 log = logging.getLogger(__name__)

@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
+from sidecar_protocol.session import Credentials, MockOptions
+from sidecar_protocol.webhooks import Webhook
 
-from protocol.session import Credentials, MockOptions
-from protocol.webhooks import Webhook
 from sidecar.errors import InvalidContent, MissingCredentials
 from sidecar.leaves import strings
 from sidecar.work.logins import Backend, Login, References

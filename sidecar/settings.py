@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
-
-from protocol.base import Secret, decode_hook, no_secret
+from sidecar_protocol.base import Secret, decode_hook, no_secret
 
 if TYPE_CHECKING:
     from datetime import tzinfo

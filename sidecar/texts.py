@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from protocol.base import REDACTED
+from sidecar_protocol.base import REDACTED
 
 Hide = Callable[[str], str]
 """A text without the secrets in it."""

@@ -7,13 +7,13 @@ from typing import get_args
 
 import msgspec
 import pytest
+from sidecar_protocol import codec
+from sidecar_protocol.base import decode_hook
+from sidecar_protocol.contexts import Context
+from sidecar_protocol.jobs import Option, SendJob
+from sidecar_protocol.schedules import CreateSchedule, Schedule, ScheduleFired, Single, UpdateSchedule
+from sidecar_protocol.updates import CloudEvent, JobUpdate, TaskState
 
-from protocol import codec
-from protocol.base import decode_hook
-from protocol.contexts import Context
-from protocol.jobs import Option, SendJob
-from protocol.schedules import CreateSchedule, Schedule, ScheduleFired, Single, UpdateSchedule
-from protocol.updates import CloudEvent, JobUpdate, TaskState
 from sidecar.browser.visits.actions import ACTIONS, parse
 from sidecar.handlers.schedules import FAULT, INVALID, NO_PUSH, NOT_ALLOWED, NOT_THERE, TRY_LATER
 from sidecar.settings import SECRETS, Settings

@@ -13,8 +13,8 @@ from typing import Final, get_args
 from urllib.parse import urlsplit
 
 import msgspec
+from sidecar_protocol.jobs import BrowserName
 
-from protocol.jobs import BrowserName
 from sidecar.errors import BrowserUnavailable
 from sidecar.settings import Settings
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from sidecar_protocol.jobs import Download, JobResult, SendJob, StepResult
 
-from protocol.jobs import Download, JobResult, SendJob, StepResult
 from sidecar.browser.addresses import Allows
 from sidecar.browser.artifacts.making import Keep, Shelf, collect, scratch_folder
 from sidecar.browser.artifacts.recordings import RECORDED, Recorder

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from protocol.jobs import BrowserName
+from sidecar_protocol.jobs import BrowserName
+
 from sidecar.browser import discovery, failures, ffmpeg
 from sidecar.browser.backoff import BackOff
 from sidecar.browser.endings import Endings

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from protocol.jobs import StepResult
+from sidecar_protocol.jobs import StepResult
 
 
 class Watch(Protocol):

@@ -8,11 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
+from sidecar_protocol.base import Secret
+from sidecar_protocol.jobs import JobReply, JobScheduled, SendJob
+from sidecar_protocol.queued import CancelledJob, JobId, Jobs, JobState, ListJobs
+from sidecar_protocol.replies import RequestId
 
-from protocol.base import Secret
-from protocol.jobs import JobReply, JobScheduled, SendJob
-from protocol.queued import CancelledJob, JobId, Jobs, JobState, ListJobs
-from protocol.replies import RequestId
 from sidecar.errors import InvalidContent
 from sidecar.queue.submission import RESERVED, Submission
 from sidecar.session import Session

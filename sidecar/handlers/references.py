@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from protocol.codec import NOTHING
+from sidecar_protocol.codec import NOTHING
+
 from sidecar.errors import InvalidContent
 from sidecar.session import Session
 from sidecar.work.logins import LONG_TTL, SHORT_TTL

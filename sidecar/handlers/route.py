@@ -4,9 +4,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from protocol import codec
-from protocol.errors import ErrorDetail
-from protocol.replies import RequestId
+from sidecar_protocol import codec
+from sidecar_protocol.errors import ErrorDetail
+from sidecar_protocol.replies import RequestId
 
 Handler = Callable[..., Coroutine[Any, Any, Any]]
 """Takes a message's decoded content, gives the content of its reply. See `Route.told_id`."""

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from protocol.codec import NOTHING
-from protocol.errors import ErrorCode, ErrorDetail
-from protocol.schedules import (
+from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.errors import ErrorCode, ErrorDetail
+from sidecar_protocol.schedules import (
     CreateSchedule,
     ListSchedules,
     Schedule,
@@ -14,6 +14,7 @@ from protocol.schedules import (
     SchedulePage,
     UpdateSchedule,
 )
+
 from sidecar.session import Session
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """get_secret, get_users_secret, get_user_secret."""
 
 import msgspec
+from sidecar_protocol.secrets import SecretRequest, UserSecret
 
-from protocol.secrets import SecretRequest, UserSecret
 from sidecar.session import Session
 from sidecar.work.secrets import fetch, shaped
 

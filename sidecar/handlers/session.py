@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from protocol.codec import NOTHING
-from protocol.session import Credentials, Hello, HelloReply, MockOptions
+from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.session import Credentials, Hello, HelloReply, MockOptions
+
 from sidecar.session import Session
 
 

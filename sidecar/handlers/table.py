@@ -4,9 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from protocol import codec
-from protocol.replies import RequestId
-from protocol.session import HelloReply
+from sidecar_protocol import codec
+from sidecar_protocol.replies import RequestId
+from sidecar_protocol.session import HelloReply
+
 from sidecar.handlers import jobs, references, schedules, secrets, session, tasks, tokens, webhooks
 from sidecar.handlers.route import Handler, Route
 from sidecar.session import Session

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from protocol.codec import NOTHING
-from protocol.replies import RequestId
-from protocol.tasks import (
+from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.replies import RequestId
+from sidecar_protocol.tasks import (
     CreateTask,
     ListTaskRuns,
     ListTasks,
@@ -20,6 +20,7 @@ from protocol.tasks import (
     TestTask,
     UpdateTask,
 )
+
 from sidecar.session import Session
 
 if TYPE_CHECKING:

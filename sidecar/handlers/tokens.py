@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from protocol.base import Secret
-from protocol.tokens import IssuedToken, IssueToken
+from sidecar_protocol.base import Secret
+from sidecar_protocol.tokens import IssuedToken, IssueToken
+
 from sidecar.session import Session
 
 

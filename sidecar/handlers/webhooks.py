@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from protocol.codec import NOTHING
-from protocol.webhooks import Deliveries, ListDeliveries, Redeliver, Webhook, WebhooksReply
+from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.webhooks import Deliveries, ListDeliveries, Redeliver, Webhook, WebhooksReply
+
 from sidecar.handlers.jobs import Stores
 from sidecar.session import Session
 

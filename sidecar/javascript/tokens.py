@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from io import StringIO
 from typing import Final
 
-from protocol.base import REDACTED
+from sidecar_protocol.base import REDACTED
+
 from sidecar.javascript.calls import QUOTED, Place, Verdict, judge
 from sidecar.javascript.literals import SKIP, decoded
 

@@ -9,9 +9,9 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 from saq.job import Job, Status
+from sidecar_protocol.base import encode_hook
+from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
 
-from protocol.base import encode_hook
-from protocol.errors import ErrorCode, ErrorDetail, WireError
 from sidecar.clock import within
 from sidecar.errors import SealedByAnother, ShuttingDown, StoreFailed, TimedOut
 from sidecar.queue.backend import Backend

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import msgspec
 from saq.job import TERMINAL_STATUSES, Job, Status
+from sidecar_protocol.queued import JobState, JobStatus
 
-from protocol.queued import JobState, JobStatus
 from sidecar.clock import Clock
 from sidecar.errors import NotFound
 from sidecar.queue.attempts import Attempts, Perform

@@ -8,9 +8,9 @@ from typing import Any, Final
 import msgspec
 from saq.job import TERMINAL_STATUSES, Job, Status
 from saq.queue import Queue
+from sidecar_protocol.errors import ErrorCode, ErrorDetail
+from sidecar_protocol.queued import JobState, JobStatus
 
-from protocol.errors import ErrorCode, ErrorDetail
-from protocol.queued import JobState, JobStatus
 from sidecar.errors import Unreadable
 
 log = logging.getLogger(__name__)

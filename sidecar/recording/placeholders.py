@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
+from sidecar_protocol.base import REDACTED
 
-from protocol.base import REDACTED
 from sidecar.recording.walk import Place, Verdict, walk
 
 _MARK: Final = REDACTED.encode()

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from sidecar_protocol.base import REDACTED
+from sidecar_protocol.requests import CONTENTS
 
-from protocol.base import REDACTED
-from protocol.requests import CONTENTS
 from sidecar.javascript.sources import Sources
 from sidecar.recording.sensitive import AFTER_HOST, ASSIGNED, PROXY_USERINFO, QUOTED, USERINFO, may_hold_secrets
 from sidecar.recording.walk import Place, Verdict, walk

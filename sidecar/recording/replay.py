@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import IO, Any, Final, Self, TextIO
 
 import msgspec
+from sidecar_protocol.base import REDACTED
 
-from protocol.base import REDACTED
 from sidecar import alone
 from sidecar.recording.placeholders import Filler
 from sidecar.recording.printing import Printer

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from typing import Final, TypeVar
 
 import msgspec
+from sidecar_protocol.base import REDACTED
 
-from protocol.base import REDACTED
 from sidecar.errors import Forbidden, NotFound, RemoteFailed, SidecarError, Unauthorized
 from sidecar.remote.http import Answer
 from sidecar.spellings import MIN_LENGTH, spellings

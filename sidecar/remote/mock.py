@@ -1,8 +1,7 @@
 """Mock mode: answers like a server, sends nothing, keeps nothing."""
 
 import msgspec
-
-from protocol.session import MockOptions
+from sidecar_protocol.session import MockOptions
 
 _NULL = msgspec.Raw(b"null")
 

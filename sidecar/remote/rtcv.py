@@ -9,9 +9,9 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 import msgspec
+from sidecar_protocol.session import Credentials
 from yarl import URL
 
-from protocol.session import Credentials
 from sidecar.errors import Forbidden, InvalidContent, SidecarError
 from sidecar.remote import answers
 from sidecar.remote.http import Answer, HttpClient

@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from protocol.session import Credentials
+from sidecar_protocol.session import Credentials
+
 from sidecar import files
 from sidecar.errors import NotFound, SidecarError, StoreFailed
 from sidecar.remote.outward import Outward

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from protocol.session import Credentials, MockOptions
+from sidecar_protocol.session import Credentials, MockOptions
+
 from sidecar.clock import Clock
 from sidecar.remote.mock import MockServer
 from sidecar.settings import Settings

@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
-from protocol.jobs import SendJob
-from protocol.session import Credentials
+from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.session import Credentials
+
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.queue.backend import Backend

@@ -3,7 +3,8 @@
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from protocol.tasks import RunTaskReply
+from sidecar_protocol.tasks import RunTaskReply
+
 from sidecar.queue.submission import Run
 from sidecar.sealing import Seal
 from sidecar.store.agenda import Agenda, Kind

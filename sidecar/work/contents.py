@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from sidecar_protocol import codec
+from sidecar_protocol.base import Secret, Secrets
+from sidecar_protocol.jobs import SendJob
 
-from protocol import codec
-from protocol.base import Secret, Secrets
-from protocol.jobs import SendJob
 from sidecar.browser.visits.actions import BoundAction
 from sidecar.errors import SidecarError
 from sidecar.work.jobs.hiding import types_secrets

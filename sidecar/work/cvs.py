@@ -4,9 +4,9 @@ import asyncio
 from typing import Any
 
 import msgspec
+from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.cvs import reference_of
 
-from protocol.codec import NOTHING
-from protocol.cvs import reference_of
 from sidecar.work.logins import LONG_TTL, Parts
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
+from sidecar_protocol.base import Secret, decode_hook
+from sidecar_protocol.session import Credentials
 
-from protocol.base import Secret, decode_hook
-from protocol.session import Credentials
 from sidecar.errors import SealedByAnother, StoreFailed
 from sidecar.sealing import Seal
 

@@ -3,10 +3,10 @@
 from typing import Any, TypeVar
 
 import msgspec
+from sidecar_protocol.base import Secret
+from sidecar_protocol.bounds import deeper
+from sidecar_protocol.codec import MAX_NESTING
 
-from protocol.base import Secret
-from protocol.bounds import deeper
-from protocol.codec import MAX_NESTING
 from sidecar.errors import InvalidContent, RemoteFailed
 from sidecar.work.logins import Parts
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
+from sidecar_protocol.session import Credentials
+from sidecar_protocol.webhooks import Webhook
 
-from protocol.session import Credentials
-from protocol.webhooks import Webhook
 from sidecar.errors import MissingCredentials
 from sidecar.work.logins import Backend, Parts, References
 

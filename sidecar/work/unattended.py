@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
+from sidecar_protocol import codec
+from sidecar_protocol.base import encode_hook
+from sidecar_protocol.cvs import reference_of
+from sidecar_protocol.errors import ErrorCode, WireError
+from sidecar_protocol.jobs import SendJob
 
-from protocol import codec
-from protocol.base import encode_hook
-from protocol.cvs import reference_of
-from protocol.errors import ErrorCode, WireError
-from protocol.jobs import SendJob
 from sidecar.clock import Clock
 from sidecar.errors import InvalidContent
 from sidecar.queue.submission import Run

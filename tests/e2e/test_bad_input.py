@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sidecar_protocol.requests import CONTENTS, OPTIONAL
 
-from protocol.requests import CONTENTS, OPTIONAL
 from tests.harness import Child, error
 
 MiB = 1 << 20

@@ -18,10 +18,10 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sidecar_protocol import PROTOCOL_VERSION
+from sidecar_protocol.requests import CONTENTS
 
 import sidecar
-from protocol import PROTOCOL_VERSION
-from protocol.requests import CONTENTS
 from tests.harness import NODE, SECONDS, Child, encoded, environment, error
 
 MiB = 1 << 20

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sidecar_protocol import codec
+from sidecar_protocol.base import REDACTED
+from sidecar_protocol.errors import WireError
+from sidecar_protocol.requests import CONTENTS
 
 from benchmarks.hostility import KINDS
-from protocol import codec
-from protocol.base import REDACTED
-from protocol.errors import WireError
-from protocol.requests import CONTENTS
 from sidecar.recording.redact import Redactor
 from tests.harness import Child
 from tests.sidecar.recording.test_redact import MESSAGES

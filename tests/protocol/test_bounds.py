@@ -4,12 +4,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from protocol import codec
-from protocol.bounds import DEEPEST, MOST_PARTS, excess
-from protocol.errors import ErrorCode, WireError
-from protocol.jobs import MOST_ACTIONS, MOST_COOKIES, MOST_FIELDS, MOST_STEPS
-from protocol.session import MAX_SERVERS
+from sidecar_protocol import codec
+from sidecar_protocol.bounds import DEEPEST, MOST_PARTS, excess
+from sidecar_protocol.errors import ErrorCode, WireError
+from sidecar_protocol.jobs import MOST_ACTIONS, MOST_COOKIES, MOST_FIELDS, MOST_STEPS
+from sidecar_protocol.session import MAX_SERVERS
 
 JSON = st.recursive(
     st.none() | st.integers() | st.text('a"\\,[]{}é', max_size=8),

@@ -10,17 +10,16 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from protocol import codec
-from protocol.base import Secret, decode_hook
-from protocol.codec import NOTHING
-from protocol.cvs import reference_of
-from protocol.errors import ErrorCode, ErrorDetail, WireError
-from protocol.jobs import SendJob
-from protocol.replies import Error, Event, Ok, Pong, Ready
-from protocol.requests import CONTENTS, OPTIONAL
-from protocol.secrets import SecretRequest
-from protocol.session import Cancel, Credentials, Hello, MockOptions
+from sidecar_protocol import codec
+from sidecar_protocol.base import Secret, decode_hook
+from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.cvs import reference_of
+from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
+from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready
+from sidecar_protocol.requests import CONTENTS, OPTIONAL
+from sidecar_protocol.secrets import SecretRequest
+from sidecar_protocol.session import Cancel, Credentials, Hello, MockOptions
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 JSON = st.recursive(

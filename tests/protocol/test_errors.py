@@ -3,8 +3,8 @@
 import inspect
 
 import pytest
+from sidecar_protocol.errors import MEANINGS, RETRYABLE, ErrorCode, ErrorDetail, WireError
 
-from protocol.errors import MEANINGS, RETRYABLE, ErrorCode, ErrorDetail, WireError
 from sidecar import errors
 from sidecar.errors import SidecarError
 

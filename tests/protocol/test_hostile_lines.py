@@ -8,12 +8,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from protocol import codec
-from protocol.bounds import deeper, outside_strings
-from protocol.codec import LONGEST_SENTENCE
-from protocol.errors import WireError
-from protocol.jobs import SendJob
+from sidecar_protocol import codec
+from sidecar_protocol.bounds import deeper, outside_strings
+from sidecar_protocol.codec import LONGEST_SENTENCE
+from sidecar_protocol.errors import WireError
+from sidecar_protocol.jobs import SendJob
 
 BRACKETS = b'{"type":"ping","a":[' + b"[]," * 1_100
 

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-
-from protocol import codec
-from protocol.errors import ErrorCode, ErrorDetail
-from protocol.export import schemas, write_schemas
-from protocol.replies import Error, Event, Ok, Pong, Ready
-from protocol.requests import CONTENTS
+from sidecar_protocol import codec
+from sidecar_protocol.errors import ErrorCode, ErrorDetail
+from sidecar_protocol.export import schemas, write_schemas
+from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready
+from sidecar_protocol.requests import CONTENTS
 
 FOLDER = Path(__file__).parents[2] / "protocol" / "schema"
 SERVER = {"server_location": "https://rtcv.example.com", "api_key_id": "a", "api_key": "b", "primary": True}

@@ -15,6 +15,7 @@ ROOT = Path(alone.__file__).resolve().parent.parent
 NAMES = (
     *(
         "protocol",
+        "sidecar_protocol",
         "types",
         "selectors",
         "json",
@@ -98,7 +99,7 @@ def test_a_scraper_whose_modules_are_called_as_ours(tmp_path: Path) -> None:
 @pytest.mark.parametrize("variables", [{}, {"PYTHONSAFEPATH": "1"}])
 def test_the_module_as_a_user_types_it(tmp_path: Path, variables: dict[str, str]) -> None:
     """`python -m sidecar` in a folder with modules of our names takes none of them once it has begun."""
-    for name in ("protocol", "aiohttp", "selectors", "playwright"):
+    for name in ("protocol", "sidecar_protocol", "aiohttp", "selectors", "playwright"):
         (tmp_path / f"{name}.py").write_text(f"raise SystemExit('{name} of the scraper was imported')\n")
     ended = ran(tmp_path, "-m", "sidecar", **variables)
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -109,10 +110,10 @@ def test_a_checkout_needs_no_installation(folder: Path) -> None:
     """Where the package is found by PYTHONPATH alone, its child is the same package, with what else is found there."""
     code = f"""
 import sys
-sys.path.insert(0, {str(ROOT)!r})
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "protocol")!r}]
 from sidecar import alone, client
-import protocol
-assert protocol.__file__.startswith({str(ROOT)!r})
+import sidecar_protocol
+assert sidecar_protocol.__file__.startswith({str(ROOT)!r})
 with client.Sidecar() as sidecar:
     print(sidecar.ready["version"])
 """

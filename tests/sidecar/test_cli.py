@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from sidecar_protocol.export import schemas
 
 import sidecar
-from protocol.export import schemas
 from sidecar import commands
 from sidecar.settings import SECRETS, Settings
 from tests.harness import SECONDS, Child, environment

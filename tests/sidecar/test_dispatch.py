@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.errors import ErrorCode, WireError
 
-from protocol.codec import NOTHING
-from protocol.errors import ErrorCode, WireError
 from sidecar.dispatch import MAX_QUEUED_BYTES, Dispatcher
 from sidecar.errors import ActionFailed, InvalidContent, NotFound, StoreFailed
 from sidecar.handlers.route import Route

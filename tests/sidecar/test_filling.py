@@ -5,8 +5,8 @@ import tracemalloc
 from typing import Any
 
 import pytest
+from sidecar_protocol.jobs import MOST_STEPS
 
-from protocol.jobs import MOST_STEPS
 from sidecar.browser.visits.templates import Templates
 from sidecar.errors import InvalidContent, LimitExceeded
 from sidecar.filling import MOST_MADE, Place, mapped

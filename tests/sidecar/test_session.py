@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from sidecar_protocol.base import Secret
+from sidecar_protocol.errors import ErrorCode
+from sidecar_protocol.session import Credentials, MockOptions
 
-from protocol.base import Secret
-from protocol.errors import ErrorCode
-from protocol.session import Credentials, MockOptions
 from sidecar.errors import InvalidContent, MissingCredentials, RemoteUnreachable
 from sidecar.remote.mock import MockServer
 from sidecar.session import Session, check_credentials

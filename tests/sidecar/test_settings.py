@@ -4,8 +4,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sidecar_protocol.base import Secret
 
-from protocol.base import Secret
 from sidecar.settings import DEBUG_LOG, INPUT_LOG, Settings, SettingsError, host_zone, load
 
 

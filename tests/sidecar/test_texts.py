@@ -1,8 +1,8 @@
 """Texts are cut once what is secret was taken out of them."""
 
 import pytest
+from sidecar_protocol.base import REDACTED
 
-from protocol.base import REDACTED
 from sidecar.recording.redact import Redactor
 from sidecar.texts import MOST, WHOLE, bounded, shortened
 

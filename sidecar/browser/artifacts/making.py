@@ -11,8 +11,8 @@ from typing import Any, Final, Literal
 
 from playwright.async_api import CDPSession, Page
 from playwright.async_api import Error as PlaywrightError
+from sidecar_protocol.jobs import Option, PdfOptions
 
-from protocol.jobs import Option, PdfOptions
 from sidecar.browser import failures, sizes
 from sidecar.browser.devtools import Devtools, is_chromium
 from sidecar.errors import ActionFailed, LimitExceeded, StoreFailed

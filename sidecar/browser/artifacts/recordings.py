@@ -7,8 +7,8 @@ from typing import Final
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
+from sidecar_protocol.jobs import Option
 
-from protocol.jobs import Option
 from sidecar.browser import failures
 from sidecar.browser.artifacts.making import Kind
 from sidecar.browser.artifacts.scrub import clean_har, clean_trace

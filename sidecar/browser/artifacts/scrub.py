@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 import msgspec
+from sidecar_protocol.base import REDACTED
 
-from protocol.base import REDACTED
 from sidecar.texts import Hide
 
 _SECRET_HEADERS: Final = frozenset(

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from protocol.jobs import BrowserName
+from sidecar_protocol.jobs import BrowserName
+
 from sidecar import files
 from sidecar.errors import LimitExceeded, SidecarError, StoreFailed
 from sidecar.sealing import Seal

@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 import msgspec
+from sidecar_protocol.bounds import excess
 
-from protocol.bounds import excess
 from sidecar.browser import surrogates
 from sidecar.browser.scripting.messages import Refused
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import msgspec
+from sidecar_protocol.errors import WireError
 
-from protocol.errors import WireError
 from sidecar.browser.scripting.events import end
 from sidecar.browser.scripting.inbox import read
 from sidecar.browser.scripting.job import ORPHANED, ActionError, Listener

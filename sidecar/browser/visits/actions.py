@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import msgspec
 from playwright.async_api import Locator, Page
+from sidecar_protocol.base import Secret, decode_hook
+from sidecar_protocol.codec import explain
 
-from protocol.base import Secret, decode_hook
-from protocol.codec import explain
 from sidecar.browser import asking
 from sidecar.browser.addresses import check_address
 from sidecar.browser.globs import Glob

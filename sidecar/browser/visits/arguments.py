@@ -3,9 +3,9 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
+from sidecar_protocol.base import Secret, WireModel
+from sidecar_protocol.jobs import NonEmpty, Timeout, WaitUntil
 
-from protocol.base import Secret, WireModel
-from protocol.jobs import NonEmpty, Timeout, WaitUntil
 from sidecar.browser.globs import Glob
 
 Coordinate = Annotated[float, msgspec.Meta(ge=-100_000, le=100_000)]

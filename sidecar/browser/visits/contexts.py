@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import msgspec
 from playwright.async_api import BrowserContext, Route
 from playwright.async_api import Error as PlaywrightError
+from sidecar_protocol.base import Secret
+from sidecar_protocol.contexts import Context, Proxy
+from sidecar_protocol.jobs import BrowserName
 
-from protocol.base import Secret
-from protocol.contexts import Context, Proxy
-from protocol.jobs import BrowserName
 from sidecar.browser.headers import header_fault
 from sidecar.errors import InvalidContent
 

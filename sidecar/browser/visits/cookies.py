@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from playwright.async_api import BrowserContext
 from playwright.async_api import Error as PlaywrightError
+from sidecar_protocol.jobs import Cookie
 
-from protocol.jobs import Cookie
 from sidecar.browser import failures
 from sidecar.errors import InvalidContent
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import msgspec
 from playwright.async_api import Page
+from sidecar_protocol.jobs import Field, WaitUntil
 
-from protocol.jobs import Field, WaitUntil
 from sidecar.browser import asking, surrogates
 from sidecar.browser.asking import Sought
 from sidecar.browser.devtools import Devtools

@@ -14,9 +14,9 @@ import msgspec
 from playwright.async_api import CDPSession, Download, Frame, Page
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
+from sidecar_protocol.base import Secret, WireModel
+from sidecar_protocol.jobs import NonEmpty, Timeout
 
-from protocol.base import Secret, WireModel
-from protocol.jobs import NonEmpty, Timeout
 from sidecar.browser import asking
 from sidecar.browser.artifacts.making import scratch_folder
 from sidecar.browser.devtools import is_chromium

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from protocol.jobs import SendJob, Step, WaitUntil
+from sidecar_protocol.jobs import SendJob, Step, WaitUntil
+
 from sidecar.browser.addresses import check_address
 from sidecar.browser.scripting.script import Script
 from sidecar.browser.visits import actions, extract

@@ -8,8 +8,8 @@ from typing import Any, Final
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page, Response
 from playwright.async_api import TimeoutError as PlaywrightTimeout
+from sidecar_protocol.jobs import Cookie, StepResult
 
-from protocol.jobs import Cookie, StepResult
 from sidecar.browser import failures
 from sidecar.browser.addresses import Allows
 from sidecar.browser.asking import BadSelector

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from protocol.webhooks import DeliveryFailed
+from sidecar_protocol.webhooks import DeliveryFailed
+
 from sidecar.clock import Clock, within
 from sidecar.errors import SealedByAnother, StoreFailed
 from sidecar.queue.presence import Presence

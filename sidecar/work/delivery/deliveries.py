@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from protocol.webhooks import DEFAULT_STDOUTERR_SIZE, Delivery
-from protocol.webhooks import Deliveries as Page
+from sidecar_protocol.webhooks import DEFAULT_STDOUTERR_SIZE, Delivery
+from sidecar_protocol.webhooks import Deliveries as Page
+
 from sidecar.clock import Clock
 from sidecar.errors import Conflict, NotFound, StoreFailed
 from sidecar.queue.presence import Presence

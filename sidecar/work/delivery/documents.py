@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from sidecar_protocol.base import Secret, Secrets
+from sidecar_protocol.session import Credentials
+from sidecar_protocol.webhooks import Format, Webhook
 
-from protocol.base import Secret, Secrets
-from protocol.session import Credentials
-from protocol.webhooks import Format, Webhook
 from sidecar.errors import SealedByAnother
 from sidecar.sealing import Seal
 from sidecar.store.endpoints import EndpointRow

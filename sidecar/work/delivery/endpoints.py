@@ -6,9 +6,9 @@ from typing import Final
 
 import msgspec
 from msgspec import UNSET
+from sidecar_protocol.session import Credentials
+from sidecar_protocol.webhooks import MAX_WEBHOOKS, Format, Webhook
 
-from protocol.session import Credentials
-from protocol.webhooks import MAX_WEBHOOKS, Format, Webhook
 from sidecar.errors import InvalidContent, LimitExceeded, SealedByAnother
 from sidecar.remote.outward import check_url
 from sidecar.sealing import Seal

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from protocol.errors import ErrorCode, ErrorDetail
+from sidecar_protocol.errors import ErrorCode, ErrorDetail
+
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, InvalidContent, RemoteFailed, RemoteUnreachable, SidecarError, TimedOut
 from sidecar.remote import webhooks

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from protocol.webhooks import Webhook
+from sidecar_protocol.webhooks import Webhook
+
 from sidecar.errors import StoreFailed
 from sidecar.store.outbox import Outbox, Parcel
 from sidecar.work.delivery.endpoints import Endpoint, Endpoints

@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any, Final
 
 import msgspec
+from sidecar_protocol.base import encode_hook
+from sidecar_protocol.jobs import SendJob
 
-from protocol.base import encode_hook
-from protocol.jobs import SendJob
 from sidecar.work.jobs.hiding import redactor_for
 
 _OF_A_RUN: Final = ("token", "key", "mode", "webhooks")

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
+from sidecar_protocol.base import Secret, Secrets
+from sidecar_protocol.jobs import SendJob
 
-from protocol.base import Secret, Secrets
-from protocol.jobs import SendJob
 from sidecar.leaves import scalars
 from sidecar.recording.redact import Redactor, holds_typed
 

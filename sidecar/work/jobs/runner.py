@@ -5,7 +5,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
-from protocol.jobs import JobResult, SendJob
+from sidecar_protocol.jobs import JobResult, SendJob
+
 from sidecar.browser.artifacts.making import Keep, write_file
 from sidecar.browser.gateway import NO_PEERS, Gateway, leave
 from sidecar.browser.perform import Hiding, perform

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
+from sidecar_protocol.cvs import reference_of
+from sidecar_protocol.jobs import JobReply, JobResult, SendJob
 
-from protocol.cvs import reference_of
-from protocol.jobs import JobReply, JobResult, SendJob
 from sidecar.clock import Clock
 from sidecar.errors import InvalidContent, MissingCredentials, QueueFull, ShuttingDown, SidecarError
 from sidecar.recording.redact import Redactor

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from protocol.codec import NOTHING
-from protocol.jobs import SendJob, Step, StepResult
+from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.jobs import SendJob, Step, StepResult
+
 from sidecar.clock import Clock
 from sidecar.queue.submission import Run
 from sidecar.work.jobs.runs import STOPPED

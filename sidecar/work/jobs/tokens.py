@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from protocol.base import Secret
-from protocol.jobs import SendJob
+from sidecar_protocol.base import Secret
+from sidecar_protocol.jobs import SendJob
+
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, InvalidContent, Unauthorized
 from sidecar.work.jobs.scopes import Scope, registrable

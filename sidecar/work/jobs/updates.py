@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-
-from protocol.errors import WireError
-from protocol.jobs import SendJob, StepResult
-from protocol.updates import (
+from sidecar_protocol.errors import WireError
+from sidecar_protocol.jobs import SendJob, StepResult
+from sidecar_protocol.updates import (
     ApplicationContext,
     CloudEvent,
     JobUpdate,
@@ -21,7 +20,8 @@ from protocol.updates import (
     State,
     TaskState,
 )
-from protocol.webhooks import DEFAULT_STDOUTERR_SIZE, Format
+from sidecar_protocol.webhooks import DEFAULT_STDOUTERR_SIZE, Format
+
 from sidecar import __version__
 from sidecar.clock import Clock
 from sidecar.work.jobs.definitions import define

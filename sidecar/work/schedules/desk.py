@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from protocol.jobs import SendJob
+from sidecar_protocol.jobs import SendJob
+
 from sidecar.clock import Clock
 from sidecar.queue.submission import Submission
 from sidecar.sealing import Seal

@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Final, Literal
 
 import msgspec
+from sidecar_protocol.schedules import ScheduleFired
 
-from protocol.schedules import ScheduleFired
 from sidecar.clock import Clock
 from sidecar.errors import SealedByAnother, SidecarError, Unreadable
 from sidecar.queue.submission import Submission

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import msgspec
+from sidecar_protocol.errors import ErrorCode, WireError
+from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.schedules import Push
 
-from protocol.errors import ErrorCode, WireError
-from protocol.jobs import SendJob
-from protocol.schedules import Push
 from sidecar.errors import InvalidContent, MissingCredentials, SealedByAnother
 from sidecar.queue.submission import DEFAULT_TIMEOUT, opened_content, stored_content
 from sidecar.recording.redact import Redactor

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from typing import Any, Final, Literal
 
 import msgspec
-
-from protocol.errors import ErrorDetail
-from protocol.schedules import (
+from sidecar_protocol.errors import ErrorDetail
+from sidecar_protocol.schedules import (
     CreateSchedule,
     ListSchedules,
     Push,
@@ -19,6 +18,7 @@ from protocol.schedules import (
     Trigger,
     UpdateSchedule,
 )
+
 from sidecar.clock import Clock
 from sidecar.errors import InvalidContent, NotFound, Unreadable
 from sidecar.store.agenda import Agenda, Item

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
+from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.tasks import CreateTask, ListTasks, Task, UpdateTask
 
-from protocol.jobs import SendJob
-from protocol.tasks import CreateTask, ListTasks, Task, UpdateTask
 from sidecar.errors import InvalidContent, SealedByAnother, Unreadable
 from sidecar.filling import MOST_MADE
 from sidecar.sealing import Seal

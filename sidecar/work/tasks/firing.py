@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
 import msgspec
+from sidecar_protocol.queued import JobState
 
-from protocol.queued import JobState
 from sidecar.clock import Clock
 from sidecar.errors import NotFound, Unreadable
 from sidecar.queue.submission import Submission

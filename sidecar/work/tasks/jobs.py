@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from sidecar_protocol import codec
+from sidecar_protocol.errors import ErrorCode, WireError
+from sidecar_protocol.jobs import SendJob
 
-from protocol import codec
-from protocol.errors import ErrorCode, WireError
-from protocol.jobs import SendJob
 from sidecar.errors import InvalidContent, LimitExceeded
 from sidecar.filling import MOST_MADE, Place, Room, mapped, shown
 from sidecar.work.jobs.runner import validate

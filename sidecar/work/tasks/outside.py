@@ -10,8 +10,8 @@ from typing import Final, Protocol
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
+from sidecar_protocol.tasks import LONGEST_SCRIPT
 
-from protocol.tasks import LONGEST_SCRIPT
 from sidecar.browser.scripting.task import Fetch, Fetched
 from sidecar.clock import within
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, NotFound, RemoteFailed, RemoteUnreachable, TimedOut

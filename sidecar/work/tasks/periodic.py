@@ -5,9 +5,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
-
-from protocol.errors import WireError
-from protocol.tasks import (
+from sidecar_protocol.errors import WireError
+from sidecar_protocol.tasks import (
     CreateTask,
     ListTaskRuns,
     ListTasks,
@@ -22,6 +21,7 @@ from protocol.tasks import (
     Trigger,
     UpdateTask,
 )
+
 from sidecar.clock import Clock
 from sidecar.errors import Conflict, NotFound, Unreadable
 from sidecar.queue.submission import Run

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 import msgspec
+from sidecar_protocol.base import encode_hook
+from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
+from sidecar_protocol.jobs import SendJob, Step, StepResult
+from sidecar_protocol.tasks import RunStatus, RunTaskReply, TaskRun, Trigger
 
-from protocol.base import encode_hook
-from protocol.errors import ErrorCode, ErrorDetail, WireError
-from protocol.jobs import SendJob, Step, StepResult
-from protocol.tasks import RunStatus, RunTaskReply, TaskRun, Trigger
 from sidecar.browser.scripting.job import ActionError
 from sidecar.browser.scripting.task import TaskScripts
 from sidecar.clock import Clock

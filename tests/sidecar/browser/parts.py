@@ -8,9 +8,8 @@ from typing import Any
 
 import msgspec
 import psutil
-
-from protocol.base import decode_hook
-from protocol.jobs import SendJob
+from sidecar_protocol.base import decode_hook
+from sidecar_protocol.jobs import SendJob
 
 
 def make_job(url: str, **content: Any) -> SendJob:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Error as PlaywrightError
+from sidecar_protocol.jobs import BrowserName
 
-from protocol.jobs import BrowserName
 from sidecar.browser import asking, failures
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from sidecar_protocol.jobs import BrowserName
 
-from protocol.jobs import BrowserName
 from sidecar.browser import discovery
 from sidecar.errors import BrowserUnavailable
 from sidecar.settings import Settings

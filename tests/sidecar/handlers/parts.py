@@ -3,8 +3,8 @@
 import asyncio
 
 import msgspec
+from sidecar_protocol.session import MockOptions
 
-from protocol.session import MockOptions
 from sidecar.session import Session
 from sidecar.store.memory import MemoryReferences
 from sidecar.work.logins import Login, References

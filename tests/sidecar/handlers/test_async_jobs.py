@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from sidecar_protocol.base import decode_hook
+from sidecar_protocol.errors import WireError
+from sidecar_protocol.jobs import JobScheduled, SendJob
+from sidecar_protocol.queued import JobId, ListJobs
+from sidecar_protocol.session import MockOptions
 
-from protocol.base import decode_hook
-from protocol.errors import WireError
-from protocol.jobs import JobScheduled, SendJob
-from protocol.queued import JobId, ListJobs
-from protocol.session import MockOptions
 from sidecar.clock import Clock
 from sidecar.handlers import jobs
 from sidecar.handlers.jobs import Desk

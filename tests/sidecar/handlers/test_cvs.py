@@ -4,9 +4,9 @@ import asyncio
 
 import msgspec
 import pytest
+from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.errors import WireError
 
-from protocol.codec import NOTHING
-from protocol.errors import WireError
 from sidecar.errors import MissingCredentials, RemoteFailed
 from sidecar.work.cvs import InProgress, send_cv
 from sidecar.work.logins import LONG_TTL

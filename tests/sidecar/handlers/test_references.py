@@ -1,8 +1,8 @@
 """The three messages about references."""
 
 import pytest
+from sidecar_protocol.codec import NOTHING
 
-from protocol.codec import NOTHING
 from sidecar.errors import InvalidContent
 from sidecar.handlers.references import has_cached_reference, set_cached_reference, set_short_cached_reference
 from tests.sidecar.handlers.parts import Parts

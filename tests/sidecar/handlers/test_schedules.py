@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
+from sidecar_protocol.errors import ErrorCode, ErrorDetail
+from sidecar_protocol.session import Hello, HelloReply, Limits
 
-from protocol.errors import ErrorCode, ErrorDetail
-from protocol.session import Hello, HelloReply, Limits
 from sidecar.errors import InvalidContent
 from sidecar.handlers.schedules import number_of
 from sidecar.handlers.session import hello

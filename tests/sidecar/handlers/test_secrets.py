@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from sidecar_protocol.base import Secret
+from sidecar_protocol.errors import ErrorCode
+from sidecar_protocol.secrets import SecretRequest, UserSecret
 
-from protocol.base import Secret
-from protocol.errors import ErrorCode
-from protocol.secrets import SecretRequest, UserSecret
 from sidecar.errors import InvalidContent, MissingCredentials, RemoteFailed
 from sidecar.handlers.secrets import get_secret, get_user_secret, get_users_secret
 from tests.sidecar.handlers.parts import Parts

@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from sidecar_protocol import codec
+from sidecar_protocol.codec import NOTHING, Request
+from sidecar_protocol.errors import WireError
+from sidecar_protocol.webhooks import ListDeliveries, Redeliver, Webhook
 
-from protocol import codec
-from protocol.codec import NOTHING, Request
-from protocol.errors import WireError
-from protocol.webhooks import ListDeliveries, Redeliver, Webhook
 from sidecar.errors import InvalidContent, NotFound
 from sidecar.handlers.jobs import Store
 from sidecar.handlers.webhooks import list_deliveries, redeliver, set_webhooks

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
+from sidecar_protocol.base import REDACTED
 
-from protocol.base import REDACTED
 from sidecar.javascript.sources import LONGEST, TOGETHER, Sources
 from sidecar.recording.redact import Redactor, holds_typed
 from sidecar.work.contents import holds_secret

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sidecar_protocol.base import REDACTED
 
-from protocol.base import REDACTED
 from sidecar.javascript.calls import Verdict
 from sidecar.javascript.tokens import Literal, hidden
 from sidecar.javascript.tokens import literals as literals_within

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from sidecar_protocol.errors import ErrorCode, WireError
+from sidecar_protocol.queued import JobState
 
-from protocol.errors import ErrorCode, WireError
-from protocol.queued import JobState
 from sidecar.clock import Clock
 from sidecar.errors import BrowserUnavailable, NotFound, ShuttingDown, TimedOut
 from sidecar.queue import attempts

@@ -9,9 +9,9 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sidecar_protocol.base import REDACTED
+from sidecar_protocol.requests import CONTENTS
 
-from protocol.base import REDACTED
-from protocol.requests import CONTENTS
 from sidecar.recording.redact import Redactor
 from sidecar.recording.sensitive import SENSITIVE_KEYS, may_hold_secrets
 

@@ -6,8 +6,8 @@ import hashlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sidecar_protocol.base import REDACTED
 
-from protocol.base import REDACTED
 from sidecar.recording.redact import Redactor
 from sidecar.spellings import spellings
 from tests.spelled import SPELLINGS

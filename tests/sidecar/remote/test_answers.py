@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sidecar_protocol.errors import ErrorCode
 
-from protocol.errors import ErrorCode
 from sidecar.errors import RemoteFailed
 from sidecar.remote import answers
 from sidecar.remote.http import Answer

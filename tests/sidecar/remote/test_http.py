@@ -7,8 +7,8 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+from sidecar_protocol.errors import ErrorCode
 
-from protocol.errors import ErrorCode
 from sidecar.errors import RemoteFailed, RemoteUnreachable, SidecarError, TimedOut
 from sidecar.remote.http import ATTEMPTS, Answer, HttpClient
 from tests.clocks import ManualClock

@@ -2,8 +2,8 @@
 
 import msgspec
 import pytest
+from sidecar_protocol.session import MockOptions
 
-from protocol.session import MockOptions
 from sidecar.remote.mock import MockServer
 
 

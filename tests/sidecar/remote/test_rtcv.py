@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import pytest
+from sidecar_protocol.base import Secret
+from sidecar_protocol.session import Credentials
 
-from protocol.base import Secret
-from protocol.session import Credentials
 from sidecar.errors import (
     Forbidden,
     InvalidContent,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sidecar_protocol.base import Secret
+from sidecar_protocol.session import Credentials
 
-from protocol.base import Secret
-from protocol.session import Credentials
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.sealing import KEY_BYTES, Seal

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Request
+from sidecar_protocol.jobs import StepResult
 
-from protocol.jobs import StepResult
 from sidecar.browser.visits import settle
 from sidecar.errors import ActionFailed
 from sidecar.work.jobs.runner import JobRunner

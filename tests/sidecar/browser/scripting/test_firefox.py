@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
+from sidecar_protocol.jobs import StepResult
 
-from protocol.jobs import StepResult
 from sidecar.errors import ActionFailed, Forbidden
 from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import make_job

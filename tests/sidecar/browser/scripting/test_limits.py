@@ -7,8 +7,8 @@ from typing import Any
 
 import psutil
 import pytest
+from sidecar_protocol.jobs import JobResult
 
-from protocol.jobs import JobResult
 from sidecar.browser.scripting.pipe import Pipe
 from sidecar.errors import ActionFailed, BrowserFailed, Forbidden, LimitExceeded, SandboxCrashed, TimedOut
 from sidecar.work.jobs.runner import JobRunner

@@ -8,8 +8,8 @@ import msgspec
 import psutil
 import pytest
 import pytest_asyncio
+from sidecar_protocol.errors import ErrorCode, WireError
 
-from protocol.errors import ErrorCode, WireError
 from sidecar.browser.scripting.job import ActionError
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.scripting.task import Fetch, Fetched, TaskLimits, TaskScripts

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from sidecar_protocol.jobs import StepResult
 
-from protocol.jobs import StepResult
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.visits.plan import plan

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from protocol.base import Secret, Secrets
-from protocol.webhooks import Webhook
+from sidecar_protocol.base import Secret, Secrets
+from sidecar_protocol.webhooks import Webhook
+
 from sidecar.clock import Clock
 from sidecar.remote.outward import Outward
 from sidecar.sealing import Seal

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import standardwebhooks
+from sidecar_protocol.base import Secret
+from sidecar_protocol.session import Credentials
 
-from protocol.base import Secret
-from protocol.session import Credentials
 from sidecar.clock import Clock
 from sidecar.errors import Conflict, NotFound, StoreFailed
 from sidecar.remote.outward import Outward

@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from sidecar_protocol.base import Secret
+from sidecar_protocol.session import Credentials
+from sidecar_protocol.webhooks import Webhook
 
-from protocol.base import Secret
-from protocol.session import Credentials
-from protocol.webhooks import Webhook
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, MissingCredentials
 from sidecar.sealing import Seal
 from sidecar.store.database import Database

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from sidecar_protocol import codec
+from sidecar_protocol.errors import WireError
 
-from protocol import codec
-from protocol.errors import WireError
 from sidecar.errors import InvalidContent
 from sidecar.work.jobs.runner import JobRunner, validate
 from tests.sidecar.browser.parts import make_job

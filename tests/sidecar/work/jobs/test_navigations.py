@@ -5,8 +5,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from sidecar_protocol.jobs import StepResult
 
-from protocol.jobs import StepResult
 from sidecar.errors import ActionFailed, NavigationFailed, TimedOut
 from sidecar.work.jobs.runner import JobRunner
 from tests.fakes import nobody_listens

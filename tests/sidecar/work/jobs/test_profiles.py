@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
+from sidecar_protocol.base import Secret, decode_hook
+from sidecar_protocol.jobs import BrowserName, JobResult, SendJob
 
-from protocol.base import Secret, decode_hook
-from protocol.jobs import BrowserName, JobResult, SendJob
 from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.profiles.states import FolderStates

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
+from sidecar_protocol.jobs import BrowserName
 
-from protocol.jobs import BrowserName
 from sidecar.errors import ActionFailed
 from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import make_job

@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from sidecar_protocol.base import decode_hook
+from sidecar_protocol.errors import WireError
+from sidecar_protocol.jobs import JobReply, JobResult, SendJob
 
-from protocol.base import decode_hook
-from protocol.errors import WireError
-from protocol.jobs import JobReply, JobResult, SendJob
 from sidecar.browser.watch import Watch
 from sidecar.errors import ActionFailed, MissingCredentials, RemoteFailed
 from sidecar.work.cvs import InProgress, send_cv

@@ -6,8 +6,8 @@ import json
 
 import jwt
 import pytest
+from sidecar_protocol.base import Secret
 
-from protocol.base import Secret
 from sidecar.errors import Forbidden, InvalidContent, Unauthorized
 from sidecar.work.jobs.scopes import Scope
 from sidecar.work.jobs.tokens import Tokens

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import msgspec
 import pytest
+from sidecar_protocol.base import REDACTED, Secret, decode_hook
+from sidecar_protocol.jobs import JobResult, SendJob, StepResult
+from sidecar_protocol.updates import Progress, SelfDescribing
 
-from protocol.base import REDACTED, Secret, decode_hook
-from protocol.jobs import JobResult, SendJob, StepResult
-from protocol.updates import Progress, SelfDescribing
 from sidecar import __version__
 from sidecar.browser.visits import arguments
 from sidecar.browser.visits.actions import ACTIONS

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from sidecar_protocol import codec
+from sidecar_protocol.base import REDACTED
+from sidecar_protocol.errors import ErrorCode, WireError
+from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.schedules import ListSchedules, Schedule, ScheduleFired
 
-from protocol import codec
-from protocol.base import REDACTED
-from protocol.errors import ErrorCode, WireError
-from protocol.jobs import SendJob
-from protocol.schedules import ListSchedules, Schedule, ScheduleFired
 from sidecar.errors import (
     Forbidden,
     InvalidContent,

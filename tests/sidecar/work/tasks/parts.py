@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from sidecar_protocol.base import decode_hook
+from sidecar_protocol.queued import JobState, JobStatus
+from sidecar_protocol.tasks import CreateTask, Task, TaskRef, TaskStatus, UpdateTask
 
-from protocol.base import decode_hook
-from protocol.queued import JobState, JobStatus
-from protocol.tasks import CreateTask, Task, TaskRef, TaskStatus, UpdateTask
 from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.scripting.task import TaskLimits, TaskScripts
 from sidecar.clock import Clock

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sidecar_protocol.base import REDACTED
+from sidecar_protocol.queued import JobStatus
+from sidecar_protocol.tasks import ListTaskRuns, ListTasks, TaskRef
 
-from protocol.base import REDACTED
-from protocol.queued import JobStatus
-from protocol.tasks import ListTaskRuns, ListTasks, TaskRef
 from sidecar.errors import Conflict, InvalidContent, LimitExceeded, NotFound, SealedByAnother, StoreFailed, Unreadable
 from sidecar.sealing import Seal
 from sidecar.store.database import Database

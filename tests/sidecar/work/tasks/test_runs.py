@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from sidecar_protocol.tasks import ListTaskRuns, RunTaskReply, TaskRef, TaskRun, TestTask
 
-from protocol.tasks import ListTaskRuns, RunTaskReply, TaskRef, TaskRun, TestTask
 from sidecar.clock import Clock
 from sidecar.errors import (
     ActionFailed,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from protocol.base import Secret, WireModel
+from sidecar_protocol.base import Secret, WireModel
 
 WEEK = 604_800
 

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import msgspec
 
-from protocol.base import decode_hook, encode_hook
-from protocol.bounds import DEEPEST, Excess, check, deeper
-from protocol.errors import ErrorCode, ErrorDetail, WireError
-from protocol.replies import Error, Event, Ok, Pong, Ready, RequestId
-from protocol.requests import CONTENTS, HOLDS_RAW, NULL_IS_ABSENT, OPTIONAL
+from sidecar_protocol.base import decode_hook, encode_hook
+from sidecar_protocol.bounds import DEEPEST, Excess, check, deeper
+from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
+from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready, RequestId
+from sidecar_protocol.requests import CONTENTS, HOLDS_RAW, NULL_IS_ABSENT, OPTIONAL
 
 LONGEST_SENTENCE: Final = 500
 """Characters of what is said of wrong content, and of the place that it names."""

@@ -4,10 +4,10 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from protocol.base import Secret, WireModel
-from protocol.bounds import Excess
-from protocol.contexts import Context
-from protocol.webhooks import MAX_WEBHOOKS
+from sidecar_protocol.base import Secret, WireModel
+from sidecar_protocol.bounds import Excess
+from sidecar_protocol.contexts import Context
+from sidecar_protocol.webhooks import MAX_WEBHOOKS
 
 BrowserName = Literal["CHROMIUM", "FIREFOX", "WEBKIT"]
 Option = Literal["RECORD", "SCREENSHOT", "PDF", "READ_ALERTS", "HTML", "HAR", "TRACE"]

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from protocol.base import LegacyModel, Secret, no_secret
+from sidecar_protocol.base import LegacyModel, Secret, no_secret
 
 
 class SecretRequest(LegacyModel, frozen=True):

@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from protocol.base import schema_hook
-from protocol.replies import Error, Event, Ok, Pong, Ready
-from protocol.requests import CONTENTS, OPTIONAL
-from protocol.tasks import TaskRun
-from protocol.updates import CloudEvent, Progress, SelfDescribing
-from protocol.webhooks import DeliveryFailed
+from sidecar_protocol.base import schema_hook
+from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready
+from sidecar_protocol.requests import CONTENTS, OPTIONAL
+from sidecar_protocol.tasks import TaskRun
+from sidecar_protocol.updates import CloudEvent, Progress, SelfDescribing
+from sidecar_protocol.webhooks import DeliveryFailed
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ID = {"anyOf": [{"type": "integer"}, {"type": "string"}]}

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from protocol.errors import ErrorCode, WireError
+from sidecar_protocol.errors import ErrorCode, WireError
 
 MOST_PARTS: Final = 250_000
 """Values of one content, at every depth together, counted by the commas and brackets between them."""

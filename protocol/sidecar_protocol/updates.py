@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from protocol.base import WireModel
+from sidecar_protocol.base import WireModel
 
 JOB_UPDATE: Final = "iglu:com.snowplowanalytics.factotum/job_update/jsonschema/1-0-0"
 """Names the schema of `JobUpdate`. Source: Factotum's webhooks."""

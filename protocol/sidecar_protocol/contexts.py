@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from protocol.base import Secret, WireModel
+from sidecar_protocol.base import Secret, WireModel
 
 ResourceType = Literal[
     "stylesheet", "image", "media", "font", "script", "texttrack", "xhr", "fetch", "eventsource", "websocket",

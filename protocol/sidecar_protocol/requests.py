@@ -4,14 +4,14 @@ from typing import Any, Final
 
 import msgspec
 
-from protocol.jobs import SendJob
-from protocol.queued import JobId, ListJobs
-from protocol.schedules import CreateSchedule, ListSchedules, ScheduleId, UpdateSchedule
-from protocol.secrets import SecretRequest
-from protocol.session import Cancel, Credentials, Hello, MockOptions, Servers
-from protocol.tasks import CreateTask, ListTaskRuns, ListTasks, TaskRef, TestTask, UpdateTask
-from protocol.tokens import IssueToken
-from protocol.webhooks import ListDeliveries, Redeliver, Webhook
+from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.queued import JobId, ListJobs
+from sidecar_protocol.schedules import CreateSchedule, ListSchedules, ScheduleId, UpdateSchedule
+from sidecar_protocol.secrets import SecretRequest
+from sidecar_protocol.session import Cancel, Credentials, Hello, MockOptions, Servers
+from sidecar_protocol.tasks import CreateTask, ListTaskRuns, ListTasks, TaskRef, TestTask, UpdateTask
+from sidecar_protocol.tokens import IssueToken
+from sidecar_protocol.webhooks import ListDeliveries, Redeliver, Webhook
 
 CONTENTS: Final[dict[str, Any]] = {
     "hello": Hello,

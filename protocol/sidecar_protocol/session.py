@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from protocol.base import LegacyModel, Secret, WireModel, no_secret
+from sidecar_protocol.base import LegacyModel, Secret, WireModel, no_secret
 
 MAX_SERVERS: Final = 100
 """Of one login."""

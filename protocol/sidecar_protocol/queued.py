@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from protocol.base import WireModel
-from protocol.errors import ErrorDetail
+from sidecar_protocol.base import WireModel
+from sidecar_protocol.errors import ErrorDetail
 
 JobStatus = Literal["pending", "success", "failed", "cancelled"]
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from protocol.errors import ErrorDetail
+from sidecar_protocol.errors import ErrorDetail
 
 RequestId = int | str
 """What a request is known by while it is in flight; the parent chooses it."""

@@ -6,8 +6,8 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from protocol.base import Secret, Secrets, WireModel
-from protocol.errors import ErrorDetail
+from sidecar_protocol.base import Secret, Secrets, WireModel
+from sidecar_protocol.errors import ErrorDetail
 
 DEFAULT_STDOUTERR_SIZE: Final = 10_000
 MAX_WEBHOOKS: Final = 100

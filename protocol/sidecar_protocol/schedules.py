@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from protocol.base import WireModel
-from protocol.errors import ErrorDetail
+from sidecar_protocol.base import WireModel
+from sidecar_protocol.errors import ErrorDetail
 
 ScheduleName = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 """1 to 255 bytes of letters (also Chinese ones), digits, underscores and spaces."""

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from protocol.errors import ErrorCode, WireError
+from sidecar_protocol.errors import ErrorCode, WireError
 
 
 class Cv(msgspec.Struct, frozen=True, rename={"camel": "referenceNumber", "snake": "reference_number"}):

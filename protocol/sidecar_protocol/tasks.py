@@ -4,8 +4,8 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from protocol.base import WireModel
-from protocol.errors import ErrorDetail
+from sidecar_protocol.base import WireModel
+from sidecar_protocol.errors import ErrorDetail
 
 SHORTEST_INTERVAL: Final = 1_000
 LONGEST_INTERVAL: Final = 366 * 24 * 3_600_000
