@@ -17,7 +17,7 @@ from benchmarks.bench import SIDECAR, Bench, Figure
 from benchmarks.child import Child
 from benchmarks.lines import line
 from sidecar.clock import Clock
-from sidecar.remote.outward import Outward
+from sidecar.net.public_http import Outward
 from sidecar.sealing import Seal
 from sidecar.store.database import Database
 from sidecar.store.outbox import Parcel

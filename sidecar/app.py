@@ -208,7 +208,7 @@ def webhooks_of(settings: Settings) -> tuple[Webhook, ...]:
     """Those that every session begins with. Raises SettingsError."""
     if not settings.webhook:
         return ()
-    from sidecar.remote.outward import check_url  # late: aiohttp takes 200 ms to import
+    from sidecar.net.public_http import check_url  # late: aiohttp takes 200 ms to import
 
     urls = settings.webhook.split()
     for url in urls:

@@ -179,7 +179,7 @@ def test_everything_that_is_installed_is_pinned() -> None:
 CUTS = {
     "sidecar/browser/scripting/script.py: self.source.lstrip()[:_ENOUGH]",  # cut literals are hidden whole
     "sidecar/browser/scripting/script.py: line[:_LONGEST_LABEL - 1]",  # of what is hidden already
-    "sidecar/remote/answers.py: said[:MAX_QUOTED]",  # the same
+    "sidecar/net/responses.py: said[:MAX_QUOTED]",  # the same
     "sidecar/texts.py: shown[:length]",  # the same
     "sidecar/texts.py: text[:MOST]",  # what `shortened` is for
     "sidecar/texts.py: text[:length + BEHIND]",  # what is looked through for them

@@ -11,7 +11,7 @@ from sidecar_protocol.session import Credentials
 
 from sidecar import files
 from sidecar.errors import NotFound, SidecarError, StoreFailed
-from sidecar.remote.outward import Outward
+from sidecar.net.public_http import Outward
 from sidecar.sealing import Seal
 from sidecar.stopping import stopped
 from sidecar.store.agenda import Agenda, Kind

@@ -7,7 +7,7 @@ from typing import Final
 from sidecar_protocol.session import Credentials, MockOptions
 
 from sidecar.clock import Clock
-from sidecar.remote.mock import MockServer
+from sidecar.rtcv.mock import MockServer
 from sidecar.settings import Settings
 from sidecar.store.memory import MemoryReferences
 from sidecar.wiring.durables import Durables
@@ -27,8 +27,8 @@ class LoggingIn:
 
     async def log_in(self, credentials: Sequence[Credentials]) -> Login:
         """Checks every server. Raises InvalidContent, RemoteFailed, RemoteUnreachable, StoreFailed."""
-        from sidecar.remote import rtcv  # late: aiohttp takes 200 ms to import
-        from sidecar.remote.http import HttpClient
+        from sidecar.net.http_client import HttpClient
+        from sidecar.rtcv import servers as rtcv  # late: aiohttp takes 200 ms to import
 
         for one in credentials:
             rtcv.check_location(one.server_location)

@@ -12,12 +12,12 @@ from sidecar_protocol.session import Credentials
 
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
+from sidecar.net.http_client import HttpClient
 from sidecar.queue.backend import Backend
 from sidecar.queue.engine import Engine, EngineOptions
 from sidecar.queue.sqlite_backend import SqliteBackend
 from sidecar.queue.submission import Run, Submission
-from sidecar.remote.http import HttpClient
-from sidecar.remote.rtcv import RtcvServer, RtcvServers
+from sidecar.rtcv.servers import RtcvServer, RtcvServers
 from sidecar.sealing import Seal
 from sidecar.settings import MiB, host_zone
 from sidecar.store.agenda import Agenda

@@ -12,8 +12,8 @@ from sidecar.wiring.surroundings import Surroundings
 from sidecar.work.alarm import Alarm
 
 if TYPE_CHECKING:
+    from sidecar.net.public_http import Outward
     from sidecar.queue.engine import Engine
-    from sidecar.remote.outward import Outward
     from sidecar.store.task_runs import TaskRuns
     from sidecar.work.delivery.endpoints import Endpoints
     from sidecar.work.jobs.audiences import Audiences

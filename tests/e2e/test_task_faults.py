@@ -25,7 +25,7 @@ PUBLIC: Final = "127.0.0.2"
 INTO_THE_WORLD: Final = f"""
 import signal
 import sys
-from sidecar.remote import outward
+from sidecar.net import public_http as outward
 from sidecar.work.tasks import outside
 outward.is_private = lambda address: str(address) != {PUBLIC!r}
 outside.SCRIPT_SECONDS = 1.5

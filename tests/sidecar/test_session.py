@@ -11,7 +11,7 @@ from sidecar_protocol.errors import ErrorCode
 from sidecar_protocol.session import Credentials, MockOptions
 
 from sidecar.errors import InvalidContent, MissingCredentials, RemoteUnreachable
-from sidecar.remote.mock import MockServer
+from sidecar.rtcv.mock import MockServer
 from sidecar.session import Session, check_credentials
 from sidecar.store.memory import MemoryReferences
 from sidecar.work.logins import Login

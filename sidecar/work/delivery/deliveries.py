@@ -17,8 +17,8 @@ from sidecar_protocol.webhooks import Deliveries as Page
 
 from sidecar.clock import Clock
 from sidecar.errors import Conflict, NotFound, StoreFailed
+from sidecar.net.public_http import Outward
 from sidecar.queue.presence import Presence
-from sidecar.remote.outward import Outward
 from sidecar.sealing import Seal
 from sidecar.store.database import Database
 from sidecar.store.endpoints import EndpointRows

@@ -10,7 +10,7 @@ from sidecar_protocol.session import Credentials
 from sidecar_protocol.webhooks import MAX_WEBHOOKS, Format, Webhook
 
 from sidecar.errors import InvalidContent, LimitExceeded, SealedByAnother
-from sidecar.remote.outward import check_url
+from sidecar.net.public_http import check_url
 from sidecar.sealing import Seal
 from sidecar.store.endpoints import EndpointRow, EndpointRows
 from sidecar.work.delivery.documents import (

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from sidecar.errors import MissingCredentials
-from sidecar.remote.rtcv import Kind
+from sidecar.rtcv.servers import Kind
 from sidecar.store.outbox import Outbox, Parcel
 from sidecar.work.delivery.endpoints import Endpoints
 

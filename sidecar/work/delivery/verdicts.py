@@ -10,10 +10,10 @@ from sidecar_protocol.errors import ErrorCode, ErrorDetail
 
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, InvalidContent, RemoteFailed, RemoteUnreachable, SidecarError, TimedOut
-from sidecar.remote import webhooks
-from sidecar.remote.http import Answer, HttpClient, retry_after
-from sidecar.remote.outward import Outward
-from sidecar.remote.rtcv import RtcvServer
+from sidecar.net import webhook_signing as webhooks
+from sidecar.net.http_client import Answer, HttpClient, retry_after
+from sidecar.net.public_http import Outward
+from sidecar.rtcv.servers import RtcvServer
 from sidecar.store.outbox import Head
 from sidecar.work.delivery.endpoints import ServerTarget, Target, WebhookTarget
 

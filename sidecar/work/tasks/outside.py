@@ -15,8 +15,8 @@ from sidecar_protocol.tasks import LONGEST_SCRIPT
 from sidecar.browser.scripting.task import Fetch, Fetched
 from sidecar.clock import within
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, NotFound, RemoteFailed, RemoteUnreachable, TimedOut
-from sidecar.remote.http import Answer
-from sidecar.remote.outward import check_url
+from sidecar.net.http_client import Answer
+from sidecar.net.public_http import check_url
 from sidecar.settings import MiB
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -44,7 +44,7 @@ _NOT_OF_THE_BODY: Final = frozenset({"content-encoding", "content-length", "tran
 
 
 class Requests(Protocol):
-    """Bounded HTTP requests that reach nothing private. See remote.outward.Outward."""
+    """Bounded HTTP requests that reach nothing private. See net.public_http.Outward."""
 
     async def request(
         self,

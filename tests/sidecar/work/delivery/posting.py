@@ -10,7 +10,7 @@ from sidecar_protocol.base import Secret, Secrets
 from sidecar_protocol.webhooks import Webhook
 
 from sidecar.clock import Clock
-from sidecar.remote.outward import Outward
+from sidecar.net.public_http import Outward
 from sidecar.sealing import Seal
 from sidecar.store.database import Database
 from sidecar.store.outbox import Parcel

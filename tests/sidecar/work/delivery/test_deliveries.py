@@ -10,7 +10,7 @@ from sidecar_protocol.session import Credentials
 
 from sidecar.clock import Clock
 from sidecar.errors import Conflict, NotFound, StoreFailed
-from sidecar.remote.outward import Outward
+from sidecar.net.public_http import Outward
 from sidecar.store.endpoints import LEASE, EndpointRows
 from sidecar.store.outbox import Head, Parcel
 from sidecar.work.delivery.verdicts import ASIDE_ATTEMPTS, DAY, MAX_ATTEMPTS, back_off
@@ -463,7 +463,7 @@ async def test_a_fault_of_ours_is_a_failed_attempt(monkeypatch: pytest.MonkeyPat
                 raise faults.pop()
             return {"webhook-id": "a"}
 
-        monkeypatch.setattr("sidecar.remote.webhooks.headers", signed)
+        monkeypatch.setattr("sidecar.net.webhook_signing.headers", signed)
         [one] = post.hook(hook(receiver.url))
         post.put(one, "a")
         await post.until_empty()

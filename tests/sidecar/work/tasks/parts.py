@@ -13,9 +13,9 @@ from sidecar.browser.scripting.sandboxes import Sandboxes
 from sidecar.browser.scripting.task import TaskLimits, TaskScripts
 from sidecar.clock import Clock
 from sidecar.errors import NotFound, SidecarError
+from sidecar.net.public_http import Outward
 from sidecar.queue.engine import id_of
 from sidecar.queue.submission import Run, Submission
-from sidecar.remote.outward import Outward
 from sidecar.sealing import Seal
 from sidecar.settings import Settings
 from sidecar.store.agenda import Agenda, Item

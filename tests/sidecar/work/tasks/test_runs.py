@@ -24,7 +24,7 @@ from sidecar.errors import (
     SidecarError,
     TimedOut,
 )
-from sidecar.remote.outward import Outward
+from sidecar.net.public_http import Outward
 from sidecar.store.database import Database
 from sidecar.work.tasks import outside as task_outside
 from sidecar.work.tasks.outside import Hosts, Scripts

@@ -8,7 +8,7 @@ import msgspec
 from sidecar_protocol.base import REDACTED
 
 from sidecar.errors import Forbidden, NotFound, RemoteFailed, SidecarError, Unauthorized
-from sidecar.remote.http import Answer
+from sidecar.net.http_client import Answer
 from sidecar.spellings import MIN_LENGTH, spellings
 
 Shape = TypeVar("Shape")

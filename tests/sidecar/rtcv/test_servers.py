@@ -17,8 +17,8 @@ from sidecar.errors import (
     SidecarError,
     Unauthorized,
 )
-from sidecar.remote.http import HttpClient
-from sidecar.remote.rtcv import RtcvServer, RtcvServers, check_location, scope_of
+from sidecar.net.http_client import HttpClient
+from sidecar.rtcv.servers import RtcvServer, RtcvServers, check_location, scope_of
 from tests.clocks import ManualClock
 from tests.fakes import ENCRYPTION_KEY, KEY, KEY_ID, ApiKey, StandInRtcv
 from tests.fakes import Secret as StoredSecret

@@ -13,8 +13,8 @@ from sidecar_protocol.session import Credentials
 from yarl import URL
 
 from sidecar.errors import Forbidden, InvalidContent, SidecarError
-from sidecar.remote import answers
-from sidecar.remote.http import Answer, HttpClient
+from sidecar.net import responses as answers
+from sidecar.net.http_client import Answer, HttpClient
 
 Kind = Literal["result", "cv"]
 Copy = Callable[[Kind, bytes, str], None]

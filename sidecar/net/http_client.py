@@ -13,7 +13,7 @@ from yarl import URL
 
 from sidecar.clock import Clock
 from sidecar.errors import RemoteFailed, RemoteUnreachable, TimedOut
-from sidecar.remote.bodies import beginning
+from sidecar.net.bodies import beginning
 
 ATTEMPTS: Final = 4
 MAX_REDIRECTS: Final = 5

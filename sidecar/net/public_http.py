@@ -15,9 +15,9 @@ from yarl import URL
 
 from sidecar.clock import Clock, within
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, RemoteUnreachable, TimedOut
-from sidecar.remote.addresses import is_private
-from sidecar.remote.bodies import beginning
-from sidecar.remote.http import Answer, why
+from sidecar.net.addresses import is_private
+from sidecar.net.bodies import beginning
+from sidecar.net.http_client import Answer, why
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Host and port -> addresses in their text form. Raises OSError."""

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sidecar_protocol.errors import ErrorCode
 
 from sidecar.errors import RemoteFailed
-from sidecar.remote import answers
-from sidecar.remote.http import Answer
+from sidecar.net import responses as answers
+from sidecar.net.http_client import Answer
 
 KEY = 'k€y "with" <all> & ever/thing+else%20'
 

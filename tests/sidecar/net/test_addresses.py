@@ -5,7 +5,7 @@ from itertools import chain
 
 import pytest
 
-from sidecar.remote.addresses import is_private
+from sidecar.net.addresses import is_private
 
 BLOCKS = (
     *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24"),

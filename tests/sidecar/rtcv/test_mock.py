@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from sidecar_protocol.session import MockOptions
 
-from sidecar.remote.mock import MockServer
+from sidecar.rtcv.mock import MockServer
 
 
 async def test_secrets_are_given_back_byte_for_byte() -> None:

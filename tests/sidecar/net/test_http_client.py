@@ -10,7 +10,7 @@ import pytest
 from sidecar_protocol.errors import ErrorCode
 
 from sidecar.errors import RemoteFailed, RemoteUnreachable, SidecarError, TimedOut
-from sidecar.remote.http import ATTEMPTS, Answer, HttpClient
+from sidecar.net.http_client import ATTEMPTS, Answer, HttpClient
 from tests.clocks import ManualClock
 from tests.fakes import StandInRtcv, nobody_listens
 from tests.faults import Kind
@@ -206,7 +206,7 @@ async def test_users_in_a_redirect_are_ignored(client: HttpClient, server: Stand
 async def test_an_answer_has_a_bound(client: HttpClient, server: StandInRtcv, monkeypatch: pytest.MonkeyPatch) -> None:
     """No server can fill our memory."""
     assert (await post(client, server)).status == 401
-    monkeypatch.setattr("sidecar.remote.http.MAX_BYTES", 10)
+    monkeypatch.setattr("sidecar.net.http_client.MAX_BYTES", 10)
     with pytest.raises(RemoteFailed, match="answered with more than 10 bytes") as failed:
         await post(client, server)
     assert not failed.value.detail.retryable

@@ -1,0 +1,1 @@
+"""HTTP: the client, the SSRF guard, responses, and how webhooks are signed."""

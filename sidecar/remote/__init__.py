@@ -1,1 +1,0 @@
-"""Servers that the sidecar talks to."""

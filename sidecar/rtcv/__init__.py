@@ -1,0 +1,1 @@
+"""RT-CV servers, and the mock that answers in their place."""

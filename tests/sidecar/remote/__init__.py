@@ -1,1 +1,0 @@
-"""Tests of the servers that the sidecar talks to."""

@@ -1,0 +1,1 @@
+"""Tests of RT-CV servers and of the mock."""
