@@ -58,10 +58,12 @@ _WORDS: Final = _words(
     "visible hidden attached detached load domcontentloaded networkidle commit left right middle use strict Alt "
     "Control Meta Shift click input change submit object string number boolean undefined function"
 )
-_PRESSED: Final = re.compile(
+PRESSED: Final = re.compile(
     r"(?:(?:Control|Shift|Alt|Meta|ControlOrMeta)\+)*(?:Enter|Tab|Escape|Backspace|Delete|Insert|Space|Home|End"
-    r"|Arrow(?:Up|Down|Left|Right)|Page(?:Up|Down)|F\d{1,2})|(?:(?:Control|Alt|Meta|ControlOrMeta)\+)+\w"
+    r"|Arrow(?:Up|Down|Left|Right)|Page(?:Up|Down)|F\d{1,2}|(?:Control|Shift|Alt|Meta)(?:Left|Right)?|ControlOrMeta"
+    r"|CapsLock|NumLock|ScrollLock|ContextMenu|PrintScreen|Pause)|(?:(?:Control|Alt|Meta|ControlOrMeta)\+)+\w"
 )
+"""Keys, and keys held together, that type no text that tells."""
 _TELLING: Final = re.compile(r"pass|pwd|secret|token|credential|auth|(?:key|pin|code)\Z", re.IGNORECASE)
 """In a name: what it names is secret."""
 _ADDRESS: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|\*\*/)\S*\Z")
@@ -123,7 +125,7 @@ def _names(place: Place) -> bool:
 def _typed(place: Place, value: str) -> Verdict:
     if not place.direct and (place.key in _OPTIONS or value in _WORDS):
         return OPEN
-    if place.call == "press" and _PRESSED.fullmatch(value):
+    if place.call == "press" and PRESSED.fullmatch(value):
         return OPEN
     if place.argument > 0 or not place.direct or not _PAGES.match(place.receiver):
         return TYPED

@@ -50,25 +50,24 @@ ACTIONS_KEY: Final = "actions"
 """Under this, text is JavaScript, and an object is a typed action."""
 SOURCE_KEY: Final = "script_text"
 """What stands under this is JavaScript."""
-TYPED: Final = {
-    "fill": "value",
-    "type": "text",
-    "press_sequentially": "text",
-    "keyboard_type": "text",
-    "keyboard_insert_text": "text",
-    "on_dialog": "text",
-}
-"""Typed action -> the argument that holds what is typed."""
+TYPED: Final = frozenset({"arg", "eventinit", "label", "text", "value"})
+"""Arguments of typed actions that hold what a page is given, whatever the action; without separators."""
+PRESSED_KEY: Final = "key"
+"""Such an argument is typed text, unless it is the name of a key that types none."""
+FILES_KEY: Final = "files"
+"""Names and contents of files that a page is given."""
+PRESSING: Final = frozenset({"keyboard_press", "keyboard_down", "keyboard_up"})
+"""Of these, a bare value is a key."""
 BARE: Final = frozenset({"keyboard_type", "keyboard_insert_text"})
 """Of these, a bare value is what is typed."""
 SCRIPTING: Final = frozenset({"evaluate", "eval_on_selector", "eval_on_selector_all", "wait_for_function"})
-"""Typed actions that take JavaScript, bare or as `expression`, and an `arg` for it."""
+"""Typed actions that take JavaScript, bare or as `expression`."""
 REFERENCE: Final = re.compile(r"\s*(\{\{[^{}]*\}\}\s*)+")
 """`{{user.password}}`: where a secret goes, and not the secret."""
 PROXY_KEY: Final = "proxy"
 """Under this, what stands before an `@` is secret also where the URL has no scheme."""
 SELECTOR_KEY: Final = "selector"
-TYPED_KEYS: Final = frozenset({"value", "text"})
+TYPED_KEYS: Final = frozenset({"value", "text", "label"})
 """Beside a `selector` that names something secret (`#password`), these are secret: what is typed into that field."""
 
 _SEPARATOR: Final = "[_. -]?"

@@ -12,7 +12,10 @@ from sidecar.recording.sensitive import (
     ACTIONS_KEY,
     BARE,
     COOKIE_ATTRIBUTES,
+    FILES_KEY,
     LOGIN_KEY,
+    PRESSED_KEY,
+    PRESSING,
     PROXY_KEY,
     REFERENCE,
     SCRIPTING,
@@ -65,6 +68,8 @@ class Rule(Enum):
     """JavaScript, or objects whose key is the action's name."""
     ARGUMENTS = "arguments"
     """Of a typed action."""
+    FILES = "files"
+    """Names and contents of files for a page."""
 
 
 _RULES: Final = {ACTIONS_KEY: Rule.ACTIONS, SOURCE_KEY: Rule.SOURCE}
@@ -89,6 +94,7 @@ class Verdict(Enum):
     """JavaScript, whose literals may be secret."""
 
 
+_OF_FILES: Final = {"name": Verdict.TYPED, "mimetype": Verdict.OPEN}
 _UNDECIDED: Final = frozenset({Verdict.OPEN, Verdict.TYPED})
 
 
@@ -170,8 +176,10 @@ def _entered(outer: _Container, *, is_object: bool) -> _Container:
         return _Container(is_object, Rule.SECRET, key)
     if outer.is_object and outer.rule is Rule.ACTIONS:
         return _Container(is_object, Rule.ARGUMENTS, key, outer.key or "")
-    if outer.rule is Rule.ARGUMENTS and (outer.key == "arg" or outer.key == TYPED.get(outer.action)):
+    if outer.rule is Rule.ARGUMENTS and (_plain(outer.key) in TYPED or outer.key == PRESSED_KEY):
         return _Container(is_object, Rule.TYPED, key)
+    if outer.rule is Rule.ARGUMENTS and outer.key == FILES_KEY:
+        return _Container(is_object, Rule.FILES, key)
     return _Container(is_object, _narrower(outer.rule, _rule_of(outer.key)), key, outer.action)
 
 
@@ -199,13 +207,14 @@ def _judge(inside: _Container, token: str) -> Verdict:
         return Verdict.HIDDEN
     if rule is Rule.ACTIONS or rule is Rule.ARGUMENTS:
         return _judge_action(inside, token)
-    return _judge_leaf(rule, own, _plain(key), string=string)
+    return _judge_leaf(rule, own, _plain(key), token)
 
 
-def _judge_leaf(rule: Rule, own: Rule, key: str, *, string: bool) -> Verdict:
-    rules = (rule, own)
-    if Rule.TYPED in rules:
-        return Verdict.TYPED
+def _judge_leaf(rule: Rule, own: Rule, key: str, token: str) -> Verdict:
+    rules, string = (rule, own), token.startswith('"')
+    if Rule.TYPED in rules or rule is Rule.FILES:
+        verdict = _OF_FILES.get(key, Verdict.HIDDEN) if rule is Rule.FILES else Verdict.TYPED
+        return Verdict.OPEN if string and _is_reference(token) else verdict
     if rule is Rule.LOGIN or (rule is Rule.PROXY and key == _USER):
         return Verdict.OPEN if key == _ORIGIN else Verdict.HIDDEN
     if not string:
@@ -220,17 +229,31 @@ def _judge_leaf(rule: Rule, own: Rule, key: str, *, string: bool) -> Verdict:
 def _judge_action(inside: _Container, token: str) -> Verdict:
     """What a scalar of an action holds."""
     if not token.startswith('"'):
-        return Verdict.TYPED if inside.rule is Rule.ARGUMENTS and inside.key == "arg" else Verdict.OPEN
+        return Verdict.TYPED if inside.rule is Rule.ARGUMENTS and _plain(inside.key) in TYPED else Verdict.OPEN
     if inside.rule is Rule.ACTIONS and not inside.is_object:
         return Verdict.SOURCE
     bare = inside.rule is Rule.ACTIONS
     action, key = (inside.key or "", "") if bare else (inside.action, inside.key)
     if action in SCRIPTING and (key == "expression" or (bare and action in _BARE_SCRIPTS)):
         return Verdict.SOURCE
-    typed = action in BARE if bare else key == "arg" or key == TYPED.get(action, "")
-    if not typed or REFERENCE.fullmatch(_decoded(token)):
+    if action in PRESSING if bare else key == PRESSED_KEY:
+        typed = _types(_decoded(token))
+    else:
+        typed = action in BARE if bare else _plain(key) in TYPED
+    if not typed or _is_reference(token):
         return Verdict.OPEN
     return Verdict.SECRET if action in BARE else Verdict.TYPED
+
+
+def _types(key: str) -> bool:
+    """Whether pressing it types something."""
+    from sidecar.javascript.calls import PRESSED  # late: few lines press keys
+
+    return PRESSED.fullmatch(key) is None
+
+
+def _is_reference(token: str) -> bool:
+    return REFERENCE.fullmatch(_decoded(token)) is not None
 
 
 def _narrower(outer: Rule, own: Rule) -> Rule:
@@ -262,7 +285,7 @@ def _note_typed(inside: _Container, place: Place, token: str) -> None:
     """Remembers what is typed into a field, until its selector tells whether that is secret."""
     if place.key == SELECTOR_KEY:
         inside.names_secret = inside.names_secret or names_secret(_decoded(token))
-    elif place.key in TYPED_KEYS and not REFERENCE.fullmatch(_decoded(token)):
+    elif place.key in TYPED_KEYS and not _is_reference(token):
         inside.typed.append(place)
 
 

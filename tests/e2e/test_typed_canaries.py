@@ -38,6 +38,10 @@ WAYS = (
     "keyboardoption",
     "insertedoption",
     "plain",
+    "optionvalue",
+    "optionlabel",
+    "event",
+    "filename",
     "evaluated",
     "anyheader",
     "username",
@@ -75,6 +79,12 @@ def with_options(way: str) -> str:
     return f"(async () => {{ const o = {options}; await page.{call}('{canary(way)}', o) }})()"
 
 
+def option(text: str) -> str:
+    """An expression that makes an option, without saying which."""
+    letters = ",".join(str(ord(letter)) for letter in text)
+    return f"document.body.insertAdjacentHTML('beforeend', '<select><option>' + String.fromCharCode({letters}))"
+
+
 def actions() -> list[Any]:
     """Every way in which an action may give a secret to a page."""
     return [
@@ -96,7 +106,20 @@ def actions() -> list[Any]:
         {"keyboard_type": canary("keyboard")},
         {"keyboard_insert_text": {"text": canary("inserted")}},
         {"fill": {"selector": "#p", "value": canary("plain")}},
+        {"dispatch_event": {"selector": "#p", "type": "x", "event_init": {"detail": canary("event")}}},
+        {"evaluate": "document.body.insertAdjacentHTML('beforeend', '<input type=file>')"},
+        {"set_input_files": {"selector": "[type=file]", "files": [{"name": canary("filename"), "content": "aGk="}]}},
         {"evaluate": f"document.querySelector('#p').value = '{canary('evaluated')}'; 0"},
+    ]
+
+
+def chosen() -> list[Any]:
+    """Actions that choose an option, and whose value says which."""
+    return [
+        {"evaluate": option(canary("optionvalue"))},
+        {"select_option": {"selector": "select", "value": canary("optionvalue")}},
+        {"evaluate": option(canary("optionlabel"))},
+        {"select_option": {"selector": "select >> nth=1", "label": [canary("optionlabel")]}},
     ]
 
 
@@ -114,7 +137,7 @@ def said() -> list[str]:
 
 def content(url: str, hook: str, *, runs: bool) -> dict[str, Any]:
     """A job with all of it; `runs` without a proxy that is not there."""
-    step = {"url": url, "actions": [*actions(), *said()], "timeout_ms": 20_000}
+    step = {"url": url, "actions": [*actions(), *chosen(), *said()], "timeout_ms": 20_000}
     context: dict[str, Any] = {
         "extra_http_headers": {"X-Plain": canary("anyheader")},
         "http_credentials": {
@@ -231,7 +254,7 @@ def left(tmp_path_factory: pytest.TempPathFactory, server: Rtcv) -> Left:
 
 
 def _quiet(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without what the page says, which is a part of the result that the parent asked for."""
+    """Without what is a part of the result that was asked for: what the page says, and which option was chosen."""
     return [{**step, "actions": step["actions"][: len(actions())]} for step in steps]
 
 

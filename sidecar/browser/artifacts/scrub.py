@@ -20,8 +20,10 @@ _SECRET_HEADERS: Final = frozenset(
 )
 _TYPED: Final = re.compile(r"^(\s*(?:fill|type|insertText|pressSequentially|press|selectOption)\().*", re.DOTALL)
 """The driver's log of what it types."""
-_TYPING: Final = frozenset({"value", "text", "password", "postData", "key"})
-"""Arguments of calls that hold what was typed, and the values of cookies that were set."""
+_TYPING: Final = frozenset(
+    {"value", "text", "password", "postData", "key", "valueOrLabel", "label", "payloads", "buffer"}
+)
+"""Arguments of calls that hold what was typed, chosen or uploaded, and the values of cookies that were set."""
 _IDENTITY: Final = frozenset({"extraHTTPHeaders", "httpCredentials", "proxy", "storageState"})
 _DRAWN: Final = frozenset({".css", ".gif", ".jpeg", ".jpg", ".png", ".svg", ".ttf", ".webp", ".woff", ".woff2"})
 """Resources that a snapshot needs to look as it did; bodies of any other kind are left out of a trace."""

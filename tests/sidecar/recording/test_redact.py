@@ -30,6 +30,7 @@ def logged(message: Any, *known: str, **how: Any) -> tuple[bytes, bool]:
 
 CREDENTIALS = {"server_location": "https://ann:cAnary-7f3a9@rtcv.nl/", "api_key_id": "2" * 24, "api_key": CANARY}
 COOKIE = {"name": "session", "value": CANARY, "domain": "shop.nl", "path": "/", "httpOnly": True, "expires": 1.5}
+FILE = {"name": f"{CANARY}.pdf", "content": CANARY, "mime_type": "text/plain"}
 CONTEXT = {
     "proxy": {"server": f"ann:{CANARY}@proxy:3128", "username": "ann", "password": CANARY},
     "http_credentials": {"username": "ann", "password": CANARY},
@@ -53,6 +54,10 @@ MESSAGES: dict[str, Any] = {
             {"url": "https://shop.nl", "actions": [{"on_dialog": {"accept": True, "text": CANARY}}]},
             {"url": "https://shop.nl", "actions": [{"evaluate": f"document.forms[0].pin.value = '{CANARY}'"}]},
             {"url": "https://shop.nl", "actions": [{"evaluate": {"expression": "x => x", "arg": {"a": [CANARY]}}}]},
+            {"url": "https://shop.nl", "actions": [{"select_option": {"selector": "#plain", "value": CANARY}}]},
+            {"url": "https://shop.nl", "actions": [{"select_option": {"selector": "#plain", "label": ["a", CANARY]}}]},
+            {"url": "https://shop.nl", "actions": [{"dispatch_event": {"event_init": {"data": [CANARY]}}}]},
+            {"url": "https://shop.nl", "actions": [{"set_input_files": {"files": [FILE]}}]},
             {"url": "https://shop.nl", "actions": [f"page.fill('#password', '{CANARY}')", "page.click('#send')"]},
             {"url": "https://shop.nl", "actions": [{"type": {"text": CANARY, "selector": "input[name=pwd]"}}]},
         ],
@@ -116,6 +121,26 @@ def test_where_credentials_are_for_is_no_secret() -> None:
         "proxy": {"server": "http://proxy.nl:3128", "bypass": ".intra.nl, 10.0.0.1", "username": REDACTED},
     }
     assert told["webhooks"] == [f"https://hooks.nl/{REDACTED}", "https://hooks.nl"]
+
+
+def test_what_of_an_action_is_no_secret_stays() -> None:
+    """Where it is done, which keys it presses, what kind of file it uploads, and where a secret is filled in."""
+    actions = [
+        {"select_option": {"selector": "#size", "index": 3, "value": ["{{shop.size}}"]}},
+        {"press": {"selector": "#size", "key": "Control+a"}},
+        *({"keyboard_press": key} for key in ("Enter", "Shift+Tab", "F5", "ControlOrMeta+ArrowLeft")),
+        {"keyboard_down": "Shift"},
+        {"dispatch_event": {"selector": "#size", "type": "change"}},
+        {"set_checked": {"selector": "#terms", "checked": True}},
+        {"get_attribute": {"selector": "a", "name": "data-name"}},
+        {"evaluate": {"expression": "x => x", "arg": {"user": "{{shop.user}}"}}},
+        {"set_input_files": {"selector": "#cv", "files": [{"name": "{{cv.name}}", "mime_type": "text/plain"}]}},
+    ]
+    job = {"steps": [{"url": "https://shop.nl", "actions": actions}]}
+    assert json.loads(logged({"type": "send_job", "content": job})[0])["content"] == job
+    typed = [{"press": {"selector": "#p", "key": "x"}}, {"keyboard_press": "Digit1"}, {"keyboard_up": "Shift+A"}]
+    told = logged({"type": "send_job", "content": {"steps": [{"actions": typed}]}})[0]
+    assert told.count(REDACTED.encode()) == len(typed)
 
 
 def test_what_is_typed_is_learned_from_a_job_alone() -> None:

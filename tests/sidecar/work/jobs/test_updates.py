@@ -15,13 +15,12 @@ from sidecar_protocol.jobs import JobResult, SendJob, StepResult
 from sidecar_protocol.updates import Progress, SelfDescribing
 
 from sidecar import __version__
-from sidecar.browser.visits import arguments
 from sidecar.browser.visits.actions import ACTIONS
 from sidecar.browser.watch import Watch
 from sidecar.errors import ActionFailed, BrowserUnavailable, Forbidden, InvalidContent, QueueFull, TimedOut
 from sidecar.javascript.sources import Sources
 from sidecar.queue.submission import Run
-from sidecar.recording.sensitive import TYPED
+from sidecar.recording.redact import Redactor, holds_typed
 from sidecar.work.cvs import InProgress
 from sidecar.work.delivery.endpoints import Endpoint
 from sidecar.work.jobs.definitions import define
@@ -455,16 +454,35 @@ async def test_no_secret_of_the_job_is_told(parts: Parts) -> None:
     assert b"{{user.password}}" in documents
 
 
-def test_every_typed_secret_is_known() -> None:
-    """The table of what is typed is that of the actions' own arguments."""
-    secret = {}
+OPEN_TEXTS: Final = {
+    "selector", "frame", "source", "target", "url", "referer", "expression", "name", "type", "modifiers",
+    "button", "state", "wait_until", "to",
+}  # fmt: skip
+"""Arguments of actions that say where, which or when."""
+
+
+def _texts(wanted: Any) -> bool:
+    """Whether a type takes any text of a parent's, or anything at all."""
+    if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
+        return any(_texts(field.type) for field in msgspec.structs.fields(wanted))
+    return wanted in (str, Secret, Any) or any(_texts(one) for one in getattr(wanted, "__args__", ()))
+
+
+def test_of_every_argument_that_takes_a_text_it_is_said_whether_it_is_secret() -> None:
+    """The list of what is typed is that of the actions' own arguments."""
     for method, kind in ACTIONS.items():
         for field in msgspec.structs.fields(kind.arguments):
-            if field.type is Secret or Secret in getattr(field.type, "__args__", ()):
-                secret[method] = field.name
-    assert secret == TYPED
-    bare = {method for method, name in TYPED.items() if ACTIONS[method].short == name}
-    assert bare == {method for method, kind in ACTIONS.items() if kind.arguments is arguments.Text}
+            if not _texts(field.type) or field.name in OPEN_TEXTS:
+                continue
+            given: list[Any] = ["cAnary", ["cAnary"], {"a": ["cAnary"]}]
+            if field.name == "files":
+                given = [[{"name": "cAnary", "content": "cAnary"}]]
+            actions: list[dict[str, Any]] = [{method: {field.name: value}} for value in given]
+            actions += [{method: "cAnary"}] if kind.short == field.name else []
+            for action in actions:
+                line = json.dumps({"actions": [action]}).encode()
+                assert b"cAnary" not in Redactor().line(line), action
+                assert holds_typed(line), action
 
 
 def test_any_job_can_be_defined() -> None:
