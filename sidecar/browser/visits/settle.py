@@ -53,6 +53,10 @@ class Movements:
         self._listening = False
         self._acting = False
         self._underway: dict[Page, Request] = {}
+        self._answered: set[Request | None] = set()
+        """Those underway whose answer is whole, while the document that it opens has still to arrive."""
+        self._newest: dict[Page, Request] = {}
+        """What a page that is looked at has asked for last; how an older one ends is no matter."""
         self._arrived: dict[Page, int] = {}
         self._loaded: dict[Page, tuple[int, tuple[LoadState, ...]]] = {}
         self._followed: dict[Page, int] = {}
@@ -99,6 +103,8 @@ class Movements:
         """Looks at requests no more."""
         self.done()
         self._underway.clear()
+        self._answered.clear()
+        self._newest.clear()
         if self._listening:
             self._listening = False
             self._context.remove_listener("request", self._begin)
@@ -308,7 +314,10 @@ class Movements:
     async def _doubt(self, page: Page) -> None:
         """Believes no longer in what was announced and does not begin: a script has thought better of it."""
         frame = self._frames.get(page)
-        if frame is None or frame.loading or not self._is_leaving(page):
+        if frame is None:
+            await self._doubt_answer(page)
+            return
+        if frame.loading or not self._is_leaving(page):
             return
         with contextlib.suppress(TimeoutError):
             async with within(_SETTING_OUT):
@@ -317,6 +326,18 @@ class Movements:
         if not frame.loading and self._is_leaving(page):
             frame.forget()
             self._ahead[page] = frame.commits - self.document(page)
+
+    async def _doubt_answer(self, page: Page) -> None:
+        """Waits for the document of an answer that is whole, but not for ever: it may be one that none shows."""
+        request = self._underway.get(page)
+        if request is None or request not in self._answered:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with within(_SETTING_OUT):
+                while self._underway.get(page) == request:
+                    await self._next_change()
+        if self._underway.get(page) == request:
+            self._over(page)
 
     def _note_load(self, page: Page, document: int, *states: LoadState) -> None:
         if self.documents(page) == document:
@@ -351,17 +372,24 @@ class Movements:
         if page:
             self._underway[page] = request
             self.failures.pop(page, None)
+            self._newest[page] = request
 
     def _end(self, request: Request) -> None:
         page = _moved_by(request)
         if page and self._underway.get(page) == request and request.redirected_to is None:
-            self._over(page)  # also for answers that open no document: downloads, 204
+            if _opens_document(request) and not self._documents.is_brought_by(page, request):
+                self._answered.add(request)  # Firefox tells of the document only after this
+                self._changed.set()
+            else:
+                self._over(page)
 
     def _fail(self, request: Request) -> None:
         page = _moved_by(request)
         if page:
-            self.failures[page] = request.failure or "it failed"
-            self._end(request)
+            if self._newest.get(page, request) == request:
+                self.failures[page] = request.failure or "it failed"
+            if self._underway.get(page) == request and request.redirected_to is None:
+                self._over(page)
             self._changed.set()
 
     def _arrive(self, frame: Frame) -> None:
@@ -376,8 +404,15 @@ class Movements:
         self._over(page)
 
     def _over(self, page: Page) -> None:
-        self._underway.pop(page, None)
+        self._answered.discard(self._underway.pop(page, None))
         self._changed.set()
+
+
+def _opens_document(request: Request) -> bool:
+    response = request.existing_response
+    if response is None or response.status in (204, 205):
+        return False
+    return not response.headers.get("content-disposition", "").lstrip().lower().startswith("attachment")
 
 
 def _moved_by(request: Request) -> Page | None:
