@@ -23,7 +23,7 @@ from benchmarks.child import Child
 from benchmarks.lines import line
 from sidecar.browser import discovery
 from sidecar.browser.pool import BrowserPool
-from sidecar.browser.profiles.states import FolderStates
+from sidecar.browser.profiles.profile_store import FolderStates
 from sidecar.clock import Clock
 from sidecar.sealing import Seal
 from sidecar.settings import Settings

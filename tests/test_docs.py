@@ -14,7 +14,7 @@ from sidecar_protocol.jobs import Option, SendJob
 from sidecar_protocol.schedules import CreateSchedule, Schedule, ScheduleFired, Single, UpdateSchedule
 from sidecar_protocol.updates import CloudEvent, JobUpdate, TaskState
 
-from sidecar.browser.visits.actions import ACTIONS, parse
+from sidecar.browser.steps.actions import ACTIONS, parse
 from sidecar.handlers.schedules import FAULT, INVALID, NO_PUSH, NOT_ALLOWED, NOT_THERE, TRY_LATER
 from sidecar.settings import SECRETS, Settings
 

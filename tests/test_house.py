@@ -177,8 +177,8 @@ def test_everything_that_is_installed_is_pinned() -> None:
 
 
 CUTS = {
-    "sidecar/browser/scripting/script.py: self.source.lstrip()[:_ENOUGH]",  # cut literals are hidden whole
-    "sidecar/browser/scripting/script.py: line[:_LONGEST_LABEL - 1]",  # of what is hidden already
+    "sidecar/browser/sandbox/action_script.py: self.source.lstrip()[:_ENOUGH]",  # cut literals are hidden whole
+    "sidecar/browser/sandbox/action_script.py: line[:_LONGEST_LABEL - 1]",  # of what is hidden already
     "sidecar/net/responses.py: said[:MAX_QUOTED]",  # the same
     "sidecar/texts.py: shown[:length]",  # the same
     "sidecar/texts.py: text[:MOST]",  # what `shortened` is for
@@ -191,13 +191,13 @@ CUTS = {
 NOT_TEXTS = {
     "protocol/sidecar_protocol/codec.py",  # what is wrong with a line, for whoever has sent it
     "sidecar/agenda_view.py",  # columns
-    "sidecar/browser/scripting/pipe.py",  # a message's number
+    "sidecar/browser/sandbox/cdp_pipe.py",  # a message's number
     "sidecar/recording/finding.py",  # how known values begin
     "sidecar/recording/known.py",
     "sidecar/recording/redact.py",
     "sidecar/recording/spelled.py",
     "sidecar/store/shared.py",  # a list
-    "sidecar/browser/profiles/states.py",  # digests
+    "sidecar/browser/profiles/profile_store.py",  # digests
     "sidecar/queue/presence.py",
     "sidecar/recording/walk.py",  # keys' ends
     "sidecar/recording/sensitive.py",

@@ -8,18 +8,18 @@ from typing import Any, Final, TypeVar
 
 from sidecar_protocol.jobs import BrowserName
 
-from sidecar.browser import discovery, failures, ffmpeg
-from sidecar.browser.backoff import BackOff
-from sidecar.browser.endings import Endings
+from sidecar.browser import discovery, ffmpeg, playwright_errors
+from sidecar.browser.background_tasks import Endings
+from sidecar.browser.bounded_semaphore import Places
+from sidecar.browser.crash_guard import look_at, race
+from sidecar.browser.launch_backoff import BackOff
 from sidecar.browser.limits import Limits
-from sidecar.browser.places import Places
+from sidecar.browser.processes.browser_process import WarmBrowser, launch
 from sidecar.browser.processes.job_page import JobPage
-from sidecar.browser.processes.warm import WarmBrowser, launch
-from sidecar.browser.profiles.living import Living, LivingContexts, ProfileUse, Work
-from sidecar.browser.profiles.origins import MetOrigins
-from sidecar.browser.profiles.saving import restore, work_and_save
-from sidecar.browser.race import look_at, race
-from sidecar.browser.scripting.sandboxes import Sandboxes
+from sidecar.browser.profiles.context_cache import Living, LivingContexts, ProfileUse, Work
+from sidecar.browser.profiles.profile_persistence import restore, work_and_save
+from sidecar.browser.profiles.visited_origins import MetOrigins
+from sidecar.browser.sandbox.sandbox_pool import Sandboxes
 from sidecar.clock import Clock
 from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent, ShuttingDown
 from sidecar.scratch import Scratch
@@ -133,12 +133,12 @@ class BrowserPool:
             return await job
         except Exception as error:
             browser.answers.clear()
-            if not failures.is_loss(error):
+            if not playwright_errors.is_loss(error):
                 raise
             browser.retired = True  # of a driver's death this is the only news
             if self._closed:
                 raise ShuttingDown from None
-            raise failures.crashed(error) from None
+            raise playwright_errors.crashed(error) from None
 
     async def _revive(self, kind: BrowserName, context: Mapping[str, Any], use: ProfileUse) -> Living:
         """The profile's living context, or a new one with what was saved of it."""

@@ -9,7 +9,7 @@ from sidecar.settings import Settings
 from sidecar.wiring.workshop import Workshop
 
 if TYPE_CHECKING:
-    from sidecar.browser.scripting.sandboxes import Sandboxes
+    from sidecar.browser.sandbox.sandbox_pool import Sandboxes
     from sidecar.work.jobs.runs import Runs
     from sidecar.work.stored_logins import InForce
 

@@ -98,7 +98,10 @@ class Tasking:
         return self._parts
 
     def _build(self) -> "tuple[Periodic, TaskFiring]":
-        from sidecar.browser.scripting.task import TaskLimits, TaskScripts  # late: scripts bring playwright with them
+        from sidecar.browser.sandbox.task_session import (  # late: scripts bring playwright with them
+            TaskLimits,
+            TaskScripts,
+        )
         from sidecar.work.tasks.documents import TaskDocuments
         from sidecar.work.tasks.firing import TaskFiring
         from sidecar.work.tasks.outside import Hosts, Scripts

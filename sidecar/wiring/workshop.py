@@ -11,8 +11,8 @@ from sidecar.work.cvs import InProgress
 
 if TYPE_CHECKING:
     from sidecar.browser.pool import BrowserPool
-    from sidecar.browser.profiles.states import States
-    from sidecar.browser.scripting.sandboxes import Sandboxes
+    from sidecar.browser.profiles.profile_store import States
+    from sidecar.browser.sandbox.sandbox_pool import Sandboxes
     from sidecar.work.jobs.runner import JobRunner
     from sidecar.work.jobs.runs import Runs
     from sidecar.work.jobs.tokens import Tokens
@@ -96,7 +96,7 @@ class Workshop:
 
     def _get_states(self) -> "States":
         """Where profiles lie: in the state folder, or in memory for a mock session."""
-        from sidecar.browser.profiles.states import FolderStates, MemoryStates
+        from sidecar.browser.profiles.profile_store import FolderStates, MemoryStates
         from sidecar.sealing import Seal
 
         if self._is_mock():

@@ -8,7 +8,7 @@ from sidecar_protocol import codec
 from sidecar_protocol.base import Secret, Secrets
 from sidecar_protocol.jobs import SendJob
 
-from sidecar.browser.visits.actions import BoundAction
+from sidecar.browser.steps.actions import BoundAction
 from sidecar.errors import SidecarError
 from sidecar.work.jobs.hiding import types_secrets
 from sidecar.work.jobs.runner import validate

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sidecar import files
-from sidecar.browser.profiles.states import FolderStates, Profile
+from sidecar.browser.profiles.profile_store import FolderStates, Profile
 from sidecar.errors import StoreFailed
 from sidecar.queue.presence import Presence
 from sidecar.sealing import Seal

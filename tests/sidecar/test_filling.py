@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sidecar_protocol.jobs import MOST_STEPS
 
-from sidecar.browser.visits.templates import Templates
+from sidecar.browser.steps.secret_templates import Templates
 from sidecar.errors import InvalidContent, LimitExceeded
 from sidecar.filling import MOST_MADE, Place, mapped
 from sidecar.work.tasks.jobs import fill, prepare

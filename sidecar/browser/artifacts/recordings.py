@@ -9,9 +9,9 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 from sidecar_protocol.jobs import Option
 
-from sidecar.browser import failures
-from sidecar.browser.artifacts.making import Kind
-from sidecar.browser.artifacts.scrub import clean_har, clean_trace
+from sidecar.browser import playwright_errors
+from sidecar.browser.artifacts.capture import Kind
+from sidecar.browser.artifacts.redact_recordings import clean_har, clean_trace
 from sidecar.errors import ActionFailed, BrowserUnavailable
 from sidecar.texts import Hide
 
@@ -69,13 +69,13 @@ async def _tell(kind: Kind, doing: Awaitable[object]) -> None:
     try:
         await doing
     except PlaywrightError as error:
-        if failures.is_dead(error):
-            raise failures.crashed(error) from None
+        if playwright_errors.is_dead(error):
+            raise playwright_errors.crashed(error) from None
         if "Executable doesn't exist" in str(error):
             said = "RECORD needs ffmpeg where the browser runs; run `playwright install ffmpeg` there"
             raise BrowserUnavailable(said) from None
         option = _OPTIONS[kind]
-        raise ActionFailed(f"{option} failed: {failures.first_line(error)}", action=option) from None
+        raise ActionFailed(f"{option} failed: {playwright_errors.first_line(error)}", action=option) from None
 
 
 _OPTIONS: Final[dict[Kind, Option]] = {"video": "RECORD", "trace": "TRACE", "har": "HAR"}

@@ -4,10 +4,10 @@ import asyncio
 
 from playwright.async_api import BrowserContext, Page
 
-from sidecar.browser import main_frame
-from sidecar.browser.devtools import Devtools, is_chromium
-from sidecar.browser.main_frame import MainFrame
-from sidecar.browser.race import look_at, race
+from sidecar.browser import frame_tracker
+from sidecar.browser.cdp import Devtools, is_chromium
+from sidecar.browser.crash_guard import look_at, race
+from sidecar.browser.frame_tracker import MainFrame
 from sidecar.errors import BrowserCrashed
 
 
@@ -44,7 +44,7 @@ class JobPage:
 
     async def _follow(self) -> MainFrame:
         target = await self.devtools.target()
-        return await main_frame.follow(await self.devtools.session(self.page), target["targetId"])
+        return await frame_tracker.follow(await self.devtools.session(self.page), target["targetId"])
 
     async def answer(self) -> None:
         """Returns once the page has answered. Raises BrowserCrashed and Playwright's errors."""

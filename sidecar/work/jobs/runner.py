@@ -7,20 +7,20 @@ from typing import Any, Final
 
 from sidecar_protocol.jobs import JobResult, SendJob
 
-from sidecar.browser.artifacts.making import Keep, write_file
-from sidecar.browser.gateway import NO_PEERS, Gateway, leave
-from sidecar.browser.perform import Hiding, perform
+from sidecar.browser.artifacts.capture import Keep, write_file
+from sidecar.browser.execute_job import Hiding, perform
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
-from sidecar.browser.profiles.living import ProfileUse, Work
-from sidecar.browser.profiles.states import MemoryStates, Profile, States
-from sidecar.browser.scripting.sandboxes import Sandboxes
-from sidecar.browser.visits.actions import BoundAction
-from sidecar.browser.visits.contexts import check_context, context_arguments
-from sidecar.browser.visits.cookies import check_cookies
-from sidecar.browser.visits.plan import PlannedStep, leaves_page_as_new, plan
-from sidecar.browser.visits.templates import Templates
-from sidecar.browser.watch import NOBODY, Watch
+from sidecar.browser.profiles.context_cache import ProfileUse, Work
+from sidecar.browser.profiles.profile_store import MemoryStates, Profile, States
+from sidecar.browser.sandbox.sandbox_pool import Sandboxes
+from sidecar.browser.scope_proxy import NO_PEERS, Gateway, leave
+from sidecar.browser.step_observer import NOBODY, Watch
+from sidecar.browser.steps.actions import BoundAction
+from sidecar.browser.steps.context_options import check_context, context_arguments
+from sidecar.browser.steps.cookies import check_cookies
+from sidecar.browser.steps.plan import PlannedStep, leaves_page_as_new, plan
+from sidecar.browser.steps.secret_templates import Templates
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, InvalidContent, SidecarError, StoreFailed
 from sidecar.filling import MOST_MADE, Room

@@ -20,7 +20,7 @@ from sidecar.work.jobs.updates import NOBODY, Audience, RunUpdates, sentence
 from sidecar.work.logins import LONG_TTL, Parts
 
 if TYPE_CHECKING:
-    from sidecar.browser.watch import Watch
+    from sidecar.browser.step_observer import Watch
 
 
 class Runner(Protocol):

@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 from sidecar_protocol.tasks import LONGEST_SCRIPT
 
-from sidecar.browser.scripting.task import Fetch, Fetched
+from sidecar.browser.sandbox.task_session import Fetch, Fetched
 from sidecar.clock import within
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, NotFound, RemoteFailed, RemoteUnreachable, TimedOut
 from sidecar.net.http_client import Answer

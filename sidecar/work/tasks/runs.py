@@ -11,8 +11,8 @@ from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
 from sidecar_protocol.jobs import SendJob, Step, StepResult
 from sidecar_protocol.tasks import RunStatus, RunTaskReply, TaskRun, Trigger
 
-from sidecar.browser.scripting.job import ActionError
-from sidecar.browser.scripting.task import TaskScripts
+from sidecar.browser.sandbox.action_session import ActionError
+from sidecar.browser.sandbox.task_session import TaskScripts
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, Unreadable
 from sidecar.queue.submission import Run

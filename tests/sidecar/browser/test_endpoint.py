@@ -17,7 +17,7 @@ from sidecar.browser import discovery
 from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
-from sidecar.browser.profiles.states import FolderStates
+from sidecar.browser.profiles.profile_store import FolderStates
 from sidecar.clock import Clock
 from sidecar.errors import BrowserCrashed, BrowserUnavailable
 from sidecar.sealing import Seal

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.browser.sizes import MOST_HEIGHT
+from sidecar.browser.capture_limits import MOST_HEIGHT
 from sidecar.errors import LimitExceeded
 from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import make_job, png_size

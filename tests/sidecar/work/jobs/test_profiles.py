@@ -15,7 +15,7 @@ from sidecar_protocol.jobs import BrowserName, JobResult, SendJob
 
 from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
-from sidecar.browser.profiles.states import FolderStates
+from sidecar.browser.profiles.profile_store import FolderStates
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, BrowserCrashed, InvalidContent, StoreFailed
 from sidecar.sealing import Seal

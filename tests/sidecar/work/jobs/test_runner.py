@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sidecar.browser.artifacts.making import pdf_arguments, pixels
+from sidecar.browser.artifacts.capture import pdf_arguments, pixels
 from sidecar.browser.pool import BrowserPool
 from sidecar.clock import Clock
 from sidecar.errors import (

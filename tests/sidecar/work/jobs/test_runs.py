@@ -12,7 +12,7 @@ from sidecar_protocol.base import decode_hook
 from sidecar_protocol.errors import WireError
 from sidecar_protocol.jobs import JobReply, JobResult, SendJob
 
-from sidecar.browser.watch import Watch
+from sidecar.browser.step_observer import Watch
 from sidecar.errors import ActionFailed, MissingCredentials, RemoteFailed
 from sidecar.work.cvs import InProgress, send_cv
 from sidecar.work.jobs.runs import Order, Runs

@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from sidecar.browser import surrogates
+from sidecar.browser import lenient_json
 from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import make_job
 
@@ -28,13 +28,13 @@ MENDED = "a\ufffdb\N{GRINNING FACE}"
 )
 def test_halves_are_replaced(text: str, value: object) -> None:
     """And nothing else."""
-    assert surrogates.decode(msgspec.json.decode, text) == value
+    assert lenient_json.decode(msgspec.json.decode, text) == value
 
 
 def test_what_is_no_json_stays_wrong() -> None:
     """Only halves are mended."""
     with pytest.raises(msgspec.DecodeError):
-        surrogates.decode(msgspec.json.decode, r'"\ud8"')
+        lenient_json.decode(msgspec.json.decode, r'"\ud8"')
 
 
 @pytest.mark.browser

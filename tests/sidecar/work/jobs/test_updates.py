@@ -15,8 +15,8 @@ from sidecar_protocol.jobs import JobResult, SendJob, StepResult
 from sidecar_protocol.updates import Progress, SelfDescribing
 
 from sidecar import __version__
-from sidecar.browser.visits.actions import ACTIONS
-from sidecar.browser.watch import Watch
+from sidecar.browser.step_observer import Watch
+from sidecar.browser.steps.actions import ACTIONS
 from sidecar.errors import ActionFailed, BrowserUnavailable, Forbidden, InvalidContent, QueueFull, TimedOut
 from sidecar.javascript.sources import Sources
 from sidecar.queue.submission import Run

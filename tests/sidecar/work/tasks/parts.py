@@ -9,8 +9,8 @@ from sidecar_protocol.base import decode_hook
 from sidecar_protocol.queued import JobState, JobStatus
 from sidecar_protocol.tasks import CreateTask, Task, TaskRef, TaskStatus, UpdateTask
 
-from sidecar.browser.scripting.sandboxes import Sandboxes
-from sidecar.browser.scripting.task import TaskLimits, TaskScripts
+from sidecar.browser.sandbox.sandbox_pool import Sandboxes
+from sidecar.browser.sandbox.task_session import TaskLimits, TaskScripts
 from sidecar.clock import Clock
 from sidecar.errors import NotFound, SidecarError
 from sidecar.net.public_http import Outward

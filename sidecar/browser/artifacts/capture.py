@@ -1,0 +1,224 @@
+"""What a job takes home beside its values: PNG, PDF, HTML, recordings, downloads; in the reply or as files."""
+
+import asyncio
+import base64
+import contextlib
+import os
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from playwright.async_api import CDPSession, Page
+from playwright.async_api import Error as PlaywrightError
+from sidecar_protocol.jobs import Option, PdfOptions
+
+from sidecar.browser import capture_limits, playwright_errors
+from sidecar.browser.cdp import Devtools, is_chromium
+from sidecar.errors import ActionFailed, LimitExceeded, StoreFailed
+from sidecar.scratch import Scratch
+
+Kind = Literal["screenshot", "pdf", "html", "video", "har", "trace", "download"]
+Keep = Callable[[Kind, bytes], Path]
+"""Writes a file."""
+_SUFFIXES: Final[dict[Kind, str]] = {
+    "screenshot": "png",
+    "pdf": "pdf",
+    "html": "html",
+    "video": "webm",
+    "har": "har",
+    "trace": "zip",
+    "download": "bin",
+}
+MOST_INLINE: Final = 64 << 20
+"""Bytes of one artifact in a reply; larger ones have to be files."""
+_NO_FRAME: Final = "Unable to capture screenshot"
+"""A busy Chromium had no frame at that moment; asked again it has."""
+_TRIES: Final = 3
+_PIXELS: Final = {"px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "pt": 96 / 72, "pc": 16.0}
+
+
+class Shelf:
+    """Where a job's artifacts go: inline as base64, or files that `keep` writes; it is called in a thread."""
+
+    def __init__(self, keep: Keep | None) -> None:
+        self._keep = keep
+        self._paths: list[str] = []
+        self.in_files = keep is not None
+        """Whether `put` gives paths."""
+
+    async def put(self, kind: Kind, data: bytes) -> str:
+        """Base64 or a path. Raises LimitExceeded where it is too large for a reply, and what `keep` raises."""
+        if self._keep is not None:
+            self._paths.append(str(await asyncio.to_thread(self._keep, kind, data)))
+            return self._paths[-1]
+        if len(data) > MOST_INLINE:
+            said = f"the {kind} has {len(data)} bytes, a reply carries {MOST_INLINE}; ask for artifacts as files"
+            raise LimitExceeded(said, action=kind)
+        return base64.b64encode(data).decode()
+
+    async def put_base64(self, kind: Kind, content: str) -> str:
+        """The same, of what is base64 already."""
+        return content if self._keep is None else await self.put(kind, base64.b64decode(content))
+
+    async def put_text(self, kind: Kind, content: str) -> str:
+        """The text itself, or a path."""
+        return content if self._keep is None else await self.put(kind, content.encode())
+
+    async def clear(self) -> None:
+        """Removes the files of a job that failed."""
+        await asyncio.to_thread(_remove, self._paths)
+
+
+async def collect(
+    page: Page, devtools: Devtools, options: Sequence[Option], pdf: PdfOptions, shelf: Shelf
+) -> dict[str, str]:
+    """Makes what is asked for of a page: `screenshot`, `html`, `pdf`.
+
+    Raises ActionFailed with one of these as its action, BrowserCrashed, and what the shelf raises.
+    """
+    made: dict[str, str] = {}
+    for option, kind, make in _MAKERS:
+        if option in options:
+            put = shelf.put_text if kind == "html" else shelf.put_base64
+            made[kind] = await put(kind, await _make(kind, make(page, devtools, pdf)))
+    return made
+
+
+@contextlib.contextmanager
+def scratch_folder(scratch: Scratch) -> Iterator[Path]:
+    """A folder for what is under way, gone with all that is in it at the end. Raises StoreFailed."""
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(scratch.new())
+        except OSError as error:
+            said = f"there is no place for temporary files: {error.strerror}"
+            raise StoreFailed(said, retryable=False) from None
+        yield folder
+
+
+def _remove(paths: Iterable[str]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):
+            Path(path).unlink(missing_ok=True)
+
+
+def write_file(folder: Path, kind: Kind, data: bytes) -> Path:
+    """A new file of mode 0600 in `folder`, under a name of its own. Raises StoreFailed; leaves no half file."""
+    path = folder / f"{uuid.uuid4().hex}-{kind}.{_SUFFIXES[kind]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise StoreFailed(f"the {kind} could not be written: {error.strerror}", retryable=False) from None
+    return path
+
+
+def pdf_arguments(options: PdfOptions) -> dict[str, Any]:
+    """Playwright's arguments for these options; `format` goes before `size`, A4 where neither is given."""
+    margin, size = options.margin, options.size
+    sides = {name: f"{pixels(getattr(margin, name)):g}px" for name in ("top", "right", "bottom", "left")}
+    given: dict[str, Any] = {
+        "landscape": options.landscape,
+        "print_background": options.background,
+        "scale": options.scale,
+        "margin": sides,
+    }
+    if options.format is None and (size.width is not None or size.height is not None):
+        measures = {"width": size.width, "height": size.height}
+        given |= {name: f"{pixels(value):g}px" for name, value in measures.items() if value is not None}
+    else:
+        given["format"] = options.format or "A4"
+    return given
+
+
+def pixels(length: float | str) -> float:
+    """CSS pixels of a number or of a number with its unit."""
+    if isinstance(length, str):
+        number = length.rstrip("abcdefghijklmnopqrstuvwxyz")
+        return float(number) * _PIXELS[length[len(number) :]] if number != length else float(length)
+    return float(length)
+
+
+async def _make(kind: Kind, making: Awaitable[str]) -> str:
+    try:
+        return await making
+    except LimitExceeded as large:
+        raise LimitExceeded(f"{kind} failed: {large.message}", action=kind) from None
+    except PlaywrightError as error:
+        if playwright_errors.is_dead(error):
+            raise playwright_errors.crashed(error) from None
+        raise ActionFailed(f"{kind} failed: {playwright_errors.first_line(error)}", action=kind) from None
+
+
+async def _screenshot(page: Page, devtools: Devtools, _: PdfOptions) -> str:
+    """The whole page as PNG, in base64."""
+    size = capture_limits.decode(await devtools.ask(page, "size"))
+    capture_limits.check_picture(size.width, size.height, size.ratio)
+    chromium = is_chromium(page.context.browser)
+    captured = await _capture(await devtools.session(page), size.ratio) if chromium else None
+    return captured or base64.b64encode(await page.screenshot(full_page=True, type="png")).decode()
+
+
+async def _capture(session: CDPSession, ratio: float) -> str | None:
+    """The same by Chromium's own command; None where it has no frame to show."""
+    # twice as fast as Playwright's own way, which scrolls, waits for a frame and packs the image tighter
+    size = (await session.send("Page.getLayoutMetrics"))["cssContentSize"]
+    capture_limits.check_picture(size["width"], size["height"], ratio)  # what is captured is what has been looked at
+    wanted = {
+        "format": "png",
+        "optimizeForSpeed": True,
+        "captureBeyondViewport": True,
+        "clip": {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1},
+    }
+    for _attempt in range(_TRIES):
+        try:
+            image: str = (await session.send("Page.captureScreenshot", wanted))["data"]
+            return image
+        except PlaywrightError as error:
+            if _NO_FRAME not in str(error):
+                raise
+    return None
+
+
+async def _html(page: Page, _: Devtools, __: PdfOptions) -> str:
+    return await page.content()
+
+
+async def _pdf(page: Page, devtools: Devtools, options: PdfOptions) -> str:
+    """The page as PDF, in base64."""
+    sheet = options.size.width if options.landscape else options.size.height
+    margins = pixels(options.margin.top) + pixels(options.margin.bottom)
+    custom = options.format is None and sheet is not None
+    async with contextlib.nullcontext() if options.js else _without_scripts(page, devtools):
+        await page.emulate_media(media=options.media)
+        if options.js and options.delay:
+            await page.wait_for_timeout(options.delay)
+        # what is printed is what has been looked at: the medium and the delay may have made it higher
+        size = capture_limits.decode(await devtools.ask(page, "size"))
+        capture_limits.check_print(
+            size, options.scale, pixels(sheet) - margins if custom and sheet is not None else None
+        )
+        return base64.b64encode(await page.pdf(**pdf_arguments(options))).decode()
+
+
+@contextlib.asynccontextmanager
+async def _without_scripts(page: Page, devtools: Devtools) -> AsyncIterator[None]:
+    """Lets no script of the page's run: it is printed as it is, and nothing that it does for prints is done."""
+    session = await devtools.session(page)
+    await session.send("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        yield
+    finally:
+        with contextlib.suppress(PlaywrightError):  # the page is gone
+            await session.send("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+_MAKERS: Final[tuple[tuple[Option, Kind, Callable[[Page, Devtools, PdfOptions], Awaitable[str]]], ...]] = (
+    ("SCREENSHOT", "screenshot", _screenshot),
+    ("HTML", "html", _html),
+    ("PDF", "pdf", _pdf),  # last: it changes what media the page believes it is for
+)

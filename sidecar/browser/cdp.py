@@ -1,0 +1,106 @@
+"""Chromium's own protocol to a job's pages, which costs them less than Playwright's calls do."""
+
+import contextlib
+import secrets
+from typing import Any, Final, TypeGuard
+
+import msgspec
+from playwright.async_api import Browser, CDPSession, Frame, Page
+from playwright.async_api import Error as PlaywrightError
+
+from sidecar.browser import isolated_world
+
+_WORLD: Final = "sidecar"
+_NO_WORLD: Final = "Cannot find context with specified id"
+
+
+def is_chromium(browser: Browser | None) -> TypeGuard[Browser]:
+    """Whether the protocol is spoken there."""
+    return browser is not None and browser.browser_type.name == "chromium"
+
+
+class Devtools:
+    """A session for a job's own page, kept as long as the page.
+
+    Other pages are asked by Playwright: it tells of a crash, of which a session has no news, and nobody else watches
+    for that of a popup.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._session: CDPSession | None = None
+        self._target: dict[str, Any] = {}
+        self._key = ""
+        """What our world holds, and no page knows: another process may give the same number to a page's own world."""
+        self._world: int | None = None
+        """Ours in the document that is there."""
+        page.on("framenavigated", self._leave)
+
+    async def session(self, page: Page) -> CDPSession:
+        """The kept session, or another page's new one. Raises Playwright's errors, also where this is not Chromium."""
+        if page is not self._page:
+            return await page.context.new_cdp_session(page)
+        if self._session is None:
+            self._session = await page.context.new_cdp_session(page)
+        return self._session
+
+    async def target(self) -> dict[str, Any]:
+        """What Chromium says of the job's own page: a `targetId`, which is also its main frame's, and its context."""
+        if not self._target:
+            session = await self.session(self._page)
+            self._target = (await session.send("Target.getTargetInfo"))["targetInfo"]
+        return self._target
+
+    async def ask(self, page: Page, name: str, argument: Any = None) -> str:
+        """The answer to one of `isolated_world.js`'s questions, as JSON text. Raises Playwright's errors.
+
+        The page answers with the document that it has then, which may be on its way to the next one.
+        """
+        if page is not self._page or not is_chromium(page.context.browser):
+            return await isolated_world.ask(page, name, argument)
+        # Playwright's own call has each new document compile a script of its first, for selectors and much else
+        session = await self.session(page)
+        if self._world is not None:
+            with contextlib.suppress(_OtherWorld):
+                return await _call(session, self._world, self._key, False, name, argument)
+        place = {"frameId": (await self.target())["targetId"], "worldName": _WORLD}
+        self._key = secrets.token_hex(16)
+        self._world = world = (await session.send("Page.createIsolatedWorld", place))["executionContextId"]
+        with contextlib.suppress(_OtherWorld):
+            told = await _call(session, world, self._key, True, name, argument)
+            if self._world == world:
+                return told
+        raise PlaywrightError("Execution context was destroyed: the page has gone on")
+
+    def _leave(self, frame: Frame) -> None:
+        if frame.parent_frame is None:
+            self._world = None
+
+
+class _OtherWorld(Exception):
+    """That number has none any more, or somebody else's."""
+
+
+async def _call(session: CDPSession, world: int, *given: Any) -> str:
+    asked = {
+        "functionDeclaration": isolated_world.FUNCTION,
+        "executionContextId": world,
+        "arguments": [{"value": msgspec.to_builtins(value)} for value in given],
+        "awaitPromise": True,
+        "returnByValue": True,
+    }
+    try:
+        answer = await session.send("Runtime.callFunctionOn", asked)
+    except PlaywrightError as error:
+        raise (_OtherWorld() if _NO_WORLD in error.message else error) from None
+    if "exceptionDetails" in answer:
+        raise PlaywrightError(_thrown(answer["exceptionDetails"]))
+    value = answer["result"].get("value")
+    if value is None:
+        raise _OtherWorld
+    return str(value)
+
+
+def _thrown(details: dict[str, Any]) -> str:
+    thrown = details.get("exception", {})
+    return str(thrown.get("description") or thrown.get("value") or details["text"])

@@ -1,0 +1,151 @@
+"""Playwright's errors -> ours: one line, typed, without its call log and without what was typed into fields."""
+
+import re
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import TimeoutError as PlaywrightTimeout
+
+from sidecar.errors import ActionFailed, BrowserCrashed, LimitExceeded, NavigationFailed, SidecarError, TimedOut
+from sidecar.texts import bounded
+
+_AT_URL = re.compile(r" at \S+://.*$")
+_FIREFOX_ERROR = re.compile(r"about:(?:net|cert)error\?.*?\bu=([^&]*)")
+_TOO_LARGE = ("the value of the page has more than ", "the file has more than ")
+"""What our own refusals say, in `driver` and `page_actions`."""
+_DONE = ("waiting for scheduled navigations to finish", "elementHandle.press(")
+"""What an action's log says from when Playwright waits for a navigation, or can but wait for one, on."""
+AWAITED: Final = "that was done, and the answer of the page that it leads to is awaited"
+_LEFT = (
+    "Execution context was destroyed",
+    "Cannot find context with specified id",
+    "Inspected target navigated or closed",
+    "Promise was collected",
+)
+"""What Playwright says, or Chromium where it was asked without it."""
+_DEAD = (
+    "target crashed",
+    "page crashed",
+    "has been closed",
+    "has disconnected",
+    "connection closed",
+    "browser closed",
+    "session closed",
+    "no object with guid",
+)
+
+
+def first_line(error: BaseException) -> str:
+    """What Playwright said, without the method's name and the call log; whoever knows the secrets cuts it."""
+    said = str(error).partition("\nCall log:")[0].strip().split("\n", 1)[0]
+    method, colon, rest = said.partition(": ")
+    if colon and "." in method and " " not in method:
+        said = rest
+    return bounded(said.removeprefix("Error: ")) or type(error).__name__
+
+
+def reason(error: PlaywrightError) -> str:
+    """What went wrong in an action, and where that helps, what to look at."""
+    return _missing(error) if isinstance(error, PlaywrightTimeout) else first_line(error)
+
+
+def is_dead(error: BaseException) -> bool:
+    """Whether the page, its browser or the driver is gone."""
+    said = str(error).split("\n", 1)[0].lower()
+    return any(words in said for words in _DEAD)
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a context was not opened because of what was asked of it, and not because the browser is unwell."""
+    said = str(error)
+    return isinstance(error, PlaywrightError) and not is_dead(error) and "Protocol error" not in said
+
+
+def left_the_page(error: BaseException) -> bool:
+    """Whether a navigation took the page away under a script, which may simply run again."""
+    return any(words in str(error) for words in _LEFT)
+
+
+def is_loss(error: Exception) -> bool:
+    """Whether a job ended because its browser did. A driver that died says so with a bare Exception."""
+    return isinstance(error, BrowserCrashed) or (type(error) in (Exception, PlaywrightError) and is_dead(error))
+
+
+def may_be_loss(error: BaseException | None) -> bool:
+    """Whether a failure looks like that of a page that is just crashing: the news of it may come second."""
+    return error is not None and ("ERR_ABORTED" in str(error) or is_dead(error))
+
+
+def crashed(error: BaseException, step: str | None = None) -> BrowserCrashed:
+    """The page or its browser died under the job."""
+    if isinstance(error, BrowserCrashed):
+        return error
+    return BrowserCrashed(f"the browser or its page died: {first_line(error)}", step=step)
+
+
+def awaits_answer(error: PlaywrightTimeout) -> bool:
+    """Whether an action has been done, and its time has passed in waiting for the page that it leads to."""
+    log = str(error).rpartition("Call log:")[2]
+    return any(words in log for words in _DONE)
+
+
+def called_off(failure: str) -> bool:
+    """Whether a navigation ended because nobody wanted its page any more: a download, a 204, another navigation."""
+    return "ABORTED" in failure
+
+
+def asked_for(url: str) -> str:
+    """The address that a page was opened by, also where the browser shows a page of its own in its place."""
+    shown = _FIREFOX_ERROR.match(url)
+    return unquote(shown[1]) if shown else url
+
+
+def public_url(url: str) -> str:
+    """The URL without user name and password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else url
+
+
+def navigation(error: PlaywrightError, url: str, step: str, action: str | None = None) -> SidecarError:
+    """Why `url` could not be opened."""
+    url = public_url(url)
+    if isinstance(error, PlaywrightTimeout):
+        return TimedOut(f"{url} took too long: {first_line(error)}", url=url, step=step, action=action)
+    if is_dead(error):
+        return crashed(error, step)
+    reason = _AT_URL.sub("", first_line(error))  # the browser spells it in its own way, with user and password
+    return NavigationFailed(f"could not open {url}: {reason}", url=url, step=step, action=action)
+
+
+def action(error: PlaywrightError, label: str, step: str, hidden: str | None = None) -> SidecarError:
+    """Why an action failed; `hidden` is text that was typed and must not be repeated."""
+    if is_dead(error):
+        return crashed(error, step)
+    if isinstance(error, PlaywrightTimeout) and awaits_answer(error):
+        return TimedOut(f"{label}: {AWAITED}", step=step, action=label)
+    said = reason(error)
+    if hidden and len(hidden) > 2 and hidden in said:  # shorter ones are parts of common words
+        said = "the page refused the value"
+    if is_too_large(said):
+        return LimitExceeded(f"{label} failed: {said}", step=step, action=label)
+    return ActionFailed(f"{label} failed: {said}", step=step, action=label)
+
+
+def is_too_large(said: str) -> bool:
+    """Whether a failure's reason is one of our own bounds of size."""
+    return any(words in said for words in _TOO_LARGE)
+
+
+def _missing(error: PlaywrightTimeout) -> str:
+    said = str(error)
+    if awaits_answer(error):
+        return f"{first_line(error)} ({AWAITED})"
+    if "waiting for locator" not in said or "to be hidden" in said:
+        return first_line(error)
+    if "locator resolved to" in said:
+        return f"{first_line(error)} (the element is there, but was not ready: visible, enabled, not covered)"
+    return f"{first_line(error)} (nothing matched the selector)"

@@ -1,0 +1,202 @@
+"""Playwright's driver, read from by a loop of our own.
+
+Playwright appends what comes from the driver 32 KiB at a time to bytes that it copies each time: an answer of 50 MB
+holds up the whole process for more than half a minute. Here it is collected once, and a value that would still hold
+up the others for long, by its size or its parts, is a failure of the call: decoding can't be cut into pieces. And a
+call that is cancelled ends only when the driver has said that it gives up: one that says nothing at all is killed.
+Nothing else of its pipe is changed; `pyproject.toml` names the versions whose pipe is such.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+import msgspec
+from playwright._impl._connection import Connection
+from playwright._impl._object_factory import create_remote_object
+from playwright._impl._transport import PipeTransport
+from playwright.async_api import Playwright
+
+from sidecar.browser import isolated_world
+from sidecar.browser.crash_guard import look_at
+from sidecar.browser.processes.killing import kill_all
+
+_LARGE: Final = 1 << 16
+"""Bytes from which the faster decoder pays."""
+_MOST_OBJECTS: Final = 250_000
+"""In one answer, counted by how they begin, which no string holds: Playwright takes 5 µs for each of them."""
+MOST_VALUE: Final = 16 << 20
+"""Bytes of one value that a page's script or element gives."""
+_VALUES: Final = frozenset(
+    {"evaluateExpression", "jsonValue", "ariaSnapshot", "evalOnSelector", "evalOnSelectorAll"}
+    | {"innerText", "innerHTML", "textContent", "inputValue", "getAttribute"}
+    | {"Runtime.evaluate", "Runtime.callFunctionOn"}
+)
+"""Calls of the driver's protocol that give one, and of Chromium's, which the driver passes on under their `method`."""
+_PING: Final = {"id": "ping", "guid": "nobody", "method": "ping", "params": {}, "metadata": {}}
+"""A call of an object that is not there, which the driver refuses by itself."""
+_NUMBER: Final = re.compile(rb'\{"id":("[^"]+"|\d+),')
+
+
+class Driver:
+    """A running driver; `playwright` is what one talks to."""
+
+    def __init__(self, connection: Connection, transport: "_Transport", playwright: Playwright) -> None:
+        self._connection = connection
+        self._transport = transport
+        self._stopped = False
+        self.playwright = playwright
+        self.on_death: Callable[[], None] = lambda: None
+        """Called when it ends without having been told to."""
+        transport.on_death = lambda: self.on_death()
+
+    async def stop(self, seconds: float) -> None:
+        """Ends the process and its browser, once: asks them to, and kills what is still there after so long."""
+        if self._stopped:
+            return
+        self._stopped = True
+        stopping = asyncio.create_task(self._connection.stop_async())
+        stopping.add_done_callback(look_at)
+        await asyncio.wait((stopping,), timeout=seconds)
+        if not stopping.done():
+            kill_all(self._transport.process)
+            await asyncio.wait((stopping,), timeout=seconds)
+
+
+async def start_driver(patience: float) -> Driver:
+    """Starts a driver, which is killed where it is silent for so many seconds. Raises what stands in its way."""
+    loop = asyncio.get_running_loop()
+    transport = _Transport(loop, patience)
+    connection = Connection(None, create_remote_object, transport, loop)
+    transport.running = running = loop.create_task(connection.run())
+    running.add_done_callback(look_at)
+    ready = connection.playwright_future
+    try:
+        await asyncio.wait((transport.on_error_future, ready), return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        ready.cancel()
+        await transport.abandon(running)
+        raise
+    if not ready.done():
+        ready.cancel()
+        raise transport.on_error_future.exception() or ConnectionError("the driver ended")
+    playwright = Playwright(ready.result())
+    await isolated_world.teach(playwright)
+    return Driver(connection, transport, playwright)
+
+
+class _Transport(PipeTransport):
+    def __init__(self, loop: asyncio.AbstractEventLoop, patience: float) -> None:
+        super().__init__(loop)
+        self._patience = patience
+        self.on_death: Callable[[], None] = lambda: None
+        self.running: asyncio.Task[None] | None = None
+        """Kept, so that it is not collected."""
+        self._asked: set[str | int] = set()
+        """Numbers of the calls that wait for a value."""
+        self._killing: asyncio.TimerHandle | None = None
+        """There while it is asked whether it still answers."""
+
+    @property
+    def process(self) -> int:
+        """The driver's."""
+        return int(self._proc.pid)
+
+    async def abandon(self, running: asyncio.Task[None]) -> None:
+        """Ends a driver that has not come up, and can't be told to end; `running` is what reads from it."""
+        if hasattr(self, "_proc"):
+            kill_all(self.process)
+        else:
+            running.cancel()  # asyncio ends the process that it is just making
+        await asyncio.wait((running,))
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Passes a call on."""
+        if message["params"].get("method", message["method"]) in _VALUES:
+            self._asked.add(message["id"])
+        elif message["method"] == "__abort__":
+            self._ping()
+        super().send(message)
+
+    def _ping(self) -> None:
+        if not self._killing:
+            super().send(_PING)
+            self._expect_answer(halves=2)
+
+    def _expect_answer(self, halves: int) -> None:
+        """Kills a driver that does not answer in time.
+
+        That has two halves: if it was us who were halted, its answer lies there to be read before the second is over.
+        """
+        if halves:
+            self._killing = self._loop.call_later(self._patience / 2, self._expect_answer, halves - 1)
+        else:
+            kill_all(self.process)
+
+    def _on_answer(self) -> None:
+        if self._killing:
+            self._killing.cancel()
+            self._killing = None
+
+    async def run(self) -> None:
+        """Hands on every message until the driver ends."""
+        try:
+            await self._hand_on()
+            await self._proc.communicate()
+        finally:
+            self._on_answer()
+            if not self._stopped_future.done():
+                self._stopped_future.set_result(None)
+
+    async def _hand_on(self) -> None:
+        output = cast(asyncio.StreamReader, self._proc.stdout)
+        try:
+            while True:
+                length = int.from_bytes(await output.readexactly(4), "little")
+                message = await output.readexactly(length)
+                if self._told_to_stop():
+                    break
+                decoded = self._decode(message)
+                if decoded.get("id") == _PING["id"]:
+                    self._on_answer()
+                else:
+                    self.on_message(decoded)
+                del message, decoded
+                await asyncio.sleep(0)
+        except asyncio.IncompleteReadError:
+            if not self._told_to_stop():
+                self.on_error_future.set_exception(Exception("Connection closed while reading from the driver"))
+                self.on_error_future.exception()  # whoever waits for an answer is told; nobody else has to ask
+                self.on_death()
+
+    def _told_to_stop(self) -> bool:
+        return self._stopped
+
+    def _decode(self, message: bytes) -> Any:
+        found = _NUMBER.match(message)
+        if found is None:
+            return _decode(message)
+        number = json.loads(found[1])
+        asked = number in self._asked
+        self._asked.discard(number)
+        if asked and len(message) > MOST_VALUE:
+            return _refusal(number, f"the value of the page has more than {MOST_VALUE >> 20} MiB")
+        if len(message) >= _LARGE and message.count(b'{"') > _MOST_OBJECTS:
+            return _refusal(number, f"the value of the page has more than {_MOST_OBJECTS} parts")
+        return _decode(message)
+
+
+def _decode(message: bytes) -> Any:
+    if len(message) < _LARGE:
+        return json.loads(message)
+    try:
+        return msgspec.json.decode(message)
+    except msgspec.DecodeError:
+        return json.loads(message)  # half a surrogate pair, which a page may well hold
+
+
+def _refusal(number: str | int, said: str) -> dict[str, Any]:
+    """What the driver answers where a call fails."""
+    return {"id": number, "error": {"error": {"name": "Error", "message": said, "stack": ""}}}

@@ -1,0 +1,158 @@
+"""What a profile's job has changed, on its way to where it is kept."""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from playwright.async_api import Error as PlaywrightError
+
+from sidecar.browser import playwright_errors
+from sidecar.browser.crash_guard import look_at
+from sidecar.browser.profiles import profile_store
+from sidecar.browser.profiles.context_cache import Living, ProfileUse, Work
+from sidecar.browser.profiles.storage_observer import PageStorage
+from sidecar.clock import within
+from sidecar.errors import BrowserCrashed, SidecarError, TimedOut
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was saved of a profile, for a new context."""
+
+    arguments: Mapping[str, Any]
+    """Of Playwright's `new_context`."""
+    version: object
+    digest: bytes
+
+    @property
+    def state(self) -> Mapping[str, Any] | None:
+        """Playwright's `storage_state`; None where nothing was saved."""
+        return self.arguments.get("storage_state")
+
+
+async def restore(use: ProfileUse) -> Restored:
+    """What was saved last. Raises StoreFailed and SealedByAnother."""
+    version = use.states.version(use.profile)
+    saved = await use.states.load(use.profile)
+    if saved is None:
+        return Restored({}, version, b"")
+    return Restored(
+        {"storage_state": profile_store.decode(use.profile, saved)}, version, hashlib.sha256(saved).digest()
+    )
+
+
+async def work_and_save(work: Work[T], use: ProfileUse, living: Living, seconds: float) -> T:
+    """The outcome of a job, once what it has changed is saved, also where it failed.
+
+    Raises TimedOut, BrowserCrashed, LimitExceeded and StoreFailed where it can't be saved, and whatever `work` raises.
+    """
+    saving = _Saving(use, living, seconds)
+    use.capture = saving
+    try:
+        outcome = await work(living.page)
+    except BaseException as error:
+        use.keeps_page = False  # wherever it was when it ended
+        saving.drop()
+        if isinstance(error, SidecarError) and not isinstance(error, BrowserCrashed):
+            with contextlib.suppress(SidecarError):  # what the job failed with matters more
+                await _finish(saving, use)
+        raise
+    await _finish(saving, use)
+    return outcome
+
+
+async def _finish(saving: "_Saving", use: ProfileUse) -> None:
+    try:
+        await saving.finish()
+    except (TimedOut, BrowserCrashed):
+        use.spent = True
+        raise
+
+
+class _Saving:
+    """Reads cookies and storage beside the job's last reading, and as little of them as can have changed.
+
+    Databases are read by Playwright's own way alone, which takes some milliseconds for every origin; so only where the
+    page says that there are some, or where other origins were met.
+    """
+
+    def __init__(self, use: ProfileUse, living: Living, seconds: float) -> None:
+        self._use = use
+        self._living = living
+        self._seconds = seconds
+        self._reading: asyncio.Task[Any] | None = None
+        self._storage: PageStorage | None = None
+
+    @property
+    def wants_storage(self) -> bool:
+        """Whether what the page tells of its storage may be enough."""
+        return not self._living.origins.has_databases
+
+    def begin(self) -> None:
+        """Reads cookies, or all, beside what the job still does."""
+        self.drop()
+        context = self._living.page.context
+        self._start(context.cookies() if self.wants_storage else self._read_all())
+
+    def found(self, storage: PageStorage | None) -> None:
+        """Takes what the page has told, where that is all that can have changed."""
+        if not self.wants_storage:
+            return
+        alone = storage is not None and not storage.databases and self._living.origins.met <= {storage.origin}
+        if alone and not self._living.page.context.service_workers:
+            self._storage = storage
+        else:
+            self.drop()
+            self._start(self._read_all())
+
+    def drop(self) -> None:
+        """Forgets what was read too early."""
+        self._storage = None
+        if self._reading:
+            self._reading.cancel()
+            self._reading = None
+
+    async def finish(self) -> None:
+        """Saves what has changed since the last time. Raises TimedOut, BrowserCrashed, LimitExceeded, StoreFailed."""
+        origins = self._living.origins
+        met = origins.met
+        read = await self._in_time()
+        state = read if self._storage is None else _merged(origins.state, read, self._storage)
+        encoded = profile_store.encode(self._use.profile, state)
+        digest = hashlib.sha256(encoded).digest()
+        if digest != self._living.digest:
+            await self._use.states.save(self._use.profile, encoded)
+            self._living.version, self._living.digest = self._use.states.version(self._use.profile), digest
+        origins.look(state, met)
+
+    def _start(self, reading: Any) -> None:
+        self._reading = asyncio.create_task(reading)
+        self._reading.add_done_callback(look_at)
+
+    async def _read_all(self) -> Any:
+        state: Any = await self._living.page.context.storage_state(indexed_db=True)
+        return {**state, "origins": sorted(state["origins"], key=lambda origin: str(origin["origin"]))}
+
+    async def _in_time(self) -> Any:
+        try:
+            async with within(self._seconds):
+                return await (self._reading or self._read_all())
+        except TimeoutError:
+            name = self._use.profile.name
+            said = f"the profile {name} could not be saved: its page did not answer within {self._seconds:g} s"
+            raise TimedOut(said) from None
+        except PlaywrightError as error:
+            raise playwright_errors.crashed(error) from None
+
+
+def _merged(known: Mapping[str, Any], cookies: Any, storage: PageStorage) -> dict[str, Any]:
+    """The state where cookies, and one origin's storage, are as they were just read."""
+    origins = [origin for origin in known["origins"] if origin["origin"] != storage.origin]
+    if storage.local:
+        origins.append({"origin": storage.origin, "localStorage": storage.local, "indexedDB": []})
+    return {"cookies": cookies, "origins": sorted(origins, key=lambda origin: str(origin["origin"]))}

@@ -1,0 +1,238 @@
+"""A Chromium that is spoken to over a pipe: no port that others could find, no driver in between, no environment."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, cast
+
+import msgspec
+
+from sidecar.browser import lenient_json
+from sidecar.errors import BrowserCrashed
+
+PROFILE: Final = "sidecar-sandbox-"
+"""How a browser's profile is called, and so what its command line shows."""
+_HIGH: Final = 10
+"""Descriptors below this number are left to the two that Chromium wants, 3 and 4."""
+_HEAD: Final = 40
+_NICENESS: Final = 5
+"""Added to that of our own process."""
+_NUMBER: Final = re.compile(rb'\{"id":(\d+),')
+
+
+class PipeBroken(BrowserCrashed):
+    """The browser at the other end is gone, or refused a command."""
+
+
+class TooLarge(PipeBroken):
+    """The answer to a command is longer than messages may be."""
+
+
+class _Failure(msgspec.Struct):
+    message: str = ""
+
+
+class _Message(msgspec.Struct, rename="camel"):
+    id: int | None = None
+    method: str = ""
+    session_id: str = ""
+    params: msgspec.Raw = msgspec.Raw(b"{}")
+    result: msgspec.Raw = msgspec.Raw(b"{}")
+    error: _Failure | None = None
+
+
+_decode = msgspec.json.Decoder(_Message).decode
+
+
+class Pipe(asyncio.Protocol):
+    """Commands of the DevTools protocol, and their answers. Messages end with a zero byte."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._transport: asyncio.Transport | None = None
+        self._pending: dict[int, tuple[str, asyncio.Future[msgspec.Raw]]] = {}
+        self._last = 0
+        self._held = bytearray()
+        self._skipping = False
+        self._listeners: dict[str, Callable[[str], None]] = {}
+        self.broken = False
+        """Nothing can be sent any more."""
+
+    def send(self, method: str, params: Mapping[str, Any] | None = None, session: str = "") -> asyncio.Future[Any]:
+        """Sends a command; the future gives its raw result, or PipeBroken."""
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if self.broken or self._transport is None:
+            answer.set_exception(PipeBroken("the sandbox's browser is gone"))
+            return answer
+        self._last += 1
+        command: dict[str, Any] = {"id": self._last, "method": method, "params": params or {}}
+        if session:
+            command["sessionId"] = session
+        self._pending[self._last] = session, answer
+        self._transport.write(msgspec.json.encode(command) + b"\0")
+        return answer
+
+    def listen(self, session: str, heard: Callable[[str], None]) -> None:
+        """Tells the names of this session's events, until `forget`."""
+        self._listeners[session] = heard
+
+    def forget(self, session: str) -> None:
+        """Ends `listen`, and the wait for all that this session was asked."""
+        self._listeners.pop(session, None)
+        self._give_up(session, "the sandbox was closed")
+
+    def close(self) -> None:
+        """Hangs up, which also ends the browser."""
+        if self._transport:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keeps the way out."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Takes messages apart. One that is too long is not held in memory; its command fails."""
+        start = 0
+        while (end := data.find(0, start)) >= 0:
+            self._hold(data[start:end])
+            start = end + 1
+            message, self._held, self._skipping = self._held, bytearray(), False
+            if message:
+                self._receive(bytes(message))
+        self._hold(data[start:])
+
+    def _hold(self, part: bytes) -> None:
+        if self._skipping:
+            return
+        self._held += part
+        if len(self._held) > self._most:
+            head, self._held, self._skipping = bytes(self._held[:_HEAD]), bytearray(), True
+            number = _NUMBER.match(head)
+            _, answer = self._pending.pop(int(number[1]) if number else 0, ("", None))
+            if answer and not answer.done():
+                answer.set_exception(TooLarge(f"the value is larger than {self._most >> 20} MiB"))
+                answer.exception()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Fails all that still waits."""
+        self.broken = True
+        self._give_up(None, "the sandbox's browser died")
+
+    def _give_up(self, session: str | None, why: str) -> None:
+        for number, (owner, answer) in tuple(self._pending.items()):
+            if session in (None, owner):
+                del self._pending[number]
+                if not answer.done():
+                    answer.set_exception(PipeBroken(why))
+                    answer.exception()  # whoever waits still gets it; nobody else has to
+
+    def _receive(self, raw: bytes) -> None:
+        message = lenient_json.decode(_decode, raw)
+        if message.id is None:
+            if heard := self._listeners.get(message.session_id):
+                heard(message.method)
+            return
+        _, answer = self._pending.pop(message.id, ("", None))
+        if answer is None or answer.done():
+            return
+        if message.error:
+            answer.set_exception(PipeBroken(f"the sandbox's browser refused: {message.error.message}"))
+            answer.exception()
+        else:
+            answer.set_result(message.result)
+
+
+class PipedBrowser:
+    """The process at the other end of the pipe."""
+
+    def __init__(self, pid: int, pipe: Pipe, profile: Path) -> None:
+        self._pid = pid
+        self._profile = profile
+        self.pipe = pipe
+
+    def resident(self) -> int:
+        """Bytes that its main process holds; 0 where the system doesn't tell, or where it has ended."""
+        try:
+            with open(f"/proc/{self._pid}/statm", "rb") as told:  # noqa: PTH123 - some microseconds, four times a second
+                return int(told.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, IndexError, ValueError):
+            return 0
+
+    async def close(self, seconds: float) -> None:
+        """Ends the process, politely within `seconds`, then for good; its profile goes with it."""
+        self.pipe.close()
+        if not await self._ended(seconds):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._pid, signal.SIGKILL)
+            await self._ended(seconds)
+        await asyncio.to_thread(shutil.rmtree, self._profile, ignore_errors=True)
+
+    async def _ended(self, seconds: float) -> bool:
+        deadline = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < deadline:
+            try:
+                if os.waitpid(self._pid, os.WNOHANG)[0]:  # noqa: ASYNC222 - it does not wait
+                    return True
+            except ChildProcessError:
+                return True
+            await asyncio.sleep(0.01)  # a child of posix_spawn gives no sign that asyncio could wait for
+        return False
+
+
+async def spawn(path: str, flags: tuple[str, ...], scratch: Path, memory: int, most: int) -> PipedBrowser:
+    """Starts a browser, whose profile and temporary files lie in `scratch`.
+
+    `memory` bounds the data of each of its processes, `most` one message; both in bytes. Raises OSError.
+    """
+    profile = Path(tempfile.mkdtemp(prefix=PROFILE, dir=scratch))
+    ours, theirs = socket.socketpair()
+    descriptor = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, _HIGH)
+    theirs.close()
+    try:
+        pid = os.posix_spawn(  # noqa: ASYNC221 - it does not wait for the end
+            path,
+            [path, *flags, "--remote-debugging-pipe", f"--user-data-dir={profile}"],
+            {"PATH": os.defpath, "HOME": str(profile), "TMPDIR": str(scratch)},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_DUP2, descriptor, 3),
+                (os.POSIX_SPAWN_DUP2, descriptor, 4),
+            ],
+            setpgroup=0,  # signals at the terminal are the sidecar's own affair
+        )
+    except OSError:
+        ours.close()
+        shutil.rmtree(profile, ignore_errors=True)
+        raise
+    finally:
+        os.close(descriptor)
+    _bound(pid, memory)
+    loop = asyncio.get_running_loop()
+    _, pipe = await loop.create_connection(lambda: Pipe(most), sock=ours)
+    return PipedBrowser(pid, pipe, profile)
+
+
+def _bound(pid: int, memory: int) -> None:
+    """Processes that the browser starts inherit this. Where the system knows no such limit, V8's own stands alone.
+
+    Their pages' priority is lower, too: scripts that come by the hundred, or never end, leave time to all others.
+    """
+    import resource
+
+    with contextlib.suppress(OSError):  # it has ended already; of its group, since it may have started others
+        os.setpriority(os.PRIO_PGRP, pid, _NICENESS)
+    prlimit = getattr(resource, "prlimit", None)
+    if prlimit:
+        with contextlib.suppress(OSError):
+            prlimit(pid, resource.RLIMIT_DATA, (memory, memory))
+            prlimit(pid, resource.RLIMIT_CORE, (0, 0))

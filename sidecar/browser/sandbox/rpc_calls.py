@@ -1,0 +1,232 @@
+"""One call of an action: looked up in the allow-list, its arguments checked, then made on the job's own object."""
+
+import contextlib
+import re
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final
+
+from playwright.async_api import BrowserContext, Page, Route
+
+from sidecar.browser import capture_limits, isolated_world
+from sidecar.browser.header_policy import header_fault
+from sidecar.browser.sandbox.allowlist import Method, methods, to_camel, to_snake
+from sidecar.browser.sandbox.handles import Handles
+from sidecar.browser.sandbox.wire_values import UNDEFINED, Refused, RefusedAnswer, decode, inline_files
+from sidecar.browser.url_policy import Allows, check_address, opens_page
+from sidecar.errors import InvalidContent, LimitExceeded
+
+LONGEST_CHAIN: Final = 100
+_LOADS: Final = frozenset({"goto", "reload", "go_back", "go_forward", "set_content", "wait_for_load_state"})
+_ON_ELEMENTS: Final = frozenset(
+    {"check", "clear", "click", "dblclick", "drag_and_drop", "drag_to", "fill", "focus", "hover", "press", "uncheck"}
+    | {"press_sequentially", "select_option", "set_checked", "set_input_files", "tap", "type"}
+)
+"""They wait for an element, which they are not to find in a page that is being left."""
+_WITH_PATH: Final = frozenset({"clear_cookies"})
+"""Where `path` is a cookie's, not a file's."""
+_WITH_ADDRESS: Final = frozenset({"goto", "continue_", "fallback"})
+_WITH_FILES: Final = frozenset({"set_input_files", "set_files"})
+_LASTING: Final = frozenset(
+    {"add_init_script", "clear_permissions", "grant_permissions"}
+    | {"set_extra_http_headers", "set_geolocation", "set_offline"}
+)
+_READ_BY_US: Final[dict[str, Callable[[Any], Awaitable[Any]]]] = {
+    "all_inner_texts": isolated_world.inner_texts,
+    "all_text_contents": isolated_world.text_contents,
+    "title": isolated_world.title,
+}
+"""Which Playwright reads by what a page may change."""
+_NO_LIMIT_OF_THEIR_OWN: Final = 30_000.0
+
+
+class Calls:
+    """Makes the calls of one job.
+
+    `left` tells the milliseconds that its step still has, `still` waits until a page is not on its way to another one.
+    """
+
+    def __init__(
+        self,
+        page: Page,
+        handles: Handles,
+        left: Callable[[], float],
+        still: Callable[[Page], Awaitable[None]],
+        allows: Allows | None = None,
+    ) -> None:
+        """`allows` says which pages may be opened; None is all of them."""
+        self._allows = allows
+        self._page = page
+        self._handles = handles
+        self._left = left
+        self._still = still
+        self._timeout: float | None = None
+        self._navigation_timeout: float | None = None
+        self.altered_context = False
+        """Something was asked of the context that holds for all its pages to come."""
+
+    async def make(self, target: Any, name: Any, args: Any) -> Any:
+        """The call's result. Raises Refused, and whatever Playwright raises.
+
+        Where it was to answer a request that a route holds, nobody else would answer: it is given up, and where we are
+        who refuses (RefusedAnswer), whoever catches that gives it up.
+        """
+        owner = self._resolve(target)
+        try:
+            return await self._make(owner, name, args)
+        except Exception as failure:
+            if isinstance(owner, Route):
+                if isinstance(failure, Refused):
+                    raise RefusedAnswer(failure, partial(_give_up, owner)) from None
+                await _give_up(owner)
+            raise
+
+    async def _make(self, owner: Any, name: Any, args: Any) -> Any:
+        method = self._method(owner, name, "call")
+        given = self._bind(method, args)
+        self._check(owner, method, given)
+        if method.name in ("set_default_timeout", "set_default_navigation_timeout"):
+            return self._set_timeout(method.name, given["timeout"])
+        if "timeout" in method.options:
+            given["timeout"] = self._limit(method.name, given.get("timeout"))
+        if isinstance(owner, BrowserContext) and method.name in _LASTING:
+            self.altered_context = True
+        await _check_size(owner, method.name, given)
+        if method.name in _ON_ELEMENTS:
+            await self._still(self._page)
+        ours = _READ_BY_US.get(method.name)
+        result = await (ours(owner) if ours else getattr(owner, method.name)(**given))
+        return result if method.name != "add_init_script" else None
+
+    def _resolve(self, target: Any) -> Any:
+        """The object that a reference means: a handle, and what was asked of it on the way."""
+        match target:
+            case {"h": number, "c": list() as chain} if len(chain) <= LONGEST_CHAIN:
+                thing = self._handles.find(number)
+            case _:
+                raise Refused("a call needs an object to be made on, and at most 100 steps to it")
+        for step in chain:
+            if not isinstance(step, list) or len(step) != 2:
+                raise Refused("a step needs a name and its arguments")
+            method = self._method(thing, step[0], "chain")
+            if method.is_property:
+                thing = getattr(thing, method.name)
+            else:
+                thing = getattr(thing, method.name)(**self._bind(method, step[1]))
+        return thing
+
+    def _method(self, owner: Any, name: Any, kind: str) -> Method:
+        known = methods().get(type(owner).__name__, {})
+        method = known.get(name) if isinstance(name, str) else None
+        if method is None or method.kind != kind:
+            raise Refused(f"actions may not call {name} on a {type(owner).__name__}", "forbidden")
+        return method
+
+    def _bind(self, method: Method, args: Any) -> dict[str, Any]:
+        """JavaScript's arguments, by place and then as options, under Python's names."""
+        if not isinstance(args, list):
+            raise Refused("arguments are a list")
+        values = [decode(one, self._resolve) for one in args]
+        while values and values[-1] is UNDEFINED:
+            values.pop()
+        given = {name: one for name, one in zip(method.positional, values, strict=False) if one is not UNDEFINED}
+        rest = values[len(method.positional) :]
+        called = to_camel(method.name)
+        if len(rest) > 1 or (rest and not isinstance(rest[0], dict | None)):
+            raise Refused(f"{called} takes {len(method.positional)} arguments and options")
+        for key, value in (rest[0] or {}).items() if rest else ():
+            if key in ("path", "har") and method.name not in _WITH_PATH:
+                raise Refused(f"{called}: the option {key} is refused: actions have no files", "forbidden")
+            if to_snake(key) not in method.options:
+                raise Refused(f"{called} has no option {key}")
+            if value is not UNDEFINED:
+                given[to_snake(key)] = value
+        return given
+
+    def _check(self, owner: Any, method: Method, given: dict[str, Any]) -> None:
+        """Rules for single arguments. Raises Refused."""
+        called = to_camel(method.name)
+        if method.name == "close" and owner is self._page:
+            raise Refused("page.close is refused: the job's own page is closed after its last step", "forbidden")
+        if any(isinstance(value, re.Pattern) for value in given.values()):
+            raise Refused(f"{called} takes no regular expression here")
+        if method.name in _WITH_ADDRESS and given.get("url") is not None:
+            try:
+                check_address(str(given["url"]), called)
+            except InvalidContent as wrong:
+                raise Refused(wrong.message, "forbidden") from None
+            self._check_scope(owner, called, str(given["url"]))
+        if method.name == "set_extra_http_headers":
+            _check_headers(given.get("headers"))
+        if method.name in _WITH_FILES:
+            given["files"] = inline_files(given.get("files"))
+        if method.name == "select_option":
+            _spread(given)
+
+    def _check_scope(self, owner: Any, called: str, url: str) -> None:
+        """A page that is asked for under another address has to be in the token's scope, too. Raises Refused."""
+        if self._allows and isinstance(owner, Route) and opens_page(owner.request) and not self._allows(url):
+            raise Refused(f"{called}: the token's scope does not cover this address", "forbidden")
+
+    def _set_timeout(self, name: str, given: Any) -> None:
+        if not isinstance(given, int | float) or isinstance(given, bool) or given < 0:
+            raise Refused("a timeout is a number of milliseconds")
+        if name == "set_default_timeout":
+            self._timeout = given
+        else:
+            self._navigation_timeout = given
+
+    def _limit(self, name: str, given: Any) -> float:
+        """The milliseconds that a call may take: never more than its step has, never 0, which would be endless."""
+        default = self._navigation_timeout if name in _LOADS and self._navigation_timeout is not None else self._timeout
+        wanted = given if isinstance(given, int | float) else default
+        if wanted is None:
+            wanted = _NO_LIMIT_OF_THEIR_OWN
+        left = max(1.0, self._left())
+        return min(wanted, left) if wanted > 0 else left
+
+
+async def _give_up(route: Route) -> None:
+    with contextlib.suppress(Exception):  # it was answered before
+        await route.abort("blockedbyclient")
+
+
+async def _check_size(owner: Any, name: str, given: dict[str, Any]) -> None:
+    """Raises Refused where a picture or a print would be too large, and Playwright's errors."""
+    try:
+        if name == "screenshot":
+            await capture_limits.check_screenshot(owner, given)
+        elif name == "pdf":
+            scale = given.get("scale")
+            size = capture_limits.decode(await isolated_world.ask(owner, "size"))
+            capture_limits.check_print(size, scale if isinstance(scale, int | float) else 1.0)
+    except LimitExceeded as large:
+        raise Refused(large.message, "limit_exceeded") from None
+
+
+def _check_headers(headers: Any) -> None:
+    for name, value in headers.items() if isinstance(headers, dict) else ():
+        fault = header_fault(str(name), str(value))
+        if fault:
+            raise Refused(f"setExtraHTTPHeaders: {name}: {fault}")
+
+
+def _spread(given: dict[str, Any]) -> None:
+    """selectOption's values: texts, `{value, label, index}` or elements, or lists of one kind, by Python's names."""
+    wanted = given.pop("value", None)
+    for one in wanted if isinstance(wanted, list) else [wanted]:
+        match one:
+            case None:
+                continue
+            case str():
+                given.setdefault("value", []).append(one)
+            case {"value": str() as value}:
+                given.setdefault("value", []).append(value)
+            case {"label": str() as label}:
+                given.setdefault("label", []).append(label)
+            case {"index": int() as index}:
+                given.setdefault("index", []).append(index)
+            case dict():
+                raise Refused("selectOption takes value, label or index")
+            case _:
+                given.setdefault("element", []).append(one)

@@ -1,0 +1,191 @@
+"""One sandbox: a page without network, files or a job's page, in which the actions of one job run."""
+
+import asyncio
+import importlib.resources
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+
+from sidecar.browser import lenient_json
+from sidecar.browser.sandbox.allowlist import describe
+from sidecar.browser.sandbox.cdp_pipe import Pipe, PipeBroken
+
+_POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; webrtc 'block'"
+_PAGE: Final = f'data:text/html,<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+_LOADED: Final = "document.readyState === 'complete' || new Promise((done) => addEventListener('load', done))"
+_LOST: Final = {
+    "Page.frameAttached": "its sandbox is gone: there are no frames in it",
+    "Page.frameNavigated": "its sandbox is gone: it left its page",
+    "Inspector.targetCrashed": "its sandbox died, most likely of the memory it used",
+    "Inspector.detached": "its sandbox was closed",
+}
+
+
+class _Remote(msgspec.Struct, rename="camel"):
+    """A JavaScript value as DevTools shows it."""
+
+    type: str = "undefined"
+    object_id: str | None = None
+    value: msgspec.Raw = msgspec.Raw(b"null")
+    unserializable_value: str | None = None
+    description: str = ""
+    class_name: str = ""
+
+
+class _Thrown(msgspec.Struct, rename="camel"):
+    line_number: int = 0
+    column_number: int = 0
+    script_id: str = ""
+    """Only there where the source itself could not be read."""
+
+
+class _Evaluated(msgspec.Struct, rename="camel"):
+    result: _Remote
+    exception_details: _Thrown | None = None
+    """There where `result` was thrown."""
+
+
+class _Target(msgspec.Struct, rename="camel"):
+    browser_context_id: str = ""
+    target_id: str = ""
+    session_id: str = ""
+
+
+_decode = msgspec.json.Decoder(_Evaluated).decode
+_target = msgspec.json.Decoder(_Target).decode
+
+
+def _evaluated(answer: msgspec.Raw) -> _Evaluated:
+    return lenient_json.decode(_decode, bytes(answer))
+
+
+class Sandbox:
+    """A page of its own in a context, and so a process, of its own."""
+
+    def __init__(self, pipe: Pipe, context: str, session: str) -> None:
+        self._pipe = pipe
+        self._context = context
+        self._session = session
+        self._bridge = ""
+        self._closing: asyncio.Future[Any] | None = None
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Why there is nothing left to run actions in."""
+        pipe.listen(session, self._hear)
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether its browser is gone: nothing that ran here need have been the reason."""
+        return self._pipe.broken
+
+    def why_lost(self, otherwise: str) -> str:
+        """What is known of its end."""
+        return self.lost.result() if self.lost.done() else otherwise
+
+    async def run(self, number: int, source: str, before: int = 0) -> None:
+        """Begins an action; its outcome comes as a message of this number. Raises PipeBroken.
+
+        `before` are the characters on its first line that are not its author's.
+        """
+        wanted = {"expression": source, "replMode": True, "silent": True, "allowUnsafeEvalBlockedByCSP": False}
+        outcome = _evaluated(await self._send("Runtime.evaluate", wanted))
+        method, value = ("fail" if outcome.exception_details else "settle"), _argument(outcome.result)
+        given = [{"value": number}, value, {"value": _place(outcome, before)}]
+        await self._call(f"function (number, value, place) {{ this.{method}(number, value, place) }}", *given)
+
+    def exchange(self, messages: str) -> "asyncio.Future[str]":
+        """Hands messages in; gives those that come out, as soon as there are any or `exchange` is called again."""
+        given = {
+            "objectId": self._bridge,
+            "functionDeclaration": "function (messages) { return this.exchange(messages) }",
+            "arguments": [{"value": messages}],
+            "returnByValue": True,
+            "awaitPromise": True,
+        }
+        return asyncio.ensure_future(self._exchanged(self._send("Runtime.callFunctionOn", given)))
+
+    async def _exchanged(self, answer: asyncio.Future[Any]) -> str:
+        outcome = _evaluated(await answer)
+        if outcome.exception_details or outcome.result.type != "string":
+            raise PipeBroken("the sandbox's page answers no more")
+        return msgspec.json.decode(outcome.result.value, type=str)
+
+    def close(self) -> asyncio.Future[Any]:
+        """Ends page, process and whatever runs there, also an endless loop; once, whoever asks."""
+        if self._closing is None:
+            self._lose("its sandbox was closed")
+            self._pipe.forget(self._session)
+            self._closing = self._pipe.send("Target.disposeBrowserContext", {"browserContextId": self._context})
+        return self._closing
+
+    async def prepare(self, program: str) -> None:
+        """Installs what scripts see: the program's value is what `run` and `exchange` call. Raises PipeBroken."""
+        self._send("Inspector.enable")
+        await self._send("Page.navigate", {"url": _PAGE})
+        await self._send("Runtime.evaluate", {"expression": _LOADED, "awaitPromise": True})
+        self._send("Page.enable")
+        wanted = {"expression": program, "allowUnsafeEvalBlockedByCSP": False}
+        outcome = _evaluated(await self._send("Runtime.evaluate", wanted))
+        if outcome.exception_details or not outcome.result.object_id:
+            raise PipeBroken(f"the sandbox could not be prepared: {outcome.result.description}")
+        self._bridge = outcome.result.object_id
+
+    def _send(self, method: str, params: dict[str, Any] | None = None) -> asyncio.Future[Any]:
+        return self._pipe.send(method, params, self._session)
+
+    def _call(self, function: str, *values: dict[str, Any]) -> asyncio.Future[Any]:
+        given = {"objectId": self._bridge, "functionDeclaration": function, "arguments": values}
+        return self._send("Runtime.callFunctionOn", given)
+
+    def _hear(self, event: str) -> None:
+        if event in _LOST:
+            self._lose(_LOST[event])
+            self.close()
+
+    def _lose(self, why: str) -> None:
+        if not self.lost.done():
+            self.lost.set_result(why)
+
+
+async def open_sandbox(pipe: Pipe, program: str) -> Sandbox:
+    """A sandbox that is ready to run what the program is for. Raises PipeBroken."""
+    context = _target(await pipe.send("Target.createBrowserContext", {"disposeOnDetach": True})).browser_context_id
+    page = _target(
+        await pipe.send("Target.createTarget", {"url": "about:blank", "browserContextId": context})
+    ).target_id
+    attached = await pipe.send("Target.attachToTarget", {"targetId": page, "flatten": True})
+    sandbox = Sandbox(pipe, context, _target(attached).session_id)
+    await sandbox.prepare(program)
+    return sandbox
+
+
+def _place(outcome: _Evaluated, before: int) -> str:
+    """Where source that could not be read is wrong, as its author counts."""
+    thrown = outcome.exception_details
+    if thrown is None or not thrown.script_id or outcome.result.class_name != "SyntaxError":
+        return ""
+    column = thrown.column_number - (before if thrown.line_number == 0 else 0)
+    return f"line {thrown.line_number + 1}, column {max(column, 0) + 1}"
+
+
+def _argument(value: _Remote) -> dict[str, Any]:
+    if value.object_id:
+        return {"objectId": value.object_id}
+    if value.unserializable_value:
+        return {"unserializableValue": value.unserializable_value}
+    return {} if value.type == "undefined" else {"value": value.value}
+
+
+def load_program(name: str, argument: object) -> str:
+    """The program in the file `name` beside this one, called with `argument`, which becomes JSON, and `base.js`."""
+    return f"({_read(name)})\n({msgspec.json.encode(argument).decode()}, {_read('base.js')})"
+
+
+def _read(name: str) -> str:
+    return importlib.resources.files(__package__).joinpath(name).read_text("utf-8")
+
+
+@cache
+def actions_program() -> str:
+    """What JavaScript actions see."""
+    return load_program("proxy.js", describe())

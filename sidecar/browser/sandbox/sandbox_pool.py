@@ -1,0 +1,295 @@
+"""The sandboxes' browser: started at the first JavaScript action, then warm, with one sandbox prepared ahead."""
+
+import asyncio
+import contextlib
+import errno
+import os
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from sidecar.browser import discovery
+from sidecar.browser.background_tasks import Endings
+from sidecar.browser.crash_guard import look_at
+from sidecar.browser.launch_backoff import BackOff
+from sidecar.browser.sandbox.cdp_pipe import PipeBroken, PipedBrowser, spawn
+from sidecar.browser.sandbox.sandbox import Sandbox, actions_program, open_sandbox
+from sidecar.clock import within
+from sidecar.errors import BrowserUnavailable, ShuttingDown
+from sidecar.scratch import Scratch
+from sidecar.settings import MiB, Settings
+
+_FLAGS: Final = (
+    "--headless",
+    "--disable-gpu",
+    "--disable-software-rasterizer",
+    "--in-process-gpu",
+    "--disable-audio-output",
+    "--disable-breakpad",
+    "--disable-extensions",
+    "--disable-quic",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+    "--block-new-web-contents",
+    # timers of a page that nobody looks at must still be on time
+    "--disable-background-timer-throttling",
+    "--disable-renderer-backgrounding",
+    # no way out: no name resolves, every request goes to a proxy that is not there, and WebRTC has no other way
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--proxy-server=http://127.0.0.1:9",
+    "--proxy-bypass-list=<-loopback>",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--enable-features=NetworkServiceInProcess",
+    "--js-flags=--max-old-space-size=128",
+)
+
+
+_PASSING: Final = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
+"""Why no process can be started just now."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxLimits:
+    """Times in seconds, sizes in bytes."""
+
+    launch: float = 30.0
+    open: float = 10.0
+    close: float = 5.0
+    idle: float = 300.0
+    """A browser without a job is closed after this."""
+    first_backoff: float = 0.5
+    longest_backoff: float = 30.0
+    """After a failed launch the next is not tried sooner; the wait doubles with each failure."""
+    sandboxes_per_browser: int = 500
+    memory: int = 1024 * MiB
+    """Data of each process."""
+    message: int = 32 * MiB
+    weighing: float = 0.25
+    """Between two looks at what a browser's main process holds, while jobs have sandboxes in it.
+
+    Beyond half of `memory` it gets no further job, beyond all of it it ends: it holds things for all of its sandboxes,
+    and nothing says for which.
+    """
+
+
+class _Warm:
+    """A running browser and the sandboxes in it."""
+
+    def __init__(self, process: PipedBrowser) -> None:
+        self.process = process
+        self.opened = 0
+        self.used = 0
+
+
+class Sandboxes:
+    """Lends a sandbox to each job. Nothing is started before the first, nothing runs on after `close`."""
+
+    def __init__(self, settings: Settings, limits: SandboxLimits | None = None, scratch: Scratch | None = None) -> None:
+        """The browsers' own files lie in `scratch`, by default in a folder for temporary files."""
+        # a remote browser is for pages; actions never leave this machine
+        self._settings = msgspec.structs.replace(settings, browser_endpoint="")
+        self._limits = limits or SandboxLimits()
+        self._scratch = scratch or Scratch()
+        self._owns_scratch = scratch is None
+        self._warm: _Warm | None = None
+        self._launching: asyncio.Task[_Warm] | None = None
+        self._spares: dict[str, asyncio.Task[Sandbox]] = {}
+        self._lent: dict[Sandbox, tuple[_Warm, str]] = {}
+        self._idle: asyncio.TimerHandle | None = None
+        self._weighing: asyncio.TimerHandle | None = None
+        self._backoff = BackOff(self._limits, time.monotonic)
+        self._endings = Endings()
+        self._closed = False
+
+    async def take(self, program: str = "") -> Sandbox:
+        """A fresh sandbox, which `give_back` must get; for actions where no other program is wanted.
+
+        Raises BrowserUnavailable, ShuttingDown.
+        """
+        wanted = program or actions_program()
+        try:
+            return await self._take(wanted)
+        except (PipeBroken, TimeoutError):
+            self._retire()
+        try:
+            return await self._take(wanted)  # the warm one died while nobody looked; a new one is tried once
+        except (PipeBroken, TimeoutError) as error:
+            self._retire()
+            failed = BrowserUnavailable(f"the browser for JavaScript actions fails: {error}", retryable=True)
+            self._backoff.failed(failed)
+            raise failed from None
+
+    def give_back(self, sandbox: Sandbox) -> None:
+        """Ends a sandbox, and prepares the next job's."""
+        warm, program = self._lent.pop(sandbox, (None, ""))
+        self._endings.begin(self._see_off(sandbox, warm))
+        if warm is None or self._closed:
+            return
+        if warm is not self._warm:
+            self._end_if_unused(warm)
+            return
+        if program not in self._spares:
+            self._spares[program] = self._begin(warm, program)
+        self._rest()
+
+    async def close(self) -> None:
+        """Ends every sandbox and the browser."""
+        self._closed = True
+        if self._launching:
+            self._launching.cancel()
+            await asyncio.wait((self._launching,), timeout=self._limits.close)
+        for sandbox in self._lent:
+            sandbox.close()
+        for warm in self._in_use():
+            if warm is not self._warm:
+                self._endings.begin(warm.process.close(self._limits.close))
+        self._lent.clear()
+        self._retire()
+        await self._endings.wait(self._limits.close * 3)
+        if self._owns_scratch:
+            self._scratch.close()
+
+    def _rest(self) -> None:
+        """A browser without a job ends after a while."""
+        if not self._lent and not self._closed:
+            self._stop_resting()
+            self._idle = asyncio.get_running_loop().call_later(self._limits.idle, self._retire)
+
+    def _stop_resting(self) -> None:
+        if self._idle:
+            self._idle.cancel()
+
+    async def _take(self, program: str) -> Sandbox:
+        self._stop_resting()
+        try:
+            return await self._lend(program)
+        except asyncio.CancelledError:
+            self._rest()  # perhaps nobody comes for what was being made
+            raise
+
+    async def _lend(self, program: str) -> Sandbox:
+        warm = await self._get_warm()
+        opening = self._spares.pop(program, None) or self._begin(warm, program)
+        try:
+            sandbox = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            self._keep(warm, program, opening)
+            raise
+        if sandbox.lost.done():
+            raise PipeBroken("the spare sandbox died")
+        self._lent[sandbox] = warm, program
+        if self._weighing is None:
+            self._weigh()
+        self._backoff.succeeded()
+        return sandbox
+
+    def _begin(self, warm: _Warm, program: str) -> asyncio.Task[Sandbox]:
+        opening = asyncio.create_task(self._open(warm, program))
+        opening.add_done_callback(look_at)
+        return opening
+
+    def _keep(self, warm: _Warm, program: str, opening: asyncio.Task[Sandbox]) -> None:
+        """What was being opened for a job that wants it no more is the next one's, or ends once it is there."""
+        if warm is self._warm and program not in self._spares:
+            self._spares[program] = opening
+        else:
+            self._endings.begin(_discard(opening))
+
+    async def _see_off(self, sandbox: Sandbox, warm: _Warm | None) -> None:
+        """A browser that does not say that a sandbox has ended gets no further job."""
+        try:
+            async with within(self._limits.close):
+                await sandbox.close()
+        except TimeoutError:
+            if warm and warm is self._warm:
+                self._retire()
+        except PipeBroken:
+            pass  # it has ended with its browser, or by itself
+
+    async def _open(self, warm: _Warm, program: str) -> Sandbox:
+        warm.used += 1
+        async with within(self._limits.open):
+            return await open_sandbox(warm.process.pipe, program)
+
+    async def _get_warm(self) -> _Warm:
+        if self._closed:
+            raise ShuttingDown
+        if self._warm and (self._warm.process.pipe.broken or self._warm.used >= self._limits.sandboxes_per_browser):
+            self._retire()
+        if self._warm:
+            return self._warm
+        if self._launching is None:
+            self._launching = asyncio.create_task(self._launch())
+            self._launching.add_done_callback(look_at)
+        try:
+            return await asyncio.shield(self._launching)
+        except asyncio.CancelledError:
+            if self._closed:
+                raise ShuttingDown from None
+            raise
+
+    async def _launch(self) -> _Warm:
+        try:
+            self._backoff.check()
+            found = discovery.find("CHROMIUM", self._settings)
+            as_root = hasattr(os, "geteuid") and os.geteuid() == 0
+            flags = (*_FLAGS, "--no-sandbox") if as_root else _FLAGS
+            try:
+                folder = self._scratch.short()
+                process = await spawn(found.path, flags, folder, self._limits.memory, self._limits.message)
+            except OSError as error:
+                passes = error.errno in _PASSING
+                raise BrowserUnavailable(f"{found.path} did not start: {error.strerror}", retryable=passes) from None
+            try:
+                async with within(self._limits.launch):
+                    await process.pipe.send("Browser.getVersion")
+            except BaseException as error:
+                self._endings.begin(process.close(self._limits.close))
+                if isinstance(error, PipeBroken | TimeoutError):
+                    said = f"{found.path} did not start for JavaScript actions"
+                    raise BrowserUnavailable(said, retryable=True) from None
+                raise
+            self._warm = _Warm(process)
+            return self._warm
+        except BrowserUnavailable as failed:
+            self._backoff.failed(failed)
+            raise
+        finally:
+            self._launching = None
+
+    def _weigh(self) -> None:
+        """Looks after each browser that has a job, until none has."""
+        self._weighing = None
+        for warm in self._in_use():
+            held = 0 if warm.process.pipe.broken else warm.process.resident()
+            if held > self._limits.memory:
+                self._endings.begin(warm.process.close(self._limits.close))
+            if held > self._limits.memory // 2 and warm is self._warm:
+                self._retire()
+        if self._lent and not self._closed:
+            self._weighing = asyncio.get_running_loop().call_later(self._limits.weighing, self._weigh)
+
+    def _retire(self) -> None:
+        """Gives the browser no further job; it ends with its last."""
+        warm, self._warm = self._warm, None
+        for spare in self._spares.values():
+            spare.cancel()
+        self._spares.clear()
+        if warm:
+            self._end_if_unused(warm)
+
+    def _end_if_unused(self, warm: _Warm) -> None:
+        if warm not in self._in_use():
+            self._endings.begin(warm.process.close(self._limits.close))
+
+    def _in_use(self) -> set[_Warm]:
+        return {warm for warm, _ in self._lent.values()}
+
+
+async def _discard(opening: asyncio.Task[Sandbox]) -> None:
+    with contextlib.suppress(Exception):  # there is none, then
+        await (await opening).close()

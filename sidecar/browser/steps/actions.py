@@ -1,0 +1,280 @@
+"""Typed actions: `{"click": "#a"}`, `{"fill": {"selector": "#u", "value": "x"}}`. No JavaScript string is involved."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from playwright.async_api import Locator, Page
+from sidecar_protocol.base import Secret, decode_hook
+from sidecar_protocol.codec import explain
+
+from sidecar.browser import isolated_world
+from sidecar.browser.steps import action_arguments as a
+from sidecar.browser.steps import page_actions as p
+from sidecar.browser.steps.json_values import check_argument
+from sidecar.browser.steps.secret_templates import Templates, has_reference
+from sidecar.browser.url_glob import Glob
+from sidecar.browser.url_policy import check_address
+from sidecar.errors import InvalidContent
+from sidecar.scratch import Scratch
+
+_LEAVES: Final = frozenset({"goto", "reload", "go_back", "go_forward"})
+_LOOK_AGAIN: Final = frozenset({"check", "uncheck", "set_checked"})
+_OF_ANY_SHAPE: Final = frozenset({"arg", "event_init"})
+"""Arguments that are handed to the page as they are."""
+Call = Callable[[Any, dict[str, Any]], Awaitable[Any]]
+"""Works on a page, or on a frame of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What one action takes and what it calls."""
+
+    arguments: type[msgspec.Struct]
+    call: Call
+    short: str | None = None
+    """The argument that a bare value stands for."""
+    unseen: bool = False
+    """Playwright does not wait for a navigation that this one starts, so we watch for it."""
+    untold: bool = False
+    """The same, but Chromium tells us of it before the action is over."""
+    fetches: bool = False
+    """It brings a file home."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundAction:
+    """A checked action, ready to be done. It prints as method and selector only: values may be secret."""
+
+    method: str
+    kind: Kind
+    arguments: msgspec.Struct
+    selector: str | None = None
+    """As it was written, references to secrets included."""
+
+    @property
+    def label(self) -> str:
+        """`click '#a'`: what errors call it."""
+        return f"{self.method} {self.selector!r}" if self.selector else self.method
+
+    @property
+    def unseen(self) -> bool:
+        """Whether a navigation that it starts has to be watched for."""
+        return self.kind.unseen
+
+    @property
+    def untold(self) -> bool:
+        """Whether such a navigation has to be watched for where the browser itself does not tell of it."""
+        return self.kind.untold
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it waits for a document by itself, and takes the page away from one that is on its way."""
+        return self.method in _LEAVES
+
+    @property
+    def looks_again(self) -> bool:
+        """Whether it looks at its element in the page once more after it was done."""
+        return self.method in _LOOK_AGAIN and not getattr(self.arguments, "frame", None)
+
+    @property
+    def hidden(self) -> str | None:
+        """The text that it types, which no error may repeat."""
+        for name in ("value", "text"):
+            value = getattr(self.arguments, name, None)
+            if isinstance(value, Secret):
+                return value.reveal()
+        return None
+
+    def __repr__(self) -> str:
+        return f"BoundAction({self.label})"
+
+    async def run(self, page: Page, milliseconds: float, scratch: Scratch) -> Any:
+        """Does it, with at most so many milliseconds where it waits; files come by `scratch`.
+
+        Raises Playwright's errors.
+        """
+        given = {
+            name: _plain(value)
+            for name in self.arguments.__struct_fields__
+            if (value := getattr(self.arguments, name)) is not None
+        }
+        if "timeout" in self.arguments.__struct_fields__:
+            given["timeout"] = min(given.get("timeout", milliseconds), milliseconds)
+        if self.kind.fetches:
+            given["scratch"] = scratch
+        frames = given.pop("frame", None)
+        target = await p.find_frame(page, frames, given.get("timeout", milliseconds)) if frames else page
+        return await self.kind.call(target, given)
+
+
+def parse(
+    raw: Mapping[str, Any],
+    field: str,
+    templates: Templates = Templates(),  # noqa: B008
+    *,
+    files: bool = False,
+) -> BoundAction:
+    """Checks one action and fills secrets in. `field` is its place in the content.
+
+    Raises InvalidContent, and LimitExceeded for an argument that is too large to be handed to a page.
+    With `files` a `goto` may open `file:` addresses.
+    """
+    ((method, given),) = raw.items()
+    kind = ACTIONS.get(method)
+    if kind is None:
+        raise InvalidContent(f"{field}: unknown action {method}", f"{field}.{method}")
+    place = f"{field}.{method}"
+    if given is None:
+        given = {}
+    elif not isinstance(given, dict):
+        if kind.short is None:
+            raise InvalidContent(f"{place}: expected object", place)
+        given = {kind.short: given}
+    for name in _OF_ANY_SHAPE & given.keys():
+        check_argument(given[name], f"{place}.{name}")
+    filled = templates.fill(given, place)
+    try:
+        arguments = msgspec.convert(filled, kind.arguments, dec_hook=decode_hook)
+    except msgspec.ValidationError as wrong:
+        raise _invalid(wrong, place) from None
+    url = arguments.url if isinstance(arguments, a.Goto | p.DownloadFrom) else None
+    if url and (templates.values is not None or not has_reference(url)):
+        check_address(url, f"{place}.url", files=files and method == "goto")
+    return BoundAction(method, kind, arguments, given.get("selector"))
+
+
+def _invalid(wrong: msgspec.ValidationError, place: str) -> InvalidContent:
+    said, field = explain(wrong)
+    place = f"{place}.{field}" if field else place
+    return InvalidContent(f"{place}: {said}", place)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal()
+    return msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else value
+
+
+def _page(method: str) -> Call:
+    return lambda page, given: getattr(page, method)(**given)
+
+
+def _keyboard(method: str) -> Call:
+    return lambda page, given: getattr(page.keyboard, method)(**given)
+
+
+def _mouse(method: str) -> Call:
+    return lambda page, given: getattr(page.mouse, method)(**given)
+
+
+def _first(method: str) -> Call:
+    return lambda page, given: getattr(page.locator(given.pop("selector")).first, method)(**given)
+
+
+def _of_all(call: Callable[[Locator], Awaitable[Any]]) -> Call:
+    return lambda page, given: call(page.locator(given["selector"]))
+
+
+async def _mouse_click(page: Page, given: dict[str, Any]) -> None:
+    await page.mouse.click(given.pop("x"), given.pop("y"), **given)
+
+
+async def _set_viewport_size(page: Page, given: dict[str, Any]) -> None:
+    await page.set_viewport_size({"width": given["width"], "height": given["height"]})
+
+
+async def _scroll_to(page: Page, given: dict[str, Any]) -> None:
+    place = {"top": (0, 0), "bottom": (0, 10**9)}.get(given.get("to", ""), (given["x"], given["y"]))
+    await isolated_world.ask(page, "scroll", list(place))
+
+
+async def _title(page: Page, _: dict[str, Any]) -> str:
+    return await isolated_world.title(page)
+
+
+async def _wait_for_url(page: Page, given: dict[str, Any]) -> None:
+    await page.wait_for_url(Glob(given.pop("url")).matches, **given)
+
+
+def _seen(shape: type[msgspec.Struct], call: Call, short: str | None = "selector") -> Kind:
+    return Kind(shape, call, short)
+
+
+def _unseen(shape: type[msgspec.Struct], call: Call, short: str | None = None) -> Kind:
+    return Kind(shape, call, short, unseen=True)
+
+
+def _untold(shape: type[msgspec.Struct], call: Call, short: str | None = "selector") -> Kind:
+    return Kind(shape, call, short, untold=True)
+
+
+ACTIONS: Final[dict[str, Kind]] = {
+    "goto": _seen(a.Goto, _page("goto"), "url"),
+    "reload": _seen(a.Move, _page("reload"), None),
+    "go_back": _seen(a.Move, _page("go_back"), None),
+    "go_forward": _seen(a.Move, _page("go_forward"), None),
+    "click": _seen(a.Click, _page("click")),
+    "dblclick": _untold(a.DoubleClick, _page("dblclick")),
+    "tap": _untold(a.Point, _page("tap")),
+    "hover": _untold(a.Point, _page("hover")),
+    "focus": _untold(a.Strict, _page("focus")),
+    "blur": _untold(a.Waiting, _first("blur")),
+    "fill": _untold(a.Fill, _page("fill")),
+    "clear": _untold(a.Waiting, _first("clear")),
+    "type": _unseen(a.TypeText, _first("press_sequentially")),
+    "press_sequentially": _unseen(a.TypeText, _first("press_sequentially")),
+    "press": _seen(a.Press, _page("press"), None),
+    "check": _untold(a.Check, _page("check")),
+    "uncheck": _untold(a.Check, _page("uncheck")),
+    "set_checked": _untold(a.SetChecked, _page("set_checked"), None),
+    "select_option": _unseen(a.SelectOption, p.select_option),
+    "dispatch_event": _unseen(a.DispatchEvent, _page("dispatch_event")),
+    "drag_and_drop": _untold(a.DragAndDrop, _page("drag_and_drop"), None),
+    "scroll_into_view": _seen(a.Waiting, _first("scroll_into_view_if_needed")),
+    "scroll_into_view_if_needed": _seen(a.Waiting, _first("scroll_into_view_if_needed")),
+    "scroll_to": _seen(a.ScrollTo, _scroll_to, "to"),
+    "set_viewport_size": _seen(a.ViewportSize, _set_viewport_size, None),
+    "keyboard_press": _unseen(a.Key, _keyboard("press"), "key"),
+    "keyboard_type": _unseen(a.Text, _keyboard("type"), "text"),
+    "keyboard_down": _unseen(a.HeldKey, _keyboard("down"), "key"),
+    "keyboard_up": _unseen(a.HeldKey, _keyboard("up"), "key"),
+    "keyboard_insert_text": _seen(a.Text, _keyboard("insert_text"), "text"),
+    "mouse_click": _unseen(a.MouseClick, _mouse_click),
+    "mouse_down": _unseen(a.MouseButton, _mouse("down")),
+    "mouse_up": _unseen(a.MouseButton, _mouse("up")),
+    "mouse_move": _seen(a.MouseMove, _mouse("move"), None),
+    "mouse_wheel": _seen(a.MouseWheel, _mouse("wheel"), None),
+    "wait_for_selector": _seen(a.WaitForSelector, _page("wait_for_selector")),
+    "wait_for_url": _seen(a.WaitForUrl, _wait_for_url, "url"),
+    "wait_for_load_state": _seen(a.WaitForLoadState, _page("wait_for_load_state"), "state"),
+    "wait_for_function": _seen(a.WaitForFunction, _page("wait_for_function"), "expression"),
+    "wait_for_timeout": _seen(a.WaitForTimeout, _page("wait_for_timeout"), "timeout"),
+    "evaluate": _unseen(a.Evaluate, _page("evaluate"), "expression"),
+    "eval_on_selector": _unseen(a.EvaluateOn, _page("eval_on_selector")),
+    "eval_on_selector_all": _unseen(a.EvaluateOn, _page("eval_on_selector_all")),
+    "inner_text": _seen(a.Strict, _page("inner_text")),
+    "inner_html": _seen(a.Strict, _page("inner_html")),
+    "text_content": _seen(a.Strict, _page("text_content")),
+    "input_value": _seen(a.Strict, _page("input_value")),
+    "get_attribute": _seen(a.GetAttribute, _page("get_attribute"), None),
+    "all_inner_texts": _seen(a.OnElement, _of_all(isolated_world.inner_texts)),
+    "all_text_contents": _seen(a.OnElement, _of_all(isolated_world.text_contents)),
+    "count": _seen(a.OnElement, _of_all(Locator.count)),
+    "is_visible": _seen(a.OnElement, _page("is_visible")),
+    "is_hidden": _seen(a.OnElement, _page("is_hidden")),
+    "is_checked": _seen(a.Strict, _page("is_checked")),
+    "is_disabled": _seen(a.Strict, _page("is_disabled")),
+    "is_editable": _seen(a.Strict, _page("is_editable")),
+    "is_enabled": _seen(a.Strict, _page("is_enabled")),
+    "set_input_files": _unseen(p.SetInputFiles, p.set_input_files, None),
+    "download": Kind(p.DownloadFrom, p.download, "selector", fetches=True),
+    "on_dialog": _seen(p.OnDialog, p.on_dialog, "accept"),
+    "switch_to_popup": _seen(p.SwitchToPopup, p.switch_to_popup),
+    "switch_to_page": _seen(p.SwitchToPage, p.switch_to_page, "index"),
+    "close_page": _seen(a.Nothing, p.close_page, None),
+    "title": _seen(a.Nothing, _title, None),
+    "content": _seen(a.Nothing, _page("content"), None),
+}
+"""Method in snake_case -> what it takes and calls. Every one works on the step's page; none takes a file."""

@@ -1,0 +1,122 @@
+"""From a job's `context` to the arguments of Playwright's `new_context`, and what of it is set up afterwards."""
+
+import contextlib
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+from playwright.async_api import BrowserContext, Route
+from playwright.async_api import Error as PlaywrightError
+from sidecar_protocol.base import Secret
+from sidecar_protocol.contexts import Context, Proxy
+from sidecar_protocol.jobs import BrowserName
+
+from sidecar.browser.header_policy import header_fault
+from sidecar.errors import InvalidContent
+
+_EVERYTHING: Final = re.compile("")
+_PROXY_SCHEMES: Final = ("http", "https", "socks4", "socks5")
+
+
+def check_context(context: Context, kind: BrowserName) -> None:
+    """Checks what the shape alone does not tell. Raises InvalidContent with the field."""
+    names: set[str] = set()
+    for name, value in (context.extra_http_headers or {}).items():
+        place = f"context.extra_http_headers.{name}"
+        fault = "this header is there twice" if name.lower() in names else header_fault(name, value.reveal())
+        if fault:
+            raise InvalidContent(f"{place}: {fault}", place)
+        names.add(name.lower())
+    if context.user_agent and not context.user_agent.isprintable():
+        raise InvalidContent("context.user_agent: has to be one line of printable characters", "context.user_agent")
+    if context.proxy:
+        _check_proxy(context.proxy)
+    if context.http_credentials and context.http_credentials.origin:
+        _check_origin(context.http_credentials.origin)
+    if context.is_mobile and kind == "FIREFOX":
+        raise InvalidContent("context.is_mobile: FIREFOX can't do that", "context.is_mobile")
+
+
+def _check_proxy(proxy: Proxy) -> None:
+    place = "context.proxy.server"
+    server = proxy.server if "://" in proxy.server else f"http://{proxy.server}"
+    try:
+        parts = urlsplit(server)
+        known = parts.scheme in _PROXY_SCHEMES and bool(parts.hostname)
+        parts.port  # noqa: B018 - reading it checks it
+    except ValueError:
+        known = False
+    if not known or not server.isprintable():
+        raise InvalidContent(f"{place}: expected http, https, socks4 or socks5, a host and a port", place)
+    if "@" in parts.netloc:
+        raise InvalidContent(f"{place}: user and password have fields of their own, username and password", place)
+    if parts.scheme.startswith("socks") and proxy.username:
+        place = "context.proxy.username"
+        raise InvalidContent(f"{place}: browsers can't log in to SOCKS proxies", place)
+
+
+def _check_origin(origin: str) -> None:
+    place = "context.http_credentials.origin"
+    try:
+        parts = urlsplit(origin)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.path in ("", "/")
+    except ValueError:
+        known = False
+    if not known:
+        raise InvalidContent(f"{place}: expected an origin, as in https://example.com", place)
+
+
+def context_arguments(context: Context | None, *, downloads: bool) -> dict[str, Any]:
+    """Arguments of `new_context` where a job needs others than usual; empty where any fresh context will do."""
+    given: dict[str, Any] = {"accept_downloads": True} if downloads else {}
+    if context is None:
+        return given
+    for name in Context.__struct_fields__:
+        value = getattr(context, name)
+        if name != "block" and value != _DEFAULTS[name]:
+            given[name] = _plain(value)
+    if context.viewport:
+        given["screen"] = given["viewport"]
+    if context.block:
+        given["service_workers"] = "block"  # what they answer passes no route
+    if context.is_mobile:
+        given.setdefault("has_touch", True)
+    return given
+
+
+@asynccontextmanager
+async def blocked(context: BrowserContext, kinds: tuple[str, ...]) -> AsyncIterator[None]:
+    """Lets no resource of these kinds be loaded meanwhile."""
+
+    async def judge(route: Route) -> None:
+        if route.request.resource_type in kinds:
+            await route.abort("blockedbyclient")
+        else:
+            await route.fallback()
+
+    if not kinds:
+        yield
+        return
+    await context.route(_EVERYTHING, judge)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(PlaywrightError):  # the context is gone
+            await context.unroute(_EVERYTHING, judge)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, msgspec.Struct):
+        pairs = ((name, getattr(value, name)) for name in value.__struct_fields__)
+        return {name: _plain(item) for name, item in pairs if item is not None}
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+_DEFAULTS: Final = {name: getattr(Context(), name) for name in Context.__struct_fields__}

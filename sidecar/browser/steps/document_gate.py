@@ -1,0 +1,110 @@
+"""Chromium's documents, held by the browser as a whole: nothing is asked for before its job's token was looked at.
+
+A page's own session would come too late for the first request of a popup, and would see a request before a route of the
+job's has changed its address. The browser's comes last, and is there before the page.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from playwright.async_api import Browser, CDPSession
+from playwright.async_api import Error as PlaywrightError
+
+from sidecar.browser.crash_guard import look_at
+
+Passes = Callable[[str], bool]
+_HELD: Final = {
+    "patterns": [
+        {"urlPattern": "*", "resourceType": "Document", "requestStage": "Request"},
+        {"urlPattern": "*", "resourceType": "Other", "requestStage": "Request"},  # service workers' scripts are these
+    ]
+}
+
+
+class Gate:
+    """Asks the guard of each context before a document is requested, and lets no service worker begin."""
+
+    def __init__(self, session: CDPSession) -> None:
+        self._session = session
+        self._contexts: dict[str, str] = {}
+        """Of each page, by its main frame, which bears the page's name."""
+        self._guards: dict[str, Passes] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        session.on("Target.targetCreated", self._add)
+        session.on("Target.targetDestroyed", self._drop)
+        session.on("Fetch.requestPaused", lambda paused: self._begin(self._judge(paused)))
+
+    async def open(self) -> None:
+        """From here on documents are held. Raises Playwright's errors."""
+        await self._session.send("Target.setDiscoverTargets", {"discover": True})
+        await self._session.send("Fetch.enable", _HELD)
+
+    def guard(self, context: str, passes: Passes) -> None:
+        """From now on asks this one about the pages of a context, until the last of them has closed.
+
+        It goes on after the job's end, because so does the page while its context is being closed.
+        """
+        self._guards[context] = passes
+
+    def _add(self, told: dict[str, Any]) -> None:
+        target = told["targetInfo"]
+        if target["type"] == "page":
+            self._contexts[target["targetId"]] = target.get("browserContextId", "")
+
+    def _drop(self, told: dict[str, Any]) -> None:
+        context = self._contexts.pop(told["targetId"], None)
+        if context is not None and context not in self._contexts.values():
+            self._guards.pop(context, None)
+
+    async def _judge(self, paused: dict[str, Any]) -> None:
+        asked = {"requestId": paused["requestId"]}
+        with contextlib.suppress(PlaywrightError):  # its page has closed, or the browser
+            if await self._refuses(paused):
+                await self._session.send("Fetch.failRequest", {**asked, "errorReason": "BlockedByClient"})
+            else:
+                await self._session.send("Fetch.continueRequest", asked)
+
+    async def _refuses(self, paused: dict[str, Any]) -> bool:
+        if not self._guards:
+            return False
+        request = paused["request"]
+        if paused["resourceType"] != "Document":
+            return any(name.lower() == "service-worker" for name in request["headers"])
+        passes = self._guards.get(await self._context_of(paused.get("frameId", "")))
+        return passes is not None and not passes(request["url"])
+
+    async def _context_of(self, frame: str) -> str:
+        """The context of the page whose main frame this is; empty for a frame within a page."""
+        if frame in self._contexts:
+            return self._contexts[frame]
+        with contextlib.suppress(PlaywrightError):  # most frames have no target of their own
+            target = (await self._session.send("Target.getTargetInfo", {"targetId": frame}))["targetInfo"]
+            if target["type"] == "page":
+                return str(target.get("browserContextId", ""))
+        return ""
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+_of_browsers: WeakKeyDictionary[Browser, asyncio.Task[Gate]] = WeakKeyDictionary()
+"""One for each browser, from the first job with a token to the browser's end."""
+
+
+async def gate_of(browser: Browser) -> Gate:
+    """The browser's, opened if need be. Raises Playwright's errors."""
+    if browser not in _of_browsers:
+        _of_browsers[browser] = opening = asyncio.create_task(_open(browser))
+        opening.add_done_callback(look_at)
+    return await asyncio.shield(_of_browsers[browser])
+
+
+async def _open(browser: Browser) -> Gate:
+    gate = Gate(await browser.new_browser_cdp_session())
+    await gate.open()
+    return gate

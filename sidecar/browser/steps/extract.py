@@ -1,0 +1,103 @@
+"""What is taken from a page: the whole mapping in one round trip, together with the page's title."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from playwright.async_api import Page
+from sidecar_protocol.jobs import Field, WaitUntil
+
+from sidecar.browser import isolated_world, lenient_json
+from sidecar.browser.cdp import Devtools
+from sidecar.browser.isolated_world import Sought
+from sidecar.browser.profiles.storage_observer import PageStorage
+from sidecar.browser.steps.css_selectors import plain
+
+_UNREADY: Final[dict[WaitUntil, tuple[str, ...]]] = {
+    "load": ("loading", "interactive"),
+    "networkidle": ("loading", "interactive"),
+    "domcontentloaded": ("loading",),
+}
+"""States of a document for which a step still waits."""
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """A page's title and what was taken from it."""
+
+    title: str
+    state: str
+    """The document's `readyState`."""
+    values: dict[str, Any] | None = None
+    pierced: bool = False
+    """There are no values: the page has open shadow roots, into which Playwright's selectors alone look."""
+    storage: PageStorage | None = None
+    """Where it was asked for, and where the page could tell."""
+
+    def is_of_loaded(self, wait_until: WaitUntil) -> bool:
+        """Whether the document had come as far as a step waits for."""
+        return self.state not in _UNREADY.get(wait_until, ())
+
+
+_decode = msgspec.json.Decoder(Reading).decode
+
+
+class _Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A field as `isolated_world.js` reads it."""
+
+    n: int
+    """The number under which it is sought."""
+    css: str | None
+    """What the browser itself finds it by; None where that takes Playwright."""
+    attribute: str | None = None
+    all: bool = False
+    fields: "list[tuple[str, _Wanted]] | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """What a step wants of its page."""
+
+    fields: list[tuple[str, _Wanted]]
+    sought: tuple[Sought, ...]
+    """All its selectors, outer ones first."""
+    plain: bool
+    """Whether the browser itself knows them all."""
+
+
+def compile_extract(wanted: Mapping[str, str | Field] | None) -> Extract | None:
+    """The mapping, ready to be read."""
+    if wanted is None:
+        return None
+    sought: list[Sought] = []
+    fields = _compile(wanted, None, sought)
+    known = all(plain(one.selector) for one in sought)
+    return Extract(fields, tuple(sought), known)
+
+
+def _compile(
+    wanted: Mapping[str, str | Field], within: Sought | None, sought: list[Sought]
+) -> list[tuple[str, _Wanted]]:
+    fields = []
+    for name, given in wanted.items():
+        field = Field(selector=given) if isinstance(given, str) else given
+        path = f"{within.name}.{name}" if within else name
+        one = Sought(len(sought), field.selector, path, field.all, within)
+        sought.append(one)
+        inner = None if field.fields is None else _compile(field.fields, one, sought)
+        css = plain(field.selector, nested=within is not None)
+        fields.append((name, _Wanted(one.number, css, field.attribute, field.all, inner)))
+    return fields
+
+
+async def read(page: Page, devtools: Devtools, wanted: Extract | None, *, storage: bool = False) -> Reading:
+    """Takes title and values from the page as it is now, and with `storage` what its origin stores.
+
+    Raises Playwright's errors, and BadSelector.
+    """
+    asked = {"fields": wanted.fields if wanted else None, "storage": storage}
+    if wanted is None or wanted.plain:
+        reading = lenient_json.decode(_decode, await devtools.ask(page, "look", asked))
+        if wanted is None or not reading.pierced:
+            return reading
+    return lenient_json.decode(_decode, await isolated_world.ask_of_found(page, wanted.sought, "look", asked))

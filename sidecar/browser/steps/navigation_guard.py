@@ -1,0 +1,106 @@
+"""Keeps a job's pages inside what its visit token allows: redirects, links, scripts, routes and popups too."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
+
+from playwright.async_api import BrowserContext, Frame, Page, Request, Route
+
+from sidecar.browser.cdp import is_chromium
+from sidecar.browser.crash_guard import unwind
+from sidecar.browser.playwright_errors import public_url
+from sidecar.browser.processes.job_page import JobPage
+from sidecar.browser.steps.document_gate import Passes, gate_of
+from sidecar.browser.url_policy import Allows, opens_page
+from sidecar.errors import Forbidden
+
+T = TypeVar("T")
+_EMPTY: Final = ("", "about:blank", ":", "chrome-error://chromewebdata/")
+"""Pages that come from nobody, their fragment left out."""
+_NO_SERVICE_WORKERS: Final = """if (self.ServiceWorkerContainer) {
+  ServiceWorkerContainer.prototype.register = async () => { throw new DOMException("refused", "SecurityError") };
+}"""
+
+
+async def guarded(allows: Allows, lent: JobPage, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """The outcome of `work`, unless one of the context's pages is on its way elsewhere. Raises Forbidden.
+
+    Costs nothing where no token is in force: it is only entered with one.
+    """
+    guard = _Guard(allows)
+    await guard.watch(lent)
+    task = asyncio.create_task(work())
+    try:
+        await asyncio.wait((task, guard.refused), return_when=asyncio.FIRST_COMPLETED)
+        if guard.refused.done():
+            raise guard.refused.result()
+        return task.result()
+    finally:
+        await unwind(task)
+        guard.end(lent.context)
+
+
+class _Guard:
+    def __init__(self, allows: Allows) -> None:
+        self._allows = allows
+        self.refused: asyncio.Future[Forbidden] = asyncio.get_running_loop().create_future()
+
+    async def watch(self, lent: JobPage) -> None:
+        context, browser = lent.context, lent.context.browser
+        if is_chromium(browser):
+            own = await (await lent.devtools.session(lent.page)).send("Target.getTargetInfo")
+            (await gate_of(browser)).guard(own["targetInfo"].get("browserContextId", ""), self._passes)
+        else:
+            await _route(context, self._passes)
+        # the net under the rest: sees the redirects of browsers without CDP, and pages that need no request
+        context.on("request", self._see)
+        context.on("page", self._meet)
+        self._meet(lent.page)
+
+    def end(self, context: BrowserContext) -> None:
+        """Nothing is left listening; what holds requests back goes on until the context has closed."""
+        context.remove_listener("request", self._see)
+        context.remove_listener("page", self._meet)
+
+    def _meet(self, page: Page) -> None:
+        page.on("framenavigated", self._arrive)
+        self._arrive(page.main_frame)
+
+    def _see(self, request: Request) -> None:
+        if opens_page(request):
+            self._passes(request.url)
+
+    def _arrive(self, frame: Frame) -> None:
+        if frame.parent_frame is None:
+            self._passes(frame.url)
+
+    def _passes(self, url: str) -> bool:
+        if url.partition("#")[0] in _EMPTY or self._allows(url):
+            return True
+        if not self.refused.done():
+            shown = public_url(url).partition("?")[0]
+            self.refused.set_result(Forbidden(f"the token's scope does not cover {shown}", url=shown))
+        return False
+
+
+_routed: WeakKeyDictionary[BrowserContext, Passes] = WeakKeyDictionary()
+"""Of contexts whose requests are routed, the guard that is asked."""
+
+
+async def _route(context: BrowserContext, passes: Passes) -> None:
+    """Has all requests of a context asked about, also those of its popups; once, whatever jobs it has."""
+    known = context in _routed
+    _routed[context] = passes
+    if known:
+        return
+
+    async def judge(route: Route) -> None:
+        request = route.request
+        if opens_page(request) and not _routed[context](request.url):
+            await route.abort("blockedbyclient")
+        else:
+            await route.fallback()
+
+    await context.route("**/*", judge)
+    await context.add_init_script(_NO_SERVICE_WORKERS)

@@ -1,0 +1,64 @@
+"""Steps as they were sent -> steps whose addresses and actions are checked, before a browser is touched."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sidecar_protocol.jobs import SendJob, Step, WaitUntil
+
+from sidecar.browser.sandbox.action_script import Script
+from sidecar.browser.steps import actions, extract
+from sidecar.browser.steps.actions import BoundAction
+from sidecar.browser.steps.extract import Extract
+from sidecar.browser.steps.secret_templates import Templates
+from sidecar.browser.url_policy import check_address
+
+_LASTING_OPTIONS: Final = frozenset({"RECORD", "PDF"})
+_LASTING_ACTIONS: Final = frozenset({"set_viewport_size", "keyboard_down", "mouse_down"})
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step whose address and actions are checked."""
+
+    name: str
+    url: str
+    actions: tuple[BoundAction | Script, ...]
+    extract: Extract | None
+    wait_until: WaitUntil
+    timeout_ms: int
+    fail_on_status: bool = False
+
+
+def plan(
+    steps: Sequence[Step],
+    templates: Templates = Templates(),  # noqa: B008
+    *,
+    fail_on_status: bool = False,
+    files: bool = False,
+) -> tuple[PlannedStep, ...]:
+    """Checks every step before a browser is touched; with `files` one may open `file:` addresses.
+
+    Raises InvalidContent, which names the place.
+    """
+    return tuple(_plan_step(step, number, templates, fail_on_status, files) for number, step in enumerate(steps))
+
+
+def _plan_step(step: Step, number: int, templates: Templates, fail_on_status: bool, files: bool) -> PlannedStep:
+    place = f"steps[{number}]"
+    check_address(step.url, f"{place}.url", files=files)
+    bound = tuple(
+        Script(raw) if isinstance(raw, str) else actions.parse(raw, f"{place}.actions[{index}]", templates, files=files)
+        for index, raw in enumerate(step.actions)
+    )
+    wanted = extract.compile_extract(step.extract)
+    fails = fail_on_status if step.fail_on_status is None else step.fail_on_status
+    name = step.name or f"step {number + 1}"
+    return PlannedStep(name, step.url, bound, wanted, step.wait_until, step.timeout_ms, fails)
+
+
+def leaves_page_as_new(job: SendJob, steps: Sequence[PlannedStep]) -> bool:
+    """Whether nothing that the job does to its page outlives the next navigation: another job may have it then."""
+    lasting = not _LASTING_OPTIONS.isdisjoint(job.options)
+    actions = (action for step in steps for action in step.actions)
+    return not lasting and all(isinstance(a, BoundAction) and a.method not in _LASTING_ACTIONS for a in actions)

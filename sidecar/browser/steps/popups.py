@@ -1,0 +1,82 @@
+"""Chromium's own list of a job's pages: it names a popup at once, Playwright when its server has answered."""
+
+import asyncio
+import contextlib
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from playwright.async_api import Browser, CDPSession, Page
+from playwright.async_api import Error as PlaywrightError
+
+from sidecar.browser.cdp import Devtools, is_chromium
+from sidecar.browser.crash_guard import look_at
+
+
+class Popups:
+    """Whether any job's context has more than one page: Chromium tells of each before the script that opens it goes on.
+
+    There hardly ever is one, and then no job has to ask for its own. Openers don't count: a tab that a middle click
+    has opened names none.
+    """
+
+    def __init__(self, session: CDPSession) -> None:
+        self.session = session
+        self._contexts: dict[str, str] = {}
+        """Of each page."""
+        session.on("Target.targetCreated", self._add)
+        session.on("Target.targetDestroyed", self._drop)
+
+    def __bool__(self) -> bool:
+        return len(set(self._contexts.values())) < len(self._contexts)
+
+    def _add(self, told: dict[str, Any]) -> None:
+        target = told["targetInfo"]
+        if target["type"] == "page":
+            self._contexts[target["targetId"]] = target.get("browserContextId", "")
+
+    def _drop(self, told: dict[str, Any]) -> None:
+        self._contexts.pop(told["targetId"], None)
+
+
+_of_browsers: WeakKeyDictionary[Browser, asyncio.Task[Popups]] = WeakKeyDictionary()
+"""One watch for each browser, from the first job that needs it to the browser's end."""
+
+
+class Targets:
+    """The pages of one context, counted by the browser."""
+
+    def __init__(self, page: Page, devtools: Devtools) -> None:
+        self._page = page
+        self._devtools = devtools
+
+    def prepare(self) -> None:
+        """Begins what `count` needs, beside whatever comes next."""
+        browser = self._page.context.browser
+        if is_chromium(browser) and browser not in _of_browsers:
+            _of_browsers[browser] = watching = asyncio.create_task(_watch(browser))
+            watching.add_done_callback(look_at)
+
+    async def count(self) -> int:
+        """How many there are, those included that Playwright has not told of yet; 0 where none of them is a popup.
+
+        0 also where that can't be known.
+        """
+        self.prepare()
+        browser = self._page.context.browser
+        watching = _of_browsers.get(browser) if browser else None
+        if watching is None:
+            return 0
+        with contextlib.suppress(PlaywrightError):
+            popups = await asyncio.shield(watching)
+            if popups:
+                context = (await self._devtools.target()).get("browserContextId", "")
+                listed = (await popups.session.send("Target.getTargets"))["targetInfos"]
+                return sum(one["type"] == "page" and one.get("browserContextId") == context for one in listed)
+        return 0
+
+
+async def _watch(browser: Browser) -> Popups:
+    session = await browser.new_browser_cdp_session()
+    popups = Popups(session)
+    await session.send("Target.setDiscoverTargets", {"discover": True})
+    return popups

@@ -1,0 +1,345 @@
+"""Actions that don't end, grow or flood: they end in their time, and nobody else notices."""
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any
+
+import psutil
+import pytest
+from sidecar_protocol.jobs import JobResult
+
+from sidecar.browser.sandbox.cdp_pipe import Pipe
+from sidecar.errors import ActionFailed, BrowserFailed, Forbidden, LimitExceeded, SandboxCrashed, TimedOut
+from sidecar.work.jobs.runner import JobRunner
+from tests.sidecar.browser.parts import children, make_job
+from tests.sidecar.browser.sandbox.parts import is_sandbox
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+
+async def fine(runner: JobRunner, site: str) -> JobResult:
+    """A job with a quick action, which must work at any time."""
+    result = await asyncio.wait_for(runner.run(make_job(f"{site}/second.html", actions=["page.title()"])), 20)
+    assert result.steps[0].values == ("Second page",)
+    return result
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "for (;;);",
+        "(async () => { await page.title(); for (;;); })()",
+        "page.on('load', () => { for (;;); })",
+        "setTimeout(() => { for (;;); }); new Promise(() => {})",
+        "Promise.resolve().then(function again() { return Promise.resolve().then(again) })",
+        "new Promise(() => {})",
+        "({then() {}})",
+        "page.waitForEvent('popup')",
+        "page.waitForFunction(() => false)",
+        "page.evaluate(() => new Promise(() => {}))",
+        "page.evaluate(() => { for (;;); })",
+        "page.waitForTimeout(100000)",
+    ],
+)
+async def test_what_never_ends_is_ended_in_its_step_time(site: str, runner: JobRunner, action: str) -> None:
+    """The step's time is kept, a job beside it is not held up, and the next one works."""
+    stuck = make_job(f"{site}/second.html", actions=[action, "page.title()"], step_timeout_ms=1_500)
+    began = time.monotonic()
+    task = asyncio.create_task(runner.run(stuck))
+    await fine(runner, site)
+    with pytest.raises((TimedOut, ActionFailed)) as failed:
+        await asyncio.wait_for(task, 10)
+    assert time.monotonic() - began < 8
+    assert failed.value.places["step"] == "step 1"
+    await fine(runner, site)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "const a = []; for (;;) a.push(new Array(1000).fill(1.5))",
+        "const a = []; for (;;) a.push(new Uint8Array(5e7).fill(1))",
+        "const a = []; for (let i = 0; ; i++) a.push(String(i).repeat(1e6) + i)",
+        "let a = 'x'; for (;;) a += a",
+    ],
+)
+async def test_a_memory_eater_loses_its_own_sandbox_only(site: str, runner: JobRunner, action: str) -> None:
+    """It fails or runs out of its time; the browser of the sandboxes lives on, and the sidecar has not grown."""
+    await fine(runner, site)
+    before = {process.pid for process in children(is_sandbox)}
+    memory = psutil.Process().memory_info().rss
+    with pytest.raises((ActionFailed, TimedOut)):
+        await asyncio.wait_for(runner.run(make_job(f"{site}/second.html", actions=[action], step_timeout_ms=8_000)), 20)
+    await fine(runner, site)
+    assert {process.pid for process in children(is_sandbox)} == before
+    assert psutil.Process().memory_info().rss - memory < 50 << 20
+
+
+@pytest.mark.parametrize(
+    ("action", "said", "kind"),
+    [
+        (
+            "(async () => { for (let i = 0; i < 1e6; i++) await page.setDefaultTimeout(1000) })()",
+            "more than 10000 calls",
+            ActionFailed,
+        ),
+        ("for (let i = 0; i < 1e6; i++) page.title(); 1", "more than 10,000 calls are waiting", ActionFailed),
+        (
+            "Promise.all(Array.from({length: 2000}, () => page.waitForTimeout(3000)))",
+            "more than 500 calls at once",
+            ActionFailed,
+        ),
+        ("'x'.repeat(4e7)", "larger than 32 MiB", LimitExceeded),
+        ("throw new Error('x'.repeat(4e7))", "larger than 32 MiB|died", (ActionFailed, LimitExceeded)),
+        ("'x'.repeat(1e8)", "larger than|died", (ActionFailed, LimitExceeded)),
+        ("['x'.repeat(3e7)]", "larger than 16 MiB", LimitExceeded),
+        ("Array(2e5).fill(0)", "a value has more than 100000 parts", LimitExceeded),
+        ("page.fill('#text', 'x'.repeat(1e8))", "larger than 16 MiB", LimitExceeded),
+        ("page.evaluate((x) => 1, Array(2e5).fill(0))", "a value has more than 100000 parts", LimitExceeded),
+        ("page.evaluate(() => 'x'.repeat(17 * 2 ** 20))", "more than 16 MiB", LimitExceeded),
+        ("page.evaluate(() => Array(1.1e5).fill(0))", "the result has more than 100000 parts", LimitExceeded),
+        ("page.evaluate(() => Array(3e5).fill([]))", "has more than 250000 parts", LimitExceeded),
+        ("page.evaluateHandle(() => 'x'.repeat(17 * 2 ** 20)).then((h) => h.jsonValue())", "16 MiB", LimitExceeded),
+        (
+            "page.evaluate(() => { document.title = 'x'.repeat(17 * 2 ** 20) }).then(() => page.content())",
+            "16 MiB",
+            LimitExceeded,
+        ),
+        ("const ring = {}; ring.ring = ring; ring", "contains itself", LimitExceeded),
+        (
+            "const r = []; r.push(r); page.evaluate((x) => x, r)",
+            "contains itself",
+            LimitExceeded,
+        ),
+    ],
+)
+async def test_floods_are_bounded(
+    site: str, runner: JobRunner, action: str, said: str, kind: type[Exception] | tuple[type[Exception], ...]
+) -> None:
+    """A million calls, a hundred megabytes and endless values each end with a reason that names the bound."""
+    with pytest.raises(kind, match=said):
+        await runner.run(make_job(f"{site}/actions.html", actions=[action], step_timeout_ms=60_000))
+    await fine(runner, site)
+
+
+class Counted:
+    """How often each command was sent to the sandboxes' browser."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.times: Counter[str] = Counter()
+        send = Pipe.send
+
+        def counted(pipe: Pipe, method: str, *rest: Any) -> "asyncio.Future[Any]":
+            self.times[method] += 1
+            return send(pipe, method, *rest)
+
+        patch.setattr(Pipe, "send", counted)
+
+
+@pytest.mark.parametrize("times", [3, 12])
+async def test_calls_beyond_the_limit_fail_an_action_once(
+    site: str, runner: JobRunner, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """Its sandbox is ended once, and what it goes on to ask is not looked at: the others are not held up."""
+    sent = Counted(monkeypatch)
+    action = f"""(async () => {{ for (let k = 0; k < {times}; k++) {{
+        for (let i = 0; i < 9999; i++) page.title().catch(() => {{}});
+        await new Promise((done) => setTimeout(done, 100)) }} }})()"""
+    with pytest.raises(ActionFailed, match="more than 10000 calls"):
+        await asyncio.wait_for(runner.run(make_job(f"{site}/actions.html", actions=[action])), 25)
+    assert sent.times["Target.disposeBrowserContext"] == 1
+    assert sent.times["Runtime.callFunctionOn"] < 5_000
+    await fine(runner, site)
+
+
+@pytest.mark.parametrize(
+    ("forging", "said"),
+    [
+        # nothing that leaves is made with what an action can change
+        ("Array.prototype.join = () => '[' + '[\"on\",0,\"x\"],'.repeat(1e6) + '[]]'; 'unheard'", None),
+        ("Array.prototype.push = Array.prototype.shift = () => 'x'; String.prototype.slice = () => 1; 'unheard'", None),
+        ("Promise = class {}; JSON.stringify = () => '[]'; 'unheard'", None),
+        # what a value's own form may hold is bounded on our side
+        (
+            "Array.prototype.toJSON = function () { return this[0] === 'done' ? Array(3e6) : this }; 1",
+            "beyond their bound",
+        ),
+    ],
+)
+async def test_forged_messages_are_bounded(site: str, runner: JobRunner, forging: str, said: str | None) -> None:
+    """Whatever an action changes of the language, its outcome comes soon, and the next job is fine."""
+    job = make_job(f"{site}/second.html", actions=[forging], step_timeout_ms=20_000)
+    if said is None:
+        assert (await asyncio.wait_for(runner.run(job), 15)).steps[0].values == ("unheard",)
+    else:
+        with pytest.raises((ActionFailed, LimitExceeded), match=said):
+            await asyncio.wait_for(runner.run(job), 15)
+    await fine(runner, site)
+
+
+_FRAME = "const frame = document.createElement('iframe');"
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "for (let i = 0; i < 3000; i++) new Blob([new Uint8Array(1e6)])",
+        "new File(['x'], 'x')",
+        "new Response('x').blob()",
+        "const form = document.createElement('form'); form.innerHTML = '<input type=file name=a>';"
+        " if (!('size' in new (new FormData(form).get('a').constructor)(['x']))) throw new Error('no file')",
+        "document.createElement('canvas').toBlob(() => {})",
+        "document.createElement('canvas').getContext('2d')",
+        "new OffscreenCanvas(1, 1)",
+        "new AudioContext()",
+        "new WebAssembly.Memory({initial: 1})",
+        "new BroadcastChannel('x')",
+        "indexedDB.open('x')",
+        "caches.open('x')",
+        "navigator.storage.estimate()",
+        "name = 'x'.repeat(1e6); window.name.length = 1; navigator.storage.estimate()",
+        "for (let i = 0; i < 300; i++) window.open('about:blank')",
+        f"{_FRAME} document.appendChild(frame); frame.contentWindow.open('about:blank')",
+        f"{_FRAME} document.append(frame); frame.contentWindow.Blob",
+        f"{_FRAME} document.documentElement.append(frame); frame.contentWindow.Blob",
+        f"{_FRAME} Node.prototype.insertBefore.call(document, frame, null)",
+        f"{_FRAME} const range = document.createRange(); range.insertNode(frame)",
+        "document.write('<iframe></iframe>'); frames[0].Blob",
+        "document.open('about:blank', 'x', 'y').closed",
+        "const a = document.createElement('a'); a.target = '_blank'; a.href = 'about:blank';"
+        " for (let i = 0; i < 300; i++) a.click(); navigator.storage.estimate()",
+        "alert('x')",
+    ],
+)
+async def test_what_the_browser_would_hold_for_all_is_not_there(site: str, runner: JobRunner, action: str) -> None:
+    """Files, canvases, channels, windows and frames: refused or unknown, and the sandboxes' browser is as it was."""
+    await fine(runner, site)
+    (browser,) = children(is_sandbox)
+    before = browser.memory_info().rss
+    with pytest.raises((ActionFailed, Forbidden)):
+        await runner.run(make_job(f"{site}/second.html", actions=[action], step_timeout_ms=20_000))
+    await fine(runner, site)
+    assert children(is_sandbox) == [browser]
+    assert browser.memory_info().rss - before < 100 << 20
+
+
+async def test_a_frame_costs_its_job_the_sandbox(site: str, runner: JobRunner) -> None:
+    """Should one be made all the same: nothing runs in it for long."""
+    taken = await runner.sandboxes.take("({})")
+    made = "document.documentElement.append(document.createElement('iframe'))"
+    taken._send("Runtime.evaluate", {"expression": made})
+    assert await asyncio.wait_for(taken.lost, 5) == "its sandbox is gone: there are no frames in it"
+    runner.sandboxes.give_back(taken)
+    await fine(runner, site)
+
+
+async def test_documents_are_parsed_in_a_sandbox(site: str, runner: JobRunner) -> None:
+    """What is left of the DOM reads what was fetched."""
+    action = """const text = '<ul><li>a<li id=x><b>b</b></ul><img src=/y>';
+        const parsed = new DOMParser().parseFromString(text, 'text/html');
+        const part = document.createElement('div'); part.innerHTML = '<i>c</i>'; part.append('d');
+        parsed.body.append(part);
+        [Array.from(parsed.querySelectorAll('li'), (one) => one.textContent), parsed.images[0].getAttribute('src'),
+         part.firstChild.textContent, parsed.body.lastChild.innerHTML, new URL('x', 'http://a').href,
+         parsed.evaluate('count(//li)', parsed).numberValue]"""
+    step = (await runner.run(make_job(f"{site}/second.html", actions=[action]))).steps[0]
+    assert step.values == ([["a", "b"], "/y", "c", "<i>c</i>d", "http://a/x", 2],)
+
+
+async def test_console_floods_are_cut(site: str, runner: JobRunner) -> None:
+    """The last lines are kept, each cut to length."""
+    action = "for (let i = 0; i < 1e5; i++) console.log(i, 'x'.repeat(3000)); 1"
+    step = (await runner.run(make_job(f"{site}/second.html", actions=[action]))).steps[0]
+    assert (len(step.console), step.console[-1][:6], len(step.console[-1])) == (200, "99999 ", 2_000)
+
+
+async def test_what_handlers_do_is_the_jobs_own_affair(site: str, runner: JobRunner) -> None:
+    """Throwing handlers, two answers to one dialog and rejections that nobody catches are in the step's errors."""
+    job = make_job(
+        f"{site}/actions.html",
+        actions=[
+            "page.on('dialog', (d) => d.accept('one'))",
+            "page.on('dialog', (d) => d.accept('two'))",
+            "page.on('console', () => { throw new Error('thrown in a handler') })",
+            "page.route('**/fake', () => { throw new Error('thrown in a route') })",
+            "page.click('#ask')",
+            "page.evaluate(() => console.log('x'))",
+            "page.evaluate(async () => (await fetch('/fake')).status)",
+            "Promise.reject(new Error('nobody looks')); page.click('#none', {timeout: 50}); page.waitForTimeout(200)",
+            "setTimeout(() => { throw new Error('later') }); page.innerText('#ask')",
+            "page.waitForSelector('#never'); page.waitForEvent('popup'); 'left pending'",
+        ],
+    )
+    step = (await runner.run(job)).steps[0]
+    assert step.values[6:] == (404, None, "one", "left pending")
+    told = "\n".join(step.errors)
+    for said in ("already handled", "thrown in a handler", "thrown in a route", "nobody looks", "50ms", "later"):
+        assert said in told
+    await fine(runner, site)
+
+
+async def test_a_flood_of_events_is_dropped_and_told(site: str, runner: JobRunner) -> None:
+    """A page that talks faster than a handler listens does not pile up in the sidecar."""
+    job = make_job(
+        f"{site}/second.html",
+        actions=[
+            "page.on('console', () => { const end = performance.now() + 2; while (performance.now() < end); })",
+            "page.evaluate(() => { for (let i = 0; i < 3000; i++) console.log(i) })",
+        ],
+        step_timeout_ms=45_000,
+    )
+    step = (await asyncio.wait_for(runner.run(job), 50)).steps[0]
+    assert "console events are dropped: their handlers are too slow" in step.errors
+    await fine(runner, site)
+
+
+async def test_the_job_time_ends_an_action(site: str, runner: JobRunner) -> None:
+    """Also where the step would have more time."""
+    with pytest.raises(TimedOut):
+        await asyncio.wait_for(runner.run(make_job(f"{site}/second.html", actions=["for (;;);"], timeout_ms=1_200)), 10)
+
+
+async def test_a_cancelled_job_gives_its_sandbox_back(site: str, runner: JobRunner) -> None:
+    """Cancelled in an endless loop: the next job has its place and its sandbox."""
+    for seconds in (0.05, 0.3, 1.0):
+        task = asyncio.create_task(runner.run(make_job(f"{site}/second.html", actions=["for (;;);"])))
+        await asyncio.wait((task,), timeout=seconds)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await fine(runner, site)
+
+
+async def test_a_killed_sandbox_browser_fails_its_jobs_and_is_replaced(site: str, runner: JobRunner) -> None:
+    """The job in it may be tried again, the page's browser stays, the next job has a new sandbox."""
+    await fine(runner, site)
+    action = "console.log('here'); new Promise(() => {})"
+    task = asyncio.create_task(runner.run(make_job(f"{site}/second.html", actions=[action], step_timeout_ms=20_000)))
+    await asyncio.wait((task,), timeout=1)
+    for process in children(is_sandbox):
+        process.kill()
+    with pytest.raises(SandboxCrashed, match="the browser of the sandboxes died") as failed:
+        await asyncio.wait_for(task, 5)
+    assert (failed.value.code, failed.value.retryable, failed.value.places["step"]) == (
+        "browser_crashed",
+        True,
+        "step 1",
+    )
+    await fine(runner, site)
+    for process in children(is_sandbox):
+        process.kill()  # and between jobs
+    await fine(runner, site)
+
+
+async def test_a_killed_page_is_a_crash(site: str, runner: JobRunner) -> None:
+    """A page that dies under an action is told as such, and may be tried again."""
+    with pytest.raises(BrowserFailed) as failed:
+        await runner.run(
+            make_job(
+                f"{site}/second.html",
+                actions=["page.evaluate(() => { const a = []; for (;;) a.push(new Array(1e6).fill(1.5)) })"],
+            )
+        )
+    assert failed.value.code == "browser_crashed"
+    await fine(runner, site)

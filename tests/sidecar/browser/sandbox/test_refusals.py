@@ -1,0 +1,267 @@
+"""What actions can't do: each refusal is typed, says why, and leaves the next job alone."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.browser.pool import BrowserPool
+from sidecar.browser.processes.job_page import JobPage
+from sidecar.browser.sandbox.action_script import Script
+from sidecar.browser.sandbox.handles import Handles
+from sidecar.browser.sandbox.rpc_calls import Calls
+from sidecar.browser.sandbox.wire_values import Refused
+from sidecar.clock import Clock
+from sidecar.errors import ActionFailed, Forbidden
+from sidecar.settings import Settings
+from sidecar.work.jobs.runner import JobRunner
+from tests.sidecar.browser.parts import make_job
+from tests.sidecar.browser.sandbox.parts import stays
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest.mark.parametrize(
+    ("action", "kind", "said"),
+    [
+        ("process.exit()", ActionFailed, "process is not defined"),
+        ("require('fs')", ActionFailed, "require is not defined"),
+        ("import('fs')", Forbidden, "Failed to resolve module specifier"),
+        ("import('data:text/javascript,1')", Forbidden, "Failed to fetch dynamically imported module"),
+        ("fetch('http://127.0.0.1/')", Forbidden, "an action has no network"),
+        ("new XMLHttpRequest()", Forbidden, "an action has no network"),
+        ("new WebSocket('ws://127.0.0.1/')", Forbidden, "an action has no network"),
+        ("eval('1')", Forbidden, "eval is refused: code is not made of text here"),
+        ("(0, eval)('1')", Forbidden, "eval is refused"),
+        ("new Function('return 1')()", Forbidden, "Function is refused: code is not made of text here"),
+        ("Function('return 1')()", Forbidden, "Function is refused"),
+        ("(async () => {}).constructor('return process')()", Forbidden, "AsyncFunction is refused"),
+        ("new (function* () {}).constructor('yield 1')", Forbidden, "GeneratorFunction is refused"),
+        ("(async function* () {}).constructor('yield 1')", Forbidden, "AsyncGeneratorFunction is refused"),
+        ("page.constructor.constructor('return process')()", Forbidden, "Function is refused"),
+        ("page.title.constructor('return this')().process.exit()", Forbidden, "Function is refused"),
+        ("setTimeout('1')", Forbidden, "setTimeout with a text is refused"),
+        ("setInterval('1', 5)", Forbidden, "setInterval with a text is refused"),
+        ("Reflect.construct(Function, ['return 1'])", Forbidden, "Function is refused"),
+        ("page.screenshot({path: '/tmp/x.png'})", Forbidden, "actions have no files"),
+        ("page.locator('h1').screenshot({path: '/tmp/x.png'})", Forbidden, "actions have no files"),
+        ("page.pdf({path: '/tmp/x.pdf'})", Forbidden, "actions have no files"),
+        ("page.addScriptTag({path: '/etc/passwd'})", Forbidden, "actions have no files"),
+        ("page.addStyleTag({path: '/etc/passwd'})", Forbidden, "actions have no files"),
+        ("page.addInitScript({path: '/etc/passwd'})", Forbidden, "actions have no files"),
+        ("context.addInitScript({path: '/etc/passwd'})", Forbidden, "actions have no files"),
+        ("context.storageState({path: '/tmp/x'})", Forbidden, "actions have no files"),
+        ("page.routeFromHAR('/tmp/x')", Forbidden, "actions have no files"),
+        ("page.video().saveAs('/tmp/x')", Forbidden, "actions have no files"),
+        ("page.setInputFiles('#file', '/etc/passwd')", Forbidden, "paths are refused"),
+        ("page.setInputFiles('#file', ['/etc/passwd'])", Forbidden, "paths are refused"),
+        ("page.locator('#file').setInputFiles({name: 'x', path: '/etc/passwd'})", ActionFailed, "buffer"),
+        ("page.goto('file:///etc/passwd')", Forbidden, "file: URLs are refused"),
+        ("page.mainFrame().goto('chrome://crash')", Forbidden, "chrome: URLs are refused"),
+        ("context.newPage().then((p) => p.goto('file:///etc/passwd'))", Forbidden, "file: URLs are refused"),
+        ("context.newCDPSession(page)", Forbidden, "the browser belongs to the sidecar"),
+        ("context.request.get('http://127.0.0.1/')", Forbidden, "requests are made by pages"),
+        ("page.request.get('http://127.0.0.1/')", Forbidden, "requests are made by pages"),
+        ("context.browser().close()", Forbidden, "the browser belongs to the sidecar"),
+        ("page.context().browser()", Forbidden, "the browser belongs to the sidecar"),
+        ("context.close()", Forbidden, "the browser belongs to the sidecar"),
+        ("page.close()", Forbidden, "closed after its last step"),
+        ("page.pause()", Forbidden, "nobody is there"),
+        ("context.tracing.start()", Forbidden, "actions have no files"),
+        ("page.exposeFunction('f', () => 1)", Forbidden, "pages do not call actions"),
+        ("page.nothingLikeThis()", ActionFailed, "not a function"),
+        ("page.on('websocket', () => 1)", ActionFailed, "Page has no event websocket"),
+        ("page.click('h1', {colour: 'red'})", ActionFailed, "click has no option colour"),
+        ("page.click()", ActionFailed, "selector"),
+        ("page.click(5)", ActionFailed, "selector"),
+        ("page.click('#none', {timeout: 50})", ActionFailed, "nothing matched the selector"),
+        ("page.goto('http://127.0.0.1:1/')", ActionFailed, "ERR_"),
+        ("this is no JavaScript", ActionFailed, "SyntaxError"),
+        ("throw new Error('mine')", ActionFailed, "mine"),
+        ("Promise.reject('text')", ActionFailed, "text"),
+        ("page.evaluate(() => { throw new RangeError('theirs') })", ActionFailed, "RangeError: theirs"),
+        ("({a: null}).a.b", ActionFailed, "TypeError"),
+        ("location = 'http://127.0.0.1/'; page.waitForTimeout(9000)", ActionFailed, "its sandbox is gone"),
+    ],
+)
+async def test_a_refused_action_says_why(
+    site: str, runner: JobRunner, action: str, kind: type[Exception], said: str
+) -> None:
+    """The code is action_failed or forbidden, with step, action and reason."""
+    with pytest.raises(kind) as failed:
+        await runner.run(make_job(f"{site}/actions.html", actions=[{"title": None}, action], step_timeout_ms=10_000))
+    assert isinstance(failed.value, ActionFailed | Forbidden)
+    assert said in failed.value.message
+    assert failed.value.places == {"step": "step 1", "action": Script(action).label}
+    assert "\n" not in failed.value.message
+
+
+_FRAME = """
+const inside = (name) => document.body.appendChild(document.createElement("iframe")).contentWindow[name];
+const settled = (begin) => new Promise((done) => { try { begin(done); } catch { done(); } });
+"""
+_WAYS_OUT = {
+    "fetch of a frame": 'settled((done) => inside("fetch")(URL_).then(done, done))',
+    "request of a frame": """settled((done) => { const x = new (inside("XMLHttpRequest"))(); x.onloadend = done;
+        x.open("GET", URL_); x.send(); })""",
+    "socket of a frame": """settled((done) => { const s = new (inside("WebSocket"))(URL_.replace("http", "ws"));
+        s.onclose = done; s.onerror = done; })""",
+    "image": "settled((done) => { const i = new Image(); i.onload = i.onerror = done; i.src = URL_; })",
+    "script": """settled((done) => { const s = document.createElement("script");
+        s.onload = s.onerror = done; s.src = URL_; document.head.append(s); })""",
+    "beacon": "settled((done) => { navigator.sendBeacon(URL_, 'x'); setTimeout(done, 200); })",
+    "peer connection of a frame": """settled((done) => { const P = inside("RTCPeerConnection");
+        const p = new P({iceServers: [{urls: "stun:" + new URL(URL_).host}]}); p.createDataChannel("x");
+        p.onicegatheringstatechange = () => p.iceGatheringState === "complete" && done();
+        p.createOffer().then((o) => p.setLocalDescription(o)).catch(done); setTimeout(done, 2000); })""",
+    "frame": """settled((done) => { const f = document.createElement("iframe"); f.onload = done; f.src = URL_;
+        document.body.append(f); setTimeout(done, 500); })""",
+    "form": """settled((done) => { document.body.innerHTML = '<form method="post"></form>'; const f = document.forms[0];
+        f.action = URL_; f.submit(); setTimeout(done, 300); })""",
+    "address": "settled((done) => { location = URL_; })",
+}
+
+
+class _Trap(asyncio.DatagramProtocol):
+    def __init__(self) -> None:
+        self.caught = 0
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.caught += 1
+
+
+@pytest.mark.parametrize("way", list(_WAYS_OUT))
+async def test_no_way_out_of_the_sandbox(site: str, runner: JobRunner, way: str) -> None:
+    """Whatever a page can do to reach an address, nothing arrives there: not over TCP, not over UDP."""
+    trap = _Trap()
+    met: list[int] = []
+
+    def meet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        met.append(1)
+        writer.close()
+
+    server = await asyncio.start_server(meet, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(lambda: trap, local_addr=("127.0.0.1", port))
+    source = f"(async () => {{ const URL_ = 'http://127.0.0.1:{port}/';{_FRAME} await {_WAYS_OUT[way]}; }})()"
+    async with server:
+        with contextlib.suppress(ActionFailed):  # what leaves its page has lost its sandbox
+            await runner.run(make_job(f"{site}/second.html", actions=[source], step_timeout_ms=10_000))
+    transport.close()
+    assert (met, trap.caught) == ([], 0)
+
+
+async def test_calls_are_checked_on_our_side(site: str) -> None:
+    """Forged messages reach neither other objects, nor unlisted names, nor a chain that ends elsewhere."""
+    pool = BrowserPool(Settings(), Clock())
+
+    async def forge(lent: JobPage) -> list[str]:
+        page = lent.page
+        handles = Handles(lambda _: None, lambda _: None)
+        calls = Calls(page, handles, lambda: 1000.0, stays)
+        number = handles.number(page)
+        forged: list[tuple[Any, Any, Any]] = [
+            ({"h": 99, "c": []}, "title", []),
+            ({"h": -1, "c": []}, "title", []),
+            ({"h": True, "c": []}, "title", []),
+            ({"h": str(number), "c": []}, "title", []),
+            ({"h": number, "c": []}, "_impl_obj", []),
+            ({"h": number, "c": []}, "__class__", []),
+            ({"h": number, "c": []}, "pause", []),
+            ({"h": number, "c": []}, "expose_binding", ["f"]),
+            ({"h": number, "c": []}, "locator", ["a"]),
+            ({"h": number, "c": [["context", []]]}, "close", []),
+            ({"h": number, "c": [["title", []]]}, "click", []),
+            ({"h": number, "c": [["locator", ["a"]]] * 101}, "click", []),
+            ({"h": number, "c": [["locator"]]}, "click", []),
+            ({"h": number}, "title", []),
+            (None, "title", []),
+            ({"h": number, "c": []}, ["title"], []),
+            ({"h": number, "c": []}, "evaluate", [{"$": "ref", "h": 99, "c": []}]),
+            ({"h": number, "c": []}, "evaluate", [{"$": "what"}]),
+            ({"h": number, "c": []}, "set_content", ["x", {"path": "y"}]),
+            ({"h": number, "c": []}, "goto", ["data:,", {}, {}]),
+            ({"h": number, "c": []}, "title", "no list"),
+        ]
+        said = []
+        for target, name, args in forged:
+            with pytest.raises(Refused) as refused:
+                await calls.make(target, name, args)
+            said.append(str(refused.value))
+        return said
+
+    said = await pool.run("CHROMIUM", forge)
+    assert said[0] == "this object does not belong to the job"
+    assert said[6] == "actions may not call pause on a Page"
+    await pool.close()
+
+
+async def test_a_job_sees_its_own_pages_only(site: str, runner: JobRunner) -> None:
+    """Two jobs at once share a sandbox browser and see neither each other's pages nor each other's globals."""
+    together = "(async () => { globalThis.mine = (globalThis.mine ?? 0) + 1; await page.waitForTimeout(300);"
+    action = f"{together} return [mine, context.pages().length, page.url()]; }})()"
+    urls = [f"{site}/second.html?job={number}" for number in (1, 2)]
+    results = await asyncio.gather(*(runner.run(make_job(url, actions=[action])) for url in urls))
+    assert [result.steps[0].values[0] for result in results] == [[1, 1, url] for url in urls]
+
+
+async def test_no_file_is_left_where_one_was_asked_for(site: str, runner: JobRunner, tmp_path: Path) -> None:
+    """A refused path is not written to."""
+    action = f"page.screenshot({{path: '{tmp_path}/x.png'}}).catch(() => page.pdf({{path: '{tmp_path}/x.pdf'}}))"
+    with pytest.raises(Forbidden):
+        await runner.run(make_job(f"{site}/second.html", actions=[action]))
+    assert not any(tmp_path.iterdir())  # noqa: ASYNC240 - it is over
+
+
+ANSWERS = [
+    ("route.fulfill({path: '/etc/passwd'})", Forbidden, "the option path is refused"),
+    ("route.continue({url: 'file:///etc/passwd'})", Forbidden, "file: URLs are refused"),
+    ("route.fallback({url: 'file:///etc/passwd'})", Forbidden, "file: URLs are refused"),
+    ("route.fulfill({har: 'x'})", Forbidden, "the option har is refused"),
+    ("route.fulfill({colour: 'red'})", ActionFailed, "has no option colour"),
+    ("route.continue(1, 2, 3)", ActionFailed, "takes 0 arguments and options"),
+    ("route.fetch()", Forbidden, "requests are made by pages"),
+    ("route.abort(/x/)", ActionFailed, "takes no regular expression"),
+]
+WAYS = ["page.route", "context.route"]
+
+
+@pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
+async def test_a_refused_answer_of_a_route_ends_the_action(site: str, runner: JobRunner, browser: str) -> None:
+    """The refusal is told at once, awaited by the handler or not, and the request is given up: nothing waits for it."""
+    asking = "page.evaluate(() => fetch('/asked').catch(() => 'given up'))"
+    for answer, kind, said in ANSWERS:
+        for handler in (f"(route) => {{ {answer} }}", f"async (route) => {{ await {answer} }}"):
+            actions = [f"page.route('**/asked', {handler})", asking]
+            job = make_job(f"{site}/second.html", actions=actions, browser=browser)
+            async with asyncio.timeout(20):
+                with pytest.raises(kind, match=said):
+                    await runner.run(job)
+
+
+@pytest.mark.parametrize("pattern", ["**/*", "**/missing.css"])
+async def test_a_refused_answer_while_a_page_opens(site: str, runner: JobRunner, pattern: str) -> None:
+    """For the page itself or what is in it: the step fails with the refusal, not with its time."""
+    for way in ("page.route", "context.route"):
+        for steps in (
+            {"actions": [f"{way}('{pattern}', (route) => route.fulfill({{path: '/etc/passwd'}}))"]},
+            {"actions": [f"{way}('{pattern}', (route) => route.continue({{url: 'file:///etc/passwd'}}))"]},
+        ):
+            async with asyncio.timeout(20):
+                with pytest.raises(Forbidden, match=r"the handler of a route failed: (fulfill|continue): "):
+                    await runner.run(make_job(f"{site}/with-style.html", **steps))
+
+
+async def test_an_answer_that_can_not_be_sent_is_none(site: str, runner: JobRunner) -> None:
+    """A handler whose answer can't be written down has thrown: the request goes on, and the error is told."""
+    deep = "let deep = {}; for (let i = 0; i < 200; i++) deep = {deep}"
+    actions = [
+        f"page.route('**/second.html', (route) => {{ {deep}; return route.fulfill({{json: deep}}) }})",
+        "page.evaluate(() => fetch('/second.html').then((answer) => answer.status))",
+    ]
+    result = await runner.run(make_job(f"{site}/actions.html", actions=actions))
+    assert result.steps[0].values[1] == 200
+    assert "nested over" in result.steps[0].errors[0]

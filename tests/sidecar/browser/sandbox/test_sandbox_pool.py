@@ -1,0 +1,205 @@
+"""The browser of the sandboxes: launched, replaced, ended."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sidecar.browser.pool import BrowserPool
+from sidecar.browser.sandbox.cdp_pipe import PipedBrowser
+from sidecar.browser.sandbox.sandbox_pool import Sandboxes, SandboxLimits
+from sidecar.clock import Clock
+from sidecar.errors import BrowserFailed, BrowserUnavailable, SandboxCrashed, ShuttingDown
+from sidecar.settings import Settings
+from sidecar.work.jobs.runner import JobRunner
+from tests.sidecar.browser.parts import children, is_renderer, make_job, still_alive
+from tests.sidecar.browser.sandbox.parts import is_sandbox
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.mark.browser
+async def test_sandboxes_are_recycled_and_leave_nothing(tmp_path: Path) -> None:
+    """After so many a new browser takes over; an idle one ends; after `close` no process and no folder is left."""
+    sandboxes = Sandboxes(Settings(), SandboxLimits(sandboxes_per_browser=2, idle=0.05))
+    first = await sandboxes.take()
+    (process,) = children(is_sandbox)
+    # whatever a script does, all others come first; where it may, Chromium itself changes this later for its pages
+    sources = children(lambda one: "--type=zygote" in one.cmdline() and one.ppid() == process.pid)
+    assert {one.nice() - psutil.Process().nice() for one in sources} == {5}
+    profile = next(one for one in process.cmdline() if one.startswith("--user-data-dir=")).partition("=")[2]
+    second, third = await sandboxes.take(), await sandboxes.take()
+    assert len(children(is_sandbox)) == 2
+    for sandbox in (first, second, third):
+        assert not sandbox.lost.done()
+    sandboxes.give_back(first)
+    sandboxes.give_back(second)
+    assert not await still_alive([process], 5)
+    sandboxes.give_back(third)
+    assert not await still_alive(children(is_sandbox), 5)
+    sandboxes.give_back(await sandboxes.take())
+    await sandboxes.close()
+    assert not await still_alive(children(is_sandbox), 5)
+    assert not Path(profile).exists()  # noqa: ASYNC240 - it is over
+    with pytest.raises(ShuttingDown):
+        await sandboxes.take()
+
+
+@pytest.mark.browser
+async def test_a_browser_that_holds_too_much_is_left_and_then_ended(
+    site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond half of its bound nobody new comes in; beyond all of it who runs there is told so, who waits moves on."""
+    pool = BrowserPool(Settings(concurrency=2), Clock())
+    runner = JobRunner(pool, lambda: tmp_path, Clock())
+    limits = SandboxLimits()
+    held = {"bytes": 0}
+    monkeypatch.setattr(PipedBrowser, "resident", lambda _: held["bytes"])
+    job = make_job(f"{site}/second.html", actions=["await new Promise((done) => setTimeout(done, 1500)); 1"])
+    running = asyncio.create_task(runner.run(job))
+    await asyncio.wait((running,), timeout=1)
+    held["bytes"] = limits.memory // 2 + 1
+    assert (await running).steps[0].values == (1,)
+    held["bytes"] = 0
+    stuck = make_job(f"{site}/second.html", actions=["new Promise(() => {})"])
+    running = asyncio.create_task(runner.run(stuck))
+    await asyncio.wait((running,), timeout=2)
+    waiting = await pool.sandboxes.take()
+    held["bytes"] = limits.memory + 1
+    with pytest.raises(SandboxCrashed):
+        await asyncio.wait_for(running, 10)
+    assert waiting.orphaned
+    held["bytes"] = 0
+    pool.sandboxes.give_back(waiting)
+    fine = await runner.run(make_job(f"{site}/second.html", actions=["page.title()"]))
+    assert fine.steps[0].values == ("Second page",)
+    await pool.close()
+
+
+@pytest.mark.browser
+async def test_a_job_whose_sandbox_died_before_it_began_has_another(site: str, tmp_path: Path) -> None:
+    """Taken ahead, killed while the page was opened: the job does not notice."""
+    pool = BrowserPool(Settings(concurrency=1), Clock())
+    runner = JobRunner(pool, lambda: tmp_path, Clock())
+    try:
+        await runner.run(make_job(f"{site}/second.html", actions=["1"]))
+        running = asyncio.create_task(runner.run(make_job(f"{site}/slow?ms=3000", actions=["page.title()"])))
+        async with asyncio.timeout(20):
+            while not pool.sandboxes._lent:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        for process in children(is_sandbox):
+            process.kill()
+        assert (await running).steps[0].values == ("Slow",)
+    finally:
+        await pool.close()
+
+
+@pytest.mark.browser
+async def test_a_frozen_browser_is_replaced() -> None:
+    """One that does not say that a sandbox has ended gets no further job, also where each job gives up early."""
+    sandboxes = Sandboxes(Settings(), SandboxLimits(close=0.5))
+    lent = await sandboxes.take()
+    frozen = children(is_sandbox)
+    for process in frozen:
+        process.suspend()
+    sandboxes.give_back(lent)
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(sandboxes.take(), 0.1)
+    assert not await still_alive(frozen, 5)
+    sandboxes.give_back(await asyncio.wait_for(sandboxes.take(), 5))
+    await sandboxes.close()
+    assert not await still_alive(children(is_sandbox), 5)
+
+
+@pytest.mark.browser
+async def test_what_a_cancelled_job_had_opened_is_the_next_ones() -> None:
+    """No page of nobody's is left in the browser."""
+    sandboxes = Sandboxes(Settings(), SandboxLimits())
+    sandboxes.give_back(await sandboxes.take())
+    sandboxes.give_back(await sandboxes.take())
+    for milliseconds in (5, 10, 15, 20):
+        with contextlib.suppress(TimeoutError):
+            sandboxes.give_back(await asyncio.wait_for(sandboxes.take(), milliseconds / 1000))
+    lent = await sandboxes.take()
+    async with asyncio.timeout(10):
+        while len(children(is_renderer)) > 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert not lent.lost.done()
+    sandboxes.give_back(lent)
+    await sandboxes.close()
+
+
+@pytest.mark.parametrize("script", ["#!/bin/sh\nexit 1\n", "#!/bin/sh\nexec sleep 60\n", "no program"])
+async def test_a_sandbox_browser_that_does_not_start(tmp_path: Path, script: str) -> None:
+    """The launch has a limit, and its failure is browser_unavailable."""
+    broken = tmp_path / "chromium"
+    broken.write_text(script)
+    broken.chmod(0o755)
+    sandboxes = Sandboxes(Settings(chromium=str(broken)), SandboxLimits(launch=0.5, close=0.5))
+    with pytest.raises(BrowserUnavailable, match="did not start"):
+        await asyncio.wait_for(sandboxes.take(), 10)
+    await sandboxes.close()
+    assert not await still_alive(children(), 5)
+
+
+async def test_after_a_failed_launch_the_next_waits_longer(tmp_path: Path) -> None:
+    """A browser that does not start is not started again at once; one that does ends the wait."""
+    broken = tmp_path / "chromium"
+    broken.write_text(f"#!/bin/sh\necho x >> {tmp_path}/tries\nexit 1\n")
+    broken.chmod(0o755)
+    sandboxes = Sandboxes(Settings(chromium=str(broken)), SandboxLimits(first_backoff=60))
+    with pytest.raises(BrowserUnavailable, match="did not start"):
+        await sandboxes.take()
+    for _ in range(3):
+        with pytest.raises(BrowserUnavailable, match="the next try is in") as failed:
+            await sandboxes.take()
+        assert failed.value.retryable
+    assert (tmp_path / "tries").read_text() == "x\n"
+    await sandboxes.close()
+
+
+HOLD = """
+import asyncio
+import os
+from sidecar.browser.sandbox.sandbox_pool import Sandboxes
+from sidecar.settings import Settings
+
+async def main():
+    await Sandboxes(Settings()).take()
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.browser
+async def test_no_sandbox_survives_a_kill() -> None:
+    """Python ended with SIGKILL: the pipe is closed, and the browser at its other end goes."""
+    pipe = asyncio.subprocess.PIPE
+    holder = await asyncio.create_subprocess_exec(sys.executable, "-c", HOLD, stdout=pipe)
+    assert holder.stdout
+    assert await asyncio.wait_for(holder.stdout.readline(), 30) == b"ready\n"
+    left = children(of=holder.pid)
+    assert len(left) > 2
+    holder.send_signal(signal.SIGKILL)
+    await holder.communicate()
+    assert not await still_alive(left, 5)
+
+
+async def test_close_under_a_running_action_leaves_no_process(site: str, tmp_path: Path) -> None:
+    """The job is told that the sidecar shuts down, or that its sandbox is gone; both browsers end."""
+    before = {process.pid for process in children()}
+    pool = BrowserPool(Settings(), Clock())
+    runner = JobRunner(pool, lambda: tmp_path, Clock())
+    task = asyncio.create_task(runner.run(make_job(f"{site}/second.html", actions=["for (;;);"])))
+    await asyncio.wait((task,), timeout=2)
+    await asyncio.wait_for(pool.close(), 15)
+    with pytest.raises((ShuttingDown, BrowserFailed)):
+        await asyncio.wait_for(task, 5)
+    assert not await still_alive([one for one in children() if one.pid not in before], 5)

@@ -1,0 +1,306 @@
+"""Scripts of tasks in their sandbox: what they can do, what they are refused, and that each of them ends."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+import pytest_asyncio
+from sidecar_protocol.errors import ErrorCode, WireError
+
+from sidecar.browser.sandbox.action_session import ActionError
+from sidecar.browser.sandbox.sandbox_pool import Sandboxes
+from sidecar.browser.sandbox.task_session import Fetch, Fetched, TaskLimits, TaskScripts
+from sidecar.errors import NotFound, TimedOut
+from sidecar.settings import Settings
+from tests.sidecar.browser.parts import children
+from tests.sidecar.browser.sandbox.parts import is_sandbox
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+
+class Noted:
+    """What a script asked for and wrote; its requests are answered with `answer`."""
+
+    def __init__(self) -> None:
+        self.fetches: list[Fetch] = []
+        self.jobs: list[Any] = []
+        self.lines: list[str] = []
+        self.errors: list[str] = []
+        self.answer: Fetched | WireError = Fetched("https://a.example/", 200, [("content-type", "text/plain")], b"text")
+        self.most_at_once = 0
+        self._at_once = 0
+
+    async def fetch(self, wanted: Fetch) -> Fetched:
+        """Notes the request."""
+        self.fetches.append(wanted)
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        await asyncio.sleep(0)
+        self._at_once -= 1
+        if isinstance(self.answer, WireError):
+            raise self.answer
+        return self.answer
+
+    async def job(self, content: msgspec.Raw) -> msgspec.Raw:
+        """Notes the job."""
+        self.jobs.append(msgspec.json.decode(content))
+        return msgspec.Raw(b'{"status":"success","result":{"extract":{"n":12345678901234567}}}')
+
+    def log(self, line: str) -> None:
+        """Notes a line."""
+        self.lines.append(line)
+
+    def fail(self, line: str) -> None:
+        """Notes an error."""
+        self.errors.append(line)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sandboxes() -> AsyncIterator[Sandboxes]:
+    """Warm over the module."""
+    warm = Sandboxes(Settings())
+    yield warm
+    await warm.close()
+
+
+async def run(
+    sandboxes: Sandboxes, source: str, noted: Noted | None = None, *, seconds: float = 20, **config: Any
+) -> str:
+    """One run to its end, which must come."""
+    scripts = TaskScripts(sandboxes, TaskLimits(seconds=seconds), 4)
+    given, outside = msgspec.Raw(msgspec.json.encode(config)), noted or Noted()
+    return await asyncio.wait_for(scripts.run(source, given, outside, outside), 40)
+
+
+@pytest.mark.parametrize(
+    ("source", "result"),
+    [
+        ("module.exports.main = (config) => config.name + config.list[1]", "x2"),
+        ("exports.main = async (config) => { await null; return JSON.stringify(config) }", '{"name":"x","list":[1,2]}'),
+        ("module.exports = {main: (config) => new Promise((done) => setTimeout(() => done('late'), 20))}", "late"),
+        ("#!/usr/bin/env node\n'use strict';\nconst f = () => 'hashbang'; module.exports.main = f", "hashbang"),
+        ("exports.main = () => typeof module + typeof require + typeof process", "objectfunctionfunction"),
+        ("exports.main = () => new DOMParser().parseFromString('<b>bold</b>', 'text/html').body.textContent", "bold"),
+        ("exports.main = () => '' // a comment at the end", ""),
+        ("exports.main = () => new URL('/x?y=1', 'https://a.example').href", "https://a.example/x?y=1"),
+        ("exports.main = () => 'é\\u0000' + String.fromCodePoint(0x1F600)", "é\0\U0001f600"),
+    ],
+)  # fmt: skip
+async def test_main_is_called_with_the_config(sandboxes: Sandboxes, source: str, result: str) -> None:
+    """CommonJS in its usual forms; a string, or a promise of one."""
+    assert await run(sandboxes, source, name="x", list=[1, 2]) == result
+
+
+async def test_fetch_gives_an_ordinary_response(sandboxes: Sandboxes) -> None:
+    """Method, headers and body go out as written; the answer is read as in any page."""
+    noted = Noted()
+    noted.answer = Fetched(
+        "https://a.example/end", 404, [("x-a", "1"), ("content-type", "application/json")], b'{"a":[1]}'
+    )
+    source = """exports.main = async () => {
+      const form = new URLSearchParams({q: 'ä b'});
+      const headers = {Authorization: 'Bearer z', Cookie: 'c=1'};
+      const r = await fetch('https://a.example/x', {method: 'post', headers, body: form});
+      return JSON.stringify([r.ok, r.status, r.url, r.headers.get('x-a'), await r.json()]);
+    }"""
+    assert await run(sandboxes, source, noted) == '[false,404,"https://a.example/end","1",{"a":[1]}]'
+    (asked,) = noted.fetches
+    assert (asked.url, asked.method, asked.body, asked.redirect) == (
+        "https://a.example/x",
+        "POST",
+        b"q=%C3%A4+b",
+        "follow",
+    )
+    form = "application/x-www-form-urlencoded;charset=UTF-8"
+    assert asked.headers == {"authorization": "Bearer z", "cookie": "c=1", "content-type": form}
+
+
+async def test_fetch_takes_requests_and_carries_bytes(sandboxes: Sandboxes) -> None:
+    """Bodies of any bytes, there and back; an answer without a body."""
+    noted = Noted()
+    noted.answer = Fetched("u", 200, [], bytes(range(256)))
+    source = """exports.main = async () => {
+      const sent = new Request('https://a.example/', {method: 'PUT', body: new Uint8Array([0, 255, 10])});
+      return String((await (await fetch(sent)).bytes()).reduce((a, b) => a + b));
+    }"""
+    assert await run(sandboxes, source, noted) == str(sum(range(256)))
+    assert noted.fetches[0].body == b"\x00\xff\x0a"
+    noted.answer = Fetched("u", 204, [], b"")
+    assert (
+        await run(sandboxes, "exports.main = async () => await (await fetch('https://a.example')).text()", noted) == ""
+    )
+
+
+async def test_a_failed_fetch_can_be_caught(sandboxes: Sandboxes) -> None:
+    """It has the code; nobody catching it is the run's failure with that code."""
+    noted = Noted()
+    noted.answer = NotFound("nothing there")
+    caught = "exports.main = () => fetch('https://a.example').catch((e) => e.code + ': ' + e.message)"
+    assert await run(sandboxes, caught, noted) == "not_found: nothing there"
+    with pytest.raises(ActionError, match=r"^nothing there$") as failed:
+        await run(sandboxes, "exports.main = () => fetch('https://a.example')", noted)
+    assert failed.value.code == ErrorCode.NOT_FOUND
+
+
+async def test_a_job_gives_its_reply(sandboxes: Sandboxes) -> None:
+    """Content goes out as JSON, the reply comes back as an object."""
+    noted = Noted()
+    source = """exports.main = async () => {
+      const r = await job({steps: [{url: 'x'}]}); return r.status + r.result.extract.n }"""
+    assert await run(sandboxes, source, noted) == "success12345678901234568"  # JavaScript's own numbers
+    assert noted.jobs == [{"steps": [{"url": "x"}]}]
+
+
+async def test_many_requests_at_once_are_made_a_few_at_a_time(sandboxes: Sandboxes) -> None:
+    """All are answered, sixteen at most at the same time."""
+    noted = Noted()
+    source = "exports.main = async () => String((await Promise.all(Array.from({length: 150}, () => fetch('https://a.example')))).length)"
+    assert await run(sandboxes, source, noted) == "150"
+    assert 1 < noted.most_at_once <= 16
+
+
+async def test_the_console_is_the_output(sandboxes: Sandboxes) -> None:
+    """Lines in order, objects as JSON, long ones cut; errors that nobody caught are told apart."""
+    noted = Noted()
+    source = """exports.main = async () => {
+      console.log('a', {b: [1]}, new Error('c'), null, undefined, /x/);
+      console.error('y'.repeat(5000)); console.time('t');
+      setTimeout(() => { throw new TypeError('late') }); Promise.reject(new Error('left'));
+      await new Promise((done) => setTimeout(done, 30)); return 'done' }"""
+    assert await run(sandboxes, source, noted) == "done"
+    assert noted.lines == ['a {"b":[1]} Error: c null undefined /x/', "y" * 2000]
+    assert sorted(noted.errors) == ["Error: left", "TypeError: late"]
+
+
+@pytest.mark.parametrize(
+    ("source", "said", "code"),
+    [
+        ("require('axios')", "require is refused: a task's script has no process, files or modules", "forbidden"),
+        ("exports.main = () => process.env.HOME", "process.env is refused", "forbidden"),
+        ("exports.main = () => Buffer.from('x')", "Buffer.from is refused", "forbidden"),
+        ("exports.main = () => new XMLHttpRequest()", "XMLHttpRequest is refused: .* by fetch", "forbidden"),
+        ("exports.main = () => new WebSocket('wss://a.example')", "WebSocket is refused", "forbidden"),
+        ("exports.main = () => import('fs')", "TypeError: Failed to", "forbidden"),
+        ("exports.main = () => eval('1')", "eval is refused: code is not made of text here", "forbidden"),
+        ("exports.main = () => new Function('return 1')()", "Function is refused", "forbidden"),
+        ("eval('1')", "eval is refused", "forbidden"),
+        ("exports.main = () => setTimeout('1')", "setTimeout with a text is refused", "forbidden"),
+        ("exports.main = () => localStorage.x", "ReferenceError: localStorage is not defined", ""),
+        ("exports.main = (() => {}).constructor('return process')", "Function is refused", "forbidden"),
+        ("const a = [; b", r"SyntaxError: Unexpected token ';' \(line 1, column 12\)$", ""),
+        ("#!/usr/bin/env node\nconst a = 1;\n  a b", r"Unexpected identifier 'b' \(line 3, column 5\)$", ""),
+        ("#! a [\n", "the script exports no function", "no_main"),
+        ("'use strict'; with (a) {}", r"Strict mode.* \(line 1, column 15\)$", ""),
+        ("export const main = 1", r"SyntaxError: Unexpected token 'export' \(line 1, column 1\)$", ""),
+        ("exports.main = () => JSON.parse('{')", r"in JSON at position 1 \(line 1 column 2\)$", ""),
+        ("}); (function () {", "TypeError: the script exports no function: module.exports.main", "no_main"),
+        ("nothing", "ReferenceError: nothing is not defined", ""),
+        ("", "the script exports no function", "no_main"),
+        ("module.exports = null", "the script exports no function", "no_main"),
+        ("exports.main = 'x'", "the script exports no function", "no_main"),
+        ("exports.main = () => 5", "main has to return a string, or a promise of one; it returned number", "no_string"),
+        ("exports.main = () => {}", "it returned undefined", "no_string"),
+        ("exports.main = async () => ['x']", "it returned an array", "no_string"),
+        ("exports.main = () => 'x'.repeat(1 << 20)", "the result is longer than 262144 characters", "limit_exceeded"),
+        ("exports.main = () => { throw new RangeError('bad\\nline') }", "^RangeError: bad line$", ""),
+        ("exports.main = () => { throw 'just text' }", "^just text$", ""),
+        ("exports.main = () => Promise.reject()", "^undefined$", ""),
+        ("exports.main = () => { throw new Error('x'.repeat(1e6)) }", "^x{2000}$", ""),
+        ("exports.main = async () => { for (;;) await fetch('x') }", "more than 200 requests", "limit_exceeded"),
+        ("exports.main = () => job('x'.repeat(9e6))", "the value is larger than", "limit_exceeded"),
+        ("exports.main = async () => { location = 'about:blank'; await new Promise(Object) }", "gone", "action_failed"),
+        ("const a = []; for (;;) a.push(new Array(1000).fill(1.5))", "of the memory it used", "action_failed"),
+    ],
+)  # fmt: skip
+async def test_what_fails_says_why_and_the_next_run_is_fine(
+    sandboxes: Sandboxes, source: str, said: str, code: str
+) -> None:
+    """Refusals, mistakes, and results that are none: a sentence and a code each."""
+    with pytest.raises(ActionError, match=said) as failed:
+        await run(sandboxes, source)
+    assert failed.value.code == code
+    assert await run(sandboxes, "exports.main = () => 'fine'") == "fine"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "for (;;);",
+        "exports.main = () => { for (;;); }",
+        "exports.main = async () => { await fetch('https://a.example'); for (;;); }",
+        "exports.main = () => new Promise(() => {})",
+        "exports.main = () => ({then() {}})",
+        "exports.main = async () => { for (;;) await null }",
+    ],
+)
+async def test_what_never_ends_is_ended(sandboxes: Sandboxes, source: str) -> None:
+    """After its time, while another script runs beside it."""
+    stuck = asyncio.create_task(run(sandboxes, source, seconds=1.5))
+    assert await run(sandboxes, "exports.main = () => 'beside'") == "beside"
+    with pytest.raises(TimedOut, match=r"longer than 1\.5 s"):
+        await stuck
+
+
+async def test_half_characters_are_replaced(sandboxes: Sandboxes) -> None:
+    """In a result, a console line, an uncaught error and a thrown message: U+FFFD, and a whole one stays."""
+    noted = Noted()
+    lone, mended = "'a\\ud83d\\ude00\\ud83d'", "a\N{GRINNING FACE}\ufffd"
+    source = f"""exports.main = async () => {{
+      console.log({lone}, {{[{lone}]: 1}}); setTimeout(() => {{ throw new Error({lone}) }});
+      await new Promise((done) => setTimeout(done, 30));
+      await job({{a: {lone}}}); return {lone} }}"""
+    assert await run(sandboxes, source, noted) == mended
+    assert (noted.lines, noted.errors) == ([f'{mended} {{"a\N{GRINNING FACE}\\ud83d":1}}'], [f"Error: {mended}"])
+    assert noted.jobs == [{"a": mended}]
+    for thrown in (f"new Error({lone})", lone):
+        for source in (f"throw {thrown}", f"exports.main = () => {{ throw {thrown} }}"):
+            with pytest.raises(ActionError, match=f"^{mended}$"):
+                await run(sandboxes, source)
+    emoji = "exports.main = () => { throw new Error('x'.repeat(1999) + String.fromCodePoint(0x1F600)) }"
+    with pytest.raises(ActionError, match=rf"^x{{1999}}{chr(0xFFFD)}$"):
+        await run(sandboxes, emoji)
+
+
+async def test_ten_million_lines_are_bounded(sandboxes: Sandboxes) -> None:
+    """The sandbox drops what is too much before it leaves."""
+    noted = Noted()
+    source = "exports.main = () => { for (let i = 0; i < 1e6; i++) console.log('line ' + i); return 'ok' }"
+    assert await run(sandboxes, source, noted) == "ok"
+    assert len(noted.lines) <= 400
+    assert noted.lines[-1] == "line 999999"
+
+
+async def test_a_cancelled_run_takes_its_page_with_it(sandboxes: Sandboxes) -> None:
+    """A loop that was given up burns nothing."""
+    await run(sandboxes, "exports.main = () => 'warm'")
+    task = asyncio.create_task(
+        run(sandboxes, "exports.main = async () => { await fetch('https://a.example'); for (;;); }")
+    )
+    await asyncio.wait((task,), timeout=0.5)
+    task.cancel()
+    await asyncio.wait((task,), timeout=5)
+    assert task.cancelled()
+    (browser,) = children(is_sandbox)
+    deadline = asyncio.get_running_loop().time() + 10
+    while any(_burns(one) for one in browser.children(recursive=True)):
+        assert asyncio.get_running_loop().time() < deadline
+
+
+async def test_no_more_than_so_many_run_at_once(sandboxes: Sandboxes) -> None:
+    """The next waits for its turn, which is not taken from its time."""
+    scripts = TaskScripts(sandboxes, TaskLimits(seconds=1.5), 1)
+    noted = Noted()
+    sources = ["exports.main = () => new Promise((done) => setTimeout(() => done('a'), 1000))"] * 3
+    config = msgspec.Raw(b"{}")
+    done = await asyncio.gather(*(scripts.run(source, config, noted, noted) for source in sources))
+    assert done == ["a", "a", "a"]
+
+
+def _burns(process: psutil.Process) -> bool:
+    try:
+        return bool(process.cpu_percent(0.3) > 50)
+    except psutil.NoSuchProcess:
+        return False

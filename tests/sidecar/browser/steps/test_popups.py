@@ -1,0 +1,27 @@
+"""Chromium's own count of a job's pages."""
+
+import asyncio
+
+import pytest
+
+from sidecar.browser.pool import BrowserPool
+from sidecar.browser.processes.job_page import JobPage
+from sidecar.browser.steps.popups import Targets
+
+
+@pytest.mark.browser
+async def test_a_tab_that_names_no_opener_is_counted(pool: BrowserPool, site: str) -> None:
+    """A middle click opens one in the background; before it there is nothing to count."""
+
+    async def work(lent: JobPage) -> tuple[int, int]:
+        page = lent.page
+        targets = Targets(page, lent.devtools)
+        await page.goto(f"{site}/actions.html")
+        before = await targets.count()
+        await page.click("#popup", button="middle")
+        async with asyncio.timeout(5):
+            while (after := await targets.count()) < 2:
+                await page.evaluate("0")
+        return before, after
+
+    assert await pool.run("CHROMIUM", work) == (0, 2)

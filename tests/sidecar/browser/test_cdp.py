@@ -1,0 +1,101 @@
+"""Questions to a page: the same answers by Chromium's own protocol as by Playwright's call."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from playwright.async_api import Error as PlaywrightError
+from sidecar_protocol.jobs import BrowserName
+
+from sidecar.browser import isolated_world, playwright_errors
+from sidecar.browser.pool import BrowserPool
+from sidecar.browser.processes.job_page import JobPage
+
+pytestmark = pytest.mark.browser
+
+KINDS: tuple[BrowserName, ...] = ("CHROMIUM", "FIREFOX")
+_TEXT = "'\"`\\ \n\u2028 </script> ${x} ä 🦊"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_values_go_both_ways(pool: BrowserPool, site: str, kind: BrowserName) -> None:
+    """Texts with every kind of quote, what a promise gives, and what is no value."""
+
+    async def ask(lent: JobPage) -> list[Any]:
+        await lent.page.goto(f"{site}/second.html")
+        await lent.page.evaluate("(text) => { document.title = text; document.body.style.height = '5000px'; }", _TEXT)
+        asked = [("title", None), ("turns", None), ("scroll", [0, 120])]
+        told = [isolated_world.decode(await lent.devtools.ask(lent.page, name, argument)) for name, argument in asked]
+        return [*told, await lent.page.evaluate("scrollY"), await lent.page.title()]
+
+    *told, title = await pool.run(kind, ask)
+    assert told == [title, "complete", None, 120]
+    assert title.startswith("'\"`\\")
+    assert title.endswith("ä 🦊")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_a_question_throws_is_told(pool: BrowserPool, kind: BrowserName) -> None:
+    """In one line, as of any other failure in a page."""
+
+    async def ask(lent: JobPage) -> None:
+        await lent.devtools.ask(lent.page, "look", None)
+
+    with pytest.raises(PlaywrightError) as failed:
+        await pool.run(kind, ask)
+    assert "null" in playwright_errors.first_line(failed.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_page_that_goes_away_says_so(
+    pool: BrowserPool, site: str, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asked may ask again: within a site the document goes, across sites its process too."""
+    never = "async (key, isNew, name) => name === 'never' ? new Promise(() => {}) : ((globalThis.sidecar = key), '0')"
+    monkeypatch.setattr(isolated_world, "FUNCTION", never)
+
+    async def ask(lent: JobPage) -> str:
+        await lent.page.goto(f"{site}/second.html")
+        asked = asyncio.ensure_future(lent.devtools.ask(lent.page, "never"))
+        for _ in range(2):  # its two messages are there before those of two more
+            await lent.devtools.ask(lent.page, "state")
+        await lent.page.goto(f"{site.replace('127.0.0.1', host)}/actions.html")
+        with pytest.raises(PlaywrightError) as failed:
+            await asked
+        assert playwright_errors.left_the_page(failed.value)
+        await lent.devtools.ask(lent.page, "state")
+        return lent.page.url
+
+    assert (await pool.run("CHROMIUM", ask)).endswith(f"//{host}:{site.rpartition(':')[2]}/actions.html")
+
+
+async def test_a_page_has_one_session_until_it_closes(pool: BrowserPool, site: str) -> None:
+    """A second page has its own; a closed one is dead to whoever asks."""
+
+    async def ask(lent: JobPage) -> None:
+        first = await lent.devtools.session(lent.page)
+        await lent.page.goto(f"{site}/second.html")
+        assert await lent.devtools.session(lent.page) is first
+        other = await lent.page.context.new_page()
+        assert await lent.devtools.session(other) is not first
+        await other.close()
+        with pytest.raises(PlaywrightError) as failed:
+            await lent.devtools.ask(other, "state")
+        assert playwright_errors.is_dead(failed.value)
+
+    await pool.run("CHROMIUM", ask)
+
+
+async def test_a_crashed_popup_is_dead_to_whoever_asks(pool: BrowserPool) -> None:
+    """At once: nobody else watches for its crash."""
+
+    async def ask(lent: JobPage) -> None:
+        other = await lent.page.context.new_page()
+        with pytest.raises(PlaywrightError):
+            await other.goto("chrome://crash")
+        async with asyncio.timeout(10):
+            with pytest.raises(PlaywrightError) as failed:
+                await lent.devtools.ask(other, "state")
+        assert playwright_errors.is_dead(failed.value)
+
+    await pool.run("CHROMIUM", ask)
