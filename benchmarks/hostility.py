@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 MOCK = b'{"type":"set_mock","content":{"secrets":{"user":{"username":"ann","password":"%s"},"users":[]}}}\n' % (
@@ -83,6 +84,10 @@ def _many_secrets(size: int) -> list[bytes]:
 def _typed_by_a_job(size: int) -> bytes:
     missing = {"wait_for_selector": {"selector": "#none", "timeout": 1}}
     return _job(missing, *({"keyboard_type": f"typed-{number}"} for number in range(size)))
+
+
+def _escapes(written: bytes, size: int) -> bytes:
+    return b'{"type":"nobody_knows","id":"hostile","content":"%b"}\n' % (written * (size // len(written)))
 
 
 def _cancels(size: int) -> list[bytes]:
@@ -176,6 +181,19 @@ KINDS: Mapping[str, Kind] = {
         lambda n: [_line("nobody_knows", {"actions": [_EITHER * 1_000] * (n // 12_000)})], 1_000_000, environ=_LOGGED
     ),
     "C6 secrets of many users": Kind(_many_secrets, 5_000, environ=_LOGGED),
+    **{
+        f"C6 {name}": Kind(partial(lambda written, n: [_escapes(written, n)], written), 1_000_000, environ=_LOGGED)
+        for name, written in {
+            "escapes of JSON": rb"\u0041",
+            "escapes of JSON, twice": rb"\\u0041",
+            "escapes of a URL": b"%41x",
+            "escapes of a URL, twice": b"%2541",
+            "escapes of a page": b"&#65;x",
+            "spaces of a form": b"+%",
+            "hexadecimal digits": b"4e",
+            "a secret again and again": b"p" * 250_000,
+        }.items()
+    },
     "C7 steps": Kind(lambda n: [_steps(n)], 50_000),
     "C7 actions": Kind(lambda n: [_actions(n)], 100_000),
     "C7 an argument, nested": Kind(lambda n: [_deep_argument(n)], 960),

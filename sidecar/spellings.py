@@ -10,7 +10,7 @@ _MIN_ENCODED: Final = 8
 
 
 def spellings(value: str) -> tuple[str, ...]:
-    """The value itself, as in a URL, a page or JSON, as SHA-512 and in base64; the longest first."""
+    """The value itself, as in a URL, a page or JSON, once or twice, as SHA-512, digits and in base64; longest first."""
     import base64  # late, these five: most sessions never get here before their first reply
     import hashlib
     import html
@@ -20,10 +20,14 @@ def spellings(value: str) -> tuple[str, ...]:
     raw = value.encode(errors="surrogatepass")
     digest = hashlib.sha512(raw).hexdigest()
     encoded = {quote(raw, safe=""), quote(raw), quote_plus(raw)}
-    plain = {value, html.escape(value)} | encoded
+    encoded |= {quote(each) for each in encoded}
+    by_numbers = {"".join(f"&#{style % ord(each)};" for each in value) for style in ("%d", "x%x", "x%X")}
+    plain = {value, html.escape(value), html.escape(html.escape(value))} | encoded | by_numbers
     forms = plain | {re.sub("%..", lambda m: m[0].lower(), each) for each in encoded}
-    forms |= {json.dumps(each, ensure_ascii=escapes)[1:-1] for each in plain for escapes in (True, False)}
-    forms |= {value.replace("/", r"\/"), digest, digest.upper()}
+    for escapes in (True, False):
+        once = {json.dumps(each, ensure_ascii=escapes)[1:-1] for each in plain}
+        forms |= once | {json.dumps(each, ensure_ascii=escapes)[1:-1] for each in once}
+    forms |= {value.replace("/", r"\/"), digest, digest.upper(), raw.hex(), raw.hex().upper()}
     for offset, start in enumerate((0, 2, 3)):  # inside a longer text, base64 of the same bytes has three faces
         face = base64.b64encode(bytes(offset) + raw)[start : (offset + len(raw)) * 8 // 6].decode()
         if len(face) >= _MIN_ENCODED:

@@ -15,6 +15,10 @@ _WINDOW: Final = 1 << 13
 """Bytes that are looked at together: what is found in them is held in memory until it is merged."""
 
 
+_MOST: Final = 1 << 14
+"""Places in one text that are told apart; of more than these, what lies between them is a part of one."""
+
+
 class Finder:
     """Finds known values in time linear in the text, however many they are and however they overlap.
 
@@ -93,6 +97,8 @@ class Finder:
                 if end:
                     within.append((start, end))
             spans += merged(within)
+            if len(spans) > _MOST:
+                spans = [(spans[0][0], spans[-1][1])]
         return spans
 
     def _end(self, data: bytes, start: int, head: bytes) -> int:

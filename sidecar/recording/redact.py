@@ -29,8 +29,11 @@ _HIDDEN: Final = REDACTED.encode()
 _AFTER_GROUP: Final = rf"\g<1>{REDACTED}"
 _SHORT: Final = 64
 _MOST_SEEN: Final = 1_024
-_NEEDLESS: Final = rb"%(?:2[dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF]|7[eE])"
-"""An escape of a letter that a URL has no reason to escape: a value may hide behind it."""
+_NEEDLESS: Final = re.compile(
+    rb"%(?:25)*(?:2[dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF]|7[eE]|u00)|&(?:amp;)*#|\\x[2-7]|\\u\{"
+)
+"""An escape of a letter that a URL, a page or a script has no reason to escape: a value may hide behind it."""
+_MARKS: Final = (b"%", b"&", rb"\x", rb"\u")
 _ENVELOPE: Final = frozenset({"type", "content", "id"})
 _decode: Final = msgspec.json.Decoder(str).decode
 _encode: Final = msgspec.json.Encoder().encode
@@ -57,7 +60,7 @@ class Redactor:
                 self.learn(value)
 
     def text(self, text: str) -> str:
-        """The text without learned values (as they are, escaped for JSON, a page or a URL, in base64, as SHA-512) and
+        """The text without learned values (as they are, escaped for JSON, a page or a URL, in base64 and the like) and
         without the user and secret parameters of URLs."""
         text = self._without_known(text)
         if "@" in text:
@@ -69,12 +72,12 @@ class Redactor:
     def clean(self, lines: bytes) -> bool:
         """Whether these lines (of JSON in UTF-8, any number of them) certainly hold nothing to replace; quick.
 
-        Values in base64 and as SHA-512 are none to look closer for.
+        Values in base64, in hexadecimal digits and as SHA-512 are none to look closer for.
         """
         if may_hold_secrets(lines):
             return False
         known = self._known()
-        if known and ((b"%" in lines and re.search(_NEEDLESS, lines)) or b"&#" in lines):
+        if known and any(mark in lines for mark in _MARKS) and _NEEDLESS.search(lines):
             return False
         return not any(values.may_stand_in(lines) for values in known)
 

@@ -24,6 +24,11 @@ WRITERS: tuple[Callable[[str], str], ...] = (
     lambda value: f"https://a.example/{quote(value)}",
     lambda value: quote_plus(value),
     lambda value: quote(value, safe="").lower() if value.islower() else value,
+    lambda value: json.dumps(json.dumps({"key": value})),
+    lambda value: quote(quote(value)),
+    lambda value: html.escape(html.escape(value)),
+    lambda value: "".join(f"&#x{ord(each):x};" for each in value),
+    lambda value: value.encode().hex(),
     lambda value: hashlib.sha512(value.encode()).hexdigest(),
 )
 

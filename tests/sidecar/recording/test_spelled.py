@@ -24,6 +24,44 @@ def test_every_spelling_is_hidden_and_nothing_else(name: str, value: str) -> Non
     assert redactor.text(f"é: {SPELLINGS[name](value)}; ü") == f"é: {REDACTED}; ü"
 
 
+AWKWARD = [
+    VALUE,
+    "hunter2-é",
+    'p"a\\ss&w%41rd',
+    "correct horse battery staple",
+    "0123456789abcdef" * 8,
+    "ключ-к-двери",
+    "line\nbreak+tab\t",
+    "\\windows\\path",
+    "a\\u0041bcd",
+    "x&amp;y&#65;z",
+]
+BESIDE = ["", *"xf 9=%é/+&u", *("\\" * size for size in range(1, 9)), "\\u", "&#"]
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_whatever_stands_beside_it_a_value_is_found(name: str) -> None:
+    """Lone backslashes, halves of escapes, letters that look like a part of it."""
+    redactor = Redactor()
+    for value in AWKWARD:
+        redactor.learn(value)
+    for value in AWKWARD:
+        spelled = SPELLINGS[name](value)
+        for before in BESIDE:
+            for after in ("", "%"):
+                text = redactor.text(f"{before}{spelled}{after}")
+                assert spelled not in text, (value, before, after)
+                assert REDACTED in text, (value, before, after)
+
+
+def test_what_is_left_of_a_value_without_its_blanks_is_long_enough_to_look_for() -> None:
+    """Four pluses that a form writes for spaces don't take every indentation out of a text."""
+    redactor = Redactor()
+    for value in ("++++", "\n\n\n\n", "a\t\t\tb"):
+        redactor.learn(value)
+    assert redactor.text("    nnnn a b atttb") == "    nnnn a b atttb"
+
+
 @given(value=st.text(min_size=4, max_size=80).filter(lambda text: text != REDACTED), before=st.binary(max_size=5))
 def test_no_listed_spelling_of_any_value_is_left(value: str, before: bytes) -> None:
     """All that is listed for those who search by pattern is found here as well, and base64 at any offset."""
