@@ -1,5 +1,6 @@
 """`python -m sidecar`, and the console script."""
 
+import gc
 import sys
 from pathlib import Path
 
@@ -17,8 +18,12 @@ def _leave_the_folder() -> None:
 
 
 _leave_the_folder()
+gc.disable()  # what is imported stays: to look through all of it, again and again, takes a twentieth of a start
 
 from sidecar import cli  # noqa: E402  after the folder was left
+
+gc.freeze()
+gc.enable()
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """The composition root: opens every resource, wires it, and closes in reverse. The only file that knows all rooms."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -223,4 +224,7 @@ async def serve(settings: Settings, descriptors: Descriptors, clock: Clock) -> N
     """Runs one session and leaves nothing behind."""
     sys.setrecursionlimit(codec.MAX_NESTING + PYTHON_FRAMES)
     async with AsyncExitStack() as resources:
-        await App(settings, descriptors, clock, resources).run()
+        app = App(settings, descriptors, clock, resources)
+        gc.freeze()  # what is there by now stays to the end
+        gc.enable()
+        await app.run()

@@ -1,5 +1,6 @@
 """The command line. Without arguments: serve a session on stdin and stdout."""
 
+import gc
 import os
 import signal
 import sys
@@ -37,6 +38,7 @@ def serve(loaded: settings.Settings) -> int:
     claimed = descriptors.claim()
     ready = Ready(protocol=PROTOCOL_VERSION, version=__version__, pid=os.getpid())
     descriptors.write_first(claimed.lines_out, codec.encode(ready))
+    gc.disable()  # until the app is put together, which collects no more than the modules before it
 
     import asyncio
 

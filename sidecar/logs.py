@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
-from sidecar import files
-
 QUIET_SECONDS: Final = 10.0
 """What was said on stderr is not said again for so long: a full disk is met several times a second."""
 MAX_SAID: Final = 100
@@ -77,6 +75,8 @@ def configure(debug_log: str, redactor: Texts) -> None:
     stderr.addFilter(Once())
     handlers: list[logging.Handler] = [stderr]
     if debug_log:
+        from sidecar import files  # late: few sessions have one
+
         os.close(files.opened(Path(debug_log), os.O_CREAT | os.O_WRONLY))
         handlers.append(logging.FileHandler(debug_log))
     root = logging.getLogger()

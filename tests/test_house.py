@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -59,31 +60,41 @@ NOT_BEFORE_PONG = {
 }
 
 SPY = """
-import json, os, sys
+import gc, json, os, sys
 write, waiting = os.write, [b'"ready"', b'"pong"']
 def spy(descriptor, data):
     if waiting and waiting[0] in bytes(data):
         waiting.pop(0)
-        print(json.dumps(sorted(sys.modules)), file=sys.stderr, flush=True)
+        garbage = {"passes": passes() - before, "kept": gc.get_freeze_count(), "enabled": gc.isenabled()}
+        print(json.dumps([sorted(sys.modules), garbage]), file=sys.stderr, flush=True)
     return write(descriptor, data)
-os.write = spy
+def passes():
+    return sum(one["collections"] for one in gc.get_stats())
+before, os.write = passes(), spy
 sys.argv = ["sidecar"]
 from sidecar.__main__ import main
 main()
 """
-"""Runs the sidecar and says on stderr what is loaded when `ready` leaves, and when the first `pong` does."""
+"""Runs the sidecar and says on stderr what is loaded when `ready` leaves, and when the first `pong` does, and what the
+collector of garbage has done by then."""
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], set[str]]:
-    """Modules that the sidecar has loaded at `ready` and at the first `pong`, without what a bare Python loads."""
+def spied(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """What SPY says."""
     folder = tmp_path_factory.mktemp("spied")
-    bare = "import json, os, sys; print(json.dumps(sorted(sys.modules)))"
-    started = json.loads(subprocess.run([sys.executable, "-c", bare], capture_output=True, check=True).stdout)
     ended = subprocess.run(
         [sys.executable, "-c", SPY], input=b'{"type":"ping"}\n', capture_output=True, check=True, cwd=folder, timeout=60
     )
-    ready, pong = (set(json.loads(line)) - set(started) for line in ended.stderr.splitlines())
+    return [json.loads(line) for line in ended.stderr.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def loaded(spied: list[Any]) -> tuple[set[str], set[str]]:
+    """Modules that the sidecar has loaded at `ready` and at the first `pong`, without what a bare Python loads."""
+    bare = "import gc, json, os, sys; print(json.dumps(sorted(sys.modules)))"
+    started = json.loads(subprocess.run([sys.executable, "-c", bare], capture_output=True, check=True).stdout)
+    ready, pong = (set(modules) - set(started) for modules, _ in spied)
     return ready, pong
 
 
@@ -239,3 +250,12 @@ def test_nothing_heavy_is_imported_before_the_first_pong(loaded: tuple[set[str],
     """The libraries for browsers, HTTP, the disk and the terminal wait until they are needed."""
     _, pong = loaded
     assert {name.partition(".")[0] for name in pong} & NOT_BEFORE_PONG == set()
+
+
+def test_no_garbage_is_looked_for_while_a_session_starts(spied: list[Any]) -> None:
+    """What is imported stays; the collector works from the first line on, and does not look through that again."""
+    (_, at_ready), (_, at_pong) = spied
+    assert at_ready["passes"] <= 8  # for what is loaded before our first line
+    assert at_pong["passes"] - at_ready["passes"] <= 2  # what the answer itself may set off
+    assert at_pong["enabled"]
+    assert at_pong["kept"] > at_ready["kept"] > 0

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sidecar.clock import Clock
-from sidecar.scratch import Scratch, sweep
 from sidecar.settings import Settings
 from sidecar.work.cvs import InProgress
 
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from sidecar.browser.pool import BrowserPool
     from sidecar.browser.profiles.profile_store import States
     from sidecar.browser.sandbox.sandbox_pool import Sandboxes
+    from sidecar.scratch import Scratch
     from sidecar.work.jobs.runner import JobRunner
     from sidecar.work.jobs.runs import Runs
     from sidecar.work.jobs.tokens import Tokens
@@ -27,7 +27,7 @@ class Workshop:
         self._clock = clock
         self._is_mock = is_mock
         self._swept = False
-        self._scratch = Scratch(lambda: None if is_mock() else settings.state_folder())
+        self._scratch: Scratch | None = None
         self._pool: BrowserPool | None = None
         self._runner: JobRunner | None = None
         self._states: States | None = None
@@ -62,19 +62,24 @@ class Workshop:
         """Closes the browsers, and takes away what was under way."""
         if self._pool:
             await self._pool.close()
-        await asyncio.to_thread(self._scratch.close)
+        if self._scratch:
+            await asyncio.to_thread(self._scratch.close)
         await self.sweep()  # a session that was too short for it
 
     async def sweep(self) -> None:
         """Takes away, once, what killed processes have left: raw recordings may be among it."""
         if not self._swept:
+            from sidecar.scratch import sweep  # late: the first pong need not wait for it
+
             self._swept = True
             await asyncio.to_thread(lambda: sweep(self._settings.state_path()))
 
     def _get_pool(self) -> "BrowserPool":
         if self._pool is None:
             from sidecar.browser.pool import BrowserPool
+            from sidecar.scratch import Scratch
 
+            self._scratch = Scratch(lambda: None if self._is_mock() else self._settings.state_folder())
             self._pool = BrowserPool(self._settings, self._clock, scratch=self._scratch)
         return self._pool
 
