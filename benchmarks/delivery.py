@@ -19,8 +19,8 @@ from benchmarks.lines import line
 from sidecar.clock import Clock
 from sidecar.net.public_http import Outward
 from sidecar.sealing import Seal
-from sidecar.store.database import Database
-from sidecar.store.outbox import Parcel
+from sidecar.storage.database import Database
+from sidecar.storage.outbox import Parcel
 from sidecar.work.delivery.deliveries import open_mail
 
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

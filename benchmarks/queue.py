@@ -10,7 +10,7 @@ from typing import Any, Final
 from benchmarks.bench import SIDECAR, Bench, Figure
 from benchmarks.child import Child
 from benchmarks.lines import line
-from sidecar.queue.engine import id_of
+from sidecar.queue.job_queue import id_of
 from tests.redis_server import RedisServer
 
 JOBS: Final = 2_000

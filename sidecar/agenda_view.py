@@ -11,7 +11,7 @@ import msgspec
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.settings import Settings
-from sidecar.store.glance import Planned, Ran, look
+from sidecar.storage.agenda_snapshot import Planned, Ran, look
 from sidecar.work.schedules.timing import rfc3339
 from sidecar.work.tasks.periods import next_time, passed
 
@@ -104,7 +104,7 @@ def _look(settings: Settings, since: float) -> tuple[list[Planned], list[Ran]]:
     if not settings.queue or settings.seal_key() is None:
         return look(settings.state_path() / "sidecar.db", since)
     try:
-        from sidecar.store.shared_glance import look_at_fleet  # late: only a fleet has redis installed
+        from sidecar.storage.redis_agenda_snapshot import look_at_fleet  # late: only a fleet has redis installed
     except ImportError:
         raise StoreFailed(
             "SIDECAR_QUEUE needs redis: install the sidecar with `pip install '.[fleet]'` in its checkout"

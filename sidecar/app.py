@@ -24,19 +24,19 @@ from sidecar.errors import SidecarError
 from sidecar.handlers.jobs import Desk
 from sidecar.handlers.route import Route
 from sidecar.handlers.table import routes
-from sidecar.recording.redact import Redactor
+from sidecar.recording.redaction.redactor import Redactor
 from sidecar.session import Session
 from sidecar.settings import Settings, SettingsError
 from sidecar.stdio import LineReader, LineWriter
 from sidecar.stopping import CLOSING_SECONDS, exit_within
-from sidecar.store.memory import MemoryReferences
+from sidecar.storage.memory_references import MemoryReferences
 from sidecar.wiring.durables import Durables
 from sidecar.wiring.logging_in import MOCK, LoggingIn
 from sidecar.wiring.surroundings import Surroundings
 from sidecar.wiring.workshop import Workshop
 
 if TYPE_CHECKING:
-    from sidecar.recording.journal import Journal
+    from sidecar.recording.input_log import Journal
 
 PYTHON_FRAMES: Final = 200
 """Levels of recursion that we use ourselves, beside those that a nested line may use."""
@@ -168,7 +168,7 @@ class App:
     def _open_journal(self) -> "Journal | None":
         if not self._settings.log_input:
             return None
-        from sidecar.recording.journal import Journal
+        from sidecar.recording.input_log import Journal
 
         try:
             journal = Journal(Path(self._settings.log_input), self._redactor, self._clock)

@@ -17,7 +17,7 @@ from sidecar.clock import Clock
 from sidecar.errors import BrowserUnavailable, SidecarError, StoreFailed
 from sidecar.files import too_wide
 from sidecar.settings import Settings, host_zone
-from sidecar.store.inspection import Contents, inspect, kept_aside
+from sidecar.storage.inspection import Contents, inspect, kept_aside
 
 if TYPE_CHECKING:
     from sidecar.browser.pool import BrowserPool

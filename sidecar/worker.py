@@ -11,11 +11,11 @@ from typing import Any
 from sidecar import logs
 from sidecar.clock import Clock
 from sidecar.errors import SidecarError
-from sidecar.recording.redact import Redactor
+from sidecar.recording.redaction.redactor import Redactor
 from sidecar.session import Session
 from sidecar.settings import Settings, SettingsError
 from sidecar.stopping import CLOSING_SECONDS, exit_within
-from sidecar.store.memory import MemoryReferences
+from sidecar.storage.memory_references import MemoryReferences
 from sidecar.wiring.durables import Durables
 from sidecar.wiring.logging_in import LoggingIn
 from sidecar.wiring.surroundings import Surroundings

@@ -203,15 +203,15 @@ NOT_TEXTS = {
     "protocol/sidecar_protocol/codec.py",  # what is wrong with a line, for whoever has sent it
     "sidecar/agenda_view.py",  # columns
     "sidecar/browser/sandbox/cdp_pipe.py",  # a message's number
-    "sidecar/recording/finding.py",  # how known values begin
-    "sidecar/recording/known.py",
-    "sidecar/recording/redact.py",
-    "sidecar/recording/spelled.py",
-    "sidecar/store/shared.py",  # a list
+    "sidecar/recording/redaction/value_search.py",  # how known values begin
+    "sidecar/recording/redaction/known_values.py",
+    "sidecar/recording/redaction/redactor.py",
+    "sidecar/recording/redaction/encoded_values.py",
+    "sidecar/storage/redis_references.py",  # a list
     "sidecar/browser/profiles/profile_store.py",  # digests
-    "sidecar/queue/presence.py",
-    "sidecar/recording/walk.py",  # keys' ends
-    "sidecar/recording/sensitive.py",
+    "sidecar/queue/process_registry.py",
+    "sidecar/recording/redaction/json_secrets.py",  # keys' ends
+    "sidecar/recording/redaction/secret_patterns.py",
     "sidecar/work/delivery/documents.py",
     "sidecar/work/tasks/periods.py",
 }

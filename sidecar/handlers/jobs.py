@@ -18,7 +18,7 @@ from sidecar.queue.submission import RESERVED, Submission
 from sidecar.session import Session
 
 if TYPE_CHECKING:
-    from sidecar.queue.engine import Engine
+    from sidecar.queue.job_queue import Engine
     from sidecar.work.delivery.deliveries import Mail
     from sidecar.work.jobs.audiences import Audiences
     from sidecar.work.jobs.runs import Runs

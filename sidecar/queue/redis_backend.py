@@ -12,10 +12,10 @@ from saq.utils import now as milliseconds
 
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
-from sidecar.queue.fleet import Fleet
+from sidecar.queue.redis_context import Fleet
 from sidecar.queue.redis_queue import FleetQueue
 from sidecar.stopping import farewell, stopped
-from sidecar.store.shared import BLOCK_SECONDS, REFUSALS, connect
+from sidecar.storage.redis_references import BLOCK_SECONDS, REFUSALS, connect
 
 log = logging.getLogger(__name__)
 

@@ -12,14 +12,14 @@ from saq.types import WorkerInfo
 
 from sidecar.errors import StoreFailed
 from sidecar.queue import redis_scripts as scripts
-from sidecar.queue.fleet import Fleet, pause
-from sidecar.queue.rows import Row
-from sidecar.queue.settling import SettlingQueue
-from sidecar.queue.states import dump, job_of, load
-from sidecar.queue.stuck import Stuck
-from sidecar.queue.turns import Turn
+from sidecar.queue.dequeue_lock import Turn
+from sidecar.queue.job_completion import SettlingQueue
+from sidecar.queue.job_meta import dump, job_of, load
+from sidecar.queue.job_rows import Row
+from sidecar.queue.redis_context import Fleet, pause
+from sidecar.queue.stall_detector import Stuck
 from sidecar.stopping import STOP_SECONDS, stopped
-from sidecar.store.shared import BLOCK_SECONDS, REFUSALS
+from sidecar.storage.redis_references import BLOCK_SECONDS, REFUSALS
 
 log = logging.getLogger(__name__)
 

@@ -11,13 +11,13 @@ from saq.utils import now as milliseconds
 
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
-from sidecar.queue import rows
-from sidecar.queue.leavings import Leavings
-from sidecar.queue.local import Local, join
-from sidecar.queue.presence import Presence
-from sidecar.queue.rows import New, Row
+from sidecar.queue import job_rows
+from sidecar.queue.job_rows import New, Row
+from sidecar.queue.process_registry import Presence
+from sidecar.queue.results import Leavings
+from sidecar.queue.sqlite_context import Local, join
 from sidecar.queue.sqlite_queue import SqliteQueue
-from sidecar.store.database import Database
+from sidecar.storage.database import Database
 
 
 class SqliteBackend:
@@ -82,13 +82,13 @@ class SqliteBackend:
             await self._local.database.flushed()
         wanted = msgspec.json.encode(sorted(status.value for status in statuses)).decode()
         now = self._local.clock.now()
-        total = self._local.database.first(rows.COUNT, wanted, now)
-        found = self._local.database.all(rows.PAGE, wanted, now, limit, offset)
+        total = self._local.database.first(job_rows.COUNT, wanted, now)
+        found = self._local.database.all(job_rows.PAGE, wanted, now, limit, offset)
         return total[0] if total else 0, [self._job(Row(*row)) for row in found]
 
     async def orphans(self, prefix: str) -> list[Job]:
         """Jobs that have not ended in queues named after processes that are gone: `prefix` and the process."""
-        found = [Row(*row) for row in self._local.database.all(rows.WAITING, prefix, prefix + "\U0010ffff")]
+        found = [Row(*row) for row in self._local.database.all(job_rows.WAITING, prefix, prefix + "\U0010ffff")]
         gone = {name for name in {row.queue for row in found} if not self._local.presence.lives(name[len(prefix) :])}
         return [self._job(row) for row in found if row.queue in gone]
 
@@ -115,7 +115,7 @@ class SqliteBackend:
         self._local.presence.close()
 
     def _row(self, key: str) -> Row | None:
-        row = self._local.database.first(rows.FIND, key, self._local.clock.now())
+        row = self._local.database.first(job_rows.FIND, key, self._local.clock.now())
         return Row(*row) if row else None
 
     def _job(self, row: Row) -> Job:
@@ -146,7 +146,7 @@ class _Put:
     def write(self, connection: sqlite3.Connection) -> None:
         """Stores each, unless another process was quicker."""
         for new in self._news.values():
-            rows.insert_once(connection, new, self._now)
+            job_rows.insert_once(connection, new, self._now)
 
     def written(self) -> None:
         """They can be taken now."""

@@ -10,14 +10,14 @@ from saq.job import TERMINAL_STATUSES, Job, Status
 from saq.utils import now as milliseconds
 
 from sidecar.errors import StoreFailed
-from sidecar.queue import rows
-from sidecar.queue.local import Local
-from sidecar.queue.rows import New, Row
-from sidecar.queue.settling import SettlingQueue
-from sidecar.queue.sqlite_looks import SqliteLooks
-from sidecar.queue.states import dump, stamped
-from sidecar.queue.stuck import Stuck
-from sidecar.queue.turns import Turn
+from sidecar.queue import job_rows
+from sidecar.queue.dequeue_lock import Turn
+from sidecar.queue.job_completion import SettlingQueue
+from sidecar.queue.job_meta import dump, stamped
+from sidecar.queue.job_rows import New, Row
+from sidecar.queue.sqlite_context import Local
+from sidecar.queue.sqlite_queries import SqliteLooks
+from sidecar.queue.stall_detector import Stuck
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class SqliteQueue(SettlingQueue, SqliteLooks):
 
     async def _enqueue(self, job: Job) -> Job | None:
         new = self.new(job)
-        entered = await self._local.write(lambda connection: rows.insert_again(connection, new), durable=True)
+        entered = await self._local.write(lambda connection: job_rows.insert_again(connection, new), durable=True)
         return job if entered else None
 
     def new(self, job: Job) -> New:
@@ -50,9 +50,9 @@ class SqliteQueue(SettlingQueue, SqliteLooks):
     async def schedule(self, _lock: int = 1) -> list[str]:
         """Gives the jobs whose time has come their place, which `dequeue` does by itself, too; their keys."""
         now = self._now()
-        if not self._local.database.first(rows.ANY_DUE, self.name, now):
+        if not self._local.database.first(job_rows.ANY_DUE, self.name, now):
             return []
-        return await self._local.write(lambda connection: rows.promote(connection, self.name, now))
+        return await self._local.write(lambda connection: job_rows.promote(connection, self.name, now))
 
     # --- what comes out
 
@@ -84,7 +84,7 @@ class SqliteQueue(SettlingQueue, SqliteLooks):
 
     def _seconds_to_next(self) -> float:
         now = self._now()
-        found = self._local.database.first(rows.NEXT, self.name, now)
+        found = self._local.database.first(job_rows.NEXT, self.name, now)
         return min(found[0] - now, LONGEST_WAIT_SECONDS) if found else LONGEST_WAIT_SECONDS
 
     async def _take(self) -> Job | None:
@@ -96,7 +96,7 @@ class SqliteQueue(SettlingQueue, SqliteLooks):
             if job is not None:
                 self._local.held.discard((job.key, job.attempts + 1))
                 self._begun.discard((job.key, job.attempts + 1))
-                await self._local.write(lambda connection: rows.give_back(connection, self.name, job.key))
+                await self._local.write(lambda connection: job_rows.give_back(connection, self.name, job.key))
             raise
 
     async def _taken(self) -> Job | None:
@@ -106,7 +106,7 @@ class SqliteQueue(SettlingQueue, SqliteLooks):
             stamp = milliseconds()
             return stamped(document, started=stamp, touched=stamp)
 
-        row = await self._local.write(lambda connection: rows.take(connection, self.name, owner, now, begun))
+        row = await self._local.write(lambda connection: job_rows.take(connection, self.name, owner, now, begun))
         if row is None:
             return None
         self._local.held.add((row.key, row.attempts))
@@ -131,7 +131,7 @@ class SqliteQueue(SettlingQueue, SqliteLooks):
             stored = Status(row.status)
             # what somebody is stopping, or what has ended, is not brought back by the one who runs it
             settled = stored in TERMINAL_STATUSES or (stored == Status.ABORTING and status == Status.ACTIVE)
-            rows.change(connection, row, stored if settled else status or stored, document, row.owner or owner)
+            job_rows.change(connection, row, stored if settled else status or stored, document, row.owner or owner)
 
         try:
             await self._local.write(update)
@@ -151,7 +151,7 @@ class SqliteQueue(SettlingQueue, SqliteLooks):
         def finish(connection: sqlite3.Connection) -> None:
             row = self._own(connection, job)
             if row is not None and Status(row.status) not in TERMINAL_STATUSES:
-                rows.end(connection, row, status, document, job.ttl, now)
+                job_rows.end(connection, row, status, document, job.ttl, now)
 
         await self._insist(lambda: self._local.put(finish, durable=True))
         self._local.held.discard((job.key, job.attempts))
@@ -165,9 +165,9 @@ class SqliteQueue(SettlingQueue, SqliteLooks):
             if row is None or row.status in (Status.COMPLETE, Status.FAILED):
                 return
             if row.status == Status.ABORTING and self.decoded(row).error != self.swept_error_message:
-                rows.end(connection, row, Status.ABORTED, stopped, job.ttl, now)  # whoever cancelled it was first
+                job_rows.end(connection, row, Status.ABORTED, stopped, job.ttl, now)  # whoever cancelled it was first
             else:
-                rows.queue_again(connection, row, document, (now, now + delay) if delay > 0 else None)
+                job_rows.queue_again(connection, row, document, (now, now + delay) if delay > 0 else None)
 
         await self._insist(lambda: self._local.put(again))
         self._local.held.discard((job.key, job.attempts))
@@ -178,13 +178,13 @@ class SqliteQueue(SettlingQueue, SqliteLooks):
         ended = {**job.to_dict(), "error": error, "completed": milliseconds()}
 
         def abort(connection: sqlite3.Connection) -> Status | None:
-            row = rows.get(connection, self.name, job.key)
+            row = job_rows.get(connection, self.name, job.key)
             if row is None or Status(row.status) in TERMINAL_STATUSES:
                 return None
             if row.status == Status.QUEUED:
-                rows.end(connection, row, Status.ABORTED, dump(ended), job.ttl, now)
+                job_rows.end(connection, row, Status.ABORTED, dump(ended), job.ttl, now)
                 return Status.ABORTED
-            rows.change(connection, row, Status.ABORTING, stamped(row.document, error=error), row.owner)
+            job_rows.change(connection, row, Status.ABORTING, stamped(row.document, error=error), row.owner)
             return Status.ABORTING
 
         status = await self._local.write(abort, durable=True)
@@ -202,9 +202,9 @@ class SqliteQueue(SettlingQueue, SqliteLooks):
     async def sweep(self, lock: int = 60, abort: float = 5.0) -> list[str]:  # noqa: ARG002
         """Forgets what has expired, and puts back, or gives up, what nobody runs any more; their keys."""
         now = self._now()
-        if self._local.database.first(rows.ANY_TO_DROP, now):
-            await self._local.write(lambda connection: rows.drop(connection, now))
-        running = [Row(*row) for row in self._local.database.all(rows.RUNNING, self.name)]
+        if self._local.database.first(job_rows.ANY_TO_DROP, now):
+            await self._local.write(lambda connection: job_rows.drop(connection, now))
+        running = [Row(*row) for row in self._local.database.all(job_rows.RUNNING, self.name)]
         self._stuck.look(running)
         swept = []
         for row in running:
@@ -239,7 +239,7 @@ class SqliteQueue(SettlingQueue, SqliteLooks):
 
     def _own(self, connection: sqlite3.Connection, job: Job) -> Row | None:
         """The job's row, unless a later attempt has it."""
-        row = rows.get(connection, self.name, job.key)
+        row = job_rows.get(connection, self.name, job.key)
         return row if row is not None and row.attempts == job.attempts else None
 
     async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:

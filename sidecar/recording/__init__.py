@@ -1,1 +1,1 @@
-"""What a session was told, written down without its secrets, and told again."""
+"""The input log, its redaction, and the replay of a log."""

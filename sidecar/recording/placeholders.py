@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 from sidecar_protocol.base import REDACTED
 
-from sidecar.recording.walk import Place, Verdict, walk
+from sidecar.recording.redaction.json_secrets import Place, Verdict, walk
 
 _MARK: Final = REDACTED.encode()
 _CUT_OUT: Final = frozenset({Verdict.SOURCE, Verdict.WEBHOOK})

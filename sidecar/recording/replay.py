@@ -17,7 +17,7 @@ from sidecar_protocol.base import REDACTED
 
 from sidecar import alone
 from sidecar.recording.placeholders import Filler
-from sidecar.recording.printing import Printer
+from sidecar.recording.replay_output import Printer
 
 COMMAND: Final = tuple(alone.command("--log-input="))
 """A sidecar that does not log its input, whatever the environment says: the log being replayed would never end."""

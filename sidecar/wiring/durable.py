@@ -14,12 +14,12 @@ from sidecar.errors import NotFound, SidecarError, StoreFailed
 from sidecar.net.public_http import Outward
 from sidecar.sealing import Seal
 from sidecar.stopping import stopped
-from sidecar.store.agenda import Agenda, Kind
-from sidecar.store.database import Database
-from sidecar.store.open_runs import OpenRuns
-from sidecar.store.pending import JOBS, Pending
-from sidecar.store.references import DiskReferences
-from sidecar.store.task_runs import TaskRuns
+from sidecar.storage.agenda import Agenda, Kind
+from sidecar.storage.database import Database
+from sidecar.storage.disk_references import DiskReferences
+from sidecar.storage.open_runs import OpenRuns
+from sidecar.storage.pending_work import JOBS, Pending
+from sidecar.storage.task_runs import TaskRuns
 from sidecar.wiring.surroundings import Surroundings
 from sidecar.wiring.tasking import Tasking
 from sidecar.work.delivery.deliveries import open_mail
@@ -30,8 +30,8 @@ from sidecar.work.logins import References
 
 if TYPE_CHECKING:
     from sidecar.queue.backend import Backend
-    from sidecar.queue.engine import Engine
-    from sidecar.store.shared import Told
+    from sidecar.queue.job_queue import Engine
+    from sidecar.storage.redis_references import Told
     from sidecar.wiring.queueing import Queueing
     from sidecar.work.schedules.desk import Schedules
     from sidecar.work.unattended import Unattended
@@ -87,11 +87,11 @@ class Durable:
         self.outbox, self.endpoints, self.forwarding = self.mail.outbox, self.mail.endpoints, self.mail.forwarding
         self.logins: SharedLogins | None = None
         if fleet:
-            from sidecar.store import shared, shared_logins  # late: only a fleet has redis installed
+            from sidecar.storage import redis_logins, redis_references  # late: only a fleet has redis installed
 
-            self._told = shared.Told(settings.queue.reveal())
+            self._told = redis_references.Told(settings.queue.reveal())
             self._closing.push_async_callback(self._told.close, LAST_WORDS_SECONDS)
-            common = shared_logins.FleetLogins(self._told.redis)
+            common = redis_logins.FleetLogins(self._told.redis)
             self.logins = SharedLogins(common, seal, self.endpoints) if seal.lasting else None
         self._telling: asyncio.Task[None] | None = None
         runs = OpenRuns(database, self.outbox, seal)
@@ -147,7 +147,7 @@ class Durable:
         """Where schedules or tasks are: in a fleet with all of them, if every machine can open what is sealed."""
         if self._told is None or not self.seal.lasting:
             return Agenda(self.database, kind)
-        from sidecar.store.shared_agenda import FleetAgenda
+        from sidecar.storage.redis_agenda import FleetAgenda
 
         return FleetAgenda(self._told.redis, kind)
 
@@ -155,7 +155,7 @@ class Durable:
         """The history of tasks, where the tasks are."""
         if self._told is None or not self.seal.lasting:
             return TaskRuns(self.database)
-        from sidecar.store.shared_task_runs import FleetTaskRuns
+        from sidecar.storage.redis_task_runs import FleetTaskRuns
 
         return FleetTaskRuns(self._told.redis)
 
@@ -164,7 +164,7 @@ class Durable:
         own = await DiskReferences.open(self.database, self._around.clock, scope, seed, ttl)
         if self._told is None:
             return own
-        from sidecar.store.shared import FleetReferences
+        from sidecar.storage.redis_references import FleetReferences
 
         return FleetReferences(own, self._told, scope)
 

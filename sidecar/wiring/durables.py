@@ -70,7 +70,7 @@ class Durables:
         """Goes on with what an earlier process has left, if there is anything; in a fleet there always may be."""
         if self._disk or self._mock or self._resting:
             return
-        from sidecar.store.pending import has_pending
+        from sidecar.storage.pending_work import has_pending
 
         settings = self._around.settings
         if settings.queue or has_pending(settings.state_path() / "sidecar.db"):
@@ -84,7 +84,7 @@ class Durables:
         disk = self._disk.database.commit() if self._disk else None
         memory = self._memory.database.commit() if self._memory else None
         if disk and memory:
-            from sidecar.store.database import all_of
+            from sidecar.storage.database import all_of
 
             return asyncio.ensure_future(all_of((disk, memory)))
         return disk or memory

@@ -9,7 +9,7 @@ from sidecar_protocol.session import Credentials, MockOptions
 from sidecar.clock import Clock
 from sidecar.rtcv.mock import MockServer
 from sidecar.settings import Settings
-from sidecar.store.memory import MemoryReferences
+from sidecar.storage.memory_references import MemoryReferences
 from sidecar.wiring.durables import Durables
 from sidecar.work.logins import LONG_TTL, Login
 

@@ -14,15 +14,15 @@ from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.net.http_client import HttpClient
 from sidecar.queue.backend import Backend
-from sidecar.queue.engine import Engine, EngineOptions
+from sidecar.queue.job_queue import Engine, EngineOptions
 from sidecar.queue.sqlite_backend import SqliteBackend
 from sidecar.queue.submission import Run, Submission
 from sidecar.rtcv.servers import RtcvServer, RtcvServers
 from sidecar.sealing import Seal
 from sidecar.settings import MiB, host_zone
-from sidecar.store.agenda import Agenda
-from sidecar.store.database import Database
-from sidecar.store.memory import MemoryReferences
+from sidecar.storage.agenda import Agenda
+from sidecar.storage.database import Database
+from sidecar.storage.memory_references import MemoryReferences
 from sidecar.wiring.surroundings import Surroundings
 from sidecar.work.contents import holds_secret
 from sidecar.work.delivery.endpoints import Endpoints

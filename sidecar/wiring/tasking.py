@@ -7,14 +7,14 @@ from sidecar_protocol.tasks import RunTaskReply
 
 from sidecar.queue.submission import Run
 from sidecar.sealing import Seal
-from sidecar.store.agenda import Agenda, Kind
+from sidecar.storage.agenda import Agenda, Kind
 from sidecar.wiring.surroundings import Surroundings
 from sidecar.work.alarm import Alarm
 
 if TYPE_CHECKING:
     from sidecar.net.public_http import Outward
-    from sidecar.queue.engine import Engine
-    from sidecar.store.task_runs import TaskRuns
+    from sidecar.queue.job_queue import Engine
+    from sidecar.storage.task_runs import TaskRuns
     from sidecar.work.delivery.endpoints import Endpoints
     from sidecar.work.jobs.audiences import Audiences
     from sidecar.work.tasks.firing import TaskFiring

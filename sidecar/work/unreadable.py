@@ -3,7 +3,7 @@
 import logging
 from typing import Final
 
-from sidecar.store.agenda import Agenda, Item
+from sidecar.storage.agenda import Agenda, Item
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from sidecar_protocol.errors import WireError
 from sidecar_protocol.requests import CONTENTS
 
 from benchmarks.hostility import KINDS
-from sidecar.recording.redact import Redactor
+from sidecar.recording.redaction.redactor import Redactor
 from tests.harness import Child
-from tests.sidecar.recording.test_redact import MESSAGES
+from tests.sidecar.recording.redaction.test_redactor import MESSAGES
 from tests.spelled import IN_BASE64, PACKED, SPELLINGS
 
 settings.register_profile("fuzz", derandomize=True, database=None, deadline=None, max_examples=400)

@@ -19,10 +19,10 @@ from sidecar.agenda_view import SIDE, agenda, show
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.settings import Settings
-from sidecar.store.agenda import Agenda
-from sidecar.store.database import Database
-from sidecar.store.glance import Planned, Ran
-from sidecar.store.task_runs import StoredRun, TaskRuns
+from sidecar.storage.agenda import Agenda
+from sidecar.storage.agenda_snapshot import Planned, Ran
+from sidecar.storage.database import Database
+from sidecar.storage.task_runs import StoredRun, TaskRuns
 from tests.harness import Child, environment
 
 NOW = 1_800_000_000.0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.store.migrations import MIGRATIONS
+from sidecar.storage.migrations import MIGRATIONS
 from tests.fakes import nobody_listens
 from tests.harness import SECONDS, environment
 from tests.redis_server import RedisServer

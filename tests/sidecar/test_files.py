@@ -10,11 +10,11 @@ import pytest
 from sidecar import files
 from sidecar.browser.profiles.profile_store import FolderStates, Profile
 from sidecar.errors import StoreFailed
-from sidecar.queue.presence import Presence
+from sidecar.queue.process_registry import Presence
 from sidecar.sealing import Seal
 from sidecar.settings import Settings
-from sidecar.store.database import Database
-from sidecar.store.glance import look
+from sidecar.storage.agenda_snapshot import look
+from sidecar.storage.database import Database
 
 PROFILE = Profile("ann", "CHROMIUM")
 

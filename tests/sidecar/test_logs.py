@@ -6,7 +6,7 @@ from sidecar.logs import MAX_SAID, QUIET_SECONDS, Once
 from tests.clocks import ManualClock
 
 
-def record(text: str, *values: object, name: str = "sidecar.store", failure: bool = False) -> logging.LogRecord:
+def record(text: str, *values: object, name: str = "sidecar.storage", failure: bool = False) -> logging.LogRecord:
     """A warning, with a traceback where it is a failure."""
     trace = (ValueError, ValueError(), None) if failure else None
     return logging.LogRecord(name, logging.WARNING, __file__, 1, text, values, trace)

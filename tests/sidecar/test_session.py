@@ -13,7 +13,7 @@ from sidecar_protocol.session import Credentials, MockOptions
 from sidecar.errors import InvalidContent, MissingCredentials, RemoteUnreachable
 from sidecar.rtcv.mock import MockServer
 from sidecar.session import Session, check_credentials
-from sidecar.store.memory import MemoryReferences
+from sidecar.storage.memory_references import MemoryReferences
 from sidecar.work.logins import Login
 from tests.clocks import ManualClock
 

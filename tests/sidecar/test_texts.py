@@ -3,7 +3,7 @@
 import pytest
 from sidecar_protocol.base import REDACTED
 
-from sidecar.recording.redact import Redactor
+from sidecar.recording.redaction.redactor import Redactor
 from sidecar.texts import MOST, WHOLE, bounded, shortened
 
 SECRET = "hunter2-of-a-long-password"

@@ -11,9 +11,9 @@ from sidecar_protocol.webhooks import DeliveryFailed
 
 from sidecar.clock import Clock, within
 from sidecar.errors import SealedByAnother, StoreFailed
-from sidecar.queue.presence import Presence
-from sidecar.store.endpoints import LEASE, EndpointRow, EndpointRows
-from sidecar.store.outbox import Head, Outbox
+from sidecar.queue.process_registry import Presence
+from sidecar.storage.endpoints import LEASE, EndpointRow, EndpointRows
+from sidecar.storage.outbox import Head, Outbox
 from sidecar.work.delivery.documents import host_of
 from sidecar.work.delivery.endpoints import Endpoints, Target
 from sidecar.work.delivery.verdicts import MAX_ATTEMPTS, Failure, Sender, back_off

@@ -18,11 +18,11 @@ from sidecar_protocol.webhooks import Deliveries as Page
 from sidecar.clock import Clock
 from sidecar.errors import Conflict, NotFound, StoreFailed
 from sidecar.net.public_http import Outward
-from sidecar.queue.presence import Presence
+from sidecar.queue.process_registry import Presence
 from sidecar.sealing import Seal
-from sidecar.store.database import Database
-from sidecar.store.endpoints import EndpointRows
-from sidecar.store.outbox import PAGE, Outbox, Row
+from sidecar.storage.database import Database
+from sidecar.storage.endpoints import EndpointRows
+from sidecar.storage.outbox import PAGE, Outbox, Row
 from sidecar.work.delivery.courier import Courier, Means
 from sidecar.work.delivery.documents import host_of
 from sidecar.work.delivery.endpoints import Endpoints

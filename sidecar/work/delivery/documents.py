@@ -13,7 +13,7 @@ from sidecar_protocol.webhooks import Format, Webhook
 
 from sidecar.errors import SealedByAnother
 from sidecar.sealing import Seal
-from sidecar.store.endpoints import EndpointRow
+from sidecar.storage.endpoints import EndpointRow
 
 log = logging.getLogger(__name__)
 

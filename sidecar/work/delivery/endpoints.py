@@ -12,7 +12,7 @@ from sidecar_protocol.webhooks import MAX_WEBHOOKS, Format, Webhook
 from sidecar.errors import InvalidContent, LimitExceeded, SealedByAnother
 from sidecar.net.public_http import check_url
 from sidecar.sealing import Seal
-from sidecar.store.endpoints import EndpointRow, EndpointRows
+from sidecar.storage.endpoints import EndpointRow, EndpointRows
 from sidecar.work.delivery.documents import (
     opened_server,
     opened_webhook,

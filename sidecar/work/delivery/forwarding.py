@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sidecar.errors import MissingCredentials
 from sidecar.rtcv.servers import Kind
-from sidecar.store.outbox import Outbox, Parcel
+from sidecar.storage.outbox import Outbox, Parcel
 from sidecar.work.delivery.endpoints import Endpoints
 
 

@@ -14,7 +14,7 @@ from sidecar.net import webhook_signing as webhooks
 from sidecar.net.http_client import Answer, HttpClient, retry_after
 from sidecar.net.public_http import Outward
 from sidecar.rtcv.servers import RtcvServer
-from sidecar.store.outbox import Head
+from sidecar.storage.outbox import Head
 from sidecar.work.delivery.endpoints import ServerTarget, Target, WebhookTarget
 
 log = logging.getLogger(__name__)

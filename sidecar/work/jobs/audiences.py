@@ -8,7 +8,7 @@ from typing import Any
 from sidecar_protocol.webhooks import Webhook
 
 from sidecar.errors import StoreFailed
-from sidecar.store.outbox import Outbox, Parcel
+from sidecar.storage.outbox import Outbox, Parcel
 from sidecar.work.delivery.endpoints import Endpoint, Endpoints
 from sidecar.work.jobs.interruptions import Interruptions
 from sidecar.work.jobs.updates import Audience, Letter, Told, unnoted

@@ -12,7 +12,7 @@ from sidecar_protocol.base import Secret, Secrets
 from sidecar_protocol.jobs import SendJob
 
 from sidecar.leaves import scalars
-from sidecar.recording.redact import Redactor, holds_typed
+from sidecar.recording.redaction.redactor import Redactor, holds_typed
 
 
 def redactor_for(job: SendJob, secrets: Mapping[str, Any] | None = None) -> Redactor:

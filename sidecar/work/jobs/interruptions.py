@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 
 from sidecar.clock import Clock
-from sidecar.store.open_runs import OpenRun, OpenRuns
-from sidecar.store.outbox import Parcel
+from sidecar.storage.open_runs import OpenRun, OpenRuns
+from sidecar.storage.outbox import Parcel
 from sidecar.work.jobs.updates import Letter, Told, interrupted, letters_of
 
 log = logging.getLogger(__name__)

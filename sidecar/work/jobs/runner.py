@@ -24,7 +24,7 @@ from sidecar.browser.steps.secret_templates import Templates
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, InvalidContent, SidecarError, StoreFailed
 from sidecar.filling import MOST_MADE, Room
-from sidecar.recording.redact import Redactor
+from sidecar.recording.redaction.redactor import Redactor
 from sidecar.texts import WHOLE, shortened
 from sidecar.work.jobs.hiding import learn, redactor_for
 from sidecar.work.jobs.scopes import Scope, is_suffix, registrable

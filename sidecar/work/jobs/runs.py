@@ -11,7 +11,7 @@ from sidecar_protocol.jobs import JobReply, JobResult, SendJob
 
 from sidecar.clock import Clock
 from sidecar.errors import InvalidContent, MissingCredentials, QueueFull, ShuttingDown, SidecarError
-from sidecar.recording.redact import Redactor
+from sidecar.recording.redaction.redactor import Redactor
 from sidecar.work import secrets
 from sidecar.work.cvs import InProgress, deliver, send_cv
 from sidecar.work.jobs.definitions import define

@@ -8,7 +8,7 @@ from sidecar_protocol.jobs import SendJob
 from sidecar.clock import Clock
 from sidecar.queue.submission import Submission
 from sidecar.sealing import Seal
-from sidecar.store.agenda import Agenda
+from sidecar.storage.agenda import Agenda
 from sidecar.work.alarm import Alarm
 from sidecar.work.schedules.firing import Firing
 from sidecar.work.schedules.pushes import Messages, Pushes

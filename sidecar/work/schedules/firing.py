@@ -12,7 +12,7 @@ from sidecar_protocol.schedules import ScheduleFired
 from sidecar.clock import Clock
 from sidecar.errors import SealedByAnother, SidecarError, Unreadable
 from sidecar.queue.submission import Submission
-from sidecar.store.agenda import Agenda, Item
+from sidecar.storage.agenda import Agenda, Item
 from sidecar.work.schedules.pushes import Pushes
 from sidecar.work.schedules.scheduling import MAX_OPEN, Entry, decode, encode
 from sidecar.work.schedules.timing import rfc3339

@@ -10,7 +10,7 @@ from sidecar_protocol.schedules import Push
 
 from sidecar.errors import InvalidContent, MissingCredentials, SealedByAnother
 from sidecar.queue.submission import DEFAULT_TIMEOUT, opened_content, stored_content
-from sidecar.recording.redact import Redactor
+from sidecar.recording.redaction.redactor import Redactor
 from sidecar.sealing import Seal
 from sidecar.work.contents import decode_stored, holds_secret
 from sidecar.work.jobs.hiding import redactor_for

@@ -21,7 +21,7 @@ from sidecar_protocol.schedules import (
 
 from sidecar.clock import Clock
 from sidecar.errors import InvalidContent, NotFound, Unreadable
-from sidecar.store.agenda import Agenda, Item
+from sidecar.storage.agenda import Agenda, Item
 from sidecar.work.schedules.pushes import Pushes
 from sidecar.work.schedules.timing import Zone, instant_ahead, parse_wall, rfc3339, zone_of
 

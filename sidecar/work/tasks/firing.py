@@ -10,8 +10,8 @@ from sidecar_protocol.queued import JobState
 from sidecar.clock import Clock
 from sidecar.errors import NotFound, Unreadable
 from sidecar.queue.submission import Submission
-from sidecar.store.agenda import Agenda, Item
-from sidecar.store.task_runs import StoredRun, TaskRuns
+from sidecar.storage.agenda import Agenda, Item
+from sidecar.storage.task_runs import StoredRun, TaskRuns
 from sidecar.work.tasks.documents import TaskDocument, TaskDocuments, decode, encode
 from sidecar.work.tasks.periods import last_time, next_time, passed
 from sidecar.work.tasks.runs import TaskRunner

@@ -25,8 +25,8 @@ from sidecar_protocol.tasks import (
 from sidecar.clock import Clock
 from sidecar.errors import Conflict, NotFound, Unreadable
 from sidecar.queue.submission import Run
-from sidecar.store.agenda import Agenda, Item
-from sidecar.store.task_runs import StoredRun, TaskRuns
+from sidecar.storage.agenda import Agenda, Item
+from sidecar.storage.task_runs import StoredRun, TaskRuns
 from sidecar.work.tasks.documents import TaskDocument, TaskDocuments, decode, encode, matches, show, told
 from sidecar.work.tasks.firing import MAX_TASKS, TaskFiring, TaskOrder, seconds
 from sidecar.work.tasks.runs import TaskRunner, shown

@@ -17,7 +17,7 @@ from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, Unreadable
 from sidecar.queue.submission import Run
 from sidecar.stopping import STOP_SECONDS
-from sidecar.store.task_runs import StoredRun, TaskRuns
+from sidecar.storage.task_runs import StoredRun, TaskRuns
 from sidecar.work.jobs.hiding import redactor_for
 from sidecar.work.jobs.runs import STOPPED
 from sidecar.work.jobs.telling import told

@@ -6,7 +6,7 @@ import msgspec
 from sidecar_protocol.session import MockOptions
 
 from sidecar.session import Session
-from sidecar.store.memory import MemoryReferences
+from sidecar.storage.memory_references import MemoryReferences
 from sidecar.work.logins import Login, References
 from tests.clocks import ManualClock
 

@@ -14,7 +14,7 @@ from sidecar_protocol.session import MockOptions
 from sidecar.clock import Clock
 from sidecar.handlers import jobs
 from sidecar.handlers.jobs import Desk
-from sidecar.queue.states import Meta, meta_of
+from sidecar.queue.job_meta import Meta, meta_of
 from sidecar.settings import Settings
 from sidecar.wiring.durable import Durable
 from sidecar.wiring.surroundings import Surroundings

@@ -9,7 +9,7 @@ import pytest
 from sidecar_protocol.base import REDACTED
 
 from sidecar.javascript.sources import LONGEST, TOGETHER, Sources
-from sidecar.recording.redact import Redactor, holds_typed
+from sidecar.recording.redaction.redactor import Redactor, holds_typed
 from sidecar.work.contents import holds_secret
 
 QUOTED = f'"{REDACTED}"'

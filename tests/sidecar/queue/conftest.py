@@ -8,7 +8,7 @@ import pytest
 from sidecar.clock import Clock
 from sidecar.queue.redis_backend import RedisBackend
 from sidecar.queue.sqlite_backend import SqliteBackend
-from sidecar.store.database import Database
+from sidecar.storage.database import Database
 from tests.redis_server import RedisServer
 
 Jobs = SqliteBackend | RedisBackend

@@ -14,12 +14,12 @@ from saq.job import Job, Status
 
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
-from sidecar.queue.bell import Bell
-from sidecar.queue.presence import FOLDER, Presence
+from sidecar.queue.notifier import Bell
+from sidecar.queue.process_registry import FOLDER, Presence
 from sidecar.queue.sqlite_backend import SqliteBackend
 from sidecar.queue.sqlite_queue import SqliteQueue
-from sidecar.store import database as database_module
-from sidecar.store.database import Database
+from sidecar.storage import database as database_module
+from sidecar.storage.database import Database
 from tests.clocks import ManualClock
 from tests.sidecar.queue.test_semantics import SECONDS, known, swept, taken, until
 
@@ -29,7 +29,7 @@ from pathlib import Path
 from saq.job import Status
 from sidecar.clock import Clock
 from sidecar.queue.sqlite_backend import SqliteBackend
-from sidecar.store.database import Database
+from sidecar.storage.database import Database
 
 async def main():
     folder = Path(sys.argv[1])

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from sidecar.recording.placeholders import Filler
-from sidecar.recording.redact import Redactor
+from sidecar.recording.redaction.redactor import Redactor
 from sidecar.recording.replay import COMMAND, INTERRUPTED, UNREAD, replay
 
 V1_LOG = """{"type":"set_mock","content":{"secrets":{"user":{"username":"foo","password":"barbarbar"}}}}

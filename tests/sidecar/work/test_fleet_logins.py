@@ -11,10 +11,10 @@ from sidecar_protocol.session import Credentials
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.sealing import KEY_BYTES, Seal
-from sidecar.store.database import Database
-from sidecar.store.endpoints import EndpointRows
-from sidecar.store.shared import connect
-from sidecar.store.shared_logins import FleetLogins
+from sidecar.storage.database import Database
+from sidecar.storage.endpoints import EndpointRows
+from sidecar.storage.redis_logins import FleetLogins
+from sidecar.storage.redis_references import connect
 from sidecar.work.delivery.endpoints import Endpoints
 from sidecar.work.fleet_logins import SharedLogins
 from tests.redis_server import RedisServer

@@ -12,8 +12,8 @@ from sidecar_protocol.webhooks import Webhook
 from sidecar.clock import Clock
 from sidecar.net.public_http import Outward
 from sidecar.sealing import Seal
-from sidecar.store.database import Database
-from sidecar.store.outbox import Parcel
+from sidecar.storage.database import Database
+from sidecar.storage.outbox import Parcel
 from sidecar.work.delivery.deliveries import Mail, open_mail
 from tests.clocks import ManualClock
 

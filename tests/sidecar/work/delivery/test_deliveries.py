@@ -11,8 +11,8 @@ from sidecar_protocol.session import Credentials
 from sidecar.clock import Clock
 from sidecar.errors import Conflict, NotFound, StoreFailed
 from sidecar.net.public_http import Outward
-from sidecar.store.endpoints import LEASE, EndpointRows
-from sidecar.store.outbox import Head, Parcel
+from sidecar.storage.endpoints import LEASE, EndpointRows
+from sidecar.storage.outbox import Head, Parcel
 from sidecar.work.delivery.verdicts import ASIDE_ATTEMPTS, DAY, MAX_ATTEMPTS, back_off
 from tests.clocks import ManualClock
 from tests.fakes import KEY, KEY_ID, StandInReceiver, StandInRtcv, nobody_listens

@@ -11,9 +11,9 @@ from sidecar_protocol.webhooks import Webhook
 
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, MissingCredentials
 from sidecar.sealing import Seal
-from sidecar.store.database import Database
-from sidecar.store.endpoints import EndpointRows
-from sidecar.store.outbox import Outbox
+from sidecar.storage.database import Database
+from sidecar.storage.endpoints import EndpointRows
+from sidecar.storage.outbox import Outbox
 from sidecar.work.delivery.documents import host_of, server_id
 from sidecar.work.delivery.endpoints import MOST_REMEMBERED, Endpoints, ServerTarget, WebhookTarget
 from sidecar.work.delivery.forwarding import Forwarding

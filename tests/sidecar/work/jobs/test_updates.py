@@ -20,7 +20,7 @@ from sidecar.browser.steps.actions import ACTIONS
 from sidecar.errors import ActionFailed, BrowserUnavailable, Forbidden, InvalidContent, QueueFull, TimedOut
 from sidecar.javascript.sources import Sources
 from sidecar.queue.submission import Run
-from sidecar.recording.redact import Redactor, holds_typed
+from sidecar.recording.redaction.redactor import Redactor, holds_typed
 from sidecar.work.cvs import InProgress
 from sidecar.work.delivery.endpoints import Endpoint
 from sidecar.work.jobs.definitions import define

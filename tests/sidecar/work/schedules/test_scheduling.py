@@ -28,11 +28,11 @@ from sidecar.errors import (
     Unreadable,
 )
 from sidecar.handlers.schedules import number_of
-from sidecar.queue.engine import id_of
+from sidecar.queue.job_queue import id_of
 from sidecar.queue.submission import Submission
 from sidecar.sealing import Seal
-from sidecar.store.agenda import Agenda
-from sidecar.store.database import Database
+from sidecar.storage.agenda import Agenda
+from sidecar.storage.database import Database
 from sidecar.work import unattended
 from sidecar.work.contents import decode_stored
 from sidecar.work.schedules.firing import AT_ONCE, KEPT, OWNERS_TURN, Firing

@@ -14,13 +14,13 @@ from sidecar.browser.sandbox.task_session import TaskLimits, TaskScripts
 from sidecar.clock import Clock
 from sidecar.errors import NotFound, SidecarError
 from sidecar.net.public_http import Outward
-from sidecar.queue.engine import id_of
+from sidecar.queue.job_queue import id_of
 from sidecar.queue.submission import Run, Submission
 from sidecar.sealing import Seal
 from sidecar.settings import Settings
-from sidecar.store.agenda import Agenda, Item
-from sidecar.store.database import Database
-from sidecar.store.task_runs import TaskRuns
+from sidecar.storage.agenda import Agenda, Item
+from sidecar.storage.database import Database
+from sidecar.storage.task_runs import TaskRuns
 from sidecar.work.jobs.runner import validate
 from sidecar.work.jobs.updates import Audience
 from sidecar.work.schedules.timing import rfc3339

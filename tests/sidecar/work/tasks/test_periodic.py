@@ -12,8 +12,8 @@ from sidecar_protocol.tasks import ListTaskRuns, ListTasks, TaskRef
 
 from sidecar.errors import Conflict, InvalidContent, LimitExceeded, NotFound, SealedByAnother, StoreFailed, Unreadable
 from sidecar.sealing import Seal
-from sidecar.store.database import Database
-from sidecar.store.task_runs import StoredRun
+from sidecar.storage.database import Database
+from sidecar.storage.task_runs import StoredRun
 from sidecar.work.schedules.timing import rfc3339
 from sidecar.work.tasks import periodic
 from sidecar.work.unreadable import LATER

@@ -25,7 +25,7 @@ from sidecar.errors import (
     TimedOut,
 )
 from sidecar.net.public_http import Outward
-from sidecar.store.database import Database
+from sidecar.storage.database import Database
 from sidecar.work.tasks import outside as task_outside
 from sidecar.work.tasks.outside import Hosts, Scripts
 from tests.clocks import ManualClock

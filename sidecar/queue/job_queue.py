@@ -1,0 +1,220 @@
+"""Submissions: kept, run by SAQ's workers, and told of. The one door to the queue, whoever has work for later."""
+
+import asyncio
+import logging
+import math
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from saq.job import TERMINAL_STATUSES, Job, Status
+from sidecar_protocol.queued import JobState, JobStatus
+
+from sidecar.clock import Clock
+from sidecar.errors import NotFound
+from sidecar.queue.backend import Backend
+from sidecar.queue.embedded_worker import GuestWorker
+from sidecar.queue.executor import Attempts, Perform
+from sidecar.queue.job_meta import CANCELLED, FUNCTION, STATUSES, Meta, put_meta, state_of
+from sidecar.queue.submission import Submission, stored_content
+from sidecar.sealing import Seal
+from sidecar.stopping import stopped
+
+log = logging.getLogger(__name__)
+
+PAGE: Final = 50
+"""Jobs of one page of a list."""
+JOBS: Final = "jobs"
+"""The queue that every process serves."""
+WAITING: Final = "waiting"
+"""The queue of work that mostly waits for other work, or for a place elsewhere: many are begun at once."""
+WAITING_AT_ONCE: Final = 250
+_WAITING_TYPES: Final = frozenset({"run_task"})
+OWN: Final = "own:"
+"""Begins the name of a queue that one process alone serves: nobody else can open what is sealed in its jobs."""
+LEASE: Final = 30
+"""Seconds after which a job counts as abandoned where its process has not spoken of it."""
+INTERRUPTIONS: Final = 100
+"""Attempts of a job that may be cut short, by crashes mostly, before it is given up."""
+ORPHANS_EVERY: Final = 10.0
+"""Seconds between two looks for jobs that nobody can run any more."""
+_IDS: Final = uuid.UUID("8f1d2f3e-6c1b-4c53-9f0e-5f5c1c7f2f0a")
+_EVERYTHING: Final = frozenset(Status)
+
+OnEvent = Callable[[str, Any], None]
+"""Takes an event's name and content for our own parent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """What an engine does with jobs, beside running them."""
+
+    concurrency: int
+    results_ttl: int
+    """Seconds that a finished job and its result are kept."""
+    private_secrets: bool
+    """Whether jobs with secrets stay with this process, because its seals end with it."""
+    private_logins: bool
+    """Whether jobs that need their login stay with this process, because others can't have it."""
+    holds_secret: Callable[[str, bytes], bool]
+    """Whether a message's content, by its type, has something in it that must not lie on disk."""
+    jitter: Callable[[], float]
+    """Random, from 0 to 1."""
+    on_event: OnEvent
+
+
+class Engine:
+    """The queue of one store, as this process sees it."""
+
+    def __init__(self, backend: Backend, seal: Seal, clock: Clock, options: EngineOptions) -> None:
+        self._backend = backend
+        self._seal = seal
+        self._clock = clock
+        self._options = options
+        self._attempts = Attempts(backend, seal, options.jitter, options.on_event)
+        self._workers: dict[str, GuestWorker] = {}
+        self._upkeep: asyncio.Task[None] | None = None
+        self._names = {JOBS}
+        self._resting = False
+        self._listening = False
+
+    # --- submissions
+
+    async def submit(self, submission: Submission) -> str:
+        """Accepts a submission and gives its id, which is on disk at latest with the next commit. Raises StoreFailed.
+
+        The same key gives the same id and makes nothing new.
+        """
+        job_id = id_of(submission.key)
+        secret = self._seal.lasting or submission.secret
+        if secret is None:
+            secret = self._options.holds_secret(submission.type, submission.content)
+        options = self._options
+        private = (secret and options.private_secrets) or (submission.needs_login and options.private_logins)
+        job = Job(
+            function=FUNCTION,
+            key=job_id,
+            kwargs=stored_content(self._seal, submission.content, secret=secret),
+            timeout=0,  # ours says what took too long
+            heartbeat=LEASE,
+            retries=submission.retries + 2 + INTERRUPTIONS,  # the last one only says that it is given up
+            ttl=self._options.results_ttl,
+            scheduled=math.ceil(submission.due) if submission.due > self._clock.now() else 0,
+        )
+        meta = Meta(
+            type=submission.type,
+            name=submission.name,
+            origin=submission.origin,
+            scope=submission.scope,
+            submitter=self._backend.process if submission.tell else "",
+            timeout=submission.timeout,
+            retries=submission.retries,
+            webhooks=submission.webhooks,
+        )
+        put_meta(job, meta)
+        if submission.tell and not self._listening:
+            self._listening = True  # others may run it, and what they tell is for our parent
+            self._backend.listen(self._attempts.on_told)
+        shared = WAITING if submission.type in _WAITING_TYPES else JOBS
+        name = f"{OWN}{self._backend.process}" if private else shared
+        if await self._backend.put(job, name) and private:
+            self._serve(name)
+        return job_id
+
+    @property
+    def process(self) -> str:
+        """What other processes of this store know this one by."""
+        return self._backend.process
+
+    async def lives(self, process: str) -> bool:
+        """Whether a process of this store still runs."""
+        return await self._backend.lives(process)
+
+    async def status(self, job_id: str) -> JobState:
+        """What is known of a job. Raises NotFound, StoreFailed."""
+        job = await self._find(job_id)
+        state = state_of(job)
+        if job.status is Status.COMPLETE:
+            body = await self._backend.result(job_id)
+            kept = {"result": msgspec.Raw(body)} if body else {"result_dropped": True}
+            return msgspec.structs.replace(state, **kept)
+        progress = self._attempts.progress(job_id)
+        return state if progress is None else msgspec.structs.replace(state, progress=progress)
+
+    async def list(self, status: JobStatus | None, page: int) -> tuple[int, list[JobState]]:
+        """How many jobs have this status (any, for None), and one page of them, newest first, without their results."""
+        wanted = STATUSES[status] if status else _EVERYTHING
+        total, jobs = await self._backend.page(wanted, (page - 1) * PAGE, PAGE)
+        return total, [state_of(job) for job in jobs]
+
+    async def cancel(self, job_id: str) -> bool:
+        """Stops a job: at once where it waits, as soon as it lets go where it runs. False where it has ended."""
+        job = await self._find(job_id)
+        if job.status in TERMINAL_STATUSES:
+            return False
+        queue, waits = job.get_queue(), job.status is Status.QUEUED
+        if waits:
+            job.kwargs = {}
+        await queue.abort(job, CANCELLED)
+        for worker in self._workers.values():
+            await worker.abort(0)  # SAQ's own look around comes once a second
+        if waits:
+            left = await self._backend.find(job_id)
+            if left and left.status is Status.ABORTING:  # SAQ on Redis leaves those that wait for their time like this
+                await queue.finish(left, Status.ABORTED, error=CANCELLED)
+        return True
+
+    # --- running
+
+    def start(self, perform: Perform) -> None:
+        """Begins to run jobs."""
+        self._attempts.perform = perform
+        for name in tuple(self._names):
+            self._serve(name)
+        self._serve(WAITING)
+        self._upkeep = asyncio.create_task(self._bury_orphans())
+
+    async def rest(self, seconds: float) -> None:
+        """Takes no more jobs, lets what runs finish for so many seconds, and puts the rest back."""
+        self._resting = True
+        await stopped(self._upkeep)
+        self._upkeep = None
+        workers, self._workers = self._workers, {}
+        await asyncio.gather(*(worker.end(seconds) for worker in workers.values()))
+
+    async def close(self) -> None:
+        """Puts back what runs and lets go of the store."""
+        await self.rest(0)
+        self._backend.listen(None)
+        await self._backend.close()
+
+    def _serve(self, name: str) -> None:
+        self._names.add(name)
+        if name not in self._workers and self._attempts.perform and not self._resting:
+            most = WAITING_AT_ONCE if name == WAITING else self._options.concurrency
+            worker = GuestWorker(self._backend.queue(name), self._attempts.run, most)
+            self._workers[name] = worker
+            worker.begin()
+
+    async def _find(self, job_id: str) -> Job:
+        job = await self._backend.find(job_id)
+        if job is None:
+            raise NotFound(f"there is no job {job_id!r}")
+        return job
+
+    async def _bury_orphans(self) -> None:
+        """Ends jobs that only a process that is gone could have run."""
+        while True:
+            try:
+                for job in await self._backend.orphans(OWN):
+                    await self._attempts.give_up_sealed(job)
+            except Exception as failure:
+                log.warning("could not look for abandoned jobs: %s", failure)
+            await self._clock.sleep(ORPHANS_EVERY)
+
+
+def id_of(key: str) -> str:
+    """The id of the job with that key; a new one without."""
+    return str(uuid.uuid5(_IDS, key) if key else uuid.uuid4())

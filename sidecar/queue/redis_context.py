@@ -1,0 +1,63 @@
+"""What the queues of one Redis share in this process."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from sidecar.clock import Clock
+from sidecar.errors import StoreFailed
+from sidecar.storage.redis_references import REFUSALS, ask, refused
+
+log = logging.getLogger(__name__)
+
+REFUSED_SECONDS: Final = (0.1, 0.5, 1.0, 2.0)
+"""Pauses while Redis is not there; the last one is repeated."""
+
+
+@dataclass(slots=True)
+class Fleet:
+    """The Redis, who we are in it, and what of it runs here."""
+
+    redis: Redis
+    clock: Clock
+    process: str
+    lives: Callable[[Iterable[str]], Awaitable[set[str]]]
+    """Which of these processes live."""
+    held: set[tuple[str, int]] = field(default_factory=set)
+    """The attempts that run in this process, as keys and numbers."""
+    closed: bool = False
+
+    async def run(self, script: str, *arguments: str | bytes | float) -> Any:
+        """Runs a script. Raises StoreFailed."""
+        return await self.ask(self.redis.eval(script, 0, *arguments))
+
+    async def ask(self, asking: Any) -> Any:
+        """Waits for one of the client's calls. Raises StoreFailed."""
+        return await ask(asking)
+
+    async def keep(self, asking: Any) -> Any:
+        """The same for an answer that counts also where whoever asked has been cancelled meanwhile."""
+        try:
+            return await asking
+        except REFUSALS as failure:
+            raise refused(failure) from None
+
+    async def insist(self, write: Callable[[], Awaitable[object]]) -> None:
+        """Writes it however long Redis is not there: what a job came to must not be lost."""
+        refusals = 0
+        while True:
+            try:
+                await write()
+                return
+            except StoreFailed as failure:
+                log.warning("what a job came to is not stored yet: %s", failure)
+                await self.clock.sleep(pause(refusals))
+                refusals += 1
+
+
+def pause(refusals: int) -> float:
+    """Seconds before Redis is asked again, after so many refusals in a row."""
+    return REFUSED_SECONDS[min(refusals, len(REFUSED_SECONDS) - 1)]

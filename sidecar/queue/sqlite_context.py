@@ -1,0 +1,56 @@
+"""What the queues of one database share in this process."""
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sidecar.clock import Clock
+from sidecar.errors import StoreFailed
+from sidecar.queue.notifier import Bell
+from sidecar.queue.process_registry import Presence
+from sidecar.storage.database import Database
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Local:
+    """The database, who we are in it, and the bell that tells of changes."""
+
+    database: Database
+    presence: Presence
+    clock: Clock
+    bell: Bell
+    held: set[tuple[str, int]] = field(default_factory=set)
+    """The attempts that run in this process, as keys and numbers."""
+    closed: bool = False
+
+    async def write(self, function: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
+        """Changes jobs in one transaction and rings the bell. Raises StoreFailed."""
+        result = await self.database.write(function, durable=durable)
+        self.bell.ring()
+        return result
+
+    async def put(self, function: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
+        """The same for what has to be stored, however long the disk refuses."""
+        result = await self.database.put(function, durable=durable, insists=True)
+        self.bell.ring()
+        return result
+
+
+def join(database: Database, presence: Presence, clock: Clock, *, alone: bool) -> Local:
+    """This process among those of a database; `alone`: no other one can change it."""
+    return Local(database, presence, clock, Bell(None if alone else lambda: _version(database)))
+
+
+def _version(database: Database) -> int:
+    try:
+        row = database.first("PRAGMA data_version")
+    except StoreFailed as refusal:
+        log.warning("changes by other processes can't be seen: %s", refusal)
+        return 0
+    return int(row[0]) if row else 0

@@ -1,0 +1,128 @@
+"""The input log: every line the parent sent, its secrets replaced, with a number and a time."""
+
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from sidecar import files
+from sidecar.clock import Clock
+from sidecar.recording.redaction.redactor import Redactor, unreadable
+
+log = logging.getLogger(__name__)
+
+SYNC_INTERVAL: Final = 1.0
+"""Seconds that lines may wait until they are forced to disk: together, by a thread of their own."""
+_LOOKED_OVER_TOGETHER: Final = 64
+"""Lines that are tested for secrets at once; a suspect among them costs a test of each."""
+
+
+class Journal:
+    """An open input log. Recording never raises: a failing disk is told once, and the session goes on without."""
+
+    def __init__(self, path: Path, redactor: Redactor, clock: Clock) -> None:
+        """Opens the log to append to it, 0600; made where it is missing. Raises OSError, also for what is no file."""
+        self._path = path
+        self._redactor = redactor
+        self._clock = clock
+        self._seq = 0
+        self._file, self._torn = _open(path)
+        self._failed = False
+        self._unsynced = threading.Event()
+        self._closing = threading.Event()
+        self._syncer: threading.Thread | None = None
+
+    def record(self, lines: Sequence[bytes], readable: Sequence[bool]) -> None:
+        """Appends a batch with one write; `readable` tells of each line whether it was understood as a request."""
+        if self._failed:
+            return
+        seconds = self._clock.now()
+        at = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00").encode()
+        tail = b',"at":"%sZ"}}\n' % at
+        logged: list[bytes] = []
+        for start in range(0, len(lines), _LOOKED_OVER_TOGETHER):
+            end = start + _LOOKED_OVER_TOGETHER
+            self._stamp(lines[start:end], readable[start:end], tail, logged)
+        self._write(b"".join(logged))
+
+    def close(self) -> None:
+        """Forces what was recorded to disk and closes the file."""
+        self._closing.set()
+        self._unsynced.set()
+        if self._syncer:
+            self._syncer.join()
+        self._sync()
+        os.close(self._file)
+        self._failed = True
+
+    def _stamp(self, lines: Sequence[bytes], readable: Sequence[bool], tail: bytes, logged: list[bytes]) -> None:
+        """Puts `_log` into lines that hold no secret without reading them; the others go through the redactor."""
+        together = b"\n".join(lines)
+        if b"\r" in together:  # a blank to JSON, the end of a line to many who will read the log
+            lines = [line.replace(b"\r", b" ") for line in lines]
+        clean = self._redactor.clean(together) and False not in readable
+        seq = self._seq
+        for index, line in enumerate(lines):
+            seq += 1
+            if not clean and not (readable[index] and self._redactor.clean(line)):
+                logged.append(self._read_and_stamp(line, seq, tail))
+            elif line[-1] == 0x7D:  # }
+                logged.append(b'%s,"_log":{"seq":%d%s' % (line[:-1], seq, tail))
+            else:
+                logged.append(b'%s,"_log":{"seq":%d%s' % (line.rstrip()[:-1], seq, tail))
+        self._seq = seq
+
+    def _read_and_stamp(self, line: bytes, seq: int, tail: bytes) -> bytes:
+        redacted = self._redactor.request(line)
+        if redacted is None:
+            return b'%s,"seq":%d%s' % (unreadable(line)[:-2], seq, tail)
+        start = redacted.rstrip()[:-1].rstrip()
+        return b'%s%s"_log":{"seq":%d%s' % (start, b"" if start.strip() == b"{" else b",", seq, tail)
+
+    def _write(self, batch: bytes) -> None:
+        if self._torn:  # somebody before us was cut off within a line
+            batch = b"\n" + batch
+            self._torn = False
+        try:
+            written = os.write(self._file, batch)
+            while written < len(batch):
+                written += os.write(self._file, memoryview(batch)[written:])
+        except OSError as failure:
+            self._give_up(failure)
+            return
+        self._unsynced.set()
+        if self._syncer is None:
+            self._syncer = threading.Thread(target=self._keep_syncing, name="input-log", daemon=True)
+            self._syncer.start()
+
+    def _keep_syncing(self) -> None:
+        while not self._closing.is_set():
+            self._unsynced.wait()
+            self._unsynced.clear()
+            self._sync()
+            self._closing.wait(SYNC_INTERVAL)
+
+    def _sync(self) -> None:
+        try:
+            os.fdatasync(self._file)
+        except OSError as failure:
+            self._give_up(failure)
+
+    def _give_up(self, failure: OSError) -> None:
+        if not self._failed:
+            self._failed = True
+            log.warning("input is no longer logged to %s: %s", self._path, failure.strerror or failure)
+
+
+def _open(path: Path) -> tuple[int, bool]:
+    """The file, and whether its last line is torn. A link is not followed: the log would land in what it points to."""
+    file = files.opened(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+    try:
+        size = os.fstat(file).st_size
+        return file, size > 0 and os.pread(file, 1, size - 1) != b"\n"
+    except BaseException:
+        os.close(file)
+        raise

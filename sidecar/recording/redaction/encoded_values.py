@@ -1,0 +1,349 @@
+"""Known values in a text, however they are spelled there: escaped for JSON, JavaScript, a URL or a page, also several
+times over; in base64, in hexadecimal digits, as SHA-512.
+
+It is the text that is read in each of these ways, and not each value that is written in all of them: so a value costs
+nothing until it is looked for, and thousands of them cost a text no more than one. Each way is read by itself, which
+is exact; then all escapes are undone together, level by level, with backslashes and line ends flattened, in the text
+as in the values, so that it does not matter how often something was escaped, nor which backslashes stand before it.
+Not looked into are escapes within base64 and digits, and what is compressed or encrypted; and where a cut escape of a
+URL stands right before a value (`%2` before `correct%20horse`), it is read as one with the value's first letter.
+"""
+
+import binascii
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
+from itertools import accumulate, islice
+from typing import Final, NamedTuple
+
+from sidecar.recording.redaction.value_search import Finder, Span, merged
+from sidecar.spellings import MIN_LENGTH
+
+_MIN_ENCODED: Final = 8
+_DIGEST: Final = 128
+_DIGEST_HEAD: Final = 16
+_BATCH: Final = 1 << 16
+"""Bytes of base64 or digits that are decoded together."""
+_RUN: Final = 256
+"""Escapes that are undone together."""
+_LEVELS: Final = 4
+"""How often all escapes are undone; what JSON has escaped several times is undone in one."""
+_FLATTENED: Final = 8
+"""The same for a value, which may itself look escaped."""
+
+_UNESCAPED: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+_FLAT: Final = bytes.maketrans(b"\b\f\n\r\t+", b"bfnrt ")
+r"""As `\n` without its backslash, and as forms write a space."""
+_BLANK: Final = b"\b\f\n\r\t+ \\"
+"""Of these alone, nothing is left that is worth looking for."""
+_DIGESTS: Final = rb"(?<![0-9A-Fa-f])[0-9A-Fa-f]{128,}+"
+
+_PAIR: Final = rb"u[dD][89abAB][0-9a-fA-F]{2}%su[dD][c-fC-F][0-9a-fA-F]{2}"
+_UNITS: Final = rb"u[0-9a-fA-F]{4}"
+_ENTITY: Final = rb"(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
+
+
+class _Escape(NamedTuple):
+    """A way of writing bytes by others."""
+
+    marks: bytes
+    """Without one of these, nothing of a text is written so."""
+    written: bytes
+    """A pattern of what stands for any number of bytes."""
+    meaning: Callable[[bytes], bytes]
+
+    @property
+    def token(self) -> re.Pattern[bytes]:
+        """Compiled at its first use, and kept by `re`: no session is to wait for it that has no secret yet."""
+        return re.compile(self.written, re.DOTALL)
+
+    @property
+    def tokens(self) -> re.Pattern[bytes]:
+        """Several of them in a row."""
+        return re.compile(b"(?:%s){1,%d}" % (self.written, _RUN), re.DOTALL)
+
+    def may_stand_in(self, data: bytes) -> bool:
+        """Whether anything may be written so."""
+        return any(mark in data for mark in self.marks)  # each a number, which is what is quick to look for
+
+    def undone(self, data: bytes) -> bytes:
+        """What is meant. Made piece by piece: a list of millions of them would take twenty times as much."""
+        plain, done = bytearray(), 0
+        meaning, sub = self.meaning, self.token.sub
+        for run in self.tokens.finditer(data):
+            start, end = run.span()
+            plain += data[done:start]
+            plain += sub(lambda token: meaning(token[0]), run[0])
+            done = end
+        plain += data[done:]
+        return bytes(plain)
+
+    def written_at(self, data: bytes, spans: list[Span]) -> list[Span]:
+        """Places in what is meant, as places in what is written."""
+        places = iter(sorted({place for start, end in spans for place in (start, end - 1)}))
+        found = dict(self._find(data, places))
+        return [(found[start][0], found[end - 1][1]) for start, end in spans]
+
+    def _find(self, data: bytes, places: Iterator[int]) -> Iterator[tuple[int, Span]]:
+        """What stands for each of these bytes of what is meant, which come in order."""
+        shift = 0
+        place = next(places, None)
+        for run in self.tokens.finditer(data):
+            begin, end = run.span()
+            while place is not None and place + shift < begin:
+                yield place, (place + shift, place + shift + 1)
+                place = next(places, None)
+            if place is None:
+                return
+            at = begin - shift
+            for token in self.token.finditer(data, begin, end):
+                at += len(self.meaning(token[0]))
+                while place is not None and place < at:
+                    yield place, token.span()
+                    place = next(places, None)
+            shift = end - at
+        while place is not None:
+            yield place, (place + shift, place + shift + 1)
+            place = next(places, None)
+
+
+class _Packed(NamedTuple):
+    """A way of writing bytes by an alphabet."""
+
+    run: bytes
+    bits: int
+    """Of one letter."""
+    offsets: int
+    """Letters after which the same bytes are written in the same way again."""
+    decoded: Callable[[bytes], bytes]
+
+
+@lru_cache(maxsize=4096)
+def _of_json(token: bytes) -> bytes:
+    if len(token) == 2:
+        return _UNESCAPED.get(token[1:], token[1:])
+    return _of_units(token)
+
+
+def _of_units(token: bytes) -> bytes:
+    """Of UTF-16 in hexadecimal digits, of one character of Latin-1, or of one in braces."""
+    if token.endswith(b"}"):
+        return _of_code(int(token[token.index(b"{") + 1 : -1], 16), token)
+    digits = re.sub(rb"\\+[ux]|%u", b"", token).decode()
+    units = bytes.fromhex(digits)
+    text = units.decode("latin-1") if len(units) == 1 else units.decode("utf-16-be", "surrogatepass")
+    return text.encode(errors="surrogatepass")
+
+
+def _of_code(code: int, token: bytes) -> bytes:
+    return chr(code).encode(errors="surrogatepass") if code <= 0x10FFFF else token
+
+
+@lru_cache(maxsize=4096)
+def _of_url(token: bytes) -> bytes:
+    return _of_units(token) if token[-5:-4] == b"u" else bytes.fromhex(token[-2:].decode())
+
+
+@lru_cache(maxsize=4096)
+def _of_html(token: bytes) -> bytes:
+    if token[1:2] == b"#":
+        digits = token[2:-1]
+        return _of_code(int(digits[1:], 16) if digits[:1] in b"xX" else int(digits), token)
+    import html  # late, as hashlib below: few texts need it
+
+    return html.unescape(token.decode()).encode(errors="surrogatepass")
+
+
+def _of_any(token: bytes) -> bytes:
+    if token.startswith(b"\\"):
+        return _of_flat(token) if token[-1:] != b"\\" else b""
+    return _of_url(token) if token.startswith(b"%") else _of_html(token)
+
+
+@lru_cache(maxsize=4096)
+def _of_flat(token: bytes) -> bytes:
+    return _of_units(b"\\" + token.lstrip(b"\\"))
+
+
+_URL_ESCAPE: Final = rb"%" + _PAIR % b"%" + rb"|%" + _UNITS + rb"|%[0-9a-fA-F]{2}"
+_BRACED: Final = rb"u\{0{0,8}[0-9a-fA-F]{1,6}\}"
+_JSON: Final = _Escape(
+    b"\\", rb"\\" + _PAIR % rb"\\" + rb"|\\" + _UNITS + rb"|\\" + _BRACED + rb"|\\x[0-9a-fA-F]{2}|\\.", _of_json
+)
+_OTHERS: Final = (_Escape(b"%", _URL_ESCAPE, _of_url), _Escape(b"&", b"&" + _ENTITY, _of_html))
+_ANY: Final = _Escape(
+    b"\\%&",
+    rb"\\+(?:" + _PAIR % rb"\\+" + b"|" + _UNITS + b"|" + _BRACED + rb"|x[0-9a-fA-F]{2})?"
+    b"|" + _URL_ESCAPE + b"|&" + _ENTITY,
+    _of_any,
+)
+
+
+def _of_base64(run: bytes) -> bytes:
+    return binascii.a2b_base64((run[:-1] if len(run) % 4 == 1 else run) + b"==")
+
+
+def _of_digits(run: bytes) -> bytes:
+    return binascii.unhexlify(run[:-1] if len(run) % 2 else run)
+
+
+_BASE64: Final = _Packed(rb"[A-Za-z0-9+/]{8,}+", 6, 4, _of_base64)
+_DIGITS: Final = _Packed(rb"[0-9A-Fa-f]{8,}+", 4, 2, _of_digits)
+
+
+def _flat(data: bytes) -> Iterator[bytes]:
+    """Level by level, with fewer escapes each time, until there is none."""
+    flat = data.translate(_FLAT)
+    yield flat
+    while _ANY.may_stand_in(flat):
+        before, flat = flat, _ANY.undone(flat).translate(_FLAT)
+        if flat == before:
+            return
+        yield flat
+
+
+class Known:
+    """A growing set of values of at least `MIN_LENGTH` characters."""
+
+    def __init__(self) -> None:
+        self.finder = Finder()
+        self.flat = Finder()
+        """Of those values that flattening changes, what it makes of them."""
+        self._values: set[bytes] = set()
+        self._unhashed: list[bytes] = []
+        self._digests: set[bytes] = set()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, value: str) -> bool:
+        return value.encode(errors="surrogatepass") in self._values
+
+    def add(self, value: str) -> bool:
+        """Takes a value in; False where it is known already."""
+        raw = value.encode(errors="surrogatepass")
+        if raw in self._values:
+            return False
+        self._values.add(raw)
+        self._unhashed.append(raw)
+        self.finder.add(raw)
+        *_, flat = islice(_flat(raw), _FLATTENED)
+        if flat != raw and min(map(len, (flat, raw.translate(None, _BLANK)))) >= MIN_LENGTH:
+            self.flat.add(flat)
+        return True
+
+    def digests(self) -> set[bytes]:
+        """The first `_DIGEST_HEAD` digits of each value's SHA-512."""
+        unhashed, self._unhashed = self._unhashed, []
+        import hashlib
+
+        self._digests.update(hashlib.sha512(value).hexdigest()[:_DIGEST_HEAD].encode() for value in unhashed)
+        return self._digests
+
+
+def spans(data: bytes, known: Sequence[Known]) -> list[Span]:
+    """Where values stand in this text in UTF-8, in any spelling; in order, and none overlaps another."""
+    return merged(_Search(known).anywhere(data)) if known and len(data) >= MIN_LENGTH else []
+
+
+class _Search:
+    """Reads a text in all ways, each once for everything that is known."""
+
+    def __init__(self, known: Sequence[Known]) -> None:
+        self._known = known
+        self._finders = [each.finder for each in known]
+        self._flat = [*self._finders, *(each.flat for each in known)]
+
+    def anywhere(self, data: bytes) -> Iterator[Span]:
+        yield from self._as_it_is(data)
+        if b"%" in data or b"&" in data:
+            for escape in _OTHERS:
+                yield from _behind(data, escape, self._as_it_is)
+        if b"\\" in data:
+            yield from _behind(data, _JSON, self._within_json)
+        flat = data.translate(_FLAT)
+        if flat != data:
+            yield from _found(self._flat, flat)
+        yield from self._flattened(flat, _LEVELS)
+
+    def _flattened(self, flat: bytes, levels: int) -> Iterator[Span]:
+        """Behind all escapes, which are undone so often."""
+        if b"\\" not in flat and b"%" not in flat and b"&" not in flat:
+            return iter(())
+        return _behind(flat, _ANY, partial(self._below, levels=levels - 1))
+
+    def _below(self, data: bytes, levels: int) -> list[Span]:
+        flat = data.translate(_FLAT)
+        spans = _found(self._flat, flat)
+        if flat != data:
+            spans += self._plain(data)
+        return [*spans, *self._flattened(flat, levels)] if levels else spans
+
+    def _within_json(self, data: bytes) -> list[Span]:
+        """In what JSON had escaped, which may have been escaped by it before."""
+        return [*self._as_it_is(data), *_behind(data, _JSON, self._plain)]
+
+    def _as_it_is(self, data: bytes) -> list[Span]:
+        spans = self._plain(data)
+        if len(data) >= _MIN_ENCODED:
+            spans += self._packed(data.translate(_STANDARD), _BASE64)
+            if _has_digits(data):
+                spans += self._packed(data, _DIGITS)
+            if len(data) >= _DIGEST:
+                spans += self._hashed(data)
+        return spans
+
+    def _plain(self, data: bytes) -> list[Span]:
+        return _found(self._finders, data)
+
+    def _hashed(self, data: bytes) -> Iterator[Span]:
+        for run in re.finditer(_DIGESTS, data):
+            digits, digests = run[0].lower(), [each.digests() for each in self._known]
+            for start in range(len(digits) - _DIGEST + 1):
+                head = digits[start : start + _DIGEST_HEAD]
+                if any(head in some for some in digests):
+                    yield run.start() + start, run.start() + start + _DIGEST
+
+    def _packed(self, data: bytes, way: _Packed) -> Iterator[Span]:
+        runs: list[Span] = []
+        size = 0
+        for run in re.finditer(way.run, data):
+            runs.append(run.span())
+            size += run.end() - run.start()
+            if size >= _BATCH:
+                yield from self._in_runs(data, runs, way)
+                runs, size = [], 0
+        if runs:
+            yield from self._in_runs(data, runs, way)
+
+    def _in_runs(self, data: bytes, runs: list[Span], way: _Packed) -> Iterator[Span]:
+        """What is packed may begin within a longer run, after any of so many letters."""
+        for offset in range(way.offsets):
+            pieces = [way.decoded(data[start + offset : end]) for start, end in runs]
+            spans = self._plain(b"\n".join(pieces))
+            if not spans:
+                continue
+            begins = list(accumulate((len(piece) + 1 for piece in pieces), initial=0))
+            for start, end in spans:
+                index = bisect_right(begins, start) - 1
+                first, last = runs[index][0] + offset, runs[index][1]
+                stop = first + ((end - begins[index]) * 8 + way.bits - 1) // way.bits
+                yield first + (start - begins[index]) * 8 // way.bits, min(last, stop)
+
+
+def _has_digits(data: bytes) -> bool:
+    return re.search(_DIGITS.run, data) is not None
+
+
+def _found(finders: Sequence[Finder], data: bytes) -> list[Span]:
+    return [span for finder in finders for span in finder.spans(data)]
+
+
+def _behind(data: bytes, escape: _Escape, find: Callable[[bytes], list[Span]]) -> Iterator[Span]:
+    """Where `find` finds something once this way of writing is undone, as places in `data`."""
+    if escape.may_stand_in(data):
+        plain = escape.undone(data)
+        spans = find(plain) if plain != data else []
+        yield from escape.written_at(data, spans) if spans else ()

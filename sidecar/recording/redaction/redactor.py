@@ -1,0 +1,234 @@
+"""Takes secrets out of what is written down: input lines, log messages, error sentences."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from sidecar_protocol.base import REDACTED
+from sidecar_protocol.requests import CONTENTS
+
+from sidecar.javascript.sources import Sources
+from sidecar.recording.redaction.json_secrets import Place, Verdict, walk
+from sidecar.recording.redaction.secret_patterns import (
+    AFTER_HOST,
+    ASSIGNED,
+    PROXY_USERINFO,
+    QUOTED,
+    USERINFO,
+    may_hold_secrets,
+)
+from sidecar.spellings import MIN_LENGTH
+
+if TYPE_CHECKING:
+    from sidecar.javascript.tokens import Literal
+    from sidecar.recording.redaction.known_values import KnownValues
+    from sidecar.recording.redaction.value_search import Span
+
+LITERAL_LENGTH: Final = 6
+"""A literal of JavaScript that is shorter, and not seen to be typed, is replaced where it stands and nowhere else."""
+REMEMBERED: Final = 64
+"""How many values found in lines are kept at least, the newest; the session's own are kept for good."""
+
+_PLACEHOLDER: Final = f'"{REDACTED}"'
+_REPLACED: Final = frozenset({Verdict.SECRET, Verdict.HIDDEN, Verdict.TYPED})
+_HIDDEN: Final = REDACTED.encode()
+_AFTER_GROUP: Final = rf"\g<1>{REDACTED}"
+_SHORT: Final = 64
+_MOST_SEEN: Final = 1_024
+_NEEDLESS: Final = re.compile(
+    rb"%(?:25)*(?:2[dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF]|7[eE]|u00)|&(?:amp;)*#|\\x[2-7]|\\u\{"
+)
+"""An escape of a letter that a URL, a page or a script has no reason to escape: a value may hide behind it."""
+_MARKS: Final = (b"%", b"&", rb"\x", rb"\u")
+_ENVELOPE: Final = frozenset({"type", "content", "id"})
+_decode: Final = msgspec.json.Decoder(str).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Redactor:
+    """Knows the session's secret values and replaces them by `**********`, wherever they stand and however written."""
+
+    def __init__(self) -> None:
+        self._values: tuple[KnownValues, ...] = ()
+        """What the session has told, then what was found in lines, newer and older: once the newer ones are enough, the
+        older ones are forgotten. Made with the first value."""
+
+    def learn(self, value: str) -> None:
+        """Adds a secret value that the session knows; one shorter than `MIN_LENGTH` only goes under telling keys."""
+        if len(value) >= MIN_LENGTH and value != REDACTED:
+            self._made()[0].add(value)
+
+    def learn_from(self, line: bytes) -> None:
+        """Adds for good every secret value that stands in a line of JSON, also what it types into pages."""
+        text, sources = line.decode(), Sources()
+        for place in walk(text):
+            for value in _told(text, place, sources, Verdict.SECRET, Verdict.TYPED):
+                self.learn(value)
+
+    def text(self, text: str) -> str:
+        """The text without learned values (as they are, escaped for JSON, a page or a URL, in base64 and the like) and
+        without the user and secret parameters of URLs."""
+        text = self._without_known(text)
+        if "@" in text:
+            text = USERINFO.sub(_AFTER_GROUP, text)
+        if "=" in text:
+            text = ASSIGNED.sub(_AFTER_GROUP, text)
+        return QUOTED.sub(_AFTER_GROUP, text) if '"' in text else text
+
+    def clean(self, lines: bytes) -> bool:
+        """Whether these lines (of JSON in UTF-8, any number of them) certainly hold nothing to replace; quick.
+
+        Values in base64, in hexadecimal digits and as SHA-512 are none to look closer for.
+        """
+        if may_hold_secrets(lines):
+            return False
+        known = self._known()
+        if known and any(mark in lines for mark in _MARKS) and _NEEDLESS.search(lines):
+            return False
+        return not any(values.may_stand_in(lines) for values in known)
+
+    def line(self, line: bytes) -> bytes:
+        """One input line as it may be logged; one that can't be read gives an object that only tells its length."""
+        return self.request(line) or unreadable(line)
+
+    def request(self, line: bytes) -> bytes | None:
+        """One input line with its secrets replaced and all else byte for byte; None where it is not a JSON object."""
+        try:
+            text = line.decode()
+            msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+            places, sources = walk(text), Sources()
+            for place in places:  # first learn, then replace: a value may stand before the key that gives it away
+                for value in _told(text, place, sources, Verdict.SECRET):
+                    self._remember(value)
+            seen: dict[str, str] = {}
+            sources = Sources()
+            new = ((place, self._replacement(text, place, sources, seen)) for place in places)
+            edits = {place.start: (place.end, token) for place, token in new if token}
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        return "".join(_spliced(text, edits)).encode()
+
+    def _replacement(self, text: str, place: Place, sources: Sources, seen: dict[str, str]) -> str | None:
+        """What is to stand there instead; `seen` holds what came of the line's short strings, most of them keys."""
+        token = text[place.start : place.end]
+        if place.verdict in _REPLACED:
+            return None if token == _PLACEHOLDER else _PLACEHOLDER
+        value = _string(token)
+        if value is None:
+            return _PLACEHOLDER if token.startswith('"') else None
+        if place.depth == 1 and (value in _ENVELOPE if place.verdict is Verdict.KEY else _is_type(place, value)):
+            return None  # a learned value that is a word of the wire would make the line unreadable
+        redacted = sources.hidden(value) if place.verdict is Verdict.SOURCE else value
+        if place.verdict is Verdict.WEBHOOK:
+            redacted = AFTER_HOST.sub(_AFTER_GROUP, redacted)
+        redacted = self._once(redacted, seen)
+        if place.verdict is Verdict.PROXY:
+            redacted = PROXY_USERINFO.sub(_AFTER_GROUP, redacted)
+        return None if redacted == value else _encode(redacted).decode()
+
+    def _once(self, text: str, seen: dict[str, str]) -> str:
+        redacted = seen.get(text) or self.text(text)
+        if len(text) <= _SHORT and len(seen) < _MOST_SEEN:
+            seen[text] = redacted
+        return redacted
+
+    def _remember(self, value: str) -> None:
+        if len(value) < MIN_LENGTH or value == REDACTED:
+            return
+        learned, newer, _ = self._made()
+        if value not in learned and newer.add(value) and len(newer) >= REMEMBERED:
+            self._values = learned, type(newer)(), newer
+
+    def _made(self) -> "tuple[KnownValues, ...]":
+        if not self._values:
+            from sidecar.recording.redaction.known_values import (
+                KnownValues,  # late: a session without a secret is not to wait for it
+            )
+
+            self._values = KnownValues(), KnownValues(), KnownValues()
+        return self._values
+
+    def _known(self) -> "list[KnownValues]":
+        return [values for values in self._values if len(values)]
+
+    def _without_known(self, text: str) -> str:
+        known = self._known()
+        if len(text) < MIN_LENGTH or not known:
+            return text
+        from sidecar.recording.redaction.encoded_values import spans  # as `known_values`, which brings it along
+
+        data = text.encode(errors="surrogatepass")
+        found = spans(data, known)
+        return _hidden(data, found) if found else text
+
+
+def _hidden(data: bytes, found: "list[Span]") -> str:
+    pieces: list[bytes] = []
+    done = 0
+    for start, end in found:
+        while _is_within_character(data, end):  # the head of a long value may end there
+            end += 1
+        pieces += (data[done:start], _HIDDEN)
+        done = end
+    return b"".join([*pieces, data[done:]]).decode(errors="surrogatepass")
+
+
+def _is_within_character(data: bytes, place: int) -> bool:
+    return place < len(data) and data[place] & 0xC0 == 0x80
+
+
+def unreadable(line: bytes) -> bytes:
+    """What is logged in place of a line that can't be read, and so can't be redacted either."""
+    return b'{"type":"","_log":{"unreadable":true,"bytes":%d}}' % len(line)
+
+
+def _is_type(place: Place, value: str) -> bool:
+    return place.key == "type" and value in CONTENTS
+
+
+def _told(text: str, place: Place, sources: Sources, *verdicts: Verdict) -> Iterator[str]:
+    """The values that a place gives away."""
+    if place.verdict is Verdict.SOURCE:
+        source = _string(text[place.start : place.end]) or ""
+        yield from (one.value for one in sources.literals(source) if _is_telling(one))
+    elif place.verdict is Verdict.WEBHOOK:
+        url = _string(text[place.start : place.end]) or ""
+        tail = url[len(AFTER_HOST.sub(r"\g<1>", url)) :]
+        if len(tail) >= LITERAL_LENGTH:
+            yield tail
+    elif place.verdict in verdicts and (value := _string(text[place.start : place.end])):
+        yield value
+
+
+def _is_telling(literal: "Literal") -> bool:
+    """Whether a literal of JavaScript is one to look for elsewhere."""
+    from sidecar.javascript.calls import Verdict as Literality  # late, as `Sources` has it
+
+    if literal.verdict is Literality.TYPED:
+        return True
+    return literal.verdict is Literality.SECRET and len(literal.value) >= LITERAL_LENGTH
+
+
+def holds_typed(line: bytes) -> bool:
+    """Whether a line of JSON types something into pages, or holds JavaScript that may, or too much of it to tell."""
+    text, sources = line.decode(), Sources()
+    told = any(any(_told(text, place, sources, Verdict.TYPED, Verdict.SECRET)) for place in walk(text))
+    return told or sources.beyond
+
+
+def _string(token: str) -> str | None:
+    """A string token's value; None for other tokens and for broken escapes."""
+    try:
+        return _decode(token) if token.startswith('"') else None
+    except msgspec.DecodeError:
+        return None
+
+
+def _spliced(text: str, edits: dict[int, tuple[int, str]]) -> Iterator[str]:
+    done = 0
+    for start, (end, new) in sorted(edits.items()):
+        yield text[done:start]
+        yield new
+        done = end
+    yield text[done:]

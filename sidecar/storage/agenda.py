@@ -1,0 +1,109 @@
+"""What has to happen at a time: one document for each schedule or task, found by its id or by when it is due next."""
+
+import sqlite3
+from typing import Final, Literal
+
+import msgspec
+
+from sidecar.errors import Conflict, LimitExceeded
+from sidecar.storage.database import Database
+
+Kind = Literal["schedule", "task"]
+Which = Literal["all", "open", "closed"]
+
+_INSERT: Final = "INSERT INTO agenda (kind, id, version, document, due) VALUES (?, ?, 1, ?, ?)"
+_REPLACE: Final = """
+    UPDATE agenda SET version = version + 1, document = ?, due = ?, drop_at = ? WHERE number = ? AND version = ?
+"""
+_GET: Final = "SELECT number, version, id, document, due, drop_at FROM agenda WHERE kind = ? AND id = ?"
+_PAGE: Final = """
+    SELECT number, version, id, document, due, drop_at FROM agenda
+    WHERE kind = ? AND coalesce((drop_at IS NULL) = ?, TRUE) ORDER BY number LIMIT ? OFFSET ?
+"""
+_DUE: Final = """
+    SELECT number, version, id, document, due, drop_at FROM agenda
+    WHERE kind = ? AND due <= ? ORDER BY due, number LIMIT ?
+"""
+_NEXT_DUE: Final = "SELECT due FROM agenda WHERE kind = ? AND due IS NOT NULL ORDER BY due LIMIT 1"
+_COUNT: Final = "SELECT count(*) FROM agenda WHERE kind = ? AND coalesce((drop_at IS NULL) = ?, TRUE)"
+_OPEN: Final[dict[Which, bool | None]] = {"all": None, "open": True, "closed": False}
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One entry as it was read; `Agenda.replace` takes it only where nobody has changed it since."""
+
+    number: int
+    """Grows with every entry that is made, and is never used again."""
+    version: int
+    id: str
+    document: bytes
+    """JSON, whose shape is the owner's."""
+    due: float | None
+    """Unix time at which something has to happen next; None for nothing."""
+    drop_at: float | None
+    """Unix time from which it may be dropped; None while it is open."""
+
+
+class Agenda:
+    """The entries of one kind, shared by every sidecar on the same store. Every call may raise StoreFailed."""
+
+    def __init__(self, database: Database, kind: Kind) -> None:
+        self._database = database
+        self._kind = kind
+
+    async def put_new(self, id: str, document: bytes, due: float | None, limit: int | None = None) -> None:  # noqa: A002
+        """Adds an open entry, on disk when this returns. Raises Conflict, and LimitExceeded at `limit` open ones."""
+
+        def insert(connection: sqlite3.Connection) -> None:
+            if connection.execute(_GET, (self._kind, id)).fetchone():
+                raise Conflict(f"there is a {self._kind} {id!r} already")
+            if limit is not None and connection.execute(_COUNT, (self._kind, True)).fetchone()[0] >= limit:
+                raise LimitExceeded(f"there are {limit} {self._kind}s already, and no more are allowed")
+            connection.execute(_INSERT, (self._kind, id, document, due))
+
+        await self._database.write(insert, durable=True)
+
+    async def replace(self, item: Item, document: bytes, due: float | None, drop_at: float | None = None) -> bool:
+        """Changes an entry; False where somebody else has changed or deleted it since `item` was read.
+
+        With `drop_at` it is closed: it counts no more, and `drop` forgets it from then on.
+        """
+        return await self._change(_REPLACE, document, due, drop_at, item.number, item.version) == 1
+
+    async def delete(self, id: str) -> bool:  # noqa: A002
+        """Forgets an entry; whether there was one."""
+        return await self._change("DELETE FROM agenda WHERE kind = ? AND id = ?", self._kind, id) == 1
+
+    async def drop(self, now: float) -> int:
+        """Forgets the closed entries whose time has come; gives how many."""
+        return await self._change("DELETE FROM agenda WHERE kind = ? AND drop_at <= ?", self._kind, now)
+
+    async def get(self, id: str) -> Item | None:  # noqa: A002
+        """The entry of that id."""
+        row = self._database.first(_GET, self._kind, id)
+        return Item(*row) if row else None
+
+    async def page(self, offset: int, limit: int, which: Which = "all") -> list[Item]:
+        """So many entries, the oldest first."""
+        return self._items(_PAGE, _OPEN[which], limit, offset)
+
+    async def count(self, which: Which = "all") -> int:
+        """How many there are."""
+        row = self._database.first(_COUNT, self._kind, _OPEN[which])
+        return int(row[0]) if row else 0
+
+    async def next_due(self) -> float | None:
+        """The earliest time at which something is due, also one that has passed."""
+        row = self._database.first(_NEXT_DUE, self._kind)
+        return float(row[0]) if row else None
+
+    async def due(self, now: float, limit: int) -> list[Item]:
+        """So many entries that are due, the earliest first."""
+        return self._items(_DUE, now, limit)
+
+    def _items(self, sql: str, *values: float | None) -> list[Item]:
+        return [Item(*row) for row in self._database.all(sql, self._kind, *values)]
+
+    async def _change(self, sql: str, *values: str | float | bytes | None) -> int:
+        """How many rows a statement has changed."""
+        return await self._database.write(lambda connection: connection.execute(sql, values).rowcount, durable=True)

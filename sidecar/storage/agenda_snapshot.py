@@ -1,0 +1,57 @@
+"""A look at what a state folder has planned and what ran, from outside: nothing is written, and nobody is held up."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from sidecar import files
+from sidecar.errors import StoreFailed
+from sidecar.storage.agenda import Kind
+from sidecar.storage.migrations import NewerSchema, check_version
+
+BUSY_SECONDS: Final = 2.0
+_RUNS: Final = """
+    SELECT task, status, due, started, ended FROM task_run
+    WHERE started >= ? OR number IN (SELECT max(number) FROM task_run GROUP BY task) ORDER BY number
+"""
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """One schedule or task, its document as its owner wrote it."""
+
+    kind: Kind
+    id: str
+    due: float | None
+    document: bytes
+
+
+class Ran(msgspec.Struct, frozen=True):
+    """One run of a task; Unix times in seconds."""
+
+    task: str
+    status: str
+    due: float | None
+    started: float
+    ended: float | None
+
+
+def look(path: Path, since: float) -> tuple[list[Planned], list[Ran]]:
+    """What is planned, the oldest first; the runs since a Unix time, and the last of each task. Raises StoreFailed."""
+    if not path.exists():
+        return [], []
+    try:
+        files.refuse_link(path)
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        try:
+            check_version(connection)
+            rows: list[tuple[Any, ...]] = connection.execute(
+                "SELECT kind, id, due, document FROM agenda ORDER BY kind, number"
+            ).fetchall()
+            runs: list[tuple[Any, ...]] = connection.execute(_RUNS, (since,)).fetchall()
+        finally:
+            connection.close()
+    except (NewerSchema, sqlite3.Error, OSError) as failure:
+        raise StoreFailed(f"the state folder's database can't be read: {failure}") from None
+    return [Planned(*row) for row in rows], [Ran(*row) for row in runs]

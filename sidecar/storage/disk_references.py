@@ -1,0 +1,123 @@
+"""References on disk, apart for each server and key, shared by every sidecar on the same store."""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from sidecar.clock import Clock
+from sidecar.errors import StoreFailed
+from sidecar.storage.database import Database
+
+MAX_KEPT: Final = 200_000
+"""References held in memory; the disk has them all."""
+
+SWEEP_SECONDS: Final = 3600.0
+"""How often what has expired leaves the disk, in a process that goes on remembering."""
+
+_FIND: Final = "SELECT expires FROM reference WHERE scope = ? AND name = ?"
+_INSERT_ONE: Final = "INSERT OR REPLACE INTO reference (scope, name, expires) VALUES (?, ?, ?)"
+_SWEEP: Final = "DELETE FROM reference WHERE expires <= ?"
+_INSERT_ALL: Final = "INSERT OR REPLACE INTO reference (scope, name, expires) SELECT ?, key, value FROM json_each(?)"
+
+
+class DiskReferences:
+    """The references of one scope. Memory answers what this process has seen; a miss asks the disk."""
+
+    def __init__(self, database: Database, clock: Clock, scope: int) -> None:
+        self._database = database
+        self._now = clock.now
+        self._scope = scope
+        self._expires: dict[str, float] = {}
+        self._accepted: dict[str, float] = {}
+        self._being_written: dict[str, float] = {}
+        self._swept = clock.monotonic()
+        self._monotonic = clock.monotonic
+
+    @classmethod
+    async def open(
+        cls, database: Database, clock: Clock, scope: str, seed: Iterable[str], ttl: float
+    ) -> "DiskReferences":
+        """Opens a scope, drops what has expired, and remembers `seed` for `ttl` seconds. Raises StoreFailed."""
+        await database.execute("INSERT OR IGNORE INTO scope (name) VALUES (?)", scope)
+        await database.execute(_SWEEP, clock.now())
+        row = database.first("SELECT id FROM scope WHERE name = ?", scope)
+        if row is None:
+            raise StoreFailed("the state folder's database does not keep what is written to it", retryable=True)
+        self = cls(database, clock, row[0])
+        for reference in seed:
+            self.remember(reference, ttl)
+        await database.flushed()
+        return self
+
+    def has(self, reference: str) -> bool:
+        """Whether the reference is remembered and has not expired."""
+        now = self._now()
+        expires = self._expires.get(reference)
+        if expires is None or expires <= now:
+            found = self._database.first(_FIND, self._scope, reference)
+            if found is None or found[0] <= now:
+                return False
+            self._keep(reference, found[0])
+        return True
+
+    async def known(self, reference: str) -> bool:
+        """The same: whoever shares the file has it in the file."""
+        return self.has(reference)
+
+    def remember(self, reference: str, ttl: float) -> None:
+        """Remembers it for so many seconds from now; it is on disk after the database's next commit."""
+        if not self._accepted:
+            self._database.stage(self._take)
+        expires = self._now() + ttl
+        self._accepted[reference] = expires
+        self._keep(reference, expires)
+
+    def _keep(self, reference: str, expires: float) -> None:
+        if len(self._expires) >= MAX_KEPT:
+            self._expires = self._being_written | self._accepted  # what is not on disk yet has to stay
+        self._expires[reference] = expires
+
+    def _take(self) -> "_Remembered":
+        self._being_written, self._accepted = self._accepted, {}
+        return _Remembered(self._scope, self._being_written, self._forget, self._sweep_before())
+
+    def _sweep_before(self) -> float | None:
+        """The moment before which what has expired is to be dropped, once an hour; else None."""
+        passed = self._monotonic()
+        if passed - self._swept < SWEEP_SECONDS:
+            return None
+        self._swept = passed
+        return self._now()
+
+    def _forget(self, accepted: dict[str, float]) -> None:
+        for reference, expires in accepted.items():
+            if self._expires.get(reference) == expires:
+                del self._expires[reference]
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """References accepted since the last commit."""
+
+    scope: int
+    accepted: dict[str, float]
+    forget: Callable[[dict[str, float]], None]
+    sweep_before: float | None
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Writes them all with one statement, which runs without the interpreter's lock."""
+        rows = msgspec.json.encode(self.accepted)
+        if b"\\u0000" in rows:  # SQLite's JSON ends a string there
+            values = [(self.scope, name, expires) for name, expires in self.accepted.items()]
+            connection.executemany(_INSERT_ONE, values)
+        else:
+            connection.execute(_INSERT_ALL, (self.scope, rows.decode()))
+        if self.sweep_before is not None:
+            connection.execute(_SWEEP, (self.sweep_before,))
+
+    def undo(self) -> None:
+        """Forgets them: they were never on disk."""
+        self.forget(self.accepted)

@@ -1,0 +1,142 @@
+"""Where deliveries go, as it is kept on disk: documents, who sends to them right now, and how they are doing."""
+
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+
+from sidecar.clock import Clock
+from sidecar.storage.database import Database
+
+log = logging.getLogger(__name__)
+
+LEASE: Final = 30.0
+"""Seconds that one process may send to an endpoint without saying that it is still there."""
+
+_SAVE: Final = """
+    INSERT INTO endpoint (id, kind, document) VALUES (?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET document = excluded.document
+"""
+_GET: Final = "SELECT id, kind, document, disabled, failures, retry_at FROM endpoint WHERE id = ?"
+
+
+class EndpointRow(msgspec.Struct, frozen=True):
+    """One endpoint; `retry_at` is the Unix time before which it is left alone after `failures` in a row."""
+
+    id: str
+    kind: Literal["webhook", "server"]
+    document: str
+    """JSON, what is secret in it sealed."""
+    disabled: int
+    failures: int
+    retry_at: float
+
+
+class EndpointRows:
+    """The endpoints of one database."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._now = clock.now
+        self._staged: list[tuple[str, Sequence[Any]]] = []
+
+    def save(self, endpoint: str, kind: Literal["webhook", "server"], document: str) -> None:
+        """Stages an endpoint; one that is there already keeps its state."""
+        self._stage(_SAVE, (endpoint, kind, document))
+
+    def enable(self, endpoint: str) -> None:
+        """Stages that an endpoint may be sent to, and at once."""
+        sql = "UPDATE endpoint SET disabled = 0, failures = 0, retry_at = 0, pause = 0 WHERE id = ?"
+        self._stage(sql, (endpoint,))
+
+    def save_login(self, scope: str, servers: Sequence[str]) -> None:
+        """Stages which endpoints are the servers of a login, its primary first."""
+        sql = "INSERT OR REPLACE INTO login (scope, servers) VALUES (?, ?)"
+        self._stage(sql, (scope, msgspec.json.encode(servers).decode()))
+
+    def login(self, scope: str) -> tuple[str, ...]:
+        """A login's servers, its primary first; empty where that is unknown or unreadable. Raises StoreFailed."""
+        row = self._database.first("SELECT servers FROM login WHERE scope = ?", scope)
+        try:
+            return msgspec.json.decode(row[0], type=tuple[str, ...]) if row else ()
+        except msgspec.DecodeError:
+            log.warning("a stored login can't be read: what needs it waits for set_credentials")
+            return ()
+
+    def get(self, endpoint: str) -> EndpointRow | None:
+        """One endpoint. Raises StoreFailed, as the others below."""
+        row = self._database.first(_GET, endpoint)
+        return EndpointRow(*row) if row else None
+
+    def ids(self) -> list[str]:
+        """Every endpoint's id."""
+        return [row[0] for row in self._database.all("SELECT id FROM endpoint")]
+
+    def claim(self, endpoint: str, owner: str, lives: Callable[[str], bool]) -> Awaitable[bool]:
+        """Makes this process the only one that sends to an endpoint, unless a living one does."""
+
+        def write(connection: sqlite3.Connection) -> bool:
+            now = self._now()  # not before: a lease that another took while we waited would be from the future
+            sql = "SELECT owner, lease, disabled FROM endpoint WHERE id = ?"
+            row = connection.execute(sql, (endpoint,)).fetchone()
+            if row is None or row[2]:
+                return False
+            other, lease, _ = row
+            # a lease longer than any is from before the clock was set back
+            if other not in (None, owner) and now < lease <= now + LEASE and lives(other):
+                return False
+            sql = "UPDATE endpoint SET owner = ?, lease = ? WHERE id = ?"
+            connection.execute(sql, (owner, now + LEASE, endpoint))
+            return True
+
+        return self._database.write(write)
+
+    def release(self, endpoint: str, owner: str) -> Awaitable[None]:
+        """Lets another process send."""
+        sql = "UPDATE endpoint SET owner = NULL WHERE id = ? AND owner = ?"
+        return self._write(sql, endpoint, owner)
+
+    def failing(self, endpoint: str, failures: int, seconds: float) -> Awaitable[None]:
+        """Leaves an endpoint alone for so many seconds."""
+        sql = "UPDATE endpoint SET failures = ?, retry_at = ?, pause = ? WHERE id = ?"
+        return self._write(sql, failures, self._now() + seconds, seconds, endpoint)
+
+    def well(self, endpoint: str) -> Awaitable[None]:
+        """Forgets failures."""
+        return self._write("UPDATE endpoint SET failures = 0, retry_at = 0, pause = 0 WHERE id = ?", endpoint)
+
+    def disable(self, endpoint: str) -> Awaitable[None]:
+        """Sends nothing there until it is enabled."""
+        return self._write("UPDATE endpoint SET disabled = 1 WHERE id = ?", endpoint)
+
+    def _write(self, sql: str, *values: Any) -> Awaitable[None]:
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute(sql, values)
+
+        return self._database.write(write)
+
+    def _stage(self, sql: str, values: Sequence[Any]) -> None:
+        if not self._staged:
+            self._database.stage(self._take)
+        self._staged.append((sql, values))
+
+    def _take(self) -> "_Saved":
+        staged, self._staged = self._staged, []
+        return _Saved(staged)
+
+
+class _Saved(msgspec.Struct, frozen=True):
+    """What was staged since the last commit."""
+
+    statements: Sequence[tuple[str, Sequence[Any]]]
+    durable: bool = True
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Writes it in its order."""
+        for sql, values in self.statements:
+            connection.execute(sql, values)
+
+    def undo(self) -> None:
+        """Who staged it is told by the commit."""

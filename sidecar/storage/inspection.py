@@ -1,0 +1,55 @@
+"""What a state folder's database holds, in numbers; read from outside: nothing is written, and nobody is held up."""
+
+import sqlite3
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from sidecar.errors import StoreFailed
+from sidecar.storage.migrations import MIGRATIONS, NewerSchema, check_version
+
+BUSY_SECONDS: Final = 2.0
+_COUNTS: Final = """
+    SELECT (SELECT count(*) FROM job WHERE status IN ('queued', 'active', 'aborting')),
+           (SELECT count(*) FROM parcel WHERE status = 0), (SELECT count(*) FROM parcel WHERE status = 1),
+           (SELECT count(*) FROM endpoint WHERE disabled),
+           (SELECT count(*) FROM agenda WHERE kind = 'schedule'), (SELECT count(*) FROM agenda WHERE kind = 'task')
+"""
+
+
+class Contents(NamedTuple):
+    """How many of each there are."""
+
+    jobs: int
+    """That have not ended."""
+    waiting: int
+    """Deliveries on their way."""
+    dead: int
+    """Deliveries that were given up."""
+    disabled: int
+    """Endpoints that want nothing more."""
+    schedules: int
+    tasks: int
+
+
+def inspect(path: Path) -> Contents | None:
+    """What there is; None where there is no database yet, or one that the next start brings up to date.
+
+    Raises StoreFailed.
+    """
+    if not path.exists() or not path.stat().st_size:
+        return None
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        try:
+            if check_version(connection) < len(MIGRATIONS):
+                return None
+            return Contents(*connection.execute(_COUNTS).fetchone())
+        finally:
+            connection.close()
+    except (NewerSchema, sqlite3.Error) as failure:
+        raise StoreFailed(f"the state folder's database can't be read: {failure}") from None
+
+
+def kept_aside(path: Path) -> list[Path]:
+    """Databases that were broken and lie beside the one in use, the oldest first."""
+    return sorted(path.parent.glob(f"{path.stem}.broken-*"), key=lambda file: file.stat().st_mtime)

@@ -1,0 +1,110 @@
+"""Runs whose webhooks have heard of their beginning and not yet of their end, so that the next process can say it."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from sidecar.errors import SealedByAnother
+from sidecar.sealing import Seal
+from sidecar.storage.database import Database
+from sidecar.storage.outbox import Outbox, Parcel
+
+_SAVE: Final = "INSERT OR REPLACE INTO open_run (id, owner, document, sealed) VALUES (?, ?, ?, ?)"
+_CLOSE: Final = "DELETE FROM open_run WHERE id = ?"
+_TAKE: Final = "DELETE FROM open_run WHERE id = ? AND owner = ?"
+
+
+class OpenRun(msgspec.Struct, frozen=True):
+    """A run as it was told of last."""
+
+    id: str
+    owner: str
+    """The process that runs it."""
+    document: bytes
+    """JSON, whose shape belongs to who tells."""
+
+
+class OpenRuns:
+    """The open runs of one database. What is noted or closed is written with the letters that say so."""
+
+    def __init__(self, database: Database, outbox: Outbox, seal: Seal) -> None:
+        """Documents are sealed where the seal lasts: they hold what pages say of people."""
+        self._database = database
+        self._outbox = outbox
+        self._seal = seal if seal.lasting else None
+        self._staged: dict[str, _Change] = {}
+
+    def note(self, run: OpenRun, *, insist: bool) -> None:
+        """Stages what was told last; `insist` as in `Outbox.put`."""
+        document = self._seal.seal_bytes(run.document) if self._seal else run.document
+        self._stage(run.id, _Change(_SAVE, (run.id, run.owner, document, self._seal is not None), insist))
+
+    def close(self, run: str, *, insist: bool) -> None:
+        """Stages that its end was told."""
+        self._stage(run, _Change(_CLOSE, (run,), insist))
+
+    def all(self) -> list[OpenRun]:
+        """Every open run that can be opened. Raises StoreFailed."""
+        rows = self._database.all("SELECT id, owner, document, sealed FROM open_run")
+        return [run for row in rows if (run := self._opened(*row)) is not None]
+
+    async def end(self, run: OpenRun, parcels: Sequence[Parcel]) -> None:
+        """Closes a run and puts what tells its end, in one transaction, unless another has. Raises StoreFailed."""
+
+        def write(connection: sqlite3.Connection) -> bool:
+            taken = connection.execute(_TAKE, (run.id, run.owner)).rowcount == 1
+            if taken:
+                self._outbox.put_in(connection, parcels)
+            return taken
+
+        if await self._database.write(write, durable=True) and parcels:
+            self._outbox.on_put({one.endpoint for one in parcels})
+
+    def _opened(self, run: str, owner: str, document: bytes, sealed: int) -> OpenRun | None:
+        if not sealed:
+            return OpenRun(run, owner, document)
+        if self._seal is None:  # whoever has the key tells its end
+            return None
+        try:
+            return OpenRun(run, owner, self._seal.open_bytes(document))
+        except SealedByAnother:
+            return None
+
+    def _stage(self, run: str, change: "_Change") -> None:
+        if not self._staged:
+            self._database.stage(self._take)
+        self._staged[run] = change
+
+    def _take(self) -> "_Changes":
+        staged, self._staged = self._staged, {}
+        return _Changes(tuple(staged.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    sql: str
+    values: tuple[Any, ...]
+    insists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """What was noted since the last commit."""
+
+    changes: Sequence[_Change]
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Writes it."""
+        for one in self.changes:
+            connection.execute(one.sql, one.values)
+
+    def owed(self) -> "_Changes | None":
+        """What goes with letters that are owed."""
+        kept = tuple(one for one in self.changes if one.insists)
+        return _Changes(kept) if kept else None
+
+    def undo(self) -> None:
+        """As the letters that it belongs to."""

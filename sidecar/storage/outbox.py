@@ -1,0 +1,323 @@
+"""What has to reach somebody: kept on disk until it has, in order for each endpoint and lane."""
+
+import asyncio
+import math
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import msgspec
+
+from sidecar.clock import Clock
+from sidecar.errors import SealedByAnother, StoreFailed
+from sidecar.sealing import Seal
+from sidecar.storage import outbox_sql
+from sidecar.storage.database import Database
+
+Kind = Literal["webhook", "result", "cv"]
+
+PAGE: Final = 50
+"""Deliveries on one page of `listed`."""
+MAX_DEAD: Final = 10_000
+MAX_DEAD_BYTES: Final = 256 << 20
+MAX_AGE: Final = 30 * 86_400.0
+"""Seconds; dead ones that are older, or more, or larger in sum than these limits are dropped, oldest first."""
+TRIM_EVERY: Final = 100
+TRIM_BYTES: Final = 16 << 20
+"""It is looked for them after so many more have died, or as much: that reads them all."""
+STAGED_SECONDS: Final = 0.05
+"""How long what was put, or has arrived, waits at most for company in one transaction."""
+
+_WAITING, _DEAD = 0, 1
+_NAMES: Final[tuple[Literal["waiting"], Literal["dead"]]] = ("waiting", "dead")
+
+
+class Parcel(msgspec.Struct, frozen=True, kw_only=True):
+    """One body for one endpoint. Put again under the same id and endpoint while it waits, it is the same parcel."""
+
+    id: str
+    """`webhook-id` or `Idempotency-Key`, the same over all attempts."""
+    endpoint: str
+    """The endpoint's id."""
+    lane: str
+    """The order is kept within an endpoint's lane: a run's id for webhooks, empty for servers."""
+    body: bytes
+    kind: Kind = "webhook"
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The first waiting parcel of a lane, without its body."""
+
+    number: int
+    id: str
+    lane: str
+    kind: Kind
+    created: float
+    attempts: int
+    size: int
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A parcel as it is listed; times are Unix seconds."""
+
+    id: str
+    endpoint: str
+    kind: Kind
+    lane: str
+    status: Literal["waiting", "dead"]
+    size: int
+    created: float
+    attempts: int
+    due: float | None
+    error: str | None
+
+
+class Outbox:
+    """The parcels of one database. Whoever sends them is told of new ones by `on_put`."""
+
+    def __init__(self, database: Database, clock: Clock, seal: Seal | None = None) -> None:
+        """Bodies are sealed where the seal lasts: they hold what pages and CVs say of people."""
+        self.on_put: Callable[[set[str]], None] = _nobody
+        """Called with the ids of the endpoints that something was put for, once it is on disk."""
+        self._database = database
+        self._seal = seal
+        self._now = clock.now
+        self._put: list[_New] = []
+        self._sent: list[_Sent] = []
+        self._died = self._died_bytes = 0
+        """Since they were looked through; the writer's thread has them."""
+
+    def put(self, parcels: Iterable[Parcel], *, insist: bool = False) -> None:
+        """Stages parcels; they are on disk with the next commit, in this order.
+
+        Where no reply promises them they `insist`: a disk that refuses them is asked until it takes them.
+        """
+        now = self._now()
+        new = [_New({**msgspec.structs.asdict(parcel), "created": now}, insist) for parcel in parcels]
+        if new:
+            self._stage()
+            self._put += new
+
+    def put_in(self, connection: sqlite3.Connection, parcels: Iterable[Parcel]) -> None:
+        """Puts parcels inside a transaction; whoever sends is told by the caller, once it has ended well."""
+        new = [_New({**msgspec.structs.asdict(parcel), "created": self._now()}, insists=False) for parcel in parcels]
+        self._staged(new, []).write(connection)
+
+    def sent(self, endpoint: str, head: Head) -> asyncio.Future[None]:
+        """Stages that a parcel has arrived: it is dropped, and the next of its lane may go. Fails with StoreFailed."""
+        self._stage()
+        noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sent.append(_Sent(endpoint, head, self._now(), noted))
+        return noted
+
+    # --- reading, on the loop
+
+    def heads(self, endpoint: str, limit: int) -> list[Head]:
+        """The parcels of an endpoint that may go now, one of each lane, the longest due first."""
+        return [Head(*row) for row in self._database.all(outbox_sql.HEADS, endpoint, self._now(), limit)]
+
+    def lane(self, endpoint: str, lane: str, limit: int) -> list[Head]:
+        """The first parcels of a lane in their order, whenever they are due."""
+        return [Head(*row) for row in self._database.all(outbox_sql.LANE, endpoint, lane, limit)]
+
+    def body(self, number: int) -> bytes | None:
+        """A parcel's body; None where it has gone. Raises SealedByAnother where it is sealed with another key."""
+        row = self._database.first("SELECT body, sealed FROM parcel WHERE number = ? AND status = 0", number)
+        if row is None:
+            return None
+        body, sealed = row
+        if not sealed:
+            return bytes(body)
+        if self._seal is None:
+            raise SealedByAnother
+        return self._seal.open_bytes(body)
+
+    def next_due(self, endpoint: str) -> float | None:
+        """Unix time at which something of this endpoint is due; None where nothing waits."""
+        row = self._database.first("SELECT min(due) FROM parcel WHERE endpoint = ? AND due IS NOT NULL", endpoint)
+        due: float | None = row[0] if row else None
+        return due
+
+    def places(self, parcel: str, endpoint: str | None) -> list[str]:
+        """For which endpoints there is a parcel of this id."""
+        sql = "SELECT endpoint FROM parcel WHERE id = ?1 AND endpoint = coalesce(?2, endpoint)"
+        return [row[0] for row in self._database.all(sql, parcel, endpoint)]
+
+    def listed(self, status: Literal["waiting", "dead"] | None, page: int) -> tuple[int, list[Row]]:
+        """How many there are, and those of one page (from 1), oldest first."""
+        statuses = (_WAITING, _DEAD) if status is None else (_NAMES.index(status),) * 2
+        counts = self._database.first(outbox_sql.COUNTS) or (0, 0)
+        found = self._database.all(outbox_sql.LIST, *statuses, PAGE, (page - 1) * PAGE)
+        return sum(counts[one] for one in {*statuses}), [_row(one) for one in found]
+
+    async def flushed(self) -> None:
+        """Waits until what was put is on disk. Raises StoreFailed."""
+        await self._database.flushed()
+
+    # --- changing, in the writer's thread
+
+    def put_off(self, endpoint: str, head: Head, error: str, seconds: float, *, aside: bool = False) -> Awaitable[None]:
+        """Counts a failed attempt; the next is due after so many seconds. Raises StoreFailed, as the others below.
+
+        `aside`: it gets a lane of its own, which its id names, and the next of its lane may go.
+        """
+        now = self._now()
+        values = (now + seconds, seconds, error, head.id if aside else head.lane, head.number)
+
+        def write(connection: sqlite3.Connection) -> None:
+            sql = "UPDATE parcel SET attempts = attempts + 1, due = ?, pause = ?, error = ?, lane = ? WHERE number = ?"
+            connection.execute(f"{sql} AND status = 0 AND due IS NOT NULL", values)
+            if aside:
+                connection.execute(outbox_sql.PROMOTE, (now, endpoint, head.lane))
+
+        return self._database.write(write)
+
+    def bury(self, endpoint: str, head: Head, error: str) -> Awaitable[None]:
+        """Gives one up after its last attempt, and lets the next of its lane go."""
+        now = self._now()
+
+        def write(connection: sqlite3.Connection) -> None:
+            sql = "UPDATE parcel SET status = 1, due = NULL, attempts = attempts + 1, error = ? WHERE number = ?"
+            connection.execute(sql, (error, head.number))
+            connection.execute(outbox_sql.PROMOTE, (now, endpoint, head.lane))
+            self._died += 1
+            self._died_bytes += head.size
+            if self._died >= TRIM_EVERY or self._died_bytes >= TRIM_BYTES:
+                self._died = self._died_bytes = 0
+                _trim(connection, now)
+
+        return self._database.write(write)
+
+    def bury_all(self, endpoint: str, error: str, before: float = math.inf) -> Awaitable[list[Row]]:
+        """Gives up what was put for an endpoint before that Unix time; says what that was, at most one page of it."""
+        now = self._now()
+
+        def write(connection: sqlite3.Connection) -> list[Row]:
+            lanes = connection.execute(outbox_sql.OLD_LANES, (endpoint, before)).fetchall()
+            told = connection.execute(outbox_sql.OLD, (endpoint, before, PAGE)).fetchall()
+            connection.execute(outbox_sql.BURY_OLD, (error, endpoint, before))
+            connection.executemany(outbox_sql.PROMOTE, [(now, endpoint, lane) for (lane,) in lanes])
+            _trim(connection, now)
+            return [_row(one) for one in told]
+
+        return self._database.write(write)
+
+    def again(self, parcel: str, endpoint: str | None) -> Awaitable[list[str]]:
+        """Lets parcels of this id go at once: dead ones go last in their lane. Says for which endpoints."""
+        now = self._now()
+
+        def write(connection: sqlite3.Connection) -> list[str]:
+            found = connection.execute(outbox_sql.NAMED, (parcel, endpoint)).fetchall()
+            for number, name, where, lane, kind, body, sealed, status in found:
+                if status == _WAITING:
+                    sql = "UPDATE parcel SET due = min(due, ?) WHERE number = ?"
+                    connection.execute(sql, (now, number))
+                else:
+                    row = {"id": name, "endpoint": where, "lane": lane, "kind": kind, "created": now}
+                    row |= {"body": body, "sealed": sealed}
+                    connection.execute("DELETE FROM parcel WHERE number = ?", (number,))
+                    connection.execute(outbox_sql.PUT, row)
+            return [row[2] for row in found]
+
+        return self._database.write(write)
+
+    def settle(self) -> Awaitable[None]:
+        """Makes good for a clock that was set back: nothing waits longer from now than it was put off for."""
+        now = self._now()
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE parcel SET due = ?1 + pause WHERE due IS NOT NULL AND due > ?1 + pause", (now,))
+            connection.execute("UPDATE endpoint SET retry_at = ?1 + pause WHERE retry_at > ?1 + pause", (now,))
+            _trim(connection, now)
+
+        return self._database.write(write)
+
+    def _stage(self) -> None:
+        if not self._put and not self._sent:
+            self._database.stage(self._take, STAGED_SECONDS)
+
+    def _take(self) -> "_Staged":
+        put, self._put = self._put, []
+        sent, self._sent = self._sent, []
+        return self._staged(put, sent)
+
+    def _staged(self, put: "list[_New]", sent: "list[_Sent]") -> "_Staged":
+        return _Staged(put, sent, self._seal if self._seal and self._seal.lasting else None, self.on_put)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A parcel that has arrived at Unix time `at`."""
+
+    endpoint: str
+    head: Head
+    at: float
+    noted: asyncio.Future[None]
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """A parcel's row."""
+
+    row: dict[str, Any]
+    insists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """What was put and what has arrived since the last commit."""
+
+    put: Sequence[_New]
+    sent: Sequence[_Sent]
+    seal: Seal | None
+    on_put: Callable[[set[str]], None]
+
+    @property
+    def durable(self) -> bool:
+        """What is not noted as sent is sent again, which is no loss."""
+        return bool(self.put)
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Writes it."""
+        connection.executemany(outbox_sql.PUT, map(self._kept, self.put))
+        connection.executemany("DELETE FROM parcel WHERE number = ?", [(one.head.number,) for one in self.sent])
+        lanes = {(one.endpoint, one.head.lane): one.at for one in self.sent}
+        connection.executemany(outbox_sql.PROMOTE, [(at, *lane) for lane, at in lanes.items()])
+
+    def _kept(self, new: _New) -> dict[str, Any]:
+        if self.seal is None:
+            return {**new.row, "sealed": 0}
+        return {**new.row, "body": self.seal.seal_bytes(new.row["body"]), "sealed": 1}
+
+    def written(self) -> None:
+        """Tells who waits for it."""
+        for one in self.sent:
+            if not one.noted.done():
+                one.noted.set_result(None)
+        if self.put:
+            self.on_put({new.row["endpoint"] for new in self.put})
+
+    def owed(self) -> "_Staged | None":
+        """What no reply has promised is nobody's to send again."""
+        kept = [new for new in self.put if new.insists]
+        return _Staged(kept, (), self.seal, self.on_put) if kept else None
+
+    def undo(self) -> None:
+        """What was put is gone, as the reply that promised it is told; but for what is owed."""
+        for one in self.sent:
+            if not one.noted.done():
+                one.noted.set_exception(StoreFailed("could not be noted as sent", retryable=True))
+                one.noted.exception()  # who waited for it may have been stopped; asyncio need not tell of it
+
+
+def _nobody(endpoints: set[str]) -> None:
+    """Nobody sends yet."""
+
+
+def _row(columns: tuple[Any, ...]) -> Row:
+    return Row(*columns[:4], _NAMES[columns[4]], *columns[5:])  # type: ignore[call-arg]  # there are as many
+
+
+def _trim(connection: sqlite3.Connection, now: float) -> None:
+    connection.execute(outbox_sql.TRIM, (MAX_DEAD, MAX_DEAD_BYTES, now - MAX_AGE))

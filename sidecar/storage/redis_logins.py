@@ -1,0 +1,25 @@
+"""Logins of a fleet: what is sealed of each, in the Redis that its machines share."""
+
+from redis.asyncio import Redis
+
+from sidecar.storage.redis_references import ask
+
+
+class FleetLogins:
+    """A sealed document for each scope. Every call may raise StoreFailed."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def put(self, scope: str, sealed: str) -> None:
+        """Keeps the document of a scope, in the place of the one before it."""
+        await ask(self._redis.set(_name(scope), sealed))
+
+    async def get(self, scope: str) -> str | None:
+        """The document of a scope; None where there is none."""
+        sealed: bytes | None = await ask(self._redis.get(_name(scope)))
+        return None if sealed is None else sealed.decode()
+
+
+def _name(scope: str) -> str:
+    return f"sidecar:login:{scope}"

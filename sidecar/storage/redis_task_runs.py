@@ -1,0 +1,87 @@
+"""The last runs of a fleet's tasks: the same history as `task_runs.TaskRuns`, in a Redis that many machines share."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from redis.asyncio import Redis
+
+from sidecar.errors import StoreFailed
+from sidecar.storage.redis_references import RETRY_SECONDS, ask
+from sidecar.storage.task_runs import KEPT, StoredRun, TaskRuns
+
+log = logging.getLogger(__name__)
+
+TRIES: Final = 20
+"""How often a Redis that is not there is asked to note a run, a second apart."""
+_BEGIN: Final = """
+-- order, runs, count; id, run, how many are kept
+if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then
+    redis.call('ZADD', KEYS[1], redis.call('HINCRBY', KEYS[3], 'runs', 1), ARGV[1])
+end
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+while redis.call('ZCARD', KEYS[1]) > tonumber(ARGV[3]) do
+    redis.call('HDEL', KEYS[2], redis.call('ZPOPMIN', KEYS[1])[1])
+end
+"""
+_END: Final = """
+-- order, runs, count; id, run, whether it failed
+if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then
+    redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+    redis.call('HINCRBY', KEYS[3], 'failed', ARGV[3])
+end
+"""
+_decode: Final = msgspec.json.Decoder(StoredRun).decode
+
+
+class FleetTaskRuns(TaskRuns):
+    """The history of every task of a fleet. Every call may raise StoreFailed."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def begin(self, run: StoredRun) -> None:
+        """Notes that a run has started, and forgets the oldest. Waits a while for a Redis that is not there."""
+        values = (run.id, msgspec.json.encode(run), KEPT)
+        await self._insist(lambda: self._redis.eval(_BEGIN, 3, *_keys(run.task), *values))
+
+    async def end(self, run: StoredRun) -> None:
+        """Notes what became of it; nothing where its task was deleted meanwhile. Waits as `begin` does."""
+        values = (run.id, msgspec.json.encode(run), int(run.status == "failed"))
+        await self._insist(lambda: self._redis.eval(_END, 3, *_keys(run.task), *values))
+
+    async def forget(self, task: str) -> None:
+        """Drops all runs of a task."""
+        await ask(self._redis.delete(*_keys(task)))
+
+    async def page(self, task: str, offset: int, limit: int) -> list[StoredRun]:
+        """So many runs, the latest first."""
+        order, runs, _ = _keys(task)
+        ids = await ask(self._redis.zrevrange(order, offset, offset + limit - 1)) if limit > 0 else []
+        found = await ask(self._redis.hmget(runs, ids)) if ids else []
+        return [_decode(run) for run in found if run is not None]
+
+    async def kept(self, task: str) -> int:
+        """How many runs are remembered."""
+        return int(await ask(self._redis.zcard(_keys(task)[0])))
+
+    async def counts(self, task: str) -> tuple[int, int]:
+        """How many runs there ever were, and how many of them failed."""
+        runs, failed = await ask(self._redis.hmget(_keys(task)[2], ["runs", "failed"]))
+        return int(runs or 0), int(failed or 0)
+
+    async def _insist(self, write: Callable[[], Any]) -> None:
+        for _ in range(TRIES - 1):
+            try:
+                await ask(write())
+                return
+            except StoreFailed as failure:
+                log.warning("a task's run is not noted yet: %s", failure)
+                await asyncio.sleep(RETRY_SECONDS)
+        await ask(write())
+
+
+def _keys(task: str) -> tuple[str, str, str]:
+    return (f"sidecar:runs:order:{task}", f"sidecar:runs:documents:{task}", f"sidecar:runs:count:{task}")

@@ -1,1 +1,0 @@
-"""What outlives the process: one SQLite file, and its rooms."""

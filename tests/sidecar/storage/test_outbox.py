@@ -1,0 +1,329 @@
+"""What waits to be sent: in order, once, within bounds, and gone when it has arrived."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from sidecar.errors import SealedByAnother, StoreFailed
+from sidecar.sealing import Seal
+from sidecar.storage import outbox as module
+from sidecar.storage.database import Batch, Database
+from sidecar.storage.endpoints import LEASE, EndpointRows
+from sidecar.storage.outbox import Outbox, Parcel
+from tests.clocks import ManualClock
+
+NOW = 1_800_000_000.0
+
+
+class Box:
+    """An outbox over a file, and its time."""
+
+    def __init__(self, database: Database) -> None:
+        self.time = ManualClock(NOW)
+        self.database = database
+        self.outbox = Outbox(database, self.time.clock)
+        self.rows = EndpointRows(database, self.time.clock)
+
+    async def put(self, *names: str, endpoint: str = "e", lane: str = "l", body: bytes = b"x") -> None:
+        """Puts parcels of these names, and waits for the disk."""
+        self.outbox.put([Parcel(id=name, endpoint=endpoint, lane=lane, body=body) for name in names])
+        await self.outbox.flushed()
+
+    def heads(self, endpoint: str = "e") -> list[str]:
+        """Which may go."""
+        return [head.id for head in self.outbox.heads(endpoint, 100)]
+
+    def kept(self) -> dict[str, str]:
+        """Id -> status of all there is, on the first page."""
+        return {row.id: row.status for row in self.outbox.listed(None, 1)[1]}
+
+
+@pytest.fixture
+async def box(tmp_path: Path) -> AsyncIterator[Box]:
+    """An empty one."""
+    database = await Database.open(tmp_path / "sidecar.db")
+    yield Box(database)
+    await database.close()
+
+
+async def test_one_of_each_lane_may_go(box: Box) -> None:
+    """The first of it; the next once that has arrived."""
+    await box.put("a1", "a2", "a3", lane="a")
+    await box.put("b1", lane="b")
+    await box.put("other", endpoint="f", lane="a")
+    assert box.heads() == ["a1", "b1"]
+    [first, _] = box.outbox.heads("e", 2)
+    assert (first.lane, first.kind, first.attempts, first.size, first.created) == ("a", "webhook", 0, 1, NOW)
+    assert box.outbox.body(first.number) == b"x"
+    await box.outbox.sent("e", first)
+    assert box.outbox.body(first.number) is None
+    assert sorted(box.heads()) == ["a2", "b1"]
+    assert box.heads("f") == ["other"]
+
+
+async def test_the_same_parcel_is_put_once(box: Box) -> None:
+    """Same id and endpoint, while it is there; another endpoint is another parcel."""
+    await box.put("a", "a")
+    await box.put("a")
+    await box.put("a", endpoint="f")
+    assert box.outbox.listed(None, 1)[0] == 2
+    await box.outbox.sent("e", box.outbox.heads("e", 1)[0])
+    await box.put("a")
+    assert box.heads() == ["a"]
+
+
+async def test_whoever_sends_is_told(box: Box) -> None:
+    """Of the endpoints, at once; of nothing where nothing was put."""
+    told: list[set[str]] = []
+    box.outbox.on_put = told.append
+    box.outbox.put([])
+    await box.put("a", endpoint="e")
+    await box.put("a", endpoint="f")
+    assert told == [{"e"}, {"f"}]
+
+
+async def test_putting_off_holds_up_the_lane(box: Box) -> None:
+    """Until its time has come."""
+    await box.put("a", "b")
+    [head] = box.outbox.heads("e", 1)
+    await box.outbox.put_off("e", head, "no", 60)
+    assert (box.heads(), box.outbox.next_due("e")) == ([], NOW + 60)
+    [row] = [row for row in box.outbox.listed("waiting", 1)[1] if row.id == "a"]
+    assert (row.attempts, row.error, row.due) == (1, "no", NOW + 60)
+    box.time.advance(60)
+    assert box.heads() == ["a"]
+    assert box.outbox.next_due("nobody") is None
+
+
+async def test_burying_lets_the_next_one_go(box: Box) -> None:
+    """One, or all that were put before a time."""
+    await box.put("a", "b")
+    [head] = box.outbox.heads("e", 1)
+    await box.outbox.bury("e", head, "no")
+    assert (box.kept(), box.heads()) == ({"a": "dead", "b": "waiting"}, ["b"])
+    box.time.advance(10)
+    await box.put("c")
+    buried = await box.outbox.bury_all("e", "gone", NOW + 5)
+    assert ([row.id for row in buried], box.heads()) == (["b"], ["c"])
+    assert [row.error for row in box.outbox.listed("dead", 1)[1]] == ["no", "gone"]
+
+
+async def test_once_more(box: Box) -> None:
+    """A dead one goes last in its lane with all its attempts before it; one that waits, at once."""
+    await box.put("a", "b")
+    [head] = box.outbox.heads("e", 1)
+    await box.outbox.bury("e", head, "no")
+    assert await box.outbox.again("a", None) == ["e"]
+    assert (box.heads(), box.kept()) == (["b"], {"a": "waiting", "b": "waiting"})
+    await box.outbox.put_off("e", box.outbox.heads("e", 1)[0], "no", 1000)
+    assert (await box.outbox.again("b", "e"), box.heads()) == (["e"], ["b"])
+    await box.outbox.sent("e", box.outbox.heads("e", 1)[0])
+    [again] = box.outbox.heads("e", 1)
+    assert (again.id, again.attempts) == ("a", 0)
+    assert await box.outbox.again("a", "another") == []
+    assert box.outbox.places("a", None) == ["e"]
+
+
+async def test_what_is_put_for_a_disabled_endpoint_is_dead(box: Box) -> None:
+    """It is kept where one can see it."""
+    box.rows.save("e", "webhook", "{}")
+    await box.outbox.flushed()
+    await box.rows.disable("e")
+    await box.put("a", "b")
+    assert (box.kept(), box.heads()) == ({"a": "dead", "b": "dead"}, [])
+
+
+async def test_pages_of_either_and_of_both(box: Box) -> None:
+    """Oldest first, whatever became of them; a page holds so many, the last one the rest."""
+    names = [f"{number:03}" for number in range(module.PAGE + 10)]
+    for name in names:
+        await box.put(name, lane=name)
+    for head in box.outbox.heads("e", len(names)):
+        if int(head.id) % 2:
+            await box.outbox.bury("e", head, "no")
+
+    def shown(status: Literal["waiting", "dead"] | None, page: int) -> tuple[int, list[str]]:
+        total, rows = box.outbox.listed(status, page)
+        return total, [row.id for row in rows]
+
+    assert shown(None, 1) == (len(names), names[: module.PAGE])
+    assert shown(None, 2) == (len(names), names[module.PAGE :])
+    assert shown(None, 3) == (len(names), [])
+    assert shown("waiting", 1) == (len(names) // 2, names[::2])
+    assert shown("dead", 1) == (len(names) // 2, names[1::2])
+    assert shown("dead", 2) == (len(names) // 2, [])
+
+
+async def test_the_dead_are_bounded(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By number, size and age; the oldest go first."""
+    monkeypatch.setattr(module, "MAX_DEAD", 5)
+    monkeypatch.setattr(module, "MAX_DEAD_BYTES", 300)
+    for number in range(8):
+        await box.put(f"{number}")
+    await box.outbox.bury_all("e", "no")
+    assert list(box.kept()) == ["3", "4", "5", "6", "7"]
+    await box.put("large", "larger", body=b"x" * 149)
+    await box.outbox.bury_all("e", "no")
+    assert list(box.kept()) == ["6", "7", "large", "larger"]
+    monkeypatch.setattr(module, "TRIM_EVERY", 2)
+    await box.put("one", "two", lane="m")
+    for left in (["6", "7", "large", "larger", "one", "two"], ["large", "larger", "one", "two"]):  # every second time
+        await box.outbox.bury("e", box.outbox.heads("e", 1)[0], "no")
+        assert list(box.kept()) == left
+    monkeypatch.undo()
+    box.time.advance(module.MAX_AGE + 1)
+    await box.put("waiting")
+    await box.outbox.settle()
+    assert list(box.kept()) == ["waiting"]
+
+
+async def test_a_clock_that_was_set_back(box: Box) -> None:
+    """Nothing waits longer from now on than it was put off for, neither a parcel nor its endpoint."""
+    box.rows.save("e", "webhook", "{}")
+    await box.put("a")
+    await box.outbox.put_off("e", box.outbox.heads("e", 1)[0], "no", 60)
+    await box.rows.failing("e", 1, 64)
+    box.time.advance(-3600)
+    await box.outbox.settle()
+    row = box.rows.get("e")
+    assert row is not None
+    assert (box.outbox.next_due("e"), row.retry_at) == (NOW - 3600 + 60, NOW - 3600 + 64)
+    box.time.advance(7200)
+    await box.outbox.settle()
+    assert box.outbox.next_due("e") == NOW - 3600 + 60
+
+
+async def test_an_endpoint_belongs_to_one_process_at_a_time(box: Box) -> None:
+    """Until it lets go, dies, or has not been heard of for longer than its lease."""
+    living = {"one", "other"}
+    box.rows.save("e", "webhook", "{}")
+    await box.outbox.flushed()
+
+    async def claim(owner: str) -> bool:
+        return await box.rows.claim("e", owner, living.__contains__)
+
+    assert await claim("one")
+    assert await claim("one")
+    assert not await claim("other")
+    await box.rows.release("e", "other")
+    assert not await claim("other")
+    await box.rows.release("e", "one")
+    assert await claim("other")
+    living.remove("other")
+    assert await claim("one")
+    living.add("other")
+    box.time.advance(LEASE - 1)
+    assert not await claim("other")
+    box.time.advance(1)
+    assert await claim("other")
+    box.time.advance(-3600)  # a lease from the future is none
+    assert await claim("one")
+    await box.rows.disable("e")
+    assert not await claim("one")
+    assert not await box.rows.claim("nobody", "one", living.__contains__)
+
+
+async def test_who_asks_for_an_endpoint_first_and_comes_second_does_not_get_it(box: Box) -> None:
+    """A lease that was taken while we waited for the disk is no lease from the future."""
+    box.rows.save("e", "webhook", "{}")
+    await box.outbox.flushed()
+    late = box.rows.claim("e", "late", lambda process: True)
+    box.time.advance(1)
+    assert await box.rows.claim("e", "quick", lambda process: True)
+    assert not await late
+
+
+async def test_what_has_arrived_is_noted_in_one_transaction(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several at a time, with what is put meanwhile; the first that is left of a lane may go."""
+    await box.put("a1", "a2", "a3", lane="a")
+    await box.put("b1", lane="b")
+    transact = box.database._transact
+    transactions: list[list[Batch]] = []
+
+    def counted(batches: list[Batch]) -> Coroutine[Any, Any, None]:
+        transactions.append(batches)
+        return transact(batches)
+
+    monkeypatch.setattr(box.database, "_transact", counted)
+    a1, a2, _ = box.outbox.lane("e", "a", 10)
+    [b1] = box.outbox.lane("e", "b", 10)
+    noted = [box.outbox.sent("e", one) for one in (a1, a2, b1)]
+    box.outbox.put([Parcel(id="a4", endpoint="e", lane="a", body=b"x")])
+    await asyncio.gather(*noted)
+    assert len(transactions) == 1
+    assert (box.heads(), [one.id for one in box.outbox.lane("e", "a", 10)]) == (["a3"], ["a3", "a4"])
+
+
+async def test_what_steps_aside_holds_up_nothing(box: Box) -> None:
+    """It has a lane of its own, and keeps its attempts."""
+    await box.put("a", "b")
+    [head] = box.outbox.heads("e", 1)
+    await box.outbox.put_off("e", head, "no", 60, aside=True)
+    assert box.heads() == ["b"]
+    box.time.advance(60)
+    assert [(one.id, one.lane, one.attempts) for one in box.outbox.heads("e", 9)] == [("b", "l", 0), ("a", "a", 1)]
+
+
+async def test_bodies_are_sealed_with_a_lasting_key(tmp_path: Path) -> None:
+    """The size that is told is the body's own; with another key it stays closed; dead ones are sealed too."""
+    clock = ManualClock(NOW).clock
+    path, body = tmp_path / "sidecar.db", b"what a CV says of somebody"
+    for seal, clear in ((Seal(b"k" * 32), False), (Seal(), True)):
+        database = await Database.open(path)
+        box = Outbox(database, clock, seal)
+        box.put([Parcel(id=f"{clear}", endpoint="e", lane=f"{clear}", body=body)])
+        await box.flushed()
+        [*_, head] = box.heads("e", 9)
+        assert (head.size, box.body(head.number)) == (len(body), body)
+        await database.close()
+        assert (body in path.read_bytes()) is clear
+    database = await Database.open(path)
+    for other in (None, Seal(), Seal(b"l" * 32)):
+        first, second = Outbox(database, clock, other).heads("e", 9)
+        assert Outbox(database, clock, other).body(second.number) == body
+        with pytest.raises(SealedByAnother):
+            Outbox(database, clock, other).body(first.number)
+    box = Outbox(database, clock, Seal(b"k" * 32))
+    await box.bury("e", first, "no")
+    await box.again("False", None)
+    [_, head] = sorted(box.heads("e", 9), key=lambda one: one.number)
+    assert (head.id, head.size, box.body(head.number)) == ("False", len(body), body)
+    await database.close()
+
+
+async def test_the_servers_of_a_login(box: Box) -> None:
+    """As they were named last."""
+    assert box.rows.login("scope") == ()
+    box.rows.save_login("scope", ["a", "b"])
+    box.rows.save_login("scope", ["b"])
+    await box.outbox.flushed()
+    assert box.rows.login("scope") == ("b",)
+
+
+async def test_parcels_survive(tmp_path: Path) -> None:
+    """In their order, whoever opens the file next."""
+    path = tmp_path / "sidecar.db"
+    database = await Database.open(path)
+    await Box(database).put(*map(str, range(10)))
+    await database.close()
+    database = await Database.open(path)
+    box = Box(database)
+    arrived = []
+    while heads := box.outbox.heads("e", 1):
+        arrived.append(heads[0].id)
+        await box.outbox.sent("e", heads[0])
+    assert arrived == list(map(str, range(10)))
+    await database.close()
+
+
+async def test_a_full_disk(box: Box) -> None:
+    """What could not be put is told by the commit, and nothing of it comes back later."""
+    await box.database.execute(f"PRAGMA max_page_count = {box.database.first('PRAGMA page_count')[0]}")  # type: ignore[index]
+    with pytest.raises(StoreFailed):
+        await box.put("a", body=b"x" * 1_000_000)
+    await box.database.execute("PRAGMA max_page_count = 1000000")
+    await box.put("b")
+    assert box.kept() == {"b": "waiting"}
