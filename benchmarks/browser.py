@@ -25,9 +25,9 @@ from sidecar.browser import discovery
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.profiles.profile_store import FolderStates
 from sidecar.clock import Clock
-from sidecar.sealing import Seal
+from sidecar.encryption import Seal
+from sidecar.jobs.browser_job_runner import JobRunner
 from sidecar.settings import Settings
-from sidecar.work.jobs.runner import JobRunner
 
 MB: Final = 1e6
 JOBS: Final = 12

@@ -17,11 +17,11 @@ from benchmarks.bench import SIDECAR, Bench, Figure
 from benchmarks.child import Child
 from benchmarks.lines import line
 from sidecar.clock import Clock
+from sidecar.deliveries.delivery_manager import open_mail
+from sidecar.encryption import Seal
 from sidecar.net.public_http import Outward
-from sidecar.sealing import Seal
 from sidecar.storage.database import Database
 from sidecar.storage.outbox import Parcel
-from sidecar.work.delivery.deliveries import open_mail
 
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 STORE_KEY: Final = "a2V5IG9mIHRoaXJ0eS10d28gYnl0ZXMsIGFsd2F5cy4="

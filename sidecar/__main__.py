@@ -20,7 +20,7 @@ def _leave_the_folder() -> None:
 _leave_the_folder()
 gc.disable()  # what is imported stays: to look through all of it, again and again, takes a twentieth of a start
 
-from sidecar import cli  # noqa: E402  after the folder was left
+from sidecar.cli.main import main as run  # noqa: E402  after the folder was left
 
 gc.freeze()
 gc.enable()
@@ -28,7 +28,7 @@ gc.enable()
 
 def main() -> None:
     """Runs the command line and leaves with its exit code."""
-    sys.exit(cli.main(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
-from sidecar import alone
+from sidecar import isolated_launch
 
 PROTOCOL = "2"
 """The protocol's major version that this client speaks."""
@@ -90,7 +90,7 @@ class Sidecar:
         self._ended: str | None = None
         self._started: Future[dict[str, Any]] = Future()
         if command is None:
-            command = alone.command()
+            command = isolated_launch.command()
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=env, cwd=cwd)  # noqa: S603
         self._input, self._output = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)

@@ -15,7 +15,7 @@ from sidecar_protocol.schedules import CreateSchedule, Schedule, ScheduleFired, 
 from sidecar_protocol.updates import CloudEvent, JobUpdate, TaskState
 
 from sidecar.browser.steps.actions import ACTIONS, parse
-from sidecar.handlers.schedules import FAULT, INVALID, NO_PUSH, NOT_ALLOWED, NOT_THERE, TRY_LATER
+from sidecar.server.handlers.schedules import FAULT, INVALID, NO_PUSH, NOT_ALLOWED, NOT_THERE, TRY_LATER
 from sidecar.settings import SECRETS, Settings
 
 PAGE = (Path(__file__).parents[1] / "docs" / "browser-jobs.md").read_text()

@@ -41,7 +41,9 @@ BEFORE_READY = {
     "sidecar",
     "sidecar.__main__",
     "sidecar.cli",
-    "sidecar.descriptors",
+    "sidecar.cli.main",
+    "sidecar.server",
+    "sidecar.server.stdio_fds",
     "sidecar.settings",
 }
 """All that may be imported before `ready`, beside light parts of the standard library."""
@@ -191,17 +193,17 @@ CUTS = {
     "sidecar/browser/sandbox/action_script.py: self.source.lstrip()[:_ENOUGH]",  # cut literals are hidden whole
     "sidecar/browser/sandbox/action_script.py: line[:_LONGEST_LABEL - 1]",  # of what is hidden already
     "sidecar/net/responses.py: said[:MAX_QUOTED]",  # the same
-    "sidecar/texts.py: shown[:length]",  # the same
-    "sidecar/texts.py: text[:MOST]",  # what `shortened` is for
-    "sidecar/texts.py: text[:length + BEHIND]",  # what is looked through for them
-    "sidecar/work/jobs/updates.py: text[-size:]",  # the same: `RunUpdates._last` hides line by line
-    "sidecar/work/tasks/outside.py: wanted.method[:20]",  # what a script asked for, for the script
-    "sidecar/work/tasks/runs.py: result[:LONGEST_RESULT]",  # a script's own result, for its owner
+    "sidecar/truncation.py: shown[:length]",  # the same
+    "sidecar/truncation.py: text[:MOST]",  # what `shortened` is for
+    "sidecar/truncation.py: text[:length + BEHIND]",  # what is looked through for them
+    "sidecar/jobs/run_updates.py: text[-size:]",  # the same: `RunUpdates._last` hides line by line
+    "sidecar/tasks/script_host.py: wanted.method[:20]",  # what a script asked for, for the script
+    "sidecar/tasks/task_runner.py: result[:LONGEST_RESULT]",  # a script's own result, for its owner
 }
 """Where a text is cut that may leave, and why no half of a secret can be left there."""
 NOT_TEXTS = {
     "protocol/sidecar_protocol/codec.py",  # what is wrong with a line, for whoever has sent it
-    "sidecar/agenda_view.py",  # columns
+    "sidecar/cli/agenda.py",  # columns
     "sidecar/browser/sandbox/cdp_pipe.py",  # a message's number
     "sidecar/recording/redaction/value_search.py",  # how known values begin
     "sidecar/recording/redaction/known_values.py",
@@ -212,8 +214,8 @@ NOT_TEXTS = {
     "sidecar/queue/process_registry.py",
     "sidecar/recording/redaction/json_secrets.py",  # keys' ends
     "sidecar/recording/redaction/secret_patterns.py",
-    "sidecar/work/delivery/documents.py",
-    "sidecar/work/tasks/periods.py",
+    "sidecar/deliveries/endpoint_records.py",
+    "sidecar/tasks/interval.py",
 }
 
 
@@ -232,7 +234,7 @@ def cuts(path: Path) -> Iterator[str]:
 
 
 def test_texts_are_cut_by_one_helper() -> None:
-    """`sidecar.texts.shortened` takes secrets out before it cuts: a bare cut would leave half of one."""
+    """`sidecar.truncation.shortened` takes secrets out before it cuts: a bare cut would leave half of one."""
     found = {cut for path in SOURCES if str(path.relative_to(ROOT)) not in NOT_TEXTS for cut in cuts(path)}
     assert found == CUTS
 

@@ -25,8 +25,8 @@ from sidecar.browser.steps.step_runner import Visit
 from sidecar.browser.url_policy import Allows
 from sidecar.clock import Clock
 from sidecar.errors import TimedOut
-from sidecar.scratch import Scratch
-from sidecar.texts import Hide
+from sidecar.scratch_folder import Scratch
+from sidecar.truncation import Hide
 
 
 def _nothing(text: str) -> str:

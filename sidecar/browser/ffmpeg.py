@@ -12,7 +12,7 @@ from typing import Final
 
 from sidecar.browser import discovery
 from sidecar.errors import BrowserUnavailable, StoreFailed
-from sidecar.scratch import Scratch
+from sidecar.scratch_folder import Scratch
 from sidecar.settings import Settings
 
 _NAMES: Final = {"darwin": "ffmpeg-mac", "win32": "ffmpeg-win64.exe"}

@@ -8,7 +8,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from sidecar.errors import ActionFailed, BrowserCrashed, LimitExceeded, NavigationFailed, SidecarError, TimedOut
-from sidecar.texts import bounded
+from sidecar.truncation import bounded
 
 _AT_URL = re.compile(r" at \S+://.*$")
 _FIREFOX_ERROR = re.compile(r"about:(?:net|cert)error\?.*?\bu=([^&]*)")

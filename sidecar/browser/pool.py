@@ -22,7 +22,7 @@ from sidecar.browser.profiles.visited_origins import MetOrigins
 from sidecar.browser.sandbox.sandbox_pool import Sandboxes
 from sidecar.clock import Clock
 from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent, ShuttingDown
-from sidecar.scratch import Scratch
+from sidecar.scratch_folder import Scratch
 from sidecar.settings import Settings
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from sidecar_protocol.base import REDACTED
 
 from sidecar.errors import Forbidden, NotFound, RemoteFailed, SidecarError, Unauthorized
 from sidecar.net.http_client import Answer
-from sidecar.spellings import MIN_LENGTH, spellings
+from sidecar.secret_encodings import MIN_LENGTH, spellings
 
 Shape = TypeVar("Shape")
 

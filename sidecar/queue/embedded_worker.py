@@ -9,7 +9,7 @@ from saq.types import PartialTimersDict
 from saq.worker import Worker
 
 from sidecar.queue.job_meta import FUNCTION
-from sidecar.stopping import stopped
+from sidecar.shutdown import stopped
 
 HARD_SECONDS: Final = 10.0
 """What a job that has to stop gets for closing its browser."""

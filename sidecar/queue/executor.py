@@ -13,13 +13,13 @@ from sidecar_protocol.base import encode_hook
 from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
 
 from sidecar.clock import within
+from sidecar.encryption import Seal
 from sidecar.errors import SealedByAnother, ShuttingDown, StoreFailed, TimedOut
 from sidecar.queue.backend import Backend
 from sidecar.queue.embedded_worker import GuestWorker
 from sidecar.queue.job_completion import SettlingQueue
 from sidecar.queue.job_meta import UNREADABLE, Meta, given_up, meta_of, put_meta
 from sidecar.queue.submission import Run, opened_content
-from sidecar.sealing import Seal
 
 log = logging.getLogger(__name__)
 

@@ -13,14 +13,14 @@ from saq.job import TERMINAL_STATUSES, Job, Status
 from sidecar_protocol.queued import JobState, JobStatus
 
 from sidecar.clock import Clock
+from sidecar.encryption import Seal
 from sidecar.errors import NotFound
 from sidecar.queue.backend import Backend
 from sidecar.queue.embedded_worker import GuestWorker
 from sidecar.queue.executor import Attempts, Perform
 from sidecar.queue.job_meta import CANCELLED, FUNCTION, STATUSES, Meta, put_meta, state_of
 from sidecar.queue.submission import Submission, stored_content
-from sidecar.sealing import Seal
-from sidecar.stopping import stopped
+from sidecar.shutdown import stopped
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.queue.redis_context import Fleet
 from sidecar.queue.redis_queue import FleetQueue
-from sidecar.stopping import farewell, stopped
+from sidecar.shutdown import farewell, stopped
 from sidecar.storage.redis_references import BLOCK_SECONDS, REFUSALS, connect
 
 log = logging.getLogger(__name__)

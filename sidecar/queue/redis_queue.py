@@ -18,7 +18,7 @@ from sidecar.queue.job_meta import dump, job_of, load
 from sidecar.queue.job_rows import Row
 from sidecar.queue.redis_context import Fleet, pause
 from sidecar.queue.stall_detector import Stuck
-from sidecar.stopping import STOP_SECONDS, stopped
+from sidecar.shutdown import STOP_SECONDS, stopped
 from sidecar.storage.redis_references import BLOCK_SECONDS, REFUSALS
 
 log = logging.getLogger(__name__)

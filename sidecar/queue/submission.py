@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from sidecar.sealing import Seal
+    from sidecar.encryption import Seal
 
 DEFAULT_TIMEOUT: Final = 3_600.0
 """Seconds that one attempt may take where nobody says how long it should."""

@@ -15,11 +15,11 @@ from typing import IO, Any, Final, Self, TextIO
 import msgspec
 from sidecar_protocol.base import REDACTED
 
-from sidecar import alone
+from sidecar import isolated_launch
 from sidecar.recording.placeholders import Filler
 from sidecar.recording.replay_output import Printer
 
-COMMAND: Final = tuple(alone.command("--log-input="))
+COMMAND: Final = tuple(isolated_launch.command("--log-input="))
 """A sidecar that does not log its input, whatever the environment says: the log being replayed would never end."""
 
 

@@ -1,5 +1,6 @@
 """What has to happen at a time: one document for each schedule or task, found by its id or by when it is due next."""
 
+import logging
 import sqlite3
 from typing import Final, Literal
 
@@ -8,6 +9,10 @@ import msgspec
 from sidecar.errors import Conflict, LimitExceeded
 from sidecar.storage.database import Database
 
+log = logging.getLogger(__name__)
+
+CORRUPT_RETRY_SECONDS: Final = 3600.0
+"""Until an entry that can't be read is looked at again."""
 Kind = Literal["schedule", "task"]
 Which = Literal["all", "open", "closed"]
 
@@ -107,3 +112,12 @@ class Agenda:
     async def _change(self, sql: str, *values: str | float | bytes | None) -> int:
         """How many rows a statement has changed."""
         return await self._database.write(lambda connection: connection.execute(sql, values).rowcount, durable=True)
+
+
+async def defer_corrupt(agenda: Agenda, what: str, item: Item, now: float) -> None:
+    """Lets an entry that can't be read wait, unchanged, so that it holds up no other.
+
+    A newer sidecar may have written it, or it is damaged; whoever can read it may still change it.
+    """
+    log.warning("the %s %s can't be read, and is tried again in an hour", what, item.id)
+    await agenda.replace(item, item.document, now + CORRUPT_RETRY_SECONDS, item.drop_at)

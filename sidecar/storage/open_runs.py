@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
+from sidecar.encryption import Seal
 from sidecar.errors import SealedByAnother
-from sidecar.sealing import Seal
 from sidecar.storage.database import Database
 from sidecar.storage.outbox import Outbox, Parcel
 

@@ -10,8 +10,8 @@ from typing import Any, Final, Literal
 import msgspec
 
 from sidecar.clock import Clock
+from sidecar.encryption import Seal
 from sidecar.errors import SealedByAnother, StoreFailed
-from sidecar.sealing import Seal
 from sidecar.storage import outbox_sql
 from sidecar.storage.database import Database
 

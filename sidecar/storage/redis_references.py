@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from sidecar.errors import StoreFailed
-from sidecar.stopping import farewell, stopped
+from sidecar.shutdown import farewell, stopped
 from sidecar.storage.disk_references import DiskReferences
 
 log = logging.getLogger(__name__)

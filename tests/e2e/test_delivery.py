@@ -17,11 +17,11 @@ import pytest
 import standardwebhooks
 
 from sidecar.clock import Clock
-from sidecar.work.delivery.courier import BATCH
+from sidecar.deliveries.endpoint_worker import BATCH
 from tests.clocks import STEPPED
 from tests.fakes import ApiKey, StandInRtcv, nobody_listens
 from tests.harness import SECONDS, Child, Rtcv, environment, error, receiver, rtcv, serving
-from tests.sidecar.work.delivery.posting import SECRET, hook, posting
+from tests.sidecar.deliveries.posting import SECRET, hook, posting
 
 OK = {"type": "ok"}
 STORE_KEY = b"a key of thirty-two bytes, always"[:32]

@@ -248,7 +248,7 @@ def test_stray_prints_go_to_stderr(tmp_path: Path) -> None:
     """Descriptor 1 is stderr, for this process and its children; the protocol's own are inherited by nobody."""
     code = """
 import subprocess, sys
-from sidecar.handlers import session
+from sidecar.server.handlers import session
 async def ping(_):
     print("stray", flush=True)
     subprocess.run(["/bin/sh", "-c", "echo child; cat; ls -l /proc/self/fd"])
@@ -318,7 +318,7 @@ def test_a_busy_lane_does_not_collect_bad_lines(tmp_path: Path) -> None:
 SLOW = """
 import asyncio, sys
 from dataclasses import replace
-from sidecar.handlers import session, table
+from sidecar.server.handlers import session, table
 async def ping(_):
     await asyncio.Event().wait()
 session.ping = ping

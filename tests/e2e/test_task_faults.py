@@ -26,7 +26,7 @@ INTO_THE_WORLD: Final = f"""
 import signal
 import sys
 from sidecar.net import public_http as outward
-from sidecar.work.tasks import outside
+from sidecar.tasks import outside
 outward.is_private = lambda address: str(address) != {PUBLIC!r}
 outside.SCRIPT_SECONDS = 1.5
 sys.argv[0] = "sidecar"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.wiring.tasking import SCRIPTS_AT_ONCE
+from sidecar.runtime.task_runtime import SCRIPTS_AT_ONCE
 from tests.harness import SECONDS, Child, error
 
 pytestmark = pytest.mark.browser

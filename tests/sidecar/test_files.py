@@ -9,9 +9,9 @@ import pytest
 
 from sidecar import files
 from sidecar.browser.profiles.profile_store import FolderStates, Profile
+from sidecar.encryption import Seal
 from sidecar.errors import StoreFailed
 from sidecar.queue.process_registry import Presence
-from sidecar.sealing import Seal
 from sidecar.settings import Settings
 from sidecar.storage.agenda_snapshot import look
 from sidecar.storage.database import Database

@@ -16,7 +16,7 @@ from sidecar_protocol.jobs import Option, PdfOptions
 from sidecar.browser import capture_limits, playwright_errors
 from sidecar.browser.cdp import Devtools, is_chromium
 from sidecar.errors import ActionFailed, LimitExceeded, StoreFailed
-from sidecar.scratch import Scratch
+from sidecar.scratch_folder import Scratch
 
 Kind = Literal["screenshot", "pdf", "html", "video", "har", "trace", "download"]
 Keep = Callable[[Kind, bytes], Path]

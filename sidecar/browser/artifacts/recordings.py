@@ -13,7 +13,7 @@ from sidecar.browser import playwright_errors
 from sidecar.browser.artifacts.capture import Kind
 from sidecar.browser.artifacts.redact_recordings import clean_har, clean_trace
 from sidecar.errors import ActionFailed, BrowserUnavailable
-from sidecar.texts import Hide
+from sidecar.truncation import Hide
 
 _CLEAN: Final[dict[Kind, Callable[[bytes, Hide], bytes]]] = {"har": clean_har, "trace": clean_trace}
 

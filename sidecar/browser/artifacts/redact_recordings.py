@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from sidecar_protocol.base import REDACTED
 
-from sidecar.texts import Hide
+from sidecar.truncation import Hide
 
 _SECRET_HEADERS: Final = frozenset(
     {"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key", "x-auth-token", "x-csrf-token"}

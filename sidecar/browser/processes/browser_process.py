@@ -19,7 +19,7 @@ from sidecar.browser.processes.job_page import JobPage
 from sidecar.clock import within
 from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent
 from sidecar.settings import exported
-from sidecar.texts import shortened
+from sidecar.truncation import shortened
 
 # Without these Chromium starts more processes than a page without a screen needs, and talks to servers of its own.
 _CHROMIUM_FLAGS: Final = (

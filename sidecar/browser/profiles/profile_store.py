@@ -15,8 +15,8 @@ from typing import Any, Final, Protocol
 from sidecar_protocol.jobs import BrowserName
 
 from sidecar import files
+from sidecar.encryption import Seal
 from sidecar.errors import LimitExceeded, SidecarError, StoreFailed
-from sidecar.sealing import Seal
 
 MOST_BYTES: Final = 64 << 20
 """Of one profile's cookies and storage."""

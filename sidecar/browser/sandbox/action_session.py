@@ -22,7 +22,7 @@ from sidecar.browser.sandbox.sandbox_pool import Sandboxes
 from sidecar.browser.sandbox.wire_values import LARGEST, Refused, RefusedAnswer, plain
 from sidecar.browser.url_policy import Allows
 from sidecar.errors import SandboxCrashed
-from sidecar.texts import bounded
+from sidecar.truncation import bounded
 
 MOST_CALLS: Final = 10_000
 """Calls that one action may make."""

@@ -18,7 +18,7 @@ from sidecar.browser.sandbox.cdp_pipe import PipeBroken, PipedBrowser, spawn
 from sidecar.browser.sandbox.sandbox import Sandbox, actions_program, open_sandbox
 from sidecar.clock import within
 from sidecar.errors import BrowserUnavailable, ShuttingDown
-from sidecar.scratch import Scratch
+from sidecar.scratch_folder import Scratch
 from sidecar.settings import MiB, Settings
 
 _FLAGS: Final = (

@@ -17,7 +17,7 @@ from sidecar.browser.steps.secret_templates import Templates, has_reference
 from sidecar.browser.url_glob import Glob
 from sidecar.browser.url_policy import check_address
 from sidecar.errors import InvalidContent
-from sidecar.scratch import Scratch
+from sidecar.scratch_folder import Scratch
 
 _LEAVES: Final = frozenset({"goto", "reload", "go_back", "go_forward"})
 _LOOK_AGAIN: Final = frozenset({"check", "uncheck", "set_checked"})

@@ -6,7 +6,7 @@ from typing import Final
 
 from playwright.async_api import BrowserContext, ConsoleMessage, WebError
 
-from sidecar.texts import WHOLE, Hide, bounded, shortened
+from sidecar.truncation import WHOLE, Hide, bounded, shortened
 
 MOST_LINES: Final = 200
 LONGEST_LINE: Final = 2_000

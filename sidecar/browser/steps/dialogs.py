@@ -7,7 +7,7 @@ from typing import Final
 from playwright.async_api import BrowserContext, Dialog, Page
 from playwright.async_api import Error as PlaywrightError
 
-from sidecar.texts import Hide, shortened
+from sidecar.truncation import Hide, shortened
 
 MOST_MESSAGES: Final = 1_000
 LONGEST_MESSAGE: Final = 10_000

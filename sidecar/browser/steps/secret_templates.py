@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from sidecar.errors import InvalidContent
-from sidecar.filling import Place, Room, mapped, shown
+from sidecar.template_limits import Place, Room, mapped, shown
 
 _REFERENCE: Final = re.compile(r"\{\{\s*([A-Za-z0-9_-]+)((?:\.[A-Za-z0-9_-]+)*)\s*\}\}")
 

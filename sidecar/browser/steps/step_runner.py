@@ -31,8 +31,8 @@ from sidecar.browser.steps.plan import PlannedStep
 from sidecar.browser.url_policy import Allows
 from sidecar.clock import Clock, within
 from sidecar.errors import ActionFailed, Forbidden, LimitExceeded, NavigationFailed, SandboxCrashed, TimedOut
-from sidecar.scratch import Scratch
-from sidecar.texts import Hide
+from sidecar.scratch_folder import Scratch
+from sidecar.truncation import Hide
 
 _GRACE = 0.25
 """Seconds that Playwright gets to report its own, better explained timeout before the step's is enforced."""

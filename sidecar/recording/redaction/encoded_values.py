@@ -18,7 +18,7 @@ from itertools import accumulate, islice
 from typing import Final, NamedTuple
 
 from sidecar.recording.redaction.value_search import Finder, Span, merged
-from sidecar.spellings import MIN_LENGTH
+from sidecar.secret_encodings import MIN_LENGTH
 
 _MIN_ENCODED: Final = 8
 _DIGEST: Final = 128

@@ -5,7 +5,7 @@ from typing import Final
 
 from sidecar.recording.redaction.encoded_values import Known
 from sidecar.recording.redaction.value_search import HEAD, Finder
-from sidecar.spellings import MIN_LENGTH
+from sidecar.secret_encodings import MIN_LENGTH
 
 _RUN: Final = re.compile(r"[A-Za-z0-9_.~-]+")
 

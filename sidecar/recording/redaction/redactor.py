@@ -18,7 +18,7 @@ from sidecar.recording.redaction.secret_patterns import (
     USERINFO,
     may_hold_secrets,
 )
-from sidecar.spellings import MIN_LENGTH
+from sidecar.secret_encodings import MIN_LENGTH
 
 if TYPE_CHECKING:
     from sidecar.javascript.tokens import Literal

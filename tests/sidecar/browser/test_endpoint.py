@@ -19,10 +19,10 @@ from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.profiles.profile_store import FolderStates
 from sidecar.clock import Clock
+from sidecar.encryption import Seal
 from sidecar.errors import BrowserCrashed, BrowserUnavailable
-from sidecar.sealing import Seal
+from sidecar.jobs.browser_job_runner import JobRunner
 from sidecar.settings import Settings
-from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import children, is_browser, make_job, still_alive
 
 pytestmark = pytest.mark.browser

@@ -9,8 +9,8 @@ import pytest
 from sidecar_protocol.base import REDACTED
 
 from sidecar.javascript.sources import LONGEST, TOGETHER, Sources
+from sidecar.jobs.payloads import holds_secret
 from sidecar.recording.redaction.redactor import Redactor, holds_typed
-from sidecar.work.contents import holds_secret
 
 QUOTED = f'"{REDACTED}"'
 PIECE = "}/a/;'left';"

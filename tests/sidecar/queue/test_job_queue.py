@@ -13,12 +13,12 @@ from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.queued import JobState
 
 from sidecar.clock import Clock
+from sidecar.encryption import Seal
 from sidecar.errors import BrowserUnavailable, NotFound, ShuttingDown, TimedOut
 from sidecar.queue import executor
 from sidecar.queue.job_queue import INTERRUPTIONS, Engine, EngineOptions, id_of
 from sidecar.queue.sqlite_backend import SqliteBackend
 from sidecar.queue.submission import Run, Submission
-from sidecar.sealing import Seal
 from sidecar.storage.database import Database
 
 MB = 1 << 20

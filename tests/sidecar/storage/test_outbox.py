@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import pytest
 
+from sidecar.encryption import Seal
 from sidecar.errors import SealedByAnother, StoreFailed
-from sidecar.sealing import Seal
 from sidecar.storage import outbox as module
 from sidecar.storage.database import Batch, Database
 from sidecar.storage.endpoints import LEASE, EndpointRows

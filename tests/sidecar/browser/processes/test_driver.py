@@ -13,8 +13,8 @@ from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.clock import Clock
 from sidecar.errors import LimitExceeded
+from sidecar.jobs.browser_job_runner import JobRunner
 from sidecar.settings import Settings
-from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import children, is_driver, make_job
 
 pytestmark = pytest.mark.browser

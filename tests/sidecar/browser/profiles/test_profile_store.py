@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sidecar.browser.profiles.profile_store import FolderStates, MemoryStates, Profile, States, decode, encode
+from sidecar.encryption import Seal
 from sidecar.errors import LimitExceeded, SealedByAnother, StoreFailed
-from sidecar.sealing import Seal
 
 SHOP = Profile("shop", "CHROMIUM")
 KEY = b"k" * 32

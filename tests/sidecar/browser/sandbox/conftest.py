@@ -8,8 +8,8 @@ import pytest_asyncio
 
 from sidecar.browser.pool import BrowserPool
 from sidecar.clock import Clock
+from sidecar.jobs.browser_job_runner import JobRunner
 from sidecar.settings import Settings
-from sidecar.work.jobs.runner import JobRunner
 from tests.site.server import TestSite
 
 

@@ -9,7 +9,7 @@ from sidecar_protocol.jobs import StepResult
 
 from sidecar.browser.steps import navigation
 from sidecar.errors import ActionFailed
-from sidecar.work.jobs.runner import JobRunner
+from sidecar.jobs.browser_job_runner import JobRunner
 from tests.sidecar.browser.parts import make_job, make_jobs
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]

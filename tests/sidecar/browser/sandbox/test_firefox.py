@@ -6,7 +6,7 @@ import pytest
 from sidecar_protocol.jobs import StepResult
 
 from sidecar.errors import ActionFailed, Forbidden
-from sidecar.work.jobs.runner import JobRunner
+from sidecar.jobs.browser_job_runner import JobRunner
 from tests.sidecar.browser.parts import make_job
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]

@@ -11,7 +11,7 @@ from sidecar_protocol.jobs import JobResult
 
 from sidecar.browser.sandbox.cdp_pipe import Pipe
 from sidecar.errors import ActionFailed, BrowserFailed, Forbidden, LimitExceeded, SandboxCrashed, TimedOut
-from sidecar.work.jobs.runner import JobRunner
+from sidecar.jobs.browser_job_runner import JobRunner
 from tests.sidecar.browser.parts import children, make_job
 from tests.sidecar.browser.sandbox.parts import is_sandbox
 

@@ -15,8 +15,8 @@ from sidecar.browser.sandbox.rpc_calls import Calls
 from sidecar.browser.sandbox.wire_values import Refused
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, Forbidden
+from sidecar.jobs.browser_job_runner import JobRunner
 from sidecar.settings import Settings
-from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import make_job
 from tests.sidecar.browser.sandbox.parts import stays
 

@@ -14,8 +14,8 @@ from sidecar.browser.sandbox.cdp_pipe import PipedBrowser
 from sidecar.browser.sandbox.sandbox_pool import Sandboxes, SandboxLimits
 from sidecar.clock import Clock
 from sidecar.errors import BrowserFailed, BrowserUnavailable, SandboxCrashed, ShuttingDown
+from sidecar.jobs.browser_job_runner import JobRunner
 from sidecar.settings import Settings
-from sidecar.work.jobs.runner import JobRunner
 from tests.sidecar.browser.parts import children, is_renderer, make_job, still_alive
 from tests.sidecar.browser.sandbox.parts import is_sandbox
 

@@ -12,8 +12,8 @@ from aiohttp import web
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.scope_proxy import Gateway
 from sidecar.clock import Clock, within
-from sidecar.work.jobs.runner import JobRunner
-from sidecar.work.jobs.scopes import Scope
+from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.token_scope import Scope
 from tests.sidecar.browser.parts import make_job, make_jobs
 
 SECONDS = 10.0

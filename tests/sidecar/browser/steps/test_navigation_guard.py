@@ -11,9 +11,9 @@ from aiohttp import web
 from sidecar.browser.pool import BrowserPool
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, NavigationFailed
+from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.token_scope import Scope
 from sidecar.settings import Settings
-from sidecar.work.jobs.runner import JobRunner
-from sidecar.work.jobs.scopes import Scope
 from tests.fakes import nobody_listens
 from tests.sidecar.browser.parts import make_job
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sidecar_protocol.base import REDACTED
 
 from sidecar.recording.redaction.redactor import Redactor
-from sidecar.spellings import spellings
+from sidecar.secret_encodings import spellings
 from tests.spelled import SPELLINGS
 
 VALUE = 'pä&ss "w0rd"/+\\é💥x'

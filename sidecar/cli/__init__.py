@@ -1,0 +1,1 @@
+"""The command line: the session by default, and every command beside it."""

@@ -1,0 +1,238 @@
+"""`sidecar agenda`: what will run in the next day, what ran in the last, and what was missed."""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import IO, Final
+
+import msgspec
+
+from sidecar.clock import Clock
+from sidecar.errors import StoreFailed
+from sidecar.settings import Settings
+from sidecar.storage.agenda_snapshot import Planned, Ran, look
+from sidecar.tasks.interval import next_time, passed
+from sidecar.wall_clock import rfc3339
+
+DAY: Final = 86_400
+HOUR: Final = 3_600
+SIDE: Final = 24
+"""Hours of the timeline before now, and after it."""
+LEGEND: Final = "timeline: an hour each, now at |   # ran   x failed   ~ cut short, or going on   o will run"
+_HEADS: Final = ("kind", "what", "state", "next", "in a day", "last", "missed", "timeline")
+_TIMELINE: Final = len(_HEADS) - 1
+_WHAT: Final = _HEADS.index("what")
+_NARROWEST_WHAT: Final = 24
+"""Columns of a terminal that names get; where there is not as much, each row takes several lines."""
+_COLORS: Final = {"#": "green", "x": "red", "~": "yellow", "o": "cyan", "|": "bold"}
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One schedule or task. Times are RFC 3339 in UTC."""
+
+    kind: str
+    what: str
+    """A task's id, a schedule's name."""
+    state: str
+    next: str | None
+    """When it runs next."""
+    coming: int
+    """Runs in the next day."""
+    last: str | None
+    """When it ran last."""
+    last_status: str | None
+    ran: int
+    """Runs in the last day that are remembered."""
+    missed: int
+    """Times without a run, because the run before went on or because nothing ran."""
+    timeline: str
+
+
+class _Task(msgspec.Struct):
+    """What of a task's document matters here; milliseconds."""
+
+    running: bool
+    init: int
+    interval: int
+    end: int | None = None
+    fired: int | None = None
+    skipped: int = 0
+    coalesced: int = 0
+
+
+class _Schedule(msgspec.Struct):
+    """What of a schedule's document matters here."""
+
+    name: str
+    enabled: bool
+    due: float
+    stage: str = "waiting"
+
+
+def show(settings: Settings, clock: Clock, out: IO[str], *, as_json: bool) -> int:
+    """Prints the agenda of the state folder, or of the fleet; gives the exit code. Raises SidecarError."""
+    now = clock.now()
+    rows = agenda(*_look(settings, now - DAY), now)
+    if as_json:
+        # in ASCII, which goes through every encoding of the output
+        out.write(json.dumps({"now": rfc3339(now), "agenda": msgspec.to_builtins(rows)}, separators=(",", ":")) + "\n")
+    elif not rows:
+        out.write("nothing is planned\n")
+    elif out.isatty():
+        _print_table(rows, out)
+    else:
+        _print_plain(rows, out)
+    return 0
+
+
+def agenda(planned: Sequence[Planned], ran: Sequence[Ran], now: float) -> list[Row]:
+    """A row for each schedule and task: those that come first are first, those without a time last."""
+    rows, of_task = [], defaultdict[str, list[Ran]](list)
+    for run in ran:
+        of_task[run.task].append(run)
+    for one in planned:
+        try:
+            rows.append(_schedule(one, now) if one.kind == "schedule" else _task(one, of_task[one.id], now))
+        except msgspec.DecodeError:
+            rows.append(_unreadable(one))
+    return sorted(rows, key=lambda row: (row.next is None, row.next or "", row.kind, row.what))
+
+
+def _look(settings: Settings, since: float) -> tuple[list[Planned], list[Ran]]:
+    """Where schedules and tasks are: in a fleet's Redis if its machines have a common key, else in the state folder."""
+    if not settings.queue or settings.seal_key() is None:
+        return look(settings.state_path() / "sidecar.db", since)
+    try:
+        from sidecar.storage.redis_agenda_snapshot import look_at_fleet  # late: only a fleet has redis installed
+    except ImportError:
+        raise StoreFailed(
+            "SIDECAR_QUEUE needs redis: install the sidecar with `pip install '.[fleet]'` in its checkout"
+        ) from None
+    return asyncio.run(look_at_fleet(settings.queue.reveal(), since))
+
+
+def _unreadable(one: Planned) -> Row:
+    """What a newer sidecar has written, or damage, hides nothing of the others."""
+    return Row(
+        kind=one.kind,
+        what=one.id,
+        state="unreadable",
+        next=None,
+        coming=0,
+        last=None,
+        last_status=None,
+        ran=0,
+        missed=0,
+        timeline="." * SIDE + "|" + "." * SIDE,
+    )
+
+
+def _task(one: Planned, runs: Sequence[Ran], now: float) -> Row:
+    task = msgspec.json.decode(one.document, type=_Task)
+    recent = [run for run in runs if run.started >= now - DAY]
+    moment, horizon = round(now * 1000), round((now + DAY) * 1000)
+    last = horizon if task.end is None else min(horizon, task.end)
+    first = next_time(task.init, task.interval, max(moment, task.fired or 0))
+    comes = task.running and first <= last
+    coming = passed(first, last, task.interval) + 1 if comes else 0
+    ahead = task.running and (task.end is None or first <= task.end)
+    line = _past(recent, now) + "|" + _future(first, last, task.interval, coming, now)
+    return Row(
+        kind="task",
+        what=one.id,
+        state="running" if task.running else "stopped",
+        next=rfc3339(first / 1000) if ahead else None,
+        coming=coming,
+        last=rfc3339(runs[-1].started) if runs else None,
+        last_status=runs[-1].status if runs else None,
+        ran=len(recent),
+        missed=task.skipped + task.coalesced,
+        timeline=line,
+    )
+
+
+def _schedule(one: Planned, now: float) -> Row:
+    schedule = msgspec.json.decode(one.document, type=_Schedule)
+    over = schedule.stage in ("fired", "missed")
+    comes = schedule.enabled and not over
+    soon = int(comes and schedule.due <= now + DAY)
+    run = Ran(one.id, "success" if schedule.stage == "fired" else "failed", schedule.due, schedule.due, None)
+    recent = [run] if over and schedule.due >= now - DAY else []
+    due = round(schedule.due * 1000)
+    return Row(
+        kind="schedule",
+        what=schedule.name,
+        state=schedule.stage if over else "pending" if schedule.enabled else "paused",
+        next=rfc3339(schedule.due) if comes else None,
+        coming=soon,
+        last=rfc3339(schedule.due) if schedule.stage == "fired" else None,
+        last_status=schedule.stage if over else None,
+        ran=int(bool(recent) and schedule.stage == "fired"),
+        missed=int(schedule.stage == "missed"),
+        timeline=_past(recent, now) + "|" + _future(due, due, 1, soon, now),
+    )
+
+
+def _past(runs: Sequence[Ran], now: float) -> str:
+    """A letter for each of the last hours, the latest last: the worst of what happened in it."""
+    letters = ["."] * SIDE
+    for run in runs:
+        hour = SIDE - 1 - min(SIDE - 1, max(0, int((now - run.started) // HOUR)))
+        letter = {"success": "#", "failed": "x"}.get(run.status, "~")
+        letters[hour] = max(letters[hour], letter, key=".#~x".index)
+    return "".join(letters)
+
+
+def _future(first: int, last: int, interval: int, coming: int, now: float) -> str:
+    """A letter for each of the next hours; `first` and `last` in milliseconds."""
+    letters = []
+    for hour in range(SIDE):
+        begin, end = (round((now + (hour + more) * HOUR) * 1000) for more in (0, 1))
+        time = next_time(first, interval, begin - 1)
+        letters.append("o" if coming and time < end and time <= last else ".")
+    return "".join(letters)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    last = f"{row.last or '-'} {row.last_status or ''}".rstrip()
+    # what moves a terminal's cursor or turns its text around is nobody's name
+    what = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in row.what)
+    return (row.kind, what, row.state, row.next or "-", str(row.coming), last, str(row.missed), row.timeline)
+
+
+def _print_plain(rows: Sequence[Row], out: IO[str]) -> None:
+    lines = [_HEADS, *map(_cells, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADS))]
+    for line in lines:
+        out.write("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")
+    out.write(LEGEND + "\n")
+
+
+def _print_table(rows: Sequence[Row], out: IO[str]) -> None:
+    from rich.console import Console  # late: only a terminal gets colours
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(file=out)
+    lines = [_cells(row) for row in rows]
+    drawn = [Text.assemble(*((letter, _COLORS.get(letter, "dim")) for letter in line[_TIMELINE])) for line in lines]
+    if _least_width(lines) > console.width:
+        for cells, line in zip(lines, drawn, strict=True):
+            told = (f"{_HEADS[index]} {cells[index]}" for index in range(_TIMELINE) if index != _WHAT)
+            console.print(Text(cells[_WHAT], style="bold"), Text(", ".join(told)), line, "", sep="\n", soft_wrap=True)
+    else:
+        table = Table(box=None, header_style="bold")
+        for head in _HEADS:
+            right = head in ("in a day", "missed")
+            table.add_column(head, justify="right" if right else "left", no_wrap=head != "what", overflow="fold")
+        for cells, line in zip(lines, drawn, strict=True):
+            table.add_row(*map(Text, cells[:_TIMELINE]), line)
+        console.print(table)
+    console.print(Text(LEGEND, style="dim"), soft_wrap=True)
+
+
+def _least_width(lines: Sequence[Sequence[str]]) -> int:
+    """Of the table, in columns of the terminal, its long names folded."""
+    widths = [max(map(len, column)) + 2 for column in zip(_HEADS, *lines, strict=True)]
+    return sum(widths) - widths[_WHAT] + min(widths[_WHAT], _NARROWEST_WHAT)

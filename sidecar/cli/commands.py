@@ -1,0 +1,195 @@
+"""What the command line can do beside serving: `replay`, `schema`, `doctor`, and the flags of a session."""
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final, TextIO
+
+from sidecar import __version__, settings
+
+_FLAGS: Final = tuple(name for name in settings.Settings.__struct_fields__ if name not in settings.SECRETS)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A command to run; or none, and the flags of the session to serve."""
+
+    run: Callable[[], int] | None = None
+    flags: dict[str, str] = field(default_factory=dict)
+
+
+def parse(arguments: Sequence[str]) -> Parsed:
+    """Reads the arguments; exits with 2 and a usage line where they make no sense."""
+    parsed = _parser().parse_args(arguments)
+    flags = {name: str(value) for name in _FLAGS if (value := getattr(parsed, name, None)) is not None}
+    if parsed.webhook:
+        flags["webhook"] = " ".join(parsed.webhook)
+    commands: dict[str, Callable[[], int]] = {
+        "agenda": lambda: _agenda(flags, as_json=parsed.json),
+        "doctor": lambda: _doctor(flags),
+        "schema": lambda: _schema(parsed.folder),
+        "token": lambda: _token(parsed, flags),
+        "worker": lambda: _worker(flags),
+    }
+    if parsed.command in commands:
+        return Parsed(run=commands[parsed.command])
+    if parsed.file or parsed.replay:
+        return Parsed(run=lambda: _replay(parsed, flags))
+    return Parsed(flags=flags)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sidecar",
+        description="A child process for scrapers. Without arguments it serves JSON lines on stdin and stdout.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"sidecar {__version__}")
+    group = parser.add_argument_group("session", "each is also a variable: --max-line is SIDECAR_MAX_LINE")
+    for name in _FLAGS:
+        flag = f"--{name.replace('_', '-')}"
+        if name == "log_input":
+            group.add_argument(flag, nargs="?", const=settings.INPUT_LOG, metavar="FILE")
+        elif name == "log_debug":
+            group.add_argument(flag, nargs="?", const=settings.DEBUG_LOG, metavar="FILE")
+        elif name == "webhook":
+            group.add_argument(flag, action="append", metavar="URL", help="can be given several times")
+        else:
+            group.add_argument(flag, metavar=name.rpartition("_")[2].upper())
+    _add_replay_flags(parser.add_argument_group("replay"), "-replay", "--replay")
+    parser.set_defaults(file=None, command=None, replaySkipCommands="", repeatReplay=1, secrets=None)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    replay = commands.add_parser("replay", help="send a recorded session again, a line for each command")
+    replay.add_argument("file", metavar="FILE")
+    _add_replay_flags(replay)
+    schema = commands.add_parser("schema", help="write the JSON Schema of every message")
+    schema.add_argument("folder", type=Path)
+    commands.add_parser("doctor", help="say what this machine has and what is missing")
+    commands.add_parser("worker", help="run jobs of the state folder's queue, or the fleet's, until a signal ends it")
+    agenda = commands.add_parser("agenda", help="say what will run in the next day, what ran and what was missed")
+    agenda.add_argument("--json", action="store_true", help="as one line of JSON")
+    _add_token_commands(commands.add_parser("token", help="print a token signed with SIDECAR_TOKEN_SECRET"))
+    return parser
+
+
+def _add_token_commands(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
+    kinds.add_parser("issuer", help="the token that `issue_token` asks for; it does not expire")
+    visit = kinds.add_parser("visit", help="a token for jobs within a scope")
+    visit.add_argument("--scope", metavar="URL", required=True)
+    visit.add_argument("--strict", action="store_true", help="only this URL, not its whole domain")
+    held = "what pages load has to come from within the scope, too"
+    visit.add_argument("--strict-resources", action="store_true", help=held)
+    visit.add_argument("--validity", metavar="SECONDS", type=int, default=604_800)
+
+
+def _add_replay_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *names: str) -> None:
+    if names:
+        parser.add_argument(*names, metavar="FILE")
+    # a default of its own would make the command forget what stands before it
+    unset = argparse.SUPPRESS
+    parser.add_argument("-replaySkipCommands", "--replaySkipCommands", metavar="a,b", default=unset)
+    parser.add_argument("-repeatReplay", "--repeatReplay", metavar="N", type=int, default=unset)
+    secrets = "JSON file that fills redacted values back in"
+    parser.add_argument("--secrets", metavar="FILE", type=Path, default=unset, help=secrets)
+
+
+def _replay(parsed: argparse.Namespace, flags: dict[str, str]) -> int:
+    from sidecar.recording.replay import COMMAND, replay
+
+    if parsed.file and parsed.replay:
+        print("sidecar: one log at a time, please: by replay or by -replay", file=sys.stderr)
+        return 2
+    given = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
+    return replay(
+        Path(parsed.file or parsed.replay),
+        skip=frozenset(name.strip() for name in parsed.replaySkipCommands.split(",") if name.strip()),
+        repeat=parsed.repeatReplay,
+        secrets=parsed.secrets,
+        out=_output(),
+        command=(*COMMAND, *given),
+    )
+
+
+def _schema(folder: Path) -> int:
+    from sidecar_protocol.export import write_schemas
+
+    for path in write_schemas(folder):
+        print(path)
+    return 0
+
+
+def _token(parsed: argparse.Namespace, flags: dict[str, str]) -> int:
+    from sidecar.clock import Clock
+    from sidecar.errors import SidecarError
+    from sidecar.jobs.visit_tokens import Tokens
+
+    try:
+        tokens = Tokens(settings.load(flags).token_secret, Clock())
+        if parsed.kind == "issuer":
+            print(tokens.issuer())
+        else:
+            narrow = {"strict": parsed.strict, "strict_resources": parsed.strict_resources}
+            print(tokens.issue(parsed.scope, parsed.validity, **narrow))
+    except (settings.SettingsError, SidecarError) as wrong:
+        print(f"sidecar: {wrong}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _worker(flags: dict[str, str]) -> int:
+    from sidecar.runtime import worker_process
+
+    try:
+        return worker_process.run(settings.load(flags))
+    except settings.SettingsError as wrong:
+        print(f"sidecar: {wrong}", file=sys.stderr)
+        return 2
+
+
+def _agenda(flags: dict[str, str], *, as_json: bool) -> int:
+    from sidecar.cli.agenda import show
+    from sidecar.clock import Clock
+    from sidecar.errors import SidecarError
+
+    out = _output()
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")  # names may hold what the terminal has no letters for
+    try:
+        code = show(settings.load(flags), Clock(), out, as_json=as_json)
+        out.flush()
+    except BrokenPipeError:  # whoever read it has seen enough
+        _let_go_of(out)
+        return 0
+    except (settings.SettingsError, SidecarError, OSError) as wrong:
+        print(f"sidecar: {wrong}", file=sys.stderr)
+        if isinstance(wrong, OSError):
+            _let_go_of(out)
+        return 2
+    return code
+
+
+def _output() -> TextIO:
+    """Standard output; nowhere, if we were started without one."""
+    return sys.stdout or Path(os.devnull).open("w", encoding="utf-8")
+
+
+def _let_go_of(out: IO[str]) -> None:
+    """Spares the interpreter the attempt to write at its end what could not be written."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, out.fileno())
+    os.close(nowhere)
+
+
+def _doctor(flags: dict[str, str]) -> int:
+    from sidecar.cli.doctor import examine
+
+    try:
+        return examine(settings.load(flags), _output())
+    except settings.SettingsError as wrong:
+        print(f"sidecar: {wrong}", file=sys.stderr)
+        return 2

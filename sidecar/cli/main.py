@@ -1,0 +1,54 @@
+"""The command line. Without arguments: serve a session on stdin and stdout."""
+
+import gc
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from sidecar_protocol import PROTOCOL_VERSION, codec
+from sidecar_protocol.replies import Ready
+
+from sidecar import __version__, settings
+from sidecar.server import stdio_fds
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one command; gives the exit code: 0, or 2 for arguments or settings that can't be used."""
+    flags: dict[str, str] = {}
+    if arguments:
+        from sidecar.cli import commands  # late: a scraper passes no arguments and waits for `ready`
+
+        parsed = commands.parse(arguments)
+        if parsed.run is not None:
+            return parsed.run()
+        flags = parsed.flags
+    try:
+        loaded = settings.load(flags)
+    except settings.SettingsError as wrong:
+        print(f"sidecar: {wrong}", file=sys.stderr)
+        return 2
+    return serve(loaded)
+
+
+def serve(loaded: settings.Settings) -> int:
+    """One session: `ready` leaves before anything that takes time is imported."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # until the app takes over: nothing was read yet, so there is nothing to finish
+        signal.signal(number, lambda *_: os._exit(0))
+    claimed = stdio_fds.claim()
+    ready = Ready(protocol=PROTOCOL_VERSION, version=__version__, pid=os.getpid())
+    stdio_fds.write_first(claimed.lines_out, codec.encode(ready))
+    gc.disable()  # until the app is put together, which collects no more than the modules before it
+
+    import asyncio
+
+    from sidecar.clock import Clock
+    from sidecar.runtime import session_process
+
+    try:
+        asyncio.run(session_process.serve(loaded, claimed, Clock()))
+    except settings.SettingsError as wrong:
+        print(f"sidecar: {wrong}", file=sys.stderr)
+        return 2
+    return 0

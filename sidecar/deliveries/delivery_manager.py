@@ -1,0 +1,268 @@
+"""The outbox on its way out: a courier for each endpoint that something waits for, and none while nothing does."""
+
+import asyncio
+import contextlib
+import logging
+import math
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from sidecar_protocol.webhooks import DEFAULT_STDOUTERR_SIZE, Delivery
+from sidecar_protocol.webhooks import Deliveries as Page
+
+from sidecar.clock import Clock
+from sidecar.deliveries.endpoint_records import host_of
+from sidecar.deliveries.endpoint_registry import Endpoints
+from sidecar.deliveries.endpoint_worker import Courier, Means
+from sidecar.deliveries.sender import Sender
+from sidecar.deliveries.server_forwarder import Forwarding
+from sidecar.encryption import Seal
+from sidecar.errors import Conflict, NotFound, StoreFailed
+from sidecar.net.public_http import Outward
+from sidecar.queue.process_registry import Presence
+from sidecar.storage.database import Database
+from sidecar.storage.endpoints import EndpointRows
+from sidecar.storage.outbox import PAGE, Outbox, Row
+
+log = logging.getLogger(__name__)
+
+PATROL_SECONDS: Final = 30.0
+"""How often we look for what a process that has died left behind."""
+STEP_SECONDS: Final = 1.0
+"""A clock that falls back by more was set."""
+
+
+class Deliveries:
+    """Sends what is in an outbox for as long as it is open. Start it with `start`."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        rows: EndpointRows,
+        endpoints: Endpoints,
+        folder: Path | None,
+        outward: Outward,
+        clock: Clock,
+        *,
+        timeout: float,
+        tell: Callable[[str, Any], None],
+        jitter: Callable[[], float],
+    ) -> None:
+        """`folder` is the state folder, None in memory.
+
+        `timeout` is for one attempt, in seconds; `tell` takes an event's name and its content.
+        """
+        self._outbox = outbox
+        self._rows = rows
+        self._endpoints = endpoints
+        self._folder = folder
+        self._presence: Presence | None = None
+        self._clock = clock
+        self._sender = Sender(clock, outward, timeout)
+        self._means = Means(
+            outbox, rows, endpoints, self.presence, self._sender, clock, jitter, tell, self._check_clock
+        )
+        self._couriers: dict[str, tuple[Courier, asyncio.Task[None]]] = {}
+        self._offset = -math.inf
+        self._beginning: asyncio.Task[None] | None = None
+        self._patrol: asyncio.TimerHandle | None = None
+        self._closing = self._draining = False
+
+    def start(self) -> None:
+        """Goes on with what is in the outbox, and sends what is put from now on."""
+        self._offset = self._clock.now() - self._clock.monotonic()
+        self._outbox.on_put = self.wake
+        self._endpoints.on_named = self.wake
+        self._beginning = asyncio.create_task(self._begin())
+
+    def wake(self, endpoints: Iterable[str]) -> None:
+        """Looks at once for what waits for these endpoints."""
+        for endpoint in endpoints:
+            if endpoint in self._couriers:
+                courier, _ = self._couriers[endpoint]
+                courier.woken.set()
+                courier.resting.clear()
+            elif not self._closing:
+                courier = Courier(endpoint, self._means)
+                courier.draining = self._draining
+                task = asyncio.create_task(courier.run())
+                self._couriers[endpoint] = courier, task
+                task.add_done_callback(partial(self._on_end, endpoint))
+
+    def presence(self) -> Presence:
+        """This process among those on the same store, from the first call on. Raises StoreFailed."""
+        if self._presence is None:
+            try:
+                self._presence = Presence(self._folder)
+            except OSError as failure:
+                raise StoreFailed(f"the state folder can't be used: {failure.strerror}", retryable=True) from None
+        return self._presence
+
+    async def caught_up(self, endpoints: Iterable[str], seconds: float) -> None:
+        """Waits until all that can be sent to these endpoints has been, for so many seconds at most."""
+        with contextlib.suppress(StoreFailed):
+            await self._outbox.flushed()
+        waits = [
+            asyncio.ensure_future(_either(courier.resting, task))
+            for courier, task in (self._couriers[one] for one in endpoints if one in self._couriers)
+        ]
+        try:
+            if waits:
+                await asyncio.wait(waits, timeout=seconds)
+        finally:
+            for one in waits:
+                one.cancel()
+
+    async def drain(self, seconds: float) -> None:
+        """Sends what can be sent right now, for so many seconds at most; the rest stays in the outbox."""
+        if self._beginning:
+            await asyncio.wait([self._beginning], timeout=seconds)
+        with contextlib.suppress(StoreFailed):  # who put it has been told
+            await self._outbox.flushed()
+        self._draining = True
+        for courier, _ in self._couriers.values():
+            courier.draining = True
+            courier.woken.set()
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self._couriers and (left := deadline - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait([task for _, task in self._couriers.values()], timeout=left)
+
+    async def close(self) -> None:
+        """Sends no more. What was under way counts as not sent."""
+        self._closing = True
+        if self._patrol:
+            self._patrol.cancel()
+        tasks = [task for _, task in self._couriers.values()]
+        if self._beginning:
+            tasks.append(self._beginning)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._sender.close()
+        if self._presence:
+            self._presence.close()
+
+    # --- what a parent asks
+
+    def listed(self, status: Literal["waiting", "dead"] | None, page: int) -> Page:
+        """One page of what has not arrived. Raises StoreFailed."""
+        total, rows = self._outbox.listed(status, page)
+        hosts: dict[str, str] = {}
+        for row in rows:
+            if row.endpoint not in hosts:
+                known = self._rows.get(row.endpoint)
+                hosts[row.endpoint] = host_of(known) if known else ""
+        return Page(
+            total_count=total,
+            total_pages=math.ceil(total / PAGE),
+            page=page,
+            deliveries=tuple(_shown(row, hosts[row.endpoint]) for row in rows),
+        )
+
+    async def redeliver(self, parcel: str, endpoint: str | None) -> None:
+        """Sends what is dead once more, and what waits at once. Raises NotFound, Conflict and StoreFailed."""
+        await self._outbox.flushed()
+        places = self._outbox.places(parcel, endpoint)
+        if not places:
+            raise NotFound(f"no delivery with the id {parcel!r} waits or has failed")
+        if all((row := self._rows.get(one)) is not None and row.disabled for one in places):
+            raise Conflict("the endpoint wants nothing more; name it again with set_webhooks first")
+        for one in await self._outbox.again(parcel, endpoint):
+            await self._rows.well(one)
+            self.wake([one])
+
+    # --- what keeps it going
+
+    async def _begin(self) -> None:
+        try:
+            await self._outbox.settle()
+        except StoreFailed as failure:
+            log.warning("deliveries have to wait: %s", failure.message)
+        self._go_round()
+
+    def _go_round(self) -> None:
+        try:
+            self.wake([one for one in self._rows.ids() if self._outbox.next_due(one) is not None])
+        except StoreFailed as failure:
+            log.warning("deliveries have to wait: %s", failure.message)
+        self._patrol = asyncio.get_running_loop().call_later(PATROL_SECONDS, self._go_round)
+
+    def _on_end(self, endpoint: str, ended: asyncio.Task[None]) -> None:
+        courier, _ = self._couriers.pop(endpoint)
+        if ended.cancelled():
+            return
+        if failure := ended.exception():
+            log.error("deliveries stopped in a way that they should not; they go on soon", exc_info=failure)
+        elif courier.woken.is_set():
+            self.wake([endpoint])
+
+    async def _check_clock(self) -> None:
+        """Makes good for a clock that was set back since the last look."""
+        offset = self._clock.now() - self._clock.monotonic()
+        behind, self._offset = self._offset - offset, offset
+        if behind > STEP_SECONDS:
+            await self._outbox.settle()
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """All that sends, over one database. Made by `open_mail`."""
+
+    outbox: Outbox
+    endpoints: Endpoints
+    deliveries: Deliveries
+    forwarding: Forwarding
+
+
+def open_mail(
+    database: Database,
+    seal: Seal,
+    folder: Path | None,
+    outward: Outward,
+    clock: Clock,
+    tell: Callable[[str, Any], None],
+    *,
+    timeout: float,
+    stdouterr_size: int = DEFAULT_STDOUTERR_SIZE,
+    allow_private: bool = False,
+    jitter: Callable[[], float] = random.random,
+) -> Mail:
+    """Puts the parts together; `deliveries.start()` begins to send. `folder` is the state folder, None in memory."""
+    outbox, rows = Outbox(database, clock, seal), EndpointRows(database, clock)
+    endpoints = Endpoints(rows, seal, stdouterr_size, allow_private=allow_private)
+    deliveries = Deliveries(outbox, rows, endpoints, folder, outward, clock, timeout=timeout, tell=tell, jitter=jitter)
+    return Mail(outbox, endpoints, deliveries, Forwarding(endpoints, outbox))
+
+
+async def _either(event: asyncio.Event, task: asyncio.Task[None]) -> None:
+    """Returns when the one is set or the other has ended."""
+    waiting = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+
+
+def _shown(row: Row, host: str) -> Delivery:
+    return Delivery(
+        id=row.id,
+        endpoint=row.endpoint,
+        host=host,
+        kind=row.kind,
+        status=row.status,
+        run=row.lane,
+        size=row.size,
+        created=_time(row.created),
+        attempts=row.attempts,
+        next_attempt=None if row.due is None else _time(row.due),
+        error=row.error,
+    )
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

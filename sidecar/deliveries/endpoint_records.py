@@ -1,0 +1,156 @@
+"""Endpoints as they are stored and kept with jobs: what may be told of them in clear, what is secret sealed."""
+
+import hashlib
+import logging
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from sidecar_protocol.base import Secret, Secrets
+from sidecar_protocol.session import Credentials
+from sidecar_protocol.webhooks import Format, Webhook
+
+from sidecar.encryption import Seal
+from sidecar.errors import SealedByAnother
+from sidecar.storage.endpoints import EndpointRow
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_ID_DIGITS: Final = 24
+
+
+class SealedUrl(msgspec.Struct, frozen=True):
+    """A URL whose path or query may be as good as a secret, and what may be told of it."""
+
+    id: str
+    """The endpoint's."""
+    host: str
+    sealed: str
+
+
+class WebhookDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A webhook; `size` is its `max_stdouterr_size`. No `sealed` means that there is no secret."""
+
+    url: str | SealedUrl
+    """In clear where the seal ends with its process: the next one has to know where to send."""
+    format: Format
+    size: int
+    sealed: str | UnsetType = UNSET
+
+    @property
+    def id(self) -> str:
+        """The endpoint's id."""
+        return self.url.id if isinstance(self.url, SealedUrl) else webhook_id(self.url, self.format)
+
+
+class ServerDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A server; `sealed` is its key."""
+
+    server_location: str
+    api_key_id: str
+    name: str
+    results_path: str
+    sealed: str
+
+
+def webhook_document(webhook: Webhook, size: int, seal: Seal) -> WebhookDocument:
+    """A webhook to be stored."""
+    url: str | SealedUrl = webhook.url
+    if seal.lasting:
+        name = webhook_id(webhook.url, webhook.format)
+        url = SealedUrl(name, urlsplit(webhook.url).netloc, seal.seal(webhook.url))
+    sealed: str | UnsetType = UNSET
+    if webhook.secret is not None:
+        sealed = seal.seal(msgspec.json.encode([one.reveal() for one in webhook.secret.values]).decode())
+    return WebhookDocument(url=url, format=webhook.format, size=size, sealed=sealed)
+
+
+def stored_webhook(row: EndpointRow) -> WebhookDocument | None:
+    """The document of a webhook's row; None where it can't be read."""
+    return _read(row, WebhookDocument)
+
+
+def opened_webhook(document: WebhookDocument, seal: Seal) -> Webhook:
+    """The webhook that was stored. Raises SealedByAnother."""
+    url = seal.open(document.url.sealed) if isinstance(document.url, SealedUrl) else document.url
+    secret = None
+    if document.sealed is not UNSET:
+        opened = msgspec.json.decode(seal.open(document.sealed), type=list[str])
+        secret = Secrets(*map(Secret, opened))
+    return Webhook(url=url, format=document.format, secret=secret, max_stdouterr_size=document.size)
+
+
+def server_document(server: Credentials, seal: Seal) -> ServerDocument:
+    """A server to be stored."""
+    return ServerDocument(
+        server_location=server.server_location,
+        api_key_id=server.api_key_id,
+        name=server.name,
+        results_path=server.results_path,
+        sealed=seal.seal(server.api_key.reveal()),
+    )
+
+
+def opened_server(row: EndpointRow, seal: Seal) -> Credentials | None:
+    """The server of a row; None where that can't be read, or its key not be opened."""
+    document = _read(row, ServerDocument)
+    if document is None:
+        return None
+    try:
+        key = Secret(seal.open(document.sealed))
+    except SealedByAnother:
+        return None
+    return Credentials(
+        server_location=document.server_location,
+        api_key_id=document.api_key_id,
+        api_key=key,
+        name=document.name,
+        results_path=document.results_path,
+    )
+
+
+def host_of(row: EndpointRow) -> str:
+    """Host and port of an endpoint, or the name that a server was given; empty where the row can't be read."""
+    if row.kind == "server":
+        server = _read(row, ServerDocument)
+        return server.name or urlsplit(server.server_location).netloc if server else ""
+    document = stored_webhook(row)
+    if document is None:
+        return ""
+    url = document.url
+    return url.host if isinstance(url, SealedUrl) else urlsplit(url).netloc
+
+
+def stored_webhooks(packed: str) -> list[WebhookDocument]:
+    """The documents that were packed with a job; none where they can't be read."""
+    try:
+        return msgspec.json.decode(packed or "[]", type=list[WebhookDocument])
+    except msgspec.DecodeError:
+        log.warning("the webhooks of a stored job can't be read: nobody is told of it")
+        return []
+
+
+def _read(row: EndpointRow, kind: type[T]) -> T | None:
+    try:
+        return msgspec.json.decode(row.document, type=kind)
+    except msgspec.DecodeError:
+        log.warning("the endpoint %s can't be read: what is for it waits until it is named again", row.id)
+        return None
+
+
+def webhook_id(url: str, format_: Format) -> str:
+    """One id for a URL and a format, whatever its secrets: they may change."""
+    return _id("wh", url, format_)
+
+
+def server_id(credentials: Credentials) -> str:
+    """One id for a server, a key and the place where results go."""
+    location = credentials.server_location.rstrip("/")
+    return _id("srv", location, credentials.api_key_id, credentials.results_path)
+
+
+def _id(prefix: str, *parts: str) -> str:
+    return f"{prefix}_{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:_ID_DIGITS]}"

@@ -1,0 +1,248 @@
+"""Where deliveries go: webhooks of the session and of jobs, and the servers of logins."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from msgspec import UNSET
+from sidecar_protocol.session import Credentials
+from sidecar_protocol.webhooks import MAX_WEBHOOKS, Format, Webhook
+
+from sidecar.deliveries.endpoint_records import (
+    opened_server,
+    opened_webhook,
+    server_document,
+    server_id,
+    stored_webhook,
+    stored_webhooks,
+    webhook_document,
+    webhook_id,
+)
+from sidecar.encryption import Seal
+from sidecar.errors import InvalidContent, LimitExceeded, SealedByAnother
+from sidecar.net.public_http import check_url
+from sidecar.storage.endpoints import EndpointRow, EndpointRows
+
+MOST_REMEMBERED: Final = 1_000
+"""Webhooks kept at hand; a message names a hundred at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A webhook as whoever writes its documents needs it."""
+
+    id: str
+    format: Format
+    max_stdouterr_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookTarget:
+    """What an attempt at a webhook needs; `keys` are those that it is signed with."""
+
+    url: str
+    format: Format
+    keys: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTarget:
+    """What an attempt at a server needs."""
+
+    credentials: Credentials
+
+
+Target = WebhookTarget | ServerTarget
+
+
+class Endpoints:
+    """Every endpoint that this process knows; each is stored, what is secret of it sealed."""
+
+    def __init__(self, rows: EndpointRows, seal: Seal, default_size: int, *, allow_private: bool) -> None:
+        """`default_size` is the `max_stdouterr_size` of webhooks that don't say."""
+        self.on_named: Callable[[Iterable[str]], None] = _nobody
+        """Called with the ids of endpoints that somebody has named: what waited for their secrets may go."""
+        self._rows = rows
+        self._seal = seal
+        self._default_size = default_size
+        self._allow_private = allow_private
+        self._webhooks: dict[str, Webhook] = {}
+        self._servers: dict[str, Credentials] = {}
+        self._logins: dict[str, tuple[str, ...]] = {}
+        self._disabled: set[str] = set()
+        self._session: tuple[Endpoint, ...] = ()
+
+    # --- webhooks
+
+    @property
+    def session(self) -> tuple[Endpoint, ...]:
+        """The session's webhooks, but for those that are disabled."""
+        return tuple(one for one in self._session if one.id not in self._disabled)
+
+    def check(self, webhooks: Sequence[Webhook], place: str = "") -> None:
+        """Raises InvalidContent, Forbidden and LimitExceeded; `place` is the list's own field."""
+        if len(webhooks) > MAX_WEBHOOKS:
+            raise LimitExceeded(f"there can be {MAX_WEBHOOKS} webhooks at most", field=place or "content")
+        for index, webhook in enumerate(webhooks):
+            check_url(webhook.url, f"{place}[{index}].url", allow_private=self._allow_private)
+            try:
+                webhook.signing_keys()
+            except ValueError as wrong:
+                raise InvalidContent(f"secret {wrong}", f"{place}[{index}].secret") from None
+
+    def set_session(self, webhooks: Sequence[Webhook]) -> tuple[str, ...]:
+        """Replaces the session's webhooks, and enables those that were disabled; gives their ids.
+
+        Raises as `check`; then nothing has changed.
+        """
+        self.check(webhooks)
+        named = {_id_of(webhook): webhook for webhook in webhooks}
+        for one, webhook in named.items():
+            self._keep(one, webhook)
+            self._rows.enable(one)
+            self._disabled.discard(one)
+        self._session = tuple(self._endpoint(one, webhook) for one, webhook in named.items())
+        self.on_named(named)
+        return tuple(_id_of(webhook) for webhook in webhooks)
+
+    def register(self, webhooks: Sequence[Webhook], place: str = "webhooks") -> tuple[Endpoint, ...]:
+        """Makes webhooks known that are not the session's; disabled ones are left out. Raises as `check`.
+
+        One that is known already keeps its secrets: who names a URL without them does not take them away.
+        """
+        self.check(webhooks, place)
+        named = {_id_of(webhook): webhook for webhook in webhooks}
+        for one, webhook in named.items():
+            if one not in self._webhooks:
+                row = self._rows.get(one)
+                if row and row.disabled:
+                    self._disabled.add(one)
+                if row is None or (self._webhook(row) is None and _may_replace(webhook, row)):
+                    self._keep(one, webhook)
+        return tuple(self._endpoint(one, webhook) for one, webhook in named.items() if one not in self._disabled)
+
+    def pack(self, endpoints: Sequence[Endpoint]) -> str:
+        """Endpoints as they are kept with a job: JSON, with what is secret sealed. Raises StoreFailed."""
+        documents = []
+        for one in endpoints:
+            if webhook := self._webhooks.get(one.id):
+                documents.append(webhook_document(webhook, one.max_stdouterr_size, self._seal))
+            elif (row := self._rows.get(one.id)) and (document := stored_webhook(row)):
+                documents.append(msgspec.structs.replace(document, size=one.max_stdouterr_size))
+        return msgspec.json.encode(documents).decode()
+
+    def unpack(self, packed: str) -> tuple[Endpoint, ...]:
+        """The endpoints of a packed job, known from now on; one that can't be opened waits for who names it."""
+        endpoints = []
+        for document in stored_webhooks(packed):
+            one = Endpoint(document.id, document.format, document.size)
+            row = self._rows.get(one.id)
+            if row is None:
+                self._rows.save(one.id, "webhook", msgspec.json.encode(document).decode())
+            if not (row and row.disabled) and one.id not in self._disabled:
+                endpoints.append(one)
+        return tuple(endpoints)
+
+    def disable(self, endpoint: str) -> None:
+        """Leaves an endpoint out from now on; the store is told by who noticed."""
+        self._disabled.add(endpoint)
+
+    # --- servers
+
+    def log_in(self, scope: str, credentials: Sequence[Credentials], primary: int) -> tuple[str, ...]:
+        """Makes the servers of a login known; gives their ids, the primary's first."""
+        ordered = [credentials[primary], *(one for index, one in enumerate(credentials) if index != primary)]
+        ids = tuple(map(server_id, ordered))
+        for one, server in zip(ids, ordered, strict=True):
+            if self._servers.get(one) != server:
+                self._servers[one] = server
+                document = server_document(server, self._seal)
+                self._rows.save(one, "server", msgspec.json.encode(document).decode())
+            self._rows.enable(one)
+        self._rows.save_login(scope, ids)
+        self._logins[scope] = ids
+        self.on_named(ids)
+        return ids
+
+    def servers(self, scope: str) -> tuple[str, ...]:
+        """The ids of a login's servers, its primary's first; empty where the scope is unknown. Raises StoreFailed."""
+        return self._logins.get(scope) or self._rows.login(scope)
+
+    def credentials(self, scope: str) -> tuple[Credentials, ...]:
+        """A login's credentials, the primary's first; empty where one of them can't be known any more."""
+        servers = self.servers(scope)
+        known = [self._server(row) for one in servers if (row := self._row(one)) is not None]
+        found = tuple(one for one in known if one is not None)
+        return found if len(found) == len(servers) else ()
+
+    # --- for deliveries
+
+    def target(self, row: EndpointRow) -> Target | None:
+        """What an attempt needs; None where a secret is missing until somebody names the endpoint again."""
+        if row.kind == "server":
+            server = self._server(row)
+            return None if server is None else ServerTarget(server)
+        webhook = self._webhook(row)
+        return None if webhook is None else WebhookTarget(webhook.url, webhook.format, webhook.signing_keys())
+
+    def _row(self, one: str) -> EndpointRow | None:
+        """As it is stored; one that was just named is not stored yet."""
+        if one in self._servers:
+            return EndpointRow(one, "server", "", 0, 0, 0)
+        return self._rows.get(one)
+
+    def _remember(self, one: str, webhook: Webhook) -> None:
+        """Keeps a webhook at hand; the one that was named longest ago makes room, and is read from its row again."""
+        self._webhooks.pop(one, None)
+        self._webhooks[one] = webhook
+        if len(self._webhooks) > MOST_REMEMBERED:
+            del self._webhooks[next(iter(self._webhooks))]
+
+    def _keep(self, one: str, webhook: Webhook) -> None:
+        self._remember(one, webhook)
+        document = webhook_document(webhook, self._size(webhook), self._seal)
+        self._rows.save(one, "webhook", msgspec.json.encode(document).decode())
+
+    def _endpoint(self, one: str, webhook: Webhook) -> Endpoint:
+        return Endpoint(one, webhook.format, self._size(webhook))
+
+    def _size(self, webhook: Webhook) -> int:
+        return self._default_size if webhook.max_stdouterr_size is None else webhook.max_stdouterr_size
+
+    def _webhook(self, row: EndpointRow) -> Webhook | None:
+        known = self._webhooks.get(row.id)
+        if known is not None:
+            return known
+        document = stored_webhook(row)
+        if document is None:
+            return None
+        try:
+            webhook = opened_webhook(document, self._seal)
+        except SealedByAnother:
+            return None
+        self._remember(row.id, webhook)
+        return webhook
+
+    def _server(self, row: EndpointRow) -> Credentials | None:
+        known = self._servers.get(row.id)
+        if known is not None:
+            return known
+        server = opened_server(row, self._seal)
+        if server is not None:
+            self._servers[row.id] = server
+        return server
+
+
+def _nobody(endpoints: Iterable[str]) -> None:
+    """Nobody waits for names."""
+
+
+def _id_of(webhook: Webhook) -> str:
+    return webhook_id(webhook.url, webhook.format)
+
+
+def _may_replace(webhook: Webhook, row: EndpointRow) -> bool:
+    """Whether no secret is lost with a document that can't be opened."""
+    document = stored_webhook(row)
+    return document is None or webhook.secret is not None or document.sealed is UNSET

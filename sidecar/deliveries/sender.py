@@ -1,0 +1,144 @@
+"""One attempt at one delivery: how it is sent, and what its outcome means."""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from sidecar_protocol.errors import ErrorCode, ErrorDetail
+
+from sidecar.clock import Clock
+from sidecar.deliveries.endpoint_registry import ServerTarget, Target, WebhookTarget
+from sidecar.errors import Forbidden, InvalidContent, RemoteFailed, RemoteUnreachable, SidecarError, TimedOut
+from sidecar.net import webhook_signing as webhooks
+from sidecar.net.http_client import Answer, HttpClient, retry_after
+from sidecar.net.public_http import Outward
+from sidecar.rtcv.servers import RtcvServer
+from sidecar.storage.outbox import Head
+
+log = logging.getLogger(__name__)
+
+DAY: Final = 86_400.0
+MAX_ATTEMPTS: Final = 10
+"""After so many a delivery that fails by itself is given up; the pauses before sum up to two days."""
+MAX_BYTES: Final = 1 << 16
+"""What is read of a receiver's answer, so that its connection can be kept: the status decides, the body is dropped."""
+
+_GONE: Final = 410
+_BUSY: Final = frozenset({429, 503})
+_WHOLE: Final = frozenset({401, 403, 408, 429, 502, 503, 504})
+"""Statuses that say more of the endpoint than of what was sent."""
+ASIDE_ATTEMPTS: Final = 3
+"""After so many, of a minute and a half, what a server refuses by itself is tried beside all that comes after it."""
+_MISSING: Final = frozenset({404, 405, 501})
+"""A server that has no place for such a thing."""
+_NEVER: Final = frozenset({400, 413, 415, 422})
+"""What a server answers to a body that it will not take tomorrow either."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed, and what follows from it."""
+
+    error: ErrorDetail
+    whole: bool = False
+    """The endpoint as a whole is in trouble, not this delivery."""
+    final: bool = False
+    """Trying again is no use."""
+    gone: bool = False
+    """The endpoint wants no more of anything."""
+    seconds: float | None = None
+    """How long the receiver wants to be left alone."""
+    aside_after: float = math.inf
+    """After so many attempts it no longer holds up what was to come after it."""
+
+
+class Sender:
+    """Makes attempts."""
+
+    def __init__(self, clock: Clock, outward: Outward, timeout: float) -> None:
+        self._clock = clock
+        self._outward = outward
+        self._timeout = timeout
+        self._http: HttpClient | None = None
+
+    async def send(self, target: Target, head: Head, body: bytes) -> Failure | None:
+        """One attempt; None where it has arrived."""
+        try:
+            if isinstance(target, WebhookTarget):
+                return await self._send_webhook(target, head, body)
+            return await self._send_copy(target, head, body)
+        except (RemoteUnreachable, TimedOut) as failure:
+            return Failure(failure.detail, whole=True)
+        except (Forbidden, InvalidContent) as failure:
+            return Failure(failure.detail, final=True)
+        except SidecarError as failure:
+            return Failure(failure.detail)
+        except Exception as unforeseen:  # it must not be tried again and again without a pause
+            log.exception("a delivery failed in a way that it should not")
+            said = f"internal error: {type(unforeseen).__name__}"
+            return Failure(ErrorDetail(code=ErrorCode.INTERNAL, message=said, retryable=False))
+
+    async def close(self) -> None:
+        """Closes connections to servers; `outward` is its owner's."""
+        if self._http is not None:
+            await self._http.close()
+
+    async def _send_webhook(self, target: WebhookTarget, head: Head, body: bytes) -> Failure | None:
+        headers = webhooks.headers(
+            head.id,
+            body,
+            at=self._clock.now(),
+            keys=target.keys,
+            content_type=webhooks.CONTENT_TYPES[target.format],
+        )
+        answer = await self._outward.request(
+            "POST",
+            target.url,
+            headers=headers,
+            body=body,
+            timeout=self._timeout,
+            max_bytes=MAX_BYTES,
+            notice=True,
+        )
+        return judged(answer, self._clock.now(), lambda: RemoteFailed(said(answer), status=answer.status))
+
+    async def _send_copy(self, target: ServerTarget, head: Head, body: bytes) -> Failure | None:
+        if self._http is None:
+            self._http = HttpClient(self._timeout, self._clock)
+        server = RtcvServer(self._http, target.credentials)
+        answer = await server.deliver("cv" if head.kind == "cv" else "result", body, head.id)
+        return judged(answer, self._clock.now(), lambda: server.failure(answer), server=True)
+
+
+def judged(answer: Answer, now: float, error: Callable[[], SidecarError], *, server: bool = False) -> Failure | None:
+    """What an answer means at Unix time `now`; None for a success. `server`: it came from an RT-CV server."""
+    status = answer.status
+    if 200 <= status < 300:
+        return None
+    seconds = retry_after(answer.headers, now) if status in _BUSY else None
+    return Failure(
+        error().detail,
+        whole=status in _WHOLE,
+        final=server and (status in _NEVER or status == _GONE),
+        gone=status == _GONE and not server,
+        seconds=None if seconds is None else min(max(seconds, 1.0), DAY),
+        aside_after=_aside_after(status) if server else math.inf,
+    )
+
+
+def _aside_after(status: int) -> float:
+    if status in _WHOLE:
+        return math.inf
+    return 1 if status in _MISSING else ASIDE_ATTEMPTS
+
+
+def back_off(failures: int, jitter: float) -> float:
+    """Seconds until the next attempt after so many failures: 4, 16, 64 … up to a day; `jitter` is from 0 to 1."""
+    return float(min(DAY, 4.0 ** min(failures, MAX_ATTEMPTS) * (0.75 + jitter / 2)))
+
+
+def said(answer: Answer) -> str:
+    """A refusal in words."""
+    return f"the receiver answered {answer.status}"

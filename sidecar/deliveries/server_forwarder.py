@@ -1,0 +1,34 @@
+"""What has to reach the servers of a login, put where nothing is lost."""
+
+from collections.abc import Iterable
+
+from sidecar.deliveries.endpoint_registry import Endpoints
+from sidecar.errors import MissingCredentials
+from sidecar.rtcv.servers import Kind
+from sidecar.storage.outbox import Outbox, Parcel
+
+
+class Forwarding:
+    """Puts bodies for servers into an outbox. Everything for one server is one lane: it arrives in its order."""
+
+    def __init__(self, endpoints: Endpoints, outbox: Outbox) -> None:
+        self._endpoints = endpoints
+        self._outbox = outbox
+
+    def result(self, scope: str, body: bytes, key: str) -> None:
+        """A job's result, for every server of a login, in force or not. `key` is the same for the same run.
+
+        Raises MissingCredentials where there never was such a login, and StoreFailed.
+        """
+        servers = self._endpoints.servers(scope) if scope else ()
+        if not servers:
+            raise MissingCredentials
+        self._put(servers, "result", body, key, insist=True)
+
+    def copy(self, scope: str, kind: Kind, body: bytes, key: str, *, insist: bool = False) -> None:
+        """The same for all but the primary, which has answered already; `insist` where no reply promises it."""
+        self._put(self._endpoints.servers(scope)[1:], kind, body, key, insist=insist)
+
+    def _put(self, servers: Iterable[str], kind: Kind, body: bytes, key: str, *, insist: bool) -> None:
+        parcels = (Parcel(id=key, endpoint=one, lane="", body=body, kind=kind) for one in dict.fromkeys(servers))
+        self._outbox.put(parcels, insist=insist)

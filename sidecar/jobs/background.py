@@ -1,0 +1,111 @@
+"""What the sidecar does without a parent that waits: by message type, the function that does it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+from sidecar_protocol import codec
+from sidecar_protocol.base import encode_hook
+from sidecar_protocol.cvs import reference_of
+from sidecar_protocol.errors import ErrorCode, WireError
+from sidecar_protocol.jobs import SendJob
+
+from sidecar.clock import Clock
+from sidecar.errors import InvalidContent
+from sidecar.jobs.browser_job_runner import validate
+from sidecar.jobs.payloads import decode_stored
+from sidecar.jobs.run_service import Order, Runs
+from sidecar.jobs.run_updates import Audience
+from sidecar.jobs.step_reporting import told
+from sidecar.queue.submission import Run
+from sidecar.rtcv.login import LONG_TTL, SHORT_TTL, Parts
+from sidecar.rtcv.send_cv import InProgress, send_cv
+
+Perform = Callable[[Run], Awaitable[Any]]
+"""Does what a run asks for and gives the content of the reply."""
+PartsOf = Callable[[str], Awaitable[Parts]]
+"""Scope -> what work needs of the login that it stands for. Raises StoreFailed."""
+AudienceOf = Callable[[Run], Audience]
+"""Who is told of a run."""
+
+_TTLS: Final = {"set_cached_reference": LONG_TTL, "set_short_cached_reference": SHORT_TTL}
+
+
+class Unattended:
+    """Performs what comes out of the queue."""
+
+    def __init__(
+        self, runs: Runs, in_progress: InProgress, parts_of: PartsOf, audience_of: AudienceOf, clock: Clock
+    ) -> None:
+        self._audience_of = audience_of
+        self._clock = clock
+        self._runs = runs
+        self._in_progress = in_progress
+        self._parts_of = parts_of
+        self._performers: dict[str, Perform] = {
+            "send_job": self._send_job,
+            "send_cv": self._send_cv,
+            "set_cached_reference": self._set_reference,
+            "set_short_cached_reference": self._set_reference,
+        }
+
+    def register(self, kind: str, perform: Perform) -> None:
+        """Has another message type performed unattended."""
+        self._performers[kind] = perform
+
+    def takes(self, kind: str) -> bool:
+        """Whether this type of message makes sense unattended."""
+        return kind in self._performers
+
+    def validate(self, kind: str, content: bytes) -> None:
+        """Checks a message as strictly as if it had been sent now. Raises WireError, whose `field` is the content's."""
+        if kind not in self._performers:
+            known = ", ".join(sorted(self._performers))
+            raise InvalidContent(f"type: {kind} makes no sense unattended; these do: {known}", "type")
+        check(kind, decode_stored(kind, content))
+
+    async def perform(self, run: Run) -> bytes:
+        """Does what a run asks for; gives the content of the reply as JSON. Raises what the message would."""
+        perform = self._performers.get(run.type)
+        if perform is None:
+            raise WireError(ErrorCode.UNKNOWN_TYPE, f"{run.type} can't be done unattended")
+        done = await perform(run)
+        return b"null" if done is codec.NOTHING else msgspec.json.encode(done, enc_hook=encode_hook)
+
+    async def _send_job(self, run: Run) -> Any:
+        job: SendJob = decode_stored(run.type, run.content)
+        order = Order(
+            job=job,
+            run_id=run.id,
+            parts=await self._parts_of(run.scope),
+            audience=self._audience_of(run),
+            name=run.name if run.origin else "",
+            accepted=True,
+            again=run.again,
+        )
+        return await self._runs.run(order)
+
+    async def _send_cv(self, run: Run) -> Any:
+        async def send() -> Any:
+            return await send_cv(await self._parts_of(run.scope), self._in_progress, msgspec.Raw(run.content))
+
+        return await told(run, run.type, self._audience_of(run), self._clock, send)
+
+    async def _set_reference(self, run: Run) -> Any:
+        reference: str = decode_stored(run.type, run.content)
+
+        async def remember() -> Any:
+            (await self._parts_of(run.scope)).references.remember(reference, _TTLS[run.type])
+            return codec.NOTHING
+
+        return await told(run, run.type, self._audience_of(run), self._clock, remember)
+
+
+def check(kind: str, content: Any) -> None:
+    """What a handler would check beyond the types. Raises WireError."""
+    if isinstance(content, SendJob):
+        validate(content, files=True)  # the runner knows whether it may
+    elif kind == "send_cv":
+        reference_of(content)
+    elif kind in _TTLS and not content:
+        raise InvalidContent("reference number cannot be an empty string")

@@ -1,0 +1,63 @@
+"""Runs that a process took with it when it died: their webhooks hear of their end from the next one, once."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+
+from sidecar.clock import Clock
+from sidecar.jobs.run_updates import Letter, Told, interrupted, letters_of
+from sidecar.storage.open_runs import OpenRun, OpenRuns
+from sidecar.storage.outbox import Parcel
+
+log = logging.getLogger(__name__)
+
+INTERRUPTED: Final = "the run was interrupted: the sidecar that ran it has died"
+CANCELLED: Final = "the run was cancelled as the sidecar that ran it died"
+ELSEWHERE: Final = "elsewhere"
+"""The status of a run whose end somebody else has told."""
+_decode: Final = msgspec.json.Decoder(Told).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Interruptions:
+    """Notes what is told of runs, and tells the end of those that nobody goes on with."""
+
+    def __init__(self, runs: OpenRuns, process: Callable[[], str], clock: Clock) -> None:
+        """`process` is what other processes of this store know this one by. Raises StoreFailed."""
+        self._runs = runs
+        self._process = process
+        self._now = clock.now
+
+    def note(self, run: str, told: Told | None, *, insist: bool) -> None:
+        """Keeps what was told last, or forgets a run whose end was. Raises StoreFailed."""
+        if told is None:
+            self._runs.close(run, insist=insist)
+        else:
+            self._runs.note(OpenRun(run, self._process(), _encode(told)), insist=insist)
+
+    async def tell(self, lives: Callable[[str], bool], status: Callable[[str], Awaitable[str]]) -> None:
+        """Tells of the runs of the dead, each in one transaction with the note that it is told.
+
+        `status` gives that of the queue's job of a run, empty where there is none: one that is pending is done again,
+        and tells its end itself. Raises StoreFailed.
+        """
+        for run in self._runs.all():
+            if lives(run.owner):
+                continue
+            known = await status(run.id.partition(".")[0])  # a script's jobs bear the id of its run, and a number
+            if known != "pending":
+                await self._end(run, known)
+
+    async def _end(self, run: OpenRun, known: str) -> None:
+        letters = [] if known == ELSEWHERE else self._letters(run, CANCELLED if known == "cancelled" else INTERRUPTED)
+        parcels = [Parcel(id=one.id, endpoint=one.endpoint, lane=one.lane, body=one.body) for one in letters]
+        await self._runs.end(run, parcels)
+
+    def _letters(self, run: OpenRun, why: str) -> list[Letter]:
+        try:
+            return letters_of(interrupted(_decode(run.document), why), self._now())
+        except msgspec.DecodeError:
+            log.warning("what was told of the run %s can't be read; its end is not told", run.id)
+            return []

@@ -1,0 +1,65 @@
+"""What of a job is secret: every `Secret` in it, what it types into pages, and the secrets that it fetched.
+
+Which members of a line of JSON are secret is said in `recording.walk`, for logs and documents alike.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from sidecar_protocol.base import Secret, Secrets
+from sidecar_protocol.jobs import SendJob
+
+from sidecar.json_strings import scalars
+from sidecar.recording.redaction.redactor import Redactor, holds_typed
+
+
+def redactor_for(job: SendJob, secrets: Mapping[str, Any] | None = None) -> Redactor:
+    """Takes a job's secrets out of texts: its own, and the values of those that it fetched."""
+    redactor = Redactor()
+    for name in job.__struct_fields__:
+        if name != "steps":  # which may be nested deeply, and hold none
+            for value in _given(getattr(job, name)):
+                redactor.learn(value)
+    actions = _actions(job)
+    if actions is not None:
+        redactor.learn_from(actions)
+    learn(redactor, secrets or {})
+    return redactor
+
+
+def learn(redactor: Redactor, secrets: Mapping[str, Any]) -> None:
+    """Has it take these secrets out, too: every text and number in them."""
+    for value in scalars(json.dumps(secrets).encode()):
+        redactor.learn(value)
+
+
+def types_secrets(job: SendJob) -> bool:
+    """Whether an action types something into pages, or holds JavaScript that may."""
+    actions = _actions(job)
+    return actions is not None and holds_typed(actions)
+
+
+def _actions(job: SendJob) -> bytes | None:
+    """The actions as JSON; None where there is none."""
+    given = [step.actions for step in job.steps if step.actions]
+    # numbers of any size, and actions nested as deeply as a line may be
+    return json.dumps([{"actions": actions} for actions in given]).encode() if given else None
+
+
+def _given(value: Any) -> Iterator[str]:
+    """Every `Secret` of a struct, at any depth."""
+    if isinstance(value, Secret):
+        yield value.reveal()
+    elif isinstance(value, Secrets):
+        yield from (one.reveal() for one in value.values)
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _given(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _given(item)
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _given(item)

@@ -1,0 +1,52 @@
+"""Contents of messages that are kept for later: what in them must not lie on disk in clear."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from sidecar_protocol import codec
+from sidecar_protocol.base import Secret, Secrets
+from sidecar_protocol.jobs import SendJob
+
+from sidecar.browser.steps.actions import BoundAction
+from sidecar.errors import SidecarError
+from sidecar.jobs.browser_job_runner import validate
+from sidecar.jobs.job_redaction import types_secrets
+
+
+def decode_stored(kind: str, content: bytes) -> Any:
+    """A message's content as its type. Raises WireError: `unknown_type` or `invalid_content`."""
+    return codec.decode_content(codec.Request(kind, None, msgspec.Raw(content)))
+
+
+def holds_secret(kind: str, content: bytes) -> bool:
+    """Whether there is something in a message's content that only those who know it may read. Raises WireError."""
+    decoded = decode_stored(kind, content)
+    return any(_secrets(decoded)) or (isinstance(decoded, SendJob) and _types_secrets(decoded))
+
+
+def _types_secrets(job: SendJob) -> bool:
+    """Whether an action writes something that is not shown, such as a password."""
+    try:
+        steps = validate(job, files=True)
+    except SidecarError:  # it will fail when it runs, and until then it is better kept than read
+        return True
+    hidden = any(isinstance(action, BoundAction) and action.hidden for step in steps for action in step.actions)
+    return hidden or types_secrets(job)
+
+
+def _secrets(value: Any) -> Iterator[Secret]:
+    if isinstance(value, Secret):
+        if value:
+            yield value
+    elif isinstance(value, Secrets):
+        yield from value.values
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _secrets(getattr(value, name))
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _secrets(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _secrets(item)

@@ -1,0 +1,71 @@
+"""From webhooks and a parent that listens to the audience of a run."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from sidecar_protocol.webhooks import Webhook
+
+from sidecar.deliveries.endpoint_registry import Endpoint, Endpoints
+from sidecar.errors import StoreFailed
+from sidecar.jobs.interrupted_runs import Interruptions
+from sidecar.jobs.run_updates import Audience, Letter, Told, unnoted
+from sidecar.storage.outbox import Outbox, Parcel
+
+log = logging.getLogger(__name__)
+
+Tell = Callable[[str, Any], None]
+"""Takes an event's name and content."""
+
+
+class Audiences:
+    """Audiences whose letters go to one outbox."""
+
+    def __init__(
+        self, endpoints: Endpoints, outbox: Outbox, size: int, interruptions: Interruptions | None = None
+    ) -> None:
+        """`size`: characters of stdout and stderr that events keep; `interruptions` has others tell the end of runs."""
+        self._interruptions = interruptions
+        self._endpoints = endpoints
+        self._outbox = outbox
+        self._size = size
+
+    def endpoints(self, urls: Sequence[str]) -> tuple[Endpoint, ...]:
+        """The session's webhooks and a job's own, each once. Raises InvalidContent and Forbidden."""
+        own = self._endpoints.register([Webhook(url=url) for url in urls]) if urls else ()
+        return tuple({one.id: one for one in (*own, *self._endpoints.session)}.values())
+
+    def pack(self, endpoints: Sequence[Endpoint]) -> str:
+        """Endpoints as they are kept with a job; empty for none. Raises StoreFailed."""
+        return self._endpoints.pack(endpoints) if endpoints else ""
+
+    def of(
+        self,
+        endpoints: Sequence[Endpoint],
+        tell: Tell | None,
+        progress: Callable[[float], None] = unnoted,
+        *,
+        insist: bool = False,
+    ) -> Audience:
+        """These webhooks and, where it listens, the parent; `insist` where no reply says that they were not told."""
+        return Audience(
+            endpoints=tuple(endpoints),
+            post=partial(self._post, insist),
+            tell=tell,
+            note=partial(self._note, insist),
+            progress=progress,
+            size=self._size,
+        )
+
+    def _post(self, insist: bool, letters: Iterable[Letter]) -> None:
+        parcels = (Parcel(id=one.id, endpoint=one.endpoint, lane=one.lane, body=one.body) for one in letters)
+        self._outbox.put(parcels, insist=insist)
+
+    def _note(self, insist: bool, run: str, told: Told | None) -> None:
+        if self._interruptions is None:
+            return
+        try:
+            self._interruptions.note(run, told, insist=insist)
+        except StoreFailed as failure:
+            log.warning("the end of the run %s can't be told by others: %s", run, failure)

@@ -1,0 +1,47 @@
+"""Work that is no browser job, told of as a job of one step."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.jobs import SendJob, Step, StepResult
+
+from sidecar.clock import Clock
+from sidecar.jobs.run_service import STOPPED
+from sidecar.jobs.run_updates import Audience, RunUpdates, sentence
+from sidecar.queue.submission import Run
+
+T = TypeVar("T")
+
+
+async def told(run: Run, step: str, audience: Audience, clock: Clock, work: Callable[[], Awaitable[T]]) -> T:
+    """What `work` gives; the audience is told that the step began and ended, and what came of it."""
+    job = SendJob(steps=(Step(url=f"sidecar:{step}", name=step),))
+    updates = RunUpdates(job, run.id, audience, clock, str, run.name or step)
+    updates.on_started()
+    updates.on_step_started(0)
+    began = clock.monotonic()
+    try:
+        value = await work()
+    except BaseException as failure:
+        updates.on_step_broken(0, (), ())
+        stopped = isinstance(failure, asyncio.CancelledError)
+        updates.failed(STOPPED if stopped else sentence(failure), again=run.again(failure))
+        raise
+    updates.on_step_ended(0, _result(step, None if value is NOTHING else value, clock.monotonic() - began))
+    updates.succeeded()
+    return value
+
+
+def _result(step: str, value: Any, seconds: float) -> StepResult:
+    return StepResult(
+        name=step,
+        url=f"sidecar:{step}",
+        status=None,
+        title="",
+        duration_ms=round(seconds * 1000),
+        values=(value,),
+        console=(),
+        errors=(),
+    )

@@ -1,0 +1,116 @@
+"""Visit tokens: HS256 JWTs that say which pages a job may open. Source: Tourist's authentication."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sidecar_protocol.base import Secret
+from sidecar_protocol.jobs import SendJob
+
+from sidecar.clock import Clock
+from sidecar.errors import Forbidden, InvalidContent, Unauthorized
+from sidecar.jobs.token_scope import Scope, registrable
+
+_ALGORITHM: Final = "HS256"
+_LAST_SECOND: Final = 253_402_300_799
+"""The end of the year 9999; what is later is no time, but milliseconds or a mistake."""
+
+
+class Tokens:
+    """Signs and reads tokens with the secret of the settings; without one, nothing is asked for."""
+
+    def __init__(self, secret: Secret, clock: Clock, *, allow_proxies: bool = False) -> None:
+        """`allow_proxies` lets jobs with a token name a proxy, which then sees what they open."""
+        self._secret = secret
+        self._clock = clock
+        self._allow_proxies = allow_proxies
+
+    def check(self, job: SendJob, at: float | None = None) -> Scope | None:
+        """The scope that a job's token gives it at a Unix time, by default now; None where tokens are off.
+
+        Raises Unauthorized and Forbidden.
+        """
+        if not self._secret:
+            return None
+        if not job.token:
+            raise Unauthorized("token: this sidecar opens pages with a visit token only", field="token")
+        claims = self._read(job.token, "token", at)
+        scope = _scope(claims)
+        for number, step in enumerate(job.steps):
+            if not scope.allows(step.url):
+                field = f"steps[{number}].url"
+                raise Forbidden(f"{field}: the token's scope does not cover this address", field=field)
+        if job.context and job.context.proxy:
+            self._check_proxy(scope)
+        return scope
+
+    def _check_proxy(self, scope: Scope) -> None:
+        field = "context.proxy"
+        if scope.strict_resources:
+            said = "a token with strict_resources takes none: what pages load goes through one of ours"
+            raise Forbidden(f"{field}: {said}", field=field)
+        if not self._allow_proxies:
+            said = "a proxy could answer for any site; with a visit token only SIDECAR_TOKEN_PROXIES=true allows one"
+            raise Forbidden(f"{field}: {said}", field=field)
+
+    def issue(self, scope: str, validity: int, *, strict: bool, strict_resources: bool = False) -> str:
+        """A visit token that is good for so many seconds. Raises Forbidden and InvalidContent."""
+        if registrable(scope) is None:
+            raise InvalidContent("scope: expected an http or https URL with a host", "scope")
+        claims = {"scope": scope, "strict": strict, "exp": int(self._clock.now()) + validity}
+        return self._sign(claims | ({"strict_resources": True} if strict_resources else {}))
+
+    def issuer(self) -> str:
+        """The token that issues others. Raises Forbidden where tokens are off."""
+        return self._sign({"master": True})
+
+    def check_issuer(self, token: Secret) -> None:
+        """Raises Unauthorized for a token that is not ours, and Forbidden for one that may not issue others."""
+        if self._read(token, "issuer_token").get("master") is not True:
+            raise Forbidden("issuer_token: does not issue tokens", field="issuer_token")
+
+    def _sign(self, claims: dict[str, Any]) -> str:
+        import jwt  # late: only where tokens are used
+
+        return jwt.encode(claims, self._key(), algorithm=_ALGORITHM)
+
+    def _read(self, token: Secret, field: str, at: float | None = None) -> Mapping[str, Any]:
+        import jwt
+
+        options: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
+        try:
+            claims: dict[str, Any] = jwt.decode(token.reveal(), self._key(), algorithms=[_ALGORITHM], options=options)
+        except (jwt.InvalidTokenError, RecursionError):  # the second: its header is nested without end
+            raise Unauthorized(f"{field}: is not signed with this sidecar's secret", field=field) from None
+        expires, begins, now = _time(claims, "exp", field), _time(claims, "nbf", field), self._clock.now()
+        if expires is not None and expires <= now:
+            raise Unauthorized(f"{field}: has expired", field=field)
+        if expires is not None and at is not None and expires <= at:
+            raise Unauthorized(f"{field}: will have expired when the job runs", field=field)
+        if begins is not None and begins > (now if at is None else at):
+            raise Unauthorized(f"{field}: is not valid yet (nbf)", field=field)
+        return claims
+
+    def _key(self) -> str:
+        if not self._secret:
+            raise Forbidden("visit tokens are off; SIDECAR_TOKEN_SECRET turns them on")
+        return self._secret.reveal()
+
+
+def _scope(claims: Mapping[str, Any]) -> Scope:
+    """Raises Unauthorized."""
+    url, strict, resources = claims.get("scope"), claims.get("strict", False), claims.get("strict_resources", False)
+    known = isinstance(url, str) and isinstance(strict, bool) and isinstance(resources, bool)
+    if not known or "exp" not in claims:
+        said = "is not a visit token: scope, strict, strict_resources and exp are its claims"
+        raise Unauthorized(f"token: {said}", field="token")
+    return Scope(str(url), strict, resources)
+
+
+def _time(claims: Mapping[str, Any], name: str, field: str) -> float | None:
+    """A claim that is a Unix time; None where it is not there. Raises Unauthorized for what is there and no time."""
+    if name not in claims:
+        return None
+    value = claims[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LAST_SECOND:
+        raise Unauthorized(f"{field}: its {name} is no time; it takes seconds since 1970", field=field)
+    return value

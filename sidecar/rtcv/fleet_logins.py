@@ -1,0 +1,93 @@
+"""Logins that every machine of a fleet can use: sealed with the key that all of them have, never in clear."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+from sidecar_protocol.base import Secret, decode_hook
+from sidecar_protocol.session import Credentials
+
+from sidecar.encryption import Seal
+from sidecar.errors import SealedByAnother, StoreFailed
+
+log = logging.getLogger(__name__)
+
+
+class OwnLogins(Protocol):
+    """The logins that this machine knows."""
+
+    def log_in(self, scope: str, credentials: Sequence[Credentials], primary: int) -> object:
+        """Makes the servers of a login known."""
+
+    def credentials(self, scope: str) -> tuple[Credentials, ...]:
+        """A login's credentials, the primary's first; empty where one of them can't be known. Raises StoreFailed."""
+
+
+class LoginStore(Protocol):
+    """Where they lie. Every call may raise StoreFailed."""
+
+    async def put(self, scope: str, sealed: str) -> None:
+        """Keeps the document of a scope, in the place of the one before it."""
+
+    async def get(self, scope: str) -> str | None:
+        """The document of a scope; None where there is none."""
+
+
+class _Sealed(msgspec.Struct, frozen=True):
+    """What a document holds. The scope is in it too, so that nobody can put it in the place of another."""
+
+    scope: str
+    credentials: tuple[Credentials, ...]
+
+
+class SharedLogins:
+    """The logins of a fleet. The seal must be one that lasts."""
+
+    def __init__(self, store: LoginStore, seal: Seal, own: OwnLogins) -> None:
+        self._store = store
+        self._seal = seal
+        self._own = own
+
+    async def share(self, scope: str, credentials: Sequence[Credentials]) -> None:
+        """Has all machines know a login; the first one is the primary. Raises StoreFailed."""
+        document = msgspec.json.encode(_Sealed(scope, _without_flags(credentials)), enc_hook=_revealed)
+        await self._store.put(scope, self._seal.seal(document.decode()))
+
+    async def credentials(self, scope: str) -> tuple[Credentials, ...]:
+        """The last that any machine has logged in with, the primary's first; our own where the store does not answer.
+
+        None where no machine has logged in. Raises StoreFailed.
+        """
+        own = _without_flags(self._own.credentials(scope))
+        try:
+            shared = await self._shared(scope)
+        except StoreFailed:
+            if own:
+                return own
+            raise
+        if shared and shared != own:
+            self._own.log_in(scope, shared, 0)  # what is forwarded waits here for their servers
+        return shared or own
+
+    async def _shared(self, scope: str) -> tuple[Credentials, ...]:
+        sealed = await self._store.get(scope)
+        if sealed is None:
+            return ()
+        try:
+            found = msgspec.json.decode(self._seal.open(sealed), type=_Sealed, dec_hook=decode_hook)
+        except (SealedByAnother, msgspec.DecodeError):
+            log.warning("a login of the fleet can't be opened: not all machines have the same SIDECAR_STORE_KEY")
+            return ()
+        return found.credentials if found.scope == scope else ()
+
+
+def _without_flags(credentials: Sequence[Credentials]) -> tuple[Credentials, ...]:
+    """Credentials whose order alone says which is the primary."""
+    return tuple(msgspec.structs.replace(one, primary=False) for one in credentials)
+
+
+def _revealed(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise NotImplementedError(type(value))

@@ -1,0 +1,112 @@
+"""Where browser jobs are run, for a session or a worker: the browsers and what a run needs beside."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sidecar.clock import Clock
+from sidecar.rtcv.send_cv import InProgress
+from sidecar.settings import Settings
+
+if TYPE_CHECKING:
+    from sidecar.browser.pool import BrowserPool
+    from sidecar.browser.profiles.profile_store import States
+    from sidecar.browser.sandbox.sandbox_pool import Sandboxes
+    from sidecar.jobs.browser_job_runner import JobRunner
+    from sidecar.jobs.run_service import Runs
+    from sidecar.jobs.visit_tokens import Tokens
+    from sidecar.scratch_folder import Scratch
+
+
+class Workshop:
+    """One for each process."""
+
+    def __init__(self, settings: Settings, clock: Clock, is_mock: Callable[[], bool]) -> None:
+        """`is_mock` says whether a mock session is in force, which leaves nothing on disk."""
+        self._settings = settings
+        self._clock = clock
+        self._is_mock = is_mock
+        self._swept = False
+        self._scratch: Scratch | None = None
+        self._pool: BrowserPool | None = None
+        self._runner: JobRunner | None = None
+        self._states: States | None = None
+        self._mock_states: States | None = None
+        self.in_progress = InProgress()
+        self._runs: Runs | None = None
+
+    @property
+    def runs(self) -> "Runs":
+        """What runs browser jobs."""
+        if self._runs is None:
+            from sidecar.jobs.run_service import Runs  # late: with what it tells of runs it takes 15 ms to import
+
+            self._runs = Runs(self._get_runner, lambda job: self.tokens().check(job), self.in_progress, self._clock)
+        return self._runs
+
+    def forget_mock(self) -> None:
+        """A mock session begins: what the one before has kept in profiles is gone."""
+        self._mock_states = None
+
+    def tokens(self) -> "Tokens":
+        """Visit tokens."""
+        from sidecar.jobs.visit_tokens import Tokens  # late: only jobs ask
+
+        return Tokens(self._settings.token_secret, self._clock, allow_proxies=self._settings.token_proxies)
+
+    def sandboxes(self) -> "Sandboxes":
+        """Where tasks' scripts run, beside the jobs' own."""
+        return self._get_pool().sandboxes
+
+    async def close(self) -> None:
+        """Closes the browsers, and takes away what was under way."""
+        if self._pool:
+            await self._pool.close()
+        if self._scratch:
+            await asyncio.to_thread(self._scratch.close)
+        await self.sweep()  # a session that was too short for it
+
+    async def sweep(self) -> None:
+        """Takes away, once, what killed processes have left: raw recordings may be among it."""
+        if not self._swept:
+            from sidecar.scratch_folder import sweep  # late: the first pong need not wait for it
+
+            self._swept = True
+            await asyncio.to_thread(lambda: sweep(self._settings.state_path()))
+
+    def _get_pool(self) -> "BrowserPool":
+        if self._pool is None:
+            from sidecar.browser.pool import BrowserPool
+            from sidecar.scratch_folder import Scratch
+
+            self._scratch = Scratch(lambda: None if self._is_mock() else self._settings.state_folder())
+            self._pool = BrowserPool(self._settings, self._clock, scratch=self._scratch)
+        return self._pool
+
+    def _get_runner(self) -> "JobRunner":
+        if self._runner is None:
+            from sidecar.jobs.browser_job_runner import JobRunner  # late: playwright takes 200 ms to import
+
+            folder = self._settings.artifacts_folder
+            self._runner = JobRunner(
+                self._get_pool(),
+                folder,
+                self._clock,
+                self.tokens().check,
+                self._get_states,
+                allow_files=self._settings.allow_file_urls,
+                most_filled=self._settings.max_line,
+            )
+        return self._runner
+
+    def _get_states(self) -> "States":
+        """Where profiles lie: in the state folder, or in memory for a mock session."""
+        from sidecar.browser.profiles.profile_store import FolderStates, MemoryStates
+        from sidecar.encryption import Seal
+
+        if self._is_mock():
+            self._mock_states = self._mock_states or MemoryStates()
+            return self._mock_states
+        if self._states is None:
+            self._states = FolderStates(self._settings.profiles_folder, Seal(self._settings.seal_key()))
+        return self._states

@@ -1,0 +1,64 @@
+"""From credentials, or a mock's options, to a login."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from sidecar_protocol.session import Credentials, MockOptions
+
+from sidecar.clock import Clock
+from sidecar.rtcv.login import LONG_TTL, Login
+from sidecar.rtcv.mock import MockServer
+from sidecar.runtime.storage_provider import Durables
+from sidecar.settings import Settings
+from sidecar.storage.memory_references import MemoryReferences
+
+MOCK: Final = "mock"
+"""The scope of a mock session's login."""
+
+
+class LoggingIn:
+    """Builds logins, checked and whole."""
+
+    def __init__(self, settings: Settings, clock: Clock, durables: Durables) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._durables = durables
+
+    async def log_in(self, credentials: Sequence[Credentials]) -> Login:
+        """Checks every server. Raises InvalidContent, RemoteFailed, RemoteUnreachable, StoreFailed."""
+        from sidecar.net.http_client import HttpClient
+        from sidecar.rtcv import servers as rtcv  # late: aiohttp takes 200 ms to import
+
+        for one in credentials:
+            rtcv.check_location(one.server_location)
+        primary = next((index for index, one in enumerate(credentials) if one.primary), 0)
+        http = HttpClient(self._settings.request_timeout, self._clock)
+        servers = [rtcv.RtcvServer(http, one) for one in credentials]
+        try:
+            await self._catch_up(credentials)
+            scanned = await rtcv.RtcvServers(http, servers, primary).check()
+            durable = await self._durables.on_disk()
+            scope = rtcv.scope_of(credentials[primary])
+            references = await durable.references(scope, scanned, LONG_TTL)
+            await durable.log_in(scope, credentials, primary)
+        except BaseException:
+            await http.close()
+            raise
+        self._durables.log_in()
+        copy = partial(durable.forwarding.copy, scope) if len(servers) > 1 else None
+        return Login(rtcv.RtcvServers(http, servers, primary, copy), references, scope)
+
+    async def _catch_up(self, credentials: Sequence[Credentials]) -> None:
+        """What was sent to a server before it is asked what it has seen belongs to its answer."""
+        from sidecar.deliveries.endpoint_records import server_id
+
+        opened = self._durables.opened
+        if opened:
+            servers = map(server_id, credentials)
+            await opened.mail.deliveries.caught_up(servers, self._settings.request_timeout)
+
+    async def mock(self, options: MockOptions) -> Login:
+        """A session of its own, without a network and without a disk."""
+        self._durables.mock()
+        return Login(MockServer(options), MemoryReferences(self._clock), MOCK)

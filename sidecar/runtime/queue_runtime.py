@@ -1,0 +1,165 @@
+"""The queue of one store and what runs out of it, put together when something first needs it."""
+
+import logging
+import random
+from collections.abc import Awaitable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, Protocol
+
+from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.session import Credentials
+
+from sidecar.clock import Clock
+from sidecar.deliveries.endpoint_registry import Endpoints
+from sidecar.deliveries.server_forwarder import Forwarding
+from sidecar.encryption import Seal
+from sidecar.errors import StoreFailed
+from sidecar.jobs.background import Unattended
+from sidecar.jobs.payloads import holds_secret
+from sidecar.jobs.run_listeners import Audiences
+from sidecar.jobs.run_updates import Audience
+from sidecar.net.http_client import HttpClient
+from sidecar.queue.backend import Backend
+from sidecar.queue.job_queue import Engine, EngineOptions
+from sidecar.queue.sqlite_backend import SqliteBackend
+from sidecar.queue.submission import Run, Submission
+from sidecar.rtcv.fleet_logins import SharedLogins
+from sidecar.rtcv.login import Parts, References
+from sidecar.rtcv.servers import RtcvServer, RtcvServers
+from sidecar.rtcv.stored_logins import StoredLogins
+from sidecar.runtime.runtime_context import Surroundings
+from sidecar.schedules.service import Schedules
+from sidecar.settings import MiB, host_zone
+from sidecar.storage.agenda import Agenda
+from sidecar.storage.database import Database
+from sidecar.storage.memory_references import MemoryReferences
+
+log = logging.getLogger(__name__)
+
+KEPT_SECONDS: Final = 0.5
+"""How long a job of a fleet waits before a disk that did not take what it leaves is asked again."""
+
+
+class Store(Protocol):
+    """What a store has ready before it has a queue."""
+
+    database: Database
+    seal: Seal
+    endpoints: Endpoints
+    audiences: Audiences
+    forwarding: Forwarding
+    logins: SharedLogins | None
+    """Those of a fleet whose machines can all open them."""
+
+    def schedule_agenda(self) -> Agenda:
+        """Where the schedules are."""
+
+    async def references(self, scope: str) -> References:
+        """Those of a login. Raises StoreFailed."""
+
+
+class Queueing:
+    """The engine, and the work that it has done."""
+
+    def __init__(self, store: Store, folder: Path | None, around: Surroundings, fleet: Backend | None) -> None:
+        """`folder` is the state folder; None for a mock session, which is alone with its memory."""
+        self._database = store.database
+        self._references_of = store.references
+        self._endpoints = store.endpoints
+        self._audiences = store.audiences
+        self._forwarding = store.forwarding
+        self._shared_logins = store.logins
+        self._around = around
+        self._mock = folder is None
+        self._ends_elsewhere = fleet is not None
+        self._logins = StoredLogins(
+            around.session, self._credentials, self._connect, self._references, store.forwarding.result
+        )
+        shop = around.workshop
+        self.unattended = Unattended(shop.runs, shop.in_progress, self._parts, self._audience, around.clock)
+        options = EngineOptions(
+            concurrency=around.settings.concurrency,
+            results_ttl=around.settings.results_ttl,
+            private_secrets=not store.seal.lasting and not self._mock,
+            private_logins=fleet is not None and store.logins is None,
+            holds_secret=holds_secret,
+            jitter=random.random,
+            on_event=around.on_event,
+        )
+        self.engine = Engine(fleet or _embedded(store.database, folder, around), store.seal, around.clock, options)
+        self.schedules = Schedules(
+            store.schedule_agenda(),
+            store.seal,
+            self.unattended,
+            self._submit,
+            clock=around.clock,
+            host_zone=host_zone(),
+            grace=around.settings.misfire_grace,
+            check_job=self._check_later,
+            pack=lambda urls: store.audiences.pack(store.audiences.endpoints(urls)),
+            on_event=around.on_event,
+        )
+
+    async def perform(self, run: Run) -> bytes:
+        """Does what a run asks for. Raises what the message would.
+
+        In a fleet a job's end lies elsewhere: it must not be there before what the run leaves here is on disk.
+        """
+        try:
+            return await self.unattended.perform(run)
+        finally:
+            if self._ends_elsewhere:
+                await self._kept()
+
+    async def _kept(self) -> None:
+        while True:
+            try:
+                return await self._database.flushed()
+            except StoreFailed as refusal:
+                log.warning("a job's end has to wait: %s", refusal)
+                await self._around.clock.sleep(KEPT_SECONDS)
+
+    async def close(self) -> None:
+        """Puts back what runs and lets go of the store."""
+        await self.schedules.close()
+        await self.engine.close()
+        await self._logins.close()
+
+    def _check_later(self, job: SendJob, due: float) -> None:
+        """Checks a job as if it were sent now, and that its token lasts until then. Raises WireError."""
+        self._around.runs.check(job)
+        self._around.workshop.tokens().check(job, due)
+
+    async def _submit(self, submission: Submission) -> str:
+        """Returns once the job is on disk. Raises StoreFailed."""
+        job_id = await self.engine.submit(submission)
+        await self._database.flushed()
+        return job_id
+
+    async def _parts(self, scope: str) -> Parts:
+        return self._around.session if self._mock else await self._logins.parts(scope)
+
+    def _audience(self, run: Run) -> Audience:
+        return self._audiences.of(self._endpoints.unpack(run.webhooks), run.tell, run.progress, insist=True)
+
+    async def _credentials(self, scope: str) -> Sequence[Credentials]:
+        shared = self._shared_logins
+        return await shared.credentials(scope) if shared else self._endpoints.credentials(scope)
+
+    def _connect(self, scope: str, credentials: Sequence[Credentials]) -> RtcvServers:
+        http = HttpClient(self._around.settings.request_timeout, self._around.clock)
+        servers = [RtcvServer(http, one) for one in credentials]
+        return RtcvServers(http, servers, 0, partial(self._forwarding.copy, scope, insist=True))
+
+    def _references(self, scope: str) -> Awaitable[References]:
+        return self._references_of(scope) if scope else _of_no_login(self._around.clock)
+
+
+def _embedded(database: Database, folder: Path | None, around: Surroundings) -> Backend:
+    return SqliteBackend.open(database, folder, around.clock, around.settings.results_max_mb * MiB)
+
+
+async def _of_no_login(clock: Clock) -> References:
+    """They end with the process, as before any login."""
+    return MemoryReferences(clock)

@@ -1,0 +1,230 @@
+"""The composition root: opens every resource, wires it, and closes in reverse. The only file that knows all rooms."""
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sidecar_protocol import PROTOCOL_VERSION, codec
+from sidecar_protocol.replies import Event, RequestId
+from sidecar_protocol.requests import CONTENTS
+from sidecar_protocol.session import HelloReply, Limits
+from sidecar_protocol.webhooks import Webhook
+
+from sidecar import __version__, logs
+from sidecar.clock import Clock, within
+from sidecar.errors import SidecarError
+from sidecar.recording.redaction.redactor import Redactor
+from sidecar.runtime.browser_services import Workshop
+from sidecar.runtime.login_service import MOCK, LoggingIn
+from sidecar.runtime.runtime_context import Surroundings
+from sidecar.runtime.storage_provider import Durables
+from sidecar.server.dispatcher import Dispatcher
+from sidecar.server.handlers.jobs import Desk
+from sidecar.server.message_registry import routes
+from sidecar.server.route import Route
+from sidecar.server.session import Session
+from sidecar.server.stdio import LineReader, LineWriter
+from sidecar.server.stdio_fds import Descriptors
+from sidecar.settings import Settings, SettingsError
+from sidecar.shutdown import CLOSING_SECONDS, exit_within
+from sidecar.storage.memory_references import MemoryReferences
+
+if TYPE_CHECKING:
+    from sidecar.recording.input_log import Journal
+
+PYTHON_FRAMES: Final = 200
+"""Levels of recursion that we use ourselves, beside those that a nested line may use."""
+PARENT_WATCH_SECONDS: Final = 0.5
+RESUME_SECONDS: Final = 0.5
+"""What a parent gets to begin with; a mock session must not go on with what real ones have left."""
+LAST_WORDS_SECONDS: Final = 1.0
+"""What a slow parent gets at least to take its last answers, also where the time for finishing is over."""
+
+
+class App:
+    """One session: from its first line to its last."""
+
+    def __init__(self, settings: Settings, descriptors: Descriptors, clock: Clock, resources: AsyncExitStack) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._resources = resources
+        self._parent = descriptors.parent
+        self._ended = asyncio.Event()
+        self._heard = True
+        self._signalled = False
+        self._redactor = Redactor()
+        try:
+            logs.configure(settings.log_debug, self._redactor)
+        except OSError as failure:
+            raise SettingsError(f"the debug log {settings.log_debug} can't be used: {failure.strerror}") from None
+        self._writer = LineWriter(descriptors.lines_out, self._commit, self._on_clogged, self._on_closed)
+        self._session = Session(
+            before_login=MemoryReferences(clock),
+            log_in=lambda credentials: self._logging_in.log_in(credentials),
+            mock=lambda options: self._logging_in.mock(options),
+            learn=self._redactor.learn,
+        )
+        self._session.webhooks = webhooks_of(settings)
+        self._workshop = Workshop(settings, clock, lambda: self._session.scope == MOCK)
+        self._durables = Durables(
+            Surroundings(
+                settings=settings,
+                clock=clock,
+                session=self._session,
+                workshop=self._workshop,
+                on_event=partial(self._emit, None),
+            )
+        )
+        self._logging_in = LoggingIn(settings, clock, self._durables)
+        self._dispatcher = Dispatcher(
+            self._routes(),
+            self._writer,
+            self._on_full,
+            max_in_flight=settings.max_in_flight,
+            max_line=settings.max_line,
+            journal=self._open_journal(),
+        )
+        self._reader = LineReader(descriptors.lines_in, settings.max_line, self._dispatcher.accept, self._ended.set)
+
+    async def run(self) -> None:
+        """Serves until stdin ends, a signal comes, the parent dies or stdout is closed."""
+        self._resources.push_async_callback(self._durables.close)
+        self._resources.push_async_callback(self._session.close)
+        self._resources.push_async_callback(self._workshop.close)
+        self._watch_signals()
+        self._watch_parent()
+        self._reader.start()
+        resuming = asyncio.create_task(self._resume())
+        await self._ended.wait()
+        self._reader.stop()
+        resuming.cancel()
+        seconds = self._settings.shutdown_timeout if self._heard else 0
+        exit_within(seconds + CLOSING_SECONDS)
+        deadline = self._clock.monotonic() + seconds
+        await asyncio.gather(
+            self._dispatcher.finish(seconds), self._durables.rest(seconds), resuming, return_exceptions=True
+        )
+        try:
+            async with within(max(deadline - self._clock.monotonic(), LAST_WORDS_SECONDS)):
+                await self._writer.drain()
+        except TimeoutError:
+            return  # a parent that does not read
+        await self._durables.drain(deadline - self._clock.monotonic())
+
+    # --- what ends a session
+
+    def _watch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._on_signal, number)
+
+    def _on_signal(self, number: int) -> None:
+        if self._signalled:
+            os._exit(128 + number)
+        self._signalled = True
+        self._ended.set()
+
+    def _watch_parent(self) -> None:
+        """The parent's death is the end, also while somebody else holds our pipe open."""
+        # asked again and again, because pidfd_open is not allowed or not there in many a container
+        loop = asyncio.get_running_loop()
+        if os.getppid() == self._parent:
+            loop.call_later(PARENT_WATCH_SECONDS, self._watch_parent)
+        else:
+            self._reader.end_when_empty()
+            # whoever holds the pipes now may never read what we still have to say
+            loop.call_later(self._settings.shutdown_timeout, self._ended.set)
+
+    def _on_closed(self) -> None:
+        self._heard = False
+        self._ended.set()
+
+    # --- back-pressure
+
+    def _on_clogged(self, clogged: bool) -> None:
+        (self._reader.hold if clogged else self._reader.release)("clogged")
+        self._dispatcher.hold_back(clogged)
+
+    def _on_full(self, full: bool) -> None:
+        (self._reader.hold if full else self._reader.release)("full")
+
+    # --- resources that are opened at first use
+
+    def _commit(self) -> asyncio.Future[None] | None:
+        return self._durables.commit()
+
+    async def _resume(self) -> None:
+        """What an earlier process has left unfinished goes on once the parent has had its first word."""
+        await asyncio.sleep(RESUME_SECONDS)
+        await self._workshop.sweep()
+        await self._durables.resume()
+
+    def _open_journal(self) -> "Journal | None":
+        if not self._settings.log_input:
+            return None
+        from sidecar.recording.input_log import Journal
+
+        try:
+            journal = Journal(Path(self._settings.log_input), self._redactor, self._clock)
+        except OSError as failure:
+            raise SettingsError(f"the input log {self._settings.log_input} can't be used: {failure.strerror}") from None
+        self._resources.callback(journal.close)
+        return journal
+
+    # --- what we say of ourselves
+
+    def _about(self) -> HelloReply:
+        from sidecar.browser.discovery import available  # late: few ask, and the first pong need not wait for it
+
+        return HelloReply(
+            version=__version__,
+            protocol=PROTOCOL_VERSION,
+            message_types=tuple(CONTENTS),
+            limits=Limits(
+                max_line_bytes=self._settings.max_line,
+                max_in_flight=self._settings.max_in_flight,
+                max_nesting=codec.MAX_NESTING,
+            ),
+            browsers=available(self._settings),
+        )
+
+    def _routes(self) -> dict[str, Route]:
+        shop, stores = self._workshop, self._durables
+        desk = Desk(self._session, lambda: shop.runs, stores, self._emit)
+        fleet = bool(self._settings.queue)
+        return routes(self._session, self._about, desk, stores, shop.in_progress, shop.tokens, fleet=fleet)
+
+    def _emit(self, request_id: RequestId | None, event: Any, content: Any) -> None:
+        if self._session.notifications:
+            self._writer.send(codec.encode(Event(event, content, codec.NOTHING if request_id is None else request_id)))
+
+
+def webhooks_of(settings: Settings) -> tuple[Webhook, ...]:
+    """Those that every session begins with. Raises SettingsError."""
+    if not settings.webhook:
+        return ()
+    from sidecar.net.public_http import check_url  # late: aiohttp takes 200 ms to import
+
+    urls = settings.webhook.split()
+    for url in urls:
+        try:
+            check_url(url, allow_private=settings.allow_private_network)
+        except SidecarError as wrong:
+            raise SettingsError(f"--webhook: {wrong.message}") from None
+    return tuple(Webhook(url=url) for url in urls)
+
+
+async def serve(settings: Settings, descriptors: Descriptors, clock: Clock) -> None:
+    """Runs one session and leaves nothing behind."""
+    sys.setrecursionlimit(codec.MAX_NESTING + PYTHON_FRAMES)
+    async with AsyncExitStack() as resources:
+        app = App(settings, descriptors, clock, resources)
+        gc.freeze()  # what is there by now stays to the end
+        gc.enable()
+        await app.run()

@@ -1,0 +1,133 @@
+"""Which store is in force: the disk's, or a mock session's own in memory; each opened at first need."""
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from sidecar.errors import SidecarError
+
+if TYPE_CHECKING:
+    from sidecar.runtime.runtime_context import Surroundings
+    from sidecar.runtime.storage_runtime import Durable
+
+CLOSING_SECONDS: Final = 2.0
+"""How long the end waits for a store that is still being opened, or closed."""
+
+
+class Durables:
+    """At most one store on disk and one in memory."""
+
+    def __init__(self, around: "Surroundings") -> None:
+        self._around = around
+        self._disk: Durable | None = None
+        self._memory: Durable | None = None
+        self._mock = False
+        self._resting = False
+        self._opening: asyncio.Task[Durable] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+        """Mock sessions' stores that are being closed."""
+
+    @property
+    def opened(self) -> "Durable | None":
+        """The one in force, if something has needed it already."""
+        return self._memory if self._mock else self._disk
+
+    async def get(self) -> "Durable":
+        """The one in force. Raises StoreFailed."""
+        return await self.in_memory() if self._mock else await self.on_disk()
+
+    async def on_disk(self) -> "Durable":
+        """The state folder's, whatever is in force. Raises StoreFailed."""
+        if self._disk:
+            return self._disk
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open_disk())
+            self._opening.add_done_callback(_look_at)
+        return await asyncio.shield(self._opening)  # a request that is cancelled does not take it from the others
+
+    async def in_memory(self) -> "Durable":
+        """The mock session's."""
+        if self._memory is None:
+            from sidecar.runtime.storage_runtime import Durable
+
+            self._memory = self._begin(Durable.in_memory(self._around))
+        return self._memory
+
+    def mock(self) -> None:
+        """A mock session begins, with nothing remembered. At once, so that no request can be cancelled half way."""
+        self._mock = True
+        self._around.workshop.forget_mock()
+        memory, self._memory = self._memory, None
+        if memory:
+            closing = asyncio.create_task(memory.close())
+            self._leaving.add(closing)
+            closing.add_done_callback(self._leaving.discard)
+
+    def log_in(self) -> None:
+        """A login has come into force: the disk counts again."""
+        self._mock = False
+
+    async def resume(self) -> None:
+        """Goes on with what an earlier process has left, if there is anything; in a fleet there always may be."""
+        if self._disk or self._mock or self._resting:
+            return
+        from sidecar.storage.pending_work import has_pending
+
+        settings = self._around.settings
+        if settings.queue or has_pending(settings.state_path() / "sidecar.db"):
+            try:
+                await self.on_disk()
+            except SidecarError:  # whoever needs it is told then
+                return
+
+    def commit(self) -> asyncio.Future[None] | None:
+        """What a reply has to wait for, in either store."""
+        disk = self._disk.database.commit() if self._disk else None
+        memory = self._memory.database.commit() if self._memory else None
+        if disk and memory:
+            from sidecar.storage.database import all_of
+
+            return asyncio.ensure_future(all_of((disk, memory)))
+        return disk or memory
+
+    async def rest(self, seconds: float) -> None:
+        """Begins nothing more, and lets what runs finish for so many seconds."""
+        self._resting = True
+        await asyncio.gather(*(one.rest(seconds) for one in (self._disk, self._memory) if one))
+
+    async def drain(self, seconds: float) -> None:
+        """Sends what can be sent right now, for so many seconds at most."""
+        await asyncio.gather(*(one.drain(seconds) for one in (self._disk, self._memory) if one))
+
+    async def close(self) -> None:
+        """Closes both."""
+        if self._opening:
+            self._opening.cancel()
+            await asyncio.wait([self._opening], timeout=CLOSING_SECONDS)
+        if self._leaving:
+            await asyncio.wait(self._leaving, timeout=CLOSING_SECONDS)
+        for one in (self._memory, self._disk):
+            if one:
+                await one.close()
+
+    async def _open_disk(self) -> "Durable":
+        from sidecar.runtime.storage_runtime import Durable  # late: only work for later needs the disk and its queue
+
+        try:
+            self._disk = self._begin(await Durable.open(self._around))
+        finally:
+            self._opening = None
+        return self._disk
+
+    def _begin(self, durable: "Durable") -> "Durable":
+        durable.start_sending()
+        if self._resting:
+            durable.begin_nothing()  # what is accepted now waits for the next process
+        else:
+            durable.start()
+        return durable
+
+
+def _look_at(opening: "asyncio.Task[Durable]") -> None:
+    """Marks a failure as seen: those who waited for the store have been told."""
+    if not opening.cancelled():
+        opening.exception()

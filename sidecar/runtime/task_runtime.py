@@ -1,0 +1,141 @@
+"""The periodic tasks of one store: their alarm from the start, all else when the first of them is due or asked for."""
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from sidecar_protocol.tasks import RunTaskReply
+
+from sidecar.due_timer import Alarm
+from sidecar.encryption import Seal
+from sidecar.queue.submission import Run
+from sidecar.runtime.runtime_context import Surroundings
+from sidecar.storage.agenda import Agenda, Kind
+
+if TYPE_CHECKING:
+    from sidecar.deliveries.endpoint_registry import Endpoints
+    from sidecar.jobs.background import Unattended
+    from sidecar.jobs.run_listeners import Audiences
+    from sidecar.net.public_http import Outward
+    from sidecar.queue.job_queue import Engine
+    from sidecar.storage.task_runs import TaskRuns
+    from sidecar.tasks.task_dispatcher import TaskFiring
+    from sidecar.tasks.task_manager import Periodic
+
+SCRIPTS_AT_ONCE = 8
+"""Scripts that run at the same time: each has a process of its own."""
+
+
+class Store(Protocol):
+    """What tasks need of their store."""
+
+    seal: Seal
+    outward: "Outward"
+    endpoints: "Endpoints"
+    audiences: "Audiences"
+
+    def agenda(self, kind: Kind) -> Agenda:
+        """Where tasks are."""
+
+    def task_runs(self) -> "TaskRuns":
+        """Where their runs are noted."""
+
+    @property
+    def engine(self) -> "Engine":
+        """The queue. Raises StoreFailed."""
+
+    @property
+    def unattended(self) -> "Unattended":
+        """What can be done without a parent that waits. Raises StoreFailed."""
+
+
+class Tasking:
+    """Use `start`, then `periodic`."""
+
+    def __init__(self, store: Store, around: Surroundings) -> None:
+        self._store = store
+        self._around = around
+        self._agenda = store.agenda("task")
+        self._alarm = Alarm(around.clock, self._agenda.next_due, self._ring)
+        self._parts: tuple[Periodic, TaskFiring] | None = None
+        self._rests = False
+
+    @property
+    def periodic(self) -> "Periodic":
+        """The tasks. Raises StoreFailed."""
+        return self._open()[0]
+
+    def start(self) -> None:
+        """Begins to watch the clock."""
+        self._alarm.start()
+
+    async def rest(self) -> None:
+        """Hands nothing more to the queue."""
+        if not self._rests:
+            self._rests = True
+            await self._alarm.close()
+
+    async def put_back(self) -> None:
+        """Keeps nobody who ends waiting for runs that have not had their turn."""
+        if self._parts:
+            self._parts[0].put_back()
+
+    async def close(self) -> None:
+        """Waits for what is still to be noted of runs that were stopped."""
+        await self.rest()
+        if self._parts:
+            await self._parts[0].close()
+
+    async def perform(self, run: Run) -> RunTaskReply:
+        """A run that comes out of the queue. Raises what the run raises."""
+        return await self.periodic.perform(run)
+
+    async def _ring(self) -> None:
+        await self._open()[1].ring()
+
+    def _open(self) -> "tuple[Periodic, TaskFiring]":
+        if self._parts is None:
+            self._parts = self._build()
+        return self._parts
+
+    def _build(self) -> "tuple[Periodic, TaskFiring]":
+        from sidecar.browser.sandbox.task_session import (  # late: scripts bring playwright with them
+            TaskLimits,
+            TaskScripts,
+        )
+        from sidecar.tasks.script_host import Hosts, Scripts
+        from sidecar.tasks.task_dispatcher import TaskFiring
+        from sidecar.tasks.task_manager import Periodic
+        from sidecar.tasks.task_record import TaskDocuments
+        from sidecar.tasks.task_runner import TaskRunner, Tools
+
+        store, around = self._store, self._around
+        settings, clock, engine = around.settings, around.clock, store.engine
+        history = store.task_runs()
+        scripts = Scripts(store.outward, settings.scripts_path, allow_private=settings.allow_private_network)
+        check = around.workshop.runs.check
+        documents = TaskDocuments(store.seal, scripts, engine.process, check, settings.max_line)
+        limits = TaskLimits(seconds=settings.script_timeout)
+        tools = Tools(
+            scripts=scripts,
+            requests=store.outward,
+            hosts=Hosts(settings.script_hosts),
+            runner=lambda: TaskScripts(around.workshop.sandboxes(), limits, SCRIPTS_AT_ONCE),
+            audience=lambda run: store.audiences.of(
+                store.endpoints.unpack(run.webhooks), run.tell, run.progress, insist=True
+            ),
+            perform=store.unattended.perform,
+            places=asyncio.Semaphore(settings.concurrency),
+        )
+        runner = TaskRunner(documents, history, tools, clock, engine.process)
+        firing = TaskFiring(
+            self._agenda,
+            history,
+            documents,
+            runner,
+            engine,
+            clock,
+            is_alive=engine.lives,
+            wants_events=lambda: around.session.notifications,
+            at_home=bool(settings.queue) and not store.seal.lasting,
+        )
+        return Periodic(self._agenda, history, documents, runner, firing, clock, self._alarm.changed), firing

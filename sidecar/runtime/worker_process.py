@@ -1,0 +1,81 @@
+"""A process that runs jobs and has no parent: it ends with a signal."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+from sidecar import logs
+from sidecar.clock import Clock
+from sidecar.errors import SidecarError
+from sidecar.recording.redaction.redactor import Redactor
+from sidecar.runtime.browser_services import Workshop
+from sidecar.runtime.login_service import LoggingIn
+from sidecar.runtime.runtime_context import Surroundings
+from sidecar.runtime.storage_provider import Durables
+from sidecar.server.session import Session
+from sidecar.settings import Settings, SettingsError
+from sidecar.shutdown import CLOSING_SECONDS, exit_within
+from sidecar.storage.memory_references import MemoryReferences
+
+
+async def work(settings: Settings, clock: Clock, say: Callable[[str], None]) -> None:
+    """Runs jobs until SIGTERM or SIGINT, then finishes as a session does. Raises SettingsError, StoreFailed."""
+    redactor = Redactor()
+    try:
+        logs.configure(settings.log_debug, redactor)
+    except OSError as failure:
+        raise SettingsError(f"the debug log {settings.log_debug} can't be used: {failure.strerror}") from None
+    stopped = _stop_signals()
+    async with AsyncExitStack() as resources:
+        session = Session(
+            before_login=MemoryReferences(clock),
+            log_in=lambda credentials: LoggingIn(settings, clock, durables).log_in(credentials),
+            mock=lambda options: LoggingIn(settings, clock, durables).mock(options),
+            learn=redactor.learn,
+        )
+        workshop = Workshop(settings, clock, lambda: False)
+        durables = Durables(
+            Surroundings(settings=settings, clock=clock, session=session, workshop=workshop, on_event=_nobody_listens)
+        )
+        resources.push_async_callback(durables.close)
+        resources.push_async_callback(workshop.close)
+        await workshop.sweep()
+        (await durables.on_disk()).serve()
+        say(f"sidecar worker {os.getpid()}: at work")
+        await stopped.wait()
+        exit_within(settings.shutdown_timeout + CLOSING_SECONDS)
+        deadline = clock.monotonic() + settings.shutdown_timeout
+        await durables.rest(settings.shutdown_timeout)
+        await durables.drain(deadline - clock.monotonic())
+
+
+def run(settings: Settings) -> int:
+    """The command `sidecar worker`; gives its exit code."""
+    try:
+        asyncio.run(work(settings, Clock(), lambda text: print(text, flush=True)))
+    except (SettingsError, SidecarError) as failure:
+        print(f"sidecar: {failure}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _stop_signals() -> asyncio.Event:
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+
+    def stop(number: int) -> None:
+        if stopped.is_set():
+            os._exit(128 + number)
+        stopped.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, stop, number)
+    return stopped
+
+
+def _nobody_listens(event: str, content: Any) -> None:
+    """There is no parent to tell."""

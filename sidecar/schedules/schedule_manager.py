@@ -1,0 +1,249 @@
+"""Schedules: what may be one, and what becomes of it until its time comes."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any, Final, Literal
+
+import msgspec
+from sidecar_protocol.errors import ErrorDetail
+from sidecar_protocol.schedules import (
+    CreateSchedule,
+    ListSchedules,
+    Push,
+    Schedule,
+    ScheduleCreated,
+    ScheduleMsgIds,
+    SchedulePage,
+    Status,
+    Trigger,
+    UpdateSchedule,
+)
+
+from sidecar.clock import Clock
+from sidecar.errors import InvalidContent, NotFound, Unreadable
+from sidecar.schedules.scheduled_messages import Pushes
+from sidecar.storage.agenda import Agenda, Item
+from sidecar.wall_clock import Zone, instant_ahead, parse_wall, rfc3339, zone_of
+
+MAX_OPEN: Final = 1_000
+"""Schedules whose time has not come."""
+PAGE_SIZE: Final = 50
+MAX_NAME_BYTES: Final = 255
+PARENTS_ZONE: Final = 1
+"""The `zone_type` that stands for the parent's time zone; all others stand for this machine's."""
+_TIME: Final = "trigger.single.time"
+_ZONE: Final = "trigger.single.zone"
+_UNSET: Final = msgspec.UNSET
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A schedule as it lies in the store."""
+
+    name: str
+    enabled: bool
+    trigger: Trigger
+    due: float
+    """Unix time."""
+    type: str
+    content: dict[str, str]
+    """Of the message, as it may lie on disk."""
+    shown: msgspec.Raw
+    """The same with its secrets replaced."""
+    webhooks: str = ""
+    """The endpoints in force when it was made, packed."""
+    retries: int = 0
+    timeout: float = 0
+    """Seconds for each attempt."""
+    scope: str = ""
+    stage: Literal["waiting", "firing", "fired", "missed"] = "waiting"
+    """`firing`: somebody has begun to hand it to the queue, and whoever sees that goes on."""
+    msgids: tuple[str, ...] = ()
+    error: ErrorDetail | None = None
+
+    @property
+    def status(self) -> Status:
+        """What the parent is told."""
+        if self.stage == "fired" or self.stage == "missed":
+            return self.stage
+        return "pending" if self.enabled else "paused"
+
+
+def encode(entry: Entry) -> bytes:
+    """The entry as a document."""
+    return msgspec.json.encode(entry)
+
+
+def decode(document: bytes) -> Entry:
+    """A document's entry. Raises Unreadable."""
+    try:
+        return _decode(document)
+    except msgspec.DecodeError:
+        raise Unreadable("the schedule is stored in a way that this sidecar can't read") from None
+
+
+_decode: Final = msgspec.json.Decoder(Entry).decode
+
+
+class Scheduling:
+    """The schedules of one store. Every call may raise StoreFailed."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        pushes: Pushes,
+        clock: Clock,
+        host_zone: Zone,
+        on_change: Callable[[str, float], None],
+        make_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        """`on_change` is told the id and the Unix time of what is made or changed."""
+        self._agenda = agenda
+        self._pushes = pushes
+        self._now = clock.now
+        self._host_zone = host_zone
+        self._on_change = on_change
+        self._make_id = make_id
+
+    async def create(self, content: CreateSchedule, *, zone: str = "", scope: str = "") -> ScheduleCreated:
+        """Adds one; on disk when this returns. Raises WireError, LimitExceeded.
+
+        `zone` is the IANA name of the parent's time zone, empty for this machine's; `scope` its login, empty for none.
+        """
+        _check_name(content.name)
+        if not content.enabled:
+            raise InvalidContent("enabled: has to be true when a schedule is made", "enabled")
+        due = self._due(content.trigger, zone)
+        entry = Entry(
+            name=content.name, enabled=True, trigger=content.trigger, due=due, **self._kept(content.push, due, scope)
+        )
+        schedule_id = self._make_id()
+        await self._agenda.put_new(schedule_id, encode(entry), due, MAX_OPEN)
+        self._on_change(schedule_id, due)
+        return ScheduleCreated(schedule_id=schedule_id, name=content.name)
+
+    async def update(self, content: UpdateSchedule, *, zone: str = "", scope: str = "") -> Schedule:
+        """Replaces what is given; on disk when this returns; see `create`. Raises WireError, NotFound."""
+        if all(part is _UNSET for part in (content.name, content.enabled, content.trigger, content.push)):
+            raise InvalidContent("there is nothing to update: give name, enabled, trigger or push", "content")
+        while True:
+            item, entry = await self._find(content.schedule_id)
+            if entry.stage != "waiting" or entry.due <= self._now():
+                raise InvalidContent("schedule_id: the schedule has expired and can't be updated", "schedule_id")
+            changed = self._changed(entry, content, zone, scope)
+            if await self._agenda.replace(item, encode(changed), changed.due):
+                self._on_change(item.id, changed.due)
+                return _shown(item.id, changed)
+
+    async def get(self, schedule_id: str) -> Schedule:
+        """One of them, also for a while after its time. Raises NotFound."""
+        return _shown(*await self._found(schedule_id))
+
+    async def list(self, content: ListSchedules) -> SchedulePage:
+        """A page of them, the oldest first; a page past the end is empty. Those that can't be read are left out."""
+        which: Literal["open", "closed"] = "closed" if content.expired else "open"
+        total = await self._agenda.count(which)
+        items = []
+        if (content.page - 1) * PAGE_SIZE < total:
+            items = await self._agenda.page((content.page - 1) * PAGE_SIZE, PAGE_SIZE, which)
+        return SchedulePage(
+            total_count=total,
+            total_pages=-(-total // PAGE_SIZE),
+            page=content.page,
+            schedules=tuple(one for item in items if (one := _shown_if_readable(item))),
+        )
+
+    async def delete(self, schedule_id: str) -> None:
+        """Forgets one, also after its time. Raises NotFound."""
+        if not await self._agenda.delete(schedule_id):
+            raise _not_found(schedule_id)
+
+    async def msg_ids(self, schedule_id: str) -> ScheduleMsgIds:
+        """The jobs that one has made. Raises NotFound."""
+        _, entry = await self._found(schedule_id)
+        return ScheduleMsgIds(count=len(entry.msgids), msgids=entry.msgids)
+
+    async def _found(self, schedule_id: str) -> tuple[str, Entry]:
+        item, entry = await self._find(schedule_id)
+        return item.id, entry
+
+    async def _find(self, schedule_id: str) -> tuple[Item, Entry]:
+        item = await self._agenda.get(schedule_id)
+        if item is None:
+            raise _not_found(schedule_id)
+        return item, decode(item.document)
+
+    def _changed(self, entry: Entry, content: UpdateSchedule, zone: str, scope: str) -> Entry:
+        """Raises WireError where a part can't be."""
+        new = msgspec.structs.replace
+        if content.name is not _UNSET:
+            _check_name(content.name)
+            entry = new(entry, name=content.name)
+        if content.enabled is not _UNSET:
+            entry = new(entry, enabled=content.enabled)
+        if content.trigger is not _UNSET:
+            if _is_parents(content.trigger) != _is_parents(entry.trigger):
+                said = "a schedule's time zone can't change between the parent's (1) and the machine's"
+                raise InvalidContent(f"{_ZONE}_type: {said}", f"{_ZONE}_type")
+            entry = new(entry, trigger=content.trigger, due=self._due(content.trigger, zone))
+        if content.push is not _UNSET:
+            entry = new(entry, **self._kept(content.push, entry.due, scope or entry.scope))
+        elif content.trigger is not _UNSET:
+            self._pushes.check_again(entry.type, entry.content, entry.due)
+        return entry
+
+    def _kept(self, push: Push, due: float, scope: str) -> dict[str, Any]:
+        """What an entry holds of a message. Raises WireError."""
+        checked = self._pushes.check(push, due, logged_in=bool(scope))
+        return {
+            "type": checked.type,
+            "content": self._pushes.seal(checked),
+            "shown": self._pushes.show(checked),
+            "webhooks": checked.webhooks,
+            "retries": checked.retries,
+            "timeout": checked.timeout,
+            "scope": scope,
+        }
+
+    def _due(self, trigger: Trigger, parents_zone: str) -> float:
+        single = trigger.single
+        wall = parse_wall(single.time, _TIME)
+        if single.zone is not None and not _is_parents(trigger):
+            raise InvalidContent(f"{_ZONE}: a zone can be given with zone_type {PARENTS_ZONE} alone", _ZONE)
+        name = single.zone or (parents_zone if _is_parents(trigger) else "")
+        return instant_ahead(wall, zone_of(name, _ZONE) if name else self._host_zone, self._now(), _TIME)
+
+
+def _check_name(name: str) -> None:
+    # not str.isalnum, which also counts what is neither a letter nor a digit, such as ½
+    if not all(one.isalpha() or one.isdecimal() or one in "_ " for one in name):
+        raise InvalidContent("name: may hold letters, digits, underscores and spaces", "name")
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise InvalidContent(f"name: is longer than {MAX_NAME_BYTES} bytes", "name")
+
+
+def _is_parents(trigger: Trigger) -> bool:
+    return trigger.single.zone_type == PARENTS_ZONE
+
+
+def _shown(schedule_id: str, entry: Entry) -> Schedule:
+    return Schedule(
+        schedule_id=schedule_id,
+        name=entry.name,
+        enabled=entry.enabled,
+        trigger=entry.trigger,
+        push=Push(type=entry.type, content=entry.shown),
+        status=entry.status,
+        due=rfc3339(entry.due),
+        error=entry.error,
+    )
+
+
+def _shown_if_readable(item: Item) -> Schedule | None:
+    try:
+        return _shown(item.id, decode(item.document))
+    except Unreadable:
+        return None
+
+
+def _not_found(schedule_id: str) -> NotFound:
+    return NotFound(f"there is no schedule {schedule_id!r}")

@@ -1,0 +1,144 @@
+"""The messages that schedules hold: checked when given, sealed while they wait, shown without their secrets."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import msgspec
+from sidecar_protocol.errors import ErrorCode, WireError
+from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.schedules import Push
+
+from sidecar.encryption import Seal
+from sidecar.errors import InvalidContent, MissingCredentials, SealedByAnother
+from sidecar.jobs.job_redaction import redactor_for
+from sidecar.jobs.payloads import decode_stored, holds_secret
+from sidecar.queue.submission import DEFAULT_TIMEOUT, opened_content, stored_content
+from sidecar.recording.redaction.redactor import Redactor
+
+_CONTENT: Final = "push.content"
+_TYPE: Final = "push.type"
+
+
+class _Line(msgspec.Struct, frozen=True):
+    """A message, as redactors read it."""
+
+    type: str
+    content: msgspec.Raw
+
+
+class Messages(Protocol):
+    """What can be done unattended."""
+
+    def takes(self, kind: str) -> bool:
+        """Whether this type of message makes sense unattended."""
+
+    def validate(self, kind: str, content: bytes) -> None:
+        """Checks a message as if it were sent now. Raises WireError."""
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that may be run later, and what comes with it."""
+
+    type: str
+    content: bytes
+    webhooks: str
+    """The endpoints that are told of its run, packed."""
+    retries: int = 0
+    timeout: float = DEFAULT_TIMEOUT
+    """Seconds that one attempt may take, the wait for a place in a browser included."""
+
+
+class Pushes:
+    """What schedules need to know of the messages that they hold."""
+
+    def __init__(
+        self,
+        seal: Seal,
+        messages: Messages,
+        check_job: Callable[[SendJob, float], object],
+        pack: Callable[[Sequence[str]], str],
+    ) -> None:
+        """`check_job` takes a job and the Unix time at which it is to run.
+
+        It raises InvalidContent, and Unauthorized and Forbidden for the job's visit token.
+
+        `pack` takes a job's own webhooks and gives all that are in force, for the store. Raises InvalidContent.
+        """
+        self._seal = seal
+        self._pack = pack
+        self._messages = messages
+        self._check_job = check_job
+
+    def check(self, push: Push, due: float, *, logged_in: bool) -> Checked:
+        """A message that is to be run at a Unix time, checked as if it were sent now.
+
+        `logged_in`: whether there is a server for what needs one.
+
+        Raises WireError, whose field begins with `push`, MissingCredentials, Unauthorized, Forbidden.
+        """
+        kind, content = push.type, push.content
+        if not self._messages.takes(kind):
+            raise InvalidContent(f"{_TYPE}: {kind} is no message that makes sense unattended", _TYPE)
+        if content is msgspec.UNSET:
+            raise InvalidContent(f"{_CONTENT}: missing", _CONTENT)
+        checked = bytes(content)
+        try:
+            self._messages.validate(kind, checked)
+            decoded = decode_stored(kind, checked)
+            job = decoded if isinstance(decoded, SendJob) else None
+            if job:
+                self._check_job(job, due)
+            webhooks = self._pack(job.webhooks if job else ())
+        except WireError as wrong:
+            raise _placed(wrong) from None
+        if not logged_in and (kind == "send_cv" or (job and (job.secrets or job.forward))):
+            raise MissingCredentials
+        if job is None:
+            return Checked(type=kind, content=checked, webhooks=webhooks)
+        timeout = job.timeout_ms / 1000 + DEFAULT_TIMEOUT
+        return Checked(type=kind, content=checked, webhooks=webhooks, retries=job.retries, timeout=timeout)
+
+    def check_again(self, kind: str, stored: dict[str, str], due: float) -> None:
+        """Checks that what is stored may run at another Unix time; not what only another process can open.
+
+        Raises as `check`.
+        """
+        if kind != "send_job":
+            return
+        try:
+            job: SendJob = decode_stored(kind, self.open(stored))
+        except SealedByAnother:
+            return
+        try:
+            self._check_job(job, due)
+        except WireError as wrong:
+            raise _placed(wrong) from None
+
+    def seal(self, checked: Checked) -> dict[str, str]:
+        """The content as it may lie on disk."""
+        secret = self._seal.lasting or holds_secret(checked.type, checked.content)
+        return stored_content(self._seal, checked.content, secret=secret)
+
+    def open(self, stored: dict[str, str]) -> bytes:
+        """What was sealed. Raises SealedByAnother."""
+        return opened_content(self._seal, stored)
+
+    def show(self, checked: Checked) -> msgspec.Raw:
+        """The content with its secrets replaced."""
+        kind, content, redactor = checked.type, checked.content, Redactor()
+        decoded = decode_stored(kind, content)
+        if isinstance(decoded, SendJob):
+            redactor = redactor_for(decoded)
+        line = redactor.request(msgspec.json.encode(_Line(kind, msgspec.Raw(content))))
+        return msgspec.Raw(msgspec.json.decode(line, type=_Line).content.copy()) if line else msgspec.Raw(b"null")
+
+
+def _placed(wrong: WireError) -> WireError:
+    """The same error; a wrong place is named from the outside."""
+    if wrong.code is not ErrorCode.INVALID_CONTENT and not wrong.places.get("field"):
+        return wrong  # about who asks
+    field = str(wrong.places.get("field") or "content")
+    place = _CONTENT if field == "content" else f"{_CONTENT}.{field}"
+    said = wrong.message.removeprefix(f"{field}: ")
+    places = {**wrong.places, "field": place}
+    return WireError(wrong.code, f"{place}: {said}", retryable=wrong.retryable, **places)

@@ -1,0 +1,54 @@
+"""The schedules of one store: what parents ask of them, and the alarm that fires them."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from sidecar_protocol.jobs import SendJob
+
+from sidecar.clock import Clock
+from sidecar.due_timer import Alarm
+from sidecar.encryption import Seal
+from sidecar.queue.submission import Submission
+from sidecar.schedules.schedule_dispatcher import Firing
+from sidecar.schedules.schedule_manager import Scheduling
+from sidecar.schedules.scheduled_messages import Messages, Pushes
+from sidecar.storage.agenda import Agenda
+from sidecar.wall_clock import Zone
+
+
+class Schedules:
+    """Put together; `messages` are for the handlers."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        seal: Seal,
+        messages: Messages,
+        submit: Callable[[Submission], Awaitable[str]],
+        *,
+        clock: Clock,
+        host_zone: Zone,
+        grace: float,
+        check_job: Callable[[SendJob, float], object],
+        pack: Callable[[Sequence[str]], str],
+        on_event: Callable[[str, Any], None],
+    ) -> None:
+        """`submit` returns once the job is on disk; `grace` is `misfire_grace`. For the others see Pushes."""
+        pushes = Pushes(seal, messages, check_job, pack)
+        self._firing = Firing(
+            agenda, pushes, submit, clock, grace, on_fired=lambda fired: on_event("schedule_fired", fired)
+        )
+        self._alarm = Alarm(clock, self._firing.next_due, self._firing.ring)
+        self.messages = Scheduling(agenda, pushes, clock, host_zone, self._on_change)
+
+    def start(self) -> None:
+        """Begins to fire what is due."""
+        self._alarm.start()
+
+    async def close(self) -> None:
+        """Fires no more; what was begun is gone on with by the next who starts."""
+        await self._alarm.close()
+
+    def _on_change(self, schedule_id: str, due: float) -> None:
+        self._firing.watch(schedule_id, due)
+        self._alarm.changed()

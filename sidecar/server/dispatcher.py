@@ -1,0 +1,324 @@
+"""Lanes, barriers, bounds and cancellation.
+
+Requests without an id go through the ordered lane, one after the other, as v1 did. Requests with an id run at once, up
+to a bound. A barrier runs alone. What can't start yet waits in the inbox, and then nothing more is read.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Final, Protocol
+
+import msgspec
+from sidecar_protocol import codec
+from sidecar_protocol.codec import Request
+from sidecar_protocol.errors import ErrorCode, WireError
+from sidecar_protocol.replies import RequestId
+from sidecar_protocol.session import Cancel
+
+from sidecar.clock import within
+from sidecar.errors import Cancelled, Conflict, ShuttingDown
+from sidecar.server.error_replies import not_stored, refusal
+from sidecar.server.route import Route
+
+MAX_QUEUED_BYTES: Final = 1 << 20
+"""Input that may wait its turn before reading stops."""
+_KEPT_PLACES: Final = 64
+"""Places of cancelled requests that are not worth a clean-up of the inbox."""
+
+
+class Output(Protocol):
+    """Where replies go."""
+
+    def send(self, line: bytes, instead: Callable[[BaseException], bytes] | None = None) -> None: ...  # noqa: D102
+    def flush(self) -> None: ...  # noqa: D102
+
+
+class Journal(Protocol):
+    """Where input is recorded before it is handled."""
+
+    def record(self, lines: Sequence[bytes], readable: Sequence[bool]) -> None: ...  # noqa: D102
+
+
+class _Work(msgspec.Struct, eq=False):
+    """A request that waits for its turn."""
+
+    request: Request
+    route: Route
+    size: int
+    called_off: bool = False
+    """Whether it was cancelled and answered, and only its place in the inbox is left."""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """The reply to a line without id that is known already and only has to keep its place in the order."""
+
+    line: bytes
+    size: int
+
+
+class Dispatcher:
+    """Runs requests by their routes and sends exactly one final reply for each."""
+
+    def __init__(
+        self,
+        routes: Mapping[str, Route],
+        output: Output,
+        on_full: Callable[[bool], None],
+        *,
+        max_in_flight: int,
+        max_line: int,
+        journal: Journal | None = None,
+    ) -> None:
+        self._routes = routes
+        self._output = output
+        self._on_full = on_full
+        self._max_in_flight = max_in_flight
+        self._max_line = max_line
+        self._journal = journal
+        self._inbox: deque[_Work | _Answer] = deque()
+        self._waiting: dict[RequestId, _Work] = {}
+        """What of the inbox has an id and may be cancelled."""
+        self._called_off = 0
+        """Places of the inbox whose request was."""
+        self._lane: deque[_Work | _Answer] = deque()
+        self._lane_task: asyncio.Task[None] | None = None
+        self._tasks: dict[RequestId, asyncio.Task[None]] = {}
+        self._barrier: asyncio.Task[None] | None = None
+        self._ids: set[RequestId] = set()
+        self._queued_bytes = 0
+        self._full = False
+        self._unclogged = asyncio.Event()
+        self._unclogged.set()
+        self._ending = False
+
+    def accept(self, lines: Sequence[bytes | None]) -> None:
+        """Takes a batch of lines, in order; None stands for a line over the limit."""
+        items = [self._read(line) for line in lines]
+        if self._journal:
+            self._journal.record([line or b"" for line in lines], [type(item) is Request for item in items])
+        for line, item in zip(lines, items, strict=True):
+            if type(item) is Request:
+                self._admit(item, len(line or b""))
+            else:
+                self._refuse(codec.salvage_id(line) if line else None, item)  # type: ignore[arg-type]
+        self._output.flush()
+        self._tell_full()
+
+    def hold_back(self, clogged: bool) -> None:
+        """Starts nothing while the parent does not read what was answered, and goes on when it does."""
+        if clogged:
+            self._unclogged.clear()
+        else:
+            self._unclogged.set()
+            self._pump()
+
+    async def finish(self, seconds: float) -> None:
+        """Lets what was accepted finish for so many seconds, then answers the rest `shutting_down`."""
+        try:
+            async with within(seconds):
+                await self._until_idle()
+        except TimeoutError:
+            self._ending = True
+            waiting = [*self._lane, *filter(_is_wanted, self._inbox)]
+            self._lane.clear()
+            self._inbox.clear()
+            running = self._running()
+            for task in running:
+                task.cancel()
+            if running:
+                await asyncio.wait(running, timeout=5)
+            for item in waiting:  # after what was running, which came before them
+                self._output.send(item.line if isinstance(item, _Answer) else refusal(item.request.id, ShuttingDown()))
+
+    # --- taking lines in
+
+    def _read(self, line: bytes | None) -> Request | WireError:
+        if line is None:
+            return WireError(ErrorCode.LINE_TOO_LONG, f"the line is longer than {self._max_line} bytes")
+        try:
+            return codec.decode(line)
+        except WireError as wrong:
+            wrong.__context__ = None  # a batch may hold thousands, and each would keep all that was on the stack
+            return wrong.with_traceback(None)
+
+    def _admit(self, request: Request, size: int) -> None:
+        if request.id is not None and request.id in self._ids:
+            return self._refuse(request.id, Conflict(f"the id {request.id!r} is still in flight"))
+        if request.type == "cancel":
+            return self._cancel(request)
+        route = self._routes.get(request.type)
+        if route is None:
+            return self._refuse(request.id, WireError(ErrorCode.UNKNOWN_TYPE, f"unknown message type {request.type}"))
+        # the way that nearly every line takes: nothing is in the way, and its handler needs no waiting
+        is_free = not self._inbox and not self._barrier and (request.id is not None or not self._lane_task)
+        if is_free and not route.waits:
+            return self._run_now(request, route)
+        if request.id is not None:
+            self._ids.add(request.id)
+        return self._enqueue(_Work(request, route, size))
+
+    def _refuse(self, request_id: RequestId | None, wrong: WireError) -> None:
+        self._answer(request_id, refusal(request_id, wrong))
+
+    def _answer(self, request_id: RequestId | None, line: bytes) -> None:
+        if request_id is not None:
+            self._output.send(line)
+        else:
+            self._enqueue(_Answer(line, len(line)))
+
+    def _enqueue(self, item: _Work | _Answer) -> None:
+        self._queued_bytes += item.size
+        self._inbox.append(item)
+        if isinstance(item, _Work) and item.request.id is not None:
+            self._waiting[item.request.id] = item
+        self._pump()
+
+    def _cancel(self, request: Request) -> None:
+        """Takes effect at once, whatever it would have to wait for in its lane; only its answer keeps its place."""
+        try:
+            wanted: Cancel = codec.decode_content(request)
+        except WireError as wrong:
+            return self._refuse(request.id, wrong)
+        return self._answer(request.id, codec.encode_ok(request.id, self._stop(wanted.id)))
+
+    def _stop(self, request_id: RequestId) -> bool:
+        task = self._tasks.get(request_id)
+        if task is not None:
+            return task.cancel()
+        waiting = self._waiting.pop(request_id, None)
+        if waiting is None:
+            return False
+        waiting.called_off = True
+        self._queued_bytes -= waiting.size
+        self._ids.discard(request_id)
+        self._called_off += 1
+        if self._called_off > max(_KEPT_PLACES, len(self._inbox) // 2):  # so that one costs little, however many wait
+            self._inbox = deque(filter(_is_wanted, self._inbox))
+            self._called_off = 0
+        self._output.send(refusal(request_id, Cancelled()))
+        self._pump()  # it may have been what the others waited behind
+        return True
+
+    # --- starting what may start
+
+    def _pump(self) -> None:
+        while self._inbox and self._start(self._inbox[0]):
+            self._inbox.popleft()
+        self._tell_full()
+
+    def _start(self, item: _Work | _Answer) -> bool:
+        """Starts an item, or says that it has to wait."""
+        if not _is_wanted(item):
+            self._called_off -= 1
+            return True
+        if self._barrier or not self._unclogged.is_set():
+            return False
+        if isinstance(item, _Work) and item.route.barrier:
+            if self._lane_task or self._tasks:
+                return False
+            self._barrier = self._spawn(item)
+        elif isinstance(item, _Answer) or item.request.id is None:
+            self._lane.append(item)
+            if self._lane_task is None:
+                self._lane_task = asyncio.create_task(self._run_lane())
+            return True  # still queued, in the lane
+        elif not item.route.waits:
+            self._ids.discard(item.request.id)
+            self._run_now(item.request, item.route)
+        elif len(self._tasks) >= self._max_in_flight:
+            return False
+        else:
+            self._spawn(item)
+        self._queued_bytes -= item.size
+        if item.request.id is not None:
+            self._waiting.pop(item.request.id, None)
+        return True
+
+    def _spawn(self, item: _Work) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._run(item))
+        if item.request.id is not None:
+            self._tasks[item.request.id] = task
+        task.add_done_callback(partial(self._on_done, item.request.id))
+        return task
+
+    def _on_done(self, request_id: RequestId | None, task: asyncio.Task[None]) -> None:
+        if task.cancelled():  # before its first step
+            self._output.send(refusal(request_id, self._why_cancelled()))
+        if request_id is not None:
+            self._ids.discard(request_id)
+            del self._tasks[request_id]
+        if task is self._barrier:
+            self._barrier = None
+        self._pump()
+
+    # --- running
+
+    def _run_now(self, request: Request, route: Route) -> None:
+        """Runs a handler that never awaits: its first step is its last."""
+        try:
+            route.handler(codec.decode_content(request)).send(None)
+            raise RuntimeError(f"the handler of {request.type} awaited")
+        except StopIteration as done:
+            line = route.encode(request.id, done.value)
+        except Exception as wrong:
+            line = refusal(request.id, wrong)
+        if route.accepts:
+            self._output.send(line, partial(not_stored, request.id))
+        else:
+            self._output.send(line)
+
+    async def _run_lane(self) -> None:
+        while self._lane:
+            await self._unclogged.wait()
+            item = self._lane.popleft()
+            self._queued_bytes -= item.size
+            if isinstance(item, _Answer):
+                self._output.send(item.line)
+            else:
+                await self._run(item)
+            self._tell_full()
+        self._lane_task = None
+        self._pump()
+
+    async def _run(self, item: _Work) -> None:
+        """Runs one handler to its end and sends its reply, whatever happens."""
+        request = item.request
+        try:
+            about = (request.id,) if item.route.told_id else ()
+            value = await item.route.handler(*about, codec.decode_content(request))
+            line = item.route.encode(request.id, value)
+        except asyncio.CancelledError:
+            # only `cancel` and `finish` cancel these tasks, and both want the request answered
+            line = refusal(request.id, self._why_cancelled())
+        except Exception as wrong:
+            line = refusal(request.id, wrong, item.route.number)
+        self._output.send(line, partial(not_stored, request.id) if item.route.accepts else None)
+
+    # --- bounds and the end
+
+    def _why_cancelled(self) -> WireError:
+        return ShuttingDown() if self._ending else Cancelled()
+
+    def _tell_full(self) -> None:
+        # a barrier that waits is no reason to stop reading: the next line may be the `cancel` that it waits for
+        bound = bool(self._inbox) and len(self._tasks) >= self._max_in_flight
+        full = bound or self._queued_bytes > MAX_QUEUED_BYTES
+        if full != self._full:
+            self._full = full
+            self._on_full(full)
+
+    def _running(self) -> set[asyncio.Task[None]]:
+        return {task for task in (self._lane_task, self._barrier, *self._tasks.values()) if task}
+
+    async def _until_idle(self) -> None:
+        while (running := self._running()) or self._inbox:
+            if running:
+                await asyncio.wait(running)
+            else:  # only a parent that does not read keeps the inbox from starting
+                await self._unclogged.wait()
+
+
+def _is_wanted(item: _Work | _Answer) -> bool:
+    return isinstance(item, _Answer) or not item.called_off

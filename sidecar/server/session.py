@@ -1,0 +1,121 @@
+"""What the parent has told us, and what follows from it until it tells us something else."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+from sidecar_protocol.session import Credentials, MockOptions
+from sidecar_protocol.webhooks import Webhook
+
+from sidecar.errors import InvalidContent, MissingCredentials
+from sidecar.json_strings import strings
+from sidecar.rtcv.login import Backend, Login, References
+
+LogIn = Callable[[Sequence[Credentials]], Awaitable[Login]]
+Mock = Callable[[MockOptions], Awaitable[Login]]
+
+
+class Session:
+    """One parent's session. A login that fails leaves it as it was."""
+
+    def __init__(
+        self,
+        *,
+        before_login: References,
+        log_in: LogIn,
+        mock: Mock,
+        learn: Callable[[str], None],
+    ) -> None:
+        self.notifications = False
+        self.webhooks: tuple[Webhook, ...] = ()
+        self.zone = ""
+        self._before_login = before_login
+        self._log_in = log_in
+        self._mock = mock
+        self._learn = learn
+        self._login: Login | None = None
+
+    @property
+    def references(self) -> References:
+        """Those of the login in force; before any, a set of its own that belongs to no server."""
+        return self._login.references if self._login else self._before_login
+
+    @property
+    def backend(self) -> Backend:
+        """The login in force. Raises MissingCredentials."""
+        if self._login is None:
+            raise MissingCredentials
+        return self._login.backend
+
+    @property
+    def scope(self) -> str:
+        """Which login is in force; empty for none."""
+        return self._login.scope if self._login else ""
+
+    async def log_in(self, credentials: Sequence[Credentials]) -> None:
+        """Checks every server and switches to them. Raises InvalidContent, RemoteFailed, RemoteUnreachable."""
+        check_credentials(credentials)
+        for one in credentials:
+            self._learn(one.api_key.reveal())
+        await self._switch(await self._log_in(credentials))
+
+    async def mock(self, options: MockOptions) -> None:
+        """Switches to mock mode, with nothing remembered."""
+        for value in (options.secrets or {}).values():
+            self.learn_secret(value)
+        await self._switch(await self._mock(options))
+
+    def learn(self, secret: str) -> None:
+        """Keeps a secret out of every log from now on."""
+        self._learn(secret)
+
+    def learn_secret(self, value: msgspec.Raw) -> None:
+        """Keeps every string of a secret's JSON out of every log from now on."""
+        for leaf in strings(value):
+            self._learn(leaf)
+
+    async def close(self) -> None:
+        """Lets go of the servers."""
+        if self._login:
+            await self._login.backend.close()
+
+    async def _switch(self, login: Login) -> None:
+        before, self._login = self._login, login
+        if before:
+            await before.backend.close()
+
+
+def check_credentials(credentials: Sequence[Credentials]) -> None:
+    """What v1 checked before it sent anything, in its order and its words. Raises InvalidContent."""
+    primaries = 0
+    for index, one in enumerate(credentials):
+        place = f"[{index}]." if len(credentials) > 1 else ""
+        _check_one(one, place)
+        primaries += one.primary
+        if primaries > 1:
+            raise InvalidContent("can only have one primary connection", f"{place}primary")
+    if not credentials:
+        raise InvalidContent("you cannot define no connections")
+    if len(credentials) > 1 and not primaries:
+        raise InvalidContent("when defineing multiple connections, one must be set as primary", "primary")
+
+
+def _check_one(one: Credentials, place: str) -> None:
+    if not one.server_location:
+        raise InvalidContent("server_location cannot be empty", f"{place}server_location")
+    if not one.server_location.startswith(("http://", "https://")):
+        raise InvalidContent(
+            "server_location must start with a supported protocol like: http:// or https://",
+            f"{place}server_location",
+        )
+    if not one.api_key_id:
+        raise InvalidContent("api_key_id cannot be empty", f"{place}api_key_id")
+    if not one.api_key_id.isprintable():
+        raise InvalidContent("api_key_id cannot hold control characters", f"{place}api_key_id")
+    if not one.api_key:
+        raise InvalidContent("api_key cannot be empty", f"{place}api_key")
+    if not _is_path(one.results_path):
+        raise InvalidContent("results_path must be a path that starts with /", f"{place}results_path")
+
+
+def _is_path(path: str) -> bool:
+    return path.startswith("/") and path.isascii() and path.isprintable() and not set(path) & set(" #")

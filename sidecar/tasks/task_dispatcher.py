@@ -1,0 +1,165 @@
+"""What happens when tasks are due: each of their times is handed to the queue once, whoever gets to it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+import msgspec
+from sidecar_protocol.queued import JobState
+
+from sidecar.clock import Clock
+from sidecar.errors import NotFound, Unreadable
+from sidecar.queue.submission import Submission
+from sidecar.storage.agenda import Agenda, Item, defer_corrupt
+from sidecar.storage.task_runs import StoredRun, TaskRuns
+from sidecar.tasks.interval import last_time, next_time, passed
+from sidecar.tasks.task_record import TaskDocument, TaskDocuments, decode, encode
+from sidecar.tasks.task_runner import TaskRunner
+
+MAX_TASKS: Final = 1_000
+AT_ONCE: Final = 250
+"""Tasks that are handed over together."""
+RUN_TIMEOUT: Final = 24 * 3600.0
+"""Seconds; scripts and jobs have limits of their own, this one only sees to an end."""
+_LATER: Final = 5_000
+"""Milliseconds after which it is looked again whether the last run of a task that is over has ended."""
+_FOR_ANOTHER: Final = 0.5
+"""Seconds that a process gets for a task that only it can run."""
+
+
+class TaskOrder(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What waits in the queue: a `run_task`, and the time that it is for."""
+
+    id: str
+    due: int | None = None
+    """Milliseconds of Unix time; null where a schedule pushed it."""
+
+
+class Queue(Protocol):
+    """What tasks need of the queue's engine."""
+
+    async def submit(self, submission: Submission) -> str:
+        """Accepts a submission and gives its id, the same for the same key."""
+
+    async def status(self, job_id: str) -> JobState:
+        """What is known of a job. Raises NotFound."""
+
+
+class TaskFiring:
+    """Hands what is due to the queue, and deletes tasks whose end has passed."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        history: TaskRuns,
+        documents: TaskDocuments,
+        runner: TaskRunner,
+        queue: Queue,
+        clock: Clock,
+        *,
+        is_alive: Callable[[str], Awaitable[bool]],
+        wants_events: Callable[[], bool],
+        at_home: bool = False,
+    ) -> None:
+        """`is_alive` tells whether a process of this store lives.
+
+        `wants_events` says whether our parent asked for events. `at_home`: other machines take jobs out of the queue
+        that don't know our tasks.
+        """
+        self._agenda = agenda
+        self._history = history
+        self._documents = documents
+        self._runner = runner
+        self._queue = queue
+        self._clock = clock
+        self._is_alive = is_alive
+        self._wants_events = wants_events
+        self._at_home = at_home
+
+    async def ring(self) -> None:
+        """Deals with what is due. Raises the first of the failures, once all have been tried."""
+        items = await self._agenda.due(self._clock.now(), MAX_TASKS)  # all: none that can't go on keeps out the others
+        ended: list[BaseException | None] = []
+        for first in range(0, len(items), AT_ONCE):
+            some = map(self._deal_with, items[first : first + AT_ONCE])
+            ended += await asyncio.gather(*some, return_exceptions=True)
+        for failure in ended:
+            if failure is not None:
+                raise failure
+
+    async def is_busy(self, task_id: str, document: TaskDocument) -> bool:
+        """Whether a run of it is going on here, or at its own time anywhere, or waits for its turn."""
+        return self._runner.is_going(task_id) or (bool(document.run) and await self._is_pending(document.run))
+
+    async def goes_on(self, run: StoredRun) -> bool:
+        """Whether a run that was noted as begun is under way, or will be repeated."""
+        return await self._is_alive(run.owner) or await self._is_pending(run.id)
+
+    async def _deal_with(self, item: Item) -> None:
+        try:
+            document, now = decode(item.document), self._now()
+        except Unreadable:
+            await defer_corrupt(self._agenda, "task", item, self._clock.now())
+            return
+        busy = await self.is_busy(item.id, document)
+        if document.end is not None and now > document.end:
+            if busy:
+                await self._agenda.replace(item, item.document, seconds(now + _LATER))
+            elif await self._agenda.delete(item.id):
+                await self._history.forget(item.id)
+        elif not self._documents.is_ours(document) and await self._is_alive(document.owner):
+            await self._clock.sleep(_FOR_ANOTHER)
+        else:
+            await self._fire(item, document, now, busy=busy)
+
+    async def _fire(self, item: Item, document: TaskDocument, now: int, *, busy: bool) -> None:
+        time = last_time(document.init, document.interval, now)
+        first = next_time(document.init, document.interval, _milliseconds(item) - 1)
+        changes: dict[str, Any] = {}
+        # a time that was handed over already comes again where the clock was set back
+        if document.running and (document.fired is None or time > document.fired):
+            missed = passed(first, time, document.interval)
+            changes = {"fired": time, "coalesced": document.coalesced + missed}
+            if busy:
+                changes |= {"skipped": document.skipped + 1}
+            else:
+                # the queue first, which takes a key once: who dies before the next line is made up for, not repeated
+                changes |= {"run": await self._queue.submit(self._submission(item.id, document, time))}
+        after = msgspec.structs.replace(document, **changes)
+        await self._agenda.replace(item, encode(after), seconds(after.next(max(now, after.fired or 0))))
+
+    def _submission(self, task_id: str, document: TaskDocument, time: int) -> Submission:
+        return Submission(
+            type="run_task",
+            content=msgspec.json.encode(TaskOrder(task_id, time)),
+            key=_key(task_id, time),
+            name=task_id,
+            timeout=RUN_TIMEOUT,
+            origin=f"task:{task_id}",
+            webhooks=document.webhooks,
+            scope=document.scope,
+            tell=self._wants_events(),
+            secret=self._at_home or document.sealed_job is not None,  # what is secret stays with this process
+        )
+
+    async def _is_pending(self, job_id: str) -> bool:
+        try:
+            return (await self._queue.status(job_id)).status == "pending"
+        except NotFound:
+            return False
+
+    def _now(self) -> int:
+        return int(self._clock.now() * 1000)
+
+
+def seconds(moment: int | None) -> float | None:
+    """Milliseconds of Unix time as the agenda's seconds."""
+    return None if moment is None else moment / 1000
+
+
+def _milliseconds(item: Item) -> int:
+    return round((item.due or 0) * 1000)
+
+
+def _key(task_id: str, time: int) -> str:
+    return f"task:{task_id}:{time}"

@@ -1,0 +1,233 @@
+"""A task as it lies in the store, and as it is shown."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.tasks import CreateTask, ListTasks, Task, UpdateTask
+
+from sidecar.encryption import Seal
+from sidecar.errors import InvalidContent, SealedByAnother, Unreadable
+from sidecar.jobs.job_redaction import redactor_for
+from sidecar.jobs.payloads import decode_stored, holds_secret
+from sidecar.tasks.interval import LATEST, next_time, parse_moment
+from sidecar.tasks.script_host import Scripts
+from sidecar.tasks.task_templates import prepare
+from sidecar.template_limits import MOST_MADE
+from sidecar.wall_clock import rfc3339
+
+_UNSET: Final = msgspec.UNSET
+
+
+class TaskDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One task; times and the interval in milliseconds."""
+
+    script: str | None = None
+    job: dict[str, Any] | None = None
+    """As it was given; here where nothing in it is secret."""
+    sealed_job: str | None = None
+    owner: str = ""
+    """The process that sealed it."""
+    shown_job: dict[str, Any] | None = None
+    """As it was given, secrets replaced; here where that is not the same."""
+    config: dict[str, Any]
+    running: bool
+    init: int
+    end: int | None = None
+    interval: int
+    created: int
+    webhooks: str = ""
+    """The endpoints in force when it was made, packed."""
+    scope: str = ""
+    """The login it was made under."""
+    fired: int | None = None
+    """The last of its times that was handed to the queue."""
+    run: str = ""
+    """The job of that time."""
+    skipped: int = 0
+    coalesced: int = 0
+
+    def next(self, after: int) -> int | None:
+        """When something is to be done next: a run, or, right after its end, its deletion."""
+        time = next_time(self.init, self.interval, after) if self.running else None
+        if self.end is not None and (time is None or time > self.end):
+            return self.end + 1
+        return time
+
+    def next_run(self, after: int) -> int | None:
+        """When it runs next."""
+        time = self.next(after)
+        return time if self.running and (self.end is None or time != self.end + 1) else None
+
+
+encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(TaskDocument).decode
+
+
+def decode(document: bytes) -> TaskDocument:
+    """What a document holds. Raises Unreadable."""
+    try:
+        return _decode(document)
+    except msgspec.DecodeError:
+        raise Unreadable("the task is stored in a way that this sidecar can't read") from None
+
+
+class TaskDocuments:
+    """Makes documents from messages, and messages from documents."""
+
+    def __init__(
+        self,
+        seal: Seal,
+        scripts: Scripts,
+        process: str,
+        check_token: Callable[[SendJob], object],
+        most_filled: int = MOST_MADE,
+    ) -> None:
+        """`process` is what others know this one by; `most_filled` bounds the bytes that a config makes of a job.
+
+        `check_token` raises Unauthorized and Forbidden for a job whose visit token does not do.
+        """
+        self._seal = seal
+        self._scripts = scripts
+        self._check_token = check_token
+        self._process = process
+        self._most_filled = most_filled
+
+    def make(self, content: CreateTask, now: int, webhooks: str, scope: str) -> TaskDocument:
+        """A new one. Raises InvalidContent, Unauthorized, Forbidden."""
+        if (content.script is None) == (content.job is None):
+            raise InvalidContent("script: a task needs either a script or a job", "script")
+        document = TaskDocument(
+            config=content.config,
+            running=content.running,
+            init=now if content.init is None else parse_moment(content.init, "init"),
+            end=None if content.end is None else parse_moment(content.end, "end"),
+            interval=content.interval,
+            created=now,
+            webhooks=webhooks,
+            scope=scope,
+        )
+        if content.script is not None:
+            document = self._with_script(document, content.script)
+        if content.job is not None:
+            document = self._with_job(document, content.job)
+        _check_times(document, now)
+        return document
+
+    def change(self, document: TaskDocument, content: UpdateTask, now: int) -> TaskDocument:
+        """The document with what is given. Raises InvalidContent, SealedByAnother, Unauthorized, Forbidden."""
+        if content.script is not _UNSET and content.job is not _UNSET:
+            raise InvalidContent("script: a task has either a script or a job", "script")
+        changes: dict[str, Any] = {}
+        for name in ("running", "config", "interval"):
+            if (value := getattr(content, name)) is not _UNSET:
+                changes[name] = value
+        if content.init is not _UNSET:
+            changes["init"] = parse_moment(content.init, "init")
+        if content.end is not _UNSET:
+            changes["end"] = None if content.end is None else parse_moment(content.end, "end")
+        changed = msgspec.structs.replace(document, **changes)
+        if content.script is not _UNSET:
+            changed = self._with_script(changed, content.script)
+        elif content.job is not _UNSET:
+            changed = self._with_job(changed, content.job)
+        elif content.config is not _UNSET and changed.script is None:
+            prepare(self._open(changed), changed.config, self._most_filled)
+        if content.init is not _UNSET or content.end is not _UNSET:
+            _check_times(changed, now)
+        return changed
+
+    def job(self, document: TaskDocument) -> bytes:
+        """Content of `send_job` for one run, its config filled in. Raises InvalidContent, SealedByAnother."""
+        return prepare(self._open(document), document.config, self._most_filled)
+
+    def is_ours(self, document: TaskDocument) -> bool:
+        """Whether this process can open all that is sealed in it."""
+        if document.sealed_job is None:
+            return True
+        try:
+            self._seal.open(document.sealed_job)
+        except SealedByAnother:
+            return False
+        return True
+
+    def _open(self, document: TaskDocument) -> dict[str, Any]:
+        if document.sealed_job is None:
+            return document.job or {}
+        job: dict[str, Any] = msgspec.json.decode(self._seal.open(document.sealed_job))
+        return job
+
+    def _with_script(self, document: TaskDocument, script: str) -> TaskDocument:
+        self._scripts.check(script)
+        return msgspec.structs.replace(document, script=script, job=None, sealed_job=None, shown_job=None)
+
+    def _with_job(self, document: TaskDocument, job: Mapping[str, Any]) -> TaskDocument:
+        filled = prepare(job, document.config, self._most_filled)
+        decoded: SendJob = decode_stored("send_job", filled)
+        self._check_token(decoded)
+        secret = self._seal.lasting or holds_secret("send_job", filled)
+        shown = _shown(job, decoded)
+        return msgspec.structs.replace(
+            document,
+            script=None,
+            job=None if secret else dict(job),
+            sealed_job=self._seal.seal(msgspec.json.encode(job).decode()) if secret else None,
+            owner=self._process if secret else "",
+            shown_job=shown if secret or shown != job else None,
+        )
+
+
+def show(task_id: str, document: TaskDocument) -> Task:
+    """The task as parents see it."""
+    return Task(
+        id=task_id,
+        script=document.script,
+        job=document.job if document.shown_job is None else document.shown_job,
+        running=document.running,
+        config=document.config,
+        init=told(document.init),
+        end=None if document.end is None else told(document.end),
+        interval=document.interval,
+        created=told(document.created),
+    )
+
+
+def matches(task: Task, wanted: ListTasks) -> bool:
+    """Whether a task's fields are as given. Raises InvalidContent for a time that is none."""
+    for name in ("init", "end"):
+        moment = getattr(wanted, name)
+        if moment is not None and getattr(task, name) != told(parse_moment(moment, name)):
+            return False
+    plain = (getattr(wanted, name) in (None, getattr(task, name)) for name in ("id", "script", "running", "interval"))
+    return all(plain) and _holds(task.config, wanted.config or {}) and _holds(task.job, wanted.job or task.job)
+
+
+def told(moment: int) -> str:
+    """Milliseconds of Unix time as RFC 3339 in UTC."""
+    return rfc3339(moment / 1000)
+
+
+def _holds(given: Any, wanted: Any) -> bool:
+    """Whether an object has the members that are wanted; other values have to be equal."""
+    if isinstance(given, Mapping) and isinstance(wanted, Mapping):
+        return all(name in given and _holds(given[name], value) for name, value in wanted.items())
+    return bool(given == wanted)
+
+
+def _check_times(document: TaskDocument, now: int) -> None:
+    if not 0 <= document.init <= LATEST - document.interval:
+        raise InvalidContent("init: this time is out of range", "init")
+    if document.end is None:
+        return
+    if document.end <= now:
+        raise InvalidContent("end: this time has passed", "end")
+    if document.end < document.init:
+        raise InvalidContent("end: this is before init", "end")
+
+
+def _shown(job: Mapping[str, Any], filled: SendJob) -> dict[str, Any]:
+    """The job as it was given, with its secrets, and what it types into pages, replaced."""
+    line = redactor_for(filled).request(msgspec.json.encode({"type": "send_job", "content": job}))
+    shown: dict[str, Any] = msgspec.json.decode(line)["content"] if line else {}
+    return shown

@@ -1,0 +1,310 @@
+"""One run of a task: its script read and run, or its job; noted with what came of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+import msgspec
+from sidecar_protocol.base import encode_hook
+from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
+from sidecar_protocol.jobs import SendJob, Step, StepResult
+from sidecar_protocol.tasks import RunStatus, RunTaskReply, TaskRun, Trigger
+
+from sidecar.browser.sandbox.action_session import ActionError
+from sidecar.browser.sandbox.task_session import TaskScripts
+from sidecar.clock import Clock
+from sidecar.errors import ActionFailed, Unreadable
+from sidecar.jobs.job_redaction import redactor_for
+from sidecar.jobs.run_service import STOPPED
+from sidecar.jobs.run_updates import Audience, RunUpdates, sentence
+from sidecar.jobs.step_reporting import told
+from sidecar.queue.submission import Run
+from sidecar.shutdown import STOP_SECONDS
+from sidecar.storage.task_runs import StoredRun, TaskRuns
+from sidecar.tasks.output import Output
+from sidecar.tasks.script_host import Hosts, Requests, ScriptOutside, Scripts
+from sidecar.tasks.task_record import TaskDocument, TaskDocuments
+from sidecar.wall_clock import rfc3339
+
+LONGEST_RESULT: Final = 64 * 1024
+"""Characters of a script's result, and bytes of a job's, that are remembered."""
+_CODES: Final = frozenset(ErrorCode)
+_encode: Final = msgspec.json.encode
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is remembered of a run that has ended."""
+
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    error: ErrorDetail | None = None
+    output: tuple[str, ...] = ()
+    cut: bool = False
+    duration_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What runs are made with."""
+
+    runner: Callable[[], TaskScripts]
+    """Where scripts run; made with the first of them."""
+    scripts: Scripts
+    requests: Requests
+    hosts: Hosts
+    audience: Callable[[Run], Audience]
+    """Who is told of a run."""
+    perform: Callable[[Run], Awaitable[bytes]]
+    """Does a `send_job` and gives the content of its reply."""
+    places: asyncio.Semaphore
+    """For browser jobs: what more there are wait here, and not in the pool, whose queue is bounded."""
+
+
+class TaskRunner:
+    """Runs tasks."""
+
+    def __init__(self, documents: TaskDocuments, history: TaskRuns, tools: Tools, clock: Clock, process: str) -> None:
+        """`process` is what others know this one by."""
+        self._documents = documents
+        self._history = history
+        self._tools = tools
+        self._clock = clock
+        self._process = process
+        self._going: dict[str, int] = {}
+        self._scripts: TaskScripts | None = None
+        self._last_words: set[asyncio.Future[None]] = set()
+        self._waiting: set[asyncio.Task[Any] | None] = set()
+        self._resting = False
+
+    def is_going(self, task: str) -> bool:
+        """Whether a run of it is under way in this process."""
+        return task in self._going
+
+    async def run(self, task: str, document: TaskDocument, run: Run, trigger: Trigger, due: int | None) -> RunTaskReply:
+        """One run from start to end. Raises WireError, with the script's `output` among its places."""
+        begun = StoredRun(
+            id=run.id,
+            task=task,
+            kind=trigger,
+            owner=self._process,
+            due=None if due is None else due / 1000,
+            started=self._clock.now(),
+            ended=None,
+            status="running",
+            outcome=None,
+        )
+        if trigger != "manual":
+            if self._resting:  # the queue has given it out again before it knew that this process ends
+                raise asyncio.CancelledError
+            self._waiting.add(asyncio.current_task())
+        self._going[task] = self._going.get(task, 0) + 1
+        try:
+            return await self._run(document, run, begun)
+        finally:
+            self._on_turn()
+            self._going[task] -= 1
+            if not self._going[task]:
+                del self._going[task]
+
+    async def test(self, script_text: str, config: dict[str, Any], run: Run) -> RunTaskReply:
+        """One run of a script that is not kept. Raises WireError, as `run`."""
+        output, began = Output(), self._clock.monotonic()
+        try:
+            result = await self._run_script(script_text, config, run, output)
+        except WireError as failure:
+            failure.places["output"] = output.lines or None
+            raise
+        return RunTaskReply(status="success", result=result, duration_ms=self._since(began), output=output.lines)
+
+    async def refuse(self, run: Run, failure: WireError) -> NoReturn:
+        """Tells of a run that can't begin, and raises why."""
+
+        async def fail() -> NoReturn:
+            raise failure
+
+        await told(run, run.type, self._tools.audience(run), self._clock, fail)
+
+    def put_back(self) -> None:
+        """Stops what came out of the queue and waits for its turn, now and from now on: it waits as well in there."""
+        self._resting = True
+        for waiting in self._waiting:
+            if waiting:
+                waiting.cancel()
+
+    async def close(self) -> None:
+        """Waits for what is still to be noted."""
+        if self._last_words:
+            await asyncio.wait(self._last_words, timeout=STOP_SECONDS)
+
+    async def _run(self, document: TaskDocument, run: Run, begun: StoredRun) -> RunTaskReply:
+        output, began = Output(), self._clock.monotonic()
+        await self._history.begin(begun)
+        try:
+            result = await self._result(document, run, output)
+        except asyncio.CancelledError:
+            self._stopped(run, begun, output, began)
+            raise
+        except Exception as failure:
+            if run.again(failure):
+                self._stopped(run, begun, output, began)
+                raise
+            detail = failure.detail if isinstance(failure, WireError) else _internal()
+            outcome = Outcome(error=detail, output=output.lines, cut=output.cut, duration_ms=self._since(began))
+            await self._end(run, begun, "failed", outcome)
+            if isinstance(failure, WireError):
+                failure.places["output"] = output.lines or None
+            raise
+        kept, cut = _kept(result)
+        duration = self._since(began)
+        outcome = Outcome(result=kept, output=output.lines, cut=cut or output.cut, duration_ms=duration)
+        await self._end(run, begun, "success", outcome)
+        return RunTaskReply(status="success", result=result, run=run.id, duration_ms=duration, output=output.lines)
+
+    def _stopped(self, run: Run, begun: StoredRun, output: Output, began: float) -> None:
+        """Tells at once of a run that is cut short: the reply to a request that was cancelled waits for nothing."""
+        outcome = Outcome(output=output.lines, cut=output.cut, duration_ms=self._since(began))
+        ended = self._ended(begun, "cancelled", outcome)
+        _tell(run, ended)
+        self._note(ended)
+
+    async def _result(self, document: TaskDocument, run: Run, output: Output) -> Any:
+        """The script's string, or the job's reply as JSON."""
+        if document.script is None:
+            try:
+                job = msgspec.structs.replace(run, type="send_job", content=self._documents.job(document))
+            except WireError as failure:
+                await self.refuse(run, failure)
+            return msgspec.Raw(await self._perform(job))
+        return await self._run_told(document.script, document, run, output)
+
+    async def _run_told(self, script: str, document: TaskDocument, run: Run, output: Output) -> str:
+        """Runs a script, and tells of it as of a job whose one step it is."""
+        job = SendJob(steps=(Step(url=script, name=script),), name=run.name)
+        hide = redactor_for(job).text
+        updates = RunUpdates(job, run.id, self._tools.audience(run), self._clock, hide, run.name)
+        updates.on_started()
+        updates.on_step_started(0)
+        began = self._clock.monotonic()
+        try:
+            text = await self._tools.scripts.read(script)
+            result = await self._run_script(text, document.config, run, output)
+        except BaseException as failure:
+            updates.on_step_broken(0, output.lines, ())
+            stopped = isinstance(failure, asyncio.CancelledError)
+            updates.failed(STOPPED if stopped else _sentence(failure), again=run.again(failure))
+            raise
+        ended = StepResult(
+            name=script,
+            url=script,
+            status=None,
+            title="",
+            duration_ms=self._since(began),
+            values=(result,),
+            console=output.lines,
+            errors=(),
+        )
+        updates.on_step_ended(0, ended)
+        updates.succeeded()
+        return result
+
+    async def _run_script(self, text: str, config: dict[str, Any], run: Run, output: Output) -> str:
+        async def perform(content: bytes, number: int) -> bytes:
+            # an id of its own, and the same one should the whole run be repeated
+            job = msgspec.structs.replace(run, id=f"{run.id}.{number}", type="send_job", content=content)
+            return await self._perform(job)
+
+        outside = ScriptOutside(self._tools.requests, self._tools.hosts, perform)
+        given = msgspec.Raw(msgspec.json.encode(config))
+        try:
+            self._scripts = self._scripts or self._tools.runner()
+            return await self._scripts.run(text, given, outside, output, self._on_turn)
+        except ActionError as failure:
+            if failure.code in _CODES and failure.code != ErrorCode.ACTION_FAILED:
+                raise WireError(ErrorCode(failure.code), str(failure)) from None
+            raise ActionFailed(f"the script failed: {failure}") from None
+
+    async def _perform(self, job: Run) -> bytes:
+        async with self._tools.places:
+            self._on_turn()
+            return await self._tools.perform(job)
+
+    def _on_turn(self) -> None:
+        self._waiting.discard(asyncio.current_task())
+
+    async def _end(self, run: Run, begun: StoredRun, status: RunStatus, outcome: Outcome) -> None:
+        ended = self._ended(begun, status, outcome)
+        noting = self._note(ended)
+        if begun.kind == "manual":  # what comes out of the queue is stored together with its job's end, not before it
+            await asyncio.shield(noting)
+        _tell(run, ended)
+
+    def _note(self, ended: StoredRun) -> "asyncio.Future[None]":
+        noting = asyncio.ensure_future(self._history.end(ended))
+        self._last_words.add(noting)
+        noting.add_done_callback(self._forget)
+        return noting
+
+    def _ended(self, begun: StoredRun, status: RunStatus, outcome: Outcome) -> StoredRun:
+        return msgspec.structs.replace(begun, ended=self._clock.now(), status=status, outcome=_encode(outcome))
+
+    def _since(self, began: float) -> int:
+        return round((self._clock.monotonic() - began) * 1000)
+
+    def _forget(self, noting: "asyncio.Future[None]") -> None:
+        self._last_words.discard(noting)
+        if not noting.cancelled():
+            noting.exception()  # the store is closed already, and the run stays noted as one that goes on
+
+
+def _tell(run: Run, ended: StoredRun) -> None:
+    if run.tell:
+        run.tell("task_run", shown(ended))
+
+
+def shown(run: StoredRun) -> TaskRun:
+    """A noted run as parents see it."""
+    outcome = _outcome(run.outcome) if run.outcome else Outcome()
+    ended = run.outcome is not None
+    return msgspec.convert(
+        {
+            "run": run.id,
+            "task": run.task,
+            "trigger": run.kind,
+            "status": run.status,
+            "due": None if run.due is None else rfc3339(run.due),
+            "started": rfc3339(run.started),
+            "duration_ms": outcome.duration_ms if ended else None,
+            "result": msgspec.json.decode(outcome.result),
+            "error": outcome.error,
+            "output": outcome.output,
+            "cut": outcome.cut,
+        },
+        TaskRun,
+    )
+
+
+def _outcome(stored: bytes) -> Outcome:
+    try:
+        return msgspec.json.decode(stored, type=Outcome)
+    except msgspec.DecodeError:
+        return Outcome(error=Unreadable("the outcome is stored in a way that this sidecar can't read").detail)
+
+
+def _kept(result: Any) -> tuple[msgspec.Raw, bool]:
+    """What of a result is remembered as JSON, and whether that is less than all."""
+    if isinstance(result, str):
+        text = result[:LONGEST_RESULT]
+        return msgspec.Raw(msgspec.json.encode(text)), len(text) < len(result)
+    encoded = msgspec.json.encode(result, enc_hook=encode_hook)
+    if len(encoded) > LONGEST_RESULT:
+        return msgspec.Raw(b"null"), True
+    return msgspec.Raw(encoded), False
+
+
+def _sentence(failure: BaseException) -> str:
+    return failure.message if isinstance(failure, WireError) else sentence(failure)
+
+
+def _internal() -> ErrorDetail:
+    said = "internal error; the log of the sidecar that ran it says more"
+    return ErrorDetail(code=ErrorCode.INTERNAL, message=said, retryable=False)

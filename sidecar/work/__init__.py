@@ -1,1 +1,0 @@
-"""Work that is more than one message: running jobs."""

@@ -1,0 +1,101 @@
+"""A sending sidecar's parts over a database, for tests of deliveries."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sidecar_protocol.base import Secret, Secrets
+from sidecar_protocol.webhooks import Webhook
+
+from sidecar.clock import Clock
+from sidecar.deliveries.delivery_manager import Mail, open_mail
+from sidecar.encryption import Seal
+from sidecar.net.public_http import Outward
+from sidecar.storage.database import Database
+from sidecar.storage.outbox import Parcel
+from tests.clocks import ManualClock
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SECONDS = 20.0
+
+
+class Post:
+    """One process's: its parts, and the events that it told."""
+
+    def __init__(self, mail: Mail, database: Database, events: list[tuple[str, Any]]) -> None:
+        self.mail = mail
+        self.database = database
+        self.events = events
+        self.deliveries = mail.deliveries
+        self.outbox = mail.outbox
+
+    def hook(self, *webhooks: Webhook) -> list[str]:
+        """Names the session's webhooks; gives their ids."""
+        ids = self.mail.endpoints.set_session(webhooks)
+        return list(ids)
+
+    def session(self) -> list[str]:
+        """The ids of the session's webhooks that are not disabled."""
+        return [one.id for one in self.mail.endpoints.session]
+
+    def put(self, endpoint: str, *names: str, lane: str = "run") -> None:
+        """Puts a parcel under each name; the name is its body too."""
+        self.outbox.put([Parcel(id=name, endpoint=endpoint, lane=lane, body=name.encode()) for name in names])
+
+    def statuses(self) -> dict[str, str]:
+        """Id -> status of what has not arrived."""
+        return {one.id: one.status for one in self.deliveries.listed(None, 1).deliveries}
+
+    async def until(self, what: Callable[[], bool]) -> None:
+        """Returns once it is so. Raises TimeoutError."""
+        async with asyncio.timeout(SECONDS):
+            while not what():  # noqa: ASYNC110  it is in a database
+                await asyncio.sleep(0.005)
+
+    async def until_empty(self) -> None:
+        """Returns once everything has arrived."""
+        await self.database.flushed()
+        await self.until(lambda: not self.statuses())
+
+
+@asynccontextmanager
+async def posting(
+    path: Path | None = None,
+    clock: Clock | None = None,
+    *,
+    key: bytes | None = None,
+    timeout: float = 5.0,  # noqa: ASYNC109
+    start: bool = True,
+    outward: Outward | None = None,
+) -> AsyncIterator[Post]:
+    """The parts over the database in a file, or in memory; closed as a process closes them."""
+    clock = clock or ManualClock().clock
+    database = await Database.open(path) if path else Database.in_memory()
+    events: list[tuple[str, Any]] = []
+    outward = outward or Outward(clock, allow_private=True)
+    mail = open_mail(
+        database,
+        Seal(key),
+        path.parent if path else None,
+        outward,
+        clock,
+        lambda event, content: events.append((event, content)),
+        timeout=timeout,
+        allow_private=True,
+        jitter=lambda: 0.5,
+    )
+    try:
+        if start:
+            mail.deliveries.start()
+        yield Post(mail, database, events)
+    finally:
+        await mail.deliveries.close()
+        await outward.close()
+        await database.close()
+
+
+def hook(url: str, *secrets: str, **options: Any) -> Webhook:
+    """A webhook with these secrets."""
+    return Webhook(url=url, secret=Secrets(*map(Secret, secrets)) if secrets else None, **options)

@@ -1,0 +1,65 @@
+"""The cookies that a job brings along: which are refused and why, and that the others arrive."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from sidecar.errors import InvalidContent
+from sidecar.jobs.browser_job_runner import JobRunner, validate
+from tests.sidecar.browser.parts import make_job
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field", "said"),
+    [
+        ({"path": "no-slash"}, "path", "a path begins with /"),
+        ({"domain": "https://ann@shop.example:8080/cart"}, "domain", "write the host name alone: shop.example"),
+        ({"domain": "//shop.example"}, "domain", "write the host name alone: shop.example"),
+        ({"domain": "shop.example:80"}, "domain", "no port, no path"),
+        ({"domain": "shop.example/cart"}, "domain", "no port, no path"),
+        ({"domain": "*.shop.example"}, "domain", "a domain is a host name"),
+        ({"domain": ".co.uk"}, "domain", "no cookie for all of them"),
+        ({"name": "__Secure-a"}, "secure", "needs secure: true"),
+        ({"name": "__host-a"}, "secure", "needs secure: true"),
+        ({"name": "__Host-a", "secure": True, "path": "/x"}, "path", "needs the path /"),
+        ({"name": "__Host-a", "secure": True, "domain": ".shop.example"}, "domain", "without a dot before it"),
+        ({"name": "a=b"}, "name", "control character"),
+        ({"name": " a"}, "name", "a blank at an end"),
+        ({"value": "s3cret\n"}, "value", "control character"),
+        ({"value": "s3cret;b"}, "value", "written as %3B"),
+        ({"value": "s3cret" * 700}, "value", "more than 4096 bytes"),
+        ({"path": "/" + "x" * 1_100}, "path", "at most 1024 bytes"),
+    ],
+)
+def test_a_cookie_that_a_browser_would_refuse(wrong: dict[str, Any], field: str, said: str) -> None:
+    """The error names the cookie, the field and the way out, and not the value; no browser is touched."""
+    fit = {"name": "ok", "value": "s3cret", "domain": "shop.example"}
+    with pytest.raises(InvalidContent) as failed:
+        validate(make_job("http://shop.example", cookies=[fit, {**fit, **wrong}]))
+    assert failed.value.places == {"field": f"cookies[1].{field}"}
+    assert said in failed.value.message
+    assert "s3cret" not in failed.value.message
+
+
+@pytest.mark.browser
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
+async def test_cookies_that_pass_are_taken(site: str, runner: JobRunner, browser: str) -> None:
+    """Whatever their end is written as: -1 is the session's, and large numbers are milliseconds."""
+    more: list[dict[str, Any]] = [
+        {"expires": -1}, {"expires": 4_000_000_000}, {"expires": 4_000_000_000_000}, {"value": '"a,b"'}, {"value": ""},
+        {"domain": "LOCALHOST"}, {"domain": ".shop.example"}, {"domain": "müller.example"},
+    ]  # fmt: skip
+    cookies = [{"name": f"n{number}", "value": "v", "domain": "127.0.0.1", **one} for number, one in enumerate(more)]
+    listing = {"all": {"selector": "li", "all": True}}
+    result = await runner.run(make_job(f"{site}/cookies", cookies=cookies, extract=listing, browser=browser))
+    assert result.extract == {"all": ["n0=v", "n1=v", "n2=v", "n3=a,b", "n4="]}
+
+
+@pytest.mark.parametrize("expires", [0, -2, -0.5])
+def test_an_end_that_is_none(expires: float) -> None:
+    """It is told what to write."""
+    cookie = {"name": "a", "value": "b", "domain": "c", "expires": expires}
+    with pytest.raises(msgspec.ValidationError, match="-1"):
+        make_job("http://a", cookies=[cookie])

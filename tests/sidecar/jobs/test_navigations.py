@@ -1,0 +1,270 @@
+"""Where jobs come to: the status of a step, what comes to nothing, what leads on, and what breaks off."""
+
+import time
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from sidecar_protocol.jobs import StepResult
+
+from sidecar.errors import ActionFailed, NavigationFailed, TimedOut
+from sidecar.jobs.browser_job_runner import JobRunner
+from tests.fakes import nobody_listens
+from tests.sidecar.browser.parts import make_job
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+BROWSERS = pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
+
+
+async def visit(runner: JobRunner, url: str, *actions: Any, **content: Any) -> StepResult:
+    """The only step of a job."""
+    return (await runner.run(make_job(url, actions=list(actions), **content))).steps[0]
+
+
+GOING: list[Any] = [
+    {"click": "#to"},
+    {"dblclick": "#to"},
+    {"click": "#by-script"},
+    {"click": "#submit"},
+    {"press": {"selector": "#field", "key": "Enter"}},
+    {"press": {"selector": "#to", "key": "Enter"}},
+    {"check": "#box"},
+    {"set_checked": {"selector": "#box", "checked": True}},
+    {"select_option": {"selector": "#choice", "value": "b"}},
+    {"dispatch_event": {"selector": "#to", "type": "click"}},
+    {"evaluate": "document.querySelector('#submit').click()"},
+    "page.click('#to')",
+    "page.locator('#field').press('Enter')",
+]
+
+
+@BROWSERS
+@pytest.mark.parametrize("action", GOING, ids=str)
+async def test_the_status_is_that_of_the_last_document(site: str, runner: JobRunner, browser: str, action: Any) -> None:
+    """However it came: by link, form, key or script."""
+    step = await visit(runner, f"{site}/moves?to=/answers/404", action, browser=browser)
+    assert (step.url, step.status, step.title) == (f"{site}/answers/404", 404, "Status 404")
+
+
+@BROWSERS
+@pytest.mark.parametrize("action", GOING, ids=str)
+async def test_what_is_answered_with_204_leaves_the_page_at_once(
+    site: str, runner: JobRunner, browser: str, action: Any
+) -> None:
+    """The action has succeeded, and what follows it finds the page that is there still."""
+    started = time.monotonic()
+    follows = [{"fill": {"selector": "#field", "value": "x"}}, {"title": None}, {"click": "#submit"}, "page.title()"]
+    step = await visit(
+        runner, f"{site}/moves?to=/answers/204", action, *follows, {"input_value": "#field"}, browser=browser
+    )
+    assert (step.status, step.title, step.values[2], step.values[4]) == (200, "Moves", "Moves", "Moves")
+    assert step.values[5] == "x"
+    assert time.monotonic() - started < 25
+
+
+@BROWSERS
+@pytest.mark.parametrize("to", ["/answers/205", "/download"])
+async def test_other_answers_that_bring_no_document(site: str, runner: JobRunner, browser: str, to: str) -> None:
+    """They leave the page with its status, too."""
+    step = await visit(runner, f"{site}/moves?to={to}", {"click": "#to"}, {"inner_text": "h1"}, browser=browser)
+    assert (step.status, step.title, step.values) == (200, "Moves", (None, "Moves"))
+
+
+@BROWSERS
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"click": "#to"},
+        {"press": {"selector": "#field", "key": "Enter"}},
+        {"check": "#box"},
+        {"keyboard_press": "Enter"},
+        {"evaluate": "location = '/late'"},
+    ],
+    ids=str,
+)
+async def test_an_answer_that_comes_too_late(site: str, runner: JobRunner, browser: str, action: Any) -> None:
+    """It is a timeout, and says that the action was done; one whose element was not ready is none."""
+    before = {"focus": "#to"}
+    with pytest.raises(TimedOut, match=r"done, and the answer of \S+ .*is awaited") as failed:
+        await visit(runner, f"{site}/moves?to=/late", before, action, step_timeout_ms=3000, browser=browser)
+    assert failed.value.retryable
+    with pytest.raises(ActionFailed, match="was not ready"):
+        await visit(runner, f"{site}/moves?to=/late", {"click": "#never"}, step_timeout_ms=2000, browser=browser)
+
+
+async def test_the_time_of_an_action_ends_with_what_it_does(site: str, runner: JobRunner) -> None:
+    """What it leads to has the step's."""
+    url = f"{site}/moves?to=/late?ms=800"
+    step = await visit(runner, url, {"click": {"selector": "#to", "timeout": 400}}, {"inner_text": "h1"})
+    assert (step.title, step.values) == ("Late", (None, "Late"))
+
+
+async def test_a_scripts_click_that_is_answered_too_late(site: str, runner: JobRunner) -> None:
+    """A JavaScript action says so as well."""
+    with pytest.raises(TimedOut, match="was done, and the answer"):
+        await visit(runner, f"{site}/moves?to=/late", "page.click('#to', {timeout: 500})", step_timeout_ms=5000)
+
+
+@BROWSERS
+@pytest.mark.parametrize("action", [*GOING, "page.goto(page.url().replace(/.moves.*/, '/answers/500'))"], ids=str)
+async def test_fail_on_status_looks_at_the_last_document(
+    site: str, runner: JobRunner, browser: str, action: Any
+) -> None:
+    """Whatever has led to it, the action that did is named."""
+    follows = [{"inner_text": "h1"}]
+    with pytest.raises(NavigationFailed, match="answered with status 500") as failed:
+        await visit(runner, f"{site}/moves?to=/answers/500", action, *follows, fail_on_status=True, browser=browser)
+    assert failed.value.places["status"] == 500
+    assert failed.value.places["url"] == f"{site}/answers/500"
+
+
+@BROWSERS
+async def test_the_status_follows_the_history(site: str, runner: JobRunner, browser: str) -> None:
+    """Back and forward again, and a reload."""
+    start = f"{site}/moves?to=/answers/404"
+    step = await visit(runner, start, {"click": "#to"}, {"go_back": {}}, browser=browser)
+    assert (step.title, step.status) == ("Moves", 200)
+    moves = [{"click": "#to"}, {"go_back": {}}, {"go_forward": {}}]
+    assert (await visit(runner, start, *moves, browser=browser)).status == 404
+    assert (await visit(runner, start, {"click": "#to"}, {"reload": {}}, browser=browser)).status == 404
+    back = [{"click": "#to"}, {"evaluate": "history.back()"}, {"wait_for_selector": "#to"}]
+    assert (await visit(runner, start, *back, browser=browser)).status == 200
+
+
+@BROWSERS
+@pytest.mark.parametrize("to", ["about:blank", "data:text/html,x", "/moves?to=x#place"])
+async def test_a_document_from_no_server_has_no_status(site: str, runner: JobRunner, browser: str, to: str) -> None:
+    """Except where it is still the one that a server has sent."""
+    script = {"evaluate": f"location = '{to}'"} if not to.startswith("data") else {"goto": to}
+    step = await visit(runner, f"{site}/moves?to=x", script, browser=browser)
+    assert step.status == (200 if "#" in to else None)
+
+
+@BROWSERS
+async def test_the_status_of_a_popup_that_the_job_goes_on_in(site: str, runner: JobRunner, browser: str) -> None:
+    """It is the popup's document's, and the own page's again after it."""
+    url = f"{site}/moves?to=/answers/404"
+    step = await visit(runner, url, {"switch_to_popup": "#tab"}, browser=browser)
+    assert (step.title, step.status) == ("Status 404", 404)
+    step = await visit(runner, url, {"switch_to_popup": "#tab"}, {"close_page": None}, browser=browser)
+    assert (step.title, step.status) == ("Moves", 200)
+
+
+REFRESHES = [
+    {"header": "0; url=/second.html"},
+    {"header": "0"},
+    {"head": "<meta http-equiv=refresh content='0;url=/second.html'>"},
+    {"head": "<META HTTP-EQUIV='Refresh' CONTENT=\"  0 ; URL = '/second.html' \">"},
+    {"head": "<meta http-equiv=refresh content='0,url=/second.html'>", "image": "300"},
+    {"head": "<meta http-equiv=refresh content='0;url=/refresh?header=0;url=/second.html'>"},
+    {"head": "<script>location.replace('/second.html')</script>"},
+]
+
+
+@BROWSERS
+@pytest.mark.parametrize("wait_until", ["load", "domcontentloaded", "networkidle"])
+@pytest.mark.parametrize("asked", REFRESHES, ids=str)
+async def test_what_is_due_at_once_is_followed(
+    site: str, runner: JobRunner, browser: str, wait_until: str, asked: dict[str, str]
+) -> None:
+    """By header or by meta, in all their spellings, and in a chain."""
+    url = f"{site}/refresh?{urlencode(asked)}" if asked != {"header": "0"} else f"{site}/refresh-once"
+    step = await visit(runner, url, {"inner_text": "h1"}, wait_until=wait_until, browser=browser)
+    assert step.title in ("Second page", "Seen")
+    assert step.status == 200
+    assert step.values[0] != "Interim"
+
+
+@BROWSERS
+async def test_an_action_is_followed_in_the_same_way(site: str, runner: JobRunner, browser: str) -> None:
+    """The next one finds the page at the end."""
+    to = "/refresh?header=0;url=/second.html"
+    step = await visit(
+        runner, f"{site}/moves?{urlencode({'to': to})}", {"click": "#to"}, {"title": None}, browser=browser
+    )
+    assert (step.url, step.values[1]) == (f"{site}/second.html", "Second page")
+
+
+@BROWSERS
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"header": "600; url=/second.html"},
+        {"head": "<meta http-equiv=refresh content='600;url=/second.html'>"},
+        {"head": "<noscript><meta http-equiv=refresh content='0;url=/second.html'></noscript>"},
+        {"head": "<meta http-equiv=refresh content='0;url=/answers/204'>"},
+        {"head": "<template><meta http-equiv=refresh content='0;url=/second.html'></template>"},
+    ],
+    ids=str,
+)
+async def test_what_is_not_due_is_not_waited_for(
+    site: str, runner: JobRunner, browser: str, asked: dict[str, str]
+) -> None:
+    """Nor what comes to nothing, or counts only where scripts are off."""
+    step = await visit(runner, f"{site}/refresh?{urlencode(asked)}", {"inner_text": "h1"}, browser=browser)
+    assert (step.title, step.values) == ("Interim", ("Interim",))
+    assert step.duration_ms < 10_000
+
+
+async def test_without_scripts_noscript_counts(site: str, runner: JobRunner) -> None:
+    """Its meta is followed."""
+    head = "<noscript><meta http-equiv=refresh content='0;url=/second.html'></noscript>"
+    url = f"{site}/refresh?{urlencode({'head': head})}"
+    assert (await visit(runner, url, context={"java_script_enabled": False})).title == "Second page"
+
+
+LOOP = "refresh?head=%3Cmeta%20http-equiv=refresh%20content=0%3E"
+
+
+@BROWSERS
+async def test_a_loop_of_refreshes_ends_in_an_error(site: str, runner: JobRunner, browser: str) -> None:
+    """It names the loop and the page."""
+    with pytest.raises(NavigationFailed, match="leads on at once in a loop") as failed:
+        await visit(runner, f"{site}/{LOOP}", browser=browser, step_timeout_ms=100_000, timeout_ms=120_000)
+    assert failed.value.places["url"] == f"{site}/{LOOP}"
+
+
+@BROWSERS
+@pytest.mark.parametrize("how", ["gzip", "cut", "short"])
+async def test_a_document_that_breaks_off_is_a_net_error_at_once(
+    site: str, runner: JobRunner, browser: str, how: str
+) -> None:
+    """Opened by address, or by an action."""
+    for url, actions in [
+        (f"{site}/broken/{how}", []),
+        (f"{site}/moves?to=/broken/{how}", [{"click": "#to"}]),
+        (f"{site}/moves?to=x", [{"goto": f"{site}/broken/{how}"}]),
+    ]:
+        started = time.monotonic()
+        with pytest.raises(NavigationFailed, match=r"net::ERR_|NS_ERROR_|contentEncodingError"):
+            await visit(runner, url, *actions, browser=browser)
+        assert time.monotonic() - started < 20
+
+
+@BROWSERS
+async def test_a_page_that_can_not_be_opened_says_why(site: str, runner: JobRunner, browser: str) -> None:
+    """Also where an action has led to it."""
+    with nobody_listens() as url, pytest.raises(NavigationFailed, match=r"net::ERR_|NS_ERROR_"):
+        await visit(runner, f"{site}/moves?to={url}", {"click": "#to"}, browser=browser)
+
+
+@pytest.mark.parametrize("action", [{"keyboard_press": "Enter"}, {"evaluate": "document.querySelector('#to').click()"}])
+async def test_with_intercepted_requests_the_next_action_sees_the_new_page(
+    site: str, runner: JobRunner, action: dict[str, Any]
+) -> None:
+    """The navigation is known before its request has been let through."""
+    for _ in range(5):
+        actions = [{"focus": "#to"}, action, {"title": None}, {"count": "h1"}]
+        url = f"{site}/moves?to=/late?ms=50"
+        step = await visit(runner, url, *actions, context={"block": ["image"]})
+        assert step.values[2] == "Late"
+
+
+@BROWSERS
+async def test_who_stays_is_not_waited_for(site: str, runner: JobRunner, browser: str) -> None:
+    """A page that asks whether it may be left, and is told no, goes on as it is."""
+    stay = {"evaluate": "addEventListener('beforeunload', event => { event.preventDefault(); event.returnValue = 1 })"}
+    actions = [{"on_dialog": False}, stay, {"fill": {"selector": "#field", "value": "x"}}, {"click": "#by-script"}]
+    step = await visit(runner, f"{site}/moves?to=/second.html", *actions, {"title": None}, browser=browser)
+    assert (step.title, step.status) == ("Moves", 200)
+    assert step.duration_ms < 10_000

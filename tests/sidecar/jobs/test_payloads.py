@@ -1,0 +1,49 @@
+"""Which messages must not lie on disk in clear."""
+
+import json
+from typing import Any
+
+import pytest
+
+from sidecar.jobs.payloads import holds_secret
+
+
+def job(*actions: Any) -> bytes:
+    """Content of a job with these actions."""
+    return json.dumps({"steps": [{"url": "https://shop.example", "actions": actions}]}).encode()
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"fill": {"selector": "#q", "value": "tea"}},
+        {"keyboard_type": "tea"},
+        {"evaluate": "document.forms[0].pin.value = '12'"},
+        {"evaluate": {"expression": "x => x", "arg": "tea"}},
+        "page.fill('#pin', '12')",
+        "page.on('dialog', d => d.accept('tea'))",
+        "const word = 'hunter2'; page.fill('#p', word)",
+        "context.addCookies([{name: 'a', value: 'b', url: 'https://shop.example'}])",
+    ],
+)
+def test_jobs_that_type_hold_a_secret(action: Any) -> None:
+    """By JavaScript or by a typed action, whatever it is that they type."""
+    assert holds_secret("send_job", job(action))
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"click": "#send"},
+        {"fill": {"selector": "#q", "value": ""}},
+        {"evaluate": "document.title"},
+        "page.click('#send')",
+        "page.fill('#q', word)",
+        "page.getByRole('button', {name: 'Log in'}).click()",
+        "console.log('nothing found')",
+        "page.locator('#a').filter({hasText: 'tea'}).count() > 2 ? 'many' : 'few'",
+    ],
+)
+def test_others_hold_none(action: Any) -> None:
+    """They lie in clear, and go on by themselves whoever takes them up."""
+    assert not holds_secret("send_job", job(action))

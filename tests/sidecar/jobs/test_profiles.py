@@ -1,0 +1,340 @@
+"""Profiles: what one job leaves in its browser, the next job of the profile finds, also in another process."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+from sidecar_protocol.base import Secret, decode_hook
+from sidecar_protocol.jobs import BrowserName, JobResult, SendJob
+
+from sidecar.browser.limits import Limits
+from sidecar.browser.pool import BrowserPool
+from sidecar.browser.profiles.profile_store import FolderStates
+from sidecar.clock import Clock
+from sidecar.encryption import Seal
+from sidecar.errors import ActionFailed, BrowserCrashed, InvalidContent, StoreFailed
+from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.visit_tokens import Tokens
+from sidecar.settings import Settings
+from tests.sidecar.browser.parts import children, is_browser, is_driver, is_renderer, make_jobs, still_alive
+from tests.site.server import TestSite
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+KINDS: list[BrowserName] = ["CHROMIUM", "FIREFOX"]
+Rest = dict[str, Any]
+Opened = AbstractAsyncContextManager[JobRunner]
+_READ_DATABASE = """() => new Promise((done) => {
+  const opening = indexedDB.open('shop', 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore('things');
+  opening.onsuccess = () => {
+    const found = opening.result.transaction('things').objectStore('things').get('a');
+    found.onsuccess = () => { opening.result.close(); done(found.result ?? null) };
+  };
+})"""
+_WRITE_DATABASE = """() => new Promise((done) => {
+  const opening = indexedDB.open('shop', 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore('things');
+  opening.onsuccess = () => {
+    const change = opening.result.transaction('things', 'readwrite');
+    change.objectStore('things').put('stored', 'a');
+    change.oncomplete = () => { opening.result.close(); done() };
+  };
+})"""
+_REMEMBERED = "() => [document.cookie, localStorage.getItem('seen')]"
+
+
+def job(url: str, *actions: Any, profile: str = "shop", **content: Any) -> SendJob:
+    """A job of the profile, of one step."""
+    return make_jobs([{"url": url, "actions": list(actions)}], profile=profile, **content)
+
+
+def evaluate(expression: str) -> Rest:
+    """A typed action."""
+    return {"evaluate": expression}
+
+
+def values(result: JobResult) -> Any:
+    """What the only step's actions returned."""
+    return list(result.steps[0].values)
+
+
+@asynccontextmanager
+async def opened(folder: Path, limits: Limits | None = None, tokens: Tokens | None = None, **given: Any) -> Any:
+    """A sidecar's runner over this folder, as a process of its own would have it."""
+    settings = Settings(home=str(folder), **given)
+    pool = BrowserPool(settings, Clock(), limits)
+    states = FolderStates(settings.profiles_folder, Seal(settings.seal_key()))
+    scope_of = tokens.check if tokens else lambda _: None
+    try:
+        yield JobRunner(pool, settings.artifacts_folder, Clock(), scope_of, lambda: states)
+    finally:
+        await pool.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def runner(tmp_path: Path) -> AsyncIterator[JobRunner]:
+    """One for tests that need no other."""
+    async with opened(tmp_path) as runner:
+        yield runner
+
+
+def saved(folder: Path, name: str = "shop.chromium") -> Any:
+    """What lies on the disk."""
+    return json.loads((folder / "profiles" / f"{name}.json").read_text())
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("kind", KINDS)
+async def test_cookies_and_storage_stay(tmp_path: Path, site: str, kind: BrowserName) -> None:
+    """A job finds what the one before left: in the living context, and in a new process."""
+    write = "() => { localStorage.setItem('seen', 'yes'); document.cookie = 'a=b; max-age=1000' }"
+    async with opened(tmp_path) as runner:
+        await runner.run(job(f"{site}/second.html", evaluate(write), evaluate(_WRITE_DATABASE), browser=kind))
+        for _ in range(2):
+            found = await runner.run(job(f"{site}/second.html", evaluate(_REMEMBERED), browser=kind))
+            assert values(found) == [["a=b", "yes"]]
+    async with opened(tmp_path) as runner:
+        found = await runner.run(
+            job(f"{site}/second.html", evaluate(_REMEMBERED), evaluate(_READ_DATABASE), browser=kind)
+        )
+        assert values(found) == [["a=b", "yes"], "stored"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("kind", KINDS)
+async def test_every_origin_keeps_its_own(tmp_path: Path, site: str, kind: BrowserName) -> None:
+    """Also those that a job has only in a frame, or leaves again; what no job has met since stays as it was."""
+    other = site.replace("127.0.0.1", "localhost")
+    write = "(text) => { localStorage.setItem('seen', text + '\\ud800') }"  # half a letter, which Playwright replaces
+    frame = """async (url) => {
+      const frame = document.body.appendChild(document.createElement('iframe'));
+      await new Promise((done) => { frame.onload = done; frame.src = url });
+      frame.contentWindow.localStorage.setItem('framed', 'yes');
+    }"""
+    async with opened(tmp_path) as runner:
+        for url, text in ((site, "first"), (other, "second"), (site, "third")):
+            told = {"evaluate": {"expression": write, "arg": text}}
+            await runner.run(job(f"{url}/second.html", told, browser=kind))
+        leave = evaluate("() => { localStorage.setItem('left', 'yes') }"), {"goto": f"{site}/second.html"}
+        await runner.run(job(f"{other}/second.html", *leave, browser=kind))
+        framing = {"evaluate": {"expression": frame, "arg": f"{site}/form.html"}}
+        await runner.run(job(f"{site}/second.html", framing, browser=kind))
+    stored = {origin["origin"]: origin["localStorage"] for origin in saved(tmp_path, f"shop.{kind.lower()}")["origins"]}
+    items = {url: {item["name"]: item["value"] for item in stored[url]} for url in stored}
+    assert items == {site: {"seen": "third\ufffd", "framed": "yes"}, other: {"seen": "second\ufffd", "left": "yes"}}
+
+
+@pytest.mark.browser
+async def test_a_page_that_does_not_tell_what_it_stores(tmp_path: Path, site: str) -> None:
+    """Its scripts have taken away what tells; the browser is asked then."""
+    hide = "() => { localStorage.setItem('seen', 'yes'); indexedDB.databases = () => new Promise(() => {}) }"
+    async with opened(tmp_path) as runner:
+        await runner.run(job(f"{site}/second.html", evaluate(hide), evaluate(_WRITE_DATABASE)))
+    (origin,) = saved(tmp_path)["origins"]
+    assert origin["localStorage"] == [{"name": "seen", "value": "yes"}]
+    assert [database["name"] for database in origin["indexedDB"]] == ["shop"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("kind", KINDS)
+async def test_profiles_and_browsers_are_apart(runner: JobRunner, site: str, kind: BrowserName) -> None:
+    """Neither another profile, nor another browser, nor a job without a profile sees any of it."""
+    url = f"{site}/second.html"
+    await runner.run(job(url, evaluate("() => { document.cookie = 'a=b' }"), browser=kind))
+    others: list[SendJob] = [
+        job(url, evaluate("document.cookie"), profile="other", browser=kind),
+        job(url, evaluate("document.cookie"), browser=next(one for one in KINDS if one != kind)),
+        make_jobs([{"url": url, "actions": [evaluate("document.cookie")]}], browser=kind),
+    ]
+    for other in others:
+        assert values(await runner.run(other)) == [""]
+
+
+@pytest.mark.browser
+async def test_one_after_the_other_in_one_context(runner: JobRunner, site: str) -> None:
+    """Ten at once: each sees what the one before wrote, in the same page, and no job waits for another profile's."""
+    count = "() => localStorage.setItem('n', 1 + Number(localStorage.getItem('n')))"
+    tell = "() => [Number(localStorage.getItem('n')), sessionStorage.tab ??= String(Math.random())]"
+    jobs = [runner.run(job(f"{site}/second.html", evaluate(count), evaluate(tell))) for _ in range(10)]
+    told = [values(result)[1] for result in await asyncio.gather(*jobs)]
+    assert [number for number, _ in told] == list(range(1, 11))
+    assert len({tab for _, tab in told}) == 1
+
+
+@pytest.mark.browser
+async def test_what_a_job_does_to_its_page_stays_with_it(runner: JobRunner, site: str) -> None:
+    """Routes, scripts, headers, sizes, popups, held keys of one job: the next one meets none of them."""
+    url = f"{site}/second.html"
+    marks: list[Any] = [
+        ["page.addInitScript(() => { window.marked = 1 })"],
+        ["context.addInitScript(() => { window.marked = 1 })"],
+        ["page.route('**/*', (route) => route.fulfill({body: '<h1>routed</h1>', contentType: 'text/html'}))"],
+        ["context.route('**/*', (route) => route.fulfill({body: '<h1>routed</h1>', contentType: 'text/html'}))"],
+        ["context.setOffline(true)"],
+        [{"set_viewport_size": {"width": 333, "height": 333}}],
+        [evaluate("() => { window.open('about:blank') }")],
+        [{"keyboard_down": "Shift"}],
+        [evaluate("() => { window.marked = 1 }")],
+    ]
+    look = evaluate("() => [document.querySelector('h1').innerText, innerWidth, typeof window.marked]")
+    pages = "context.pages().length"
+    expected = values(await runner.run(job(url, look, pages)))
+    assert expected[1] == 1
+    for mark in marks:
+        await runner.run(job(url, *mark))
+        assert values(await runner.run(job(url, look, pages))) == expected, mark
+        assert values(await runner.run(job(url, look))) == expected[:1], mark
+
+
+@pytest.mark.browser
+async def test_options_of_a_job_are_its_own(runner: JobRunner, site: str) -> None:
+    """Other context options open a new context, with what is kept; blocking, recordings and pictures leave nothing."""
+    url = f"{site}/second.html"
+    await runner.run(job(url, evaluate("() => { localStorage.setItem('seen', 'yes'); document.cookie = 'a=b' }")))
+    told = evaluate("() => [navigator.userAgent === 'mine', localStorage.getItem('seen'), document.cookie]")
+    mine = await runner.run(job(url, told, context={"user_agent": "mine"}))
+    assert values(mine) == [[True, "yes", "a=b"]]
+    made = await runner.run(job(url, told, options=["SCREENSHOT", "PDF", "HAR", "TRACE"], context={"block": ["image"]}))
+    assert made.screenshot
+    assert made.pdf
+    assert made.har
+    assert made.trace
+    assert values(await runner.run(job(url, told))) == [[False, "yes", "a=b"]]
+
+
+@pytest.mark.browser
+async def test_a_failed_job_keeps_what_it_changed(tmp_path: Path, site: str) -> None:
+    """A login that worked is kept, whatever came after it; the next job has a page in order."""
+    async with opened(tmp_path) as runner:
+        bad = {"click": {"selector": "#nowhere", "timeout": 100}}
+        with pytest.raises(ActionFailed):
+            await runner.run(job(f"{site}/second.html", evaluate("() => { document.cookie = 'a=b' }"), bad))
+        assert [cookie["name"] for cookie in saved(tmp_path)["cookies"]] == ["a"]
+        assert values(await runner.run(job(f"{site}/second.html", evaluate("document.cookie")))) == ["a=b"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("victim", [is_renderer, is_browser, is_driver])
+async def test_a_crash_keeps_the_last_saved_state(tmp_path: Path, victim: Callable[..., bool]) -> None:
+    """What was there before the job comes back; what the job itself did until then is lost."""
+    site = TestSite()
+    async with opened(tmp_path) as runner, site as url:
+        await runner.run(job(f"{url}/second.html", evaluate("() => { localStorage.setItem('seen', 'before') }")))
+        change = evaluate("() => { localStorage.setItem('seen', 'after') }")
+        running = asyncio.create_task(runner.run(job(f"{url}/second.html", change, {"goto": f"{url}/hang"})))
+        await asyncio.wait_for(site.hanging.wait(), 20)
+        for process in children(victim):
+            process.kill()
+        with pytest.raises(BrowserCrashed):
+            await asyncio.wait_for(running, 10)
+        assert values(await runner.run(job(f"{url}/second.html", evaluate(_REMEMBERED)))) == [["", "before"]]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("victim", [is_renderer, is_browser, is_driver])
+async def test_a_death_between_jobs_is_not_noticed(tmp_path: Path, site: str, victim: Callable[..., bool]) -> None:
+    """The living context is gone: the next job has one with what was saved."""
+    async with opened(tmp_path) as runner:
+        await runner.run(job(f"{site}/second.html", evaluate("() => { localStorage.setItem('seen', 'yes') }")))
+        dead = children(victim)
+        for process in dead:
+            process.kill()
+        assert not await still_alive(dead, 5)
+        async with asyncio.timeout(12):  # less than a context may take to open: nobody waits for the dead one
+            assert values(await runner.run(job(f"{site}/second.html", evaluate(_REMEMBERED)))) == [["", "yes"]]
+
+
+@pytest.mark.browser
+async def test_few_contexts_live_and_not_for_long(tmp_path: Path, site: str) -> None:
+    """The oldest makes room for another, an idle one is closed, a browser is replaced: nothing is lost by that."""
+    limits = Limits(profile_idle=0.3, quiet=0.1, jobs_per_browser=7)
+    write = evaluate("() => localStorage.setItem('n', 1 + Number(localStorage.getItem('n')))")
+    tell = evaluate("() => localStorage.getItem('n')")
+    async with opened(tmp_path, limits, living_profiles=2) as runner:
+        for turn in range(1, 4):
+            for name in ("a", "b", "c", "d"):
+                found = await runner.run(job(f"{site}/second.html", write, tell, profile=name))
+                assert values(found)[1] == str(turn)
+        assert not await still_alive(children(is_renderer), 5)
+        assert values(await runner.run(job(f"{site}/second.html", tell, profile="a"))) == ["3"]
+    async with opened(tmp_path, living_profiles=0) as runner:
+        for _ in range(2):
+            assert values(await runner.run(job(f"{site}/second.html", tell, profile="a"))) == ["3"]
+
+
+@pytest.mark.browser
+async def test_two_sidecars_share_a_profile(tmp_path: Path, site: str) -> None:
+    """Their jobs take turns, and each finds what the other has left, whichever context it has open."""
+    write = evaluate("() => localStorage.setItem('n', 1 + Number(localStorage.getItem('n')))")
+    tell = evaluate("() => Number(localStorage.getItem('n'))")
+    async with opened(tmp_path) as first, opened(tmp_path) as second:
+        jobs = [one.run(job(f"{site}/second.html", write, tell)) for _ in range(4) for one in (first, second)]
+        told = [values(result)[1] for result in await asyncio.gather(*jobs)]
+    assert sorted(told) == list(range(1, 9))
+
+
+@pytest.mark.browser
+async def test_sealed_with_the_key(tmp_path: Path, site: str) -> None:
+    """With a key nothing of it can be read on the disk, and it comes back."""
+    key = Secret("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=")
+    write = evaluate("() => { localStorage.setItem('seen', 'canary-1'); document.cookie = 'a=canary-2; max-age=99' }")
+    async with opened(tmp_path, store_key=key) as runner:
+        await runner.run(job(f"{site}/second.html", write))
+    for file in (tmp_path / "profiles").iterdir():
+        assert b"canary" not in file.read_bytes()
+    async with opened(tmp_path, store_key=key) as runner:
+        found = await runner.run(job(f"{site}/second.html", evaluate(_REMEMBERED)))
+        assert values(found) == [["a=canary-2", "canary-1"]]
+
+
+@pytest.mark.browser
+async def test_a_token_sees_its_own_domain_only(tmp_path: Path, site: str) -> None:
+    """The same name is another profile for a token of another domain; scripts could read all its cookies."""
+    tokens = Tokens(Secret("s" * 32), Clock())
+    port = site.rpartition(":")[2]
+    async with opened(tmp_path, tokens=tokens) as runner:
+        for host, before in (("127.0.0.1", 0), ("localhost", 0), ("127.0.0.1", 1)):
+            url = f"http://{host}:{port}/second.html"
+            token = tokens.issue(url, 1000, strict=False)
+            look = "context.cookies().then((found) => found.length)"
+            found = await runner.run(job(url, look, evaluate("() => { document.cookie = 'a=b' }"), token=token))
+            assert values(found)[0] == before
+
+
+@pytest.mark.browser
+async def test_what_can_not_be_kept_is_said(tmp_path: Path, site: str) -> None:
+    """A damaged file and a full disk fail the job; the living context is not used again."""
+    async with opened(tmp_path) as runner:
+        folder = tmp_path / "profiles"
+        folder.mkdir(parents=True)
+        (folder / "shop.chromium.json").write_text("{")
+        with pytest.raises(StoreFailed, match="the profile shop is damaged; its file has to be removed"):
+            await runner.run(job(f"{site}/second.html"))
+        (folder / "shop.chromium.json").unlink()
+        await runner.run(job(f"{site}/second.html"))
+        (folder / "shop.chromium.json.new").mkdir()
+        with pytest.raises(StoreFailed, match="the profile shop can't be saved"):
+            await runner.run(job(f"{site}/second.html", evaluate("() => { document.cookie = 'a=b' }")))
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", ".hidden", "a\n", "a b", "x" * 101, "ä", 7])
+async def test_names_are_no_paths(name: Any) -> None:
+    """Letters, digits, `_`, `-` and `.`, which does not come first."""
+    with pytest.raises(msgspec.ValidationError, match=r"\$\.profile"):
+        msgspec.convert({"steps": [{"url": "about:blank"}], "profile": name}, SendJob, dec_hook=decode_hook)
+
+
+@pytest.mark.browser
+async def test_bad_options_leave_the_profile_alone(runner: JobRunner, site: str) -> None:
+    """A context that the browser refuses is that job's own affair."""
+    await runner.run(job(f"{site}/second.html", evaluate("() => { document.cookie = 'a=b' }")))
+    with pytest.raises(InvalidContent):
+        await runner.run(job(f"{site}/second.html", context={"timezone_id": "Nowhere/Here"}))
+    assert values(await runner.run(job(f"{site}/second.html", evaluate("document.cookie")))) == ["a=b"]

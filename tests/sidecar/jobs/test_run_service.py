@@ -1,0 +1,174 @@
+"""A run: what is skipped, forwarded and remembered around the browser, which is played."""
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pytest
+from sidecar_protocol.base import decode_hook
+from sidecar_protocol.errors import WireError
+from sidecar_protocol.jobs import JobReply, JobResult, SendJob
+
+from sidecar.browser.step_observer import Watch
+from sidecar.errors import ActionFailed, MissingCredentials, RemoteFailed
+from sidecar.jobs.run_service import Order, Runs
+from sidecar.rtcv.send_cv import InProgress, send_cv
+from tests.sidecar.server.handlers.parts import Parts
+
+
+class Runner:
+    """Plays the browser."""
+
+    def __init__(self, extract: dict[str, Any] | None = None) -> None:
+        self.runs = 0
+        self.failure: Exception | None = None
+        self.started = asyncio.Event()
+        self.go = asyncio.Event()
+        self.go.set()
+        self.secrets: Mapping[str, Any] | None = None
+        self.result = JobResult(steps=(), extract=extract)
+
+    def check(self, job: SendJob) -> None:
+        """Finds nothing wrong."""
+
+    async def run(self, job: SendJob, secrets: Mapping[str, Any] | None, watch: Watch) -> JobResult:
+        """The result that the test has chosen."""
+        self.secrets = secrets
+        self.runs += 1
+        self.started.set()
+        await self.go.wait()
+        if self.failure:
+            raise self.failure
+        return self.result
+
+
+@pytest.fixture
+def parts() -> Parts:
+    """A session before its login, its server and its time."""
+    return Parts()
+
+
+def job(**fields: Any) -> SendJob:
+    """A job of one step."""
+    return msgspec.convert({"steps": [{"url": "http://h"}], **fields}, SendJob, dec_hook=decode_hook)
+
+
+async def run(parts: Parts, runner: Runner, in_progress: InProgress | None = None, **fields: Any) -> JobReply:
+    """Sends a job."""
+    runs = Runs(lambda: runner, lambda _: None, in_progress or InProgress(), parts.time.clock)
+    return await runs.run(Order(job=job(**fields), run_id=uuid.uuid4().hex, parts=parts.session))
+
+
+async def test_a_job_needs_no_login(parts: Parts) -> None:
+    """Unless it is to be forwarded, which is said before the work."""
+    runner = Runner()
+    assert await run(parts, runner) == JobReply(status="success", result=runner.result)
+    for forward in (True, {"as": "cv"}):
+        with pytest.raises(MissingCredentials):
+            await run(parts, runner, forward=forward, reference_number="a")
+    assert runner.runs == 1
+
+
+async def test_a_reference_number_is_done_once(parts: Parts) -> None:
+    """A success is remembered, and the same again is skipped."""
+    runner = Runner()
+    assert (await run(parts, runner, reference_number="a")).status == "success"
+    assert await run(parts, runner, reference_number="a") == JobReply(status="skipped")
+    assert (await run(parts, runner, reference_number="b")).status == "success"
+    assert runner.runs == 2
+    assert parts.references.has("a")
+
+
+@pytest.mark.parametrize("fails", ["job", "forward"])
+async def test_a_failure_is_not_remembered(parts: Parts, fails: str) -> None:
+    """Neither the job's nor the delivery's."""
+    await parts.logged_in()
+    runner = Runner()
+    if fails == "job":
+        runner.failure = ActionFailed("no")
+    else:
+        parts.server.answer = RemoteFailed("no")
+    with pytest.raises((ActionFailed, RemoteFailed)):
+        await run(parts, runner, reference_number="a", forward=True)
+    assert not parts.references.has("a")
+
+
+async def test_a_result_is_forwarded(parts: Parts) -> None:
+    """With references to the job's definition and to the run, the run's being the idempotency key."""
+    await parts.logged_in()
+    runner = Runner({"a": 1})
+    await run(parts, runner, forward=True, reference_number="r-1")
+    await run(parts, runner, forward=True)
+    (first, first_key), (second, second_key) = parts.server.results
+    sent = msgspec.json.decode(first)
+    assert sent["runReference"] == first_key != second_key
+    assert len(sent["jobReference"]) == hashlib.sha256().digest_size * 2
+    assert (sent["reference_number"], sent["status"], sent["result"]["extract"]) == ("r-1", "success", {"a": 1})
+    assert "reference_number" not in msgspec.json.decode(second)
+
+
+async def test_an_extract_is_sent_as_a_cv(parts: Parts) -> None:
+    """With its own reference, else the job's."""
+    await parts.logged_in()
+    as_cv = {"as": "cv"}
+    await run(parts, Runner({"a": 1}), forward=as_cv, reference_number="r-1")
+    await run(parts, Runner({"referenceNumber": "r-2"}), forward=as_cv)
+    assert [msgspec.json.decode(cv) for cv in parts.server.cvs] == [
+        {"a": 1, "referenceNumber": "r-1"},
+        {"referenceNumber": "r-2"},
+    ]
+    await run(parts, Runner({"referenceNumber": "r-2"}), forward=as_cv)
+    assert len(parts.server.cvs) == 2  # it matched, so it is remembered
+    await run(parts, Runner({"reference_number": "r-3"}), forward=as_cv)
+    assert len(parts.server.cvs) == 3
+    for wrong in ({"a": 1}, {"referenceNumber": ["r-4"]}, {"referenceNumber": ""}):
+        with pytest.raises(WireError, match=r"referenceNumber|reference number"):
+            await run(parts, Runner(wrong), forward=as_cv)
+
+
+async def test_a_job_and_a_cv_of_one_reference_wait_for_each_other(parts: Parts) -> None:
+    """Whichever comes second finds it done."""
+    await parts.logged_in()
+    in_progress, runner = InProgress(), Runner()
+    runner.go.clear()
+    first = asyncio.create_task(run(parts, runner, in_progress, reference_number="a"))
+    await asyncio.wait_for(runner.started.wait(), 10)
+    second = asyncio.create_task(send_cv(parts.session, in_progress, msgspec.Raw(b'{"referenceNumber":"a"}')))
+    runner.go.set()
+    await asyncio.gather(first, second)
+    assert parts.server.cvs == []
+
+
+async def test_secrets_are_fetched_when_the_job_starts(parts: Parts) -> None:
+    """By their keys, from the primary; the runner gets their values, and no log shows them."""
+    runner = Runner()
+    named = {"user": {"key": "shop-user", "encryption_key": "e-key"}, "pin": {"key": "pin", "encryption_key": "e-key"}}
+    with pytest.raises(MissingCredentials):
+        await run(parts, runner, secrets=named)
+    await parts.logged_in()
+    parts.server.secrets = {"shop-user": b'{"username":"ann","password":"pass word"}', "pin": b"1234"}
+    await run(parts, runner, secrets=named)
+    assert runner.secrets == {"user": {"username": "ann", "password": "pass word"}, "pin": 1234}
+    assert parts.server.asked == [("shop-user", "e-key"), ("pin", "e-key")]
+    assert {"e-key", "pass word"} <= set(parts.learned)
+    assert runner.runs == 1
+
+
+async def test_a_skipped_job_fetches_nothing(parts: Parts) -> None:
+    """Its secrets stay where they are."""
+    await parts.logged_in()
+    parts.references.remember("a", 60)
+    named = {"user": {"key": "user", "encryption_key": "e-key"}}
+    assert (await run(parts, Runner(), secrets=named, reference_number="a")).status == "skipped"
+    assert parts.server.asked == []
+
+
+async def test_secrets_that_are_no_json_python_can_hold(parts: Parts) -> None:
+    """A secret nested beyond reason is the server's failure, in every version of Python."""
+    await parts.logged_in()
+    parts.server.secrets = {"user": b"[" * 5_000 + b"]" * 5_000}
+    with pytest.raises(RemoteFailed, match=r"the secret 'user' has another shape .* nested over 1000 levels"):
+        await run(parts, Runner(), secrets={"user": {"key": "user", "encryption_key": "e-key"}})

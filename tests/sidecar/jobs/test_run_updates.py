@@ -1,0 +1,553 @@
+"""What is told of runs: the documents, their order, and what they leave out. The browser is played."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+import pytest
+from sidecar_protocol.base import REDACTED, Secret, decode_hook
+from sidecar_protocol.jobs import JobResult, SendJob, StepResult
+from sidecar_protocol.updates import Progress, SelfDescribing
+
+from sidecar import __version__
+from sidecar.browser.step_observer import Watch
+from sidecar.browser.steps.actions import ACTIONS
+from sidecar.deliveries.endpoint_registry import Endpoint
+from sidecar.errors import ActionFailed, BrowserUnavailable, Forbidden, InvalidContent, QueueFull, TimedOut
+from sidecar.javascript.sources import Sources
+from sidecar.jobs.job_definition import define
+from sidecar.jobs.run_service import Order, Runs
+from sidecar.jobs.run_updates import Audience, Letter
+from sidecar.jobs.step_reporting import told
+from sidecar.queue.submission import Run
+from sidecar.recording.redaction.redactor import Redactor, holds_typed
+from sidecar.rtcv.send_cv import InProgress
+from tests.clocks import ManualClock
+from tests.documents import check_cloud_event, check_self_describing
+from tests.sidecar.server.handlers.parts import Parts
+
+FACTOTUM: Final = Endpoint("wh_f", "factotum", 10_000)
+SHORT: Final = Endpoint("wh_s", "factotum", 5)
+SILENT: Final = Endpoint("wh_0", "factotum", 0)
+CLOUD: Final = Endpoint("wh_c", "cloudevents", 10_000)
+
+
+def make(steps: int = 2, **fields: Any) -> SendJob:
+    """A job of so many steps."""
+    content = {"steps": [{"url": "http://h", "name": f"s{n}"} for n in range(1, steps + 1)], **fields}
+    return msgspec.convert(content, SendJob, dec_hook=decode_hook)
+
+
+class Browser:
+    """Plays the browser: each step takes a second and says something."""
+
+    def __init__(self, clock: ManualClock, fails_at: int | None = None, failure: BaseException | None = None) -> None:
+        """`fails_at` is a step's index; -1 fails before the page is there, the number of steps after the last."""
+        self.console: tuple[str, ...] = ("hello", "world")
+        self.errors: tuple[str, ...] = ("Error: oh",)
+        self.values: tuple[Any, ...] = (None, 7, {"a": "b"})
+        self.secrets: Mapping[str, Any] | None = None
+        self.checks: Callable[[SendJob], None] = lambda _: None
+        self._clock = clock
+        self._fails_at = fails_at
+        self._failure = failure or ActionFailed("click '#no' failed")
+
+    def check(self, job: SendJob) -> None:
+        """As the test says."""
+        self.checks(job)
+
+    async def run(self, job: SendJob, secrets: Mapping[str, Any] | None, watch: Watch) -> JobResult:
+        """Goes through the steps."""
+        self.secrets = secrets
+        self._fail_at(-1)
+        watch.on_started()
+        for index, step in enumerate(job.steps):
+            watch.on_step_started(index)
+            self._clock.advance(1)
+            try:
+                self._fail_at(index)
+            except BaseException:
+                watch.on_step_broken(index, self.console, self.errors)
+                raise
+            watch.on_step_ended(index, self._result(step.name or ""))
+        self._fail_at(len(job.steps))
+        return JobResult(steps=())
+
+    def _fail_at(self, index: int) -> None:
+        if index == self._fails_at:
+            raise self._failure
+
+    def _result(self, name: str) -> StepResult:
+        return StepResult(
+            name=name,
+            url="http://h",
+            status=200,
+            title="t",
+            duration_ms=1000,
+            values=self.values,
+            console=self.console,
+            errors=self.errors,
+        )
+
+
+class Told:
+    """An audience that notes what it is told."""
+
+    def __init__(self, *endpoints: Endpoint, parent: bool = True) -> None:
+        self.letters: list[Letter] = []
+        self.events: list[tuple[str, Any]] = []
+        self.progress: list[float] = []
+        self.audience = Audience(
+            endpoints=endpoints,
+            post=self._post,
+            tell=(lambda event, content: self.events.append((event, content))) if parent else None,
+            progress=self.progress.append,
+        )
+
+    def _post(self, letters: Iterable[Letter]) -> None:
+        self.letters += letters
+
+    @property
+    def updates(self) -> list[dict[str, Any]]:
+        """The parent's job updates, checked."""
+        contents = [content for event, content in self.events if event == "job_update"]
+        assert all(isinstance(content, SelfDescribing) for content in contents)
+        return [check_self_describing(json.loads(msgspec.json.encode(content))) for content in contents]
+
+    def bodies(self, endpoint: Endpoint) -> list[dict[str, Any]]:
+        """What was posted to an endpoint."""
+        return [json.loads(letter.body) for letter in self.letters if letter.endpoint == endpoint.id]
+
+    @property
+    def states(self) -> list[tuple[str, list[str]]]:
+        """Of each update the run's state and the tasks'."""
+        return [(one["runState"], [task["state"] for task in one["taskStates"]]) for one in self.updates]
+
+
+@pytest.fixture
+def parts() -> Parts:
+    """A session before its login, its server and its time."""
+    return Parts()
+
+
+async def run(
+    parts: Parts,
+    told: Told,
+    job: SendJob,
+    browser: Browser | None = None,
+    *,
+    check_token: Callable[[SendJob], object] = lambda _: None,
+    fails: type[BaseException] | None = None,
+    **order: Any,
+) -> None:
+    """Runs a job, which is expected to fail with `fails` where that is given."""
+    browser = browser or Browser(parts.time)
+    runs = Runs(lambda: browser, check_token, InProgress(), parts.time.clock)
+    given = {"run_id": "run-1", **order}
+    wanted = Order(job=job, parts=parts.session, audience=told.audience, **given)
+    if fails is None:
+        await runs.run(wanted)
+    else:
+        with pytest.raises(fails):
+            await runs.run(wanted)
+
+
+async def test_each_change_is_told(parts: Parts) -> None:
+    """All wait, each runs and ends, and then it is over; durations and times follow the clock."""
+    told = Told()
+    await run(parts, told, make(name="nightly"))
+    assert told.states == [
+        ("WAITING", ["WAITING", "WAITING"]),
+        ("RUNNING", ["RUNNING", "WAITING"]),
+        ("RUNNING", ["COMPLETED", "WAITING"]),
+        ("RUNNING", ["COMPLETED", "RUNNING"]),
+        ("RUNNING", ["COMPLETED", "COMPLETED"]),
+        ("COMPLETED", ["COMPLETED", "COMPLETED"]),
+    ]
+    first, *_, last = told.updates
+    assert (first["jobName"], first["runReference"], first["runDuration"]) == ("nightly", "run-1", "PT0S")
+    assert first["taskStates"] == [{"taskName": name, "state": "WAITING"} for name in ("s1", "s2")]
+    assert (last["startTime"], last["runDuration"]) == ("2027-01-15T08:00:00.000000+00:00", "PT2S")
+    assert last["applicationContext"] == {"version": __version__}
+    assert last["taskStates"][1] == {
+        "taskName": "s2",
+        "state": "COMPLETED",
+        "started": "2027-01-15T08:00:01.000000+00:00",
+        "duration": "PT1S",
+        "stdout": 'hello\nworld\n7\n{"a":"b"}',
+        "stderr": "Error: oh",
+        "returnCode": 0,
+    }
+
+
+async def test_the_same_goes_to_every_webhook_in_its_form(parts: Parts) -> None:
+    """One id for each change, the run as the lane, outputs cut to the last characters that an endpoint wants."""
+    told = Told(FACTOTUM, SHORT, CLOUD, SILENT)
+    await run(parts, told, make(1))
+    updates = told.updates
+    assert [check_self_describing(body) for body in told.bodies(FACTOTUM)] == updates
+    cloud = told.bodies(CLOUD)
+    assert [check_cloud_event(event) for event in cloud] == updates
+    ids = [letter.id for letter in told.letters if letter.endpoint == CLOUD.id]
+    assert [event["id"] for event in cloud] == ids
+    assert len(set(ids)) == 4
+    assert {(event["subject"], event["source"]) for event in cloud} == {
+        ("run-1", f"/sidecar/jobs/{updates[0]['jobReference']}")
+    }
+    assert {letter.lane for letter in told.letters} == {"run-1"}
+    assert [letter.id for letter in told.letters if letter.endpoint == SHORT.id] == ids
+    (short,) = check_self_describing(told.bodies(SHORT)[-1])["taskStates"]
+    assert (short["stdout"], short["stderr"]) == (':"b"}', "r: oh")
+    (silent,) = check_self_describing(told.bodies(SILENT)[-1])["taskStates"]
+    assert (silent["stdout"], silent["stderr"]) == ("", "")
+
+
+async def test_long_output_keeps_its_end(parts: Parts) -> None:
+    """To the character, and characters are not bytes."""
+    told, browser = Told(), Browser(parts.time)
+    browser.console = tuple("é" * 2_000 for _ in range(10))
+    browser.values = ()
+    await run(parts, told, make(1), browser)
+    (task,) = told.updates[-1]["taskStates"]
+    assert len(task["stdout"]) == 10_000
+    assert set(task["stdout"]) == {"é", "\n"}
+
+
+async def test_what_follows_a_failed_task_is_skipped(parts: Parts) -> None:
+    """The failed one says why and what its page said until then; the others why they were skipped."""
+    told = Told()
+    await run(parts, told, make(3), Browser(parts.time, fails_at=1), fails=ActionFailed)
+    assert told.states[-3:] == [
+        ("RUNNING", ["COMPLETED", "RUNNING", "WAITING"]),
+        ("RUNNING", ["COMPLETED", "FAILED", "WAITING"]),
+        ("FAILED", ["COMPLETED", "FAILED", "SKIPPED"]),
+    ]
+    _, failed, skipped = told.updates[-1]["taskStates"]
+    assert (failed["returnCode"], failed["error_message"]) == (1, "click '#no' failed")
+    assert (failed["stdout"], failed["stderr"], failed["duration"]) == ("hello\nworld", "Error: oh", "PT1S")
+    assert skipped == {"taskName": "s3", "state": "SKIPPED", "error_message": "s2 failed"}
+
+
+async def test_a_failure_after_the_last_task(parts: Parts) -> None:
+    """A PDF that can't be made, a server that takes no result: the run failed, its tasks did not."""
+    told = Told()
+    await run(parts, told, make(2), Browser(parts.time, fails_at=2, failure=TimedOut("too long")), fails=TimedOut)
+    assert told.states[-1] == ("FAILED", ["COMPLETED", "COMPLETED"])
+    assert [task.get("error_message") for task in told.updates[-1]["taskStates"]] == [None, "too long"]
+
+
+async def test_a_failure_before_the_first_task(parts: Parts) -> None:
+    """A browser that does not start: told from the start of the run on, and every task says why it was skipped."""
+    told = Told()
+    failure = BrowserUnavailable("no browser")
+    await run(parts, told, make(2), Browser(parts.time, fails_at=-1, failure=failure), fails=BrowserUnavailable)
+    assert told.states == [("WAITING", ["WAITING", "WAITING"]), ("FAILED", ["SKIPPED", "SKIPPED"])]
+    assert [task["error_message"] for task in told.updates[-1]["taskStates"]] == ["no browser"] * 2
+
+
+async def test_a_fault_of_ours_is_told_without_its_text(parts: Parts) -> None:
+    """Nobody knows what stands in it."""
+    told = Told()
+    await run(parts, told, make(1), Browser(parts.time, 0, RuntimeError("/home/ann/x")), fails=RuntimeError)
+    assert told.updates[-1]["taskStates"][0]["error_message"] == "internal error: RuntimeError"
+
+
+async def test_a_cancelled_run_has_failed(parts: Parts) -> None:
+    """And says that it was stopped."""
+    told = Told()
+    await run(parts, told, make(2), Browser(parts.time, 0, asyncio.CancelledError()), fails=asyncio.CancelledError)
+    assert told.states[-1] == ("FAILED", ["FAILED", "SKIPPED"])
+    assert told.updates[-1]["taskStates"][0]["error_message"] == "the run was stopped before its end"
+
+
+def _refuse(_: SendJob) -> None:
+    raise Forbidden("token: no")
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+@pytest.mark.parametrize("why", ["token", "full", "login", "content"])
+async def test_a_refused_job_is_no_run(parts: Parts, why: str, accepted: bool) -> None:
+    """Unless somebody was told before that it would be run, as with those that wait in the queue."""
+    told = Told(FACTOTUM)
+    if why == "token":
+        await run(parts, told, make(1), check_token=_refuse, fails=Forbidden, accepted=accepted)
+    elif why == "full":
+        browser = Browser(parts.time, -1, QueueFull("full"))
+        await run(parts, told, make(1), browser, fails=QueueFull, accepted=accepted)
+    elif why == "login":
+        await run(parts, told, make(1, forward=True), fails=Exception, accepted=accepted)
+    else:
+        browser = Browser(parts.time, -1, InvalidContent("steps: wrong"))
+        await run(parts, told, make(1), browser, fails=InvalidContent, accepted=accepted)
+    assert told.states == ([("WAITING", ["WAITING"]), ("FAILED", ["SKIPPED"])] if accepted else [])
+    assert len(told.letters) == len(told.states)
+
+
+async def test_the_token_comes_before_all_else(parts: Parts) -> None:
+    """Before a cached reference answers, and before secrets are fetched."""
+    await parts.logged_in()
+    parts.references.remember("r", 60)
+    secrets = {"user": {"key": "user", "encryption_key": "e-key"}}
+    told = Told()
+    job = make(1, reference_number="r", secrets=secrets)
+    await run(parts, told, job, check_token=_refuse, fails=Forbidden)
+    assert parts.server.asked == []
+
+
+async def test_no_secret_is_fetched_for_a_job_that_is_wrong(parts: Parts) -> None:
+    """What can be checked without it is checked first."""
+    await parts.logged_in()
+    browser = Browser(parts.time)
+
+    def wrong(_: SendJob) -> None:
+        raise InvalidContent("steps[0].actions[0]: no")
+
+    browser.checks = wrong
+    job = make(1, secrets={"user": {"key": "user", "encryption_key": "e-key"}})
+    await run(parts, Told(), job, browser, fails=InvalidContent)
+    assert parts.server.asked == []
+
+
+async def test_a_skipped_job(parts: Parts) -> None:
+    """It began and was over, and nothing was done."""
+    parts.references.remember("r", 60)
+    told = Told()
+    await run(parts, told, make(1, reference_number="r"))
+    assert told.states == [("WAITING", ["WAITING"]), ("COMPLETED", ["SKIPPED"])]
+    assert "cached" in told.updates[-1]["taskStates"][0]["error_message"]
+
+
+async def test_a_further_attempt_begins_anew(parts: Parts) -> None:
+    """Under the same reference, with letters of its own; what is tried again waits instead of having failed."""
+    told, job = Told(FACTOTUM), make(1)
+    browser = Browser(parts.time, 0, TimedOut("slow"))
+    await run(parts, told, job, browser, fails=TimedOut, again=lambda failure: isinstance(failure, TimedOut))
+    parts.time.advance(5)
+    await run(parts, told, job)
+    assert [state for state, _ in told.states] == [
+        *("WAITING", "RUNNING", "RUNNING", "WAITING"),
+        *("WAITING", "RUNNING", "RUNNING", "COMPLETED"),
+    ]
+    assert {update["runReference"] for update in told.updates} == {"run-1"}
+    assert len({update["startTime"] for update in told.updates}) == 2
+    assert len({letter.id for letter in told.letters}) == 8
+
+
+async def test_progress(parts: Parts) -> None:
+    """As each step begins, and at the end: for the parent and for the queue."""
+    told = Told()
+    await run(parts, told, make(4, name="n"), Browser(parts.time))
+    assert [content for event, content in told.events if event == "progress"] == [
+        *(Progress(run="run-1", name="n", step=step, steps=4, percentage=25 * (step - 1)) for step in range(1, 5)),
+        Progress(run="run-1", name="n", step=4, steps=4, percentage=100),
+    ]
+    assert told.progress == [0, 0.25, 0.5, 0.75, 1]
+
+
+async def test_nothing_is_written_for_nobody(parts: Parts) -> None:
+    """But the queue still learns how far a job is."""
+    told = Told(parent=False)
+    await run(parts, told, make(1))
+    assert (told.letters, told.events, told.progress) == ([], [], [0, 1])
+
+
+async def test_names(parts: Parts) -> None:
+    """The schedule's or task's goes before the job's own; steps without one are counted."""
+    told = Told()
+    await run(parts, told, make(1, name="own"), name="every night")
+    assert {update["jobName"] for update in told.updates} == {"every night"}
+    told = Told()
+    job = msgspec.convert({"steps": [{"url": "http://h"}]}, SendJob)
+    await run(parts, told, job)
+    assert {(one["jobName"], one["taskStates"][0]["taskName"]) for one in told.updates} == {("job", "step 1")}
+
+
+async def test_the_factfile_is_the_definition(parts: Parts) -> None:
+    """In base64, and the job's reference is its SHA-256; neither depends on secrets or on how a run is asked for."""
+    told = Told()
+    job = make(1, name="n", cookies=[{"name": "a", "value": "first-value", "domain": "h"}])
+    await run(parts, told, job)
+    update = told.updates[0]
+    document = base64.b64decode(update["factfile"])
+    assert json.loads(document) == {
+        "name": "n",
+        "steps": [{"name": "s1", "url": "http://h"}],
+        "cookies": [{"name": "a", "value": REDACTED, "domain": "h"}],
+    }
+    assert hashlib.sha256(document).hexdigest() == update["jobReference"]
+    other = {"token": "t", "key": str(uuid.uuid4()), "mode": "async", "webhooks": ["http://w"]}
+    cookies = [{"name": "a", "value": "second-value", "domain": "h"}]
+    assert define(make(1, name="n", cookies=cookies, **other)) == define(job)
+    assert define(make(2, name="n", cookies=cookies)) != define(job)
+
+
+async def test_a_forwarded_result_has_the_updates_references(parts: Parts) -> None:
+    """So that a server can tell which run it belongs to."""
+    await parts.logged_in()
+    told = Told()
+    await run(parts, told, make(1, forward=True))
+    ((body, key),) = parts.server.results
+    sent = json.loads(body)
+    assert (sent["jobReference"], sent["runReference"]) == (told.updates[0]["jobReference"], "run-1")
+    assert key == "run-1"
+
+
+SECRETS: Final = {
+    "cookie": "canary-cookie-1",
+    "header": "canary-header-2",
+    "proxy": "canary-proxy-3",
+    "typed": "canary-typed-4",
+    "bare": "canary-bare-5",
+    "script": "canary-script-6",
+    "token": "canary-token-7",
+    "encryption": "canary-encryption-8",
+    "fetched": "canary/fetched 9",
+    "userinfo": "canary-userinfo-10",
+    "argument": "canary-argument-11",
+}
+
+
+async def test_no_secret_of_the_job_is_told(parts: Parts) -> None:
+    """Wherever the page, an error or a name repeats it, and however it is written."""
+    await parts.logged_in()
+    parts.server.secrets = {"user": json.dumps({"password": SECRETS["fetched"], "pin": 482915}).encode()}
+    job = make(
+        2,
+        name=f"as {SECRETS['cookie']}",
+        cookies=[{"name": "a", "value": SECRETS["cookie"], "domain": "h"}],
+        context={
+            "extra_http_headers": {"X-Key": SECRETS["header"]},
+            "proxy": {"server": "http://p:1", "username": "u", "password": SECRETS["proxy"]},
+        },
+        token=SECRETS["token"],
+        secrets={"user": {"key": "user", "encryption_key": SECRETS["encryption"]}},
+    )
+    actions = (
+        {"fill": {"selector": "#u", "value": SECRETS["typed"]}},
+        {"keyboard_type": SECRETS["bare"]},
+        f"page.locator('#u').fill('{SECRETS['script']}')",
+        {"evaluate": {"expression": "x => x", "arg": {"password": SECRETS["argument"]}}},
+        {"fill": {"selector": "#p", "value": "{{user.password}}"}},
+    )
+    url = f"http://ann:{SECRETS['userinfo']}@h/"
+    job = msgspec.structs.replace(
+        job, steps=tuple(msgspec.structs.replace(step, actions=actions, url=url) for step in job.steps)
+    )
+    said = [value for name, value in SECRETS.items() if name not in ("userinfo", "argument")]
+    browser = Browser(parts.time, 1, ActionFailed(" ".join(said)))
+    browser.console = (*said, "482915", json.dumps(said), "x" * 9_990 + SECRETS["typed"])
+    browser.errors = tuple(said)
+    browser.values = ({"all": said}, said)
+    told = Told(FACTOTUM, CLOUD, Endpoint("wh_x", "factotum", 20))
+    await run(parts, told, job, browser, fails=ActionFailed)
+    everything = b"".join(letter.body for letter in told.letters) + msgspec.json.encode(told.events)
+    documents = b"".join(base64.b64decode(update["factfile"]) for update in told.updates)
+    assert told.updates[-1]["runState"] == "FAILED"
+    for value in (*SECRETS.values(), "482915", "canary"):
+        written = {value, json.dumps(value)[1:-1], base64.b64encode(value.encode()).decode()}
+        assert not [form for form in written if form.encode() in everything + documents]
+    assert b"{{user.password}}" in documents
+
+
+OPEN_TEXTS: Final = {
+    "selector", "frame", "source", "target", "url", "referer", "expression", "name", "type", "modifiers",
+    "button", "state", "wait_until", "to",
+}  # fmt: skip
+"""Arguments of actions that say where, which or when."""
+
+
+def _texts(wanted: Any) -> bool:
+    """Whether a type takes any text of a parent's, or anything at all."""
+    if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
+        return any(_texts(field.type) for field in msgspec.structs.fields(wanted))
+    return wanted in (str, Secret, Any) or any(_texts(one) for one in getattr(wanted, "__args__", ()))
+
+
+def test_of_every_argument_that_takes_a_text_it_is_said_whether_it_is_secret() -> None:
+    """The list of what is typed is that of the actions' own arguments."""
+    for method, kind in ACTIONS.items():
+        for field in msgspec.structs.fields(kind.arguments):
+            if not _texts(field.type) or field.name in OPEN_TEXTS:
+                continue
+            given: list[Any] = ["cAnary", ["cAnary"], {"a": ["cAnary"]}]
+            if field.name == "files":
+                given = [[{"name": "cAnary", "content": "cAnary"}]]
+            actions: list[dict[str, Any]] = [{method: {field.name: value}} for value in given]
+            actions += [{method: "cAnary"}] if kind.short == field.name else []
+            for action in actions:
+                line = json.dumps({"actions": [action]}).encode()
+                assert b"cAnary" not in Redactor().line(line), action
+                assert holds_typed(line), action
+
+
+def test_any_job_can_be_defined() -> None:
+    """Numbers of any size, and arguments nested as deeply as a line may be in an ordinary process."""
+    nested: Any = "x"
+    for _ in range(400):
+        nested = [nested]
+    steps: list[dict[str, Any]] = [
+        {"url": "http://h", "actions": [{"evaluate": {"expression": "x => x", "arg": [nested, 2**70]}}]}
+    ]
+    job = msgspec.convert({"steps": steps}, SendJob)
+    arg: Any = REDACTED
+    for _ in range(400):
+        arg = [arg]
+    steps[0]["actions"] = [{"evaluate": {"expression": "x => x", "arg": [arg, REDACTED]}}]
+    assert json.loads(define(job).document) == {"steps": steps}
+
+
+@pytest.mark.parametrize(
+    ("source", "without"),
+    [
+        ("page.fill('#u', 'it')", "page.fill('#u', \"**********\")"),
+        ('page.locator("#u").fill("it\\"s")', 'page.locator("#u").fill("**********")'),
+        ("page.type(selector, `it`, {delay: 5})", 'page.type(selector, "**********", {delay: 5})'),
+        ("page.keyboard.insertText('it')", 'page.keyboard.insertText("**********")'),
+        ("page.fill('#u', secrets.user.password)", "page.fill('#u', secrets.user.password)"),
+        ("page.click('text=it')", "page.click('text=it')"),
+    ],
+)
+def test_literals_that_a_script_types_are_left_out(source: str, without: str) -> None:
+    """Expressions stay: they are no secrets, they name them."""
+    assert Sources().hidden(source) == without
+
+
+async def test_other_work_is_told_of_as_one_step(parts: Parts) -> None:
+    """Named after the schedule, with what it gave or why it failed."""
+    told_of = Told(FACTOTUM)
+    run = Run(
+        id="run-1",
+        type="send_cv",
+        content=b"{}",
+        attempt=1,
+        name="every night",
+        origin="schedule:1",
+        scope="",
+        webhooks="",
+        progress=lambda _: None,
+        tell=None,
+    )
+
+    async def matches() -> bool:
+        return True
+
+    async def fails() -> bool:
+        raise InvalidContent("referenceNumber field does not exists", "referenceNumber")
+
+    assert await told(run, "send_cv", told_of.audience, parts.time.clock, matches)
+    assert [state for state, _ in told_of.states] == ["WAITING", "RUNNING", "RUNNING", "COMPLETED"]
+    update = told_of.updates[-1]
+    assert (update["jobName"], update["runReference"], update["taskStates"][0]["stdout"]) == (
+        "every night",
+        "run-1",
+        "true",
+    )
+    with pytest.raises(InvalidContent):
+        await told(run, "send_cv", told_of.audience, parts.time.clock, fails)
+    (task,) = told_of.updates[-1]["taskStates"]
+    assert (task["state"], task["error_message"]) == ("FAILED", "referenceNumber field does not exists")

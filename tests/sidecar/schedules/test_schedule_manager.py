@@ -1,0 +1,860 @@
+"""Schedules: EngageLab's rules, limits and errors, one test for each, and what happens when the time comes."""
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from sidecar_protocol import codec
+from sidecar_protocol.base import REDACTED
+from sidecar_protocol.errors import ErrorCode, WireError
+from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.schedules import ListSchedules, Schedule, ScheduleFired
+
+from sidecar.encryption import Seal
+from sidecar.errors import (
+    Forbidden,
+    InvalidContent,
+    LimitExceeded,
+    MissingCredentials,
+    NotFound,
+    QueueFull,
+    Unauthorized,
+    Unreadable,
+)
+from sidecar.jobs import background
+from sidecar.jobs.payloads import decode_stored
+from sidecar.queue.job_queue import id_of
+from sidecar.queue.submission import Submission
+from sidecar.schedules.schedule_dispatcher import AT_ONCE, KEPT, OWNERS_TURN, Firing
+from sidecar.schedules.schedule_manager import MAX_OPEN, PAGE_SIZE, Scheduling
+from sidecar.schedules.scheduled_messages import Pushes
+from sidecar.server.handlers.schedules import number_of
+from sidecar.storage.agenda import CORRUPT_RETRY_SECONDS, Agenda
+from sidecar.storage.database import Database
+from tests.clocks import ManualClock
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+KINDS: Final = {"send_job", "send_cv", "set_cached_reference", "set_short_cached_reference"}
+GRACE: Final = 3600.0
+JOB: dict[str, Any] = {"type": "send_job", "content": {"steps": [{"url": "https://shop.example/"}]}}
+REFERENCE: dict[str, Any] = {"type": "set_cached_reference", "content": "abcd"}
+LOGGED_IN: Final = "a login"
+
+
+class Messages:
+    """What can be done unattended, as the engine's own table says it."""
+
+    def takes(self, kind: str) -> bool:
+        """By its name."""
+        return kind in KINDS
+
+    def validate(self, kind: str, content: bytes) -> None:
+        """The real checks."""
+        background.check(kind, decode_stored(kind, content))
+
+
+class Office:
+    """Schedules of one process over a database that others may share, and the jobs that they made."""
+
+    def __init__(self, database: Database, time: ManualClock, seal: Seal | None = None) -> None:
+        self.database = database
+        self.time = time
+        self.agenda = Agenda(database, "schedule")
+        self.token_is_good = True
+        self.submitted: list[Submission] = []
+        self.failure: Exception | None = None
+        self.fired: list[ScheduleFired] = []
+        self.changes: list[tuple[str, float]] = []
+        self.refused_webhook: Exception | None = None
+        pushes = Pushes(seal or Seal(), Messages(), self._check_job, self._pack)
+        self.schedules = Scheduling(self.agenda, pushes, time.clock, ZoneInfo("Europe/Amsterdam"), self._on_change)
+        self.firing = Firing(self.agenda, pushes, self._submit, time.clock, GRACE, self.fired.append)
+
+    async def create(self, scope: str = "", zone: str = "", **changes: Any) -> str:
+        """Makes one, an hour from now unless `changes` say otherwise; gives its id."""
+        content = self.read("create_schedule", self.wanted(**changes))
+        created = await self.schedules.create(content, zone=zone, scope=scope)
+        return created.schedule_id
+
+    async def update(self, schedule_id: str, scope: str = "", **parts: Any) -> Schedule:
+        """Changes one."""
+        content = self.read("update_schedule", {"schedule_id": schedule_id, **parts})
+        return await self.schedules.update(content, scope=scope)
+
+    def wanted(self, **changes: Any) -> dict[str, Any]:
+        """The content of `create_schedule`."""
+        content: dict[str, Any] = {"name": "nightly", "enabled": True, "trigger": self.at(3600), "push": JOB}
+        return {**content, **changes}
+
+    def at(self, seconds: float, zone_type: int = 1, zone: str | None = "UTC") -> dict[str, Any]:
+        """A trigger so many seconds from now."""
+        shown = datetime.fromtimestamp(self.time.time + seconds, ZoneInfo(zone or "UTC")).strftime("%Y-%m-%d %H:%M:%S")
+        single = {"time": shown, "zone_type": zone_type, "zone": zone}
+        return {"single": {name: value for name, value in single.items() if value is not None}}
+
+    def read(self, kind: str, content: object) -> Any:
+        """What a handler gets."""
+        return codec.decode_content(codec.Request(kind, None, msgspec.Raw(json.dumps(content).encode())))
+
+    async def run(self, seconds: float) -> None:
+        """Lets so much time pass, and then deals with what is due, as the alarm does."""
+        self.time.advance(seconds)
+        while (due := await self.firing.next_due()) is not None and due <= self.time.time:
+            await self.firing.ring()
+
+    async def status(self, schedule_id: str) -> str:
+        """What `get_schedule` says."""
+        return (await self.schedules.get(schedule_id)).status
+
+    def _check_job(self, job: SendJob, due: float) -> None:
+        assert due > self.time.time
+        if not self.token_is_good:
+            raise Unauthorized("a visit token is needed")
+
+    def _pack(self, urls: Sequence[str]) -> str:
+        if self.refused_webhook:
+            raise self.refused_webhook
+        return ",".join(("the session's", *urls))
+
+    async def _submit(self, submission: Submission) -> str:
+        await asyncio.sleep(0)
+        if self.failure:
+            raise self.failure
+        self.submitted.append(submission)
+        return id_of(submission.key)
+
+    def _on_change(self, schedule_id: str, due: float) -> None:
+        self.changes.append((schedule_id, due))
+        self.firing.watch(schedule_id, due)
+
+
+@pytest.fixture
+async def office() -> AsyncIterator[Office]:
+    """With nothing scheduled yet."""
+    database = Database.in_memory()
+    yield Office(database, ManualClock(NOW.timestamp()))
+    await database.close()
+
+
+async def refusal(office: Office, scope: str = "", **changes: Any) -> tuple[int, str]:
+    """Number and field of the error that making such a schedule ends with."""
+    with pytest.raises(WireError) as refused:
+        await office.create(scope, **changes)
+    assert await office.agenda.count() == 0
+    return number_of(refused.value.detail), refused.value.detail.field or ""
+
+
+# --- names
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["nightly", "schedule push example", "定时任务", "报表_2026 nightly", "Überprüfung", "_", "a" * 255, "表" * 85],
+)
+async def test_names_that_may_be(office: Office, name: str) -> None:
+    """1 to 255 bytes of Chinese characters, letters, digits, underscores and spaces."""
+    assert (await office.schedules.get(await office.create(name=name))).name == name
+
+
+@pytest.mark.parametrize("name", ["", "a" * 256, "表" * 86, "a-b", "a.b", "a\n", "a\t", "½", "😀", "a\0", 5, None])
+async def test_names_that_may_not_be(office: Office, name: object) -> None:
+    """28100, and the field."""
+    assert await refusal(office, name=name) == (28100, "name")
+
+
+@pytest.mark.parametrize("enabled", [False, None, 1, "true"])
+async def test_a_schedule_is_enabled_when_it_is_made(office: Office, enabled: object) -> None:
+    """28100 for anything but true."""
+    assert await refusal(office, enabled=enabled) == (28100, "enabled")
+
+
+@pytest.mark.parametrize("missing", ["name", "enabled", "trigger", "push"])
+async def test_every_part_is_needed(office: Office, missing: str) -> None:
+    """A schedule without a push has its own number: 28105."""
+    content = office.wanted()
+    del content[missing]
+    with pytest.raises(WireError) as refused:
+        office.read("create_schedule", content)
+    assert refused.value.detail.field == missing
+    assert number_of(refused.value.detail) == (28105 if missing == "push" else 28100)
+
+
+async def test_unknown_members_are_refused(office: Office) -> None:
+    """At any depth, by their name."""
+    assert await refusal(office, other=1) == (28100, "other")
+    trigger = office.at(60)
+    assert await refusal(office, trigger={**trigger, "periodical": {}}) == (28100, "trigger.periodical")
+    assert await refusal(office, push={**JOB, "from": "x"}) == (28105, "push.from")
+
+
+# --- times
+
+
+@pytest.mark.parametrize("text", ["2026-4-1 10:00:00", "2026-04-01 10:00", "2026-04-31 10:00:00", "tomorrow", 5])
+async def test_times_that_are_none(office: Office, text: object) -> None:
+    """28100."""
+    trigger = {"single": {"time": text, "zone_type": 2}}
+    assert await refusal(office, trigger=trigger) == (28100, "trigger.single.time")
+
+
+@pytest.mark.parametrize("seconds", [0, -1, -86_400, 365 * 86_400 + 1])
+async def test_times_out_of_range(office: Office, seconds: float) -> None:
+    """28100 for what is not in the future, or more than a year ahead."""
+    assert await refusal(office, trigger=office.at(seconds)) == (28100, "trigger.single.time")
+
+
+async def test_a_year_ahead_and_a_second_ahead_may_be(office: Office) -> None:
+    """The bounds themselves."""
+    for seconds in (1, 365 * 86_400):
+        shown = await office.schedules.get(await office.create(trigger=office.at(seconds)))
+        assert shown.due == (NOW + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.mark.parametrize(
+    ("zone_type", "zone", "hello", "due"),
+    [
+        (1, "America/New_York", "", "2026-07-01T14:00:00Z"),
+        (1, "America/New_York", "Asia/Tokyo", "2026-07-01T14:00:00Z"),
+        (1, None, "Asia/Tokyo", "2026-07-01T01:00:00Z"),
+        (1, None, "", "2026-07-01T08:00:00Z"),  # the machine's: parent and sidecar run on the same one
+        (2, None, "Asia/Tokyo", "2026-07-01T08:00:00Z"),
+        (0, None, "Asia/Tokyo", "2026-07-01T08:00:00Z"),
+        (3, None, "", "2026-07-01T08:00:00Z"),
+        (-7, None, "", "2026-07-01T08:00:00Z"),
+    ],
+)
+async def test_whose_clock_it_is(office: Office, zone_type: int, zone: str | None, hello: str, due: str) -> None:
+    """1: the parent's, as the trigger or `hello` names it; 2 and anything else: the machine's, here Amsterdam's."""
+    single = {"time": "2026-07-01 10:00:00", "zone_type": zone_type}
+    trigger = {"single": {**single, "zone": zone} if zone else single}
+    shown = await office.schedules.get(await office.create(zone=hello, trigger=trigger))
+    assert shown.due == due
+    assert msgspec.to_builtins(shown.trigger.single)["time"] == "2026-07-01 10:00:00"
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown", "due"),
+    [
+        ("Europe/Amsterdam", "2026-03-29 02:30:00", "2026-03-29T01:30:00Z"),
+        ("Europe/Amsterdam", "2026-10-25 02:30:00", "2026-10-25T00:30:00Z"),
+        ("America/New_York", "2026-03-08 02:30:00", "2026-03-08T07:30:00Z"),
+        ("America/New_York", "2026-11-01 01:30:00", "2026-11-01T05:30:00Z"),
+        ("Australia/Lord_Howe", "2026-10-04 02:15:00", "2026-10-03T15:45:00Z"),
+        ("Australia/Lord_Howe", "2026-04-05 01:45:00", "2026-04-04T14:45:00Z"),
+    ],
+)
+async def test_skipped_and_repeated_times(office: Office, zone: str, shown: str, due: str) -> None:
+    """PEP 495 with fold=0, in three zones."""
+    trigger = {"single": {"time": shown, "zone_type": 1, "zone": zone}}
+    assert (await office.schedules.get(await office.create(trigger=trigger))).due == due
+
+
+@pytest.mark.parametrize(
+    ("single", "field"),
+    [
+        ({"zone_type": 1, "zone": "Mars/Olympus"}, "zone"),
+        ({"zone_type": 1, "zone": ""}, "zone"),
+        ({"zone_type": 2, "zone": "Europe/Amsterdam"}, "zone"),
+        ({"zone_type": "1"}, "zone_type"),
+        ({"zone_type": 1.5}, "zone_type"),
+        ({}, "zone_type"),
+    ],
+)
+async def test_zones_that_are_none(office: Office, single: dict[str, Any], field: str) -> None:
+    """28100; `zone` belongs to zone_type 1."""
+    trigger = {"single": {"time": "2026-07-01 10:00:00", **single}}
+    assert await refusal(office, trigger=trigger) == (28100, f"trigger.single.{field}")
+
+
+# --- pushes
+
+
+@pytest.mark.parametrize(
+    ("push", "field"),
+    [
+        ({"type": "send_job"}, "push.content"),
+        ({"type": "send_job", "content": []}, "push.content"),
+        ({"type": "send_job", "content": {}}, "push.content.steps"),
+        ({"type": "send_job", "content": {"steps": []}}, "push.content.steps"),
+        ({"type": "send_job", "content": {"steps": [{"url": "ftp://a"}]}}, "push.content.steps[0].url"),
+        ({"type": "send_job", "content": {**JOB["content"], "other": 1}}, "push.content.other"),
+        (
+            {"type": "send_job", "content": {"steps": [{"url": "about:blank", "actions": [{"clik": "#a"}]}]}},
+            "push.content.steps[0].actions[0].clik",
+        ),
+        ({"type": "send_cv", "content": {}}, "push.content.referenceNumber"),
+        ({"type": "set_cached_reference", "content": ""}, "push.content"),
+        ({"type": "set_cached_reference", "content": 5}, "push.content"),
+        ({"type": "ping"}, "push.type"),
+        ({"type": "get_secret", "content": {"key": "a", "encryption_key": "b"}}, "push.type"),
+        ({"type": "create_schedule", "content": {}}, "push.type"),
+        ({"type": "nonsense", "content": {}}, "push.type"),
+        ({"type": "", "content": {}}, "push.type"),
+        ({"content": {}}, "push.type"),
+        ({}, "push.type"),
+        ("send_job", "push"),
+    ],
+)
+async def test_pushes_that_can_not_be_run(office: Office, push: object, field: str) -> None:
+    """28105, as strictly as the message itself, by the same names below `push`."""
+    assert await refusal(office, LOGGED_IN, push=push) == (28105, field)
+
+
+async def test_a_webhook_that_can_not_be_is_named(office: Office) -> None:
+    """28105, with its place, whatever the code."""
+    office.refused_webhook = Forbidden("127.0.0.1 is a private address", field="webhooks[0].url")
+    push = {"type": "send_job", "content": {**JOB["content"], "webhooks": ["http://127.0.0.1/"]}}
+    assert await refusal(office, push=push) == (28105, "push.content.webhooks[0].url")
+
+
+async def test_an_error_in_a_push_says_what_the_message_would(office: Office) -> None:
+    """With the place named once."""
+    with pytest.raises(WireError) as refused:
+        await office.create(push={"type": "send_job", "content": {"steps": [{"url": 1}]}})
+    assert refused.value.detail.message == "push.content.steps[0].url: expected str, got int"
+
+
+@pytest.mark.parametrize(
+    "push",
+    [
+        {"type": "send_cv", "content": {"referenceNumber": "a"}},
+        {"type": "send_job", "content": {**JOB["content"], "forward": True}},
+        {"type": "send_job", "content": {**JOB["content"], "secrets": {"user": {"key": "a", "encryption_key": "b"}}}},
+    ],
+)
+async def test_what_needs_a_server_needs_a_login(office: Office, push: dict[str, Any]) -> None:
+    """28101 without; with one, the schedule belongs to it."""
+    with pytest.raises(MissingCredentials) as refused:
+        await office.create(push=push)
+    assert number_of(refused.value.detail) == 28101
+    await office.create(LOGGED_IN, push=push)
+    await office.run(3600)
+    assert office.submitted[0].scope == "a login"
+
+
+async def test_a_visit_token_is_checked_at_once(office: Office) -> None:
+    """28101, where tokens are on."""
+    office.token_is_good = False
+    with pytest.raises(Unauthorized) as refused:
+        await office.create()
+    assert number_of(refused.value.detail) == 28101
+
+
+@pytest.mark.parametrize("push", [JOB, {"type": "send_job", "content": {**JOB["content"], "token": "good till two"}}])
+async def test_a_visit_token_is_checked_again_when_the_time_moves(office: Office, push: dict[str, Any]) -> None:
+    """28101, and nothing is changed; not where the time stays."""
+    schedule_id = await office.create(push=push)
+    before = await office.schedules.get(schedule_id)
+    office.token_is_good = False
+    with pytest.raises(Unauthorized) as refused:
+        await office.update(schedule_id, trigger=office.at(7200))
+    assert number_of(refused.value.detail) == 28101
+    assert await office.schedules.get(schedule_id) == before
+    await office.update(schedule_id, name="other", enabled=False)
+    office.token_is_good = True
+    assert (await office.update(schedule_id, trigger=office.at(7200))).due == "2026-03-01T14:00:00Z"
+
+
+async def test_what_another_process_has_sealed_is_moved_unseen(office: Office) -> None:
+    """Its token is looked at when it is fired, by who can open it."""
+    other = Office(office.database, office.time)
+    schedule_id = await other.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS})
+    office.token_is_good = False
+    assert (await office.update(schedule_id, trigger=office.at(7200))).due == "2026-03-01T14:00:00Z"
+
+
+SECRETS = {
+    "steps": [
+        {
+            "url": "https://shop.example/",
+            "actions": [{"fill": {"selector": "#p", "value": "typed-canary"}}, "page.fill('#p', 'script-canary')"],
+        }
+    ],
+    "cookies": [{"name": "n", "value": "cookie-canary", "domain": "shop.example"}],
+    "secrets": {"user": {"key": "user", "encryption_key": "key-canary"}},
+    "context": {"http_credentials": {"username": "ann", "password": "password-canary"}},
+    "token": "token-canary",
+}
+
+
+def contents(folder: Path) -> list[bytes]:
+    """Of every file."""
+    return [path.read_bytes() for path in folder.iterdir() if path.is_file()]
+
+
+@pytest.mark.parametrize("key", [None, bytes(32)])
+async def test_secrets_are_sealed_and_never_shown(tmp_path: Path, key: bytes | None) -> None:
+    """Neither by `get_schedule` nor by the list nor by an update, and not on disk; the job gets them."""
+    database = await Database.open(tmp_path / "sidecar.db")
+    office = Office(database, ManualClock(NOW.timestamp()), Seal(key))
+    push = {"type": "send_job", "content": SECRETS}
+    schedule_id = await office.create(LOGGED_IN, push=push)
+    said = [await office.schedules.get(schedule_id), await office.schedules.list(ListSchedules())]
+    said.append(await office.update(schedule_id, LOGGED_IN, push=push, name="again"))
+    assert b"canary" not in b"".join(map(msgspec.json.encode, said))
+    shown = json.loads(msgspec.json.encode(said[0]))["push"]
+    assert shown["type"] == "send_job"
+    assert shown["content"]["steps"][0]["actions"][0] == {"fill": {"selector": "#p", "value": REDACTED}}
+    assert shown["content"]["cookies"][0] == {"name": "n", "value": REDACTED, "domain": "shop.example"}
+    assert shown["content"]["context"]["http_credentials"]["password"] == REDACTED
+    await office.run(3600)
+    assert json.loads(office.submitted[0].content) == SECRETS
+    await database.close()
+    files = contents(tmp_path)
+    assert files
+    assert b"canary" not in b"".join(files)
+
+
+async def test_webhooks_are_shown_by_their_hosts(office: Office) -> None:
+    """A path or query may be as good as a secret."""
+    urls = ["https://hooks.example/T0/canary", "https://b.example?canary", "https://c.example"]
+    schedule_id = await office.create(push={"type": "send_job", "content": {**JOB["content"], "webhooks": urls}})
+    shown = json.loads(msgspec.json.encode(await office.schedules.get(schedule_id)))["push"]["content"]["webhooks"]
+    assert shown == [f"https://hooks.example/{REDACTED}", f"https://b.example?{REDACTED}", "https://c.example"]
+
+
+# --- bounds and pages
+
+
+async def test_at_most_a_thousand_unexpired(office: Office) -> None:
+    """28100 for one more; what was fired or deleted makes room."""
+    ids = [await office.create() for _ in range(MAX_OPEN)]
+    with pytest.raises(LimitExceeded) as refused:
+        await office.create()
+    assert number_of(refused.value.detail) == 28100
+    await office.schedules.delete(ids[0])
+    ids.append(await office.create(trigger=office.at(10)))
+    with pytest.raises(LimitExceeded):
+        await office.create()
+    await office.run(10)
+    await office.create()
+
+
+async def test_pages_hold_fifty_oldest_first(office: Office) -> None:
+    """A page past the end is empty, and says its number and the totals all the same."""
+    ids = [await office.create(name=str(n), trigger=office.at(9000 - n)) for n in range(2 * PAGE_SIZE + 3)]
+    first, last, past = [await office.schedules.list(ListSchedules(page=page)) for page in (1, 3, 4)]
+    assert [one.schedule_id for one in first.schedules] == ids[:PAGE_SIZE]
+    assert [one.schedule_id for one in last.schedules] == ids[2 * PAGE_SIZE :]
+    assert (past.total_count, past.total_pages, past.page, past.schedules) == (103, 3, 4, ())
+    assert (first.total_count, first.total_pages, first.page) == (103, 3, 1)
+    one = first.schedules[0]
+    assert (one.name, one.enabled, one.status) == ("0", True, "pending")
+    assert json.loads(msgspec.json.encode(one.push)) == JOB
+
+
+async def test_a_list_of_nothing(office: Office) -> None:
+    """The first page is asked for where none is named."""
+    page = await office.schedules.list(office.read("list_schedules", {}))
+    assert json.loads(msgspec.json.encode(page)) == {"total_count": 0, "total_pages": 0, "page": 1, "schedules": []}
+
+
+@pytest.mark.parametrize("page", [0, -1, "1", 1.5, None])
+def test_pages_that_are_none(page: object) -> None:
+    """28100."""
+    with pytest.raises(WireError) as refused:
+        codec.decode_content(codec.Request("list_schedules", None, msgspec.Raw(json.dumps({"page": page}).encode())))
+    assert (number_of(refused.value.detail), refused.value.detail.field) == (28100, "page")
+
+
+async def test_a_page_beyond_all_numbers_is_empty(office: Office) -> None:
+    """As any past the end."""
+    await office.create()
+    assert (await office.schedules.list(ListSchedules(page=10**18))).schedules == ()
+
+
+async def test_the_list_holds_what_is_to_come(office: Office) -> None:
+    """What was fired or missed is in a list of its own."""
+    soon, later = await office.create(trigger=office.at(60)), await office.create()
+    await office.run(60)
+    assert [one.schedule_id for one in (await office.schedules.list(ListSchedules())).schedules] == [later]
+    expired = await office.schedules.list(ListSchedules(expired=True))
+    assert [(one.schedule_id, one.status) for one in expired.schedules] == [(soon, "fired")]
+
+
+# --- what is not there
+
+
+async def test_a_schedule_that_is_not_there(office: Office) -> None:
+    """28104, for each message that names one."""
+    asked = [
+        office.schedules.get("x"),
+        office.update("x", name="y"),
+        office.schedules.delete("x"),
+        office.schedules.msg_ids("x"),
+    ]
+    for one in asked:
+        with pytest.raises(NotFound) as refused:
+            await one
+        assert number_of(refused.value.detail) == 28104
+
+
+async def test_a_deleted_schedule_is_gone(office: Office) -> None:
+    """And is not fired."""
+    schedule_id = await office.create()
+    await office.schedules.delete(schedule_id)
+    with pytest.raises(NotFound):
+        await office.schedules.delete(schedule_id)
+    await office.run(3600)
+    assert office.submitted == []
+
+
+# --- updates
+
+
+async def test_an_update_takes_any_parts(office: Office) -> None:
+    """Each whole; the others stay."""
+    schedule_id = await office.create(trigger=office.at(3600))
+    shown = await office.update(schedule_id, name="other")
+    assert (shown.name, shown.enabled, json.loads(msgspec.json.encode(shown.push))) == ("other", True, JOB)
+    shown = await office.update(schedule_id, enabled=False, push=REFERENCE)
+    assert (shown.status, shown.push.type) == ("paused", "set_cached_reference")
+    shown = await office.update(schedule_id, enabled=True, trigger=office.at(7200))
+    assert (shown.status, shown.due) == ("pending", "2026-03-01T14:00:00Z")
+    assert shown == await office.schedules.get(schedule_id)
+    await office.run(3600)
+    assert office.submitted == []
+    await office.run(3600)
+    assert [(one.type, one.content, one.name) for one in office.submitted] == [
+        ("set_cached_reference", b'"abcd"', "other")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parts", "number", "field"),
+    [
+        ({}, 28100, "content"),
+        ({"name": ""}, 28100, "name"),
+        ({"name": "a-b"}, 28100, "name"),
+        ({"name": None}, 28100, "name"),
+        ({"enabled": 1}, 28100, "enabled"),
+        ({"trigger": {"single": {"time": "2026-07-01 10:00:00"}}}, 28100, "trigger.single.zone_type"),
+        ({"trigger": {"single": {"time": "2020-07-01 10:00:00", "zone_type": 1}}}, 28100, "trigger.single.time"),
+        ({"push": {"content": {}}}, 28105, "push.type"),
+        ({"push": {"type": "send_job", "content": {"name": "only a part"}}}, 28105, "push.content.steps"),
+        ({"other": 1}, 28100, "other"),
+    ],
+)
+async def test_updates_that_can_not_be(office: Office, parts: dict[str, Any], number: int, field: str) -> None:
+    """A part of a part is none; nothing is changed."""
+    schedule_id = await office.create()
+    before = await office.schedules.get(schedule_id)
+    with pytest.raises(WireError) as refused:
+        await office.update(schedule_id, **parts)
+    assert (number_of(refused.value.detail), refused.value.detail.field) == (number, field)
+    assert await office.schedules.get(schedule_id) == before
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (1, 3), (0, 1)])
+async def test_the_zone_type_stays(office: Office, before: int, after: int) -> None:
+    """28100 for a change from the parent's clock to the machine's or back; among the machine's it may change."""
+    schedule_id = await office.create(trigger=office.at(36_000, before, None))
+    with pytest.raises(InvalidContent) as refused:
+        await office.update(schedule_id, trigger=office.at(72_000, after, None))
+    assert refused.value.detail.field == "trigger.single.zone_type"
+    other_of_its_kind = {1: 1, 2: 5, 0: 2}[before]
+    await office.update(schedule_id, trigger=office.at(72_000, other_of_its_kind, None))
+
+
+@pytest.mark.parametrize("how", ["fired", "missed", "due"])
+async def test_an_expired_schedule_is_not_updated(office: Office, how: str) -> None:
+    """28100; also in the moment before it is fired."""
+    schedule_id = await office.create()
+    if how == "due":
+        office.time.advance(3600)
+    else:
+        await office.run(3600 if how == "fired" else 3601 + GRACE)
+        assert await office.status(schedule_id) == how
+    with pytest.raises(InvalidContent) as refused:
+        await office.update(schedule_id, name="too late", trigger=office.at(3600))
+    assert (refused.value.detail.code, number_of(refused.value.detail)) == (ErrorCode.INVALID_CONTENT, 28100)
+
+
+async def test_updates_at_once_are_all_done(office: Office) -> None:
+    """None overwrites what another one has changed."""
+    schedule_id = await office.create()
+    later = office.at(7200)
+    await asyncio.gather(
+        office.update(schedule_id, name="one"),
+        office.update(schedule_id, push=REFERENCE),
+        office.update(schedule_id, trigger=later),
+    )
+    shown = await office.schedules.get(schedule_id)
+    assert (shown.name, shown.push.type, shown.due) == ("one", "set_cached_reference", "2026-03-01T14:00:00Z")
+
+
+# --- when the time comes
+
+
+async def test_a_schedule_is_fired_once_at_its_time(office: Office) -> None:
+    """As a job of its own, named after it, which `get_schedule_msg_ids` tells; the parent that listens hears of it."""
+    push = {"type": "send_job", "content": {**JOB["content"], "retries": 3, "webhooks": ["https://hooks.example/"]}}
+    schedule_id = await office.create(push=push)
+    assert await office.schedules.msg_ids(schedule_id) == (await office.schedules.msg_ids(schedule_id))
+    await office.run(3599)
+    assert office.submitted == []
+    await office.run(1)
+    await office.run(86_400)
+    key = f"schedule:{schedule_id}:2026-03-01T13:00:00Z"
+    (submitted,) = office.submitted
+    assert submitted == Submission(
+        type="send_job",
+        content=json.dumps(push["content"]).encode(),
+        key=key,
+        name="nightly",
+        origin=f"schedule:{schedule_id}",
+        retries=3,
+        timeout=3660.0,
+        tell=True,
+        webhooks="the session's,https://hooks.example/",
+    )
+    ids = await office.schedules.msg_ids(schedule_id)
+    assert (ids.count, ids.msgids) == (1, (id_of(key),))
+    assert await office.status(schedule_id) == "fired"
+    assert office.fired == [
+        ScheduleFired(schedule_id=schedule_id, name="nightly", due="2026-03-01T13:00:00Z", msgid=id_of(key))
+    ]
+
+
+async def test_a_schedule_that_was_not_fired_has_no_msgids(office: Office) -> None:
+    """None before its time."""
+    ids = await office.schedules.msg_ids(await office.create())
+    assert json.loads(msgspec.json.encode(ids)) == {"count": 0, "msgids": []}
+
+
+async def test_a_paused_schedule_is_not_fired(office: Office) -> None:
+    """Its time passes, and it was missed."""
+    schedule_id = await office.create()
+    await office.update(schedule_id, enabled=False)
+    assert await office.status(schedule_id) == "paused"
+    await office.run(3600)
+    assert (office.submitted, await office.status(schedule_id)) == ([], "missed")
+
+
+@pytest.mark.parametrize(("late", "status"), [(GRACE, "fired"), (GRACE + 1, "missed")])
+async def test_what_was_due_while_nothing_ran(office: Office, late: float, status: str) -> None:
+    """Fired at most `misfire_grace` late, else marked missed."""
+    schedule_id = await office.create()
+    await office.run(3600 + late)
+    assert await office.status(schedule_id) == status
+    assert len(office.submitted) == (status == "fired")
+
+
+async def test_the_clock_is_set_back_after_firing(office: Office) -> None:
+    """Its time comes again, and nothing happens."""
+    await office.create()
+    await office.run(3600)
+    office.time.advance(-3600)
+    await office.run(3600)
+    assert len(office.submitted) == 1
+
+
+async def test_two_sidecars_make_one_job() -> None:
+    """Whoever is quicker at each step; in any order of their steps."""
+    for seed in range(20):
+        database = Database.in_memory()
+        time, seal = ManualClock(NOW.timestamp()), Seal(bytes(32))
+        one, two = Office(database, time, seal), Office(database, time, seal)
+        ids = [await one.create() for _ in range(5)]
+        chance = random.Random(seed)
+        time.advance(3600)
+
+        async def ring(office: Office, chance: random.Random = chance) -> None:
+            while await office.agenda.next_due() is not None:
+                for _ in range(chance.randrange(5)):
+                    await asyncio.sleep(0)
+                await office.firing.ring()
+
+        await asyncio.gather(ring(one), ring(two))
+        await one.firing.next_due()
+        assert len({submitted.key for submitted in one.submitted + two.submitted}) == len(ids)
+        assert sorted(told.schedule_id for told in one.fired) == sorted(ids)  # whoever has fired it
+        assert all([len((await one.schedules.msg_ids(id_)).msgids) == 1 for id_ in ids])
+        await database.close()
+
+
+@pytest.mark.parametrize("steps", range(4))
+async def test_killed_while_firing(steps: int, tmp_path: Path) -> None:
+    """After any of its steps, the next start makes the same job or none, and the schedule ends as fired."""
+    time, seal = ManualClock(NOW.timestamp()), Seal(bytes(32))
+    database = await Database.open(tmp_path / "sidecar.db")
+    before = Office(database, time, seal)
+    schedule_id = await before.create()
+    time.advance(3600)
+    for _ in range(steps):
+        await before.firing.ring()
+    await database.close()
+    database = await Database.open(tmp_path / "sidecar.db")
+    after = Office(database, time, seal)
+    await after.run(10)
+    keys = {submitted.key for submitted in before.submitted + after.submitted}
+    assert keys == {f"schedule:{schedule_id}:2026-03-01T13:00:00Z"}
+    assert await after.status(schedule_id) == "fired"
+    await database.close()
+
+
+async def test_changed_in_the_moment_of_firing(office: Office) -> None:
+    """An update that was answered `ok` counts, and so does a firing that had begun."""
+    schedule_id = await office.create()
+    office.time.advance(3600)
+    await office.firing.ring()  # begun
+    office.time.advance(-10)  # as a clock may
+    with pytest.raises(InvalidContent):
+        await office.update(schedule_id, enabled=False)
+    await office.run(10)
+    assert await office.status(schedule_id) == "fired"
+
+
+async def test_a_full_queue_is_tried_again(office: Office) -> None:
+    """Within the grace; then it was missed, and says why."""
+    schedule_id = await office.create()
+    office.failure = QueueFull("the queue is full")
+    with pytest.raises(QueueFull):
+        await office.run(3600)
+    office.failure = None
+    await office.run(1)
+    assert await office.status(schedule_id) == "fired"
+
+    schedule_id = await office.create()
+    office.failure = QueueFull("the queue is full")
+    with pytest.raises(QueueFull):
+        await office.run(3600)
+    await office.run(GRACE + 1)
+    shown = await office.schedules.get(schedule_id)
+    assert shown.status == "missed"
+    assert shown.error
+    assert shown.error.code is ErrorCode.QUEUE_FULL
+
+
+async def test_one_that_fails_holds_up_no_other(office: Office) -> None:
+    """The others are fired all the same."""
+    await office.create()
+    seal, office_of_another = Seal(), office
+    other = Office(office.agenda._database, office.time, seal)
+    schedule_id = await other.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS})
+    office.time.advance(3600)
+    for _ in range(3):
+        with pytest.raises(WireError):
+            await office_of_another.firing.ring()
+    assert len(office.submitted) == 1
+    assert await office.status(schedule_id) == "pending"
+    await other.run(1)
+    assert (len(other.submitted), await office.status(schedule_id)) == (1, "fired")
+
+
+async def test_sealed_by_a_process_that_is_gone(office: Office) -> None:
+    """It can't be fired, and says why; its owner would have had time to."""
+    gone = Office(office.agenda._database, office.time, Seal())
+    schedule_id = await gone.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS})
+    office.time.advance(3600)
+    with pytest.raises(WireError):
+        await office.firing.ring()
+    await office.run(OWNERS_TURN + 1)
+    shown = await office.schedules.get(schedule_id)
+    assert shown.status == "missed"
+    assert shown.error
+    assert shown.error.code is ErrorCode.MISSING_CREDENTIALS
+    assert "canary" not in repr(shown)
+
+
+async def test_many_at_once(office: Office) -> None:
+    """More than are dealt with together."""
+    for _ in range(AT_ONCE + 50):
+        await office.create()
+    await office.run(3600)
+    assert len({submitted.key for submitted in office.submitted}) == len(office.submitted) == AT_ONCE + 50
+
+
+async def test_expired_ones_are_kept_for_a_week(office: Office) -> None:
+    """Then they are gone."""
+    schedule_id = await office.create()
+    await office.run(3600)
+    await office.create(trigger=office.at(KEPT - 1))
+    await office.run(KEPT - 1)
+    assert await office.status(schedule_id) == "fired"
+    await office.create(trigger=office.at(1))
+    await office.run(1)
+    with pytest.raises(NotFound):
+        await office.schedules.get(schedule_id)
+
+
+async def test_what_changes_wakes_the_alarm(office: Office) -> None:
+    """A schedule that is made or changed."""
+    schedule_id = await office.create()
+    await office.update(schedule_id, name="other")
+    assert office.changes == [(schedule_id, office.time.time + 3600)] * 2
+
+
+async def test_one_that_can_not_be_read_holds_up_no_other(office: Office) -> None:
+    """A newer sidecar's, or a damaged one: it waits as it is, is left out of lists, and can be deleted."""
+    await office.agenda.put_new("strange", b'{"name":1}', office.time.time + 10)
+    good = await office.create(trigger=office.at(20))
+    await office.run(20)
+    assert (await office.status(good), len(office.submitted)) == ("fired", 1)
+    left = await office.agenda.get("strange")
+    assert left
+    assert (left.document, left.due) == (b'{"name":1}', office.time.time + CORRUPT_RETRY_SECONDS)
+    page = await office.schedules.list(ListSchedules())
+    assert (page.total_count, page.schedules) == (1, ())
+    with pytest.raises(Unreadable, match="can't read"):
+        await office.schedules.get("strange")
+    await office.schedules.delete("strange")
+    assert await office.agenda.next_due() is None
+
+
+async def test_one_that_can_not_be_read_any_more_is_not_told_of(office: Office) -> None:
+    """Somebody has changed it since."""
+    schedule_id = await office.create()
+    item = await office.agenda.get(schedule_id)
+    assert item
+    assert await office.agenda.replace(item, b"[]", None, office.time.time + KEPT)
+    await office.run(3600)
+    assert office.fired == []
+
+
+async def test_hundreds_that_can_not_go_on_keep_out_no_other(office: Office) -> None:
+    """Those of a process that is gone are due first, and more than are dealt with together."""
+    gone = Office(office.agenda._database, office.time, Seal())
+    for _ in range(AT_ONCE + 10):
+        await gone.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS}, trigger=office.at(10))
+    good = await office.create(trigger=office.at(11))
+    office.time.advance(11)
+    for _ in range(2):
+        with pytest.raises(WireError):
+            await office.firing.ring()
+    assert await office.status(good) == "fired"
+
+
+async def test_deleted_before_it_is_handed_over(office: Office) -> None:
+    """Nothing is run."""
+    schedule_id = await office.create()
+    office.time.advance(3600)
+    await office.firing.ring()  # begun
+    (item,) = await office.agenda.due(office.time.time, 1)
+    await office.schedules.delete(schedule_id)
+    await office.firing._deal_with(item)  # read before that
+    assert (office.submitted, office.fired) == ([], [])
+
+
+async def test_deleted_while_it_is_handed_over(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too late: its job runs, and is told of."""
+    schedule_id = await office.create()
+    office.firing._watched.clear()  # as in another sidecar
+    office.time.advance(3600)
+    await office.firing.ring()
+
+    async def submit(submission: Submission) -> str:
+        await office.schedules.delete(schedule_id)
+        return id_of(submission.key)
+
+    monkeypatch.setattr(office.firing, "_submit", submit)
+    await office.firing.ring()
+    assert [told.schedule_id for told in office.fired] == [schedule_id]
+    assert await office.firing.next_due() is None

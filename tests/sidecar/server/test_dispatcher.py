@@ -1,0 +1,459 @@
+"""Lanes, barriers, bounds and cancellation with small handlers and no process; and the exception-to-reply boundary."""
+
+import asyncio
+import json
+import logging
+import time
+import tracemalloc
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.errors import ErrorCode, WireError
+
+from sidecar.errors import ActionFailed, InvalidContent, NotFound, StoreFailed
+from sidecar.server.dispatcher import MAX_QUEUED_BYTES, Dispatcher
+from sidecar.server.route import Route
+from tests.harness import encoded, error
+
+OK = {"type": "ok"}
+CANCELLED = error("cancelled", "the request was cancelled")
+SHUTTING_DOWN = error("shutting_down", "the sidecar is shutting down and did not finish this request", retryable=True)
+INTERNAL = error("internal", "internal error; the sidecar's log on stderr says more")
+
+
+@pytest.fixture(autouse=True)
+async def no_task_is_left() -> AsyncIterator[None]:
+    """Ends what still waits at a door."""
+    yield
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+class Output:
+    """Takes replies, as the writer does."""
+
+    def __init__(self) -> None:
+        self.replies: list[dict[str, Any]] = []
+        self.instead: list[bytes | None] = []
+        self.flushed = 0
+
+    def send(self, line: bytes, instead: Callable[[BaseException], bytes] | None = None) -> None:
+        """Notes a reply, and what would be sent were the disk full."""
+        self.replies.append(json.loads(line))
+        self.instead.append(instead(OSError("full")) if instead else None)
+
+    def flush(self) -> None:
+        """Counts."""
+        self.flushed += 1
+
+
+class Journal:
+    """Notes what is recorded."""
+
+    def __init__(self) -> None:
+        self.recorded: list[tuple[bytes, bool]] = []
+
+    def record(self, lines: Sequence[bytes], readable: Sequence[bool]) -> None:
+        """Notes lines."""
+        self.recorded += zip(lines, readable, strict=True)
+
+
+class House:
+    """A dispatcher whose requests wait behind doors: `send_cv` waits for the one that its content names."""
+
+    def __init__(self, max_in_flight: int = 2) -> None:
+        self.output = Output()
+        self.journal = Journal()
+        self.full: list[bool] = []
+        self.events: list[str] = []
+        self.doors: dict[str, asyncio.Event] = {}
+        self.raised: BaseException | None = None
+        routes = {
+            "ping": Route(self._ping),
+            "send_cv": Route(self._wait, waits=True, accepts=True),
+            "send_job": Route(self._wait, waits=True),
+            "set_mock": Route(self._wait, waits=True, barrier=True),
+            "set_cached_reference": Route(self._ping, accepts=True),
+            "has_cached_reference": Route(self._raise),
+            "get_secret": Route(self._raise, waits=True),
+            "hello": Route(self._awaits),
+        }
+        self.dispatcher = Dispatcher(
+            routes, self.output, self.full.append, max_in_flight=max_in_flight, max_line=99, journal=self.journal
+        )
+
+    def open(self, name: str) -> None:
+        """Lets a request go on."""
+        self.doors.setdefault(name, asyncio.Event()).set()
+
+    async def take(self, *messages: Any) -> list[dict[str, Any]]:
+        """Accepts a batch of messages (None: a line that was too long), and gives the replies so far."""
+        self.dispatcher.accept([None if one is None else encoded(one)[:-1] for one in messages])
+        return await self.later()
+
+    async def later(self) -> list[dict[str, Any]]:
+        """What was answered since the last time, once all that can happen has happened."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+        replies, self.output.replies = self.output.replies, []
+        return replies
+
+    async def _ping(self, content: Any) -> Any:
+        return NOTHING
+
+    async def _awaits(self, content: Any) -> Any:
+        await asyncio.sleep(0)
+
+    async def _raise(self, content: Any) -> Any:
+        if self.raised:
+            raise self.raised
+
+    async def _wait(self, content: Any) -> Any:
+        name = json.loads(bytes(content))["door"] if isinstance(content, msgspec.Raw) else "mock"
+        self.events.append(f"{name} begins")
+        try:
+            await self.doors.setdefault(name, asyncio.Event()).wait()
+        except asyncio.CancelledError:
+            self.events.append(f"{name} is cancelled")
+            raise
+        self.events.append(f"{name} ends")
+        return NOTHING
+
+
+def at(door: str, request_id: Any = None) -> dict[str, Any]:
+    """A request that waits at a door."""
+    message = {"type": "send_cv", "content": {"door": door}}
+    return message if request_id is None else {**message, "id": request_id}
+
+
+def ping(request_id: Any = None) -> dict[str, Any]:
+    """A request that is answered at once."""
+    return {"type": "ping"} if request_id is None else {"type": "ping", "id": request_id}
+
+
+def ok(request_id: Any, content: Any = NOTHING) -> dict[str, Any]:
+    """The reply `ok`."""
+    return {**OK, "id": request_id} if content is NOTHING else {**OK, "content": content, "id": request_id}
+
+
+BARRIER = {"type": "set_mock"}
+
+
+async def test_the_ordered_lane_is_one_after_the_other() -> None:
+    """The second begins when the first has ended, and answers come in order."""
+    house = House()
+    assert await house.take(at("a"), at("b"), ping()) == []
+    assert house.events == ["a begins"]
+    house.open("b")
+    assert await house.later() == []
+    house.open("a")
+    assert await house.later() == [OK, OK, OK]
+    assert house.events == ["a begins", "a ends", "b begins", "b ends"]
+
+
+async def test_what_needs_no_waiting_is_answered_in_its_batch() -> None:
+    """Before control goes back to the loop, and with one flush."""
+    house = House()
+    house.dispatcher.accept([encoded(ping())[:-1], encoded(ping(1))[:-1]])
+    assert house.output.replies == [OK, ok(1)]
+    assert house.output.flushed == 1
+
+
+async def test_requests_with_ids_run_beside_each_other_up_to_the_bound() -> None:
+    """And beside the ordered lane, which does not count; beyond the bound reading stops."""
+    house = House(max_in_flight=2)
+    await house.take(at("lane"), at("a", 1), at("b", 2))
+    assert (house.events, house.full) == (["lane begins", "a begins", "b begins"], [])
+    await house.take(at("c", 3))
+    assert house.full == [True]
+    house.open("b")
+    assert await house.later() == [ok(2)]
+    assert house.events[-2:] == ["b ends", "c begins"]
+    assert house.full == [True, False]
+    for door in ("a", "c", "lane"):
+        house.open(door)
+    assert await house.later() == [ok(1), ok(3), OK]
+
+
+async def test_a_barrier_runs_alone() -> None:
+    """What came before ends first, and what comes after begins when it has ended."""
+    house = House()
+    await house.take(at("a"), at("b", 1), BARRIER, at("c", 2), ping(3), ping())
+    house.open("a")
+    assert await house.later() == [OK]
+    house.open("b")
+    assert await house.later() == [ok(1)]
+    assert house.events[-1] == "mock begins"
+    house.open("mock")
+    assert await house.later() == [OK, ok(3), OK]
+    assert house.events[-1] == "c begins"
+
+
+async def test_barriers_follow_each_other() -> None:
+    """One at a time, in order."""
+    house = House()
+    house.open("mock")
+    assert await house.take({**BARRIER, "id": 1}, BARRIER, {**BARRIER, "id": 2}) == [ok(1), OK, ok(2)]
+    assert house.events == ["mock begins", "mock ends"] * 3
+
+
+async def test_much_input_behind_a_busy_lane_stops_reading() -> None:
+    """Whatever the lines are: requests, or refusals that keep their place."""
+    for line, count in ((ping(), MAX_QUEUED_BYTES // 15), (b"", MAX_QUEUED_BYTES // 100), (b"x" * 99, 9000)):
+        house = House()
+        await house.take(at("a"))
+        assert await house.take(*[line] * (count + 100)) == []
+        assert house.full == [True]
+        house.open("a")
+        assert len(await house.later()) == count + 101
+        assert house.full == [True, False]
+
+
+async def test_a_waiting_barrier_does_not_stop_reading() -> None:
+    """Else the `cancel` that it waits for could not come."""
+    house = House(max_in_flight=1)
+    await house.take(at("a", 1), {**BARRIER, "id": 2})
+    assert house.full == [True]
+    house = House(max_in_flight=2)
+    await house.take(at("a", 1), {**BARRIER, "id": 2})
+    assert house.full == []
+
+
+async def test_nothing_begins_while_nobody_reads() -> None:
+    """In no lane; and then it goes on where it stopped."""
+    house = House()
+    await house.take(at("a"), at("b"), at("c", 1))
+    house.dispatcher.hold_back(True)
+    for door in "abc":
+        house.open(door)
+    assert await house.later() == [OK, ok(1)]
+    assert await house.take(at("d", 2), ping()) == []
+    finishing = asyncio.create_task(house.dispatcher.finish(5))
+    assert await house.later() == []
+    assert not finishing.done()
+    house.open("d")
+    house.dispatcher.hold_back(False)
+    assert await house.later() == [OK, OK, ok(2)]
+    await asyncio.wait_for(finishing, 5)
+
+
+# --- cancel
+
+
+def cancel(request_id: Any) -> dict[str, Any]:
+    """A `cancel` with the id `c`."""
+    return {"type": "cancel", "content": {"id": request_id}, "id": "c"}
+
+
+async def test_cancel_reaches_the_handler() -> None:
+    """Which can clean up; the request is answered once, and its id is free."""
+    house = House()
+    await house.take(at("a", 1))
+    assert await house.take(cancel(1)) == [ok("c", True), {**CANCELLED, "id": 1}]
+    assert house.events == ["a begins", "a is cancelled"]
+    assert await house.take(cancel(1), ping(1)) == [ok("c", False), ok(1)]
+
+
+async def test_cancel_before_the_first_step() -> None:
+    """In the same batch the handler never begins."""
+    house = House()
+    assert await house.take(at("a", 1), cancel(1), cancel(1)) == [ok("c", True), ok("c", True), {**CANCELLED, "id": 1}]
+    assert house.events == []
+
+
+async def test_cancel_what_waits_for_its_turn() -> None:
+    """For the bound, for a barrier or as one: it is answered at once, and the rest goes on."""
+    house = House(max_in_flight=1)
+    await house.take(at("a", 1), at("b", 2), {**BARRIER, "id": 3}, at("d", 4), ping(5))
+    for waiting in (2, 3, 4):
+        replies = await house.take(cancel(waiting))
+        assert replies[0] == {**CANCELLED, "id": waiting}
+        assert ok("c", True) in replies
+    house.open("a")
+    assert await house.later() == [ok(1)]
+    assert house.events == ["a begins", "a ends"]
+    assert house.full[-1] is False
+    assert await house.take(ping(2), ping(3)) == [ok(2), ok(3)]
+
+
+async def test_a_cancelled_barrier_lets_the_others_go() -> None:
+    """Those that waited behind it."""
+    house = House()
+    await house.take(at("a", 1), {**BARRIER, "id": 2}, at("b", 3), ping(4))
+    assert await house.take(cancel(2)) == [{**CANCELLED, "id": 2}, ok(4), ok("c", True)]
+    assert house.events == ["a begins", "b begins"]
+
+
+async def test_a_running_barrier_can_be_cancelled() -> None:
+    """And what waited behind it begins."""
+    house = House()
+    await house.take({**BARRIER, "id": 1}, at("a", 2))
+    assert await house.take(cancel(1)) == [ok("c", True), {**CANCELLED, "id": 1}]
+    assert house.events == ["mock begins", "mock is cancelled", "a begins"]
+
+
+async def test_many_that_wait_are_cancelled_once_each() -> None:
+    """In any order, their ids free at once, also twice under one id; the end answers none of them again."""
+    house = House(max_in_flight=1)
+    await house.take(at("a", 0), *(at("b", number) for number in range(1, 300)))
+    for number in (*range(299, 0, -2), *range(2, 300, 2)):
+        assert (await house.take(cancel(number)))[0] == {**CANCELLED, "id": number}
+        assert await house.take(cancel(number)) == [ok("c", False)]
+    await house.take(at("b", 7))
+    assert (await house.take(cancel(7)))[0] == {**CANCELLED, "id": 7}
+    await house.take(at("b", 7), at("b", 8))
+    assert (await house.take(cancel(8)))[0] == {**CANCELLED, "id": 8}
+    await house.dispatcher.finish(0.01)
+    assert await house.later() == [{**SHUTTING_DOWN, "id": 0}, {**SHUTTING_DOWN, "id": 7}]
+
+
+async def test_cancels_cost_no_more_for_all_that_waits() -> None:
+    """Four times as many of what waits, and of cancels, cost about four times as much, whether they hit or miss."""
+    spent = [await _cancelling(number) for number in (1_000, 4_000)]
+    assert spent[1] < 10 * spent[0]
+
+
+async def _cancelling(number: int) -> float:
+    house = House(max_in_flight=1)
+    await house.take(at("a", -1), *(at("b", each) for each in range(number)))
+    began = time.process_time()
+    for each in reversed(range(number)):
+        house.dispatcher.accept([encoded(cancel(f"none-{each}"))[:-1], encoded(cancel(each))[:-1]])
+    spent = time.process_time() - began
+    answers = await house.later()
+    assert sum(answer == ok("c", True) for answer in answers) == number
+    assert sum(answer == ok("c", False) for answer in answers) == number
+    return spent
+
+
+async def test_what_is_wrong_with_many_lines_keeps_no_stack() -> None:
+    """A batch may hold thousands of such lines."""
+    tracemalloc.start()
+    try:
+        house = House()
+        house.dispatcher.accept([b"{}"] * 5_000)
+        assert tracemalloc.get_traced_memory()[1] < 5_000 * 1_500
+    finally:
+        tracemalloc.stop()
+
+
+# --- the boundary
+
+
+FAILURES = [
+    (NotFound("no such"), error("not_found", "no such")),
+    (NotFound("no such", retryable=True), error("not_found", "no such", retryable=True)),
+    (InvalidContent("bad", "a.b"), error("invalid_content", "bad", field="a.b")),
+    (
+        ActionFailed("no", step="s", action="click", url="u"),
+        error("action_failed", "no", url="u", step="s", action="click"),
+    ),
+    (WireError(ErrorCode.TIMEOUT, "slow"), error("timeout", "slow", retryable=True)),
+    (ValueError("the password is hush"), INTERNAL),
+    (RecursionError(), INTERNAL),
+    (TimeoutError(), INTERNAL),
+]
+
+
+@pytest.mark.parametrize("kind", ["has_cached_reference", "get_secret"])
+@pytest.mark.parametrize(("failure", "reply"), FAILURES)
+async def test_failures_become_replies(
+    kind: str, failure: Exception, reply: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Known ones as they say; others say nothing but that they are ours, and the log says the rest."""
+    house = House()
+    house.raised = failure
+    content = "x" if kind == "has_cached_reference" else {}
+    with caplog.at_level(logging.ERROR):
+        assert await house.take({"type": kind, "content": content, "id": 1}) == [{**reply, "id": 1}]
+        assert await house.take({"type": kind, "content": content}) == [reply]
+    said = [record for record in caplog.records if record.name.startswith("sidecar")]
+    assert len(said) == (2 if reply is INTERNAL else 0)
+
+
+async def test_a_quick_route_whose_handler_awaits_is_a_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    """It is answered as such, and what comes next is handled."""
+    house = House()
+    assert await house.take({"type": "hello"}, ping()) == [INTERNAL, OK]
+    assert "the handler of hello awaited" in caplog.text
+
+
+async def test_what_could_not_be_stored_is_not_promised() -> None:
+    """Replies of those that accept something have another form for the disk's refusal; the others don't."""
+    house = House()
+    house.open("a")
+    await house.take({"type": "set_cached_reference", "content": "a", "id": 1}, ping(2), at("a", 3))
+    refused = error("internal", "could not be stored", retryable=True)
+    instead = [line and json.loads(line) for line in house.output.instead]
+    assert instead == [{**refused, "id": 1}, None, {**refused, "id": 3}]
+
+
+async def test_the_stores_own_words_are_kept() -> None:
+    """Where it says why."""
+    house = House()
+    sent: list[Callable[[BaseException], bytes] | None] = []
+    house.output.send = lambda line, instead=None: sent.append(instead)  # type: ignore[method-assign]
+    await house.take({"type": "set_cached_reference", "content": "a"})
+    assert sent[0] is not None
+    assert json.loads(sent[0](StoreFailed("the disk is full"))) == error("internal", "the disk is full")
+
+
+async def test_every_line_is_recorded_before_it_is_handled() -> None:
+    """With whether it could be read; a line that was too long as an empty one."""
+    house = House()
+    replies = await house.take(ping(), b"x", None, {"type": "nothing"})
+    assert house.journal.recorded == [
+        (b'{"type": "ping"}', True),
+        (b"x", False),
+        (b"", False),
+        (b'{"type": "nothing"}', True),
+    ]
+    assert [reply["type"] for reply in replies] == ["ok", "error", "error", "error"]
+    assert replies[2] == error("line_too_long", "the line is longer than 99 bytes")
+
+
+# --- the end
+
+
+async def test_finish_waits_for_all_lanes() -> None:
+    """And for what waits behind a barrier."""
+    house = House()
+    await house.take(at("a"), at("b", 1), BARRIER, at("c", 2), at("d"))
+    finishing = asyncio.create_task(house.dispatcher.finish(5))
+    for door in ("a", "b", "mock", "c"):
+        house.open(door)
+    assert len(await house.later()) == 4
+    assert not finishing.done()
+    house.open("d")
+    await asyncio.wait_for(finishing, 5)
+    assert await house.later() == [OK]
+
+
+async def test_the_deadline_keeps_the_order() -> None:
+    """What runs is stopped and answered first, then what waits, in the order it came; answers known already stay."""
+    house = House()
+    await house.take(at("a"), at("b"), {"type": "nothing"}, at("x", 1), BARRIER, at("y", 2), at("c"), b"")
+    await house.dispatcher.finish(0.01)
+    replies = await house.later()
+    assert [reply for reply in replies if "id" not in reply] == [
+        SHUTTING_DOWN,
+        SHUTTING_DOWN,
+        error("unknown_type", "unknown message type nothing"),
+        SHUTTING_DOWN,
+        SHUTTING_DOWN,
+        error("parse_error", "the line is blank"),
+    ]
+    assert [reply["id"] for reply in replies if "id" in reply] == [1, 2]
+    assert sorted(house.events) == ["a begins", "a is cancelled", "x begins", "x is cancelled"]
+
+
+async def test_finish_without_work_is_at_once() -> None:
+    """Also with no time given."""
+    house = House()
+    await house.dispatcher.finish(0)
+    assert await house.later() == []

@@ -1,0 +1,162 @@
+"""Tasks on a store; the queue is played by the test."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sidecar_protocol.base import decode_hook
+from sidecar_protocol.queued import JobState, JobStatus
+from sidecar_protocol.tasks import CreateTask, Task, TaskRef, TaskStatus, UpdateTask
+
+from sidecar.browser.sandbox.sandbox_pool import Sandboxes
+from sidecar.browser.sandbox.task_session import TaskLimits, TaskScripts
+from sidecar.clock import Clock
+from sidecar.encryption import Seal
+from sidecar.errors import NotFound, SidecarError
+from sidecar.jobs.browser_job_runner import validate
+from sidecar.jobs.run_updates import Audience
+from sidecar.net.public_http import Outward
+from sidecar.queue.job_queue import id_of
+from sidecar.queue.submission import Run, Submission
+from sidecar.settings import Settings
+from sidecar.storage.agenda import Agenda, Item
+from sidecar.storage.database import Database
+from sidecar.storage.task_runs import TaskRuns
+from sidecar.tasks.script_host import Hosts, Scripts
+from sidecar.tasks.task_dispatcher import TaskFiring
+from sidecar.tasks.task_manager import Periodic
+from sidecar.tasks.task_record import TaskDocument, TaskDocuments, decode
+from sidecar.tasks.task_runner import TaskRunner, Tools
+from sidecar.wall_clock import rfc3339
+from tests.clocks import ManualClock
+
+
+class Queue:
+    """Notes what it is given; the test says what becomes of it."""
+
+    def __init__(self) -> None:
+        self.submissions: list[Submission] = []
+        self.statuses: dict[str, JobStatus] = {}
+        self.refusal: SidecarError | None = None
+
+    async def submit(self, submission: Submission) -> str:
+        """Takes a key once."""
+        if self.refusal:
+            raise self.refusal
+        job_id = id_of(submission.key)
+        if job_id not in self.statuses:
+            self.submissions.append(submission)
+            self.statuses[job_id] = "pending"
+        return job_id
+
+    async def status(self, job_id: str) -> JobState:
+        """As the test has set it."""
+        if job_id not in self.statuses:
+            raise NotFound(job_id)
+        return JobState(id=job_id, status=self.statuses[job_id], type="run_task")
+
+    def end_all(self) -> None:
+        """Everything has succeeded."""
+        self.statuses = dict.fromkeys(self.statuses, "success")
+
+
+class Desk:
+    """One process's tasks. `database` may be shared with another desk."""
+
+    def __init__(
+        self, database: Database, time: ManualClock, queue: Queue, folder: Path, *, process: str = "here",
+        seal: Seal | None = None,
+    ) -> None:  # fmt: skip
+        self.database = database
+        self.time = time
+        self.queue = queue
+        self.alive = {"here"}
+        self.changes = 0
+        self.wants_events = False
+        self.jobs: list[Run] = []
+        self.reply: bytes | SidecarError = b'{"status":"success"}'
+        self.agenda = Agenda(database, "task")
+        self.history = TaskRuns(database)
+        self.sandboxes = Sandboxes(Settings())
+        self.outward = Outward(Clock(), allow_private=True)
+        scripts = Scripts(self.outward, lambda: folder, allow_private=True)
+        self.documents = TaskDocuments(seal or Seal(), scripts, process, validate)
+        tools = Tools(
+            runner=lambda: TaskScripts(self.sandboxes, TaskLimits(seconds=5), 4),
+            scripts=scripts,
+            requests=self.outward,
+            hosts=Hosts("127.0.0.1"),
+            audience=lambda run: Audience(tell=run.tell, progress=run.progress),
+            perform=self._perform,
+            places=asyncio.Semaphore(2),
+        )
+        self.runner = TaskRunner(self.documents, self.history, tools, time.clock, process)
+        self.firing = TaskFiring(
+            self.agenda,
+            self.history,
+            self.documents,
+            self.runner,
+            queue,
+            time.clock,
+            is_alive=self._lives,
+            wants_events=lambda: self.wants_events,
+        )
+        self.tasks = Periodic(
+            self.agenda, self.history, self.documents, self.runner, self.firing, time.clock, self._on_change
+        )
+
+    async def make(self, **content: Any) -> Task:
+        """Creates a task: every ten seconds from a minute ahead on, unless the test says otherwise."""
+        given = {"id": "t", "script": "a.js", "init": self.at(60), "interval": 10_000} | content
+        return await self.tasks.create(read(CreateTask, given), "packed", "scope")
+
+    async def update(self, **content: Any) -> Task:
+        """Changes it."""
+        return await self.tasks.update(read(UpdateTask, {"id": "t"} | content))
+
+    async def pass_time(self, seconds: float) -> None:
+        """Moves the clock on, and rings the alarm until nothing is due."""
+        self.time.advance(seconds)
+        await self.ring()
+
+    async def ring(self) -> None:
+        """As the alarm would do right now."""
+        while (due := await self.agenda.next_due()) is not None and due <= self.time.time:
+            await self.firing.ring()
+
+    async def status(self, task: str = "t") -> TaskStatus:
+        """What it does and did."""
+        return await self.tasks.status(TaskRef(id=task))
+
+    async def stored(self, task: str = "t") -> tuple[Item, TaskDocument]:
+        """As it lies in the store."""
+        item = await self.agenda.get(task)
+        assert item
+        return item, decode(item.document)
+
+    def at(self, seconds: float) -> str:
+        """So many seconds from now, as a message writes it."""
+        return rfc3339(self.time.time + seconds)
+
+    @property
+    def keys(self) -> list[str]:
+        """Of what was handed to the queue."""
+        return [one.key for one in self.queue.submissions]
+
+    async def _perform(self, run: Run) -> bytes:
+        self.jobs.append(run)
+        if isinstance(self.reply, SidecarError):
+            raise self.reply
+        return self.reply
+
+    async def _lives(self, process: str) -> bool:
+        return process in self.alive
+
+    def _on_change(self) -> None:
+        self.changes += 1
+
+
+def read(wanted: Any, content: dict[str, Any]) -> Any:
+    """A message's content, read as the codec reads it."""
+    return msgspec.json.decode(msgspec.json.encode(content), type=wanted, dec_hook=decode_hook)

@@ -1,0 +1,79 @@
+"""Ends have a bound: tasks that lose a cancellation, farewells without an answer, a process that does not end."""
+
+import asyncio
+import logging
+import subprocess
+import sys
+import time
+
+import pytest
+
+from sidecar.shutdown import farewell, stopped
+
+
+async def loses(count: int, lost: list[int]) -> None:
+    """Goes on in spite of so many cancellations, as Redis' client does now and then."""
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            lost.append(1)
+            if len(lost) > count:
+                raise
+
+
+async def test_a_lost_cancellation_is_repeated() -> None:
+    """A task that goes on is told again until it ends."""
+    lost: list[int] = []
+    task = asyncio.create_task(loses(3, lost))
+    await asyncio.sleep(0)
+    await stopped(task, None, seconds=20)
+    assert task.cancelled()
+    assert len(lost) == 4
+
+
+async def test_a_task_that_does_not_end_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    """After its time, with a word in the log; one that failed meanwhile is told of, too."""
+
+    async def fails() -> None:
+        raise KeyError("mine")
+
+    task, failing = asyncio.create_task(loses(1000, []), name="stubborn"), asyncio.create_task(fails())
+    await asyncio.sleep(0)
+    with caplog.at_level(logging.WARNING):
+        await stopped(task, failing, seconds=0.1)
+    assert not task.done()
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["a task ended with KeyError: 'mine'", "a task does not end: stubborn"]
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+
+
+async def test_a_farewell_without_an_answer() -> None:
+    """It is waited for no longer than it may take, and its failure is nobody's."""
+
+    async def fails() -> None:
+        raise OSError("gone")
+
+    async with asyncio.timeout(20):
+        await farewell(asyncio.Event().wait(), 0.05)
+        await farewell(fails())
+
+
+def test_a_process_ends_whatever_waits() -> None:
+    """With 0 and a word on stderr, also where its loop or a thread hangs for good."""
+    code = "import time; from sidecar.shutdown import exit_within; exit_within(0.2); time.sleep(600)"
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, b"left behind" in done.stderr) == (0, True)
+    assert time.monotonic() - began < 60
+
+
+def test_a_process_whose_stderr_nobody_reads_ends_too() -> None:
+    """What it would say of its end can't be said where its reader has gone first, and it ends all the same."""
+    program = "import time; from sidecar.shutdown import exit_within; exit_within(0.1); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        process.stderr.close()
+        assert process.wait(30) == 0
