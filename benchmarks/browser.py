@@ -25,8 +25,8 @@ from sidecar.browser import discovery
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.profiles.profile_store import FolderStates
 from sidecar.clock import Clock
-from sidecar.encryption import Seal
-from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.encryption import Encryptor
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from sidecar.settings import Settings
 
 MB: Final = 1e6
@@ -74,7 +74,7 @@ async def _beside_playwright(rounds: int, jobs: int) -> list[Figure]:
     return figures
 
 
-async def _actions(bare: Browser, runner: JobRunner, url: str, rounds: int) -> list[Figure]:
+async def _actions(bare: Browser, runner: BrowserJobRunner, url: str, rounds: int) -> list[Figure]:
     """What JavaScript actions cost over typed ones, and these over Playwright's own calls."""
     page = await bare.new_page()
 
@@ -107,7 +107,7 @@ def each(few: float, many: float) -> float:
     return (many - few) / ACTIONS * 1000
 
 
-def _pair(bare: Browser, runner: JobRunner, url: str, *, shot: bool) -> tuple[Job, Job]:
+def _pair(bare: Browser, runner: BrowserJobRunner, url: str, *, shot: bool) -> tuple[Job, Job]:
     options = ["SCREENSHOT"] if shot else []
     job = msgspec.convert({"steps": [{"url": url}], "options": options}, SendJob)
 
@@ -174,11 +174,11 @@ async def _floor() -> AsyncIterator[Browser]:
 
 
 @contextlib.asynccontextmanager
-async def _runner() -> AsyncIterator[JobRunner]:
+async def _runner() -> AsyncIterator[BrowserJobRunner]:
     pool = BrowserPool(Settings(), Clock())
     with tempfile.TemporaryDirectory() as folder:
-        states = FolderStates(lambda: Path(folder), Seal())
-        yield JobRunner(pool, lambda: Path(folder), Clock(), states=lambda: states)
+        states = FolderStates(lambda: Path(folder), Encryptor())
+        yield BrowserJobRunner(pool, lambda: Path(folder), Clock(), states=lambda: states)
         await pool.close()
 
 

@@ -18,10 +18,10 @@ from benchmarks.child import Child
 from benchmarks.lines import line
 from sidecar.clock import Clock
 from sidecar.deliveries.delivery_manager import open_mail
-from sidecar.encryption import Seal
+from sidecar.encryption import Encryptor
 from sidecar.net.public_http import Outward
 from sidecar.storage.database import Database
-from sidecar.storage.outbox import Parcel
+from sidecar.storage.outbox import OutboxMessage
 
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 STORE_KEY: Final = "a2V5IG9mIHRoaXJ0eS10d28gYnl0ZXMsIGFsd2F5cy4="
@@ -108,12 +108,12 @@ async def _posts(url: str) -> float:
 async def _fill(home: Path, url: str, count: int) -> None:
     clock = Clock()
     database = await Database.open(home / "sidecar.db")
-    seal = Seal(b"key of thirty-two bytes, always.")
+    seal = Encryptor(b"key of thirty-two bytes, always.")
     outward = Outward(clock, allow_private=True)
     mail = open_mail(database, seal, home, outward, clock, lambda *_: None, timeout=30, allow_private=True)
     [endpoint] = mail.endpoints.set_session([Webhook(url=url, secret=Secrets(Secret(SECRET)))])
     mail.outbox.put(
-        Parcel(id=f"msg_{number}", endpoint=endpoint, lane=f"run {number // LANE}", body=UPDATE)
+        OutboxMessage(id=f"msg_{number}", endpoint=endpoint, lane=f"run {number // LANE}", body=UPDATE)
         for number in range(count)
     )
     await database.close()

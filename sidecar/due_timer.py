@@ -17,7 +17,7 @@ AFTER_FAILURE: Final = 1.0
 """Seconds until it tries again."""
 
 
-class Alarm:
+class DueTimer:
     """Calls `ring` each time that something is due, one call at a time, until it is closed."""
 
     def __init__(

@@ -7,12 +7,12 @@ import nacl.utils
 from nacl.encoding import URLSafeBase64Encoder
 from nacl.exceptions import CryptoError
 
-from sidecar.errors import SealedByAnother
+from sidecar.errors import DecryptionKeyMissing
 
 KEY_BYTES: Final = nacl.secret.SecretBox.KEY_SIZE
 
 
-class Seal:
+class Encryptor:
     """Seals strings (XSalsa20-Poly1305). Without a key it makes one up, and its seals last as long as the process."""
 
     def __init__(self, key: bytes | None = None) -> None:
@@ -29,15 +29,15 @@ class Seal:
         return bytes(self._box.encrypt(content))
 
     def open_bytes(self, sealed: bytes) -> bytes:
-        """What `seal_bytes` has sealed. Raises SealedByAnother."""
+        """What `seal_bytes` has sealed. Raises DecryptionKeyMissing."""
         try:
             return self._box.decrypt(sealed)
         except (CryptoError, ValueError):
-            raise SealedByAnother from None
+            raise DecryptionKeyMissing from None
 
     def open(self, sealed: str) -> str:
-        """What was sealed. Raises SealedByAnother."""
+        """What was sealed. Raises DecryptionKeyMissing."""
         try:
             return self._box.decrypt(sealed.encode(), encoder=URLSafeBase64Encoder).decode()
         except (CryptoError, ValueError):
-            raise SealedByAnother from None
+            raise DecryptionKeyMissing from None

@@ -4,7 +4,7 @@ WireError (sidecar_protocol)
 └── SidecarError
     ├── InvalidContent          invalid_content
     ├── MissingCredentials      missing_credentials
-    ├── SealedByAnother         missing_credentials
+    ├── DecryptionKeyMissing    missing_credentials
     ├── NotFound                not_found
     ├── Conflict                conflict
     ├── LimitExceeded           limit_exceeded
@@ -13,7 +13,7 @@ WireError (sidecar_protocol)
     ├── Cancelled               cancelled
     ├── ShuttingDown            shutting_down
     ├── StoreFailed             internal
-    ├── Unreadable              internal
+    ├── CorruptRecord           internal
     ├── RemoteFailed            remote_error
     │   ├── Unauthorized        unauthorized
     │   └── Forbidden           forbidden
@@ -58,7 +58,7 @@ class MissingCredentials(SidecarError):
         super().__init__("missing credentials, call set_credentials before this method")
 
 
-class SealedByAnother(SidecarError):
+class DecryptionKeyMissing(SidecarError):
     """A stored secret was sealed with a key that we don't have."""
 
     fixed = ErrorCode.MISSING_CREDENTIALS
@@ -121,7 +121,7 @@ class StoreFailed(SidecarError):
     fixed = ErrorCode.INTERNAL
 
 
-class Unreadable(SidecarError):
+class CorruptRecord(SidecarError):
     """What lies in the store is not what this version of the sidecar writes."""
 
     fixed = ErrorCode.INTERNAL

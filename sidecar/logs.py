@@ -32,7 +32,7 @@ class _Redacting(logging.Formatter):
         return self._redactor.text(super().format(record))
 
 
-class Once(logging.Filter):
+class RateLimitFilter(logging.Filter):
     """Lets a message through at most every `QUIET_SECONDS`; one with a traceback always."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -72,7 +72,7 @@ def configure(debug_log: str, redactor: Texts) -> None:
     formatter = _Redacting(redactor)
     stderr = logging.StreamHandler(sys.stderr)
     stderr.setLevel(logging.WARNING)
-    stderr.addFilter(Once())
+    stderr.addFilter(RateLimitFilter())
     handlers: list[logging.Handler] = [stderr]
     if debug_log:
         from sidecar import files  # late: few sessions have one

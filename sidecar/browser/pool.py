@@ -82,7 +82,7 @@ class BrowserPool:
         `context` holds arguments of Playwright's `new_context`; without any, every fresh context will do. With a
         profile the page is in the profile's living context, and what `work` has changed there is saved at its end.
         Raises QueueFull, BrowserUnavailable, BrowserCrashed, InvalidContent where the browser refuses the context,
-        ShuttingDown, with a profile StoreFailed, SealedByAnother and LimitExceeded, and whatever `work` raises.
+        ShuttingDown, with a profile StoreFailed, DecryptionKeyMissing and LimitExceeded, and whatever `work` raises.
         """
         if self._kinds[kind].browser is None:
             discovery.find(kind, self._settings)  # a kind that is not there is refused before it waits

@@ -11,7 +11,7 @@ import msgspec
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.settings import Settings
-from sidecar.storage.agenda_snapshot import Planned, Ran, look
+from sidecar.storage.agenda_snapshot import RunSummary, ScheduledEntry, read_snapshot
 from sidecar.tasks.interval import next_time, passed
 from sidecar.wall_clock import rfc3339
 
@@ -86,9 +86,9 @@ def show(settings: Settings, clock: Clock, out: IO[str], *, as_json: bool) -> in
     return 0
 
 
-def agenda(planned: Sequence[Planned], ran: Sequence[Ran], now: float) -> list[Row]:
+def agenda(planned: Sequence[ScheduledEntry], ran: Sequence[RunSummary], now: float) -> list[Row]:
     """A row for each schedule and task: those that come first are first, those without a time last."""
-    rows, of_task = [], defaultdict[str, list[Ran]](list)
+    rows, of_task = [], defaultdict[str, list[RunSummary]](list)
     for run in ran:
         of_task[run.task].append(run)
     for one in planned:
@@ -99,10 +99,10 @@ def agenda(planned: Sequence[Planned], ran: Sequence[Ran], now: float) -> list[R
     return sorted(rows, key=lambda row: (row.next is None, row.next or "", row.kind, row.what))
 
 
-def _look(settings: Settings, since: float) -> tuple[list[Planned], list[Ran]]:
+def _look(settings: Settings, since: float) -> tuple[list[ScheduledEntry], list[RunSummary]]:
     """Where schedules and tasks are: in a fleet's Redis if its machines have a common key, else in the state folder."""
     if not settings.queue or settings.seal_key() is None:
-        return look(settings.state_path() / "sidecar.db", since)
+        return read_snapshot(settings.state_path() / "sidecar.db", since)
     try:
         from sidecar.storage.redis_agenda_snapshot import look_at_fleet  # late: only a fleet has redis installed
     except ImportError:
@@ -112,7 +112,7 @@ def _look(settings: Settings, since: float) -> tuple[list[Planned], list[Ran]]:
     return asyncio.run(look_at_fleet(settings.queue.reveal(), since))
 
 
-def _unreadable(one: Planned) -> Row:
+def _unreadable(one: ScheduledEntry) -> Row:
     """What a newer sidecar has written, or damage, hides nothing of the others."""
     return Row(
         kind=one.kind,
@@ -128,7 +128,7 @@ def _unreadable(one: Planned) -> Row:
     )
 
 
-def _task(one: Planned, runs: Sequence[Ran], now: float) -> Row:
+def _task(one: ScheduledEntry, runs: Sequence[RunSummary], now: float) -> Row:
     task = msgspec.json.decode(one.document, type=_Task)
     recent = [run for run in runs if run.started >= now - DAY]
     moment, horizon = round(now * 1000), round((now + DAY) * 1000)
@@ -152,12 +152,12 @@ def _task(one: Planned, runs: Sequence[Ran], now: float) -> Row:
     )
 
 
-def _schedule(one: Planned, now: float) -> Row:
+def _schedule(one: ScheduledEntry, now: float) -> Row:
     schedule = msgspec.json.decode(one.document, type=_Schedule)
     over = schedule.stage in ("fired", "missed")
     comes = schedule.enabled and not over
     soon = int(comes and schedule.due <= now + DAY)
-    run = Ran(one.id, "success" if schedule.stage == "fired" else "failed", schedule.due, schedule.due, None)
+    run = RunSummary(one.id, "success" if schedule.stage == "fired" else "failed", schedule.due, schedule.due, None)
     recent = [run] if over and schedule.due >= now - DAY else []
     due = round(schedule.due * 1000)
     return Row(
@@ -174,7 +174,7 @@ def _schedule(one: Planned, now: float) -> Row:
     )
 
 
-def _past(runs: Sequence[Ran], now: float) -> str:
+def _past(runs: Sequence[RunSummary], now: float) -> str:
     """A letter for each of the last hours, the latest last: the worst of what happened in it."""
     letters = ["."] * SIDE
     for run in runs:

@@ -126,10 +126,10 @@ def _schema(folder: Path) -> int:
 def _token(parsed: argparse.Namespace, flags: dict[str, str]) -> int:
     from sidecar.clock import Clock
     from sidecar.errors import SidecarError
-    from sidecar.jobs.visit_tokens import Tokens
+    from sidecar.jobs.visit_tokens import VisitTokens
 
     try:
-        tokens = Tokens(settings.load(flags).token_secret, Clock())
+        tokens = VisitTokens(settings.load(flags).token_secret, Clock())
         if parsed.kind == "issuer":
             print(tokens.issuer())
         else:

@@ -17,7 +17,7 @@ from sidecar.clock import Clock
 from sidecar.errors import BrowserUnavailable, SidecarError, StoreFailed
 from sidecar.files import too_wide
 from sidecar.settings import Settings, host_zone
-from sidecar.storage.inspection import Contents, inspect, kept_aside
+from sidecar.storage.inspection import DatabaseSummary, inspect, kept_aside
 
 if TYPE_CHECKING:
     from sidecar.browser.pool import BrowserPool
@@ -83,7 +83,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield "note", f"a broken database was kept as {aside.name}; what it held is in use no more, delete it at will"
 
 
-def _told(contents: Contents) -> str:
+def _told(contents: DatabaseSummary) -> str:
     waiting = f"{contents.jobs} jobs and {contents.waiting} deliveries that wait"
     planned = f"{contents.schedules} schedules, {contents.tasks} tasks"
     lost = f"{contents.dead} deliveries given up, {contents.disabled} endpoints disabled"

@@ -36,7 +36,7 @@ def serve(loaded: settings.Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         # until the app takes over: nothing was read yet, so there is nothing to finish
         signal.signal(number, lambda *_: os._exit(0))
-    claimed = stdio_fds.claim()
+    claimed = stdio_fds.claim_stdio()
     ready = Ready(protocol=PROTOCOL_VERSION, version=__version__, pid=os.getpid())
     stdio_fds.write_first(claimed.lines_out, codec.encode(ready))
     gc.disable()  # until the app is put together, which collects no more than the modules before it

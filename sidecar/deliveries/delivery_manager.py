@@ -17,14 +17,14 @@ from sidecar_protocol.webhooks import Deliveries as Page
 
 from sidecar.clock import Clock
 from sidecar.deliveries.endpoint_records import host_of
-from sidecar.deliveries.endpoint_registry import Endpoints
-from sidecar.deliveries.endpoint_worker import Courier, Means
+from sidecar.deliveries.endpoint_registry import EndpointRegistry
+from sidecar.deliveries.endpoint_worker import EndpointWorker, WorkerContext
 from sidecar.deliveries.sender import Sender
-from sidecar.deliveries.server_forwarder import Forwarding
-from sidecar.encryption import Seal
+from sidecar.deliveries.server_forwarder import ServerForwarder
+from sidecar.encryption import Encryptor
 from sidecar.errors import Conflict, NotFound, StoreFailed
 from sidecar.net.public_http import Outward
-from sidecar.queue.process_registry import Presence
+from sidecar.queue.process_registry import ProcessLock
 from sidecar.storage.database import Database
 from sidecar.storage.endpoints import EndpointRows
 from sidecar.storage.outbox import PAGE, Outbox, Row
@@ -37,14 +37,14 @@ STEP_SECONDS: Final = 1.0
 """A clock that falls back by more was set."""
 
 
-class Deliveries:
+class DeliveryManager:
     """Sends what is in an outbox for as long as it is open. Start it with `start`."""
 
     def __init__(
         self,
         outbox: Outbox,
         rows: EndpointRows,
-        endpoints: Endpoints,
+        endpoints: EndpointRegistry,
         folder: Path | None,
         outward: Outward,
         clock: Clock,
@@ -61,13 +61,13 @@ class Deliveries:
         self._rows = rows
         self._endpoints = endpoints
         self._folder = folder
-        self._presence: Presence | None = None
+        self._presence: ProcessLock | None = None
         self._clock = clock
         self._sender = Sender(clock, outward, timeout)
-        self._means = Means(
+        self._means = WorkerContext(
             outbox, rows, endpoints, self.presence, self._sender, clock, jitter, tell, self._check_clock
         )
-        self._couriers: dict[str, tuple[Courier, asyncio.Task[None]]] = {}
+        self._couriers: dict[str, tuple[EndpointWorker, asyncio.Task[None]]] = {}
         self._offset = -math.inf
         self._beginning: asyncio.Task[None] | None = None
         self._patrol: asyncio.TimerHandle | None = None
@@ -88,17 +88,17 @@ class Deliveries:
                 courier.woken.set()
                 courier.resting.clear()
             elif not self._closing:
-                courier = Courier(endpoint, self._means)
+                courier = EndpointWorker(endpoint, self._means)
                 courier.draining = self._draining
                 task = asyncio.create_task(courier.run())
                 self._couriers[endpoint] = courier, task
                 task.add_done_callback(partial(self._on_end, endpoint))
 
-    def presence(self) -> Presence:
+    def presence(self) -> ProcessLock:
         """This process among those on the same store, from the first call on. Raises StoreFailed."""
         if self._presence is None:
             try:
-                self._presence = Presence(self._folder)
+                self._presence = ProcessLock(self._folder)
             except OSError as failure:
                 raise StoreFailed(f"the state folder can't be used: {failure.strerror}", retryable=True) from None
         return self._presence
@@ -210,18 +210,18 @@ class Deliveries:
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
+class DeliveryServices:
     """All that sends, over one database. Made by `open_mail`."""
 
     outbox: Outbox
-    endpoints: Endpoints
-    deliveries: Deliveries
-    forwarding: Forwarding
+    endpoints: EndpointRegistry
+    deliveries: DeliveryManager
+    forwarding: ServerForwarder
 
 
 def open_mail(
     database: Database,
-    seal: Seal,
+    seal: Encryptor,
     folder: Path | None,
     outward: Outward,
     clock: Clock,
@@ -231,12 +231,14 @@ def open_mail(
     stdouterr_size: int = DEFAULT_STDOUTERR_SIZE,
     allow_private: bool = False,
     jitter: Callable[[], float] = random.random,
-) -> Mail:
+) -> DeliveryServices:
     """Puts the parts together; `deliveries.start()` begins to send. `folder` is the state folder, None in memory."""
     outbox, rows = Outbox(database, clock, seal), EndpointRows(database, clock)
-    endpoints = Endpoints(rows, seal, stdouterr_size, allow_private=allow_private)
-    deliveries = Deliveries(outbox, rows, endpoints, folder, outward, clock, timeout=timeout, tell=tell, jitter=jitter)
-    return Mail(outbox, endpoints, deliveries, Forwarding(endpoints, outbox))
+    endpoints = EndpointRegistry(rows, seal, stdouterr_size, allow_private=allow_private)
+    deliveries = DeliveryManager(
+        outbox, rows, endpoints, folder, outward, clock, timeout=timeout, tell=tell, jitter=jitter
+    )
+    return DeliveryServices(outbox, endpoints, deliveries, ServerForwarder(endpoints, outbox))
 
 
 async def _either(event: asyncio.Event, task: asyncio.Task[None]) -> None:

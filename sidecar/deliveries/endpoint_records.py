@@ -11,8 +11,8 @@ from sidecar_protocol.base import Secret, Secrets
 from sidecar_protocol.session import Credentials
 from sidecar_protocol.webhooks import Format, Webhook
 
-from sidecar.encryption import Seal
-from sidecar.errors import SealedByAnother
+from sidecar.encryption import Encryptor
+from sidecar.errors import DecryptionKeyMissing
 from sidecar.storage.endpoints import EndpointRow
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class ServerDocument(msgspec.Struct, frozen=True, kw_only=True):
     sealed: str
 
 
-def webhook_document(webhook: Webhook, size: int, seal: Seal) -> WebhookDocument:
+def webhook_document(webhook: Webhook, size: int, seal: Encryptor) -> WebhookDocument:
     """A webhook to be stored."""
     url: str | SealedUrl = webhook.url
     if seal.lasting:
@@ -73,8 +73,8 @@ def stored_webhook(row: EndpointRow) -> WebhookDocument | None:
     return _read(row, WebhookDocument)
 
 
-def opened_webhook(document: WebhookDocument, seal: Seal) -> Webhook:
-    """The webhook that was stored. Raises SealedByAnother."""
+def opened_webhook(document: WebhookDocument, seal: Encryptor) -> Webhook:
+    """The webhook that was stored. Raises DecryptionKeyMissing."""
     url = seal.open(document.url.sealed) if isinstance(document.url, SealedUrl) else document.url
     secret = None
     if document.sealed is not UNSET:
@@ -83,7 +83,7 @@ def opened_webhook(document: WebhookDocument, seal: Seal) -> Webhook:
     return Webhook(url=url, format=document.format, secret=secret, max_stdouterr_size=document.size)
 
 
-def server_document(server: Credentials, seal: Seal) -> ServerDocument:
+def server_document(server: Credentials, seal: Encryptor) -> ServerDocument:
     """A server to be stored."""
     return ServerDocument(
         server_location=server.server_location,
@@ -94,14 +94,14 @@ def server_document(server: Credentials, seal: Seal) -> ServerDocument:
     )
 
 
-def opened_server(row: EndpointRow, seal: Seal) -> Credentials | None:
+def opened_server(row: EndpointRow, seal: Encryptor) -> Credentials | None:
     """The server of a row; None where that can't be read, or its key not be opened."""
     document = _read(row, ServerDocument)
     if document is None:
         return None
     try:
         key = Secret(seal.open(document.sealed))
-    except SealedByAnother:
+    except DecryptionKeyMissing:
         return None
     return Credentials(
         server_location=document.server_location,

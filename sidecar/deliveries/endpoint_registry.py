@@ -19,8 +19,8 @@ from sidecar.deliveries.endpoint_records import (
     webhook_document,
     webhook_id,
 )
-from sidecar.encryption import Seal
-from sidecar.errors import InvalidContent, LimitExceeded, SealedByAnother
+from sidecar.encryption import Encryptor
+from sidecar.errors import DecryptionKeyMissing, InvalidContent, LimitExceeded
 from sidecar.net.public_http import check_url
 from sidecar.storage.endpoints import EndpointRow, EndpointRows
 
@@ -56,10 +56,10 @@ class ServerTarget:
 Target = WebhookTarget | ServerTarget
 
 
-class Endpoints:
+class EndpointRegistry:
     """Every endpoint that this process knows; each is stored, what is secret of it sealed."""
 
-    def __init__(self, rows: EndpointRows, seal: Seal, default_size: int, *, allow_private: bool) -> None:
+    def __init__(self, rows: EndpointRows, seal: Encryptor, default_size: int, *, allow_private: bool) -> None:
         """`default_size` is the `max_stdouterr_size` of webhooks that don't say."""
         self.on_named: Callable[[Iterable[str]], None] = _nobody
         """Called with the ids of endpoints that somebody has named: what waited for their secrets may go."""
@@ -219,7 +219,7 @@ class Endpoints:
             return None
         try:
             webhook = opened_webhook(document, self._seal)
-        except SealedByAnother:
+        except DecryptionKeyMissing:
             return None
         self._remember(row.id, webhook)
         return webhook

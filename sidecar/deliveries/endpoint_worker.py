@@ -11,12 +11,12 @@ from sidecar_protocol.webhooks import DeliveryFailed
 
 from sidecar.clock import Clock, within
 from sidecar.deliveries.endpoint_records import host_of
-from sidecar.deliveries.endpoint_registry import Endpoints, Target
+from sidecar.deliveries.endpoint_registry import EndpointRegistry, Target
 from sidecar.deliveries.sender import MAX_ATTEMPTS, Failure, Sender, back_off
-from sidecar.errors import SealedByAnother, StoreFailed
-from sidecar.queue.process_registry import Presence
+from sidecar.errors import DecryptionKeyMissing, StoreFailed
+from sidecar.queue.process_registry import ProcessLock
 from sidecar.storage.endpoints import LEASE, EndpointRow, EndpointRows
-from sidecar.storage.outbox import Head, Outbox
+from sidecar.storage.outbox import Outbox, PendingMessage
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +35,13 @@ BETWEEN_CLAIMS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class WorkerContext:
     """What every courier works with."""
 
     outbox: Outbox
     rows: EndpointRows
-    endpoints: Endpoints
-    presence: Callable[[], Presence]
+    endpoints: EndpointRegistry
+    presence: Callable[[], ProcessLock]
     """This process among those on the same store. Raises StoreFailed."""
     sender: Sender
     clock: Clock
@@ -52,10 +52,10 @@ class Means:
     """Gives an awaitable that makes good for a clock that was set back."""
 
 
-class Courier:
+class EndpointWorker:
     """One endpoint's."""
 
-    def __init__(self, endpoint: str, means: Means) -> None:
+    def __init__(self, endpoint: str, means: WorkerContext) -> None:
         self.woken = asyncio.Event()
         """Set when there may be something new to do."""
         self.resting = asyncio.Event()
@@ -68,7 +68,7 @@ class Courier:
         """By their lanes."""
         self._sending = 0
         """How many of them have not sent all that they took."""
-        self._unnoted: dict[Head, asyncio.Future[None]] = {}
+        self._unnoted: dict[PendingMessage, asyncio.Future[None]] = {}
         """What has arrived and is in the outbox still."""
         self._broken = False
         self._renewal = 0.0
@@ -187,7 +187,7 @@ class Courier:
 
     async def _send(self, row: EndpointRow, target: Target, lane: str) -> None:
         """Sends the first parcels of a lane in their order, up to one that fails."""
-        failed: tuple[Head, Failure] | None = None
+        failed: tuple[PendingMessage, Failure] | None = None
         arrived = []
         was_broken = self._broken
         try:
@@ -196,7 +196,7 @@ class Courier:
                     break
                 try:
                     body = self._means.outbox.body(head.number)
-                except SealedByAnother as sealed:
+                except DecryptionKeyMissing as sealed:
                     failed = head, Failure(sealed.detail)
                     break
                 if body is None:
@@ -219,7 +219,7 @@ class Courier:
         elif arrived and row.failures and not was_broken:
             await self._means.rows.well(self._endpoint)
 
-    async def _noted(self, heads: Iterable[Head]) -> None:
+    async def _noted(self, heads: Iterable[PendingMessage]) -> None:
         """Waits until it is on disk that these have arrived. Raises StoreFailed; they are noted in the next round."""
         if self.draining:
             await self._means.outbox.flushed()
@@ -227,7 +227,7 @@ class Courier:
             await self._unnoted[head]
             del self._unnoted[head]
 
-    async def _fail(self, row: EndpointRow, head: Head, failure: Failure, *, alone: bool) -> None:
+    async def _fail(self, row: EndpointRow, head: PendingMessage, failure: Failure, *, alone: bool) -> None:
         """`alone`: no other delivery of this burst has said yet that the endpoint is in trouble."""
         means = self._means
         if failure.gone:
@@ -238,7 +238,7 @@ class Courier:
         else:
             await self._put_off(row, head, failure, alone=alone)
 
-    async def _put_off(self, row: EndpointRow, head: Head, failure: Failure, *, alone: bool) -> None:
+    async def _put_off(self, row: EndpointRow, head: PendingMessage, failure: Failure, *, alone: bool) -> None:
         means = self._means
         failures = row.failures + 1 if failure.whole else head.attempts + 1
         seconds = back_off(failures, means.jitter()) if failure.seconds is None else failure.seconds

@@ -15,7 +15,7 @@ from sidecar.net import webhook_signing as webhooks
 from sidecar.net.http_client import Answer, HttpClient, retry_after
 from sidecar.net.public_http import Outward
 from sidecar.rtcv.servers import RtcvServer
-from sidecar.storage.outbox import Head
+from sidecar.storage.outbox import PendingMessage
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Sender:
         self._timeout = timeout
         self._http: HttpClient | None = None
 
-    async def send(self, target: Target, head: Head, body: bytes) -> Failure | None:
+    async def send(self, target: Target, head: PendingMessage, body: bytes) -> Failure | None:
         """One attempt; None where it has arrived."""
         try:
             if isinstance(target, WebhookTarget):
@@ -85,7 +85,7 @@ class Sender:
         if self._http is not None:
             await self._http.close()
 
-    async def _send_webhook(self, target: WebhookTarget, head: Head, body: bytes) -> Failure | None:
+    async def _send_webhook(self, target: WebhookTarget, head: PendingMessage, body: bytes) -> Failure | None:
         headers = webhooks.headers(
             head.id,
             body,
@@ -102,17 +102,19 @@ class Sender:
             max_bytes=MAX_BYTES,
             notice=True,
         )
-        return judged(answer, self._clock.now(), lambda: RemoteFailed(said(answer), status=answer.status))
+        return classify_response(answer, self._clock.now(), lambda: RemoteFailed(said(answer), status=answer.status))
 
-    async def _send_copy(self, target: ServerTarget, head: Head, body: bytes) -> Failure | None:
+    async def _send_copy(self, target: ServerTarget, head: PendingMessage, body: bytes) -> Failure | None:
         if self._http is None:
             self._http = HttpClient(self._timeout, self._clock)
         server = RtcvServer(self._http, target.credentials)
         answer = await server.deliver("cv" if head.kind == "cv" else "result", body, head.id)
-        return judged(answer, self._clock.now(), lambda: server.failure(answer), server=True)
+        return classify_response(answer, self._clock.now(), lambda: server.failure(answer), server=True)
 
 
-def judged(answer: Answer, now: float, error: Callable[[], SidecarError], *, server: bool = False) -> Failure | None:
+def classify_response(
+    answer: Answer, now: float, error: Callable[[], SidecarError], *, server: bool = False
+) -> Failure | None:
     """What an answer means at Unix time `now`; None for a success. `server`: it came from an RT-CV server."""
     status = answer.status
     if 200 <= status < 300:

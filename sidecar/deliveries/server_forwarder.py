@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable
 
-from sidecar.deliveries.endpoint_registry import Endpoints
+from sidecar.deliveries.endpoint_registry import EndpointRegistry
 from sidecar.errors import MissingCredentials
 from sidecar.rtcv.servers import Kind
-from sidecar.storage.outbox import Outbox, Parcel
+from sidecar.storage.outbox import Outbox, OutboxMessage
 
 
-class Forwarding:
+class ServerForwarder:
     """Puts bodies for servers into an outbox. Everything for one server is one lane: it arrives in its order."""
 
-    def __init__(self, endpoints: Endpoints, outbox: Outbox) -> None:
+    def __init__(self, endpoints: EndpointRegistry, outbox: Outbox) -> None:
         self._endpoints = endpoints
         self._outbox = outbox
 
@@ -30,5 +30,5 @@ class Forwarding:
         self._put(self._endpoints.servers(scope)[1:], kind, body, key, insist=insist)
 
     def _put(self, servers: Iterable[str], kind: Kind, body: bytes, key: str, *, insist: bool) -> None:
-        parcels = (Parcel(id=key, endpoint=one, lane="", body=body, kind=kind) for one in dict.fromkeys(servers))
+        parcels = (OutboxMessage(id=key, endpoint=one, lane="", body=body, kind=kind) for one in dict.fromkeys(servers))
         self._outbox.put(parcels, insist=insist)

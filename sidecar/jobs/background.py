@@ -14,28 +14,28 @@ from sidecar.clock import Clock
 from sidecar.errors import InvalidContent
 from sidecar.jobs.browser_job_runner import validate
 from sidecar.jobs.payloads import decode_stored
-from sidecar.jobs.run_service import Order, Runs
-from sidecar.jobs.run_updates import Audience
-from sidecar.jobs.step_reporting import told
-from sidecar.queue.submission import Run
-from sidecar.rtcv.login import LONG_TTL, SHORT_TTL, Parts
-from sidecar.rtcv.send_cv import InProgress, send_cv
+from sidecar.jobs.run_service import RunRequest, RunService
+from sidecar.jobs.run_updates import RunListeners
+from sidecar.jobs.step_reporting import report_as_step
+from sidecar.queue.submission import JobRun
+from sidecar.rtcv.login import LONG_TTL, SHORT_TTL, LoginContext
+from sidecar.rtcv.send_cv import ReferenceLocks, send_cv
 
-Perform = Callable[[Run], Awaitable[Any]]
+Perform = Callable[[JobRun], Awaitable[Any]]
 """Does what a run asks for and gives the content of the reply."""
-PartsOf = Callable[[str], Awaitable[Parts]]
+PartsOf = Callable[[str], Awaitable[LoginContext]]
 """Scope -> what work needs of the login that it stands for. Raises StoreFailed."""
-AudienceOf = Callable[[Run], Audience]
+AudienceOf = Callable[[JobRun], RunListeners]
 """Who is told of a run."""
 
 _TTLS: Final = {"set_cached_reference": LONG_TTL, "set_short_cached_reference": SHORT_TTL}
 
 
-class Unattended:
+class BackgroundExecutor:
     """Performs what comes out of the queue."""
 
     def __init__(
-        self, runs: Runs, in_progress: InProgress, parts_of: PartsOf, audience_of: AudienceOf, clock: Clock
+        self, runs: RunService, in_progress: ReferenceLocks, parts_of: PartsOf, audience_of: AudienceOf, clock: Clock
     ) -> None:
         self._audience_of = audience_of
         self._clock = clock
@@ -64,7 +64,7 @@ class Unattended:
             raise InvalidContent(f"type: {kind} makes no sense unattended; these do: {known}", "type")
         check(kind, decode_stored(kind, content))
 
-    async def perform(self, run: Run) -> bytes:
+    async def perform(self, run: JobRun) -> bytes:
         """Does what a run asks for; gives the content of the reply as JSON. Raises what the message would."""
         perform = self._performers.get(run.type)
         if perform is None:
@@ -72,9 +72,9 @@ class Unattended:
         done = await perform(run)
         return b"null" if done is codec.NOTHING else msgspec.json.encode(done, enc_hook=encode_hook)
 
-    async def _send_job(self, run: Run) -> Any:
+    async def _send_job(self, run: JobRun) -> Any:
         job: SendJob = decode_stored(run.type, run.content)
-        order = Order(
+        order = RunRequest(
             job=job,
             run_id=run.id,
             parts=await self._parts_of(run.scope),
@@ -85,20 +85,20 @@ class Unattended:
         )
         return await self._runs.run(order)
 
-    async def _send_cv(self, run: Run) -> Any:
+    async def _send_cv(self, run: JobRun) -> Any:
         async def send() -> Any:
             return await send_cv(await self._parts_of(run.scope), self._in_progress, msgspec.Raw(run.content))
 
-        return await told(run, run.type, self._audience_of(run), self._clock, send)
+        return await report_as_step(run, run.type, self._audience_of(run), self._clock, send)
 
-    async def _set_reference(self, run: Run) -> Any:
+    async def _set_reference(self, run: JobRun) -> Any:
         reference: str = decode_stored(run.type, run.content)
 
         async def remember() -> Any:
             (await self._parts_of(run.scope)).references.remember(reference, _TTLS[run.type])
             return codec.NOTHING
 
-        return await told(run, run.type, self._audience_of(run), self._clock, remember)
+        return await report_as_step(run, run.type, self._audience_of(run), self._clock, remember)
 
 
 def check(kind: str, content: Any) -> None:

@@ -54,7 +54,7 @@ def validate(
     return plan(job.steps, templates, fail_on_status=job.fail_on_status, files=files)
 
 
-class JobRunner:
+class BrowserJobRunner:
     """Runs jobs on the pool's browsers."""
 
     def __init__(

@@ -7,9 +7,9 @@ from typing import Final
 import msgspec
 
 from sidecar.clock import Clock
-from sidecar.jobs.run_updates import Letter, Told, interrupted, letters_of
+from sidecar.jobs.run_updates import Told, WebhookMessage, interrupted, letters_of
 from sidecar.storage.open_runs import OpenRun, OpenRuns
-from sidecar.storage.outbox import Parcel
+from sidecar.storage.outbox import OutboxMessage
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ _decode: Final = msgspec.json.Decoder(Told).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Interruptions:
+class InterruptedRuns:
     """Notes what is told of runs, and tells the end of those that nobody goes on with."""
 
     def __init__(self, runs: OpenRuns, process: Callable[[], str], clock: Clock) -> None:
@@ -52,10 +52,10 @@ class Interruptions:
 
     async def _end(self, run: OpenRun, known: str) -> None:
         letters = [] if known == ELSEWHERE else self._letters(run, CANCELLED if known == "cancelled" else INTERRUPTED)
-        parcels = [Parcel(id=one.id, endpoint=one.endpoint, lane=one.lane, body=one.body) for one in letters]
+        parcels = [OutboxMessage(id=one.id, endpoint=one.endpoint, lane=one.lane, body=one.body) for one in letters]
         await self._runs.end(run, parcels)
 
-    def _letters(self, run: OpenRun, why: str) -> list[Letter]:
+    def _letters(self, run: OpenRun, why: str) -> list[WebhookMessage]:
         try:
             return letters_of(interrupted(_decode(run.document), why), self._now())
         except msgspec.DecodeError:

@@ -17,7 +17,7 @@ _OF_A_RUN: Final = ("token", "key", "mode", "webhooks")
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
+class JobDefinition:
     """A job's definition, and what it is known by."""
 
     document: bytes
@@ -26,13 +26,13 @@ class Definition:
     """SHA-256 of the document, in hexadecimal."""
 
 
-def define(job: SendJob) -> Definition:
+def define(job: SendJob) -> JobDefinition:
     """The same for every run of the same job, whatever its secrets are."""
     given = _members(job, *_OF_A_RUN)
     # numbers of any size, and actions nested as deeply as a line may be
     line = json.dumps(given, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
     document = redactor_for(job).request(line) or line
-    return Definition(document, hashlib.sha256(document).hexdigest())
+    return JobDefinition(document, hashlib.sha256(document).hexdigest())
 
 
 def _members(value: msgspec.Struct, *but: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def decode_stored(kind: str, content: bytes) -> Any:
     return codec.decode_content(codec.Request(kind, None, msgspec.Raw(content)))
 
 
-def holds_secret(kind: str, content: bytes) -> bool:
+def contains_secrets(kind: str, content: bytes) -> bool:
     """Whether there is something in a message's content that only those who know it may read. Raises WireError."""
     decoded = decode_stored(kind, content)
     return any(_secrets(decoded)) or (isinstance(decoded, SendJob) and _types_secrets(decoded))

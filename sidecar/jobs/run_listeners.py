@@ -7,11 +7,11 @@ from typing import Any
 
 from sidecar_protocol.webhooks import Webhook
 
-from sidecar.deliveries.endpoint_registry import Endpoint, Endpoints
+from sidecar.deliveries.endpoint_registry import Endpoint, EndpointRegistry
 from sidecar.errors import StoreFailed
-from sidecar.jobs.interrupted_runs import Interruptions
-from sidecar.jobs.run_updates import Audience, Letter, Told, unnoted
-from sidecar.storage.outbox import Outbox, Parcel
+from sidecar.jobs.interrupted_runs import InterruptedRuns
+from sidecar.jobs.run_updates import RunListeners, Told, WebhookMessage, unnoted
+from sidecar.storage.outbox import Outbox, OutboxMessage
 
 log = logging.getLogger(__name__)
 
@@ -19,11 +19,11 @@ Tell = Callable[[str, Any], None]
 """Takes an event's name and content."""
 
 
-class Audiences:
+class ListenerFactory:
     """Audiences whose letters go to one outbox."""
 
     def __init__(
-        self, endpoints: Endpoints, outbox: Outbox, size: int, interruptions: Interruptions | None = None
+        self, endpoints: EndpointRegistry, outbox: Outbox, size: int, interruptions: InterruptedRuns | None = None
     ) -> None:
         """`size`: characters of stdout and stderr that events keep; `interruptions` has others tell the end of runs."""
         self._interruptions = interruptions
@@ -47,9 +47,9 @@ class Audiences:
         progress: Callable[[float], None] = unnoted,
         *,
         insist: bool = False,
-    ) -> Audience:
+    ) -> RunListeners:
         """These webhooks and, where it listens, the parent; `insist` where no reply says that they were not told."""
-        return Audience(
+        return RunListeners(
             endpoints=tuple(endpoints),
             post=partial(self._post, insist),
             tell=tell,
@@ -58,8 +58,8 @@ class Audiences:
             size=self._size,
         )
 
-    def _post(self, insist: bool, letters: Iterable[Letter]) -> None:
-        parcels = (Parcel(id=one.id, endpoint=one.endpoint, lane=one.lane, body=one.body) for one in letters)
+    def _post(self, insist: bool, letters: Iterable[WebhookMessage]) -> None:
+        parcels = (OutboxMessage(id=one.id, endpoint=one.endpoint, lane=one.lane, body=one.body) for one in letters)
         self._outbox.put(parcels, insist=insist)
 
     def _note(self, insist: bool, run: str, told: Told | None) -> None:

@@ -13,11 +13,11 @@ from sidecar.clock import Clock
 from sidecar.errors import InvalidContent, MissingCredentials, QueueFull, ShuttingDown, SidecarError
 from sidecar.jobs.job_definition import define
 from sidecar.jobs.job_redaction import learn, redactor_for
-from sidecar.jobs.run_updates import NOBODY, Audience, RunUpdates, sentence
+from sidecar.jobs.run_updates import NO_LISTENERS, RunListeners, RunUpdates, sentence
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.rtcv import secrets
-from sidecar.rtcv.login import LONG_TTL, Parts
-from sidecar.rtcv.send_cv import InProgress, deliver, send_cv
+from sidecar.rtcv.login import LONG_TTL, LoginContext
+from sidecar.rtcv.send_cv import ReferenceLocks, deliver, send_cv
 
 if TYPE_CHECKING:
     from sidecar.browser.step_observer import Watch
@@ -45,14 +45,14 @@ _REFUSALS: Final = (InvalidContent, MissingCredentials, QueueFull, ShuttingDown,
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class RunRequest:
     """A job to be run once, and what is said of the run."""
 
     job: SendJob
     run_id: str
     """The run's reference, and the idempotency key of what it forwards; the same for further attempts."""
-    parts: Parts
-    audience: Audience = NOBODY
+    parts: LoginContext
+    audience: RunListeners = NO_LISTENERS
     name: str = ""
     """What updates call it: the schedule's or task's name; the job's own where empty."""
     accepted: bool = False
@@ -60,14 +60,14 @@ class Order:
     again: Again = lambda _: False
 
 
-class Runs:
+class RunService:
     """Runs jobs: checks the token, skips what is done, fetches secrets, drives the browser, forwards, remembers."""
 
     def __init__(
         self,
         runner: Callable[[], Runner],
         check_token: Callable[[SendJob], object],
-        in_progress: InProgress,
+        in_progress: ReferenceLocks,
         clock: Clock,
     ) -> None:
         self._runner = runner
@@ -80,7 +80,7 @@ class Runs:
         self._check_token(job)
         self._runner().check(job)
 
-    async def run(self, order: Order) -> JobReply:
+    async def run(self, order: RunRequest) -> JobReply:
         """One run from start to end; its audience is told of each change.
 
         Raises Unauthorized and Forbidden for its token, MissingCredentials, and whatever ends a run early.
@@ -109,7 +109,7 @@ class Runs:
             updates.succeeded()
         return reply
 
-    async def _once(self, order: Order, updates: RunUpdates, redactor: Redactor | None) -> JobReply:
+    async def _once(self, order: RunRequest, updates: RunUpdates, redactor: Redactor | None) -> JobReply:
         """Does nothing where the job's reference is remembered, and remembers it after success."""
         job, parts = order.job, order.parts
         if job.forward:
@@ -126,7 +126,7 @@ class Runs:
         finally:
             self._in_progress.leave(job.reference_number)
 
-    async def _run(self, order: Order, updates: RunUpdates, redactor: Redactor | None) -> JobReply:
+    async def _run(self, order: RunRequest, updates: RunUpdates, redactor: Redactor | None) -> JobReply:
         job, runner = order.job, self._runner()
         fetched = None
         if job.secrets:
@@ -139,7 +139,7 @@ class Runs:
             await self._forward(order, result)
         return JobReply(status="success", result=result)
 
-    async def _forward(self, order: Order, result: JobResult) -> None:
+    async def _forward(self, order: RunRequest, result: JobResult) -> None:
         """Delivers to every server; the primary's refusal is the job's failure."""
         job = order.job
         if job.forward is not True and job.forward and job.forward.as_ == "cv":
@@ -155,7 +155,7 @@ class Runs:
             body["reference_number"] = job.reference_number
         await order.parts.backend.forward(msgspec.json.encode(body), order.run_id)
 
-    async def _forward_cv(self, job: SendJob, parts: Parts, result: JobResult) -> None:
+    async def _forward_cv(self, job: SendJob, parts: LoginContext, result: JobResult) -> None:
         """Sends the extract as `send_cv` would, with the job's reference where it has none of its own."""
         extract = dict(result.extract or {})
         if job.reference_number and not {"referenceNumber", "reference_number"} & extract.keys():
@@ -168,7 +168,7 @@ class Runs:
             await send_cv(parts, self._in_progress, cv)
 
 
-async def _fetch(parts: Parts, job: SendJob) -> dict[str, Any]:
+async def _fetch(parts: LoginContext, job: SendJob) -> dict[str, Any]:
     """Name -> value of each secret that the job names. Raises MissingCredentials, RemoteFailed, RemoteUnreachable."""
     return {
         name: secrets.decode(await secrets.fetch(parts, source.key, source.encryption_key), source.key)

@@ -46,7 +46,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class WebhookMessage:
     """One document on its way to one endpoint."""
 
     id: str
@@ -57,7 +57,7 @@ class Letter:
     body: bytes
 
 
-def _nowhere(_: Iterable[Letter]) -> None:
+def _nowhere(_: Iterable[WebhookMessage]) -> None:
     """Nobody has to be written to."""
 
 
@@ -70,12 +70,12 @@ def unnoted(_: float) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Audience:
+class RunListeners:
     """Who is told of a run. Nothing here may raise or take long."""
 
     endpoints: tuple["Endpoint", ...] = ()
     """The webhooks."""
-    post: Callable[[Iterable[Letter]], None] = _nowhere
+    post: Callable[[Iterable[WebhookMessage]], None] = _nowhere
     """Keeps letters until they are delivered."""
     tell: Callable[[str, Any], None] | None = None
     """Writes an event, its name and content, to the parent; None where it did not ask for any."""
@@ -92,11 +92,11 @@ class Audience:
         return bool(self.endpoints) or self.tell is not None
 
 
-NOBODY: Final = Audience()
+NO_LISTENERS: Final = RunListeners()
 
 
 @dataclass(slots=True)
-class _Task:
+class _StepState:
     """What has become of one step; texts are whole up to the longest that anybody wants, and without secrets."""
 
     name: str
@@ -115,7 +115,7 @@ class RunUpdates:
     """Tells an audience of one attempt at a job. A `Watch` of the browser's steps; the rest is told by who runs it."""
 
     def __init__(
-        self, job: SendJob, run: str, audience: Audience, clock: Clock, hide: Callable[[str], str], name: str = ""
+        self, job: SendJob, run: str, audience: RunListeners, clock: Clock, hide: Callable[[str], str], name: str = ""
     ) -> None:
         """`hide` takes the job's secrets out of a text; `name` is called instead of the job's own."""
         self._job = job
@@ -124,7 +124,9 @@ class RunUpdates:
         self._clock = clock
         self._hide = hide
         self._name = name or job.name or ""
-        self._tasks = [_Task(hide(step.name or f"step {number}")) for number, step in enumerate(job.steps, start=1)]
+        self._tasks = [
+            _StepState(hide(step.name or f"step {number}")) for number, step in enumerate(job.steps, start=1)
+        ]
         self._longest = max((audience.size, *(one.max_stdouterr_size for one in audience.endpoints)))
         self._started = self._began = 0.0
         self.begun = False
@@ -194,7 +196,7 @@ class RunUpdates:
 
     # --- documents
 
-    def _end(self, task: _Task, console: Sequence[str], errors: Sequence[str], values: Sequence[Any]) -> None:
+    def _end(self, task: _StepState, console: Sequence[str], errors: Sequence[str], values: Sequence[Any]) -> None:
         task.seconds = self._clock.monotonic() - task.began
         if self._audience.listens:
             told = [_encode(value).decode() for value in values if value is not None]
@@ -267,7 +269,7 @@ def sentence(failure: BaseException) -> str:
     return failure.message if isinstance(failure, WireError) else f"internal error: {type(failure).__name__}"
 
 
-def letters_of(told: Told, moment: float) -> list[Letter]:
+def letters_of(told: Told, moment: float) -> list[WebhookMessage]:
     """One for each webhook, each with as much of the texts as it wants."""
     run = told.update.run_reference
     # attempts at one run begin at other times
@@ -278,7 +280,7 @@ def letters_of(told: Told, moment: float) -> list[Letter]:
     for endpoint, form, size in told.endpoints:
         if (form, size) not in bodies:
             bodies[form, size] = _render(_shortened(told.update, size), form, letter_id, moment)
-        letters.append(Letter(letter_id, endpoint, run, bodies[form, size]))
+        letters.append(WebhookMessage(letter_id, endpoint, run, bodies[form, size]))
     return letters
 
 
@@ -325,7 +327,7 @@ def _render(update: JobUpdate, form: Format, letter_id: str, moment: float) -> b
     return _encode(event)
 
 
-def _state(task: _Task, size: int) -> TaskState:
+def _state(task: _StepState, size: int) -> TaskState:
     return TaskState(
         task_name=task.name,
         state=task.state,

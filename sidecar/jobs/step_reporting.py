@@ -9,13 +9,15 @@ from sidecar_protocol.jobs import SendJob, Step, StepResult
 
 from sidecar.clock import Clock
 from sidecar.jobs.run_service import STOPPED
-from sidecar.jobs.run_updates import Audience, RunUpdates, sentence
-from sidecar.queue.submission import Run
+from sidecar.jobs.run_updates import RunListeners, RunUpdates, sentence
+from sidecar.queue.submission import JobRun
 
 T = TypeVar("T")
 
 
-async def told(run: Run, step: str, audience: Audience, clock: Clock, work: Callable[[], Awaitable[T]]) -> T:
+async def report_as_step(
+    run: JobRun, step: str, audience: RunListeners, clock: Clock, work: Callable[[], Awaitable[T]]
+) -> T:
     """What `work` gives; the audience is told that the step began and ended, and what came of it."""
     job = SendJob(steps=(Step(url=f"sidecar:{step}", name=step),))
     updates = RunUpdates(job, run.id, audience, clock, str, run.name or step)

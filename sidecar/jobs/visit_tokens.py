@@ -15,7 +15,7 @@ _LAST_SECOND: Final = 253_402_300_799
 """The end of the year 9999; what is later is no time, but milliseconds or a mistake."""
 
 
-class Tokens:
+class VisitTokens:
     """Signs and reads tokens with the secret of the settings; without one, nothing is asked for."""
 
     def __init__(self, secret: Secret, clock: Clock, *, allow_proxies: bool = False) -> None:

@@ -6,10 +6,10 @@ from typing import Protocol
 from saq.job import Job, Status
 from saq.queue import Queue
 
-Told = Callable[[bytes], None]
+MessageHandler = Callable[[bytes], None]
 
 
-class Backend(Protocol):
+class QueueBackend(Protocol):
     """A store of jobs that processes share. Names of queues keep apart who runs what."""
 
     process: str
@@ -42,7 +42,7 @@ class Backend(Protocol):
     async def tell(self, process: str, line: bytes) -> None:
         """Leaves a message for a process that listens."""
 
-    def listen(self, told: Told | None) -> None:
+    def listen(self, told: MessageHandler | None) -> None:
         """Has messages for this process handed to `told`; None stops that."""
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from sidecar.clock import within
 
 
-class Turn:
+class DequeueLock:
     """Held by one at a time, who hands it on with or without a job."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:

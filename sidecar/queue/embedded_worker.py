@@ -16,7 +16,7 @@ HARD_SECONDS: Final = 10.0
 _TIMERS: Final[PartialTimersDict] = {"schedule": 1, "worker_info": 10, "sweep": 2, "abort": 1}
 
 
-class GuestWorker(Worker[Any]):
+class EmbeddedWorker(Worker[Any]):
     """Runs what comes out of one queue. `begin` starts it, `end` ends it."""
 
     SIGNALS = ()  # type: ignore[assignment]  # the process has its own ideas of what a signal means

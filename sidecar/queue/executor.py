@@ -13,17 +13,17 @@ from sidecar_protocol.base import encode_hook
 from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
 
 from sidecar.clock import within
-from sidecar.encryption import Seal
-from sidecar.errors import SealedByAnother, ShuttingDown, StoreFailed, TimedOut
-from sidecar.queue.backend import Backend
-from sidecar.queue.embedded_worker import GuestWorker
-from sidecar.queue.job_completion import SettlingQueue
-from sidecar.queue.job_meta import UNREADABLE, Meta, given_up, meta_of, put_meta
-from sidecar.queue.submission import Run, opened_content
+from sidecar.encryption import Encryptor
+from sidecar.errors import DecryptionKeyMissing, ShuttingDown, StoreFailed, TimedOut
+from sidecar.queue.backend import QueueBackend
+from sidecar.queue.embedded_worker import EmbeddedWorker
+from sidecar.queue.job_completion import CompletingQueue
+from sidecar.queue.job_meta import UNREADABLE, JobMeta, given_up, meta_of, put_meta
+from sidecar.queue.submission import JobRun, opened_content
 
 log = logging.getLogger(__name__)
 
-Perform = Callable[[Run], Awaitable[bytes]]
+Perform = Callable[[JobRun], Awaitable[bytes]]
 """Does what a run asks for and gives the content of the reply as JSON; what it raises is the run's failure."""
 
 BEAT: Final = 10.0
@@ -55,7 +55,7 @@ class _Failed(Exception):
     """Has SAQ note a failure."""
 
 
-class _Sign:
+class _Heartbeat:
     """What a running job shows of itself."""
 
     def __init__(self, job: Job) -> None:
@@ -71,18 +71,18 @@ class _Sign:
             self.moved.set()
 
 
-class Attempts:
+class JobExecutor:
     """Runs what SAQ's workers take out of the queue."""
 
     def __init__(
-        self, backend: Backend, seal: Seal, jitter: Callable[[], float], on_event: Callable[[str, Any], None]
+        self, backend: QueueBackend, seal: Encryptor, jitter: Callable[[], float], on_event: Callable[[str, Any], None]
     ) -> None:
         self.perform: Perform | None = None
         self._backend = backend
         self._seal = seal
         self._jitter = jitter
         self._on_event = on_event
-        self._signs: dict[str, _Sign] = {}
+        self._signs: dict[str, _Heartbeat] = {}
 
     def progress(self, job_id: str) -> float | None:
         """How far a job is that runs here; None where it does not."""
@@ -101,7 +101,7 @@ class Attempts:
         that all of it is one transaction.
         """
         job: Job = context["job"]
-        queue: SettlingQueue = job.get_queue()  # type: ignore[assignment]  # all of ours are
+        queue: CompletingQueue = job.get_queue()  # type: ignore[assignment]  # all of ours are
         try:
             body = await self._outcome(context, job, stored)
         except _Again as again:
@@ -139,15 +139,15 @@ class Attempts:
     async def give_up_sealed(self, job: Job) -> None:
         """Ends a job that nobody can open any more."""
         meta = meta_of(job)
-        meta.error = SealedByAnother().detail
+        meta.error = DecryptionKeyMissing().detail
         put_meta(job, meta)
         job.kwargs = {}
         await job.get_queue().finish(job, Status.FAILED, error=meta.error.message)
 
-    async def _attempt(self, context: Any, job: Job, meta: Meta, stored: dict[str, Any]) -> bytes:
+    async def _attempt(self, context: Any, job: Job, meta: JobMeta, stored: dict[str, Any]) -> bytes:
         assert self.perform is not None  # noqa: S101  no worker begins without
         async with self._alive(job) as sign:
-            run = Run(
+            run = JobRun(
                 id=job.key,
                 type=meta.type,
                 content=opened_content(self._seal, stored),
@@ -168,7 +168,7 @@ class Attempts:
                     raise TimedOut(f"the job took longer than {meta.timeout:g} s") from None
                 raise
 
-    def _fail(self, job: Job, meta: Meta, failure: ErrorDetail) -> NoReturn:
+    def _fail(self, job: Job, meta: JobMeta, failure: ErrorDetail) -> NoReturn:
         """Raises what makes SAQ do the right thing."""
         meta.error = failure
         if _waits(meta, failure.code, retryable=failure.retryable):  # as `_again` foretells, for both ways to go on
@@ -182,7 +182,7 @@ class Attempts:
         job.kwargs = {}
         raise _Failed(failure.message) from None
 
-    def _wait(self, job: Job, meta: Meta, failure: ErrorDetail) -> NoReturn:
+    def _wait(self, job: Job, meta: JobMeta, failure: ErrorDetail) -> NoReturn:
         """Has a job ask later for the browser that can't start just now; this attempt does not count."""
         log.warning("job %s waits for a browser: %s", job.key, failure.message)
         meta.waits += 1
@@ -204,8 +204,8 @@ class Attempts:
             sending.add_done_callback(_ignore_failure)
 
     @asynccontextmanager
-    async def _alive(self, job: Job) -> AsyncIterator[_Sign]:
-        sign = self._signs[job.key] = _Sign(job)
+    async def _alive(self, job: Job) -> AsyncIterator[_Heartbeat]:
+        sign = self._signs[job.key] = _Heartbeat(job)
         beating = asyncio.create_task(self._beat(sign))
         try:
             yield sign
@@ -214,7 +214,7 @@ class Attempts:
                 del self._signs[job.key]
             beating.cancel()  # what it has said already is written before the job's end, which is said after it
 
-    async def _beat(self, sign: _Sign) -> None:
+    async def _beat(self, sign: _Heartbeat) -> None:
         while self._signs.get(sign.job.key) is sign:  # also where Redis' client has lost the cancellation
             with suppress(TimeoutError):
                 async with within(BEAT):
@@ -226,7 +226,7 @@ class Attempts:
             await asyncio.sleep(PROGRESS_EVERY)
 
 
-def _again(context: Any, job: Job, meta: Meta, failure: BaseException) -> bool:
+def _again(context: Any, job: Job, meta: JobMeta, failure: BaseException) -> bool:
     if _is_cut_short(context["worker"], job, failure):
         return True
     if not isinstance(failure, WireError):
@@ -235,12 +235,12 @@ def _again(context: Any, job: Job, meta: Meta, failure: BaseException) -> bool:
     return waits or (failure.retryable and meta.failures < meta.retries)
 
 
-def _waits(meta: Meta, code: ErrorCode, *, retryable: bool) -> bool:
+def _waits(meta: JobMeta, code: ErrorCode, *, retryable: bool) -> bool:
     """Whether a job that failed like this waits until its browser can start: it was accepted, so it is not lost."""
     return code == ErrorCode.BROWSER_UNAVAILABLE and retryable and meta.waits < MOST_WAITS
 
 
-def _is_cut_short(worker: GuestWorker, job: Job, failure: BaseException) -> bool:
+def _is_cut_short(worker: EmbeddedWorker, job: Job, failure: BaseException) -> bool:
     """Whether an attempt failed because this process ends: then the job is as good as not begun."""
     if not worker.interrupts(job):
         return False  # somebody has cancelled it
@@ -249,7 +249,7 @@ def _is_cut_short(worker: GuestWorker, job: Job, failure: BaseException) -> bool
     return worker.ends and isinstance(failure, WireError) and failure.code in _OF_ENDS
 
 
-def _put_back(worker: GuestWorker, job: Job) -> None:
+def _put_back(worker: EmbeddedWorker, job: Job) -> None:
     if worker.interrupts(job):
         job.retries += 1  # it was no fault of the job's
         job.retry_delay = 0 if worker.ends else FIRST_PAUSE

@@ -6,7 +6,7 @@ from saq.job import Job, Status
 from saq.queue.base import Queue
 
 
-class SettlingQueue(Queue):
+class CompletingQueue(Queue):
     """SAQ's worker says the same some turns of the loop later; then it counts for nothing."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:

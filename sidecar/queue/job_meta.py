@@ -11,7 +11,7 @@ from saq.queue import Queue
 from sidecar_protocol.errors import ErrorCode, ErrorDetail
 from sidecar_protocol.queued import JobState, JobStatus
 
-from sidecar.errors import Unreadable
+from sidecar.errors import CorruptRecord
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ UNREADABLE: Final = "unreadable"
 _OF_SAQ: Final = {status: ours for ours, statuses in STATUSES.items() for status in statuses}
 
 
-class Meta(msgspec.Struct, kw_only=True, omit_defaults=True):
+class JobMeta(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What we keep beside SAQ's own fields."""
 
     type: str
@@ -73,9 +73,9 @@ def job_of(queue: Queue, key: str, document: bytes, status: str) -> Job:
             return job
     except Exception:  # damage takes every form: no JSON, other members, values of other types
         log.warning("job %s is stored in a way that can't be read; it fails when its turn comes", key)
-    error = Unreadable("the job is stored in a way that this sidecar can't read").detail
+    error = CorruptRecord("the job is stored in a way that this sidecar can't read").detail
     job = Job(function=FUNCTION, key=key, queue=queue, status=Status(status), error=error.message)
-    put_meta(job, Meta(type=UNREADABLE, error=error))
+    put_meta(job, JobMeta(type=UNREADABLE, error=error))
     return job
 
 
@@ -87,12 +87,12 @@ def stamped(document: bytes, **fields: Any) -> bytes:
         return document
 
 
-def meta_of(job: Job) -> Meta:
+def meta_of(job: Job) -> JobMeta:
     """What we stored beside SAQ's fields."""
-    return msgspec.convert(job.meta, Meta)
+    return msgspec.convert(job.meta, JobMeta)
 
 
-def put_meta(job: Job, meta: Meta) -> None:
+def put_meta(job: Job, meta: JobMeta) -> None:
     """Writes it back; it is stored with the job's next change."""
     job.meta = msgspec.to_builtins(meta)
 

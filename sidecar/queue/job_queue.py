@@ -13,12 +13,12 @@ from saq.job import TERMINAL_STATUSES, Job, Status
 from sidecar_protocol.queued import JobState, JobStatus
 
 from sidecar.clock import Clock
-from sidecar.encryption import Seal
+from sidecar.encryption import Encryptor
 from sidecar.errors import NotFound
-from sidecar.queue.backend import Backend
-from sidecar.queue.embedded_worker import GuestWorker
-from sidecar.queue.executor import Attempts, Perform
-from sidecar.queue.job_meta import CANCELLED, FUNCTION, STATUSES, Meta, put_meta, state_of
+from sidecar.queue.backend import QueueBackend
+from sidecar.queue.embedded_worker import EmbeddedWorker
+from sidecar.queue.executor import JobExecutor, Perform
+from sidecar.queue.job_meta import CANCELLED, FUNCTION, STATUSES, JobMeta, put_meta, state_of
 from sidecar.queue.submission import Submission, stored_content
 from sidecar.shutdown import stopped
 
@@ -32,7 +32,7 @@ WAITING: Final = "waiting"
 """The queue of work that mostly waits for other work, or for a place elsewhere: many are begun at once."""
 WAITING_AT_ONCE: Final = 250
 _WAITING_TYPES: Final = frozenset({"run_task"})
-OWN: Final = "own:"
+PRIVATE_PREFIX: Final = "own:"
 """Begins the name of a queue that one process alone serves: nobody else can open what is sealed in its jobs."""
 LEASE: Final = 30
 """Seconds after which a job counts as abandoned where its process has not spoken of it."""
@@ -48,7 +48,7 @@ OnEvent = Callable[[str, Any], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineOptions:
+class JobQueueOptions:
     """What an engine does with jobs, beside running them."""
 
     concurrency: int
@@ -65,16 +65,16 @@ class EngineOptions:
     on_event: OnEvent
 
 
-class Engine:
+class JobQueue:
     """The queue of one store, as this process sees it."""
 
-    def __init__(self, backend: Backend, seal: Seal, clock: Clock, options: EngineOptions) -> None:
+    def __init__(self, backend: QueueBackend, seal: Encryptor, clock: Clock, options: JobQueueOptions) -> None:
         self._backend = backend
         self._seal = seal
         self._clock = clock
         self._options = options
-        self._attempts = Attempts(backend, seal, options.jitter, options.on_event)
-        self._workers: dict[str, GuestWorker] = {}
+        self._attempts = JobExecutor(backend, seal, options.jitter, options.on_event)
+        self._workers: dict[str, EmbeddedWorker] = {}
         self._upkeep: asyncio.Task[None] | None = None
         self._names = {JOBS}
         self._resting = False
@@ -103,7 +103,7 @@ class Engine:
             ttl=self._options.results_ttl,
             scheduled=math.ceil(submission.due) if submission.due > self._clock.now() else 0,
         )
-        meta = Meta(
+        meta = JobMeta(
             type=submission.type,
             name=submission.name,
             origin=submission.origin,
@@ -118,7 +118,7 @@ class Engine:
             self._listening = True  # others may run it, and what they tell is for our parent
             self._backend.listen(self._attempts.on_told)
         shared = WAITING if submission.type in _WAITING_TYPES else JOBS
-        name = f"{OWN}{self._backend.process}" if private else shared
+        name = f"{PRIVATE_PREFIX}{self._backend.process}" if private else shared
         if await self._backend.put(job, name) and private:
             self._serve(name)
         return job_id
@@ -194,7 +194,7 @@ class Engine:
         self._names.add(name)
         if name not in self._workers and self._attempts.perform and not self._resting:
             most = WAITING_AT_ONCE if name == WAITING else self._options.concurrency
-            worker = GuestWorker(self._backend.queue(name), self._attempts.run, most)
+            worker = EmbeddedWorker(self._backend.queue(name), self._attempts.run, most)
             self._workers[name] = worker
             worker.begin()
 
@@ -208,7 +208,7 @@ class Engine:
         """Ends jobs that only a process that is gone could have run."""
         while True:
             try:
-                for job in await self._backend.orphans(OWN):
+                for job in await self._backend.orphans(PRIVATE_PREFIX):
                     await self._attempts.give_up_sealed(job)
             except Exception as failure:
                 log.warning("could not look for abandoned jobs: %s", failure)

@@ -9,7 +9,7 @@ LONGEST_LOOK_SECONDS: Final = 0.25
 """How long news of another process may go unseen."""
 
 
-class Bell:
+class ChangeNotifier:
     """One for all who wait in this process. It costs nothing while nobody does."""
 
     def __init__(self, version: Callable[[], int] | None) -> None:

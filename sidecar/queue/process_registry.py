@@ -13,7 +13,7 @@ from sidecar import files
 FOLDER: Final = "processes"
 
 
-class Presence:
+class ProcessLock:
     """This process among those that share a state folder; without a folder it is alone."""
 
     def __init__(self, folder: Path | None) -> None:

@@ -12,7 +12,7 @@ from saq.utils import now as milliseconds
 
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
-from sidecar.queue.redis_context import Fleet
+from sidecar.queue.redis_context import RedisContext
 from sidecar.queue.redis_queue import FleetQueue
 from sidecar.shutdown import farewell, stopped
 from sidecar.storage.redis_references import BLOCK_SECONDS, REFUSALS, connect
@@ -36,7 +36,7 @@ class RedisBackend:
     def __init__(self, redis: "Redis", clock: Clock) -> None:
         self.process = uuid.uuid4().hex
         self._redis = redis
-        self._fleet = Fleet(redis, clock, self.process, self._living)
+        self._fleet = RedisContext(redis, clock, self.process, self._living)
         self._queues: dict[str, FleetQueue] = {}
         self._telling = asyncio.Lock()
         self._beating: asyncio.Task[None] | None = None

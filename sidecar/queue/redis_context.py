@@ -18,7 +18,7 @@ REFUSED_SECONDS: Final = (0.1, 0.5, 1.0, 2.0)
 
 
 @dataclass(slots=True)
-class Fleet:
+class RedisContext:
     """The Redis, who we are in it, and what of it runs here."""
 
     redis: Redis

@@ -12,12 +12,12 @@ from saq.types import WorkerInfo
 
 from sidecar.errors import StoreFailed
 from sidecar.queue import redis_scripts as scripts
-from sidecar.queue.dequeue_lock import Turn
-from sidecar.queue.job_completion import SettlingQueue
+from sidecar.queue.dequeue_lock import DequeueLock
+from sidecar.queue.job_completion import CompletingQueue
 from sidecar.queue.job_meta import dump, job_of, load
 from sidecar.queue.job_rows import Row
-from sidecar.queue.redis_context import Fleet, pause
-from sidecar.queue.stall_detector import Stuck
+from sidecar.queue.redis_context import RedisContext, pause
+from sidecar.queue.stall_detector import StallDetector
 from sidecar.shutdown import STOP_SECONDS, stopped
 from sidecar.storage.redis_references import BLOCK_SECONDS, REFUSALS
 
@@ -29,14 +29,14 @@ UNCLAIMED_SECONDS: Final = 5
 """A job that was moved and not claimed for so long lies there because an answer was lost."""
 
 
-class FleetQueue(SettlingQueue, RedisQueue):
+class FleetQueue(CompletingQueue, RedisQueue):
     """One queue of a Redis that many machines share."""
 
-    def __init__(self, fleet: Fleet, name: str = "default") -> None:
+    def __init__(self, fleet: RedisContext, name: str = "default") -> None:
         super().__init__(fleet.redis, name, dump, load, max_concurrent_ops=1000)
         self._fleet = fleet
-        self._stuck = Stuck(fleet.clock.monotonic)
-        self._turn = Turn(fleet.clock.monotonic)
+        self._stuck = StallDetector(fleet.clock.monotonic)
+        self._turn = DequeueLock(fleet.clock.monotonic)
         self._returning: set[asyncio.Task[None]] = set()
 
     async def disconnect(self) -> None:

@@ -29,7 +29,7 @@ _KEEP: Final = """
 _OLDEST: Final = "SELECT number, size FROM result WHERE size > 0 ORDER BY number"
 
 
-class Leavings:
+class ResultStore:
     """Results and messages of one database."""
 
     def __init__(self, database: Database, clock: Clock, process: str, max_bytes: int) -> None:
@@ -126,7 +126,7 @@ class Leavings:
 class _Kept:
     """Results that were kept since the last commit."""
 
-    def __init__(self, leavings: Leavings, kept: dict[str, Result], now: float) -> None:
+    def __init__(self, leavings: ResultStore, kept: dict[str, Result], now: float) -> None:
         self._leavings = leavings
         self._kept = kept
         self._now = now

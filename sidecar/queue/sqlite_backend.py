@@ -13,9 +13,9 @@ from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.queue import job_rows
 from sidecar.queue.job_rows import New, Row
-from sidecar.queue.process_registry import Presence
-from sidecar.queue.results import Leavings
-from sidecar.queue.sqlite_context import Local, join
+from sidecar.queue.process_registry import ProcessLock
+from sidecar.queue.results import ResultStore
+from sidecar.queue.sqlite_context import SqliteContext, join
 from sidecar.queue.sqlite_queue import SqliteQueue
 from sidecar.storage.database import Database
 
@@ -23,10 +23,10 @@ from sidecar.storage.database import Database
 class SqliteBackend:
     """Use `open`. Everything may raise StoreFailed."""
 
-    def __init__(self, local: Local, max_bytes: int) -> None:
+    def __init__(self, local: SqliteContext, max_bytes: int) -> None:
         self.process = local.presence.process
         self._local = local
-        self._leavings = Leavings(local.database, local.clock, self.process, max_bytes)
+        self._leavings = ResultStore(local.database, local.clock, self.process, max_bytes)
         self._queues: dict[str, SqliteQueue] = {}
         self._accepted: dict[str, New] = {}
         self._being_written: dict[str, New] = {}
@@ -38,7 +38,7 @@ class SqliteBackend:
         `max_bytes` is what all results may take.
         """
         try:
-            presence = Presence(folder)
+            presence = ProcessLock(folder)
         except OSError as failure:
             raise StoreFailed(f"the state folder can't be used: {failure.strerror}", retryable=True) from None
         return cls(join(database, presence, clock, alone=folder is None), max_bytes)

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
-from sidecar.queue.notifier import Bell
-from sidecar.queue.process_registry import Presence
+from sidecar.queue.notifier import ChangeNotifier
+from sidecar.queue.process_registry import ProcessLock
 from sidecar.storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -18,13 +18,13 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Local:
+class SqliteContext:
     """The database, who we are in it, and the bell that tells of changes."""
 
     database: Database
-    presence: Presence
+    presence: ProcessLock
     clock: Clock
-    bell: Bell
+    bell: ChangeNotifier
     held: set[tuple[str, int]] = field(default_factory=set)
     """The attempts that run in this process, as keys and numbers."""
     closed: bool = False
@@ -42,9 +42,9 @@ class Local:
         return result
 
 
-def join(database: Database, presence: Presence, clock: Clock, *, alone: bool) -> Local:
+def join(database: Database, presence: ProcessLock, clock: Clock, *, alone: bool) -> SqliteContext:
     """This process among those of a database; `alone`: no other one can change it."""
-    return Local(database, presence, clock, Bell(None if alone else lambda: _version(database)))
+    return SqliteContext(database, presence, clock, ChangeNotifier(None if alone else lambda: _version(database)))
 
 
 def _version(database: Database) -> int:

@@ -13,16 +13,16 @@ from sidecar.clock import within
 from sidecar.queue import job_rows
 from sidecar.queue.job_meta import dump, job_of, load
 from sidecar.queue.job_rows import Row
-from sidecar.queue.sqlite_context import Local
+from sidecar.queue.sqlite_context import SqliteContext
 
 _WRITE_INFO: Final = "INSERT OR REPLACE INTO worker (queue, id, info, expires) VALUES (?, ?, ?, ?)"
 _READ_INFO: Final = "SELECT id, info FROM worker WHERE queue = ? AND expires > ?"
 
 
-class SqliteLooks(Queue):
+class SqliteQueries(Queue):
     """The half of SAQ's interface that changes no job. Everything may raise StoreFailed."""
 
-    def __init__(self, local: Local, name: str) -> None:
+    def __init__(self, local: SqliteContext, name: str) -> None:
         super().__init__(name=name, dump=dump, load=load)
         self._local = local
 

@@ -11,13 +11,13 @@ from saq.utils import now as milliseconds
 
 from sidecar.errors import StoreFailed
 from sidecar.queue import job_rows
-from sidecar.queue.dequeue_lock import Turn
-from sidecar.queue.job_completion import SettlingQueue
+from sidecar.queue.dequeue_lock import DequeueLock
+from sidecar.queue.job_completion import CompletingQueue
 from sidecar.queue.job_meta import dump, stamped
 from sidecar.queue.job_rows import New, Row
-from sidecar.queue.sqlite_context import Local
-from sidecar.queue.sqlite_queries import SqliteLooks
-from sidecar.queue.stall_detector import Stuck
+from sidecar.queue.sqlite_context import SqliteContext
+from sidecar.queue.sqlite_queries import SqliteQueries
+from sidecar.queue.stall_detector import StallDetector
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +27,13 @@ REFUSED_SECONDS: Final = (0.1, 0.5, 2.0, 5.0)
 """Pauses while the disk refuses; the last one is repeated."""
 
 
-class SqliteQueue(SettlingQueue, SqliteLooks):
+class SqliteQueue(CompletingQueue, SqliteQueries):
     """One queue of a database. What a call has changed is written when it returns."""
 
-    def __init__(self, local: Local, name: str = "default") -> None:
+    def __init__(self, local: SqliteContext, name: str = "default") -> None:
         super().__init__(local, name)
-        self._stuck = Stuck(local.clock.monotonic)
-        self._turn = Turn(local.clock.monotonic)
+        self._stuck = StallDetector(local.clock.monotonic)
+        self._turn = DequeueLock(local.clock.monotonic)
         self._begun: set[tuple[str, int]] = set()
 
     # --- what goes in

@@ -7,7 +7,7 @@ from saq.job import Job
 from sidecar.queue.job_rows import Row
 
 
-class Stuck:
+class StallDetector:
     """What one process has seen of the jobs that run."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from sidecar.encryption import Seal
+    from sidecar.encryption import Encryptor
 
 DEFAULT_TIMEOUT: Final = 3_600.0
 """Seconds that one attempt may take where nobody says how long it should."""
@@ -47,7 +47,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the content holds what must not lie on disk in clear; looked for where nobody says."""
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
+class JobRun(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt at a submission, its secrets opened."""
 
     id: str
@@ -67,14 +67,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Whether there will be another attempt after this one ends with that failure."""
 
 
-def stored_content(seal: "Seal", content: bytes, *, secret: bool) -> dict[str, str]:
+def stored_content(seal: "Encryptor", content: bytes, *, secret: bool) -> dict[str, str]:
     """What is stored of a content, as strings by name."""
     text = content.decode()
     return {_SEALED: seal.seal(text)} if secret else {_PLAIN: text}
 
 
-def opened_content(seal: "Seal", stored: dict[str, Any]) -> bytes:
-    """The content again. Raises SealedByAnother."""
+def opened_content(seal: "Encryptor", stored: dict[str, Any]) -> bytes:
+    """The content again. Raises DecryptionKeyMissing."""
     if _SEALED in stored:
         return seal.open(stored[_SEALED]).encode()
     content: str = stored[_PLAIN]

@@ -20,7 +20,7 @@ _LOOKED_OVER_TOGETHER: Final = 64
 """Lines that are tested for secrets at once; a suspect among them costs a test of each."""
 
 
-class Journal:
+class InputLog:
     """An open input log. Recording never raises: a failing disk is told once, and the session goes on without."""
 
     def __init__(self, path: Path, redactor: Redactor, clock: Clock) -> None:

@@ -7,15 +7,15 @@ from typing import Any, Final
 import msgspec
 from sidecar_protocol.base import REDACTED
 
-from sidecar.recording.redaction.json_secrets import Place, Verdict, walk
+from sidecar.recording.redaction.json_secrets import Sensitivity, Token, walk
 
 _MARK: Final = REDACTED.encode()
-_CUT_OUT: Final = frozenset({Verdict.SOURCE, Verdict.WEBHOOK})
+_CUT_OUT: Final = frozenset({Sensitivity.SOURCE, Sensitivity.WEBHOOK})
 """Of these a log hides parts."""
 _WHOLE: Final = f'"{REDACTED}"'
 
 
-class Filler:
+class PlaceholderFiller:
     """Fills the lines of one session, in their order.
 
     What is known under a key is put in place of each `**********` under it, in arrays and in the middle of texts too;
@@ -36,12 +36,12 @@ class Filler:
         for start in sorted(places):
             place = places[start]
             token = text[start : place.end]
-            if place.verdict is not Verdict.KEY and REDACTED in token:
+            if place.verdict is not Sensitivity.KEY and REDACTED in token:
                 pieces += (text[done:start], self._filled(token, place, unknown))
                 done = place.end
         return "".join([*pieces, text[done:]]).encode(), unknown
 
-    def _filled(self, token: str, place: Place, unknown: list[str]) -> str:
+    def _filled(self, token: str, place: Token, unknown: list[str]) -> str:
         key = place.key or ""
         if token == _WHOLE:
             value = self._take(key, unknown)
@@ -54,7 +54,7 @@ class Filler:
         for part in parts[1:]:
             value = self._take(key, unknown)
             said = REDACTED if value is None else value if isinstance(value, str) else json.dumps(value)
-            filled += (_in_source(said) if place.verdict is Verdict.SOURCE else said, part)
+            filled += (_in_source(said) if place.verdict is Sensitivity.SOURCE else said, part)
         return json.dumps("".join(filled))
 
     def _take(self, key: str, unknown: list[str]) -> Any:

@@ -16,8 +16,8 @@ import msgspec
 from sidecar_protocol.base import REDACTED
 
 from sidecar import isolated_launch
-from sidecar.recording.placeholders import Filler
-from sidecar.recording.replay_output import Printer
+from sidecar.recording.placeholders import PlaceholderFiller
+from sidecar.recording.replay_output import ReplayPrinter
 
 COMMAND: Final = tuple(isolated_launch.command("--log-input="))
 """A sidecar that does not log its input, whatever the environment says: the log being replayed would never end."""
@@ -80,7 +80,7 @@ def replay(
     commands succeeded; 1 when one failed, or the sidecar died; 2 when there is nothing to replay;
     130 after Ctrl-C; 141 when whoever read what is printed had enough, as in `| head`.
     """
-    printer, tally = Printer(out), Tally()
+    printer, tally = ReplayPrinter(out), Tally()
     try:
         try:
             with _one_interrupt():
@@ -98,7 +98,7 @@ def _replay(
     skip: frozenset[str],
     repeat: int,
     secrets: Path | None,
-    printer: Printer,
+    printer: ReplayPrinter,
     tally: Tally,
     command: Sequence[str],
 ) -> int:
@@ -114,7 +114,7 @@ def _replay(
     try:
         for _ in range(repeat):
             printer.say(f"replaying {_count(path, size, skip)} commands")
-            filler = Filler(known)
+            filler = PlaceholderFiller(known)
             with _Child(command) as child:
                 for item in _read(path, size, skip):
                     _play(item, child, filler, unfilled, printer, tally)
@@ -214,9 +214,9 @@ def _is_main_thread() -> bool:
 def _play(
     item: Command | Complaint,
     child: _Child,
-    filler: Filler,
+    filler: PlaceholderFiller,
     unfilled: dict[str, None],
-    printer: Printer,
+    printer: ReplayPrinter,
     tally: Tally,
 ) -> None:
     if isinstance(item, Complaint):
@@ -275,7 +275,7 @@ def _understand(line: bytes, number: int) -> Command | Complaint:
     return Command(kind if isinstance(kind, str) else "", msgspec.json.encode(members))
 
 
-def _load_secrets(path: Path, printer: Printer) -> dict[str, Any]:
+def _load_secrets(path: Path, printer: ReplayPrinter) -> dict[str, Any]:
     try:
         known = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):

@@ -14,7 +14,7 @@ _SECRETS: Final = frozenset({"get_secret", "get_users_secret", "get_user_secret"
 _STYLES: Final = {"ok": "green", "pong": "green", "error": "red"}
 
 
-class Printer:
+class ReplayPrinter:
     """Prints to a file, or in colours to a terminal; nothing that a server or page said can steer the terminal."""
 
     def __init__(self, out: TextIO) -> None:

@@ -8,8 +8,8 @@ import msgspec
 from sidecar_protocol.base import Secret, decode_hook
 from sidecar_protocol.session import Credentials
 
-from sidecar.encryption import Seal
-from sidecar.errors import SealedByAnother, StoreFailed
+from sidecar.encryption import Encryptor
+from sidecar.errors import DecryptionKeyMissing, StoreFailed
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class _Sealed(msgspec.Struct, frozen=True):
 class SharedLogins:
     """The logins of a fleet. The seal must be one that lasts."""
 
-    def __init__(self, store: LoginStore, seal: Seal, own: OwnLogins) -> None:
+    def __init__(self, store: LoginStore, seal: Encryptor, own: OwnLogins) -> None:
         self._store = store
         self._seal = seal
         self._own = own
@@ -76,7 +76,7 @@ class SharedLogins:
             return ()
         try:
             found = msgspec.json.decode(self._seal.open(sealed), type=_Sealed, dec_hook=decode_hook)
-        except (SealedByAnother, msgspec.DecodeError):
+        except (DecryptionKeyMissing, msgspec.DecodeError):
             log.warning("a login of the fleet can't be opened: not all machines have the same SIDECAR_STORE_KEY")
             return ()
         return found.credentials if found.scope == scope else ()

@@ -24,7 +24,7 @@ class References(Protocol):
         """Remembers it for so many seconds from now."""
 
 
-class Backend(Protocol):
+class RtcvBackend(Protocol):
     """Where secrets come from and CVs go: RT-CV servers, or the mock."""
 
     async def secret(self, key: str, encryption_key: str) -> msgspec.Raw:
@@ -44,17 +44,17 @@ class Backend(Protocol):
 class Login:
     """Everything that changes at once when a login, or mock mode, comes into force."""
 
-    backend: Backend
+    backend: RtcvBackend
     references: References
     scope: str = ""
     """Which server and key that is, for work that is done later."""
 
 
-class Parts(Protocol):
+class LoginContext(Protocol):
     """What work needs of whoever it is done for: a session, or the login that a stored job belongs to."""
 
     @property
-    def backend(self) -> Backend:
+    def backend(self) -> RtcvBackend:
         """The login in force. Raises MissingCredentials."""
 
     @property

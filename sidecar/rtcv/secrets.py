@@ -8,12 +8,12 @@ from sidecar_protocol.bounds import deeper
 from sidecar_protocol.codec import MAX_NESTING
 
 from sidecar.errors import InvalidContent, RemoteFailed
-from sidecar.rtcv.login import Parts
+from sidecar.rtcv.login import LoginContext
 
 Shape = TypeVar("Shape")
 
 
-async def fetch(parts: Parts, key: str, encrypted_with: Secret) -> msgspec.Raw:
+async def fetch(parts: LoginContext, key: str, encrypted_with: Secret) -> msgspec.Raw:
     """A secret of the primary, which no log shows from now on. Raises MissingCredentials and the server's failures."""
     backend = parts.backend
     if not key:

@@ -7,10 +7,10 @@ import msgspec
 from sidecar_protocol.codec import NOTHING
 from sidecar_protocol.cvs import reference_of
 
-from sidecar.rtcv.login import LONG_TTL, Parts
+from sidecar.rtcv.login import LONG_TTL, LoginContext
 
 
-class InProgress:
+class ReferenceLocks:
     """The references that are being sent right now: who comes second waits for the first."""
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class InProgress:
         self._ends.pop(reference).set()
 
 
-async def send_cv(parts: Parts, in_progress: InProgress, content: msgspec.Raw) -> Any:
+async def send_cv(parts: LoginContext, in_progress: ReferenceLocks, content: msgspec.Raw) -> Any:
     """Sends a CV unless its reference is cached; remembers the reference if the CV matched."""
     reference = reference_of(content)
     await in_progress.enter(reference)
@@ -37,7 +37,7 @@ async def send_cv(parts: Parts, in_progress: InProgress, content: msgspec.Raw) -
         in_progress.leave(reference)
 
 
-async def deliver(parts: Parts, reference: str, content: msgspec.Raw) -> Any:
+async def deliver(parts: LoginContext, reference: str, content: msgspec.Raw) -> Any:
     """The same for who is inside with this reference already."""
     backend, references = parts.backend, parts.references
     if await references.known(reference):

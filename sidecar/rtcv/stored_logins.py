@@ -9,10 +9,10 @@ from sidecar_protocol.session import Credentials
 from sidecar_protocol.webhooks import Webhook
 
 from sidecar.errors import MissingCredentials
-from sidecar.rtcv.login import Backend, Parts, References
+from sidecar.rtcv.login import LoginContext, References, RtcvBackend
 
 
-class InForce(Parts, Protocol):
+class CurrentSession(LoginContext, Protocol):
     """The session: the login that the parent uses right now."""
 
     webhooks: tuple[Webhook, ...]
@@ -35,7 +35,7 @@ class StoredBackend:
 
     scope: str
     put: Forward
-    server: Backend | None
+    server: RtcvBackend | None
 
     async def secret(self, key: str, encryption_key: str) -> msgspec.Raw:
         """A secret of the primary. Raises MissingCredentials and the server's failures."""
@@ -54,23 +54,23 @@ class StoredBackend:
         if self.server:
             await self.server.close()
 
-    def _known(self) -> Backend:
+    def _known(self) -> RtcvBackend:
         if self.server is None:
             raise MissingCredentials
         return self.server
 
 
 @dataclass(frozen=True, slots=True)
-class StoredParts:
+class StoredLoginContext:
     """What is left of a login."""
 
     references: References
     learn: Callable[[str], None]
     learn_secret: Callable[[msgspec.Raw], None]
-    servers: Backend | None
+    servers: RtcvBackend | None
 
     @property
-    def backend(self) -> Backend:
+    def backend(self) -> RtcvBackend:
         """The login's servers. Raises MissingCredentials where there was no login."""
         if self.servers is None:
             raise MissingCredentials
@@ -82,9 +82,9 @@ class StoredLogins:
 
     def __init__(
         self,
-        session: InForce,
+        session: CurrentSession,
         credentials: Callable[[str], Awaitable[Sequence[Credentials]]],
-        connect: Callable[[str, Sequence[Credentials]], Backend],
+        connect: Callable[[str, Sequence[Credentials]], RtcvBackend],
         references: Callable[[str], Awaitable[References]],
         put: Forward,
     ) -> None:
@@ -97,12 +97,12 @@ class StoredLogins:
         self._connect = connect
         self._open_references = references
         self._put = put
-        self._servers: dict[str, tuple[Sequence[Credentials], Backend]] = {}
+        self._servers: dict[str, tuple[Sequence[Credentials], RtcvBackend]] = {}
         self._references: dict[str, References] = {}
 
-    async def parts(self, scope: str) -> Parts:
+    async def parts(self, scope: str) -> LoginContext:
         """What work of that scope needs. Raises StoreFailed."""
-        return StoredParts(
+        return StoredLoginContext(
             references=await self._references_of(scope),
             learn=self._session.learn,
             learn_secret=self._session.learn_secret,
@@ -115,7 +115,7 @@ class StoredLogins:
         for _, server in servers.values():
             await server.close()
 
-    async def _server_of(self, scope: str) -> Backend | None:
+    async def _server_of(self, scope: str) -> RtcvBackend | None:
         credentials = await self._credentials(scope)
         if not credentials:
             return None

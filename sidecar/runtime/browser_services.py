@@ -5,20 +5,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sidecar.clock import Clock
-from sidecar.rtcv.send_cv import InProgress
+from sidecar.rtcv.send_cv import ReferenceLocks
 from sidecar.settings import Settings
 
 if TYPE_CHECKING:
     from sidecar.browser.pool import BrowserPool
     from sidecar.browser.profiles.profile_store import States
     from sidecar.browser.sandbox.sandbox_pool import Sandboxes
-    from sidecar.jobs.browser_job_runner import JobRunner
-    from sidecar.jobs.run_service import Runs
-    from sidecar.jobs.visit_tokens import Tokens
+    from sidecar.jobs.browser_job_runner import BrowserJobRunner
+    from sidecar.jobs.run_service import RunService
+    from sidecar.jobs.visit_tokens import VisitTokens
     from sidecar.scratch_folder import Scratch
 
 
-class Workshop:
+class BrowserServices:
     """One for each process."""
 
     def __init__(self, settings: Settings, clock: Clock, is_mock: Callable[[], bool]) -> None:
@@ -29,30 +29,32 @@ class Workshop:
         self._swept = False
         self._scratch: Scratch | None = None
         self._pool: BrowserPool | None = None
-        self._runner: JobRunner | None = None
+        self._runner: BrowserJobRunner | None = None
         self._states: States | None = None
         self._mock_states: States | None = None
-        self.in_progress = InProgress()
-        self._runs: Runs | None = None
+        self.in_progress = ReferenceLocks()
+        self._runs: RunService | None = None
 
     @property
-    def runs(self) -> "Runs":
+    def runs(self) -> "RunService":
         """What runs browser jobs."""
         if self._runs is None:
-            from sidecar.jobs.run_service import Runs  # late: with what it tells of runs it takes 15 ms to import
+            from sidecar.jobs.run_service import RunService  # late: with what it tells of runs it takes 15 ms to import
 
-            self._runs = Runs(self._get_runner, lambda job: self.tokens().check(job), self.in_progress, self._clock)
+            self._runs = RunService(
+                self._get_runner, lambda job: self.tokens().check(job), self.in_progress, self._clock
+            )
         return self._runs
 
     def forget_mock(self) -> None:
         """A mock session begins: what the one before has kept in profiles is gone."""
         self._mock_states = None
 
-    def tokens(self) -> "Tokens":
+    def tokens(self) -> "VisitTokens":
         """Visit tokens."""
-        from sidecar.jobs.visit_tokens import Tokens  # late: only jobs ask
+        from sidecar.jobs.visit_tokens import VisitTokens  # late: only jobs ask
 
-        return Tokens(self._settings.token_secret, self._clock, allow_proxies=self._settings.token_proxies)
+        return VisitTokens(self._settings.token_secret, self._clock, allow_proxies=self._settings.token_proxies)
 
     def sandboxes(self) -> "Sandboxes":
         """Where tasks' scripts run, beside the jobs' own."""
@@ -83,12 +85,12 @@ class Workshop:
             self._pool = BrowserPool(self._settings, self._clock, scratch=self._scratch)
         return self._pool
 
-    def _get_runner(self) -> "JobRunner":
+    def _get_runner(self) -> "BrowserJobRunner":
         if self._runner is None:
-            from sidecar.jobs.browser_job_runner import JobRunner  # late: playwright takes 200 ms to import
+            from sidecar.jobs.browser_job_runner import BrowserJobRunner  # late: playwright takes 200 ms to import
 
             folder = self._settings.artifacts_folder
-            self._runner = JobRunner(
+            self._runner = BrowserJobRunner(
                 self._get_pool(),
                 folder,
                 self._clock,
@@ -102,11 +104,11 @@ class Workshop:
     def _get_states(self) -> "States":
         """Where profiles lie: in the state folder, or in memory for a mock session."""
         from sidecar.browser.profiles.profile_store import FolderStates, MemoryStates
-        from sidecar.encryption import Seal
+        from sidecar.encryption import Encryptor
 
         if self._is_mock():
             self._mock_states = self._mock_states or MemoryStates()
             return self._mock_states
         if self._states is None:
-            self._states = FolderStates(self._settings.profiles_folder, Seal(self._settings.seal_key()))
+            self._states = FolderStates(self._settings.profiles_folder, Encryptor(self._settings.seal_key()))
         return self._states

@@ -9,7 +9,7 @@ from sidecar_protocol.session import Credentials, MockOptions
 from sidecar.clock import Clock
 from sidecar.rtcv.login import LONG_TTL, Login
 from sidecar.rtcv.mock import MockServer
-from sidecar.runtime.storage_provider import Durables
+from sidecar.runtime.storage_provider import StorageProvider
 from sidecar.settings import Settings
 from sidecar.storage.memory_references import MemoryReferences
 
@@ -17,10 +17,10 @@ MOCK: Final = "mock"
 """The scope of a mock session's login."""
 
 
-class LoggingIn:
+class LoginService:
     """Builds logins, checked and whole."""
 
-    def __init__(self, settings: Settings, clock: Clock, durables: Durables) -> None:
+    def __init__(self, settings: Settings, clock: Clock, durables: StorageProvider) -> None:
         self._settings = settings
         self._clock = clock
         self._durables = durables

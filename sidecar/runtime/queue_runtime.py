@@ -11,25 +11,25 @@ from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.session import Credentials
 
 from sidecar.clock import Clock
-from sidecar.deliveries.endpoint_registry import Endpoints
-from sidecar.deliveries.server_forwarder import Forwarding
-from sidecar.encryption import Seal
+from sidecar.deliveries.endpoint_registry import EndpointRegistry
+from sidecar.deliveries.server_forwarder import ServerForwarder
+from sidecar.encryption import Encryptor
 from sidecar.errors import StoreFailed
-from sidecar.jobs.background import Unattended
-from sidecar.jobs.payloads import holds_secret
-from sidecar.jobs.run_listeners import Audiences
-from sidecar.jobs.run_updates import Audience
+from sidecar.jobs.background import BackgroundExecutor
+from sidecar.jobs.payloads import contains_secrets
+from sidecar.jobs.run_listeners import ListenerFactory
+from sidecar.jobs.run_updates import RunListeners
 from sidecar.net.http_client import HttpClient
-from sidecar.queue.backend import Backend
-from sidecar.queue.job_queue import Engine, EngineOptions
+from sidecar.queue.backend import QueueBackend
+from sidecar.queue.job_queue import JobQueue, JobQueueOptions
 from sidecar.queue.sqlite_backend import SqliteBackend
-from sidecar.queue.submission import Run, Submission
+from sidecar.queue.submission import JobRun, Submission
 from sidecar.rtcv.fleet_logins import SharedLogins
-from sidecar.rtcv.login import Parts, References
+from sidecar.rtcv.login import LoginContext, References
 from sidecar.rtcv.servers import RtcvServer, RtcvServers
 from sidecar.rtcv.stored_logins import StoredLogins
-from sidecar.runtime.runtime_context import Surroundings
-from sidecar.schedules.service import Schedules
+from sidecar.runtime.runtime_context import RuntimeContext
+from sidecar.schedules.service import ScheduleService
 from sidecar.settings import MiB, host_zone
 from sidecar.storage.agenda import Agenda
 from sidecar.storage.database import Database
@@ -45,10 +45,10 @@ class Store(Protocol):
     """What a store has ready before it has a queue."""
 
     database: Database
-    seal: Seal
-    endpoints: Endpoints
-    audiences: Audiences
-    forwarding: Forwarding
+    seal: Encryptor
+    endpoints: EndpointRegistry
+    audiences: ListenerFactory
+    forwarding: ServerForwarder
     logins: SharedLogins | None
     """Those of a fleet whose machines can all open them."""
 
@@ -59,10 +59,10 @@ class Store(Protocol):
         """Those of a login. Raises StoreFailed."""
 
 
-class Queueing:
+class QueueRuntime:
     """The engine, and the work that it has done."""
 
-    def __init__(self, store: Store, folder: Path | None, around: Surroundings, fleet: Backend | None) -> None:
+    def __init__(self, store: Store, folder: Path | None, around: RuntimeContext, fleet: QueueBackend | None) -> None:
         """`folder` is the state folder; None for a mock session, which is alone with its memory."""
         self._database = store.database
         self._references_of = store.references
@@ -77,18 +77,18 @@ class Queueing:
             around.session, self._credentials, self._connect, self._references, store.forwarding.result
         )
         shop = around.workshop
-        self.unattended = Unattended(shop.runs, shop.in_progress, self._parts, self._audience, around.clock)
-        options = EngineOptions(
+        self.unattended = BackgroundExecutor(shop.runs, shop.in_progress, self._parts, self._audience, around.clock)
+        options = JobQueueOptions(
             concurrency=around.settings.concurrency,
             results_ttl=around.settings.results_ttl,
             private_secrets=not store.seal.lasting and not self._mock,
             private_logins=fleet is not None and store.logins is None,
-            holds_secret=holds_secret,
+            holds_secret=contains_secrets,
             jitter=random.random,
             on_event=around.on_event,
         )
-        self.engine = Engine(fleet or _embedded(store.database, folder, around), store.seal, around.clock, options)
-        self.schedules = Schedules(
+        self.engine = JobQueue(fleet or _embedded(store.database, folder, around), store.seal, around.clock, options)
+        self.schedules = ScheduleService(
             store.schedule_agenda(),
             store.seal,
             self.unattended,
@@ -101,7 +101,7 @@ class Queueing:
             on_event=around.on_event,
         )
 
-    async def perform(self, run: Run) -> bytes:
+    async def perform(self, run: JobRun) -> bytes:
         """Does what a run asks for. Raises what the message would.
 
         In a fleet a job's end lies elsewhere: it must not be there before what the run leaves here is on disk.
@@ -137,10 +137,10 @@ class Queueing:
         await self._database.flushed()
         return job_id
 
-    async def _parts(self, scope: str) -> Parts:
+    async def _parts(self, scope: str) -> LoginContext:
         return self._around.session if self._mock else await self._logins.parts(scope)
 
-    def _audience(self, run: Run) -> Audience:
+    def _audience(self, run: JobRun) -> RunListeners:
         return self._audiences.of(self._endpoints.unpack(run.webhooks), run.tell, run.progress, insist=True)
 
     async def _credentials(self, scope: str) -> Sequence[Credentials]:
@@ -156,7 +156,7 @@ class Queueing:
         return self._references_of(scope) if scope else _of_no_login(self._around.clock)
 
 
-def _embedded(database: Database, folder: Path | None, around: Surroundings) -> Backend:
+def _embedded(database: Database, folder: Path | None, around: RuntimeContext) -> QueueBackend:
     return SqliteBackend.open(database, folder, around.clock, around.settings.results_max_mb * MiB)
 
 

@@ -20,10 +20,10 @@ from sidecar import __version__, logs
 from sidecar.clock import Clock, within
 from sidecar.errors import SidecarError
 from sidecar.recording.redaction.redactor import Redactor
-from sidecar.runtime.browser_services import Workshop
-from sidecar.runtime.login_service import MOCK, LoggingIn
-from sidecar.runtime.runtime_context import Surroundings
-from sidecar.runtime.storage_provider import Durables
+from sidecar.runtime.browser_services import BrowserServices
+from sidecar.runtime.login_service import MOCK, LoginService
+from sidecar.runtime.runtime_context import RuntimeContext
+from sidecar.runtime.storage_provider import StorageProvider
 from sidecar.server.dispatcher import Dispatcher
 from sidecar.server.handlers.jobs import Desk
 from sidecar.server.message_registry import routes
@@ -36,7 +36,7 @@ from sidecar.shutdown import CLOSING_SECONDS, exit_within
 from sidecar.storage.memory_references import MemoryReferences
 
 if TYPE_CHECKING:
-    from sidecar.recording.input_log import Journal
+    from sidecar.recording.input_log import InputLog
 
 PYTHON_FRAMES: Final = 200
 """Levels of recursion that we use ourselves, beside those that a nested line may use."""
@@ -47,7 +47,7 @@ LAST_WORDS_SECONDS: Final = 1.0
 """What a slow parent gets at least to take its last answers, also where the time for finishing is over."""
 
 
-class App:
+class SessionProcess:
     """One session: from its first line to its last."""
 
     def __init__(self, settings: Settings, descriptors: Descriptors, clock: Clock, resources: AsyncExitStack) -> None:
@@ -71,9 +71,9 @@ class App:
             learn=self._redactor.learn,
         )
         self._session.webhooks = webhooks_of(settings)
-        self._workshop = Workshop(settings, clock, lambda: self._session.scope == MOCK)
-        self._durables = Durables(
-            Surroundings(
+        self._workshop = BrowserServices(settings, clock, lambda: self._session.scope == MOCK)
+        self._durables = StorageProvider(
+            RuntimeContext(
                 settings=settings,
                 clock=clock,
                 session=self._session,
@@ -81,7 +81,7 @@ class App:
                 on_event=partial(self._emit, None),
             )
         )
-        self._logging_in = LoggingIn(settings, clock, self._durables)
+        self._logging_in = LoginService(settings, clock, self._durables)
         self._dispatcher = Dispatcher(
             self._routes(),
             self._writer,
@@ -165,13 +165,13 @@ class App:
         await self._workshop.sweep()
         await self._durables.resume()
 
-    def _open_journal(self) -> "Journal | None":
+    def _open_journal(self) -> "InputLog | None":
         if not self._settings.log_input:
             return None
-        from sidecar.recording.input_log import Journal
+        from sidecar.recording.input_log import InputLog
 
         try:
-            journal = Journal(Path(self._settings.log_input), self._redactor, self._clock)
+            journal = InputLog(Path(self._settings.log_input), self._redactor, self._clock)
         except OSError as failure:
             raise SettingsError(f"the input log {self._settings.log_input} can't be used: {failure.strerror}") from None
         self._resources.callback(journal.close)
@@ -224,7 +224,7 @@ async def serve(settings: Settings, descriptors: Descriptors, clock: Clock) -> N
     """Runs one session and leaves nothing behind."""
     sys.setrecursionlimit(codec.MAX_NESTING + PYTHON_FRAMES)
     async with AsyncExitStack() as resources:
-        app = App(settings, descriptors, clock, resources)
+        app = SessionProcess(settings, descriptors, clock, resources)
         gc.freeze()  # what is there by now stays to the end
         gc.enable()
         await app.run()

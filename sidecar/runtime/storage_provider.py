@@ -6,36 +6,36 @@ from typing import TYPE_CHECKING, Final
 from sidecar.errors import SidecarError
 
 if TYPE_CHECKING:
-    from sidecar.runtime.runtime_context import Surroundings
-    from sidecar.runtime.storage_runtime import Durable
+    from sidecar.runtime.runtime_context import RuntimeContext
+    from sidecar.runtime.storage_runtime import StorageRuntime
 
 CLOSING_SECONDS: Final = 2.0
 """How long the end waits for a store that is still being opened, or closed."""
 
 
-class Durables:
+class StorageProvider:
     """At most one store on disk and one in memory."""
 
-    def __init__(self, around: "Surroundings") -> None:
+    def __init__(self, around: "RuntimeContext") -> None:
         self._around = around
-        self._disk: Durable | None = None
-        self._memory: Durable | None = None
+        self._disk: StorageRuntime | None = None
+        self._memory: StorageRuntime | None = None
         self._mock = False
         self._resting = False
-        self._opening: asyncio.Task[Durable] | None = None
+        self._opening: asyncio.Task[StorageRuntime] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
         """Mock sessions' stores that are being closed."""
 
     @property
-    def opened(self) -> "Durable | None":
+    def opened(self) -> "StorageRuntime | None":
         """The one in force, if something has needed it already."""
         return self._memory if self._mock else self._disk
 
-    async def get(self) -> "Durable":
+    async def get(self) -> "StorageRuntime":
         """The one in force. Raises StoreFailed."""
         return await self.in_memory() if self._mock else await self.on_disk()
 
-    async def on_disk(self) -> "Durable":
+    async def on_disk(self) -> "StorageRuntime":
         """The state folder's, whatever is in force. Raises StoreFailed."""
         if self._disk:
             return self._disk
@@ -44,12 +44,12 @@ class Durables:
             self._opening.add_done_callback(_look_at)
         return await asyncio.shield(self._opening)  # a request that is cancelled does not take it from the others
 
-    async def in_memory(self) -> "Durable":
+    async def in_memory(self) -> "StorageRuntime":
         """The mock session's."""
         if self._memory is None:
-            from sidecar.runtime.storage_runtime import Durable
+            from sidecar.runtime.storage_runtime import StorageRuntime
 
-            self._memory = self._begin(Durable.in_memory(self._around))
+            self._memory = self._begin(StorageRuntime.in_memory(self._around))
         return self._memory
 
     def mock(self) -> None:
@@ -109,16 +109,18 @@ class Durables:
             if one:
                 await one.close()
 
-    async def _open_disk(self) -> "Durable":
-        from sidecar.runtime.storage_runtime import Durable  # late: only work for later needs the disk and its queue
+    async def _open_disk(self) -> "StorageRuntime":
+        from sidecar.runtime.storage_runtime import (
+            StorageRuntime,  # late: only work for later needs the disk and its queue
+        )
 
         try:
-            self._disk = self._begin(await Durable.open(self._around))
+            self._disk = self._begin(await StorageRuntime.open(self._around))
         finally:
             self._opening = None
         return self._disk
 
-    def _begin(self, durable: "Durable") -> "Durable":
+    def _begin(self, durable: "StorageRuntime") -> "StorageRuntime":
         durable.start_sending()
         if self._resting:
             durable.begin_nothing()  # what is accepted now waits for the next process
@@ -127,7 +129,7 @@ class Durables:
         return durable
 
 
-def _look_at(opening: "asyncio.Task[Durable]") -> None:
+def _look_at(opening: "asyncio.Task[StorageRuntime]") -> None:
     """Marks a failure as seen: those who waited for the store have been told."""
     if not opening.cancelled():
         opening.exception()

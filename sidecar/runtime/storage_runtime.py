@@ -11,30 +11,30 @@ from sidecar_protocol.session import Credentials
 
 from sidecar import files
 from sidecar.deliveries.delivery_manager import open_mail
-from sidecar.encryption import Seal
+from sidecar.encryption import Encryptor
 from sidecar.errors import NotFound, SidecarError, StoreFailed
-from sidecar.jobs.interrupted_runs import ELSEWHERE, Interruptions
-from sidecar.jobs.run_listeners import Audiences
+from sidecar.jobs.interrupted_runs import ELSEWHERE, InterruptedRuns
+from sidecar.jobs.run_listeners import ListenerFactory
 from sidecar.net.public_http import Outward
 from sidecar.rtcv.fleet_logins import SharedLogins
 from sidecar.rtcv.login import References
-from sidecar.runtime.runtime_context import Surroundings
-from sidecar.runtime.task_runtime import Tasking
+from sidecar.runtime.runtime_context import RuntimeContext
+from sidecar.runtime.task_runtime import TaskRuntime
 from sidecar.shutdown import stopped
 from sidecar.storage.agenda import Agenda, Kind
 from sidecar.storage.database import Database
 from sidecar.storage.disk_references import DiskReferences
 from sidecar.storage.open_runs import OpenRuns
-from sidecar.storage.pending_work import JOBS, Pending
+from sidecar.storage.pending_work import JOBS, PendingWork
 from sidecar.storage.task_runs import TaskRuns
 
 if TYPE_CHECKING:
-    from sidecar.jobs.background import Unattended
-    from sidecar.queue.backend import Backend
-    from sidecar.queue.job_queue import Engine
-    from sidecar.runtime.queue_runtime import Queueing
-    from sidecar.schedules.service import Schedules
-    from sidecar.storage.redis_references import Told
+    from sidecar.jobs.background import BackgroundExecutor
+    from sidecar.queue.backend import QueueBackend
+    from sidecar.queue.job_queue import JobQueue
+    from sidecar.runtime.queue_runtime import QueueRuntime
+    from sidecar.schedules.service import ScheduleService
+    from sidecar.storage.redis_references import ReferencePublisher
 
 log = logging.getLogger(__name__)
 
@@ -48,23 +48,28 @@ WARM_SECONDS: Final = 2 * LOOK_SECONDS
 """How long before a schedule or task is due what it needs is loaded; it must not be late for that."""
 
 
-class Durable:
+class StorageRuntime:
     """The parts that keep going when a session ends, opened in order and closed in reverse.
 
     Use `open` or `in_memory`, then `start`. The queue is opened when something first needs it.
     """
 
     def __init__(
-        self, database: Database, seal: Seal, folder: Path | None, around: Surroundings, fleet: "Backend | None" = None
+        self,
+        database: Database,
+        seal: Encryptor,
+        folder: Path | None,
+        around: RuntimeContext,
+        fleet: "QueueBackend | None" = None,
     ) -> None:
         """Without a folder it is a mock session's; `fleet` is the queue that many machines share."""
         self.database = database
         self.seal = seal
         self._folder = folder
         self._fleet = fleet
-        self._told: Told | None = None
+        self._told: ReferencePublisher | None = None
         self._around = around
-        self._queueing: Queueing | None = None
+        self._queueing: QueueRuntime | None = None
         self._looking: asyncio.Task[None] | None = None
         self._resting = False
         self._closing = AsyncExitStack()
@@ -87,21 +92,25 @@ class Durable:
         self.outbox, self.endpoints, self.forwarding = self.mail.outbox, self.mail.endpoints, self.mail.forwarding
         self.logins: SharedLogins | None = None
         if fleet:
-            from sidecar.storage import redis_logins, redis_references  # late: only a fleet has redis installed
-
-            self._told = redis_references.Told(settings.queue.reveal())
-            self._closing.push_async_callback(self._told.close, LAST_WORDS_SECONDS)
-            common = redis_logins.FleetLogins(self._told.redis)
-            self.logins = SharedLogins(common, seal, self.endpoints) if seal.lasting else None
+            self._share()
         self._telling: asyncio.Task[None] | None = None
         runs = OpenRuns(database, self.outbox, seal)
-        self._interruptions = Interruptions(runs, self._process, clock) if folder else None
-        self.audiences = Audiences(self.endpoints, self.outbox, settings.max_stdouterr_size, self._interruptions)
-        self.tasking = Tasking(self, around)
+        self._interruptions = InterruptedRuns(runs, self._process, clock) if folder else None
+        self.audiences = ListenerFactory(self.endpoints, self.outbox, settings.max_stdouterr_size, self._interruptions)
+        self.tasking = TaskRuntime(self, around)
         self._closing.push_async_callback(self.tasking.close)
 
+    def _share(self) -> None:
+        """Connects references and logins with those of the fleet."""
+        from sidecar.storage import redis_logins, redis_references  # late: only a fleet has redis installed
+
+        self._told = redis_references.ReferencePublisher(self._around.settings.queue.reveal())
+        self._closing.push_async_callback(self._told.close, LAST_WORDS_SECONDS)
+        if self.seal.lasting:
+            self.logins = SharedLogins(redis_logins.RedisLogins(self._told.redis), self.seal, self.endpoints)
+
     @classmethod
-    async def open(cls, around: Surroundings) -> Self:
+    async def open(cls, around: RuntimeContext) -> Self:
         """Opens what is on disk in the state folder. Raises StoreFailed."""
         try:
             folder = around.settings.state_folder()
@@ -112,7 +121,7 @@ class Durable:
         database = await Database.open(folder / "sidecar.db")
         try:
             fleet = await _join_fleet(around)
-            return cls(database, Seal(around.settings.seal_key()), folder, around, fleet)
+            return cls(database, Encryptor(around.settings.seal_key()), folder, around, fleet)
         except BaseException as failure:
             await database.close()
             if isinstance(failure, OSError):
@@ -120,22 +129,22 @@ class Durable:
             raise
 
     @classmethod
-    def in_memory(cls, around: Surroundings) -> Self:
+    def in_memory(cls, around: RuntimeContext) -> Self:
         """The same without a disk, for a mock session."""
-        return cls(Database.in_memory(), Seal(), None, around)
+        return cls(Database.in_memory(), Encryptor(), None, around)
 
     @property
-    def engine(self) -> "Engine":
+    def engine(self) -> "JobQueue":
         """The queue. Raises StoreFailed."""
         return self._queue().engine
 
     @property
-    def unattended(self) -> "Unattended":
+    def unattended(self) -> "BackgroundExecutor":
         """What can be done without a parent that waits. Raises StoreFailed."""
         return self._queue().unattended
 
     @property
-    def schedules(self) -> "Schedules":
+    def schedules(self) -> "ScheduleService":
         """What is run once, at a time. Raises StoreFailed."""
         return self._queue().schedules
 
@@ -147,26 +156,26 @@ class Durable:
         """Where schedules or tasks are: in a fleet with all of them, if every machine can open what is sealed."""
         if self._told is None or not self.seal.lasting:
             return Agenda(self.database, kind)
-        from sidecar.storage.redis_agenda import FleetAgenda
+        from sidecar.storage.redis_agenda import RedisAgenda
 
-        return FleetAgenda(self._told.redis, kind)
+        return RedisAgenda(self._told.redis, kind)
 
     def task_runs(self) -> TaskRuns:
         """The history of tasks, where the tasks are."""
         if self._told is None or not self.seal.lasting:
             return TaskRuns(self.database)
-        from sidecar.storage.redis_task_runs import FleetTaskRuns
+        from sidecar.storage.redis_task_runs import RedisTaskRuns
 
-        return FleetTaskRuns(self._told.redis)
+        return RedisTaskRuns(self._told.redis)
 
     async def references(self, scope: str, seed: Iterable[str] = (), ttl: float = 0) -> References:
         """Those of a login; `seed` is remembered for `ttl` seconds. Raises StoreFailed."""
         own = await DiskReferences.open(self.database, self._around.clock, scope, seed, ttl)
         if self._told is None:
             return own
-        from sidecar.storage.redis_references import FleetReferences
+        from sidecar.storage.redis_references import RedisReferences
 
-        return FleetReferences(own, self._told, scope)
+        return RedisReferences(own, self._told, scope)
 
     async def log_in(self, scope: str, credentials: Sequence[Credentials], primary: int) -> None:
         """Makes the servers of a login known, to all machines of a fleet if they can open it. Raises StoreFailed."""
@@ -218,11 +227,11 @@ class Durable:
         """Closes everything in reverse."""
         await self._closing.aclose()
 
-    def _queue(self) -> "Queueing":
+    def _queue(self) -> "QueueRuntime":
         if self._queueing is None:
-            from sidecar.runtime.queue_runtime import Queueing  # late: saq and playwright take their time to import
+            from sidecar.runtime.queue_runtime import QueueRuntime  # late: saq and playwright take their time to import
 
-            self._queueing = Queueing(self, self._folder, self._around, self._fleet)
+            self._queueing = QueueRuntime(self, self._folder, self._around, self._fleet)
             self._queueing.unattended.register("run_task", self.tasking.perform)
             self._closing.push_async_callback(self._queueing.close)
             if not self._resting:
@@ -234,7 +243,7 @@ class Durable:
         """What other processes of this machine know this one by. Raises StoreFailed."""
         return self.mail.deliveries.presence().process
 
-    async def _tell_interrupted(self, interruptions: Interruptions) -> None:
+    async def _tell_interrupted(self, interruptions: InterruptedRuns) -> None:
         """Runs of processes that have died, whenever they did, come to an end at their webhooks."""
         while True:
             try:
@@ -254,7 +263,7 @@ class Durable:
 
     async def _look(self) -> None:
         """Jobs that wait are work for us too, whoever has left them."""
-        pending = Pending(self.database.first)
+        pending = PendingWork(self.database.first)
         while self._queueing is None:
             try:
                 if pending.any(JOBS) or pending.due_by(self._around.clock.now() + WARM_SECONDS):
@@ -264,7 +273,7 @@ class Durable:
             await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _join_fleet(around: Surroundings) -> "Backend | None":
+async def _join_fleet(around: RuntimeContext) -> "QueueBackend | None":
     url = around.settings.queue.reveal()
     if not url:
         return None

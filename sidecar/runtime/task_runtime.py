@@ -5,21 +5,21 @@ from typing import TYPE_CHECKING, Protocol
 
 from sidecar_protocol.tasks import RunTaskReply
 
-from sidecar.due_timer import Alarm
-from sidecar.encryption import Seal
-from sidecar.queue.submission import Run
-from sidecar.runtime.runtime_context import Surroundings
+from sidecar.due_timer import DueTimer
+from sidecar.encryption import Encryptor
+from sidecar.queue.submission import JobRun
+from sidecar.runtime.runtime_context import RuntimeContext
 from sidecar.storage.agenda import Agenda, Kind
 
 if TYPE_CHECKING:
-    from sidecar.deliveries.endpoint_registry import Endpoints
-    from sidecar.jobs.background import Unattended
-    from sidecar.jobs.run_listeners import Audiences
+    from sidecar.deliveries.endpoint_registry import EndpointRegistry
+    from sidecar.jobs.background import BackgroundExecutor
+    from sidecar.jobs.run_listeners import ListenerFactory
     from sidecar.net.public_http import Outward
-    from sidecar.queue.job_queue import Engine
+    from sidecar.queue.job_queue import JobQueue
     from sidecar.storage.task_runs import TaskRuns
-    from sidecar.tasks.task_dispatcher import TaskFiring
-    from sidecar.tasks.task_manager import Periodic
+    from sidecar.tasks.task_dispatcher import TaskDispatcher
+    from sidecar.tasks.task_manager import TaskManager
 
 SCRIPTS_AT_ONCE = 8
 """Scripts that run at the same time: each has a process of its own."""
@@ -28,10 +28,10 @@ SCRIPTS_AT_ONCE = 8
 class Store(Protocol):
     """What tasks need of their store."""
 
-    seal: Seal
+    seal: Encryptor
     outward: "Outward"
-    endpoints: "Endpoints"
-    audiences: "Audiences"
+    endpoints: "EndpointRegistry"
+    audiences: "ListenerFactory"
 
     def agenda(self, kind: Kind) -> Agenda:
         """Where tasks are."""
@@ -40,27 +40,27 @@ class Store(Protocol):
         """Where their runs are noted."""
 
     @property
-    def engine(self) -> "Engine":
+    def engine(self) -> "JobQueue":
         """The queue. Raises StoreFailed."""
 
     @property
-    def unattended(self) -> "Unattended":
+    def unattended(self) -> "BackgroundExecutor":
         """What can be done without a parent that waits. Raises StoreFailed."""
 
 
-class Tasking:
+class TaskRuntime:
     """Use `start`, then `periodic`."""
 
-    def __init__(self, store: Store, around: Surroundings) -> None:
+    def __init__(self, store: Store, around: RuntimeContext) -> None:
         self._store = store
         self._around = around
         self._agenda = store.agenda("task")
-        self._alarm = Alarm(around.clock, self._agenda.next_due, self._ring)
-        self._parts: tuple[Periodic, TaskFiring] | None = None
+        self._alarm = DueTimer(around.clock, self._agenda.next_due, self._ring)
+        self._parts: tuple[TaskManager, TaskDispatcher] | None = None
         self._rests = False
 
     @property
-    def periodic(self) -> "Periodic":
+    def periodic(self) -> "TaskManager":
         """The tasks. Raises StoreFailed."""
         return self._open()[0]
 
@@ -85,37 +85,37 @@ class Tasking:
         if self._parts:
             await self._parts[0].close()
 
-    async def perform(self, run: Run) -> RunTaskReply:
+    async def perform(self, run: JobRun) -> RunTaskReply:
         """A run that comes out of the queue. Raises what the run raises."""
         return await self.periodic.perform(run)
 
     async def _ring(self) -> None:
         await self._open()[1].ring()
 
-    def _open(self) -> "tuple[Periodic, TaskFiring]":
+    def _open(self) -> "tuple[TaskManager, TaskDispatcher]":
         if self._parts is None:
             self._parts = self._build()
         return self._parts
 
-    def _build(self) -> "tuple[Periodic, TaskFiring]":
+    def _build(self) -> "tuple[TaskManager, TaskDispatcher]":
         from sidecar.browser.sandbox.task_session import (  # late: scripts bring playwright with them
             TaskLimits,
             TaskScripts,
         )
-        from sidecar.tasks.script_host import Hosts, Scripts
-        from sidecar.tasks.task_dispatcher import TaskFiring
-        from sidecar.tasks.task_manager import Periodic
-        from sidecar.tasks.task_record import TaskDocuments
-        from sidecar.tasks.task_runner import TaskRunner, Tools
+        from sidecar.tasks.script_host import Hosts, ScriptSources
+        from sidecar.tasks.task_dispatcher import TaskDispatcher
+        from sidecar.tasks.task_manager import TaskManager
+        from sidecar.tasks.task_record import TaskRecords
+        from sidecar.tasks.task_runner import RunnerDependencies, TaskRunner
 
         store, around = self._store, self._around
         settings, clock, engine = around.settings, around.clock, store.engine
         history = store.task_runs()
-        scripts = Scripts(store.outward, settings.scripts_path, allow_private=settings.allow_private_network)
+        scripts = ScriptSources(store.outward, settings.scripts_path, allow_private=settings.allow_private_network)
         check = around.workshop.runs.check
-        documents = TaskDocuments(store.seal, scripts, engine.process, check, settings.max_line)
+        documents = TaskRecords(store.seal, scripts, engine.process, check, settings.max_line)
         limits = TaskLimits(seconds=settings.script_timeout)
-        tools = Tools(
+        tools = RunnerDependencies(
             scripts=scripts,
             requests=store.outward,
             hosts=Hosts(settings.script_hosts),
@@ -127,7 +127,7 @@ class Tasking:
             places=asyncio.Semaphore(settings.concurrency),
         )
         runner = TaskRunner(documents, history, tools, clock, engine.process)
-        firing = TaskFiring(
+        firing = TaskDispatcher(
             self._agenda,
             history,
             documents,
@@ -138,4 +138,4 @@ class Tasking:
             wants_events=lambda: around.session.notifications,
             at_home=bool(settings.queue) and not store.seal.lasting,
         )
-        return Periodic(self._agenda, history, documents, runner, firing, clock, self._alarm.changed), firing
+        return TaskManager(self._agenda, history, documents, runner, firing, clock, self._alarm.changed), firing

@@ -12,10 +12,10 @@ from sidecar import logs
 from sidecar.clock import Clock
 from sidecar.errors import SidecarError
 from sidecar.recording.redaction.redactor import Redactor
-from sidecar.runtime.browser_services import Workshop
-from sidecar.runtime.login_service import LoggingIn
-from sidecar.runtime.runtime_context import Surroundings
-from sidecar.runtime.storage_provider import Durables
+from sidecar.runtime.browser_services import BrowserServices
+from sidecar.runtime.login_service import LoginService
+from sidecar.runtime.runtime_context import RuntimeContext
+from sidecar.runtime.storage_provider import StorageProvider
 from sidecar.server.session import Session
 from sidecar.settings import Settings, SettingsError
 from sidecar.shutdown import CLOSING_SECONDS, exit_within
@@ -33,13 +33,13 @@ async def work(settings: Settings, clock: Clock, say: Callable[[str], None]) -> 
     async with AsyncExitStack() as resources:
         session = Session(
             before_login=MemoryReferences(clock),
-            log_in=lambda credentials: LoggingIn(settings, clock, durables).log_in(credentials),
-            mock=lambda options: LoggingIn(settings, clock, durables).mock(options),
+            log_in=lambda credentials: LoginService(settings, clock, durables).log_in(credentials),
+            mock=lambda options: LoginService(settings, clock, durables).mock(options),
             learn=redactor.learn,
         )
-        workshop = Workshop(settings, clock, lambda: False)
-        durables = Durables(
-            Surroundings(settings=settings, clock=clock, session=session, workshop=workshop, on_event=_nobody_listens)
+        workshop = BrowserServices(settings, clock, lambda: False)
+        durables = StorageProvider(
+            RuntimeContext(settings=settings, clock=clock, session=session, workshop=workshop, on_event=_nobody_listens)
         )
         resources.push_async_callback(durables.close)
         resources.push_async_callback(workshop.close)

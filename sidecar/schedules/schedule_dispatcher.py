@@ -10,10 +10,10 @@ import msgspec
 from sidecar_protocol.schedules import ScheduleFired
 
 from sidecar.clock import Clock
-from sidecar.errors import SealedByAnother, SidecarError, Unreadable
+from sidecar.errors import CorruptRecord, DecryptionKeyMissing, SidecarError
 from sidecar.queue.submission import Submission
 from sidecar.schedules.schedule_manager import MAX_OPEN, Entry, decode, encode
-from sidecar.schedules.scheduled_messages import Pushes
+from sidecar.schedules.scheduled_messages import ScheduledMessages
 from sidecar.storage.agenda import Agenda, Item, defer_corrupt
 from sidecar.wall_clock import rfc3339
 
@@ -27,13 +27,13 @@ KEPT: Final = 7 * 24 * 3600.0
 """Seconds that a schedule can be looked at after it was fired or missed."""
 
 
-class Firing:
+class ScheduleDispatcher:
     """Hands what is due to the queue, or marks it missed."""
 
     def __init__(
         self,
         agenda: Agenda,
-        pushes: Pushes,
+        pushes: ScheduledMessages,
         submit: Callable[[Submission], Awaitable[str]],
         clock: Clock,
         grace: float,
@@ -60,7 +60,7 @@ class Firing:
             if item is None or item.due is None:
                 del self._watched[schedule_id]
             if item and item.due is None:
-                with suppress(Unreadable):
+                with suppress(CorruptRecord):
                     self._tell(schedule_id, decode(item.document))
         return await self._agenda.next_due()
 
@@ -81,7 +81,7 @@ class Firing:
         """Takes it one step on; what is due still is dealt with again at once."""
         try:
             entry = decode(item.document)
-        except Unreadable:
+        except CorruptRecord:
             await defer_corrupt(self._agenda, "schedule", item, self._now())
             return
         late = self._now() - entry.due
@@ -117,7 +117,7 @@ class Firing:
             self._on_fired(ScheduleFired(schedule_id=schedule_id, name=entry.name, due=due, msgid=msgid))
 
     def _submission(self, item: Item, entry: Entry) -> Submission:
-        """Raises SealedByAnother."""
+        """Raises DecryptionKeyMissing."""
         return Submission(
             type=entry.type,
             content=self._pushes.open(entry.content),
@@ -133,7 +133,7 @@ class Firing:
 
     def _patience(self, failure: SidecarError) -> float:
         """For how many seconds it is tried again."""
-        if isinstance(failure, SealedByAnother):
+        if isinstance(failure, DecryptionKeyMissing):
             return OWNERS_TURN
         return self._grace if failure.retryable else 0.0
 

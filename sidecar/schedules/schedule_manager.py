@@ -20,8 +20,8 @@ from sidecar_protocol.schedules import (
 )
 
 from sidecar.clock import Clock
-from sidecar.errors import InvalidContent, NotFound, Unreadable
-from sidecar.schedules.scheduled_messages import Pushes
+from sidecar.errors import CorruptRecord, InvalidContent, NotFound
+from sidecar.schedules.scheduled_messages import ScheduledMessages
 from sidecar.storage.agenda import Agenda, Item
 from sidecar.wall_clock import Zone, instant_ahead, parse_wall, rfc3339, zone_of
 
@@ -78,19 +78,19 @@ def decode(document: bytes) -> Entry:
     try:
         return _decode(document)
     except msgspec.DecodeError:
-        raise Unreadable("the schedule is stored in a way that this sidecar can't read") from None
+        raise CorruptRecord("the schedule is stored in a way that this sidecar can't read") from None
 
 
 _decode: Final = msgspec.json.Decoder(Entry).decode
 
 
-class Scheduling:
+class ScheduleManager:
     """The schedules of one store. Every call may raise StoreFailed."""
 
     def __init__(
         self,
         agenda: Agenda,
-        pushes: Pushes,
+        pushes: ScheduledMessages,
         clock: Clock,
         host_zone: Zone,
         on_change: Callable[[str, float], None],
@@ -241,7 +241,7 @@ def _shown(schedule_id: str, entry: Entry) -> Schedule:
 def _shown_if_readable(item: Item) -> Schedule | None:
     try:
         return _shown(item.id, decode(item.document))
-    except Unreadable:
+    except CorruptRecord:
         return None
 
 

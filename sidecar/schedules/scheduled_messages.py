@@ -8,10 +8,10 @@ from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.schedules import Push
 
-from sidecar.encryption import Seal
-from sidecar.errors import InvalidContent, MissingCredentials, SealedByAnother
+from sidecar.encryption import Encryptor
+from sidecar.errors import DecryptionKeyMissing, InvalidContent, MissingCredentials
 from sidecar.jobs.job_redaction import redactor_for
-from sidecar.jobs.payloads import decode_stored, holds_secret
+from sidecar.jobs.payloads import contains_secrets, decode_stored
 from sidecar.queue.submission import DEFAULT_TIMEOUT, opened_content, stored_content
 from sidecar.recording.redaction.redactor import Redactor
 
@@ -48,12 +48,12 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that one attempt may take, the wait for a place in a browser included."""
 
 
-class Pushes:
+class ScheduledMessages:
     """What schedules need to know of the messages that they hold."""
 
     def __init__(
         self,
-        seal: Seal,
+        seal: Encryptor,
         messages: Messages,
         check_job: Callable[[SendJob, float], object],
         pack: Callable[[Sequence[str]], str],
@@ -107,7 +107,7 @@ class Pushes:
             return
         try:
             job: SendJob = decode_stored(kind, self.open(stored))
-        except SealedByAnother:
+        except DecryptionKeyMissing:
             return
         try:
             self._check_job(job, due)
@@ -116,11 +116,11 @@ class Pushes:
 
     def seal(self, checked: Checked) -> dict[str, str]:
         """The content as it may lie on disk."""
-        secret = self._seal.lasting or holds_secret(checked.type, checked.content)
+        secret = self._seal.lasting or contains_secrets(checked.type, checked.content)
         return stored_content(self._seal, checked.content, secret=secret)
 
     def open(self, stored: dict[str, str]) -> bytes:
-        """What was sealed. Raises SealedByAnother."""
+        """What was sealed. Raises DecryptionKeyMissing."""
         return opened_content(self._seal, stored)
 
     def show(self, checked: Checked) -> msgspec.Raw:

@@ -6,23 +6,23 @@ from typing import Any
 from sidecar_protocol.jobs import SendJob
 
 from sidecar.clock import Clock
-from sidecar.due_timer import Alarm
-from sidecar.encryption import Seal
+from sidecar.due_timer import DueTimer
+from sidecar.encryption import Encryptor
 from sidecar.queue.submission import Submission
-from sidecar.schedules.schedule_dispatcher import Firing
-from sidecar.schedules.schedule_manager import Scheduling
-from sidecar.schedules.scheduled_messages import Messages, Pushes
+from sidecar.schedules.schedule_dispatcher import ScheduleDispatcher
+from sidecar.schedules.schedule_manager import ScheduleManager
+from sidecar.schedules.scheduled_messages import Messages, ScheduledMessages
 from sidecar.storage.agenda import Agenda
 from sidecar.wall_clock import Zone
 
 
-class Schedules:
+class ScheduleService:
     """Put together; `messages` are for the handlers."""
 
     def __init__(
         self,
         agenda: Agenda,
-        seal: Seal,
+        seal: Encryptor,
         messages: Messages,
         submit: Callable[[Submission], Awaitable[str]],
         *,
@@ -34,12 +34,12 @@ class Schedules:
         on_event: Callable[[str, Any], None],
     ) -> None:
         """`submit` returns once the job is on disk; `grace` is `misfire_grace`. For the others see Pushes."""
-        pushes = Pushes(seal, messages, check_job, pack)
-        self._firing = Firing(
+        pushes = ScheduledMessages(seal, messages, check_job, pack)
+        self._firing = ScheduleDispatcher(
             agenda, pushes, submit, clock, grace, on_fired=lambda fired: on_event("schedule_fired", fired)
         )
-        self._alarm = Alarm(clock, self._firing.next_due, self._firing.ring)
-        self.messages = Scheduling(agenda, pushes, clock, host_zone, self._on_change)
+        self._alarm = DueTimer(clock, self._firing.next_due, self._firing.ring)
+        self.messages = ScheduleManager(agenda, pushes, clock, host_zone, self._on_change)
 
     def start(self) -> None:
         """Begins to fire what is due."""

@@ -19,7 +19,7 @@ from sidecar_protocol.session import Cancel
 
 from sidecar.clock import within
 from sidecar.errors import Cancelled, Conflict, ShuttingDown
-from sidecar.server.error_replies import not_stored, refusal
+from sidecar.server.error_replies import commit_failed_reply, error_reply
 from sidecar.server.route import Route
 
 MAX_QUEUED_BYTES: Final = 1 << 20
@@ -41,7 +41,7 @@ class Journal(Protocol):
     def record(self, lines: Sequence[bytes], readable: Sequence[bool]) -> None: ...  # noqa: D102
 
 
-class _Work(msgspec.Struct, eq=False):
+class QueuedRequest(msgspec.Struct, eq=False):
     """A request that waits for its turn."""
 
     request: Request
@@ -51,7 +51,7 @@ class _Work(msgspec.Struct, eq=False):
     """Whether it was cancelled and answered, and only its place in the inbox is left."""
 
 
-class _Answer(msgspec.Struct, frozen=True):
+class QueuedReply(msgspec.Struct, frozen=True):
     """The reply to a line without id that is known already and only has to keep its place in the order."""
 
     line: bytes
@@ -77,12 +77,12 @@ class Dispatcher:
         self._max_in_flight = max_in_flight
         self._max_line = max_line
         self._journal = journal
-        self._inbox: deque[_Work | _Answer] = deque()
-        self._waiting: dict[RequestId, _Work] = {}
+        self._inbox: deque[QueuedRequest | QueuedReply] = deque()
+        self._waiting: dict[RequestId, QueuedRequest] = {}
         """What of the inbox has an id and may be cancelled."""
         self._called_off = 0
         """Places of the inbox whose request was."""
-        self._lane: deque[_Work | _Answer] = deque()
+        self._lane: deque[QueuedRequest | QueuedReply] = deque()
         self._lane_task: asyncio.Task[None] | None = None
         self._tasks: dict[RequestId, asyncio.Task[None]] = {}
         self._barrier: asyncio.Task[None] | None = None
@@ -130,7 +130,9 @@ class Dispatcher:
             if running:
                 await asyncio.wait(running, timeout=5)
             for item in waiting:  # after what was running, which came before them
-                self._output.send(item.line if isinstance(item, _Answer) else refusal(item.request.id, ShuttingDown()))
+                self._output.send(
+                    item.line if isinstance(item, QueuedReply) else error_reply(item.request.id, ShuttingDown())
+                )
 
     # --- taking lines in
 
@@ -157,21 +159,21 @@ class Dispatcher:
             return self._run_now(request, route)
         if request.id is not None:
             self._ids.add(request.id)
-        return self._enqueue(_Work(request, route, size))
+        return self._enqueue(QueuedRequest(request, route, size))
 
     def _refuse(self, request_id: RequestId | None, wrong: WireError) -> None:
-        self._answer(request_id, refusal(request_id, wrong))
+        self._answer(request_id, error_reply(request_id, wrong))
 
     def _answer(self, request_id: RequestId | None, line: bytes) -> None:
         if request_id is not None:
             self._output.send(line)
         else:
-            self._enqueue(_Answer(line, len(line)))
+            self._enqueue(QueuedReply(line, len(line)))
 
-    def _enqueue(self, item: _Work | _Answer) -> None:
+    def _enqueue(self, item: QueuedRequest | QueuedReply) -> None:
         self._queued_bytes += item.size
         self._inbox.append(item)
-        if isinstance(item, _Work) and item.request.id is not None:
+        if isinstance(item, QueuedRequest) and item.request.id is not None:
             self._waiting[item.request.id] = item
         self._pump()
 
@@ -197,7 +199,7 @@ class Dispatcher:
         if self._called_off > max(_KEPT_PLACES, len(self._inbox) // 2):  # so that one costs little, however many wait
             self._inbox = deque(filter(_is_wanted, self._inbox))
             self._called_off = 0
-        self._output.send(refusal(request_id, Cancelled()))
+        self._output.send(error_reply(request_id, Cancelled()))
         self._pump()  # it may have been what the others waited behind
         return True
 
@@ -208,18 +210,18 @@ class Dispatcher:
             self._inbox.popleft()
         self._tell_full()
 
-    def _start(self, item: _Work | _Answer) -> bool:
+    def _start(self, item: QueuedRequest | QueuedReply) -> bool:
         """Starts an item, or says that it has to wait."""
         if not _is_wanted(item):
             self._called_off -= 1
             return True
         if self._barrier or not self._unclogged.is_set():
             return False
-        if isinstance(item, _Work) and item.route.barrier:
+        if isinstance(item, QueuedRequest) and item.route.barrier:
             if self._lane_task or self._tasks:
                 return False
             self._barrier = self._spawn(item)
-        elif isinstance(item, _Answer) or item.request.id is None:
+        elif isinstance(item, QueuedReply) or item.request.id is None:
             self._lane.append(item)
             if self._lane_task is None:
                 self._lane_task = asyncio.create_task(self._run_lane())
@@ -236,7 +238,7 @@ class Dispatcher:
             self._waiting.pop(item.request.id, None)
         return True
 
-    def _spawn(self, item: _Work) -> asyncio.Task[None]:
+    def _spawn(self, item: QueuedRequest) -> asyncio.Task[None]:
         task = asyncio.create_task(self._run(item))
         if item.request.id is not None:
             self._tasks[item.request.id] = task
@@ -245,7 +247,7 @@ class Dispatcher:
 
     def _on_done(self, request_id: RequestId | None, task: asyncio.Task[None]) -> None:
         if task.cancelled():  # before its first step
-            self._output.send(refusal(request_id, self._why_cancelled()))
+            self._output.send(error_reply(request_id, self._why_cancelled()))
         if request_id is not None:
             self._ids.discard(request_id)
             del self._tasks[request_id]
@@ -263,9 +265,9 @@ class Dispatcher:
         except StopIteration as done:
             line = route.encode(request.id, done.value)
         except Exception as wrong:
-            line = refusal(request.id, wrong)
+            line = error_reply(request.id, wrong)
         if route.accepts:
-            self._output.send(line, partial(not_stored, request.id))
+            self._output.send(line, partial(commit_failed_reply, request.id))
         else:
             self._output.send(line)
 
@@ -274,7 +276,7 @@ class Dispatcher:
             await self._unclogged.wait()
             item = self._lane.popleft()
             self._queued_bytes -= item.size
-            if isinstance(item, _Answer):
+            if isinstance(item, QueuedReply):
                 self._output.send(item.line)
             else:
                 await self._run(item)
@@ -282,7 +284,7 @@ class Dispatcher:
         self._lane_task = None
         self._pump()
 
-    async def _run(self, item: _Work) -> None:
+    async def _run(self, item: QueuedRequest) -> None:
         """Runs one handler to its end and sends its reply, whatever happens."""
         request = item.request
         try:
@@ -291,10 +293,10 @@ class Dispatcher:
             line = item.route.encode(request.id, value)
         except asyncio.CancelledError:
             # only `cancel` and `finish` cancel these tasks, and both want the request answered
-            line = refusal(request.id, self._why_cancelled())
+            line = error_reply(request.id, self._why_cancelled())
         except Exception as wrong:
-            line = refusal(request.id, wrong, item.route.number)
-        self._output.send(line, partial(not_stored, request.id) if item.route.accepts else None)
+            line = error_reply(request.id, wrong, item.route.number)
+        self._output.send(line, partial(commit_failed_reply, request.id) if item.route.accepts else None)
 
     # --- bounds and the end
 
@@ -320,5 +322,5 @@ class Dispatcher:
                 await self._unclogged.wait()
 
 
-def _is_wanted(item: _Work | _Answer) -> bool:
-    return isinstance(item, _Answer) or not item.called_off
+def _is_wanted(item: QueuedRequest | QueuedReply) -> bool:
+    return isinstance(item, QueuedReply) or not item.called_off

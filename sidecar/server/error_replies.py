@@ -13,7 +13,7 @@ from sidecar.errors import StoreFailed
 log = logging.getLogger(__name__)
 
 
-def refusal(
+def error_reply(
     request_id: RequestId | None, wrong: BaseException, number: Callable[[ErrorDetail], int] | None = None
 ) -> bytes:
     """The `error` reply to a failure; one that is no WireError is a fault of ours, and only the log says more.
@@ -26,9 +26,9 @@ def refusal(
     return codec.encode_error(request_id, detail)
 
 
-def not_stored(request_id: RequestId | None, failure: BaseException) -> bytes:
+def commit_failed_reply(request_id: RequestId | None, failure: BaseException) -> bytes:
     """The `error` reply to what was accepted and then refused by the disk."""
-    return refusal(request_id, failure if isinstance(failure, StoreFailed) else _unknown())
+    return error_reply(request_id, failure if isinstance(failure, StoreFailed) else _unknown())
 
 
 def _unknown() -> StoreFailed:

@@ -8,7 +8,7 @@ from sidecar_protocol import codec
 from sidecar_protocol.replies import RequestId
 from sidecar_protocol.session import HelloReply
 
-from sidecar.rtcv.send_cv import InProgress, send_cv
+from sidecar.rtcv.send_cv import ReferenceLocks, send_cv
 from sidecar.server.handlers import jobs, references, schedules, secrets, session, tasks, tokens, webhooks
 from sidecar.server.route import Handler, Route
 from sidecar.server.session import Session
@@ -34,7 +34,7 @@ def routes(
     about: Callable[[], HelloReply],
     desk: jobs.Desk,
     stores: Stores,
-    in_progress: InProgress,
+    in_progress: ReferenceLocks,
     issuer: Callable[[], tokens.Issuer],
     *,
     fleet: bool = False,

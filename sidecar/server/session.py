@@ -8,7 +8,7 @@ from sidecar_protocol.webhooks import Webhook
 
 from sidecar.errors import InvalidContent, MissingCredentials
 from sidecar.json_strings import strings
-from sidecar.rtcv.login import Backend, Login, References
+from sidecar.rtcv.login import Login, References, RtcvBackend
 
 LogIn = Callable[[Sequence[Credentials]], Awaitable[Login]]
 Mock = Callable[[MockOptions], Awaitable[Login]]
@@ -40,7 +40,7 @@ class Session:
         return self._login.references if self._login else self._before_login
 
     @property
-    def backend(self) -> Backend:
+    def backend(self) -> RtcvBackend:
         """The login in force. Raises MissingCredentials."""
         if self._login is None:
             raise MissingCredentials

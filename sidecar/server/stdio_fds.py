@@ -15,7 +15,7 @@ class Descriptors:
     """Process that spawned us; `os.getppid` says another one when it is dead."""
 
 
-def claim() -> Descriptors:
+def claim_stdio() -> Descriptors:
     """Moves the protocol away from 0 and 1: reads of 0 find its end, writes to 1 go to stderr."""
     null = os.open(os.devnull, os.O_RDWR)
     while null <= 2:  # one of the three is closed, and this took its place

@@ -18,7 +18,7 @@ _RUNS: Final = """
 """
 
 
-class Planned(msgspec.Struct, frozen=True):
+class ScheduledEntry(msgspec.Struct, frozen=True):
     """One schedule or task, its document as its owner wrote it."""
 
     kind: Kind
@@ -27,7 +27,7 @@ class Planned(msgspec.Struct, frozen=True):
     document: bytes
 
 
-class Ran(msgspec.Struct, frozen=True):
+class RunSummary(msgspec.Struct, frozen=True):
     """One run of a task; Unix times in seconds."""
 
     task: str
@@ -37,7 +37,7 @@ class Ran(msgspec.Struct, frozen=True):
     ended: float | None
 
 
-def look(path: Path, since: float) -> tuple[list[Planned], list[Ran]]:
+def read_snapshot(path: Path, since: float) -> tuple[list[ScheduledEntry], list[RunSummary]]:
     """What is planned, the oldest first; the runs since a Unix time, and the last of each task. Raises StoreFailed."""
     if not path.exists():
         return [], []
@@ -54,4 +54,4 @@ def look(path: Path, since: float) -> tuple[list[Planned], list[Ran]]:
             connection.close()
     except (NewerSchema, sqlite3.Error, OSError) as failure:
         raise StoreFailed(f"the state folder's database can't be read: {failure}") from None
-    return [Planned(*row) for row in rows], [Ran(*row) for row in runs]
+    return [ScheduledEntry(*row) for row in rows], [RunSummary(*row) for row in runs]

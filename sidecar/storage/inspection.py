@@ -16,7 +16,7 @@ _COUNTS: Final = """
 """
 
 
-class Contents(NamedTuple):
+class DatabaseSummary(NamedTuple):
     """How many of each there are."""
 
     jobs: int
@@ -31,7 +31,7 @@ class Contents(NamedTuple):
     tasks: int
 
 
-def inspect(path: Path) -> Contents | None:
+def inspect(path: Path) -> DatabaseSummary | None:
     """What there is; None where there is no database yet, or one that the next start brings up to date.
 
     Raises StoreFailed.
@@ -43,7 +43,7 @@ def inspect(path: Path) -> Contents | None:
         try:
             if check_version(connection) < len(MIGRATIONS):
                 return None
-            return Contents(*connection.execute(_COUNTS).fetchone())
+            return DatabaseSummary(*connection.execute(_COUNTS).fetchone())
         finally:
             connection.close()
     except (NewerSchema, sqlite3.Error) as failure:

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
-from sidecar.encryption import Seal
-from sidecar.errors import SealedByAnother
+from sidecar.encryption import Encryptor
+from sidecar.errors import DecryptionKeyMissing
 from sidecar.storage.database import Database
-from sidecar.storage.outbox import Outbox, Parcel
+from sidecar.storage.outbox import Outbox, OutboxMessage
 
 _SAVE: Final = "INSERT OR REPLACE INTO open_run (id, owner, document, sealed) VALUES (?, ?, ?, ?)"
 _CLOSE: Final = "DELETE FROM open_run WHERE id = ?"
@@ -30,7 +30,7 @@ class OpenRun(msgspec.Struct, frozen=True):
 class OpenRuns:
     """The open runs of one database. What is noted or closed is written with the letters that say so."""
 
-    def __init__(self, database: Database, outbox: Outbox, seal: Seal) -> None:
+    def __init__(self, database: Database, outbox: Outbox, seal: Encryptor) -> None:
         """Documents are sealed where the seal lasts: they hold what pages say of people."""
         self._database = database
         self._outbox = outbox
@@ -51,7 +51,7 @@ class OpenRuns:
         rows = self._database.all("SELECT id, owner, document, sealed FROM open_run")
         return [run for row in rows if (run := self._opened(*row)) is not None]
 
-    async def end(self, run: OpenRun, parcels: Sequence[Parcel]) -> None:
+    async def end(self, run: OpenRun, parcels: Sequence[OutboxMessage]) -> None:
         """Closes a run and puts what tells its end, in one transaction, unless another has. Raises StoreFailed."""
 
         def write(connection: sqlite3.Connection) -> bool:
@@ -70,7 +70,7 @@ class OpenRuns:
             return None
         try:
             return OpenRun(run, owner, self._seal.open_bytes(document))
-        except SealedByAnother:
+        except DecryptionKeyMissing:
             return None
 
     def _stage(self, run: str, change: "_Change") -> None:

@@ -10,8 +10,8 @@ from typing import Any, Final, Literal
 import msgspec
 
 from sidecar.clock import Clock
-from sidecar.encryption import Seal
-from sidecar.errors import SealedByAnother, StoreFailed
+from sidecar.encryption import Encryptor
+from sidecar.errors import DecryptionKeyMissing, StoreFailed
 from sidecar.storage import outbox_sql
 from sidecar.storage.database import Database
 
@@ -33,7 +33,7 @@ _WAITING, _DEAD = 0, 1
 _NAMES: Final[tuple[Literal["waiting"], Literal["dead"]]] = ("waiting", "dead")
 
 
-class Parcel(msgspec.Struct, frozen=True, kw_only=True):
+class OutboxMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One body for one endpoint. Put again under the same id and endpoint while it waits, it is the same parcel."""
 
     id: str
@@ -46,7 +46,7 @@ class Parcel(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind = "webhook"
 
 
-class Head(msgspec.Struct, frozen=True):
+class PendingMessage(msgspec.Struct, frozen=True):
     """The first waiting parcel of a lane, without its body."""
 
     number: int
@@ -76,7 +76,7 @@ class Row(msgspec.Struct, frozen=True):
 class Outbox:
     """The parcels of one database. Whoever sends them is told of new ones by `on_put`."""
 
-    def __init__(self, database: Database, clock: Clock, seal: Seal | None = None) -> None:
+    def __init__(self, database: Database, clock: Clock, seal: Encryptor | None = None) -> None:
         """Bodies are sealed where the seal lasts: they hold what pages and CVs say of people."""
         self.on_put: Callable[[set[str]], None] = _nobody
         """Called with the ids of the endpoints that something was put for, once it is on disk."""
@@ -88,7 +88,7 @@ class Outbox:
         self._died = self._died_bytes = 0
         """Since they were looked through; the writer's thread has them."""
 
-    def put(self, parcels: Iterable[Parcel], *, insist: bool = False) -> None:
+    def put(self, parcels: Iterable[OutboxMessage], *, insist: bool = False) -> None:
         """Stages parcels; they are on disk with the next commit, in this order.
 
         Where no reply promises them they `insist`: a disk that refuses them is asked until it takes them.
@@ -99,12 +99,12 @@ class Outbox:
             self._stage()
             self._put += new
 
-    def put_in(self, connection: sqlite3.Connection, parcels: Iterable[Parcel]) -> None:
+    def put_in(self, connection: sqlite3.Connection, parcels: Iterable[OutboxMessage]) -> None:
         """Puts parcels inside a transaction; whoever sends is told by the caller, once it has ended well."""
         new = [_New({**msgspec.structs.asdict(parcel), "created": self._now()}, insists=False) for parcel in parcels]
         self._staged(new, []).write(connection)
 
-    def sent(self, endpoint: str, head: Head) -> asyncio.Future[None]:
+    def sent(self, endpoint: str, head: PendingMessage) -> asyncio.Future[None]:
         """Stages that a parcel has arrived: it is dropped, and the next of its lane may go. Fails with StoreFailed."""
         self._stage()
         noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -113,16 +113,16 @@ class Outbox:
 
     # --- reading, on the loop
 
-    def heads(self, endpoint: str, limit: int) -> list[Head]:
+    def heads(self, endpoint: str, limit: int) -> list[PendingMessage]:
         """The parcels of an endpoint that may go now, one of each lane, the longest due first."""
-        return [Head(*row) for row in self._database.all(outbox_sql.HEADS, endpoint, self._now(), limit)]
+        return [PendingMessage(*row) for row in self._database.all(outbox_sql.HEADS, endpoint, self._now(), limit)]
 
-    def lane(self, endpoint: str, lane: str, limit: int) -> list[Head]:
+    def lane(self, endpoint: str, lane: str, limit: int) -> list[PendingMessage]:
         """The first parcels of a lane in their order, whenever they are due."""
-        return [Head(*row) for row in self._database.all(outbox_sql.LANE, endpoint, lane, limit)]
+        return [PendingMessage(*row) for row in self._database.all(outbox_sql.LANE, endpoint, lane, limit)]
 
     def body(self, number: int) -> bytes | None:
-        """A parcel's body; None where it has gone. Raises SealedByAnother where it is sealed with another key."""
+        """A parcel's body; None where it has gone. Raises DecryptionKeyMissing where it is sealed with another key."""
         row = self._database.first("SELECT body, sealed FROM parcel WHERE number = ? AND status = 0", number)
         if row is None:
             return None
@@ -130,7 +130,7 @@ class Outbox:
         if not sealed:
             return bytes(body)
         if self._seal is None:
-            raise SealedByAnother
+            raise DecryptionKeyMissing
         return self._seal.open_bytes(body)
 
     def next_due(self, endpoint: str) -> float | None:
@@ -157,7 +157,9 @@ class Outbox:
 
     # --- changing, in the writer's thread
 
-    def put_off(self, endpoint: str, head: Head, error: str, seconds: float, *, aside: bool = False) -> Awaitable[None]:
+    def put_off(
+        self, endpoint: str, head: PendingMessage, error: str, seconds: float, *, aside: bool = False
+    ) -> Awaitable[None]:
         """Counts a failed attempt; the next is due after so many seconds. Raises StoreFailed, as the others below.
 
         `aside`: it gets a lane of its own, which its id names, and the next of its lane may go.
@@ -173,7 +175,7 @@ class Outbox:
 
         return self._database.write(write)
 
-    def bury(self, endpoint: str, head: Head, error: str) -> Awaitable[None]:
+    def bury(self, endpoint: str, head: PendingMessage, error: str) -> Awaitable[None]:
         """Gives one up after its last attempt, and lets the next of its lane go."""
         now = self._now()
 
@@ -251,7 +253,7 @@ class _Sent:
     """A parcel that has arrived at Unix time `at`."""
 
     endpoint: str
-    head: Head
+    head: PendingMessage
     at: float
     noted: asyncio.Future[None]
 
@@ -270,7 +272,7 @@ class _Staged:
 
     put: Sequence[_New]
     sent: Sequence[_Sent]
-    seal: Seal | None
+    seal: Encryptor | None
     on_put: Callable[[set[str]], None]
 
     @property

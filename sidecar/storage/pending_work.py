@@ -14,7 +14,7 @@ EVERYTHING: Final = (
 )
 
 
-class Pending:
+class PendingWork:
     """Asks an open database."""
 
     def __init__(self, first: Callable[..., tuple[Any, ...] | None]) -> None:
@@ -37,7 +37,7 @@ def has_pending(path: Path) -> bool:
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0)
         try:
-            return Pending(lambda *query: connection.execute(*query).fetchone()).any(EVERYTHING)
+            return PendingWork(lambda *query: connection.execute(*query).fetchone()).any(EVERYTHING)
         finally:
             connection.close()
     except sqlite3.Error:

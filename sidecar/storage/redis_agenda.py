@@ -76,7 +76,7 @@ return found
 """
 
 
-class FleetAgenda(Agenda):
+class RedisAgenda(Agenda):
     """The entries of one kind, shared by every machine of a fleet. Every call may raise StoreFailed."""
 
     def __init__(self, redis: Redis, kind: Kind) -> None:

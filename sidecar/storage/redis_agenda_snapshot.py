@@ -7,29 +7,29 @@ from typing import Final, get_args
 from redis.asyncio import Redis
 
 from sidecar.storage.agenda import Agenda, Item, Kind
-from sidecar.storage.agenda_snapshot import Planned, Ran
-from sidecar.storage.redis_agenda import FleetAgenda
+from sidecar.storage.agenda_snapshot import RunSummary, ScheduledEntry
+from sidecar.storage.redis_agenda import RedisAgenda
 from sidecar.storage.redis_references import connect
-from sidecar.storage.redis_task_runs import FleetTaskRuns
+from sidecar.storage.redis_task_runs import RedisTaskRuns
 from sidecar.storage.task_runs import KEPT
 
 AT_ONCE: Final = 500
 
 
-async def look_at_fleet(url: str, since: float) -> tuple[list[Planned], list[Ran]]:
+async def look_at_fleet(url: str, since: float) -> tuple[list[ScheduledEntry], list[RunSummary]]:
     """What is planned, the oldest first; the runs since a Unix time, and the last of each task. Raises StoreFailed."""
     async with _connected(url) as redis:
         planned = [
-            Planned(kind, item.id, item.due, item.document)
+            ScheduledEntry(kind, item.id, item.due, item.document)
             for kind in get_args(Kind)
-            async for item in _every(FleetAgenda(redis, kind))
+            async for item in _every(RedisAgenda(redis, kind))
         ]
-        runs = FleetTaskRuns(redis)
-        ran: list[Ran] = []
+        runs = RedisTaskRuns(redis)
+        ran: list[RunSummary] = []
         for task in (one.id for one in planned if one.kind == "task"):
             of_task = await runs.page(task, 0, KEPT)
             kept = [run for index, run in enumerate(of_task) if index == 0 or run.started >= since]
-            ran += [Ran(run.task, run.status, run.due, run.started, run.ended) for run in reversed(kept)]
+            ran += [RunSummary(run.task, run.status, run.due, run.started, run.ended) for run in reversed(kept)]
     return planned, ran
 
 

@@ -5,7 +5,7 @@ from redis.asyncio import Redis
 from sidecar.storage.redis_references import ask
 
 
-class FleetLogins:
+class RedisLogins:
     """A sealed document for each scope. Every call may raise StoreFailed."""
 
     def __init__(self, redis: Redis) -> None:

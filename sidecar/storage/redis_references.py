@@ -66,7 +66,7 @@ async def ask(asking: Any) -> Any:
             raise asyncio.CancelledError
 
 
-class Told:
+class ReferencePublisher:
     """Tells Redis what this process remembers, soon and in batches, and again while Redis is not there."""
 
     def __init__(self, url: str) -> None:
@@ -119,10 +119,10 @@ class Told:
                     del self._untold[name]
 
 
-class FleetReferences:
+class RedisReferences:
     """The references of one scope, in a fleet. `has` knows this machine's, `known` those of all."""
 
-    def __init__(self, own: DiskReferences, told: Told, scope: str) -> None:
+    def __init__(self, own: DiskReferences, told: ReferencePublisher, scope: str) -> None:
         self._own = own
         self._told = told
         self._name: Callable[[str], str] = lambda reference: _name(scope, reference)

@@ -36,7 +36,7 @@ end
 _decode: Final = msgspec.json.Decoder(StoredRun).decode
 
 
-class FleetTaskRuns(TaskRuns):
+class RedisTaskRuns(TaskRuns):
     """The history of every task of a fleet. Every call may raise StoreFailed."""
 
     def __init__(self, redis: Redis) -> None:

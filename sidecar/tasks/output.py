@@ -8,7 +8,7 @@ LONGEST_OUTPUT: Final = 64 * 1024
 """Characters of one run's output that are kept, the last ones."""
 
 
-class Output:
+class ScriptOutput:
     """What a script writes to its console, and the errors that nobody caught."""
 
     def __init__(self) -> None:

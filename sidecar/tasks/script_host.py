@@ -60,7 +60,7 @@ class Requests(Protocol):
         """An answer of any status."""
 
 
-class Scripts:
+class ScriptSources:
     """Reads scripts: anew each time, so that a change holds from the next run on."""
 
     def __init__(self, requests: Requests, folder: Callable[[], Path], *, allow_private: bool) -> None:
@@ -133,7 +133,7 @@ class Hosts:
         return "*" in self._names or name in self._names or bool(above & self._names)
 
 
-class ScriptOutside:
+class ScriptHost:
     """What one run of a script reaches."""
 
     def __init__(self, requests: Requests, hosts: Hosts, job: Callable[[bytes, int], Awaitable[bytes]]) -> None:

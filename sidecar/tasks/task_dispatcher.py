@@ -8,12 +8,12 @@ import msgspec
 from sidecar_protocol.queued import JobState
 
 from sidecar.clock import Clock
-from sidecar.errors import NotFound, Unreadable
+from sidecar.errors import CorruptRecord, NotFound
 from sidecar.queue.submission import Submission
 from sidecar.storage.agenda import Agenda, Item, defer_corrupt
 from sidecar.storage.task_runs import StoredRun, TaskRuns
 from sidecar.tasks.interval import last_time, next_time, passed
-from sidecar.tasks.task_record import TaskDocument, TaskDocuments, decode, encode
+from sidecar.tasks.task_record import TaskRecord, TaskRecords, decode, encode
 from sidecar.tasks.task_runner import TaskRunner
 
 MAX_TASKS: Final = 1_000
@@ -27,7 +27,7 @@ _FOR_ANOTHER: Final = 0.5
 """Seconds that a process gets for a task that only it can run."""
 
 
-class TaskOrder(msgspec.Struct, frozen=True, omit_defaults=True):
+class TaskRunPayload(msgspec.Struct, frozen=True, omit_defaults=True):
     """What waits in the queue: a `run_task`, and the time that it is for."""
 
     id: str
@@ -45,14 +45,14 @@ class Queue(Protocol):
         """What is known of a job. Raises NotFound."""
 
 
-class TaskFiring:
+class TaskDispatcher:
     """Hands what is due to the queue, and deletes tasks whose end has passed."""
 
     def __init__(
         self,
         agenda: Agenda,
         history: TaskRuns,
-        documents: TaskDocuments,
+        documents: TaskRecords,
         runner: TaskRunner,
         queue: Queue,
         clock: Clock,
@@ -87,7 +87,7 @@ class TaskFiring:
             if failure is not None:
                 raise failure
 
-    async def is_busy(self, task_id: str, document: TaskDocument) -> bool:
+    async def is_busy(self, task_id: str, document: TaskRecord) -> bool:
         """Whether a run of it is going on here, or at its own time anywhere, or waits for its turn."""
         return self._runner.is_going(task_id) or (bool(document.run) and await self._is_pending(document.run))
 
@@ -98,7 +98,7 @@ class TaskFiring:
     async def _deal_with(self, item: Item) -> None:
         try:
             document, now = decode(item.document), self._now()
-        except Unreadable:
+        except CorruptRecord:
             await defer_corrupt(self._agenda, "task", item, self._clock.now())
             return
         busy = await self.is_busy(item.id, document)
@@ -112,7 +112,7 @@ class TaskFiring:
         else:
             await self._fire(item, document, now, busy=busy)
 
-    async def _fire(self, item: Item, document: TaskDocument, now: int, *, busy: bool) -> None:
+    async def _fire(self, item: Item, document: TaskRecord, now: int, *, busy: bool) -> None:
         time = last_time(document.init, document.interval, now)
         first = next_time(document.init, document.interval, _milliseconds(item) - 1)
         changes: dict[str, Any] = {}
@@ -128,10 +128,10 @@ class TaskFiring:
         after = msgspec.structs.replace(document, **changes)
         await self._agenda.replace(item, encode(after), seconds(after.next(max(now, after.fired or 0))))
 
-    def _submission(self, task_id: str, document: TaskDocument, time: int) -> Submission:
+    def _submission(self, task_id: str, document: TaskRecord, time: int) -> Submission:
         return Submission(
             type="run_task",
-            content=msgspec.json.encode(TaskOrder(task_id, time)),
+            content=msgspec.json.encode(TaskRunPayload(task_id, time)),
             key=_key(task_id, time),
             name=task_id,
             timeout=RUN_TIMEOUT,

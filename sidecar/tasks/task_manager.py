@@ -23,12 +23,12 @@ from sidecar_protocol.tasks import (
 )
 
 from sidecar.clock import Clock
-from sidecar.errors import Conflict, NotFound, Unreadable
-from sidecar.queue.submission import Run
+from sidecar.errors import Conflict, CorruptRecord, NotFound
+from sidecar.queue.submission import JobRun
 from sidecar.storage.agenda import Agenda, Item
 from sidecar.storage.task_runs import StoredRun, TaskRuns
-from sidecar.tasks.task_dispatcher import MAX_TASKS, TaskFiring, TaskOrder, seconds
-from sidecar.tasks.task_record import TaskDocument, TaskDocuments, decode, encode, matches, show, told
+from sidecar.tasks.task_dispatcher import MAX_TASKS, TaskDispatcher, TaskRunPayload, seconds
+from sidecar.tasks.task_record import TaskRecord, TaskRecords, decode, encode, matches, show, told
 from sidecar.tasks.task_runner import TaskRunner, shown
 
 PAGE_SIZE: Final = 50
@@ -38,16 +38,16 @@ Tell = Callable[[str, Any], None] | None
 """Takes events for the parent, their name and content; None where it did not ask for any."""
 
 
-class Periodic:
+class TaskManager:
     """The tasks of one store. Every call may raise StoreFailed."""
 
     def __init__(
         self,
         agenda: Agenda,
         history: TaskRuns,
-        documents: TaskDocuments,
+        documents: TaskRecords,
         runner: TaskRunner,
-        firing: TaskFiring,
+        firing: TaskDispatcher,
         clock: Clock,
         on_change: Callable[[], None],
     ) -> None:
@@ -149,9 +149,9 @@ class Periodic:
 
     # --- the queue
 
-    async def perform(self, run: Run) -> RunTaskReply:
+    async def perform(self, run: JobRun) -> RunTaskReply:
         """A run that comes out of the queue. Raises NotFound where the task was deleted, and what the run raises."""
-        order = msgspec.json.decode(run.content, type=TaskOrder)
+        order = msgspec.json.decode(run.content, type=TaskRunPayload)
         try:
             _, document = await self._find(order.id)
         except WireError as failure:  # somebody waits to hear what became of it
@@ -174,13 +174,13 @@ class Periodic:
 
     # --- parts
 
-    async def _find(self, task_id: str) -> tuple[Item, TaskDocument]:
+    async def _find(self, task_id: str) -> tuple[Item, TaskRecord]:
         item = await self._agenda.get(task_id)
         if item is None:
             raise _not_found(task_id)
         return item, decode(item.document)
 
-    async def _change(self, task_id: str, change: Callable[[TaskDocument], TaskDocument]) -> TaskDocument:
+    async def _change(self, task_id: str, change: Callable[[TaskRecord], TaskRecord]) -> TaskRecord:
         """Changes a task; its next time moves only where its times were changed."""
         for _ in range(_TRIES):
             item, old = await self._find(task_id)
@@ -206,8 +206,8 @@ class Periodic:
         return int(self._clock.now() * 1000)
 
 
-def _run(run_id: str, task_id: str, webhooks: str, scope: str, tell: Tell) -> Run:
-    return Run(
+def _run(run_id: str, task_id: str, webhooks: str, scope: str, tell: Tell) -> JobRun:
+    return JobRun(
         id=run_id,
         type="run_task",
         content=b"{}",
@@ -224,7 +224,7 @@ def _run(run_id: str, task_id: str, webhooks: str, scope: str, tell: Tell) -> Ru
 def _readable(item: Item) -> Task | None:
     try:
         return show(item.id, decode(item.document))
-    except Unreadable:
+    except CorruptRecord:
         return None
 
 

@@ -7,12 +7,12 @@ import msgspec
 from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.tasks import CreateTask, ListTasks, Task, UpdateTask
 
-from sidecar.encryption import Seal
-from sidecar.errors import InvalidContent, SealedByAnother, Unreadable
+from sidecar.encryption import Encryptor
+from sidecar.errors import CorruptRecord, DecryptionKeyMissing, InvalidContent
 from sidecar.jobs.job_redaction import redactor_for
-from sidecar.jobs.payloads import decode_stored, holds_secret
+from sidecar.jobs.payloads import contains_secrets, decode_stored
 from sidecar.tasks.interval import LATEST, next_time, parse_moment
-from sidecar.tasks.script_host import Scripts
+from sidecar.tasks.script_host import ScriptSources
 from sidecar.tasks.task_templates import prepare
 from sidecar.template_limits import MOST_MADE
 from sidecar.wall_clock import rfc3339
@@ -20,7 +20,7 @@ from sidecar.wall_clock import rfc3339
 _UNSET: Final = msgspec.UNSET
 
 
-class TaskDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TaskRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One task; times and the interval in milliseconds."""
 
     script: str | None = None
@@ -62,24 +62,24 @@ class TaskDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(TaskDocument).decode
+_decode: Final = msgspec.json.Decoder(TaskRecord).decode
 
 
-def decode(document: bytes) -> TaskDocument:
+def decode(document: bytes) -> TaskRecord:
     """What a document holds. Raises Unreadable."""
     try:
         return _decode(document)
     except msgspec.DecodeError:
-        raise Unreadable("the task is stored in a way that this sidecar can't read") from None
+        raise CorruptRecord("the task is stored in a way that this sidecar can't read") from None
 
 
-class TaskDocuments:
+class TaskRecords:
     """Makes documents from messages, and messages from documents."""
 
     def __init__(
         self,
-        seal: Seal,
-        scripts: Scripts,
+        seal: Encryptor,
+        scripts: ScriptSources,
         process: str,
         check_token: Callable[[SendJob], object],
         most_filled: int = MOST_MADE,
@@ -94,11 +94,11 @@ class TaskDocuments:
         self._process = process
         self._most_filled = most_filled
 
-    def make(self, content: CreateTask, now: int, webhooks: str, scope: str) -> TaskDocument:
+    def make(self, content: CreateTask, now: int, webhooks: str, scope: str) -> TaskRecord:
         """A new one. Raises InvalidContent, Unauthorized, Forbidden."""
         if (content.script is None) == (content.job is None):
             raise InvalidContent("script: a task needs either a script or a job", "script")
-        document = TaskDocument(
+        document = TaskRecord(
             config=content.config,
             running=content.running,
             init=now if content.init is None else parse_moment(content.init, "init"),
@@ -115,8 +115,8 @@ class TaskDocuments:
         _check_times(document, now)
         return document
 
-    def change(self, document: TaskDocument, content: UpdateTask, now: int) -> TaskDocument:
-        """The document with what is given. Raises InvalidContent, SealedByAnother, Unauthorized, Forbidden."""
+    def change(self, document: TaskRecord, content: UpdateTask, now: int) -> TaskRecord:
+        """The document with what is given. Raises InvalidContent, DecryptionKeyMissing, Unauthorized, Forbidden."""
         if content.script is not _UNSET and content.job is not _UNSET:
             raise InvalidContent("script: a task has either a script or a job", "script")
         changes: dict[str, Any] = {}
@@ -138,35 +138,35 @@ class TaskDocuments:
             _check_times(changed, now)
         return changed
 
-    def job(self, document: TaskDocument) -> bytes:
-        """Content of `send_job` for one run, its config filled in. Raises InvalidContent, SealedByAnother."""
+    def job(self, document: TaskRecord) -> bytes:
+        """Content of `send_job` for one run, its config filled in. Raises InvalidContent, DecryptionKeyMissing."""
         return prepare(self._open(document), document.config, self._most_filled)
 
-    def is_ours(self, document: TaskDocument) -> bool:
+    def is_ours(self, document: TaskRecord) -> bool:
         """Whether this process can open all that is sealed in it."""
         if document.sealed_job is None:
             return True
         try:
             self._seal.open(document.sealed_job)
-        except SealedByAnother:
+        except DecryptionKeyMissing:
             return False
         return True
 
-    def _open(self, document: TaskDocument) -> dict[str, Any]:
+    def _open(self, document: TaskRecord) -> dict[str, Any]:
         if document.sealed_job is None:
             return document.job or {}
         job: dict[str, Any] = msgspec.json.decode(self._seal.open(document.sealed_job))
         return job
 
-    def _with_script(self, document: TaskDocument, script: str) -> TaskDocument:
+    def _with_script(self, document: TaskRecord, script: str) -> TaskRecord:
         self._scripts.check(script)
         return msgspec.structs.replace(document, script=script, job=None, sealed_job=None, shown_job=None)
 
-    def _with_job(self, document: TaskDocument, job: Mapping[str, Any]) -> TaskDocument:
+    def _with_job(self, document: TaskRecord, job: Mapping[str, Any]) -> TaskRecord:
         filled = prepare(job, document.config, self._most_filled)
         decoded: SendJob = decode_stored("send_job", filled)
         self._check_token(decoded)
-        secret = self._seal.lasting or holds_secret("send_job", filled)
+        secret = self._seal.lasting or contains_secrets("send_job", filled)
         shown = _shown(job, decoded)
         return msgspec.structs.replace(
             document,
@@ -178,7 +178,7 @@ class TaskDocuments:
         )
 
 
-def show(task_id: str, document: TaskDocument) -> Task:
+def show(task_id: str, document: TaskRecord) -> Task:
     """The task as parents see it."""
     return Task(
         id=task_id,
@@ -215,7 +215,7 @@ def _holds(given: Any, wanted: Any) -> bool:
     return bool(given == wanted)
 
 
-def _check_times(document: TaskDocument, now: int) -> None:
+def _check_times(document: TaskRecord, now: int) -> None:
     if not 0 <= document.init <= LATEST - document.interval:
         raise InvalidContent("init: this time is out of range", "init")
     if document.end is None:

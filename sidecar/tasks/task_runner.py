@@ -14,17 +14,17 @@ from sidecar_protocol.tasks import RunStatus, RunTaskReply, TaskRun, Trigger
 from sidecar.browser.sandbox.action_session import ActionError
 from sidecar.browser.sandbox.task_session import TaskScripts
 from sidecar.clock import Clock
-from sidecar.errors import ActionFailed, Unreadable
+from sidecar.errors import ActionFailed, CorruptRecord
 from sidecar.jobs.job_redaction import redactor_for
 from sidecar.jobs.run_service import STOPPED
-from sidecar.jobs.run_updates import Audience, RunUpdates, sentence
-from sidecar.jobs.step_reporting import told
-from sidecar.queue.submission import Run
+from sidecar.jobs.run_updates import RunListeners, RunUpdates, sentence
+from sidecar.jobs.step_reporting import report_as_step
+from sidecar.queue.submission import JobRun
 from sidecar.shutdown import STOP_SECONDS
 from sidecar.storage.task_runs import StoredRun, TaskRuns
-from sidecar.tasks.output import Output
-from sidecar.tasks.script_host import Hosts, Requests, ScriptOutside, Scripts
-from sidecar.tasks.task_record import TaskDocument, TaskDocuments
+from sidecar.tasks.output import ScriptOutput
+from sidecar.tasks.script_host import Hosts, Requests, ScriptHost, ScriptSources
+from sidecar.tasks.task_record import TaskRecord, TaskRecords
 from sidecar.wall_clock import rfc3339
 
 LONGEST_RESULT: Final = 64 * 1024
@@ -44,17 +44,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
+class RunnerDependencies:
     """What runs are made with."""
 
     runner: Callable[[], TaskScripts]
     """Where scripts run; made with the first of them."""
-    scripts: Scripts
+    scripts: ScriptSources
     requests: Requests
     hosts: Hosts
-    audience: Callable[[Run], Audience]
+    audience: Callable[[JobRun], RunListeners]
     """Who is told of a run."""
-    perform: Callable[[Run], Awaitable[bytes]]
+    perform: Callable[[JobRun], Awaitable[bytes]]
     """Does a `send_job` and gives the content of its reply."""
     places: asyncio.Semaphore
     """For browser jobs: what more there are wait here, and not in the pool, whose queue is bounded."""
@@ -63,7 +63,9 @@ class Tools:
 class TaskRunner:
     """Runs tasks."""
 
-    def __init__(self, documents: TaskDocuments, history: TaskRuns, tools: Tools, clock: Clock, process: str) -> None:
+    def __init__(
+        self, documents: TaskRecords, history: TaskRuns, tools: RunnerDependencies, clock: Clock, process: str
+    ) -> None:
         """`process` is what others know this one by."""
         self._documents = documents
         self._history = history
@@ -80,7 +82,9 @@ class TaskRunner:
         """Whether a run of it is under way in this process."""
         return task in self._going
 
-    async def run(self, task: str, document: TaskDocument, run: Run, trigger: Trigger, due: int | None) -> RunTaskReply:
+    async def run(
+        self, task: str, document: TaskRecord, run: JobRun, trigger: Trigger, due: int | None
+    ) -> RunTaskReply:
         """One run from start to end. Raises WireError, with the script's `output` among its places."""
         begun = StoredRun(
             id=run.id,
@@ -106,9 +110,9 @@ class TaskRunner:
             if not self._going[task]:
                 del self._going[task]
 
-    async def test(self, script_text: str, config: dict[str, Any], run: Run) -> RunTaskReply:
+    async def test(self, script_text: str, config: dict[str, Any], run: JobRun) -> RunTaskReply:
         """One run of a script that is not kept. Raises WireError, as `run`."""
-        output, began = Output(), self._clock.monotonic()
+        output, began = ScriptOutput(), self._clock.monotonic()
         try:
             result = await self._run_script(script_text, config, run, output)
         except WireError as failure:
@@ -116,13 +120,13 @@ class TaskRunner:
             raise
         return RunTaskReply(status="success", result=result, duration_ms=self._since(began), output=output.lines)
 
-    async def refuse(self, run: Run, failure: WireError) -> NoReturn:
+    async def refuse(self, run: JobRun, failure: WireError) -> NoReturn:
         """Tells of a run that can't begin, and raises why."""
 
         async def fail() -> NoReturn:
             raise failure
 
-        await told(run, run.type, self._tools.audience(run), self._clock, fail)
+        await report_as_step(run, run.type, self._tools.audience(run), self._clock, fail)
 
     def put_back(self) -> None:
         """Stops what came out of the queue and waits for its turn, now and from now on: it waits as well in there."""
@@ -136,8 +140,8 @@ class TaskRunner:
         if self._last_words:
             await asyncio.wait(self._last_words, timeout=STOP_SECONDS)
 
-    async def _run(self, document: TaskDocument, run: Run, begun: StoredRun) -> RunTaskReply:
-        output, began = Output(), self._clock.monotonic()
+    async def _run(self, document: TaskRecord, run: JobRun, begun: StoredRun) -> RunTaskReply:
+        output, began = ScriptOutput(), self._clock.monotonic()
         await self._history.begin(begun)
         try:
             result = await self._result(document, run, output)
@@ -160,14 +164,14 @@ class TaskRunner:
         await self._end(run, begun, "success", outcome)
         return RunTaskReply(status="success", result=result, run=run.id, duration_ms=duration, output=output.lines)
 
-    def _stopped(self, run: Run, begun: StoredRun, output: Output, began: float) -> None:
+    def _stopped(self, run: JobRun, begun: StoredRun, output: ScriptOutput, began: float) -> None:
         """Tells at once of a run that is cut short: the reply to a request that was cancelled waits for nothing."""
         outcome = Outcome(output=output.lines, cut=output.cut, duration_ms=self._since(began))
         ended = self._ended(begun, "cancelled", outcome)
         _tell(run, ended)
         self._note(ended)
 
-    async def _result(self, document: TaskDocument, run: Run, output: Output) -> Any:
+    async def _result(self, document: TaskRecord, run: JobRun, output: ScriptOutput) -> Any:
         """The script's string, or the job's reply as JSON."""
         if document.script is None:
             try:
@@ -177,7 +181,7 @@ class TaskRunner:
             return msgspec.Raw(await self._perform(job))
         return await self._run_told(document.script, document, run, output)
 
-    async def _run_told(self, script: str, document: TaskDocument, run: Run, output: Output) -> str:
+    async def _run_told(self, script: str, document: TaskRecord, run: JobRun, output: ScriptOutput) -> str:
         """Runs a script, and tells of it as of a job whose one step it is."""
         job = SendJob(steps=(Step(url=script, name=script),), name=run.name)
         hide = redactor_for(job).text
@@ -207,13 +211,13 @@ class TaskRunner:
         updates.succeeded()
         return result
 
-    async def _run_script(self, text: str, config: dict[str, Any], run: Run, output: Output) -> str:
+    async def _run_script(self, text: str, config: dict[str, Any], run: JobRun, output: ScriptOutput) -> str:
         async def perform(content: bytes, number: int) -> bytes:
             # an id of its own, and the same one should the whole run be repeated
             job = msgspec.structs.replace(run, id=f"{run.id}.{number}", type="send_job", content=content)
             return await self._perform(job)
 
-        outside = ScriptOutside(self._tools.requests, self._tools.hosts, perform)
+        outside = ScriptHost(self._tools.requests, self._tools.hosts, perform)
         given = msgspec.Raw(msgspec.json.encode(config))
         try:
             self._scripts = self._scripts or self._tools.runner()
@@ -223,7 +227,7 @@ class TaskRunner:
                 raise WireError(ErrorCode(failure.code), str(failure)) from None
             raise ActionFailed(f"the script failed: {failure}") from None
 
-    async def _perform(self, job: Run) -> bytes:
+    async def _perform(self, job: JobRun) -> bytes:
         async with self._tools.places:
             self._on_turn()
             return await self._tools.perform(job)
@@ -231,7 +235,7 @@ class TaskRunner:
     def _on_turn(self) -> None:
         self._waiting.discard(asyncio.current_task())
 
-    async def _end(self, run: Run, begun: StoredRun, status: RunStatus, outcome: Outcome) -> None:
+    async def _end(self, run: JobRun, begun: StoredRun, status: RunStatus, outcome: Outcome) -> None:
         ended = self._ended(begun, status, outcome)
         noting = self._note(ended)
         if begun.kind == "manual":  # what comes out of the queue is stored together with its job's end, not before it
@@ -256,7 +260,7 @@ class TaskRunner:
             noting.exception()  # the store is closed already, and the run stays noted as one that goes on
 
 
-def _tell(run: Run, ended: StoredRun) -> None:
+def _tell(run: JobRun, ended: StoredRun) -> None:
     if run.tell:
         run.tell("task_run", shown(ended))
 
@@ -287,7 +291,7 @@ def _outcome(stored: bytes) -> Outcome:
     try:
         return msgspec.json.decode(stored, type=Outcome)
     except msgspec.DecodeError:
-        return Outcome(error=Unreadable("the outcome is stored in a way that this sidecar can't read").detail)
+        return Outcome(error=CorruptRecord("the outcome is stored in a way that this sidecar can't read").detail)
 
 
 def _kept(result: Any) -> tuple[msgspec.Raw, bool]:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sidecar.due_timer import AFTER_FAILURE, LONGEST_SLEEP, Alarm
+from sidecar.due_timer import AFTER_FAILURE, LONGEST_SLEEP, DueTimer
 from sidecar.errors import StoreFailed
 from tests.clocks import SteppedClock
 
@@ -21,7 +21,7 @@ class Bell:
         self.rung: list[float] = []
         self.asked = 0
         self.failures: list[Exception] = []
-        self.alarm = Alarm(self.time.clock, self._next, self._ring)
+        self.alarm = DueTimer(self.time.clock, self._next, self._ring)
 
     async def _next(self) -> float | None:
         self.asked += 1
@@ -136,7 +136,7 @@ async def test_a_change_while_it_rings_is_not_missed() -> None:
         bell.dues = []
         await go.wait()
 
-    alarm = Alarm(bell.time.clock, bell._next, ring)
+    alarm = DueTimer(bell.time.clock, bell._next, ring)
     bell.dues = [bell.start]
     alarm.start()
     await bell.time.settle()
@@ -159,7 +159,7 @@ async def test_closing_ends_a_ring_under_way() -> None:
         finally:
             ended.set()
 
-    alarm = Alarm(bell.time.clock, bell._next, ring)
+    alarm = DueTimer(bell.time.clock, bell._next, ring)
     await alarm.close()
     bell.dues = [bell.start]
     alarm.start()

@@ -9,11 +9,11 @@ import pytest
 
 from sidecar import files
 from sidecar.browser.profiles.profile_store import FolderStates, Profile
-from sidecar.encryption import Seal
+from sidecar.encryption import Encryptor
 from sidecar.errors import StoreFailed
-from sidecar.queue.process_registry import Presence
+from sidecar.queue.process_registry import ProcessLock
 from sidecar.settings import Settings
-from sidecar.storage.agenda_snapshot import look
+from sidecar.storage.agenda_snapshot import read_snapshot
 from sidecar.storage.database import Database
 
 PROFILE = Profile("ann", "CHROMIUM")
@@ -74,7 +74,7 @@ async def test_the_database_is_not_opened_by_a_link(home: Path, victim: Path) ->
     with pytest.raises(StoreFailed, match="symbolic link"):
         await Database.open(home / "sidecar.db")
     with pytest.raises(StoreFailed, match="symbolic link"):
-        look(home / "sidecar.db", 0.0)
+        read_snapshot(home / "sidecar.db", 0.0)
     assert (content(victim), mode(victim)) == (b"mine", 0o644)
     (home / "sidecar.db").unlink()
     first = await Database.open(home / "sidecar.db")
@@ -90,7 +90,7 @@ async def test_the_database_is_not_opened_by_a_link(home: Path, victim: Path) ->
 
 async def test_profiles_are_not_written_or_read_by_a_link(home: Path, victim: Path) -> None:
     """A link in the place of a profile, of its lock or of the file that is to replace it leads nowhere."""
-    states = FolderStates(lambda: home, Seal())
+    states = FolderStates(lambda: home, Encryptor())
     names = ("ann.chromium.json", "ann.chromium.json.new", "ann.chromium.lock")
     for name in names:
         (home / name).symlink_to(victim)
@@ -116,7 +116,7 @@ def test_folders_are_not_entered_by_a_link(home: Path, tmp_path: Path) -> None:
     users: dict[str, Callable[[], object]] = {
         "artifacts": settings.artifacts_folder,
         "profiles": settings.profiles_folder,
-        "processes": lambda: Presence(home),
+        "processes": lambda: ProcessLock(home),
     }
     for name, use in users.items():
         (home / name).symlink_to(elsewhere)

@@ -2,7 +2,7 @@
 
 import logging
 
-from sidecar.logs import MAX_SAID, QUIET_SECONDS, Once
+from sidecar.logs import MAX_SAID, QUIET_SECONDS, RateLimitFilter
 from tests.clocks import ManualClock
 
 
@@ -15,7 +15,7 @@ def record(text: str, *values: object, name: str = "sidecar.storage", failure: b
 def test_the_same_is_said_once_in_a_while() -> None:
     """The same words from the same place; a traceback is never left out."""
     clock = ManualClock()
-    once = Once(clock.clock.monotonic)
+    once = RateLimitFilter(clock.clock.monotonic)
     assert [once.filter(record("no room: %s", "full")) for _ in range(3)] == [True, False, False]
     assert once.filter(record("no room: %s", "locked"))
     assert once.filter(record("no room: %s", "full", name="sidecar.queue"))
@@ -28,7 +28,7 @@ def test_the_same_is_said_once_in_a_while() -> None:
 
 def test_only_so_much_is_kept_in_mind() -> None:
     """The oldest is forgotten first."""
-    once = Once(ManualClock().clock.monotonic)
+    once = RateLimitFilter(ManualClock().clock.monotonic)
     assert all(once.filter(record("number %s", number)) for number in range(MAX_SAID + 1))
     assert not once.filter(record("number 1"))
     assert once.filter(record("number 0"))

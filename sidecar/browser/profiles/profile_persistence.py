@@ -36,7 +36,7 @@ class Restored:
 
 
 async def restore(use: ProfileUse) -> Restored:
-    """What was saved last. Raises StoreFailed and SealedByAnother."""
+    """What was saved last. Raises StoreFailed and DecryptionKeyMissing."""
     version = use.states.version(use.profile)
     saved = await use.states.load(use.profile)
     if saved is None:

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from sidecar_protocol.jobs import BrowserName
 
 from sidecar import files
-from sidecar.encryption import Seal
+from sidecar.encryption import Encryptor
 from sidecar.errors import LimitExceeded, SidecarError, StoreFailed
 
 MOST_BYTES: Final = 64 << 20
@@ -51,7 +51,7 @@ class States(Protocol):
         """Changes with each `save`, whoever made it; None before the first."""
 
     async def load(self, profile: Profile) -> bytes | None:
-        """What was saved last. Raises StoreFailed, and SealedByAnother."""
+        """What was saved last. Raises StoreFailed, and DecryptionKeyMissing."""
 
     async def save(self, profile: Profile, state: bytes) -> None:
         """Replaces it, whole or not at all. Raises StoreFailed."""
@@ -83,7 +83,7 @@ class MemoryStates:
 class FolderStates:
     """Profiles as files of mode 0600 in a folder of mode 0700, shared by all sidecars that use it."""
 
-    def __init__(self, folder: Callable[[], Path], seal: Seal) -> None:
+    def __init__(self, folder: Callable[[], Path], seal: Encryptor) -> None:
         """`folder` makes the folder where it is missing; files are sealed where the seal lasts."""
         self._folder = folder
         self._seal = seal

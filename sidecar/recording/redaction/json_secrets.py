@@ -46,7 +46,7 @@ _TELLING_END: Final = 64
 _SEPARATORS: Final = re.compile("[_. -]")
 
 
-class Rule(Enum):
+class Policy(Enum):
     """What holds under a key, or within a whole object or array."""
 
     OPEN = "open"
@@ -72,10 +72,10 @@ class Rule(Enum):
     """Names and contents of files for a page."""
 
 
-_RULES: Final = {ACTIONS_KEY: Rule.ACTIONS, SOURCE_KEY: Rule.SOURCE}
+_RULES: Final = {ACTIONS_KEY: Policy.ACTIONS, SOURCE_KEY: Policy.SOURCE}
 
 
-class Verdict(Enum):
+class Sensitivity(Enum):
     """What one place in a line holds."""
 
     KEY = "key"
@@ -94,18 +94,18 @@ class Verdict(Enum):
     """JavaScript, whose literals may be secret."""
 
 
-_OF_FILES: Final = {"name": Verdict.TYPED, "mimetype": Verdict.OPEN}
-_UNDECIDED: Final = frozenset({Verdict.OPEN, Verdict.TYPED})
+_OF_FILES: Final = {"name": Sensitivity.TYPED, "mimetype": Sensitivity.OPEN}
+_UNDECIDED: Final = frozenset({Sensitivity.OPEN, Sensitivity.TYPED})
 
 
-class Place(NamedTuple):
+class Token(NamedTuple):
     """One key or scalar: where in the line, under which key, in how many objects and arrays, and what it holds."""
 
     start: int
     end: int
     key: str | None
     depth: int
-    verdict: Verdict
+    verdict: Sensitivity
 
 
 class _Container:
@@ -113,25 +113,25 @@ class _Container:
 
     __slots__ = ("action", "is_object", "key", "members", "names_secret", "rule", "typed")
 
-    def __init__(self, is_object: bool, rule: Rule, key: str | None, action: str = "") -> None:
+    def __init__(self, is_object: bool, rule: Policy, key: str | None, action: str = "") -> None:
         self.is_object = is_object
         self.rule = rule
         self.key = key
         self.action = action
         """Whose arguments these are."""
         self.names_secret = False
-        self.typed: list[Place] = []
+        self.typed: list[Token] = []
         self.members: dict[str | None, int] = {}
         """Of an object in which all is secret: key -> the number of its scalar's place."""
 
 
-def walk(text: str) -> list[Place]:
+def walk(text: str) -> list[Token]:
     """Every key and scalar of a line that is known to be JSON; a place may come again, judged anew in hindsight.
 
     Nothing here calls itself, so depth costs no stack.
     """
-    places: list[Place] = []
-    inside = _Container(False, Rule.OPEN, None)
+    places: list[Token] = []
+    inside = _Container(False, Policy.OPEN, None)
     outer: list[_Container] = []
     sets_webhooks = False
     for match in _TOKEN.finditer(text):
@@ -148,12 +148,12 @@ def walk(text: str) -> list[Place]:
                 inside.key = None
         elif inside.is_object and inside.key is None:
             inside.key = _decoded(token)
-            places.append(Place(match.start(), match.end(), None, len(outer), Verdict.KEY))
+            places.append(Token(match.start(), match.end(), None, len(outer), Sensitivity.KEY))
         else:
             verdict = _judge(inside, token)
-            place = Place(match.start(), match.end(), inside.key, len(outer), verdict)
+            place = Token(match.start(), match.end(), inside.key, len(outer), verdict)
             places.append(place)
-            if inside.rule is Rule.SECRET and inside.is_object:
+            if inside.rule is Policy.SECRET and inside.is_object:
                 inside.members[inside.key] = len(places) - 1
             if verdict in _UNDECIDED and inside.is_object and first == '"':
                 _note_typed(inside, place, token)
@@ -162,87 +162,89 @@ def walk(text: str) -> list[Place]:
     return [*places, *_webhooks(places)] if sets_webhooks else places
 
 
-def _webhooks(places: list[Place]) -> Iterator[Place]:
+def _webhooks(places: list[Token]) -> Iterator[Token]:
     """Those that are webhooks where the line sets them."""
     for place in places:
-        if place.key == "url" and place.verdict is Verdict.OPEN:
-            yield place._replace(verdict=Verdict.WEBHOOK)
+        if place.key == "url" and place.verdict is Sensitivity.OPEN:
+            yield place._replace(verdict=Sensitivity.WEBHOOK)
 
 
 def _entered(outer: _Container, *, is_object: bool) -> _Container:
     """An object or array that begins."""
     key = None if is_object else outer.key
-    if outer.rule is Rule.SECRET:
-        return _Container(is_object, Rule.SECRET, key)
-    if outer.is_object and outer.rule is Rule.ACTIONS:
-        return _Container(is_object, Rule.ARGUMENTS, key, outer.key or "")
-    if outer.rule is Rule.ARGUMENTS and (_plain(outer.key) in TYPED or outer.key == PRESSED_KEY):
-        return _Container(is_object, Rule.TYPED, key)
-    if outer.rule is Rule.ARGUMENTS and outer.key == FILES_KEY:
-        return _Container(is_object, Rule.FILES, key)
+    if outer.rule is Policy.SECRET:
+        return _Container(is_object, Policy.SECRET, key)
+    if outer.is_object and outer.rule is Policy.ACTIONS:
+        return _Container(is_object, Policy.ARGUMENTS, key, outer.key or "")
+    if outer.rule is Policy.ARGUMENTS and (_plain(outer.key) in TYPED or outer.key == PRESSED_KEY):
+        return _Container(is_object, Policy.TYPED, key)
+    if outer.rule is Policy.ARGUMENTS and outer.key == FILES_KEY:
+        return _Container(is_object, Policy.FILES, key)
     return _Container(is_object, _narrower(outer.rule, _rule_of(outer.key)), key, outer.action)
 
 
-def _look_back(ended: _Container, places: list[Place]) -> None:
+def _look_back(ended: _Container, places: list[Token]) -> None:
     """What a container's other members tell of one, once all are known."""
     if ended.names_secret:
-        places += [place._replace(verdict=Verdict.SECRET) for place in ended.typed]
+        places += [place._replace(verdict=Sensitivity.SECRET) for place in ended.typed]
     if ended.members.keys() == _SOURCE:
         number = ended.members["key"]  # names the secret, and is a word of the scraper's own
-        places[number] = places[number]._replace(verdict=Verdict.OPEN)
+        places[number] = places[number]._replace(verdict=Sensitivity.OPEN)
 
 
-def _judge(inside: _Container, token: str) -> Verdict:
+def _judge(inside: _Container, token: str) -> Sensitivity:
     """What a scalar holds: in a secret container every leaf is secret, directly under a key only what can tell."""
     rule, key = inside.rule, inside.key
     own = _rule_of(key)
-    if rule is Rule.OPEN and own is Rule.OPEN:
-        return Verdict.OPEN
+    if rule is Policy.OPEN and own is Policy.OPEN:
+        return Sensitivity.OPEN
     string = token.startswith('"')
-    if token in _WORDS and rule is not Rule.SECRET:
-        return Verdict.OPEN
-    if rule is Rule.SECRET or own is Rule.SECRET:
-        return Verdict.SECRET if string else Verdict.HIDDEN
-    if own is Rule.COOKIE or (rule is Rule.COOKIE and _plain(key) not in COOKIE_ATTRIBUTES):
-        return Verdict.HIDDEN
-    if rule is Rule.ACTIONS or rule is Rule.ARGUMENTS:
+    if token in _WORDS and rule is not Policy.SECRET:
+        return Sensitivity.OPEN
+    if rule is Policy.SECRET or own is Policy.SECRET:
+        return Sensitivity.SECRET if string else Sensitivity.HIDDEN
+    if own is Policy.COOKIE or (rule is Policy.COOKIE and _plain(key) not in COOKIE_ATTRIBUTES):
+        return Sensitivity.HIDDEN
+    if rule is Policy.ACTIONS or rule is Policy.ARGUMENTS:
         return _judge_action(inside, token)
     return _judge_leaf(rule, own, _plain(key), token)
 
 
-def _judge_leaf(rule: Rule, own: Rule, key: str, token: str) -> Verdict:
+def _judge_leaf(rule: Policy, own: Policy, key: str, token: str) -> Sensitivity:
     rules, string = (rule, own), token.startswith('"')
-    if Rule.TYPED in rules or rule is Rule.FILES:
-        verdict = _OF_FILES.get(key, Verdict.HIDDEN) if rule is Rule.FILES else Verdict.TYPED
-        return Verdict.OPEN if string and _is_reference(token) else verdict
-    if rule is Rule.LOGIN or (rule is Rule.PROXY and key == _USER):
-        return Verdict.OPEN if key == _ORIGIN else Verdict.HIDDEN
+    if Policy.TYPED in rules or rule is Policy.FILES:
+        verdict = _OF_FILES.get(key, Sensitivity.HIDDEN) if rule is Policy.FILES else Sensitivity.TYPED
+        return Sensitivity.OPEN if string and _is_reference(token) else verdict
+    if rule is Policy.LOGIN or (rule is Policy.PROXY and key == _USER):
+        return Sensitivity.OPEN if key == _ORIGIN else Sensitivity.HIDDEN
     if not string:
-        return Verdict.OPEN
-    if own is Rule.SOURCE or own is Rule.ACTIONS:
-        return Verdict.SOURCE
-    if Rule.WEBHOOKS in rules:
-        return Verdict.WEBHOOK
-    return Verdict.PROXY if Rule.PROXY in rules else Verdict.OPEN
+        return Sensitivity.OPEN
+    if own is Policy.SOURCE or own is Policy.ACTIONS:
+        return Sensitivity.SOURCE
+    if Policy.WEBHOOKS in rules:
+        return Sensitivity.WEBHOOK
+    return Sensitivity.PROXY if Policy.PROXY in rules else Sensitivity.OPEN
 
 
-def _judge_action(inside: _Container, token: str) -> Verdict:
+def _judge_action(inside: _Container, token: str) -> Sensitivity:
     """What a scalar of an action holds."""
     if not token.startswith('"'):
-        return Verdict.TYPED if inside.rule is Rule.ARGUMENTS and _plain(inside.key) in TYPED else Verdict.OPEN
-    if inside.rule is Rule.ACTIONS and not inside.is_object:
-        return Verdict.SOURCE
-    bare = inside.rule is Rule.ACTIONS
+        return (
+            Sensitivity.TYPED if inside.rule is Policy.ARGUMENTS and _plain(inside.key) in TYPED else Sensitivity.OPEN
+        )
+    if inside.rule is Policy.ACTIONS and not inside.is_object:
+        return Sensitivity.SOURCE
+    bare = inside.rule is Policy.ACTIONS
     action, key = (inside.key or "", "") if bare else (inside.action, inside.key)
     if action in SCRIPTING and (key == "expression" or (bare and action in _BARE_SCRIPTS)):
-        return Verdict.SOURCE
+        return Sensitivity.SOURCE
     if action in PRESSING if bare else key == PRESSED_KEY:
         typed = _types(_decoded(token))
     else:
         typed = action in BARE if bare else _plain(key) in TYPED
     if not typed or _is_reference(token):
-        return Verdict.OPEN
-    return Verdict.SECRET if action in BARE else Verdict.TYPED
+        return Sensitivity.OPEN
+    return Sensitivity.SECRET if action in BARE else Sensitivity.TYPED
 
 
 def _types(key: str) -> bool:
@@ -256,32 +258,32 @@ def _is_reference(token: str) -> bool:
     return REFERENCE.fullmatch(_decoded(token)) is not None
 
 
-def _narrower(outer: Rule, own: Rule) -> Rule:
-    return outer if own is Rule.OPEN else own
+def _narrower(outer: Policy, own: Policy) -> Policy:
+    return outer if own is Policy.OPEN else own
 
 
-def _rule_of(key: str | None) -> Rule:
+def _rule_of(key: str | None) -> Policy:
     """What a key says of all that stands under it."""
-    return Rule.OPEN if key is None else _rule_of_end(key[-_TELLING_END:])
+    return Policy.OPEN if key is None else _rule_of_end(key[-_TELLING_END:])
 
 
 @lru_cache(maxsize=1024)
-def _rule_of_end(key: str) -> Rule:
+def _rule_of_end(key: str) -> Policy:
     plain = _plain(key)
     if plain == LOGIN_KEY:
-        return Rule.LOGIN
+        return Policy.LOGIN
     if is_secret_key(key):
-        return Rule.SECRET
+        return Policy.SECRET
     if is_cookie_key(key) or is_storage_key(key):
-        return Rule.COOKIE
+        return Policy.COOKIE
     if is_headers_key(key):
-        return Rule.TYPED
+        return Policy.TYPED
     if key in WEBHOOK_KEYS:
-        return Rule.WEBHOOKS
-    return _RULES.get(key) or (Rule.PROXY if plain == PROXY_KEY else Rule.OPEN)
+        return Policy.WEBHOOKS
+    return _RULES.get(key) or (Policy.PROXY if plain == PROXY_KEY else Policy.OPEN)
 
 
-def _note_typed(inside: _Container, place: Place, token: str) -> None:
+def _note_typed(inside: _Container, place: Token, token: str) -> None:
     """Remembers what is typed into a field, until its selector tells whether that is secret."""
     if place.key == SELECTOR_KEY:
         inside.names_secret = inside.names_secret or names_secret(_decoded(token))

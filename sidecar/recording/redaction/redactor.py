@@ -9,7 +9,7 @@ from sidecar_protocol.base import REDACTED
 from sidecar_protocol.requests import CONTENTS
 
 from sidecar.javascript.sources import Sources
-from sidecar.recording.redaction.json_secrets import Place, Verdict, walk
+from sidecar.recording.redaction.json_secrets import Sensitivity, Token, walk
 from sidecar.recording.redaction.secret_patterns import (
     AFTER_HOST,
     ASSIGNED,
@@ -31,7 +31,7 @@ REMEMBERED: Final = 64
 """How many values found in lines are kept at least, the newest; the session's own are kept for good."""
 
 _PLACEHOLDER: Final = f'"{REDACTED}"'
-_REPLACED: Final = frozenset({Verdict.SECRET, Verdict.HIDDEN, Verdict.TYPED})
+_REPLACED: Final = frozenset({Sensitivity.SECRET, Sensitivity.HIDDEN, Sensitivity.TYPED})
 _HIDDEN: Final = REDACTED.encode()
 _AFTER_GROUP: Final = rf"\g<1>{REDACTED}"
 _SHORT: Final = 64
@@ -63,7 +63,7 @@ class Redactor:
         """Adds for good every secret value that stands in a line of JSON, also what it types into pages."""
         text, sources = line.decode(), Sources()
         for place in walk(text):
-            for value in _told(text, place, sources, Verdict.SECRET, Verdict.TYPED):
+            for value in _told(text, place, sources, Sensitivity.SECRET, Sensitivity.TYPED):
                 self.learn(value)
 
     def text(self, text: str) -> str:
@@ -99,7 +99,7 @@ class Redactor:
             msgspec.json.decode(line, type=dict[str, msgspec.Raw])
             places, sources = walk(text), Sources()
             for place in places:  # first learn, then replace: a value may stand before the key that gives it away
-                for value in _told(text, place, sources, Verdict.SECRET):
+                for value in _told(text, place, sources, Sensitivity.SECRET):
                     self._remember(value)
             seen: dict[str, str] = {}
             sources = Sources()
@@ -109,7 +109,7 @@ class Redactor:
             return None
         return "".join(_spliced(text, edits)).encode()
 
-    def _replacement(self, text: str, place: Place, sources: Sources, seen: dict[str, str]) -> str | None:
+    def _replacement(self, text: str, place: Token, sources: Sources, seen: dict[str, str]) -> str | None:
         """What is to stand there instead; `seen` holds what came of the line's short strings, most of them keys."""
         token = text[place.start : place.end]
         if place.verdict in _REPLACED:
@@ -117,13 +117,13 @@ class Redactor:
         value = _string(token)
         if value is None:
             return _PLACEHOLDER if token.startswith('"') else None
-        if place.depth == 1 and (value in _ENVELOPE if place.verdict is Verdict.KEY else _is_type(place, value)):
+        if place.depth == 1 and (value in _ENVELOPE if place.verdict is Sensitivity.KEY else _is_type(place, value)):
             return None  # a learned value that is a word of the wire would make the line unreadable
-        redacted = sources.hidden(value) if place.verdict is Verdict.SOURCE else value
-        if place.verdict is Verdict.WEBHOOK:
+        redacted = sources.hidden(value) if place.verdict is Sensitivity.SOURCE else value
+        if place.verdict is Sensitivity.WEBHOOK:
             redacted = AFTER_HOST.sub(_AFTER_GROUP, redacted)
         redacted = self._once(redacted, seen)
-        if place.verdict is Verdict.PROXY:
+        if place.verdict is Sensitivity.PROXY:
             redacted = PROXY_USERINFO.sub(_AFTER_GROUP, redacted)
         return None if redacted == value else _encode(redacted).decode()
 
@@ -183,16 +183,16 @@ def unreadable(line: bytes) -> bytes:
     return b'{"type":"","_log":{"unreadable":true,"bytes":%d}}' % len(line)
 
 
-def _is_type(place: Place, value: str) -> bool:
+def _is_type(place: Token, value: str) -> bool:
     return place.key == "type" and value in CONTENTS
 
 
-def _told(text: str, place: Place, sources: Sources, *verdicts: Verdict) -> Iterator[str]:
+def _told(text: str, place: Token, sources: Sources, *verdicts: Sensitivity) -> Iterator[str]:
     """The values that a place gives away."""
-    if place.verdict is Verdict.SOURCE:
+    if place.verdict is Sensitivity.SOURCE:
         source = _string(text[place.start : place.end]) or ""
         yield from (one.value for one in sources.literals(source) if _is_telling(one))
-    elif place.verdict is Verdict.WEBHOOK:
+    elif place.verdict is Sensitivity.WEBHOOK:
         url = _string(text[place.start : place.end]) or ""
         tail = url[len(AFTER_HOST.sub(r"\g<1>", url)) :]
         if len(tail) >= LITERAL_LENGTH:
@@ -213,7 +213,7 @@ def _is_telling(literal: "Literal") -> bool:
 def holds_typed(line: bytes) -> bool:
     """Whether a line of JSON types something into pages, or holds JavaScript that may, or too much of it to tell."""
     text, sources = line.decode(), Sources()
-    told = any(any(_told(text, place, sources, Verdict.TYPED, Verdict.SECRET)) for place in walk(text))
+    told = any(any(_told(text, place, sources, Sensitivity.TYPED, Sensitivity.SECRET)) for place in walk(text))
     return told or sources.beyond
 
 

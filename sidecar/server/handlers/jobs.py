@@ -18,11 +18,11 @@ from sidecar.queue.submission import RESERVED, Submission
 from sidecar.server.session import Session
 
 if TYPE_CHECKING:
-    from sidecar.deliveries.delivery_manager import Mail
-    from sidecar.jobs.run_listeners import Audiences
-    from sidecar.jobs.run_service import Runs
-    from sidecar.jobs.run_updates import Audience
-    from sidecar.queue.job_queue import Engine
+    from sidecar.deliveries.delivery_manager import DeliveryServices
+    from sidecar.jobs.run_listeners import ListenerFactory
+    from sidecar.jobs.run_service import RunService
+    from sidecar.jobs.run_updates import RunListeners
+    from sidecar.queue.job_queue import JobQueue
 
 PAGE: Final = 50
 PLACE_SECONDS: Final = 3_600.0
@@ -36,15 +36,15 @@ class Store(Protocol):
     """What jobs need of the store in force."""
 
     @property
-    def engine(self) -> "Engine":
+    def engine(self) -> "JobQueue":
         """The queue. Raises StoreFailed."""
 
     @property
-    def audiences(self) -> "Audiences":
+    def audiences(self) -> "ListenerFactory":
         """Who is told of runs."""
 
     @property
-    def mail(self) -> "Mail":
+    def mail(self) -> "DeliveryServices":
         """All that sends."""
 
 
@@ -64,7 +64,7 @@ class Desk:
     """Where jobs are handed in."""
 
     session: Session
-    runs: Callable[[], "Runs"]
+    runs: Callable[[], "RunService"]
     stores: Stores
     emit: Emit
 
@@ -75,10 +75,10 @@ async def send_job(desk: Desk, request_id: RequestId | None, job: SendJob) -> Jo
         return await _accept(desk, job)
     if job.retries:
         raise InvalidContent("retries: needs the mode async", "retries")
-    from sidecar.jobs.run_service import Order  # late: only jobs need what tells of runs
+    from sidecar.jobs.run_service import RunRequest  # late: only jobs need what tells of runs
 
     audience = await _audience(desk, request_id, job)
-    order = Order(job=job, run_id=uuid.uuid4().hex, parts=desk.session, audience=audience)
+    order = RunRequest(job=job, run_id=uuid.uuid4().hex, parts=desk.session, audience=audience)
     return await desk.runs().run(order)
 
 
@@ -123,13 +123,13 @@ async def _accept(desk: Desk, job: SendJob) -> JobScheduled:
     return JobScheduled(id=await store.engine.submit(submission))
 
 
-async def _audience(desk: Desk, request_id: RequestId | None, job: SendJob) -> "Audience":
-    from sidecar.jobs.run_updates import Audience
+async def _audience(desk: Desk, request_id: RequestId | None, job: SendJob) -> "RunListeners":
+    from sidecar.jobs.run_updates import RunListeners
 
     tell = partial(desk.emit, request_id) if desk.session.notifications else None
     store = await desk.stores.get() if job.webhooks or desk.session.webhooks else desk.stores.opened
     if store is None:
-        return Audience(tell=tell)
+        return RunListeners(tell=tell)
     return store.audiences.of(store.audiences.endpoints(job.webhooks), tell)
 
 

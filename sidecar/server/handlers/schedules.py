@@ -18,7 +18,7 @@ from sidecar_protocol.schedules import (
 from sidecar.server.session import Session
 
 if TYPE_CHECKING:
-    from sidecar.schedules.service import Schedules
+    from sidecar.schedules.service import ScheduleService
 
 INVALID: Final = 28100
 NOT_ALLOWED: Final = 28101
@@ -49,7 +49,7 @@ class Store(Protocol):
     """What schedules need of the store in force."""
 
     @property
-    def schedules(self) -> "Schedules":
+    def schedules(self) -> "ScheduleService":
         """Those of this store. Raises StoreFailed."""
 
 

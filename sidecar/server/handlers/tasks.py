@@ -24,15 +24,15 @@ from sidecar_protocol.tasks import (
 from sidecar.server.session import Session
 
 if TYPE_CHECKING:
-    from sidecar.jobs.run_listeners import Audiences
-    from sidecar.tasks.task_manager import Periodic
+    from sidecar.jobs.run_listeners import ListenerFactory
+    from sidecar.tasks.task_manager import TaskManager
 
 
 class Tasking(Protocol):
     """The tasks of a store."""
 
     @property
-    def periodic(self) -> "Periodic":
+    def periodic(self) -> "TaskManager":
         """Put together when first asked for. Raises StoreFailed."""
 
 
@@ -44,7 +44,7 @@ class TaskStore(Protocol):
         """The tasks."""
 
     @property
-    def audiences(self) -> "Audiences":
+    def audiences(self) -> "ListenerFactory":
         """Who is told of runs."""
 
 
@@ -125,7 +125,7 @@ async def list_task_runs(desk: TaskDesk, content: ListTaskRuns) -> TaskRunPage:
     return await (await _tasks(desk)).runs(content)
 
 
-async def _tasks(desk: TaskDesk) -> "Periodic":
+async def _tasks(desk: TaskDesk) -> "TaskManager":
     return (await desk.stores.get()).tasking.periodic
 
 

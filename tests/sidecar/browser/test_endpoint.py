@@ -19,9 +19,9 @@ from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.profiles.profile_store import FolderStates
 from sidecar.clock import Clock
-from sidecar.encryption import Seal
+from sidecar.encryption import Encryptor
 from sidecar.errors import BrowserCrashed, BrowserUnavailable
-from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from sidecar.settings import Settings
 from tests.sidecar.browser.parts import children, is_browser, make_job, still_alive
 
@@ -136,7 +136,7 @@ async def test_jobs_run_on_a_playwright_server(tmp_path: Path) -> None:
 async def check_actions_and_profiles(endpoint: str, folder: Path, site: str) -> None:
     """JavaScript actions, whose sandbox is a browser of ours, and a profile, over a remote browser."""
     settings = Settings(home=str(folder), browser_endpoint=endpoint)
-    states = FolderStates(settings.profiles_folder, Seal())
+    states = FolderStates(settings.profiles_folder, Encryptor())
     count = "() => { localStorage.setItem('n', 1 + Number(localStorage.getItem('n'))) }"
     actions = [
         {"evaluate": count},
@@ -146,7 +146,7 @@ async def check_actions_and_profiles(endpoint: str, folder: Path, site: str) -> 
     job = make_job(f"{site}/second.html", actions=actions, profile="shop")
     for number in range(1, 4):
         pool = BrowserPool(settings, Clock())
-        runner = JobRunner(pool, settings.artifacts_folder, Clock(), states=lambda: states)
+        runner = BrowserJobRunner(pool, settings.artifacts_folder, Clock(), states=lambda: states)
         try:
             told = (await runner.run(job)).steps[0].values
         finally:

@@ -20,7 +20,7 @@ from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.settings import Settings
 from sidecar.storage.agenda import Agenda
-from sidecar.storage.agenda_snapshot import Planned, Ran
+from sidecar.storage.agenda_snapshot import RunSummary, ScheduledEntry
 from sidecar.storage.database import Database
 from sidecar.storage.task_runs import StoredRun, TaskRuns
 from tests.harness import Child, environment
@@ -29,20 +29,22 @@ NOW = 1_800_000_000.0
 HOUR = 3_600
 
 
-def task(task_id: str = "t", **members: Any) -> Planned:
+def task(task_id: str = "t", **members: Any) -> ScheduledEntry:
     """A task that runs every hour, next in half an hour."""
     given = {"config": {}, "running": True, "init": int((NOW + HOUR / 2) * 1000), "interval": HOUR * 1000, "created": 0}
-    return Planned("task", task_id, NOW, msgspec.json.encode(given | members))
+    return ScheduledEntry("task", task_id, NOW, msgspec.json.encode(given | members))
 
 
-def schedule(due: float, **members: Any) -> Planned:
+def schedule(due: float, **members: Any) -> ScheduledEntry:
     """A schedule."""
-    return Planned("schedule", "s", due, msgspec.json.encode({"name": "once", "enabled": True, "due": due} | members))
+    return ScheduledEntry(
+        "schedule", "s", due, msgspec.json.encode({"name": "once", "enabled": True, "due": due} | members)
+    )
 
 
-def ran(hours_ago: float, status: str = "success", task_id: str = "t") -> Ran:
+def ran(hours_ago: float, status: str = "success", task_id: str = "t") -> RunSummary:
     """A run."""
-    return Ran(task_id, status, None, NOW - hours_ago * HOUR, None)
+    return RunSummary(task_id, status, None, NOW - hours_ago * HOUR, None)
 
 
 def test_a_task_with_its_day() -> None:
@@ -106,7 +108,7 @@ def test_what_comes_first_is_first() -> None:
 
 def test_what_can_not_be_read_hides_no_other() -> None:
     """A newer sidecar has written it, say."""
-    rows = agenda([Planned("schedule", "strange", NOW, b'{"name":1}'), task("a")], [], NOW)
+    rows = agenda([ScheduledEntry("schedule", "strange", NOW, b'{"name":1}'), task("a")], [], NOW)
     assert [(row.what, row.state) for row in rows] == [("a", "running"), ("strange", "unreadable")]
 
 

@@ -10,11 +10,11 @@ from sidecar_protocol.base import Secret, Secrets
 from sidecar_protocol.webhooks import Webhook
 
 from sidecar.clock import Clock
-from sidecar.deliveries.delivery_manager import Mail, open_mail
-from sidecar.encryption import Seal
+from sidecar.deliveries.delivery_manager import DeliveryServices, open_mail
+from sidecar.encryption import Encryptor
 from sidecar.net.public_http import Outward
 from sidecar.storage.database import Database
-from sidecar.storage.outbox import Parcel
+from sidecar.storage.outbox import OutboxMessage
 from tests.clocks import ManualClock
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -24,7 +24,7 @@ SECONDS = 20.0
 class Post:
     """One process's: its parts, and the events that it told."""
 
-    def __init__(self, mail: Mail, database: Database, events: list[tuple[str, Any]]) -> None:
+    def __init__(self, mail: DeliveryServices, database: Database, events: list[tuple[str, Any]]) -> None:
         self.mail = mail
         self.database = database
         self.events = events
@@ -42,7 +42,7 @@ class Post:
 
     def put(self, endpoint: str, *names: str, lane: str = "run") -> None:
         """Puts a parcel under each name; the name is its body too."""
-        self.outbox.put([Parcel(id=name, endpoint=endpoint, lane=lane, body=name.encode()) for name in names])
+        self.outbox.put([OutboxMessage(id=name, endpoint=endpoint, lane=lane, body=name.encode()) for name in names])
 
     def statuses(self) -> dict[str, str]:
         """Id -> status of what has not arrived."""
@@ -77,7 +77,7 @@ async def posting(
     outward = outward or Outward(clock, allow_private=True)
     mail = open_mail(
         database,
-        Seal(key),
+        Encryptor(key),
         path.parent if path else None,
         outward,
         clock,

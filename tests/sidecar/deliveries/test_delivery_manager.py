@@ -13,7 +13,7 @@ from sidecar.deliveries.sender import ASIDE_ATTEMPTS, DAY, MAX_ATTEMPTS, back_of
 from sidecar.errors import Conflict, NotFound, StoreFailed
 from sidecar.net.public_http import Outward
 from sidecar.storage.endpoints import LEASE, EndpointRows
-from sidecar.storage.outbox import Head, Parcel
+from sidecar.storage.outbox import OutboxMessage, PendingMessage
 from tests.clocks import ManualClock
 from tests.fakes import KEY, KEY_ID, StandInReceiver, StandInRtcv, nobody_listens
 from tests.faults import Kind
@@ -244,8 +244,8 @@ async def test_a_copy_that_was_taken_is_not_sent_again() -> None:
         location = Credentials(server_location=server.url, api_key_id=KEY_ID, api_key=Secret(KEY))
         [one] = post.mail.endpoints.log_in("scope", [location], 0)
         server.fail("scraper", "truncated", 2)
-        post.outbox.put([Parcel(id="run", endpoint=one, lane="", body=b"{}", kind="result")])
-        post.outbox.put([Parcel(id="cv", endpoint=one, lane="", body=b'{"referenceNumber":"1"}', kind="cv")])
+        post.outbox.put([OutboxMessage(id="run", endpoint=one, lane="", body=b"{}", kind="result")])
+        post.outbox.put([OutboxMessage(id="cv", endpoint=one, lane="", body=b'{"referenceNumber":"1"}', kind="cv")])
         await post.until_empty()
         assert [request.path.rpartition("/")[2] for request in server.requests] == ["jobResult", "scanCV"]
 
@@ -392,8 +392,10 @@ async def test_copies_for_servers_are_in_order_and_have_a_key() -> None:
         [one] = post.mail.endpoints.log_in("scope", [location], 0)
         server.fail("scraper", "error", 2, status=503)
         cvs = [b'{"referenceNumber":"%d"}' % number for number in range(5)]
-        post.outbox.put([Parcel(id=f"cv {n}", endpoint=one, lane="", body=cv, kind="cv") for n, cv in enumerate(cvs)])
-        post.outbox.put([Parcel(id="run", endpoint=one, lane="", body=b'{"a":1}', kind="result")])
+        post.outbox.put(
+            [OutboxMessage(id=f"cv {n}", endpoint=one, lane="", body=cv, kind="cv") for n, cv in enumerate(cvs)]
+        )
+        post.outbox.put([OutboxMessage(id="run", endpoint=one, lane="", body=b'{"a":1}', kind="result")])
         await post.until_empty()
         taken = server.requests[2:]
         assert [request.body for request in taken] == [*(b'{"cv":%s}' % cv for cv in cvs), b'{"a":1}']
@@ -409,7 +411,7 @@ async def test_what_a_server_will_never_take_does_not_hold_up_the_rest() -> None
     async with StandInRtcv() as server, posting() as post:
         location = Credentials(server_location=server.url, api_key_id=KEY_ID, api_key=Secret(KEY))
         [one] = post.mail.endpoints.log_in("scope", [location], 0)
-        bad, good = (Parcel(id=name, endpoint=one, lane="", body=body, kind="cv") for name, body in [
+        bad, good = (OutboxMessage(id=name, endpoint=one, lane="", body=body, kind="cv") for name, body in [
             ("bad", b"{}"), ("good", b'{"referenceNumber":"a"}'),
         ])  # fmt: skip
         post.outbox.put([bad, good])
@@ -426,9 +428,12 @@ async def test_what_a_server_always_refuses_steps_aside(status: int, attempts: i
         location = Credentials(server_location=server.url, api_key_id=KEY_ID, api_key=Secret(KEY))
         [one] = post.mail.endpoints.log_in("scope", [location], 0)
         server.fail("jobResult", "error", None, status=status)
-        post.outbox.put([Parcel(id="bad", endpoint=one, lane="", body=b"{}", kind="result")])
+        post.outbox.put([OutboxMessage(id="bad", endpoint=one, lane="", body=b"{}", kind="result")])
         post.outbox.put(
-            [Parcel(id=f"{n}", endpoint=one, lane="", body=b'{"referenceNumber":"a"}', kind="cv") for n in range(3)]
+            [
+                OutboxMessage(id=f"{n}", endpoint=one, lane="", body=b'{"referenceNumber":"a"}', kind="cv")
+                for n in range(3)
+            ]
         )
         await server.wait_for("scanCV", 3)
         taken = [request.headers["Idempotency-Key"] for request in server.requests]
@@ -478,7 +483,7 @@ async def test_a_server_whose_key_is_not_known_waits_for_its_login(tmp_path: Pat
         location = Credentials(server_location=server.url, api_key_id=KEY_ID, api_key=Secret(KEY))
         async with posting(path, Clock(), start=False) as post:
             [one] = post.mail.endpoints.log_in("scope", [location], 0)
-            post.outbox.put([Parcel(id="a", endpoint=one, lane="", body=b"{}", kind="result")])
+            post.outbox.put([OutboxMessage(id="a", endpoint=one, lane="", body=b"{}", kind="result")])
         assert KEY.encode() not in path.read_bytes()
         async with posting(path, Clock()) as post:
             post.deliveries.wake([one])
@@ -495,7 +500,7 @@ async def test_a_disk_that_refuses_is_waited_for(monkeypatch: pytest.MonkeyPatch
         [one] = post.hook(hook(receiver.url))
         sent, refused = post.outbox.sent, [1]
 
-        def refuse_once(endpoint: str, head: Head) -> asyncio.Future[None]:
+        def refuse_once(endpoint: str, head: PendingMessage) -> asyncio.Future[None]:
             if not refused:
                 return sent(endpoint, head)
             refused.pop()

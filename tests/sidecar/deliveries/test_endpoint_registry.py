@@ -10,9 +10,9 @@ from sidecar_protocol.session import Credentials
 from sidecar_protocol.webhooks import Webhook
 
 from sidecar.deliveries.endpoint_records import host_of, server_id
-from sidecar.deliveries.endpoint_registry import MOST_REMEMBERED, Endpoints, ServerTarget, WebhookTarget
-from sidecar.deliveries.server_forwarder import Forwarding
-from sidecar.encryption import Seal
+from sidecar.deliveries.endpoint_registry import MOST_REMEMBERED, EndpointRegistry, ServerTarget, WebhookTarget
+from sidecar.deliveries.server_forwarder import ServerForwarder
+from sidecar.encryption import Encryptor
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, MissingCredentials
 from sidecar.storage.database import Database
 from sidecar.storage.endpoints import EndpointRows
@@ -32,7 +32,7 @@ class Known:
     def __init__(self, database: Database, key: bytes | None, *, allow_private: bool) -> None:
         self.database = database
         self.rows = EndpointRows(database, ManualClock().clock)
-        self.endpoints = Endpoints(self.rows, Seal(key), 10_000, allow_private=allow_private)
+        self.endpoints = EndpointRegistry(self.rows, Encryptor(key), 10_000, allow_private=allow_private)
 
     async def target(self, one: str) -> WebhookTarget | ServerTarget | None:
         """What an attempt would use."""
@@ -246,7 +246,7 @@ async def test_forwarding(tmp_path: Path) -> None:
     """Results for every server of a login, copies for all but the primary; each under its key, once."""
     async with known(tmp_path) as one:
         outbox = Outbox(one.database, ManualClock().clock)
-        forwarding = Forwarding(one.endpoints, outbox)
+        forwarding = ServerForwarder(one.endpoints, outbox)
         first, second = server(), server("http://t.example")
         primary, secondary = one.endpoints.log_in("scope", [first, second], 1)
         assert (primary, secondary) == (server_id(second), server_id(first))

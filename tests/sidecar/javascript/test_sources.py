@@ -9,7 +9,7 @@ import pytest
 from sidecar_protocol.base import REDACTED
 
 from sidecar.javascript.sources import LONGEST, TOGETHER, Sources
-from sidecar.jobs.payloads import holds_secret
+from sidecar.jobs.payloads import contains_secrets
 from sidecar.recording.redaction.redactor import Redactor, holds_typed
 
 QUOTED = f'"{REDACTED}"'
@@ -43,8 +43,8 @@ def test_a_longer_one_is_hidden_whole_and_sealed() -> None:
     source = times(SELECTORS, LONGEST + 100)
     job = content(source)
     assert holds_typed(job)
-    assert holds_secret("send_job", job)
-    assert not holds_secret("send_job", content(times(SELECTORS, LONGEST)))
+    assert contains_secrets("send_job", job)
+    assert not contains_secrets("send_job", content(times(SELECTORS, LONGEST)))
     line = b'{"type":"send_job","content":%b}' % job
     shown = json.loads(Redactor().request(line) or b"")
     assert shown["content"]["steps"][0]["actions"] == [QUOTED]
@@ -55,7 +55,7 @@ def test_many_that_are_too_much_together_are_hidden_and_sealed() -> None:
     source = times(SELECTORS, LONGEST)
     many = TOGETHER // len(source) + 2
     job = content(*[source] * many)
-    assert holds_secret("send_job", job)
+    assert contains_secrets("send_job", job)
     line = b'{"type":"send_job","content":%b}' % job
     actions = json.loads(Redactor().request(line) or b"")["content"]["steps"][0]["actions"]
     assert actions[0] == source

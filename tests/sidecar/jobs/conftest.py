@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from sidecar.browser.pool import BrowserPool
 from sidecar.clock import Clock
-from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from sidecar.settings import Settings
 from tests.site.server import TestSite
 
@@ -27,8 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def runner(folder: Path) -> AsyncIterator[JobRunner]:
+async def runner(folder: Path) -> AsyncIterator[BrowserJobRunner]:
     """Two jobs at once."""
     pool = BrowserPool(Settings(concurrency=2), Clock())
-    yield JobRunner(pool, lambda: folder, Clock())
+    yield BrowserJobRunner(pool, lambda: folder, Clock())
     await pool.close()

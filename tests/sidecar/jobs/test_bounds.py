@@ -7,7 +7,7 @@ import pytest
 
 from sidecar.browser.capture_limits import MOST_HEIGHT
 from sidecar.errors import LimitExceeded
-from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from tests.sidecar.browser.parts import make_job, png_size
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -30,7 +30,7 @@ HIGH = "data:text/html,<body style='margin:0;height:1000000px'><p id=tall style=
         {"actions": ["page.screenshot()"], "context": {"device_scale_factor": 10}},
     ],
 )
-async def test_what_is_too_large_is_refused_before_it_is_made(runner: JobRunner, asked: dict[str, Any]) -> None:
+async def test_what_is_too_large_is_refused_before_it_is_made(runner: BrowserJobRunner, asked: dict[str, Any]) -> None:
     """It says what fits, and the browser lives: the next job is done in it."""
     with pytest.raises(LimitExceeded) as failed:
         await runner.run(make_job(HIGH, **asked))
@@ -39,7 +39,7 @@ async def test_what_is_too_large_is_refused_before_it_is_made(runner: JobRunner,
     assert (await runner.run(make_job("data:text/html,<title>next"))).steps[0].title == "next"
 
 
-async def test_a_print_is_looked_at_as_it_is_printed(runner: JobRunner) -> None:
+async def test_a_print_is_looked_at_as_it_is_printed(runner: BrowserJobRunner) -> None:
     """A page that grows while the print's delay goes by, or for the print's medium, is as long as it has become."""
     grows = "<script>setTimeout(() => { document.body.style.height = '9000000px' }, 300)</script>"
     prints = "<style>@media print { body { height: 9000000px } }</style>"
@@ -48,7 +48,7 @@ async def test_a_print_is_looked_at_as_it_is_printed(runner: JobRunner) -> None:
             await runner.run(make_job(f"data:text/html,<body>{body}", options=["PDF"], pdf={**how, "media": "print"}))
 
 
-async def test_the_highest_picture_is_right_to_its_last_pixel(runner: JobRunner) -> None:
+async def test_the_highest_picture_is_right_to_its_last_pixel(runner: BrowserJobRunner) -> None:
     """As high as the bound is."""
     page = f"data:text/html,<body style='margin:0;height:{MOST_HEIGHT - 10}px'><hr style='margin:0;height:10px;border:0"
     page = page.replace("<hr", "<hr class=last").replace(
@@ -94,7 +94,7 @@ def _paeth(left: int, above: int, corner: int) -> int:
     return min((left, above, corner), key=lambda one: abs(guess - one))
 
 
-async def test_a_print_without_scripts_is_of_the_page_at_the_end(site: str, runner: JobRunner) -> None:
+async def test_a_print_without_scripts_is_of_the_page_at_the_end(site: str, runner: BrowserJobRunner) -> None:
     """Not of its address, which may be another page: the answer to a form stays the one that is printed."""
     actions = [{"fill": {"selector": "#user", "value": "ann"}}, {"click": "#submit"}]
     prints = []
@@ -106,7 +106,7 @@ async def test_a_print_without_scripts_is_of_the_page_at_the_end(site: str, runn
     assert abs(prints[0] - prints[1]) < 100  # the same words on the same sheet; only the times differ
 
 
-async def test_no_script_runs_for_a_print_without_scripts(site: str, runner: JobRunner) -> None:
+async def test_no_script_runs_for_a_print_without_scripts(site: str, runner: BrowserJobRunner) -> None:
     """What the page would do for a print is not done."""
     sheets = "document.body.innerHTML = '<h1 style=\"break-after:page\">x'.repeat(40)"
     write = f"addEventListener('beforeprint', () => {{ {sheets}; }})"
@@ -119,7 +119,9 @@ async def test_no_script_runs_for_a_print_without_scripts(site: str, runner: Job
 
 
 @pytest.mark.parametrize("kind", ["CHROMIUM", "FIREFOX"])
-async def test_what_is_blocked_is_not_answered_by_a_service_worker(site: str, runner: JobRunner, kind: Any) -> None:
+async def test_what_is_blocked_is_not_answered_by_a_service_worker(
+    site: str, runner: BrowserJobRunner, kind: Any
+) -> None:
     """It would pass no route of ours."""
     actions = [{"wait_for_function": "window.tried"}, {"evaluate": "window.tried"}]
     open_to_it = await runner.run(make_job(f"{site}/worker.html", browser=kind, actions=actions))

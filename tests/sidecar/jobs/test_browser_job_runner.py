@@ -23,7 +23,7 @@ from sidecar.errors import (
     StoreFailed,
     TimedOut,
 )
-from sidecar.jobs.browser_job_runner import JobRunner, validate
+from sidecar.jobs.browser_job_runner import BrowserJobRunner, validate
 from sidecar.settings import Settings
 from tests.sidecar.browser.parts import make_job, make_jobs, png_size
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.mark.browser
-async def test_a_form_is_filled_and_what_follows_is_read(site: str, runner: JobRunner) -> None:
+async def test_a_form_is_filled_and_what_follows_is_read(site: str, runner: BrowserJobRunner) -> None:
     """Two steps: a form sent by click, then a catalogue taken apart; values, statuses and extracts come back."""
     login = {
         "name": "login",
@@ -96,7 +96,7 @@ async def test_a_form_is_filled_and_what_follows_is_read(site: str, runner: JobR
     ],
 )
 async def test_what_follows_a_navigation_sees_the_new_page(
-    site: str, runner: JobRunner, action: dict[str, Any]
+    site: str, runner: BrowserJobRunner, action: dict[str, Any]
 ) -> None:
     """However an action leads to another page, the next one and the extract find it, however slow it is."""
     action = {name: value.format(site=site) if name == "goto" else value for name, value in action.items()}
@@ -108,7 +108,7 @@ async def test_what_follows_a_navigation_sees_the_new_page(
 
 @pytest.mark.browser
 @pytest.mark.parametrize("actions", [[], ["page.title()"], [{"title": None}]])
-async def test_no_page_is_read_half(site: str, runner: JobRunner, actions: list[Any]) -> None:
+async def test_no_page_is_read_half(site: str, runner: BrowserJobRunner, actions: list[Any]) -> None:
     """Where a page goes on by itself, the extract is of the one or of the other, as a whole."""
     for milliseconds in (0, 1, 2, 4, 6, 8, 10, 12, 15, 20):
         job = make_job(f"{site}/goes-on?ms={milliseconds}", actions=actions, extract={"head": "h1"})
@@ -119,7 +119,7 @@ async def test_no_page_is_read_half(site: str, runner: JobRunner, actions: list[
 
 @pytest.mark.browser
 @pytest.mark.parametrize("path", ["/empty", "/download"])
-async def test_an_answer_without_a_page_leaves_the_old_one(site: str, runner: JobRunner, path: str) -> None:
+async def test_an_answer_without_a_page_leaves_the_old_one(site: str, runner: BrowserJobRunner, path: str) -> None:
     """A link to nothing, or to a download, does not hold the job up."""
     job = make_job(f"{site}/", actions=[{"evaluate": f"location.href = '{path}'; 1"}], extract={"head": "h1"})
     result = await runner.run(job)
@@ -128,14 +128,14 @@ async def test_an_answer_without_a_page_leaves_the_old_one(site: str, runner: Jo
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("path", "title"), [("/redirect", "Second page"), ("/moved.html", "Second page")])
-async def test_redirects_are_followed(site: str, runner: JobRunner, path: str, title: str) -> None:
+async def test_redirects_are_followed(site: str, runner: BrowserJobRunner, path: str, title: str) -> None:
     """By the server or by the page's own script: the final page counts."""
     step = (await runner.run(make_job(site + path))).steps[0]
     assert (step.url, step.title) == (f"{site}/second.html", title)
 
 
 @pytest.mark.browser
-async def test_cookies_are_sent(site: str, runner: JobRunner) -> None:
+async def test_cookies_are_sent(site: str, runner: BrowserJobRunner) -> None:
     """The job's cookies reach the site they are for, and no other."""
     cookies = [
         {"name": "session", "value": "abc", "domain": "127.0.0.1", "httpOnly": True, "expires": time.time() + 60},
@@ -149,7 +149,7 @@ async def test_cookies_are_sent(site: str, runner: JobRunner) -> None:
 
 
 @pytest.mark.browser
-async def test_what_a_page_says_is_kept_within_bounds(site: str, runner: JobRunner) -> None:
+async def test_what_a_page_says_is_kept_within_bounds(site: str, runner: BrowserJobRunner) -> None:
     """The last 200 console lines, cut to length; uncaught errors; an alert holds nothing up."""
     quiet = {"url": f"{site}/second.html"}
     noisy, after = (await runner.run(make_jobs([{"url": f"{site}/noisy.html"}, quiet]))).steps
@@ -161,14 +161,14 @@ async def test_what_a_page_says_is_kept_within_bounds(site: str, runner: JobRunn
 
 @pytest.mark.browser
 @pytest.mark.parametrize("status", [404, 500])
-async def test_an_error_page_is_a_page(site: str, runner: JobRunner, status: int) -> None:
+async def test_an_error_page_is_a_page(site: str, runner: BrowserJobRunner, status: int) -> None:
     """What the server says of itself is in the result; whether that is a failure is the scraper's affair."""
     step = (await runner.run(make_job(f"{site}/status/{status}"))).steps[0]
     assert (step.status, step.title) == (status, f"Status {status}")
 
 
 @pytest.mark.browser
-async def test_files_inline(site: str, runner: JobRunner) -> None:
+async def test_files_inline(site: str, runner: BrowserJobRunner) -> None:
     """A PNG of the full page, a PDF and the HTML, in the result itself."""
     job = make_job(f"{site}/long.html", options=["SCREENSHOT", "PDF", "HTML"])
     result = await runner.run(job)
@@ -186,7 +186,7 @@ def check_file(path: Path, head: bytes) -> None:
 
 
 @pytest.mark.browser
-async def test_files_on_disk(site: str, runner: JobRunner, folder: Path) -> None:
+async def test_files_on_disk(site: str, runner: BrowserJobRunner, folder: Path) -> None:
     """Paths of files that only their owner can read, under names that tell nothing."""
     options = ["SCREENSHOT", "PDF", "HTML"]
     result = await runner.run(make_job(f"{site}/long.html?private=1", options=options, artifacts="files"))
@@ -201,14 +201,14 @@ async def test_a_folder_that_cannot_be_written_is_an_error(site: str, tmp_path: 
     """A full or missing disk fails the job with a typed error."""
     (tmp_path / "file").write_text("in the way")
     pool = BrowserPool(Settings(), Clock())
-    runner = JobRunner(pool, lambda: tmp_path / "file" / "artifacts", Clock())
+    runner = BrowserJobRunner(pool, lambda: tmp_path / "file" / "artifacts", Clock())
     with pytest.raises(StoreFailed, match="the screenshot could not be written: Not a directory"):
         await runner.run(make_job(f"{site}/", options=["SCREENSHOT"], artifacts="files"))
     await pool.close()
 
 
 @pytest.mark.browser
-async def test_files_of_a_failed_job_are_removed(site: str, runner: JobRunner, folder: Path) -> None:
+async def test_files_of_a_failed_job_are_removed(site: str, runner: BrowserJobRunner, folder: Path) -> None:
     """A job that fails at its PDF leaves no screenshot behind."""
     folder.mkdir(exist_ok=True, mode=0o700)  # noqa: ASYNC240
     before = {entry.name for entry in os.scandir(folder)}
@@ -220,7 +220,7 @@ async def test_files_of_a_failed_job_are_removed(site: str, runner: JobRunner, f
 
 
 @pytest.mark.browser
-async def test_a_pdf_without_scripts(site: str, runner: JobRunner) -> None:
+async def test_a_pdf_without_scripts(site: str, runner: BrowserJobRunner) -> None:
     """`js: false` prints the page as it is at the end, what its scripts have made included; the delay is ignored."""
     both = [
         base64.b64decode((await runner.run(make_job(f"{site}/scripted.html", options=["PDF"], pdf=pdf))).pdf or "")
@@ -252,7 +252,7 @@ async def test_lengths() -> None:
     assert [round(pixels(length), 6) for length in lengths] == [10, 1.5, 10, 2, 96, 96, 96, 96, 96]
 
 
-async def failure_of(runner: JobRunner, job: Any) -> tuple[type, dict[str, Any], str]:
+async def failure_of(runner: BrowserJobRunner, job: Any) -> tuple[type, dict[str, Any], str]:
     """How a job fails: class, places that are set, sentence."""
     with pytest.raises((NavigationFailed, ActionFailed, TimedOut)) as failed:
         await asyncio.wait_for(runner.run(job), 20)
@@ -260,7 +260,7 @@ async def failure_of(runner: JobRunner, job: Any) -> tuple[type, dict[str, Any],
 
 
 @pytest.mark.browser
-async def test_pages_that_cannot_be_opened(site: str, runner: JobRunner, unused_tcp_port: int) -> None:
+async def test_pages_that_cannot_be_opened(site: str, runner: BrowserJobRunner, unused_tcp_port: int) -> None:
     """Unknown host, closed port, endless redirect: navigation_failed with the URL, without its password."""
     for url, public, reason in [
         ("http://nobody.invalid/", None, "net::ERR_NAME_NOT_RESOLVED"),
@@ -276,14 +276,14 @@ async def test_pages_that_cannot_be_opened(site: str, runner: JobRunner, unused_
 
 
 @pytest.mark.browser
-async def test_a_link_to_nowhere(site: str, runner: JobRunner) -> None:
+async def test_a_link_to_nowhere(site: str, runner: BrowserJobRunner) -> None:
     """A click that leads to the browser's own error page is a failure of that action."""
     kind, places, _ = await failure_of(runner, make_job(f"{site}/", actions=[{"click": "#refused"}]))
     assert (kind, places) == (NavigationFailed, {"step": "step 1", "action": "click '#refused'"})
 
 
 @pytest.mark.browser
-async def test_a_server_that_hangs(site: str, runner: JobRunner) -> None:
+async def test_a_server_that_hangs(site: str, runner: BrowserJobRunner) -> None:
     """The step's time and the job's time both end the wait."""
     kind, places, said = await failure_of(runner, make_job(f"{site}/hang", step_timeout_ms=200))
     assert (kind, places) == (TimedOut, {"url": f"{site}/hang", "step": "step 1"})
@@ -294,7 +294,7 @@ async def test_a_server_that_hangs(site: str, runner: JobRunner) -> None:
 
 
 @pytest.mark.browser
-async def test_an_element_that_is_not_there(site: str, runner: JobRunner) -> None:
+async def test_an_element_that_is_not_there(site: str, runner: BrowserJobRunner) -> None:
     """A missing selector fails its action: with its own time, or with what is left of the step."""
     kind, places, said = await failure_of(
         runner, make_job(f"{site}/", actions=[{"click": {"selector": "#none", "timeout": 100}}])
@@ -309,7 +309,7 @@ async def test_an_element_that_is_not_there(site: str, runner: JobRunner) -> Non
 
 
 @pytest.mark.browser
-async def test_a_script_that_never_ends(site: str, runner: JobRunner) -> None:
+async def test_a_script_that_never_ends(site: str, runner: BrowserJobRunner) -> None:
     """A page in a busy loop costs its job the step's time, and the next job nothing."""
     job = make_job(f"{site}/", step_timeout_ms=300, actions=[{"evaluate": "while (true) {}"}])
     kind, places, _ = await failure_of(runner, job)
@@ -318,7 +318,7 @@ async def test_a_script_that_never_ends(site: str, runner: JobRunner) -> None:
 
 
 @pytest.mark.browser
-async def test_errors_do_not_repeat_what_was_typed(site: str, runner: JobRunner) -> None:
+async def test_errors_do_not_repeat_what_was_typed(site: str, runner: BrowserJobRunner) -> None:
     """A value that a field refuses is not in the error."""
     action = {"fill": {"selector": "#when", "value": "hunter2"}}
     kind, places, said = await failure_of(runner, make_job(f"{site}/form.html", actions=[action]))
@@ -327,7 +327,7 @@ async def test_errors_do_not_repeat_what_was_typed(site: str, runner: JobRunner)
 
 
 @pytest.mark.browser
-async def test_a_selector_that_is_none(site: str, runner: JobRunner) -> None:
+async def test_a_selector_that_is_none(site: str, runner: BrowserJobRunner) -> None:
     """An extract that CSS can't read names its field."""
     kind, places, said = await failure_of(runner, make_job(f"{site}/", extract={"head": "h1["}))
     assert (kind, places) == (ActionFailed, {"step": "step 1", "action": "extract"})
@@ -335,7 +335,7 @@ async def test_a_selector_that_is_none(site: str, runner: JobRunner) -> None:
 
 
 @pytest.mark.browser
-async def test_a_step_fails_by_its_name(site: str, runner: JobRunner) -> None:
+async def test_a_step_fails_by_its_name(site: str, runner: BrowserJobRunner) -> None:
     """The error says which of several steps it was."""
     steps: list[dict[str, Any]] = [
         {"url": f"{site}/"},
@@ -396,13 +396,13 @@ async def test_content_of_a_wrong_shape(content: dict[str, Any], said: str) -> N
 
 async def test_a_browser_that_is_not_there(tmp_path: Path) -> None:
     """A kind that nobody installed is unavailable, with the command that brings it."""
-    runner = JobRunner(BrowserPool(Settings(browsers_path=str(tmp_path)), Clock()), lambda: tmp_path, Clock())
+    runner = BrowserJobRunner(BrowserPool(Settings(browsers_path=str(tmp_path)), Clock()), lambda: tmp_path, Clock())
     with pytest.raises(BrowserUnavailable, match="playwright install webkit"):
         await runner.run(make_job("about:blank", browser="WEBKIT"))
 
 
 @pytest.mark.browser
-async def test_firefox_does_the_same_work(site: str, runner: JobRunner) -> None:
+async def test_firefox_does_the_same_work(site: str, runner: BrowserJobRunner) -> None:
     """The second kind of browser: cookies, a click that navigates, extract and a screenshot."""
     job = make_job(
         f"{site}/",

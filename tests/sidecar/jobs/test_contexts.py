@@ -12,7 +12,7 @@ from sidecar_protocol import codec
 from sidecar_protocol.errors import WireError
 
 from sidecar.errors import InvalidContent
-from sidecar.jobs.browser_job_runner import JobRunner, validate
+from sidecar.jobs.browser_job_runner import BrowserJobRunner, validate
 from tests.sidecar.browser.parts import make_job
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 ORIGIN = "context.http_credentials.origin"
 
 
-async def asked(runner: JobRunner, url: str, expression: str, **context: Any) -> Any:
+async def asked(runner: BrowserJobRunner, url: str, expression: str, **context: Any) -> Any:
     """What an expression gives on a page in that context."""
     result = await runner.run(make_job(url, actions=[{"evaluate": expression}], context=context))
     return result.steps[0].values[0]
@@ -59,7 +59,7 @@ async def asked(runner: JobRunner, url: str, expression: str, **context: Any) ->
     ],
 )
 async def test_a_page_sees_its_context(
-    site: str, runner: JobRunner, context: dict[str, Any], expression: str, expected: Any
+    site: str, runner: BrowserJobRunner, context: dict[str, Any], expression: str, expected: Any
 ) -> None:
     """Window, identity, place and permissions are as the job says, and the next job's as they were."""
     assert await asked(runner, f"{site}/second.html", expression, **context) == expected
@@ -67,7 +67,7 @@ async def test_a_page_sees_its_context(
 
 
 @pytest.mark.browser
-async def test_a_server_sees_its_context(site: str, runner: JobRunner) -> None:
+async def test_a_server_sees_its_context(site: str, runner: BrowserJobRunner) -> None:
     """Headers and language are sent with every request."""
     context = {"extra_http_headers": {"X-Team": "blue"}, "locale": "fr-FR", "user_agent": "robot/1.0"}
     sent = json.loads(await asked(runner, f"{site}/headers", "document.body.innerText", **context))
@@ -76,7 +76,7 @@ async def test_a_server_sees_its_context(site: str, runner: JobRunner) -> None:
 
 
 @pytest.mark.browser
-async def test_a_server_that_asks_for_a_password(site: str, runner: JobRunner) -> None:
+async def test_a_server_that_asks_for_a_password(site: str, runner: BrowserJobRunner) -> None:
     """The credentials are sent where they are asked for, and to the named origin only."""
     credentials = {"username": "ann", "password": "s3cret-word"}
     assert await asked(runner, f"{site}/login-asked", "document.title", http_credentials=credentials) == "Inside"
@@ -86,7 +86,7 @@ async def test_a_server_that_asks_for_a_password(site: str, runner: JobRunner) -
 
 
 @pytest.mark.browser
-async def test_scripts_can_be_turned_off(site: str, runner: JobRunner) -> None:
+async def test_scripts_can_be_turned_off(site: str, runner: BrowserJobRunner) -> None:
     """The page's own do not run; extracts work all the same."""
     context = {"java_script_enabled": False}
     result = await runner.run(make_job(f"{site}/moved.html", context=context, extract={"head": "title"}))
@@ -98,7 +98,7 @@ async def test_scripts_can_be_turned_off(site: str, runner: JobRunner) -> None:
 @pytest.mark.parametrize(("browser", "by_key"), [("CHROMIUM", True), ("CHROMIUM", False), ("FIREFOX", False)])
 @pytest.mark.parametrize("link", ["#second", "#to-slow"])
 async def test_links_lead_on_without_scripts(
-    site: str, runner: JobRunner, browser: str, link: str, by_key: bool
+    site: str, runner: BrowserJobRunner, browser: str, link: str, by_key: bool
 ) -> None:
     """Clicked by a JavaScript action, or followed by a key, which both have to be waited for."""
     follow = [{"focus": link}, {"keyboard_press": "Enter"}] if by_key else [f"page.click('{link}')"]
@@ -110,7 +110,7 @@ async def test_links_lead_on_without_scripts(
 
 
 @pytest.mark.browser
-async def test_kinds_of_resources_can_be_blocked(site: str, runner: JobRunner) -> None:
+async def test_kinds_of_resources_can_be_blocked(site: str, runner: BrowserJobRunner) -> None:
     """A script that is blocked is not loaded, one that is not is."""
     load = """new Promise((done) => {
       const script = document.createElement("script");
@@ -147,7 +147,7 @@ async def proxy() -> AsyncIterator[tuple[str, list[bytes]]]:
 
 
 @pytest.mark.browser
-async def test_requests_go_through_the_proxy(site: str, runner: JobRunner) -> None:
+async def test_requests_go_through_the_proxy(site: str, runner: BrowserJobRunner) -> None:
     """With its password where it asks for one; the next job goes directly again."""
     async with proxy() as (address, requests):
         given = {"server": address, "username": "ann", "password": "s3cret-word"}
@@ -215,7 +215,7 @@ async def test_content_of_a_wrong_shape(content: dict[str, Any], field: str) -> 
 
 
 @pytest.mark.browser
-async def test_what_only_the_browser_can_refuse(site: str, runner: JobRunner) -> None:
+async def test_what_only_the_browser_can_refuse(site: str, runner: BrowserJobRunner) -> None:
     """A time zone that does not exist is the job's fault, and neither retires the browser nor disturbs the next job."""
     with pytest.raises(InvalidContent) as failed:
         await asked(runner, f"{site}/", "1", timezone_id="Mars/Olympus")

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from sidecar.errors import InvalidContent
-from sidecar.jobs.browser_job_runner import JobRunner, validate
+from sidecar.jobs.browser_job_runner import BrowserJobRunner, validate
 from tests.sidecar.browser.parts import make_job
 
 
@@ -45,7 +45,7 @@ def test_a_cookie_that_a_browser_would_refuse(wrong: dict[str, Any], field: str,
 @pytest.mark.browser
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
-async def test_cookies_that_pass_are_taken(site: str, runner: JobRunner, browser: str) -> None:
+async def test_cookies_that_pass_are_taken(site: str, runner: BrowserJobRunner, browser: str) -> None:
     """Whatever their end is written as: -1 is the session's, and large numbers are milliseconds."""
     more: list[dict[str, Any]] = [
         {"expires": -1}, {"expires": 4_000_000_000}, {"expires": 4_000_000_000_000}, {"value": '"a,b"'}, {"value": ""},

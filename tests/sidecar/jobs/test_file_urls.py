@@ -8,7 +8,7 @@ import pytest
 from sidecar.browser.pool import BrowserPool
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, InvalidContent
-from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from sidecar.settings import Settings
 from tests.sidecar.browser.parts import make_job
 
@@ -19,8 +19,8 @@ async def test_only_where_the_setting_allows_them(tmp_path: Path) -> None:
     (tmp_path / "page.html").write_text("<title>A file</title>")
     url = (tmp_path / "page.html").as_uri()
     pool = BrowserPool(Settings(), Clock())
-    off = JobRunner(pool, lambda: tmp_path, Clock())
-    on = JobRunner(pool, lambda: tmp_path, Clock(), allow_files=True)
+    off = BrowserJobRunner(pool, lambda: tmp_path, Clock())
+    on = BrowserJobRunner(pool, lambda: tmp_path, Clock(), allow_files=True)
     goto: dict[str, Any] = {"goto": url}
     download: dict[str, Any] = {"download": {"url": url}}
     for job, field in [

@@ -14,7 +14,7 @@ from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, BrowserCrashed, BrowserUnavailable, TimedOut
-from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from sidecar.jobs.token_scope import Scope
 from sidecar.settings import Settings
 from tests.sidecar.browser.parts import children, is_browser, is_driver, make_job, still_alive
@@ -72,10 +72,10 @@ async def site() -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def runner(site: str, tmp_path: Path, freezer: Freezer) -> AsyncIterator[JobRunner]:
+async def runner(site: str, tmp_path: Path, freezer: Freezer) -> AsyncIterator[BrowserJobRunner]:
     """One job at a time, with a visit token for the site; at its end nothing is left of its browsers."""
     pool = BrowserPool(Settings(concurrency=1), Clock(), LIMITS)
-    yield JobRunner(pool, lambda: tmp_path, Clock(), lambda _: Scope(site, False))
+    yield BrowserJobRunner(pool, lambda: tmp_path, Clock(), lambda _: Scope(site, False))
     started = children()
     await asyncio.wait_for(pool.close(), SECONDS)
     assert not await still_alive(started, 5)
@@ -83,7 +83,9 @@ async def runner(site: str, tmp_path: Path, freezer: Freezer) -> AsyncIterator[J
 
 @pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize("kind", JOBS)
-async def test_frozen_while_it_works(kind: str, who: str, site: str, runner: JobRunner, freezer: Freezer) -> None:
+async def test_frozen_while_it_works(
+    kind: str, who: str, site: str, runner: BrowserJobRunner, freezer: Freezer
+) -> None:
     """The job has a typed failure soon after its time."""
     await runner.run(make_job(f"{site}/"))
     asyncio.get_running_loop().call_later(0.3, freezer.freeze, WHO[who])
@@ -95,7 +97,7 @@ async def test_frozen_while_it_works(kind: str, who: str, site: str, runner: Job
 
 
 @pytest.mark.parametrize("who", WHO)
-async def test_frozen_while_it_waits(who: str, site: str, runner: JobRunner, freezer: Freezer) -> None:
+async def test_frozen_while_it_waits(who: str, site: str, runner: BrowserJobRunner, freezer: Freezer) -> None:
     """At most one job has to find out."""
     job = make_job(f"{site}/", timeout_ms=1500)
     await runner.run(job)
@@ -108,7 +110,7 @@ async def test_frozen_while_it_waits(who: str, site: str, runner: JobRunner, fre
 async def test_frozen_while_it_starts(site: str, tmp_path: Path, freezer: Freezer) -> None:
     """The job is told in the time that a launch may take, and nothing stays."""
     pool = BrowserPool(Settings(concurrency=1), Clock(), replace(LIMITS, launch=1.5))
-    job = asyncio.create_task(JobRunner(pool, lambda: tmp_path, Clock()).run(make_job(f"{site}/")))
+    job = asyncio.create_task(BrowserJobRunner(pool, lambda: tmp_path, Clock()).run(make_job(f"{site}/")))
     while not children(is_driver):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     started = freezer.freeze(is_driver)
@@ -121,7 +123,7 @@ async def test_frozen_while_it_starts(site: str, tmp_path: Path, freezer: Freeze
 async def test_a_frozen_driver_at_the_end(site: str, tmp_path: Path, freezer: Freezer) -> None:
     """It is killed, and its browser with it."""
     pool = BrowserPool(Settings(concurrency=1), Clock(), LIMITS)
-    await JobRunner(pool, lambda: tmp_path, Clock()).run(make_job(f"{site}/"))
+    await BrowserJobRunner(pool, lambda: tmp_path, Clock()).run(make_job(f"{site}/"))
     started = children()
     freezer.freeze(is_driver)
     await asyncio.wait_for(pool.close(), SECONDS)

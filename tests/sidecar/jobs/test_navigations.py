@@ -8,7 +8,7 @@ import pytest
 from sidecar_protocol.jobs import StepResult
 
 from sidecar.errors import ActionFailed, NavigationFailed, TimedOut
-from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from tests.fakes import nobody_listens
 from tests.sidecar.browser.parts import make_job
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 BROWSERS = pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
 
 
-async def visit(runner: JobRunner, url: str, *actions: Any, **content: Any) -> StepResult:
+async def visit(runner: BrowserJobRunner, url: str, *actions: Any, **content: Any) -> StepResult:
     """The only step of a job."""
     return (await runner.run(make_job(url, actions=list(actions), **content))).steps[0]
 
@@ -40,7 +40,9 @@ GOING: list[Any] = [
 
 @BROWSERS
 @pytest.mark.parametrize("action", GOING, ids=str)
-async def test_the_status_is_that_of_the_last_document(site: str, runner: JobRunner, browser: str, action: Any) -> None:
+async def test_the_status_is_that_of_the_last_document(
+    site: str, runner: BrowserJobRunner, browser: str, action: Any
+) -> None:
     """However it came: by link, form, key or script."""
     step = await visit(runner, f"{site}/moves?to=/answers/404", action, browser=browser)
     assert (step.url, step.status, step.title) == (f"{site}/answers/404", 404, "Status 404")
@@ -49,7 +51,7 @@ async def test_the_status_is_that_of_the_last_document(site: str, runner: JobRun
 @BROWSERS
 @pytest.mark.parametrize("action", GOING, ids=str)
 async def test_what_is_answered_with_204_leaves_the_page_at_once(
-    site: str, runner: JobRunner, browser: str, action: Any
+    site: str, runner: BrowserJobRunner, browser: str, action: Any
 ) -> None:
     """The action has succeeded, and what follows it finds the page that is there still."""
     started = time.monotonic()
@@ -64,7 +66,7 @@ async def test_what_is_answered_with_204_leaves_the_page_at_once(
 
 @BROWSERS
 @pytest.mark.parametrize("to", ["/answers/205", "/download"])
-async def test_other_answers_that_bring_no_document(site: str, runner: JobRunner, browser: str, to: str) -> None:
+async def test_other_answers_that_bring_no_document(site: str, runner: BrowserJobRunner, browser: str, to: str) -> None:
     """They leave the page with its status, too."""
     step = await visit(runner, f"{site}/moves?to={to}", {"click": "#to"}, {"inner_text": "h1"}, browser=browser)
     assert (step.status, step.title, step.values) == (200, "Moves", (None, "Moves"))
@@ -82,7 +84,7 @@ async def test_other_answers_that_bring_no_document(site: str, runner: JobRunner
     ],
     ids=str,
 )
-async def test_an_answer_that_comes_too_late(site: str, runner: JobRunner, browser: str, action: Any) -> None:
+async def test_an_answer_that_comes_too_late(site: str, runner: BrowserJobRunner, browser: str, action: Any) -> None:
     """It is a timeout, and says that the action was done; one whose element was not ready is none."""
     before = {"focus": "#to"}
     with pytest.raises(TimedOut, match=r"done, and the answer of \S+ .*is awaited") as failed:
@@ -92,14 +94,14 @@ async def test_an_answer_that_comes_too_late(site: str, runner: JobRunner, brows
         await visit(runner, f"{site}/moves?to=/late", {"click": "#never"}, step_timeout_ms=2000, browser=browser)
 
 
-async def test_the_time_of_an_action_ends_with_what_it_does(site: str, runner: JobRunner) -> None:
+async def test_the_time_of_an_action_ends_with_what_it_does(site: str, runner: BrowserJobRunner) -> None:
     """What it leads to has the step's."""
     url = f"{site}/moves?to=/late?ms=800"
     step = await visit(runner, url, {"click": {"selector": "#to", "timeout": 400}}, {"inner_text": "h1"})
     assert (step.title, step.values) == ("Late", (None, "Late"))
 
 
-async def test_a_scripts_click_that_is_answered_too_late(site: str, runner: JobRunner) -> None:
+async def test_a_scripts_click_that_is_answered_too_late(site: str, runner: BrowserJobRunner) -> None:
     """A JavaScript action says so as well."""
     with pytest.raises(TimedOut, match="was done, and the answer"):
         await visit(runner, f"{site}/moves?to=/late", "page.click('#to', {timeout: 500})", step_timeout_ms=5000)
@@ -108,7 +110,7 @@ async def test_a_scripts_click_that_is_answered_too_late(site: str, runner: JobR
 @BROWSERS
 @pytest.mark.parametrize("action", [*GOING, "page.goto(page.url().replace(/.moves.*/, '/answers/500'))"], ids=str)
 async def test_fail_on_status_looks_at_the_last_document(
-    site: str, runner: JobRunner, browser: str, action: Any
+    site: str, runner: BrowserJobRunner, browser: str, action: Any
 ) -> None:
     """Whatever has led to it, the action that did is named."""
     follows = [{"inner_text": "h1"}]
@@ -119,7 +121,7 @@ async def test_fail_on_status_looks_at_the_last_document(
 
 
 @BROWSERS
-async def test_the_status_follows_the_history(site: str, runner: JobRunner, browser: str) -> None:
+async def test_the_status_follows_the_history(site: str, runner: BrowserJobRunner, browser: str) -> None:
     """Back and forward again, and a reload."""
     start = f"{site}/moves?to=/answers/404"
     step = await visit(runner, start, {"click": "#to"}, {"go_back": {}}, browser=browser)
@@ -133,7 +135,9 @@ async def test_the_status_follows_the_history(site: str, runner: JobRunner, brow
 
 @BROWSERS
 @pytest.mark.parametrize("to", ["about:blank", "data:text/html,x", "/moves?to=x#place"])
-async def test_a_document_from_no_server_has_no_status(site: str, runner: JobRunner, browser: str, to: str) -> None:
+async def test_a_document_from_no_server_has_no_status(
+    site: str, runner: BrowserJobRunner, browser: str, to: str
+) -> None:
     """Except where it is still the one that a server has sent."""
     script = {"evaluate": f"location = '{to}'"} if not to.startswith("data") else {"goto": to}
     step = await visit(runner, f"{site}/moves?to=x", script, browser=browser)
@@ -141,7 +145,7 @@ async def test_a_document_from_no_server_has_no_status(site: str, runner: JobRun
 
 
 @BROWSERS
-async def test_the_status_of_a_popup_that_the_job_goes_on_in(site: str, runner: JobRunner, browser: str) -> None:
+async def test_the_status_of_a_popup_that_the_job_goes_on_in(site: str, runner: BrowserJobRunner, browser: str) -> None:
     """It is the popup's document's, and the own page's again after it."""
     url = f"{site}/moves?to=/answers/404"
     step = await visit(runner, url, {"switch_to_popup": "#tab"}, browser=browser)
@@ -165,7 +169,7 @@ REFRESHES = [
 @pytest.mark.parametrize("wait_until", ["load", "domcontentloaded", "networkidle"])
 @pytest.mark.parametrize("asked", REFRESHES, ids=str)
 async def test_what_is_due_at_once_is_followed(
-    site: str, runner: JobRunner, browser: str, wait_until: str, asked: dict[str, str]
+    site: str, runner: BrowserJobRunner, browser: str, wait_until: str, asked: dict[str, str]
 ) -> None:
     """By header or by meta, in all their spellings, and in a chain."""
     url = f"{site}/refresh?{urlencode(asked)}" if asked != {"header": "0"} else f"{site}/refresh-once"
@@ -176,7 +180,7 @@ async def test_what_is_due_at_once_is_followed(
 
 
 @BROWSERS
-async def test_an_action_is_followed_in_the_same_way(site: str, runner: JobRunner, browser: str) -> None:
+async def test_an_action_is_followed_in_the_same_way(site: str, runner: BrowserJobRunner, browser: str) -> None:
     """The next one finds the page at the end."""
     to = "/refresh?header=0;url=/second.html"
     step = await visit(
@@ -198,7 +202,7 @@ async def test_an_action_is_followed_in_the_same_way(site: str, runner: JobRunne
     ids=str,
 )
 async def test_what_is_not_due_is_not_waited_for(
-    site: str, runner: JobRunner, browser: str, asked: dict[str, str]
+    site: str, runner: BrowserJobRunner, browser: str, asked: dict[str, str]
 ) -> None:
     """Nor what comes to nothing, or counts only where scripts are off."""
     step = await visit(runner, f"{site}/refresh?{urlencode(asked)}", {"inner_text": "h1"}, browser=browser)
@@ -206,7 +210,7 @@ async def test_what_is_not_due_is_not_waited_for(
     assert step.duration_ms < 10_000
 
 
-async def test_without_scripts_noscript_counts(site: str, runner: JobRunner) -> None:
+async def test_without_scripts_noscript_counts(site: str, runner: BrowserJobRunner) -> None:
     """Its meta is followed."""
     head = "<noscript><meta http-equiv=refresh content='0;url=/second.html'></noscript>"
     url = f"{site}/refresh?{urlencode({'head': head})}"
@@ -217,7 +221,7 @@ LOOP = "refresh?head=%3Cmeta%20http-equiv=refresh%20content=0%3E"
 
 
 @BROWSERS
-async def test_a_loop_of_refreshes_ends_in_an_error(site: str, runner: JobRunner, browser: str) -> None:
+async def test_a_loop_of_refreshes_ends_in_an_error(site: str, runner: BrowserJobRunner, browser: str) -> None:
     """It names the loop and the page."""
     with pytest.raises(NavigationFailed, match="leads on at once in a loop") as failed:
         await visit(runner, f"{site}/{LOOP}", browser=browser, step_timeout_ms=100_000, timeout_ms=120_000)
@@ -227,7 +231,7 @@ async def test_a_loop_of_refreshes_ends_in_an_error(site: str, runner: JobRunner
 @BROWSERS
 @pytest.mark.parametrize("how", ["gzip", "cut", "short"])
 async def test_a_document_that_breaks_off_is_a_net_error_at_once(
-    site: str, runner: JobRunner, browser: str, how: str
+    site: str, runner: BrowserJobRunner, browser: str, how: str
 ) -> None:
     """Opened by address, or by an action."""
     for url, actions in [
@@ -242,7 +246,7 @@ async def test_a_document_that_breaks_off_is_a_net_error_at_once(
 
 
 @BROWSERS
-async def test_a_page_that_can_not_be_opened_says_why(site: str, runner: JobRunner, browser: str) -> None:
+async def test_a_page_that_can_not_be_opened_says_why(site: str, runner: BrowserJobRunner, browser: str) -> None:
     """Also where an action has led to it."""
     with nobody_listens() as url, pytest.raises(NavigationFailed, match=r"net::ERR_|NS_ERROR_"):
         await visit(runner, f"{site}/moves?to={url}", {"click": "#to"}, browser=browser)
@@ -250,7 +254,7 @@ async def test_a_page_that_can_not_be_opened_says_why(site: str, runner: JobRunn
 
 @pytest.mark.parametrize("action", [{"keyboard_press": "Enter"}, {"evaluate": "document.querySelector('#to').click()"}])
 async def test_with_intercepted_requests_the_next_action_sees_the_new_page(
-    site: str, runner: JobRunner, action: dict[str, Any]
+    site: str, runner: BrowserJobRunner, action: dict[str, Any]
 ) -> None:
     """The navigation is known before its request has been let through."""
     for _ in range(5):
@@ -261,7 +265,7 @@ async def test_with_intercepted_requests_the_next_action_sees_the_new_page(
 
 
 @BROWSERS
-async def test_who_stays_is_not_waited_for(site: str, runner: JobRunner, browser: str) -> None:
+async def test_who_stays_is_not_waited_for(site: str, runner: BrowserJobRunner, browser: str) -> None:
     """A page that asks whether it may be left, and is told no, goes on as it is."""
     stay = {"evaluate": "addEventListener('beforeunload', event => { event.preventDefault(); event.returnValue = 1 })"}
     actions = [{"on_dialog": False}, stay, {"fill": {"selector": "#field", "value": "x"}}, {"click": "#by-script"}]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.jobs.payloads import holds_secret
+from sidecar.jobs.payloads import contains_secrets
 
 
 def job(*actions: Any) -> bytes:
@@ -28,7 +28,7 @@ def job(*actions: Any) -> bytes:
 )
 def test_jobs_that_type_hold_a_secret(action: Any) -> None:
     """By JavaScript or by a typed action, whatever it is that they type."""
-    assert holds_secret("send_job", job(action))
+    assert contains_secrets("send_job", job(action))
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,4 @@ def test_jobs_that_type_hold_a_secret(action: Any) -> None:
 )
 def test_others_hold_none(action: Any) -> None:
     """They lie in clear, and go on by themselves whoever takes them up."""
-    assert not holds_secret("send_job", job(action))
+    assert not contains_secrets("send_job", job(action))

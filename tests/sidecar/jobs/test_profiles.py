@@ -17,10 +17,10 @@ from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.profiles.profile_store import FolderStates
 from sidecar.clock import Clock
-from sidecar.encryption import Seal
+from sidecar.encryption import Encryptor
 from sidecar.errors import ActionFailed, BrowserCrashed, InvalidContent, StoreFailed
-from sidecar.jobs.browser_job_runner import JobRunner
-from sidecar.jobs.visit_tokens import Tokens
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
+from sidecar.jobs.visit_tokens import VisitTokens
 from sidecar.settings import Settings
 from tests.sidecar.browser.parts import children, is_browser, is_driver, is_renderer, make_jobs, still_alive
 from tests.site.server import TestSite
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KINDS: list[BrowserName] = ["CHROMIUM", "FIREFOX"]
 Rest = dict[str, Any]
-Opened = AbstractAsyncContextManager[JobRunner]
+Opened = AbstractAsyncContextManager[BrowserJobRunner]
 _READ_DATABASE = """() => new Promise((done) => {
   const opening = indexedDB.open('shop', 1);
   opening.onupgradeneeded = () => opening.result.createObjectStore('things');
@@ -66,20 +66,20 @@ def values(result: JobResult) -> Any:
 
 
 @asynccontextmanager
-async def opened(folder: Path, limits: Limits | None = None, tokens: Tokens | None = None, **given: Any) -> Any:
+async def opened(folder: Path, limits: Limits | None = None, tokens: VisitTokens | None = None, **given: Any) -> Any:
     """A sidecar's runner over this folder, as a process of its own would have it."""
     settings = Settings(home=str(folder), **given)
     pool = BrowserPool(settings, Clock(), limits)
-    states = FolderStates(settings.profiles_folder, Seal(settings.seal_key()))
+    states = FolderStates(settings.profiles_folder, Encryptor(settings.seal_key()))
     scope_of = tokens.check if tokens else lambda _: None
     try:
-        yield JobRunner(pool, settings.artifacts_folder, Clock(), scope_of, lambda: states)
+        yield BrowserJobRunner(pool, settings.artifacts_folder, Clock(), scope_of, lambda: states)
     finally:
         await pool.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def runner(tmp_path: Path) -> AsyncIterator[JobRunner]:
+async def runner(tmp_path: Path) -> AsyncIterator[BrowserJobRunner]:
     """One for tests that need no other."""
     async with opened(tmp_path) as runner:
         yield runner
@@ -144,7 +144,7 @@ async def test_a_page_that_does_not_tell_what_it_stores(tmp_path: Path, site: st
 
 @pytest.mark.browser
 @pytest.mark.parametrize("kind", KINDS)
-async def test_profiles_and_browsers_are_apart(runner: JobRunner, site: str, kind: BrowserName) -> None:
+async def test_profiles_and_browsers_are_apart(runner: BrowserJobRunner, site: str, kind: BrowserName) -> None:
     """Neither another profile, nor another browser, nor a job without a profile sees any of it."""
     url = f"{site}/second.html"
     await runner.run(job(url, evaluate("() => { document.cookie = 'a=b' }"), browser=kind))
@@ -158,7 +158,7 @@ async def test_profiles_and_browsers_are_apart(runner: JobRunner, site: str, kin
 
 
 @pytest.mark.browser
-async def test_one_after_the_other_in_one_context(runner: JobRunner, site: str) -> None:
+async def test_one_after_the_other_in_one_context(runner: BrowserJobRunner, site: str) -> None:
     """Ten at once: each sees what the one before wrote, in the same page, and no job waits for another profile's."""
     count = "() => localStorage.setItem('n', 1 + Number(localStorage.getItem('n')))"
     tell = "() => [Number(localStorage.getItem('n')), sessionStorage.tab ??= String(Math.random())]"
@@ -169,7 +169,7 @@ async def test_one_after_the_other_in_one_context(runner: JobRunner, site: str) 
 
 
 @pytest.mark.browser
-async def test_what_a_job_does_to_its_page_stays_with_it(runner: JobRunner, site: str) -> None:
+async def test_what_a_job_does_to_its_page_stays_with_it(runner: BrowserJobRunner, site: str) -> None:
     """Routes, scripts, headers, sizes, popups, held keys of one job: the next one meets none of them."""
     url = f"{site}/second.html"
     marks: list[Any] = [
@@ -194,7 +194,7 @@ async def test_what_a_job_does_to_its_page_stays_with_it(runner: JobRunner, site
 
 
 @pytest.mark.browser
-async def test_options_of_a_job_are_its_own(runner: JobRunner, site: str) -> None:
+async def test_options_of_a_job_are_its_own(runner: BrowserJobRunner, site: str) -> None:
     """Other context options open a new context, with what is kept; blocking, recordings and pictures leave nothing."""
     url = f"{site}/second.html"
     await runner.run(job(url, evaluate("() => { localStorage.setItem('seen', 'yes'); document.cookie = 'a=b' }")))
@@ -297,7 +297,7 @@ async def test_sealed_with_the_key(tmp_path: Path, site: str) -> None:
 @pytest.mark.browser
 async def test_a_token_sees_its_own_domain_only(tmp_path: Path, site: str) -> None:
     """The same name is another profile for a token of another domain; scripts could read all its cookies."""
-    tokens = Tokens(Secret("s" * 32), Clock())
+    tokens = VisitTokens(Secret("s" * 32), Clock())
     port = site.rpartition(":")[2]
     async with opened(tmp_path, tokens=tokens) as runner:
         for host, before in (("127.0.0.1", 0), ("localhost", 0), ("127.0.0.1", 1)):
@@ -332,7 +332,7 @@ async def test_names_are_no_paths(name: Any) -> None:
 
 
 @pytest.mark.browser
-async def test_bad_options_leave_the_profile_alone(runner: JobRunner, site: str) -> None:
+async def test_bad_options_leave_the_profile_alone(runner: BrowserJobRunner, site: str) -> None:
     """A context that the browser refuses is that job's own affair."""
     await runner.run(job(f"{site}/second.html", evaluate("() => { document.cookie = 'a=b' }")))
     with pytest.raises(InvalidContent):

@@ -6,7 +6,7 @@ import pytest
 from sidecar_protocol.jobs import BrowserName
 
 from sidecar.errors import ActionFailed
-from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from tests.sidecar.browser.parts import make_job
 
 KINDS: tuple[BrowserName, ...] = ("CHROMIUM", "FIREFOX")
@@ -31,7 +31,7 @@ TRUTH: dict[str, Any] = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("more", [{}, {"profile": "hostile"}])
 async def test_a_page_can_t_falsify_what_is_read(
-    site: str, runner: JobRunner, kind: BrowserName, more: dict[str, Any]
+    site: str, runner: BrowserJobRunner, kind: BrowserName, more: dict[str, Any]
 ) -> None:
     """With every function replaced that a reading could use, and members hidden by the names of elements."""
     for _ in range(2):  # a profile's page is met again
@@ -40,7 +40,7 @@ async def test_a_page_can_t_falsify_what_is_read(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_popup_can_t_either(site: str, runner: JobRunner, kind: BrowserName) -> None:
+async def test_a_popup_can_t_either(site: str, runner: BrowserJobRunner, kind: BrowserName) -> None:
     """It is asked in another way than the job's own page."""
     opened = f"() => {{ window.open('{site}/hostile.html'); }}"
     actions = [{"evaluate": opened}, {"switch_to_popup": None}, {"wait_for_selector": "#clobbered"}]
@@ -49,7 +49,7 @@ async def test_a_popup_can_t_either(site: str, runner: JobRunner, kind: BrowserN
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_nor_what_actions_read(site: str, runner: JobRunner, kind: BrowserName) -> None:
+async def test_nor_what_actions_read(site: str, runner: BrowserJobRunner, kind: BrowserName) -> None:
     """Those that read several elements, or the title, by name and from JavaScript; nor does it hold anything up."""
     actions = [
         {"all_inner_texts": "b"},
@@ -71,7 +71,7 @@ async def test_nor_what_actions_read(site: str, runner: JobRunner, kind: Browser
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_profile_keeps_what_is_stored(site: str, runner: JobRunner, kind: BrowserName) -> None:
+async def test_a_profile_keeps_what_is_stored(site: str, runner: BrowserJobRunner, kind: BrowserName) -> None:
     """Not what the page says of it; the cookie tells that its script came to its end."""
     await runner.run(make_job(f"{site}/hostile.html", browser=kind, profile="stored"))
     fresh: dict[str, Any] = {
@@ -102,7 +102,7 @@ SELECTORS = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_selector_means_the_same_everywhere(site: str, runner: JobRunner, kind: BrowserName) -> None:
+async def test_a_selector_means_the_same_everywhere(site: str, runner: BrowserJobRunner, kind: BrowserName) -> None:
     """To `extract` and to actions: open shadow roots included, and whatever Playwright knows beside CSS."""
     extract = {str(number): selector for number, (selector, _) in enumerate(SELECTORS)}
     actions = [{"count": selector} for selector, _ in SELECTORS]
@@ -120,7 +120,7 @@ async def test_a_selector_means_the_same_everywhere(site: str, runner: JobRunner
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("page", ["shadow.html", "hostile.html"])
 async def test_fields_are_looked_for_inside_their_row(
-    site: str, runner: JobRunner, kind: BrowserName, page: str
+    site: str, runner: BrowserJobRunner, kind: BrowserName, page: str
 ) -> None:
     """Whole selectors: what stands around a row does not count, as for a locator's locator."""
     fields: dict[str, Any] = {
@@ -161,7 +161,7 @@ def _row(word: str, lists: list[str], deep: dict[str, Any] | None) -> dict[str, 
     ],
 )
 async def test_a_selector_that_is_none_names_its_field(
-    site: str, runner: JobRunner, kind: BrowserName, extract: dict[str, Any], field: str
+    site: str, runner: BrowserJobRunner, kind: BrowserName, extract: dict[str, Any], field: str
 ) -> None:
     """Also where it stands in another field."""
     with pytest.raises(ActionFailed) as failed:

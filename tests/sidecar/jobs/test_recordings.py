@@ -17,7 +17,7 @@ from sidecar.browser import ffmpeg
 from sidecar.browser.pool import BrowserPool
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, BrowserUnavailable, InvalidContent, NavigationFailed, StoreFailed
-from sidecar.jobs.browser_job_runner import JobRunner, validate
+from sidecar.jobs.browser_job_runner import BrowserJobRunner, validate
 from sidecar.scratch_folder import Scratch
 from sidecar.settings import Settings
 from tests.sidecar.browser.parts import make_job, make_jobs
@@ -31,11 +31,11 @@ NAMED = {name: {"key": name, "encryption_key": "e"} for name in SECRETS}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def recording(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[JobRunner]:
+async def recording(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BrowserJobRunner]:
     """A runner with a state folder of its own."""
     home = tmp_path_factory.mktemp("state")
     pool = BrowserPool(Settings(concurrency=2, home=str(home)), Clock())
-    yield JobRunner(pool, lambda: home / "artifacts", Clock())
+    yield BrowserJobRunner(pool, lambda: home / "artifacts", Clock())
     await pool.close()
 
 
@@ -46,7 +46,7 @@ def unpacked(result: str | None) -> dict[str, bytes]:
 
 
 @pytest.mark.browser
-async def test_a_job_is_recorded(site: str, recording: JobRunner) -> None:
+async def test_a_job_is_recorded(site: str, recording: BrowserJobRunner) -> None:
     """A WebM of the whole job, inline or as a file that only its owner reads."""
     actions = [{"scroll_to": "bottom"}, {"wait_for_timeout": 300}]
     job = make_job(f"{site}/long.html", actions=actions, options=["RECORD", "SCREENSHOT"])
@@ -63,7 +63,7 @@ async def test_a_recording_without_ffmpeg(site: str, tmp_path: Path, monkeypatch
     """It says what to install, and nothing else of the job is begun."""
     monkeypatch.setattr(shutil, "which", lambda name: None)
     pool = BrowserPool(Settings(home=str(tmp_path), browsers_path=str(tmp_path)), Clock())
-    runner = JobRunner(pool, lambda: tmp_path, Clock())
+    runner = BrowserJobRunner(pool, lambda: tmp_path, Clock())
     with pytest.raises(BrowserUnavailable, match="apt-get install ffmpeg"):
         await runner.run(make_job(f"{site}/", options=["RECORD"]))
 
@@ -89,7 +89,7 @@ async def test_playwrights_own_ffmpeg_is_used_where_it_is(tmp_path: Path) -> Non
 
 
 @pytest.mark.browser
-async def test_alerts_are_read(site: str, recording: JobRunner) -> None:
+async def test_alerts_are_read(site: str, recording: BrowserJobRunner) -> None:
     """In order, over steps, in popups too; without the option there are none."""
     steps: list[dict[str, Any]] = [
         {"url": f"{site}/second.html", "actions": [{"evaluate": "alert('one'), confirm('no alert'), alert('two')"}]},
@@ -101,7 +101,7 @@ async def test_alerts_are_read(site: str, recording: JobRunner) -> None:
 
 
 @pytest.mark.browser
-async def test_downloads_are_artifacts(site: str, recording: JobRunner) -> None:
+async def test_downloads_are_artifacts(site: str, recording: BrowserJobRunner) -> None:
     """Inline as base64, or as files that only their owner reads; the action's value says name and size."""
     actions = [{"download": "#download"}]
     result = await recording.run(make_job(f"{site}/windows.html", actions=actions))
@@ -116,7 +116,7 @@ async def test_downloads_are_artifacts(site: str, recording: JobRunner) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("job", "step"), [(True, None), (False, True)])
-async def test_a_status_can_fail_a_step(site: str, recording: JobRunner, job: bool, step: bool | None) -> None:
+async def test_a_status_can_fail_a_step(site: str, recording: BrowserJobRunner, job: bool, step: bool | None) -> None:
     """By the job's word or the step's; also where an action opens the page. The step's word wins."""
     for actions, url in ([], f"{site}/status/404"), ([{"goto": f"{site}/status/404"}], f"{site}/"):
         one = {"url": url, "actions": actions, "fail_on_status": step}
@@ -148,7 +148,7 @@ def canary_job(site: str, **content: Any) -> Any:
 
 
 @pytest.mark.browser
-async def test_secrets_are_filled_in_and_come_back_in_nothing(site: str, recording: JobRunner) -> None:
+async def test_secrets_are_filled_in_and_come_back_in_nothing(site: str, recording: BrowserJobRunner) -> None:
     """Step results, HAR and trace have asterisks where the page has the values."""
     result = await recording.run(canary_job(site, options=["HAR", "TRACE"], extract={"user": "#user"}), SECRETS)
     assert result.extract == {"user": NAME}  # what the page shows and the job asks for is the job's
@@ -174,7 +174,7 @@ async def test_secrets_are_filled_in_and_come_back_in_nothing(site: str, recordi
 
 
 @pytest.mark.browser
-async def test_errors_do_not_tell_secrets(site: str, recording: JobRunner) -> None:
+async def test_errors_do_not_tell_secrets(site: str, recording: BrowserJobRunner) -> None:
     """Neither in their sentence nor in their places."""
     for action in (
         {"click": {"selector": "#{{plain}}", "timeout": 100}},
@@ -218,7 +218,7 @@ async def test_names_are_checked_before_the_values_are_there() -> None:
 
 @pytest.mark.browser
 async def test_no_place_for_temporary_files(
-    site: str, recording: JobRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    site: str, recording: BrowserJobRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full or missing disk is a typed failure, and no affair of a job that records nothing."""
     monkeypatch.setattr(Scratch, "folder", lambda _: tmp_path / "none")

@@ -14,8 +14,8 @@ from sidecar_protocol.jobs import JobReply, JobResult, SendJob
 
 from sidecar.browser.step_observer import Watch
 from sidecar.errors import ActionFailed, MissingCredentials, RemoteFailed
-from sidecar.jobs.run_service import Order, Runs
-from sidecar.rtcv.send_cv import InProgress, send_cv
+from sidecar.jobs.run_service import RunRequest, RunService
+from sidecar.rtcv.send_cv import ReferenceLocks, send_cv
 from tests.sidecar.server.handlers.parts import Parts
 
 
@@ -56,10 +56,10 @@ def job(**fields: Any) -> SendJob:
     return msgspec.convert({"steps": [{"url": "http://h"}], **fields}, SendJob, dec_hook=decode_hook)
 
 
-async def run(parts: Parts, runner: Runner, in_progress: InProgress | None = None, **fields: Any) -> JobReply:
+async def run(parts: Parts, runner: Runner, in_progress: ReferenceLocks | None = None, **fields: Any) -> JobReply:
     """Sends a job."""
-    runs = Runs(lambda: runner, lambda _: None, in_progress or InProgress(), parts.time.clock)
-    return await runs.run(Order(job=job(**fields), run_id=uuid.uuid4().hex, parts=parts.session))
+    runs = RunService(lambda: runner, lambda _: None, in_progress or ReferenceLocks(), parts.time.clock)
+    return await runs.run(RunRequest(job=job(**fields), run_id=uuid.uuid4().hex, parts=parts.session))
 
 
 async def test_a_job_needs_no_login(parts: Parts) -> None:
@@ -132,7 +132,7 @@ async def test_an_extract_is_sent_as_a_cv(parts: Parts) -> None:
 async def test_a_job_and_a_cv_of_one_reference_wait_for_each_other(parts: Parts) -> None:
     """Whichever comes second finds it done."""
     await parts.logged_in()
-    in_progress, runner = InProgress(), Runner()
+    in_progress, runner = ReferenceLocks(), Runner()
     runner.go.clear()
     first = asyncio.create_task(run(parts, runner, in_progress, reference_number="a"))
     await asyncio.wait_for(runner.started.wait(), 10)

@@ -21,12 +21,12 @@ from sidecar.deliveries.endpoint_registry import Endpoint
 from sidecar.errors import ActionFailed, BrowserUnavailable, Forbidden, InvalidContent, QueueFull, TimedOut
 from sidecar.javascript.sources import Sources
 from sidecar.jobs.job_definition import define
-from sidecar.jobs.run_service import Order, Runs
-from sidecar.jobs.run_updates import Audience, Letter
-from sidecar.jobs.step_reporting import told
-from sidecar.queue.submission import Run
+from sidecar.jobs.run_service import RunRequest, RunService
+from sidecar.jobs.run_updates import RunListeners, WebhookMessage
+from sidecar.jobs.step_reporting import report_as_step
+from sidecar.queue.submission import JobRun
 from sidecar.recording.redaction.redactor import Redactor, holds_typed
-from sidecar.rtcv.send_cv import InProgress
+from sidecar.rtcv.send_cv import ReferenceLocks
 from tests.clocks import ManualClock
 from tests.documents import check_cloud_event, check_self_describing
 from tests.sidecar.server.handlers.parts import Parts
@@ -99,17 +99,17 @@ class Told:
     """An audience that notes what it is told."""
 
     def __init__(self, *endpoints: Endpoint, parent: bool = True) -> None:
-        self.letters: list[Letter] = []
+        self.letters: list[WebhookMessage] = []
         self.events: list[tuple[str, Any]] = []
         self.progress: list[float] = []
-        self.audience = Audience(
+        self.audience = RunListeners(
             endpoints=endpoints,
             post=self._post,
             tell=(lambda event, content: self.events.append((event, content))) if parent else None,
             progress=self.progress.append,
         )
 
-    def _post(self, letters: Iterable[Letter]) -> None:
+    def _post(self, letters: Iterable[WebhookMessage]) -> None:
         self.letters += letters
 
     @property
@@ -137,7 +137,7 @@ def parts() -> Parts:
 
 async def run(
     parts: Parts,
-    told: Told,
+    report_as_step: Told,
     job: SendJob,
     browser: Browser | None = None,
     *,
@@ -147,9 +147,9 @@ async def run(
 ) -> None:
     """Runs a job, which is expected to fail with `fails` where that is given."""
     browser = browser or Browser(parts.time)
-    runs = Runs(lambda: browser, check_token, InProgress(), parts.time.clock)
+    runs = RunService(lambda: browser, check_token, ReferenceLocks(), parts.time.clock)
     given = {"run_id": "run-1", **order}
-    wanted = Order(job=job, parts=parts.session, audience=told.audience, **given)
+    wanted = RunRequest(job=job, parts=parts.session, audience=report_as_step.audience, **given)
     if fails is None:
         await runs.run(wanted)
     else:
@@ -159,9 +159,9 @@ async def run(
 
 async def test_each_change_is_told(parts: Parts) -> None:
     """All wait, each runs and ends, and then it is over; durations and times follow the clock."""
-    told = Told()
-    await run(parts, told, make(name="nightly"))
-    assert told.states == [
+    report_as_step = Told()
+    await run(parts, report_as_step, make(name="nightly"))
+    assert report_as_step.states == [
         ("WAITING", ["WAITING", "WAITING"]),
         ("RUNNING", ["RUNNING", "WAITING"]),
         ("RUNNING", ["COMPLETED", "WAITING"]),
@@ -169,7 +169,7 @@ async def test_each_change_is_told(parts: Parts) -> None:
         ("RUNNING", ["COMPLETED", "COMPLETED"]),
         ("COMPLETED", ["COMPLETED", "COMPLETED"]),
     ]
-    first, *_, last = told.updates
+    first, *_, last = report_as_step.updates
     assert (first["jobName"], first["runReference"], first["runDuration"]) == ("nightly", "run-1", "PT0S")
     assert first["taskStates"] == [{"taskName": name, "state": "WAITING"} for name in ("s1", "s2")]
     assert (last["startTime"], last["runDuration"]) == ("2027-01-15T08:00:00.000000+00:00", "PT2S")
@@ -187,47 +187,47 @@ async def test_each_change_is_told(parts: Parts) -> None:
 
 async def test_the_same_goes_to_every_webhook_in_its_form(parts: Parts) -> None:
     """One id for each change, the run as the lane, outputs cut to the last characters that an endpoint wants."""
-    told = Told(FACTOTUM, SHORT, CLOUD, SILENT)
-    await run(parts, told, make(1))
-    updates = told.updates
-    assert [check_self_describing(body) for body in told.bodies(FACTOTUM)] == updates
-    cloud = told.bodies(CLOUD)
+    report_as_step = Told(FACTOTUM, SHORT, CLOUD, SILENT)
+    await run(parts, report_as_step, make(1))
+    updates = report_as_step.updates
+    assert [check_self_describing(body) for body in report_as_step.bodies(FACTOTUM)] == updates
+    cloud = report_as_step.bodies(CLOUD)
     assert [check_cloud_event(event) for event in cloud] == updates
-    ids = [letter.id for letter in told.letters if letter.endpoint == CLOUD.id]
+    ids = [letter.id for letter in report_as_step.letters if letter.endpoint == CLOUD.id]
     assert [event["id"] for event in cloud] == ids
     assert len(set(ids)) == 4
     assert {(event["subject"], event["source"]) for event in cloud} == {
         ("run-1", f"/sidecar/jobs/{updates[0]['jobReference']}")
     }
-    assert {letter.lane for letter in told.letters} == {"run-1"}
-    assert [letter.id for letter in told.letters if letter.endpoint == SHORT.id] == ids
-    (short,) = check_self_describing(told.bodies(SHORT)[-1])["taskStates"]
+    assert {letter.lane for letter in report_as_step.letters} == {"run-1"}
+    assert [letter.id for letter in report_as_step.letters if letter.endpoint == SHORT.id] == ids
+    (short,) = check_self_describing(report_as_step.bodies(SHORT)[-1])["taskStates"]
     assert (short["stdout"], short["stderr"]) == (':"b"}', "r: oh")
-    (silent,) = check_self_describing(told.bodies(SILENT)[-1])["taskStates"]
+    (silent,) = check_self_describing(report_as_step.bodies(SILENT)[-1])["taskStates"]
     assert (silent["stdout"], silent["stderr"]) == ("", "")
 
 
 async def test_long_output_keeps_its_end(parts: Parts) -> None:
     """To the character, and characters are not bytes."""
-    told, browser = Told(), Browser(parts.time)
+    report_as_step, browser = Told(), Browser(parts.time)
     browser.console = tuple("é" * 2_000 for _ in range(10))
     browser.values = ()
-    await run(parts, told, make(1), browser)
-    (task,) = told.updates[-1]["taskStates"]
+    await run(parts, report_as_step, make(1), browser)
+    (task,) = report_as_step.updates[-1]["taskStates"]
     assert len(task["stdout"]) == 10_000
     assert set(task["stdout"]) == {"é", "\n"}
 
 
 async def test_what_follows_a_failed_task_is_skipped(parts: Parts) -> None:
     """The failed one says why and what its page said until then; the others why they were skipped."""
-    told = Told()
-    await run(parts, told, make(3), Browser(parts.time, fails_at=1), fails=ActionFailed)
-    assert told.states[-3:] == [
+    report_as_step = Told()
+    await run(parts, report_as_step, make(3), Browser(parts.time, fails_at=1), fails=ActionFailed)
+    assert report_as_step.states[-3:] == [
         ("RUNNING", ["COMPLETED", "RUNNING", "WAITING"]),
         ("RUNNING", ["COMPLETED", "FAILED", "WAITING"]),
         ("FAILED", ["COMPLETED", "FAILED", "SKIPPED"]),
     ]
-    _, failed, skipped = told.updates[-1]["taskStates"]
+    _, failed, skipped = report_as_step.updates[-1]["taskStates"]
     assert (failed["returnCode"], failed["error_message"]) == (1, "click '#no' failed")
     assert (failed["stdout"], failed["stderr"], failed["duration"]) == ("hello\nworld", "Error: oh", "PT1S")
     assert skipped == {"taskName": "s3", "state": "SKIPPED", "error_message": "s2 failed"}
@@ -235,34 +235,40 @@ async def test_what_follows_a_failed_task_is_skipped(parts: Parts) -> None:
 
 async def test_a_failure_after_the_last_task(parts: Parts) -> None:
     """A PDF that can't be made, a server that takes no result: the run failed, its tasks did not."""
-    told = Told()
-    await run(parts, told, make(2), Browser(parts.time, fails_at=2, failure=TimedOut("too long")), fails=TimedOut)
-    assert told.states[-1] == ("FAILED", ["COMPLETED", "COMPLETED"])
-    assert [task.get("error_message") for task in told.updates[-1]["taskStates"]] == [None, "too long"]
+    report_as_step = Told()
+    await run(
+        parts, report_as_step, make(2), Browser(parts.time, fails_at=2, failure=TimedOut("too long")), fails=TimedOut
+    )
+    assert report_as_step.states[-1] == ("FAILED", ["COMPLETED", "COMPLETED"])
+    assert [task.get("error_message") for task in report_as_step.updates[-1]["taskStates"]] == [None, "too long"]
 
 
 async def test_a_failure_before_the_first_task(parts: Parts) -> None:
     """A browser that does not start: told from the start of the run on, and every task says why it was skipped."""
-    told = Told()
+    report_as_step = Told()
     failure = BrowserUnavailable("no browser")
-    await run(parts, told, make(2), Browser(parts.time, fails_at=-1, failure=failure), fails=BrowserUnavailable)
-    assert told.states == [("WAITING", ["WAITING", "WAITING"]), ("FAILED", ["SKIPPED", "SKIPPED"])]
-    assert [task["error_message"] for task in told.updates[-1]["taskStates"]] == ["no browser"] * 2
+    await run(
+        parts, report_as_step, make(2), Browser(parts.time, fails_at=-1, failure=failure), fails=BrowserUnavailable
+    )
+    assert report_as_step.states == [("WAITING", ["WAITING", "WAITING"]), ("FAILED", ["SKIPPED", "SKIPPED"])]
+    assert [task["error_message"] for task in report_as_step.updates[-1]["taskStates"]] == ["no browser"] * 2
 
 
 async def test_a_fault_of_ours_is_told_without_its_text(parts: Parts) -> None:
     """Nobody knows what stands in it."""
-    told = Told()
-    await run(parts, told, make(1), Browser(parts.time, 0, RuntimeError("/home/ann/x")), fails=RuntimeError)
-    assert told.updates[-1]["taskStates"][0]["error_message"] == "internal error: RuntimeError"
+    report_as_step = Told()
+    await run(parts, report_as_step, make(1), Browser(parts.time, 0, RuntimeError("/home/ann/x")), fails=RuntimeError)
+    assert report_as_step.updates[-1]["taskStates"][0]["error_message"] == "internal error: RuntimeError"
 
 
 async def test_a_cancelled_run_has_failed(parts: Parts) -> None:
     """And says that it was stopped."""
-    told = Told()
-    await run(parts, told, make(2), Browser(parts.time, 0, asyncio.CancelledError()), fails=asyncio.CancelledError)
-    assert told.states[-1] == ("FAILED", ["FAILED", "SKIPPED"])
-    assert told.updates[-1]["taskStates"][0]["error_message"] == "the run was stopped before its end"
+    report_as_step = Told()
+    await run(
+        parts, report_as_step, make(2), Browser(parts.time, 0, asyncio.CancelledError()), fails=asyncio.CancelledError
+    )
+    assert report_as_step.states[-1] == ("FAILED", ["FAILED", "SKIPPED"])
+    assert report_as_step.updates[-1]["taskStates"][0]["error_message"] == "the run was stopped before its end"
 
 
 def _refuse(_: SendJob) -> None:
@@ -273,19 +279,19 @@ def _refuse(_: SendJob) -> None:
 @pytest.mark.parametrize("why", ["token", "full", "login", "content"])
 async def test_a_refused_job_is_no_run(parts: Parts, why: str, accepted: bool) -> None:
     """Unless somebody was told before that it would be run, as with those that wait in the queue."""
-    told = Told(FACTOTUM)
+    report_as_step = Told(FACTOTUM)
     if why == "token":
-        await run(parts, told, make(1), check_token=_refuse, fails=Forbidden, accepted=accepted)
+        await run(parts, report_as_step, make(1), check_token=_refuse, fails=Forbidden, accepted=accepted)
     elif why == "full":
         browser = Browser(parts.time, -1, QueueFull("full"))
-        await run(parts, told, make(1), browser, fails=QueueFull, accepted=accepted)
+        await run(parts, report_as_step, make(1), browser, fails=QueueFull, accepted=accepted)
     elif why == "login":
-        await run(parts, told, make(1, forward=True), fails=Exception, accepted=accepted)
+        await run(parts, report_as_step, make(1, forward=True), fails=Exception, accepted=accepted)
     else:
         browser = Browser(parts.time, -1, InvalidContent("steps: wrong"))
-        await run(parts, told, make(1), browser, fails=InvalidContent, accepted=accepted)
-    assert told.states == ([("WAITING", ["WAITING"]), ("FAILED", ["SKIPPED"])] if accepted else [])
-    assert len(told.letters) == len(told.states)
+        await run(parts, report_as_step, make(1), browser, fails=InvalidContent, accepted=accepted)
+    assert report_as_step.states == ([("WAITING", ["WAITING"]), ("FAILED", ["SKIPPED"])] if accepted else [])
+    assert len(report_as_step.letters) == len(report_as_step.states)
 
 
 async def test_the_token_comes_before_all_else(parts: Parts) -> None:
@@ -293,9 +299,9 @@ async def test_the_token_comes_before_all_else(parts: Parts) -> None:
     await parts.logged_in()
     parts.references.remember("r", 60)
     secrets = {"user": {"key": "user", "encryption_key": "e-key"}}
-    told = Told()
+    report_as_step = Told()
     job = make(1, reference_number="r", secrets=secrets)
-    await run(parts, told, job, check_token=_refuse, fails=Forbidden)
+    await run(parts, report_as_step, job, check_token=_refuse, fails=Forbidden)
     assert parts.server.asked == []
 
 
@@ -316,63 +322,63 @@ async def test_no_secret_is_fetched_for_a_job_that_is_wrong(parts: Parts) -> Non
 async def test_a_skipped_job(parts: Parts) -> None:
     """It began and was over, and nothing was done."""
     parts.references.remember("r", 60)
-    told = Told()
-    await run(parts, told, make(1, reference_number="r"))
-    assert told.states == [("WAITING", ["WAITING"]), ("COMPLETED", ["SKIPPED"])]
-    assert "cached" in told.updates[-1]["taskStates"][0]["error_message"]
+    report_as_step = Told()
+    await run(parts, report_as_step, make(1, reference_number="r"))
+    assert report_as_step.states == [("WAITING", ["WAITING"]), ("COMPLETED", ["SKIPPED"])]
+    assert "cached" in report_as_step.updates[-1]["taskStates"][0]["error_message"]
 
 
 async def test_a_further_attempt_begins_anew(parts: Parts) -> None:
     """Under the same reference, with letters of its own; what is tried again waits instead of having failed."""
-    told, job = Told(FACTOTUM), make(1)
+    report_as_step, job = Told(FACTOTUM), make(1)
     browser = Browser(parts.time, 0, TimedOut("slow"))
-    await run(parts, told, job, browser, fails=TimedOut, again=lambda failure: isinstance(failure, TimedOut))
+    await run(parts, report_as_step, job, browser, fails=TimedOut, again=lambda failure: isinstance(failure, TimedOut))
     parts.time.advance(5)
-    await run(parts, told, job)
-    assert [state for state, _ in told.states] == [
+    await run(parts, report_as_step, job)
+    assert [state for state, _ in report_as_step.states] == [
         *("WAITING", "RUNNING", "RUNNING", "WAITING"),
         *("WAITING", "RUNNING", "RUNNING", "COMPLETED"),
     ]
-    assert {update["runReference"] for update in told.updates} == {"run-1"}
-    assert len({update["startTime"] for update in told.updates}) == 2
-    assert len({letter.id for letter in told.letters}) == 8
+    assert {update["runReference"] for update in report_as_step.updates} == {"run-1"}
+    assert len({update["startTime"] for update in report_as_step.updates}) == 2
+    assert len({letter.id for letter in report_as_step.letters}) == 8
 
 
 async def test_progress(parts: Parts) -> None:
     """As each step begins, and at the end: for the parent and for the queue."""
-    told = Told()
-    await run(parts, told, make(4, name="n"), Browser(parts.time))
-    assert [content for event, content in told.events if event == "progress"] == [
+    report_as_step = Told()
+    await run(parts, report_as_step, make(4, name="n"), Browser(parts.time))
+    assert [content for event, content in report_as_step.events if event == "progress"] == [
         *(Progress(run="run-1", name="n", step=step, steps=4, percentage=25 * (step - 1)) for step in range(1, 5)),
         Progress(run="run-1", name="n", step=4, steps=4, percentage=100),
     ]
-    assert told.progress == [0, 0.25, 0.5, 0.75, 1]
+    assert report_as_step.progress == [0, 0.25, 0.5, 0.75, 1]
 
 
 async def test_nothing_is_written_for_nobody(parts: Parts) -> None:
     """But the queue still learns how far a job is."""
-    told = Told(parent=False)
-    await run(parts, told, make(1))
-    assert (told.letters, told.events, told.progress) == ([], [], [0, 1])
+    report_as_step = Told(parent=False)
+    await run(parts, report_as_step, make(1))
+    assert (report_as_step.letters, report_as_step.events, report_as_step.progress) == ([], [], [0, 1])
 
 
 async def test_names(parts: Parts) -> None:
     """The schedule's or task's goes before the job's own; steps without one are counted."""
-    told = Told()
-    await run(parts, told, make(1, name="own"), name="every night")
-    assert {update["jobName"] for update in told.updates} == {"every night"}
-    told = Told()
+    report_as_step = Told()
+    await run(parts, report_as_step, make(1, name="own"), name="every night")
+    assert {update["jobName"] for update in report_as_step.updates} == {"every night"}
+    report_as_step = Told()
     job = msgspec.convert({"steps": [{"url": "http://h"}]}, SendJob)
-    await run(parts, told, job)
-    assert {(one["jobName"], one["taskStates"][0]["taskName"]) for one in told.updates} == {("job", "step 1")}
+    await run(parts, report_as_step, job)
+    assert {(one["jobName"], one["taskStates"][0]["taskName"]) for one in report_as_step.updates} == {("job", "step 1")}
 
 
 async def test_the_factfile_is_the_definition(parts: Parts) -> None:
     """In base64, and the job's reference is its SHA-256; neither depends on secrets or on how a run is asked for."""
-    told = Told()
+    report_as_step = Told()
     job = make(1, name="n", cookies=[{"name": "a", "value": "first-value", "domain": "h"}])
-    await run(parts, told, job)
-    update = told.updates[0]
+    await run(parts, report_as_step, job)
+    update = report_as_step.updates[0]
     document = base64.b64decode(update["factfile"])
     assert json.loads(document) == {
         "name": "n",
@@ -389,11 +395,11 @@ async def test_the_factfile_is_the_definition(parts: Parts) -> None:
 async def test_a_forwarded_result_has_the_updates_references(parts: Parts) -> None:
     """So that a server can tell which run it belongs to."""
     await parts.logged_in()
-    told = Told()
-    await run(parts, told, make(1, forward=True))
+    report_as_step = Told()
+    await run(parts, report_as_step, make(1, forward=True))
     ((body, key),) = parts.server.results
     sent = json.loads(body)
-    assert (sent["jobReference"], sent["runReference"]) == (told.updates[0]["jobReference"], "run-1")
+    assert (sent["jobReference"], sent["runReference"]) == (report_as_step.updates[0]["jobReference"], "run-1")
     assert key == "run-1"
 
 
@@ -443,11 +449,11 @@ async def test_no_secret_of_the_job_is_told(parts: Parts) -> None:
     browser.console = (*said, "482915", json.dumps(said), "x" * 9_990 + SECRETS["typed"])
     browser.errors = tuple(said)
     browser.values = ({"all": said}, said)
-    told = Told(FACTOTUM, CLOUD, Endpoint("wh_x", "factotum", 20))
-    await run(parts, told, job, browser, fails=ActionFailed)
-    everything = b"".join(letter.body for letter in told.letters) + msgspec.json.encode(told.events)
-    documents = b"".join(base64.b64decode(update["factfile"]) for update in told.updates)
-    assert told.updates[-1]["runState"] == "FAILED"
+    report_as_step = Told(FACTOTUM, CLOUD, Endpoint("wh_x", "factotum", 20))
+    await run(parts, report_as_step, job, browser, fails=ActionFailed)
+    everything = b"".join(letter.body for letter in report_as_step.letters) + msgspec.json.encode(report_as_step.events)
+    documents = b"".join(base64.b64decode(update["factfile"]) for update in report_as_step.updates)
+    assert report_as_step.updates[-1]["runState"] == "FAILED"
     for value in (*SECRETS.values(), "482915", "canary"):
         written = {value, json.dumps(value)[1:-1], base64.b64encode(value.encode()).decode()}
         assert not [form for form in written if form.encode() in everything + documents]
@@ -520,7 +526,7 @@ def test_literals_that_a_script_types_are_left_out(source: str, without: str) ->
 async def test_other_work_is_told_of_as_one_step(parts: Parts) -> None:
     """Named after the schedule, with what it gave or why it failed."""
     told_of = Told(FACTOTUM)
-    run = Run(
+    run = JobRun(
         id="run-1",
         type="send_cv",
         content=b"{}",
@@ -539,7 +545,7 @@ async def test_other_work_is_told_of_as_one_step(parts: Parts) -> None:
     async def fails() -> bool:
         raise InvalidContent("referenceNumber field does not exists", "referenceNumber")
 
-    assert await told(run, "send_cv", told_of.audience, parts.time.clock, matches)
+    assert await report_as_step(run, "send_cv", told_of.audience, parts.time.clock, matches)
     assert [state for state, _ in told_of.states] == ["WAITING", "RUNNING", "RUNNING", "COMPLETED"]
     update = told_of.updates[-1]
     assert (update["jobName"], update["runReference"], update["taskStates"][0]["stdout"]) == (
@@ -548,6 +554,6 @@ async def test_other_work_is_told_of_as_one_step(parts: Parts) -> None:
         "true",
     )
     with pytest.raises(InvalidContent):
-        await told(run, "send_cv", told_of.audience, parts.time.clock, fails)
+        await report_as_step(run, "send_cv", told_of.audience, parts.time.clock, fails)
     (task,) = told_of.updates[-1]["taskStates"]
     assert (task["state"], task["error_message"]) == ("FAILED", "referenceNumber field does not exists")

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from sidecar.browser import lenient_json
-from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from tests.sidecar.browser.parts import make_job
 
 LONE = "'a\\ud800b\\ud83d\\ude00'"
@@ -39,7 +39,7 @@ def test_what_is_no_json_stays_wrong() -> None:
 
 @pytest.mark.browser
 @pytest.mark.asyncio(loop_scope="module")
-async def test_pages_may_say_halves(runner: JobRunner) -> None:
+async def test_pages_may_say_halves(runner: BrowserJobRunner) -> None:
     """In a title, an extract, a value or a console, by typed actions and by JavaScript ones."""
     page = "data:text/html,<p id=p></p>"
     write = f"document.title = document.querySelector('#p').textContent = {LONE}"

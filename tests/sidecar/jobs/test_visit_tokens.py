@@ -10,7 +10,7 @@ from sidecar_protocol.base import Secret
 
 from sidecar.errors import Forbidden, InvalidContent, Unauthorized
 from sidecar.jobs.token_scope import Scope
-from sidecar.jobs.visit_tokens import Tokens
+from sidecar.jobs.visit_tokens import VisitTokens
 from tests.clocks import ManualClock
 from tests.sidecar.browser.parts import make_job
 
@@ -25,12 +25,12 @@ def time() -> ManualClock:
 
 
 @pytest.fixture
-def tokens(time: ManualClock) -> Tokens:
+def tokens(time: ManualClock) -> VisitTokens:
     """Tokens that are on."""
-    return Tokens(Secret(KEY), time.clock)
+    return VisitTokens(Secret(KEY), time.clock)
 
 
-def test_an_issued_token_opens_its_scope_until_it_expires(tokens: Tokens, time: ManualClock) -> None:
+def test_an_issued_token_opens_its_scope_until_it_expires(tokens: VisitTokens, time: ManualClock) -> None:
     """Issue and check agree; an expired token is unauthorized, another domain is forbidden and named."""
     token = tokens.issue("https://www.a.example", 60, strict=False)
     assert tokens.check(make_job("https://b.a.example/", token=token)) == Scope("https://www.a.example", False)
@@ -42,7 +42,7 @@ def test_an_issued_token_opens_its_scope_until_it_expires(tokens: Tokens, time: 
         tokens.check(make_job("https://b.a.example/", token=token))
 
 
-def test_what_is_no_token_of_ours_is_unauthorized(tokens: Tokens) -> None:
+def test_what_is_no_token_of_ours_is_unauthorized(tokens: VisitTokens) -> None:
     """Missing, forged, unsigned, without an end or without a scope: refused, and never repeated in the sentence."""
     claims = {"scope": "https://a.example", "strict": False, "exp": 4_000_000_000}
 
@@ -85,7 +85,7 @@ NO_TIMES = (
 
 @pytest.mark.parametrize("claim", ["exp", "nbf"])
 @pytest.mark.parametrize("value", NO_TIMES)
-def test_a_time_that_is_none_is_no_token(tokens: Tokens, claim: str, value: str) -> None:
+def test_a_time_that_is_none_is_no_token(tokens: VisitTokens, claim: str, value: str) -> None:
     """exp has to be a finite time, and so has nbf where it is there: nothing lives for ever by being unreadable."""
     times = {"exp": "4000000000", claim: value}
     text = ",".join(f'"{name}":{one}' for name, one in times.items())
@@ -95,7 +95,7 @@ def test_a_time_that_is_none_is_no_token(tokens: Tokens, claim: str, value: str)
         tokens.check_issuer(Secret(signed(f'{{"master":true,{text}}}')))
 
 
-def test_a_token_is_not_valid_before_its_time(tokens: Tokens, time: ManualClock) -> None:
+def test_a_token_is_not_valid_before_its_time(tokens: VisitTokens, time: ManualClock) -> None:
     """nbf counts when a job is run, or for the time at which it will be; iat, whatever it says, does not."""
     now = time.clock.now()
     claims = {"scope": "https://a.example", "exp": now + 100, "nbf": now + 10, "iat": now + 50}
@@ -112,19 +112,19 @@ def test_a_token_is_not_valid_before_its_time(tokens: Tokens, time: ManualClock)
 def test_a_proxy_needs_leave(time: ManualClock) -> None:
     """It could answer for any site: with a token only where the setting allows it, and never with strict_resources."""
     for allowed, resources, said in ((False, False, "SIDECAR_TOKEN_PROXIES"), (True, True, "strict_resources")):
-        tokens = Tokens(Secret(KEY), time.clock, allow_proxies=allowed)
+        tokens = VisitTokens(Secret(KEY), time.clock, allow_proxies=allowed)
         token = tokens.issue("https://a.example", 60, strict=False, strict_resources=resources)
         job = make_job("https://a.example", token=token, context={"proxy": {"server": "http://b.example:1"}})
         with pytest.raises(Forbidden, match=said) as refused:
             tokens.check(job)
         assert refused.value.places == {"field": "context.proxy"}
-    tokens = Tokens(Secret(KEY), time.clock, allow_proxies=True)
+    tokens = VisitTokens(Secret(KEY), time.clock, allow_proxies=True)
     token = tokens.issue("https://a.example", 60, strict=False)
     job = make_job("https://a.example", token=token, context={"proxy": {"server": "http://b.example:1"}})
     assert tokens.check(job)
 
 
-def test_only_the_issuer_token_issues(tokens: Tokens) -> None:
+def test_only_the_issuer_token_issues(tokens: VisitTokens) -> None:
     """A visit token may not make others; a scope has to be a page's address."""
     tokens.check_issuer(Secret(tokens.issuer()))
     with pytest.raises(Forbidden, match="does not issue"):
@@ -137,7 +137,7 @@ def test_only_the_issuer_token_issues(tokens: Tokens) -> None:
 
 def test_without_a_secret_tokens_are_off(time: ManualClock) -> None:
     """Jobs need none, and none can be issued."""
-    off = Tokens(Secret(""), time.clock)
+    off = VisitTokens(Secret(""), time.clock)
     assert off.check(make_job("https://a.example")) is None
     with pytest.raises(Forbidden, match="SIDECAR_TOKEN_SECRET"):
         off.issuer()

@@ -13,12 +13,12 @@ from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.queued import JobState
 
 from sidecar.clock import Clock
-from sidecar.encryption import Seal
+from sidecar.encryption import Encryptor
 from sidecar.errors import BrowserUnavailable, NotFound, ShuttingDown, TimedOut
 from sidecar.queue import executor
-from sidecar.queue.job_queue import INTERRUPTIONS, Engine, EngineOptions, id_of
+from sidecar.queue.job_queue import INTERRUPTIONS, JobQueue, JobQueueOptions, id_of
 from sidecar.queue.sqlite_backend import SqliteBackend
-from sidecar.queue.submission import Run, Submission
+from sidecar.queue.submission import JobRun, Submission
 from sidecar.storage.database import Database
 
 MB = 1 << 20
@@ -36,10 +36,10 @@ class Place:
         self, database: Database, folder: Path | None, *, key: bytes | None = None, max_bytes: int = MB
     ) -> None:
         self.database = database
-        self.runs: list[Run] = []
+        self.runs: list[JobRun] = []
         self.events: list[tuple[str, Any]] = []
-        self.answer: Callable[[Run], Awaitable[bytes]] = _done
-        options = EngineOptions(
+        self.answer: Callable[[JobRun], Awaitable[bytes]] = _done
+        options = JobQueueOptions(
             concurrency=2,
             results_ttl=3600,
             private_secrets=key is None,
@@ -49,7 +49,7 @@ class Place:
             on_event=lambda event, content: self.events.append((event, content)),
         )
         self.backend = SqliteBackend.open(database, folder, Clock(), max_bytes)
-        self.engine = Engine(self.backend, Seal(key), Clock(), options)
+        self.engine = JobQueue(self.backend, Encryptor(key), Clock(), options)
 
     def start(self) -> None:
         """Begins to run jobs."""
@@ -69,12 +69,12 @@ class Place:
             await asyncio.sleep(PAUSE)
         raise TimeoutError
 
-    async def _perform(self, run: Run) -> bytes:
+    async def _perform(self, run: JobRun) -> bytes:
         self.runs.append(run)
         return await self.answer(run)
 
 
-async def _done(run: Run) -> bytes:
+async def _done(run: JobRun) -> bytes:
     return b'{"done":' + run.content + b"}"
 
 
@@ -144,7 +144,7 @@ async def test_a_failure_that_may_pass_is_tried_again(place: Place) -> None:
     """As often as asked; each attempt is told whether another would follow."""
     foretold = []
 
-    async def fail(run: Run) -> bytes:
+    async def fail(run: JobRun) -> bytes:
         failure = TimedOut("too slow")
         foretold.append(run.again(failure))
         raise failure
@@ -159,10 +159,10 @@ async def test_a_failure_that_may_pass_is_tried_again(place: Place) -> None:
 async def test_a_failure_that_will_not_pass_is_final(place: Place) -> None:
     """Whatever was asked; and a fault of ours is internal, without its text."""
 
-    async def refuse(run: Run) -> bytes:
+    async def refuse(run: JobRun) -> bytes:
         raise WireError(ErrorCode.FORBIDDEN, "no")
 
-    async def break_down(run: Run) -> bytes:
+    async def break_down(run: JobRun) -> bytes:
         raise ZeroDivisionError("some secret")
 
     place.answer = refuse
@@ -177,7 +177,7 @@ async def test_a_failure_that_will_not_pass_is_final(place: Place) -> None:
 async def test_what_succeeds_later_is_a_success(place: Place) -> None:
     """The failures before it are forgotten."""
 
-    async def fail_once(run: Run) -> bytes:
+    async def fail_once(run: JobRun) -> bytes:
         if run.attempt == 1:
             raise TimedOut("too slow")
         return b"1"
@@ -190,7 +190,7 @@ async def test_what_succeeds_later_is_a_success(place: Place) -> None:
 async def test_an_attempt_has_its_time(place: Place) -> None:
     """Longer is a timeout."""
 
-    async def hang(run: Run) -> bytes:
+    async def hang(run: JobRun) -> bytes:
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -204,7 +204,7 @@ async def test_what_waits_and_what_runs_is_cancelled(place: Place) -> None:
     """What runs is interrupted, and knows that it will not be tried again."""
     began, foretold = asyncio.Event(), []
 
-    async def hang(run: Run) -> bytes:
+    async def hang(run: JobRun) -> bytes:
         began.set()
         try:
             await asyncio.Event().wait()
@@ -233,7 +233,7 @@ async def test_a_job_waits_for_a_browser_that_cannot_start_just_now(place: Place
     """An accepted job asks again, which counts as no failure of its own; one that can never start ends it."""
     foretold: list[bool] = []
 
-    async def starts_at_the_third_try(run: Run) -> bytes:
+    async def starts_at_the_third_try(run: JobRun) -> bytes:
         if len(place.runs) < 3:
             failure = BrowserUnavailable("chromium did not start", retryable=retryable)
             foretold.append(run.again(failure))
@@ -255,7 +255,7 @@ async def test_a_job_does_not_wait_for_its_browser_for_ever(place: Place, monkey
     monkeypatch.setattr(executor, "MOST_WAITS", 4)
     foretold: list[bool] = []
 
-    async def never(run: Run) -> bytes:
+    async def never(run: JobRun) -> bytes:
         failure = BrowserUnavailable("chromium did not start", retryable=True)
         foretold.append(run.again(failure))
         raise failure
@@ -271,7 +271,7 @@ async def test_progress_is_seen_while_it_runs(place: Place) -> None:
     """As the run last noted it, within 0 and 1."""
     go = asyncio.Event()
 
-    async def half(run: Run) -> bytes:
+    async def half(run: JobRun) -> bytes:
         run.progress(0.5)
         await go.wait()
         return b"1"
@@ -306,7 +306,7 @@ async def test_results_have_a_bound(places: Open) -> None:
     place = await places(max_bytes=1000)
     place.start()
 
-    async def large(run: Run) -> bytes:
+    async def large(run: JobRun) -> bytes:
         return b'"' + b"x" * 300 + b'"'
 
     place.answer = large
@@ -376,7 +376,7 @@ async def test_a_rest_puts_back_what_does_not_finish(places: Open) -> None:
     place, other = await places(), await places()
     began, foretold = asyncio.Event(), []
 
-    async def hang(run: Run) -> bytes:
+    async def hang(run: JobRun) -> bytes:
         began.set()
         try:
             await asyncio.Event().wait()
@@ -404,7 +404,7 @@ async def test_what_breaks_because_the_process_ends_is_put_back(places: Open, co
     place, other = await places(), await places()
     began, foretold = asyncio.Event(), []
 
-    async def breaks(run: Run) -> bytes:
+    async def breaks(run: JobRun) -> bytes:
         began.set()
         async with asyncio.timeout(SECONDS):
             while not place.engine._resting:  # noqa: ASYNC110
@@ -443,14 +443,14 @@ async def test_shutting_down_is_never_an_end(place: Place) -> None:
 async def test_a_script_can_t_pretend_that_the_process_ends(place: Place) -> None:
     """An error that only says `shutting_down` is an error like any other: it is not repeated for ever."""
 
-    async def pretends(run: Run) -> bytes:
+    async def pretends(run: JobRun) -> bytes:
         raise WireError(ErrorCode.SHUTTING_DOWN, "so says a script", retryable=False)
 
     place.answer = pretends
     assert (await place.ended(await place.submit())).status == "failed"
 
 
-async def _shut_down(run: Run) -> bytes:
+async def _shut_down(run: JobRun) -> bytes:
     raise ShuttingDown
 
 
@@ -458,7 +458,7 @@ async def test_a_rest_lets_finish_what_can(place: Place) -> None:
     """And takes nothing more."""
     began, go = asyncio.Event(), asyncio.Event()
 
-    async def held(run: Run) -> bytes:
+    async def held(run: JobRun) -> bytes:
         began.set()
         await go.wait()
         return b"1"
@@ -482,7 +482,7 @@ async def test_events_reach_the_submitter(places: Open, here: bool) -> None:
     submitter = await places()
     runner = submitter if here else await places()
 
-    async def tell(run: Run) -> bytes:
+    async def tell(run: JobRun) -> bytes:
         assert run.tell is not None
         run.tell("progress", {"percentage": 50})
         return b"1"

@@ -9,7 +9,7 @@ import pytest
 
 from sidecar.errors import StoreFailed
 from sidecar.queue import results
-from sidecar.queue.results import Leavings
+from sidecar.queue.results import ResultStore
 from sidecar.storage.database import Database
 from tests.clocks import ManualClock
 
@@ -26,9 +26,9 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await opened.close()
 
 
-def of(database: Database, process: str = "me", time: ManualClock | None = None) -> Leavings:
+def of(database: Database, process: str = "me", time: ManualClock | None = None) -> ResultStore:
     """What one process sees."""
-    return Leavings(database, (time or ManualClock()).clock, process, 1 << 20)
+    return ResultStore(database, (time or ManualClock()).clock, process, 1 << 20)
 
 
 async def test_a_result_is_there_at_once_and_for_others_after_the_commit(database: Database) -> None:

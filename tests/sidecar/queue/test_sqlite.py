@@ -14,8 +14,8 @@ from saq.job import Job, Status
 
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
-from sidecar.queue.notifier import Bell
-from sidecar.queue.process_registry import FOLDER, Presence
+from sidecar.queue.notifier import ChangeNotifier
+from sidecar.queue.process_registry import FOLDER, ProcessLock
 from sidecar.queue.sqlite_backend import SqliteBackend
 from sidecar.queue.sqlite_queue import SqliteQueue
 from sidecar.storage import database as database_module
@@ -97,7 +97,7 @@ async def test_a_killed_process_loses_its_job_at_once(
     await taker.wait()
     assert await queue.sweep() == ["a"]
     assert (await taken(queue)).attempts == 2
-    Presence(tmp_path).close()
+    ProcessLock(tmp_path).close()
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [queue._local.presence.process]
 
 
@@ -315,13 +315,13 @@ async def test_a_time_of_day_is_waited_for(moved: SqliteQueue, time: ManualClock
 
 def test_presence(tmp_path: Path) -> None:
     """A process lives until it says otherwise; names that nobody has, don't."""
-    one, other = Presence(tmp_path), Presence(tmp_path)
+    one, other = ProcessLock(tmp_path), ProcessLock(tmp_path)
     assert one.lives(other.process)
     assert one.lives(one.process)
     assert not one.lives("nobody")
     other.close()
     assert not one.lives(other.process)
-    alone = Presence(None)
+    alone = ProcessLock(None)
     assert alone.lives(alone.process)
     assert not alone.lives("anybody")
     alone.close()
@@ -337,7 +337,7 @@ async def test_a_bell_looks_only_while_somebody_waits() -> None:
         looks.append(real_time.monotonic())
         return version
 
-    bell = Bell(look)
+    bell = ChangeNotifier(look)
     await bell.wait(0.5)
     assert 2 <= len(looks) <= 8
     version = 1

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.clock import Clock
-from sidecar.recording.input_log import Journal
+from sidecar.recording.input_log import InputLog
 from sidecar.recording.redaction.redactor import Redactor
 from tests.sidecar.recording.redaction.test_redactor import JSON
 
@@ -23,7 +23,7 @@ CLOCK = Clock(now=lambda: 1795316645.678)
 
 def record(path: Path, *lines: bytes, readable: bool = True) -> list[Any]:
     """Logs the lines as one batch; gives what the file holds then, a CR being the end of a line as LF is."""
-    journal = Journal(path, Redactor(), CLOCK)
+    journal = InputLog(path, Redactor(), CLOCK)
     journal.record(lines, [readable] * len(lines))
     journal.close()
     return [json.loads(line) for line in path.read_bytes().splitlines()]
@@ -31,7 +31,7 @@ def record(path: Path, *lines: bytes, readable: bool = True) -> list[Any]:
 
 def test_lines_are_numbered_and_timed(tmp_path: Path) -> None:
     """Each line is the input and `_log`, over several batches."""
-    journal = Journal(tmp_path / "log", Redactor(), CLOCK)
+    journal = InputLog(tmp_path / "log", Redactor(), CLOCK)
     journal.record([b'{"type":"ping"}', b' {"type":"ping","id":1} \r'], [True, True])
     journal.record([b'{"type":"set_cached_reference","content":"}"}'], [True])
     journal.close()
@@ -59,7 +59,7 @@ def test_links_and_pipes_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name in ("link", "pipe", "missing/log"):
         with pytest.raises(OSError, match=name):
-            Journal(tmp_path / name, Redactor(), CLOCK)
+            InputLog(tmp_path / name, Redactor(), CLOCK)
     assert not (tmp_path / "target").exists()
 
 
@@ -101,7 +101,7 @@ def test_a_torn_line_stays_alone(tmp_path: Path) -> None:
     """A log whose last writer was killed in the middle of a line goes on with a new one."""
     path = tmp_path / "log"
     path.write_bytes(b'{"type":"pi')
-    journal = Journal(path, Redactor(), CLOCK)
+    journal = InputLog(path, Redactor(), CLOCK)
     journal.record([b'{"type":"ping"}'], [True])
     journal.close()
     torn, whole = path.read_bytes().splitlines()
@@ -117,7 +117,7 @@ def test_a_full_disk_is_told_once(
     def refuse(file: int, data: bytes) -> int:
         raise OSError(28, "No space left on device")
 
-    journal = Journal(tmp_path / "log", Redactor(), CLOCK)
+    journal = InputLog(tmp_path / "log", Redactor(), CLOCK)
     monkeypatch.setattr(os, "write", refuse)
     with caplog.at_level(logging.WARNING):
         journal.record([b'{"type":"ping"}'], [True])
@@ -146,7 +146,7 @@ def test_what_was_recorded_is_forced_to_disk_by_another_thread(tmp_path: Path, m
         done.set()
 
     monkeypatch.setattr(os, "fdatasync", sync)
-    journal = Journal(tmp_path / "log", Redactor(), CLOCK)
+    journal = InputLog(tmp_path / "log", Redactor(), CLOCK)
     for _ in range(100):
         journal.record([b'{"type":"ping"}'], [True])
     assert done.wait(10)

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sidecar.recording.placeholders import Filler
+from sidecar.recording.placeholders import PlaceholderFiller
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.recording.replay import COMMAND, INTERRUPTED, UNREAD, replay
 
@@ -119,7 +119,7 @@ def test_placeholders_are_filled_from_a_file() -> None:
 def test_filling_changes_nothing_else() -> None:
     """Placeholders that are part of a value, or have no known key, stay; so do all other bytes."""
     line = b'{"a":"x\\"", "api_key" : "**********","n":1.10,"b":"**********","c":["**********-1"]}'
-    filled, unknown = Filler({"api_key": "s"}).fill(line)
+    filled, unknown = PlaceholderFiller({"api_key": "s"}).fill(line)
     assert filled == line.replace(b'"api_key" : "**********"', b'"api_key" : "s"')
     assert unknown == ["b"]
 
@@ -149,11 +149,11 @@ def test_what_a_job_types_is_filled_in_in_its_order() -> None:
         "Accept": "any",
         "webhooks": ["T00/B00/token-of-it"],
     }
-    filled, unknown = Filler(known).fill(logged)
+    filled, unknown = PlaceholderFiller(known).fill(logged)
     meant = json.loads(line)["content"]
     meant["steps"][0]["actions"][0] = "page.fill('#p', \"it\\`s\")"
     assert (json.loads(filled)["content"], unknown) == (meant, [])
-    filled, unknown = Filler({**known, "actions": ["it`s"]}).fill(logged)
+    filled, unknown = PlaceholderFiller({**known, "actions": ["it`s"]}).fill(logged)
     assert unknown == ["actions", "actions"]
 
 

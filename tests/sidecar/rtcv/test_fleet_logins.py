@@ -9,13 +9,13 @@ from sidecar_protocol.base import Secret
 from sidecar_protocol.session import Credentials
 
 from sidecar.clock import Clock
-from sidecar.deliveries.endpoint_registry import Endpoints
-from sidecar.encryption import KEY_BYTES, Seal
+from sidecar.deliveries.endpoint_registry import EndpointRegistry
+from sidecar.encryption import KEY_BYTES, Encryptor
 from sidecar.errors import StoreFailed
 from sidecar.rtcv.fleet_logins import SharedLogins
 from sidecar.storage.database import Database
 from sidecar.storage.endpoints import EndpointRows
-from sidecar.storage.redis_logins import FleetLogins
+from sidecar.storage.redis_logins import RedisLogins
 from sidecar.storage.redis_references import connect
 from tests.redis_server import RedisServer
 
@@ -31,10 +31,10 @@ class Machine:
     def __init__(self, server: RedisServer, key: bytes) -> None:
         self.redis = connect(server.url)
         self.database = Database.in_memory()
-        self.seal = Seal(key)
+        self.seal = Encryptor(key)
         rows = EndpointRows(self.database, Clock())
-        self.endpoints = Endpoints(rows, self.seal, 10_000, allow_private=False)
-        self.logins = SharedLogins(FleetLogins(self.redis), self.seal, self.endpoints)
+        self.endpoints = EndpointRegistry(rows, self.seal, 10_000, allow_private=False)
+        self.logins = SharedLogins(RedisLogins(self.redis), self.seal, self.endpoints)
 
     async def close(self) -> None:
         """Ends it."""

@@ -17,8 +17,9 @@ from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.schedules import ListSchedules, Schedule, ScheduleFired
 
-from sidecar.encryption import Seal
+from sidecar.encryption import Encryptor
 from sidecar.errors import (
+    CorruptRecord,
     Forbidden,
     InvalidContent,
     LimitExceeded,
@@ -26,15 +27,14 @@ from sidecar.errors import (
     NotFound,
     QueueFull,
     Unauthorized,
-    Unreadable,
 )
 from sidecar.jobs import background
 from sidecar.jobs.payloads import decode_stored
 from sidecar.queue.job_queue import id_of
 from sidecar.queue.submission import Submission
-from sidecar.schedules.schedule_dispatcher import AT_ONCE, KEPT, OWNERS_TURN, Firing
-from sidecar.schedules.schedule_manager import MAX_OPEN, PAGE_SIZE, Scheduling
-from sidecar.schedules.scheduled_messages import Pushes
+from sidecar.schedules.schedule_dispatcher import AT_ONCE, KEPT, OWNERS_TURN, ScheduleDispatcher
+from sidecar.schedules.schedule_manager import MAX_OPEN, PAGE_SIZE, ScheduleManager
+from sidecar.schedules.scheduled_messages import ScheduledMessages
 from sidecar.server.handlers.schedules import number_of
 from sidecar.storage.agenda import CORRUPT_RETRY_SECONDS, Agenda
 from sidecar.storage.database import Database
@@ -63,7 +63,7 @@ class Messages:
 class Office:
     """Schedules of one process over a database that others may share, and the jobs that they made."""
 
-    def __init__(self, database: Database, time: ManualClock, seal: Seal | None = None) -> None:
+    def __init__(self, database: Database, time: ManualClock, seal: Encryptor | None = None) -> None:
         self.database = database
         self.time = time
         self.agenda = Agenda(database, "schedule")
@@ -73,9 +73,9 @@ class Office:
         self.fired: list[ScheduleFired] = []
         self.changes: list[tuple[str, float]] = []
         self.refused_webhook: Exception | None = None
-        pushes = Pushes(seal or Seal(), Messages(), self._check_job, self._pack)
-        self.schedules = Scheduling(self.agenda, pushes, time.clock, ZoneInfo("Europe/Amsterdam"), self._on_change)
-        self.firing = Firing(self.agenda, pushes, self._submit, time.clock, GRACE, self.fired.append)
+        pushes = ScheduledMessages(seal or Encryptor(), Messages(), self._check_job, self._pack)
+        self.schedules = ScheduleManager(self.agenda, pushes, time.clock, ZoneInfo("Europe/Amsterdam"), self._on_change)
+        self.firing = ScheduleDispatcher(self.agenda, pushes, self._submit, time.clock, GRACE, self.fired.append)
 
     async def create(self, scope: str = "", zone: str = "", **changes: Any) -> str:
         """Makes one, an hour from now unless `changes` say otherwise; gives its id."""
@@ -393,7 +393,7 @@ def contents(folder: Path) -> list[bytes]:
 async def test_secrets_are_sealed_and_never_shown(tmp_path: Path, key: bytes | None) -> None:
     """Neither by `get_schedule` nor by the list nor by an update, and not on disk; the job gets them."""
     database = await Database.open(tmp_path / "sidecar.db")
-    office = Office(database, ManualClock(NOW.timestamp()), Seal(key))
+    office = Office(database, ManualClock(NOW.timestamp()), Encryptor(key))
     push = {"type": "send_job", "content": SECRETS}
     schedule_id = await office.create(LOGGED_IN, push=push)
     said = [await office.schedules.get(schedule_id), await office.schedules.list(ListSchedules())]
@@ -660,7 +660,7 @@ async def test_two_sidecars_make_one_job() -> None:
     """Whoever is quicker at each step; in any order of their steps."""
     for seed in range(20):
         database = Database.in_memory()
-        time, seal = ManualClock(NOW.timestamp()), Seal(bytes(32))
+        time, seal = ManualClock(NOW.timestamp()), Encryptor(bytes(32))
         one, two = Office(database, time, seal), Office(database, time, seal)
         ids = [await one.create() for _ in range(5)]
         chance = random.Random(seed)
@@ -683,7 +683,7 @@ async def test_two_sidecars_make_one_job() -> None:
 @pytest.mark.parametrize("steps", range(4))
 async def test_killed_while_firing(steps: int, tmp_path: Path) -> None:
     """After any of its steps, the next start makes the same job or none, and the schedule ends as fired."""
-    time, seal = ManualClock(NOW.timestamp()), Seal(bytes(32))
+    time, seal = ManualClock(NOW.timestamp()), Encryptor(bytes(32))
     database = await Database.open(tmp_path / "sidecar.db")
     before = Office(database, time, seal)
     schedule_id = await before.create()
@@ -736,7 +736,7 @@ async def test_a_full_queue_is_tried_again(office: Office) -> None:
 async def test_one_that_fails_holds_up_no_other(office: Office) -> None:
     """The others are fired all the same."""
     await office.create()
-    seal, office_of_another = Seal(), office
+    seal, office_of_another = Encryptor(), office
     other = Office(office.agenda._database, office.time, seal)
     schedule_id = await other.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS})
     office.time.advance(3600)
@@ -751,7 +751,7 @@ async def test_one_that_fails_holds_up_no_other(office: Office) -> None:
 
 async def test_sealed_by_a_process_that_is_gone(office: Office) -> None:
     """It can't be fired, and says why; its owner would have had time to."""
-    gone = Office(office.agenda._database, office.time, Seal())
+    gone = Office(office.agenda._database, office.time, Encryptor())
     schedule_id = await gone.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS})
     office.time.advance(3600)
     with pytest.raises(WireError):
@@ -803,7 +803,7 @@ async def test_one_that_can_not_be_read_holds_up_no_other(office: Office) -> Non
     assert (left.document, left.due) == (b'{"name":1}', office.time.time + CORRUPT_RETRY_SECONDS)
     page = await office.schedules.list(ListSchedules())
     assert (page.total_count, page.schedules) == (1, ())
-    with pytest.raises(Unreadable, match="can't read"):
+    with pytest.raises(CorruptRecord, match="can't read"):
         await office.schedules.get("strange")
     await office.schedules.delete("strange")
     assert await office.agenda.next_due() is None
@@ -821,7 +821,7 @@ async def test_one_that_can_not_be_read_any_more_is_not_told_of(office: Office) 
 
 async def test_hundreds_that_can_not_go_on_keep_out_no_other(office: Office) -> None:
     """Those of a process that is gone are due first, and more than are dealt with together."""
-    gone = Office(office.agenda._database, office.time, Seal())
+    gone = Office(office.agenda._database, office.time, Encryptor())
     for _ in range(AT_ONCE + 10):
         await gone.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS}, trigger=office.at(10))
     good = await office.create(trigger=office.at(11))

@@ -10,8 +10,8 @@ import pytest
 from sidecar.errors import Conflict, LimitExceeded, StoreFailed
 from sidecar.storage.agenda import Agenda, Item
 from sidecar.storage.database import Database
-from sidecar.storage.pending_work import Pending, has_pending
-from sidecar.storage.redis_agenda import FleetAgenda
+from sidecar.storage.pending_work import PendingWork, has_pending
+from sidecar.storage.redis_agenda import RedisAgenda
 from sidecar.storage.redis_references import connect
 
 
@@ -32,7 +32,7 @@ async def agenda(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     elif request.param == "redis":
         redis = connect(request.getfixturevalue("redis_server").url)
         await redis.flushall()
-        yield FleetAgenda(redis, "schedule")
+        yield RedisAgenda(redis, "schedule")
         await redis.aclose()
     else:
         database = Database.in_memory()
@@ -154,7 +154,7 @@ async def test_what_is_due_soon_is_pending_work(tmp_path: Path) -> None:
     path = tmp_path / "sidecar.db"
     assert not has_pending(path)
     database = await Database.open(path)
-    agenda, pending = Agenda(database, "schedule"), Pending(database.first)
+    agenda, pending = Agenda(database, "schedule"), PendingWork(database.first)
     await agenda.put_new("without a time", b"", None)
     assert not has_pending(path)
     await agenda.put_new("a", b"", 50.0)

@@ -16,7 +16,7 @@ import pytest
 from sidecar.errors import StoreFailed
 from sidecar.storage import database as module
 from sidecar.storage import database_file
-from sidecar.storage.agenda_snapshot import look
+from sidecar.storage.agenda_snapshot import read_snapshot
 from sidecar.storage.database import Database
 from sidecar.storage.disk_references import DiskReferences
 from sidecar.storage.migrations import MIGRATIONS
@@ -130,7 +130,7 @@ async def test_a_file_of_a_newer_sidecar_is_refused(tmp_path: Path) -> None:
         await Database.open(path)
     assert not failed.value.retryable
     with pytest.raises(StoreFailed, match="newer sidecar"):
-        look(path, 0)
+        read_snapshot(path, 0)
     assert path.read_bytes() == before
     assert kept_aside(tmp_path) == []
 

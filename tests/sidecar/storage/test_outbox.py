@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import pytest
 
-from sidecar.encryption import Seal
-from sidecar.errors import SealedByAnother, StoreFailed
+from sidecar.encryption import Encryptor
+from sidecar.errors import DecryptionKeyMissing, StoreFailed
 from sidecar.storage import outbox as module
 from sidecar.storage.database import Batch, Database
 from sidecar.storage.endpoints import LEASE, EndpointRows
-from sidecar.storage.outbox import Outbox, Parcel
+from sidecar.storage.outbox import Outbox, OutboxMessage
 from tests.clocks import ManualClock
 
 NOW = 1_800_000_000.0
@@ -29,7 +29,7 @@ class Box:
 
     async def put(self, *names: str, endpoint: str = "e", lane: str = "l", body: bytes = b"x") -> None:
         """Puts parcels of these names, and waits for the disk."""
-        self.outbox.put([Parcel(id=name, endpoint=endpoint, lane=lane, body=body) for name in names])
+        self.outbox.put([OutboxMessage(id=name, endpoint=endpoint, lane=lane, body=body) for name in names])
         await self.outbox.flushed()
 
     def heads(self, endpoint: str = "e") -> list[str]:
@@ -251,7 +251,7 @@ async def test_what_has_arrived_is_noted_in_one_transaction(box: Box, monkeypatc
     a1, a2, _ = box.outbox.lane("e", "a", 10)
     [b1] = box.outbox.lane("e", "b", 10)
     noted = [box.outbox.sent("e", one) for one in (a1, a2, b1)]
-    box.outbox.put([Parcel(id="a4", endpoint="e", lane="a", body=b"x")])
+    box.outbox.put([OutboxMessage(id="a4", endpoint="e", lane="a", body=b"x")])
     await asyncio.gather(*noted)
     assert len(transactions) == 1
     assert (box.heads(), [one.id for one in box.outbox.lane("e", "a", 10)]) == (["a3"], ["a3", "a4"])
@@ -271,22 +271,22 @@ async def test_bodies_are_sealed_with_a_lasting_key(tmp_path: Path) -> None:
     """The size that is told is the body's own; with another key it stays closed; dead ones are sealed too."""
     clock = ManualClock(NOW).clock
     path, body = tmp_path / "sidecar.db", b"what a CV says of somebody"
-    for seal, clear in ((Seal(b"k" * 32), False), (Seal(), True)):
+    for seal, clear in ((Encryptor(b"k" * 32), False), (Encryptor(), True)):
         database = await Database.open(path)
         box = Outbox(database, clock, seal)
-        box.put([Parcel(id=f"{clear}", endpoint="e", lane=f"{clear}", body=body)])
+        box.put([OutboxMessage(id=f"{clear}", endpoint="e", lane=f"{clear}", body=body)])
         await box.flushed()
         [*_, head] = box.heads("e", 9)
         assert (head.size, box.body(head.number)) == (len(body), body)
         await database.close()
         assert (body in path.read_bytes()) is clear
     database = await Database.open(path)
-    for other in (None, Seal(), Seal(b"l" * 32)):
+    for other in (None, Encryptor(), Encryptor(b"l" * 32)):
         first, second = Outbox(database, clock, other).heads("e", 9)
         assert Outbox(database, clock, other).body(second.number) == body
-        with pytest.raises(SealedByAnother):
+        with pytest.raises(DecryptionKeyMissing):
             Outbox(database, clock, other).body(first.number)
-    box = Outbox(database, clock, Seal(b"k" * 32))
+    box = Outbox(database, clock, Encryptor(b"k" * 32))
     await box.bury("e", first, "no")
     await box.again("False", None)
     [_, head] = sorted(box.heads("e", 9), key=lambda one: one.number)

@@ -12,7 +12,7 @@ from sidecar.errors import StoreFailed
 from sidecar.storage import redis_references
 from sidecar.storage.database import Database
 from sidecar.storage.disk_references import DiskReferences
-from sidecar.storage.redis_references import FleetReferences, Told, ask, connect
+from sidecar.storage.redis_references import RedisReferences, ReferencePublisher, ask, connect
 from tests.redis_server import RedisServer
 
 SECONDS = 10.0
@@ -31,12 +31,12 @@ class Machine:
 
     def __init__(self, server: RedisServer) -> None:
         self.database = Database.in_memory()
-        self.told = Told(server.url)
+        self.told = ReferencePublisher(server.url)
 
-    async def references(self, scope: str = "scope") -> FleetReferences:
+    async def references(self, scope: str = "scope") -> RedisReferences:
         """Those of a login."""
         own = await DiskReferences.open(self.database, Clock(), scope, (), 0)
-        return FleetReferences(own, self.told, scope)
+        return RedisReferences(own, self.told, scope)
 
     async def close(self, seconds: float = SECONDS) -> None:
         """Ends it."""
@@ -53,14 +53,14 @@ async def machines(server: RedisServer) -> AsyncIterator[tuple[Machine, Machine]
         await machine.close(0)
 
 
-async def until_known(references: FleetReferences, reference: str) -> None:
+async def until_known(references: RedisReferences, reference: str) -> None:
     """Returns once it is. Raises TimeoutError."""
     async with asyncio.timeout(SECONDS):
         while not await references.known(reference):  # noqa: ASYNC110  Redis rings no event of ours
             await asyncio.sleep(0.01)
 
 
-async def until_unknown(references: FleetReferences, reference: str) -> None:
+async def until_unknown(references: RedisReferences, reference: str) -> None:
     """Returns once it is known no more. Raises TimeoutError."""
     async with asyncio.timeout(SECONDS):
         while await references.known(reference):  # noqa: ASYNC110

@@ -11,7 +11,7 @@ from sidecar.errors import StoreFailed
 from sidecar.storage import redis_task_runs
 from sidecar.storage.database import Database
 from sidecar.storage.redis_references import connect
-from sidecar.storage.redis_task_runs import FleetTaskRuns
+from sidecar.storage.redis_task_runs import RedisTaskRuns
 from sidecar.storage.task_runs import KEPT, StoredRun, TaskRuns
 from tests.redis_server import RedisServer
 
@@ -26,7 +26,7 @@ async def history(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         return
     with RedisServer(tmp_path) as server:
         redis = connect(server.url)
-        yield FleetTaskRuns(redis)
+        yield RedisTaskRuns(redis)
         await redis.aclose()
 
 
@@ -89,7 +89,7 @@ async def test_a_redis_that_comes_back_is_waited_for(tmp_path: Path, monkeypatch
     monkeypatch.setattr(redis_task_runs, "RETRY_SECONDS", 0.05)
     with RedisServer(tmp_path, lasting=True) as server:
         redis = connect(server.url)
-        history = FleetTaskRuns(redis)
+        history = RedisTaskRuns(redis)
         await history.begin(begun(0))
         server.stop()
         with pytest.raises(StoreFailed):

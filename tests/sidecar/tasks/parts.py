@@ -12,22 +12,22 @@ from sidecar_protocol.tasks import CreateTask, Task, TaskRef, TaskStatus, Update
 from sidecar.browser.sandbox.sandbox_pool import Sandboxes
 from sidecar.browser.sandbox.task_session import TaskLimits, TaskScripts
 from sidecar.clock import Clock
-from sidecar.encryption import Seal
+from sidecar.encryption import Encryptor
 from sidecar.errors import NotFound, SidecarError
 from sidecar.jobs.browser_job_runner import validate
-from sidecar.jobs.run_updates import Audience
+from sidecar.jobs.run_updates import RunListeners
 from sidecar.net.public_http import Outward
 from sidecar.queue.job_queue import id_of
-from sidecar.queue.submission import Run, Submission
+from sidecar.queue.submission import JobRun, Submission
 from sidecar.settings import Settings
 from sidecar.storage.agenda import Agenda, Item
 from sidecar.storage.database import Database
 from sidecar.storage.task_runs import TaskRuns
-from sidecar.tasks.script_host import Hosts, Scripts
-from sidecar.tasks.task_dispatcher import TaskFiring
-from sidecar.tasks.task_manager import Periodic
-from sidecar.tasks.task_record import TaskDocument, TaskDocuments, decode
-from sidecar.tasks.task_runner import TaskRunner, Tools
+from sidecar.tasks.script_host import Hosts, ScriptSources
+from sidecar.tasks.task_dispatcher import TaskDispatcher
+from sidecar.tasks.task_manager import TaskManager
+from sidecar.tasks.task_record import TaskRecord, TaskRecords, decode
+from sidecar.tasks.task_runner import RunnerDependencies, TaskRunner
 from sidecar.wall_clock import rfc3339
 from tests.clocks import ManualClock
 
@@ -66,7 +66,7 @@ class Desk:
 
     def __init__(
         self, database: Database, time: ManualClock, queue: Queue, folder: Path, *, process: str = "here",
-        seal: Seal | None = None,
+        seal: Encryptor | None = None,
     ) -> None:  # fmt: skip
         self.database = database
         self.time = time
@@ -74,25 +74,25 @@ class Desk:
         self.alive = {"here"}
         self.changes = 0
         self.wants_events = False
-        self.jobs: list[Run] = []
+        self.jobs: list[JobRun] = []
         self.reply: bytes | SidecarError = b'{"status":"success"}'
         self.agenda = Agenda(database, "task")
         self.history = TaskRuns(database)
         self.sandboxes = Sandboxes(Settings())
         self.outward = Outward(Clock(), allow_private=True)
-        scripts = Scripts(self.outward, lambda: folder, allow_private=True)
-        self.documents = TaskDocuments(seal or Seal(), scripts, process, validate)
-        tools = Tools(
+        scripts = ScriptSources(self.outward, lambda: folder, allow_private=True)
+        self.documents = TaskRecords(seal or Encryptor(), scripts, process, validate)
+        tools = RunnerDependencies(
             runner=lambda: TaskScripts(self.sandboxes, TaskLimits(seconds=5), 4),
             scripts=scripts,
             requests=self.outward,
             hosts=Hosts("127.0.0.1"),
-            audience=lambda run: Audience(tell=run.tell, progress=run.progress),
+            audience=lambda run: RunListeners(tell=run.tell, progress=run.progress),
             perform=self._perform,
             places=asyncio.Semaphore(2),
         )
         self.runner = TaskRunner(self.documents, self.history, tools, time.clock, process)
-        self.firing = TaskFiring(
+        self.firing = TaskDispatcher(
             self.agenda,
             self.history,
             self.documents,
@@ -102,7 +102,7 @@ class Desk:
             is_alive=self._lives,
             wants_events=lambda: self.wants_events,
         )
-        self.tasks = Periodic(
+        self.tasks = TaskManager(
             self.agenda, self.history, self.documents, self.runner, self.firing, time.clock, self._on_change
         )
 
@@ -129,7 +129,7 @@ class Desk:
         """What it does and did."""
         return await self.tasks.status(TaskRef(id=task))
 
-    async def stored(self, task: str = "t") -> tuple[Item, TaskDocument]:
+    async def stored(self, task: str = "t") -> tuple[Item, TaskRecord]:
         """As it lies in the store."""
         item = await self.agenda.get(task)
         assert item
@@ -144,7 +144,7 @@ class Desk:
         """Of what was handed to the queue."""
         return [one.key for one in self.queue.submissions]
 
-    async def _perform(self, run: Run) -> bytes:
+    async def _perform(self, run: JobRun) -> bytes:
         self.jobs.append(run)
         if isinstance(self.reply, SidecarError):
             raise self.reply

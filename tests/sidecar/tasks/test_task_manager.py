@@ -10,8 +10,16 @@ from sidecar_protocol.base import REDACTED
 from sidecar_protocol.queued import JobStatus
 from sidecar_protocol.tasks import ListTaskRuns, ListTasks, TaskRef
 
-from sidecar.encryption import Seal
-from sidecar.errors import Conflict, InvalidContent, LimitExceeded, NotFound, SealedByAnother, StoreFailed, Unreadable
+from sidecar.encryption import Encryptor
+from sidecar.errors import (
+    Conflict,
+    CorruptRecord,
+    DecryptionKeyMissing,
+    InvalidContent,
+    LimitExceeded,
+    NotFound,
+    StoreFailed,
+)
 from sidecar.storage.agenda import CORRUPT_RETRY_SECONDS
 from sidecar.storage.database import Database
 from sidecar.storage.task_runs import StoredRun
@@ -225,7 +233,7 @@ async def test_what_only_another_process_can_open_is_left_to_it(database: Databa
     time.advance(10)
     await other.ring()
     assert slots(one) == [60, 70]
-    with pytest.raises(SealedByAnother):
+    with pytest.raises(DecryptionKeyMissing):
         await other.tasks.run_now(TaskRef(id="t"), "", None)
     (run,) = (await other.tasks.runs(read_runs())).runs
     assert run.error
@@ -412,7 +420,7 @@ async def test_what_is_secret_in_a_job_is_nowhere_in_clear(desk: Desk) -> None:
 
 async def test_with_a_lasting_seal_another_process_opens_it(database: Database, tmp_path: Path) -> None:
     """The next process after a restart, say."""
-    one, other = (Desk(database, ManualClock(START), Queue(), tmp_path, seal=Seal(b"k" * 32)) for _ in range(2))
+    one, other = (Desk(database, ManualClock(START), Queue(), tmp_path, seal=Encryptor(b"k" * 32)) for _ in range(2))
     await one.make(script=None, job=SECRET_JOB, config={"n": 7})
     _, document = await other.stored()
     assert b"cookie-canary" in other.documents.job(document)
@@ -441,7 +449,7 @@ async def test_one_that_can_not_be_read_holds_up_no_other(desk: Desk) -> None:
     assert left
     assert (left.document, left.due) == (b'{"interval":"x"}', START + 60 + CORRUPT_RETRY_SECONDS)
     assert [task.id for task in (await desk.tasks.list(ListTasks())).tasks] == ["t"]
-    with pytest.raises(Unreadable, match="can't read"):
+    with pytest.raises(CorruptRecord, match="can't read"):
         await desk.tasks.get(TaskRef(id="strange"))
     await desk.tasks.delete(TaskRef(id="strange"))
     assert await desk.agenda.get("strange") is None

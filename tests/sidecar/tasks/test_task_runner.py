@@ -15,19 +15,19 @@ from sidecar_protocol.tasks import ListTaskRuns, RunTaskReply, TaskRef, TaskRun,
 from sidecar.clock import Clock
 from sidecar.errors import (
     ActionFailed,
+    DecryptionKeyMissing,
     Forbidden,
     LimitExceeded,
     NotFound,
     RemoteFailed,
     RemoteUnreachable,
-    SealedByAnother,
     SidecarError,
     TimedOut,
 )
 from sidecar.net.public_http import Outward
 from sidecar.storage.database import Database
 from sidecar.tasks import script_host as task_outside
-from sidecar.tasks.script_host import Hosts, Scripts
+from sidecar.tasks.script_host import Hosts, ScriptSources
 from tests.clocks import ManualClock
 from tests.sidecar.tasks.parts import Desk, Queue
 
@@ -173,7 +173,7 @@ async def test_a_script_that_can_not_be_had(
 async def test_a_script_behind_a_private_address(site: Site, tmp_path: Path) -> None:
     """Is refused by its address or its name, where private networks are not allowed, and nobody is asked."""
     outward = Outward(Clock(), allow_private=False)
-    scripts = Scripts(outward, lambda: tmp_path, allow_private=False)
+    scripts = ScriptSources(outward, lambda: tmp_path, allow_private=False)
     for script in (f"{site.url}script.js", "http://localhost:9/x.js", "http://[::1]:9/x.js"):
         with pytest.raises(Forbidden):
             await scripts.read(script)
@@ -192,7 +192,7 @@ async def test_files_that_are_none_of_ours(desk: Desk, tmp_path: Path) -> None:
     (folder / "large.js").write_bytes(b"/" * ((1 << 20) + 1))
     (folder / "binary.js").write_bytes(b"\xff\xfe")
     outward = Outward(Clock(), allow_private=True)
-    scripts = Scripts(outward, lambda: folder, allow_private=True)
+    scripts = ScriptSources(outward, lambda: folder, allow_private=True)
     told = {}
     for name in ("link", "folder", "pipe", "large", "binary", "missing", "x" * 300):
         with pytest.raises(SidecarError) as failed:
@@ -447,7 +447,7 @@ async def test_a_job_that_can_not_be_opened_is_told_of(desk: Desk, tmp_path: Pat
     cookie = {"name": "c", "value": "canary", "domain": "a.example"}
     await gone.make(script=None, job={"steps": [{"url": "https://a.example/"}], "cookies": [cookie]})
     await gone.outward.close()
-    with pytest.raises(SealedByAnother):
+    with pytest.raises(DecryptionKeyMissing):
         await desk.tasks.run_now(TaskRef(id="t"), "", lambda event, content: told.append((event, content)))
     states = [content.data.run_state for event, content in told if event == "job_update"]
     assert states == ["WAITING", "RUNNING", "RUNNING", "FAILED"]

@@ -13,7 +13,7 @@ from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.clock import Clock
 from sidecar.errors import LimitExceeded
-from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from sidecar.settings import Settings
 from tests.sidecar.browser.parts import children, is_driver, make_job
 
@@ -90,7 +90,7 @@ async def test_the_job_is_told(
     pool: BrowserPool, site: str, tmp_path: Path, content: dict[str, Any], action: str, said: str
 ) -> None:
     """With the step and the action."""
-    runner = JobRunner(pool, lambda: tmp_path, Clock())
+    runner = BrowserJobRunner(pool, lambda: tmp_path, Clock())
     with pytest.raises(LimitExceeded, match=f"{action} failed: the value .*has more than {said}") as failed:
         await runner.run(make_job(f"{site}/second.html", **content))
     assert failed.value.places == {"step": "step 1", "action": action}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sidecar.browser.profiles.profile_store import FolderStates, MemoryStates, Profile, States, decode, encode
-from sidecar.encryption import Seal
-from sidecar.errors import LimitExceeded, SealedByAnother, StoreFailed
+from sidecar.encryption import Encryptor
+from sidecar.errors import DecryptionKeyMissing, LimitExceeded, StoreFailed
 
 SHOP = Profile("shop", "CHROMIUM")
 KEY = b"k" * 32
@@ -17,7 +17,7 @@ KEY = b"k" * 32
 
 def in_folder(folder: Path, key: bytes | None = None) -> FolderStates:
     """States in this folder."""
-    return FolderStates(lambda: folder, Seal(key))
+    return FolderStates(lambda: folder, Encryptor(key))
 
 
 def names_in(folder: Path) -> set[str]:
@@ -67,7 +67,7 @@ async def test_another_key_opens_nothing(tmp_path: Path) -> None:
     """Sealed with one key: neither another nor none reads it; what was clear before the key came is read."""
     await in_folder(tmp_path, KEY).save(SHOP, b"{}")
     for key in (b"o" * 32, None):
-        with pytest.raises(SealedByAnother):
+        with pytest.raises(DecryptionKeyMissing):
             await in_folder(tmp_path, key).load(SHOP)
     await in_folder(tmp_path).save(SHOP, b"{}")
     assert await in_folder(tmp_path, KEY).load(SHOP) == b"{}"

@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from sidecar.browser.pool import BrowserPool
 from sidecar.clock import Clock
-from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from sidecar.settings import Settings
 from tests.site.server import TestSite
 
@@ -21,9 +21,9 @@ async def site() -> AsyncIterator[str]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def runner(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[JobRunner]:
+async def runner(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BrowserJobRunner]:
     """Two jobs at once."""
     folder: Path = tmp_path_factory.mktemp("state")
     pool = BrowserPool(Settings(concurrency=2), Clock())
-    yield JobRunner(pool, lambda: folder, Clock())
+    yield BrowserJobRunner(pool, lambda: folder, Clock())
     await pool.close()

@@ -14,7 +14,7 @@ from sidecar.browser.sandbox.sandbox_pool import Sandboxes, SandboxLimits
 from sidecar.browser.steps.console import Notes
 from sidecar.clock import Clock
 from sidecar.errors import NavigationFailed
-from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from sidecar.settings import Settings
 from tests.sidecar.browser.parts import children, make_job, still_alive
 from tests.sidecar.browser.sandbox.parts import is_sandbox, stays
@@ -78,7 +78,7 @@ async def test_a_sandbox_taken_ahead_is_given_back(pool: BrowserPool) -> None:
 
 async def test_a_job_that_fails_before_its_first_action_says_why(pool: BrowserPool, tmp_path: Path) -> None:
     """Its page's own failure, not its sandbox's; the next job has one."""
-    runner = JobRunner(pool, lambda: tmp_path, Clock())
+    runner = BrowserJobRunner(pool, lambda: tmp_path, Clock())
     with pytest.raises(NavigationFailed):
         await runner.run(make_job("http://127.0.0.1:1/", actions=["page.title()"]))
     done = await runner.run(make_job("data:text/html,<title>fine</title>", actions=["page.title()"]))

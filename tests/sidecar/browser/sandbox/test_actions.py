@@ -9,13 +9,13 @@ from sidecar_protocol.jobs import StepResult
 
 from sidecar.browser.steps import navigation
 from sidecar.errors import ActionFailed
-from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from tests.sidecar.browser.parts import make_job, make_jobs
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
-async def act(runner: JobRunner, url: str, *actions: Any, **content: Any) -> StepResult:
+async def act(runner: BrowserJobRunner, url: str, *actions: Any, **content: Any) -> StepResult:
     """One step with these actions."""
     return (await runner.run(make_job(url, actions=list(actions), **content))).steps[0]
 
@@ -91,20 +91,20 @@ def iife(body: str) -> str:
         ("secrets", {}),
     ],
 )
-async def test_an_action_has_this_value(site: str, runner: JobRunner, action: str, value: Any) -> None:
+async def test_an_action_has_this_value(site: str, runner: BrowserJobRunner, action: str, value: Any) -> None:
     """Calls, chains, promises, plain values and functions for the page each give what Playwright's own would."""
     step = await act(runner, f"{site}/actions.html", action)
     assert (step.values, step.errors) == ((value,), ())
 
 
-async def test_a_loop_over_all_rows_writes_to_the_console(site: str, runner: JobRunner) -> None:
+async def test_a_loop_over_all_rows_writes_to_the_console(site: str, runner: BrowserJobRunner) -> None:
     """An async function goes over the rows one by one; what it logs is the step's console."""
     loop = "for (const row of await page.locator('tr').all()) console.log(await row.innerText(), {n: 1}, [2], null)"
     step = await act(runner, f"{site}/actions.html", iife(loop))
     assert step.console == ('Tea\t2.50 {"n":1} [2] null', 'Cake\t3.00 {"n":1} [2] null')
 
 
-async def test_actions_of_one_job_share_their_world(site: str, runner: JobRunner) -> None:
+async def test_actions_of_one_job_share_their_world(site: str, runner: BrowserJobRunner) -> None:
     """Typed and JavaScript actions mix, values keep their order, and what one declares the next one sees."""
     first = {
         "url": f"{site}/actions.html",
@@ -116,7 +116,7 @@ async def test_actions_of_one_job_share_their_world(site: str, runner: JobRunner
     assert two.values == ([2, 2, "/second.html"],)
 
 
-async def test_what_prepares_the_visit_runs_before_it(site: str, runner: JobRunner) -> None:
+async def test_what_prepares_the_visit_runs_before_it(site: str, runner: BrowserJobRunner) -> None:
     """Handlers, headers, routes and init scripts are there when the page is opened, wherever they stand in the list."""
     step = await act(
         runner,
@@ -137,7 +137,7 @@ async def test_what_prepares_the_visit_runs_before_it(site: str, runner: JobRunn
     assert step.errors == ()
 
 
-async def test_dialogs_are_answered_by_handlers(site: str, runner: JobRunner) -> None:
+async def test_dialogs_are_answered_by_handlers(site: str, runner: BrowserJobRunner) -> None:
     """A prompt gets its text, a confirmation its yes; where nobody answers, it is dismissed."""
     url = f"{site}/actions.html"
     answered = await act(
@@ -166,7 +166,7 @@ async def test_dialogs_are_answered_by_handlers(site: str, runner: JobRunner) ->
     )
 
 
-async def test_popups_are_pages_of_their_own(site: str, runner: JobRunner) -> None:
+async def test_popups_are_pages_of_their_own(site: str, runner: BrowserJobRunner) -> None:
     """A new window is found by event, read, used and closed; the job's page stays."""
     step = await act(
         runner,
@@ -192,7 +192,7 @@ async def test_popups_are_pages_of_their_own(site: str, runner: JobRunner) -> No
     assert step.values[2:] == ("Second page", ["Actions", 4])
 
 
-async def test_what_an_action_led_to_is_there_for_the_next(site: str, runner: JobRunner) -> None:
+async def test_what_an_action_led_to_is_there_for_the_next(site: str, runner: BrowserJobRunner) -> None:
     """Clicks that navigate, slowly or by script or after 300 ms, need no fixed sleep."""
     slow = await act(
         runner, f"{site}/", "page.click('#to-slow')", "page.innerText('h1')", "page.url().includes('/slow')"
@@ -223,7 +223,9 @@ async def test_what_an_action_led_to_is_there_for_the_next(site: str, runner: Jo
         "'**/{a,actions}.html?pushed=*'",
     ],
 )
-async def test_urls_are_waited_for_by_glob_expression_and_function(site: str, runner: JobRunner, matcher: str) -> None:
+async def test_urls_are_waited_for_by_glob_expression_and_function(
+    site: str, runner: BrowserJobRunner, matcher: str
+) -> None:
     """Also where the page changes its address without a navigation."""
     step = await act(
         runner,
@@ -234,7 +236,7 @@ async def test_urls_are_waited_for_by_glob_expression_and_function(site: str, ru
     assert step.values[1] == f"{site}/actions.html?pushed=1"
 
 
-async def test_requests_and_responses_are_waited_for_and_changed(site: str, runner: JobRunner) -> None:
+async def test_requests_and_responses_are_waited_for_and_changed(site: str, runner: BrowserJobRunner) -> None:
     """Traffic is matched by glob or function; a route answers itself, passes on, or falls back to another."""
     step = await act(
         runner,
@@ -258,7 +260,7 @@ async def test_requests_and_responses_are_waited_for_and_changed(site: str, runn
     assert step.errors == ()
 
 
-async def test_pages_are_heard(site: str, runner: JobRunner) -> None:
+async def test_pages_are_heard(site: str, runner: BrowserJobRunner) -> None:
     """Console messages and errors of the page reach handlers, and handlers can be taken off again."""
     step = await act(
         runner,
@@ -275,7 +277,7 @@ async def test_pages_are_heard(site: str, runner: JobRunner) -> None:
     assert step.errors == ("TypeError: broken",)
 
 
-async def test_files_come_with_the_action(site: str, runner: JobRunner) -> None:
+async def test_files_come_with_the_action(site: str, runner: BrowserJobRunner) -> None:
     """An upload is given inline, as base64 or bytes, also to a file chooser."""
     text = base64.b64encode(b"hello").decode()
     step = await act(
@@ -293,7 +295,7 @@ async def test_files_come_with_the_action(site: str, runner: JobRunner) -> None:
     assert step.values[1:] == ("a.txt hello", False)
 
 
-async def test_the_context_is_at_hand(site: str, runner: JobRunner) -> None:
+async def test_the_context_is_at_hand(site: str, runner: BrowserJobRunner) -> None:
     """Cookies, geolocation, offline mode and storage belong to the job's own context."""
     step = await act(
         runner,
@@ -310,7 +312,7 @@ async def test_the_context_is_at_hand(site: str, runner: JobRunner) -> None:
     assert step.values[2:] == ("a=b", [["a", False]], 1, None, [], False)
 
 
-async def test_alerts_are_read_and_answered(runner: JobRunner, site: str) -> None:
+async def test_alerts_are_read_and_answered(runner: BrowserJobRunner, site: str) -> None:
     """READ_ALERTS writes down what alerts say; a handler answers, and dialogs of pages without one are dismissed."""
     ask = "page.evaluate(() => { alert('read'); return [prompt('name'), confirm('sure')] })"
     handler = "page.on('dialog', (dialog) => dialog.accept(dialog.type() === 'prompt' ? 'ann' : undefined))"
@@ -334,7 +336,7 @@ async def test_alerts_are_read_and_answered(runner: JobRunner, site: str) -> Non
         "page.evaluate(() => { setTimeout(() => window.open('/slow?ms=400')) })",
     ],
 )
-async def test_popups_of_scripts_settle(runner: JobRunner, site: str, opening: str) -> None:
+async def test_popups_of_scripts_settle(runner: BrowserJobRunner, site: str, opening: str) -> None:
     """One that opens, and one that a script sends elsewhere, is there for the next action."""
     step = await act(
         runner,
@@ -351,7 +353,7 @@ async def test_popups_of_scripts_settle(runner: JobRunner, site: str, opening: s
     assert step.values[5] == 1
 
 
-async def test_a_popup_that_never_loads(runner: JobRunner, site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_popup_that_never_loads(runner: BrowserJobRunner, site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is waited for a while; then the job goes on."""
     monkeypatch.setattr(navigation, "LONGEST_FOR_POPUPS", 0.3)
     step = await act(runner, f"{site}/actions.html", "page.evaluate(() => { window.open('/hang') })", "page.title()")
@@ -366,7 +368,7 @@ ANSWERED = """(async () => { await page.route('**/data', (r) => r.fulfill({body:
     return %s })()"""
 
 
-async def test_bodies_of_requests_are_read_where_they_are_asked_for(site: str, runner: JobRunner) -> None:
+async def test_bodies_of_requests_are_read_where_they_are_asked_for(site: str, runner: BrowserJobRunner) -> None:
     """As text and as JSON, also of a request that came before; a large one is refused by name, a form is an object."""
     form = "'application/x-www-form-urlencoded'"
     actions = [
@@ -383,7 +385,7 @@ async def test_bodies_of_requests_are_read_where_they_are_asked_for(site: str, r
 
 
 async def test_bodies_that_nobody_asks_for_are_not_copied(
-    site: str, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+    site: str, runner: BrowserJobRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An action that waits for a response while its page posts a lot does not pay for it."""
     read: list[Request] = []
@@ -393,7 +395,7 @@ async def test_bodies_that_nobody_asks_for_are_not_copied(
     assert (step.values[1], read) == ("POST", [])
 
 
-async def test_an_answer_is_parsed_in_the_sandbox(site: str, runner: JobRunner) -> None:
+async def test_an_answer_is_parsed_in_the_sandbox(site: str, runner: BrowserJobRunner) -> None:
     """And one that is no JSON says so."""
     step = await act(runner, f"{site}/second.html", ANSWERED % ('[1,{"a":null}]', "await response.json()"))
     assert step.values == ([1, {"a": None}],)
@@ -409,7 +411,7 @@ async def test_an_answer_is_parsed_in_the_sandbox(site: str, runner: JobRunner) 
         ("'\N{GRINNING FACE}'; b c", r"Unexpected identifier 'c' \(line 1, column 9\)$"),
     ],
 )
-async def test_a_syntax_error_says_where(site: str, runner: JobRunner, source: str, said: str) -> None:
+async def test_a_syntax_error_says_where(site: str, runner: BrowserJobRunner, source: str, said: str) -> None:
     """Line and column of the action's own text, as an editor for JavaScript counts them."""
     with pytest.raises(ActionFailed, match=said):
         await act(runner, f"{site}/second.html", source)

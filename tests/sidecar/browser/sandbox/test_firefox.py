@@ -6,18 +6,18 @@ import pytest
 from sidecar_protocol.jobs import StepResult
 
 from sidecar.errors import ActionFailed, Forbidden
-from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from tests.sidecar.browser.parts import make_job
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
-async def act(runner: JobRunner, url: str, *actions: Any, **content: Any) -> StepResult:
+async def act(runner: BrowserJobRunner, url: str, *actions: Any, **content: Any) -> StepResult:
     """One step with these actions, in Firefox."""
     return (await runner.run(make_job(url, actions=list(actions), browser="FIREFOX", **content))).steps[0]
 
 
-async def test_reading_writing_and_chains(runner: JobRunner, site: str) -> None:
+async def test_reading_writing_and_chains(runner: BrowserJobRunner, site: str) -> None:
     """Values, locators, functions handed to the page, plain values, an async function."""
     actions = [
         "page.title()",
@@ -41,7 +41,7 @@ async def test_reading_writing_and_chains(runner: JobRunner, site: str) -> None:
     ]
 
 
-async def test_navigations_events_and_routes(runner: JobRunner, site: str) -> None:
+async def test_navigations_events_and_routes(runner: BrowserJobRunner, site: str) -> None:
     """A click that navigates has arrived; handlers that were registered before the visit hear the page."""
     actions = [
         "page.on('console', (line) => console.log(`heard ${line.text()}`))",
@@ -55,7 +55,7 @@ async def test_navigations_events_and_routes(runner: JobRunner, site: str) -> No
     assert {"hello", "heard hello"} <= set(step.console)
 
 
-async def test_what_is_refused(runner: JobRunner, site: str) -> None:
+async def test_what_is_refused(runner: BrowserJobRunner, site: str) -> None:
     """The same as elsewhere."""
     for action in ("page.goto('file:///etc/passwd')", "context.request", "page.screenshot({path: '/tmp/x'})"):
         with pytest.raises(Forbidden):

@@ -11,14 +11,14 @@ from sidecar_protocol.jobs import JobResult
 
 from sidecar.browser.sandbox.cdp_pipe import Pipe
 from sidecar.errors import ActionFailed, BrowserFailed, Forbidden, LimitExceeded, SandboxCrashed, TimedOut
-from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from tests.sidecar.browser.parts import children, make_job
 from tests.sidecar.browser.sandbox.parts import is_sandbox
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
-async def fine(runner: JobRunner, site: str) -> JobResult:
+async def fine(runner: BrowserJobRunner, site: str) -> JobResult:
     """A job with a quick action, which must work at any time."""
     result = await asyncio.wait_for(runner.run(make_job(f"{site}/second.html", actions=["page.title()"])), 20)
     assert result.steps[0].values == ("Second page",)
@@ -42,7 +42,7 @@ async def fine(runner: JobRunner, site: str) -> JobResult:
         "page.waitForTimeout(100000)",
     ],
 )
-async def test_what_never_ends_is_ended_in_its_step_time(site: str, runner: JobRunner, action: str) -> None:
+async def test_what_never_ends_is_ended_in_its_step_time(site: str, runner: BrowserJobRunner, action: str) -> None:
     """The step's time is kept, a job beside it is not held up, and the next one works."""
     stuck = make_job(f"{site}/second.html", actions=[action, "page.title()"], step_timeout_ms=1_500)
     began = time.monotonic()
@@ -64,7 +64,7 @@ async def test_what_never_ends_is_ended_in_its_step_time(site: str, runner: JobR
         "let a = 'x'; for (;;) a += a",
     ],
 )
-async def test_a_memory_eater_loses_its_own_sandbox_only(site: str, runner: JobRunner, action: str) -> None:
+async def test_a_memory_eater_loses_its_own_sandbox_only(site: str, runner: BrowserJobRunner, action: str) -> None:
     """It fails or runs out of its time; the browser of the sandboxes lives on, and the sidecar has not grown."""
     await fine(runner, site)
     before = {process.pid for process in children(is_sandbox)}
@@ -115,7 +115,7 @@ async def test_a_memory_eater_loses_its_own_sandbox_only(site: str, runner: JobR
     ],
 )
 async def test_floods_are_bounded(
-    site: str, runner: JobRunner, action: str, said: str, kind: type[Exception] | tuple[type[Exception], ...]
+    site: str, runner: BrowserJobRunner, action: str, said: str, kind: type[Exception] | tuple[type[Exception], ...]
 ) -> None:
     """A million calls, a hundred megabytes and endless values each end with a reason that names the bound."""
     with pytest.raises(kind, match=said):
@@ -139,7 +139,7 @@ class Counted:
 
 @pytest.mark.parametrize("times", [3, 12])
 async def test_calls_beyond_the_limit_fail_an_action_once(
-    site: str, runner: JobRunner, monkeypatch: pytest.MonkeyPatch, times: int
+    site: str, runner: BrowserJobRunner, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     """Its sandbox is ended once, and what it goes on to ask is not looked at: the others are not held up."""
     sent = Counted(monkeypatch)
@@ -167,7 +167,7 @@ async def test_calls_beyond_the_limit_fail_an_action_once(
         ),
     ],
 )
-async def test_forged_messages_are_bounded(site: str, runner: JobRunner, forging: str, said: str | None) -> None:
+async def test_forged_messages_are_bounded(site: str, runner: BrowserJobRunner, forging: str, said: str | None) -> None:
     """Whatever an action changes of the language, its outcome comes soon, and the next job is fine."""
     job = make_job(f"{site}/second.html", actions=[forging], step_timeout_ms=20_000)
     if said is None:
@@ -212,7 +212,9 @@ _FRAME = "const frame = document.createElement('iframe');"
         "alert('x')",
     ],
 )
-async def test_what_the_browser_would_hold_for_all_is_not_there(site: str, runner: JobRunner, action: str) -> None:
+async def test_what_the_browser_would_hold_for_all_is_not_there(
+    site: str, runner: BrowserJobRunner, action: str
+) -> None:
     """Files, canvases, channels, windows and frames: refused or unknown, and the sandboxes' browser is as it was."""
     await fine(runner, site)
     (browser,) = children(is_sandbox)
@@ -224,7 +226,7 @@ async def test_what_the_browser_would_hold_for_all_is_not_there(site: str, runne
     assert browser.memory_info().rss - before < 100 << 20
 
 
-async def test_a_frame_costs_its_job_the_sandbox(site: str, runner: JobRunner) -> None:
+async def test_a_frame_costs_its_job_the_sandbox(site: str, runner: BrowserJobRunner) -> None:
     """Should one be made all the same: nothing runs in it for long."""
     taken = await runner.sandboxes.take("({})")
     made = "document.documentElement.append(document.createElement('iframe'))"
@@ -234,7 +236,7 @@ async def test_a_frame_costs_its_job_the_sandbox(site: str, runner: JobRunner) -
     await fine(runner, site)
 
 
-async def test_documents_are_parsed_in_a_sandbox(site: str, runner: JobRunner) -> None:
+async def test_documents_are_parsed_in_a_sandbox(site: str, runner: BrowserJobRunner) -> None:
     """What is left of the DOM reads what was fetched."""
     action = """const text = '<ul><li>a<li id=x><b>b</b></ul><img src=/y>';
         const parsed = new DOMParser().parseFromString(text, 'text/html');
@@ -247,14 +249,14 @@ async def test_documents_are_parsed_in_a_sandbox(site: str, runner: JobRunner) -
     assert step.values == ([["a", "b"], "/y", "c", "<i>c</i>d", "http://a/x", 2],)
 
 
-async def test_console_floods_are_cut(site: str, runner: JobRunner) -> None:
+async def test_console_floods_are_cut(site: str, runner: BrowserJobRunner) -> None:
     """The last lines are kept, each cut to length."""
     action = "for (let i = 0; i < 1e5; i++) console.log(i, 'x'.repeat(3000)); 1"
     step = (await runner.run(make_job(f"{site}/second.html", actions=[action]))).steps[0]
     assert (len(step.console), step.console[-1][:6], len(step.console[-1])) == (200, "99999 ", 2_000)
 
 
-async def test_what_handlers_do_is_the_jobs_own_affair(site: str, runner: JobRunner) -> None:
+async def test_what_handlers_do_is_the_jobs_own_affair(site: str, runner: BrowserJobRunner) -> None:
     """Throwing handlers, two answers to one dialog and rejections that nobody catches are in the step's errors."""
     job = make_job(
         f"{site}/actions.html",
@@ -279,7 +281,7 @@ async def test_what_handlers_do_is_the_jobs_own_affair(site: str, runner: JobRun
     await fine(runner, site)
 
 
-async def test_a_flood_of_events_is_dropped_and_told(site: str, runner: JobRunner) -> None:
+async def test_a_flood_of_events_is_dropped_and_told(site: str, runner: BrowserJobRunner) -> None:
     """A page that talks faster than a handler listens does not pile up in the sidecar."""
     job = make_job(
         f"{site}/second.html",
@@ -294,13 +296,13 @@ async def test_a_flood_of_events_is_dropped_and_told(site: str, runner: JobRunne
     await fine(runner, site)
 
 
-async def test_the_job_time_ends_an_action(site: str, runner: JobRunner) -> None:
+async def test_the_job_time_ends_an_action(site: str, runner: BrowserJobRunner) -> None:
     """Also where the step would have more time."""
     with pytest.raises(TimedOut):
         await asyncio.wait_for(runner.run(make_job(f"{site}/second.html", actions=["for (;;);"], timeout_ms=1_200)), 10)
 
 
-async def test_a_cancelled_job_gives_its_sandbox_back(site: str, runner: JobRunner) -> None:
+async def test_a_cancelled_job_gives_its_sandbox_back(site: str, runner: BrowserJobRunner) -> None:
     """Cancelled in an endless loop: the next job has its place and its sandbox."""
     for seconds in (0.05, 0.3, 1.0):
         task = asyncio.create_task(runner.run(make_job(f"{site}/second.html", actions=["for (;;);"])))
@@ -311,7 +313,7 @@ async def test_a_cancelled_job_gives_its_sandbox_back(site: str, runner: JobRunn
     await fine(runner, site)
 
 
-async def test_a_killed_sandbox_browser_fails_its_jobs_and_is_replaced(site: str, runner: JobRunner) -> None:
+async def test_a_killed_sandbox_browser_fails_its_jobs_and_is_replaced(site: str, runner: BrowserJobRunner) -> None:
     """The job in it may be tried again, the page's browser stays, the next job has a new sandbox."""
     await fine(runner, site)
     action = "console.log('here'); new Promise(() => {})"
@@ -332,7 +334,7 @@ async def test_a_killed_sandbox_browser_fails_its_jobs_and_is_replaced(site: str
     await fine(runner, site)
 
 
-async def test_a_killed_page_is_a_crash(site: str, runner: JobRunner) -> None:
+async def test_a_killed_page_is_a_crash(site: str, runner: BrowserJobRunner) -> None:
     """A page that dies under an action is told as such, and may be tried again."""
     with pytest.raises(BrowserFailed) as failed:
         await runner.run(

@@ -15,7 +15,7 @@ from sidecar.browser.sandbox.rpc_calls import Calls
 from sidecar.browser.sandbox.wire_values import Refused
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, Forbidden
-from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from sidecar.settings import Settings
 from tests.sidecar.browser.parts import make_job
 from tests.sidecar.browser.sandbox.parts import stays
@@ -87,7 +87,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
     ],
 )
 async def test_a_refused_action_says_why(
-    site: str, runner: JobRunner, action: str, kind: type[Exception], said: str
+    site: str, runner: BrowserJobRunner, action: str, kind: type[Exception], said: str
 ) -> None:
     """The code is action_failed or forbidden, with step, action and reason."""
     with pytest.raises(kind) as failed:
@@ -133,7 +133,7 @@ class _Trap(asyncio.DatagramProtocol):
 
 
 @pytest.mark.parametrize("way", list(_WAYS_OUT))
-async def test_no_way_out_of_the_sandbox(site: str, runner: JobRunner, way: str) -> None:
+async def test_no_way_out_of_the_sandbox(site: str, runner: BrowserJobRunner, way: str) -> None:
     """Whatever a page can do to reach an address, nothing arrives there: not over TCP, not over UDP."""
     trap = _Trap()
     met: list[int] = []
@@ -199,7 +199,7 @@ async def test_calls_are_checked_on_our_side(site: str) -> None:
     await pool.close()
 
 
-async def test_a_job_sees_its_own_pages_only(site: str, runner: JobRunner) -> None:
+async def test_a_job_sees_its_own_pages_only(site: str, runner: BrowserJobRunner) -> None:
     """Two jobs at once share a sandbox browser and see neither each other's pages nor each other's globals."""
     together = "(async () => { globalThis.mine = (globalThis.mine ?? 0) + 1; await page.waitForTimeout(300);"
     action = f"{together} return [mine, context.pages().length, page.url()]; }})()"
@@ -208,7 +208,7 @@ async def test_a_job_sees_its_own_pages_only(site: str, runner: JobRunner) -> No
     assert [result.steps[0].values[0] for result in results] == [[1, 1, url] for url in urls]
 
 
-async def test_no_file_is_left_where_one_was_asked_for(site: str, runner: JobRunner, tmp_path: Path) -> None:
+async def test_no_file_is_left_where_one_was_asked_for(site: str, runner: BrowserJobRunner, tmp_path: Path) -> None:
     """A refused path is not written to."""
     action = f"page.screenshot({{path: '{tmp_path}/x.png'}}).catch(() => page.pdf({{path: '{tmp_path}/x.pdf'}}))"
     with pytest.raises(Forbidden):
@@ -230,7 +230,7 @@ WAYS = ["page.route", "context.route"]
 
 
 @pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
-async def test_a_refused_answer_of_a_route_ends_the_action(site: str, runner: JobRunner, browser: str) -> None:
+async def test_a_refused_answer_of_a_route_ends_the_action(site: str, runner: BrowserJobRunner, browser: str) -> None:
     """The refusal is told at once, awaited by the handler or not, and the request is given up: nothing waits for it."""
     asking = "page.evaluate(() => fetch('/asked').catch(() => 'given up'))"
     for answer, kind, said in ANSWERS:
@@ -243,7 +243,7 @@ async def test_a_refused_answer_of_a_route_ends_the_action(site: str, runner: Jo
 
 
 @pytest.mark.parametrize("pattern", ["**/*", "**/missing.css"])
-async def test_a_refused_answer_while_a_page_opens(site: str, runner: JobRunner, pattern: str) -> None:
+async def test_a_refused_answer_while_a_page_opens(site: str, runner: BrowserJobRunner, pattern: str) -> None:
     """For the page itself or what is in it: the step fails with the refusal, not with its time."""
     for way in ("page.route", "context.route"):
         for steps in (
@@ -255,7 +255,7 @@ async def test_a_refused_answer_while_a_page_opens(site: str, runner: JobRunner,
                     await runner.run(make_job(f"{site}/with-style.html", **steps))
 
 
-async def test_an_answer_that_can_not_be_sent_is_none(site: str, runner: JobRunner) -> None:
+async def test_an_answer_that_can_not_be_sent_is_none(site: str, runner: BrowserJobRunner) -> None:
     """A handler whose answer can't be written down has thrown: the request goes on, and the error is told."""
     deep = "let deep = {}; for (let i = 0; i < 200; i++) deep = {deep}"
     actions = [

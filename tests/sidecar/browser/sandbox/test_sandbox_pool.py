@@ -14,7 +14,7 @@ from sidecar.browser.sandbox.cdp_pipe import PipedBrowser
 from sidecar.browser.sandbox.sandbox_pool import Sandboxes, SandboxLimits
 from sidecar.clock import Clock
 from sidecar.errors import BrowserFailed, BrowserUnavailable, SandboxCrashed, ShuttingDown
-from sidecar.jobs.browser_job_runner import JobRunner
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from sidecar.settings import Settings
 from tests.sidecar.browser.parts import children, is_renderer, make_job, still_alive
 from tests.sidecar.browser.sandbox.parts import is_sandbox
@@ -55,7 +55,7 @@ async def test_a_browser_that_holds_too_much_is_left_and_then_ended(
 ) -> None:
     """Beyond half of its bound nobody new comes in; beyond all of it who runs there is told so, who waits moves on."""
     pool = BrowserPool(Settings(concurrency=2), Clock())
-    runner = JobRunner(pool, lambda: tmp_path, Clock())
+    runner = BrowserJobRunner(pool, lambda: tmp_path, Clock())
     limits = SandboxLimits()
     held = {"bytes": 0}
     monkeypatch.setattr(PipedBrowser, "resident", lambda _: held["bytes"])
@@ -84,7 +84,7 @@ async def test_a_browser_that_holds_too_much_is_left_and_then_ended(
 async def test_a_job_whose_sandbox_died_before_it_began_has_another(site: str, tmp_path: Path) -> None:
     """Taken ahead, killed while the page was opened: the job does not notice."""
     pool = BrowserPool(Settings(concurrency=1), Clock())
-    runner = JobRunner(pool, lambda: tmp_path, Clock())
+    runner = BrowserJobRunner(pool, lambda: tmp_path, Clock())
     try:
         await runner.run(make_job(f"{site}/second.html", actions=["1"]))
         running = asyncio.create_task(runner.run(make_job(f"{site}/slow?ms=3000", actions=["page.title()"])))
@@ -196,7 +196,7 @@ async def test_close_under_a_running_action_leaves_no_process(site: str, tmp_pat
     """The job is told that the sidecar shuts down, or that its sandbox is gone; both browsers end."""
     before = {process.pid for process in children()}
     pool = BrowserPool(Settings(), Clock())
-    runner = JobRunner(pool, lambda: tmp_path, Clock())
+    runner = BrowserJobRunner(pool, lambda: tmp_path, Clock())
     task = asyncio.create_task(runner.run(make_job(f"{site}/second.html", actions=["for (;;);"])))
     await asyncio.wait((task,), timeout=2)
     await asyncio.wait_for(pool.close(), 15)

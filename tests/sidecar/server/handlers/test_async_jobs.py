@@ -12,10 +12,10 @@ from sidecar_protocol.queued import JobId, ListJobs
 from sidecar_protocol.session import MockOptions
 
 from sidecar.clock import Clock
-from sidecar.queue.job_meta import Meta, meta_of
-from sidecar.runtime.browser_services import Workshop
-from sidecar.runtime.runtime_context import Surroundings
-from sidecar.runtime.storage_runtime import Durable
+from sidecar.queue.job_meta import JobMeta, meta_of
+from sidecar.runtime.browser_services import BrowserServices
+from sidecar.runtime.runtime_context import RuntimeContext
+from sidecar.runtime.storage_runtime import StorageRuntime
 from sidecar.server.handlers import jobs
 from sidecar.server.handlers.jobs import Desk
 from sidecar.settings import Settings
@@ -28,10 +28,10 @@ WEBHOOK = "https://hook.example/a"
 class Stores:
     """One store, in force and open."""
 
-    def __init__(self, durable: Durable) -> None:
+    def __init__(self, durable: StorageRuntime) -> None:
         self.opened = durable
 
-    async def get(self) -> Durable:
+    async def get(self) -> StorageRuntime:
         """The same."""
         return self.opened
 
@@ -40,11 +40,11 @@ class Stores:
 async def desk() -> AsyncIterator[Desk]:
     """Where jobs are handed in, for a session before its login."""
     clock, session = Clock(), Parts().session
-    workshop = Workshop(Settings(), clock, lambda: True)
-    around = Surroundings(
+    workshop = BrowserServices(Settings(), clock, lambda: True)
+    around = RuntimeContext(
         settings=Settings(), clock=clock, session=session, workshop=workshop, on_event=lambda event, content: None
     )
-    durable = Durable.in_memory(around)
+    durable = StorageRuntime.in_memory(around)
     await durable.rest(0)
     yield Desk(session, lambda: workshop.runs, Stores(durable), lambda request, event, content: None)
     await durable.close()
@@ -57,7 +57,7 @@ def job(**more: Any) -> SendJob:
     return msgspec.convert(content, SendJob, dec_hook=decode_hook)
 
 
-async def accepted(desk: Desk, wanted: SendJob) -> tuple[str, Meta, dict[str, Any]]:
+async def accepted(desk: Desk, wanted: SendJob) -> tuple[str, JobMeta, dict[str, Any]]:
     """The id of an accepted job, and what is stored of it."""
     reply = await jobs.send_job(desk, None, wanted)
     assert isinstance(reply, JobScheduled)

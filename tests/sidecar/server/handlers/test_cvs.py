@@ -9,7 +9,7 @@ from sidecar_protocol.errors import WireError
 
 from sidecar.errors import MissingCredentials, RemoteFailed
 from sidecar.rtcv.login import LONG_TTL
-from sidecar.rtcv.send_cv import InProgress, send_cv
+from sidecar.rtcv.send_cv import ReferenceLocks, send_cv
 from tests.sidecar.server.handlers.parts import Parts
 
 CV = msgspec.Raw(b'{"referenceNumber":"a-1"}')
@@ -49,7 +49,7 @@ async def test_cvs_that_are_none(parts: Parts, cv: bytes, said: str, field: str)
     """V1's sentences; nothing is sent."""
     session = await parts.logged_in()
     with pytest.raises(WireError) as failed:
-        await send_cv(session, InProgress(), msgspec.Raw(cv))
+        await send_cv(session, ReferenceLocks(), msgspec.Raw(cv))
     assert (failed.value.message, failed.value.places) == (said, {"field": field})
     assert parts.server.cvs == []
 
@@ -68,14 +68,14 @@ async def test_cvs_that_are_none(parts: Parts, cv: bytes, said: str, field: str)
 async def test_the_reference_of_a_cv(parts: Parts, cv: bytes, reference: str) -> None:
     """It is found at the top, under either name, and the CV goes out as it came."""
     session = await parts.logged_in()
-    assert await send_cv(session, InProgress(), msgspec.Raw(cv)) is True
+    assert await send_cv(session, ReferenceLocks(), msgspec.Raw(cv)) is True
     assert parts.server.cvs == [cv]
     assert parts.references.has(reference)
 
 
 async def test_a_match_is_remembered_for_three_days(parts: Parts) -> None:
     """Then it is answered without content and without being sent, until it expires."""
-    session, in_progress = await parts.logged_in(), InProgress()
+    session, in_progress = await parts.logged_in(), ReferenceLocks()
     assert await send_cv(session, in_progress, CV) is True
     assert await send_cv(session, in_progress, CV) is NOTHING
     parts.time.advance(LONG_TTL - 1)
@@ -87,7 +87,7 @@ async def test_a_match_is_remembered_for_three_days(parts: Parts) -> None:
 
 async def test_no_match_is_not_remembered(parts: Parts) -> None:
     """What nobody wanted may be wanted tomorrow."""
-    session, in_progress = await parts.logged_in(), InProgress()
+    session, in_progress = await parts.logged_in(), ReferenceLocks()
     parts.server.answer = False
     assert [await send_cv(session, in_progress, CV) for _ in range(2)] == [False, False]
     assert len(parts.server.cvs) == 2
@@ -95,7 +95,7 @@ async def test_no_match_is_not_remembered(parts: Parts) -> None:
 
 async def test_a_failure_is_not_remembered(parts: Parts) -> None:
     """And keeps nobody from trying again."""
-    session, in_progress = await parts.logged_in(), InProgress()
+    session, in_progress = await parts.logged_in(), ReferenceLocks()
     parts.server.answer = RemoteFailed("no")
     with pytest.raises(RemoteFailed):
         await send_cv(session, in_progress, CV)
@@ -106,15 +106,15 @@ async def test_a_failure_is_not_remembered(parts: Parts) -> None:
 async def test_the_shape_is_checked_before_the_login(parts: Parts) -> None:
     """A CV that is none is that, with and without a server; a good one needs the server."""
     with pytest.raises(WireError, match="expected to be an object"):
-        await send_cv(parts.session, InProgress(), msgspec.Raw(b"[]"))
+        await send_cv(parts.session, ReferenceLocks(), msgspec.Raw(b"[]"))
     with pytest.raises(MissingCredentials):
-        await send_cv(parts.session, InProgress(), CV)
+        await send_cv(parts.session, ReferenceLocks(), CV)
 
 
 @pytest.mark.parametrize(("answer", "sent", "second"), [(True, 1, NOTHING), (False, 2, False)])
 async def test_the_same_reference_twice_at_once(parts: Parts, answer: bool, sent: int, second: object) -> None:
     """The second waits, and is answered as cached if the first was; else it is sent itself."""
-    session, in_progress = await parts.logged_in(), InProgress()
+    session, in_progress = await parts.logged_in(), ReferenceLocks()
     parts.server.go.clear()
     parts.server.answer = answer
     one = asyncio.create_task(send_cv(session, in_progress, CV))
@@ -128,7 +128,7 @@ async def test_the_same_reference_twice_at_once(parts: Parts, answer: bool, sent
 
 async def test_a_failure_lets_the_next_one_in(parts: Parts) -> None:
     """What failed for one is tried for the other."""
-    session, in_progress = await parts.logged_in(), InProgress()
+    session, in_progress = await parts.logged_in(), ReferenceLocks()
     parts.server.answer = RemoteFailed("no")
     tasks = [asyncio.create_task(send_cv(session, in_progress, CV)) for _ in range(2)]
     await asyncio.wait(tasks)
@@ -138,7 +138,7 @@ async def test_a_failure_lets_the_next_one_in(parts: Parts) -> None:
 
 async def test_many_of_the_same_are_one_after_the_other(parts: Parts) -> None:
     """Never two of them are at the server at once, and all of them end."""
-    session, in_progress = await parts.logged_in(), InProgress()
+    session, in_progress = await parts.logged_in(), ReferenceLocks()
     parts.server.answer = False
     tasks = [asyncio.create_task(send_cv(session, in_progress, CV)) for _ in range(50)]
     assert await asyncio.wait_for(asyncio.gather(*tasks), 10) == [False] * 50
@@ -146,7 +146,7 @@ async def test_many_of_the_same_are_one_after_the_other(parts: Parts) -> None:
 
 async def test_other_references_do_not_wait(parts: Parts) -> None:
     """Only the same reference waits for itself."""
-    session, in_progress = await parts.logged_in(), InProgress()
+    session, in_progress = await parts.logged_in(), ReferenceLocks()
     parts.server.go.clear()
     cvs = [msgspec.Raw(b'{"referenceNumber":"%d"}' % number) for number in range(10)]
     tasks = [asyncio.create_task(send_cv(session, in_progress, cv)) for cv in cvs]
@@ -158,7 +158,7 @@ async def test_other_references_do_not_wait(parts: Parts) -> None:
 
 async def test_who_is_cancelled_lets_the_next_one_in(parts: Parts) -> None:
     """Whether it was sending or waiting itself."""
-    session, in_progress = await parts.logged_in(), InProgress()
+    session, in_progress = await parts.logged_in(), ReferenceLocks()
     parts.server.go.clear()
     sending, waiting, last = [asyncio.create_task(send_cv(session, in_progress, CV)) for _ in range(3)]
     await turns()

@@ -12,7 +12,7 @@ from sidecar_protocol.codec import NOTHING, Request
 from sidecar_protocol.errors import WireError
 from sidecar_protocol.webhooks import ListDeliveries, Redeliver, Webhook
 
-from sidecar.deliveries.delivery_manager import Mail
+from sidecar.deliveries.delivery_manager import DeliveryServices
 from sidecar.errors import InvalidContent, NotFound
 from sidecar.server.handlers.jobs import Store
 from sidecar.server.handlers.webhooks import list_deliveries, redeliver, set_webhooks
@@ -27,7 +27,7 @@ OTHER = "whsec_" + "b3RoZXIgc2VjcmV0IG9mIHNvbWUgbGVuZ3Ro"
 class OneStore:
     """The store that is in force, and all of it that these handlers use."""
 
-    mail: Mail
+    mail: DeliveryServices
 
     async def get(self) -> "OneStore":
         """It is open."""
