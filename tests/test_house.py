@@ -50,7 +50,14 @@ BEFORE_READY = {
 NOT_BEFORE_READY = {"argparse", "asyncio", "concurrent", "email", "http", "logging", "sqlite3", "ssl", "subprocess"}
 NOT_BEFORE_PONG = {
     "aiohttp",
+    "anyio",
     "argparse",
+    "certifi",
+    "h11",
+    "httpcore",
+    "httpx",
+    "httpx_aiohttp",
+    "multidict",
     "nacl",
     "platformdirs",
     "playwright",

@@ -21,7 +21,7 @@ from sidecar.deliveries.endpoint_records import (
 )
 from sidecar.encryption import Encryptor
 from sidecar.errors import DecryptionKeyMissing, InvalidContent, LimitExceeded
-from sidecar.net.public_http import check_url
+from sidecar.net.urls import check_url
 from sidecar.storage.endpoints import EndpointRow, EndpointRows
 
 MOST_REMEMBERED: Final = 1_000

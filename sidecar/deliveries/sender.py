@@ -12,7 +12,8 @@ from sidecar.clock import Clock
 from sidecar.deliveries.endpoint_registry import ServerTarget, Target, WebhookTarget
 from sidecar.errors import Forbidden, InvalidContent, RemoteFailed, RemoteUnreachable, SidecarError, TimedOut
 from sidecar.net import webhook_signing as webhooks
-from sidecar.net.http_client import Answer, HttpClient, retry_after
+from sidecar.net.exchange import Answer
+from sidecar.net.http_client import HttpClient, retry_after
 from sidecar.net.public_http import Outward
 from sidecar.rtcv.servers import RtcvServer
 from sidecar.storage.outbox import PendingMessage

@@ -1,1 +1,6 @@
 """HTTP: the client, the SSRF guard, responses, and how webhooks are signed."""
+
+import sys
+
+# httpx imports its command line, with rich and pygments, where click is installed: a third of what it costs to import
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]

@@ -1,19 +1,19 @@
 """One HTTP client: bounded, retrying, and with every failure as an error of ours that holds no URL and no key."""
 
-import io
-import os
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
 
 import aiohttp
+import httpx
 from yarl import URL
 
-from sidecar.clock import Clock
+from sidecar.clock import Clock, within
 from sidecar.errors import RemoteFailed, RemoteUnreachable, TimedOut
-from sidecar.net.bodies import beginning
+from sidecar.net.bodies import BodyTooLarge
+from sidecar.net.exchange import FAILURES, Answer, cause_of, exchange, unreachable
+from sidecar.net.transport import AiohttpConnections, new_request, open_client
 
 ATTEMPTS: Final = 4
 MAX_REDIRECTS: Final = 5
@@ -25,15 +25,6 @@ MOST_SAID: Final = 1 << 16
 """What is read of an answer whose status is all that counts, for the words of a refusal."""
 _BUSY: Final = frozenset({429, 503})
 _KEEP_METHOD: Final = frozenset({307, 308})
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server answered, whatever the status."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class _Busy(Exception):
@@ -48,16 +39,17 @@ class _Busy(Exception):
 class HttpClient:
     """Requests with retries: connection failures after 2, 4 and 6 s with jitter, 429 and 503 when the server says."""
 
-    def __init__(self, timeout: float, clock: Clock, jitter: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        timeout: float,
+        clock: Clock,
+        jitter: Callable[[], float] = random.random,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self._clock = clock
         self._jitter = jitter
         self._timeout = timeout
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
-            timeout=aiohttp.ClientTimeout(total=timeout),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=True,
-        )
+        self._client = open_client(transport or AiohttpConnections(lambda: aiohttp.TCPConnector(limit=0)))
 
     async def request(
         self,
@@ -93,7 +85,7 @@ class HttpClient:
 
     async def close(self) -> None:
         """Closes every connection."""
-        await self._session.close()
+        await self._client.aclose()
 
     async def _once(
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, notice: bool
@@ -113,34 +105,18 @@ class HttpClient:
     async def _send(
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, notice: bool
     ) -> Answer:
+        most = MOST_SAID if notice else MAX_BYTES
         try:
-            async with self._session.request(
-                method, url, data=body and io.BytesIO(body), headers=headers, allow_redirects=False
-            ) as response:
-                content = await (beginning(response, MOST_SAID) if notice else _bounded(response))
-                return Answer(response.status, response.headers, content)
-        except TimeoutError:
-            raise TimedOut(f"{url.authority} did not answer within {self._timeout:g} s") from None
-        except aiohttp.ClientConnectorCertificateError:  # no `os_error` in this one
-            said = f"{url.authority} has a certificate that can't be trusted"
-            raise RemoteUnreachable(said, retryable=False) from None
-        except aiohttp.ClientConnectorError as failure:
-            raise RemoteUnreachable(f"{url.authority} can't be reached: {why(failure)}") from None
-        except (aiohttp.InvalidURL, UnicodeError):  # what only the resolver objects to, such as a label of 64 letters
-            raise RemoteUnreachable(f"{url.authority} is no usable address", retryable=False) from None
-        except (aiohttp.ClientError, OSError) as failure:
-            raise RemoteUnreachable(f"{url.authority} broke off its answer ({type(failure).__name__})") from None
-
-
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for part in response.content.iter_any():
-        body += part
-        if len(body) > MAX_BYTES:
-            response.close()
-            said = f"{response.url.authority} answered with more than {MAX_BYTES} bytes"
-            raise RemoteFailed(said, status=response.status, retryable=False)
-    return bytes(body)
+            async with within(self._timeout) as limit:
+                request = new_request(method, url, headers, body)
+                return await exchange(self._client, request, most, limit if notice else None)
+        except BodyTooLarge as failure:
+            said = f"{url.authority} answered with more than {most} bytes"
+            raise RemoteFailed(said, status=failure.status, retryable=False) from None
+        except FAILURES as failure:
+            if isinstance(cause_of(failure), TimeoutError):
+                raise TimedOut(f"{url.authority} did not answer within {self._timeout:g} s") from None
+            raise unreachable(failure, url.authority, mended=False) from None
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -154,16 +130,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return None
 
 
-def why(failure: aiohttp.ClientConnectorError) -> str:
-    """Why there is no connection, in the system's own words."""
-    # asyncio puts an address in their place where a connection is refused
-    error = failure.os_error
-    if type(failure) is aiohttp.ClientConnectorError and error.errno:
-        return os.strerror(error.errno)
-    return error.strerror or type(error).__name__
-
-
 def _redirected(here: URL, answer: Answer) -> URL:
+    """Where to go on: only where the key may go, which is the server that it belongs to."""
     try:
         there = here.join(URL(answer.headers["Location"])).with_user(None)
         if answer.status in _KEEP_METHOD and there.origin() == here.origin():

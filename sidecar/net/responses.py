@@ -8,7 +8,7 @@ import msgspec
 from sidecar_protocol.base import REDACTED
 
 from sidecar.errors import Forbidden, NotFound, RemoteFailed, SidecarError, Unauthorized
-from sidecar.net.http_client import Answer
+from sidecar.net.exchange import Answer
 from sidecar.secret_encodings import MIN_LENGTH, spellings
 
 Shape = TypeVar("Shape")

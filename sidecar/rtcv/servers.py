@@ -10,11 +10,12 @@ from urllib.parse import quote
 
 import msgspec
 from sidecar_protocol.session import Credentials
-from yarl import URL
 
 from sidecar.errors import Forbidden, InvalidContent, SidecarError
 from sidecar.net import responses as answers
-from sidecar.net.http_client import Answer, HttpClient
+from sidecar.net import urls
+from sidecar.net.exchange import Answer
+from sidecar.net.http_client import HttpClient
 
 Kind = Literal["result", "cv"]
 Copy = Callable[[Kind, bytes, str], None]
@@ -44,9 +45,9 @@ class RtcvServer:
 
     def __init__(self, http: HttpClient, credentials: Credentials) -> None:
         self._http = http
-        self._location = _normal(credentials.server_location)
+        self._location = urls.same_place(credentials.server_location)
         self._results_path = credentials.results_path
-        self.name = credentials.name or URL(self._location).authority
+        self.name = credentials.name or urls.authority(self._location)
         key = credentials.api_key.reveal()
         digest = hashlib.sha512(key.encode()).hexdigest()
         self._secrets = {key, digest}
@@ -158,18 +159,13 @@ class RtcvServers:
 
 def check_location(location: str) -> None:
     """Raises InvalidContent for what is no usable http or https URL."""
-    try:
-        url = URL(location)
-        usable = url.scheme in ("http", "https") and bool(url.host) and _FORBIDDEN.search(location) is None
-    except ValueError:
-        usable = False
-    if not usable:
+    if not urls.is_http(location) or _FORBIDDEN.search(location):
         raise InvalidContent("server_location is not a usable http or https URL", "server_location")
 
 
 def scope_of(credentials: Credentials) -> str:
     """What keeps the references of one server and key apart; holds neither in clear."""
-    place = f"{_normal(credentials.server_location)}\n{credentials.api_key_id}"
+    place = f"{urls.same_place(credentials.server_location)}\n{credentials.api_key_id}"
     return hashlib.sha256(place.encode()).hexdigest()
 
 
@@ -179,11 +175,6 @@ def _nowhere(kind: Kind, body: bytes, idempotency_key: str) -> None:
 
 def _cv(cv: bytes) -> bytes:
     return b'{"cv":' + cv + b"}"
-
-
-def _normal(location: str) -> str:
-    """One spelling for every way to write the same place: no trailing slash, host in lower case, IDNA, encoded path."""
-    return str(URL(location)).rstrip("/")
 
 
 async def _all_of(checks: Sequence[Coroutine[Any, Any, None]]) -> None:

@@ -28,7 +28,7 @@ class LoginService:
     async def log_in(self, credentials: Sequence[Credentials]) -> Login:
         """Checks every server. Raises InvalidContent, RemoteFailed, RemoteUnreachable, StoreFailed."""
         from sidecar.net.http_client import HttpClient
-        from sidecar.rtcv import servers as rtcv  # late: aiohttp takes 200 ms to import
+        from sidecar.rtcv import servers as rtcv  # late: httpx and aiohttp take 220 ms to import
 
         for one in credentials:
             rtcv.check_location(one.server_location)

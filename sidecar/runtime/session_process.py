@@ -209,7 +209,7 @@ def webhooks_of(settings: Settings) -> tuple[Webhook, ...]:
     """Those that every session begins with. Raises SettingsError."""
     if not settings.webhook:
         return ()
-    from sidecar.net.public_http import check_url  # late: aiohttp takes 200 ms to import
+    from sidecar.net.urls import check_url  # late: yarl takes 15 ms to import
 
     urls = settings.webhook.split()
     for url in urls:

@@ -15,8 +15,8 @@ from sidecar_protocol.tasks import LONGEST_SCRIPT
 from sidecar.browser.sandbox.task_session import Fetch, Fetched
 from sidecar.clock import within
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, NotFound, RemoteFailed, RemoteUnreachable, TimedOut
-from sidecar.net.http_client import Answer
-from sidecar.net.public_http import check_url
+from sidecar.net.exchange import Answer
+from sidecar.net.urls import check_url
 from sidecar.settings import MiB
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

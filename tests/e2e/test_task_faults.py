@@ -25,10 +25,10 @@ PUBLIC: Final = "127.0.0.2"
 INTO_THE_WORLD: Final = f"""
 import signal
 import sys
-from sidecar.net import public_http as outward
-from sidecar.tasks import outside
-outward.is_private = lambda address: str(address) != {PUBLIC!r}
-outside.SCRIPT_SECONDS = 1.5
+from sidecar.net import addresses
+from sidecar.tasks import script_host
+addresses.is_private = lambda address: str(address) != {PUBLIC!r}
+script_host.SCRIPT_SECONDS = 1.5
 sys.argv[0] = "sidecar"
 from sidecar.__main__ import main
 main()

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 from email.utils import formatdate
 from pathlib import Path
 
+import httpx
 import pytest
 from sidecar_protocol.errors import ErrorCode
 
 from sidecar.errors import RemoteFailed, RemoteUnreachable, SidecarError, TimedOut
-from sidecar.net.http_client import ATTEMPTS, Answer, HttpClient
+from sidecar.net.exchange import Answer
+from sidecar.net.http_client import ATTEMPTS, HttpClient
 from tests.clocks import ManualClock
 from tests.fakes import StandInRtcv, nobody_listens
 from tests.faults import Kind
@@ -80,6 +82,31 @@ async def test_an_answer_that_stays_broken_is_an_error(
     assert len(server.requests) == ATTEMPTS
 
 
+class Replies:
+    """Stands in for the network: answers in turn, the last one again and again, and keeps what was asked."""
+
+    def __init__(self, *answers: httpx.Response) -> None:
+        self.requests: list[httpx.Request] = []
+        self._answers = list(answers)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """The next answer."""
+        self.requests.append(request)
+        one = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        return httpx.Response(one.status_code, headers=one.headers.raw, content=one.content)
+
+    async def post(self, time: ManualClock) -> Answer:
+        """What the client makes of them."""
+        client = HttpClient(5.0, time.clock, lambda: 0.5, httpx.MockTransport(self))
+        return await client.request("POST", "http://server.example/a", {"Authorization": "Basic x"}, BODY)
+
+
+def refusal(status: int, retry_after: str | None = None) -> httpx.Response:
+    """An answer that refuses."""
+    headers = [] if retry_after is None else [(b"Retry-After", retry_after.encode())]
+    return httpx.Response(status, headers=headers, content=b"no")
+
+
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
     ("header", "waited"),
@@ -100,43 +127,43 @@ async def test_an_answer_that_stays_broken_is_an_error(
     ],
 )
 async def test_a_busy_server_says_when_to_come_back(
-    client: HttpClient, server: StandInRtcv, time: ManualClock, status: int, header: str | None, waited: float
+    time: ManualClock, status: int, header: str | None, waited: float
 ) -> None:
     """`Retry-After` counts in both its forms; without a usable one the usual pauses do."""
-    server.fail("scanCV", "error", 1, status=status, retry_after=header)
-    answer = await post(client, server)
+    replies = Replies(refusal(status, header), httpx.Response(401))
+    answer = await replies.post(time)
     assert time.slept == [waited]
     assert answer.status == 401
-    assert [request.body == BODY for request in server.requests] == [True, True]
+    assert [request.content == BODY for request in replies.requests] == [True, True]
 
 
-async def test_a_server_that_stays_busy_has_its_answer_passed_on(
-    client: HttpClient, server: StandInRtcv, time: ManualClock
-) -> None:
+async def test_a_server_that_stays_busy_has_its_answer_passed_on(time: ManualClock) -> None:
     """Four refusals in a row are an answer like another."""
-    server.fail("scanCV", "error", None, status=503, retry_after=1)
-    answer = await post(client, server)
-    assert (answer.status, answer.body) == (503, b'{"error": "injected failure"}')
+    answer = await Replies(refusal(503, "1")).post(time)
+    assert (answer.status, answer.headers["retry-after"], answer.body) == (503, "1", b"no")
     assert time.slept == [1.0, 1.0, 1.0]
 
 
-async def test_a_server_that_is_busy_for_long_is_not_waited_for(
-    client: HttpClient, server: StandInRtcv, time: ManualClock
-) -> None:
+async def test_a_server_that_is_busy_for_long_is_not_waited_for(time: ManualClock) -> None:
     """Whoever asks for more than two minutes has its refusal passed on at once."""
-    server.fail("scanCV", "error", None, status=429, retry_after=121)
-    assert (await post(client, server)).status == 429
+    assert (await Replies(refusal(429, "121")).post(time)).status == 429
     assert time.slept == []
 
 
 @pytest.mark.parametrize("status", [400, 404, 413, 500, 501, 502, 504])
-async def test_other_statuses_are_final(
-    client: HttpClient, server: StandInRtcv, time: ManualClock, status: int
-) -> None:
+async def test_other_statuses_are_final(time: ManualClock, status: int) -> None:
     """A refusal is not asked for twice."""
-    server.fail("scanCV", "error", None, status=status)
-    assert (await post(client, server)).status == status
-    assert (len(server.requests), time.slept) == (1, [])
+    replies = Replies(refusal(status))
+    assert (await replies.post(time)).status == status
+    assert (len(replies.requests), time.slept) == (1, [])
+
+
+async def test_a_busy_server_over_a_real_connection(client: HttpClient, server: StandInRtcv, time: ManualClock) -> None:
+    """Is waited for, and gets the whole body again."""
+    server.fail("scanCV", "error", 1, status=503, retry_after=7)
+    assert (await post(client, server)).status == 401
+    assert time.slept == [7.0]
+    assert [request.body == BODY for request in server.requests] == [True, True]
 
 
 async def test_a_server_that_hangs_times_out_once(server: StandInRtcv, time: ManualClock) -> None:

@@ -13,8 +13,10 @@ from aiohttp import web
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, RemoteUnreachable, TimedOut
 from sidecar.net.addresses import is_private
-from sidecar.net.http_client import Answer
-from sidecar.net.public_http import Outward, Resolve, check_url
+from sidecar.net.exchange import Answer
+from sidecar.net.public_http import Outward
+from sidecar.net.ssrf_guard import Resolve
+from sidecar.net.urls import check_url
 from tests.fakes import StandInReceiver, nobody_listens
 
 PUBLIC = "93.184.216.34"
@@ -24,7 +26,7 @@ PUBLIC = "93.184.216.34"
 def public_for_once(monkeypatch: pytest.MonkeyPatch) -> str:
     """An address of this machine that plays a public one: no test leaves the machine."""
     address = "127.0.0.2"
-    monkeypatch.setattr("sidecar.net.public_http.is_private", lambda one: str(one) != address)
+    monkeypatch.setattr("sidecar.net.addresses.is_private", lambda one: str(one) != address)
     return address
 
 

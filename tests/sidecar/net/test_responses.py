@@ -13,7 +13,7 @@ from sidecar_protocol.errors import ErrorCode
 
 from sidecar.errors import RemoteFailed
 from sidecar.net import responses as answers
-from sidecar.net.http_client import Answer
+from sidecar.net.exchange import Answer
 
 KEY = 'k€y "with" <all> & ever/thing+else%20'
 

@@ -1,0 +1,74 @@
+"""The SSRF guard: URLs that somebody wrote in a message reach no private address, looked at where it is connected to.
+
+The resolver refuses a name with one private address among its addresses; the socket factory looks once more at the very
+address that a connection goes to. Addresses in a URL itself are refused before either.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from sidecar.net import addresses
+from sidecar.net.urls import PrivateAddress
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Host and port -> addresses in their text form. Raises OSError."""
+
+
+def guarded_connector(resolve: Resolve | None, allow_private: bool, idle_seconds: float) -> aiohttp.TCPConnector:
+    """Connections that lead to public addresses only, unless `allow_private`, kept so long for the next request."""
+    return aiohttp.TCPConnector(
+        limit=0,
+        use_dns_cache=False,
+        resolver=_GuardedResolver(resolve or _system, allow_private),
+        keepalive_timeout=idle_seconds,
+        socket_factory=None if allow_private else _guarded_socket,
+    )
+
+
+class _GuardedResolver(AbstractResolver):
+    """Resolves a name once; one private address among its addresses is one too many."""
+
+    def __init__(self, resolve: Resolve, allow_private: bool) -> None:
+        self._resolve = resolve
+        self._allow_private = allow_private
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = [ipaddress.ip_address(one) for one in await self._resolve(host, port)]
+        if not self._allow_private and any(map(addresses.is_private, found)):
+            raise PrivateAddress(host)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(one),
+                port=port,
+                family=socket.AF_INET if one.version == 4 else socket.AF_INET6,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for one in found
+            if family in (socket.AF_UNSPEC, socket.AF_INET if one.version == 4 else socket.AF_INET6)
+        ]
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def _guarded_socket(info: Any) -> socket.socket:
+    """The last gate: whatever way an address came, it is looked at where it is connected to."""
+    family, kind, protocol, _, place = info
+    if addresses.is_private(ipaddress.ip_address(place[0].partition("%")[0])):
+        raise PrivateAddress(place[0])
+    return socket.socket(family, kind, protocol)
+
+
+async def _system(host: str, port: int) -> Sequence[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(place[0]).partition("%")[0] for *_, place in found]
