@@ -19,7 +19,7 @@ from benchmarks.lines import line
 from sidecar.clock import Clock
 from sidecar.deliveries.delivery_manager import open_mail
 from sidecar.encryption import Encryptor
-from sidecar.net.public_http import Outward
+from sidecar.net.public_http import PublicHttpClient
 from sidecar.storage.database import Database
 from sidecar.storage.outbox import OutboxMessage
 
@@ -109,8 +109,8 @@ async def _fill(home: Path, url: str, count: int) -> None:
     clock = Clock()
     database = await Database.open(home / "sidecar.db")
     seal = Encryptor(b"key of thirty-two bytes, always.")
-    outward = Outward(clock, allow_private=True)
-    mail = open_mail(database, seal, home, outward, clock, lambda *_: None, timeout=30, allow_private=True)
+    public_http = PublicHttpClient(clock, allow_private=True)
+    mail = open_mail(database, seal, home, public_http, clock, lambda *_: None, timeout=30, allow_private=True)
     [endpoint] = mail.endpoints.set_session([Webhook(url=url, secret=Secrets(Secret(SECRET)))])
     mail.outbox.put(
         OutboxMessage(id=f"msg_{number}", endpoint=endpoint, lane=f"run {number // LANE}", body=UPDATE)

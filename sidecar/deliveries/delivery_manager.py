@@ -23,7 +23,7 @@ from sidecar.deliveries.sender import Sender
 from sidecar.deliveries.server_forwarder import ServerForwarder
 from sidecar.encryption import Encryptor
 from sidecar.errors import Conflict, NotFound, StoreFailed
-from sidecar.net.public_http import Outward
+from sidecar.net.public_http import PublicHttpClient
 from sidecar.queue.process_registry import ProcessLock
 from sidecar.storage.database import Database
 from sidecar.storage.endpoints import EndpointRows
@@ -46,7 +46,7 @@ class DeliveryManager:
         rows: EndpointRows,
         endpoints: EndpointRegistry,
         folder: Path | None,
-        outward: Outward,
+        public_http: PublicHttpClient,
         clock: Clock,
         *,
         timeout: float,
@@ -63,7 +63,7 @@ class DeliveryManager:
         self._folder = folder
         self._presence: ProcessLock | None = None
         self._clock = clock
-        self._sender = Sender(clock, outward, timeout)
+        self._sender = Sender(clock, public_http, timeout)
         self._means = WorkerContext(
             outbox, rows, endpoints, self.presence, self._sender, clock, jitter, tell, self._check_clock
         )
@@ -223,7 +223,7 @@ def open_mail(
     database: Database,
     seal: Encryptor,
     folder: Path | None,
-    outward: Outward,
+    public_http: PublicHttpClient,
     clock: Clock,
     tell: Callable[[str, Any], None],
     *,
@@ -236,7 +236,7 @@ def open_mail(
     outbox, rows = Outbox(database, clock, seal), EndpointRows(database, clock)
     endpoints = EndpointRegistry(rows, seal, stdouterr_size, allow_private=allow_private)
     deliveries = DeliveryManager(
-        outbox, rows, endpoints, folder, outward, clock, timeout=timeout, tell=tell, jitter=jitter
+        outbox, rows, endpoints, folder, public_http, clock, timeout=timeout, tell=tell, jitter=jitter
     )
     return DeliveryServices(outbox, endpoints, deliveries, ServerForwarder(endpoints, outbox))
 

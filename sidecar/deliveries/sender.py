@@ -11,10 +11,10 @@ from sidecar_protocol.errors import ErrorCode, ErrorDetail
 from sidecar.clock import Clock
 from sidecar.deliveries.endpoint_registry import ServerTarget, Target, WebhookTarget
 from sidecar.errors import Forbidden, InvalidContent, RemoteFailed, RemoteUnreachable, SidecarError, TimedOut
-from sidecar.net import webhook_signing as webhooks
-from sidecar.net.exchange import Answer
+from sidecar.net import webhook_signing
+from sidecar.net.exchange import HttpResponse
 from sidecar.net.http_client import HttpClient, retry_after
-from sidecar.net.public_http import Outward
+from sidecar.net.public_http import PublicHttpClient
 from sidecar.rtcv.servers import RtcvServer
 from sidecar.storage.outbox import PendingMessage
 
@@ -58,9 +58,9 @@ class Failure:
 class Sender:
     """Makes attempts."""
 
-    def __init__(self, clock: Clock, outward: Outward, timeout: float) -> None:
+    def __init__(self, clock: Clock, public_http: PublicHttpClient, timeout: float) -> None:
         self._clock = clock
-        self._outward = outward
+        self._public_http = public_http
         self._timeout = timeout
         self._http: HttpClient | None = None
 
@@ -82,45 +82,47 @@ class Sender:
             return Failure(ErrorDetail(code=ErrorCode.INTERNAL, message=said, retryable=False))
 
     async def close(self) -> None:
-        """Closes connections to servers; `outward` is its owner's."""
+        """Closes connections to servers; `public_http` is its owner's."""
         if self._http is not None:
             await self._http.close()
 
     async def _send_webhook(self, target: WebhookTarget, head: PendingMessage, body: bytes) -> Failure | None:
-        headers = webhooks.headers(
+        headers = webhook_signing.headers(
             head.id,
             body,
             at=self._clock.now(),
             keys=target.keys,
-            content_type=webhooks.CONTENT_TYPES[target.format],
+            content_type=webhook_signing.CONTENT_TYPES[target.format],
         )
-        answer = await self._outward.request(
+        response = await self._public_http.request(
             "POST",
             target.url,
             headers=headers,
             body=body,
             timeout=self._timeout,
             max_bytes=MAX_BYTES,
-            notice=True,
+            status_only=True,
         )
-        return classify_response(answer, self._clock.now(), lambda: RemoteFailed(said(answer), status=answer.status))
+        return classify_response(
+            response, self._clock.now(), lambda: RemoteFailed(said(response), status=response.status)
+        )
 
     async def _send_copy(self, target: ServerTarget, head: PendingMessage, body: bytes) -> Failure | None:
         if self._http is None:
             self._http = HttpClient(self._timeout, self._clock)
         server = RtcvServer(self._http, target.credentials)
-        answer = await server.deliver("cv" if head.kind == "cv" else "result", body, head.id)
-        return classify_response(answer, self._clock.now(), lambda: server.failure(answer), server=True)
+        response = await server.deliver("cv" if head.kind == "cv" else "result", body, head.id)
+        return classify_response(response, self._clock.now(), lambda: server.to_error(response), server=True)
 
 
 def classify_response(
-    answer: Answer, now: float, error: Callable[[], SidecarError], *, server: bool = False
+    response: HttpResponse, now: float, error: Callable[[], SidecarError], *, server: bool = False
 ) -> Failure | None:
     """What an answer means at Unix time `now`; None for a success. `server`: it came from an RT-CV server."""
-    status = answer.status
+    status = response.status
     if 200 <= status < 300:
         return None
-    seconds = retry_after(answer.headers, now) if status in _BUSY else None
+    seconds = retry_after(response.headers, now) if status in _BUSY else None
     return Failure(
         error().detail,
         whole=status in _WHOLE,
@@ -142,6 +144,6 @@ def back_off(failures: int, jitter: float) -> float:
     return float(min(DAY, 4.0 ** min(failures, MAX_ATTEMPTS) * (0.75 + jitter / 2)))
 
 
-def said(answer: Answer) -> str:
+def said(response: HttpResponse) -> str:
     """A refusal in words."""
-    return f"the receiver answered {answer.status}"
+    return f"the receiver answered {response.status}"

@@ -1,4 +1,4 @@
-"""Bodies of responses, each read to a bound."""
+"""Response bodies, read up to a bound."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -10,19 +10,19 @@ import httpx
 from sidecar.clock import within
 
 SECONDS: Final = 1.0
-"""How long the body is read of a response whose status is all that counts; its beginning comes with the status."""
+"""How long the body is read if the status decides; its beginning comes with the status."""
 
 
 class BodyTooLarge(Exception):
-    """A body that is longer than its bound."""
+    """The body is longer than its bound."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
         self.status = status
 
 
-async def whole(response: httpx.Response, most: int) -> bytes:
-    """All of it. Raises BodyTooLarge."""
+async def read_bounded(response: httpx.Response, most: int) -> bytes:
+    """The whole body. Raises BodyTooLarge."""
     parts: list[bytes] = []
     size = 0
     async with _parts(response) as stream:
@@ -34,11 +34,11 @@ async def whole(response: httpx.Response, most: int) -> bytes:
     return b"".join(parts)
 
 
-async def beginning(response: httpx.Response, most: int, seconds: float = SECONDS) -> bytes:
-    """What can be had of the body: at most so many bytes in so many seconds, up to where it breaks off.
+async def read_prefix(response: httpx.Response, most: int, seconds: float = SECONDS) -> bytes:
+    """The start of the body: at most `most` bytes within `seconds`, up to where it breaks off.
 
-    One that is too long, never ends, or is not what its headers say is no failure. Its connection is closed with the
-    response, so that the rest of it is not taken for the next one.
+    A body that is too long, never ends or is malformed is no failure. Its connection is closed with the response, so
+    that the rest is not taken for the next response.
     """
     body = bytearray()
     try:
@@ -53,5 +53,5 @@ async def beginning(response: httpx.Response, most: int, seconds: float = SECOND
 
 
 def _parts(response: httpx.Response) -> aclosing[AsyncGenerator[bytes, None]]:
-    # the transport has unpacked it, or was told not to; httpx would do so without a bound
+    # decompressed by the transport if at all; httpx would do so without a bound
     return aclosing(cast(AsyncGenerator[bytes, None], aiter(response.stream)))  # type: ignore[arg-type]

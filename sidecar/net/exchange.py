@@ -1,4 +1,4 @@
-"""One request and its response, with every failure as an error of ours that holds no URL and no key."""
+"""One request and its response. Every failure becomes a SidecarError that holds no URL and no key."""
 
 import asyncio
 import os
@@ -13,15 +13,15 @@ from multidict import CIMultiDict
 from sidecar.errors import Forbidden, RemoteUnreachable
 from sidecar.net import bodies
 from sidecar.net.transport import HEADERS, send
-from sidecar.net.urls import PrivateAddress, private
+from sidecar.net.urls import PrivateAddress, private_address_error
 
 FAILURES: Final = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, UnicodeError)
-"""All that a request may fail with, but for a TimeoutError of ours."""
+"""What a request may raise. Header and method errors are ValueErrors, and faults of the caller."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server answered, whatever the status."""
+class HttpResponse:
+    """A response, whatever its status."""
 
     status: int
     headers: Mapping[str, str]
@@ -30,38 +30,38 @@ class Answer:
 
 async def exchange(
     client: httpx.AsyncClient, request: httpx.Request, max_bytes: int, limit: asyncio.Timeout | None = None
-) -> Answer:
+) -> HttpResponse:
     """The response with its body.
 
-    `limit` bounds a request to which the status is the whole answer: it is met with that, and of the body there is what
-    could be had. Raises BodyTooLarge otherwise, and FAILURES.
+    `limit` is that of a request of which the status decides: the status meets it, and the body is what could be read.
+    Without it raises BodyTooLarge. Raises FAILURES.
     """
     response = await send(client, request)
     try:
         if limit:
             limit.reschedule(None)  # what is left has a bound of its own
-            body = await bodies.beginning(response, max_bytes)
+            body = await bodies.read_prefix(response, max_bytes)
         else:
-            body = await bodies.whole(response, max_bytes)
+            body = await bodies.read_bounded(response, max_bytes)
     finally:
         await response.aclose()
     headers = CIMultiDict([(_text(name), _text(value)) for name, value in response.extensions[HEADERS]])
-    return Answer(response.status_code, headers, body)
+    return HttpResponse(response.status_code, headers, body)
 
 
 def cause_of(failure: BaseException) -> BaseException:
-    """What aiohttp raised, where httpx raised something in its place."""
+    """aiohttp's exception behind one of httpx, which often names another failure; else the exception itself."""
     return failure.__cause__ if isinstance(failure, httpx.HTTPError) and failure.__cause__ else failure
 
 
-def unreachable(failure: Exception, host: str, *, mended: bool) -> RemoteUnreachable | Forbidden:
-    """A failed request as an error of ours; `mended`: a certificate that can't be trusted may be so by the next try."""
+def unreachable(failure: Exception, host: str, *, retry_certificate: bool) -> RemoteUnreachable | Forbidden:
+    """The error of a failed request; `retry_certificate`: an untrusted certificate may be gone at the next attempt."""
     cause = cause_of(failure)
     if isinstance(cause, aiohttp.ClientConnectorCertificateError):  # no `os_error` in this one
-        return RemoteUnreachable(f"{host} has a certificate that can't be trusted", retryable=mended)
+        return RemoteUnreachable(f"{host} has a certificate that can't be trusted", retryable=retry_certificate)
     if isinstance(cause, aiohttp.ClientConnectorError):
         if isinstance(cause.os_error, PrivateAddress):
-            return private(host)
+            return private_address_error(host)
         return RemoteUnreachable(f"{host} can't be reached: {_why(cause)}")
     if isinstance(cause, aiohttp.InvalidURL | httpx.InvalidURL | UnicodeError):
         # also what only the resolver objects to, such as a label of 64 letters
@@ -69,8 +69,8 @@ def unreachable(failure: Exception, host: str, *, mended: bool) -> RemoteUnreach
     return RemoteUnreachable(f"{host} broke off its answer ({type(cause).__name__})")
 
 
-def died(failure: Exception) -> bool:
-    """Whether the connection ended before any answer: a kept one does, where its other end has closed it."""
+def connection_lost(failure: Exception) -> bool:
+    """Whether the connection was closed before any response, as happens to a reused one."""
     cause = cause_of(failure)
     return isinstance(cause, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError) and not isinstance(
         cause, aiohttp.ClientConnectorError

@@ -1,4 +1,4 @@
-"""One HTTP client: bounded, retrying, and with every failure as an error of ours that holds no URL and no key."""
+"""The HTTP client for RT-CV servers: bounded, with retries. No error holds a URL or a key."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from yarl import URL
 from sidecar.clock import Clock, within
 from sidecar.errors import RemoteFailed, RemoteUnreachable, TimedOut
 from sidecar.net.bodies import BodyTooLarge
-from sidecar.net.exchange import FAILURES, Answer, cause_of, exchange, unreachable
+from sidecar.net.exchange import FAILURES, HttpResponse, cause_of, exchange, unreachable
 from sidecar.net.transport import AiohttpConnections, new_request, open_client
 
 ATTEMPTS: Final = 4
@@ -20,9 +20,9 @@ MAX_REDIRECTS: Final = 5
 MAX_RETRY_AFTER: Final = 120.0
 """Seconds; a server that asks for more gets its refusal passed on."""
 MAX_BYTES: Final = 64 << 20
-"""What is read of an answer, unpacked; the references of a month are far less."""
-MOST_SAID: Final = 1 << 16
-"""What is read of an answer whose status is all that counts, for the words of a refusal."""
+"""The bound of a decompressed response body; the references of a month are far less."""
+MAX_STATUS_ONLY_BYTES: Final = 1 << 16
+"""The bound of a body whose status decides; it is read for the words of a refusal."""
 _BUSY: Final = frozenset({429, 503})
 _KEEP_METHOD: Final = frozenset({307, 308})
 
@@ -30,9 +30,9 @@ _KEEP_METHOD: Final = frozenset({307, 308})
 class _Busy(Exception):
     """The server asked us to come back after `seconds`."""
 
-    def __init__(self, answer: Answer, seconds: float | None) -> None:
-        super().__init__(answer.status)
-        self.answer = answer
+    def __init__(self, response: HttpResponse, seconds: float | None) -> None:
+        super().__init__(response.status)
+        self.response = response
         self.seconds = seconds
 
 
@@ -59,9 +59,9 @@ class HttpClient:
         body: bytes | None = None,
         *,
         attempts: int = ATTEMPTS,
-        notice: bool = False,
-    ) -> Answer:
-        """One answer of any status; to a `notice` that is the whole answer, and of its body there is what could be had.
+        status_only: bool = False,
+    ) -> HttpResponse:
+        """The response, whatever its status. With `status_only` the status decides, and the body is what could be read.
 
         Raises RemoteUnreachable after the last attempt, TimedOut, and RemoteFailed for a redirect that is not
         followed: only 307 and 308 on the same host are, with their body.
@@ -70,10 +70,10 @@ class HttpClient:
         for attempt in range(1, attempts + 1):
             pause = 2.0 * attempt + self._jitter()
             try:
-                return await self._once(method, target, headers, body, notice)
+                return await self._once(method, target, headers, body, status_only)
             except _Busy as busy:
                 if attempt == attempts:
-                    return busy.answer
+                    return busy.response
                 pause = pause if busy.seconds is None else busy.seconds
             except RemoteUnreachable as failure:
                 if not failure.retryable or attempts == 1:
@@ -88,35 +88,35 @@ class HttpClient:
         await self._client.aclose()
 
     async def _once(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, notice: bool
-    ) -> Answer:
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, status_only: bool
+    ) -> HttpResponse:
         here = url
         for _ in range(MAX_REDIRECTS + 1):
-            answer = await self._send(method, here, headers, body, notice)
-            if answer.status in _BUSY:
-                seconds = retry_after(answer.headers, self._clock.now())
+            response = await self._send(method, here, headers, body, status_only)
+            if response.status in _BUSY:
+                seconds = retry_after(response.headers, self._clock.now())
                 if seconds is None or seconds <= MAX_RETRY_AFTER:
-                    raise _Busy(answer, seconds)
-            if not 300 <= answer.status < 400:
-                return answer
-            here = _redirected(here, answer)
-        raise RemoteFailed(f"{url.authority} redirected more than {MAX_REDIRECTS} times", status=answer.status)
+                    raise _Busy(response, seconds)
+            if not 300 <= response.status < 400:
+                return response
+            here = _redirected(here, response)
+        raise RemoteFailed(f"{url.authority} redirected more than {MAX_REDIRECTS} times", status=response.status)
 
     async def _send(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, notice: bool
-    ) -> Answer:
-        most = MOST_SAID if notice else MAX_BYTES
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, status_only: bool
+    ) -> HttpResponse:
+        most = MAX_STATUS_ONLY_BYTES if status_only else MAX_BYTES
         try:
             async with within(self._timeout) as limit:
                 request = new_request(method, url, headers, body)
-                return await exchange(self._client, request, most, limit if notice else None)
+                return await exchange(self._client, request, most, limit if status_only else None)
         except BodyTooLarge as failure:
             said = f"{url.authority} answered with more than {most} bytes"
             raise RemoteFailed(said, status=failure.status, retryable=False) from None
         except FAILURES as failure:
             if isinstance(cause_of(failure), TimeoutError):
                 raise TimedOut(f"{url.authority} did not answer within {self._timeout:g} s") from None
-            raise unreachable(failure, url.authority, mended=False) from None
+            raise unreachable(failure, url.authority, retry_certificate=False) from None
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -130,16 +130,16 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return None
 
 
-def _redirected(here: URL, answer: Answer) -> URL:
-    """Where to go on: only where the key may go, which is the server that it belongs to."""
+def _redirected(here: URL, response: HttpResponse) -> URL:
+    """The next URL. Only 307 and 308 on the same origin are followed: the key belongs to that server."""
     try:
-        there = here.join(URL(answer.headers["Location"])).with_user(None)
-        if answer.status in _KEEP_METHOD and there.origin() == here.origin():
+        there = here.join(URL(response.headers["Location"])).with_user(None)
+        if response.status in _KEEP_METHOD and there.origin() == here.origin():
             return there
     except (KeyError, ValueError):  # no target, or one that is no URL
         pass
     raise RemoteFailed(
-        f"{here.authority} redirected with {answer.status}, which is not followed",
-        status=answer.status,
+        f"{here.authority} redirected with {response.status}, which is not followed",
+        status=response.status,
         retryable=False,
     )

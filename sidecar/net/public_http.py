@@ -1,4 +1,4 @@
-"""Requests to URLs that somebody wrote in a message: resolved once, checked, and connected to the checked address."""
+"""The HTTP client for URLs from messages: webhooks and scripts. It reaches no private address."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ from yarl import URL
 from sidecar.clock import Clock, within
 from sidecar.errors import InvalidContent, LimitExceeded, RemoteUnreachable, TimedOut
 from sidecar.net.bodies import BodyTooLarge
-from sidecar.net.exchange import FAILURES, Answer, cause_of, died, exchange, unreachable
+from sidecar.net.exchange import FAILURES, HttpResponse, cause_of, connection_lost, exchange, unreachable
 from sidecar.net.ssrf_guard import Resolve, guarded_connector
 from sidecar.net.transport import AiohttpConnections, new_request, open_client
 from sidecar.net.urls import check_literal, check_url
 
 IDLE_SECONDS: Final = 15.0
-"""How long a connection is kept for the next request."""
+"""An idle connection is closed after so many seconds."""
 _FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
 
 
-class Outward:
-    """Bounded requests that reach nothing private unless `allow_private`. No proxies, no cookies, http and https."""
+class PublicHttpClient:
+    """Bounded requests to public addresses; to private ones with `allow_private`. No proxies, no cookies."""
 
     def __init__(
         self,
@@ -46,12 +46,12 @@ class Outward:
         timeout: float,  # noqa: ASYNC109  one for all redirects and the body
         max_bytes: int,
         redirects: int = 0,
-        notice: bool = False,
-    ) -> Answer:
-        """An answer of any status, its body at most `max_bytes`; without `redirects` 3xx is an answer like others.
+        status_only: bool = False,
+    ) -> HttpResponse:
+        """The response, whatever its status, its body at most `max_bytes`; without `redirects` 3xx is like any other.
 
-        A `notice` may arrive twice: it is sent anew where a kept connection has died in the meantime. A status is all
-        that answers it: of the body there is what could be had.
+        With `status_only` the status decides, and the body is what could be read. Such a request may arrive twice: it
+        is sent again if a reused connection was closed in the meantime.
 
         Raises InvalidContent for what is no URL, Forbidden, RemoteUnreachable, TimedOut after `timeout` seconds,
         LimitExceeded for a longer body or more redirects.
@@ -61,13 +61,13 @@ class Outward:
         try:
             async with within(timeout) as limit:
                 for _ in range(redirects + 1):
-                    answer = await self._send(method, here, headers, body, max_bytes, limit if notice else None)
-                    if not redirects or answer.status not in _FOLLOWED or "Location" not in answer.headers:
-                        return answer
-                    there = _redirected(here, answer)
+                    response = await self._send(method, here, headers, body, max_bytes, limit if status_only else None)
+                    if not redirects or response.status not in _FOLLOWED or "Location" not in response.headers:
+                        return response
+                    there = _redirected(here, response)
                     if there.origin() != here.origin():
                         headers = {}  # what was meant for one host does not go to another
-                    if answer.status not in (307, 308) and method not in ("GET", "HEAD"):
+                    if response.status not in (307, 308) and method not in ("GET", "HEAD"):
                         method, body = "GET", None
                     here = there
         except TimeoutError:
@@ -86,28 +86,28 @@ class Outward:
         body: bytes | None,
         max_bytes: int,
         limit: asyncio.Timeout | None,
-    ) -> Answer:
-        """Has the `limit` of a notice, which is sent anew where its connection has died."""
+    ) -> HttpResponse:
+        """One hop; `limit` is that of a request of which the status decides."""
         if not self._allow_private:
             check_literal(url)
         host = url.host_port_subcomponent or ""
         for again in (limit is not None, False):
             try:
-                request = new_request(method, url, headers, body, packed=limit is not None)
+                request = new_request(method, url, headers, body, decompress=limit is None)
                 return await exchange(self._client, request, max_bytes, limit)
             except BodyTooLarge:
                 raise LimitExceeded(f"{host} answered with more than {max_bytes} bytes") from None
             except FAILURES as failure:
                 if isinstance(cause_of(failure), TimeoutError):  # an OSError, and `request`'s own
                     raise TimeoutError from None
-                if not again or not died(failure):
-                    raise unreachable(failure, host, mended=True) from None
+                if not again or not connection_lost(failure):
+                    raise unreachable(failure, host, retry_certificate=True) from None
         raise AssertionError("the last attempt returns or raises")
 
 
-def _redirected(here: URL, answer: Answer) -> URL:
+def _redirected(here: URL, response: HttpResponse) -> URL:
     try:
-        there = here.join(URL(answer.headers["Location"]))
+        there = here.join(URL(response.headers["Location"]))
         check_url(str(there))
     except (ValueError, InvalidContent):
         raise RemoteUnreachable(

@@ -1,4 +1,4 @@
-"""What a server's answer means: a value of the expected shape, or a failure whose sentence holds no key and no URL."""
+"""Responses as values or as errors; no error sentence holds a key or a URL."""
 
 import re
 from collections.abc import Collection
@@ -8,7 +8,7 @@ import msgspec
 from sidecar_protocol.base import REDACTED
 
 from sidecar.errors import Forbidden, NotFound, RemoteFailed, SidecarError, Unauthorized
-from sidecar.net.exchange import Answer
+from sidecar.net.exchange import HttpResponse
 from sidecar.secret_encodings import MIN_LENGTH, spellings
 
 Shape = TypeVar("Shape")
@@ -25,36 +25,36 @@ class _ErrorBody(msgspec.Struct):
     error: str
 
 
-def shaped(answer: Answer, shape: type[Shape]) -> Shape:
-    """The body as this shape. Raises RemoteFailed."""
+def decode_as(response: HttpResponse, shape: type[Shape]) -> Shape:
+    """The body decoded as a type. Raises RemoteFailed."""
     try:
-        return _decoded(answer.body, shape)
+        return _decoded(response.body, shape)
     except (ValueError, RecursionError):
         raise RemoteFailed(
-            f"server returned {answer.status} code, with a body that is not the expected JSON", status=answer.status
+            f"server returned {response.status} code, with a body that is not the expected JSON", status=response.status
         ) from None
 
 
-def raw(answer: Answer) -> msgspec.Raw:
+def raw_json(response: HttpResponse) -> msgspec.Raw:
     """The body's JSON byte for byte, but on one line: line breaks can only stand between its tokens."""
-    value = bytes(shaped(answer, msgspec.Raw))
+    value = bytes(decode_as(response, msgspec.Raw))
     return msgspec.Raw(value.replace(b"\n", b" ").replace(b"\r", b" "))
 
 
-def failure(answer: Answer, secrets: Collection[str]) -> SidecarError:
-    """A refusal as an error: the server's own sentence where it gave one, without any of `secrets`."""
+def to_error(response: HttpResponse, secrets: Collection[str]) -> SidecarError:
+    """A refused request as an error: the server's own sentence if it gave one, without any of `secrets`."""
     kinds = {401: Unauthorized, 403: Forbidden, 404: NotFound}
     try:
-        said = _decoded(answer.body, _ErrorBody).error
+        said = _decoded(response.body, _ErrorBody).error
     except (ValueError, RecursionError):
         said = ""
         del kinds[404]  # a page that is missing, not a thing
     said = _quotable(said, secrets)
     if not said:
-        body = _quotable(answer.body.decode("utf-8", "replace"), secrets)
-        said = f"server returned {answer.status} code, with body {body or '(empty)'}"
-    kind = kinds.get(answer.status, RemoteFailed)
-    return kind(said, status=answer.status, retryable=answer.status in _PASSING)
+        body = _quotable(response.body.decode("utf-8", "replace"), secrets)
+        said = f"server returned {response.status} code, with body {body or '(empty)'}"
+    kind = kinds.get(response.status, RemoteFailed)
+    return kind(said, status=response.status, retryable=response.status in _PASSING)
 
 
 def _decoded(body: bytes, shape: type[Shape]) -> Shape:

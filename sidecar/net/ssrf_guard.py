@@ -1,7 +1,7 @@
-"""The SSRF guard: URLs that somebody wrote in a message reach no private address, looked at where it is connected to.
+"""The SSRF guard: checks addresses at connect time, so that DNS rebinding gains nothing.
 
-The resolver refuses a name with one private address among its addresses; the socket factory looks once more at the very
-address that a connection goes to. Addresses in a URL itself are refused before either.
+The resolver rejects a name with one private address among its addresses; the socket factory checks the very address of
+each connection again. A literal address in a URL is rejected before either (`urls.check_literal`).
 """
 
 import asyncio
@@ -21,7 +21,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 def guarded_connector(resolve: Resolve | None, allow_private: bool, idle_seconds: float) -> aiohttp.TCPConnector:
-    """Connections that lead to public addresses only, unless `allow_private`, kept so long for the next request."""
+    """Connects to public addresses only, unless `allow_private`; closes idle connections after `idle_seconds`."""
     return aiohttp.TCPConnector(
         limit=0,
         use_dns_cache=False,
@@ -32,7 +32,7 @@ def guarded_connector(resolve: Resolve | None, allow_private: bool, idle_seconds
 
 
 class _GuardedResolver(AbstractResolver):
-    """Resolves a name once; one private address among its addresses is one too many."""
+    """Resolves a name once and rejects it if one of its addresses is private."""
 
     def __init__(self, resolve: Resolve, allow_private: bool) -> None:
         self._resolve = resolve
@@ -62,7 +62,7 @@ class _GuardedResolver(AbstractResolver):
 
 
 def _guarded_socket(info: Any) -> socket.socket:
-    """The last gate: whatever way an address came, it is looked at where it is connected to."""
+    """Checks the address of a connection, however it was found."""
     family, kind, protocol, _, place = info
     if addresses.is_private(ipaddress.ip_address(place[0].partition("%")[0])):
         raise PrivateAddress(place[0])

@@ -1,4 +1,4 @@
-"""httpx over aiohttp's connections: the one way out for every request.
+"""httpx over aiohttp's connections: both clients send through this.
 
 httpx's own pool looks at every connection for every request: 4 to 7 ms of CPU each with 64 under way. Over aiohttp's it
 is a twentieth of that, and aiohttp's takes a resolver and a socket factory of ours.
@@ -18,22 +18,22 @@ from httpx_aiohttp.transport import AiohttpResponseStream, map_aiohttp_exception
 from yarl import URL
 
 TARGET: Final = "sidecar.target"
-"""Extension of a request: its URL as aiohttp sends it. httpx's own spells a path anew."""
-PACKED: Final = "sidecar.packed"
-"""Extension of a request: whether the body is wanted as it came, not unpacked."""
+"""Request extension: the URL that is sent. httpx's own URL class would escape it again."""
+DECOMPRESS: Final = "sidecar.decompress"
+"""Request extension: whether the transport decompresses the body."""
 HEADERS: Final = "sidecar.headers"
-"""Extension of a response: its headers as they came, the place of a redirect among them."""
+"""Response extension: all headers, including `Location`, which is hidden from httpx."""
 
 _AT_ONCE: Final = 64 << 10
 _NO_AUTH: Final = httpx.Auth()
-"""For httpx would make an Authorization of a user in a URL."""
+"""httpx would otherwise send credentials found in a URL."""
 
-# for INFO it tells of each request with its whole URL
+# at INFO it logs each request with its whole URL
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 class _Stream(AiohttpResponseStream):
-    """The body part by part, without a generator that somebody would have to close."""
+    """A response body as an iterator that needs no closing, unlike the generator of httpx-aiohttp."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         super().__init__(response)
@@ -51,20 +51,20 @@ class _Stream(AiohttpResponseStream):
 
 
 class AiohttpConnections(AiohttpTransport):
-    """Sends a request as we wrote it.
+    """Sends requests byte for byte as they were written.
 
-    httpx-aiohttp's own way would write header names in lower case and the URL anew, hold up the loop with a large body,
-    and leave it to httpx to unpack a response, which has no bound and takes an unknown packing for none.
+    httpx-aiohttp itself lower-cases header names, escapes the URL again, blocks the loop with a large body, and leaves
+    decompression to httpx, which has no bound for it and passes unknown encodings through.
     """
 
     def __init__(self, connector: Callable[[], aiohttp.BaseConnector]) -> None:
-        """`connector` makes the connections' owner, in the loop that the first request runs in."""
-        # nothing uses this context: connections have aiohttp's own, which trusts whom the system trusts, not certifi
+        """`connector` is called at the first request, within its event loop."""
+        # this context is unused: connections have aiohttp's own, with the system's trust store instead of certifi's
         super().__init__(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False, client=self._open)
         self._connector = connector
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The response to one request, its body unread."""
+        """Sends one request; the response's body is unread."""
         if not isinstance(self.client, aiohttp.ClientSession):
             self.client = self.get_client()
         with map_aiohttp_exceptions():
@@ -74,7 +74,7 @@ class AiohttpConnections(AiohttpTransport):
                 data=_payload(request.stream),
                 headers=[(name.decode(), value.decode()) for name, value in request.headers.raw],
                 allow_redirects=False,
-                auto_decompress=not request.extensions[PACKED],
+                auto_decompress=request.extensions[DECOMPRESS],
             ).__aenter__()
         return httpx.Response(response.status, headers=response.raw_headers, stream=_Stream(response))
 
@@ -108,7 +108,7 @@ _NO_COOKIES: Final = _NoCookies()
 class _Client(httpx.AsyncClient):
     @property  # type: ignore[misc]  # httpx's can be set
     def cookies(self) -> httpx.Cookies:
-        """None, and none to come: a jar would also look for some in each response."""
+        """No cookies; a jar would be searched and filled at each response."""
         return _NO_COOKIES
 
 
@@ -123,22 +123,22 @@ def open_client(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
 
 
 def new_request(
-    method: str, target: URL, headers: Mapping[str, str], body: bytes | None, *, packed: bool = False
+    method: str, target: URL, headers: Mapping[str, str], body: bytes | None, *, decompress: bool = True
 ) -> httpx.Request:
-    """A request that goes out byte for byte as it is told here. Raises httpx.InvalidURL."""
+    """A request with exactly these headers and this body. Raises httpx.InvalidURL."""
     written = [(b"Host", (target.host_port_subcomponent or "").encode())]
     written += [(name.encode(), value.encode()) for name, value in headers.items()]
-    extensions = {TARGET: target, PACKED: packed}
-    # a stream, for with `content` httpx would add headers of its own
+    extensions = {TARGET: target, DECOMPRESS: decompress}
+    # with `content` instead of a stream httpx would add headers of its own
     return httpx.Request(method, _parsed(target), headers=written, stream=_Body(body), extensions=extensions)
 
 
 @lru_cache(64)
 def _parsed(target: URL) -> httpx.URL:
-    """What httpx needs to know of a URL: where its redirects lead from. Raises httpx.InvalidURL."""
+    """The URL as httpx keeps it; `TARGET` is what is sent. Raises httpx.InvalidURL."""
     try:
         return httpx.URL(str(target))
-    except httpx.InvalidURL:  # longer than 64 KiB, which is the server's to refuse
+    except httpx.InvalidURL:  # httpx takes no URL longer than 64 KiB; whether to take it is for the server to decide
         return httpx.URL(str(target.origin()))
 
 
@@ -148,10 +148,10 @@ async def send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Respo
 
 
 async def _hide_redirect(response: httpx.Response) -> None:
-    """Leaves redirects to the clients, which check each hop before it is made.
+    """Leaves redirects to the clients, which check each hop.
 
-    httpx would look at the place in any case: it fails for one that it can't read, though nobody wants to go there,
-    takes `http://[` for a host's name, and has no name for hosts such as xn--n3h.example.
+    Even if redirects are not followed, httpx parses `Location`: it raises if it can't, takes `http://[` for a host, and
+    rejects hosts such as xn--n3h.example.
     """
     response.extensions[HEADERS] = response.headers.raw
     response.headers.pop("Location", None)
@@ -159,5 +159,5 @@ async def _hide_redirect(response: httpx.Response) -> None:
 
 def _payload(stream: object) -> bytes | io.BytesIO | None:
     content = stream.content if isinstance(stream, _Body) else None
-    # aiohttp writes bytes at once, and takes long to write many
+    # aiohttp writes bytes in one piece, which blocks the loop if there are many
     return io.BytesIO(content) if content and len(content) > _AT_ONCE else content

@@ -1,4 +1,4 @@
-"""URLs that somebody wrote: which are usable, and which of them name a private address themselves."""
+"""URLs from messages and settings: validation, normalization, literal private addresses."""
 
 import ipaddress
 import re
@@ -13,7 +13,7 @@ _AFTER_HOST: Final = re.compile(r"[/?#]")
 
 
 class PrivateAddress(OSError):
-    """The address is none that we may connect to."""
+    """A private address, to which connections are not allowed."""
 
 
 def check_url(url: str, field: str = "url", *, allow_private: bool = True) -> None:
@@ -42,17 +42,17 @@ def check_literal(url: URL, field: str | None = None) -> None:
     except ValueError:
         return
     if addresses.is_private(address):
-        raise private(url.host_port_subcomponent or "", field)
+        raise private_address_error(url.host_port_subcomponent or "", field)
 
 
-def private(host: str, field: str | None = None) -> Forbidden:
-    """The error of a private address."""
+def private_address_error(host: str, field: str | None = None) -> Forbidden:
+    """The error for a private address."""
     said = f"{host} is a private address, which only SIDECAR_ALLOW_PRIVATE_NETWORK=true allows"
     return Forbidden(said, field=field)
 
 
-def same_place(url: str) -> str:
-    """One spelling for every way to write the same place: no trailing slash, host in lower case, IDNA, encoded path."""
+def normalize(url: str) -> str:
+    """The URL without trailing slashes, its host in lower case and IDNA, its path percent-encoded."""
     return str(URL(url)).rstrip("/")
 
 

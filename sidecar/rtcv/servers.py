@@ -12,9 +12,8 @@ import msgspec
 from sidecar_protocol.session import Credentials
 
 from sidecar.errors import Forbidden, InvalidContent, SidecarError
-from sidecar.net import responses as answers
-from sidecar.net import urls
-from sidecar.net.exchange import Answer
+from sidecar.net import responses, urls
+from sidecar.net.exchange import HttpResponse
 from sidecar.net.http_client import HttpClient
 
 Kind = Literal["result", "cv"]
@@ -45,7 +44,7 @@ class RtcvServer:
 
     def __init__(self, http: HttpClient, credentials: Credentials) -> None:
         self._http = http
-        self._location = urls.same_place(credentials.server_location)
+        self._location = urls.normalize(credentials.server_location)
         self._results_path = credentials.results_path
         self.name = credentials.name or urls.authority(self._location)
         key = credentials.api_key.reveal()
@@ -60,14 +59,14 @@ class RtcvServer:
     async def check(self) -> None:
         """Raises RemoteFailed unless the server is healthy and the key may scrape."""
         await self._call("GET", "/api/v1/health")
-        info = answers.shaped(await self._call("GET", "/api/v1/auth/keyinfo"), _KeyInfo)
+        info = responses.decode_as(await self._call("GET", "/api/v1/auth/keyinfo"), _KeyInfo)
         if all(role.role != SCRAPER_ROLE for role in info.roles):
             raise Forbidden("provided key does not have scraper role (nr 1)", status=403)
 
     async def scanned_references(self) -> list[str]:
         """References of CVs that this key sent in the last days."""
         path = f"/api/v1/scraper/scannedReferenceNrs/since/days/{SEEDED_DAYS}"
-        return answers.shaped(await self._call("GET", path), list[str] | None) or []  # type: ignore[arg-type]
+        return responses.decode_as(await self._call("GET", path), list[str] | None) or []  # type: ignore[arg-type]
 
     async def secret(self, key: str, encryption_key: str) -> msgspec.Raw:
         """A secret's JSON. Raises InvalidContent, NotFound, RemoteFailed."""
@@ -75,27 +74,27 @@ class RtcvServer:
             raise InvalidContent("encryption_key cannot be empty", "encryption_key")
         path = f"/api/v1/secrets/myKey/{quote(key, safe='')}/{quote(encryption_key, safe='')}"
         self._secrets.add(encryption_key)
-        return answers.raw(await self._call("GET", path))
+        return responses.raw_json(await self._call("GET", path))
 
     async def scan_cv(self, cv: bytes) -> bool:
         """Whether the CV matched. The bytes go out as they are."""
-        answer = await self._call("POST", _SCAN_PATH, _cv(cv))
-        return answers.shaped(answer, _Scanned).has_matches
+        response = await self._call("POST", _SCAN_PATH, _cv(cv))
+        return responses.decode_as(response, _Scanned).has_matches
 
     async def post_result(self, result: bytes, idempotency_key: str) -> None:
         """Posts a job's result."""
         extra = {"Idempotency-Key": idempotency_key}
-        await self._call("POST", self._results_path, result, extra=extra, notice=True)
+        await self._call("POST", self._results_path, result, extra=extra, status_only=True)
 
-    async def deliver(self, kind: Kind, body: bytes, idempotency_key: str) -> Answer:
+    async def deliver(self, kind: Kind, body: bytes, idempotency_key: str) -> HttpResponse:
         """One attempt at a copy; an answer of any status. Raises RemoteFailed, RemoteUnreachable and TimedOut."""
         path, content = (self._results_path, body) if kind == "result" else (_SCAN_PATH, _cv(body))
         headers = self._headers | {"Idempotency-Key": idempotency_key}
-        return await self._http.request("POST", self._location + path, headers, content, attempts=1, notice=True)
+        return await self._http.request("POST", self._location + path, headers, content, attempts=1, status_only=True)
 
-    def failure(self, answer: Answer) -> SidecarError:
+    def to_error(self, response: HttpResponse) -> SidecarError:
         """A refused attempt as an error that holds no key."""
-        return answers.failure(answer, self._secrets)
+        return responses.to_error(response, self._secrets)
 
     async def _call(
         self,
@@ -104,13 +103,13 @@ class RtcvServer:
         body: bytes | None = None,
         *,
         extra: dict[str, str] | None = None,
-        notice: bool = False,
-    ) -> Answer:
+        status_only: bool = False,
+    ) -> HttpResponse:
         headers = self._headers | (extra or {})
-        answer = await self._http.request(method, self._location + path, headers, body, notice=notice)
-        if answer.status >= 400:
-            raise answers.failure(answer, self._secrets)
-        return answer
+        response = await self._http.request(method, self._location + path, headers, body, status_only=status_only)
+        if response.status >= 400:
+            raise responses.to_error(response, self._secrets)
+        return response
 
 
 class RtcvServers:
@@ -165,7 +164,7 @@ def check_location(location: str) -> None:
 
 def scope_of(credentials: Credentials) -> str:
     """What keeps the references of one server and key apart; holds neither in clear."""
-    place = f"{urls.same_place(credentials.server_location)}\n{credentials.api_key_id}"
+    place = f"{urls.normalize(credentials.server_location)}\n{credentials.api_key_id}"
     return hashlib.sha256(place.encode()).hexdigest()
 
 

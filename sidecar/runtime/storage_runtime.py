@@ -15,7 +15,7 @@ from sidecar.encryption import Encryptor
 from sidecar.errors import NotFound, SidecarError, StoreFailed
 from sidecar.jobs.interrupted_runs import ELSEWHERE, InterruptedRuns
 from sidecar.jobs.run_listeners import ListenerFactory
-from sidecar.net.public_http import Outward
+from sidecar.net.public_http import PublicHttpClient
 from sidecar.rtcv.fleet_logins import SharedLogins
 from sidecar.rtcv.login import References
 from sidecar.runtime.runtime_context import RuntimeContext
@@ -75,13 +75,13 @@ class StorageRuntime:
         self._closing = AsyncExitStack()
         self._closing.push_async_callback(database.close)
         settings, clock = around.settings, around.clock
-        self.outward = Outward(clock, settings.allow_private_network)
-        self._closing.push_async_callback(self.outward.close)
+        self.public_http = PublicHttpClient(clock, settings.allow_private_network)
+        self._closing.push_async_callback(self.public_http.close)
         self.mail = open_mail(
             database,
             seal,
             folder,
-            self.outward,
+            self.public_http,
             clock,
             around.on_event,
             timeout=settings.request_timeout,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sidecar.deliveries.endpoint_registry import EndpointRegistry
     from sidecar.jobs.background import BackgroundExecutor
     from sidecar.jobs.run_listeners import ListenerFactory
-    from sidecar.net.public_http import Outward
+    from sidecar.net.public_http import PublicHttpClient
     from sidecar.queue.job_queue import JobQueue
     from sidecar.storage.task_runs import TaskRuns
     from sidecar.tasks.task_dispatcher import TaskDispatcher
@@ -29,7 +29,7 @@ class Store(Protocol):
     """What tasks need of their store."""
 
     seal: Encryptor
-    outward: "Outward"
+    public_http: "PublicHttpClient"
     endpoints: "EndpointRegistry"
     audiences: "ListenerFactory"
 
@@ -111,13 +111,13 @@ class TaskRuntime:
         store, around = self._store, self._around
         settings, clock, engine = around.settings, around.clock, store.engine
         history = store.task_runs()
-        scripts = ScriptSources(store.outward, settings.scripts_path, allow_private=settings.allow_private_network)
+        scripts = ScriptSources(store.public_http, settings.scripts_path, allow_private=settings.allow_private_network)
         check = around.workshop.runs.check
         documents = TaskRecords(store.seal, scripts, engine.process, check, settings.max_line)
         limits = TaskLimits(seconds=settings.script_timeout)
         tools = RunnerDependencies(
             scripts=scripts,
-            requests=store.outward,
+            requests=store.public_http,
             hosts=Hosts(settings.script_hosts),
             runner=lambda: TaskScripts(around.workshop.sandboxes(), limits, SCRIPTS_AT_ONCE),
             audience=lambda run: store.audiences.of(

@@ -15,7 +15,7 @@ from sidecar_protocol.tasks import LONGEST_SCRIPT
 from sidecar.browser.sandbox.task_session import Fetch, Fetched
 from sidecar.clock import within
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, NotFound, RemoteFailed, RemoteUnreachable, TimedOut
-from sidecar.net.exchange import Answer
+from sidecar.net.exchange import HttpResponse
 from sidecar.net.urls import check_url
 from sidecar.settings import MiB
 
@@ -44,7 +44,7 @@ _NOT_OF_THE_BODY: Final = frozenset({"content-encoding", "content-length", "tran
 
 
 class Requests(Protocol):
-    """Bounded HTTP requests that reach nothing private. See net.public_http.Outward."""
+    """Bounded HTTP requests that reach nothing private. See net.public_http.PublicHttpClient."""
 
     async def request(
         self,
@@ -56,7 +56,7 @@ class Requests(Protocol):
         timeout: float,  # noqa: ASYNC109  the whole request's
         max_bytes: int,
         redirects: int = 0,
-    ) -> Answer:
+    ) -> HttpResponse:
         """An answer of any status."""
 
 
@@ -89,14 +89,14 @@ class ScriptSources:
             raise InvalidContent("the script is not UTF-8", "script") from None
 
     async def _download(self, url: str) -> bytes:
-        answer = await self._requests.request(
+        response = await self._requests.request(
             "GET", url, timeout=SCRIPT_SECONDS, max_bytes=LONGEST_SCRIPT, redirects=MOST_REDIRECTS
         )
-        if answer.status == 404 or answer.status == 410:
-            raise NotFound(f"the script is not there: its server answered {answer.status}", status=answer.status)
-        if answer.status != 200:
-            raise RemoteFailed(f"the script's server answered {answer.status}", status=answer.status)
-        return answer.body
+        if response.status == 404 or response.status == 410:
+            raise NotFound(f"the script is not there: its server answered {response.status}", status=response.status)
+        if response.status != 200:
+            raise RemoteFailed(f"the script's server answered {response.status}", status=response.status)
+        return response.body
 
     def _read(self, name: str) -> bytes:
         try:
@@ -158,16 +158,16 @@ class ScriptHost:
         headers = _checked(wanted.headers)
         method, url, body = wanted.method, wanted.url, wanted.body
         for _ in range(MOST_REDIRECTS + 1):
-            answer = await self._request(method, url, headers, body)
-            there = answer.headers.get("Location")
-            if answer.status not in (301, 302, 303, 307, 308) or there is None or wanted.redirect == "manual":
-                return _fetched(url, answer)
+            response = await self._request(method, url, headers, body)
+            there = response.headers.get("Location")
+            if response.status not in (301, 302, 303, 307, 308) or there is None or wanted.redirect == "manual":
+                return _fetched(url, response)
             if wanted.redirect == "error":
                 raise RemoteUnreachable(f"{_host(url)} redirected, which the script does not allow")
             there = _join(url, there)
             if _origin(there) != _origin(url):
                 headers = {}  # what was meant for one host does not go to another
-            if answer.status not in (307, 308) and method not in ("GET", "HEAD"):
+            if response.status not in (307, 308) and method not in ("GET", "HEAD"):
                 method, body = "GET", None
             url = there
         raise LimitExceeded(f"{_host(url)} redirected more than {MOST_REDIRECTS} times")
@@ -179,7 +179,7 @@ class ScriptHost:
             raise LimitExceeded(f"the script ran more than {MOST_JOBS} jobs")
         return msgspec.Raw(await self._job(bytes(content), self._jobs))
 
-    async def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+    async def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> HttpResponse:
         check_url(url)
         host = _host(url)
         if not self._hosts.allow(host):
@@ -188,11 +188,11 @@ class ScriptHost:
         if left <= 0:
             raise LimitExceeded(f"the script has fetched {LARGEST_TOTAL >> 20} MiB already")
         most = min(LARGEST_ANSWER, left)
-        answer = await self._requests.request(
+        response = await self._requests.request(
             method, url, headers=headers, body=body, timeout=REQUEST_SECONDS, max_bytes=most
         )
-        self._bytes += len(answer.body)
-        return answer
+        self._bytes += len(response.body)
+        return response
 
 
 def _checked(headers: Mapping[str, str]) -> dict[str, str]:
@@ -212,9 +212,9 @@ def _checked(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.lower() not in _OURS}
 
 
-def _fetched(url: str, answer: Answer) -> Fetched:
-    headers = [(str(name), value) for name, value in answer.headers.items() if name.lower() not in _NOT_OF_THE_BODY]
-    return Fetched(url, answer.status, headers, answer.body)
+def _fetched(url: str, response: HttpResponse) -> Fetched:
+    headers = [(str(name), value) for name, value in response.headers.items() if name.lower() not in _NOT_OF_THE_BODY]
+    return Fetched(url, response.status, headers, response.body)
 
 
 def _is_url(script: str) -> bool:

@@ -12,7 +12,7 @@ from sidecar_protocol.webhooks import Webhook
 from sidecar.clock import Clock
 from sidecar.deliveries.delivery_manager import DeliveryServices, open_mail
 from sidecar.encryption import Encryptor
-from sidecar.net.public_http import Outward
+from sidecar.net.public_http import PublicHttpClient
 from sidecar.storage.database import Database
 from sidecar.storage.outbox import OutboxMessage
 from tests.clocks import ManualClock
@@ -68,18 +68,18 @@ async def posting(
     key: bytes | None = None,
     timeout: float = 5.0,  # noqa: ASYNC109
     start: bool = True,
-    outward: Outward | None = None,
+    public_http: PublicHttpClient | None = None,
 ) -> AsyncIterator[Post]:
     """The parts over the database in a file, or in memory; closed as a process closes them."""
     clock = clock or ManualClock().clock
     database = await Database.open(path) if path else Database.in_memory()
     events: list[tuple[str, Any]] = []
-    outward = outward or Outward(clock, allow_private=True)
+    public_http = public_http or PublicHttpClient(clock, allow_private=True)
     mail = open_mail(
         database,
         Encryptor(key),
         path.parent if path else None,
-        outward,
+        public_http,
         clock,
         lambda event, content: events.append((event, content)),
         timeout=timeout,
@@ -92,7 +92,7 @@ async def posting(
         yield Post(mail, database, events)
     finally:
         await mail.deliveries.close()
-        await outward.close()
+        await public_http.close()
         await database.close()
 
 

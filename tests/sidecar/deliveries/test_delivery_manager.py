@@ -11,7 +11,7 @@ from sidecar_protocol.session import Credentials
 from sidecar.clock import Clock
 from sidecar.deliveries.sender import ASIDE_ATTEMPTS, DAY, MAX_ATTEMPTS, back_off
 from sidecar.errors import Conflict, NotFound, StoreFailed
-from sidecar.net.public_http import Outward
+from sidecar.net.public_http import PublicHttpClient
 from sidecar.storage.endpoints import LEASE, EndpointRows
 from sidecar.storage.outbox import OutboxMessage, PendingMessage
 from tests.clocks import ManualClock
@@ -265,7 +265,10 @@ async def test_a_receiver_that_takes_too_long() -> None:
 
 async def test_a_private_address_is_never_asked() -> None:
     """What was named while it was allowed is dead where it is not."""
-    async with StandInReceiver() as receiver, posting(outward=Outward(Clock(), allow_private=False)) as post:
+    async with (
+        StandInReceiver() as receiver,
+        posting(public_http=PublicHttpClient(Clock(), allow_private=False)) as post,
+    ):
         [one] = post.hook(hook(receiver.url))
         post.put(one, "a")
         await post.until(lambda: post.statuses() == {"a": "dead"})

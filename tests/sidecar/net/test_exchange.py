@@ -10,7 +10,7 @@ from httpx_aiohttp.transport import map_aiohttp_exceptions
 from sidecar.clock import Clock
 from sidecar.errors import RemoteUnreachable, SidecarError, TimedOut
 from sidecar.net.http_client import HttpClient
-from sidecar.net.public_http import Outward
+from sidecar.net.public_http import PublicHttpClient
 
 URL = "http://server.example/a?key=b"
 
@@ -34,7 +34,7 @@ class Failing:
 async def from_both(failure: Exception) -> list[SidecarError]:
     """The errors of a request to a server and of one to a URL in a message."""
     http = HttpClient(5.0, Clock(), transport=httpx.MockTransport(Failing(failure)))
-    public = Outward(Clock(), allow_private=True, transport=httpx.MockTransport(Failing(failure)))
+    public = PublicHttpClient(Clock(), allow_private=True, transport=httpx.MockTransport(Failing(failure)))
     failed = []
     for request in (
         http.request("GET", URL, {}, attempts=1),
@@ -83,10 +83,10 @@ async def test_a_timeout_is_a_timeout(failure: Exception) -> None:
 @pytest.mark.parametrize("failure", [aiohttp.ServerDisconnectedError(), aiohttp.ClientOSError(104, "reset")])
 async def test_only_a_notice_is_sent_anew(failure: Exception) -> None:
     """And only once."""
-    for notice, failures, asked in ((True, 1, 2), (True, 2, 2), (False, 1, 1)):
+    for status_only, failures, asked in ((True, 1, 2), (True, 2, 2), (False, 1, 1)):
         network = Failing(*[failure] * failures)
-        public = Outward(Clock(), allow_private=True, transport=httpx.MockTransport(network))
-        sending = public.request("POST", URL, timeout=5, max_bytes=10, notice=notice)
+        public = PublicHttpClient(Clock(), allow_private=True, transport=httpx.MockTransport(network))
+        sending = public.request("POST", URL, timeout=5, max_bytes=10, status_only=status_only)
         if asked > failures:
             assert (await sending).body == b"ok"
         else:

@@ -11,7 +11,7 @@ import pytest
 from sidecar_protocol.errors import ErrorCode
 
 from sidecar.errors import RemoteFailed, RemoteUnreachable, SidecarError, TimedOut
-from sidecar.net.exchange import Answer
+from sidecar.net.exchange import HttpResponse
 from sidecar.net.http_client import ATTEMPTS, HttpClient
 from tests.clocks import ManualClock
 from tests.fakes import StandInRtcv, nobody_listens
@@ -42,7 +42,7 @@ async def server() -> AsyncIterator[StandInRtcv]:
         yield running
 
 
-async def post(client: HttpClient, server: StandInRtcv, path: str = "/api/v1/scraper/scanCV") -> Answer:
+async def post(client: HttpClient, server: StandInRtcv, path: str = "/api/v1/scraper/scanCV") -> HttpResponse:
     """One request with a large body."""
     return await client.request("POST", server.url + path, {"Authorization": "Basic x"}, BODY)
 
@@ -95,7 +95,7 @@ class Replies:
         one = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         return httpx.Response(one.status_code, headers=one.headers.raw, content=one.content)
 
-    async def post(self, time: ManualClock) -> Answer:
+    async def post(self, time: ManualClock) -> HttpResponse:
         """What the client makes of them."""
         client = HttpClient(5.0, time.clock, lambda: 0.5, httpx.MockTransport(self))
         return await client.request("POST", "http://server.example/a", {"Authorization": "Basic x"}, BODY)

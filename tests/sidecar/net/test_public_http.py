@@ -13,8 +13,8 @@ from aiohttp import web
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, RemoteUnreachable, TimedOut
 from sidecar.net.addresses import is_private
-from sidecar.net.exchange import Answer
-from sidecar.net.public_http import Outward
+from sidecar.net.exchange import HttpResponse
+from sidecar.net.public_http import PublicHttpClient
 from sidecar.net.ssrf_guard import Resolve
 from sidecar.net.urls import check_url
 from tests.fakes import StandInReceiver, nobody_listens
@@ -31,16 +31,16 @@ def public_for_once(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @asynccontextmanager
-async def outward(*, allow_private: bool = True, resolve: Resolve | None = None) -> AsyncIterator[Outward]:
+async def public_http(*, allow_private: bool = True, resolve: Resolve | None = None) -> AsyncIterator[PublicHttpClient]:
     """An open one."""
-    one = Outward(Clock(), allow_private, resolve)
+    one = PublicHttpClient(Clock(), allow_private, resolve)
     try:
         yield one
     finally:
         await one.close()
 
 
-async def get(one: Outward, url: str, *, redirects: int = 0, max_bytes: int = 1000) -> Answer:
+async def get(one: PublicHttpClient, url: str, *, redirects: int = 0, max_bytes: int = 1000) -> HttpResponse:
     """A request with sensible bounds."""
     return await one.request("GET", url, timeout=5, max_bytes=max_bytes, redirects=redirects)
 
@@ -93,7 +93,7 @@ def test_public_addresses(address: str) -> None:
 )  # fmt: skip
 async def test_no_spelling_of_a_private_address_is_dialled(host: str) -> None:
     """Refused, or no address at all; the receiver on that port is never asked."""
-    async with StandInReceiver() as receiver, outward(allow_private=False) as one:
+    async with StandInReceiver() as receiver, public_http(allow_private=False) as one:
         port = receiver.url.rpartition(":")[2]
         with pytest.raises((Forbidden, RemoteUnreachable, InvalidContent)):
             await get(one, f"http://{host}:{port}/")
@@ -103,7 +103,7 @@ async def test_no_spelling_of_a_private_address_is_dialled(host: str) -> None:
 @pytest.mark.parametrize("addresses", [["127.0.0.1"], [PUBLIC, "10.0.0.1"], ["::1"], ["::ffff:127.0.0.1"]])
 async def test_a_name_that_leads_to_a_private_address(addresses: list[str]) -> None:
     """One such address among its addresses is one too many."""
-    async with outward(allow_private=False, resolve=Names(addresses)) as one:
+    async with public_http(allow_private=False, resolve=Names(addresses)) as one:
         with pytest.raises(Forbidden) as failed:
             await get(one, "http://inside.example/")
     assert failed.value.message.startswith("inside.example is a private address")
@@ -112,7 +112,7 @@ async def test_a_name_that_leads_to_a_private_address(addresses: list[str]) -> N
 async def test_a_name_is_resolved_once_and_dialled_there() -> None:
     """An answer that changes between the look and the call changes nothing: there is one look for each connection."""
     names = Names(["127.0.0.1"], ["192.0.2.1"])
-    async with StandInReceiver() as receiver, outward(resolve=names) as one:
+    async with StandInReceiver() as receiver, public_http(resolve=names) as one:
         port = receiver.url.rpartition(":")[2]
         await get(one, f"http://rebinding.example:{port}/")
         assert names.asked == ["rebinding.example"]
@@ -122,7 +122,7 @@ async def test_a_name_is_resolved_once_and_dialled_there() -> None:
 async def test_rebinding_is_refused_at_the_second_connection(public_for_once: str) -> None:
     """A public address first, a private one later: what is dialled is what was checked."""
     names = Names([public_for_once], ["127.0.0.1"])
-    async with outward(allow_private=False, resolve=names) as one:
+    async with public_http(allow_private=False, resolve=names) as one:
         with pytest.raises(RemoteUnreachable):
             await get(one, "http://rebinding.example:1/")
         with pytest.raises(Forbidden):
@@ -132,7 +132,7 @@ async def test_rebinding_is_refused_at_the_second_connection(public_for_once: st
 async def test_a_redirect_is_checked_like_the_first_address() -> None:
     """Also where it leads back to this machine under another name."""
     names = Names(["127.0.0.1"], ["127.0.0.1"])
-    async with StandInReceiver() as receiver, outward(resolve=names) as one:
+    async with StandInReceiver() as receiver, public_http(resolve=names) as one:
         port = receiver.url.rpartition(":")[2]
         receiver.fail("/a", "redirect", location=f"http://other.example:{port}/b")
         answer = await get(one, f"http://first.example:{port}/a", redirects=3)
@@ -155,7 +155,7 @@ async def test_a_redirect_to_a_private_address(public_for_once: str, host: str) 
 
     async with StandInReceiver() as receiver, _serving(redirect, public_for_once) as url:
         port = receiver.url.rpartition(":")[2]
-        async with outward(allow_private=False, resolve=Names(["127.0.0.1"])) as one:
+        async with public_http(allow_private=False, resolve=Names(["127.0.0.1"])) as one:
             with pytest.raises(Forbidden):
                 await get(one, url, redirects=3)
         assert receiver.requests == []
@@ -163,7 +163,7 @@ async def test_a_redirect_to_a_private_address(public_for_once: str, host: str) 
 
 async def test_headers_do_not_follow_to_another_host() -> None:
     """What was meant for one is not told another; 303 and the like become GET, 307 and 308 stay."""
-    async with StandInReceiver() as first, StandInReceiver() as second, outward() as one:
+    async with StandInReceiver() as first, StandInReceiver() as second, public_http() as one:
         for status, method, body in [(302, "GET", b""), (303, "GET", b""), (307, "POST", b"x"), (308, "POST", b"x")]:
             first.fail("/", "redirect", status=status, location=second.url)
             await one.request(
@@ -183,11 +183,11 @@ async def test_a_body_has_a_bound(packed: bool) -> None:
             return web.Response(body=gzip.compress(body), headers={"Content-Encoding": "gzip"})
         return web.Response(body=body)
 
-    async with _serving(answer) as url, outward() as one:
+    async with _serving(answer) as url, public_http() as one:
         with pytest.raises(LimitExceeded, match="more than 999999 bytes"):
             await get(one, url, max_bytes=999_999)
         assert len((await get(one, url, max_bytes=1_000_000)).body) == 1_000_000
-        cut = await one.request("POST", url, timeout=5, max_bytes=10, notice=True)
+        cut = await one.request("POST", url, timeout=5, max_bytes=10, status_only=True)
         assert (cut.status, len(cut.body)) == (200, 10)
 
 
@@ -201,7 +201,7 @@ async def test_time_has_a_bound() -> None:
             await answer.write(b"x")
             await asyncio.sleep(0.01)
 
-    async with _serving(drip) as url, StandInReceiver() as receiver, outward() as one:
+    async with _serving(drip) as url, StandInReceiver() as receiver, public_http() as one:
         receiver.fail("/", "hang")
         for place in (url, receiver.url):
             with pytest.raises(TimedOut, match=r"did not answer within 0.2 s"):
@@ -212,7 +212,7 @@ async def test_time_has_a_bound() -> None:
 async def test_nobody_listens() -> None:
     """The system's own words, and no URL in them."""
     with nobody_listens() as url:
-        async with outward() as one:
+        async with public_http() as one:
             with pytest.raises(RemoteUnreachable) as failed:
                 await get(one, f"{url}/secret?token=1")
     assert failed.value.message == f"{url.removeprefix('http://')} can't be reached: Connection refused"
@@ -220,9 +220,9 @@ async def test_nobody_listens() -> None:
 
 async def test_a_connection_that_died_in_the_meantime() -> None:
     """What may be repeated is sent anew; what may not is an error."""
-    async with StandInReceiver() as receiver, outward() as one:
+    async with StandInReceiver() as receiver, public_http() as one:
         receiver.fail("/", "drop")
-        answer = await one.request("POST", receiver.url, body=b"a", timeout=5, max_bytes=10, notice=True)
+        answer = await one.request("POST", receiver.url, body=b"a", timeout=5, max_bytes=10, status_only=True)
         assert (answer.status, len(receiver.requests)) == (200, 2)
         receiver.fail("/", "drop")
         with pytest.raises(RemoteUnreachable, match="broke off"):
@@ -252,19 +252,19 @@ BROKEN_BODIES = [
 
 
 @pytest.mark.parametrize("answer", NO_ANSWERS)
-@pytest.mark.parametrize("notice", [False, True])
-async def test_what_is_no_answer_is_an_error_of_ours(answer: bytes, notice: bool) -> None:
+@pytest.mark.parametrize("status_only", [False, True])
+async def test_what_is_no_answer_is_an_error_of_ours(answer: bytes, status_only: bool) -> None:
     """However it is broken."""
-    async with answering([answer]) as url, outward() as one:
+    async with answering([answer]) as url, public_http() as one:
         with pytest.raises(RemoteUnreachable, match="broke off its answer"):
-            await one.request("POST", url, body=b"{}", timeout=5, max_bytes=10, notice=notice)
+            await one.request("POST", url, body=b"{}", timeout=5, max_bytes=10, status_only=status_only)
 
 
 @pytest.mark.parametrize("answer", BROKEN_BODIES)
 async def test_a_broken_body_is_an_error_only_to_who_wants_it(answer: list[bytes]) -> None:
     """To a notice the status is the whole answer."""
-    async with answering(answer) as url, outward() as one:
-        told = await one.request("POST", url, body=b"{}", timeout=5, max_bytes=10, notice=True)
+    async with answering(answer) as url, public_http() as one:
+        told = await one.request("POST", url, body=b"{}", timeout=5, max_bytes=10, status_only=True)
         assert told.status == 200
         with pytest.raises((RemoteUnreachable, TimedOut)):
             await one.request("GET", url, timeout=1, max_bytes=10)
@@ -282,8 +282,8 @@ async def test_a_body_without_end_is_an_error_only_to_who_wants_it() -> None:
                 await asyncio.sleep(0.05)
         return answer
 
-    async with _serving(drip) as url, outward() as one:
-        told = await one.request("POST", url, timeout=0.4, max_bytes=1_000_000_000, notice=True)
+    async with _serving(drip) as url, public_http() as one:
+        told = await one.request("POST", url, timeout=0.4, max_bytes=1_000_000_000, status_only=True)
         assert (told.status, told.body[:1]) == (200, b"x")
         with pytest.raises(TimedOut):
             await one.request("POST", url, timeout=0.4, max_bytes=1_000_000_000)
@@ -295,9 +295,9 @@ async def test_what_is_left_of_a_body_is_not_the_next_answer() -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.Response(body=b"x" * 100_000, status=500 if request.headers.get("X-Bad") else 200)
 
-    async with _serving(answer) as url, outward() as one:
+    async with _serving(answer) as url, public_http() as one:
         for headers, status in [({"X-Bad": "1"}, 500), ({}, 200), ({"X-Bad": "1"}, 500)]:
-            told = await one.request("POST", url, headers=headers, timeout=5, max_bytes=10, notice=True)
+            told = await one.request("POST", url, headers=headers, timeout=5, max_bytes=10, status_only=True)
             assert (told.status, told.body) == (status, b"x" * 10)
 
 

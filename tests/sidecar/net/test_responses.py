@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sidecar_protocol.errors import ErrorCode
 
 from sidecar.errors import RemoteFailed
-from sidecar.net import responses as answers
-from sidecar.net.exchange import Answer
+from sidecar.net import responses
+from sidecar.net.exchange import HttpResponse
 
 KEY = 'k€y "with" <all> & ever/thing+else%20'
 
@@ -22,9 +22,9 @@ VISIBLE = st.characters(codec="utf-8", exclude_categories=("Z", "C"))
 """What keys are made of; with blanks, our own words around a quotation could make up a key."""
 
 
-def answer(body: bytes | str, status: int = 500) -> Answer:
+def answer(body: bytes | str, status: int = 500) -> HttpResponse:
     """An answer without headers."""
-    return Answer(status, {}, body.encode() if isinstance(body, str) else body)
+    return HttpResponse(status, {}, body.encode() if isinstance(body, str) else body)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_refusal_quotes_the_server(
     status: int, body: str | bytes, said: str, code: ErrorCode, retryable: bool
 ) -> None:
     """The server's own sentence where it gave one, else its status and body; never nothing."""
-    failed = answers.failure(answer(body, status), ())
+    failed = responses.to_error(answer(body, status), ())
     assert (failed.message, failed.code, failed.retryable) == (said, code, retryable)
     assert failed.places == {"status": status}
 
@@ -74,9 +74,9 @@ def test_a_refusal_quotes_the_server(
 def test_depth_is_no_way_in(open_bracket: bytes) -> None:
     """A body nested beyond all measure is quoted like any other, or is not the expected JSON."""
     deep = answer(open_bracket * 100_000)
-    assert answers.failure(deep, ()).message.startswith("server returned 500 code, with body ")
+    assert responses.to_error(deep, ()).message.startswith("server returned 500 code, with body ")
     with pytest.raises(RemoteFailed, match="not the expected JSON"):
-        answers.raw(deep)
+        responses.raw_json(deep)
 
 
 FORMS = [
@@ -98,7 +98,7 @@ def test_an_echoed_key_is_taken_out(form: str, frame: str) -> None:
     """In whatever form the server gives a key back, the sentence does not."""
     echoed = f"no {form} no"
     body = frame % (json.dumps(echoed) if "{" in frame else echoed)
-    said = answers.failure(answer(body), (KEY,)).message
+    said = responses.to_error(answer(body), (KEY,)).message
     assert not any(one.lower() in said.lower() for one in (*FORMS, json.dumps(form)[1:-1]))
     assert "no ********** no" in said
 
@@ -106,27 +106,27 @@ def test_an_echoed_key_is_taken_out(form: str, frame: str) -> None:
 def test_an_echoed_digest_is_taken_out_in_either_case() -> None:
     """The digest is as good as the key, and a server may write it in upper case."""
     digest = hashlib.sha512(KEY.encode()).hexdigest()
-    said = answers.failure(answer(json.dumps({"error": f"{digest} {digest.upper()}"})), (KEY, digest)).message
+    said = responses.to_error(answer(json.dumps({"error": f"{digest} {digest.upper()}"})), (KEY, digest)).message
     assert said == "********** **********"
 
 
 def test_no_half_of_a_key_is_left_at_the_cut() -> None:
     """A long body is cut after the keys are taken out of it."""
-    for before in range(answers.MAX_QUOTED - len(KEY) - 2, answers.MAX_QUOTED + 2):
-        said = answers.failure(answer("x" * before + KEY + "y" * 100), (KEY,)).message
+    for before in range(responses.MAX_QUOTED - len(KEY) - 2, responses.MAX_QUOTED + 2):
+        said = responses.to_error(answer("x" * before + KEY + "y" * 100), (KEY,)).message
         assert "k€y" not in said
-        assert len(said) < answers.MAX_QUOTED + 60
+        assert len(said) < responses.MAX_QUOTED + 60
 
 
 def test_a_long_sentence_is_cut() -> None:
     """A server can't fill the parent's log with one error."""
-    said = answers.failure(answer(json.dumps({"error": "x" * 3_000_000})), ()).message
-    assert said == "x" * answers.MAX_QUOTED + "…"
+    said = responses.to_error(answer(json.dumps({"error": "x" * 3_000_000})), ()).message
+    assert said == "x" * responses.MAX_QUOTED + "…"
 
 
 def test_short_keys_leave_the_sentence_legible() -> None:
     """A key of a letter or two stands in every other word; an empty one stands everywhere."""
-    said = answers.failure(answer('{"error":"item not found"}', 404), ("", "t", "em")).message
+    said = responses.to_error(answer('{"error":"item not found"}', 404), ("", "t", "em")).message
     assert said == "item not found"
 
 
@@ -141,14 +141,14 @@ def test_short_keys_leave_the_sentence_legible() -> None:
 )
 def test_only_the_host_of_a_url_is_quoted(said: str, quoted: str) -> None:
     """A path or a query may hold a secret, and nobody needs them in a sentence."""
-    assert answers.failure(answer(json.dumps({"error": said})), ()).message == quoted
+    assert responses.to_error(answer(json.dumps({"error": said})), ()).message == quoted
 
 
 @given(st.text(VISIBLE, min_size=4, max_size=40), st.text(max_size=600), st.text(max_size=20))
 def test_no_sentence_holds_a_key(key: str, before: str, after: str) -> None:
     """Whatever stands around it."""
     for body in (before + key + after, json.dumps({"error": before + key + after})):
-        said = answers.failure(answer(body.encode(errors="replace")), (key,)).message
+        said = responses.to_error(answer(body.encode(errors="replace")), (key,)).message
         assert said
         assert key not in said or key in "server returned 500 code, with body **********… (empty)"
 
@@ -159,7 +159,7 @@ def test_no_sentence_holds_a_key(key: str, before: str, after: str) -> None:
 def test_what_is_not_json_is_an_error(body: str | bytes) -> None:
     """A success without a value is none."""
     with pytest.raises(RemoteFailed) as failed:
-        answers.raw(answer(body, 200))
+        responses.raw_json(answer(body, 200))
     assert failed.value.message == "server returned 200 code, with a body that is not the expected JSON"
     assert failed.value.places == {"status": 200}
 
@@ -170,12 +170,12 @@ def test_what_is_not_json_is_an_error(body: str | bytes) -> None:
 )
 def test_json_stays_as_it_came(value: str) -> None:
     """Numbers, escapes, order and spaces: nothing is written anew."""
-    assert bytes(answers.raw(answer(f" {value}\n", 200))) == value.encode()
+    assert bytes(responses.raw_json(answer(f" {value}\n", 200))) == value.encode()
 
 
 def test_json_over_several_lines_is_put_on_one() -> None:
     """A reply is one line, and so is the value in it."""
-    value = bytes(answers.raw(answer('{\r\n\t"a": "x\\ny",\n\t"b": [\n]\r\n}', 200)))
+    value = bytes(responses.raw_json(answer('{\r\n\t"a": "x\\ny",\n\t"b": [\n]\r\n}', 200)))
     assert b"\n" not in value
     assert b"\r" not in value
     assert msgspec.json.decode(value) == {"a": "x\ny", "b": []}

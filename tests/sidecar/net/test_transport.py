@@ -16,7 +16,7 @@ import pytest
 from sidecar.clock import Clock
 from sidecar.errors import RemoteFailed, RemoteUnreachable, SidecarError, TimedOut
 from sidecar.net.http_client import HttpClient
-from sidecar.net.public_http import Outward
+from sidecar.net.public_http import PublicHttpClient
 from tests.fakes import nobody_listens
 from tests.sidecar.net.raw import OK, raw_server
 
@@ -27,10 +27,10 @@ Get = Callable[[str], Awaitable[bytes]]
 """Gives the body at a URL."""
 
 
-@pytest.fixture(params=["servers", "public", "notice"])
+@pytest.fixture(params=["servers", "public", "status_only"])
 async def get(request: pytest.FixtureRequest) -> AsyncIterator[Get]:
     """Either client."""
-    http, public = HttpClient(5.0, Clock()), Outward(Clock(), allow_private=True)
+    http, public = HttpClient(5.0, Clock()), PublicHttpClient(Clock(), allow_private=True)
 
     async def servers(url: str) -> bytes:
         return (await http.request("GET", url, {"X-Key": KEY}, attempts=1)).body
@@ -43,7 +43,7 @@ async def get(request: pytest.FixtureRequest) -> AsyncIterator[Get]:
                 headers={"X-Key": KEY},
                 timeout=5,
                 max_bytes=1000,
-                notice=request.param == "notice",
+                status_only=request.param == "status_only",
                 redirects=2,
             )
         ).body
@@ -63,7 +63,7 @@ async def test_a_connection_is_used_again(get: Get) -> None:
 async def test_an_idle_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a while without a request."""
     monkeypatch.setattr("sidecar.net.public_http.IDLE_SECONDS", 0.1)
-    public = Outward(Clock(), allow_private=True)
+    public = PublicHttpClient(Clock(), allow_private=True)
     async with raw_server() as server:
         await public.request("GET", server.url, timeout=5, max_bytes=10)
         await server.until_open(0)
@@ -148,7 +148,7 @@ async def test_nobody_is_told_of_urls_and_keys(get: Get, caplog: pytest.LogCaptu
 async def test_a_packed_body_is_unpacked_to_its_bound_and_no_further(body: bytes) -> None:
     """What is nothing of the kind is told at once, though the connection stays open."""
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
-    public = Outward(Clock(), allow_private=True)
+    public = PublicHttpClient(Clock(), allow_private=True)
     async with raw_server(head + body) as server:
         with pytest.raises(SidecarError) as failed:
             await public.request("GET", server.url, timeout=5, max_bytes=10_000)
@@ -201,13 +201,13 @@ async def test_httpx_does_not_look_where_a_redirect_leads() -> None:
     """To who follows none it is an answer like others; to who follows, an error where it is no URL."""
     for place in (b"javascript:x", b"http://[", b"http://h:x/"):
         answer = b"HTTP/1.1 302 x\r\nLocation: %b\r\nContent-Length: 2\r\n\r\nno" % place
-        http, public = HttpClient(5.0, Clock()), Outward(Clock(), allow_private=True)
+        http, public = HttpClient(5.0, Clock()), PublicHttpClient(Clock(), allow_private=True)
         async with raw_server(answer) as server:
             with pytest.raises(RemoteFailed, match="redirected with 302") as failed:
                 await http.request("GET", server.url, {})
             assert failed.value.places == {"status": 302}
-            for notice in (False, True):
-                told = await public.request("POST", server.url, timeout=5, max_bytes=10, notice=notice)
+            for status_only in (False, True):
+                told = await public.request("POST", server.url, timeout=5, max_bytes=10, status_only=status_only)
                 assert (told.status, told.headers["Location"], told.body) == (302, place.decode(), b"no")
             with pytest.raises(RemoteUnreachable, match="what is no URL"):
                 await public.request("GET", server.url, timeout=5, max_bytes=10, redirects=1)
@@ -223,7 +223,7 @@ async def test_a_redirect_to_a_name_that_only_older_rules_know() -> None:
         return ["127.0.0.1"]
 
     asked: list[str] = []
-    public = Outward(Clock(), allow_private=True, resolve=local)
+    public = PublicHttpClient(Clock(), allow_private=True, resolve=local)
     hop = "HTTP/1.1 302 x\r\nLocation: http://☃.example:%d/a\r\nContent-Length: 0\r\n\r\n"
     on = b"HTTP/1.1 302 x\r\nLocation: b\r\nContent-Length: 0\r\n\r\n"
     async with raw_server(b"", on, OK) as server:

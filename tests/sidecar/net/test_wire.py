@@ -8,7 +8,7 @@ import pytest
 
 from sidecar.clock import Clock
 from sidecar.net.http_client import HttpClient
-from sidecar.net.public_http import Outward
+from sidecar.net.public_http import PublicHttpClient
 from tests.sidecar.net.raw import RawServer, raw_server
 
 PACKINGS = "gzip, deflate" + (", zstd" if sys.version_info >= (3, 14) else "")
@@ -34,13 +34,13 @@ async def client(server: RawServer) -> AsyncIterator[HttpClient]:
 
 
 @pytest.fixture
-async def public(server: RawServer) -> AsyncIterator[Outward]:
+async def public(server: RawServer) -> AsyncIterator[PublicHttpClient]:
     """A client for what stands in messages; every name leads to the server."""
 
     async def local(host: str, port: int) -> Sequence[str]:
         return ["127.0.0.1"]
 
-    one = Outward(Clock(), allow_private=True, resolve=local)
+    one = PublicHttpClient(Clock(), allow_private=True, resolve=local)
     yield one
     await one.close()
 
@@ -91,7 +91,9 @@ async def test_a_servers_url_is_sent_as_it_is_given(
         ("/" + "x" * 70_000, "/" + "x" * 70_000),
     ],
 )
-async def test_a_messages_url_is_made_a_proper_one(public: Outward, server: RawServer, given: str, sent: str) -> None:
+async def test_a_messages_url_is_made_a_proper_one(
+    public: PublicHttpClient, server: RawServer, given: str, sent: str
+) -> None:
     """What a person wrote is escaped where it has to be, and what is escaped stays."""
     await public.request("GET", server.url + given, timeout=5, max_bytes=10)
     assert server.taken == [head(f"GET {sent}")]
@@ -110,7 +112,7 @@ async def test_a_messages_url_is_made_a_proper_one(public: Outward, server: RawS
         ("a_b.example", "a_b.example"),
     ],
 )
-async def test_names_of_hosts(public: Outward, server: RawServer, given: str, sent: str) -> None:
+async def test_names_of_hosts(public: PublicHttpClient, server: RawServer, given: str, sent: str) -> None:
     """In ASCII, also those that only the older rules know."""
     await public.request("GET", f"http://{given}:{server.port}/x", timeout=5, max_bytes=10)
     assert server.taken == [head("GET /x", f"{sent}:PORT")]
@@ -133,7 +135,7 @@ async def test_names_of_hosts(public: Outward, server: RawServer, given: str, se
     ],
 )
 async def test_bodies(
-    client: HttpClient, public: Outward, server: RawServer, method: str, body: bytes | None, below: str
+    client: HttpClient, public: PublicHttpClient, server: RawServer, method: str, body: bytes | None, below: str
 ) -> None:
     """With their length, never in chunks; no body is told from an empty one."""
     await client.request(method, f"{server.url}/x", {}, body)
@@ -141,7 +143,9 @@ async def test_bodies(
     assert server.taken == [head(f"{method} /x", below=below) + (body or b"")] * 2
 
 
-async def test_headers_are_sent_as_they_are_written(client: HttpClient, public: Outward, server: RawServer) -> None:
+async def test_headers_are_sent_as_they_are_written(
+    client: HttpClient, public: PublicHttpClient, server: RawServer
+) -> None:
     """In their order and their case, in place of ours where they have the name; as UTF-8."""
     headers = {
         "authorization": "Basic x:y",
@@ -161,7 +165,7 @@ async def test_headers_are_sent_as_they_are_written(client: HttpClient, public: 
 
 
 @pytest.mark.parametrize("value", ["a\r\nb: c", "a\nb", "a\x00b"])
-async def test_a_header_is_one_line(public: Outward, server: RawServer, value: str) -> None:
+async def test_a_header_is_one_line(public: PublicHttpClient, server: RawServer, value: str) -> None:
     """Nothing is sent of what would be more."""
     with pytest.raises(ValueError, match="Forbidden control character"):
         await public.request("GET", server.url, headers={"X-A": value}, timeout=5, max_bytes=10)

@@ -16,7 +16,7 @@ from sidecar.encryption import Encryptor
 from sidecar.errors import NotFound, SidecarError
 from sidecar.jobs.browser_job_runner import validate
 from sidecar.jobs.run_updates import RunListeners
-from sidecar.net.public_http import Outward
+from sidecar.net.public_http import PublicHttpClient
 from sidecar.queue.job_queue import id_of
 from sidecar.queue.submission import JobRun, Submission
 from sidecar.settings import Settings
@@ -79,13 +79,13 @@ class Desk:
         self.agenda = Agenda(database, "task")
         self.history = TaskRuns(database)
         self.sandboxes = Sandboxes(Settings())
-        self.outward = Outward(Clock(), allow_private=True)
-        scripts = ScriptSources(self.outward, lambda: folder, allow_private=True)
+        self.public_http = PublicHttpClient(Clock(), allow_private=True)
+        scripts = ScriptSources(self.public_http, lambda: folder, allow_private=True)
         self.documents = TaskRecords(seal or Encryptor(), scripts, process, validate)
         tools = RunnerDependencies(
             runner=lambda: TaskScripts(self.sandboxes, TaskLimits(seconds=5), 4),
             scripts=scripts,
-            requests=self.outward,
+            requests=self.public_http,
             hosts=Hosts("127.0.0.1"),
             audience=lambda run: RunListeners(tell=run.tell, progress=run.progress),
             perform=self._perform,

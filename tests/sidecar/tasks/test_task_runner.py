@@ -24,7 +24,7 @@ from sidecar.errors import (
     SidecarError,
     TimedOut,
 )
-from sidecar.net.public_http import Outward
+from sidecar.net.public_http import PublicHttpClient
 from sidecar.storage.database import Database
 from sidecar.tasks import script_host as task_outside
 from sidecar.tasks.script_host import Hosts, ScriptSources
@@ -88,7 +88,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     yield desk
     await desk.tasks.close()
     await desk.sandboxes.close()
-    await desk.outward.close()
+    await desk.public_http.close()
     await database.close()
 
 
@@ -172,13 +172,13 @@ async def test_a_script_that_can_not_be_had(
 
 async def test_a_script_behind_a_private_address(site: Site, tmp_path: Path) -> None:
     """Is refused by its address or its name, where private networks are not allowed, and nobody is asked."""
-    outward = Outward(Clock(), allow_private=False)
-    scripts = ScriptSources(outward, lambda: tmp_path, allow_private=False)
+    public_http = PublicHttpClient(Clock(), allow_private=False)
+    scripts = ScriptSources(public_http, lambda: tmp_path, allow_private=False)
     for script in (f"{site.url}script.js", "http://localhost:9/x.js", "http://[::1]:9/x.js"):
         with pytest.raises(Forbidden):
             await scripts.read(script)
     assert site.asked == []
-    await outward.close()
+    await public_http.close()
 
 
 async def test_files_that_are_none_of_ours(desk: Desk, tmp_path: Path) -> None:
@@ -191,8 +191,8 @@ async def test_files_that_are_none_of_ours(desk: Desk, tmp_path: Path) -> None:
     os.mkfifo(folder / "pipe.js")
     (folder / "large.js").write_bytes(b"/" * ((1 << 20) + 1))
     (folder / "binary.js").write_bytes(b"\xff\xfe")
-    outward = Outward(Clock(), allow_private=True)
-    scripts = ScriptSources(outward, lambda: folder, allow_private=True)
+    public_http = PublicHttpClient(Clock(), allow_private=True)
+    scripts = ScriptSources(public_http, lambda: folder, allow_private=True)
     told = {}
     for name in ("link", "folder", "pipe", "large", "binary", "missing", "x" * 300):
         with pytest.raises(SidecarError) as failed:
@@ -207,7 +207,7 @@ async def test_files_that_are_none_of_ours(desk: Desk, tmp_path: Path) -> None:
         "missing": "not_found",
         "x" * 10: "not_found",
     }
-    await outward.close()
+    await public_http.close()
 
 
 @pytest.mark.browser
@@ -446,7 +446,7 @@ async def test_a_job_that_can_not_be_opened_is_told_of(desk: Desk, tmp_path: Pat
     gone = Desk(desk.database, desk.time, desk.queue, tmp_path)
     cookie = {"name": "c", "value": "canary", "domain": "a.example"}
     await gone.make(script=None, job={"steps": [{"url": "https://a.example/"}], "cookies": [cookie]})
-    await gone.outward.close()
+    await gone.public_http.close()
     with pytest.raises(DecryptionKeyMissing):
         await desk.tasks.run_now(TaskRef(id="t"), "", lambda event, content: told.append((event, content)))
     states = [content.data.run_state for event, content in told if event == "job_update"]
