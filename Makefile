@@ -3,7 +3,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTHON ?=
 
-.PHONY: setup demo test browserless-test fresh-test newest-test check bench hostile soak image-test pins clean
+.PHONY: setup demo test browserless-test fresh-test newest-test check bench hostile soak image-test dist pins clean
 
 setup:
 	@bash .ci/setup $(PYTHON)
@@ -48,6 +48,9 @@ soak: $(READY)
 
 image-test:
 	@bash tests/image/run.sh
+
+dist: $(READY)
+	@$(BIN)/python -m build --no-isolation
 
 pins: $(READY)
 	@{ sed -n 1p constraints.txt; $(BIN)/pip freeze --exclude-editable | LC_ALL=C sort -f; } > constraints.new

@@ -1,0 +1,74 @@
+"""What is built for others: a wheel that installs two packages, types included, and runs by itself."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built by what `make dist` calls."""
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(out)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return next(out.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty virtual environment with the wheel in it; what it depends on is found where the tests have it."""
+    folder = tmp_path_factory.mktemp("venv")
+    venv.create(folder, with_pip=False, symlinks=True)
+    site = site_packages(folder)
+    assert list(site.iterdir()) == []
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--no-deps"]
+    subprocess.run([*pip, "--no-index", "--disable-pip-version-check", str(wheel)], check=True, capture_output=True)
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return folder
+
+
+def site_packages(folder: Path) -> Path:
+    """Where that environment has its packages."""
+    return next((folder / "lib").glob("python3*")) / "site-packages"
+
+
+def test_a_wheel_adds_two_packages(environment: Path) -> None:
+    """And what pip notes of them; never a package that others may have, such as `protocol`."""
+    added = {path.name for path in site_packages(environment).iterdir()} - {"dependencies.pth"}
+    assert {name for name in added if not name.endswith(".dist-info")} == {"sidecar", "sidecar_protocol"}
+    assert len(added) == 3
+
+
+def test_a_wheel_tells_its_types(wheel: Path) -> None:
+    """Of both packages."""
+    assert {"sidecar/py.typed", "sidecar_protocol/py.typed"} <= set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_what_a_wheel_installs_serves_a_session(environment: Path, tmp_path: Path) -> None:
+    """With its own modules, by the command that it installs."""
+    asked = ['{"type":"set_mock"}', '{"type":"send_cv","content":{"referenceNumber":"a"}}', '{"type":"ping"}']
+    ended = subprocess.run(
+        [environment / "bin" / "sidecar"],
+        input="".join(f"{line}\n" for line in asked),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+        timeout=60,
+    )
+    assert [json.loads(line)["type"] for line in ended.stdout.splitlines()] == ["ready", "ok", "ok", "pong"]
+    where = "import sidecar, sidecar_protocol; print(sidecar.__file__); print(sidecar_protocol.__file__)"
+    found = subprocess.run(
+        [environment / "bin" / "python", "-c", where], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert all(Path(line).is_relative_to(environment) for line in found.stdout.splitlines())
