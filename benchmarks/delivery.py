@@ -108,9 +108,9 @@ async def _posts(url: str) -> float:
 async def _fill(home: Path, url: str, count: int) -> None:
     clock = Clock()
     database = await Database.open(home / "sidecar.db")
-    seal = Encryptor(b"key of thirty-two bytes, always.")
+    encryptor = Encryptor(b"key of thirty-two bytes, always.")
     public_http = PublicHttpClient(clock, allow_private=True)
-    mail = open_mail(database, seal, home, public_http, clock, lambda *_: None, timeout=30, allow_private=True)
+    mail = open_mail(database, encryptor, home, public_http, clock, lambda *_: None, timeout=30, allow_private=True)
     [endpoint] = mail.endpoints.set_session([Webhook(url=url, secret=Secrets(Secret(SECRET)))])
     mail.outbox.put(
         OutboxMessage(id=f"msg_{number}", endpoint=endpoint, lane=f"run {number // LANE}", body=UPDATE)

@@ -1,4 +1,4 @@
-"""Sealed values: what must not lie on disk in clear, closed with the user's key or with one of this process alone."""
+"""Encryption of what must not be stored in clear, with the user's key or with one that ends with this process."""
 
 from typing import Final
 
@@ -13,31 +13,31 @@ KEY_BYTES: Final = nacl.secret.SecretBox.KEY_SIZE
 
 
 class Encryptor:
-    """Seals strings (XSalsa20-Poly1305). Without a key it makes one up, and its seals last as long as the process."""
+    """Encrypts strings and bytes (XSalsa20-Poly1305)."""
 
     def __init__(self, key: bytes | None = None) -> None:
-        """`key` has 32 bytes."""
-        self.lasting = key is not None
+        """`key` has 32 bytes; without one, a random key is used and nothing can be decrypted after a restart."""
+        self.persistent = key is not None
         self._box = nacl.secret.SecretBox(key or nacl.utils.random(KEY_BYTES))
 
-    def seal(self, text: str) -> str:
-        """The sealed form, in URL-safe base64."""
+    def encrypt(self, text: str) -> str:
+        """Encrypts a string; returns URL-safe base64."""
         return self._box.encrypt(text.encode(), encoder=URLSafeBase64Encoder).decode()
 
-    def seal_bytes(self, content: bytes) -> bytes:
-        """The same for bytes, which stay bytes."""
-        return bytes(self._box.encrypt(content))
-
-    def open_bytes(self, sealed: bytes) -> bytes:
-        """What `seal_bytes` has sealed. Raises DecryptionKeyMissing."""
+    def decrypt(self, encrypted: str) -> str:
+        """Decrypts what `encrypt` returned. Raises DecryptionKeyMissing."""
         try:
-            return self._box.decrypt(sealed)
+            return self._box.decrypt(encrypted.encode(), encoder=URLSafeBase64Encoder).decode()
         except (CryptoError, ValueError):
             raise DecryptionKeyMissing from None
 
-    def open(self, sealed: str) -> str:
-        """What was sealed. Raises DecryptionKeyMissing."""
+    def encrypt_bytes(self, content: bytes) -> bytes:
+        """Encrypts bytes; returns bytes."""
+        return bytes(self._box.encrypt(content))
+
+    def decrypt_bytes(self, encrypted: bytes) -> bytes:
+        """Decrypts what `encrypt_bytes` returned. Raises DecryptionKeyMissing."""
         try:
-            return self._box.decrypt(sealed.encode(), encoder=URLSafeBase64Encoder).decode()
+            return self._box.decrypt(encrypted)
         except (CryptoError, ValueError):
             raise DecryptionKeyMissing from None

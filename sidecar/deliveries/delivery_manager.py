@@ -221,7 +221,7 @@ class DeliveryServices:
 
 def open_mail(
     database: Database,
-    seal: Encryptor,
+    encryptor: Encryptor,
     folder: Path | None,
     public_http: PublicHttpClient,
     clock: Clock,
@@ -233,8 +233,8 @@ def open_mail(
     jitter: Callable[[], float] = random.random,
 ) -> DeliveryServices:
     """Puts the parts together; `deliveries.start()` begins to send. `folder` is the state folder, None in memory."""
-    outbox, rows = Outbox(database, clock, seal), EndpointRows(database, clock)
-    endpoints = EndpointRegistry(rows, seal, stdouterr_size, allow_private=allow_private)
+    outbox, rows = Outbox(database, clock, encryptor), EndpointRows(database, clock)
+    endpoints = EndpointRegistry(rows, encryptor, stdouterr_size, allow_private=allow_private)
     deliveries = DeliveryManager(
         outbox, rows, endpoints, folder, public_http, clock, timeout=timeout, tell=tell, jitter=jitter
     )

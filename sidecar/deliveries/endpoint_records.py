@@ -56,15 +56,15 @@ class ServerDocument(msgspec.Struct, frozen=True, kw_only=True):
     sealed: str
 
 
-def webhook_document(webhook: Webhook, size: int, seal: Encryptor) -> WebhookDocument:
+def webhook_document(webhook: Webhook, size: int, encryptor: Encryptor) -> WebhookDocument:
     """A webhook to be stored."""
     url: str | SealedUrl = webhook.url
-    if seal.lasting:
+    if encryptor.persistent:
         name = webhook_id(webhook.url, webhook.format)
-        url = SealedUrl(name, urlsplit(webhook.url).netloc, seal.seal(webhook.url))
+        url = SealedUrl(name, urlsplit(webhook.url).netloc, encryptor.encrypt(webhook.url))
     sealed: str | UnsetType = UNSET
     if webhook.secret is not None:
-        sealed = seal.seal(msgspec.json.encode([one.reveal() for one in webhook.secret.values]).decode())
+        sealed = encryptor.encrypt(msgspec.json.encode([one.reveal() for one in webhook.secret.values]).decode())
     return WebhookDocument(url=url, format=webhook.format, size=size, sealed=sealed)
 
 
@@ -73,34 +73,34 @@ def stored_webhook(row: EndpointRow) -> WebhookDocument | None:
     return _read(row, WebhookDocument)
 
 
-def opened_webhook(document: WebhookDocument, seal: Encryptor) -> Webhook:
+def opened_webhook(document: WebhookDocument, encryptor: Encryptor) -> Webhook:
     """The webhook that was stored. Raises DecryptionKeyMissing."""
-    url = seal.open(document.url.sealed) if isinstance(document.url, SealedUrl) else document.url
+    url = encryptor.decrypt(document.url.sealed) if isinstance(document.url, SealedUrl) else document.url
     secret = None
     if document.sealed is not UNSET:
-        opened = msgspec.json.decode(seal.open(document.sealed), type=list[str])
+        opened = msgspec.json.decode(encryptor.decrypt(document.sealed), type=list[str])
         secret = Secrets(*map(Secret, opened))
     return Webhook(url=url, format=document.format, secret=secret, max_stdouterr_size=document.size)
 
 
-def server_document(server: Credentials, seal: Encryptor) -> ServerDocument:
+def server_document(server: Credentials, encryptor: Encryptor) -> ServerDocument:
     """A server to be stored."""
     return ServerDocument(
         server_location=server.server_location,
         api_key_id=server.api_key_id,
         name=server.name,
         results_path=server.results_path,
-        sealed=seal.seal(server.api_key.reveal()),
+        sealed=encryptor.encrypt(server.api_key.reveal()),
     )
 
 
-def opened_server(row: EndpointRow, seal: Encryptor) -> Credentials | None:
+def opened_server(row: EndpointRow, encryptor: Encryptor) -> Credentials | None:
     """The server of a row; None where that can't be read, or its key not be opened."""
     document = _read(row, ServerDocument)
     if document is None:
         return None
     try:
-        key = Secret(seal.open(document.sealed))
+        key = Secret(encryptor.decrypt(document.sealed))
     except DecryptionKeyMissing:
         return None
     return Credentials(

@@ -59,12 +59,12 @@ Target = WebhookTarget | ServerTarget
 class EndpointRegistry:
     """Every endpoint that this process knows; each is stored, what is secret of it sealed."""
 
-    def __init__(self, rows: EndpointRows, seal: Encryptor, default_size: int, *, allow_private: bool) -> None:
+    def __init__(self, rows: EndpointRows, encryptor: Encryptor, default_size: int, *, allow_private: bool) -> None:
         """`default_size` is the `max_stdouterr_size` of webhooks that don't say."""
         self.on_named: Callable[[Iterable[str]], None] = _nobody
         """Called with the ids of endpoints that somebody has named: what waited for their secrets may go."""
         self._rows = rows
-        self._seal = seal
+        self._encryptor = encryptor
         self._default_size = default_size
         self._allow_private = allow_private
         self._webhooks: dict[str, Webhook] = {}
@@ -127,7 +127,7 @@ class EndpointRegistry:
         documents = []
         for one in endpoints:
             if webhook := self._webhooks.get(one.id):
-                documents.append(webhook_document(webhook, one.max_stdouterr_size, self._seal))
+                documents.append(webhook_document(webhook, one.max_stdouterr_size, self._encryptor))
             elif (row := self._rows.get(one.id)) and (document := stored_webhook(row)):
                 documents.append(msgspec.structs.replace(document, size=one.max_stdouterr_size))
         return msgspec.json.encode(documents).decode()
@@ -157,7 +157,7 @@ class EndpointRegistry:
         for one, server in zip(ids, ordered, strict=True):
             if self._servers.get(one) != server:
                 self._servers[one] = server
-                document = server_document(server, self._seal)
+                document = server_document(server, self._encryptor)
                 self._rows.save(one, "server", msgspec.json.encode(document).decode())
             self._rows.enable(one)
         self._rows.save_login(scope, ids)
@@ -201,7 +201,7 @@ class EndpointRegistry:
 
     def _keep(self, one: str, webhook: Webhook) -> None:
         self._remember(one, webhook)
-        document = webhook_document(webhook, self._size(webhook), self._seal)
+        document = webhook_document(webhook, self._size(webhook), self._encryptor)
         self._rows.save(one, "webhook", msgspec.json.encode(document).decode())
 
     def _endpoint(self, one: str, webhook: Webhook) -> Endpoint:
@@ -218,7 +218,7 @@ class EndpointRegistry:
         if document is None:
             return None
         try:
-            webhook = opened_webhook(document, self._seal)
+            webhook = opened_webhook(document, self._encryptor)
         except DecryptionKeyMissing:
             return None
         self._remember(row.id, webhook)
@@ -228,7 +228,7 @@ class EndpointRegistry:
         known = self._servers.get(row.id)
         if known is not None:
             return known
-        server = opened_server(row, self._seal)
+        server = opened_server(row, self._encryptor)
         if server is not None:
             self._servers[row.id] = server
         return server

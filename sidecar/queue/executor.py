@@ -19,7 +19,7 @@ from sidecar.queue.backend import QueueBackend
 from sidecar.queue.embedded_worker import EmbeddedWorker
 from sidecar.queue.job_completion import CompletingQueue
 from sidecar.queue.job_meta import UNREADABLE, JobMeta, given_up, meta_of, put_meta
-from sidecar.queue.submission import JobRun, opened_content
+from sidecar.queue.submission import JobRun, decrypt_content
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +75,15 @@ class JobExecutor:
     """Runs what SAQ's workers take out of the queue."""
 
     def __init__(
-        self, backend: QueueBackend, seal: Encryptor, jitter: Callable[[], float], on_event: Callable[[str, Any], None]
+        self,
+        backend: QueueBackend,
+        encryptor: Encryptor,
+        jitter: Callable[[], float],
+        on_event: Callable[[str, Any], None],
     ) -> None:
         self.perform: Perform | None = None
         self._backend = backend
-        self._seal = seal
+        self._encryptor = encryptor
         self._jitter = jitter
         self._on_event = on_event
         self._signs: dict[str, _Heartbeat] = {}
@@ -150,7 +154,7 @@ class JobExecutor:
             run = JobRun(
                 id=job.key,
                 type=meta.type,
-                content=opened_content(self._seal, stored),
+                content=decrypt_content(self._encryptor, stored),
                 attempt=job.attempts,
                 name=meta.name,
                 origin=meta.origin,

@@ -19,7 +19,7 @@ from sidecar.queue.backend import QueueBackend
 from sidecar.queue.embedded_worker import EmbeddedWorker
 from sidecar.queue.executor import JobExecutor, Perform
 from sidecar.queue.job_meta import CANCELLED, FUNCTION, STATUSES, JobMeta, put_meta, state_of
-from sidecar.queue.submission import Submission, stored_content
+from sidecar.queue.submission import Submission, encrypt_content
 from sidecar.shutdown import stopped
 
 log = logging.getLogger(__name__)
@@ -68,12 +68,12 @@ class JobQueueOptions:
 class JobQueue:
     """The queue of one store, as this process sees it."""
 
-    def __init__(self, backend: QueueBackend, seal: Encryptor, clock: Clock, options: JobQueueOptions) -> None:
+    def __init__(self, backend: QueueBackend, encryptor: Encryptor, clock: Clock, options: JobQueueOptions) -> None:
         self._backend = backend
-        self._seal = seal
+        self._encryptor = encryptor
         self._clock = clock
         self._options = options
-        self._attempts = JobExecutor(backend, seal, options.jitter, options.on_event)
+        self._attempts = JobExecutor(backend, encryptor, options.jitter, options.on_event)
         self._workers: dict[str, EmbeddedWorker] = {}
         self._upkeep: asyncio.Task[None] | None = None
         self._names = {JOBS}
@@ -88,7 +88,7 @@ class JobQueue:
         The same key gives the same id and makes nothing new.
         """
         job_id = id_of(submission.key)
-        secret = self._seal.lasting or submission.secret
+        secret = self._encryptor.persistent or submission.secret
         if secret is None:
             secret = self._options.holds_secret(submission.type, submission.content)
         options = self._options
@@ -96,7 +96,7 @@ class JobQueue:
         job = Job(
             function=FUNCTION,
             key=job_id,
-            kwargs=stored_content(self._seal, submission.content, secret=secret),
+            kwargs=encrypt_content(self._encryptor, submission.content, secret=secret),
             timeout=0,  # ours says what took too long
             heartbeat=LEASE,
             retries=submission.retries + 2 + INTERRUPTIONS,  # the last one only says that it is given up

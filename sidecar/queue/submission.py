@@ -67,15 +67,15 @@ class JobRun(msgspec.Struct, frozen=True, kw_only=True):
     """Whether there will be another attempt after this one ends with that failure."""
 
 
-def stored_content(seal: "Encryptor", content: bytes, *, secret: bool) -> dict[str, str]:
+def encrypt_content(encryptor: "Encryptor", content: bytes, *, secret: bool) -> dict[str, str]:
     """What is stored of a content, as strings by name."""
     text = content.decode()
-    return {_SEALED: seal.seal(text)} if secret else {_PLAIN: text}
+    return {_SEALED: encryptor.encrypt(text)} if secret else {_PLAIN: text}
 
 
-def opened_content(seal: "Encryptor", stored: dict[str, Any]) -> bytes:
+def decrypt_content(encryptor: "Encryptor", stored: dict[str, Any]) -> bytes:
     """The content again. Raises DecryptionKeyMissing."""
     if _SEALED in stored:
-        return seal.open(stored[_SEALED]).encode()
+        return encryptor.decrypt(stored[_SEALED]).encode()
     content: str = stored[_PLAIN]
     return content.encode()

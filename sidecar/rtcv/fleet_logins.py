@@ -44,15 +44,15 @@ class _Sealed(msgspec.Struct, frozen=True):
 class SharedLogins:
     """The logins of a fleet. The seal must be one that lasts."""
 
-    def __init__(self, store: LoginStore, seal: Encryptor, own: OwnLogins) -> None:
+    def __init__(self, store: LoginStore, encryptor: Encryptor, own: OwnLogins) -> None:
         self._store = store
-        self._seal = seal
+        self._encryptor = encryptor
         self._own = own
 
     async def share(self, scope: str, credentials: Sequence[Credentials]) -> None:
         """Has all machines know a login; the first one is the primary. Raises StoreFailed."""
         document = msgspec.json.encode(_Sealed(scope, _without_flags(credentials)), enc_hook=_revealed)
-        await self._store.put(scope, self._seal.seal(document.decode()))
+        await self._store.put(scope, self._encryptor.encrypt(document.decode()))
 
     async def credentials(self, scope: str) -> tuple[Credentials, ...]:
         """The last that any machine has logged in with, the primary's first; our own where the store does not answer.
@@ -75,7 +75,7 @@ class SharedLogins:
         if sealed is None:
             return ()
         try:
-            found = msgspec.json.decode(self._seal.open(sealed), type=_Sealed, dec_hook=decode_hook)
+            found = msgspec.json.decode(self._encryptor.decrypt(sealed), type=_Sealed, dec_hook=decode_hook)
         except (DecryptionKeyMissing, msgspec.DecodeError):
             log.warning("a login of the fleet can't be opened: not all machines have the same SIDECAR_STORE_KEY")
             return ()

@@ -45,7 +45,7 @@ class Store(Protocol):
     """What a store has ready before it has a queue."""
 
     database: Database
-    seal: Encryptor
+    encryptor: Encryptor
     endpoints: EndpointRegistry
     audiences: ListenerFactory
     forwarding: ServerForwarder
@@ -81,16 +81,18 @@ class QueueRuntime:
         options = JobQueueOptions(
             concurrency=around.settings.concurrency,
             results_ttl=around.settings.results_ttl,
-            private_secrets=not store.seal.lasting and not self._mock,
+            private_secrets=not store.encryptor.persistent and not self._mock,
             private_logins=fleet is not None and store.logins is None,
             holds_secret=contains_secrets,
             jitter=random.random,
             on_event=around.on_event,
         )
-        self.engine = JobQueue(fleet or _embedded(store.database, folder, around), store.seal, around.clock, options)
+        self.engine = JobQueue(
+            fleet or _embedded(store.database, folder, around), store.encryptor, around.clock, options
+        )
         self.schedules = ScheduleService(
             store.schedule_agenda(),
-            store.seal,
+            store.encryptor,
             self.unattended,
             self._submit,
             clock=around.clock,

@@ -57,14 +57,14 @@ class StorageRuntime:
     def __init__(
         self,
         database: Database,
-        seal: Encryptor,
+        encryptor: Encryptor,
         folder: Path | None,
         around: RuntimeContext,
         fleet: "QueueBackend | None" = None,
     ) -> None:
         """Without a folder it is a mock session's; `fleet` is the queue that many machines share."""
         self.database = database
-        self.seal = seal
+        self.encryptor = encryptor
         self._folder = folder
         self._fleet = fleet
         self._told: ReferencePublisher | None = None
@@ -79,7 +79,7 @@ class StorageRuntime:
         self._closing.push_async_callback(self.public_http.close)
         self.mail = open_mail(
             database,
-            seal,
+            encryptor,
             folder,
             self.public_http,
             clock,
@@ -94,7 +94,7 @@ class StorageRuntime:
         if fleet:
             self._share()
         self._telling: asyncio.Task[None] | None = None
-        runs = OpenRuns(database, self.outbox, seal)
+        runs = OpenRuns(database, self.outbox, encryptor)
         self._interruptions = InterruptedRuns(runs, self._process, clock) if folder else None
         self.audiences = ListenerFactory(self.endpoints, self.outbox, settings.max_stdouterr_size, self._interruptions)
         self.tasking = TaskRuntime(self, around)
@@ -106,8 +106,8 @@ class StorageRuntime:
 
         self._told = redis_references.ReferencePublisher(self._around.settings.queue.reveal())
         self._closing.push_async_callback(self._told.close, LAST_WORDS_SECONDS)
-        if self.seal.lasting:
-            self.logins = SharedLogins(redis_logins.RedisLogins(self._told.redis), self.seal, self.endpoints)
+        if self.encryptor.persistent:
+            self.logins = SharedLogins(redis_logins.RedisLogins(self._told.redis), self.encryptor, self.endpoints)
 
     @classmethod
     async def open(cls, around: RuntimeContext) -> Self:
@@ -154,7 +154,7 @@ class StorageRuntime:
 
     def agenda(self, kind: Kind) -> Agenda:
         """Where schedules or tasks are: in a fleet with all of them, if every machine can open what is sealed."""
-        if self._told is None or not self.seal.lasting:
+        if self._told is None or not self.encryptor.persistent:
             return Agenda(self.database, kind)
         from sidecar.storage.redis_agenda import RedisAgenda
 
@@ -162,7 +162,7 @@ class StorageRuntime:
 
     def task_runs(self) -> TaskRuns:
         """The history of tasks, where the tasks are."""
-        if self._told is None or not self.seal.lasting:
+        if self._told is None or not self.encryptor.persistent:
             return TaskRuns(self.database)
         from sidecar.storage.redis_task_runs import RedisTaskRuns
 

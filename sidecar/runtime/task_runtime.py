@@ -28,7 +28,7 @@ SCRIPTS_AT_ONCE = 8
 class Store(Protocol):
     """What tasks need of their store."""
 
-    seal: Encryptor
+    encryptor: Encryptor
     public_http: "PublicHttpClient"
     endpoints: "EndpointRegistry"
     audiences: "ListenerFactory"
@@ -113,7 +113,7 @@ class TaskRuntime:
         history = store.task_runs()
         scripts = ScriptSources(store.public_http, settings.scripts_path, allow_private=settings.allow_private_network)
         check = around.workshop.runs.check
-        documents = TaskRecords(store.seal, scripts, engine.process, check, settings.max_line)
+        documents = TaskRecords(store.encryptor, scripts, engine.process, check, settings.max_line)
         limits = TaskLimits(seconds=settings.script_timeout)
         tools = RunnerDependencies(
             scripts=scripts,
@@ -136,6 +136,6 @@ class TaskRuntime:
             clock,
             is_alive=engine.lives,
             wants_events=lambda: around.session.notifications,
-            at_home=bool(settings.queue) and not store.seal.lasting,
+            at_home=bool(settings.queue) and not store.encryptor.persistent,
         )
         return TaskManager(self._agenda, history, documents, runner, firing, clock, self._alarm.changed), firing

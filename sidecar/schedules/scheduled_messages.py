@@ -12,7 +12,7 @@ from sidecar.encryption import Encryptor
 from sidecar.errors import DecryptionKeyMissing, InvalidContent, MissingCredentials
 from sidecar.jobs.job_redaction import redactor_for
 from sidecar.jobs.payloads import contains_secrets, decode_stored
-from sidecar.queue.submission import DEFAULT_TIMEOUT, opened_content, stored_content
+from sidecar.queue.submission import DEFAULT_TIMEOUT, decrypt_content, encrypt_content
 from sidecar.recording.redaction.redactor import Redactor
 
 _CONTENT: Final = "push.content"
@@ -53,7 +53,7 @@ class ScheduledMessages:
 
     def __init__(
         self,
-        seal: Encryptor,
+        encryptor: Encryptor,
         messages: Messages,
         check_job: Callable[[SendJob, float], object],
         pack: Callable[[Sequence[str]], str],
@@ -64,7 +64,7 @@ class ScheduledMessages:
 
         `pack` takes a job's own webhooks and gives all that are in force, for the store. Raises InvalidContent.
         """
-        self._seal = seal
+        self._encryptor = encryptor
         self._pack = pack
         self._messages = messages
         self._check_job = check_job
@@ -116,12 +116,12 @@ class ScheduledMessages:
 
     def seal(self, checked: Checked) -> dict[str, str]:
         """The content as it may lie on disk."""
-        secret = self._seal.lasting or contains_secrets(checked.type, checked.content)
-        return stored_content(self._seal, checked.content, secret=secret)
+        secret = self._encryptor.persistent or contains_secrets(checked.type, checked.content)
+        return encrypt_content(self._encryptor, checked.content, secret=secret)
 
     def open(self, stored: dict[str, str]) -> bytes:
         """What was sealed. Raises DecryptionKeyMissing."""
-        return opened_content(self._seal, stored)
+        return decrypt_content(self._encryptor, stored)
 
     def show(self, checked: Checked) -> msgspec.Raw:
         """The content with its secrets replaced."""

@@ -22,7 +22,7 @@ class ScheduleService:
     def __init__(
         self,
         agenda: Agenda,
-        seal: Encryptor,
+        encryptor: Encryptor,
         messages: Messages,
         submit: Callable[[Submission], Awaitable[str]],
         *,
@@ -34,7 +34,7 @@ class ScheduleService:
         on_event: Callable[[str, Any], None],
     ) -> None:
         """`submit` returns once the job is on disk; `grace` is `misfire_grace`. For the others see Pushes."""
-        pushes = ScheduledMessages(seal, messages, check_job, pack)
+        pushes = ScheduledMessages(encryptor, messages, check_job, pack)
         self._firing = ScheduleDispatcher(
             agenda, pushes, submit, clock, grace, on_fired=lambda fired: on_event("schedule_fired", fired)
         )

@@ -30,17 +30,17 @@ class OpenRun(msgspec.Struct, frozen=True):
 class OpenRuns:
     """The open runs of one database. What is noted or closed is written with the letters that say so."""
 
-    def __init__(self, database: Database, outbox: Outbox, seal: Encryptor) -> None:
+    def __init__(self, database: Database, outbox: Outbox, encryptor: Encryptor) -> None:
         """Documents are sealed where the seal lasts: they hold what pages say of people."""
         self._database = database
         self._outbox = outbox
-        self._seal = seal if seal.lasting else None
+        self._encryptor = encryptor if encryptor.persistent else None
         self._staged: dict[str, _Change] = {}
 
     def note(self, run: OpenRun, *, insist: bool) -> None:
         """Stages what was told last; `insist` as in `Outbox.put`."""
-        document = self._seal.seal_bytes(run.document) if self._seal else run.document
-        self._stage(run.id, _Change(_SAVE, (run.id, run.owner, document, self._seal is not None), insist))
+        document = self._encryptor.encrypt_bytes(run.document) if self._encryptor else run.document
+        self._stage(run.id, _Change(_SAVE, (run.id, run.owner, document, self._encryptor is not None), insist))
 
     def close(self, run: str, *, insist: bool) -> None:
         """Stages that its end was told."""
@@ -66,10 +66,10 @@ class OpenRuns:
     def _opened(self, run: str, owner: str, document: bytes, sealed: int) -> OpenRun | None:
         if not sealed:
             return OpenRun(run, owner, document)
-        if self._seal is None:  # whoever has the key tells its end
+        if self._encryptor is None:  # whoever has the key tells its end
             return None
         try:
-            return OpenRun(run, owner, self._seal.open_bytes(document))
+            return OpenRun(run, owner, self._encryptor.decrypt_bytes(document))
         except DecryptionKeyMissing:
             return None
 

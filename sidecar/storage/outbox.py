@@ -76,12 +76,12 @@ class Row(msgspec.Struct, frozen=True):
 class Outbox:
     """The parcels of one database. Whoever sends them is told of new ones by `on_put`."""
 
-    def __init__(self, database: Database, clock: Clock, seal: Encryptor | None = None) -> None:
+    def __init__(self, database: Database, clock: Clock, encryptor: Encryptor | None = None) -> None:
         """Bodies are sealed where the seal lasts: they hold what pages and CVs say of people."""
         self.on_put: Callable[[set[str]], None] = _nobody
         """Called with the ids of the endpoints that something was put for, once it is on disk."""
         self._database = database
-        self._seal = seal
+        self._encryptor = encryptor
         self._now = clock.now
         self._put: list[_New] = []
         self._sent: list[_Sent] = []
@@ -129,9 +129,9 @@ class Outbox:
         body, sealed = row
         if not sealed:
             return bytes(body)
-        if self._seal is None:
+        if self._encryptor is None:
             raise DecryptionKeyMissing
-        return self._seal.open_bytes(body)
+        return self._encryptor.decrypt_bytes(body)
 
     def next_due(self, endpoint: str) -> float | None:
         """Unix time at which something of this endpoint is due; None where nothing waits."""
@@ -245,7 +245,9 @@ class Outbox:
         return self._staged(put, sent)
 
     def _staged(self, put: "list[_New]", sent: "list[_Sent]") -> "_Staged":
-        return _Staged(put, sent, self._seal if self._seal and self._seal.lasting else None, self.on_put)
+        return _Staged(
+            put, sent, self._encryptor if self._encryptor and self._encryptor.persistent else None, self.on_put
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +274,7 @@ class _Staged:
 
     put: Sequence[_New]
     sent: Sequence[_Sent]
-    seal: Encryptor | None
+    encryptor: Encryptor | None
     on_put: Callable[[set[str]], None]
 
     @property
@@ -288,9 +290,9 @@ class _Staged:
         connection.executemany(outbox_sql.PROMOTE, [(at, *lane) for lane, at in lanes.items()])
 
     def _kept(self, new: _New) -> dict[str, Any]:
-        if self.seal is None:
+        if self.encryptor is None:
             return {**new.row, "sealed": 0}
-        return {**new.row, "body": self.seal.seal_bytes(new.row["body"]), "sealed": 1}
+        return {**new.row, "body": self.encryptor.encrypt_bytes(new.row["body"]), "sealed": 1}
 
     def written(self) -> None:
         """Tells who waits for it."""
@@ -303,7 +305,7 @@ class _Staged:
     def owed(self) -> "_Staged | None":
         """What no reply has promised is nobody's to send again."""
         kept = [new for new in self.put if new.insists]
-        return _Staged(kept, (), self.seal, self.on_put) if kept else None
+        return _Staged(kept, (), self.encryptor, self.on_put) if kept else None
 
     def undo(self) -> None:
         """What was put is gone, as the reply that promised it is told; but for what is owed."""

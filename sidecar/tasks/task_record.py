@@ -78,7 +78,7 @@ class TaskRecords:
 
     def __init__(
         self,
-        seal: Encryptor,
+        encryptor: Encryptor,
         scripts: ScriptSources,
         process: str,
         check_token: Callable[[SendJob], object],
@@ -88,7 +88,7 @@ class TaskRecords:
 
         `check_token` raises Unauthorized and Forbidden for a job whose visit token does not do.
         """
-        self._seal = seal
+        self._encryptor = encryptor
         self._scripts = scripts
         self._check_token = check_token
         self._process = process
@@ -147,7 +147,7 @@ class TaskRecords:
         if document.sealed_job is None:
             return True
         try:
-            self._seal.open(document.sealed_job)
+            self._encryptor.decrypt(document.sealed_job)
         except DecryptionKeyMissing:
             return False
         return True
@@ -155,7 +155,7 @@ class TaskRecords:
     def _open(self, document: TaskRecord) -> dict[str, Any]:
         if document.sealed_job is None:
             return document.job or {}
-        job: dict[str, Any] = msgspec.json.decode(self._seal.open(document.sealed_job))
+        job: dict[str, Any] = msgspec.json.decode(self._encryptor.decrypt(document.sealed_job))
         return job
 
     def _with_script(self, document: TaskRecord, script: str) -> TaskRecord:
@@ -166,13 +166,13 @@ class TaskRecords:
         filled = prepare(job, document.config, self._most_filled)
         decoded: SendJob = decode_stored("send_job", filled)
         self._check_token(decoded)
-        secret = self._seal.lasting or contains_secrets("send_job", filled)
+        secret = self._encryptor.persistent or contains_secrets("send_job", filled)
         shown = _shown(job, decoded)
         return msgspec.structs.replace(
             document,
             script=None,
             job=None if secret else dict(job),
-            sealed_job=self._seal.seal(msgspec.json.encode(job).decode()) if secret else None,
+            sealed_job=self._encryptor.encrypt(msgspec.json.encode(job).decode()) if secret else None,
             owner=self._process if secret else "",
             shown_job=shown if secret or shown != job else None,
         )

@@ -1,4 +1,4 @@
-"""Sealed values."""
+"""Encryption with the user's key and with one that ends with the process."""
 
 import pytest
 
@@ -8,29 +8,29 @@ from sidecar.errors import DecryptionKeyMissing
 KEY = bytes(range(32))
 
 
-def test_what_is_sealed_opens_with_the_same_key() -> None:
-    """Also by another object with that key."""
-    assert Encryptor(KEY).open(Encryptor(KEY).seal("hällo\n")) == "hällo\n"
-    assert "hällo" not in Encryptor(KEY).seal("hällo")
-    assert Encryptor(KEY).lasting
+def test_the_same_key_decrypts() -> None:
+    """Another encryptor with the same key decrypts it."""
+    assert Encryptor(KEY).decrypt(Encryptor(KEY).encrypt("hällo\n")) == "hällo\n"
+    assert "hällo" not in Encryptor(KEY).encrypt("hällo")
+    assert Encryptor(KEY).persistent
 
 
 @pytest.mark.parametrize(
-    "sealed",
-    ["", "x", "ä", Encryptor().seal("secret"), Encryptor(KEY).seal("secret")[:-4] + "AAA="],
+    "encrypted",
+    ["", "x", "ä", Encryptor().encrypt("secret"), Encryptor(KEY).encrypt("secret")[:-4] + "AAA="],
     ids=["empty", "short", "not ASCII", "another's", "changed"],
 )
-def test_what_another_sealed_or_what_was_changed_does_not_open(sealed: str) -> None:
-    """Refused with a code that says what to do."""
+def test_what_another_key_encrypted_or_what_was_changed_is_refused(encrypted: str) -> None:
+    """The error code says what to do."""
     with pytest.raises(DecryptionKeyMissing) as refused:
-        Encryptor(KEY).open(sealed)
+        Encryptor(KEY).decrypt(encrypted)
     assert refused.value.code == "missing_credentials"
 
 
-def test_without_a_key_seals_last_as_long_as_the_process() -> None:
-    """Its own seals, and nobody else's."""
+def test_without_a_key_each_encryptor_has_its_own() -> None:
+    """It decrypts what it has encrypted, and nothing else."""
     first, second = Encryptor(), Encryptor()
-    assert not first.lasting
-    assert first.open(first.seal("secret")) == "secret"
+    assert not first.persistent
+    assert first.decrypt(first.encrypt("secret")) == "secret"
     with pytest.raises(DecryptionKeyMissing):
-        second.open(first.seal("secret"))
+        second.decrypt(first.encrypt("secret"))

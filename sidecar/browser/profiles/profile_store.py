@@ -83,10 +83,10 @@ class MemoryStates:
 class FolderStates:
     """Profiles as files of mode 0600 in a folder of mode 0700, shared by all sidecars that use it."""
 
-    def __init__(self, folder: Callable[[], Path], seal: Encryptor) -> None:
+    def __init__(self, folder: Callable[[], Path], encryptor: Encryptor) -> None:
         """`folder` makes the folder where it is missing; files are sealed where the seal lasts."""
         self._folder = folder
-        self._seal = seal
+        self._encryptor = encryptor
 
     @asynccontextmanager
     async def turn(self, profile: Profile) -> AsyncIterator[None]:
@@ -118,13 +118,13 @@ class FolderStates:
             except FileNotFoundError:
                 return None
         if content.startswith(_SEALED):
-            return self._seal.open(content.removeprefix(_SEALED).decode("ascii", "replace")).encode()
+            return self._encryptor.decrypt(content.removeprefix(_SEALED).decode("ascii", "replace")).encode()
         return content
 
     async def save(self, profile: Profile, state: bytes) -> None:
         """Writes another file and puts it in the place of the one before."""
-        if self._seal.lasting:
-            state = _SEALED + self._seal.seal(state.decode()).encode()
+        if self._encryptor.persistent:
+            state = _SEALED + self._encryptor.encrypt(state.decode()).encode()
         with _told(profile, "can't be saved"):
             await asyncio.to_thread(_replace, self._path(profile), state)
 

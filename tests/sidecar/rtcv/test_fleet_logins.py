@@ -31,10 +31,10 @@ class Machine:
     def __init__(self, server: RedisServer, key: bytes) -> None:
         self.redis = connect(server.url)
         self.database = Database.in_memory()
-        self.seal = Encryptor(key)
+        self.encryptor = Encryptor(key)
         rows = EndpointRows(self.database, Clock())
-        self.endpoints = EndpointRegistry(rows, self.seal, 10_000, allow_private=False)
-        self.logins = SharedLogins(RedisLogins(self.redis), self.seal, self.endpoints)
+        self.endpoints = EndpointRegistry(rows, self.encryptor, 10_000, allow_private=False)
+        self.logins = SharedLogins(RedisLogins(self.redis), self.encryptor, self.endpoints)
 
     async def close(self) -> None:
         """Ends it."""

@@ -63,7 +63,7 @@ class Messages:
 class Office:
     """Schedules of one process over a database that others may share, and the jobs that they made."""
 
-    def __init__(self, database: Database, time: ManualClock, seal: Encryptor | None = None) -> None:
+    def __init__(self, database: Database, time: ManualClock, encryptor: Encryptor | None = None) -> None:
         self.database = database
         self.time = time
         self.agenda = Agenda(database, "schedule")
@@ -73,7 +73,7 @@ class Office:
         self.fired: list[ScheduleFired] = []
         self.changes: list[tuple[str, float]] = []
         self.refused_webhook: Exception | None = None
-        pushes = ScheduledMessages(seal or Encryptor(), Messages(), self._check_job, self._pack)
+        pushes = ScheduledMessages(encryptor or Encryptor(), Messages(), self._check_job, self._pack)
         self.schedules = ScheduleManager(self.agenda, pushes, time.clock, ZoneInfo("Europe/Amsterdam"), self._on_change)
         self.firing = ScheduleDispatcher(self.agenda, pushes, self._submit, time.clock, GRACE, self.fired.append)
 
@@ -660,8 +660,8 @@ async def test_two_sidecars_make_one_job() -> None:
     """Whoever is quicker at each step; in any order of their steps."""
     for seed in range(20):
         database = Database.in_memory()
-        time, seal = ManualClock(NOW.timestamp()), Encryptor(bytes(32))
-        one, two = Office(database, time, seal), Office(database, time, seal)
+        time, encryptor = ManualClock(NOW.timestamp()), Encryptor(bytes(32))
+        one, two = Office(database, time, encryptor), Office(database, time, encryptor)
         ids = [await one.create() for _ in range(5)]
         chance = random.Random(seed)
         time.advance(3600)
@@ -683,16 +683,16 @@ async def test_two_sidecars_make_one_job() -> None:
 @pytest.mark.parametrize("steps", range(4))
 async def test_killed_while_firing(steps: int, tmp_path: Path) -> None:
     """After any of its steps, the next start makes the same job or none, and the schedule ends as fired."""
-    time, seal = ManualClock(NOW.timestamp()), Encryptor(bytes(32))
+    time, encryptor = ManualClock(NOW.timestamp()), Encryptor(bytes(32))
     database = await Database.open(tmp_path / "sidecar.db")
-    before = Office(database, time, seal)
+    before = Office(database, time, encryptor)
     schedule_id = await before.create()
     time.advance(3600)
     for _ in range(steps):
         await before.firing.ring()
     await database.close()
     database = await Database.open(tmp_path / "sidecar.db")
-    after = Office(database, time, seal)
+    after = Office(database, time, encryptor)
     await after.run(10)
     keys = {submitted.key for submitted in before.submitted + after.submitted}
     assert keys == {f"schedule:{schedule_id}:2026-03-01T13:00:00Z"}
@@ -736,8 +736,8 @@ async def test_a_full_queue_is_tried_again(office: Office) -> None:
 async def test_one_that_fails_holds_up_no_other(office: Office) -> None:
     """The others are fired all the same."""
     await office.create()
-    seal, office_of_another = Encryptor(), office
-    other = Office(office.agenda._database, office.time, seal)
+    encryptor, office_of_another = Encryptor(), office
+    other = Office(office.agenda._database, office.time, encryptor)
     schedule_id = await other.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS})
     office.time.advance(3600)
     for _ in range(3):

@@ -271,9 +271,9 @@ async def test_bodies_are_sealed_with_a_lasting_key(tmp_path: Path) -> None:
     """The size that is told is the body's own; with another key it stays closed; dead ones are sealed too."""
     clock = ManualClock(NOW).clock
     path, body = tmp_path / "sidecar.db", b"what a CV says of somebody"
-    for seal, clear in ((Encryptor(b"k" * 32), False), (Encryptor(), True)):
+    for encryptor, clear in ((Encryptor(b"k" * 32), False), (Encryptor(), True)):
         database = await Database.open(path)
-        box = Outbox(database, clock, seal)
+        box = Outbox(database, clock, encryptor)
         box.put([OutboxMessage(id=f"{clear}", endpoint="e", lane=f"{clear}", body=body)])
         await box.flushed()
         [*_, head] = box.heads("e", 9)

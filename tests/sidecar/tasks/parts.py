@@ -66,7 +66,7 @@ class Desk:
 
     def __init__(
         self, database: Database, time: ManualClock, queue: Queue, folder: Path, *, process: str = "here",
-        seal: Encryptor | None = None,
+        encryptor: Encryptor | None = None,
     ) -> None:  # fmt: skip
         self.database = database
         self.time = time
@@ -81,7 +81,7 @@ class Desk:
         self.sandboxes = Sandboxes(Settings())
         self.public_http = PublicHttpClient(Clock(), allow_private=True)
         scripts = ScriptSources(self.public_http, lambda: folder, allow_private=True)
-        self.documents = TaskRecords(seal or Encryptor(), scripts, process, validate)
+        self.documents = TaskRecords(encryptor or Encryptor(), scripts, process, validate)
         tools = RunnerDependencies(
             runner=lambda: TaskScripts(self.sandboxes, TaskLimits(seconds=5), 4),
             scripts=scripts,

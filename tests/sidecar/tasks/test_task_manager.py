@@ -420,7 +420,9 @@ async def test_what_is_secret_in_a_job_is_nowhere_in_clear(desk: Desk) -> None:
 
 async def test_with_a_lasting_seal_another_process_opens_it(database: Database, tmp_path: Path) -> None:
     """The next process after a restart, say."""
-    one, other = (Desk(database, ManualClock(START), Queue(), tmp_path, seal=Encryptor(b"k" * 32)) for _ in range(2))
+    one, other = (
+        Desk(database, ManualClock(START), Queue(), tmp_path, encryptor=Encryptor(b"k" * 32)) for _ in range(2)
+    )
     await one.make(script=None, job=SECRET_JOB, config={"n": 7})
     _, document = await other.stored()
     assert b"cookie-canary" in other.documents.job(document)
