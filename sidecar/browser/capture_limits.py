@@ -1,21 +1,23 @@
-"""How large a picture or a print may become: a browser that is asked for more dies, with the jobs of everybody."""
+"""How large a picture, a print or a window may become: a browser that is asked for more dies, with everybody's jobs."""
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from playwright.async_api import ElementHandle, Locator, Page
+from playwright.async_api import Page
+from sidecar_protocol.errors import Place
 
-from sidecar.browser import isolated_world
 from sidecar.errors import LimitExceeded
 
 MOST_HEIGHT: Final = 70_000
 """Pixels of a picture's height, and of its width."""
 MOST_PIXELS: Final = 90_000_000
-"""Of a picture in all; the browser holds several copies of it."""
+"""Of a picture in all, and of a window; the browser holds several copies of it."""
 MOST_PRINTED: Final = 1_000_000
 """CSS pixels of a page that is printed, in height."""
 MOST_SHEETS: Final = 5_000
 """Of a print."""
+_FIREFOX_HEIGHT: Final = 65_535
+"""Of a picture that Firefox makes, by its own rules."""
 
 
 class Size(msgspec.Struct, frozen=True):
@@ -26,19 +28,39 @@ class Size(msgspec.Struct, frozen=True):
     inner_width: float
     inner_height: float
     ratio: float
+    scroll_x: float
+    scroll_y: float
+    zoom: float
+    """How far the user's fingers, or a phone that fits a page into its width, have made all of it larger."""
 
 
 decode: Final = msgspec.json.Decoder(Size).decode
 
 
-def check_picture(width: float, height: float, ratio: float) -> None:
-    """Raises LimitExceeded where a picture of so many CSS pixels would be too large."""
+def most_side(page: Page) -> int:
+    """Pixels of a picture's height, and of its width, that the page's browser makes."""
+    browser = page.context.browser
+    return _FIREFOX_HEIGHT if browser is not None and browser.browser_type.name == "firefox" else MOST_HEIGHT
+
+
+def check_picture(width: float, height: float, ratio: float, most: int = MOST_HEIGHT) -> None:
+    """Raises LimitExceeded where a picture of so many CSS pixels would be too large; `most` is of each side."""
     wide, high = round(width * ratio), round(height * ratio)
-    if max(wide, high) > MOST_HEIGHT or wide * high > MOST_PIXELS:
+    if max(wide, high) > most or wide * high > MOST_PIXELS:
+        raise LimitExceeded(f"the picture would have {wide} by {high} pixels; {_fit(most)}")
+
+
+def check_window(width: float, height: float, **places: Place) -> None:
+    """Raises LimitExceeded where a window would be too large, whose pixels the browser holds as long as it is there."""
+    if max(width, height) > MOST_HEIGHT or width * height > MOST_PIXELS:
         raise LimitExceeded(
-            f"the picture would have {wide} by {high} pixels; {MOST_HEIGHT} in height and in width, "
-            f"and {MOST_PIXELS // 1_000_000} million in all, fit"
+            f"the window would have {width:.0f} by {height:.0f} pixels; {_fit(MOST_HEIGHT)}", retryable=None, **places
         )
+
+
+def most_height(width: float, ratio: float, most: int) -> float:
+    """CSS pixels that a picture of this width may be high."""
+    return min(most, MOST_PIXELS // max(1, round(width * ratio))) / ratio
 
 
 def check_print(size: Size, scale: float, sheet: float | None = None) -> None:
@@ -50,28 +72,5 @@ def check_print(size: Size, scale: float, sheet: float | None = None) -> None:
         raise LimitExceeded(f"the print would have more than {MOST_SHEETS} sheets")
 
 
-async def check_screenshot(owner: Page | Locator | ElementHandle, given: dict[str, Any]) -> None:
-    """Looks at what `screenshot` with these arguments would take. Raises LimitExceeded, Playwright's errors."""
-    page = owner if isinstance(owner, Page) else await _page_of(owner)
-    size = decode(await isolated_world.ask(page, "size"))
-    ratio = 1.0 if given.get("scale") == "css" else size.ratio
-    if isinstance(owner, Locator):
-        box: Any = await owner.bounding_box(timeout=given.get("timeout"))
-    elif isinstance(owner, ElementHandle):
-        box = await owner.bounding_box()
-    else:
-        whole = (size.width, size.height) if given.get("full_page") else (size.inner_width, size.inner_height)
-        box = dict(zip(("width", "height"), whole, strict=True))
-        clip = given.get("clip") or {}
-        box = {name: min(box[name], float(clip.get(name, box[name]))) for name in box}
-    if box:
-        check_picture(box["width"], box["height"], ratio)
-
-
-async def _page_of(owner: Locator | ElementHandle) -> Page:
-    if isinstance(owner, Locator):
-        return owner.page
-    frame = await owner.owner_frame()
-    if frame is None:
-        raise LimitExceeded("the element is in no page")
-    return frame.page
+def _fit(most: int) -> str:
+    return f"{most} in height and in width, and {MOST_PIXELS // 1_000_000} million in all, fit"

@@ -116,6 +116,9 @@
         inner_width: innerWidth,
         inner_height: innerHeight,
         ratio: devicePixelRatio,
+        scroll_x: scrollX,
+        scroll_y: scrollY,
+        zoom: visualViewport?.scale ?? 1,
       };
     },
     scroll: ([x, y]) => void window.scrollTo(x, y), // which may give a promise of the end of a slow one

@@ -13,8 +13,9 @@ from playwright.async_api import CDPSession, Page
 from playwright.async_api import Error as PlaywrightError
 from sidecar_protocol.jobs import Option, PdfOptions
 
-from sidecar.browser import capture_limits, playwright_errors
+from sidecar.browser import capture_limits, pictures, playwright_errors, prints
 from sidecar.browser.cdp import Devtools, is_chromium
+from sidecar.browser.prints import pixels
 from sidecar.errors import ActionFailed, LimitExceeded, StoreFailed
 from sidecar.scratch_folder import Scratch
 
@@ -35,7 +36,6 @@ MOST_INLINE: Final = 64 << 20
 _NO_FRAME: Final = "Unable to capture screenshot"
 """A busy Chromium had no frame at that moment; asked again it has."""
 _TRIES: Final = 3
-_PIXELS: Final = {"px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "pt": 96 / 72, "pc": 16.0}
 
 
 class Shelf:
@@ -135,14 +135,6 @@ def pdf_arguments(options: PdfOptions) -> dict[str, Any]:
     return given
 
 
-def pixels(length: float | str) -> float:
-    """CSS pixels of a number or of a number with its unit."""
-    if isinstance(length, str):
-        number = length.rstrip("abcdefghijklmnopqrstuvwxyz")
-        return float(number) * _PIXELS[length[len(number) :]] if number != length else float(length)
-    return float(length)
-
-
 async def _make(kind: Kind, making: Awaitable[str]) -> str:
     try:
         return await making
@@ -156,11 +148,12 @@ async def _make(kind: Kind, making: Awaitable[str]) -> str:
 
 async def _screenshot(page: Page, devtools: Devtools, _: PdfOptions) -> str:
     """The whole page as PNG, in base64."""
-    size = capture_limits.decode(await devtools.ask(page, "size"))
-    capture_limits.check_picture(size.width, size.height, size.ratio)
-    chromium = is_chromium(page.context.browser)
-    captured = await _capture(await devtools.session(page), size.ratio) if chromium else None
-    return captured or base64.b64encode(await page.screenshot(full_page=True, type="png")).decode()
+    captured = None
+    if is_chromium(page.context.browser):
+        size = capture_limits.decode(await devtools.ask(page, "size"))
+        capture_limits.check_picture(size.width, size.height, size.ratio)
+        captured = await _capture(await devtools.session(page), size.ratio)
+    return captured or base64.b64encode(await pictures.take(page, {"full_page": True, "type": "png"})).decode()
 
 
 async def _capture(session: CDPSession, ratio: float) -> str | None:
@@ -202,7 +195,7 @@ async def _pdf(page: Page, devtools: Devtools, options: PdfOptions) -> str:
         capture_limits.check_print(
             size, options.scale, pixels(sheet) - margins if custom and sheet is not None else None
         )
-        return base64.b64encode(await page.pdf(**pdf_arguments(options))).decode()
+        return base64.b64encode(await prints.make(page, pdf_arguments(options))).decode()
 
 
 @contextlib.asynccontextmanager

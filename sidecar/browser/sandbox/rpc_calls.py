@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from playwright.async_api import BrowserContext, Page, Route
 
-from sidecar.browser import capture_limits, isolated_world
+from sidecar.browser import isolated_world, pictures, prints, windows
 from sidecar.browser.header_policy import header_fault
 from sidecar.browser.sandbox.allowlist import Method, methods, to_camel, to_snake
 from sidecar.browser.sandbox.handles import Handles
@@ -37,6 +37,12 @@ _READ_BY_US: Final[dict[str, Callable[[Any], Awaitable[Any]]]] = {
     "title": isolated_world.title,
 }
 """Which Playwright reads by what a page may change."""
+_BOUNDED_BY_US: Final[dict[str, Callable[[Any, dict[str, Any]], Awaitable[Any]]]] = {
+    "pdf": prints.take,
+    "screenshot": pictures.take,
+    "set_viewport_size": windows.resize,
+}
+"""Which a browser may die of."""
 _NO_LIMIT_OF_THEIR_OWN: Final = 30_000.0
 
 
@@ -91,11 +97,9 @@ class Calls:
             given["timeout"] = self._limit(method.name, given.get("timeout"))
         if isinstance(owner, BrowserContext) and method.name in _LASTING:
             self.altered_context = True
-        await _check_size(owner, method.name, given)
         if method.name in _ON_ELEMENTS:
             await self._still(self._page)
-        ours = _READ_BY_US.get(method.name)
-        result = await (ours(owner) if ours else getattr(owner, method.name)(**given))
+        result = await _call(owner, method.name, given)
         return result if method.name != "add_init_script" else None
 
     def _resolve(self, target: Any) -> Any:
@@ -191,15 +195,14 @@ async def _give_up(route: Route) -> None:
         await route.abort("blockedbyclient")
 
 
-async def _check_size(owner: Any, name: str, given: dict[str, Any]) -> None:
-    """Raises Refused where a picture or a print would be too large, and Playwright's errors."""
+async def _call(owner: Any, name: str, given: dict[str, Any]) -> Any:
+    """Raises Refused where the browser would hold too many pixels, and Playwright's errors."""
+    if name in _READ_BY_US:
+        return await _READ_BY_US[name](owner)
+    if name not in _BOUNDED_BY_US:
+        return await getattr(owner, name)(**given)
     try:
-        if name == "screenshot":
-            await capture_limits.check_screenshot(owner, given)
-        elif name == "pdf":
-            scale = given.get("scale")
-            size = capture_limits.decode(await isolated_world.ask(owner, "size"))
-            capture_limits.check_print(size, scale if isinstance(scale, int | float) else 1.0)
+        return await _BOUNDED_BY_US[name](owner, given)
     except LimitExceeded as large:
         raise Refused(large.message, "limit_exceeded") from None
 

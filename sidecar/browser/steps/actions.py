@@ -9,7 +9,7 @@ from playwright.async_api import Locator, Page
 from sidecar_protocol.base import Secret, decode_hook
 from sidecar_protocol.codec import explain
 
-from sidecar.browser import isolated_world
+from sidecar.browser import isolated_world, windows
 from sidecar.browser.steps import action_arguments as a
 from sidecar.browser.steps import page_actions as p
 from sidecar.browser.steps.json_values import check_argument
@@ -182,7 +182,7 @@ async def _mouse_click(page: Page, given: dict[str, Any]) -> None:
 
 
 async def _set_viewport_size(page: Page, given: dict[str, Any]) -> None:
-    await page.set_viewport_size({"width": given["width"], "height": given["height"]})
+    await windows.resize(page, {"viewport_size": {"width": given["width"], "height": given["height"]}})
 
 
 async def _scroll_to(page: Page, given: dict[str, Any]) -> None:

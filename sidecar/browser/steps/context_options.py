@@ -14,6 +14,7 @@ from sidecar_protocol.base import Secret
 from sidecar_protocol.contexts import Context, Proxy
 from sidecar_protocol.jobs import BrowserName
 
+from sidecar.browser import capture_limits
 from sidecar.browser.header_policy import header_fault
 from sidecar.errors import InvalidContent
 
@@ -22,7 +23,9 @@ _PROXY_SCHEMES: Final = ("http", "https", "socks4", "socks5")
 
 
 def check_context(context: Context, kind: BrowserName) -> None:
-    """Checks what the shape alone does not tell. Raises InvalidContent with the field."""
+    """Checks what the shape alone does not tell. Raises InvalidContent and LimitExceeded with the field."""
+    if context.viewport:
+        capture_limits.check_window(context.viewport.width, context.viewport.height, field="context.viewport")
     names: set[str] = set()
     for name, value in (context.extra_http_headers or {}).items():
         place = f"context.extra_http_headers.{name}"

@@ -300,6 +300,10 @@ class Visit:
             await self._moves.still(page)  # where the page itself is on its way, this is for the next one
         try:
             value = await self._do(action, page)
+        except LimitExceeded as large:
+            raise LimitExceeded(
+                f"{action.label} failed: {large.message}", step=step.name, action=action.label
+            ) from None
         except PlaywrightError as error:
             self._check_handlers(step)
             if page is not self._own and page.is_closed() and not self._own.is_closed():

@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from sidecar.browser.artifacts.capture import pdf_arguments, pixels
+from sidecar.browser.artifacts.capture import pdf_arguments
 from sidecar.browser.pool import BrowserPool
+from sidecar.browser.prints import pixels
 from sidecar.clock import Clock
 from sidecar.errors import (
     ActionFailed,

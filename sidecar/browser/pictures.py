@@ -1,0 +1,136 @@
+"""Pictures of pages and elements, never larger than what has been looked at.
+
+A page may grow between our look at it and Playwright's own: whatever Playwright measures, it takes no more than the
+`clip` it was given, and so it is always given one that fits.
+"""
+
+import contextlib
+import math
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from playwright.async_api import ElementHandle, FloatRect, Locator, Page
+from playwright.async_api import Error as PlaywrightError
+
+from sidecar.browser import isolated_world
+from sidecar.browser.capture_limits import Size, check_picture, decode, most_height, most_side
+
+_PATIENCE: Final = 30_000.0
+"""Milliseconds, where nobody says how many."""
+_EMPTY: Final = "Clipped area is either empty or outside the resulting image"
+_STILL: Final = """element => {
+  const endless = [];
+  for (const animation of element.ownerDocument.getAnimations()) {
+    const ends = Number.isFinite(animation.effect?.getComputedTiming().endTime);
+    if (animation.playbackRate === 0) continue;
+    try { ends ? animation.finish() : endless.push(animation) && animation.cancel(); } catch {}
+  }
+  return endless;
+}"""
+"""Has all animations be where Playwright has them for a picture without; those that it stopped.
+
+The page's own world will do: a page that deceives us here gives a picture of another place, of no other size.
+"""
+_TINY: Final = 1e-3
+"""What Playwright takes for nothing where it rounds."""
+
+
+async def take(owner: Page | Locator | ElementHandle, given: Mapping[str, Any]) -> bytes:
+    """What the owner's `screenshot` gives for these arguments. Raises LimitExceeded, and Playwright's errors.
+
+    Of an element it is what lies on the page.
+    """
+    if isinstance(owner, Page):
+        return await _take_page(owner, given)
+    until = time.monotonic() + float(given.get("timeout") or _PATIENCE) / 1000
+    if isinstance(owner, ElementHandle):
+        return await _take_element(owner, given, until)
+    handle = await owner.element_handle(timeout=_left(until))
+    try:
+        return await _take_element(handle, given, until)
+    finally:
+        with contextlib.suppress(PlaywrightError):  # the page is gone
+            await handle.dispose()
+
+
+async def _take_page(page: Page, given: Mapping[str, Any]) -> bytes:
+    size = decode(await isolated_world.ask(page, "size"))
+    ratio, most = _ratio(size, given), most_side(page)
+    whole = given.get("full_page")
+    wide, high = (size.width, size.height) if whole else _window(page, size)
+    left, top, right, bottom = _edges(given.get("clip"), wide, math.inf if whole else high)
+    check_picture(right - left, min(bottom, max(high, top)) - top, ratio, most)
+    # one that is still growing has all the room that a picture has
+    bottom = min(bottom, top + most_height(right - left, ratio, most))
+    if right <= left or bottom <= top:
+        raise PlaywrightError(f"Page.screenshot: {_EMPTY}")
+    clip = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+    return await page.screenshot(**{**given, "clip": clip})
+
+
+def _edges(clip: Any, wide: float, high: float) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of a clip, as far as it lies on what is so wide and high."""
+    if clip is None:
+        return 0.0, 0.0, wide, high
+    try:
+        x, y, width, height = (float(clip[name]) for name in ("x", "y", "width", "height"))
+    except (KeyError, TypeError, ValueError):
+        raise PlaywrightError("Page.screenshot: clip takes x, y, width and height, which are numbers") from None
+    if math.isnan(x + y + width + height):
+        raise PlaywrightError("Page.screenshot: clip takes x, y, width and height, which are numbers")
+    return max(0.0, x), max(0.0, y), min(x + width, wide), min(y + height, high)
+
+
+async def _take_element(element: ElementHandle, given: Mapping[str, Any], until: float) -> bytes:
+    frame = await element.owner_frame()
+    if frame is None:
+        raise PlaywrightError("ElementHandle.screenshot: Element is not attached to the DOM")
+    page = frame.page
+    box = await _find(element, given, until)
+    size = decode(await isolated_world.ask(page, "size"))
+    x, y = box["x"] + size.scroll_x, box["y"] + size.scroll_y
+    left, top = math.floor(x + _TINY), math.floor(y + _TINY)
+    right, bottom = math.ceil(x + box["width"] - _TINY), math.ceil(y + box["height"] - _TINY)
+    check_picture(right - left, bottom - top, _ratio(size, given), most_side(page))
+    rest = {**given, "timeout": _left(until)}
+    clip = {"x": float(left), "y": float(top), "width": float(right - left), "height": float(bottom - top)}
+    seen = {**clip, "x": left - size.scroll_x, "y": top - size.scroll_y}
+    if size.zoom == 1 and _holds(_window(page, size), seen):
+        return await page.screenshot(**{**rest, "clip": seen})
+    return await page.screenshot(**{**rest, "clip": clip, "full_page": True})
+
+
+async def _find(element: ElementHandle, given: Mapping[str, Any], until: float) -> FloatRect:
+    """Where an element lies in the window, which it is brought into, once it can be seen and rests."""
+    await element.wait_for_element_state("visible", timeout=_left(until))
+    still = await element.evaluate_handle(_STILL) if given.get("animations") == "disabled" else None
+    try:
+        await element.scroll_into_view_if_needed(timeout=_left(until))
+        box = await element.bounding_box()
+    finally:
+        if still is not None:
+            await still.evaluate("animations => animations.forEach((one) => one.play())")
+            await still.dispose()
+    if box is None or not box["width"] or not box["height"]:
+        raise PlaywrightError("ElementHandle.screenshot: Node is either not visible or not an HTMLElement")
+    return box
+
+
+def _holds(window: tuple[float, float], box: Mapping[str, float]) -> bool:
+    wide, high = window
+    return min(box["x"], box["y"]) >= 0 and box["x"] + box["width"] <= wide and box["y"] + box["height"] <= high
+
+
+def _window(page: Page, size: Size) -> tuple[float, float]:
+    """Width and height of what is seen of a page, which no script of its own can change."""
+    seen = page.viewport_size
+    return (seen["width"], seen["height"]) if seen else (size.inner_width, size.inner_height)
+
+
+def _ratio(size: Size, given: Mapping[str, Any]) -> float:
+    return 1.0 if given.get("scale") == "css" else size.ratio
+
+
+def _left(until: float) -> float:
+    return max(1.0, (until - time.monotonic()) * 1000)

@@ -1,0 +1,69 @@
+"""Prints of pages, of no more sheets than fit: a page may grow while it is printed, for the print itself even."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Page
+
+from sidecar.browser import capture_limits, isolated_world
+from sidecar.browser.capture_limits import MOST_SHEETS
+from sidecar.errors import LimitExceeded
+
+_PIXELS: Final = {"px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "pt": 96 / 72, "pc": 16.0}
+_RANGE: Final = re.compile(r"\s*([0-9]{0,9})\s*(?:(-)\s*([0-9]{0,9})\s*)?")
+_SHEET: Final = re.compile(rb"/Type /Page[\n /]")
+_TOO_MANY: Final = f"the print would have more than {MOST_SHEETS} sheets"
+
+
+async def take(page: Page, given: Mapping[str, Any]) -> bytes:
+    """What the page's `pdf` gives for these arguments. Raises LimitExceeded, and Playwright's errors."""
+    scale = given.get("scale")
+    size = capture_limits.decode(await isolated_world.ask(page, "size"))
+    capture_limits.check_print(size, scale if isinstance(scale, int | float) else 1.0, _sheet(given))
+    return await make(page, given)
+
+
+async def make(page: Page, given: Mapping[str, Any]) -> bytes:
+    """The same of a page whose measures have been looked at; those that it has for the print itself are its own."""
+    ranges = given.get("page_ranges")
+    pdf = await page.pdf(**{**given, "page_ranges": _bounded(ranges) if ranges else f"1-{MOST_SHEETS + 1}"})
+    if len(_SHEET.findall(pdf)) > MOST_SHEETS:
+        raise LimitExceeded(_TOO_MANY)
+    return pdf
+
+
+def pixels(length: float | str) -> float:
+    """CSS pixels of a number or of a number with its unit."""
+    if isinstance(length, str):
+        number = length.rstrip("abcdefghijklmnopqrstuvwxyz")
+        return float(number) * _PIXELS[length[len(number) :]] if number != length else float(length)
+    return float(length)
+
+
+def _sheet(given: Mapping[str, Any]) -> float | None:
+    """CSS pixels of a sheet's height that are printed on; None where it has a format's size, which is large enough."""
+    height = given.get("width" if given.get("landscape") else "height")
+    if given.get("format") or height is None:
+        return None
+    margin = given.get("margin") or {}
+    try:
+        return pixels(height) - sum(pixels(margin.get(side) or 0) for side in ("top", "bottom"))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None  # Playwright says what is wrong with it
+
+
+def _bounded(ranges: Any) -> str:
+    """These ranges of sheets, as far as a print may go."""
+    bounded = []
+    for part in str(ranges).split(","):
+        found = _RANGE.fullmatch(part)
+        if found is None or not (found[1] or found[3]):
+            raise PlaywrightError("Page.pdf: pageRanges takes sheets as in 1-5, 8, 11-13")
+        first = int(found[1] or 1)
+        last = int(found[3] or MOST_SHEETS) if found[2] else first
+        if first > MOST_SHEETS:
+            raise LimitExceeded(_TOO_MANY)
+        bounded.append(f"{first}-{min(last, MOST_SHEETS)}")
+    return ",".join(bounded)

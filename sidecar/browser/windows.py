@@ -1,0 +1,17 @@
+"""A page's window, made no larger than a browser can hold: Chromium's main process keeps all its pixels."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from playwright.async_api import Page
+
+from sidecar.browser import capture_limits
+
+
+async def resize(page: Page, given: Mapping[str, Any]) -> None:
+    """What the page's `set_viewport_size` does for these arguments. Raises LimitExceeded, and Playwright's errors."""
+    wanted = given.get("viewport_size")
+    sides: list[Any] = [wanted.get("width"), wanted.get("height")] if isinstance(wanted, dict) else []
+    if sides and all(isinstance(side, int | float) for side in sides):
+        capture_limits.check_window(sides[0], sides[1])
+    await page.set_viewport_size(**given)

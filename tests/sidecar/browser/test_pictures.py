@@ -1,0 +1,206 @@
+"""Pictures, prints and windows that a browser would die of, made by pages that change while they are looked at."""
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psutil
+import pytest
+import pytest_asyncio
+from playwright.async_api import async_playwright
+
+from sidecar.browser import capture_limits, discovery, isolated_world, pictures, prints
+from sidecar.browser.pool import BrowserPool
+from sidecar.clock import Clock
+from sidecar.errors import ActionFailed, LimitExceeded
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
+from sidecar.settings import Settings
+from tests.sidecar.browser.parts import children, make_job, png_size
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+TRIES = 10
+FLIP = "let on; setInterval(() => { on = !on; e.style.height = on ? '10000000px' : '500px' }, 7)"
+FLIPPING = f"<body style='margin:0'><div id=e style='height:500px;background:red'></div><script>{FLIP}</script>"
+NARROW = {"viewport": {"width": 320, "height": 200}}
+PRINTED = "<style>@media print { body { height: 30000px } }</style><body>"
+BIG = "setViewportSize({width: 30000, height: 3001})"
+
+
+def data_url(page: str) -> str:
+    """Its address."""
+    return f"data:text/html,{quote(page)}"
+
+
+def browsers(kind: str) -> set[int]:
+    """The main processes of such browsers, which are not those that they start themselves."""
+    name = {"CHROMIUM": "chrom", "FIREFOX": "firefox"}[kind]
+    found = {process.pid: process for process in children(lambda process: name in process.name())}
+    return {number for number, process in found.items() if not _ancestors(process) & found.keys()}
+
+
+def _ancestors(process: psutil.Process) -> set[int]:
+    return {one.pid for one in process.parents()}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def runner(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BrowserJobRunner]:
+    """One job at once, in one browser of each kind."""
+    folder: Path = tmp_path_factory.mktemp("state")
+    pool = BrowserPool(Settings(concurrency=1), Clock())
+    yield BrowserJobRunner(pool, lambda: folder, Clock())
+    await pool.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=discovery.KINDS[:2])
+async def page(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    """A page of a browser that nothing of ours stands before."""
+    found = discovery.find(request.param, Settings())
+    async with async_playwright() as playwright:
+        await isolated_world.teach(playwright)
+        kind = getattr(playwright, found.kind.lower())
+        options = {"channel": found.channel} if found.channel else {}
+        browser = await kind.launch(executable_path=found.path, **options)
+        yield await browser.new_page(viewport={"width": 640, "height": 480})
+        await browser.close()
+
+
+@pytest.mark.parametrize("kind", ["CHROMIUM", "FIREFOX"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"actions": ["page.screenshot({fullPage: true}).then(() => 0)"]},
+        {"actions": ["page.screenshot({fullPage: true, clip: {x: 0, y: 0, width: 9e9, height: 9e9}}).then(() => 0)"]},
+        {"actions": ["page.locator('#e').screenshot({animations: 'disabled'}).then(() => 0)"]},
+        {"actions": ["page.$('#e').then(e => e.screenshot({animations: 'disabled'})).then(() => 0)"]},
+        {"options": ["SCREENSHOT"]},
+    ],
+    ids=["page", "clip", "locator", "handle", "artifact"],
+)
+async def test_a_page_that_flips_its_height_kills_no_browser(
+    runner: BrowserJobRunner, kind: Any, asked: dict[str, Any]
+) -> None:
+    """Whatever each of its pictures becomes, the processes that were there stay there, and do the next job."""
+    await runner.run(make_job("data:text/html,first", browser=kind))
+    before = browsers(kind)
+    assert before
+    for _ in range(TRIES):
+        with contextlib.suppress(LimitExceeded, ActionFailed):  # Firefox itself refuses some
+            await runner.run(make_job(data_url(FLIPPING), browser=kind, context=NARROW, **asked))
+    assert (await runner.run(make_job("data:text/html,<title>next", browser=kind))).steps[0].title == "next"
+    assert before <= browsers(kind)  # another one is that of the scripts
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"full_page": True},
+        {"full_page": True, "scale": "css", "animations": "disabled"},
+        {"clip": {"x": 10, "y": 20.5, "width": 200, "height": 9000}},
+        {"full_page": True, "clip": {"x": -5, "y": 700, "width": 9000, "height": 100}},
+    ],
+    ids=str,
+)
+async def test_a_quiet_page_gives_playwrights_own_picture(page: Any, given: dict[str, Any]) -> None:
+    """To the last byte."""
+    await page.set_content("<body style='margin:3px'><p style='height:900px;background:linear-gradient(red,blue)'>x")
+    assert await pictures.take(page, given) == await page.screenshot(**given)
+
+
+@pytest.mark.parametrize("given", [{}, {"type": "jpeg", "quality": 60}, {"scale": "css", "animations": "disabled"}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<p id=e style='width:100px;height:50px;background:lime'>x",
+        "<div style='height:700px'></div><p id=e style='margin:9.3px;width:99.5px;height:51.2px;background:lime'>x",
+        "<p id=e style='width:3000px;height:1500px;background:linear-gradient(45deg,red,blue)'>x",
+    ],
+    ids=["in sight", "below", "large"],
+)
+async def test_a_quiet_element_gives_playwrights_own_picture(page: Any, body: str, given: dict[str, Any]) -> None:
+    """To the last byte."""
+    await page.set_content(f"<body style='margin:3px'>{body}")
+    for owner in (page.locator("#e"), await page.query_selector("#e")):
+        assert await pictures.take(owner, given) == await owner.screenshot(**given)
+
+
+async def test_an_element_that_never_rests_is_taken_as_playwright_takes_it(page: Any) -> None:
+    """Where animations are disabled it is where it would be without them."""
+    spin = (
+        "<style>@keyframes k { to { transform: translateX(300px) } } #e { animation: k 1s infinite alternate }</style>"
+    )
+    await page.set_content(f"{spin}<p id=e style='width:100px;height:50px;background:lime'>x")
+    given = {"animations": "disabled"}
+    assert await pictures.take(page.locator("#e"), given) == await page.locator("#e").screenshot(**given)
+
+
+async def test_a_page_that_grows_after_the_look_has_its_room(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below the bound it is whole, beyond it is cut there."""
+    for height in (900, 100_000):
+        await page.set_content("<body style='margin:0;height:100px'>")
+        ask = isolated_world.ask
+
+        async def grow(*asked: Any, ask: Any = ask, height: int = height) -> str:
+            told: str = await ask(*asked)
+            await page.evaluate(f"document.body.style.height = '{height}px'")
+            return told
+
+        monkeypatch.setattr(isolated_world, "ask", grow)
+        image = await pictures.take(page, {"full_page": True})
+        monkeypatch.undo()
+        assert png_size(image)[1] == min(height, capture_limits.most_side(page))
+
+
+@pytest.mark.parametrize(
+    ("ranges", "bounded"),
+    [("1", "1-1"), ("2-999999", "2-5000"), (" 3 , 5-", "3-3,5-5000"), ("-7", "1-7")],
+)
+async def test_sheets_that_are_asked_for_are_bounded(ranges: str, bounded: str) -> None:
+    """Whatever the page is like."""
+    await asyncio.sleep(0)
+    assert prints._bounded(ranges) == bounded
+
+
+async def test_a_print_that_becomes_too_long_is_refused(
+    runner: BrowserJobRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page is longer only as it is printed, after it was looked at; a sheet is 20 pixels high."""
+    monkeypatch.setattr(prints, "MOST_SHEETS", 50)  # thousands take minutes
+    for page in (
+        "<style>@media print { body { height: 2200px } }</style><body>",
+        "<body><script>addEventListener('beforeprint', () => { document.body.style.height = '2200px' })</script>",
+    ):
+        with pytest.raises(LimitExceeded, match="more than 5000 sheets") as failed:
+            await runner.run(make_job(data_url(page), actions=["page.pdf({height: 20, width: 500}).then(() => 0)"]))
+        assert not failed.value.retryable
+
+
+async def test_a_print_within_the_bound_is_whole(runner: BrowserJobRunner) -> None:
+    """All its sheets are there, and no others."""
+    page = data_url(PRINTED)
+    asked = ["page.pdf({height: 1000})", "page.pdf({height: 1000, pageRanges: '2-3, 30-999999'})"]
+    values = (await runner.run(make_job(page, actions=asked))).steps[0].values
+    counts = [len(prints._SHEET.findall(base64.b64decode(str(value)))) for value in values]
+    assert counts[0] >= 30
+    assert counts[1] == 2 + counts[0] - 29
+
+
+@pytest.mark.parametrize("kind", ["CHROMIUM", "FIREFOX"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"actions": [f"page.{BIG}"]},
+        {"actions": [f"page.context().newPage().then(popup => popup.{BIG})"]},
+        {"actions": [{"set_viewport_size": {"width": 16_384, "height": 16_384}}]},
+        {"context": {"viewport": {"width": 16_384, "height": 16_384}}},
+    ],
+)
+async def test_a_window_is_no_larger_than_a_picture(runner: BrowserJobRunner, kind: Any, asked: dict[str, Any]) -> None:
+    """Chromium's main process holds all its pixels, 2 GB of 23,000 by 23,000."""
+    with pytest.raises(LimitExceeded, match=r"the window would have .* fit") as failed:
+        await runner.run(make_job("data:text/html,x", browser=kind, **asked))
+    assert not failed.value.retryable
