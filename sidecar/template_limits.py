@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sidecar.errors import LimitExceeded
 
-MOST_MADE: Final = 64 << 20
+MAX_FILLED_BYTES: Final = 64 << 20
 """Bytes of text where no setting says otherwise: what a line may have."""
 _LONGEST: Final = 500
 """Characters of a place, and of a name, that an error repeats."""
@@ -41,7 +41,7 @@ class Room:
 
     __slots__ = ("_left", "_most")
 
-    def __init__(self, most: int = MOST_MADE) -> None:
+    def __init__(self, most: int = MAX_FILLED_BYTES) -> None:
         self._most = self._left = most
 
     def splice(self, text: str, found: Iterable[tuple[re.Match[str], str]], place: Place) -> str:

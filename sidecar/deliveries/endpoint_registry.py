@@ -150,7 +150,7 @@ class EndpointRegistry:
 
     # --- servers
 
-    def log_in(self, scope: str, credentials: Sequence[Credentials], primary: int) -> tuple[str, ...]:
+    def log_in(self, account_id: str, credentials: Sequence[Credentials], primary: int) -> tuple[str, ...]:
         """Makes the servers of a login known; gives their ids, the primary's first."""
         ordered = [credentials[primary], *(one for index, one in enumerate(credentials) if index != primary)]
         ids = tuple(map(server_id, ordered))
@@ -160,18 +160,18 @@ class EndpointRegistry:
                 document = server_document(server, self._encryptor)
                 self._rows.save(one, "server", msgspec.json.encode(document).decode())
             self._rows.enable(one)
-        self._rows.save_login(scope, ids)
-        self._logins[scope] = ids
+        self._rows.save_login(account_id, ids)
+        self._logins[account_id] = ids
         self.on_named(ids)
         return ids
 
-    def servers(self, scope: str) -> tuple[str, ...]:
+    def servers(self, account_id: str) -> tuple[str, ...]:
         """The ids of a login's servers, its primary's first; empty where the scope is unknown. Raises StoreFailed."""
-        return self._logins.get(scope) or self._rows.login(scope)
+        return self._logins.get(account_id) or self._rows.login(account_id)
 
-    def credentials(self, scope: str) -> tuple[Credentials, ...]:
+    def credentials(self, account_id: str) -> tuple[Credentials, ...]:
         """A login's credentials, the primary's first; empty where one of them can't be known any more."""
-        servers = self.servers(scope)
+        servers = self.servers(account_id)
         known = [self._server(row) for one in servers if (row := self._row(one)) is not None]
         found = tuple(one for one in known if one is not None)
         return found if len(found) == len(servers) else ()

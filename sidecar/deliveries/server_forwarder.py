@@ -15,20 +15,22 @@ class ServerForwarder:
         self._endpoints = endpoints
         self._outbox = outbox
 
-    def result(self, scope: str, body: bytes, key: str) -> None:
+    def result(self, account_id: str, body: bytes, key: str) -> None:
         """A job's result, for every server of a login, in force or not. `key` is the same for the same run.
 
         Raises MissingCredentials where there never was such a login, and StoreFailed.
         """
-        servers = self._endpoints.servers(scope) if scope else ()
+        servers = self._endpoints.servers(account_id) if account_id else ()
         if not servers:
             raise MissingCredentials
         self._put(servers, "result", body, key, insist=True)
 
-    def copy(self, scope: str, kind: Kind, body: bytes, key: str, *, insist: bool = False) -> None:
+    def copy(self, account_id: str, kind: Kind, body: bytes, key: str, *, insist: bool = False) -> None:
         """The same for all but the primary, which has answered already; `insist` where no reply promises it."""
-        self._put(self._endpoints.servers(scope)[1:], kind, body, key, insist=insist)
+        self._put(self._endpoints.servers(account_id)[1:], kind, body, key, insist=insist)
 
     def _put(self, servers: Iterable[str], kind: Kind, body: bytes, key: str, *, insist: bool) -> None:
-        parcels = (OutboxMessage(id=key, endpoint=one, lane="", body=body, kind=kind) for one in dict.fromkeys(servers))
-        self._outbox.put(parcels, insist=insist)
+        outbox_messages = (
+            OutboxMessage(id=key, endpoint=one, lane="", body=body, kind=kind) for one in dict.fromkeys(servers)
+        )
+        self._outbox.put(outbox_messages, insist=insist)

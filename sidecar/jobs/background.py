@@ -21,11 +21,11 @@ from sidecar.queue.submission import JobRun
 from sidecar.rtcv.login import LONG_TTL, SHORT_TTL, LoginContext
 from sidecar.rtcv.send_cv import ReferenceLocks, send_cv
 
-Perform = Callable[[JobRun], Awaitable[Any]]
+RunHandler = Callable[[JobRun], Awaitable[Any]]
 """Does what a run asks for and gives the content of the reply."""
-PartsOf = Callable[[str], Awaitable[LoginContext]]
+LoginOf = Callable[[str], Awaitable[LoginContext]]
 """Scope -> what work needs of the login that it stands for. Raises StoreFailed."""
-AudienceOf = Callable[[JobRun], RunListeners]
+ListenersOf = Callable[[JobRun], RunListeners]
 """Who is told of a run."""
 
 _TTLS: Final = {"set_cached_reference": LONG_TTL, "set_short_cached_reference": SHORT_TTL}
@@ -35,38 +35,43 @@ class BackgroundExecutor:
     """Performs what comes out of the queue."""
 
     def __init__(
-        self, runs: RunService, in_progress: ReferenceLocks, parts_of: PartsOf, audience_of: AudienceOf, clock: Clock
+        self,
+        runs: RunService,
+        reference_locks: ReferenceLocks,
+        login_of: LoginOf,
+        listeners_of: ListenersOf,
+        clock: Clock,
     ) -> None:
-        self._audience_of = audience_of
+        self._listeners_of = listeners_of
         self._clock = clock
         self._runs = runs
-        self._in_progress = in_progress
-        self._parts_of = parts_of
-        self._performers: dict[str, Perform] = {
+        self._reference_locks = reference_locks
+        self._login_of = login_of
+        self._handlers: dict[str, RunHandler] = {
             "send_job": self._send_job,
             "send_cv": self._send_cv,
             "set_cached_reference": self._set_reference,
             "set_short_cached_reference": self._set_reference,
         }
 
-    def register(self, kind: str, perform: Perform) -> None:
+    def register(self, message_type: str, perform: RunHandler) -> None:
         """Has another message type performed unattended."""
-        self._performers[kind] = perform
+        self._handlers[message_type] = perform
 
-    def takes(self, kind: str) -> bool:
+    def supports(self, message_type: str) -> bool:
         """Whether this type of message makes sense unattended."""
-        return kind in self._performers
+        return message_type in self._handlers
 
-    def validate(self, kind: str, content: bytes) -> None:
+    def validate(self, message_type: str, content: bytes) -> None:
         """Checks a message as strictly as if it had been sent now. Raises WireError, whose `field` is the content's."""
-        if kind not in self._performers:
-            known = ", ".join(sorted(self._performers))
-            raise InvalidContent(f"type: {kind} makes no sense unattended; these do: {known}", "type")
-        check(kind, decode_stored(kind, content))
+        if message_type not in self._handlers:
+            known = ", ".join(sorted(self._handlers))
+            raise InvalidContent(f"type: {message_type} makes no sense unattended; these do: {known}", "type")
+        check_content(message_type, decode_stored(message_type, content))
 
     async def perform(self, run: JobRun) -> bytes:
         """Does what a run asks for; gives the content of the reply as JSON. Raises what the message would."""
-        perform = self._performers.get(run.type)
+        perform = self._handlers.get(run.type)
         if perform is None:
             raise WireError(ErrorCode.UNKNOWN_TYPE, f"{run.type} can't be done unattended")
         done = await perform(run)
@@ -74,38 +79,38 @@ class BackgroundExecutor:
 
     async def _send_job(self, run: JobRun) -> Any:
         job: SendJob = decode_stored(run.type, run.content)
-        order = RunRequest(
+        request = RunRequest(
             job=job,
             run_id=run.id,
-            parts=await self._parts_of(run.scope),
-            audience=self._audience_of(run),
+            login=await self._login_of(run.account_id),
+            listeners=self._listeners_of(run),
             name=run.name if run.origin else "",
             accepted=True,
-            again=run.again,
+            will_retry=run.will_retry,
         )
-        return await self._runs.run(order)
+        return await self._runs.run(request)
 
     async def _send_cv(self, run: JobRun) -> Any:
         async def send() -> Any:
-            return await send_cv(await self._parts_of(run.scope), self._in_progress, msgspec.Raw(run.content))
+            return await send_cv(await self._login_of(run.account_id), self._reference_locks, msgspec.Raw(run.content))
 
-        return await report_as_step(run, run.type, self._audience_of(run), self._clock, send)
+        return await report_as_step(run, run.type, self._listeners_of(run), self._clock, send)
 
     async def _set_reference(self, run: JobRun) -> Any:
         reference: str = decode_stored(run.type, run.content)
 
         async def remember() -> Any:
-            (await self._parts_of(run.scope)).references.remember(reference, _TTLS[run.type])
+            (await self._login_of(run.account_id)).references.remember(reference, _TTLS[run.type])
             return codec.NOTHING
 
-        return await report_as_step(run, run.type, self._audience_of(run), self._clock, remember)
+        return await report_as_step(run, run.type, self._listeners_of(run), self._clock, remember)
 
 
-def check(kind: str, content: Any) -> None:
+def check_content(message_type: str, content: Any) -> None:
     """What a handler would check beyond the types. Raises WireError."""
     if isinstance(content, SendJob):
         validate(content, files=True)  # the runner knows whether it may
-    elif kind == "send_cv":
+    elif message_type == "send_cv":
         reference_of(content)
-    elif kind in _TTLS and not content:
+    elif message_type in _TTLS and not content:
         raise InvalidContent("reference number cannot be an empty string")

@@ -23,24 +23,24 @@ from sidecar.browser.steps.plan import PlannedStep, leaves_page_as_new, plan
 from sidecar.browser.steps.secret_templates import Templates
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, InvalidContent, SidecarError, StoreFailed
-from sidecar.jobs.job_redaction import learn, redactor_for
-from sidecar.jobs.token_scope import Scope, is_suffix, registrable
+from sidecar.jobs.job_redaction import add_secrets, redactor_for
+from sidecar.jobs.token_scope import Scope, is_public_suffix, registrable_domain
 from sidecar.recording.redaction.redactor import Redactor
-from sidecar.template_limits import MOST_MADE, Room
+from sidecar.template_limits import MAX_FILLED_BYTES, Room
 from sidecar.truncation import WHOLE, shortened
 
-LONGEST_SENTENCE: Final = 1_000
+MAX_MESSAGE_CHARS: Final = 1_000
 """Characters of a sentence that says why a job failed, and of each place that it names."""
 Secrets = Mapping[str, Any]
 """Name -> the secret, decoded from JSON."""
 
 
 def validate(
-    job: SendJob, secrets: Secrets | None = None, *, files: bool = False, most: int = MOST_MADE
+    job: SendJob, secrets: Secrets | None = None, *, files: bool = False, max_bytes: int = MAX_FILLED_BYTES
 ) -> tuple[PlannedStep, ...]:
     """Checks all that can be checked without a browser; gives the steps ready to run.
 
-    Raises InvalidContent, and LimitExceeded where secrets that are filled in make more than `most` bytes of text.
+    Raises InvalidContent, and LimitExceeded where secrets that are filled in make more than `max_bytes` bytes of text.
 
     Without the values of the job's secrets the names alone are checked, and the steps are not ready. `files` says
     whether `file:` addresses may be opened: a setting, which the runner knows.
@@ -49,8 +49,8 @@ def validate(
         raise InvalidContent("options: PDF needs the browser CHROMIUM", "options")
     if job.context:
         check_context(job.context, job.browser)
-    check_cookies(job.cookies, is_suffix)
-    templates = Templates(job.secrets or {}, secrets if job.secrets else {}, Room(most))
+    check_cookies(job.cookies, is_public_suffix)
+    templates = Templates(job.secrets or {}, secrets if job.secrets else {}, Room(max_bytes))
     return plan(job.steps, templates, fail_on_status=job.fail_on_status, files=files)
 
 
@@ -62,21 +62,21 @@ class BrowserJobRunner:
         pool: BrowserPool,
         artifacts_folder: Callable[[], Path],
         clock: Clock,
-        scope_of: Callable[[SendJob], Scope | None] = lambda _: None,
+        token_scope_of: Callable[[SendJob], Scope | None] = lambda _: None,
         states: Callable[[], States] | None = None,
         *,
         allow_files: bool = False,
-        most_filled: int = MOST_MADE,
+        max_filled_bytes: int = MAX_FILLED_BYTES,
     ) -> None:
-        """`scope_of` says what a job's visit token opens, None is everything; `states` where profiles lie now.
+        """`token_scope_of` says what a job's visit token opens, None is everything; `states` where profiles lie now.
 
-        `allow_files` lets steps open `file:` addresses; `most_filled` bounds the bytes that secrets make of a job's
-        actions.
+        `allow_files` lets steps open `file:` addresses; `max_filled_bytes` bounds the bytes that secrets
+        make of a job's actions.
         """
         self._allow_files = allow_files
-        self._most_filled = most_filled
+        self._max_filled_bytes = max_filled_bytes
         self._pool = pool
-        self._scope_of = scope_of
+        self._token_scope_of = token_scope_of
         self._artifacts_folder = artifacts_folder
         self._clock = clock
         in_memory = MemoryStates()
@@ -98,33 +98,33 @@ class BrowserJobRunner:
         BrowserCrashed, NavigationFailed, ActionFailed, LimitExceeded, TimedOut, StoreFailed, ShuttingDown,
         Unauthorized and Forbidden where visit tokens are on.
         """
-        scope = self._scope_of(job)
-        steps = validate(job, secrets or {}, files=self._allow_files, most=self._most_filled)
+        scope = self._token_scope_of(job)
+        steps = validate(job, secrets or {}, files=self._allow_files, max_bytes=self._max_filled_bytes)
         if "RECORD" in job.options:
             self._pool.prepare_recording()
-        hiding = _hiding(job, steps, secrets or {})
-        use = self._use(job, steps, scope)
-        parts = (self._keep(job), self._clock, hiding, self._pool.sandboxes, self._pool.scratch)
+        redactions = _redactions(job, steps, secrets or {})
+        use = self._profile_use(job, steps, scope)
+        parts = (self._artifact_writer(job), self._clock, redactions, self._pool.sandboxes, self._pool.scratch)
         work = partial(perform, job, steps, *parts, watch=watch, use=use, allows=scope.allows if scope else None)
         downloads = any(isinstance(a, BoundAction) and a.method == "download" for step in steps for a in step.actions)
         arguments = context_arguments(job.context, downloads=downloads)
         try:
             if scope and scope.strict_resources:
-                return await self._run_held(job, work, arguments, use, scope)
+                return await self._run_behind_gateway(job, work, arguments, use, scope)
             return await self._pool.run(job.browser, work, arguments, use)
         except SidecarError as error:
-            _hide_in(error, hiding)
+            _redact_error(error, redactions)
             raise
 
-    async def _run_held(
+    async def _run_behind_gateway(
         self, job: SendJob, work: Work[JobResult], arguments: dict[str, Any], use: ProfileUse | None, scope: Scope
     ) -> JobResult:
         """Has what the job's pages load come from within the scope, too."""
         if self._pool.is_remote:
-            said = "token: strict_resources can't be kept in a browser on another machine (SIDECAR_BROWSER_ENDPOINT)"
-            raise Forbidden(said, field="token")
+            message = "token: strict_resources can't be kept in a browser on another machine (SIDECAR_BROWSER_ENDPOINT)"
+            raise Forbidden(message, field="token")
 
-        async def held(page: JobPage) -> JobResult:
+        async def gated(page: JobPage) -> JobResult:
             await page.context.add_init_script(NO_PEERS)
             try:
                 return await work(page)
@@ -133,13 +133,13 @@ class BrowserJobRunner:
                     await leave(page.context)
 
         async with Gateway(scope.allows_server) as gateway:
-            return await self._pool.run(job.browser, held, {**arguments, "proxy": {"server": gateway.address}}, use)
+            return await self._pool.run(job.browser, gated, {**arguments, "proxy": {"server": gateway.address}}, use)
 
-    def _use(self, job: SendJob, steps: Sequence[PlannedStep], scope: Scope | None) -> ProfileUse | None:
+    def _profile_use(self, job: SendJob, steps: Sequence[PlannedStep], scope: Scope | None) -> ProfileUse | None:
         if job.profile is None:
             return None
         # what one token's jobs have gathered is not shown to another's
-        profile = Profile(job.profile, job.browser, (registrable(scope.url) or "") if scope else "")
+        profile = Profile(job.profile, job.browser, (registrable_domain(scope.url) or "") if scope else "")
         return ProfileUse(
             profile,
             self._states(),
@@ -147,40 +147,40 @@ class BrowserJobRunner:
             spent=not {"HAR", "TRACE"}.isdisjoint(job.options),
         )
 
-    def _keep(self, job: SendJob) -> Keep | None:
+    def _artifact_writer(self, job: SendJob) -> Keep | None:
         if job.artifacts != "files":
             return None
         try:
             return partial(write_file, self._artifacts_folder())
         except OSError as error:
-            said = f"the folder for artifacts can't be used: {error.strerror}"
-            raise StoreFailed(said, retryable=False) from None
+            message = f"the folder for artifacts can't be used: {error.strerror}"
+            raise StoreFailed(message, retryable=False) from None
 
 
-def _hiding(job: SendJob, steps: Sequence[PlannedStep], secrets: Secrets) -> Hiding:
+def _redactions(job: SendJob, steps: Sequence[PlannedStep], secrets: Secrets) -> Hiding:
     @cache  # made where something is recorded or cut, which is seldom
-    def everything() -> Redactor:
+    def full_redactor() -> Redactor:
         redactor = redactor_for(job, secrets)
         for action in (action for step in steps for action in step.actions):
             if isinstance(action, BoundAction):
                 redactor.learn(action.hidden or "")
         return redactor
 
-    def hide(text: str) -> str:
-        return everything().text(text)
+    def redact(text: str) -> str:
+        return full_redactor().text(text)
 
     if not secrets:
-        return Hiding(all=hide)
-    known = Redactor()
-    learn(known, secrets)
-    return Hiding(known.text, hide, secrets)
+        return Hiding(all=redact)
+    secrets_redactor = Redactor()
+    add_secrets(secrets_redactor, secrets)
+    return Hiding(secrets_redactor.text, redact, secrets)
 
 
-def _hide_in(error: SidecarError, hiding: Hiding) -> None:
-    def hide(text: str) -> str:
-        short = len(text) <= LONGEST_SENTENCE
-        return hiding.secrets(text) if short else shortened(text, LONGEST_SENTENCE, hiding.all, whole=WHOLE)
+def _redact_error(error: SidecarError, redactions: Hiding) -> None:
+    def redact(text: str) -> str:
+        short = len(text) <= MAX_MESSAGE_CHARS
+        return redactions.secrets(text) if short else shortened(text, MAX_MESSAGE_CHARS, redactions.all, whole=WHOLE)
 
-    error.message = hide(error.message)
+    error.message = redact(error.message)
     error.args = (error.message,)
-    error.places = {name: hide(value) if isinstance(value, str) else value for name, value in error.places.items()}
+    error.places = {name: redact(value) if isinstance(value, str) else value for name, value in error.places.items()}

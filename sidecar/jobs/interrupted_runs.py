@@ -7,9 +7,8 @@ from typing import Final
 import msgspec
 
 from sidecar.clock import Clock
-from sidecar.jobs.run_updates import Told, WebhookMessage, interrupted, letters_of
+from sidecar.jobs.run_updates import RunSnapshot, WebhookMessage, mark_interrupted, to_outbox, webhook_messages
 from sidecar.storage.open_runs import OpenRun, OpenRuns
-from sidecar.storage.outbox import OutboxMessage
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +16,7 @@ INTERRUPTED: Final = "the run was interrupted: the sidecar that ran it has died"
 CANCELLED: Final = "the run was cancelled as the sidecar that ran it died"
 ELSEWHERE: Final = "elsewhere"
 """The status of a run whose end somebody else has told."""
-_decode: Final = msgspec.json.Decoder(Told).decode
+_decode: Final = msgspec.json.Decoder(RunSnapshot).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -30,34 +29,33 @@ class InterruptedRuns:
         self._process = process
         self._now = clock.now
 
-    def note(self, run: str, told: Told | None, *, insist: bool) -> None:
+    def record(self, run: str, snapshot: RunSnapshot | None, *, insist: bool) -> None:
         """Keeps what was told last, or forgets a run whose end was. Raises StoreFailed."""
-        if told is None:
+        if snapshot is None:
             self._runs.close(run, insist=insist)
         else:
-            self._runs.note(OpenRun(run, self._process(), _encode(told)), insist=insist)
+            self._runs.note(OpenRun(run, self._process(), _encode(snapshot)), insist=insist)
 
-    async def tell(self, lives: Callable[[str], bool], status: Callable[[str], Awaitable[str]]) -> None:
+    async def report(self, is_alive: Callable[[str], bool], status: Callable[[str], Awaitable[str]]) -> None:
         """Tells of the runs of the dead, each in one transaction with the note that it is told.
 
         `status` gives that of the queue's job of a run, empty where there is none: one that is pending is done again,
         and tells its end itself. Raises StoreFailed.
         """
         for run in self._runs.all():
-            if lives(run.owner):
+            if is_alive(run.owner):
                 continue
             known = await status(run.id.partition(".")[0])  # a script's jobs bear the id of its run, and a number
             if known != "pending":
                 await self._end(run, known)
 
     async def _end(self, run: OpenRun, known: str) -> None:
-        letters = [] if known == ELSEWHERE else self._letters(run, CANCELLED if known == "cancelled" else INTERRUPTED)
-        parcels = [OutboxMessage(id=one.id, endpoint=one.endpoint, lane=one.lane, body=one.body) for one in letters]
-        await self._runs.end(run, parcels)
+        messages = [] if known == ELSEWHERE else self._messages(run, CANCELLED if known == "cancelled" else INTERRUPTED)
+        await self._runs.end(run, [to_outbox(one) for one in messages])
 
-    def _letters(self, run: OpenRun, why: str) -> list[WebhookMessage]:
+    def _messages(self, run: OpenRun, reason: str) -> list[WebhookMessage]:
         try:
-            return letters_of(interrupted(_decode(run.document), why), self._now())
+            return webhook_messages(mark_interrupted(_decode(run.document), reason), self._now())
         except msgspec.DecodeError:
             log.warning("what was told of the run %s can't be read; its end is not told", run.id)
             return []

@@ -25,11 +25,11 @@ def redactor_for(job: SendJob, secrets: Mapping[str, Any] | None = None) -> Reda
     actions = _actions(job)
     if actions is not None:
         redactor.learn_from(actions)
-    learn(redactor, secrets or {})
+    add_secrets(redactor, secrets or {})
     return redactor
 
 
-def learn(redactor: Redactor, secrets: Mapping[str, Any]) -> None:
+def add_secrets(redactor: Redactor, secrets: Mapping[str, Any]) -> None:
     """Has it take these secrets out, too: every text and number in them."""
     for value in scalars(json.dumps(secrets).encode()):
         redactor.learn(value)

@@ -14,14 +14,14 @@ from sidecar.jobs.browser_job_runner import validate
 from sidecar.jobs.job_redaction import types_secrets
 
 
-def decode_stored(kind: str, content: bytes) -> Any:
+def decode_stored(message_type: str, content: bytes) -> Any:
     """A message's content as its type. Raises WireError: `unknown_type` or `invalid_content`."""
-    return codec.decode_content(codec.Request(kind, None, msgspec.Raw(content)))
+    return codec.decode_content(codec.Request(message_type, None, msgspec.Raw(content)))
 
 
-def contains_secrets(kind: str, content: bytes) -> bool:
+def contains_secrets(message_type: str, content: bytes) -> bool:
     """Whether there is something in a message's content that only those who know it may read. Raises WireError."""
-    decoded = decode_stored(kind, content)
+    decoded = decode_stored(message_type, content)
     return any(_secrets(decoded)) or (isinstance(decoded, SendJob) and _types_secrets(decoded))
 
 

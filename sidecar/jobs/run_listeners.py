@@ -10,12 +10,12 @@ from sidecar_protocol.webhooks import Webhook
 from sidecar.deliveries.endpoint_registry import Endpoint, EndpointRegistry
 from sidecar.errors import StoreFailed
 from sidecar.jobs.interrupted_runs import InterruptedRuns
-from sidecar.jobs.run_updates import RunListeners, Told, WebhookMessage, unnoted
-from sidecar.storage.outbox import Outbox, OutboxMessage
+from sidecar.jobs.run_updates import RunListeners, RunSnapshot, WebhookMessage, ignore_progress, to_outbox
+from sidecar.storage.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
-Tell = Callable[[str, Any], None]
+Emit = Callable[[str, Any], None]
 """Takes an event's name and content."""
 
 
@@ -40,32 +40,31 @@ class ListenerFactory:
         """Endpoints as they are kept with a job; empty for none. Raises StoreFailed."""
         return self._endpoints.pack(endpoints) if endpoints else ""
 
-    def of(
+    def create(
         self,
         endpoints: Sequence[Endpoint],
-        tell: Tell | None,
-        progress: Callable[[float], None] = unnoted,
+        emit: Emit | None,
+        progress: Callable[[float], None] = ignore_progress,
         *,
         insist: bool = False,
     ) -> RunListeners:
         """These webhooks and, where it listens, the parent; `insist` where no reply says that they were not told."""
         return RunListeners(
             endpoints=tuple(endpoints),
-            post=partial(self._post, insist),
-            tell=tell,
-            note=partial(self._note, insist),
+            enqueue=partial(self._enqueue, insist),
+            emit=emit,
+            record=partial(self._record, insist),
             progress=progress,
             size=self._size,
         )
 
-    def _post(self, insist: bool, letters: Iterable[WebhookMessage]) -> None:
-        parcels = (OutboxMessage(id=one.id, endpoint=one.endpoint, lane=one.lane, body=one.body) for one in letters)
-        self._outbox.put(parcels, insist=insist)
+    def _enqueue(self, insist: bool, messages: Iterable[WebhookMessage]) -> None:
+        self._outbox.put(map(to_outbox, messages), insist=insist)
 
-    def _note(self, insist: bool, run: str, told: Told | None) -> None:
+    def _record(self, insist: bool, run: str, snapshot: RunSnapshot | None) -> None:
         if self._interruptions is None:
             return
         try:
-            self._interruptions.note(run, told, insist=insist)
+            self._interruptions.record(run, snapshot, insist=insist)
         except StoreFailed as failure:
             log.warning("the end of the run %s can't be told by others: %s", run, failure)

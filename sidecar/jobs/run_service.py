@@ -12,8 +12,8 @@ from sidecar_protocol.jobs import JobReply, JobResult, SendJob
 from sidecar.clock import Clock
 from sidecar.errors import InvalidContent, MissingCredentials, QueueFull, ShuttingDown, SidecarError
 from sidecar.jobs.job_definition import define
-from sidecar.jobs.job_redaction import learn, redactor_for
-from sidecar.jobs.run_updates import NO_LISTENERS, RunListeners, RunUpdates, sentence
+from sidecar.jobs.job_redaction import add_secrets, redactor_for
+from sidecar.jobs.run_updates import NO_LISTENERS, RunListeners, RunUpdates, describe_failure
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.rtcv import secrets
 from sidecar.rtcv.login import LONG_TTL, LoginContext
@@ -36,7 +36,7 @@ class Runner(Protocol):
         """
 
 
-Again = Callable[[BaseException], bool]
+WillRetry = Callable[[BaseException], bool]
 """Whether a run that failed like this is tried again."""
 SKIPPED: Final = "its reference number is cached: there was nothing left to do"
 STOPPED: Final = "the run was stopped before its end"
@@ -51,13 +51,13 @@ class RunRequest:
     job: SendJob
     run_id: str
     """The run's reference, and the idempotency key of what it forwards; the same for further attempts."""
-    parts: LoginContext
-    audience: RunListeners = NO_LISTENERS
+    login: LoginContext
+    listeners: RunListeners = NO_LISTENERS
     name: str = ""
     """What updates call it: the schedule's or task's name; the job's own where empty."""
     accepted: bool = False
     """Whether somebody was told that it will be run: then every failure is a run's failure, and no refusal."""
-    again: Again = lambda _: False
+    will_retry: WillRetry = lambda _: False
 
 
 class RunService:
@@ -67,12 +67,12 @@ class RunService:
         self,
         runner: Callable[[], Runner],
         check_token: Callable[[SendJob], object],
-        in_progress: ReferenceLocks,
+        reference_locks: ReferenceLocks,
         clock: Clock,
     ) -> None:
         self._runner = runner
         self._check_token = check_token
-        self._in_progress = in_progress
+        self._reference_locks = reference_locks
         self._clock = clock
 
     def check(self, job: SendJob) -> None:
@@ -80,28 +80,28 @@ class RunService:
         self._check_token(job)
         self._runner().check(job)
 
-    async def run(self, order: RunRequest) -> JobReply:
+    async def run(self, request: RunRequest) -> JobReply:
         """One run from start to end; its audience is told of each change.
 
         Raises Unauthorized and Forbidden for its token, MissingCredentials, and whatever ends a run early.
         """
-        listens = order.audience.listens
-        redactor = redactor_for(order.job) if listens else None
-        hide = redactor.text if redactor else _as_it_is
-        updates = RunUpdates(order.job, order.run_id, order.audience, self._clock, hide, order.name)
+        listens = request.listeners.listens
+        redactor = redactor_for(request.job) if listens else None
+        redact = redactor.text if redactor else _unchanged
+        updates = RunUpdates(request.job, request.run_id, request.listeners, self._clock, redact, request.name)
         try:
-            self._check_token(order.job)
+            self._check_token(request.job)
         except SidecarError as refused:
-            if order.accepted:
+            if request.accepted:
                 updates.failed(refused.message)
             raise
         try:
-            reply = await self._once(order, updates, redactor)
+            reply = await self._run_once(request, updates, redactor)
         except BaseException as failure:
-            again = order.again(failure)
-            if updates.begun or not (again if order.accepted else isinstance(failure, _REFUSALS)):
+            will_retry = request.will_retry(failure)
+            if updates.announced or not (will_retry if request.accepted else isinstance(failure, _REFUSALS)):
                 stopped = isinstance(failure, asyncio.CancelledError)
-                updates.failed(STOPPED if stopped else sentence(failure), again=again)
+                updates.failed(STOPPED if stopped else describe_failure(failure), will_retry=will_retry)
             raise
         if reply.status == "skipped":
             updates.skipped(SKIPPED)
@@ -109,53 +109,53 @@ class RunService:
             updates.succeeded()
         return reply
 
-    async def _once(self, order: RunRequest, updates: RunUpdates, redactor: Redactor | None) -> JobReply:
+    async def _run_once(self, request: RunRequest, updates: RunUpdates, redactor: Redactor | None) -> JobReply:
         """Does nothing where the job's reference is remembered, and remembers it after success."""
-        job, parts = order.job, order.parts
+        job, login = request.job, request.login
         if job.forward:
-            parts.backend  # noqa: B018  no credentials is better said before the work than after it
+            login.backend  # noqa: B018  no credentials is better said before the work than after it
         if job.reference_number is None:
-            return await self._run(order, updates, redactor)
-        await self._in_progress.enter(job.reference_number)
+            return await self._execute(request, updates, redactor)
+        await self._reference_locks.acquire(job.reference_number)
         try:
-            if await parts.references.known(job.reference_number):
+            if await login.references.known(job.reference_number):
                 return JobReply(status="skipped")
-            reply = await self._run(order, updates, redactor)
-            parts.references.remember(job.reference_number, LONG_TTL)
+            reply = await self._execute(request, updates, redactor)
+            login.references.remember(job.reference_number, LONG_TTL)
             return reply
         finally:
-            self._in_progress.leave(job.reference_number)
+            self._reference_locks.release(job.reference_number)
 
-    async def _run(self, order: RunRequest, updates: RunUpdates, redactor: Redactor | None) -> JobReply:
-        job, runner = order.job, self._runner()
+    async def _execute(self, request: RunRequest, updates: RunUpdates, redactor: Redactor | None) -> JobReply:
+        job, runner = request.job, self._runner()
         fetched = None
         if job.secrets:
             runner.check(job)  # nothing is fetched for a job that can't be run
-            fetched = await _fetch(order.parts, job)
+            fetched = await _fetch_secrets(request.login, job)
             if redactor:
-                learn(redactor, fetched)
+                add_secrets(redactor, fetched)
         result = await runner.run(job, fetched, updates)
         if job.forward is not False:
-            await self._forward(order, result)
+            await self._forward(request, result)
         return JobReply(status="success", result=result)
 
-    async def _forward(self, order: RunRequest, result: JobResult) -> None:
+    async def _forward(self, request: RunRequest, result: JobResult) -> None:
         """Delivers to every server; the primary's refusal is the job's failure."""
-        job = order.job
+        job = request.job
         if job.forward is not True and job.forward and job.forward.as_ == "cv":
-            await self._forward_cv(job, order.parts, result)
+            await self._forward_cv(job, request.login, result)
             return
         body: dict[str, Any] = {
             "jobReference": define(job).reference,
-            "runReference": order.run_id,
+            "runReference": request.run_id,
             "status": "success",
             "result": result,
         }
         if job.reference_number:
             body["reference_number"] = job.reference_number
-        await order.parts.backend.forward(msgspec.json.encode(body), order.run_id)
+        await request.login.backend.forward(msgspec.json.encode(body), request.run_id)
 
-    async def _forward_cv(self, job: SendJob, parts: LoginContext, result: JobResult) -> None:
+    async def _forward_cv(self, job: SendJob, login: LoginContext, result: JobResult) -> None:
         """Sends the extract as `send_cv` would, with the job's reference where it has none of its own."""
         extract = dict(result.extract or {})
         if job.reference_number and not {"referenceNumber", "reference_number"} & extract.keys():
@@ -163,18 +163,18 @@ class RunService:
         cv = msgspec.Raw(msgspec.json.encode(extract))
         reference = reference_of(cv)
         if reference == job.reference_number:
-            await deliver(parts, reference, cv)  # the job itself is the one in progress
+            await deliver(login, reference, cv)  # the job itself is the one in progress
         else:
-            await send_cv(parts, self._in_progress, cv)
+            await send_cv(login, self._reference_locks, cv)
 
 
-async def _fetch(parts: LoginContext, job: SendJob) -> dict[str, Any]:
+async def _fetch_secrets(login: LoginContext, job: SendJob) -> dict[str, Any]:
     """Name -> value of each secret that the job names. Raises MissingCredentials, RemoteFailed, RemoteUnreachable."""
     return {
-        name: secrets.decode(await secrets.fetch(parts, source.key, source.encryption_key), source.key)
+        name: secrets.decode(await secrets.fetch(login, source.key, source.encryption_key), source.key)
         for name, source in (job.secrets or {}).items()
     }
 
 
-def _as_it_is(text: str) -> str:
+def _unchanged(text: str) -> str:
     return text

@@ -25,6 +25,7 @@ from sidecar_protocol.webhooks import DEFAULT_STDOUTERR_SIZE, Format
 from sidecar import __version__
 from sidecar.clock import Clock
 from sidecar.jobs.job_definition import define
+from sidecar.storage.outbox import OutboxMessage
 
 if TYPE_CHECKING:
     from sidecar.deliveries.endpoint_registry import Endpoint
@@ -35,7 +36,7 @@ _LONGEST_ID: Final = 32
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class RunSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What a run's webhooks heard of it last: enough to tell its end without the run."""
 
     started: float
@@ -57,15 +58,15 @@ class WebhookMessage:
     body: bytes
 
 
-def _nowhere(_: Iterable[WebhookMessage]) -> None:
+def _discard_messages(_: Iterable[WebhookMessage]) -> None:
     """Nobody has to be written to."""
 
 
-def _forgotten(_: str, told: Told | None) -> None:
+def _discard_snapshot(_: str, snapshot: RunSnapshot | None) -> None:
     """Nobody will ask."""
 
 
-def unnoted(_: float) -> None:
+def ignore_progress(_: float) -> None:
     """Nobody asks how much is done."""
 
 
@@ -75,13 +76,13 @@ class RunListeners:
 
     endpoints: tuple["Endpoint", ...] = ()
     """The webhooks."""
-    post: Callable[[Iterable[WebhookMessage]], None] = _nowhere
+    enqueue: Callable[[Iterable[WebhookMessage]], None] = _discard_messages
     """Keeps letters until they are delivered."""
-    tell: Callable[[str, Any], None] | None = None
+    emit: Callable[[str, Any], None] | None = None
     """Writes an event, its name and content, to the parent; None where it did not ask for any."""
-    note: Callable[[str, Told | None], None] = _forgotten
-    """Keeps what a run's webhooks heard last, None where that is its end; called right after `post`."""
-    progress: Callable[[float], None] = unnoted
+    record: Callable[[str, RunSnapshot | None], None] = _discard_snapshot
+    """Keeps what a run's webhooks heard last, None where that is its end; called right after `enqueue`."""
+    progress: Callable[[float], None] = ignore_progress
     """Notes how much is done, from 0 to 1."""
     size: int = DEFAULT_STDOUTERR_SIZE
     """Characters of stdout and stderr that the parent's events keep."""
@@ -89,7 +90,7 @@ class RunListeners:
     @property
     def listens(self) -> bool:
         """Whether documents are wanted at all."""
-        return bool(self.endpoints) or self.tell is not None
+        return bool(self.endpoints) or self.emit is not None
 
 
 NO_LISTENERS: Final = RunListeners()
@@ -115,21 +116,27 @@ class RunUpdates:
     """Tells an audience of one attempt at a job. A `Watch` of the browser's steps; the rest is told by who runs it."""
 
     def __init__(
-        self, job: SendJob, run: str, audience: RunListeners, clock: Clock, hide: Callable[[str], str], name: str = ""
+        self,
+        job: SendJob,
+        run: str,
+        listeners: RunListeners,
+        clock: Clock,
+        redact: Callable[[str], str],
+        name: str = "",
     ) -> None:
-        """`hide` takes the job's secrets out of a text; `name` is called instead of the job's own."""
+        """`redact` takes the job's secrets out of a text; `name` is called instead of the job's own."""
         self._job = job
         self._run = run
-        self._audience = audience
+        self._listeners = listeners
         self._clock = clock
-        self._hide = hide
+        self._redact = redact
         self._name = name or job.name or ""
-        self._tasks = [
-            _StepState(hide(step.name or f"step {number}")) for number, step in enumerate(job.steps, start=1)
+        self._steps = [
+            _StepState(redact(step.name or f"step {number}")) for number, step in enumerate(job.steps, start=1)
         ]
-        self._longest = max((audience.size, *(one.max_stdouterr_size for one in audience.endpoints)))
+        self._max_output = max((listeners.size, *(one.max_stdouterr_size for one in listeners.endpoints)))
         self._started = self._began = 0.0
-        self.begun = False
+        self.announced = False
         """Whether anybody was told of the run."""
         self._number = 0
         self._running: int | None = None
@@ -139,112 +146,112 @@ class RunUpdates:
 
     def on_started(self) -> None:
         """The run begins: every task waits."""
-        if not self.begun:
-            self.begun = True
+        if not self.announced:
+            self.announced = True
             self._started, self._began = self._clock.now(), self._clock.monotonic()
-            self._tell("WAITING")
+            self._publish("WAITING")
 
     def on_step_started(self, index: int) -> None:
         """A task runs."""
-        task = self._tasks[index]
-        task.state, task.started, task.began = "RUNNING", self._clock.now(), self._clock.monotonic()
+        step = self._steps[index]
+        step.state, step.started, step.began = "RUNNING", self._clock.now(), self._clock.monotonic()
         self._running = index
-        self._tell("RUNNING")
+        self._publish("RUNNING")
         self._progress(index, index)
 
     def on_step_ended(self, index: int, result: StepResult) -> None:
         """A task has succeeded."""
-        task = self._tasks[index]
-        self._end(task, result.console, result.errors, result.values)
-        task.state, task.return_code = "COMPLETED", 0
+        step = self._steps[index]
+        self._end(step, result.console, result.errors, result.values)
+        step.state, step.return_code = "COMPLETED", 0
         self._running = None
-        self._tell("RUNNING")
+        self._publish("RUNNING")
 
     def on_step_broken(self, index: int, console: Sequence[str], errors: Sequence[str]) -> None:
         """A task was stopped; `failed` says why."""
-        self._end(self._tasks[index], console, errors, ())
+        self._end(self._steps[index], console, errors, ())
 
     # --- what is told by who runs it
 
-    def skipped(self, why: str) -> None:
+    def skipped(self, reason: str) -> None:
         """There was nothing to do."""
         self.on_started()
-        self._skip(why)
-        self._tell("COMPLETED")
+        self._skip(reason)
+        self._publish("COMPLETED")
 
     def succeeded(self) -> None:
         """All is done."""
         self.on_started()
-        self._tell("COMPLETED")
-        self._progress(len(self._tasks) - 1, len(self._tasks))
+        self._publish("COMPLETED")
+        self._progress(len(self._steps) - 1, len(self._steps))
 
-    def failed(self, why: str, *, again: bool = False) -> None:
-        """The run is over, or waits to begin anew where it is tried `again`."""
+    def failed(self, reason: str, *, will_retry: bool = False) -> None:
+        """The run failed; with `will_retry` it waits for another attempt."""
         self.on_started()
-        why = self._hide(why)
+        reason = self._redact(reason)
         if self._running is not None:
-            task = self._tasks[self._running]
-            task.state, task.return_code, task.error = "FAILED", 1, why
+            step = self._steps[self._running]
+            step.state, step.return_code, step.error = "FAILED", 1, reason
             self._running = None
-            self._tell("RUNNING")
-            self._skip(f"{task.name} failed")
-        elif all(task.state == "COMPLETED" for task in self._tasks):
-            self._tasks[-1].error = why  # what failed comes after the steps, and has no task of its own
+            self._publish("RUNNING")
+            self._skip(f"{step.name} failed")
+        elif all(step.state == "COMPLETED" for step in self._steps):
+            self._steps[-1].error = reason  # what failed comes after the steps, and has no task of its own
         else:
-            self._skip(why)
-        self._tell("WAITING" if again else "FAILED")
+            self._skip(reason)
+        self._publish("WAITING" if will_retry else "FAILED")
 
     # --- documents
 
-    def _end(self, task: _StepState, console: Sequence[str], errors: Sequence[str], values: Sequence[Any]) -> None:
-        task.seconds = self._clock.monotonic() - task.began
-        if self._audience.listens:
-            told = [_encode(value).decode() for value in values if value is not None]
-            task.stdout = self._last([*console, *told])
-            task.stderr = self._last(errors)
+    def _end(self, step: _StepState, console: Sequence[str], errors: Sequence[str], values: Sequence[Any]) -> None:
+        step.seconds = self._clock.monotonic() - step.began
+        if self._listeners.listens:
+            outputs = [_encode(value).decode() for value in values if value is not None]
+            step.stdout = self._tail([*console, *outputs])
+            step.stderr = self._tail(errors)
 
-    def _last(self, lines: Sequence[str]) -> str:
+    def _tail(self, lines: Sequence[str]) -> str:
         """The end of these lines, as long as anybody wants it; secrets go before it is cut, which could halve one."""
         kept: list[str] = []
         length = 0
         for line in reversed(lines):
-            kept.append(self._hide(line))
+            kept.append(self._redact(line))
             length += len(kept[-1]) + 1
-            if length > self._longest:
+            if length > self._max_output:
                 break
-        return _cut("\n".join(reversed(kept)), self._longest)
+        return _cut("\n".join(reversed(kept)), self._max_output)
 
-    def _skip(self, why: str) -> None:
-        for task in self._tasks:
-            if task.state == "WAITING":
-                task.state, task.error = "SKIPPED", why
+    def _skip(self, reason: str) -> None:
+        for step in self._steps:
+            if step.state == "WAITING":
+                step.state, step.error = "SKIPPED", reason
 
     def _progress(self, index: int, done: int) -> None:
-        steps = len(self._tasks)
-        self._audience.progress(done / steps)
-        if self._audience.tell:
+        steps = len(self._steps)
+        self._listeners.progress(done / steps)
+        if self._listeners.emit:
             percentage = done * 100 // steps
-            name = self._hide(self._name) or None
-            self._audience.tell(
+            name = self._redact(self._name) or None
+            self._listeners.emit(
                 "progress", Progress(run=self._run, name=name, step=index + 1, steps=steps, percentage=percentage)
             )
 
-    def _tell(self, state: RunState) -> None:
-        audience = self._audience
-        if not audience.listens:
+    def _publish(self, state: RunState) -> None:
+        listeners = self._listeners
+        if not listeners.listens:
             return
         self._number += 1
-        if audience.endpoints:
-            told = Told(
+        if listeners.endpoints:
+            snapshot = RunSnapshot(
                 started=self._started,
                 number=self._number,
-                endpoints=tuple((one.id, one.format, one.max_stdouterr_size) for one in audience.endpoints),
-                update=self._update(state, self._longest),
+                endpoints=tuple((one.id, one.format, one.max_stdouterr_size) for one in listeners.endpoints),
+                update=self._update(state, self._max_output),
             )
-            audience.post(letters_of(told, self._clock.now()))
-            audience.note(self._run, None if state in ("COMPLETED", "FAILED") else told)
-        if audience.tell:
-            audience.tell("job_update", SelfDescribing(data=self._update(state, audience.size)))
+            listeners.enqueue(webhook_messages(snapshot, self._clock.now()))
+            listeners.record(self._run, None if state in ("COMPLETED", "FAILED") else snapshot)
+        if listeners.emit:
+            listeners.emit("job_update", SelfDescribing(data=self._update(state, listeners.size)))
 
     def _update(self, state: RunState, size: int) -> JobUpdate:
         if self._definition is None:
@@ -252,7 +259,7 @@ class RunUpdates:
             self._definition = definition.reference, base64.b64encode(definition.document).decode()
         reference, factfile = self._definition
         return JobUpdate(
-            job_name=self._hide(self._name) or UNNAMED,
+            job_name=self._redact(self._name) or UNNAMED,
             job_reference=reference,
             run_reference=self._run,
             factfile=factfile,
@@ -260,83 +267,88 @@ class RunUpdates:
             run_state=state,
             start_time=_time(self._started),
             run_duration=_duration(self._clock.monotonic() - self._began),
-            task_states=tuple(_state(task, size) for task in self._tasks),
+            task_states=tuple(_state(step, size) for step in self._steps),
         )
 
 
-def sentence(failure: BaseException) -> str:
+def describe_failure(failure: BaseException) -> str:
     """What an update says of a failure; one that is a fault of ours is told by its kind alone."""
     return failure.message if isinstance(failure, WireError) else f"internal error: {type(failure).__name__}"
 
 
-def letters_of(told: Told, moment: float) -> list[WebhookMessage]:
+def webhook_messages(snapshot: RunSnapshot, now: float) -> list[WebhookMessage]:
     """One for each webhook, each with as much of the texts as it wants."""
-    run = told.update.run_reference
+    run = snapshot.update.run_reference
     # attempts at one run begin at other times
-    named = f"{run}\n{told.started!r}\n{told.number}"
-    letter_id = f"upd_{hashlib.sha256(named.encode()).hexdigest()[:_LONGEST_ID]}"
+    named = f"{run}\n{snapshot.started!r}\n{snapshot.number}"
+    message_id = f"upd_{hashlib.sha256(named.encode()).hexdigest()[:_LONGEST_ID]}"
     bodies: dict[tuple[Format, int], bytes] = {}
-    letters = []
-    for endpoint, form, size in told.endpoints:
-        if (form, size) not in bodies:
-            bodies[form, size] = _render(_shortened(told.update, size), form, letter_id, moment)
-        letters.append(WebhookMessage(letter_id, endpoint, run, bodies[form, size]))
-    return letters
+    messages = []
+    for endpoint, format_, size in snapshot.endpoints:
+        if (format_, size) not in bodies:
+            bodies[format_, size] = _render(_truncated(snapshot.update, size), format_, message_id, now)
+        messages.append(WebhookMessage(message_id, endpoint, run, bodies[format_, size]))
+    return messages
 
 
-def interrupted(told: Told, why: str) -> Told:
+def to_outbox(message: WebhookMessage) -> OutboxMessage:
+    """A webhook message as the outbox takes it."""
+    return OutboxMessage(id=message.id, endpoint=message.endpoint, lane=message.lane, body=message.body)
+
+
+def mark_interrupted(snapshot: RunSnapshot, reason: str) -> RunSnapshot:
     """The end of a run that nobody goes on with, as its next update tells it."""
     states: list[TaskState] = []
-    for task in told.update.task_states:
-        if task.state == "RUNNING":
-            task = msgspec.structs.replace(task, state="FAILED", return_code=1, error_message=why)
-        elif task.state == "WAITING":
-            task = msgspec.structs.replace(task, state="SKIPPED", error_message=why)
-        states.append(task)
-    if told.update.task_states == tuple(states):  # every task has ended: what was cut comes after them
-        states[-1] = msgspec.structs.replace(states[-1], error_message=why)
-    update = msgspec.structs.replace(told.update, run_state="FAILED", task_states=tuple(states))
-    return msgspec.structs.replace(told, number=told.number + 1, update=update)
+    for step in snapshot.update.task_states:
+        if step.state == "RUNNING":
+            step = msgspec.structs.replace(step, state="FAILED", return_code=1, error_message=reason)
+        elif step.state == "WAITING":
+            step = msgspec.structs.replace(step, state="SKIPPED", error_message=reason)
+        states.append(step)
+    if snapshot.update.task_states == tuple(states):  # every task has ended: what was cut comes after them
+        states[-1] = msgspec.structs.replace(states[-1], error_message=reason)
+    update = msgspec.structs.replace(snapshot.update, run_state="FAILED", task_states=tuple(states))
+    return msgspec.structs.replace(snapshot, number=snapshot.number + 1, update=update)
 
 
-def _shortened(update: JobUpdate, size: int) -> JobUpdate:
+def _truncated(update: JobUpdate, size: int) -> JobUpdate:
     """The update with texts of at most so many characters, their ends."""
     tasks = [
-        task
-        if task.stdout is None and task.stderr is None
+        step
+        if step.stdout is None and step.stderr is None
         else msgspec.structs.replace(
-            task,
-            stdout=None if task.stdout is None else _cut(task.stdout, size),
-            stderr=None if task.stderr is None else _cut(task.stderr, size),
+            step,
+            stdout=None if step.stdout is None else _cut(step.stdout, size),
+            stderr=None if step.stderr is None else _cut(step.stderr, size),
         )
-        for task in update.task_states
+        for step in update.task_states
     ]
     return msgspec.structs.replace(update, task_states=tuple(tasks))
 
 
-def _render(update: JobUpdate, form: Format, letter_id: str, moment: float) -> bytes:
-    if form == "factotum":
+def _render(update: JobUpdate, format_: Format, message_id: str, now: float) -> bytes:
+    if format_ == "factotum":
         return _encode(SelfDescribing(data=update))
     event = CloudEvent(
-        id=letter_id,
+        id=message_id,
         source=f"/sidecar/jobs/{update.job_reference}",
         subject=update.run_reference,
-        time=_time(moment),
+        time=_time(now),
         data=update,
     )
     return _encode(event)
 
 
-def _state(task: _StepState, size: int) -> TaskState:
+def _state(step: _StepState, size: int) -> TaskState:
     return TaskState(
-        task_name=task.name,
-        state=task.state,
-        started=_time(task.started) if task.started else None,
-        duration=None if task.seconds is None else _duration(task.seconds),
-        stdout=None if task.stdout is None else _cut(task.stdout, size),
-        stderr=None if task.stderr is None else _cut(task.stderr, size),
-        return_code=task.return_code,
-        error_message=task.error,
+        task_name=step.name,
+        state=step.state,
+        started=_time(step.started) if step.started else None,
+        duration=None if step.seconds is None else _duration(step.seconds),
+        stdout=None if step.stdout is None else _cut(step.stdout, size),
+        stderr=None if step.stderr is None else _cut(step.stderr, size),
+        return_code=step.return_code,
+        error_message=step.error,
     )
 
 

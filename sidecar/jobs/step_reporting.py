@@ -9,18 +9,18 @@ from sidecar_protocol.jobs import SendJob, Step, StepResult
 
 from sidecar.clock import Clock
 from sidecar.jobs.run_service import STOPPED
-from sidecar.jobs.run_updates import RunListeners, RunUpdates, sentence
+from sidecar.jobs.run_updates import RunListeners, RunUpdates, describe_failure
 from sidecar.queue.submission import JobRun
 
 T = TypeVar("T")
 
 
 async def report_as_step(
-    run: JobRun, step: str, audience: RunListeners, clock: Clock, work: Callable[[], Awaitable[T]]
+    run: JobRun, step: str, listeners: RunListeners, clock: Clock, work: Callable[[], Awaitable[T]]
 ) -> T:
     """What `work` gives; the audience is told that the step began and ended, and what came of it."""
     job = SendJob(steps=(Step(url=f"sidecar:{step}", name=step),))
-    updates = RunUpdates(job, run.id, audience, clock, str, run.name or step)
+    updates = RunUpdates(job, run.id, listeners, clock, str, run.name or step)
     updates.on_started()
     updates.on_step_started(0)
     began = clock.monotonic()
@@ -29,7 +29,7 @@ async def report_as_step(
     except BaseException as failure:
         updates.on_step_broken(0, (), ())
         stopped = isinstance(failure, asyncio.CancelledError)
-        updates.failed(STOPPED if stopped else sentence(failure), again=run.again(failure))
+        updates.failed(STOPPED if stopped else describe_failure(failure), will_retry=run.will_retry(failure))
         raise
     updates.on_step_ended(0, _result(step, None if value is NOTHING else value, clock.monotonic() - began))
     updates.succeeded()

@@ -20,7 +20,7 @@ _UP: Final = ("..", ".%2e", "%2e.", "%2e%2e")
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class BrowserUrl:
     """A URL as a browser spells it, its fragment left out."""
 
     scheme: str
@@ -58,23 +58,23 @@ class Scope:
         one that a page has made, and belongs where that came from; strict, there is no such page.
         """
         if self.strict:
-            wanted, own = read(url), read(self.url)
+            wanted, own = parse_url(url), parse_url(self.url)
             return wanted is not None and own is not None and wanted.page == own.page and wanted.user in ("", own.user)
-        domain = registrable(url.removeprefix("blob:"))
-        return domain is not None and domain == registrable(self.url)
+        domain = registrable_domain(url.removeprefix("blob:"))
+        return domain is not None and domain == registrable_domain(self.url)
 
     def allows_server(self, host: str, port: int) -> bool:
         """Whether a page may load from there: the same registrable domain, or the scope's own server where strict."""
         bracketed = f"[{host}]" if ":" in host else host
-        wanted, own = read(f"http://{bracketed}:{port}/"), read(self.url)
+        wanted, own = parse_url(f"http://{bracketed}:{port}/"), parse_url(self.url)
         if wanted is None or own is None:
             return False
         if self.strict:
             return (wanted.host, wanted.port) == (own.host, own.port)
-        return _registrable(wanted.host) == _registrable(own.host)
+        return _registrable_domain(wanted.host) == _registrable_domain(own.host)
 
 
-def read(url: str) -> Address | None:
+def parse_url(url: str) -> BrowserUrl | None:
     """An http or https URL with a host as browsers read it; None for all else, and where they might disagree with us.
 
     They take a backslash for a slash, and leave out tabs and line breaks: neither is looked at further.
@@ -92,19 +92,19 @@ def read(url: str) -> Address | None:
         return None
     path = _without_dots(quote(parts.path or "/", safe=_IN_PATH))
     query = quote(parts.query, safe=_IN_QUERY)
-    return Address(parts.scheme, user, host, _PORTS[parts.scheme] if port is None else port, path, query)
+    return BrowserUrl(parts.scheme, user, host, _PORTS[parts.scheme] if port is None else port, path, query)
 
 
-def registrable(url: str) -> str | None:
+def registrable_domain(url: str) -> str | None:
     """The registrable domain of an http or https URL; addresses, single names and public suffixes stand for themselves.
 
     `https://www.a.co.uk` gives `a.co.uk`; ports don't matter. None for everything else.
     """
-    address = read(url)
-    return None if address is None else _registrable(address.host)
+    address = parse_url(url)
+    return None if address is None else _registrable_domain(address.host)
 
 
-def _registrable(host: str) -> str:
+def _registrable_domain(host: str) -> str:
     if ":" in host or _NUMERIC.fullmatch(host.rpartition(".")[2]):
         return host
     name = host.removesuffix(".")
@@ -158,7 +158,7 @@ def _without_dots(path: str) -> str:
     return "/" + "/".join(kept)
 
 
-def is_suffix(host: str) -> bool:
+def is_public_suffix(host: str) -> bool:
     """Whether a host name is a public suffix, below which everybody has domains of their own."""
     try:
         plain = host.encode("idna").decode()

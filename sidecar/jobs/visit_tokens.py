@@ -8,7 +8,7 @@ from sidecar_protocol.jobs import SendJob
 
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, InvalidContent, Unauthorized
-from sidecar.jobs.token_scope import Scope, registrable
+from sidecar.jobs.token_scope import Scope, registrable_domain
 
 _ALGORITHM: Final = "HS256"
 _LAST_SECOND: Final = 253_402_300_799
@@ -33,7 +33,7 @@ class VisitTokens:
             return None
         if not job.token:
             raise Unauthorized("token: this sidecar opens pages with a visit token only", field="token")
-        claims = self._read(job.token, "token", at)
+        claims = self._decode(job.token, "token", at)
         scope = _scope(claims)
         for number, step in enumerate(job.steps):
             if not scope.allows(step.url):
@@ -46,15 +46,15 @@ class VisitTokens:
     def _check_proxy(self, scope: Scope) -> None:
         field = "context.proxy"
         if scope.strict_resources:
-            said = "a token with strict_resources takes none: what pages load goes through one of ours"
-            raise Forbidden(f"{field}: {said}", field=field)
+            message = "a token with strict_resources takes none: what pages load goes through one of ours"
+            raise Forbidden(f"{field}: {message}", field=field)
         if not self._allow_proxies:
-            said = "a proxy could answer for any site; with a visit token only SIDECAR_TOKEN_PROXIES=true allows one"
-            raise Forbidden(f"{field}: {said}", field=field)
+            message = "a proxy could answer for any site; with a visit token only SIDECAR_TOKEN_PROXIES=true allows one"
+            raise Forbidden(f"{field}: {message}", field=field)
 
     def issue(self, scope: str, validity: int, *, strict: bool, strict_resources: bool = False) -> str:
         """A visit token that is good for so many seconds. Raises Forbidden and InvalidContent."""
-        if registrable(scope) is None:
+        if registrable_domain(scope) is None:
             raise InvalidContent("scope: expected an http or https URL with a host", "scope")
         claims = {"scope": scope, "strict": strict, "exp": int(self._clock.now()) + validity}
         return self._sign(claims | ({"strict_resources": True} if strict_resources else {}))
@@ -65,7 +65,7 @@ class VisitTokens:
 
     def check_issuer(self, token: Secret) -> None:
         """Raises Unauthorized for a token that is not ours, and Forbidden for one that may not issue others."""
-        if self._read(token, "issuer_token").get("master") is not True:
+        if self._decode(token, "issuer_token").get("master") is not True:
             raise Forbidden("issuer_token: does not issue tokens", field="issuer_token")
 
     def _sign(self, claims: dict[str, Any]) -> str:
@@ -73,7 +73,7 @@ class VisitTokens:
 
         return jwt.encode(claims, self._key(), algorithm=_ALGORITHM)
 
-    def _read(self, token: Secret, field: str, at: float | None = None) -> Mapping[str, Any]:
+    def _decode(self, token: Secret, field: str, at: float | None = None) -> Mapping[str, Any]:
         import jwt
 
         options: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
@@ -81,7 +81,7 @@ class VisitTokens:
             claims: dict[str, Any] = jwt.decode(token.reveal(), self._key(), algorithms=[_ALGORITHM], options=options)
         except (jwt.InvalidTokenError, RecursionError):  # the second: its header is nested without end
             raise Unauthorized(f"{field}: is not signed with this sidecar's secret", field=field) from None
-        expires, begins, now = _time(claims, "exp", field), _time(claims, "nbf", field), self._clock.now()
+        expires, begins, now = _timestamp(claims, "exp", field), _timestamp(claims, "nbf", field), self._clock.now()
         if expires is not None and expires <= now:
             raise Unauthorized(f"{field}: has expired", field=field)
         if expires is not None and at is not None and expires <= at:
@@ -101,12 +101,12 @@ def _scope(claims: Mapping[str, Any]) -> Scope:
     url, strict, resources = claims.get("scope"), claims.get("strict", False), claims.get("strict_resources", False)
     known = isinstance(url, str) and isinstance(strict, bool) and isinstance(resources, bool)
     if not known or "exp" not in claims:
-        said = "is not a visit token: scope, strict, strict_resources and exp are its claims"
-        raise Unauthorized(f"token: {said}", field="token")
+        message = "is not a visit token: scope, strict, strict_resources and exp are its claims"
+        raise Unauthorized(f"token: {message}", field="token")
     return Scope(str(url), strict, resources)
 
 
-def _time(claims: Mapping[str, Any], name: str, field: str) -> float | None:
+def _timestamp(claims: Mapping[str, Any], name: str, field: str) -> float | None:
     """A claim that is a Unix time; None where it is not there. Raises Unauthorized for what is there and no time."""
     if name not in claims:
         return None

@@ -158,11 +158,11 @@ class JobExecutor:
                 attempt=job.attempts,
                 name=meta.name,
                 origin=meta.origin,
-                scope=meta.scope,
+                account_id=meta.scope,
                 webhooks=meta.webhooks,
                 progress=sign.move,
-                tell=partial(self._tell, meta.submitter) if meta.submitter else None,
-                again=partial(_again, context, job, meta),
+                emit=partial(self._tell, meta.submitter) if meta.submitter else None,
+                will_retry=partial(_again, context, job, meta),
             )
             try:
                 async with within(meta.timeout) as limit:

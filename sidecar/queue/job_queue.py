@@ -107,14 +107,14 @@ class JobQueue:
             type=submission.type,
             name=submission.name,
             origin=submission.origin,
-            scope=submission.scope,
-            submitter=self._backend.process if submission.tell else "",
+            scope=submission.account_id,
+            submitter=self._backend.process if submission.notify else "",
             timeout=submission.timeout,
             retries=submission.retries,
             webhooks=submission.webhooks,
         )
         put_meta(job, meta)
-        if submission.tell and not self._listening:
+        if submission.notify and not self._listening:
             self._listening = True  # others may run it, and what they tell is for our parent
             self._backend.listen(self._attempts.on_told)
         shared = WAITING if submission.type in _WAITING_TYPES else JOBS

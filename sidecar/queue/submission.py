@@ -37,11 +37,11 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """`schedule:<id>` or `task:<id>`; empty for a parent's own."""
     webhooks: str = ""
     """The endpoints in force when it was accepted, packed: the session's and the job's own."""
-    scope: str = ""
+    account_id: str = ""
     """The login that it belongs to; empty for none."""
     needs_login: bool = False
     """Whether it can't be done without that login."""
-    tell: bool = False
+    notify: bool = False
     """Whether the submitter's parent asked for notifications."""
     secret: bool | None = None
     """Whether the content holds what must not lie on disk in clear; looked for where nobody says."""
@@ -57,13 +57,13 @@ class JobRun(msgspec.Struct, frozen=True, kw_only=True):
     """Counted from 1."""
     name: str
     origin: str
-    scope: str
+    account_id: str
     webhooks: str
     progress: Callable[[float], None]
     """Notes how much is done, from 0 to 1."""
-    tell: Callable[[str, Any], None] | None
+    emit: Callable[[str, Any], None] | None
     """Sends an event, its name and content, to the parent of the sidecar that submitted; None where it did not ask."""
-    again: Callable[[BaseException], bool] = lambda _: False
+    will_retry: Callable[[BaseException], bool] = lambda _: False
     """Whether there will be another attempt after this one ends with that failure."""
 
 

@@ -51,7 +51,7 @@ class Command:
 class Complaint:
     """One line of a log that can't be sent, and why."""
 
-    sentence: str
+    describe_failure: str
 
 
 @dataclass(slots=True)
@@ -220,7 +220,7 @@ def _play(
     tally: Tally,
 ) -> None:
     if isinstance(item, Complaint):
-        printer.error(item.sentence)
+        printer.error(item.describe_failure)
         return
     line, missing = filler.fill(item.line)
     unfilled |= dict.fromkeys(missing)

@@ -17,25 +17,25 @@ log = logging.getLogger(__name__)
 class OwnLogins(Protocol):
     """The logins that this machine knows."""
 
-    def log_in(self, scope: str, credentials: Sequence[Credentials], primary: int) -> object:
+    def log_in(self, account_id: str, credentials: Sequence[Credentials], primary: int) -> object:
         """Makes the servers of a login known."""
 
-    def credentials(self, scope: str) -> tuple[Credentials, ...]:
+    def credentials(self, account_id: str) -> tuple[Credentials, ...]:
         """A login's credentials, the primary's first; empty where one of them can't be known. Raises StoreFailed."""
 
 
 class LoginStore(Protocol):
     """Where they lie. Every call may raise StoreFailed."""
 
-    async def put(self, scope: str, sealed: str) -> None:
+    async def put(self, account_id: str, sealed: str) -> None:
         """Keeps the document of a scope, in the place of the one before it."""
 
-    async def get(self, scope: str) -> str | None:
+    async def get(self, account_id: str) -> str | None:
         """The document of a scope; None where there is none."""
 
 
 class _Sealed(msgspec.Struct, frozen=True):
-    """What a document holds. The scope is in it too, so that nobody can put it in the place of another."""
+    """The record of a login. The account is part of it, so that a record can't stand in for another's."""
 
     scope: str
     credentials: tuple[Credentials, ...]
@@ -49,29 +49,29 @@ class SharedLogins:
         self._encryptor = encryptor
         self._own = own
 
-    async def share(self, scope: str, credentials: Sequence[Credentials]) -> None:
+    async def share(self, account_id: str, credentials: Sequence[Credentials]) -> None:
         """Has all machines know a login; the first one is the primary. Raises StoreFailed."""
-        document = msgspec.json.encode(_Sealed(scope, _without_flags(credentials)), enc_hook=_revealed)
-        await self._store.put(scope, self._encryptor.encrypt(document.decode()))
+        document = msgspec.json.encode(_Sealed(account_id, _without_flags(credentials)), enc_hook=_revealed)
+        await self._store.put(account_id, self._encryptor.encrypt(document.decode()))
 
-    async def credentials(self, scope: str) -> tuple[Credentials, ...]:
+    async def credentials(self, account_id: str) -> tuple[Credentials, ...]:
         """The last that any machine has logged in with, the primary's first; our own where the store does not answer.
 
         None where no machine has logged in. Raises StoreFailed.
         """
-        own = _without_flags(self._own.credentials(scope))
+        own = _without_flags(self._own.credentials(account_id))
         try:
-            shared = await self._shared(scope)
+            shared = await self._shared(account_id)
         except StoreFailed:
             if own:
                 return own
             raise
         if shared and shared != own:
-            self._own.log_in(scope, shared, 0)  # what is forwarded waits here for their servers
+            self._own.log_in(account_id, shared, 0)  # what is forwarded waits here for their servers
         return shared or own
 
-    async def _shared(self, scope: str) -> tuple[Credentials, ...]:
-        sealed = await self._store.get(scope)
+    async def _shared(self, account_id: str) -> tuple[Credentials, ...]:
+        sealed = await self._store.get(account_id)
         if sealed is None:
             return ()
         try:
@@ -79,7 +79,7 @@ class SharedLogins:
         except (DecryptionKeyMissing, msgspec.DecodeError):
             log.warning("a login of the fleet can't be opened: not all machines have the same SIDECAR_STORE_KEY")
             return ()
-        return found.credentials if found.scope == scope else ()
+        return found.credentials if found.scope == account_id else ()
 
 
 def _without_flags(credentials: Sequence[Credentials]) -> tuple[Credentials, ...]:

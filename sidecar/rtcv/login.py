@@ -46,7 +46,7 @@ class Login:
 
     backend: RtcvBackend
     references: References
-    scope: str = ""
+    account_id: str = ""
     """Which server and key that is, for work that is done later."""
 
 
@@ -61,8 +61,8 @@ class LoginContext(Protocol):
     def references(self) -> References:
         """Those of the login in force, or a set of its own."""
 
-    def learn(self, secret: str) -> None:
+    def add_secret(self, secret: str) -> None:
         """Keeps a secret out of every log from now on."""
 
-    def learn_secret(self, value: msgspec.Raw) -> None:
+    def add_json_secret(self, value: msgspec.Raw) -> None:
         """Keeps every string of a secret's JSON out of every log from now on."""

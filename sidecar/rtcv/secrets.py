@@ -13,15 +13,15 @@ from sidecar.rtcv.login import LoginContext
 Shape = TypeVar("Shape")
 
 
-async def fetch(parts: LoginContext, key: str, encrypted_with: Secret) -> msgspec.Raw:
+async def fetch(login: LoginContext, key: str, encrypted_with: Secret) -> msgspec.Raw:
     """A secret of the primary, which no log shows from now on. Raises MissingCredentials and the server's failures."""
-    backend = parts.backend
+    backend = login.backend
     if not key:
         raise InvalidContent("key cannot be empty", "key")
     encryption_key = encrypted_with.reveal()
-    parts.learn(encryption_key)
+    login.add_secret(encryption_key)
     value = await backend.secret(key, encryption_key)
-    parts.learn_secret(value)
+    login.add_json_secret(value)
     return value
 
 

@@ -14,32 +14,32 @@ class ReferenceLocks:
     """The references that are being sent right now: who comes second waits for the first."""
 
     def __init__(self) -> None:
-        self._ends: dict[str, asyncio.Event] = {}
+        self._held: dict[str, asyncio.Event] = {}
 
-    async def enter(self, reference: str) -> None:
-        """Returns when nobody else is inside with the same reference. `leave` has to follow."""
-        while end := self._ends.get(reference):
-            await end.wait()
-        self._ends[reference] = asyncio.Event()
+    async def acquire(self, reference: str) -> None:
+        """Returns when nobody else is inside with the same reference. `release` has to follow."""
+        while released := self._held.get(reference):
+            await released.wait()
+        self._held[reference] = asyncio.Event()
 
-    def leave(self, reference: str) -> None:
+    def release(self, reference: str) -> None:
         """Lets the next one in."""
-        self._ends.pop(reference).set()
+        self._held.pop(reference).set()
 
 
-async def send_cv(parts: LoginContext, in_progress: ReferenceLocks, content: msgspec.Raw) -> Any:
+async def send_cv(login: LoginContext, reference_locks: ReferenceLocks, content: msgspec.Raw) -> Any:
     """Sends a CV unless its reference is cached; remembers the reference if the CV matched."""
     reference = reference_of(content)
-    await in_progress.enter(reference)
+    await reference_locks.acquire(reference)
     try:
-        return await deliver(parts, reference, content)
+        return await deliver(login, reference, content)
     finally:
-        in_progress.leave(reference)
+        reference_locks.release(reference)
 
 
-async def deliver(parts: LoginContext, reference: str, content: msgspec.Raw) -> Any:
+async def deliver(login: LoginContext, reference: str, content: msgspec.Raw) -> Any:
     """The same for who is inside with this reference already."""
-    backend, references = parts.backend, parts.references
+    backend, references = login.backend, login.references
     if await references.known(reference):
         return NOTHING
     matched = await backend.scan_cv(bytes(content))

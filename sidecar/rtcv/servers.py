@@ -162,7 +162,7 @@ def check_location(location: str) -> None:
         raise InvalidContent("server_location is not a usable http or https URL", "server_location")
 
 
-def scope_of(credentials: Credentials) -> str:
+def account_id_of(credentials: Credentials) -> str:
     """What keeps the references of one server and key apart; holds neither in clear."""
     place = f"{urls.normalize(credentials.server_location)}\n{credentials.api_key_id}"
     return hashlib.sha256(place.encode()).hexdigest()

@@ -21,7 +21,7 @@ class CurrentSession(LoginContext, Protocol):
     """Whether the parent asked for events."""
 
     @property
-    def scope(self) -> str:
+    def account_id(self) -> str:
         """Which login that is; empty for none."""
 
 
@@ -33,7 +33,7 @@ Forward = Callable[[str, bytes, str], None]
 class StoredBackend:
     """A login's servers for work that nobody waits for. Without credentials there is no server to ask."""
 
-    scope: str
+    account_id: str
     put: Forward
     server: RtcvBackend | None
 
@@ -47,7 +47,7 @@ class StoredBackend:
 
     async def forward(self, result: bytes, idempotency_key: str) -> None:
         """Puts a result where it waits for every server, its credentials too. Raises MissingCredentials."""
-        self.put(self.scope, result, idempotency_key)
+        self.put(self.account_id, result, idempotency_key)
 
     async def close(self) -> None:
         """Lets go of connections."""
@@ -65,8 +65,8 @@ class StoredLoginContext:
     """What is left of a login."""
 
     references: References
-    learn: Callable[[str], None]
-    learn_secret: Callable[[msgspec.Raw], None]
+    add_secret: Callable[[str], None]
+    add_json_secret: Callable[[msgspec.Raw], None]
     servers: RtcvBackend | None
 
     @property
@@ -100,13 +100,13 @@ class StoredLogins:
         self._servers: dict[str, tuple[Sequence[Credentials], RtcvBackend]] = {}
         self._references: dict[str, References] = {}
 
-    async def parts(self, scope: str) -> LoginContext:
+    async def context(self, account_id: str) -> LoginContext:
         """What work of that scope needs. Raises StoreFailed."""
         return StoredLoginContext(
-            references=await self._references_of(scope),
-            learn=self._session.learn,
-            learn_secret=self._session.learn_secret,
-            servers=StoredBackend(scope, self._put, await self._server_of(scope)) if scope else None,
+            references=await self._references_of(account_id),
+            add_secret=self._session.add_secret,
+            add_json_secret=self._session.add_json_secret,
+            servers=StoredBackend(account_id, self._put, await self._server_of(account_id)) if account_id else None,
         )
 
     async def close(self) -> None:
@@ -115,24 +115,24 @@ class StoredLogins:
         for _, server in servers.values():
             await server.close()
 
-    async def _server_of(self, scope: str) -> RtcvBackend | None:
-        credentials = await self._credentials(scope)
+    async def _server_of(self, account_id: str) -> RtcvBackend | None:
+        credentials = await self._credentials(account_id)
         if not credentials:
             return None
-        known = self._servers.get(scope)
+        known = self._servers.get(account_id)
         if known and known[0] == credentials:
             return known[1]
         for one in credentials:
-            self._session.learn(one.api_key.reveal())
-        server = self._connect(scope, credentials)
-        self._servers[scope] = (credentials, server)
+            self._session.add_secret(one.api_key.reveal())
+        server = self._connect(account_id, credentials)
+        self._servers[account_id] = (credentials, server)
         if known:
             await known[1].close()
         return server
 
-    async def _references_of(self, scope: str) -> References:
-        if scope == self._session.scope:
+    async def _references_of(self, account_id: str) -> References:
+        if account_id == self._session.account_id:
             return self._session.references
-        if scope not in self._references:
-            self._references[scope] = await self._open_references(scope)
-        return self._references[scope]
+        if account_id not in self._references:
+            self._references[account_id] = await self._open_references(account_id)
+        return self._references[account_id]

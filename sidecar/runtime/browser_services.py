@@ -32,7 +32,7 @@ class BrowserServices:
         self._runner: BrowserJobRunner | None = None
         self._states: States | None = None
         self._mock_states: States | None = None
-        self.in_progress = ReferenceLocks()
+        self.reference_locks = ReferenceLocks()
         self._runs: RunService | None = None
 
     @property
@@ -42,7 +42,7 @@ class BrowserServices:
             from sidecar.jobs.run_service import RunService  # late: with what it tells of runs it takes 15 ms to import
 
             self._runs = RunService(
-                self._get_runner, lambda job: self.tokens().check(job), self.in_progress, self._clock
+                self._get_runner, lambda job: self.tokens().check(job), self.reference_locks, self._clock
             )
         return self._runs
 
@@ -97,7 +97,7 @@ class BrowserServices:
                 self.tokens().check,
                 self._get_states,
                 allow_files=self._settings.allow_file_urls,
-                most_filled=self._settings.max_line,
+                max_filled_bytes=self._settings.max_line,
             )
         return self._runner
 

@@ -39,15 +39,15 @@ class LoginService:
             await self._catch_up(credentials)
             scanned = await rtcv.RtcvServers(http, servers, primary).check()
             durable = await self._durables.on_disk()
-            scope = rtcv.scope_of(credentials[primary])
-            references = await durable.references(scope, scanned, LONG_TTL)
-            await durable.log_in(scope, credentials, primary)
+            account_id = rtcv.account_id_of(credentials[primary])
+            references = await durable.references(account_id, scanned, LONG_TTL)
+            await durable.log_in(account_id, credentials, primary)
         except BaseException:
             await http.close()
             raise
         self._durables.log_in()
-        copy = partial(durable.forwarding.copy, scope) if len(servers) > 1 else None
-        return Login(rtcv.RtcvServers(http, servers, primary, copy), references, scope)
+        copy = partial(durable.forwarding.copy, account_id) if len(servers) > 1 else None
+        return Login(rtcv.RtcvServers(http, servers, primary, copy), references, account_id)
 
     async def _catch_up(self, credentials: Sequence[Credentials]) -> None:
         """What was sent to a server before it is asked what it has seen belongs to its answer."""

@@ -47,7 +47,7 @@ class Store(Protocol):
     database: Database
     encryptor: Encryptor
     endpoints: EndpointRegistry
-    audiences: ListenerFactory
+    listener_factory: ListenerFactory
     forwarding: ServerForwarder
     logins: SharedLogins | None
     """Those of a fleet whose machines can all open them."""
@@ -55,7 +55,7 @@ class Store(Protocol):
     def schedule_agenda(self) -> Agenda:
         """Where the schedules are."""
 
-    async def references(self, scope: str) -> References:
+    async def references(self, account_id: str) -> References:
         """Those of a login. Raises StoreFailed."""
 
 
@@ -67,7 +67,7 @@ class QueueRuntime:
         self._database = store.database
         self._references_of = store.references
         self._endpoints = store.endpoints
-        self._audiences = store.audiences
+        self._listener_factory = store.listener_factory
         self._forwarding = store.forwarding
         self._shared_logins = store.logins
         self._around = around
@@ -77,7 +77,9 @@ class QueueRuntime:
             around.session, self._credentials, self._connect, self._references, store.forwarding.result
         )
         shop = around.workshop
-        self.unattended = BackgroundExecutor(shop.runs, shop.in_progress, self._parts, self._audience, around.clock)
+        self.background = BackgroundExecutor(
+            shop.runs, shop.reference_locks, self._login, self._listeners, around.clock
+        )
         options = JobQueueOptions(
             concurrency=around.settings.concurrency,
             results_ttl=around.settings.results_ttl,
@@ -93,13 +95,13 @@ class QueueRuntime:
         self.schedules = ScheduleService(
             store.schedule_agenda(),
             store.encryptor,
-            self.unattended,
+            self.background,
             self._submit,
             clock=around.clock,
             host_zone=host_zone(),
             grace=around.settings.misfire_grace,
             check_job=self._check_later,
-            pack=lambda urls: store.audiences.pack(store.audiences.endpoints(urls)),
+            pack=lambda urls: store.listener_factory.pack(store.listener_factory.endpoints(urls)),
             on_event=around.on_event,
         )
 
@@ -109,7 +111,7 @@ class QueueRuntime:
         In a fleet a job's end lies elsewhere: it must not be there before what the run leaves here is on disk.
         """
         try:
-            return await self.unattended.perform(run)
+            return await self.background.perform(run)
         finally:
             if self._ends_elsewhere:
                 await self._kept()
@@ -139,23 +141,23 @@ class QueueRuntime:
         await self._database.flushed()
         return job_id
 
-    async def _parts(self, scope: str) -> LoginContext:
-        return self._around.session if self._mock else await self._logins.parts(scope)
+    async def _login(self, account_id: str) -> LoginContext:
+        return self._around.session if self._mock else await self._logins.context(account_id)
 
-    def _audience(self, run: JobRun) -> RunListeners:
-        return self._audiences.of(self._endpoints.unpack(run.webhooks), run.tell, run.progress, insist=True)
+    def _listeners(self, run: JobRun) -> RunListeners:
+        return self._listener_factory.create(self._endpoints.unpack(run.webhooks), run.emit, run.progress, insist=True)
 
-    async def _credentials(self, scope: str) -> Sequence[Credentials]:
+    async def _credentials(self, account_id: str) -> Sequence[Credentials]:
         shared = self._shared_logins
-        return await shared.credentials(scope) if shared else self._endpoints.credentials(scope)
+        return await shared.credentials(account_id) if shared else self._endpoints.credentials(account_id)
 
-    def _connect(self, scope: str, credentials: Sequence[Credentials]) -> RtcvServers:
+    def _connect(self, account_id: str, credentials: Sequence[Credentials]) -> RtcvServers:
         http = HttpClient(self._around.settings.request_timeout, self._around.clock)
         servers = [RtcvServer(http, one) for one in credentials]
-        return RtcvServers(http, servers, 0, partial(self._forwarding.copy, scope, insist=True))
+        return RtcvServers(http, servers, 0, partial(self._forwarding.copy, account_id, insist=True))
 
-    def _references(self, scope: str) -> Awaitable[References]:
-        return self._references_of(scope) if scope else _of_no_login(self._around.clock)
+    def _references(self, account_id: str) -> Awaitable[References]:
+        return self._references_of(account_id) if account_id else _of_no_login(self._around.clock)
 
 
 def _embedded(database: Database, folder: Path | None, around: RuntimeContext) -> QueueBackend:

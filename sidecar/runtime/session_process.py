@@ -68,10 +68,10 @@ class SessionProcess:
             before_login=MemoryReferences(clock),
             log_in=lambda credentials: self._logging_in.log_in(credentials),
             mock=lambda options: self._logging_in.mock(options),
-            learn=self._redactor.learn,
+            add_secret=self._redactor.learn,
         )
         self._session.webhooks = webhooks_of(settings)
-        self._workshop = BrowserServices(settings, clock, lambda: self._session.scope == MOCK)
+        self._workshop = BrowserServices(settings, clock, lambda: self._session.account_id == MOCK)
         self._durables = StorageProvider(
             RuntimeContext(
                 settings=settings,
@@ -198,7 +198,7 @@ class SessionProcess:
         shop, stores = self._workshop, self._durables
         desk = Desk(self._session, lambda: shop.runs, stores, self._emit)
         fleet = bool(self._settings.queue)
-        return routes(self._session, self._about, desk, stores, shop.in_progress, shop.tokens, fleet=fleet)
+        return routes(self._session, self._about, desk, stores, shop.reference_locks, shop.tokens, fleet=fleet)
 
     def _emit(self, request_id: RequestId | None, event: Any, content: Any) -> None:
         if self._session.notifications:

@@ -74,7 +74,7 @@ class StorageRuntime:
         self._resting = False
         self._closing = AsyncExitStack()
         self._closing.push_async_callback(database.close)
-        settings, clock = around.settings, around.clock
+        settings, clock, size = around.settings, around.clock, around.settings.max_stdouterr_size
         self.public_http = PublicHttpClient(clock, settings.allow_private_network)
         self._closing.push_async_callback(self.public_http.close)
         self.mail = open_mail(
@@ -85,7 +85,7 @@ class StorageRuntime:
             clock,
             around.on_event,
             timeout=settings.request_timeout,
-            stdouterr_size=settings.max_stdouterr_size,
+            stdouterr_size=size,
             allow_private=settings.allow_private_network,
         )
         self._closing.push_async_callback(self.mail.deliveries.close)
@@ -96,7 +96,7 @@ class StorageRuntime:
         self._telling: asyncio.Task[None] | None = None
         runs = OpenRuns(database, self.outbox, encryptor)
         self._interruptions = InterruptedRuns(runs, self._process, clock) if folder else None
-        self.audiences = ListenerFactory(self.endpoints, self.outbox, settings.max_stdouterr_size, self._interruptions)
+        self.listener_factory = ListenerFactory(self.endpoints, self.outbox, size, self._interruptions)
         self.tasking = TaskRuntime(self, around)
         self._closing.push_async_callback(self.tasking.close)
 
@@ -139,9 +139,9 @@ class StorageRuntime:
         return self._queue().engine
 
     @property
-    def unattended(self) -> "BackgroundExecutor":
+    def background(self) -> "BackgroundExecutor":
         """What can be done without a parent that waits. Raises StoreFailed."""
-        return self._queue().unattended
+        return self._queue().background
 
     @property
     def schedules(self) -> "ScheduleService":
@@ -168,21 +168,21 @@ class StorageRuntime:
 
         return RedisTaskRuns(self._told.redis)
 
-    async def references(self, scope: str, seed: Iterable[str] = (), ttl: float = 0) -> References:
+    async def references(self, account_id: str, seed: Iterable[str] = (), ttl: float = 0) -> References:
         """Those of a login; `seed` is remembered for `ttl` seconds. Raises StoreFailed."""
-        own = await DiskReferences.open(self.database, self._around.clock, scope, seed, ttl)
+        own = await DiskReferences.open(self.database, self._around.clock, account_id, seed, ttl)
         if self._told is None:
             return own
         from sidecar.storage.redis_references import RedisReferences
 
-        return RedisReferences(own, self._told, scope)
+        return RedisReferences(own, self._told, account_id)
 
-    async def log_in(self, scope: str, credentials: Sequence[Credentials], primary: int) -> None:
+    async def log_in(self, account_id: str, credentials: Sequence[Credentials], primary: int) -> None:
         """Makes the servers of a login known, to all machines of a fleet if they can open it. Raises StoreFailed."""
         if self.logins:
             others = [one for index, one in enumerate(credentials) if index != primary]
-            await self.logins.share(scope, [credentials[primary], *others])
-        self.endpoints.log_in(scope, credentials, primary)
+            await self.logins.share(account_id, [credentials[primary], *others])
+        self.endpoints.log_in(account_id, credentials, primary)
 
     def serve(self) -> None:
         """Begins to run jobs, also where there are none yet. Raises StoreFailed."""
@@ -232,7 +232,7 @@ class StorageRuntime:
             from sidecar.runtime.queue_runtime import QueueRuntime  # late: saq and playwright take their time to import
 
             self._queueing = QueueRuntime(self, self._folder, self._around, self._fleet)
-            self._queueing.unattended.register("run_task", self.tasking.perform)
+            self._queueing.background.register("run_task", self.tasking.perform)
             self._closing.push_async_callback(self._queueing.close)
             if not self._resting:
                 self._queueing.engine.start(self._queueing.perform)
@@ -247,7 +247,7 @@ class StorageRuntime:
         """Runs of processes that have died, whenever they did, come to an end at their webhooks."""
         while True:
             try:
-                await interruptions.tell(lambda process: self.mail.deliveries.presence().lives(process), self._status)
+                await interruptions.report(lambda process: self.mail.deliveries.presence().lives(process), self._status)
             except SidecarError as failure:
                 log.warning("could not look for runs that were interrupted: %s", failure)
             await asyncio.sleep(INTERRUPTED_SECONDS)

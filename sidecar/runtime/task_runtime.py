@@ -31,7 +31,7 @@ class Store(Protocol):
     encryptor: Encryptor
     public_http: "PublicHttpClient"
     endpoints: "EndpointRegistry"
-    audiences: "ListenerFactory"
+    listener_factory: "ListenerFactory"
 
     def agenda(self, kind: Kind) -> Agenda:
         """Where tasks are."""
@@ -44,7 +44,7 @@ class Store(Protocol):
         """The queue. Raises StoreFailed."""
 
     @property
-    def unattended(self) -> "BackgroundExecutor":
+    def background(self) -> "BackgroundExecutor":
         """What can be done without a parent that waits. Raises StoreFailed."""
 
 
@@ -120,10 +120,10 @@ class TaskRuntime:
             requests=store.public_http,
             hosts=Hosts(settings.script_hosts),
             runner=lambda: TaskScripts(around.workshop.sandboxes(), limits, SCRIPTS_AT_ONCE),
-            audience=lambda run: store.audiences.of(
-                store.endpoints.unpack(run.webhooks), run.tell, run.progress, insist=True
+            listeners_of=lambda run: store.listener_factory.create(
+                store.endpoints.unpack(run.webhooks), run.emit, run.progress, insist=True
             ),
-            perform=store.unattended.perform,
+            perform=store.background.perform,
             places=asyncio.Semaphore(settings.concurrency),
         )
         runner = TaskRunner(documents, history, tools, clock, engine.process)

@@ -35,7 +35,7 @@ async def work(settings: Settings, clock: Clock, say: Callable[[str], None]) -> 
             before_login=MemoryReferences(clock),
             log_in=lambda credentials: LoginService(settings, clock, durables).log_in(credentials),
             mock=lambda options: LoginService(settings, clock, durables).mock(options),
-            learn=redactor.learn,
+            add_secret=redactor.learn,
         )
         workshop = BrowserServices(settings, clock, lambda: False)
         durables = StorageProvider(

@@ -127,8 +127,8 @@ class ScheduleDispatcher:
             webhooks=entry.webhooks,
             retries=entry.retries,
             timeout=entry.timeout,
-            scope=entry.scope,
-            tell=True,
+            account_id=entry.scope,
+            notify=True,
         )
 
     def _patience(self, failure: SidecarError) -> float:

@@ -104,24 +104,29 @@ class ScheduleManager:
         self._on_change = on_change
         self._make_id = make_id
 
-    async def create(self, content: CreateSchedule, *, zone: str = "", scope: str = "") -> ScheduleCreated:
+    async def create(self, content: CreateSchedule, *, zone: str = "", account_id: str = "") -> ScheduleCreated:
         """Adds one; on disk when this returns. Raises WireError, LimitExceeded.
 
-        `zone` is the IANA name of the parent's time zone, empty for this machine's; `scope` its login, empty for none.
+        `zone` is the IANA name of the parent's time zone, empty for this machine's; `account_id` is empty without a
+        login.
         """
         _check_name(content.name)
         if not content.enabled:
             raise InvalidContent("enabled: has to be true when a schedule is made", "enabled")
         due = self._due(content.trigger, zone)
         entry = Entry(
-            name=content.name, enabled=True, trigger=content.trigger, due=due, **self._kept(content.push, due, scope)
+            name=content.name,
+            enabled=True,
+            trigger=content.trigger,
+            due=due,
+            **self._kept(content.push, due, account_id),
         )
         schedule_id = self._make_id()
         await self._agenda.put_new(schedule_id, encode(entry), due, MAX_OPEN)
         self._on_change(schedule_id, due)
         return ScheduleCreated(schedule_id=schedule_id, name=content.name)
 
-    async def update(self, content: UpdateSchedule, *, zone: str = "", scope: str = "") -> Schedule:
+    async def update(self, content: UpdateSchedule, *, zone: str = "", account_id: str = "") -> Schedule:
         """Replaces what is given; on disk when this returns; see `create`. Raises WireError, NotFound."""
         if all(part is _UNSET for part in (content.name, content.enabled, content.trigger, content.push)):
             raise InvalidContent("there is nothing to update: give name, enabled, trigger or push", "content")
@@ -129,7 +134,7 @@ class ScheduleManager:
             item, entry = await self._find(content.schedule_id)
             if entry.stage != "waiting" or entry.due <= self._now():
                 raise InvalidContent("schedule_id: the schedule has expired and can't be updated", "schedule_id")
-            changed = self._changed(entry, content, zone, scope)
+            changed = self._changed(entry, content, zone, account_id)
             if await self._agenda.replace(item, encode(changed), changed.due):
                 self._on_change(item.id, changed.due)
                 return _shown(item.id, changed)
@@ -172,7 +177,7 @@ class ScheduleManager:
             raise _not_found(schedule_id)
         return item, decode(item.document)
 
-    def _changed(self, entry: Entry, content: UpdateSchedule, zone: str, scope: str) -> Entry:
+    def _changed(self, entry: Entry, content: UpdateSchedule, zone: str, account_id: str) -> Entry:
         """Raises WireError where a part can't be."""
         new = msgspec.structs.replace
         if content.name is not _UNSET:
@@ -182,26 +187,26 @@ class ScheduleManager:
             entry = new(entry, enabled=content.enabled)
         if content.trigger is not _UNSET:
             if _is_parents(content.trigger) != _is_parents(entry.trigger):
-                said = "a schedule's time zone can't change between the parent's (1) and the machine's"
-                raise InvalidContent(f"{_ZONE}_type: {said}", f"{_ZONE}_type")
+                message = "a schedule's time zone can't change between the parent's (1) and the machine's"
+                raise InvalidContent(f"{_ZONE}_type: {message}", f"{_ZONE}_type")
             entry = new(entry, trigger=content.trigger, due=self._due(content.trigger, zone))
         if content.push is not _UNSET:
-            entry = new(entry, **self._kept(content.push, entry.due, scope or entry.scope))
+            entry = new(entry, **self._kept(content.push, entry.due, account_id or entry.scope))
         elif content.trigger is not _UNSET:
             self._pushes.check_again(entry.type, entry.content, entry.due)
         return entry
 
-    def _kept(self, push: Push, due: float, scope: str) -> dict[str, Any]:
+    def _kept(self, push: Push, due: float, account_id: str) -> dict[str, Any]:
         """What an entry holds of a message. Raises WireError."""
-        checked = self._pushes.check(push, due, logged_in=bool(scope))
+        checked = self._pushes.check(push, due, logged_in=bool(account_id))
         return {
             "type": checked.type,
-            "content": self._pushes.seal(checked),
+            "content": self._pushes.encrypt(checked),
             "shown": self._pushes.show(checked),
             "webhooks": checked.webhooks,
             "retries": checked.retries,
             "timeout": checked.timeout,
-            "scope": scope,
+            "scope": account_id,
         }
 
     def _due(self, trigger: Trigger, parents_zone: str) -> float:

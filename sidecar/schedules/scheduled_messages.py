@@ -29,10 +29,10 @@ class _Line(msgspec.Struct, frozen=True):
 class Messages(Protocol):
     """What can be done unattended."""
 
-    def takes(self, kind: str) -> bool:
+    def supports(self, message_type: str) -> bool:
         """Whether this type of message makes sense unattended."""
 
-    def validate(self, kind: str, content: bytes) -> None:
+    def validate(self, message_type: str, content: bytes) -> None:
         """Checks a message as if it were sent now. Raises WireError."""
 
 
@@ -76,37 +76,37 @@ class ScheduledMessages:
 
         Raises WireError, whose field begins with `push`, MissingCredentials, Unauthorized, Forbidden.
         """
-        kind, content = push.type, push.content
-        if not self._messages.takes(kind):
-            raise InvalidContent(f"{_TYPE}: {kind} is no message that makes sense unattended", _TYPE)
+        message_type, content = push.type, push.content
+        if not self._messages.supports(message_type):
+            raise InvalidContent(f"{_TYPE}: {message_type} is no message that makes sense unattended", _TYPE)
         if content is msgspec.UNSET:
             raise InvalidContent(f"{_CONTENT}: missing", _CONTENT)
         checked = bytes(content)
         try:
-            self._messages.validate(kind, checked)
-            decoded = decode_stored(kind, checked)
+            self._messages.validate(message_type, checked)
+            decoded = decode_stored(message_type, checked)
             job = decoded if isinstance(decoded, SendJob) else None
             if job:
                 self._check_job(job, due)
             webhooks = self._pack(job.webhooks if job else ())
         except WireError as wrong:
             raise _placed(wrong) from None
-        if not logged_in and (kind == "send_cv" or (job and (job.secrets or job.forward))):
+        if not logged_in and (message_type == "send_cv" or (job and (job.secrets or job.forward))):
             raise MissingCredentials
         if job is None:
-            return Checked(type=kind, content=checked, webhooks=webhooks)
+            return Checked(type=message_type, content=checked, webhooks=webhooks)
         timeout = job.timeout_ms / 1000 + DEFAULT_TIMEOUT
-        return Checked(type=kind, content=checked, webhooks=webhooks, retries=job.retries, timeout=timeout)
+        return Checked(type=message_type, content=checked, webhooks=webhooks, retries=job.retries, timeout=timeout)
 
-    def check_again(self, kind: str, stored: dict[str, str], due: float) -> None:
+    def check_again(self, message_type: str, stored: dict[str, str], due: float) -> None:
         """Checks that what is stored may run at another Unix time; not what only another process can open.
 
         Raises as `check`.
         """
-        if kind != "send_job":
+        if message_type != "send_job":
             return
         try:
-            job: SendJob = decode_stored(kind, self.open(stored))
+            job: SendJob = decode_stored(message_type, self.open(stored))
         except DecryptionKeyMissing:
             return
         try:
@@ -114,7 +114,7 @@ class ScheduledMessages:
         except WireError as wrong:
             raise _placed(wrong) from None
 
-    def seal(self, checked: Checked) -> dict[str, str]:
+    def encrypt(self, checked: Checked) -> dict[str, str]:
         """The content as it may lie on disk."""
         secret = self._encryptor.persistent or contains_secrets(checked.type, checked.content)
         return encrypt_content(self._encryptor, checked.content, secret=secret)
@@ -125,11 +125,11 @@ class ScheduledMessages:
 
     def show(self, checked: Checked) -> msgspec.Raw:
         """The content with its secrets replaced."""
-        kind, content, redactor = checked.type, checked.content, Redactor()
-        decoded = decode_stored(kind, content)
+        message_type, content, redactor = checked.type, checked.content, Redactor()
+        decoded = decode_stored(message_type, content)
         if isinstance(decoded, SendJob):
             redactor = redactor_for(decoded)
-        line = redactor.request(msgspec.json.encode(_Line(kind, msgspec.Raw(content))))
+        line = redactor.request(msgspec.json.encode(_Line(message_type, msgspec.Raw(content))))
         return msgspec.Raw(msgspec.json.decode(line, type=_Line).content.copy()) if line else msgspec.Raw(b"null")
 
 
@@ -139,6 +139,6 @@ def _placed(wrong: WireError) -> WireError:
         return wrong  # about who asks
     field = str(wrong.places.get("field") or "content")
     place = _CONTENT if field == "content" else f"{_CONTENT}.{field}"
-    said = wrong.message.removeprefix(f"{field}: ")
+    message = wrong.message.removeprefix(f"{field}: ")
     places = {**wrong.places, "field": place}
-    return WireError(wrong.code, f"{place}: {said}", retryable=wrong.retryable, **places)
+    return WireError(wrong.code, f"{place}: {message}", retryable=wrong.retryable, **places)

@@ -23,7 +23,7 @@ class Session:
         before_login: References,
         log_in: LogIn,
         mock: Mock,
-        learn: Callable[[str], None],
+        add_secret: Callable[[str], None],
     ) -> None:
         self.notifications = False
         self.webhooks: tuple[Webhook, ...] = ()
@@ -31,7 +31,7 @@ class Session:
         self._before_login = before_login
         self._log_in = log_in
         self._mock = mock
-        self._learn = learn
+        self._add_secret = add_secret
         self._login: Login | None = None
 
     @property
@@ -47,31 +47,31 @@ class Session:
         return self._login.backend
 
     @property
-    def scope(self) -> str:
+    def account_id(self) -> str:
         """Which login is in force; empty for none."""
-        return self._login.scope if self._login else ""
+        return self._login.account_id if self._login else ""
 
     async def log_in(self, credentials: Sequence[Credentials]) -> None:
         """Checks every server and switches to them. Raises InvalidContent, RemoteFailed, RemoteUnreachable."""
         check_credentials(credentials)
         for one in credentials:
-            self._learn(one.api_key.reveal())
+            self._add_secret(one.api_key.reveal())
         await self._switch(await self._log_in(credentials))
 
     async def mock(self, options: MockOptions) -> None:
         """Switches to mock mode, with nothing remembered."""
         for value in (options.secrets or {}).values():
-            self.learn_secret(value)
+            self.add_json_secret(value)
         await self._switch(await self._mock(options))
 
-    def learn(self, secret: str) -> None:
+    def add_secret(self, secret: str) -> None:
         """Keeps a secret out of every log from now on."""
-        self._learn(secret)
+        self._add_secret(secret)
 
-    def learn_secret(self, value: msgspec.Raw) -> None:
+    def add_json_secret(self, value: msgspec.Raw) -> None:
         """Keeps every string of a secret's JSON out of every log from now on."""
         for leaf in strings(value):
-            self._learn(leaf)
+            self._add_secret(leaf)
 
     async def close(self) -> None:
         """Lets go of the servers."""

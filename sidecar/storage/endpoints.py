@@ -51,14 +51,14 @@ class EndpointRows:
         sql = "UPDATE endpoint SET disabled = 0, failures = 0, retry_at = 0, pause = 0 WHERE id = ?"
         self._stage(sql, (endpoint,))
 
-    def save_login(self, scope: str, servers: Sequence[str]) -> None:
+    def save_login(self, account_id: str, servers: Sequence[str]) -> None:
         """Stages which endpoints are the servers of a login, its primary first."""
         sql = "INSERT OR REPLACE INTO login (scope, servers) VALUES (?, ?)"
-        self._stage(sql, (scope, msgspec.json.encode(servers).decode()))
+        self._stage(sql, (account_id, msgspec.json.encode(servers).decode()))
 
-    def login(self, scope: str) -> tuple[str, ...]:
+    def login(self, account_id: str) -> tuple[str, ...]:
         """A login's servers, its primary first; empty where that is unknown or unreadable. Raises StoreFailed."""
-        row = self._database.first("SELECT servers FROM login WHERE scope = ?", scope)
+        row = self._database.first("SELECT servers FROM login WHERE scope = ?", account_id)
         try:
             return msgspec.json.decode(row[0], type=tuple[str, ...]) if row else ()
         except msgspec.DecodeError:

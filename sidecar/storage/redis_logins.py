@@ -11,15 +11,15 @@ class RedisLogins:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def put(self, scope: str, sealed: str) -> None:
+    async def put(self, account_id: str, sealed: str) -> None:
         """Keeps the document of a scope, in the place of the one before it."""
-        await ask(self._redis.set(_name(scope), sealed))
+        await ask(self._redis.set(_name(account_id), sealed))
 
-    async def get(self, scope: str) -> str | None:
+    async def get(self, account_id: str) -> str | None:
         """The document of a scope; None where there is none."""
-        sealed: bytes | None = await ask(self._redis.get(_name(scope)))
+        sealed: bytes | None = await ask(self._redis.get(_name(account_id)))
         return None if sealed is None else sealed.decode()
 
 
-def _name(scope: str) -> str:
-    return f"sidecar:login:{scope}"
+def _name(account_id: str) -> str:
+    return f"sidecar:login:{account_id}"

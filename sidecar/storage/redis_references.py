@@ -122,10 +122,10 @@ class ReferencePublisher:
 class RedisReferences:
     """The references of one scope, in a fleet. `has` knows this machine's, `known` those of all."""
 
-    def __init__(self, own: DiskReferences, told: ReferencePublisher, scope: str) -> None:
+    def __init__(self, own: DiskReferences, told: ReferencePublisher, account_id: str) -> None:
         self._own = own
         self._told = told
-        self._name: Callable[[str], str] = lambda reference: _name(scope, reference)
+        self._name: Callable[[str], str] = lambda reference: _name(account_id, reference)
 
     def has(self, reference: str) -> bool:
         """Whether this machine remembers it. Raises StoreFailed."""
@@ -141,6 +141,6 @@ class RedisReferences:
         self._told.tell(self._name(reference), ttl)
 
 
-def _name(scope: str, reference: str) -> str:
+def _name(account_id: str, reference: str) -> str:
     # hashed, because a scope holds part of a key, and a reference may be long
-    return "sidecar:reference:" + hashlib.sha256(f"{scope}\0{reference}".encode()).hexdigest()
+    return "sidecar:reference:" + hashlib.sha256(f"{account_id}\0{reference}".encode()).hexdigest()

@@ -76,8 +76,8 @@ class ScriptSources:
             return
         parts = Path(script).parts
         if not parts or Path(script).is_absolute() or ".." in parts or "\\" in script or not script.isprintable():
-            said = "is neither an http or https URL nor the name of a file in the scripts folder"
-            raise InvalidContent(f"script: this {said}", "script")
+            message = "is neither an http or https URL nor the name of a file in the scripts folder"
+            raise InvalidContent(f"script: this {message}", "script")
 
     async def read(self, script: str) -> str:
         """The script's text. Raises InvalidContent, NotFound, Forbidden, LimitExceeded, TimedOut and RemoteFailed."""
@@ -111,8 +111,8 @@ class ScriptSources:
                     raise NotFound(f"the script {name} is not a file")
                 content = file.read(LONGEST_SCRIPT + 1)
         except (OSError, ValueError) as failure:
-            said = failure.strerror if isinstance(failure, OSError) else "its name can't be used"
-            raise NotFound(f"the script {name} can't be read from the scripts folder: {said}") from None
+            message = failure.strerror if isinstance(failure, OSError) else "its name can't be used"
+            raise NotFound(f"the script {name} can't be read from the scripts folder: {message}") from None
         if len(content) > LONGEST_SCRIPT:
             raise LimitExceeded(f"the script {name} is larger than {LONGEST_SCRIPT >> 20} MiB")
         return content

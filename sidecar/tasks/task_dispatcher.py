@@ -137,8 +137,8 @@ class TaskDispatcher:
             timeout=RUN_TIMEOUT,
             origin=f"task:{task_id}",
             webhooks=document.webhooks,
-            scope=document.scope,
-            tell=self._wants_events(),
+            account_id=document.scope,
+            notify=self._wants_events(),
             secret=self._at_home or document.sealed_job is not None,  # what is secret stays with this process
         )
 

@@ -62,10 +62,10 @@ class TaskManager:
 
     # --- messages
 
-    async def create(self, content: CreateTask, webhooks: str, scope: str) -> Task:
+    async def create(self, content: CreateTask, webhooks: str, account_id: str) -> Task:
         """Adds one; on disk when this returns. Raises InvalidContent, Conflict, LimitExceeded."""
         now = self._now()
-        document = self._documents.make(content, now, webhooks, scope)
+        document = self._documents.make(content, now, webhooks, account_id)
         task_id = content.id or str(uuid.uuid4())
         # one that starts now runs now; times before that have passed
         due = document.next(now - 1 if content.init is None else now)
@@ -142,9 +142,9 @@ class TaskManager:
         run = _run(str(uuid.uuid4()), content.id, document.webhooks or webhooks, document.scope, tell)
         return await self._runner.run(content.id, document, run, "manual", None)
 
-    async def test(self, content: TestTask, webhooks: str, scope: str, tell: Tell) -> RunTaskReply:
+    async def test(self, content: TestTask, webhooks: str, account_id: str, tell: Tell) -> RunTaskReply:
         """Runs a script that is not kept. Raises what the run raises."""
-        run = _run(str(uuid.uuid4()), "", webhooks, scope, tell)
+        run = _run(str(uuid.uuid4()), "", webhooks, account_id, tell)
         return await self._runner.test(content.script_text, content.config, run)
 
     # --- the queue
@@ -157,7 +157,7 @@ class TaskManager:
         except WireError as failure:  # somebody waits to hear what became of it
             await self._runner.refuse(run, failure)
         trigger: Trigger = "schedule" if order.due is None else "interval"
-        named = msgspec.structs.replace(run, name=order.id, scope=run.scope or document.scope)
+        named = msgspec.structs.replace(run, name=order.id, account_id=run.account_id or document.scope)
         try:
             return await self._runner.run(order.id, document, named, trigger, order.due)
         except WireError as failure:
@@ -206,7 +206,7 @@ class TaskManager:
         return int(self._clock.now() * 1000)
 
 
-def _run(run_id: str, task_id: str, webhooks: str, scope: str, tell: Tell) -> JobRun:
+def _run(run_id: str, task_id: str, webhooks: str, account_id: str, tell: Tell) -> JobRun:
     return JobRun(
         id=run_id,
         type="run_task",
@@ -214,10 +214,10 @@ def _run(run_id: str, task_id: str, webhooks: str, scope: str, tell: Tell) -> Jo
         attempt=1,
         name=task_id,
         origin=f"task:{task_id}" if task_id else "",
-        scope=scope,
+        account_id=account_id,
         webhooks=webhooks,
         progress=lambda _: None,
-        tell=tell,
+        emit=tell,
     )
 
 

@@ -14,7 +14,7 @@ from sidecar.jobs.payloads import contains_secrets, decode_stored
 from sidecar.tasks.interval import LATEST, next_time, parse_moment
 from sidecar.tasks.script_host import ScriptSources
 from sidecar.tasks.task_templates import prepare
-from sidecar.template_limits import MOST_MADE
+from sidecar.template_limits import MAX_FILLED_BYTES
 from sidecar.wall_clock import rfc3339
 
 _UNSET: Final = msgspec.UNSET
@@ -82,9 +82,9 @@ class TaskRecords:
         scripts: ScriptSources,
         process: str,
         check_token: Callable[[SendJob], object],
-        most_filled: int = MOST_MADE,
+        max_filled_bytes: int = MAX_FILLED_BYTES,
     ) -> None:
-        """`process` is what others know this one by; `most_filled` bounds the bytes that a config makes of a job.
+        """`process` is what others know this one by; `max_filled_bytes` bounds the bytes that a config makes of a job.
 
         `check_token` raises Unauthorized and Forbidden for a job whose visit token does not do.
         """
@@ -92,7 +92,7 @@ class TaskRecords:
         self._scripts = scripts
         self._check_token = check_token
         self._process = process
-        self._most_filled = most_filled
+        self._max_filled_bytes = max_filled_bytes
 
     def make(self, content: CreateTask, now: int, webhooks: str, scope: str) -> TaskRecord:
         """A new one. Raises InvalidContent, Unauthorized, Forbidden."""
@@ -133,14 +133,14 @@ class TaskRecords:
         elif content.job is not _UNSET:
             changed = self._with_job(changed, content.job)
         elif content.config is not _UNSET and changed.script is None:
-            prepare(self._open(changed), changed.config, self._most_filled)
+            prepare(self._open(changed), changed.config, self._max_filled_bytes)
         if content.init is not _UNSET or content.end is not _UNSET:
             _check_times(changed, now)
         return changed
 
     def job(self, document: TaskRecord) -> bytes:
         """Content of `send_job` for one run, its config filled in. Raises InvalidContent, DecryptionKeyMissing."""
-        return prepare(self._open(document), document.config, self._most_filled)
+        return prepare(self._open(document), document.config, self._max_filled_bytes)
 
     def is_ours(self, document: TaskRecord) -> bool:
         """Whether this process can open all that is sealed in it."""
@@ -163,7 +163,7 @@ class TaskRecords:
         return msgspec.structs.replace(document, script=script, job=None, sealed_job=None, shown_job=None)
 
     def _with_job(self, document: TaskRecord, job: Mapping[str, Any]) -> TaskRecord:
-        filled = prepare(job, document.config, self._most_filled)
+        filled = prepare(job, document.config, self._max_filled_bytes)
         decoded: SendJob = decode_stored("send_job", filled)
         self._check_token(decoded)
         secret = self._encryptor.persistent or contains_secrets("send_job", filled)

@@ -17,7 +17,7 @@ from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, CorruptRecord
 from sidecar.jobs.job_redaction import redactor_for
 from sidecar.jobs.run_service import STOPPED
-from sidecar.jobs.run_updates import RunListeners, RunUpdates, sentence
+from sidecar.jobs.run_updates import RunListeners, RunUpdates, describe_failure
 from sidecar.jobs.step_reporting import report_as_step
 from sidecar.queue.submission import JobRun
 from sidecar.shutdown import STOP_SECONDS
@@ -52,7 +52,7 @@ class RunnerDependencies:
     scripts: ScriptSources
     requests: Requests
     hosts: Hosts
-    audience: Callable[[JobRun], RunListeners]
+    listeners_of: Callable[[JobRun], RunListeners]
     """Who is told of a run."""
     perform: Callable[[JobRun], Awaitable[bytes]]
     """Does a `send_job` and gives the content of its reply."""
@@ -126,7 +126,7 @@ class TaskRunner:
         async def fail() -> NoReturn:
             raise failure
 
-        await report_as_step(run, run.type, self._tools.audience(run), self._clock, fail)
+        await report_as_step(run, run.type, self._tools.listeners_of(run), self._clock, fail)
 
     def put_back(self) -> None:
         """Stops what came out of the queue and waits for its turn, now and from now on: it waits as well in there."""
@@ -149,7 +149,7 @@ class TaskRunner:
             self._stopped(run, begun, output, began)
             raise
         except Exception as failure:
-            if run.again(failure):
+            if run.will_retry(failure):
                 self._stopped(run, begun, output, began)
                 raise
             detail = failure.detail if isinstance(failure, WireError) else _internal()
@@ -185,7 +185,7 @@ class TaskRunner:
         """Runs a script, and tells of it as of a job whose one step it is."""
         job = SendJob(steps=(Step(url=script, name=script),), name=run.name)
         hide = redactor_for(job).text
-        updates = RunUpdates(job, run.id, self._tools.audience(run), self._clock, hide, run.name)
+        updates = RunUpdates(job, run.id, self._tools.listeners_of(run), self._clock, hide, run.name)
         updates.on_started()
         updates.on_step_started(0)
         began = self._clock.monotonic()
@@ -195,7 +195,7 @@ class TaskRunner:
         except BaseException as failure:
             updates.on_step_broken(0, output.lines, ())
             stopped = isinstance(failure, asyncio.CancelledError)
-            updates.failed(STOPPED if stopped else _sentence(failure), again=run.again(failure))
+            updates.failed(STOPPED if stopped else _describe_failure(failure), will_retry=run.will_retry(failure))
             raise
         ended = StepResult(
             name=script,
@@ -261,8 +261,8 @@ class TaskRunner:
 
 
 def _tell(run: JobRun, ended: StoredRun) -> None:
-    if run.tell:
-        run.tell("task_run", shown(ended))
+    if run.emit:
+        run.emit("task_run", shown(ended))
 
 
 def shown(run: StoredRun) -> TaskRun:
@@ -305,10 +305,10 @@ def _kept(result: Any) -> tuple[msgspec.Raw, bool]:
     return msgspec.Raw(encoded), False
 
 
-def _sentence(failure: BaseException) -> str:
-    return failure.message if isinstance(failure, WireError) else sentence(failure)
+def _describe_failure(failure: BaseException) -> str:
+    return failure.message if isinstance(failure, WireError) else describe_failure(failure)
 
 
 def _internal() -> ErrorDetail:
-    said = "internal error; the log of the sidecar that ran it says more"
-    return ErrorDetail(code=ErrorCode.INTERNAL, message=said, retryable=False)
+    message = "internal error; the log of the sidecar that ran it says more"
+    return ErrorDetail(code=ErrorCode.INTERNAL, message=message, retryable=False)

@@ -11,7 +11,7 @@ from sidecar_protocol.jobs import SendJob
 
 from sidecar.errors import InvalidContent, LimitExceeded
 from sidecar.jobs.browser_job_runner import validate
-from sidecar.template_limits import MOST_MADE, Place, Room, mapped, shown
+from sidecar.template_limits import MAX_FILLED_BYTES, Place, Room, mapped, shown
 
 _REFERENCE: Final = re.compile(r"\{\{\s*([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\s*\}\}")
 _MISSING: Final = object()
@@ -19,7 +19,7 @@ _OF_THE_MESSAGE: Final = ("mode", "key")
 """What says how a message is run, which is the task's own affair here."""
 
 
-def fill(job: Mapping[str, Any], config: Mapping[str, Any], most: int = MOST_MADE) -> dict[str, Any]:
+def fill(job: Mapping[str, Any], config: Mapping[str, Any], most: int = MAX_FILLED_BYTES) -> dict[str, Any]:
     """The job with each `{{name}}`, `{{name.field}}` and `{{config.name}}` of its strings replaced, at any depth.
 
     A string that is nothing but one reference becomes the value itself, of whatever type; inside other text a value
@@ -36,7 +36,7 @@ def fill(job: Mapping[str, Any], config: Mapping[str, Any], most: int = MOST_MAD
     return filled
 
 
-def prepare(job: Mapping[str, Any], config: Mapping[str, Any], most: int = MOST_MADE) -> bytes:
+def prepare(job: Mapping[str, Any], config: Mapping[str, Any], most: int = MAX_FILLED_BYTES) -> bytes:
     """The filled job as `send_job`'s content in JSON.
 
     Raises InvalidContent and LimitExceeded whose `field` begins with `job`.
@@ -58,14 +58,14 @@ def prepare(job: Mapping[str, Any], config: Mapping[str, Any], most: int = MOST_
 
 def _of_job(wrong: WireError) -> InvalidContent | LimitExceeded:
     """The same, said of a member of the task's `job`."""
-    said, field = wrong.message, wrong.detail.field or "content"
+    message, field = wrong.message, wrong.detail.field or "content"
     if field == "content":
-        said, field = said.removeprefix("content: "), ""
+        message, field = message.removeprefix("content: "), ""
     place = f"job.{field}" if field else "job"
-    said = f"job.{said}" if field else f"job: {said}"
+    message = f"job.{message}" if field else f"job: {message}"
     if wrong.detail.code is ErrorCode.LIMIT_EXCEEDED:
-        return LimitExceeded(said, field=place)
-    return InvalidContent(said, place)
+        return LimitExceeded(message, field=place)
+    return InvalidContent(message, place)
 
 
 class _Value(NamedTuple):
@@ -106,8 +106,8 @@ class _Filling:
             if value is _MISSING and path.startswith("config."):
                 value = _walk(self._config, path.removeprefix("config."))
             if value is _MISSING:
-                said = f"{place}: {{{{{shown(path)}}}}} is neither in config nor one of the job's secrets"
-                raise InvalidContent(said, str(place))
+                message = f"{place}: {{{{{shown(path)}}}}} is neither in config nor one of the job's secrets"
+                raise InvalidContent(message, str(place))
             text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
             known = self._known[path] = _Value(value, text, len(text.encode()))
         return known

@@ -217,7 +217,7 @@ def test_cvs_that_are_none(child: Child, server: Rtcv) -> None:
         '{"referenceNumber":""}': ("reference number cannot be an empty string", "referenceNumber"),
     }
     lines = [f'{{"type":"send_cv","content":{content}}}'.encode() for content in said]
-    expected = [error("invalid_content", sentence, field=field) for sentence, field in said.values()]
+    expected = [error("invalid_content", describe_failure, field=field) for describe_failure, field in said.values()]
     assert child.ask(*lines) == expected
     empty = error("invalid_content", "reference number cannot be an empty string", field="content")
     kinds = ("set_cached_reference", "set_short_cached_reference", "has_cached_reference")

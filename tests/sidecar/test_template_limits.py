@@ -10,7 +10,7 @@ from sidecar_protocol.jobs import MOST_STEPS
 from sidecar.browser.steps.secret_templates import Templates
 from sidecar.errors import InvalidContent, LimitExceeded
 from sidecar.tasks.task_templates import fill, prepare
-from sidecar.template_limits import MOST_MADE, Place, mapped
+from sidecar.template_limits import MAX_FILLED_BYTES, Place, mapped
 
 MB = 1_000_000
 
@@ -40,13 +40,13 @@ def test_a_config_makes_no_more_of_a_job_than_a_line_may_have(value: str, config
     step = {"url": "https://a.example/", "actions": [{"fill": {"selector": "#a", "value": value}}]}
     wrong = refused({"steps": [step]}, config)
     assert wrong.places["field"] == "job.steps[0].actions[0].fill.value"
-    assert str(MOST_MADE) in wrong.message
+    assert str(MAX_FILLED_BYTES) in wrong.message
 
 
 def test_whole_values_count_as_well() -> None:
     """What takes no memory where it is filled in would take it as JSON."""
     wrong = refused({"steps": ["{{a}}"] * 1_000}, {"a": ["x" * 100_000]})
-    assert wrong.places["field"] == f"job.steps[{MOST_MADE // 100_004}]"
+    assert wrong.places["field"] == f"job.steps[{MAX_FILLED_BYTES // 100_004}]"
 
 
 def test_the_bound_is_that_of_all_templates_together() -> None:

@@ -40,7 +40,7 @@ class Store(Protocol):
         """The queue. Raises StoreFailed."""
 
     @property
-    def audiences(self) -> "ListenerFactory":
+    def listener_factory(self) -> "ListenerFactory":
         """Who is told of runs."""
 
     @property
@@ -77,9 +77,9 @@ async def send_job(desk: Desk, request_id: RequestId | None, job: SendJob) -> Jo
         raise InvalidContent("retries: needs the mode async", "retries")
     from sidecar.jobs.run_service import RunRequest  # late: only jobs need what tells of runs
 
-    audience = await _audience(desk, request_id, job)
-    order = RunRequest(job=job, run_id=uuid.uuid4().hex, parts=desk.session, audience=audience)
-    return await desk.runs().run(order)
+    listeners = await _listeners(desk, request_id, job)
+    request = RunRequest(job=job, run_id=uuid.uuid4().hex, login=desk.session, listeners=listeners)
+    return await desk.runs().run(request)
 
 
 async def job_status(stores: Stores, content: JobId) -> JobState:
@@ -107,7 +107,7 @@ async def _accept(desk: Desk, job: SendJob) -> JobScheduled:
     if job.forward or job.secrets:
         desk.session.backend  # noqa: B018  no credentials is better said now than when it runs
     store = await desk.stores.get()
-    endpoints = store.audiences.endpoints(job.webhooks)
+    endpoints = store.listener_factory.endpoints(job.webhooks)
     submission = Submission(
         type="send_job",
         content=msgspec.json.encode(job, enc_hook=_revealed),
@@ -115,22 +115,22 @@ async def _accept(desk: Desk, job: SendJob) -> JobScheduled:
         name=job.name or "",
         retries=job.retries,
         timeout=job.timeout_ms / 1000 + PLACE_SECONDS,
-        webhooks=store.audiences.pack(endpoints),
-        scope=desk.session.scope,
+        webhooks=store.listener_factory.pack(endpoints),
+        account_id=desk.session.account_id,
         needs_login=bool(job.forward or job.secrets),
-        tell=desk.session.notifications,
+        notify=desk.session.notifications,
     )
     return JobScheduled(id=await store.engine.submit(submission))
 
 
-async def _audience(desk: Desk, request_id: RequestId | None, job: SendJob) -> "RunListeners":
+async def _listeners(desk: Desk, request_id: RequestId | None, job: SendJob) -> "RunListeners":
     from sidecar.jobs.run_updates import RunListeners
 
-    tell = partial(desk.emit, request_id) if desk.session.notifications else None
+    emit = partial(desk.emit, request_id) if desk.session.notifications else None
     store = await desk.stores.get() if job.webhooks or desk.session.webhooks else desk.stores.opened
     if store is None:
-        return RunListeners(tell=tell)
-    return store.audiences.of(store.audiences.endpoints(job.webhooks), tell)
+        return RunListeners(emit=emit)
+    return store.listener_factory.create(store.listener_factory.endpoints(job.webhooks), emit)
 
 
 def _revealed(value: Any) -> Any:

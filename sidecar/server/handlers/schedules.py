@@ -63,13 +63,13 @@ class Stores(Protocol):
 async def create_schedule(session: Session, stores: Stores, content: CreateSchedule) -> ScheduleCreated:
     """Takes a message to be run once, at a time."""
     messages = (await stores.get()).schedules.messages
-    return await messages.create(content, zone=session.zone, scope=session.scope)
+    return await messages.create(content, zone=session.zone, account_id=session.account_id)
 
 
 async def update_schedule(session: Session, stores: Stores, content: UpdateSchedule) -> Schedule:
     """Replaces parts of one."""
     messages = (await stores.get()).schedules.messages
-    return await messages.update(content, zone=session.zone, scope=session.scope)
+    return await messages.update(content, zone=session.zone, account_id=session.account_id)
 
 
 async def get_schedule(stores: Stores, content: ScheduleId) -> Schedule:

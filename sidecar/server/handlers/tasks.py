@@ -44,7 +44,7 @@ class TaskStore(Protocol):
         """The tasks."""
 
     @property
-    def audiences(self) -> "ListenerFactory":
+    def listener_factory(self) -> "ListenerFactory":
         """Who is told of runs."""
 
 
@@ -68,7 +68,7 @@ class TaskDesk:
 async def create_task(desk: TaskDesk, content: CreateTask) -> Task:
     """Adds a task, with the webhooks and the login that are in force."""
     store = await desk.stores.get()
-    return await store.tasking.periodic.create(content, _webhooks(store), desk.session.scope)
+    return await store.tasking.periodic.create(content, _webhooks(store), desk.session.account_id)
 
 
 async def list_tasks(desk: TaskDesk, content: ListTasks) -> TaskPage:
@@ -117,7 +117,7 @@ async def test_task(desk: TaskDesk, request_id: RequestId | None, content: TestT
     """Runs a script that is not kept."""
     store = await desk.stores.get()
     tell = _tell(desk, request_id)
-    return await store.tasking.periodic.test(content, _webhooks(store), desk.session.scope, tell)
+    return await store.tasking.periodic.test(content, _webhooks(store), desk.session.account_id, tell)
 
 
 async def list_task_runs(desk: TaskDesk, content: ListTaskRuns) -> TaskRunPage:
@@ -130,7 +130,7 @@ async def _tasks(desk: TaskDesk) -> "TaskManager":
 
 
 def _webhooks(store: TaskStore) -> str:
-    return store.audiences.pack(store.audiences.endpoints(()))
+    return store.listener_factory.pack(store.listener_factory.endpoints(()))
 
 
 def _tell(desk: TaskDesk, request_id: RequestId | None) -> Callable[[str, Any], None] | None:

@@ -21,10 +21,10 @@ class Issuer(Protocol):
 
 async def issue_token(session: Session, issuer: Callable[[], Issuer], content: IssueToken) -> IssuedToken:
     """A visit token, for whoever holds the issuer token."""
-    session.learn(content.issuer_token.reveal())
+    session.add_secret(content.issuer_token.reveal())
     tokens = issuer()
     tokens.check_issuer(content.issuer_token)
     narrow = {"strict": content.strict, "strict_resources": content.strict_resources}
     token = tokens.issue(content.scope, content.validity, **narrow)
-    session.learn(token)
+    session.add_secret(token)
     return IssuedToken(token=token)

@@ -13,7 +13,7 @@ async def set_webhooks(session: Session, stores: Stores, content: list[Webhook])
     """Replaces the session's webhooks; those that were disabled get another chance."""
     for webhook in content:
         for secret in webhook.secret.values if webhook.secret else ():
-            session.learn(secret.reveal())
+            session.add_secret(secret.reveal())
     store = await stores.get()
     endpoints = store.mail.endpoints.set_session(content)
     session.webhooks = tuple(content)

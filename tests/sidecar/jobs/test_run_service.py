@@ -56,10 +56,10 @@ def job(**fields: Any) -> SendJob:
     return msgspec.convert({"steps": [{"url": "http://h"}], **fields}, SendJob, dec_hook=decode_hook)
 
 
-async def run(parts: Parts, runner: Runner, in_progress: ReferenceLocks | None = None, **fields: Any) -> JobReply:
+async def run(parts: Parts, runner: Runner, reference_locks: ReferenceLocks | None = None, **fields: Any) -> JobReply:
     """Sends a job."""
-    runs = RunService(lambda: runner, lambda _: None, in_progress or ReferenceLocks(), parts.time.clock)
-    return await runs.run(RunRequest(job=job(**fields), run_id=uuid.uuid4().hex, parts=parts.session))
+    runs = RunService(lambda: runner, lambda _: None, reference_locks or ReferenceLocks(), parts.time.clock)
+    return await runs.run(RunRequest(job=job(**fields), run_id=uuid.uuid4().hex, login=parts.session))
 
 
 async def test_a_job_needs_no_login(parts: Parts) -> None:
@@ -132,11 +132,11 @@ async def test_an_extract_is_sent_as_a_cv(parts: Parts) -> None:
 async def test_a_job_and_a_cv_of_one_reference_wait_for_each_other(parts: Parts) -> None:
     """Whichever comes second finds it done."""
     await parts.logged_in()
-    in_progress, runner = ReferenceLocks(), Runner()
+    reference_locks, runner = ReferenceLocks(), Runner()
     runner.go.clear()
-    first = asyncio.create_task(run(parts, runner, in_progress, reference_number="a"))
+    first = asyncio.create_task(run(parts, runner, reference_locks, reference_number="a"))
     await asyncio.wait_for(runner.started.wait(), 10)
-    second = asyncio.create_task(send_cv(parts.session, in_progress, msgspec.Raw(b'{"referenceNumber":"a"}')))
+    second = asyncio.create_task(send_cv(parts.session, reference_locks, msgspec.Raw(b'{"referenceNumber":"a"}')))
     runner.go.set()
     await asyncio.gather(first, second)
     assert parts.server.cvs == []

@@ -95,22 +95,22 @@ class Browser:
         )
 
 
-class Told:
+class Recorder:
     """An audience that notes what it is told."""
 
     def __init__(self, *endpoints: Endpoint, parent: bool = True) -> None:
-        self.letters: list[WebhookMessage] = []
+        self.messages: list[WebhookMessage] = []
         self.events: list[tuple[str, Any]] = []
         self.progress: list[float] = []
-        self.audience = RunListeners(
+        self.listeners = RunListeners(
             endpoints=endpoints,
-            post=self._post,
-            tell=(lambda event, content: self.events.append((event, content))) if parent else None,
+            enqueue=self._enqueue,
+            emit=(lambda event, content: self.events.append((event, content))) if parent else None,
             progress=self.progress.append,
         )
 
-    def _post(self, letters: Iterable[WebhookMessage]) -> None:
-        self.letters += letters
+    def _enqueue(self, messages: Iterable[WebhookMessage]) -> None:
+        self.messages += messages
 
     @property
     def updates(self) -> list[dict[str, Any]]:
@@ -121,7 +121,7 @@ class Told:
 
     def bodies(self, endpoint: Endpoint) -> list[dict[str, Any]]:
         """What was posted to an endpoint."""
-        return [json.loads(letter.body) for letter in self.letters if letter.endpoint == endpoint.id]
+        return [json.loads(message.body) for message in self.messages if message.endpoint == endpoint.id]
 
     @property
     def states(self) -> list[tuple[str, list[str]]]:
@@ -137,7 +137,7 @@ def parts() -> Parts:
 
 async def run(
     parts: Parts,
-    report_as_step: Told,
+    recorder: Recorder,
     job: SendJob,
     browser: Browser | None = None,
     *,
@@ -149,7 +149,7 @@ async def run(
     browser = browser or Browser(parts.time)
     runs = RunService(lambda: browser, check_token, ReferenceLocks(), parts.time.clock)
     given = {"run_id": "run-1", **order}
-    wanted = RunRequest(job=job, parts=parts.session, audience=report_as_step.audience, **given)
+    wanted = RunRequest(job=job, login=parts.session, listeners=recorder.listeners, **given)
     if fails is None:
         await runs.run(wanted)
     else:
@@ -159,9 +159,9 @@ async def run(
 
 async def test_each_change_is_told(parts: Parts) -> None:
     """All wait, each runs and ends, and then it is over; durations and times follow the clock."""
-    report_as_step = Told()
-    await run(parts, report_as_step, make(name="nightly"))
-    assert report_as_step.states == [
+    recorder = Recorder()
+    await run(parts, recorder, make(name="nightly"))
+    assert recorder.states == [
         ("WAITING", ["WAITING", "WAITING"]),
         ("RUNNING", ["RUNNING", "WAITING"]),
         ("RUNNING", ["COMPLETED", "WAITING"]),
@@ -169,7 +169,7 @@ async def test_each_change_is_told(parts: Parts) -> None:
         ("RUNNING", ["COMPLETED", "COMPLETED"]),
         ("COMPLETED", ["COMPLETED", "COMPLETED"]),
     ]
-    first, *_, last = report_as_step.updates
+    first, *_, last = recorder.updates
     assert (first["jobName"], first["runReference"], first["runDuration"]) == ("nightly", "run-1", "PT0S")
     assert first["taskStates"] == [{"taskName": name, "state": "WAITING"} for name in ("s1", "s2")]
     assert (last["startTime"], last["runDuration"]) == ("2027-01-15T08:00:00.000000+00:00", "PT2S")
@@ -187,47 +187,47 @@ async def test_each_change_is_told(parts: Parts) -> None:
 
 async def test_the_same_goes_to_every_webhook_in_its_form(parts: Parts) -> None:
     """One id for each change, the run as the lane, outputs cut to the last characters that an endpoint wants."""
-    report_as_step = Told(FACTOTUM, SHORT, CLOUD, SILENT)
-    await run(parts, report_as_step, make(1))
-    updates = report_as_step.updates
-    assert [check_self_describing(body) for body in report_as_step.bodies(FACTOTUM)] == updates
-    cloud = report_as_step.bodies(CLOUD)
+    recorder = Recorder(FACTOTUM, SHORT, CLOUD, SILENT)
+    await run(parts, recorder, make(1))
+    updates = recorder.updates
+    assert [check_self_describing(body) for body in recorder.bodies(FACTOTUM)] == updates
+    cloud = recorder.bodies(CLOUD)
     assert [check_cloud_event(event) for event in cloud] == updates
-    ids = [letter.id for letter in report_as_step.letters if letter.endpoint == CLOUD.id]
+    ids = [message.id for message in recorder.messages if message.endpoint == CLOUD.id]
     assert [event["id"] for event in cloud] == ids
     assert len(set(ids)) == 4
     assert {(event["subject"], event["source"]) for event in cloud} == {
         ("run-1", f"/sidecar/jobs/{updates[0]['jobReference']}")
     }
-    assert {letter.lane for letter in report_as_step.letters} == {"run-1"}
-    assert [letter.id for letter in report_as_step.letters if letter.endpoint == SHORT.id] == ids
-    (short,) = check_self_describing(report_as_step.bodies(SHORT)[-1])["taskStates"]
+    assert {message.lane for message in recorder.messages} == {"run-1"}
+    assert [message.id for message in recorder.messages if message.endpoint == SHORT.id] == ids
+    (short,) = check_self_describing(recorder.bodies(SHORT)[-1])["taskStates"]
     assert (short["stdout"], short["stderr"]) == (':"b"}', "r: oh")
-    (silent,) = check_self_describing(report_as_step.bodies(SILENT)[-1])["taskStates"]
+    (silent,) = check_self_describing(recorder.bodies(SILENT)[-1])["taskStates"]
     assert (silent["stdout"], silent["stderr"]) == ("", "")
 
 
 async def test_long_output_keeps_its_end(parts: Parts) -> None:
     """To the character, and characters are not bytes."""
-    report_as_step, browser = Told(), Browser(parts.time)
+    recorder, browser = Recorder(), Browser(parts.time)
     browser.console = tuple("é" * 2_000 for _ in range(10))
     browser.values = ()
-    await run(parts, report_as_step, make(1), browser)
-    (task,) = report_as_step.updates[-1]["taskStates"]
+    await run(parts, recorder, make(1), browser)
+    (task,) = recorder.updates[-1]["taskStates"]
     assert len(task["stdout"]) == 10_000
     assert set(task["stdout"]) == {"é", "\n"}
 
 
 async def test_what_follows_a_failed_task_is_skipped(parts: Parts) -> None:
     """The failed one says why and what its page said until then; the others why they were skipped."""
-    report_as_step = Told()
-    await run(parts, report_as_step, make(3), Browser(parts.time, fails_at=1), fails=ActionFailed)
-    assert report_as_step.states[-3:] == [
+    recorder = Recorder()
+    await run(parts, recorder, make(3), Browser(parts.time, fails_at=1), fails=ActionFailed)
+    assert recorder.states[-3:] == [
         ("RUNNING", ["COMPLETED", "RUNNING", "WAITING"]),
         ("RUNNING", ["COMPLETED", "FAILED", "WAITING"]),
         ("FAILED", ["COMPLETED", "FAILED", "SKIPPED"]),
     ]
-    _, failed, skipped = report_as_step.updates[-1]["taskStates"]
+    _, failed, skipped = recorder.updates[-1]["taskStates"]
     assert (failed["returnCode"], failed["error_message"]) == (1, "click '#no' failed")
     assert (failed["stdout"], failed["stderr"], failed["duration"]) == ("hello\nworld", "Error: oh", "PT1S")
     assert skipped == {"taskName": "s3", "state": "SKIPPED", "error_message": "s2 failed"}
@@ -235,40 +235,34 @@ async def test_what_follows_a_failed_task_is_skipped(parts: Parts) -> None:
 
 async def test_a_failure_after_the_last_task(parts: Parts) -> None:
     """A PDF that can't be made, a server that takes no result: the run failed, its tasks did not."""
-    report_as_step = Told()
-    await run(
-        parts, report_as_step, make(2), Browser(parts.time, fails_at=2, failure=TimedOut("too long")), fails=TimedOut
-    )
-    assert report_as_step.states[-1] == ("FAILED", ["COMPLETED", "COMPLETED"])
-    assert [task.get("error_message") for task in report_as_step.updates[-1]["taskStates"]] == [None, "too long"]
+    recorder = Recorder()
+    await run(parts, recorder, make(2), Browser(parts.time, fails_at=2, failure=TimedOut("too long")), fails=TimedOut)
+    assert recorder.states[-1] == ("FAILED", ["COMPLETED", "COMPLETED"])
+    assert [task.get("error_message") for task in recorder.updates[-1]["taskStates"]] == [None, "too long"]
 
 
 async def test_a_failure_before_the_first_task(parts: Parts) -> None:
     """A browser that does not start: told from the start of the run on, and every task says why it was skipped."""
-    report_as_step = Told()
+    recorder = Recorder()
     failure = BrowserUnavailable("no browser")
-    await run(
-        parts, report_as_step, make(2), Browser(parts.time, fails_at=-1, failure=failure), fails=BrowserUnavailable
-    )
-    assert report_as_step.states == [("WAITING", ["WAITING", "WAITING"]), ("FAILED", ["SKIPPED", "SKIPPED"])]
-    assert [task["error_message"] for task in report_as_step.updates[-1]["taskStates"]] == ["no browser"] * 2
+    await run(parts, recorder, make(2), Browser(parts.time, fails_at=-1, failure=failure), fails=BrowserUnavailable)
+    assert recorder.states == [("WAITING", ["WAITING", "WAITING"]), ("FAILED", ["SKIPPED", "SKIPPED"])]
+    assert [task["error_message"] for task in recorder.updates[-1]["taskStates"]] == ["no browser"] * 2
 
 
 async def test_a_fault_of_ours_is_told_without_its_text(parts: Parts) -> None:
     """Nobody knows what stands in it."""
-    report_as_step = Told()
-    await run(parts, report_as_step, make(1), Browser(parts.time, 0, RuntimeError("/home/ann/x")), fails=RuntimeError)
-    assert report_as_step.updates[-1]["taskStates"][0]["error_message"] == "internal error: RuntimeError"
+    recorder = Recorder()
+    await run(parts, recorder, make(1), Browser(parts.time, 0, RuntimeError("/home/ann/x")), fails=RuntimeError)
+    assert recorder.updates[-1]["taskStates"][0]["error_message"] == "internal error: RuntimeError"
 
 
 async def test_a_cancelled_run_has_failed(parts: Parts) -> None:
     """And says that it was stopped."""
-    report_as_step = Told()
-    await run(
-        parts, report_as_step, make(2), Browser(parts.time, 0, asyncio.CancelledError()), fails=asyncio.CancelledError
-    )
-    assert report_as_step.states[-1] == ("FAILED", ["FAILED", "SKIPPED"])
-    assert report_as_step.updates[-1]["taskStates"][0]["error_message"] == "the run was stopped before its end"
+    recorder = Recorder()
+    await run(parts, recorder, make(2), Browser(parts.time, 0, asyncio.CancelledError()), fails=asyncio.CancelledError)
+    assert recorder.states[-1] == ("FAILED", ["FAILED", "SKIPPED"])
+    assert recorder.updates[-1]["taskStates"][0]["error_message"] == "the run was stopped before its end"
 
 
 def _refuse(_: SendJob) -> None:
@@ -279,19 +273,19 @@ def _refuse(_: SendJob) -> None:
 @pytest.mark.parametrize("why", ["token", "full", "login", "content"])
 async def test_a_refused_job_is_no_run(parts: Parts, why: str, accepted: bool) -> None:
     """Unless somebody was told before that it would be run, as with those that wait in the queue."""
-    report_as_step = Told(FACTOTUM)
+    recorder = Recorder(FACTOTUM)
     if why == "token":
-        await run(parts, report_as_step, make(1), check_token=_refuse, fails=Forbidden, accepted=accepted)
+        await run(parts, recorder, make(1), check_token=_refuse, fails=Forbidden, accepted=accepted)
     elif why == "full":
         browser = Browser(parts.time, -1, QueueFull("full"))
-        await run(parts, report_as_step, make(1), browser, fails=QueueFull, accepted=accepted)
+        await run(parts, recorder, make(1), browser, fails=QueueFull, accepted=accepted)
     elif why == "login":
-        await run(parts, report_as_step, make(1, forward=True), fails=Exception, accepted=accepted)
+        await run(parts, recorder, make(1, forward=True), fails=Exception, accepted=accepted)
     else:
         browser = Browser(parts.time, -1, InvalidContent("steps: wrong"))
-        await run(parts, report_as_step, make(1), browser, fails=InvalidContent, accepted=accepted)
-    assert report_as_step.states == ([("WAITING", ["WAITING"]), ("FAILED", ["SKIPPED"])] if accepted else [])
-    assert len(report_as_step.letters) == len(report_as_step.states)
+        await run(parts, recorder, make(1), browser, fails=InvalidContent, accepted=accepted)
+    assert recorder.states == ([("WAITING", ["WAITING"]), ("FAILED", ["SKIPPED"])] if accepted else [])
+    assert len(recorder.messages) == len(recorder.states)
 
 
 async def test_the_token_comes_before_all_else(parts: Parts) -> None:
@@ -299,9 +293,9 @@ async def test_the_token_comes_before_all_else(parts: Parts) -> None:
     await parts.logged_in()
     parts.references.remember("r", 60)
     secrets = {"user": {"key": "user", "encryption_key": "e-key"}}
-    report_as_step = Told()
+    recorder = Recorder()
     job = make(1, reference_number="r", secrets=secrets)
-    await run(parts, report_as_step, job, check_token=_refuse, fails=Forbidden)
+    await run(parts, recorder, job, check_token=_refuse, fails=Forbidden)
     assert parts.server.asked == []
 
 
@@ -315,70 +309,70 @@ async def test_no_secret_is_fetched_for_a_job_that_is_wrong(parts: Parts) -> Non
 
     browser.checks = wrong
     job = make(1, secrets={"user": {"key": "user", "encryption_key": "e-key"}})
-    await run(parts, Told(), job, browser, fails=InvalidContent)
+    await run(parts, Recorder(), job, browser, fails=InvalidContent)
     assert parts.server.asked == []
 
 
 async def test_a_skipped_job(parts: Parts) -> None:
     """It began and was over, and nothing was done."""
     parts.references.remember("r", 60)
-    report_as_step = Told()
-    await run(parts, report_as_step, make(1, reference_number="r"))
-    assert report_as_step.states == [("WAITING", ["WAITING"]), ("COMPLETED", ["SKIPPED"])]
-    assert "cached" in report_as_step.updates[-1]["taskStates"][0]["error_message"]
+    recorder = Recorder()
+    await run(parts, recorder, make(1, reference_number="r"))
+    assert recorder.states == [("WAITING", ["WAITING"]), ("COMPLETED", ["SKIPPED"])]
+    assert "cached" in recorder.updates[-1]["taskStates"][0]["error_message"]
 
 
 async def test_a_further_attempt_begins_anew(parts: Parts) -> None:
     """Under the same reference, with letters of its own; what is tried again waits instead of having failed."""
-    report_as_step, job = Told(FACTOTUM), make(1)
+    recorder, job = Recorder(FACTOTUM), make(1)
     browser = Browser(parts.time, 0, TimedOut("slow"))
-    await run(parts, report_as_step, job, browser, fails=TimedOut, again=lambda failure: isinstance(failure, TimedOut))
+    await run(parts, recorder, job, browser, fails=TimedOut, will_retry=lambda failure: isinstance(failure, TimedOut))
     parts.time.advance(5)
-    await run(parts, report_as_step, job)
-    assert [state for state, _ in report_as_step.states] == [
+    await run(parts, recorder, job)
+    assert [state for state, _ in recorder.states] == [
         *("WAITING", "RUNNING", "RUNNING", "WAITING"),
         *("WAITING", "RUNNING", "RUNNING", "COMPLETED"),
     ]
-    assert {update["runReference"] for update in report_as_step.updates} == {"run-1"}
-    assert len({update["startTime"] for update in report_as_step.updates}) == 2
-    assert len({letter.id for letter in report_as_step.letters}) == 8
+    assert {update["runReference"] for update in recorder.updates} == {"run-1"}
+    assert len({update["startTime"] for update in recorder.updates}) == 2
+    assert len({message.id for message in recorder.messages}) == 8
 
 
 async def test_progress(parts: Parts) -> None:
     """As each step begins, and at the end: for the parent and for the queue."""
-    report_as_step = Told()
-    await run(parts, report_as_step, make(4, name="n"), Browser(parts.time))
-    assert [content for event, content in report_as_step.events if event == "progress"] == [
+    recorder = Recorder()
+    await run(parts, recorder, make(4, name="n"), Browser(parts.time))
+    assert [content for event, content in recorder.events if event == "progress"] == [
         *(Progress(run="run-1", name="n", step=step, steps=4, percentage=25 * (step - 1)) for step in range(1, 5)),
         Progress(run="run-1", name="n", step=4, steps=4, percentage=100),
     ]
-    assert report_as_step.progress == [0, 0.25, 0.5, 0.75, 1]
+    assert recorder.progress == [0, 0.25, 0.5, 0.75, 1]
 
 
 async def test_nothing_is_written_for_nobody(parts: Parts) -> None:
     """But the queue still learns how far a job is."""
-    report_as_step = Told(parent=False)
-    await run(parts, report_as_step, make(1))
-    assert (report_as_step.letters, report_as_step.events, report_as_step.progress) == ([], [], [0, 1])
+    recorder = Recorder(parent=False)
+    await run(parts, recorder, make(1))
+    assert (recorder.messages, recorder.events, recorder.progress) == ([], [], [0, 1])
 
 
 async def test_names(parts: Parts) -> None:
     """The schedule's or task's goes before the job's own; steps without one are counted."""
-    report_as_step = Told()
-    await run(parts, report_as_step, make(1, name="own"), name="every night")
-    assert {update["jobName"] for update in report_as_step.updates} == {"every night"}
-    report_as_step = Told()
+    recorder = Recorder()
+    await run(parts, recorder, make(1, name="own"), name="every night")
+    assert {update["jobName"] for update in recorder.updates} == {"every night"}
+    recorder = Recorder()
     job = msgspec.convert({"steps": [{"url": "http://h"}]}, SendJob)
-    await run(parts, report_as_step, job)
-    assert {(one["jobName"], one["taskStates"][0]["taskName"]) for one in report_as_step.updates} == {("job", "step 1")}
+    await run(parts, recorder, job)
+    assert {(one["jobName"], one["taskStates"][0]["taskName"]) for one in recorder.updates} == {("job", "step 1")}
 
 
 async def test_the_factfile_is_the_definition(parts: Parts) -> None:
     """In base64, and the job's reference is its SHA-256; neither depends on secrets or on how a run is asked for."""
-    report_as_step = Told()
+    recorder = Recorder()
     job = make(1, name="n", cookies=[{"name": "a", "value": "first-value", "domain": "h"}])
-    await run(parts, report_as_step, job)
-    update = report_as_step.updates[0]
+    await run(parts, recorder, job)
+    update = recorder.updates[0]
     document = base64.b64decode(update["factfile"])
     assert json.loads(document) == {
         "name": "n",
@@ -395,11 +389,11 @@ async def test_the_factfile_is_the_definition(parts: Parts) -> None:
 async def test_a_forwarded_result_has_the_updates_references(parts: Parts) -> None:
     """So that a server can tell which run it belongs to."""
     await parts.logged_in()
-    report_as_step = Told()
-    await run(parts, report_as_step, make(1, forward=True))
+    recorder = Recorder()
+    await run(parts, recorder, make(1, forward=True))
     ((body, key),) = parts.server.results
     sent = json.loads(body)
-    assert (sent["jobReference"], sent["runReference"]) == (report_as_step.updates[0]["jobReference"], "run-1")
+    assert (sent["jobReference"], sent["runReference"]) == (recorder.updates[0]["jobReference"], "run-1")
     assert key == "run-1"
 
 
@@ -449,11 +443,11 @@ async def test_no_secret_of_the_job_is_told(parts: Parts) -> None:
     browser.console = (*said, "482915", json.dumps(said), "x" * 9_990 + SECRETS["typed"])
     browser.errors = tuple(said)
     browser.values = ({"all": said}, said)
-    report_as_step = Told(FACTOTUM, CLOUD, Endpoint("wh_x", "factotum", 20))
-    await run(parts, report_as_step, job, browser, fails=ActionFailed)
-    everything = b"".join(letter.body for letter in report_as_step.letters) + msgspec.json.encode(report_as_step.events)
-    documents = b"".join(base64.b64decode(update["factfile"]) for update in report_as_step.updates)
-    assert report_as_step.updates[-1]["runState"] == "FAILED"
+    recorder = Recorder(FACTOTUM, CLOUD, Endpoint("wh_x", "factotum", 20))
+    await run(parts, recorder, job, browser, fails=ActionFailed)
+    everything = b"".join(message.body for message in recorder.messages) + msgspec.json.encode(recorder.events)
+    documents = b"".join(base64.b64decode(update["factfile"]) for update in recorder.updates)
+    assert recorder.updates[-1]["runState"] == "FAILED"
     for value in (*SECRETS.values(), "482915", "canary"):
         written = {value, json.dumps(value)[1:-1], base64.b64encode(value.encode()).decode()}
         assert not [form for form in written if form.encode() in everything + documents]
@@ -525,7 +519,7 @@ def test_literals_that_a_script_types_are_left_out(source: str, without: str) ->
 
 async def test_other_work_is_told_of_as_one_step(parts: Parts) -> None:
     """Named after the schedule, with what it gave or why it failed."""
-    told_of = Told(FACTOTUM)
+    recorder = Recorder(FACTOTUM)
     run = JobRun(
         id="run-1",
         type="send_cv",
@@ -533,10 +527,10 @@ async def test_other_work_is_told_of_as_one_step(parts: Parts) -> None:
         attempt=1,
         name="every night",
         origin="schedule:1",
-        scope="",
+        account_id="",
         webhooks="",
         progress=lambda _: None,
-        tell=None,
+        emit=None,
     )
 
     async def matches() -> bool:
@@ -545,15 +539,15 @@ async def test_other_work_is_told_of_as_one_step(parts: Parts) -> None:
     async def fails() -> bool:
         raise InvalidContent("referenceNumber field does not exists", "referenceNumber")
 
-    assert await report_as_step(run, "send_cv", told_of.audience, parts.time.clock, matches)
-    assert [state for state, _ in told_of.states] == ["WAITING", "RUNNING", "RUNNING", "COMPLETED"]
-    update = told_of.updates[-1]
+    assert await report_as_step(run, "send_cv", recorder.listeners, parts.time.clock, matches)
+    assert [state for state, _ in recorder.states] == ["WAITING", "RUNNING", "RUNNING", "COMPLETED"]
+    update = recorder.updates[-1]
     assert (update["jobName"], update["runReference"], update["taskStates"][0]["stdout"]) == (
         "every night",
         "run-1",
         "true",
     )
     with pytest.raises(InvalidContent):
-        await report_as_step(run, "send_cv", told_of.audience, parts.time.clock, fails)
-    (task,) = told_of.updates[-1]["taskStates"]
+        await report_as_step(run, "send_cv", recorder.listeners, parts.time.clock, fails)
+    (task,) = recorder.updates[-1]["taskStates"]
     assert (task["state"], task["error_message"]) == ("FAILED", "referenceNumber field does not exists")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.jobs.token_scope import Scope, registrable
+from sidecar.jobs.token_scope import Scope, registrable_domain
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from sidecar.jobs.token_scope import Scope, registrable
 )
 def test_registrable_domains(url: str, domain: str) -> None:
     """The public suffix list decides; addresses, however they are spelled, and single names stand for themselves."""
-    assert registrable(url) == domain
+    assert registrable_domain(url) == domain
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_registrable_domains(url: str, domain: str) -> None:
 )
 def test_what_browsers_may_read_otherwise_is_no_address(url: str) -> None:
     """Other schemes, hosts that are none, and spellings that browsers turn into something else are in no scope."""
-    assert registrable(url) is None
+    assert registrable_domain(url) is None
     for strict in (False, True):
         assert not Scope(url, strict).allows(url)
         assert not Scope("https://a.example", strict).allows(url)

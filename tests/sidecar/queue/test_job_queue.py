@@ -121,13 +121,13 @@ async def place(places: Open) -> Place:
 
 async def test_a_submission_is_run_and_its_result_is_kept(place: Place) -> None:
     """Byte for byte, and what was submitted with it arrives."""
-    job_id = await place.submit(b'{"a": 1.50}', name="n", origin="task:t", scope="s", webhooks="[]")
+    job_id = await place.submit(b'{"a": 1.50}', name="n", origin="task:t", account_id="s", webhooks="[]")
     state = await place.ended(job_id)
     assert (state.status, state.name, state.origin, state.attempts) == ("success", "n", "task:t", 1)
     assert state.result == msgspec.Raw(b'{"done":{"a": 1.50}}')
     (run,) = place.runs
     assert (run.id, run.type, run.content, run.attempt) == (job_id, "send_job", b'{"a": 1.50}', 1)
-    assert (run.scope, run.webhooks, run.tell) == ("s", "[]", None)
+    assert (run.account_id, run.webhooks, run.emit) == ("s", "[]", None)
 
 
 async def test_a_key_is_one_job(place: Place) -> None:
@@ -146,7 +146,7 @@ async def test_a_failure_that_may_pass_is_tried_again(place: Place) -> None:
 
     async def fail(run: JobRun) -> bytes:
         failure = TimedOut("too slow")
-        foretold.append(run.again(failure))
+        foretold.append(run.will_retry(failure))
         raise failure
 
     place.answer = fail
@@ -209,7 +209,7 @@ async def test_what_waits_and_what_runs_is_cancelled(place: Place) -> None:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError as stopped:
-            foretold.append(run.again(stopped))
+            foretold.append(run.will_retry(stopped))
             raise
         raise AssertionError
 
@@ -236,7 +236,7 @@ async def test_a_job_waits_for_a_browser_that_cannot_start_just_now(place: Place
     async def starts_at_the_third_try(run: JobRun) -> bytes:
         if len(place.runs) < 3:
             failure = BrowserUnavailable("chromium did not start", retryable=retryable)
-            foretold.append(run.again(failure))
+            foretold.append(run.will_retry(failure))
             raise failure
         return b"1"
 
@@ -257,7 +257,7 @@ async def test_a_job_does_not_wait_for_its_browser_for_ever(place: Place, monkey
 
     async def never(run: JobRun) -> bytes:
         failure = BrowserUnavailable("chromium did not start", retryable=True)
-        foretold.append(run.again(failure))
+        foretold.append(run.will_retry(failure))
         raise failure
 
     place.answer = never
@@ -381,7 +381,7 @@ async def test_a_rest_puts_back_what_does_not_finish(places: Open) -> None:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError as stopped:
-            foretold.append(run.again(stopped))
+            foretold.append(run.will_retry(stopped))
             raise
         raise AssertionError
 
@@ -411,7 +411,7 @@ async def test_what_breaks_because_the_process_ends_is_put_back(places: Open, co
                 await asyncio.sleep(PAUSE)
         await asyncio.sleep(PAUSE)  # the workers have been told, too
         failure = WireError(code, "gone", retryable=False)
-        foretold.append(run.again(failure))
+        foretold.append(run.will_retry(failure))
         raise failure
 
     place.answer = breaks
@@ -483,13 +483,13 @@ async def test_events_reach_the_submitter(places: Open, here: bool) -> None:
     runner = submitter if here else await places()
 
     async def tell(run: JobRun) -> bytes:
-        assert run.tell is not None
-        run.tell("progress", {"percentage": 50})
+        assert run.emit is not None
+        run.emit("progress", {"percentage": 50})
         return b"1"
 
     runner.answer = tell
     runner.start()
-    job_id = await submitter.submit(tell=True)
+    job_id = await submitter.submit(notify=True)
     await runner.ended(job_id)
     for _ in range(LOOKS):
         if submitter.events:

@@ -18,7 +18,7 @@ from sidecar.errors import (
     Unauthorized,
 )
 from sidecar.net.http_client import HttpClient
-from sidecar.rtcv.servers import RtcvServer, RtcvServers, check_location, scope_of
+from sidecar.rtcv.servers import RtcvServer, RtcvServers, account_id_of, check_location
 from tests.clocks import ManualClock
 from tests.fakes import ENCRYPTION_KEY, KEY, KEY_ID, ApiKey, StandInRtcv
 from tests.fakes import Secret as StoredSecret
@@ -363,9 +363,9 @@ async def test_a_base_path_stays(http: HttpClient, stand_in: StandInRtcv) -> Non
 
 def test_one_place_has_one_scope() -> None:
     """However it is written; another server, path or key is another scope, and none is in clear."""
-    same = {scope_of(credentials(url)) for url in ("http://h.nl", "http://h.nl/", "http://H.NL:80//")}
-    others = {scope_of(credentials(url)) for url in ("https://h.nl", "http://h.nl:81", "http://h.nl/x")}
-    other_key = scope_of(Credentials(server_location="http://h.nl", api_key_id="f" * 24, api_key=Secret(KEY)))
+    same = {account_id_of(credentials(url)) for url in ("http://h.nl", "http://h.nl/", "http://H.NL:80//")}
+    others = {account_id_of(credentials(url)) for url in ("https://h.nl", "http://h.nl:81", "http://h.nl/x")}
+    other_key = account_id_of(Credentials(server_location="http://h.nl", api_key_id="f" * 24, api_key=Secret(KEY)))
     assert len(same) == 1
     assert len(same | others | {other_key}) == 5
     assert all("h.nl" not in scope and KEY_ID not in scope for scope in same | others)

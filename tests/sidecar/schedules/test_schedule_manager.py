@@ -51,13 +51,13 @@ LOGGED_IN: Final = "a login"
 class Messages:
     """What can be done unattended, as the engine's own table says it."""
 
-    def takes(self, kind: str) -> bool:
+    def supports(self, kind: str) -> bool:
         """By its name."""
         return kind in KINDS
 
     def validate(self, kind: str, content: bytes) -> None:
         """The real checks."""
-        background.check(kind, decode_stored(kind, content))
+        background.check_content(kind, decode_stored(kind, content))
 
 
 class Office:
@@ -77,16 +77,16 @@ class Office:
         self.schedules = ScheduleManager(self.agenda, pushes, time.clock, ZoneInfo("Europe/Amsterdam"), self._on_change)
         self.firing = ScheduleDispatcher(self.agenda, pushes, self._submit, time.clock, GRACE, self.fired.append)
 
-    async def create(self, scope: str = "", zone: str = "", **changes: Any) -> str:
+    async def create(self, account_id: str = "", zone: str = "", **changes: Any) -> str:
         """Makes one, an hour from now unless `changes` say otherwise; gives its id."""
         content = self.read("create_schedule", self.wanted(**changes))
-        created = await self.schedules.create(content, zone=zone, scope=scope)
+        created = await self.schedules.create(content, zone=zone, account_id=account_id)
         return created.schedule_id
 
-    async def update(self, schedule_id: str, scope: str = "", **parts: Any) -> Schedule:
+    async def update(self, schedule_id: str, account_id: str = "", **parts: Any) -> Schedule:
         """Changes one."""
         content = self.read("update_schedule", {"schedule_id": schedule_id, **parts})
-        return await self.schedules.update(content, scope=scope)
+        return await self.schedules.update(content, account_id=account_id)
 
     def wanted(self, **changes: Any) -> dict[str, Any]:
         """The content of `create_schedule`."""
@@ -143,10 +143,10 @@ async def office() -> AsyncIterator[Office]:
     await database.close()
 
 
-async def refusal(office: Office, scope: str = "", **changes: Any) -> tuple[int, str]:
+async def refusal(office: Office, account_id: str = "", **changes: Any) -> tuple[int, str]:
     """Number and field of the error that making such a schedule ends with."""
     with pytest.raises(WireError) as refused:
-        await office.create(scope, **changes)
+        await office.create(account_id, **changes)
     assert await office.agenda.count() == 0
     return number_of(refused.value.detail), refused.value.detail.field or ""
 
@@ -336,7 +336,7 @@ async def test_what_needs_a_server_needs_a_login(office: Office, push: dict[str,
     assert number_of(refused.value.detail) == 28101
     await office.create(LOGGED_IN, push=push)
     await office.run(3600)
-    assert office.submitted[0].scope == "a login"
+    assert office.submitted[0].account_id == "a login"
 
 
 async def test_a_visit_token_is_checked_at_once(office: Office) -> None:
@@ -612,7 +612,7 @@ async def test_a_schedule_is_fired_once_at_its_time(office: Office) -> None:
         origin=f"schedule:{schedule_id}",
         retries=3,
         timeout=3660.0,
-        tell=True,
+        notify=True,
         webhooks="the session's,https://hooks.example/",
     )
     ids = await office.schedules.msg_ids(schedule_id)

@@ -73,7 +73,7 @@ def learned() -> list[str]:
 def session(backends: Backends, learned: list[str]) -> Session:
     """A session before its login."""
     memory = MemoryReferences(ManualClock().clock)
-    return Session(before_login=memory, log_in=backends.log_in, mock=backends.login, learn=learned.append)
+    return Session(before_login=memory, log_in=backends.log_in, mock=backends.login, add_secret=learned.append)
 
 
 @pytest.mark.parametrize(

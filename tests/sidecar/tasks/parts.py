@@ -87,7 +87,7 @@ class Desk:
             scripts=scripts,
             requests=self.public_http,
             hosts=Hosts("127.0.0.1"),
-            audience=lambda run: RunListeners(tell=run.tell, progress=run.progress),
+            listeners_of=lambda run: RunListeners(emit=run.emit, progress=run.progress),
             perform=self._perform,
             places=asyncio.Semaphore(2),
         )

@@ -67,7 +67,13 @@ async def test_runs_come_at_init_and_every_interval_after_it(desk: Desk) -> None
         desk.queue.end_all()
     assert slots(desk) == [60, 70, 80, 90]
     (one, *_) = desk.queue.submissions
-    assert (one.type, one.name, one.origin, one.webhooks, one.scope) == ("run_task", "t", "task:t", "packed", "scope")
+    assert (one.type, one.name, one.origin, one.webhooks, one.account_id) == (
+        "run_task",
+        "t",
+        "task:t",
+        "packed",
+        "scope",
+    )
     assert one.secret is False
     assert desk.changes == 1
 

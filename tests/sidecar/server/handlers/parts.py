@@ -57,7 +57,7 @@ class Parts:
             before_login=MemoryReferences(self.time.clock),
             log_in=self._log_in,
             mock=self._mock,
-            learn=self.learned.append,
+            add_secret=self.learned.append,
         )
 
     async def logged_in(self) -> Session:

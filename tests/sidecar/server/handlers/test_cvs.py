@@ -75,32 +75,32 @@ async def test_the_reference_of_a_cv(parts: Parts, cv: bytes, reference: str) ->
 
 async def test_a_match_is_remembered_for_three_days(parts: Parts) -> None:
     """Then it is answered without content and without being sent, until it expires."""
-    session, in_progress = await parts.logged_in(), ReferenceLocks()
-    assert await send_cv(session, in_progress, CV) is True
-    assert await send_cv(session, in_progress, CV) is NOTHING
+    session, reference_locks = await parts.logged_in(), ReferenceLocks()
+    assert await send_cv(session, reference_locks, CV) is True
+    assert await send_cv(session, reference_locks, CV) is NOTHING
     parts.time.advance(LONG_TTL - 1)
-    assert await send_cv(session, in_progress, CV) is NOTHING
+    assert await send_cv(session, reference_locks, CV) is NOTHING
     parts.time.advance(1)
-    assert await send_cv(session, in_progress, CV) is True
+    assert await send_cv(session, reference_locks, CV) is True
     assert len(parts.server.cvs) == 2
 
 
 async def test_no_match_is_not_remembered(parts: Parts) -> None:
     """What nobody wanted may be wanted tomorrow."""
-    session, in_progress = await parts.logged_in(), ReferenceLocks()
+    session, reference_locks = await parts.logged_in(), ReferenceLocks()
     parts.server.answer = False
-    assert [await send_cv(session, in_progress, CV) for _ in range(2)] == [False, False]
+    assert [await send_cv(session, reference_locks, CV) for _ in range(2)] == [False, False]
     assert len(parts.server.cvs) == 2
 
 
 async def test_a_failure_is_not_remembered(parts: Parts) -> None:
     """And keeps nobody from trying again."""
-    session, in_progress = await parts.logged_in(), ReferenceLocks()
+    session, reference_locks = await parts.logged_in(), ReferenceLocks()
     parts.server.answer = RemoteFailed("no")
     with pytest.raises(RemoteFailed):
-        await send_cv(session, in_progress, CV)
+        await send_cv(session, reference_locks, CV)
     parts.server.answer = True
-    assert await send_cv(session, in_progress, CV) is True
+    assert await send_cv(session, reference_locks, CV) is True
 
 
 async def test_the_shape_is_checked_before_the_login(parts: Parts) -> None:
@@ -114,11 +114,11 @@ async def test_the_shape_is_checked_before_the_login(parts: Parts) -> None:
 @pytest.mark.parametrize(("answer", "sent", "second"), [(True, 1, NOTHING), (False, 2, False)])
 async def test_the_same_reference_twice_at_once(parts: Parts, answer: bool, sent: int, second: object) -> None:
     """The second waits, and is answered as cached if the first was; else it is sent itself."""
-    session, in_progress = await parts.logged_in(), ReferenceLocks()
+    session, reference_locks = await parts.logged_in(), ReferenceLocks()
     parts.server.go.clear()
     parts.server.answer = answer
-    one = asyncio.create_task(send_cv(session, in_progress, CV))
-    other = asyncio.create_task(send_cv(session, in_progress, CV))
+    one = asyncio.create_task(send_cv(session, reference_locks, CV))
+    other = asyncio.create_task(send_cv(session, reference_locks, CV))
     await turns()
     assert len(parts.server.cvs) == 1
     parts.server.go.set()
@@ -128,9 +128,9 @@ async def test_the_same_reference_twice_at_once(parts: Parts, answer: bool, sent
 
 async def test_a_failure_lets_the_next_one_in(parts: Parts) -> None:
     """What failed for one is tried for the other."""
-    session, in_progress = await parts.logged_in(), ReferenceLocks()
+    session, reference_locks = await parts.logged_in(), ReferenceLocks()
     parts.server.answer = RemoteFailed("no")
-    tasks = [asyncio.create_task(send_cv(session, in_progress, CV)) for _ in range(2)]
+    tasks = [asyncio.create_task(send_cv(session, reference_locks, CV)) for _ in range(2)]
     await asyncio.wait(tasks)
     assert [str(task.exception()) for task in tasks] == ["no", "no"]
     assert len(parts.server.cvs) == 2
@@ -138,18 +138,18 @@ async def test_a_failure_lets_the_next_one_in(parts: Parts) -> None:
 
 async def test_many_of_the_same_are_one_after_the_other(parts: Parts) -> None:
     """Never two of them are at the server at once, and all of them end."""
-    session, in_progress = await parts.logged_in(), ReferenceLocks()
+    session, reference_locks = await parts.logged_in(), ReferenceLocks()
     parts.server.answer = False
-    tasks = [asyncio.create_task(send_cv(session, in_progress, CV)) for _ in range(50)]
+    tasks = [asyncio.create_task(send_cv(session, reference_locks, CV)) for _ in range(50)]
     assert await asyncio.wait_for(asyncio.gather(*tasks), 10) == [False] * 50
 
 
 async def test_other_references_do_not_wait(parts: Parts) -> None:
     """Only the same reference waits for itself."""
-    session, in_progress = await parts.logged_in(), ReferenceLocks()
+    session, reference_locks = await parts.logged_in(), ReferenceLocks()
     parts.server.go.clear()
     cvs = [msgspec.Raw(b'{"referenceNumber":"%d"}' % number) for number in range(10)]
-    tasks = [asyncio.create_task(send_cv(session, in_progress, cv)) for cv in cvs]
+    tasks = [asyncio.create_task(send_cv(session, reference_locks, cv)) for cv in cvs]
     await turns()
     assert len(parts.server.cvs) == 10
     parts.server.go.set()
@@ -158,9 +158,9 @@ async def test_other_references_do_not_wait(parts: Parts) -> None:
 
 async def test_who_is_cancelled_lets_the_next_one_in(parts: Parts) -> None:
     """Whether it was sending or waiting itself."""
-    session, in_progress = await parts.logged_in(), ReferenceLocks()
+    session, reference_locks = await parts.logged_in(), ReferenceLocks()
     parts.server.go.clear()
-    sending, waiting, last = [asyncio.create_task(send_cv(session, in_progress, CV)) for _ in range(3)]
+    sending, waiting, last = [asyncio.create_task(send_cv(session, reference_locks, CV)) for _ in range(3)]
     await turns()
     waiting.cancel()
     sending.cancel()
