@@ -10,7 +10,7 @@ from typing import Any, Final
 from benchmarks.bench import SIDECAR, Bench, Figure
 from benchmarks.child import Child
 from benchmarks.lines import line
-from sidecar.queue.job_queue import id_of
+from sidecar.queue.job_queue import job_id_for
 from tests.redis_server import RedisServer
 
 JOBS: Final = 2_000
@@ -50,7 +50,7 @@ def _busy(bench: Bench) -> tuple[float, float]:
         # nothing else runs while it is measured: the one place is taken
         _submit(child, steps=[{**_STEPS[0], "actions": [{"wait_for_timeout": 25_000}]}])
         jobs = [line("send_job", {"mode": "async", "steps": _STEPS, "key": f"k{i}"}, i) for i in range(JOBS)]
-        ids = [id_of(f"k{i}") for i in range(JOBS)]
+        ids = [job_id_for(f"k{i}") for i in range(JOBS)]
         answers = [{"type": "ok", "content": {"id": ids[i], "status": "scheduled"}, "id": i} for i in range(JOBS)]
         accepted = child.pipeline(jobs, answers, ordered=False).rate
         looks = [line("job_status", {"id": ids[i % JOBS]}) for i in range(LOOKS)]

@@ -180,7 +180,7 @@ class EndpointWorker:
         means = self._means
         if means.clock.monotonic() < self._renewal:
             return True
-        held = await means.rows.claim(self._endpoint, means.presence().process, means.presence().lives)
+        held = await means.rows.claim(self._endpoint, means.presence().process, means.presence().is_alive)
         self._renewal = means.clock.monotonic() + LEASE / 3
         self._broken = self._broken or not held
         return held

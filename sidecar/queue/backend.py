@@ -30,20 +30,20 @@ class QueueBackend(Protocol):
     async def orphans(self, prefix: str) -> list[Job]:
         """Jobs that wait in queues named after processes that are gone: `prefix` and the process."""
 
-    async def keep_result(self, key: str, body: bytes, ttl: int) -> None:
+    async def store_result(self, key: str, body: bytes, ttl: int) -> None:
         """Keeps a job's result for `ttl` seconds, unless one is kept already. SQLite: with the next commit."""
 
-    async def result(self, key: str) -> bytes | None:
+    async def get_result(self, key: str) -> bytes | None:
         """A kept result; empty where it had to make room for others, None where there was none."""
 
-    async def lives(self, process: str) -> bool:
+    async def is_alive(self, process: str) -> bool:
         """Whether a process of this store still runs."""
 
-    async def tell(self, process: str, line: bytes) -> None:
+    async def publish(self, process: str, message: bytes) -> None:
         """Leaves a message for a process that listens."""
 
-    def listen(self, told: MessageHandler | None) -> None:
-        """Has messages for this process handed to `told`; None stops that."""
+    def subscribe(self, handler: MessageHandler | None) -> None:
+        """Has messages for this process handed to `handler`; None stops that."""
 
     async def close(self) -> None:
         """Lets go of what it holds, but not of a database that it was given."""

@@ -15,7 +15,7 @@ class DequeueLock:
         self._lock = asyncio.Lock()
 
     @asynccontextmanager
-    async def until(self, timeout: float) -> AsyncIterator[float]:  # noqa: ASYNC109  as SAQ hands it on
+    async def acquire(self, timeout: float) -> AsyncIterator[float]:  # noqa: ASYNC109  as SAQ hands it on
         """Waits so many seconds for the turn, for ever with 0; gives how many are left, none if it did not come."""
         if not timeout:
             async with self._lock:

@@ -11,7 +11,7 @@ from saq.worker import Worker
 from sidecar.queue.job_meta import FUNCTION
 from sidecar.shutdown import stopped
 
-HARD_SECONDS: Final = 10.0
+CANCELLATION_SECONDS: Final = 10.0
 """What a job that has to stop gets for closing its browser."""
 _TIMERS: Final[PartialTimersDict] = {"schedule": 1, "worker_info": 10, "sweep": 2, "abort": 1}
 
@@ -30,7 +30,7 @@ class EmbeddedWorker(Worker[Any]):
             timers=_TIMERS,
             before_process=self._on_begin,
             after_process=self._on_end,
-            cancellation_hard_deadline_s=HARD_SECONDS,
+            cancellation_hard_deadline_s=CANCELLATION_SECONDS,
         )
         self._busy: set[asyncio.Task[Any]] = set()
         self._grace = 0.0
@@ -41,11 +41,11 @@ class EmbeddedWorker(Worker[Any]):
         self._whole = asyncio.create_task(self.start())
 
     @property
-    def ends(self) -> bool:
+    def is_stopping(self) -> bool:
         """Whether it takes no more jobs."""
         return self.event.is_set()
 
-    def interrupts(self, job: Any) -> bool:
+    def is_interrupting(self, job: Any) -> bool:
         """Whether the job is being stopped because this worker ends, not because somebody cancelled it."""
         running = self.job_task_contexts.get(job)
         return running is None or running["aborted"] is None
@@ -72,17 +72,17 @@ class EmbeddedWorker(Worker[Any]):
         for task in self._busy:
             task.cancel()
         if working := tasks - housekeeping:
-            await asyncio.wait(working, timeout=HARD_SECONDS)
+            await asyncio.wait(working, timeout=CANCELLATION_SECONDS)
         self.pool.shutdown(wait=False)
 
     async def _on_begin(self, _: Any) -> None:
-        self._busy.add(_this_task())
+        self._busy.add(_current_task())
 
     async def _on_end(self, _: Any) -> None:
-        self._busy.discard(_this_task())
+        self._busy.discard(_current_task())
 
 
-def _this_task() -> asyncio.Task[Any]:
+def _current_task() -> asyncio.Task[Any]:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  coroutines run in tasks
     return task

@@ -28,7 +28,7 @@ FUNCTION: Final = "run"
 """What SAQ calls for every job of ours."""
 UNREADABLE: Final = "unreadable"
 """The type of a job whose document can't be read: it fails when it is taken, and holds up no other."""
-_OF_SAQ: Final = {status: ours for ours, statuses in STATUSES.items() for status in statuses}
+_JOB_STATUS: Final = {status: ours for ours, statuses in STATUSES.items() for status in statuses}
 
 
 class JobMeta(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -62,24 +62,24 @@ def load(document: str | bytes) -> dict[str, Any]:
     return fields
 
 
-def job_of(queue: Queue, key: str, document: bytes, status: str) -> Job:
+def decode_job(queue: Queue, key: str, document: bytes, status: str) -> Job:
     """The job of a stored document; one of the type UNREADABLE where the document is damaged, or a newer sidecar's.
 
     What is wrong with it is not repeated: it may hold secrets.
     """
     try:
         job = queue.deserialize(document, status)
-        if job is not None and (job.function != FUNCTION or meta_of(job)):
+        if job is not None and (job.function != FUNCTION or get_meta(job)):
             return job
     except Exception:  # damage takes every form: no JSON, other members, values of other types
         log.warning("job %s is stored in a way that can't be read; it fails when its turn comes", key)
     error = CorruptRecord("the job is stored in a way that this sidecar can't read").detail
     job = Job(function=FUNCTION, key=key, queue=queue, status=Status(status), error=error.message)
-    put_meta(job, JobMeta(type=UNREADABLE, error=error))
+    set_meta(job, JobMeta(type=UNREADABLE, error=error))
     return job
 
 
-def stamped(document: bytes, **fields: Any) -> bytes:
+def with_fields(document: bytes, **fields: Any) -> bytes:
     """A document with some fields set; one that can't be read stays as it is."""
     try:
         return dump({**load(document), **fields})
@@ -87,22 +87,22 @@ def stamped(document: bytes, **fields: Any) -> bytes:
         return document
 
 
-def meta_of(job: Job) -> JobMeta:
+def get_meta(job: Job) -> JobMeta:
     """What we stored beside SAQ's fields."""
     return msgspec.convert(job.meta, JobMeta)
 
 
-def put_meta(job: Job, meta: JobMeta) -> None:
+def set_meta(job: Job, meta: JobMeta) -> None:
     """Writes it back; it is stored with the job's next change."""
     job.meta = msgspec.to_builtins(meta)
 
 
-def state_of(job: Job) -> JobState:
+def job_state(job: Job) -> JobState:
     """What there is to say of a job, but for its result."""
-    meta = meta_of(job)
-    status = _OF_SAQ[job.status]
+    meta = get_meta(job)
+    status = _JOB_STATUS[job.status]
     if status == "cancelled" and job.error != CANCELLED:
-        status, meta.error = "failed", meta.error or given_up(job.attempts)
+        status, meta.error = "failed", meta.error or attempts_exhausted(job.attempts)
     return JobState(
         id=job.key,
         status=status,
@@ -118,10 +118,10 @@ def state_of(job: Job) -> JobState:
     )
 
 
-def given_up(attempts: int) -> ErrorDetail:
+def attempts_exhausted(attempts: int) -> ErrorDetail:
     """The error of a job whose every attempt was cut short."""
-    said = f"given up after {attempts} attempts that were cut short"
-    return ErrorDetail(code=ErrorCode.INTERNAL, message=said, retryable=False)
+    message = f"given up after {attempts} attempts that were cut short"
+    return ErrorDetail(code=ErrorCode.INTERNAL, message=message, retryable=False)
 
 
 def rfc3339(milliseconds: float) -> str:

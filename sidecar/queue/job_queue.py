@@ -17,8 +17,8 @@ from sidecar.encryption import Encryptor
 from sidecar.errors import NotFound
 from sidecar.queue.backend import QueueBackend
 from sidecar.queue.embedded_worker import EmbeddedWorker
-from sidecar.queue.executor import JobExecutor, Perform
-from sidecar.queue.job_meta import CANCELLED, FUNCTION, STATUSES, JobMeta, put_meta, state_of
+from sidecar.queue.executor import JobExecutor, JobHandler
+from sidecar.queue.job_meta import CANCELLED, FUNCTION, STATUSES, JobMeta, job_state, set_meta
 from sidecar.queue.submission import Submission, encrypt_content
 from sidecar.shutdown import stopped
 
@@ -26,22 +26,22 @@ log = logging.getLogger(__name__)
 
 PAGE: Final = 50
 """Jobs of one page of a list."""
-JOBS: Final = "jobs"
+MAIN_QUEUE: Final = "jobs"
 """The queue that every process serves."""
-WAITING: Final = "waiting"
+WAITING_QUEUE: Final = "waiting"
 """The queue of work that mostly waits for other work, or for a place elsewhere: many are begun at once."""
-WAITING_AT_ONCE: Final = 250
+WAITING_CONCURRENCY: Final = 250
 _WAITING_TYPES: Final = frozenset({"run_task"})
 PRIVATE_PREFIX: Final = "own:"
 """Begins the name of a queue that one process alone serves: nobody else can open what is sealed in its jobs."""
-LEASE: Final = 30
+LEASE_SECONDS: Final = 30
 """Seconds after which a job counts as abandoned where its process has not spoken of it."""
-INTERRUPTIONS: Final = 100
+MAX_INTERRUPTIONS: Final = 100
 """Attempts of a job that may be cut short, by crashes mostly, before it is given up."""
-ORPHANS_EVERY: Final = 10.0
+ORPHAN_SCAN_SECONDS: Final = 10.0
 """Seconds between two looks for jobs that nobody can run any more."""
-_IDS: Final = uuid.UUID("8f1d2f3e-6c1b-4c53-9f0e-5f5c1c7f2f0a")
-_EVERYTHING: Final = frozenset(Status)
+_ID_NAMESPACE: Final = uuid.UUID("8f1d2f3e-6c1b-4c53-9f0e-5f5c1c7f2f0a")
+_ALL_STATUSES: Final = frozenset(Status)
 
 OnEvent = Callable[[str, Any], None]
 """Takes an event's name and content for our own parent."""
@@ -58,7 +58,7 @@ class JobQueueOptions:
     """Whether jobs with secrets stay with this process, because its seals end with it."""
     private_logins: bool
     """Whether jobs that need their login stay with this process, because others can't have it."""
-    holds_secret: Callable[[str, bytes], bool]
+    contains_secrets: Callable[[str, bytes], bool]
     """Whether a message's content, by its type, has something in it that must not lie on disk."""
     jitter: Callable[[], float]
     """Random, from 0 to 1."""
@@ -73,12 +73,12 @@ class JobQueue:
         self._encryptor = encryptor
         self._clock = clock
         self._options = options
-        self._attempts = JobExecutor(backend, encryptor, options.jitter, options.on_event)
+        self._executor = JobExecutor(backend, encryptor, options.jitter, options.on_event)
         self._workers: dict[str, EmbeddedWorker] = {}
-        self._upkeep: asyncio.Task[None] | None = None
-        self._names = {JOBS}
-        self._resting = False
-        self._listening = False
+        self._orphan_scan: asyncio.Task[None] | None = None
+        self._queue_names = {MAIN_QUEUE}
+        self._stopped = False
+        self._subscribed = False
 
     # --- submissions
 
@@ -87,10 +87,10 @@ class JobQueue:
 
         The same key gives the same id and makes nothing new.
         """
-        job_id = id_of(submission.key)
+        job_id = job_id_for(submission.key)
         secret = self._encryptor.persistent or submission.secret
         if secret is None:
-            secret = self._options.holds_secret(submission.type, submission.content)
+            secret = self._options.contains_secrets(submission.type, submission.content)
         options = self._options
         private = (secret and options.private_secrets) or (submission.needs_login and options.private_logins)
         job = Job(
@@ -98,8 +98,8 @@ class JobQueue:
             key=job_id,
             kwargs=encrypt_content(self._encryptor, submission.content, secret=secret),
             timeout=0,  # ours says what took too long
-            heartbeat=LEASE,
-            retries=submission.retries + 2 + INTERRUPTIONS,  # the last one only says that it is given up
+            heartbeat=LEASE_SECONDS,
+            retries=submission.retries + 2 + MAX_INTERRUPTIONS,  # the last one only says that it is given up
             ttl=self._options.results_ttl,
             scheduled=math.ceil(submission.due) if submission.due > self._clock.now() else 0,
         )
@@ -113,14 +113,14 @@ class JobQueue:
             retries=submission.retries,
             webhooks=submission.webhooks,
         )
-        put_meta(job, meta)
-        if submission.notify and not self._listening:
-            self._listening = True  # others may run it, and what they tell is for our parent
-            self._backend.listen(self._attempts.on_told)
-        shared = WAITING if submission.type in _WAITING_TYPES else JOBS
+        set_meta(job, meta)
+        if submission.notify and not self._subscribed:
+            self._subscribed = True  # others may run it, and what they tell is for our parent
+            self._backend.subscribe(self._executor.on_message)
+        shared = WAITING_QUEUE if submission.type in _WAITING_TYPES else MAIN_QUEUE
         name = f"{PRIVATE_PREFIX}{self._backend.process}" if private else shared
         if await self._backend.put(job, name) and private:
-            self._serve(name)
+            self._start_worker(name)
         return job_id
 
     @property
@@ -128,26 +128,26 @@ class JobQueue:
         """What other processes of this store know this one by."""
         return self._backend.process
 
-    async def lives(self, process: str) -> bool:
+    async def is_alive(self, process: str) -> bool:
         """Whether a process of this store still runs."""
-        return await self._backend.lives(process)
+        return await self._backend.is_alive(process)
 
     async def status(self, job_id: str) -> JobState:
         """What is known of a job. Raises NotFound, StoreFailed."""
         job = await self._find(job_id)
-        state = state_of(job)
+        state = job_state(job)
         if job.status is Status.COMPLETE:
-            body = await self._backend.result(job_id)
+            body = await self._backend.get_result(job_id)
             kept = {"result": msgspec.Raw(body)} if body else {"result_dropped": True}
             return msgspec.structs.replace(state, **kept)
-        progress = self._attempts.progress(job_id)
+        progress = self._executor.progress(job_id)
         return state if progress is None else msgspec.structs.replace(state, progress=progress)
 
     async def list(self, status: JobStatus | None, page: int) -> tuple[int, list[JobState]]:
         """How many jobs have this status (any, for None), and one page of them, newest first, without their results."""
-        wanted = STATUSES[status] if status else _EVERYTHING
+        wanted = STATUSES[status] if status else _ALL_STATUSES
         total, jobs = await self._backend.page(wanted, (page - 1) * PAGE, PAGE)
-        return total, [state_of(job) for job in jobs]
+        return total, [job_state(job) for job in jobs]
 
     async def cancel(self, job_id: str) -> bool:
         """Stops a job: at once where it waits, as soon as it lets go where it runs. False where it has ended."""
@@ -168,33 +168,33 @@ class JobQueue:
 
     # --- running
 
-    def start(self, perform: Perform) -> None:
+    def start(self, handler: JobHandler) -> None:
         """Begins to run jobs."""
-        self._attempts.perform = perform
-        for name in tuple(self._names):
-            self._serve(name)
-        self._serve(WAITING)
-        self._upkeep = asyncio.create_task(self._bury_orphans())
+        self._executor.handler = handler
+        for name in tuple(self._queue_names):
+            self._start_worker(name)
+        self._start_worker(WAITING_QUEUE)
+        self._orphan_scan = asyncio.create_task(self._fail_orphans())
 
-    async def rest(self, seconds: float) -> None:
+    async def stop(self, seconds: float) -> None:
         """Takes no more jobs, lets what runs finish for so many seconds, and puts the rest back."""
-        self._resting = True
-        await stopped(self._upkeep)
-        self._upkeep = None
+        self._stopped = True
+        await stopped(self._orphan_scan)
+        self._orphan_scan = None
         workers, self._workers = self._workers, {}
         await asyncio.gather(*(worker.end(seconds) for worker in workers.values()))
 
     async def close(self) -> None:
         """Puts back what runs and lets go of the store."""
-        await self.rest(0)
-        self._backend.listen(None)
+        await self.stop(0)
+        self._backend.subscribe(None)
         await self._backend.close()
 
-    def _serve(self, name: str) -> None:
-        self._names.add(name)
-        if name not in self._workers and self._attempts.perform and not self._resting:
-            most = WAITING_AT_ONCE if name == WAITING else self._options.concurrency
-            worker = EmbeddedWorker(self._backend.queue(name), self._attempts.run, most)
+    def _start_worker(self, name: str) -> None:
+        self._queue_names.add(name)
+        if name not in self._workers and self._executor.handler and not self._stopped:
+            most = WAITING_CONCURRENCY if name == WAITING_QUEUE else self._options.concurrency
+            worker = EmbeddedWorker(self._backend.queue(name), self._executor.run, most)
             self._workers[name] = worker
             worker.begin()
 
@@ -204,17 +204,17 @@ class JobQueue:
             raise NotFound(f"there is no job {job_id!r}")
         return job
 
-    async def _bury_orphans(self) -> None:
+    async def _fail_orphans(self) -> None:
         """Ends jobs that only a process that is gone could have run."""
         while True:
             try:
                 for job in await self._backend.orphans(PRIVATE_PREFIX):
-                    await self._attempts.give_up_sealed(job)
+                    await self._executor.fail_undecryptable(job)
             except Exception as failure:
                 log.warning("could not look for abandoned jobs: %s", failure)
-            await self._clock.sleep(ORPHANS_EVERY)
+            await self._clock.sleep(ORPHAN_SCAN_SECONDS)
 
 
-def id_of(key: str) -> str:
+def job_id_for(key: str) -> str:
     """The id of the job with that key; a new one without."""
-    return str(uuid.uuid5(_IDS, key) if key else uuid.uuid4())
+    return str(uuid.uuid5(_ID_NAMESPACE, key) if key else uuid.uuid4())

@@ -27,11 +27,11 @@ RUNNING: Final = """
     SELECT queue, key, status, attempts, document, owner, version FROM job
     WHERE queue = ? AND status IN ('active', 'aborting')
 """
-WAITING: Final = """
+UNFINISHED: Final = """
     SELECT queue, key, status, attempts, document, owner, version FROM job
     WHERE status IN ('queued', 'active', 'aborting') AND queue BETWEEN ? AND ? ORDER BY number
 """
-NEXT: Final = """
+NEXT_DUE: Final = """
     SELECT 0 FROM job WHERE queue = ?1 AND status = 'queued' AND place IS NOT NULL
     UNION ALL SELECT 0 FROM job WHERE queue = ?1 AND since > ?2
     UNION ALL SELECT * FROM (
@@ -49,7 +49,7 @@ ANY_DUE: Final = """
     SELECT 1 FROM job WHERE queue = ?1 AND status = 'queued' AND place IS NULL AND due <= ?2
     UNION ALL SELECT 1 FROM job WHERE queue = ?1 AND since > ?2
 """
-ANY_TO_DROP: Final = """
+ANY_EXPIRED: Final = """
     SELECT 1 FROM job WHERE drop_at <= ?1 UNION ALL SELECT 1 FROM worker WHERE expires <= ?1 LIMIT 1
 """
 INCOMPLETE: Final = """
@@ -89,22 +89,22 @@ _FIRST: Final = """
     SELECT number, document FROM job
     WHERE queue = ? AND status = 'queued' AND place IS NOT NULL ORDER BY place LIMIT 1
 """
-_TAKE: Final = """
+_CLAIM: Final = """
     UPDATE job SET status = 'active', owner = ?, attempts = attempts + 1, place = NULL, since = NULL, document = ?,
         version = version + 1
     WHERE number = ? RETURNING queue, key, status, attempts, document, owner, version
 """
-_CHANGE: Final = """
+_UPDATE: Final = """
     UPDATE job SET status = ?1, owner = ?2, document = ?3, version = version + 1,
         place = CASE ?1 WHEN 'queued' THEN place END
     WHERE key = ?4 AND queue = ?5
 """
-_AGAIN: Final = """
+_REQUEUE: Final = """
     UPDATE job SET status = 'queued', place = ?, due = ?, since = ?, document = ?, owner = NULL, drop_at = NULL,
         version = version + 1
     WHERE key = ? AND queue = ?
 """
-_END: Final = """
+_FINISH: Final = """
     UPDATE job SET status = ?, drop_at = ?, document = ?, place = NULL, since = NULL, owner = NULL,
         version = version + 1
     WHERE key = ? AND queue = ?
@@ -126,7 +126,7 @@ class Row(NamedTuple):
     """Grows with every change."""
 
 
-class New(NamedTuple):
+class NewRow(NamedTuple):
     """A job to be stored."""
 
     queue: str
@@ -137,29 +137,29 @@ class New(NamedTuple):
     document: bytes
 
 
-def insert(connection: sqlite3.Connection, new: New) -> None:
+def insert(connection: sqlite3.Connection, row: NewRow) -> None:
     """Adds a row."""
-    place = None if new.due else _last_place(connection, new.queue)
-    connection.execute(_INSERT, (new.key, new.queue, place, new.due, new.attempts, new.document))
+    place = None if row.due else _last_place(connection, row.queue)
+    connection.execute(_INSERT, (row.key, row.queue, place, row.due, row.attempts, row.document))
 
 
-def insert_once(connection: sqlite3.Connection, new: New, now: float) -> bool:
+def insert_once(connection: sqlite3.Connection, row: NewRow, now: float) -> bool:
     """Adds a row unless one of that key is kept in any queue; whether it did."""
-    connection.execute("DELETE FROM job WHERE key = ? AND drop_at <= ?", (new.key, now))
-    if connection.execute("SELECT 1 FROM job WHERE key = ?", (new.key,)).fetchone():
+    connection.execute("DELETE FROM job WHERE key = ? AND drop_at <= ?", (row.key, now))
+    if connection.execute("SELECT 1 FROM job WHERE key = ?", (row.key,)).fetchone():
         return False
-    insert(connection, new)
+    insert(connection, row)
     return True
 
 
-def insert_again(connection: sqlite3.Connection, new: New) -> bool:
+def insert_or_replace(connection: sqlite3.Connection, row: NewRow) -> bool:
     """Adds a row unless this queue has one of that key that has not ended; whether it did. SAQ's own rule."""
-    row = get(connection, new.queue, new.key)
-    if row is not None:
-        if Status(row.status) not in TERMINAL_STATUSES:
+    kept = get(connection, row.queue, row.key)
+    if kept is not None:
+        if Status(kept.status) not in TERMINAL_STATUSES:
             return False
-        connection.execute(_DELETE, (new.key, new.queue))
-    insert(connection, new)
+        connection.execute(_DELETE, (row.key, row.queue))
+    insert(connection, row)
     return True
 
 
@@ -177,7 +177,7 @@ def promote(connection: sqlite3.Connection, queue: str, now: float) -> list[str]
     return [key for _, key, _ in due]
 
 
-def take(
+def claim(
     connection: sqlite3.Connection, queue: str, owner: str, now: float, edit: Callable[[bytes], bytes]
 ) -> Row | None:
     """Takes the first job for `owner`, one attempt more, its document changed by `edit`."""
@@ -186,43 +186,43 @@ def take(
     if row is None:
         return None
     number, document = row
-    taken = connection.execute(_TAKE, (owner, edit(document), number)).fetchone()
+    taken = connection.execute(_CLAIM, (owner, edit(document), number)).fetchone()
     return Row(*taken)
 
 
-def give_back(connection: sqlite3.Connection, queue: str, key: str) -> None:
-    """Undoes `take`: the job was not begun."""
+def release(connection: sqlite3.Connection, queue: str, key: str) -> None:
+    """Undoes `claim`: the job was not begun."""
     row = get(connection, queue, key)
     if row is not None and row.status == Status.ACTIVE:
-        queue_again(connection, row, row.document, None)
+        requeue(connection, row, row.document, None)
         connection.execute("UPDATE job SET attempts = attempts - 1 WHERE key = ? AND queue = ?", (key, queue))
 
 
-def change(connection: sqlite3.Connection, row: Row, status: Status, document: bytes, owner: str | None) -> None:
+def update(connection: sqlite3.Connection, row: Row, status: Status, document: bytes, owner: str | None) -> None:
     """Gives a row another document, and another status; its owner only while it runs."""
     if status == Status.QUEUED != row.status:
-        queue_again(connection, row, document, None)
+        requeue(connection, row, document, None)
     else:
         owner = owner if status in (Status.ACTIVE, Status.ABORTING) else None
-        connection.execute(_CHANGE, (status.value, owner, document, row.key, row.queue))
+        connection.execute(_UPDATE, (status.value, owner, document, row.key, row.queue))
 
 
-def queue_again(connection: sqlite3.Connection, row: Row, document: bytes, wait: tuple[float, float] | None) -> None:
+def requeue(connection: sqlite3.Connection, row: Row, document: bytes, wait: tuple[float, float] | None) -> None:
     """Puts a row last in its queue, or has it wait: since when, and until when."""
     since, due = wait or (None, 0)
     place = None if wait else _last_place(connection, row.queue)
-    connection.execute(_AGAIN, (place, due, since, document, row.key, row.queue))
+    connection.execute(_REQUEUE, (place, due, since, document, row.key, row.queue))
 
 
-def end(connection: sqlite3.Connection, row: Row, status: Status, document: bytes, ttl: int, now: float) -> None:
+def finish(connection: sqlite3.Connection, row: Row, status: Status, document: bytes, ttl: int, now: float) -> None:
     """Ends a job; it is kept for `ttl` seconds, for good with 0, and not at all with less."""
     if ttl < 0:
         connection.execute(_DELETE, (row.key, row.queue))
     else:
-        connection.execute(_END, (status.value, now + ttl if ttl else None, document, row.key, row.queue))
+        connection.execute(_FINISH, (status.value, now + ttl if ttl else None, document, row.key, row.queue))
 
 
-def drop(connection: sqlite3.Connection, now: float) -> None:
+def delete_expired(connection: sqlite3.Connection, now: float) -> None:
     """Forgets jobs and workers whose time is over."""
     connection.execute("DELETE FROM job WHERE drop_at <= ?", (now,))
     connection.execute("DELETE FROM worker WHERE expires <= ?", (now,))

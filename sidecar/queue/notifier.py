@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-FIRST_LOOK_SECONDS: Final = 0.02
-LONGEST_LOOK_SECONDS: Final = 0.25
+MIN_POLL_SECONDS: Final = 0.02
+MAX_POLL_SECONDS: Final = 0.25
 """How long news of another process may go unseen."""
 
 
@@ -15,49 +15,49 @@ class ChangeNotifier:
     def __init__(self, version: Callable[[], int] | None) -> None:
         """`version` gives a number that changes with every change by others; None where there are none."""
         self._version = version
-        self._seen = 0
-        self._pause = FIRST_LOOK_SECONDS
-        self._waiting: set[asyncio.Future[None]] = set()
-        self._next_look: asyncio.TimerHandle | None = None
+        self._last_version = 0
+        self._poll_seconds = MIN_POLL_SECONDS
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._next_poll: asyncio.TimerHandle | None = None
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wakes everybody."""
-        for waiting in self._waiting:
-            if not waiting.done():
-                waiting.set_result(None)
-        self._waiting.clear()
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
 
     async def wait(self, seconds: float) -> None:
         """Returns at the next ring, and after so many seconds at latest."""
-        waiting = asyncio.get_running_loop().create_future()
-        self._waiting.add(waiting)
-        if self._version and self._next_look is None:  # what came since the last look shows at the next one
-            self._pause = FIRST_LOOK_SECONDS
-            self._look_later()
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        if self._version and self._next_poll is None:  # what came since the last look shows at the next one
+            self._poll_seconds = MIN_POLL_SECONDS
+            self._schedule_poll()
         try:
-            await asyncio.wait((waiting,), timeout=seconds)
+            await asyncio.wait((waiter,), timeout=seconds)
         finally:
-            self._waiting.discard(waiting)
+            self._waiters.discard(waiter)
 
     def close(self) -> None:
         """Wakes everybody, and looks no more."""
-        self.ring()
-        if self._next_look:
-            self._next_look.cancel()
-            self._next_look = None
+        self.notify()
+        if self._next_poll:
+            self._next_poll.cancel()
+            self._next_poll = None
 
-    def _look_later(self) -> None:
-        self._next_look = asyncio.get_running_loop().call_later(self._pause, self._look)
+    def _schedule_poll(self) -> None:
+        self._next_poll = asyncio.get_running_loop().call_later(self._poll_seconds, self._poll)
 
-    def _look(self) -> None:
-        self._next_look = None
-        if not self._waiting or self._version is None:
+    def _poll(self) -> None:
+        self._next_poll = None
+        if not self._waiters or self._version is None:
             return
         version = self._version()
-        if version != self._seen:
-            self._seen = version
-            self._pause = FIRST_LOOK_SECONDS
-            self.ring()
+        if version != self._last_version:
+            self._last_version = version
+            self._poll_seconds = MIN_POLL_SECONDS
+            self.notify()
         else:
-            self._pause = min(2 * self._pause, LONGEST_LOOK_SECONDS)
-        self._look_later()
+            self._poll_seconds = min(2 * self._poll_seconds, MAX_POLL_SECONDS)
+        self._schedule_poll()

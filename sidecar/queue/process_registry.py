@@ -21,29 +21,29 @@ class ProcessLock:
         self.process = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
         """What others know us by; never used again."""
         self._folder = folder / FOLDER if folder else None
-        self._held = -1
+        self._descriptor = -1
         if folder and self._folder:
             files.subfolder(folder, FOLDER)
-            self._held = self._hold(self._folder / self.process)
+            self._descriptor = self._acquire(self._folder / self.process)
             self._sweep()
 
-    def lives(self, process: str) -> bool:
+    def is_alive(self, process: str) -> bool:
         """Whether the process of that name still runs."""
         if process == self.process:
             return True
         if self._folder is None:
             return False
-        with _opened(self._folder / process) as descriptor:
-            return descriptor is not None and not _lock(descriptor)
+        with _open_existing(self._folder / process) as descriptor:
+            return descriptor is not None and not _try_lock(descriptor)
 
     def close(self) -> None:
         """Counts as gone from now on."""
-        if self._folder and self._held >= 0:
+        if self._folder and self._descriptor >= 0:
             (self._folder / self.process).unlink(missing_ok=True)
-            os.close(self._held)
-            self._held = -1
+            os.close(self._descriptor)
+            self._descriptor = -1
 
-    def _hold(self, path: Path) -> int:
+    def _acquire(self, path: Path) -> int:
         while True:
             descriptor = files.opened(path, os.O_CREAT | os.O_RDWR)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -56,13 +56,13 @@ class ProcessLock:
         """Takes away what the dead have left. A name is never used again, so nobody has to ask for them later."""
         assert self._folder  # noqa: S101  only called with one
         for path in self._folder.iterdir():
-            with _opened(path) as descriptor:
-                if path.name != self.process and descriptor is not None and _lock(descriptor):
+            with _open_existing(path) as descriptor:
+                if path.name != self.process and descriptor is not None and _try_lock(descriptor):
                     path.unlink(missing_ok=True)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[int | None]:
+def _open_existing(path: Path) -> Iterator[int | None]:
     try:
         descriptor = files.opened(path, os.O_RDWR)
     except OSError:
@@ -74,7 +74,7 @@ def _opened(path: Path) -> Iterator[int | None]:
         os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

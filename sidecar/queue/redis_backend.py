@@ -19,8 +19,8 @@ from sidecar.storage.redis_references import BLOCK_SECONDS, REFUSALS, connect
 
 log = logging.getLogger(__name__)
 
-BEAT_SECONDS: Final = 4.0
-ALIVE_SECONDS: Final = 15
+HEARTBEAT_SECONDS: Final = 4.0
+HEARTBEAT_TTL: Final = 15
 """A process counts as gone when nothing was heard of it for so long."""
 SCAN_SIZE: Final = 200
 _GROUPS: Final = {
@@ -36,11 +36,11 @@ class RedisBackend:
     def __init__(self, redis: "Redis", clock: Clock) -> None:
         self.process = uuid.uuid4().hex
         self._redis = redis
-        self._fleet = RedisContext(redis, clock, self.process, self._living)
+        self._context = RedisContext(redis, clock, self.process, self._find_alive)
         self._queues: dict[str, FleetQueue] = {}
-        self._telling = asyncio.Lock()
-        self._beating: asyncio.Task[None] | None = None
-        self._listening: asyncio.Task[None] | None = None
+        self._publish_lock = asyncio.Lock()
+        self._heartbeat: asyncio.Task[None] | None = None
+        self._subscription: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, url: str, clock: Clock) -> Self:
@@ -48,17 +48,17 @@ class RedisBackend:
         redis = connect(url)
         self = cls(redis, clock)
         try:
-            await self._beat()
+            await self._send_heartbeat()
         except BaseException:
             await farewell(redis.aclose())
             raise
-        self._beating = asyncio.create_task(self._keep_beating())
+        self._heartbeat = asyncio.create_task(self._send_heartbeats())
         return self
 
     def queue(self, name: str) -> FleetQueue:
         """The queue of that name."""
         if name not in self._queues:
-            self._queues[name] = FleetQueue(self._fleet, name)
+            self._queues[name] = FleetQueue(self._context, name)
         return self._queues[name]
 
     async def put(self, job: Job, name: str) -> bool:
@@ -70,7 +70,7 @@ class RedisBackend:
 
     async def find(self, key: str) -> Job | None:
         """The job with that key, in any queue."""
-        name = await self._fleet.ask(self._redis.get(f"sidecar:key:{key}"))
+        name = await self._context.ask(self._redis.get(f"sidecar:key:{key}"))
         return await self.queue(name.decode()).job(key) if name else None
 
     async def page(self, statuses: frozenset[Status], offset: int, limit: int) -> tuple[int, list[Job]]:
@@ -79,62 +79,64 @@ class RedisBackend:
         Statuses that have not ended go together, and every other one alone; or all.
         """
         group = f"sidecar:jobs:{_GROUPS[statuses]}"
-        total = await self._fleet.ask(self._redis.zcard(group))
-        keys = await self._fleet.ask(self._redis.zrevrange(group, offset, offset + limit - 1)) if limit > 0 else []
-        return total, await self._found([key.decode() for key in keys])
+        total = await self._context.ask(self._redis.zcard(group))
+        keys = await self._context.ask(self._redis.zrevrange(group, offset, offset + limit - 1)) if limit > 0 else []
+        return total, await self._find_all([key.decode() for key in keys])
 
     async def orphans(self, prefix: str) -> list[Job]:
         """Jobs that have not ended in queues named after processes that are gone: `prefix` and the process."""
-        names = {name.decode() for name in await self._fleet.ask(self._redis.smembers("sidecar:queues"))}
+        names = {name.decode() for name in await self._context.ask(self._redis.smembers("sidecar:queues"))}
         owners = {name: name[len(prefix) :] for name in names if name.startswith(prefix)}
-        living = await self._living(owners.values())
+        alive = await self._find_alive(owners.values())
         found: list[Job] = []
-        for name in (name for name, owner in owners.items() if owner not in living):
+        for name in (name for name, owner in owners.items() if owner not in alive):
             queue = self.queue(name)
-            ids = await self._fleet.ask(self._redis.zrange(queue.namespace("incomplete"), 0, SCAN_SIZE - 1))
+            ids = await self._context.ask(self._redis.zrange(queue.namespace("incomplete"), 0, SCAN_SIZE - 1))
             found += [job for job in await queue.jobs(queue.job_key_from_id(one.decode()) for one in ids) if job]
             if not ids:
-                await self._fleet.ask(self._redis.srem("sidecar:queues", name))
+                await self._context.ask(self._redis.srem("sidecar:queues", name))
         return found
 
-    async def keep_result(self, key: str, body: bytes, ttl: int) -> None:
+    async def store_result(self, key: str, body: bytes, ttl: int) -> None:
         """Keeps a job's result for `ttl` seconds, unless one is kept already. Waits while Redis is not there."""
         name, seconds = f"sidecar:result:{key}", max(ttl, 1)
-        await self._fleet.insist(lambda: self._fleet.ask(self._redis.set(name, body, ex=seconds, nx=True)))
+        await self._context.retry_until_stored(
+            lambda: self._context.ask(self._redis.set(name, body, ex=seconds, nx=True))
+        )
 
-    async def result(self, key: str) -> bytes | None:
+    async def get_result(self, key: str) -> bytes | None:
         """A kept result; None where there is none."""
-        body: bytes | None = await self._fleet.ask(self._redis.get(f"sidecar:result:{key}"))
+        body: bytes | None = await self._context.ask(self._redis.get(f"sidecar:result:{key}"))
         return body
 
-    async def lives(self, process: str) -> bool:
+    async def is_alive(self, process: str) -> bool:
         """Whether a process of this store still runs."""
-        return process in await self._living([process])
+        return process in await self._find_alive([process])
 
-    async def tell(self, process: str, line: bytes) -> None:
+    async def publish(self, process: str, message: bytes) -> None:
         """Sends a message to a process, after those before it; nobody keeps it for one that does not listen."""
-        async with self._telling:
-            await self._fleet.ask(self._redis.publish(f"sidecar:tell:{process}", line))
+        async with self._publish_lock:
+            await self._context.ask(self._redis.publish(f"sidecar:tell:{process}", message))
 
-    def listen(self, told: Callable[[bytes], None] | None) -> None:
-        """Has messages for this process handed to `told`; None stops that."""
-        if self._listening:
-            self._listening.cancel()
-        self._listening = asyncio.create_task(self._listen(told)) if told else None
+    def subscribe(self, handler: Callable[[bytes], None] | None) -> None:
+        """Has messages for this process handed to `handler`; None stops that."""
+        if self._subscription:
+            self._subscription.cancel()
+        self._subscription = asyncio.create_task(self._receive_messages(handler)) if handler else None
 
     async def close(self) -> None:
         """Counts as gone for others from now on, and lets go of every connection."""
-        self._fleet.closed = True
-        await stopped(self._beating, self._listening)
+        self._context.closed = True
+        await stopped(self._heartbeat, self._subscription)
         await asyncio.gather(*(farewell(queue.disconnect()) for queue in self._queues.values()))
         await farewell(self._redis.delete(f"sidecar:process:{self.process}"))
         await farewell(self._redis.aclose())
 
-    async def _found(self, keys: list[str]) -> list[Job]:
+    async def _find_all(self, keys: list[str]) -> list[Job]:
         """The jobs of these keys that are still there, in their order."""
         if not keys:
             return []
-        names = await self._fleet.ask(self._redis.mget([f"sidecar:key:{key}" for key in keys]))
+        names = await self._context.ask(self._redis.mget([f"sidecar:key:{key}" for key in keys]))
         of_queue: dict[str, list[str]] = {}
         for key, name in zip(keys, names, strict=True):
             if name is not None:
@@ -142,25 +144,25 @@ class RedisBackend:
         found = [job for name, some in of_queue.items() for job in await self.queue(name).jobs(some) if job]
         return sorted(found, key=lambda job: keys.index(job.key))
 
-    async def _living(self, processes: Iterable[str]) -> set[str]:
-        asked = list(processes)
-        if not asked:
+    async def _find_alive(self, processes: Iterable[str]) -> set[str]:
+        names = list(processes)
+        if not names:
             return set()
-        signs = await self._fleet.ask(self._redis.mget([f"sidecar:process:{process}" for process in asked]))
-        return {process for process, sign in zip(asked, signs, strict=True) if sign is not None}
+        heartbeats = await self._context.ask(self._redis.mget([f"sidecar:process:{process}" for process in names]))
+        return {process for process, heartbeat in zip(names, heartbeats, strict=True) if heartbeat is not None}
 
-    async def _beat(self) -> None:
-        await self._fleet.ask(self._redis.set(f"sidecar:process:{self.process}", b"", ex=ALIVE_SECONDS))
+    async def _send_heartbeat(self) -> None:
+        await self._context.ask(self._redis.set(f"sidecar:process:{self.process}", b"", ex=HEARTBEAT_TTL))
 
-    async def _keep_beating(self) -> None:
+    async def _send_heartbeats(self) -> None:
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(HEARTBEAT_SECONDS)
             try:
-                await self._beat()
+                await self._send_heartbeat()
             except StoreFailed as failure:
                 log.warning("Redis is not there: %s", failure)
 
-    async def _listen(self, told: Callable[[bytes], None]) -> None:
+    async def _receive_messages(self, handler: Callable[[bytes], None]) -> None:
         while True:
             try:
                 async with self._redis.pubsub() as channel:
@@ -168,7 +170,7 @@ class RedisBackend:
                     while True:
                         message = await channel.get_message(ignore_subscribe_messages=True, timeout=BLOCK_SECONDS)
                         if message:
-                            told(message["data"])
+                            handler(message["data"])
             except REFUSALS as failure:
                 log.warning("events of other sidecars can't be heard: %s", failure)
                 await asyncio.sleep(1)

@@ -13,7 +13,7 @@ from sidecar.storage.redis_references import REFUSALS, ask, refused
 
 log = logging.getLogger(__name__)
 
-REFUSED_SECONDS: Final = (0.1, 0.5, 1.0, 2.0)
+RETRY_SECONDS: Final = (0.1, 0.5, 1.0, 2.0)
 """Pauses while Redis is not there; the last one is repeated."""
 
 
@@ -24,9 +24,9 @@ class RedisContext:
     redis: Redis
     clock: Clock
     process: str
-    lives: Callable[[Iterable[str]], Awaitable[set[str]]]
+    find_alive: Callable[[Iterable[str]], Awaitable[set[str]]]
     """Which of these processes live."""
-    held: set[tuple[str, int]] = field(default_factory=set)
+    running: set[tuple[str, int]] = field(default_factory=set)
     """The attempts that run in this process, as keys and numbers."""
     closed: bool = False
 
@@ -45,19 +45,19 @@ class RedisContext:
         except REFUSALS as failure:
             raise refused(failure) from None
 
-    async def insist(self, write: Callable[[], Awaitable[object]]) -> None:
+    async def retry_until_stored(self, write: Callable[[], Awaitable[object]]) -> None:
         """Writes it however long Redis is not there: what a job came to must not be lost."""
-        refusals = 0
+        failures = 0
         while True:
             try:
                 await write()
                 return
             except StoreFailed as failure:
                 log.warning("what a job came to is not stored yet: %s", failure)
-                await self.clock.sleep(pause(refusals))
-                refusals += 1
+                await self.clock.sleep(retry_delay(failures))
+                failures += 1
 
 
-def pause(refusals: int) -> float:
+def retry_delay(failures: int) -> float:
     """Seconds before Redis is asked again, after so many refusals in a row."""
-    return REFUSED_SECONDS[min(refusals, len(REFUSED_SECONDS) - 1)]
+    return RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]

@@ -14,9 +14,9 @@ from sidecar.errors import StoreFailed
 from sidecar.queue import redis_scripts as scripts
 from sidecar.queue.dequeue_lock import DequeueLock
 from sidecar.queue.job_completion import CompletingQueue
-from sidecar.queue.job_meta import dump, job_of, load
+from sidecar.queue.job_meta import decode_job, dump, load
 from sidecar.queue.job_rows import Row
-from sidecar.queue.redis_context import RedisContext, pause
+from sidecar.queue.redis_context import RedisContext, retry_delay
 from sidecar.queue.stall_detector import StallDetector
 from sidecar.shutdown import STOP_SECONDS, stopped
 from sidecar.storage.redis_references import BLOCK_SECONDS, REFUSALS
@@ -32,11 +32,11 @@ UNCLAIMED_SECONDS: Final = 5
 class FleetQueue(CompletingQueue, RedisQueue):
     """One queue of a Redis that many machines share."""
 
-    def __init__(self, fleet: RedisContext, name: str = "default") -> None:
-        super().__init__(fleet.redis, name, dump, load, max_concurrent_ops=1000)
-        self._fleet = fleet
-        self._stuck = StallDetector(fleet.clock.monotonic)
-        self._turn = DequeueLock(fleet.clock.monotonic)
+    def __init__(self, context: RedisContext, name: str = "default") -> None:
+        super().__init__(context.redis, name, dump, load, max_concurrent_ops=1000)
+        self._context = context
+        self._stall_detector = StallDetector(context.clock.monotonic)
+        self._dequeue_lock = DequeueLock(context.clock.monotonic)
         self._returning: set[asyncio.Task[None]] = set()
 
     async def disconnect(self) -> None:
@@ -56,36 +56,36 @@ class FleetQueue(CompletingQueue, RedisQueue):
         """Stores a new job; `once`: unless one with its key is kept in any queue. Raises StoreFailed."""
         document = dump(job.to_dict())
         arguments = (self.name, job.key, document, job.scheduled, job.attempts, int(once))
-        return bool(await self._fleet.run(scripts.ENTER, *arguments))
+        return bool(await self._context.run(scripts.ENTER, *arguments))
 
     async def schedule(self, lock: int = 1) -> list[str]:
         """SAQ's own, while Redis is there."""
-        return await self._quietly(super().schedule(lock), [])
+        return await self._or_default(super().schedule(lock), [])
 
     async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Job | None:  # noqa: ARG002, ASYNC109
         """The next job, active from now on; None after `timeout` seconds. Waits while Redis is not there."""
-        async with self._turn.until(timeout) as seconds:
+        async with self._dequeue_lock.acquire(timeout) as seconds:
             return await self._next(seconds)
 
     async def _next(self, seconds: float) -> Job | None:
-        monotonic = self._fleet.clock.monotonic
+        monotonic = self._context.clock.monotonic
         deadline = monotonic() + seconds
-        refusals = 0
-        while not self._fleet.closed and (left := deadline - monotonic()) > 0:
+        failures = 0
+        while not self._context.closed and (left := deadline - monotonic()) > 0:
             try:
                 job = await self._take(min(left, BLOCK_SECONDS))
-                refusals = 0
+                failures = 0
             except StoreFailed as failure:
                 log.warning("no job can be taken: %s", failure)
-                await self._fleet.clock.sleep(pause(refusals))
-                job, refusals = None, refusals + 1
+                await self._context.clock.sleep(retry_delay(failures))
+                job, failures = None, failures + 1
             if job is not None:
                 return job
         return None
 
     async def _take(self, seconds: float) -> Job | None:
         """The first job, waited for so many seconds. One that was moved and is not claimed is swept."""
-        moved = await self._moved(seconds)
+        moved = await self._move(seconds)
         if moved is None:
             return None
         claiming = asyncio.ensure_future(self._claim(self.job_key_from_id(moved.decode())))
@@ -99,40 +99,42 @@ class FleetQueue(CompletingQueue, RedisQueue):
             raise
         return claiming.result()
 
-    async def _moved(self, seconds: float) -> bytes | None:
+    async def _move(self, seconds: float) -> bytes | None:
         moved = self.redis.blmove(self._queued, self._active, seconds, "LEFT", "RIGHT")  # type: ignore[arg-type]
-        moving = asyncio.ensure_future(self._fleet.keep(moved))
+        moving = asyncio.ensure_future(self._context.keep(moved))
         try:
             await asyncio.wait([moving])
         except asyncio.CancelledError:
             moving.cancel()
-            returning = asyncio.create_task(self._return(moving))
+            returning = asyncio.create_task(self._undo_move(moving))
             self._returning.add(returning)
             returning.add_done_callback(self._returning.discard)
             raise
         found: bytes | None = moving.result()
         return found
 
-    async def _return(self, moving: "asyncio.Future[bytes | None]") -> None:
+    async def _undo_move(self, moving: "asyncio.Future[bytes | None]") -> None:
         """Puts a job back that came all the same: Redis' client loses a cancellation now and then."""
         with suppress(asyncio.CancelledError, StoreFailed):
             if moved := await moving:
-                await self._fleet.run(scripts.RETURN, self.name, self.job_key_from_id(moved.decode()))
+                await self._context.run(scripts.RETURN, self.name, self.job_key_from_id(moved.decode()))
 
     async def _claim(self, key: str) -> Job | None:
-        claimed = await self._fleet.run(scripts.CLAIM, self.name, key, self._fleet.process)
+        claimed = await self._context.run(scripts.CLAIM, self.name, key, self._context.process)
         if claimed is None:
             return None
         document, attempts = claimed
-        self._fleet.held.add((key, attempts))
-        return self._decoded(key, (document, b"active", attempts - 1, None))  # whoever takes it counts the attempt
+        self._context.running.add((key, attempts))
+        return self._decode(key, (document, b"active", attempts - 1, None))  # whoever takes it counts the attempt
 
     # --- what becomes of it
 
     async def _update(self, job: Job, status: Status | None = None, **kwargs: Any) -> None:  # noqa: ARG002
         new = status.value if status else ""
-        arguments = (self.name, job.key, job.attempts, dump(job.to_dict()), new, self._fleet.process)
-        await self._quietly(self._fleet.run(scripts.CHANGE, *arguments), None)  # the next one brings the same and more
+        arguments = (self.name, job.key, job.attempts, dump(job.to_dict()), new, self._context.process)
+        await self._or_default(
+            self._context.run(scripts.CHANGE, *arguments), None
+        )  # the next one brings the same and more
 
     async def _finish(
         self,
@@ -142,61 +144,61 @@ class FleetQueue(CompletingQueue, RedisQueue):
         result: Any = None,  # noqa: ARG002
         error: str | None = None,  # noqa: ARG002
     ) -> None:
-        document, now = dump(job.to_dict()), self._fleet.clock.now()
+        document, now = dump(job.to_dict()), self._context.clock.now()
         arguments = (self.name, job.key, job.attempts, document, status.value, job.ttl, now)
-        await self._fleet.insist(lambda: self._fleet.run(scripts.FINISH, *arguments))
-        self._fleet.held.discard((job.key, job.attempts))
+        await self._context.retry_until_stored(lambda: self._context.run(scripts.FINISH, *arguments))
+        self._context.running.discard((job.key, job.attempts))
 
     async def _retry(self, job: Job, error: str | None) -> None:  # noqa: ARG002
-        now, delay, document = self._fleet.clock.now(), job.next_retry_delay(), dump(job.to_dict())
+        now, delay, document = self._context.clock.now(), job.next_retry_delay(), dump(job.to_dict())
         stopped = dump({**job.to_dict(), "status": Status.ABORTED, "completed": int(now * 1000)})
         score = now + delay if delay > 0 else 0
         rest = (score, self.swept_error_message, stopped, job.ttl, now)
         arguments = (self.name, job.key, job.attempts, document, *rest)
-        await self._fleet.insist(lambda: self._fleet.run(scripts.RETRY, *arguments))
-        self._fleet.held.discard((job.key, job.attempts))
+        await self._context.retry_until_stored(lambda: self._context.run(scripts.RETRY, *arguments))
+        self._context.running.discard((job.key, job.attempts))
 
     async def abort(self, job: Job, error: str, ttl: float = 5) -> None:  # noqa: ARG002
         """Ends a job that waits; has one that runs stopped by whoever runs it. Raises StoreFailed."""
-        now = self._fleet.clock.now()
+        now = self._context.clock.now()
         ended = dump({**job.to_dict(), "status": Status.ABORTED, "error": error, "completed": int(now * 1000)})
-        said = await self._fleet.run(scripts.ABORT, self.name, job.key, error, ended, job.ttl, now)
+        said = await self._context.run(scripts.ABORT, self.name, job.key, error, ended, job.ttl, now)
         if said:
             job.status, job.error = Status(said.decode()), error
             self.aborted += job.status == Status.ABORTED
 
-    async def holds(self, job: Job) -> bool:
+    async def is_current(self, job: Job) -> bool:
         """Whether this attempt is still the one that counts. Raises StoreFailed."""
-        [(_, status, attempts, *_rest)] = await self._look([job.key])
+        [(_, status, attempts, *_rest)] = await self._read([job.key])
         return status == b"active" and int(attempts) == job.attempts
 
     # --- what can be asked
 
     async def job(self, job_key: str) -> Job | None:
         """The job of that key; None once it is forgotten. Raises StoreFailed."""
-        [row] = await self._look([job_key])
-        return self._decoded(job_key, row)
+        [row] = await self._read([job_key])
+        return self._decode(job_key, row)
 
     async def jobs(self, job_keys: Iterable[str]) -> list[Job | None]:
         """One for each key, in their order. Raises StoreFailed."""
         keys = list(job_keys)
         if not keys:
             return []
-        return [self._decoded(key, row) for key, row in zip(keys, await self._look(keys), strict=True)]
+        return [self._decode(key, row) for key, row in zip(keys, await self._read(keys), strict=True)]
 
     async def write_worker_info(self, worker_id: str, info: WorkerInfo, ttl: int) -> None:
         """SAQ's own, while Redis is there."""
-        await self._quietly(super().write_worker_info(worker_id, info, ttl), None)
+        await self._or_default(super().write_worker_info(worker_id, info, ttl), None)
 
-    async def _look(self, keys: list[str]) -> list[Any]:
-        found: list[Any] = await self._fleet.run(scripts.LOOK, self.name, *keys)
+    async def _read(self, keys: list[str]) -> list[Any]:
+        found: list[Any] = await self._context.run(scripts.LOOK, self.name, *keys)
         return found
 
-    def _decoded(self, key: str, row: Any) -> Job | None:
+    def _decode(self, key: str, row: Any) -> Job | None:
         document, status, attempts, error, *_ = row
         if document is None or status is None:
             return None
-        job = job_of(self, key, document, status.decode())
+        job = decode_job(self, key, document, status.decode())
         job.attempts = int(attempts)
         job.error = error.decode() if error is not None else job.error
         return job
@@ -205,40 +207,40 @@ class FleetQueue(CompletingQueue, RedisQueue):
 
     async def sweep(self, lock: int = 60, abort: float = 5.0) -> list[str]:
         """Puts back, or gives up, what nobody runs any more; their keys. One process of the fleet does it at a time."""
-        ask = self._fleet.ask
+        ask = self._context.ask
         try:
-            if not await ask(self.redis.set(self._sweep, self._fleet.process, nx=True, ex=max(lock, 1))):
+            if not await ask(self.redis.set(self._sweep, self._context.process, nx=True, ex=max(lock, 1))):
                 return []
-            await self._fleet.run(scripts.FORGET, self._fleet.clock.now())
+            await self._context.run(scripts.FORGET, self._context.clock.now())
             listed = await ask(self.redis.lrange(self._active, 0, -1))
             listed += await ask(self.redis.smembers(self.namespace("aborting")))
             keys = [self.job_key_from_id(one.decode()) for one in listed]
-            return [key async for key in self._swept(keys, abort)] if keys else []
+            return [key async for key in self._sweep_keys(keys, abort)] if keys else []
         except StoreFailed as failure:
             log.warning("could not look for abandoned jobs: %s", failure)
             return []
 
-    async def _swept(self, keys: list[str], abort: float) -> AsyncIterator[str]:
-        found = dict(zip(keys, await self._look(keys), strict=True))
-        running = {key: self._row(key, row) for key, row in found.items() if row[0] is not None}
-        self._stuck.look(running.values())
-        living = await self._fleet.lives({row.owner for row in running.values() if row.owner})
-        for key, row in running.items():
-            job = self._decoded(key, found[key])
-            if job is None or (key, row.attempts) in self._fleet.held:
+    async def _sweep_keys(self, keys: list[str], abort: float) -> AsyncIterator[str]:
+        found = dict(zip(keys, await self._read(keys), strict=True))
+        active = {key: self._row(key, row) for key, row in found.items() if row[0] is not None}
+        self._stall_detector.observe(active.values())
+        alive = await self._context.find_alive({row.owner for row in active.values() if row.owner})
+        for key, row in active.items():
+            job = self._decode(key, found[key])
+            if job is None or (key, row.attempts) in self._context.running:
                 continue
             if job.status == Status.QUEUED:
                 job.heartbeat = UNCLAIMED_SECONDS
-            gone = bool(row.owner) and row.owner not in living
-            if gone or self._stuck.silent(row, job):
+            gone = bool(row.owner) and row.owner not in alive
+            if gone or self._stall_detector.missed_heartbeat(row, job):
                 yield key
-                await self._put_back(job)
-            elif self._stuck.late(row, job):
+                await self._retry_or_finish(job)
+            elif self._stall_detector.timed_out(row, job):
                 yield key
-                await self._stop(job, abort)
+                await self._abort_attempt(job, abort)
         for key in keys:
-            if key not in running:
-                await self._fleet.ask(self.redis.lrem(self._active, 0, self.job_id(key)))
+            if key not in active:
+                await self._context.ask(self.redis.lrem(self._active, 0, self.job_id(key)))
 
     def _row(self, key: str, row: Any) -> Row:
         document, status, attempts, _, owner, version = row
@@ -246,7 +248,7 @@ class FleetQueue(CompletingQueue, RedisQueue):
             self.name, key, status.decode(), int(attempts), document, owner.decode() if owner else None, int(version)
         )
 
-    async def _stop(self, job: Job, seconds: float) -> None:
+    async def _abort_attempt(self, job: Job, seconds: float) -> None:
         """Asks the one who runs it to stop, before somebody else runs it."""
         await self.abort(job, self.swept_error_message)
         try:
@@ -255,9 +257,9 @@ class FleetQueue(CompletingQueue, RedisQueue):
             log.info("could not abort job %s", job.key)
         if job.status != Status.COMPLETE:
             job.status = Status.ACTIVE
-            await self._put_back(job)
+            await self._retry_or_finish(job)
 
-    async def _put_back(self, job: Job) -> None:
+    async def _retry_or_finish(self, job: Job) -> None:
         """Has an attempt that is given up done again, unless it was being stopped or was the last."""
         if job.status == Status.ABORTING:
             await self.finish(job, Status.ABORTED, error=job.error)
@@ -266,9 +268,9 @@ class FleetQueue(CompletingQueue, RedisQueue):
         else:
             await self.finish(job, Status.ABORTED, error=self.swept_error_message)
 
-    async def _quietly(self, doing: Awaitable[T], otherwise: T) -> T:
+    async def _or_default(self, operation: Awaitable[T], default: T) -> T:
         try:
-            return await doing
+            return await operation
         except (*REFUSALS, StoreFailed) as failure:
             log.warning("Redis is not there: %s", failure)
-            return otherwise
+            return default

@@ -12,10 +12,10 @@ from saq.utils import now as milliseconds
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.queue import job_rows
-from sidecar.queue.job_rows import New, Row
+from sidecar.queue.job_rows import NewRow, Row
 from sidecar.queue.process_registry import ProcessLock
 from sidecar.queue.results import ResultStore
-from sidecar.queue.sqlite_context import SqliteContext, join
+from sidecar.queue.sqlite_context import SqliteContext, create_context
 from sidecar.queue.sqlite_queue import SqliteQueue
 from sidecar.storage.database import Database
 
@@ -23,13 +23,13 @@ from sidecar.storage.database import Database
 class SqliteBackend:
     """Use `open`. Everything may raise StoreFailed."""
 
-    def __init__(self, local: SqliteContext, max_bytes: int) -> None:
-        self.process = local.presence.process
-        self._local = local
-        self._leavings = ResultStore(local.database, local.clock, self.process, max_bytes)
+    def __init__(self, context: SqliteContext, max_bytes: int) -> None:
+        self.process = context.process_lock.process
+        self._context = context
+        self._results = ResultStore(context.database, context.clock, self.process, max_bytes)
         self._queues: dict[str, SqliteQueue] = {}
-        self._accepted: dict[str, New] = {}
-        self._being_written: dict[str, New] = {}
+        self._staged: dict[str, NewRow] = {}
+        self._committing: dict[str, NewRow] = {}
 
     @classmethod
     def open(cls, database: Database, folder: Path | None, clock: Clock, max_bytes: int) -> Self:
@@ -38,120 +38,124 @@ class SqliteBackend:
         `max_bytes` is what all results may take.
         """
         try:
-            presence = ProcessLock(folder)
+            process_lock = ProcessLock(folder)
         except OSError as failure:
             raise StoreFailed(f"the state folder can't be used: {failure.strerror}", retryable=True) from None
-        return cls(join(database, presence, clock, alone=folder is None), max_bytes)
+        return cls(create_context(database, process_lock, clock, alone=folder is None), max_bytes)
 
     def queue(self, name: str) -> SqliteQueue:
         """The queue of that name."""
         if name not in self._queues:
-            self._queues[name] = SqliteQueue(self._local, name)
+            self._queues[name] = SqliteQueue(self._context, name)
         return self._queues[name]
 
-    async def lives(self, process: str) -> bool:
+    async def is_alive(self, process: str) -> bool:
         """Whether a process of this store still runs."""
-        return self._local.presence.lives(process)
+        return self._context.process_lock.is_alive(process)
 
     async def put(self, job: Job, name: str) -> bool:
         """Enqueues a job unless one with its key is kept in any queue; it is on disk with the next commit.
 
         It never waits. Where the disk refuses, it counts as not put.
         """
-        if job.key in self._accepted or job.key in self._being_written or self._row(job.key):
+        if job.key in self._staged or job.key in self._committing or self._row(job.key):
             return False
         job.queue = queue = self.queue(name)
         job.queued = milliseconds()
         job.status = Status.QUEUED
-        if not self._accepted:
-            self._local.database.stage(self._take)
-        self._accepted[job.key] = queue.new(job)
+        if not self._staged:
+            self._context.database.stage(self._take_batch)
+        self._staged[job.key] = queue.new_row(job)
         return True
 
     async def find(self, key: str) -> Job | None:
         """The job with that key, in any queue; also one that was only just put."""
-        new = self._accepted.get(key) or self._being_written.get(key)
-        if new is not None:
-            return self._job(Row(new.queue, key, Status.QUEUED, new.attempts, new.document, None, 0))
+        new_row = self._staged.get(key) or self._committing.get(key)
+        if new_row is not None:
+            return self._job(Row(new_row.queue, key, Status.QUEUED, new_row.attempts, new_row.document, None, 0))
         row = self._row(key)
         return self._job(row) if row else None
 
     async def page(self, statuses: frozenset[Status], offset: int, limit: int) -> tuple[int, list[Job]]:
         """How many jobs have these statuses, and some of them, newest first, of all queues."""
-        if self._accepted or self._being_written:
-            await self._local.database.flushed()
+        if self._staged or self._committing:
+            await self._context.database.flushed()
         wanted = msgspec.json.encode(sorted(status.value for status in statuses)).decode()
-        now = self._local.clock.now()
-        total = self._local.database.first(job_rows.COUNT, wanted, now)
-        found = self._local.database.all(job_rows.PAGE, wanted, now, limit, offset)
+        now = self._context.clock.now()
+        total = self._context.database.first(job_rows.COUNT, wanted, now)
+        found = self._context.database.all(job_rows.PAGE, wanted, now, limit, offset)
         return total[0] if total else 0, [self._job(Row(*row)) for row in found]
 
     async def orphans(self, prefix: str) -> list[Job]:
         """Jobs that have not ended in queues named after processes that are gone: `prefix` and the process."""
-        found = [Row(*row) for row in self._local.database.all(job_rows.WAITING, prefix, prefix + "\U0010ffff")]
-        gone = {name for name in {row.queue for row in found} if not self._local.presence.lives(name[len(prefix) :])}
+        found = [Row(*row) for row in self._context.database.all(job_rows.UNFINISHED, prefix, prefix + "\U0010ffff")]
+        gone = {
+            name
+            for name in {row.queue for row in found}
+            if not self._context.process_lock.is_alive(name[len(prefix) :])
+        }
         return [self._job(row) for row in found if row.queue in gone]
 
-    async def keep_result(self, key: str, body: bytes, ttl: int) -> None:
+    async def store_result(self, key: str, body: bytes, ttl: int) -> None:
         """With the next commit."""
-        self._leavings.keep(key, body, ttl)
+        self._results.store(key, body, ttl)
 
-    async def result(self, key: str) -> bytes | None:
+    async def get_result(self, key: str) -> bytes | None:
         """A kept result; empty where it had to make room for others. Raises StoreFailed."""
-        return self._leavings.result(key)
+        return self._results.get(key)
 
-    async def tell(self, process: str, line: bytes) -> None:
+    async def publish(self, process: str, message: bytes) -> None:
         """Leaves a message for a process. Raises StoreFailed."""
-        await self._leavings.tell(process, line)
+        await self._results.publish(process, message)
 
-    def listen(self, told: Callable[[bytes], None] | None) -> None:
-        """Has messages for this process handed to `told`; None stops that."""
-        self._leavings.listen(told)
+    def subscribe(self, handler: Callable[[bytes], None] | None) -> None:
+        """Has messages for this process handed to `handler`; None stops that."""
+        self._results.subscribe(handler)
 
     async def close(self) -> None:
         """Wakes who waits for jobs, and counts as gone for other processes; the database stays open."""
-        self._local.closed = True
-        self._local.bell.close()
-        self._local.presence.close()
+        self._context.closed = True
+        self._context.notifier.close()
+        self._context.process_lock.close()
 
     def _row(self, key: str) -> Row | None:
-        row = self._local.database.first(job_rows.FIND, key, self._local.clock.now())
+        row = self._context.database.first(job_rows.FIND, key, self._context.clock.now())
         return Row(*row) if row else None
 
     def _job(self, row: Row) -> Job:
-        return self.queue(row.queue).decoded(row)
+        return self.queue(row.queue).decode(row)
 
-    def _take(self) -> "_Put":
-        news, self._accepted = self._accepted, {}
-        self._being_written.update(news)
-        return _Put(self, news, self._local.clock.now())
+    def _take_batch(self) -> "_StagedJobs":
+        rows, self._staged = self._staged, {}
+        self._committing.update(rows)
+        return _StagedJobs(self, rows, self._context.clock.now())
 
-    def written(self, news: dict[str, New]) -> None:
+    def written(self, rows: dict[str, NewRow]) -> None:
         """The batch is on disk, or refused."""
-        for key in news:
-            self._being_written.pop(key, None)
-        self._local.bell.ring()
+        for key in rows:
+            self._committing.pop(key, None)
+        self._context.notifier.notify()
 
 
-class _Put:
+class _StagedJobs:
     """Jobs accepted since the last commit."""
 
     durable = True
 
-    def __init__(self, jobs: SqliteBackend, news: dict[str, New], now: float) -> None:
+    def __init__(self, jobs: SqliteBackend, rows: dict[str, NewRow], now: float) -> None:
         self._jobs = jobs
-        self._news = news
+        self._rows = rows
         self._now = now
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Stores each, unless another process was quicker."""
-        for new in self._news.values():
-            job_rows.insert_once(connection, new, self._now)
+        for new_row in self._rows.values():
+            job_rows.insert_once(connection, new_row, self._now)
 
     def written(self) -> None:
         """They can be taken now."""
-        self._jobs.written(self._news)
+        self._jobs.written(self._rows)
 
     def undo(self) -> None:
         """They were never accepted."""
-        self._jobs.written(self._news)
+        self._jobs.written(self._rows)

@@ -22,35 +22,35 @@ class SqliteContext:
     """The database, who we are in it, and the bell that tells of changes."""
 
     database: Database
-    presence: ProcessLock
+    process_lock: ProcessLock
     clock: Clock
-    bell: ChangeNotifier
-    held: set[tuple[str, int]] = field(default_factory=set)
+    notifier: ChangeNotifier
+    running: set[tuple[str, int]] = field(default_factory=set)
     """The attempts that run in this process, as keys and numbers."""
     closed: bool = False
 
     async def write(self, function: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
         """Changes jobs in one transaction and rings the bell. Raises StoreFailed."""
         result = await self.database.write(function, durable=durable)
-        self.bell.ring()
+        self.notifier.notify()
         return result
 
     async def put(self, function: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
         """The same for what has to be stored, however long the disk refuses."""
         result = await self.database.put(function, durable=durable, insists=True)
-        self.bell.ring()
+        self.notifier.notify()
         return result
 
 
-def join(database: Database, presence: ProcessLock, clock: Clock, *, alone: bool) -> SqliteContext:
+def create_context(database: Database, process_lock: ProcessLock, clock: Clock, *, alone: bool) -> SqliteContext:
     """This process among those of a database; `alone`: no other one can change it."""
-    return SqliteContext(database, presence, clock, ChangeNotifier(None if alone else lambda: _version(database)))
+    return SqliteContext(database, process_lock, clock, ChangeNotifier(None if alone else lambda: _version(database)))
 
 
 def _version(database: Database) -> int:
     try:
         row = database.first("PRAGMA data_version")
-    except StoreFailed as refusal:
-        log.warning("changes by other processes can't be seen: %s", refusal)
+    except StoreFailed as failure:
+        log.warning("changes by other processes can't be seen: %s", failure)
         return 0
     return int(row[0]) if row else 0

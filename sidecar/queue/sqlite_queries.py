@@ -11,7 +11,7 @@ from saq.types import CountKind, ListenCallback, QueueInfo, WorkerInfo
 
 from sidecar.clock import within
 from sidecar.queue import job_rows
-from sidecar.queue.job_meta import dump, job_of, load
+from sidecar.queue.job_meta import decode_job, dump, load
 from sidecar.queue.job_rows import Row
 from sidecar.queue.sqlite_context import SqliteContext
 
@@ -22,9 +22,9 @@ _READ_INFO: Final = "SELECT id, info FROM worker WHERE queue = ? AND expires > ?
 class SqliteQueries(Queue):
     """The half of SAQ's interface that changes no job. Everything may raise StoreFailed."""
 
-    def __init__(self, local: SqliteContext, name: str) -> None:
+    def __init__(self, context: SqliteContext, name: str) -> None:
         super().__init__(name=name, dump=dump, load=load)
-        self._local = local
+        self._context = context
 
     async def disconnect(self) -> None:
         """Nothing to let go of: the database is somebody else's."""
@@ -32,7 +32,7 @@ class SqliteQueries(Queue):
     async def job(self, job_key: str) -> Job | None:
         """The job of that key; None once it is forgotten."""
         row = self.row(job_key)
-        return self.decoded(row) if row else None
+        return self.decode(row) if row else None
 
     async def jobs(self, job_keys: Iterable[str]) -> list[Job | None]:
         """One for each key, in their order."""
@@ -46,9 +46,9 @@ class SqliteQueries(Queue):
         """Every job with one of these statuses, oldest first."""
         wanted = set(statuses)
         after = 0
-        while found := self._local.database.all(job_rows.AFTER, self.name, after, self._now(), batch_size):
+        while found := self._context.database.all(job_rows.AFTER, self.name, after, self._now(), batch_size):
             for *fields, after in found:  # noqa: B007  the last one counts
-                job = self.decoded(Row(*fields))
+                job = self.decode(Row(*fields))
                 if job.status in wanted:
                     yield job
 
@@ -56,30 +56,30 @@ class SqliteQueries(Queue):
         """How many are `queued` (and due), `active`, or `incomplete` (waiting for their time, queued, active)."""
         if kind not in job_rows.COUNTS:
             raise ValueError(f"Can't count unknown type {kind}")
-        row = self._local.database.first(job_rows.COUNTS[kind], self.name, self._now())
+        row = self._context.database.first(job_rows.COUNTS[kind], self.name, self._now())
         return int(row[0]) if row else 0
 
     async def info(self, jobs: bool = False, offset: int = 0, limit: int = 10) -> QueueInfo:
         """Workers, counts, and some of the jobs that have not ended, those that run first."""
         workers: dict[str, WorkerInfo] = {
             worker: msgspec.json.decode(info)
-            for worker, info in self._local.database.all(_READ_INFO, self.name, self._now())
+            for worker, info in self._context.database.all(_READ_INFO, self.name, self._now())
         }
         queued, active, incomplete = [await self.count(kind) for kind in ("queued", "active", "incomplete")]
-        found = self._local.database.all(job_rows.INCOMPLETE, self.name, limit, offset) if jobs else []
+        found = self._context.database.all(job_rows.INCOMPLETE, self.name, limit, offset) if jobs else []
         return {
             "workers": workers,
             "name": self.name,
             "queued": queued,
             "active": active,
             "scheduled": incomplete - queued - active,
-            "jobs": [self.decoded(Row(*row)).to_dict() for row in found],
+            "jobs": [self.decode(Row(*row)).to_dict() for row in found],
         }
 
     async def write_worker_info(self, worker_id: str, info: WorkerInfo, ttl: int) -> None:
         """Keeps what a worker says of itself for `ttl` seconds."""
         values = (self.name, worker_id, msgspec.json.encode(info), self._now() + ttl)
-        await self._local.database.execute(_WRITE_INFO, *values)
+        await self._context.database.execute(_WRITE_INFO, *values)
 
     async def listen(
         self,
@@ -105,18 +105,18 @@ class SqliteQueries(Queue):
                         stop = await stop
                     if stop:
                         return
-                await self._local.bell.wait(poll_interval)
+                await self._context.notifier.wait(poll_interval)
 
     def row(self, key: str) -> Row | None:
         """A job as it is stored."""
-        row = self._local.database.first(job_rows.GET, key, self.name, self._now())
+        row = self._context.database.first(job_rows.GET, key, self.name, self._now())
         return Row(*row) if row else None
 
-    def decoded(self, row: Row) -> Job:
+    def decode(self, row: Row) -> Job:
         """The job of a row. What the row says counts more than what the document says."""
-        job = job_of(self, row.key, row.document, row.status)
+        job = decode_job(self, row.key, row.document, row.status)
         job.attempts = row.attempts
         return job
 
     def _now(self) -> float:
-        return self._local.clock.now()
+        return self._context.clock.now()

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT: Final = 3_600.0
 """Seconds that one attempt may take where nobody says how long it should."""
-RESERVED: Final = ("schedule:", "task:")
+RESERVED_PREFIXES: Final = ("schedule:", "task:")
 """How the keys of our own submissions begin; a parent's key must not."""
 _PLAIN: Final = "content"
-_SEALED: Final = "sealed"
+_ENCRYPTED: Final = "sealed"
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,12 +70,12 @@ class JobRun(msgspec.Struct, frozen=True, kw_only=True):
 def encrypt_content(encryptor: "Encryptor", content: bytes, *, secret: bool) -> dict[str, str]:
     """What is stored of a content, as strings by name."""
     text = content.decode()
-    return {_SEALED: encryptor.encrypt(text)} if secret else {_PLAIN: text}
+    return {_ENCRYPTED: encryptor.encrypt(text)} if secret else {_PLAIN: text}
 
 
 def decrypt_content(encryptor: "Encryptor", stored: dict[str, Any]) -> bytes:
     """The content again. Raises DecryptionKeyMissing."""
-    if _SEALED in stored:
-        return encryptor.decrypt(stored[_SEALED]).encode()
+    if _ENCRYPTED in stored:
+        return encryptor.decrypt(stored[_ENCRYPTED]).encode()
     content: str = stored[_PLAIN]
     return content.encode()

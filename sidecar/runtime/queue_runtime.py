@@ -85,7 +85,7 @@ class QueueRuntime:
             results_ttl=around.settings.results_ttl,
             private_secrets=not store.encryptor.persistent and not self._mock,
             private_logins=fleet is not None and store.logins is None,
-            holds_secret=contains_secrets,
+            contains_secrets=contains_secrets,
             jitter=random.random,
             on_event=around.on_event,
         )

@@ -217,7 +217,7 @@ class StorageRuntime:
         await stopped(self._looking, self._telling)
         if self._queueing:
             await self._queueing.schedules.close()
-            await asyncio.gather(self._queueing.engine.rest(seconds), self.tasking.put_back())
+            await asyncio.gather(self._queueing.engine.stop(seconds), self.tasking.put_back())
 
     async def drain(self, seconds: float) -> None:
         """Sends what can be sent right now, for so many seconds at most."""
@@ -247,7 +247,9 @@ class StorageRuntime:
         """Runs of processes that have died, whenever they did, come to an end at their webhooks."""
         while True:
             try:
-                await interruptions.report(lambda process: self.mail.deliveries.presence().lives(process), self._status)
+                await interruptions.report(
+                    lambda process: self.mail.deliveries.presence().is_alive(process), self._status
+                )
             except SidecarError as failure:
                 log.warning("could not look for runs that were interrupted: %s", failure)
             await asyncio.sleep(INTERRUPTED_SECONDS)

@@ -134,7 +134,7 @@ class TaskRuntime:
             runner,
             engine,
             clock,
-            is_alive=engine.lives,
+            is_alive=engine.is_alive,
             wants_events=lambda: around.session.notifications,
             at_home=bool(settings.queue) and not store.encryptor.persistent,
         )

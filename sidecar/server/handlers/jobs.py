@@ -14,7 +14,7 @@ from sidecar_protocol.queued import CancelledJob, JobId, Jobs, JobState, ListJob
 from sidecar_protocol.replies import RequestId
 
 from sidecar.errors import InvalidContent
-from sidecar.queue.submission import RESERVED, Submission
+from sidecar.queue.submission import RESERVED_PREFIXES, Submission
 from sidecar.server.session import Session
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ async def cancel_job(stores: Stores, content: JobId) -> CancelledJob:
 
 
 async def _accept(desk: Desk, job: SendJob) -> JobScheduled:
-    if job.key and job.key.startswith(RESERVED):
-        raise InvalidContent(f"key: must not begin with {' or '.join(RESERVED)}", "key")
+    if job.key and job.key.startswith(RESERVED_PREFIXES):
+        raise InvalidContent(f"key: must not begin with {' or '.join(RESERVED_PREFIXES)}", "key")
     desk.runs().check(job)
     if job.forward or job.secrets:
         desk.session.backend  # noqa: B018  no credentials is better said now than when it runs

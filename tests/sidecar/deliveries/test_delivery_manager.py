@@ -348,12 +348,12 @@ async def test_a_process_that_was_halted_does_not_go_on_with_what_another_does(t
         rows = EndpointRows(post.database, time.clock)
         assert await rows.claim(one, "another", lambda process: True)
         presence = post.deliveries.presence()
-        lives, presence.lives = presence.lives, lambda process: True  # type: ignore[method-assign]
+        lives, presence.is_alive = presence.is_alive, lambda process: True  # type: ignore[method-assign]
         receiver.release()
         await post.until(lambda: set(post.statuses()) == {"b"})
         await post.database.flushed()
         assert bodies(receiver) == ["a"]
-        presence.lives = lives  # type: ignore[method-assign]
+        presence.is_alive = lives  # type: ignore[method-assign]
         halted.set()
         await post.until_empty()
         assert bodies(receiver) == ["a", "b"]

@@ -16,7 +16,7 @@ async def put(jobs: Jobs, key: str, name: str = "default", ttl: int = 600) -> bo
     """Puts a job, and has it stored where that does not go by itself."""
     entered = await jobs.put(Job("f", key=key, ttl=ttl, retries=5), name)
     if isinstance(jobs, SqliteBackend):
-        await jobs._local.database.flushed()
+        await jobs._context.database.flushed()
     return entered
 
 
@@ -115,14 +115,14 @@ async def test_who_holds_a_job(view: View, jobs: Jobs) -> None:
     await put(jobs, "a")
     old = await taken(gone.queue("default"))
     queue = jobs.queue("default")
-    assert await queue.holds(old)
+    assert await queue.is_current(old)
     await gone.close()
     await swept(queue)
-    assert not await queue.holds(old)
+    assert not await queue.is_current(old)
     new = await taken(queue)
-    assert (await queue.holds(old), await queue.holds(new)) == (False, True)
+    assert (await queue.is_current(old), await queue.is_current(new)) == (False, True)
     await new.finish(Status.COMPLETE)
-    assert not await queue.holds(new)
+    assert not await queue.is_current(new)
 
 
 async def test_a_cancelled_job_is_not_put_back(jobs: Jobs) -> None:
@@ -143,14 +143,14 @@ async def test_results_and_messages_of_a_fleet(view: View, jobs: Jobs) -> None:
         return
     other = await view()
     assert isinstance(other, RedisBackend)
-    await jobs.keep_result("a", b"first", 60)
-    await jobs.keep_result("a", b"late", 60)
-    assert (await other.result("a"), await other.result("b")) == (b"first", None)
+    await jobs.store_result("a", b"first", 60)
+    await jobs.store_result("a", b"late", 60)
+    assert (await other.get_result("a"), await other.get_result("b")) == (b"first", None)
     heard: asyncio.Queue[bytes] = asyncio.Queue()
-    other.listen(heard.put_nowait)
+    other.subscribe(heard.put_nowait)
     async with asyncio.timeout(SECONDS):
         while heard.empty():
-            await jobs.tell(jobs.process, b"not for it")
-            await jobs.tell(other.process, b"for it")
+            await jobs.publish(jobs.process, b"not for it")
+            await jobs.publish(other.process, b"for it")
             await asyncio.sleep(0.02)
     assert {heard.get_nowait() for _ in range(heard.qsize())} == {b"for it"}

@@ -16,7 +16,7 @@ from sidecar.clock import Clock
 from sidecar.encryption import Encryptor
 from sidecar.errors import BrowserUnavailable, NotFound, ShuttingDown, TimedOut
 from sidecar.queue import executor
-from sidecar.queue.job_queue import INTERRUPTIONS, JobQueue, JobQueueOptions, id_of
+from sidecar.queue.job_queue import MAX_INTERRUPTIONS, JobQueue, JobQueueOptions, job_id_for
 from sidecar.queue.sqlite_backend import SqliteBackend
 from sidecar.queue.submission import JobRun, Submission
 from sidecar.storage.database import Database
@@ -44,7 +44,7 @@ class Place:
             results_ttl=3600,
             private_secrets=key is None,
             private_logins=False,
-            holds_secret=lambda _, content: SECRET in content,
+            contains_secrets=lambda _, content: SECRET in content,
             jitter=lambda: 0.0,
             on_event=lambda event, content: self.events.append((event, content)),
         )
@@ -81,8 +81,8 @@ async def _done(run: JobRun) -> bytes:
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is tried again is tried at once."""
-    monkeypatch.setattr(executor, "FIRST_PAUSE", 0.0)
-    monkeypatch.setattr(executor, "FIRST_WAIT", 0.0)
+    monkeypatch.setattr(executor, "FIRST_RETRY_DELAY", 0.0)
+    monkeypatch.setattr(executor, "FIRST_BROWSER_DELAY", 0.0)
 
 
 Open = Callable[..., Awaitable[Place]]
@@ -133,7 +133,7 @@ async def test_a_submission_is_run_and_its_result_is_kept(place: Place) -> None:
 async def test_a_key_is_one_job(place: Place) -> None:
     """At once, later, and for whoever asks with it."""
     first, second = await asyncio.gather(place.submit(key="k"), place.submit(key="k"))
-    assert first == second == id_of("k")
+    assert first == second == job_id_for("k")
     await place.ended(first)
     assert await place.submit(b'{"other":1}', key="k") == first
     assert len(place.runs) == 1
@@ -252,7 +252,7 @@ async def test_a_job_waits_for_a_browser_that_cannot_start_just_now(place: Place
 
 async def test_a_job_does_not_wait_for_its_browser_for_ever(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the last try it has failed, and says why."""
-    monkeypatch.setattr(executor, "MOST_WAITS", 4)
+    monkeypatch.setattr(executor, "MAX_BROWSER_RETRIES", 4)
     foretold: list[bool] = []
 
     async def never(run: JobRun) -> bytes:
@@ -352,7 +352,7 @@ async def test_another_process_runs_what_it_can_open(places: Open) -> None:
     assert (await other.engine.status(secret)).status == "pending"
     await submitter.engine.close()
     for job in await other.backend.orphans("own:"):
-        await other.engine._attempts.give_up_sealed(job)
+        await other.engine._executor.fail_undecryptable(job)
     state = await other.engine.status(secret)
     assert (state.status, state.error and state.error.code) == ("failed", "missing_credentials")
 
@@ -390,7 +390,7 @@ async def test_a_rest_puts_back_what_does_not_finish(places: Open) -> None:
     job_id = await place.submit()
     async with asyncio.timeout(SECONDS):
         await began.wait()
-    await place.engine.rest(0)
+    await place.engine.stop(0)
     assert foretold == [True]
     assert (await place.engine.status(job_id)).status == "pending"
     other.start()
@@ -407,7 +407,7 @@ async def test_what_breaks_because_the_process_ends_is_put_back(places: Open, co
     async def breaks(run: JobRun) -> bytes:
         began.set()
         async with asyncio.timeout(SECONDS):
-            while not place.engine._resting:  # noqa: ASYNC110
+            while not place.engine._stopped:  # noqa: ASYNC110
                 await asyncio.sleep(PAUSE)
         await asyncio.sleep(PAUSE)  # the workers have been told, too
         failure = WireError(code, "gone", retryable=False)
@@ -419,7 +419,7 @@ async def test_what_breaks_because_the_process_ends_is_put_back(places: Open, co
     job_id = await place.submit()
     async with asyncio.timeout(SECONDS):
         await began.wait()
-        await place.engine.rest(SECONDS)
+        await place.engine.stop(SECONDS)
     assert foretold == [True]
     assert (await place.engine.status(job_id)).status == "pending"
     other.start()
@@ -467,7 +467,7 @@ async def test_a_rest_lets_finish_what_can(place: Place) -> None:
     job_id = await place.submit()
     async with asyncio.timeout(SECONDS):
         await began.wait()
-        resting = asyncio.create_task(place.engine.rest(SECONDS))
+        resting = asyncio.create_task(place.engine.stop(SECONDS))
         await asyncio.sleep(0)
         go.set()
         await resting
@@ -505,7 +505,7 @@ async def test_a_job_that_is_always_cut_short_fails(places: Open) -> None:
     """After so many attempts that never ended: it says so, is listed as it is shown, and nothing of it is kept."""
     place = await places()
     job_id = await place.submit(b'"a"', retries=1)
-    most = INTERRUPTIONS + 2
+    most = MAX_INTERRUPTIONS + 2
 
     def age(connection: sqlite3.Connection) -> None:
         connection.execute("UPDATE job SET attempts = ? WHERE key = ?", (most, job_id))

@@ -34,27 +34,27 @@ def of(database: Database, process: str = "me", time: ManualClock | None = None)
 async def test_a_result_is_there_at_once_and_for_others_after_the_commit(database: Database) -> None:
     """The first one stays: a second comes from an attempt that has lost its job."""
     mine, others = of(database), of(database, "other")
-    mine.keep("a", b"1", DAY)
-    assert mine.result("a") == b"1"
-    assert others.result("a") is None
+    mine.store("a", b"1", DAY)
+    assert mine.get("a") == b"1"
+    assert others.get("a") is None
     await database.flushed()
-    mine.keep("a", b"2", DAY)
+    mine.store("a", b"2", DAY)
     await database.flushed()
-    assert mine.result("a") == others.result("a") == b"1"
-    assert mine.result("b") is None
+    assert mine.get("a") == others.get("a") == b"1"
+    assert mine.get("b") is None
 
 
 async def test_a_result_expires(database: Database) -> None:
     """And its place can be taken anew."""
     time = ManualClock()
     mine = of(database, time=time)
-    mine.keep("a", b"1", DAY)
+    mine.store("a", b"1", DAY)
     await database.flushed()
     time.advance(DAY)
-    assert mine.result("a") is None
-    mine.keep("a", b"2", DAY)
+    assert mine.get("a") is None
+    mine.store("a", b"2", DAY)
     await database.flushed()
-    assert mine.result("a") == b"2"
+    assert mine.get("a") == b"2"
 
 
 async def test_a_refused_result_is_not_lost(tmp_path: Path, database: Database) -> None:
@@ -62,33 +62,33 @@ async def test_a_refused_result_is_not_lost(tmp_path: Path, database: Database) 
     with sqlite3.connect(tmp_path / "sidecar.db", isolation_level=None) as other:
         other.execute("ALTER TABLE result RENAME TO elsewhere")
         mine, others = of(database), of(database, "other")
-        mine.keep("a", b"1", DAY)
+        mine.store("a", b"1", DAY)
         with pytest.raises(StoreFailed):
             await database.flushed()
-        assert mine.result("a") == b"1"
+        assert mine.get("a") == b"1"
         other.execute("ALTER TABLE elsewhere RENAME TO result")
     other.close()
     for _ in range(LOOKS):
-        if others.result("a"):
+        if others.get("a"):
             break
         await asyncio.sleep(PAUSE)
-    assert others.result("a") == b"1"
+    assert others.get("a") == b"1"
 
 
 async def test_messages_reach_their_process_alone_in_order_and_once(database: Database) -> None:
     """Those that nobody fetches are thrown away."""
     time = ManualClock()
     mine, others = of(database, "me", time), of(database, "other", time)
-    await others.tell("nobody", b"lost")
+    await others.publish("nobody", b"lost")
     time.advance(results.MESSAGE_TTL)
     for line in (b"1", b"2"):
-        await others.tell("me", line)
+        await others.publish("me", line)
     heard: list[bytes] = []
-    mine.listen(heard.append)
+    mine.subscribe(heard.append)
     for _ in range(LOOKS):
         if len(heard) == 2:
             break
         await asyncio.sleep(PAUSE)
     assert heard == [b"1", b"2"]
     assert database.all("SELECT line FROM message") == []
-    mine.listen(None)
+    mine.subscribe(None)

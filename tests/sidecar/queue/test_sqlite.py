@@ -98,7 +98,7 @@ async def test_a_killed_process_loses_its_job_at_once(
     assert await queue.sweep() == ["a"]
     assert (await taken(queue)).attempts == 2
     ProcessLock(tmp_path).close()
-    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [queue._local.presence.process]
+    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [queue._context.process_lock.process]
 
 
 async def test_a_frozen_process_loses_its_job_when_its_lease_ends(
@@ -316,14 +316,14 @@ async def test_a_time_of_day_is_waited_for(moved: SqliteQueue, time: ManualClock
 def test_presence(tmp_path: Path) -> None:
     """A process lives until it says otherwise; names that nobody has, don't."""
     one, other = ProcessLock(tmp_path), ProcessLock(tmp_path)
-    assert one.lives(other.process)
-    assert one.lives(one.process)
-    assert not one.lives("nobody")
+    assert one.is_alive(other.process)
+    assert one.is_alive(one.process)
+    assert not one.is_alive("nobody")
     other.close()
-    assert not one.lives(other.process)
+    assert not one.is_alive(other.process)
     alone = ProcessLock(None)
-    assert alone.lives(alone.process)
-    assert not alone.lives("anybody")
+    assert alone.is_alive(alone.process)
+    assert not alone.is_alive("anybody")
     alone.close()
     one.close()
 
@@ -337,14 +337,14 @@ async def test_a_bell_looks_only_while_somebody_waits() -> None:
         looks.append(real_time.monotonic())
         return version
 
-    bell = ChangeNotifier(look)
-    await bell.wait(0.5)
+    notifier = ChangeNotifier(look)
+    await notifier.wait(0.5)
     assert 2 <= len(looks) <= 8
     version = 1
     seen = len(looks)
-    await asyncio.wait_for(bell.wait(SECONDS), SECONDS / 2)
+    await asyncio.wait_for(notifier.wait(SECONDS), SECONDS / 2)
     assert len(looks) > seen
-    bell.close()
+    notifier.close()
     seen = len(looks)
     await asyncio.sleep(0.3)
     assert len(looks) == seen

@@ -30,7 +30,7 @@ from sidecar.errors import (
 )
 from sidecar.jobs import background
 from sidecar.jobs.payloads import decode_stored
-from sidecar.queue.job_queue import id_of
+from sidecar.queue.job_queue import job_id_for
 from sidecar.queue.submission import Submission
 from sidecar.schedules.schedule_dispatcher import AT_ONCE, KEPT, OWNERS_TURN, ScheduleDispatcher
 from sidecar.schedules.schedule_manager import MAX_OPEN, PAGE_SIZE, ScheduleManager
@@ -128,7 +128,7 @@ class Office:
         if self.failure:
             raise self.failure
         self.submitted.append(submission)
-        return id_of(submission.key)
+        return job_id_for(submission.key)
 
     def _on_change(self, schedule_id: str, due: float) -> None:
         self.changes.append((schedule_id, due))
@@ -616,10 +616,10 @@ async def test_a_schedule_is_fired_once_at_its_time(office: Office) -> None:
         webhooks="the session's,https://hooks.example/",
     )
     ids = await office.schedules.msg_ids(schedule_id)
-    assert (ids.count, ids.msgids) == (1, (id_of(key),))
+    assert (ids.count, ids.msgids) == (1, (job_id_for(key),))
     assert await office.status(schedule_id) == "fired"
     assert office.fired == [
-        ScheduleFired(schedule_id=schedule_id, name="nightly", due="2026-03-01T13:00:00Z", msgid=id_of(key))
+        ScheduleFired(schedule_id=schedule_id, name="nightly", due="2026-03-01T13:00:00Z", msgid=job_id_for(key))
     ]
 
 
@@ -852,7 +852,7 @@ async def test_deleted_while_it_is_handed_over(office: Office, monkeypatch: pyte
 
     async def submit(submission: Submission) -> str:
         await office.schedules.delete(schedule_id)
-        return id_of(submission.key)
+        return job_id_for(submission.key)
 
     monkeypatch.setattr(office.firing, "_submit", submit)
     await office.firing.ring()

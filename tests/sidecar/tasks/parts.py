@@ -17,7 +17,7 @@ from sidecar.errors import NotFound, SidecarError
 from sidecar.jobs.browser_job_runner import validate
 from sidecar.jobs.run_updates import RunListeners
 from sidecar.net.public_http import PublicHttpClient
-from sidecar.queue.job_queue import id_of
+from sidecar.queue.job_queue import job_id_for
 from sidecar.queue.submission import JobRun, Submission
 from sidecar.settings import Settings
 from sidecar.storage.agenda import Agenda, Item
@@ -44,7 +44,7 @@ class Queue:
         """Takes a key once."""
         if self.refusal:
             raise self.refusal
-        job_id = id_of(submission.key)
+        job_id = job_id_for(submission.key)
         if job_id not in self.statuses:
             self.submissions.append(submission)
             self.statuses[job_id] = "pending"

@@ -12,7 +12,7 @@ from sidecar_protocol.queued import JobId, ListJobs
 from sidecar_protocol.session import MockOptions
 
 from sidecar.clock import Clock
-from sidecar.queue.job_meta import JobMeta, meta_of
+from sidecar.queue.job_meta import JobMeta, get_meta
 from sidecar.runtime.browser_services import BrowserServices
 from sidecar.runtime.runtime_context import RuntimeContext
 from sidecar.runtime.storage_runtime import StorageRuntime
@@ -64,7 +64,7 @@ async def accepted(desk: Desk, wanted: SendJob) -> tuple[str, JobMeta, dict[str,
     store = await desk.stores.get()
     stored = await store.engine._backend.find(reply.id)
     assert stored is not None
-    return reply.id, meta_of(stored), stored.kwargs or {}
+    return reply.id, get_meta(stored), stored.kwargs or {}
 
 
 async def test_what_is_kept_of_a_job(desk: Desk) -> None:
