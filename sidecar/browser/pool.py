@@ -149,6 +149,7 @@ class BrowserPool:
             return living
         saved = await restore(use)
         browser, page = await self._open(kind, {**context, **saved.arguments})
+        page.outlives_job = True
         return Living(browser, page, MetOrigins(page.context, saved.state), context, saved.version, saved.digest)
 
     def prepare_recording(self) -> None:

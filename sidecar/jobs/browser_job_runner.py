@@ -19,7 +19,7 @@ from sidecar.browser.step_observer import NOBODY, Watch
 from sidecar.browser.steps.actions import BoundAction
 from sidecar.browser.steps.context_options import check_context, context_arguments
 from sidecar.browser.steps.cookies import check_cookies
-from sidecar.browser.steps.plan import PlannedStep, leaves_page_as_new, plan
+from sidecar.browser.steps.plan import PlannedStep, leaves_page_as_new, plan, sees_all
 from sidecar.browser.steps.secret_templates import Templates
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, InvalidContent, SidecarError, StoreFailed
@@ -144,6 +144,7 @@ class BrowserJobRunner:
             profile,
             self._states(),
             keeps_page=scope is None and leaves_page_as_new(job, steps),
+            from_the_start=sees_all(job, steps),
             spent=not {"HAR", "TRACE"}.isdisjoint(job.options),
         )
 

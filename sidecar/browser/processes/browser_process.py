@@ -158,6 +158,8 @@ class WarmBrowser:
         """Another page in a parked context, which takes the place of the one before. Raises Playwright's errors."""
         async with within(seconds):
             page = JobPage(parked.context, await parked.context.new_page(), runs_scripts=parked.runs_scripts)
+            page.outlives_job = True
+            parked.stop_listening()
         self._parked.discard(parked)
         self._parked.add(page)
         return page

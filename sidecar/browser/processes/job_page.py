@@ -2,7 +2,7 @@
 
 import asyncio
 
-from playwright.async_api import BrowserContext, Page
+from playwright.async_api import BrowserContext, ConsoleMessage, Page
 
 from sidecar.browser import frame_tracker
 from sidecar.browser.cdp import Devtools, is_chromium
@@ -24,9 +24,26 @@ class JobPage:
         self.lost: asyncio.Future[BrowserCrashed] = asyncio.get_running_loop().create_future()
         page.on("crash", lambda _: self.lose("the page crashed under the job"))
         page.on("close", lambda _: self.lose("the page was closed, or its browser died, under the job"))
+        self.is_left = False
+        """The document of the last job is still there, and its scripts run."""
+        self.outlives_job = False
+        """Its context is a profile's, which other jobs get after this one."""
+        self.last_line: ConsoleMessage | None = None
+        """Of its context's console."""
         # for the page's whole life: a job that begins and ends to listen costs two messages to the driver for each
-        context.on("console", _unheard)
+        self.listen()
         context.on("requestfailed", _unheard)
+
+    def listen(self) -> None:
+        """Has the driver tell of all that is written to the console."""
+        self.context.on("console", self._hear)
+
+    def stop_listening(self) -> None:
+        """Has it tell no more of that."""
+        self.context.remove_listener("console", self._hear)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        self.last_line = message
 
     async def prepare(self) -> None:
         """Does what the first job would wait for: a session, or in other browsers Playwright's script."""

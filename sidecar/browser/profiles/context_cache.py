@@ -32,6 +32,8 @@ class ProfileUse:
     states: States
     keeps_page: bool = False
     """The job leaves nothing on its page that the next one would meet there."""
+    from_the_start: bool = False
+    """The job's handlers, or what it records, would see the last job's page before it opens its own."""
     spent: bool = False
     """The context is not used again: a job has changed it (its scripts, headers, permissions), or it did not answer."""
     capture: Capture = NO_CAPTURE
@@ -121,6 +123,11 @@ class LivingContexts:
     async def _fits(self, use: ProfileUse, living: Living, arguments: Mapping[str, Any]) -> bool:
         if living.tidying:
             living.page = await asyncio.shield(living.tidying)
+        if len(living.page.context.pages) > 1:
+            return False  # since it was left, the page has opened windows, and more may be on their way
+        if living.page.is_left and use.from_the_start:
+            await living.page.page.goto("about:blank")
+            living.page.is_left = False
         if asyncio.get_running_loop().time() - living.parked > _TRUSTED:
             await living.page.answer()  # the news of its death may still be on the way
         same = living.arguments == arguments and living.version == use.states.version(use.profile)
@@ -130,9 +137,10 @@ class LivingContexts:
     def keep(self, use: ProfileUse, living: Living) -> None:
         """Keeps a context for the profile's next job, with a page that is fit for it; the oldest makes room."""
         living.browser.park(living.page)
+        living.page.is_left = True
         living.parked = asyncio.get_running_loop().time()
         if not use.keeps_page or len(living.page.context.pages) > 1:
-            living.tidying = asyncio.create_task(self._tidy(living, fresh=not use.keeps_page))
+            living.tidying = asyncio.create_task(self._tidy(living))
             living.tidying.add_done_callback(look_at)
         else:
             living.tidying = None
@@ -157,11 +165,9 @@ class LivingContexts:
         if living.timer:
             living.timer.cancel()
 
-    async def _tidy(self, living: Living, *, fresh: bool) -> JobPage:
-        """Closes what the last job opened, also its page where that is not as new. Raises Playwright's errors."""
-        kept = living.page
-        if fresh:
-            kept = await living.browser.open_beside(kept, self._limits.context)
+    async def _tidy(self, living: Living) -> JobPage:
+        """Closes what the last job has left, with its page, which may open more. Raises Playwright's errors."""
+        kept = await living.browser.open_beside(living.page, self._limits.context)
         for page in kept.context.pages:
             if page is not kept.page:
                 await page.close()
@@ -181,4 +187,5 @@ class LivingContexts:
 async def _blank(living: Living) -> JobPage:
     page = await living.tidying if living.tidying else living.page
     await page.page.goto("about:blank")
+    page.is_left = False
     return page

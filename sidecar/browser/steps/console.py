@@ -1,42 +1,70 @@
 """What the pages said while a step ran: console lines and uncaught errors, the last ones, cut to length."""
 
 import asyncio
+import contextlib
 from collections import deque
 from typing import Final
 
-from playwright.async_api import BrowserContext, ConsoleMessage, WebError
+from playwright.async_api import ConsoleMessage, Page, WebError
+from playwright.async_api import Error as PlaywrightError
 
+from sidecar.browser.processes.driver import let_go
+from sidecar.browser.processes.job_page import JobPage
+from sidecar.browser.steps.own_time import OwnTime
+from sidecar.clock import within
 from sidecar.truncation import WHOLE, Hide, bounded, shortened
 
 MOST_LINES: Final = 200
 LONGEST_LINE: Final = 2_000
+MOST_HEARD: Final = 2_000
+"""Lines of one job that are heard as they come: each keeps kilobytes here and in the driver, as long as the context. Of
+a job that says more, the pages are asked at the end of each step: the driver has their last lines, 180 at least."""
+_ASKING: Final = 2.0
 Said = tuple[tuple[str, ...], tuple[str, ...]]
 """Console lines, and errors."""
+_Mark = tuple[float, str]
 
 
 class Notes:
     """Listens to all pages of a context; each step takes what came since the one before."""
 
-    def __init__(self, context: BrowserContext, hide: Hide) -> None:
+    def __init__(self, lent: JobPage, hide: Hide, time: OwnTime | None = None) -> None:
         """`hide` takes out of a line all that is secret, where it has to be cut."""
         self._hide = hide
-        self._context = context
+        self._lent = lent
+        self._time = time or OwnTime(lent)
+        self._context = lent.context
         self._console: deque[str] = deque(maxlen=MOST_LINES)
         self._errors: deque[str] = deque(maxlen=MOST_LINES)
-        context.on("console", self._hear)
-        context.on("weberror", self._hear_error)
+        self._heard = 0
+        self._asks = False
+        self._newest: dict[Page | None, _Mark] = {}
+        """Of each page, the last line that was heard, or told when it was asked."""
+        self._messages: list[ConsoleMessage] = []
+        """Whose handles would outlive the job."""
+        if lent.last_line:
+            self._newest[lent.page] = _mark(lent.last_line)
+        self._context.on("console", self._hear)
+        self._context.on("weberror", self._hear_error)
 
     def detach(self) -> None:
         """Hears no more."""
-        self._context.remove_listener("console", self._hear)
+        if self._asks:
+            self._lent.listen()
+        else:
+            self._context.remove_listener("console", self._hear)
         self._context.remove_listener("weberror", self._hear_error)
+        for message in self._messages:
+            let_go(message)
 
     def take(self) -> Said:
-        """Console lines and errors since the last call."""
+        """Console lines and errors since the last call; of a job that says very much, those that are known here."""
         return self._cut(self._grab())
 
     async def taken(self) -> Said:
-        """The same; looking for secrets in lines that have to be cut takes a while, and is no work for the loop."""
+        """The same, whole. To look for secrets in lines that have to be cut takes a while, and is not for the loop."""
+        if self._asks:
+            await self._ask()
         said = self._grab()
         long = any(len(line) > LONGEST_LINE for lines in said for line in lines)
         return await asyncio.to_thread(self._cut, said) if long else said
@@ -62,10 +90,48 @@ class Notes:
         self._errors.append(bounded(line))
 
     def _hear(self, message: ConsoleMessage) -> None:
-        self.log(message.text)
+        self._newest[message.page] = _mark(message)
+        self._note(message)
+        self._heard += 1
+        if self._heard == MOST_HEARD:
+            self._asks = True
+            self._context.remove_listener("console", self._hear)
+            self._lent.stop_listening()
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if self._lent.outlives_job:
+            self._messages.append(message)
+        if self._time.covers(message.page):
+            self.log(message.text)
+
+    async def _ask(self) -> None:
+        """What the pages have said since they were heard, or asked."""
+        new: list[ConsoleMessage] = []
+        with contextlib.suppress(PlaywrightError, TimeoutError):  # a page that is gone tells nothing more
+            async with within(_ASKING):
+                for page in self._context.pages:
+                    new += self._newer(page, await page.console_messages(filter="all"))
+        for message in sorted(new, key=lambda one: one.timestamp):
+            self._note(message)
+
+    def _newer(self, page: Page, messages: list[ConsoleMessage]) -> list[ConsoleMessage]:
+        known, marks = self._newest.get(page), [_mark(message) for message in messages]
+        if marks:
+            self._newest[page] = marks[-1]
+        if known in marks:
+            return messages[len(marks) - marks[::-1].index(known) :]
+        if known:
+            self._console.clear()  # what was heard of it came long before these, and is none of its last lines
+        return messages
 
     def _hear_error(self, thrown: WebError) -> None:
+        if not self._time.covers(thrown.page):
+            return
         error = thrown.error
         name = getattr(error, "name", None) or "Error"
         said = getattr(error, "message", str(error))
         self.fail(said if said.startswith(name) else f"{name}: {said}")
+
+
+def _mark(message: ConsoleMessage) -> _Mark:
+    return message.timestamp, message.text

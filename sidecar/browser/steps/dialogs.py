@@ -7,6 +7,7 @@ from typing import Final
 from playwright.async_api import BrowserContext, Dialog, Page
 from playwright.async_api import Error as PlaywrightError
 
+from sidecar.browser.steps.own_time import OwnTime
 from sidecar.truncation import Hide, shortened
 
 MOST_MESSAGES: Final = 1_000
@@ -16,9 +17,10 @@ LONGEST_MESSAGE: Final = 10_000
 class Dialogs:
     """The dialogs of one job, in all its pages. Until `listen`, the browser dismisses each at once."""
 
-    def __init__(self, context: BrowserContext, hide: Hide) -> None:
-        """`hide` takes out of a message all that is secret, where it has to be cut."""
+    def __init__(self, context: BrowserContext, hide: Hide, time: OwnTime) -> None:
+        """`hide` takes out of a message all that is secret, where it has to be cut; `time` says which are the job's."""
         self._hide = hide
+        self._time = time
         self._context = context
         self._listening = False
         self._accept: bool | None = None
@@ -46,6 +48,10 @@ class Dialogs:
             self._listening = False
 
     async def _hear(self, dialog: Dialog) -> None:
+        if not self._time.covers(dialog.page):
+            with contextlib.suppress(PlaywrightError):
+                await (dialog.accept() if dialog.type == "beforeunload" else dialog.dismiss())
+            return
         if dialog.type == "alert" and len(self.messages) < MOST_MESSAGES:
             self.messages.append(shortened(dialog.message, LONGEST_MESSAGE, self._hide))
         if self._accept is None and self.is_heard(dialog.page):

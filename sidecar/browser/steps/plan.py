@@ -14,6 +14,7 @@ from sidecar.browser.steps.secret_templates import Templates
 from sidecar.browser.url_policy import check_address
 
 _LASTING_OPTIONS: Final = frozenset({"RECORD", "PDF"})
+_RECORDINGS: Final = frozenset({"RECORD", "HAR", "TRACE"})
 _LASTING_ACTIONS: Final = frozenset({"set_viewport_size", "keyboard_down", "mouse_down"})
 
 
@@ -62,3 +63,9 @@ def leaves_page_as_new(job: SendJob, steps: Sequence[PlannedStep]) -> bool:
     lasting = not _LASTING_OPTIONS.isdisjoint(job.options)
     actions = (action for step in steps for action in step.actions)
     return not lasting and all(isinstance(a, BoundAction) and a.method not in _LASTING_ACTIONS for a in actions)
+
+
+def sees_all(job: SendJob, steps: Sequence[PlannedStep]) -> bool:
+    """Whether something of the job looks at its page before the first address is opened."""
+    recorded = not _RECORDINGS.isdisjoint(job.options)
+    return recorded or any(isinstance(action, Script) for step in steps for action in step.actions)

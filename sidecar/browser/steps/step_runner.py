@@ -26,11 +26,20 @@ from sidecar.browser.steps.cookies import set_cookies
 from sidecar.browser.steps.dialogs import Dialogs
 from sidecar.browser.steps.json_values import to_json
 from sidecar.browser.steps.navigation import LoadState, Movements
+from sidecar.browser.steps.own_time import OwnTime
 from sidecar.browser.steps.page_actions import MOST_DOWNLOADED, DialogAnswer, Downloaded
 from sidecar.browser.steps.plan import PlannedStep
 from sidecar.browser.url_policy import Allows
 from sidecar.clock import Clock, within
-from sidecar.errors import ActionFailed, Forbidden, LimitExceeded, NavigationFailed, SandboxCrashed, TimedOut
+from sidecar.errors import (
+    ActionFailed,
+    Forbidden,
+    LimitExceeded,
+    NavigationFailed,
+    SandboxCrashed,
+    SidecarError,
+    TimedOut,
+)
 from sidecar.scratch_folder import Scratch
 from sidecar.truncation import Hide
 
@@ -79,9 +88,10 @@ class Visit:
         self._own = page
         self._page = page
         self._clock = clock
-        self._notes = Notes(page.context, hide)
+        self._time = OwnTime(lent)
+        self._notes = Notes(lent, hide, self._time)
         self._moves = Movements(lent)
-        self.dialogs = Dialogs(page.context, hide)
+        self.dialogs = Dialogs(page.context, hide, self._time)
         self.downloads: list[Downloaded] = []
         """What the actions fetched, in order."""
         self._scripts: JobScripts | None = None
@@ -123,6 +133,9 @@ class Visit:
             watch.on_step_started(index)
             try:
                 result, values = await self._run_step(step)
+            except SidecarError:
+                watch.on_step_broken(index, *await self._notes.taken())
+                raise
             except BaseException:
                 watch.on_step_broken(index, *self._notes.take())
                 raise
@@ -142,6 +155,7 @@ class Visit:
         """Listens to nothing any more, and ends what JavaScript actions have left behind."""
         self._notes.detach()
         self.dialogs.detach()
+        self._time.end()
         self._moves.close()
         if self._scripts:
             await self._scripts.close()
@@ -193,6 +207,7 @@ class Visit:
         self._status_of = None
         try:
             before = self._moves.documents(page)
+            self._time.await_document()
             coming = page.goto(step.url, wait_until=step.wait_until, timeout=self._left())
             response = await self._moves.unless_broken(page, coming)
             if step.wait_until != "commit":

@@ -194,6 +194,29 @@ async def test_what_a_job_does_to_its_page_stays_with_it(runner: BrowserJobRunne
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("pause", [0.0, 0.5])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_a_job_is_told_is_from_its_own_pages(
+    tmp_path: Path, site: str, kind: BrowserName, pause: float
+) -> None:
+    """Console lines, errors, alerts and windows of the page that the last job left are not the next one's."""
+    look, pages = evaluate("() => document.title"), "context.pages().length"
+    async with opened(tmp_path) as runner:
+        for number, extra in enumerate(["", "windows", "alerts", "", ""]):
+            url, mine = f"{site}/restless.html?{number}{extra}", f"?{number}{extra}"
+            asked: dict[str, Any] = {"options": ["READ_ALERTS"]} if number != 3 else {}
+            actions: list[Any] = [look, pages] if number == 4 else [look]
+            result = await runner.run(job(url, *actions, browser=kind, **asked))
+            (step,) = result.steps
+            others = [line for line in (*step.console, *step.errors, *(result.messages or ())) if mine not in line]
+            assert others == [], number
+            assert step.console[:5] == tuple(f"first {line} {mine}" for line in range(5)) or len(step.console) == 200
+            if number == 4:
+                assert step.values[1] == 1
+            await asyncio.sleep(pause)
+
+
+@pytest.mark.browser
 async def test_options_of_a_job_are_its_own(runner: BrowserJobRunner, site: str) -> None:
     """Other context options open a new context, with what is kept; blocking, recordings and pictures leave nothing."""
     url = f"{site}/second.html"

@@ -48,7 +48,7 @@ async def test_what_only_reads_is_known(pool: BrowserPool, site: str, source: st
 
     async def act(lent: JobPage) -> bool:
         await lent.page.goto(f"{site}/actions.html")
-        scripts = JobScripts(pool.sandboxes, lent.page, Notes(lent.page.context, str), {}, lambda: 5_000.0, stays)
+        scripts = JobScripts(pool.sandboxes, lent.page, Notes(lent, str), {}, lambda: 5_000.0, stays)
         try:
             await scripts.run("page.hover('h1')")
             await scripts.run(source)
@@ -66,7 +66,7 @@ async def test_a_sandbox_taken_ahead_is_given_back(pool: BrowserPool) -> None:
 
     async def prepare(lent: JobPage) -> None:
         for seconds in (0.0, 5.0, 0.0):  # while the browser starts, once the sandbox is there, while another opens
-            scripts = JobScripts(sandboxes, lent.page, Notes(lent.page.context, str), {}, lambda: 5_000.0, stays)
+            scripts = JobScripts(sandboxes, lent.page, Notes(lent, str), {}, lambda: 5_000.0, stays)
             await asyncio.wait((scripts.prepare(),), timeout=seconds)
             await scripts.close()
 
