@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
 import threading
-from collections.abc import Awaitable
+import time
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 log = logging.getLogger(__name__)
@@ -15,8 +17,34 @@ CLOSING_SECONDS: Final = 30.0
 """What closing may take beside the time for finishing, whatever does not answer: a browser, Redis, a name server."""
 STOP_SECONDS: Final = 2.0
 """How long a task may take to end once it is cancelled."""
+SAME_SECONDS: Final = 0.5
+"""Within so long two signals of one kind are one that came by two ways: `timeout` signals its child and its group, a
+parent hands on the Ctrl-C that a terminal has sent to both."""
 AGAIN_SECONDS: Final = 0.1
 """After so long a task that goes on is cancelled again: `asyncio.wait_for` loses a cancellation before Python 3.12."""
+
+
+class StopSignals:
+    """What asks this process to end: the first signal politely, a second one at once."""
+
+    def __init__(self, on_stop: Callable[[], None]) -> None:
+        """`on_stop` is called at the first."""
+        self._on_stop = on_stop
+        self._first: tuple[int, float] | None = None
+
+    def watch(self) -> None:
+        """Takes them over, in the running loop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._hear, number)
+
+    def _hear(self, number: int) -> None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = number, now
+            self._on_stop()
+        elif number != self._first[0] or now - self._first[1] > SAME_SECONDS:
+            os._exit(128 + number)
 
 
 async def stopped(*tasks: asyncio.Task[Any] | None, seconds: float = STOP_SECONDS) -> None:

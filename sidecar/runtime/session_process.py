@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import os
-import signal
 import sys
 from contextlib import AsyncExitStack
 from functools import partial
@@ -32,7 +31,7 @@ from sidecar.server.session import Session
 from sidecar.server.stdio import LineReader, LineWriter
 from sidecar.server.stdio_fds import Descriptors
 from sidecar.settings import Settings, SettingsError
-from sidecar.shutdown import CLOSING_SECONDS, exit_within
+from sidecar.shutdown import CLOSING_SECONDS, StopSignals, exit_within
 from sidecar.storage.memory_references import MemoryReferences
 
 if TYPE_CHECKING:
@@ -57,7 +56,6 @@ class SessionProcess:
         self._parent = descriptors.parent
         self._ended = asyncio.Event()
         self._heard = True
-        self._signalled = False
         self._redactor = Redactor()
         try:
             logs.configure(settings.log_debug, self._redactor)
@@ -97,7 +95,7 @@ class SessionProcess:
         self._resources.push_async_callback(self._durables.close)
         self._resources.push_async_callback(self._session.close)
         self._resources.push_async_callback(self._workshop.close)
-        self._watch_signals()
+        StopSignals(self._ended.set).watch()
         self._watch_parent()
         self._reader.start()
         resuming = asyncio.create_task(self._resume())
@@ -118,17 +116,6 @@ class SessionProcess:
         await self._durables.drain(deadline - self._clock.monotonic())
 
     # --- what ends a session
-
-    def _watch_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, self._on_signal, number)
-
-    def _on_signal(self, number: int) -> None:
-        if self._signalled:
-            os._exit(128 + number)
-        self._signalled = True
-        self._ended.set()
 
     def _watch_parent(self) -> None:
         """The parent's death is the end, also while somebody else holds our pipe open."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -18,7 +17,7 @@ from sidecar.runtime.runtime_context import RuntimeContext
 from sidecar.runtime.storage_provider import StorageProvider
 from sidecar.server.session import Session
 from sidecar.settings import Settings, SettingsError
-from sidecar.shutdown import CLOSING_SECONDS, exit_within
+from sidecar.shutdown import CLOSING_SECONDS, StopSignals, exit_within
 from sidecar.storage.memory_references import MemoryReferences
 
 
@@ -64,16 +63,8 @@ def run(settings: Settings) -> int:
 
 
 def _stop_signals() -> asyncio.Event:
-    loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
-
-    def stop(number: int) -> None:
-        if stopped.is_set():
-            os._exit(128 + number)
-        stopped.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, stop, number)
+    StopSignals(stopped.set).watch()
     return stopped
 
 

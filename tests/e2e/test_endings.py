@@ -5,14 +5,17 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
-from tests.harness import Child, Rtcv, encoded, error, rtcv
+from sidecar.shutdown import SAME_SECONDS
+from tests.harness import SECONDS, Child, Rtcv, encoded, environment, error, rtcv
 
 OK = {"type": "ok"}
 MATCHED = {"type": "ok", "content": True}
@@ -97,9 +100,38 @@ def test_a_second_signal_ends_at_once(tmp_path: Path, server: Rtcv, number: int)
     with Child(tmp_path) as child:
         hanging(child, server)
         child.signal(number)
-        assert child.silent()
+        assert child.silent(SAME_SECONDS + 0.1)
         child.signal(number)
         assert child.wait(SOON) == 128 + number
+
+
+def test_another_signal_ends_at_once(tmp_path: Path, server: Rtcv) -> None:
+    """One of another kind is no echo of the first, however soon it comes."""
+    with Child(tmp_path) as child:
+        hanging(child, server)
+        child.signal(signal.SIGINT)
+        child.signal(signal.SIGTERM)
+        assert child.wait(SOON) in (128 + signal.SIGTERM, 128 + signal.SIGINT)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_one_signal_that_comes_twice_is_no_second_one(tmp_path: Path, server: Rtcv, number: int) -> None:
+    """A terminal's Ctrl-C that a parent hands on as well: requests in flight get their time."""
+    with Child(tmp_path) as child:
+        hanging(child, server)
+        child.signal(number)
+        time.sleep(0.1)
+        child.signal(number)
+        assert child.silent(1)
+        assert child.process.poll() is None
+
+
+def test_a_worker_under_timeout_ends_politely(tmp_path: Path) -> None:
+    """GNU `timeout` signals its child, and then the whole group: the worker ends as after one signal."""
+    command = ["timeout", "--preserve-status", "6", sys.executable, "-m", "sidecar", "worker"]
+    ended = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=SECONDS)
+    assert "at work" in ended.stdout
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_the_first_signal_after_the_end_of_input_is_not_the_second(tmp_path: Path, server: Rtcv) -> None:
