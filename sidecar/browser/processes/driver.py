@@ -12,12 +12,13 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any, Final, cast
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import msgspec
 from playwright._impl._connection import Connection
 from playwright._impl._object_factory import create_remote_object
 from playwright._impl._transport import PipeTransport
-from playwright.async_api import ConsoleMessage, Playwright
+from playwright.async_api import BrowserContext, ConsoleMessage, Playwright
 
 from sidecar.browser import isolated_world
 from sidecar.browser.crash_guard import look_at
@@ -39,6 +40,7 @@ _PING: Final = {"id": "ping", "guid": "nobody", "method": "ping", "params": {}, 
 """A call of an object that is not there, which the driver refuses by itself."""
 _DROP: Final = "drop"
 """The number of all calls that let go of a handle; what is answered to them is no matter."""
+_HANDLES: Final = frozenset({"JSHandle", "ElementHandle"})
 _NUMBER: Final = re.compile(rb'\{"id":("[^"]+"|\d+),')
 
 
@@ -93,12 +95,35 @@ def let_go(message: ConsoleMessage) -> None:
     """Ends the handles of what a page has written to its console, which else live here and in the driver as long as
     the page's context."""
     for channel in message._impl_obj._event["args"]:
-        handle = channel._object
+        handle = getattr(channel, "_object", None)
+        if handle is None:
+            continue  # one that was not handed on
         transport = handle._connection._transport
         if isinstance(transport, _Transport):
             transport.drop(handle._guid)
         else:  # of a browser that runs elsewhere
             handle._channel.send_no_reply("dispose", None, {})
+
+
+def silence(context: BrowserContext) -> None:
+    """Hands on no console lines of this context but to others that listen, also none that are on their way by now."""
+    own = context._impl_obj
+    transport = own._connection._transport
+    if isinstance(transport, _Transport):
+        transport.silenced[own._guid] = own
+
+
+def hear_again(context: BrowserContext) -> None:
+    """Ends `silence`."""
+    own = context._impl_obj
+    transport = own._connection._transport
+    if isinstance(transport, _Transport):
+        transport.silenced.pop(own._guid, None)
+
+
+def _is_unheard(context: Any) -> bool:
+    heard = context is None or context.listeners("console")
+    return not heard and not any(page.listeners("console") for page in context.pages)
 
 
 class _Transport(PipeTransport):
@@ -110,6 +135,12 @@ class _Transport(PipeTransport):
         """Kept, so that it is not collected."""
         self._asked: set[str | int] = set()
         """Numbers of the calls that wait for a value."""
+        self.silenced: WeakValueDictionary[str, Any] = WeakValueDictionary()
+        """Contexts, by what the driver calls them, whose console nobody listens to any more."""
+        self._held: list[Any] = []
+        """Handles that have come, and may be of a console line."""
+        self._unknown: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+        """Of each context, those that were not handed on."""
         self._killing: asyncio.TimerHandle | None = None
         """There while it is asked whether it still answers."""
 
@@ -181,7 +212,7 @@ class _Transport(PipeTransport):
                 if number == _PING["id"]:
                     self._on_answer()
                 elif number != _DROP:
-                    self.on_message(decoded)
+                    self._pass_on(decoded)
                 del message, decoded
                 await asyncio.sleep(0)
         except asyncio.IncompleteReadError:
@@ -189,6 +220,26 @@ class _Transport(PipeTransport):
                 self.on_error_future.set_exception(Exception("Connection closed while reading from the driver"))
                 self.on_error_future.exception()  # whoever waits for an answer is told; nobody else has to ask
                 self.on_death()
+
+    def _pass_on(self, message: Any) -> None:
+        """Hands it on, unless it is a console line that nobody listens to: such a one comes after its handles."""
+        if not self.silenced and not self._unknown:
+            self.on_message(message)
+            return
+        params = message.get("params") or {}
+        if message.get("method") == "__create__" and params.get("type") in _HANDLES:
+            self._held.append(message)
+            return
+        held, self._held = self._held, []
+        guid = message.get("guid")
+        context = self.silenced.get(guid)
+        if message.get("method") == "console" and _is_unheard(context):
+            self._unknown.setdefault(context, set()).update(one["params"]["guid"] for one in held)
+            return
+        for one in held:
+            self.on_message(one)
+        if not any(guid in unknown for unknown in self._unknown.values()):
+            self.on_message(message)
 
     def _told_to_stop(self) -> bool:
         return self._stopped

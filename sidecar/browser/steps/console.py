@@ -8,7 +8,7 @@ from typing import Final
 from playwright.async_api import ConsoleMessage, Page, WebError
 from playwright.async_api import Error as PlaywrightError
 
-from sidecar.browser.processes.driver import let_go
+from sidecar.browser.processes.driver import hear_again, let_go, silence
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.steps.own_time import OwnTime
 from sidecar.clock import within
@@ -19,7 +19,7 @@ LONGEST_LINE: Final = 2_000
 MOST_HEARD: Final = 2_000
 """Lines of one job that are heard as they come: each keeps kilobytes here and in the driver, as long as the context. Of
 a job that says more, the pages are asked at the end of each step: the driver has their last lines, 180 at least."""
-_ASKING: Final = 2.0
+_ASKING: Final = 10.0
 Said = tuple[tuple[str, ...], tuple[str, ...]]
 """Console lines, and errors."""
 _Mark = tuple[float, str]
@@ -47,9 +47,15 @@ class Notes:
         self._context.on("console", self._hear)
         self._context.on("weberror", self._hear_error)
 
+    @property
+    def flooded(self) -> bool:
+        """Whether so much was said that the driver keeps much of it as long as the context."""
+        return self._asks
+
     def detach(self) -> None:
         """Hears no more."""
         if self._asks:
+            hear_again(self._context)
             self._lent.listen()
         else:
             self._context.remove_listener("console", self._hear)
@@ -97,6 +103,7 @@ class Notes:
             self._asks = True
             self._context.remove_listener("console", self._hear)
             self._lent.stop_listening()
+            silence(self._context)
 
     def _note(self, message: ConsoleMessage) -> None:
         if self._lent.outlives_job:

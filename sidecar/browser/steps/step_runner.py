@@ -148,8 +148,9 @@ class Visit:
 
     @property
     def altered_context(self) -> bool:
-        """Whether JavaScript actions have changed the context itself, for all its pages to come."""
-        return self._scripts is not None and self._scripts.altered_context
+        """Whether the context is none for another job: JavaScript actions have changed it for all its pages to come, or
+        a flood of console lines has left much in the driver."""
+        return self._notes.flooded or (self._scripts is not None and self._scripts.altered_context)
 
     async def close(self) -> None:
         """Listens to nothing any more, and ends what JavaScript actions have left behind."""
