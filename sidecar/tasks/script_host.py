@@ -143,6 +143,10 @@ class ScriptHost:
         self._job = job
         self._jobs = 0
         self._bytes = 0
+        """Of the answers that have come."""
+        self._reserved = 0
+        """What those on their way may still bring."""
+        self._returned = asyncio.Event()
 
     async def fetch(self, wanted: Fetch) -> Fetched:
         """One request, with its redirects. Raises SidecarError."""
@@ -184,15 +188,35 @@ class ScriptHost:
         host = _host(url)
         if not self._hosts.allow(host):
             raise Forbidden(f"scripts may not reach {host}; SIDECAR_SCRIPT_HOSTS names the hosts that they may")
-        left = LARGEST_TOTAL - self._bytes
+        most, taken = await self._reserve(), 0
+        try:
+            response = await self._requests.request(
+                method, url, headers=headers, body=body, timeout=REQUEST_SECONDS, max_bytes=most
+            )
+            taken = len(response.body)
+        except LimitExceeded:
+            taken = most
+            raise
+        finally:
+            self._bytes += taken
+            self._reserved -= most
+            self._returned.set()
+        return response
+
+    async def _reserve(self) -> int:
+        """What one answer may bring; waits while those on their way may need all that is left. Raises LimitExceeded."""
+        while self._reserved and self._left() < LARGEST_ANSWER:
+            self._returned.clear()
+            await self._returned.wait()
+        left = self._left()
         if left <= 0:
             raise LimitExceeded(f"the script has fetched {LARGEST_TOTAL >> 20} MiB already")
         most = min(LARGEST_ANSWER, left)
-        response = await self._requests.request(
-            method, url, headers=headers, body=body, timeout=REQUEST_SECONDS, max_bytes=most
-        )
-        self._bytes += len(response.body)
-        return response
+        self._reserved += most
+        return most
+
+    def _left(self) -> int:
+        return LARGEST_TOTAL - self._bytes - self._reserved
 
 
 def _checked(headers: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,59 @@
+"""What all requests of one script may bring together, however many are on their way at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from aiohttp import web
+
+from sidecar.browser.sandbox.task_session import Fetch, Fetched
+from sidecar.clock import Clock
+from sidecar.errors import LimitExceeded
+from sidecar.net.public_http import PublicHttpClient
+from sidecar.settings import MiB
+from sidecar.tasks.script_host import LARGEST_TOTAL, Hosts, ScriptHost
+
+
+@pytest_asyncio.fixture
+async def site() -> AsyncIterator[str]:
+    """Answers with as many bytes as its path says."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=b"x" * int(request.match_info["size"]))
+
+    app = web.Application()
+    app.router.add_get("/{size}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+async def fetched(site: str, size: int, times: int) -> list[Fetched | BaseException]:
+    """What comes of so many requests at once."""
+
+    async def job(content: bytes, number: int) -> bytes:
+        return content
+
+    client = PublicHttpClient(Clock(), True)
+    try:
+        host = ScriptHost(client, Hosts("*"), job)
+        wanted = [host.fetch(Fetch(f"{site}/{size}", "GET", {}, None, "follow")) for _ in range(times)]
+        return await asyncio.gather(*wanted, return_exceptions=True)
+    finally:
+        await client.close()
+
+
+async def test_answers_that_come_at_once_are_bounded_together(site: str) -> None:
+    """Sixteen of three MiB: as many as fit, and the others say so."""
+    outcomes = await fetched(site, 3 * MiB, 16)
+    sizes = [len(one.body) for one in outcomes if isinstance(one, Fetched)]
+    assert sum(sizes) == LARGEST_TOTAL // (3 * MiB) * 3 * MiB
+    assert {type(one) for one in outcomes if not isinstance(one, Fetched)} == {LimitExceeded}
+
+
+async def test_small_answers_all_come(site: str) -> None:
+    """What one might have brought is free again once it has brought less."""
+    outcomes = await fetched(site, 10, 40)
+    assert [one.body for one in outcomes if isinstance(one, Fetched)] == [b"x" * 10] * 40
