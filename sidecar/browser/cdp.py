@@ -1,5 +1,6 @@
 """Chromium's own protocol to a job's pages, which costs them less than Playwright's calls do."""
 
+import asyncio
 import contextlib
 import secrets
 from typing import Any, Final, TypeGuard
@@ -9,6 +10,7 @@ from playwright.async_api import Browser, CDPSession, Frame, Page
 from playwright.async_api import Error as PlaywrightError
 
 from sidecar.browser import isolated_world
+from sidecar.browser.crash_guard import look_at
 
 _WORLD: Final = "sidecar"
 _NO_WORLD: Final = "Cannot find context with specified id"
@@ -34,6 +36,8 @@ class Devtools:
         """What our world holds, and no page knows: another process may give the same number to a page's own world."""
         self._world: int | None = None
         """Ours in the document that is there."""
+        self._ahead: asyncio.Task[int] | None = None
+        """The one that is made while the document loads, until it is asked."""
         page.on("framenavigated", self._leave)
 
     async def session(self, page: Page) -> CDPSession:
@@ -63,14 +67,32 @@ class Devtools:
         if self._world is not None:
             with contextlib.suppress(_OtherWorld):
                 return await _call(session, self._world, self._key, False, name, argument)
-        place = {"frameId": (await self.target())["targetId"], "worldName": _WORLD}
-        self._key = secrets.token_hex(16)
-        self._world = world = (await session.send("Page.createIsolatedWorld", place))["executionContextId"]
+        ahead, self._ahead = self._ahead, None
+        world = await _world_of(ahead) if ahead else None
+        if world is not None:
+            with contextlib.suppress(_OtherWorld):
+                return await self._ask_first(session, world, name, argument)
         with contextlib.suppress(_OtherWorld):
-            told = await _call(session, world, self._key, True, name, argument)
-            if self._world == world:
-                return told
+            return await self._ask_first(session, await self._make_world(session), name, argument)
         raise PlaywrightError("Execution context was destroyed: the page has gone on")
+
+    def expect(self) -> None:
+        """A document has come, and will be asked: our world is made there while it loads."""
+        if self._session is not None:
+            self._ahead = asyncio.create_task(self._make_world(self._session))
+            self._ahead.add_done_callback(look_at)
+
+    async def _make_world(self, session: CDPSession) -> int:
+        place = {"frameId": (await self.target())["targetId"], "worldName": _WORLD}
+        world: int = (await session.send("Page.createIsolatedWorld", place))["executionContextId"]
+        return world
+
+    async def _ask_first(self, session: CDPSession, world: int, name: str, argument: Any) -> str:
+        self._key, self._world = secrets.token_hex(16), world
+        told = await _call(session, world, self._key, True, name, argument)
+        if self._world != world:
+            raise _OtherWorld
+        return told
 
     def _leave(self, frame: Frame) -> None:
         if frame.parent_frame is None:
@@ -79,6 +101,14 @@ class Devtools:
 
 class _OtherWorld(Exception):
     """That number has none any more, or somebody else's."""
+
+
+async def _world_of(ahead: asyncio.Task[int]) -> int | None:
+    """None where the document that it was made for has gone again."""
+    try:
+        return await asyncio.shield(ahead)
+    except PlaywrightError:
+        return None
 
 
 async def _call(session: CDPSession, world: int, *given: Any) -> str:

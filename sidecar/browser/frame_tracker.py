@@ -1,7 +1,7 @@
 """Where a page's main frame goes, as Chromium tells it: at once, and also where it comes to nothing.
 
 Playwright tells of a navigation when its request goes out, which is late where requests are intercepted, and never
-that one has been answered with 204.
+that one has been answered with 204. `pyproject.toml` names the versions whose inner objects are such.
 """
 
 import contextlib
@@ -28,6 +28,8 @@ class MainFrame:
         """Called after each of the changes below."""
         self.on_drop: Callable[[], None] = nothing
         """Called where a navigation has ended, and the document is still the one that was there."""
+        self.on_commit: Callable[[], None] = nothing
+        """Called where a document has come; whoever is lent the page later on has no part in it."""
         self.commits = 0
         """Documents that have come."""
         self.loading = False
@@ -45,7 +47,9 @@ class MainFrame:
             "frameStartedLoading": self._start_loading,
             "frameStoppedLoading": self._stop_loading,
         }.items():
-            session.on(f"Page.{name}", hear)
+            # at its inner object: the outer one looks up the listener's signature for each event, which takes longer
+            # than all that is done with the event
+            session._impl_obj.on(f"Page.{name}", hear)
 
     @property
     def leaving(self) -> bool:
@@ -95,6 +99,7 @@ class MainFrame:
             self._id = told["frame"]["id"]
             self.commits += 1
             self.forget()
+            self.on_commit()
             self.on_change()
 
     def _start_loading(self, told: dict[str, Any]) -> None:

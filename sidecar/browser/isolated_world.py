@@ -28,7 +28,10 @@ _numbers: Final = itertools.count(1)
 
 
 def _load(name: str) -> str:
-    return importlib.resources.files(__package__).joinpath(name).read_text("utf-8").rstrip().rstrip(";")
+    """A program without what is for its readers alone: it goes along with each question, and with each new context."""
+    text = importlib.resources.files(__package__).joinpath(name).read_text("utf-8").rstrip().rstrip(";")
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
 _QUESTIONS: Final = _load("isolated_world.js")

@@ -4,12 +4,14 @@ Playwright appends what comes from the driver 32 KiB at a time to bytes that it 
 holds up the whole process for more than half a minute. Here it is collected once, and a value that would still hold
 up the others for long, by its size or its parts, is a failure of the call: decoding can't be cut into pieces. And a
 call that is cancelled ends only when the driver has said that it gives up: one that says nothing at all is killed.
-Nothing else of its pipe is changed; `pyproject.toml` names the versions whose pipe is such.
+Nothing else of its pipe is changed, and of a call only that nobody notes where it was made; `pyproject.toml` names the
+versions whose pipe and calls are such.
 """
 
 import asyncio
 import json
 import re
+import traceback
 from collections.abc import Callable
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -25,7 +27,7 @@ from sidecar.browser.crash_guard import look_at
 from sidecar.browser.processes.killing import kill_all
 
 _LARGE: Final = 1 << 16
-"""Bytes from which the faster decoder pays."""
+"""Bytes from which an answer may have too many parts."""
 _MOST_OBJECTS: Final = 250_000
 """In one answer, counted by how they begin, which no string holds: Playwright takes 5 µs for each of them."""
 MOST_VALUE: Final = 16 << 20
@@ -41,6 +43,7 @@ _PING: Final = {"id": "ping", "guid": "nobody", "method": "ping", "params": {}, 
 _DROP: Final = "drop"
 """The number of all calls that let go of a handle; what is answered to them is no matter."""
 _HANDLES: Final = frozenset({"JSHandle", "ElementHandle"})
+_NOWHERE: Final = traceback.StackSummary.from_list([("playwright", 0, "call", "")])
 _NUMBER: Final = re.compile(rb'\{"id":("[^"]+"|\d+),')
 
 
@@ -73,7 +76,7 @@ async def start_driver(patience: float) -> Driver:
     """Starts a driver, which is killed where it is silent for so many seconds. Raises what stands in its way."""
     loop = asyncio.get_running_loop()
     transport = _Transport(loop, patience)
-    connection = Connection(None, create_remote_object, transport, loop)
+    connection = _Connection(None, create_remote_object, transport, loop)
     transport.running = running = loop.create_task(connection.run())
     running.add_done_callback(look_at)
     ready = connection.playwright_future
@@ -124,6 +127,16 @@ def hear_again(context: BrowserContext) -> None:
 def _is_unheard(context: Any) -> bool:
     heard = context is None or context.listeners("console")
     return not heard and not any(page.listeners("console") for page in context.pages)
+
+
+class _Connection(Connection):
+    """Leaves out what Playwright keeps of each call, to say where it came from if it fails: ten files are looked at."""
+
+    def _send_message_to_server(self, *given: Any, **named: Any) -> Any:
+        task = asyncio.current_task(self._loop)
+        if task is not None:
+            task.__pw_stack_trace__ = _NOWHERE  # type: ignore[attr-defined]
+        return super()._send_message_to_server(*given, **named)
 
 
 class _Transport(PipeTransport):
@@ -259,8 +272,6 @@ class _Transport(PipeTransport):
 
 
 def _decode(message: bytes) -> Any:
-    if len(message) < _LARGE:
-        return json.loads(message)
     try:
         return msgspec.json.decode(message)
     except msgspec.DecodeError:

@@ -4,7 +4,6 @@ import asyncio
 
 from playwright.async_api import BrowserContext, ConsoleMessage, Page
 
-from sidecar.browser import frame_tracker
 from sidecar.browser.cdp import Devtools, is_chromium
 from sidecar.browser.crash_guard import look_at, race
 from sidecar.browser.frame_tracker import MainFrame
@@ -60,8 +59,12 @@ class JobPage:
         return await asyncio.shield(self._frame)
 
     async def _follow(self) -> MainFrame:
-        target = await self.devtools.target()
-        return await frame_tracker.follow(await self.devtools.session(self.page), target["targetId"])
+        session = await self.devtools.session(self.page)
+        # in one turn: the page is new and empty, so nothing happens there before both are answered
+        target, _ = await asyncio.gather(self.devtools.target(), session.send("Page.enable"))
+        frame = MainFrame(session, target["targetId"])
+        frame.on_commit = self.devtools.expect
+        return frame
 
     async def answer(self) -> None:
         """Returns once the page has answered. Raises BrowserCrashed and Playwright's errors."""

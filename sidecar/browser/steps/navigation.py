@@ -61,6 +61,7 @@ class Movements:
         self._loaded: dict[Page, tuple[int, tuple[LoadState, ...]]] = {}
         self._followed: dict[Page, int] = {}
         self._changed = asyncio.Event()
+        self._failed = asyncio.Event()
         self._touching: set[asyncio.Task[None]] = set()
         self.failures: dict[Page, str] = {}
         """Why a document did not come, or not whole, since `watch`; also where it was called off."""
@@ -206,10 +207,10 @@ class Movements:
         task = asyncio.create_task(work)
         try:
             while not task.done() and not self._breaks(page):
-                change = asyncio.create_task(self._changed.wait())
-                self._changed.clear()
-                await asyncio.wait((task, change), return_when=asyncio.FIRST_COMPLETED)
-                change.cancel()
+                self._failed.clear()
+                failure = asyncio.create_task(self._failed.wait())
+                await asyncio.wait((task, failure), return_when=asyncio.FIRST_COMPLETED)
+                failure.cancel()
             if not task.done():
                 await asyncio.wait((task,), timeout=_NEWS)
             if not task.done():
@@ -388,6 +389,7 @@ class Movements:
         if page:
             if self._newest.get(page, request) == request:
                 self.failures[page] = request.failure or "it failed"
+                self._failed.set()
             if self._underway.get(page) == request and request.redirected_to is None:
                 self._over(page)
             self._changed.set()
@@ -397,6 +399,7 @@ class Movements:
             error = _ERROR_PAGE.match(frame.url)
             if error:
                 self.failures.setdefault(frame.page, error[1])
+                self._failed.set()
             self._arrived[frame.page] = self.documents(frame.page) + 1
             self._over(frame.page)
 

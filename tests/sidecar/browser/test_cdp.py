@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from playwright.async_api import CDPSession
 from playwright.async_api import Error as PlaywrightError
 from sidecar_protocol.jobs import BrowserName
 
@@ -67,6 +68,74 @@ async def test_a_page_that_goes_away_says_so(
         return lent.page.url
 
     assert (await pool.run("CHROMIUM", ask)).endswith(f"//{host}:{site.rpartition(':')[2]}/actions.html")
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[str]:
+    """What is sent by Chromium's protocol."""
+    methods: asyncio.Queue[str] = asyncio.Queue()
+    send = CDPSession.send
+
+    async def note(session: CDPSession, method: str, params: Any = None) -> dict[str, Any]:
+        methods.put_nowait(method)
+        return await send(session, method, params)
+
+    monkeypatch.setattr(CDPSession, "send", note)
+    return methods
+
+
+async def test_a_question_finds_its_world_there(pool: BrowserPool, site: str, sent: asyncio.Queue[str]) -> None:
+    """That is made as the document comes, before anybody asks, so that whoever does waits for one answer alone."""
+
+    async def ask(lent: JobPage) -> list[Any]:
+        await lent.frame()
+        assert {await sent.get(), await sent.get()} == {"Page.enable", "Target.getTargetInfo"}
+        for place in ("actions", "second"):
+            await lent.page.goto(f"{site}/{place}.html")
+            assert await sent.get() == "Page.createIsolatedWorld"
+            for _ in range(2):
+                title = isolated_world.decode(await lent.devtools.ask(lent.page, "title"))
+                assert await sent.get() == "Runtime.callFunctionOn"
+            assert sent.empty()
+        return [title, await lent.page.title()]
+
+    async with asyncio.timeout(30):
+        told, title = await pool.run("CHROMIUM", ask)
+    assert told == title
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_world_of_a_document_that_is_gone_is_not_asked(pool: BrowserPool, site: str, host: str) -> None:
+    """Within a site and across sites, where the number may be that of another world."""
+
+    async def ask(lent: JobPage) -> list[Any]:
+        frame = await lent.frame()
+        assert frame
+        await lent.page.goto(f"{site}/second.html")
+        frame.on_commit = lambda: None  # the news of the next one is late
+        await lent.page.goto(f"{site.replace('127.0.0.1', host)}/actions.html")
+        return [isolated_world.decode(await lent.devtools.ask(lent.page, "title")), await lent.page.title()]
+
+    told, title = await pool.run("CHROMIUM", ask)
+    assert told == title
+
+
+def test_what_goes_along_with_a_question_is_short() -> None:
+    """Without what is for its readers alone."""
+    for line in isolated_world.FUNCTION.splitlines()[3:-1]:
+        assert line == line.strip()
+        assert not line.startswith("//")
+
+
+async def test_a_call_that_fails_names_no_file_of_ours(pool: BrowserPool) -> None:
+    """What a script gets of an error would tell it where we are installed; and to look that up takes a while."""
+
+    async def fail(lent: JobPage) -> None:
+        await lent.page.goto("nonsense://")
+
+    with pytest.raises(PlaywrightError) as failed:
+        await pool.run("CHROMIUM", fail)
+    assert ".py" not in (failed.value.stack or "")
 
 
 async def test_a_page_has_one_session_until_it_closes(pool: BrowserPool, site: str) -> None:
