@@ -168,11 +168,11 @@ def test_what_a_job_types_is_filled_in_in_its_order() -> None:
     ],
 )
 def test_what_cannot_be_replayed_is_said_in_a_sentence(
-    log: str, repeat: int, secrets: str | None, describe_failure: str
+    log: str, repeat: int, secrets: str | None, sentence: str
 ) -> None:
     """And the exit code is 2."""
     Path("here.log").write_text("[]")
-    assert run(Path(log), repeat=repeat, secrets=Path(secrets) if secrets else None) == (2, [describe_failure])
+    assert run(Path(log), repeat=repeat, secrets=Path(secrets) if secrets else None) == (2, [sentence])
 
 
 @pytest.mark.parametrize(
