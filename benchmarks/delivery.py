@@ -113,7 +113,7 @@ async def _fill(home: Path, url: str, count: int) -> None:
     mail = open_mail(database, encryptor, home, public_http, clock, lambda *_: None, timeout=30, allow_private=True)
     [endpoint] = mail.endpoints.set_session([Webhook(url=url, secret=Secrets(Secret(SECRET)))])
     mail.outbox.put(
-        OutboxMessage(id=f"msg_{number}", endpoint=endpoint, lane=f"run {number // LANE}", body=UPDATE)
+        OutboxMessage(id=f"msg_{number}", endpoint=endpoint, ordering_key=f"run {number // LANE}", body=UPDATE)
         for number in range(count)
     )
     await database.close()

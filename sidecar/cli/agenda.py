@@ -104,12 +104,12 @@ def _look(settings: Settings, since: float) -> tuple[list[ScheduledEntry], list[
     if not settings.queue or settings.seal_key() is None:
         return read_snapshot(settings.state_path() / "sidecar.db", since)
     try:
-        from sidecar.storage.redis_agenda_snapshot import look_at_fleet  # late: only a fleet has redis installed
+        from sidecar.storage.redis_agenda_snapshot import read_fleet_snapshot  # late: only a fleet has redis installed
     except ImportError:
         raise StoreFailed(
             "SIDECAR_QUEUE needs redis: install the sidecar with `pip install '.[fleet]'` in its checkout"
         ) from None
-    return asyncio.run(look_at_fleet(settings.queue.reveal(), since))
+    return asyncio.run(read_fleet_snapshot(settings.queue.reveal(), since))
 
 
 def _unreadable(one: ScheduledEntry) -> Row:

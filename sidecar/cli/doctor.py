@@ -17,7 +17,7 @@ from sidecar.clock import Clock
 from sidecar.errors import BrowserUnavailable, SidecarError, StoreFailed
 from sidecar.files import too_wide
 from sidecar.settings import Settings, host_zone
-from sidecar.storage.inspection import DatabaseSummary, inspect, kept_aside
+from sidecar.storage.inspection import DatabaseSummary, broken_databases, inspect
 
 if TYPE_CHECKING:
     from sidecar.browser.pool import BrowserPool
@@ -79,7 +79,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield "ok", f"database: {_told(contents) if contents else none}"
     except (StoreFailed, OSError) as failure:
         yield "MISSING", str(failure)
-    for aside in kept_aside(path):
+    for aside in broken_databases(path):
         yield "note", f"a broken database was kept as {aside.name}; what it held is in use no more, delete it at will"
 
 

@@ -27,7 +27,7 @@ from sidecar.net.public_http import PublicHttpClient
 from sidecar.queue.process_registry import ProcessLock
 from sidecar.storage.database import Database
 from sidecar.storage.endpoints import EndpointRows
-from sidecar.storage.outbox import PAGE, Outbox, Row
+from sidecar.storage.outbox import PAGE, Outbox, OutboxRow
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class DeliveryManager:
     async def caught_up(self, endpoints: Iterable[str], seconds: float) -> None:
         """Waits until all that can be sent to these endpoints has been, for so many seconds at most."""
         with contextlib.suppress(StoreFailed):
-            await self._outbox.flushed()
+            await self._outbox.flush()
         waits = [
             asyncio.ensure_future(_either(courier.resting, task))
             for courier, task in (self._couriers[one] for one in endpoints if one in self._couriers)
@@ -123,7 +123,7 @@ class DeliveryManager:
         if self._beginning:
             await asyncio.wait([self._beginning], timeout=seconds)
         with contextlib.suppress(StoreFailed):  # who put it has been told
-            await self._outbox.flushed()
+            await self._outbox.flush()
         self._draining = True
         for courier, _ in self._couriers.values():
             courier.draining = True
@@ -151,7 +151,7 @@ class DeliveryManager:
 
     def listed(self, status: Literal["waiting", "dead"] | None, page: int) -> Page:
         """One page of what has not arrived. Raises StoreFailed."""
-        total, rows = self._outbox.listed(status, page)
+        total, rows = self._outbox.page(status, page)
         hosts: dict[str, str] = {}
         for row in rows:
             if row.endpoint not in hosts:
@@ -166,21 +166,21 @@ class DeliveryManager:
 
     async def redeliver(self, parcel: str, endpoint: str | None) -> None:
         """Sends what is dead once more, and what waits at once. Raises NotFound, Conflict and StoreFailed."""
-        await self._outbox.flushed()
-        places = self._outbox.places(parcel, endpoint)
+        await self._outbox.flush()
+        places = self._outbox.endpoints_of(parcel, endpoint)
         if not places:
             raise NotFound(f"no delivery with the id {parcel!r} waits or has failed")
         if all((row := self._rows.get(one)) is not None and row.disabled for one in places):
             raise Conflict("the endpoint wants nothing more; name it again with set_webhooks first")
-        for one in await self._outbox.again(parcel, endpoint):
-            await self._rows.well(one)
+        for one in await self._outbox.redeliver(parcel, endpoint):
+            await self._rows.clear_failures(one)
             self.wake([one])
 
     # --- what keeps it going
 
     async def _begin(self) -> None:
         try:
-            await self._outbox.settle()
+            await self._outbox.repair_due_times()
         except StoreFailed as failure:
             log.warning("deliveries have to wait: %s", failure.message)
         self._go_round()
@@ -206,7 +206,7 @@ class DeliveryManager:
         offset = self._clock.now() - self._clock.monotonic()
         behind, self._offset = self._offset - offset, offset
         if behind > STEP_SECONDS:
-            await self._outbox.settle()
+            await self._outbox.repair_due_times()
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,14 +250,14 @@ async def _either(event: asyncio.Event, task: asyncio.Task[None]) -> None:
         waiting.cancel()
 
 
-def _shown(row: Row, host: str) -> Delivery:
+def _shown(row: OutboxRow, host: str) -> Delivery:
     return Delivery(
         id=row.id,
         endpoint=row.endpoint,
         host=host,
         kind=row.kind,
         status=row.status,
-        run=row.lane,
+        run=row.ordering_key,
         size=row.size,
         created=_time(row.created),
         attempts=row.attempts,

@@ -96,8 +96,8 @@ class EndpointWorker:
         self.woken.clear()
         for head, noted in self._unnoted.items():
             if noted.done():
-                self._unnoted[head] = means.outbox.sent(self._endpoint, head)
-        await means.outbox.flushed()
+                self._unnoted[head] = means.outbox.mark_sent(self._endpoint, head)
+        await means.outbox.flush()
         await self._noted(list(self._unnoted))
         await means.check_clock()
         due, row = means.outbox.next_due(self._endpoint), means.rows.get(self._endpoint)
@@ -148,17 +148,17 @@ class EndpointWorker:
         return not self.draining
 
     def _launch(self, row: EndpointRow, target: Target, lanes: int) -> None:
-        for head in self._means.outbox.heads(self._endpoint, lanes + len(self._under_way)):
+        for head in self._means.outbox.due(self._endpoint, lanes + len(self._under_way)):
             if self._sending >= lanes:
                 return
-            if head.lane not in self._under_way:
+            if head.ordering_key not in self._under_way:
                 self._sending += 1
-                task = asyncio.create_task(self._send(row, target, head.lane))
-                self._under_way[head.lane] = task
-                task.add_done_callback(partial(self._on_done, head.lane))
+                task = asyncio.create_task(self._send(row, target, head.ordering_key))
+                self._under_way[head.ordering_key] = task
+                task.add_done_callback(partial(self._on_done, head.ordering_key))
 
-    def _on_done(self, lane: str, done: asyncio.Task[None]) -> None:
-        del self._under_way[lane]
+    def _on_done(self, ordering_key: str, done: asyncio.Task[None]) -> None:
+        del self._under_way[ordering_key]
         self.woken.set()
         if not done.cancelled() and (failure := done.exception()):
             self._broken = True
@@ -185,13 +185,13 @@ class EndpointWorker:
         self._broken = self._broken or not held
         return held
 
-    async def _send(self, row: EndpointRow, target: Target, lane: str) -> None:
+    async def _send(self, row: EndpointRow, target: Target, ordering_key: str) -> None:
         """Sends the first parcels of a lane in their order, up to one that fails."""
         failed: tuple[PendingMessage, Failure] | None = None
         arrived = []
         was_broken = self._broken
         try:
-            for head in self._means.outbox.lane(self._endpoint, lane, 1 if row.failures else BATCH):
+            for head in self._means.outbox.pending(self._endpoint, ordering_key, 1 if row.failures else BATCH):
                 if self._broken or not await self._holds():
                     break
                 try:
@@ -208,7 +208,7 @@ class EndpointWorker:
                     self._broken |= failure.whole or failure.gone
                     break
                 arrived.append(head)
-                self._unnoted[head] = self._means.outbox.sent(self._endpoint, head)
+                self._unnoted[head] = self._means.outbox.mark_sent(self._endpoint, head)
                 self._broken |= row.failures > 0  # ends this burst, so that the next one uses all lanes
         finally:
             self._sending -= 1
@@ -217,12 +217,12 @@ class EndpointWorker:
         if failed:
             await self._fail(row, *failed, alone=not was_broken)
         elif arrived and row.failures and not was_broken:
-            await self._means.rows.well(self._endpoint)
+            await self._means.rows.clear_failures(self._endpoint)
 
     async def _noted(self, heads: Iterable[PendingMessage]) -> None:
         """Waits until it is on disk that these have arrived. Raises StoreFailed; they are noted in the next round."""
         if self.draining:
-            await self._means.outbox.flushed()
+            await self._means.outbox.flush()
         for head in heads:
             await self._unnoted[head]
             del self._unnoted[head]
@@ -233,25 +233,25 @@ class EndpointWorker:
         if failure.gone:
             await self._give_up_endpoint(row, failure)
         elif failure.final or (not failure.whole and head.attempts + 1 >= MAX_ATTEMPTS):
-            await means.outbox.bury(self._endpoint, head, failure.error.message)
+            await means.outbox.mark_dead(self._endpoint, head, failure.error.message)
             self._tell(row, head, failure, "dead")
         else:
-            await self._put_off(row, head, failure, alone=alone)
+            await self._reschedule(row, head, failure, alone=alone)
 
-    async def _put_off(self, row: EndpointRow, head: PendingMessage, failure: Failure, *, alone: bool) -> None:
+    async def _reschedule(self, row: EndpointRow, head: PendingMessage, failure: Failure, *, alone: bool) -> None:
         means = self._means
         failures = row.failures + 1 if failure.whole else head.attempts + 1
         seconds = back_off(failures, means.jitter()) if failure.seconds is None else failure.seconds
-        aside = failure.aside_after <= head.attempts + 1
-        await means.outbox.put_off(self._endpoint, head, failure.error.message, seconds, aside=aside)
+        detach = failure.aside_after <= head.attempts + 1
+        await means.outbox.reschedule(self._endpoint, head, failure.error.message, seconds, detach=detach)
         if head.attempts == 0:
             self._tell(row, head, failure, "waiting")
         if not failure.whole or not alone:
             return
-        await means.rows.failing(self._endpoint, failures, seconds)
+        await means.rows.record_failure(self._endpoint, failures, seconds)
         if failures >= MAX_ATTEMPTS:
             before = means.clock.now() - WINDOW
-            for one in await means.outbox.bury_all(self._endpoint, failure.error.message, before):
+            for one in await means.outbox.mark_all_dead(self._endpoint, failure.error.message, before):
                 self._tell(row, one, failure, "dead")
 
     async def _give_up_endpoint(self, row: EndpointRow, failure: Failure) -> None:
@@ -259,7 +259,7 @@ class EndpointWorker:
         self._broken = True
         means.endpoints.disable(self._endpoint)
         await means.rows.disable(self._endpoint)
-        for one in await means.outbox.bury_all(self._endpoint, failure.error.message):
+        for one in await means.outbox.mark_all_dead(self._endpoint, failure.error.message):
             self._tell(row, one, failure, "dead")
 
     def _tell(self, row: EndpointRow, what: Any, failure: Failure, status: Any) -> None:

@@ -23,14 +23,14 @@ class ServerForwarder:
         servers = self._endpoints.servers(account_id) if account_id else ()
         if not servers:
             raise MissingCredentials
-        self._put(servers, "result", body, key, insist=True)
+        self._put(servers, "result", body, key, until_stored=True)
 
-    def copy(self, account_id: str, kind: Kind, body: bytes, key: str, *, insist: bool = False) -> None:
-        """The same for all but the primary, which has answered already; `insist` where no reply promises it."""
-        self._put(self._endpoints.servers(account_id)[1:], kind, body, key, insist=insist)
+    def copy(self, account_id: str, kind: Kind, body: bytes, key: str, *, until_stored: bool = False) -> None:
+        """The same for all but the primary, which has answered already; `until_stored` where no reply promises it."""
+        self._put(self._endpoints.servers(account_id)[1:], kind, body, key, until_stored=until_stored)
 
-    def _put(self, servers: Iterable[str], kind: Kind, body: bytes, key: str, *, insist: bool) -> None:
+    def _put(self, servers: Iterable[str], kind: Kind, body: bytes, key: str, *, until_stored: bool) -> None:
         outbox_messages = (
-            OutboxMessage(id=key, endpoint=one, lane="", body=body, kind=kind) for one in dict.fromkeys(servers)
+            OutboxMessage(id=key, endpoint=one, ordering_key="", body=body, kind=kind) for one in dict.fromkeys(servers)
         )
-        self._outbox.put(outbox_messages, insist=insist)
+        self._outbox.put(outbox_messages, until_stored=until_stored)

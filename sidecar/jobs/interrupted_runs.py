@@ -29,12 +29,12 @@ class InterruptedRuns:
         self._process = process
         self._now = clock.now
 
-    def record(self, run: str, snapshot: RunSnapshot | None, *, insist: bool) -> None:
+    def record(self, run: str, snapshot: RunSnapshot | None, *, until_stored: bool) -> None:
         """Keeps what was told last, or forgets a run whose end was. Raises StoreFailed."""
         if snapshot is None:
-            self._runs.close(run, insist=insist)
+            self._runs.close(run, until_stored=until_stored)
         else:
-            self._runs.note(OpenRun(run, self._process(), _encode(snapshot)), insist=insist)
+            self._runs.save(OpenRun(run, self._process(), _encode(snapshot)), until_stored=until_stored)
 
     async def report(self, is_alive: Callable[[str], bool], status: Callable[[str], Awaitable[str]]) -> None:
         """Tells of the runs of the dead, each in one transaction with the note that it is told.
@@ -42,7 +42,7 @@ class InterruptedRuns:
         `status` gives that of the queue's job of a run, empty where there is none: one that is pending is done again,
         and tells its end itself. Raises StoreFailed.
         """
-        for run in self._runs.all():
+        for run in self._runs.fetch_all():
             if is_alive(run.owner):
                 continue
             known = await status(run.id.partition(".")[0])  # a script's jobs bear the id of its run, and a number

@@ -46,25 +46,25 @@ class ListenerFactory:
         emit: Emit | None,
         progress: Callable[[float], None] = ignore_progress,
         *,
-        insist: bool = False,
+        until_stored: bool = False,
     ) -> RunListeners:
-        """These webhooks and, where it listens, the parent; `insist` where no reply says that they were not told."""
+        """These webhooks and, where it listens, the parent; `until_stored` if no reply would report a failure."""
         return RunListeners(
             endpoints=tuple(endpoints),
-            enqueue=partial(self._enqueue, insist),
+            enqueue=partial(self._enqueue, until_stored),
             emit=emit,
-            record=partial(self._record, insist),
+            record=partial(self._record, until_stored),
             progress=progress,
             size=self._size,
         )
 
-    def _enqueue(self, insist: bool, messages: Iterable[WebhookMessage]) -> None:
-        self._outbox.put(map(to_outbox, messages), insist=insist)
+    def _enqueue(self, until_stored: bool, messages: Iterable[WebhookMessage]) -> None:
+        self._outbox.put(map(to_outbox, messages), until_stored=until_stored)
 
-    def _record(self, insist: bool, run: str, snapshot: RunSnapshot | None) -> None:
+    def _record(self, until_stored: bool, run: str, snapshot: RunSnapshot | None) -> None:
         if self._interruptions is None:
             return
         try:
-            self._interruptions.record(run, snapshot, insist=insist)
+            self._interruptions.record(run, snapshot, until_stored=until_stored)
         except StoreFailed as failure:
             log.warning("the end of the run %s can't be told by others: %s", run, failure)

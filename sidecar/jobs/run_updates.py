@@ -53,7 +53,7 @@ class WebhookMessage:
     id: str
     """Unique to the change that it tells of, the same for every endpoint."""
     endpoint: str
-    lane: str
+    ordering_key: str
     """The run: letters of one lane arrive in order."""
     body: bytes
 
@@ -293,7 +293,7 @@ def webhook_messages(snapshot: RunSnapshot, now: float) -> list[WebhookMessage]:
 
 def to_outbox(message: WebhookMessage) -> OutboxMessage:
     """A webhook message as the outbox takes it."""
-    return OutboxMessage(id=message.id, endpoint=message.endpoint, lane=message.lane, body=message.body)
+    return OutboxMessage(id=message.id, endpoint=message.endpoint, ordering_key=message.ordering_key, body=message.body)
 
 
 def mark_interrupted(snapshot: RunSnapshot, reason: str) -> RunSnapshot:

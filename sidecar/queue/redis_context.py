@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
-from sidecar.storage.redis_references import REFUSALS, ask, refused
+from sidecar.storage.redis_references import REDIS_ERRORS, call, redis_failed
 
 log = logging.getLogger(__name__)
 
@@ -32,18 +32,18 @@ class RedisContext:
 
     async def run(self, script: str, *arguments: str | bytes | float) -> Any:
         """Runs a script. Raises StoreFailed."""
-        return await self.ask(self.redis.eval(script, 0, *arguments))
+        return await self.call(self.redis.eval(script, 0, *arguments))
 
-    async def ask(self, asking: Any) -> Any:
+    async def call(self, command: Any) -> Any:
         """Waits for one of the client's calls. Raises StoreFailed."""
-        return await ask(asking)
+        return await call(command)
 
-    async def keep(self, asking: Any) -> Any:
+    async def keep(self, command: Any) -> Any:
         """The same for an answer that counts also where whoever asked has been cancelled meanwhile."""
         try:
-            return await asking
-        except REFUSALS as failure:
-            raise refused(failure) from None
+            return await command
+        except REDIS_ERRORS as failure:
+            raise redis_failed(failure) from None
 
     async def retry_until_stored(self, write: Callable[[], Awaitable[object]]) -> None:
         """Writes it however long Redis is not there: what a job came to must not be lost."""

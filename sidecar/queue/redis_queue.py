@@ -19,7 +19,7 @@ from sidecar.queue.job_rows import Row
 from sidecar.queue.redis_context import RedisContext, retry_delay
 from sidecar.queue.stall_detector import StallDetector
 from sidecar.shutdown import STOP_SECONDS, stopped
-from sidecar.storage.redis_references import BLOCK_SECONDS, REFUSALS
+from sidecar.storage.redis_references import BLOCK_SECONDS, REDIS_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -207,13 +207,13 @@ class FleetQueue(CompletingQueue, RedisQueue):
 
     async def sweep(self, lock: int = 60, abort: float = 5.0) -> list[str]:
         """Puts back, or gives up, what nobody runs any more; their keys. One process of the fleet does it at a time."""
-        ask = self._context.ask
+        call = self._context.call
         try:
-            if not await ask(self.redis.set(self._sweep, self._context.process, nx=True, ex=max(lock, 1))):
+            if not await call(self.redis.set(self._sweep, self._context.process, nx=True, ex=max(lock, 1))):
                 return []
             await self._context.run(scripts.FORGET, self._context.clock.now())
-            listed = await ask(self.redis.lrange(self._active, 0, -1))
-            listed += await ask(self.redis.smembers(self.namespace("aborting")))
+            listed = await call(self.redis.lrange(self._active, 0, -1))
+            listed += await call(self.redis.smembers(self.namespace("aborting")))
             keys = [self.job_key_from_id(one.decode()) for one in listed]
             return [key async for key in self._sweep_keys(keys, abort)] if keys else []
         except StoreFailed as failure:
@@ -240,7 +240,7 @@ class FleetQueue(CompletingQueue, RedisQueue):
                 await self._abort_attempt(job, abort)
         for key in keys:
             if key not in active:
-                await self._context.ask(self.redis.lrem(self._active, 0, self.job_id(key)))
+                await self._context.call(self.redis.lrem(self._active, 0, self.job_id(key)))
 
     def _row(self, key: str, row: Any) -> Row:
         document, status, attempts, _, owner, version = row
@@ -271,6 +271,6 @@ class FleetQueue(CompletingQueue, RedisQueue):
     async def _or_default(self, operation: Awaitable[T], default: T) -> T:
         try:
             return await operation
-        except (*REFUSALS, StoreFailed) as failure:
+        except (*REDIS_ERRORS, StoreFailed) as failure:
             log.warning("Redis is not there: %s", failure)
             return default

@@ -50,7 +50,9 @@ class ResultStore:
 
     def get(self, key: str) -> bytes | None:
         """A kept result; empty where it had to make room for others. Raises StoreFailed."""
-        row = self._uncommitted.get(key) or self._database.first("SELECT body, expires FROM result WHERE id = ?", key)
+        row = self._uncommitted.get(key) or self._database.fetch_one(
+            "SELECT body, expires FROM result WHERE id = ?", key
+        )
         if row is None or row[1] <= self._now():
             return None
         body: bytes = row[0]
@@ -77,7 +79,7 @@ class ResultStore:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _fetch(self, handler: Callable[[bytes], None]) -> None:
-        rows = self._database.all("SELECT id, line FROM message WHERE process = ? ORDER BY id", self._process)
+        rows = self._database.fetch_all("SELECT id, line FROM message WHERE process = ? ORDER BY id", self._process)
         if rows:
             sql = "DELETE FROM message WHERE (process = ? AND id <= ?) OR expires <= ?"
             await self._database.execute(sql, self._process, rows[-1][0], self._now())
@@ -107,7 +109,7 @@ class ResultStore:
         if too_much > 0:
             self._make_room(connection, too_much + self._max_bytes // 16)
 
-    def written(self, results: dict[str, Result]) -> None:
+    def on_commit(self, results: dict[str, Result]) -> None:
         """They are on disk."""
         for key, result in results.items():
             if self._uncommitted.get(key) is result:
@@ -135,14 +137,14 @@ class _StagedResults:
         """Writes them."""
         self._store.write(connection, self._staged, self._now)
 
-    def written(self) -> None:
+    def on_commit(self) -> None:
         """They need not be kept in memory any more."""
-        self._store.written(self._staged)
+        self._store.on_commit(self._staged)
 
-    def owed(self) -> "_StagedResults":
+    def to_retry(self) -> "_StagedResults":
         """All of them: they belong to the ends of their jobs, and are stored with those."""
         return self
 
-    def undo(self) -> None:
+    def on_rollback(self) -> None:
         """They can't be stored, whatever the disk does: nobody keeps them in memory for ever."""
-        self._store.written(self._staged)
+        self._store.on_commit(self._staged)

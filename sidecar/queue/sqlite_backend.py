@@ -79,16 +79,18 @@ class SqliteBackend:
     async def page(self, statuses: frozenset[Status], offset: int, limit: int) -> tuple[int, list[Job]]:
         """How many jobs have these statuses, and some of them, newest first, of all queues."""
         if self._staged or self._committing:
-            await self._context.database.flushed()
+            await self._context.database.flush()
         wanted = msgspec.json.encode(sorted(status.value for status in statuses)).decode()
         now = self._context.clock.now()
-        total = self._context.database.first(job_rows.COUNT, wanted, now)
-        found = self._context.database.all(job_rows.PAGE, wanted, now, limit, offset)
+        total = self._context.database.fetch_one(job_rows.COUNT, wanted, now)
+        found = self._context.database.fetch_all(job_rows.PAGE, wanted, now, limit, offset)
         return total[0] if total else 0, [self._job(Row(*row)) for row in found]
 
     async def orphans(self, prefix: str) -> list[Job]:
         """Jobs that have not ended in queues named after processes that are gone: `prefix` and the process."""
-        found = [Row(*row) for row in self._context.database.all(job_rows.UNFINISHED, prefix, prefix + "\U0010ffff")]
+        found = [
+            Row(*row) for row in self._context.database.fetch_all(job_rows.UNFINISHED, prefix, prefix + "\U0010ffff")
+        ]
         gone = {
             name
             for name in {row.queue for row in found}
@@ -119,7 +121,7 @@ class SqliteBackend:
         self._context.process_lock.close()
 
     def _row(self, key: str) -> Row | None:
-        row = self._context.database.first(job_rows.FIND, key, self._context.clock.now())
+        row = self._context.database.fetch_one(job_rows.FIND, key, self._context.clock.now())
         return Row(*row) if row else None
 
     def _job(self, row: Row) -> Job:
@@ -130,7 +132,7 @@ class SqliteBackend:
         self._committing.update(rows)
         return _StagedJobs(self, rows, self._context.clock.now())
 
-    def written(self, rows: dict[str, NewRow]) -> None:
+    def on_commit(self, rows: dict[str, NewRow]) -> None:
         """The batch is on disk, or refused."""
         for key in rows:
             self._committing.pop(key, None)
@@ -152,10 +154,10 @@ class _StagedJobs:
         for new_row in self._rows.values():
             job_rows.insert_once(connection, new_row, self._now)
 
-    def written(self) -> None:
+    def on_commit(self) -> None:
         """They can be taken now."""
-        self._jobs.written(self._rows)
+        self._jobs.on_commit(self._rows)
 
-    def undo(self) -> None:
+    def on_rollback(self) -> None:
         """They were never accepted."""
-        self._jobs.written(self._rows)
+        self._jobs.on_commit(self._rows)

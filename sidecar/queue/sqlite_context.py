@@ -37,7 +37,7 @@ class SqliteContext:
 
     async def put(self, function: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
         """The same for what has to be stored, however long the disk refuses."""
-        result = await self.database.put(function, durable=durable, insists=True)
+        result = await self.database.submit(function, durable=durable, until_stored=True)
         self.notifier.notify()
         return result
 
@@ -49,7 +49,7 @@ def create_context(database: Database, process_lock: ProcessLock, clock: Clock, 
 
 def _version(database: Database) -> int:
     try:
-        row = database.first("PRAGMA data_version")
+        row = database.fetch_one("PRAGMA data_version")
     except StoreFailed as failure:
         log.warning("changes by other processes can't be seen: %s", failure)
         return 0

@@ -46,7 +46,7 @@ class SqliteQueries(Queue):
         """Every job with one of these statuses, oldest first."""
         wanted = set(statuses)
         after = 0
-        while found := self._context.database.all(job_rows.AFTER, self.name, after, self._now(), batch_size):
+        while found := self._context.database.fetch_all(job_rows.AFTER, self.name, after, self._now(), batch_size):
             for *fields, after in found:  # noqa: B007  the last one counts
                 job = self.decode(Row(*fields))
                 if job.status in wanted:
@@ -56,17 +56,17 @@ class SqliteQueries(Queue):
         """How many are `queued` (and due), `active`, or `incomplete` (waiting for their time, queued, active)."""
         if kind not in job_rows.COUNTS:
             raise ValueError(f"Can't count unknown type {kind}")
-        row = self._context.database.first(job_rows.COUNTS[kind], self.name, self._now())
+        row = self._context.database.fetch_one(job_rows.COUNTS[kind], self.name, self._now())
         return int(row[0]) if row else 0
 
     async def info(self, jobs: bool = False, offset: int = 0, limit: int = 10) -> QueueInfo:
         """Workers, counts, and some of the jobs that have not ended, those that run first."""
         workers: dict[str, WorkerInfo] = {
             worker: msgspec.json.decode(info)
-            for worker, info in self._context.database.all(_READ_INFO, self.name, self._now())
+            for worker, info in self._context.database.fetch_all(_READ_INFO, self.name, self._now())
         }
         queued, active, incomplete = [await self.count(kind) for kind in ("queued", "active", "incomplete")]
-        found = self._context.database.all(job_rows.INCOMPLETE, self.name, limit, offset) if jobs else []
+        found = self._context.database.fetch_all(job_rows.INCOMPLETE, self.name, limit, offset) if jobs else []
         return {
             "workers": workers,
             "name": self.name,
@@ -109,7 +109,7 @@ class SqliteQueries(Queue):
 
     def row(self, key: str) -> Row | None:
         """A job as it is stored."""
-        row = self._context.database.first(job_rows.GET, key, self.name, self._now())
+        row = self._context.database.fetch_one(job_rows.GET, key, self.name, self._now())
         return Row(*row) if row else None
 
     def decode(self, row: Row) -> Job:

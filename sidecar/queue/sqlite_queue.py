@@ -52,7 +52,7 @@ class SqliteQueue(CompletingQueue, SqliteQueries):
     async def schedule(self, _lock: int = 1) -> list[str]:
         """Gives the jobs whose time has come their place, which `dequeue` does by itself, too; their keys."""
         now = self._now()
-        if not self._context.database.first(job_rows.ANY_DUE, self.name, now):
+        if not self._context.database.fetch_one(job_rows.ANY_DUE, self.name, now):
             return []
         return await self._context.write(lambda connection: job_rows.promote(connection, self.name, now))
 
@@ -86,7 +86,7 @@ class SqliteQueue(CompletingQueue, SqliteQueries):
 
     def _seconds_to_next(self) -> float:
         now = self._now()
-        found = self._context.database.first(job_rows.NEXT_DUE, self.name, now)
+        found = self._context.database.fetch_one(job_rows.NEXT_DUE, self.name, now)
         return min(found[0] - now, MAX_WAIT_SECONDS) if found else MAX_WAIT_SECONDS
 
     async def _claim(self) -> Job | None:
@@ -206,9 +206,9 @@ class SqliteQueue(CompletingQueue, SqliteQueries):
     async def sweep(self, lock: int = 60, abort: float = 5.0) -> list[str]:  # noqa: ARG002
         """Forgets what has expired, and puts back, or gives up, what nobody runs any more; their keys."""
         now = self._now()
-        if self._context.database.first(job_rows.ANY_EXPIRED, now):
+        if self._context.database.fetch_one(job_rows.ANY_EXPIRED, now):
             await self._context.write(lambda connection: job_rows.delete_expired(connection, now))
-        active = [Row(*row) for row in self._context.database.all(job_rows.RUNNING, self.name)]
+        active = [Row(*row) for row in self._context.database.fetch_all(job_rows.RUNNING, self.name)]
         self._stall_detector.observe(active)
         swept = []
         for row in active:

@@ -119,7 +119,7 @@ class QueueRuntime:
     async def _kept(self) -> None:
         while True:
             try:
-                return await self._database.flushed()
+                return await self._database.flush()
             except StoreFailed as refusal:
                 log.warning("a job's end has to wait: %s", refusal)
                 await self._around.clock.sleep(KEPT_SECONDS)
@@ -138,14 +138,16 @@ class QueueRuntime:
     async def _submit(self, submission: Submission) -> str:
         """Returns once the job is on disk. Raises StoreFailed."""
         job_id = await self.engine.submit(submission)
-        await self._database.flushed()
+        await self._database.flush()
         return job_id
 
     async def _login(self, account_id: str) -> LoginContext:
         return self._around.session if self._mock else await self._logins.context(account_id)
 
     def _listeners(self, run: JobRun) -> RunListeners:
-        return self._listener_factory.create(self._endpoints.unpack(run.webhooks), run.emit, run.progress, insist=True)
+        return self._listener_factory.create(
+            self._endpoints.unpack(run.webhooks), run.emit, run.progress, until_stored=True
+        )
 
     async def _credentials(self, account_id: str) -> Sequence[Credentials]:
         shared = self._shared_logins
@@ -154,7 +156,7 @@ class QueueRuntime:
     def _connect(self, account_id: str, credentials: Sequence[Credentials]) -> RtcvServers:
         http = HttpClient(self._around.settings.request_timeout, self._around.clock)
         servers = [RtcvServer(http, one) for one in credentials]
-        return RtcvServers(http, servers, 0, partial(self._forwarding.copy, account_id, insist=True))
+        return RtcvServers(http, servers, 0, partial(self._forwarding.copy, account_id, until_stored=True))
 
     def _references(self, account_id: str) -> Awaitable[References]:
         return self._references_of(account_id) if account_id else _of_no_login(self._around.clock)

@@ -84,9 +84,9 @@ class StorageProvider:
         disk = self._disk.database.commit() if self._disk else None
         memory = self._memory.database.commit() if self._memory else None
         if disk and memory:
-            from sidecar.storage.database import all_of
+            from sidecar.storage.database import wait_all
 
-            return asyncio.ensure_future(all_of((disk, memory)))
+            return asyncio.ensure_future(wait_all((disk, memory)))
         return disk or memory
 
     async def rest(self, seconds: float) -> None:

@@ -25,7 +25,7 @@ from sidecar.storage.agenda import Agenda, Kind
 from sidecar.storage.database import Database
 from sidecar.storage.disk_references import DiskReferences
 from sidecar.storage.open_runs import OpenRuns
-from sidecar.storage.pending_work import JOBS, PendingWork
+from sidecar.storage.pending_work import PENDING_JOBS, PendingWork
 from sidecar.storage.task_runs import TaskRuns
 
 if TYPE_CHECKING:
@@ -265,10 +265,10 @@ class StorageRuntime:
 
     async def _look(self) -> None:
         """Jobs that wait are work for us too, whoever has left them."""
-        pending = PendingWork(self.database.first)
+        pending = PendingWork(self.database.fetch_one)
         while self._queueing is None:
             try:
-                if pending.any(JOBS) or pending.due_by(self._around.clock.now() + WARM_SECONDS):
+                if pending.any(PENDING_JOBS) or pending.due_by(self._around.clock.now() + WARM_SECONDS):
                     self._queue()
             except SidecarError as failure:
                 log.warning("could not look for jobs: %s", failure)

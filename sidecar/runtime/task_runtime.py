@@ -121,7 +121,7 @@ class TaskRuntime:
             hosts=Hosts(settings.script_hosts),
             runner=lambda: TaskScripts(around.workshop.sandboxes(), limits, SCRIPTS_AT_ONCE),
             listeners_of=lambda run: store.listener_factory.create(
-                store.endpoints.unpack(run.webhooks), run.emit, run.progress, insist=True
+                store.endpoints.unpack(run.webhooks), run.emit, run.progress, until_stored=True
             ),
             perform=store.background.perform,
             places=asyncio.Semaphore(settings.concurrency),

@@ -72,7 +72,7 @@ class ScheduleDispatcher:
         for first in range(0, len(items), AT_ONCE):
             some = map(self._deal_with, items[first : first + AT_ONCE])
             ended += await asyncio.gather(*some, return_exceptions=True)
-        await self._agenda.drop(now)
+        await self._agenda.delete_expired(now)
         for failure in ended:
             if failure is not None:
                 raise failure

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 CORRUPT_RETRY_SECONDS: Final = 3600.0
 """Until an entry that can't be read is looked at again."""
 Kind = Literal["schedule", "task"]
-Which = Literal["all", "open", "closed"]
+ItemState = Literal["all", "open", "closed"]
 
 _INSERT: Final = "INSERT INTO agenda (kind, id, version, document, due) VALUES (?, ?, 1, ?, ?)"
 _REPLACE: Final = """
@@ -31,7 +31,7 @@ _DUE: Final = """
 """
 _NEXT_DUE: Final = "SELECT due FROM agenda WHERE kind = ? AND due IS NOT NULL ORDER BY due LIMIT 1"
 _COUNT: Final = "SELECT count(*) FROM agenda WHERE kind = ? AND coalesce((drop_at IS NULL) = ?, TRUE)"
-_OPEN: Final[dict[Which, bool | None]] = {"all": None, "open": True, "closed": False}
+_OPEN: Final[dict[ItemState, bool | None]] = {"all": None, "open": True, "closed": False}
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -71,45 +71,45 @@ class Agenda:
     async def replace(self, item: Item, document: bytes, due: float | None, drop_at: float | None = None) -> bool:
         """Changes an entry; False where somebody else has changed or deleted it since `item` was read.
 
-        With `drop_at` it is closed: it counts no more, and `drop` forgets it from then on.
+        With `drop_at` it is closed: it counts no more, and `delete_expired` forgets it from then on.
         """
-        return await self._change(_REPLACE, document, due, drop_at, item.number, item.version) == 1
+        return await self._execute(_REPLACE, document, due, drop_at, item.number, item.version) == 1
 
     async def delete(self, id: str) -> bool:  # noqa: A002
         """Forgets an entry; whether there was one."""
-        return await self._change("DELETE FROM agenda WHERE kind = ? AND id = ?", self._kind, id) == 1
+        return await self._execute("DELETE FROM agenda WHERE kind = ? AND id = ?", self._kind, id) == 1
 
-    async def drop(self, now: float) -> int:
+    async def delete_expired(self, now: float) -> int:
         """Forgets the closed entries whose time has come; gives how many."""
-        return await self._change("DELETE FROM agenda WHERE kind = ? AND drop_at <= ?", self._kind, now)
+        return await self._execute("DELETE FROM agenda WHERE kind = ? AND drop_at <= ?", self._kind, now)
 
     async def get(self, id: str) -> Item | None:  # noqa: A002
         """The entry of that id."""
-        row = self._database.first(_GET, self._kind, id)
+        row = self._database.fetch_one(_GET, self._kind, id)
         return Item(*row) if row else None
 
-    async def page(self, offset: int, limit: int, which: Which = "all") -> list[Item]:
+    async def page(self, offset: int, limit: int, state: ItemState = "all") -> list[Item]:
         """So many entries, the oldest first."""
-        return self._items(_PAGE, _OPEN[which], limit, offset)
+        return self._fetch(_PAGE, _OPEN[state], limit, offset)
 
-    async def count(self, which: Which = "all") -> int:
+    async def count(self, state: ItemState = "all") -> int:
         """How many there are."""
-        row = self._database.first(_COUNT, self._kind, _OPEN[which])
+        row = self._database.fetch_one(_COUNT, self._kind, _OPEN[state])
         return int(row[0]) if row else 0
 
     async def next_due(self) -> float | None:
         """The earliest time at which something is due, also one that has passed."""
-        row = self._database.first(_NEXT_DUE, self._kind)
+        row = self._database.fetch_one(_NEXT_DUE, self._kind)
         return float(row[0]) if row else None
 
     async def due(self, now: float, limit: int) -> list[Item]:
         """So many entries that are due, the earliest first."""
-        return self._items(_DUE, now, limit)
+        return self._fetch(_DUE, now, limit)
 
-    def _items(self, sql: str, *values: float | None) -> list[Item]:
-        return [Item(*row) for row in self._database.all(sql, self._kind, *values)]
+    def _fetch(self, sql: str, *values: float | None) -> list[Item]:
+        return [Item(*row) for row in self._database.fetch_all(sql, self._kind, *values)]
 
-    async def _change(self, sql: str, *values: str | float | bytes | None) -> int:
+    async def _execute(self, sql: str, *values: str | float | bytes | None) -> int:
         """How many rows a statement has changed."""
         return await self._database.write(lambda connection: connection.execute(sql, values).rowcount, durable=True)
 

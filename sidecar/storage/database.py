@@ -16,44 +16,43 @@ from sidecar.storage.migrations import NewerSchema, migrate
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Value = str | float | bytes | None
+SqlValue = str | float | bytes | None
 """What a statement takes and a column holds."""
 
 BUSY_SECONDS: Final = 8.0
 """How long a write waits while another process holds the file."""
 READ_SECONDS: Final = 0.1
 """The same for a read, which holds up everything else: it only ever meets a lock while the file is being repaired."""
-STAGED_SECONDS: Final = 0.01
+GROUP_COMMIT_SECONDS: Final = 0.01
 """How long something staged waits at most for company."""
-REFUSED_SECONDS: Final = (0.1, 0.5, 2.0, 5.0)
+RETRY_SECONDS: Final = (0.1, 0.5, 2.0, 5.0)
 """Pauses before what is owed to a disk that refuses is tried again by itself; the last one is repeated."""
-MAX_UNHEARD: Final = 4
+MAX_UNACKNOWLEDGED: Final = 4
 """Transactions kept in mind for the next reply: those under way, and the last that failed."""
 
 
 class Batch(Protocol):
     """Changes that were accepted and are written together.
 
-    One with an attribute `durable = True` also outlives a loss of power: the whole transaction is synchronous then.
-    One with a method `written()` has it called on the loop once the transaction has ended well. One with a method
-    `owed()` says what of it has to be written all the same where the disk refuses: that goes with the next transaction,
-    and with the one after it, until it is on disk.
+    Optional members: `durable = True` makes the whole transaction synchronous, so that it survives a loss of power;
+    `on_commit()` is called on the loop after the commit; `to_retry()` returns the part that must be stored even if the
+    disk refuses it, which joins each next transaction until one commits.
     """
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Writes them, in the writer's thread and inside its transaction."""
 
-    def undo(self) -> None:
+    def on_rollback(self) -> None:
         """Takes them back in memory, on the loop, when they could not be written."""
 
 
-class _Call(Generic[T]):
+class _FunctionCall(Generic[T]):
     """One function that runs inside a transaction, apart from what else is in it."""
 
-    def __init__(self, function: Callable[[sqlite3.Connection], T], durable: bool, insists: bool) -> None:
+    def __init__(self, function: Callable[[sqlite3.Connection], T], durable: bool, until_stored: bool) -> None:
         self.durable = durable
-        self._insists = insists
-        self.written: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._until_stored = until_stored
+        self.future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._function = function
         self._outcome: tuple[T] | Exception
 
@@ -65,24 +64,24 @@ class _Call(Generic[T]):
             if not connection.in_transaction:  # the disk is full, say: SQLite has taken all of it back
                 raise
             connection.execute("ROLLBACK TO one_call")
-            self._outcome = _unwritten(failure) if isinstance(failure, sqlite3.Error) else failure
+            self._outcome = _write_failed(failure) if isinstance(failure, sqlite3.Error) else failure
         connection.execute("RELEASE one_call")
 
-    def undo(self) -> None:
+    def on_rollback(self) -> None:
         """Nothing in memory depends on it."""
 
-    def owed(self) -> "Batch | None":
+    def to_retry(self) -> "Batch | None":
         """All of it, where it insists."""
-        return self if self._insists else None
+        return self if self._until_stored else None
 
-    def settle(self, failure: Exception | None) -> None:
+    def resolve(self, failure: Exception | None) -> None:
         """Tells the caller, on the loop, once the transaction has ended."""
-        if self.written.done():  # cancelled
+        if self.future.done():  # cancelled
             return
         if failure or isinstance(self._outcome, Exception):
-            self.written.set_exception(failure or self._outcome)  # type: ignore[arg-type]
+            self.future.set_exception(failure or self._outcome)  # type: ignore[arg-type]
         else:
-            self.written.set_result(self._outcome[0])
+            self.future.set_result(self._outcome[0])
 
 
 class Database:
@@ -96,17 +95,17 @@ class Database:
         self._reader = reader
         self._thread = thread
         self._staged: list[Callable[[], Batch]] = []
-        self._promises = False
+        self._uncommitted = False
         self._due = math.inf
         """When the next transaction begins at the latest, by the loop's clock."""
         self._timer: asyncio.TimerHandle | None = None
-        self._unheard: list[asyncio.Future[None]] = []
-        self._under_way: set[asyncio.Future[None]] = set()
+        self._unacknowledged: list[asyncio.Future[None]] = []
+        self._transactions: set[asyncio.Future[None]] = set()
         self._synchronous = False
-        self._owed: list[Batch] = []
+        self._retry_batches: list[Batch] = []
         """What failed transactions have left; the writer's thread has it."""
-        self._owes = False
-        self._refusals = 0
+        self._has_retries = False
+        self._failures = 0
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -130,158 +129,158 @@ class Database:
         migrate(connection)
         return cls(connection, connection, None)
 
-    def stage(self, take: Callable[[], Batch], within: float = STAGED_SECONDS) -> None:
+    def stage(self, take: Callable[[], Batch], within: float = GROUP_COMMIT_SECONDS) -> None:
         """Has `take` called for its batch when the next transaction begins: within so many seconds, or at `commit`."""
         self._staged.append(take)
-        self._promises = True
-        self._begin_by(asyncio.get_running_loop().time() + within)
+        self._uncommitted = True
+        self._schedule_transaction(asyncio.get_running_loop().time() + within)
 
     def commit(self) -> asyncio.Future[None] | None:
         """What a reply has to wait for: all that was staged since the last call. None if that is nothing.
 
-        For the one writer of replies alone; others wait with `flushed`, or not at all. Fails with StoreFailed.
+        For the one writer of replies alone; others wait with `flush`, or not at all. Fails with StoreFailed.
         """
-        if self._promises:
-            self._begin()
-        unheard, self._unheard = self._unheard, []
-        if len(unheard) > 1:
-            return asyncio.ensure_future(all_of(unheard))
-        return unheard[0] if unheard else None
+        if self._uncommitted:
+            self._begin_transaction()
+        unacknowledged, self._unacknowledged = self._unacknowledged, []
+        if len(unacknowledged) > 1:
+            return asyncio.ensure_future(wait_all(unacknowledged))
+        return unacknowledged[0] if unacknowledged else None
 
-    async def flushed(self) -> None:
+    async def flush(self) -> None:
         """Waits until all that was staged is on disk. Raises StoreFailed."""
-        if self._staged or self._owes:
-            self._begin()
-        await all_of(list(self._under_way))
+        if self._staged or self._has_retries:
+            self._begin_transaction()
+        await wait_all(list(self._transactions))
 
     async def write(self, function: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
         """Calls a function inside the next transaction, which it shares with others, and gives its result.
 
         What the function raises undoes its own changes alone, and comes out here; SQLite's errors as StoreFailed.
         """
-        return await self.put(function, durable=durable)
+        return await self.submit(function, durable=durable)
 
-    def put(
-        self, function: Callable[[sqlite3.Connection], T], *, durable: bool = False, insists: bool = False
+    def submit(
+        self, function: Callable[[sqlite3.Connection], T], *, durable: bool = False, until_stored: bool = False
     ) -> "asyncio.Future[T]":
         """The same, staged when this returns: with all that is staged in the same turn it is one transaction.
 
         Where it insists, a transaction that the disk refuses is no failure of it: it goes with the next one.
         """
-        call = _Call(function, durable, insists)
+        call = _FunctionCall(function, durable, until_stored)
         self._staged.append(lambda: call)
-        self._begin_by(0.0)
-        return call.written
+        self._schedule_transaction(0.0)
+        return call.future
 
-    async def execute(self, sql: str, *parameters: Value) -> None:
+    async def execute(self, sql: str, *parameters: SqlValue) -> None:
         """Runs one statement in the next transaction. Raises StoreFailed."""
         await self.write(lambda connection: connection.execute(sql, parameters).rowcount)
 
-    def first(self, sql: str, *parameters: Value) -> tuple[Any, ...] | None:
+    def fetch_one(self, sql: str, *parameters: SqlValue) -> tuple[Any, ...] | None:
         """The first row of a short read, on the event loop; None if there is no row. Raises StoreFailed."""
         try:
             row: tuple[Any, ...] | None = self._reader.execute(sql, parameters).fetchone()
         except sqlite3.Error as failure:
-            raise _unread(failure) from None
+            raise _read_failed(failure) from None
         return row
 
-    def all(self, sql: str, *parameters: Value) -> list[tuple[Any, ...]]:
+    def fetch_all(self, sql: str, *parameters: SqlValue) -> list[tuple[Any, ...]]:
         """Every row of a short read, on the event loop. Raises StoreFailed."""
         try:
             return self._reader.execute(sql, parameters).fetchall()
         except sqlite3.Error as failure:
-            raise _unread(failure) from None
+            raise _read_failed(failure) from None
 
     async def close(self) -> None:
         """Waits for the writes under way and closes the file."""
         last = True
-        while self._staged or self._under_way or (self._owes and last):
-            if self._staged or self._owes:
+        while self._staged or self._transactions or (self._has_retries and last):
+            if self._staged or self._has_retries:
                 last = bool(self._staged)  # what is owed gets one more try of its own
-                self._begin()
-            await asyncio.wait(self._under_way)  # `_transact` has logged what failed
+                self._begin_transaction()
+            await asyncio.wait(self._transactions)  # `_run_transaction` has logged what failed
         self._reader.close()
         await self._in_thread(self._writer.close)
         if self._thread:
             self._thread.shutdown()
 
-    def _begin_by(self, due: float) -> None:
+    def _schedule_transaction(self, due: float) -> None:
         if due < self._due:
             self._due = due
             if self._timer:
                 self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_at(due, self._flush)
+            self._timer = asyncio.get_running_loop().call_at(due, self._begin_if_idle)
 
-    def _flush(self) -> None:
+    def _begin_if_idle(self) -> None:
         """Begins a transaction, unless one is under way: then the next one begins at its end."""
-        if self._under_way:
+        if self._transactions:
             return
-        if self._staged or self._owes:
-            self._begin()
+        if self._staged or self._has_retries:
+            self._begin_transaction()
         else:
             self._due = math.inf  # what was owed has gone with another one
 
-    def _begin(self) -> None:
+    def _begin_transaction(self) -> None:
         self._due = math.inf
         if self._timer:
             self._timer.cancel()
             self._timer = None
         batches = [take() for take in self._staged]
         self._staged.clear()
-        begun = asyncio.ensure_future(self._transact(batches))
-        self._under_way.add(begun)
+        begun = asyncio.ensure_future(self._run_transaction(batches))
+        self._transactions.add(begun)
         begun.add_done_callback(self._on_end)
-        if self._promises:
-            self._promises = False
+        if self._uncommitted:
+            self._uncommitted = False
             # the next reply hears of these, also where they have ended by then and it was not their cause
-            unheard = [one for one in self._unheard if not one.done() or one.exception()]
-            self._unheard = [*unheard[1 - MAX_UNHEARD :], begun]
+            unacknowledged = [one for one in self._unacknowledged if not one.done() or one.exception()]
+            self._unacknowledged = [*unacknowledged[1 - MAX_UNACKNOWLEDGED :], begun]
 
     def _on_end(self, ended: asyncio.Future[None]) -> None:
-        self._under_way.discard(ended)
+        self._transactions.discard(ended)
         if not ended.cancelled():
             ended.exception()  # those who wait for it hear of it; asyncio need not
             if self._due <= asyncio.get_running_loop().time():
-                self._flush()
+                self._begin_if_idle()
 
-    async def _transact(self, batches: list[Batch]) -> None:
+    async def _run_transaction(self, batches: list[Batch]) -> None:
         failure: Exception | None = None
-        carried: list[Batch] = []
+        to_retry: list[Batch] = []
         try:
-            await self._in_thread(lambda: self._write(batches, carried))
-        except sqlite3.Error as refusal:
-            log.warning("could not write to the database: %s", refusal)
-            failure = _unwritten(refusal)
-        except Exception as unforeseen:
-            failure = unforeseen
-        self._settle(batches, carried, failure)
+            await self._in_thread(lambda: self._write(batches, to_retry))
+        except sqlite3.Error as error:
+            log.warning("could not write to the database: %s", error)
+            failure = _write_failed(error)
+        except Exception as error:
+            failure = error
+        self._notify_batches(batches, to_retry, failure)
         if failure:
             raise failure
 
-    def _settle(self, batches: list[Batch], carried: list[Batch], failure: Exception | None) -> None:
+    def _notify_batches(self, batches: list[Batch], to_retry: list[Batch], failure: Exception | None) -> None:
         """Tells everybody what became of theirs; what is carried on hears of it later."""
-        self._owes = bool(carried)
-        if carried:
-            pause = REFUSED_SECONDS[min(self._refusals, len(REFUSED_SECONDS) - 1)]
-            self._begin_by(asyncio.get_running_loop().time() + pause)
-        self._refusals = self._refusals + 1 if failure else 0
-        later = {id(batch) for batch in carried}
+        self._has_retries = bool(to_retry)
+        if to_retry:
+            pause = RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)]
+            self._schedule_transaction(asyncio.get_running_loop().time() + pause)
+        self._failures = self._failures + 1 if failure else 0
+        later = {id(batch) for batch in to_retry}
         for batch in batches:
             if id(batch) in later:
                 continue
-            if isinstance(batch, _Call):
-                batch.settle(failure)
+            if isinstance(batch, _FunctionCall):
+                batch.resolve(failure)
             elif failure:
-                batch.undo()
-            elif written := getattr(batch, "written", None):
-                written()
+                batch.on_rollback()
+            elif on_commit := getattr(batch, "on_commit", None):
+                on_commit()
 
-    def _write(self, batches: list[Batch], carried: list[Batch]) -> None:
-        """One transaction, which begins with what those before it owe. Fills `carried` where it fails."""
+    def _write(self, batches: list[Batch], to_retry: list[Batch]) -> None:
+        """One transaction, which begins with what those before it owe. Fills `to_retry` where it fails."""
         connection, faulty = self._writer, None
-        batches[:0], self._owed = self._owed, []
+        batches[:0], self._retry_batches = self._retry_batches, []
         try:
-            self._be_synchronous(any(getattr(batch, "durable", False) for batch in batches))
+            self._set_synchronous(any(getattr(batch, "durable", False) for batch in batches))
             connection.execute("BEGIN IMMEDIATE")
             for batch in batches:
                 faulty = batch
@@ -293,12 +292,13 @@ class Database:
                 connection.execute("ROLLBACK")
             if isinstance(failure, sqlite3.OperationalError):
                 faulty = None  # the disk's fault, or another process's: it may pass
-            owed = [batch.owed() for batch in batches if batch is not faulty and hasattr(batch, "owed")]
-            carried += [one for one in owed if one is not None]
-            self._owed = list(carried)
+            for batch in batches:
+                if batch is not faulty and (remaining := getattr(batch, "to_retry", lambda: None)()) is not None:
+                    to_retry.append(remaining)
+            self._retry_batches = list(to_retry)
             raise
 
-    def _be_synchronous(self, synchronous: bool) -> None:
+    def _set_synchronous(self, synchronous: bool) -> None:
         if self._synchronous != synchronous:
             self._writer.execute(f"PRAGMA synchronous = {'FULL' if synchronous else 'NORMAL'}")
             self._synchronous = synchronous
@@ -309,7 +309,7 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
 
-async def all_of(transactions: Collection[asyncio.Future[None]]) -> None:
+async def wait_all(transactions: Collection[asyncio.Future[None]]) -> None:
     """Waits for every one of them, and then raises the first failure.
 
     They are everybody's: whoever stops waiting stops none of them, as `asyncio.gather` would.
@@ -320,9 +320,9 @@ async def all_of(transactions: Collection[asyncio.Future[None]]) -> None:
         one.result()
 
 
-def _unwritten(failure: sqlite3.Error) -> StoreFailed:
+def _write_failed(failure: sqlite3.Error) -> StoreFailed:
     return StoreFailed(f"could not be stored: {failure}", retryable=True)
 
 
-def _unread(failure: sqlite3.Error) -> StoreFailed:
+def _read_failed(failure: sqlite3.Error) -> StoreFailed:
     return StoreFailed(f"the state folder's database can't be read: {failure}", retryable=True)

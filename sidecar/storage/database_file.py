@@ -13,7 +13,7 @@ from sidecar.storage.migrations import check_version, migrate
 
 log = logging.getLogger(__name__)
 
-BEING_MADE: Final = 5.0
+CREATION_SECONDS: Final = 5.0
 """Seconds in which another sidecar that has made the file writes to it for the first time."""
 
 
@@ -48,7 +48,7 @@ def _replace(path: Path, busy_seconds: float) -> sqlite3.Connection:
 
 
 def _prepare(path: Path, busy_seconds: float) -> sqlite3.Connection:
-    if _is_emptied(path):
+    if _was_emptied(path):
         log.warning("%s is empty: what was in it is lost, or it was never written; a new one begins", path.name)
     files.make(path)  # before SQLite makes it with the umask's mode
     for beside in ("", "-wal", "-shm"):
@@ -68,13 +68,13 @@ def _prepare(path: Path, busy_seconds: float) -> sqlite3.Connection:
     return connection
 
 
-def _is_emptied(path: Path) -> bool:
+def _was_emptied(path: Path) -> bool:
     """Whether the file is there without anything in it, and nobody is just making it."""
     try:
         about = path.stat()
         return (
             not about.st_size
-            and time.time() - about.st_mtime > BEING_MADE
+            and time.time() - about.st_mtime > CREATION_SECONDS
             and not path.with_name(f"{path.name}-wal").exists()
         )
     except FileNotFoundError:

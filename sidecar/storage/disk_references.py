@@ -11,7 +11,7 @@ from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.storage.database import Database
 
-MAX_KEPT: Final = 200_000
+MAX_CACHED: Final = 200_000
 """References held in memory; the disk has them all."""
 
 SWEEP_SECONDS: Final = 3600.0
@@ -31,9 +31,9 @@ class DiskReferences:
         self._now = clock.now
         self._scope = scope
         self._expires: dict[str, float] = {}
-        self._accepted: dict[str, float] = {}
-        self._being_written: dict[str, float] = {}
-        self._swept = clock.monotonic()
+        self._staged: dict[str, float] = {}
+        self._committing: dict[str, float] = {}
+        self._last_sweep = clock.monotonic()
         self._monotonic = clock.monotonic
 
     @classmethod
@@ -43,13 +43,13 @@ class DiskReferences:
         """Opens a scope, drops what has expired, and remembers `seed` for `ttl` seconds. Raises StoreFailed."""
         await database.execute("INSERT OR IGNORE INTO scope (name) VALUES (?)", scope)
         await database.execute(_SWEEP, clock.now())
-        row = database.first("SELECT id FROM scope WHERE name = ?", scope)
+        row = database.fetch_one("SELECT id FROM scope WHERE name = ?", scope)
         if row is None:
             raise StoreFailed("the state folder's database does not keep what is written to it", retryable=True)
         self = cls(database, clock, row[0])
         for reference in seed:
             self.remember(reference, ttl)
-        await database.flushed()
+        await database.flush()
         return self
 
     def has(self, reference: str) -> bool:
@@ -57,10 +57,10 @@ class DiskReferences:
         now = self._now()
         expires = self._expires.get(reference)
         if expires is None or expires <= now:
-            found = self._database.first(_FIND, self._scope, reference)
+            found = self._database.fetch_one(_FIND, self._scope, reference)
             if found is None or found[0] <= now:
                 return False
-            self._keep(reference, found[0])
+            self._cache(reference, found[0])
         return True
 
     async def known(self, reference: str) -> bool:
@@ -69,27 +69,27 @@ class DiskReferences:
 
     def remember(self, reference: str, ttl: float) -> None:
         """Remembers it for so many seconds from now; it is on disk after the database's next commit."""
-        if not self._accepted:
-            self._database.stage(self._take)
+        if not self._staged:
+            self._database.stage(self._take_batch)
         expires = self._now() + ttl
-        self._accepted[reference] = expires
-        self._keep(reference, expires)
+        self._staged[reference] = expires
+        self._cache(reference, expires)
 
-    def _keep(self, reference: str, expires: float) -> None:
-        if len(self._expires) >= MAX_KEPT:
-            self._expires = self._being_written | self._accepted  # what is not on disk yet has to stay
+    def _cache(self, reference: str, expires: float) -> None:
+        if len(self._expires) >= MAX_CACHED:
+            self._expires = self._committing | self._staged  # what is not on disk yet has to stay
         self._expires[reference] = expires
 
-    def _take(self) -> "_Remembered":
-        self._being_written, self._accepted = self._accepted, {}
-        return _Remembered(self._scope, self._being_written, self._forget, self._sweep_before())
+    def _take_batch(self) -> "_StagedReferences":
+        self._committing, self._staged = self._staged, {}
+        return _StagedReferences(self._scope, self._committing, self._forget, self._sweep_before())
 
     def _sweep_before(self) -> float | None:
         """The moment before which what has expired is to be dropped, once an hour; else None."""
         passed = self._monotonic()
-        if passed - self._swept < SWEEP_SECONDS:
+        if passed - self._last_sweep < SWEEP_SECONDS:
             return None
-        self._swept = passed
+        self._last_sweep = passed
         return self._now()
 
     def _forget(self, accepted: dict[str, float]) -> None:
@@ -99,7 +99,7 @@ class DiskReferences:
 
 
 @dataclass(frozen=True, slots=True)
-class _Remembered:
+class _StagedReferences:
     """References accepted since the last commit."""
 
     scope: int
@@ -118,6 +118,6 @@ class _Remembered:
         if self.sweep_before is not None:
             connection.execute(_SWEEP, (self.sweep_before,))
 
-    def undo(self) -> None:
+    def on_rollback(self) -> None:
         """Forgets them: they were never on disk."""
         self.forget(self.accepted)

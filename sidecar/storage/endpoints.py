@@ -58,7 +58,7 @@ class EndpointRows:
 
     def login(self, account_id: str) -> tuple[str, ...]:
         """A login's servers, its primary first; empty where that is unknown or unreadable. Raises StoreFailed."""
-        row = self._database.first("SELECT servers FROM login WHERE scope = ?", account_id)
+        row = self._database.fetch_one("SELECT servers FROM login WHERE scope = ?", account_id)
         try:
             return msgspec.json.decode(row[0], type=tuple[str, ...]) if row else ()
         except msgspec.DecodeError:
@@ -67,14 +67,14 @@ class EndpointRows:
 
     def get(self, endpoint: str) -> EndpointRow | None:
         """One endpoint. Raises StoreFailed, as the others below."""
-        row = self._database.first(_GET, endpoint)
+        row = self._database.fetch_one(_GET, endpoint)
         return EndpointRow(*row) if row else None
 
     def ids(self) -> list[str]:
         """Every endpoint's id."""
-        return [row[0] for row in self._database.all("SELECT id FROM endpoint")]
+        return [row[0] for row in self._database.fetch_all("SELECT id FROM endpoint")]
 
-    def claim(self, endpoint: str, owner: str, lives: Callable[[str], bool]) -> Awaitable[bool]:
+    def claim(self, endpoint: str, owner: str, is_alive: Callable[[str], bool]) -> Awaitable[bool]:
         """Makes this process the only one that sends to an endpoint, unless a living one does."""
 
         def write(connection: sqlite3.Connection) -> bool:
@@ -85,7 +85,7 @@ class EndpointRows:
                 return False
             other, lease, _ = row
             # a lease longer than any is from before the clock was set back
-            if other not in (None, owner) and now < lease <= now + LEASE and lives(other):
+            if other not in (None, owner) and now < lease <= now + LEASE and is_alive(other):
                 return False
             sql = "UPDATE endpoint SET owner = ?, lease = ? WHERE id = ?"
             connection.execute(sql, (owner, now + LEASE, endpoint))
@@ -98,12 +98,12 @@ class EndpointRows:
         sql = "UPDATE endpoint SET owner = NULL WHERE id = ? AND owner = ?"
         return self._write(sql, endpoint, owner)
 
-    def failing(self, endpoint: str, failures: int, seconds: float) -> Awaitable[None]:
+    def record_failure(self, endpoint: str, failures: int, seconds: float) -> Awaitable[None]:
         """Leaves an endpoint alone for so many seconds."""
         sql = "UPDATE endpoint SET failures = ?, retry_at = ?, pause = ? WHERE id = ?"
         return self._write(sql, failures, self._now() + seconds, seconds, endpoint)
 
-    def well(self, endpoint: str) -> Awaitable[None]:
+    def clear_failures(self, endpoint: str) -> Awaitable[None]:
         """Forgets failures."""
         return self._write("UPDATE endpoint SET failures = 0, retry_at = 0, pause = 0 WHERE id = ?", endpoint)
 
@@ -119,15 +119,15 @@ class EndpointRows:
 
     def _stage(self, sql: str, values: Sequence[Any]) -> None:
         if not self._staged:
-            self._database.stage(self._take)
+            self._database.stage(self._take_batch)
         self._staged.append((sql, values))
 
-    def _take(self) -> "_Saved":
+    def _take_batch(self) -> "_StagedStatements":
         staged, self._staged = self._staged, []
-        return _Saved(staged)
+        return _StagedStatements(staged)
 
 
-class _Saved(msgspec.Struct, frozen=True):
+class _StagedStatements(msgspec.Struct, frozen=True):
     """What was staged since the last commit."""
 
     statements: Sequence[tuple[str, Sequence[Any]]]
@@ -138,5 +138,5 @@ class _Saved(msgspec.Struct, frozen=True):
         for sql, values in self.statements:
             connection.execute(sql, values)
 
-    def undo(self) -> None:
+    def on_rollback(self) -> None:
         """Who staged it is told by the commit."""

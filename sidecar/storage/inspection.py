@@ -50,6 +50,6 @@ def inspect(path: Path) -> DatabaseSummary | None:
         raise StoreFailed(f"the state folder's database can't be read: {failure}") from None
 
 
-def kept_aside(path: Path) -> list[Path]:
+def broken_databases(path: Path) -> list[Path]:
     """Databases that were broken and lie beside the one in use, the oldest first."""
     return sorted(path.parent.glob(f"{path.stem}.broken-*"), key=lambda file: file.stat().st_mtime)

@@ -37,33 +37,33 @@ class OpenRuns:
         self._encryptor = encryptor if encryptor.persistent else None
         self._staged: dict[str, _Change] = {}
 
-    def note(self, run: OpenRun, *, insist: bool) -> None:
-        """Stages what was told last; `insist` as in `Outbox.put`."""
+    def save(self, run: OpenRun, *, until_stored: bool) -> None:
+        """Stages what was told last; `until_stored` as in `Outbox.put`."""
         document = self._encryptor.encrypt_bytes(run.document) if self._encryptor else run.document
-        self._stage(run.id, _Change(_SAVE, (run.id, run.owner, document, self._encryptor is not None), insist))
+        self._stage(run.id, _Change(_SAVE, (run.id, run.owner, document, self._encryptor is not None), until_stored))
 
-    def close(self, run: str, *, insist: bool) -> None:
+    def close(self, run: str, *, until_stored: bool) -> None:
         """Stages that its end was told."""
-        self._stage(run, _Change(_CLOSE, (run,), insist))
+        self._stage(run, _Change(_CLOSE, (run,), until_stored))
 
-    def all(self) -> list[OpenRun]:
+    def fetch_all(self) -> list[OpenRun]:
         """Every open run that can be opened. Raises StoreFailed."""
-        rows = self._database.all("SELECT id, owner, document, sealed FROM open_run")
-        return [run for row in rows if (run := self._opened(*row)) is not None]
+        rows = self._database.fetch_all("SELECT id, owner, document, sealed FROM open_run")
+        return [run for row in rows if (run := self._decrypt(*row)) is not None]
 
-    async def end(self, run: OpenRun, parcels: Sequence[OutboxMessage]) -> None:
+    async def end(self, run: OpenRun, messages: Sequence[OutboxMessage]) -> None:
         """Closes a run and puts what tells its end, in one transaction, unless another has. Raises StoreFailed."""
 
         def write(connection: sqlite3.Connection) -> bool:
             taken = connection.execute(_TAKE, (run.id, run.owner)).rowcount == 1
             if taken:
-                self._outbox.put_in(connection, parcels)
+                self._outbox.put_in_transaction(connection, messages)
             return taken
 
-        if await self._database.write(write, durable=True) and parcels:
-            self._outbox.on_put({one.endpoint for one in parcels})
+        if await self._database.write(write, durable=True) and messages:
+            self._outbox.on_put({one.endpoint for one in messages})
 
-    def _opened(self, run: str, owner: str, document: bytes, sealed: int) -> OpenRun | None:
+    def _decrypt(self, run: str, owner: str, document: bytes, sealed: int) -> OpenRun | None:
         if not sealed:
             return OpenRun(run, owner, document)
         if self._encryptor is None:  # whoever has the key tells its end
@@ -75,23 +75,23 @@ class OpenRuns:
 
     def _stage(self, run: str, change: "_Change") -> None:
         if not self._staged:
-            self._database.stage(self._take)
+            self._database.stage(self._take_batch)
         self._staged[run] = change
 
-    def _take(self) -> "_Changes":
+    def _take_batch(self) -> "_StagedChanges":
         staged, self._staged = self._staged, {}
-        return _Changes(tuple(staged.values()))
+        return _StagedChanges(tuple(staged.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
     sql: str
     values: tuple[Any, ...]
-    insists: bool
+    until_stored: bool
 
 
 @dataclass(frozen=True, slots=True)
-class _Changes:
+class _StagedChanges:
     """What was noted since the last commit."""
 
     changes: Sequence[_Change]
@@ -101,10 +101,10 @@ class _Changes:
         for one in self.changes:
             connection.execute(one.sql, one.values)
 
-    def owed(self) -> "_Changes | None":
+    def to_retry(self) -> "_StagedChanges | None":
         """What goes with letters that are owed."""
-        kept = tuple(one for one in self.changes if one.insists)
-        return _Changes(kept) if kept else None
+        kept = tuple(one for one in self.changes if one.until_stored)
+        return _StagedChanges(kept) if kept else None
 
-    def undo(self) -> None:
+    def on_rollback(self) -> None:
         """As the letters that it belongs to."""

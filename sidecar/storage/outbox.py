@@ -18,19 +18,19 @@ from sidecar.storage.database import Database
 Kind = Literal["webhook", "result", "cv"]
 
 PAGE: Final = 50
-"""Deliveries on one page of `listed`."""
+"""Deliveries on one page of `Outbox.page`."""
 MAX_DEAD: Final = 10_000
 MAX_DEAD_BYTES: Final = 256 << 20
-MAX_AGE: Final = 30 * 86_400.0
+MAX_DEAD_AGE: Final = 30 * 86_400.0
 """Seconds; dead ones that are older, or more, or larger in sum than these limits are dropped, oldest first."""
-TRIM_EVERY: Final = 100
+TRIM_COUNT: Final = 100
 TRIM_BYTES: Final = 16 << 20
 """It is looked for them after so many more have died, or as much: that reads them all."""
-STAGED_SECONDS: Final = 0.05
+GROUP_COMMIT_SECONDS: Final = 0.05
 """How long what was put, or has arrived, waits at most for company in one transaction."""
 
 _WAITING, _DEAD = 0, 1
-_NAMES: Final[tuple[Literal["waiting"], Literal["dead"]]] = ("waiting", "dead")
+_STATUS_NAMES: Final[tuple[Literal["waiting"], Literal["dead"]]] = ("waiting", "dead")
 
 
 class OutboxMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +40,7 @@ class OutboxMessage(msgspec.Struct, frozen=True, kw_only=True):
     """`webhook-id` or `Idempotency-Key`, the same over all attempts."""
     endpoint: str
     """The endpoint's id."""
-    lane: str
+    ordering_key: str
     """The order is kept within an endpoint's lane: a run's id for webhooks, empty for servers."""
     body: bytes
     kind: Kind = "webhook"
@@ -51,20 +51,20 @@ class PendingMessage(msgspec.Struct, frozen=True):
 
     number: int
     id: str
-    lane: str
+    ordering_key: str
     kind: Kind
     created: float
     attempts: int
     size: int
 
 
-class Row(msgspec.Struct, frozen=True):
+class OutboxRow(msgspec.Struct, frozen=True):
     """A parcel as it is listed; times are Unix seconds."""
 
     id: str
     endpoint: str
     kind: Kind
-    lane: str
+    ordering_key: str
     status: Literal["waiting", "dead"]
     size: int
     created: float
@@ -78,52 +78,57 @@ class Outbox:
 
     def __init__(self, database: Database, clock: Clock, encryptor: Encryptor | None = None) -> None:
         """Bodies are sealed where the seal lasts: they hold what pages and CVs say of people."""
-        self.on_put: Callable[[set[str]], None] = _nobody
+        self.on_put: Callable[[set[str]], None] = _no_sender
         """Called with the ids of the endpoints that something was put for, once it is on disk."""
         self._database = database
         self._encryptor = encryptor
         self._now = clock.now
-        self._put: list[_New] = []
+        self._new: list[_NewRow] = []
         self._sent: list[_Sent] = []
         self._died = self._died_bytes = 0
         """Since they were looked through; the writer's thread has them."""
 
-    def put(self, parcels: Iterable[OutboxMessage], *, insist: bool = False) -> None:
+    def put(self, messages: Iterable[OutboxMessage], *, until_stored: bool = False) -> None:
         """Stages parcels; they are on disk with the next commit, in this order.
 
-        Where no reply promises them they `insist`: a disk that refuses them is asked until it takes them.
+        Where no reply promises them they `until_stored`: a disk that refuses them is asked until it takes them.
         """
         now = self._now()
-        new = [_New({**msgspec.structs.asdict(parcel), "created": now}, insist) for parcel in parcels]
+        new = [_NewRow({**msgspec.structs.asdict(message), "created": now}, until_stored) for message in messages]
         if new:
             self._stage()
-            self._put += new
+            self._new += new
 
-    def put_in(self, connection: sqlite3.Connection, parcels: Iterable[OutboxMessage]) -> None:
+    def put_in_transaction(self, connection: sqlite3.Connection, messages: Iterable[OutboxMessage]) -> None:
         """Puts parcels inside a transaction; whoever sends is told by the caller, once it has ended well."""
-        new = [_New({**msgspec.structs.asdict(parcel), "created": self._now()}, insists=False) for parcel in parcels]
-        self._staged(new, []).write(connection)
+        new = [
+            _NewRow({**msgspec.structs.asdict(message), "created": self._now()}, until_stored=False)
+            for message in messages
+        ]
+        self._batch(new, []).write(connection)
 
-    def sent(self, endpoint: str, head: PendingMessage) -> asyncio.Future[None]:
+    def mark_sent(self, endpoint: str, message: PendingMessage) -> asyncio.Future[None]:
         """Stages that a parcel has arrived: it is dropped, and the next of its lane may go. Fails with StoreFailed."""
         self._stage()
-        noted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._sent.append(_Sent(endpoint, head, self._now(), noted))
-        return noted
+        recorded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sent.append(_Sent(endpoint, message, self._now(), recorded))
+        return recorded
 
     # --- reading, on the loop
 
-    def heads(self, endpoint: str, limit: int) -> list[PendingMessage]:
+    def due(self, endpoint: str, limit: int) -> list[PendingMessage]:
         """The parcels of an endpoint that may go now, one of each lane, the longest due first."""
-        return [PendingMessage(*row) for row in self._database.all(outbox_sql.HEADS, endpoint, self._now(), limit)]
+        return [PendingMessage(*row) for row in self._database.fetch_all(outbox_sql.DUE, endpoint, self._now(), limit)]
 
-    def lane(self, endpoint: str, lane: str, limit: int) -> list[PendingMessage]:
+    def pending(self, endpoint: str, ordering_key: str, limit: int) -> list[PendingMessage]:
         """The first parcels of a lane in their order, whenever they are due."""
-        return [PendingMessage(*row) for row in self._database.all(outbox_sql.LANE, endpoint, lane, limit)]
+        return [
+            PendingMessage(*row) for row in self._database.fetch_all(outbox_sql.PENDING, endpoint, ordering_key, limit)
+        ]
 
     def body(self, number: int) -> bytes | None:
         """A parcel's body; None where it has gone. Raises DecryptionKeyMissing where it is sealed with another key."""
-        row = self._database.first("SELECT body, sealed FROM parcel WHERE number = ? AND status = 0", number)
+        row = self._database.fetch_one("SELECT body, sealed FROM parcel WHERE number = ? AND status = 0", number)
         if row is None:
             return None
         body, sealed = row
@@ -135,96 +140,98 @@ class Outbox:
 
     def next_due(self, endpoint: str) -> float | None:
         """Unix time at which something of this endpoint is due; None where nothing waits."""
-        row = self._database.first("SELECT min(due) FROM parcel WHERE endpoint = ? AND due IS NOT NULL", endpoint)
+        row = self._database.fetch_one("SELECT min(due) FROM parcel WHERE endpoint = ? AND due IS NOT NULL", endpoint)
         due: float | None = row[0] if row else None
         return due
 
-    def places(self, parcel: str, endpoint: str | None) -> list[str]:
+    def endpoints_of(self, message_id: str, endpoint: str | None) -> list[str]:
         """For which endpoints there is a parcel of this id."""
         sql = "SELECT endpoint FROM parcel WHERE id = ?1 AND endpoint = coalesce(?2, endpoint)"
-        return [row[0] for row in self._database.all(sql, parcel, endpoint)]
+        return [row[0] for row in self._database.fetch_all(sql, message_id, endpoint)]
 
-    def listed(self, status: Literal["waiting", "dead"] | None, page: int) -> tuple[int, list[Row]]:
+    def page(self, status: Literal["waiting", "dead"] | None, page: int) -> tuple[int, list[OutboxRow]]:
         """How many there are, and those of one page (from 1), oldest first."""
-        statuses = (_WAITING, _DEAD) if status is None else (_NAMES.index(status),) * 2
-        counts = self._database.first(outbox_sql.COUNTS) or (0, 0)
-        found = self._database.all(outbox_sql.LIST, *statuses, PAGE, (page - 1) * PAGE)
+        statuses = (_WAITING, _DEAD) if status is None else (_STATUS_NAMES.index(status),) * 2
+        counts = self._database.fetch_one(outbox_sql.COUNTS) or (0, 0)
+        found = self._database.fetch_all(outbox_sql.LIST, *statuses, PAGE, (page - 1) * PAGE)
         return sum(counts[one] for one in {*statuses}), [_row(one) for one in found]
 
-    async def flushed(self) -> None:
+    async def flush(self) -> None:
         """Waits until what was put is on disk. Raises StoreFailed."""
-        await self._database.flushed()
+        await self._database.flush()
 
     # --- changing, in the writer's thread
 
-    def put_off(
-        self, endpoint: str, head: PendingMessage, error: str, seconds: float, *, aside: bool = False
+    def reschedule(
+        self, endpoint: str, message: PendingMessage, error: str, seconds: float, *, detach: bool = False
     ) -> Awaitable[None]:
         """Counts a failed attempt; the next is due after so many seconds. Raises StoreFailed, as the others below.
 
-        `aside`: it gets a lane of its own, which its id names, and the next of its lane may go.
+        `detach`: it gets a lane of its own, which its id names, and the next of its lane may go.
         """
         now = self._now()
-        values = (now + seconds, seconds, error, head.id if aside else head.lane, head.number)
+        values = (now + seconds, seconds, error, message.id if detach else message.ordering_key, message.number)
 
         def write(connection: sqlite3.Connection) -> None:
             sql = "UPDATE parcel SET attempts = attempts + 1, due = ?, pause = ?, error = ?, lane = ? WHERE number = ?"
             connection.execute(f"{sql} AND status = 0 AND due IS NOT NULL", values)
-            if aside:
-                connection.execute(outbox_sql.PROMOTE, (now, endpoint, head.lane))
+            if detach:
+                connection.execute(outbox_sql.MAKE_NEXT_DUE, (now, endpoint, message.ordering_key))
 
         return self._database.write(write)
 
-    def bury(self, endpoint: str, head: PendingMessage, error: str) -> Awaitable[None]:
+    def mark_dead(self, endpoint: str, message: PendingMessage, error: str) -> Awaitable[None]:
         """Gives one up after its last attempt, and lets the next of its lane go."""
         now = self._now()
 
         def write(connection: sqlite3.Connection) -> None:
             sql = "UPDATE parcel SET status = 1, due = NULL, attempts = attempts + 1, error = ? WHERE number = ?"
-            connection.execute(sql, (error, head.number))
-            connection.execute(outbox_sql.PROMOTE, (now, endpoint, head.lane))
+            connection.execute(sql, (error, message.number))
+            connection.execute(outbox_sql.MAKE_NEXT_DUE, (now, endpoint, message.ordering_key))
             self._died += 1
-            self._died_bytes += head.size
-            if self._died >= TRIM_EVERY or self._died_bytes >= TRIM_BYTES:
+            self._died_bytes += message.size
+            if self._died >= TRIM_COUNT or self._died_bytes >= TRIM_BYTES:
                 self._died = self._died_bytes = 0
                 _trim(connection, now)
 
         return self._database.write(write)
 
-    def bury_all(self, endpoint: str, error: str, before: float = math.inf) -> Awaitable[list[Row]]:
+    def mark_all_dead(self, endpoint: str, error: str, before: float = math.inf) -> Awaitable[list[OutboxRow]]:
         """Gives up what was put for an endpoint before that Unix time; says what that was, at most one page of it."""
         now = self._now()
 
-        def write(connection: sqlite3.Connection) -> list[Row]:
-            lanes = connection.execute(outbox_sql.OLD_LANES, (endpoint, before)).fetchall()
-            told = connection.execute(outbox_sql.OLD, (endpoint, before, PAGE)).fetchall()
-            connection.execute(outbox_sql.BURY_OLD, (error, endpoint, before))
-            connection.executemany(outbox_sql.PROMOTE, [(now, endpoint, lane) for (lane,) in lanes])
+        def write(connection: sqlite3.Connection) -> list[OutboxRow]:
+            keys = connection.execute(outbox_sql.OLDER_KEYS, (endpoint, before)).fetchall()
+            told = connection.execute(outbox_sql.OLDER, (endpoint, before, PAGE)).fetchall()
+            connection.execute(outbox_sql.MARK_OLDER_DEAD, (error, endpoint, before))
+            connection.executemany(
+                outbox_sql.MAKE_NEXT_DUE, [(now, endpoint, ordering_key) for (ordering_key,) in keys]
+            )
             _trim(connection, now)
             return [_row(one) for one in told]
 
         return self._database.write(write)
 
-    def again(self, parcel: str, endpoint: str | None) -> Awaitable[list[str]]:
+    def redeliver(self, message_id: str, endpoint: str | None) -> Awaitable[list[str]]:
         """Lets parcels of this id go at once: dead ones go last in their lane. Says for which endpoints."""
         now = self._now()
 
         def write(connection: sqlite3.Connection) -> list[str]:
-            found = connection.execute(outbox_sql.NAMED, (parcel, endpoint)).fetchall()
-            for number, name, where, lane, kind, body, sealed, status in found:
+            found = connection.execute(outbox_sql.BY_ID, (message_id, endpoint)).fetchall()
+            for number, name, where, ordering_key, kind, body, sealed, status in found:
                 if status == _WAITING:
                     sql = "UPDATE parcel SET due = min(due, ?) WHERE number = ?"
                     connection.execute(sql, (now, number))
                 else:
-                    row = {"id": name, "endpoint": where, "lane": lane, "kind": kind, "created": now}
+                    row = {"id": name, "endpoint": where, "ordering_key": ordering_key, "kind": kind, "created": now}
                     row |= {"body": body, "sealed": sealed}
                     connection.execute("DELETE FROM parcel WHERE number = ?", (number,))
-                    connection.execute(outbox_sql.PUT, row)
+                    connection.execute(outbox_sql.INSERT, row)
             return [row[2] for row in found]
 
         return self._database.write(write)
 
-    def settle(self) -> Awaitable[None]:
+    def repair_due_times(self) -> Awaitable[None]:
         """Makes good for a clock that was set back: nothing waits longer from now than it was put off for."""
         now = self._now()
 
@@ -236,15 +243,15 @@ class Outbox:
         return self._database.write(write)
 
     def _stage(self) -> None:
-        if not self._put and not self._sent:
-            self._database.stage(self._take, STAGED_SECONDS)
+        if not self._new and not self._sent:
+            self._database.stage(self._take_batch, GROUP_COMMIT_SECONDS)
 
-    def _take(self) -> "_Staged":
-        put, self._put = self._put, []
+    def _take_batch(self) -> "_Staged":
+        put, self._new = self._new, []
         sent, self._sent = self._sent, []
-        return self._staged(put, sent)
+        return self._batch(put, sent)
 
-    def _staged(self, put: "list[_New]", sent: "list[_Sent]") -> "_Staged":
+    def _batch(self, put: "list[_NewRow]", sent: "list[_Sent]") -> "_Staged":
         return _Staged(
             put, sent, self._encryptor if self._encryptor and self._encryptor.persistent else None, self.on_put
         )
@@ -255,24 +262,24 @@ class _Sent:
     """A parcel that has arrived at Unix time `at`."""
 
     endpoint: str
-    head: PendingMessage
+    message: PendingMessage
     at: float
-    noted: asyncio.Future[None]
+    recorded: asyncio.Future[None]
 
 
 @dataclass(frozen=True, slots=True)
-class _New:
+class _NewRow:
     """A parcel's row."""
 
     row: dict[str, Any]
-    insists: bool
+    until_stored: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Staged:
     """What was put and what has arrived since the last commit."""
 
-    put: Sequence[_New]
+    put: Sequence[_NewRow]
     sent: Sequence[_Sent]
     encryptor: Encryptor | None
     on_put: Callable[[set[str]], None]
@@ -284,44 +291,44 @@ class _Staged:
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Writes it."""
-        connection.executemany(outbox_sql.PUT, map(self._kept, self.put))
-        connection.executemany("DELETE FROM parcel WHERE number = ?", [(one.head.number,) for one in self.sent])
-        lanes = {(one.endpoint, one.head.lane): one.at for one in self.sent}
-        connection.executemany(outbox_sql.PROMOTE, [(at, *lane) for lane, at in lanes.items()])
+        connection.executemany(outbox_sql.INSERT, map(self._to_row, self.put))
+        connection.executemany("DELETE FROM parcel WHERE number = ?", [(one.message.number,) for one in self.sent])
+        keys = {(one.endpoint, one.message.ordering_key): one.at for one in self.sent}
+        connection.executemany(outbox_sql.MAKE_NEXT_DUE, [(at, *ordering_key) for ordering_key, at in keys.items()])
 
-    def _kept(self, new: _New) -> dict[str, Any]:
+    def _to_row(self, new: _NewRow) -> dict[str, Any]:
         if self.encryptor is None:
             return {**new.row, "sealed": 0}
         return {**new.row, "body": self.encryptor.encrypt_bytes(new.row["body"]), "sealed": 1}
 
-    def written(self) -> None:
+    def on_commit(self) -> None:
         """Tells who waits for it."""
         for one in self.sent:
-            if not one.noted.done():
-                one.noted.set_result(None)
+            if not one.recorded.done():
+                one.recorded.set_result(None)
         if self.put:
             self.on_put({new.row["endpoint"] for new in self.put})
 
-    def owed(self) -> "_Staged | None":
+    def to_retry(self) -> "_Staged | None":
         """What no reply has promised is nobody's to send again."""
-        kept = [new for new in self.put if new.insists]
+        kept = [new for new in self.put if new.until_stored]
         return _Staged(kept, (), self.encryptor, self.on_put) if kept else None
 
-    def undo(self) -> None:
+    def on_rollback(self) -> None:
         """What was put is gone, as the reply that promised it is told; but for what is owed."""
         for one in self.sent:
-            if not one.noted.done():
-                one.noted.set_exception(StoreFailed("could not be noted as sent", retryable=True))
-                one.noted.exception()  # who waited for it may have been stopped; asyncio need not tell of it
+            if not one.recorded.done():
+                one.recorded.set_exception(StoreFailed("could not be noted as sent", retryable=True))
+                one.recorded.exception()  # who waited for it may have been stopped; asyncio need not tell of it
 
 
-def _nobody(endpoints: set[str]) -> None:
+def _no_sender(endpoints: set[str]) -> None:
     """Nobody sends yet."""
 
 
-def _row(columns: tuple[Any, ...]) -> Row:
-    return Row(*columns[:4], _NAMES[columns[4]], *columns[5:])  # type: ignore[call-arg]  # there are as many
+def _row(columns: tuple[Any, ...]) -> OutboxRow:
+    return OutboxRow(*columns[:4], _STATUS_NAMES[columns[4]], *columns[5:])  # type: ignore[call-arg]  # there are as many
 
 
 def _trim(connection: sqlite3.Connection, now: float) -> None:
-    connection.execute(outbox_sql.TRIM, (MAX_DEAD, MAX_DEAD_BYTES, now - MAX_AGE))
+    connection.execute(outbox_sql.TRIM, (MAX_DEAD, MAX_DEAD_BYTES, now - MAX_DEAD_AGE))

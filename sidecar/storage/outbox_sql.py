@@ -5,25 +5,25 @@ Status 0 waits, 1 is dead; of those that wait only the first of a lane is due. A
 
 from typing import Final
 
-PUT: Final = """
+INSERT: Final = """
     INSERT OR IGNORE INTO parcel (id, endpoint, lane, kind, created, body, sealed, status, error, due)
-    SELECT :id, :endpoint, :lane, :kind, :created, :body, :sealed,
+    SELECT :id, :endpoint, :ordering_key, :kind, :created, :body, :sealed,
         disabled, CASE WHEN disabled THEN 'the endpoint is gone' END,
         CASE WHEN NOT disabled AND NOT EXISTS (
-            SELECT 1 FROM parcel WHERE endpoint = :endpoint AND lane = :lane AND status = 0
+            SELECT 1 FROM parcel WHERE endpoint = :endpoint AND lane = :ordering_key AND status = 0
         ) THEN :created END
     FROM (SELECT coalesce((SELECT disabled FROM endpoint WHERE id = :endpoint), 0) AS disabled)
 """
-PROMOTE: Final = """
+MAKE_NEXT_DUE: Final = """
     UPDATE parcel SET due = ? WHERE due IS NULL AND number = (
         SELECT min(number) FROM parcel WHERE endpoint = ? AND lane = ? AND status = 0
     )
 """
-HEADS: Final = """
+DUE: Final = """
     SELECT number, id, lane, kind, created, attempts, length(body) - 40 * sealed FROM parcel
     WHERE endpoint = ? AND due <= ? ORDER BY due, number LIMIT ?
 """
-LANE: Final = """
+PENDING: Final = """
     SELECT number, id, lane, kind, created, attempts, length(body) - 40 * sealed FROM parcel
     WHERE endpoint = ? AND lane = ? AND status = 0 ORDER BY number LIMIT ?
 """
@@ -40,15 +40,15 @@ COUNTS: Final = """
     SELECT (SELECT count(*) FROM parcel INDEXED BY parcel_lane WHERE status = 0),
         (SELECT count(*) FROM parcel INDEXED BY parcel_dead WHERE status = 1)
 """
-OLD: Final = """
+OLDER: Final = """
     SELECT id, endpoint, kind, lane, status, length(body) - 40 * sealed, created, attempts, due, error FROM parcel
     WHERE endpoint = ? AND status = 0 AND created <= ? ORDER BY number LIMIT ?
 """
-OLD_LANES: Final = "SELECT DISTINCT lane FROM parcel WHERE endpoint = ? AND status = 0 AND created <= ?"
-BURY_OLD: Final = """
+OLDER_KEYS: Final = "SELECT DISTINCT lane FROM parcel WHERE endpoint = ? AND status = 0 AND created <= ?"
+MARK_OLDER_DEAD: Final = """
     UPDATE parcel SET status = 1, due = NULL, error = ? WHERE endpoint = ? AND status = 0 AND created <= ?
 """
-NAMED: Final = """
+BY_ID: Final = """
     SELECT number, id, endpoint, lane, kind, body, sealed, status FROM parcel
     WHERE id = ?1 AND endpoint = coalesce(?2, endpoint)
 """

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-JOBS: Final = ("SELECT 1 FROM job WHERE status IN ('queued', 'active', 'aborting') LIMIT 1",)
-EVERYTHING: Final = (
-    *JOBS,
+PENDING_JOBS: Final = ("SELECT 1 FROM job WHERE status IN ('queued', 'active', 'aborting') LIMIT 1",)
+ANY_PENDING: Final = (
+    *PENDING_JOBS,
     "SELECT 1 FROM agenda WHERE due IS NOT NULL LIMIT 1",
     "SELECT 1 FROM parcel WHERE due IS NOT NULL LIMIT 1",
     "SELECT 1 FROM open_run LIMIT 1",
@@ -18,16 +18,16 @@ class PendingWork:
     """Asks an open database."""
 
     def __init__(self, first: Callable[..., tuple[Any, ...] | None]) -> None:
-        """`first` gives the first row of a query, whose parameters follow it."""
-        self._first = first
+        """`fetch_one` gives the first row of a query, whose parameters follow it."""
+        self._fetch_one = first
 
     def any(self, questions: tuple[str, ...]) -> bool:
         """Whether one of the questions has an answer."""
-        return any(self._first(question) for question in questions)
+        return any(self._fetch_one(question) for question in questions)
 
     def due_by(self, moment: float) -> bool:
         """Whether a schedule or task is due at that Unix time."""
-        return self._first("SELECT 1 FROM agenda WHERE due <= ? LIMIT 1", moment) is not None
+        return self._fetch_one("SELECT 1 FROM agenda WHERE due <= ? LIMIT 1", moment) is not None
 
 
 def has_pending(path: Path) -> bool:
@@ -37,7 +37,7 @@ def has_pending(path: Path) -> bool:
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0)
         try:
-            return PendingWork(lambda *query: connection.execute(*query).fetchone()).any(EVERYTHING)
+            return PendingWork(lambda *query: connection.execute(*query).fetchone()).any(ANY_PENDING)
         finally:
             connection.close()
     except sqlite3.Error:

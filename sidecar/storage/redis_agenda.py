@@ -5,8 +5,8 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from sidecar.errors import Conflict, LimitExceeded
-from sidecar.storage.agenda import Agenda, Item, Kind, Which
-from sidecar.storage.redis_references import ask
+from sidecar.storage.agenda import Agenda, Item, ItemState, Kind
+from sidecar.storage.redis_references import call
 
 _PRELUDE: Final = """
 local call, ns, id = redis.call, ARGV[1], ARGV[2]
@@ -82,7 +82,7 @@ class RedisAgenda(Agenda):
     def __init__(self, redis: Redis, kind: Kind) -> None:
         self._redis = redis
         self._kind = kind
-        self._space = f"sidecar:agenda:{kind}:"
+        self._prefix = f"sidecar:agenda:{kind}:"
 
     async def put_new(self, id: str, document: bytes, due: float | None, limit: int | None = None) -> None:  # noqa: A002
         """Adds an open entry. Raises Conflict, and LimitExceeded at `limit` open ones."""
@@ -101,7 +101,7 @@ class RedisAgenda(Agenda):
         """Forgets an entry; whether there was one."""
         return bool(await self._run(_DELETE, id))
 
-    async def drop(self, now: float) -> int:
+    async def delete_expired(self, now: float) -> int:
         """Forgets closed entries whose time has come, a thousand at once; gives how many."""
         return int(await self._run(_DROP, repr(now)))
 
@@ -110,23 +110,23 @@ class RedisAgenda(Agenda):
         found = await self._read([id])
         return found[0] if found else None
 
-    async def page(self, offset: int, limit: int, which: Which = "all") -> list[Item]:
+    async def page(self, offset: int, limit: int, state: ItemState = "all") -> list[Item]:
         """So many entries, the oldest first."""
-        ids = await ask(self._redis.zrange(self._space + which, offset, offset + limit - 1)) if limit > 0 else []
+        ids = await call(self._redis.zrange(self._prefix + state, offset, offset + limit - 1)) if limit > 0 else []
         return await self._read(ids)
 
-    async def count(self, which: Which = "all") -> int:
+    async def count(self, state: ItemState = "all") -> int:
         """How many there are."""
-        return int(await ask(self._redis.zcard(self._space + which)))
+        return int(await call(self._redis.zcard(self._prefix + state)))
 
     async def next_due(self) -> float | None:
         """The earliest time at which something is due, also one that has passed."""
-        first = await ask(self._redis.zrange(self._space + "due", 0, 0, withscores=True))
+        first = await call(self._redis.zrange(self._prefix + "due", 0, 0, withscores=True))
         return float(first[0][1]) if first else None
 
     async def due(self, now: float, limit: int) -> list[Item]:
         """So many entries that are due, the earliest first."""
-        return await self._read(await ask(self._redis.zrangebyscore(self._space + "due", "-inf", now, 0, limit)))
+        return await self._read(await call(self._redis.zrangebyscore(self._prefix + "due", "-inf", now, 0, limit)))
 
     async def _read(self, ids: list[Any]) -> list[Item]:
         names = [one.decode() if isinstance(one, bytes) else one for one in ids]
@@ -134,7 +134,7 @@ class RedisAgenda(Agenda):
         return [_item(name, row) for name, row in zip(names, rows, strict=True) if row[0] is not None]
 
     async def _run(self, script: str, *arguments: str | bytes | float) -> Any:
-        return await ask(self._redis.eval(script, 0, self._space, *arguments))
+        return await call(self._redis.eval(script, 0, self._prefix, *arguments))
 
 
 def _item(name: str, row: list[bytes]) -> Item:

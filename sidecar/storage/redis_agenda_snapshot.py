@@ -11,31 +11,31 @@ from sidecar.storage.agenda_snapshot import RunSummary, ScheduledEntry
 from sidecar.storage.redis_agenda import RedisAgenda
 from sidecar.storage.redis_references import connect
 from sidecar.storage.redis_task_runs import RedisTaskRuns
-from sidecar.storage.task_runs import KEPT
+from sidecar.storage.task_runs import MAX_RUNS
 
-AT_ONCE: Final = 500
+PAGE_SIZE: Final = 500
 
 
-async def look_at_fleet(url: str, since: float) -> tuple[list[ScheduledEntry], list[RunSummary]]:
+async def read_fleet_snapshot(url: str, since: float) -> tuple[list[ScheduledEntry], list[RunSummary]]:
     """What is planned, the oldest first; the runs since a Unix time, and the last of each task. Raises StoreFailed."""
     async with _connected(url) as redis:
-        planned = [
+        scheduled = [
             ScheduledEntry(kind, item.id, item.due, item.document)
             for kind in get_args(Kind)
-            async for item in _every(RedisAgenda(redis, kind))
+            async for item in _iterate(RedisAgenda(redis, kind))
         ]
         runs = RedisTaskRuns(redis)
-        ran: list[RunSummary] = []
-        for task in (one.id for one in planned if one.kind == "task"):
-            of_task = await runs.page(task, 0, KEPT)
+        summaries: list[RunSummary] = []
+        for task in (one.id for one in scheduled if one.kind == "task"):
+            of_task = await runs.page(task, 0, MAX_RUNS)
             kept = [run for index, run in enumerate(of_task) if index == 0 or run.started >= since]
-            ran += [RunSummary(run.task, run.status, run.due, run.started, run.ended) for run in reversed(kept)]
-    return planned, ran
+            summaries += [RunSummary(run.task, run.status, run.due, run.started, run.ended) for run in reversed(kept)]
+    return scheduled, summaries
 
 
-async def _every(agenda: Agenda) -> AsyncIterator[Item]:
-    for offset in range(0, await agenda.count(), AT_ONCE):
-        for item in await agenda.page(offset, AT_ONCE):
+async def _iterate(agenda: Agenda) -> AsyncIterator[Item]:
+    for offset in range(0, await agenda.count(), PAGE_SIZE):
+        for item in await agenda.page(offset, PAGE_SIZE):
             yield item
 
 

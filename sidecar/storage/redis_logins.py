@@ -2,7 +2,7 @@
 
 from redis.asyncio import Redis
 
-from sidecar.storage.redis_references import ask
+from sidecar.storage.redis_references import call
 
 
 class RedisLogins:
@@ -13,11 +13,11 @@ class RedisLogins:
 
     async def put(self, account_id: str, sealed: str) -> None:
         """Keeps the document of a scope, in the place of the one before it."""
-        await ask(self._redis.set(_name(account_id), sealed))
+        await call(self._redis.set(_name(account_id), sealed))
 
     async def get(self, account_id: str) -> str | None:
         """The document of a scope; None where there is none."""
-        sealed: bytes | None = await ask(self._redis.get(_name(account_id)))
+        sealed: bytes | None = await call(self._redis.get(_name(account_id)))
         return None if sealed is None else sealed.decode()
 
 

@@ -18,14 +18,14 @@ from sidecar.storage.disk_references import DiskReferences
 
 log = logging.getLogger(__name__)
 
-ANSWER_SECONDS: Final = 5.0
+RESPONSE_SECONDS: Final = 5.0
 """How long Redis may take for an answer, beside what a call asks it to wait."""
 BLOCK_SECONDS: Final = 2.0
 """The longest that a call asks it to wait."""
-REFUSALS: Final = (RedisError, OSError, TimeoutError)
+REDIS_ERRORS: Final = (RedisError, OSError, TimeoutError)
 RETRY_SECONDS: Final = 1.0
-MAX_AT_ONCE: Final = 500
-MAX_UNTOLD: Final = 100_000
+BATCH_SIZE: Final = 500
+MAX_UNPUBLISHED: Final = 100_000
 """References that may wait for a Redis that is not there; more of them are known on this machine only."""
 
 
@@ -34,8 +34,8 @@ def connect(url: str) -> Redis:
     try:
         return Redis.from_url(
             url,
-            socket_timeout=ANSWER_SECONDS + BLOCK_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS,
+            socket_timeout=RESPONSE_SECONDS + BLOCK_SECONDS,
+            socket_connect_timeout=RESPONSE_SECONDS,
             socket_keepalive=True,
             health_check_interval=30,
             # once, for a connection that was closed while it was idle; who does not answer is not asked twice
@@ -45,12 +45,12 @@ def connect(url: str) -> Redis:
         raise StoreFailed("SIDECAR_QUEUE is not the address of a Redis") from None
 
 
-def refused(failure: BaseException) -> StoreFailed:
+def redis_failed(failure: BaseException) -> StoreFailed:
     """What is said where Redis does not answer."""
     return StoreFailed(f"the fleet's Redis can't be used: {failure}", retryable=True)
 
 
-async def ask(asking: Any) -> Any:
+async def call(command: Any) -> Any:
     """One answer of Redis. Raises StoreFailed.
 
     Its client loses a cancellation that comes together with an answer; whoever asks is cancelled all the same.
@@ -58,9 +58,9 @@ async def ask(asking: Any) -> Any:
     task = asyncio.current_task()
     before = task.cancelling() if task else 0
     try:
-        return await asking
-    except REFUSALS as failure:
-        raise refused(failure) from None
+        return await command
+    except REDIS_ERRORS as failure:
+        raise redis_failed(failure) from None
     finally:
         if task and task.cancelling() > before:
             raise asyncio.CancelledError
@@ -71,74 +71,74 @@ class ReferencePublisher:
 
     def __init__(self, url: str) -> None:
         self.redis = connect(url)
-        self._untold: dict[str, float] = {}
-        self._telling: asyncio.Task[None] | None = None
+        self._unpublished: dict[str, float] = {}
+        self._publishing: asyncio.Task[None] | None = None
 
-    def tell(self, name: str, ttl: float) -> None:
+    def publish(self, name: str, ttl: float) -> None:
         """Has Redis know a name for so many seconds."""
-        if len(self._untold) >= MAX_UNTOLD:
+        if len(self._unpublished) >= MAX_UNPUBLISHED:
             log.warning("the fleet's Redis is not there: a reference is known on this machine only")
             return
-        self._untold[name] = ttl
-        if self._telling is None:
-            self._telling = asyncio.create_task(self._tell_all())
+        self._unpublished[name] = ttl
+        if self._publishing is None:
+            self._publishing = asyncio.create_task(self._publish_all())
 
     async def knows(self, name: str) -> bool:
         """Whether Redis knows it. Raises StoreFailed."""
-        return bool(await ask(self.redis.exists(name)))
+        return bool(await call(self.redis.exists(name)))
 
     async def close(self, seconds: float) -> None:
         """Gives what is left so much time."""
-        if self._telling:
-            await asyncio.wait([self._telling], timeout=seconds)
-        await stopped(self._telling)
+        if self._publishing:
+            await asyncio.wait([self._publishing], timeout=seconds)
+        await stopped(self._publishing)
         await farewell(self.redis.aclose())
-        if self._untold:
-            log.warning("%d references are known on this machine only", len(self._untold))
+        if self._unpublished:
+            log.warning("%d references are known on this machine only", len(self._unpublished))
 
-    async def _tell_all(self) -> None:
+    async def _publish_all(self) -> None:
         try:
-            await self._tell_until_all_is_told()
+            await self._publish_batches()
         finally:
             # here, not in a callback of the task: what is remembered before that runs would wait for the next one
-            self._telling = None
+            self._publishing = None
 
-    async def _tell_until_all_is_told(self) -> None:
-        while batch := dict(list(self._untold.items())[:MAX_AT_ONCE]):
+    async def _publish_batches(self) -> None:
+        while batch := dict(list(self._unpublished.items())[:BATCH_SIZE]):
             try:
                 async with self.redis.pipeline(transaction=False) as pipe:
                     for name, ttl in batch.items():
                         pipe.set(name, b"", px=max(int(ttl * 1000), 1))
                     await pipe.execute()
-            except REFUSALS as failure:
+            except REDIS_ERRORS as failure:
                 log.warning("references can't be shared yet: %s", failure)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             for name, ttl in batch.items():
-                if self._untold.get(name) == ttl:  # not remembered anew meanwhile
-                    del self._untold[name]
+                if self._unpublished.get(name) == ttl:  # not remembered anew meanwhile
+                    del self._unpublished[name]
 
 
 class RedisReferences:
     """The references of one scope, in a fleet. `has` knows this machine's, `known` those of all."""
 
-    def __init__(self, own: DiskReferences, told: ReferencePublisher, account_id: str) -> None:
-        self._own = own
-        self._told = told
+    def __init__(self, local: DiskReferences, publisher: ReferencePublisher, account_id: str) -> None:
+        self._local = local
+        self._publisher = publisher
         self._name: Callable[[str], str] = lambda reference: _name(account_id, reference)
 
     def has(self, reference: str) -> bool:
         """Whether this machine remembers it. Raises StoreFailed."""
-        return self._own.has(reference)
+        return self._local.has(reference)
 
     async def known(self, reference: str) -> bool:
         """Whether any machine of the fleet remembers it. Raises StoreFailed: not knowing is no `false`."""
-        return self._own.has(reference) or await self._told.knows(self._name(reference))
+        return self._local.has(reference) or await self._publisher.knows(self._name(reference))
 
     def remember(self, reference: str, ttl: float) -> None:
         """Remembers it for so many seconds from now: here with the next commit, elsewhere soon after."""
-        self._own.remember(reference, ttl)
-        self._told.tell(self._name(reference), ttl)
+        self._local.remember(reference, ttl)
+        self._publisher.publish(self._name(reference), ttl)
 
 
 def _name(account_id: str, reference: str) -> str:

@@ -9,12 +9,12 @@ import msgspec
 from redis.asyncio import Redis
 
 from sidecar.errors import StoreFailed
-from sidecar.storage.redis_references import RETRY_SECONDS, ask
-from sidecar.storage.task_runs import KEPT, StoredRun, TaskRuns
+from sidecar.storage.redis_references import RETRY_SECONDS, call
+from sidecar.storage.task_runs import MAX_RUNS, StoredRun, TaskRuns
 
 log = logging.getLogger(__name__)
 
-TRIES: Final = 20
+MAX_ATTEMPTS: Final = 20
 """How often a Redis that is not there is asked to note a run, a second apart."""
 _BEGIN: Final = """
 -- order, runs, count; id, run, how many are kept
@@ -44,43 +44,43 @@ class RedisTaskRuns(TaskRuns):
 
     async def begin(self, run: StoredRun) -> None:
         """Notes that a run has started, and forgets the oldest. Waits a while for a Redis that is not there."""
-        values = (run.id, msgspec.json.encode(run), KEPT)
-        await self._insist(lambda: self._redis.eval(_BEGIN, 3, *_keys(run.task), *values))
+        values = (run.id, msgspec.json.encode(run), MAX_RUNS)
+        await self._retry_until_stored(lambda: self._redis.eval(_BEGIN, 3, *_keys(run.task), *values))
 
     async def end(self, run: StoredRun) -> None:
         """Notes what became of it; nothing where its task was deleted meanwhile. Waits as `begin` does."""
         values = (run.id, msgspec.json.encode(run), int(run.status == "failed"))
-        await self._insist(lambda: self._redis.eval(_END, 3, *_keys(run.task), *values))
+        await self._retry_until_stored(lambda: self._redis.eval(_END, 3, *_keys(run.task), *values))
 
     async def forget(self, task: str) -> None:
         """Drops all runs of a task."""
-        await ask(self._redis.delete(*_keys(task)))
+        await call(self._redis.delete(*_keys(task)))
 
     async def page(self, task: str, offset: int, limit: int) -> list[StoredRun]:
         """So many runs, the latest first."""
         order, runs, _ = _keys(task)
-        ids = await ask(self._redis.zrevrange(order, offset, offset + limit - 1)) if limit > 0 else []
-        found = await ask(self._redis.hmget(runs, ids)) if ids else []
+        ids = await call(self._redis.zrevrange(order, offset, offset + limit - 1)) if limit > 0 else []
+        found = await call(self._redis.hmget(runs, ids)) if ids else []
         return [_decode(run) for run in found if run is not None]
 
     async def kept(self, task: str) -> int:
         """How many runs are remembered."""
-        return int(await ask(self._redis.zcard(_keys(task)[0])))
+        return int(await call(self._redis.zcard(_keys(task)[0])))
 
     async def counts(self, task: str) -> tuple[int, int]:
         """How many runs there ever were, and how many of them failed."""
-        runs, failed = await ask(self._redis.hmget(_keys(task)[2], ["runs", "failed"]))
+        runs, failed = await call(self._redis.hmget(_keys(task)[2], ["runs", "failed"]))
         return int(runs or 0), int(failed or 0)
 
-    async def _insist(self, write: Callable[[], Any]) -> None:
-        for _ in range(TRIES - 1):
+    async def _retry_until_stored(self, write: Callable[[], Any]) -> None:
+        for _ in range(MAX_ATTEMPTS - 1):
             try:
-                await ask(write())
+                await call(write())
                 return
             except StoreFailed as failure:
                 log.warning("a task's run is not noted yet: %s", failure)
                 await asyncio.sleep(RETRY_SECONDS)
-        await ask(write())
+        await call(write())
 
 
 def _keys(task: str) -> tuple[str, str, str]:

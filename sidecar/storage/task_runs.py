@@ -8,7 +8,7 @@ import msgspec
 
 from sidecar.storage.database import Database
 
-KEPT: Final = 50
+MAX_RUNS: Final = 50
 """Runs of one task that are remembered."""
 
 _BEGIN: Final = """
@@ -65,7 +65,7 @@ class TaskRuns:
             if known.fetchone() is None:
                 connection.execute(_COUNT_RUN, (run.task,))
             connection.execute(_BEGIN, values)
-            connection.execute(_TRIM, (run.task, KEPT))
+            connection.execute(_TRIM, (run.task, MAX_RUNS))
 
         await self._database.write(write)
 
@@ -77,7 +77,7 @@ class TaskRuns:
             if connection.execute(_END, values).rowcount and run.status == "failed":
                 connection.execute(_COUNT_FAILURE, (run.task,))
 
-        return self._database.put(write, insists=run.kind != "manual")  # whose reply says it
+        return self._database.submit(write, until_stored=run.kind != "manual")  # whose reply says it
 
     async def forget(self, task: str) -> None:
         """Drops all runs of a task."""
@@ -90,15 +90,15 @@ class TaskRuns:
 
     async def page(self, task: str, offset: int, limit: int) -> list[StoredRun]:
         """So many runs, the latest first."""
-        rows: list[tuple[Any, ...]] = self._database.all(_PAGE, task, limit, offset)
+        rows: list[tuple[Any, ...]] = self._database.fetch_all(_PAGE, task, limit, offset)
         return [StoredRun(*row) for row in rows]
 
     async def kept(self, task: str) -> int:
         """How many runs are remembered."""
-        row = self._database.first("SELECT count(*) FROM task_run WHERE task = ?", task)
+        row = self._database.fetch_one("SELECT count(*) FROM task_run WHERE task = ?", task)
         return int(row[0]) if row else 0
 
     async def counts(self, task: str) -> tuple[int, int]:
         """How many runs there ever were, and how many of them failed."""
-        row = self._database.first("SELECT runs, failed FROM task_count WHERE task = ?", task)
+        row = self._database.fetch_one("SELECT runs, failed FROM task_count WHERE task = ?", task)
         return (int(row[0]), int(row[1])) if row else (0, 0)

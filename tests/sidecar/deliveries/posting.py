@@ -40,9 +40,11 @@ class Post:
         """The ids of the session's webhooks that are not disabled."""
         return [one.id for one in self.mail.endpoints.session]
 
-    def put(self, endpoint: str, *names: str, lane: str = "run") -> None:
+    def put(self, endpoint: str, *names: str, ordering_key: str = "run") -> None:
         """Puts a parcel under each name; the name is its body too."""
-        self.outbox.put([OutboxMessage(id=name, endpoint=endpoint, lane=lane, body=name.encode()) for name in names])
+        self.outbox.put(
+            [OutboxMessage(id=name, endpoint=endpoint, ordering_key=ordering_key, body=name.encode()) for name in names]
+        )
 
     def statuses(self) -> dict[str, str]:
         """Id -> status of what has not arrived."""
@@ -56,7 +58,7 @@ class Post:
 
     async def until_empty(self) -> None:
         """Returns once everything has arrived."""
-        await self.database.flushed()
+        await self.database.flush()
         await self.until(lambda: not self.statuses())
 
 

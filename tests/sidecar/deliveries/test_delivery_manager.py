@@ -59,9 +59,9 @@ async def test_a_lane_keeps_its_order_and_lanes_do_not_wait_for_each_other() -> 
     async with StandInReceiver() as receiver, posting() as post:
         [one] = post.hook(hook(f"{receiver.url}/x"))
         receiver.fail("/x", "hang")
-        post.put(one, "a1", "a2", lane="a")
+        post.put(one, "a1", "a2", ordering_key="a")
         await receiver.wait_for("/x")
-        post.put(one, *(f"b{number}" for number in range(50)), lane="b")
+        post.put(one, *(f"b{number}" for number in range(50)), ordering_key="b")
         await receiver.wait_for("/x", 51)
         assert bodies(receiver) == ["a1", *(f"b{number}" for number in range(50))]
         receiver.release()
@@ -75,9 +75,9 @@ async def test_lanes_at_once_are_bounded() -> None:
         [one] = post.hook(hook(receiver.url))
         receiver.fail("/", "hang", None)
         for number in range(20):
-            post.put(one, f"{number}", lane=f"{number}")
+            post.put(one, f"{number}", ordering_key=f"{number}")
         await receiver.wait_for("/", 8)
-        await post.database.flushed()
+        await post.database.flush()
         assert len(receiver.requests) == 8
         receiver.release()
         await post.until_empty()
@@ -152,7 +152,7 @@ async def test_a_receiver_that_is_down_for_an_hour() -> None:
         with nobody_listens() as url:
             [one] = post.hook(hook(url))
             for number in range(20):
-                post.put(one, f"{number}", lane=f"{number}")
+                post.put(one, f"{number}", ordering_key=f"{number}")
             await post.until(lambda: time.time - 1_800_000_000 > 3600)
         async with StandInReceiver(port=int(url.rpartition(":")[2])) as receiver:
             await post.until_empty()
@@ -168,7 +168,7 @@ async def test_an_endpoint_that_is_dead_for_days_is_given_up() -> None:
         with nobody_listens() as url:
             [one] = post.hook(hook(url))
             post.put(one, "a", "b")
-            post.put(one, "c", lane="other")
+            post.put(one, "c", ordering_key="other")
             await post.until(lambda: set(post.statuses().values()) == {"dead"})
             assert time.time - 1_800_000_000 >= 2 * DAY
 
@@ -183,7 +183,7 @@ async def test_gone() -> None:
         assert post.session() == []
         assert post.mail.endpoints.register([hook(receiver.url)]) == ()
         post.put(one, "c")
-        await post.database.flushed()
+        await post.database.flush()
         assert post.statuses()["c"] == "dead"
         with pytest.raises(Conflict):
             await post.deliveries.redeliver("a", None)
@@ -244,8 +244,10 @@ async def test_a_copy_that_was_taken_is_not_sent_again() -> None:
         location = Credentials(server_location=server.url, api_key_id=KEY_ID, api_key=Secret(KEY))
         [one] = post.mail.endpoints.log_in("scope", [location], 0)
         server.fail("scraper", "truncated", 2)
-        post.outbox.put([OutboxMessage(id="run", endpoint=one, lane="", body=b"{}", kind="result")])
-        post.outbox.put([OutboxMessage(id="cv", endpoint=one, lane="", body=b'{"referenceNumber":"1"}', kind="cv")])
+        post.outbox.put([OutboxMessage(id="run", endpoint=one, ordering_key="", body=b"{}", kind="result")])
+        post.outbox.put(
+            [OutboxMessage(id="cv", endpoint=one, ordering_key="", body=b'{"referenceNumber":"1"}', kind="cv")]
+        )
         await post.until_empty()
         assert [request.path.rpartition("/")[2] for request in server.requests] == ["jobResult", "scanCV"]
 
@@ -319,14 +321,14 @@ async def test_two_processes_on_one_store_send_each_delivery_once(tmp_path: Path
         [endpoint] = one.hook(hook(receiver.url))
         assert other.hook(hook(receiver.url)) == [endpoint]
         for number in range(200):
-            (one, other)[number % 2].put(endpoint, f"{number}", lane=f"{number % 10}")
+            (one, other)[number % 2].put(endpoint, f"{number}", ordering_key=f"{number % 10}")
             await asyncio.sleep(0)
         await asyncio.gather(one.until_empty(), other.until_empty())
         arrived = bodies(receiver)
         assert sorted(map(int, arrived)) == list(range(200))
         for process in (0, 1):  # each process's own order is kept
-            for lane in range(process, 10, 2):
-                mine = [int(body) for body in arrived if int(body) % 10 == lane]
+            for ordering_key in range(process, 10, 2):
+                mine = [int(body) for body in arrived if int(body) % 10 == ordering_key]
                 assert mine == sorted(mine)
 
 
@@ -351,7 +353,7 @@ async def test_a_process_that_was_halted_does_not_go_on_with_what_another_does(t
         lives, presence.is_alive = presence.is_alive, lambda process: True  # type: ignore[method-assign]
         receiver.release()
         await post.until(lambda: set(post.statuses()) == {"b"})
-        await post.database.flushed()
+        await post.database.flush()
         assert bodies(receiver) == ["a"]
         presence.is_alive = lives  # type: ignore[method-assign]
         halted.set()
@@ -396,9 +398,9 @@ async def test_copies_for_servers_are_in_order_and_have_a_key() -> None:
         server.fail("scraper", "error", 2, status=503)
         cvs = [b'{"referenceNumber":"%d"}' % number for number in range(5)]
         post.outbox.put(
-            [OutboxMessage(id=f"cv {n}", endpoint=one, lane="", body=cv, kind="cv") for n, cv in enumerate(cvs)]
+            [OutboxMessage(id=f"cv {n}", endpoint=one, ordering_key="", body=cv, kind="cv") for n, cv in enumerate(cvs)]
         )
-        post.outbox.put([OutboxMessage(id="run", endpoint=one, lane="", body=b'{"a":1}', kind="result")])
+        post.outbox.put([OutboxMessage(id="run", endpoint=one, ordering_key="", body=b'{"a":1}', kind="result")])
         await post.until_empty()
         taken = server.requests[2:]
         assert [request.body for request in taken] == [*(b'{"cv":%s}' % cv for cv in cvs), b'{"a":1}']
@@ -414,7 +416,7 @@ async def test_what_a_server_will_never_take_does_not_hold_up_the_rest() -> None
     async with StandInRtcv() as server, posting() as post:
         location = Credentials(server_location=server.url, api_key_id=KEY_ID, api_key=Secret(KEY))
         [one] = post.mail.endpoints.log_in("scope", [location], 0)
-        bad, good = (OutboxMessage(id=name, endpoint=one, lane="", body=body, kind="cv") for name, body in [
+        bad, good = (OutboxMessage(id=name, endpoint=one, ordering_key="", body=body, kind="cv") for name, body in [
             ("bad", b"{}"), ("good", b'{"referenceNumber":"a"}'),
         ])  # fmt: skip
         post.outbox.put([bad, good])
@@ -431,10 +433,10 @@ async def test_what_a_server_always_refuses_steps_aside(status: int, attempts: i
         location = Credentials(server_location=server.url, api_key_id=KEY_ID, api_key=Secret(KEY))
         [one] = post.mail.endpoints.log_in("scope", [location], 0)
         server.fail("jobResult", "error", None, status=status)
-        post.outbox.put([OutboxMessage(id="bad", endpoint=one, lane="", body=b"{}", kind="result")])
+        post.outbox.put([OutboxMessage(id="bad", endpoint=one, ordering_key="", body=b"{}", kind="result")])
         post.outbox.put(
             [
-                OutboxMessage(id=f"{n}", endpoint=one, lane="", body=b'{"referenceNumber":"a"}', kind="cv")
+                OutboxMessage(id=f"{n}", endpoint=one, ordering_key="", body=b'{"referenceNumber":"a"}', kind="cv")
                 for n in range(3)
             ]
         )
@@ -451,7 +453,7 @@ async def test_a_body_that_can_not_be_opened_fails_alone(tmp_path: Path) -> None
     async with StandInReceiver() as receiver:
         async with posting(path, time.clock, key=b"k" * 32, start=False) as post:
             [one] = post.hook(hook(receiver.url))
-            post.put(one, "lost", lane="lost")
+            post.put(one, "lost", ordering_key="lost")
         async with posting(path, time.clock, key=b"l" * 32) as post:
             post.hook(hook(receiver.url))
             post.put(one, "a")
@@ -486,7 +488,7 @@ async def test_a_server_whose_key_is_not_known_waits_for_its_login(tmp_path: Pat
         location = Credentials(server_location=server.url, api_key_id=KEY_ID, api_key=Secret(KEY))
         async with posting(path, Clock(), start=False) as post:
             [one] = post.mail.endpoints.log_in("scope", [location], 0)
-            post.outbox.put([OutboxMessage(id="a", endpoint=one, lane="", body=b"{}", kind="result")])
+            post.outbox.put([OutboxMessage(id="a", endpoint=one, ordering_key="", body=b"{}", kind="result")])
         assert KEY.encode() not in path.read_bytes()
         async with posting(path, Clock()) as post:
             post.deliveries.wake([one])
@@ -501,7 +503,7 @@ async def test_a_disk_that_refuses_is_waited_for(monkeypatch: pytest.MonkeyPatch
     time = ManualClock()
     async with StandInReceiver() as receiver, posting(clock=time.clock) as post:
         [one] = post.hook(hook(receiver.url))
-        sent, refused = post.outbox.sent, [1]
+        sent, refused = post.outbox.mark_sent, [1]
 
         def refuse_once(endpoint: str, head: PendingMessage) -> asyncio.Future[None]:
             if not refused:
@@ -511,7 +513,7 @@ async def test_a_disk_that_refuses_is_waited_for(monkeypatch: pytest.MonkeyPatch
             noted.set_exception(StoreFailed("could not be stored: database or disk is full"))
             return noted
 
-        monkeypatch.setattr(post.outbox, "sent", refuse_once)
+        monkeypatch.setattr(post.outbox, "mark_sent", refuse_once)
         post.put(one, "a", "b")
         await post.until_empty()
         assert bodies(receiver) == ["a", "b"]
@@ -531,7 +533,7 @@ async def test_many_lists_have_pages(tmp_path: Path) -> None:
     async with posting(start=False) as post:
         [one] = post.hook(hook("http://h.example/secret-path"))
         post.put(one, *(f"{number}" for number in range(120)))
-        await post.database.flushed()
+        await post.database.flush()
         pages = [post.deliveries.listed(None, page) for page in (1, 3, 4)]
         assert [(page.total_count, page.total_pages) for page in pages] == [(120, 3)] * 3
         assert [len(page.deliveries) for page in pages] == [50, 20, 0]

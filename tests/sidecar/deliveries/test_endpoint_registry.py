@@ -36,7 +36,7 @@ class Known:
 
     async def target(self, one: str) -> WebhookTarget | ServerTarget | None:
         """What an attempt would use."""
-        await self.database.flushed()
+        await self.database.flush()
         row = self.rows.get(one)
         assert row is not None
         return self.endpoints.target(row)
@@ -171,7 +171,7 @@ async def test_a_url_is_sealed_where_the_seal_lasts(tmp_path: Path, key: bytes |
     async with known(tmp_path, key) as one:
         [name] = one.endpoints.set_session([hook(url)])
         packed = one.endpoints.pack(one.endpoints.session)
-        await one.database.flushed()
+        await one.database.flush()
         row = one.rows.get(name)
         assert row is not None
         kept = packed.encode() + b"".join(path.read_bytes() for path in tmp_path.iterdir())  # noqa: ASYNC240
@@ -212,7 +212,7 @@ async def test_a_disabled_endpoint_is_left_out(tmp_path: Path) -> None:
     async with known(tmp_path) as one:
         [name] = one.endpoints.set_session([hook(URL)])
         packed = one.endpoints.pack(one.endpoints.session)
-        await one.database.flushed()
+        await one.database.flush()
         await one.rows.disable(name)
         one.endpoints.disable(name)
         assert (one.endpoints.session, one.endpoints.unpack(packed)) == ((), ())
@@ -237,7 +237,7 @@ async def test_the_host_of_an_endpoint(tmp_path: Path) -> None:
     async with known(tmp_path) as one:
         [name] = one.endpoints.set_session([hook("https://h.example:8443/secret?token=1")])
         ids = one.endpoints.log_in("scope", [server(), server("http://t.example/base", name="second")], 0)
-        await one.database.flushed()
+        await one.database.flush()
         rows = [one.rows.get(each) for each in (name, *ids)]
         assert [host_of(row) for row in rows if row] == ["h.example:8443", "s.example", "second"]
 
@@ -253,8 +253,8 @@ async def test_forwarding(tmp_path: Path) -> None:
         forwarding.result("scope", b"{}", "run")
         forwarding.result("scope", b"{}", "run")
         forwarding.copy("scope", "cv", b"{}", "cv")
-        await outbox.flushed()
-        rows = outbox.listed(None, 1)[1]
+        await outbox.flush()
+        rows = outbox.page(None, 1)[1]
         assert [(row.id, row.endpoint, row.kind) for row in rows] == [
             ("run", primary, "result"),
             ("run", secondary, "result"),

@@ -199,7 +199,7 @@ async def test_the_same_goes_to_every_webhook_in_its_form(parts: Parts) -> None:
     assert {(event["subject"], event["source"]) for event in cloud} == {
         ("run-1", f"/sidecar/jobs/{updates[0]['jobReference']}")
     }
-    assert {message.lane for message in recorder.messages} == {"run-1"}
+    assert {message.ordering_key for message in recorder.messages} == {"run-1"}
     assert [message.id for message in recorder.messages if message.endpoint == SHORT.id] == ids
     (short,) = check_self_describing(recorder.bodies(SHORT)[-1])["taskStates"]
     assert (short["stdout"], short["stderr"]) == (':"b"}', "r: oh")

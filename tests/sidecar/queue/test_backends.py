@@ -16,7 +16,7 @@ async def put(jobs: Jobs, key: str, name: str = "default", ttl: int = 600) -> bo
     """Puts a job, and has it stored where that does not go by itself."""
     entered = await jobs.put(Job("f", key=key, ttl=ttl, retries=5), name)
     if isinstance(jobs, SqliteBackend):
-        await jobs._context.database.flushed()
+        await jobs._context.database.flush()
     return entered
 
 

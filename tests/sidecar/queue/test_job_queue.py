@@ -58,7 +58,7 @@ class Place:
     async def submit(self, content: bytes = b"{}", **fields: Any) -> str:
         """Submits, and waits until it is on disk."""
         job_id = await self.engine.submit(Submission(type="send_job", content=content, **fields))
-        await self.database.flushed()
+        await self.database.flush()
         return job_id
 
     async def ended(self, job_id: str) -> JobState:
@@ -338,7 +338,7 @@ async def test_secrets_are_sealed_and_a_job_s_content_goes_with_its_end(tmp_path
     assert (await place.ended(job_id)).status == "success"
     assert place.runs[0].content == b'"' + SECRET + b'"'
     assert await place.engine.cancel(later)
-    row = place.database.first("SELECT document FROM job WHERE key = ?", later)
+    row = place.database.fetch_one("SELECT document FROM job WHERE key = ?", later)
     assert row is not None
     assert b"in-clear" not in row[0]
 

@@ -37,9 +37,9 @@ async def test_a_result_is_there_at_once_and_for_others_after_the_commit(databas
     mine.store("a", b"1", DAY)
     assert mine.get("a") == b"1"
     assert others.get("a") is None
-    await database.flushed()
+    await database.flush()
     mine.store("a", b"2", DAY)
-    await database.flushed()
+    await database.flush()
     assert mine.get("a") == others.get("a") == b"1"
     assert mine.get("b") is None
 
@@ -49,11 +49,11 @@ async def test_a_result_expires(database: Database) -> None:
     time = ManualClock()
     mine = of(database, time=time)
     mine.store("a", b"1", DAY)
-    await database.flushed()
+    await database.flush()
     time.advance(DAY)
     assert mine.get("a") is None
     mine.store("a", b"2", DAY)
-    await database.flushed()
+    await database.flush()
     assert mine.get("a") == b"2"
 
 
@@ -64,7 +64,7 @@ async def test_a_refused_result_is_not_lost(tmp_path: Path, database: Database) 
         mine, others = of(database), of(database, "other")
         mine.store("a", b"1", DAY)
         with pytest.raises(StoreFailed):
-            await database.flushed()
+            await database.flush()
         assert mine.get("a") == b"1"
         other.execute("ALTER TABLE elsewhere RENAME TO result")
     other.close()
@@ -90,5 +90,5 @@ async def test_messages_reach_their_process_alone_in_order_and_once(database: Da
             break
         await asyncio.sleep(PAUSE)
     assert heard == [b"1", b"2"]
-    assert database.all("SELECT line FROM message") == []
+    assert database.fetch_all("SELECT line FROM message") == []
     mine.subscribe(None)

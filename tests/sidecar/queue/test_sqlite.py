@@ -171,7 +171,7 @@ async def test_put_is_seen_at_once_and_taken_once_committed(jobs: SqliteBackend,
     assert await jobs.put(Job("f", key="a", kwargs={"x": 1}), "default")
     assert not await jobs.put(Job("f", key="a"), "other")
     assert known(await jobs.find("a")).kwargs == {"x": 1}
-    assert database.first("SELECT count(*) FROM job") == (0,)
+    assert database.fetch_one("SELECT count(*) FROM job") == (0,)
     committed = database.commit()
     assert not await jobs.put(Job("f", key="a"), "default")
     assert known(await jobs.find("a")).status is Status.QUEUED
@@ -192,7 +192,7 @@ async def test_what_could_not_be_put_is_not_there(jobs: SqliteBackend, database:
         assert await jobs.find("a") is None
         other.execute("DROP TRIGGER refuse")
     assert await jobs.put(Job("f", key="a"), "default")
-    await database.flushed()
+    await database.flush()
     assert known(await jobs.find("a")).key == "a"
 
 

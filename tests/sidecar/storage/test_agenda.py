@@ -128,7 +128,7 @@ async def test_closed_ones_are_dropped_in_time(agenda: Agenda) -> None:
     for id_, drop_at in (("a", 10.0), ("b", 20.0), ("c", None)):
         await agenda.put_new(id_, b"", None)
         await agenda.replace(await got(agenda, id_), b"", None, drop_at)
-    assert await agenda.drop(10.0) == 1
+    assert await agenda.delete_expired(10.0) == 1
     assert [item.id for item in await agenda.page(0, 9)] == ["b", "c"]
 
 
@@ -154,7 +154,7 @@ async def test_what_is_due_soon_is_pending_work(tmp_path: Path) -> None:
     path = tmp_path / "sidecar.db"
     assert not has_pending(path)
     database = await Database.open(path)
-    agenda, pending = Agenda(database, "schedule"), PendingWork(database.first)
+    agenda, pending = Agenda(database, "schedule"), PendingWork(database.fetch_one)
     await agenda.put_new("without a time", b"", None)
     assert not has_pending(path)
     await agenda.put_new("a", b"", 50.0)

@@ -81,10 +81,10 @@ async def test_a_broken_file_is_kept_aside(
     with caplog.at_level(logging.WARNING):
         assert not await remembered(path, "a")
         assert await remembered(path, "a")
-    [aside] = kept_aside(tmp_path)
-    assert aside.read_bytes() == broken
-    assert stat.S_IMODE(aside.stat().st_mode) == 0o600
-    assert [record.getMessage().endswith(f"it is kept as {aside.name}") for record in caplog.records] == [True]
+    [detach] = kept_aside(tmp_path)
+    assert detach.read_bytes() == broken
+    assert stat.S_IMODE(detach.stat().st_mode) == 0o600
+    assert [record.getMessage().endswith(f"it is kept as {detach.name}") for record in caplog.records] == [True]
 
 
 async def test_a_file_that_another_process_replaced_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ async def test_a_file_that_another_process_replaced_is_taken(tmp_path: Path, mon
 
     monkeypatch.setattr(database_file, "_replace", late)
     database = await Database.open(path)
-    assert database.first("SELECT name FROM scope") == ("of the first",)
+    assert database.fetch_one("SELECT name FROM scope") == ("of the first",)
     assert len(kept_aside(tmp_path)) == 1
     await database.close()
 
@@ -155,10 +155,10 @@ async def test_a_locked_file_is_waited_for(tmp_path: Path) -> None:
         for _ in range(100):
             await asyncio.sleep(0.001)  # the loop turns
         assert not writing.done()
-        assert database.first("SELECT count(*) FROM scope") == (0,)
+        assert database.fetch_one("SELECT count(*) FROM scope") == (0,)
         other.execute("COMMIT")
         await asyncio.wait_for(writing, 10)
-    assert database.first("SELECT count(*) FROM scope") == (1,)
+    assert database.fetch_one("SELECT count(*) FROM scope") == (1,)
     await database.close()
 
 
@@ -205,7 +205,7 @@ async def test_a_file_that_stays_locked_is_an_error(tmp_path: Path, monkeypatch:
 async def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
     """Each migration runs once."""
     opened = await asyncio.gather(*(Database.open(tmp_path / "sidecar.db") for _ in range(8)))
-    assert {database.first("PRAGMA user_version") for database in opened} == {(len(MIGRATIONS),)}
+    assert {database.fetch_one("PRAGMA user_version") for database in opened} == {(len(MIGRATIONS),)}
     await asyncio.gather(*(database.close() for database in opened))
 
 
@@ -218,7 +218,7 @@ async def test_nothing_to_write_is_no_commit(tmp_path: Path) -> None:
 
 async def names(database: Database) -> list[str]:
     """What the tests below have written."""
-    return [row[0] for row in database.all("SELECT name FROM scope ORDER BY id")]
+    return [row[0] for row in database.fetch_all("SELECT name FROM scope ORDER BY id")]
 
 
 def add(name: str) -> Callable[[sqlite3.Connection], int | None]:
@@ -238,11 +238,11 @@ class Names:
         for name in self.names:
             add(name)(connection)
 
-    def written(self) -> None:
+    def on_commit(self) -> None:
         """Notes it."""
         self.ended.append("written")
 
-    def undo(self) -> None:
+    def on_rollback(self) -> None:
         """Notes it."""
         self.ended.append("undone")
 
@@ -298,7 +298,7 @@ async def test_what_may_wait_goes_with_what_may_not(database: Database, hurried:
     """Whatever comes first, in one transaction; and alone it waits on, also when another transaction ends."""
     patient, first = Names("patient"), asyncio.create_task(database.write(add("first")))
     async with asyncio.timeout(10):
-        while hurried == "during" and not database._under_way:  # noqa: ASYNC110
+        while hurried == "during" and not database._transactions:  # noqa: ASYNC110
             await asyncio.sleep(0)
     database.stage(lambda: patient, 600)
     if hurried == "staged":
@@ -317,9 +317,9 @@ async def test_what_may_wait_goes_with_what_may_not(database: Database, hurried:
 async def test_what_is_staged_is_waited_for(database: Database) -> None:
     """By whoever wants to."""
     database.stage(lambda: Names("a"))
-    await database.flushed()
+    await database.flush()
     assert await names(database) == ["a"]
-    await database.flushed()
+    await database.flush()
 
 
 async def test_staged_and_written_keep_their_order(database: Database) -> None:
@@ -329,7 +329,7 @@ async def test_staged_and_written_keep_their_order(database: Database) -> None:
     await asyncio.sleep(0)
     database.stage(lambda: Names("third"))
     await second
-    await database.flushed()
+    await database.flush()
     assert await names(database) == ["first", "second", "third"]
 
 
@@ -358,7 +358,7 @@ async def test_a_reply_hears_of_a_failure_that_came_before_it(database: Database
     batch = Names("twice", "twice")
     database.stage(lambda: batch)
     with pytest.raises(StoreFailed):
-        await database.flushed()
+        await database.flush()
     assert batch.ended == ["undone"]
     committed = database.commit()
     assert committed is not None
@@ -371,7 +371,7 @@ async def test_a_reply_hears_of_a_failure_that_came_before_it(database: Database
 class Owed(Names):
     """A batch that has to be written all the same."""
 
-    def owed(self) -> "Owed":
+    def to_retry(self) -> "Owed":
         """All of it."""
         return self
 
@@ -383,15 +383,15 @@ async def limit(database: Database, pages: int) -> None:
 
 async def test_what_the_disk_owes_is_one_transaction(database: Database) -> None:
     """What insists goes together, in its order, when the disk takes something again; what does not is refused."""
-    pages = database.first("PRAGMA page_count")
+    pages = database.fetch_one("PRAGMA page_count")
     assert pages is not None
     await limit(database, pages[0])
     owed, refused, large = Owed("a"), Names("b"), "c" * 100_000
     database.stage(lambda: owed)
     database.stage(lambda: refused)
-    end = database.put(add(large), insists=True)
+    end = database.submit(add(large), until_stored=True)
     with pytest.raises(StoreFailed):
-        await database.flushed()
+        await database.flush()
     with pytest.raises(StoreFailed):
         await database.write(add("d" * 100_000))
     assert (owed.ended, refused.ended, end.done()) == ([], ["undone"], False)
@@ -428,7 +428,7 @@ async def test_what_is_owed_goes_with_the_next_one(tmp_path: Path) -> None:
         await first
     await second
     assert (await names(database), owed.ended) == (["a", "b"], ["refused", "written"])
-    await asyncio.sleep(2 * module.REFUSED_SECONDS[0])  # the time for another try comes, and there is nothing to do
+    await asyncio.sleep(2 * module.RETRY_SECONDS[0])  # the time for another try comes, and there is nothing to do
     later = Names("c")
     database.stage(lambda: later)
     async with asyncio.timeout(20):
@@ -443,9 +443,9 @@ async def test_what_is_at_fault_itself_is_not_owed(database: Database) -> None:
     database.stage(lambda: fine)
     database.stage(lambda: faulty)
     with pytest.raises(StoreFailed):
-        await database.flushed()
+        await database.flush()
     async with asyncio.timeout(20):
-        await database.flushed()
+        await database.flush()
     assert (faulty.ended, fine.ended) == (["undone"], ["written"])
     assert await names(database) == ["fine"]
 
@@ -458,7 +458,7 @@ async def test_a_wait_that_is_cancelled_breaks_off_nothing(tmp_path: Path) -> No
         batch = Names("a")
         database.stage(lambda: batch)
         writing = asyncio.create_task(database.write(add("b")))
-        tired, patient = asyncio.create_task(database.flushed()), asyncio.create_task(database.flushed())
+        tired, patient = asyncio.create_task(database.flush()), asyncio.create_task(database.flush())
         for _ in range(3):
             await asyncio.sleep(0)
         committed = database.commit()
@@ -480,7 +480,7 @@ async def test_a_write_that_nobody_waits_for_any_more_is_done(database: Database
     await asyncio.sleep(0)
     writing.cancel()
     await asyncio.gather(writing, return_exceptions=True)
-    await database.flushed()
+    await database.flush()
     assert await names(database) == ["a"]
 
 
@@ -505,7 +505,7 @@ async def test_durable_is_synchronous(tmp_path: Path) -> None:
     seen = []
     for batch in (durable, plain):
         database.stage(lambda batch=batch: batch)  # type: ignore[misc]
-        await database.flushed()
+        await database.flush()
         seen.append(database._writer.execute("PRAGMA synchronous").fetchone()[0])
     assert seen == [2, 1]
     await database.close()
@@ -527,7 +527,7 @@ async def test_reading_goes_on_while_the_file_is_locked(tmp_path: Path) -> None:
             slowest = max(slowest, monotonic() - begun)
         other.execute("COMMIT")
     await asyncio.gather(*writing)
-    await database.flushed()
+    await database.flush()
     assert len(await names(database)) == 12
     assert slowest < 2, "the loop stood still"
     await database.close()

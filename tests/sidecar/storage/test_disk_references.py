@@ -181,7 +181,7 @@ async def test_a_hundred_thousand(tmp_path: Path, time: ManualClock) -> None:
     await commit(database)
     again = await opened(database, time)
     assert all(again.has(f"reference-{number}") for number in range(0, 100_000, 97))
-    assert database.first("SELECT count(*) FROM reference") == (100_000,)
+    assert database.fetch_one("SELECT count(*) FROM reference") == (100_000,)
     await database.close()
 
 
@@ -189,7 +189,7 @@ async def test_memory_holds_only_so_many(
     database: Database, time: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk knows the rest; what is not on disk yet stays in memory."""
-    monkeypatch.setattr("sidecar.storage.disk_references.MAX_KEPT", 10)
+    monkeypatch.setattr("sidecar.storage.disk_references.MAX_CACHED", 10)
     references = await opened(database, time)
     for number in range(35):
         references.remember(f"a{number}", HOUR)
@@ -204,7 +204,7 @@ async def test_what_is_being_written_stays_known(
     database: Database, time: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Memory that runs over during a commit forgets nothing that is in the commit."""
-    monkeypatch.setattr("sidecar.storage.disk_references.MAX_KEPT", 10)
+    monkeypatch.setattr("sidecar.storage.disk_references.MAX_CACHED", 10)
     references = await opened(database, time)
     references.remember("first", HOUR)
     committed = database.commit()
@@ -325,11 +325,11 @@ async def test_a_process_that_lives_long_sweeps_the_disk(database: Database, tim
     references = await opened(database, time)
     references.remember("short", HOUR / 2)
     references.remember("long", 9 * HOUR)
-    await database.flushed()
+    await database.flush()
     time.advance(2 * HOUR)
     references.remember("later", HOUR)
-    await database.flushed()
-    assert database.all("SELECT name FROM reference ORDER BY name") == [("later",), ("long",)]
+    await database.flush()
+    assert database.fetch_all("SELECT name FROM reference ORDER BY name") == [("later",), ("long",)]
 
 
 def test_memory_sweeps_itself(time: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:

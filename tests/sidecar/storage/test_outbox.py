@@ -27,18 +27,20 @@ class Box:
         self.outbox = Outbox(database, self.time.clock)
         self.rows = EndpointRows(database, self.time.clock)
 
-    async def put(self, *names: str, endpoint: str = "e", lane: str = "l", body: bytes = b"x") -> None:
+    async def put(self, *names: str, endpoint: str = "e", ordering_key: str = "l", body: bytes = b"x") -> None:
         """Puts parcels of these names, and waits for the disk."""
-        self.outbox.put([OutboxMessage(id=name, endpoint=endpoint, lane=lane, body=body) for name in names])
-        await self.outbox.flushed()
+        self.outbox.put(
+            [OutboxMessage(id=name, endpoint=endpoint, ordering_key=ordering_key, body=body) for name in names]
+        )
+        await self.outbox.flush()
 
-    def heads(self, endpoint: str = "e") -> list[str]:
+    def due(self, endpoint: str = "e") -> list[str]:
         """Which may go."""
-        return [head.id for head in self.outbox.heads(endpoint, 100)]
+        return [head.id for head in self.outbox.due(endpoint, 100)]
 
     def kept(self) -> dict[str, str]:
         """Id -> status of all there is, on the first page."""
-        return {row.id: row.status for row in self.outbox.listed(None, 1)[1]}
+        return {row.id: row.status for row in self.outbox.page(None, 1)[1]}
 
 
 @pytest.fixture
@@ -51,17 +53,17 @@ async def box(tmp_path: Path) -> AsyncIterator[Box]:
 
 async def test_one_of_each_lane_may_go(box: Box) -> None:
     """The first of it; the next once that has arrived."""
-    await box.put("a1", "a2", "a3", lane="a")
-    await box.put("b1", lane="b")
-    await box.put("other", endpoint="f", lane="a")
-    assert box.heads() == ["a1", "b1"]
-    [first, _] = box.outbox.heads("e", 2)
-    assert (first.lane, first.kind, first.attempts, first.size, first.created) == ("a", "webhook", 0, 1, NOW)
+    await box.put("a1", "a2", "a3", ordering_key="a")
+    await box.put("b1", ordering_key="b")
+    await box.put("other", endpoint="f", ordering_key="a")
+    assert box.due() == ["a1", "b1"]
+    [first, _] = box.outbox.due("e", 2)
+    assert (first.ordering_key, first.kind, first.attempts, first.size, first.created) == ("a", "webhook", 0, 1, NOW)
     assert box.outbox.body(first.number) == b"x"
-    await box.outbox.sent("e", first)
+    await box.outbox.mark_sent("e", first)
     assert box.outbox.body(first.number) is None
-    assert sorted(box.heads()) == ["a2", "b1"]
-    assert box.heads("f") == ["other"]
+    assert sorted(box.due()) == ["a2", "b1"]
+    assert box.due("f") == ["other"]
 
 
 async def test_the_same_parcel_is_put_once(box: Box) -> None:
@@ -69,10 +71,10 @@ async def test_the_same_parcel_is_put_once(box: Box) -> None:
     await box.put("a", "a")
     await box.put("a")
     await box.put("a", endpoint="f")
-    assert box.outbox.listed(None, 1)[0] == 2
-    await box.outbox.sent("e", box.outbox.heads("e", 1)[0])
+    assert box.outbox.page(None, 1)[0] == 2
+    await box.outbox.mark_sent("e", box.outbox.due("e", 1)[0])
     await box.put("a")
-    assert box.heads() == ["a"]
+    assert box.due() == ["a"]
 
 
 async def test_whoever_sends_is_told(box: Box) -> None:
@@ -88,65 +90,65 @@ async def test_whoever_sends_is_told(box: Box) -> None:
 async def test_putting_off_holds_up_the_lane(box: Box) -> None:
     """Until its time has come."""
     await box.put("a", "b")
-    [head] = box.outbox.heads("e", 1)
-    await box.outbox.put_off("e", head, "no", 60)
-    assert (box.heads(), box.outbox.next_due("e")) == ([], NOW + 60)
-    [row] = [row for row in box.outbox.listed("waiting", 1)[1] if row.id == "a"]
+    [head] = box.outbox.due("e", 1)
+    await box.outbox.reschedule("e", head, "no", 60)
+    assert (box.due(), box.outbox.next_due("e")) == ([], NOW + 60)
+    [row] = [row for row in box.outbox.page("waiting", 1)[1] if row.id == "a"]
     assert (row.attempts, row.error, row.due) == (1, "no", NOW + 60)
     box.time.advance(60)
-    assert box.heads() == ["a"]
+    assert box.due() == ["a"]
     assert box.outbox.next_due("nobody") is None
 
 
 async def test_burying_lets_the_next_one_go(box: Box) -> None:
     """One, or all that were put before a time."""
     await box.put("a", "b")
-    [head] = box.outbox.heads("e", 1)
-    await box.outbox.bury("e", head, "no")
-    assert (box.kept(), box.heads()) == ({"a": "dead", "b": "waiting"}, ["b"])
+    [head] = box.outbox.due("e", 1)
+    await box.outbox.mark_dead("e", head, "no")
+    assert (box.kept(), box.due()) == ({"a": "dead", "b": "waiting"}, ["b"])
     box.time.advance(10)
     await box.put("c")
-    buried = await box.outbox.bury_all("e", "gone", NOW + 5)
-    assert ([row.id for row in buried], box.heads()) == (["b"], ["c"])
-    assert [row.error for row in box.outbox.listed("dead", 1)[1]] == ["no", "gone"]
+    buried = await box.outbox.mark_all_dead("e", "gone", NOW + 5)
+    assert ([row.id for row in buried], box.due()) == (["b"], ["c"])
+    assert [row.error for row in box.outbox.page("dead", 1)[1]] == ["no", "gone"]
 
 
 async def test_once_more(box: Box) -> None:
     """A dead one goes last in its lane with all its attempts before it; one that waits, at once."""
     await box.put("a", "b")
-    [head] = box.outbox.heads("e", 1)
-    await box.outbox.bury("e", head, "no")
-    assert await box.outbox.again("a", None) == ["e"]
-    assert (box.heads(), box.kept()) == (["b"], {"a": "waiting", "b": "waiting"})
-    await box.outbox.put_off("e", box.outbox.heads("e", 1)[0], "no", 1000)
-    assert (await box.outbox.again("b", "e"), box.heads()) == (["e"], ["b"])
-    await box.outbox.sent("e", box.outbox.heads("e", 1)[0])
-    [again] = box.outbox.heads("e", 1)
-    assert (again.id, again.attempts) == ("a", 0)
-    assert await box.outbox.again("a", "another") == []
-    assert box.outbox.places("a", None) == ["e"]
+    [head] = box.outbox.due("e", 1)
+    await box.outbox.mark_dead("e", head, "no")
+    assert await box.outbox.redeliver("a", None) == ["e"]
+    assert (box.due(), box.kept()) == (["b"], {"a": "waiting", "b": "waiting"})
+    await box.outbox.reschedule("e", box.outbox.due("e", 1)[0], "no", 1000)
+    assert (await box.outbox.redeliver("b", "e"), box.due()) == (["e"], ["b"])
+    await box.outbox.mark_sent("e", box.outbox.due("e", 1)[0])
+    [redeliver] = box.outbox.due("e", 1)
+    assert (redeliver.id, redeliver.attempts) == ("a", 0)
+    assert await box.outbox.redeliver("a", "another") == []
+    assert box.outbox.endpoints_of("a", None) == ["e"]
 
 
 async def test_what_is_put_for_a_disabled_endpoint_is_dead(box: Box) -> None:
     """It is kept where one can see it."""
     box.rows.save("e", "webhook", "{}")
-    await box.outbox.flushed()
+    await box.outbox.flush()
     await box.rows.disable("e")
     await box.put("a", "b")
-    assert (box.kept(), box.heads()) == ({"a": "dead", "b": "dead"}, [])
+    assert (box.kept(), box.due()) == ({"a": "dead", "b": "dead"}, [])
 
 
 async def test_pages_of_either_and_of_both(box: Box) -> None:
     """Oldest first, whatever became of them; a page holds so many, the last one the rest."""
     names = [f"{number:03}" for number in range(module.PAGE + 10)]
     for name in names:
-        await box.put(name, lane=name)
-    for head in box.outbox.heads("e", len(names)):
+        await box.put(name, ordering_key=name)
+    for head in box.outbox.due("e", len(names)):
         if int(head.id) % 2:
-            await box.outbox.bury("e", head, "no")
+            await box.outbox.mark_dead("e", head, "no")
 
     def shown(status: Literal["waiting", "dead"] | None, page: int) -> tuple[int, list[str]]:
-        total, rows = box.outbox.listed(status, page)
+        total, rows = box.outbox.page(status, page)
         return total, [row.id for row in rows]
 
     assert shown(None, 1) == (len(names), names[: module.PAGE])
@@ -163,20 +165,20 @@ async def test_the_dead_are_bounded(box: Box, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(module, "MAX_DEAD_BYTES", 300)
     for number in range(8):
         await box.put(f"{number}")
-    await box.outbox.bury_all("e", "no")
+    await box.outbox.mark_all_dead("e", "no")
     assert list(box.kept()) == ["3", "4", "5", "6", "7"]
     await box.put("large", "larger", body=b"x" * 149)
-    await box.outbox.bury_all("e", "no")
+    await box.outbox.mark_all_dead("e", "no")
     assert list(box.kept()) == ["6", "7", "large", "larger"]
-    monkeypatch.setattr(module, "TRIM_EVERY", 2)
-    await box.put("one", "two", lane="m")
+    monkeypatch.setattr(module, "TRIM_COUNT", 2)
+    await box.put("one", "two", ordering_key="m")
     for left in (["6", "7", "large", "larger", "one", "two"], ["large", "larger", "one", "two"]):  # every second time
-        await box.outbox.bury("e", box.outbox.heads("e", 1)[0], "no")
+        await box.outbox.mark_dead("e", box.outbox.due("e", 1)[0], "no")
         assert list(box.kept()) == left
     monkeypatch.undo()
-    box.time.advance(module.MAX_AGE + 1)
+    box.time.advance(module.MAX_DEAD_AGE + 1)
     await box.put("waiting")
-    await box.outbox.settle()
+    await box.outbox.repair_due_times()
     assert list(box.kept()) == ["waiting"]
 
 
@@ -184,15 +186,15 @@ async def test_a_clock_that_was_set_back(box: Box) -> None:
     """Nothing waits longer from now on than it was put off for, neither a parcel nor its endpoint."""
     box.rows.save("e", "webhook", "{}")
     await box.put("a")
-    await box.outbox.put_off("e", box.outbox.heads("e", 1)[0], "no", 60)
-    await box.rows.failing("e", 1, 64)
+    await box.outbox.reschedule("e", box.outbox.due("e", 1)[0], "no", 60)
+    await box.rows.record_failure("e", 1, 64)
     box.time.advance(-3600)
-    await box.outbox.settle()
+    await box.outbox.repair_due_times()
     row = box.rows.get("e")
     assert row is not None
     assert (box.outbox.next_due("e"), row.retry_at) == (NOW - 3600 + 60, NOW - 3600 + 64)
     box.time.advance(7200)
-    await box.outbox.settle()
+    await box.outbox.repair_due_times()
     assert box.outbox.next_due("e") == NOW - 3600 + 60
 
 
@@ -200,7 +202,7 @@ async def test_an_endpoint_belongs_to_one_process_at_a_time(box: Box) -> None:
     """Until it lets go, dies, or has not been heard of for longer than its lease."""
     living = {"one", "other"}
     box.rows.save("e", "webhook", "{}")
-    await box.outbox.flushed()
+    await box.outbox.flush()
 
     async def claim(owner: str) -> bool:
         return await box.rows.claim("e", owner, living.__contains__)
@@ -229,7 +231,7 @@ async def test_an_endpoint_belongs_to_one_process_at_a_time(box: Box) -> None:
 async def test_who_asks_for_an_endpoint_first_and_comes_second_does_not_get_it(box: Box) -> None:
     """A lease that was taken while we waited for the disk is no lease from the future."""
     box.rows.save("e", "webhook", "{}")
-    await box.outbox.flushed()
+    await box.outbox.flush()
     late = box.rows.claim("e", "late", lambda process: True)
     box.time.advance(1)
     assert await box.rows.claim("e", "quick", lambda process: True)
@@ -238,33 +240,36 @@ async def test_who_asks_for_an_endpoint_first_and_comes_second_does_not_get_it(b
 
 async def test_what_has_arrived_is_noted_in_one_transaction(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several at a time, with what is put meanwhile; the first that is left of a lane may go."""
-    await box.put("a1", "a2", "a3", lane="a")
-    await box.put("b1", lane="b")
-    transact = box.database._transact
+    await box.put("a1", "a2", "a3", ordering_key="a")
+    await box.put("b1", ordering_key="b")
+    transact = box.database._run_transaction
     transactions: list[list[Batch]] = []
 
     def counted(batches: list[Batch]) -> Coroutine[Any, Any, None]:
         transactions.append(batches)
         return transact(batches)
 
-    monkeypatch.setattr(box.database, "_transact", counted)
-    a1, a2, _ = box.outbox.lane("e", "a", 10)
-    [b1] = box.outbox.lane("e", "b", 10)
-    noted = [box.outbox.sent("e", one) for one in (a1, a2, b1)]
-    box.outbox.put([OutboxMessage(id="a4", endpoint="e", lane="a", body=b"x")])
+    monkeypatch.setattr(box.database, "_run_transaction", counted)
+    a1, a2, _ = box.outbox.pending("e", "a", 10)
+    [b1] = box.outbox.pending("e", "b", 10)
+    noted = [box.outbox.mark_sent("e", one) for one in (a1, a2, b1)]
+    box.outbox.put([OutboxMessage(id="a4", endpoint="e", ordering_key="a", body=b"x")])
     await asyncio.gather(*noted)
     assert len(transactions) == 1
-    assert (box.heads(), [one.id for one in box.outbox.lane("e", "a", 10)]) == (["a3"], ["a3", "a4"])
+    assert (box.due(), [one.id for one in box.outbox.pending("e", "a", 10)]) == (["a3"], ["a3", "a4"])
 
 
 async def test_what_steps_aside_holds_up_nothing(box: Box) -> None:
     """It has a lane of its own, and keeps its attempts."""
     await box.put("a", "b")
-    [head] = box.outbox.heads("e", 1)
-    await box.outbox.put_off("e", head, "no", 60, aside=True)
-    assert box.heads() == ["b"]
+    [head] = box.outbox.due("e", 1)
+    await box.outbox.reschedule("e", head, "no", 60, detach=True)
+    assert box.due() == ["b"]
     box.time.advance(60)
-    assert [(one.id, one.lane, one.attempts) for one in box.outbox.heads("e", 9)] == [("b", "l", 0), ("a", "a", 1)]
+    assert [(one.id, one.ordering_key, one.attempts) for one in box.outbox.due("e", 9)] == [
+        ("b", "l", 0),
+        ("a", "a", 1),
+    ]
 
 
 async def test_bodies_are_sealed_with_a_lasting_key(tmp_path: Path) -> None:
@@ -274,22 +279,22 @@ async def test_bodies_are_sealed_with_a_lasting_key(tmp_path: Path) -> None:
     for encryptor, clear in ((Encryptor(b"k" * 32), False), (Encryptor(), True)):
         database = await Database.open(path)
         box = Outbox(database, clock, encryptor)
-        box.put([OutboxMessage(id=f"{clear}", endpoint="e", lane=f"{clear}", body=body)])
-        await box.flushed()
-        [*_, head] = box.heads("e", 9)
+        box.put([OutboxMessage(id=f"{clear}", endpoint="e", ordering_key=f"{clear}", body=body)])
+        await box.flush()
+        [*_, head] = box.due("e", 9)
         assert (head.size, box.body(head.number)) == (len(body), body)
         await database.close()
         assert (body in path.read_bytes()) is clear
     database = await Database.open(path)
     for other in (None, Encryptor(), Encryptor(b"l" * 32)):
-        first, second = Outbox(database, clock, other).heads("e", 9)
+        first, second = Outbox(database, clock, other).due("e", 9)
         assert Outbox(database, clock, other).body(second.number) == body
         with pytest.raises(DecryptionKeyMissing):
             Outbox(database, clock, other).body(first.number)
     box = Outbox(database, clock, Encryptor(b"k" * 32))
-    await box.bury("e", first, "no")
-    await box.again("False", None)
-    [_, head] = sorted(box.heads("e", 9), key=lambda one: one.number)
+    await box.mark_dead("e", first, "no")
+    await box.redeliver("False", None)
+    [_, head] = sorted(box.due("e", 9), key=lambda one: one.number)
     assert (head.id, head.size, box.body(head.number)) == ("False", len(body), body)
     await database.close()
 
@@ -299,7 +304,7 @@ async def test_the_servers_of_a_login(box: Box) -> None:
     assert box.rows.login("scope") == ()
     box.rows.save_login("scope", ["a", "b"])
     box.rows.save_login("scope", ["b"])
-    await box.outbox.flushed()
+    await box.outbox.flush()
     assert box.rows.login("scope") == ("b",)
 
 
@@ -312,16 +317,16 @@ async def test_parcels_survive(tmp_path: Path) -> None:
     database = await Database.open(path)
     box = Box(database)
     arrived = []
-    while heads := box.outbox.heads("e", 1):
-        arrived.append(heads[0].id)
-        await box.outbox.sent("e", heads[0])
+    while due := box.outbox.due("e", 1):
+        arrived.append(due[0].id)
+        await box.outbox.mark_sent("e", due[0])
     assert arrived == list(map(str, range(10)))
     await database.close()
 
 
 async def test_a_full_disk(box: Box) -> None:
     """What could not be put is told by the commit, and nothing of it comes back later."""
-    await box.database.execute(f"PRAGMA max_page_count = {box.database.first('PRAGMA page_count')[0]}")  # type: ignore[index]
+    await box.database.execute(f"PRAGMA max_page_count = {box.database.fetch_one('PRAGMA page_count')[0]}")  # type: ignore[index]
     with pytest.raises(StoreFailed):
         await box.put("a", body=b"x" * 1_000_000)
     await box.database.execute("PRAGMA max_page_count = 1000000")

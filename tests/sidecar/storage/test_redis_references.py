@@ -12,7 +12,7 @@ from sidecar.errors import StoreFailed
 from sidecar.storage import redis_references
 from sidecar.storage.database import Database
 from sidecar.storage.disk_references import DiskReferences
-from sidecar.storage.redis_references import RedisReferences, ReferencePublisher, ask, connect
+from sidecar.storage.redis_references import RedisReferences, ReferencePublisher, call, connect
 from tests.redis_server import RedisServer
 
 SECONDS = 10.0
@@ -136,12 +136,12 @@ async def test_no_more_wait_than_memory_holds(
     machines: tuple[Machine, Machine], server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rest is known on this machine, and so is that in the log."""
-    monkeypatch.setattr(redis_references, "MAX_UNTOLD", 10)
+    monkeypatch.setattr(redis_references, "MAX_UNPUBLISHED", 10)
     here = await machines[0].references()
     server.stop()
     for number in range(20):
         here.remember(f"r{number}", HOUR)
-    assert len(machines[0].told._untold) == 10
+    assert len(machines[0].told._unpublished) == 10
     assert await here.known("r19")
 
 
@@ -171,7 +171,7 @@ async def test_a_cancellation_that_the_client_loses_counts() -> None:
         return "an answer"
 
     async def asks() -> None:
-        await ask(loses())
+        await call(loses())
         raise AssertionError
 
     task = asyncio.create_task(asks())

@@ -12,7 +12,7 @@ from sidecar.storage import redis_task_runs
 from sidecar.storage.database import Database
 from sidecar.storage.redis_references import connect
 from sidecar.storage.redis_task_runs import RedisTaskRuns
-from sidecar.storage.task_runs import KEPT, StoredRun, TaskRuns
+from sidecar.storage.task_runs import MAX_RUNS, StoredRun, TaskRuns
 from tests.redis_server import RedisServer
 
 
@@ -67,13 +67,13 @@ async def test_a_run_that_begins_again_is_the_same_run(history: TaskRuns) -> Non
 
 async def test_the_oldest_make_room(history: TaskRuns) -> None:
     """Counts go on."""
-    for number in range(KEPT + 2):
+    for number in range(MAX_RUNS + 2):
         await history.begin(begun(number))
-    kept = await history.page("t", 0, KEPT + 2)
-    assert [run.id for run in kept] == [f"r{number}" for number in range(KEPT + 1, 1, -1)]
-    assert (await history.kept("t"), await history.counts("t")) == (KEPT, (KEPT + 2, 0))
+    kept = await history.page("t", 0, MAX_RUNS + 2)
+    assert [run.id for run in kept] == [f"r{number}" for number in range(MAX_RUNS + 1, 1, -1)]
+    assert (await history.kept("t"), await history.counts("t")) == (MAX_RUNS, (MAX_RUNS + 2, 0))
     await history.end(ended(begun(0), "failed"))
-    assert await history.counts("t") == (KEPT + 2, 0)
+    assert await history.counts("t") == (MAX_RUNS + 2, 0)
 
 
 async def test_what_is_forgotten_does_not_come_back(history: TaskRuns) -> None:
@@ -96,7 +96,7 @@ async def test_a_redis_that_comes_back_is_waited_for(tmp_path: Path, monkeypatch
             await history.page("t", 0, 1)
         with pytest.raises(StoreFailed):
             await history.begin(begun(1))
-        monkeypatch.setattr(redis_task_runs, "TRIES", 10_000)
+        monkeypatch.setattr(redis_task_runs, "MAX_ATTEMPTS", 10_000)
         ending = asyncio.ensure_future(history.end(ended(begun(0))))
         await asyncio.to_thread(server.start)
         async with asyncio.timeout(20):
