@@ -7,6 +7,8 @@ import msgspec
 
 LONG_TTL: Final = 3 * 24 * 3600.0
 """Seconds that a reference is remembered."""
+MOCK: Final = "mock"
+"""The scope of a mock session's login."""
 SHORT_TTL: Final = 12 * 3600.0
 """Seconds that `set_short_cached_reference` remembers."""
 

@@ -33,30 +33,29 @@ class BrowserServices:
         self._states: States | None = None
         self._mock_states: States | None = None
         self.reference_locks = ReferenceLocks()
-        self._runs: RunService | None = None
+        self._run_service: RunService | None = None
 
-    @property
-    def runs(self) -> "RunService":
+    def run_service(self) -> "RunService":
         """What runs browser jobs."""
-        if self._runs is None:
+        if self._run_service is None:
             from sidecar.jobs.run_service import RunService  # late: with what it tells of runs it takes 15 ms to import
 
-            self._runs = RunService(
-                self._get_runner, lambda job: self.tokens().check(job), self.reference_locks, self._clock
+            self._run_service = RunService(
+                self._get_runner, lambda job: self.visit_tokens().check(job), self.reference_locks, self._clock
             )
-        return self._runs
+        return self._run_service
 
     def forget_mock(self) -> None:
         """A mock session begins: what the one before has kept in profiles is gone."""
         self._mock_states = None
 
-    def tokens(self) -> "VisitTokens":
+    def visit_tokens(self) -> "VisitTokens":
         """Visit tokens."""
         from sidecar.jobs.visit_tokens import VisitTokens  # late: only jobs ask
 
         return VisitTokens(self._settings.token_secret, self._clock, allow_proxies=self._settings.token_proxies)
 
-    def sandboxes(self) -> "Sandboxes":
+    def sandbox_pool(self) -> "Sandboxes":
         """Where tasks' scripts run, beside the jobs' own."""
         return self._get_pool().sandboxes
 
@@ -94,7 +93,7 @@ class BrowserServices:
                 self._get_pool(),
                 folder,
                 self._clock,
-                self.tokens().check,
+                self.visit_tokens().check,
                 self._get_states,
                 allow_files=self._settings.allow_file_urls,
                 max_filled_bytes=self._settings.max_line,

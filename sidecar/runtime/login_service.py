@@ -2,28 +2,24 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
 
 from sidecar_protocol.session import Credentials, MockOptions
 
 from sidecar.clock import Clock
-from sidecar.rtcv.login import LONG_TTL, Login
+from sidecar.rtcv.login import LONG_TTL, MOCK, Login
 from sidecar.rtcv.mock import MockServer
 from sidecar.runtime.storage_provider import StorageProvider
 from sidecar.settings import Settings
 from sidecar.storage.memory_references import MemoryReferences
 
-MOCK: Final = "mock"
-"""The scope of a mock session's login."""
-
 
 class LoginService:
     """Builds logins, checked and whole."""
 
-    def __init__(self, settings: Settings, clock: Clock, durables: StorageProvider) -> None:
+    def __init__(self, settings: Settings, clock: Clock, storage: StorageProvider) -> None:
         self._settings = settings
         self._clock = clock
-        self._durables = durables
+        self._storage = storage
 
     async def log_in(self, credentials: Sequence[Credentials]) -> Login:
         """Checks every server. Raises InvalidContent, RemoteFailed, RemoteUnreachable, StoreFailed."""
@@ -38,27 +34,27 @@ class LoginService:
         try:
             await self._catch_up(credentials)
             scanned = await rtcv.RtcvServers(http, servers, primary).check()
-            durable = await self._durables.on_disk()
+            storage = await self._storage.on_disk()
             account_id = rtcv.account_id_of(credentials[primary])
-            references = await durable.references(account_id, scanned, LONG_TTL)
-            await durable.log_in(account_id, credentials, primary)
+            references = await storage.references(account_id, scanned, LONG_TTL)
+            await storage.log_in(account_id, credentials, primary)
         except BaseException:
             await http.close()
             raise
-        self._durables.log_in()
-        copy = partial(durable.forwarding.copy, account_id) if len(servers) > 1 else None
+        self._storage.log_in()
+        copy = partial(storage.forwarder.copy, account_id) if len(servers) > 1 else None
         return Login(rtcv.RtcvServers(http, servers, primary, copy), references, account_id)
 
     async def _catch_up(self, credentials: Sequence[Credentials]) -> None:
         """What was sent to a server before it is asked what it has seen belongs to its answer."""
         from sidecar.deliveries.endpoint_records import server_id
 
-        opened = self._durables.opened
+        opened = self._storage.opened
         if opened:
             servers = map(server_id, credentials)
-            await opened.mail.deliveries.caught_up(servers, self._settings.request_timeout)
+            await opened.delivery_services.deliveries.caught_up(servers, self._settings.request_timeout)
 
     async def mock(self, options: MockOptions) -> Login:
         """A session of its own, without a network and without a disk."""
-        self._durables.mock()
+        self._storage.mock()
         return Login(MockServer(options), MemoryReferences(self._clock), MOCK)

@@ -48,7 +48,7 @@ class Store(Protocol):
     encryptor: Encryptor
     endpoints: EndpointRegistry
     listener_factory: ListenerFactory
-    forwarding: ServerForwarder
+    forwarder: ServerForwarder
     logins: SharedLogins | None
     """Those of a fleet whose machines can all open them."""
 
@@ -62,47 +62,47 @@ class Store(Protocol):
 class QueueRuntime:
     """The engine, and the work that it has done."""
 
-    def __init__(self, store: Store, folder: Path | None, around: RuntimeContext, fleet: QueueBackend | None) -> None:
+    def __init__(self, store: Store, folder: Path | None, context: RuntimeContext, fleet: QueueBackend | None) -> None:
         """`folder` is the state folder; None for a mock session, which is alone with its memory."""
         self._database = store.database
         self._references_of = store.references
         self._endpoints = store.endpoints
         self._listener_factory = store.listener_factory
-        self._forwarding = store.forwarding
+        self._forwarding = store.forwarder
         self._shared_logins = store.logins
-        self._around = around
+        self._context = context
         self._mock = folder is None
         self._ends_elsewhere = fleet is not None
         self._logins = StoredLogins(
-            around.session, self._credentials, self._connect, self._references, store.forwarding.result
+            context.session, self._credentials, self._connect, self._references, store.forwarder.result
         )
-        shop = around.workshop
+        browsers = context.browsers
         self.background = BackgroundExecutor(
-            shop.runs, shop.reference_locks, self._login, self._listeners, around.clock
+            browsers.run_service(), browsers.reference_locks, self._login, self._listeners, context.clock
         )
         options = JobQueueOptions(
-            concurrency=around.settings.concurrency,
-            results_ttl=around.settings.results_ttl,
+            concurrency=context.settings.concurrency,
+            results_ttl=context.settings.results_ttl,
             private_secrets=not store.encryptor.persistent and not self._mock,
             private_logins=fleet is not None and store.logins is None,
             contains_secrets=contains_secrets,
             jitter=random.random,
-            on_event=around.on_event,
+            on_event=context.on_event,
         )
-        self.engine = JobQueue(
-            fleet or _embedded(store.database, folder, around), store.encryptor, around.clock, options
+        self.job_queue = JobQueue(
+            fleet or _embedded(store.database, folder, context), store.encryptor, context.clock, options
         )
         self.schedules = ScheduleService(
             store.schedule_agenda(),
             store.encryptor,
             self.background,
             self._submit,
-            clock=around.clock,
+            clock=context.clock,
             host_zone=host_zone(),
-            grace=around.settings.misfire_grace,
+            grace=context.settings.misfire_grace,
             check_job=self._check_later,
             pack=lambda urls: store.listener_factory.pack(store.listener_factory.endpoints(urls)),
-            on_event=around.on_event,
+            on_event=context.on_event,
         )
 
     async def perform(self, run: JobRun) -> bytes:
@@ -122,27 +122,27 @@ class QueueRuntime:
                 return await self._database.flush()
             except StoreFailed as refusal:
                 log.warning("a job's end has to wait: %s", refusal)
-                await self._around.clock.sleep(KEPT_SECONDS)
+                await self._context.clock.sleep(KEPT_SECONDS)
 
     async def close(self) -> None:
         """Puts back what runs and lets go of the store."""
         await self.schedules.close()
-        await self.engine.close()
+        await self.job_queue.close()
         await self._logins.close()
 
     def _check_later(self, job: SendJob, due: float) -> None:
         """Checks a job as if it were sent now, and that its token lasts until then. Raises WireError."""
-        self._around.runs.check(job)
-        self._around.workshop.tokens().check(job, due)
+        self._context.browsers.run_service().check(job)
+        self._context.browsers.visit_tokens().check(job, due)
 
     async def _submit(self, submission: Submission) -> str:
         """Returns once the job is on disk. Raises StoreFailed."""
-        job_id = await self.engine.submit(submission)
+        job_id = await self.job_queue.submit(submission)
         await self._database.flush()
         return job_id
 
     async def _login(self, account_id: str) -> LoginContext:
-        return self._around.session if self._mock else await self._logins.context(account_id)
+        return self._context.session if self._mock else await self._logins.context(account_id)
 
     def _listeners(self, run: JobRun) -> RunListeners:
         return self._listener_factory.create(
@@ -154,16 +154,16 @@ class QueueRuntime:
         return await shared.credentials(account_id) if shared else self._endpoints.credentials(account_id)
 
     def _connect(self, account_id: str, credentials: Sequence[Credentials]) -> RtcvServers:
-        http = HttpClient(self._around.settings.request_timeout, self._around.clock)
+        http = HttpClient(self._context.settings.request_timeout, self._context.clock)
         servers = [RtcvServer(http, one) for one in credentials]
         return RtcvServers(http, servers, 0, partial(self._forwarding.copy, account_id, until_stored=True))
 
     def _references(self, account_id: str) -> Awaitable[References]:
-        return self._references_of(account_id) if account_id else _of_no_login(self._around.clock)
+        return self._references_of(account_id) if account_id else _of_no_login(self._context.clock)
 
 
-def _embedded(database: Database, folder: Path | None, around: RuntimeContext) -> QueueBackend:
-    return SqliteBackend.open(database, folder, around.clock, around.settings.results_max_mb * MiB)
+def _embedded(database: Database, folder: Path | None, context: RuntimeContext) -> QueueBackend:
+    return SqliteBackend.open(database, folder, context.clock, context.settings.results_max_mb * MiB)
 
 
 async def _of_no_login(clock: Clock) -> References:

@@ -9,8 +9,6 @@ from sidecar.runtime.browser_services import BrowserServices
 from sidecar.settings import Settings
 
 if TYPE_CHECKING:
-    from sidecar.browser.sandbox.sandbox_pool import Sandboxes
-    from sidecar.jobs.run_service import RunService
     from sidecar.rtcv.stored_logins import CurrentSession
 
 
@@ -21,15 +19,6 @@ class RuntimeContext:
     settings: Settings
     clock: Clock
     session: "CurrentSession"
-    workshop: BrowserServices
+    browsers: BrowserServices
     on_event: Callable[[str, Any], None]
     """Takes an event's name and content for our parent."""
-
-    @property
-    def runs(self) -> "RunService":
-        """What runs browser jobs."""
-        return self.workshop.runs
-
-    def sandboxes(self) -> "Sandboxes":
-        """Where scripts run; made when it is first asked for."""
-        return self.workshop.sandboxes()

@@ -20,11 +20,11 @@ from sidecar.clock import Clock, within
 from sidecar.errors import SidecarError
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.runtime.browser_services import BrowserServices
-from sidecar.runtime.login_service import MOCK, LoginService
+from sidecar.runtime.login_service import LoginService
 from sidecar.runtime.runtime_context import RuntimeContext
 from sidecar.runtime.storage_provider import StorageProvider
 from sidecar.server.dispatcher import Dispatcher
-from sidecar.server.handlers.jobs import Desk
+from sidecar.server.handlers.context import HandlerContext
 from sidecar.server.message_registry import routes
 from sidecar.server.route import Route
 from sidecar.server.session import Session
@@ -62,39 +62,33 @@ class SessionProcess:
         except OSError as failure:
             raise SettingsError(f"the debug log {settings.log_debug} can't be used: {failure.strerror}") from None
         self._writer = LineWriter(descriptors.lines_out, self._commit, self._on_clogged, self._on_closed)
-        self._session = Session(
-            before_login=MemoryReferences(clock),
-            log_in=lambda credentials: self._logging_in.log_in(credentials),
-            mock=lambda options: self._logging_in.mock(options),
-            add_secret=self._redactor.learn,
-        )
+        self._session = Session(before_login=MemoryReferences(clock), add_secret=self._redactor.learn)
         self._session.webhooks = webhooks_of(settings)
-        self._workshop = BrowserServices(settings, clock, lambda: self._session.account_id == MOCK)
-        self._durables = StorageProvider(
+        self._browsers = BrowserServices(settings, clock, lambda: self._session.is_mock)
+        self._storage = StorageProvider(
             RuntimeContext(
                 settings=settings,
                 clock=clock,
                 session=self._session,
-                workshop=self._workshop,
+                browsers=self._browsers,
                 on_event=partial(self._emit, None),
             )
         )
-        self._logging_in = LoginService(settings, clock, self._durables)
         self._dispatcher = Dispatcher(
             self._routes(),
             self._writer,
             self._on_full,
             max_in_flight=settings.max_in_flight,
             max_line=settings.max_line,
-            journal=self._open_journal(),
+            input_log=self._open_input_log(),
         )
         self._reader = LineReader(descriptors.lines_in, settings.max_line, self._dispatcher.accept, self._ended.set)
 
     async def run(self) -> None:
         """Serves until stdin ends, a signal comes, the parent dies or stdout is closed."""
-        self._resources.push_async_callback(self._durables.close)
+        self._resources.push_async_callback(self._storage.close)
         self._resources.push_async_callback(self._session.close)
-        self._resources.push_async_callback(self._workshop.close)
+        self._resources.push_async_callback(self._browsers.close)
         StopSignals(self._ended.set).watch()
         self._watch_parent()
         self._reader.start()
@@ -106,14 +100,14 @@ class SessionProcess:
         exit_within(seconds + CLOSING_SECONDS)
         deadline = self._clock.monotonic() + seconds
         await asyncio.gather(
-            self._dispatcher.finish(seconds), self._durables.rest(seconds), resuming, return_exceptions=True
+            self._dispatcher.finish(seconds), self._storage.rest(seconds), resuming, return_exceptions=True
         )
         try:
             async with within(max(deadline - self._clock.monotonic(), LAST_WORDS_SECONDS)):
                 await self._writer.drain()
         except TimeoutError:
             return  # a parent that does not read
-        await self._durables.drain(deadline - self._clock.monotonic())
+        await self._storage.drain(deadline - self._clock.monotonic())
 
     # --- what ends a session
 
@@ -136,7 +130,7 @@ class SessionProcess:
 
     def _on_clogged(self, clogged: bool) -> None:
         (self._reader.hold if clogged else self._reader.release)("clogged")
-        self._dispatcher.hold_back(clogged)
+        self._dispatcher.pause(clogged)
 
     def _on_full(self, full: bool) -> None:
         (self._reader.hold if full else self._reader.release)("full")
@@ -144,29 +138,29 @@ class SessionProcess:
     # --- resources that are opened at first use
 
     def _commit(self) -> asyncio.Future[None] | None:
-        return self._durables.commit()
+        return self._storage.commit()
 
     async def _resume(self) -> None:
         """What an earlier process has left unfinished goes on once the parent has had its first word."""
         await asyncio.sleep(RESUME_SECONDS)
-        await self._workshop.sweep()
-        await self._durables.resume()
+        await self._browsers.sweep()
+        await self._storage.resume()
 
-    def _open_journal(self) -> "InputLog | None":
+    def _open_input_log(self) -> "InputLog | None":
         if not self._settings.log_input:
             return None
         from sidecar.recording.input_log import InputLog
 
         try:
-            journal = InputLog(Path(self._settings.log_input), self._redactor, self._clock)
+            input_log = InputLog(Path(self._settings.log_input), self._redactor, self._clock)
         except OSError as failure:
             raise SettingsError(f"the input log {self._settings.log_input} can't be used: {failure.strerror}") from None
-        self._resources.callback(journal.close)
-        return journal
+        self._resources.callback(input_log.close)
+        return input_log
 
     # --- what we say of ourselves
 
-    def _about(self) -> HelloReply:
+    def _describe(self) -> HelloReply:
         from sidecar.browser.discovery import available  # late: few ask, and the first pong need not wait for it
 
         return HelloReply(
@@ -182,10 +176,19 @@ class SessionProcess:
         )
 
     def _routes(self) -> dict[str, Route]:
-        shop, stores = self._workshop, self._durables
-        desk = Desk(self._session, lambda: shop.runs, stores, self._emit)
-        fleet = bool(self._settings.queue)
-        return routes(self._session, self._about, desk, stores, shop.reference_locks, shop.tokens, fleet=fleet)
+        login_service = LoginService(self._settings, self._clock, self._storage)
+        context = HandlerContext(
+            session=self._session,
+            storage=self._storage,
+            log_in=login_service.log_in,
+            mock=login_service.mock,
+            reference_locks=self._browsers.reference_locks,
+            run_service=self._browsers.run_service,
+            visit_tokens=self._browsers.visit_tokens,
+            describe=self._describe,
+            emit=self._emit,
+        )
+        return routes(context, fleet=bool(self._settings.queue))
 
     def _emit(self, request_id: RequestId | None, event: Any, content: Any) -> None:
         if self._session.notifications:

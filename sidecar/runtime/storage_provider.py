@@ -16,8 +16,8 @@ CLOSING_SECONDS: Final = 2.0
 class StorageProvider:
     """At most one store on disk and one in memory."""
 
-    def __init__(self, around: "RuntimeContext") -> None:
-        self._around = around
+    def __init__(self, context: "RuntimeContext") -> None:
+        self._context = context
         self._disk: StorageRuntime | None = None
         self._memory: StorageRuntime | None = None
         self._mock = False
@@ -49,13 +49,13 @@ class StorageProvider:
         if self._memory is None:
             from sidecar.runtime.storage_runtime import StorageRuntime
 
-            self._memory = self._begin(StorageRuntime.in_memory(self._around))
+            self._memory = self._begin(StorageRuntime.in_memory(self._context))
         return self._memory
 
     def mock(self) -> None:
         """A mock session begins, with nothing remembered. At once, so that no request can be cancelled half way."""
         self._mock = True
-        self._around.workshop.forget_mock()
+        self._context.browsers.forget_mock()
         memory, self._memory = self._memory, None
         if memory:
             closing = asyncio.create_task(memory.close())
@@ -72,7 +72,7 @@ class StorageProvider:
             return
         from sidecar.storage.pending_work import has_pending
 
-        settings = self._around.settings
+        settings = self._context.settings
         if settings.queue or has_pending(settings.state_path() / "sidecar.db"):
             try:
                 await self.on_disk()
@@ -115,18 +115,18 @@ class StorageProvider:
         )
 
         try:
-            self._disk = self._begin(await StorageRuntime.open(self._around))
+            self._disk = self._begin(await StorageRuntime.open(self._context))
         finally:
             self._opening = None
         return self._disk
 
-    def _begin(self, durable: "StorageRuntime") -> "StorageRuntime":
-        durable.start_sending()
+    def _begin(self, storage: "StorageRuntime") -> "StorageRuntime":
+        storage.start_sending()
         if self._resting:
-            durable.begin_nothing()  # what is accepted now waits for the next process
+            storage.stop_starting()  # what is accepted now waits for the next process
         else:
-            durable.start()
-        return durable
+            storage.start()
+        return storage
 
 
 def _look_at(opening: "asyncio.Task[StorageRuntime]") -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 from sidecar_protocol.session import Credentials
 
 from sidecar import files
-from sidecar.deliveries.delivery_manager import open_mail
+from sidecar.deliveries.delivery_manager import DeliveryServices, open_mail
 from sidecar.encryption import Encryptor
 from sidecar.errors import NotFound, SidecarError, StoreFailed
 from sidecar.jobs.interrupted_runs import ELSEWHERE, InterruptedRuns
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sidecar.runtime.queue_runtime import QueueRuntime
     from sidecar.schedules.service import ScheduleService
     from sidecar.storage.redis_references import ReferencePublisher
+    from sidecar.tasks.task_manager import TaskManager
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class StorageRuntime:
         database: Database,
         encryptor: Encryptor,
         folder: Path | None,
-        around: RuntimeContext,
+        context: RuntimeContext,
         fleet: "QueueBackend | None" = None,
     ) -> None:
         """Without a folder it is a mock session's; `fleet` is the queue that many machines share."""
@@ -67,61 +68,69 @@ class StorageRuntime:
         self.encryptor = encryptor
         self._folder = folder
         self._fleet = fleet
-        self._told: ReferencePublisher | None = None
-        self._around = around
-        self._queueing: QueueRuntime | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self._publisher: ReferencePublisher | None = None
+        self._context = context
+        self._queue_runtime: QueueRuntime | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._resting = False
         self._closing = AsyncExitStack()
         self._closing.push_async_callback(database.close)
-        settings, clock, size = around.settings, around.clock, around.settings.max_stdouterr_size
+        settings, clock = context.settings, context.clock
         self.public_http = PublicHttpClient(clock, settings.allow_private_network)
         self._closing.push_async_callback(self.public_http.close)
-        self.mail = open_mail(
-            database,
-            encryptor,
-            folder,
-            self.public_http,
-            clock,
-            around.on_event,
-            timeout=settings.request_timeout,
-            stdouterr_size=size,
-            allow_private=settings.allow_private_network,
-        )
-        self._closing.push_async_callback(self.mail.deliveries.close)
-        self.outbox, self.endpoints, self.forwarding = self.mail.outbox, self.mail.endpoints, self.mail.forwarding
+        self.delivery_services = self._open_deliveries()
+        self.outbox, self.endpoints = self.delivery_services.outbox, self.delivery_services.endpoints
+        self.forwarder = self.delivery_services.forwarding
         self.logins: SharedLogins | None = None
         if fleet:
             self._share()
-        self._telling: asyncio.Task[None] | None = None
+        self._reporting: asyncio.Task[None] | None = None
         runs = OpenRuns(database, self.outbox, encryptor)
-        self._interruptions = InterruptedRuns(runs, self._process, clock) if folder else None
-        self.listener_factory = ListenerFactory(self.endpoints, self.outbox, size, self._interruptions)
-        self.tasking = TaskRuntime(self, around)
-        self._closing.push_async_callback(self.tasking.close)
+        self._interrupted_runs = InterruptedRuns(runs, self._process, clock) if folder else None
+        self.listener_factory = ListenerFactory(
+            self.endpoints, self.outbox, settings.max_stdouterr_size, self._interrupted_runs
+        )
+        self.task_runtime = TaskRuntime(self, context)
+        self._closing.push_async_callback(self.task_runtime.close)
+
+    def _open_deliveries(self) -> DeliveryServices:
+        settings = self._context.settings
+        services = open_mail(
+            self.database,
+            self.encryptor,
+            self._folder,
+            self.public_http,
+            self._context.clock,
+            self._context.on_event,
+            timeout=settings.request_timeout,
+            stdouterr_size=settings.max_stdouterr_size,
+            allow_private=settings.allow_private_network,
+        )
+        self._closing.push_async_callback(services.deliveries.close)
+        return services
 
     def _share(self) -> None:
         """Connects references and logins with those of the fleet."""
         from sidecar.storage import redis_logins, redis_references  # late: only a fleet has redis installed
 
-        self._told = redis_references.ReferencePublisher(self._around.settings.queue.reveal())
-        self._closing.push_async_callback(self._told.close, LAST_WORDS_SECONDS)
+        self._publisher = redis_references.ReferencePublisher(self._context.settings.queue.reveal())
+        self._closing.push_async_callback(self._publisher.close, LAST_WORDS_SECONDS)
         if self.encryptor.persistent:
-            self.logins = SharedLogins(redis_logins.RedisLogins(self._told.redis), self.encryptor, self.endpoints)
+            self.logins = SharedLogins(redis_logins.RedisLogins(self._publisher.redis), self.encryptor, self.endpoints)
 
     @classmethod
-    async def open(cls, around: RuntimeContext) -> Self:
+    async def open(cls, context: RuntimeContext) -> Self:
         """Opens what is on disk in the state folder. Raises StoreFailed."""
         try:
-            folder = around.settings.state_folder()
+            folder = context.settings.state_folder()
         except OSError as failure:
             raise StoreFailed(f"the state folder can't be used: {failure.strerror}", retryable=True) from None
         if wide := files.too_wide(folder):
             log.warning("%s", wide)
         database = await Database.open(folder / "sidecar.db")
         try:
-            fleet = await _join_fleet(around)
-            return cls(database, Encryptor(around.settings.seal_key()), folder, around, fleet)
+            fleet = await _join_fleet(context)
+            return cls(database, Encryptor(context.settings.seal_key()), folder, context, fleet)
         except BaseException as failure:
             await database.close()
             if isinstance(failure, OSError):
@@ -129,19 +138,24 @@ class StorageRuntime:
             raise
 
     @classmethod
-    def in_memory(cls, around: RuntimeContext) -> Self:
+    def in_memory(cls, context: RuntimeContext) -> Self:
         """The same without a disk, for a mock session."""
-        return cls(Database.in_memory(), Encryptor(), None, around)
+        return cls(Database.in_memory(), Encryptor(), None, context)
 
     @property
-    def engine(self) -> "JobQueue":
+    def job_queue(self) -> "JobQueue":
         """The queue. Raises StoreFailed."""
-        return self._queue().engine
+        return self._queue().job_queue
 
     @property
     def background(self) -> "BackgroundExecutor":
         """What can be done without a parent that waits. Raises StoreFailed."""
         return self._queue().background
+
+    @property
+    def task_manager(self) -> "TaskManager":
+        """Periodic tasks. Raises StoreFailed."""
+        return self.task_runtime.task_manager
 
     @property
     def schedules(self) -> "ScheduleService":
@@ -154,28 +168,28 @@ class StorageRuntime:
 
     def agenda(self, kind: Kind) -> Agenda:
         """Where schedules or tasks are: in a fleet with all of them, if every machine can open what is sealed."""
-        if self._told is None or not self.encryptor.persistent:
+        if self._publisher is None or not self.encryptor.persistent:
             return Agenda(self.database, kind)
         from sidecar.storage.redis_agenda import RedisAgenda
 
-        return RedisAgenda(self._told.redis, kind)
+        return RedisAgenda(self._publisher.redis, kind)
 
     def task_runs(self) -> TaskRuns:
         """The history of tasks, where the tasks are."""
-        if self._told is None or not self.encryptor.persistent:
+        if self._publisher is None or not self.encryptor.persistent:
             return TaskRuns(self.database)
         from sidecar.storage.redis_task_runs import RedisTaskRuns
 
-        return RedisTaskRuns(self._told.redis)
+        return RedisTaskRuns(self._publisher.redis)
 
     async def references(self, account_id: str, seed: Iterable[str] = (), ttl: float = 0) -> References:
         """Those of a login; `seed` is remembered for `ttl` seconds. Raises StoreFailed."""
-        own = await DiskReferences.open(self.database, self._around.clock, account_id, seed, ttl)
-        if self._told is None:
+        own = await DiskReferences.open(self.database, self._context.clock, account_id, seed, ttl)
+        if self._publisher is None:
             return own
         from sidecar.storage.redis_references import RedisReferences
 
-        return RedisReferences(own, self._told, account_id)
+        return RedisReferences(own, self._publisher, account_id)
 
     async def log_in(self, account_id: str, credentials: Sequence[Credentials], primary: int) -> None:
         """Makes the servers of a login known, to all machines of a fleet if they can open it. Raises StoreFailed."""
@@ -190,65 +204,65 @@ class StorageRuntime:
 
     def start_sending(self) -> None:
         """Begins to send what is stored, and what is put from now on; also where all else is at its end."""
-        self.mail.deliveries.start()
-        if self._around.session.webhooks:
-            self.endpoints.set_session(self._around.session.webhooks)
+        self.delivery_services.deliveries.start()
+        if self._context.session.webhooks:
+            self.endpoints.set_session(self._context.session.webhooks)
 
     def start(self) -> None:
         """Begins to work on what is stored."""
-        self.tasking.start()
-        if self._interruptions:
-            self._telling = asyncio.create_task(self._tell_interrupted(self._interruptions))
-            self._closing.push_async_callback(stopped, self._telling)
+        self.task_runtime.start()
+        if self._interrupted_runs:
+            self._reporting = asyncio.create_task(self._tell_interrupted(self._interrupted_runs))
+            self._closing.push_async_callback(stopped, self._reporting)
         if self._fleet:
             self.serve()
         elif self._folder:
-            self._looking = asyncio.create_task(self._look())
-            self._closing.push_async_callback(stopped, self._looking)
+            self._watching = asyncio.create_task(self._look())
+            self._closing.push_async_callback(stopped, self._watching)
 
-    def begin_nothing(self) -> None:
+    def stop_starting(self) -> None:
         """Only stores and sends from now on: jobs, schedules and tasks wait for another process."""
         self._resting = True
 
     async def rest(self, seconds: float) -> None:
         """Begins nothing more, and lets what runs finish for so many seconds."""
-        self.begin_nothing()
-        await self.tasking.rest()
-        await stopped(self._looking, self._telling)
-        if self._queueing:
-            await self._queueing.schedules.close()
-            await asyncio.gather(self._queueing.engine.stop(seconds), self.tasking.put_back())
+        self.stop_starting()
+        await self.task_runtime.rest()
+        await stopped(self._watching, self._reporting)
+        if self._queue_runtime:
+            await self._queue_runtime.schedules.close()
+            await asyncio.gather(self._queue_runtime.job_queue.stop(seconds), self.task_runtime.put_back())
 
     async def drain(self, seconds: float) -> None:
         """Sends what can be sent right now, for so many seconds at most."""
-        await self.mail.deliveries.drain(seconds)
+        await self.delivery_services.deliveries.drain(seconds)
 
     async def close(self) -> None:
         """Closes everything in reverse."""
         await self._closing.aclose()
 
     def _queue(self) -> "QueueRuntime":
-        if self._queueing is None:
+        if self._queue_runtime is None:
             from sidecar.runtime.queue_runtime import QueueRuntime  # late: saq and playwright take their time to import
 
-            self._queueing = QueueRuntime(self, self._folder, self._around, self._fleet)
-            self._queueing.background.register("run_task", self.tasking.perform)
-            self._closing.push_async_callback(self._queueing.close)
+            self._queue_runtime = QueueRuntime(self, self._folder, self._context, self._fleet)
+            self._queue_runtime.background.register("run_task", self.task_runtime.perform)
+            self._closing.push_async_callback(self._queue_runtime.close)
             if not self._resting:
-                self._queueing.engine.start(self._queueing.perform)
-                self._queueing.schedules.start()
-        return self._queueing
+                self._queue_runtime.job_queue.start(self._queue_runtime.perform)
+                self._queue_runtime.schedules.start()
+        return self._queue_runtime
 
     def _process(self) -> str:
         """What other processes of this machine know this one by. Raises StoreFailed."""
-        return self.mail.deliveries.presence().process
+        return self.delivery_services.deliveries.presence().process
 
-    async def _tell_interrupted(self, interruptions: InterruptedRuns) -> None:
+    async def _tell_interrupted(self, interrupted_runs: InterruptedRuns) -> None:
         """Runs of processes that have died, whenever they did, come to an end at their webhooks."""
         while True:
             try:
-                await interruptions.report(
-                    lambda process: self.mail.deliveries.presence().is_alive(process), self._status
+                await interrupted_runs.report(
+                    lambda process: self.delivery_services.deliveries.presence().is_alive(process), self._status
                 )
             except SidecarError as failure:
                 log.warning("could not look for runs that were interrupted: %s", failure)
@@ -257,7 +271,7 @@ class StorageRuntime:
     async def _status(self, run: str) -> str:
         """The status of the queue's job of that id; empty where there is none."""
         try:
-            status: str = (await self.engine.status(run)).status
+            status: str = (await self.job_queue.status(run)).status
         except NotFound:
             return ""
         # another machine that has run it since has told its end
@@ -266,17 +280,17 @@ class StorageRuntime:
     async def _look(self) -> None:
         """Jobs that wait are work for us too, whoever has left them."""
         pending = PendingWork(self.database.fetch_one)
-        while self._queueing is None:
+        while self._queue_runtime is None:
             try:
-                if pending.any(PENDING_JOBS) or pending.due_by(self._around.clock.now() + WARM_SECONDS):
+                if pending.any(PENDING_JOBS) or pending.due_by(self._context.clock.now() + WARM_SECONDS):
                     self._queue()
             except SidecarError as failure:
                 log.warning("could not look for jobs: %s", failure)
             await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _join_fleet(around: RuntimeContext) -> "QueueBackend | None":
-    url = around.settings.queue.reveal()
+async def _join_fleet(context: RuntimeContext) -> "QueueBackend | None":
+    url = context.settings.queue.reveal()
     if not url:
         return None
     try:
@@ -286,4 +300,4 @@ async def _join_fleet(around: RuntimeContext) -> "QueueBackend | None":
             "SIDECAR_QUEUE needs redis: install the sidecar with `pip install '.[fleet]'` in its checkout"
         ) from None
 
-    return await RedisBackend.open(url, around.clock)
+    return await RedisBackend.open(url, context.clock)

@@ -40,7 +40,7 @@ class Store(Protocol):
         """Where their runs are noted."""
 
     @property
-    def engine(self) -> "JobQueue":
+    def job_queue(self) -> "JobQueue":
         """The queue. Raises StoreFailed."""
 
     @property
@@ -49,53 +49,53 @@ class Store(Protocol):
 
 
 class TaskRuntime:
-    """Use `start`, then `periodic`."""
+    """Use `start`, then `task_manager`."""
 
-    def __init__(self, store: Store, around: RuntimeContext) -> None:
+    def __init__(self, store: Store, context: RuntimeContext) -> None:
         self._store = store
-        self._around = around
+        self._context = context
         self._agenda = store.agenda("task")
-        self._alarm = DueTimer(around.clock, self._agenda.next_due, self._ring)
-        self._parts: tuple[TaskManager, TaskDispatcher] | None = None
+        self._timer = DueTimer(context.clock, self._agenda.next_due, self._on_due)
+        self._login: tuple[TaskManager, TaskDispatcher] | None = None
         self._rests = False
 
     @property
-    def periodic(self) -> "TaskManager":
+    def task_manager(self) -> "TaskManager":
         """The tasks. Raises StoreFailed."""
         return self._open()[0]
 
     def start(self) -> None:
         """Begins to watch the clock."""
-        self._alarm.start()
+        self._timer.start()
 
     async def rest(self) -> None:
         """Hands nothing more to the queue."""
         if not self._rests:
             self._rests = True
-            await self._alarm.close()
+            await self._timer.close()
 
     async def put_back(self) -> None:
         """Keeps nobody who ends waiting for runs that have not had their turn."""
-        if self._parts:
-            self._parts[0].put_back()
+        if self._login:
+            self._login[0].put_back()
 
     async def close(self) -> None:
         """Waits for what is still to be noted of runs that were stopped."""
         await self.rest()
-        if self._parts:
-            await self._parts[0].close()
+        if self._login:
+            await self._login[0].close()
 
     async def perform(self, run: JobRun) -> RunTaskReply:
         """A run that comes out of the queue. Raises what the run raises."""
-        return await self.periodic.perform(run)
+        return await self.task_manager.perform(run)
 
-    async def _ring(self) -> None:
+    async def _on_due(self) -> None:
         await self._open()[1].ring()
 
     def _open(self) -> "tuple[TaskManager, TaskDispatcher]":
-        if self._parts is None:
-            self._parts = self._build()
-        return self._parts
+        if self._login is None:
+            self._login = self._build()
+        return self._login
 
     def _build(self) -> "tuple[TaskManager, TaskDispatcher]":
         from sidecar.browser.sandbox.task_session import (  # late: scripts bring playwright with them
@@ -108,18 +108,18 @@ class TaskRuntime:
         from sidecar.tasks.task_record import TaskRecords
         from sidecar.tasks.task_runner import RunnerDependencies, TaskRunner
 
-        store, around = self._store, self._around
-        settings, clock, engine = around.settings, around.clock, store.engine
+        store, context = self._store, self._context
+        settings, clock, engine = context.settings, context.clock, store.job_queue
         history = store.task_runs()
         scripts = ScriptSources(store.public_http, settings.scripts_path, allow_private=settings.allow_private_network)
-        check = around.workshop.runs.check
+        check = context.browsers.run_service().check
         documents = TaskRecords(store.encryptor, scripts, engine.process, check, settings.max_line)
         limits = TaskLimits(seconds=settings.script_timeout)
         tools = RunnerDependencies(
             scripts=scripts,
             requests=store.public_http,
             hosts=Hosts(settings.script_hosts),
-            runner=lambda: TaskScripts(around.workshop.sandboxes(), limits, SCRIPTS_AT_ONCE),
+            runner=lambda: TaskScripts(context.browsers.sandbox_pool(), limits, SCRIPTS_AT_ONCE),
             listeners_of=lambda run: store.listener_factory.create(
                 store.endpoints.unpack(run.webhooks), run.emit, run.progress, until_stored=True
             ),
@@ -135,7 +135,7 @@ class TaskRuntime:
             engine,
             clock,
             is_alive=engine.is_alive,
-            wants_events=lambda: around.session.notifications,
+            wants_events=lambda: context.session.notifications,
             at_home=bool(settings.queue) and not store.encryptor.persistent,
         )
-        return TaskManager(self._agenda, history, documents, runner, firing, clock, self._alarm.changed), firing
+        return TaskManager(self._agenda, history, documents, runner, firing, clock, self._timer.changed), firing

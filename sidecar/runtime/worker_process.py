@@ -12,7 +12,6 @@ from sidecar.clock import Clock
 from sidecar.errors import SidecarError
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.runtime.browser_services import BrowserServices
-from sidecar.runtime.login_service import LoginService
 from sidecar.runtime.runtime_context import RuntimeContext
 from sidecar.runtime.storage_provider import StorageProvider
 from sidecar.server.session import Session
@@ -30,26 +29,21 @@ async def work(settings: Settings, clock: Clock, say: Callable[[str], None]) -> 
         raise SettingsError(f"the debug log {settings.log_debug} can't be used: {failure.strerror}") from None
     stopped = _stop_signals()
     async with AsyncExitStack() as resources:
-        session = Session(
-            before_login=MemoryReferences(clock),
-            log_in=lambda credentials: LoginService(settings, clock, durables).log_in(credentials),
-            mock=lambda options: LoginService(settings, clock, durables).mock(options),
-            add_secret=redactor.learn,
+        session = Session(before_login=MemoryReferences(clock), add_secret=redactor.learn)
+        browsers = BrowserServices(settings, clock, lambda: False)
+        storage = StorageProvider(
+            RuntimeContext(settings=settings, clock=clock, session=session, browsers=browsers, on_event=_nobody_listens)
         )
-        workshop = BrowserServices(settings, clock, lambda: False)
-        durables = StorageProvider(
-            RuntimeContext(settings=settings, clock=clock, session=session, workshop=workshop, on_event=_nobody_listens)
-        )
-        resources.push_async_callback(durables.close)
-        resources.push_async_callback(workshop.close)
-        await workshop.sweep()
-        (await durables.on_disk()).serve()
+        resources.push_async_callback(storage.close)
+        resources.push_async_callback(browsers.close)
+        await browsers.sweep()
+        (await storage.on_disk()).serve()
         say(f"sidecar worker {os.getpid()}: at work")
         await stopped.wait()
         exit_within(settings.shutdown_timeout + CLOSING_SECONDS)
         deadline = clock.monotonic() + settings.shutdown_timeout
-        await durables.rest(settings.shutdown_timeout)
-        await durables.drain(deadline - clock.monotonic())
+        await storage.rest(settings.shutdown_timeout)
+        await storage.drain(deadline - clock.monotonic())
 
 
 def run(settings: Settings) -> int:

@@ -31,11 +31,11 @@ _KEPT_PLACES: Final = 64
 class Output(Protocol):
     """Where replies go."""
 
-    def send(self, line: bytes, instead: Callable[[BaseException], bytes] | None = None) -> None: ...  # noqa: D102
+    def send(self, line: bytes, on_commit_failure: Callable[[BaseException], bytes] | None = None) -> None: ...  # noqa: D102
     def flush(self) -> None: ...  # noqa: D102
 
 
-class Journal(Protocol):
+class Recorder(Protocol):
     """Where input is recorded before it is handled."""
 
     def record(self, lines: Sequence[bytes], readable: Sequence[bool]) -> None: ...  # noqa: D102
@@ -47,7 +47,7 @@ class QueuedRequest(msgspec.Struct, eq=False):
     request: Request
     route: Route
     size: int
-    called_off: bool = False
+    cancelled: bool = False
     """Whether it was cancelled and answered, and only its place in the inbox is left."""
 
 
@@ -69,18 +69,18 @@ class Dispatcher:
         *,
         max_in_flight: int,
         max_line: int,
-        journal: Journal | None = None,
+        input_log: Recorder | None = None,
     ) -> None:
         self._routes = routes
         self._output = output
         self._on_full = on_full
         self._max_in_flight = max_in_flight
         self._max_line = max_line
-        self._journal = journal
+        self._input_log = input_log
         self._inbox: deque[QueuedRequest | QueuedReply] = deque()
         self._waiting: dict[RequestId, QueuedRequest] = {}
         """What of the inbox has an id and may be cancelled."""
-        self._called_off = 0
+        self._cancelled_places = 0
         """Places of the inbox whose request was."""
         self._lane: deque[QueuedRequest | QueuedReply] = deque()
         self._lane_task: asyncio.Task[None] | None = None
@@ -96,17 +96,17 @@ class Dispatcher:
     def accept(self, lines: Sequence[bytes | None]) -> None:
         """Takes a batch of lines, in order; None stands for a line over the limit."""
         items = [self._read(line) for line in lines]
-        if self._journal:
-            self._journal.record([line or b"" for line in lines], [type(item) is Request for item in items])
+        if self._input_log:
+            self._input_log.record([line or b"" for line in lines], [type(item) is Request for item in items])
         for line, item in zip(lines, items, strict=True):
             if type(item) is Request:
                 self._admit(item, len(line or b""))
             else:
                 self._refuse(codec.salvage_id(line) if line else None, item)  # type: ignore[arg-type]
         self._output.flush()
-        self._tell_full()
+        self._report_full()
 
-    def hold_back(self, clogged: bool) -> None:
+    def pause(self, clogged: bool) -> None:
         """Starts nothing while the parent does not read what was answered, and goes on when it does."""
         if clogged:
             self._unclogged.clear()
@@ -141,9 +141,9 @@ class Dispatcher:
             return WireError(ErrorCode.LINE_TOO_LONG, f"the line is longer than {self._max_line} bytes")
         try:
             return codec.decode(line)
-        except WireError as wrong:
-            wrong.__context__ = None  # a batch may hold thousands, and each would keep all that was on the stack
-            return wrong.with_traceback(None)
+        except WireError as error:
+            error.__context__ = None  # a batch may hold thousands, and each would keep all that was on the stack
+            return error.with_traceback(None)
 
     def _admit(self, request: Request, size: int) -> None:
         if request.id is not None and request.id in self._ids:
@@ -153,16 +153,16 @@ class Dispatcher:
         route = self._routes.get(request.type)
         if route is None:
             return self._refuse(request.id, WireError(ErrorCode.UNKNOWN_TYPE, f"unknown message type {request.type}"))
-        # the way that nearly every line takes: nothing is in the way, and its handler needs no waiting
+        # the way that nearly every line takes: nothing is in the way, and its handler is a plain function
         is_free = not self._inbox and not self._barrier and (request.id is not None or not self._lane_task)
-        if is_free and not route.waits:
+        if is_free and not route.is_async:
             return self._run_now(request, route)
         if request.id is not None:
             self._ids.add(request.id)
         return self._enqueue(QueuedRequest(request, route, size))
 
-    def _refuse(self, request_id: RequestId | None, wrong: WireError) -> None:
-        self._answer(request_id, error_reply(request_id, wrong))
+    def _refuse(self, request_id: RequestId | None, error: WireError) -> None:
+        self._answer(request_id, error_reply(request_id, error))
 
     def _answer(self, request_id: RequestId | None, line: bytes) -> None:
         if request_id is not None:
@@ -181,8 +181,8 @@ class Dispatcher:
         """Takes effect at once, whatever it would have to wait for in its lane; only its answer keeps its place."""
         try:
             wanted: Cancel = codec.decode_content(request)
-        except WireError as wrong:
-            return self._refuse(request.id, wrong)
+        except WireError as error:
+            return self._refuse(request.id, error)
         return self._answer(request.id, codec.encode_ok(request.id, self._stop(wanted.id)))
 
     def _stop(self, request_id: RequestId) -> bool:
@@ -192,13 +192,15 @@ class Dispatcher:
         waiting = self._waiting.pop(request_id, None)
         if waiting is None:
             return False
-        waiting.called_off = True
+        waiting.cancelled = True
         self._queued_bytes -= waiting.size
         self._ids.discard(request_id)
-        self._called_off += 1
-        if self._called_off > max(_KEPT_PLACES, len(self._inbox) // 2):  # so that one costs little, however many wait
+        self._cancelled_places += 1
+        if self._cancelled_places > max(
+            _KEPT_PLACES, len(self._inbox) // 2
+        ):  # so that one costs little, however many wait
             self._inbox = deque(filter(_is_wanted, self._inbox))
-            self._called_off = 0
+            self._cancelled_places = 0
         self._output.send(error_reply(request_id, Cancelled()))
         self._pump()  # it may have been what the others waited behind
         return True
@@ -208,16 +210,16 @@ class Dispatcher:
     def _pump(self) -> None:
         while self._inbox and self._start(self._inbox[0]):
             self._inbox.popleft()
-        self._tell_full()
+        self._report_full()
 
     def _start(self, item: QueuedRequest | QueuedReply) -> bool:
         """Starts an item, or says that it has to wait."""
         if not _is_wanted(item):
-            self._called_off -= 1
+            self._cancelled_places -= 1
             return True
         if self._barrier or not self._unclogged.is_set():
             return False
-        if isinstance(item, QueuedRequest) and item.route.barrier:
+        if isinstance(item, QueuedRequest) and item.route.is_barrier:
             if self._lane_task or self._tasks:
                 return False
             self._barrier = self._spawn(item)
@@ -226,7 +228,7 @@ class Dispatcher:
             if self._lane_task is None:
                 self._lane_task = asyncio.create_task(self._run_lane())
             return True  # still queued, in the lane
-        elif not item.route.waits:
+        elif not item.route.is_async:
             self._ids.discard(item.request.id)
             self._run_now(item.request, item.route)
         elif len(self._tasks) >= self._max_in_flight:
@@ -258,15 +260,12 @@ class Dispatcher:
     # --- running
 
     def _run_now(self, request: Request, route: Route) -> None:
-        """Runs a handler that never awaits: its first step is its last."""
+        """Runs a handler that is a plain function, and sends its reply."""
         try:
-            route.handler(codec.decode_content(request)).send(None)
-            raise RuntimeError(f"the handler of {request.type} awaited")
-        except StopIteration as done:
-            line = route.encode(request.id, done.value)
-        except Exception as wrong:
-            line = error_reply(request.id, wrong)
-        if route.accepts:
+            line = route.encode(request.id, route.handler(codec.decode_content(request)))
+        except Exception as error:
+            line = error_reply(request.id, error)
+        if route.needs_commit:
             self._output.send(line, partial(commit_failed_reply, request.id))
         else:
             self._output.send(line)
@@ -280,7 +279,7 @@ class Dispatcher:
                 self._output.send(item.line)
             else:
                 await self._run(item)
-            self._tell_full()
+            self._report_full()
         self._lane_task = None
         self._pump()
 
@@ -288,22 +287,24 @@ class Dispatcher:
         """Runs one handler to its end and sends its reply, whatever happens."""
         request = item.request
         try:
-            about = (request.id,) if item.route.told_id else ()
-            value = await item.route.handler(*about, codec.decode_content(request))
+            about = (request.id,) if item.route.takes_request_id else ()
+            value = item.route.handler(*about, codec.decode_content(request))
+            if item.route.is_async:
+                value = await value
             line = item.route.encode(request.id, value)
         except asyncio.CancelledError:
             # only `cancel` and `finish` cancel these tasks, and both want the request answered
             line = error_reply(request.id, self._why_cancelled())
-        except Exception as wrong:
-            line = error_reply(request.id, wrong, item.route.number)
-        self._output.send(line, partial(commit_failed_reply, request.id) if item.route.accepts else None)
+        except Exception as error:
+            line = error_reply(request.id, error, item.route.error_number)
+        self._output.send(line, partial(commit_failed_reply, request.id) if item.route.needs_commit else None)
 
     # --- bounds and the end
 
     def _why_cancelled(self) -> WireError:
         return ShuttingDown() if self._ending else Cancelled()
 
-    def _tell_full(self) -> None:
+    def _report_full(self) -> None:
         # a barrier that waits is no reason to stop reading: the next line may be the `cancel` that it waits for
         bound = bool(self._inbox) and len(self._tasks) >= self._max_in_flight
         full = bound or self._queued_bytes > MAX_QUEUED_BYTES
@@ -323,4 +324,4 @@ class Dispatcher:
 
 
 def _is_wanted(item: QueuedRequest | QueuedReply) -> bool:
-    return isinstance(item, QueuedReply) or not item.called_off
+    return isinstance(item, QueuedReply) or not item.cancelled

@@ -1,6 +1,6 @@
 """What the dispatcher knows of a message type beside its name."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,23 +8,23 @@ from sidecar_protocol import codec
 from sidecar_protocol.errors import ErrorDetail
 from sidecar_protocol.replies import RequestId
 
-Handler = Callable[..., Coroutine[Any, Any, Any]]
-"""Takes a message's decoded content, gives the content of its reply. See `Route.told_id`."""
+Handler = Callable[..., Any]
+"""Takes a message's decoded content; gives the content of its reply, or a coroutine of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One message type: who handles it, and how it may run beside others."""
+    """One message type: its handler, and how it may run beside others."""
 
     handler: Handler
-    waits: bool = False
-    """False: the handler never awaits, so it needs no task and is answered in the batch it came with."""
-    barrier: bool = False
-    """What was sent before finishes first, and what comes after waits."""
-    accepts: bool = False
-    """It puts something on disk; the reply leaves once that is committed."""
-    told_id: bool = False
-    """The handler takes the request's id, None where it has none, before the content."""
-    number: Callable[[ErrorDetail], int] | None = None
+    is_async: bool = False
+    """False: the handler is a plain function. It needs no task and is answered in the batch that it came with."""
+    is_barrier: bool = False
+    """Earlier requests finish first, later ones wait."""
+    needs_commit: bool = False
+    """It stores something; the reply leaves once that is on disk."""
+    takes_request_id: bool = False
+    """The handler takes the request's id, None for a line without one, before the content."""
+    error_number: Callable[[ErrorDetail], int] | None = None
     """Gives the number that an error of this message carries beside its code."""
     encode: Callable[[RequestId | None, Any], bytes] = codec.encode_ok

@@ -8,7 +8,7 @@ from sidecar_protocol.webhooks import Webhook
 
 from sidecar.errors import InvalidContent, MissingCredentials
 from sidecar.json_strings import strings
-from sidecar.rtcv.login import Login, References, RtcvBackend
+from sidecar.rtcv.login import MOCK, Login, References, RtcvBackend
 
 LogIn = Callable[[Sequence[Credentials]], Awaitable[Login]]
 Mock = Callable[[MockOptions], Awaitable[Login]]
@@ -21,16 +21,12 @@ class Session:
         self,
         *,
         before_login: References,
-        log_in: LogIn,
-        mock: Mock,
         add_secret: Callable[[str], None],
     ) -> None:
         self.notifications = False
         self.webhooks: tuple[Webhook, ...] = ()
         self.zone = ""
         self._before_login = before_login
-        self._log_in = log_in
-        self._mock = mock
         self._add_secret = add_secret
         self._login: Login | None = None
 
@@ -51,18 +47,23 @@ class Session:
         """Which login is in force; empty for none."""
         return self._login.account_id if self._login else ""
 
-    async def log_in(self, credentials: Sequence[Credentials]) -> None:
+    @property
+    def is_mock(self) -> bool:
+        """Whether a mock session is in force."""
+        return self.account_id == MOCK
+
+    async def log_in(self, credentials: Sequence[Credentials], log_in: LogIn) -> None:
         """Checks every server and switches to them. Raises InvalidContent, RemoteFailed, RemoteUnreachable."""
         check_credentials(credentials)
         for one in credentials:
             self._add_secret(one.api_key.reveal())
-        await self._switch(await self._log_in(credentials))
+        await self._switch(await log_in(credentials))
 
-    async def mock(self, options: MockOptions) -> None:
+    async def mock(self, options: MockOptions, mock: Mock) -> None:
         """Switches to mock mode, with nothing remembered."""
         for value in (options.secrets or {}).values():
             self.add_json_secret(value)
-        await self._switch(await self._mock(options))
+        await self._switch(await mock(options))
 
     def add_secret(self, secret: str) -> None:
         """Keeps a secret out of every log from now on."""

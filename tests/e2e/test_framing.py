@@ -249,7 +249,7 @@ def test_stray_prints_go_to_stderr(tmp_path: Path) -> None:
     code = """
 import subprocess, sys
 from sidecar.server.handlers import session
-async def ping(_):
+def ping(*_):
     print("stray", flush=True)
     subprocess.run(["/bin/sh", "-c", "echo child; cat; ls -l /proc/self/fd"])
     return session.NOTHING
@@ -318,16 +318,10 @@ def test_a_busy_lane_does_not_collect_bad_lines(tmp_path: Path) -> None:
 SLOW = """
 import asyncio, sys
 from dataclasses import replace
-from sidecar.server.handlers import session, table
-async def ping(_):
+from sidecar.server import message_registry
+async def ping(*_):
     await asyncio.Event().wait()
-session.ping = ping
-routes = table.routes
-def slow(*parts, **options):
-    table = routes(*parts, **options)
-    table["ping"] = replace(table["ping"], waits=True)
-    return table
-table.routes = slow
+message_registry.MESSAGES["ping"] = replace(message_registry.MESSAGES["ping"], handler=ping)
 sys.argv = ["sidecar"]
 from sidecar.__main__ import main
 main()

@@ -6,24 +6,29 @@ from sidecar_protocol.codec import NOTHING
 
 from sidecar.errors import InvalidContent
 from sidecar.rtcv.login import LONG_TTL, SHORT_TTL
-from sidecar.server.session import Session
+from sidecar.server.handlers.context import HandlerContext
 
 
-async def set_cached_reference(session: Session, content: str) -> Any:
+def set_cached_reference(context: HandlerContext, content: str) -> Any:
     """Remembers a reference for three days."""
-    session.references.remember(_checked(content), LONG_TTL)
+    context.session.references.remember(_checked(content), LONG_TTL)
     return NOTHING
 
 
-async def set_short_cached_reference(session: Session, content: str) -> Any:
+def set_short_cached_reference(context: HandlerContext, content: str) -> Any:
     """Remembers a reference for twelve hours."""
-    session.references.remember(_checked(content), SHORT_TTL)
+    context.session.references.remember(_checked(content), SHORT_TTL)
     return NOTHING
 
 
-async def has_cached_reference(session: Session, content: str) -> bool:
+def has_cached_reference(context: HandlerContext, content: str) -> bool:
     """Whether a reference is remembered."""
-    return await session.references.known(_checked(content))
+    return context.session.references.has(_checked(content))
+
+
+async def has_shared_reference(context: HandlerContext, content: str) -> bool:
+    """Whether any machine of the fleet remembers a reference."""
+    return await context.session.references.known(_checked(content))
 
 
 def _checked(reference: str) -> str:

@@ -1,6 +1,6 @@
 """create_schedule, list_schedules, get_schedule, update_schedule, delete_schedule, get_schedule_msg_ids."""
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from sidecar_protocol.codec import NOTHING
 from sidecar_protocol.errors import ErrorCode, ErrorDetail
@@ -15,10 +15,10 @@ from sidecar_protocol.schedules import (
     UpdateSchedule,
 )
 
-from sidecar.server.session import Session
+from sidecar.server.handlers.context import HandlerContext
 
 if TYPE_CHECKING:
-    from sidecar.schedules.service import ScheduleService
+    from sidecar.schedules.schedule_manager import ScheduleManager
 
 INVALID: Final = 28100
 NOT_ALLOWED: Final = 28101
@@ -34,7 +34,7 @@ _NUMBERS: Final = {
 }
 
 
-def number_of(error: ErrorDetail) -> int:
+def error_number(error: ErrorDetail) -> int:
     """EngageLab's number of an error."""
     if error.field == "push.content.token" and error.code in _NUMBERS:
         return NOT_ALLOWED
@@ -45,49 +45,38 @@ def number_of(error: ErrorDetail) -> int:
     return _NUMBERS.get(error.code, FAULT if error.code is ErrorCode.INTERNAL else INVALID)
 
 
-class Store(Protocol):
-    """What schedules need of the store in force."""
-
-    @property
-    def schedules(self) -> "ScheduleService":
-        """Those of this store. Raises StoreFailed."""
-
-
-class Stores(Protocol):
-    """The store in force, opened at first need."""
-
-    async def get(self) -> Store:
-        """Opens it. Raises StoreFailed."""
-
-
-async def create_schedule(session: Session, stores: Stores, content: CreateSchedule) -> ScheduleCreated:
+async def create_schedule(context: HandlerContext, content: CreateSchedule) -> ScheduleCreated:
     """Takes a message to be run once, at a time."""
-    messages = (await stores.get()).schedules.messages
-    return await messages.create(content, zone=session.zone, account_id=session.account_id)
+    messages = await _schedules(context)
+    return await messages.create(content, zone=context.session.zone, account_id=context.session.account_id)
 
 
-async def update_schedule(session: Session, stores: Stores, content: UpdateSchedule) -> Schedule:
+async def update_schedule(context: HandlerContext, content: UpdateSchedule) -> Schedule:
     """Replaces parts of one."""
-    messages = (await stores.get()).schedules.messages
-    return await messages.update(content, zone=session.zone, account_id=session.account_id)
+    messages = await _schedules(context)
+    return await messages.update(content, zone=context.session.zone, account_id=context.session.account_id)
 
 
-async def get_schedule(stores: Stores, content: ScheduleId) -> Schedule:
+async def get_schedule(context: HandlerContext, content: ScheduleId) -> Schedule:
     """Shows one."""
-    return await (await stores.get()).schedules.messages.get(content.schedule_id)
+    return await (await _schedules(context)).get(content.schedule_id)
 
 
-async def list_schedules(stores: Stores, content: ListSchedules) -> SchedulePage:
+async def list_schedules(context: HandlerContext, content: ListSchedules) -> SchedulePage:
     """Shows a page of them."""
-    return await (await stores.get()).schedules.messages.list(content)
+    return await (await _schedules(context)).list(content)
 
 
-async def delete_schedule(stores: Stores, content: ScheduleId) -> Any:
+async def delete_schedule(context: HandlerContext, content: ScheduleId) -> Any:
     """Forgets one."""
-    await (await stores.get()).schedules.messages.delete(content.schedule_id)
+    await (await _schedules(context)).delete(content.schedule_id)
     return NOTHING
 
 
-async def get_schedule_msg_ids(stores: Stores, content: ScheduleId) -> ScheduleMsgIds:
+async def get_schedule_msg_ids(context: HandlerContext, content: ScheduleId) -> ScheduleMsgIds:
     """The jobs that one has made."""
-    return await (await stores.get()).schedules.messages.msg_ids(content.schedule_id)
+    return await (await _schedules(context)).msg_ids(content.schedule_id)
+
+
+async def _schedules(context: HandlerContext) -> "ScheduleManager":
+    return (await context.storage.get()).schedules.messages

@@ -4,21 +4,21 @@ import msgspec
 from sidecar_protocol.secrets import SecretRequest, UserSecret
 
 from sidecar.rtcv.secrets import fetch, shaped
-from sidecar.server.session import Session
+from sidecar.server.handlers.context import HandlerContext
 
 
-async def get_secret(session: Session, content: SecretRequest) -> msgspec.Raw:
+async def get_secret(context: HandlerContext, content: SecretRequest) -> msgspec.Raw:
     """Any JSON, byte for byte."""
-    return await fetch(session, content.key, content.encryption_key)
+    return await fetch(context.session, content.key, content.encryption_key)
 
 
-async def get_users_secret(session: Session, content: SecretRequest) -> list[UserSecret]:
+async def get_users_secret(context: HandlerContext, content: SecretRequest) -> list[UserSecret]:
     """A list of logins; the key is `users` unless another is given."""
     key = content.key or "users"
-    return shaped(await fetch(session, key, content.encryption_key), list[UserSecret], key)
+    return shaped(await fetch(context.session, key, content.encryption_key), list[UserSecret], key)
 
 
-async def get_user_secret(session: Session, content: SecretRequest) -> UserSecret:
+async def get_user_secret(context: HandlerContext, content: SecretRequest) -> UserSecret:
     """One login; the key is `user` unless another is given."""
     key = content.key or "user"
-    return shaped(await fetch(session, key, content.encryption_key), UserSecret, key)
+    return shaped(await fetch(context.session, key, content.encryption_key), UserSecret, key)

@@ -1,37 +1,36 @@
 """hello, ping, and the three ways to start: one server, several servers, mock."""
 
-from collections.abc import Callable
 from typing import Any
 
 from sidecar_protocol.codec import NOTHING
 from sidecar_protocol.session import Credentials, Hello, HelloReply, MockOptions
 
-from sidecar.server.session import Session
+from sidecar.server.handlers.context import HandlerContext
 
 
-async def ping(_: None) -> Any:
+def ping(_: HandlerContext, content: None) -> Any:  # noqa: ARG001  every handler takes its content
     """Answered `pong`."""
     return NOTHING
 
 
-async def hello(session: Session, about: Callable[[], HelloReply], content: Hello) -> HelloReply:
+def hello(context: HandlerContext, content: Hello) -> HelloReply:
     """Tells what this sidecar is and can, and notes what the parent asks for."""
     if content.zone:
         from sidecar.wall_clock import zone_of  # late: few parents name their zone
 
         zone_of(content.zone, "zone")
-    session.notifications = content.notifications
-    session.zone = content.zone
-    return about()
+    context.session.notifications = content.notifications
+    context.session.zone = content.zone
+    return context.describe()
 
 
-async def set_credentials(session: Session, content: Credentials | list[Credentials]) -> Any:
+async def set_credentials(context: HandlerContext, content: Credentials | list[Credentials]) -> Any:
     """Logs in to one server, or to several: v1's README sends the list under this name."""
-    await session.log_in(content if isinstance(content, list) else [content])
+    await context.session.log_in(content if isinstance(content, list) else [content], context.log_in)
     return NOTHING
 
 
-async def set_mock(session: Session, content: MockOptions) -> Any:
+async def set_mock(context: HandlerContext, content: MockOptions) -> Any:
     """Switches to mock mode."""
-    await session.mock(content)
+    await context.session.mock(content, context.mock)
     return NOTHING

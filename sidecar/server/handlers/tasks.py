@@ -1,9 +1,8 @@
 """The messages about periodic tasks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from sidecar_protocol.codec import NOTHING
 from sidecar_protocol.replies import RequestId
@@ -21,117 +20,79 @@ from sidecar_protocol.tasks import (
     UpdateTask,
 )
 
-from sidecar.server.session import Session
+from sidecar.server.handlers.context import HandlerContext, OpenStorage
 
 if TYPE_CHECKING:
-    from sidecar.jobs.run_listeners import ListenerFactory
     from sidecar.tasks.task_manager import TaskManager
 
 
-class Tasking(Protocol):
-    """The tasks of a store."""
-
-    @property
-    def periodic(self) -> "TaskManager":
-        """Put together when first asked for. Raises StoreFailed."""
-
-
-class TaskStore(Protocol):
-    """What tasks need of the store in force."""
-
-    @property
-    def tasking(self) -> Tasking:
-        """The tasks."""
-
-    @property
-    def listener_factory(self) -> "ListenerFactory":
-        """Who is told of runs."""
-
-
-class TaskStores(Protocol):
-    """The store in force, opened at first need."""
-
-    async def get(self) -> TaskStore:
-        """Opens it. Raises StoreFailed."""
-
-
-@dataclass(frozen=True, slots=True)
-class TaskDesk:
-    """Where tasks are handed in."""
-
-    session: Session
-    stores: TaskStores
-    emit: Callable[[RequestId | None, str, Any], None]
-    """Writes an event to the parent: the request that it belongs to, its name, its content."""
-
-
-async def create_task(desk: TaskDesk, content: CreateTask) -> Task:
+async def create_task(context: HandlerContext, content: CreateTask) -> Task:
     """Adds a task, with the webhooks and the login that are in force."""
-    store = await desk.stores.get()
-    return await store.tasking.periodic.create(content, _webhooks(store), desk.session.account_id)
+    storage = await context.storage.get()
+    return await storage.task_manager.create(content, _webhooks(storage), context.session.account_id)
 
 
-async def list_tasks(desk: TaskDesk, content: ListTasks) -> TaskPage:
+async def list_tasks(context: HandlerContext, content: ListTasks) -> TaskPage:
     """One page of the tasks that match."""
-    return await (await _tasks(desk)).list(content)
+    return await (await _tasks(context)).list(content)
 
 
-async def get_task(desk: TaskDesk, content: TaskRef) -> Task:
+async def get_task(context: HandlerContext, content: TaskRef) -> Task:
     """One task."""
-    return await (await _tasks(desk)).get(content)
+    return await (await _tasks(context)).get(content)
 
 
-async def update_task(desk: TaskDesk, content: UpdateTask) -> Task:
+async def update_task(context: HandlerContext, content: UpdateTask) -> Task:
     """Replaces parts of a task."""
-    return await (await _tasks(desk)).update(content)
+    return await (await _tasks(context)).update(content)
 
 
-async def delete_task(desk: TaskDesk, content: TaskRef) -> Any:
+async def delete_task(context: HandlerContext, content: TaskRef) -> Any:
     """Forgets a task."""
-    await (await _tasks(desk)).delete(content)
+    await (await _tasks(context)).delete(content)
     return NOTHING
 
 
-async def get_task_status(desk: TaskDesk, content: TaskRef) -> TaskStatus:
+async def get_task_status(context: HandlerContext, content: TaskRef) -> TaskStatus:
     """What a task does and did."""
-    return await (await _tasks(desk)).status(content)
+    return await (await _tasks(context)).status(content)
 
 
-async def run_task(desk: TaskDesk, request_id: RequestId | None, content: TaskRef) -> RunTaskReply:
+async def run_task(context: HandlerContext, request_id: RequestId | None, content: TaskRef) -> RunTaskReply:
     """Runs a task once, now."""
-    store = await desk.stores.get()
-    return await store.tasking.periodic.run_now(content, _webhooks(store), _tell(desk, request_id))
+    storage = await context.storage.get()
+    return await storage.task_manager.run_now(content, _webhooks(storage), _tell(context, request_id))
 
 
-async def start_task(desk: TaskDesk, content: TaskRef) -> TaskStatus:
+async def start_task(context: HandlerContext, content: TaskRef) -> TaskStatus:
     """Has a task run at its times again."""
-    return await (await _tasks(desk)).set_running(content, True)
+    return await (await _tasks(context)).set_running(content, True)
 
 
-async def stop_task(desk: TaskDesk, content: TaskRef) -> TaskStatus:
+async def stop_task(context: HandlerContext, content: TaskRef) -> TaskStatus:
     """Has a task run no more."""
-    return await (await _tasks(desk)).set_running(content, False)
+    return await (await _tasks(context)).set_running(content, False)
 
 
-async def test_task(desk: TaskDesk, request_id: RequestId | None, content: TestTask) -> RunTaskReply:
+async def test_task(context: HandlerContext, request_id: RequestId | None, content: TestTask) -> RunTaskReply:
     """Runs a script that is not kept."""
-    store = await desk.stores.get()
-    tell = _tell(desk, request_id)
-    return await store.tasking.periodic.test(content, _webhooks(store), desk.session.account_id, tell)
+    storage = await context.storage.get()
+    tell = _tell(context, request_id)
+    return await storage.task_manager.test(content, _webhooks(storage), context.session.account_id, tell)
 
 
-async def list_task_runs(desk: TaskDesk, content: ListTaskRuns) -> TaskRunPage:
+async def list_task_runs(context: HandlerContext, content: ListTaskRuns) -> TaskRunPage:
     """The last runs of a task."""
-    return await (await _tasks(desk)).runs(content)
+    return await (await _tasks(context)).runs(content)
 
 
-async def _tasks(desk: TaskDesk) -> "TaskManager":
-    return (await desk.stores.get()).tasking.periodic
+async def _tasks(context: HandlerContext) -> "TaskManager":
+    return (await context.storage.get()).task_manager
 
 
-def _webhooks(store: TaskStore) -> str:
-    return store.listener_factory.pack(store.listener_factory.endpoints(()))
+def _webhooks(storage: OpenStorage) -> str:
+    return storage.listener_factory.pack(storage.listener_factory.endpoints(()))
 
 
-def _tell(desk: TaskDesk, request_id: RequestId | None) -> Callable[[str, Any], None] | None:
-    return partial(desk.emit, request_id) if desk.session.notifications else None
+def _tell(context: HandlerContext, request_id: RequestId | None) -> Callable[[str, Any], None] | None:
+    return partial(context.emit, request_id) if context.session.notifications else None

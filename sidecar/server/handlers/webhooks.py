@@ -5,27 +5,26 @@ from typing import Any
 from sidecar_protocol.codec import NOTHING
 from sidecar_protocol.webhooks import Deliveries, ListDeliveries, Redeliver, Webhook, WebhooksReply
 
-from sidecar.server.handlers.jobs import Stores
-from sidecar.server.session import Session
+from sidecar.server.handlers.context import HandlerContext
 
 
-async def set_webhooks(session: Session, stores: Stores, content: list[Webhook]) -> WebhooksReply:
+async def set_webhooks(context: HandlerContext, content: list[Webhook]) -> WebhooksReply:
     """Replaces the session's webhooks; those that were disabled get another chance."""
     for webhook in content:
         for secret in webhook.secret.values if webhook.secret else ():
-            session.add_secret(secret.reveal())
-    store = await stores.get()
-    endpoints = store.mail.endpoints.set_session(content)
-    session.webhooks = tuple(content)
+            context.session.add_secret(secret.reveal())
+    storage = await context.storage.get()
+    endpoints = storage.delivery_services.endpoints.set_session(content)
+    context.session.webhooks = tuple(content)
     return WebhooksReply(endpoints=endpoints)
 
 
-async def list_deliveries(stores: Stores, content: ListDeliveries) -> Deliveries:
+async def list_deliveries(context: HandlerContext, content: ListDeliveries) -> Deliveries:
     """What has not arrived."""
-    return (await stores.get()).mail.deliveries.listed(content.status, content.page)
+    return (await context.storage.get()).delivery_services.deliveries.listed(content.status, content.page)
 
 
-async def redeliver(stores: Stores, content: Redeliver) -> Any:
+async def redeliver(context: HandlerContext, content: Redeliver) -> Any:
     """Another attempt, now."""
-    await (await stores.get()).mail.deliveries.redeliver(content.id, content.endpoint)
+    await (await context.storage.get()).delivery_services.deliveries.redeliver(content.id, content.endpoint)
     return NOTHING

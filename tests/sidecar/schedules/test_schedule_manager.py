@@ -35,7 +35,7 @@ from sidecar.queue.submission import Submission
 from sidecar.schedules.schedule_dispatcher import AT_ONCE, KEPT, OWNERS_TURN, ScheduleDispatcher
 from sidecar.schedules.schedule_manager import MAX_OPEN, PAGE_SIZE, ScheduleManager
 from sidecar.schedules.scheduled_messages import ScheduledMessages
-from sidecar.server.handlers.schedules import number_of
+from sidecar.server.handlers.schedules import error_number
 from sidecar.storage.agenda import CORRUPT_RETRY_SECONDS, Agenda
 from sidecar.storage.database import Database
 from tests.clocks import ManualClock
@@ -148,7 +148,7 @@ async def refusal(office: Office, account_id: str = "", **changes: Any) -> tuple
     with pytest.raises(WireError) as refused:
         await office.create(account_id, **changes)
     assert await office.agenda.count() == 0
-    return number_of(refused.value.detail), refused.value.detail.field or ""
+    return error_number(refused.value.detail), refused.value.detail.field or ""
 
 
 # --- names
@@ -183,7 +183,7 @@ async def test_every_part_is_needed(office: Office, missing: str) -> None:
     with pytest.raises(WireError) as refused:
         office.read("create_schedule", content)
     assert refused.value.detail.field == missing
-    assert number_of(refused.value.detail) == (28105 if missing == "push" else 28100)
+    assert error_number(refused.value.detail) == (28105 if missing == "push" else 28100)
 
 
 async def test_unknown_members_are_refused(office: Office) -> None:
@@ -333,7 +333,7 @@ async def test_what_needs_a_server_needs_a_login(office: Office, push: dict[str,
     """28101 without; with one, the schedule belongs to it."""
     with pytest.raises(MissingCredentials) as refused:
         await office.create(push=push)
-    assert number_of(refused.value.detail) == 28101
+    assert error_number(refused.value.detail) == 28101
     await office.create(LOGGED_IN, push=push)
     await office.run(3600)
     assert office.submitted[0].account_id == "a login"
@@ -344,7 +344,7 @@ async def test_a_visit_token_is_checked_at_once(office: Office) -> None:
     office.token_is_good = False
     with pytest.raises(Unauthorized) as refused:
         await office.create()
-    assert number_of(refused.value.detail) == 28101
+    assert error_number(refused.value.detail) == 28101
 
 
 @pytest.mark.parametrize("push", [JOB, {"type": "send_job", "content": {**JOB["content"], "token": "good till two"}}])
@@ -355,7 +355,7 @@ async def test_a_visit_token_is_checked_again_when_the_time_moves(office: Office
     office.token_is_good = False
     with pytest.raises(Unauthorized) as refused:
         await office.update(schedule_id, trigger=office.at(7200))
-    assert number_of(refused.value.detail) == 28101
+    assert error_number(refused.value.detail) == 28101
     assert await office.schedules.get(schedule_id) == before
     await office.update(schedule_id, name="other", enabled=False)
     office.token_is_good = True
@@ -428,7 +428,7 @@ async def test_at_most_a_thousand_unexpired(office: Office) -> None:
     ids = [await office.create() for _ in range(MAX_OPEN)]
     with pytest.raises(LimitExceeded) as refused:
         await office.create()
-    assert number_of(refused.value.detail) == 28100
+    assert error_number(refused.value.detail) == 28100
     await office.schedules.delete(ids[0])
     ids.append(await office.create(trigger=office.at(10)))
     with pytest.raises(LimitExceeded):
@@ -461,7 +461,7 @@ def test_pages_that_are_none(page: object) -> None:
     """28100."""
     with pytest.raises(WireError) as refused:
         codec.decode_content(codec.Request("list_schedules", None, msgspec.Raw(json.dumps({"page": page}).encode())))
-    assert (number_of(refused.value.detail), refused.value.detail.field) == (28100, "page")
+    assert (error_number(refused.value.detail), refused.value.detail.field) == (28100, "page")
 
 
 async def test_a_page_beyond_all_numbers_is_empty(office: Office) -> None:
@@ -493,7 +493,7 @@ async def test_a_schedule_that_is_not_there(office: Office) -> None:
     for one in asked:
         with pytest.raises(NotFound) as refused:
             await one
-        assert number_of(refused.value.detail) == 28104
+        assert error_number(refused.value.detail) == 28104
 
 
 async def test_a_deleted_schedule_is_gone(office: Office) -> None:
@@ -548,7 +548,7 @@ async def test_updates_that_can_not_be(office: Office, parts: dict[str, Any], nu
     before = await office.schedules.get(schedule_id)
     with pytest.raises(WireError) as refused:
         await office.update(schedule_id, **parts)
-    assert (number_of(refused.value.detail), refused.value.detail.field) == (number, field)
+    assert (error_number(refused.value.detail), refused.value.detail.field) == (number, field)
     assert await office.schedules.get(schedule_id) == before
 
 
@@ -574,7 +574,7 @@ async def test_an_expired_schedule_is_not_updated(office: Office, how: str) -> N
         assert await office.status(schedule_id) == how
     with pytest.raises(InvalidContent) as refused:
         await office.update(schedule_id, name="too late", trigger=office.at(3600))
-    assert (refused.value.detail.code, number_of(refused.value.detail)) == (ErrorCode.INVALID_CONTENT, 28100)
+    assert (refused.value.detail.code, error_number(refused.value.detail)) == (ErrorCode.INVALID_CONTENT, 28100)
 
 
 async def test_updates_at_once_are_all_done(office: Office) -> None:

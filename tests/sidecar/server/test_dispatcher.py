@@ -52,7 +52,7 @@ class Output:
         self.flushed += 1
 
 
-class Journal:
+class InputLog:
     """Notes what is recorded."""
 
     def __init__(self) -> None:
@@ -68,23 +68,22 @@ class House:
 
     def __init__(self, max_in_flight: int = 2) -> None:
         self.output = Output()
-        self.journal = Journal()
+        self.input_log = InputLog()
         self.full: list[bool] = []
         self.events: list[str] = []
         self.doors: dict[str, asyncio.Event] = {}
         self.raised: BaseException | None = None
         routes = {
             "ping": Route(self._ping),
-            "send_cv": Route(self._wait, waits=True, accepts=True),
-            "send_job": Route(self._wait, waits=True),
-            "set_mock": Route(self._wait, waits=True, barrier=True),
-            "set_cached_reference": Route(self._ping, accepts=True),
+            "send_cv": Route(self._wait, is_async=True, needs_commit=True),
+            "send_job": Route(self._wait, is_async=True),
+            "set_mock": Route(self._wait, is_async=True, is_barrier=True),
+            "set_cached_reference": Route(self._ping, needs_commit=True),
             "has_cached_reference": Route(self._raise),
-            "get_secret": Route(self._raise, waits=True),
-            "hello": Route(self._awaits),
+            "get_secret": Route(self._raise_later, is_async=True),
         }
         self.dispatcher = Dispatcher(
-            routes, self.output, self.full.append, max_in_flight=max_in_flight, max_line=99, journal=self.journal
+            routes, self.output, self.full.append, max_in_flight=max_in_flight, max_line=99, input_log=self.input_log
         )
 
     def open(self, name: str) -> None:
@@ -103,15 +102,15 @@ class House:
         replies, self.output.replies = self.output.replies, []
         return replies
 
-    async def _ping(self, content: Any) -> Any:
+    def _ping(self, content: Any) -> Any:
         return NOTHING
 
-    async def _awaits(self, content: Any) -> Any:
-        await asyncio.sleep(0)
-
-    async def _raise(self, content: Any) -> Any:
+    def _raise(self, content: Any) -> Any:
         if self.raised:
             raise self.raised
+
+    async def _raise_later(self, content: Any) -> Any:
+        self._raise(content)
 
     async def _wait(self, content: Any) -> Any:
         name = json.loads(bytes(content))["door"] if isinstance(content, msgspec.Raw) else "mock"
@@ -228,7 +227,7 @@ async def test_nothing_begins_while_nobody_reads() -> None:
     """In no lane; and then it goes on where it stopped."""
     house = House()
     await house.take(at("a"), at("b"), at("c", 1))
-    house.dispatcher.hold_back(True)
+    house.dispatcher.pause(True)
     for door in "abc":
         house.open(door)
     assert await house.later() == [OK, ok(1)]
@@ -237,7 +236,7 @@ async def test_nothing_begins_while_nobody_reads() -> None:
     assert await house.later() == []
     assert not finishing.done()
     house.open("d")
-    house.dispatcher.hold_back(False)
+    house.dispatcher.pause(False)
     assert await house.later() == [OK, OK, ok(2)]
     await asyncio.wait_for(finishing, 5)
 
@@ -376,13 +375,6 @@ async def test_failures_become_replies(
     assert len(said) == (2 if reply is INTERNAL else 0)
 
 
-async def test_a_quick_route_whose_handler_awaits_is_a_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
-    """It is answered as such, and what comes next is handled."""
-    house = House()
-    assert await house.take({"type": "hello"}, ping()) == [INTERNAL, OK]
-    assert "the handler of hello awaited" in caplog.text
-
-
 async def test_what_could_not_be_stored_is_not_promised() -> None:
     """Replies of those that accept something have another form for the disk's refusal; the others don't."""
     house = House()
@@ -407,7 +399,7 @@ async def test_every_line_is_recorded_before_it_is_handled() -> None:
     """With whether it could be read; a line that was too long as an empty one."""
     house = House()
     replies = await house.take(ping(), b"x", None, {"type": "nothing"})
-    assert house.journal.recorded == [
+    assert house.input_log.recorded == [
         (b'{"type": "ping"}', True),
         (b"x", False),
         (b"", False),

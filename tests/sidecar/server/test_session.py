@@ -73,7 +73,7 @@ def learned() -> list[str]:
 def session(backends: Backends, learned: list[str]) -> Session:
     """A session before its login."""
     memory = MemoryReferences(ManualClock().clock)
-    return Session(before_login=memory, log_in=backends.log_in, mock=backends.login, add_secret=learned.append)
+    return Session(before_login=memory, add_secret=learned.append)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_good_credentials(primaries: list[bool]) -> None:
     check_credentials([credentials(primary=primary) for primary in primaries])
 
 
-async def test_before_a_login_there_is_no_server(session: Session) -> None:
+async def test_before_a_login_there_is_no_server(session: Session, backends: Backends) -> None:
     """References live in memory, and all else is refused in v1's words."""
     session.references.remember("a", 1)
     assert session.references.has("a")
@@ -151,19 +151,19 @@ async def test_before_a_login_there_is_no_server(session: Session) -> None:
     await session.close()
 
 
-async def test_references_before_a_login_are_not_the_servers(session: Session) -> None:
+async def test_references_before_a_login_are_not_the_servers(session: Session, backends: Backends) -> None:
     """They belong to nobody."""
     session.references.remember("a", 1)
-    await session.log_in([credentials()])
+    await session.log_in([credentials()], backends.log_in)
     assert not session.references.has("a")
 
 
 async def test_a_login_replaces_the_one_before(session: Session, backends: Backends) -> None:
     """Backend and references change at once, and what was before is let go."""
-    await session.log_in([credentials()])
+    await session.log_in([credentials()], backends.log_in)
     first, references = session.backend, session.references
     references.remember("a", 1)
-    await session.log_in([credentials()])
+    await session.log_in([credentials()], backends.log_in)
     assert session.backend is not first
     assert not session.references.has("a")
     assert backends.closed == [first]
@@ -178,12 +178,12 @@ async def test_a_failed_login_changes_nothing(
 ) -> None:
     """The session before it stays; with none before, there is still none."""
     if logged_in:
-        await session.log_in([credentials()])
+        await session.log_in([credentials()], backends.log_in)
     before = session.references
     before.remember("a", 1)
     backends.refuse = True
     with pytest.raises((RemoteUnreachable, InvalidContent)):
-        await session.log_in([credentials() if refused_by == "server" else credentials(api_key="")])
+        await session.log_in([credentials() if refused_by == "server" else credentials(api_key="")], backends.log_in)
     assert session.references is before
     assert backends.closed == []
     if logged_in:
@@ -193,22 +193,22 @@ async def test_a_failed_login_changes_nothing(
             session.backend  # noqa: B018
 
 
-async def test_mock_mode_has_references_of_its_own(session: Session) -> None:
+async def test_mock_mode_has_references_of_its_own(session: Session, backends: Backends) -> None:
     """What a mock was told keeps no real CV from being sent, nor the other way round, nor from mock to mock."""
-    await session.log_in([credentials()])
+    await session.log_in([credentials()], backends.log_in)
     session.references.remember("real", 1)
-    await session.mock(MockOptions())
+    await session.mock(MockOptions(), backends.login)
     assert not session.references.has("real")
     session.references.remember("mocked", 1)
-    await session.mock(MockOptions())
+    await session.mock(MockOptions(), backends.login)
     assert not session.references.has("mocked")
-    await session.log_in([credentials()])
+    await session.log_in([credentials()], backends.log_in)
     assert not session.references.has("mocked")
 
 
-async def test_secrets_are_learned(session: Session, learned: list[str]) -> None:
+async def test_secrets_are_learned(session: Session, backends: Backends, learned: list[str]) -> None:
     """Keys of servers, also of those that refuse, and every string of a secret, however deep or odd its JSON."""
-    await session.log_in([credentials(api_key="key-1", primary=True), credentials(api_key="key-2")])
+    await session.log_in([credentials(api_key="key-1", primary=True), credentials(api_key="key-2")], backends.log_in)
     deep = b"[" * 900 + b'"bottom"' + b"]" * 900
     secrets = {
         "a": msgspec.Raw(
@@ -217,7 +217,7 @@ async def test_secrets_are_learned(session: Session, learned: list[str]) -> None
         "b": msgspec.Raw(deep),
         "c": msgspec.Raw(b'"alone"'),
     }
-    await session.mock(MockOptions(secrets=secrets))
+    await session.mock(MockOptions(secrets=secrets), backends.login)
     assert learned == ["key-1", "key-2", 'ann "x"\\', "pé", "q:", "bottom", "alone"]
 
 
@@ -225,5 +225,5 @@ async def test_keys_of_a_refused_login_are_learned(session: Session, backends: B
     """A key that was refused once may be right elsewhere."""
     backends.refuse = True
     with pytest.raises(RemoteUnreachable):
-        await session.log_in([credentials(api_key="key-1")])
+        await session.log_in([credentials(api_key="key-1")], backends.log_in)
     assert learned == ["key-1"]

@@ -1,11 +1,14 @@
 """A session whose servers are played by the test."""
 
 import asyncio
+from typing import Any
 
 import msgspec
-from sidecar_protocol.session import MockOptions
+from sidecar_protocol.session import HelloReply, Limits, MockOptions
 
 from sidecar.rtcv.login import Login, References
+from sidecar.rtcv.send_cv import ReferenceLocks
+from sidecar.server.handlers.context import HandlerContext
 from sidecar.server.session import Session
 from sidecar.storage.memory_references import MemoryReferences
 from tests.clocks import ManualClock
@@ -53,16 +56,11 @@ class Parts:
         self.time = ManualClock()
         self.server = Server()
         self.learned: list[str] = []
-        self.session = Session(
-            before_login=MemoryReferences(self.time.clock),
-            log_in=self._log_in,
-            mock=self._mock,
-            add_secret=self.learned.append,
-        )
+        self.session = Session(before_login=MemoryReferences(self.time.clock), add_secret=self.learned.append)
 
     async def logged_in(self) -> Session:
         """The session, logged in to `server`."""
-        await self.session.mock(MockOptions())
+        await self.session.mock(MockOptions(), self._mock)
         return self.session
 
     @property
@@ -70,8 +68,32 @@ class Parts:
         """Those in force."""
         return self.session.references
 
+    def context(self, storage: Any = None) -> HandlerContext:
+        """What handlers work on; without storage, nothing asks for it."""
+        return HandlerContext(
+            session=self.session,
+            storage=storage,
+            log_in=self._log_in,
+            mock=self._mock,
+            reference_locks=ReferenceLocks(),
+            run_service=_unasked,
+            visit_tokens=_unasked,
+            describe=about,
+            emit=lambda request_id, event, content: None,
+        )
+
     async def _log_in(self, credentials: object) -> Login:
         return await self._mock(MockOptions())
 
     async def _mock(self, options: MockOptions) -> Login:
         return Login(self.server, MemoryReferences(self.time.clock))
+
+
+def about() -> HelloReply:
+    """What `hello` answers."""
+    limits = Limits(max_line_bytes=1, max_in_flight=1, max_nesting=1)
+    return HelloReply(version="1", protocol="2.0", message_types=(), limits=limits, browsers={})
+
+
+def _unasked() -> Any:
+    raise AssertionError("no test of these handlers runs a job")

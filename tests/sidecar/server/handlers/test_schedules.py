@@ -4,18 +4,12 @@ from typing import Any
 
 import pytest
 from sidecar_protocol.errors import ErrorCode, ErrorDetail
-from sidecar_protocol.session import Hello, HelloReply, Limits
+from sidecar_protocol.session import Hello
 
 from sidecar.errors import InvalidContent
-from sidecar.server.handlers.schedules import number_of
+from sidecar.server.handlers.schedules import error_number
 from sidecar.server.handlers.session import hello
 from tests.sidecar.server.handlers.parts import Parts
-
-
-def about() -> HelloReply:
-    """What `hello` answers."""
-    limits = Limits(max_line_bytes=1, max_in_flight=1, max_nesting=1)
-    return HelloReply(version="1", protocol="2.0", message_types=(), limits=limits, browsers={})
 
 
 @pytest.mark.parametrize(
@@ -39,18 +33,18 @@ def about() -> HelloReply:
 )
 def test_every_error_has_its_number(number: int, code: ErrorCode, places: dict[str, Any]) -> None:
     """EngageLab's: invalid, not allowed, not there, no push, a fault, try later."""
-    assert number_of(ErrorDetail(**{"code": code, "message": "said", "retryable": False, **places})) == number
+    assert error_number(ErrorDetail(**{"code": code, "message": "said", "retryable": False, **places})) == number
 
 
-async def test_hello_tells_the_parents_zone(parts: Parts) -> None:
+def test_hello_tells_the_parents_zone(parts: Parts) -> None:
     """For schedules that follow the parent's clock."""
-    await hello(parts.session, about, Hello(zone="Europe/Amsterdam"))
+    hello(parts.context(), Hello(zone="Europe/Amsterdam"))
     assert parts.session.zone == "Europe/Amsterdam"
 
 
-async def test_hello_with_a_zone_that_is_none(parts: Parts) -> None:
+def test_hello_with_a_zone_that_is_none(parts: Parts) -> None:
     """Says so, and changes nothing."""
     with pytest.raises(InvalidContent) as refused:
-        await hello(parts.session, about, Hello(notifications=True, zone="Mars/Olympus"))
+        hello(parts.context(), Hello(notifications=True, zone="Mars/Olympus"))
     assert refused.value.detail.field == "zone"
     assert (parts.session.zone, parts.session.notifications) == ("", False)

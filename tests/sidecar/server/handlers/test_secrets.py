@@ -23,39 +23,39 @@ def request(key: str = "") -> SecretRequest:
 @pytest.mark.parametrize("value", ANY_JSON)
 async def test_a_secret_is_any_json(parts: Parts, value: bytes) -> None:
     """It comes back byte for byte."""
-    session = await parts.logged_in()
+    await parts.logged_in()
     parts.server.secrets["k"] = value
-    assert bytes(await get_secret(session, request("k"))) == value
+    assert bytes(await get_secret(parts.context(), request("k"))) == value
     assert parts.server.asked == [("k", "the-encryption-key")]
 
 
 async def test_a_secret_is_named(parts: Parts) -> None:
     """There is no default key for a secret of any shape."""
-    session = await parts.logged_in()
+    await parts.logged_in()
     with pytest.raises(InvalidContent) as failed:
-        await get_secret(session, request())
+        await get_secret(parts.context(), request())
     assert (failed.value.message, failed.value.places) == ("key cannot be empty", {"field": "key"})
 
 
 async def test_default_keys(parts: Parts) -> None:
     """`user` and `users`, unless another is given."""
-    session = await parts.logged_in()
+    await parts.logged_in()
     user, users = b'{"username":"u","password":"p"}', b"[]"
     parts.server.secrets |= {"user": user, "users": users, "mine": user, "ours": users}
-    await get_user_secret(session, request())
-    await get_user_secret(session, request("mine"))
-    await get_users_secret(session, request())
-    await get_users_secret(session, request("ours"))
+    await get_user_secret(parts.context(), request())
+    await get_user_secret(parts.context(), request("mine"))
+    await get_users_secret(parts.context(), request())
+    await get_users_secret(parts.context(), request("ours"))
     assert [key for key, _ in parts.server.asked] == ["user", "mine", "users", "ours"]
 
 
 async def test_extra_members_are_dropped(parts: Parts) -> None:
     """The shape is strict in what it gives as in what it asks for."""
-    session = await parts.logged_in()
+    await parts.logged_in()
     parts.server.secrets["user"] = b'{"x":1e999,"password":"p\\u00e9","username":"u","y":[{}]}'
     parts.server.secrets["users"] = b'[{"password":"","username":"","domain":"d"}]'
-    assert await get_user_secret(session, request()) == UserSecret(username="u", password="pé")
-    assert await get_users_secret(session, request()) == [UserSecret(username="", password="")]
+    assert await get_user_secret(parts.context(), request()) == UserSecret(username="u", password="pé")
+    assert await get_users_secret(parts.context(), request()) == [UserSecret(username="", password="")]
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ async def test_extra_members_are_dropped(parts: Parts) -> None:
 )
 async def test_a_user_of_another_shape(parts: Parts, value: bytes, said: str) -> None:
     """The error tells what is wrong and nothing of the value."""
-    session = await parts.logged_in()
+    await parts.logged_in()
     parts.server.secrets["user"] = value
     with pytest.raises(RemoteFailed) as failed:
-        await get_user_secret(session, request())
+        await get_user_secret(parts.context(), request())
     assert failed.value.message == f"the secret 'user' has another shape than asked for: {said}"
     assert (failed.value.code, failed.value.retryable) == (ErrorCode.REMOTE_ERROR, False)
 
@@ -91,19 +91,19 @@ async def test_a_user_of_another_shape(parts: Parts, value: bytes, said: str) ->
 )
 async def test_users_of_another_shape(parts: Parts, value: bytes, said: str) -> None:
     """One wrong user makes the list wrong."""
-    session = await parts.logged_in()
+    await parts.logged_in()
     parts.server.secrets["users"] = value
     with pytest.raises(RemoteFailed) as failed:
-        await get_users_secret(session, request())
+        await get_users_secret(parts.context(), request())
     assert failed.value.message == f"the secret 'users' has another shape than asked for: {said}"
 
 
 async def test_secrets_and_their_keys_are_learned(parts: Parts) -> None:
     """Before anything can be said of them, also when their shape is wrong."""
-    session = await parts.logged_in()
+    await parts.logged_in()
     parts.server.secrets["user"] = b'{"username":"ann"}'
     with pytest.raises(RemoteFailed):
-        await get_user_secret(session, request())
+        await get_user_secret(parts.context(), request())
     assert parts.learned == ["the-encryption-key", "ann"]
 
 
@@ -111,7 +111,7 @@ async def test_secrets_and_their_keys_are_learned(parts: Parts) -> None:
 async def test_secrets_need_a_login(parts: Parts, handler: Any) -> None:
     """Without one there is nobody to ask."""
     with pytest.raises(MissingCredentials):
-        await handler(parts.session, request("k"))
+        await handler(parts.context(), request("k"))
 
 
 def test_a_reply_holds_the_bytes() -> None:

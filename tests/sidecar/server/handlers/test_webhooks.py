@@ -14,7 +14,6 @@ from sidecar_protocol.webhooks import ListDeliveries, Redeliver, Webhook
 
 from sidecar.deliveries.delivery_manager import DeliveryServices
 from sidecar.errors import InvalidContent, NotFound
-from sidecar.server.handlers.jobs import Store
 from sidecar.server.handlers.webhooks import list_deliveries, redeliver, set_webhooks
 from tests.fakes import StandInReceiver
 from tests.sidecar.deliveries.posting import SECRET, Post, hook, posting
@@ -27,14 +26,14 @@ OTHER = "whsec_" + "b3RoZXIgc2VjcmV0IG9mIHNvbWUgbGVuZ3Ro"
 class OneStore:
     """The store that is in force, and all of it that these handlers use."""
 
-    mail: DeliveryServices
+    delivery_services: DeliveryServices
 
     async def get(self) -> "OneStore":
         """It is open."""
         return self
 
     @property
-    def opened(self) -> Store | None:
+    def opened(self) -> None:
         """Not asked for."""
         return None
 
@@ -54,13 +53,13 @@ def read(kind: str, content: str) -> Any:
 async def test_the_list_replaces_the_one_before(parts: Parts) -> None:
     """Its ids are the answer, its secrets are learned before anything is done with them."""
     async with store() as (stores, post):
-        first = await set_webhooks(parts.session, stores, [hook("http://h/a", SECRET, OTHER), hook("http://h/b")])  # type: ignore[arg-type]
+        first = await set_webhooks(parts.context(stores), [hook("http://h/a", SECRET, OTHER), hook("http://h/b")])
         assert (list(first.endpoints), parts.learned) == (post.session(), [SECRET, OTHER])
-        second = await set_webhooks(parts.session, stores, [hook("http://h/b")])  # type: ignore[arg-type]
+        second = await set_webhooks(parts.context(stores), [hook("http://h/b")])
         assert second.endpoints == (first.endpoints[1],)
         assert parts.session.webhooks == (hook("http://h/b"),)
         with pytest.raises(InvalidContent):
-            await set_webhooks(parts.session, stores, [hook("h")])  # type: ignore[arg-type]
+            await set_webhooks(parts.context(stores), [hook("h")])
         assert parts.session.webhooks == (hook("http://h/b"),)
         assert post.session() == [first.endpoints[1]]
 
@@ -68,16 +67,16 @@ async def test_the_list_replaces_the_one_before(parts: Parts) -> None:
 async def test_what_has_not_arrived(parts: Parts) -> None:
     """Listed until it has; what has failed goes once more when it is asked for."""
     async with StandInReceiver() as receiver, store() as (stores, post):
-        [one] = (await set_webhooks(parts.session, stores, [hook(receiver.url)])).endpoints  # type: ignore[arg-type]
+        [one] = (await set_webhooks(parts.context(stores), [hook(receiver.url)])).endpoints
         receiver.fail("/", "error", 10)
         post.put(one, "a")
         await post.until(lambda: post.statuses() == {"a": "dead"})
-        page = await list_deliveries(stores, ListDeliveries(status="dead"))  # type: ignore[arg-type]
+        page = await list_deliveries(parts.context(stores), ListDeliveries(status="dead"))
         assert [(each.id, each.endpoint, each.attempts) for each in page.deliveries] == [("a", one, 10)]
-        assert await redeliver(stores, Redeliver(id="a")) is NOTHING  # type: ignore[arg-type]
+        assert await redeliver(parts.context(stores), Redeliver(id="a")) is NOTHING
         await post.until_empty()
         with pytest.raises(NotFound):
-            await redeliver(stores, Redeliver(id="a"))  # type: ignore[arg-type]
+            await redeliver(parts.context(stores), Redeliver(id="a"))
 
 
 def test_a_webhook_on_the_wire() -> None:

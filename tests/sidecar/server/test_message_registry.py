@@ -1,0 +1,24 @@
+"""The registry names every message, and each route runs as its handler does."""
+
+import inspect
+
+import pytest
+from sidecar_protocol.requests import CONTENTS
+
+from sidecar.server.message_registry import FLEET_MESSAGES, MESSAGES, routes
+from tests.sidecar.server.handlers.parts import Parts
+
+
+def test_every_message_has_a_handler() -> None:
+    """But `cancel`, which the dispatcher handles itself."""
+    assert set(MESSAGES) == set(FLEET_MESSAGES) == set(CONTENTS) - {"cancel"}
+
+
+@pytest.mark.parametrize("fleet", [False, True])
+def test_plain_functions_are_answered_in_their_batch(fleet: bool) -> None:
+    """What waits gets a task; only a fleet has to ask others for a reference."""
+    bound = routes(Parts().context(), fleet=fleet)
+    assert all(route.is_async == inspect.iscoroutinefunction(route.handler) for route in bound.values())
+    plain = {message_type for message_type, route in bound.items() if not route.is_async}
+    quick = {"hello", "ping", "set_cached_reference", "set_short_cached_reference", "issue_token"}
+    assert plain == (quick if fleet else quick | {"has_cached_reference"})
