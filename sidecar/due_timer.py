@@ -7,30 +7,30 @@ from typing import Final
 
 from sidecar.clock import Clock
 from sidecar.errors import SidecarError
-from sidecar.shutdown import stopped
+from sidecar.shutdown import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
-LONGEST_SLEEP: Final = 15.0
+MAX_SLEEP: Final = 15.0
 """Seconds until it looks again: the clock was set, the machine slept, or another process changed what is due."""
-AFTER_FAILURE: Final = 1.0
+RETRY_SECONDS: Final = 1.0
 """Seconds until it tries again."""
 
 
 class DueTimer:
-    """Calls `ring` each time that something is due, one call at a time, until it is closed."""
+    """Calls `on_due` each time that something is due, one call at a time, until it is closed."""
 
     def __init__(
-        self, clock: Clock, next_due: Callable[[], Awaitable[float | None]], ring: Callable[[], Awaitable[None]]
+        self, clock: Clock, next_due: Callable[[], Awaitable[float | None]], on_due: Callable[[], Awaitable[None]]
     ) -> None:
         """`next_due` gives the earliest Unix time that is still to be dealt with, None for none.
 
-        `ring` deals with what is due: afterwards `next_due` is later, or `ring` is called again at once. Where either
-        raises a SidecarError, it is tried again a second later.
+        `on_due` handles what is due: afterwards `next_due` is later, or `on_due` is called again at once. If either
+        raises a SidecarError, it is retried a second later.
         """
         self._clock = clock
         self._next_due = next_due
-        self._ring = ring
+        self._on_due = on_due
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -43,30 +43,30 @@ class DueTimer:
         self._changed.set()
 
     async def close(self) -> None:
-        """Stops; a `ring` under way is cancelled."""
-        await stopped(self._task)
+        """Stops; a `on_due` under way is cancelled."""
+        await cancel_and_wait(self._task)
 
     async def _run(self) -> None:
         failing = False
         while True:
             try:
-                await self._sleep(await self._ring_if_due())
+                await self._sleep(await self._run_if_due())
                 failing = False
             except Exception as failure:
                 if not failing:  # once, and not every second of a full disk
                     known = isinstance(failure, SidecarError)
                     log.warning("what is due is tried again until it works: %s", failure, exc_info=not known)
                 failing = True
-                await self._clock.sleep(AFTER_FAILURE)
+                await self._clock.sleep(RETRY_SECONDS)
 
-    async def _ring_if_due(self) -> float:
+    async def _run_if_due(self) -> float:
         """Gives for how many seconds nothing is due."""
         self._changed.clear()  # before it is asked what is due, so that no change is missed
         due = await self._next_due()
-        left = LONGEST_SLEEP if due is None else due - self._clock.now()
+        left = MAX_SLEEP if due is None else due - self._clock.now()
         if left > 0:
-            return min(left, LONGEST_SLEEP)
-        await self._ring()
+            return min(left, MAX_SLEEP)
+        await self._on_due()
         return 0.0
 
     async def _sleep(self, seconds: float) -> None:

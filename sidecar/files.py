@@ -11,21 +11,21 @@ import stat
 from pathlib import Path
 from typing import Final
 
-_NEVER: Final = os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_FOLLOW: Final = os.O_NOFOLLOW | os.O_CLOEXEC
 _OTHERS: Final = 0o077
 _OTHERS_WRITE: Final = 0o022
 
 
-def opened(path: Path, flags: int) -> int:
+def open_file(path: Path, flags: int) -> int:
     """A descriptor of a regular file, 0600 also where it was wider; with O_CREAT it is made where it is missing.
 
     Raises OSError, also for a link and for whatever else is no file.
     """
     try:
         # without waiting: a pipe would have us wait for somebody at its other end
-        descriptor = os.open(path, flags | _NEVER | os.O_NONBLOCK, 0o600)
+        descriptor = os.open(path, flags | _NO_FOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as failure:
-        raise _explained(failure, path) from None
+        raise _explain(failure, path) from None
     try:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
@@ -41,26 +41,26 @@ def opened(path: Path, flags: int) -> int:
 
 def read(path: Path) -> bytes:
     """All that is in such a file. Raises OSError."""
-    with os.fdopen(opened(path, os.O_RDONLY), "rb") as file:
+    with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
         return file.read()
 
 
-def made(path: Path) -> int:
+def create_file(path: Path) -> int:
     """A descriptor of a new file, 0600; what was there before, a link too, makes room. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NEVER, 0o600)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)
 
 
-def subfolder(folder: Path, name: str) -> Path:
+def ensure_subfolder(folder: Path, name: str) -> Path:
     """A folder inside another, 0700 where it is made here; nobody but its owner may write in it. Raises OSError."""
     path = folder / name
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _NEVER)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _NO_FOLLOW)
     except OSError as failure:
-        raise _explained(failure, path) from None
+        raise _explain(failure, path) from None
     try:
         mode = os.fstat(descriptor).st_mode
         if mode & _OTHERS_WRITE:
@@ -71,18 +71,18 @@ def subfolder(folder: Path, name: str) -> Path:
     return path
 
 
-def make(path: Path) -> None:
+def create_if_missing(path: Path) -> None:
     """Makes an empty file, 0600, where there is nothing. Raises OSError."""
     with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NEVER, 0o600))
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600))
 
 
-def restrict(path: Path) -> None:
-    """Checks a file as `opened` does, without opening it: closing it would end the locks that this process has on it.
+def restrict_permissions(path: Path) -> None:
+    """Checks a file as `open_file` does without opening it: closing it would release this process's locks on it.
 
     Nothing happens where there is none. Raises OSError.
     """
-    refuse_link(path)
+    reject_symlink(path)
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
@@ -94,13 +94,13 @@ def restrict(path: Path) -> None:
             path.chmod(0o600)
 
 
-def refuse_link(path: Path) -> None:
+def reject_symlink(path: Path) -> None:
     """For those who open a file by themselves. Raises OSError where it is a link."""
     if path.is_symlink():
-        raise _explained(OSError(errno.ELOOP, ""), path)
+        raise _explain(OSError(errno.ELOOP, ""), path)
 
 
-def too_wide(folder: Path) -> str | None:
+def permission_warning(folder: Path) -> str | None:
     """What is wrong with a folder in which others may write, as a sentence; None where they may not."""
     try:
         mode = stat.S_IMODE(folder.stat().st_mode)
@@ -111,7 +111,7 @@ def too_wide(folder: Path) -> str | None:
     return f"others may write in the state folder {folder} (mode {mode:04o}): run `chmod go-w {folder}`"
 
 
-def _explained(failure: OSError, path: Path) -> OSError:
+def _explain(failure: OSError, path: Path) -> OSError:
     """Says of a link that it is one."""
     if path.is_symlink() and failure.errno in (errno.ELOOP, errno.ENOTDIR):
         return OSError(errno.ELOOP, f"{path} is a symbolic link, and none is followed here")

@@ -77,7 +77,7 @@ def configure(debug_log: str, redactor: Texts) -> None:
     if debug_log:
         from sidecar import files  # late: few sessions have one
 
-        os.close(files.opened(Path(debug_log), os.O_CREAT | os.O_WRONLY))
+        os.close(files.open_file(Path(debug_log), os.O_CREAT | os.O_WRONLY))
         handlers.append(logging.FileHandler(debug_log))
     root = logging.getLogger()
     for handler in handlers:

@@ -19,11 +19,11 @@ _LOCK: Final = ".owner"
 _PREFIX: Final = "sidecar-"
 """Of folders in the system's folder for temporary files; in the state folder the names have none."""
 _UNNAMED: Final = ".new-"
-LONGEST: Final = 62
+MAX_PATH_BYTES: Final = 62
 """Bytes of a path in which browsers can still make their sockets: they append 45, and a socket's name may have 107."""
 
 
-class _Held:
+class _LockedFolder:
     """A folder of our own, locked from before it has its name, so that nobody sweeps it in between."""
 
     def __init__(self, parent: Path, prefix: str) -> None:
@@ -33,7 +33,7 @@ class _Held:
 
         new = Path(tempfile.mkdtemp(prefix=_UNNAMED, dir=parent))
         try:
-            self._lock = files.opened(new / _LOCK, os.O_RDWR | os.O_CREAT)
+            self._lock = files.open_file(new / _LOCK, os.O_RDWR | os.O_CREAT)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.path = new.with_name(prefix + new.name.removeprefix(_UNNAMED))
             new.rename(self.path)
@@ -42,7 +42,7 @@ class _Held:
             raise
 
     def remove(self) -> None:
-        _clear(self.path)
+        _remove(self.path)
         os.close(self._lock)
 
 
@@ -55,25 +55,25 @@ class Scratch:
         Then, and where the state folder can't be used, the system's folder for temporary files has to do.
         """
         self._state = state
-        self._on_disk: _Held | None = None
-        self._elsewhere: _Held | None = None
+        self._in_state_folder: _LockedFolder | None = None
+        self._in_temp_folder: _LockedFolder | None = None
 
     def folder(self) -> Path:
         """The folder, 0700; absolute, whatever the state folder's name is. Raises OSError."""
         state = self._state_folder()
         if state is None:
             return self._temporary().path
-        if self._on_disk is None:
+        if self._in_state_folder is None:
             try:
-                self._on_disk = _Held(files.subfolder(state.absolute(), FOLDER), "")
+                self._in_state_folder = _LockedFolder(files.ensure_subfolder(state.absolute(), FOLDER), "")
             except OSError:
                 return self._temporary().path
-        return self._on_disk.path
+        return self._in_state_folder.path
 
     def short(self) -> Path:
         """The same folder, by a path short enough for browsers' sockets. Raises OSError."""
         folder = self.folder()
-        elsewhere = self._temporary().path if len(os.fsencode(folder)) > LONGEST else folder
+        elsewhere = self._temporary().path if len(os.fsencode(folder)) > MAX_PATH_BYTES else folder
         if elsewhere == folder:
             return folder
         alias = elsewhere / "s"
@@ -91,10 +91,10 @@ class Scratch:
 
     def close(self) -> None:
         """Takes all of it away."""
-        for held in (self._on_disk, self._elsewhere):
-            if held:
-                held.remove()
-        self._on_disk = self._elsewhere = None
+        for folder in (self._in_state_folder, self._in_temp_folder):
+            if folder:
+                folder.remove()
+        self._in_state_folder = self._in_temp_folder = None
 
     def _state_folder(self) -> Path | None:
         try:
@@ -102,15 +102,15 @@ class Scratch:
         except OSError:
             return None
 
-    def _temporary(self) -> _Held:
-        if self._elsewhere is None:
+    def _temporary(self) -> _LockedFolder:
+        if self._in_temp_folder is None:
             import tempfile
 
-            self._elsewhere = _Held(Path(tempfile.gettempdir()).absolute(), _PREFIX)
-        return self._elsewhere
+            self._in_temp_folder = _LockedFolder(Path(tempfile.gettempdir()).absolute(), _PREFIX)
+        return self._in_temp_folder
 
 
-def sweep(state: Path) -> None:
+def remove_abandoned(state: Path) -> None:
     """Takes away what dead processes have left, for this state folder and in the system's temporary folder."""
     import tempfile  # late, as above
 
@@ -122,10 +122,10 @@ def sweep(state: Path) -> None:
             found += _folders(state / FOLDER, "*")
     for folder in found:
         with contextlib.suppress(OSError):  # in use, somebody else's, or gone already
-            lock = files.opened(folder / _LOCK, os.O_RDWR)
+            lock = files.open_file(folder / _LOCK, os.O_RDWR)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _clear(folder)
+                _remove(folder)
             finally:
                 os.close(lock)
 
@@ -137,7 +137,7 @@ def _folders(parent: Path, pattern: str) -> Iterator[Path]:
                 yield path
 
 
-def _clear(folder: Path) -> None:
+def _remove(folder: Path) -> None:
     """Takes a folder away; the lock last: a dying browser may still write here, and the next process sweeps that."""
     import shutil
 

@@ -125,10 +125,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """Where scripts of tasks are read from; nobody makes it. Raises OSError for a link in the state folder."""
         if self.scripts_folder:
             return Path(self.scripts_folder).expanduser()
-        from sidecar.files import refuse_link  # late: only tasks need it
+        from sidecar.files import reject_symlink  # late: only tasks need it
 
         folder = self.state_path() / "scripts"
-        refuse_link(folder)
+        reject_symlink(folder)
         return folder
 
     def artifacts_folder(self) -> Path:
@@ -140,9 +140,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self._subfolder("profiles")
 
     def _subfolder(self, name: str) -> Path:
-        from sidecar.files import subfolder  # late: only a job needs one
+        from sidecar.files import ensure_subfolder  # late: only a job needs one
 
-        return subfolder(self.state_folder(), name)
+        return ensure_subfolder(self.state_folder(), name)
 
 
 def load(flags: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None) -> Settings:

@@ -13,14 +13,14 @@ from typing import Any, Final
 
 log = logging.getLogger(__name__)
 
-CLOSING_SECONDS: Final = 30.0
+CLOSE_SECONDS: Final = 30.0
 """What closing may take beside the time for finishing, whatever does not answer: a browser, Redis, a name server."""
 STOP_SECONDS: Final = 2.0
 """How long a task may take to end once it is cancelled."""
 SAME_SECONDS: Final = 0.5
 """Within so long two signals of one kind are one that came by two ways: `timeout` signals its child and its group, a
 parent hands on the Ctrl-C that a terminal has sent to both."""
-AGAIN_SECONDS: Final = 0.1
+RECANCEL_SECONDS: Final = 0.1
 """After so long a task that goes on is cancelled again: `asyncio.wait_for` loses a cancellation before Python 3.12."""
 
 
@@ -47,41 +47,41 @@ class StopSignals:
             os._exit(128 + number)
 
 
-async def stopped(*tasks: asyncio.Task[Any] | None, seconds: float = STOP_SECONDS) -> None:
+async def cancel_and_wait(*tasks: asyncio.Task[Any] | None, seconds: float = STOP_SECONDS) -> None:
     """Cancels tasks until they have ended, for so many seconds at most; what they raise has been told by then."""
-    left = {task for task in tasks if task is not None}
-    ending, again = asyncio.get_running_loop().time() + seconds, AGAIN_SECONDS
-    while left and (rest := ending - asyncio.get_running_loop().time()) > 0:
-        for task in left:
+    pending = {task for task in tasks if task is not None}
+    deadline, interval = asyncio.get_running_loop().time() + seconds, RECANCEL_SECONDS
+    while pending and (rest := deadline - asyncio.get_running_loop().time()) > 0:
+        for task in pending:
             task.cancel()
-        done, left = await asyncio.wait(left, timeout=min(rest, again))
-        again *= 2
+        done, pending = await asyncio.wait(pending, timeout=min(rest, interval))
+        interval *= 2
         for task in done:
             if not task.cancelled() and (failure := task.exception()):
                 log.warning("a task ended with %s: %s", type(failure).__name__, failure)
-    for task in left:
+    for task in pending:
         log.warning("a task does not end: %s", task.get_name())
 
 
-async def farewell(saying: Awaitable[object], seconds: float = STOP_SECONDS) -> None:
+async def best_effort(awaitable: Awaitable[object], seconds: float = STOP_SECONDS) -> None:
     """Waits for a last word, for so many seconds at most; nobody is told where it fails, because we are gone."""
-    task = asyncio.ensure_future(saying)
+    task = asyncio.ensure_future(awaitable)
     await asyncio.wait([task], timeout=seconds)
     if not task.done():
         log.warning("a farewell was not answered within %g s", seconds)
-        await stopped(task)
+        await cancel_and_wait(task)
     elif not task.cancelled() and (failure := task.exception()):
         log.warning("a farewell failed: %s", failure)
 
 
-def exit_within(seconds: float) -> None:
+def force_exit_after(seconds: float) -> None:
     """Has this process end with 0 after so many seconds, whatever still waits by then. What is durable is on disk."""
-    timer = threading.Timer(seconds, _leave)
+    timer = threading.Timer(seconds, _force_exit)
     timer.daemon = True
     timer.start()
 
 
-def _leave() -> None:
+def _force_exit() -> None:
     with contextlib.suppress(OSError, ValueError):  # whoever read it may have gone first
         print("sidecar: something did not end in time and is left behind", file=sys.stderr, flush=True)
     os._exit(0)

@@ -14,7 +14,7 @@ _WALL: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2
 _WALL_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
 
 
-def parse_wall(text: str, field: str) -> datetime:
+def parse_wall_time(text: str, field: str) -> datetime:
     """`YYYY-MM-DD HH:MM:SS`, zero-padded -> what the clock shows, in no zone. Raises InvalidContent."""
     try:
         if _WALL.fullmatch(text):
@@ -24,7 +24,7 @@ def parse_wall(text: str, field: str) -> datetime:
     raise InvalidContent(f"{field}: expected a time as YYYY-MM-DD HH:MM:SS", field)
 
 
-def zone_of(name: str, field: str) -> ZoneInfo:
+def load_zone(name: str, field: str) -> ZoneInfo:
     """The zone of an IANA name such as `Europe/Amsterdam`. Raises InvalidContent."""
     try:
         return ZoneInfo(name)
@@ -41,14 +41,14 @@ def instant(wall: datetime, zone: Zone) -> float:
     return wall.replace(tzinfo=zone, fold=0).timestamp()
 
 
-def wall_at(moment: float, zone: Zone) -> datetime:
+def wall_time_at(moment: float, zone: Zone) -> datetime:
     """What a clock in `zone` shows at a Unix time, in no zone."""
     return datetime.fromtimestamp(moment, zone).replace(tzinfo=None, fold=0)
 
 
 def instant_ahead(wall: datetime, zone: Zone, now: float, field: str) -> float:
     """Like `instant`, for a time in the future and at most one year ahead by the clock. Raises InvalidContent."""
-    shown = wall_at(now, zone)
+    shown = wall_time_at(now, zone)
     if wall > one_year_after(shown):
         raise InvalidContent(f"{field}: the time is more than one year ahead", field)
     if wall.year >= shown.year - 1:  # years that long ago are beyond what some zones can count

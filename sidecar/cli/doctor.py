@@ -15,7 +15,7 @@ from sidecar import __version__
 from sidecar.browser import discovery, ffmpeg
 from sidecar.clock import Clock
 from sidecar.errors import BrowserUnavailable, SidecarError, StoreFailed
-from sidecar.files import too_wide
+from sidecar.files import permission_warning
 from sidecar.settings import Settings, host_zone
 from sidecar.storage.inspection import DatabaseSummary, broken_databases, inspect
 
@@ -65,7 +65,7 @@ def _state_folder(settings: Settings) -> Iterator[Finding]:
         return
     if not os.access(folder, os.W_OK):
         yield "MISSING", f"state folder {folder} can't be written; set SIDECAR_HOME to one that can"
-    elif wide := too_wide(folder):
+    elif wide := permission_warning(folder):
         yield "MISSING", wide
     else:
         yield "ok", f"state folder {folder}, {shutil.disk_usage(folder).free >> 20:,} MB free"

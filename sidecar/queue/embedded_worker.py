@@ -9,7 +9,7 @@ from saq.types import PartialTimersDict
 from saq.worker import Worker
 
 from sidecar.queue.job_meta import FUNCTION
-from sidecar.shutdown import stopped
+from sidecar.shutdown import cancel_and_wait
 
 CANCELLATION_SECONDS: Final = 10.0
 """What a job that has to stop gets for closing its browser."""
@@ -66,7 +66,7 @@ class EmbeddedWorker(Worker[Any]):
         housekeeping = {task for task in tasks if task.get_name() != "process"}
         for task in tasks - self._busy - housekeeping:
             task.cancel()
-        await stopped(*housekeeping)
+        await cancel_and_wait(*housekeeping)
         if self._busy:
             await asyncio.wait(set(self._busy), timeout=self._grace)
         for task in self._busy:

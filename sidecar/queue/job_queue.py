@@ -20,7 +20,7 @@ from sidecar.queue.embedded_worker import EmbeddedWorker
 from sidecar.queue.executor import JobExecutor, JobHandler
 from sidecar.queue.job_meta import CANCELLED, FUNCTION, STATUSES, JobMeta, job_state, set_meta
 from sidecar.queue.submission import Submission, encrypt_content
-from sidecar.shutdown import stopped
+from sidecar.shutdown import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +179,7 @@ class JobQueue:
     async def stop(self, seconds: float) -> None:
         """Takes no more jobs, lets what runs finish for so many seconds, and puts the rest back."""
         self._stopped = True
-        await stopped(self._orphan_scan)
+        await cancel_and_wait(self._orphan_scan)
         self._orphan_scan = None
         workers, self._workers = self._workers, {}
         await asyncio.gather(*(worker.end(seconds) for worker in workers.values()))

@@ -23,7 +23,7 @@ class ProcessLock:
         self._folder = folder / FOLDER if folder else None
         self._descriptor = -1
         if folder and self._folder:
-            files.subfolder(folder, FOLDER)
+            files.ensure_subfolder(folder, FOLDER)
             self._descriptor = self._acquire(self._folder / self.process)
             self._sweep()
 
@@ -45,7 +45,7 @@ class ProcessLock:
 
     def _acquire(self, path: Path) -> int:
         while True:
-            descriptor = files.opened(path, os.O_CREAT | os.O_RDWR)
+            descriptor = files.open_file(path, os.O_CREAT | os.O_RDWR)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             with suppress(FileNotFoundError):  # whoever cleans up may have come between the two calls above
                 if path.stat().st_ino == os.fstat(descriptor).st_ino:
@@ -64,7 +64,7 @@ class ProcessLock:
 @contextmanager
 def _open_existing(path: Path) -> Iterator[int | None]:
     try:
-        descriptor = files.opened(path, os.O_RDWR)
+        descriptor = files.open_file(path, os.O_RDWR)
     except OSError:
         yield None
         return

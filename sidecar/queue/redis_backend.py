@@ -14,7 +14,7 @@ from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.queue.redis_context import RedisContext
 from sidecar.queue.redis_queue import FleetQueue
-from sidecar.shutdown import farewell, stopped
+from sidecar.shutdown import best_effort, cancel_and_wait
 from sidecar.storage.redis_references import BLOCK_SECONDS, REDIS_ERRORS, connect
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class RedisBackend:
         try:
             await self._send_heartbeat()
         except BaseException:
-            await farewell(redis.aclose())
+            await best_effort(redis.aclose())
             raise
         self._heartbeat = asyncio.create_task(self._send_heartbeats())
         return self
@@ -127,10 +127,10 @@ class RedisBackend:
     async def close(self) -> None:
         """Counts as gone for others from now on, and lets go of every connection."""
         self._context.closed = True
-        await stopped(self._heartbeat, self._subscription)
-        await asyncio.gather(*(farewell(queue.disconnect()) for queue in self._queues.values()))
-        await farewell(self._redis.delete(f"sidecar:process:{self.process}"))
-        await farewell(self._redis.aclose())
+        await cancel_and_wait(self._heartbeat, self._subscription)
+        await asyncio.gather(*(best_effort(queue.disconnect()) for queue in self._queues.values()))
+        await best_effort(self._redis.delete(f"sidecar:process:{self.process}"))
+        await best_effort(self._redis.aclose())
 
     async def _find_all(self, keys: list[str]) -> list[Job]:
         """The jobs of these keys that are still there, in their order."""

@@ -18,7 +18,7 @@ from sidecar.queue.job_meta import decode_job, dump, load
 from sidecar.queue.job_rows import Row
 from sidecar.queue.redis_context import RedisContext, retry_delay
 from sidecar.queue.stall_detector import StallDetector
-from sidecar.shutdown import STOP_SECONDS, stopped
+from sidecar.shutdown import STOP_SECONDS, cancel_and_wait
 from sidecar.storage.redis_references import BLOCK_SECONDS, REDIS_ERRORS
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class FleetQueue(CompletingQueue, RedisQueue):
         """Stops listening; the connections are shared with other queues."""
         if self._returning:
             await asyncio.wait(set(self._returning), timeout=STOP_SECONDS)
-        await stopped(*self._returning)
+        await cancel_and_wait(*self._returning)
         await self._pubsub.close()
         await self._pubsub.pubsub.aclose()  # type: ignore[no-untyped-call]
 
@@ -151,9 +151,9 @@ class FleetQueue(CompletingQueue, RedisQueue):
 
     async def _retry(self, job: Job, error: str | None) -> None:  # noqa: ARG002
         now, delay, document = self._context.clock.now(), job.next_retry_delay(), dump(job.to_dict())
-        stopped = dump({**job.to_dict(), "status": Status.ABORTED, "completed": int(now * 1000)})
+        cancel_and_wait = dump({**job.to_dict(), "status": Status.ABORTED, "completed": int(now * 1000)})
         score = now + delay if delay > 0 else 0
-        rest = (score, self.swept_error_message, stopped, job.ttl, now)
+        rest = (score, self.swept_error_message, cancel_and_wait, job.ttl, now)
         arguments = (self.name, job.key, job.attempts, document, *rest)
         await self._context.retry_until_stored(lambda: self._context.run(scripts.RETRY, *arguments))
         self._context.running.discard((job.key, job.attempts))

@@ -119,7 +119,7 @@ class InputLog:
 
 def _open(path: Path) -> tuple[int, bool]:
     """The file, and whether its last line is torn. A link is not followed: the log would land in what it points to."""
-    file = files.opened(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+    file = files.open_file(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
         size = os.fstat(file).st_size
         return file, size > 0 and os.pread(file, 1, size - 1) != b"\n"

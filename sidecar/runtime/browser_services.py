@@ -70,10 +70,10 @@ class BrowserServices:
     async def sweep(self) -> None:
         """Takes away, once, what killed processes have left: raw recordings may be among it."""
         if not self._swept:
-            from sidecar.scratch_folder import sweep  # late: the first pong need not wait for it
+            from sidecar.scratch_folder import remove_abandoned  # late: the first pong need not wait for it
 
             self._swept = True
-            await asyncio.to_thread(lambda: sweep(self._settings.state_path()))
+            await asyncio.to_thread(lambda: remove_abandoned(self._settings.state_path()))
 
     def _get_pool(self) -> "BrowserPool":
         if self._pool is None:

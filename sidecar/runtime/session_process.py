@@ -31,7 +31,7 @@ from sidecar.server.session import Session
 from sidecar.server.stdio import LineReader, LineWriter
 from sidecar.server.stdio_fds import Descriptors
 from sidecar.settings import Settings, SettingsError
-from sidecar.shutdown import CLOSING_SECONDS, StopSignals, exit_within
+from sidecar.shutdown import CLOSE_SECONDS, StopSignals, force_exit_after
 from sidecar.storage.memory_references import MemoryReferences
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class SessionProcess:
         self._reader.stop()
         resuming.cancel()
         seconds = self._settings.shutdown_timeout if self._heard else 0
-        exit_within(seconds + CLOSING_SECONDS)
+        force_exit_after(seconds + CLOSE_SECONDS)
         deadline = self._clock.monotonic() + seconds
         await asyncio.gather(
             self._dispatcher.finish(seconds), self._storage.rest(seconds), resuming, return_exceptions=True

@@ -20,7 +20,7 @@ from sidecar.rtcv.fleet_logins import SharedLogins
 from sidecar.rtcv.login import References
 from sidecar.runtime.runtime_context import RuntimeContext
 from sidecar.runtime.task_runtime import TaskRuntime
-from sidecar.shutdown import stopped
+from sidecar.shutdown import cancel_and_wait
 from sidecar.storage.agenda import Agenda, Kind
 from sidecar.storage.database import Database
 from sidecar.storage.disk_references import DiskReferences
@@ -125,7 +125,7 @@ class StorageRuntime:
             folder = context.settings.state_folder()
         except OSError as failure:
             raise StoreFailed(f"the state folder can't be used: {failure.strerror}", retryable=True) from None
-        if wide := files.too_wide(folder):
+        if wide := files.permission_warning(folder):
             log.warning("%s", wide)
         database = await Database.open(folder / "sidecar.db")
         try:
@@ -213,12 +213,12 @@ class StorageRuntime:
         self.task_runtime.start()
         if self._interrupted_runs:
             self._reporting = asyncio.create_task(self._tell_interrupted(self._interrupted_runs))
-            self._closing.push_async_callback(stopped, self._reporting)
+            self._closing.push_async_callback(cancel_and_wait, self._reporting)
         if self._fleet:
             self.serve()
         elif self._folder:
             self._watching = asyncio.create_task(self._look())
-            self._closing.push_async_callback(stopped, self._watching)
+            self._closing.push_async_callback(cancel_and_wait, self._watching)
 
     def stop_starting(self) -> None:
         """Only stores and sends from now on: jobs, schedules and tasks wait for another process."""
@@ -228,7 +228,7 @@ class StorageRuntime:
         """Begins nothing more, and lets what runs finish for so many seconds."""
         self.stop_starting()
         await self.task_runtime.rest()
-        await stopped(self._watching, self._reporting)
+        await cancel_and_wait(self._watching, self._reporting)
         if self._queue_runtime:
             await self._queue_runtime.schedules.close()
             await asyncio.gather(self._queue_runtime.job_queue.stop(seconds), self.task_runtime.put_back())

@@ -16,7 +16,7 @@ from sidecar.runtime.runtime_context import RuntimeContext
 from sidecar.runtime.storage_provider import StorageProvider
 from sidecar.server.session import Session
 from sidecar.settings import Settings, SettingsError
-from sidecar.shutdown import CLOSING_SECONDS, StopSignals, exit_within
+from sidecar.shutdown import CLOSE_SECONDS, StopSignals, force_exit_after
 from sidecar.storage.memory_references import MemoryReferences
 
 
@@ -40,7 +40,7 @@ async def work(settings: Settings, clock: Clock, say: Callable[[str], None]) -> 
         (await storage.on_disk()).serve()
         say(f"sidecar worker {os.getpid()}: at work")
         await stopped.wait()
-        exit_within(settings.shutdown_timeout + CLOSING_SECONDS)
+        force_exit_after(settings.shutdown_timeout + CLOSE_SECONDS)
         deadline = clock.monotonic() + settings.shutdown_timeout
         await storage.rest(settings.shutdown_timeout)
         await storage.drain(deadline - clock.monotonic())

@@ -23,7 +23,7 @@ from sidecar.clock import Clock
 from sidecar.errors import CorruptRecord, InvalidContent, NotFound
 from sidecar.schedules.scheduled_messages import ScheduledMessages
 from sidecar.storage.agenda import Agenda, Item
-from sidecar.wall_clock import Zone, instant_ahead, parse_wall, rfc3339, zone_of
+from sidecar.wall_clock import Zone, instant_ahead, load_zone, parse_wall_time, rfc3339
 
 MAX_OPEN: Final = 1_000
 """Schedules whose time has not come."""
@@ -211,11 +211,11 @@ class ScheduleManager:
 
     def _due(self, trigger: Trigger, parents_zone: str) -> float:
         single = trigger.single
-        wall = parse_wall(single.time, _TIME)
+        wall = parse_wall_time(single.time, _TIME)
         if single.zone is not None and not _is_parents(trigger):
             raise InvalidContent(f"{_ZONE}: a zone can be given with zone_type {PARENTS_ZONE} alone", _ZONE)
         name = single.zone or (parents_zone if _is_parents(trigger) else "")
-        return instant_ahead(wall, zone_of(name, _ZONE) if name else self._host_zone, self._now(), _TIME)
+        return instant_ahead(wall, load_zone(name, _ZONE) if name else self._host_zone, self._now(), _TIME)
 
 
 def _check_name(name: str) -> None:

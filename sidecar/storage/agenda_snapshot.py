@@ -42,7 +42,7 @@ def read_snapshot(path: Path, since: float) -> tuple[list[ScheduledEntry], list[
     if not path.exists():
         return [], []
     try:
-        files.refuse_link(path)
+        files.reject_symlink(path)
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
         try:
             check_version(connection)

@@ -50,9 +50,9 @@ def _replace(path: Path, busy_seconds: float) -> sqlite3.Connection:
 def _prepare(path: Path, busy_seconds: float) -> sqlite3.Connection:
     if _was_emptied(path):
         log.warning("%s is empty: what was in it is lost, or it was never written; a new one begins", path.name)
-    files.make(path)  # before SQLite makes it with the umask's mode
+    files.create_if_missing(path)  # before SQLite makes it with the umask's mode
     for beside in ("", "-wal", "-shm"):
-        files.restrict(path.with_name(path.name + beside))
+        files.restrict_permissions(path.with_name(path.name + beside))
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     try:
         check_version(connection)  # before anything is written to it

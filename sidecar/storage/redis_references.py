@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from sidecar.errors import StoreFailed
-from sidecar.shutdown import farewell, stopped
+from sidecar.shutdown import best_effort, cancel_and_wait
 from sidecar.storage.disk_references import DiskReferences
 
 log = logging.getLogger(__name__)
@@ -91,8 +91,8 @@ class ReferencePublisher:
         """Gives what is left so much time."""
         if self._publishing:
             await asyncio.wait([self._publishing], timeout=seconds)
-        await stopped(self._publishing)
-        await farewell(self.redis.aclose())
+        await cancel_and_wait(self._publishing)
+        await best_effort(self.redis.aclose())
         if self._unpublished:
             log.warning("%d references are known on this machine only", len(self._unpublished))
 

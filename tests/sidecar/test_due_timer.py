@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sidecar.due_timer import AFTER_FAILURE, LONGEST_SLEEP, DueTimer
+from sidecar.due_timer import MAX_SLEEP, RETRY_SECONDS, DueTimer
 from sidecar.errors import StoreFailed
 from tests.clocks import SteppedClock
 
@@ -68,7 +68,7 @@ async def test_it_hears_of_changes() -> None:
     """What is due earlier than anything before, also where nothing was."""
     bell = Bell()
     async with bell.running():
-        assert bell.time.sleeping == [LONGEST_SLEEP]
+        assert bell.time.sleeping == [MAX_SLEEP]
         bell.dues.append(bell.start + 2)
         bell.alarm.changed()
         await bell.time.settle()
@@ -82,11 +82,11 @@ async def test_it_looks_again_after_a_while_by_itself() -> None:
     bell = Bell()
     async with bell.running(3600.0):
         before = bell.asked
-        bell.dues.append(bell.start + LONGEST_SLEEP + 1)
-        await bell.time.advance(LONGEST_SLEEP)
+        bell.dues.append(bell.start + MAX_SLEEP + 1)
+        await bell.time.advance(MAX_SLEEP)
         assert bell.asked == before + 1
         await bell.time.advance(1)
-        assert bell.rung == [LONGEST_SLEEP + 1]
+        assert bell.rung == [MAX_SLEEP + 1]
 
 
 async def test_the_clock_is_set_forward_a_day() -> None:
@@ -94,8 +94,8 @@ async def test_the_clock_is_set_forward_a_day() -> None:
     bell = Bell()
     async with bell.running(3600.0):
         await bell.time.set(bell.start + 86_400)
-        await bell.time.advance(LONGEST_SLEEP)
-        assert bell.rung == [86_400 + LONGEST_SLEEP]
+        await bell.time.advance(MAX_SLEEP)
+        assert bell.rung == [86_400 + MAX_SLEEP]
 
 
 async def test_the_clock_is_set_back_an_hour() -> None:
@@ -105,11 +105,11 @@ async def test_the_clock_is_set_back_an_hour() -> None:
         await bell.time.set(bell.start - 3600)
         await bell.time.advance(10)
         assert bell.rung == []
-        for _ in range(int(3600 / LONGEST_SLEEP)):
-            await bell.time.advance(LONGEST_SLEEP)
+        for _ in range(int(3600 / MAX_SLEEP)):
+            await bell.time.advance(MAX_SLEEP)
         assert bell.rung == [10.0]
         await bell.time.set(bell.start)
-        await bell.time.advance(LONGEST_SLEEP)
+        await bell.time.advance(MAX_SLEEP)
         assert bell.rung == [10.0]
 
 
@@ -120,11 +120,11 @@ async def test_what_fails_is_tried_again_a_second_later(failure: Exception) -> N
     bell.failures = [failure, failure]
     async with bell.running(1.0):
         await bell.time.advance(1)
-        assert bell.time.sleeping == [AFTER_FAILURE]
-        await bell.time.advance(AFTER_FAILURE)
+        assert bell.time.sleeping == [RETRY_SECONDS]
+        await bell.time.advance(RETRY_SECONDS)
         assert bell.rung == []
-        await bell.time.advance(AFTER_FAILURE)
-        assert bell.rung == [1 + 2 * AFTER_FAILURE]
+        await bell.time.advance(RETRY_SECONDS)
+        assert bell.rung == [1 + 2 * RETRY_SECONDS]
 
 
 async def test_a_change_while_it_rings_is_not_missed() -> None:
@@ -132,11 +132,11 @@ async def test_a_change_while_it_rings_is_not_missed() -> None:
     bell = Bell()
     go = asyncio.Event()
 
-    async def ring() -> None:
+    async def on_due() -> None:
         bell.dues = []
         await go.wait()
 
-    alarm = DueTimer(bell.time.clock, bell._next, ring)
+    alarm = DueTimer(bell.time.clock, bell._next, on_due)
     bell.dues = [bell.start]
     alarm.start()
     await bell.time.settle()
@@ -153,13 +153,13 @@ async def test_closing_ends_a_ring_under_way() -> None:
     bell = Bell()
     ended = asyncio.Event()
 
-    async def ring() -> None:
+    async def on_due() -> None:
         try:
             await asyncio.Event().wait()
         finally:
             ended.set()
 
-    alarm = DueTimer(bell.time.clock, bell._next, ring)
+    alarm = DueTimer(bell.time.clock, bell._next, on_due)
     await alarm.close()
     bell.dues = [bell.start]
     alarm.start()

@@ -56,16 +56,16 @@ def test_what_is_opened_is_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.touch(mode=0o644)
     path.chmod(0o664)
-    os.close(files.opened(path, os.O_RDWR))
+    os.close(files.open_file(path, os.O_RDWR))
     assert mode(path) == 0o600
     (tmp_path / "link").symlink_to(path)
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="link is a symbolic link"):
-        files.opened(tmp_path / "link", os.O_RDWR)
+        files.open_file(tmp_path / "link", os.O_RDWR)
     with pytest.raises(OSError, match="not a regular file"):
-        files.opened(tmp_path / "pipe", os.O_RDONLY)
+        files.open_file(tmp_path / "pipe", os.O_RDONLY)
     with pytest.raises(FileNotFoundError):
-        files.opened(tmp_path / "none", os.O_RDWR)
+        files.open_file(tmp_path / "none", os.O_RDWR)
 
 
 async def test_the_database_is_not_opened_by_a_link(home: Path, victim: Path) -> None:
@@ -140,6 +140,9 @@ def test_scripts_are_not_read_by_a_planted_link(home: Path, tmp_path: Path) -> N
 def test_a_folder_that_others_may_write_in_is_told_of(home: Path) -> None:
     """With what to do about it."""
     home.chmod(0o755)
-    assert files.too_wide(home) is None
+    assert files.permission_warning(home) is None
     home.chmod(0o775)
-    assert files.too_wide(home) == f"others may write in the state folder {home} (mode 0775): run `chmod go-w {home}`"
+    assert (
+        files.permission_warning(home)
+        == f"others may write in the state folder {home} (mode 0775): run `chmod go-w {home}`"
+    )

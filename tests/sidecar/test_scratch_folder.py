@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.scratch_folder import LONGEST, Scratch, sweep
+from sidecar.scratch_folder import MAX_PATH_BYTES, Scratch, remove_abandoned
 
 LEAVE = """
 import os
@@ -63,7 +63,7 @@ def test_what_the_dead_have_left_is_swept(tmp_path: Path, temporary: Path) -> No
     left = [left_by_the_dead(temporary, str(state)), left_by_the_dead(temporary)]
     assert [folder.parent for folder in left] == [state / "scratch", temporary]
     assert len(list(temporary.iterdir())) == 4
-    sweep(state)
+    remove_abandoned(state)
     assert list((state / "scratch").iterdir()) == [mine.folder()]
     assert set(temporary.iterdir()) == {other, mine.short().parent}
     mine.close()
@@ -79,11 +79,11 @@ def test_what_can_not_be_taken_away_yet_is_swept_later(tmp_path: Path, temporary
     (stuck / "inside").mkdir()
     (stuck / "inside" / "file").touch()
     (stuck / "inside").chmod(0o500)
-    sweep(tmp_path)
+    remove_abandoned(tmp_path)
     assert (left / ".owner").exists() or not left.exists()
     if left.exists():  # root may take away what it wants
         (stuck / "inside").chmod(0o700)
-        sweep(tmp_path)
+        remove_abandoned(tmp_path)
     assert not left.exists()
 
 
@@ -92,7 +92,7 @@ def test_a_long_path_has_a_short_name(tmp_path: Path, temporary: Path) -> None:
     state = tmp_path / ("long" * 20)
     state.mkdir()
     scratch = Scratch(lambda: state)
-    assert len(str(scratch.folder())) > LONGEST
+    assert len(str(scratch.folder())) > MAX_PATH_BYTES
     (scratch.short() / "a").touch()
     assert (scratch.folder() / "a").exists()
     assert scratch.short().parent.parent == temporary
@@ -108,7 +108,7 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path, temporary: Path) ->
     (tmp_path / "scratch").symlink_to(elsewhere)
     scratch = Scratch(lambda: tmp_path)
     assert scratch.folder().parent == temporary
-    sweep(tmp_path)
+    remove_abandoned(tmp_path)
     assert [path.name for path in elsewhere.iterdir()] == [left.name]
     scratch.close()
 
@@ -160,4 +160,4 @@ def test_sweeping_needs_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(tempfile, "gettempdir", none)
     (tmp_path / "file").touch()
     for state in (tmp_path / "file" / "x", Path("x" * 5_000)):
-        sweep(state)
+        remove_abandoned(state)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from sidecar.shutdown import farewell, stopped
+from sidecar.shutdown import best_effort, cancel_and_wait
 
 
 async def loses(count: int, lost: list[int]) -> None:
@@ -27,7 +27,7 @@ async def test_a_lost_cancellation_is_repeated() -> None:
     lost: list[int] = []
     task = asyncio.create_task(loses(3, lost))
     await asyncio.sleep(0)
-    await stopped(task, None, seconds=20)
+    await cancel_and_wait(task, None, seconds=20)
     assert task.cancelled()
     assert len(lost) == 4
 
@@ -41,7 +41,7 @@ async def test_a_task_that_does_not_end_is_left(caplog: pytest.LogCaptureFixture
     task, failing = asyncio.create_task(loses(1000, []), name="stubborn"), asyncio.create_task(fails())
     await asyncio.sleep(0)
     with caplog.at_level(logging.WARNING):
-        await stopped(task, failing, seconds=0.1)
+        await cancel_and_wait(task, failing, seconds=0.1)
     assert not task.done()
     said = [record.getMessage() for record in caplog.records]
     assert said == ["a task ended with KeyError: 'mine'", "a task does not end: stubborn"]
@@ -57,13 +57,13 @@ async def test_a_farewell_without_an_answer() -> None:
         raise OSError("gone")
 
     async with asyncio.timeout(20):
-        await farewell(asyncio.Event().wait(), 0.05)
-        await farewell(fails())
+        await best_effort(asyncio.Event().wait(), 0.05)
+        await best_effort(fails())
 
 
 def test_a_process_ends_whatever_waits() -> None:
     """With 0 and a word on stderr, also where its loop or a thread hangs for good."""
-    code = "import time; from sidecar.shutdown import exit_within; exit_within(0.2); time.sleep(600)"
+    code = "import time; from sidecar.shutdown import force_exit_after; force_exit_after(0.2); time.sleep(600)"
     began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60)
     assert (done.returncode, b"left behind" in done.stderr) == (0, True)
@@ -72,7 +72,7 @@ def test_a_process_ends_whatever_waits() -> None:
 
 def test_a_process_whose_stderr_nobody_reads_ends_too() -> None:
     """What it would say of its end can't be said where its reader has gone first, and it ends all the same."""
-    program = "import time; from sidecar.shutdown import exit_within; exit_within(0.1); time.sleep(60)"
+    program = "import time; from sidecar.shutdown import force_exit_after; force_exit_after(0.1); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as process:
         assert process.stderr
         process.stderr.close()

@@ -26,7 +26,7 @@ WALLS = st.datetimes(FIRST, LAST).map(lambda one: one.replace(microsecond=0))
 
 def wall(text: str) -> datetime:
     """What a clock shows."""
-    return wall_clock.parse_wall(text, FIELD)
+    return wall_clock.parse_wall_time(text, FIELD)
 
 
 @contextmanager
@@ -68,14 +68,14 @@ def utc(text: str) -> float:
 def test_times_that_are_none(text: str) -> None:
     """Only YYYY-MM-DD HH:MM:SS, zero-padded, and a time that there is."""
     with pytest.raises(InvalidContent) as refused:
-        wall_clock.parse_wall(text, FIELD)
+        wall_clock.parse_wall_time(text, FIELD)
     assert refused.value.detail.field == FIELD
 
 
 @given(WALLS)
 def test_what_is_written_is_read(moment: datetime) -> None:
     """Every second of every day."""
-    assert wall_clock.parse_wall(moment.strftime("%Y-%m-%d %H:%M:%S"), FIELD) == moment
+    assert wall_clock.parse_wall_time(moment.strftime("%Y-%m-%d %H:%M:%S"), FIELD) == moment
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_gaps_and_folds(zone: ZoneInfo, shown: str, meant: str) -> None:
 @given(WALLS, ZONES)
 def test_a_moment_shows_its_time_unless_the_clock_skips_it(shown: datetime, zone: ZoneInfo) -> None:
     """And then it shows one that lies as far ahead as the clock has skipped."""
-    back = wall_clock.wall_at(wall_clock.instant(shown, zone), zone)
+    back = wall_clock.wall_time_at(wall_clock.instant(shown, zone), zone)
     assert back - shown in {timedelta(0), timedelta(minutes=30), timedelta(hours=1)}
     if back != shown:
         just_before, just_after = (wall_clock.instant(shown + timedelta(hours=h), zone) for h in (-1, 1))
@@ -115,14 +115,14 @@ def test_a_moment_shows_its_time_unless_the_clock_skips_it(shown: datetime, zone
 def test_a_repeated_time_is_its_first(shown: datetime, zone: ZoneInfo) -> None:
     """No earlier moment of that day shows it."""
     moment = wall_clock.instant(shown, zone)
-    assert all(wall_clock.wall_at(moment - back, zone) != shown for back in (1800.0, 3600.0))
+    assert all(wall_clock.wall_time_at(moment - back, zone) != shown for back in (1800.0, 3600.0))
 
 
 @given(WALLS, ZONES, st.integers(0, 366 * 86_400 * 2))
 def test_what_is_ahead(now_shown: datetime, zone: ZoneInfo, seconds: int) -> None:
     """What is accepted is in the future and hardly over a year away; what is refused is neither."""
     now = wall_clock.instant(now_shown, zone)
-    shown = wall_clock.wall_at(now + seconds - 86_400, zone)
+    shown = wall_clock.wall_time_at(now + seconds - 86_400, zone)
     try:
         moment = wall_clock.instant_ahead(shown, zone, now, FIELD)
     except InvalidContent:
@@ -163,7 +163,7 @@ def test_a_year_ahead_is_allowed() -> None:
 def test_zones_that_are_none(name: str) -> None:
     """Nothing but the IANA names."""
     with pytest.raises(InvalidContent) as refused:
-        wall_clock.zone_of(name, "trigger.single.zone")
+        wall_clock.load_zone(name, "trigger.single.zone")
     assert refused.value.detail.field == "trigger.single.zone"
 
 
@@ -174,7 +174,7 @@ def test_the_machines_zone_is_like_the_named_one(name: str, shown: datetime) -> 
     with machine_in(name):
         assert wall_clock.instant(shown, None) == wall_clock.instant(shown, ZoneInfo(name))
         moment = wall_clock.instant(shown, None)
-        assert wall_clock.wall_at(moment, None) == wall_clock.wall_at(moment, ZoneInfo(name))
+        assert wall_clock.wall_time_at(moment, None) == wall_clock.wall_time_at(moment, ZoneInfo(name))
 
 
 @pytest.mark.parametrize(

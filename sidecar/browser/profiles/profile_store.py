@@ -92,7 +92,7 @@ class FolderStates:
     async def turn(self, profile: Profile) -> AsyncIterator[None]:
         """Holds a lock on a file beside the profile's; it ends with the process, too."""
         with _told(profile, "can't be used"):
-            descriptor = files.opened(self._path(profile, "lock"), os.O_RDWR | os.O_CREAT)
+            descriptor = files.open_file(self._path(profile, "lock"), os.O_RDWR | os.O_CREAT)
         try:
             with _told(profile, "can't be locked"):
                 while not _lock(descriptor):  # noqa: ASYNC110 - other processes give no sign
@@ -153,7 +153,7 @@ def _replace(path: Path, content: bytes) -> None:
     # whoever holds the turn is alone here; what a dead one left is overwritten
     new = path.with_name(f"{path.name}.new")
     try:
-        with os.fdopen(files.made(new), "wb") as file:
+        with os.fdopen(files.create_file(new), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -16,9 +16,9 @@ def ping(_: HandlerContext, content: None) -> Any:  # noqa: ARG001  every handle
 def hello(context: HandlerContext, content: Hello) -> HelloReply:
     """Tells what this sidecar is and can, and notes what the parent asks for."""
     if content.zone:
-        from sidecar.wall_clock import zone_of  # late: few parents name their zone
+        from sidecar.wall_clock import load_zone  # late: few parents name their zone
 
-        zone_of(content.zone, "zone")
+        load_zone(content.zone, "zone")
     context.session.notifications = content.notifications
     context.session.zone = content.zone
     return context.describe()
