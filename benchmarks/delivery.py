@@ -17,7 +17,7 @@ from benchmarks.bench import SIDECAR, Bench, Figure
 from benchmarks.child import Child
 from benchmarks.lines import line
 from sidecar.clock import Clock
-from sidecar.deliveries.delivery_manager import open_mail
+from sidecar.deliveries.delivery_manager import open_deliveries
 from sidecar.encryption import Encryptor
 from sidecar.net.public_http import PublicHttpClient
 from sidecar.storage.database import Database
@@ -110,9 +110,11 @@ async def _fill(home: Path, url: str, count: int) -> None:
     database = await Database.open(home / "sidecar.db")
     encryptor = Encryptor(b"key of thirty-two bytes, always.")
     public_http = PublicHttpClient(clock, allow_private=True)
-    mail = open_mail(database, encryptor, home, public_http, clock, lambda *_: None, timeout=30, allow_private=True)
-    [endpoint] = mail.endpoints.set_session([Webhook(url=url, secret=Secrets(Secret(SECRET)))])
-    mail.outbox.put(
+    services = open_deliveries(
+        database, encryptor, home, public_http, clock, lambda *_: None, timeout=30, allow_private=True
+    )
+    [endpoint] = services.endpoints.set_session([Webhook(url=url, secret=Secrets(Secret(SECRET)))])
+    services.outbox.put(
         OutboxMessage(id=f"msg_{number}", endpoint=endpoint, ordering_key=f"run {number // LANE}", body=UPDATE)
         for number in range(count)
     )

@@ -205,7 +205,7 @@ CUTS = {
     "sidecar/truncation.py: text[:length + BEHIND]",  # what is looked through for them
     "sidecar/jobs/run_updates.py: text[-size:]",  # the same: `RunUpdates._last` hides line by line
     "sidecar/tasks/script_host.py: wanted.method[:20]",  # what a script asked for, for the script
-    "sidecar/tasks/task_runner.py: result[:LONGEST_RESULT]",  # a script's own result, for its owner
+    "sidecar/tasks/task_runner.py: result[:MAX_RESULT_CHARS]",  # a script's own result, for its owner
 }
 """Where a text is cut that may leave, and why no half of a secret can be left there."""
 NOT_TEXTS = {

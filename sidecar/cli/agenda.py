@@ -12,7 +12,7 @@ from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.settings import Settings
 from sidecar.storage.agenda_snapshot import RunSummary, ScheduledEntry, read_snapshot
-from sidecar.tasks.interval import next_time, passed
+from sidecar.tasks.interval import intervals_between, next_time
 from sidecar.wall_clock import rfc3339
 
 DAY: Final = 86_400
@@ -135,7 +135,7 @@ def _task(one: ScheduledEntry, runs: Sequence[RunSummary], now: float) -> Row:
     last = horizon if task.end is None else min(horizon, task.end)
     first = next_time(task.init, task.interval, max(moment, task.fired or 0))
     comes = task.running and first <= last
-    coming = passed(first, last, task.interval) + 1 if comes else 0
+    coming = intervals_between(first, last, task.interval) + 1 if comes else 0
     ahead = task.running and (task.end is None or first <= task.end)
     line = _past(recent, now) + "|" + _future(first, last, task.interval, coming, now)
     return Row(

@@ -31,9 +31,9 @@ from sidecar.storage.outbox import PAGE, Outbox, OutboxRow
 
 log = logging.getLogger(__name__)
 
-PATROL_SECONDS: Final = 30.0
+SCAN_SECONDS: Final = 30.0
 """How often we look for what a process that has died left behind."""
-STEP_SECONDS: Final = 1.0
+CLOCK_STEP_SECONDS: Final = 1.0
 """A clock that falls back by more was set."""
 
 
@@ -50,66 +50,66 @@ class DeliveryManager:
         clock: Clock,
         *,
         timeout: float,
-        tell: Callable[[str, Any], None],
+        emit: Callable[[str, Any], None],
         jitter: Callable[[], float],
     ) -> None:
         """`folder` is the state folder, None in memory.
 
-        `timeout` is for one attempt, in seconds; `tell` takes an event's name and its content.
+        `timeout` is for one attempt, in seconds; `emit` takes an event's name and its content.
         """
         self._outbox = outbox
         self._rows = rows
         self._endpoints = endpoints
         self._folder = folder
-        self._presence: ProcessLock | None = None
+        self._process_lock: ProcessLock | None = None
         self._clock = clock
         self._sender = Sender(clock, public_http, timeout)
-        self._means = WorkerContext(
-            outbox, rows, endpoints, self.presence, self._sender, clock, jitter, tell, self._check_clock
+        self._context = WorkerContext(
+            outbox, rows, endpoints, self.process_lock, self._sender, clock, jitter, emit, self._check_clock
         )
-        self._couriers: dict[str, tuple[EndpointWorker, asyncio.Task[None]]] = {}
+        self._workers: dict[str, tuple[EndpointWorker, asyncio.Task[None]]] = {}
         self._offset = -math.inf
-        self._beginning: asyncio.Task[None] | None = None
-        self._patrol: asyncio.TimerHandle | None = None
+        self._startup: asyncio.Task[None] | None = None
+        self._scan_timer: asyncio.TimerHandle | None = None
         self._closing = self._draining = False
 
     def start(self) -> None:
         """Goes on with what is in the outbox, and sends what is put from now on."""
         self._offset = self._clock.now() - self._clock.monotonic()
         self._outbox.on_put = self.wake
-        self._endpoints.on_named = self.wake
-        self._beginning = asyncio.create_task(self._begin())
+        self._endpoints.on_known = self.wake
+        self._startup = asyncio.create_task(self._start_up())
 
     def wake(self, endpoints: Iterable[str]) -> None:
         """Looks at once for what waits for these endpoints."""
         for endpoint in endpoints:
-            if endpoint in self._couriers:
-                courier, _ = self._couriers[endpoint]
-                courier.woken.set()
-                courier.resting.clear()
+            if endpoint in self._workers:
+                worker, _ = self._workers[endpoint]
+                worker.wakeup.set()
+                worker.idle.clear()
             elif not self._closing:
-                courier = EndpointWorker(endpoint, self._means)
-                courier.draining = self._draining
-                task = asyncio.create_task(courier.run())
-                self._couriers[endpoint] = courier, task
-                task.add_done_callback(partial(self._on_end, endpoint))
+                worker = EndpointWorker(endpoint, self._context)
+                worker.draining = self._draining
+                task = asyncio.create_task(worker.run())
+                self._workers[endpoint] = worker, task
+                task.add_done_callback(partial(self._on_worker_end, endpoint))
 
-    def presence(self) -> ProcessLock:
+    def process_lock(self) -> ProcessLock:
         """This process among those on the same store, from the first call on. Raises StoreFailed."""
-        if self._presence is None:
+        if self._process_lock is None:
             try:
-                self._presence = ProcessLock(self._folder)
+                self._process_lock = ProcessLock(self._folder)
             except OSError as failure:
                 raise StoreFailed(f"the state folder can't be used: {failure.strerror}", retryable=True) from None
-        return self._presence
+        return self._process_lock
 
-    async def caught_up(self, endpoints: Iterable[str], seconds: float) -> None:
+    async def wait_until_idle(self, endpoints: Iterable[str], seconds: float) -> None:
         """Waits until all that can be sent to these endpoints has been, for so many seconds at most."""
         with contextlib.suppress(StoreFailed):
             await self._outbox.flush()
         waits = [
-            asyncio.ensure_future(_either(courier.resting, task))
-            for courier, task in (self._couriers[one] for one in endpoints if one in self._couriers)
+            asyncio.ensure_future(_first_of(worker.idle, task))
+            for worker, task in (self._workers[one] for one in endpoints if one in self._workers)
         ]
         try:
             if waits:
@@ -120,36 +120,36 @@ class DeliveryManager:
 
     async def drain(self, seconds: float) -> None:
         """Sends what can be sent right now, for so many seconds at most; the rest stays in the outbox."""
-        if self._beginning:
-            await asyncio.wait([self._beginning], timeout=seconds)
+        if self._startup:
+            await asyncio.wait([self._startup], timeout=seconds)
         with contextlib.suppress(StoreFailed):  # who put it has been told
             await self._outbox.flush()
         self._draining = True
-        for courier, _ in self._couriers.values():
-            courier.draining = True
-            courier.woken.set()
+        for worker, _ in self._workers.values():
+            worker.draining = True
+            worker.wakeup.set()
         deadline = asyncio.get_running_loop().time() + seconds
-        while self._couriers and (left := deadline - asyncio.get_running_loop().time()) > 0:
-            await asyncio.wait([task for _, task in self._couriers.values()], timeout=left)
+        while self._workers and (left := deadline - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait([task for _, task in self._workers.values()], timeout=left)
 
     async def close(self) -> None:
         """Sends no more. What was under way counts as not sent."""
         self._closing = True
-        if self._patrol:
-            self._patrol.cancel()
-        tasks = [task for _, task in self._couriers.values()]
-        if self._beginning:
-            tasks.append(self._beginning)
+        if self._scan_timer:
+            self._scan_timer.cancel()
+        tasks = [task for _, task in self._workers.values()]
+        if self._startup:
+            tasks.append(self._startup)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._sender.close()
-        if self._presence:
-            self._presence.close()
+        if self._process_lock:
+            self._process_lock.close()
 
     # --- what a parent asks
 
-    def listed(self, status: Literal["waiting", "dead"] | None, page: int) -> Page:
+    def list_page(self, status: Literal["waiting", "dead"] | None, page: int) -> Page:
         """One page of what has not arrived. Raises StoreFailed."""
         total, rows = self._outbox.page(status, page)
         hosts: dict[str, str] = {}
@@ -161,87 +161,87 @@ class DeliveryManager:
             total_count=total,
             total_pages=math.ceil(total / PAGE),
             page=page,
-            deliveries=tuple(_shown(row, hosts[row.endpoint]) for row in rows),
+            deliveries=tuple(_to_delivery(row, hosts[row.endpoint]) for row in rows),
         )
 
-    async def redeliver(self, parcel: str, endpoint: str | None) -> None:
+    async def redeliver(self, message_id: str, endpoint: str | None) -> None:
         """Sends what is dead once more, and what waits at once. Raises NotFound, Conflict and StoreFailed."""
         await self._outbox.flush()
-        places = self._outbox.endpoints_of(parcel, endpoint)
+        places = self._outbox.endpoints_of(message_id, endpoint)
         if not places:
-            raise NotFound(f"no delivery with the id {parcel!r} waits or has failed")
+            raise NotFound(f"no delivery with the id {message_id!r} waits or has failed")
         if all((row := self._rows.get(one)) is not None and row.disabled for one in places):
             raise Conflict("the endpoint wants nothing more; name it again with set_webhooks first")
-        for one in await self._outbox.redeliver(parcel, endpoint):
+        for one in await self._outbox.redeliver(message_id, endpoint):
             await self._rows.clear_failures(one)
             self.wake([one])
 
     # --- what keeps it going
 
-    async def _begin(self) -> None:
+    async def _start_up(self) -> None:
         try:
             await self._outbox.repair_due_times()
         except StoreFailed as failure:
             log.warning("deliveries have to wait: %s", failure.message)
-        self._go_round()
+        self._scan()
 
-    def _go_round(self) -> None:
+    def _scan(self) -> None:
         try:
             self.wake([one for one in self._rows.ids() if self._outbox.next_due(one) is not None])
         except StoreFailed as failure:
             log.warning("deliveries have to wait: %s", failure.message)
-        self._patrol = asyncio.get_running_loop().call_later(PATROL_SECONDS, self._go_round)
+        self._scan_timer = asyncio.get_running_loop().call_later(SCAN_SECONDS, self._scan)
 
-    def _on_end(self, endpoint: str, ended: asyncio.Task[None]) -> None:
-        courier, _ = self._couriers.pop(endpoint)
+    def _on_worker_end(self, endpoint: str, ended: asyncio.Task[None]) -> None:
+        worker, _ = self._workers.pop(endpoint)
         if ended.cancelled():
             return
         if failure := ended.exception():
             log.error("deliveries stopped in a way that they should not; they go on soon", exc_info=failure)
-        elif courier.woken.is_set():
+        elif worker.wakeup.is_set():
             self.wake([endpoint])
 
     async def _check_clock(self) -> None:
         """Makes good for a clock that was set back since the last look."""
         offset = self._clock.now() - self._clock.monotonic()
         behind, self._offset = self._offset - offset, offset
-        if behind > STEP_SECONDS:
+        if behind > CLOCK_STEP_SECONDS:
             await self._outbox.repair_due_times()
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryServices:
-    """All that sends, over one database. Made by `open_mail`."""
+    """All that sends, over one database. Made by `open_deliveries`."""
 
     outbox: Outbox
     endpoints: EndpointRegistry
-    deliveries: DeliveryManager
-    forwarding: ServerForwarder
+    manager: DeliveryManager
+    forwarder: ServerForwarder
 
 
-def open_mail(
+def open_deliveries(
     database: Database,
     encryptor: Encryptor,
     folder: Path | None,
     public_http: PublicHttpClient,
     clock: Clock,
-    tell: Callable[[str, Any], None],
+    emit: Callable[[str, Any], None],
     *,
     timeout: float,
     stdouterr_size: int = DEFAULT_STDOUTERR_SIZE,
     allow_private: bool = False,
     jitter: Callable[[], float] = random.random,
 ) -> DeliveryServices:
-    """Puts the parts together; `deliveries.start()` begins to send. `folder` is the state folder, None in memory."""
+    """Puts the parts together; `manager.start()` begins to send. `folder` is the state folder, None in memory."""
     outbox, rows = Outbox(database, clock, encryptor), EndpointRows(database, clock)
     endpoints = EndpointRegistry(rows, encryptor, stdouterr_size, allow_private=allow_private)
-    deliveries = DeliveryManager(
-        outbox, rows, endpoints, folder, public_http, clock, timeout=timeout, tell=tell, jitter=jitter
+    manager = DeliveryManager(
+        outbox, rows, endpoints, folder, public_http, clock, timeout=timeout, emit=emit, jitter=jitter
     )
-    return DeliveryServices(outbox, endpoints, deliveries, ServerForwarder(endpoints, outbox))
+    return DeliveryServices(outbox, endpoints, manager, ServerForwarder(endpoints, outbox))
 
 
-async def _either(event: asyncio.Event, task: asyncio.Task[None]) -> None:
+async def _first_of(event: asyncio.Event, task: asyncio.Task[None]) -> None:
     """Returns when the one is set or the other has ended."""
     waiting = asyncio.create_task(event.wait())
     try:
@@ -250,7 +250,7 @@ async def _either(event: asyncio.Event, task: asyncio.Task[None]) -> None:
         waiting.cancel()
 
 
-def _shown(row: OutboxRow, host: str) -> Delivery:
+def _to_delivery(row: OutboxRow, host: str) -> Delivery:
     return Delivery(
         id=row.id,
         endpoint=row.endpoint,

@@ -22,7 +22,7 @@ T = TypeVar("T")
 _ID_DIGITS: Final = 24
 
 
-class SealedUrl(msgspec.Struct, frozen=True):
+class EncryptedUrl(msgspec.Struct, frozen=True):
     """A URL whose path or query may be as good as a secret, and what may be told of it."""
 
     id: str
@@ -31,10 +31,10 @@ class SealedUrl(msgspec.Struct, frozen=True):
     sealed: str
 
 
-class WebhookDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class WebhookRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A webhook; `size` is its `max_stdouterr_size`. No `sealed` means that there is no secret."""
 
-    url: str | SealedUrl
+    url: str | EncryptedUrl
     """In clear where the seal ends with its process: the next one has to know where to send."""
     format: Format
     size: int
@@ -43,10 +43,10 @@ class WebhookDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     @property
     def id(self) -> str:
         """The endpoint's id."""
-        return self.url.id if isinstance(self.url, SealedUrl) else webhook_id(self.url, self.format)
+        return self.url.id if isinstance(self.url, EncryptedUrl) else webhook_id(self.url, self.format)
 
 
-class ServerDocument(msgspec.Struct, frozen=True, kw_only=True):
+class ServerRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A server; `sealed` is its key."""
 
     server_location: str
@@ -56,26 +56,26 @@ class ServerDocument(msgspec.Struct, frozen=True, kw_only=True):
     sealed: str
 
 
-def webhook_document(webhook: Webhook, size: int, encryptor: Encryptor) -> WebhookDocument:
+def to_webhook_record(webhook: Webhook, size: int, encryptor: Encryptor) -> WebhookRecord:
     """A webhook to be stored."""
-    url: str | SealedUrl = webhook.url
+    url: str | EncryptedUrl = webhook.url
     if encryptor.persistent:
         name = webhook_id(webhook.url, webhook.format)
-        url = SealedUrl(name, urlsplit(webhook.url).netloc, encryptor.encrypt(webhook.url))
+        url = EncryptedUrl(name, urlsplit(webhook.url).netloc, encryptor.encrypt(webhook.url))
     sealed: str | UnsetType = UNSET
     if webhook.secret is not None:
         sealed = encryptor.encrypt(msgspec.json.encode([one.reveal() for one in webhook.secret.values]).decode())
-    return WebhookDocument(url=url, format=webhook.format, size=size, sealed=sealed)
+    return WebhookRecord(url=url, format=webhook.format, size=size, sealed=sealed)
 
 
-def stored_webhook(row: EndpointRow) -> WebhookDocument | None:
+def read_webhook_record(row: EndpointRow) -> WebhookRecord | None:
     """The document of a webhook's row; None where it can't be read."""
-    return _read(row, WebhookDocument)
+    return _read(row, WebhookRecord)
 
 
-def opened_webhook(document: WebhookDocument, encryptor: Encryptor) -> Webhook:
+def to_webhook(document: WebhookRecord, encryptor: Encryptor) -> Webhook:
     """The webhook that was stored. Raises DecryptionKeyMissing."""
-    url = encryptor.decrypt(document.url.sealed) if isinstance(document.url, SealedUrl) else document.url
+    url = encryptor.decrypt(document.url.sealed) if isinstance(document.url, EncryptedUrl) else document.url
     secret = None
     if document.sealed is not UNSET:
         opened = msgspec.json.decode(encryptor.decrypt(document.sealed), type=list[str])
@@ -83,9 +83,9 @@ def opened_webhook(document: WebhookDocument, encryptor: Encryptor) -> Webhook:
     return Webhook(url=url, format=document.format, secret=secret, max_stdouterr_size=document.size)
 
 
-def server_document(server: Credentials, encryptor: Encryptor) -> ServerDocument:
+def to_server_record(server: Credentials, encryptor: Encryptor) -> ServerRecord:
     """A server to be stored."""
-    return ServerDocument(
+    return ServerRecord(
         server_location=server.server_location,
         api_key_id=server.api_key_id,
         name=server.name,
@@ -94,9 +94,9 @@ def server_document(server: Credentials, encryptor: Encryptor) -> ServerDocument
     )
 
 
-def opened_server(row: EndpointRow, encryptor: Encryptor) -> Credentials | None:
+def to_credentials(row: EndpointRow, encryptor: Encryptor) -> Credentials | None:
     """The server of a row; None where that can't be read, or its key not be opened."""
-    document = _read(row, ServerDocument)
+    document = _read(row, ServerRecord)
     if document is None:
         return None
     try:
@@ -115,19 +115,19 @@ def opened_server(row: EndpointRow, encryptor: Encryptor) -> Credentials | None:
 def host_of(row: EndpointRow) -> str:
     """Host and port of an endpoint, or the name that a server was given; empty where the row can't be read."""
     if row.kind == "server":
-        server = _read(row, ServerDocument)
+        server = _read(row, ServerRecord)
         return server.name or urlsplit(server.server_location).netloc if server else ""
-    document = stored_webhook(row)
+    document = read_webhook_record(row)
     if document is None:
         return ""
     url = document.url
-    return url.host if isinstance(url, SealedUrl) else urlsplit(url).netloc
+    return url.host if isinstance(url, EncryptedUrl) else urlsplit(url).netloc
 
 
-def stored_webhooks(packed: str) -> list[WebhookDocument]:
+def read_webhook_records(packed: str) -> list[WebhookRecord]:
     """The documents that were packed with a job; none where they can't be read."""
     try:
-        return msgspec.json.decode(packed or "[]", type=list[WebhookDocument])
+        return msgspec.json.decode(packed or "[]", type=list[WebhookRecord])
     except msgspec.DecodeError:
         log.warning("the webhooks of a stored job can't be read: nobody is told of it")
         return []

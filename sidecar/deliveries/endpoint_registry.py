@@ -10,13 +10,13 @@ from sidecar_protocol.session import Credentials
 from sidecar_protocol.webhooks import MAX_WEBHOOKS, Format, Webhook
 
 from sidecar.deliveries.endpoint_records import (
-    opened_server,
-    opened_webhook,
-    server_document,
+    read_webhook_record,
+    read_webhook_records,
     server_id,
-    stored_webhook,
-    stored_webhooks,
-    webhook_document,
+    to_credentials,
+    to_server_record,
+    to_webhook,
+    to_webhook_record,
     webhook_id,
 )
 from sidecar.encryption import Encryptor
@@ -24,7 +24,7 @@ from sidecar.errors import DecryptionKeyMissing, InvalidContent, LimitExceeded
 from sidecar.net.urls import check_url
 from sidecar.storage.endpoints import EndpointRow, EndpointRows
 
-MOST_REMEMBERED: Final = 1_000
+MAX_CACHED: Final = 1_000
 """Webhooks kept at hand; a message names a hundred at most."""
 
 
@@ -61,7 +61,7 @@ class EndpointRegistry:
 
     def __init__(self, rows: EndpointRows, encryptor: Encryptor, default_size: int, *, allow_private: bool) -> None:
         """`default_size` is the `max_stdouterr_size` of webhooks that don't say."""
-        self.on_named: Callable[[Iterable[str]], None] = _nobody
+        self.on_known: Callable[[Iterable[str]], None] = _ignore
         """Called with the ids of endpoints that somebody has named: what waited for their secrets may go."""
         self._rows = rows
         self._encryptor = encryptor
@@ -99,11 +99,11 @@ class EndpointRegistry:
         self.check(webhooks)
         named = {_id_of(webhook): webhook for webhook in webhooks}
         for one, webhook in named.items():
-            self._keep(one, webhook)
+            self._save(one, webhook)
             self._rows.enable(one)
             self._disabled.discard(one)
         self._session = tuple(self._endpoint(one, webhook) for one, webhook in named.items())
-        self.on_named(named)
+        self.on_known(named)
         return tuple(_id_of(webhook) for webhook in webhooks)
 
     def register(self, webhooks: Sequence[Webhook], place: str = "webhooks") -> tuple[Endpoint, ...]:
@@ -119,7 +119,7 @@ class EndpointRegistry:
                 if row and row.disabled:
                     self._disabled.add(one)
                 if row is None or (self._webhook(row) is None and _may_replace(webhook, row)):
-                    self._keep(one, webhook)
+                    self._save(one, webhook)
         return tuple(self._endpoint(one, webhook) for one, webhook in named.items() if one not in self._disabled)
 
     def pack(self, endpoints: Sequence[Endpoint]) -> str:
@@ -127,15 +127,15 @@ class EndpointRegistry:
         documents = []
         for one in endpoints:
             if webhook := self._webhooks.get(one.id):
-                documents.append(webhook_document(webhook, one.max_stdouterr_size, self._encryptor))
-            elif (row := self._rows.get(one.id)) and (document := stored_webhook(row)):
+                documents.append(to_webhook_record(webhook, one.max_stdouterr_size, self._encryptor))
+            elif (row := self._rows.get(one.id)) and (document := read_webhook_record(row)):
                 documents.append(msgspec.structs.replace(document, size=one.max_stdouterr_size))
         return msgspec.json.encode(documents).decode()
 
     def unpack(self, packed: str) -> tuple[Endpoint, ...]:
         """The endpoints of a packed job, known from now on; one that can't be opened waits for who names it."""
         endpoints = []
-        for document in stored_webhooks(packed):
+        for document in read_webhook_records(packed):
             one = Endpoint(document.id, document.format, document.size)
             row = self._rows.get(one.id)
             if row is None:
@@ -157,12 +157,12 @@ class EndpointRegistry:
         for one, server in zip(ids, ordered, strict=True):
             if self._servers.get(one) != server:
                 self._servers[one] = server
-                document = server_document(server, self._encryptor)
+                document = to_server_record(server, self._encryptor)
                 self._rows.save(one, "server", msgspec.json.encode(document).decode())
             self._rows.enable(one)
         self._rows.save_login(account_id, ids)
         self._logins[account_id] = ids
-        self.on_named(ids)
+        self.on_known(ids)
         return ids
 
     def servers(self, account_id: str) -> tuple[str, ...]:
@@ -192,16 +192,16 @@ class EndpointRegistry:
             return EndpointRow(one, "server", "", 0, 0, 0)
         return self._rows.get(one)
 
-    def _remember(self, one: str, webhook: Webhook) -> None:
+    def _cache(self, one: str, webhook: Webhook) -> None:
         """Keeps a webhook at hand; the one that was named longest ago makes room, and is read from its row again."""
         self._webhooks.pop(one, None)
         self._webhooks[one] = webhook
-        if len(self._webhooks) > MOST_REMEMBERED:
+        if len(self._webhooks) > MAX_CACHED:
             del self._webhooks[next(iter(self._webhooks))]
 
-    def _keep(self, one: str, webhook: Webhook) -> None:
-        self._remember(one, webhook)
-        document = webhook_document(webhook, self._size(webhook), self._encryptor)
+    def _save(self, one: str, webhook: Webhook) -> None:
+        self._cache(one, webhook)
+        document = to_webhook_record(webhook, self._size(webhook), self._encryptor)
         self._rows.save(one, "webhook", msgspec.json.encode(document).decode())
 
     def _endpoint(self, one: str, webhook: Webhook) -> Endpoint:
@@ -214,27 +214,27 @@ class EndpointRegistry:
         known = self._webhooks.get(row.id)
         if known is not None:
             return known
-        document = stored_webhook(row)
+        document = read_webhook_record(row)
         if document is None:
             return None
         try:
-            webhook = opened_webhook(document, self._encryptor)
+            webhook = to_webhook(document, self._encryptor)
         except DecryptionKeyMissing:
             return None
-        self._remember(row.id, webhook)
+        self._cache(row.id, webhook)
         return webhook
 
     def _server(self, row: EndpointRow) -> Credentials | None:
         known = self._servers.get(row.id)
         if known is not None:
             return known
-        server = opened_server(row, self._encryptor)
+        server = to_credentials(row, self._encryptor)
         if server is not None:
             self._servers[row.id] = server
         return server
 
 
-def _nobody(endpoints: Iterable[str]) -> None:
+def _ignore(endpoints: Iterable[str]) -> None:
     """Nobody waits for names."""
 
 
@@ -244,5 +244,5 @@ def _id_of(webhook: Webhook) -> str:
 
 def _may_replace(webhook: Webhook, row: EndpointRow) -> bool:
     """Whether no secret is lost with a document that can't be opened."""
-    document = stored_webhook(row)
+    document = read_webhook_record(row)
     return document is None or webhook.secret is not None or document.sealed is UNSET

@@ -12,7 +12,7 @@ from sidecar_protocol.webhooks import DeliveryFailed
 from sidecar.clock import Clock, within
 from sidecar.deliveries.endpoint_records import host_of
 from sidecar.deliveries.endpoint_registry import EndpointRegistry, Target
-from sidecar.deliveries.sender import MAX_ATTEMPTS, Failure, Sender, back_off
+from sidecar.deliveries.sender import MAX_ATTEMPTS, Failure, Sender, backoff_seconds
 from sidecar.errors import DecryptionKeyMissing, StoreFailed
 from sidecar.queue.process_registry import ProcessLock
 from sidecar.storage.endpoints import LEASE, EndpointRow, EndpointRows
@@ -20,17 +20,17 @@ from sidecar.storage.outbox import Outbox, PendingMessage
 
 log = logging.getLogger(__name__)
 
-LANES: Final = 8
+CONCURRENCY: Final = 8
 """Deliveries that may be under way to one endpoint at once."""
-WINDOW: Final = 2 * 86_400.0
+GIVE_UP_SECONDS: Final = 2 * 86_400.0
 """Seconds; what has waited longer is given up once the endpoint has failed MAX_ATTEMPTS times in a row."""
-BATCH: Final = 16
+BATCH_SIZE: Final = 16
 """Deliveries of one lane that are sent before it is noted that they have arrived: a crash may repeat so many."""
-HOLD_SECONDS: Final = 1.0
+LINGER_SECONDS: Final = 1.0
 """How long an endpoint stays ours when nothing is left: a run tells of its next step soon."""
-LOOK_SECONDS: Final = 15.0
+CLOCK_CHECK_SECONDS: Final = 15.0
 """How often one that waits looks at the clock: it may have been set."""
-BETWEEN_CLAIMS: Final = 1.0
+CLAIM_RETRY_SECONDS: Final = 1.0
 """Seconds until we ask again for an endpoint that another process sends to, and after the disk refused something."""
 
 
@@ -41,12 +41,12 @@ class WorkerContext:
     outbox: Outbox
     rows: EndpointRows
     endpoints: EndpointRegistry
-    presence: Callable[[], ProcessLock]
+    process_lock: Callable[[], ProcessLock]
     """This process among those on the same store. Raises StoreFailed."""
     sender: Sender
     clock: Clock
     jitter: Callable[[], float]
-    tell: Callable[[str, Any], None]
+    emit: Callable[[str, Any], None]
     """Takes an event's name and content."""
     check_clock: Callable[[], Any]
     """Gives an awaitable that makes good for a clock that was set back."""
@@ -55,215 +55,221 @@ class WorkerContext:
 class EndpointWorker:
     """One endpoint's."""
 
-    def __init__(self, endpoint: str, means: WorkerContext) -> None:
-        self.woken = asyncio.Event()
+    def __init__(self, endpoint: str, context: WorkerContext) -> None:
+        self.wakeup = asyncio.Event()
         """Set when there may be something new to do."""
-        self.resting = asyncio.Event()
+        self.idle = asyncio.Event()
         """Set while nothing of its endpoint can be sent."""
         self.draining = False
         """Whether to end instead of waiting for what is not due yet."""
         self._endpoint = endpoint
-        self._means = means
-        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._context = context
+        self._sends: dict[str, asyncio.Task[None]] = {}
         """By their lanes."""
         self._sending = 0
         """How many of them have not sent all that they took."""
-        self._unnoted: dict[PendingMessage, asyncio.Future[None]] = {}
+        self._unacknowledged: dict[PendingMessage, asyncio.Future[None]] = {}
         """What has arrived and is in the outbox still."""
-        self._broken = False
-        self._renewal = 0.0
+        self._stopping = False
+        self._renew_at = 0.0
 
     async def run(self) -> None:
         """Ends when nothing waits, or nothing can be done about it."""
         while True:
-            self.resting.clear()
+            self.idle.clear()
             try:
-                seconds = await self._round()
+                seconds = await self._run_once()
             except StoreFailed as failure:
                 log.warning("deliveries have to wait: %s", failure.message)
-                seconds = BETWEEN_CLAIMS
-            if self.woken.is_set():
+                seconds = CLAIM_RETRY_SECONDS
+            if self.wakeup.is_set():
                 continue
             if seconds is None or (self.draining and seconds > 0):
                 return
             if seconds:
-                self.resting.set()
-                await self._pause(min(seconds, LOOK_SECONDS))
+                self.idle.set()
+                await self._sleep(min(seconds, CLOCK_CHECK_SECONDS))
 
-    async def _round(self) -> float | None:
+    async def _run_once(self) -> float | None:
         """Sends what is due. Says in how many seconds to come back; None where there is nothing to come back for."""
-        means = self._means
-        self.woken.clear()
-        for head, noted in self._unnoted.items():
+        context = self._context
+        self.wakeup.clear()
+        for message, noted in self._unacknowledged.items():
             if noted.done():
-                self._unnoted[head] = means.outbox.mark_sent(self._endpoint, head)
-        await means.outbox.flush()
-        await self._noted(list(self._unnoted))
-        await means.check_clock()
-        due, row = means.outbox.next_due(self._endpoint), means.rows.get(self._endpoint)
+                self._unacknowledged[message] = context.outbox.mark_sent(self._endpoint, message)
+        await context.outbox.flush()
+        await self._wait_acknowledged(list(self._unacknowledged))
+        await context.check_clock()
+        due, row = context.outbox.next_due(self._endpoint), context.rows.get(self._endpoint)
         if due is None or row is None or row.disabled:
             return None
-        seconds = max(due, row.retry_at) - means.clock.now()
+        seconds = max(due, row.retry_at) - context.clock.now()
         if seconds > 0:
             return seconds
-        target = means.endpoints.target(row)
+        target = context.endpoints.target(row)
         if target is None:
             return None  # its secret comes with the next message that names it, which wakes us
-        self._broken, self._renewal = False, means.clock.monotonic()
-        if not await self._holds():
-            return BETWEEN_CLAIMS
+        self._stopping, self._renew_at = False, context.clock.monotonic()
+        if not await self._holds_lease():
+            return CLAIM_RETRY_SECONDS
         try:
-            await self._burst(row, target)
+            await self._send_due(row, target)
         finally:
-            await means.rows.release(self._endpoint, means.presence().process)
+            await context.rows.release(self._endpoint, context.process_lock().process)
         return 0
 
-    async def _burst(self, row: EndpointRow, target: Target) -> None:
+    async def _send_due(self, row: EndpointRow, target: Target) -> None:
         """Sends until nothing is due, or the endpoint is in trouble."""
-        lanes = 1 if row.failures else LANES  # one that failed is tried with one delivery first
+        lanes = 1 if row.failures else CONCURRENCY  # one that failed is tried with one delivery first
         try:
             while True:
-                if not self._broken and await self._holds():
-                    self._launch(row, target, lanes)
-                if not self._under_way and (self._broken or not await self._more_comes()):
+                if not self._stopping and await self._holds_lease():
+                    self._start_sends(row, target, lanes)
+                if not self._sends and (self._stopping or not await self._wait_for_more()):
                     return
-                await self._until_something_happens()
+                await self._wait_for_progress()
         finally:
-            for task in list(self._under_way.values()):
+            for task in list(self._sends.values()):
                 task.cancel()
-            await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+            await asyncio.gather(*self._sends.values(), return_exceptions=True)
 
-    async def _more_comes(self) -> bool:
+    async def _wait_for_more(self) -> bool:
         """Whether there is something new, though nothing was left, while we may hold on to the endpoint."""
-        if self.draining or self._means.outbox.next_due(self._endpoint) is not None:
+        if self.draining or self._context.outbox.next_due(self._endpoint) is not None:
             return False
-        self.resting.set()
+        self.idle.set()
         try:
-            async with within(HOLD_SECONDS):
-                await self.woken.wait()
+            async with within(LINGER_SECONDS):
+                await self.wakeup.wait()
         except TimeoutError:
             return False
         finally:
-            self.resting.clear()
+            self.idle.clear()
         return not self.draining
 
-    def _launch(self, row: EndpointRow, target: Target, lanes: int) -> None:
-        for head in self._means.outbox.due(self._endpoint, lanes + len(self._under_way)):
+    def _start_sends(self, row: EndpointRow, target: Target, lanes: int) -> None:
+        for message in self._context.outbox.due(self._endpoint, lanes + len(self._sends)):
             if self._sending >= lanes:
                 return
-            if head.ordering_key not in self._under_way:
+            if message.ordering_key not in self._sends:
                 self._sending += 1
-                task = asyncio.create_task(self._send(row, target, head.ordering_key))
-                self._under_way[head.ordering_key] = task
-                task.add_done_callback(partial(self._on_done, head.ordering_key))
+                task = asyncio.create_task(self._send(row, target, message.ordering_key))
+                self._sends[message.ordering_key] = task
+                task.add_done_callback(partial(self._on_send_done, message.ordering_key))
 
-    def _on_done(self, ordering_key: str, done: asyncio.Task[None]) -> None:
-        del self._under_way[ordering_key]
-        self.woken.set()
+    def _on_send_done(self, ordering_key: str, done: asyncio.Task[None]) -> None:
+        del self._sends[ordering_key]
+        self.wakeup.set()
         if not done.cancelled() and (failure := done.exception()):
-            self._broken = True
+            self._stopping = True
             if not isinstance(failure, StoreFailed):
                 log.error("a delivery failed in a way that it should not", exc_info=failure)
 
-    async def _until_something_happens(self) -> None:
+    async def _wait_for_progress(self) -> None:
         """A delivery has ended, something is new, or our lease has to be renewed."""
-        while not self.woken.is_set():
+        while not self.wakeup.is_set():
             try:
                 async with within(LEASE / 3):
-                    await self.woken.wait()
+                    await self.wakeup.wait()
             except TimeoutError:
-                await self._holds()
-        self.woken.clear()
+                await self._holds_lease()
+        self.wakeup.clear()
 
-    async def _holds(self) -> bool:
+    async def _holds_lease(self) -> bool:
         """Whether the endpoint is ours to send to. It is not after a process that was halted wakes up."""
-        means = self._means
-        if means.clock.monotonic() < self._renewal:
+        context = self._context
+        if context.clock.monotonic() < self._renew_at:
             return True
-        held = await means.rows.claim(self._endpoint, means.presence().process, means.presence().is_alive)
-        self._renewal = means.clock.monotonic() + LEASE / 3
-        self._broken = self._broken or not held
+        held = await context.rows.claim(self._endpoint, context.process_lock().process, context.process_lock().is_alive)
+        self._renew_at = context.clock.monotonic() + LEASE / 3
+        self._stopping = self._stopping or not held
         return held
 
     async def _send(self, row: EndpointRow, target: Target, ordering_key: str) -> None:
         """Sends the first parcels of a lane in their order, up to one that fails."""
         failed: tuple[PendingMessage, Failure] | None = None
         arrived = []
-        was_broken = self._broken
+        was_stopping = self._stopping
         try:
-            for head in self._means.outbox.pending(self._endpoint, ordering_key, 1 if row.failures else BATCH):
-                if self._broken or not await self._holds():
+            for message in self._context.outbox.pending(
+                self._endpoint, ordering_key, 1 if row.failures else BATCH_SIZE
+            ):
+                if self._stopping or not await self._holds_lease():
                     break
                 try:
-                    body = self._means.outbox.body(head.number)
+                    body = self._context.outbox.body(message.number)
                 except DecryptionKeyMissing as sealed:
-                    failed = head, Failure(sealed.detail)
+                    failed = message, Failure(sealed.detail)
                     break
                 if body is None:
                     break
-                failure = await self._means.sender.send(target, head, body)
-                was_broken = self._broken
+                failure = await self._context.sender.send(target, message, body)
+                was_stopping = self._stopping
                 if failure:
-                    failed = head, failure
-                    self._broken |= failure.whole or failure.gone
+                    failed = message, failure
+                    self._stopping |= failure.endpoint_failed or failure.endpoint_gone
                     break
-                arrived.append(head)
-                self._unnoted[head] = self._means.outbox.mark_sent(self._endpoint, head)
-                self._broken |= row.failures > 0  # ends this burst, so that the next one uses all lanes
+                arrived.append(message)
+                self._unacknowledged[message] = self._context.outbox.mark_sent(self._endpoint, message)
+                self._stopping |= row.failures > 0  # ends this burst, so that the next one uses all lanes
         finally:
             self._sending -= 1
-            self.woken.set()
-        await self._noted(arrived)
+            self.wakeup.set()
+        await self._wait_acknowledged(arrived)
         if failed:
-            await self._fail(row, *failed, alone=not was_broken)
-        elif arrived and row.failures and not was_broken:
-            await self._means.rows.clear_failures(self._endpoint)
+            await self._handle_failure(row, *failed, first_failure=not was_stopping)
+        elif arrived and row.failures and not was_stopping:
+            await self._context.rows.clear_failures(self._endpoint)
 
-    async def _noted(self, heads: Iterable[PendingMessage]) -> None:
+    async def _wait_acknowledged(self, messages: Iterable[PendingMessage]) -> None:
         """Waits until it is on disk that these have arrived. Raises StoreFailed; they are noted in the next round."""
         if self.draining:
-            await self._means.outbox.flush()
-        for head in heads:
-            await self._unnoted[head]
-            del self._unnoted[head]
+            await self._context.outbox.flush()
+        for message in messages:
+            await self._unacknowledged[message]
+            del self._unacknowledged[message]
 
-    async def _fail(self, row: EndpointRow, head: PendingMessage, failure: Failure, *, alone: bool) -> None:
-        """`alone`: no other delivery of this burst has said yet that the endpoint is in trouble."""
-        means = self._means
-        if failure.gone:
-            await self._give_up_endpoint(row, failure)
-        elif failure.final or (not failure.whole and head.attempts + 1 >= MAX_ATTEMPTS):
-            await means.outbox.mark_dead(self._endpoint, head, failure.error.message)
-            self._tell(row, head, failure, "dead")
+    async def _handle_failure(
+        self, row: EndpointRow, message: PendingMessage, failure: Failure, *, first_failure: bool
+    ) -> None:
+        """`first_failure`: no other delivery of this burst has said yet that the endpoint is in trouble."""
+        context = self._context
+        if failure.endpoint_gone:
+            await self._disable_endpoint(row, failure)
+        elif failure.permanent or (not failure.endpoint_failed and message.attempts + 1 >= MAX_ATTEMPTS):
+            await context.outbox.mark_dead(self._endpoint, message, failure.error.message)
+            self._emit_failure(row, message, failure, "dead")
         else:
-            await self._reschedule(row, head, failure, alone=alone)
+            await self._reschedule(row, message, failure, first_failure=first_failure)
 
-    async def _reschedule(self, row: EndpointRow, head: PendingMessage, failure: Failure, *, alone: bool) -> None:
-        means = self._means
-        failures = row.failures + 1 if failure.whole else head.attempts + 1
-        seconds = back_off(failures, means.jitter()) if failure.seconds is None else failure.seconds
-        detach = failure.aside_after <= head.attempts + 1
-        await means.outbox.reschedule(self._endpoint, head, failure.error.message, seconds, detach=detach)
-        if head.attempts == 0:
-            self._tell(row, head, failure, "waiting")
-        if not failure.whole or not alone:
+    async def _reschedule(
+        self, row: EndpointRow, message: PendingMessage, failure: Failure, *, first_failure: bool
+    ) -> None:
+        context = self._context
+        failures = row.failures + 1 if failure.endpoint_failed else message.attempts + 1
+        seconds = backoff_seconds(failures, context.jitter()) if failure.seconds is None else failure.seconds
+        detach = failure.detach_after <= message.attempts + 1
+        await context.outbox.reschedule(self._endpoint, message, failure.error.message, seconds, detach=detach)
+        if message.attempts == 0:
+            self._emit_failure(row, message, failure, "waiting")
+        if not failure.endpoint_failed or not first_failure:
             return
-        await means.rows.record_failure(self._endpoint, failures, seconds)
+        await context.rows.record_failure(self._endpoint, failures, seconds)
         if failures >= MAX_ATTEMPTS:
-            before = means.clock.now() - WINDOW
-            for one in await means.outbox.mark_all_dead(self._endpoint, failure.error.message, before):
-                self._tell(row, one, failure, "dead")
+            before = context.clock.now() - GIVE_UP_SECONDS
+            for one in await context.outbox.mark_all_dead(self._endpoint, failure.error.message, before):
+                self._emit_failure(row, one, failure, "dead")
 
-    async def _give_up_endpoint(self, row: EndpointRow, failure: Failure) -> None:
-        means = self._means
-        self._broken = True
-        means.endpoints.disable(self._endpoint)
-        await means.rows.disable(self._endpoint)
-        for one in await means.outbox.mark_all_dead(self._endpoint, failure.error.message):
-            self._tell(row, one, failure, "dead")
+    async def _disable_endpoint(self, row: EndpointRow, failure: Failure) -> None:
+        context = self._context
+        self._stopping = True
+        context.endpoints.disable(self._endpoint)
+        await context.rows.disable(self._endpoint)
+        for one in await context.outbox.mark_all_dead(self._endpoint, failure.error.message):
+            self._emit_failure(row, one, failure, "dead")
 
-    def _tell(self, row: EndpointRow, what: Any, failure: Failure, status: Any) -> None:
-        """`what` is a Head or a Row."""
+    def _emit_failure(self, row: EndpointRow, what: Any, failure: Failure, status: Any) -> None:
+        """`what` is a PendingMessage or an OutboxRow."""
         log.warning("%s did not take a delivery: %s", host_of(row), failure.error.message)
         content = DeliveryFailed(
             server=host_of(row),
@@ -274,13 +280,13 @@ class EndpointWorker:
             attempts=max(what.attempts, 1) if status == "dead" else what.attempts + 1,
             error=failure.error,
         )
-        self._means.tell("delivery_failed", content)
+        self._context.emit("delivery_failed", content)
 
-    async def _pause(self, seconds: float) -> None:
+    async def _sleep(self, seconds: float) -> None:
         """Waits so long, or until there is something new."""
         waits = [
-            asyncio.ensure_future(self._means.clock.sleep(seconds)),
-            asyncio.ensure_future(self.woken.wait()),
+            asyncio.ensure_future(self._context.clock.sleep(seconds)),
+            asyncio.ensure_future(self.wakeup.wait()),
         ]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -26,15 +26,15 @@ MAX_ATTEMPTS: Final = 10
 MAX_BYTES: Final = 1 << 16
 """What is read of a receiver's answer, so that its connection can be kept: the status decides, the body is dropped."""
 
-_GONE: Final = 410
+_ENDPOINT_GONE: Final = 410
 _BUSY: Final = frozenset({429, 503})
-_WHOLE: Final = frozenset({401, 403, 408, 429, 502, 503, 504})
+_ENDPOINT_FAILED: Final = frozenset({401, 403, 408, 429, 502, 503, 504})
 """Statuses that say more of the endpoint than of what was sent."""
-ASIDE_ATTEMPTS: Final = 3
+DETACH_ATTEMPTS: Final = 3
 """After so many, of a minute and a half, what a server refuses by itself is tried beside all that comes after it."""
-_MISSING: Final = frozenset({404, 405, 501})
+_NOT_SUPPORTED: Final = frozenset({404, 405, 501})
 """A server that has no place for such a thing."""
-_NEVER: Final = frozenset({400, 413, 415, 422})
+_PERMANENT: Final = frozenset({400, 413, 415, 422})
 """What a server answers to a body that it will not take tomorrow either."""
 
 
@@ -43,15 +43,15 @@ class Failure:
     """Why an attempt failed, and what follows from it."""
 
     error: ErrorDetail
-    whole: bool = False
+    endpoint_failed: bool = False
     """The endpoint as a whole is in trouble, not this delivery."""
-    final: bool = False
+    permanent: bool = False
     """Trying again is no use."""
-    gone: bool = False
+    endpoint_gone: bool = False
     """The endpoint wants no more of anything."""
     seconds: float | None = None
     """How long the receiver wants to be left alone."""
-    aside_after: float = math.inf
+    detach_after: float = math.inf
     """After so many attempts it no longer holds up what was to come after it."""
 
 
@@ -64,31 +64,31 @@ class Sender:
         self._timeout = timeout
         self._http: HttpClient | None = None
 
-    async def send(self, target: Target, head: PendingMessage, body: bytes) -> Failure | None:
+    async def send(self, target: Target, message: PendingMessage, body: bytes) -> Failure | None:
         """One attempt; None where it has arrived."""
         try:
             if isinstance(target, WebhookTarget):
-                return await self._send_webhook(target, head, body)
-            return await self._send_copy(target, head, body)
+                return await self._send_webhook(target, message, body)
+            return await self._send_copy(target, message, body)
         except (RemoteUnreachable, TimedOut) as failure:
-            return Failure(failure.detail, whole=True)
+            return Failure(failure.detail, endpoint_failed=True)
         except (Forbidden, InvalidContent) as failure:
-            return Failure(failure.detail, final=True)
+            return Failure(failure.detail, permanent=True)
         except SidecarError as failure:
             return Failure(failure.detail)
         except Exception as unforeseen:  # it must not be tried again and again without a pause
             log.exception("a delivery failed in a way that it should not")
-            said = f"internal error: {type(unforeseen).__name__}"
-            return Failure(ErrorDetail(code=ErrorCode.INTERNAL, message=said, retryable=False))
+            describe_status = f"internal error: {type(unforeseen).__name__}"
+            return Failure(ErrorDetail(code=ErrorCode.INTERNAL, message=describe_status, retryable=False))
 
     async def close(self) -> None:
         """Closes connections to servers; `public_http` is its owner's."""
         if self._http is not None:
             await self._http.close()
 
-    async def _send_webhook(self, target: WebhookTarget, head: PendingMessage, body: bytes) -> Failure | None:
+    async def _send_webhook(self, target: WebhookTarget, message: PendingMessage, body: bytes) -> Failure | None:
         headers = webhook_signing.headers(
-            head.id,
+            message.id,
             body,
             at=self._clock.now(),
             keys=target.keys,
@@ -104,14 +104,14 @@ class Sender:
             status_only=True,
         )
         return classify_response(
-            response, self._clock.now(), lambda: RemoteFailed(said(response), status=response.status)
+            response, self._clock.now(), lambda: RemoteFailed(describe_status(response), status=response.status)
         )
 
-    async def _send_copy(self, target: ServerTarget, head: PendingMessage, body: bytes) -> Failure | None:
+    async def _send_copy(self, target: ServerTarget, message: PendingMessage, body: bytes) -> Failure | None:
         if self._http is None:
             self._http = HttpClient(self._timeout, self._clock)
         server = RtcvServer(self._http, target.credentials)
-        response = await server.deliver("cv" if head.kind == "cv" else "result", body, head.id)
+        response = await server.deliver("cv" if message.kind == "cv" else "result", body, message.id)
         return classify_response(response, self._clock.now(), lambda: server.to_error(response), server=True)
 
 
@@ -125,25 +125,25 @@ def classify_response(
     seconds = retry_after(response.headers, now) if status in _BUSY else None
     return Failure(
         error().detail,
-        whole=status in _WHOLE,
-        final=server and (status in _NEVER or status == _GONE),
-        gone=status == _GONE and not server,
+        endpoint_failed=status in _ENDPOINT_FAILED,
+        permanent=server and (status in _PERMANENT or status == _ENDPOINT_GONE),
+        endpoint_gone=status == _ENDPOINT_GONE and not server,
         seconds=None if seconds is None else min(max(seconds, 1.0), DAY),
-        aside_after=_aside_after(status) if server else math.inf,
+        detach_after=_detach_after(status) if server else math.inf,
     )
 
 
-def _aside_after(status: int) -> float:
-    if status in _WHOLE:
+def _detach_after(status: int) -> float:
+    if status in _ENDPOINT_FAILED:
         return math.inf
-    return 1 if status in _MISSING else ASIDE_ATTEMPTS
+    return 1 if status in _NOT_SUPPORTED else DETACH_ATTEMPTS
 
 
-def back_off(failures: int, jitter: float) -> float:
+def backoff_seconds(failures: int, jitter: float) -> float:
     """Seconds until the next attempt after so many failures: 4, 16, 64 … up to a day; `jitter` is from 0 to 1."""
     return float(min(DAY, 4.0 ** min(failures, MAX_ATTEMPTS) * (0.75 + jitter / 2)))
 
 
-def said(response: HttpResponse) -> str:
+def describe_status(response: HttpResponse) -> str:
     """A refusal in words."""
     return f"the receiver answered {response.status}"

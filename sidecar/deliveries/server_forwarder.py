@@ -30,7 +30,7 @@ class ServerForwarder:
         self._put(self._endpoints.servers(account_id)[1:], kind, body, key, until_stored=until_stored)
 
     def _put(self, servers: Iterable[str], kind: Kind, body: bytes, key: str, *, until_stored: bool) -> None:
-        outbox_messages = (
+        messages = (
             OutboxMessage(id=key, endpoint=one, ordering_key="", body=body, kind=kind) for one in dict.fromkeys(servers)
         )
-        self._outbox.put(outbox_messages, until_stored=until_stored)
+        self._outbox.put(messages, until_stored=until_stored)

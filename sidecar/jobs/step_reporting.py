@@ -23,7 +23,7 @@ async def report_as_step(
     updates = RunUpdates(job, run.id, listeners, clock, str, run.name or step)
     updates.on_started()
     updates.on_step_started(0)
-    began = clock.monotonic()
+    start = clock.monotonic()
     try:
         value = await work()
     except BaseException as failure:
@@ -31,7 +31,7 @@ async def report_as_step(
         stopped = isinstance(failure, asyncio.CancelledError)
         updates.failed(STOPPED if stopped else describe_failure(failure), will_retry=run.will_retry(failure))
         raise
-    updates.on_step_ended(0, _result(step, None if value is NOTHING else value, clock.monotonic() - began))
+    updates.on_step_ended(0, _result(step, None if value is NOTHING else value, clock.monotonic() - start))
     updates.succeeded()
     return value
 

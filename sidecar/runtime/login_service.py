@@ -52,7 +52,7 @@ class LoginService:
         opened = self._storage.opened
         if opened:
             servers = map(server_id, credentials)
-            await opened.delivery_services.deliveries.caught_up(servers, self._settings.request_timeout)
+            await opened.delivery_services.manager.wait_until_idle(servers, self._settings.request_timeout)
 
     async def mock(self, options: MockOptions) -> Login:
         """A session of its own, without a network and without a disk."""

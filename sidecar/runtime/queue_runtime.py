@@ -68,7 +68,7 @@ class QueueRuntime:
         self._references_of = store.references
         self._endpoints = store.endpoints
         self._listener_factory = store.listener_factory
-        self._forwarding = store.forwarder
+        self._forwarder = store.forwarder
         self._shared_logins = store.logins
         self._context = context
         self._mock = folder is None
@@ -156,7 +156,7 @@ class QueueRuntime:
     def _connect(self, account_id: str, credentials: Sequence[Credentials]) -> RtcvServers:
         http = HttpClient(self._context.settings.request_timeout, self._context.clock)
         servers = [RtcvServer(http, one) for one in credentials]
-        return RtcvServers(http, servers, 0, partial(self._forwarding.copy, account_id, until_stored=True))
+        return RtcvServers(http, servers, 0, partial(self._forwarder.copy, account_id, until_stored=True))
 
     def _references(self, account_id: str) -> Awaitable[References]:
         return self._references_of(account_id) if account_id else _of_no_login(self._context.clock)

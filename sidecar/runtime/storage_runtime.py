@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 from sidecar_protocol.session import Credentials
 
 from sidecar import files
-from sidecar.deliveries.delivery_manager import DeliveryServices, open_mail
+from sidecar.deliveries.delivery_manager import DeliveryServices, open_deliveries
 from sidecar.encryption import Encryptor
 from sidecar.errors import NotFound, SidecarError, StoreFailed
 from sidecar.jobs.interrupted_runs import ELSEWHERE, InterruptedRuns
@@ -80,7 +80,7 @@ class StorageRuntime:
         self._closing.push_async_callback(self.public_http.close)
         self.delivery_services = self._open_deliveries()
         self.outbox, self.endpoints = self.delivery_services.outbox, self.delivery_services.endpoints
-        self.forwarder = self.delivery_services.forwarding
+        self.forwarder = self.delivery_services.forwarder
         self.logins: SharedLogins | None = None
         if fleet:
             self._share()
@@ -95,7 +95,7 @@ class StorageRuntime:
 
     def _open_deliveries(self) -> DeliveryServices:
         settings = self._context.settings
-        services = open_mail(
+        services = open_deliveries(
             self.database,
             self.encryptor,
             self._folder,
@@ -106,7 +106,7 @@ class StorageRuntime:
             stdouterr_size=settings.max_stdouterr_size,
             allow_private=settings.allow_private_network,
         )
-        self._closing.push_async_callback(services.deliveries.close)
+        self._closing.push_async_callback(services.manager.close)
         return services
 
     def _share(self) -> None:
@@ -175,7 +175,7 @@ class StorageRuntime:
         return RedisAgenda(self._publisher.redis, kind)
 
     def task_runs(self) -> TaskRuns:
-        """The history of tasks, where the tasks are."""
+        """The task_runs of tasks, where the tasks are."""
         if self._publisher is None or not self.encryptor.persistent:
             return TaskRuns(self.database)
         from sidecar.storage.redis_task_runs import RedisTaskRuns
@@ -204,7 +204,7 @@ class StorageRuntime:
 
     def start_sending(self) -> None:
         """Begins to send what is stored, and what is put from now on; also where all else is at its end."""
-        self.delivery_services.deliveries.start()
+        self.delivery_services.manager.start()
         if self._context.session.webhooks:
             self.endpoints.set_session(self._context.session.webhooks)
 
@@ -231,11 +231,11 @@ class StorageRuntime:
         await cancel_and_wait(self._watching, self._reporting)
         if self._queue_runtime:
             await self._queue_runtime.schedules.close()
-            await asyncio.gather(self._queue_runtime.job_queue.stop(seconds), self.task_runtime.put_back())
+            await asyncio.gather(self._queue_runtime.job_queue.stop(seconds), self.task_runtime.requeue_waiting())
 
     async def drain(self, seconds: float) -> None:
         """Sends what can be sent right now, for so many seconds at most."""
-        await self.delivery_services.deliveries.drain(seconds)
+        await self.delivery_services.manager.drain(seconds)
 
     async def close(self) -> None:
         """Closes everything in reverse."""
@@ -255,14 +255,14 @@ class StorageRuntime:
 
     def _process(self) -> str:
         """What other processes of this machine know this one by. Raises StoreFailed."""
-        return self.delivery_services.deliveries.presence().process
+        return self.delivery_services.manager.process_lock().process
 
     async def _tell_interrupted(self, interrupted_runs: InterruptedRuns) -> None:
         """Runs of processes that have died, whenever they did, come to an end at their webhooks."""
         while True:
             try:
                 await interrupted_runs.report(
-                    lambda process: self.delivery_services.deliveries.presence().is_alive(process), self._status
+                    lambda process: self.delivery_services.manager.process_lock().is_alive(process), self._status
                 )
             except SidecarError as failure:
                 log.warning("could not look for runs that were interrupted: %s", failure)

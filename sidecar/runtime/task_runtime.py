@@ -74,10 +74,10 @@ class TaskRuntime:
             self._rests = True
             await self._timer.close()
 
-    async def put_back(self) -> None:
+    async def requeue_waiting(self) -> None:
         """Keeps nobody who ends waiting for runs that have not had their turn."""
         if self._login:
-            self._login[0].put_back()
+            self._login[0].requeue_waiting()
 
     async def close(self) -> None:
         """Waits for what is still to be noted of runs that were stopped."""
@@ -90,7 +90,7 @@ class TaskRuntime:
         return await self.task_manager.perform(run)
 
     async def _on_due(self) -> None:
-        await self._open()[1].ring()
+        await self._open()[1].on_due()
 
     def _open(self) -> "tuple[TaskManager, TaskDispatcher]":
         if self._login is None:
@@ -102,7 +102,7 @@ class TaskRuntime:
             TaskLimits,
             TaskScripts,
         )
-        from sidecar.tasks.script_host import Hosts, ScriptSources
+        from sidecar.tasks.script_host import HostAllowlist, ScriptSources
         from sidecar.tasks.task_dispatcher import TaskDispatcher
         from sidecar.tasks.task_manager import TaskManager
         from sidecar.tasks.task_record import TaskRecords
@@ -110,32 +110,32 @@ class TaskRuntime:
 
         store, context = self._store, self._context
         settings, clock, engine = context.settings, context.clock, store.job_queue
-        history = store.task_runs()
+        task_runs = store.task_runs()
         scripts = ScriptSources(store.public_http, settings.scripts_path, allow_private=settings.allow_private_network)
         check = context.browsers.run_service().check
-        documents = TaskRecords(store.encryptor, scripts, engine.process, check, settings.max_line)
+        records = TaskRecords(store.encryptor, scripts, engine.process, check, settings.max_line)
         limits = TaskLimits(seconds=settings.script_timeout)
-        tools = RunnerDependencies(
+        dependencies = RunnerDependencies(
             scripts=scripts,
             requests=store.public_http,
-            hosts=Hosts(settings.script_hosts),
+            hosts=HostAllowlist(settings.script_hosts),
             runner=lambda: TaskScripts(context.browsers.sandbox_pool(), limits, SCRIPTS_AT_ONCE),
             listeners_of=lambda run: store.listener_factory.create(
                 store.endpoints.unpack(run.webhooks), run.emit, run.progress, until_stored=True
             ),
             perform=store.background.perform,
-            places=asyncio.Semaphore(settings.concurrency),
+            job_slots=asyncio.Semaphore(settings.concurrency),
         )
-        runner = TaskRunner(documents, history, tools, clock, engine.process)
-        firing = TaskDispatcher(
+        runner = TaskRunner(records, task_runs, dependencies, clock, engine.process)
+        dispatcher = TaskDispatcher(
             self._agenda,
-            history,
-            documents,
+            task_runs,
+            records,
             runner,
             engine,
             clock,
             is_alive=engine.is_alive,
             wants_events=lambda: context.session.notifications,
-            at_home=bool(settings.queue) and not store.encryptor.persistent,
+            keep_local=bool(settings.queue) and not store.encryptor.persistent,
         )
-        return TaskManager(self._agenda, history, documents, runner, firing, clock, self._timer.changed), firing
+        return TaskManager(self._agenda, task_runs, records, runner, dispatcher, clock, self._timer.changed), dispatcher

@@ -12,18 +12,18 @@ from sidecar_protocol.schedules import ScheduleFired
 from sidecar.clock import Clock
 from sidecar.errors import CorruptRecord, DecryptionKeyMissing, SidecarError
 from sidecar.queue.submission import Submission
-from sidecar.schedules.schedule_manager import MAX_OPEN, Entry, decode, encode
+from sidecar.schedules.schedule_manager import MAX_OPEN, ScheduleRecord, decode, encode
 from sidecar.schedules.scheduled_messages import ScheduledMessages
 from sidecar.storage.agenda import Agenda, Item, defer_corrupt
 from sidecar.wall_clock import rfc3339
 
 log = logging.getLogger(__name__)
 
-AT_ONCE: Final = 100
+BATCH_SIZE: Final = 100
 """Schedules that are handed over together."""
-OWNERS_TURN: Final = 60.0
+OWNER_SECONDS: Final = 60.0
 """Seconds that the process that sealed a message gets to fire it, before others say that it can't be."""
-KEPT: Final = 7 * 24 * 3600.0
+RETENTION_SECONDS: Final = 7 * 24 * 3600.0
 """Seconds that a schedule can be looked at after it was fired or missed."""
 
 
@@ -33,7 +33,7 @@ class ScheduleDispatcher:
     def __init__(
         self,
         agenda: Agenda,
-        pushes: ScheduledMessages,
+        messages: ScheduledMessages,
         submit: Callable[[Submission], Awaitable[str]],
         clock: Clock,
         grace: float,
@@ -41,7 +41,7 @@ class ScheduleDispatcher:
     ) -> None:
         """`submit` makes a job and gives its id, the same for the same key. `grace` is in seconds."""
         self._agenda = agenda
-        self._pushes = pushes
+        self._messages = messages
         self._submit = submit
         self._now = clock.now
         self._grace = grace
@@ -64,80 +64,80 @@ class ScheduleDispatcher:
                     self._tell(schedule_id, decode(item.document))
         return await self._agenda.next_due()
 
-    async def ring(self) -> None:
+    async def on_due(self) -> None:
         """Deals with what is due. Raises the first of the failures that may pass, once all have been tried."""
         now = self._now()
         items = await self._agenda.due(now, MAX_OPEN)  # all: those that can't go on must not keep out the others
         ended: list[BaseException | None] = []
-        for first in range(0, len(items), AT_ONCE):
-            some = map(self._deal_with, items[first : first + AT_ONCE])
+        for first in range(0, len(items), BATCH_SIZE):
+            some = map(self._process, items[first : first + BATCH_SIZE])
             ended += await asyncio.gather(*some, return_exceptions=True)
         await self._agenda.delete_expired(now)
         for failure in ended:
             if failure is not None:
                 raise failure
 
-    async def _deal_with(self, item: Item) -> None:
+    async def _process(self, item: Item) -> None:
         """Takes it one step on; what is due still is dealt with again at once."""
         try:
-            entry = decode(item.document)
+            record = decode(item.document)
         except CorruptRecord:
             await defer_corrupt(self._agenda, "schedule", item, self._now())
             return
-        late = self._now() - entry.due
+        late = self._now() - record.due
         try:
-            if entry.stage == "firing":
-                await self._fire(item, entry)
-            elif not entry.enabled or late > self._grace:
-                await self._close(item, entry, "missed")
+            if record.stage == "firing":
+                await self._fire(item, record)
+            elif not record.enabled or late > self._grace:
+                await self._close(item, record, "missed")
             else:
-                self._submission(item, entry)  # whoever can't open it leaves it to others
+                self._submission(item, record)  # whoever can't open it leaves it to others
                 # whoever changes or deletes it from here on comes too late, and a crash from here on is made up for
-                await self._agenda.replace(item, encode(msgspec.structs.replace(entry, stage="firing")), item.due)
+                await self._agenda.replace(item, encode(msgspec.structs.replace(record, stage="firing")), item.due)
         except SidecarError as failure:
-            if late <= self._patience(failure):
+            if late <= self._retry_window(failure):
                 raise
             log.warning("the schedule %s could not be fired: %s", item.id, failure)
-            await self._close(item, msgspec.structs.replace(entry, error=failure.detail), "missed")
+            await self._close(item, msgspec.structs.replace(record, error=failure.detail), "missed")
 
-    async def _fire(self, item: Item, entry: Entry) -> None:
-        submission = self._submission(item, entry)
+    async def _fire(self, item: Item, record: ScheduleRecord) -> None:
+        submission = self._submission(item, record)
         if await self._agenda.get(item.id) is None:  # deleted since it was read
             return
         msgid = await self._submit(submission)
-        fired = msgspec.structs.replace(entry, msgids=(msgid,))
+        fired = msgspec.structs.replace(record, msgids=(msgid,))
         closed = await self._close(item, fired, "fired")
         if closed or await self._agenda.get(item.id) is None:  # or deleted, too late: its job runs
             self._watched.pop(item.id, None)
             self._tell(item.id, fired)
 
-    def _tell(self, schedule_id: str, entry: Entry) -> None:
-        for msgid in entry.msgids:
-            due = rfc3339(entry.due)
-            self._on_fired(ScheduleFired(schedule_id=schedule_id, name=entry.name, due=due, msgid=msgid))
+    def _tell(self, schedule_id: str, record: ScheduleRecord) -> None:
+        for msgid in record.msgids:
+            due = rfc3339(record.due)
+            self._on_fired(ScheduleFired(schedule_id=schedule_id, name=record.name, due=due, msgid=msgid))
 
-    def _submission(self, item: Item, entry: Entry) -> Submission:
+    def _submission(self, item: Item, record: ScheduleRecord) -> Submission:
         """Raises DecryptionKeyMissing."""
         return Submission(
-            type=entry.type,
-            content=self._pushes.open(entry.content),
-            key=f"schedule:{item.id}:{rfc3339(entry.due)}",
-            name=entry.name,
+            type=record.type,
+            content=self._messages.decrypt(record.content),
+            key=f"schedule:{item.id}:{rfc3339(record.due)}",
+            name=record.name,
             origin=f"schedule:{item.id}",
-            webhooks=entry.webhooks,
-            retries=entry.retries,
-            timeout=entry.timeout,
-            account_id=entry.scope,
+            webhooks=record.webhooks,
+            retries=record.retries,
+            timeout=record.timeout,
+            account_id=record.scope,
             notify=True,
         )
 
-    def _patience(self, failure: SidecarError) -> float:
+    def _retry_window(self, failure: SidecarError) -> float:
         """For how many seconds it is tried again."""
         if isinstance(failure, DecryptionKeyMissing):
-            return OWNERS_TURN
+            return OWNER_SECONDS
         return self._grace if failure.retryable else 0.0
 
-    async def _close(self, item: Item, entry: Entry, stage: Literal["fired", "missed"]) -> bool:
+    async def _close(self, item: Item, record: ScheduleRecord, stage: Literal["fired", "missed"]) -> bool:
         """False where somebody else has dealt with it."""
-        closed = encode(msgspec.structs.replace(entry, stage=stage))
-        return await self._agenda.replace(item, closed, None, self._now() + KEPT)
+        closed = encode(msgspec.structs.replace(record, stage=stage))
+        return await self._agenda.replace(item, closed, None, self._now() + RETENTION_SECONDS)

@@ -36,7 +36,7 @@ _ZONE: Final = "trigger.single.zone"
 _UNSET: Final = msgspec.UNSET
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ScheduleRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A schedule as it lies in the store."""
 
     name: str
@@ -68,12 +68,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return "pending" if self.enabled else "paused"
 
 
-def encode(entry: Entry) -> bytes:
+def encode(record: ScheduleRecord) -> bytes:
     """The entry as a document."""
-    return msgspec.json.encode(entry)
+    return msgspec.json.encode(record)
 
 
-def decode(document: bytes) -> Entry:
+def decode(document: bytes) -> ScheduleRecord:
     """A document's entry. Raises Unreadable."""
     try:
         return _decode(document)
@@ -81,7 +81,7 @@ def decode(document: bytes) -> Entry:
         raise CorruptRecord("the schedule is stored in a way that this sidecar can't read") from None
 
 
-_decode: Final = msgspec.json.Decoder(Entry).decode
+_decode: Final = msgspec.json.Decoder(ScheduleRecord).decode
 
 
 class ScheduleManager:
@@ -90,7 +90,7 @@ class ScheduleManager:
     def __init__(
         self,
         agenda: Agenda,
-        pushes: ScheduledMessages,
+        messages: ScheduledMessages,
         clock: Clock,
         host_zone: Zone,
         on_change: Callable[[str, float], None],
@@ -98,7 +98,7 @@ class ScheduleManager:
     ) -> None:
         """`on_change` is told the id and the Unix time of what is made or changed."""
         self._agenda = agenda
-        self._pushes = pushes
+        self._messages = messages
         self._now = clock.now
         self._host_zone = host_zone
         self._on_change = on_change
@@ -114,15 +114,15 @@ class ScheduleManager:
         if not content.enabled:
             raise InvalidContent("enabled: has to be true when a schedule is made", "enabled")
         due = self._due(content.trigger, zone)
-        entry = Entry(
+        record = ScheduleRecord(
             name=content.name,
             enabled=True,
             trigger=content.trigger,
             due=due,
-            **self._kept(content.push, due, account_id),
+            **self._message_fields(content.push, due, account_id),
         )
         schedule_id = self._make_id()
-        await self._agenda.put_new(schedule_id, encode(entry), due, MAX_OPEN)
+        await self._agenda.put_new(schedule_id, encode(record), due, MAX_OPEN)
         self._on_change(schedule_id, due)
         return ScheduleCreated(schedule_id=schedule_id, name=content.name)
 
@@ -131,17 +131,17 @@ class ScheduleManager:
         if all(part is _UNSET for part in (content.name, content.enabled, content.trigger, content.push)):
             raise InvalidContent("there is nothing to update: give name, enabled, trigger or push", "content")
         while True:
-            item, entry = await self._find(content.schedule_id)
-            if entry.stage != "waiting" or entry.due <= self._now():
+            item, record = await self._find(content.schedule_id)
+            if record.stage != "waiting" or record.due <= self._now():
                 raise InvalidContent("schedule_id: the schedule has expired and can't be updated", "schedule_id")
-            changed = self._changed(entry, content, zone, account_id)
-            if await self._agenda.replace(item, encode(changed), changed.due):
-                self._on_change(item.id, changed.due)
-                return _shown(item.id, changed)
+            updated = self._apply(record, content, zone, account_id)
+            if await self._agenda.replace(item, encode(updated), updated.due):
+                self._on_change(item.id, updated.due)
+                return _to_schedule(item.id, updated)
 
     async def get(self, schedule_id: str) -> Schedule:
         """One of them, also for a while after its time. Raises NotFound."""
-        return _shown(*await self._found(schedule_id))
+        return _to_schedule(*await self._find_record(schedule_id))
 
     async def list(self, content: ListSchedules) -> SchedulePage:
         """A page of them, the oldest first; a page past the end is empty. Those that can't be read are left out."""
@@ -154,7 +154,7 @@ class ScheduleManager:
             total_count=total,
             total_pages=-(-total // PAGE_SIZE),
             page=content.page,
-            schedules=tuple(one for item in items if (one := _shown_if_readable(item))),
+            schedules=tuple(one for item in items if (one := _readable(item))),
         )
 
     async def delete(self, schedule_id: str) -> None:
@@ -164,45 +164,45 @@ class ScheduleManager:
 
     async def msg_ids(self, schedule_id: str) -> ScheduleMsgIds:
         """The jobs that one has made. Raises NotFound."""
-        _, entry = await self._found(schedule_id)
-        return ScheduleMsgIds(count=len(entry.msgids), msgids=entry.msgids)
+        _, record = await self._find_record(schedule_id)
+        return ScheduleMsgIds(count=len(record.msgids), msgids=record.msgids)
 
-    async def _found(self, schedule_id: str) -> tuple[str, Entry]:
-        item, entry = await self._find(schedule_id)
-        return item.id, entry
+    async def _find_record(self, schedule_id: str) -> tuple[str, ScheduleRecord]:
+        item, record = await self._find(schedule_id)
+        return item.id, record
 
-    async def _find(self, schedule_id: str) -> tuple[Item, Entry]:
+    async def _find(self, schedule_id: str) -> tuple[Item, ScheduleRecord]:
         item = await self._agenda.get(schedule_id)
         if item is None:
             raise _not_found(schedule_id)
         return item, decode(item.document)
 
-    def _changed(self, entry: Entry, content: UpdateSchedule, zone: str, account_id: str) -> Entry:
+    def _apply(self, record: ScheduleRecord, content: UpdateSchedule, zone: str, account_id: str) -> ScheduleRecord:
         """Raises WireError where a part can't be."""
         new = msgspec.structs.replace
         if content.name is not _UNSET:
             _check_name(content.name)
-            entry = new(entry, name=content.name)
+            record = new(record, name=content.name)
         if content.enabled is not _UNSET:
-            entry = new(entry, enabled=content.enabled)
+            record = new(record, enabled=content.enabled)
         if content.trigger is not _UNSET:
-            if _is_parents(content.trigger) != _is_parents(entry.trigger):
+            if _is_parents(content.trigger) != _is_parents(record.trigger):
                 message = "a schedule's time zone can't change between the parent's (1) and the machine's"
                 raise InvalidContent(f"{_ZONE}_type: {message}", f"{_ZONE}_type")
-            entry = new(entry, trigger=content.trigger, due=self._due(content.trigger, zone))
+            record = new(record, trigger=content.trigger, due=self._due(content.trigger, zone))
         if content.push is not _UNSET:
-            entry = new(entry, **self._kept(content.push, entry.due, account_id or entry.scope))
+            record = new(record, **self._message_fields(content.push, record.due, account_id or record.scope))
         elif content.trigger is not _UNSET:
-            self._pushes.check_again(entry.type, entry.content, entry.due)
-        return entry
+            self._messages.recheck(record.type, record.content, record.due)
+        return record
 
-    def _kept(self, push: Push, due: float, account_id: str) -> dict[str, Any]:
+    def _message_fields(self, push: Push, due: float, account_id: str) -> dict[str, Any]:
         """What an entry holds of a message. Raises WireError."""
-        checked = self._pushes.check(push, due, logged_in=bool(account_id))
+        checked = self._messages.check(push, due, logged_in=bool(account_id))
         return {
             "type": checked.type,
-            "content": self._pushes.encrypt(checked),
-            "shown": self._pushes.show(checked),
+            "content": self._messages.encrypt(checked),
+            "shown": self._messages.redacted(checked),
             "webhooks": checked.webhooks,
             "retries": checked.retries,
             "timeout": checked.timeout,
@@ -230,22 +230,22 @@ def _is_parents(trigger: Trigger) -> bool:
     return trigger.single.zone_type == PARENTS_ZONE
 
 
-def _shown(schedule_id: str, entry: Entry) -> Schedule:
+def _to_schedule(schedule_id: str, record: ScheduleRecord) -> Schedule:
     return Schedule(
         schedule_id=schedule_id,
-        name=entry.name,
-        enabled=entry.enabled,
-        trigger=entry.trigger,
-        push=Push(type=entry.type, content=entry.shown),
-        status=entry.status,
-        due=rfc3339(entry.due),
-        error=entry.error,
+        name=record.name,
+        enabled=record.enabled,
+        trigger=record.trigger,
+        push=Push(type=record.type, content=record.shown),
+        status=record.status,
+        due=rfc3339(record.due),
+        error=record.error,
     )
 
 
-def _shown_if_readable(item: Item) -> Schedule | None:
+def _readable(item: Item) -> Schedule | None:
     try:
-        return _shown(item.id, decode(item.document))
+        return _to_schedule(item.id, decode(item.document))
     except CorruptRecord:
         return None
 

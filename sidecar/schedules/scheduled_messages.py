@@ -19,7 +19,7 @@ _CONTENT: Final = "push.content"
 _TYPE: Final = "push.type"
 
 
-class _Line(msgspec.Struct, frozen=True):
+class _Request(msgspec.Struct, frozen=True):
     """A message, as redactors read it."""
 
     type: str
@@ -36,7 +36,7 @@ class Messages(Protocol):
         """Checks a message as if it were sent now. Raises WireError."""
 
 
-class Checked(msgspec.Struct, frozen=True, kw_only=True):
+class CheckedMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A message that may be run later, and what comes with it."""
 
     type: str
@@ -69,7 +69,7 @@ class ScheduledMessages:
         self._messages = messages
         self._check_job = check_job
 
-    def check(self, push: Push, due: float, *, logged_in: bool) -> Checked:
+    def check(self, push: Push, due: float, *, logged_in: bool) -> CheckedMessage:
         """A message that is to be run at a Unix time, checked as if it were sent now.
 
         `logged_in`: whether there is a server for what needs one.
@@ -89,16 +89,18 @@ class ScheduledMessages:
             if job:
                 self._check_job(job, due)
             webhooks = self._pack(job.webhooks if job else ())
-        except WireError as wrong:
-            raise _placed(wrong) from None
+        except WireError as error:
+            raise _with_prefix(error) from None
         if not logged_in and (message_type == "send_cv" or (job and (job.secrets or job.forward))):
             raise MissingCredentials
         if job is None:
-            return Checked(type=message_type, content=checked, webhooks=webhooks)
+            return CheckedMessage(type=message_type, content=checked, webhooks=webhooks)
         timeout = job.timeout_ms / 1000 + DEFAULT_TIMEOUT
-        return Checked(type=message_type, content=checked, webhooks=webhooks, retries=job.retries, timeout=timeout)
+        return CheckedMessage(
+            type=message_type, content=checked, webhooks=webhooks, retries=job.retries, timeout=timeout
+        )
 
-    def check_again(self, message_type: str, stored: dict[str, str], due: float) -> None:
+    def recheck(self, message_type: str, stored: dict[str, str], due: float) -> None:
         """Checks that what is stored may run at another Unix time; not what only another process can open.
 
         Raises as `check`.
@@ -106,39 +108,39 @@ class ScheduledMessages:
         if message_type != "send_job":
             return
         try:
-            job: SendJob = decode_stored(message_type, self.open(stored))
+            job: SendJob = decode_stored(message_type, self.decrypt(stored))
         except DecryptionKeyMissing:
             return
         try:
             self._check_job(job, due)
-        except WireError as wrong:
-            raise _placed(wrong) from None
+        except WireError as error:
+            raise _with_prefix(error) from None
 
-    def encrypt(self, checked: Checked) -> dict[str, str]:
+    def encrypt(self, checked: CheckedMessage) -> dict[str, str]:
         """The content as it may lie on disk."""
         secret = self._encryptor.persistent or contains_secrets(checked.type, checked.content)
         return encrypt_content(self._encryptor, checked.content, secret=secret)
 
-    def open(self, stored: dict[str, str]) -> bytes:
+    def decrypt(self, stored: dict[str, str]) -> bytes:
         """What was sealed. Raises DecryptionKeyMissing."""
         return decrypt_content(self._encryptor, stored)
 
-    def show(self, checked: Checked) -> msgspec.Raw:
+    def redacted(self, checked: CheckedMessage) -> msgspec.Raw:
         """The content with its secrets replaced."""
         message_type, content, redactor = checked.type, checked.content, Redactor()
         decoded = decode_stored(message_type, content)
         if isinstance(decoded, SendJob):
             redactor = redactor_for(decoded)
-        line = redactor.request(msgspec.json.encode(_Line(message_type, msgspec.Raw(content))))
-        return msgspec.Raw(msgspec.json.decode(line, type=_Line).content.copy()) if line else msgspec.Raw(b"null")
+        line = redactor.request(msgspec.json.encode(_Request(message_type, msgspec.Raw(content))))
+        return msgspec.Raw(msgspec.json.decode(line, type=_Request).content.copy()) if line else msgspec.Raw(b"null")
 
 
-def _placed(wrong: WireError) -> WireError:
+def _with_prefix(error: WireError) -> WireError:
     """The same error; a wrong place is named from the outside."""
-    if wrong.code is not ErrorCode.INVALID_CONTENT and not wrong.places.get("field"):
-        return wrong  # about who asks
-    field = str(wrong.places.get("field") or "content")
+    if error.code is not ErrorCode.INVALID_CONTENT and not error.places.get("field"):
+        return error  # about who asks
+    field = str(error.places.get("field") or "content")
     place = _CONTENT if field == "content" else f"{_CONTENT}.{field}"
-    message = wrong.message.removeprefix(f"{field}: ")
-    places = {**wrong.places, "field": place}
-    return WireError(wrong.code, f"{place}: {message}", retryable=wrong.retryable, **places)
+    message = error.message.removeprefix(f"{field}: ")
+    places = {**error.places, "field": place}
+    return WireError(error.code, f"{place}: {message}", retryable=error.retryable, **places)

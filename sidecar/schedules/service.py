@@ -17,7 +17,7 @@ from sidecar.wall_clock import Zone
 
 
 class ScheduleService:
-    """Put together; `messages` are for the handlers."""
+    """Put together; `manager` are for the handlers."""
 
     def __init__(
         self,
@@ -34,21 +34,21 @@ class ScheduleService:
         on_event: Callable[[str, Any], None],
     ) -> None:
         """`submit` returns once the job is on disk; `grace` is `misfire_grace`. For the others see Pushes."""
-        pushes = ScheduledMessages(encryptor, messages, check_job, pack)
-        self._firing = ScheduleDispatcher(
-            agenda, pushes, submit, clock, grace, on_fired=lambda fired: on_event("schedule_fired", fired)
+        scheduled = ScheduledMessages(encryptor, messages, check_job, pack)
+        self._dispatcher = ScheduleDispatcher(
+            agenda, scheduled, submit, clock, grace, on_fired=lambda fired: on_event("schedule_fired", fired)
         )
-        self._alarm = DueTimer(clock, self._firing.next_due, self._firing.ring)
-        self.messages = ScheduleManager(agenda, pushes, clock, host_zone, self._on_change)
+        self._timer = DueTimer(clock, self._dispatcher.next_due, self._dispatcher.on_due)
+        self.manager = ScheduleManager(agenda, scheduled, clock, host_zone, self._on_change)
 
     def start(self) -> None:
         """Begins to fire what is due."""
-        self._alarm.start()
+        self._timer.start()
 
     async def close(self) -> None:
         """Fires no more; what was begun is gone on with by the next who starts."""
-        await self._alarm.close()
+        await self._timer.close()
 
     def _on_change(self, schedule_id: str, due: float) -> None:
-        self._firing.watch(schedule_id, due)
-        self._alarm.changed()
+        self._dispatcher.watch(schedule_id, due)
+        self._timer.changed()

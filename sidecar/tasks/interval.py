@@ -8,11 +8,11 @@ from sidecar.errors import InvalidContent
 
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?:[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:[Zz]|[+-]\d{2}:\d{2})?)?")
 _FRACTION: Final = re.compile(r"\.(\d+)")
-LATEST: Final = 253_402_300_799_999
+MAX_MS: Final = 253_402_300_799_999
 """The last millisecond of the year 9999."""
 
 
-def parse_moment(text: str, field: str) -> int:
+def parse_time_ms(text: str, field: str) -> int:
     """RFC 3339 from 1970 on; also a date alone, or without an offset, which is in UTC. Raises InvalidContent."""
     try:
         if not _DATE.fullmatch(text):
@@ -20,9 +20,9 @@ def parse_moment(text: str, field: str) -> int:
         # Python 3.11 reads three or six digits of a second
         known = _FRACTION.sub(lambda found: f".{found[1][:6]:<06}", text)
         moment = datetime.fromisoformat(known.upper())
-        told = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        milliseconds = round(told.timestamp() * 1000)
-        if not 0 <= milliseconds <= LATEST:
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        milliseconds = round(aware.timestamp() * 1000)
+        if not 0 <= milliseconds <= MAX_MS:
             raise ValueError
         return milliseconds
     except (ValueError, OverflowError):
@@ -39,6 +39,6 @@ def last_time(init: int, interval: int, at: int) -> int:
     return init if at < init else init + (at - init) // interval * interval
 
 
-def passed(first: int, last: int, interval: int) -> int:
+def intervals_between(first: int, last: int, interval: int) -> int:
     """How many times lie before `last`, from `first` on, both of them times of the task."""
     return max(0, (last - first) // interval)

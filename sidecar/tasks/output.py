@@ -3,8 +3,8 @@
 from collections import deque
 from typing import Final
 
-MOST_LINES: Final = 200
-LONGEST_OUTPUT: Final = 64 * 1024
+MAX_OUTPUT_LINES: Final = 200
+MAX_OUTPUT_CHARS: Final = 64 * 1024
 """Characters of one run's output that are kept, the last ones."""
 
 
@@ -20,7 +20,7 @@ class ScriptOutput:
         """One line; the oldest make room for it."""
         self._lines.append(line)
         self._size += len(line)
-        while len(self._lines) > MOST_LINES or (self._size > LONGEST_OUTPUT and len(self._lines) > 1):
+        while len(self._lines) > MAX_OUTPUT_LINES or (self._size > MAX_OUTPUT_CHARS and len(self._lines) > 1):
             self._size -= len(self._lines.popleft())
             self.cut = True
 

@@ -20,26 +20,26 @@ from sidecar.net.urls import check_url
 from sidecar.settings import MiB
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-MOST_REDIRECTS: Final = 5
-MOST_JOBS: Final = 20
+MAX_REDIRECTS: Final = 5
+MAX_JOBS: Final = 20
 """Browser jobs of one run."""
-LARGEST_ANSWER: Final = 4 * MiB
-LARGEST_TOTAL: Final = 32 * MiB
+MAX_RESPONSE_BYTES: Final = 4 * MiB
+MAX_TOTAL_BYTES: Final = 32 * MiB
 """Bytes of all answers of one run."""
 REQUEST_SECONDS: Final = 30.0
 """For one request, its redirects and its answer."""
 SCRIPT_SECONDS: Final = 15.0
 """For the script itself."""
-_OURS: Final = frozenset(
+_CONNECTION_HEADERS: Final = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "trailers", "keep-alive"}
     | {"expect", "proxy-authenticate", "proxy-authorization", "proxy-connection"}
 )
 """Headers that belong to the connection: left out, as a browser's fetch leaves them out."""
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-LARGEST_HEADERS: Final = 64 << 10
+MAX_HEADER_BYTES: Final = 64 << 10
 """Bytes of all headers of one request."""
-_NOT_OF_THE_BODY: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+_ENCODING_HEADERS: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 """Headers of the answer that are no longer true of the body as we pass it on."""
 
 
@@ -90,7 +90,7 @@ class ScriptSources:
 
     async def _download(self, url: str) -> bytes:
         response = await self._requests.request(
-            "GET", url, timeout=SCRIPT_SECONDS, max_bytes=LONGEST_SCRIPT, redirects=MOST_REDIRECTS
+            "GET", url, timeout=SCRIPT_SECONDS, max_bytes=LONGEST_SCRIPT, redirects=MAX_REDIRECTS
         )
         if response.status == 404 or response.status == 410:
             raise NotFound(f"the script is not there: its server answered {response.status}", status=response.status)
@@ -118,7 +118,7 @@ class ScriptSources:
         return content
 
 
-class Hosts:
+class HostAllowlist:
     """The hosts that scripts may reach: `example.com`, `*.example.com` for what is below it, `*` for all."""
 
     def __init__(self, text: str) -> None:
@@ -136,7 +136,7 @@ class Hosts:
 class ScriptHost:
     """What one run of a script reaches."""
 
-    def __init__(self, requests: Requests, hosts: Hosts, job: Callable[[bytes, int], Awaitable[bytes]]) -> None:
+    def __init__(self, requests: Requests, hosts: HostAllowlist, job: Callable[[bytes, int], Awaitable[bytes]]) -> None:
         """`job` runs `send_job`'s content, the how-manieth of the run it is, and gives that of its reply."""
         self._requests = requests
         self._hosts = hosts
@@ -159,13 +159,13 @@ class ScriptHost:
     async def _fetch(self, wanted: Fetch) -> Fetched:
         if wanted.method not in METHODS:
             raise InvalidContent(f"fetch can't send {wanted.method[:20]}", "method")
-        headers = _checked(wanted.headers)
+        headers = _checked_headers(wanted.headers)
         method, url, body = wanted.method, wanted.url, wanted.body
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             response = await self._request(method, url, headers, body)
             there = response.headers.get("Location")
             if response.status not in (301, 302, 303, 307, 308) or there is None or wanted.redirect == "manual":
-                return _fetched(url, response)
+                return _to_fetched(url, response)
             if wanted.redirect == "error":
                 raise RemoteUnreachable(f"{_host(url)} redirected, which the script does not allow")
             there = _join(url, there)
@@ -174,13 +174,13 @@ class ScriptHost:
             if response.status not in (307, 308) and method not in ("GET", "HEAD"):
                 method, body = "GET", None
             url = there
-        raise LimitExceeded(f"{_host(url)} redirected more than {MOST_REDIRECTS} times")
+        raise LimitExceeded(f"{_host(url)} redirected more than {MAX_REDIRECTS} times")
 
     async def job(self, content: msgspec.Raw) -> msgspec.Raw:
         """One browser job. Raises SidecarError."""
         self._jobs += 1
-        if self._jobs > MOST_JOBS:
-            raise LimitExceeded(f"the script ran more than {MOST_JOBS} jobs")
+        if self._jobs > MAX_JOBS:
+            raise LimitExceeded(f"the script ran more than {MAX_JOBS} jobs")
         return msgspec.Raw(await self._job(bytes(content), self._jobs))
 
     async def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> HttpResponse:
@@ -205,27 +205,27 @@ class ScriptHost:
 
     async def _reserve(self) -> int:
         """What one answer may bring; waits while those on their way may need all that is left. Raises LimitExceeded."""
-        while self._reserved and self._left() < LARGEST_ANSWER:
+        while self._reserved and self._left() < MAX_RESPONSE_BYTES:
             self._returned.clear()
             await self._returned.wait()
         left = self._left()
         if left <= 0:
-            raise LimitExceeded(f"the script has fetched {LARGEST_TOTAL >> 20} MiB already")
-        most = min(LARGEST_ANSWER, left)
+            raise LimitExceeded(f"the script has fetched {MAX_TOTAL_BYTES >> 20} MiB already")
+        most = min(MAX_RESPONSE_BYTES, left)
         self._reserved += most
         return most
 
     def _left(self) -> int:
-        return LARGEST_TOTAL - self._bytes - self._reserved
+        return MAX_TOTAL_BYTES - self._bytes - self._reserved
 
 
-def _checked(headers: Mapping[str, str]) -> dict[str, str]:
+def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers that a script may send, without those of the connection. Raises InvalidContent and LimitExceeded.
 
     A script can send us what the page's own `Headers` would have refused: a name with a space around it, a line break.
     """
-    if sum(len(name) + len(value) for name, value in headers.items()) > LARGEST_HEADERS:
-        raise LimitExceeded(f"the headers of one fetch are limited to {LARGEST_HEADERS} bytes")
+    if sum(len(name) + len(value) for name, value in headers.items()) > MAX_HEADER_BYTES:
+        raise LimitExceeded(f"the headers of one fetch are limited to {MAX_HEADER_BYTES} bytes")
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
             raise InvalidContent(
@@ -233,11 +233,11 @@ def _checked(headers: Mapping[str, str]) -> dict[str, str]:
             )
         if not _HEADER_VALUE.fullmatch(value):
             raise InvalidContent(f"fetch can't send the header {name}: a value is one line of Latin-1", "headers")
-    return {name: value for name, value in headers.items() if name.lower() not in _OURS}
+    return {name: value for name, value in headers.items() if name.lower() not in _CONNECTION_HEADERS}
 
 
-def _fetched(url: str, response: HttpResponse) -> Fetched:
-    headers = [(str(name), value) for name, value in response.headers.items() if name.lower() not in _NOT_OF_THE_BODY]
+def _to_fetched(url: str, response: HttpResponse) -> Fetched:
+    headers = [(str(name), value) for name, value in response.headers.items() if name.lower() not in _ENCODING_HEADERS]
     return Fetched(url, response.status, headers, response.body)
 
 

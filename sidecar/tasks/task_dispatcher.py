@@ -12,18 +12,18 @@ from sidecar.errors import CorruptRecord, NotFound
 from sidecar.queue.submission import Submission
 from sidecar.storage.agenda import Agenda, Item, defer_corrupt
 from sidecar.storage.task_runs import StoredRun, TaskRuns
-from sidecar.tasks.interval import last_time, next_time, passed
+from sidecar.tasks.interval import intervals_between, last_time, next_time
 from sidecar.tasks.task_record import TaskRecord, TaskRecords, decode, encode
 from sidecar.tasks.task_runner import TaskRunner
 
 MAX_TASKS: Final = 1_000
-AT_ONCE: Final = 250
+BATCH_SIZE: Final = 250
 """Tasks that are handed over together."""
 RUN_TIMEOUT: Final = 24 * 3600.0
 """Seconds; scripts and jobs have limits of their own, this one only sees to an end."""
-_LATER: Final = 5_000
+_END_RECHECK_MS: Final = 5_000
 """Milliseconds after which it is looked again whether the last run of a task that is over has ended."""
-_FOR_ANOTHER: Final = 0.5
+_OWNER_SECONDS: Final = 0.5
 """Seconds that a process gets for a task that only it can run."""
 
 
@@ -51,84 +51,84 @@ class TaskDispatcher:
     def __init__(
         self,
         agenda: Agenda,
-        history: TaskRuns,
-        documents: TaskRecords,
+        task_runs: TaskRuns,
+        records: TaskRecords,
         runner: TaskRunner,
         queue: Queue,
         clock: Clock,
         *,
         is_alive: Callable[[str], Awaitable[bool]],
         wants_events: Callable[[], bool],
-        at_home: bool = False,
+        keep_local: bool = False,
     ) -> None:
         """`is_alive` tells whether a process of this store lives.
 
-        `wants_events` says whether our parent asked for events. `at_home`: other machines take jobs out of the queue
+        `wants_events` says whether our parent asked for events. `keep_local`: other machines take jobs out of the queue
         that don't know our tasks.
         """
         self._agenda = agenda
-        self._history = history
-        self._documents = documents
+        self._task_runs = task_runs
+        self._records = records
         self._runner = runner
         self._queue = queue
         self._clock = clock
         self._is_alive = is_alive
         self._wants_events = wants_events
-        self._at_home = at_home
+        self._keep_local = keep_local
 
-    async def ring(self) -> None:
+    async def on_due(self) -> None:
         """Deals with what is due. Raises the first of the failures, once all have been tried."""
         items = await self._agenda.due(self._clock.now(), MAX_TASKS)  # all: none that can't go on keeps out the others
         ended: list[BaseException | None] = []
-        for first in range(0, len(items), AT_ONCE):
-            some = map(self._deal_with, items[first : first + AT_ONCE])
+        for first in range(0, len(items), BATCH_SIZE):
+            some = map(self._process, items[first : first + BATCH_SIZE])
             ended += await asyncio.gather(*some, return_exceptions=True)
         for failure in ended:
             if failure is not None:
                 raise failure
 
-    async def is_busy(self, task_id: str, document: TaskRecord) -> bool:
+    async def is_busy(self, task_id: str, record: TaskRecord) -> bool:
         """Whether a run of it is going on here, or at its own time anywhere, or waits for its turn."""
-        return self._runner.is_going(task_id) or (bool(document.run) and await self._is_pending(document.run))
+        return self._runner.is_running(task_id) or (bool(record.run) and await self._is_pending(record.run))
 
-    async def goes_on(self, run: StoredRun) -> bool:
+    async def is_active(self, run: StoredRun) -> bool:
         """Whether a run that was noted as begun is under way, or will be repeated."""
         return await self._is_alive(run.owner) or await self._is_pending(run.id)
 
-    async def _deal_with(self, item: Item) -> None:
+    async def _process(self, item: Item) -> None:
         try:
-            document, now = decode(item.document), self._now()
+            record, now = decode(item.document), self._now()
         except CorruptRecord:
             await defer_corrupt(self._agenda, "task", item, self._clock.now())
             return
-        busy = await self.is_busy(item.id, document)
-        if document.end is not None and now > document.end:
+        busy = await self.is_busy(item.id, record)
+        if record.end is not None and now > record.end:
             if busy:
-                await self._agenda.replace(item, item.document, seconds(now + _LATER))
+                await self._agenda.replace(item, item.document, seconds(now + _END_RECHECK_MS))
             elif await self._agenda.delete(item.id):
-                await self._history.forget(item.id)
-        elif not self._documents.is_ours(document) and await self._is_alive(document.owner):
-            await self._clock.sleep(_FOR_ANOTHER)
+                await self._task_runs.forget(item.id)
+        elif not self._records.is_ours(record) and await self._is_alive(record.owner):
+            await self._clock.sleep(_OWNER_SECONDS)
         else:
-            await self._fire(item, document, now, busy=busy)
+            await self._fire(item, record, now, busy=busy)
 
-    async def _fire(self, item: Item, document: TaskRecord, now: int, *, busy: bool) -> None:
-        time = last_time(document.init, document.interval, now)
-        first = next_time(document.init, document.interval, _milliseconds(item) - 1)
+    async def _fire(self, item: Item, record: TaskRecord, now: int, *, busy: bool) -> None:
+        time = last_time(record.init, record.interval, now)
+        first = next_time(record.init, record.interval, _milliseconds(item) - 1)
         changes: dict[str, Any] = {}
         # a time that was handed over already comes again where the clock was set back
-        if document.running and (document.fired is None or time > document.fired):
-            missed = passed(first, time, document.interval)
-            changes = {"fired": time, "coalesced": document.coalesced + missed}
+        if record.running and (record.fired is None or time > record.fired):
+            missed = intervals_between(first, time, record.interval)
+            changes = {"fired": time, "coalesced": record.coalesced + missed}
             if busy:
-                changes |= {"skipped": document.skipped + 1}
+                changes |= {"skipped": record.skipped + 1}
             else:
                 # the queue first, which takes a key once: who dies before the next line is made up for, not repeated
-                changes |= {"run": await self._queue.submit(self._submission(item.id, document, time))}
-        after = msgspec.structs.replace(document, **changes)
+                changes |= {"run": await self._queue.submit(self._submission(item.id, record, time))}
+        after = msgspec.structs.replace(record, **changes)
         await self._agenda.replace(item, encode(after), seconds(after.next(max(now, after.fired or 0))))
 
-    def _submission(self, task_id: str, document: TaskRecord, time: int) -> Submission:
+    def _submission(self, task_id: str, record: TaskRecord, time: int) -> Submission:
         return Submission(
             type="run_task",
             content=msgspec.json.encode(TaskRunPayload(task_id, time)),
@@ -136,10 +136,10 @@ class TaskDispatcher:
             name=task_id,
             timeout=RUN_TIMEOUT,
             origin=f"task:{task_id}",
-            webhooks=document.webhooks,
-            account_id=document.scope,
+            webhooks=record.webhooks,
+            account_id=record.scope,
             notify=self._wants_events(),
-            secret=self._at_home or document.sealed_job is not None,  # what is secret stays with this process
+            secret=self._keep_local or record.sealed_job is not None,  # what is secret stays with this process
         )
 
     async def _is_pending(self, job_id: str) -> bool:

@@ -28,13 +28,13 @@ from sidecar.queue.submission import JobRun
 from sidecar.storage.agenda import Agenda, Item
 from sidecar.storage.task_runs import StoredRun, TaskRuns
 from sidecar.tasks.task_dispatcher import MAX_TASKS, TaskDispatcher, TaskRunPayload, seconds
-from sidecar.tasks.task_record import TaskRecord, TaskRecords, decode, encode, matches, show, told
-from sidecar.tasks.task_runner import TaskRunner, shown
+from sidecar.tasks.task_record import TaskRecord, TaskRecords, decode, encode, format_ms, matches, to_task
+from sidecar.tasks.task_runner import TaskRunner, to_task_run
 
 PAGE_SIZE: Final = 50
-_TRIES: Final = 10
+_MAX_ATTEMPTS: Final = 10
 
-Tell = Callable[[str, Any], None] | None
+Emit = Callable[[str, Any], None] | None
 """Takes events for the parent, their name and content; None where it did not ask for any."""
 
 
@@ -44,19 +44,19 @@ class TaskManager:
     def __init__(
         self,
         agenda: Agenda,
-        history: TaskRuns,
-        documents: TaskRecords,
+        task_runs: TaskRuns,
+        records: TaskRecords,
         runner: TaskRunner,
-        firing: TaskDispatcher,
+        dispatcher: TaskDispatcher,
         clock: Clock,
         on_change: Callable[[], None],
     ) -> None:
         """`on_change` is called where a task may be due earlier than any before."""
         self._agenda = agenda
-        self._history = history
-        self._documents = documents
+        self._task_runs = task_runs
+        self._records = records
         self._runner = runner
-        self._firing = firing
+        self._dispatcher = dispatcher
         self._clock = clock
         self._on_change = on_change
 
@@ -65,34 +65,34 @@ class TaskManager:
     async def create(self, content: CreateTask, webhooks: str, account_id: str) -> Task:
         """Adds one; on disk when this returns. Raises InvalidContent, Conflict, LimitExceeded."""
         now = self._now()
-        document = self._documents.make(content, now, webhooks, account_id)
+        record = self._records.make(content, now, webhooks, account_id)
         task_id = content.id or str(uuid.uuid4())
         # one that starts now runs now; times before that have passed
-        due = document.next(now - 1 if content.init is None else now)
-        await self._agenda.put_new(task_id, encode(document), seconds(due), MAX_TASKS)
+        due = record.next(now - 1 if content.init is None else now)
+        await self._agenda.put_new(task_id, encode(record), seconds(due), MAX_TASKS)
         self._on_change()
-        return show(task_id, document)
+        return to_task(task_id, record)
 
     async def update(self, content: UpdateTask) -> Task:
         """Replaces what is given; on disk when this returns. Raises InvalidContent, NotFound, Conflict."""
-        return show(
-            content.id, await self._change(content.id, lambda old: self._documents.change(old, content, self._now()))
+        return to_task(
+            content.id, await self._change(content.id, lambda old: self._records.change(old, content, self._now()))
         )
 
     async def delete(self, content: TaskRef) -> None:
         """Forgets a task and its runs. Raises NotFound."""
         if not await self._agenda.delete(content.id):
             raise _not_found(content.id)
-        await self._history.forget(content.id)
+        await self._task_runs.forget(content.id)
 
     async def get(self, content: TaskRef) -> Task:
         """One task. Raises NotFound."""
-        return show(content.id, (await self._find(content.id))[1])
+        return to_task(content.id, (await self._find(content.id))[1])
 
     async def list(self, content: ListTasks) -> TaskPage:
         """Those that match, one page of them; what can't be read is left out. Raises InvalidContent."""
         items = await self._agenda.page(0, MAX_TASKS)
-        found = [task for item in items if (task := _readable(item)) and matches(task, content)]
+        found = [task for item in items if (task := _to_task_or_none(item)) and matches(task, content)]
         first = (content.page - 1) * PAGE_SIZE
         return TaskPage(
             total_count=len(found),
@@ -108,65 +108,65 @@ class TaskManager:
 
     async def status(self, content: TaskRef) -> TaskStatus:
         """What it does and did. Raises NotFound."""
-        _, document = await self._find(content.id)
-        last = await self._history.page(content.id, 0, 1)
-        runs, failed = await self._history.counts(content.id)
-        due = document.next_run(max(self._now(), document.fired or 0))  # where the clock was set back
+        _, record = await self._find(content.id)
+        last = await self._task_runs.page(content.id, 0, 1)
+        runs, failed = await self._task_runs.counts(content.id)
+        due = record.next_run(max(self._now(), record.fired or 0))  # where the clock was set back
         return TaskStatus(
             id=content.id,
-            running=document.running,
-            busy=await self._firing.is_busy(content.id, document),
-            next_execution=None if due is None else told(due),
-            last_run=await self._shown(last[0]) if last else None,
+            running=record.running,
+            busy=await self._dispatcher.is_busy(content.id, record),
+            next_execution=None if due is None else format_ms(due),
+            last_run=await self._to_task_run(last[0]) if last else None,
             runs=runs,
             failed=failed,
-            skipped=document.skipped,
-            coalesced=document.coalesced,
+            skipped=record.skipped,
+            coalesced=record.coalesced,
         )
 
     async def runs(self, content: ListTaskRuns) -> TaskRunPage:
         """Its last runs, the latest first. Raises NotFound."""
         await self._find(content.id)
-        kept = await self._history.kept(content.id)
-        stored = await self._history.page(content.id, (content.page - 1) * PAGE_SIZE, PAGE_SIZE)
+        kept = await self._task_runs.kept(content.id)
+        stored = await self._task_runs.page(content.id, (content.page - 1) * PAGE_SIZE, PAGE_SIZE)
         return TaskRunPage(
             total_count=kept,
             total_pages=_pages(kept),
             page=content.page,
-            runs=tuple([await self._shown(one) for one in stored]),
+            runs=tuple([await self._to_task_run(one) for one in stored]),
         )
 
-    async def run_now(self, content: TaskRef, webhooks: str, tell: Tell) -> RunTaskReply:
+    async def run_now(self, content: TaskRef, webhooks: str, emit: Emit) -> RunTaskReply:
         """Runs it once, also one that is stopped or going. Raises NotFound, and what the run raises."""
-        _, document = await self._find(content.id)
-        run = _run(str(uuid.uuid4()), content.id, document.webhooks or webhooks, document.scope, tell)
-        return await self._runner.run(content.id, document, run, "manual", None)
+        _, record = await self._find(content.id)
+        run = _run(str(uuid.uuid4()), content.id, record.webhooks or webhooks, record.scope, emit)
+        return await self._runner.run(content.id, record, run, "manual", None)
 
-    async def test(self, content: TestTask, webhooks: str, account_id: str, tell: Tell) -> RunTaskReply:
+    async def test(self, content: TestTask, webhooks: str, account_id: str, emit: Emit) -> RunTaskReply:
         """Runs a script that is not kept. Raises what the run raises."""
-        run = _run(str(uuid.uuid4()), "", webhooks, account_id, tell)
+        run = _run(str(uuid.uuid4()), "", webhooks, account_id, emit)
         return await self._runner.test(content.script_text, content.config, run)
 
     # --- the queue
 
     async def perform(self, run: JobRun) -> RunTaskReply:
         """A run that comes out of the queue. Raises NotFound where the task was deleted, and what the run raises."""
-        order = msgspec.json.decode(run.content, type=TaskRunPayload)
+        payload = msgspec.json.decode(run.content, type=TaskRunPayload)
         try:
-            _, document = await self._find(order.id)
+            _, record = await self._find(payload.id)
         except WireError as failure:  # somebody waits to hear what became of it
             await self._runner.refuse(run, failure)
-        trigger: Trigger = "schedule" if order.due is None else "interval"
-        named = msgspec.structs.replace(run, name=order.id, account_id=run.account_id or document.scope)
+        trigger: Trigger = "schedule" if payload.due is None else "interval"
+        named = msgspec.structs.replace(run, name=payload.id, account_id=run.account_id or record.scope)
         try:
-            return await self._runner.run(order.id, document, named, trigger, order.due)
+            return await self._runner.run(payload.id, record, named, trigger, payload.due)
         except WireError as failure:
             failure.places.pop("output", None)  # it is noted with the run; the job's own error stays short
             raise
 
-    def put_back(self) -> None:
+    def requeue_waiting(self) -> None:
         """Stops runs out of the queue that wait for their turn; the next process, or another, has them."""
-        self._runner.put_back()
+        self._runner.requeue_waiting()
 
     async def close(self) -> None:
         """Waits for what is still to be noted."""
@@ -182,7 +182,7 @@ class TaskManager:
 
     async def _change(self, task_id: str, change: Callable[[TaskRecord], TaskRecord]) -> TaskRecord:
         """Changes a task; its next time moves only where its times were changed."""
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             item, old = await self._find(task_id)
             new = change(old)
             now = self._now()
@@ -195,18 +195,18 @@ class TaskManager:
                 return new
         raise Conflict(f"the task {task_id!r} is being changed by others", retryable=True)
 
-    async def _shown(self, run: StoredRun) -> TaskRun:
+    async def _to_task_run(self, run: StoredRun) -> TaskRun:
         """A noted run; one whose process died and that nobody will repeat does not go on."""
-        told_run = shown(run)
-        if run.status == "running" and not await self._firing.goes_on(run):
-            return msgspec.structs.replace(told_run, status="cancelled")
-        return told_run
+        task_run = to_task_run(run)
+        if run.status == "running" and not await self._dispatcher.is_active(run):
+            return msgspec.structs.replace(task_run, status="cancelled")
+        return task_run
 
     def _now(self) -> int:
         return int(self._clock.now() * 1000)
 
 
-def _run(run_id: str, task_id: str, webhooks: str, account_id: str, tell: Tell) -> JobRun:
+def _run(run_id: str, task_id: str, webhooks: str, account_id: str, emit: Emit) -> JobRun:
     return JobRun(
         id=run_id,
         type="run_task",
@@ -217,13 +217,13 @@ def _run(run_id: str, task_id: str, webhooks: str, account_id: str, tell: Tell) 
         account_id=account_id,
         webhooks=webhooks,
         progress=lambda _: None,
-        emit=tell,
+        emit=emit,
     )
 
 
-def _readable(item: Item) -> Task | None:
+def _to_task_or_none(item: Item) -> Task | None:
     try:
-        return show(item.id, decode(item.document))
+        return to_task(item.id, decode(item.document))
     except CorruptRecord:
         return None
 

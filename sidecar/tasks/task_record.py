@@ -11,9 +11,9 @@ from sidecar.encryption import Encryptor
 from sidecar.errors import CorruptRecord, DecryptionKeyMissing, InvalidContent
 from sidecar.jobs.job_redaction import redactor_for
 from sidecar.jobs.payloads import contains_secrets, decode_stored
-from sidecar.tasks.interval import LATEST, next_time, parse_moment
+from sidecar.tasks.interval import MAX_MS, next_time, parse_time_ms
 from sidecar.tasks.script_host import ScriptSources
-from sidecar.tasks.task_templates import prepare
+from sidecar.tasks.task_templates import prepare_job
 from sidecar.template_limits import MAX_FILLED_BYTES
 from sidecar.wall_clock import rfc3339
 
@@ -65,10 +65,10 @@ encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(TaskRecord).decode
 
 
-def decode(document: bytes) -> TaskRecord:
+def decode(record: bytes) -> TaskRecord:
     """What a document holds. Raises Unreadable."""
     try:
-        return _decode(document)
+        return _decode(record)
     except msgspec.DecodeError:
         raise CorruptRecord("the task is stored in a way that this sidecar can't read") from None
 
@@ -98,24 +98,24 @@ class TaskRecords:
         """A new one. Raises InvalidContent, Unauthorized, Forbidden."""
         if (content.script is None) == (content.job is None):
             raise InvalidContent("script: a task needs either a script or a job", "script")
-        document = TaskRecord(
+        record = TaskRecord(
             config=content.config,
             running=content.running,
-            init=now if content.init is None else parse_moment(content.init, "init"),
-            end=None if content.end is None else parse_moment(content.end, "end"),
+            init=now if content.init is None else parse_time_ms(content.init, "init"),
+            end=None if content.end is None else parse_time_ms(content.end, "end"),
             interval=content.interval,
             created=now,
             webhooks=webhooks,
             scope=scope,
         )
         if content.script is not None:
-            document = self._with_script(document, content.script)
+            record = self._with_script(record, content.script)
         if content.job is not None:
-            document = self._with_job(document, content.job)
-        _check_times(document, now)
-        return document
+            record = self._with_job(record, content.job)
+        _check_times(record, now)
+        return record
 
-    def change(self, document: TaskRecord, content: UpdateTask, now: int) -> TaskRecord:
+    def change(self, record: TaskRecord, content: UpdateTask, now: int) -> TaskRecord:
         """The document with what is given. Raises InvalidContent, DecryptionKeyMissing, Unauthorized, Forbidden."""
         if content.script is not _UNSET and content.job is not _UNSET:
             raise InvalidContent("script: a task has either a script or a job", "script")
@@ -124,72 +124,72 @@ class TaskRecords:
             if (value := getattr(content, name)) is not _UNSET:
                 changes[name] = value
         if content.init is not _UNSET:
-            changes["init"] = parse_moment(content.init, "init")
+            changes["init"] = parse_time_ms(content.init, "init")
         if content.end is not _UNSET:
-            changes["end"] = None if content.end is None else parse_moment(content.end, "end")
-        changed = msgspec.structs.replace(document, **changes)
+            changes["end"] = None if content.end is None else parse_time_ms(content.end, "end")
+        changed = msgspec.structs.replace(record, **changes)
         if content.script is not _UNSET:
             changed = self._with_script(changed, content.script)
         elif content.job is not _UNSET:
             changed = self._with_job(changed, content.job)
         elif content.config is not _UNSET and changed.script is None:
-            prepare(self._open(changed), changed.config, self._max_filled_bytes)
+            prepare_job(self._decrypt_job(changed), changed.config, self._max_filled_bytes)
         if content.init is not _UNSET or content.end is not _UNSET:
             _check_times(changed, now)
         return changed
 
-    def job(self, document: TaskRecord) -> bytes:
+    def job(self, record: TaskRecord) -> bytes:
         """Content of `send_job` for one run, its config filled in. Raises InvalidContent, DecryptionKeyMissing."""
-        return prepare(self._open(document), document.config, self._max_filled_bytes)
+        return prepare_job(self._decrypt_job(record), record.config, self._max_filled_bytes)
 
-    def is_ours(self, document: TaskRecord) -> bool:
+    def is_ours(self, record: TaskRecord) -> bool:
         """Whether this process can open all that is sealed in it."""
-        if document.sealed_job is None:
+        if record.sealed_job is None:
             return True
         try:
-            self._encryptor.decrypt(document.sealed_job)
+            self._encryptor.decrypt(record.sealed_job)
         except DecryptionKeyMissing:
             return False
         return True
 
-    def _open(self, document: TaskRecord) -> dict[str, Any]:
-        if document.sealed_job is None:
-            return document.job or {}
-        job: dict[str, Any] = msgspec.json.decode(self._encryptor.decrypt(document.sealed_job))
+    def _decrypt_job(self, record: TaskRecord) -> dict[str, Any]:
+        if record.sealed_job is None:
+            return record.job or {}
+        job: dict[str, Any] = msgspec.json.decode(self._encryptor.decrypt(record.sealed_job))
         return job
 
-    def _with_script(self, document: TaskRecord, script: str) -> TaskRecord:
+    def _with_script(self, record: TaskRecord, script: str) -> TaskRecord:
         self._scripts.check(script)
-        return msgspec.structs.replace(document, script=script, job=None, sealed_job=None, shown_job=None)
+        return msgspec.structs.replace(record, script=script, job=None, sealed_job=None, shown_job=None)
 
-    def _with_job(self, document: TaskRecord, job: Mapping[str, Any]) -> TaskRecord:
-        filled = prepare(job, document.config, self._max_filled_bytes)
+    def _with_job(self, record: TaskRecord, job: Mapping[str, Any]) -> TaskRecord:
+        filled = prepare_job(job, record.config, self._max_filled_bytes)
         decoded: SendJob = decode_stored("send_job", filled)
         self._check_token(decoded)
         secret = self._encryptor.persistent or contains_secrets("send_job", filled)
-        shown = _shown(job, decoded)
+        redacted = _redacted_job(job, decoded)
         return msgspec.structs.replace(
-            document,
+            record,
             script=None,
             job=None if secret else dict(job),
             sealed_job=self._encryptor.encrypt(msgspec.json.encode(job).decode()) if secret else None,
             owner=self._process if secret else "",
-            shown_job=shown if secret or shown != job else None,
+            shown_job=redacted if secret or redacted != job else None,
         )
 
 
-def show(task_id: str, document: TaskRecord) -> Task:
+def to_task(task_id: str, record: TaskRecord) -> Task:
     """The task as parents see it."""
     return Task(
         id=task_id,
-        script=document.script,
-        job=document.job if document.shown_job is None else document.shown_job,
-        running=document.running,
-        config=document.config,
-        init=told(document.init),
-        end=None if document.end is None else told(document.end),
-        interval=document.interval,
-        created=told(document.created),
+        script=record.script,
+        job=record.job if record.shown_job is None else record.shown_job,
+        running=record.running,
+        config=record.config,
+        init=format_ms(record.init),
+        end=None if record.end is None else format_ms(record.end),
+        interval=record.interval,
+        created=format_ms(record.created),
     )
 
 
@@ -197,37 +197,37 @@ def matches(task: Task, wanted: ListTasks) -> bool:
     """Whether a task's fields are as given. Raises InvalidContent for a time that is none."""
     for name in ("init", "end"):
         moment = getattr(wanted, name)
-        if moment is not None and getattr(task, name) != told(parse_moment(moment, name)):
+        if moment is not None and getattr(task, name) != format_ms(parse_time_ms(moment, name)):
             return False
     plain = (getattr(wanted, name) in (None, getattr(task, name)) for name in ("id", "script", "running", "interval"))
-    return all(plain) and _holds(task.config, wanted.config or {}) and _holds(task.job, wanted.job or task.job)
+    return all(plain) and _contains(task.config, wanted.config or {}) and _contains(task.job, wanted.job or task.job)
 
 
-def told(moment: int) -> str:
+def format_ms(moment: int) -> str:
     """Milliseconds of Unix time as RFC 3339 in UTC."""
     return rfc3339(moment / 1000)
 
 
-def _holds(given: Any, wanted: Any) -> bool:
+def _contains(given: Any, wanted: Any) -> bool:
     """Whether an object has the members that are wanted; other values have to be equal."""
     if isinstance(given, Mapping) and isinstance(wanted, Mapping):
-        return all(name in given and _holds(given[name], value) for name, value in wanted.items())
+        return all(name in given and _contains(given[name], value) for name, value in wanted.items())
     return bool(given == wanted)
 
 
-def _check_times(document: TaskRecord, now: int) -> None:
-    if not 0 <= document.init <= LATEST - document.interval:
+def _check_times(record: TaskRecord, now: int) -> None:
+    if not 0 <= record.init <= MAX_MS - record.interval:
         raise InvalidContent("init: this time is out of range", "init")
-    if document.end is None:
+    if record.end is None:
         return
-    if document.end <= now:
+    if record.end <= now:
         raise InvalidContent("end: this time has passed", "end")
-    if document.end < document.init:
+    if record.end < record.init:
         raise InvalidContent("end: this is before init", "end")
 
 
-def _shown(job: Mapping[str, Any], filled: SendJob) -> dict[str, Any]:
+def _redacted_job(job: Mapping[str, Any], filled: SendJob) -> dict[str, Any]:
     """The job as it was given, with its secrets, and what it types into pages, replaced."""
     line = redactor_for(filled).request(msgspec.json.encode({"type": "send_job", "content": job}))
-    shown: dict[str, Any] = msgspec.json.decode(line)["content"] if line else {}
-    return shown
+    redacted: dict[str, Any] = msgspec.json.decode(line)["content"] if line else {}
+    return redacted

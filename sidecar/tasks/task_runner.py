@@ -23,11 +23,11 @@ from sidecar.queue.submission import JobRun
 from sidecar.shutdown import STOP_SECONDS
 from sidecar.storage.task_runs import StoredRun, TaskRuns
 from sidecar.tasks.output import ScriptOutput
-from sidecar.tasks.script_host import Hosts, Requests, ScriptHost, ScriptSources
+from sidecar.tasks.script_host import HostAllowlist, Requests, ScriptHost, ScriptSources
 from sidecar.tasks.task_record import TaskRecord, TaskRecords
 from sidecar.wall_clock import rfc3339
 
-LONGEST_RESULT: Final = 64 * 1024
+MAX_RESULT_CHARS: Final = 64 * 1024
 """Characters of a script's result, and bytes of a job's, that are remembered."""
 _CODES: Final = frozenset(ErrorCode)
 _encode: Final = msgspec.json.encode
@@ -51,12 +51,12 @@ class RunnerDependencies:
     """Where scripts run; made with the first of them."""
     scripts: ScriptSources
     requests: Requests
-    hosts: Hosts
+    hosts: HostAllowlist
     listeners_of: Callable[[JobRun], RunListeners]
     """Who is told of a run."""
     perform: Callable[[JobRun], Awaitable[bytes]]
     """Does a `send_job` and gives the content of its reply."""
-    places: asyncio.Semaphore
+    job_slots: asyncio.Semaphore
     """For browser jobs: what more there are wait here, and not in the pool, whose queue is bounded."""
 
 
@@ -64,29 +64,27 @@ class TaskRunner:
     """Runs tasks."""
 
     def __init__(
-        self, documents: TaskRecords, history: TaskRuns, tools: RunnerDependencies, clock: Clock, process: str
+        self, records: TaskRecords, task_runs: TaskRuns, dependencies: RunnerDependencies, clock: Clock, process: str
     ) -> None:
         """`process` is what others know this one by."""
-        self._documents = documents
-        self._history = history
-        self._tools = tools
+        self._records = records
+        self._task_runs = task_runs
+        self._dependencies = dependencies
         self._clock = clock
         self._process = process
-        self._going: dict[str, int] = {}
+        self._active: dict[str, int] = {}
         self._scripts: TaskScripts | None = None
-        self._last_words: set[asyncio.Future[None]] = set()
+        self._pending_writes: set[asyncio.Future[None]] = set()
         self._waiting: set[asyncio.Task[Any] | None] = set()
-        self._resting = False
+        self._stopping = False
 
-    def is_going(self, task: str) -> bool:
+    def is_running(self, task: str) -> bool:
         """Whether a run of it is under way in this process."""
-        return task in self._going
+        return task in self._active
 
-    async def run(
-        self, task: str, document: TaskRecord, run: JobRun, trigger: Trigger, due: int | None
-    ) -> RunTaskReply:
+    async def run(self, task: str, record: TaskRecord, run: JobRun, trigger: Trigger, due: int | None) -> RunTaskReply:
         """One run from start to end. Raises WireError, with the script's `output` among its places."""
-        begun = StoredRun(
+        started = StoredRun(
             id=run.id,
             task=task,
             kind=trigger,
@@ -98,27 +96,27 @@ class TaskRunner:
             outcome=None,
         )
         if trigger != "manual":
-            if self._resting:  # the queue has given it out again before it knew that this process ends
+            if self._stopping:  # the queue has given it out again before it knew that this process ends
                 raise asyncio.CancelledError
             self._waiting.add(asyncio.current_task())
-        self._going[task] = self._going.get(task, 0) + 1
+        self._active[task] = self._active.get(task, 0) + 1
         try:
-            return await self._run(document, run, begun)
+            return await self._run(record, run, started)
         finally:
-            self._on_turn()
-            self._going[task] -= 1
-            if not self._going[task]:
-                del self._going[task]
+            self._stop_waiting()
+            self._active[task] -= 1
+            if not self._active[task]:
+                del self._active[task]
 
     async def test(self, script_text: str, config: dict[str, Any], run: JobRun) -> RunTaskReply:
         """One run of a script that is not kept. Raises WireError, as `run`."""
-        output, began = ScriptOutput(), self._clock.monotonic()
+        output, start = ScriptOutput(), self._clock.monotonic()
         try:
             result = await self._run_script(script_text, config, run, output)
         except WireError as failure:
             failure.places["output"] = output.lines or None
             raise
-        return RunTaskReply(status="success", result=result, duration_ms=self._since(began), output=output.lines)
+        return RunTaskReply(status="success", result=result, duration_ms=self._since(start), output=output.lines)
 
     async def refuse(self, run: JobRun, failure: WireError) -> NoReturn:
         """Tells of a run that can't begin, and raises why."""
@@ -126,72 +124,72 @@ class TaskRunner:
         async def fail() -> NoReturn:
             raise failure
 
-        await report_as_step(run, run.type, self._tools.listeners_of(run), self._clock, fail)
+        await report_as_step(run, run.type, self._dependencies.listeners_of(run), self._clock, fail)
 
-    def put_back(self) -> None:
+    def requeue_waiting(self) -> None:
         """Stops what came out of the queue and waits for its turn, now and from now on: it waits as well in there."""
-        self._resting = True
+        self._stopping = True
         for waiting in self._waiting:
             if waiting:
                 waiting.cancel()
 
     async def close(self) -> None:
         """Waits for what is still to be noted."""
-        if self._last_words:
-            await asyncio.wait(self._last_words, timeout=STOP_SECONDS)
+        if self._pending_writes:
+            await asyncio.wait(self._pending_writes, timeout=STOP_SECONDS)
 
-    async def _run(self, document: TaskRecord, run: JobRun, begun: StoredRun) -> RunTaskReply:
-        output, began = ScriptOutput(), self._clock.monotonic()
-        await self._history.begin(begun)
+    async def _run(self, record: TaskRecord, run: JobRun, started: StoredRun) -> RunTaskReply:
+        output, start = ScriptOutput(), self._clock.monotonic()
+        await self._task_runs.begin(started)
         try:
-            result = await self._result(document, run, output)
+            result = await self._result(record, run, output)
         except asyncio.CancelledError:
-            self._stopped(run, begun, output, began)
+            self._stopped(run, started, output, start)
             raise
         except Exception as failure:
             if run.will_retry(failure):
-                self._stopped(run, begun, output, began)
+                self._stopped(run, started, output, start)
                 raise
-            detail = failure.detail if isinstance(failure, WireError) else _internal()
-            outcome = Outcome(error=detail, output=output.lines, cut=output.cut, duration_ms=self._since(began))
-            await self._end(run, begun, "failed", outcome)
+            detail = failure.detail if isinstance(failure, WireError) else _internal_error()
+            outcome = Outcome(error=detail, output=output.lines, cut=output.cut, duration_ms=self._since(start))
+            await self._end(run, started, "failed", outcome)
             if isinstance(failure, WireError):
                 failure.places["output"] = output.lines or None
             raise
-        kept, cut = _kept(result)
-        duration = self._since(began)
+        kept, cut = _truncate_result(result)
+        duration = self._since(start)
         outcome = Outcome(result=kept, output=output.lines, cut=cut or output.cut, duration_ms=duration)
-        await self._end(run, begun, "success", outcome)
+        await self._end(run, started, "success", outcome)
         return RunTaskReply(status="success", result=result, run=run.id, duration_ms=duration, output=output.lines)
 
-    def _stopped(self, run: JobRun, begun: StoredRun, output: ScriptOutput, began: float) -> None:
+    def _stopped(self, run: JobRun, started: StoredRun, output: ScriptOutput, start: float) -> None:
         """Tells at once of a run that is cut short: the reply to a request that was cancelled waits for nothing."""
-        outcome = Outcome(output=output.lines, cut=output.cut, duration_ms=self._since(began))
-        ended = self._ended(begun, "cancelled", outcome)
-        _tell(run, ended)
-        self._note(ended)
+        outcome = Outcome(output=output.lines, cut=output.cut, duration_ms=self._since(start))
+        ended = self._ended(started, "cancelled", outcome)
+        _emit(run, ended)
+        self._store_end(ended)
 
-    async def _result(self, document: TaskRecord, run: JobRun, output: ScriptOutput) -> Any:
+    async def _result(self, record: TaskRecord, run: JobRun, output: ScriptOutput) -> Any:
         """The script's string, or the job's reply as JSON."""
-        if document.script is None:
+        if record.script is None:
             try:
-                job = msgspec.structs.replace(run, type="send_job", content=self._documents.job(document))
+                job = msgspec.structs.replace(run, type="send_job", content=self._records.job(record))
             except WireError as failure:
                 await self.refuse(run, failure)
             return msgspec.Raw(await self._perform(job))
-        return await self._run_told(document.script, document, run, output)
+        return await self._run_reported(record.script, record, run, output)
 
-    async def _run_told(self, script: str, document: TaskRecord, run: JobRun, output: ScriptOutput) -> str:
+    async def _run_reported(self, script: str, record: TaskRecord, run: JobRun, output: ScriptOutput) -> str:
         """Runs a script, and tells of it as of a job whose one step it is."""
         job = SendJob(steps=(Step(url=script, name=script),), name=run.name)
         hide = redactor_for(job).text
-        updates = RunUpdates(job, run.id, self._tools.listeners_of(run), self._clock, hide, run.name)
+        updates = RunUpdates(job, run.id, self._dependencies.listeners_of(run), self._clock, hide, run.name)
         updates.on_started()
         updates.on_step_started(0)
-        began = self._clock.monotonic()
+        start = self._clock.monotonic()
         try:
-            text = await self._tools.scripts.read(script)
-            result = await self._run_script(text, document.config, run, output)
+            text = await self._dependencies.scripts.read(script)
+            result = await self._run_script(text, record.config, run, output)
         except BaseException as failure:
             updates.on_step_broken(0, output.lines, ())
             stopped = isinstance(failure, asyncio.CancelledError)
@@ -202,7 +200,7 @@ class TaskRunner:
             url=script,
             status=None,
             title="",
-            duration_ms=self._since(began),
+            duration_ms=self._since(start),
             values=(result,),
             console=output.lines,
             errors=(),
@@ -217,55 +215,55 @@ class TaskRunner:
             job = msgspec.structs.replace(run, id=f"{run.id}.{number}", type="send_job", content=content)
             return await self._perform(job)
 
-        outside = ScriptHost(self._tools.requests, self._tools.hosts, perform)
+        host = ScriptHost(self._dependencies.requests, self._dependencies.hosts, perform)
         given = msgspec.Raw(msgspec.json.encode(config))
         try:
-            self._scripts = self._scripts or self._tools.runner()
-            return await self._scripts.run(text, given, outside, output, self._on_turn)
+            self._scripts = self._scripts or self._dependencies.runner()
+            return await self._scripts.run(text, given, host, output, self._stop_waiting)
         except ActionError as failure:
             if failure.code in _CODES and failure.code != ErrorCode.ACTION_FAILED:
                 raise WireError(ErrorCode(failure.code), str(failure)) from None
             raise ActionFailed(f"the script failed: {failure}") from None
 
     async def _perform(self, job: JobRun) -> bytes:
-        async with self._tools.places:
-            self._on_turn()
-            return await self._tools.perform(job)
+        async with self._dependencies.job_slots:
+            self._stop_waiting()
+            return await self._dependencies.perform(job)
 
-    def _on_turn(self) -> None:
+    def _stop_waiting(self) -> None:
         self._waiting.discard(asyncio.current_task())
 
-    async def _end(self, run: JobRun, begun: StoredRun, status: RunStatus, outcome: Outcome) -> None:
-        ended = self._ended(begun, status, outcome)
-        noting = self._note(ended)
-        if begun.kind == "manual":  # what comes out of the queue is stored together with its job's end, not before it
-            await asyncio.shield(noting)
-        _tell(run, ended)
+    async def _end(self, run: JobRun, started: StoredRun, status: RunStatus, outcome: Outcome) -> None:
+        ended = self._ended(started, status, outcome)
+        writing = self._store_end(ended)
+        if started.kind == "manual":  # what comes out of the queue is stored together with its job's end, not before it
+            await asyncio.shield(writing)
+        _emit(run, ended)
 
-    def _note(self, ended: StoredRun) -> "asyncio.Future[None]":
-        noting = asyncio.ensure_future(self._history.end(ended))
-        self._last_words.add(noting)
-        noting.add_done_callback(self._forget)
-        return noting
+    def _store_end(self, ended: StoredRun) -> "asyncio.Future[None]":
+        writing = asyncio.ensure_future(self._task_runs.end(ended))
+        self._pending_writes.add(writing)
+        writing.add_done_callback(self._on_written)
+        return writing
 
-    def _ended(self, begun: StoredRun, status: RunStatus, outcome: Outcome) -> StoredRun:
-        return msgspec.structs.replace(begun, ended=self._clock.now(), status=status, outcome=_encode(outcome))
+    def _ended(self, started: StoredRun, status: RunStatus, outcome: Outcome) -> StoredRun:
+        return msgspec.structs.replace(started, ended=self._clock.now(), status=status, outcome=_encode(outcome))
 
-    def _since(self, began: float) -> int:
-        return round((self._clock.monotonic() - began) * 1000)
+    def _since(self, start: float) -> int:
+        return round((self._clock.monotonic() - start) * 1000)
 
-    def _forget(self, noting: "asyncio.Future[None]") -> None:
-        self._last_words.discard(noting)
-        if not noting.cancelled():
-            noting.exception()  # the store is closed already, and the run stays noted as one that goes on
+    def _on_written(self, writing: "asyncio.Future[None]") -> None:
+        self._pending_writes.discard(writing)
+        if not writing.cancelled():
+            writing.exception()  # the store is closed already, and the run stays noted as one that goes on
 
 
-def _tell(run: JobRun, ended: StoredRun) -> None:
+def _emit(run: JobRun, ended: StoredRun) -> None:
     if run.emit:
-        run.emit("task_run", shown(ended))
+        run.emit("task_run", to_task_run(ended))
 
 
-def shown(run: StoredRun) -> TaskRun:
+def to_task_run(run: StoredRun) -> TaskRun:
     """A noted run as parents see it."""
     outcome = _outcome(run.outcome) if run.outcome else Outcome()
     ended = run.outcome is not None
@@ -294,13 +292,13 @@ def _outcome(stored: bytes) -> Outcome:
         return Outcome(error=CorruptRecord("the outcome is stored in a way that this sidecar can't read").detail)
 
 
-def _kept(result: Any) -> tuple[msgspec.Raw, bool]:
+def _truncate_result(result: Any) -> tuple[msgspec.Raw, bool]:
     """What of a result is remembered as JSON, and whether that is less than all."""
     if isinstance(result, str):
-        text = result[:LONGEST_RESULT]
+        text = result[:MAX_RESULT_CHARS]
         return msgspec.Raw(msgspec.json.encode(text)), len(text) < len(result)
     encoded = msgspec.json.encode(result, enc_hook=encode_hook)
-    if len(encoded) > LONGEST_RESULT:
+    if len(encoded) > MAX_RESULT_CHARS:
         return msgspec.Raw(b"null"), True
     return msgspec.Raw(encoded), False
 
@@ -309,6 +307,6 @@ def _describe_failure(failure: BaseException) -> str:
     return failure.message if isinstance(failure, WireError) else describe_failure(failure)
 
 
-def _internal() -> ErrorDetail:
+def _internal_error() -> ErrorDetail:
     message = "internal error; the log of the sidecar that ran it says more"
     return ErrorDetail(code=ErrorCode.INTERNAL, message=message, retryable=False)

@@ -17,7 +17,7 @@ import pytest
 import standardwebhooks
 
 from sidecar.clock import Clock
-from sidecar.deliveries.endpoint_worker import BATCH
+from sidecar.deliveries.endpoint_worker import BATCH_SIZE
 from tests.clocks import STEPPED
 from tests.fakes import ApiKey, StandInRtcv, nobody_listens
 from tests.harness import SECONDS, Child, Rtcv, environment, error, receiver, rtcv, serving
@@ -261,7 +261,7 @@ def test_many_kills_lose_nothing(tmp_path: Path) -> None:
             assert child.end() == 0
         arrived = ids(taken)
         assert list(dict.fromkeys(arrived)) == [f"0-{number}" for number in range(400)]
-        assert len(arrived) <= 400 + 4 * BATCH  # each kill may repeat what was not noted yet
+        assert len(arrived) <= 400 + 4 * BATCH_SIZE  # each kill may repeat what was not noted yet
 
 
 def test_two_processes_on_one_home(tmp_path: Path) -> None:

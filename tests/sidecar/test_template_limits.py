@@ -9,7 +9,7 @@ from sidecar_protocol.jobs import MOST_STEPS
 
 from sidecar.browser.steps.secret_templates import Templates
 from sidecar.errors import InvalidContent, LimitExceeded
-from sidecar.tasks.task_templates import fill, prepare
+from sidecar.tasks.task_templates import fill_config, prepare_job
 from sidecar.template_limits import MAX_FILLED_BYTES, Place, mapped
 
 MB = 1_000_000
@@ -20,7 +20,7 @@ def refused(job: dict[str, Any], config: dict[str, Any]) -> LimitExceeded:
     tracemalloc.start()
     try:
         with pytest.raises(LimitExceeded) as wrong:
-            prepare(job, config)
+            prepare_job(job, config)
         assert tracemalloc.get_traced_memory()[1] < 5 * MB
     finally:
         tracemalloc.stop()
@@ -53,15 +53,15 @@ def test_the_bound_is_that_of_all_templates_together() -> None:
     """Ten strings of a tenth each fit, one more does not."""
     names = {str(number): "{{a}}" for number in range(10)}
     config = {"a": "x" * 95}
-    assert fill(names, config, 1_000) == dict.fromkeys(names, "x" * 95)
+    assert fill_config(names, config, 1_000) == dict.fromkeys(names, "x" * 95)
     with pytest.raises(LimitExceeded):
-        fill({**names, "b": "{{a}}"}, config, 1_000)
+        fill_config({**names, "b": "{{a}}"}, config, 1_000)
 
 
 def test_bounds_of_a_job_hold_for_what_it_becomes() -> None:
     """A config's list is no way around the number of steps."""
     with pytest.raises(LimitExceeded) as wrong:
-        prepare({"steps": "{{steps}}"}, {"steps": [{"url": "https://a.example/"}] * (MOST_STEPS + 1)})
+        prepare_job({"steps": "{{steps}}"}, {"steps": [{"url": "https://a.example/"}] * (MOST_STEPS + 1)})
     assert wrong.value.places["field"] == "job.steps"
 
 
@@ -101,5 +101,5 @@ def test_a_place_is_told_in_bounded_length() -> None:
 def test_a_name_that_is_not_there_is_repeated_whole_or_not_at_all() -> None:
     """An error is short, whatever it speaks of."""
     with pytest.raises(InvalidContent) as wrong:
-        fill({"a": "{{" + "b" * MB + "}}"}, {})
+        fill_config({"a": "{{" + "b" * MB + "}}"}, {})
     assert wrong.value.message == "job.a: {{…}} is neither in config nor one of the job's secrets"

@@ -79,4 +79,4 @@ async def get_schedule_msg_ids(context: HandlerContext, content: ScheduleId) -> 
 
 
 async def _schedules(context: HandlerContext) -> "ScheduleManager":
-    return (await context.storage.get()).schedules.messages
+    return (await context.storage.get()).schedules.manager

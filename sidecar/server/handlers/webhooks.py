@@ -21,10 +21,10 @@ async def set_webhooks(context: HandlerContext, content: list[Webhook]) -> Webho
 
 async def list_deliveries(context: HandlerContext, content: ListDeliveries) -> Deliveries:
     """What has not arrived."""
-    return (await context.storage.get()).delivery_services.deliveries.listed(content.status, content.page)
+    return (await context.storage.get()).delivery_services.manager.list_page(content.status, content.page)
 
 
 async def redeliver(context: HandlerContext, content: Redeliver) -> Any:
     """Another attempt, now."""
-    await (await context.storage.get()).delivery_services.deliveries.redeliver(content.id, content.endpoint)
+    await (await context.storage.get()).delivery_services.manager.redeliver(content.id, content.endpoint)
     return NOTHING

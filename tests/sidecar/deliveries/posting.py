@@ -10,7 +10,7 @@ from sidecar_protocol.base import Secret, Secrets
 from sidecar_protocol.webhooks import Webhook
 
 from sidecar.clock import Clock
-from sidecar.deliveries.delivery_manager import DeliveryServices, open_mail
+from sidecar.deliveries.delivery_manager import DeliveryServices, open_deliveries
 from sidecar.encryption import Encryptor
 from sidecar.net.public_http import PublicHttpClient
 from sidecar.storage.database import Database
@@ -24,21 +24,21 @@ SECONDS = 20.0
 class Post:
     """One process's: its parts, and the events that it told."""
 
-    def __init__(self, mail: DeliveryServices, database: Database, events: list[tuple[str, Any]]) -> None:
-        self.mail = mail
+    def __init__(self, services: DeliveryServices, database: Database, events: list[tuple[str, Any]]) -> None:
+        self.services = services
         self.database = database
         self.events = events
-        self.deliveries = mail.deliveries
-        self.outbox = mail.outbox
+        self.deliveries = services.manager
+        self.outbox = services.outbox
 
     def hook(self, *webhooks: Webhook) -> list[str]:
         """Names the session's webhooks; gives their ids."""
-        ids = self.mail.endpoints.set_session(webhooks)
+        ids = self.services.endpoints.set_session(webhooks)
         return list(ids)
 
     def session(self) -> list[str]:
         """The ids of the session's webhooks that are not disabled."""
-        return [one.id for one in self.mail.endpoints.session]
+        return [one.id for one in self.services.endpoints.session]
 
     def put(self, endpoint: str, *names: str, ordering_key: str = "run") -> None:
         """Puts a parcel under each name; the name is its body too."""
@@ -48,7 +48,7 @@ class Post:
 
     def statuses(self) -> dict[str, str]:
         """Id -> status of what has not arrived."""
-        return {one.id: one.status for one in self.deliveries.listed(None, 1).deliveries}
+        return {one.id: one.status for one in self.deliveries.list_page(None, 1).deliveries}
 
     async def until(self, what: Callable[[], bool]) -> None:
         """Returns once it is so. Raises TimeoutError."""
@@ -77,7 +77,7 @@ async def posting(
     database = await Database.open(path) if path else Database.in_memory()
     events: list[tuple[str, Any]] = []
     public_http = public_http or PublicHttpClient(clock, allow_private=True)
-    mail = open_mail(
+    services = open_deliveries(
         database,
         Encryptor(key),
         path.parent if path else None,
@@ -90,10 +90,10 @@ async def posting(
     )
     try:
         if start:
-            mail.deliveries.start()
-        yield Post(mail, database, events)
+            services.manager.start()
+        yield Post(services, database, events)
     finally:
-        await mail.deliveries.close()
+        await services.manager.close()
         await public_http.close()
         await database.close()
 

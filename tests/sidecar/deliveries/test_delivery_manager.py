@@ -9,7 +9,7 @@ from sidecar_protocol.base import Secret
 from sidecar_protocol.session import Credentials
 
 from sidecar.clock import Clock
-from sidecar.deliveries.sender import ASIDE_ATTEMPTS, DAY, MAX_ATTEMPTS, back_off
+from sidecar.deliveries.sender import DAY, DETACH_ATTEMPTS, MAX_ATTEMPTS, backoff_seconds
 from sidecar.errors import Conflict, NotFound, StoreFailed
 from sidecar.net.public_http import PublicHttpClient
 from sidecar.storage.endpoints import LEASE, EndpointRows
@@ -141,7 +141,7 @@ async def test_a_delivery_that_always_fails_is_given_up() -> None:
         assert bodies(receiver) == ["a"] * MAX_ATTEMPTS + ["b"]
         assert time.time - 1_800_000_000 >= 2 * DAY
         await post.until(lambda: [content.status for _, content in post.events] == ["waiting", "dead"])
-        [dead] = post.deliveries.listed("dead", 1).deliveries
+        [dead] = post.deliveries.list_page("dead", 1).deliveries
         assert (dead.attempts, dead.error, dead.next_attempt) == (10, "the receiver answered 500", None)
 
 
@@ -181,7 +181,7 @@ async def test_gone() -> None:
         post.put(one, "a", "b")
         await post.until(lambda: post.statuses() == {"a": "dead", "b": "dead"})
         assert post.session() == []
-        assert post.mail.endpoints.register([hook(receiver.url)]) == ()
+        assert post.services.endpoints.register([hook(receiver.url)]) == ()
         post.put(one, "c")
         await post.database.flush()
         assert post.statuses()["c"] == "dead"
@@ -219,7 +219,7 @@ async def test_redeliver_does_not_wait_for_the_back_off() -> None:
         [one] = post.hook(hook(receiver.url))
         receiver.fail("/", "error", 1, status=503, retry_after=3600)
         post.put(one, "a")
-        await post.until(lambda: [d.attempts for d in post.deliveries.listed("waiting", 1).deliveries] == [1])
+        await post.until(lambda: [d.attempts for d in post.deliveries.list_page("waiting", 1).deliveries] == [1])
         await post.until(lambda: len(post.events) == 1)
         await post.deliveries.redeliver("a", None)
         await post.until_empty()
@@ -242,7 +242,7 @@ async def test_a_copy_that_was_taken_is_not_sent_again() -> None:
     """A server's status decides as well, though its answer breaks off."""
     async with StandInRtcv() as server, posting() as post:
         location = Credentials(server_location=server.url, api_key_id=KEY_ID, api_key=Secret(KEY))
-        [one] = post.mail.endpoints.log_in("scope", [location], 0)
+        [one] = post.services.endpoints.log_in("scope", [location], 0)
         server.fail("scraper", "truncated", 2)
         post.outbox.put([OutboxMessage(id="run", endpoint=one, ordering_key="", body=b"{}", kind="result")])
         post.outbox.put(
@@ -306,7 +306,7 @@ async def test_without_a_key_for_the_store_a_signed_endpoint_waits_to_be_named_a
             await receiver.wait_for("/plain")
             await post.until(lambda: post.statuses() == {"a": "waiting"})
             assert receiver.to("/signed") == []
-            post.mail.endpoints.register([hook(f"{receiver.url}/signed")])  # a job that names the URL has no secret
+            post.services.endpoints.register([hook(f"{receiver.url}/signed")])  # a job that names the URL has no secret
             post.deliveries.wake([one])
             post.hook(signed)
             await post.until_empty()
@@ -349,13 +349,13 @@ async def test_a_process_that_was_halted_does_not_go_on_with_what_another_does(t
         time.advance(LEASE + 1)
         rows = EndpointRows(post.database, time.clock)
         assert await rows.claim(one, "another", lambda process: True)
-        presence = post.deliveries.presence()
-        lives, presence.is_alive = presence.is_alive, lambda process: True  # type: ignore[method-assign]
+        process_lock = post.deliveries.process_lock()
+        was_alive, process_lock.is_alive = process_lock.is_alive, lambda process: True  # type: ignore[method-assign]
         receiver.release()
         await post.until(lambda: set(post.statuses()) == {"b"})
         await post.database.flush()
         assert bodies(receiver) == ["a"]
-        presence.is_alive = lives  # type: ignore[method-assign]
+        process_lock.is_alive = was_alive  # type: ignore[method-assign]
         halted.set()
         await post.until_empty()
         assert bodies(receiver) == ["a", "b"]
@@ -394,7 +394,7 @@ async def test_copies_for_servers_are_in_order_and_have_a_key() -> None:
     """CVs and results, one after the other, also while the server is in trouble."""
     async with StandInRtcv() as server, posting() as post:
         location = Credentials(server_location=server.url, api_key_id=KEY_ID, api_key=Secret(KEY), name="second")
-        [one] = post.mail.endpoints.log_in("scope", [location], 0)
+        [one] = post.services.endpoints.log_in("scope", [location], 0)
         server.fail("scraper", "error", 2, status=503)
         cvs = [b'{"referenceNumber":"%d"}' % number for number in range(5)]
         post.outbox.put(
@@ -415,7 +415,7 @@ async def test_what_a_server_will_never_take_does_not_hold_up_the_rest() -> None
     """A body that it calls wrong is given up at once, and told."""
     async with StandInRtcv() as server, posting() as post:
         location = Credentials(server_location=server.url, api_key_id=KEY_ID, api_key=Secret(KEY))
-        [one] = post.mail.endpoints.log_in("scope", [location], 0)
+        [one] = post.services.endpoints.log_in("scope", [location], 0)
         bad, good = (OutboxMessage(id=name, endpoint=one, ordering_key="", body=body, kind="cv") for name, body in [
             ("bad", b"{}"), ("good", b'{"referenceNumber":"a"}'),
         ])  # fmt: skip
@@ -425,13 +425,13 @@ async def test_what_a_server_will_never_take_does_not_hold_up_the_rest() -> None
         assert (content.status, content.error.message) == ("dead", "referenceNumber must be set")
 
 
-@pytest.mark.parametrize(("status", "attempts"), [(500, ASIDE_ATTEMPTS), (404, 1)])
+@pytest.mark.parametrize(("status", "attempts"), [(500, DETACH_ATTEMPTS), (404, 1)])
 async def test_what_a_server_always_refuses_steps_aside(status: int, attempts: int) -> None:
     """The copies after it arrive after a few attempts at it; it is tried for two days all the same."""
     time = ManualClock()
     async with StandInRtcv() as server, posting(clock=time.clock) as post:
         location = Credentials(server_location=server.url, api_key_id=KEY_ID, api_key=Secret(KEY))
-        [one] = post.mail.endpoints.log_in("scope", [location], 0)
+        [one] = post.services.endpoints.log_in("scope", [location], 0)
         server.fail("jobResult", "error", None, status=status)
         post.outbox.put([OutboxMessage(id="bad", endpoint=one, ordering_key="", body=b"{}", kind="result")])
         post.outbox.put(
@@ -487,13 +487,13 @@ async def test_a_server_whose_key_is_not_known_waits_for_its_login(tmp_path: Pat
     async with StandInRtcv() as server:
         location = Credentials(server_location=server.url, api_key_id=KEY_ID, api_key=Secret(KEY))
         async with posting(path, Clock(), start=False) as post:
-            [one] = post.mail.endpoints.log_in("scope", [location], 0)
+            [one] = post.services.endpoints.log_in("scope", [location], 0)
             post.outbox.put([OutboxMessage(id="a", endpoint=one, ordering_key="", body=b"{}", kind="result")])
         assert KEY.encode() not in path.read_bytes()
         async with posting(path, Clock()) as post:
             post.deliveries.wake([one])
             await post.until(lambda: post.statuses() == {"a": "waiting"})
-            post.mail.endpoints.log_in("scope", [location], 0)
+            post.services.endpoints.log_in("scope", [location], 0)
             await post.until_empty()
         assert [request.headers["Idempotency-Key"] for request in server.requests] == ["a"]
 
@@ -521,11 +521,11 @@ async def test_a_disk_that_refuses_is_waited_for(monkeypatch: pytest.MonkeyPatch
 
 def test_the_back_off_grows_up_to_a_day() -> None:
     """With jitter around it, and never longer."""
-    assert [back_off(failures, 0.5) for failures in range(1, 12)] == [
+    assert [backoff_seconds(failures, 0.5) for failures in range(1, 12)] == [
         4, 16, 64, 256, 1024, 4096, 16384, 65536, DAY, DAY, DAY,
     ]  # fmt: skip
-    assert {back_off(1, jitter) for jitter in (0, 1)} == {3, 5}
-    assert back_off(10**9, 1) == DAY
+    assert {backoff_seconds(1, jitter) for jitter in (0, 1)} == {3, 5}
+    assert backoff_seconds(10**9, 1) == DAY
 
 
 async def test_many_lists_have_pages(tmp_path: Path) -> None:
@@ -534,10 +534,10 @@ async def test_many_lists_have_pages(tmp_path: Path) -> None:
         [one] = post.hook(hook("http://h.example/secret-path"))
         post.put(one, *(f"{number}" for number in range(120)))
         await post.database.flush()
-        pages = [post.deliveries.listed(None, page) for page in (1, 3, 4)]
+        pages = [post.deliveries.list_page(None, page) for page in (1, 3, 4)]
         assert [(page.total_count, page.total_pages) for page in pages] == [(120, 3)] * 3
         assert [len(page.deliveries) for page in pages] == [50, 20, 0]
         assert pages[1].deliveries[0].id == "100"
         assert pages[0].deliveries[0].host == "h.example"
         assert "secret-path" not in repr(pages)
-        assert post.deliveries.listed("dead", 1).deliveries == ()
+        assert post.deliveries.list_page("dead", 1).deliveries == ()

@@ -10,7 +10,7 @@ from sidecar_protocol.session import Credentials
 from sidecar_protocol.webhooks import Webhook
 
 from sidecar.deliveries.endpoint_records import host_of, server_id
-from sidecar.deliveries.endpoint_registry import MOST_REMEMBERED, EndpointRegistry, ServerTarget, WebhookTarget
+from sidecar.deliveries.endpoint_registry import MAX_CACHED, EndpointRegistry, ServerTarget, WebhookTarget
 from sidecar.deliveries.server_forwarder import ServerForwarder
 from sidecar.encryption import Encryptor
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, MissingCredentials
@@ -101,9 +101,9 @@ async def test_jobs_with_webhooks_of_their_own_do_not_pile_up(tmp_path: Path) ->
     """Those at hand are bounded; one that made room is read from the disk, with its secret."""
     async with known(tmp_path) as one:
         first = one.endpoints.register([hook(URL, SECRET)])[0].id
-        for number in range(2 * MOST_REMEMBERED):
+        for number in range(2 * MAX_CACHED):
             one.endpoints.register([hook(f"{URL}/{number}", SECRET)])
-        assert len(one.endpoints._webhooks) == MOST_REMEMBERED
+        assert len(one.endpoints._webhooks) == MAX_CACHED
         target = await one.target(first)
         assert isinstance(target, WebhookTarget)
         assert (target.url, target.keys) == (URL, hook(URL, SECRET).signing_keys())
@@ -226,7 +226,7 @@ async def test_named_ones_are_told(tmp_path: Path) -> None:
     """What waited for them may go."""
     async with known(tmp_path) as one:
         told: list[list[str]] = []
-        one.endpoints.on_named = lambda names: told.append(list(names))
+        one.endpoints.on_known = lambda names: told.append(list(names))
         [name] = one.endpoints.set_session([hook(URL)])
         servers = one.endpoints.log_in("scope", [server()], 0)
         assert told == [[name], list(servers)]
@@ -246,13 +246,13 @@ async def test_forwarding(tmp_path: Path) -> None:
     """Results for every server of a login, copies for all but the primary; each under its key, once."""
     async with known(tmp_path) as one:
         outbox = Outbox(one.database, ManualClock().clock)
-        forwarding = ServerForwarder(one.endpoints, outbox)
+        forwarder = ServerForwarder(one.endpoints, outbox)
         first, second = server(), server("http://t.example")
         primary, secondary = one.endpoints.log_in("scope", [first, second], 1)
         assert (primary, secondary) == (server_id(second), server_id(first))
-        forwarding.result("scope", b"{}", "run")
-        forwarding.result("scope", b"{}", "run")
-        forwarding.copy("scope", "cv", b"{}", "cv")
+        forwarder.result("scope", b"{}", "run")
+        forwarder.result("scope", b"{}", "run")
+        forwarder.copy("scope", "cv", b"{}", "cv")
         await outbox.flush()
         rows = outbox.page(None, 1)[1]
         assert [(row.id, row.endpoint, row.kind) for row in rows] == [
@@ -262,4 +262,4 @@ async def test_forwarding(tmp_path: Path) -> None:
         ]
         for scope in ("", "another"):
             with pytest.raises(MissingCredentials):
-                forwarding.result(scope, b"{}", "run")
+                forwarder.result(scope, b"{}", "run")

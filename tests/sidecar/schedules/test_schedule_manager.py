@@ -32,7 +32,7 @@ from sidecar.jobs import background
 from sidecar.jobs.payloads import decode_stored
 from sidecar.queue.job_queue import job_id_for
 from sidecar.queue.submission import Submission
-from sidecar.schedules.schedule_dispatcher import AT_ONCE, KEPT, OWNERS_TURN, ScheduleDispatcher
+from sidecar.schedules.schedule_dispatcher import BATCH_SIZE, OWNER_SECONDS, RETENTION_SECONDS, ScheduleDispatcher
 from sidecar.schedules.schedule_manager import MAX_OPEN, PAGE_SIZE, ScheduleManager
 from sidecar.schedules.scheduled_messages import ScheduledMessages
 from sidecar.server.handlers.schedules import error_number
@@ -107,7 +107,7 @@ class Office:
         """Lets so much time pass, and then deals with what is due, as the alarm does."""
         self.time.advance(seconds)
         while (due := await self.firing.next_due()) is not None and due <= self.time.time:
-            await self.firing.ring()
+            await self.firing.on_due()
 
     async def status(self, schedule_id: str) -> str:
         """What `get_schedule` says."""
@@ -666,13 +666,13 @@ async def test_two_sidecars_make_one_job() -> None:
         chance = random.Random(seed)
         time.advance(3600)
 
-        async def ring(office: Office, chance: random.Random = chance) -> None:
+        async def on_due(office: Office, chance: random.Random = chance) -> None:
             while await office.agenda.next_due() is not None:
                 for _ in range(chance.randrange(5)):
                     await asyncio.sleep(0)
-                await office.firing.ring()
+                await office.firing.on_due()
 
-        await asyncio.gather(ring(one), ring(two))
+        await asyncio.gather(on_due(one), on_due(two))
         await one.firing.next_due()
         assert len({submitted.key for submitted in one.submitted + two.submitted}) == len(ids)
         assert sorted(told.schedule_id for told in one.fired) == sorted(ids)  # whoever has fired it
@@ -689,7 +689,7 @@ async def test_killed_while_firing(steps: int, tmp_path: Path) -> None:
     schedule_id = await before.create()
     time.advance(3600)
     for _ in range(steps):
-        await before.firing.ring()
+        await before.firing.on_due()
     await database.close()
     database = await Database.open(tmp_path / "sidecar.db")
     after = Office(database, time, encryptor)
@@ -704,7 +704,7 @@ async def test_changed_in_the_moment_of_firing(office: Office) -> None:
     """An update that was answered `ok` counts, and so does a firing that had begun."""
     schedule_id = await office.create()
     office.time.advance(3600)
-    await office.firing.ring()  # begun
+    await office.firing.on_due()  # begun
     office.time.advance(-10)  # as a clock may
     with pytest.raises(InvalidContent):
         await office.update(schedule_id, enabled=False)
@@ -742,7 +742,7 @@ async def test_one_that_fails_holds_up_no_other(office: Office) -> None:
     office.time.advance(3600)
     for _ in range(3):
         with pytest.raises(WireError):
-            await office_of_another.firing.ring()
+            await office_of_another.firing.on_due()
     assert len(office.submitted) == 1
     assert await office.status(schedule_id) == "pending"
     await other.run(1)
@@ -755,8 +755,8 @@ async def test_sealed_by_a_process_that_is_gone(office: Office) -> None:
     schedule_id = await gone.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS})
     office.time.advance(3600)
     with pytest.raises(WireError):
-        await office.firing.ring()
-    await office.run(OWNERS_TURN + 1)
+        await office.firing.on_due()
+    await office.run(OWNER_SECONDS + 1)
     shown = await office.schedules.get(schedule_id)
     assert shown.status == "missed"
     assert shown.error
@@ -766,18 +766,18 @@ async def test_sealed_by_a_process_that_is_gone(office: Office) -> None:
 
 async def test_many_at_once(office: Office) -> None:
     """More than are dealt with together."""
-    for _ in range(AT_ONCE + 50):
+    for _ in range(BATCH_SIZE + 50):
         await office.create()
     await office.run(3600)
-    assert len({submitted.key for submitted in office.submitted}) == len(office.submitted) == AT_ONCE + 50
+    assert len({submitted.key for submitted in office.submitted}) == len(office.submitted) == BATCH_SIZE + 50
 
 
 async def test_expired_ones_are_kept_for_a_week(office: Office) -> None:
     """Then they are gone."""
     schedule_id = await office.create()
     await office.run(3600)
-    await office.create(trigger=office.at(KEPT - 1))
-    await office.run(KEPT - 1)
+    await office.create(trigger=office.at(RETENTION_SECONDS - 1))
+    await office.run(RETENTION_SECONDS - 1)
     assert await office.status(schedule_id) == "fired"
     await office.create(trigger=office.at(1))
     await office.run(1)
@@ -814,7 +814,7 @@ async def test_one_that_can_not_be_read_any_more_is_not_told_of(office: Office) 
     schedule_id = await office.create()
     item = await office.agenda.get(schedule_id)
     assert item
-    assert await office.agenda.replace(item, b"[]", None, office.time.time + KEPT)
+    assert await office.agenda.replace(item, b"[]", None, office.time.time + RETENTION_SECONDS)
     await office.run(3600)
     assert office.fired == []
 
@@ -822,13 +822,13 @@ async def test_one_that_can_not_be_read_any_more_is_not_told_of(office: Office) 
 async def test_hundreds_that_can_not_go_on_keep_out_no_other(office: Office) -> None:
     """Those of a process that is gone are due first, and more than are dealt with together."""
     gone = Office(office.agenda._database, office.time, Encryptor())
-    for _ in range(AT_ONCE + 10):
+    for _ in range(BATCH_SIZE + 10):
         await gone.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS}, trigger=office.at(10))
     good = await office.create(trigger=office.at(11))
     office.time.advance(11)
     for _ in range(2):
         with pytest.raises(WireError):
-            await office.firing.ring()
+            await office.firing.on_due()
     assert await office.status(good) == "fired"
 
 
@@ -836,10 +836,10 @@ async def test_deleted_before_it_is_handed_over(office: Office) -> None:
     """Nothing is run."""
     schedule_id = await office.create()
     office.time.advance(3600)
-    await office.firing.ring()  # begun
+    await office.firing.on_due()  # begun
     (item,) = await office.agenda.due(office.time.time, 1)
     await office.schedules.delete(schedule_id)
-    await office.firing._deal_with(item)  # read before that
+    await office.firing._process(item)  # read before that
     assert (office.submitted, office.fired) == ([], [])
 
 
@@ -848,13 +848,13 @@ async def test_deleted_while_it_is_handed_over(office: Office, monkeypatch: pyte
     schedule_id = await office.create()
     office.firing._watched.clear()  # as in another sidecar
     office.time.advance(3600)
-    await office.firing.ring()
+    await office.firing.on_due()
 
     async def submit(submission: Submission) -> str:
         await office.schedules.delete(schedule_id)
         return job_id_for(submission.key)
 
     monkeypatch.setattr(office.firing, "_submit", submit)
-    await office.firing.ring()
+    await office.firing.on_due()
     assert [told.schedule_id for told in office.fired] == [schedule_id]
     assert await office.firing.next_due() is None

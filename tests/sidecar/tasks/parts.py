@@ -23,7 +23,7 @@ from sidecar.settings import Settings
 from sidecar.storage.agenda import Agenda, Item
 from sidecar.storage.database import Database
 from sidecar.storage.task_runs import TaskRuns
-from sidecar.tasks.script_host import Hosts, ScriptSources
+from sidecar.tasks.script_host import HostAllowlist, ScriptSources
 from sidecar.tasks.task_dispatcher import TaskDispatcher
 from sidecar.tasks.task_manager import TaskManager
 from sidecar.tasks.task_record import TaskRecord, TaskRecords, decode
@@ -77,25 +77,25 @@ class Desk:
         self.jobs: list[JobRun] = []
         self.reply: bytes | SidecarError = b'{"status":"success"}'
         self.agenda = Agenda(database, "task")
-        self.history = TaskRuns(database)
+        self.task_runs = TaskRuns(database)
         self.sandboxes = Sandboxes(Settings())
         self.public_http = PublicHttpClient(Clock(), allow_private=True)
         scripts = ScriptSources(self.public_http, lambda: folder, allow_private=True)
-        self.documents = TaskRecords(encryptor or Encryptor(), scripts, process, validate)
-        tools = RunnerDependencies(
+        self.records = TaskRecords(encryptor or Encryptor(), scripts, process, validate)
+        dependencies = RunnerDependencies(
             runner=lambda: TaskScripts(self.sandboxes, TaskLimits(seconds=5), 4),
             scripts=scripts,
             requests=self.public_http,
-            hosts=Hosts("127.0.0.1"),
+            hosts=HostAllowlist("127.0.0.1"),
             listeners_of=lambda run: RunListeners(emit=run.emit, progress=run.progress),
             perform=self._perform,
-            places=asyncio.Semaphore(2),
+            job_slots=asyncio.Semaphore(2),
         )
-        self.runner = TaskRunner(self.documents, self.history, tools, time.clock, process)
+        self.runner = TaskRunner(self.records, self.task_runs, dependencies, time.clock, process)
         self.firing = TaskDispatcher(
             self.agenda,
-            self.history,
-            self.documents,
+            self.task_runs,
+            self.records,
             self.runner,
             queue,
             time.clock,
@@ -103,7 +103,7 @@ class Desk:
             wants_events=lambda: self.wants_events,
         )
         self.tasks = TaskManager(
-            self.agenda, self.history, self.documents, self.runner, self.firing, time.clock, self._on_change
+            self.agenda, self.task_runs, self.records, self.runner, self.firing, time.clock, self._on_change
         )
 
     async def make(self, **content: Any) -> Task:
@@ -118,12 +118,12 @@ class Desk:
     async def pass_time(self, seconds: float) -> None:
         """Moves the clock on, and rings the alarm until nothing is due."""
         self.time.advance(seconds)
-        await self.ring()
+        await self.on_due()
 
-    async def ring(self) -> None:
+    async def on_due(self) -> None:
         """As the alarm would do right now."""
         while (due := await self.agenda.next_due()) is not None and due <= self.time.time:
-            await self.firing.ring()
+            await self.firing.on_due()
 
     async def status(self, task: str = "t") -> TaskStatus:
         """What it does and did."""

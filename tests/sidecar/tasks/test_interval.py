@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.errors import InvalidContent
-from sidecar.tasks.interval import LATEST, last_time, next_time, parse_moment, passed
+from sidecar.tasks.interval import MAX_MS, intervals_between, last_time, next_time, parse_time_ms
 
-moments = st.integers(min_value=0, max_value=LATEST // 2)
+moments = st.integers(min_value=0, max_value=MAX_MS // 2)
 intervals = st.integers(min_value=1_000, max_value=366 * 24 * 3_600_000)
 
 
@@ -38,7 +38,7 @@ def test_the_last_time_is_the_latest_of_its_row_that_has_come(init: int, interva
 @given(moments, intervals, st.integers(min_value=0, max_value=10_000))
 def test_times_that_passed_are_counted(init: int, interval: int, count: int) -> None:
     """All but the last."""
-    assert passed(init, init + count * interval, interval) == count
+    assert intervals_between(init, init + count * interval, interval) == count
 
 
 @given(moments, intervals, st.integers(min_value=1, max_value=200))
@@ -57,7 +57,7 @@ def test_moments_are_read_with_any_offset(wall: datetime, minutes: int) -> None:
     sign, size = "-" if minutes < 0 else "+", abs(minutes)
     local = (exact + timedelta(minutes=minutes)).replace(tzinfo=None)
     text = f"{local.isoformat(timespec='milliseconds')}{sign}{size // 60:02}:{size % 60:02}"
-    assert parse_moment(text, "init") == round(exact.timestamp() * 1000)
+    assert parse_time_ms(text, "init") == round(exact.timestamp() * 1000)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_moments_are_read_with_any_offset(wall: datetime, minutes: int) -> None:
 )
 def test_usual_forms_of_a_moment(text: str, moment: str) -> None:
     """Without an offset it is in UTC; a date is its midnight."""
-    assert parse_moment(text, "init") == datetime.fromisoformat(moment).timestamp() * 1000
+    assert parse_time_ms(text, "init") == datetime.fromisoformat(moment).timestamp() * 1000
 
 
 @pytest.mark.parametrize(
@@ -88,5 +88,5 @@ def test_usual_forms_of_a_moment(text: str, moment: str) -> None:
 def test_what_is_no_moment(text: str) -> None:
     """Is refused by its place."""
     with pytest.raises(InvalidContent, match=r"^end: expected a date and time") as failed:
-        parse_moment(text, "end")
+        parse_time_ms(text, "end")
     assert failed.value.places == {"field": "end"}

@@ -11,7 +11,7 @@ from sidecar.clock import Clock
 from sidecar.errors import LimitExceeded
 from sidecar.net.public_http import PublicHttpClient
 from sidecar.settings import MiB
-from sidecar.tasks.script_host import LARGEST_TOTAL, Hosts, ScriptHost
+from sidecar.tasks.script_host import MAX_TOTAL_BYTES, HostAllowlist, ScriptHost
 
 
 @pytest_asyncio.fixture
@@ -38,7 +38,7 @@ async def fetched(site: str, size: int, times: int) -> list[Fetched | BaseExcept
 
     client = PublicHttpClient(Clock(), True)
     try:
-        host = ScriptHost(client, Hosts("*"), job)
+        host = ScriptHost(client, HostAllowlist("*"), job)
         wanted = [host.fetch(Fetch(f"{site}/{size}", "GET", {}, None, "follow")) for _ in range(times)]
         return await asyncio.gather(*wanted, return_exceptions=True)
     finally:
@@ -49,7 +49,7 @@ async def test_answers_that_come_at_once_are_bounded_together(site: str) -> None
     """Sixteen of three MiB: as many as fit, and the others say so."""
     outcomes = await fetched(site, 3 * MiB, 16)
     sizes = [len(one.body) for one in outcomes if isinstance(one, Fetched)]
-    assert sum(sizes) == LARGEST_TOTAL // (3 * MiB) * 3 * MiB
+    assert sum(sizes) == MAX_TOTAL_BYTES // (3 * MiB) * 3 * MiB
     assert {type(one) for one in outcomes if not isinstance(one, Fetched)} == {LimitExceeded}
 
 

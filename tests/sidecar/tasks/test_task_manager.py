@@ -81,7 +81,7 @@ async def test_runs_come_at_init_and_every_interval_after_it(desk: Desk) -> None
 async def test_without_init_it_runs_at_once(desk: Desk) -> None:
     """And from then on at its interval."""
     await desk.make(init=None)
-    await desk.ring()
+    await desk.on_due()
     desk.queue.end_all()
     await desk.pass_time(10)
     assert slots(desk) == [0, 10]
@@ -192,8 +192,8 @@ async def test_two_processes_hand_over_each_time_once(database: Database, tmp_pa
     await one.make()
     time.advance(60)
     (item,) = await other.agenda.due(time.time, 10)
-    await one.ring()
-    await other.firing._deal_with(item)  # what it read before the other was through
+    await one.on_due()
+    await other.firing._process(item)  # what it read before the other was through
     assert slots(one) == [60]
     assert (await one.status()).skipped == 0
 
@@ -205,7 +205,7 @@ async def test_who_died_after_the_queue_took_it_is_made_up_for(desk: Desk) -> No
     _, document = await desk.stored()
     await desk.queue.submit(desk.firing._submission("t", document, (START + 60) * 1000))
     desk.queue.end_all()
-    await desk.ring()
+    await desk.on_due()
     assert slots(desk) == [60]
     assert (await desk.stored())[1].fired == (START + 60) * 1000
 
@@ -228,16 +228,16 @@ async def test_what_only_another_process_can_open_is_left_to_it(database: Databa
     other.alive = {"one", "other"}
     await one.make(script=None, job=SECRET_JOB, config={"n": 1})
     time.advance(60)
-    await other.firing.ring()
+    await other.firing.on_due()
     assert slots(one) == []
     assert time.slept == [0.5]
-    await one.ring()
+    await one.on_due()
     assert slots(one) == [60]
     assert queue.submissions[0].secret is True
     queue.end_all()
     other.alive = {"other"}
     time.advance(10)
-    await other.ring()
+    await other.on_due()
     assert slots(one) == [60, 70]
     with pytest.raises(DecryptionKeyMissing):
         await other.tasks.run_now(TaskRef(id="t"), "", None)
@@ -420,8 +420,8 @@ async def test_what_is_secret_in_a_job_is_nowhere_in_clear(desk: Desk) -> None:
     assert "canary" not in str(made)
     assert made.job
     assert made.job["steps"][0]["url"] == "https://a.example/{{n}}"
-    assert b"typed-canary" in desk.documents.job(document)
-    assert b"cookie-canary" in desk.documents.job(document)
+    assert b"typed-canary" in desk.records.job(document)
+    assert b"cookie-canary" in desk.records.job(document)
 
 
 async def test_with_a_lasting_seal_another_process_opens_it(database: Database, tmp_path: Path) -> None:
@@ -431,7 +431,7 @@ async def test_with_a_lasting_seal_another_process_opens_it(database: Database, 
     )
     await one.make(script=None, job=SECRET_JOB, config={"n": 7})
     _, document = await other.stored()
-    assert b"cookie-canary" in other.documents.job(document)
+    assert b"cookie-canary" in other.records.job(document)
 
 
 @pytest.mark.parametrize(("status", "shown"), [("pending", "running"), ("cancelled", "cancelled")])
@@ -441,7 +441,7 @@ async def test_a_run_whose_process_died(database: Database, tmp_path: Path, stat
     await desk.make()
     desk.queue.statuses["r"] = status
     run = StoredRun("r", "t", "interval", "dead", None, float(START), None, "running", None)
-    await desk.history.begin(run)
+    await desk.task_runs.begin(run)
     last = (await desk.status()).last_run
     assert last
     assert last.status == shown

@@ -27,7 +27,7 @@ from sidecar.errors import (
 from sidecar.net.public_http import PublicHttpClient
 from sidecar.storage.database import Database
 from sidecar.tasks import script_host as task_outside
-from sidecar.tasks.script_host import Hosts, ScriptSources
+from sidecar.tasks.script_host import HostAllowlist, ScriptSources
 from tests.clocks import ManualClock
 from tests.sidecar.tasks.parts import Desk, Queue
 
@@ -437,7 +437,7 @@ async def test_a_script_is_told_of_as_a_job_of_one_step(desk: Desk, tmp_path: Pa
 )
 def test_hosts(allowed: str, host: str, may: bool) -> None:
     """By their names."""
-    assert Hosts(allowed).allow(host) is may
+    assert HostAllowlist(allowed).allow(host) is may
 
 
 async def test_a_job_that_can_not_be_opened_is_told_of(desk: Desk, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from sidecar.errors import InvalidContent
-from sidecar.tasks.task_templates import fill, prepare
+from sidecar.tasks.task_templates import fill_config, prepare_job
 
 
 def job(**members: Any) -> dict[str, Any]:
@@ -34,12 +34,12 @@ def job(**members: Any) -> dict[str, Any]:
 def test_values_are_filled_in(given: Any, filled: Any) -> None:
     """Alone a value keeps its type; inside text it is text or JSON; what is filled in is not read again."""
     config = {"city": "Haarlem", "page": {"from": 2}, "tags": ["a", "b"], "none": None, "loop": "{{city}}"}
-    assert fill({"x": given}, config) == {"x": filled}
+    assert fill_config({"x": given}, config) == {"x": filled}
 
 
 def test_a_value_called_config_goes_before_the_prefix() -> None:
     """`config.x` is the value of that name where there is one."""
-    assert fill({"x": "{{config.y}}"}, {"config": {"y": 1}, "y": 2}) == {"x": 1}
+    assert fill_config({"x": "{{config.y}}"}, {"config": {"y": 1}, "y": 2}) == {"x": 1}
 
 
 def test_references_to_secrets_are_left_for_the_run() -> None:
@@ -48,7 +48,7 @@ def test_references_to_secrets_are_left_for_the_run() -> None:
         {"url": "https://a.example/{{page}}", "actions": [{"fill": {"selector": "#p", "value": "{{user.password}}"}}]}
     ]
     secrets = {"user": {"key": "user", "encryption_key": "abcdefghijklmnop"}}
-    content = msgspec.json.decode(prepare({"steps": steps, "secrets": secrets}, {"page": 3}))
+    content = msgspec.json.decode(prepare_job({"steps": steps, "secrets": secrets}, {"page": 3}))
     assert content["steps"][0]["url"] == "https://a.example/3"
     assert content["steps"][0]["actions"][0]["fill"]["value"] == "{{user.password}}"
 
@@ -73,12 +73,12 @@ def test_references_to_secrets_are_left_for_the_run() -> None:
 def test_what_is_wrong_is_named_by_its_place(given: dict[str, Any], config: dict[str, Any], field: str) -> None:
     """As for `send_job`, with `job.` before it."""
     with pytest.raises(InvalidContent) as failed:
-        prepare(given, config)
+        prepare_job(given, config)
     assert failed.value.places["field"] == field
     assert failed.value.message.startswith("job")
 
 
 def test_a_template_may_stand_for_any_type() -> None:
     """It is checked with its value."""
-    filled = msgspec.json.decode(prepare(job(timeout_ms="{{t}}", options="{{o}}"), {"t": 500, "o": ["HTML"]}))
+    filled = msgspec.json.decode(prepare_job(job(timeout_ms="{{t}}", options="{{o}}"), {"t": 500, "o": ["HTML"]}))
     assert (filled["timeout_ms"], filled["options"]) == (500, ["HTML"])

@@ -42,7 +42,7 @@ class OneStore:
 async def store() -> AsyncIterator[tuple[OneStore, Post]]:
     """One in memory that sends."""
     async with posting() as post:
-        yield OneStore(post.mail), post
+        yield OneStore(post.services), post
 
 
 def read(kind: str, content: str) -> Any:
