@@ -2,11 +2,14 @@
 
 import re
 from datetime import UTC, datetime, tzinfo
-from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING, Final, Literal
 
 from sidecar.errors import InvalidContent
 
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+Timespec = Literal["seconds", "milliseconds", "microseconds"]
 Zone = tzinfo | None
 """A time zone; None is what this machine's C library calls local time."""
 
@@ -24,8 +27,10 @@ def parse_wall_time(text: str, field: str) -> datetime:
     raise InvalidContent(f"{field}: expected a time as YYYY-MM-DD HH:MM:SS", field)
 
 
-def load_zone(name: str, field: str) -> ZoneInfo:
+def load_zone(name: str, field: str) -> "ZoneInfo":
     """The zone of an IANA name such as `Europe/Amsterdam`. Raises InvalidContent."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # late: only schedules need it
+
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder's name is an OSError
@@ -66,8 +71,10 @@ def one_year_after(wall: datetime) -> datetime:
         return wall.replace(year=wall.year + 1, month=3, day=1)
 
 
-def rfc3339(moment: float) -> str:
-    """A Unix time in UTC, to the second where it is whole, else to the millisecond."""
-    shown = datetime.fromtimestamp(moment, UTC)
-    precision = "milliseconds" if shown.microsecond else "seconds"
-    return shown.isoformat(timespec=precision).replace("+00:00", "Z")
+def rfc3339(moment: float, timespec: Timespec | None = None, offset: Literal["Z", "+00:00"] = "Z") -> str:
+    """Formats a Unix time in UTC.
+
+    Without `timespec` it has seconds if the time is whole, else milliseconds.
+    """
+    shown = datetime.fromtimestamp(moment, UTC).replace(tzinfo=None)
+    return shown.isoformat(timespec=timespec or ("milliseconds" if shown.microsecond else "seconds")) + offset

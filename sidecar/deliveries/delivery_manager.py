@@ -7,11 +7,11 @@ import math
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from sidecar_protocol.pages import page_count
 from sidecar_protocol.webhooks import DEFAULT_STDOUTERR_SIZE, Delivery
 from sidecar_protocol.webhooks import Deliveries as Page
 
@@ -27,7 +27,8 @@ from sidecar.net.public_http import PublicHttpClient
 from sidecar.queue.process_registry import ProcessLock
 from sidecar.storage.database import Database
 from sidecar.storage.endpoints import EndpointRows
-from sidecar.storage.outbox import PAGE, Outbox, OutboxRow
+from sidecar.storage.outbox import Outbox, OutboxRow
+from sidecar.wall_clock import rfc3339
 
 log = logging.getLogger(__name__)
 
@@ -159,7 +160,7 @@ class DeliveryManager:
                 hosts[row.endpoint] = host_of(known) if known else ""
         return Page(
             total_count=total,
-            total_pages=math.ceil(total / PAGE),
+            total_pages=page_count(total),
             page=page,
             deliveries=tuple(_to_delivery(row, hosts[row.endpoint]) for row in rows),
         )
@@ -267,4 +268,4 @@ def _to_delivery(row: OutboxRow, host: str) -> Delivery:
 
 
 def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(seconds, "milliseconds")

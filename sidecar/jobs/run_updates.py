@@ -4,7 +4,6 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -26,6 +25,7 @@ from sidecar import __version__
 from sidecar.clock import Clock
 from sidecar.jobs.job_definition import define
 from sidecar.storage.outbox import OutboxMessage
+from sidecar.wall_clock import rfc3339
 
 if TYPE_CHECKING:
     from sidecar.deliveries.endpoint_registry import Endpoint
@@ -357,7 +357,7 @@ def _cut(text: str, size: int) -> str:
 
 
 def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")
+    return rfc3339(seconds, "microseconds", offset="+00:00")
 
 
 def _duration(seconds: float) -> str:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +11,7 @@ from sidecar_protocol.errors import ErrorCode, ErrorDetail
 from sidecar_protocol.queued import JobState, JobStatus
 
 from sidecar.errors import CorruptRecord
+from sidecar.wall_clock import rfc3339
 
 log = logging.getLogger(__name__)
 
@@ -109,9 +109,9 @@ def job_state(job: Job) -> JobState:
         type=meta.type,
         name=meta.name,
         origin=meta.origin,
-        submitted=rfc3339(job.queued),
-        started=rfc3339(job.started),
-        ended=rfc3339(job.completed) if job.status in TERMINAL_STATUSES else "",
+        submitted=_timestamp(job.queued),
+        started=_timestamp(job.started),
+        ended=_timestamp(job.completed) if job.status in TERMINAL_STATUSES else "",
         attempts=job.attempts,
         progress=1.0 if status == "success" else job.progress,
         error=meta.error if status == "failed" else None,
@@ -124,9 +124,6 @@ def attempts_exhausted(attempts: int) -> ErrorDetail:
     return ErrorDetail(code=ErrorCode.INTERNAL, message=message, retryable=False)
 
 
-def rfc3339(milliseconds: float) -> str:
-    """`2026-01-31T12:00:00.000Z`; empty for 0."""
-    if not milliseconds:
-        return ""
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _timestamp(milliseconds: float) -> str:
+    """Formats a time as SAQ keeps it; empty for 0, which is none."""
+    return rfc3339(milliseconds / 1000, "milliseconds") if milliseconds else ""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 from saq.job import TERMINAL_STATUSES, Job, Status
+from sidecar_protocol.pages import PAGE_SIZE, page_offset
 from sidecar_protocol.queued import JobState, JobStatus
 
 from sidecar.clock import Clock
@@ -24,8 +25,6 @@ from sidecar.shutdown import cancel_and_wait
 
 log = logging.getLogger(__name__)
 
-PAGE: Final = 50
-"""Jobs of one page of a list."""
 MAIN_QUEUE: Final = "jobs"
 """The queue that every process serves."""
 WAITING_QUEUE: Final = "waiting"
@@ -146,7 +145,7 @@ class JobQueue:
     async def list(self, status: JobStatus | None, page: int) -> tuple[int, list[JobState]]:
         """How many jobs have this status (any, for None), and one page of them, newest first, without their results."""
         wanted = STATUSES[status] if status else _ALL_STATUSES
-        total, jobs = await self._backend.page(wanted, (page - 1) * PAGE, PAGE)
+        total, jobs = await self._backend.page(wanted, page_offset(page), PAGE_SIZE)
         return total, [job_state(job) for job in jobs]
 
     async def cancel(self, job_id: str) -> bool:

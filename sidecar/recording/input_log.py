@@ -4,13 +4,13 @@ import logging
 import os
 import threading
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from sidecar import files
 from sidecar.clock import Clock
 from sidecar.recording.redaction.redactor import Redactor, unreadable
+from sidecar.wall_clock import rfc3339
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +39,8 @@ class InputLog:
         """Appends a batch with one write; `readable` tells of each line whether it was understood as a request."""
         if self._failed:
             return
-        seconds = self._clock.now()
-        at = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00").encode()
-        tail = b',"at":"%sZ"}}\n' % at
+        at = rfc3339(self._clock.now(), "milliseconds")
+        tail = b',"at":"%s"}}\n' % at.encode()
         logged: list[bytes] = []
         for start in range(0, len(lines), _LOOKED_OVER_TOGETHER):
             end = start + _LOOKED_OVER_TOGETHER

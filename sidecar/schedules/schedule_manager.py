@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 from sidecar_protocol.errors import ErrorDetail
+from sidecar_protocol.pages import PAGE_SIZE, page_count, page_offset
 from sidecar_protocol.schedules import (
     CreateSchedule,
     ListSchedules,
@@ -27,7 +28,6 @@ from sidecar.wall_clock import Zone, instant_ahead, load_zone, parse_wall_time, 
 
 MAX_OPEN: Final = 1_000
 """Schedules whose time has not come."""
-PAGE_SIZE: Final = 50
 MAX_NAME_BYTES: Final = 255
 PARENTS_ZONE: Final = 1
 """The `zone_type` that stands for the parent's time zone; all others stand for this machine's."""
@@ -148,11 +148,11 @@ class ScheduleManager:
         which: Literal["open", "closed"] = "closed" if content.expired else "open"
         total = await self._agenda.count(which)
         items = []
-        if (content.page - 1) * PAGE_SIZE < total:
-            items = await self._agenda.page((content.page - 1) * PAGE_SIZE, PAGE_SIZE, which)
+        if page_offset(content.page) < total:
+            items = await self._agenda.page(page_offset(content.page), PAGE_SIZE, which)
         return SchedulePage(
             total_count=total,
-            total_pages=-(-total // PAGE_SIZE),
+            total_pages=page_count(total),
             page=content.page,
             schedules=tuple(one for item in items if (one := _readable(item))),
         )

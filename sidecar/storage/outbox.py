@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import msgspec
+from sidecar_protocol.pages import PAGE_SIZE, page_offset
 
 from sidecar.clock import Clock
 from sidecar.encryption import Encryptor
@@ -17,8 +18,6 @@ from sidecar.storage.database import Database
 
 Kind = Literal["webhook", "result", "cv"]
 
-PAGE: Final = 50
-"""Deliveries on one page of `Outbox.page`."""
 MAX_DEAD: Final = 10_000
 MAX_DEAD_BYTES: Final = 256 << 20
 MAX_DEAD_AGE: Final = 30 * 86_400.0
@@ -153,7 +152,7 @@ class Outbox:
         """How many there are, and those of one page (from 1), oldest first."""
         statuses = (_WAITING, _DEAD) if status is None else (_STATUS_NAMES.index(status),) * 2
         counts = self._database.fetch_one(outbox_sql.COUNTS) or (0, 0)
-        found = self._database.fetch_all(outbox_sql.LIST, *statuses, PAGE, (page - 1) * PAGE)
+        found = self._database.fetch_all(outbox_sql.LIST, *statuses, PAGE_SIZE, page_offset(page))
         return sum(counts[one] for one in {*statuses}), [_row(one) for one in found]
 
     async def flush(self) -> None:
@@ -202,7 +201,7 @@ class Outbox:
 
         def write(connection: sqlite3.Connection) -> list[OutboxRow]:
             keys = connection.execute(outbox_sql.OLDER_KEYS, (endpoint, before)).fetchall()
-            told = connection.execute(outbox_sql.OLDER, (endpoint, before, PAGE)).fetchall()
+            told = connection.execute(outbox_sql.OLDER, (endpoint, before, PAGE_SIZE)).fetchall()
             connection.execute(outbox_sql.MARK_OLDER_DEAD, (error, endpoint, before))
             connection.executemany(
                 outbox_sql.MAKE_NEXT_DUE, [(now, endpoint, ordering_key) for (ordering_key,) in keys]

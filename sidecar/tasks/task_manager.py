@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 from sidecar_protocol.errors import WireError
+from sidecar_protocol.pages import PAGE_SIZE, page_count, page_offset
 from sidecar_protocol.tasks import (
     CreateTask,
     ListTaskRuns,
@@ -31,7 +32,6 @@ from sidecar.tasks.task_dispatcher import MAX_TASKS, TaskDispatcher, TaskRunPayl
 from sidecar.tasks.task_record import TaskRecord, TaskRecords, decode, encode, format_ms, matches, to_task
 from sidecar.tasks.task_runner import TaskRunner, to_task_run
 
-PAGE_SIZE: Final = 50
 _MAX_ATTEMPTS: Final = 10
 
 Emit = Callable[[str, Any], None] | None
@@ -93,10 +93,10 @@ class TaskManager:
         """Those that match, one page of them; what can't be read is left out. Raises InvalidContent."""
         items = await self._agenda.page(0, MAX_TASKS)
         found = [task for item in items if (task := _to_task_or_none(item)) and matches(task, content)]
-        first = (content.page - 1) * PAGE_SIZE
+        first = page_offset(content.page)
         return TaskPage(
             total_count=len(found),
-            total_pages=_pages(len(found)),
+            total_pages=page_count(len(found)),
             page=content.page,
             tasks=tuple(found[first : first + PAGE_SIZE]),
         )
@@ -128,10 +128,10 @@ class TaskManager:
         """Its last runs, the latest first. Raises NotFound."""
         await self._find(content.id)
         kept = await self._task_runs.kept(content.id)
-        stored = await self._task_runs.page(content.id, (content.page - 1) * PAGE_SIZE, PAGE_SIZE)
+        stored = await self._task_runs.page(content.id, page_offset(content.page), PAGE_SIZE)
         return TaskRunPage(
             total_count=kept,
-            total_pages=_pages(kept),
+            total_pages=page_count(kept),
             page=content.page,
             runs=tuple([await self._to_task_run(one) for one in stored]),
         )
@@ -226,10 +226,6 @@ def _to_task_or_none(item: Item) -> Task | None:
         return to_task(item.id, decode(item.document))
     except CorruptRecord:
         return None
-
-
-def _pages(count: int) -> int:
-    return -(-count // PAGE_SIZE)
 
 
 def _not_found(task_id: str) -> NotFound:

@@ -184,3 +184,10 @@ def test_the_machines_zone_is_like_the_named_one(name: str, shown: datetime) -> 
 def test_moments_are_written_in_utc(moment: float, written: str) -> None:
     """To the second, or to the millisecond where there is one."""
     assert wall_clock.rfc3339(moment) == written
+
+
+def test_moments_are_written_as_finely_as_asked() -> None:
+    """With zeros if the moment is whole, and with the offset that a reader expects."""
+    assert wall_clock.rfc3339(0.0, "milliseconds") == "1970-01-01T00:00:00.000Z"
+    assert wall_clock.rfc3339(1.5, "seconds") == "1970-01-01T00:00:01Z"
+    assert wall_clock.rfc3339(1.5, "microseconds", offset="+00:00") == "1970-01-01T00:00:01.500000+00:00"

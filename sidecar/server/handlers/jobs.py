@@ -1,6 +1,5 @@
 """send_job, job_status, list_jobs, cancel_job."""
 
-import math
 import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from sidecar_protocol.base import Secret
 from sidecar_protocol.jobs import JobReply, JobScheduled, SendJob
+from sidecar_protocol.pages import page_count
 from sidecar_protocol.queued import CancelledJob, JobId, Jobs, JobState, ListJobs
 from sidecar_protocol.replies import RequestId
 
@@ -18,7 +18,6 @@ from sidecar.server.handlers.context import HandlerContext
 if TYPE_CHECKING:
     from sidecar.jobs.run_updates import RunListeners
 
-PAGE: Final = 50
 PLACE_SECONDS: Final = 3_600.0
 """What an attempt of an async job may wait for a place in a browser, beside its own `timeout_ms`."""
 
@@ -44,7 +43,7 @@ async def job_status(context: HandlerContext, content: JobId) -> JobState:
 async def list_jobs(context: HandlerContext, content: ListJobs) -> Jobs:
     """One page of the jobs that are kept, newest first; a page past the end is empty."""
     total, jobs = await (await context.storage.get()).job_queue.list(content.status, content.page)
-    return Jobs(total_count=total, total_pages=math.ceil(total / PAGE), page=content.page, jobs=tuple(jobs))
+    return Jobs(total_count=total, total_pages=page_count(total), page=content.page, jobs=tuple(jobs))
 
 
 async def cancel_job(context: HandlerContext, content: JobId) -> CancelledJob:

@@ -15,6 +15,7 @@ from sidecar_protocol import codec
 from sidecar_protocol.base import REDACTED
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.pages import PAGE_SIZE
 from sidecar_protocol.schedules import ListSchedules, Schedule, ScheduleFired
 
 from sidecar.encryption import Encryptor
@@ -33,7 +34,7 @@ from sidecar.jobs.payloads import decode_stored
 from sidecar.queue.job_queue import job_id_for
 from sidecar.queue.submission import Submission
 from sidecar.schedules.schedule_dispatcher import BATCH_SIZE, OWNER_SECONDS, RETENTION_SECONDS, ScheduleDispatcher
-from sidecar.schedules.schedule_manager import MAX_OPEN, PAGE_SIZE, ScheduleManager
+from sidecar.schedules.schedule_manager import MAX_OPEN, ScheduleManager
 from sidecar.schedules.scheduled_messages import ScheduledMessages
 from sidecar.server.handlers.schedules import error_number
 from sidecar.storage.agenda import CORRUPT_RETRY_SECONDS, Agenda

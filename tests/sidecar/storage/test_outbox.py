@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from sidecar_protocol.pages import PAGE_SIZE
 
 from sidecar.encryption import Encryptor
 from sidecar.errors import DecryptionKeyMissing, StoreFailed
@@ -140,7 +141,7 @@ async def test_what_is_put_for_a_disabled_endpoint_is_dead(box: Box) -> None:
 
 async def test_pages_of_either_and_of_both(box: Box) -> None:
     """Oldest first, whatever became of them; a page holds so many, the last one the rest."""
-    names = [f"{number:03}" for number in range(module.PAGE + 10)]
+    names = [f"{number:03}" for number in range(PAGE_SIZE + 10)]
     for name in names:
         await box.put(name, ordering_key=name)
     for head in box.outbox.due("e", len(names)):
@@ -151,8 +152,8 @@ async def test_pages_of_either_and_of_both(box: Box) -> None:
         total, rows = box.outbox.page(status, page)
         return total, [row.id for row in rows]
 
-    assert shown(None, 1) == (len(names), names[: module.PAGE])
-    assert shown(None, 2) == (len(names), names[module.PAGE :])
+    assert shown(None, 1) == (len(names), names[:PAGE_SIZE])
+    assert shown(None, 2) == (len(names), names[PAGE_SIZE:])
     assert shown(None, 3) == (len(names), [])
     assert shown("waiting", 1) == (len(names) // 2, names[::2])
     assert shown("dead", 1) == (len(names) // 2, names[1::2])
