@@ -25,14 +25,14 @@ _TRUTHY: Final = frozenset({"1", "t", "true"})
 
 
 class SettingsError(Exception):
-    """A variable or flag that can't be used; the sentence names it."""
+    """A variable or flag has an invalid value; the message names it."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """One value for each `SIDECAR_…` variable, and for the flag of the same name (`SIDECAR_MAX_LINE`, `--max-line`)."""
 
     home: str = ""
-    """State folder; the platform's own where empty. See `state_folder`."""
+    """State folder; empty means the platform's default. See `state_folder`."""
     max_line: Annotated[int, msgspec.Meta(ge=1024)] = 64 * MiB
     """Longest accepted line, in bytes."""
     max_in_flight: Annotated[int, msgspec.Meta(ge=1)] = 64
@@ -40,28 +40,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: Annotated[int, msgspec.Meta(ge=1)] = os.cpu_count() or 1
     """How many browser jobs run at once."""
     max_queued_jobs: Annotated[int, msgspec.Meta(ge=0)] = 256
-    """How many browser jobs may wait for a place."""
+    """How many browser jobs may wait for a browser slot."""
     queue: Secret = msgspec.field(default_factory=no_secret)
-    """`redis://…` or `rediss://…` of a fleet's Redis, where jobs of all its machines lie; the state folder where empty.
+    """`redis://…` or `rediss://…` URL of a fleet's Redis, which holds all machines' jobs; empty means the state folder.
 
     It may hold a password, so it is never a flag. Or in a file: `SIDECAR_QUEUE_FILE`.
     """
     results_ttl: Annotated[int, msgspec.Meta(ge=1, le=31_536_000)] = 86_400
     """Seconds that a finished job and its result are kept, and its key is known."""
     results_max_mb: Annotated[int, msgspec.Meta(ge=1)] = 512
-    """What all kept results may take together; the oldest make room."""
+    """Megabytes of all kept results; the oldest are dropped first."""
     request_timeout: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 30.0
     """Seconds that one HTTP request may take."""
     shutdown_timeout: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 30.0
     """Seconds that requests in flight get after the end of stdin, SIGTERM or SIGINT."""
     chromium: str = ""
-    """Path of a Chromium or headless shell; discovered where empty."""
+    """Path of a Chromium or headless shell; empty means discovery."""
     firefox: str = ""
-    """Path of a Firefox; discovered where empty."""
+    """Path of a Firefox; empty means discovery."""
     webkit: str = ""
-    """Path of a WebKit; discovered where empty."""
+    """Path of a WebKit; empty means discovery."""
     browsers_path: str = ""
-    """Folder of Playwright's downloaded browsers; its default where empty. Also `PLAYWRIGHT_BROWSERS_PATH`."""
+    """Folder of Playwright's downloaded browsers; empty means its default. Also `PLAYWRIGHT_BROWSERS_PATH`."""
     browser_endpoint: str = ""
     """A remote browser instead of one of our own: `ws://` of a Playwright server, `http://` of a debugging port."""
     chromium_sandbox: bool = True
@@ -71,31 +71,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     living_profiles: Annotated[int, msgspec.Meta(ge=0)] = 4
     """How many profiles keep their browser context open between two jobs; 0 restores it from disk for each."""
     allow_file_urls: bool = False
-    """Whether a job's steps may open `file:` addresses, and so read every file that this process may read."""
+    """Whether a job's steps may open `file:` URLs, and so read every file that this process can."""
     token_secret: Secret = msgspec.field(default_factory=no_secret)
     """Signs visit tokens, at least 32 bytes; jobs need none without it. Or in a file: `SIDECAR_TOKEN_SECRET_FILE`."""
     token_proxies: bool = False
     """Whether a job with a visit token may name a proxy, which could answer for any site."""
     store_key: Secret = msgspec.field(default_factory=no_secret)
-    """32 bytes in base64 that seal what is secret on disk. Or in a file: `SIDECAR_STORE_KEY_FILE`. See `seal_key`."""
+    """A 32-byte base64 key that encrypts stored secrets. Or in a file: `SIDECAR_STORE_KEY_FILE`. See `seal_key`."""
     webhook: str = ""
     """URLs of webhooks that every session begins with, separated by spaces; the flag can be given several times."""
     max_stdouterr_size: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 10_000
-    """Characters of a task's stdout, and of its stderr, that updates keep, for webhooks that don't say."""
+    """Characters of a step's stdout, and of its stderr, in an update, unless the webhook sets its own limit."""
     allow_private_network: bool = False
     """Whether webhooks and task scripts may reach loopback and private addresses."""
     misfire_grace: Annotated[float, msgspec.Meta(ge=0, le=31_622_400)] = 3600.0
-    """Seconds after its time that a schedule is still fired, where nothing ran when it was due."""
+    """Seconds after its time that a missed schedule still runs."""
     scripts_folder: str = ""
-    """Folder of tasks' scripts; `scripts` in the state folder where empty."""
+    """Folder of tasks' scripts; empty means `scripts` in the state folder."""
     script_hosts: str = ""
     """Hosts that scripts may fetch from, separated by commas: `example.com`, `*.example.com`, or `*` for all."""
     script_timeout: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 60.0
     """Seconds that a script may take, without the browser jobs that it waits for."""
     log_input: str = ""
-    """File that every input line is appended to, secrets replaced; none where empty."""
+    """File that every input line is appended to, secrets replaced; empty means none."""
     log_debug: str = ""
-    """File that debug messages are appended to; none where empty."""
+    """File that debug messages are appended to; empty means none."""
 
     def seal_key(self) -> bytes | None:
         """The bytes of `store_key`; None where it is not set. Raises ValueError."""

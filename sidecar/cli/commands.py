@@ -1,4 +1,4 @@
-"""What the command line can do beside serving: `replay`, `schema`, `doctor`, and the flags of a session."""
+"""Commands of the command line, and the flags of a session."""
 
 import argparse
 import io
@@ -63,14 +63,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay_flags(parser.add_argument_group("replay"), "-replay", "--replay")
     parser.set_defaults(file=None, command=None, replaySkipCommands="", repeatReplay=1, secrets=None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    replay = commands.add_parser("replay", help="send a recorded session again, a line for each command")
+    replay = commands.add_parser("replay", help="send a recorded session again")
     replay.add_argument("file", metavar="FILE")
     _add_replay_flags(replay)
     schema = commands.add_parser("schema", help="write the JSON Schema of every message")
     schema.add_argument("folder", type=Path)
-    commands.add_parser("doctor", help="say what this machine has and what is missing")
-    commands.add_parser("worker", help="run jobs of the state folder's queue, or the fleet's, until a signal ends it")
-    agenda = commands.add_parser("agenda", help="say what will run in the next day, what ran and what was missed")
+    commands.add_parser("doctor", help="check the machine: browsers, queue, store key, folders")
+    commands.add_parser("worker", help="run queued jobs without a parent, until a signal")
+    agenda = commands.add_parser("agenda", help="list scheduled and past runs of a day, and missed ones")
     agenda.add_argument("--json", action="store_true", help="as one line of JSON")
     _add_token_commands(commands.add_parser("token", help="print a token signed with SIDECAR_TOKEN_SECRET"))
     return parser
@@ -82,7 +82,7 @@ def _add_token_commands(parser: argparse.ArgumentParser) -> None:
     visit = kinds.add_parser("visit", help="a token for jobs within a scope")
     visit.add_argument("--scope", metavar="URL", required=True)
     visit.add_argument("--strict", action="store_true", help="only this URL, not its whole domain")
-    held = "what pages load has to come from within the scope, too"
+    held = "everything that pages load must be in the scope too"
     visit.add_argument("--strict-resources", action="store_true", help=held)
     visit.add_argument("--validity", metavar="SECONDS", type=int, default=604_800)
 

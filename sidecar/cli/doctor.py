@@ -1,4 +1,4 @@
-"""`sidecar doctor`: what this machine has, what works when it is tried, what is missing, and what to do about it."""
+"""`sidecar doctor`: checks the machine, and says what is missing and how to get it."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Where browser jobs are run, for a session or a worker: the browsers and what a run needs beside."""
+"""Browsers and what runs browser jobs in them, built at first use."""
 
 import asyncio
 from collections.abc import Callable

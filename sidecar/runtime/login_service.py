@@ -1,4 +1,4 @@
-"""From credentials, or a mock's options, to a login."""
+"""Logs in to RT-CV servers, or to the mock."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -14,7 +14,7 @@ from sidecar.storage.memory_references import MemoryReferences
 
 
 class LoginService:
-    """Builds logins, checked and whole."""
+    """Checks every server before a login is returned."""
 
     def __init__(self, settings: Settings, clock: Clock, storage: StorageProvider) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""The queue of one store and what runs out of it, put together when something first needs it."""
+"""The job queue of one storage, and what executes its jobs; built at first use."""
 
 import logging
 import random
@@ -60,7 +60,7 @@ class Store(Protocol):
 
 
 class QueueRuntime:
-    """The engine, and the work that it has done."""
+    """The job queue, its executor and the schedules."""
 
     def __init__(self, store: Store, folder: Path | None, context: RuntimeContext, fleet: QueueBackend | None) -> None:
         """`folder` is the state folder; None for a mock session, which is alone with its memory."""
@@ -106,9 +106,9 @@ class QueueRuntime:
         )
 
     async def perform(self, run: JobRun) -> bytes:
-        """Does what a run asks for. Raises what the message would.
+        """Executes a stored message. Raises what the message would.
 
-        In a fleet a job's end lies elsewhere: it must not be there before what the run leaves here is on disk.
+        In a fleet the job's end is stored in Redis: only after everything that the run leaves here is on disk.
         """
         try:
             return await self.background.perform(run)
@@ -121,11 +121,11 @@ class QueueRuntime:
             try:
                 return await self._database.flush()
             except StoreFailed as refusal:
-                log.warning("a job's end has to wait: %s", refusal)
+                log.warning("the end of a job is stored later: %s", refusal)
                 await self._context.clock.sleep(KEPT_SECONDS)
 
     async def close(self) -> None:
-        """Puts back what runs and lets go of the store."""
+        """Requeues what runs, and closes."""
         await self.schedules.close()
         await self.job_queue.close()
         await self._logins.close()

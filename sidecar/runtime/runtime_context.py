@@ -1,4 +1,4 @@
-"""What stored work needs of the process that it is done in."""
+"""What stored work needs of its process: settings, clock, session, browsers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeContext:
-    """Handed to every store."""
+    """One for each process."""
 
     settings: Settings
     clock: Clock

@@ -1,4 +1,4 @@
-"""The composition root: opens every resource, wires it, and closes in reverse. The only file that knows all rooms."""
+"""`sidecar`: one session with a parent. Opens every resource, wires it, and closes in reverse."""
 
 import asyncio
 import gc
@@ -47,7 +47,7 @@ LAST_WORDS_SECONDS: Final = 1.0
 
 
 class SessionProcess:
-    """One session: from its first line to its last."""
+    """One session, from its first line to its last."""
 
     def __init__(self, settings: Settings, descriptors: Descriptors, clock: Clock, resources: AsyncExitStack) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""Which store is in force: the disk's, or a mock session's own in memory; each opened at first need."""
+"""The storage in force: on disk, or a mock session's in memory; each opened at first use."""
 
 import asyncio
 from typing import TYPE_CHECKING, Final
@@ -14,7 +14,7 @@ CLOSING_SECONDS: Final = 2.0
 
 
 class StorageProvider:
-    """At most one store on disk and one in memory."""
+    """Holds at most one storage on disk and one in memory."""
 
     def __init__(self, context: "RuntimeContext") -> None:
         self._context = context
@@ -28,15 +28,15 @@ class StorageProvider:
 
     @property
     def opened(self) -> "StorageRuntime | None":
-        """The one in force, if something has needed it already."""
+        """The storage in force; None until something has needed it."""
         return self._memory if self._mock else self._disk
 
     async def get(self) -> "StorageRuntime":
-        """The one in force. Raises StoreFailed."""
+        """Opens the storage in force. Raises StoreFailed."""
         return await self.in_memory() if self._mock else await self.on_disk()
 
     async def on_disk(self) -> "StorageRuntime":
-        """The state folder's, whatever is in force. Raises StoreFailed."""
+        """Opens the state folder's storage, whatever is in force. Raises StoreFailed."""
         if self._disk:
             return self._disk
         if self._opening is None:
@@ -53,7 +53,7 @@ class StorageProvider:
         return self._memory
 
     def mock(self) -> None:
-        """A mock session begins, with nothing remembered. At once, so that no request can be cancelled half way."""
+        """Starts a mock session with empty storage. Never awaits, so no cancelled request leaves it half done."""
         self._mock = True
         self._context.browsers.forget_mock()
         memory, self._memory = self._memory, None
@@ -67,7 +67,7 @@ class StorageProvider:
         self._mock = False
 
     async def resume(self) -> None:
-        """Goes on with what an earlier process has left, if there is anything; in a fleet there always may be."""
+        """Resumes what an earlier process has left, if there is anything; in a fleet there may always be."""
         if self._disk or self._mock or self._resting:
             return
         from sidecar.storage.pending_work import has_pending
@@ -90,12 +90,12 @@ class StorageProvider:
         return disk or memory
 
     async def rest(self, seconds: float) -> None:
-        """Begins nothing more, and lets what runs finish for so many seconds."""
+        """Starts nothing more, and gives running work `seconds` to finish."""
         self._resting = True
         await asyncio.gather(*(one.rest(seconds) for one in (self._disk, self._memory) if one))
 
     async def drain(self, seconds: float) -> None:
-        """Sends what can be sent right now, for so many seconds at most."""
+        """Sends what is due, for at most `seconds`."""
         await asyncio.gather(*(one.drain(seconds) for one in (self._disk, self._memory) if one))
 
     async def close(self) -> None:
@@ -130,6 +130,6 @@ class StorageProvider:
 
 
 def _look_at(opening: "asyncio.Task[StorageRuntime]") -> None:
-    """Marks a failure as seen: those who waited for the store have been told."""
+    """Retrieves a failure: every request that waited for the storage has raised it."""
     if not opening.cancelled():
         opening.exception()

@@ -1,4 +1,4 @@
-"""What outlives a session, over one database: on disk, or in memory for a mock session."""
+"""Everything that outlives a session, over one database: on disk, or in memory for a mock session."""
 
 import asyncio
 import logging
@@ -50,7 +50,7 @@ WARM_SECONDS: Final = 2 * LOOK_SECONDS
 
 
 class StorageRuntime:
-    """The parts that keep going when a session ends, opened in order and closed in reverse.
+    """Storage, deliveries, queue, schedules and tasks over one database, opened in order and closed in reverse.
 
     Use `open` or `in_memory`, then `start`. The queue is opened when something first needs it.
     """
@@ -63,7 +63,7 @@ class StorageRuntime:
         context: RuntimeContext,
         fleet: "QueueBackend | None" = None,
     ) -> None:
-        """Without a folder it is a mock session's; `fleet` is the queue that many machines share."""
+        """`folder` is None for a mock session; `fleet` is the queue that several machines share."""
         self.database = database
         self.encryptor = encryptor
         self._folder = folder
@@ -199,17 +199,17 @@ class StorageRuntime:
         self.endpoints.log_in(account_id, credentials, primary)
 
     def serve(self) -> None:
-        """Begins to run jobs, also where there are none yet. Raises StoreFailed."""
+        """Starts to run jobs, even if there are none yet. Raises StoreFailed."""
         self._queue()
 
     def start_sending(self) -> None:
-        """Begins to send what is stored, and what is put from now on; also where all else is at its end."""
+        """Starts to send stored and new deliveries, also while everything else stops."""
         self.delivery_services.manager.start()
         if self._context.session.webhooks:
             self.endpoints.set_session(self._context.session.webhooks)
 
     def start(self) -> None:
-        """Begins to work on what is stored."""
+        """Starts to work on what is stored."""
         self.task_runtime.start()
         if self._interrupted_runs:
             self._reporting = asyncio.create_task(self._tell_interrupted(self._interrupted_runs))
@@ -221,11 +221,11 @@ class StorageRuntime:
             self._closing.push_async_callback(cancel_and_wait, self._watching)
 
     def stop_starting(self) -> None:
-        """Only stores and sends from now on: jobs, schedules and tasks wait for another process."""
+        """Only stores and sends from now on: jobs, schedules and tasks wait for the next process."""
         self._resting = True
 
     async def rest(self, seconds: float) -> None:
-        """Begins nothing more, and lets what runs finish for so many seconds."""
+        """Starts nothing more, and gives running work `seconds` to finish."""
         self.stop_starting()
         await self.task_runtime.rest()
         await cancel_and_wait(self._watching, self._reporting)
@@ -234,7 +234,7 @@ class StorageRuntime:
             await asyncio.gather(self._queue_runtime.job_queue.stop(seconds), self.task_runtime.requeue_waiting())
 
     async def drain(self, seconds: float) -> None:
-        """Sends what can be sent right now, for so many seconds at most."""
+        """Sends what is due, for at most `seconds`."""
         await self.delivery_services.manager.drain(seconds)
 
     async def close(self) -> None:
@@ -258,7 +258,7 @@ class StorageRuntime:
         return self.delivery_services.manager.process_lock().process
 
     async def _tell_interrupted(self, interrupted_runs: InterruptedRuns) -> None:
-        """Runs of processes that have died, whenever they did, come to an end at their webhooks."""
+        """Reports the end of runs whose process has died, again and again."""
         while True:
             try:
                 await interrupted_runs.report(
@@ -278,7 +278,7 @@ class StorageRuntime:
         return ELSEWHERE if self._fleet and status != "pending" else status
 
     async def _look(self) -> None:
-        """Jobs that wait are work for us too, whoever has left them."""
+        """Opens the queue once jobs of earlier processes wait, or something is due soon."""
         pending = PendingWork(self.database.fetch_one)
         while self._queue_runtime is None:
             try:

@@ -1,4 +1,4 @@
-"""A process that runs jobs and has no parent: it ends with a signal."""
+"""`sidecar worker`: a process without a parent that runs jobs until a signal."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Lanes, barriers, bounds and cancellation.
+"""Runs requests: ordered and concurrent lanes, barriers, bounds, cancellation.
 
 Requests without an id go through the ordered lane, one after the other, as v1 did. Requests with an id run at once, up
 to a bound. A barrier runs alone. What can't start yet waits in the inbox, and then nothing more is read.

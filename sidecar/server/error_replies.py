@@ -1,4 +1,4 @@
-"""The single boundary between exceptions and replies."""
+"""Exceptions become `error` replies here, and only here."""
 
 import logging
 from collections.abc import Callable
@@ -38,6 +38,6 @@ def _unknown() -> StoreFailed:
 def _detail(wrong: BaseException) -> ErrorDetail:
     if isinstance(wrong, WireError):
         return wrong.detail
-    log.error("a request failed in a way that it should not", exc_info=wrong)
+    log.error("unexpected error while handling a request", exc_info=wrong)
     said = "internal error; the sidecar's log on stderr says more"
     return ErrorDetail(code=ErrorCode.INTERNAL, message=said, retryable=False)

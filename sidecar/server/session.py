@@ -1,4 +1,4 @@
-"""What the parent has told us, and what follows from it until it tells us something else."""
+"""The session's state: login, webhooks, zone, notifications."""
 
 from collections.abc import Awaitable, Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""The two doors: lines in from one descriptor, lines out to the other."""
+"""stdin and stdout: lines in from one descriptor, lines out to the other, with back-pressure."""
 
 import asyncio
 import os
@@ -172,7 +172,7 @@ class LineWriter:
         self._loop = asyncio.get_running_loop()
         self._lines: list[bytes] = []
         self._queued = 0
-        self._instead: dict[int, Callable[[BaseException], bytes]] = {}
+        self._on_commit_failure: dict[int, Callable[[BaseException], bytes]] = {}
         self._scheduled = False
         self._committing = False
         self._unsent = bytearray()
@@ -183,10 +183,10 @@ class LineWriter:
         self._is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._watch_for_closing()
 
-    def send(self, line: bytes, instead: Callable[[BaseException], bytes] | None = None) -> None:
-        """Queues one line. `instead` makes the line to send where the disk refuses what this one promises."""
-        if instead is not None:
-            self._instead[len(self._lines)] = instead
+    def send(self, line: bytes, on_commit_failure: Callable[[BaseException], bytes] | None = None) -> None:
+        """Queues one line. `on_commit_failure` makes the line to send where the disk refuses what this one promises."""
+        if on_commit_failure is not None:
+            self._on_commit_failure[len(self._lines)] = on_commit_failure
         self._lines.append(line)
         self._queued += len(line) + LINE_WEIGHT
         if self._queued > HIGH_WATER:
@@ -204,17 +204,17 @@ class LineWriter:
             self._tell_clogged()
             return
         lines, self._lines, self._queued = self._lines, [], 0
-        instead, self._instead = self._instead, {}
+        on_commit_failure, self._on_commit_failure = self._on_commit_failure, {}
         try:
             committed = self._commit()
         except Exception as failure:  # whoever waits for these lines must not wait for ever
-            self._write(_answers(lines, instead, failure))
+            self._write(_answers(lines, on_commit_failure, failure))
             return
         if committed is None:
             self._write(b"".join(lines))
             return
         self._committing = True
-        committed.add_done_callback(lambda done: self._on_committed(done, lines, instead))
+        committed.add_done_callback(lambda done: self._on_committed(done, lines, on_commit_failure))
 
     async def drain(self) -> None:
         """Waits until everything queued has left, or stdout is closed."""
@@ -225,11 +225,11 @@ class LineWriter:
         self,
         done: asyncio.Future[None],
         lines: list[bytes],
-        instead: dict[int, Callable[[BaseException], bytes]],
+        on_commit_failure: dict[int, Callable[[BaseException], bytes]],
     ) -> None:
         failure = asyncio.CancelledError() if done.cancelled() else done.exception()
         self._committing = False
-        self._write(_answers(lines, instead, failure))
+        self._write(_answers(lines, on_commit_failure, failure))
         self.flush()
 
     def _write(self, data: bytes) -> None:
@@ -292,10 +292,10 @@ class LineWriter:
 
 
 def _answers(
-    lines: list[bytes], instead: dict[int, Callable[[BaseException], bytes]], failure: BaseException | None
+    lines: list[bytes], on_commit_failure: dict[int, Callable[[BaseException], bytes]], failure: BaseException | None
 ) -> bytes:
     """Lines as they leave once their commit has ended; one that promised what failed is replaced."""
     if failure is not None:
-        for index, make in instead.items():
+        for index, make in on_commit_failure.items():
             lines[index] = make(failure)
     return b"".join(lines)

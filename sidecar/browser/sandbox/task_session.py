@@ -256,7 +256,7 @@ class _Run:
         except msgspec.ValidationError as wrong:
             self._refuse(number, str(wrong), "invalid_content")
         except Exception:
-            log.exception("a script's request failed in a way that it should not")
+            log.exception("unexpected error while handling a script's request")
             self._refuse(number, "internal error; the sidecar's log says more", "internal")
 
     def _refuse(self, number: int, reason: str, code: str) -> None:
