@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final, Self
 
 from redis.asyncio import Redis
@@ -12,10 +12,12 @@ from saq.utils import now as milliseconds
 
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
-from sidecar.queue.redis_context import RedisContext
+from sidecar.queue.backend import MessageHandler
+from sidecar.queue.redis_context import RETRY_SECONDS, RedisContext
 from sidecar.queue.redis_queue import FleetQueue
+from sidecar.queue.store_retry import retry_until_stored
 from sidecar.shutdown import best_effort, cancel_and_wait
-from sidecar.storage.redis_references import BLOCK_SECONDS, REDIS_ERRORS, connect
+from sidecar.storage.redis_client import BLOCK_SECONDS, call, connect, redis_errors
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +72,7 @@ class RedisBackend:
 
     async def find(self, key: str) -> Job | None:
         """The job with that key, in any queue."""
-        name = await self._context.call(self._redis.get(f"sidecar:key:{key}"))
+        name = await call(self._redis.get(f"sidecar:key:{key}"))
         return await self.queue(name.decode()).job(key) if name else None
 
     async def page(self, statuses: frozenset[Status], offset: int, limit: int) -> tuple[int, list[Job]]:
@@ -79,34 +81,34 @@ class RedisBackend:
         Statuses that have not ended go together, and every other one alone; or all.
         """
         group = f"sidecar:jobs:{_GROUPS[statuses]}"
-        total = await self._context.call(self._redis.zcard(group))
-        keys = await self._context.call(self._redis.zrevrange(group, offset, offset + limit - 1)) if limit > 0 else []
+        total = await call(self._redis.zcard(group))
+        keys = await call(self._redis.zrevrange(group, offset, offset + limit - 1)) if limit > 0 else []
         return total, await self._find_all([key.decode() for key in keys])
 
     async def orphans(self, prefix: str) -> list[Job]:
         """Jobs that have not ended in queues named after processes that are gone: `prefix` and the process."""
-        names = {name.decode() for name in await self._context.call(self._redis.smembers("sidecar:queues"))}
+        names = {name.decode() for name in await call(self._redis.smembers("sidecar:queues"))}
         owners = {name: name[len(prefix) :] for name in names if name.startswith(prefix)}
         alive = await self._find_alive(owners.values())
         found: list[Job] = []
         for name in (name for name, owner in owners.items() if owner not in alive):
             queue = self.queue(name)
-            ids = await self._context.call(self._redis.zrange(queue.namespace("incomplete"), 0, SCAN_SIZE - 1))
+            ids = await call(self._redis.zrange(queue.namespace("incomplete"), 0, SCAN_SIZE - 1))
             found += [job for job in await queue.jobs(queue.job_key_from_id(one.decode()) for one in ids) if job]
             if not ids:
-                await self._context.call(self._redis.srem("sidecar:queues", name))
+                await call(self._redis.srem("sidecar:queues", name))
         return found
 
     async def store_result(self, key: str, body: bytes, ttl: int) -> None:
         """Keeps a job's result for `ttl` seconds, unless one is kept already. Waits while Redis is not there."""
         name, seconds = f"sidecar:result:{key}", max(ttl, 1)
-        await self._context.retry_until_stored(
-            lambda: self._context.call(self._redis.set(name, body, ex=seconds, nx=True))
+        await retry_until_stored(
+            lambda: call(self._redis.set(name, body, ex=seconds, nx=True)), self._context.clock, RETRY_SECONDS
         )
 
     async def get_result(self, key: str) -> bytes | None:
         """A kept result; None where there is none."""
-        body: bytes | None = await self._context.call(self._redis.get(f"sidecar:result:{key}"))
+        body: bytes | None = await call(self._redis.get(f"sidecar:result:{key}"))
         return body
 
     async def is_alive(self, process: str) -> bool:
@@ -116,9 +118,9 @@ class RedisBackend:
     async def publish(self, process: str, message: bytes) -> None:
         """Sends a message to a process, after those before it; nobody keeps it for one that does not listen."""
         async with self._publish_lock:
-            await self._context.call(self._redis.publish(f"sidecar:tell:{process}", message))
+            await call(self._redis.publish(f"sidecar:tell:{process}", message))
 
-    def subscribe(self, handler: Callable[[bytes], None] | None) -> None:
+    def subscribe(self, handler: MessageHandler | None) -> None:
         """Has messages for this process handed to `handler`; None stops that."""
         if self._subscription:
             self._subscription.cancel()
@@ -136,7 +138,7 @@ class RedisBackend:
         """The jobs of these keys that are still there, in their order."""
         if not keys:
             return []
-        names = await self._context.call(self._redis.mget([f"sidecar:key:{key}" for key in keys]))
+        names = await call(self._redis.mget([f"sidecar:key:{key}" for key in keys]))
         of_queue: dict[str, list[str]] = {}
         for key, name in zip(keys, names, strict=True):
             if name is not None:
@@ -148,11 +150,11 @@ class RedisBackend:
         names = list(processes)
         if not names:
             return set()
-        heartbeats = await self._context.call(self._redis.mget([f"sidecar:process:{process}" for process in names]))
+        heartbeats = await call(self._redis.mget([f"sidecar:process:{process}" for process in names]))
         return {process for process, heartbeat in zip(names, heartbeats, strict=True) if heartbeat is not None}
 
     async def _send_heartbeat(self) -> None:
-        await self._context.call(self._redis.set(f"sidecar:process:{self.process}", b"", ex=HEARTBEAT_TTL))
+        await call(self._redis.set(f"sidecar:process:{self.process}", b"", ex=HEARTBEAT_TTL))
 
     async def _send_heartbeats(self) -> None:
         while True:
@@ -162,15 +164,19 @@ class RedisBackend:
             except StoreFailed as failure:
                 log.warning("Redis is not there: %s", failure)
 
-    async def _receive_messages(self, handler: Callable[[bytes], None]) -> None:
+    async def _receive_messages(self, handler: MessageHandler) -> None:
         while True:
             try:
-                async with self._redis.pubsub() as channel:
-                    await channel.subscribe(f"sidecar:tell:{self.process}")
-                    while True:
-                        message = await channel.get_message(ignore_subscribe_messages=True, timeout=BLOCK_SECONDS)
-                        if message:
-                            handler(message["data"])
-            except REDIS_ERRORS as failure:
-                log.warning("events of other sidecars can't be heard: %s", failure)
+                with redis_errors():
+                    await self._handle_messages(handler)
+            except StoreFailed as failure:
+                log.warning("could not receive events of other sidecars: %s", failure)
                 await asyncio.sleep(1)
+
+    async def _handle_messages(self, handler: MessageHandler) -> None:
+        async with self._redis.pubsub() as channel:
+            await channel.subscribe(f"sidecar:tell:{self.process}")
+            while True:
+                message = await channel.get_message(ignore_subscribe_messages=True, timeout=BLOCK_SECONDS)
+                if message:
+                    handler(message["data"])

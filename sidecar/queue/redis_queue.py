@@ -16,10 +16,11 @@ from sidecar.queue.dequeue_lock import DequeueLock
 from sidecar.queue.job_completion import CompletingQueue
 from sidecar.queue.job_meta import decode_job, dump, load
 from sidecar.queue.job_rows import Row
-from sidecar.queue.redis_context import RedisContext, retry_delay
+from sidecar.queue.redis_context import RETRY_SECONDS, RedisContext
 from sidecar.queue.stall_detector import StallDetector
+from sidecar.queue.store_retry import retry_delay, retry_until_stored
 from sidecar.shutdown import STOP_SECONDS, cancel_and_wait
-from sidecar.storage.redis_references import BLOCK_SECONDS, REDIS_ERRORS
+from sidecar.storage.redis_client import BLOCK_SECONDS, call, call_uncancelled, redis_errors
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class FleetQueue(CompletingQueue, RedisQueue):
                 failures = 0
             except StoreFailed as failure:
                 log.warning("no job can be taken: %s", failure)
-                await self._context.clock.sleep(retry_delay(failures))
+                await self._context.clock.sleep(retry_delay(RETRY_SECONDS, failures))
                 job, failures = None, failures + 1
             if job is not None:
                 return job
@@ -101,7 +102,7 @@ class FleetQueue(CompletingQueue, RedisQueue):
 
     async def _move(self, seconds: float) -> bytes | None:
         moved = self.redis.blmove(self._queued, self._active, seconds, "LEFT", "RIGHT")  # type: ignore[arg-type]
-        moving = asyncio.ensure_future(self._context.keep(moved))
+        moving = asyncio.ensure_future(call_uncancelled(moved))
         try:
             await asyncio.wait([moving])
         except asyncio.CancelledError:
@@ -146,7 +147,9 @@ class FleetQueue(CompletingQueue, RedisQueue):
     ) -> None:
         document, now = dump(job.to_dict()), self._context.clock.now()
         arguments = (self.name, job.key, job.attempts, document, status.value, job.ttl, now)
-        await self._context.retry_until_stored(lambda: self._context.run(scripts.FINISH, *arguments))
+        await retry_until_stored(
+            lambda: self._context.run(scripts.FINISH, *arguments), self._context.clock, RETRY_SECONDS
+        )
         self._context.running.discard((job.key, job.attempts))
 
     async def _retry(self, job: Job, error: str | None) -> None:  # noqa: ARG002
@@ -155,7 +158,9 @@ class FleetQueue(CompletingQueue, RedisQueue):
         score = now + delay if delay > 0 else 0
         rest = (score, self.swept_error_message, cancel_and_wait, job.ttl, now)
         arguments = (self.name, job.key, job.attempts, document, *rest)
-        await self._context.retry_until_stored(lambda: self._context.run(scripts.RETRY, *arguments))
+        await retry_until_stored(
+            lambda: self._context.run(scripts.RETRY, *arguments), self._context.clock, RETRY_SECONDS
+        )
         self._context.running.discard((job.key, job.attempts))
 
     async def abort(self, job: Job, error: str, ttl: float = 5) -> None:  # noqa: ARG002
@@ -207,7 +212,6 @@ class FleetQueue(CompletingQueue, RedisQueue):
 
     async def sweep(self, lock: int = 60, abort: float = 5.0) -> list[str]:
         """Puts back, or gives up, what nobody runs any more; their keys. One process of the fleet does it at a time."""
-        call = self._context.call
         try:
             if not await call(self.redis.set(self._sweep, self._context.process, nx=True, ex=max(lock, 1))):
                 return []
@@ -240,7 +244,7 @@ class FleetQueue(CompletingQueue, RedisQueue):
                 await self._abort_attempt(job, abort)
         for key in keys:
             if key not in active:
-                await self._context.call(self.redis.lrem(self._active, 0, self.job_id(key)))
+                await call(self.redis.lrem(self._active, 0, self.job_id(key)))
 
     def _row(self, key: str, row: Any) -> Row:
         document, status, attempts, _, owner, version = row
@@ -270,7 +274,8 @@ class FleetQueue(CompletingQueue, RedisQueue):
 
     async def _or_default(self, operation: Awaitable[T], default: T) -> T:
         try:
-            return await operation
-        except (*REDIS_ERRORS, StoreFailed) as failure:
+            with redis_errors():
+                return await operation
+        except StoreFailed as failure:
             log.warning("Redis is not there: %s", failure)
             return default

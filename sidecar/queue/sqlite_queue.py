@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from saq.job import TERMINAL_STATUSES, Job, Status
@@ -18,13 +17,13 @@ from sidecar.queue.job_rows import NewRow, Row
 from sidecar.queue.sqlite_context import SqliteContext
 from sidecar.queue.sqlite_queries import SqliteQueries
 from sidecar.queue.stall_detector import StallDetector
+from sidecar.queue.store_retry import retry_delay, retry_until_stored
+from sidecar.storage.database import RETRY_SECONDS
 
 log = logging.getLogger(__name__)
 
 MAX_WAIT_SECONDS: Final = 5.0
 """After so long whoever waits for a job looks at the clock again, which may have been set."""
-RETRY_SECONDS: Final = (0.1, 0.5, 2.0, 5.0)
-"""Pauses while the disk refuses; the last one is repeated."""
 
 
 class SqliteQueue(CompletingQueue, SqliteQueries):
@@ -74,7 +73,7 @@ class SqliteQueue(CompletingQueue, SqliteQueries):
                 failures = 0
             except StoreFailed as failure:
                 log.warning("no job can be taken: %s", failure)
-                seconds, job = _retry_delay(failures), None
+                seconds, job = retry_delay(RETRY_SECONDS, failures), None
                 failures += 1
             if job is not None:
                 return job
@@ -155,7 +154,7 @@ class SqliteQueue(CompletingQueue, SqliteQueries):
             if row is not None and Status(row.status) not in TERMINAL_STATUSES:
                 job_rows.finish(connection, row, status, document, job.ttl, now)
 
-        await self._retry_until_stored(lambda: self._context.put(finish, durable=True))
+        await retry_until_stored(lambda: self._context.put(finish, durable=True), self._context.clock, RETRY_SECONDS)
         self._context.running.discard((job.key, job.attempts))
 
     async def _retry(self, job: Job, error: str | None) -> None:  # noqa: ARG002
@@ -173,7 +172,7 @@ class SqliteQueue(CompletingQueue, SqliteQueries):
             else:
                 job_rows.requeue(connection, row, document, (now, now + delay) if delay > 0 else None)
 
-        await self._retry_until_stored(lambda: self._context.put(retry))
+        await retry_until_stored(lambda: self._context.put(retry), self._context.clock, RETRY_SECONDS)
         self._context.running.discard((job.key, job.attempts))
 
     async def abort(self, job: Job, error: str, ttl: float = 5) -> None:  # noqa: ARG002
@@ -247,18 +246,3 @@ class SqliteQueue(CompletingQueue, SqliteQueries):
         """The job's row, unless a later attempt has it."""
         row = job_rows.get(connection, self.name, job.key)
         return row if row is not None and row.attempts == job.attempts else None
-
-    async def _retry_until_stored(self, write: Callable[[], Awaitable[None]]) -> None:
-        """Writes it however long the disk refuses: what a job came to must not be lost."""
-        failures = 0
-        while True:
-            try:
-                return await write()
-            except StoreFailed as failure:
-                log.warning("what a job came to is not stored yet: %s", failure)
-                await self._context.clock.sleep(_retry_delay(failures))
-                failures += 1
-
-
-def _retry_delay(failures: int) -> float:
-    return RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]

@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 
 from sidecar.errors import Conflict, LimitExceeded
 from sidecar.storage.agenda import Agenda, Item, ItemState, Kind
-from sidecar.storage.redis_references import call
+from sidecar.storage.redis_client import call
 
 _PRELUDE: Final = """
 local call, ns, id = redis.call, ARGV[1], ARGV[2]

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from sidecar.storage.agenda import Agenda, Item, Kind
 from sidecar.storage.agenda_snapshot import RunSummary, ScheduledEntry
 from sidecar.storage.redis_agenda import RedisAgenda
-from sidecar.storage.redis_references import connect
+from sidecar.storage.redis_client import connect
 from sidecar.storage.redis_task_runs import RedisTaskRuns
 from sidecar.storage.task_runs import MAX_RUNS
 

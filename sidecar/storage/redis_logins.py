@@ -2,7 +2,7 @@
 
 from redis.asyncio import Redis
 
-from sidecar.storage.redis_references import call
+from sidecar.storage.redis_client import call
 
 
 class RedisLogins:

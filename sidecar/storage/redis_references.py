@@ -4,66 +4,18 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
-from typing import Any, Final
-
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ConstantBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from typing import Final
 
 from sidecar.errors import StoreFailed
 from sidecar.shutdown import best_effort, cancel_and_wait
 from sidecar.storage.disk_references import DiskReferences
+from sidecar.storage.redis_client import RETRY_SECONDS, call, connect, redis_errors
 
 log = logging.getLogger(__name__)
 
-RESPONSE_SECONDS: Final = 5.0
-"""How long Redis may take for an answer, beside what a call asks it to wait."""
-BLOCK_SECONDS: Final = 2.0
-"""The longest that a call asks it to wait."""
-REDIS_ERRORS: Final = (RedisError, OSError, TimeoutError)
-RETRY_SECONDS: Final = 1.0
 BATCH_SIZE: Final = 500
 MAX_UNPUBLISHED: Final = 100_000
 """References that may wait for a Redis that is not there; more of them are known on this machine only."""
-
-
-def connect(url: str) -> Redis:
-    """A client of `redis://…` or `rediss://…`, which connects at its first call. Raises StoreFailed."""
-    try:
-        return Redis.from_url(
-            url,
-            socket_timeout=RESPONSE_SECONDS + BLOCK_SECONDS,
-            socket_connect_timeout=RESPONSE_SECONDS,
-            socket_keepalive=True,
-            health_check_interval=30,
-            # once, for a connection that was closed while it was idle; who does not answer is not asked twice
-            retry=Retry(ConstantBackoff(0), 1, supported_errors=(RedisConnectionError,)),
-        )
-    except ValueError:  # what it says may hold the password
-        raise StoreFailed("SIDECAR_QUEUE is not the address of a Redis") from None
-
-
-def redis_failed(failure: BaseException) -> StoreFailed:
-    """What is said where Redis does not answer."""
-    return StoreFailed(f"the fleet's Redis can't be used: {failure}", retryable=True)
-
-
-async def call(command: Any) -> Any:
-    """One answer of Redis. Raises StoreFailed.
-
-    Its client loses a cancellation that comes together with an answer; whoever asks is cancelled all the same.
-    """
-    task = asyncio.current_task()
-    before = task.cancelling() if task else 0
-    try:
-        return await command
-    except REDIS_ERRORS as failure:
-        raise redis_failed(failure) from None
-    finally:
-        if task and task.cancelling() > before:
-            raise asyncio.CancelledError
 
 
 class ReferencePublisher:
@@ -106,17 +58,21 @@ class ReferencePublisher:
     async def _publish_batches(self) -> None:
         while batch := dict(list(self._unpublished.items())[:BATCH_SIZE]):
             try:
-                async with self.redis.pipeline(transaction=False) as pipe:
-                    for name, ttl in batch.items():
-                        pipe.set(name, b"", px=max(int(ttl * 1000), 1))
-                    await pipe.execute()
-            except REDIS_ERRORS as failure:
+                with redis_errors():
+                    await self._publish_batch(batch)
+            except StoreFailed as failure:
                 log.warning("references can't be shared yet: %s", failure)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             for name, ttl in batch.items():
                 if self._unpublished.get(name) == ttl:  # not remembered anew meanwhile
                     del self._unpublished[name]
+
+    async def _publish_batch(self, batch: dict[str, float]) -> None:
+        async with self.redis.pipeline(transaction=False) as pipe:
+            for name, ttl in batch.items():
+                pipe.set(name, b"", px=max(int(ttl * 1000), 1))
+            await pipe.execute()
 
 
 class RedisReferences:

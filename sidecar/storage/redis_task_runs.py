@@ -9,7 +9,7 @@ import msgspec
 from redis.asyncio import Redis
 
 from sidecar.errors import StoreFailed
-from sidecar.storage.redis_references import RETRY_SECONDS, call
+from sidecar.storage.redis_client import RETRY_SECONDS, call
 from sidecar.storage.task_runs import MAX_RUNS, StoredRun, TaskRuns
 
 log = logging.getLogger(__name__)
@@ -45,12 +45,12 @@ class RedisTaskRuns(TaskRuns):
     async def begin(self, run: StoredRun) -> None:
         """Notes that a run has started, and forgets the oldest. Waits a while for a Redis that is not there."""
         values = (run.id, msgspec.json.encode(run), MAX_RUNS)
-        await self._retry_until_stored(lambda: self._redis.eval(_BEGIN, 3, *_keys(run.task), *values))
+        await self._write(lambda: self._redis.eval(_BEGIN, 3, *_keys(run.task), *values))
 
     async def end(self, run: StoredRun) -> None:
         """Notes what became of it; nothing where its task was deleted meanwhile. Waits as `begin` does."""
         values = (run.id, msgspec.json.encode(run), int(run.status == "failed"))
-        await self._retry_until_stored(lambda: self._redis.eval(_END, 3, *_keys(run.task), *values))
+        await self._write(lambda: self._redis.eval(_END, 3, *_keys(run.task), *values))
 
     async def forget(self, task: str) -> None:
         """Drops all runs of a task."""
@@ -72,7 +72,7 @@ class RedisTaskRuns(TaskRuns):
         runs, failed = await call(self._redis.hmget(_keys(task)[2], ["runs", "failed"]))
         return int(runs or 0), int(failed or 0)
 
-    async def _retry_until_stored(self, write: Callable[[], Any]) -> None:
+    async def _write(self, write: Callable[[], Any]) -> None:
         for _ in range(MAX_ATTEMPTS - 1):
             try:
                 await call(write())

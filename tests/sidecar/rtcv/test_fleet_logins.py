@@ -15,8 +15,8 @@ from sidecar.errors import StoreFailed
 from sidecar.rtcv.fleet_logins import SharedLogins
 from sidecar.storage.database import Database
 from sidecar.storage.endpoints import EndpointRows
+from sidecar.storage.redis_client import connect
 from sidecar.storage.redis_logins import RedisLogins
-from sidecar.storage.redis_references import connect
 from tests.redis_server import RedisServer
 
 CANARY = "canary-of-a-key"

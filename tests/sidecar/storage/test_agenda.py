@@ -12,7 +12,7 @@ from sidecar.storage.agenda import Agenda, Item
 from sidecar.storage.database import Database
 from sidecar.storage.pending_work import PendingWork, has_pending
 from sidecar.storage.redis_agenda import RedisAgenda
-from sidecar.storage.redis_references import connect
+from sidecar.storage.redis_client import connect
 
 
 @asynccontextmanager

@@ -12,7 +12,8 @@ from sidecar.errors import StoreFailed
 from sidecar.storage import redis_references
 from sidecar.storage.database import Database
 from sidecar.storage.disk_references import DiskReferences
-from sidecar.storage.redis_references import RedisReferences, ReferencePublisher, call, connect
+from sidecar.storage.redis_client import call, connect
+from sidecar.storage.redis_references import RedisReferences, ReferencePublisher
 from tests.redis_server import RedisServer
 
 SECONDS = 10.0

@@ -10,7 +10,7 @@ import pytest
 from sidecar.errors import StoreFailed
 from sidecar.storage import redis_task_runs
 from sidecar.storage.database import Database
-from sidecar.storage.redis_references import connect
+from sidecar.storage.redis_client import connect
 from sidecar.storage.redis_task_runs import RedisTaskRuns
 from sidecar.storage.task_runs import MAX_RUNS, StoredRun, TaskRuns
 from tests.redis_server import RedisServer
