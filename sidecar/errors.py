@@ -26,9 +26,19 @@ WireError (sidecar_protocol)
         └── SandboxCrashed      browser_crashed
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from sidecar_protocol.errors import ErrorCode, Place, WireError
+from sidecar_protocol.errors import ErrorCode, ErrorDetail, Place, WireError
+
+INTERNAL_ERROR: Final = "internal error; the sidecar's log says more"
+"""All that is said of an unexpected exception: its own text may hold anything."""
+
+
+def error_detail(failure: BaseException) -> ErrorDetail:
+    """The error that others see of a failure."""
+    if isinstance(failure, WireError):
+        return failure.detail
+    return ErrorDetail(code=ErrorCode.INTERNAL, message=INTERNAL_ERROR, retryable=False)
 
 
 class SidecarError(WireError):

@@ -268,3 +268,9 @@ def test_no_garbage_is_looked_for_while_a_session_starts(spied: list[Any]) -> No
     assert at_pong["passes"] - at_ready["passes"] <= 2  # what the answer itself may set off
     assert at_pong["enabled"]
     assert at_pong["kept"] > at_ready["kept"] > 0
+
+
+def test_one_sentence_and_one_pattern() -> None:
+    """What is said of unexpected errors, and what a template's reference looks like, stand in one module each."""
+    found = {part: [p.name for p in SOURCES if part in p.read_text()] for part in ('"internal error', r"\{\{")}
+    assert found == {'"internal error': ["errors.py"], r"\{\{": ["templates.py"]}

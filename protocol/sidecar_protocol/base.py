@@ -89,6 +89,15 @@ def encode_hook(value: Any) -> Any:
     raise NotImplementedError(type(value))
 
 
+def reveal_hook(value: Any) -> Any:
+    """Writes secrets as they are, for what is encrypted or sent to their owner."""
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, Secrets):
+        return [one.reveal() for one in value.values]
+    raise NotImplementedError(type(value))
+
+
 def schema_hook(wanted: type) -> dict[str, Any]:
     """JSON Schema of the types that msgspec does not know."""
     if wanted is Secret:

@@ -198,7 +198,7 @@ class DeliveryManager:
         if ended.cancelled():
             return
         if failure := ended.exception():
-            log.error("deliveries stopped in a way that they should not; they go on soon", exc_info=failure)
+            log.error("unexpected error in the worker of an endpoint; the next scan starts another", exc_info=failure)
         elif worker.wakeup.is_set():
             self.wake([endpoint])
 

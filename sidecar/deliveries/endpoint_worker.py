@@ -163,7 +163,7 @@ class EndpointWorker:
         if not done.cancelled() and (failure := done.exception()):
             self._stopping = True
             if not isinstance(failure, StoreFailed):
-                log.error("a delivery failed in a way that it should not", exc_info=failure)
+                log.error("unexpected error while sending a delivery", exc_info=failure)
 
     async def _wait_for_progress(self) -> None:
         """A delivery has ended, something is new, or our lease has to be renewed."""

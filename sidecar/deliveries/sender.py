@@ -6,11 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from sidecar_protocol.errors import ErrorCode, ErrorDetail
+from sidecar_protocol.errors import ErrorDetail
 
 from sidecar.clock import Clock
 from sidecar.deliveries.endpoint_registry import ServerTarget, Target, WebhookTarget
-from sidecar.errors import Forbidden, InvalidContent, RemoteFailed, RemoteUnreachable, SidecarError, TimedOut
+from sidecar.errors import (
+    Forbidden,
+    InvalidContent,
+    RemoteFailed,
+    RemoteUnreachable,
+    SidecarError,
+    TimedOut,
+    error_detail,
+)
 from sidecar.net import webhook_signing
 from sidecar.net.exchange import HttpResponse
 from sidecar.net.http_client import HttpClient, retry_after
@@ -77,9 +85,8 @@ class Sender:
         except SidecarError as failure:
             return Failure(failure.detail)
         except Exception as unforeseen:  # it must not be tried again and again without a pause
-            log.exception("a delivery failed in a way that it should not")
-            describe_status = f"internal error: {type(unforeseen).__name__}"
-            return Failure(ErrorDetail(code=ErrorCode.INTERNAL, message=describe_status, retryable=False))
+            log.exception("unexpected error while sending a delivery")
+            return Failure(error_detail(unforeseen))
 
     async def close(self) -> None:
         """Closes connections to servers; `public_http` is its owner's."""

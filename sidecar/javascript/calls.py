@@ -4,6 +4,8 @@ import re
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from sidecar.templates import ONLY_REFERENCES
+
 
 class Verdict(IntEnum):
     """What a literal is, from the least to the most secret."""
@@ -69,7 +71,6 @@ _TELLING: Final = re.compile(r"pass|pwd|secret|token|credential|auth|(?:key|pin|
 _ADDRESS: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|\*\*/)\S*\Z")
 _PAGES: Final = re.compile(r"\w*(?:[pP]age|[fF]rame|[pP]opup)\d*\Z")
 """Names of pages and frames: of what they write, a selector comes first. A locator or a keyboard takes none."""
-_REFERENCE: Final = re.compile(r"\s*(?:\{\{[^{}]*\}\}\s*)+\Z")
 
 
 class Place(NamedTuple):
@@ -92,7 +93,7 @@ class Place(NamedTuple):
 
 def judge(place: Place, value: str) -> Verdict:
     """How secret it is."""
-    if _REFERENCE.match(value):
+    if ONLY_REFERENCES.fullmatch(value):
         return OPEN
     if place.call in _TYPING and (place.direct or place.call not in _CHOOSING):
         return _typed(place, value)

@@ -26,7 +26,7 @@ from sidecar.errors import Forbidden, InvalidContent, SidecarError, StoreFailed
 from sidecar.jobs.job_redaction import add_secrets, redactor_for
 from sidecar.jobs.token_scope import Scope, is_public_suffix, registrable_domain
 from sidecar.recording.redaction.redactor import Redactor
-from sidecar.template_limits import MAX_FILLED_BYTES, Room
+from sidecar.templates import MAX_FILLED_BYTES, TextBudget
 from sidecar.truncation import WHOLE, shortened
 
 MAX_MESSAGE_CHARS: Final = 1_000
@@ -50,7 +50,7 @@ def validate(
     if job.context:
         check_context(job.context, job.browser)
     check_cookies(job.cookies, is_public_suffix)
-    templates = Templates(job.secrets or {}, secrets if job.secrets else {}, Room(max_bytes))
+    templates = Templates(job.secrets or {}, secrets if job.secrets else {}, TextBudget(max_bytes))
     return plan(job.steps, templates, fail_on_status=job.fail_on_status, files=files)
 
 

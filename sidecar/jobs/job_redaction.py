@@ -20,8 +20,8 @@ def redactor_for(job: SendJob, secrets: Mapping[str, Any] | None = None) -> Reda
     redactor = Redactor()
     for name in job.__struct_fields__:
         if name != "steps":  # which may be nested deeply, and hold none
-            for value in _given(getattr(job, name)):
-                redactor.learn(value)
+            for secret in secrets_in(getattr(job, name)):
+                redactor.learn(secret.reveal())
     actions = _actions(job)
     if actions is not None:
         redactor.learn_from(actions)
@@ -48,18 +48,19 @@ def _actions(job: SendJob) -> bytes | None:
     return json.dumps([{"actions": actions} for actions in given]).encode() if given else None
 
 
-def _given(value: Any) -> Iterator[str]:
-    """Every `Secret` of a struct, at any depth."""
+def secrets_in(value: Any) -> Iterator[Secret]:
+    """Every `Secret` of a content that is not empty, at any depth."""
     if isinstance(value, Secret):
-        yield value.reveal()
+        if value:
+            yield value
     elif isinstance(value, Secrets):
-        yield from (one.reveal() for one in value.values)
+        yield from value.values
     elif isinstance(value, msgspec.Struct):
         for name in value.__struct_fields__:
-            yield from _given(getattr(value, name))
+            yield from secrets_in(getattr(value, name))
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _given(item)
-    elif isinstance(value, tuple):
+            yield from secrets_in(item)
+    elif isinstance(value, list | tuple):
         for item in value:
-            yield from _given(item)
+            yield from secrets_in(item)

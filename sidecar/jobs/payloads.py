@@ -1,17 +1,15 @@
 """Contents of messages that are kept for later: what in them must not lie on disk in clear."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 from sidecar_protocol import codec
-from sidecar_protocol.base import Secret, Secrets
 from sidecar_protocol.jobs import SendJob
 
 from sidecar.browser.steps.actions import BoundAction
 from sidecar.errors import SidecarError
 from sidecar.jobs.browser_job_runner import validate
-from sidecar.jobs.job_redaction import types_secrets
+from sidecar.jobs.job_redaction import secrets_in, types_secrets
 
 
 def decode_stored(message_type: str, content: bytes) -> Any:
@@ -22,7 +20,7 @@ def decode_stored(message_type: str, content: bytes) -> Any:
 def contains_secrets(message_type: str, content: bytes) -> bool:
     """Whether there is something in a message's content that only those who know it may read. Raises WireError."""
     decoded = decode_stored(message_type, content)
-    return any(_secrets(decoded)) or (isinstance(decoded, SendJob) and _types_secrets(decoded))
+    return any(secrets_in(decoded)) or (isinstance(decoded, SendJob) and _types_secrets(decoded))
 
 
 def _types_secrets(job: SendJob) -> bool:
@@ -33,20 +31,3 @@ def _types_secrets(job: SendJob) -> bool:
         return True
     hidden = any(isinstance(action, BoundAction) and action.hidden for step in steps for action in step.actions)
     return hidden or types_secrets(job)
-
-
-def _secrets(value: Any) -> Iterator[Secret]:
-    if isinstance(value, Secret):
-        if value:
-            yield value
-    elif isinstance(value, Secrets):
-        yield from value.values
-    elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            yield from _secrets(getattr(value, name))
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _secrets(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _secrets(item)

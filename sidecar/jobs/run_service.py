@@ -10,10 +10,10 @@ from sidecar_protocol.cvs import reference_of
 from sidecar_protocol.jobs import JobReply, JobResult, SendJob
 
 from sidecar.clock import Clock
-from sidecar.errors import InvalidContent, MissingCredentials, QueueFull, ShuttingDown, SidecarError
+from sidecar.errors import InvalidContent, MissingCredentials, QueueFull, ShuttingDown, SidecarError, error_detail
 from sidecar.jobs.job_definition import define
 from sidecar.jobs.job_redaction import add_secrets, redactor_for
-from sidecar.jobs.run_updates import NO_LISTENERS, RunListeners, RunUpdates, describe_failure
+from sidecar.jobs.run_updates import NO_LISTENERS, RunListeners, RunUpdates
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.rtcv import secrets
 from sidecar.rtcv.login import LONG_TTL, LoginContext
@@ -101,7 +101,7 @@ class RunService:
             will_retry = request.will_retry(failure)
             if updates.announced or not (will_retry if request.accepted else isinstance(failure, _REFUSALS)):
                 stopped = isinstance(failure, asyncio.CancelledError)
-                updates.failed(STOPPED if stopped else describe_failure(failure), will_retry=will_retry)
+                updates.failed(STOPPED if stopped else error_detail(failure).message, will_retry=will_retry)
             raise
         if reply.status == "skipped":
             updates.skipped(SKIPPED)

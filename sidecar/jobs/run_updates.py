@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from sidecar_protocol.errors import WireError
 from sidecar_protocol.jobs import SendJob, StepResult
 from sidecar_protocol.updates import (
     ApplicationContext,
@@ -269,11 +268,6 @@ class RunUpdates:
             run_duration=_duration(self._clock.monotonic() - self._began),
             task_states=tuple(_state(step, size) for step in self._steps),
         )
-
-
-def describe_failure(failure: BaseException) -> str:
-    """What an update says of a failure; one that is a fault of ours is told by its kind alone."""
-    return failure.message if isinstance(failure, WireError) else f"internal error: {type(failure).__name__}"
 
 
 def webhook_messages(snapshot: RunSnapshot, now: float) -> list[WebhookMessage]:

@@ -8,8 +8,9 @@ from sidecar_protocol.codec import NOTHING
 from sidecar_protocol.jobs import SendJob, Step, StepResult
 
 from sidecar.clock import Clock
+from sidecar.errors import error_detail
 from sidecar.jobs.run_service import STOPPED
-from sidecar.jobs.run_updates import RunListeners, RunUpdates, describe_failure
+from sidecar.jobs.run_updates import RunListeners, RunUpdates
 from sidecar.queue.submission import JobRun
 
 T = TypeVar("T")
@@ -29,7 +30,7 @@ async def report_as_step(
     except BaseException as failure:
         updates.on_step_broken(0, (), ())
         stopped = isinstance(failure, asyncio.CancelledError)
-        updates.failed(STOPPED if stopped else describe_failure(failure), will_retry=run.will_retry(failure))
+        updates.failed(STOPPED if stopped else error_detail(failure).message, will_retry=run.will_retry(failure))
         raise
     updates.on_step_ended(0, _result(step, None if value is NOTHING else value, clock.monotonic() - start))
     updates.succeeded()

@@ -14,7 +14,7 @@ from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
 
 from sidecar.clock import within
 from sidecar.encryption import Encryptor
-from sidecar.errors import DecryptionKeyMissing, ShuttingDown, StoreFailed, TimedOut
+from sidecar.errors import DecryptionKeyMissing, ShuttingDown, StoreFailed, TimedOut, error_detail
 from sidecar.queue.backend import QueueBackend
 from sidecar.queue.embedded_worker import EmbeddedWorker
 from sidecar.queue.job_completion import CompletingQueue
@@ -135,10 +135,9 @@ class JobExecutor:
                 _prepare_requeue(context["worker"], job)
                 raise _Retry(failure.message) from None
             self._fail(job, meta, failure.detail)
-        except Exception:
-            log.exception("a job failed in a way that it should not")
-            message = "internal error; the log of the sidecar that ran it says more"
-            self._fail(job, meta, ErrorDetail(code=ErrorCode.INTERNAL, message=message, retryable=False))
+        except Exception as failure:
+            log.exception("unexpected error while running a job")
+            self._fail(job, meta, error_detail(failure))
 
     async def fail_undecryptable(self, job: Job) -> None:
         """Ends a job that nobody can open any more."""

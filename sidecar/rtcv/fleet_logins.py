@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
-from sidecar_protocol.base import Secret, decode_hook
+from sidecar_protocol.base import decode_hook, reveal_hook
 from sidecar_protocol.session import Credentials
 
 from sidecar.encryption import Encryptor
@@ -51,7 +51,7 @@ class SharedLogins:
 
     async def share(self, account_id: str, credentials: Sequence[Credentials]) -> None:
         """Has all machines know a login; the first one is the primary. Raises StoreFailed."""
-        document = msgspec.json.encode(_Sealed(account_id, _without_flags(credentials)), enc_hook=_revealed)
+        document = msgspec.json.encode(_Sealed(account_id, _without_flags(credentials)), enc_hook=reveal_hook)
         await self._store.put(account_id, self._encryptor.encrypt(document.decode()))
 
     async def credentials(self, account_id: str) -> tuple[Credentials, ...]:
@@ -85,9 +85,3 @@ class SharedLogins:
 def _without_flags(credentials: Sequence[Credentials]) -> tuple[Credentials, ...]:
     """Credentials whose order alone says which is the primary."""
     return tuple(msgspec.structs.replace(one, primary=False) for one in credentials)
-
-
-def _revealed(value: Any) -> Any:
-    if isinstance(value, Secret):
-        return value.reveal()
-    raise NotImplementedError(type(value))

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import msgspec
 from sidecar_protocol import codec
-from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
+from sidecar_protocol.errors import ErrorDetail, WireError
 from sidecar_protocol.replies import RequestId
 
-from sidecar.errors import StoreFailed
+from sidecar.errors import StoreFailed, error_detail
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,9 @@ def error_reply(
 
     `number` gives the number that the message's errors carry beside their code.
     """
-    detail = _detail(wrong)
+    if not isinstance(wrong, WireError):
+        log.error("unexpected error while handling a request", exc_info=wrong)
+    detail = error_detail(wrong)
     if number is not None:
         detail = msgspec.structs.replace(detail, number=number(detail))
     return codec.encode_error(request_id, detail)
@@ -33,11 +35,3 @@ def commit_failed_reply(request_id: RequestId | None, failure: BaseException) ->
 
 def _unknown() -> StoreFailed:
     return StoreFailed("could not be stored", retryable=True)
-
-
-def _detail(wrong: BaseException) -> ErrorDetail:
-    if isinstance(wrong, WireError):
-        return wrong.detail
-    log.error("unexpected error while handling a request", exc_info=wrong)
-    said = "internal error; the sidecar's log on stderr says more"
-    return ErrorDetail(code=ErrorCode.INTERNAL, message=said, retryable=False)

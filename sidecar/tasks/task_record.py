@@ -14,7 +14,7 @@ from sidecar.jobs.payloads import contains_secrets, decode_stored
 from sidecar.tasks.interval import MAX_MS, next_time, parse_time_ms
 from sidecar.tasks.script_host import ScriptSources
 from sidecar.tasks.task_templates import prepare_job
-from sidecar.template_limits import MAX_FILLED_BYTES
+from sidecar.templates import MAX_FILLED_BYTES
 from sidecar.wall_clock import rfc3339
 
 _UNSET: Final = msgspec.UNSET

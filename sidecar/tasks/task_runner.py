@@ -1,6 +1,7 @@
 """One run of a task: its script read and run, or its job; noted with what came of it."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
@@ -14,23 +15,51 @@ from sidecar_protocol.tasks import RunStatus, RunTaskReply, TaskRun, Trigger
 from sidecar.browser.sandbox.action_session import ActionError
 from sidecar.browser.sandbox.task_session import TaskScripts
 from sidecar.clock import Clock
-from sidecar.errors import ActionFailed, CorruptRecord
+from sidecar.errors import ActionFailed, CorruptRecord, error_detail
 from sidecar.jobs.job_redaction import redactor_for
 from sidecar.jobs.run_service import STOPPED
-from sidecar.jobs.run_updates import RunListeners, RunUpdates, describe_failure
+from sidecar.jobs.run_updates import RunListeners, RunUpdates
 from sidecar.jobs.step_reporting import report_as_step
 from sidecar.queue.submission import JobRun
 from sidecar.shutdown import STOP_SECONDS
 from sidecar.storage.task_runs import StoredRun, TaskRuns
-from sidecar.tasks.output import ScriptOutput
 from sidecar.tasks.script_host import HostAllowlist, Requests, ScriptHost, ScriptSources
 from sidecar.tasks.task_record import TaskRecord, TaskRecords
 from sidecar.wall_clock import rfc3339
 
+MAX_OUTPUT_LINES: Final = 200
+MAX_OUTPUT_CHARS: Final = 64 * 1024
+"""Characters of one run's output that are kept, the last ones."""
 MAX_RESULT_CHARS: Final = 64 * 1024
 """Characters of a script's result, and bytes of a job's, that are remembered."""
 _CODES: Final = frozenset(ErrorCode)
 _encode: Final = msgspec.json.encode
+
+
+class ScriptOutput:
+    """What a script writes to its console, and the errors that nobody caught."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque()
+        self._size = 0
+        self.cut = False
+
+    def log(self, line: str) -> None:
+        """One line; the oldest make room for it."""
+        self._lines.append(line)
+        self._size += len(line)
+        while len(self._lines) > MAX_OUTPUT_LINES or (self._size > MAX_OUTPUT_CHARS and len(self._lines) > 1):
+            self._size -= len(self._lines.popleft())
+            self.cut = True
+
+    def fail(self, line: str) -> None:
+        """One error."""
+        self.log(f"uncaught {line}")
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What is kept."""
+        return tuple(self._lines)
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -150,7 +179,7 @@ class TaskRunner:
             if run.will_retry(failure):
                 self._stopped(run, started, output, start)
                 raise
-            detail = failure.detail if isinstance(failure, WireError) else _internal_error()
+            detail = error_detail(failure)
             outcome = Outcome(error=detail, output=output.lines, cut=output.cut, duration_ms=self._since(start))
             await self._end(run, started, "failed", outcome)
             if isinstance(failure, WireError):
@@ -193,7 +222,7 @@ class TaskRunner:
         except BaseException as failure:
             updates.on_step_broken(0, output.lines, ())
             stopped = isinstance(failure, asyncio.CancelledError)
-            updates.failed(STOPPED if stopped else _describe_failure(failure), will_retry=run.will_retry(failure))
+            updates.failed(STOPPED if stopped else error_detail(failure).message, will_retry=run.will_retry(failure))
             raise
         ended = StepResult(
             name=script,
@@ -301,12 +330,3 @@ def _truncate_result(result: Any) -> tuple[msgspec.Raw, bool]:
     if len(encoded) > MAX_RESULT_CHARS:
         return msgspec.Raw(b"null"), True
     return msgspec.Raw(encoded), False
-
-
-def _describe_failure(failure: BaseException) -> str:
-    return failure.message if isinstance(failure, WireError) else describe_failure(failure)
-
-
-def _internal_error() -> ErrorDetail:
-    message = "internal error; the log of the sidecar that ran it says more"
-    return ErrorDetail(code=ErrorCode.INTERNAL, message=message, retryable=False)

@@ -1,6 +1,5 @@
 """A task's browser job: its config filled into `{{…}}`, and checked as `send_job` checks what a parent sends."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -11,10 +10,17 @@ from sidecar_protocol.jobs import SendJob
 
 from sidecar.errors import InvalidContent, LimitExceeded
 from sidecar.jobs.browser_job_runner import validate
-from sidecar.template_limits import MAX_FILLED_BYTES, Place, Room, mapped, shown
+from sidecar.templates import (
+    MAX_FILLED_BYTES,
+    MISSING,
+    REFERENCE,
+    FieldPath,
+    TextBudget,
+    lookup,
+    map_templates,
+    quotable,
+)
 
-_REFERENCE: Final = re.compile(r"\{\{\s*([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\s*\}\}")
-_MISSING: Final = object()
 _MESSAGE_FIELDS: Final = ("mode", "key")
 """What says how a message is run, which is the task's own affair here."""
 
@@ -32,7 +38,9 @@ def fill_config(job: Mapping[str, Any], config: Mapping[str, Any], max_bytes: in
     both = sorted(names & config.keys())
     if both:
         raise InvalidContent(f"job.secrets: {both[0]} is the name of a secret and of a value in config", "job.secrets")
-    filled: dict[str, Any] = mapped(job, Place("job"), _ConfigFiller(config, names, Room(max_bytes)).text)
+    filled: dict[str, Any] = map_templates(
+        job, FieldPath("job"), _ConfigFiller(config, names, TextBudget(max_bytes)).text
+    )
     return filled
 
 
@@ -80,42 +88,36 @@ class _Value(NamedTuple):
 class _ConfigFiller:
     """Fills one job. Each value is written as JSON once, however often it is used."""
 
-    def __init__(self, config: Mapping[str, Any], secrets: frozenset[str], room: Room) -> None:
+    def __init__(self, config: Mapping[str, Any], secrets: frozenset[str], budget: TextBudget) -> None:
         self._config = config
         self._secrets = secrets
-        self._room = room
+        self._budget = budget
         self._known: dict[str, _Value] = {}
 
-    def text(self, text: str, place: Place) -> Any:
+    def text(self, text: str, place: FieldPath) -> Any:
         """A string with its references replaced."""
-        whole = _REFERENCE.fullmatch(text)
-        if whole and not self._is_secret(whole):
+        whole = REFERENCE.fullmatch(text)
+        if whole and not self._is_secret(whole[1]):
             value = self._value(whole[1], place)
-            self._room.take(value.size, place)
+            self._budget.spend(value.size, place)
             return value.value
-        found = (match for match in _REFERENCE.finditer(text) if not self._is_secret(match))
-        return self._room.splice(text, ((match, self._value(match[1], place).text) for match in found), place)
+        return self._budget.fill(
+            text, place, lambda path: None if self._is_secret(path) else self._value(path, place).text
+        )
 
-    def _is_secret(self, found: re.Match[str]) -> bool:
-        return found[1].partition(".")[0] in self._secrets
+    def _is_secret(self, path: str) -> bool:
+        return path.partition(".")[0] in self._secrets
 
-    def _value(self, path: str, place: Place) -> _Value:
+    def _value(self, path: str, place: FieldPath) -> _Value:
         known = self._known.get(path)
         if known is None:
-            value = _lookup(self._config, path)
-            if value is _MISSING and path.startswith("config."):
-                value = _lookup(self._config, path.removeprefix("config."))
-            if value is _MISSING:
-                message = f"{place}: {{{{{shown(path)}}}}} is neither in config nor one of the job's secrets"
+            names = path.split(".")
+            value = lookup(self._config, names)
+            if value is MISSING and names[0] == "config":
+                value = lookup(self._config, names[1:]) if names[1:] else MISSING
+            if value is MISSING:
+                message = f"{place}: {{{{{quotable(path)}}}}} is neither in config nor one of the job's secrets"
                 raise InvalidContent(message, str(place))
             text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
             known = self._known[path] = _Value(value, text, len(text.encode()))
         return known
-
-
-def _lookup(value: Any, path: str) -> Any:
-    for name in path.split("."):
-        if not isinstance(value, Mapping) or name not in value:
-            return _MISSING
-        value = value[name]
-    return value

@@ -17,7 +17,7 @@ from sidecar.browser.sandbox.sandbox import Sandbox, load_program
 from sidecar.browser.sandbox.sandbox_pool import Sandboxes
 from sidecar.browser.sandbox.wire_values import Refused
 from sidecar.clock import within
-from sidecar.errors import SandboxCrashed, TimedOut
+from sidecar.errors import INTERNAL_ERROR, SandboxCrashed, TimedOut
 from sidecar.settings import MiB
 
 log = logging.getLogger(__name__)
@@ -257,7 +257,7 @@ class _Run:
             self._refuse(number, str(wrong), "invalid_content")
         except Exception:
             log.exception("unexpected error while handling a script's request")
-            self._refuse(number, "internal error; the sidecar's log says more", "internal")
+            self._refuse(number, INTERNAL_ERROR, "internal")
 
     def _refuse(self, number: int, reason: str, code: str) -> None:
         self._send(["refuse", number, {"name": "Error", "message": reason, "code": str(code)}])

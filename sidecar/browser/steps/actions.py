@@ -13,11 +13,12 @@ from sidecar.browser import isolated_world, windows
 from sidecar.browser.steps import action_arguments as a
 from sidecar.browser.steps import page_actions as p
 from sidecar.browser.steps.json_values import check_argument
-from sidecar.browser.steps.secret_templates import Templates, has_reference
+from sidecar.browser.steps.secret_templates import Templates
 from sidecar.browser.url_glob import Glob
 from sidecar.browser.url_policy import check_address
 from sidecar.errors import InvalidContent
 from sidecar.scratch_folder import Scratch
+from sidecar.templates import has_reference
 
 _LEAVES: Final = frozenset({"goto", "reload", "go_back", "go_forward"})
 _LOOK_AGAIN: Final = frozenset({"check", "uncheck", "set_checked"})

@@ -1,16 +1,13 @@
 """`{{name.field}}` in the strings of typed actions: the value of a secret, filled in before the action is bound."""
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from sidecar.errors import InvalidContent
-from sidecar.template_limits import Place, Room, mapped, shown
-
-_REFERENCE: Final = re.compile(r"\{\{\s*([A-Za-z0-9_-]+)((?:\.[A-Za-z0-9_-]+)*)\s*\}\}")
+from sidecar.templates import MISSING, REFERENCE, FieldPath, TextBudget, lookup, map_templates, quotable
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +17,7 @@ class Templates:
     names: Collection[str] = ()
     values: Mapping[str, Any] | None = None
     """Name -> the secret, decoded from JSON."""
-    room: Room = field(default_factory=Room)
+    budget: TextBudget = field(default_factory=TextBudget)
     """What all that is filled in may become."""
 
     def fill(self, value: Any, place: str) -> Any:
@@ -29,33 +26,28 @@ class Templates:
         Raises InvalidContent, which names the place of a name or field that is not there, and never a value, and
         LimitExceeded before more text is made than there is room for.
         """
-        return mapped(value, Place(place), self._fill_text)
+        return map_templates(value, FieldPath(place), self._fill_text)
 
-    def _fill_text(self, text: str, place: Place) -> str:
-        found = ((match, self._value(match, place)) for match in _REFERENCE.finditer(text))
+    def _fill_text(self, text: str, place: FieldPath) -> str:
         if self.values is None:
-            for _ in found:  # the names are checked
-                pass
+            for match in REFERENCE.finditer(text):
+                self._check_name(match[1], place)
             return text
-        return self.room.splice(text, found, place)
+        return self.budget.fill(text, place, lambda path: self._value(path, place))
 
-    def _value(self, found: re.Match[str], place: Place) -> str:
-        name, path = found[1], found[2].split(".")[1:]
+    def _check_name(self, path: str, place: FieldPath) -> None:
+        name = path.partition(".")[0]
         if name not in self.names:
-            raise InvalidContent(f"{place}: {{{{{shown(name)}}}}} is none of the job's secrets", str(place))
-        if self.values is None:
-            return found[0]
-        value = self.values[name]
-        for part in path:
-            if not isinstance(value, Mapping) or part not in value:
-                raise InvalidContent(f"{place}: the secret {name} has no field {shown('.'.join(path))}", str(place))
-            value = value[part]
+            raise InvalidContent(f"{place}: {{{{{quotable(name)}}}}} is none of the job's secrets", str(place))
+
+    def _value(self, path: str, place: FieldPath) -> str:
+        self._check_name(path, place)
+        name, *fields = path.split(".")
+        value = lookup((self.values or {})[name], fields)
+        if value is MISSING:
+            message = f"{place}: the secret {name} has no field {quotable('.'.join(fields))}"
+            raise InvalidContent(message, str(place))
         if isinstance(value, Mapping | list) or value is None:
-            what = shown(".".join((name, *path)))
-            raise InvalidContent(f"{place}: {what} is neither text nor a number; name one of its fields", str(place))
+            message = f"{place}: {quotable(path)} is neither text nor a number; name one of its fields"
+            raise InvalidContent(message, str(place))
         return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def has_reference(value: Any) -> bool:
-    """Whether a string holds a reference."""
-    return isinstance(value, str) and _REFERENCE.search(value) is not None

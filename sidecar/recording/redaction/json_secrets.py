@@ -17,7 +17,6 @@ from sidecar.recording.redaction.secret_patterns import (
     PRESSED_KEY,
     PRESSING,
     PROXY_KEY,
-    REFERENCE,
     SCRIPTING,
     SELECTOR_KEY,
     SOURCE_KEY,
@@ -30,6 +29,7 @@ from sidecar.recording.redaction.secret_patterns import (
     is_storage_key,
     names_secret,
 )
+from sidecar.templates import ONLY_REFERENCES
 
 _TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],]|[^\s{}\[\],:"]++', re.DOTALL)
 _WORDS: Final = frozenset({"true", "false", "null", '""'})
@@ -255,7 +255,7 @@ def _types(key: str) -> bool:
 
 
 def _is_reference(token: str) -> bool:
-    return REFERENCE.fullmatch(_decoded(token)) is not None
+    return ONLY_REFERENCES.fullmatch(_decoded(token)) is not None
 
 
 def _narrower(outer: Policy, own: Policy) -> Policy:

@@ -62,8 +62,6 @@ BARE: Final = frozenset({"keyboard_type", "keyboard_insert_text"})
 """Of these, a bare value is what is typed."""
 SCRIPTING: Final = frozenset({"evaluate", "eval_on_selector", "eval_on_selector_all", "wait_for_function"})
 """Typed actions that take JavaScript, bare or as `expression`."""
-REFERENCE: Final = re.compile(r"\s*(\{\{[^{}]*\}\}\s*)+")
-"""`{{user.password}}`: where a secret goes, and not the secret."""
 PROXY_KEY: Final = "proxy"
 """Under this, what stands before an `@` is secret also where the URL has no scheme."""
 SELECTOR_KEY: Final = "selector"

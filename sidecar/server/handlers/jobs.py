@@ -2,10 +2,10 @@
 
 import uuid
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from sidecar_protocol.base import Secret
+from sidecar_protocol.base import reveal_hook
 from sidecar_protocol.jobs import JobReply, JobScheduled, SendJob
 from sidecar_protocol.pages import page_count
 from sidecar_protocol.queued import CancelledJob, JobId, Jobs, JobState, ListJobs
@@ -63,7 +63,7 @@ async def _accept(context: HandlerContext, job: SendJob) -> JobScheduled:
     endpoints = storage.listener_factory.endpoints(job.webhooks)
     submission = Submission(
         type="send_job",
-        content=msgspec.json.encode(job, enc_hook=_revealed),
+        content=msgspec.json.encode(job, enc_hook=reveal_hook),
         key=job.key or "",
         name=job.name or "",
         retries=job.retries,
@@ -84,9 +84,3 @@ async def _listeners(context: HandlerContext, request_id: RequestId | None, job:
     if storage is None:
         return RunListeners(emit=emit)
     return storage.listener_factory.create(storage.listener_factory.endpoints(job.webhooks), emit)
-
-
-def _revealed(value: Any) -> Any:
-    if isinstance(value, Secret):
-        return value.reveal()
-    raise NotImplementedError(type(value))

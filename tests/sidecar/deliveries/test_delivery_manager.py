@@ -10,7 +10,7 @@ from sidecar_protocol.session import Credentials
 
 from sidecar.clock import Clock
 from sidecar.deliveries.sender import DAY, DETACH_ATTEMPTS, MAX_ATTEMPTS, backoff_seconds
-from sidecar.errors import Conflict, NotFound, StoreFailed
+from sidecar.errors import INTERNAL_ERROR, Conflict, NotFound, StoreFailed
 from sidecar.net.public_http import PublicHttpClient
 from sidecar.storage.endpoints import LEASE, EndpointRows
 from sidecar.storage.outbox import OutboxMessage, PendingMessage
@@ -478,7 +478,7 @@ async def test_a_fault_of_ours_is_a_failed_attempt(monkeypatch: pytest.MonkeyPat
         post.put(one, "a")
         await post.until_empty()
         assert (bodies(receiver), time.time - 1_800_000_000) == (["a"], 20)
-        assert post.events[0][1].error.message == "internal error: ZeroDivisionError"
+        assert post.events[0][1].error.message == INTERNAL_ERROR
 
 
 async def test_a_server_whose_key_is_not_known_waits_for_its_login(tmp_path: Path) -> None:

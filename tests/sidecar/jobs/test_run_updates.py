@@ -18,7 +18,15 @@ from sidecar import __version__
 from sidecar.browser.step_observer import Watch
 from sidecar.browser.steps.actions import ACTIONS
 from sidecar.deliveries.endpoint_registry import Endpoint
-from sidecar.errors import ActionFailed, BrowserUnavailable, Forbidden, InvalidContent, QueueFull, TimedOut
+from sidecar.errors import (
+    INTERNAL_ERROR,
+    ActionFailed,
+    BrowserUnavailable,
+    Forbidden,
+    InvalidContent,
+    QueueFull,
+    TimedOut,
+)
 from sidecar.javascript.sources import Sources
 from sidecar.jobs.job_definition import define
 from sidecar.jobs.run_service import RunRequest, RunService
@@ -254,7 +262,7 @@ async def test_a_fault_of_ours_is_told_without_its_text(parts: Parts) -> None:
     """Nobody knows what stands in it."""
     recorder = Recorder()
     await run(parts, recorder, make(1), Browser(parts.time, 0, RuntimeError("/home/ann/x")), fails=RuntimeError)
-    assert recorder.updates[-1]["taskStates"][0]["error_message"] == "internal error: RuntimeError"
+    assert recorder.updates[-1]["taskStates"][0]["error_message"] == INTERNAL_ERROR
 
 
 async def test_a_cancelled_run_has_failed(parts: Parts) -> None:

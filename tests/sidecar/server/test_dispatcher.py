@@ -13,7 +13,7 @@ import pytest
 from sidecar_protocol.codec import NOTHING
 from sidecar_protocol.errors import ErrorCode, WireError
 
-from sidecar.errors import ActionFailed, InvalidContent, NotFound, StoreFailed
+from sidecar.errors import INTERNAL_ERROR, ActionFailed, InvalidContent, NotFound, StoreFailed
 from sidecar.server.dispatcher import MAX_QUEUED_BYTES, Dispatcher
 from sidecar.server.route import Route
 from tests.harness import encoded, error
@@ -21,7 +21,7 @@ from tests.harness import encoded, error
 OK = {"type": "ok"}
 CANCELLED = error("cancelled", "the request was cancelled")
 SHUTTING_DOWN = error("shutting_down", "the sidecar is shutting down and did not finish this request", retryable=True)
-INTERNAL = error("internal", "internal error; the sidecar's log on stderr says more")
+INTERNAL = error("internal", INTERNAL_ERROR)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from sidecar_protocol.jobs import MOST_STEPS
 from sidecar.browser.steps.secret_templates import Templates
 from sidecar.errors import InvalidContent, LimitExceeded
 from sidecar.tasks.task_templates import fill_config, prepare_job
-from sidecar.template_limits import MAX_FILLED_BYTES, Place, mapped
+from sidecar.templates import MAX_FILLED_BYTES, FieldPath, map_templates
 
 MB = 1_000_000
 
@@ -80,7 +80,7 @@ def test_places_are_spelled_out_only_when_they_are_told() -> None:
 
     def cost(size: int) -> float:
         began = time.process_time()
-        mapped({"k" * size: ["{{"] * size}, Place("job"), lambda text, _: text)
+        map_templates({"k" * size: ["{{"] * size}, FieldPath("job"), lambda text, _: text)
         return time.process_time() - began
 
     assert cost(200_000) < 10 * max(cost(50_000), 0.01)
@@ -88,14 +88,14 @@ def test_places_are_spelled_out_only_when_they_are_told() -> None:
 
 def test_a_place_is_told_in_bounded_length() -> None:
     """Its end tells most."""
-    place = Place("job")
-    assert str(Place(3, Place("steps", place))) == "job.steps[3]"
+    place = FieldPath("job")
+    assert str(FieldPath(3, FieldPath("steps", place))) == "job.steps[3]"
     for _ in range(1_000):
-        place = Place("a" * 100, place)
+        place = FieldPath("a" * 100, place)
     assert str(place).startswith("…")
     assert str(place).endswith("a" * 100)
     assert len(str(place)) < 700
-    assert str(Place("k" * 10_000, Place("job"))) == "job.…"
+    assert str(FieldPath("k" * 10_000, FieldPath("job"))) == "job.…"
 
 
 def test_a_name_that_is_not_there_is_repeated_whole_or_not_at_all() -> None:
