@@ -23,7 +23,7 @@ from benchmarks.child import Child
 from benchmarks.lines import line
 from sidecar.browser import discovery
 from sidecar.browser.pool import BrowserPool
-from sidecar.browser.profiles.profile_store import FolderStates
+from sidecar.browser.profiles.profile_store import FileProfileStore
 from sidecar.clock import Clock
 from sidecar.encryption import Encryptor
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
@@ -177,7 +177,7 @@ async def _floor() -> AsyncIterator[Browser]:
 async def _runner() -> AsyncIterator[BrowserJobRunner]:
     pool = BrowserPool(Settings(), Clock())
     with tempfile.TemporaryDirectory() as folder:
-        states = FolderStates(lambda: Path(folder), Encryptor())
+        states = FileProfileStore(lambda: Path(folder), Encryptor())
         yield BrowserJobRunner(pool, lambda: Path(folder), Clock(), states=lambda: states)
         await pool.close()
 

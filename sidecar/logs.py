@@ -9,31 +9,25 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
-QUIET_SECONDS: Final = 10.0
+REPEAT_INTERVAL: Final = 10.0
 """What was said on stderr is not said again for so long: a full disk is met several times a second."""
-MAX_SAID: Final = 100
+MAX_REMEMBERED: Final = 100
 """So many different messages are kept in mind."""
 
 
-class Texts(Protocol):
-    """Takes known secrets out of a text."""
-
-    def text(self, text: str) -> str: ...  # noqa: D102
-
-
-class _Redacting(logging.Formatter):
-    def __init__(self, redactor: Texts) -> None:
+class _RedactingFormatter(logging.Formatter):
+    def __init__(self, redact: Callable[[str], str]) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-        self._redactor = redactor
+        self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._redactor.text(super().format(record))
+        return self._redact(super().format(record))
 
 
 class RateLimitFilter(logging.Filter):
-    """Lets a message through at most every `QUIET_SECONDS`; one with a traceback always."""
+    """Lets a message through at most every `REPEAT_INTERVAL`; one with a traceback always."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -45,31 +39,31 @@ class RateLimitFilter(logging.Filter):
         if record.exc_info:
             return True
         now, said = self._now(), (record.name, record.levelno, record.getMessage())
-        if now - self._said.get(said, -QUIET_SECONDS) < QUIET_SECONDS:
+        if now - self._said.get(said, -REPEAT_INTERVAL) < REPEAT_INTERVAL:
             return False
         self._said.pop(said, None)
         self._said[said] = now
-        if len(self._said) > MAX_SAID:
+        if len(self._said) > MAX_REMEMBERED:
             del self._said[next(iter(self._said))]
         return True
 
 
-def _without_contents(record: logging.LogRecord) -> bool:
+def _strip_contents(record: logging.LogRecord) -> bool:
     """Has SAQ's lines tell of a job by its short form, without what was asked for or said of it; lets all pass."""
     if isinstance(record.args, tuple):
-        record.args = tuple(_short(value) for value in record.args)
+        record.args = tuple(_short_form(value) for value in record.args)
     record.exc_info = None  # what failed is told by whoever ran it, with its secrets taken out
     return True
 
 
-def _short(value: object) -> object:
+def _short_form(value: object) -> object:
     info = getattr(value, "info", None)
     return info() if callable(info) else value
 
 
-def configure(debug_log: str, redactor: Texts) -> None:
+def configure(debug_log: str, redact: Callable[[str], str]) -> None:
     """Sets up the root logger; `debug_log` is a file (0600), none where empty."""
-    formatter = _Redacting(redactor)
+    formatter = _RedactingFormatter(redact)
     stderr = logging.StreamHandler(sys.stderr)
     stderr.setLevel(logging.WARNING)
     stderr.addFilter(RateLimitFilter())
@@ -87,4 +81,4 @@ def configure(debug_log: str, redactor: Texts) -> None:
     # it logs each failed job as an error, with all that was asked for; we say what is wrong ourselves
     saq = logging.getLogger("saq")
     saq.setLevel(logging.INFO if debug_log else logging.CRITICAL)  # for DEBUG it tells of a job's content, too
-    saq.addFilter(_without_contents)
+    saq.addFilter(_strip_contents)

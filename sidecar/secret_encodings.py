@@ -3,13 +3,13 @@
 import re
 from typing import Final
 
-MIN_LENGTH: Final = 4
+MIN_SECRET_LENGTH: Final = 4
 """Shorter values stand in so many innocent words that replacing them would leave nothing legible, and who can guess
 three characters needs no text of ours."""
 _MIN_ENCODED: Final = 8
 
 
-def spellings(value: str) -> tuple[str, ...]:
+def encodings(value: str) -> tuple[str, ...]:
     """The value itself, as in a URL, a page or JSON, once or twice, as SHA-512, digits and in base64; longest first."""
     import base64  # late, these five: most sessions never get here before their first reply
     import hashlib

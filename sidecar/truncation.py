@@ -5,30 +5,30 @@ from typing import Final
 
 from sidecar_protocol.base import REDACTED
 
-Hide = Callable[[str], str]
+Redact = Callable[[str], str]
 """A text without the secrets in it."""
 
-MOST: Final = 1 << 14
+MAX_KEPT: Final = 1 << 14
 """Characters of a text that are kept until it is cut: far more than stay of it."""
-BEHIND: Final = 6_000
+LOOKAHEAD: Final = 6_000
 """Characters behind the cut that are looked at, for a secret that lies across it."""
-WHOLE: Final = 4_000
+SANDBOX_MAX: Final = 4_000
 """What sandboxes send is cut by them, far behind what is kept of it; what has fewer characters is whole."""
 
 
-def bounded(text: str) -> str:
+def cap_length(text: str) -> str:
     """The most that is kept of a text until somebody who knows the secrets cuts it to its length."""
-    return text[:MOST]
+    return text[:MAX_KEPT]
 
 
-def shortened(text: str, length: int, hide: Hide, *, whole: int = MOST) -> str:
+def truncate(text: str, length: int, hide: Redact, *, whole: int = MAX_KEPT) -> str:
     """The text where it is short enough, secrets and all; else its beginning, from which they were taken first.
 
-    Of `whole` characters or more it may have been cut before. Costs what `length` and `BEHIND` do, however long it is.
+    A text of `whole` characters or more may have been cut before. The cost depends on `length` and `LOOKAHEAD` only.
     """
     if len(text) <= length:
         return text
-    looked_at = text[: length + BEHIND]
+    looked_at = text[: length + LOOKAHEAD]
     shown = hide(looked_at)
     if len(shown) <= length and (len(looked_at) < len(text) or len(text) >= whole):
         return REDACTED  # most of it was secret: what it ends with may be a half of one

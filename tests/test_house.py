@@ -197,12 +197,12 @@ def test_everything_that_is_installed_is_pinned() -> None:
 
 
 CUTS = {
-    "sidecar/browser/sandbox/action_script.py: self.source.lstrip()[:_ENOUGH]",  # cut literals are hidden whole
-    "sidecar/browser/sandbox/action_script.py: line[:_LONGEST_LABEL - 1]",  # of what is hidden already
+    "sidecar/browser/sandbox/action_script.py: self.source.lstrip()[:_LABEL_SOURCE]",  # cut literals are hidden whole
+    "sidecar/browser/sandbox/action_script.py: line[:_MAX_LABEL - 1]",  # of what is hidden already
     "sidecar/net/responses.py: said[:MAX_QUOTED]",  # the same
     "sidecar/truncation.py: shown[:length]",  # the same
-    "sidecar/truncation.py: text[:MOST]",  # what `shortened` is for
-    "sidecar/truncation.py: text[:length + BEHIND]",  # what is looked through for them
+    "sidecar/truncation.py: text[:MAX_KEPT]",  # what `truncate` is for
+    "sidecar/truncation.py: text[:length + LOOKAHEAD]",  # what is looked through for them
     "sidecar/jobs/run_updates.py: text[-size:]",  # the same: `RunUpdates._last` hides line by line
     "sidecar/tasks/script_host.py: wanted.method[:20]",  # what a script asked for, for the script
     "sidecar/tasks/task_runner.py: result[:MAX_RESULT_CHARS]",  # a script's own result, for its owner
@@ -241,7 +241,7 @@ def cuts(path: Path) -> Iterator[str]:
 
 
 def test_texts_are_cut_by_one_helper() -> None:
-    """`sidecar.truncation.shortened` takes secrets out before it cuts: a bare cut would leave half of one."""
+    """`sidecar.truncation.truncate` takes secrets out before it cuts: a bare cut would leave half of one."""
     found = {cut for path in SOURCES if str(path.relative_to(ROOT)) not in NOT_TEXTS for cut in cuts(path)}
     assert found == CUTS
 

@@ -16,7 +16,7 @@ from sidecar.browser.artifacts.recordings import RECORDED, Recorder
 from sidecar.browser.crash_guard import unwind
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.profiles.context_cache import ProfileUse
-from sidecar.browser.sandbox.sandbox_pool import Sandboxes
+from sidecar.browser.sandbox.sandbox_pool import SandboxPool
 from sidecar.browser.step_observer import NOBODY, Watch
 from sidecar.browser.steps.context_options import blocked
 from sidecar.browser.steps.navigation_guard import guarded
@@ -26,7 +26,7 @@ from sidecar.browser.url_policy import Allows
 from sidecar.clock import Clock
 from sidecar.errors import TimedOut
 from sidecar.scratch_folder import Scratch
-from sidecar.truncation import Hide
+from sidecar.truncation import Redact
 
 
 def _nothing(text: str) -> str:
@@ -37,9 +37,9 @@ def _nothing(text: str) -> str:
 class Hiding:
     """What is taken out of texts that leave."""
 
-    secrets: Hide = _nothing
+    secrets: Redact = _nothing
     """The job's `secrets`: out of what the steps, the alerts and the errors say."""
-    all: Hide = _nothing
+    all: Redact = _nothing
     """These, cookies, passwords and whatever is typed: out of recordings, and out of what is cut."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """The job's `secrets` themselves, for JavaScript actions."""
@@ -51,7 +51,7 @@ async def perform(
     keep: Keep | None,
     clock: Clock,
     hiding: Hiding,
-    sandboxes: Sandboxes,
+    sandboxes: SandboxPool,
     scratch: Scratch,
     lent: JobPage,
     watch: Watch = NOBODY,
@@ -68,7 +68,7 @@ async def perform(
     """
     visit, shelf = Visit(lent, clock, sandboxes, hiding.values, scratch, hiding.all, allows), Shelf(keep)
     if use:
-        visit.capture = use.capture
+        visit.storage_observer = use.storage_observer
     work = partial(_visit_and_gather, job, steps, visit, shelf, hiding, watch)
     if allows:
         work = partial(guarded, allows, lent, work)
@@ -80,8 +80,8 @@ async def perform(
         raise
     finally:
         await visit.close()
-        if use and visit.altered_context:
-            use.spent = True
+        if use and visit.changed_context:
+            use.discard_context = True
 
 
 async def _within(visit: Visit, milliseconds: int, work: Coroutine[Any, Any, JobResult]) -> JobResult:
@@ -135,7 +135,7 @@ async def _download(name: str, data: bytes, shelf: Shelf) -> Download:
     return Download(name=name, size=len(data), content=put)
 
 
-def _without_secrets(step: StepResult, hide: Hide) -> StepResult:
+def _without_secrets(step: StepResult, hide: Redact) -> StepResult:
     if hide is _nothing:
         return step
     return msgspec.structs.replace(
@@ -148,7 +148,7 @@ def _without_secrets(step: StepResult, hide: Hide) -> StepResult:
     )
 
 
-def _hidden(value: Any, hide: Hide) -> Any:
+def _hidden(value: Any, hide: Redact) -> Any:
     if isinstance(value, str):
         return hide(value)
     if isinstance(value, dict):

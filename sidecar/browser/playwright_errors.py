@@ -8,7 +8,7 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from sidecar.errors import ActionFailed, BrowserCrashed, LimitExceeded, NavigationFailed, SidecarError, TimedOut
-from sidecar.truncation import bounded
+from sidecar.truncation import cap_length
 
 _AT_URL = re.compile(r" at \S+://.*$")
 _FIREFOX_ERROR = re.compile(r"about:(?:net|cert)error\?.*?\bu=([^&]*)")
@@ -42,7 +42,7 @@ def first_line(error: BaseException) -> str:
     method, colon, rest = said.partition(": ")
     if colon and "." in method and " " not in method:
         said = rest
-    return bounded(said.removeprefix("Error: ")) or type(error).__name__
+    return cap_length(said.removeprefix("Error: ")) or type(error).__name__
 
 
 def reason(error: PlaywrightError) -> str:

@@ -14,12 +14,12 @@ from sidecar.browser.bounded_semaphore import Places
 from sidecar.browser.crash_guard import look_at, race
 from sidecar.browser.launch_backoff import BackOff
 from sidecar.browser.limits import Limits
-from sidecar.browser.processes.browser_process import WarmBrowser, launch
+from sidecar.browser.processes.browser_process import BrowserProcess, launch
 from sidecar.browser.processes.job_page import JobPage
-from sidecar.browser.profiles.context_cache import Living, LivingContexts, ProfileUse, Work
-from sidecar.browser.profiles.profile_persistence import restore, work_and_save
-from sidecar.browser.profiles.visited_origins import MetOrigins
-from sidecar.browser.sandbox.sandbox_pool import Sandboxes
+from sidecar.browser.profiles.context_cache import CachedContext, ProfileContextCache, ProfileUse, Work
+from sidecar.browser.profiles.profile_persistence import restore, run_and_save
+from sidecar.browser.profiles.visited_origins import VisitedOrigins
+from sidecar.browser.sandbox.sandbox_pool import SandboxPool
 from sidecar.clock import Clock
 from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent, ShuttingDown
 from sidecar.scratch_folder import Scratch
@@ -35,8 +35,8 @@ class _Kind:
     """What the pool knows of one kind of browser."""
 
     backoff: BackOff
-    browser: WarmBrowser | None = None
-    launching: asyncio.Task[WarmBrowser] | None = None
+    browser: BrowserProcess | None = None
+    launching: asyncio.Task[BrowserProcess] | None = None
     idle_timer: asyncio.TimerHandle | None = None
     ended: float = -math.inf
     """When its last job did, by the monotonic clock."""
@@ -55,15 +55,15 @@ class BrowserPool:
         self._places = Places(settings.concurrency, settings.max_queued_jobs)
         self.scratch = scratch or Scratch()
         self._owns_scratch = scratch is None
-        self.sandboxes = Sandboxes(settings, scratch=self.scratch)
+        self.sandboxes = SandboxPool(settings, scratch=self.scratch)
         """Where JavaScript actions run: in a browser of their own."""
         self._kinds = {kind: _Kind(BackOff(self._limits, clock.monotonic)) for kind in discovery.KINDS}
         self._endings = Endings()
-        self._browsers: set[WarmBrowser] = set()
+        self._browsers: set[BrowserProcess] = set()
         self._closing = 0
         self._closed = False
         most, most_waiting = settings.living_profiles, settings.max_queued_jobs
-        self._living = LivingContexts(self._limits, most, most_waiting, self._end_context)
+        self._living = ProfileContextCache(self._limits, most, most_waiting, self._end_context)
 
     @property
     def is_remote(self) -> bool:
@@ -88,7 +88,7 @@ class BrowserPool:
             discovery.find(kind, self._settings)  # a kind that is not there is refused before it waits
         if use is None:
             return await self._run(kind, work, context)
-        async with self._living.turn(use):
+        async with self._living.lock(use):
             return await self._run_in_profile(kind, work, context or {}, use)
 
     async def _run(self, kind: BrowserName, work: Work[T], context: Mapping[str, Any] | None) -> T:
@@ -116,23 +116,23 @@ class BrowserPool:
             raise
         browser = living.browser
         try:
-            done = work_and_save(work, use, living, self._limits.save)
+            done = run_and_save(work, use, living, self._limits.save)
             return await self._watch(browser, race(done, living.page.lost))
         finally:
-            if use.spent or browser.retired or living.page.lost.done() or self._closed:
+            if use.discard_context or browser.retired or living.page.lost.done() or self._closed:
                 self._endings.begin(self._release(kind, browser, living.page))
             else:
-                browser.answers.set()  # it has read the profile's storage since
+                browser.responsive.set()  # it has read the profile's storage since
                 self._living.keep(use, living)
                 self._places.give_back()
                 self._endings.begin(self._weigh(kind, browser))
 
-    async def _watch(self, browser: WarmBrowser, job: Awaitable[T]) -> T:
+    async def _watch(self, browser: BrowserProcess, job: Awaitable[T]) -> T:
         """A job's outcome, and what it says of the browser."""
         try:
             return await job
         except Exception as error:
-            browser.answers.clear()
+            browser.responsive.clear()
             if not playwright_errors.is_loss(error):
                 raise
             browser.retired = True  # of a driver's death this is the only news
@@ -140,7 +140,7 @@ class BrowserPool:
                 raise ShuttingDown from None
             raise playwright_errors.crashed(error) from None
 
-    async def _revive(self, kind: BrowserName, context: Mapping[str, Any], use: ProfileUse) -> Living:
+    async def _revive(self, kind: BrowserName, context: Mapping[str, Any], use: ProfileUse) -> CachedContext:
         """The profile's living context, or a new one with what was saved of it."""
         living = await self._living.take(use, context, self._limits.context)
         if living:
@@ -149,8 +149,10 @@ class BrowserPool:
             return living
         saved = await restore(use)
         browser, page = await self._open(kind, {**context, **saved.arguments})
-        page.outlives_job = True
-        return Living(browser, page, MetOrigins(page.context, saved.state), context, saved.version, saved.digest)
+        page.is_persistent = True
+        return CachedContext(
+            browser, page, VisitedOrigins(page.context, saved.state), context, saved.version, saved.digest
+        )
 
     def prepare_recording(self) -> None:
         """Sees to it that videos can be made. Raises BrowserUnavailable and StoreFailed."""
@@ -173,13 +175,13 @@ class BrowserPool:
         if self._owns_scratch:
             await asyncio.to_thread(self.scratch.close)
 
-    async def _open(self, kind: BrowserName, context: Mapping[str, Any] | None) -> tuple[WarmBrowser, JobPage]:
+    async def _open(self, kind: BrowserName, context: Mapping[str, Any] | None) -> tuple[BrowserProcess, JobPage]:
         try:
             return await self._open_once(kind, context)
         except BrowserCrashed:
             return await self._open_once(kind, context)  # the warm one died unseen; a new one is tried once
 
-    async def _open_once(self, kind: BrowserName, context: Mapping[str, Any] | None) -> tuple[WarmBrowser, JobPage]:
+    async def _open_once(self, kind: BrowserName, context: Mapping[str, Any] | None) -> tuple[BrowserProcess, JobPage]:
         browser = await self._warm(kind)
         opening = browser.open_page(self._limits.context, context)
         try:
@@ -194,7 +196,7 @@ class BrowserPool:
             self._rest(kind, browser)
             raise
 
-    async def _abandon(self, kind: BrowserName, browser: WarmBrowser, opening: asyncio.Task[JobPage]) -> None:
+    async def _abandon(self, kind: BrowserName, browser: BrowserProcess, opening: asyncio.Task[JobPage]) -> None:
         """Ends the page of a job that was cancelled before it had it."""
         try:
             await browser.close_page(await opening, self._limits.close)
@@ -204,15 +206,15 @@ class BrowserPool:
             browser.retired = True
         self._rest(kind, browser)
 
-    async def _warm(self, kind: BrowserName) -> WarmBrowser:
+    async def _warm(self, kind: BrowserName) -> BrowserProcess:
         """The living browser of this kind, started if there is none; callers share one launch."""
         state = self._kinds[kind]
         if state.browser:
-            await state.browser.answers.wait()
+            await state.browser.responsive.wait()
         if self._closed:
             raise ShuttingDown
         self._stop_idle_timer(kind)
-        if state.browser and (state.browser.retired or state.browser.served >= self._limits.jobs_per_browser):
+        if state.browser and (state.browser.retired or state.browser.contexts_opened >= self._limits.jobs_per_browser):
             self._retire(kind, state.browser)
         if state.browser:
             return state.browser
@@ -227,7 +229,7 @@ class BrowserPool:
                 raise ShuttingDown from None
             raise
 
-    async def _launch(self, kind: BrowserName, state: _Kind) -> WarmBrowser:
+    async def _launch(self, kind: BrowserName, state: _Kind) -> BrowserProcess:
         try:
             state.backoff.check()
             found, variables = discovery.find(kind, self._settings), self._variables()
@@ -250,7 +252,7 @@ class BrowserPool:
         except OSError as error:
             raise BrowserUnavailable(f"there is no place for temporary files: {error.strerror}") from None
 
-    async def _release(self, kind: BrowserName, browser: WarmBrowser, page: JobPage) -> None:
+    async def _release(self, kind: BrowserName, browser: BrowserProcess, page: JobPage) -> None:
         """Ends a job's context; the next job waits for that only where as many are ending as may run at once."""
         self._closing += 1
         early = self._closing <= self._settings.concurrency
@@ -264,32 +266,32 @@ class BrowserPool:
                 self._places.give_back()
         await self._weigh(kind, browser)
 
-    async def _weigh(self, kind: BrowserName, browser: WarmBrowser) -> None:
+    async def _weigh(self, kind: BrowserName, browser: BrowserProcess) -> None:
         """Every few jobs a browser that has grown too large is retired."""
         most = self._settings.browser_memory_mb
-        weighed = most and not browser.retired and browser.served % self._limits.jobs_per_weighing == 0
-        if weighed and await browser.megabytes(self._limits.close) > most:
+        weighed = most and not browser.retired and browser.contexts_opened % self._limits.jobs_per_weighing == 0
+        if weighed and await browser.memory_megabytes(self._limits.close) > most:
             browser.retired = True
         self._rest(kind, browser)
 
-    def _is_busy(self, kind: BrowserName, browser: WarmBrowser) -> bool:
+    def _is_busy(self, kind: BrowserName, browser: BrowserProcess) -> bool:
         """Whether jobs come so close that the next one's page is opened beside this one's work, and not after it."""
-        return browser.running > 1 or self._clock.monotonic() - self._kinds[kind].ended < _CLOSE
+        return browser.active_contexts > 1 or self._clock.monotonic() - self._kinds[kind].ended < _CLOSE
 
-    def _prepare(self, kind: BrowserName, browser: WarmBrowser) -> None:
+    def _prepare(self, kind: BrowserName, browser: BrowserProcess) -> None:
         """A page ahead, where the next job will come to this browser."""
         mine = self._kinds[kind].browser is browser
-        if mine and not self._closed and browser.served < self._limits.jobs_per_browser:
+        if mine and not self._closed and browser.contexts_opened < self._limits.jobs_per_browser:
             browser.prepare(self._limits.context)
 
-    def _rest(self, kind: BrowserName, browser: WarmBrowser) -> None:
+    def _rest(self, kind: BrowserName, browser: BrowserProcess) -> None:
         """After each job: a browser without a future ends, one without a job waits for the next."""
         if browser.retired:
             self._retire(kind, browser)
-        elif not browser.running and not self._closed:
+        elif not browser.active_contexts and not self._closed:
             self._start_idle_timer(kind, browser)
 
-    def _start_idle_timer(self, kind: BrowserName, browser: WarmBrowser) -> None:
+    def _start_idle_timer(self, kind: BrowserName, browser: BrowserProcess) -> None:
         self._stop_idle_timer(kind)
         loop = asyncio.get_running_loop()
         self._kinds[kind].idle_timer = loop.call_later(self._limits.idle, self._close_idle, kind, browser)
@@ -299,24 +301,24 @@ class BrowserPool:
         if timer:
             timer.cancel()
 
-    def _close_idle(self, kind: BrowserName, browser: WarmBrowser) -> None:
-        if not browser.running:
+    def _close_idle(self, kind: BrowserName, browser: BrowserProcess) -> None:
+        if not browser.active_contexts:
             self._retire(kind, browser)
 
-    def _retire(self, kind: BrowserName, browser: WarmBrowser) -> None:
+    def _retire(self, kind: BrowserName, browser: BrowserProcess) -> None:
         """Gives it no further job; without a running one it ends now, else after its last."""
         browser.retired = True
         if self._kinds[kind].browser is browser:
             self._kinds[kind].browser = None
-        if not browser.running:
+        if not browser.active_contexts:
             self._end(browser)
 
-    def _end(self, browser: WarmBrowser) -> None:
+    def _end(self, browser: BrowserProcess) -> None:
         if browser in self._browsers:
             self._browsers.discard(browser)
-            self._living.forget(browser)
+            self._living.evict_browser(browser)
             self._endings.begin(browser.close(self._limits.close))
 
-    def _end_context(self, browser: WarmBrowser, page: JobPage) -> None:
+    def _end_context(self, browser: BrowserProcess, page: JobPage) -> None:
         """Ends a profile's context that no job has."""
         self._endings.begin(browser.close_page(page, self._limits.close))

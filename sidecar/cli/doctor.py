@@ -164,7 +164,7 @@ async def _version(lent: "JobPage") -> str:
 
 
 async def _open_sandbox(pool: "BrowserPool") -> str:
-    pool.sandboxes.give_back(await pool.sandboxes.take())
+    pool.sandboxes.release(await pool.sandboxes.acquire())
     return "opens"
 
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from sidecar.templates import ONLY_REFERENCES
 
 
-class Verdict(IntEnum):
+class Sensitivity(IntEnum):
     """What a literal is, from the least to the most secret."""
 
     OPEN = 0
@@ -18,17 +18,17 @@ class Verdict(IntEnum):
     """It is written into a page, a dialog, a cookie or a header."""
 
 
-OPEN, PRINTED, SECRET, TYPED = Verdict
+OPEN, PRINTED, SECRET, TYPED = Sensitivity
 
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-QUOTED: Final = re.compile("['\"`]")
+QUOTE: Final = re.compile("['\"`]")
 """What a text has in it that may be a source with literals of its own."""
 
-_SELECTING: Final = _words(
+_SELECTOR_CALLS: Final = _words(
     "locator frameLocator click dblclick tap hover focus blur check uncheck setChecked clear innerText innerHTML "
     "textContent inputValue getAttribute isVisible isHidden isEnabled isDisabled isEditable isChecked "
     "waitForSelector $ $$ $eval $$eval evalOnSelector frame querySelector querySelectorAll closest matches "
@@ -37,43 +37,43 @@ _SELECTING: Final = _words(
     "waitForLoadState setViewportSize createElement hasAttribute removeAttribute require getItem removeItem"
 )
 """Their first argument says where, or which event; nothing of it is written anywhere."""
-_ADDRESSING: Final = _words(
+_URL_CALLS: Final = _words(
     "goto waitForURL route unroute waitForRequest waitForResponse waitForNavigation fetch open URL"
 )
-_BOTH: Final = frozenset({"dragAndDrop", "dispatchEvent"})
+_SELECTOR_PAIR_CALLS: Final = frozenset({"dragAndDrop", "dispatchEvent"})
 """Their second argument says where or which event, too."""
-_TYPING: Final = _words("fill type pressSequentially insertText press selectOption setInputFiles")
+_TYPING_CALLS: Final = _words("fill type pressSequentially insertText press selectOption setInputFiles")
 """What they write comes first, or after a selector."""
-_CHOOSING: Final = frozenset({"selectOption", "setInputFiles"})
+_CHOICE_CALLS: Final = frozenset({"selectOption", "setInputFiles"})
 """Of these, what comes after a selector is often an object."""
-_GIVING: Final = frozenset({"accept", "setHTTPCredentials", "setExtraHTTPHeaders", "addCookies", "setContent"})
-_NAMED: Final = frozenset({"setItem", "setAttribute", "setRequestHeader", "append", "set", "setProperty"})
+_SECRET_CALLS: Final = frozenset({"accept", "setHTTPCredentials", "setExtraHTTPHeaders", "addCookies", "setContent"})
+_NAME_VALUE_CALLS: Final = frozenset({"setItem", "setAttribute", "setRequestHeader", "append", "set", "setProperty"})
 """The first argument is a name, the second what it is given."""
-_PRINTING: Final = frozenset({"log", "info", "warn", "error", "debug"})
-_FILTERS: Final = frozenset({"hasText", "hasNotText", "name"})
-_CALLED: Final = re.compile(r"getBy[A-Z]\w*\Z")
-_COOKIE: Final = frozenset({"name", "domain", "path", "url", "sameSite", "partitionKey"})
-_OPTIONS: Final = _words(
+_CONSOLE_CALLS: Final = frozenset({"log", "info", "warn", "error", "debug"})
+_FILTER_KEYS: Final = frozenset({"hasText", "hasNotText", "name"})
+_GET_BY: Final = re.compile(r"getBy[A-Z]\w*\Z")
+_COOKIE_KEYS: Final = frozenset({"name", "domain", "path", "url", "sameSite", "partitionKey"})
+_OPTION_KEYS: Final = _words(
     "state waitUntil hasText hasNotText button mimeType contentType method polling colorScheme media timezoneId"
 )
-_WORDS: Final = _words(
+_API_WORDS: Final = _words(
     "visible hidden attached detached load domcontentloaded networkidle commit left right middle use strict Alt "
     "Control Meta Shift click input change submit object string number boolean undefined function"
 )
-PRESSED: Final = re.compile(
+KEY_PRESS: Final = re.compile(
     r"(?:(?:Control|Shift|Alt|Meta|ControlOrMeta)\+)*(?:Enter|Tab|Escape|Backspace|Delete|Insert|Space|Home|End"
     r"|Arrow(?:Up|Down|Left|Right)|Page(?:Up|Down)|F\d{1,2}|(?:Control|Shift|Alt|Meta)(?:Left|Right)?|ControlOrMeta"
     r"|CapsLock|NumLock|ScrollLock|ContextMenu|PrintScreen|Pause)|(?:(?:Control|Alt|Meta|ControlOrMeta)\+)+\w"
 )
 """Keys, and keys held together, that type no text that tells."""
-_TELLING: Final = re.compile(r"pass|pwd|secret|token|credential|auth|(?:key|pin|code)\Z", re.IGNORECASE)
+_SECRET_NAME: Final = re.compile(r"pass|pwd|secret|token|credential|auth|(?:key|pin|code)\Z", re.IGNORECASE)
 """In a name: what it names is secret."""
-_ADDRESS: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|\*\*/)\S*\Z")
-_PAGES: Final = re.compile(r"\w*(?:[pP]age|[fF]rame|[pP]opup)\d*\Z")
+_URL: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|\*\*/)\S*\Z")
+_PAGE_NAME: Final = re.compile(r"\w*(?:[pP]age|[fF]rame|[pP]opup)\d*\Z")
 """Names of pages and frames: of what they write, a selector comes first. A locator or a keyboard takes none."""
 
 
-class Place(NamedTuple):
+class LiteralPosition(NamedTuple):
     """Where a literal stands."""
 
     call: str
@@ -91,45 +91,45 @@ class Place(NamedTuple):
     """What comes after it: one character; after a comma, the next one, too."""
 
 
-def judge(place: Place, value: str) -> Verdict:
+def classify(place: LiteralPosition, value: str) -> Sensitivity:
     """How secret it is."""
     if ONLY_REFERENCES.fullmatch(value):
         return OPEN
-    if place.call in _TYPING and (place.direct or place.call not in _CHOOSING):
-        return _typed(place, value)
-    if place.call in _GIVING or place.assigned == "value" or _TELLING.search(place.key or place.assigned):
-        return OPEN if place.call == "addCookies" and place.key in _COOKIE else TYPED
-    if _names(place) or _says_how(place, value):
+    if place.call in _TYPING_CALLS and (place.direct or place.call not in _CHOICE_CALLS):
+        return _classify_typed(place, value)
+    if place.call in _SECRET_CALLS or place.assigned == "value" or _SECRET_NAME.search(place.key or place.assigned):
+        return OPEN if place.call == "addCookies" and place.key in _COOKIE_KEYS else TYPED
+    if _is_selector_or_name(place) or _is_option(place, value):
         return OPEN
-    if place.call in _NAMED and place.direct:
+    if place.call in _NAME_VALUE_CALLS and place.direct:
         return TYPED
-    return PRINTED if place.call in _PRINTING and place.direct else SECRET
+    return PRINTED if place.call in _CONSOLE_CALLS and place.direct else SECRET
 
 
-def _says_how(place: Place, value: str) -> bool:
+def _is_option(place: LiteralPosition, value: str) -> bool:
     """Whether it is an option, a filter, an address or a word of the API."""
-    if _CALLED.match(place.call) or (place.call == "filter" and place.key in _FILTERS):
+    if _GET_BY.match(place.call) or (place.call == "filter" and place.key in _FILTER_KEYS):
         return True
-    return place.key in _OPTIONS or value in _WORDS or value == "use strict" or _ADDRESS.match(value) is not None
+    return place.key in _OPTION_KEYS or value in _API_WORDS or value == "use strict" or _URL.match(value) is not None
 
 
-def _names(place: Place) -> bool:
+def _is_selector_or_name(place: LiteralPosition) -> bool:
     """Whether it says where, to whom, or which."""
     if not place.direct:
         return False
     if place.argument == 0:
-        named = place.call in _NAMED and place.following[:1] == ","
-        return named or place.call in _SELECTING or place.call in _ADDRESSING or place.call in _BOTH
-    return place.argument == 1 and (place.call in _BOTH or place.call == "getAttribute")
+        named = place.call in _NAME_VALUE_CALLS and place.following[:1] == ","
+        return named or place.call in _SELECTOR_CALLS or place.call in _URL_CALLS or place.call in _SELECTOR_PAIR_CALLS
+    return place.argument == 1 and (place.call in _SELECTOR_PAIR_CALLS or place.call == "getAttribute")
 
 
-def _typed(place: Place, value: str) -> Verdict:
-    if not place.direct and (place.key in _OPTIONS or value in _WORDS):
+def _classify_typed(place: LiteralPosition, value: str) -> Sensitivity:
+    if not place.direct and (place.key in _OPTION_KEYS or value in _API_WORDS):
         return OPEN
-    if place.call == "press" and PRESSED.fullmatch(value):
+    if place.call == "press" and KEY_PRESS.fullmatch(value):
         return OPEN
-    if place.argument > 0 or not place.direct or not _PAGES.match(place.receiver):
+    if place.argument > 0 or not place.direct or not _PAGE_NAME.match(place.receiver):
         return TYPED
     comma, following = place.following[:1] == ",", place.following[1:]
-    has_second = comma and following != ")" and (following != "{" or place.call in _CHOOSING)
+    has_second = comma and following != ")" and (following != "{" or place.call in _CHOICE_CALLS)
     return OPEN if has_second else TYPED

@@ -14,15 +14,15 @@ _LINE_ENDS: Final = frozenset({"\n", "\r", "\r\n", "\u2028", "\u2029"})
 _PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
-def decoded(raw: str) -> str:
+def decode_literal(raw: str) -> str:
     """What a literal says whose source, without its quotes, is this."""
     if "\\" not in raw:
         return raw
-    value = _ESCAPE.sub(_unescaped, raw)
+    value = _ESCAPE.sub(_unescape, raw)
     return _PAIR.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), value)
 
 
-def _unescaped(match: re.Match[str]) -> str:
+def _unescape(match: re.Match[str]) -> str:
     for number, base in ((1, 16), (2, 16), (3, 16), (4, 8)):
         if match[number]:
             code = int(match[number], base)

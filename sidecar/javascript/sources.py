@@ -8,20 +8,20 @@ from sidecar_protocol.base import REDACTED
 if TYPE_CHECKING:
     from sidecar.javascript.tokens import Literal
 
-LONGEST: Final = 32 * 1024
+MAX_SOURCE: Final = 32 * 1024
 """Characters of a source that is looked through; a longer one is hidden whole."""
-TOGETHER: Final = 8 * LONGEST
+MAX_TOTAL: Final = 8 * MAX_SOURCE
 """Characters that are looked through for one line or one job, those of sources within sources counted again."""
 
-_WHOLE: Final = f'"{REDACTED}"'
+_PLACEHOLDER: Final = f'"{REDACTED}"'
 
 
-class Sources:
+class SourceScanner:
     """Looks through the sources of one line or one job, as far as the bound goes."""
 
     def __init__(self) -> None:
-        self._left = TOGETHER
-        self.beyond = False
+        self._left = MAX_TOTAL
+        self.limit_exceeded = False
         """Whether a source was not looked through, and so may hold any secret."""
 
     def literals(self, source: str) -> Iterator["Literal"]:
@@ -30,15 +30,15 @@ class Sources:
 
         return tokens.literals(source, self._affords)
 
-    def hidden(self, source: str) -> str:
+    def redact(self, source: str) -> str:
         """The source with every literal that is not open, and every comment, replaced; beyond the bound all of it."""
         from sidecar.javascript import tokens  # late, as above
 
-        return tokens.hidden(source) if self._affords(len(source)) else _WHOLE
+        return tokens.redact(source) if self._affords(len(source)) else _PLACEHOLDER
 
     def _affords(self, length: int) -> bool:
-        if length > min(LONGEST, self._left):
-            self.beyond = True
+        if length > min(MAX_SOURCE, self._left):
+            self.limit_exceeded = True
             return False
         self._left -= length
         return True

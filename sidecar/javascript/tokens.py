@@ -14,12 +14,12 @@ from typing import Final
 
 from sidecar_protocol.base import REDACTED
 
-from sidecar.javascript.calls import QUOTED, Place, Verdict, judge
-from sidecar.javascript.literals import SKIP, decoded
+from sidecar.javascript.calls import QUOTE, LiteralPosition, Sensitivity, classify
+from sidecar.javascript.literals import SKIP, decode_literal
 
-_MOST_OPEN: Final = 2_000
+_MAX_DEPTH: Final = 2_000
 """Brackets within brackets; what is nested deeper is hidden."""
-_MOST_WITHIN: Final = 2
+_MAX_NESTED_SOURCES: Final = 2
 """Sources within strings of sources that are looked through for further literals."""
 _TOKEN: Final = re.compile(
     r"(?P<string>'(?:[^'\\\n\r]|\\(?:\r\n|[\s\S]))*+'|\"(?:[^\"\\\n\r]|\\(?:\r\n|[\s\S]))*+\")"
@@ -27,13 +27,13 @@ _TOKEN: Final = re.compile(
 )
 _TEMPLATE: Final = re.compile(r"(?:[^`\\$]|\\[\s\S]|\$(?!\{))*+")
 _REGEX: Final = re.compile(r"/(?:[^/\\\[\n\r]|\\[^\n\r]|\[(?:[^\]\\\n\r]|\\[^\n\r])*+\])++/\w*")
-_ENDLESS: Final = frozenset({"'", '"', "<!--"})
+_UNTERMINATED: Final = frozenset({"'", '"', "<!--"})
 """Where these are tokens, a literal has no end; or it is a comment of old."""
 _BEFORE_BLOCK: Final = frozenset({"if", "while", "for", "with"})
 _BEFORE_VALUE: Final = frozenset(
     {"return", "typeof", "case", "in", "delete", "void", "throw", "new", "instanceof", "do", "else"}
 )
-_PERHAPS_NAMES: Final = frozenset({"of", "yield", "await", "async", "let", "static", "get", "set"})
+_CONTEXTUAL_KEYWORDS: Final = frozenset({"of", "yield", "await", "async", "let", "static", "get", "set"})
 """Words after which a slash may be either."""
 
 
@@ -42,7 +42,7 @@ class Literal:
     """One literal, or several that are joined by `+`, decoded."""
 
     value: str
-    verdict: Verdict
+    sensitivity: Sensitivity
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class _Span:
 
 
 @dataclass(slots=True)
-class _Frame:
+class _Bracket:
     """An open bracket, and what is known of the place in it."""
 
     bracket: str
@@ -80,9 +80,9 @@ def literals(source: str, affords: Callable[[int], bool]) -> Iterator[Literal]:
     yield from _literals(source, affords, 0)
 
 
-def hidden(source: str) -> str:
+def redact(source: str) -> str:
     """The source with every literal that is not open, and every comment, replaced."""
-    tokens = _Tokens(source, lambda _: None)
+    tokens = _Tokenizer(source, lambda _: None)
     told = StringIO()
     done = 0
     for span in tokens.spans():
@@ -104,25 +104,25 @@ def _literals(source: str, affords: Callable[[int], bool], depth: int) -> Iterat
     for regex in (False, True):
         if not affords(len(source)):
             return
-        tokens = _Tokens(source, found.append, regex)
+        tokens = _Tokenizer(source, found.append, regex)
         for _ in tokens.spans():
-            yield from _deeper(found, affords, depth)
+            yield from _nested_literals(found, affords, depth)
             found.clear()
-        yield from _deeper(found, affords, depth)
+        yield from _nested_literals(found, affords, depth)
         found.clear()
         if tokens.unsure is None:
             return
 
 
-def _deeper(found: list[Literal], affords: Callable[[int], bool], depth: int) -> Iterator[Literal]:
+def _nested_literals(found: list[Literal], affords: Callable[[int], bool], depth: int) -> Iterator[Literal]:
     for literal in found:
         yield literal
-        if depth < _MOST_WITHIN and QUOTED.search(literal.value):
+        if depth < _MAX_NESTED_SOURCES and QUOTE.search(literal.value):
             yield from _literals(literal.value, affords, depth + 1)
 
 
 @dataclass(slots=True)
-class _Tokens:
+class _Tokenizer:
     """Goes through a source once."""
 
     source: str
@@ -131,7 +131,7 @@ class _Tokens:
     """What a slash is taken for where it can't be told."""
     unsure: int | None = None
     """From where on nothing is certain."""
-    _frames: list[_Frame] = field(default_factory=lambda: [_Frame("", "", 0, False)])
+    _frames: list[_Bracket] = field(default_factory=lambda: [_Bracket("", "", 0, False)])
     _last: str = ""
     """The last token that counts: an operator, a word, or `'` for a literal."""
     _before: str = ""
@@ -139,8 +139,8 @@ class _Tokens:
     _earlier: str = ""
     """The one before that."""
     _joined: list[str] = field(default_factory=list)
-    _joined_verdict: Verdict = Verdict.OPEN
-    _closed: _Frame | None = None
+    _joined_sensitivity: Sensitivity = Sensitivity.OPEN
+    _closed: _Bracket | None = None
     """The bracket that the last token has closed."""
 
     def spans(self) -> Iterator[_Span]:
@@ -153,7 +153,7 @@ class _Tokens:
                 place = after
                 continue
             match = _TOKEN.match(self.source, place)
-            if match is None or match[0] in _ENDLESS or self.source.startswith("/*", place):
+            if match is None or match[0] in _UNTERMINATED or self.source.startswith("/*", place):
                 self._doubt(place)
                 break
             if match.lastgroup == "string":
@@ -167,7 +167,7 @@ class _Tokens:
             else:
                 self._take(match[0], place)
                 place = match.end()
-            if place < 0 or len(self._frames) > _MOST_OPEN:
+            if place < 0 or len(self._frames) > _MAX_DEPTH:
                 self._doubt(length if place < 0 else place)
                 break
         self._end_join()
@@ -186,14 +186,14 @@ class _Tokens:
     # --- literals
 
     def _literal(self, start: int, end: int, raw: str, *, quoted: bool) -> Iterator[_Span]:
-        value = decoded(raw)
-        verdict = self._judge(end, value) if value else Verdict.OPEN
+        value = decode_literal(raw)
+        sensitivity = self._judge(end, value) if value else Sensitivity.OPEN
         if not (self._last == "+" and self._before == "'"):
             self._end_join()
         self._joined.append(value)
-        self._joined_verdict = max(verdict, self._joined_verdict)
-        if verdict is not Verdict.OPEN:
-            self.found(Literal(value, verdict))
+        self._joined_sensitivity = max(sensitivity, self._joined_sensitivity)
+        if sensitivity is not Sensitivity.OPEN:
+            self.found(Literal(value, sensitivity))
             yield _Span(start, end, f'"{REDACTED}"' if quoted else REDACTED)
         frame = self._frames[-1]
         if frame.bracket == "{" and self._last in ("{", ","):
@@ -201,10 +201,10 @@ class _Tokens:
         self._push("'")
 
     def _end_join(self) -> None:
-        if len(self._joined) > 1 and self._joined_verdict is not Verdict.OPEN:
-            self.found(Literal("".join(self._joined), self._joined_verdict))
+        if len(self._joined) > 1 and self._joined_sensitivity is not Sensitivity.OPEN:
+            self.found(Literal("".join(self._joined), self._joined_sensitivity))
         self._joined = []
-        self._joined_verdict = Verdict.OPEN
+        self._joined_sensitivity = Sensitivity.OPEN
 
     def _template(self, place: int, *, opening: bool) -> Generator[_Span, None, int]:
         """From its beginning, or the end of a `${…}` in it, to its end or the next `${`; gives where that is."""
@@ -238,7 +238,7 @@ class _Tokens:
         if last == ")":
             regex = self._closed is not None and self._closed.block
             unsure = self._closed is not None and self._closed.call == "await"  # of `for await (…)`, or a value
-        elif last == "}" or (last in _PERHAPS_NAMES and before != "."):
+        elif last == "}" or (last in _CONTEXTUAL_KEYWORDS and before != "."):
             regex, unsure = self.regex, True
         elif last in _BEFORE_VALUE:
             regex = before not in (".", "?.")
@@ -282,20 +282,20 @@ class _Tokens:
             called = last if named else ""
             block = called in _BEFORE_BLOCK and self._before not in (".", "?.")
             receiver = self._earlier if self._before in (".", "?.") else ""
-            self._frames.append(_Frame(bracket, called, 0, direct=True, block=block, receiver=receiver))
+            self._frames.append(_Bracket(bracket, called, 0, direct=True, block=block, receiver=receiver))
         else:
             index = bracket == "[" and (named or last in ("]", ")", "?.", "'"))
-            inner = _Frame(bracket, outer.call, outer.argument, direct=False, index=index, receiver=outer.receiver)
+            inner = _Bracket(bracket, outer.call, outer.argument, direct=False, index=index, receiver=outer.receiver)
             self._frames.append(inner)
 
-    def _judge(self, end: int, value: str) -> Verdict:
+    def _judge(self, end: int, value: str) -> Sensitivity:
         frame, last = self._frames[-1], self._last
         following = self._following(end)
         if frame.bracket == "{" and last in ("{", ",") and following[:1] == ":":
-            return Verdict.OPEN
+            return Sensitivity.OPEN
         if frame.index and last == "[" and following[:1] == "]":
-            return Verdict.OPEN
-        place = Place(
+            return Sensitivity.OPEN
+        place = LiteralPosition(
             call=frame.call,
             receiver=frame.receiver,
             argument=frame.argument,
@@ -304,7 +304,7 @@ class _Tokens:
             assigned=self._before if last == "=" else "",
             following=following,
         )
-        return judge(place, value)
+        return classify(place, value)
 
     def _following(self, end: int) -> str:
         """The next character that counts; after a comma, the one after that, too."""

@@ -12,8 +12,8 @@ from sidecar.browser.execute_job import Hiding, perform
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.profiles.context_cache import ProfileUse, Work
-from sidecar.browser.profiles.profile_store import MemoryStates, Profile, States
-from sidecar.browser.sandbox.sandbox_pool import Sandboxes
+from sidecar.browser.profiles.profile_store import MemoryProfileStore, Profile, ProfileStore
+from sidecar.browser.sandbox.sandbox_pool import SandboxPool
 from sidecar.browser.scope_proxy import NO_PEERS, Gateway, leave
 from sidecar.browser.step_observer import NOBODY, Watch
 from sidecar.browser.steps.actions import BoundAction
@@ -27,7 +27,7 @@ from sidecar.jobs.job_redaction import add_secrets, redactor_for
 from sidecar.jobs.token_scope import Scope, is_public_suffix, registrable_domain
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.templates import MAX_FILLED_BYTES, TextBudget
-from sidecar.truncation import WHOLE, shortened
+from sidecar.truncation import SANDBOX_MAX, truncate
 
 MAX_MESSAGE_CHARS: Final = 1_000
 """Characters of a sentence that says why a job failed, and of each place that it names."""
@@ -63,7 +63,7 @@ class BrowserJobRunner:
         artifacts_folder: Callable[[], Path],
         clock: Clock,
         token_scope_of: Callable[[SendJob], Scope | None] = lambda _: None,
-        states: Callable[[], States] | None = None,
+        states: Callable[[], ProfileStore] | None = None,
         *,
         allow_files: bool = False,
         max_filled_bytes: int = MAX_FILLED_BYTES,
@@ -79,11 +79,11 @@ class BrowserJobRunner:
         self._token_scope_of = token_scope_of
         self._artifacts_folder = artifacts_folder
         self._clock = clock
-        in_memory = MemoryStates()
+        in_memory = MemoryProfileStore()
         self._states = states or (lambda: in_memory)
 
     @property
-    def sandboxes(self) -> Sandboxes:
+    def sandboxes(self) -> SandboxPool:
         """Where scripts run."""
         return self._pool.sandboxes
 
@@ -144,8 +144,8 @@ class BrowserJobRunner:
             profile,
             self._states(),
             keeps_page=scope is None and leaves_page_as_new(job, steps),
-            from_the_start=sees_all(job, steps),
-            spent=not {"HAR", "TRACE"}.isdisjoint(job.options),
+            needs_blank_page=sees_all(job, steps),
+            discard_context=not {"HAR", "TRACE"}.isdisjoint(job.options),
         )
 
     def _artifact_writer(self, job: SendJob) -> Keep | None:
@@ -164,23 +164,25 @@ def _redactions(job: SendJob, steps: Sequence[PlannedStep], secrets: Secrets) ->
         redactor = redactor_for(job, secrets)
         for action in (action for step in steps for action in step.actions):
             if isinstance(action, BoundAction):
-                redactor.learn(action.hidden or "")
+                redactor.add_secret(action.hidden or "")
         return redactor
 
     def redact(text: str) -> str:
-        return full_redactor().text(text)
+        return full_redactor().redact_text(text)
 
     if not secrets:
         return Hiding(all=redact)
     secrets_redactor = Redactor()
     add_secrets(secrets_redactor, secrets)
-    return Hiding(secrets_redactor.text, redact, secrets)
+    return Hiding(secrets_redactor.redact_text, redact, secrets)
 
 
 def _redact_error(error: SidecarError, redactions: Hiding) -> None:
     def redact(text: str) -> str:
         short = len(text) <= MAX_MESSAGE_CHARS
-        return redactions.secrets(text) if short else shortened(text, MAX_MESSAGE_CHARS, redactions.all, whole=WHOLE)
+        return (
+            redactions.secrets(text) if short else truncate(text, MAX_MESSAGE_CHARS, redactions.all, whole=SANDBOX_MAX)
+        )
 
     error.message = redact(error.message)
     error.args = (error.message,)

@@ -31,7 +31,7 @@ def define(job: SendJob) -> JobDefinition:
     given = _members(job, *_OF_A_RUN)
     # numbers of any size, and actions nested as deeply as a line may be
     line = json.dumps(given, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
-    document = redactor_for(job).request(line) or line
+    document = redactor_for(job).redact_request(line) or line
     return JobDefinition(document, hashlib.sha256(document).hexdigest())
 
 

@@ -12,7 +12,7 @@ from sidecar_protocol.base import Secret, Secrets
 from sidecar_protocol.jobs import SendJob
 
 from sidecar.json_strings import scalars
-from sidecar.recording.redaction.redactor import Redactor, holds_typed
+from sidecar.recording.redaction.redactor import Redactor, contains_typed_text
 
 
 def redactor_for(job: SendJob, secrets: Mapping[str, Any] | None = None) -> Redactor:
@@ -21,10 +21,10 @@ def redactor_for(job: SendJob, secrets: Mapping[str, Any] | None = None) -> Reda
     for name in job.__struct_fields__:
         if name != "steps":  # which may be nested deeply, and hold none
             for secret in secrets_in(getattr(job, name)):
-                redactor.learn(secret.reveal())
+                redactor.add_secret(secret.reveal())
     actions = _actions(job)
     if actions is not None:
-        redactor.learn_from(actions)
+        redactor.add_secrets_from(actions)
     add_secrets(redactor, secrets or {})
     return redactor
 
@@ -32,13 +32,13 @@ def redactor_for(job: SendJob, secrets: Mapping[str, Any] | None = None) -> Reda
 def add_secrets(redactor: Redactor, secrets: Mapping[str, Any]) -> None:
     """Has it take these secrets out, too: every text and number in them."""
     for value in scalars(json.dumps(secrets).encode()):
-        redactor.learn(value)
+        redactor.add_secret(value)
 
 
 def types_secrets(job: SendJob) -> bool:
     """Whether an action types something into pages, or holds JavaScript that may."""
     actions = _actions(job)
-    return actions is not None and holds_typed(actions)
+    return actions is not None and contains_typed_text(actions)
 
 
 def _actions(job: SendJob) -> bytes | None:

@@ -87,7 +87,7 @@ class RunService:
         """
         listens = request.listeners.listens
         redactor = redactor_for(request.job) if listens else None
-        redact = redactor.text if redactor else _unchanged
+        redact = redactor.redact_text if redactor else _unchanged
         updates = RunUpdates(request.job, request.run_id, request.listeners, self._clock, redact, request.name)
         try:
             self._check_token(request.job)

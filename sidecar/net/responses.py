@@ -9,7 +9,7 @@ from sidecar_protocol.base import REDACTED
 
 from sidecar.errors import Forbidden, NotFound, RemoteFailed, SidecarError, Unauthorized
 from sidecar.net.exchange import HttpResponse
-from sidecar.secret_encodings import MIN_LENGTH, spellings
+from sidecar.secret_encodings import MIN_SECRET_LENGTH, encodings
 
 Shape = TypeVar("Shape")
 
@@ -65,7 +65,7 @@ def _decoded(body: bytes, shape: type[Shape]) -> Shape:
 
 def _quotable(said: str, secrets: Collection[str]) -> str:
     """A server's words without secrets, however it wrote them, and without what follows the host of a URL."""
-    forms = {form for secret in secrets if len(secret) >= MIN_LENGTH for form in spellings(secret)}
+    forms = {form for secret in secrets if len(secret) >= MIN_SECRET_LENGTH for form in encodings(secret)}
     if forms:
         hidden = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
         said = re.sub(hidden, REDACTED, said, flags=re.IGNORECASE)

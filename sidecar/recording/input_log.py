@@ -9,14 +9,14 @@ from typing import Final
 
 from sidecar import files
 from sidecar.clock import Clock
-from sidecar.recording.redaction.redactor import Redactor, unreadable
+from sidecar.recording.redaction.redactor import Redactor, unreadable_line
 from sidecar.wall_clock import rfc3339
 
 log = logging.getLogger(__name__)
 
 SYNC_INTERVAL: Final = 1.0
 """Seconds that lines may wait until they are forced to disk: together, by a thread of their own."""
-_LOOKED_OVER_TOGETHER: Final = 64
+_CHECK_BATCH: Final = 64
 """Lines that are tested for secrets at once; a suspect among them costs a test of each."""
 
 
@@ -42,8 +42,8 @@ class InputLog:
         at = rfc3339(self._clock.now(), "milliseconds")
         tail = b',"at":"%s"}}\n' % at.encode()
         logged: list[bytes] = []
-        for start in range(0, len(lines), _LOOKED_OVER_TOGETHER):
-            end = start + _LOOKED_OVER_TOGETHER
+        for start in range(0, len(lines), _CHECK_BATCH):
+            end = start + _CHECK_BATCH
             self._stamp(lines[start:end], readable[start:end], tail, logged)
         self._write(b"".join(logged))
 
@@ -62,11 +62,11 @@ class InputLog:
         together = b"\n".join(lines)
         if b"\r" in together:  # a blank to JSON, the end of a line to many who will read the log
             lines = [line.replace(b"\r", b" ") for line in lines]
-        clean = self._redactor.clean(together) and False not in readable
+        clean = self._redactor.is_clean(together) and False not in readable
         seq = self._seq
         for index, line in enumerate(lines):
             seq += 1
-            if not clean and not (readable[index] and self._redactor.clean(line)):
+            if not clean and not (readable[index] and self._redactor.is_clean(line)):
                 logged.append(self._read_and_stamp(line, seq, tail))
             elif line[-1] == 0x7D:  # }
                 logged.append(b'%s,"_log":{"seq":%d%s' % (line[:-1], seq, tail))
@@ -75,9 +75,9 @@ class InputLog:
         self._seq = seq
 
     def _read_and_stamp(self, line: bytes, seq: int, tail: bytes) -> bytes:
-        redacted = self._redactor.request(line)
+        redacted = self._redactor.redact_request(line)
         if redacted is None:
-            return b'%s,"seq":%d%s' % (unreadable(line)[:-2], seq, tail)
+            return b'%s,"seq":%d%s' % (unreadable_line(line)[:-2], seq, tail)
         start = redacted.rstrip()[:-1].rstrip()
         return b'%s%s"_log":{"seq":%d%s' % (start, b"" if start.strip() == b"{" else b",", seq, tail)
 

@@ -7,12 +7,12 @@ from typing import Any, Final
 import msgspec
 from sidecar_protocol.base import REDACTED
 
-from sidecar.recording.redaction.json_secrets import Sensitivity, Token, walk
+from sidecar.recording.redaction.json_secrets import Sensitivity, Token, classify_tokens
 
 _MARK: Final = REDACTED.encode()
-_CUT_OUT: Final = frozenset({Sensitivity.SOURCE, Sensitivity.WEBHOOK})
+_PARTLY_HIDDEN: Final = frozenset({Sensitivity.SOURCE, Sensitivity.WEBHOOK})
 """Of these a log hides parts."""
-_WHOLE: Final = f'"{REDACTED}"'
+_PLACEHOLDER: Final = f'"{REDACTED}"'
 
 
 class PlaceholderFiller:
@@ -32,21 +32,21 @@ class PlaceholderFiller:
             return line, []
         text, unknown, done = line.decode(), list[str](), 0
         pieces: list[str] = []
-        places = {place.start: place for place in walk(text)}
+        places = {place.start: place for place in classify_tokens(text)}
         for start in sorted(places):
             place = places[start]
             token = text[start : place.end]
-            if place.verdict is not Sensitivity.KEY and REDACTED in token:
+            if place.sensitivity is not Sensitivity.KEY and REDACTED in token:
                 pieces += (text[done:start], self._filled(token, place, unknown))
                 done = place.end
         return "".join([*pieces, text[done:]]).encode(), unknown
 
     def _filled(self, token: str, place: Token, unknown: list[str]) -> str:
         key = place.key or ""
-        if token == _WHOLE:
+        if token == _PLACEHOLDER:
             value = self._take(key, unknown)
             return token if value is None else json.dumps(value)
-        if place.verdict not in _CUT_OUT and key not in self._secrets:
+        if place.sensitivity not in _PARTLY_HIDDEN and key not in self._secrets:
             return token  # a part of a value that is known by itself
         told: str = msgspec.json.decode(token)
         parts = told.split(REDACTED)
@@ -54,7 +54,7 @@ class PlaceholderFiller:
         for part in parts[1:]:
             value = self._take(key, unknown)
             said = REDACTED if value is None else value if isinstance(value, str) else json.dumps(value)
-            filled += (_in_source(said) if place.verdict is Sensitivity.SOURCE else said, part)
+            filled += (_escape_for_javascript(said) if place.sensitivity is Sensitivity.SOURCE else said, part)
         return json.dumps("".join(filled))
 
     def _take(self, key: str, unknown: list[str]) -> Any:
@@ -68,6 +68,6 @@ class PlaceholderFiller:
         return known
 
 
-def _in_source(value: str) -> str:
+def _escape_for_javascript(value: str) -> str:
     """As it is written between quotes, or in a template, of JavaScript."""
     return json.dumps(value)[1:-1].replace("`", "\\`").replace("${", "\\${")

@@ -25,9 +25,9 @@ COMMAND: Final = tuple(isolated_launch.command("--log-input="))
 
 INTERRUPTED: Final = 128 + signal.SIGINT
 """The exit code of a command that Ctrl-C has ended."""
-_END_SECONDS: Final = 2.0
+_TERMINATE_TIMEOUT: Final = 2.0
 """What a sidecar gets to end by itself, after each of two signals."""
-UNREAD: Final = 128 + signal.SIGPIPE
+PIPE_CLOSED: Final = 128 + signal.SIGPIPE
 """The exit code of a command whose reader went away."""
 
 
@@ -35,7 +35,7 @@ class ReplayError(Exception):
     """Why a replay can't begin; one sentence."""
 
 
-class ChildDied(Exception):
+class SidecarDied(Exception):
     """The sidecar ended in the middle of a replay."""
 
 
@@ -48,10 +48,10 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class UnreplayableLine:
     """One line of a log that can't be sent, and why."""
 
-    describe_failure: str
+    reason: str
 
 
 @dataclass(slots=True)
@@ -86,11 +86,11 @@ def replay(
             with _one_interrupt():
                 return _replay(path, skip, repeat, secrets, printer, tally, command)
         except KeyboardInterrupt:
-            printer.say(f"interrupted; {tally}")
+            printer.info(f"interrupted; {tally}")
             return INTERRUPTED
     except BrokenPipeError:
-        printer.give_up()
-        return UNREAD
+        printer.discard_output()
+        return PIPE_CLOSED
 
 
 def _replay(
@@ -106,29 +106,29 @@ def _replay(
         if repeat < 1:
             raise ReplayError("repeatReplay must be greater than 0")
         known = _load_secrets(secrets, printer) if secrets else {}
-        size = _size(path)
+        size = _log_size(path)
     except ReplayError as wrong:
-        printer.say(str(wrong))
+        printer.info(str(wrong))
         return 2
     unfilled: dict[str, None] = {}
     try:
         for _ in range(repeat):
-            printer.say(f"replaying {_count(path, size, skip)} commands")
+            printer.info(f"replaying {_count(path, size, skip)} commands")
             filler = PlaceholderFiller(known)
-            with _Child(command) as child:
-                for item in _read(path, size, skip):
-                    _play(item, child, filler, unfilled, printer, tally)
-    except ChildDied as died:
+            with _SidecarProcess(command) as child:
+                for item in _read_commands(path, size, skip):
+                    _replay_item(item, child, filler, unfilled, printer, tally)
+    except SidecarDied as died:
         printer.error(str(died))
         return 1
     if unfilled:
-        printer.say(_hint(list(unfilled)))
+        printer.info(_secrets_hint(list(unfilled)))
     if tally.failed:
-        printer.say(str(tally))
+        printer.info(str(tally))
     return 1 if tally.failed else 0
 
 
-class _Child:
+class _SidecarProcess:
     """A sidecar of our own that is asked one thing at a time; leaving the block ends its session."""
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -144,7 +144,7 @@ class _Child:
         try:
             self._reply()  # ready
         except BaseException:
-            self.__exit__(ChildDied, None, None)
+            self.__exit__(SidecarDied, None, None)
             raise
         return self
 
@@ -163,11 +163,11 @@ class _Child:
         for _ in range(2):
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_END_SECONDS)
+                self._process.wait(_TERMINATE_TIMEOUT)
                 return
         self._process.kill()
 
-    def ask(self, line: bytes) -> Any:
+    def request(self, line: bytes) -> Any:
         """Sends one line; gives its reply, decoded. Raises ChildDied."""
         try:
             self._stdin.write(line + b"\n")
@@ -184,8 +184,8 @@ class _Child:
                 return reply
         raise self._died()
 
-    def _died(self) -> ChildDied:
-        return ChildDied(f"the sidecar ended with exit code {self._process.wait()}")
+    def _died(self) -> SidecarDied:
+        return SidecarDied(f"the sidecar ended with exit code {self._process.wait()}")
 
 
 @contextlib.contextmanager
@@ -211,27 +211,27 @@ def _is_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-def _play(
-    item: Command | Complaint,
-    child: _Child,
+def _replay_item(
+    item: Command | UnreplayableLine,
+    child: _SidecarProcess,
     filler: PlaceholderFiller,
     unfilled: dict[str, None],
     printer: ReplayPrinter,
     tally: Tally,
 ) -> None:
-    if isinstance(item, Complaint):
-        printer.error(item.describe_failure)
+    if isinstance(item, UnreplayableLine):
+        printer.error(item.reason)
         return
     line, missing = filler.fill(item.line)
     unfilled |= dict.fromkeys(missing)
     began = time.perf_counter()
-    reply = child.ask(line)
+    reply = child.request(line)
     tally.done += 1
     tally.failed += reply.get("type") == "error"
-    printer.exchange((time.perf_counter() - began) * 1000, item.type, reply)
+    printer.request_and_reply((time.perf_counter() - began) * 1000, item.type, reply)
 
 
-def _size(path: Path) -> int:
+def _log_size(path: Path) -> int:
     """How much of the log there is at the start; what is appended during the replay is not part of it."""
     try:
         about = path.stat()
@@ -246,31 +246,33 @@ def _size(path: Path) -> int:
 
 
 def _count(path: Path, size: int, skip: frozenset[str]) -> int:
-    return sum(isinstance(item, Command) for item in _read(path, size, skip))
+    return sum(isinstance(item, Command) for item in _read_commands(path, size, skip))
 
 
-def _read(path: Path, size: int, skip: frozenset[str]) -> Iterator[Command | Complaint]:
+def _read_commands(path: Path, size: int, skip: frozenset[str]) -> Iterator[Command | UnreplayableLine]:
     """The log's lines in order; blank ones and those to skip are left out."""
     with path.open("rb") as log:
         for number, line in enumerate(log, 1):
             size -= len(line)
             if line.strip():
-                item = _understand(line.strip(), number)
-                if isinstance(item, Complaint) or item.type not in skip:
+                item = _parse(line.strip(), number)
+                if isinstance(item, UnreplayableLine) or item.type not in skip:
                     yield item
             if size <= 0:
                 return
 
 
-def _understand(line: bytes, number: int) -> Command | Complaint:
+def _parse(line: bytes, number: int) -> Command | UnreplayableLine:
     try:
         line.decode()
         members = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
     except (ValueError, RecursionError) as wrong:  # what msgspec and decoding raise are ValueErrors
-        return Complaint(f"line {number} is not a JSON object: {wrong}")
+        return UnreplayableLine(f"line {number} is not a JSON object: {wrong}")
     note: Any = msgspec.json.decode(members.pop("_log", b"null"))
     if isinstance(note, dict) and note.get("unreadable"):
-        return Complaint(f"line {number} was no request when it was logged ({note.get('bytes')} bytes, not kept)")
+        return UnreplayableLine(
+            f"line {number} was no request when it was logged ({note.get('bytes')} bytes, not kept)"
+        )
     kind: Any = msgspec.json.decode(members.get("type", b'""'))
     return Command(kind if isinstance(kind, str) else "", msgspec.json.encode(members))
 
@@ -279,7 +281,7 @@ def _load_secrets(path: Path, printer: ReplayPrinter) -> dict[str, Any]:
     try:
         known = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-            printer.say(f"warning: others on this machine can read {path}; chmod 600 it")
+            printer.info(f"warning: others on this machine can read {path}; chmod 600 it")
     except OSError as failure:
         raise ReplayError(f"can't read {path}: {(failure.strerror or str(failure)).lower()}") from None
     except msgspec.DecodeError:
@@ -287,7 +289,7 @@ def _load_secrets(path: Path, printer: ReplayPrinter) -> dict[str, Any]:
     return known
 
 
-def _hint(keys: Sequence[str]) -> str:
+def _secrets_hint(keys: Sequence[str]) -> str:
     example = ", ".join(f'"{key}": "..."' for key in keys)
     return (
         f"hint: the log holds {REDACTED} in place of secrets; fill them in with --secrets FILE, a file with"

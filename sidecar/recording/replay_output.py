@@ -7,9 +7,9 @@ from typing import Any, Final, TextIO
 import msgspec
 from sidecar_protocol.base import REDACTED
 
-WIDTH: Final = 200
+DEFAULT_WIDTH: Final = 200
 """Characters of a line where there is no terminal."""
-_SECRETS: Final = frozenset({"get_secret", "get_users_secret", "get_user_secret"})
+_SECRET_REQUESTS: Final = frozenset({"get_secret", "get_users_secret", "get_user_secret"})
 """Requests whose reply is a secret: a terminal may be recorded, a CI's is."""
 _STYLES: Final = {"ok": "green", "pong": "green", "error": "red"}
 
@@ -20,9 +20,9 @@ class ReplayPrinter:
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._terminal = out.isatty()
-        self._width = shutil.get_terminal_size().columns if self._terminal else WIDTH
+        self._width = shutil.get_terminal_size().columns if self._terminal else DEFAULT_WIDTH
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """A line that is no exchange, whole."""
         self._print(text, "")
 
@@ -30,12 +30,12 @@ class ReplayPrinter:
         """A line about something that went wrong."""
         self._print(f"error: {text}", "red", self._width)
 
-    def exchange(self, milliseconds: float, kind: str, reply: dict[str, Any]) -> None:
+    def request_and_reply(self, milliseconds: float, kind: str, reply: dict[str, Any]) -> None:
         """`12ms    IN: send_cv                    OUT: ok: true`; a secret's value is not printed."""
-        text = f"{f'{milliseconds:.0f}ms':<7} IN: {kind:<26} OUT: {_told(kind, reply)}"
+        text = f"{f'{milliseconds:.0f}ms':<7} IN: {kind:<26} OUT: {_summary(kind, reply)}"
         self._print(text, _STYLES.get(str(reply.get("type")), ""), self._width)
 
-    def give_up(self) -> None:
+    def discard_output(self) -> None:
         """Lets what could not be printed go: nobody reads it, and Python would try again at its own end."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._out.fileno())
@@ -55,11 +55,11 @@ class ReplayPrinter:
         Console(file=self._out, soft_wrap=True).print(Text(text, style=style))
 
 
-def _told(asked: str, reply: dict[str, Any]) -> str:
+def _summary(asked: str, reply: dict[str, Any]) -> str:
     kind = str(reply.get("type"))
     if "content" not in reply:
         return kind
     content = reply["content"]
     if kind == "error":
         return f"{kind}: {content}"
-    return f"{kind}: {REDACTED if asked in _SECRETS else msgspec.json.encode(content).decode()}"
+    return f"{kind}: {REDACTED if asked in _SECRET_REQUESTS else msgspec.json.encode(content).decode()}"

@@ -10,8 +10,8 @@ from sidecar.settings import Settings
 
 if TYPE_CHECKING:
     from sidecar.browser.pool import BrowserPool
-    from sidecar.browser.profiles.profile_store import States
-    from sidecar.browser.sandbox.sandbox_pool import Sandboxes
+    from sidecar.browser.profiles.profile_store import ProfileStore
+    from sidecar.browser.sandbox.sandbox_pool import SandboxPool
     from sidecar.jobs.browser_job_runner import BrowserJobRunner
     from sidecar.jobs.run_service import RunService
     from sidecar.jobs.visit_tokens import VisitTokens
@@ -30,8 +30,8 @@ class BrowserServices:
         self._scratch: Scratch | None = None
         self._pool: BrowserPool | None = None
         self._runner: BrowserJobRunner | None = None
-        self._states: States | None = None
-        self._mock_states: States | None = None
+        self._states: ProfileStore | None = None
+        self._mock_states: ProfileStore | None = None
         self.reference_locks = ReferenceLocks()
         self._run_service: RunService | None = None
 
@@ -55,7 +55,7 @@ class BrowserServices:
 
         return VisitTokens(self._settings.token_secret, self._clock, allow_proxies=self._settings.token_proxies)
 
-    def sandbox_pool(self) -> "Sandboxes":
+    def sandbox_pool(self) -> "SandboxPool":
         """Where tasks' scripts run, beside the jobs' own."""
         return self._get_pool().sandboxes
 
@@ -100,14 +100,14 @@ class BrowserServices:
             )
         return self._runner
 
-    def _get_states(self) -> "States":
+    def _get_states(self) -> "ProfileStore":
         """Where profiles lie: in the state folder, or in memory for a mock session."""
-        from sidecar.browser.profiles.profile_store import FolderStates, MemoryStates
+        from sidecar.browser.profiles.profile_store import FileProfileStore, MemoryProfileStore
         from sidecar.encryption import Encryptor
 
         if self._is_mock():
-            self._mock_states = self._mock_states or MemoryStates()
+            self._mock_states = self._mock_states or MemoryProfileStore()
             return self._mock_states
         if self._states is None:
-            self._states = FolderStates(self._settings.profiles_folder, Encryptor(self._settings.seal_key()))
+            self._states = FileProfileStore(self._settings.profiles_folder, Encryptor(self._settings.seal_key()))
         return self._states

@@ -58,11 +58,11 @@ class SessionProcess:
         self._heard = True
         self._redactor = Redactor()
         try:
-            logs.configure(settings.log_debug, self._redactor)
+            logs.configure(settings.log_debug, self._redactor.redact_text)
         except OSError as failure:
             raise SettingsError(f"the debug log {settings.log_debug} can't be used: {failure.strerror}") from None
         self._writer = LineWriter(descriptors.lines_out, self._commit, self._on_clogged, self._on_closed)
-        self._session = Session(before_login=MemoryReferences(clock), add_secret=self._redactor.learn)
+        self._session = Session(before_login=MemoryReferences(clock), add_secret=self._redactor.add_secret)
         self._session.webhooks = webhooks_of(settings)
         self._browsers = BrowserServices(settings, clock, lambda: self._session.is_mock)
         self._storage = StorageProvider(

@@ -100,7 +100,7 @@ class TaskRuntime:
     def _build(self) -> "tuple[TaskManager, TaskDispatcher]":
         from sidecar.browser.sandbox.task_session import (  # late: scripts bring playwright with them
             TaskLimits,
-            TaskScripts,
+            TaskScriptRunner,
         )
         from sidecar.tasks.script_host import HostAllowlist, ScriptSources
         from sidecar.tasks.task_dispatcher import TaskDispatcher
@@ -114,12 +114,12 @@ class TaskRuntime:
         scripts = ScriptSources(store.public_http, settings.scripts_path, allow_private=settings.allow_private_network)
         check = context.browsers.run_service().check
         records = TaskRecords(store.encryptor, scripts, engine.process, check, settings.max_line)
-        limits = TaskLimits(seconds=settings.script_timeout)
+        limits = TaskLimits(timeout=settings.script_timeout)
         dependencies = RunnerDependencies(
             scripts=scripts,
             requests=store.public_http,
             hosts=HostAllowlist(settings.script_hosts),
-            runner=lambda: TaskScripts(context.browsers.sandbox_pool(), limits, SCRIPTS_AT_ONCE),
+            runner=lambda: TaskScriptRunner(context.browsers.sandbox_pool(), limits, SCRIPTS_AT_ONCE),
             listeners_of=lambda run: store.listener_factory.create(
                 store.endpoints.unpack(run.webhooks), run.emit, run.progress, until_stored=True
             ),

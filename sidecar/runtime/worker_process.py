@@ -24,12 +24,12 @@ async def work(settings: Settings, clock: Clock, say: Callable[[str], None]) -> 
     """Runs jobs until SIGTERM or SIGINT, then finishes as a session does. Raises SettingsError, StoreFailed."""
     redactor = Redactor()
     try:
-        logs.configure(settings.log_debug, redactor)
+        logs.configure(settings.log_debug, redactor.redact_text)
     except OSError as failure:
         raise SettingsError(f"the debug log {settings.log_debug} can't be used: {failure.strerror}") from None
     stopped = _stop_signals()
     async with AsyncExitStack() as resources:
-        session = Session(before_login=MemoryReferences(clock), add_secret=redactor.learn)
+        session = Session(before_login=MemoryReferences(clock), add_secret=redactor.add_secret)
         browsers = BrowserServices(settings, clock, lambda: False)
         storage = StorageProvider(
             RuntimeContext(settings=settings, clock=clock, session=session, browsers=browsers, on_event=_nobody_listens)

@@ -131,7 +131,7 @@ class ScheduledMessages:
         decoded = decode_stored(message_type, content)
         if isinstance(decoded, SendJob):
             redactor = redactor_for(decoded)
-        line = redactor.request(msgspec.json.encode(_Request(message_type, msgspec.Raw(content))))
+        line = redactor.redact_request(msgspec.json.encode(_Request(message_type, msgspec.Raw(content))))
         return msgspec.Raw(msgspec.json.decode(line, type=_Request).content.copy()) if line else msgspec.Raw(b"null")
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 from sidecar_protocol.tasks import LONGEST_SCRIPT
 
-from sidecar.browser.sandbox.task_session import Fetch, Fetched
+from sidecar.browser.sandbox.task_session import FetchRequest, FetchResponse
 from sidecar.clock import within
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, NotFound, RemoteFailed, RemoteUnreachable, TimedOut
 from sidecar.net.exchange import HttpResponse
@@ -148,7 +148,7 @@ class ScriptHost:
         """What those on their way may still bring."""
         self._returned = asyncio.Event()
 
-    async def fetch(self, wanted: Fetch) -> Fetched:
+    async def fetch(self, wanted: FetchRequest) -> FetchResponse:
         """One request, with its redirects. Raises SidecarError."""
         try:
             async with within(REQUEST_SECONDS):
@@ -156,7 +156,7 @@ class ScriptHost:
         except TimeoutError:
             raise TimedOut(f"{_host(wanted.url)} did not answer within {REQUEST_SECONDS:g} s") from None
 
-    async def _fetch(self, wanted: Fetch) -> Fetched:
+    async def _fetch(self, wanted: FetchRequest) -> FetchResponse:
         if wanted.method not in METHODS:
             raise InvalidContent(f"fetch can't send {wanted.method[:20]}", "method")
         headers = _checked_headers(wanted.headers)
@@ -236,9 +236,9 @@ def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.lower() not in _CONNECTION_HEADERS}
 
 
-def _to_fetched(url: str, response: HttpResponse) -> Fetched:
+def _to_fetched(url: str, response: HttpResponse) -> FetchResponse:
     headers = [(str(name), value) for name, value in response.headers.items() if name.lower() not in _ENCODING_HEADERS]
-    return Fetched(url, response.status, headers, response.body)
+    return FetchResponse(url, response.status, headers, response.body)
 
 
 def _is_url(script: str) -> bool:

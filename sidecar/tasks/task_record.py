@@ -228,6 +228,6 @@ def _check_times(record: TaskRecord, now: int) -> None:
 
 def _redacted_job(job: Mapping[str, Any], filled: SendJob) -> dict[str, Any]:
     """The job as it was given, with its secrets, and what it types into pages, replaced."""
-    line = redactor_for(filled).request(msgspec.json.encode({"type": "send_job", "content": job}))
+    line = redactor_for(filled).redact_request(msgspec.json.encode({"type": "send_job", "content": job}))
     redacted: dict[str, Any] = msgspec.json.decode(line)["content"] if line else {}
     return redacted

@@ -13,7 +13,7 @@ from sidecar_protocol.jobs import SendJob, Step, StepResult
 from sidecar_protocol.tasks import RunStatus, RunTaskReply, TaskRun, Trigger
 
 from sidecar.browser.sandbox.action_session import ActionError
-from sidecar.browser.sandbox.task_session import TaskScripts
+from sidecar.browser.sandbox.task_session import TaskScriptRunner
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, CorruptRecord, error_detail
 from sidecar.jobs.job_redaction import redactor_for
@@ -76,7 +76,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class RunnerDependencies:
     """What runs are made with."""
 
-    runner: Callable[[], TaskScripts]
+    runner: Callable[[], TaskScriptRunner]
     """Where scripts run; made with the first of them."""
     scripts: ScriptSources
     requests: Requests
@@ -102,7 +102,7 @@ class TaskRunner:
         self._clock = clock
         self._process = process
         self._active: dict[str, int] = {}
-        self._scripts: TaskScripts | None = None
+        self._scripts: TaskScriptRunner | None = None
         self._pending_writes: set[asyncio.Future[None]] = set()
         self._waiting: set[asyncio.Task[Any] | None] = set()
         self._stopping = False
@@ -211,7 +211,7 @@ class TaskRunner:
     async def _run_reported(self, script: str, record: TaskRecord, run: JobRun, output: ScriptOutput) -> str:
         """Runs a script, and tells of it as of a job whose one step it is."""
         job = SendJob(steps=(Step(url=script, name=script),), name=run.name)
-        hide = redactor_for(job).text
+        hide = redactor_for(job).redact_text
         updates = RunUpdates(job, run.id, self._dependencies.listeners_of(run), self._clock, hide, run.name)
         updates.on_started()
         updates.on_step_started(0)

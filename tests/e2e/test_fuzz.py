@@ -121,8 +121,8 @@ def test_any_line_is_read_or_refused(line: bytes) -> None:
     """Nothing but a WireError is raised, and the input log has one line of JSON for it."""
     with contextlib.suppress(WireError):
         codec.decode_content(codec.decode(line))
-    assert b"\n" not in Redactor().line(line)
-    msgspec.json.decode(Redactor().line(line))
+    assert b"\n" not in Redactor().redact_line(line)
+    msgspec.json.decode(Redactor().redact_line(line))
 
 
 SECRETS = ["hunter2-é", 'p"a\\ss&w%41rd', "correct horse battery staple", "0123456789abcdef" * 8, "ключ-к-двери"]
@@ -139,16 +139,16 @@ def test_no_known_secret_is_left_in_any_spelling(line: bytes, secret: str, name:
     """In a line that is logged and in a text, wherever it stands and whatever stands beside it."""
     redactor = Redactor()
     for value in SECRETS:
-        redactor.learn(value)
+        redactor.add_secret(value)
     spelled = SPELLINGS[name](secret)
     text = f"{around}{spelled}{around}"
-    assert spelled not in redactor.text(text)
-    assert REDACTED in redactor.text(text)
+    assert spelled not in redactor.redact_text(text)
+    assert REDACTED in redactor.redact_text(text)
     inside = re.sub(rb'"(?=[^"]*"\s*[,}\]])', lambda _: b'"' + json.dumps(text)[1:-1].encode(), line, count=1)
-    logged = redactor.request(inside)
+    logged = redactor.redact_request(inside)
     assert json.dumps(spelled)[1:-1].encode() not in (logged or b"")
     if logged not in (None, inside) and name not in PACKED:
-        assert not redactor.clean(inside)
+        assert not redactor.is_clean(inside)
 
 
 @FUZZ
@@ -161,9 +161,9 @@ def test_no_known_secret_is_left_in_any_spelling(line: bytes, secret: str, name:
 def test_no_known_secret_is_left_in_base64(secret: str, name: str, before: bytes, after: bytes) -> None:
     """Wherever in it the value begins and ends: no letter is left that holds six bits of it."""
     redactor = Redactor()
-    redactor.learn(secret)
+    redactor.add_secret(secret)
     raw = secret.encode()
-    left = redactor.text(f"<{IN_BASE64[name](before + raw + after).decode()}>").split(REDACTED)
+    left = redactor.redact_text(f"<{IN_BASE64[name](before + raw + after).decode()}>").split(REDACTED)
     assert len(left) == 2
     assert len(left[0]) <= 1 + len(before) * 8 // 6
     assert len(left[1]) <= 1 + len(after) * 8 // 6 + 4

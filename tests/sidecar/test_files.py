@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sidecar import files
-from sidecar.browser.profiles.profile_store import FolderStates, Profile
+from sidecar.browser.profiles.profile_store import FileProfileStore, Profile
 from sidecar.encryption import Encryptor
 from sidecar.errors import StoreFailed
 from sidecar.queue.process_registry import ProcessLock
@@ -90,12 +90,12 @@ async def test_the_database_is_not_opened_by_a_link(home: Path, victim: Path) ->
 
 async def test_profiles_are_not_written_or_read_by_a_link(home: Path, victim: Path) -> None:
     """A link in the place of a profile, of its lock or of the file that is to replace it leads nowhere."""
-    states = FolderStates(lambda: home, Encryptor())
+    states = FileProfileStore(lambda: home, Encryptor())
     names = ("ann.chromium.json", "ann.chromium.json.new", "ann.chromium.lock")
     for name in names:
         (home / name).symlink_to(victim)
     with pytest.raises(StoreFailed, match="symbolic link"):
-        async with states.turn(PROFILE):
+        async with states.lock(PROFILE):
             pass
     with pytest.raises(StoreFailed, match="symbolic link"):
         await states.load(PROFILE)

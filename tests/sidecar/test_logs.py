@@ -2,7 +2,7 @@
 
 import logging
 
-from sidecar.logs import MAX_SAID, QUIET_SECONDS, RateLimitFilter
+from sidecar.logs import MAX_REMEMBERED, REPEAT_INTERVAL, RateLimitFilter
 from tests.clocks import ManualClock
 
 
@@ -20,7 +20,7 @@ def test_the_same_is_said_once_in_a_while() -> None:
     assert once.filter(record("no room: %s", "locked"))
     assert once.filter(record("no room: %s", "full", name="sidecar.queue"))
     assert [once.filter(record("broken", failure=True)) for _ in range(2)] == [True, True]
-    clock.advance(QUIET_SECONDS - 1)
+    clock.advance(REPEAT_INTERVAL - 1)
     assert not once.filter(record("no room: %s", "full"))
     clock.advance(1)
     assert [once.filter(record("no room: %s", "full")) for _ in range(2)] == [True, False]
@@ -29,6 +29,6 @@ def test_the_same_is_said_once_in_a_while() -> None:
 def test_only_so_much_is_kept_in_mind() -> None:
     """The oldest is forgotten first."""
     once = RateLimitFilter(ManualClock().clock.monotonic)
-    assert all(once.filter(record("number %s", number)) for number in range(MAX_SAID + 1))
+    assert all(once.filter(record("number %s", number)) for number in range(MAX_REMEMBERED + 1))
     assert not once.filter(record("number 1"))
     assert once.filter(record("number 0"))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.secret_encodings import spellings
+from sidecar.secret_encodings import encodings
 
 WRITERS: tuple[Callable[[str], str], ...] = (
     str,
@@ -39,17 +39,17 @@ WRITERS: tuple[Callable[[str], str], ...] = (
 @pytest.mark.parametrize("write", WRITERS)
 def test_it_is_found_as_it_was_written(write: Callable[[str], str], value: str) -> None:
     """In JSON, pages and URLs, and as the digest that RT-CV takes."""
-    assert any(form in write(value) for form in spellings(value))
+    assert any(form in write(value) for form in encodings(value))
 
 
 @given(st.text("abcXYZ0189:/+=ü", min_size=8), st.binary(max_size=5), st.binary(max_size=5))
 def test_it_is_found_in_base64_of_a_longer_text(value: str, before: bytes, after: bytes) -> None:
     """Wherever in it the value stands: `Authorization: Basic` is user, colon and key."""
     written = base64.b64encode(before + value.encode() + after).decode()
-    assert any(form in written for form in spellings(value))
+    assert any(form in written for form in encodings(value))
 
 
 def test_the_longest_come_first() -> None:
     """So that no half of a longer form is left."""
-    lengths = [len(form) for form in spellings("a secret/with more")]
+    lengths = [len(form) for form in encodings("a secret/with more")]
     assert lengths == sorted(lengths, reverse=True)

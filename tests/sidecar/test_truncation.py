@@ -4,7 +4,7 @@ import pytest
 from sidecar_protocol.base import REDACTED
 
 from sidecar.recording.redaction.redactor import Redactor
-from sidecar.truncation import MOST, WHOLE, bounded, shortened
+from sidecar.truncation import MAX_KEPT, SANDBOX_MAX, cap_length, truncate
 
 SECRET = "hunter2-of-a-long-password"
 
@@ -15,24 +15,24 @@ def test_no_half_is_left_at_the_cut(before: int, secret: str) -> None:
     """Wherever the cut falls: before a secret, within it or behind it, known or told by its surroundings."""
     redactor = Redactor()
     if secret == SECRET:
-        redactor.learn(SECRET)
-    shown = shortened("x" * before + secret + "y" * 50, 100, redactor.text)
+        redactor.add_secret(SECRET)
+    shown = truncate("x" * before + secret + "y" * 50, 100, redactor.redact_text)
     assert len(shown) <= 100
     assert "hun" not in shown
 
 
 def test_what_is_short_stays_for_whoever_cuts_it() -> None:
     """Who gets the whole text has taken out of it what they must not see."""
-    assert shortened(SECRET, 100, lambda _: "hidden") == SECRET
+    assert truncate(SECRET, 100, lambda _: "hidden") == SECRET
 
 
 def test_a_text_that_was_nearly_all_secret() -> None:
     """Its beginning may end with a half of one, so that nothing of it is shown."""
     redactor = Redactor()
     secret = "".join(f"{number:03}" for number in range(334))
-    redactor.learn(secret)
-    assert shortened(bounded(secret * 100), 1_000, redactor.text) == REDACTED
-    assert shortened(secret * 5, 1_000, redactor.text) == REDACTED * 5
-    assert shortened(secret * 5, 1_000, redactor.text, whole=WHOLE) == REDACTED
-    assert shortened(secret * 50, 1_000, redactor.text) == REDACTED
-    assert shortened("x" * 2 * MOST, 10, redactor.text) == "x" * 10
+    redactor.add_secret(secret)
+    assert truncate(cap_length(secret * 100), 1_000, redactor.redact_text) == REDACTED
+    assert truncate(secret * 5, 1_000, redactor.redact_text) == REDACTED * 5
+    assert truncate(secret * 5, 1_000, redactor.redact_text, whole=SANDBOX_MAX) == REDACTED
+    assert truncate(secret * 50, 1_000, redactor.redact_text) == REDACTED
+    assert truncate("x" * 2 * MAX_KEPT, 10, redactor.redact_text) == "x" * 10

@@ -13,15 +13,15 @@ from sidecar.browser import playwright_errors
 from sidecar.browser.artifacts.capture import Kind
 from sidecar.browser.artifacts.redact_recordings import clean_har, clean_trace
 from sidecar.errors import ActionFailed, BrowserUnavailable
-from sidecar.truncation import Hide
+from sidecar.truncation import Redact
 
-_CLEAN: Final[dict[Kind, Callable[[bytes, Hide], bytes]]] = {"har": clean_har, "trace": clean_trace}
+_CLEAN: Final[dict[Kind, Callable[[bytes, Redact], bytes]]] = {"har": clean_har, "trace": clean_trace}
 
 
 class Recorder:
     """Started before the first step, finished after the last; its files lie in `folder` until then."""
 
-    def __init__(self, page: Page, options: Sequence[Option], folder: Path, hide: Hide) -> None:
+    def __init__(self, page: Page, options: Sequence[Option], folder: Path, hide: Redact) -> None:
         self._page = page
         self._folder = folder
         self._hide = hide

@@ -1,7 +1,7 @@
 """Takes secrets out of recordings: HAR files and Playwright's traces.
 
 What is known to be secret by its place (cookies, credentials in headers, request bodies, typed text) goes whatever it
-is; everywhere else a `Hide` replaces the values that the job is known to hold.
+is; everywhere else a `Redact` replaces the values that the job is known to hold.
 """
 
 import io
@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from sidecar_protocol.base import REDACTED
 
-from sidecar.truncation import Hide
+from sidecar.truncation import Redact
 
 _SECRET_HEADERS: Final = frozenset(
     {"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key", "x-auth-token", "x-csrf-token"}
@@ -30,7 +30,7 @@ _DRAWN: Final = frozenset({".css", ".gif", ".jpeg", ".jpg", ".png", ".svg", ".tt
 _LINES: Final = frozenset({".network", ".trace"})
 
 
-def clean_har(data: bytes, hide: Hide) -> bytes:
+def clean_har(data: bytes, hide: Redact) -> bytes:
     """The HAR without cookie values, credentials, request bodies, and what `hide` knows."""
     har = msgspec.json.decode(data)
     for entry in har["log"]["entries"]:
@@ -38,7 +38,7 @@ def clean_har(data: bytes, hide: Hide) -> bytes:
     return msgspec.json.encode(_hidden(har, hide))
 
 
-def clean_trace(data: bytes, hide: Hide) -> bytes:
+def clean_trace(data: bytes, hide: Redact) -> bytes:
     """The trace without the same, without what was typed, and without response bodies but those that it draws."""
     cleaned = io.BytesIO()
     with (
@@ -55,7 +55,7 @@ def clean_trace(data: bytes, hide: Hide) -> bytes:
     return cleaned.getvalue()
 
 
-def _clean_line(line: bytes, hide: Hide) -> bytes:
+def _clean_line(line: bytes, hide: Redact) -> bytes:
     event = msgspec.json.decode(line)
     if isinstance(event, dict):
         if event.get("type") == "resource-snapshot":
@@ -88,7 +88,7 @@ def _without(value: Any, names: frozenset[str]) -> Any:
     return [_without(item, names) for item in value] if isinstance(value, list) else value
 
 
-def _hidden(value: Any, hide: Hide) -> Any:
+def _hidden(value: Any, hide: Redact) -> Any:
     if isinstance(value, str):
         return hide(value)
     if isinstance(value, dict):

@@ -19,7 +19,7 @@ from sidecar.browser.processes.job_page import JobPage
 from sidecar.clock import within
 from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent
 from sidecar.settings import exported
-from sidecar.truncation import shortened
+from sidecar.truncation import truncate
 
 # Without these Chromium starts more processes than a page without a screen needs, and talks to servers of its own.
 _CHROMIUM_FLAGS: Final = (
@@ -39,13 +39,13 @@ _CHROMIUM_FLAGS: Final = (
     "--enable-features=CDPScreenshotNewSurface,RenderDocument:level/crashed-frame",
 )
 
-_LONGEST_REASON: Final = 500
-_OWN_SESSION: Final = {
+_MAX_REASON: Final = 500
+_DRIVER_VARIABLES: Final = {
     "PLAYWRIGHT_NODEJS_PATH": str(Path(__file__).with_name("driver.sh")),
     "DRIVER_NODE": str(Path(playwright.__file__).with_name("driver") / "node"),
 }
 """Has Playwright start its driver by a script of ours; what it starts is said there."""
-_OWN_CHECK: Final = {"PLAYWRIGHT_SKIP_NAVIGATION_CHECK": "1"}
+_CHROMIUM_VARIABLES: Final = {"PLAYWRIGHT_SKIP_NAVIGATION_CHECK": "1"}
 """Before an action Playwright waits for a navigation that is under way, for ever where that was answered with 204."""
 
 
@@ -53,7 +53,7 @@ _SANDBOX_ADVICE: Final = (
     "Chromium's own sandbox is not allowed here: run the container with `--cap-add SYS_ADMIN` or a seccomp profile that"
     " allows user namespaces, install chromium-sandbox, or set SIDECAR_CHROMIUM_SANDBOX=false if you trust every page"
 )
-_HOPELESS: Final = {
+_PERMANENT_FAILURES: Final = {
     "No usable sandbox": _SANDBOX_ADVICE,
     "Failed to move to new namespace": _SANDBOX_ADVICE,
     "SUID sandbox helper binary": _SANDBOX_ADVICE,
@@ -63,7 +63,7 @@ _HOPELESS: Final = {
 """What a browser says that will not start at the next try either, and what to do about it."""
 
 
-class WarmBrowser:
+class BrowserProcess:
     """A running browser. Driver and browser are started and ended together, so that nothing half dead is kept."""
 
     def __init__(self, driver: Driver, browser: Browser) -> None:
@@ -73,22 +73,22 @@ class WarmBrowser:
         self._parked: set[JobPage] = set()
         self._opening = 0
         self._spare: asyncio.Task[JobPage] | None = None
-        self.served = 0
+        self.contexts_opened = 0
         """Contexts opened so far."""
         self.retired = False
         """Takes no new job, and is closed after its last one."""
-        self.answers = asyncio.Event()
+        self.responsive = asyncio.Event()
         """Cleared while nobody knows whether it does: after a job that failed, until its page has ended."""
-        self.answers.set()
+        self.responsive.set()
         browser.on("disconnected", lambda _: self._died())
         driver.on_death = self._died
 
     @property
-    def running(self) -> int:
+    def active_contexts(self) -> int:
         """Contexts of jobs that are open now, or about to be; the spare one is nobody's."""
         return len(self._pages) + self._opening
 
-    async def megabytes(self, seconds: float) -> float:
+    async def memory_megabytes(self, seconds: float) -> float:
         """Memory of its processes; 0 where that can't be known within `seconds`."""
         try:
             async with within(seconds):
@@ -102,7 +102,7 @@ class WarmBrowser:
         `arguments` are those of Playwright's `new_context`. The task raises BrowserCrashed, also after `seconds`, and
         InvalidContent where the browser refuses the arguments. Whoever gets tired of it must still see it to its end.
         """
-        self.served += 1
+        self.contexts_opened += 1
         self._opening += 1
         spare: asyncio.Task[JobPage] | None = None
         if not arguments:
@@ -117,7 +117,7 @@ class WarmBrowser:
 
     async def _open_ahead(self, seconds: float) -> JobPage:
         page = await self._open_page(seconds, {})
-        await _quietly(page.prepare(), seconds)
+        await _completes_within(page.prepare(), seconds)
         return page
 
     async def _lend(self, spare: asyncio.Task[JobPage] | None, seconds: float, arguments: Mapping[str, Any]) -> JobPage:
@@ -152,14 +152,14 @@ class WarmBrowser:
         """Gives a parked context to its next job."""
         self._parked.discard(page)
         self._pages.add(page)
-        self.served += 1
+        self.contexts_opened += 1
 
-    async def open_beside(self, parked: JobPage, seconds: float) -> JobPage:
+    async def replace_page(self, parked: JobPage, seconds: float) -> JobPage:
         """Another page in a parked context, which takes the place of the one before. Raises Playwright's errors."""
         async with within(seconds):
             page = JobPage(parked.context, await parked.context.new_page(), runs_scripts=parked.runs_scripts)
-            page.outlives_job = True
-            parked.stop_listening()
+            page.is_persistent = True
+            parked.ignore_console()
         self._parked.discard(parked)
         self._parked.add(page)
         return page
@@ -167,12 +167,12 @@ class WarmBrowser:
     async def close_page(self, page: JobPage, seconds: float) -> None:
         """Ends a job's context; a browser that can't do that in time is retired."""
         try:
-            if not await _quietly(page.context.close(), seconds):
+            if not await _completes_within(page.context.close(), seconds):
                 self.retired = True
         finally:
             self._pages.discard(page)
             self._parked.discard(page)
-            self.answers.set()
+            self.responsive.set()
 
     async def close(self, seconds: float) -> None:
         """Ends browser and driver, politely within `seconds`, then by taking away the driver's input."""
@@ -180,19 +180,19 @@ class WarmBrowser:
         if self._spare:
             self._spare.cancel()
         for page in self._pages | self._parked:
-            page.lose("the browser was closed under the job")
-        await _quietly(self._browser.close(), seconds)
+            page.mark_lost("the browser was closed under the job")
+        await _completes_within(self._browser.close(), seconds)
         await self._driver.stop(seconds)
 
     def _died(self) -> None:
         self.retired = True
         for page in self._pages | self._parked:
-            page.lose("the browser died under the job")
+            page.mark_lost("the browser died under the job")
 
 
 async def launch(
     found: FoundBrowser, limits: Limits, variables: Mapping[str, str], *, sandbox: bool = True
-) -> WarmBrowser:
+) -> BrowserProcess:
     """Starts a driver, with these environment variables in place of ours, and a browser; or connects to a remote one.
 
     Raises BrowserUnavailable, also when it takes too long.
@@ -201,17 +201,17 @@ async def launch(
     driver: Driver | None = None
     try:
         async with within(seconds):
-            ours = _OWN_SESSION | (_OWN_CHECK if found.kind == "CHROMIUM" else {})
+            ours = _DRIVER_VARIABLES | (_CHROMIUM_VARIABLES if found.kind == "CHROMIUM" else {})
             with exported({**ours, **variables}):
                 driver = await start_driver(limits.silence)
-            return WarmBrowser(driver, await _start_browser(driver, found, seconds, sandbox))
+            return BrowserProcess(driver, await _start_browser(driver, found, seconds, sandbox))
     except BaseException as error:
         if driver is not None:
             await driver.stop(limits.close)
         if isinstance(error, TimeoutError):
             raise BrowserUnavailable(f"{found.path} did not start within {seconds:g} s", retryable=True) from None
         if isinstance(error, Exception):
-            reason = shortened(_without_endpoint(_launch_failure(error), found), _LONGEST_REASON, _as_it_is)
+            reason = truncate(_without_endpoint(_launch_error(error), found), _MAX_REASON, _unredacted)
             if found.endpoint:
                 raise BrowserUnavailable(f"{found.path} could not be reached: {reason}", retryable=True) from None
             advice = _advice(reason)
@@ -256,7 +256,7 @@ def _launch_options(found: FoundBrowser, seconds: float, sandbox: bool) -> dict[
 
 def _advice(reason: str) -> str | None:
     """What to change where a launch can't succeed as this machine is; None where the next one may."""
-    return next((advice for words, advice in _HOPELESS.items() if words in reason), None)
+    return next((advice for words, advice in _PERMANENT_FAILURES.items() if words in reason), None)
 
 
 def _without_endpoint(said: str, found: FoundBrowser) -> str:
@@ -264,11 +264,11 @@ def _without_endpoint(said: str, found: FoundBrowser) -> str:
     return said.replace(found.endpoint, found.path) if found.endpoint else said
 
 
-def _as_it_is(text: str) -> str:
+def _unredacted(text: str) -> str:
     return text
 
 
-def _launch_failure(error: BaseException) -> str:
+def _launch_error(error: BaseException) -> str:
     """The browser's own complaint where it made one, the one that explains it first; else Playwright's first line."""
     complaints = [line.partition("[err]")[2].strip() for line in str(error).splitlines() if "[err]" in line]
     if not complaints:
@@ -276,7 +276,7 @@ def _launch_failure(error: BaseException) -> str:
     return next(filter(_advice, complaints), complaints[0])
 
 
-async def _quietly(ending: Any, seconds: float) -> bool:
+async def _completes_within(ending: Any, seconds: float) -> bool:
     """Waits for something to end; False when it failed or took too long. Nothing of it is waited for any longer."""
     task = asyncio.ensure_future(ending)
     try:

@@ -24,15 +24,15 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Playwright
 
 from sidecar.browser import isolated_world
 from sidecar.browser.crash_guard import look_at
-from sidecar.browser.processes.killing import kill_all
+from sidecar.browser.processes.killing import kill_process_tree
 
-_LARGE: Final = 1 << 16
+_LARGE_ANSWER: Final = 1 << 16
 """Bytes from which an answer may have too many parts."""
-_MOST_OBJECTS: Final = 250_000
+_MAX_OBJECTS: Final = 250_000
 """In one answer, counted by how they begin, which no string holds: Playwright takes 5 µs for each of them."""
-MOST_VALUE: Final = 16 << 20
+MAX_VALUE_BYTES: Final = 16 << 20
 """Bytes of one value that a page's script or element gives."""
-_VALUES: Final = frozenset(
+_VALUE_METHODS: Final = frozenset(
     {"evaluateExpression", "jsonValue", "ariaSnapshot", "evalOnSelector", "evalOnSelectorAll"}
     | {"innerText", "innerHTML", "textContent", "inputValue", "getAttribute"}
     | {"Runtime.evaluate", "Runtime.callFunctionOn"}
@@ -40,11 +40,11 @@ _VALUES: Final = frozenset(
 """Calls of the driver's protocol that give one, and of Chromium's, which the driver passes on under their `method`."""
 _PING: Final = {"id": "ping", "guid": "nobody", "method": "ping", "params": {}, "metadata": {}}
 """A call of an object that is not there, which the driver refuses by itself."""
-_DROP: Final = "drop"
+_DISPOSE_ID: Final = "drop"
 """The number of all calls that let go of a handle; what is answered to them is no matter."""
-_HANDLES: Final = frozenset({"JSHandle", "ElementHandle"})
-_NOWHERE: Final = traceback.StackSummary.from_list([("playwright", 0, "call", "")])
-_NUMBER: Final = re.compile(rb'\{"id":("[^"]+"|\d+),')
+_HANDLE_TYPES: Final = frozenset({"JSHandle", "ElementHandle"})
+_EMPTY_STACK: Final = traceback.StackSummary.from_list([("playwright", 0, "call", "")])
+_CALL_ID: Final = re.compile(rb'\{"id":("[^"]+"|\d+),')
 
 
 class Driver:
@@ -68,7 +68,7 @@ class Driver:
         stopping.add_done_callback(look_at)
         await asyncio.wait((stopping,), timeout=seconds)
         if not stopping.done():
-            kill_all(self._transport.process)
+            kill_process_tree(self._transport.process)
             await asyncio.wait((stopping,), timeout=seconds)
 
 
@@ -94,7 +94,7 @@ async def start_driver(patience: float) -> Driver:
     return Driver(connection, transport, playwright)
 
 
-def let_go(message: ConsoleMessage) -> None:
+def dispose_console_handles(message: ConsoleMessage) -> None:
     """Ends the handles of what a page has written to its console, which else live here and in the driver as long as
     the page's context."""
     for channel in message._impl_obj._event["args"]:
@@ -103,12 +103,12 @@ def let_go(message: ConsoleMessage) -> None:
             continue  # one that was not handed on
         transport = handle._connection._transport
         if isinstance(transport, _Transport):
-            transport.drop(handle._guid)
+            transport.dispose_handle(handle._guid)
         else:  # of a browser that runs elsewhere
             handle._channel.send_no_reply("dispose", None, {})
 
 
-def silence(context: BrowserContext) -> None:
+def mute_console(context: BrowserContext) -> None:
     """Hands on no console lines of this context but to others that listen, also none that are on their way by now."""
     own = context._impl_obj
     transport = own._connection._transport
@@ -116,15 +116,15 @@ def silence(context: BrowserContext) -> None:
         transport.silenced[own._guid] = own
 
 
-def hear_again(context: BrowserContext) -> None:
-    """Ends `silence`."""
+def unmute_console(context: BrowserContext) -> None:
+    """Ends `mute_console`."""
     own = context._impl_obj
     transport = own._connection._transport
     if isinstance(transport, _Transport):
         transport.silenced.pop(own._guid, None)
 
 
-def _is_unheard(context: Any) -> bool:
+def _has_no_console_listener(context: Any) -> bool:
     heard = context is None or context.listeners("console")
     return not heard and not any(page.listeners("console") for page in context.pages)
 
@@ -135,7 +135,7 @@ class _Connection(Connection):
     def _send_message_to_server(self, *given: Any, **named: Any) -> Any:
         task = asyncio.current_task(self._loop)
         if task is not None:
-            task.__pw_stack_trace__ = _NOWHERE  # type: ignore[attr-defined]
+            task.__pw_stack_trace__ = _EMPTY_STACK  # type: ignore[attr-defined]
         return super()._send_message_to_server(*given, **named)
 
 
@@ -165,22 +165,22 @@ class _Transport(PipeTransport):
     async def abandon(self, running: asyncio.Task[None]) -> None:
         """Ends a driver that has not come up, and can't be told to end; `running` is what reads from it."""
         if hasattr(self, "_proc"):
-            kill_all(self.process)
+            kill_process_tree(self.process)
         else:
             running.cancel()  # asyncio ends the process that it is just making
         await asyncio.wait((running,))
 
     def send(self, message: dict[str, Any]) -> None:
         """Passes a call on."""
-        if message["params"].get("method", message["method"]) in _VALUES:
+        if message["params"].get("method", message["method"]) in _VALUE_METHODS:
             self._asked.add(message["id"])
         elif message["method"] == "__abort__":
             self._ping()
         super().send(message)
 
-    def drop(self, guid: str) -> None:
+    def dispose_handle(self, guid: str) -> None:
         """Lets go of a handle, at a tenth of what a call of Playwright's costs."""
-        super().send({"id": _DROP, "guid": guid, "method": "dispose", "params": {}, "metadata": {}})
+        super().send({"id": _DISPOSE_ID, "guid": guid, "method": "dispose", "params": {}, "metadata": {}})
 
     def _ping(self) -> None:
         if not self._killing:
@@ -195,7 +195,7 @@ class _Transport(PipeTransport):
         if halves:
             self._killing = self._loop.call_later(self._patience / 2, self._expect_answer, halves - 1)
         else:
-            kill_all(self.process)
+            kill_process_tree(self.process)
 
     def _on_answer(self) -> None:
         if self._killing:
@@ -224,7 +224,7 @@ class _Transport(PipeTransport):
                 number = decoded.get("id")
                 if number == _PING["id"]:
                     self._on_answer()
-                elif number != _DROP:
+                elif number != _DISPOSE_ID:
                     self._pass_on(decoded)
                 del message, decoded
                 await asyncio.sleep(0)
@@ -240,13 +240,13 @@ class _Transport(PipeTransport):
             self.on_message(message)
             return
         params = message.get("params") or {}
-        if message.get("method") == "__create__" and params.get("type") in _HANDLES:
+        if message.get("method") == "__create__" and params.get("type") in _HANDLE_TYPES:
             self._held.append(message)
             return
         held, self._held = self._held, []
         guid = message.get("guid")
         context = self.silenced.get(guid)
-        if message.get("method") == "console" and _is_unheard(context):
+        if message.get("method") == "console" and _has_no_console_listener(context):
             self._unknown.setdefault(context, set()).update(one["params"]["guid"] for one in held)
             return
         for one in held:
@@ -258,16 +258,16 @@ class _Transport(PipeTransport):
         return self._stopped
 
     def _decode(self, message: bytes) -> Any:
-        found = _NUMBER.match(message)
+        found = _CALL_ID.match(message)
         if found is None:
             return _decode(message)
         number = json.loads(found[1])
         asked = number in self._asked
         self._asked.discard(number)
-        if asked and len(message) > MOST_VALUE:
-            return _refusal(number, f"the value of the page has more than {MOST_VALUE >> 20} MiB")
-        if len(message) >= _LARGE and message.count(b'{"') > _MOST_OBJECTS:
-            return _refusal(number, f"the value of the page has more than {_MOST_OBJECTS} parts")
+        if asked and len(message) > MAX_VALUE_BYTES:
+            return _error_answer(number, f"the value of the page has more than {MAX_VALUE_BYTES >> 20} MiB")
+        if len(message) >= _LARGE_ANSWER and message.count(b'{"') > _MAX_OBJECTS:
+            return _error_answer(number, f"the value of the page has more than {_MAX_OBJECTS} parts")
         return _decode(message)
 
 
@@ -278,6 +278,6 @@ def _decode(message: bytes) -> Any:
         return json.loads(message)  # half a surrogate pair, which a page may well hold
 
 
-def _refusal(number: str | int, said: str) -> dict[str, Any]:
+def _error_answer(number: str | int, said: str) -> dict[str, Any]:
     """What the driver answers where a call fails."""
     return {"id": number, "error": {"error": {"name": "Error", "message": said, "stack": ""}}}

@@ -21,35 +21,35 @@ class JobPage:
         self.devtools = Devtools(page)
         self._frame: asyncio.Task[MainFrame] | None = None
         self.lost: asyncio.Future[BrowserCrashed] = asyncio.get_running_loop().create_future()
-        page.on("crash", lambda _: self.lose("the page crashed under the job"))
-        page.on("close", lambda _: self.lose("the page was closed, or its browser died, under the job"))
-        self.is_left = False
+        page.on("crash", lambda _: self.mark_lost("the page crashed under the job"))
+        page.on("close", lambda _: self.mark_lost("the page was closed, or its browser died, under the job"))
+        self.has_previous_document = False
         """The document of the last job is still there, and its scripts run."""
-        self.outlives_job = False
+        self.is_persistent = False
         """Its context is a profile's, which other jobs get after this one."""
-        self.last_line: ConsoleMessage | None = None
+        self.last_console_message: ConsoleMessage | None = None
         """Of its context's console."""
         # for the page's whole life: a job that begins and ends to listen costs two messages to the driver for each
-        self.listen()
+        self.listen_to_console()
         context.on("requestfailed", _unheard)
 
-    def listen(self) -> None:
+    def listen_to_console(self) -> None:
         """Has the driver tell of all that is written to the console."""
         self.context.on("console", self._hear)
 
-    def stop_listening(self) -> None:
+    def ignore_console(self) -> None:
         """Has it tell no more of that."""
         self.context.remove_listener("console", self._hear)
 
     def _hear(self, message: ConsoleMessage) -> None:
-        self.last_line = message
+        self.last_console_message = message
 
     async def prepare(self) -> None:
         """Does what the first job would wait for: a session, or in other browsers Playwright's script."""
-        if await self.frame() is None:
-            await self.answer()
+        if await self.main_frame() is None:
+            await self.ping()
 
-    async def frame(self) -> MainFrame | None:
+    async def main_frame(self) -> MainFrame | None:
         """What is known of the page's main frame; None where the browser tells nothing. Raises Playwright's errors."""
         if not is_chromium(self.context.browser):
             return None
@@ -66,11 +66,11 @@ class JobPage:
         frame.on_commit = self.devtools.expect
         return frame
 
-    async def answer(self) -> None:
+    async def ping(self) -> None:
         """Returns once the page has answered. Raises BrowserCrashed and Playwright's errors."""
         await race(self.devtools.ask(self.page, "state"), self.lost)
 
-    def lose(self, why: str) -> None:
+    def mark_lost(self, why: str) -> None:
         """Tells the job that there is nothing left to work on."""
         if not self.lost.done():
             self.lost.set_result(BrowserCrashed(why))

@@ -3,7 +3,7 @@
 import contextlib
 
 
-def kill_all(process: int) -> None:
+def kill_process_tree(process: int) -> None:
     """Ends a process and all that it has started, at once, also where they are stopped. Waits for none of them."""
     import psutil  # takes 10 ms, which those that end by themselves can do without
 

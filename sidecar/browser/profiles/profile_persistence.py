@@ -12,7 +12,7 @@ from playwright.async_api import Error as PlaywrightError
 from sidecar.browser import playwright_errors
 from sidecar.browser.crash_guard import look_at
 from sidecar.browser.profiles import profile_store
-from sidecar.browser.profiles.context_cache import Living, ProfileUse, Work
+from sidecar.browser.profiles.context_cache import CachedContext, ProfileUse, Work
 from sidecar.browser.profiles.storage_observer import PageStorage
 from sidecar.clock import within
 from sidecar.errors import BrowserCrashed, SidecarError, TimedOut
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoredProfile:
     """What was saved of a profile, for a new context."""
 
     arguments: Mapping[str, Any]
@@ -35,24 +35,24 @@ class Restored:
         return self.arguments.get("storage_state")
 
 
-async def restore(use: ProfileUse) -> Restored:
+async def restore(use: ProfileUse) -> RestoredProfile:
     """What was saved last. Raises StoreFailed and DecryptionKeyMissing."""
-    version = use.states.version(use.profile)
-    saved = await use.states.load(use.profile)
+    version = use.store.version(use.profile)
+    saved = await use.store.load(use.profile)
     if saved is None:
-        return Restored({}, version, b"")
-    return Restored(
+        return RestoredProfile({}, version, b"")
+    return RestoredProfile(
         {"storage_state": profile_store.decode(use.profile, saved)}, version, hashlib.sha256(saved).digest()
     )
 
 
-async def work_and_save(work: Work[T], use: ProfileUse, living: Living, seconds: float) -> T:
+async def run_and_save(work: Work[T], use: ProfileUse, living: CachedContext, seconds: float) -> T:
     """The outcome of a job, once what it has changed is saved, also where it failed.
 
     Raises TimedOut, BrowserCrashed, LimitExceeded and StoreFailed where it can't be saved, and whatever `work` raises.
     """
-    saving = _Saving(use, living, seconds)
-    use.capture = saving
+    saving = _StateSaver(use, living, seconds)
+    use.storage_observer = saving
     try:
         outcome = await work(living.page)
     except BaseException as error:
@@ -66,22 +66,22 @@ async def work_and_save(work: Work[T], use: ProfileUse, living: Living, seconds:
     return outcome
 
 
-async def _finish(saving: "_Saving", use: ProfileUse) -> None:
+async def _finish(saving: "_StateSaver", use: ProfileUse) -> None:
     try:
         await saving.finish()
     except (TimedOut, BrowserCrashed):
-        use.spent = True
+        use.discard_context = True
         raise
 
 
-class _Saving:
+class _StateSaver:
     """Reads cookies and storage beside the job's last reading, and as little of them as can have changed.
 
     Databases are read by Playwright's own way alone, which takes some milliseconds for every origin; so only where the
     page says that there are some, or where other origins were met.
     """
 
-    def __init__(self, use: ProfileUse, living: Living, seconds: float) -> None:
+    def __init__(self, use: ProfileUse, living: CachedContext, seconds: float) -> None:
         self._use = use
         self._living = living
         self._seconds = seconds
@@ -93,17 +93,17 @@ class _Saving:
         """Whether what the page tells of its storage may be enough."""
         return not self._living.origins.has_databases
 
-    def begin(self) -> None:
+    def reading_started(self) -> None:
         """Reads cookies, or all, beside what the job still does."""
         self.drop()
         context = self._living.page.context
         self._start(context.cookies() if self.wants_storage else self._read_all())
 
-    def found(self, storage: PageStorage | None) -> None:
+    def reading_finished(self, storage: PageStorage | None) -> None:
         """Takes what the page has told, where that is all that can have changed."""
         if not self.wants_storage:
             return
-        alone = storage is not None and not storage.databases and self._living.origins.met <= {storage.origin}
+        alone = storage is not None and not storage.databases and self._living.origins.visited <= {storage.origin}
         if alone and not self._living.page.context.service_workers:
             self._storage = storage
         else:
@@ -120,15 +120,15 @@ class _Saving:
     async def finish(self) -> None:
         """Saves what has changed since the last time. Raises TimedOut, BrowserCrashed, LimitExceeded, StoreFailed."""
         origins = self._living.origins
-        met = origins.met
+        met = origins.visited
         read = await self._in_time()
         state = read if self._storage is None else _merged(origins.state, read, self._storage)
         encoded = profile_store.encode(self._use.profile, state)
         digest = hashlib.sha256(encoded).digest()
         if digest != self._living.digest:
-            await self._use.states.save(self._use.profile, encoded)
-            self._living.version, self._living.digest = self._use.states.version(self._use.profile), digest
-        origins.look(state, met)
+            await self._use.store.save(self._use.profile, encoded)
+            self._living.version, self._living.digest = self._use.store.version(self._use.profile), digest
+        origins.update(state, met)
 
     def _start(self, reading: Any) -> None:
         self._reading = asyncio.create_task(reading)

@@ -18,11 +18,11 @@ from sidecar import files
 from sidecar.encryption import Encryptor
 from sidecar.errors import LimitExceeded, SidecarError, StoreFailed
 
-MOST_BYTES: Final = 64 << 20
+MAX_BYTES: Final = 64 << 20
 """Of one profile's cookies and storage."""
-_POLL: Final = 0.05
+_LOCK_POLL_INTERVAL: Final = 0.05
 """Seconds between two looks at a profile that another sidecar uses."""
-_SEALED: Final = b"sealed:"
+_ENCRYPTED_PREFIX: Final = b"sealed:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,10 @@ class Profile:
         return f"{self.name}{apart}.{self.kind.lower()}"
 
 
-class States(Protocol):
+class ProfileStore(Protocol):
     """Keeps what a profile's jobs left: Playwright's `storage_state`, as JSON."""
 
-    def turn(self, profile: Profile) -> AbstractAsyncContextManager[None]:
+    def lock(self, profile: Profile) -> AbstractAsyncContextManager[None]:
         """Only one job at a time holds a profile's turn, also among several sidecars. Raises StoreFailed."""
 
     def version(self, profile: Profile) -> object:
@@ -57,13 +57,13 @@ class States(Protocol):
         """Replaces it, whole or not at all. Raises StoreFailed."""
 
 
-class MemoryStates:
+class MemoryProfileStore:
     """Profiles that end with the process."""
 
     def __init__(self) -> None:
         self._saved: dict[Profile, tuple[int, bytes]] = {}
 
-    def turn(self, profile: Profile) -> AbstractAsyncContextManager[None]:  # noqa: ARG002
+    def lock(self, profile: Profile) -> AbstractAsyncContextManager[None]:  # noqa: ARG002
         """Nobody else has them."""
         return contextlib.nullcontext()
 
@@ -80,7 +80,7 @@ class MemoryStates:
         self._saved[profile] = self._saved.get(profile, (0,))[0] + 1, state
 
 
-class FolderStates:
+class FileProfileStore:
     """Profiles as files of mode 0600 in a folder of mode 0700, shared by all sidecars that use it."""
 
     def __init__(self, folder: Callable[[], Path], encryptor: Encryptor) -> None:
@@ -89,21 +89,21 @@ class FolderStates:
         self._encryptor = encryptor
 
     @asynccontextmanager
-    async def turn(self, profile: Profile) -> AsyncIterator[None]:
+    async def lock(self, profile: Profile) -> AsyncIterator[None]:
         """Holds a lock on a file beside the profile's; it ends with the process, too."""
-        with _told(profile, "can't be used"):
+        with _store_errors(profile, "can't be used"):
             descriptor = files.open_file(self._path(profile, "lock"), os.O_RDWR | os.O_CREAT)
         try:
-            with _told(profile, "can't be locked"):
-                while not _lock(descriptor):  # noqa: ASYNC110 - other processes give no sign
-                    await asyncio.sleep(_POLL)
+            with _store_errors(profile, "can't be locked"):
+                while not _try_lock(descriptor):  # noqa: ASYNC110 - other processes give no sign
+                    await asyncio.sleep(_LOCK_POLL_INTERVAL)
             yield
         finally:
             os.close(descriptor)
 
     def version(self, profile: Profile) -> object:
         """Which file it is."""
-        with _told(profile, "can't be used"):
+        with _store_errors(profile, "can't be used"):
             try:
                 file = self._path(profile).lstat()
             except FileNotFoundError:
@@ -112,20 +112,20 @@ class FolderStates:
 
     async def load(self, profile: Profile) -> bytes | None:
         """What was saved last, opened where it is sealed."""
-        with _told(profile, "can't be read"):
+        with _store_errors(profile, "can't be read"):
             try:
                 content = await asyncio.to_thread(files.read, self._path(profile))
             except FileNotFoundError:
                 return None
-        if content.startswith(_SEALED):
-            return self._encryptor.decrypt(content.removeprefix(_SEALED).decode("ascii", "replace")).encode()
+        if content.startswith(_ENCRYPTED_PREFIX):
+            return self._encryptor.decrypt(content.removeprefix(_ENCRYPTED_PREFIX).decode("ascii", "replace")).encode()
         return content
 
     async def save(self, profile: Profile, state: bytes) -> None:
         """Writes another file and puts it in the place of the one before."""
         if self._encryptor.persistent:
-            state = _SEALED + self._encryptor.encrypt(state.decode()).encode()
-        with _told(profile, "can't be saved"):
+            state = _ENCRYPTED_PREFIX + self._encryptor.encrypt(state.decode()).encode()
+        with _store_errors(profile, "can't be saved"):
             await asyncio.to_thread(_replace, self._path(profile), state)
 
     def _path(self, profile: Profile, suffix: str = "json") -> Path:
@@ -144,8 +144,8 @@ def encode(profile: Profile, state: Any) -> bytes:
     """Playwright's `storage_state` as bytes. Raises LimitExceeded."""
     # pages may store lone surrogates, which msgspec refuses
     encoded = json.dumps(state, separators=(",", ":")).encode()
-    if len(encoded) > MOST_BYTES:
-        raise LimitExceeded(f"the profile {profile.name} holds {len(encoded)} bytes, {MOST_BYTES} are kept")
+    if len(encoded) > MAX_BYTES:
+        raise LimitExceeded(f"the profile {profile.name} holds {len(encoded)} bytes, {MAX_BYTES} are kept")
     return encoded
 
 
@@ -164,7 +164,7 @@ def _replace(path: Path, content: bytes) -> None:
         raise
 
 
-def _lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -173,7 +173,7 @@ def _lock(descriptor: int) -> bool:
 
 
 @contextlib.contextmanager
-def _told(profile: Profile, what: str) -> Iterator[None]:
+def _store_errors(profile: Profile, what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -15,29 +15,29 @@ class PageStorage(msgspec.Struct, frozen=True):
     """How many databases there are; what they hold takes further questions."""
 
 
-class Capture(Protocol):
+class StorageObserver(Protocol):
     """Told of a job's last reading."""
 
     @property
     def wants_storage(self) -> bool:
         """Whether the reading shall look at the page's storage too."""
 
-    def begin(self) -> None:
+    def reading_started(self) -> None:
         """The reading begins; where the page goes away under it, it begins again."""
 
-    def found(self, storage: PageStorage | None) -> None:
+    def reading_finished(self, storage: PageStorage | None) -> None:
         """The reading has ended; None where the page could not tell."""
 
 
-class _NoCapture:
+class _NoStorageObserver:
     wants_storage = False
 
-    def begin(self) -> None:
+    def reading_started(self) -> None:
         pass
 
-    def found(self, storage: PageStorage | None) -> None:
+    def reading_finished(self, storage: PageStorage | None) -> None:
         pass
 
 
-NO_CAPTURE: Capture = _NoCapture()
+NO_STORAGE_OBSERVER: StorageObserver = _NoStorageObserver()
 """For jobs that leave nothing."""

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import BrowserContext, Frame, Page
 
 
-class MetOrigins:
+class VisitedOrigins:
     """Listens to a context for as long as that is open."""
 
     def __init__(self, context: BrowserContext, state: Mapping[str, Any] | None = None) -> None:
@@ -26,11 +26,11 @@ class MetOrigins:
         return any(origin.get("indexedDB") for origin in self.state["origins"])
 
     @property
-    def met(self) -> set[str]:
-        """Since the last `look`; also all that are there now."""
+    def visited(self) -> set[str]:
+        """Since the last `update`; also all that are there now."""
         return self._met | self._open()
 
-    def look(self, state: Mapping[str, Any], met: set[str]) -> None:
+    def update(self, state: Mapping[str, Any], met: set[str]) -> None:
         """Notes the state, which is that after these were met."""
         self.state = state
         self._met = (self._met - met) | self._open()

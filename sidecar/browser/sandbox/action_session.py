@@ -11,33 +11,33 @@ from playwright.async_api import Page
 
 from sidecar.browser import playwright_errors
 from sidecar.browser.crash_guard import look_at, unwind
-from sidecar.browser.sandbox.allowlist import READING
-from sidecar.browser.sandbox.cdp_pipe import PipeBroken, TooLarge
-from sidecar.browser.sandbox.handles import Handles
-from sidecar.browser.sandbox.inbox import read
-from sidecar.browser.sandbox.page_events import Events, end
-from sidecar.browser.sandbox.rpc_calls import Calls
+from sidecar.browser.sandbox.allowlist import READ_ONLY
+from sidecar.browser.sandbox.cdp_pipe import CdpError, MessageTooLarge
+from sidecar.browser.sandbox.handles import HandleTable
+from sidecar.browser.sandbox.inbox import decode_messages
+from sidecar.browser.sandbox.page_events import PageEvents, cancel_all
+from sidecar.browser.sandbox.rpc_calls import RpcCalls
 from sidecar.browser.sandbox.sandbox import Sandbox
-from sidecar.browser.sandbox.sandbox_pool import Sandboxes
-from sidecar.browser.sandbox.wire_values import LARGEST, Refused, RefusedAnswer, plain
+from sidecar.browser.sandbox.sandbox_pool import SandboxPool
+from sidecar.browser.sandbox.wire_values import MAX_BYTES, CallRefused, RouteRefused, to_json
 from sidecar.browser.url_policy import Allows
 from sidecar.errors import SandboxCrashed
-from sidecar.truncation import bounded
+from sidecar.truncation import cap_length
 
-MOST_CALLS: Final = 10_000
+MAX_CALLS: Final = 10_000
 """Calls that one action may make."""
-MOST_AT_ONCE: Final = 500
-_AT_A_TIME: Final = 250
+MAX_CONCURRENT_CALLS: Final = 500
+_BATCH_SIZE: Final = 250
 """Messages that are taken up before others get their turn."""
-_MOST_EXCHANGES: Final = 4
+_MAX_EXCHANGES: Final = 4
 _BODIES: Final = "postData"
 """What the source of an action names that asks for bodies of requests: all others are spared their copies."""
 _BODY_OF_A_MESSAGE: Final = 16 << 10
-_PATIENCE: Final = 0.004
+_POLL_DELAY: Final = 0.004
 """Seconds after which we ask for further calls while one is being made."""
 
-_GONE: Final = "its sandbox is gone: it left its page, or used too much memory"
-ORPHANED: Final = "the browser of the sandboxes died, which another script may have brought about"
+_SANDBOX_LOST: Final = "its sandbox is gone: it left its page, or used too much memory"
+BROWSER_LOST: Final = "the browser of the sandboxes died, which another script may have brought about"
 
 _CODES: Final = frozenset({"forbidden", "limit_exceeded"})
 """That an action's failure may have beside `action_failed`."""
@@ -53,7 +53,7 @@ class ActionError(Exception):
         self.code = code
 
 
-class Listener(Protocol):
+class ScriptConsole(Protocol):
     """Where an action's console and its unhandled errors go."""
 
     def log(self, line: str) -> None:
@@ -63,14 +63,14 @@ class Listener(Protocol):
         """One error that nobody caught."""
 
 
-class JobScripts:
+class ActionSession:
     """Runs a job's actions one after the other in one sandbox, which it takes with the first of them."""
 
     def __init__(
         self,
-        sandboxes: Sandboxes,
+        sandboxes: SandboxPool,
         page: Page,
-        notes: Listener,
+        notes: ScriptConsole,
         secrets: Mapping[str, Any],
         left: Callable[[], float],
         still: Callable[[Page], Awaitable[None]],
@@ -83,9 +83,9 @@ class JobScripts:
         self._secrets = secrets
         self._opening: asyncio.Task[Sandbox] | None = None
         self._sandbox: Sandbox | None = None
-        self._handles = Handles(self._send, self._watch)
-        self._calls = Calls(page, self._handles, left, still, allows)
-        self._events = Events(self._handles, self._tell, self._backlog, self._begin, notes.fail)
+        self._handles = HandleTable(self._send, self._watch)
+        self._calls = RpcCalls(page, self._handles, left, still, allows)
+        self._events = PageEvents(self._handles, self._tell, self._backlog, self._begin, notes.fail)
         self._queue: list[list[Any]] = []
         self._heard: deque[list[Any]] = deque()
         """Messages that have come and are not taken up yet."""
@@ -98,30 +98,30 @@ class JobScripts:
         self._outcome: asyncio.Future[Any] | None = None
         self._refusal: ActionError | None = None
 
-    def check_handlers(self) -> None:
+    def raise_handler_failure(self) -> None:
         """Raises ActionError where a handler has asked for what is refused while no action ran; once."""
         refusal, self._refusal = self._refusal, None
         if refusal:
             raise refusal
 
     @property
-    def altered_context(self) -> bool:
+    def changed_context(self) -> bool:
         """Whether the actions have changed the context itself, for all its pages to come."""
-        return self._calls.altered_context or self._events.routed_context
+        return self._calls.changed_context or self._events.routed_context
 
-    def hears_dialogs(self, page: Page | None) -> bool:
+    def handles_dialogs(self, page: Page | None) -> bool:
         """Whether a handler of the actions answers the dialogs of this page."""
-        return self._events.hears_dialogs(page)
+        return self._events.handles_dialogs(page)
 
     @property
-    def only_read(self) -> bool:
+    def was_read_only(self) -> bool:
         """Whether all that the last action asked of pages was what they show."""
         return self._made > 0 and not self._moved
 
     def prepare(self) -> asyncio.Task[Sandbox]:
         """Takes the sandbox beside whatever comes before the first action, which meets its failure."""
         if self._opening is None:
-            self._opening = asyncio.create_task(self._sandboxes.take())
+            self._opening = asyncio.create_task(self._sandboxes.acquire())
             self._opening.add_done_callback(look_at)
         return self._opening
 
@@ -136,16 +136,16 @@ class JobScripts:
         self._outcome = outcome = asyncio.get_running_loop().create_future()
         try:
             if _BODIES in source:
-                self._handles.tell_bodies()
+                self._handles.include_bodies()
             self._refresh()
             self._flush()
             await self._race(sandbox, sandbox.run(self._number, source))
-            return plain(await self._race(sandbox, outcome))
-        except TooLarge as large:
+            return to_json(await self._race(sandbox, outcome))
+        except MessageTooLarge as large:
             raise ActionError(large.message, "limit_exceeded") from None
-        except Refused as refused:
+        except CallRefused as refused:
             raise ActionError(str(refused), refused.code) from None
-        except PipeBroken:
+        except CdpError:
             raise self._gone() from None
         except asyncio.CancelledError:
             sandbox.close()
@@ -157,8 +157,8 @@ class JobScripts:
         """The job's sandbox; another one where it died before anything ran in it."""
         sandbox = await asyncio.shield(self.prepare())
         if self._sandbox is None:
-            if sandbox.orphaned or sandbox.lost.done():
-                self._sandboxes.give_back(sandbox)
+            if sandbox.browser_gone or sandbox.lost.done():
+                self._sandboxes.release(sandbox)
                 self._opening = None
                 sandbox = await asyncio.shield(self.prepare())
             self._enter(sandbox)
@@ -170,12 +170,12 @@ class JobScripts:
         if self._opening:
             await unwind(self._opening)
             if self._opening.done() and not self._opening.cancelled() and not self._opening.exception():
-                self._sandboxes.give_back(self._opening.result())
-        await end(self._tasks)
+                self._sandboxes.release(self._opening.result())
+        await cancel_all(self._tasks)
 
     def _enter(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        page, context = self._handles.number(self._page), self._handles.number(self._page.context)
+        page, context = self._handles.handle_of(self._page), self._handles.handle_of(self._page.context)
         self._queue.append(["begin", page, context, dict(self._secrets)])
 
     async def _race(self, sandbox: Sandbox, wanted: Awaitable[Any]) -> Any:
@@ -204,23 +204,23 @@ class JobScripts:
 
     def _refresh(self) -> None:
         try:
-            self._handles.refresh()
-        except Refused as refused:
+            self._handles.send_changes()
+        except CallRefused as refused:
             self._notes.fail(str(refused))
 
     def _flush(self) -> None:
         self._planned = False
         sandbox = self._sandbox
-        if sandbox is None or sandbox.lost.done() or self._exchanges >= _MOST_EXCHANGES:
+        if sandbox is None or sandbox.lost.done() or self._exchanges >= _MAX_EXCHANGES:
             return  # with the answer to an exchange it goes on
         messages, self._queue = self._queue, []
-        self._handles.bodies = 0
+        self._handles.body_bytes = 0
         self._exchanges += 1
         sandbox.exchange(_encode(messages).decode()).add_done_callback(self._receive)
 
     def _backlog(self) -> int:
         """Messages that wait; bodies count as more than one."""
-        return len(self._queue) + self._handles.bodies // _BODY_OF_A_MESSAGE
+        return len(self._queue) + self._handles.body_bytes // _BODY_OF_A_MESSAGE
 
     def _watch(self, page: Page) -> None:
         """Keeps the sandbox's copy of a page's state true."""
@@ -237,8 +237,8 @@ class JobScripts:
             self._fail(self._gone())
             return
         try:
-            self._heard.extend(read(answer.result()))
-        except Refused as refused:
+            self._heard.extend(decode_messages(answer.result()))
+        except CallRefused as refused:
             self._break(ActionError(str(refused), refused.code))
         self._take_up()
 
@@ -248,19 +248,19 @@ class JobScripts:
             self._heard.clear()
             return
         try:
-            for _ in range(min(_AT_A_TIME, len(self._heard))):
+            for _ in range(min(_BATCH_SIZE, len(self._heard))):
                 if self._heard:  # one of them may have been the last
                     self._hear(self._heard.popleft())
         except (ValueError, TypeError, IndexError, KeyError, AttributeError) as wrong:
             self._fail(ActionError(f"the sandbox wrote what we can't read: {wrong}"))
-        except Refused as refused:
+        except CallRefused as refused:
             self._fail(ActionError(str(refused), refused.code))
         if self._heard:
             asyncio.get_running_loop().call_soon(self._take_up)
         elif self._queue:
             self._flush()  # also those that had to wait for one of several exchanges
         elif self._exchanges == 0:
-            asyncio.get_running_loop().call_later(_PATIENCE, self._ask)
+            asyncio.get_running_loop().call_later(_POLL_DELAY, self._ask)
 
     def _ask(self) -> None:
         if self._exchanges == 0:
@@ -269,8 +269,8 @@ class JobScripts:
     def _hear(self, message: list[Any]) -> None:
         match message:
             case ["call", int() as number, target, name, list() as args]:
-                self._moved |= name not in READING
-                self._answer(number, lambda: self._calls.make(target, name, args))
+                self._moved |= name not in READ_ONLY
+                self._answer(number, lambda: self._calls.call(target, name, args))
             case ["route", int() as number, handle]:
                 self._moved = True
                 self._answer(number, lambda: self._events.route(handle))
@@ -280,7 +280,7 @@ class JobScripts:
             case ["off", handle, event]:
                 self._events.unsubscribe(handle, event)
             case ["handled", number]:
-                self._events.handled(number)
+                self._events.dialog_handled(number)
             case ["log" | "error" as kind, str() as line]:
                 (self._notes.log if kind == "log" else self._notes.fail)(line)
             case ["refused", str() as said]:
@@ -299,9 +299,9 @@ class JobScripts:
 
     def _gone(self) -> Exception:
         """Why the sandbox says nothing any more: what dies with its browser need not have been the reason."""
-        if self._sandbox and self._sandbox.orphaned:
-            return SandboxCrashed(ORPHANED)
-        return ActionError(self._sandbox.why_lost(_GONE) if self._sandbox else _GONE)
+        if self._sandbox and self._sandbox.browser_gone:
+            return SandboxCrashed(BROWSER_LOST)
+        return ActionError(self._sandbox.loss_reason(_SANDBOX_LOST) if self._sandbox else _SANDBOX_LOST)
 
     def _fail(self, failure: Exception) -> None:
         if self._outcome and not self._outcome.done():
@@ -323,24 +323,24 @@ class JobScripts:
 
     def _answer(self, number: int, make: Callable[[], Awaitable[Any]]) -> None:
         self._made += 1
-        if self._made > MOST_CALLS:
-            self._break(ActionError(f"the action made more than {MOST_CALLS} calls"))
-        elif len(self._tasks) >= MOST_AT_ONCE:
-            self._refuse(number, f"more than {MOST_AT_ONCE} calls at once")
+        if self._made > MAX_CALLS:
+            self._break(ActionError(f"the action made more than {MAX_CALLS} calls"))
+        elif len(self._tasks) >= MAX_CONCURRENT_CALLS:
+            self._refuse(number, f"more than {MAX_CONCURRENT_CALLS} calls at once")
         else:
             self._begin(self._make(number, make))
 
     async def _make(self, number: int, make: Callable[[], Awaitable[Any]]) -> None:
         try:
             value = _encode(self._handles.encode(await make()))
-            if len(value) > LARGEST:
-                raise Refused(f"the result is larger than {LARGEST >> 20} MiB", "limit_exceeded")
+            if len(value) > MAX_BYTES:
+                raise CallRefused(f"the result is larger than {MAX_BYTES >> 20} MiB", "limit_exceeded")
             self._tell(["answer", number, msgspec.Raw(value)])
-        except Refused as refused:
+        except CallRefused as refused:
             self._refuse(number, str(refused), refused.code)
-            if isinstance(refused, RefusedAnswer):  # told first: then nobody is told of the request's end instead
+            if isinstance(refused, RouteRefused):  # told first: then nobody is told of the request's end instead
                 self._fail_handler(ActionError(str(refused), refused.code))
-                await refused.give_up()
+                await refused.abort()
         except PlaywrightError as error:
             said = playwright_errors.reason(error)
             code = "limit_exceeded" if playwright_errors.is_too_large(said) else ""
@@ -358,5 +358,5 @@ class JobScripts:
 
 
 def _sentence(name: Any, said: str) -> str:
-    said = " ".join(bounded(said).split())
+    said = " ".join(cap_length(said).split())
     return said if name in ("Error", "TimeoutError", None) or said.startswith(str(name)) else f"{name}: {said}"

@@ -57,7 +57,7 @@ _METHODS: Final[dict[str, str]] = {
     "WebError": "",
 }
 
-READING: Final = frozenset(
+READ_ONLY: Final = frozenset(
     {"all_inner_texts", "all_text_contents", "bounding_box", "content", "count", "get_attribute", "inner_html"}
     | {"inner_text", "input_value", "text_content", "title"}
     | {"is_checked", "is_disabled", "is_editable", "is_enabled", "is_hidden", "is_visible"}
@@ -128,9 +128,9 @@ REFUSED: Final[dict[str, dict[str, str]]] = {
 
 _CHAINED: Final = frozenset({"Locator", "FrameLocator", "Keyboard", "Mouse", "Touchscreen"})
 _AS_PROPERTIES: Final = frozenset({"keyboard", "mouse", "touchscreen"})
-_IN_ORDER: Final[dict[str, tuple[str, ...]]] = {"wait_for_function": ("expression", "arg")}
+_POSITIONAL: Final[dict[str, tuple[str, ...]]] = {"wait_for_function": ("expression", "arg")}
 """Arguments that JavaScript takes by place where Python wants their names."""
-_NAMES: Final = {
+_JAVASCRIPT_NAMES: Final = {
     "and_": "and",
     "or_": "or",
     "continue_": "continue",
@@ -162,12 +162,12 @@ class Method:
 def methods() -> dict[str, dict[str, Method]]:
     """Class -> Python name -> method."""
     return {
-        owner: {name: _read(getattr(getattr(async_api, owner), name), name) for name in names.split()}
-        for owner, names in _existing().items()
+        owner: {name: _inspect(getattr(getattr(async_api, owner), name), name) for name in names.split()}
+        for owner, names in _available().items()
     }
 
 
-def _existing() -> dict[str, str]:
+def _available() -> dict[str, str]:
     """The list without what this Playwright's class does not have."""
     return {
         owner: " ".join(name for name in names.split() if hasattr(getattr(async_api, owner), name))
@@ -175,11 +175,11 @@ def _existing() -> dict[str, str]:
     }
 
 
-def _read(member: Any, name: str) -> Method:
+def _inspect(member: Any, name: str) -> Method:
     is_property = isinstance(member, property)
     signature = inspect.signature(member.fget if is_property and member.fget else member)
     given = [one for one in signature.parameters.values() if one.name != "self"]
-    positional = _IN_ORDER.get(name, tuple(one.name for one in given if one.kind is one.POSITIONAL_OR_KEYWORD))
+    positional = _POSITIONAL.get(name, tuple(one.name for one in given if one.kind is one.POSITIONAL_OR_KEYWORD))
     annotation = signature.return_annotation
     returns = annotation.strip("'\"") if isinstance(annotation, str) else getattr(annotation, "__name__", "")
     chained = not inspect.iscoroutinefunction(member) and returns in _CHAINED
@@ -189,7 +189,7 @@ def _read(member: Any, name: str) -> Method:
 
 def to_camel(name: str) -> str:
     """Playwright's JavaScript name of what Python calls `name`."""
-    return _NAMES.get(name) or re.sub(r"_([a-z])", lambda found: found[1].upper(), name)
+    return _JAVASCRIPT_NAMES.get(name) or re.sub(r"_([a-z])", lambda found: found[1].upper(), name)
 
 
 def to_snake(name: str) -> str:
@@ -198,7 +198,7 @@ def to_snake(name: str) -> str:
 
 
 @cache
-def describe() -> dict[str, Any]:
+def describe_api() -> dict[str, Any]:
     """All of it for the sandbox: `[name, Python name, kind, class it gives, is a property]` for each class."""
     return {
         "classes": {owner: [_describe(one) for one in listed.values()] for owner, listed in methods().items()},

@@ -18,21 +18,21 @@ import msgspec
 from sidecar.browser import lenient_json
 from sidecar.errors import BrowserCrashed
 
-PROFILE: Final = "sidecar-sandbox-"
+PROFILE_PREFIX: Final = "sidecar-sandbox-"
 """How a browser's profile is called, and so what its command line shows."""
-_HIGH: Final = 10
+_MIN_DESCRIPTOR: Final = 10
 """Descriptors below this number are left to the two that Chromium wants, 3 and 4."""
-_HEAD: Final = 40
+_HEAD_BYTES: Final = 40
 _NICENESS: Final = 5
 """Added to that of our own process."""
-_NUMBER: Final = re.compile(rb'\{"id":(\d+),')
+_COMMAND_ID: Final = re.compile(rb'\{"id":(\d+),')
 
 
-class PipeBroken(BrowserCrashed):
+class CdpError(BrowserCrashed):
     """The browser at the other end is gone, or refused a command."""
 
 
-class TooLarge(PipeBroken):
+class MessageTooLarge(CdpError):
     """The answer to a command is longer than messages may be."""
 
 
@@ -52,7 +52,7 @@ class _Message(msgspec.Struct, rename="camel"):
 _decode = msgspec.json.Decoder(_Message).decode
 
 
-class Pipe(asyncio.Protocol):
+class CdpPipe(asyncio.Protocol):
     """Commands of the DevTools protocol, and their answers. Messages end with a zero byte."""
 
     def __init__(self, most: int) -> None:
@@ -70,7 +70,7 @@ class Pipe(asyncio.Protocol):
         """Sends a command; the future gives its raw result, or PipeBroken."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self.broken or self._transport is None:
-            answer.set_exception(PipeBroken("the sandbox's browser is gone"))
+            answer.set_exception(CdpError("the sandbox's browser is gone"))
             return answer
         self._last += 1
         command: dict[str, Any] = {"id": self._last, "method": method, "params": params or {}}
@@ -80,12 +80,12 @@ class Pipe(asyncio.Protocol):
         self._transport.write(msgspec.json.encode(command) + b"\0")
         return answer
 
-    def listen(self, session: str, heard: Callable[[str], None]) -> None:
-        """Tells the names of this session's events, until `forget`."""
+    def subscribe(self, session: str, heard: Callable[[str], None]) -> None:
+        """Tells the names of this session's events, until `unsubscribe`."""
         self._listeners[session] = heard
 
-    def forget(self, session: str) -> None:
-        """Ends `listen`, and the wait for all that this session was asked."""
+    def unsubscribe(self, session: str) -> None:
+        """Ends `subscribe`, and the wait for all that this session was asked."""
         self._listeners.pop(session, None)
         self._give_up(session, "the sandbox was closed")
 
@@ -114,11 +114,11 @@ class Pipe(asyncio.Protocol):
             return
         self._held += part
         if len(self._held) > self._most:
-            head, self._held, self._skipping = bytes(self._held[:_HEAD]), bytearray(), True
-            number = _NUMBER.match(head)
+            head, self._held, self._skipping = bytes(self._held[:_HEAD_BYTES]), bytearray(), True
+            number = _COMMAND_ID.match(head)
             _, answer = self._pending.pop(int(number[1]) if number else 0, ("", None))
             if answer and not answer.done():
-                answer.set_exception(TooLarge(f"the value is larger than {self._most >> 20} MiB"))
+                answer.set_exception(MessageTooLarge(f"the value is larger than {self._most >> 20} MiB"))
                 answer.exception()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
@@ -131,7 +131,7 @@ class Pipe(asyncio.Protocol):
             if session in (None, owner):
                 del self._pending[number]
                 if not answer.done():
-                    answer.set_exception(PipeBroken(why))
+                    answer.set_exception(CdpError(why))
                     answer.exception()  # whoever waits still gets it; nobody else has to
 
     def _receive(self, raw: bytes) -> None:
@@ -144,21 +144,21 @@ class Pipe(asyncio.Protocol):
         if answer is None or answer.done():
             return
         if message.error:
-            answer.set_exception(PipeBroken(f"the sandbox's browser refused: {message.error.message}"))
+            answer.set_exception(CdpError(f"the sandbox's browser refused: {message.error.message}"))
             answer.exception()
         else:
             answer.set_result(message.result)
 
 
-class PipedBrowser:
+class SandboxBrowser:
     """The process at the other end of the pipe."""
 
-    def __init__(self, pid: int, pipe: Pipe, profile: Path) -> None:
+    def __init__(self, pid: int, pipe: CdpPipe, profile: Path) -> None:
         self._pid = pid
         self._profile = profile
         self.pipe = pipe
 
-    def resident(self) -> int:
+    def resident_bytes(self) -> int:
         """Bytes that its main process holds; 0 where the system doesn't tell, or where it has ended."""
         try:
             with open(f"/proc/{self._pid}/statm", "rb") as told:  # noqa: PTH123 - some microseconds, four times a second
@@ -187,14 +187,14 @@ class PipedBrowser:
         return False
 
 
-async def spawn(path: str, flags: tuple[str, ...], scratch: Path, memory: int, most: int) -> PipedBrowser:
+async def spawn(path: str, flags: tuple[str, ...], scratch: Path, memory: int, most: int) -> SandboxBrowser:
     """Starts a browser, whose profile and temporary files lie in `scratch`.
 
     `memory` bounds the data of each of its processes, `most` one message; both in bytes. Raises OSError.
     """
-    profile = Path(tempfile.mkdtemp(prefix=PROFILE, dir=scratch))
+    profile = Path(tempfile.mkdtemp(prefix=PROFILE_PREFIX, dir=scratch))
     ours, theirs = socket.socketpair()
-    descriptor = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, _HIGH)
+    descriptor = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, _MIN_DESCRIPTOR)
     theirs.close()
     try:
         pid = os.posix_spawn(  # noqa: ASYNC221 - it does not wait for the end
@@ -216,13 +216,13 @@ async def spawn(path: str, flags: tuple[str, ...], scratch: Path, memory: int, m
         raise
     finally:
         os.close(descriptor)
-    _bound(pid, memory)
+    _limit_resources(pid, memory)
     loop = asyncio.get_running_loop()
-    _, pipe = await loop.create_connection(lambda: Pipe(most), sock=ours)
-    return PipedBrowser(pid, pipe, profile)
+    _, pipe = await loop.create_connection(lambda: CdpPipe(most), sock=ours)
+    return SandboxBrowser(pid, pipe, profile)
 
 
-def _bound(pid: int, memory: int) -> None:
+def _limit_resources(pid: int, memory: int) -> None:
     """Processes that the browser starts inherit this. Where the system knows no such limit, V8's own stands alone.
 
     Their pages' priority is lower, too: scripts that come by the hundred, or never end, leave time to all others.

@@ -6,16 +6,16 @@ from typing import Any, Final
 from playwright.async_api import Page, Request
 
 from sidecar.browser.sandbox.allowlist import STATES, methods
-from sidecar.browser.sandbox.wire_values import Refused, encode
+from sidecar.browser.sandbox.wire_values import CallRefused, encode
 
-MOST_HANDLES: Final = 20_000
-MOST_BODY: Final = 1 << 20
+MAX_HANDLES: Final = 20_000
+MAX_BODY: Final = 1 << 20
 """Bytes of a request's body that an action can read."""
 _BODY: Final = "post_data"
 _CHANGING: Final = ("Page", "Frame", "BrowserContext")
 
 
-class Handles:
+class HandleTable:
     """Numbers for objects. They mean nothing to any other job."""
 
     def __init__(self, send: Callable[[list[Any]], None], on_page: Callable[[Page], None]) -> None:
@@ -27,24 +27,24 @@ class Handles:
         self._changing: list[int] = []
         self._telling: set[int] = set()
         self._tells_bodies = False
-        self.bodies = 0
+        self.body_bytes = 0
         """Bytes of bodies that were told since whoever sends them has set this to 0."""
 
-    def find(self, number: Any) -> Any:
+    def get(self, number: Any) -> Any:
         """The object of this number. Raises Refused."""
         if type(number) is int and 0 <= number < len(self._objects):
             return self._objects[number]
-        raise Refused("this object does not belong to the job", "forbidden")
+        raise CallRefused("this object does not belong to the job", "forbidden")
 
-    def number(self, thing: Any) -> int:
+    def handle_of(self, thing: Any) -> int:
         """The object's number; a new object is told to the sandbox first. Raises Refused."""
         known = self._numbers.get(id(thing))
         if known is not None:
             if type(thing).__name__ not in _CHANGING:
                 self._tell(known)
             return known
-        if len(self._objects) >= MOST_HANDLES:
-            raise Refused(f"the job holds more than {MOST_HANDLES} objects")
+        if len(self._objects) >= MAX_HANDLES:
+            raise CallRefused(f"the job holds more than {MAX_HANDLES} objects")
         number = len(self._objects)
         self._objects.append(thing)  # kept, so that its id stays its own
         self._numbers[id(thing)] = number
@@ -55,16 +55,16 @@ class Handles:
         self._tell(number)
         return number
 
-    def refer(self, thing: Any) -> dict[str, Any] | None:
+    def reference_to(self, thing: Any) -> dict[str, Any] | None:
         """A reference for the sandbox; None for what actions know nothing of."""
         kind = type(thing).__name__
-        return {"$": "ref", "h": self.number(thing), "t": kind} if kind in methods() else None
+        return {"$": "ref", "h": self.handle_of(thing), "t": kind} if kind in methods() else None
 
     def encode(self, value: Any) -> Any:
         """A value as the sandbox reads it. Raises Refused."""
-        return encode(value, self.refer)
+        return encode(value, self.reference_to)
 
-    def tell_bodies(self) -> None:
+    def include_bodies(self) -> None:
         """From now on requests are told with their bodies, also those that are known already."""
         if not self._tells_bodies:
             self._tells_bodies = True
@@ -72,7 +72,7 @@ class Handles:
                 if isinstance(thing, Request):
                     self._tell(number)
 
-    def refresh(self) -> None:
+    def send_changes(self) -> None:
         """Tells the sandbox what has changed in pages and frames."""
         for number in tuple(self._changing):
             self._tell(number)
@@ -98,9 +98,9 @@ class Handles:
         """Its text; null without any, or where it is none; `{"over": bytes}` where it is too large."""
         try:
             body = request.post_data_buffer or b""
-            if len(body) > MOST_BODY:
-                return {"over": MOST_BODY}
-            self.bodies += len(body)
+            if len(body) > MAX_BODY:
+                return {"over": MAX_BODY}
+            self.body_bytes += len(body)
             return body.decode() if body else None
         except Exception:  # Playwright's getters fail in many ways, a body that is no text too
             return None
@@ -109,7 +109,7 @@ class Handles:
         try:
             value = getattr(thing, name)
             return self.encode(value() if callable(value) else value)
-        except Refused:
+        except CallRefused:
             raise
         except Exception:  # Playwright's getters fail in many ways: no frame yet, a body that is no text
             return None

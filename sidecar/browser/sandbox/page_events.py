@@ -8,15 +8,15 @@ from typing import Any, Final
 from playwright.async_api import BrowserContext, Dialog, Page, Route
 
 from sidecar.browser.sandbox.allowlist import EVENTS
-from sidecar.browser.sandbox.handles import Handles
-from sidecar.browser.sandbox.wire_values import Refused
+from sidecar.browser.sandbox.handles import HandleTable
+from sidecar.browser.sandbox.wire_values import CallRefused
 
-Begin = Callable[[Coroutine[Any, Any, Any]], None]
-MOST_WAITING: Final = 1_000
+StartTask = Callable[[Coroutine[Any, Any, Any]], None]
+MAX_PENDING_EVENTS: Final = 1_000
 """Events that wait for the sandbox; more are dropped, and that is said."""
 
 
-class Events:
+class PageEvents:
     """Subscriptions of one job.
 
     `send` passes a message on, `backlog` says how many wait, `begin` starts a task, `complain` tells the step's errors.
@@ -24,10 +24,10 @@ class Events:
 
     def __init__(
         self,
-        handles: Handles,
+        handles: HandleTable,
         send: Callable[[list[Any]], None],
         backlog: Callable[[], int],
-        begin: Begin,
+        begin: StartTask,
         complain: Callable[[str], None],
     ) -> None:
         self._handles = handles
@@ -44,9 +44,9 @@ class Events:
 
     def subscribe(self, number: Any, event: Any) -> None:
         """From now on tells the sandbox of these events. Raises Refused."""
-        owner = self._handles.find(number)
+        owner = self._handles.get(number)
         if not isinstance(event, str) or event not in EVENTS.get(type(owner).__name__, ()):
-            raise Refused(f"actions don't hear {event} of a {type(owner).__name__}", "forbidden")
+            raise CallRefused(f"actions don't hear {event} of a {type(owner).__name__}", "forbidden")
         if (number, event) in self._listeners:
             return
 
@@ -60,18 +60,18 @@ class Events:
         """Ends `subscribe`."""
         hear = self._listeners.pop((number, event), None)
         if hear:
-            self._handles.find(number).remove_listener(event, hear)
+            self._handles.get(number).remove_listener(event, hear)
 
-    def hears_dialogs(self, page: Page | None) -> bool:
+    def handles_dialogs(self, page: Page | None) -> bool:
         """Whether a handler of the job's answers the dialogs of this page."""
-        owners = [self._handles.find(number) for number, event in self._listeners if event == "dialog"]
+        owners = [self._handles.get(number) for number, event in self._listeners if event == "dialog"]
         return any(owner is page or isinstance(owner, BrowserContext) for owner in owners)
 
     async def route(self, number: Any) -> None:
         """From now on asks the sandbox about each request of this page or context. Raises Refused."""
-        owner = self._handles.find(number)
+        owner = self._handles.get(number)
         if not hasattr(owner, "route"):
-            raise Refused("only pages and contexts have routes", "forbidden")
+            raise CallRefused("only pages and contexts have routes", "forbidden")
 
         def ask(route: Route) -> None:
             if not self._tell(number, owner, "route", route):
@@ -80,7 +80,7 @@ class Events:
         self.routed_context |= isinstance(owner, BrowserContext)
         await owner.route(lambda _: True, ask)
 
-    def handled(self, number: Any) -> None:
+    def dialog_handled(self, number: Any) -> None:
         """All handlers of a dialog have returned: it is dismissed, unless one of them has answered it."""
         dialog = self._open.pop(number, None)
         if dialog:
@@ -95,10 +95,10 @@ class Events:
     def _tell(self, number: int, owner: Any, event: str, what: Any) -> bool:
         answer = None
         try:
-            if self._backlog() >= MOST_WAITING:
-                raise Refused("their handlers are too slow")
+            if self._backlog() >= MAX_PENDING_EVENTS:
+                raise CallRefused("their handlers are too slow")
             value = self._handles.encode(what)
-        except Refused as refused:
+        except CallRefused as refused:
             if not self._dropping:
                 self._complain(f"{event} events are dropped: {refused}")
             self._dropping = True
@@ -120,7 +120,7 @@ async def _quietly(ending: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         await ending()
 
 
-async def end(tasks: set[asyncio.Task[Any]]) -> None:
+async def cancel_all(tasks: set[asyncio.Task[Any]]) -> None:
     """Cancels what is still under way, and sees it off."""
     for task in tasks:
         task.cancel()

@@ -11,13 +11,13 @@ from playwright.async_api import BrowserContext, Page, Route
 from sidecar.browser import isolated_world, pictures, prints, windows
 from sidecar.browser.header_policy import header_fault
 from sidecar.browser.sandbox.allowlist import Method, methods, to_camel, to_snake
-from sidecar.browser.sandbox.handles import Handles
-from sidecar.browser.sandbox.wire_values import UNDEFINED, Refused, RefusedAnswer, decode, inline_files
+from sidecar.browser.sandbox.handles import HandleTable
+from sidecar.browser.sandbox.wire_values import UNDEFINED, CallRefused, RouteRefused, decode, inline_files
 from sidecar.browser.url_policy import Allows, check_address, opens_page
 from sidecar.errors import InvalidContent, LimitExceeded
 
-LONGEST_CHAIN: Final = 100
-_LOADS: Final = frozenset({"goto", "reload", "go_back", "go_forward", "set_content", "wait_for_load_state"})
+MAX_CHAIN: Final = 100
+_NAVIGATING: Final = frozenset({"goto", "reload", "go_back", "go_forward", "set_content", "wait_for_load_state"})
 _ON_ELEMENTS: Final = frozenset(
     {"check", "clear", "click", "dblclick", "drag_and_drop", "drag_to", "fill", "focus", "hover", "press", "uncheck"}
     | {"press_sequentially", "select_option", "set_checked", "set_input_files", "tap", "type"}
@@ -27,26 +27,26 @@ _WITH_PATH: Final = frozenset({"clear_cookies"})
 """Where `path` is a cookie's, not a file's."""
 _WITH_ADDRESS: Final = frozenset({"goto", "continue_", "fallback"})
 _WITH_FILES: Final = frozenset({"set_input_files", "set_files"})
-_LASTING: Final = frozenset(
+_CONTEXT_WIDE: Final = frozenset(
     {"add_init_script", "clear_permissions", "grant_permissions"}
     | {"set_extra_http_headers", "set_geolocation", "set_offline"}
 )
-_READ_BY_US: Final[dict[str, Callable[[Any], Awaitable[Any]]]] = {
+_ISOLATED_READS: Final[dict[str, Callable[[Any], Awaitable[Any]]]] = {
     "all_inner_texts": isolated_world.inner_texts,
     "all_text_contents": isolated_world.text_contents,
     "title": isolated_world.title,
 }
 """Which Playwright reads by what a page may change."""
-_BOUNDED_BY_US: Final[dict[str, Callable[[Any, dict[str, Any]], Awaitable[Any]]]] = {
+_BOUNDED_CALLS: Final[dict[str, Callable[[Any, dict[str, Any]], Awaitable[Any]]]] = {
     "pdf": prints.take,
     "screenshot": pictures.take,
     "set_viewport_size": windows.resize,
 }
 """Which a browser may die of."""
-_NO_LIMIT_OF_THEIR_OWN: Final = 30_000.0
+_DEFAULT_TIMEOUT: Final = 30_000.0
 
 
-class Calls:
+class RpcCalls:
     """Makes the calls of one job.
 
     `left` tells the milliseconds that its step still has, `still` waits until a page is not on its way to another one.
@@ -55,7 +55,7 @@ class Calls:
     def __init__(
         self,
         page: Page,
-        handles: Handles,
+        handles: HandleTable,
         left: Callable[[], float],
         still: Callable[[Page], Awaitable[None]],
         allows: Allows | None = None,
@@ -68,10 +68,10 @@ class Calls:
         self._still = still
         self._timeout: float | None = None
         self._navigation_timeout: float | None = None
-        self.altered_context = False
+        self.changed_context = False
         """Something was asked of the context that holds for all its pages to come."""
 
-    async def make(self, target: Any, name: Any, args: Any) -> Any:
+    async def call(self, target: Any, name: Any, args: Any) -> Any:
         """The call's result. Raises Refused, and whatever Playwright raises.
 
         Where it was to answer a request that a route holds, nobody else would answer: it is given up, and where we are
@@ -82,9 +82,9 @@ class Calls:
             return await self._make(owner, name, args)
         except Exception as failure:
             if isinstance(owner, Route):
-                if isinstance(failure, Refused):
-                    raise RefusedAnswer(failure, partial(_give_up, owner)) from None
-                await _give_up(owner)
+                if isinstance(failure, CallRefused):
+                    raise RouteRefused(failure, partial(_abort, owner)) from None
+                await _abort(owner)
             raise
 
     async def _make(self, owner: Any, name: Any, args: Any) -> Any:
@@ -95,8 +95,8 @@ class Calls:
             return self._set_timeout(method.name, given["timeout"])
         if "timeout" in method.options:
             given["timeout"] = self._limit(method.name, given.get("timeout"))
-        if isinstance(owner, BrowserContext) and method.name in _LASTING:
-            self.altered_context = True
+        if isinstance(owner, BrowserContext) and method.name in _CONTEXT_WIDE:
+            self.changed_context = True
         if method.name in _ON_ELEMENTS:
             await self._still(self._page)
         result = await _call(owner, method.name, given)
@@ -105,13 +105,13 @@ class Calls:
     def _resolve(self, target: Any) -> Any:
         """The object that a reference means: a handle, and what was asked of it on the way."""
         match target:
-            case {"h": number, "c": list() as chain} if len(chain) <= LONGEST_CHAIN:
-                thing = self._handles.find(number)
+            case {"h": number, "c": list() as chain} if len(chain) <= MAX_CHAIN:
+                thing = self._handles.get(number)
             case _:
-                raise Refused("a call needs an object to be made on, and at most 100 steps to it")
+                raise CallRefused("a call needs an object to be made on, and at most 100 steps to it")
         for step in chain:
             if not isinstance(step, list) or len(step) != 2:
-                raise Refused("a step needs a name and its arguments")
+                raise CallRefused("a step needs a name and its arguments")
             method = self._method(thing, step[0], "chain")
             if method.is_property:
                 thing = getattr(thing, method.name)
@@ -123,13 +123,13 @@ class Calls:
         known = methods().get(type(owner).__name__, {})
         method = known.get(name) if isinstance(name, str) else None
         if method is None or method.kind != kind:
-            raise Refused(f"actions may not call {name} on a {type(owner).__name__}", "forbidden")
+            raise CallRefused(f"actions may not call {name} on a {type(owner).__name__}", "forbidden")
         return method
 
     def _bind(self, method: Method, args: Any) -> dict[str, Any]:
         """JavaScript's arguments, by place and then as options, under Python's names."""
         if not isinstance(args, list):
-            raise Refused("arguments are a list")
+            raise CallRefused("arguments are a list")
         values = [decode(one, self._resolve) for one in args]
         while values and values[-1] is UNDEFINED:
             values.pop()
@@ -137,12 +137,12 @@ class Calls:
         rest = values[len(method.positional) :]
         called = to_camel(method.name)
         if len(rest) > 1 or (rest and not isinstance(rest[0], dict | None)):
-            raise Refused(f"{called} takes {len(method.positional)} arguments and options")
+            raise CallRefused(f"{called} takes {len(method.positional)} arguments and options")
         for key, value in (rest[0] or {}).items() if rest else ():
             if key in ("path", "har") and method.name not in _WITH_PATH:
-                raise Refused(f"{called}: the option {key} is refused: actions have no files", "forbidden")
+                raise CallRefused(f"{called}: the option {key} is refused: actions have no files", "forbidden")
             if to_snake(key) not in method.options:
-                raise Refused(f"{called} has no option {key}")
+                raise CallRefused(f"{called} has no option {key}")
             if value is not UNDEFINED:
                 given[to_snake(key)] = value
         return given
@@ -151,30 +151,30 @@ class Calls:
         """Rules for single arguments. Raises Refused."""
         called = to_camel(method.name)
         if method.name == "close" and owner is self._page:
-            raise Refused("page.close is refused: the job's own page is closed after its last step", "forbidden")
+            raise CallRefused("page.close is refused: the job's own page is closed after its last step", "forbidden")
         if any(isinstance(value, re.Pattern) for value in given.values()):
-            raise Refused(f"{called} takes no regular expression here")
+            raise CallRefused(f"{called} takes no regular expression here")
         if method.name in _WITH_ADDRESS and given.get("url") is not None:
             try:
                 check_address(str(given["url"]), called)
             except InvalidContent as wrong:
-                raise Refused(wrong.message, "forbidden") from None
+                raise CallRefused(wrong.message, "forbidden") from None
             self._check_scope(owner, called, str(given["url"]))
         if method.name == "set_extra_http_headers":
             _check_headers(given.get("headers"))
         if method.name in _WITH_FILES:
             given["files"] = inline_files(given.get("files"))
         if method.name == "select_option":
-            _spread(given)
+            _selected_options(given)
 
     def _check_scope(self, owner: Any, called: str, url: str) -> None:
         """A page that is asked for under another address has to be in the token's scope, too. Raises Refused."""
         if self._allows and isinstance(owner, Route) and opens_page(owner.request) and not self._allows(url):
-            raise Refused(f"{called}: the token's scope does not cover this address", "forbidden")
+            raise CallRefused(f"{called}: the token's scope does not cover this address", "forbidden")
 
     def _set_timeout(self, name: str, given: Any) -> None:
         if not isinstance(given, int | float) or isinstance(given, bool) or given < 0:
-            raise Refused("a timeout is a number of milliseconds")
+            raise CallRefused("a timeout is a number of milliseconds")
         if name == "set_default_timeout":
             self._timeout = given
         else:
@@ -182,39 +182,41 @@ class Calls:
 
     def _limit(self, name: str, given: Any) -> float:
         """The milliseconds that a call may take: never more than its step has, never 0, which would be endless."""
-        default = self._navigation_timeout if name in _LOADS and self._navigation_timeout is not None else self._timeout
+        default = (
+            self._navigation_timeout if name in _NAVIGATING and self._navigation_timeout is not None else self._timeout
+        )
         wanted = given if isinstance(given, int | float) else default
         if wanted is None:
-            wanted = _NO_LIMIT_OF_THEIR_OWN
+            wanted = _DEFAULT_TIMEOUT
         left = max(1.0, self._left())
         return min(wanted, left) if wanted > 0 else left
 
 
-async def _give_up(route: Route) -> None:
+async def _abort(route: Route) -> None:
     with contextlib.suppress(Exception):  # it was answered before
         await route.abort("blockedbyclient")
 
 
 async def _call(owner: Any, name: str, given: dict[str, Any]) -> Any:
     """Raises Refused where the browser would hold too many pixels, and Playwright's errors."""
-    if name in _READ_BY_US:
-        return await _READ_BY_US[name](owner)
-    if name not in _BOUNDED_BY_US:
+    if name in _ISOLATED_READS:
+        return await _ISOLATED_READS[name](owner)
+    if name not in _BOUNDED_CALLS:
         return await getattr(owner, name)(**given)
     try:
-        return await _BOUNDED_BY_US[name](owner, given)
+        return await _BOUNDED_CALLS[name](owner, given)
     except LimitExceeded as large:
-        raise Refused(large.message, "limit_exceeded") from None
+        raise CallRefused(large.message, "limit_exceeded") from None
 
 
 def _check_headers(headers: Any) -> None:
     for name, value in headers.items() if isinstance(headers, dict) else ():
         fault = header_fault(str(name), str(value))
         if fault:
-            raise Refused(f"setExtraHTTPHeaders: {name}: {fault}")
+            raise CallRefused(f"setExtraHTTPHeaders: {name}: {fault}")
 
 
-def _spread(given: dict[str, Any]) -> None:
+def _selected_options(given: dict[str, Any]) -> None:
     """selectOption's values: texts, `{value, label, index}` or elements, or lists of one kind, by Python's names."""
     wanted = given.pop("value", None)
     for one in wanted if isinstance(wanted, list) else [wanted]:
@@ -230,6 +232,6 @@ def _spread(given: dict[str, Any]) -> None:
             case {"index": int() as index}:
                 given.setdefault("index", []).append(index)
             case dict():
-                raise Refused("selectOption takes value, label or index")
+                raise CallRefused("selectOption takes value, label or index")
             case _:
                 given.setdefault("element", []).append(one)

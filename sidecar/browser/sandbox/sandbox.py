@@ -8,8 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from sidecar.browser import lenient_json
-from sidecar.browser.sandbox.allowlist import describe
-from sidecar.browser.sandbox.cdp_pipe import Pipe, PipeBroken
+from sidecar.browser.sandbox.allowlist import describe_api
+from sidecar.browser.sandbox.cdp_pipe import CdpError, CdpPipe
 
 _POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; webrtc 'block'"
 _PAGE: Final = f'data:text/html,<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
@@ -22,7 +22,7 @@ _LOST: Final = {
 }
 
 
-class _Remote(msgspec.Struct, rename="camel"):
+class _RemoteObject(msgspec.Struct, rename="camel"):
     """A JavaScript value as DevTools shows it."""
 
     type: str = "undefined"
@@ -33,16 +33,16 @@ class _Remote(msgspec.Struct, rename="camel"):
     class_name: str = ""
 
 
-class _Thrown(msgspec.Struct, rename="camel"):
+class _ExceptionDetails(msgspec.Struct, rename="camel"):
     line_number: int = 0
     column_number: int = 0
     script_id: str = ""
     """Only there where the source itself could not be read."""
 
 
-class _Evaluated(msgspec.Struct, rename="camel"):
-    result: _Remote
-    exception_details: _Thrown | None = None
+class _EvaluateResult(msgspec.Struct, rename="camel"):
+    result: _RemoteObject
+    exception_details: _ExceptionDetails | None = None
     """There where `result` was thrown."""
 
 
@@ -52,18 +52,18 @@ class _Target(msgspec.Struct, rename="camel"):
     session_id: str = ""
 
 
-_decode = msgspec.json.Decoder(_Evaluated).decode
+_decode = msgspec.json.Decoder(_EvaluateResult).decode
 _target = msgspec.json.Decoder(_Target).decode
 
 
-def _evaluated(answer: msgspec.Raw) -> _Evaluated:
+def _decode_result(answer: msgspec.Raw) -> _EvaluateResult:
     return lenient_json.decode(_decode, bytes(answer))
 
 
 class Sandbox:
     """A page of its own in a context, and so a process, of its own."""
 
-    def __init__(self, pipe: Pipe, context: str, session: str) -> None:
+    def __init__(self, pipe: CdpPipe, context: str, session: str) -> None:
         self._pipe = pipe
         self._context = context
         self._session = session
@@ -71,14 +71,14 @@ class Sandbox:
         self._closing: asyncio.Future[Any] | None = None
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Why there is nothing left to run actions in."""
-        pipe.listen(session, self._hear)
+        pipe.subscribe(session, self._hear)
 
     @property
-    def orphaned(self) -> bool:
+    def browser_gone(self) -> bool:
         """Whether its browser is gone: nothing that ran here need have been the reason."""
         return self._pipe.broken
 
-    def why_lost(self, otherwise: str) -> str:
+    def loss_reason(self, otherwise: str) -> str:
         """What is known of its end."""
         return self.lost.result() if self.lost.done() else otherwise
 
@@ -88,9 +88,9 @@ class Sandbox:
         `before` are the characters on its first line that are not its author's.
         """
         wanted = {"expression": source, "replMode": True, "silent": True, "allowUnsafeEvalBlockedByCSP": False}
-        outcome = _evaluated(await self._send("Runtime.evaluate", wanted))
+        outcome = _decode_result(await self._send("Runtime.evaluate", wanted))
         method, value = ("fail" if outcome.exception_details else "settle"), _argument(outcome.result)
-        given = [{"value": number}, value, {"value": _place(outcome, before)}]
+        given = [{"value": number}, value, {"value": _syntax_error_position(outcome, before)}]
         await self._call(f"function (number, value, place) {{ this.{method}(number, value, place) }}", *given)
 
     def exchange(self, messages: str) -> "asyncio.Future[str]":
@@ -105,29 +105,29 @@ class Sandbox:
         return asyncio.ensure_future(self._exchanged(self._send("Runtime.callFunctionOn", given)))
 
     async def _exchanged(self, answer: asyncio.Future[Any]) -> str:
-        outcome = _evaluated(await answer)
+        outcome = _decode_result(await answer)
         if outcome.exception_details or outcome.result.type != "string":
-            raise PipeBroken("the sandbox's page answers no more")
+            raise CdpError("the sandbox's page answers no more")
         return msgspec.json.decode(outcome.result.value, type=str)
 
     def close(self) -> asyncio.Future[Any]:
         """Ends page, process and whatever runs there, also an endless loop; once, whoever asks."""
         if self._closing is None:
             self._lose("its sandbox was closed")
-            self._pipe.forget(self._session)
+            self._pipe.unsubscribe(self._session)
             self._closing = self._pipe.send("Target.disposeBrowserContext", {"browserContextId": self._context})
         return self._closing
 
-    async def prepare(self, program: str) -> None:
+    async def load(self, program: str) -> None:
         """Installs what scripts see: the program's value is what `run` and `exchange` call. Raises PipeBroken."""
         self._send("Inspector.enable")
         await self._send("Page.navigate", {"url": _PAGE})
         await self._send("Runtime.evaluate", {"expression": _LOADED, "awaitPromise": True})
         self._send("Page.enable")
         wanted = {"expression": program, "allowUnsafeEvalBlockedByCSP": False}
-        outcome = _evaluated(await self._send("Runtime.evaluate", wanted))
+        outcome = _decode_result(await self._send("Runtime.evaluate", wanted))
         if outcome.exception_details or not outcome.result.object_id:
-            raise PipeBroken(f"the sandbox could not be prepared: {outcome.result.description}")
+            raise CdpError(f"the sandbox could not be prepared: {outcome.result.description}")
         self._bridge = outcome.result.object_id
 
     def _send(self, method: str, params: dict[str, Any] | None = None) -> asyncio.Future[Any]:
@@ -147,7 +147,7 @@ class Sandbox:
             self.lost.set_result(why)
 
 
-async def open_sandbox(pipe: Pipe, program: str) -> Sandbox:
+async def open_sandbox(pipe: CdpPipe, program: str) -> Sandbox:
     """A sandbox that is ready to run what the program is for. Raises PipeBroken."""
     context = _target(await pipe.send("Target.createBrowserContext", {"disposeOnDetach": True})).browser_context_id
     page = _target(
@@ -155,11 +155,11 @@ async def open_sandbox(pipe: Pipe, program: str) -> Sandbox:
     ).target_id
     attached = await pipe.send("Target.attachToTarget", {"targetId": page, "flatten": True})
     sandbox = Sandbox(pipe, context, _target(attached).session_id)
-    await sandbox.prepare(program)
+    await sandbox.load(program)
     return sandbox
 
 
-def _place(outcome: _Evaluated, before: int) -> str:
+def _syntax_error_position(outcome: _EvaluateResult, before: int) -> str:
     """Where source that could not be read is wrong, as its author counts."""
     thrown = outcome.exception_details
     if thrown is None or not thrown.script_id or outcome.result.class_name != "SyntaxError":
@@ -168,7 +168,7 @@ def _place(outcome: _Evaluated, before: int) -> str:
     return f"line {thrown.line_number + 1}, column {max(column, 0) + 1}"
 
 
-def _argument(value: _Remote) -> dict[str, Any]:
+def _argument(value: _RemoteObject) -> dict[str, Any]:
     if value.object_id:
         return {"objectId": value.object_id}
     if value.unserializable_value:
@@ -188,4 +188,4 @@ def _read(name: str) -> str:
 @cache
 def actions_program() -> str:
     """What JavaScript actions see."""
-    return load_program("proxy.js", describe())
+    return load_program("proxy.js", describe_api())

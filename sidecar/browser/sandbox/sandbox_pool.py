@@ -14,7 +14,7 @@ from sidecar.browser import discovery
 from sidecar.browser.background_tasks import Endings
 from sidecar.browser.crash_guard import look_at
 from sidecar.browser.launch_backoff import BackOff
-from sidecar.browser.sandbox.cdp_pipe import PipeBroken, PipedBrowser, spawn
+from sidecar.browser.sandbox.cdp_pipe import CdpError, SandboxBrowser, spawn
 from sidecar.browser.sandbox.sandbox import Sandbox, actions_program, open_sandbox
 from sidecar.clock import within
 from sidecar.errors import BrowserUnavailable, ShuttingDown
@@ -48,7 +48,7 @@ _FLAGS: Final = (
 )
 
 
-_PASSING: Final = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
+_TRANSIENT_ERRORS: Final = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
 """Why no process can be started just now."""
 
 
@@ -68,7 +68,7 @@ class SandboxLimits:
     memory: int = 1024 * MiB
     """Data of each process."""
     message: int = 32 * MiB
-    weighing: float = 0.25
+    memory_check_interval: float = 0.25
     """Between two looks at what a browser's main process holds, while jobs have sandboxes in it.
 
     Beyond half of `memory` it gets no further job, beyond all of it it ends: it holds things for all of its sandboxes,
@@ -76,16 +76,16 @@ class SandboxLimits:
     """
 
 
-class _Warm:
+class _PooledBrowser:
     """A running browser and the sandboxes in it."""
 
-    def __init__(self, process: PipedBrowser) -> None:
+    def __init__(self, process: SandboxBrowser) -> None:
         self.process = process
         self.opened = 0
         self.used = 0
 
 
-class Sandboxes:
+class SandboxPool:
     """Lends a sandbox to each job. Nothing is started before the first, nothing runs on after `close`."""
 
     def __init__(self, settings: Settings, limits: SandboxLimits | None = None, scratch: Scratch | None = None) -> None:
@@ -95,35 +95,35 @@ class Sandboxes:
         self._limits = limits or SandboxLimits()
         self._scratch = scratch or Scratch()
         self._owns_scratch = scratch is None
-        self._warm: _Warm | None = None
-        self._launching: asyncio.Task[_Warm] | None = None
+        self._warm: _PooledBrowser | None = None
+        self._launching: asyncio.Task[_PooledBrowser] | None = None
         self._spares: dict[str, asyncio.Task[Sandbox]] = {}
-        self._lent: dict[Sandbox, tuple[_Warm, str]] = {}
+        self._lent: dict[Sandbox, tuple[_PooledBrowser, str]] = {}
         self._idle: asyncio.TimerHandle | None = None
         self._weighing: asyncio.TimerHandle | None = None
         self._backoff = BackOff(self._limits, time.monotonic)
         self._endings = Endings()
         self._closed = False
 
-    async def take(self, program: str = "") -> Sandbox:
-        """A fresh sandbox, which `give_back` must get; for actions where no other program is wanted.
+    async def acquire(self, program: str = "") -> Sandbox:
+        """A fresh sandbox, which `release` must get; for actions where no other program is wanted.
 
         Raises BrowserUnavailable, ShuttingDown.
         """
         wanted = program or actions_program()
         try:
             return await self._take(wanted)
-        except (PipeBroken, TimeoutError):
+        except (CdpError, TimeoutError):
             self._retire()
         try:
             return await self._take(wanted)  # the warm one died while nobody looked; a new one is tried once
-        except (PipeBroken, TimeoutError) as error:
+        except (CdpError, TimeoutError) as error:
             self._retire()
             failed = BrowserUnavailable(f"the browser for JavaScript actions fails: {error}", retryable=True)
             self._backoff.failed(failed)
             raise failed from None
 
-    def give_back(self, sandbox: Sandbox) -> None:
+    def release(self, sandbox: Sandbox) -> None:
         """Ends a sandbox, and prepares the next job's."""
         warm, program = self._lent.pop(sandbox, (None, ""))
         self._endings.begin(self._see_off(sandbox, warm))
@@ -180,26 +180,26 @@ class Sandboxes:
             self._keep(warm, program, opening)
             raise
         if sandbox.lost.done():
-            raise PipeBroken("the spare sandbox died")
+            raise CdpError("the spare sandbox died")
         self._lent[sandbox] = warm, program
         if self._weighing is None:
             self._weigh()
         self._backoff.succeeded()
         return sandbox
 
-    def _begin(self, warm: _Warm, program: str) -> asyncio.Task[Sandbox]:
+    def _begin(self, warm: _PooledBrowser, program: str) -> asyncio.Task[Sandbox]:
         opening = asyncio.create_task(self._open(warm, program))
         opening.add_done_callback(look_at)
         return opening
 
-    def _keep(self, warm: _Warm, program: str, opening: asyncio.Task[Sandbox]) -> None:
+    def _keep(self, warm: _PooledBrowser, program: str, opening: asyncio.Task[Sandbox]) -> None:
         """What was being opened for a job that wants it no more is the next one's, or ends once it is there."""
         if warm is self._warm and program not in self._spares:
             self._spares[program] = opening
         else:
-            self._endings.begin(_discard(opening))
+            self._endings.begin(_close_when_open(opening))
 
-    async def _see_off(self, sandbox: Sandbox, warm: _Warm | None) -> None:
+    async def _see_off(self, sandbox: Sandbox, warm: _PooledBrowser | None) -> None:
         """A browser that does not say that a sandbox has ended gets no further job."""
         try:
             async with within(self._limits.close):
@@ -207,15 +207,15 @@ class Sandboxes:
         except TimeoutError:
             if warm and warm is self._warm:
                 self._retire()
-        except PipeBroken:
+        except CdpError:
             pass  # it has ended with its browser, or by itself
 
-    async def _open(self, warm: _Warm, program: str) -> Sandbox:
+    async def _open(self, warm: _PooledBrowser, program: str) -> Sandbox:
         warm.used += 1
         async with within(self._limits.open):
             return await open_sandbox(warm.process.pipe, program)
 
-    async def _get_warm(self) -> _Warm:
+    async def _get_warm(self) -> _PooledBrowser:
         if self._closed:
             raise ShuttingDown
         if self._warm and (self._warm.process.pipe.broken or self._warm.used >= self._limits.sandboxes_per_browser):
@@ -232,7 +232,7 @@ class Sandboxes:
                 raise ShuttingDown from None
             raise
 
-    async def _launch(self) -> _Warm:
+    async def _launch(self) -> _PooledBrowser:
         try:
             self._backoff.check()
             found = discovery.find("CHROMIUM", self._settings)
@@ -242,18 +242,18 @@ class Sandboxes:
                 folder = self._scratch.short()
                 process = await spawn(found.path, flags, folder, self._limits.memory, self._limits.message)
             except OSError as error:
-                passes = error.errno in _PASSING
+                passes = error.errno in _TRANSIENT_ERRORS
                 raise BrowserUnavailable(f"{found.path} did not start: {error.strerror}", retryable=passes) from None
             try:
                 async with within(self._limits.launch):
                     await process.pipe.send("Browser.getVersion")
             except BaseException as error:
                 self._endings.begin(process.close(self._limits.close))
-                if isinstance(error, PipeBroken | TimeoutError):
+                if isinstance(error, CdpError | TimeoutError):
                     said = f"{found.path} did not start for JavaScript actions"
                     raise BrowserUnavailable(said, retryable=True) from None
                 raise
-            self._warm = _Warm(process)
+            self._warm = _PooledBrowser(process)
             return self._warm
         except BrowserUnavailable as failed:
             self._backoff.failed(failed)
@@ -265,13 +265,13 @@ class Sandboxes:
         """Looks after each browser that has a job, until none has."""
         self._weighing = None
         for warm in self._in_use():
-            held = 0 if warm.process.pipe.broken else warm.process.resident()
+            held = 0 if warm.process.pipe.broken else warm.process.resident_bytes()
             if held > self._limits.memory:
                 self._endings.begin(warm.process.close(self._limits.close))
             if held > self._limits.memory // 2 and warm is self._warm:
                 self._retire()
         if self._lent and not self._closed:
-            self._weighing = asyncio.get_running_loop().call_later(self._limits.weighing, self._weigh)
+            self._weighing = asyncio.get_running_loop().call_later(self._limits.memory_check_interval, self._weigh)
 
     def _retire(self) -> None:
         """Gives the browser no further job; it ends with its last."""
@@ -282,14 +282,14 @@ class Sandboxes:
         if warm:
             self._end_if_unused(warm)
 
-    def _end_if_unused(self, warm: _Warm) -> None:
+    def _end_if_unused(self, warm: _PooledBrowser) -> None:
         if warm not in self._in_use():
             self._endings.begin(warm.process.close(self._limits.close))
 
-    def _in_use(self) -> set[_Warm]:
+    def _in_use(self) -> set[_PooledBrowser]:
         return {warm for warm, _ in self._lent.values()}
 
 
-async def _discard(opening: asyncio.Task[Sandbox]) -> None:
+async def _close_when_open(opening: asyncio.Task[Sandbox]) -> None:
     with contextlib.suppress(Exception):  # there is none, then
         await (await opening).close()

@@ -9,21 +9,21 @@ from typing import Any, Final, Protocol
 import msgspec
 from sidecar_protocol.errors import WireError
 
-from sidecar.browser.sandbox.action_session import ORPHANED, ActionError, Listener
-from sidecar.browser.sandbox.cdp_pipe import PipeBroken, TooLarge
-from sidecar.browser.sandbox.inbox import read
-from sidecar.browser.sandbox.page_events import end
+from sidecar.browser.sandbox.action_session import BROWSER_LOST, ActionError, ScriptConsole
+from sidecar.browser.sandbox.cdp_pipe import CdpError, MessageTooLarge
+from sidecar.browser.sandbox.inbox import decode_messages
+from sidecar.browser.sandbox.page_events import cancel_all
 from sidecar.browser.sandbox.sandbox import Sandbox, load_program
-from sidecar.browser.sandbox.sandbox_pool import Sandboxes
-from sidecar.browser.sandbox.wire_values import Refused
+from sidecar.browser.sandbox.sandbox_pool import SandboxPool
+from sidecar.browser.sandbox.wire_values import CallRefused
 from sidecar.clock import within
 from sidecar.errors import INTERNAL_ERROR, SandboxCrashed, TimedOut
 from sidecar.settings import MiB
 
 log = logging.getLogger(__name__)
 
-_GONE: Final = "the script's sandbox is gone: it left its page, or used too much memory"
-_HEAD: Final = "(function (module, exports, require) {"
+_SANDBOX_LOST: Final = "the script's sandbox is gone: it left its page, or used too much memory"
+_MODULE_HEAD: Final = "(function (module, exports, require) {"
 """On the first line of the script, so that the numbers of its lines stay true."""
 
 _encode = msgspec.json.Encoder().encode
@@ -33,18 +33,18 @@ _encode = msgspec.json.Encoder().encode
 class TaskLimits:
     """Bounds of one run; sizes in characters of JavaScript's."""
 
-    seconds: float = 60.0
+    timeout: float = 60.0
     result: int = 256 * 1024
     message: int = 8 * MiB
     """One request or answer of `fetch` and `job`."""
-    requests: int = 200
+    max_requests: int = 200
     """Calls of `fetch` and `job` together."""
-    at_once: int = 16
+    max_concurrent_requests: int = 16
     lines: int = 200
     line: int = 2_000
 
 
-class Fetch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FetchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a script asks of `fetch`; the body travels as base64."""
 
     url: str
@@ -54,7 +54,7 @@ class Fetch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     redirect: str
 
 
-class Fetched(msgspec.Struct, frozen=True):
+class FetchResponse(msgspec.Struct, frozen=True):
     """What came back; header names may repeat."""
 
     url: str
@@ -63,20 +63,20 @@ class Fetched(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class Outside(Protocol):
+class HostApi(Protocol):
     """What a script reaches beyond its sandbox. Both may raise WireError, which the script can catch."""
 
-    async def fetch(self, wanted: Fetch) -> Fetched:
+    async def fetch(self, wanted: FetchRequest) -> FetchResponse:
         """One HTTP request."""
 
     async def job(self, content: msgspec.Raw) -> msgspec.Raw:
         """One browser job: `send_job`'s content in JSON, and that of its reply."""
 
 
-class TaskScripts:
+class TaskScriptRunner:
     """Runs scripts, so many at once; more wait for their turn, which does not count as their time."""
 
-    def __init__(self, sandboxes: Sandboxes, limits: TaskLimits, most: int) -> None:
+    def __init__(self, sandboxes: SandboxPool, limits: TaskLimits, most: int) -> None:
         self._sandboxes = sandboxes
         self._limits = limits
         self._places = asyncio.Semaphore(most)
@@ -87,8 +87,8 @@ class TaskScripts:
         self,
         source: str,
         config: msgspec.Raw,
-        outside: Outside,
-        notes: Listener,
+        outside: HostApi,
+        notes: ScriptConsole,
         on_turn: Callable[[], object] = lambda: None,
     ) -> str:
         """What `main(config)` returns. `on_turn` is called where the wait for a place is over.
@@ -97,22 +97,22 @@ class TaskScripts:
         """
         async with self._places:
             on_turn()
-            sandbox = await self._sandboxes.take(self._program)
-            run = _Run(sandbox, self._limits, outside, notes)
+            sandbox = await self._sandboxes.acquire(self._program)
+            run = _TaskSession(sandbox, self._limits, outside, notes)
             try:
-                async with within(self._limits.seconds) as limit:
+                async with within(self._limits.timeout) as limit:
                     return await run.result(source, config, limit)
             except TimeoutError:
-                raise TimedOut(f"the script took longer than {self._limits.seconds:g} s") from None
+                raise TimedOut(f"the script took longer than {self._limits.timeout:g} s") from None
             finally:
-                self._sandboxes.give_back(sandbox)
+                self._sandboxes.release(sandbox)
                 await run.close()
 
 
-class _Run:
+class _TaskSession:
     """The messages between one script and the sidecar."""
 
-    def __init__(self, sandbox: Sandbox, limits: TaskLimits, outside: Outside, notes: Listener) -> None:
+    def __init__(self, sandbox: Sandbox, limits: TaskLimits, outside: HostApi, notes: ScriptConsole) -> None:
         self._sandbox = sandbox
         self._limits = limits
         self._outside = outside
@@ -126,7 +126,7 @@ class _Run:
         self._limit: asyncio.Timeout | None = None
         self._jobs = 0
         self._left = 0.0
-        self._at_once = asyncio.Semaphore(limits.at_once)
+        self._at_once = asyncio.Semaphore(limits.max_concurrent_requests)
 
     async def result(self, source: str, config: msgspec.Raw, limit: asyncio.Timeout) -> str:
         """What `main` returns, within a time that stands still while it waits for jobs. Raises ActionError."""
@@ -134,17 +134,17 @@ class _Run:
         self._send(["begin", config])
         self._flush()
         text = f"//{source}" if source.startswith("#!") else source
-        before = len(_HEAD) + len(text) - len(source)
-        begun = asyncio.ensure_future(self._sandbox.run(1, f"{_HEAD}{text}\n}})", before))
+        before = len(_MODULE_HEAD) + len(text) - len(source)
+        begun = asyncio.ensure_future(self._sandbox.run(1, f"{_MODULE_HEAD}{text}\n}})", before))
         self._tasks.add(begun)
         try:
             await asyncio.wait((self._outcome, begun, self._sandbox.lost), return_when=asyncio.FIRST_COMPLETED)
             if begun.done():
                 begun.result()
             await asyncio.wait((self._outcome, self._sandbox.lost), return_when=asyncio.FIRST_COMPLETED)
-        except TooLarge as large:
+        except MessageTooLarge as large:
             raise ActionError(large.message, "limit_exceeded") from None
-        except PipeBroken:
+        except CdpError:
             raise self._gone() from None
         if self._outcome.done():
             return self._outcome.result()
@@ -153,7 +153,7 @@ class _Run:
     async def close(self) -> None:
         """Ends what the script has left behind."""
         self._outcome.cancel()
-        await end(self._tasks)
+        await cancel_all(self._tasks)
 
     # --- messages in
 
@@ -181,9 +181,9 @@ class _Run:
             self._fail(self._gone())
             return
         try:
-            for message in read(answer.result()):
+            for message in decode_messages(answer.result()):
                 self._hear(message)
-        except (Refused, msgspec.MsgspecError, ValueError, TypeError, RecursionError) as wrong:
+        except (CallRefused, msgspec.MsgspecError, ValueError, TypeError, RecursionError) as wrong:
             self._fail(ActionError(f"the sandbox wrote what we can't read: {wrong}"))
         if self._exchanges == 0 and not self._planned:
             self._flush()
@@ -206,8 +206,8 @@ class _Run:
             case _:
                 self._fail(ActionError("the sandbox wrote what we can't read"))
 
-    async def _fetch(self, content: dict[str, Any]) -> Fetched:
-        return await self._outside.fetch(msgspec.convert(content, Fetch))
+    async def _fetch(self, content: dict[str, Any]) -> FetchResponse:
+        return await self._outside.fetch(msgspec.convert(content, FetchRequest))
 
     async def _wait_for_job(self, content: msgspec.Raw) -> msgspec.Raw:
         """A job has a time limit of its own."""
@@ -224,9 +224,9 @@ class _Run:
                 limit.reschedule(loop.time() + self._left)
 
     def _gone(self) -> Exception:
-        if self._sandbox.orphaned:
-            return SandboxCrashed(ORPHANED)
-        return ActionError(self._sandbox.why_lost(_GONE))
+        if self._sandbox.browser_gone:
+            return SandboxCrashed(BROWSER_LOST)
+        return ActionError(self._sandbox.loss_reason(_SANDBOX_LOST))
 
     def _fail(self, failure: Exception) -> None:
         if not self._outcome.done():
@@ -235,8 +235,8 @@ class _Run:
 
     def _ask(self, number: int, make: Callable[[], Awaitable[Any]]) -> None:
         self._requests += 1
-        if self._requests > self._limits.requests:
-            self._refuse(number, f"the script made more than {self._limits.requests} requests", "limit_exceeded")
+        if self._requests > self._limits.max_requests:
+            self._refuse(number, f"the script made more than {self._limits.max_requests} requests", "limit_exceeded")
             return
         task = asyncio.ensure_future(self._answer(number, make))
         self._tasks.add(task)

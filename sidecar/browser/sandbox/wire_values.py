@@ -12,15 +12,15 @@ from playwright.async_api import Error as PlaywrightError
 
 from sidecar.browser.limits import DEEPEST_ARGUMENT, MOST_PARTS
 
-LARGEST: Final = 16 << 20
+MAX_BYTES: Final = 16 << 20
 """Bytes of one value on its way."""
-DEEPEST: Final = 200
+MAX_DEPTH: Final = 200
 """Levels of a result; what goes to a page has half as many (`browser.limits`)."""
-_LONGEST_PATTERN: Final = 1_000
+_MAX_PATTERN: Final = 1_000
 _FLAGS: Final = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
 
 
-class Refused(Exception):
+class CallRefused(Exception):
     """A call that is not carried out; `code` is the wire's, the text the reason that the action is told."""
 
     def __init__(self, reason: str, code: str = "action_failed") -> None:
@@ -28,12 +28,12 @@ class Refused(Exception):
         self.code = code
 
 
-class RefusedAnswer(Refused):
-    """The same for what a handler does with a request that waits for it: the action ends, and `give_up` the request."""
+class RouteRefused(CallRefused):
+    """The same for what a handler does with a request that waits for it: the action ends, and `abort` the request."""
 
-    def __init__(self, refused: Refused, give_up: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, refused: CallRefused, give_up: Callable[[], Awaitable[None]]) -> None:
         super().__init__(str(refused), refused.code)
-        self.give_up = give_up
+        self.abort = give_up
 
 
 class Undefined:
@@ -43,7 +43,7 @@ class Undefined:
 UNDEFINED: Final = Undefined()
 
 
-class _Parts:
+class _PartCounter:
     """Counts the parts of one value. What is larger than may be is found before it is walked through."""
 
     __slots__ = ("_deepest", "_left", "_what")
@@ -57,9 +57,9 @@ class _Parts:
         """Raises Refused where these are too many, or lie too deep."""
         self._left -= len(members)
         if self._left < 0:
-            raise Refused(f"{self._what} has more than {MOST_PARTS} parts", "limit_exceeded")
+            raise CallRefused(f"{self._what} has more than {MOST_PARTS} parts", "limit_exceeded")
         if level >= self._deepest:
-            raise Refused(f"{self._what} is nested over {self._deepest} levels", "limit_exceeded")
+            raise CallRefused(f"{self._what} is nested over {self._deepest} levels", "limit_exceeded")
 
 
 def encode(value: Any, refer: Callable[[Any], dict[str, Any] | None]) -> Any:
@@ -67,14 +67,14 @@ def encode(value: Any, refer: Callable[[Any], dict[str, Any] | None]) -> Any:
 
     Raises Refused for one that is too large.
     """
-    return _encode(value, refer, 0, _Parts("the result", DEEPEST))
+    return _encode(value, refer, 0, _PartCounter("the result", MAX_DEPTH))
 
 
-def _encode(value: Any, refer: Callable[[Any], dict[str, Any] | None], level: int, parts: _Parts) -> Any:
+def _encode(value: Any, refer: Callable[[Any], dict[str, Any] | None], level: int, parts: _PartCounter) -> Any:
     kind = type(value)
     if kind is str or kind is bytes:
-        if len(value) > (LARGEST if kind is str else LARGEST // 4 * 3):
-            raise Refused(f"the result is larger than {LARGEST >> 20} MiB", "limit_exceeded")
+        if len(value) > (MAX_BYTES if kind is str else MAX_BYTES // 4 * 3):
+            raise CallRefused(f"the result is larger than {MAX_BYTES >> 20} MiB", "limit_exceeded")
         if kind is str:
             return value
     elif value is None or kind is bool:
@@ -119,10 +119,10 @@ def _number(value: float) -> str:
 
 def decode(value: Any, resolve: Callable[[dict[str, Any]], Any]) -> Any:
     """An argument as Playwright takes it; `resolve` gives the object of a reference. Raises Refused."""
-    return _decode(value, resolve, 0, _Parts("an argument", DEEPEST_ARGUMENT))
+    return _decode(value, resolve, 0, _PartCounter("an argument", DEEPEST_ARGUMENT))
 
 
-def _decode(value: Any, resolve: Callable[[dict[str, Any]], Any], level: int, parts: _Parts) -> Any:
+def _decode(value: Any, resolve: Callable[[dict[str, Any]], Any], level: int, parts: _PartCounter) -> Any:
     if isinstance(value, list):
         parts.enter(value, level)
         return [_decode(item, resolve, level + 1, parts) for item in value]
@@ -154,30 +154,30 @@ def _decode_special(kind: Any, given: Any) -> Any:  # noqa: PLR0911 - a line for
             return _bytes(given)
         case "regexp", [str() as source, str() as flags]:
             return _pattern(source, flags)
-    raise Refused(f"an argument of the kind {kind} can't be passed")
+    raise CallRefused(f"an argument of the kind {kind} can't be passed")
 
 
-def plain(value: Any) -> Any:
+def to_json(value: Any) -> Any:
     """An action's value as JSON: what has no form there is null, bytes are base64. Raises Refused."""
-    return _plain(value, 0, _Parts("the value", DEEPEST))
+    return _to_json(value, 0, _PartCounter("the value", MAX_DEPTH))
 
 
-def _plain(value: Any, level: int, parts: _Parts) -> Any:
+def _to_json(value: Any, level: int, parts: _PartCounter) -> Any:
     if isinstance(value, list):
         parts.enter(value, level)
-        return [_plain(item, level + 1, parts) for item in value]
+        return [_to_json(item, level + 1, parts) for item in value]
     if not isinstance(value, dict):
         return value
     members: Any = value
     if "$" in value:
         members = value.get("v") if value["$"] == "object" else None
         if not isinstance(members, dict):
-            return _plain_special(value)
+            return _special_to_json(value)
     parts.enter(members, level)
-    return {name: _plain(item, level + 1, parts) for name, item in members.items()}
+    return {name: _to_json(item, level + 1, parts) for name, item in members.items()}
 
 
-def _plain_special(value: dict[str, Any]) -> Any:
+def _special_to_json(value: dict[str, Any]) -> Any:
     match value:
         case {"$": "bytes" | "date" | "error" | "bigint", "v": str() as given}:
             return given
@@ -196,10 +196,10 @@ def inline_files(given: Any) -> list[dict[str, Any]]:
 
 def _inline_file(given: Any) -> dict[str, Any]:
     if not isinstance(given, dict):
-        raise Refused("files are given as {name, mimeType, buffer}; paths are refused", "forbidden")
+        raise CallRefused("files are given as {name, mimeType, buffer}; paths are refused", "forbidden")
     name, kind, content = given.get("name"), given.get("mimeType"), given.get("buffer")
     if not isinstance(name, str) or not isinstance(kind, str) or not isinstance(content, str | bytes):
-        raise Refused("a file needs name, mimeType and buffer (base64, or bytes)")
+        raise CallRefused("a file needs name, mimeType and buffer (base64, or bytes)")
     return {"name": name, "mimeType": kind, "buffer": content if isinstance(content, bytes) else _bytes(content)}
 
 
@@ -207,18 +207,18 @@ def _bytes(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error:
-        raise Refused("the buffer is not base64") from None
+        raise CallRefused("the buffer is not base64") from None
 
 
 def _pattern(source: str, flags: str) -> re.Pattern[str]:
     """For locators only: there Playwright hands the source on to the page. Python itself never matches with it."""
     unknown = set(flags) - set(_FLAGS) - {"g"}
-    if unknown or len(source) > _LONGEST_PATTERN:
-        raise Refused(f"the regular expression is too long, or has flags other than {''.join(_FLAGS)}g")
+    if unknown or len(source) > _MAX_PATTERN:
+        raise CallRefused(f"the regular expression is too long, or has flags other than {''.join(_FLAGS)}g")
     combined = 0
     for flag in set(flags) & set(_FLAGS):
         combined |= _FLAGS[flag]
     try:
         return re.compile(source, combined)
     except (re.error, RecursionError, OverflowError) as wrong:
-        raise Refused(f"the regular expression /{source}/ can't be passed on: {wrong}") from None
+        raise CallRefused(f"the regular expression /{source}/ can't be passed on: {wrong}") from None

@@ -8,11 +8,11 @@ from typing import Final
 from playwright.async_api import ConsoleMessage, Page, WebError
 from playwright.async_api import Error as PlaywrightError
 
-from sidecar.browser.processes.driver import hear_again, let_go, silence
+from sidecar.browser.processes.driver import dispose_console_handles, mute_console, unmute_console
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.steps.own_time import OwnTime
 from sidecar.clock import within
-from sidecar.truncation import WHOLE, Hide, bounded, shortened
+from sidecar.truncation import SANDBOX_MAX, Redact, cap_length, truncate
 
 MOST_LINES: Final = 200
 LONGEST_LINE: Final = 2_000
@@ -28,7 +28,7 @@ _Mark = tuple[float, str]
 class Notes:
     """Listens to all pages of a context; each step takes what came since the one before."""
 
-    def __init__(self, lent: JobPage, hide: Hide, time: OwnTime | None = None) -> None:
+    def __init__(self, lent: JobPage, hide: Redact, time: OwnTime | None = None) -> None:
         """`hide` takes out of a line all that is secret, where it has to be cut."""
         self._hide = hide
         self._lent = lent
@@ -42,8 +42,8 @@ class Notes:
         """Of each page, the last line that was heard, or told when it was asked."""
         self._messages: list[ConsoleMessage] = []
         """Whose handles would outlive the job."""
-        if lent.last_line:
-            self._newest[lent.page] = _mark(lent.last_line)
+        if lent.last_console_message:
+            self._newest[lent.page] = _mark(lent.last_console_message)
         self._context.on("console", self._hear)
         self._context.on("weberror", self._hear_error)
 
@@ -55,13 +55,13 @@ class Notes:
     def detach(self) -> None:
         """Hears no more."""
         if self._asks:
-            hear_again(self._context)
-            self._lent.listen()
+            unmute_console(self._context)
+            self._lent.listen_to_console()
         else:
             self._context.remove_listener("console", self._hear)
         self._context.remove_listener("weberror", self._hear_error)
         for message in self._messages:
-            let_go(message)
+            dispose_console_handles(message)
 
     def take(self) -> Said:
         """Console lines and errors since the last call; of a job that says very much, those that are known here."""
@@ -83,17 +83,17 @@ class Notes:
 
     def _cut(self, said: Said) -> Said:
         console, errors = (
-            tuple(shortened(one, LONGEST_LINE, self._hide, whole=WHOLE) for one in lines) for lines in said
+            tuple(truncate(one, LONGEST_LINE, self._hide, whole=SANDBOX_MAX) for one in lines) for lines in said
         )
         return console, errors
 
     def log(self, line: str) -> None:
         """Adds a line that an action wrote."""
-        self._console.append(bounded(line))
+        self._console.append(cap_length(line))
 
     def fail(self, line: str) -> None:
         """Adds an error that an action's handlers left behind."""
-        self._errors.append(bounded(line))
+        self._errors.append(cap_length(line))
 
     def _hear(self, message: ConsoleMessage) -> None:
         self._newest[message.page] = _mark(message)
@@ -102,11 +102,11 @@ class Notes:
         if self._heard == MOST_HEARD:
             self._asks = True
             self._context.remove_listener("console", self._hear)
-            self._lent.stop_listening()
-            silence(self._context)
+            self._lent.ignore_console()
+            mute_console(self._context)
 
     def _note(self, message: ConsoleMessage) -> None:
-        if self._lent.outlives_job:
+        if self._lent.is_persistent:
             self._messages.append(message)
         if self._time.covers(message.page):
             self.log(message.text)

@@ -72,7 +72,7 @@ class Movements:
 
     async def begin(self) -> None:
         """Follows the job's own page. Raises Playwright's errors."""
-        frame = await self._lent.frame()
+        frame = await self._lent.main_frame()
         if frame:
             self._follow(self._lent.page, frame)
 

@@ -18,7 +18,7 @@ class OwnTime:
 
     def __init__(self, lent: JobPage) -> None:
         self._lent = lent
-        self._begun = not lent.is_left
+        self._begun = not lent.has_previous_document
         self._awaiting = False
         self._foreign: set[Page] = set()
         self._closing = Endings()
@@ -46,7 +46,7 @@ class OwnTime:
     def _hear(self, told: dict[str, Any]) -> None:
         if self._awaiting and "newDocument" in told and "error" not in told:
             self.end()
-            self._begun, self._lent.is_left = True, False
+            self._begun, self._lent.has_previous_document = True, False
 
     def _meet(self, page: Page) -> None:
         self._foreign.add(page)

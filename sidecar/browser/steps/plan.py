@@ -6,7 +6,7 @@ from typing import Final
 
 from sidecar_protocol.jobs import SendJob, Step, WaitUntil
 
-from sidecar.browser.sandbox.action_script import Script
+from sidecar.browser.sandbox.action_script import ActionScript
 from sidecar.browser.steps import actions, extract
 from sidecar.browser.steps.actions import BoundAction
 from sidecar.browser.steps.extract import Extract
@@ -24,7 +24,7 @@ class PlannedStep:
 
     name: str
     url: str
-    actions: tuple[BoundAction | Script, ...]
+    actions: tuple[BoundAction | ActionScript, ...]
     extract: Extract | None
     wait_until: WaitUntil
     timeout_ms: int
@@ -49,7 +49,9 @@ def _plan_step(step: Step, number: int, templates: Templates, fail_on_status: bo
     place = f"steps[{number}]"
     check_address(step.url, f"{place}.url", files=files)
     bound = tuple(
-        Script(raw) if isinstance(raw, str) else actions.parse(raw, f"{place}.actions[{index}]", templates, files=files)
+        ActionScript(raw)
+        if isinstance(raw, str)
+        else actions.parse(raw, f"{place}.actions[{index}]", templates, files=files)
         for index, raw in enumerate(step.actions)
     )
     wanted = extract.compile_extract(step.extract)
@@ -68,4 +70,4 @@ def leaves_page_as_new(job: SendJob, steps: Sequence[PlannedStep]) -> bool:
 def sees_all(job: SendJob, steps: Sequence[PlannedStep]) -> bool:
     """Whether something of the job looks at its page before the first address is opened."""
     recorded = not _RECORDINGS.isdisjoint(job.options)
-    return recorded or any(isinstance(action, Script) for step in steps for action in step.actions)
+    return recorded or any(isinstance(action, ActionScript) for step in steps for action in step.actions)

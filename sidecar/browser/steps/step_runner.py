@@ -12,12 +12,12 @@ from sidecar_protocol.jobs import Cookie, StepResult
 
 from sidecar.browser import playwright_errors
 from sidecar.browser.isolated_world import BadSelector
-from sidecar.browser.processes.driver import MOST_VALUE
+from sidecar.browser.processes.driver import MAX_VALUE_BYTES
 from sidecar.browser.processes.job_page import JobPage
-from sidecar.browser.profiles.storage_observer import NO_CAPTURE, Capture
-from sidecar.browser.sandbox.action_script import Script
-from sidecar.browser.sandbox.action_session import ActionError, JobScripts
-from sidecar.browser.sandbox.sandbox_pool import Sandboxes
+from sidecar.browser.profiles.storage_observer import NO_STORAGE_OBSERVER, StorageObserver
+from sidecar.browser.sandbox.action_script import ActionScript
+from sidecar.browser.sandbox.action_session import ActionError, ActionSession
+from sidecar.browser.sandbox.sandbox_pool import SandboxPool
 from sidecar.browser.step_observer import Watch
 from sidecar.browser.steps import extract
 from sidecar.browser.steps.actions import BoundAction
@@ -41,7 +41,7 @@ from sidecar.errors import (
     TimedOut,
 )
 from sidecar.scratch_folder import Scratch
-from sidecar.truncation import Hide
+from sidecar.truncation import Redact
 
 _GRACE = 0.25
 """Seconds that Playwright gets to report its own, better explained timeout before the step's is enforced."""
@@ -72,10 +72,10 @@ class Visit:
         self,
         lent: JobPage,
         clock: Clock,
-        sandboxes: Sandboxes | None = None,
+        sandboxes: SandboxPool | None = None,
         secrets: Mapping[str, Any] | None = None,
         scratch: Scratch | None = None,
-        hide: Hide = str,
+        hide: Redact = str,
         allows: Allows | None = None,
     ) -> None:
         """`scratch` is where files lie while they are fetched or recorded; `hide` knows all that is secret.
@@ -94,12 +94,12 @@ class Visit:
         self.dialogs = Dialogs(page.context, hide, self._time)
         self.downloads: list[Downloaded] = []
         """What the actions fetched, in order."""
-        self._scripts: JobScripts | None = None
+        self._scripts: ActionSession | None = None
         if sandboxes:
-            self._scripts = JobScripts(
+            self._scripts = ActionSession(
                 sandboxes, page, self._notes, secrets or {}, self._left, self._moves.still, allows
             )
-            self.dialogs.is_heard = self._scripts.hears_dialogs
+            self.dialogs.is_heard = self._scripts.handles_dialogs
         self._status: int | None = None
         self._status_of: tuple[Page, int] | None = None
         """The page, and the number of its document, whose status that is."""
@@ -107,7 +107,7 @@ class Visit:
         """Whether the action is done, and what it leads to is waited for."""
         self._deadline = 0.0
         self._last_step: PlannedStep | None = None
-        self.capture: Capture = NO_CAPTURE
+        self.storage_observer: StorageObserver = NO_STORAGE_OBSERVER
         """Told when nothing is left to do but the last reading, and what that found."""
         self.step: str | None = None
         self.action: str | None = None
@@ -147,10 +147,10 @@ class Visit:
         return Visited(tuple(results), merged)
 
     @property
-    def altered_context(self) -> bool:
+    def changed_context(self) -> bool:
         """Whether the context is none for another job: JavaScript actions have changed it for all its pages to come, or
         a flood of console lines has left much in the driver."""
-        return self._notes.flooded or (self._scripts is not None and self._scripts.altered_context)
+        return self._notes.flooded or (self._scripts is not None and self._scripts.changed_context)
 
     async def close(self) -> None:
         """Listens to nothing any more, and ends what JavaScript actions have left behind."""
@@ -169,17 +169,17 @@ class Visit:
         self._moves.rest()
         async with self._limited(step):
             values: list[Any] = [None] * len(step.actions)
-            if self._scripts and any(isinstance(action, Script) for action in step.actions):
+            if self._scripts and any(isinstance(action, ActionScript) for action in step.actions):
                 self._scripts.prepare()
             for index, action in enumerate(step.actions):
-                if isinstance(action, Script) and action.early:
+                if isinstance(action, ActionScript) and action.runs_before_navigation:
                     values[index] = await self._script(action, step)
             self.action = None
             await self._open(step)
             for index, action in enumerate(step.actions):
                 if isinstance(action, BoundAction):
                     values[index] = self._take(await self._act(action, step))
-                elif not action.early:
+                elif not action.runs_before_navigation:
                     values[index] = await self._script_and_settle(action, step)
             self.action, self._awaits = "extract" if step.extract is not None else None, False
             reading = await self._read(step)
@@ -226,7 +226,7 @@ class Visit:
         """Raises Forbidden or ActionFailed where a route's handler has asked for what is refused."""
         if self._scripts:
             try:
-                self._scripts.check_handlers()
+                self._scripts.raise_handler_failure()
             except ActionError as error:
                 kind = Forbidden if error.code == "forbidden" else ActionFailed
                 said = f"the handler of a route failed: {error}"
@@ -275,19 +275,19 @@ class Visit:
         if isinstance(value, DialogAnswer):
             self.dialogs.answer(value.accept, value.text)
             return None
-        if isinstance(value, str) and len(value) > MOST_VALUE:
-            said = f"{self.action} failed: the value has more than {MOST_VALUE >> 20} MiB"
+        if isinstance(value, str) and len(value) > MAX_VALUE_BYTES:
+            said = f"{self.action} failed: the value has more than {MAX_VALUE_BYTES >> 20} MiB"
             raise LimitExceeded(said, step=self.step, action=self.action)
         return None if isinstance(value, Page) else to_json(value)
 
-    async def _script_and_settle(self, script: Script, step: PlannedStep) -> Any:
+    async def _script_and_settle(self, script: ActionScript, step: PlannedStep) -> Any:
         page = self.page
         self._moves.expect_popups()
         self._moves.watch()
         value = await self._script(script, step)
         self._moves.done()
         self._awaits = True
-        only_read = self._scripts is not None and self._scripts.only_read
+        only_read = self._scripts is not None and self._scripts.was_read_only
         await self._moves.settled(page, unmoved=only_read)
         self._check_arrival(page, step)
         await self._land(step)
@@ -296,7 +296,7 @@ class Visit:
             await self._moves.popups_settled(self.page, state, self._left() / 1000)
         return value
 
-    async def _script(self, script: Script, step: PlannedStep) -> Any:
+    async def _script(self, script: ActionScript, step: PlannedStep) -> Any:
         self.action, self._awaits = script.label, False
         if self._scripts is None:
             raise ActionFailed("there is no sandbox for JavaScript actions", step=step.name, action=script.label)
@@ -393,13 +393,13 @@ class Visit:
         last = step is self._last_step
         while True:
             if last:
-                self.capture.begin()
+                self.storage_observer.reading_started()
             page = self.page
             if step.wait_until != "commit":
                 await self._moves.still(page)
             documents, reading = self._moves.documents(page), None
             try:
-                storage = last and self.capture.wants_storage
+                storage = last and self.storage_observer.wants_storage
                 reading = await extract.read(page, self.devtools, step.extract, storage=storage)
                 if reading.is_of_loaded(step.wait_until):
                     break
@@ -415,7 +415,7 @@ class Visit:
             await self._land(step)
         await self._look_at_status(step)
         if last:
-            self.capture.found(reading.storage)
+            self.storage_observer.reading_finished(reading.storage)
         return reading
 
     @asynccontextmanager

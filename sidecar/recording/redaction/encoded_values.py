@@ -17,19 +17,19 @@ from functools import lru_cache, partial
 from itertools import accumulate, islice
 from typing import Final, NamedTuple
 
-from sidecar.recording.redaction.value_search import Finder, Span, merged
-from sidecar.secret_encodings import MIN_LENGTH
+from sidecar.recording.redaction.value_search import Span, ValueFinder, merge_spans
+from sidecar.secret_encodings import MIN_SECRET_LENGTH
 
 _MIN_ENCODED: Final = 8
 _DIGEST: Final = 128
 _DIGEST_HEAD: Final = 16
-_BATCH: Final = 1 << 16
+_BATCH_BYTES: Final = 1 << 16
 """Bytes of base64 or digits that are decoded together."""
-_RUN: Final = 256
+_MAX_RUN: Final = 256
 """Escapes that are undone together."""
-_LEVELS: Final = 4
+_MAX_LEVELS: Final = 4
 """How often all escapes are undone; what JSON has escaped several times is undone in one."""
-_FLATTENED: Final = 8
+_MAX_FLATTENINGS: Final = 8
 """The same for a value, which may itself look escaped."""
 
 _UNESCAPED: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
@@ -62,7 +62,7 @@ class _Escape(NamedTuple):
     @property
     def tokens(self) -> re.Pattern[bytes]:
         """Several of them in a row."""
-        return re.compile(b"(?:%s){1,%d}" % (self.written, _RUN), re.DOTALL)
+        return re.compile(b"(?:%s){1,%d}" % (self.written, _MAX_RUN), re.DOTALL)
 
     def may_stand_in(self, data: bytes) -> bool:
         """Whether anything may be written so."""
@@ -80,11 +80,11 @@ class _Escape(NamedTuple):
         plain += data[done:]
         return bytes(plain)
 
-    def written_at(self, data: bytes, spans: list[Span]) -> list[Span]:
+    def written_at(self, data: bytes, find_spans: list[Span]) -> list[Span]:
         """Places in what is meant, as places in what is written."""
-        places = iter(sorted({place for start, end in spans for place in (start, end - 1)}))
+        places = iter(sorted({place for start, end in find_spans for place in (start, end - 1)}))
         found = dict(self._find(data, places))
-        return [(found[start][0], found[end - 1][1]) for start, end in spans]
+        return [(found[start][0], found[end - 1][1]) for start, end in find_spans]
 
     def _find(self, data: bytes, places: Iterator[int]) -> Iterator[tuple[int, Span]]:
         """What stands for each of these bytes of what is meant, which come in order."""
@@ -109,7 +109,7 @@ class _Escape(NamedTuple):
             place = next(places, None)
 
 
-class _Packed(NamedTuple):
+class _BinaryEncoding(NamedTuple):
     """A way of writing bytes by an alphabet."""
 
     run: bytes
@@ -121,79 +121,81 @@ class _Packed(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _of_json(token: bytes) -> bytes:
+def _decode_json_escape(token: bytes) -> bytes:
     if len(token) == 2:
         return _UNESCAPED.get(token[1:], token[1:])
-    return _of_units(token)
+    return _decode_units(token)
 
 
-def _of_units(token: bytes) -> bytes:
+def _decode_units(token: bytes) -> bytes:
     """Of UTF-16 in hexadecimal digits, of one character of Latin-1, or of one in braces."""
     if token.endswith(b"}"):
-        return _of_code(int(token[token.index(b"{") + 1 : -1], 16), token)
+        return _decode_code_point(int(token[token.index(b"{") + 1 : -1], 16), token)
     digits = re.sub(rb"\\+[ux]|%u", b"", token).decode()
     units = bytes.fromhex(digits)
     text = units.decode("latin-1") if len(units) == 1 else units.decode("utf-16-be", "surrogatepass")
     return text.encode(errors="surrogatepass")
 
 
-def _of_code(code: int, token: bytes) -> bytes:
+def _decode_code_point(code: int, token: bytes) -> bytes:
     return chr(code).encode(errors="surrogatepass") if code <= 0x10FFFF else token
 
 
 @lru_cache(maxsize=4096)
-def _of_url(token: bytes) -> bytes:
-    return _of_units(token) if token[-5:-4] == b"u" else bytes.fromhex(token[-2:].decode())
+def _decode_url_escape(token: bytes) -> bytes:
+    return _decode_units(token) if token[-5:-4] == b"u" else bytes.fromhex(token[-2:].decode())
 
 
 @lru_cache(maxsize=4096)
-def _of_html(token: bytes) -> bytes:
+def _decode_html_entity(token: bytes) -> bytes:
     if token[1:2] == b"#":
         digits = token[2:-1]
-        return _of_code(int(digits[1:], 16) if digits[:1] in b"xX" else int(digits), token)
+        return _decode_code_point(int(digits[1:], 16) if digits[:1] in b"xX" else int(digits), token)
     import html  # late, as hashlib below: few texts need it
 
     return html.unescape(token.decode()).encode(errors="surrogatepass")
 
 
-def _of_any(token: bytes) -> bytes:
+def _decode_any_escape(token: bytes) -> bytes:
     if token.startswith(b"\\"):
-        return _of_flat(token) if token[-1:] != b"\\" else b""
-    return _of_url(token) if token.startswith(b"%") else _of_html(token)
+        return _decode_flat_escape(token) if token[-1:] != b"\\" else b""
+    return _decode_url_escape(token) if token.startswith(b"%") else _decode_html_entity(token)
 
 
 @lru_cache(maxsize=4096)
-def _of_flat(token: bytes) -> bytes:
-    return _of_units(b"\\" + token.lstrip(b"\\"))
+def _decode_flat_escape(token: bytes) -> bytes:
+    return _decode_units(b"\\" + token.lstrip(b"\\"))
 
 
 _URL_ESCAPE: Final = rb"%" + _PAIR % b"%" + rb"|%" + _UNITS + rb"|%[0-9a-fA-F]{2}"
 _BRACED: Final = rb"u\{0{0,8}[0-9a-fA-F]{1,6}\}"
 _JSON: Final = _Escape(
-    b"\\", rb"\\" + _PAIR % rb"\\" + rb"|\\" + _UNITS + rb"|\\" + _BRACED + rb"|\\x[0-9a-fA-F]{2}|\\.", _of_json
+    b"\\",
+    rb"\\" + _PAIR % rb"\\" + rb"|\\" + _UNITS + rb"|\\" + _BRACED + rb"|\\x[0-9a-fA-F]{2}|\\.",
+    _decode_json_escape,
 )
-_OTHERS: Final = (_Escape(b"%", _URL_ESCAPE, _of_url), _Escape(b"&", b"&" + _ENTITY, _of_html))
+_OTHERS: Final = (_Escape(b"%", _URL_ESCAPE, _decode_url_escape), _Escape(b"&", b"&" + _ENTITY, _decode_html_entity))
 _ANY: Final = _Escape(
     b"\\%&",
     rb"\\+(?:" + _PAIR % rb"\\+" + b"|" + _UNITS + b"|" + _BRACED + rb"|x[0-9a-fA-F]{2})?"
     b"|" + _URL_ESCAPE + b"|&" + _ENTITY,
-    _of_any,
+    _decode_any_escape,
 )
 
 
-def _of_base64(run: bytes) -> bytes:
+def _decode_base64(run: bytes) -> bytes:
     return binascii.a2b_base64((run[:-1] if len(run) % 4 == 1 else run) + b"==")
 
 
-def _of_digits(run: bytes) -> bytes:
+def _decode_hex(run: bytes) -> bytes:
     return binascii.unhexlify(run[:-1] if len(run) % 2 else run)
 
 
-_BASE64: Final = _Packed(rb"[A-Za-z0-9+/]{8,}+", 6, 4, _of_base64)
-_DIGITS: Final = _Packed(rb"[0-9A-Fa-f]{8,}+", 4, 2, _of_digits)
+_BASE64: Final = _BinaryEncoding(rb"[A-Za-z0-9+/]{8,}+", 6, 4, _decode_base64)
+_HEX: Final = _BinaryEncoding(rb"[0-9A-Fa-f]{8,}+", 4, 2, _decode_hex)
 
 
-def _flat(data: bytes) -> Iterator[bytes]:
+def _flattened_forms(data: bytes) -> Iterator[bytes]:
     """Level by level, with fewer escapes each time, until there is none."""
     flat = data.translate(_FLAT)
     yield flat
@@ -204,12 +206,12 @@ def _flat(data: bytes) -> Iterator[bytes]:
         yield flat
 
 
-class Known:
-    """A growing set of values of at least `MIN_LENGTH` characters."""
+class ValueSet:
+    """A growing set of values of at least `MIN_SECRET_LENGTH` characters."""
 
     def __init__(self) -> None:
-        self.finder = Finder()
-        self.flat = Finder()
+        self.finder = ValueFinder()
+        self.flat = ValueFinder()
         """Of those values that flattening changes, what it makes of them."""
         self._values: set[bytes] = set()
         self._unhashed: list[bytes] = []
@@ -229,8 +231,8 @@ class Known:
         self._values.add(raw)
         self._unhashed.append(raw)
         self.finder.add(raw)
-        *_, flat = islice(_flat(raw), _FLATTENED)
-        if flat != raw and min(map(len, (flat, raw.translate(None, _BLANK)))) >= MIN_LENGTH:
+        *_, flat = islice(_flattened_forms(raw), _MAX_FLATTENINGS)
+        if flat != raw and min(map(len, (flat, raw.translate(None, _BLANK)))) >= MIN_SECRET_LENGTH:
             self.flat.add(flat)
         return True
 
@@ -243,15 +245,15 @@ class Known:
         return self._digests
 
 
-def spans(data: bytes, known: Sequence[Known]) -> list[Span]:
+def find_spans(data: bytes, known: Sequence[ValueSet]) -> list[Span]:
     """Where values stand in this text in UTF-8, in any spelling; in order, and none overlaps another."""
-    return merged(_Search(known).anywhere(data)) if known and len(data) >= MIN_LENGTH else []
+    return merge_spans(_Search(known).anywhere(data)) if known and len(data) >= MIN_SECRET_LENGTH else []
 
 
 class _Search:
     """Reads a text in all ways, each once for everything that is known."""
 
-    def __init__(self, known: Sequence[Known]) -> None:
+    def __init__(self, known: Sequence[ValueSet]) -> None:
         self._known = known
         self._finders = [each.finder for each in known]
         self._flat = [*self._finders, *(each.flat for each in known)]
@@ -260,43 +262,43 @@ class _Search:
         yield from self._as_it_is(data)
         if b"%" in data or b"&" in data:
             for escape in _OTHERS:
-                yield from _behind(data, escape, self._as_it_is)
+                yield from _find_unescaped(data, escape, self._as_it_is)
         if b"\\" in data:
-            yield from _behind(data, _JSON, self._within_json)
+            yield from _find_unescaped(data, _JSON, self._within_json)
         flat = data.translate(_FLAT)
         if flat != data:
-            yield from _found(self._flat, flat)
-        yield from self._flattened(flat, _LEVELS)
+            yield from _find_all(self._flat, flat)
+        yield from self._flattened(flat, _MAX_LEVELS)
 
     def _flattened(self, flat: bytes, levels: int) -> Iterator[Span]:
         """Behind all escapes, which are undone so often."""
         if b"\\" not in flat and b"%" not in flat and b"&" not in flat:
             return iter(())
-        return _behind(flat, _ANY, partial(self._below, levels=levels - 1))
+        return _find_unescaped(flat, _ANY, partial(self._below, levels=levels - 1))
 
     def _below(self, data: bytes, levels: int) -> list[Span]:
         flat = data.translate(_FLAT)
-        spans = _found(self._flat, flat)
+        find_spans = _find_all(self._flat, flat)
         if flat != data:
-            spans += self._plain(data)
-        return [*spans, *self._flattened(flat, levels)] if levels else spans
+            find_spans += self._plain(data)
+        return [*find_spans, *self._flattened(flat, levels)] if levels else find_spans
 
     def _within_json(self, data: bytes) -> list[Span]:
         """In what JSON had escaped, which may have been escaped by it before."""
-        return [*self._as_it_is(data), *_behind(data, _JSON, self._plain)]
+        return [*self._as_it_is(data), *_find_unescaped(data, _JSON, self._plain)]
 
     def _as_it_is(self, data: bytes) -> list[Span]:
-        spans = self._plain(data)
+        find_spans = self._plain(data)
         if len(data) >= _MIN_ENCODED:
-            spans += self._packed(data.translate(_STANDARD), _BASE64)
+            find_spans += self._packed(data.translate(_STANDARD), _BASE64)
             if _has_digits(data):
-                spans += self._packed(data, _DIGITS)
+                find_spans += self._packed(data, _HEX)
             if len(data) >= _DIGEST:
-                spans += self._hashed(data)
-        return spans
+                find_spans += self._hashed(data)
+        return find_spans
 
     def _plain(self, data: bytes) -> list[Span]:
-        return _found(self._finders, data)
+        return _find_all(self._finders, data)
 
     def _hashed(self, data: bytes) -> Iterator[Span]:
         for run in re.finditer(_DIGESTS, data):
@@ -306,27 +308,27 @@ class _Search:
                 if any(head in some for some in digests):
                     yield run.start() + start, run.start() + start + _DIGEST
 
-    def _packed(self, data: bytes, way: _Packed) -> Iterator[Span]:
+    def _packed(self, data: bytes, way: _BinaryEncoding) -> Iterator[Span]:
         runs: list[Span] = []
         size = 0
         for run in re.finditer(way.run, data):
             runs.append(run.span())
             size += run.end() - run.start()
-            if size >= _BATCH:
+            if size >= _BATCH_BYTES:
                 yield from self._in_runs(data, runs, way)
                 runs, size = [], 0
         if runs:
             yield from self._in_runs(data, runs, way)
 
-    def _in_runs(self, data: bytes, runs: list[Span], way: _Packed) -> Iterator[Span]:
+    def _in_runs(self, data: bytes, runs: list[Span], way: _BinaryEncoding) -> Iterator[Span]:
         """What is packed may begin within a longer run, after any of so many letters."""
         for offset in range(way.offsets):
             pieces = [way.decoded(data[start + offset : end]) for start, end in runs]
-            spans = self._plain(b"\n".join(pieces))
-            if not spans:
+            find_spans = self._plain(b"\n".join(pieces))
+            if not find_spans:
                 continue
             begins = list(accumulate((len(piece) + 1 for piece in pieces), initial=0))
-            for start, end in spans:
+            for start, end in find_spans:
                 index = bisect_right(begins, start) - 1
                 first, last = runs[index][0] + offset, runs[index][1]
                 stop = first + ((end - begins[index]) * 8 + way.bits - 1) // way.bits
@@ -334,16 +336,16 @@ class _Search:
 
 
 def _has_digits(data: bytes) -> bool:
-    return re.search(_DIGITS.run, data) is not None
+    return re.search(_HEX.run, data) is not None
 
 
-def _found(finders: Sequence[Finder], data: bytes) -> list[Span]:
-    return [span for finder in finders for span in finder.spans(data)]
+def _find_all(finders: Sequence[ValueFinder], data: bytes) -> list[Span]:
+    return [span for finder in finders for span in finder.find_spans(data)]
 
 
-def _behind(data: bytes, escape: _Escape, find: Callable[[bytes], list[Span]]) -> Iterator[Span]:
+def _find_unescaped(data: bytes, escape: _Escape, find: Callable[[bytes], list[Span]]) -> Iterator[Span]:
     """Where `find` finds something once this way of writing is undone, as places in `data`."""
     if escape.may_stand_in(data):
         plain = escape.undone(data)
-        spans = find(plain) if plain != data else []
-        yield from escape.written_at(data, spans) if spans else ()
+        find_spans = find(plain) if plain != data else []
+        yield from escape.written_at(data, find_spans) if find_spans else ()

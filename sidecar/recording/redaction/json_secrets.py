@@ -10,18 +10,18 @@ import msgspec
 
 from sidecar.recording.redaction.secret_patterns import (
     ACTIONS_KEY,
-    BARE,
     COOKIE_ATTRIBUTES,
     FILES_KEY,
+    KEY_ACTIONS,
     LOGIN_KEY,
     PRESSED_KEY,
-    PRESSING,
     PROXY_KEY,
-    SCRIPTING,
+    SCRIPT_ACTIONS,
     SELECTOR_KEY,
     SOURCE_KEY,
-    TYPED,
+    TYPED_ARGUMENTS,
     TYPED_KEYS,
+    TYPING_ACTIONS,
     WEBHOOK_KEYS,
     is_cookie_key,
     is_headers_key,
@@ -32,16 +32,16 @@ from sidecar.recording.redaction.secret_patterns import (
 from sidecar.templates import ONLY_REFERENCES
 
 _TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],]|[^\s{}\[\],:"]++', re.DOTALL)
-_WORDS: Final = frozenset({"true", "false", "null", '""'})
+_EMPTY_TOKENS: Final = frozenset({"true", "false", "null", '""'})
 """Tokens that tell nothing where they stand directly under a sensitive key."""
-_SOURCE: Final = {"key", "encryption_key"}
+_SECRET_SOURCE_KEYS: Final = {"key", "encryption_key"}
 """Members of an object that says where a job's secret is."""
 _SET_WEBHOOKS: Final = '"set_webhooks"'
 _BARE_SCRIPTS: Final = frozenset({"evaluate", "wait_for_function"})
 """Typed actions whose bare value is JavaScript."""
 _USER: Final = "username"
 _ORIGIN: Final = "origin"
-_TELLING_END: Final = 64
+_KEY_END: Final = 64
 """Characters at the end of a key that are looked at, and remembered."""
 _SEPARATORS: Final = re.compile("[_. -]")
 
@@ -50,7 +50,7 @@ class Policy(Enum):
     """What holds under a key, or within a whole object or array."""
 
     OPEN = "open"
-    SECRET = "secret"  # noqa: S105 - the name of a rule
+    SECRET = "secret"  # noqa: S105 - the name of a member
     """Every leaf is secret."""
     COOKIE = "cookie"
     """Every leaf is secret but for a cookie's public attributes."""
@@ -72,7 +72,7 @@ class Policy(Enum):
     """Names and contents of files for a page."""
 
 
-_RULES: Final = {ACTIONS_KEY: Policy.ACTIONS, SOURCE_KEY: Policy.SOURCE}
+_POLICIES: Final = {ACTIONS_KEY: Policy.ACTIONS, SOURCE_KEY: Policy.SOURCE}
 
 
 class Sensitivity(Enum):
@@ -80,7 +80,7 @@ class Sensitivity(Enum):
 
     KEY = "key"
     OPEN = "open"
-    SECRET = "secret"  # noqa: S105 - the name of a verdict
+    SECRET = "secret"  # noqa: S105 - the name of a sensitivity
     """Secret, and worth knowing again elsewhere."""
     HIDDEN = "hidden"
     """Secret here, and of too common a kind to look for elsewhere (a cookie's value, a number)."""
@@ -94,7 +94,7 @@ class Sensitivity(Enum):
     """JavaScript, whose literals may be secret."""
 
 
-_OF_FILES: Final = {"name": Sensitivity.TYPED, "mimetype": Sensitivity.OPEN}
+_FILE_MEMBERS: Final = {"name": Sensitivity.TYPED, "mimetype": Sensitivity.OPEN}
 _UNDECIDED: Final = frozenset({Sensitivity.OPEN, Sensitivity.TYPED})
 
 
@@ -105,17 +105,17 @@ class Token(NamedTuple):
     end: int
     key: str | None
     depth: int
-    verdict: Sensitivity
+    sensitivity: Sensitivity
 
 
 class _Container:
     """An object or array that is being gone through; an array's elements stand under the array's own key."""
 
-    __slots__ = ("action", "is_object", "key", "members", "names_secret", "rule", "typed")
+    __slots__ = ("action", "is_object", "key", "members", "names_secret", "policy", "typed")
 
-    def __init__(self, is_object: bool, rule: Policy, key: str | None, action: str = "") -> None:
+    def __init__(self, is_object: bool, policy: Policy, key: str | None, action: str = "") -> None:
         self.is_object = is_object
-        self.rule = rule
+        self.policy = policy
         self.key = key
         self.action = action
         """Whose arguments these are."""
@@ -125,7 +125,7 @@ class _Container:
         """Of an object in which all is secret: key -> the number of its scalar's place."""
 
 
-def walk(text: str) -> list[Token]:
+def classify_tokens(text: str) -> list[Token]:
     """Every key and scalar of a line that is known to be JSON; a place may come again, judged anew in hindsight.
 
     Nothing here calls itself, so depth costs no stack.
@@ -139,83 +139,83 @@ def walk(text: str) -> list[Token]:
         first = token[0]
         if first == "{" or first == "[":
             outer.append(inside)
-            inside = _entered(inside, is_object=first == "{")
+            inside = _enter(inside, is_object=first == "{")
         elif first == "}" or first == "]":
-            _look_back(inside, places)
+            _reclassify(inside, places)
             inside = outer.pop()
         elif first == ",":
             if inside.is_object:
                 inside.key = None
         elif inside.is_object and inside.key is None:
-            inside.key = _decoded(token)
+            inside.key = _decode(token)
             places.append(Token(match.start(), match.end(), None, len(outer), Sensitivity.KEY))
         else:
-            verdict = _judge(inside, token)
-            place = Token(match.start(), match.end(), inside.key, len(outer), verdict)
+            sensitivity = _classify(inside, token)
+            place = Token(match.start(), match.end(), inside.key, len(outer), sensitivity)
             places.append(place)
-            if inside.rule is Policy.SECRET and inside.is_object:
+            if inside.policy is Policy.SECRET and inside.is_object:
                 inside.members[inside.key] = len(places) - 1
-            if verdict in _UNDECIDED and inside.is_object and first == '"':
-                _note_typed(inside, place, token)
+            if sensitivity in _UNDECIDED and inside.is_object and first == '"':
+                _remember_typed(inside, place, token)
             if token == _SET_WEBHOOKS:
                 sets_webhooks = sets_webhooks or (len(outer) == 1 and inside.key == "type")
-    return [*places, *_webhooks(places)] if sets_webhooks else places
+    return [*places, *_webhook_urls(places)] if sets_webhooks else places
 
 
-def _webhooks(places: list[Token]) -> Iterator[Token]:
+def _webhook_urls(places: list[Token]) -> Iterator[Token]:
     """Those that are webhooks where the line sets them."""
     for place in places:
-        if place.key == "url" and place.verdict is Sensitivity.OPEN:
-            yield place._replace(verdict=Sensitivity.WEBHOOK)
+        if place.key == "url" and place.sensitivity is Sensitivity.OPEN:
+            yield place._replace(sensitivity=Sensitivity.WEBHOOK)
 
 
-def _entered(outer: _Container, *, is_object: bool) -> _Container:
+def _enter(outer: _Container, *, is_object: bool) -> _Container:
     """An object or array that begins."""
     key = None if is_object else outer.key
-    if outer.rule is Policy.SECRET:
+    if outer.policy is Policy.SECRET:
         return _Container(is_object, Policy.SECRET, key)
-    if outer.is_object and outer.rule is Policy.ACTIONS:
+    if outer.is_object and outer.policy is Policy.ACTIONS:
         return _Container(is_object, Policy.ARGUMENTS, key, outer.key or "")
-    if outer.rule is Policy.ARGUMENTS and (_plain(outer.key) in TYPED or outer.key == PRESSED_KEY):
+    if outer.policy is Policy.ARGUMENTS and (_normalized(outer.key) in TYPED_ARGUMENTS or outer.key == PRESSED_KEY):
         return _Container(is_object, Policy.TYPED, key)
-    if outer.rule is Policy.ARGUMENTS and outer.key == FILES_KEY:
+    if outer.policy is Policy.ARGUMENTS and outer.key == FILES_KEY:
         return _Container(is_object, Policy.FILES, key)
-    return _Container(is_object, _narrower(outer.rule, _rule_of(outer.key)), key, outer.action)
+    return _Container(is_object, _inner_policy(outer.policy, _policy_of(outer.key)), key, outer.action)
 
 
-def _look_back(ended: _Container, places: list[Token]) -> None:
+def _reclassify(ended: _Container, places: list[Token]) -> None:
     """What a container's other members tell of one, once all are known."""
     if ended.names_secret:
-        places += [place._replace(verdict=Sensitivity.SECRET) for place in ended.typed]
-    if ended.members.keys() == _SOURCE:
+        places += [place._replace(sensitivity=Sensitivity.SECRET) for place in ended.typed]
+    if ended.members.keys() == _SECRET_SOURCE_KEYS:
         number = ended.members["key"]  # names the secret, and is a word of the scraper's own
-        places[number] = places[number]._replace(verdict=Sensitivity.OPEN)
+        places[number] = places[number]._replace(sensitivity=Sensitivity.OPEN)
 
 
-def _judge(inside: _Container, token: str) -> Sensitivity:
+def _classify(inside: _Container, token: str) -> Sensitivity:
     """What a scalar holds: in a secret container every leaf is secret, directly under a key only what can tell."""
-    rule, key = inside.rule, inside.key
-    own = _rule_of(key)
-    if rule is Policy.OPEN and own is Policy.OPEN:
+    policy, key = inside.policy, inside.key
+    own = _policy_of(key)
+    if policy is Policy.OPEN and own is Policy.OPEN:
         return Sensitivity.OPEN
     string = token.startswith('"')
-    if token in _WORDS and rule is not Policy.SECRET:
+    if token in _EMPTY_TOKENS and policy is not Policy.SECRET:
         return Sensitivity.OPEN
-    if rule is Policy.SECRET or own is Policy.SECRET:
+    if policy is Policy.SECRET or own is Policy.SECRET:
         return Sensitivity.SECRET if string else Sensitivity.HIDDEN
-    if own is Policy.COOKIE or (rule is Policy.COOKIE and _plain(key) not in COOKIE_ATTRIBUTES):
+    if own is Policy.COOKIE or (policy is Policy.COOKIE and _normalized(key) not in COOKIE_ATTRIBUTES):
         return Sensitivity.HIDDEN
-    if rule is Policy.ACTIONS or rule is Policy.ARGUMENTS:
-        return _judge_action(inside, token)
-    return _judge_leaf(rule, own, _plain(key), token)
+    if policy is Policy.ACTIONS or policy is Policy.ARGUMENTS:
+        return _classify_action(inside, token)
+    return _classify_leaf(policy, own, _normalized(key), token)
 
 
-def _judge_leaf(rule: Policy, own: Policy, key: str, token: str) -> Sensitivity:
-    rules, string = (rule, own), token.startswith('"')
-    if Policy.TYPED in rules or rule is Policy.FILES:
-        verdict = _OF_FILES.get(key, Sensitivity.HIDDEN) if rule is Policy.FILES else Sensitivity.TYPED
-        return Sensitivity.OPEN if string and _is_reference(token) else verdict
-    if rule is Policy.LOGIN or (rule is Policy.PROXY and key == _USER):
+def _classify_leaf(policy: Policy, own: Policy, key: str, token: str) -> Sensitivity:
+    rules, string = (policy, own), token.startswith('"')
+    if Policy.TYPED in rules or policy is Policy.FILES:
+        sensitivity = _FILE_MEMBERS.get(key, Sensitivity.HIDDEN) if policy is Policy.FILES else Sensitivity.TYPED
+        return Sensitivity.OPEN if string and _is_reference(token) else sensitivity
+    if policy is Policy.LOGIN or (policy is Policy.PROXY and key == _USER):
         return Sensitivity.OPEN if key == _ORIGIN else Sensitivity.HIDDEN
     if not string:
         return Sensitivity.OPEN
@@ -226,50 +226,52 @@ def _judge_leaf(rule: Policy, own: Policy, key: str, token: str) -> Sensitivity:
     return Sensitivity.PROXY if Policy.PROXY in rules else Sensitivity.OPEN
 
 
-def _judge_action(inside: _Container, token: str) -> Sensitivity:
+def _classify_action(inside: _Container, token: str) -> Sensitivity:
     """What a scalar of an action holds."""
     if not token.startswith('"'):
         return (
-            Sensitivity.TYPED if inside.rule is Policy.ARGUMENTS and _plain(inside.key) in TYPED else Sensitivity.OPEN
+            Sensitivity.TYPED
+            if inside.policy is Policy.ARGUMENTS and _normalized(inside.key) in TYPED_ARGUMENTS
+            else Sensitivity.OPEN
         )
-    if inside.rule is Policy.ACTIONS and not inside.is_object:
+    if inside.policy is Policy.ACTIONS and not inside.is_object:
         return Sensitivity.SOURCE
-    bare = inside.rule is Policy.ACTIONS
+    bare = inside.policy is Policy.ACTIONS
     action, key = (inside.key or "", "") if bare else (inside.action, inside.key)
-    if action in SCRIPTING and (key == "expression" or (bare and action in _BARE_SCRIPTS)):
+    if action in SCRIPT_ACTIONS and (key == "expression" or (bare and action in _BARE_SCRIPTS)):
         return Sensitivity.SOURCE
-    if action in PRESSING if bare else key == PRESSED_KEY:
-        typed = _types(_decoded(token))
+    if action in KEY_ACTIONS if bare else key == PRESSED_KEY:
+        typed = _types_text(_decode(token))
     else:
-        typed = action in BARE if bare else _plain(key) in TYPED
+        typed = action in TYPING_ACTIONS if bare else _normalized(key) in TYPED_ARGUMENTS
     if not typed or _is_reference(token):
         return Sensitivity.OPEN
-    return Sensitivity.SECRET if action in BARE else Sensitivity.TYPED
+    return Sensitivity.SECRET if action in TYPING_ACTIONS else Sensitivity.TYPED
 
 
-def _types(key: str) -> bool:
+def _types_text(key: str) -> bool:
     """Whether pressing it types something."""
-    from sidecar.javascript.calls import PRESSED  # late: few lines press keys
+    from sidecar.javascript.calls import KEY_PRESS  # late: few lines press keys
 
-    return PRESSED.fullmatch(key) is None
+    return KEY_PRESS.fullmatch(key) is None
 
 
 def _is_reference(token: str) -> bool:
-    return ONLY_REFERENCES.fullmatch(_decoded(token)) is not None
+    return ONLY_REFERENCES.fullmatch(_decode(token)) is not None
 
 
-def _narrower(outer: Policy, own: Policy) -> Policy:
+def _inner_policy(outer: Policy, own: Policy) -> Policy:
     return outer if own is Policy.OPEN else own
 
 
-def _rule_of(key: str | None) -> Policy:
+def _policy_of(key: str | None) -> Policy:
     """What a key says of all that stands under it."""
-    return Policy.OPEN if key is None else _rule_of_end(key[-_TELLING_END:])
+    return Policy.OPEN if key is None else _policy_of_key_end(key[-_KEY_END:])
 
 
 @lru_cache(maxsize=1024)
-def _rule_of_end(key: str) -> Policy:
-    plain = _plain(key)
+def _policy_of_key_end(key: str) -> Policy:
+    plain = _normalized(key)
     if plain == LOGIN_KEY:
         return Policy.LOGIN
     if is_secret_key(key):
@@ -280,22 +282,22 @@ def _rule_of_end(key: str) -> Policy:
         return Policy.TYPED
     if key in WEBHOOK_KEYS:
         return Policy.WEBHOOKS
-    return _RULES.get(key) or (Policy.PROXY if plain == PROXY_KEY else Policy.OPEN)
+    return _POLICIES.get(key) or (Policy.PROXY if plain == PROXY_KEY else Policy.OPEN)
 
 
-def _note_typed(inside: _Container, place: Token, token: str) -> None:
+def _remember_typed(inside: _Container, place: Token, token: str) -> None:
     """Remembers what is typed into a field, until its selector tells whether that is secret."""
     if place.key == SELECTOR_KEY:
-        inside.names_secret = inside.names_secret or names_secret(_decoded(token))
+        inside.names_secret = inside.names_secret or names_secret(_decode(token))
     elif place.key in TYPED_KEYS and not _is_reference(token):
         inside.typed.append(place)
 
 
-def _plain(key: str | None) -> str:
+def _normalized(key: str | None) -> str:
     return _SEPARATORS.sub("", key or "").lower()
 
 
-def _decoded(token: str) -> str:
+def _decode(token: str) -> str:
     try:
         return msgspec.json.decode(token, type=str)
     except msgspec.DecodeError:

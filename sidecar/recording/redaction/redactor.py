@@ -8,40 +8,40 @@ import msgspec
 from sidecar_protocol.base import REDACTED
 from sidecar_protocol.requests import CONTENTS
 
-from sidecar.javascript.sources import Sources
-from sidecar.recording.redaction.json_secrets import Sensitivity, Token, walk
+from sidecar.javascript.sources import SourceScanner
+from sidecar.recording.redaction.json_secrets import Sensitivity, Token, classify_tokens
 from sidecar.recording.redaction.secret_patterns import (
     AFTER_HOST,
-    ASSIGNED,
+    JSON_MEMBER,
+    PARAMETER,
     PROXY_USERINFO,
-    QUOTED,
     USERINFO,
-    may_hold_secrets,
+    may_contain_secrets,
 )
-from sidecar.secret_encodings import MIN_LENGTH
+from sidecar.secret_encodings import MIN_SECRET_LENGTH
 
 if TYPE_CHECKING:
     from sidecar.javascript.tokens import Literal
     from sidecar.recording.redaction.known_values import KnownValues
     from sidecar.recording.redaction.value_search import Span
 
-LITERAL_LENGTH: Final = 6
+MIN_LITERAL_LENGTH: Final = 6
 """A literal of JavaScript that is shorter, and not seen to be typed, is replaced where it stands and nowhere else."""
-REMEMBERED: Final = 64
+MAX_REMEMBERED: Final = 64
 """How many values found in lines are kept at least, the newest; the session's own are kept for good."""
 
 _PLACEHOLDER: Final = f'"{REDACTED}"'
 _REPLACED: Final = frozenset({Sensitivity.SECRET, Sensitivity.HIDDEN, Sensitivity.TYPED})
-_HIDDEN: Final = REDACTED.encode()
+_PLACEHOLDER_BYTES: Final = REDACTED.encode()
 _AFTER_GROUP: Final = rf"\g<1>{REDACTED}"
-_SHORT: Final = 64
-_MOST_SEEN: Final = 1_024
-_NEEDLESS: Final = re.compile(
+_MAX_CACHED_LENGTH: Final = 64
+_MAX_CACHED: Final = 1_024
+_NEEDLESS_ESCAPE: Final = re.compile(
     rb"%(?:25)*(?:2[dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF]|7[eE]|u00)|&(?:amp;)*#|\\x[2-7]|\\u\{"
 )
 """An escape of a letter that a URL, a page or a script has no reason to escape: a value may hide behind it."""
-_MARKS: Final = (b"%", b"&", rb"\x", rb"\u")
-_ENVELOPE: Final = frozenset({"type", "content", "id"})
+_ESCAPE_MARKS: Final = (b"%", b"&", rb"\x", rb"\u")
+_ENVELOPE_KEYS: Final = frozenset({"type", "content", "id"})
 _decode: Final = msgspec.json.Decoder(str).decode
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -54,90 +54,92 @@ class Redactor:
         """What the session has told, then what was found in lines, newer and older: once the newer ones are enough, the
         older ones are forgotten. Made with the first value."""
 
-    def learn(self, value: str) -> None:
-        """Adds a secret value that the session knows; one shorter than `MIN_LENGTH` only goes under telling keys."""
-        if len(value) >= MIN_LENGTH and value != REDACTED:
+    def add_secret(self, value: str) -> None:
+        """Adds a known secret; a value shorter than `MIN_SECRET_LENGTH` is replaced only under secret keys."""
+        if len(value) >= MIN_SECRET_LENGTH and value != REDACTED:
             self._made()[0].add(value)
 
-    def learn_from(self, line: bytes) -> None:
+    def add_secrets_from(self, line: bytes) -> None:
         """Adds for good every secret value that stands in a line of JSON, also what it types into pages."""
-        text, sources = line.decode(), Sources()
-        for place in walk(text):
-            for value in _told(text, place, sources, Sensitivity.SECRET, Sensitivity.TYPED):
-                self.learn(value)
+        text, sources = line.decode(), SourceScanner()
+        for place in classify_tokens(text):
+            for value in _secrets_of(text, place, sources, Sensitivity.SECRET, Sensitivity.TYPED):
+                self.add_secret(value)
 
-    def text(self, text: str) -> str:
+    def redact_text(self, text: str) -> str:
         """The text without learned values (as they are, escaped for JSON, a page or a URL, in base64 and the like) and
         without the user and secret parameters of URLs."""
         text = self._without_known(text)
         if "@" in text:
             text = USERINFO.sub(_AFTER_GROUP, text)
         if "=" in text:
-            text = ASSIGNED.sub(_AFTER_GROUP, text)
-        return QUOTED.sub(_AFTER_GROUP, text) if '"' in text else text
+            text = PARAMETER.sub(_AFTER_GROUP, text)
+        return JSON_MEMBER.sub(_AFTER_GROUP, text) if '"' in text else text
 
-    def clean(self, lines: bytes) -> bool:
+    def is_clean(self, lines: bytes) -> bool:
         """Whether these lines (of JSON in UTF-8, any number of them) certainly hold nothing to replace; quick.
 
         Values in base64, in hexadecimal digits and as SHA-512 are none to look closer for.
         """
-        if may_hold_secrets(lines):
+        if may_contain_secrets(lines):
             return False
         known = self._known()
-        if known and any(mark in lines for mark in _MARKS) and _NEEDLESS.search(lines):
+        if known and any(mark in lines for mark in _ESCAPE_MARKS) and _NEEDLESS_ESCAPE.search(lines):
             return False
         return not any(values.may_stand_in(lines) for values in known)
 
-    def line(self, line: bytes) -> bytes:
+    def redact_line(self, line: bytes) -> bytes:
         """One input line as it may be logged; one that can't be read gives an object that only tells its length."""
-        return self.request(line) or unreadable(line)
+        return self.redact_request(line) or unreadable_line(line)
 
-    def request(self, line: bytes) -> bytes | None:
+    def redact_request(self, line: bytes) -> bytes | None:
         """One input line with its secrets replaced and all else byte for byte; None where it is not a JSON object."""
         try:
             text = line.decode()
             msgspec.json.decode(line, type=dict[str, msgspec.Raw])
-            places, sources = walk(text), Sources()
+            places, sources = classify_tokens(text), SourceScanner()
             for place in places:  # first learn, then replace: a value may stand before the key that gives it away
-                for value in _told(text, place, sources, Sensitivity.SECRET):
+                for value in _secrets_of(text, place, sources, Sensitivity.SECRET):
                     self._remember(value)
             seen: dict[str, str] = {}
-            sources = Sources()
+            sources = SourceScanner()
             new = ((place, self._replacement(text, place, sources, seen)) for place in places)
             edits = {place.start: (place.end, token) for place, token in new if token}
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        return "".join(_spliced(text, edits)).encode()
+        return "".join(_apply_edits(text, edits)).encode()
 
-    def _replacement(self, text: str, place: Token, sources: Sources, seen: dict[str, str]) -> str | None:
+    def _replacement(self, text: str, place: Token, sources: SourceScanner, seen: dict[str, str]) -> str | None:
         """What is to stand there instead; `seen` holds what came of the line's short strings, most of them keys."""
         token = text[place.start : place.end]
-        if place.verdict in _REPLACED:
+        if place.sensitivity in _REPLACED:
             return None if token == _PLACEHOLDER else _PLACEHOLDER
-        value = _string(token)
+        value = _string_value(token)
         if value is None:
             return _PLACEHOLDER if token.startswith('"') else None
-        if place.depth == 1 and (value in _ENVELOPE if place.verdict is Sensitivity.KEY else _is_type(place, value)):
+        if place.depth == 1 and (
+            value in _ENVELOPE_KEYS if place.sensitivity is Sensitivity.KEY else _is_type(place, value)
+        ):
             return None  # a learned value that is a word of the wire would make the line unreadable
-        redacted = sources.hidden(value) if place.verdict is Sensitivity.SOURCE else value
-        if place.verdict is Sensitivity.WEBHOOK:
+        redacted = sources.redact(value) if place.sensitivity is Sensitivity.SOURCE else value
+        if place.sensitivity is Sensitivity.WEBHOOK:
             redacted = AFTER_HOST.sub(_AFTER_GROUP, redacted)
         redacted = self._once(redacted, seen)
-        if place.verdict is Sensitivity.PROXY:
+        if place.sensitivity is Sensitivity.PROXY:
             redacted = PROXY_USERINFO.sub(_AFTER_GROUP, redacted)
         return None if redacted == value else _encode(redacted).decode()
 
     def _once(self, text: str, seen: dict[str, str]) -> str:
-        redacted = seen.get(text) or self.text(text)
-        if len(text) <= _SHORT and len(seen) < _MOST_SEEN:
+        redacted = seen.get(text) or self.redact_text(text)
+        if len(text) <= _MAX_CACHED_LENGTH and len(seen) < _MAX_CACHED:
             seen[text] = redacted
         return redacted
 
     def _remember(self, value: str) -> None:
-        if len(value) < MIN_LENGTH or value == REDACTED:
+        if len(value) < MIN_SECRET_LENGTH or value == REDACTED:
             return
         learned, newer, _ = self._made()
-        if value not in learned and newer.add(value) and len(newer) >= REMEMBERED:
+        if value not in learned and newer.add(value) and len(newer) >= MAX_REMEMBERED:
             self._values = learned, type(newer)(), newer
 
     def _made(self) -> "tuple[KnownValues, ...]":
@@ -154,22 +156,22 @@ class Redactor:
 
     def _without_known(self, text: str) -> str:
         known = self._known()
-        if len(text) < MIN_LENGTH or not known:
+        if len(text) < MIN_SECRET_LENGTH or not known:
             return text
-        from sidecar.recording.redaction.encoded_values import spans  # as `known_values`, which brings it along
+        from sidecar.recording.redaction.encoded_values import find_spans  # as `known_values`, which brings it along
 
         data = text.encode(errors="surrogatepass")
-        found = spans(data, known)
-        return _hidden(data, found) if found else text
+        found = find_spans(data, known)
+        return _replace_spans(data, found) if found else text
 
 
-def _hidden(data: bytes, found: "list[Span]") -> str:
+def _replace_spans(data: bytes, found: "list[Span]") -> str:
     pieces: list[bytes] = []
     done = 0
     for start, end in found:
         while _is_within_character(data, end):  # the head of a long value may end there
             end += 1
-        pieces += (data[done:start], _HIDDEN)
+        pieces += (data[done:start], _PLACEHOLDER_BYTES)
         done = end
     return b"".join([*pieces, data[done:]]).decode(errors="surrogatepass")
 
@@ -178,7 +180,7 @@ def _is_within_character(data: bytes, place: int) -> bool:
     return place < len(data) and data[place] & 0xC0 == 0x80
 
 
-def unreadable(line: bytes) -> bytes:
+def unreadable_line(line: bytes) -> bytes:
     """What is logged in place of a line that can't be read, and so can't be redacted either."""
     return b'{"type":"","_log":{"unreadable":true,"bytes":%d}}' % len(line)
 
@@ -187,37 +189,39 @@ def _is_type(place: Token, value: str) -> bool:
     return place.key == "type" and value in CONTENTS
 
 
-def _told(text: str, place: Token, sources: Sources, *verdicts: Sensitivity) -> Iterator[str]:
+def _secrets_of(text: str, place: Token, sources: SourceScanner, *sensitivities: Sensitivity) -> Iterator[str]:
     """The values that a place gives away."""
-    if place.verdict is Sensitivity.SOURCE:
-        source = _string(text[place.start : place.end]) or ""
-        yield from (one.value for one in sources.literals(source) if _is_telling(one))
-    elif place.verdict is Sensitivity.WEBHOOK:
-        url = _string(text[place.start : place.end]) or ""
+    if place.sensitivity is Sensitivity.SOURCE:
+        source = _string_value(text[place.start : place.end]) or ""
+        yield from (one.value for one in sources.literals(source) if _is_worth_remembering(one))
+    elif place.sensitivity is Sensitivity.WEBHOOK:
+        url = _string_value(text[place.start : place.end]) or ""
         tail = url[len(AFTER_HOST.sub(r"\g<1>", url)) :]
-        if len(tail) >= LITERAL_LENGTH:
+        if len(tail) >= MIN_LITERAL_LENGTH:
             yield tail
-    elif place.verdict in verdicts and (value := _string(text[place.start : place.end])):
+    elif place.sensitivity in sensitivities and (value := _string_value(text[place.start : place.end])):
         yield value
 
 
-def _is_telling(literal: "Literal") -> bool:
+def _is_worth_remembering(literal: "Literal") -> bool:
     """Whether a literal of JavaScript is one to look for elsewhere."""
-    from sidecar.javascript.calls import Verdict as Literality  # late, as `Sources` has it
+    from sidecar.javascript.calls import Sensitivity as Literality  # late, as `SourceScanner` has it
 
-    if literal.verdict is Literality.TYPED:
+    if literal.sensitivity is Literality.TYPED:
         return True
-    return literal.verdict is Literality.SECRET and len(literal.value) >= LITERAL_LENGTH
+    return literal.sensitivity is Literality.SECRET and len(literal.value) >= MIN_LITERAL_LENGTH
 
 
-def holds_typed(line: bytes) -> bool:
+def contains_typed_text(line: bytes) -> bool:
     """Whether a line of JSON types something into pages, or holds JavaScript that may, or too much of it to tell."""
-    text, sources = line.decode(), Sources()
-    told = any(any(_told(text, place, sources, Sensitivity.TYPED, Sensitivity.SECRET)) for place in walk(text))
-    return told or sources.beyond
+    text, sources = line.decode(), SourceScanner()
+    told = any(
+        any(_secrets_of(text, place, sources, Sensitivity.TYPED, Sensitivity.SECRET)) for place in classify_tokens(text)
+    )
+    return told or sources.limit_exceeded
 
 
-def _string(token: str) -> str | None:
+def _string_value(token: str) -> str | None:
     """A string token's value; None for other tokens and for broken escapes."""
     try:
         return _decode(token) if token.startswith('"') else None
@@ -225,7 +229,7 @@ def _string(token: str) -> str | None:
         return None
 
 
-def _spliced(text: str, edits: dict[int, tuple[int, str]]) -> Iterator[str]:
+def _apply_edits(text: str, edits: dict[int, tuple[int, str]]) -> Iterator[str]:
     done = 0
     for start, (end, new) in sorted(edits.items()):
         yield text[done:start]

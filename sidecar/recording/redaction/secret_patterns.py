@@ -50,17 +50,17 @@ ACTIONS_KEY: Final = "actions"
 """Under this, text is JavaScript, and an object is a typed action."""
 SOURCE_KEY: Final = "script_text"
 """What stands under this is JavaScript."""
-TYPED: Final = frozenset({"arg", "eventinit", "label", "text", "value"})
+TYPED_ARGUMENTS: Final = frozenset({"arg", "eventinit", "label", "text", "value"})
 """Arguments of typed actions that hold what a page is given, whatever the action; without separators."""
 PRESSED_KEY: Final = "key"
 """Such an argument is typed text, unless it is the name of a key that types none."""
 FILES_KEY: Final = "files"
 """Names and contents of files that a page is given."""
-PRESSING: Final = frozenset({"keyboard_press", "keyboard_down", "keyboard_up"})
+KEY_ACTIONS: Final = frozenset({"keyboard_press", "keyboard_down", "keyboard_up"})
 """Of these, a bare value is a key."""
-BARE: Final = frozenset({"keyboard_type", "keyboard_insert_text"})
+TYPING_ACTIONS: Final = frozenset({"keyboard_type", "keyboard_insert_text"})
 """Of these, a bare value is what is typed."""
-SCRIPTING: Final = frozenset({"evaluate", "eval_on_selector", "eval_on_selector_all", "wait_for_function"})
+SCRIPT_ACTIONS: Final = frozenset({"evaluate", "eval_on_selector", "eval_on_selector_all", "wait_for_function"})
 """Typed actions that take JavaScript, bare or as `expression`."""
 PROXY_KEY: Final = "proxy"
 """Under this, what stands before an `@` is secret also where the URL has no scheme."""
@@ -71,20 +71,22 @@ TYPED_KEYS: Final = frozenset({"value", "text", "label"})
 _SEPARATOR: Final = "[_. -]?"
 
 
-_ALIKE: Final = {"pass": "(?<!by)(?<!com)pass"}
+_EXCEPTIONS: Final = {"pass": "(?<!by)(?<!com)pass"}
 """`proxy.bypass` is no password."""
 
 
 def _ends_in(names: tuple[str, ...]) -> str:
-    return "(?:" + "|".join(_ALIKE.get(name, name.replace("_", _SEPARATOR)) for name in names) + ")s?"
+    return "(?:" + "|".join(_EXCEPTIONS.get(name, name.replace("_", _SEPARATOR)) for name in names) + ")s?"
 
 
 _secret_end: Final = re.compile(rf"{_ends_in(SENSITIVE_KEYS)}\Z", re.IGNORECASE | re.ASCII)
 _cookie_end: Final = re.compile(rf"{_ends_in(COOKIE_KEYS)}\Z", re.IGNORECASE | re.ASCII)
-_SHORT: Final = ("auth", "bearer", "jwt", "pass", "pin")
+_SHORT_NAMES: Final = ("auth", "bearer", "jwt", "pass", "pin")
 """Of these, words of a text have to be the whole: `#pin` is secret, `#shipping` is not."""
-_LONG: Final = tuple(name for name in SENSITIVE_KEYS if name not in _SHORT)
-_secret_word: Final = re.compile(rf"{_ends_in(_LONG)}|(?<![a-z]){_ends_in(_SHORT)}(?![a-z])", re.IGNORECASE | re.ASCII)
+_LONG_NAMES: Final = tuple(name for name in SENSITIVE_KEYS if name not in _SHORT_NAMES)
+_secret_word: Final = re.compile(
+    rf"{_ends_in(_LONG_NAMES)}|(?<![a-z]){_ends_in(_SHORT_NAMES)}(?![a-z])", re.IGNORECASE | re.ASCII
+)
 
 
 def is_secret_key(key: str) -> bool:
@@ -118,15 +120,15 @@ USERINFO: Final = re.compile(r"(://)[^/?#\s\"]+(?=@)")
 """`user:password` of a URL: group 1 is what stays, as in the others."""
 PROXY_USERINFO: Final = re.compile(r"(://|^)[^/?#\s\"]+(?=@)")
 """The same where the scheme may be missing."""
-ASSIGNED: Final = re.compile(rf"({_ends_in(SENSITIVE_KEYS)}=)[^&#;\s\"'<>]+", re.IGNORECASE | re.ASCII)
+PARAMETER: Final = re.compile(rf"({_ends_in(SENSITIVE_KEYS)}=)[^&#;\s\"'<>]+", re.IGNORECASE | re.ASCII)
 """`token=…` of a query, a form or a text: group 1 is what stays."""
-QUOTED: Final = re.compile(
+JSON_MEMBER: Final = re.compile(
     rf"({_ends_in(SENSITIVE_KEYS)}\\*\"\s*:\s*\\*\")(?:[^\"\\]++|\\++[^\"\\])++", re.IGNORECASE | re.ASCII
 )
 r"""`"password":"…"` of JSON that stands inside a string, however often escaped: group 1 is what stays."""
 
 
-class _Quick(NamedTuple):
+class _QuickPatterns(NamedTuple):
     """Patterns over lower-cased lines."""
 
     key: re.Pattern[bytes]
@@ -137,7 +139,7 @@ class _Quick(NamedTuple):
 
 
 @cache
-def _quick() -> _Quick:
+def _quick_patterns() -> _QuickPatterns:
     """They begin with a fixed byte, so that the search hops from one to the next, and look back only there: five times
     quicker than a search for the names themselves. Compiled at first use: only an input log needs them."""
     whole = {*SENSITIVE_KEYS, *COOKIE_KEYS, PROXY_KEY, SELECTOR_KEY, STORAGE_KEY, HEADERS_KEY, ACTIONS_KEY}
@@ -159,16 +161,16 @@ def _quick() -> _Quick:
         r'/\\?/[^/?#"\s]*@',
         r'\\(?:u00(?:2[0134589acdef]|3[0-9abdf]|4[0-9a-f]|5[0-9abdef]|6[1-9a-f]|7[0-9a-e])|"\s*:)',
     )
-    return _Quick(*(re.compile(pattern.encode()) for pattern in patterns))
+    return _QuickPatterns(*(re.compile(pattern.encode()) for pattern in patterns))
 
 
-def may_hold_secrets(lines: bytes) -> bool:
+def may_contain_secrets(lines: bytes) -> bool:
     r"""Whether these lines of JSON need a closer look; False is certain.
 
     A name or a URL part can only hide behind `\u00xx` of a character that no serializer needs to escape, so such an
     escape is enough to look closer, while `\u00e9`, `\n` or `\u003c` are not.
     """
-    quick = _quick()
+    quick = _quick_patterns()
     lower = lines.lower()
     if quick.key.search(lower) is not None or quick.blank.search(lower) is not None:
         return True

@@ -7,19 +7,19 @@ from typing import Final
 Span = tuple[int, int]
 """First byte, and the one after the last."""
 
-HEAD: Final = 64
+HEAD_BYTES: Final = 64
 """A value that is longer is compared at its end alone, once it begins as it should: so its length costs nothing."""
-_VARIANTS: Final = 8
+_MAX_VARIANTS: Final = 8
 """Such values that begin alike and are told apart; of more than these, the longest is taken for all."""
-_WINDOW: Final = 1 << 13
+_WINDOW_BYTES: Final = 1 << 13
 """Bytes that are looked at together: what is found in them is held in memory until it is merged."""
 
 
-_MOST: Final = 1 << 14
+_MAX_SPANS: Final = 1 << 14
 """Places in one text that are told apart; of more than these, what lies between them is a part of one."""
 
 
-class Finder:
+class ValueFinder:
     """Finds known values in time linear in the text, however many they are and however they overlap.
 
     The automata know the first 4, 8, 16, 32 or 64 bytes of each value, the most that it has, so that at most five
@@ -33,28 +33,28 @@ class Finder:
         self._pending: list[bytes] = []
         self._automata: list[_Automaton] = []
         self._values: set[bytes] = set()
-        """Those shorter than `HEAD`."""
+        """Those shorter than `HEAD_BYTES`."""
         self._sizes: dict[bytes, tuple[int, ...]] = {}
-        """Beginning -> the sizes of values shorter than `HEAD` that begin so, the largest first."""
+        """Beginning -> the sizes of values shorter than `HEAD_BYTES` that begin so, the largest first."""
         self._long: dict[bytes, list[bytes]] = {}
-        """First `HEAD` bytes -> the values that begin so, the longest first."""
+        """First `HEAD_BYTES` bytes -> the values that begin so, the longest first."""
 
     def add(self, value: bytes) -> None:
         """Takes in a value, of at least 4 bytes."""
         with self._lock:
-            if len(value) < HEAD:
+            if len(value) < HEAD_BYTES:
                 self._add_short(value)
             else:
                 self._add_long(value)
 
-    def found(self, data: bytes) -> bool:
+    def contains(self, data: bytes) -> bool:
         """Whether any value stands in it."""
         return any(automaton.finds(data) and self._spans(automaton, data) for automaton in self._ready())
 
-    def spans(self, data: bytes) -> list[Span]:
+    def find_spans(self, data: bytes) -> list[Span]:
         """Where values stand, in order: those that overlap are one span, those that only touch are two."""
         automata = [automaton for automaton in self._ready() if automaton.finds(data)]
-        return merged(span for automaton in automata for span in self._spans(automaton, data)) if automata else []
+        return merge_spans(span for automaton in automata for span in self._spans(automaton, data)) if automata else []
 
     def _add_short(self, value: bytes) -> None:
         self._values.add(value)
@@ -67,12 +67,12 @@ class Finder:
             self._sizes[head] = tuple(sorted((*sizes, len(value)), reverse=True))
 
     def _add_long(self, value: bytes) -> None:
-        head = value[:HEAD]
+        head = value[:HEAD_BYTES]
         alike = self._long.get(head)
         if alike is None:
             self._pending.append(head)
             self._long[head] = [value]
-        elif len(alike) <= _VARIANTS:
+        elif len(alike) <= _MAX_VARIANTS:
             self._long[head] = sorted((*alike, value), key=len, reverse=True)
         elif len(value) > len(alike[0]):
             self._long[head] = [value, *alike[1:]]
@@ -90,14 +90,14 @@ class Finder:
 
     def _spans(self, automaton: "_Automaton", data: bytes) -> list[Span]:
         spans: list[Span] = []
-        for window in range(0, len(data), _WINDOW):
+        for window in range(0, len(data), _WINDOW_BYTES):
             within: list[Span] = []
             for start, head in automaton.matches(data, window):
-                end = self._end_of_long(data, start, head) if len(head) == HEAD else self._end(data, start, head)
+                end = self._end_of_long(data, start, head) if len(head) == HEAD_BYTES else self._end(data, start, head)
                 if end:
                     within.append((start, end))
-            spans += merged(within)
-            if len(spans) > _MOST:
+            spans += merge_spans(within)
+            if len(spans) > _MAX_SPANS:
                 spans = [(spans[0][0], spans[-1][1])]
         return spans
 
@@ -112,11 +112,11 @@ class Finder:
     def _end_of_long(self, data: bytes, start: int, head: bytes) -> int:
         """Where the longest value ends that begins there and ends as it should, or is cut by the text's end."""
         alike = self._long[head]
-        if len(alike) > _VARIANTS:
+        if len(alike) > _MAX_VARIANTS:
             return min(start + len(alike[0]), len(data))
         for value in alike:
             size = min(len(value), len(data) - start)
-            if data[start + size - HEAD : start + size] == value[size - HEAD : size]:
+            if data[start + size - HEAD_BYTES : start + size] == value[size - HEAD_BYTES : size]:
                 return start + size
         return 0
 
@@ -132,18 +132,18 @@ class _Automaton:
 
     def finds(self, data: bytes) -> bool:
         """Whether any stands in it."""
-        if len(data) <= _WINDOW:
+        if len(data) <= _WINDOW_BYTES:
             return bool(self._find(data))
         view = memoryview(data)
-        return any(self._find(view[at : at + _WINDOW + HEAD]) for at in range(0, len(data), _WINDOW))
+        return any(self._find(view[at : at + _WINDOW_BYTES + HEAD_BYTES]) for at in range(0, len(data), _WINDOW_BYTES))
 
     def matches(self, data: bytes, window: int) -> Iterable[tuple[int, bytes]]:
         """What begins in the window: where, and which."""
-        heads, view = self.heads, memoryview(data)[window : window + _WINDOW + HEAD - 1]
+        heads, view = self.heads, memoryview(data)[window : window + _WINDOW_BYTES + HEAD_BYTES - 1]
         return ((window + start, heads[index]) for index, start, _ in self._find(view, overlapping=True))
 
 
-def merged(spans: Iterable[Span]) -> list[Span]:
+def merge_spans(spans: Iterable[Span]) -> list[Span]:
     """The same bytes in as few spans as can be, in order; those that only touch stay two."""
     result: list[Span] = []
     for start, end in sorted(spans):

@@ -88,7 +88,7 @@ async def test_a_question_finds_its_world_there(pool: BrowserPool, site: str, se
     """That is made as the document comes, before anybody asks, so that whoever does waits for one answer alone."""
 
     async def ask(lent: JobPage) -> list[Any]:
-        await lent.frame()
+        await lent.main_frame()
         assert {await sent.get(), await sent.get()} == {"Page.enable", "Target.getTargetInfo"}
         for place in ("actions", "second"):
             await lent.page.goto(f"{site}/{place}.html")
@@ -109,7 +109,7 @@ async def test_a_world_of_a_document_that_is_gone_is_not_asked(pool: BrowserPool
     """Within a site and across sites, where the number may be that of another world."""
 
     async def ask(lent: JobPage) -> list[Any]:
-        frame = await lent.frame()
+        frame = await lent.main_frame()
         assert frame
         await lent.page.goto(f"{site}/second.html")
         frame.on_commit = lambda: None  # the news of the next one is late

@@ -17,7 +17,7 @@ from sidecar.browser import discovery
 from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
-from sidecar.browser.profiles.profile_store import FolderStates
+from sidecar.browser.profiles.profile_store import FileProfileStore
 from sidecar.clock import Clock
 from sidecar.encryption import Encryptor
 from sidecar.errors import BrowserCrashed, BrowserUnavailable
@@ -136,7 +136,7 @@ async def test_jobs_run_on_a_playwright_server(tmp_path: Path) -> None:
 async def check_actions_and_profiles(endpoint: str, folder: Path, site: str) -> None:
     """JavaScript actions, whose sandbox is a browser of ours, and a profile, over a remote browser."""
     settings = Settings(home=str(folder), browser_endpoint=endpoint)
-    states = FolderStates(settings.profiles_folder, Encryptor())
+    states = FileProfileStore(settings.profiles_folder, Encryptor())
     count = "() => { localStorage.setItem('n', 1 + Number(localStorage.getItem('n'))) }"
     actions = [
         {"evaluate": count},

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sidecar_protocol.base import REDACTED
 
-from sidecar.javascript.sources import LONGEST, TOGETHER, Sources
+from sidecar.javascript.sources import MAX_SOURCE, MAX_TOTAL, SourceScanner
 from sidecar.jobs.payloads import contains_secrets
-from sidecar.recording.redaction.redactor import Redactor, holds_typed
+from sidecar.recording.redaction.redactor import Redactor, contains_typed_text
 
 QUOTED = f'"{REDACTED}"'
 PIECE = "}/a/;'left';"
@@ -31,33 +31,33 @@ def times(piece: str, size: int) -> str:
 
 def test_a_source_up_to_the_bound_is_looked_through() -> None:
     """What it holds is known, and the rest of it is shown."""
-    source = f"{times(SELECTORS, LONGEST - 100)}page.fill('#p', 'hunter2-secret')"
-    sources = Sources()
+    source = f"{times(SELECTORS, MAX_SOURCE - 100)}page.fill('#p', 'hunter2-secret')"
+    sources = SourceScanner()
     assert [literal.value for literal in sources.literals(source)] == ["hunter2-secret"]
-    assert Sources().hidden(source) == source.replace("'hunter2-secret'", QUOTED)
-    assert not sources.beyond
+    assert SourceScanner().redact(source) == source.replace("'hunter2-secret'", QUOTED)
+    assert not sources.limit_exceeded
 
 
 def test_a_longer_one_is_hidden_whole_and_sealed() -> None:
     """Also where nothing in it is secret: nobody has looked."""
-    source = times(SELECTORS, LONGEST + 100)
+    source = times(SELECTORS, MAX_SOURCE + 100)
     job = content(source)
-    assert holds_typed(job)
+    assert contains_typed_text(job)
     assert contains_secrets("send_job", job)
-    assert not contains_secrets("send_job", content(times(SELECTORS, LONGEST)))
+    assert not contains_secrets("send_job", content(times(SELECTORS, MAX_SOURCE)))
     line = b'{"type":"send_job","content":%b}' % job
-    shown = json.loads(Redactor().request(line) or b"")
+    shown = json.loads(Redactor().redact_request(line) or b"")
     assert shown["content"]["steps"][0]["actions"] == [QUOTED]
 
 
 def test_many_that_are_too_much_together_are_hidden_and_sealed() -> None:
     """The first ones are shown, those beyond the bound are not."""
-    source = times(SELECTORS, LONGEST)
-    many = TOGETHER // len(source) + 2
+    source = times(SELECTORS, MAX_SOURCE)
+    many = MAX_TOTAL // len(source) + 2
     job = content(*[source] * many)
     assert contains_secrets("send_job", job)
     line = b'{"type":"send_job","content":%b}' % job
-    actions = json.loads(Redactor().request(line) or b"")["content"]["steps"][0]["actions"]
+    actions = json.loads(Redactor().redact_request(line) or b"")["content"]["steps"][0]["actions"]
     assert actions[0] == source
     assert actions[-1] == QUOTED
     assert len(actions) == many
@@ -65,39 +65,39 @@ def test_many_that_are_too_much_together_are_hidden_and_sealed() -> None:
 
 def test_sources_within_sources_count() -> None:
     """A source that is all strings of sources is gone through no more than the bound says."""
-    within = times("} / 'a' + 'b';", LONGEST // 2)
-    sources = Sources()
+    within = times("} / 'a' + 'b';", MAX_SOURCE // 2)
+    sources = SourceScanner()
     nested = f'page.evaluate({json.dumps(within)} + {json.dumps(within)[:9000]}")'
     for _ in range(50):
         for _ in sources.literals(nested):
             pass
-    assert sources.beyond
+    assert sources.limit_exceeded
 
 
 @pytest.mark.parametrize("each", [4_000_000, 10_000])
 def test_four_times_as_much_beyond_the_bound_costs_no_looking(each: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One long action, or many: no more is gone through, so a line costs no more than its copies."""
     gone_through: list[int] = []
-    affords = Sources._affords
+    affords = SourceScanner._affords
 
-    def counted(sources: Sources, length: int) -> bool:
+    def counted(sources: SourceScanner, length: int) -> bool:
         affordable = affords(sources, length)
         gone_through.append(length * affordable)
         return affordable
 
-    monkeypatch.setattr(Sources, "_affords", counted)
+    monkeypatch.setattr(SourceScanner, "_affords", counted)
     for size in (1_000_000, 4_000_000):
         gone_through.clear()
         length = min(each, size)
         job = content(*[times(PIECE, length)] * (size // length))
         began = time.process_time()
-        assert holds_typed(job)
+        assert contains_typed_text(job)
         redactor = Redactor()
-        redactor.learn_from(job)
-        shown = redactor.request(b'{"type":"send_job","content":%b}' % job)
+        redactor.add_secrets_from(job)
+        shown = redactor.redact_request(b'{"type":"send_job","content":%b}' % job)
         assert shown is not None
         assert b"left" not in shown
-        assert sum(gone_through) <= 4 * TOGETHER * (each <= LONGEST)
+        assert sum(gone_through) <= 4 * MAX_TOTAL * (each <= MAX_SOURCE)
         assert time.process_time() - began < 10
 
 

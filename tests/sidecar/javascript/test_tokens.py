@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sidecar_protocol.base import REDACTED
 
-from sidecar.javascript.calls import Verdict
-from sidecar.javascript.tokens import Literal, hidden
+from sidecar.javascript.calls import Sensitivity
+from sidecar.javascript.tokens import Literal, redact
 from sidecar.javascript.tokens import literals as literals_within
 
 SECRET = "hunter2-ü"
@@ -24,7 +24,7 @@ def literals(source: str) -> Iterator[Literal]:
 
 def told(source: str) -> list[str]:
     """What a source gives away."""
-    return [literal.value for literal in literals(source) if literal.verdict >= Verdict.SECRET]
+    return [literal.value for literal in literals(source) if literal.sensitivity >= Sensitivity.SECRET]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def told(source: str) -> list[str]:
 def test_what_a_script_types_is_found_however_it_is_written(source: str) -> None:
     """Decoded, joined, by a variable or as an argument, beside comments, regular expressions and templates."""
     assert SECRET in told(source)
-    shown = hidden(source)
+    shown = redact(source)
     assert "hunter2" not in shown
     assert "-ü" not in shown
     assert REDACTED in shown
@@ -121,7 +121,7 @@ def test_what_a_script_types_is_found_however_it_is_written(source: str) -> None
 )
 def test_what_names_something_stays(source: str) -> None:
     """Selectors, addresses, events, keys and options are no secrets: a definition can be read without them."""
-    assert hidden(source) == source
+    assert redact(source) == source
     assert told(source) == []
 
 
@@ -142,7 +142,7 @@ def test_what_names_something_stays(source: str) -> None:
 )
 def test_what_can_not_be_told_is_secret(source: str, shown: str) -> None:
     """From where a literal has no end, or a slash may be either, nothing is shown; comments never are."""
-    assert hidden(source) == shown
+    assert redact(source) == shown
 
 
 def test_what_the_console_says_is_not_looked_for_elsewhere() -> None:
@@ -173,7 +173,7 @@ def test_a_hostile_source_costs_linear_time(kind: str) -> None:
     def seconds(size: int) -> float:
         source = HOSTILE[kind](size)
         began = time.process_time()
-        hidden(source)
+        redact(source)
         for _ in literals(source):
             pass
         return time.process_time() - began
@@ -189,11 +189,11 @@ def test_any_literal_says_what_json_says(value: str, double: bool) -> None:
     if not double:
         quoted = "'" + quoted[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
     found = [literal.value for literal in literals(f"f({quoted})")]
-    assert found[:1] == ([value] if value and "{{" not in value and hidden(f"f({quoted})") != f"f({quoted})" else [])
+    assert found[:1] == ([value] if value and "{{" not in value and redact(f"f({quoted})") != f"f({quoted})" else [])
 
 
 @given(source=st.text(alphabet="'\"`\\/${}()[]+,:ab \n*<>-=.", max_size=60))
 def test_any_text_is_looked_through(source: str) -> None:
     """Whatever it is, what is shown is no more than it was, and nothing is raised."""
-    hidden(source)
+    redact(source)
     list(literals(source))

@@ -15,7 +15,7 @@ from sidecar_protocol.jobs import BrowserName, JobResult, SendJob
 
 from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
-from sidecar.browser.profiles.profile_store import FolderStates
+from sidecar.browser.profiles.profile_store import FileProfileStore
 from sidecar.clock import Clock
 from sidecar.encryption import Encryptor
 from sidecar.errors import ActionFailed, BrowserCrashed, InvalidContent, StoreFailed
@@ -70,7 +70,7 @@ async def opened(folder: Path, limits: Limits | None = None, tokens: VisitTokens
     """A sidecar's runner over this folder, as a process of its own would have it."""
     settings = Settings(home=str(folder), **given)
     pool = BrowserPool(settings, Clock(), limits)
-    states = FolderStates(settings.profiles_folder, Encryptor(settings.seal_key()))
+    states = FileProfileStore(settings.profiles_folder, Encryptor(settings.seal_key()))
     scope_of = tokens.check if tokens else lambda _: None
     try:
         yield BrowserJobRunner(pool, settings.artifacts_folder, Clock(), scope_of, lambda: states)

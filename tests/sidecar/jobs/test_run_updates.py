@@ -27,13 +27,13 @@ from sidecar.errors import (
     QueueFull,
     TimedOut,
 )
-from sidecar.javascript.sources import Sources
+from sidecar.javascript.sources import SourceScanner
 from sidecar.jobs.job_definition import define
 from sidecar.jobs.run_service import RunRequest, RunService
 from sidecar.jobs.run_updates import RunListeners, WebhookMessage
 from sidecar.jobs.step_reporting import report_as_step
 from sidecar.queue.submission import JobRun
-from sidecar.recording.redaction.redactor import Redactor, holds_typed
+from sidecar.recording.redaction.redactor import Redactor, contains_typed_text
 from sidecar.rtcv.send_cv import ReferenceLocks
 from tests.clocks import ManualClock
 from tests.documents import check_cloud_event, check_self_describing
@@ -489,8 +489,8 @@ def test_of_every_argument_that_takes_a_text_it_is_said_whether_it_is_secret() -
             actions += [{method: "cAnary"}] if kind.short == field.name else []
             for action in actions:
                 line = json.dumps({"actions": [action]}).encode()
-                assert b"cAnary" not in Redactor().line(line), action
-                assert holds_typed(line), action
+                assert b"cAnary" not in Redactor().redact_line(line), action
+                assert contains_typed_text(line), action
 
 
 def test_any_job_can_be_defined() -> None:
@@ -522,7 +522,7 @@ def test_any_job_can_be_defined() -> None:
 )
 def test_literals_that_a_script_types_are_left_out(source: str, without: str) -> None:
     """Expressions stay: they are no secrets, they name them."""
-    assert Sources().hidden(source) == without
+    assert SourceScanner().redact(source) == without
 
 
 async def test_other_work_is_told_of_as_one_step(parts: Parts) -> None:

@@ -166,7 +166,7 @@ def test_a_logged_line_is_the_input_and_its_note(
     """For any request: without its `_log` the logged line is what the redactor makes of the input."""
     message = {"type": "x"} | message
     line = (blanks + json.dumps(message, ensure_ascii=escaped) + blanks).encode(errors="surrogatepass")
-    redacted = Redactor().request(line)
+    redacted = Redactor().redact_request(line)
     (logged,) = record(tmp_path_factory.mktemp("any") / "log", line, readable=redacted is not None)
     note = logged.pop("_log")
     assert note["seq"] == 1

@@ -14,7 +14,7 @@ import pytest
 
 from sidecar.recording.placeholders import PlaceholderFiller
 from sidecar.recording.redaction.redactor import Redactor
-from sidecar.recording.replay import COMMAND, INTERRUPTED, UNREAD, replay
+from sidecar.recording.replay import COMMAND, INTERRUPTED, PIPE_CLOSED, replay
 
 V1_LOG = """{"type":"set_mock","content":{"secrets":{"user":{"username":"foo","password":"barbarbar"}}}}
 {"type":"ping"}
@@ -140,7 +140,7 @@ JOB = {
 def test_what_a_job_types_is_filled_in_in_its_order() -> None:
     """A list under a key has what the log hid under it, one after the other; actions under `actions`."""
     line = json.dumps({"type": "send_job", "content": JOB}).encode()
-    logged = Redactor().line(line)
+    logged = Redactor().redact_line(line)
     known = {
         "actions": ["it`s", "a", "b"],
         "value": "tea",
@@ -217,7 +217,7 @@ def test_a_reader_who_has_had_enough_is_no_failure(tmp_path: Path) -> None:
         assert process.stdout.readline() == b"replaying 20000 commands\n"
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(60) == UNREAD
+        assert process.wait(60) == PIPE_CLOSED
 
 
 def test_a_pipe_is_no_log(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from sidecar_protocol.base import decode_hook
 from sidecar_protocol.queued import JobState, JobStatus
 from sidecar_protocol.tasks import CreateTask, Task, TaskRef, TaskStatus, UpdateTask
 
-from sidecar.browser.sandbox.sandbox_pool import Sandboxes
-from sidecar.browser.sandbox.task_session import TaskLimits, TaskScripts
+from sidecar.browser.sandbox.sandbox_pool import SandboxPool
+from sidecar.browser.sandbox.task_session import TaskLimits, TaskScriptRunner
 from sidecar.clock import Clock
 from sidecar.encryption import Encryptor
 from sidecar.errors import NotFound, SidecarError
@@ -78,12 +78,12 @@ class Desk:
         self.reply: bytes | SidecarError = b'{"status":"success"}'
         self.agenda = Agenda(database, "task")
         self.task_runs = TaskRuns(database)
-        self.sandboxes = Sandboxes(Settings())
+        self.sandboxes = SandboxPool(Settings())
         self.public_http = PublicHttpClient(Clock(), allow_private=True)
         scripts = ScriptSources(self.public_http, lambda: folder, allow_private=True)
         self.records = TaskRecords(encryptor or Encryptor(), scripts, process, validate)
         dependencies = RunnerDependencies(
-            runner=lambda: TaskScripts(self.sandboxes, TaskLimits(seconds=5), 4),
+            runner=lambda: TaskScriptRunner(self.sandboxes, TaskLimits(timeout=5), 4),
             scripts=scripts,
             requests=self.public_http,
             hosts=HostAllowlist("127.0.0.1"),

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from aiohttp import web
 
-from sidecar.browser.sandbox.task_session import Fetch, Fetched
+from sidecar.browser.sandbox.task_session import FetchRequest, FetchResponse
 from sidecar.clock import Clock
 from sidecar.errors import LimitExceeded
 from sidecar.net.public_http import PublicHttpClient
@@ -30,7 +30,7 @@ async def site() -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-async def fetched(site: str, size: int, times: int) -> list[Fetched | BaseException]:
+async def fetched(site: str, size: int, times: int) -> list[FetchResponse | BaseException]:
     """What comes of so many requests at once."""
 
     async def job(content: bytes, number: int) -> bytes:
@@ -39,7 +39,7 @@ async def fetched(site: str, size: int, times: int) -> list[Fetched | BaseExcept
     client = PublicHttpClient(Clock(), True)
     try:
         host = ScriptHost(client, HostAllowlist("*"), job)
-        wanted = [host.fetch(Fetch(f"{site}/{size}", "GET", {}, None, "follow")) for _ in range(times)]
+        wanted = [host.fetch(FetchRequest(f"{site}/{size}", "GET", {}, None, "follow")) for _ in range(times)]
         return await asyncio.gather(*wanted, return_exceptions=True)
     finally:
         await client.close()
@@ -48,12 +48,12 @@ async def fetched(site: str, size: int, times: int) -> list[Fetched | BaseExcept
 async def test_answers_that_come_at_once_are_bounded_together(site: str) -> None:
     """Sixteen of three MiB: as many as fit, and the others say so."""
     outcomes = await fetched(site, 3 * MiB, 16)
-    sizes = [len(one.body) for one in outcomes if isinstance(one, Fetched)]
+    sizes = [len(one.body) for one in outcomes if isinstance(one, FetchResponse)]
     assert sum(sizes) == MAX_TOTAL_BYTES // (3 * MiB) * 3 * MiB
-    assert {type(one) for one in outcomes if not isinstance(one, Fetched)} == {LimitExceeded}
+    assert {type(one) for one in outcomes if not isinstance(one, FetchResponse)} == {LimitExceeded}
 
 
 async def test_small_answers_all_come(site: str) -> None:
     """What one might have brought is free again once it has brought less."""
     outcomes = await fetched(site, 10, 40)
-    assert [one.body for one in outcomes if isinstance(one, Fetched)] == [b"x" * 10] * 40
+    assert [one.body for one in outcomes if isinstance(one, FetchResponse)] == [b"x" * 10] * 40

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.browser.profiles.profile_store import FolderStates, MemoryStates, Profile, States, decode, encode
+from sidecar.browser.profiles.profile_store import (
+    FileProfileStore,
+    MemoryProfileStore,
+    Profile,
+    ProfileStore,
+    decode,
+    encode,
+)
 from sidecar.encryption import Encryptor
 from sidecar.errors import DecryptionKeyMissing, LimitExceeded, StoreFailed
 
@@ -15,9 +22,9 @@ SHOP = Profile("shop", "CHROMIUM")
 KEY = b"k" * 32
 
 
-def in_folder(folder: Path, key: bytes | None = None) -> FolderStates:
+def in_folder(folder: Path, key: bytes | None = None) -> FileProfileStore:
     """States in this folder."""
-    return FolderStates(lambda: folder, Encryptor(key))
+    return FileProfileStore(lambda: folder, Encryptor(key))
 
 
 def names_in(folder: Path) -> set[str]:
@@ -28,8 +35,8 @@ def names_in(folder: Path) -> set[str]:
 @pytest.mark.parametrize("kind", ["memory", "folder", "sealed"])
 async def test_what_was_saved_comes_back(tmp_path: Path, kind: str) -> None:
     """Nothing at first, then the last state, with a new version each time, apart for each kind of browser."""
-    made: dict[str, States] = {
-        "memory": MemoryStates(),
+    made: dict[str, ProfileStore] = {
+        "memory": MemoryProfileStore(),
         "folder": in_folder(tmp_path),
         "sealed": in_folder(tmp_path, KEY),
     }
@@ -37,7 +44,7 @@ async def test_what_was_saved_comes_back(tmp_path: Path, kind: str) -> None:
     assert await states.load(SHOP) is None
     versions = [states.version(SHOP)]
     for state in (b"one", b"another"):
-        async with states.turn(SHOP):
+        async with states.lock(SHOP):
             await states.save(SHOP, state)
         versions.append(states.version(SHOP))
         assert await states.load(SHOP) == state
@@ -52,7 +59,7 @@ async def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     try:
         for name, key in (("clear", None), ("sealed", KEY)):
             profile = Profile(name, "CHROMIUM")
-            async with in_folder(tmp_path, key).turn(profile):
+            async with in_folder(tmp_path, key).lock(profile):
                 await in_folder(tmp_path, key).save(profile, b'"canary"')
     finally:
         os.umask(before)
@@ -79,10 +86,10 @@ async def test_the_turn_is_one_sidecars_at_a_time(tmp_path: Path) -> None:
     entered = asyncio.Event()
 
     async def enter() -> None:
-        async with second.turn(SHOP):
+        async with second.lock(SHOP):
             entered.set()
 
-    async with first.turn(SHOP):
+    async with first.lock(SHOP):
         tired, waiting = asyncio.create_task(enter()), asyncio.create_task(enter())
         await asyncio.sleep(0.2)
         assert not entered.is_set()
@@ -98,7 +105,7 @@ async def test_what_can_not_be_used_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     states = in_folder(tmp_path / "file")
     with pytest.raises(StoreFailed, match="the profile shop can't be used: Not a directory"):
-        await states.turn(SHOP).__aenter__()
+        await states.lock(SHOP).__aenter__()
     with pytest.raises(StoreFailed, match="can't be read"):
         await states.load(SHOP)
     with pytest.raises(StoreFailed, match="can't be saved"):

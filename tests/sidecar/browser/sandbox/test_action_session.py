@@ -9,8 +9,8 @@ import pytest_asyncio
 
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
-from sidecar.browser.sandbox.action_session import JobScripts
-from sidecar.browser.sandbox.sandbox_pool import Sandboxes, SandboxLimits
+from sidecar.browser.sandbox.action_session import ActionSession
+from sidecar.browser.sandbox.sandbox_pool import SandboxLimits, SandboxPool
 from sidecar.browser.steps.console import Notes
 from sidecar.clock import Clock
 from sidecar.errors import NavigationFailed
@@ -48,11 +48,11 @@ async def test_what_only_reads_is_known(pool: BrowserPool, site: str, source: st
 
     async def act(lent: JobPage) -> bool:
         await lent.page.goto(f"{site}/actions.html")
-        scripts = JobScripts(pool.sandboxes, lent.page, Notes(lent, str), {}, lambda: 5_000.0, stays)
+        scripts = ActionSession(pool.sandboxes, lent.page, Notes(lent, str), {}, lambda: 5_000.0, stays)
         try:
             await scripts.run("page.hover('h1')")
             await scripts.run(source)
-            return scripts.only_read
+            return scripts.was_read_only
         finally:
             await scripts.close()
 
@@ -62,11 +62,11 @@ async def test_what_only_reads_is_known(pool: BrowserPool, site: str, source: st
 async def test_a_sandbox_taken_ahead_is_given_back(pool: BrowserPool) -> None:
     """At every stage, and then its browser ends."""
     before = children(is_sandbox)
-    sandboxes = Sandboxes(Settings(), SandboxLimits(idle=0.05))
+    sandboxes = SandboxPool(Settings(), SandboxLimits(idle=0.05))
 
     async def prepare(lent: JobPage) -> None:
         for seconds in (0.0, 5.0, 0.0):  # while the browser starts, once the sandbox is there, while another opens
-            scripts = JobScripts(sandboxes, lent.page, Notes(lent, str), {}, lambda: 5_000.0, stays)
+            scripts = ActionSession(sandboxes, lent.page, Notes(lent, str), {}, lambda: 5_000.0, stays)
             await asyncio.wait((scripts.prepare(),), timeout=seconds)
             await scripts.close()
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from sidecar_protocol.jobs import JobResult
 
-from sidecar.browser.sandbox.cdp_pipe import Pipe
+from sidecar.browser.sandbox.cdp_pipe import CdpPipe
 from sidecar.errors import ActionFailed, BrowserFailed, Forbidden, LimitExceeded, SandboxCrashed, TimedOut
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from tests.sidecar.browser.parts import children, make_job
@@ -128,13 +128,13 @@ class Counted:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.times: Counter[str] = Counter()
-        send = Pipe.send
+        send = CdpPipe.send
 
-        def counted(pipe: Pipe, method: str, *rest: Any) -> "asyncio.Future[Any]":
+        def counted(pipe: CdpPipe, method: str, *rest: Any) -> "asyncio.Future[Any]":
             self.times[method] += 1
             return send(pipe, method, *rest)
 
-        patch.setattr(Pipe, "send", counted)
+        patch.setattr(CdpPipe, "send", counted)
 
 
 @pytest.mark.parametrize("times", [3, 12])
@@ -228,11 +228,11 @@ async def test_what_the_browser_would_hold_for_all_is_not_there(
 
 async def test_a_frame_costs_its_job_the_sandbox(site: str, runner: BrowserJobRunner) -> None:
     """Should one be made all the same: nothing runs in it for long."""
-    taken = await runner.sandboxes.take("({})")
+    taken = await runner.sandboxes.acquire("({})")
     made = "document.documentElement.append(document.createElement('iframe'))"
     taken._send("Runtime.evaluate", {"expression": made})
     assert await asyncio.wait_for(taken.lost, 5) == "its sandbox is gone: there are no frames in it"
-    runner.sandboxes.give_back(taken)
+    runner.sandboxes.release(taken)
     await fine(runner, site)
 
 

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from sidecar.browser.sandbox import allowlist
-from sidecar.browser.sandbox.action_script import Script
-from sidecar.browser.sandbox.inbox import read
+from sidecar.browser.sandbox.action_script import ActionScript
+from sidecar.browser.sandbox.inbox import decode_messages
 from sidecar.browser.sandbox.sandbox_pool import _FLAGS
-from sidecar.browser.sandbox.wire_values import Refused, decode, encode, plain
+from sidecar.browser.sandbox.wire_values import CallRefused, decode, encode, to_json
 
 
 def test_a_long_action_is_shown_cut() -> None:
     """Its label is one line of at most eighty characters."""
-    script = Script("page\n  .click('" + "x" * 200 + "')")
+    script = ActionScript("page\n  .click('" + "x" * 200 + "')")
     assert (len(script.label), script.label[:14], script.label[-1]) == (80, "page .click('x", "…")
 
 
@@ -34,7 +34,7 @@ def test_a_long_action_is_shown_cut() -> None:
 )
 def test_what_prepares_a_visit_is_told_by_its_beginning(source: str, early: bool) -> None:
     """Only actions that begin with one of the named calls run before the page is opened."""
-    assert Script(source).early is early
+    assert ActionScript(source).runs_before_navigation is early
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_what_prepares_a_visit_is_told_by_its_beginning(source: str, early: bool
 )
 def test_forged_values_are_refused(value: Any) -> None:
     """A value that no sandbox of ours writes is a refusal, not a crash."""
-    with pytest.raises(Refused):
+    with pytest.raises(CallRefused):
         decode(value, lambda reference: reference)
 
 
@@ -70,8 +70,8 @@ def test_forged_values_are_refused(value: Any) -> None:
 )
 def test_messages_that_no_sandbox_of_ours_writes_are_refused(text: str) -> None:
     """Too deep, too many, too large or no messages at all: before anything of them is built, and with a reason."""
-    with pytest.raises(Refused, match="the sandbox wrote"):
-        read(text)
+    with pytest.raises(CallRefused, match="the sandbox wrote"):
+        decode_messages(text)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_messages_that_no_sandbox_of_ours_writes_are_refused(text: str) -> None:
 )
 def test_values_have_a_bound_each_way(value: Any) -> None:
     """An argument, a result and an action's value: as many parts and levels as may be, and no more."""
-    for way in (plain, lambda one: decode(one, lambda _: None), lambda one: encode(one, lambda _: None)):
-        with pytest.raises(Refused, match=r"more than 100000 parts|nested over \d+ levels") as refused:
+    for way in (to_json, lambda one: decode(one, lambda _: None), lambda one: encode(one, lambda _: None)):
+        with pytest.raises(CallRefused, match=r"more than 100000 parts|nested over \d+ levels") as refused:
             way(value)
         assert refused.value.code == "limit_exceeded"
 
@@ -117,7 +117,7 @@ def test_every_listed_name_is_one_of_playwrights() -> None:
 
 def test_the_surface_speaks_javascripts_names() -> None:
     """Names, kinds and arguments are those of Playwright's JavaScript API."""
-    page = {entry[0]: entry[1:] for entry in allowlist.describe()["classes"]["Page"]}
+    page = {entry[0]: entry[1:] for entry in allowlist.describe_api()["classes"]["Page"]}
     assert page["$$eval"] == ["eval_on_selector_all", "call", "", False]
     assert page["locator"] == ["locator", "chain", "Locator", False]
     assert page["keyboard"] == ["keyboard", "chain", "Keyboard", True]

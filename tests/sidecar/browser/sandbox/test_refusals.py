@@ -9,10 +9,10 @@ import pytest
 
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
-from sidecar.browser.sandbox.action_script import Script
-from sidecar.browser.sandbox.handles import Handles
-from sidecar.browser.sandbox.rpc_calls import Calls
-from sidecar.browser.sandbox.wire_values import Refused
+from sidecar.browser.sandbox.action_script import ActionScript
+from sidecar.browser.sandbox.handles import HandleTable
+from sidecar.browser.sandbox.rpc_calls import RpcCalls
+from sidecar.browser.sandbox.wire_values import CallRefused
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, Forbidden
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
@@ -94,7 +94,7 @@ async def test_a_refused_action_says_why(
         await runner.run(make_job(f"{site}/actions.html", actions=[{"title": None}, action], step_timeout_ms=10_000))
     assert isinstance(failed.value, ActionFailed | Forbidden)
     assert said in failed.value.message
-    assert failed.value.places == {"step": "step 1", "action": Script(action).label}
+    assert failed.value.places == {"step": "step 1", "action": ActionScript(action).label}
     assert "\n" not in failed.value.message
 
 
@@ -160,9 +160,9 @@ async def test_calls_are_checked_on_our_side(site: str) -> None:
 
     async def forge(lent: JobPage) -> list[str]:
         page = lent.page
-        handles = Handles(lambda _: None, lambda _: None)
-        calls = Calls(page, handles, lambda: 1000.0, stays)
-        number = handles.number(page)
+        handles = HandleTable(lambda _: None, lambda _: None)
+        calls = RpcCalls(page, handles, lambda: 1000.0, stays)
+        number = handles.handle_of(page)
         forged: list[tuple[Any, Any, Any]] = [
             ({"h": 99, "c": []}, "title", []),
             ({"h": -1, "c": []}, "title", []),
@@ -188,8 +188,8 @@ async def test_calls_are_checked_on_our_side(site: str) -> None:
         ]
         said = []
         for target, name, args in forged:
-            with pytest.raises(Refused) as refused:
-                await calls.make(target, name, args)
+            with pytest.raises(CallRefused) as refused:
+                await calls.call(target, name, args)
             said.append(str(refused.value))
         return said
 

@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from sidecar.browser.pool import BrowserPool
-from sidecar.browser.sandbox.cdp_pipe import PipedBrowser
-from sidecar.browser.sandbox.sandbox_pool import Sandboxes, SandboxLimits
+from sidecar.browser.sandbox.cdp_pipe import SandboxBrowser
+from sidecar.browser.sandbox.sandbox_pool import SandboxLimits, SandboxPool
 from sidecar.clock import Clock
 from sidecar.errors import BrowserFailed, BrowserUnavailable, SandboxCrashed, ShuttingDown
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
@@ -25,28 +25,28 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.browser
 async def test_sandboxes_are_recycled_and_leave_nothing(tmp_path: Path) -> None:
     """After so many a new browser takes over; an idle one ends; after `close` no process and no folder is left."""
-    sandboxes = Sandboxes(Settings(), SandboxLimits(sandboxes_per_browser=2, idle=0.05))
-    first = await sandboxes.take()
+    sandboxes = SandboxPool(Settings(), SandboxLimits(sandboxes_per_browser=2, idle=0.05))
+    first = await sandboxes.acquire()
     (process,) = children(is_sandbox)
     # whatever a script does, all others come first; where it may, Chromium itself changes this later for its pages
     sources = children(lambda one: "--type=zygote" in one.cmdline() and one.ppid() == process.pid)
     assert {one.nice() - psutil.Process().nice() for one in sources} == {5}
     profile = next(one for one in process.cmdline() if one.startswith("--user-data-dir=")).partition("=")[2]
-    second, third = await sandboxes.take(), await sandboxes.take()
+    second, third = await sandboxes.acquire(), await sandboxes.acquire()
     assert len(children(is_sandbox)) == 2
     for sandbox in (first, second, third):
         assert not sandbox.lost.done()
-    sandboxes.give_back(first)
-    sandboxes.give_back(second)
+    sandboxes.release(first)
+    sandboxes.release(second)
     assert not await still_alive([process], 5)
-    sandboxes.give_back(third)
+    sandboxes.release(third)
     assert not await still_alive(children(is_sandbox), 5)
-    sandboxes.give_back(await sandboxes.take())
+    sandboxes.release(await sandboxes.acquire())
     await sandboxes.close()
     assert not await still_alive(children(is_sandbox), 5)
     assert not Path(profile).exists()  # noqa: ASYNC240 - it is over
     with pytest.raises(ShuttingDown):
-        await sandboxes.take()
+        await sandboxes.acquire()
 
 
 @pytest.mark.browser
@@ -58,7 +58,7 @@ async def test_a_browser_that_holds_too_much_is_left_and_then_ended(
     runner = BrowserJobRunner(pool, lambda: tmp_path, Clock())
     limits = SandboxLimits()
     held = {"bytes": 0}
-    monkeypatch.setattr(PipedBrowser, "resident", lambda _: held["bytes"])
+    monkeypatch.setattr(SandboxBrowser, "resident_bytes", lambda _: held["bytes"])
     job = make_job(f"{site}/second.html", actions=["await new Promise((done) => setTimeout(done, 1500)); 1"])
     running = asyncio.create_task(runner.run(job))
     await asyncio.wait((running,), timeout=1)
@@ -68,13 +68,13 @@ async def test_a_browser_that_holds_too_much_is_left_and_then_ended(
     stuck = make_job(f"{site}/second.html", actions=["new Promise(() => {})"])
     running = asyncio.create_task(runner.run(stuck))
     await asyncio.wait((running,), timeout=2)
-    waiting = await pool.sandboxes.take()
+    waiting = await pool.sandboxes.acquire()
     held["bytes"] = limits.memory + 1
     with pytest.raises(SandboxCrashed):
         await asyncio.wait_for(running, 10)
-    assert waiting.orphaned
+    assert waiting.browser_gone
     held["bytes"] = 0
-    pool.sandboxes.give_back(waiting)
+    pool.sandboxes.release(waiting)
     fine = await runner.run(make_job(f"{site}/second.html", actions=["page.title()"]))
     assert fine.steps[0].values == ("Second page",)
     await pool.close()
@@ -101,17 +101,17 @@ async def test_a_job_whose_sandbox_died_before_it_began_has_another(site: str, t
 @pytest.mark.browser
 async def test_a_frozen_browser_is_replaced() -> None:
     """One that does not say that a sandbox has ended gets no further job, also where each job gives up early."""
-    sandboxes = Sandboxes(Settings(), SandboxLimits(close=0.5))
-    lent = await sandboxes.take()
+    sandboxes = SandboxPool(Settings(), SandboxLimits(close=0.5))
+    lent = await sandboxes.acquire()
     frozen = children(is_sandbox)
     for process in frozen:
         process.suspend()
-    sandboxes.give_back(lent)
+    sandboxes.release(lent)
     for _ in range(2):
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(sandboxes.take(), 0.1)
+            await asyncio.wait_for(sandboxes.acquire(), 0.1)
     assert not await still_alive(frozen, 5)
-    sandboxes.give_back(await asyncio.wait_for(sandboxes.take(), 5))
+    sandboxes.release(await asyncio.wait_for(sandboxes.acquire(), 5))
     await sandboxes.close()
     assert not await still_alive(children(is_sandbox), 5)
 
@@ -119,18 +119,18 @@ async def test_a_frozen_browser_is_replaced() -> None:
 @pytest.mark.browser
 async def test_what_a_cancelled_job_had_opened_is_the_next_ones() -> None:
     """No page of nobody's is left in the browser."""
-    sandboxes = Sandboxes(Settings(), SandboxLimits())
-    sandboxes.give_back(await sandboxes.take())
-    sandboxes.give_back(await sandboxes.take())
+    sandboxes = SandboxPool(Settings(), SandboxLimits())
+    sandboxes.release(await sandboxes.acquire())
+    sandboxes.release(await sandboxes.acquire())
     for milliseconds in (5, 10, 15, 20):
         with contextlib.suppress(TimeoutError):
-            sandboxes.give_back(await asyncio.wait_for(sandboxes.take(), milliseconds / 1000))
-    lent = await sandboxes.take()
+            sandboxes.release(await asyncio.wait_for(sandboxes.acquire(), milliseconds / 1000))
+    lent = await sandboxes.acquire()
     async with asyncio.timeout(10):
         while len(children(is_renderer)) > 1:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert not lent.lost.done()
-    sandboxes.give_back(lent)
+    sandboxes.release(lent)
     await sandboxes.close()
 
 
@@ -140,9 +140,9 @@ async def test_a_sandbox_browser_that_does_not_start(tmp_path: Path, script: str
     broken = tmp_path / "chromium"
     broken.write_text(script)
     broken.chmod(0o755)
-    sandboxes = Sandboxes(Settings(chromium=str(broken)), SandboxLimits(launch=0.5, close=0.5))
+    sandboxes = SandboxPool(Settings(chromium=str(broken)), SandboxLimits(launch=0.5, close=0.5))
     with pytest.raises(BrowserUnavailable, match="did not start"):
-        await asyncio.wait_for(sandboxes.take(), 10)
+        await asyncio.wait_for(sandboxes.acquire(), 10)
     await sandboxes.close()
     assert not await still_alive(children(), 5)
 
@@ -152,12 +152,12 @@ async def test_after_a_failed_launch_the_next_waits_longer(tmp_path: Path) -> No
     broken = tmp_path / "chromium"
     broken.write_text(f"#!/bin/sh\necho x >> {tmp_path}/tries\nexit 1\n")
     broken.chmod(0o755)
-    sandboxes = Sandboxes(Settings(chromium=str(broken)), SandboxLimits(first_backoff=60))
+    sandboxes = SandboxPool(Settings(chromium=str(broken)), SandboxLimits(first_backoff=60))
     with pytest.raises(BrowserUnavailable, match="did not start"):
-        await sandboxes.take()
+        await sandboxes.acquire()
     for _ in range(3):
         with pytest.raises(BrowserUnavailable, match="the next try is in") as failed:
-            await sandboxes.take()
+            await sandboxes.acquire()
         assert failed.value.retryable
     assert (tmp_path / "tries").read_text() == "x\n"
     await sandboxes.close()
@@ -166,11 +166,11 @@ async def test_after_a_failed_launch_the_next_waits_longer(tmp_path: Path) -> No
 HOLD = """
 import asyncio
 import os
-from sidecar.browser.sandbox.sandbox_pool import Sandboxes
+from sidecar.browser.sandbox.sandbox_pool import SandboxPool
 from sidecar.settings import Settings
 
 async def main():
-    await Sandboxes(Settings()).take()
+    await SandboxPool(Settings()).acquire()
     print("ready", flush=True)
     await asyncio.Event().wait()
 

@@ -11,8 +11,8 @@ import pytest_asyncio
 from sidecar_protocol.errors import ErrorCode, WireError
 
 from sidecar.browser.sandbox.action_session import ActionError
-from sidecar.browser.sandbox.sandbox_pool import Sandboxes
-from sidecar.browser.sandbox.task_session import Fetch, Fetched, TaskLimits, TaskScripts
+from sidecar.browser.sandbox.sandbox_pool import SandboxPool
+from sidecar.browser.sandbox.task_session import FetchRequest, FetchResponse, TaskLimits, TaskScriptRunner
 from sidecar.errors import NotFound, TimedOut
 from sidecar.settings import Settings
 from tests.sidecar.browser.parts import children
@@ -25,15 +25,17 @@ class Noted:
     """What a script asked for and wrote; its requests are answered with `answer`."""
 
     def __init__(self) -> None:
-        self.fetches: list[Fetch] = []
+        self.fetches: list[FetchRequest] = []
         self.jobs: list[Any] = []
         self.lines: list[str] = []
         self.errors: list[str] = []
-        self.answer: Fetched | WireError = Fetched("https://a.example/", 200, [("content-type", "text/plain")], b"text")
+        self.answer: FetchResponse | WireError = FetchResponse(
+            "https://a.example/", 200, [("content-type", "text/plain")], b"text"
+        )
         self.most_at_once = 0
         self._at_once = 0
 
-    async def fetch(self, wanted: Fetch) -> Fetched:
+    async def fetch(self, wanted: FetchRequest) -> FetchResponse:
         """Notes the request."""
         self.fetches.append(wanted)
         self._at_once += 1
@@ -59,18 +61,18 @@ class Noted:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandboxes() -> AsyncIterator[Sandboxes]:
+async def sandboxes() -> AsyncIterator[SandboxPool]:
     """Warm over the module."""
-    warm = Sandboxes(Settings())
+    warm = SandboxPool(Settings())
     yield warm
     await warm.close()
 
 
 async def run(
-    sandboxes: Sandboxes, source: str, noted: Noted | None = None, *, seconds: float = 20, **config: Any
+    sandboxes: SandboxPool, source: str, noted: Noted | None = None, *, seconds: float = 20, **config: Any
 ) -> str:
     """One run to its end, which must come."""
-    scripts = TaskScripts(sandboxes, TaskLimits(seconds=seconds), 4)
+    scripts = TaskScriptRunner(sandboxes, TaskLimits(timeout=seconds), 4)
     given, outside = msgspec.Raw(msgspec.json.encode(config)), noted or Noted()
     return await asyncio.wait_for(scripts.run(source, given, outside, outside), 40)
 
@@ -89,15 +91,15 @@ async def run(
         ("exports.main = () => 'é\\u0000' + String.fromCodePoint(0x1F600)", "é\0\U0001f600"),
     ],
 )  # fmt: skip
-async def test_main_is_called_with_the_config(sandboxes: Sandboxes, source: str, result: str) -> None:
+async def test_main_is_called_with_the_config(sandboxes: SandboxPool, source: str, result: str) -> None:
     """CommonJS in its usual forms; a string, or a promise of one."""
     assert await run(sandboxes, source, name="x", list=[1, 2]) == result
 
 
-async def test_fetch_gives_an_ordinary_response(sandboxes: Sandboxes) -> None:
+async def test_fetch_gives_an_ordinary_response(sandboxes: SandboxPool) -> None:
     """Method, headers and body go out as written; the answer is read as in any page."""
     noted = Noted()
-    noted.answer = Fetched(
+    noted.answer = FetchResponse(
         "https://a.example/end", 404, [("x-a", "1"), ("content-type", "application/json")], b'{"a":[1]}'
     )
     source = """exports.main = async () => {
@@ -118,23 +120,23 @@ async def test_fetch_gives_an_ordinary_response(sandboxes: Sandboxes) -> None:
     assert asked.headers == {"authorization": "Bearer z", "cookie": "c=1", "content-type": form}
 
 
-async def test_fetch_takes_requests_and_carries_bytes(sandboxes: Sandboxes) -> None:
+async def test_fetch_takes_requests_and_carries_bytes(sandboxes: SandboxPool) -> None:
     """Bodies of any bytes, there and back; an answer without a body."""
     noted = Noted()
-    noted.answer = Fetched("u", 200, [], bytes(range(256)))
+    noted.answer = FetchResponse("u", 200, [], bytes(range(256)))
     source = """exports.main = async () => {
       const sent = new Request('https://a.example/', {method: 'PUT', body: new Uint8Array([0, 255, 10])});
       return String((await (await fetch(sent)).bytes()).reduce((a, b) => a + b));
     }"""
     assert await run(sandboxes, source, noted) == str(sum(range(256)))
     assert noted.fetches[0].body == b"\x00\xff\x0a"
-    noted.answer = Fetched("u", 204, [], b"")
+    noted.answer = FetchResponse("u", 204, [], b"")
     assert (
         await run(sandboxes, "exports.main = async () => await (await fetch('https://a.example')).text()", noted) == ""
     )
 
 
-async def test_a_failed_fetch_can_be_caught(sandboxes: Sandboxes) -> None:
+async def test_a_failed_fetch_can_be_caught(sandboxes: SandboxPool) -> None:
     """It has the code; nobody catching it is the run's failure with that code."""
     noted = Noted()
     noted.answer = NotFound("nothing there")
@@ -145,7 +147,7 @@ async def test_a_failed_fetch_can_be_caught(sandboxes: Sandboxes) -> None:
     assert failed.value.code == ErrorCode.NOT_FOUND
 
 
-async def test_a_job_gives_its_reply(sandboxes: Sandboxes) -> None:
+async def test_a_job_gives_its_reply(sandboxes: SandboxPool) -> None:
     """Content goes out as JSON, the reply comes back as an object."""
     noted = Noted()
     source = """exports.main = async () => {
@@ -154,7 +156,7 @@ async def test_a_job_gives_its_reply(sandboxes: Sandboxes) -> None:
     assert noted.jobs == [{"steps": [{"url": "x"}]}]
 
 
-async def test_many_requests_at_once_are_made_a_few_at_a_time(sandboxes: Sandboxes) -> None:
+async def test_many_requests_at_once_are_made_a_few_at_a_time(sandboxes: SandboxPool) -> None:
     """All are answered, sixteen at most at the same time."""
     noted = Noted()
     source = "exports.main = async () => String((await Promise.all(Array.from({length: 150}, () => fetch('https://a.example')))).length)"
@@ -162,7 +164,7 @@ async def test_many_requests_at_once_are_made_a_few_at_a_time(sandboxes: Sandbox
     assert 1 < noted.most_at_once <= 16
 
 
-async def test_the_console_is_the_output(sandboxes: Sandboxes) -> None:
+async def test_the_console_is_the_output(sandboxes: SandboxPool) -> None:
     """Lines in order, objects as JSON, long ones cut; errors that nobody caught are told apart."""
     noted = Noted()
     source = """exports.main = async () => {
@@ -216,7 +218,7 @@ async def test_the_console_is_the_output(sandboxes: Sandboxes) -> None:
     ],
 )  # fmt: skip
 async def test_what_fails_says_why_and_the_next_run_is_fine(
-    sandboxes: Sandboxes, source: str, said: str, code: str
+    sandboxes: SandboxPool, source: str, said: str, code: str
 ) -> None:
     """Refusals, mistakes, and results that are none: a sentence and a code each."""
     with pytest.raises(ActionError, match=said) as failed:
@@ -236,7 +238,7 @@ async def test_what_fails_says_why_and_the_next_run_is_fine(
         "exports.main = async () => { for (;;) await null }",
     ],
 )
-async def test_what_never_ends_is_ended(sandboxes: Sandboxes, source: str) -> None:
+async def test_what_never_ends_is_ended(sandboxes: SandboxPool, source: str) -> None:
     """After its time, while another script runs beside it."""
     stuck = asyncio.create_task(run(sandboxes, source, seconds=1.5))
     assert await run(sandboxes, "exports.main = () => 'beside'") == "beside"
@@ -244,7 +246,7 @@ async def test_what_never_ends_is_ended(sandboxes: Sandboxes, source: str) -> No
         await stuck
 
 
-async def test_half_characters_are_replaced(sandboxes: Sandboxes) -> None:
+async def test_half_characters_are_replaced(sandboxes: SandboxPool) -> None:
     """In a result, a console line, an uncaught error and a thrown message: U+FFFD, and a whole one stays."""
     noted = Noted()
     lone, mended = "'a\\ud83d\\ude00\\ud83d'", "a\N{GRINNING FACE}\ufffd"
@@ -264,7 +266,7 @@ async def test_half_characters_are_replaced(sandboxes: Sandboxes) -> None:
         await run(sandboxes, emoji)
 
 
-async def test_ten_million_lines_are_bounded(sandboxes: Sandboxes) -> None:
+async def test_ten_million_lines_are_bounded(sandboxes: SandboxPool) -> None:
     """The sandbox drops what is too much before it leaves."""
     noted = Noted()
     source = "exports.main = () => { for (let i = 0; i < 1e6; i++) console.log('line ' + i); return 'ok' }"
@@ -273,7 +275,7 @@ async def test_ten_million_lines_are_bounded(sandboxes: Sandboxes) -> None:
     assert noted.lines[-1] == "line 999999"
 
 
-async def test_a_cancelled_run_takes_its_page_with_it(sandboxes: Sandboxes) -> None:
+async def test_a_cancelled_run_takes_its_page_with_it(sandboxes: SandboxPool) -> None:
     """A loop that was given up burns nothing."""
     await run(sandboxes, "exports.main = () => 'warm'")
     task = asyncio.create_task(
@@ -289,9 +291,9 @@ async def test_a_cancelled_run_takes_its_page_with_it(sandboxes: Sandboxes) -> N
         assert asyncio.get_running_loop().time() < deadline
 
 
-async def test_no_more_than_so_many_run_at_once(sandboxes: Sandboxes) -> None:
+async def test_no_more_than_so_many_run_at_once(sandboxes: SandboxPool) -> None:
     """The next waits for its turn, which is not taken from its time."""
-    scripts = TaskScripts(sandboxes, TaskLimits(seconds=1.5), 1)
+    scripts = TaskScriptRunner(sandboxes, TaskLimits(timeout=1.5), 1)
     noted = Noted()
     sources = ["exports.main = () => new Promise((done) => setTimeout(() => done('a'), 1000))"] * 3
     config = msgspec.Raw(b"{}")

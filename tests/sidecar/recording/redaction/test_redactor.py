@@ -13,7 +13,7 @@ from sidecar_protocol.base import REDACTED
 from sidecar_protocol.requests import CONTENTS
 
 from sidecar.recording.redaction.redactor import Redactor
-from sidecar.recording.redaction.secret_patterns import SENSITIVE_KEYS, may_hold_secrets
+from sidecar.recording.redaction.secret_patterns import SENSITIVE_KEYS, may_contain_secrets
 
 CANARY = "cAnary-7f3a9"
 AWKWARD = 'c"n\\ry/é+<ö>&?'
@@ -23,9 +23,9 @@ def logged(message: Any, *known: str, **how: Any) -> tuple[bytes, bool]:
     """A message's line as it may be logged, and whether the quick test found it clean."""
     redactor = Redactor()
     for value in known:
-        redactor.learn(value)
+        redactor.add_secret(value)
     line = json.dumps(message, **how).encode()
-    return redactor.line(line), redactor.clean(line)
+    return redactor.redact_line(line), redactor.is_clean(line)
 
 
 CREDENTIALS = {"server_location": "https://ann:cAnary-7f3a9@rtcv.nl/", "api_key_id": "2" * 24, "api_key": CANARY}
@@ -148,10 +148,12 @@ def test_what_is_typed_is_learned_from_a_job_alone() -> None:
     redactor = Redactor()
     for selector, value in (("#search", "amsterdam"), ("#password", "hunter-of-2")):
         action = {"fill": {"selector": selector, "value": value}}
-        redactor.line(json.dumps({"type": "send_job", "content": {"steps": [{"actions": [action]}]}}).encode())
-    assert redactor.text("amsterdam hunter-of-2") == f"amsterdam {REDACTED}"
-    redactor.learn_from(json.dumps({"actions": [{"fill": {"selector": "#search", "value": "amsterdam"}}]}).encode())
-    assert redactor.text("amsterdam") == REDACTED
+        redactor.redact_line(json.dumps({"type": "send_job", "content": {"steps": [{"actions": [action]}]}}).encode())
+    assert redactor.redact_text("amsterdam hunter-of-2") == f"amsterdam {REDACTED}"
+    redactor.add_secrets_from(
+        json.dumps({"actions": [{"fill": {"selector": "#search", "value": "amsterdam"}}]}).encode()
+    )
+    assert redactor.redact_text("amsterdam") == REDACTED
 
 
 @pytest.mark.parametrize("name", SENSITIVE_KEYS)
@@ -192,10 +194,10 @@ def test_names_that_only_look_alike_are_left_alone(key: str) -> None:
 def test_writing_it_otherwise_hides_nothing(text: bytes) -> None:
     """Escapes, blanks, keys, ids and types are no hiding places; the quick test does not fall for them either."""
     redactor = Redactor()
-    redactor.learn(CANARY)
-    redacted = redactor.line(text)
+    redactor.add_secret(CANARY)
+    redacted = redactor.redact_line(text)
     assert b"nary-7f3a9" not in redacted
-    assert not redactor.clean(text)
+    assert not redactor.is_clean(text)
     json.loads(redacted)
 
 
@@ -213,15 +215,15 @@ def test_a_known_value_is_found_in_any_line(value: str, escaped: bool) -> None:
 def test_a_known_value_is_found_in_any_text(value: str) -> None:
     """As it is, escaped for JSON or a URL, in base64 at any offset, as the hash that RT-CV takes."""
     redactor = Redactor()
-    redactor.learn(value)
+    redactor.add_secret(value)
     raw = value.encode()
     written = [value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], quote(value, safe="")]
     written += [hashlib.sha512(raw).hexdigest(), hashlib.sha512(raw).hexdigest().upper()]
     for form in written:
-        assert redactor.text(f"failed: {form}!") == f"failed: {REDACTED}!"
+        assert redactor.redact_text(f"failed: {form}!") == f"failed: {REDACTED}!"
     for prefix in (b"", b"a", b"ab"):
         encoded = base64.b64encode(prefix + raw + b":more").decode()
-        assert encoded[4:-8] not in redactor.text(encoded)
+        assert encoded[4:-8] not in redactor.redact_text(encoded)
 
 
 def test_where_a_secret_comes_from_and_goes_is_no_secret() -> None:
@@ -232,16 +234,16 @@ def test_where_a_secret_comes_from_and_goes_is_no_secret() -> None:
         "type": "send_job",
         "content": {"secrets": sources, "steps": [{"url": "http://user.nl", "actions": actions}]},
     }
-    line = Redactor().line(json.dumps(message).encode())
+    line = Redactor().redact_line(json.dumps(message).encode())
     assert line == json.dumps(message).replace(CANARY, REDACTED).encode()
 
 
 def test_short_values_are_not_learned() -> None:
     """Three characters are in half of all words."""
     redactor = Redactor()
-    redactor.learn("abc")
-    assert redactor.text("abcdef") == "abcdef"
-    assert redactor.clean(b'{"type":"abc"}')
+    redactor.add_secret("abc")
+    assert redactor.redact_text("abcdef") == "abcdef"
+    assert redactor.is_clean(b'{"type":"abc"}')
 
 
 def test_a_word_of_the_wire_stays_readable() -> None:
@@ -253,10 +255,10 @@ def test_a_word_of_the_wire_stays_readable() -> None:
 def test_values_found_in_lines_are_known_from_then_on() -> None:
     """What stood under a sensitive key is replaced in later lines too, before the session has acted on it."""
     redactor = Redactor()
-    redactor.line(json.dumps({"type": "set_credentials", "content": CREDENTIALS}).encode())
+    redactor.redact_line(json.dumps({"type": "set_credentials", "content": CREDENTIALS}).encode())
     cv = json.dumps({"type": "send_cv", "content": {"about": f"is {CANARY}"}}).encode()
-    assert not redactor.clean(cv)
-    assert CANARY.encode() not in redactor.line(cv)
+    assert not redactor.is_clean(cv)
+    assert CANARY.encode() not in redactor.redact_line(cv)
 
 
 @pytest.mark.parametrize(
@@ -265,14 +267,14 @@ def test_values_found_in_lines_are_known_from_then_on() -> None:
 )
 def test_a_line_that_cannot_be_read_is_not_quoted(line: bytes) -> None:
     """Half a secret is a secret; only the length is told."""
-    told = json.loads(Redactor().line(line))
+    told = json.loads(Redactor().redact_line(line))
     assert told == {"type": "", "_log": {"unreadable": True, "bytes": len(line)}}
 
 
 def test_the_rest_of_a_line_stays_byte_for_byte() -> None:
     """Order, blanks, doubled keys, escapes and numbers of any size are kept."""
     start = rb'{ "type":"send_cv" ,"n":1.10,"n":123456789012345678901234567890,"e":"\u00e9\/","f":[ ], "password":'
-    assert Redactor().line(start + b'"cAnary" }') == start + b'"**********" }'
+    assert Redactor().redact_line(start + b'"cAnary" }') == start + b'"**********" }'
 
 
 def test_an_ordinary_cv_is_clean() -> None:
@@ -285,7 +287,7 @@ def test_an_ordinary_cv_is_clean() -> None:
         "text": "plain",
         "actions_of_note": ["page.fill"],
     }
-    assert Redactor().clean(json.dumps({"type": "send_cv", "content": cv}).encode())
+    assert Redactor().is_clean(json.dumps({"type": "send_cv", "content": cv}).encode())
 
 
 TEXTS = st.text(max_size=8) | st.sampled_from(
@@ -303,19 +305,19 @@ OBJECTS = st.dictionaries(TEXTS, JSON, max_size=5)
 def test_clean_means_nothing_to_replace(message: dict[str, Any], escaped: bool, indent: Any) -> None:
     """What the quick test lets through, the thorough one leaves alone."""
     redactor = Redactor()
-    redactor.learn(CANARY)
-    redactor.learn(AWKWARD)
+    redactor.add_secret(CANARY)
+    redactor.add_secret(AWKWARD)
     line = json.dumps(message, ensure_ascii=escaped, separators=indent).encode(errors="surrogatepass")
-    if redactor.clean(line):
-        assert redactor.request(line) in {line, None}
+    if redactor.is_clean(line):
+        assert redactor.redact_request(line) in {line, None}
 
 
 @given(message=OBJECTS)
 def test_a_redacted_line_keeps_its_shape(message: dict[str, Any]) -> None:
     """Only leaves change, and only into something with the placeholder in it; known values are gone."""
     redactor = Redactor()
-    redactor.learn(CANARY)
-    redacted = redactor.request(json.dumps(message).encode())
+    redactor.add_secret(CANARY)
+    redacted = redactor.redact_request(json.dumps(message).encode())
     assert redacted is not None
     assert CANARY.encode() not in redacted
     _check_shape(*(json.loads(line, object_pairs_hook=_Members) for line in (json.dumps(message), redacted)))
@@ -353,5 +355,5 @@ def test_every_message_type_has_a_canary() -> None:
 
 def test_the_quick_test_needs_no_redactor() -> None:
     """Names alone are enough to tell."""
-    assert may_hold_secrets(b'{"Authorization":"x"}')
-    assert not may_hold_secrets(b'{"type":"ping"}')
+    assert may_contain_secrets(b'{"Authorization":"x"}')
+    assert not may_contain_secrets(b'{"type":"ping"}')

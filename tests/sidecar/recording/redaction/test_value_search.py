@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.recording.redaction.value_search import HEAD, Finder, Span, merged
+from sidecar.recording.redaction.value_search import HEAD_BYTES, Span, ValueFinder, merge_spans
 
 FEW_LETTERS = st.lists(st.sampled_from([b"a", b"b", b"abc"]), min_size=4, max_size=90).map(b"".join)
 
@@ -19,56 +19,56 @@ def sought(values: list[bytes], data: bytes) -> list[Span]:
         for start in range(len(data))
         if data[start : start + len(value)] == value
     )
-    return merged(every)
+    return merge_spans(every)
 
 
 @given(values=st.lists(FEW_LETTERS, max_size=12, unique=True), around=st.lists(FEW_LETTERS, max_size=4))
 def test_every_value_is_found_whole(values: list[bytes], around: list[bytes]) -> None:
     """Values within values, values that overlap, values that begin alike: no byte of any is left out."""
-    finder = Finder()
+    finder = ValueFinder()
     data = b"-".join([*around, *values, *around]) + b"".join(values)
     for number, value in enumerate(values):
         finder.add(value)
         if number % 3 == 0:
-            finder.found(data)  # so that they come to lie in several automata
-    spans, wanted = finder.spans(data), sought(values, data)
+            finder.contains(data)  # so that they come to lie in several automata
+    spans, wanted = finder.find_spans(data), sought(values, data)
     hidden = {place for start, end in spans for place in range(start, end)}
     assert {place for start, end in wanted for place in range(start, end)} <= hidden
     assert all(end <= start for (_, end), (start, _) in pairwise(spans))
-    if all(len(value) < HEAD for value in values):
+    if all(len(value) < HEAD_BYTES for value in values):
         assert spans == wanted
-    assert finder.found(data) == bool(spans)
+    assert finder.contains(data) == bool(spans)
 
 
 def test_a_value_is_found_wherever_it_lies_in_a_long_text() -> None:
     """Texts are looked at piece by piece, and no value falls between two."""
-    finder = Finder()
+    finder = ValueFinder()
     short, long = b"short-secret", b"long-secret-" * 30
     finder.add(short)
     finder.add(long)
     for before in (*range(8_100, 8_200), 16_384, 65_536):
         for value in (short, long):
-            assert finder.spans(b"." * before + value + b".") == [(before, before + len(value))]
-            assert finder.found(b"." * before + value)
+            assert finder.find_spans(b"." * before + value + b".") == [(before, before + len(value))]
+            assert finder.contains(b"." * before + value)
 
 
 def test_a_long_value_that_the_text_cuts_is_found() -> None:
     """Half of a long secret is as secret as all of it; what only begins like one is none."""
-    finder = Finder()
+    finder = ValueFinder()
     value = b"".join(b"%06d" % number for number in range(100))
     finder.add(value)
-    assert finder.spans(b"x" + value[:300]) == [(1, 301)]
-    assert finder.spans(value[:300] + b"x" * 600) == []
+    assert finder.find_spans(b"x" + value[:300]) == [(1, 301)]
+    assert finder.find_spans(value[:300] + b"x" * 600) == []
 
 
 def test_many_that_begin_alike_are_hidden_by_the_longest() -> None:
     """More is hidden than need be where no end can be told from another in bounded time."""
-    finder = Finder()
-    values = [b"h" * HEAD + b"%d" % number * number for number in range(20)]
+    finder = ValueFinder()
+    values = [b"h" * HEAD_BYTES + b"%d" % number * number for number in range(20)]
     for value in values:
         finder.add(value)
     longest = max(map(len, values))
-    assert finder.spans(values[3] + b"." * 100) == [(0, longest)]
+    assert finder.find_spans(values[3] + b"." * 100) == [(0, longest)]
 
 
 def test_values_that_come_one_by_one_cost_little_each() -> None:
@@ -79,21 +79,21 @@ def test_values_that_come_one_by_one_cost_little_each() -> None:
 
 def test_values_within_values_cost_no_more_than_their_text() -> None:
     """Sixty values that are found at every place: four times the text, about four times the time."""
-    finder = Finder()
-    for size in range(4, HEAD):
+    finder = ValueFinder()
+    for size in range(4, HEAD_BYTES):
         finder.add(b"a" * size)
     spent = []
     for size in (50_000, 200_000):
         began = time.process_time()
-        assert finder.spans(b"a" * size) == [(0, size)]
+        assert finder.find_spans(b"a" * size) == [(0, size)]
         spent.append(time.process_time() - began)
     assert spent[1] < 10 * spent[0]
 
 
 def _one_by_one(number: int) -> float:
-    finder = Finder()
+    finder = ValueFinder()
     began = time.process_time()
     for each in range(number):
         finder.add(b"%d-value-%d" % (each, each))
-        assert not finder.found(b"a text with no value in it")
+        assert not finder.contains(b"a text with no value in it")
     return time.process_time() - began
