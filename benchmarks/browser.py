@@ -12,11 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import psutil
 from aiohttp import web
 from playwright.async_api import Browser, async_playwright
 from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.reading import read
+from sidecar_protocol.writing import encode
 
 from benchmarks.bench import SIDECAR, Bench, Figure
 from benchmarks.child import Child
@@ -66,7 +67,7 @@ async def _beside_playwright(rounds: int, jobs: int) -> list[Figure]:
         lone = _pair(bare, runner, url, shot=False)
         floor, ours = await _alternate(alone, [partial(_lone, job) for job in lone])
         figures.append(Figure("a lone job on an idle sidecar", "ms", floor * 1000, ours * 1000, most=0.5))
-        in_profile = msgspec.convert({"steps": [{"url": url}], "profile": "shop"}, SendJob)
+        in_profile = read(SendJob, encode({"steps": [{"url": url}], "profile": "shop"}))
         pair = _pair(bare, runner, url, shot=False)[0], lambda: runner.run(in_profile)
         floor, ours = await _alternate(rounds, [partial(_rate, job, 1, in_round) for job in pair])
         figures.append(Figure("jobs of one profile, one after the other", "1/s", floor, ours, least=2.5))
@@ -79,7 +80,7 @@ async def _actions(bare: Browser, runner: BrowserJobRunner, url: str, rounds: in
     page = await bare.new_page()
 
     def job(*actions: object, **content: object) -> Job:
-        sent = msgspec.convert({"steps": [{"url": url, "actions": actions}], **content}, SendJob)
+        sent = read(SendJob, encode({"steps": [{"url": url, "actions": actions}], **content}))
         return lambda: runner.run(sent)
 
     async def visit(calls: int) -> None:
@@ -109,7 +110,7 @@ def each(few: float, many: float) -> float:
 
 def _pair(bare: Browser, runner: BrowserJobRunner, url: str, *, shot: bool) -> tuple[Job, Job]:
     options = ["SCREENSHOT"] if shot else []
-    job = msgspec.convert({"steps": [{"url": url}], "options": options}, SendJob)
+    job = read(SendJob, encode({"steps": [{"url": url}], "options": options}))
 
     async def visit() -> None:
         context = await bare.new_context()

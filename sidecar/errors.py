@@ -55,8 +55,11 @@ class InvalidContent(SidecarError):
 
     fixed = ErrorCode.INVALID_CONTENT
 
-    def __init__(self, message: str, field: str = "content") -> None:
+    def __init__(self, message: str, field: str = "content", fields: Place = None) -> None:
+        """`fields` are all places that are wrong, where there may be more than one."""
         super().__init__(message, field=field)
+        if fields is not None:
+            self.places["fields"] = fields
 
 
 class MissingCredentials(SidecarError):

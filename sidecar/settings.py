@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
-from sidecar_protocol.base import Secret, decode_hook, no_secret
+from sidecar_protocol.base import Secret, no_secret
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -165,7 +165,7 @@ def load(flags: Mapping[str, str] | None = None, environ: Mapping[str, str] | No
     if environ.get("PLAYWRIGHT_BROWSERS_PATH"):
         raw.setdefault("browsers_path", environ["PLAYWRIGHT_BROWSERS_PATH"])
     try:
-        settings = msgspec.convert(raw, Settings, strict=False, dec_hook=decode_hook)
+        settings = msgspec.convert(raw, Settings, strict=False, dec_hook=_decoded)
     except msgspec.ValidationError as wrong:
         said, _, path = str(wrong).partition(" - at `$.")
         raise SettingsError(f"{names.get(path.rstrip('`'), 'settings')}: {said.replace('`', '')}") from None
@@ -182,6 +182,13 @@ def host_zone(environ: Mapping[str, str] | None = None) -> "tzinfo | None":
         return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
+
+
+def _decoded(wanted: type, value: Any) -> Any:
+    """Builds what msgspec does not know, as it asks it to."""
+    if wanted is Secret:
+        return Secret(value)
+    raise NotImplementedError(wanted)
 
 
 def _check_secrets(settings: Settings) -> None:

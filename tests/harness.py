@@ -41,6 +41,8 @@ def encoded(message: object) -> bytes:
 def error(code: str, message: str, *, retryable: bool = False, **places: Any) -> dict[str, Any]:
     """The exact `error` reply; `id` goes to its envelope, every other place into the typed form."""
     envelope = {"id": places.pop("id")} if "id" in places else {}
+    if code == "invalid_content" and "field" in places:
+        places = {"fields": [{"field": places["field"], "message": message}], **places}
     detail = {"code": code, "message": message, "retryable": retryable, **places}
     return {"type": "error", "content": message, "error": detail, **envelope}
 

@@ -5,14 +5,15 @@ import re
 from pathlib import Path
 from typing import get_args
 
-import msgspec
 import pytest
 from sidecar_protocol import codec
-from sidecar_protocol.base import decode_hook
 from sidecar_protocol.contexts import Context
 from sidecar_protocol.jobs import Option, SendJob
+from sidecar_protocol.model import Model, outline
+from sidecar_protocol.reading import read
 from sidecar_protocol.schedules import CreateSchedule, Schedule, ScheduleFired, Single, UpdateSchedule
 from sidecar_protocol.updates import CloudEvent, JobUpdate, TaskState
+from sidecar_protocol.writing import encode
 
 from sidecar.browser.steps.actions import ACTIONS, parse
 from sidecar.server.handlers.schedules import FAULT, INVALID, NO_PUSH, NOT_ALLOWED, NOT_THERE, TRY_LATER
@@ -39,12 +40,12 @@ def test_examples_of_jobs_are_accepted(example: str) -> None:
     """Each is a message's content, or a part of it."""
     content = json.loads(example)
     content = {"steps": [{"url": "about:blank"}]} | content.get("content", content)
-    msgspec.convert(content, SendJob, dec_hook=decode_hook)
+    read(SendJob, encode(content))
 
 
 def test_every_option_and_context_field_is_told() -> None:
     """By its name in the tables."""
-    for name in (*get_args(Option), *Context.__struct_fields__):
+    for name in (*get_args(Option), *Context.model_fields):
         assert re.search(rf"^\| .*`{name}`", PAGE, re.MULTILINE), name
 
 
@@ -52,10 +53,10 @@ WEBHOOKS = (Path(__file__).parents[1] / "docs" / "webhooks.md").read_text()
 
 
 @pytest.mark.parametrize("shape", [JobUpdate, TaskState, CloudEvent])
-def test_every_field_of_an_update_is_told(shape: type[msgspec.Struct]) -> None:
+def test_every_field_of_an_update_is_told(shape: type[Model]) -> None:
     """By its name on the wire."""
-    for field in msgspec.structs.fields(shape):
-        assert re.search(rf"[`\"]{field.encode_name}\b", WEBHOOKS), field.encode_name
+    for _, name, _ in outline(shape):
+        assert re.search(rf"[`\"]{name}\b", WEBHOOKS), name
 
 
 SCHEDULES = (Path(__file__).parents[1] / "docs" / "schedules.md").read_text()
@@ -68,9 +69,9 @@ def test_examples_of_schedules_are_accepted(example: str) -> None:
 
 
 @pytest.mark.parametrize("shape", [Schedule, CreateSchedule, UpdateSchedule, Single, ScheduleFired])
-def test_every_field_of_a_schedule_is_told(shape: type[msgspec.Struct]) -> None:
+def test_every_field_of_a_schedule_is_told(shape: type[Model]) -> None:
     """By its name on the wire."""
-    for name in shape.__struct_fields__:
+    for name in shape.model_fields:
         assert re.search(rf"[`\"{{ ]{name}\b", SCHEDULES), name
 
 

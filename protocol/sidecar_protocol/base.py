@@ -1,18 +1,46 @@
-"""What every wire value is built on: strict and lenient structs, and strings that must not be printed."""
+"""What wire values are built on and needs no model: raw JSON, what is not given, strings that must not be printed."""
 
-from typing import Any, Final
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
-import msgspec
+import orjson
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
 
 REDACTED: Final = "**********"
 
 
-class WireModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A message of ours: frozen, and a key it does not know is an error that names the key."""
+class Unset(Enum):
+    """The type of what a message does not give, where null means something else."""
+
+    UNSET = "unset"
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+    def __repr__(self) -> str:
+        return "UNSET"
 
 
-class LegacyModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A message of RT-CV scraper client v1: frozen, and unknown keys are ignored as v1 did."""
+UNSET: Final = Unset.UNSET
+
+
+class Raw(bytes):
+    """JSON that is passed on byte for byte. A model's raw members are cut out of the text before it is read."""
+
+    __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: "GetCoreSchemaHandler") -> "CoreSchema":
+        from pydantic_core import core_schema
+
+        return core_schema.with_info_plain_validator_function(_raw)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: "CoreSchema", handler: "GetJsonSchemaHandler") -> dict[str, Any]:
+        return {}
 
 
 class Secret:
@@ -41,6 +69,25 @@ class Secret:
     def __bool__(self) -> bool:
         return bool(self._value)
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled")
+
+    def __copy__(self) -> "Secret":
+        return self
+
+    def __deepcopy__(self, _: object) -> "Secret":
+        return self
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: "GetCoreSchemaHandler") -> "CoreSchema":
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(_secret)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: "CoreSchema", handler: "GetJsonSchemaHandler") -> dict[str, Any]:
+        return {"type": "string", "format": "password"}
+
 
 class Secrets:
     """One secret, or several while one takes over from another; printed, logged and encoded as secrets are."""
@@ -61,53 +108,64 @@ class Secrets:
     def __hash__(self) -> int:
         return hash(self.values)
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: "GetCoreSchemaHandler") -> "CoreSchema":
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(_secrets)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: "CoreSchema", handler: "GetJsonSchemaHandler") -> dict[str, Any]:
+        one = {"type": "string", "format": "password"}
+        return {"anyOf": [one, {"type": "array", "items": one}]}
+
 
 def no_secret() -> Secret:
     """The empty secret, for fields that may be absent."""
     return Secret("")
 
 
-def decode_hook(wanted: type, value: Any) -> Any:
-    """Builds the types that msgspec does not know. Raises TypeError with msgspec's own wording."""
-    if wanted is Secret:
-        if isinstance(value, str):
-            return Secret(value)
-        raise TypeError(f"Expected `str`, got `{_json_type(value)}`")
-    if wanted is Secrets:
-        several = value if isinstance(value, list) else [value]
-        if all(isinstance(one, str) for one in several):
-            return Secrets(*map(Secret, several))
-        wrong = next(one for one in several if not isinstance(one, str))
-        raise TypeError(f"Expected `str | array of str`, got `{_json_type(wrong)}`")
-    raise NotImplementedError(wanted)
-
-
 def encode_hook(value: Any) -> Any:
-    """Writes the types that msgspec does not know; a secret never leaves as itself."""
+    """What orjson does not know, as something that it knows; a secret never leaves as itself."""
+    if isinstance(value, Raw):
+        return orjson.Fragment(bytes(value))
     if isinstance(value, Secret | Secrets):
         return REDACTED
-    raise NotImplementedError(type(value))
+    if (members := getattr(value, "wire_members", None)) is not None:
+        return members()
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-def reveal_hook(value: Any) -> Any:
-    """Writes secrets as they are, for what is encrypted or sent to their owner."""
-    if isinstance(value, Secret):
-        return value.reveal()
-    if isinstance(value, Secrets):
-        return [one.reveal() for one in value.values]
-    raise NotImplementedError(type(value))
-
-
-def schema_hook(wanted: type) -> dict[str, Any]:
-    """JSON Schema of the types that msgspec does not know."""
-    if wanted is Secret:
-        return {"type": "string", "format": "password"}
-    if wanted is Secrets:
-        one = {"type": "string", "format": "password"}
-        return {"anyOf": [one, {"type": "array", "items": one}]}
-    raise NotImplementedError(wanted)
-
-
-def _json_type(value: Any) -> str:
-    names = {dict: "object", list: "array", bool: "bool", int: "int", float: "float", type(None): "null"}
+def json_type(value: Any) -> str:
+    """What JSON calls a value, as errors name it."""
+    names = {dict: "object", list: "array", tuple: "array", type(None): "null"}
     return names.get(type(value), type(value).__name__)
+
+
+def _secret(value: Any) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if isinstance(value, str):
+        return Secret(value)
+    from pydantic_core import PydanticKnownError
+
+    raise PydanticKnownError("string_type")
+
+
+def _secrets(value: Any) -> Secrets:
+    if isinstance(value, Secrets):
+        return value
+    several = value if isinstance(value, list) else [value]
+    if all(isinstance(one, str) for one in several):
+        return Secrets(*map(Secret, several))
+    wrong = next(one for one in several if not isinstance(one, str))
+    raise ValueError(f"expected str | array of str, got {json_type(wrong)}")
+
+
+def _raw(value: Any, info: Any) -> Raw:
+    """Puts back what was cut out: in its place stands its number."""
+    if isinstance(value, Raw):
+        return value
+    if info.context is not None and type(value) is int:
+        return info.context[value]  # type: ignore[no-any-return]
+    raise ValueError("expected raw JSON")

@@ -1,7 +1,7 @@
 """How much one content may hold, found out before it is decoded: text is cheap to look through, objects are not."""
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Container, Iterator
+from typing import Final
 
 import msgspec
 
@@ -12,9 +12,11 @@ MOST_PARTS: Final = 250_000
 DEEPEST: Final = 200
 """Levels of one content."""
 
+_NESTED: Final = "nested over"
 _PIECE: Final = 1 << 16
 """Bytes that are taken apart together: each of their strings is an object of its own for that while."""
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _OPENING: Final = frozenset(b"[{")
 
 
@@ -27,12 +29,16 @@ class Excess(ValueError):
         self.field = field
 
 
-def check(content: bytes, wanted: Any, levels: int = DEEPEST) -> None:
-    """Raises WireError, `limit_exceeded`, where valid JSON for the type `wanted` holds more than it may."""
+def check(content: bytes, names: Container[str], levels: int = DEEPEST) -> None:
+    """Raises WireError where valid JSON for an object whose members have these names holds more than it may.
+
+    Too many values are `limit_exceeded`, too many levels `invalid_content`.
+    """
     said = excess(content, levels=levels)
     if said:
-        field = _heaviest(content, wanted)
-        raise WireError(ErrorCode.LIMIT_EXCEEDED, f"{field}: {said}", field=field)
+        field = _heaviest(content, names)
+        code = ErrorCode.INVALID_CONTENT if said.startswith(_NESTED) else ErrorCode.LIMIT_EXCEEDED
+        raise WireError(code, f"{field}: {said}", field=field)
 
 
 def excess(content: bytes, parts: int = MOST_PARTS, levels: int = DEEPEST) -> str:
@@ -48,7 +54,7 @@ def excess(content: bytes, parts: int = MOST_PARTS, levels: int = DEEPEST) -> st
         for bracket in piece.translate(None, _NO_BRACKETS):
             depth += 1 if bracket in _OPENING else -1
             if depth > levels:
-                return f"nested over {levels} levels"
+                return f"{_NESTED} {levels} levels"
     return ""
 
 
@@ -76,17 +82,11 @@ def outside_strings(text: bytes) -> Iterator[bytes]:
         within ^= (len(parts) - 1) % 2
 
 
-def _heaviest(content: bytes, wanted: Any) -> str:
+def _heaviest(content: bytes, names: Container[str]) -> str:
     """The member of an object that is longest, which is where to look; `content` where there is none."""
-    if not isinstance(wanted, type) or not issubclass(wanted, msgspec.Struct):
-        return "content"
-    fields = msgspec.structs.fields(wanted)
-    outline = msgspec.defstruct(
-        "Outline", [(one.name, msgspec.Raw, msgspec.field(name=one.encode_name, default=b"")) for one in fields]
-    )
     try:
-        members = msgspec.structs.asdict(msgspec.json.decode(content, type=outline))
+        members = _decode_members(content)
     except msgspec.ValidationError:
         return "content"
-    name = max(members, key=lambda one: len(members[one]), default="")
-    return next((one.encode_name for one in fields if one.name == name), "content")
+    known = {name: len(value) for name, value in members.items() if name in names}
+    return max(known, key=known.__getitem__, default="content")

@@ -1,24 +1,30 @@
-"""One line of bytes <-> one message. Decoders are built once, at first use of a type."""
+"""One line of bytes <-> one message. msgspec reads the envelope, because it alone leaves a content the bytes that came.
+
+What has a shape is read by its model (`reading`), which is imported when a message first needs it.
+"""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, Final
 
 import msgspec
 
-from sidecar_protocol.base import decode_hook, encode_hook
-from sidecar_protocol.bounds import DEEPEST, Excess, check, deeper
+from sidecar_protocol.base import UNSET, Raw
+from sidecar_protocol.bounds import DEEPEST, check, deeper
 from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
 from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready, RequestId
-from sidecar_protocol.requests import CONTENTS, HOLDS_RAW, NULL_IS_ABSENT, OPTIONAL
+from sidecar_protocol.requests import CONTENTS, HOLDS_RAW, NULL_IS_ABSENT, OPTIONAL, RAW, TEXT, shape_of
+from sidecar_protocol.writing import encode_line
 
-LONGEST_SENTENCE: Final = 500
-"""Characters of what is said of wrong content, and of the place that it names."""
 MAX_NESTING: Final = 1_000
-NOTHING: Final = msgspec.UNSET
+NOTHING: Final = UNSET
 """Content of a reply that has nothing to say."""
 
 Reply = Ready | Ok | Pong | Error | Event
+
+
+class NotJson(ValueError):
+    """Text that should have been JSON of ours; the sentence quotes nothing of it."""
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -37,19 +43,12 @@ class _AnyId(msgspec.Struct, frozen=True):
 
 _decode_request = msgspec.json.Decoder(Request).decode
 _decode_id = msgspec.json.Decoder(_AnyId).decode
+_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw] | list[dict[str, msgspec.Raw]]).decode
-_encode = msgspec.json.Encoder(enc_hook=encode_hook).encode
-_contents: dict[str, Callable[[Any], Any]] = {}
+_decode_text = msgspec.json.Decoder(str).decode
+_contents: dict[str, Callable[[msgspec.Raw], Any]] = {}
 
-_AT = " - at `"
-_PLACE = re.compile(r"(?:key` in `)?\$((?:\.\w++|\[(?:\d++|\.{3})\])*+)`")
-"""What stands behind `_AT`: names of our own, and places in lists and mappings."""
-_FIELDS = {"Object contains unknown field `": "unknown field", "Object missing required field `": "missing"}
-_QUOTE = re.compile("['\"`]")
-_TOO_LONG_A_LIST = re.compile(r"Expected `(?:array|object)` of length <= ")
-_UNBOUNDED = (None, msgspec.Raw, str)
-"""Types of contents of which nothing is built."""
-
+_AT = re.compile(r" - at `\$\.?(\w*)`$")
 _NULL = msgspec.Raw(b"null")
 _OK = b'{"type":"ok"}\n'
 _OK_TRUE = b'{"type":"ok","content":true}\n'
@@ -66,7 +65,7 @@ def decode(line: bytes) -> Request:
             raise RecursionError
         return _decode_request(line)
     except msgspec.ValidationError as wrong:
-        said, field = explain(wrong)
+        said, field = _explained(wrong)
         raise WireError(ErrorCode.INVALID_REQUEST, f"{field}: {said}" if field else said, field=field or None) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise WireError(ErrorCode.PARSE_ERROR, _why_unreadable(line, wrong)) from None
@@ -87,28 +86,72 @@ def decode_content(request: Request) -> Any:
     """
     kind, content = request.type, request.content
     read = _contents.get(kind) or _build(kind)
-    if kind in OPTIONAL and (content is NOTHING or content == _NULL):
-        return OPTIONAL[kind]
-    if content is NOTHING:
+    if kind in OPTIONAL and (content is msgspec.UNSET or content == _NULL):
+        return _default(kind)
+    if content is msgspec.UNSET:
         raise WireError(ErrorCode.INVALID_CONTENT, "content is missing", field="content")
-    if CONTENTS[kind] not in _UNBOUNDED:
-        check(bytes(content), CONTENTS[kind], MAX_NESTING if kind in HOLDS_RAW else DEEPEST)
+    return read(content)
+
+
+def decode_kept(kind: str, content: bytes) -> Any:
+    """Reads a content that was kept, as `decode_content` does."""
+    return decode_content(Request(kind, None, msgspec.Raw(content)))
+
+
+def cut(text: bytes, place: tuple[str, ...], parts: list[Raw]) -> bytes:
+    """Takes what is at a place out of an object, as the bytes that came; its number among the parts stands there then.
+
+    Text that has no such place stays as it is. Raises NotJson.
+    """
+    name, *deeper_in = place
     try:
-        return read(content)
-    except msgspec.ValidationError as wrong:
-        said, field = explain(wrong)
-        code = ErrorCode.INVALID_CONTENT
-        if isinstance(wrong.__cause__, Excess):
-            code, field = ErrorCode.LIMIT_EXCEEDED, ".".join(filter(None, (field, wrong.__cause__.field)))
-        elif _TOO_LONG_A_LIST.match(str(wrong)):
-            code = ErrorCode.LIMIT_EXCEEDED
-        field = field or "content"
-        raise WireError(code, f"{field}: {said}", field=field) from None
+        members = _decode_object(text)
+    except msgspec.ValidationError:
+        return text
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise NotJson("not JSON") from None
+    for key in members if name == "*" else members.keys() & {name}:
+        if deeper_in:
+            members[key] = msgspec.Raw(cut(bytes(members[key]), tuple(deeper_in), parts))
+        else:
+            parts.append(Raw(members[key]))
+            members[key] = msgspec.Raw(b"%d" % (len(parts) - 1))
+    return msgspec.json.encode(members)
+
+
+def member(text: bytes, name: str) -> Raw:
+    """A member of an object, as the bytes that came; null where it has none. Raises NotJson."""
+    parts: list[Raw] = []
+    cut(text, (name,), parts)
+    return parts[0] if parts else Raw(b"null")
+
+
+def narrowed(text: bytes, names: Container[str]) -> bytes:
+    """An object, or a list of them, with those members alone, and other JSON as it is. Raises NotJson."""
+    try:
+        members = _decode_members(text)
+    except msgspec.ValidationError:
+        return text
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        raise NotJson(str(wrong)) from None
+    if isinstance(members, dict):
+        return msgspec.json.encode({name: value for name, value in members.items() if name in names})
+    return msgspec.json.encode([{key: one[key] for key in one if key in names} for one in members])
+
+
+def plain(text: bytes | str) -> Any:
+    """JSON as plain values, integers of any size whole. Raises NotJson, which quotes nothing of it."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+        raise NotJson(str(wrong).replace("`", "").replace("$", "value")) from None
+    except RecursionError:
+        raise NotJson("it is nested too deeply") from None
 
 
 def encode(reply: Reply) -> bytes:
     """Writes one reply as one line."""
-    return _encode(reply) + b"\n"
+    return encode_line(reply)
 
 
 def encode_ok(request_id: RequestId | None, content: Any) -> bytes:
@@ -134,18 +177,16 @@ def encode_error(request_id: RequestId | None, detail: ErrorDetail) -> bytes:
     return encode(Error(detail.message, detail, NOTHING if request_id is None else request_id))
 
 
-def _build(kind: str) -> Callable[[Any], Any]:
+def _build(kind: str) -> Callable[[msgspec.Raw], Any]:
     if kind not in CONTENTS:
         raise WireError(ErrorCode.UNKNOWN_TYPE, f"unknown message type {kind}")
-    wanted = CONTENTS[kind]
-    if wanted is None:
-        read: Callable[[Any], Any] = _ignore
-    elif wanted is msgspec.Raw:
-        read = _as_it_came
+    name = CONTENTS[kind]
+    if name is None:
+        read: Callable[[msgspec.Raw], Any] = _ignore
+    elif name == TEXT:
+        read = _text
     else:
-        read = msgspec.json.Decoder(wanted, dec_hook=decode_hook).decode
-    if kind in NULL_IS_ABSENT:
-        read = _forgiving(read)
+        read = Raw if name == RAW else _modelled(kind)
     return _contents.setdefault(kind, read)
 
 
@@ -153,21 +194,44 @@ def _ignore(_: msgspec.Raw) -> None:
     return None
 
 
-def _as_it_came(content: msgspec.Raw) -> msgspec.Raw:
-    return content
+def _text(content: msgspec.Raw) -> str:
+    try:
+        return _decode_text(content)
+    except msgspec.ValidationError as wrong:
+        raise WireError(ErrorCode.INVALID_CONTENT, f"content: {_explained(wrong)[0]}", field="content") from None
 
 
-def _forgiving(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _default(kind: str) -> Any:
+    shape = shape_of(kind)
+    return shape and shape()
+
+
+def _modelled(kind: str) -> Callable[[msgspec.Raw], Any]:
+    from sidecar_protocol.reading import names_of, read  # late: it brings pydantic
+
+    shape = shape_of(kind)
+    names = names_of(shape)
+    levels = MAX_NESTING if kind in HOLDS_RAW else DEEPEST
+
+    def read_checked(content: msgspec.Raw) -> Any:
+        text = bytes(content)
+        check(text, names, levels)
+        return read(shape, text)
+
+    return _forgiving(read_checked) if kind in NULL_IS_ABSENT else read_checked
+
+
+def _forgiving(read: Callable[[msgspec.Raw], Any]) -> Callable[[msgspec.Raw], Any]:
     """Reads what is refused once more, without the members that are null."""
 
     def read_again(content: msgspec.Raw) -> Any:
         try:
             return read(content)
-        except msgspec.ValidationError:
-            present = _without_nulls(content)
+        except WireError as wrong:
+            present = _without_nulls(content) if wrong.code is ErrorCode.INVALID_CONTENT else None
             if present is None:
                 raise
-            return read(present)
+            return read(msgspec.Raw(present))
 
     return read_again
 
@@ -185,28 +249,15 @@ def _without_nulls(content: msgspec.Raw) -> bytes | None:
     return msgspec.json.encode(present if isinstance(members, list) else present[0])
 
 
-def explain(wrong: msgspec.ValidationError) -> tuple[str, str]:
-    """msgspec's sentence -> our sentence, and the place that it speaks of: empty for the whole value.
-
-    Neither is longer than `LONGEST_SENTENCE`. A wrong value, which may be a secret, is quoted whole or not at all, so
-    that whoever takes secrets out of sentences finds it.
-    """
-    said, path = _parted(str(wrong))
-    for beginning, meaning in _FIELDS.items():
-        if said.startswith(beginning):
-            key = said.removeprefix(beginning)[:-1]
-            said, path = meaning, f"{path}.{key if len(key) < LONGEST_SENTENCE else '…'}"
-    said = said[:1].lower() + said[1:].replace("`", "")
-    if len(said) > LONGEST_SENTENCE:
-        said = f"{_QUOTE.split(said, maxsplit=1)[0][:LONGEST_SENTENCE].rstrip()} …"
-    path = path.removeprefix(".")
-    return said, path if len(path) <= LONGEST_SENTENCE else f"…{path[-LONGEST_SENTENCE:]}"
-
-
-def _parted(text: str) -> tuple[str, str]:
-    said, at, place = text.rpartition(_AT)
-    match = _PLACE.fullmatch(place) if at else None
-    return (said, match[1]) if match else (text, "")
+def _explained(wrong: msgspec.ValidationError) -> tuple[str, str]:
+    """What is wrong with an envelope, and the member that it speaks of: empty for the whole."""
+    text = str(wrong)
+    at = _AT.search(text)
+    said = text[: at.start()] if at else text
+    missing = said.removeprefix("Object missing required field `")
+    if missing != said:
+        return "missing", missing[:-1]
+    return said[:1].lower() + said[1:].replace("`", ""), at[1] if at else ""
 
 
 def _why_unreadable(line: bytes, wrong: Exception) -> str:

@@ -2,9 +2,8 @@
 
 from typing import Annotated, Literal
 
-import msgspec
-
-from sidecar_protocol.base import Secret, WireModel
+from sidecar_protocol.base import Secret
+from sidecar_protocol.model import Bound, Model, Sparse
 
 ResourceType = Literal[
     "stylesheet", "image", "media", "font", "script", "texttrack", "xhr", "fetch", "eventsource", "websocket",
@@ -14,19 +13,19 @@ Permission = Literal[
     "geolocation", "notifications", "clipboard-read", "clipboard-write", "camera", "microphone", "midi",
     "background-sync", "accelerometer", "gyroscope", "magnetometer", "storage-access",
 ]  # fmt: skip
-Side = Annotated[int, msgspec.Meta(ge=1, le=16_384)]
+Side = Annotated[int, Bound(ge=1, le=16_384)]
 """CSS pixels."""
-ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
+ShortText = Annotated[str, Bound(min_length=1, max_length=2_000)]
 
 
-class Viewport(WireModel, frozen=True, kw_only=True):
+class Viewport(Model):
     """The window's inner size."""
 
     width: Side
     height: Side
 
 
-class Proxy(WireModel, frozen=True, kw_only=True):
+class Proxy(Model):
     """The proxy that all requests of the job go through."""
 
     server: ShortText
@@ -37,50 +36,48 @@ class Proxy(WireModel, frozen=True, kw_only=True):
     password: Secret | None = None
 
 
-class HttpCredentials(WireModel, frozen=True, kw_only=True):
+class HttpCredentials(Model):
     """The answer to a server that asks for HTTP authentication."""
 
-    username: Annotated[str, msgspec.Meta(max_length=2_000)]
+    username: Annotated[str, Bound(max_length=2_000)]
     password: Secret
     origin: ShortText | None = None
     """`https://host:port` that alone gets them; every server that asks where absent."""
 
 
-class Geolocation(WireModel, frozen=True, kw_only=True):
+class Geolocation(Model):
     """Where the device says it is; pages see it where the permission `geolocation` is given."""
 
-    latitude: Annotated[float, msgspec.Meta(ge=-90, le=90)]
-    longitude: Annotated[float, msgspec.Meta(ge=-180, le=180)]
-    accuracy: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    latitude: Annotated[float, Bound(ge=-90, le=90)]
+    longitude: Annotated[float, Bound(ge=-180, le=180)]
+    accuracy: Annotated[float, Bound(ge=0, le=1_000_000)] = 0
     """Metres."""
 
 
-class Context(WireModel, frozen=True, kw_only=True, omit_defaults=True):
+class Context(Sparse):
     """Fields are named as Playwright's; what is absent is as the browser has it."""
 
     viewport: Viewport | None = None
     """1280 x 720 where absent."""
     user_agent: ShortText | None = None
-    locale: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35)] | None = None
+    locale: Annotated[str, Bound(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35)] | None = None
     """As in `de-AT`: `navigator.language`, `Accept-Language`, and how numbers and dates look."""
-    timezone_id: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$", max_length=64)] | None = (
-        None
-    )
+    timezone_id: Annotated[str, Bound(pattern=r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$", max_length=64)] | None = None
     """An IANA name, as in `Europe/Vienna`."""
     proxy: Proxy | None = None
-    extra_http_headers: Annotated[dict[str, Secret], msgspec.Meta(max_length=100)] | None = None
+    extra_http_headers: Annotated[dict[str, Secret], Bound(max_length=100)] | None = None
     """Sent with every request."""
     http_credentials: HttpCredentials | None = None
     ignore_https_errors: bool = False
     """Whether certificates that nobody vouches for are accepted."""
-    block: Annotated[tuple[ResourceType, ...], msgspec.Meta(max_length=12)] = ()
+    block: Annotated[tuple[ResourceType, ...], Bound(max_length=12)] = ()
     """Kinds of resources that are not loaded."""
     java_script_enabled: bool = True
     color_scheme: Literal["light", "dark", "no-preference"] | None = None
-    device_scale_factor: Annotated[float, msgspec.Meta(ge=0.1, le=10)] | None = None
+    device_scale_factor: Annotated[float, Bound(ge=0.1, le=10)] | None = None
     is_mobile: bool = False
     """Whether `meta viewport` counts and touch is on. Not in FIREFOX."""
     has_touch: bool = False
     geolocation: Geolocation | None = None
-    permissions: Annotated[tuple[Permission, ...], msgspec.Meta(max_length=20)] = ()
+    permissions: Annotated[tuple[Permission, ...], Bound(max_length=20)] = ()
     """What pages are granted without asking."""

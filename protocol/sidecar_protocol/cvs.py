@@ -16,7 +16,7 @@ _decode = msgspec.json.Decoder(Cv).decode
 _decode_string = msgspec.json.Decoder(str).decode
 
 
-def reference_of(cv: msgspec.Raw) -> str:
+def reference_of(cv: bytes) -> str:
     """A CV's reference. Raises WireError `invalid_content`, in v1's words."""
     try:
         seen = _decode(cv)

@@ -1,9 +1,12 @@
 """The error codes of the wire: stable, snake_case, each with its meaning and whether trying again can help."""
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-import msgspec
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
 
 
 class ErrorCode(StrEnum):
@@ -37,7 +40,7 @@ MEANINGS: Final[dict[ErrorCode, str]] = {
     ErrorCode.PARSE_ERROR: "the line is not one JSON value in UTF-8, or is nested over 1,000 levels",
     ErrorCode.INVALID_REQUEST: "the line is JSON but not a request: an object with a string `type`",
     ErrorCode.UNKNOWN_TYPE: "no message has this `type`",
-    ErrorCode.INVALID_CONTENT: "the content does not fit the message; `field` names the place",
+    ErrorCode.INVALID_CONTENT: "the content does not fit the message; `fields` names every place, `field` the first",
     ErrorCode.LINE_TOO_LONG: "the line is longer than the limit; it was skipped",
     ErrorCode.MISSING_CREDENTIALS: "the message needs a server, and no login is in force",
     ErrorCode.UNAUTHORIZED: "a server refused the key, or a token is missing, forged or expired",
@@ -69,7 +72,34 @@ RETRYABLE: Final[frozenset[ErrorCode]] = frozenset(
 )
 
 
-class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class _Light:
+    """A member of models that is none itself, so that errors need no pydantic."""
+
+    __slots__ = ()
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"strict": True, "extra": "forbid", "hide_input_in_errors": True}
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: "GetCoreSchemaHandler") -> "CoreSchema":
+        from sidecar_protocol.model import as_in_json
+
+        return as_in_json(handler(source), handler)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError(_Light):
+    """One of the places where content is wrong."""
+
+    field: str
+    message: str
+
+    def wire_members(self) -> dict[str, Any]:
+        """Its members by their names on the wire."""
+        return {"field": self.field, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorDetail(_Light):
     """The typed form of an error, beside the plain sentence that v1 parents read."""
 
     code: ErrorCode
@@ -77,6 +107,8 @@ class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     retryable: bool
     """Whether the same request can succeed later without being changed."""
     field: str | None = None
+    fields: tuple[FieldError, ...] | None = None
+    """With `invalid_content`: every place that is wrong, at most 20, the first of them as in `field` and `message`."""
     url: str | None = None
     status: int | None = None
     step: str | None = None
@@ -86,8 +118,13 @@ class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     output: tuple[str, ...] | None = None
     """What a task's script wrote before it failed."""
 
+    def wire_members(self) -> dict[str, Any]:
+        """Its members by their names on the wire, without those that are not given."""
+        given = ((name, getattr(self, name)) for name in self.__slots__)
+        return {name: value for name, value in given if value is not None}
 
-Place = str | int | tuple[str, ...] | None
+
+Place = str | int | tuple[str, ...] | tuple[FieldError, ...] | None
 """A member of ErrorDetail beside the code and the sentence."""
 
 
@@ -104,4 +141,7 @@ class WireError(Exception):
     @property
     def detail(self) -> ErrorDetail:
         """The typed form that goes out beside the sentence."""
-        return ErrorDetail(code=self.code, message=self.message, retryable=self.retryable, **self.places)  # type: ignore[arg-type]
+        places = self.places
+        if self.code is ErrorCode.INVALID_CONTENT and isinstance(field := places.get("field"), str):
+            places = {"fields": (FieldError(field, self.message),), **places}
+        return ErrorDetail(code=self.code, message=self.message, retryable=self.retryable, **places)  # type: ignore[arg-type]

@@ -1,19 +1,27 @@
 """JSON Schema of every message, generated from the models."""
 
+import dataclasses
+import json
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
-import msgspec
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 
-from sidecar_protocol.base import schema_hook
+from sidecar_protocol.base import UNSET, Secret, Unset
 from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready
-from sidecar_protocol.requests import CONTENTS, OPTIONAL
+from sidecar_protocol.requests import CONTENTS, OPTIONAL, RAW, TEXT, shape_of
 from sidecar_protocol.tasks import TaskRun
 from sidecar_protocol.updates import CloudEvent, Progress, SelfDescribing
 from sidecar_protocol.webhooks import DeliveryFailed
+from sidecar_protocol.writing import encode
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ID = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+_REPLIES = (Ready, Ok, Pong, Error, Event)
 
 DOCUMENTS: dict[str, Any] = {
     "document_job_update": SelfDescribing,
@@ -25,13 +33,41 @@ DOCUMENTS: dict[str, Any] = {
 """Bodies of webhooks and contents of events, by the names of their schema files."""
 
 
+class _Generator(GenerateJsonSchema):
+    """pydantic's own, without titles that repeat names, and with members in the order of the models."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  pydantic's own signature
+        return False
+
+    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:  # noqa: ARG002
+        ordered: JsonSchemaValue = _ordered(value)
+        return ordered
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        """With a pattern of keys that holds for all of them."""
+        made = super().dict_schema(schema)
+        for pattern, member in made.pop("patternProperties", {}).items():
+            made.update(propertyNames={"pattern": pattern}, additionalProperties=member)
+        return made
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """With the default as it is on the wire, where it has a form there."""
+        inner = self.generate_inner(schema["schema"])
+        default = schema.get("default", UNSET)
+        if schema.get("default_factory") is dict:
+            default = {}
+        if default is UNSET or isinstance(default, Secret):
+            return inner
+        return {**inner, "default": json.loads(encode(default))}
+
+
 def request_schema(kind: str) -> dict[str, Any]:
     """Schema of the whole line of one request type."""
     properties: dict[str, Any] = {"type": {"const": kind}, "id": _ID}
     required = ["type"]
     definitions: dict[str, Any] = {}
     content = CONTENTS[kind]
-    if kind == "send_cv":  # free, but for the reference
+    if content == RAW:  # free, but for the reference
         properties["content"] = {
             "type": "object",
             "anyOf": [
@@ -39,26 +75,32 @@ def request_schema(kind: str) -> dict[str, Any]:
                 for name in ("referenceNumber", "reference_number")
             ],
         }
-        required.append("content")
+    elif content == TEXT:
+        properties["content"] = {"type": "string", "minLength": 1}
     elif content is not None:
-        (properties["content"],), definitions = _components(content)
-        if content is str:
-            properties["content"] = {"type": "string", "minLength": 1}
-        if kind not in OPTIONAL:
-            required.append("content")
+        properties["content"] = _schema(shape_of(kind), definitions)
+    if content is not None and kind not in OPTIONAL:
+        required.append("content")
     return _document(kind, {"type": "object", "properties": properties, "required": required}, definitions)
 
 
 def reply_schema() -> dict[str, Any]:
     """Schema of every line that leaves."""
-    (schema,), definitions = _components(Ready | Ok | Pong | Error | Event)
+    definitions: dict[str, Any] = {}
+    places = {one.type: f"#/$defs/{one.__name__}" for one in _REPLIES}
+    for one in _REPLIES:
+        definitions[one.__name__] = _reply(one, definitions)
+    schema = {
+        "anyOf": [{"$ref": place} for place in places.values()],
+        "discriminator": {"propertyName": "type", "mapping": places},
+    }
     return _document("reply", schema, definitions)
 
 
 def document_schema(name: str) -> dict[str, Any]:
     """Schema of one of the documents."""
-    (schema,), definitions = _components(DOCUMENTS[name])
-    return _document(name, schema, definitions)
+    definitions: dict[str, Any] = {}
+    return _document(name, _schema(DOCUMENTS[name], definitions), definitions)
 
 
 def schemas() -> dict[str, dict[str, Any]]:
@@ -74,13 +116,51 @@ def write_schemas(folder: Path) -> list[Path]:
     written = []
     for name, schema in schemas().items():
         path = folder / name
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n")
+        path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         written.append(path)
     return written
 
 
-def _components(shape: Any) -> tuple[tuple[dict[str, Any], ...], dict[str, Any]]:
-    return msgspec.json.schema_components([shape], schema_hook=schema_hook, ref_template="#/$defs/{name}")
+def _schema(shape: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a shape; what it refers to goes to the definitions, and so does itself where it is a model."""
+    made = TypeAdapter(shape).json_schema(ref_template="#/$defs/{model}", schema_generator=_Generator)
+    definitions.update(made.pop("$defs", {}))
+    if "title" not in made:
+        return made
+    definitions[made["title"]] = made
+    return {"$ref": f"#/$defs/{made['title']}"}
+
+
+def _ordered(value: Any) -> Any:
+    """With what a schema is before what is in it."""
+    if isinstance(value, list):
+        return [_ordered(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    first = [name for name in ("title", "description", "type") if isinstance(value.get(name), str)]
+    return {name: _ordered(value[name]) for name in (*first, *(name for name in value if name not in first))}
+
+
+def _reply(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    """Schema of an envelope, which is no model."""
+    types = get_type_hints(kind)
+    properties: dict[str, Any] = {"type": {"const": kind.type}}
+    required = ["type"]
+    for one in dataclasses.fields(kind):
+        given = [wanted for wanted in get_args(types[one.name]) if wanted is not Unset]
+        wanted = reduce(or_, given) if Unset in get_args(types[one.name]) else types[one.name]
+        properties[one.name] = _schema(wanted, definitions)
+        if one.default is dataclasses.MISSING:
+            required.append(one.name)
+        elif one.default is not UNSET:
+            properties[one.name]["default"] = one.default
+    return {
+        "title": kind.__name__,
+        "description": kind.__doc__,
+        "type": "object",
+        "properties": properties,
+        "required": required,
+    }
 
 
 def _document(title: str, schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

@@ -1,19 +1,18 @@
 """Browser jobs: what `send_job` takes and what it answers."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-import msgspec
-
-from sidecar_protocol.base import Secret, WireModel
+from sidecar_protocol.base import Secret
 from sidecar_protocol.bounds import Excess
 from sidecar_protocol.contexts import Context
+from sidecar_protocol.model import Bound, Either, Model, Sparse, model_validator
 from sidecar_protocol.webhooks import MAX_WEBHOOKS
 
 BrowserName = Literal["CHROMIUM", "FIREFOX", "WEBKIT"]
 Option = Literal["RECORD", "SCREENSHOT", "PDF", "READ_ALERTS", "HTML", "HAR", "TRACE"]
-Timeout = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
+Timeout = Annotated[int, Bound(ge=1, le=3_600_000)]
 """Milliseconds."""
-NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
+NonEmpty = Annotated[str, Bound(min_length=1)]
 WaitUntil = Literal["load", "domcontentloaded", "networkidle", "commit"]
 """What counts as arrived: for a step's page, and for each page that its actions lead to."""
 MOST_STEPS: Final = 1_000
@@ -24,31 +23,33 @@ MOST_FIELDS: Final = 10_000
 MOST_COOKIES: Final = 3_000
 """About as many as a browser keeps."""
 _WITH_UNIT = r"^\d+(\.\d+)?(px|in|cm|mm|pt|pc)?$"
-Length = Annotated[float, msgspec.Meta(ge=0)] | Annotated[str, msgspec.Meta(pattern=_WITH_UNIT)]
+Length = Annotated[Annotated[float, Bound(ge=0)] | Annotated[str, Bound(pattern=_WITH_UNIT)], Either("float", "str")]
 """Pixels, or a number with its CSS unit."""
 
 
-class Cookie(WireModel, rename="camel", frozen=True, kw_only=True):
+class Cookie(Model):
     """A cookie set before the first step. Source: Tourist."""
 
     name: NonEmpty
     value: Secret
     domain: NonEmpty
     path: NonEmpty = "/"
-    expires: Annotated[float, msgspec.Meta(ge=-1)] | None = None
+    expires: Annotated[float, Bound(ge=-1)] | None = None
     """Unix time in seconds, or in milliseconds as JavaScript has it; the session's end where it is -1 or absent."""
-    http_only: bool = False
+    http_only: Annotated[bool, Bound(alias="httpOnly")] = False
     secure: bool = False
-    same_site: Literal["None", "Lax", "Strict"] | None = None
+    same_site: Annotated[Literal["None", "Lax", "Strict"] | None, Bound(alias="sameSite")] = None
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if self.same_site == "None" and not self.secure:
             raise ValueError("sameSite None needs secure")
         if self.expires is not None and self.expires <= 0 and self.expires != -1:
             raise ValueError("expires is Unix time in seconds, or -1 for the end of the session")
+        return self
 
 
-class Margin(WireModel, frozen=True, kw_only=True):
+class Margin(Model):
     """Page margins: numbers of pixels, or CSS lengths with a unit."""
 
     top: Length = 0
@@ -57,14 +58,14 @@ class Margin(WireModel, frozen=True, kw_only=True):
     left: Length = 0
 
 
-class Size(WireModel, frozen=True, kw_only=True):
+class Size(Model):
     """Page size; `format` goes before it."""
 
     width: Length | None = None
     height: Length | None = None
 
 
-class PdfOptions(WireModel, frozen=True, kw_only=True):
+class PdfOptions(Model):
     """How PDF renders. Source: Tourist; every field has its default and limit."""
 
     media: Literal["screen", "print"] = "screen"
@@ -75,12 +76,12 @@ class PdfOptions(WireModel, frozen=True, kw_only=True):
     margin: Margin = Margin()
     size: Size = Size()
     js: bool = True
-    delay: Annotated[int, msgspec.Meta(ge=0, le=30_000)] = 0
+    delay: Annotated[int, Bound(ge=0, le=30_000)] = 0
     """Milliseconds before rendering; ignored without `js`."""
-    scale: Annotated[float, msgspec.Meta(ge=0.1, le=2.0)] = 1.0
+    scale: Annotated[float, Bound(ge=0.1, le=2.0)] = 1.0
 
 
-class Field(WireModel, frozen=True, kw_only=True):
+class Field(Model):
     """One value, or a list of them, taken from the page."""
 
     selector: NonEmpty
@@ -88,27 +89,33 @@ class Field(WireModel, frozen=True, kw_only=True):
     """This attribute instead of the text."""
     all: bool = False
     """A list of every match, in document order, instead of the first match."""
-    fields: Annotated[dict[str, "str | Field"], msgspec.Meta(max_length=MOST_FIELDS)] | None = None
+    fields: "Annotated[dict[str, Extracted], Bound(max_length=MOST_FIELDS)] | None" = None
     """An object for each match; selectors are relative to it."""
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if self.attribute is not None and self.fields is not None:
             raise ValueError("attribute and fields exclude each other")
+        return self
 
 
-TypedAction = Annotated[dict[str, Any], msgspec.Meta(min_length=1, max_length=1)]
+Extracted = Annotated[str | Field, Either("str", "object")]
+"""A selector alone, whose text is taken, or more of what is wanted."""
+
+
+TypedAction = Annotated[dict[str, Any], Bound(min_length=1, max_length=1)]
 """One key, the Playwright method in snake_case; its value holds the arguments, or is the selector alone."""
-Action = NonEmpty | TypedAction
+Action = Annotated[NonEmpty | TypedAction, Either("str", "object")]
 """Text is JavaScript over `page` and `context`, with Playwright's own names."""
 
 
-class Step(WireModel, frozen=True, kw_only=True):
+class Step(Model):
     """One page to visit, and what to do there."""
 
     url: NonEmpty
     name: str | None = None
-    actions: Annotated[tuple[Action, ...], msgspec.Meta(max_length=MOST_ACTIONS)] = ()
-    extract: Annotated[dict[str, str | Field], msgspec.Meta(max_length=MOST_FIELDS)] | None = None
+    actions: Annotated[tuple[Action, ...], Bound(max_length=MOST_ACTIONS)] = ()
+    extract: Annotated[dict[str, Extracted], Bound(max_length=MOST_FIELDS)] | None = None
     wait_until: WaitUntil = "load"
     timeout_ms: Timeout = 30_000
     """For the whole step: its page, its actions and its extract."""
@@ -116,58 +123,60 @@ class Step(WireModel, frozen=True, kw_only=True):
     """Whether an HTTP status of 400 or more fails the step; the job's `fail_on_status` where absent."""
 
 
-class ForwardAs(WireModel, frozen=True, kw_only=True):
+class ForwardAs(Model):
     """In what form a result is forwarded."""
 
-    as_: Literal["cv", "result"] = msgspec.field(name="as", default="result")
+    as_: Annotated[Literal["cv", "result"], Bound(alias="as")] = "result"
 
 
-class SecretSource(WireModel, frozen=True, kw_only=True):
+class SecretSource(Model):
     """A secret of the primary server, fetched when the job starts."""
 
     key: NonEmpty
     encryption_key: Secret
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if not self.encryption_key:
             raise ValueError("encryption_key cannot be empty")
+        return self
 
 
-SecretName = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,100}$")]
+SecretName = Annotated[str, Bound(pattern="^[A-Za-z0-9_-]{1,100}$")]
 """What `{{name.field}}` calls a secret."""
 
 
-ProfileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$(?!\n)")]
-"""Part of a file's name. Python's `$` would let a newline pass."""
+ProfileName = Annotated[str, Bound(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$")]
+"""Part of a file's name."""
 
 
-class SendJob(WireModel, frozen=True, kw_only=True):
+class SendJob(Model):
     """Content of `send_job`."""
 
-    steps: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1, max_length=MOST_STEPS)]
+    steps: Annotated[tuple[Step, ...], Bound(min_length=1, max_length=MOST_STEPS)]
     name: str | None = None
     mode: Literal["sync", "async"] = "sync"
     """`async` answers at once, when the job is on disk; see `job_status`."""
-    key: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
+    key: Annotated[str, Bound(min_length=1, max_length=200)] | None = None
     """With mode `async`: the same key again is the same job, also after its end, as long as its result is kept."""
-    retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 0
+    retries: Annotated[int, Bound(ge=0, le=10)] = 0
     """Further attempts after a failure that is `retryable`, with growing pauses."""
     browser: BrowserName = "CHROMIUM"
-    cookies: Annotated[tuple[Cookie, ...], msgspec.Meta(max_length=MOST_COOKIES)] = ()
-    options: Annotated[tuple[Option, ...], msgspec.Meta(max_length=20)] = ()
+    cookies: Annotated[tuple[Cookie, ...], Bound(max_length=MOST_COOKIES)] = ()
+    options: Annotated[tuple[Option, ...], Bound(max_length=20)] = ()
     pdf: PdfOptions = PdfOptions()
     context: Context | None = None
     """How the browser presents itself, and through which network; a plain context where absent."""
     profile: ProfileName | None = None
     """Cookies and storage are kept under this name; its jobs run one after the other in one living context."""
-    secrets: Annotated[dict[SecretName, SecretSource], msgspec.Meta(max_length=20)] | None = None
+    secrets: Annotated[dict[SecretName, SecretSource], Bound(max_length=20)] | None = None
     """Name -> where the secret is; typed actions have its fields as `{{name.field}}`."""
     fail_on_status: bool = False
     """Whether an HTTP status of 400 or more fails the job, for steps that don't say themselves."""
     reference_number: NonEmpty | None = None
     """A cached one: nothing is done, status `skipped`; cached after success."""
-    forward: bool | ForwardAs = False
-    webhooks: Annotated[tuple[NonEmpty, ...], msgspec.Meta(max_length=MAX_WEBHOOKS)] = ()
+    forward: Annotated[bool | ForwardAs, Either("bool", "object")] = False
+    webhooks: Annotated[tuple[NonEmpty, ...], Bound(max_length=MAX_WEBHOOKS)] = ()
     """URLs that are told of the run, besides the session's."""
     artifacts: Literal["inline", "files"] = "inline"
     token: Secret | None = None
@@ -175,12 +184,14 @@ class SendJob(WireModel, frozen=True, kw_only=True):
     timeout_ms: Timeout = 60_000
     """From the moment the job has a place in a browser; waiting for one does not count."""
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if sum(len(step.actions) for step in self.steps) > MOST_ACTIONS:
             raise Excess(f"more than {MOST_ACTIONS} actions together", "steps")
+        return self
 
 
-class StepResult(WireModel, omit_defaults=True, frozen=True, kw_only=True):
+class StepResult(Sparse):
     """What became of one step."""
 
     name: str
@@ -199,7 +210,7 @@ class StepResult(WireModel, omit_defaults=True, frozen=True, kw_only=True):
     """Uncaught errors of the page."""
 
 
-class Download(WireModel, frozen=True, kw_only=True, omit_defaults=True):
+class Download(Sparse):
     """A file that an action fetched: base64 in `content`, or its `path` where `artifacts` is `files`."""
 
     name: str
@@ -210,7 +221,7 @@ class Download(WireModel, frozen=True, kw_only=True, omit_defaults=True):
     path: str | None = None
 
 
-class JobResult(WireModel, omit_defaults=True, frozen=True, kw_only=True):
+class JobResult(Sparse):
     """What a job brought home. Files are base64, or paths where `artifacts` is `files`."""
 
     steps: tuple[StepResult, ...]
@@ -230,14 +241,14 @@ class JobResult(WireModel, omit_defaults=True, frozen=True, kw_only=True):
     extract: dict[str, Any] | None = None
 
 
-class JobReply(WireModel, omit_defaults=True, frozen=True, kw_only=True):
+class JobReply(Sparse):
     """Content of the reply to `send_job`."""
 
     status: Literal["success", "skipped"]
     result: JobResult | None = None
 
 
-class JobScheduled(WireModel, frozen=True, kw_only=True):
+class JobScheduled(Model):
     """Content of the reply to `send_job` with mode `async`."""
 
     id: str

@@ -2,30 +2,29 @@
 
 from typing import Annotated, Literal
 
-import msgspec
-
-from sidecar_protocol.base import WireModel
+from sidecar_protocol.base import Raw
 from sidecar_protocol.errors import ErrorDetail
+from sidecar_protocol.model import Bound, Model, Sparse
 
 JobStatus = Literal["pending", "success", "failed", "cancelled"]
 
 
-class JobId(WireModel, frozen=True, kw_only=True):
+class JobId(Model):
     """Content of `job_status` and `cancel_job`."""
 
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+    id: Annotated[str, Bound(min_length=1, max_length=255)]
     """As `send_job` answered with mode `async`."""
 
 
-class ListJobs(WireModel, frozen=True, kw_only=True):
+class ListJobs(Model):
     """Content of `list_jobs`."""
 
     status: JobStatus | None = None
     """All where absent."""
-    page: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] = 1
+    page: Annotated[int, Bound(ge=1, le=1_000_000_000)] = 1
 
 
-class JobState(WireModel, frozen=True, kw_only=True, omit_defaults=True):
+class JobState(Sparse):
     """What is known of one job. Also the content of the reply to `job_status`."""
 
     id: str
@@ -44,7 +43,7 @@ class JobState(WireModel, frozen=True, kw_only=True, omit_defaults=True):
     attempts: int = 0
     progress: float = 0
     """From 0 to 1."""
-    result: msgspec.Raw | None = None
+    result: Raw | None = None
     """What the reply to the message would have been; for those that succeeded, in `job_status` alone."""
     result_dropped: bool = False
     """Whether there was a result that had to make room for newer ones."""
@@ -52,7 +51,7 @@ class JobState(WireModel, frozen=True, kw_only=True, omit_defaults=True):
     """Why it failed."""
 
 
-class Jobs(WireModel, frozen=True, kw_only=True):
+class Jobs(Model):
     """Content of the reply to `list_jobs`: pages of 50, newest first, without results."""
 
     total_count: int
@@ -61,7 +60,7 @@ class Jobs(WireModel, frozen=True, kw_only=True):
     jobs: tuple[JobState, ...]
 
 
-class CancelledJob(WireModel, frozen=True, kw_only=True):
+class CancelledJob(Model):
     """Content of the reply to `cancel_job`."""
 
     cancelled: bool

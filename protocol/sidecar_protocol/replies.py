@@ -1,17 +1,34 @@
 """Everything that leaves: `ready`, `ok`, `pong`, `error`, and `event` for parents that asked for it."""
 
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
-import msgspec
-
+from sidecar_protocol.base import UNSET, Unset
 from sidecar_protocol.errors import ErrorDetail
 
 RequestId = int | str
 """What a request is known by while it is in flight; the parent chooses it."""
+EventName = Literal["job_update", "progress", "schedule_fired", "task_run", "delivery_failed"]
 
 
-class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
+class _Line:
+    """An envelope: its type, and those of its members that are given. It is no model, so that `pong` needs none."""
+
+    __slots__: ClassVar[tuple[str, ...]] = ()
+
+    type: ClassVar[str]
+
+    def wire_members(self) -> dict[str, Any]:
+        """Its members by their names on the wire."""
+        given = ((name, getattr(self, name)) for name in type(self).__slots__)
+        return {"type": self.type, **{name: value for name, value in given if value is not UNSET}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready(_Line):
     """The first line, written before anything is read."""
+
+    type: ClassVar[str] = "ready"
 
     content: str = "waiting for credentials"
     protocol: str
@@ -19,30 +36,42 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
     pid: int
 
 
-class Ok(msgspec.Struct, frozen=True, tag="ok", omit_defaults=True):
+@dataclass(frozen=True, slots=True)
+class Ok(_Line):
     """Done. There is no `content` where there is nothing to say."""
 
-    content: Any = msgspec.UNSET
-    id: RequestId | msgspec.UnsetType = msgspec.UNSET
+    type: ClassVar[str] = "ok"
+
+    content: Any = UNSET
+    id: RequestId | Unset = UNSET
 
 
-class Pong(msgspec.Struct, frozen=True, tag="pong", omit_defaults=True):
+@dataclass(frozen=True, slots=True)
+class Pong(_Line):
     """Answer to `ping`."""
 
-    id: RequestId | msgspec.UnsetType = msgspec.UNSET
+    type: ClassVar[str] = "pong"
+
+    id: RequestId | Unset = UNSET
 
 
-class Error(msgspec.Struct, frozen=True, tag="error", omit_defaults=True):
+@dataclass(frozen=True, slots=True)
+class Error(_Line):
     """Failed: `content` is the plain sentence that v1 parents read, `error` the typed form of the same."""
+
+    type: ClassVar[str] = "error"
 
     content: str
     error: ErrorDetail
-    id: RequestId | msgspec.UnsetType = msgspec.UNSET
+    id: RequestId | Unset = UNSET
 
 
-class Event(msgspec.Struct, frozen=True, tag="event", omit_defaults=True):
+@dataclass(frozen=True, slots=True)
+class Event(_Line):
     """Something that happened and answers no request; `id` is the request it belongs to, if any."""
 
-    event: Literal["job_update", "progress", "schedule_fired", "task_run", "delivery_failed"]
+    type: ClassVar[str] = "event"
+
+    event: EventName
     content: Any
-    id: RequestId | msgspec.UnsetType = msgspec.UNSET
+    id: RequestId | Unset = UNSET

@@ -1,73 +1,63 @@
-"""Every message a parent may send, by its type."""
+"""Every message a parent may send, by its type. Models are imported when a message first needs them."""
 
+from importlib import import_module
 from typing import Any, Final
 
-import msgspec
+TEXT: Final = "text"
+RAW: Final = "raw"
 
-from sidecar_protocol.jobs import SendJob
-from sidecar_protocol.queued import JobId, ListJobs
-from sidecar_protocol.schedules import CreateSchedule, ListSchedules, ScheduleId, UpdateSchedule
-from sidecar_protocol.secrets import SecretRequest
-from sidecar_protocol.session import Cancel, Credentials, Hello, MockOptions, Servers
-from sidecar_protocol.tasks import CreateTask, ListTaskRuns, ListTasks, TaskRef, TestTask, UpdateTask
-from sidecar_protocol.tokens import IssueToken
-from sidecar_protocol.webhooks import ListDeliveries, Redeliver, Webhook
-
-CONTENTS: Final[dict[str, Any]] = {
-    "hello": Hello,
+CONTENTS: Final[dict[str, str | None]] = {
+    "hello": "session.Hello",
     "ping": None,
-    "cancel": Cancel,
-    "set_credentials": Credentials | Servers,
-    "set_multiple_credentials": Servers,
-    "set_mock": MockOptions,
-    "get_secret": SecretRequest,
-    "get_users_secret": SecretRequest,
-    "get_user_secret": SecretRequest,
-    "set_cached_reference": str,
-    "set_short_cached_reference": str,
-    "has_cached_reference": str,
-    "send_cv": msgspec.Raw,
-    "send_job": SendJob,
-    "job_status": JobId,
-    "list_jobs": ListJobs,
-    "cancel_job": JobId,
-    "create_schedule": CreateSchedule,
-    "list_schedules": ListSchedules,
-    "get_schedule": ScheduleId,
-    "update_schedule": UpdateSchedule,
-    "delete_schedule": ScheduleId,
-    "get_schedule_msg_ids": ScheduleId,
-    "create_task": CreateTask,
-    "list_tasks": ListTasks,
-    "get_task": TaskRef,
-    "update_task": UpdateTask,
-    "delete_task": TaskRef,
-    "get_task_status": TaskRef,
-    "run_task": TaskRef,
-    "start_task": TaskRef,
-    "stop_task": TaskRef,
-    "test_task": TestTask,
-    "list_task_runs": ListTaskRuns,
-    "set_webhooks": list[Webhook],
-    "list_deliveries": ListDeliveries,
-    "redeliver": Redeliver,
-    "issue_token": IssueToken,
+    "cancel": "session.Cancel",
+    "set_credentials": "session.Login",
+    "set_multiple_credentials": "session.Servers",
+    "set_mock": "session.MockOptions",
+    "get_secret": "secrets.SecretRequest",
+    "get_users_secret": "secrets.SecretRequest",
+    "get_user_secret": "secrets.SecretRequest",
+    "set_cached_reference": TEXT,
+    "set_short_cached_reference": TEXT,
+    "has_cached_reference": TEXT,
+    "send_cv": RAW,
+    "send_job": "jobs.SendJob",
+    "job_status": "queued.JobId",
+    "list_jobs": "queued.ListJobs",
+    "cancel_job": "queued.JobId",
+    "create_schedule": "schedules.CreateSchedule",
+    "list_schedules": "schedules.ListSchedules",
+    "get_schedule": "schedules.ScheduleId",
+    "update_schedule": "schedules.UpdateSchedule",
+    "delete_schedule": "schedules.ScheduleId",
+    "get_schedule_msg_ids": "schedules.ScheduleId",
+    "create_task": "tasks.CreateTask",
+    "list_tasks": "tasks.ListTasks",
+    "get_task": "tasks.TaskRef",
+    "update_task": "tasks.UpdateTask",
+    "delete_task": "tasks.TaskRef",
+    "get_task_status": "tasks.TaskRef",
+    "run_task": "tasks.TaskRef",
+    "start_task": "tasks.TaskRef",
+    "stop_task": "tasks.TaskRef",
+    "test_task": "tasks.TestTask",
+    "list_task_runs": "tasks.ListTaskRuns",
+    "set_webhooks": "webhooks.Webhooks",
+    "list_deliveries": "webhooks.ListDeliveries",
+    "redeliver": "webhooks.Redeliver",
+    "issue_token": "tokens.IssueToken",
 }
-"""Message type -> type of its content; None where the content is ignored."""
+"""Message type -> module and name of its content's model; None where the content is ignored.
+
+Texts and raw contents need no model: `TEXT` and `RAW`.
+"""
 
 HOLDS_RAW: Final = frozenset({"set_mock", "create_schedule", "update_schedule"})
 """Types whose content has a part that is passed on as it came: it may be nested as deep as a line."""
 
-OPTIONAL: Final[dict[str, Any]] = {
-    "hello": Hello(),
-    "ping": None,
-    "set_mock": MockOptions(),
-    "list_jobs": ListJobs(),
-    "list_deliveries": ListDeliveries(),
-    "list_schedules": ListSchedules(),
-    "list_tasks": ListTasks(),
-}
-"""What an absent content means, for the types that can do without one."""
+OPTIONAL: Final = frozenset(
+    {"hello", "ping", "set_mock", "list_jobs", "list_deliveries", "list_schedules", "list_tasks"}
+)
+"""Types that can do without a content: what its members are where they are absent."""
 
 NULL_IS_ABSENT: Final = frozenset(
     (
@@ -80,3 +70,18 @@ NULL_IS_ABSENT: Final = frozenset(
     )
 )
 """v1's types, whose members may be null, which means that they are absent: so Go reads them."""
+
+
+def shape_of(kind: str) -> Any:
+    """The model of a type's content, or what else it is. Raises KeyError for an unknown type."""
+    name = CONTENTS[kind]
+    if name is None:
+        return None
+    if name == TEXT:
+        return str
+    if name == RAW:
+        from sidecar_protocol.base import Raw
+
+        return Raw
+    module, _, member = name.partition(".")
+    return getattr(import_module(f"sidecar_protocol.{module}"), member)

@@ -2,21 +2,20 @@
 
 from typing import Annotated, Literal
 
-import msgspec
-
-from sidecar_protocol.base import WireModel
+from sidecar_protocol.base import UNSET, Raw
 from sidecar_protocol.errors import ErrorDetail
+from sidecar_protocol.model import Bound, Maybe, Model, Sparse
 
-ScheduleName = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+ScheduleName = Annotated[str, Bound(min_length=1, max_length=255)]
 """1 to 255 bytes of letters (also Chinese ones), digits, underscores and spaces."""
-NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
-ScheduleKey = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+NonEmpty = Annotated[str, Bound(min_length=1)]
+ScheduleKey = Annotated[str, Bound(min_length=1, max_length=255)]
 """As `create_schedule` answered."""
-Page = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+Page = Annotated[int, Bound(ge=1, le=1_000_000_000)]
 Status = Literal["pending", "paused", "fired", "missed"]
 
 
-class Single(WireModel, omit_defaults=True, frozen=True, kw_only=True):
+class Single(Sparse):
     """One time."""
 
     time: str
@@ -27,21 +26,23 @@ class Single(WireModel, omit_defaults=True, frozen=True, kw_only=True):
     """IANA name of the parent's zone, only with `zone_type` 1; then `hello`'s, then the machine's where absent."""
 
 
-class Trigger(WireModel, frozen=True, kw_only=True):
+class Trigger(Model):
     """When."""
 
     single: Single
 
 
-class Push(WireModel, frozen=True, kw_only=True):
+class Push(Model):
     """What: a message that makes sense while nobody waits for its answer."""
 
-    type: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-    content: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    type: Annotated[str, Bound(min_length=1, max_length=255)]
+    content: Maybe[Raw] = UNSET
 
 
-class CreateSchedule(WireModel, frozen=True, kw_only=True):
+class CreateSchedule(Model):
     """Content of `create_schedule`."""
+
+    raw_parts = (("push", "content"),)
 
     name: ScheduleName
     enabled: bool
@@ -50,23 +51,25 @@ class CreateSchedule(WireModel, frozen=True, kw_only=True):
     push: Push
 
 
-class UpdateSchedule(WireModel, frozen=True, kw_only=True):
+class UpdateSchedule(Model):
     """Content of `update_schedule`: what is given is replaced as a whole."""
 
+    raw_parts = (("push", "content"),)
+
     schedule_id: ScheduleKey
-    name: ScheduleName | msgspec.UnsetType = msgspec.UNSET
-    enabled: bool | msgspec.UnsetType = msgspec.UNSET
-    trigger: Trigger | msgspec.UnsetType = msgspec.UNSET
-    push: Push | msgspec.UnsetType = msgspec.UNSET
+    name: Maybe[ScheduleName] = UNSET
+    enabled: Maybe[bool] = UNSET
+    trigger: Maybe[Trigger] = UNSET
+    push: Maybe[Push] = UNSET
 
 
-class ScheduleId(WireModel, frozen=True, kw_only=True):
+class ScheduleId(Model):
     """Content of `get_schedule`, `delete_schedule` and `get_schedule_msg_ids`."""
 
     schedule_id: ScheduleKey
 
 
-class ListSchedules(WireModel, frozen=True, kw_only=True):
+class ListSchedules(Model):
     """Content of `list_schedules`."""
 
     page: Page = 1
@@ -74,14 +77,14 @@ class ListSchedules(WireModel, frozen=True, kw_only=True):
     """Those that were fired or missed, instead of those still to come."""
 
 
-class ScheduleCreated(WireModel, frozen=True, kw_only=True):
+class ScheduleCreated(Model):
     """Content of the reply to `create_schedule`."""
 
     schedule_id: str
     name: str
 
 
-class Schedule(WireModel, frozen=True, kw_only=True, omit_defaults=True):
+class Schedule(Sparse):
     """One schedule, as `get_schedule`, `update_schedule` and `list_schedules` show it."""
 
     schedule_id: str
@@ -98,7 +101,7 @@ class Schedule(WireModel, frozen=True, kw_only=True, omit_defaults=True):
     """Why it was missed, where it could not be run."""
 
 
-class SchedulePage(WireModel, frozen=True, kw_only=True):
+class SchedulePage(Model):
     """Content of the reply to `list_schedules`: at most 50, the oldest first."""
 
     total_count: int
@@ -107,14 +110,14 @@ class SchedulePage(WireModel, frozen=True, kw_only=True):
     schedules: tuple[Schedule, ...]
 
 
-class ScheduleMsgIds(WireModel, frozen=True, kw_only=True):
+class ScheduleMsgIds(Model):
     """Content of the reply to `get_schedule_msg_ids`: the jobs that a schedule made, for `job_status`."""
 
     count: int
     msgids: tuple[str, ...]
 
 
-class ScheduleFired(WireModel, frozen=True, kw_only=True):
+class ScheduleFired(Model):
     """Content of the event `schedule_fired`."""
 
     schedule_id: str

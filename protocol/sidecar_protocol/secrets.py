@@ -1,18 +1,17 @@
 """Messages that fetch secrets from the primary server."""
 
-import msgspec
+from sidecar_protocol.base import Secret, no_secret
+from sidecar_protocol.model import Bound, V1Model
 
-from sidecar_protocol.base import LegacyModel, Secret, no_secret
 
-
-class SecretRequest(LegacyModel, frozen=True):
+class SecretRequest(V1Model):
     """Names a secret. Source: RT-CV scraper client v1."""
 
     key: str = ""
-    encryption_key: Secret = msgspec.field(default_factory=no_secret)
+    encryption_key: Secret = Bound(default_factory=no_secret)
 
 
-class UserSecret(LegacyModel, frozen=True):
+class UserSecret(V1Model):
     """The strict shape of a login; extra members are dropped."""
 
     username: str

@@ -2,22 +2,21 @@
 
 from typing import Annotated, Final
 
-import msgspec
-
-from sidecar_protocol.base import LegacyModel, Secret, WireModel, no_secret
+from sidecar_protocol.base import Raw, Secret, no_secret
+from sidecar_protocol.model import Bound, Either, Model, V1Model
 
 MAX_SERVERS: Final = 100
 """Of one login."""
 
 
-class Credentials(LegacyModel, frozen=True):
+class Credentials(V1Model):
     """One RT-CV server and the key to it. Source: RT-CV scraper client v1."""
 
     server_location: str = ""
     """http or https URL, with or without a trailing slash."""
     api_key_id: str = ""
     """24 hexadecimal digits on a real server."""
-    api_key: Secret = msgspec.field(default_factory=no_secret)
+    api_key: Secret = Bound(default_factory=no_secret)
     primary: bool = False
     name: str = ""
     """What events and logs call this server; its host and port where absent."""
@@ -25,19 +24,22 @@ class Credentials(LegacyModel, frozen=True):
     """Where results of jobs are posted."""
 
 
-Servers = Annotated[list[Credentials], msgspec.Meta(max_length=MAX_SERVERS)]
+Servers = Annotated[list[Credentials], Bound(max_length=MAX_SERVERS)]
+Login = Annotated[Credentials | Servers, Either("object", "array")]
 
 
-class MockOptions(LegacyModel, frozen=True):
+class MockOptions(V1Model):
     """Answers of mock mode, where nothing is sent and nothing is kept."""
 
-    secrets: dict[str, msgspec.Raw] | None = None
+    raw_parts = (("secrets", "*"),)
+
+    secrets: dict[str, Raw] | None = None
     """Secret's key -> any JSON, given back byte for byte."""
     cv_matches: bool = True
     """What `send_cv` answers."""
 
 
-class Hello(WireModel, frozen=True):
+class Hello(Model):
     """What the parent asks for beside v1's behaviour."""
 
     notifications: bool = False
@@ -46,13 +48,13 @@ class Hello(WireModel, frozen=True):
     """IANA name of the parent's time zone, for schedules with `zone_type` 1; the machine's where empty."""
 
 
-class Cancel(WireModel, frozen=True):
+class Cancel(Model):
     """Stops a request that is still in flight."""
 
-    id: int | str
+    id: Annotated[int | str, Either("int", "str")]
 
 
-class Limits(WireModel, frozen=True):
+class Limits(Model):
     """The bounds in force, as `hello` tells them."""
 
     max_line_bytes: int
@@ -60,7 +62,7 @@ class Limits(WireModel, frozen=True):
     max_nesting: int
 
 
-class HelloReply(WireModel, frozen=True):
+class HelloReply(Model):
     """Who answers, and what it can do."""
 
     version: str

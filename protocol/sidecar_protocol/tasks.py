@@ -2,30 +2,29 @@
 
 from typing import Annotated, Any, Final, Literal
 
-import msgspec
-
-from sidecar_protocol.base import WireModel
+from sidecar_protocol.base import UNSET
 from sidecar_protocol.errors import ErrorDetail
+from sidecar_protocol.model import Bound, Maybe, Model, Sparse
 
 SHORTEST_INTERVAL: Final = 1_000
 LONGEST_INTERVAL: Final = 366 * 24 * 3_600_000
 LONGEST_SCRIPT: Final = 1 << 20
 
-TaskId = Annotated[str, msgspec.Meta(pattern="^[^\\x00-\\x1f\\x7f]{1,255}$")]
+TaskId = Annotated[str, Bound(pattern="^[^\\x00-\\x1f\\x7f]{1,255}$")]
 """1 to 255 characters, none of them a control character."""
-Script = Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
+Script = Annotated[str, Bound(min_length=1, max_length=2_000)]
 """An http or https URL, or the name of a file in the scripts folder."""
-Interval = Annotated[int, msgspec.Meta(ge=SHORTEST_INTERVAL, le=LONGEST_INTERVAL)]
+Interval = Annotated[int, Bound(ge=SHORTEST_INTERVAL, le=LONGEST_INTERVAL)]
 """Milliseconds: a second to 366 days."""
-Moment = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+Moment = Annotated[str, Bound(min_length=1, max_length=40)]
 """RFC 3339 date and time; a date alone is its midnight, one without an offset is in UTC."""
-Page = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+Page = Annotated[int, Bound(ge=1, le=1_000_000_000)]
 Trigger = Literal["interval", "manual", "schedule"]
 """What started a run: the task's own time, `run_task`, or `run_task` pushed by a schedule."""
 RunStatus = Literal["running", "success", "failed", "cancelled"]
 
 
-class CreateTask(WireModel, frozen=True, kw_only=True):
+class CreateTask(Model):
     """Content of `create_task`: `script` or `job`, one of them."""
 
     id: TaskId | None = None
@@ -34,7 +33,7 @@ class CreateTask(WireModel, frozen=True, kw_only=True):
     job: dict[str, Any] | None = None
     """Content of `send_job`; `{{name}}` in its strings is a value of `config`."""
     running: bool = True
-    config: dict[str, Any] = msgspec.field(default_factory=dict)
+    config: dict[str, Any] = Bound(default_factory=dict)
     """What the script is called with."""
     init: Moment | None = None
     """When it runs first; at once where absent."""
@@ -43,27 +42,27 @@ class CreateTask(WireModel, frozen=True, kw_only=True):
     interval: Interval
 
 
-class UpdateTask(WireModel, frozen=True, kw_only=True):
+class UpdateTask(Model):
     """Content of `update_task`: what is given is replaced as a whole; a script and a job take each other's place."""
 
     id: TaskId
-    script: Script | msgspec.UnsetType = msgspec.UNSET
-    job: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
-    running: bool | msgspec.UnsetType = msgspec.UNSET
-    config: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
-    init: Moment | msgspec.UnsetType = msgspec.UNSET
-    end: Moment | msgspec.UnsetType | None = msgspec.UNSET
+    script: Maybe[Script] = UNSET
+    job: Maybe[dict[str, Any]] = UNSET
+    running: Maybe[bool] = UNSET
+    config: Maybe[dict[str, Any]] = UNSET
+    init: Maybe[Moment] = UNSET
+    end: Maybe[Moment | None] = UNSET
     """Null: it has no end any more."""
-    interval: Interval | msgspec.UnsetType = msgspec.UNSET
+    interval: Maybe[Interval] = UNSET
 
 
-class TaskRef(WireModel, frozen=True, kw_only=True):
+class TaskRef(Model):
     """Content of `get_task`, `delete_task`, `get_task_status`, `run_task`, `start_task` and `stop_task`."""
 
     id: TaskId
 
 
-class ListTasks(WireModel, frozen=True, kw_only=True):
+class ListTasks(Model):
     """Content of `list_tasks`: tasks whose fields are as given; of objects, the members that are given."""
 
     id: TaskId | None = None
@@ -77,23 +76,23 @@ class ListTasks(WireModel, frozen=True, kw_only=True):
     page: Page = 1
 
 
-class ListTaskRuns(WireModel, frozen=True, kw_only=True):
+class ListTaskRuns(Model):
     """Content of `list_task_runs`."""
 
     id: TaskId
     page: Page = 1
 
 
-class TestTask(WireModel, frozen=True, kw_only=True):
+class TestTask(Model):
     """Content of `test_task`: a script that is run once and not kept."""
 
     __test__ = False
 
-    script_text: Annotated[str, msgspec.Meta(max_length=LONGEST_SCRIPT)]
-    config: dict[str, Any] = msgspec.field(default_factory=dict)
+    script_text: Annotated[str, Bound(max_length=LONGEST_SCRIPT)]
+    config: dict[str, Any] = Bound(default_factory=dict)
 
 
-class Task(WireModel, frozen=True, kw_only=True, omit_defaults=True):
+class Task(Sparse):
     """One task, as `create_task`, `get_task`, `update_task` and `list_tasks` show it."""
 
     id: str
@@ -110,7 +109,7 @@ class Task(WireModel, frozen=True, kw_only=True, omit_defaults=True):
     created: str
 
 
-class TaskPage(WireModel, frozen=True, kw_only=True):
+class TaskPage(Model):
     """Content of the reply to `list_tasks`: at most 50, the oldest first."""
 
     total_count: int
@@ -119,7 +118,7 @@ class TaskPage(WireModel, frozen=True, kw_only=True):
     tasks: tuple[Task, ...]
 
 
-class TaskRun(WireModel, frozen=True, kw_only=True, omit_defaults=True):
+class TaskRun(Sparse):
     """One run of a task, as `list_task_runs` and the event `task_run` show it."""
 
     run: str
@@ -141,7 +140,7 @@ class TaskRun(WireModel, frozen=True, kw_only=True, omit_defaults=True):
     """Result or output were too long to be kept whole."""
 
 
-class TaskRunPage(WireModel, frozen=True, kw_only=True):
+class TaskRunPage(Model):
     """Content of the reply to `list_task_runs`: the last 50, the latest first."""
 
     total_count: int
@@ -150,7 +149,7 @@ class TaskRunPage(WireModel, frozen=True, kw_only=True):
     runs: tuple[TaskRun, ...]
 
 
-class TaskStatus(WireModel, frozen=True, kw_only=True):
+class TaskStatus(Model):
     """Content of the reply to `get_task_status`, `start_task` and `stop_task`."""
 
     id: str
@@ -170,7 +169,7 @@ class TaskStatus(WireModel, frozen=True, kw_only=True):
     """Times that passed while nothing ran, beyond the one that was made up for."""
 
 
-class RunTaskReply(WireModel, frozen=True, kw_only=True, omit_defaults=True):
+class RunTaskReply(Sparse):
     """Content of the reply to `run_task` and `test_task`; a run that failed is an error."""
 
     status: Literal["success"]

@@ -2,21 +2,20 @@
 
 from typing import Annotated
 
-import msgspec
-
-from sidecar_protocol.base import Secret, WireModel
+from sidecar_protocol.base import Secret
+from sidecar_protocol.model import Bound, Model
 
 WEEK = 604_800
 
 
-class IssueToken(WireModel, frozen=True, kw_only=True):
+class IssueToken(Model):
     """Content of `issue_token`."""
 
-    scope: Annotated[str, msgspec.Meta(min_length=1)]
+    scope: Annotated[str, Bound(min_length=1)]
     """An http or https URL; every page of its registrable domain may be opened."""
     issuer_token: Secret
     """The one that `sidecar token issuer` prints."""
-    validity: Annotated[int, msgspec.Meta(ge=1, le=315_360_000)] = WEEK
+    validity: Annotated[int, Bound(ge=1, le=315_360_000)] = WEEK
     """Seconds."""
     strict: bool = False
     """Only the scope itself may be opened."""
@@ -24,7 +23,7 @@ class IssueToken(WireModel, frozen=True, kw_only=True):
     """What pages load has to come from within the scope, too: frames, images, scripts, fetch, sockets, workers."""
 
 
-class IssuedToken(WireModel, frozen=True, kw_only=True):
+class IssuedToken(Model):
     """Content of the reply to `issue_token`."""
 
     token: str

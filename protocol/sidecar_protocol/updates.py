@@ -2,9 +2,7 @@
 
 from typing import Annotated, Final, Literal
 
-import msgspec
-
-from sidecar_protocol.base import WireModel
+from sidecar_protocol.model import Bound, Model, Sparse
 
 JOB_UPDATE: Final = "iglu:com.snowplowanalytics.factotum/job_update/jsonschema/1-0-0"
 """Names the schema of `JobUpdate`. Source: Factotum's webhooks."""
@@ -13,16 +11,10 @@ RunState = Literal["WAITING", "RUNNING", "COMPLETED", "FAILED"]
 State = Literal["WAITING", "RUNNING", "COMPLETED", "FAILED", "SKIPPED"]
 
 
-class TaskState(
-    WireModel,
-    frozen=True,
-    kw_only=True,
-    omit_defaults=True,
-    rename={"task_name": "taskName", "return_code": "returnCode"},
-):
+class TaskState(Sparse):
     """What has become of one step so far."""
 
-    task_name: str
+    task_name: Annotated[str, Bound(alias="taskName")]
     """The step's name; `step N`, counted from 1, where it has none."""
     state: State
     started: str | None = None
@@ -33,44 +25,46 @@ class TaskState(
     """What the page wrote to its console and what the actions returned; the last characters."""
     stderr: str | None = None
     """Uncaught errors of the page; the last characters."""
-    return_code: int | None = None
+    return_code: Annotated[int | None, Bound(alias="returnCode")] = None
     """0 or 1."""
     error_message: str | None = None
     """Why the step failed or was skipped."""
 
 
-class ApplicationContext(WireModel, frozen=True, kw_only=True):
+class ApplicationContext(Model):
     """Who ran the job."""
 
     version: str
 
 
-class JobUpdate(WireModel, frozen=True, kw_only=True, rename="camel"):
+class JobUpdate(Model):
     """The state of a run at one moment."""
 
-    job_name: str
-    job_reference: str
+    job_name: Annotated[str, Bound(alias="jobName")]
+    job_reference: Annotated[str, Bound(alias="jobReference")]
     """SHA-256 of what `factfile` holds, in hexadecimal."""
-    run_reference: str
+    run_reference: Annotated[str, Bound(alias="runReference")]
     factfile: str
     """Base64 of the job's definition: JSON without its secrets, and without what differs from run to run."""
-    application_context: ApplicationContext
-    run_state: RunState
-    start_time: str
+    application_context: Annotated[ApplicationContext, Bound(alias="applicationContext")]
+    run_state: Annotated[RunState, Bound(alias="runState")]
+    start_time: Annotated[str, Bound(alias="startTime")]
     """RFC 3339; a run that is tried again begins anew."""
-    run_duration: str
+    run_duration: Annotated[str, Bound(alias="runDuration")]
     """ISO 8601; so far."""
-    task_states: tuple[TaskState, ...]
+    task_states: Annotated[tuple[TaskState, ...], Bound(alias="taskStates")]
 
 
-class SelfDescribing(WireModel, frozen=True, kw_only=True):
+class SelfDescribing(Model):
     """The body of a webhook whose format is `factotum`, and the content of the event `job_update`."""
 
-    schema: Literal["iglu:com.snowplowanalytics.factotum/job_update/jsonschema/1-0-0"] = JOB_UPDATE
+    schema_: Annotated[
+        Literal["iglu:com.snowplowanalytics.factotum/job_update/jsonschema/1-0-0"], Bound(alias="schema")
+    ] = JOB_UPDATE
     data: JobUpdate
 
 
-class CloudEvent(WireModel, frozen=True, kw_only=True):
+class CloudEvent(Model):
     """The body of a webhook whose format is `cloudevents`: CloudEvents 1.0, structured."""
 
     specversion: Literal["1.0"] = "1.0"
@@ -87,15 +81,15 @@ class CloudEvent(WireModel, frozen=True, kw_only=True):
     data: JobUpdate
 
 
-class Progress(WireModel, frozen=True, kw_only=True, omit_defaults=True):
+class Progress(Sparse):
     """The content of the event `progress`: a step begins, or the run has succeeded."""
 
     run: str
     """The run's reference; of an async job its id."""
     name: str | None = None
     """The job's, schedule's or task's."""
-    step: Annotated[int, msgspec.Meta(ge=1)]
+    step: Annotated[int, Bound(ge=1)]
     """Counted from 1."""
     steps: int
-    percentage: Annotated[int, msgspec.Meta(ge=0, le=100)]
+    percentage: Annotated[int, Bound(ge=0, le=100)]
     """Of the steps that are done."""

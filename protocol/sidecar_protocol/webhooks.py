@@ -4,10 +4,9 @@ import base64
 import binascii
 from typing import Annotated, Final, Literal
 
-import msgspec
-
-from sidecar_protocol.base import Secret, Secrets, WireModel
+from sidecar_protocol.base import Secret, Secrets
 from sidecar_protocol.errors import ErrorDetail
+from sidecar_protocol.model import Bound, Model, Sparse
 
 DEFAULT_STDOUTERR_SIZE: Final = 10_000
 MAX_WEBHOOKS: Final = 100
@@ -19,13 +18,13 @@ _MAX_SECRETS: Final = 10
 
 Format = Literal["factotum", "cloudevents"]
 DeliveryStatus = Literal["waiting", "dead"]
-StdouterrSize = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+StdouterrSize = Annotated[int, Bound(ge=0, le=1_000_000)]
 
 
-class Webhook(WireModel, frozen=True, kw_only=True):
+class Webhook(Model):
     """An endpoint that is told of every run."""
 
-    url: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
+    url: Annotated[str, Bound(min_length=1, max_length=2_000)]
     """http or https, without a user."""
     secret: Secrets | None = None
     """`whsec_…` of Standard Webhooks, or a list of them while one takes over from another."""
@@ -42,22 +41,25 @@ class Webhook(WireModel, frozen=True, kw_only=True):
         return tuple(signing_key(one) for one in self.secret.values)
 
 
-class WebhooksReply(WireModel, frozen=True, kw_only=True):
+Webhooks = list[Webhook]
+
+
+class WebhooksReply(Model):
     """Content of the reply to `set_webhooks`."""
 
     endpoints: tuple[str, ...]
     """The endpoints' ids, in the order of the message."""
 
 
-class ListDeliveries(WireModel, frozen=True, kw_only=True):
+class ListDeliveries(Model):
     """Content of `list_deliveries`."""
 
     status: DeliveryStatus | None = None
     """Both where absent."""
-    page: Annotated[int, msgspec.Meta(ge=1)] = 1
+    page: Annotated[int, Bound(ge=1)] = 1
 
 
-class Delivery(WireModel, frozen=True, kw_only=True, omit_defaults=True):
+class Delivery(Sparse):
     """One delivery that has not arrived."""
 
     id: str
@@ -80,7 +82,7 @@ class Delivery(WireModel, frozen=True, kw_only=True, omit_defaults=True):
     """What the last attempt failed with."""
 
 
-class Deliveries(WireModel, frozen=True, kw_only=True):
+class Deliveries(Model):
     """Content of the reply to `list_deliveries`."""
 
     total_count: int
@@ -89,7 +91,7 @@ class Deliveries(WireModel, frozen=True, kw_only=True):
     deliveries: tuple[Delivery, ...]
 
 
-class DeliveryFailed(WireModel, frozen=True, kw_only=True):
+class DeliveryFailed(Model):
     """Content of the event `delivery_failed`: after a delivery's first failed attempt, and when it is given up."""
 
     server: str
@@ -103,10 +105,10 @@ class DeliveryFailed(WireModel, frozen=True, kw_only=True):
     error: ErrorDetail
 
 
-class Redeliver(WireModel, frozen=True, kw_only=True):
+class Redeliver(Model):
     """Content of `redeliver`."""
 
-    id: Annotated[str, msgspec.Meta(min_length=1)]
+    id: Annotated[str, Bound(min_length=1)]
     endpoint: str | None = None
     """Only the delivery to this one, where several endpoints have the same id."""
 

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from sidecar_protocol.jobs import Download, JobResult, SendJob, StepResult
 
 from sidecar.browser.artifacts.capture import Keep, Shelf, collect, scratch_folder
@@ -138,8 +137,7 @@ async def _download(name: str, data: bytes, shelf: Shelf) -> Download:
 def _without_secrets(step: StepResult, hide: Redact) -> StepResult:
     if hide is _nothing:
         return step
-    return msgspec.structs.replace(
-        step,
+    return step.replace(
         url=hide(step.url),
         title=hide(step.title),
         values=_hidden(step.values, hide),

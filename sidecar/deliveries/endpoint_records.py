@@ -2,14 +2,16 @@
 
 import hashlib
 import logging
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 from urllib.parse import urlsplit
 
-import msgspec
-from msgspec import UNSET, UnsetType
-from sidecar_protocol.base import Secret, Secrets
+from sidecar_protocol.base import UNSET, Secret, Secrets, Unset
+from sidecar_protocol.codec import NotJson
+from sidecar_protocol.model import Either, Maybe, Model, Sparse
+from sidecar_protocol.reading import stored
 from sidecar_protocol.session import Credentials
 from sidecar_protocol.webhooks import Format, Webhook
+from sidecar_protocol.writing import encode
 
 from sidecar.encryption import Encryptor
 from sidecar.errors import DecryptionKeyMissing
@@ -22,7 +24,7 @@ T = TypeVar("T")
 _ID_DIGITS: Final = 24
 
 
-class EncryptedUrl(msgspec.Struct, frozen=True):
+class EncryptedUrl(Model):
     """A URL whose path or query may be as good as a secret, and what may be told of it."""
 
     id: str
@@ -31,14 +33,14 @@ class EncryptedUrl(msgspec.Struct, frozen=True):
     sealed: str
 
 
-class WebhookRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class WebhookRecord(Sparse):
     """A webhook; `size` is its `max_stdouterr_size`. No `sealed` means that there is no secret."""
 
-    url: str | EncryptedUrl
+    url: Annotated[str | EncryptedUrl, Either("str", "object")]
     """In clear where the seal ends with its process: the next one has to know where to send."""
     format: Format
     size: int
-    sealed: str | UnsetType = UNSET
+    sealed: Maybe[str] = UNSET
 
     @property
     def id(self) -> str:
@@ -46,7 +48,7 @@ class WebhookRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         return self.url.id if isinstance(self.url, EncryptedUrl) else webhook_id(self.url, self.format)
 
 
-class ServerRecord(msgspec.Struct, frozen=True, kw_only=True):
+class ServerRecord(Model):
     """A server; `sealed` is its key."""
 
     server_location: str
@@ -61,10 +63,10 @@ def to_webhook_record(webhook: Webhook, size: int, encryptor: Encryptor) -> Webh
     url: str | EncryptedUrl = webhook.url
     if encryptor.persistent:
         name = webhook_id(webhook.url, webhook.format)
-        url = EncryptedUrl(name, urlsplit(webhook.url).netloc, encryptor.encrypt(webhook.url))
-    sealed: str | UnsetType = UNSET
+        url = EncryptedUrl(id=name, host=urlsplit(webhook.url).netloc, sealed=encryptor.encrypt(webhook.url))
+    sealed: str | Unset = UNSET
     if webhook.secret is not None:
-        sealed = encryptor.encrypt(msgspec.json.encode([one.reveal() for one in webhook.secret.values]).decode())
+        sealed = encryptor.encrypt(encode([one.reveal() for one in webhook.secret.values]).decode())
     return WebhookRecord(url=url, format=webhook.format, size=size, sealed=sealed)
 
 
@@ -78,7 +80,7 @@ def to_webhook(document: WebhookRecord, encryptor: Encryptor) -> Webhook:
     url = encryptor.decrypt(document.url.sealed) if isinstance(document.url, EncryptedUrl) else document.url
     secret = None
     if document.sealed is not UNSET:
-        opened = msgspec.json.decode(encryptor.decrypt(document.sealed), type=list[str])
+        opened = stored(list[str], encryptor.decrypt(document.sealed))
         secret = Secrets(*map(Secret, opened))
     return Webhook(url=url, format=document.format, secret=secret, max_stdouterr_size=document.size)
 
@@ -127,16 +129,16 @@ def host_of(row: EndpointRow) -> str:
 def read_webhook_records(packed: str) -> list[WebhookRecord]:
     """The documents that were packed with a job; none where they can't be read."""
     try:
-        return msgspec.json.decode(packed or "[]", type=list[WebhookRecord])
-    except msgspec.DecodeError:
+        return stored(list[WebhookRecord], packed or "[]")
+    except NotJson:
         log.warning("the webhooks of a stored job can't be read: nobody is told of it")
         return []
 
 
 def _read(row: EndpointRow, kind: type[T]) -> T | None:
     try:
-        return msgspec.json.decode(row.document, type=kind)
-    except msgspec.DecodeError:
+        return stored(kind, row.document)
+    except NotJson:
         log.warning("the endpoint %s can't be read: what is for it waits until it is named again", row.id)
         return None
 

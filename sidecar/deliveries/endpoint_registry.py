@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-from msgspec import UNSET
+from sidecar_protocol.base import UNSET
 from sidecar_protocol.session import Credentials
 from sidecar_protocol.webhooks import MAX_WEBHOOKS, Format, Webhook
+from sidecar_protocol.writing import encode
 
 from sidecar.deliveries.endpoint_records import (
     read_webhook_record,
@@ -129,8 +129,8 @@ class EndpointRegistry:
             if webhook := self._webhooks.get(one.id):
                 documents.append(to_webhook_record(webhook, one.max_stdouterr_size, self._encryptor))
             elif (row := self._rows.get(one.id)) and (document := read_webhook_record(row)):
-                documents.append(msgspec.structs.replace(document, size=one.max_stdouterr_size))
-        return msgspec.json.encode(documents).decode()
+                documents.append(document.replace(size=one.max_stdouterr_size))
+        return encode(documents).decode()
 
     def unpack(self, packed: str) -> tuple[Endpoint, ...]:
         """The endpoints of a packed job, known from now on; one that can't be opened waits for who names it."""
@@ -139,7 +139,7 @@ class EndpointRegistry:
             one = Endpoint(document.id, document.format, document.size)
             row = self._rows.get(one.id)
             if row is None:
-                self._rows.save(one.id, "webhook", msgspec.json.encode(document).decode())
+                self._rows.save(one.id, "webhook", encode(document).decode())
             if not (row and row.disabled) and one.id not in self._disabled:
                 endpoints.append(one)
         return tuple(endpoints)
@@ -158,7 +158,7 @@ class EndpointRegistry:
             if self._servers.get(one) != server:
                 self._servers[one] = server
                 document = to_server_record(server, self._encryptor)
-                self._rows.save(one, "server", msgspec.json.encode(document).decode())
+                self._rows.save(one, "server", encode(document).decode())
             self._rows.enable(one)
         self._rows.save_login(account_id, ids)
         self._logins[account_id] = ids
@@ -202,7 +202,7 @@ class EndpointRegistry:
     def _save(self, one: str, webhook: Webhook) -> None:
         self._cache(one, webhook)
         document = to_webhook_record(webhook, self._size(webhook), self._encryptor)
-        self._rows.save(one, "webhook", msgspec.json.encode(document).decode())
+        self._rows.save(one, "webhook", encode(document).decode())
 
     def _endpoint(self, one: str, webhook: Webhook) -> Endpoint:
         return Endpoint(one, webhook.format, self._size(webhook))

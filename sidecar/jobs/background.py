@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import msgspec
 from sidecar_protocol import codec
-from sidecar_protocol.base import encode_hook
+from sidecar_protocol.base import Raw
 from sidecar_protocol.cvs import reference_of
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.writing import encode
 
 from sidecar.clock import Clock
 from sidecar.errors import InvalidContent
@@ -75,7 +75,7 @@ class BackgroundExecutor:
         if perform is None:
             raise WireError(ErrorCode.UNKNOWN_TYPE, f"{run.type} can't be done unattended")
         done = await perform(run)
-        return b"null" if done is codec.NOTHING else msgspec.json.encode(done, enc_hook=encode_hook)
+        return b"null" if done is codec.NOTHING else encode(done)
 
     async def _send_job(self, run: JobRun) -> Any:
         job: SendJob = decode_stored(run.type, run.content)
@@ -92,7 +92,7 @@ class BackgroundExecutor:
 
     async def _send_cv(self, run: JobRun) -> Any:
         async def send() -> Any:
-            return await send_cv(await self._login_of(run.account_id), self._reference_locks, msgspec.Raw(run.content))
+            return await send_cv(await self._login_of(run.account_id), self._reference_locks, Raw(run.content))
 
         return await report_as_step(run, run.type, self._listeners_of(run), self._clock, send)
 

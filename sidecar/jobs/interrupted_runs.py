@@ -4,7 +4,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import msgspec
+from sidecar_protocol.codec import NotJson
+from sidecar_protocol.reading import stored
+from sidecar_protocol.writing import encode
 
 from sidecar.clock import Clock
 from sidecar.jobs.run_updates import RunSnapshot, WebhookMessage, mark_interrupted, to_outbox, webhook_messages
@@ -16,8 +18,6 @@ INTERRUPTED: Final = "the run was interrupted: the sidecar that ran it has died"
 CANCELLED: Final = "the run was cancelled as the sidecar that ran it died"
 ELSEWHERE: Final = "elsewhere"
 """The status of a run whose end somebody else has told."""
-_decode: Final = msgspec.json.Decoder(RunSnapshot).decode
-_encode: Final = msgspec.json.Encoder().encode
 
 
 class InterruptedRuns:
@@ -34,7 +34,7 @@ class InterruptedRuns:
         if snapshot is None:
             self._runs.close(run, until_stored=until_stored)
         else:
-            self._runs.save(OpenRun(run, self._process(), _encode(snapshot)), until_stored=until_stored)
+            self._runs.save(OpenRun(run, self._process(), encode(snapshot)), until_stored=until_stored)
 
     async def report(self, is_alive: Callable[[str], bool], status: Callable[[str], Awaitable[str]]) -> None:
         """Tells of the runs of the dead, each in one transaction with the note that it is told.
@@ -55,7 +55,7 @@ class InterruptedRuns:
 
     def _messages(self, run: OpenRun, reason: str) -> list[WebhookMessage]:
         try:
-            return webhook_messages(mark_interrupted(_decode(run.document), reason), self._now())
-        except msgspec.DecodeError:
+            return webhook_messages(mark_interrupted(stored(RunSnapshot, run.document), reason), self._now())
+        except NotJson:
             log.warning("what was told of the run %s can't be read; its end is not told", run.id)
             return []

@@ -3,12 +3,11 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final
 
-import msgspec
-from sidecar_protocol.base import encode_hook
+from sidecar_protocol.base import REDACTED, Secret
 from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.model import Model, outline
 
 from sidecar.jobs.job_redaction import redactor_for
 
@@ -35,23 +34,21 @@ def define(job: SendJob) -> JobDefinition:
     return JobDefinition(document, hashlib.sha256(document).hexdigest())
 
 
-def _members(value: msgspec.Struct, *but: str) -> dict[str, Any]:
-    """A struct's members, but for those that are as they would be anyway."""
-    fields = (field for field in _fields(type(value)) if field.name not in but)
-    given = ((field, getattr(value, field.name)) for field in fields)
-    return {field.encode_name: _plain(item) for field, item in given if item != field.default}
-
-
-@cache
-def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
-    return msgspec.structs.fields(kind)  # reads every annotation anew
+def _members(value: Model, *but: str) -> dict[str, Any]:
+    """A model's members, but for those that are as they would be anyway."""
+    given = vars(value)
+    return {
+        key: _plain(given[name])
+        for name, key, default in outline(type(value))
+        if name not in but and given[name] != default
+    }
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, msgspec.Struct):
+    if isinstance(value, Model):
         return _members(value)
+    if isinstance(value, Secret):
+        return REDACTED
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return msgspec.to_builtins(value, enc_hook=encode_hook)
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

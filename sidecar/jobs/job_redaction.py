@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
 from sidecar_protocol.base import Secret, Secrets
 from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.model import Model
 
 from sidecar.json_strings import scalars
 from sidecar.recording.redaction.redactor import Redactor, contains_typed_text
@@ -18,9 +18,9 @@ from sidecar.recording.redaction.redactor import Redactor, contains_typed_text
 def redactor_for(job: SendJob, secrets: Mapping[str, Any] | None = None) -> Redactor:
     """Takes a job's secrets out of texts: its own, and the values of those that it fetched."""
     redactor = Redactor()
-    for name in job.__struct_fields__:
+    for name, member in job:
         if name != "steps":  # which may be nested deeply, and hold none
-            for secret in secrets_in(getattr(job, name)):
+            for secret in secrets_in(member):
                 redactor.add_secret(secret.reveal())
     actions = _actions(job)
     if actions is not None:
@@ -55,9 +55,9 @@ def secrets_in(value: Any) -> Iterator[Secret]:
             yield value
     elif isinstance(value, Secrets):
         yield from value.values
-    elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            yield from secrets_in(getattr(value, name))
+    elif isinstance(value, Model):
+        for _, member in value:
+            yield from secrets_in(member)
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from secrets_in(item)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 from sidecar_protocol import codec
 from sidecar_protocol.jobs import SendJob
 
@@ -14,7 +13,7 @@ from sidecar.jobs.job_redaction import secrets_in, types_secrets
 
 def decode_stored(message_type: str, content: bytes) -> Any:
     """A message's content as its type. Raises WireError: `unknown_type` or `invalid_content`."""
-    return codec.decode_content(codec.Request(message_type, None, msgspec.Raw(content)))
+    return codec.decode_kept(message_type, content)
 
 
 def contains_secrets(message_type: str, content: bytes) -> bool:

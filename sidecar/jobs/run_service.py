@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import msgspec
+from sidecar_protocol.base import Raw
 from sidecar_protocol.cvs import reference_of
 from sidecar_protocol.jobs import JobReply, JobResult, SendJob
+from sidecar_protocol.writing import encode
 
 from sidecar.clock import Clock
 from sidecar.errors import InvalidContent, MissingCredentials, QueueFull, ShuttingDown, SidecarError, error_detail
@@ -153,14 +154,14 @@ class RunService:
         }
         if job.reference_number:
             body["reference_number"] = job.reference_number
-        await request.login.backend.forward(msgspec.json.encode(body), request.run_id)
+        await request.login.backend.forward(encode(body), request.run_id)
 
     async def _forward_cv(self, job: SendJob, login: LoginContext, result: JobResult) -> None:
         """Sends the extract as `send_cv` would, with the job's reference where it has none of its own."""
         extract = dict(result.extract or {})
         if job.reference_number and not {"referenceNumber", "reference_number"} & extract.keys():
             extract["referenceNumber"] = job.reference_number
-        cv = msgspec.Raw(msgspec.json.encode(extract))
+        cv = Raw(encode(extract))
         reference = reference_of(cv)
         if reference == job.reference_number:
             await deliver(login, reference, cv)  # the job itself is the one in progress

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from sidecar_protocol.jobs import SendJob, StepResult
+from sidecar_protocol.model import Model
 from sidecar_protocol.updates import (
     ApplicationContext,
     CloudEvent,
@@ -19,6 +19,7 @@ from sidecar_protocol.updates import (
     TaskState,
 )
 from sidecar_protocol.webhooks import DEFAULT_STDOUTERR_SIZE, Format
+from sidecar_protocol.writing import encode
 
 from sidecar import __version__
 from sidecar.clock import Clock
@@ -32,10 +33,9 @@ if TYPE_CHECKING:
 UNNAMED: Final = "job"
 """What a job without a name is called."""
 _LONGEST_ID: Final = 32
-_encode: Final = msgspec.json.Encoder().encode
 
 
-class RunSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+class RunSnapshot(Model):
     """What a run's webhooks heard of it last: enough to tell its end without the run."""
 
     started: float
@@ -205,7 +205,7 @@ class RunUpdates:
     def _end(self, step: _StepState, console: Sequence[str], errors: Sequence[str], values: Sequence[Any]) -> None:
         step.seconds = self._clock.monotonic() - step.began
         if self._listeners.listens:
-            outputs = [_encode(value).decode() for value in values if value is not None]
+            outputs = [encode(value).decode() for value in values if value is not None]
             step.stdout = self._tail([*console, *outputs])
             step.stderr = self._tail(errors)
 
@@ -295,14 +295,14 @@ def mark_interrupted(snapshot: RunSnapshot, reason: str) -> RunSnapshot:
     states: list[TaskState] = []
     for step in snapshot.update.task_states:
         if step.state == "RUNNING":
-            step = msgspec.structs.replace(step, state="FAILED", return_code=1, error_message=reason)
+            step = step.replace(state="FAILED", return_code=1, error_message=reason)
         elif step.state == "WAITING":
-            step = msgspec.structs.replace(step, state="SKIPPED", error_message=reason)
+            step = step.replace(state="SKIPPED", error_message=reason)
         states.append(step)
     if snapshot.update.task_states == tuple(states):  # every task has ended: what was cut comes after them
-        states[-1] = msgspec.structs.replace(states[-1], error_message=reason)
-    update = msgspec.structs.replace(snapshot.update, run_state="FAILED", task_states=tuple(states))
-    return msgspec.structs.replace(snapshot, number=snapshot.number + 1, update=update)
+        states[-1] = states[-1].replace(error_message=reason)
+    update = snapshot.update.replace(run_state="FAILED", task_states=tuple(states))
+    return snapshot.replace(number=snapshot.number + 1, update=update)
 
 
 def _truncated(update: JobUpdate, size: int) -> JobUpdate:
@@ -310,19 +310,18 @@ def _truncated(update: JobUpdate, size: int) -> JobUpdate:
     tasks = [
         step
         if step.stdout is None and step.stderr is None
-        else msgspec.structs.replace(
-            step,
+        else step.replace(
             stdout=None if step.stdout is None else _cut(step.stdout, size),
             stderr=None if step.stderr is None else _cut(step.stderr, size),
         )
         for step in update.task_states
     ]
-    return msgspec.structs.replace(update, task_states=tuple(tasks))
+    return update.replace(task_states=tuple(tasks))
 
 
 def _render(update: JobUpdate, format_: Format, message_id: str, now: float) -> bytes:
     if format_ == "factotum":
-        return _encode(SelfDescribing(data=update))
+        return encode(SelfDescribing(data=update))
     event = CloudEvent(
         id=message_id,
         source=f"/sidecar/jobs/{update.job_reference}",
@@ -330,7 +329,7 @@ def _render(update: JobUpdate, format_: Format, message_id: str, now: float) -> 
         time=_time(now),
         data=update,
     )
-    return _encode(event)
+    return encode(event)
 
 
 def _state(step: _StepState, size: int) -> TaskState:

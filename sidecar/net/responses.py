@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Final, TypeVar
 
 import msgspec
-from sidecar_protocol.base import REDACTED
+from sidecar_protocol.base import REDACTED, Raw
 
 from sidecar.errors import Forbidden, NotFound, RemoteFailed, SidecarError, Unauthorized
 from sidecar.net.exchange import HttpResponse
@@ -35,10 +35,10 @@ def decode_as(response: HttpResponse, shape: type[Shape]) -> Shape:
         ) from None
 
 
-def raw_json(response: HttpResponse) -> msgspec.Raw:
+def raw_json(response: HttpResponse) -> Raw:
     """The body's JSON byte for byte, but on one line: line breaks can only stand between its tokens."""
     value = bytes(decode_as(response, msgspec.Raw))
-    return msgspec.Raw(value.replace(b"\n", b" ").replace(b"\r", b" "))
+    return Raw(value.replace(b"\n", b" ").replace(b"\r", b" "))
 
 
 def to_error(response: HttpResponse, secrets: Collection[str]) -> SidecarError:

@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final, NoReturn
 
-import msgspec
 from saq.job import Job, Status
-from sidecar_protocol.base import encode_hook
+from sidecar_protocol.base import Raw
 from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
+from sidecar_protocol.model import Model
+from sidecar_protocol.reading import stored
+from sidecar_protocol.writing import encode
 
 from sidecar.clock import within
 from sidecar.encryption import Encryptor
@@ -42,9 +44,11 @@ _SHUTDOWN_CODES: Final = (ErrorCode.SHUTTING_DOWN, ErrorCode.BROWSER_CRASHED, Er
 """What a process's end looks like to its jobs: a signal for the whole group or container ends the browser, too."""
 
 
-class _PublishedEvent(msgspec.Struct, frozen=True):
+class _PublishedEvent(Model):
+    raw_parts = (("content",),)
+
     event: str
-    content: msgspec.Raw
+    content: Raw
 
 
 class _Retry(Exception):
@@ -95,7 +99,7 @@ class JobExecutor:
 
     def on_message(self, message: bytes) -> None:
         """Takes an event that another process has sent for our parent."""
-        published = msgspec.json.decode(message, type=_PublishedEvent)
+        published = stored(_PublishedEvent, message)
         self._on_event(published.event, published.content)
 
     async def run(self, context: Any, **stored: Any) -> None:
@@ -203,7 +207,7 @@ class JobExecutor:
         if submitter == self._backend.process:
             self._on_event(event, content)
         else:
-            message = msgspec.json.encode({"event": event, "content": content}, enc_hook=encode_hook)
+            message = encode({"event": event, "content": content})
             publishing = asyncio.ensure_future(self._backend.publish(submitter, message))
             publishing.add_done_callback(_log_failure)
 

@@ -5,10 +5,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
+from pydantic import ConfigDict
 from saq.job import TERMINAL_STATUSES, Job, Status
 from saq.queue import Queue
 from sidecar_protocol.errors import ErrorCode, ErrorDetail
+from sidecar_protocol.model import Sparse
 from sidecar_protocol.queued import JobState, JobStatus
+from sidecar_protocol.reading import stored
+from sidecar_protocol.writing import encode
 
 from sidecar.errors import CorruptRecord
 from sidecar.wall_clock import rfc3339
@@ -31,8 +35,10 @@ UNREADABLE: Final = "unreadable"
 _JOB_STATUS: Final = {status: ours for ours, statuses in STATUSES.items() for status in statuses}
 
 
-class JobMeta(msgspec.Struct, kw_only=True, omit_defaults=True):
+class JobMeta(Sparse):
     """What we keep beside SAQ's own fields."""
+
+    model_config = ConfigDict(frozen=False)
 
     type: str
     name: str = ""
@@ -89,12 +95,12 @@ def with_fields(document: bytes, **fields: Any) -> bytes:
 
 def get_meta(job: Job) -> JobMeta:
     """What we stored beside SAQ's fields."""
-    return msgspec.convert(job.meta, JobMeta)
+    return stored(JobMeta, encode(job.meta))
 
 
 def set_meta(job: Job, meta: JobMeta) -> None:
     """Writes it back; it is stored with the job's next change."""
-    job.meta = msgspec.to_builtins(meta)
+    job.meta = load(encode(meta))
 
 
 def job_state(job: Job) -> JobState:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 from saq.job import TERMINAL_STATUSES, Job, Status
+from sidecar_protocol.base import Raw
 from sidecar_protocol.pages import PAGE_SIZE, page_offset
 from sidecar_protocol.queued import JobState, JobStatus
 
@@ -137,10 +137,10 @@ class JobQueue:
         state = job_state(job)
         if job.status is Status.COMPLETE:
             body = await self._backend.get_result(job_id)
-            kept = {"result": msgspec.Raw(body)} if body else {"result_dropped": True}
-            return msgspec.structs.replace(state, **kept)
+            kept: dict[str, Any] = {"result": Raw(body)} if body else {"result_dropped": True}
+            return state.replace(**kept)
         progress = self._executor.progress(job_id)
-        return state if progress is None else msgspec.structs.replace(state, progress=progress)
+        return state if progress is None else state.replace(progress=progress)
 
     async def list(self, status: JobStatus | None, page: int) -> tuple[int, list[JobState]]:
         """How many jobs have this status (any, for None), and one page of them, newest first, without their results."""

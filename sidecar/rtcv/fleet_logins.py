@@ -4,9 +4,11 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-import msgspec
-from sidecar_protocol.base import decode_hook, reveal_hook
+from sidecar_protocol.codec import NotJson
+from sidecar_protocol.model import Model
+from sidecar_protocol.reading import stored
 from sidecar_protocol.session import Credentials
+from sidecar_protocol.writing import encode_revealed
 
 from sidecar.encryption import Encryptor
 from sidecar.errors import DecryptionKeyMissing, StoreFailed
@@ -34,7 +36,7 @@ class LoginStore(Protocol):
         """The document of a scope; None where there is none."""
 
 
-class _Sealed(msgspec.Struct, frozen=True):
+class _Sealed(Model):
     """The record of a login. The account is part of it, so that a record can't stand in for another's."""
 
     scope: str
@@ -51,7 +53,7 @@ class SharedLogins:
 
     async def share(self, account_id: str, credentials: Sequence[Credentials]) -> None:
         """Has all machines know a login; the first one is the primary. Raises StoreFailed."""
-        document = msgspec.json.encode(_Sealed(account_id, _without_flags(credentials)), enc_hook=reveal_hook)
+        document = encode_revealed(_Sealed(scope=account_id, credentials=_without_flags(credentials)))
         await self._store.put(account_id, self._encryptor.encrypt(document.decode()))
 
     async def credentials(self, account_id: str) -> tuple[Credentials, ...]:
@@ -75,8 +77,8 @@ class SharedLogins:
         if sealed is None:
             return ()
         try:
-            found = msgspec.json.decode(self._encryptor.decrypt(sealed), type=_Sealed, dec_hook=decode_hook)
-        except (DecryptionKeyMissing, msgspec.DecodeError):
+            found = stored(_Sealed, self._encryptor.decrypt(sealed))
+        except (DecryptionKeyMissing, NotJson):
             log.warning("a login of the fleet can't be opened: not all machines have the same SIDECAR_STORE_KEY")
             return ()
         return found.credentials if found.scope == account_id else ()
@@ -84,4 +86,4 @@ class SharedLogins:
 
 def _without_flags(credentials: Sequence[Credentials]) -> tuple[Credentials, ...]:
     """Credentials whose order alone says which is the primary."""
-    return tuple(msgspec.structs.replace(one, primary=False) for one in credentials)
+    return tuple(one.replace(primary=False) for one in credentials)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-import msgspec
+from sidecar_protocol.base import Raw
 
 LONG_TTL: Final = 3 * 24 * 3600.0
 """Seconds that a reference is remembered."""
@@ -29,7 +29,7 @@ class References(Protocol):
 class RtcvBackend(Protocol):
     """Where secrets come from and CVs go: RT-CV servers, or the mock."""
 
-    async def secret(self, key: str, encryption_key: str) -> msgspec.Raw:
+    async def secret(self, key: str, encryption_key: str) -> Raw:
         """A secret's value as the JSON that came."""
 
     async def scan_cv(self, cv: bytes) -> bool:
@@ -66,5 +66,5 @@ class LoginContext(Protocol):
     def add_secret(self, secret: str) -> None:
         """Keeps a secret out of every log from now on."""
 
-    def add_json_secret(self, value: msgspec.Raw) -> None:
+    def add_json_secret(self, value: bytes) -> None:
         """Keeps every string of a secret's JSON out of every log from now on."""

@@ -1,19 +1,23 @@
 """Mock mode: answers like a server, sends nothing, keeps nothing."""
 
-import msgspec
-from sidecar_protocol.session import MockOptions
+from typing import TYPE_CHECKING
 
-_NULL = msgspec.Raw(b"null")
+from sidecar_protocol.base import Raw
+
+if TYPE_CHECKING:
+    from sidecar_protocol.session import MockOptions
+
+_NULL = Raw(b"null")
 
 
 class MockServer:
     """Gives the secrets it was told and says what it was told of every CV."""
 
-    def __init__(self, options: MockOptions) -> None:
+    def __init__(self, options: "MockOptions") -> None:
         self._secrets = options.secrets or {}
         self._cv_matches = options.cv_matches
 
-    async def secret(self, key: str, encryption_key: str) -> msgspec.Raw:  # noqa: ARG002
+    async def secret(self, key: str, encryption_key: str) -> Raw:  # noqa: ARG002
         """The value under the key; null where there is none."""
         return self._secrets.get(key, _NULL)
 

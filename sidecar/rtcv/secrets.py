@@ -1,11 +1,13 @@
 """Secrets of the primary server: fetched, kept out of every log, decoded."""
 
+from collections.abc import Container
 from typing import Any, TypeVar
 
-import msgspec
-from sidecar_protocol.base import Secret
+from sidecar_protocol import codec
+from sidecar_protocol.base import Raw, Secret
 from sidecar_protocol.bounds import deeper
-from sidecar_protocol.codec import MAX_NESTING
+from sidecar_protocol.codec import MAX_NESTING, NotJson
+from sidecar_protocol.errors import WireError
 
 from sidecar.errors import InvalidContent, RemoteFailed
 from sidecar.rtcv.login import LoginContext
@@ -13,7 +15,7 @@ from sidecar.rtcv.login import LoginContext
 Shape = TypeVar("Shape")
 
 
-async def fetch(login: LoginContext, key: str, encrypted_with: Secret) -> msgspec.Raw:
+async def fetch(login: LoginContext, key: str, encrypted_with: Secret) -> Raw:
     """A secret of the primary, which no log shows from now on. Raises MissingCredentials and the server's failures."""
     backend = login.backend
     if not key:
@@ -25,18 +27,30 @@ async def fetch(login: LoginContext, key: str, encrypted_with: Secret) -> msgspe
     return value
 
 
-def decode(value: msgspec.Raw, key: str) -> Any:
+def decode(value: Raw, key: str) -> Any:
     """A secret's JSON as Python values. Raises RemoteFailed where it can't be read."""
-    return shaped(value, object, key)
-
-
-def shaped(value: msgspec.Raw, shape: type[Shape], key: str) -> Shape:
-    """A secret's JSON as that type. Raises RemoteFailed where it is another."""
     try:
-        if deeper(bytes(value), MAX_NESTING):  # what Python itself can hold is another depth in each version
-            raise RecursionError(f"it is nested over {MAX_NESTING} levels")
-        return msgspec.json.decode(value, type=shape)
-    except (msgspec.DecodeError, RecursionError) as wrong:
-        # msgspec names types and places, never values
-        said = str(wrong).replace("`", "").replace("$", "value")
-        raise RemoteFailed(f"the secret {key!r} has another shape than asked for: {said}") from None
+        if deeper(value, MAX_NESTING):  # what Python itself can hold is another depth in each version
+            raise NotJson(f"it is nested over {MAX_NESTING} levels")
+        return codec.plain(value)
+    except NotJson as wrong:
+        raise _another_shape(key, wrong) from None
+
+
+def shaped(value: Raw, shape: type[Shape], names: Container[str], key: str) -> Shape:
+    """A secret's JSON as that type, of whose objects these members alone are read. Raises RemoteFailed."""
+    from sidecar_protocol.reading import convert  # late: it brings pydantic
+
+    try:
+        return convert(shape, decode(Raw(codec.narrowed(value, names)), key), "value")
+    except NotJson as wrong:
+        raise _another_shape(key, wrong) from None
+    except WireError as wrong:
+        if isinstance(wrong, RemoteFailed):
+            raise
+        raise _another_shape(key, wrong) from None
+
+
+def _another_shape(key: str, wrong: Exception) -> RemoteFailed:
+    """The sentence names types and places, never values."""
+    return RemoteFailed(f"the secret {key!r} has another shape than asked for: {wrong}")

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-import msgspec
+from sidecar_protocol.base import Raw
 from sidecar_protocol.codec import NOTHING
 from sidecar_protocol.cvs import reference_of
 
@@ -27,7 +27,7 @@ class ReferenceLocks:
         self._held.pop(reference).set()
 
 
-async def send_cv(login: LoginContext, reference_locks: ReferenceLocks, content: msgspec.Raw) -> Any:
+async def send_cv(login: LoginContext, reference_locks: ReferenceLocks, content: Raw) -> Any:
     """Sends a CV unless its reference is cached; remembers the reference if the CV matched."""
     reference = reference_of(content)
     await reference_locks.acquire(reference)
@@ -37,7 +37,7 @@ async def send_cv(login: LoginContext, reference_locks: ReferenceLocks, content:
         reference_locks.release(reference)
 
 
-async def deliver(login: LoginContext, reference: str, content: msgspec.Raw) -> Any:
+async def deliver(login: LoginContext, reference: str, content: Raw) -> Any:
     """The same for who is inside with this reference already."""
     backend, references = login.backend, login.references
     if await references.known(reference):

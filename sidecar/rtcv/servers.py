@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 import msgspec
+from sidecar_protocol.base import Raw
 from sidecar_protocol.session import Credentials
 
 from sidecar.errors import Forbidden, InvalidContent, SidecarError
@@ -68,7 +69,7 @@ class RtcvServer:
         path = f"/api/v1/scraper/scannedReferenceNrs/since/days/{SEEDED_DAYS}"
         return responses.decode_as(await self._call("GET", path), list[str] | None) or []  # type: ignore[arg-type]
 
-    async def secret(self, key: str, encryption_key: str) -> msgspec.Raw:
+    async def secret(self, key: str, encryption_key: str) -> Raw:
         """A secret's JSON. Raises InvalidContent, NotFound, RemoteFailed."""
         if not encryption_key:
             raise InvalidContent("encryption_key cannot be empty", "encryption_key")
@@ -133,7 +134,7 @@ class RtcvServers:
         await _all_of([server.check() for server in self._servers])
         return await self.primary.scanned_references()
 
-    async def secret(self, key: str, encryption_key: str) -> msgspec.Raw:
+    async def secret(self, key: str, encryption_key: str) -> Raw:
         """The primary's secret."""
         return await self.primary.secret(key, encryption_key)
 

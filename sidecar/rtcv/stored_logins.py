@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import msgspec
+from sidecar_protocol.base import Raw
 from sidecar_protocol.session import Credentials
 from sidecar_protocol.webhooks import Webhook
 
@@ -37,7 +37,7 @@ class StoredBackend:
     put: Forward
     server: RtcvBackend | None
 
-    async def secret(self, key: str, encryption_key: str) -> msgspec.Raw:
+    async def secret(self, key: str, encryption_key: str) -> Raw:
         """A secret of the primary. Raises MissingCredentials and the server's failures."""
         return await self._known().secret(key, encryption_key)
 
@@ -66,7 +66,7 @@ class StoredLoginContext:
 
     references: References
     add_secret: Callable[[str], None]
-    add_json_secret: Callable[[msgspec.Raw], None]
+    add_json_secret: Callable[[bytes], None]
     servers: RtcvBackend | None
 
     @property

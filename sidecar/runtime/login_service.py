@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-
-from sidecar_protocol.session import Credentials, MockOptions
+from typing import TYPE_CHECKING
 
 from sidecar.clock import Clock
 from sidecar.rtcv.login import LONG_TTL, MOCK, Login
@@ -11,6 +10,9 @@ from sidecar.rtcv.mock import MockServer
 from sidecar.runtime.storage_provider import StorageProvider
 from sidecar.settings import Settings
 from sidecar.storage.memory_references import MemoryReferences
+
+if TYPE_CHECKING:
+    from sidecar_protocol.session import Credentials, MockOptions
 
 
 class LoginService:
@@ -21,7 +23,7 @@ class LoginService:
         self._clock = clock
         self._storage = storage
 
-    async def log_in(self, credentials: Sequence[Credentials]) -> Login:
+    async def log_in(self, credentials: "Sequence[Credentials]") -> Login:
         """Checks every server. Raises InvalidContent, RemoteFailed, RemoteUnreachable, StoreFailed."""
         from sidecar.net.http_client import HttpClient
         from sidecar.rtcv import servers as rtcv  # late: httpx and aiohttp take 220 ms to import
@@ -45,7 +47,7 @@ class LoginService:
         copy = partial(storage.forwarder.copy, account_id) if len(servers) > 1 else None
         return Login(rtcv.RtcvServers(http, servers, primary, copy), references, account_id)
 
-    async def _catch_up(self, credentials: Sequence[Credentials]) -> None:
+    async def _catch_up(self, credentials: "Sequence[Credentials]") -> None:
         """What was sent to a server before it is asked what it has seen belongs to its answer."""
         from sidecar.deliveries.endpoint_records import server_id
 
@@ -54,7 +56,7 @@ class LoginService:
             servers = map(server_id, credentials)
             await opened.delivery_services.manager.wait_until_idle(servers, self._settings.request_timeout)
 
-    async def mock(self, options: MockOptions) -> Login:
+    async def mock(self, options: "MockOptions") -> Login:
         """A session of its own, without a network and without a disk."""
         self._storage.mock()
         return Login(MockServer(options), MemoryReferences(self._clock), MOCK)

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 from sidecar_protocol import PROTOCOL_VERSION, codec
 from sidecar_protocol.replies import Event, RequestId
 from sidecar_protocol.requests import CONTENTS
-from sidecar_protocol.session import HelloReply, Limits
-from sidecar_protocol.webhooks import Webhook
 
 from sidecar import __version__, logs
 from sidecar.clock import Clock, within
@@ -25,8 +23,7 @@ from sidecar.runtime.runtime_context import RuntimeContext
 from sidecar.runtime.storage_provider import StorageProvider
 from sidecar.server.dispatcher import Dispatcher
 from sidecar.server.handlers.context import HandlerContext
-from sidecar.server.message_registry import routes
-from sidecar.server.route import Route
+from sidecar.server.message_registry import Routes, routes
 from sidecar.server.session import Session
 from sidecar.server.stdio import LineReader, LineWriter
 from sidecar.server.stdio_fds import Descriptors
@@ -35,6 +32,9 @@ from sidecar.shutdown import CLOSE_SECONDS, StopSignals, force_exit_after
 from sidecar.storage.memory_references import MemoryReferences
 
 if TYPE_CHECKING:
+    from sidecar_protocol.session import HelloReply
+    from sidecar_protocol.webhooks import Webhook
+
     from sidecar.recording.input_log import InputLog
 
 PYTHON_FRAMES: Final = 200
@@ -160,7 +160,9 @@ class SessionProcess:
 
     # --- what we say of ourselves
 
-    def _describe(self) -> HelloReply:
+    def _describe(self) -> "HelloReply":
+        from sidecar_protocol.session import HelloReply, Limits
+
         from sidecar.browser.discovery import available  # late: few ask, and the first pong need not wait for it
 
         return HelloReply(
@@ -175,7 +177,7 @@ class SessionProcess:
             browsers=available(self._settings),
         )
 
-    def _routes(self) -> dict[str, Route]:
+    def _routes(self) -> Routes:
         login_service = LoginService(self._settings, self._clock, self._storage)
         context = HandlerContext(
             session=self._session,
@@ -195,10 +197,12 @@ class SessionProcess:
             self._writer.send(codec.encode(Event(event, content, codec.NOTHING if request_id is None else request_id)))
 
 
-def webhooks_of(settings: Settings) -> tuple[Webhook, ...]:
+def webhooks_of(settings: Settings) -> "tuple[Webhook, ...]":
     """Those that every session begins with. Raises SettingsError."""
     if not settings.webhook:
         return ()
+    from sidecar_protocol.webhooks import Webhook
+
     from sidecar.net.urls import check_url  # late: yarl takes 15 ms to import
 
     urls = settings.webhook.split()

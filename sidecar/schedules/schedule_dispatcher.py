@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final, Literal
 
-import msgspec
 from sidecar_protocol.schedules import ScheduleFired
 
 from sidecar.clock import Clock
@@ -93,19 +92,19 @@ class ScheduleDispatcher:
             else:
                 self._submission(item, record)  # whoever can't open it leaves it to others
                 # whoever changes or deletes it from here on comes too late, and a crash from here on is made up for
-                await self._agenda.replace(item, encode(msgspec.structs.replace(record, stage="firing")), item.due)
+                await self._agenda.replace(item, encode(record.replace(stage="firing")), item.due)
         except SidecarError as failure:
             if late <= self._retry_window(failure):
                 raise
             log.warning("the schedule %s could not be fired: %s", item.id, failure)
-            await self._close(item, msgspec.structs.replace(record, error=failure.detail), "missed")
+            await self._close(item, record.replace(error=failure.detail), "missed")
 
     async def _fire(self, item: Item, record: ScheduleRecord) -> None:
         submission = self._submission(item, record)
         if await self._agenda.get(item.id) is None:  # deleted since it was read
             return
         msgid = await self._submit(submission)
-        fired = msgspec.structs.replace(record, msgids=(msgid,))
+        fired = record.replace(msgids=(msgid,))
         closed = await self._close(item, fired, "fired")
         if closed or await self._agenda.get(item.id) is None:  # or deleted, too late: its job runs
             self._watched.pop(item.id, None)
@@ -139,5 +138,5 @@ class ScheduleDispatcher:
 
     async def _close(self, item: Item, record: ScheduleRecord, stage: Literal["fired", "missed"]) -> bool:
         """False where somebody else has dealt with it."""
-        closed = encode(msgspec.structs.replace(record, stage=stage))
+        closed = encode(record.replace(stage=stage))
         return await self._agenda.replace(item, closed, None, self._now() + RETENTION_SECONDS)

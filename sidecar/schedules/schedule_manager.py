@@ -4,9 +4,13 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
-import msgspec
+from sidecar_protocol import writing
+from sidecar_protocol.base import UNSET, Raw
+from sidecar_protocol.codec import NotJson
 from sidecar_protocol.errors import ErrorDetail
+from sidecar_protocol.model import Sparse
 from sidecar_protocol.pages import PAGE_SIZE, page_count, page_offset
+from sidecar_protocol.reading import stored
 from sidecar_protocol.schedules import (
     CreateSchedule,
     ListSchedules,
@@ -33,11 +37,12 @@ PARENTS_ZONE: Final = 1
 """The `zone_type` that stands for the parent's time zone; all others stand for this machine's."""
 _TIME: Final = "trigger.single.time"
 _ZONE: Final = "trigger.single.zone"
-_UNSET: Final = msgspec.UNSET
 
 
-class ScheduleRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ScheduleRecord(Sparse):
     """A schedule as it lies in the store."""
+
+    raw_parts = (("shown",),)
 
     name: str
     enabled: bool
@@ -47,7 +52,7 @@ class ScheduleRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     type: str
     content: dict[str, str]
     """Of the message, as it may lie on disk."""
-    shown: msgspec.Raw
+    shown: Raw
     """The same with its secrets replaced."""
     webhooks: str = ""
     """The endpoints in force when it was made, packed."""
@@ -70,18 +75,15 @@ class ScheduleRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 def encode(record: ScheduleRecord) -> bytes:
     """The entry as a document."""
-    return msgspec.json.encode(record)
+    return writing.encode(record)
 
 
 def decode(document: bytes) -> ScheduleRecord:
     """A document's entry. Raises Unreadable."""
     try:
-        return _decode(document)
-    except msgspec.DecodeError:
+        return stored(ScheduleRecord, document)
+    except NotJson:
         raise CorruptRecord("the schedule is stored in a way that this sidecar can't read") from None
-
-
-_decode: Final = msgspec.json.Decoder(ScheduleRecord).decode
 
 
 class ScheduleManager:
@@ -128,7 +130,7 @@ class ScheduleManager:
 
     async def update(self, content: UpdateSchedule, *, zone: str = "", account_id: str = "") -> Schedule:
         """Replaces what is given; on disk when this returns; see `create`. Raises WireError, NotFound."""
-        if all(part is _UNSET for part in (content.name, content.enabled, content.trigger, content.push)):
+        if all(part is UNSET for part in (content.name, content.enabled, content.trigger, content.push)):
             raise InvalidContent("there is nothing to update: give name, enabled, trigger or push", "content")
         while True:
             item, record = await self._find(content.schedule_id)
@@ -179,20 +181,19 @@ class ScheduleManager:
 
     def _apply(self, record: ScheduleRecord, content: UpdateSchedule, zone: str, account_id: str) -> ScheduleRecord:
         """Raises WireError where a part can't be."""
-        new = msgspec.structs.replace
-        if content.name is not _UNSET:
+        if content.name is not UNSET:
             _check_name(content.name)
-            record = new(record, name=content.name)
-        if content.enabled is not _UNSET:
-            record = new(record, enabled=content.enabled)
-        if content.trigger is not _UNSET:
+            record = record.replace(name=content.name)
+        if content.enabled is not UNSET:
+            record = record.replace(enabled=content.enabled)
+        if content.trigger is not UNSET:
             if _is_parents(content.trigger) != _is_parents(record.trigger):
                 message = "a schedule's time zone can't change between the parent's (1) and the machine's"
                 raise InvalidContent(f"{_ZONE}_type: {message}", f"{_ZONE}_type")
-            record = new(record, trigger=content.trigger, due=self._due(content.trigger, zone))
-        if content.push is not _UNSET:
-            record = new(record, **self._message_fields(content.push, record.due, account_id or record.scope))
-        elif content.trigger is not _UNSET:
+            record = record.replace(trigger=content.trigger, due=self._due(content.trigger, zone))
+        if content.push is not UNSET:
+            record = record.replace(**self._message_fields(content.push, record.due, account_id or record.scope))
+        elif content.trigger is not UNSET:
             self._messages.recheck(record.type, record.content, record.due)
         return record
 

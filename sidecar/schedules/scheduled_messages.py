@@ -1,12 +1,15 @@
 """The messages that schedules hold: checked when given, sealed while they wait, shown without their secrets."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
-import msgspec
+from sidecar_protocol.base import UNSET, Raw
+from sidecar_protocol.codec import member
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.schedules import Push
+from sidecar_protocol.writing import encode
 
 from sidecar.encryption import Encryptor
 from sidecar.errors import DecryptionKeyMissing, InvalidContent, MissingCredentials
@@ -19,13 +22,6 @@ _CONTENT: Final = "push.content"
 _TYPE: Final = "push.type"
 
 
-class _Request(msgspec.Struct, frozen=True):
-    """A message, as redactors read it."""
-
-    type: str
-    content: msgspec.Raw
-
-
 class Messages(Protocol):
     """What can be done unattended."""
 
@@ -36,7 +32,8 @@ class Messages(Protocol):
         """Checks a message as if it were sent now. Raises WireError."""
 
 
-class CheckedMessage(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedMessage:
     """A message that may be run later, and what comes with it."""
 
     type: str
@@ -79,7 +76,7 @@ class ScheduledMessages:
         message_type, content = push.type, push.content
         if not self._messages.supports(message_type):
             raise InvalidContent(f"{_TYPE}: {message_type} is no message that makes sense unattended", _TYPE)
-        if content is msgspec.UNSET:
+        if content is UNSET:
             raise InvalidContent(f"{_CONTENT}: missing", _CONTENT)
         checked = bytes(content)
         try:
@@ -125,14 +122,14 @@ class ScheduledMessages:
         """What was sealed. Raises DecryptionKeyMissing."""
         return decrypt_content(self._encryptor, stored)
 
-    def redacted(self, checked: CheckedMessage) -> msgspec.Raw:
+    def redacted(self, checked: CheckedMessage) -> Raw:
         """The content with its secrets replaced."""
         message_type, content, redactor = checked.type, checked.content, Redactor()
         decoded = decode_stored(message_type, content)
         if isinstance(decoded, SendJob):
             redactor = redactor_for(decoded)
-        line = redactor.redact_request(msgspec.json.encode(_Request(message_type, msgspec.Raw(content))))
-        return msgspec.Raw(msgspec.json.decode(line, type=_Request).content.copy()) if line else msgspec.Raw(b"null")
+        line = redactor.redact_request(encode({"type": message_type, "content": Raw(content)}))
+        return member(line, "content") if line else Raw(b"null")
 
 
 def _with_prefix(error: WireError) -> WireError:

@@ -8,19 +8,21 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 from sidecar_protocol import codec
 from sidecar_protocol.codec import Request
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.replies import RequestId
-from sidecar_protocol.session import Cancel
 
 from sidecar.clock import within
 from sidecar.errors import Cancelled, Conflict, ShuttingDown
 from sidecar.server.error_replies import commit_failed_reply, error_reply
 from sidecar.server.route import Route
+
+if TYPE_CHECKING:
+    from sidecar_protocol.session import Cancel
 
 MAX_QUEUED_BYTES: Final = 1 << 20
 """Input that may wait its turn before reading stops."""
@@ -150,8 +152,9 @@ class Dispatcher:
             return self._refuse(request.id, Conflict(f"the id {request.id!r} is still in flight"))
         if request.type == "cancel":
             return self._cancel(request)
-        route = self._routes.get(request.type)
-        if route is None:
+        try:
+            route = self._routes[request.type]
+        except KeyError:
             return self._refuse(request.id, WireError(ErrorCode.UNKNOWN_TYPE, f"unknown message type {request.type}"))
         # the way that nearly every line takes: nothing is in the way, and its handler is a plain function
         is_free = not self._inbox and not self._barrier and (request.id is not None or not self._lane_task)

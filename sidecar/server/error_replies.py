@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
-import msgspec
 from sidecar_protocol import codec
 from sidecar_protocol.errors import ErrorDetail, WireError
 from sidecar_protocol.replies import RequestId
@@ -24,7 +24,7 @@ def error_reply(
         log.error("unexpected error while handling a request", exc_info=wrong)
     detail = error_detail(wrong)
     if number is not None:
-        detail = msgspec.structs.replace(detail, number=number(detail))
+        detail = replace(detail, number=number(detail))
     return codec.encode_error(request_id, detail)
 
 

@@ -1,17 +1,18 @@
 """The session's state: login, webhooks, zone, notifications."""
 
 from collections.abc import Awaitable, Callable, Sequence
-
-import msgspec
-from sidecar_protocol.session import Credentials, MockOptions
-from sidecar_protocol.webhooks import Webhook
+from typing import TYPE_CHECKING
 
 from sidecar.errors import InvalidContent, MissingCredentials
 from sidecar.json_strings import strings
 from sidecar.rtcv.login import MOCK, Login, References, RtcvBackend
 
-LogIn = Callable[[Sequence[Credentials]], Awaitable[Login]]
-Mock = Callable[[MockOptions], Awaitable[Login]]
+if TYPE_CHECKING:
+    from sidecar_protocol.session import Credentials, MockOptions
+    from sidecar_protocol.webhooks import Webhook
+
+LogIn = Callable[["Sequence[Credentials]"], Awaitable[Login]]
+Mock = Callable[["MockOptions"], Awaitable[Login]]
 
 
 class Session:
@@ -52,14 +53,14 @@ class Session:
         """Whether a mock session is in force."""
         return self.account_id == MOCK
 
-    async def log_in(self, credentials: Sequence[Credentials], log_in: LogIn) -> None:
+    async def log_in(self, credentials: "Sequence[Credentials]", log_in: LogIn) -> None:
         """Checks every server and switches to them. Raises InvalidContent, RemoteFailed, RemoteUnreachable."""
         check_credentials(credentials)
         for one in credentials:
             self._add_secret(one.api_key.reveal())
         await self._switch(await log_in(credentials))
 
-    async def mock(self, options: MockOptions, mock: Mock) -> None:
+    async def mock(self, options: "MockOptions", mock: Mock) -> None:
         """Switches to mock mode, with nothing remembered."""
         for value in (options.secrets or {}).values():
             self.add_json_secret(value)
@@ -69,7 +70,7 @@ class Session:
         """Keeps a secret out of every log from now on."""
         self._add_secret(secret)
 
-    def add_json_secret(self, value: msgspec.Raw) -> None:
+    def add_json_secret(self, value: bytes) -> None:
         """Keeps every string of a secret's JSON out of every log from now on."""
         for leaf in strings(value):
             self._add_secret(leaf)
@@ -85,7 +86,7 @@ class Session:
             await before.backend.close()
 
 
-def check_credentials(credentials: Sequence[Credentials]) -> None:
+def check_credentials(credentials: "Sequence[Credentials]") -> None:
     """What v1 checked before it sent anything, in its order and its words. Raises InvalidContent."""
     primaries = 0
     for index, one in enumerate(credentials):
@@ -100,7 +101,7 @@ def check_credentials(credentials: Sequence[Credentials]) -> None:
         raise InvalidContent("when defineing multiple connections, one must be set as primary", "primary")
 
 
-def _check_one(one: Credentials, place: str) -> None:
+def _check_one(one: "Credentials", place: str) -> None:
     if not one.server_location:
         raise InvalidContent("server_location cannot be empty", f"{place}server_location")
     if not one.server_location.startswith(("http://", "https://")):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import urljoin, urlsplit
 
-import msgspec
+from sidecar_protocol.base import Raw
 from sidecar_protocol.tasks import LONGEST_SCRIPT
 
 from sidecar.browser.sandbox.task_session import FetchRequest, FetchResponse
@@ -176,12 +176,12 @@ class ScriptHost:
             url = there
         raise LimitExceeded(f"{_host(url)} redirected more than {MAX_REDIRECTS} times")
 
-    async def job(self, content: msgspec.Raw) -> msgspec.Raw:
+    async def job(self, content: Raw) -> Raw:
         """One browser job. Raises SidecarError."""
         self._jobs += 1
         if self._jobs > MAX_JOBS:
             raise LimitExceeded(f"the script ran more than {MAX_JOBS} jobs")
-        return msgspec.Raw(await self._job(bytes(content), self._jobs))
+        return Raw(await self._job(bytes(content), self._jobs))
 
     async def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> HttpResponse:
         check_url(url)

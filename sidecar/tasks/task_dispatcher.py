@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
-import msgspec
+from sidecar_protocol.model import Sparse
 from sidecar_protocol.queued import JobState
+from sidecar_protocol.writing import encode
 
 from sidecar.clock import Clock
 from sidecar.errors import CorruptRecord, NotFound
@@ -13,7 +14,7 @@ from sidecar.queue.submission import Submission
 from sidecar.storage.agenda import Agenda, Item, defer_corrupt
 from sidecar.storage.task_runs import StoredRun, TaskRuns
 from sidecar.tasks.interval import intervals_between, last_time, next_time
-from sidecar.tasks.task_record import TaskRecord, TaskRecords, decode, encode
+from sidecar.tasks.task_record import TaskRecord, TaskRecords, decode
 from sidecar.tasks.task_runner import TaskRunner
 
 MAX_TASKS: Final = 1_000
@@ -27,7 +28,7 @@ _OWNER_SECONDS: Final = 0.5
 """Seconds that a process gets for a task that only it can run."""
 
 
-class TaskRunPayload(msgspec.Struct, frozen=True, omit_defaults=True):
+class TaskRunPayload(Sparse):
     """What waits in the queue: a `run_task`, and the time that it is for."""
 
     id: str
@@ -125,13 +126,13 @@ class TaskDispatcher:
             else:
                 # the queue first, which takes a key once: who dies before the next line is made up for, not repeated
                 changes |= {"run": await self._queue.submit(self._submission(item.id, record, time))}
-        after = msgspec.structs.replace(record, **changes)
+        after = record.replace(**changes)
         await self._agenda.replace(item, encode(after), seconds(after.next(max(now, after.fired or 0))))
 
     def _submission(self, task_id: str, record: TaskRecord, time: int) -> Submission:
         return Submission(
             type="run_task",
-            content=msgspec.json.encode(TaskRunPayload(task_id, time)),
+            content=encode(TaskRunPayload(id=task_id, due=time)),
             key=_key(task_id, time),
             name=task_id,
             timeout=RUN_TIMEOUT,

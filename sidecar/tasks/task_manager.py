@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from sidecar_protocol.errors import WireError
 from sidecar_protocol.pages import PAGE_SIZE, page_count, page_offset
+from sidecar_protocol.reading import stored
 from sidecar_protocol.tasks import (
     CreateTask,
     ListTaskRuns,
@@ -22,6 +23,7 @@ from sidecar_protocol.tasks import (
     Trigger,
     UpdateTask,
 )
+from sidecar_protocol.writing import encode
 
 from sidecar.clock import Clock
 from sidecar.errors import Conflict, CorruptRecord, NotFound
@@ -29,7 +31,7 @@ from sidecar.queue.submission import JobRun
 from sidecar.storage.agenda import Agenda, Item
 from sidecar.storage.task_runs import StoredRun, TaskRuns
 from sidecar.tasks.task_dispatcher import MAX_TASKS, TaskDispatcher, TaskRunPayload, seconds
-from sidecar.tasks.task_record import TaskRecord, TaskRecords, decode, encode, format_ms, matches, to_task
+from sidecar.tasks.task_record import TaskRecord, TaskRecords, decode, format_ms, matches, to_task
 from sidecar.tasks.task_runner import TaskRunner, to_task_run
 
 _MAX_ATTEMPTS: Final = 10
@@ -103,7 +105,7 @@ class TaskManager:
 
     async def set_running(self, content: TaskRef, running: bool) -> TaskStatus:
         """Starts or stops it; a run that goes on is left to end. Raises NotFound, Conflict."""
-        await self._change(content.id, lambda old: msgspec.structs.replace(old, running=running))
+        await self._change(content.id, lambda old: old.replace(running=running))
         return await self.status(content)
 
     async def status(self, content: TaskRef) -> TaskStatus:
@@ -151,7 +153,7 @@ class TaskManager:
 
     async def perform(self, run: JobRun) -> RunTaskReply:
         """A run that comes out of the queue. Raises NotFound where the task was deleted, and what the run raises."""
-        payload = msgspec.json.decode(run.content, type=TaskRunPayload)
+        payload = stored(TaskRunPayload, run.content)
         try:
             _, record = await self._find(payload.id)
         except WireError as failure:  # somebody waits to hear what became of it
@@ -188,7 +190,7 @@ class TaskManager:
             now = self._now()
             moved = (old.init, old.end, old.interval, old.running) != (new.init, new.end, new.interval, new.running)
             if (old.init, old.interval) != (new.init, new.interval):
-                new = msgspec.structs.replace(new, fired=None)
+                new = new.replace(fired=None)
             due = seconds(new.next(now)) if moved else item.due
             if await self._agenda.replace(item, encode(new), due):
                 self._on_change()
@@ -199,7 +201,7 @@ class TaskManager:
         """A noted run; one whose process died and that nobody will repeat does not go on."""
         task_run = to_task_run(run)
         if run.status == "running" and not await self._dispatcher.is_active(run):
-            return msgspec.structs.replace(task_run, status="cancelled")
+            return task_run.replace(status="cancelled")
         return task_run
 
     def _now(self) -> int:

@@ -1,11 +1,16 @@
 """A task as it lies in the store, and as it is shown."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
+from sidecar_protocol.base import UNSET
+from sidecar_protocol.codec import NotJson
 from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.model import Sparse
+from sidecar_protocol.reading import stored
 from sidecar_protocol.tasks import CreateTask, ListTasks, Task, UpdateTask
+from sidecar_protocol.writing import encode
 
 from sidecar.encryption import Encryptor
 from sidecar.errors import CorruptRecord, DecryptionKeyMissing, InvalidContent
@@ -17,10 +22,8 @@ from sidecar.tasks.task_templates import prepare_job
 from sidecar.templates import MAX_FILLED_BYTES
 from sidecar.wall_clock import rfc3339
 
-_UNSET: Final = msgspec.UNSET
 
-
-class TaskRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TaskRecord(Sparse):
     """One task; times and the interval in milliseconds."""
 
     script: str | None = None
@@ -61,15 +64,11 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return time if self.running and (self.end is None or time != self.end + 1) else None
 
 
-encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(TaskRecord).decode
-
-
 def decode(record: bytes) -> TaskRecord:
-    """What a document holds. Raises Unreadable."""
+    """What a document holds. Raises CorruptRecord."""
     try:
-        return _decode(record)
-    except msgspec.DecodeError:
+        return stored(TaskRecord, record)
+    except NotJson:
         raise CorruptRecord("the task is stored in a way that this sidecar can't read") from None
 
 
@@ -117,24 +116,24 @@ class TaskRecords:
 
     def change(self, record: TaskRecord, content: UpdateTask, now: int) -> TaskRecord:
         """The document with what is given. Raises InvalidContent, DecryptionKeyMissing, Unauthorized, Forbidden."""
-        if content.script is not _UNSET and content.job is not _UNSET:
+        if content.script is not UNSET and content.job is not UNSET:
             raise InvalidContent("script: a task has either a script or a job", "script")
         changes: dict[str, Any] = {}
         for name in ("running", "config", "interval"):
-            if (value := getattr(content, name)) is not _UNSET:
+            if (value := getattr(content, name)) is not UNSET:
                 changes[name] = value
-        if content.init is not _UNSET:
+        if content.init is not UNSET:
             changes["init"] = parse_time_ms(content.init, "init")
-        if content.end is not _UNSET:
+        if content.end is not UNSET:
             changes["end"] = None if content.end is None else parse_time_ms(content.end, "end")
-        changed = msgspec.structs.replace(record, **changes)
-        if content.script is not _UNSET:
+        changed = record.replace(**changes)
+        if content.script is not UNSET:
             changed = self._with_script(changed, content.script)
-        elif content.job is not _UNSET:
+        elif content.job is not UNSET:
             changed = self._with_job(changed, content.job)
-        elif content.config is not _UNSET and changed.script is None:
+        elif content.config is not UNSET and changed.script is None:
             prepare_job(self._decrypt_job(changed), changed.config, self._max_filled_bytes)
-        if content.init is not _UNSET or content.end is not _UNSET:
+        if content.init is not UNSET or content.end is not UNSET:
             _check_times(changed, now)
         return changed
 
@@ -160,7 +159,7 @@ class TaskRecords:
 
     def _with_script(self, record: TaskRecord, script: str) -> TaskRecord:
         self._scripts.check(script)
-        return msgspec.structs.replace(record, script=script, job=None, sealed_job=None, shown_job=None)
+        return record.replace(script=script, job=None, sealed_job=None, shown_job=None)
 
     def _with_job(self, record: TaskRecord, job: Mapping[str, Any]) -> TaskRecord:
         filled = prepare_job(job, record.config, self._max_filled_bytes)
@@ -168,11 +167,10 @@ class TaskRecords:
         self._check_token(decoded)
         secret = self._encryptor.persistent or contains_secrets("send_job", filled)
         redacted = _redacted_job(job, decoded)
-        return msgspec.structs.replace(
-            record,
+        return record.replace(
             script=None,
             job=None if secret else dict(job),
-            sealed_job=self._encryptor.encrypt(msgspec.json.encode(job).decode()) if secret else None,
+            sealed_job=self._encryptor.encrypt(encode(job).decode()) if secret else None,
             owner=self._process if secret else "",
             shown_job=redacted if secret or redacted != job else None,
         )
@@ -228,6 +226,6 @@ def _check_times(record: TaskRecord, now: int) -> None:
 
 def _redacted_job(job: Mapping[str, Any], filled: SendJob) -> dict[str, Any]:
     """The job as it was given, with its secrets, and what it types into pages, replaced."""
-    line = redactor_for(filled).redact_request(msgspec.json.encode({"type": "send_job", "content": job}))
+    line = redactor_for(filled).redact_request(encode({"type": "send_job", "content": job}))
     redacted: dict[str, Any] = msgspec.json.decode(line)["content"] if line else {}
     return redacted

@@ -1,16 +1,21 @@
 """One run of a task: its script read and run, or its job; noted with what came of it."""
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 import msgspec
-from sidecar_protocol.base import encode_hook
+from sidecar_protocol.base import Raw
+from sidecar_protocol.codec import NotJson
 from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
 from sidecar_protocol.jobs import SendJob, Step, StepResult
+from sidecar_protocol.model import Sparse
+from sidecar_protocol.reading import stored
 from sidecar_protocol.tasks import RunStatus, RunTaskReply, TaskRun, Trigger
+from sidecar_protocol.writing import encode
 
 from sidecar.browser.sandbox.action_session import ActionError
 from sidecar.browser.sandbox.task_session import TaskScriptRunner
@@ -33,7 +38,6 @@ MAX_OUTPUT_CHARS: Final = 64 * 1024
 MAX_RESULT_CHARS: Final = 64 * 1024
 """Characters of a script's result, and bytes of a job's, that are remembered."""
 _CODES: Final = frozenset(ErrorCode)
-_encode: Final = msgspec.json.encode
 
 
 class ScriptOutput:
@@ -62,10 +66,12 @@ class ScriptOutput:
         return tuple(self._lines)
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Outcome(Sparse):
     """What is remembered of a run that has ended."""
 
-    result: msgspec.Raw = msgspec.Raw(b"null")
+    raw_parts = (("result",),)
+
+    result: Raw = Raw(b"null")
     error: ErrorDetail | None = None
     output: tuple[str, ...] = ()
     cut: bool = False
@@ -205,7 +211,7 @@ class TaskRunner:
                 job = msgspec.structs.replace(run, type="send_job", content=self._records.job(record))
             except WireError as failure:
                 await self.refuse(run, failure)
-            return msgspec.Raw(await self._perform(job))
+            return Raw(await self._perform(job))
         return await self._run_reported(record.script, record, run, output)
 
     async def _run_reported(self, script: str, record: TaskRecord, run: JobRun, output: ScriptOutput) -> str:
@@ -245,7 +251,7 @@ class TaskRunner:
             return await self._perform(job)
 
         host = ScriptHost(self._dependencies.requests, self._dependencies.hosts, perform)
-        given = msgspec.Raw(msgspec.json.encode(config))
+        given = Raw(encode(config))
         try:
             self._scripts = self._scripts or self._dependencies.runner()
             return await self._scripts.run(text, given, host, output, self._stop_waiting)
@@ -276,7 +282,7 @@ class TaskRunner:
         return writing
 
     def _ended(self, started: StoredRun, status: RunStatus, outcome: Outcome) -> StoredRun:
-        return msgspec.structs.replace(started, ended=self._clock.now(), status=status, outcome=_encode(outcome))
+        return msgspec.structs.replace(started, ended=self._clock.now(), status=status, outcome=encode(outcome))
 
     def _since(self, start: float) -> int:
         return round((self._clock.monotonic() - start) * 1000)
@@ -296,37 +302,34 @@ def to_task_run(run: StoredRun) -> TaskRun:
     """A noted run as parents see it."""
     outcome = _outcome(run.outcome) if run.outcome else Outcome()
     ended = run.outcome is not None
-    return msgspec.convert(
-        {
-            "run": run.id,
-            "task": run.task,
-            "trigger": run.kind,
-            "status": run.status,
-            "due": None if run.due is None else rfc3339(run.due),
-            "started": rfc3339(run.started),
-            "duration_ms": outcome.duration_ms if ended else None,
-            "result": msgspec.json.decode(outcome.result),
-            "error": outcome.error,
-            "output": outcome.output,
-            "cut": outcome.cut,
-        },
-        TaskRun,
+    return TaskRun(
+        run=run.id,
+        task=run.task,
+        trigger=cast(Trigger, run.kind),
+        status=cast(RunStatus, run.status),
+        due=None if run.due is None else rfc3339(run.due),
+        started=rfc3339(run.started),
+        duration_ms=outcome.duration_ms if ended else None,
+        result=json.loads(outcome.result),
+        error=outcome.error,
+        output=outcome.output,
+        cut=outcome.cut,
     )
 
 
-def _outcome(stored: bytes) -> Outcome:
+def _outcome(document: bytes) -> Outcome:
     try:
-        return msgspec.json.decode(stored, type=Outcome)
-    except msgspec.DecodeError:
+        return stored(Outcome, document)
+    except NotJson:
         return Outcome(error=CorruptRecord("the outcome is stored in a way that this sidecar can't read").detail)
 
 
-def _truncate_result(result: Any) -> tuple[msgspec.Raw, bool]:
+def _truncate_result(result: Any) -> tuple[Raw, bool]:
     """What of a result is remembered as JSON, and whether that is less than all."""
     if isinstance(result, str):
         text = result[:MAX_RESULT_CHARS]
-        return msgspec.Raw(msgspec.json.encode(text)), len(text) < len(result)
-    encoded = msgspec.json.encode(result, enc_hook=encode_hook)
+        return Raw(encode(text)), len(text) < len(result)
+    encoded = encode(result)
     if len(encoded) > MAX_RESULT_CHARS:
-        return msgspec.Raw(b"null"), True
-    return msgspec.Raw(encoded), False
+        return Raw(b"null"), True
+    return Raw(encoded), False

@@ -10,7 +10,7 @@ from sidecar_protocol.requests import CONTENTS, OPTIONAL
 from tests.harness import Child, error
 
 MiB = 1 << 20
-TOO_DEEP = error("limit_exceeded", "content: nested over 200 levels", field="content")
+TOO_DEEP = error("invalid_content", "content: nested over 200 levels", field="content")
 NESTED = error("parse_error", "the line is nested over 1000 levels")
 SURROGATE = error("parse_error", "the line is not JSON: input data was truncated")
 BLANK = error("parse_error", "the line is blank")
@@ -46,6 +46,18 @@ def invalid_request(said: str, **places: Any) -> dict[str, Any]:
 def invalid_content(said: str, field: str = "content", *, named: bool = True) -> dict[str, Any]:
     """The reply to content of the wrong shape; where `named`, the sentence begins with the field."""
     return error("invalid_content", f"{field}: {said}" if named else said, field=field)
+
+
+def unknown(field: str, near: str = "") -> dict[str, Any]:
+    """The reply to a key that is not known, where `near` is one that it may have been meant for."""
+    key = field.rpartition(".")[2]
+    return invalid_content(f"unknown field `{key}`" + (f"; did you mean `{near}`?" if near else ""), field)
+
+
+def also(answer: dict[str, Any], *fields: str) -> dict[str, Any]:
+    """The same reply where these are missing as well."""
+    missing = [{"field": field, "message": f"{field}: missing"} for field in fields]
+    return {**answer, "error": {**answer["error"], "fields": [*answer["error"]["fields"], *missing]}}
 
 
 LINES = {
@@ -194,7 +206,7 @@ WRONG = {
     "hello": {
         **without(of("object"), "null"),
         '{"notifications":1}': invalid_content("expected bool, got int", "notifications"),
-        '{"notification":true}': invalid_content("unknown field", "notification"),
+        '{"notification":true}': unknown("notification", "notifications"),
     },
     "ping": {},
     "cancel": {
@@ -202,7 +214,7 @@ WRONG = {
         "{}": invalid_content("missing", "id"),
         '{"id":null}': invalid_content("expected int | str, got null", "id"),
         '{"id":1.5}': invalid_content("expected int | str, got float", "id"),
-        '{"id":1,"ids":2}': invalid_content("unknown field", "ids"),
+        '{"id":1,"ids":2}': unknown("ids", "id"),
     },
     "set_credentials": {
         **of("object | array"),
@@ -244,8 +256,12 @@ WRONG = {
     "send_cv": {
         **dict.fromkeys(of("object"), NO_CV),
         "{}": invalid_content("referenceNumber field does not exists", "referenceNumber", named=False),
-        '{"referenceNumber":""}': {**EMPTY, "error": {**EMPTY["error"], "field": "referenceNumber"}},
-        '{"reference_number":""}': {**EMPTY, "error": {**EMPTY["error"], "field": "reference_number"}},
+        '{"referenceNumber":""}': invalid_content(
+            "reference number cannot be an empty string", "referenceNumber", named=False
+        ),
+        '{"reference_number":""}': invalid_content(
+            "reference number cannot be an empty string", "reference_number", named=False
+        ),
         '{"referenceNumber":1}': invalid_content(
             "referenceNumber is expected to be a string", "referenceNumber", named=False
         ),
@@ -256,8 +272,8 @@ WRONG = {
         '{"steps":[]}': invalid_content("expected array of length >= 1", "steps"),
         '{"steps":[{}]}': invalid_content("missing", "steps[0].url"),
         '{"steps":[{"url":""}]}': invalid_content("expected str of length >= 1", "steps[0].url"),
-        '{"steps":[{"url":"http://a","a":1}]}': invalid_content("unknown field", "steps[0].a"),
-        '{"steps":[{"url":"http://a"}],"step":1}': invalid_content("unknown field", "step"),
+        '{"steps":[{"url":"http://a","a":1}]}': unknown("steps[0].a"),
+        '{"steps":[{"url":"http://a"}],"step":1}': unknown("step", "steps"),
         '{"steps":[{"url":"http://a"}],"timeout_ms":"1"}': invalid_content("expected int, got str", "timeout_ms"),
         '{"steps":[{"url":"http://a"}],"cookies":[{"name":"n","value":1,"domain":"d"}]}': invalid_content(
             "expected str, got int", "cookies[0].value"
@@ -268,7 +284,7 @@ WRONG = {
         "{}": invalid_content("missing", "id"),
         '{"id":""}': invalid_content("expected str of length >= 1", "id"),
         '{"id":1}': invalid_content("expected str, got int", "id"),
-        '{"id":"a","ids":2}': invalid_content("unknown field", "ids"),
+        '{"id":"a","ids":2}': unknown("ids", "id"),
     },
     "cancel_job": {
         **of("object"),
@@ -278,8 +294,8 @@ WRONG = {
     "list_jobs": {
         **without(of("object"), "null"),
         '{"page":0}': invalid_content("expected int >= 1", "page"),
-        '{"status":"lost"}': invalid_content("invalid enum value 'lost'", "status"),
-        '{"state":"failed"}': invalid_content("unknown field", "state"),
+        '{"status":"lost"}': invalid_content("expected 'pending', 'success', 'failed' or 'cancelled'", "status"),
+        '{"state":"failed"}': unknown("state", "status"),
     },
     "set_webhooks": {
         **of("array"),
@@ -287,36 +303,38 @@ WRONG = {
         "[{}]": invalid_content("missing", "[0].url"),
         '[{"url":""}]': invalid_content("expected str of length >= 1", "[0].url"),
         '[{"url":"http://a","secret":1}]': invalid_content("expected str | array of str, got int", "[0].secret"),
-        '[{"url":"http://a","format":"xml"}]': invalid_content("invalid enum value 'xml'", "[0].format"),
-        '[{"url":"http://a","a":1}]': invalid_content("unknown field", "[0].a"),
+        '[{"url":"http://a","format":"xml"}]': invalid_content("expected 'factotum' or 'cloudevents'", "[0].format"),
+        '[{"url":"http://a","a":1}]': unknown("[0].a"),
     },
     "list_deliveries": {
         **without(of("object"), "null"),
         '{"page":0}': invalid_content("expected int >= 1", "page"),
-        '{"status":"lost"}': invalid_content("invalid enum value 'lost'", "status"),
-        '{"state":"dead"}': invalid_content("unknown field", "state"),
+        '{"status":"lost"}': invalid_content("expected 'waiting' or 'dead'", "status"),
+        '{"state":"dead"}': unknown("state", "status"),
     },
     "redeliver": {
         **of("object"),
         "{}": invalid_content("missing", "id"),
         '{"id":""}': invalid_content("expected str of length >= 1", "id"),
-        '{"id":"a","b":1}': invalid_content("unknown field", "b"),
+        '{"id":"a","b":1}': unknown("b"),
     },
     "create_schedule": numbered(
         {
             **of("object"),
-            "{}": invalid_content("missing", "name"),
-            '{"name":1}': invalid_content("expected str, got int", "name"),
-            '{"name":"a","enabled":"yes"}': invalid_content("expected bool, got str", "enabled"),
-            '{"name":"a","enabled":true,"trigger":{}}': invalid_content("missing", "trigger.single"),
-            '{"name":"a","when":1}': invalid_content("unknown field", "when"),
+            "{}": also(invalid_content("missing", "name"), "enabled", "trigger", "push"),
+            '{"name":1}': also(invalid_content("expected str, got int", "name"), "enabled", "trigger", "push"),
+            '{"name":"a","enabled":"yes"}': also(
+                invalid_content("expected bool, got str", "enabled"), "trigger", "push"
+            ),
+            '{"name":"a","enabled":true,"trigger":{}}': also(invalid_content("missing", "trigger.single"), "push"),
+            '{"name":"a","when":1}': also(unknown("when"), "enabled", "trigger", "push"),
         }
     ),
     "list_schedules": numbered(
         {
             **without(of("object"), "null"),
             '{"page":0}': invalid_content("expected int >= 1", "page"),
-            '{"pages":1}': invalid_content("unknown field", "pages"),
+            '{"pages":1}': unknown("pages", "page"),
         }
     ),
     "update_schedule": numbered(
@@ -324,7 +342,7 @@ WRONG = {
             **of("object"),
             "{}": invalid_content("missing", "schedule_id"),
             '{"schedule_id":"a","enabled":null}': invalid_content("expected bool, got null", "enabled"),
-            '{"schedule_id":"a","time":1}': invalid_content("unknown field", "time"),
+            '{"schedule_id":"a","time":1}': unknown("time"),
         }
     ),
     **{
@@ -333,7 +351,7 @@ WRONG = {
                 **of("object"),
                 "{}": invalid_content("missing", "schedule_id"),
                 '{"schedule_id":1}': invalid_content("expected str, got int", "schedule_id"),
-                '{"schedule_id":"a","id":1}': invalid_content("unknown field", "id"),
+                '{"schedule_id":"a","id":1}': unknown("id"),
             }
         )
         for kind in ("get_schedule", "delete_schedule", "get_schedule_msg_ids")
@@ -344,18 +362,18 @@ WRONG = {
         '{"interval":"1h"}': invalid_content("expected int, got str", "interval"),
         '{"interval":999}': invalid_content("expected int >= 1000", "interval"),
         '{"interval":1000,"config":[]}': invalid_content("expected object, got array", "config"),
-        '{"interval":1000,"every":1}': invalid_content("unknown field", "every"),
+        '{"interval":1000,"every":1}': unknown("every"),
     },
     "update_task": {
         **of("object"),
         "{}": invalid_content("missing", "id"),
         '{"id":"a","running":1}': invalid_content("expected bool, got int", "running"),
-        '{"id":"a","created":"x"}': invalid_content("unknown field", "created"),
+        '{"id":"a","created":"x"}': unknown("created"),
     },
     "list_tasks": {
         **without(of("object"), "null"),
         '{"page":0}': invalid_content("expected int >= 1", "page"),
-        '{"name":"a"}': invalid_content("unknown field", "name"),
+        '{"name":"a"}': unknown("name"),
     },
     "list_task_runs": {
         **of("object"),
@@ -367,7 +385,7 @@ WRONG = {
             **of("object"),
             "{}": invalid_content("missing", "id"),
             '{"id":1}': invalid_content("expected str, got int", "id"),
-            '{"id":"a","b":1}': invalid_content("unknown field", "b"),
+            '{"id":"a","b":1}': unknown("b"),
         }
         for kind in ("get_task", "delete_task", "get_task_status", "run_task", "start_task", "stop_task")
     },
@@ -375,15 +393,15 @@ WRONG = {
         **of("object"),
         "{}": invalid_content("missing", "script_text"),
         '{"script_text":1}': invalid_content("expected str, got int", "script_text"),
-        '{"script_text":"","script":"a"}': invalid_content("unknown field", "script"),
+        '{"script_text":"","script":"a"}': unknown("script", "script_text"),
     },
     "issue_token": {
         **of("object"),
-        "{}": invalid_content("missing", "scope"),
+        "{}": also(invalid_content("missing", "scope"), "issuer_token"),
         '{"scope":"http://a"}': invalid_content("missing", "issuer_token"),
         '{"scope":"","issuer_token":"a"}': invalid_content("expected str of length >= 1", "scope"),
         '{"scope":"http://a","issuer_token":"a","validity":0}': invalid_content("expected int >= 1", "validity"),
-        '{"scope":"http://a","issuer_token":"a","valid":1}': invalid_content("unknown field", "valid"),
+        '{"scope":"http://a","issuer_token":"a","valid":1}': unknown("valid", "validity"),
     },
 }
 """Type -> content, and its exact answer."""

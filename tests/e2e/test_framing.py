@@ -248,12 +248,12 @@ def test_stray_prints_go_to_stderr(tmp_path: Path) -> None:
     """Descriptor 1 is stderr, for this process and its children; the protocol's own are inherited by nobody."""
     code = """
 import subprocess, sys
-from sidecar.server.handlers import session
+from sidecar.server import message_registry
 def ping(*_):
     print("stray", flush=True)
     subprocess.run(["/bin/sh", "-c", "echo child; cat; ls -l /proc/self/fd"])
-    return session.NOTHING
-session.ping = ping
+    return message_registry.codec.NOTHING
+message_registry.MESSAGES["ping"] = message_registry.Message(ping, encode=message_registry._pong)
 sys.argv = ["sidecar"]
 from sidecar.__main__ import main
 main()

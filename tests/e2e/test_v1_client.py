@@ -339,12 +339,12 @@ def test_secrets_that_can_not_be_given(child: Child, server: Rtcv) -> None:
             asked("get_secret", "user", "x" * 20),
             error("remote_error", "cipher: message authentication failed", status=500),
         ),
-        (asked("get_user_secret", "users"), shape("users", "Expected object, got array")),
-        (asked("get_users_secret", "user"), shape("user", "Expected array, got object")),
-        (asked("get_user_secret", "no_password"), shape("no_password", "Object missing required field password")),
+        (asked("get_user_secret", "users"), shape("users", "value: expected object, got array")),
+        (asked("get_users_secret", "user"), shape("user", "value: expected array, got object")),
+        (asked("get_user_secret", "no_password"), shape("no_password", "value.password: missing")),
         (
             asked("get_user_secret", "number_password"),
-            shape("number_password", "Expected str, got int - at value.password"),
+            shape("number_password", "value.password: expected str, got int"),
         ),
         (asked("get_user_secret", ""), ok(USER)),
         (

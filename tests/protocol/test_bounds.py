@@ -54,7 +54,6 @@ FIELDS = b"{" + b",".join(b'"%d":"a"' % number for number in range(MOST_FIELDS +
         ("set_multiple_credentials", listed(b"{}", MAX_SERVERS + 1), "content"),
         ("set_credentials", listed(b"{}", MAX_SERVERS + 1), "content"),
         ("set_webhooks", listed(b'{"url":"a"}', MOST_PARTS), "content"),
-        ("send_job", b'{"steps":[{"url":"a","actions":[{"evaluate":' + b"[" * 300 + b"]" * 300 + b"}]}]}", "steps"),
         ("set_mock", b'{"secrets":{"a":' + listed(b"1", MOST_PARTS) + b"}}", "secrets"),
     ],
 )
@@ -62,6 +61,18 @@ def test_what_holds_too_much_says_where(kind: str, content: bytes, field: str) -
     """`limit_exceeded`, not retryable, with the place."""
     failed = refused(kind, content)
     assert (failed.code, failed.places["field"], failed.retryable) == (ErrorCode.LIMIT_EXCEEDED, field, False)
+
+
+def test_what_is_nested_too_deeply_says_where() -> None:
+    """200 levels of what is read by models, 1,000 of what is passed on as it came; `invalid_content`."""
+    failed = refused("send_job", b'{"steps":[{"url":"a","actions":[{"evaluate":' + b"[" * 300 + b"]" * 300 + b"}]}]}")
+    assert (failed.code, str(failed)) == (ErrorCode.INVALID_CONTENT, "steps: nested over 200 levels")
+    deep = b'{"interval":1000,"script":"a","config":{"a":' + b"[" * 198 + b"]" * 198 + b"}}"
+    codec.decode_content(codec.decode(b'{"type":"create_task","content":%b}' % deep))
+    failed = refused("create_task", deep.replace(b"[]", b"[[]]"))
+    assert (failed.code, str(failed)) == (ErrorCode.INVALID_CONTENT, "config: nested over 200 levels")
+    failed = refused("set_mock", b'{"cv_matches":' + b"[" * 300 + b"]" * 300 + b"}")
+    assert (failed.code, str(failed)) == (ErrorCode.INVALID_CONTENT, "cv_matches: nested over 200 levels")
 
 
 @pytest.mark.parametrize("last", [b"1", b'{"url":1}', b"{}"])

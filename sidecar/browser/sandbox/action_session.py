@@ -5,9 +5,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
-import msgspec
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
+from sidecar_protocol.base import Raw
+from sidecar_protocol.writing import encode
 
 from sidecar.browser import playwright_errors
 from sidecar.browser.crash_guard import look_at, unwind
@@ -41,8 +42,6 @@ BROWSER_LOST: Final = "the browser of the sandboxes died, which another script m
 
 _CODES: Final = frozenset({"forbidden", "limit_exceeded"})
 """That an action's failure may have beside `action_failed`."""
-
-_encode = msgspec.json.Encoder().encode
 
 
 class ActionError(Exception):
@@ -216,7 +215,7 @@ class ActionSession:
         messages, self._queue = self._queue, []
         self._handles.body_bytes = 0
         self._exchanges += 1
-        sandbox.exchange(_encode(messages).decode()).add_done_callback(self._receive)
+        sandbox.exchange(encode(messages).decode()).add_done_callback(self._receive)
 
     def _backlog(self) -> int:
         """Messages that wait; bodies count as more than one."""
@@ -332,10 +331,10 @@ class ActionSession:
 
     async def _make(self, number: int, make: Callable[[], Awaitable[Any]]) -> None:
         try:
-            value = _encode(self._handles.encode(await make()))
+            value = encode(self._handles.encode(await make()))
             if len(value) > MAX_BYTES:
                 raise CallRefused(f"the result is larger than {MAX_BYTES >> 20} MiB", "limit_exceeded")
-            self._tell(["answer", number, msgspec.Raw(value)])
+            self._tell(["answer", number, Raw(value)])
         except CallRefused as refused:
             self._refuse(number, str(refused), refused.code)
             if isinstance(refused, RouteRefused):  # told first: then nobody is told of the request's end instead

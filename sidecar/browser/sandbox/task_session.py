@@ -1,13 +1,16 @@
 """One run of a task's script: a CommonJS module whose `main` is called once, in a sandbox of its own."""
 
 import asyncio
+import base64
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import msgspec
+from sidecar_protocol.base import Raw
 from sidecar_protocol.errors import WireError
+from sidecar_protocol.writing import encode
 
 from sidecar.browser.sandbox.action_session import BROWSER_LOST, ActionError, ScriptConsole
 from sidecar.browser.sandbox.cdp_pipe import CdpError, MessageTooLarge
@@ -25,8 +28,6 @@ log = logging.getLogger(__name__)
 _SANDBOX_LOST: Final = "the script's sandbox is gone: it left its page, or used too much memory"
 _MODULE_HEAD: Final = "(function (module, exports, require) {"
 """On the first line of the script, so that the numbers of its lines stay true."""
-
-_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,19 @@ class FetchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     redirect: str
 
 
-class FetchResponse(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class FetchResponse:
     """What came back; header names may repeat."""
 
     url: str
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+
+    def wire_members(self) -> dict[str, Any]:
+        """Its members, as they travel to the script."""
+        body = base64.b64encode(self.body).decode()
+        return {"url": self.url, "status": self.status, "headers": self.headers, "body": body}
 
 
 class HostApi(Protocol):
@@ -69,7 +76,7 @@ class HostApi(Protocol):
     async def fetch(self, wanted: FetchRequest) -> FetchResponse:
         """One HTTP request."""
 
-    async def job(self, content: msgspec.Raw) -> msgspec.Raw:
+    async def job(self, content: Raw) -> Raw:
         """One browser job: `send_job`'s content in JSON, and that of its reply."""
 
 
@@ -86,7 +93,7 @@ class TaskScriptRunner:
     async def run(
         self,
         source: str,
-        config: msgspec.Raw,
+        config: Raw,
         outside: HostApi,
         notes: ScriptConsole,
         on_turn: Callable[[], object] = lambda: None,
@@ -128,7 +135,7 @@ class _TaskSession:
         self._left = 0.0
         self._at_once = asyncio.Semaphore(limits.max_concurrent_requests)
 
-    async def result(self, source: str, config: msgspec.Raw, limit: asyncio.Timeout) -> str:
+    async def result(self, source: str, config: Raw, limit: asyncio.Timeout) -> str:
         """What `main` returns, within a time that stands still while it waits for jobs. Raises ActionError."""
         self._limit = limit
         self._send(["begin", config])
@@ -169,7 +176,7 @@ class _TaskSession:
             return
         messages, self._queue = self._queue, []
         self._exchanges += 1
-        self._sandbox.exchange(_encode(messages).decode()).add_done_callback(self._receive)
+        self._sandbox.exchange(encode(messages).decode()).add_done_callback(self._receive)
 
     # --- messages out
 
@@ -193,7 +200,7 @@ class _TaskSession:
             case ["fetch", int() as number, dict() as content]:
                 self._ask(number, lambda: self._fetch(content))
             case ["job", int() as number, content]:
-                self._ask(number, lambda: self._wait_for_job(msgspec.Raw(_encode(content))))
+                self._ask(number, lambda: self._wait_for_job(Raw(encode(content))))
             case ["log", str() as line]:
                 self._notes.log(line[: self._limits.line])
             case ["error", str() as line]:
@@ -209,7 +216,7 @@ class _TaskSession:
     async def _fetch(self, content: dict[str, Any]) -> FetchResponse:
         return await self._outside.fetch(msgspec.convert(content, FetchRequest))
 
-    async def _wait_for_job(self, content: msgspec.Raw) -> msgspec.Raw:
+    async def _wait_for_job(self, content: Raw) -> Raw:
         """A job has a time limit of its own."""
         loop, limit = asyncio.get_running_loop(), self._limit
         self._jobs += 1
@@ -245,12 +252,12 @@ class _TaskSession:
     async def _answer(self, number: int, make: Callable[[], Awaitable[Any]]) -> None:
         try:
             async with self._at_once:
-                answer = _encode(await make())
+                answer = encode(await make())
             if len(answer) > self._limits.message:
                 said = f"the answer is larger than {self._limits.message >> 20} MiB"
                 self._refuse(number, said, "limit_exceeded")
             else:
-                self._send(["answer", number, msgspec.Raw(answer)])
+                self._send(["answer", number, Raw(answer)])
         except WireError as failed:
             self._refuse(number, failed.message, failed.code)
         except msgspec.ValidationError as wrong:

@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 from playwright.async_api import Locator, Page
-from sidecar_protocol.base import Secret, decode_hook
-from sidecar_protocol.codec import explain
+from sidecar_protocol.base import Secret
+from sidecar_protocol.errors import WireError
+from sidecar_protocol.model import Model
+from sidecar_protocol.reading import convert
 
 from sidecar.browser import isolated_world, windows
 from sidecar.browser.steps import action_arguments as a
@@ -32,7 +33,7 @@ Call = Callable[[Any, dict[str, Any]], Awaitable[Any]]
 class Kind:
     """What one action takes and what it calls."""
 
-    arguments: type[msgspec.Struct]
+    arguments: type[Model]
     call: Call
     short: str | None = None
     """The argument that a bare value stands for."""
@@ -50,7 +51,7 @@ class BoundAction:
 
     method: str
     kind: Kind
-    arguments: msgspec.Struct
+    arguments: Model
     selector: str | None = None
     """As it was written, references to secrets included."""
 
@@ -96,12 +97,8 @@ class BoundAction:
 
         Raises Playwright's errors.
         """
-        given = {
-            name: _plain(value)
-            for name in self.arguments.__struct_fields__
-            if (value := getattr(self.arguments, name)) is not None
-        }
-        if "timeout" in self.arguments.__struct_fields__:
+        given = {name: _plain(value) for name, value in self.arguments if value is not None}
+        if hasattr(self.arguments, "timeout"):
             given["timeout"] = min(given.get("timeout", milliseconds), milliseconds)
         if self.kind.fetches:
             given["scratch"] = scratch
@@ -137,25 +134,22 @@ def parse(
         check_argument(given[name], f"{place}.{name}")
     filled = templates.fill(given, place)
     try:
-        arguments = msgspec.convert(filled, kind.arguments, dec_hook=decode_hook)
-    except msgspec.ValidationError as wrong:
-        raise _invalid(wrong, place) from None
+        arguments = convert(kind.arguments, filled, place)
+    except WireError as wrong:
+        field = str(wrong.places["field"])
+        raise InvalidContent(wrong.message, field, wrong.places.get("fields")) from None
     url = arguments.url if isinstance(arguments, a.Goto | p.DownloadFrom) else None
     if url and (templates.values is not None or not has_reference(url)):
         check_address(url, f"{place}.url", files=files and method == "goto")
     return BoundAction(method, kind, arguments, given.get("selector"))
 
 
-def _invalid(wrong: msgspec.ValidationError, place: str) -> InvalidContent:
-    said, field = explain(wrong)
-    place = f"{place}.{field}" if field else place
-    return InvalidContent(f"{place}: {said}", place)
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, Secret):
         return value.reveal()
-    return msgspec.to_builtins(value) if isinstance(value, msgspec.Struct) else value
+    if isinstance(value, Model):
+        return {name: _plain(member) for name, member in value}
+    return [_plain(member) for member in value] if isinstance(value, list) else value
 
 
 def _page(method: str) -> Call:
@@ -199,15 +193,15 @@ async def _wait_for_url(page: Page, given: dict[str, Any]) -> None:
     await page.wait_for_url(Glob(given.pop("url")).matches, **given)
 
 
-def _seen(shape: type[msgspec.Struct], call: Call, short: str | None = "selector") -> Kind:
+def _seen(shape: type[Model], call: Call, short: str | None = "selector") -> Kind:
     return Kind(shape, call, short)
 
 
-def _unseen(shape: type[msgspec.Struct], call: Call, short: str | None = None) -> Kind:
+def _unseen(shape: type[Model], call: Call, short: str | None = None) -> Kind:
     return Kind(shape, call, short, unseen=True)
 
 
-def _untold(shape: type[msgspec.Struct], call: Call, short: str | None = "selector") -> Kind:
+def _untold(shape: type[Model], call: Call, short: str | None = "selector") -> Kind:
     return Kind(shape, call, short, untold=True)
 
 

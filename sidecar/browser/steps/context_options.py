@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import msgspec
 from playwright.async_api import BrowserContext, Route
 from playwright.async_api import Error as PlaywrightError
 from sidecar_protocol.base import Secret
 from sidecar_protocol.contexts import Context, Proxy
 from sidecar_protocol.jobs import BrowserName
+from sidecar_protocol.model import Model
 
 from sidecar.browser import capture_limits
 from sidecar.browser.header_policy import header_fault
@@ -77,8 +77,7 @@ def context_arguments(context: Context | None, *, downloads: bool) -> dict[str, 
     given: dict[str, Any] = {"accept_downloads": True} if downloads else {}
     if context is None:
         return given
-    for name in Context.__struct_fields__:
-        value = getattr(context, name)
+    for name, value in context:
         if name != "block" and value != _DEFAULTS[name]:
             given[name] = _plain(value)
     if context.viewport:
@@ -114,12 +113,11 @@ async def blocked(context: BrowserContext, kinds: tuple[str, ...]) -> AsyncItera
 def _plain(value: Any) -> Any:
     if isinstance(value, Secret):
         return value.reveal()
-    if isinstance(value, msgspec.Struct):
-        pairs = ((name, getattr(value, name)) for name in value.__struct_fields__)
-        return {name: _plain(item) for name, item in pairs if item is not None}
+    if isinstance(value, Model):
+        return {name: _plain(item) for name, item in value if item is not None}
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     return list(value) if isinstance(value, tuple) else value
 
 
-_DEFAULTS: Final = {name: getattr(Context(), name) for name in Context.__struct_fields__}
+_DEFAULTS: Final = dict(Context())

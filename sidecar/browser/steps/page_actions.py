@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Self
 
-import msgspec
 from playwright.async_api import CDPSession, Download, Frame, Page
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
-from sidecar_protocol.base import Secret, WireModel
+from sidecar_protocol.base import Secret
 from sidecar_protocol.jobs import NonEmpty, Timeout
+from sidecar_protocol.model import Bound, Model, model_validator
 
 from sidecar.browser import isolated_world
 from sidecar.browser.artifacts.capture import scratch_folder
@@ -51,32 +51,36 @@ class DialogAnswer:
     text: str | None
 
 
-class UploadFile(WireModel, frozen=True, kw_only=True):
+class UploadFile(Model):
     """A file that the page gets, from the message itself; files of this machine are never read."""
 
-    name: Annotated[str, msgspec.Meta(pattern=r"^[^/\\\x00-\x1f]{1,255}$")]
+    name: Annotated[str, Bound(pattern=r"^[^/\\\x00-\x1f]{1,255}$")]
     content: str
     """Base64."""
-    mime_type: Annotated[str, msgspec.Meta(pattern=r"^[\w.+-]+/[\w.+-]+$", max_length=200)] = "application/octet-stream"
+    mime_type: Annotated[str, Bound(pattern=r"^[\w.+-]+/[\w.+-]+$", max_length=200)] = "application/octet-stream"
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         try:
             base64.b64decode(self.content, validate=True)
         except binascii.Error:
             raise ValueError("content is not base64") from None
+        return self
 
 
-class SetInputFiles(Strict, frozen=True, kw_only=True):
+class SetInputFiles(Strict):
     """Files for an `<input type="file">`; an empty list takes them out again."""
 
-    files: Annotated[list[UploadFile], msgspec.Meta(max_length=100)]
+    files: Annotated[list[UploadFile], Bound(max_length=100)]
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if sum(len(file.content) for file in self.files) * 3 // 4 > MOST_UPLOADED:
             raise ValueError(f"the files are larger than {MOST_UPLOADED} bytes together")
+        return self
 
 
-class DownloadFrom(WireModel, frozen=True, kw_only=True):
+class DownloadFrom(Model):
     """What starts a download: a click on `selector`, or opening `url`."""
 
     selector: NonEmpty | None = None
@@ -84,12 +88,14 @@ class DownloadFrom(WireModel, frozen=True, kw_only=True):
     frame: Frames | None = None
     timeout: Timeout | None = None
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if (self.selector is None) == (self.url is None):
             raise ValueError("download needs selector or url")
+        return self
 
 
-class OnDialog(WireModel, frozen=True, kw_only=True):
+class OnDialog(Model):
     """What dialogs get from now on, until another order."""
 
     accept: bool = True
@@ -97,7 +103,7 @@ class OnDialog(WireModel, frozen=True, kw_only=True):
     """What a prompt gets; its default where absent."""
 
 
-class SwitchToPopup(WireModel, frozen=True, kw_only=True):
+class SwitchToPopup(Model):
     """The popup that a click on `selector` opens; without a selector the newest there is, waited for if need be."""
 
     selector: NonEmpty | None = None
@@ -105,10 +111,10 @@ class SwitchToPopup(WireModel, frozen=True, kw_only=True):
     timeout: Timeout | None = None
 
 
-class SwitchToPage(WireModel, frozen=True, kw_only=True):
+class SwitchToPage(Model):
     """A page by its number in order of opening: 0 is the job's own, 1 its first popup. It is waited for."""
 
-    index: Annotated[int, msgspec.Meta(ge=0, le=100)]
+    index: Annotated[int, Bound(ge=0, le=100)]
     timeout: Timeout | None = None
 
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sidecar_protocol.replies import RequestId
-from sidecar_protocol.session import HelloReply
 
 from sidecar.rtcv.send_cv import ReferenceLocks
 from sidecar.server.session import LogIn, Mock, Session
 
 if TYPE_CHECKING:
+    from sidecar_protocol.session import HelloReply
+
     from sidecar.deliveries.delivery_manager import DeliveryServices
     from sidecar.jobs.run_listeners import ListenerFactory
     from sidecar.jobs.run_service import RunService
@@ -66,7 +67,7 @@ class HandlerContext:
     reference_locks: ReferenceLocks
     run_service: Callable[[], "RunService"]
     visit_tokens: Callable[[], "VisitTokens"]
-    describe: Callable[[], HelloReply]
+    describe: Callable[[], "HelloReply"]
     """What this sidecar is and can."""
     emit: Callable[[RequestId | None, str, Any], None]
     """Writes an event to the parent: the request that it belongs to, its name, its content."""

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import msgspec
+from sidecar_protocol.base import Raw
 
 from sidecar.rtcv import send_cv as cvs
 from sidecar.server.handlers.context import HandlerContext
 
 
-async def send_cv(context: HandlerContext, content: msgspec.Raw) -> Any:
+async def send_cv(context: HandlerContext, content: Raw) -> Any:
     """Sends a CV to every server, unless its reference is cached."""
     return await cvs.send_cv(context.session, context.reference_locks, content)

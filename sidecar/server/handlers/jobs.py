@@ -4,12 +4,11 @@ import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-from sidecar_protocol.base import reveal_hook
 from sidecar_protocol.jobs import JobReply, JobScheduled, SendJob
 from sidecar_protocol.pages import page_count
 from sidecar_protocol.queued import CancelledJob, JobId, Jobs, JobState, ListJobs
 from sidecar_protocol.replies import RequestId
+from sidecar_protocol.writing import encode_revealed
 
 from sidecar.errors import InvalidContent
 from sidecar.queue.submission import RESERVED_PREFIXES, Submission
@@ -63,7 +62,7 @@ async def _accept(context: HandlerContext, job: SendJob) -> JobScheduled:
     endpoints = storage.listener_factory.endpoints(job.webhooks)
     submission = Submission(
         type="send_job",
-        content=msgspec.json.encode(job, enc_hook=reveal_hook),
+        content=encode_revealed(job),
         key=job.key or "",
         name=job.name or "",
         retries=job.retries,

@@ -1,13 +1,13 @@
 """get_secret, get_users_secret, get_user_secret."""
 
-import msgspec
+from sidecar_protocol.base import Raw
 from sidecar_protocol.secrets import SecretRequest, UserSecret
 
 from sidecar.rtcv.secrets import fetch, shaped
 from sidecar.server.handlers.context import HandlerContext
 
 
-async def get_secret(context: HandlerContext, content: SecretRequest) -> msgspec.Raw:
+async def get_secret(context: HandlerContext, content: SecretRequest) -> Raw:
     """Any JSON, byte for byte."""
     return await fetch(context.session, content.key, content.encryption_key)
 
@@ -15,10 +15,12 @@ async def get_secret(context: HandlerContext, content: SecretRequest) -> msgspec
 async def get_users_secret(context: HandlerContext, content: SecretRequest) -> list[UserSecret]:
     """A list of logins; the key is `users` unless another is given."""
     key = content.key or "users"
-    return shaped(await fetch(context.session, key, content.encryption_key), list[UserSecret], key)
+    return shaped(
+        await fetch(context.session, key, content.encryption_key), list[UserSecret], UserSecret.model_fields, key
+    )
 
 
 async def get_user_secret(context: HandlerContext, content: SecretRequest) -> UserSecret:
     """One login; the key is `user` unless another is given."""
     key = content.key or "user"
-    return shaped(await fetch(context.session, key, content.encryption_key), UserSecret, key)
+    return shaped(await fetch(context.session, key, content.encryption_key), UserSecret, UserSecret.model_fields, key)

@@ -1,4 +1,4 @@
-"""hello, ping, and the three ways to start: one server, several servers, mock."""
+"""hello, and the three ways to start: one server, several servers, mock."""
 
 from typing import Any
 
@@ -6,11 +6,6 @@ from sidecar_protocol.codec import NOTHING
 from sidecar_protocol.session import Credentials, Hello, HelloReply, MockOptions
 
 from sidecar.server.handlers.context import HandlerContext
-
-
-def ping(_: HandlerContext, content: None) -> Any:  # noqa: ARG001  every handler takes its content
-    """Answered `pong`."""
-    return NOTHING
 
 
 def hello(context: HandlerContext, content: Hello) -> HelloReply:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import psutil
-from sidecar_protocol.base import decode_hook
 from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.reading import read
+from sidecar_protocol.writing import encode
 
 
 def make_job(url: str, **content: Any) -> SendJob:
@@ -23,7 +23,7 @@ def make_job(url: str, **content: Any) -> SendJob:
 
 def make_jobs(steps: list[dict[str, Any]], **content: Any) -> SendJob:
     """A job of these steps, read as the codec reads it."""
-    return msgspec.convert({"steps": steps, **content}, SendJob, dec_hook=decode_hook)
+    return read(SendJob, encode({"steps": steps, **content}))
 
 
 def children(matches: Callable[[psutil.Process], bool] = lambda _: True, of: int | None = None) -> list[psutil.Process]:

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import msgspec
 import pytest
 from sidecar_protocol import codec
 from sidecar_protocol.errors import WireError
+from sidecar_protocol.writing import encode
 
 from sidecar.errors import InvalidContent
 from sidecar.jobs.browser_job_runner import BrowserJobRunner, validate
@@ -183,7 +183,7 @@ async def test_a_wrong_context_touches_no_browser(context: dict[str, Any], field
     """The place is named and the value is not repeated."""
     with pytest.raises(InvalidContent) as failed:
         validate(make_job("about:blank", context=context))
-    assert failed.value.places == {"field": field}
+    assert failed.value.places["field"] == field
     assert "s3cret" not in failed.value.message
 
 
@@ -208,10 +208,10 @@ async def test_a_wrong_context_touches_no_browser(context: dict[str, Any], field
 )
 async def test_content_of_a_wrong_shape(content: dict[str, Any], field: str) -> None:
     """What the model does not know or allow is invalid content that names the field."""
-    line = msgspec.json.encode({"type": "send_job", "content": {"steps": [{"url": "about:blank"}], **content}})
+    line = encode({"type": "send_job", "content": {"steps": [{"url": "about:blank"}], **content}})
     with pytest.raises(WireError) as failed:
         codec.decode_content(codec.decode(line))
-    assert failed.value.places == {"field": field}
+    assert failed.value.places["field"] == field
 
 
 @pytest.mark.browser

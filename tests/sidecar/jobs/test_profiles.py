@@ -7,11 +7,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import pytest_asyncio
-from sidecar_protocol.base import Secret, decode_hook
+from sidecar_protocol.base import Secret
+from sidecar_protocol.errors import WireError
 from sidecar_protocol.jobs import BrowserName, JobResult, SendJob
+from sidecar_protocol.reading import read
+from sidecar_protocol.writing import encode
 
 from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
@@ -350,8 +352,8 @@ async def test_what_can_not_be_kept_is_said(tmp_path: Path, site: str) -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", ".hidden", "a\n", "a b", "x" * 101, "ä", 7])
 async def test_names_are_no_paths(name: Any) -> None:
     """Letters, digits, `_`, `-` and `.`, which does not come first."""
-    with pytest.raises(msgspec.ValidationError, match=r"\$\.profile"):
-        msgspec.convert({"steps": [{"url": "about:blank"}], "profile": name}, SendJob, dec_hook=decode_hook)
+    with pytest.raises(WireError, match=r"^profile: expected"):
+        read(SendJob, encode({"steps": [{"url": "about:blank"}], "profile": name}))
 
 
 @pytest.mark.browser

@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from sidecar_protocol.base import decode_hook
+from sidecar_protocol.base import Raw
 from sidecar_protocol.errors import WireError
 from sidecar_protocol.jobs import JobReply, JobResult, SendJob
+from sidecar_protocol.reading import read
+from sidecar_protocol.writing import encode
 
 from sidecar.browser.step_observer import Watch
 from sidecar.errors import ActionFailed, MissingCredentials, RemoteFailed
@@ -53,7 +55,7 @@ def parts() -> Parts:
 
 def job(**fields: Any) -> SendJob:
     """A job of one step."""
-    return msgspec.convert({"steps": [{"url": "http://h"}], **fields}, SendJob, dec_hook=decode_hook)
+    return read(SendJob, encode({"steps": [{"url": "http://h"}], **fields}))
 
 
 async def run(parts: Parts, runner: Runner, reference_locks: ReferenceLocks | None = None, **fields: Any) -> JobReply:
@@ -136,7 +138,7 @@ async def test_a_job_and_a_cv_of_one_reference_wait_for_each_other(parts: Parts)
     runner.go.clear()
     first = asyncio.create_task(run(parts, runner, reference_locks, reference_number="a"))
     await asyncio.wait_for(runner.started.wait(), 10)
-    second = asyncio.create_task(send_cv(parts.session, reference_locks, msgspec.Raw(b'{"referenceNumber":"a"}')))
+    second = asyncio.create_task(send_cv(parts.session, reference_locks, Raw(b'{"referenceNumber":"a"}')))
     runner.go.set()
     await asyncio.gather(first, second)
     assert parts.server.cvs == []

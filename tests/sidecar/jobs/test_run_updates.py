@@ -8,11 +8,13 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-import msgspec
 import pytest
-from sidecar_protocol.base import REDACTED, Secret, decode_hook
-from sidecar_protocol.jobs import JobResult, SendJob, StepResult
+from sidecar_protocol.base import REDACTED, Secret
+from sidecar_protocol.jobs import JobResult, SendJob, Step, StepResult
+from sidecar_protocol.model import Model
+from sidecar_protocol.reading import read
 from sidecar_protocol.updates import Progress, SelfDescribing
+from sidecar_protocol.writing import encode
 
 from sidecar import __version__
 from sidecar.browser.step_observer import Watch
@@ -48,7 +50,7 @@ CLOUD: Final = Endpoint("wh_c", "cloudevents", 10_000)
 def make(steps: int = 2, **fields: Any) -> SendJob:
     """A job of so many steps."""
     content = {"steps": [{"url": "http://h", "name": f"s{n}"} for n in range(1, steps + 1)], **fields}
-    return msgspec.convert(content, SendJob, dec_hook=decode_hook)
+    return read(SendJob, encode(content))
 
 
 class Browser:
@@ -125,7 +127,7 @@ class Recorder:
         """The parent's job updates, checked."""
         contents = [content for event, content in self.events if event == "job_update"]
         assert all(isinstance(content, SelfDescribing) for content in contents)
-        return [check_self_describing(json.loads(msgspec.json.encode(content))) for content in contents]
+        return [check_self_describing(json.loads(encode(content))) for content in contents]
 
     def bodies(self, endpoint: Endpoint) -> list[dict[str, Any]]:
         """What was posted to an endpoint."""
@@ -370,7 +372,7 @@ async def test_names(parts: Parts) -> None:
     await run(parts, recorder, make(1, name="own"), name="every night")
     assert {update["jobName"] for update in recorder.updates} == {"every night"}
     recorder = Recorder()
-    job = msgspec.convert({"steps": [{"url": "http://h"}]}, SendJob)
+    job = SendJob(steps=(Step(url="http://h"),))
     await run(parts, recorder, job)
     assert {(one["jobName"], one["taskStates"][0]["taskName"]) for one in recorder.updates} == {("job", "step 1")}
 
@@ -443,9 +445,7 @@ async def test_no_secret_of_the_job_is_told(parts: Parts) -> None:
         {"fill": {"selector": "#p", "value": "{{user.password}}"}},
     )
     url = f"http://ann:{SECRETS['userinfo']}@h/"
-    job = msgspec.structs.replace(
-        job, steps=tuple(msgspec.structs.replace(step, actions=actions, url=url) for step in job.steps)
-    )
+    job = job.replace(steps=tuple(step.replace(actions=actions, url=url) for step in job.steps))
     said = [value for name, value in SECRETS.items() if name not in ("userinfo", "argument")]
     browser = Browser(parts.time, 1, ActionFailed(" ".join(said)))
     browser.console = (*said, "482915", json.dumps(said), "x" * 9_990 + SECRETS["typed"])
@@ -453,7 +453,7 @@ async def test_no_secret_of_the_job_is_told(parts: Parts) -> None:
     browser.values = ({"all": said}, said)
     recorder = Recorder(FACTOTUM, CLOUD, Endpoint("wh_x", "factotum", 20))
     await run(parts, recorder, job, browser, fails=ActionFailed)
-    everything = b"".join(message.body for message in recorder.messages) + msgspec.json.encode(recorder.events)
+    everything = b"".join(message.body for message in recorder.messages) + encode(recorder.events)
     documents = b"".join(base64.b64decode(update["factfile"]) for update in recorder.updates)
     assert recorder.updates[-1]["runState"] == "FAILED"
     for value in (*SECRETS.values(), "482915", "canary"):
@@ -471,22 +471,22 @@ OPEN_TEXTS: Final = {
 
 def _texts(wanted: Any) -> bool:
     """Whether a type takes any text of a parent's, or anything at all."""
-    if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
-        return any(_texts(field.type) for field in msgspec.structs.fields(wanted))
+    if isinstance(wanted, type) and issubclass(wanted, Model):
+        return any(_texts(field.annotation) for field in wanted.model_fields.values())
     return wanted in (str, Secret, Any) or any(_texts(one) for one in getattr(wanted, "__args__", ()))
 
 
 def test_of_every_argument_that_takes_a_text_it_is_said_whether_it_is_secret() -> None:
     """The list of what is typed is that of the actions' own arguments."""
     for method, kind in ACTIONS.items():
-        for field in msgspec.structs.fields(kind.arguments):
-            if not _texts(field.type) or field.name in OPEN_TEXTS:
+        for name, field in kind.arguments.model_fields.items():
+            if not _texts(field.annotation) or name in OPEN_TEXTS:
                 continue
             given: list[Any] = ["cAnary", ["cAnary"], {"a": ["cAnary"]}]
-            if field.name == "files":
+            if name == "files":
                 given = [[{"name": "cAnary", "content": "cAnary"}]]
-            actions: list[dict[str, Any]] = [{method: {field.name: value}} for value in given]
-            actions += [{method: "cAnary"}] if kind.short == field.name else []
+            actions: list[dict[str, Any]] = [{method: {name: value}} for value in given]
+            actions += [{method: "cAnary"}] if kind.short == name else []
             for action in actions:
                 line = json.dumps({"actions": [action]}).encode()
                 assert b"cAnary" not in Redactor().redact_line(line), action
@@ -498,15 +498,13 @@ def test_any_job_can_be_defined() -> None:
     nested: Any = "x"
     for _ in range(400):
         nested = [nested]
-    steps: list[dict[str, Any]] = [
-        {"url": "http://h", "actions": [{"evaluate": {"expression": "x => x", "arg": [nested, 2**70]}}]}
-    ]
-    job = msgspec.convert({"steps": steps}, SendJob)
+    action = {"evaluate": {"expression": "x => x", "arg": [nested, 2**70]}}
+    job = SendJob(steps=(Step(url="http://h", actions=(action,)),))
     arg: Any = REDACTED
     for _ in range(400):
         arg = [arg]
-    steps[0]["actions"] = [{"evaluate": {"expression": "x => x", "arg": [arg, REDACTED]}}]
-    assert json.loads(define(job).document) == {"steps": steps}
+    hidden = {"evaluate": {"expression": "x => x", "arg": [arg, REDACTED]}}
+    assert json.loads(define(job).document) == {"steps": [{"url": "http://h", "actions": [hidden]}]}
 
 
 @pytest.mark.parametrize(

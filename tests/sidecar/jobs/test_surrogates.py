@@ -4,6 +4,7 @@ import json
 
 import msgspec
 import pytest
+from sidecar_protocol.writing import encode
 
 from sidecar.browser import lenient_json
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
@@ -54,4 +55,4 @@ async def test_pages_may_say_halves(runner: BrowserJobRunner) -> None:
     (step,) = result.steps
     assert (step.title, result.extract, step.console) == (MENDED, {"p": MENDED}, (MENDED,))
     assert step.values == (MENDED, MENDED, MENDED, f"{MENDED}5", None)
-    assert json.loads(msgspec.json.encode(result))
+    assert json.loads(encode(result))

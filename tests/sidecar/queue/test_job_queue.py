@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from sidecar_protocol.base import Raw
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.queued import JobState
+from sidecar_protocol.writing import encode
 
 from sidecar.clock import Clock
 from sidecar.encryption import Encryptor
@@ -124,7 +126,7 @@ async def test_a_submission_is_run_and_its_result_is_kept(place: Place) -> None:
     job_id = await place.submit(b'{"a": 1.50}', name="n", origin="task:t", account_id="s", webhooks="[]")
     state = await place.ended(job_id)
     assert (state.status, state.name, state.origin, state.attempts) == ("success", "n", "task:t", 1)
-    assert state.result == msgspec.Raw(b'{"done":{"a": 1.50}}')
+    assert state.result == Raw(b'{"done":{"a": 1.50}}')
     (run,) = place.runs
     assert (run.id, run.type, run.content, run.attempt) == (job_id, "send_job", b'{"a": 1.50}', 1)
     assert (run.account_id, run.webhooks, run.emit) == ("s", "[]", None)
@@ -497,7 +499,7 @@ async def test_events_reach_the_submitter(places: Open, here: bool) -> None:
         await asyncio.sleep(PAUSE)
     ((event, content),) = submitter.events
     assert event == "progress"
-    assert msgspec.json.decode(msgspec.json.encode(content)) == {"percentage": 50}
+    assert msgspec.json.decode(encode(content)) == {"percentage": 50}
     assert here or runner.events == []
 
 

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import msgspec
 import pytest
 from sidecar_protocol.base import Secret
 from sidecar_protocol.session import Credentials
@@ -22,7 +21,7 @@ from tests.redis_server import RedisServer
 CANARY = "canary-of-a-key"
 PRIMARY = Credentials(server_location="https://a.example", api_key_id="1", api_key=Secret(CANARY), primary=True)
 SECOND = Credentials(server_location="https://b.example", api_key_id="2", api_key=Secret(CANARY), name="b")
-BARE = msgspec.structs.replace(PRIMARY, primary=False)
+BARE = PRIMARY.replace(primary=False)
 
 
 class Machine:
@@ -79,7 +78,7 @@ async def test_the_last_login_counts(machines: list[Machine]) -> None:
     one, other, _ = machines
     other.endpoints.log_in("s", [PRIMARY], 0)
     assert await other.logins.credentials("s") == (BARE,)
-    new = msgspec.structs.replace(PRIMARY, api_key=Secret("new"))
+    new = PRIMARY.replace(api_key=Secret("new"))
     await one.logins.share("s", [new])
     (found,) = await other.logins.credentials("s")
     assert found.api_key == Secret("new")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-import msgspec
 import pytest
 from sidecar_protocol import codec
 from sidecar_protocol.base import REDACTED
@@ -17,6 +16,7 @@ from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.pages import PAGE_SIZE
 from sidecar_protocol.schedules import ListSchedules, Schedule, ScheduleFired
+from sidecar_protocol.writing import encode
 
 from sidecar.encryption import Encryptor
 from sidecar.errors import (
@@ -102,7 +102,7 @@ class Office:
 
     def read(self, kind: str, content: object) -> Any:
         """What a handler gets."""
-        return codec.decode_content(codec.Request(kind, None, msgspec.Raw(json.dumps(content).encode())))
+        return codec.decode_kept(kind, json.dumps(content).encode())
 
     async def run(self, seconds: float) -> None:
         """Lets so much time pass, and then deals with what is due, as the alarm does."""
@@ -237,7 +237,7 @@ async def test_whose_clock_it_is(office: Office, zone_type: int, zone: str | Non
     trigger = {"single": {**single, "zone": zone} if zone else single}
     shown = await office.schedules.get(await office.create(zone=hello, trigger=trigger))
     assert shown.due == due
-    assert msgspec.to_builtins(shown.trigger.single)["time"] == "2026-07-01 10:00:00"
+    assert shown.trigger.single.time == "2026-07-01 10:00:00"
 
 
 @pytest.mark.parametrize(
@@ -399,8 +399,8 @@ async def test_secrets_are_sealed_and_never_shown(tmp_path: Path, key: bytes | N
     schedule_id = await office.create(LOGGED_IN, push=push)
     said = [await office.schedules.get(schedule_id), await office.schedules.list(ListSchedules())]
     said.append(await office.update(schedule_id, LOGGED_IN, push=push, name="again"))
-    assert b"canary" not in b"".join(map(msgspec.json.encode, said))
-    shown = json.loads(msgspec.json.encode(said[0]))["push"]
+    assert b"canary" not in b"".join(map(encode, said))
+    shown = json.loads(encode(said[0]))["push"]
     assert shown["type"] == "send_job"
     assert shown["content"]["steps"][0]["actions"][0] == {"fill": {"selector": "#p", "value": REDACTED}}
     assert shown["content"]["cookies"][0] == {"name": "n", "value": REDACTED, "domain": "shop.example"}
@@ -417,7 +417,7 @@ async def test_webhooks_are_shown_by_their_hosts(office: Office) -> None:
     """A path or query may be as good as a secret."""
     urls = ["https://hooks.example/T0/canary", "https://b.example?canary", "https://c.example"]
     schedule_id = await office.create(push={"type": "send_job", "content": {**JOB["content"], "webhooks": urls}})
-    shown = json.loads(msgspec.json.encode(await office.schedules.get(schedule_id)))["push"]["content"]["webhooks"]
+    shown = json.loads(encode(await office.schedules.get(schedule_id)))["push"]["content"]["webhooks"]
     assert shown == [f"https://hooks.example/{REDACTED}", f"https://b.example?{REDACTED}", "https://c.example"]
 
 
@@ -448,27 +448,27 @@ async def test_pages_hold_fifty_oldest_first(office: Office) -> None:
     assert (first.total_count, first.total_pages, first.page) == (103, 3, 1)
     one = first.schedules[0]
     assert (one.name, one.enabled, one.status) == ("0", True, "pending")
-    assert json.loads(msgspec.json.encode(one.push)) == JOB
+    assert json.loads(encode(one.push)) == JOB
 
 
 async def test_a_list_of_nothing(office: Office) -> None:
     """The first page is asked for where none is named."""
     page = await office.schedules.list(office.read("list_schedules", {}))
-    assert json.loads(msgspec.json.encode(page)) == {"total_count": 0, "total_pages": 0, "page": 1, "schedules": []}
+    assert json.loads(encode(page)) == {"total_count": 0, "total_pages": 0, "page": 1, "schedules": []}
 
 
 @pytest.mark.parametrize("page", [0, -1, "1", 1.5, None])
 def test_pages_that_are_none(page: object) -> None:
     """28100."""
     with pytest.raises(WireError) as refused:
-        codec.decode_content(codec.Request("list_schedules", None, msgspec.Raw(json.dumps({"page": page}).encode())))
+        codec.decode_kept("list_schedules", json.dumps({"page": page}).encode())
     assert (error_number(refused.value.detail), refused.value.detail.field) == (28100, "page")
 
 
 async def test_a_page_beyond_all_numbers_is_empty(office: Office) -> None:
     """As any past the end."""
     await office.create()
-    assert (await office.schedules.list(ListSchedules(page=10**18))).schedules == ()
+    assert (await office.schedules.list(ListSchedules(page=10**9))).schedules == ()
 
 
 async def test_the_list_holds_what_is_to_come(office: Office) -> None:
@@ -514,7 +514,7 @@ async def test_an_update_takes_any_parts(office: Office) -> None:
     """Each whole; the others stay."""
     schedule_id = await office.create(trigger=office.at(3600))
     shown = await office.update(schedule_id, name="other")
-    assert (shown.name, shown.enabled, json.loads(msgspec.json.encode(shown.push))) == ("other", True, JOB)
+    assert (shown.name, shown.enabled, json.loads(encode(shown.push))) == ("other", True, JOB)
     shown = await office.update(schedule_id, enabled=False, push=REFERENCE)
     assert (shown.status, shown.push.type) == ("paused", "set_cached_reference")
     shown = await office.update(schedule_id, enabled=True, trigger=office.at(7200))
@@ -627,7 +627,7 @@ async def test_a_schedule_is_fired_once_at_its_time(office: Office) -> None:
 async def test_a_schedule_that_was_not_fired_has_no_msgids(office: Office) -> None:
     """None before its time."""
     ids = await office.schedules.msg_ids(await office.create())
-    assert json.loads(msgspec.json.encode(ids)) == {"count": 0, "msgids": []}
+    assert json.loads(encode(ids)) == {"count": 0, "msgids": []}
 
 
 async def test_a_paused_schedule_is_not_fired(office: Office) -> None:

@@ -8,8 +8,8 @@ import tracemalloc
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-import msgspec
 import pytest
+from sidecar_protocol.base import Raw
 from sidecar_protocol.codec import NOTHING
 from sidecar_protocol.errors import ErrorCode, WireError
 
@@ -113,7 +113,7 @@ class House:
         self._raise(content)
 
     async def _wait(self, content: Any) -> Any:
-        name = json.loads(bytes(content))["door"] if isinstance(content, msgspec.Raw) else "mock"
+        name = json.loads(bytes(content))["door"] if isinstance(content, Raw) else "mock"
         self.events.append(f"{name} begins")
         try:
             await self.doors.setdefault(name, asyncio.Event()).wait()

@@ -17,7 +17,8 @@ def test_every_message_has_a_handler() -> None:
 @pytest.mark.parametrize("fleet", [False, True])
 def test_plain_functions_are_answered_in_their_batch(fleet: bool) -> None:
     """What waits gets a task; only a fleet has to ask others for a reference."""
-    bound = routes(Parts().context(), fleet=fleet)
+    late = routes(Parts().context(), fleet=fleet)
+    bound = {message_type: late[message_type] for message_type in MESSAGES}
     assert all(route.is_async == inspect.iscoroutinefunction(route.handler) for route in bound.values())
     plain = {message_type for message_type, route in bound.items() if not route.is_async}
     quick = {"hello", "ping", "set_cached_reference", "set_short_cached_reference", "issue_token"}

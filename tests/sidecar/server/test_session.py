@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import pytest
-from sidecar_protocol.base import Secret
+from sidecar_protocol.base import Raw, Secret
 from sidecar_protocol.errors import ErrorCode
 from sidecar_protocol.session import Credentials, MockOptions
 
@@ -211,11 +210,9 @@ async def test_secrets_are_learned(session: Session, backends: Backends, learned
     await session.log_in([credentials(api_key="key-1", primary=True), credentials(api_key="key-2")], backends.log_in)
     deep = b"[" * 900 + b'"bottom"' + b"]" * 900
     secrets = {
-        "a": msgspec.Raw(
-            b'{"user\\"name" : "ann \\"x\\"\\\\", "list":["p\\u00e9","q:"],"n":1e999,"m":' + b"9" * 5000 + b"}"
-        ),
-        "b": msgspec.Raw(deep),
-        "c": msgspec.Raw(b'"alone"'),
+        "a": Raw(b'{"user\\"name" : "ann \\"x\\"\\\\", "list":["p\\u00e9","q:"],"n":1e999,"m":' + b"9" * 5000 + b"}"),
+        "b": Raw(deep),
+        "c": Raw(b'"alone"'),
     }
     await session.mock(MockOptions(secrets=secrets), backends.login)
     assert learned == ["key-1", "key-2", 'ann "x"\\', "pé", "q:", "bottom", "alone"]

@@ -4,10 +4,10 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import msgspec
-from sidecar_protocol.base import decode_hook
+from sidecar_protocol import reading
 from sidecar_protocol.queued import JobState, JobStatus
 from sidecar_protocol.tasks import CreateTask, Task, TaskRef, TaskStatus, UpdateTask
+from sidecar_protocol.writing import encode
 
 from sidecar.browser.sandbox.sandbox_pool import SandboxPool
 from sidecar.browser.sandbox.task_session import TaskLimits, TaskScriptRunner
@@ -159,4 +159,4 @@ class Desk:
 
 def read(wanted: Any, content: dict[str, Any]) -> Any:
     """A message's content, read as the codec reads it."""
-    return msgspec.json.decode(msgspec.json.encode(content), type=wanted, dec_hook=decode_hook)
+    return reading.read(wanted, encode(content))

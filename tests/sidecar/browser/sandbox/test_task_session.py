@@ -8,6 +8,7 @@ import msgspec
 import psutil
 import pytest
 import pytest_asyncio
+from sidecar_protocol.base import Raw
 from sidecar_protocol.errors import ErrorCode, WireError
 
 from sidecar.browser.sandbox.action_session import ActionError
@@ -46,10 +47,10 @@ class Noted:
             raise self.answer
         return self.answer
 
-    async def job(self, content: msgspec.Raw) -> msgspec.Raw:
+    async def job(self, content: Raw) -> Raw:
         """Notes the job."""
         self.jobs.append(msgspec.json.decode(content))
-        return msgspec.Raw(b'{"status":"success","result":{"extract":{"n":12345678901234567}}}')
+        return Raw(b'{"status":"success","result":{"extract":{"n":12345678901234567}}}')
 
     def log(self, line: str) -> None:
         """Notes a line."""
@@ -73,7 +74,7 @@ async def run(
 ) -> str:
     """One run to its end, which must come."""
     scripts = TaskScriptRunner(sandboxes, TaskLimits(timeout=seconds), 4)
-    given, outside = msgspec.Raw(msgspec.json.encode(config)), noted or Noted()
+    given, outside = Raw(msgspec.json.encode(config)), noted or Noted()
     return await asyncio.wait_for(scripts.run(source, given, outside, outside), 40)
 
 
@@ -296,7 +297,7 @@ async def test_no_more_than_so_many_run_at_once(sandboxes: SandboxPool) -> None:
     scripts = TaskScriptRunner(sandboxes, TaskLimits(timeout=1.5), 1)
     noted = Noted()
     sources = ["exports.main = () => new Promise((done) => setTimeout(() => done('a'), 1000))"] * 3
-    config = msgspec.Raw(b"{}")
+    config = Raw(b"{}")
     done = await asyncio.gather(*(scripts.run(source, config, noted, noted) for source in sources))
     assert done == ["a", "a", "a"]
 

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-import msgspec
+from sidecar_protocol.base import Raw
 from sidecar_protocol.session import HelloReply, Limits, MockOptions
 
 from sidecar.rtcv.login import Login, References
@@ -26,10 +26,10 @@ class Server:
         self.go = asyncio.Event()
         self.go.set()
 
-    async def secret(self, key: str, encryption_key: str) -> msgspec.Raw:
+    async def secret(self, key: str, encryption_key: str) -> Raw:
         """The secret under the key."""
         self.asked.append((key, encryption_key))
-        return msgspec.Raw(self.secrets[key])
+        return Raw(self.secrets[key])
 
     async def scan_cv(self, cv: bytes) -> bool:
         """The answer that the test has chosen."""

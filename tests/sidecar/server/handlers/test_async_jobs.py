@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import pytest
-from sidecar_protocol.base import decode_hook
 from sidecar_protocol.errors import WireError
 from sidecar_protocol.jobs import JobScheduled, SendJob
 from sidecar_protocol.queued import JobId, ListJobs
+from sidecar_protocol.reading import read
 from sidecar_protocol.session import MockOptions
+from sidecar_protocol.writing import encode
 
 from sidecar.clock import Clock
 from sidecar.queue.job_meta import JobMeta, get_meta
@@ -55,7 +55,7 @@ async def context() -> AsyncIterator[HandlerContext]:
 def job(**more: Any) -> SendJob:
     """An async job."""
     content: Mapping[str, Any] = {"mode": "async", "steps": STEPS, **more}
-    return msgspec.convert(content, SendJob, dec_hook=decode_hook)
+    return read(SendJob, encode(content))
 
 
 async def accepted(context: HandlerContext, wanted: SendJob) -> tuple[str, JobMeta, dict[str, Any]]:
@@ -90,7 +90,7 @@ async def test_a_job_without_secrets_is_kept_as_it_is(context: HandlerContext) -
     _, meta, stored = await accepted(context, job(steps=[{"url": "https://a.example"}]))
     assert meta.submitter == ""
     assert meta.webhooks == ""
-    again = msgspec.json.decode(stored["content"], type=SendJob, dec_hook=decode_hook)
+    again = read(SendJob, stored["content"].encode())
     assert again == job(steps=[{"url": "https://a.example"}])
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 
-import msgspec
 import pytest
+from sidecar_protocol.base import Raw
 from sidecar_protocol.codec import NOTHING
 from sidecar_protocol.errors import WireError
 
@@ -12,7 +12,7 @@ from sidecar.rtcv.login import LONG_TTL
 from sidecar.rtcv.send_cv import ReferenceLocks, send_cv
 from tests.sidecar.server.handlers.parts import Parts
 
-CV = msgspec.Raw(b'{"referenceNumber":"a-1"}')
+CV = Raw(b'{"referenceNumber":"a-1"}')
 TURNS = 20
 """Turns of the loop after which whoever is not waiting has got where it goes."""
 
@@ -49,7 +49,7 @@ async def test_cvs_that_are_none(parts: Parts, cv: bytes, said: str, field: str)
     """V1's sentences; nothing is sent."""
     session = await parts.logged_in()
     with pytest.raises(WireError) as failed:
-        await send_cv(session, ReferenceLocks(), msgspec.Raw(cv))
+        await send_cv(session, ReferenceLocks(), Raw(cv))
     assert (failed.value.message, failed.value.places) == (said, {"field": field})
     assert parts.server.cvs == []
 
@@ -68,7 +68,7 @@ async def test_cvs_that_are_none(parts: Parts, cv: bytes, said: str, field: str)
 async def test_the_reference_of_a_cv(parts: Parts, cv: bytes, reference: str) -> None:
     """It is found at the top, under either name, and the CV goes out as it came."""
     session = await parts.logged_in()
-    assert await send_cv(session, ReferenceLocks(), msgspec.Raw(cv)) is True
+    assert await send_cv(session, ReferenceLocks(), Raw(cv)) is True
     assert parts.server.cvs == [cv]
     assert parts.references.has(reference)
 
@@ -106,7 +106,7 @@ async def test_a_failure_is_not_remembered(parts: Parts) -> None:
 async def test_the_shape_is_checked_before_the_login(parts: Parts) -> None:
     """A CV that is none is that, with and without a server; a good one needs the server."""
     with pytest.raises(WireError, match="expected to be an object"):
-        await send_cv(parts.session, ReferenceLocks(), msgspec.Raw(b"[]"))
+        await send_cv(parts.session, ReferenceLocks(), Raw(b"[]"))
     with pytest.raises(MissingCredentials):
         await send_cv(parts.session, ReferenceLocks(), CV)
 
@@ -148,7 +148,7 @@ async def test_other_references_do_not_wait(parts: Parts) -> None:
     """Only the same reference waits for itself."""
     session, reference_locks = await parts.logged_in(), ReferenceLocks()
     parts.server.go.clear()
-    cvs = [msgspec.Raw(b'{"referenceNumber":"%d"}' % number) for number in range(10)]
+    cvs = [Raw(b'{"referenceNumber":"%d"}' % number) for number in range(10)]
     tasks = [asyncio.create_task(send_cv(session, reference_locks, cv)) for cv in cvs]
     await turns()
     assert len(parts.server.cvs) == 10

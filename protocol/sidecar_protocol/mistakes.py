@@ -1,0 +1,256 @@
+"""What pydantic says of wrong content -> our own sentences, each with its place. No sentence quotes a value."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final
+
+from pydantic_core import ErrorDetails, ValidationError
+
+from sidecar_protocol.base import json_type
+from sidecar_protocol.bounds import Excess
+
+MOST_MISTAKES: Final = 20
+"""That one error names."""
+LONGEST_SENTENCE: Final = 500
+"""Characters of what is said of wrong content, and of the place that it names; longer keys are not named."""
+_MOST_SEEN: Final = 2_000
+"""Mistakes that are looked through for those that are named: a union may count one several times."""
+_LONGEST_GUESS: Final = 64
+"""Characters of an unknown key that a known one is looked for."""
+_EXPECTED: Final = {
+    "string_type": "str",
+    "int_type": "int",
+    "float_type": "float",
+    "bool_type": "bool",
+    "dict_type": "object",
+    "model_type": "object",
+    "model_attributes_type": "object",
+    "dataclass_type": "object",
+    "dataclass_exact_type": "object",
+    "list_type": "array",
+    "tuple_type": "array",
+}
+"""Kinds of mistakes where the JSON type is another one -> the type that is expected."""
+_BOUNDS: Final = {
+    "greater_than_equal": (">=", "ge"),
+    "greater_than": (">", "gt"),
+    "less_than_equal": ("<=", "le"),
+    "less_than": ("<", "lt"),
+    "string_too_short": ("str of length >=", "min_length"),
+    "string_too_long": ("str of length <=", "max_length"),
+    "too_short": ("of length >=", "min_length"),
+    "too_long": ("of length <=", "max_length"),
+}
+"""Kinds of mistakes where a value is out of its range -> the sentence's words, and what pydantic calls the bound."""
+_WORDS: Final = {
+    "missing": "missing",
+    "literal_error": "expected {expected}",
+    "enum": "expected {expected}",
+    "string_pattern_mismatch": "expected str matching regex {pattern!r}",
+    "value_error": "{error}",
+}
+_WRAPPED: Final = ("schema", "json_schema", "python_schema")
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong: where, in what words, and whether it is too much instead of wrong."""
+
+    field: str
+    """Empty for the whole content."""
+    said: str
+    excess: bool = False
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where one of pydantic's mistakes is."""
+
+    error: ErrorDetails
+    path: str = ""
+    names: tuple[str, ...] = ()
+    """The keys that are known there."""
+    nullable: bool = False
+    route: list[int | str] = field(default_factory=list)
+    """Keys and indices that lead to it from the whole value."""
+    unions: list[tuple[tuple[int | str, ...], str, bool]] = field(default_factory=list)
+    """Every union on the way: its place, the shape in it, and whether the value is of another type than that."""
+
+
+def mistakes(wrong: ValidationError, schema: Any, value: Any) -> Sequence[Mistake]:
+    """At most `MOST_MISTAKES`: unknown keys, then the others in the order of the model's members.
+
+    `schema` is the core schema that `value` was read by.
+    """
+    errors = list(islice(wrong.errors(include_url=False, include_input=False), _MOST_SEEN))
+    errors.sort(key=lambda error: error["type"] != "extra_forbidden")  # a misspelt name is a missing one as well
+    places = [_placed(error, schema) for error in errors]
+    return list(islice(_meant(places, value), MOST_MISTAKES))
+
+
+def _meant(places: Sequence[_Place], value: Any) -> Iterator[Mistake]:
+    """Of a union's shapes only the one that was meant; where it is none of them, one mistake that names them all."""
+    shapes: dict[tuple[int | str, ...], dict[str, bool]] = {}
+    for place in places:
+        for at, shape, other in place.unions:
+            known = shapes.setdefault(at, {})
+            known[shape] = known.get(shape, True) and other
+    told = set()
+    for place in places:
+        for at, shape, other in place.unions:
+            meant = next((name for name, is_other in shapes[at].items() if not is_other), None)
+            if meant is None and other and at not in told:
+                told.add(at)
+                yield Mistake(place.path, _another_type(" | ".join(shapes[at]), place, value))
+            if meant != shape:
+                break
+        else:
+            if not _was_counted_wrong(place, value):
+                yield _mistake(place, value)
+
+
+def _placed(error: ErrorDetails, schema: Any) -> _Place:
+    """Walks down the schema, which knows what of a place is a name of ours, a key of the parent's, or neither."""
+    place = _Place(error)
+    known: dict[str, Any] = {}
+    location = error["loc"]
+    for index, part in enumerate(location):
+        place.route.append(part)
+        schema = _bare(schema, known, place)
+        kind = schema["type"] if schema else ""
+        if kind == "union":
+            is_last = index == len(location) - 1
+            place.route.pop()
+            place.unions.append((location[:index], str(part), is_last and error["type"] in _EXPECTED))
+            schema = next((one[0] for one in schema["choices"] if isinstance(one, tuple) and one[1] == part), None)
+        elif isinstance(part, int):
+            place.path += f"[{part}]"
+            schema = _member(schema, kind)
+        elif kind == "dict":
+            if location[index + 1 : index + 2] == ("[key]",):
+                place.route.pop()
+                return place
+            place.path += "[...]"
+            schema = schema["values_schema"]
+        else:
+            name = part if len(part) < LONGEST_SENTENCE else "…"
+            place.path += f".{name}" if place.path else name
+            place.names = _names(schema, kind)
+            schema = _field(schema, kind, part)
+    _bare(schema, known, place)
+    return place
+
+
+def _bare(schema: Any, known: dict[str, Any], place: _Place) -> Any:
+    """Without what is wrapped around it."""
+    place.nullable = False
+    while schema:
+        kind = schema["type"]
+        if kind == "definitions":
+            known.update((one["ref"], one) for one in schema["definitions"])
+        if kind == "definition-ref":
+            schema = known.get(schema["schema_ref"])
+            continue
+        if kind in {"model-fields", "dataclass-args", "union", "dict", "list"}:
+            return schema
+        if "ref" in schema:
+            known.setdefault(schema["ref"], schema)
+        place.nullable = place.nullable or kind == "nullable"
+        inner = next((schema[name] for name in _WRAPPED if name in schema), None)
+        if inner is None:
+            return schema
+        schema = inner
+    return schema
+
+
+def _member(schema: Any, kind: str) -> Any:
+    if kind == "list":
+        return schema.get("items_schema")
+    return schema["items_schema"][0] if kind == "tuple" else None
+
+
+def _names(schema: Any, kind: str) -> tuple[str, ...]:
+    if kind == "model-fields":
+        return tuple(one.get("validation_alias", name) for name, one in schema["fields"].items())
+    return tuple(one["name"] for one in schema["fields"]) if kind == "dataclass-args" else ()
+
+
+def _field(schema: Any, kind: str, part: str) -> Any:
+    if kind == "model-fields":
+        found = (one for name, one in schema["fields"].items() if part in (one.get("validation_alias", name), name))
+    elif kind == "dataclass-args":
+        found = (one for one in schema["fields"] if one["name"] == part)
+    else:
+        return None
+    return next((one["schema"] for one in found), None)
+
+
+def _was_counted_wrong(place: _Place, value: Any) -> bool:
+    """Whether a list is said to be too short because members of it are wrong, which pydantic does not count."""
+    if place.error["type"] != "too_short":
+        return False
+    found = _found(place, value)
+    return isinstance(found, list | tuple | dict) and len(found) >= place.error["ctx"]["min_length"]
+
+
+def _found(place: _Place, value: Any) -> Any:
+    """What is at a place."""
+    found = value
+    for part in place.route:
+        try:
+            found = found[part]
+        except (LookupError, TypeError):
+            return None
+    return found
+
+
+def _mistake(place: _Place, value: Any) -> Mistake:
+    error = place.error
+    context = error.get("ctx", {})
+    cause = context.get("error")
+    if isinstance(cause, Excess):
+        return Mistake(".".join(filter(None, (place.path, cause.field))), str(cause), excess=True)
+    said = _said(place, error["type"], context, value)
+    is_excess = error["type"] == "too_long" and context["max_length"] > 1
+    return Mistake(place.path, said, excess=is_excess)
+
+
+def _said(place: _Place, kind: str, context: dict[str, Any], value: Any) -> str:
+    if kind in _EXPECTED:
+        return _another_type(_EXPECTED[kind], place, value)
+    if kind in _BOUNDS:
+        return _out_of_range(kind, context)
+    if kind == "extra_forbidden":
+        return _unknown(str(place.error["loc"][-1]), place.names)
+    if kind in _WORDS:
+        return _WORDS[kind].format(**context)
+    said = place.error["msg"]
+    return f"{said[:1].lower()}{said[1:]}"
+
+
+def _another_type(expected: str, place: _Place, value: Any) -> str:
+    return f"expected {expected}{' | null' if place.nullable else ''}, got {json_type(_found(place, value))}"
+
+
+def _unknown(key: str, names: Sequence[str]) -> str:
+    if len(key) >= LONGEST_SENTENCE:
+        return "unknown field"
+    said = f"unknown field `{key}`"
+    if len(key) > _LONGEST_GUESS:
+        return said
+    from difflib import get_close_matches  # late: only mistakes need it
+
+    near = get_close_matches(key, names, n=1)
+    return f"{said}; did you mean `{near[0]}`?" if near else said
+
+
+def _out_of_range(kind: str, context: dict[str, Any]) -> str:
+    words, name = _BOUNDS[kind]
+    bound = context[name]
+    if kind.startswith("string"):
+        return f"expected {words} {bound}"
+    if kind.startswith("too"):
+        what = "object" if context["field_type"] == "Dictionary" else "array"
+        return f"expected {what} {words} {bound}"
+    return f"expected {'float' if isinstance(bound, float) else 'int'} {words} {bound}"

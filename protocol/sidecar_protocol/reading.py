@@ -1,0 +1,98 @@
+"""JSON -> the models. Their validators are built once, at first use of a model."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import ValidationError, from_json
+
+from sidecar_protocol.base import Raw
+from sidecar_protocol.bounds import check
+from sidecar_protocol.codec import NotJson, cut, plain
+from sidecar_protocol.errors import ErrorCode, FieldError, WireError
+from sidecar_protocol.mistakes import Mistake, mistakes
+from sidecar_protocol.model import CONFIG, Model
+
+T = TypeVar("T")
+
+_LARGE: Final = re.compile(rb"[eE]\+?\d{3}|(?<!\d)\d{309}")
+"""What a number has that is beyond all floats; strings may hold it, too."""
+
+
+def read(shape: type[T], text: bytes) -> T:
+    """Reads JSON that is known to be well-formed. Raises WireError: `invalid_content` or `limit_exceeded`."""
+    adapter: TypeAdapter[T] = _adapter(shape)  # type: ignore[arg-type]
+    parts: list[Raw] = []
+    for place in getattr(shape, "raw_parts", ()):
+        text = cut(text, place, parts)
+        check(text, names_of(shape))
+    value = _values(text)
+    try:
+        return adapter.validate_python(value, context=parts, by_alias=True, by_name=False)
+    except ValidationError as wrong:
+        raise refused(mistakes(wrong, adapter.core_schema, value)) from None
+
+
+def convert(shape: type[T], value: Any, place: str = "") -> T:
+    """Reads plain values, whose place in the content is `place`. Raises WireError as `read` does."""
+    adapter: TypeAdapter[T] = _adapter(shape)  # type: ignore[arg-type]
+    try:
+        return adapter.validate_python(value, by_alias=True, by_name=False)
+    except ValidationError as wrong:
+        raise refused(mistakes(wrong, adapter.core_schema, value), place) from None
+
+
+def stored(shape: type[T], text: bytes | str) -> T:
+    """Reads what we wrote ourselves. Raises NotJson, which quotes nothing, for what was damaged."""
+    text = text.encode() if isinstance(text, str) else text
+    try:
+        return read(shape, text)
+    except WireError as wrong:
+        raise NotJson(wrong.message) from None
+
+
+def refused(found: Sequence[Mistake], place: str = "") -> WireError:
+    """One error for all mistakes; its code, sentence and place are the first one's."""
+    told = [_told(one, place) for one in found]
+    first = told[0]
+    if found[0].excess:
+        return WireError(ErrorCode.LIMIT_EXCEEDED, first.message, field=first.field)
+    return WireError(ErrorCode.INVALID_CONTENT, first.message, field=first.field, fields=tuple(told))
+
+
+def _values(text: bytes) -> Any:
+    """Plain values. Raises WireError for numbers beyond what floats hold, which pydantic would take for infinite."""
+    try:
+        if _LARGE.search(text):
+            plain(text)
+        return from_json(text, allow_inf_nan=False)
+    except ValueError as wrong:
+        raise refused([_unreadable(wrong)]) from None
+
+
+def _unreadable(wrong: ValueError) -> Mistake:
+    """Both parsers' sentences name places, and no values."""
+    said = str(wrong)
+    return Mistake("", "a number is out of range" if "out of range" in said else f"not JSON: {said}")
+
+
+@cache
+def _adapter(shape: Any) -> Any:
+    is_model = isinstance(shape, type) and issubclass(shape, BaseModel)
+    return TypeAdapter(shape) if is_model else TypeAdapter(shape, config=CONFIG)
+
+
+def names_of(shape: Any) -> Mapping[str, Any]:
+    """The names on the wire of an object's members; none where it is no model."""
+    if not (isinstance(shape, type) and issubclass(shape, Model)):
+        return {}
+    return {one.alias or name: one for name, one in shape.model_fields.items()}
+
+
+def _told(one: Mistake, place: str) -> FieldError:
+    """Its place and the sentence that names it."""
+    joint = "" if not one.field or not place or one.field.startswith("[") else "."
+    field = f"{place}{joint}{one.field}" or "content"
+    return FieldError(field, f"{field}: {one.said}")

@@ -1,0 +1,60 @@
+"""What leaves, as JSON: orjson writes it, but for what orjson has no room for."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import orjson
+
+from sidecar_protocol.base import Secret, Secrets, encode_hook
+
+_OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+_LEAST, _MOST = -(1 << 63), (1 << 64) - 1
+"""What orjson takes for an integer."""
+_LEVELS: Final = 100
+"""Values are cut into pieces of so many levels where they are nested deeper than orjson goes, which is 254."""
+
+
+def encode(value: Any) -> bytes:
+    """JSON of models, of what they hold, and of plain values. Raises TypeError for anything else."""
+    try:
+        return orjson.dumps(value, encode_hook, _OPTIONS)
+    except TypeError:
+        return orjson.dumps(_spelled(value, 0, encode_hook), encode_hook, _OPTIONS)
+
+
+def encode_revealed(value: Any) -> bytes:
+    """The same with its secrets as they are, to be sealed."""
+    return orjson.dumps(_spelled(value, 0, _revealed), _revealed, _OPTIONS)
+
+
+def encode_line(value: Any) -> bytes:
+    """The same as one line."""
+    return encode(value) + b"\n"  # a copy: orjson's own bytes keep some kilobytes from others'
+
+
+def _revealed(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, Secrets):
+        return [one.reveal() for one in value.values]
+    return encode_hook(value)
+
+
+def _spelled(value: Any, level: int, hook: Callable[[Any], Any]) -> Any:
+    """The same value with larger integers, deeper levels and other keys than orjson takes, written out."""
+    kind = type(value)
+    if kind is int:
+        return value if _LEAST <= value <= _MOST else orjson.Fragment(str(value))
+    if value is None or kind is bool or issubclass(kind, str | float | orjson.Fragment):
+        return value
+    if isinstance(value, dict):
+        made: Any = {}
+        for key, member in value.items():
+            made[key if isinstance(key, str) else str(key)] = _spelled(member, level + 1, hook)
+    elif isinstance(value, list | tuple):
+        made = []
+        for member in value:
+            made.append(_spelled(member, level + 1, hook))
+    else:
+        return _spelled(hook(value), level, hook)
+    return orjson.Fragment(orjson.dumps(made, None, _OPTIONS)) if level % _LEVELS == _LEVELS - 1 else made
