@@ -18,7 +18,7 @@ from sidecar.clock import within
 from sidecar.encryption import Encryptor
 from sidecar.errors import DecryptionKeyMissing, ShuttingDown, StoreFailed, TimedOut, error_detail
 from sidecar.queue.backend import QueueBackend
-from sidecar.queue.embedded_worker import EmbeddedWorker
+from sidecar.queue.embedded_worker import SaqWorker
 from sidecar.queue.job_completion import CompletingQueue
 from sidecar.queue.job_meta import UNREADABLE, JobMeta, attempts_exhausted, get_meta, set_meta
 from sidecar.queue.submission import JobRun, decrypt_content
@@ -249,7 +249,7 @@ def _waits_for_browser(meta: JobMeta, code: ErrorCode, *, retryable: bool) -> bo
     return code == ErrorCode.BROWSER_UNAVAILABLE and retryable and meta.waits < MAX_BROWSER_RETRIES
 
 
-def _is_interrupted(worker: EmbeddedWorker, job: Job, failure: BaseException) -> bool:
+def _is_interrupted(worker: SaqWorker, job: Job, failure: BaseException) -> bool:
     """Whether an attempt failed because this process ends: then the job is as good as not begun."""
     if not worker.is_interrupting(job):
         return False  # somebody has cancelled it
@@ -258,7 +258,7 @@ def _is_interrupted(worker: EmbeddedWorker, job: Job, failure: BaseException) ->
     return worker.is_stopping and isinstance(failure, WireError) and failure.code in _SHUTDOWN_CODES
 
 
-def _prepare_requeue(worker: EmbeddedWorker, job: Job) -> None:
+def _prepare_requeue(worker: SaqWorker, job: Job) -> None:
     if worker.is_interrupting(job):
         job.retries += 1  # it was no fault of the job's
         job.retry_delay = 0 if worker.is_stopping else FIRST_RETRY_DELAY

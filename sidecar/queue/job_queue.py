@@ -158,7 +158,7 @@ class JobQueue:
             job.kwargs = {}
         await queue.abort(job, CANCELLED)
         for worker in self._workers.values():
-            await worker.abort(0)  # SAQ's own look around comes once a second
+            await worker.abort_cancelled()
         if waits:
             left = await self._backend.find(job_id)
             if left and left.status is Status.ABORTING:  # SAQ on Redis leaves those that wait for their time like this
@@ -181,7 +181,7 @@ class JobQueue:
         await cancel_and_wait(self._orphan_scan)
         self._orphan_scan = None
         workers, self._workers = self._workers, {}
-        await asyncio.gather(*(worker.end(seconds) for worker in workers.values()))
+        await asyncio.gather(*(worker.stop(seconds) for worker in workers.values()))
 
     async def close(self) -> None:
         """Puts back what runs and lets go of the store."""
@@ -195,7 +195,7 @@ class JobQueue:
             most = WAITING_CONCURRENCY if name == WAITING_QUEUE else self._options.concurrency
             worker = EmbeddedWorker(self._backend.queue(name), self._executor.run, most)
             self._workers[name] = worker
-            worker.begin()
+            worker.start()
 
     async def _find(self, job_id: str) -> Job:
         job = await self._backend.find(job_id)

@@ -154,9 +154,9 @@ class FleetQueue(CompletingQueue, RedisQueue):
 
     async def _retry(self, job: Job, error: str | None) -> None:  # noqa: ARG002
         now, delay, document = self._context.clock.now(), job.next_retry_delay(), dump(job.to_dict())
-        cancel_and_wait = dump({**job.to_dict(), "status": Status.ABORTED, "completed": int(now * 1000)})
+        aborted = dump({**job.to_dict(), "status": Status.ABORTED, "completed": int(now * 1000)})
         score = now + delay if delay > 0 else 0
-        rest = (score, self.swept_error_message, cancel_and_wait, job.ttl, now)
+        rest = (score, self.swept_error_message, aborted, job.ttl, now)
         arguments = (self.name, job.key, job.attempts, document, *rest)
         await retry_until_stored(
             lambda: self._context.run(scripts.RETRY, *arguments), self._context.clock, RETRY_SECONDS

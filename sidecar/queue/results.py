@@ -1,21 +1,10 @@
-"""What runs leave behind in SQLite: their results, within a bound, and messages for other processes' parents."""
+"""Results of jobs in SQLite, within a bound on their total size."""
 
-import asyncio
-import logging
 import sqlite3
-from collections.abc import Callable
 from typing import Final
 
 from sidecar.clock import Clock
-from sidecar.errors import StoreFailed
 from sidecar.storage.database import Database
-
-log = logging.getLogger(__name__)
-
-POLL_SECONDS: Final = 0.25
-"""How long a message from another process may lie."""
-MESSAGE_TTL: Final = 600.0
-"""Seconds after which a message that nobody fetched is thrown away."""
 
 Result = tuple[bytes, float]
 """Its body, and the Unix time when it expires."""
@@ -30,18 +19,16 @@ _OLDEST: Final = "SELECT number, size FROM result WHERE size > 0 ORDER BY number
 
 
 class ResultStore:
-    """Results and messages of one database."""
+    """The results of one database."""
 
-    def __init__(self, database: Database, clock: Clock, process: str, max_bytes: int) -> None:
-        """`max_bytes` is what all results may take together."""
+    def __init__(self, database: Database, clock: Clock, max_bytes: int) -> None:
+        """`max_bytes` is the most that all results may take together."""
         self._database = database
         self._now = clock.now
-        self._process = process
         self._max_bytes = max_bytes
         self._staged: dict[str, Result] = {}
         self._uncommitted: dict[str, Result] = {}
         self._unmeasured = max_bytes  # bytes that may have been added since the whole was last measured: unknown yet
-        self._subscription: asyncio.Task[None] | None = None
 
     def store(self, key: str, body: bytes, ttl: int) -> None:
         """Stages a result that is kept for `ttl` seconds."""
@@ -57,34 +44,6 @@ class ResultStore:
             return None
         body: bytes = row[0]
         return body
-
-    async def publish(self, process: str, line: bytes) -> None:
-        """Leaves a message for a process. Raises StoreFailed."""
-        await self._database.execute(
-            "INSERT INTO message (process, line, expires) VALUES (?, ?, ?)", process, line, self._now() + MESSAGE_TTL
-        )
-
-    def subscribe(self, handler: Callable[[bytes], None] | None) -> None:
-        """Has messages for this process handed to `handler`; None stops that."""
-        if self._subscription:
-            self._subscription.cancel()
-        self._subscription = asyncio.create_task(self._poll(handler)) if handler else None
-
-    async def _poll(self, handler: Callable[[bytes], None]) -> None:
-        while True:
-            try:
-                await self._fetch(handler)
-            except StoreFailed as failure:
-                log.warning("could not look for messages of other sidecars: %s", failure)
-            await asyncio.sleep(POLL_SECONDS)
-
-    async def _fetch(self, handler: Callable[[bytes], None]) -> None:
-        rows = self._database.fetch_all("SELECT id, line FROM message WHERE process = ? ORDER BY id", self._process)
-        if rows:
-            sql = "DELETE FROM message WHERE (process = ? AND id <= ?) OR expires <= ?"
-            await self._database.execute(sql, self._process, rows[-1][0], self._now())
-        for _, line in rows:
-            handler(line)
 
     def _stage(self, results: dict[str, Result]) -> None:
         if not self._staged:

@@ -1,7 +1,6 @@
 """Every queue of one database: jobs are put, found and listed whatever queue they are in."""
 
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -12,7 +11,9 @@ from saq.utils import now as milliseconds
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
 from sidecar.queue import job_rows
+from sidecar.queue.backend import MessageHandler
 from sidecar.queue.job_rows import NewRow, Row
+from sidecar.queue.messages import MessageStore
 from sidecar.queue.process_registry import ProcessLock
 from sidecar.queue.results import ResultStore
 from sidecar.queue.sqlite_context import SqliteContext, create_context
@@ -26,7 +27,8 @@ class SqliteBackend:
     def __init__(self, context: SqliteContext, max_bytes: int) -> None:
         self.process = context.process_lock.process
         self._context = context
-        self._results = ResultStore(context.database, context.clock, self.process, max_bytes)
+        self._results = ResultStore(context.database, context.clock, max_bytes)
+        self._messages = MessageStore(context.database, context.clock, self.process)
         self._queues: dict[str, SqliteQueue] = {}
         self._staged: dict[str, NewRow] = {}
         self._committing: dict[str, NewRow] = {}
@@ -108,11 +110,11 @@ class SqliteBackend:
 
     async def publish(self, process: str, message: bytes) -> None:
         """Leaves a message for a process. Raises StoreFailed."""
-        await self._results.publish(process, message)
+        await self._messages.publish(process, message)
 
-    def subscribe(self, handler: Callable[[bytes], None] | None) -> None:
+    def subscribe(self, handler: MessageHandler | None) -> None:
         """Has messages for this process handed to `handler`; None stops that."""
-        self._results.subscribe(handler)
+        self._messages.subscribe(handler)
 
     async def close(self) -> None:
         """Wakes who waits for jobs, and counts as gone for other processes; the database stays open."""

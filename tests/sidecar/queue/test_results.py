@@ -1,4 +1,4 @@
-"""Results and messages on a real database, also on one that refuses for a while."""
+"""Results on a real database, also on one that refuses for a while."""
 
 import asyncio
 import sqlite3
@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from sidecar.errors import StoreFailed
-from sidecar.queue import results
 from sidecar.queue.results import ResultStore
 from sidecar.storage.database import Database
 from tests.clocks import ManualClock
@@ -26,14 +25,14 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await opened.close()
 
 
-def of(database: Database, process: str = "me", time: ManualClock | None = None) -> ResultStore:
+def of(database: Database, time: ManualClock | None = None) -> ResultStore:
     """What one process sees."""
-    return ResultStore(database, (time or ManualClock()).clock, process, 1 << 20)
+    return ResultStore(database, (time or ManualClock()).clock, 1 << 20)
 
 
 async def test_a_result_is_there_at_once_and_for_others_after_the_commit(database: Database) -> None:
     """The first one stays: a second comes from an attempt that has lost its job."""
-    mine, others = of(database), of(database, "other")
+    mine, others = of(database), of(database)
     mine.store("a", b"1", DAY)
     assert mine.get("a") == b"1"
     assert others.get("a") is None
@@ -61,7 +60,7 @@ async def test_a_refused_result_is_not_lost(tmp_path: Path, database: Database) 
     """It can be read all the while, and is on disk when the disk takes something again."""
     with sqlite3.connect(tmp_path / "sidecar.db", isolation_level=None) as other:
         other.execute("ALTER TABLE result RENAME TO elsewhere")
-        mine, others = of(database), of(database, "other")
+        mine, others = of(database), of(database)
         mine.store("a", b"1", DAY)
         with pytest.raises(StoreFailed):
             await database.flush()
@@ -73,22 +72,3 @@ async def test_a_refused_result_is_not_lost(tmp_path: Path, database: Database) 
             break
         await asyncio.sleep(PAUSE)
     assert others.get("a") == b"1"
-
-
-async def test_messages_reach_their_process_alone_in_order_and_once(database: Database) -> None:
-    """Those that nobody fetches are thrown away."""
-    time = ManualClock()
-    mine, others = of(database, "me", time), of(database, "other", time)
-    await others.publish("nobody", b"lost")
-    time.advance(results.MESSAGE_TTL)
-    for line in (b"1", b"2"):
-        await others.publish("me", line)
-    heard: list[bytes] = []
-    mine.subscribe(heard.append)
-    for _ in range(LOOKS):
-        if len(heard) == 2:
-            break
-        await asyncio.sleep(PAUSE)
-    assert heard == [b"1", b"2"]
-    assert database.fetch_all("SELECT line FROM message") == []
-    mine.subscribe(None)
