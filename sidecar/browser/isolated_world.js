@@ -21,6 +21,9 @@
   const createWalker = member("Document", "createTreeWalker");
   const getRoot = member("Document", "documentElement");
   const getBody = member("Document", "body");
+  const getShadow = member("Element", "shadowRoot");
+  const getControl = member("HTMLLabelElement", "control");
+  const getOptions = member("HTMLSelectElement", "options");
   const getWidth = member("Element", "scrollWidth");
   const getHeight = member("Element", "scrollHeight");
   const ofDocument = { all: member("Document", "querySelectorAll"), first: member("Document", "querySelector") };
@@ -28,19 +31,22 @@
   const query = (root) => (root === document ? ofDocument : ofElement);
   const state = () => getState(document);
 
-  const inner = (element) => {
+  const orNull = (get) => (element) => {
     try {
-      return getInner(element);
+      return get(element);
     } catch {
-      return null; // SVG and the like have none
+      return null; // an element of another kind
     }
   };
+  const inner = orNull(getInner); // SVG and the like have none
+  const control = orNull(getControl);
+  const options = orNull(getOptions);
   const text = (element) => (inner(element) ?? getText(element)).trim();
 
   const hasShadow = () => {
     const walker = createWalker(document, document, NodeFilter.SHOW_ELEMENT);
     for (let element = walker.nextNode(); element !== null; element = walker.nextNode()) {
-      if (element.shadowRoot !== null) return true;
+      if (getShadow(element) !== null) return true;
     }
     return false;
   };
@@ -103,7 +109,7 @@
     // Of a box, or of the box that a label is for: how many, then value and label of the first short ones.
     options: ({ found }) =>
       found.map((box) => {
-        const all = Array.from((box.control ?? box).options ?? [], (option) => [option.value, option.label]);
+        const all = Array.from(options(control(box) ?? box) ?? [], (option) => [option.value, option.label]);
         return [all.length, all.filter((texts) => texts.join().length < 80).slice(0, 20)];
       }),
     inner: ({ found }) => found.map(inner),

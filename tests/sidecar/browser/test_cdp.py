@@ -47,6 +47,22 @@ async def test_what_a_question_throws_is_told(pool: BrowserPool, kind: BrowserNa
     assert "null" in playwright_errors.first_line(failed.value)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_no_element_s_name_hides_what_is_asked(pool: BrowserPool, kind: BrowserName) -> None:
+    """A form's elements are its members: no shadow root is seen in them, and no options."""
+    named = "<form><input name=shadowRoot><input name=control><select name=options id=s><option>x</select></form>"
+
+    async def ask(lent: JobPage) -> tuple[Any, list[Any]]:
+        await lent.page.set_content(f"{named}<label for=s>y</label>")
+        seen = isolated_world.decode(await lent.devtools.ask(lent.page, "look", {"fields": [], "storage": False}))
+        boxes = [lent.page.locator(one) for one in ("form", "select", "label")]
+        return seen, [await isolated_world.options(box) for box in boxes]
+
+    seen, options = await pool.run(kind, ask)
+    assert seen == {"title": "", "state": "complete", "values": {}}
+    assert options == [[[0, []]], [[1, [["x", "x"]]]], [[1, [["x", "x"]]]]]
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_a_page_that_goes_away_says_so(
     pool: BrowserPool, site: str, host: str, monkeypatch: pytest.MonkeyPatch

@@ -62,11 +62,19 @@ async def test_nor_what_actions_read(site: str, runner: BrowserJobRunner, kind: 
         "page.locator('b').allTextContents()",
         "page.title()",
         {"scroll_to": "bottom"},
+        {"content": None},
+        "page.content()",
+        "page.mainFrame().content()",
     ]
-    job = make_job(f"{site}/hostile.html", browser=kind, actions=actions, extract={"two": "text=two"})
+    job = make_job(f"{site}/hostile.html", browser=kind, actions=actions, extract={"two": "text=two"}, options=["HTML"])
     result = await runner.run(job)
     both = ["one", "two"]
-    assert result.steps[0].values == (both, ["two"], [], 2, "Hostile", None, both, both, "Hostile", None)
+    assert result.steps[0].values[:10] == (both, ["two"], [], 2, "Hostile", None, both, both, "Hostile", None)
+    documents = {result.html, *result.steps[0].values[10:]}
+    assert len(documents) == 1
+    (document,) = documents
+    assert str(document).startswith('<!DOCTYPE html><html lang="en"><head>')
+    assert str(document).endswith("</body></html>")
     assert result.extract == {"two": "two"}
 
 
