@@ -55,7 +55,7 @@ class DueTimer:
             except Exception as failure:
                 if not failing:  # once, and not every second of a full disk
                     known = isinstance(failure, SidecarError)
-                    log.warning("what is due is tried again until it works: %s", failure, exc_info=not known)
+                    log.warning("could not handle what is due; retrying every second: %s", failure, exc_info=not known)
                 failing = True
                 await self._clock.sleep(RETRY_SECONDS)
 

@@ -108,11 +108,11 @@ def permission_warning(folder: Path) -> str | None:
         return None
     if not mode & _OTHERS_WRITE:
         return None
-    return f"others may write in the state folder {folder} (mode {mode:04o}): run `chmod go-w {folder}`"
+    return f"the state folder {folder} is writable by others (mode {mode:04o}): run `chmod go-w {folder}`"
 
 
 def _explain(failure: OSError, path: Path) -> OSError:
     """Says of a link that it is one."""
     if path.is_symlink() and failure.errno in (errno.ELOOP, errno.ENOTDIR):
-        return OSError(errno.ELOOP, f"{path} is a symbolic link, and none is followed here")
+        return OSError(errno.ELOOP, f"{path} is a symbolic link, which is not followed")
     return failure

@@ -60,7 +60,7 @@ async def cancel_and_wait(*tasks: asyncio.Task[Any] | None, seconds: float = STO
             if not task.cancelled() and (failure := task.exception()):
                 log.warning("a task ended with %s: %s", type(failure).__name__, failure)
     for task in pending:
-        log.warning("a task does not end: %s", task.get_name())
+        log.warning("a task did not stop after cancellation: %s", task.get_name())
 
 
 async def best_effort(awaitable: Awaitable[object], seconds: float = STOP_SECONDS) -> None:
@@ -68,10 +68,10 @@ async def best_effort(awaitable: Awaitable[object], seconds: float = STOP_SECOND
     task = asyncio.ensure_future(awaitable)
     await asyncio.wait([task], timeout=seconds)
     if not task.done():
-        log.warning("a farewell was not answered within %g s", seconds)
+        log.warning("cleanup did not finish within %g s", seconds)
         await cancel_and_wait(task)
     elif not task.cancelled() and (failure := task.exception()):
-        log.warning("a farewell failed: %s", failure)
+        log.warning("cleanup failed: %s", failure)
 
 
 def force_exit_after(seconds: float) -> None:
@@ -83,5 +83,5 @@ def force_exit_after(seconds: float) -> None:
 
 def _force_exit() -> None:
     with contextlib.suppress(OSError, ValueError):  # whoever read it may have gone first
-        print("sidecar: something did not end in time and is left behind", file=sys.stderr, flush=True)
+        print("sidecar: shutdown timed out, exiting anyway", file=sys.stderr, flush=True)
     os._exit(0)

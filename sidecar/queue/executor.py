@@ -192,7 +192,7 @@ class JobExecutor:
 
     def _retry_for_browser(self, job: Job, meta: JobMeta, failure: ErrorDetail) -> NoReturn:
         """Has a job ask later for the browser that can't start just now; this attempt does not count."""
-        log.warning("job %s waits for a browser: %s", job.key, failure.message)
+        log.warning("job %s is retried when a browser can start: %s", job.key, failure.message)
         meta.waits += 1
         set_meta(job, meta)
         job.retries += 1

@@ -78,8 +78,8 @@ def decode_job(queue: Queue, key: str, document: bytes, status: str) -> Job:
         if job is not None and (job.function != FUNCTION or get_meta(job)):
             return job
     except Exception:  # damage takes every form: no JSON, other members, values of other types
-        log.warning("job %s is stored in a way that can't be read; it fails when its turn comes", key)
-    error = CorruptRecord("the job is stored in a way that this sidecar can't read").detail
+        log.warning("job %s can't be decoded; it fails when it is taken", key)
+    error = CorruptRecord("this sidecar can't read the stored job").detail
     job = Job(function=FUNCTION, key=key, queue=queue, status=Status(status), error=error.message)
     set_meta(job, JobMeta(type=UNREADABLE, error=error))
     return job
@@ -126,7 +126,7 @@ def job_state(job: Job) -> JobState:
 
 def attempts_exhausted(attempts: int) -> ErrorDetail:
     """The error of a job whose every attempt was cut short."""
-    message = f"given up after {attempts} attempts that were cut short"
+    message = f"gave up after {attempts} interrupted attempts"
     return ErrorDetail(code=ErrorCode.INTERNAL, message=message, retryable=False)
 
 

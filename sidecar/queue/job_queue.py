@@ -210,7 +210,7 @@ class JobQueue:
                 for job in await self._backend.orphans(PRIVATE_PREFIX):
                     await self._executor.fail_undecryptable(job)
             except Exception as failure:
-                log.warning("could not look for abandoned jobs: %s", failure)
+                log.warning("could not check for orphaned jobs: %s", failure)
             await self._clock.sleep(ORPHAN_SCAN_SECONDS)
 
 

@@ -162,7 +162,7 @@ class RedisBackend:
             try:
                 await self._send_heartbeat()
             except StoreFailed as failure:
-                log.warning("Redis is not there: %s", failure)
+                log.warning("Redis is unavailable: %s", failure)
 
     async def _receive_messages(self, handler: MessageHandler) -> None:
         while True:

@@ -77,7 +77,7 @@ class FleetQueue(CompletingQueue, RedisQueue):
                 job = await self._take(min(left, BLOCK_SECONDS))
                 failures = 0
             except StoreFailed as failure:
-                log.warning("no job can be taken: %s", failure)
+                log.warning("could not dequeue a job: %s", failure)
                 await self._context.clock.sleep(retry_delay(RETRY_SECONDS, failures))
                 job, failures = None, failures + 1
             if job is not None:
@@ -221,7 +221,7 @@ class FleetQueue(CompletingQueue, RedisQueue):
             keys = [self.job_key_from_id(one.decode()) for one in listed]
             return [key async for key in self._sweep_keys(keys, abort)] if keys else []
         except StoreFailed as failure:
-            log.warning("could not look for abandoned jobs: %s", failure)
+            log.warning("could not sweep abandoned jobs: %s", failure)
             return []
 
     async def _sweep_keys(self, keys: list[str], abort: float) -> AsyncIterator[str]:
@@ -277,5 +277,5 @@ class FleetQueue(CompletingQueue, RedisQueue):
             with redis_errors():
                 return await operation
         except StoreFailed as failure:
-            log.warning("Redis is not there: %s", failure)
+            log.warning("Redis is unavailable: %s", failure)
             return default

@@ -51,6 +51,6 @@ def _version(database: Database) -> int:
     try:
         row = database.fetch_one("PRAGMA data_version")
     except StoreFailed as failure:
-        log.warning("changes by other processes can't be seen: %s", failure)
+        log.warning("could not check for changes by other processes: %s", failure)
         return 0
     return int(row[0]) if row else 0

@@ -78,7 +78,7 @@ class SqliteQueue(CompletingQueue):
                 job = await self._claim() if seconds <= 0 else None
                 failures = 0
             except StoreFailed as failure:
-                log.warning("no job can be taken: %s", failure)
+                log.warning("could not dequeue a job: %s", failure)
                 seconds, job = retry_delay(RETRY_SECONDS, failures), None
                 failures += 1
             if job is not None:
@@ -143,7 +143,7 @@ class SqliteQueue(CompletingQueue):
         try:
             await self._context.write(update)
         except StoreFailed as failure:  # the next one brings the same news and more
-            log.warning("a job's progress is not stored: %s", failure)
+            log.warning("could not store a job's progress: %s", failure)
 
     async def _finish(
         self,

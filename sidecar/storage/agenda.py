@@ -61,9 +61,9 @@ class Agenda:
 
         def insert(connection: sqlite3.Connection) -> None:
             if connection.execute(_GET, (self._kind, id)).fetchone():
-                raise Conflict(f"there is a {self._kind} {id!r} already")
+                raise Conflict(f"the {self._kind} {id!r} already exists")
             if limit is not None and connection.execute(_COUNT, (self._kind, True)).fetchone()[0] >= limit:
-                raise LimitExceeded(f"there are {limit} {self._kind}s already, and no more are allowed")
+                raise LimitExceeded(f"there may be at most {limit} {self._kind}s")
             connection.execute(_INSERT, (self._kind, id, document, due))
 
         await self._database.write(insert, durable=True)
@@ -119,5 +119,5 @@ async def defer_corrupt(agenda: Agenda, what: str, item: Item, now: float) -> No
 
     A newer sidecar may have written it, or it is damaged; whoever can read it may still change it.
     """
-    log.warning("the %s %s can't be read, and is tried again in an hour", what, item.id)
+    log.warning("could not read the %s %s; retrying in an hour", what, item.id)
     await agenda.replace(item, item.document, now + CORRUPT_RETRY_SECONDS, item.drop_at)

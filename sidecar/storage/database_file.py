@@ -49,7 +49,7 @@ def _replace(path: Path, busy_seconds: float) -> sqlite3.Connection:
 
 def _prepare(path: Path, busy_seconds: float) -> sqlite3.Connection:
     if _was_emptied(path):
-        log.warning("%s is empty: what was in it is lost, or it was never written; a new one begins", path.name)
+        log.warning("%s is empty, its content lost or never written; creating a new database", path.name)
     files.create_if_missing(path)  # before SQLite makes it with the umask's mode
     for beside in ("", "-wal", "-shm"):
         files.restrict_permissions(path.with_name(path.name + beside))

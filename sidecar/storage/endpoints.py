@@ -62,7 +62,7 @@ class EndpointRows:
         try:
             return msgspec.json.decode(row[0], type=tuple[str, ...]) if row else ()
         except msgspec.DecodeError:
-            log.warning("a stored login can't be read: what needs it waits for set_credentials")
+            log.warning("could not read a stored login; work that needs it waits for set_credentials")
             return ()
 
     def get(self, endpoint: str) -> EndpointRow | None:

@@ -317,7 +317,7 @@ class _Staged:
         """What was put is gone, as the reply that promised it is told; but for what is owed."""
         for one in self.sent:
             if not one.recorded.done():
-                one.recorded.set_exception(StoreFailed("could not be noted as sent", retryable=True))
+                one.recorded.set_exception(StoreFailed("could not be recorded as sent", retryable=True))
                 one.recorded.exception()  # who waited for it may have been stopped; asyncio need not tell of it
 
 

@@ -88,9 +88,9 @@ class RedisAgenda(Agenda):
         """Adds an open entry. Raises Conflict, and LimitExceeded at `limit` open ones."""
         said = await self._run(_PUT, id, document, _text(due), _text(limit))
         if said == b"conflict":
-            raise Conflict(f"there is a {self._kind} {id!r} already")
+            raise Conflict(f"the {self._kind} {id!r} already exists")
         if said == b"limit":
-            raise LimitExceeded(f"there are {limit} {self._kind}s already, and no more are allowed")
+            raise LimitExceeded(f"there may be at most {limit} {self._kind}s")
 
     async def replace(self, item: Item, document: bytes, due: float | None, drop_at: float | None = None) -> bool:
         """Changes an entry; False where somebody else has changed or deleted it since `item` was read."""

@@ -29,7 +29,7 @@ class ReferencePublisher:
     def publish(self, name: str, ttl: float) -> None:
         """Has Redis know a name for so many seconds."""
         if len(self._unpublished) >= MAX_UNPUBLISHED:
-            log.warning("the fleet's Redis is not there: a reference is known on this machine only")
+            log.warning("Redis is unavailable: a reference is known on this machine only")
             return
         self._unpublished[name] = ttl
         if self._publishing is None:
@@ -61,7 +61,7 @@ class ReferencePublisher:
                 with redis_errors():
                     await self._publish_batch(batch)
             except StoreFailed as failure:
-                log.warning("references can't be shared yet: %s", failure)
+                log.warning("could not publish references yet: %s", failure)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             for name, ttl in batch.items():

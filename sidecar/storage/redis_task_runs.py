@@ -78,7 +78,7 @@ class RedisTaskRuns(TaskRuns):
                 await call(write())
                 return
             except StoreFailed as failure:
-                log.warning("a task's run is not noted yet: %s", failure)
+                log.warning("a task run is not recorded yet: %s", failure)
                 await asyncio.sleep(RETRY_SECONDS)
         await call(write())
 

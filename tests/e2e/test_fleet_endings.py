@@ -32,7 +32,7 @@ def ends(child: Child) -> None:
     """It ends as it should."""
     assert child.wait(LONGEST) == 0
     assert "Traceback" not in child.stderr
-    assert "left behind" not in child.stderr
+    assert "shutdown timed out" not in child.stderr
 
 
 def test_right_after_its_first_job(tmp_path: Path, redis: RedisServer) -> None:

@@ -151,4 +151,4 @@ def test_a_folder_with_wide_rights_is_told_of(tmp_path: Path, server: Rtcv) -> N
     with Child(tmp_path) as child:
         child.ask({"type": "set_credentials", "content": server.credentials})
         assert child.end() == 0
-        assert "others may write in the state folder" in child.stderr
+        assert "is writable by others" in child.stderr

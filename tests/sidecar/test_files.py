@@ -144,5 +144,5 @@ def test_a_folder_that_others_may_write_in_is_told_of(home: Path) -> None:
     home.chmod(0o775)
     assert (
         files.permission_warning(home)
-        == f"others may write in the state folder {home} (mode 0775): run `chmod go-w {home}`"
+        == f"the state folder {home} is writable by others (mode 0775): run `chmod go-w {home}`"
     )

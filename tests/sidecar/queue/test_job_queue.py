@@ -517,7 +517,7 @@ async def test_a_job_that_is_always_cut_short_fails(places: Open) -> None:
     state = await place.ended(job_id)
     assert (state.status, place.runs) == ("failed", [])
     assert state.error
-    assert state.error.message == f"given up after {most} attempts that were cut short"
+    assert state.error.message == f"gave up after {most} interrupted attempts"
     assert [job.id for job in (await place.engine.list("failed", 1))[1]] == [job_id]
     assert (await place.engine.list("cancelled", 1))[0] == 0
     kept = await place.backend.find(job_id)

@@ -81,10 +81,10 @@ async def test_a_broken_file_is_kept_aside(
     with caplog.at_level(logging.WARNING):
         assert not await remembered(path, "a")
         assert await remembered(path, "a")
-    [detach] = kept_aside(tmp_path)
-    assert detach.read_bytes() == broken
-    assert stat.S_IMODE(detach.stat().st_mode) == 0o600
-    assert [record.getMessage().endswith(f"it is kept as {detach.name}") for record in caplog.records] == [True]
+    [aside] = kept_aside(tmp_path)
+    assert aside.read_bytes() == broken
+    assert stat.S_IMODE(aside.stat().st_mode) == 0o600
+    assert [record.getMessage().endswith(f"it is kept as {aside.name}") for record in caplog.records] == [True]
 
 
 async def test_a_file_that_another_process_replaced_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -302,7 +302,7 @@ async def test_what_can_be_no_task(desk: Desk, content: dict[str, Any], field: s
 async def test_an_id_is_taken_once(desk: Desk) -> None:
     """The second is a conflict, whatever it holds."""
     await desk.make()
-    with pytest.raises(Conflict, match="there is a task 't' already"):
+    with pytest.raises(Conflict, match="the task 't' already exists"):
         await desk.make(script="b.js")
 
 
