@@ -5,13 +5,13 @@ from collections.abc import Awaitable
 from typing import Any
 
 
-class Endings:
+class BackgroundTasks:
     """What is coming to its end."""
 
     def __init__(self) -> None:
         self._under_way: set[asyncio.Future[Any]] = set()
 
-    def begin(self, ending: Awaitable[Any]) -> None:
+    def start(self, ending: Awaitable[Any]) -> None:
         """Runs the end of something."""
         task = asyncio.ensure_future(ending)
         self._under_way.add(task)

@@ -5,7 +5,7 @@ import asyncio
 from sidecar.errors import QueueFull
 
 
-class Places:
+class BoundedSemaphore:
     """A semaphore whose queue has an end."""
 
     def __init__(self, count: int, most_waiting: int) -> None:
@@ -13,7 +13,7 @@ class Places:
         self._most_waiting = most_waiting
         self._waiting = 0
 
-    async def take(self) -> None:
+    async def acquire(self) -> None:
         """Waits for a place, first come first served. Raises QueueFull at once when too many wait already."""
         if self._free.locked() and self._waiting >= self._most_waiting:
             raise QueueFull(f"{self._waiting} browser jobs are waiting already")
@@ -23,6 +23,6 @@ class Places:
         finally:
             self._waiting -= 1
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Frees a place for the next in the queue."""
         self._free.release()

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, CDPSession, Frame, Page
 from playwright.async_api import Error as PlaywrightError
 
 from sidecar.browser import isolated_world
-from sidecar.browser.crash_guard import look_at
+from sidecar.browser.crash_guard import consume_exception
 
 _WORLD: Final = "sidecar"
 _NO_WORLD: Final = "Cannot find context with specified id"
@@ -21,7 +21,7 @@ def is_chromium(browser: Browser | None) -> TypeGuard[Browser]:
     return browser is not None and browser.browser_type.name == "chromium"
 
 
-class Devtools:
+class CdpClient:
     """A session for a job's own page, kept as long as the page.
 
     Other pages are asked by Playwright: it tells of a crash, of which a session has no news, and nobody else watches
@@ -61,18 +61,18 @@ class Devtools:
         The page answers with the document that it has then, which may be on its way to the next one.
         """
         if page is not self._page or not is_chromium(page.context.browser):
-            return await isolated_world.ask(page, name, argument)
+            return await isolated_world.call(page, name, argument)
         # Playwright's own call has each new document compile a script of its first, for selectors and much else
         session = await self.session(page)
         if self._world is not None:
-            with contextlib.suppress(_OtherWorld):
-                return await _call(session, self._world, self._key, False, name, argument)
+            with contextlib.suppress(_StaleWorld):
+                return await _call_function(session, self._world, self._key, False, name, argument)
         ahead, self._ahead = self._ahead, None
-        world = await _world_of(ahead) if ahead else None
+        world = await _await_world(ahead) if ahead else None
         if world is not None:
-            with contextlib.suppress(_OtherWorld):
+            with contextlib.suppress(_StaleWorld):
                 return await self._ask_first(session, world, name, argument)
-        with contextlib.suppress(_OtherWorld):
+        with contextlib.suppress(_StaleWorld):
             return await self._ask_first(session, await self._make_world(session), name, argument)
         raise PlaywrightError("Execution context was destroyed: the page has gone on")
 
@@ -80,7 +80,7 @@ class Devtools:
         """A document has come, and will be asked: our world is made there while it loads."""
         if self._session is not None:
             self._ahead = asyncio.create_task(self._make_world(self._session))
-            self._ahead.add_done_callback(look_at)
+            self._ahead.add_done_callback(consume_exception)
 
     async def _make_world(self, session: CDPSession) -> int:
         place = {"frameId": (await self.target())["targetId"], "worldName": _WORLD}
@@ -89,9 +89,9 @@ class Devtools:
 
     async def _ask_first(self, session: CDPSession, world: int, name: str, argument: Any) -> str:
         self._key, self._world = secrets.token_hex(16), world
-        told = await _call(session, world, self._key, True, name, argument)
+        told = await _call_function(session, world, self._key, True, name, argument)
         if self._world != world:
-            raise _OtherWorld
+            raise _StaleWorld
         return told
 
     def _leave(self, frame: Frame) -> None:
@@ -99,11 +99,11 @@ class Devtools:
             self._world = None
 
 
-class _OtherWorld(Exception):
+class _StaleWorld(Exception):
     """That number has none any more, or somebody else's."""
 
 
-async def _world_of(ahead: asyncio.Task[int]) -> int | None:
+async def _await_world(ahead: asyncio.Task[int]) -> int | None:
     """None where the document that it was made for has gone again."""
     try:
         return await asyncio.shield(ahead)
@@ -111,7 +111,7 @@ async def _world_of(ahead: asyncio.Task[int]) -> int | None:
         return None
 
 
-async def _call(session: CDPSession, world: int, *given: Any) -> str:
+async def _call_function(session: CDPSession, world: int, *given: Any) -> str:
     asked = {
         "functionDeclaration": isolated_world.FUNCTION,
         "executionContextId": world,
@@ -122,15 +122,15 @@ async def _call(session: CDPSession, world: int, *given: Any) -> str:
     try:
         answer = await session.send("Runtime.callFunctionOn", asked)
     except PlaywrightError as error:
-        raise (_OtherWorld() if _NO_WORLD in error.message else error) from None
+        raise (_StaleWorld() if _NO_WORLD in error.message else error) from None
     if "exceptionDetails" in answer:
-        raise PlaywrightError(_thrown(answer["exceptionDetails"]))
+        raise PlaywrightError(_exception_text(answer["exceptionDetails"]))
     value = answer["result"].get("value")
     if value is None:
-        raise _OtherWorld
+        raise _StaleWorld
     return str(value)
 
 
-def _thrown(details: dict[str, Any]) -> str:
+def _exception_text(details: dict[str, Any]) -> str:
     thrown = details.get("exception", {})
     return str(thrown.get("description") or thrown.get("value") or details["text"])

@@ -8,38 +8,38 @@ from sidecar.browser import playwright_errors
 from sidecar.errors import BrowserCrashed
 
 T = TypeVar("T")
-_NEWS: Final = 0.25
+_CRASH_EVENT_SECONDS: Final = 0.25
 """Seconds in which the news of a page's crash follows the failure that it caused."""
-_UNWINDING: Final = 2.0
+_CLEANUP_SECONDS: Final = 2.0
 """Seconds for which cancelled work is waited for while it cleans up; a browser that answers needs some milliseconds."""
 
 
-async def race(work: Coroutine[Any, Any, T], lost: Awaitable[BrowserCrashed]) -> T:
+async def run_unless_lost(work: Coroutine[Any, Any, T], lost: Awaitable[BrowserCrashed]) -> T:
     """The outcome of `work`, unless its page is lost first. Raises BrowserCrashed."""
     task = asyncio.create_task(work)
     gone = asyncio.ensure_future(lost)
     try:
         await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
-        if task.done() and playwright_errors.may_be_loss(task.exception()):
-            await asyncio.wait((gone,), timeout=_NEWS)
+        if task.done() and playwright_errors.may_be_crash(task.exception()):
+            await asyncio.wait((gone,), timeout=_CRASH_EVENT_SECONDS)
         if task.done() and not (gone.done() and task.exception()):
             return task.result()
         raise gone.result()  # also where the work failed first: this is the reason
     finally:
-        await unwind(task)
+        await cancel_and_wait(task)
 
 
-async def unwind(task: asyncio.Task[Any]) -> None:
+async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
     """Cancels work that has not ended, and sees it off.
 
     What it tells a browser as its last words may never be answered; then it is left behind, and ends with the browser.
     """
     task.cancel()
-    await asyncio.wait((task,), timeout=_UNWINDING)
-    task.add_done_callback(look_at)
+    await asyncio.wait((task,), timeout=_CLEANUP_SECONDS)
+    task.add_done_callback(consume_exception)
 
 
-def look_at(task: asyncio.Task[Any]) -> None:
+def consume_exception(task: asyncio.Task[Any]) -> None:
     """Marks a failure as seen: somebody else has told it already, or nobody is left to be told."""
     if not task.cancelled():
         task.exception()

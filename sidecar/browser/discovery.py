@@ -106,7 +106,7 @@ def _remote(kind: BrowserName, endpoint: str) -> FoundBrowser:
     return FoundBrowser(kind, shown, "endpoint", endpoint)
 
 
-def available(settings: Settings) -> dict[str, str]:
+def available_browsers(settings: Settings) -> dict[str, str]:
     """Kind -> path of each browser that was found."""
     found: dict[str, str] = {}
     for kind in KINDS:
@@ -117,7 +117,7 @@ def available(settings: Settings) -> dict[str, str]:
     return found
 
 
-def hint(kind: BrowserName) -> str:
+def install_hint(kind: BrowserName) -> str:
     """What to run to get a browser of this kind."""
     return _HINTS[kind]
 

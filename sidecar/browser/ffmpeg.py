@@ -20,15 +20,15 @@ _NAMES: Final = {"darwin": "ffmpeg-mac", "win32": "ffmpeg-win64.exe"}
 
 def driver_variables(settings: Settings, scratch: Scratch) -> dict[str, str]:
     """Environment for the driver: where it finds ffmpeg, now or once `prepare` has made the link. Raises OSError."""
-    place = _place()
+    place = _relative_path()
     if place is None or (discovery.downloads_folder(settings) / place).exists():
         return {}
-    return {"PLAYWRIGHT_BROWSERS_PATH": str(_links(scratch))}
+    return {"PLAYWRIGHT_BROWSERS_PATH": str(_links_folder(scratch))}
 
 
 def find(settings: Settings) -> str:
     """The executable that records. Raises BrowserUnavailable, which says what to run."""
-    place = _place()
+    place = _relative_path()
     if place and (own := discovery.downloads_folder(settings) / place).exists():
         return str(own)
     found = shutil.which("ffmpeg")
@@ -39,12 +39,12 @@ def find(settings: Settings) -> str:
 
 def prepare(settings: Settings, scratch: Scratch) -> None:
     """Sees to it that a job can be recorded. Raises BrowserUnavailable, which says what to run, and StoreFailed."""
-    place = _place()
+    place = _relative_path()
     if place is None or (discovery.downloads_folder(settings) / place).exists():
         return
     found = find(settings)
     try:
-        link = _links(scratch) / place
+        link = _links_folder(scratch) / place
         if link.exists():
             return
         link.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -55,11 +55,11 @@ def prepare(settings: Settings, scratch: Scratch) -> None:
         raise StoreFailed(said, retryable=False) from None
 
 
-def _links(scratch: Scratch) -> Path:
+def _links_folder(scratch: Scratch) -> Path:
     return scratch.folder().absolute() / "ffmpeg"
 
 
-def _place() -> Path | None:
+def _relative_path() -> Path | None:
     """Where Playwright expects it, relative to its folder; None where no Playwright says."""
     revision = discovery.revision_of("ffmpeg")
     return Path(f"ffmpeg-{revision}") / _NAMES.get(sys.platform, "ffmpeg-linux") if revision else None

@@ -16,19 +16,19 @@ _WORLD: Final = "sidecar moves"
 _TOUCH: Final = "history.replaceState(history.state, '')"
 
 
-def nothing() -> None:
+def do_nothing() -> None:
     """Is told a change that nobody wants to know."""
 
 
-class MainFrame:
+class FrameTracker:
     """One page's, from when it is followed on."""
 
     def __init__(self, session: CDPSession, frame: str) -> None:
-        self.on_change: Callable[[], None] = nothing
+        self.on_change: Callable[[], None] = do_nothing
         """Called after each of the changes below."""
-        self.on_drop: Callable[[], None] = nothing
+        self.on_drop: Callable[[], None] = do_nothing
         """Called where a navigation has ended, and the document is still the one that was there."""
-        self.on_commit: Callable[[], None] = nothing
+        self.on_commit: Callable[[], None] = do_nothing
         """Called where a document has come; whoever is lent the page later on has no part in it."""
         self.commits = 0
         """Documents that have come."""
@@ -116,8 +116,8 @@ class MainFrame:
             self.on_change()
 
 
-async def follow(session: CDPSession, frame: str) -> MainFrame:
+async def track_frame(session: CDPSession, frame: str) -> FrameTracker:
     """Follows the main frame, of this id, of the session's page. Raises Playwright's errors."""
-    followed = MainFrame(session, frame)
+    followed = FrameTracker(session, frame)
     await session.send("Page.enable")
     return followed

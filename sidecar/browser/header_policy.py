@@ -12,7 +12,7 @@ _OF_THE_CONNECTION: Final = frozenset(
 """They belong to one request or connection; sent with every request they break it, or open another site's page."""
 
 
-def header_fault(name: str, value: str) -> str | None:
+def header_error(name: str, value: str) -> str | None:
     """Why a header can't be sent with every request; None where it can. Does not repeat the value."""
     if not _NAME.fullmatch(name):
         return "not a header's name"

@@ -20,7 +20,7 @@ from playwright.async_api import TimeoutError as PlaywrightTimeout
 from sidecar.browser import lenient_json
 
 _NAME: Final = "sidecar"
-_PATIENCE: Final = 1_000.0
+_RECHECK_MS: Final = 1_000.0
 """Milliseconds until it is looked whether there still are any elements."""
 _encode: Final = msgspec.json.Encoder().encode
 _numbers: Final = itertools.count(1)
@@ -34,11 +34,11 @@ def _load(name: str) -> str:
     return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
-_QUESTIONS: Final = _load("isolated_world.js")
+_FUNCTIONS: Final = _load("isolated_world.js")
 FUNCTION: Final = """async function (key, isNew, name, argument) {
   if (isNew) globalThis.sidecar = key;
   return globalThis.sidecar === key ? JSON.stringify((await (QUESTIONS)[name](argument)) ?? null) : null;
-}""".replace("QUESTIONS", _QUESTIONS)
+}""".replace("QUESTIONS", _FUNCTIONS)
 """The answer as JSON text, in a world that a key marks as ours; null in another one.
 
 The text is always the same: the browser has compiled it after the first page of a site.
@@ -46,7 +46,7 @@ The text is always the same: the browser has compiled it after the first page of
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
+class ElementQuery:
     """One selector, looked for in whatever another one has found (`within`), or in the document."""
 
     number: int
@@ -55,48 +55,50 @@ class Sought:
     """What errors call it."""
     all: bool = False
     """Whether more than the first of what it finds counts."""
-    within: "Sought | None" = None
+    within: "ElementQuery | None" = None
 
 
-async def teach(playwright: Playwright) -> None:
+async def register_engine(playwright: Playwright) -> None:
     """Lets all pages of a driver be asked."""
-    await playwright.selectors.register(_NAME, f"({_load('engine.js')})({_QUESTIONS})", content_script=True)
+    await playwright.selectors.register(_NAME, f"({_load('engine.js')})({_FUNCTIONS})", content_script=True)
 
 
-def decode(answer: str) -> Any:
+def decode_result(answer: str) -> Any:
     """The value of an answer."""
     return lenient_json.decode(msgspec.json.decode, answer)
 
 
-async def ask(page: Page | Frame, name: str, argument: Any = None) -> str:
+async def call(page: Page | Frame, name: str, argument: Any = None) -> str:
     """The answer as JSON text. Raises Playwright's errors."""
-    return await _answer(page, _verb("ask", next(_numbers), name, argument))
+    return await _read_result(page, _command("ask", next(_numbers), name, argument))
 
 
-async def ask_of_found(page: Page, sought: Sequence[Sought], name: str, argument: Any) -> str:
+async def call_with_elements(page: Page, sought: Sequence[ElementQuery], name: str, argument: Any) -> str:
     """The answer to a question about what these selectors find, in Playwright's meaning, open shadow roots included.
 
-    Raises Playwright's errors, and BadSelector.
+    Raises Playwright's errors, and InvalidSelector.
     """
     number = next(_numbers)
-    clauses = (f"internal:or={_quoted(_clause(number, one))}" for one in sought)
+    clauses = (f"internal:or={_quoted(_query_selector(number, one))}" for one in sought)
     try:
-        return await _answer(page, _chain(_verb("begin", number), *clauses, _verb("give", number, name, argument)))
+        return await _read_result(
+            page, _chain(_command("begin", number), *clauses, _command("give", number, name, argument))
+        )
     except PlaywrightError:
         for one in sought:
-            await _check(page, one)
+            await _check_selector(page, one)
         raise
 
 
 async def inner_texts(locator: Locator) -> list[str | None]:
     """What each element that is found shows; null for those that are not HTML. Raises Playwright's errors."""
-    texts: list[str | None] = await _ask_of_all(locator, "inner")
+    texts: list[str | None] = await _call_for_all(locator, "inner")
     return texts
 
 
 async def text_contents(locator: Locator) -> list[str]:
     """The text of each element that is found. Raises Playwright's errors."""
-    texts: list[str] = await _ask_of_all(locator, "content")
+    texts: list[str] = await _call_for_all(locator, "content")
     return texts
 
 
@@ -105,56 +107,56 @@ async def options(locator: Locator) -> list[tuple[int, list[tuple[str, str]]]]:
 
     Raises Playwright's errors.
     """
-    found: list[tuple[int, list[tuple[str, str]]]] = await _ask_of_all(locator, "options")
+    found: list[tuple[int, list[tuple[str, str]]]] = await _call_for_all(locator, "options")
     return found
 
 
 async def status(page: Page) -> int | None:
     """HTTP status of the document, as the browser noted it; None where there is none. Raises Playwright's errors."""
-    told = decode(await ask(page, "status"))
+    told = decode_result(await call(page, "status"))
     return told if isinstance(told, int) else None
 
 
 async def title(page: Page | Frame) -> str:
     """The document's title. Raises Playwright's errors."""
-    return str(decode(await ask(page, "title")))
+    return str(decode_result(await call(page, "title")))
 
 
-async def _ask_of_all(locator: Locator, name: str) -> Any:
+async def _call_for_all(locator: Locator, name: str) -> Any:
     while await locator.count():
         number = next(_numbers)
-        asked = locator.locator(_chain(_verb("gather", number), _verb("tell", number, name)))
+        asked = locator.locator(_chain(_command("gather", number), _command("tell", number, name)))
         with contextlib.suppress(PlaywrightTimeout):  # they are gone meanwhile
-            return decode(await asked.text_content(timeout=_PATIENCE) or "null")
+            return decode_result(await asked.text_content(timeout=_RECHECK_MS) or "null")
     return []
 
 
-class BadSelector(PlaywrightError):
+class InvalidSelector(PlaywrightError):
     """A selector that Playwright does not take."""
 
-    def __init__(self, sought: Sought, reason: str) -> None:
+    def __init__(self, sought: ElementQuery, reason: str) -> None:
         super().__init__(reason)
         self.field = sought.name
 
 
-async def _answer(page: Page | Frame, selector: str) -> str:
+async def _read_result(page: Page | Frame, selector: str) -> str:
     # the job's own limits end it; Playwright asks again where the page goes away under the question
     return await page.text_content(selector, timeout=0) or "null"
 
 
-async def _check(page: Page, sought: Sought) -> None:
+async def _check_selector(page: Page, sought: ElementQuery) -> None:
     try:
         await page.locator(_chain("css=:root", f"internal:chain={_quoted(sought.selector)}")).count()
     except PlaywrightError as error:
-        raise BadSelector(sought, error.message) from None
+        raise InvalidSelector(sought, error.message) from None
 
 
-def _clause(number: int, sought: Sought) -> str:
+def _query_selector(number: int, sought: ElementQuery) -> str:
     chained = f"internal:chain={_quoted(sought.selector)}"
-    found = _chain(_verb("row", number, sought.number), chained, _verb("take", number, sought.number))
+    found = _chain(_command("row", number, sought.number), chained, _command("take", number, sought.number))
     if sought.within is None:
         return found
-    rows = _verb("rows", number, sought.within.number, sought.within.all)
+    rows = _command("rows", number, sought.within.number, sought.within.all)
     return _chain(rows, f"internal:has={_quoted(found)}")
 
 
@@ -162,7 +164,7 @@ def _chain(*parts: str) -> str:
     return " >> ".join(parts)
 
 
-def _verb(*words: Any) -> str:
+def _command(*words: Any) -> str:
     return f"{_NAME}={quote(_encode(words), safe='')}"
 
 

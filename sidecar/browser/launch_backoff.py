@@ -6,7 +6,7 @@ from typing import Protocol
 from sidecar.errors import BrowserUnavailable
 
 
-class Pauses(Protocol):
+class BackoffLimits(Protocol):
     """Seconds of the first pause, which is doubled each time up to the longest."""
 
     @property
@@ -18,10 +18,10 @@ class Pauses(Protocol):
         """However many there were."""
 
 
-class BackOff:
+class LaunchBackoff:
     """The failures in a row of one kind of browser."""
 
-    def __init__(self, pauses: Pauses, monotonic: Callable[[], float]) -> None:
+    def __init__(self, pauses: BackoffLimits, monotonic: Callable[[], float]) -> None:
         self._pauses = pauses
         self._monotonic = monotonic
         self._failures = 0
@@ -35,13 +35,13 @@ class BackOff:
             said = f"{self._why.message} (the next try is in {left:.1f} s)"
             raise BrowserUnavailable(said, retryable=self._why.retryable)
 
-    def failed(self, failure: BrowserUnavailable) -> None:
+    def record_failure(self, failure: BrowserUnavailable) -> None:
         """Begins a pause, unless there is one."""
         now = self._monotonic()
         if now >= self._not_before:
             pause = min(self._pauses.first_backoff * 2**self._failures, self._pauses.longest_backoff)
             self._failures, self._why, self._not_before = self._failures + 1, failure, now + pause
 
-    def succeeded(self) -> None:
+    def reset(self) -> None:
         """The next failure is the first again."""
         self._failures = 0

@@ -8,12 +8,12 @@ import msgspec
 
 T = TypeVar("T")
 
-_LONE: Final = re.compile(
+_LONE_SURROGATE: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
 """Half a pair that stands alone, in text without escaped backslashes."""
-_ASIDE: Final = b"\0\0"
+_ESCAPED_BACKSLASH: Final = b"\0\0"
 """Stands for an escaped backslash: JSON holds no such bytes."""
 
 
@@ -25,5 +25,5 @@ def decode(read: Callable[[bytes], T], text: bytes | str) -> T:
     except msgspec.DecodeError:
         if b"\0" in raw:
             raise
-        aside = raw.replace(rb"\\", _ASIDE)
-        return read(_LONE.sub(rb"\\ufffd", aside).replace(_ASIDE, rb"\\"))
+        aside = raw.replace(rb"\\", _ESCAPED_BACKSLASH)
+        return read(_LONE_SURROGATE.sub(rb"\\ufffd", aside).replace(_ESCAPED_BACKSLASH, rb"\\"))

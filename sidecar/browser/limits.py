@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-DEEPEST_ARGUMENT: Final = 100
+MAX_ARGUMENT_DEPTH: Final = 100
 """Levels of what is handed to a page; its driver says nothing at all about some more."""
-MOST_PARTS: Final = 100_000
+MAX_VALUES: Final = 100_000
 """Of one value that comes from a page, or goes to one."""
 
 

@@ -14,12 +14,18 @@ from playwright.async_api import ElementHandle, FloatRect, Locator, Page
 from playwright.async_api import Error as PlaywrightError
 
 from sidecar.browser import isolated_world
-from sidecar.browser.capture_limits import Size, check_picture, decode, most_height, most_side
+from sidecar.browser.capture_limits import (
+    PageSize,
+    check_image_size,
+    decode_page_size,
+    max_image_height,
+    max_image_side,
+)
 
-_PATIENCE: Final = 30_000.0
+_DEFAULT_TIMEOUT_MS: Final = 30_000.0
 """Milliseconds, where nobody says how many."""
 _EMPTY: Final = "Clipped area is either empty or outside the resulting image"
-_STILL: Final = """element => {
+_FINISH_ANIMATIONS: Final = """element => {
   const endless = [];
   for (const animation of element.ownerDocument.getAnimations()) {
     const ends = Number.isFinite(animation.effect?.getComputedTiming().endTime);
@@ -32,7 +38,7 @@ _STILL: Final = """element => {
 
 The page's own world will do: a page that deceives us here gives a picture of another place, of no other size.
 """
-_TINY: Final = 1e-3
+_EPSILON: Final = 1e-3
 """What Playwright takes for nothing where it rounds."""
 
 
@@ -43,10 +49,10 @@ async def take(owner: Page | Locator | ElementHandle, given: Mapping[str, Any]) 
     """
     if isinstance(owner, Page):
         return await _take_page(owner, given)
-    until = time.monotonic() + float(given.get("timeout") or _PATIENCE) / 1000
+    until = time.monotonic() + float(given.get("timeout") or _DEFAULT_TIMEOUT_MS) / 1000
     if isinstance(owner, ElementHandle):
         return await _take_element(owner, given, until)
-    handle = await owner.element_handle(timeout=_left(until))
+    handle = await owner.element_handle(timeout=_remaining_ms(until))
     try:
         return await _take_element(handle, given, until)
     finally:
@@ -55,14 +61,14 @@ async def take(owner: Page | Locator | ElementHandle, given: Mapping[str, Any]) 
 
 
 async def _take_page(page: Page, given: Mapping[str, Any]) -> bytes:
-    size = decode(await isolated_world.ask(page, "size"))
-    ratio, most = _ratio(size, given), most_side(page)
+    size = decode_page_size(await isolated_world.call(page, "size"))
+    ratio, most = _pixel_ratio(size, given), max_image_side(page)
     whole = given.get("full_page")
-    wide, high = (size.width, size.height) if whole else _window(page, size)
+    wide, high = (size.width, size.height) if whole else _viewport(page, size)
     left, top, right, bottom = _edges(given.get("clip"), wide, math.inf if whole else high)
-    check_picture(right - left, min(bottom, max(high, top)) - top, ratio, most)
+    check_image_size(right - left, min(bottom, max(high, top)) - top, ratio, most)
     # one that is still growing has all the room that a picture has
-    bottom = min(bottom, top + most_height(right - left, ratio, most))
+    bottom = min(bottom, top + max_image_height(right - left, ratio, most))
     if right <= left or bottom <= top:
         raise PlaywrightError(f"Page.screenshot: {_EMPTY}")
     clip = {"x": left, "y": top, "width": right - left, "height": bottom - top}
@@ -87,26 +93,26 @@ async def _take_element(element: ElementHandle, given: Mapping[str, Any], until:
     if frame is None:
         raise PlaywrightError("ElementHandle.screenshot: Element is not attached to the DOM")
     page = frame.page
-    box = await _find(element, given, until)
-    size = decode(await isolated_world.ask(page, "size"))
+    box = await _settled_box(element, given, until)
+    size = decode_page_size(await isolated_world.call(page, "size"))
     x, y = box["x"] + size.scroll_x, box["y"] + size.scroll_y
-    left, top = math.floor(x + _TINY), math.floor(y + _TINY)
-    right, bottom = math.ceil(x + box["width"] - _TINY), math.ceil(y + box["height"] - _TINY)
-    check_picture(right - left, bottom - top, _ratio(size, given), most_side(page))
-    rest = {**given, "timeout": _left(until)}
+    left, top = math.floor(x + _EPSILON), math.floor(y + _EPSILON)
+    right, bottom = math.ceil(x + box["width"] - _EPSILON), math.ceil(y + box["height"] - _EPSILON)
+    check_image_size(right - left, bottom - top, _pixel_ratio(size, given), max_image_side(page))
+    rest = {**given, "timeout": _remaining_ms(until)}
     clip = {"x": float(left), "y": float(top), "width": float(right - left), "height": float(bottom - top)}
     seen = {**clip, "x": left - size.scroll_x, "y": top - size.scroll_y}
-    if size.zoom == 1 and _holds(_window(page, size), seen):
+    if size.zoom == 1 and _contains(_viewport(page, size), seen):
         return await page.screenshot(**{**rest, "clip": seen})
     return await page.screenshot(**{**rest, "clip": clip, "full_page": True})
 
 
-async def _find(element: ElementHandle, given: Mapping[str, Any], until: float) -> FloatRect:
+async def _settled_box(element: ElementHandle, given: Mapping[str, Any], until: float) -> FloatRect:
     """Where an element lies in the window, which it is brought into, once it can be seen and rests."""
-    await element.wait_for_element_state("visible", timeout=_left(until))
-    still = await element.evaluate_handle(_STILL) if given.get("animations") == "disabled" else None
+    await element.wait_for_element_state("visible", timeout=_remaining_ms(until))
+    still = await element.evaluate_handle(_FINISH_ANIMATIONS) if given.get("animations") == "disabled" else None
     try:
-        await element.scroll_into_view_if_needed(timeout=_left(until))
+        await element.scroll_into_view_if_needed(timeout=_remaining_ms(until))
         box = await element.bounding_box()
     finally:
         if still is not None:
@@ -117,20 +123,20 @@ async def _find(element: ElementHandle, given: Mapping[str, Any], until: float) 
     return box
 
 
-def _holds(window: tuple[float, float], box: Mapping[str, float]) -> bool:
+def _contains(window: tuple[float, float], box: Mapping[str, float]) -> bool:
     wide, high = window
     return min(box["x"], box["y"]) >= 0 and box["x"] + box["width"] <= wide and box["y"] + box["height"] <= high
 
 
-def _window(page: Page, size: Size) -> tuple[float, float]:
+def _viewport(page: Page, size: PageSize) -> tuple[float, float]:
     """Width and height of what is seen of a page, which no script of its own can change."""
     seen = page.viewport_size
     return (seen["width"], seen["height"]) if seen else (size.inner_width, size.inner_height)
 
 
-def _ratio(size: Size, given: Mapping[str, Any]) -> float:
+def _pixel_ratio(size: PageSize, given: Mapping[str, Any]) -> float:
     return 1.0 if given.get("scale") == "css" else size.ratio
 
 
-def _left(until: float) -> float:
+def _remaining_ms(until: float) -> float:
     return max(1.0, (until - time.monotonic()) * 1000)

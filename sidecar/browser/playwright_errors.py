@@ -14,17 +14,17 @@ _AT_URL = re.compile(r" at \S+://.*$")
 _FIREFOX_ERROR = re.compile(r"about:(?:net|cert)error\?.*?\bu=([^&]*)")
 _TOO_LARGE = ("the value of the page has more than ", "the file has more than ")
 """What our own refusals say, in `driver` and `page_actions`."""
-_DONE = ("waiting for scheduled navigations to finish", "elementHandle.press(")
+_AWAITS_NAVIGATION = ("waiting for scheduled navigations to finish", "elementHandle.press(")
 """What an action's log says from when Playwright waits for a navigation, or can but wait for one, on."""
-AWAITED: Final = "that was done, and the answer of the page that it leads to is awaited"
-_LEFT = (
+AWAITING_NAVIGATION: Final = "that was done, and the answer of the page that it leads to is awaited"
+_CONTEXT_DESTROYED = (
     "Execution context was destroyed",
     "Cannot find context with specified id",
     "Inspected target navigated or closed",
     "Promise was collected",
 )
 """What Playwright says, or Chromium where it was asked without it."""
-_DEAD = (
+_CLOSED = (
     "target crashed",
     "page crashed",
     "has been closed",
@@ -45,63 +45,63 @@ def first_line(error: BaseException) -> str:
     return cap_length(said.removeprefix("Error: ")) or type(error).__name__
 
 
-def reason(error: PlaywrightError) -> str:
+def describe(error: PlaywrightError) -> str:
     """What went wrong in an action, and where that helps, what to look at."""
-    return _missing(error) if isinstance(error, PlaywrightTimeout) else first_line(error)
+    return _describe_timeout(error) if isinstance(error, PlaywrightTimeout) else first_line(error)
 
 
-def is_dead(error: BaseException) -> bool:
+def is_closed(error: BaseException) -> bool:
     """Whether the page, its browser or the driver is gone."""
     said = str(error).split("\n", 1)[0].lower()
-    return any(words in said for words in _DEAD)
+    return any(words in said for words in _CLOSED)
 
 
-def is_refusal(error: BaseException) -> bool:
+def is_rejected(error: BaseException) -> bool:
     """Whether a context was not opened because of what was asked of it, and not because the browser is unwell."""
     said = str(error)
-    return isinstance(error, PlaywrightError) and not is_dead(error) and "Protocol error" not in said
+    return isinstance(error, PlaywrightError) and not is_closed(error) and "Protocol error" not in said
 
 
-def left_the_page(error: BaseException) -> bool:
+def is_context_destroyed(error: BaseException) -> bool:
     """Whether a navigation took the page away under a script, which may simply run again."""
-    return any(words in str(error) for words in _LEFT)
+    return any(words in str(error) for words in _CONTEXT_DESTROYED)
 
 
-def is_loss(error: Exception) -> bool:
+def is_crash(error: Exception) -> bool:
     """Whether a job ended because its browser did. A driver that died says so with a bare Exception."""
-    return isinstance(error, BrowserCrashed) or (type(error) in (Exception, PlaywrightError) and is_dead(error))
+    return isinstance(error, BrowserCrashed) or (type(error) in (Exception, PlaywrightError) and is_closed(error))
 
 
-def may_be_loss(error: BaseException | None) -> bool:
+def may_be_crash(error: BaseException | None) -> bool:
     """Whether a failure looks like that of a page that is just crashing: the news of it may come second."""
-    return error is not None and ("ERR_ABORTED" in str(error) or is_dead(error))
+    return error is not None and ("ERR_ABORTED" in str(error) or is_closed(error))
 
 
-def crashed(error: BaseException, step: str | None = None) -> BrowserCrashed:
+def to_crash(error: BaseException, step: str | None = None) -> BrowserCrashed:
     """The page or its browser died under the job."""
     if isinstance(error, BrowserCrashed):
         return error
     return BrowserCrashed(f"the browser or its page died: {first_line(error)}", step=step)
 
 
-def awaits_answer(error: PlaywrightTimeout) -> bool:
+def awaits_navigation(error: PlaywrightTimeout) -> bool:
     """Whether an action has been done, and its time has passed in waiting for the page that it leads to."""
     log = str(error).rpartition("Call log:")[2]
-    return any(words in log for words in _DONE)
+    return any(words in log for words in _AWAITS_NAVIGATION)
 
 
-def called_off(failure: str) -> bool:
+def was_aborted(failure: str) -> bool:
     """Whether a navigation ended because nobody wanted its page any more: a download, a 204, another navigation."""
     return "ABORTED" in failure
 
 
-def asked_for(url: str) -> str:
+def requested_url(url: str) -> str:
     """The address that a page was opened by, also where the browser shows a page of its own in its place."""
     shown = _FIREFOX_ERROR.match(url)
     return unquote(shown[1]) if shown else url
 
 
-def public_url(url: str) -> str:
+def without_credentials(url: str) -> str:
     """The URL without user name and password."""
     try:
         parts = urlsplit(url)
@@ -110,24 +110,24 @@ def public_url(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else url
 
 
-def navigation(error: PlaywrightError, url: str, step: str, action: str | None = None) -> SidecarError:
+def navigation_error(error: PlaywrightError, url: str, step: str, action: str | None = None) -> SidecarError:
     """Why `url` could not be opened."""
-    url = public_url(url)
+    url = without_credentials(url)
     if isinstance(error, PlaywrightTimeout):
         return TimedOut(f"{url} took too long: {first_line(error)}", url=url, step=step, action=action)
-    if is_dead(error):
-        return crashed(error, step)
+    if is_closed(error):
+        return to_crash(error, step)
     reason = _AT_URL.sub("", first_line(error))  # the browser spells it in its own way, with user and password
     return NavigationFailed(f"could not open {url}: {reason}", url=url, step=step, action=action)
 
 
-def action(error: PlaywrightError, label: str, step: str, hidden: str | None = None) -> SidecarError:
+def action_error(error: PlaywrightError, label: str, step: str, hidden: str | None = None) -> SidecarError:
     """Why an action failed; `hidden` is text that was typed and must not be repeated."""
-    if is_dead(error):
-        return crashed(error, step)
-    if isinstance(error, PlaywrightTimeout) and awaits_answer(error):
-        return TimedOut(f"{label}: {AWAITED}", step=step, action=label)
-    said = reason(error)
+    if is_closed(error):
+        return to_crash(error, step)
+    if isinstance(error, PlaywrightTimeout) and awaits_navigation(error):
+        return TimedOut(f"{label}: {AWAITING_NAVIGATION}", step=step, action=label)
+    said = describe(error)
     if hidden and len(hidden) > 2 and hidden in said:  # shorter ones are parts of common words
         said = "the page refused the value"
     if is_too_large(said):
@@ -140,10 +140,10 @@ def is_too_large(said: str) -> bool:
     return any(words in said for words in _TOO_LARGE)
 
 
-def _missing(error: PlaywrightTimeout) -> str:
+def _describe_timeout(error: PlaywrightTimeout) -> str:
     said = str(error)
-    if awaits_answer(error):
-        return f"{first_line(error)} ({AWAITED})"
+    if awaits_navigation(error):
+        return f"{first_line(error)} ({AWAITING_NAVIGATION})"
     if "waiting for locator" not in said or "to be hidden" in said:
         return first_line(error)
     if "locator resolved to" in said:

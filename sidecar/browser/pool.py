@@ -9,10 +9,10 @@ from typing import Any, Final, TypeVar
 from sidecar_protocol.jobs import BrowserName
 
 from sidecar.browser import discovery, ffmpeg, playwright_errors
-from sidecar.browser.background_tasks import Endings
-from sidecar.browser.bounded_semaphore import Places
-from sidecar.browser.crash_guard import look_at, race
-from sidecar.browser.launch_backoff import BackOff
+from sidecar.browser.background_tasks import BackgroundTasks
+from sidecar.browser.bounded_semaphore import BoundedSemaphore
+from sidecar.browser.crash_guard import consume_exception, run_unless_lost
+from sidecar.browser.launch_backoff import LaunchBackoff
 from sidecar.browser.limits import Limits
 from sidecar.browser.processes.browser_process import BrowserProcess, launch
 from sidecar.browser.processes.job_page import JobPage
@@ -26,15 +26,15 @@ from sidecar.scratch_folder import Scratch
 from sidecar.settings import Settings
 
 T = TypeVar("T")
-_CLOSE: Final = 0.2
+_BUSY_SECONDS: Final = 0.2
 """Seconds between two jobs that come one after the other."""
 
 
 @dataclass(slots=True)
-class _Kind:
+class _KindState:
     """What the pool knows of one kind of browser."""
 
-    backoff: BackOff
+    backoff: LaunchBackoff
     browser: BrowserProcess | None = None
     launching: asyncio.Task[BrowserProcess] | None = None
     idle_timer: asyncio.TimerHandle | None = None
@@ -52,13 +52,13 @@ class BrowserPool:
         self._settings = settings
         self._clock = clock
         self._limits = limits or Limits()
-        self._places = Places(settings.concurrency, settings.max_queued_jobs)
+        self._slots = BoundedSemaphore(settings.concurrency, settings.max_queued_jobs)
         self.scratch = scratch or Scratch()
         self._owns_scratch = scratch is None
         self.sandboxes = SandboxPool(settings, scratch=self.scratch)
         """Where JavaScript actions run: in a browser of their own."""
-        self._kinds = {kind: _Kind(BackOff(self._limits, clock.monotonic)) for kind in discovery.KINDS}
-        self._endings = Endings()
+        self._kinds = {kind: _KindState(LaunchBackoff(self._limits, clock.monotonic)) for kind in discovery.KINDS}
+        self._background = BackgroundTasks()
         self._browsers: set[BrowserProcess] = set()
         self._closing = 0
         self._closed = False
@@ -92,40 +92,40 @@ class BrowserPool:
             return await self._run_in_profile(kind, work, context or {}, use)
 
     async def _run(self, kind: BrowserName, work: Work[T], context: Mapping[str, Any] | None) -> T:
-        await self._places.take()
+        await self._slots.acquire()
         try:
             browser, page = await self._open(kind, context)
         except BaseException:
-            self._places.give_back()
+            self._slots.release()
             raise
         try:
             if not context and self._is_busy(kind, browser):
                 self._prepare(kind, browser)
-            return await self._watch(browser, race(work(page), page.lost))
+            return await self._watch(browser, run_unless_lost(work(page), page.lost))
         finally:
             self._kinds[kind].ended = self._clock.monotonic()
             self._prepare(kind, browser)
-            self._endings.begin(self._release(kind, browser, page))
+            self._background.start(self._release(kind, browser, page))
 
     async def _run_in_profile(self, kind: BrowserName, work: Work[T], context: Mapping[str, Any], use: ProfileUse) -> T:
-        await self._places.take()
+        await self._slots.acquire()
         try:
             living = await self._revive(kind, context, use)
         except BaseException:
-            self._places.give_back()
+            self._slots.release()
             raise
         browser = living.browser
         try:
             done = run_and_save(work, use, living, self._limits.save)
-            return await self._watch(browser, race(done, living.page.lost))
+            return await self._watch(browser, run_unless_lost(done, living.page.lost))
         finally:
             if use.discard_context or browser.retired or living.page.lost.done() or self._closed:
-                self._endings.begin(self._release(kind, browser, living.page))
+                self._background.start(self._release(kind, browser, living.page))
             else:
                 browser.responsive.set()  # it has read the profile's storage since
                 self._living.keep(use, living)
-                self._places.give_back()
-                self._endings.begin(self._weigh(kind, browser))
+                self._slots.release()
+                self._background.start(self._weigh(kind, browser))
 
     async def _watch(self, browser: BrowserProcess, job: Awaitable[T]) -> T:
         """A job's outcome, and what it says of the browser."""
@@ -133,12 +133,12 @@ class BrowserPool:
             return await job
         except Exception as error:
             browser.responsive.clear()
-            if not playwright_errors.is_loss(error):
+            if not playwright_errors.is_crash(error):
                 raise
             browser.retired = True  # of a driver's death this is the only news
             if self._closed:
                 raise ShuttingDown from None
-            raise playwright_errors.crashed(error) from None
+            raise playwright_errors.to_crash(error) from None
 
     async def _revive(self, kind: BrowserName, context: Mapping[str, Any], use: ProfileUse) -> CachedContext:
         """The profile's living context, or a new one with what was saved of it."""
@@ -162,7 +162,7 @@ class BrowserPool:
     async def close(self) -> None:
         """Ends every browser and driver; jobs that still run fail. Takes at most a few times `Limits.close`."""
         self._closed = True
-        self._endings.begin(self.sandboxes.close())
+        self._background.start(self.sandboxes.close())
         for kind, state in self._kinds.items():
             self._stop_idle_timer(kind)
             if state.launching:
@@ -171,7 +171,7 @@ class BrowserPool:
             state.browser = None
         for browser in list(self._browsers):
             self._end(browser)
-        await self._endings.wait(self._limits.close * 3)
+        await self._background.wait(self._limits.close * 3)
         if self._owns_scratch:
             await asyncio.to_thread(self.scratch.close)
 
@@ -187,7 +187,7 @@ class BrowserPool:
         try:
             return browser, await asyncio.shield(opening)
         except asyncio.CancelledError:
-            self._endings.begin(self._abandon(kind, browser, opening))
+            self._background.start(self._abandon(kind, browser, opening))
             raise
         except BrowserCrashed:
             self._retire(kind, browser)
@@ -220,7 +220,7 @@ class BrowserPool:
             return state.browser
         if not state.launching:
             state.launching = asyncio.create_task(self._launch(kind, state))
-            state.launching.add_done_callback(look_at)
+            state.launching.add_done_callback(consume_exception)
         launching = state.launching
         try:
             return await asyncio.shield(launching)  # a cancelled job does not take the launch away from the others
@@ -229,18 +229,18 @@ class BrowserPool:
                 raise ShuttingDown from None
             raise
 
-    async def _launch(self, kind: BrowserName, state: _Kind) -> BrowserProcess:
+    async def _launch(self, kind: BrowserName, state: _KindState) -> BrowserProcess:
         try:
             state.backoff.check()
             found, variables = discovery.find(kind, self._settings), self._variables()
             sandbox = self._settings.chromium_sandbox
             state.browser = await launch(found, self._limits, variables, sandbox=sandbox)
         except BrowserUnavailable as failed:
-            state.backoff.failed(failed)
+            state.backoff.record_failure(failed)
             raise
         finally:
             state.launching = None
-        state.backoff.succeeded()
+        state.backoff.reset()
         self._browsers.add(state.browser)
         return state.browser
 
@@ -257,13 +257,13 @@ class BrowserPool:
         self._closing += 1
         early = self._closing <= self._settings.concurrency
         if early:
-            self._places.give_back()
+            self._slots.release()
         try:
             await browser.close_page(page, self._limits.close)
         finally:
             self._closing -= 1
             if not early:
-                self._places.give_back()
+                self._slots.release()
         await self._weigh(kind, browser)
 
     async def _weigh(self, kind: BrowserName, browser: BrowserProcess) -> None:
@@ -276,7 +276,7 @@ class BrowserPool:
 
     def _is_busy(self, kind: BrowserName, browser: BrowserProcess) -> bool:
         """Whether jobs come so close that the next one's page is opened beside this one's work, and not after it."""
-        return browser.active_contexts > 1 or self._clock.monotonic() - self._kinds[kind].ended < _CLOSE
+        return browser.active_contexts > 1 or self._clock.monotonic() - self._kinds[kind].ended < _BUSY_SECONDS
 
     def _prepare(self, kind: BrowserName, browser: BrowserProcess) -> None:
         """A page ahead, where the next job will come to this browser."""
@@ -317,8 +317,8 @@ class BrowserPool:
         if browser in self._browsers:
             self._browsers.discard(browser)
             self._living.evict_browser(browser)
-            self._endings.begin(browser.close(self._limits.close))
+            self._background.start(browser.close(self._limits.close))
 
     def _end_context(self, browser: BrowserProcess, page: JobPage) -> None:
         """Ends a profile's context that no job has."""
-        self._endings.begin(browser.close_page(page, self._limits.close))
+        self._background.start(browser.close_page(page, self._limits.close))

@@ -8,29 +8,29 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
 from sidecar.browser import capture_limits, isolated_world
-from sidecar.browser.capture_limits import MOST_SHEETS
+from sidecar.browser.capture_limits import MAX_PDF_PAGES
 from sidecar.errors import LimitExceeded
 
 _PIXELS: Final = {"px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "pt": 96 / 72, "pc": 16.0}
 _RANGE: Final = re.compile(r"\s*([0-9]{0,9})\s*(?:(-)\s*([0-9]{0,9})\s*)?")
-_SHEET: Final = re.compile(rb"/Type /Page[\n /]")
-_TOO_MANY: Final = f"the print would have more than {MOST_SHEETS} sheets"
+_PDF_PAGE: Final = re.compile(rb"/Type /Page[\n /]")
+_TOO_MANY_PAGES: Final = f"the print would have more than {MAX_PDF_PAGES} sheets"
 
 
 async def take(page: Page, given: Mapping[str, Any]) -> bytes:
     """What the page's `pdf` gives for these arguments. Raises LimitExceeded, and Playwright's errors."""
     scale = given.get("scale")
-    size = capture_limits.decode(await isolated_world.ask(page, "size"))
-    capture_limits.check_print(size, scale if isinstance(scale, int | float) else 1.0, _sheet(given))
+    size = capture_limits.decode_page_size(await isolated_world.call(page, "size"))
+    capture_limits.check_pdf_size(size, scale if isinstance(scale, int | float) else 1.0, _page_height(given))
     return await make(page, given)
 
 
 async def make(page: Page, given: Mapping[str, Any]) -> bytes:
     """The same of a page whose measures have been looked at; those that it has for the print itself are its own."""
     ranges = given.get("page_ranges")
-    pdf = await page.pdf(**{**given, "page_ranges": _bounded(ranges) if ranges else f"1-{MOST_SHEETS + 1}"})
-    if len(_SHEET.findall(pdf)) > MOST_SHEETS:
-        raise LimitExceeded(_TOO_MANY)
+    pdf = await page.pdf(**{**given, "page_ranges": _bounded_ranges(ranges) if ranges else f"1-{MAX_PDF_PAGES + 1}"})
+    if len(_PDF_PAGE.findall(pdf)) > MAX_PDF_PAGES:
+        raise LimitExceeded(_TOO_MANY_PAGES)
     return pdf
 
 
@@ -42,7 +42,7 @@ def pixels(length: float | str) -> float:
     return float(length)
 
 
-def _sheet(given: Mapping[str, Any]) -> float | None:
+def _page_height(given: Mapping[str, Any]) -> float | None:
     """CSS pixels of a sheet's height that are printed on; None where it has a format's size, which is large enough."""
     height = given.get("width" if given.get("landscape") else "height")
     if given.get("format") or height is None:
@@ -54,7 +54,7 @@ def _sheet(given: Mapping[str, Any]) -> float | None:
         return None  # Playwright says what is wrong with it
 
 
-def _bounded(ranges: Any) -> str:
+def _bounded_ranges(ranges: Any) -> str:
     """These ranges of sheets, as far as a print may go."""
     bounded = []
     for part in str(ranges).split(","):
@@ -62,8 +62,8 @@ def _bounded(ranges: Any) -> str:
         if found is None or not (found[1] or found[3]):
             raise PlaywrightError("Page.pdf: pageRanges takes sheets as in 1-5, 8, 11-13")
         first = int(found[1] or 1)
-        last = int(found[3] or MOST_SHEETS) if found[2] else first
-        if first > MOST_SHEETS:
-            raise LimitExceeded(_TOO_MANY)
-        bounded.append(f"{first}-{min(last, MOST_SHEETS)}")
+        last = int(found[3] or MAX_PDF_PAGES) if found[2] else first
+        if first > MAX_PDF_PAGES:
+            raise LimitExceeded(_TOO_MANY_PAGES)
+        bounded.append(f"{first}-{min(last, MAX_PDF_PAGES)}")
     return ",".join(bounded)

@@ -15,30 +15,30 @@ from playwright.async_api import BrowserContext
 
 from sidecar.clock import within
 
-Allows = Callable[[str, int], bool]
+AllowsServer = Callable[[str, int], bool]
 """Whether a host, at a port, may be connected to."""
 
-NO_PEERS: Final = "delete globalThis.RTCPeerConnection; delete globalThis.webkitRTCPeerConnection;"
+NO_WEBRTC: Final = "delete globalThis.RTCPeerConnection; delete globalThis.webkitRTCPeerConnection;"
 """Runs in each document: peers are the one thing that a page reaches past its proxy."""
-_LARGEST_HEAD: Final = 256 << 10
-_SECONDS: Final = 30.0
+_MAX_HEAD_BYTES: Final = 256 << 10
+_TIMEOUT_SECONDS: Final = 30.0
 """For a request's head, and for a connection."""
-_LEAVING_MS: Final = 2_000
+_UNLOAD_MS: Final = 2_000
 _CHUNK: Final = 64 << 10
-_OURS: Final = (b"connection", b"proxy-connection", b"proxy-authorization", b"keep-alive", b"upgrade")
+_HOP_BY_HOP: Final = (b"connection", b"proxy-connection", b"proxy-authorization", b"keep-alive", b"upgrade")
 """Fields of a head that are about one connection; browsers open sockets by CONNECT, and upgrade none of these."""
 
 
-class Gateway:
+class ScopeProxy:
     """Open within its `async with` block; its end ends every connection."""
 
-    def __init__(self, allows: Allows) -> None:
+    def __init__(self, allows: AllowsServer) -> None:
         self._allows = allows
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_LARGEST_HEAD)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_MAX_HEAD_BYTES)
         return self
 
     async def __aexit__(
@@ -73,7 +73,7 @@ class Gateway:
             writer.close()
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with within(_SECONDS):
+        async with within(_TIMEOUT_SECONDS):
             head = await reader.readuntil(b"\r\n\r\n")
         method, target, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
         tunnel = method == "CONNECT"
@@ -83,36 +83,36 @@ class Gateway:
             writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             await writer.drain()
             return
-        async with within(_SECONDS):
-            there, back = await asyncio.open_connection(host, port, limit=_LARGEST_HEAD)
+        async with within(_TIMEOUT_SECONDS):
+            there, back = await asyncio.open_connection(host, port, limit=_MAX_HEAD_BYTES)
         try:
             if tunnel:
                 writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-                await _splice(reader, back, there, writer)
+                await _tunnel(reader, back, there, writer)
             else:
-                back.write(_as_the_server_reads_it(head, parts.path or "/", parts.query))
-                await _exchange(head, reader, back, there, writer)
+                back.write(_to_origin_form(head, parts.path or "/", parts.query))
+                await _forward_exchange(head, reader, back, there, writer)
         finally:
             back.close()
 
 
-async def leave(context: BrowserContext) -> None:
+async def unload_pages(context: BrowserContext) -> None:
     """Ends what a context's pages run: Firefox takes the proxy from a closing context before its workers have ended."""
-    leaving = [asyncio.ensure_future(page.goto("about:blank", timeout=_LEAVING_MS)) for page in context.pages]
+    leaving = [asyncio.ensure_future(page.goto("about:blank", timeout=_UNLOAD_MS)) for page in context.pages]
     await asyncio.gather(*leaving, return_exceptions=True)  # one may have gone, or answer no more
 
 
-def _as_the_server_reads_it(head: bytes, path: str, query: str) -> bytes:
+def _to_origin_form(head: bytes, path: str, query: str) -> bytes:
     """A proxy's request made a server's: one for each connection, because the next may be for another server."""
     first, *lines = head[:-4].split(b"\r\n")
     method, _, version = first.split(b" ")
     target = f"{path}?{query}" if query else path
-    return _closing(b" ".join((method, target.encode("latin-1"), version)), lines)
+    return _with_connection_close(b" ".join((method, target.encode("latin-1"), version)), lines)
 
 
-def _closing(first: bytes, lines: list[bytes]) -> bytes:
+def _with_connection_close(first: bytes, lines: list[bytes]) -> bytes:
     """A head that says that its connection ends with it."""
-    kept = [line for line in lines if _name(line) not in _OURS]
+    kept = [line for line in lines if _name(line) not in _HOP_BY_HOP]
     return b"\r\n".join((first, *kept, b"Connection: close")) + b"\r\n\r\n"
 
 
@@ -120,7 +120,7 @@ def _name(line: bytes) -> bytes:
     return line.partition(b":")[0].strip().lower()
 
 
-async def _exchange(
+async def _forward_exchange(
     head: bytes,
     near: asyncio.StreamReader,
     back: asyncio.StreamWriter,
@@ -128,7 +128,10 @@ async def _exchange(
     front: asyncio.StreamWriter,
 ) -> None:
     """One request's body there and its answer back, until either side is done; no second request is handed on."""
-    tasks = asyncio.create_task(_ask(head, near, back)), asyncio.create_task(_answer(far, front))
+    tasks = (
+        asyncio.create_task(_forward_request_body(head, near, back)),
+        asyncio.create_task(_forward_response(far, front)),
+    )
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -137,18 +140,18 @@ async def _exchange(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _ask(head: bytes, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+async def _forward_request_body(head: bytes, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
     """Hands on a request's body, and ends once the browser has gone or says more than that. Raises ValueError."""
     try:
         fields = [(_name(line), line.partition(b":")[2].strip()) for line in head.split(b"\r\n")[1:]]
         lengths = [value for name, value in fields if name == b"content-length"]
         codings = [value.lower() for name, value in fields if name == b"transfer-encoding"]
         if codings == [b"chunked"] and not lengths:
-            await _hand_on_chunks(near, back)
+            await _forward_chunks(near, back)
         elif codings or len(lengths) > 1:
             raise ValueError("nobody can tell where this request ends")
         elif lengths:
-            await _hand_on(near, back, _number(lengths[0], 10))
+            await _forward_bytes(near, back, _parse_number(lengths[0], 10))
         await back.drain()
     except OSError:  # the server reads no further, and may have said why
         while await near.read(_CHUNK):
@@ -156,7 +159,7 @@ async def _ask(head: bytes, near: asyncio.StreamReader, back: asyncio.StreamWrit
     await near.read(1)
 
 
-async def _hand_on(near: asyncio.StreamReader, back: asyncio.StreamWriter, length: int) -> None:
+async def _forward_bytes(near: asyncio.StreamReader, back: asyncio.StreamWriter, length: int) -> None:
     while length:
         data = await near.read(min(length, _CHUNK))
         if not data:
@@ -166,48 +169,48 @@ async def _hand_on(near: asyncio.StreamReader, back: asyncio.StreamWriter, lengt
         await back.drain()
 
 
-async def _hand_on_chunks(near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+async def _forward_chunks(near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
     size = 1
     while size:
         line = await near.readuntil(b"\r\n")
-        size = _number(line.partition(b";")[0].strip(), 16)
+        size = _parse_number(line.partition(b";")[0].strip(), 16)
         back.write(line)
         if size:
-            await _hand_on(near, back, size + 2)
+            await _forward_bytes(near, back, size + 2)
     while line != b"\r\n":  # what follows the last chunk
         line = await near.readuntil(b"\r\n")
         back.write(line)
 
 
-def _number(digits: bytes, base: int) -> int:
+def _parse_number(digits: bytes, base: int) -> int:
     """Raises ValueError for what is none; signs and underscores are none here."""
     if not digits.isalnum():
         raise ValueError("no number")
     return int(digits, base)
 
 
-async def _answer(far: asyncio.StreamReader, front: asyncio.StreamWriter) -> None:
+async def _forward_response(far: asyncio.StreamReader, front: asyncio.StreamWriter) -> None:
     """Hands on an answer that ends its connection, whatever the server says of that. Raises ValueError.
 
     A browser may keep one connection to its proxy for all servers: the next request in it may be for another.
     """
     status = 100
     while status < 200:
-        first, *lines = await _head(far)
-        status = _number(first.split(b" ")[1], 10) if first.startswith(b"HTTP/1.") and b" " in first else 101
+        first, *lines = await _read_response_head(far)
+        status = _parse_number(first.split(b" ")[1], 10) if first.startswith(b"HTTP/1.") and b" " in first else 101
         if status == 101:
             raise ValueError("no answer to what was asked")
-        front.write(_closing(first, lines) if status >= 200 else b"\r\n".join((first, *lines, b"", b"")))
+        front.write(_with_connection_close(first, lines) if status >= 200 else b"\r\n".join((first, *lines, b"", b"")))
     await _copy(far, front)
 
 
-async def _head(far: asyncio.StreamReader) -> list[bytes]:
+async def _read_response_head(far: asyncio.StreamReader) -> list[bytes]:
     """The lines of an answer's head, which some servers end with a bare line feed."""
     lines: list[bytes] = []
     size = 0
     while line := (read := await far.readline()).rstrip(b"\r\n"):
         size += len(read)
-        if size > _LARGEST_HEAD:
+        if size > _MAX_HEAD_BYTES:
             raise ValueError("an answer's head without end")
         if lines and line[:1] in (b" ", b"\t"):
             lines[-1] += b" " + line.strip()
@@ -218,7 +221,7 @@ async def _head(far: asyncio.StreamReader) -> list[bytes]:
     return lines or [b""]
 
 
-async def _splice(
+async def _tunnel(
     near: asyncio.StreamReader, back: asyncio.StreamWriter, far: asyncio.StreamReader, front: asyncio.StreamWriter
 ) -> None:
     """Hands bytes on in both directions, until the server has said all."""

@@ -6,7 +6,7 @@ from typing import Protocol
 from sidecar_protocol.jobs import StepResult
 
 
-class Watch(Protocol):
+class StepObserver(Protocol):
     """Is told of each step as it begins and ends. Steps are counted from 0; nothing here may raise or take long."""
 
     def on_started(self) -> None:
@@ -18,17 +18,17 @@ class Watch(Protocol):
     def on_step_ended(self, index: int, result: StepResult) -> None:
         """A step has succeeded."""
 
-    def on_step_broken(self, index: int, console: Sequence[str], errors: Sequence[str]) -> None:
+    def on_step_failed(self, index: int, console: Sequence[str], errors: Sequence[str]) -> None:
         """A step failed or was stopped; this is what its pages said until then. The job's failure says why."""
 
 
-class Nobody:
+class NoObserver:
     """Watches nothing."""
 
     def on_started(self) -> None: ...  # noqa: D102
     def on_step_started(self, index: int) -> None: ...  # noqa: D102
     def on_step_ended(self, index: int, result: StepResult) -> None: ...  # noqa: D102
-    def on_step_broken(self, index: int, console: Sequence[str], errors: Sequence[str]) -> None: ...  # noqa: D102
+    def on_step_failed(self, index: int, console: Sequence[str], errors: Sequence[str]) -> None: ...  # noqa: D102
 
 
-NOBODY = Nobody()
+NO_OBSERVER = NoObserver()

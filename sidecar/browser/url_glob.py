@@ -8,36 +8,36 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
-MOST_WILDCARDS: Final = 100
-LONGEST_GLOB: Final = 2_000
-_LONGEST_URL: Final = 16_384
+MAX_WILDCARDS: Final = 100
+MAX_GLOB_CHARS: Final = 2_000
+_MAX_URL_CHARS: Final = 16_384
 """A longer one is matched by itself only."""
-_MOST_MET: Final = 5_000
+_MAX_CACHED: Final = 5_000
 _TOKENS: Final = re.compile(r"\\(.)|(\*\*+/)|(\*\*+)|(\*)|(\{)|(\})|(,)|([^])".replace("[^]", r"[\s\S]"), re.DOTALL)
 
 
-class Glob:
+class UrlGlob:
     """One glob. Only its length is looked at until it has to match."""
 
     def __init__(self, text: str) -> None:
         """Raises ValueError for one that is too long, or has too many wildcards."""
-        if len(text) > LONGEST_GLOB or text.count("*") + text.count("{") > MOST_WILDCARDS:
-            raise ValueError(f"a glob has at most {LONGEST_GLOB} characters and {MOST_WILDCARDS} wildcards")
+        if len(text) > MAX_GLOB_CHARS or text.count("*") + text.count("{") > MAX_WILDCARDS:
+            raise ValueError(f"a glob has at most {MAX_GLOB_CHARS} characters and {MAX_WILDCARDS} wildcards")
         self._text = text
-        self._walk: _Walk | None = None
+        self._walk: _Nfa | None = None
 
     def matches(self, url: str) -> bool:
         """Whether it matches the whole URL, or is the URL."""
-        if url in (self._text, _normal(self._text)):
+        if url in (self._text, _normalized(self._text)):
             return True
-        if len(url) > _LONGEST_URL:
+        if len(url) > _MAX_URL_CHARS:
             return False
         if self._walk is None:
-            self._walk = _Walk(self._text)
+            self._walk = _Nfa(self._text)
         return self._walk.reaches_end(url)
 
 
-class _Walk:
+class _Nfa:
     """A glob's places, walked by all ways at once: a set of places is one number, with a bit for each.
 
     A letter leads from its place to the next one, so that a letter is one shift for all places. Sets that have been met
@@ -66,7 +66,7 @@ class _Walk:
             reached = self._met.get(known)
             if reached is None:
                 reached = self._reach(self._step_by(places, letter))
-                if len(self._met) >= _MOST_MET:
+                if len(self._met) >= _MAX_CACHED:
                     self._met.clear()
                 self._met[known] = reached
             places = reached
@@ -145,7 +145,7 @@ class _Walk:
         return self._join([place, within])
 
 
-def _normal(url: str) -> str:
+def _normalized(url: str) -> str:
     """As a browser spells an address without a path."""
     try:
         parts = urlsplit(url)

@@ -8,11 +8,11 @@ from playwright.async_api import Request
 
 from sidecar.errors import InvalidContent
 
-Allows = Callable[[str], bool]
+AllowsUrl = Callable[[str], bool]
 """Whether a page may be opened."""
 
 
-def opens_page(request: Request) -> bool:
+def is_page_navigation(request: Request) -> bool:
     """Whether it asks for a page's own document, and not for something within a page."""
     if not request.is_navigation_request():
         return False
@@ -22,7 +22,7 @@ def opens_page(request: Request) -> bool:
         return True  # the first request of a popup, whose page is not there yet
 
 
-def check_address(url: str, field: str, *, files: bool = False) -> None:
+def check_url(url: str, field: str, *, files: bool = False) -> None:
     """Lets http, https, data: and about:blank pass, with `files` file: too. Raises InvalidContent for the rest."""
     if url != url.strip() or any(ord(letter) < 0x20 for letter in url):
         raise InvalidContent(f"{field}: a URL holds no spaces or control characters at its ends", field)

@@ -13,5 +13,5 @@ async def resize(page: Page, given: Mapping[str, Any]) -> None:
     wanted = given.get("viewport_size")
     sides: list[Any] = [wanted.get("width"), wanted.get("height")] if isinstance(wanted, dict) else []
     if sides and all(isinstance(side, int | float) for side in sides):
-        capture_limits.check_window(sides[0], sides[1])
+        capture_limits.check_viewport(sides[0], sides[1])
     await page.set_viewport_size(**given)

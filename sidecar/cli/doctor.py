@@ -122,7 +122,7 @@ async def _queue(settings: Settings) -> Finding:
 
 
 async def _browsers(settings: Settings) -> AsyncIterator[Finding]:
-    found = discovery.available(settings)
+    found = discovery.available_browsers(settings)
     if "CHROMIUM" not in found:
         try:
             discovery.find("CHROMIUM", settings)

@@ -7,20 +7,20 @@ from typing import Any, Final
 
 from sidecar_protocol.jobs import JobResult, SendJob
 
-from sidecar.browser.artifacts.capture import Keep, write_file
-from sidecar.browser.execute_job import Hiding, perform
+from sidecar.browser.artifacts.capture import WriteArtifact, write_file
+from sidecar.browser.execute_job import Redactions, execute_job
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.profiles.context_cache import ProfileUse, Work
 from sidecar.browser.profiles.profile_store import MemoryProfileStore, Profile, ProfileStore
 from sidecar.browser.sandbox.sandbox_pool import SandboxPool
-from sidecar.browser.scope_proxy import NO_PEERS, Gateway, leave
-from sidecar.browser.step_observer import NOBODY, Watch
+from sidecar.browser.scope_proxy import NO_WEBRTC, ScopeProxy, unload_pages
+from sidecar.browser.step_observer import NO_OBSERVER, StepObserver
 from sidecar.browser.steps.actions import BoundAction
 from sidecar.browser.steps.context_options import check_context, context_arguments
 from sidecar.browser.steps.cookies import check_cookies
-from sidecar.browser.steps.plan import PlannedStep, leaves_page_as_new, plan, sees_all
-from sidecar.browser.steps.secret_templates import Templates
+from sidecar.browser.steps.plan import PlannedStep, leaves_page_reusable, observes_from_start, plan_steps
+from sidecar.browser.steps.secret_templates import SecretTemplates
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, InvalidContent, SidecarError, StoreFailed
 from sidecar.jobs.job_redaction import add_secrets, redactor_for
@@ -50,8 +50,8 @@ def validate(
     if job.context:
         check_context(job.context, job.browser)
     check_cookies(job.cookies, is_public_suffix)
-    templates = Templates(job.secrets or {}, secrets if job.secrets else {}, TextBudget(max_bytes))
-    return plan(job.steps, templates, fail_on_status=job.fail_on_status, files=files)
+    templates = SecretTemplates(job.secrets or {}, secrets if job.secrets else {}, TextBudget(max_bytes))
+    return plan_steps(job.steps, templates, fail_on_status=job.fail_on_status, files=files)
 
 
 class BrowserJobRunner:
@@ -91,7 +91,7 @@ class BrowserJobRunner:
         """Checks all that can be checked before the values of its secrets are there. Raises InvalidContent."""
         validate(job, files=self._allow_files)
 
-    async def run(self, job: SendJob, secrets: Secrets | None = None, watch: Watch = NOBODY) -> JobResult:
+    async def run(self, job: SendJob, secrets: Secrets | None = None, watch: StepObserver = NO_OBSERVER) -> JobResult:
         """One job from start to end, in at most its `timeout_ms` once it has a place.
 
         `secrets` are the values of those that the job names. Raises InvalidContent, QueueFull, BrowserUnavailable,
@@ -105,7 +105,7 @@ class BrowserJobRunner:
         redactions = _redactions(job, steps, secrets or {})
         use = self._profile_use(job, steps, scope)
         parts = (self._artifact_writer(job), self._clock, redactions, self._pool.sandboxes, self._pool.scratch)
-        work = partial(perform, job, steps, *parts, watch=watch, use=use, allows=scope.allows if scope else None)
+        work = partial(execute_job, job, steps, *parts, watch=watch, use=use, allows=scope.allows if scope else None)
         downloads = any(isinstance(a, BoundAction) and a.method == "download" for step in steps for a in step.actions)
         arguments = context_arguments(job.context, downloads=downloads)
         try:
@@ -125,14 +125,14 @@ class BrowserJobRunner:
             raise Forbidden(message, field="token")
 
         async def gated(page: JobPage) -> JobResult:
-            await page.context.add_init_script(NO_PEERS)
+            await page.context.add_init_script(NO_WEBRTC)
             try:
                 return await work(page)
             finally:
                 if job.browser == "FIREFOX":
-                    await leave(page.context)
+                    await unload_pages(page.context)
 
-        async with Gateway(scope.allows_server) as gateway:
+        async with ScopeProxy(scope.allows_server) as gateway:
             return await self._pool.run(job.browser, gated, {**arguments, "proxy": {"server": gateway.address}}, use)
 
     def _profile_use(self, job: SendJob, steps: Sequence[PlannedStep], scope: Scope | None) -> ProfileUse | None:
@@ -143,12 +143,12 @@ class BrowserJobRunner:
         return ProfileUse(
             profile,
             self._states(),
-            keeps_page=scope is None and leaves_page_as_new(job, steps),
-            needs_blank_page=sees_all(job, steps),
+            keeps_page=scope is None and leaves_page_reusable(job, steps),
+            needs_blank_page=observes_from_start(job, steps),
             discard_context=not {"HAR", "TRACE"}.isdisjoint(job.options),
         )
 
-    def _artifact_writer(self, job: SendJob) -> Keep | None:
+    def _artifact_writer(self, job: SendJob) -> WriteArtifact | None:
         if job.artifacts != "files":
             return None
         try:
@@ -158,7 +158,7 @@ class BrowserJobRunner:
             raise StoreFailed(message, retryable=False) from None
 
 
-def _redactions(job: SendJob, steps: Sequence[PlannedStep], secrets: Secrets) -> Hiding:
+def _redactions(job: SendJob, steps: Sequence[PlannedStep], secrets: Secrets) -> Redactions:
     @cache  # made where something is recorded or cut, which is seldom
     def full_redactor() -> Redactor:
         redactor = redactor_for(job, secrets)
@@ -171,13 +171,13 @@ def _redactions(job: SendJob, steps: Sequence[PlannedStep], secrets: Secrets) ->
         return full_redactor().redact_text(text)
 
     if not secrets:
-        return Hiding(all=redact)
+        return Redactions(all=redact)
     secrets_redactor = Redactor()
     add_secrets(secrets_redactor, secrets)
-    return Hiding(secrets_redactor.redact_text, redact, secrets)
+    return Redactions(secrets_redactor.redact_text, redact, secrets)
 
 
-def _redact_error(error: SidecarError, redactions: Hiding) -> None:
+def _redact_error(error: SidecarError, redactions: Redactions) -> None:
     def redact(text: str) -> str:
         short = len(text) <= MAX_MESSAGE_CHARS
         return (

@@ -21,7 +21,7 @@ from sidecar.rtcv.login import LONG_TTL, LoginContext
 from sidecar.rtcv.send_cv import ReferenceLocks, deliver, send_cv
 
 if TYPE_CHECKING:
-    from sidecar.browser.step_observer import Watch
+    from sidecar.browser.step_observer import StepObserver
 
 
 class Runner(Protocol):
@@ -30,7 +30,7 @@ class Runner(Protocol):
     def check(self, job: SendJob) -> None:
         """Checks all that can be checked without a browser and without the secrets' values. Raises InvalidContent."""
 
-    async def run(self, job: SendJob, secrets: Mapping[str, Any] | None, watch: "Watch") -> JobResult:
+    async def run(self, job: SendJob, secrets: Mapping[str, Any] | None, watch: "StepObserver") -> JobResult:
         """One job to its end, with the values of the secrets that it names.
 
         Raises InvalidContent, BrowserFailed, TimedOut, QueueFull.

@@ -112,7 +112,7 @@ class _StepState:
 
 
 class RunUpdates:
-    """Tells an audience of one attempt at a job. A `Watch` of the browser's steps; the rest is told by who runs it."""
+    """Tells an audience of one attempt at a job. It observes the browser's steps; its runner tells the rest."""
 
     def __init__(
         self,
@@ -166,7 +166,7 @@ class RunUpdates:
         self._running = None
         self._publish("RUNNING")
 
-    def on_step_broken(self, index: int, console: Sequence[str], errors: Sequence[str]) -> None:
+    def on_step_failed(self, index: int, console: Sequence[str], errors: Sequence[str]) -> None:
         """A task was stopped; `failed` says why."""
         self._end(self._steps[index], console, errors, ())
 

@@ -28,7 +28,7 @@ async def report_as_step(
     try:
         value = await work()
     except BaseException as failure:
-        updates.on_step_broken(0, (), ())
+        updates.on_step_failed(0, (), ())
         stopped = isinstance(failure, asyncio.CancelledError)
         updates.failed(STOPPED if stopped else error_detail(failure).message, will_retry=run.will_retry(failure))
         raise

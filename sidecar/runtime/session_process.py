@@ -163,7 +163,9 @@ class SessionProcess:
     def _describe(self) -> "HelloReply":
         from sidecar_protocol.session import HelloReply, Limits
 
-        from sidecar.browser.discovery import available  # late: few ask, and the first pong need not wait for it
+        from sidecar.browser.discovery import (
+            available_browsers,
+        )  # late: few ask, and the first pong need not wait for it
 
         return HelloReply(
             version=__version__,
@@ -174,7 +176,7 @@ class SessionProcess:
                 max_in_flight=self._settings.max_in_flight,
                 max_nesting=codec.MAX_NESTING,
             ),
-            browsers=available(self._settings),
+            browsers=available_browsers(self._settings),
         )
 
     def _routes(self) -> Routes:

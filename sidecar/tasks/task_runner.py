@@ -226,7 +226,7 @@ class TaskRunner:
             text = await self._dependencies.scripts.read(script)
             result = await self._run_script(text, record.config, run, output)
         except BaseException as failure:
-            updates.on_step_broken(0, output.lines, ())
+            updates.on_step_failed(0, output.lines, ())
             stopped = isinstance(failure, asyncio.CancelledError)
             updates.failed(STOPPED if stopped else error_detail(failure).message, will_retry=run.will_retry(failure))
             raise

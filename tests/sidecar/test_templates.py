@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sidecar_protocol.jobs import MOST_STEPS
 
-from sidecar.browser.steps.secret_templates import Templates
+from sidecar.browser.steps.secret_templates import SecretTemplates
 from sidecar.errors import InvalidContent, LimitExceeded
 from sidecar.tasks.task_templates import fill_config, prepare_job
 from sidecar.templates import MAX_FILLED_BYTES, FieldPath, map_templates
@@ -67,7 +67,7 @@ def test_bounds_of_a_job_hold_for_what_it_becomes() -> None:
 
 def test_secrets_make_no_more_of_a_job_than_there_is_room_for() -> None:
     """All actions of a job share it."""
-    templates = Templates(("a",), {"a": {"b": "x" * MB}})
+    templates = SecretTemplates(("a",), {"a": {"b": "x" * MB}})
     filled = templates.fill({"value": ["{{a.b}} {{a.b}}", 7, "{{"]}, "steps[0].actions[0].fill")
     assert filled == {"value": [f"{'x' * MB} {'x' * MB}", 7, "{{"]}
     with pytest.raises(LimitExceeded) as wrong:

@@ -14,15 +14,15 @@ from playwright.async_api import Error as PlaywrightError
 from sidecar_protocol.jobs import Option, PdfOptions
 
 from sidecar.browser import capture_limits, pictures, playwright_errors, prints
-from sidecar.browser.cdp import Devtools, is_chromium
+from sidecar.browser.cdp import CdpClient, is_chromium
 from sidecar.browser.prints import pixels
 from sidecar.errors import ActionFailed, LimitExceeded, StoreFailed
 from sidecar.scratch_folder import Scratch
 
-Kind = Literal["screenshot", "pdf", "html", "video", "har", "trace", "download"]
-Keep = Callable[[Kind, bytes], Path]
+ArtifactKind = Literal["screenshot", "pdf", "html", "video", "har", "trace", "download"]
+WriteArtifact = Callable[[ArtifactKind, bytes], Path]
 """Writes a file."""
-_SUFFIXES: Final[dict[Kind, str]] = {
+_SUFFIXES: Final[dict[ArtifactKind, str]] = {
     "screenshot": "png",
     "pdf": "pdf",
     "html": "html",
@@ -31,47 +31,47 @@ _SUFFIXES: Final[dict[Kind, str]] = {
     "trace": "zip",
     "download": "bin",
 }
-MOST_INLINE: Final = 64 << 20
+MAX_INLINE_BYTES: Final = 64 << 20
 """Bytes of one artifact in a reply; larger ones have to be files."""
 _NO_FRAME: Final = "Unable to capture screenshot"
 """A busy Chromium had no frame at that moment; asked again it has."""
-_TRIES: Final = 3
+_ATTEMPTS: Final = 3
 
 
-class Shelf:
+class ArtifactSink:
     """Where a job's artifacts go: inline as base64, or files that `keep` writes; it is called in a thread."""
 
-    def __init__(self, keep: Keep | None) -> None:
+    def __init__(self, keep: WriteArtifact | None) -> None:
         self._keep = keep
         self._paths: list[str] = []
         self.in_files = keep is not None
         """Whether `put` gives paths."""
 
-    async def put(self, kind: Kind, data: bytes) -> str:
+    async def put(self, kind: ArtifactKind, data: bytes) -> str:
         """Base64 or a path. Raises LimitExceeded where it is too large for a reply, and what `keep` raises."""
         if self._keep is not None:
             self._paths.append(str(await asyncio.to_thread(self._keep, kind, data)))
             return self._paths[-1]
-        if len(data) > MOST_INLINE:
-            said = f"the {kind} has {len(data)} bytes, a reply carries {MOST_INLINE}; ask for artifacts as files"
+        if len(data) > MAX_INLINE_BYTES:
+            said = f"the {kind} has {len(data)} bytes, a reply carries {MAX_INLINE_BYTES}; ask for artifacts as files"
             raise LimitExceeded(said, action=kind)
         return base64.b64encode(data).decode()
 
-    async def put_base64(self, kind: Kind, content: str) -> str:
+    async def put_base64(self, kind: ArtifactKind, content: str) -> str:
         """The same, of what is base64 already."""
         return content if self._keep is None else await self.put(kind, base64.b64decode(content))
 
-    async def put_text(self, kind: Kind, content: str) -> str:
+    async def put_text(self, kind: ArtifactKind, content: str) -> str:
         """The text itself, or a path."""
         return content if self._keep is None else await self.put(kind, content.encode())
 
     async def clear(self) -> None:
         """Removes the files of a job that failed."""
-        await asyncio.to_thread(_remove, self._paths)
+        await asyncio.to_thread(_remove_files, self._paths)
 
 
-async def collect(
-    page: Page, devtools: Devtools, options: Sequence[Option], pdf: PdfOptions, shelf: Shelf
+async def capture_artifacts(
+    page: Page, devtools: CdpClient, options: Sequence[Option], pdf: PdfOptions, shelf: ArtifactSink
 ) -> dict[str, str]:
     """Makes what is asked for of a page: `screenshot`, `html`, `pdf`.
 
@@ -81,7 +81,7 @@ async def collect(
     for option, kind, make in _MAKERS:
         if option in options:
             put = shelf.put_text if kind == "html" else shelf.put_base64
-            made[kind] = await put(kind, await _make(kind, make(page, devtools, pdf)))
+            made[kind] = await put(kind, await _await_artifact(kind, make(page, devtools, pdf)))
     return made
 
 
@@ -97,13 +97,13 @@ def scratch_folder(scratch: Scratch) -> Iterator[Path]:
         yield folder
 
 
-def _remove(paths: Iterable[str]) -> None:
+def _remove_files(paths: Iterable[str]) -> None:
     for path in paths:
         with contextlib.suppress(OSError):
             Path(path).unlink(missing_ok=True)
 
 
-def write_file(folder: Path, kind: Kind, data: bytes) -> Path:
+def write_file(folder: Path, kind: ArtifactKind, data: bytes) -> Path:
     """A new file of mode 0600 in `folder`, under a name of its own. Raises StoreFailed; leaves no half file."""
     path = folder / f"{uuid.uuid4().hex}-{kind}.{_SUFFIXES[kind]}"
     try:
@@ -135,39 +135,39 @@ def pdf_arguments(options: PdfOptions) -> dict[str, Any]:
     return given
 
 
-async def _make(kind: Kind, making: Awaitable[str]) -> str:
+async def _await_artifact(kind: ArtifactKind, making: Awaitable[str]) -> str:
     try:
         return await making
     except LimitExceeded as large:
         raise LimitExceeded(f"{kind} failed: {large.message}", action=kind) from None
     except PlaywrightError as error:
-        if playwright_errors.is_dead(error):
-            raise playwright_errors.crashed(error) from None
+        if playwright_errors.is_closed(error):
+            raise playwright_errors.to_crash(error) from None
         raise ActionFailed(f"{kind} failed: {playwright_errors.first_line(error)}", action=kind) from None
 
 
-async def _screenshot(page: Page, devtools: Devtools, _: PdfOptions) -> str:
+async def _screenshot(page: Page, devtools: CdpClient, _: PdfOptions) -> str:
     """The whole page as PNG, in base64."""
     captured = None
     if is_chromium(page.context.browser):
-        size = capture_limits.decode(await devtools.ask(page, "size"))
-        capture_limits.check_picture(size.width, size.height, size.ratio)
-        captured = await _capture(await devtools.session(page), size.ratio)
+        size = capture_limits.decode_page_size(await devtools.ask(page, "size"))
+        capture_limits.check_image_size(size.width, size.height, size.ratio)
+        captured = await _capture_with_cdp(await devtools.session(page), size.ratio)
     return captured or base64.b64encode(await pictures.take(page, {"full_page": True, "type": "png"})).decode()
 
 
-async def _capture(session: CDPSession, ratio: float) -> str | None:
+async def _capture_with_cdp(session: CDPSession, ratio: float) -> str | None:
     """The same by Chromium's own command; None where it has no frame to show."""
     # twice as fast as Playwright's own way, which scrolls, waits for a frame and packs the image tighter
     size = (await session.send("Page.getLayoutMetrics"))["cssContentSize"]
-    capture_limits.check_picture(size["width"], size["height"], ratio)  # what is captured is what has been looked at
+    capture_limits.check_image_size(size["width"], size["height"], ratio)  # what is captured is what has been looked at
     wanted = {
         "format": "png",
         "optimizeForSpeed": True,
         "captureBeyondViewport": True,
         "clip": {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1},
     }
-    for _attempt in range(_TRIES):
+    for _attempt in range(_ATTEMPTS):
         try:
             image: str = (await session.send("Page.captureScreenshot", wanted))["data"]
             return image
@@ -177,11 +177,11 @@ async def _capture(session: CDPSession, ratio: float) -> str | None:
     return None
 
 
-async def _html(page: Page, _: Devtools, __: PdfOptions) -> str:
+async def _html(page: Page, _: CdpClient, __: PdfOptions) -> str:
     return await page.content()
 
 
-async def _pdf(page: Page, devtools: Devtools, options: PdfOptions) -> str:
+async def _pdf(page: Page, devtools: CdpClient, options: PdfOptions) -> str:
     """The page as PDF, in base64."""
     sheet = options.size.width if options.landscape else options.size.height
     margins = pixels(options.margin.top) + pixels(options.margin.bottom)
@@ -191,15 +191,15 @@ async def _pdf(page: Page, devtools: Devtools, options: PdfOptions) -> str:
         if options.js and options.delay:
             await page.wait_for_timeout(options.delay)
         # what is printed is what has been looked at: the medium and the delay may have made it higher
-        size = capture_limits.decode(await devtools.ask(page, "size"))
-        capture_limits.check_print(
+        size = capture_limits.decode_page_size(await devtools.ask(page, "size"))
+        capture_limits.check_pdf_size(
             size, options.scale, pixels(sheet) - margins if custom and sheet is not None else None
         )
         return base64.b64encode(await prints.make(page, pdf_arguments(options))).decode()
 
 
 @contextlib.asynccontextmanager
-async def _without_scripts(page: Page, devtools: Devtools) -> AsyncIterator[None]:
+async def _without_scripts(page: Page, devtools: CdpClient) -> AsyncIterator[None]:
     """Lets no script of the page's run: it is printed as it is, and nothing that it does for prints is done."""
     session = await devtools.session(page)
     await session.send("Emulation.setScriptExecutionDisabled", {"value": True})
@@ -210,7 +210,7 @@ async def _without_scripts(page: Page, devtools: Devtools) -> AsyncIterator[None
             await session.send("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
-_MAKERS: Final[tuple[tuple[Option, Kind, Callable[[Page, Devtools, PdfOptions], Awaitable[str]]], ...]] = (
+_MAKERS: Final[tuple[tuple[Option, ArtifactKind, Callable[[Page, CdpClient, PdfOptions], Awaitable[str]]], ...]] = (
     ("SCREENSHOT", "screenshot", _screenshot),
     ("HTML", "html", _html),
     ("PDF", "pdf", _pdf),  # last: it changes what media the page believes it is for

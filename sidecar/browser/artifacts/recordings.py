@@ -10,12 +10,12 @@ from playwright.async_api import Page
 from sidecar_protocol.jobs import Option
 
 from sidecar.browser import playwright_errors
-from sidecar.browser.artifacts.capture import Kind
-from sidecar.browser.artifacts.redact_recordings import clean_har, clean_trace
+from sidecar.browser.artifacts.capture import ArtifactKind
+from sidecar.browser.artifacts.redact_recordings import redact_har, redact_trace
 from sidecar.errors import ActionFailed, BrowserUnavailable
 from sidecar.truncation import Redact
 
-_CLEAN: Final[dict[Kind, Callable[[bytes, Redact], bytes]]] = {"har": clean_har, "trace": clean_trace}
+_REDACT: Final[dict[ArtifactKind, Callable[[bytes, Redact], bytes]]] = {"har": redact_har, "trace": redact_trace}
 
 
 class Recorder:
@@ -32,45 +32,45 @@ class Recorder:
         tracing = self._page.context.tracing
         for kind in self._wanted:
             if kind == "video":
-                await _tell(kind, self._page.screencast.start(path=self._file(kind)))
+                await _run_command(kind, self._page.screencast.start(path=self._file(kind)))
             elif kind == "har":
-                await _tell(kind, tracing.start_har(self._file(kind), content="embed"))
+                await _run_command(kind, tracing.start_har(self._file(kind), content="embed"))
             else:
-                await _tell(kind, tracing.start(screenshots=True, snapshots=True))
+                await _run_command(kind, tracing.start(screenshots=True, snapshots=True))
 
-    async def finish(self) -> list[tuple[Kind, bytes]]:
+    async def finish(self) -> list[tuple[ArtifactKind, bytes]]:
         """Ends the recordings and gives them, secrets replaced. Raises ActionFailed, BrowserCrashed."""
-        made: list[tuple[Kind, bytes]] = []
+        made: list[tuple[ArtifactKind, bytes]] = []
         tracing = self._page.context.tracing
         for kind in self._wanted:
             if kind == "video":
-                await _tell(kind, self._page.screencast.stop())
+                await _run_command(kind, self._page.screencast.stop())
             elif kind == "har":
-                await _tell(kind, tracing.stop_har())
+                await _run_command(kind, tracing.stop_har())
             else:
-                await _tell(kind, tracing.stop(path=self._file(kind)))
+                await _run_command(kind, tracing.stop(path=self._file(kind)))
             made.append((kind, await asyncio.to_thread(self._read, kind)))
         return made
 
-    def _file(self, kind: Kind) -> Path:
+    def _file(self, kind: ArtifactKind) -> Path:
         return self._folder / f"{kind}.{_SUFFIXES[kind]}"
 
-    def _read(self, kind: Kind) -> bytes:
+    def _read(self, kind: ArtifactKind) -> bytes:
         try:
             data = self._file(kind).read_bytes()
         except OSError as error:
             raise ActionFailed(f"{_OPTIONS[kind]} failed: {error.strerror}", action=_OPTIONS[kind]) from None
         if not data:
             raise ActionFailed(f"{_OPTIONS[kind]} failed: the browser gave nothing to record", action=_OPTIONS[kind])
-        return _CLEAN[kind](data, self._hide) if kind in _CLEAN else data
+        return _REDACT[kind](data, self._hide) if kind in _REDACT else data
 
 
-async def _tell(kind: Kind, doing: Awaitable[object]) -> None:
+async def _run_command(kind: ArtifactKind, doing: Awaitable[object]) -> None:
     try:
         await doing
     except PlaywrightError as error:
-        if playwright_errors.is_dead(error):
-            raise playwright_errors.crashed(error) from None
+        if playwright_errors.is_closed(error):
+            raise playwright_errors.to_crash(error) from None
         if "Executable doesn't exist" in str(error):
             said = "RECORD needs ffmpeg where the browser runs; run `playwright install ffmpeg` there"
             raise BrowserUnavailable(said) from None
@@ -78,7 +78,7 @@ async def _tell(kind: Kind, doing: Awaitable[object]) -> None:
         raise ActionFailed(f"{option} failed: {playwright_errors.first_line(error)}", action=option) from None
 
 
-_OPTIONS: Final[dict[Kind, Option]] = {"video": "RECORD", "trace": "TRACE", "har": "HAR"}
-RECORDED: Final = frozenset(_OPTIONS.values())
+_OPTIONS: Final[dict[ArtifactKind, Option]] = {"video": "RECORD", "trace": "TRACE", "har": "HAR"}
+RECORDING_OPTIONS: Final = frozenset(_OPTIONS.values())
 """Options that need a recorder, and a folder for it."""
-_SUFFIXES: Final[dict[Kind, str]] = {"video": "webm", "trace": "zip", "har": "har"}
+_SUFFIXES: Final[dict[ArtifactKind, str]] = {"video": "webm", "trace": "zip", "har": "har"}

@@ -30,15 +30,15 @@ _DRAWN: Final = frozenset({".css", ".gif", ".jpeg", ".jpg", ".png", ".svg", ".tt
 _LINES: Final = frozenset({".network", ".trace"})
 
 
-def clean_har(data: bytes, hide: Redact) -> bytes:
+def redact_har(data: bytes, hide: Redact) -> bytes:
     """The HAR without cookie values, credentials, request bodies, and what `hide` knows."""
     har = msgspec.json.decode(data)
     for entry in har["log"]["entries"]:
-        _clean_entry(entry)
-    return msgspec.json.encode(_hidden(har, hide))
+        _redact_entry(entry)
+    return msgspec.json.encode(_redact_value(har, hide))
 
 
-def clean_trace(data: bytes, hide: Redact) -> bytes:
+def redact_trace(data: bytes, hide: Redact) -> bytes:
     """The trace without the same, without what was typed, and without response bodies but those that it draws."""
     cleaned = io.BytesIO()
     with (
@@ -49,27 +49,27 @@ def clean_trace(data: bytes, hide: Redact) -> bytes:
             suffix = PurePosixPath(name).suffix
             if suffix in _LINES:
                 lines = before.read(name).splitlines()
-                after.writestr(name, b"\n".join(_clean_line(line, hide) for line in lines if line))
+                after.writestr(name, b"\n".join(_redact_line(line, hide) for line in lines if line))
             elif suffix in _DRAWN:
                 after.writestr(name, before.read(name))
     return cleaned.getvalue()
 
 
-def _clean_line(line: bytes, hide: Redact) -> bytes:
+def _redact_line(line: bytes, hide: Redact) -> bytes:
     event = msgspec.json.decode(line)
     if isinstance(event, dict):
         if event.get("type") == "resource-snapshot":
-            _clean_entry(event["snapshot"])
+            _redact_entry(event["snapshot"])
         if "params" in event:
-            event["params"] = _without(event["params"], _TYPING)
+            event["params"] = _redact_names(event["params"], _TYPING)
         if "options" in event:
-            event["options"] = _without(event["options"], _IDENTITY)
+            event["options"] = _redact_names(event["options"], _IDENTITY)
         if isinstance(event.get("message"), str):
             event["message"] = _TYPED.sub(rf"\g<1>{REDACTED})", event["message"])
-    return msgspec.json.encode(_hidden(event, hide))
+    return msgspec.json.encode(_redact_value(event, hide))
 
 
-def _clean_entry(entry: dict[str, Any]) -> None:
+def _redact_entry(entry: dict[str, Any]) -> None:
     for side in ("request", "response"):
         told = entry.get(side) or {}
         for header in told.get("headers", ()):
@@ -81,19 +81,19 @@ def _clean_entry(entry: dict[str, Any]) -> None:
             told["postData"] = {"mimeType": told["postData"].get("mimeType", ""), "text": REDACTED, "params": []}
 
 
-def _without(value: Any, names: frozenset[str]) -> Any:
+def _redact_names(value: Any, names: frozenset[str]) -> Any:
     """The same value, whatever stands under these names replaced."""
     if isinstance(value, dict):
-        return {name: REDACTED if name in names else _without(item, names) for name, item in value.items()}
-    return [_without(item, names) for item in value] if isinstance(value, list) else value
+        return {name: REDACTED if name in names else _redact_names(item, names) for name, item in value.items()}
+    return [_redact_names(item, names) for item in value] if isinstance(value, list) else value
 
 
-def _hidden(value: Any, hide: Redact) -> Any:
+def _redact_value(value: Any, hide: Redact) -> Any:
     if isinstance(value, str):
         return hide(value)
     if isinstance(value, dict):
         return {
-            hide(name): REDACTED if name == "__playwright_value_" else _hidden(item, hide)
+            hide(name): REDACTED if name == "__playwright_value_" else _redact_value(item, hide)
             for name, item in value.items()
         }
-    return [_hidden(item, hide) for item in value] if isinstance(value, list) else value
+    return [_redact_value(item, hide) for item in value] if isinstance(value, list) else value

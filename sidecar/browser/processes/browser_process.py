@@ -10,8 +10,8 @@ import playwright
 from playwright.async_api import Browser, BrowserType
 
 from sidecar.browser import playwright_errors
-from sidecar.browser.crash_guard import look_at
-from sidecar.browser.discovery import FoundBrowser, hint
+from sidecar.browser.crash_guard import consume_exception
+from sidecar.browser.discovery import FoundBrowser, install_hint
 from sidecar.browser.limits import Limits
 from sidecar.browser.processes import memory_usage
 from sidecar.browser.processes.driver import Driver, start_driver
@@ -113,7 +113,7 @@ class BrowserProcess:
         """Opens a page in a fresh context ahead, for the next job without wishes of its own; at most one."""
         if self._spare is None and not self.retired:
             self._spare = asyncio.create_task(self._open_ahead(seconds))
-            self._spare.add_done_callback(look_at)  # the next job will meet its failure
+            self._spare.add_done_callback(consume_exception)  # the next job will meet its failure
 
     async def _open_ahead(self, seconds: float) -> JobPage:
         page = await self._open_page(seconds, {})
@@ -137,7 +137,7 @@ class BrowserProcess:
                 scripts = arguments.get("java_script_enabled", True)
                 return JobPage(context, await context.new_page(), runs_scripts=scripts)
         except Exception as error:  # a driver that died says so with a bare Exception
-            if arguments and playwright_errors.is_refusal(error):
+            if arguments and playwright_errors.is_rejected(error):
                 said = f"context: the browser refuses it: {playwright_errors.first_line(error)}"
                 raise InvalidContent(said, "context") from None
             self.retired = True  # its end is also that of the context which may be half there
@@ -215,7 +215,8 @@ async def launch(
             if found.endpoint:
                 raise BrowserUnavailable(f"{found.path} could not be reached: {reason}", retryable=True) from None
             advice = _advice(reason)
-            said = f"{found.path} did not start: {reason}; {advice or f'another one comes with {hint(found.kind)}'}"
+            way_out = advice or f"another one comes with {install_hint(found.kind)}"
+            said = f"{found.path} did not start: {reason}; {way_out}"
             raise BrowserUnavailable(said, retryable=advice is None) from None
         raise
 
@@ -284,4 +285,4 @@ async def _completes_within(ending: Any, seconds: float) -> bool:
         return task.done() and not task.cancelled() and task.exception() is None
     finally:
         task.cancel()
-        task.add_done_callback(look_at)
+        task.add_done_callback(consume_exception)

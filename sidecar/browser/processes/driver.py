@@ -23,7 +23,7 @@ from playwright._impl._transport import PipeTransport
 from playwright.async_api import BrowserContext, ConsoleMessage, Playwright
 
 from sidecar.browser import isolated_world
-from sidecar.browser.crash_guard import look_at
+from sidecar.browser.crash_guard import consume_exception
 from sidecar.browser.processes.killing import kill_process_tree
 
 _LARGE_ANSWER: Final = 1 << 16
@@ -65,7 +65,7 @@ class Driver:
             return
         self._stopped = True
         stopping = asyncio.create_task(self._connection.stop_async())
-        stopping.add_done_callback(look_at)
+        stopping.add_done_callback(consume_exception)
         await asyncio.wait((stopping,), timeout=seconds)
         if not stopping.done():
             kill_process_tree(self._transport.process)
@@ -78,7 +78,7 @@ async def start_driver(patience: float) -> Driver:
     transport = _Transport(loop, patience)
     connection = _Connection(None, create_remote_object, transport, loop)
     transport.running = running = loop.create_task(connection.run())
-    running.add_done_callback(look_at)
+    running.add_done_callback(consume_exception)
     ready = connection.playwright_future
     try:
         await asyncio.wait((transport.on_error_future, ready), return_when=asyncio.FIRST_COMPLETED)
@@ -90,7 +90,7 @@ async def start_driver(patience: float) -> Driver:
         ready.cancel()
         raise transport.on_error_future.exception() or ConnectionError("the driver ended")
     playwright = Playwright(ready.result())
-    await isolated_world.teach(playwright)
+    await isolated_world.register_engine(playwright)
     return Driver(connection, transport, playwright)
 
 

@@ -4,9 +4,9 @@ import asyncio
 
 from playwright.async_api import BrowserContext, ConsoleMessage, Page
 
-from sidecar.browser.cdp import Devtools, is_chromium
-from sidecar.browser.crash_guard import look_at, race
-from sidecar.browser.frame_tracker import MainFrame
+from sidecar.browser.cdp import CdpClient, is_chromium
+from sidecar.browser.crash_guard import consume_exception, run_unless_lost
+from sidecar.browser.frame_tracker import FrameTracker
 from sidecar.errors import BrowserCrashed
 
 
@@ -18,8 +18,8 @@ class JobPage:
         self.page = page
         self.runs_scripts = runs_scripts
         """Whether the pages' own scripts, and whatever waits for them, run."""
-        self.devtools = Devtools(page)
-        self._frame: asyncio.Task[MainFrame] | None = None
+        self.cdp = CdpClient(page)
+        self._frame: asyncio.Task[FrameTracker] | None = None
         self.lost: asyncio.Future[BrowserCrashed] = asyncio.get_running_loop().create_future()
         page.on("crash", lambda _: self.mark_lost("the page crashed under the job"))
         page.on("close", lambda _: self.mark_lost("the page was closed, or its browser died, under the job"))
@@ -49,26 +49,26 @@ class JobPage:
         if await self.main_frame() is None:
             await self.ping()
 
-    async def main_frame(self) -> MainFrame | None:
+    async def main_frame(self) -> FrameTracker | None:
         """What is known of the page's main frame; None where the browser tells nothing. Raises Playwright's errors."""
         if not is_chromium(self.context.browser):
             return None
         if self._frame is None:
             self._frame = asyncio.create_task(self._follow())
-            self._frame.add_done_callback(look_at)
+            self._frame.add_done_callback(consume_exception)
         return await asyncio.shield(self._frame)
 
-    async def _follow(self) -> MainFrame:
-        session = await self.devtools.session(self.page)
+    async def _follow(self) -> FrameTracker:
+        session = await self.cdp.session(self.page)
         # in one turn: the page is new and empty, so nothing happens there before both are answered
-        target, _ = await asyncio.gather(self.devtools.target(), session.send("Page.enable"))
-        frame = MainFrame(session, target["targetId"])
-        frame.on_commit = self.devtools.expect
+        target, _ = await asyncio.gather(self.cdp.target(), session.send("Page.enable"))
+        frame = FrameTracker(session, target["targetId"])
+        frame.on_commit = self.cdp.expect
         return frame
 
     async def ping(self) -> None:
         """Returns once the page has answered. Raises BrowserCrashed and Playwright's errors."""
-        await race(self.devtools.ask(self.page, "state"), self.lost)
+        await run_unless_lost(self.cdp.ask(self.page, "state"), self.lost)
 
     def mark_lost(self, why: str) -> None:
         """Tells the job that there is nothing left to work on."""

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from sidecar.browser.bounded_semaphore import Places
-from sidecar.browser.crash_guard import look_at
+from sidecar.browser.bounded_semaphore import BoundedSemaphore
+from sidecar.browser.crash_guard import consume_exception
 from sidecar.browser.limits import Limits
 from sidecar.browser.processes.browser_process import BrowserProcess
 from sidecar.browser.processes.job_page import JobPage
@@ -65,7 +65,7 @@ class CachedContext:
 
 @dataclass(slots=True)
 class _ProfileQueue:
-    place: Places
+    semaphore: BoundedSemaphore
     users: int = 0
 
 
@@ -86,15 +86,15 @@ class ProfileContextCache:
     @asynccontextmanager
     async def lock(self, use: ProfileUse) -> AsyncIterator[None]:
         """Jobs of one profile go one after the other. Raises QueueFull and StoreFailed."""
-        turn = self._turns.setdefault(use.key, _ProfileQueue(Places(1, self._most_waiting)))
+        turn = self._turns.setdefault(use.key, _ProfileQueue(BoundedSemaphore(1, self._most_waiting)))
         turn.users += 1
         try:
-            await turn.place.take()
+            await turn.semaphore.acquire()
             try:
                 async with use.store.lock(use.profile):
                     yield
             finally:
-                turn.place.give_back()
+                turn.semaphore.release()
         finally:
             turn.users -= 1
             if not turn.users:
@@ -141,7 +141,7 @@ class ProfileContextCache:
         living.parked_at = asyncio.get_running_loop().time()
         if not use.keeps_page or len(living.page.context.pages) > 1:
             living.cleanup = asyncio.create_task(self._tidy(living))
-            living.cleanup.add_done_callback(look_at)
+            living.cleanup.add_done_callback(consume_exception)
         else:
             living.cleanup = None
         living.timer = asyncio.get_running_loop().call_later(self._limits.quiet, self._leave_page, use.key, living)
@@ -179,7 +179,7 @@ class ProfileContextCache:
             self._drop(key)
             return
         living.cleanup = asyncio.create_task(_open_blank_page(living))
-        living.cleanup.add_done_callback(look_at)
+        living.cleanup.add_done_callback(consume_exception)
         left = max(0.0, self._limits.profile_idle - self._limits.quiet)
         living.timer = asyncio.get_running_loop().call_later(left, self._drop, key)
 

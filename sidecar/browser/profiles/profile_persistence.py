@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from playwright.async_api import Error as PlaywrightError
 
 from sidecar.browser import playwright_errors
-from sidecar.browser.crash_guard import look_at
+from sidecar.browser.crash_guard import consume_exception
 from sidecar.browser.profiles import profile_store
 from sidecar.browser.profiles.context_cache import CachedContext, ProfileUse, Work
 from sidecar.browser.profiles.storage_observer import PageStorage
@@ -132,7 +132,7 @@ class _StateSaver:
 
     def _start(self, reading: Any) -> None:
         self._reading = asyncio.create_task(reading)
-        self._reading.add_done_callback(look_at)
+        self._reading.add_done_callback(consume_exception)
 
     async def _read_all(self) -> Any:
         state: Any = await self._living.page.context.storage_state(indexed_db=True)
@@ -147,7 +147,7 @@ class _StateSaver:
             said = f"the profile {name} could not be saved: its page did not answer within {self._seconds:g} s"
             raise TimedOut(said) from None
         except PlaywrightError as error:
-            raise playwright_errors.crashed(error) from None
+            raise playwright_errors.to_crash(error) from None
 
 
 def _merged(known: Mapping[str, Any], cookies: Any, storage: PageStorage) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from sidecar_protocol.base import Raw
 from sidecar_protocol.writing import encode
 
 from sidecar.browser import playwright_errors
-from sidecar.browser.crash_guard import look_at, unwind
+from sidecar.browser.crash_guard import cancel_and_wait, consume_exception
 from sidecar.browser.sandbox.allowlist import READ_ONLY
 from sidecar.browser.sandbox.cdp_pipe import CdpError, MessageTooLarge
 from sidecar.browser.sandbox.handles import HandleTable
@@ -21,7 +21,7 @@ from sidecar.browser.sandbox.rpc_calls import RpcCalls
 from sidecar.browser.sandbox.sandbox import Sandbox
 from sidecar.browser.sandbox.sandbox_pool import SandboxPool
 from sidecar.browser.sandbox.wire_values import MAX_BYTES, CallRefused, RouteRefused, to_json
-from sidecar.browser.url_policy import Allows
+from sidecar.browser.url_policy import AllowsUrl
 from sidecar.errors import SandboxCrashed
 from sidecar.truncation import cap_length
 
@@ -73,7 +73,7 @@ class ActionSession:
         secrets: Mapping[str, Any],
         left: Callable[[], float],
         still: Callable[[Page], Awaitable[None]],
-        allows: Allows | None = None,
+        allows: AllowsUrl | None = None,
     ) -> None:
         """`left` tells the step's milliseconds, `allows` which pages may be opened; None is all of them."""
         self._sandboxes = sandboxes
@@ -121,7 +121,7 @@ class ActionSession:
         """Takes the sandbox beside whatever comes before the first action, which meets its failure."""
         if self._opening is None:
             self._opening = asyncio.create_task(self._sandboxes.acquire())
-            self._opening.add_done_callback(look_at)
+            self._opening.add_done_callback(consume_exception)
         return self._opening
 
     async def run(self, source: str) -> Any:
@@ -167,7 +167,7 @@ class ActionSession:
         """Ends the sandbox, and all that the actions have left behind."""
         self._events.close()
         if self._opening:
-            await unwind(self._opening)
+            await cancel_and_wait(self._opening)
             if self._opening.done() and not self._opening.cancelled() and not self._opening.exception():
                 self._sandboxes.release(self._opening.result())
         await cancel_all(self._tasks)
@@ -341,7 +341,7 @@ class ActionSession:
                 self._fail_handler(ActionError(str(refused), refused.code))
                 await refused.abort()
         except PlaywrightError as error:
-            said = playwright_errors.reason(error)
+            said = playwright_errors.describe(error)
             code = "limit_exceeded" if playwright_errors.is_too_large(said) else ""
             self._refuse(number, said, code, error.name or "Error")
         except Exception as error:  # Playwright's Python side also raises what it does not foresee

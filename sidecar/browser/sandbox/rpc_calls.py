@@ -9,11 +9,11 @@ from typing import Any, Final
 from playwright.async_api import BrowserContext, Page, Route
 
 from sidecar.browser import isolated_world, pictures, prints, windows
-from sidecar.browser.header_policy import header_fault
+from sidecar.browser.header_policy import header_error
 from sidecar.browser.sandbox.allowlist import Method, methods, to_camel, to_snake
 from sidecar.browser.sandbox.handles import HandleTable
 from sidecar.browser.sandbox.wire_values import UNDEFINED, CallRefused, RouteRefused, decode, inline_files
-from sidecar.browser.url_policy import Allows, check_address, opens_page
+from sidecar.browser.url_policy import AllowsUrl, check_url, is_page_navigation
 from sidecar.errors import InvalidContent, LimitExceeded
 
 MAX_CHAIN: Final = 100
@@ -58,7 +58,7 @@ class RpcCalls:
         handles: HandleTable,
         left: Callable[[], float],
         still: Callable[[Page], Awaitable[None]],
-        allows: Allows | None = None,
+        allows: AllowsUrl | None = None,
     ) -> None:
         """`allows` says which pages may be opened; None is all of them."""
         self._allows = allows
@@ -156,7 +156,7 @@ class RpcCalls:
             raise CallRefused(f"{called} takes no regular expression here")
         if method.name in _WITH_ADDRESS and given.get("url") is not None:
             try:
-                check_address(str(given["url"]), called)
+                check_url(str(given["url"]), called)
             except InvalidContent as wrong:
                 raise CallRefused(wrong.message, "forbidden") from None
             self._check_scope(owner, called, str(given["url"]))
@@ -169,7 +169,7 @@ class RpcCalls:
 
     def _check_scope(self, owner: Any, called: str, url: str) -> None:
         """A page that is asked for under another address has to be in the token's scope, too. Raises Refused."""
-        if self._allows and isinstance(owner, Route) and opens_page(owner.request) and not self._allows(url):
+        if self._allows and isinstance(owner, Route) and is_page_navigation(owner.request) and not self._allows(url):
             raise CallRefused(f"{called}: the token's scope does not cover this address", "forbidden")
 
     def _set_timeout(self, name: str, given: Any) -> None:
@@ -211,7 +211,7 @@ async def _call(owner: Any, name: str, given: dict[str, Any]) -> Any:
 
 def _check_headers(headers: Any) -> None:
     for name, value in headers.items() if isinstance(headers, dict) else ():
-        fault = header_fault(str(name), str(value))
+        fault = header_error(str(name), str(value))
         if fault:
             raise CallRefused(f"setExtraHTTPHeaders: {name}: {fault}")
 

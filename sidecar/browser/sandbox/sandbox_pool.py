@@ -11,9 +11,9 @@ from typing import Final
 import msgspec
 
 from sidecar.browser import discovery
-from sidecar.browser.background_tasks import Endings
-from sidecar.browser.crash_guard import look_at
-from sidecar.browser.launch_backoff import BackOff
+from sidecar.browser.background_tasks import BackgroundTasks
+from sidecar.browser.crash_guard import consume_exception
+from sidecar.browser.launch_backoff import LaunchBackoff
 from sidecar.browser.sandbox.cdp_pipe import CdpError, SandboxBrowser, spawn
 from sidecar.browser.sandbox.sandbox import Sandbox, actions_program, open_sandbox
 from sidecar.clock import within
@@ -101,8 +101,8 @@ class SandboxPool:
         self._lent: dict[Sandbox, tuple[_PooledBrowser, str]] = {}
         self._idle: asyncio.TimerHandle | None = None
         self._weighing: asyncio.TimerHandle | None = None
-        self._backoff = BackOff(self._limits, time.monotonic)
-        self._endings = Endings()
+        self._backoff = LaunchBackoff(self._limits, time.monotonic)
+        self._background = BackgroundTasks()
         self._closed = False
 
     async def acquire(self, program: str = "") -> Sandbox:
@@ -120,13 +120,13 @@ class SandboxPool:
         except (CdpError, TimeoutError) as error:
             self._retire()
             failed = BrowserUnavailable(f"the browser for JavaScript actions fails: {error}", retryable=True)
-            self._backoff.failed(failed)
+            self._backoff.record_failure(failed)
             raise failed from None
 
     def release(self, sandbox: Sandbox) -> None:
         """Ends a sandbox, and prepares the next job's."""
         warm, program = self._lent.pop(sandbox, (None, ""))
-        self._endings.begin(self._see_off(sandbox, warm))
+        self._background.start(self._see_off(sandbox, warm))
         if warm is None or self._closed:
             return
         if warm is not self._warm:
@@ -146,10 +146,10 @@ class SandboxPool:
             sandbox.close()
         for warm in self._in_use():
             if warm is not self._warm:
-                self._endings.begin(warm.process.close(self._limits.close))
+                self._background.start(warm.process.close(self._limits.close))
         self._lent.clear()
         self._retire()
-        await self._endings.wait(self._limits.close * 3)
+        await self._background.wait(self._limits.close * 3)
         if self._owns_scratch:
             self._scratch.close()
 
@@ -184,12 +184,12 @@ class SandboxPool:
         self._lent[sandbox] = warm, program
         if self._weighing is None:
             self._weigh()
-        self._backoff.succeeded()
+        self._backoff.reset()
         return sandbox
 
     def _begin(self, warm: _PooledBrowser, program: str) -> asyncio.Task[Sandbox]:
         opening = asyncio.create_task(self._open(warm, program))
-        opening.add_done_callback(look_at)
+        opening.add_done_callback(consume_exception)
         return opening
 
     def _keep(self, warm: _PooledBrowser, program: str, opening: asyncio.Task[Sandbox]) -> None:
@@ -197,7 +197,7 @@ class SandboxPool:
         if warm is self._warm and program not in self._spares:
             self._spares[program] = opening
         else:
-            self._endings.begin(_close_when_open(opening))
+            self._background.start(_close_when_open(opening))
 
     async def _see_off(self, sandbox: Sandbox, warm: _PooledBrowser | None) -> None:
         """A browser that does not say that a sandbox has ended gets no further job."""
@@ -224,7 +224,7 @@ class SandboxPool:
             return self._warm
         if self._launching is None:
             self._launching = asyncio.create_task(self._launch())
-            self._launching.add_done_callback(look_at)
+            self._launching.add_done_callback(consume_exception)
         try:
             return await asyncio.shield(self._launching)
         except asyncio.CancelledError:
@@ -248,7 +248,7 @@ class SandboxPool:
                 async with within(self._limits.launch):
                     await process.pipe.send("Browser.getVersion")
             except BaseException as error:
-                self._endings.begin(process.close(self._limits.close))
+                self._background.start(process.close(self._limits.close))
                 if isinstance(error, CdpError | TimeoutError):
                     said = f"{found.path} did not start for JavaScript actions"
                     raise BrowserUnavailable(said, retryable=True) from None
@@ -256,7 +256,7 @@ class SandboxPool:
             self._warm = _PooledBrowser(process)
             return self._warm
         except BrowserUnavailable as failed:
-            self._backoff.failed(failed)
+            self._backoff.record_failure(failed)
             raise
         finally:
             self._launching = None
@@ -267,7 +267,7 @@ class SandboxPool:
         for warm in self._in_use():
             held = 0 if warm.process.pipe.broken else warm.process.resident_bytes()
             if held > self._limits.memory:
-                self._endings.begin(warm.process.close(self._limits.close))
+                self._background.start(warm.process.close(self._limits.close))
             if held > self._limits.memory // 2 and warm is self._warm:
                 self._retire()
         if self._lent and not self._closed:
@@ -284,7 +284,7 @@ class SandboxPool:
 
     def _end_if_unused(self, warm: _PooledBrowser) -> None:
         if warm not in self._in_use():
-            self._endings.begin(warm.process.close(self._limits.close))
+            self._background.start(warm.process.close(self._limits.close))
 
     def _in_use(self) -> set[_PooledBrowser]:
         return {warm for warm, _ in self._lent.values()}

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from playwright.async_api import Error as PlaywrightError
 
-from sidecar.browser.limits import DEEPEST_ARGUMENT, MOST_PARTS
+from sidecar.browser.limits import MAX_ARGUMENT_DEPTH, MAX_VALUES
 
 MAX_BYTES: Final = 16 << 20
 """Bytes of one value on its way."""
@@ -51,13 +51,13 @@ class _PartCounter:
     def __init__(self, what: str, deepest: int) -> None:
         self._what = what
         self._deepest = deepest
-        self._left = MOST_PARTS
+        self._left = MAX_VALUES
 
     def enter(self, members: Any, level: int) -> None:
         """Raises Refused where these are too many, or lie too deep."""
         self._left -= len(members)
         if self._left < 0:
-            raise CallRefused(f"{self._what} has more than {MOST_PARTS} parts", "limit_exceeded")
+            raise CallRefused(f"{self._what} has more than {MAX_VALUES} parts", "limit_exceeded")
         if level >= self._deepest:
             raise CallRefused(f"{self._what} is nested over {self._deepest} levels", "limit_exceeded")
 
@@ -119,7 +119,7 @@ def _number(value: float) -> str:
 
 def decode(value: Any, resolve: Callable[[dict[str, Any]], Any]) -> Any:
     """An argument as Playwright takes it; `resolve` gives the object of a reference. Raises Refused."""
-    return _decode(value, resolve, 0, _PartCounter("an argument", DEEPEST_ARGUMENT))
+    return _decode(value, resolve, 0, _PartCounter("an argument", MAX_ARGUMENT_DEPTH))
 
 
 def _decode(value: Any, resolve: Callable[[dict[str, Any]], Any], level: int, parts: _PartCounter) -> Any:

@@ -6,7 +6,7 @@ from sidecar_protocol.base import Secret
 from sidecar_protocol.jobs import NonEmpty, Timeout, WaitUntil
 from sidecar_protocol.model import Bound, Either, Model, model_validator
 
-from sidecar.browser.url_glob import Glob
+from sidecar.browser.url_glob import UrlGlob
 
 Coordinate = Annotated[float, Bound(ge=-100_000, le=100_000)]
 """CSS pixels."""
@@ -21,7 +21,7 @@ Frames = Annotated[NonEmpty | Annotated[list[NonEmpty], Bound(min_length=1, max_
 """Selector of the iframe that the element is in; several, from the outside in, where frames are nested."""
 
 
-class Nothing(Model):
+class NoArguments(Model):
     """No arguments."""
 
 
@@ -32,26 +32,26 @@ class Position(Model):
     y: Coordinate
 
 
-class OnElement(Model):
+class ElementArguments(Model):
     """The first element that the selector (CSS, `text=`, `xpath=`, …) finds."""
 
     selector: NonEmpty
     frame: Frames | None = None
 
 
-class Waiting(OnElement):
+class WaitingArguments(ElementArguments):
     """An element that is waited for; `timeout` (ms) is at most what is left of the step."""
 
     timeout: Timeout | None = None
 
 
-class Strict(Waiting):
+class StrictArguments(WaitingArguments):
     """`strict`: several matches are an error."""
 
     strict: bool | None = None
 
 
-class Point(Strict):
+class PointerArguments(StrictArguments):
     """Where and how the pointer goes."""
 
     position: Position | None = None
@@ -59,7 +59,7 @@ class Point(Strict):
     force: bool | None = None
 
 
-class DoubleClick(Point):
+class DoubleClick(PointerArguments):
     """Two clicks."""
 
     button: Button | None = None
@@ -72,7 +72,7 @@ class Click(DoubleClick):
     click_count: Annotated[int, Bound(ge=1, le=10)] | None = None
 
 
-class Check(Strict):
+class Check(StrictArguments):
     """A checkbox or radio button."""
 
     position: Position | None = None
@@ -85,28 +85,28 @@ class SetChecked(Check):
     checked: bool
 
 
-class Fill(Strict):
+class Fill(StrictArguments):
     """Replaces a field's value."""
 
     value: Secret
     force: bool | None = None
 
 
-class TypeText(Waiting):
+class TypeText(WaitingArguments):
     """Key strokes into a field, one after the other."""
 
     text: Secret
     delay: Delay | None = None
 
 
-class Press(Strict):
+class Press(StrictArguments):
     """A key, or keys held together, as in `Control+a`."""
 
     key: NonEmpty
     delay: Delay | None = None
 
 
-class SelectOption(Strict):
+class SelectOption(StrictArguments):
     """Options of a select box: by value, label or index."""
 
     value: OneOrMore | None = None
@@ -121,13 +121,13 @@ class SelectOption(Strict):
         return self
 
 
-class GetAttribute(Strict):
+class GetAttribute(StrictArguments):
     """One attribute's value."""
 
     name: NonEmpty
 
 
-class DispatchEvent(Strict):
+class DispatchEvent(StrictArguments):
     """A DOM event."""
 
     type: NonEmpty
@@ -145,7 +145,7 @@ class DragAndDrop(Model):
     timeout: Timeout | None = None
 
 
-class WaitForSelector(Strict):
+class WaitForSelector(StrictArguments):
     """Until an element is there, or gone."""
 
     state: Literal["attached", "detached", "hidden", "visible"] | None = None
@@ -160,7 +160,7 @@ class WaitForUrl(Model):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        Glob(self.url)
+        UrlGlob(self.url)
         return self
 
 
@@ -185,7 +185,7 @@ class Evaluate(Model):
     frame: Frames | None = None
 
 
-class EvaluateOn(OnElement):
+class EvaluateOnElement(ElementArguments):
     """A function that is called with what the selector finds, and `arg`."""
 
     expression: NonEmpty
@@ -198,14 +198,14 @@ class WaitForFunction(Evaluate):
     timeout: Timeout | None = None
 
 
-class Move(Model):
+class NavigationArguments(Model):
     """Where a page of the history is waited for."""
 
     wait_until: WaitUntil | None = None
     timeout: Timeout | None = None
 
 
-class Goto(Move):
+class Goto(NavigationArguments):
     """Another page."""
 
     url: NonEmpty
@@ -227,14 +227,14 @@ class ViewportSize(Model):
     height: Extent
 
 
-class Key(Model):
+class KeyboardPress(Model):
     """A key, wherever the focus is."""
 
     key: NonEmpty
     delay: Delay | None = None
 
 
-class Text(Model):
+class KeyboardText(Model):
     """Text, wherever the focus is."""
 
     text: Secret

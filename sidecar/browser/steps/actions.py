@@ -14,23 +14,23 @@ from sidecar.browser import isolated_world, windows
 from sidecar.browser.steps import action_arguments as a
 from sidecar.browser.steps import page_actions as p
 from sidecar.browser.steps.json_values import check_argument
-from sidecar.browser.steps.secret_templates import Templates
-from sidecar.browser.url_glob import Glob
-from sidecar.browser.url_policy import check_address
+from sidecar.browser.steps.secret_templates import SecretTemplates
+from sidecar.browser.url_glob import UrlGlob
+from sidecar.browser.url_policy import check_url
 from sidecar.errors import InvalidContent
 from sidecar.scratch_folder import Scratch
 from sidecar.templates import has_reference
 
-_LEAVES: Final = frozenset({"goto", "reload", "go_back", "go_forward"})
-_LOOK_AGAIN: Final = frozenset({"check", "uncheck", "set_checked"})
-_OF_ANY_SHAPE: Final = frozenset({"arg", "event_init"})
+_NAVIGATING_METHODS: Final = frozenset({"goto", "reload", "go_back", "go_forward"})
+_RECHECKING_METHODS: Final = frozenset({"check", "uncheck", "set_checked"})
+_UNTYPED_ARGUMENTS: Final = frozenset({"arg", "event_init"})
 """Arguments that are handed to the page as they are."""
 Call = Callable[[Any, dict[str, Any]], Awaitable[Any]]
 """Works on a page, or on a frame of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ActionKind:
     """What one action takes and what it calls."""
 
     arguments: type[Model]
@@ -50,7 +50,7 @@ class BoundAction:
     """A checked action, ready to be done. It prints as method and selector only: values may be secret."""
 
     method: str
-    kind: Kind
+    kind: ActionKind
     arguments: Model
     selector: str | None = None
     """As it was written, references to secrets included."""
@@ -73,12 +73,12 @@ class BoundAction:
     @property
     def leaves(self) -> bool:
         """Whether it waits for a document by itself, and takes the page away from one that is on its way."""
-        return self.method in _LEAVES
+        return self.method in _NAVIGATING_METHODS
 
     @property
     def looks_again(self) -> bool:
         """Whether it looks at its element in the page once more after it was done."""
-        return self.method in _LOOK_AGAIN and not getattr(self.arguments, "frame", None)
+        return self.method in _RECHECKING_METHODS and not getattr(self.arguments, "frame", None)
 
     @property
     def hidden(self) -> str | None:
@@ -110,7 +110,7 @@ class BoundAction:
 def parse(
     raw: Mapping[str, Any],
     field: str,
-    templates: Templates = Templates(),  # noqa: B008
+    templates: SecretTemplates = SecretTemplates(),  # noqa: B008
     *,
     files: bool = False,
 ) -> BoundAction:
@@ -130,7 +130,7 @@ def parse(
         if kind.short is None:
             raise InvalidContent(f"{place}: expected object", place)
         given = {kind.short: given}
-    for name in _OF_ANY_SHAPE & given.keys():
+    for name in _UNTYPED_ARGUMENTS & given.keys():
         check_argument(given[name], f"{place}.{name}")
     filled = templates.fill(given, place)
     try:
@@ -140,7 +140,7 @@ def parse(
         raise InvalidContent(wrong.message, field, wrong.places.get("fields")) from None
     url = arguments.url if isinstance(arguments, a.Goto | p.DownloadFrom) else None
     if url and (templates.values is not None or not has_reference(url)):
-        check_address(url, f"{place}.url", files=files and method == "goto")
+        check_url(url, f"{place}.url", files=files and method == "goto")
     return BoundAction(method, kind, arguments, given.get("selector"))
 
 
@@ -164,11 +164,11 @@ def _mouse(method: str) -> Call:
     return lambda page, given: getattr(page.mouse, method)(**given)
 
 
-def _first(method: str) -> Call:
+def _first_match(method: str) -> Call:
     return lambda page, given: getattr(page.locator(given.pop("selector")).first, method)(**given)
 
 
-def _of_all(call: Callable[[Locator], Awaitable[Any]]) -> Call:
+def _all_matches(call: Callable[[Locator], Awaitable[Any]]) -> Call:
     return lambda page, given: call(page.locator(given["selector"]))
 
 
@@ -182,7 +182,7 @@ async def _set_viewport_size(page: Page, given: dict[str, Any]) -> None:
 
 async def _scroll_to(page: Page, given: dict[str, Any]) -> None:
     place = {"top": (0, 0), "bottom": (0, 10**9)}.get(given.get("to", ""), (given["x"], given["y"]))
-    await isolated_world.ask(page, "scroll", list(place))
+    await isolated_world.call(page, "scroll", list(place))
 
 
 async def _title(page: Page, _: dict[str, Any]) -> str:
@@ -190,86 +190,86 @@ async def _title(page: Page, _: dict[str, Any]) -> str:
 
 
 async def _wait_for_url(page: Page, given: dict[str, Any]) -> None:
-    await page.wait_for_url(Glob(given.pop("url")).matches, **given)
+    await page.wait_for_url(UrlGlob(given.pop("url")).matches, **given)
 
 
-def _seen(shape: type[Model], call: Call, short: str | None = "selector") -> Kind:
-    return Kind(shape, call, short)
+def _simple(shape: type[Model], call: Call, short: str | None = "selector") -> ActionKind:
+    return ActionKind(shape, call, short)
 
 
-def _unseen(shape: type[Model], call: Call, short: str | None = None) -> Kind:
-    return Kind(shape, call, short, unseen=True)
+def _navigating(shape: type[Model], call: Call, short: str | None = None) -> ActionKind:
+    return ActionKind(shape, call, short, unseen=True)
 
 
-def _untold(shape: type[Model], call: Call, short: str | None = "selector") -> Kind:
-    return Kind(shape, call, short, untold=True)
+def _navigating_unannounced(shape: type[Model], call: Call, short: str | None = "selector") -> ActionKind:
+    return ActionKind(shape, call, short, untold=True)
 
 
-ACTIONS: Final[dict[str, Kind]] = {
-    "goto": _seen(a.Goto, _page("goto"), "url"),
-    "reload": _seen(a.Move, _page("reload"), None),
-    "go_back": _seen(a.Move, _page("go_back"), None),
-    "go_forward": _seen(a.Move, _page("go_forward"), None),
-    "click": _seen(a.Click, _page("click")),
-    "dblclick": _untold(a.DoubleClick, _page("dblclick")),
-    "tap": _untold(a.Point, _page("tap")),
-    "hover": _untold(a.Point, _page("hover")),
-    "focus": _untold(a.Strict, _page("focus")),
-    "blur": _untold(a.Waiting, _first("blur")),
-    "fill": _untold(a.Fill, _page("fill")),
-    "clear": _untold(a.Waiting, _first("clear")),
-    "type": _unseen(a.TypeText, _first("press_sequentially")),
-    "press_sequentially": _unseen(a.TypeText, _first("press_sequentially")),
-    "press": _seen(a.Press, _page("press"), None),
-    "check": _untold(a.Check, _page("check")),
-    "uncheck": _untold(a.Check, _page("uncheck")),
-    "set_checked": _untold(a.SetChecked, _page("set_checked"), None),
-    "select_option": _unseen(a.SelectOption, p.select_option),
-    "dispatch_event": _unseen(a.DispatchEvent, _page("dispatch_event")),
-    "drag_and_drop": _untold(a.DragAndDrop, _page("drag_and_drop"), None),
-    "scroll_into_view": _seen(a.Waiting, _first("scroll_into_view_if_needed")),
-    "scroll_into_view_if_needed": _seen(a.Waiting, _first("scroll_into_view_if_needed")),
-    "scroll_to": _seen(a.ScrollTo, _scroll_to, "to"),
-    "set_viewport_size": _seen(a.ViewportSize, _set_viewport_size, None),
-    "keyboard_press": _unseen(a.Key, _keyboard("press"), "key"),
-    "keyboard_type": _unseen(a.Text, _keyboard("type"), "text"),
-    "keyboard_down": _unseen(a.HeldKey, _keyboard("down"), "key"),
-    "keyboard_up": _unseen(a.HeldKey, _keyboard("up"), "key"),
-    "keyboard_insert_text": _seen(a.Text, _keyboard("insert_text"), "text"),
-    "mouse_click": _unseen(a.MouseClick, _mouse_click),
-    "mouse_down": _unseen(a.MouseButton, _mouse("down")),
-    "mouse_up": _unseen(a.MouseButton, _mouse("up")),
-    "mouse_move": _seen(a.MouseMove, _mouse("move"), None),
-    "mouse_wheel": _seen(a.MouseWheel, _mouse("wheel"), None),
-    "wait_for_selector": _seen(a.WaitForSelector, _page("wait_for_selector")),
-    "wait_for_url": _seen(a.WaitForUrl, _wait_for_url, "url"),
-    "wait_for_load_state": _seen(a.WaitForLoadState, _page("wait_for_load_state"), "state"),
-    "wait_for_function": _seen(a.WaitForFunction, _page("wait_for_function"), "expression"),
-    "wait_for_timeout": _seen(a.WaitForTimeout, _page("wait_for_timeout"), "timeout"),
-    "evaluate": _unseen(a.Evaluate, _page("evaluate"), "expression"),
-    "eval_on_selector": _unseen(a.EvaluateOn, _page("eval_on_selector")),
-    "eval_on_selector_all": _unseen(a.EvaluateOn, _page("eval_on_selector_all")),
-    "inner_text": _seen(a.Strict, _page("inner_text")),
-    "inner_html": _seen(a.Strict, _page("inner_html")),
-    "text_content": _seen(a.Strict, _page("text_content")),
-    "input_value": _seen(a.Strict, _page("input_value")),
-    "get_attribute": _seen(a.GetAttribute, _page("get_attribute"), None),
-    "all_inner_texts": _seen(a.OnElement, _of_all(isolated_world.inner_texts)),
-    "all_text_contents": _seen(a.OnElement, _of_all(isolated_world.text_contents)),
-    "count": _seen(a.OnElement, _of_all(Locator.count)),
-    "is_visible": _seen(a.OnElement, _page("is_visible")),
-    "is_hidden": _seen(a.OnElement, _page("is_hidden")),
-    "is_checked": _seen(a.Strict, _page("is_checked")),
-    "is_disabled": _seen(a.Strict, _page("is_disabled")),
-    "is_editable": _seen(a.Strict, _page("is_editable")),
-    "is_enabled": _seen(a.Strict, _page("is_enabled")),
-    "set_input_files": _unseen(p.SetInputFiles, p.set_input_files, None),
-    "download": Kind(p.DownloadFrom, p.download, "selector", fetches=True),
-    "on_dialog": _seen(p.OnDialog, p.on_dialog, "accept"),
-    "switch_to_popup": _seen(p.SwitchToPopup, p.switch_to_popup),
-    "switch_to_page": _seen(p.SwitchToPage, p.switch_to_page, "index"),
-    "close_page": _seen(a.Nothing, p.close_page, None),
-    "title": _seen(a.Nothing, _title, None),
-    "content": _seen(a.Nothing, _page("content"), None),
+ACTIONS: Final[dict[str, ActionKind]] = {
+    "goto": _simple(a.Goto, _page("goto"), "url"),
+    "reload": _simple(a.NavigationArguments, _page("reload"), None),
+    "go_back": _simple(a.NavigationArguments, _page("go_back"), None),
+    "go_forward": _simple(a.NavigationArguments, _page("go_forward"), None),
+    "click": _simple(a.Click, _page("click")),
+    "dblclick": _navigating_unannounced(a.DoubleClick, _page("dblclick")),
+    "tap": _navigating_unannounced(a.PointerArguments, _page("tap")),
+    "hover": _navigating_unannounced(a.PointerArguments, _page("hover")),
+    "focus": _navigating_unannounced(a.StrictArguments, _page("focus")),
+    "blur": _navigating_unannounced(a.WaitingArguments, _first_match("blur")),
+    "fill": _navigating_unannounced(a.Fill, _page("fill")),
+    "clear": _navigating_unannounced(a.WaitingArguments, _first_match("clear")),
+    "type": _navigating(a.TypeText, _first_match("press_sequentially")),
+    "press_sequentially": _navigating(a.TypeText, _first_match("press_sequentially")),
+    "press": _simple(a.Press, _page("press"), None),
+    "check": _navigating_unannounced(a.Check, _page("check")),
+    "uncheck": _navigating_unannounced(a.Check, _page("uncheck")),
+    "set_checked": _navigating_unannounced(a.SetChecked, _page("set_checked"), None),
+    "select_option": _navigating(a.SelectOption, p.select_option),
+    "dispatch_event": _navigating(a.DispatchEvent, _page("dispatch_event")),
+    "drag_and_drop": _navigating_unannounced(a.DragAndDrop, _page("drag_and_drop"), None),
+    "scroll_into_view": _simple(a.WaitingArguments, _first_match("scroll_into_view_if_needed")),
+    "scroll_into_view_if_needed": _simple(a.WaitingArguments, _first_match("scroll_into_view_if_needed")),
+    "scroll_to": _simple(a.ScrollTo, _scroll_to, "to"),
+    "set_viewport_size": _simple(a.ViewportSize, _set_viewport_size, None),
+    "keyboard_press": _navigating(a.KeyboardPress, _keyboard("press"), "key"),
+    "keyboard_type": _navigating(a.KeyboardText, _keyboard("type"), "text"),
+    "keyboard_down": _navigating(a.HeldKey, _keyboard("down"), "key"),
+    "keyboard_up": _navigating(a.HeldKey, _keyboard("up"), "key"),
+    "keyboard_insert_text": _simple(a.KeyboardText, _keyboard("insert_text"), "text"),
+    "mouse_click": _navigating(a.MouseClick, _mouse_click),
+    "mouse_down": _navigating(a.MouseButton, _mouse("down")),
+    "mouse_up": _navigating(a.MouseButton, _mouse("up")),
+    "mouse_move": _simple(a.MouseMove, _mouse("move"), None),
+    "mouse_wheel": _simple(a.MouseWheel, _mouse("wheel"), None),
+    "wait_for_selector": _simple(a.WaitForSelector, _page("wait_for_selector")),
+    "wait_for_url": _simple(a.WaitForUrl, _wait_for_url, "url"),
+    "wait_for_load_state": _simple(a.WaitForLoadState, _page("wait_for_load_state"), "state"),
+    "wait_for_function": _simple(a.WaitForFunction, _page("wait_for_function"), "expression"),
+    "wait_for_timeout": _simple(a.WaitForTimeout, _page("wait_for_timeout"), "timeout"),
+    "evaluate": _navigating(a.Evaluate, _page("evaluate"), "expression"),
+    "eval_on_selector": _navigating(a.EvaluateOnElement, _page("eval_on_selector")),
+    "eval_on_selector_all": _navigating(a.EvaluateOnElement, _page("eval_on_selector_all")),
+    "inner_text": _simple(a.StrictArguments, _page("inner_text")),
+    "inner_html": _simple(a.StrictArguments, _page("inner_html")),
+    "text_content": _simple(a.StrictArguments, _page("text_content")),
+    "input_value": _simple(a.StrictArguments, _page("input_value")),
+    "get_attribute": _simple(a.GetAttribute, _page("get_attribute"), None),
+    "all_inner_texts": _simple(a.ElementArguments, _all_matches(isolated_world.inner_texts)),
+    "all_text_contents": _simple(a.ElementArguments, _all_matches(isolated_world.text_contents)),
+    "count": _simple(a.ElementArguments, _all_matches(Locator.count)),
+    "is_visible": _simple(a.ElementArguments, _page("is_visible")),
+    "is_hidden": _simple(a.ElementArguments, _page("is_hidden")),
+    "is_checked": _simple(a.StrictArguments, _page("is_checked")),
+    "is_disabled": _simple(a.StrictArguments, _page("is_disabled")),
+    "is_editable": _simple(a.StrictArguments, _page("is_editable")),
+    "is_enabled": _simple(a.StrictArguments, _page("is_enabled")),
+    "set_input_files": _navigating(p.SetInputFiles, p.set_input_files, None),
+    "download": ActionKind(p.DownloadFrom, p.download, "selector", fetches=True),
+    "on_dialog": _simple(p.OnDialog, p.on_dialog, "accept"),
+    "switch_to_popup": _simple(p.SwitchToPopup, p.switch_to_popup),
+    "switch_to_page": _simple(p.SwitchToPage, p.switch_to_page, "index"),
+    "close_page": _simple(a.NoArguments, p.close_page, None),
+    "title": _simple(a.NoArguments, _title, None),
+    "content": _simple(a.NoArguments, _page("content"), None),
 }
 """Method in snake_case -> what it takes and calls. Every one works on the step's page; none takes a file."""

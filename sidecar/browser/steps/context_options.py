@@ -15,7 +15,7 @@ from sidecar_protocol.jobs import BrowserName
 from sidecar_protocol.model import Model
 
 from sidecar.browser import capture_limits
-from sidecar.browser.header_policy import header_fault
+from sidecar.browser.header_policy import header_error
 from sidecar.errors import InvalidContent
 
 _EVERYTHING: Final = re.compile("")
@@ -25,11 +25,11 @@ _PROXY_SCHEMES: Final = ("http", "https", "socks4", "socks5")
 def check_context(context: Context, kind: BrowserName) -> None:
     """Checks what the shape alone does not tell. Raises InvalidContent and LimitExceeded with the field."""
     if context.viewport:
-        capture_limits.check_window(context.viewport.width, context.viewport.height, field="context.viewport")
+        capture_limits.check_viewport(context.viewport.width, context.viewport.height, field="context.viewport")
     names: set[str] = set()
     for name, value in (context.extra_http_headers or {}).items():
         place = f"context.extra_http_headers.{name}"
-        fault = "this header is there twice" if name.lower() in names else header_fault(name, value.reveal())
+        fault = "this header is there twice" if name.lower() in names else header_error(name, value.reveal())
         if fault:
             raise InvalidContent(f"{place}: {fault}", place)
         names.add(name.lower())
@@ -90,7 +90,7 @@ def context_arguments(context: Context | None, *, downloads: bool) -> dict[str, 
 
 
 @asynccontextmanager
-async def blocked(context: BrowserContext, kinds: tuple[str, ...]) -> AsyncIterator[None]:
+async def block_resources(context: BrowserContext, kinds: tuple[str, ...]) -> AsyncIterator[None]:
     """Lets no resource of these kinds be loaded meanwhile."""
 
     async def judge(route: Route) -> None:

@@ -11,11 +11,11 @@ from sidecar_protocol.jobs import Cookie
 from sidecar.browser import playwright_errors
 from sidecar.errors import InvalidContent
 
-_LONGEST: Final = 4_096
+_MAX_BYTES: Final = 4_096
 """Bytes of name and value together."""
-_LONGEST_PLACE: Final = 1_024
+_MAX_ATTRIBUTE_BYTES: Final = 1_024
 """Bytes of a domain or path."""
-_LONGEST_NAME: Final = 100
+_MAX_SHOWN_CHARS: Final = 100
 """Characters of a name that a sentence repeats."""
 _MILLISECONDS_FROM: Final = 1e11
 """The year 5138 in seconds, and 1973 in milliseconds."""
@@ -29,27 +29,34 @@ def check_cookies(cookies: Sequence[Cookie], is_suffix: Callable[[str], bool]) -
     Raises InvalidContent, which names the cookie, its field and the way out, and not its value.
     """
     for index, cookie in enumerate(cookies):
-        found = _fault(cookie, is_suffix)
+        found = _cookie_error(cookie, is_suffix)
         if found:
             field, said = found
             place = f"cookies[{index}].{field}"
-            raise InvalidContent(f"{place}: the cookie{_called(cookie)} can't be set: {said}", place)
+            raise InvalidContent(f"{place}: the cookie{_quoted_name(cookie)} can't be set: {said}", place)
 
 
-def _fault(cookie: Cookie, is_suffix: Callable[[str], bool]) -> tuple[str, str] | None:
+def _cookie_error(cookie: Cookie, is_suffix: Callable[[str], bool]) -> tuple[str, str] | None:
     name, value = cookie.name, cookie.value.reveal()
-    if _is_unclean(name) or "=" in name:
+    if _has_forbidden_chars(name) or "=" in name:
         return "name", "its name has a control character, `;`, `=`, or a blank at an end"
-    if _is_unclean(value):
+    if _has_forbidden_chars(value):
         return "value", "its value has a control character, `;`, or a blank at an end; such letters are written as %3B"
-    if len(name.encode()) + len(value.encode()) > _LONGEST:
-        return "value", f"name and value have more than {_LONGEST} bytes together"
-    if not cookie.path.startswith("/") or len(cookie.path.encode()) > _LONGEST_PLACE or _is_unclean(cookie.path):
-        return "path", f"a path begins with / and has at most {_LONGEST_PLACE} bytes, without control characters or `;`"
-    return _prefix_fault(cookie) or _domain_fault(cookie.domain, is_suffix)
+    if len(name.encode()) + len(value.encode()) > _MAX_BYTES:
+        return "value", f"name and value have more than {_MAX_BYTES} bytes together"
+    if (
+        not cookie.path.startswith("/")
+        or len(cookie.path.encode()) > _MAX_ATTRIBUTE_BYTES
+        or _has_forbidden_chars(cookie.path)
+    ):
+        return (
+            "path",
+            f"a path begins with / and has at most {_MAX_ATTRIBUTE_BYTES} bytes, without control characters or `;`",
+        )
+    return _prefix_error(cookie) or _domain_error(cookie.domain, is_suffix)
 
 
-def _prefix_fault(cookie: Cookie) -> tuple[str, str] | None:
+def _prefix_error(cookie: Cookie) -> tuple[str, str] | None:
     prefix = cookie.name.lower()
     if prefix.startswith(("__secure-", "__host-")) and not cookie.secure:
         return "secure", "a name that begins with __Secure- or __Host- needs secure: true"
@@ -60,12 +67,12 @@ def _prefix_fault(cookie: Cookie) -> tuple[str, str] | None:
     return None
 
 
-def _domain_fault(domain: str, is_suffix: Callable[[str], bool]) -> tuple[str, str] | None:
+def _domain_error(domain: str, is_suffix: Callable[[str], bool]) -> tuple[str, str] | None:
     url = _IN_URL.match(domain)
     if url:
-        host = url[1] if 0 < len(url[1]) < _LONGEST_NAME else "example.com"
+        host = url[1] if 0 < len(url[1]) < _MAX_SHOWN_CHARS else "example.com"
         return "domain", f"this is a URL; write the host name alone: {host}"
-    if not _HOST.fullmatch(domain) or len(domain.encode()) > _LONGEST_PLACE:
+    if not _HOST.fullmatch(domain) or len(domain.encode()) > _MAX_ATTRIBUTE_BYTES:
         said = "a domain is a host name, as in example.com, or .example.com for those below it too: no port, no path"
         return "domain", said
     if domain.startswith(".") and is_suffix(domain[1:].lower()):
@@ -73,11 +80,11 @@ def _domain_fault(domain: str, is_suffix: Callable[[str], bool]) -> tuple[str, s
     return None
 
 
-def _called(cookie: Cookie) -> str:
-    return f" {cookie.name!r}" if len(cookie.name) < _LONGEST_NAME else ""
+def _quoted_name(cookie: Cookie) -> str:
+    return f" {cookie.name!r}" if len(cookie.name) < _MAX_SHOWN_CHARS else ""
 
 
-def _is_unclean(text: str) -> bool:
+def _has_forbidden_chars(text: str) -> bool:
     return text != text.strip() or any(letter < " " or letter in ";\x7f" for letter in text)
 
 
@@ -88,22 +95,22 @@ async def set_cookies(context: BrowserContext, cookies: Sequence[Cookie]) -> Non
     try:
         await context.add_cookies([_cookie(cookie) for cookie in cookies])
     except PlaywrightError as error:
-        if playwright_errors.is_dead(error):
-            raise playwright_errors.crashed(error) from None
-        await _name_refused(context, cookies)
+        if playwright_errors.is_closed(error):
+            raise playwright_errors.to_crash(error) from None
+        await _raise_for_rejected(context, cookies)
         raise InvalidContent("cookies: the browser refuses them together", "cookies") from None
 
 
-async def _name_refused(context: BrowserContext, cookies: Sequence[Cookie]) -> None:
+async def _raise_for_rejected(context: BrowserContext, cookies: Sequence[Cookie]) -> None:
     """Raises InvalidContent for the first that is refused by itself, and BrowserCrashed."""
     for index, cookie in enumerate(cookies):
         try:
             await context.add_cookies([_cookie(cookie)])
         except PlaywrightError as error:
-            if playwright_errors.is_dead(error):
-                raise playwright_errors.crashed(error) from None
+            if playwright_errors.is_closed(error):
+                raise playwright_errors.to_crash(error) from None
             place = f"cookies[{index}]"
-            raise InvalidContent(f"{place}: the browser refuses the cookie{_called(cookie)}", place) from None
+            raise InvalidContent(f"{place}: the browser refuses the cookie{_quoted_name(cookie)}", place) from None
 
 
 def _cookie(cookie: Cookie) -> Any:

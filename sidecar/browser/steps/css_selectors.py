@@ -12,15 +12,15 @@ _COMPOUND: Final = rf"(?=[\w*#.\[:-])(?:{_NAME}|\*)?(?:[#.]{_NAME}|{_ATTRIBUTE}|
 _COMPLEX: Final = rf"\s*{_COMPOUND}(?:(?:\s*[>+~]\s*|\s+){_COMPOUND})*\s*"
 _ONE: Final = re.compile(_COMPLEX, re.ASCII)
 _LIST: Final = re.compile(rf"{_COMPLEX}(?:,{_COMPLEX})*", re.ASCII)
-_LONGEST: Final = 1_000
+_MAX_CHARS: Final = 1_000
 """Characters; a longer one is Playwright's."""
 
 
-def plain(selector: str, *, nested: bool = False) -> str | None:
+def to_native_css(selector: str, *, nested: bool = False) -> str | None:
     """CSS that means the same to the browser; None where only Playwright knows it.
 
     One that is looked for inside an element is bound to it: the browser's own `body p` finds any paragraph in there.
     """
-    if len(selector) > _LONGEST or not _LIST.fullmatch(selector):
+    if len(selector) > _MAX_CHARS or not _LIST.fullmatch(selector):
         return None
     return ", ".join(f":scope {one.strip()}" for one in _ONE.findall(selector)) if nested else selector

@@ -7,17 +7,17 @@ from typing import Final
 from playwright.async_api import BrowserContext, Dialog, Page
 from playwright.async_api import Error as PlaywrightError
 
-from sidecar.browser.steps.own_time import OwnTime
+from sidecar.browser.steps.event_scope import EventScope
 from sidecar.truncation import Redact, truncate
 
-MOST_MESSAGES: Final = 1_000
-LONGEST_MESSAGE: Final = 10_000
+MAX_MESSAGES: Final = 1_000
+MAX_MESSAGE_CHARS: Final = 10_000
 
 
-class Dialogs:
+class DialogHandler:
     """The dialogs of one job, in all its pages. Until `listen`, the browser dismisses each at once."""
 
-    def __init__(self, context: BrowserContext, hide: Redact, time: OwnTime) -> None:
+    def __init__(self, context: BrowserContext, hide: Redact, time: EventScope) -> None:
         """`hide` takes out of a message all that is secret, where it has to be cut; `time` says which are the job's."""
         self._hide = hide
         self._time = time
@@ -52,8 +52,8 @@ class Dialogs:
             with contextlib.suppress(PlaywrightError):
                 await (dialog.accept() if dialog.type == "beforeunload" else dialog.dismiss())
             return
-        if dialog.type == "alert" and len(self.messages) < MOST_MESSAGES:
-            self.messages.append(truncate(dialog.message, LONGEST_MESSAGE, self._hide))
+        if dialog.type == "alert" and len(self.messages) < MAX_MESSAGES:
+            self.messages.append(truncate(dialog.message, MAX_MESSAGE_CHARS, self._hide))
         if self._accept is None and self.is_heard(dialog.page):
             return
         # a page that is being left asks whether it may: without other orders it may, as without a listener

@@ -6,17 +6,17 @@ job's has changed its address. The browser's comes last, and is there before the
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from playwright.async_api import Browser, CDPSession
 from playwright.async_api import Error as PlaywrightError
 
-from sidecar.browser.crash_guard import look_at
+from sidecar.browser.crash_guard import consume_exception
+from sidecar.browser.url_policy import AllowsUrl
 
-Passes = Callable[[str], bool]
-_HELD: Final = {
+_INTERCEPTED: Final = {
     "patterns": [
         {"urlPattern": "*", "resourceType": "Document", "requestStage": "Request"},
         {"urlPattern": "*", "resourceType": "Other", "requestStage": "Request"},  # service workers' scripts are these
@@ -24,14 +24,14 @@ _HELD: Final = {
 }
 
 
-class Gate:
+class DocumentGate:
     """Asks the guard of each context before a document is requested, and lets no service worker begin."""
 
     def __init__(self, session: CDPSession) -> None:
         self._session = session
         self._contexts: dict[str, str] = {}
         """Of each page, by its main frame, which bears the page's name."""
-        self._guards: dict[str, Passes] = {}
+        self._guards: dict[str, AllowsUrl] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         session.on("Target.targetCreated", self._add)
         session.on("Target.targetDestroyed", self._drop)
@@ -40,9 +40,9 @@ class Gate:
     async def open(self) -> None:
         """From here on documents are held. Raises Playwright's errors."""
         await self._session.send("Target.setDiscoverTargets", {"discover": True})
-        await self._session.send("Fetch.enable", _HELD)
+        await self._session.send("Fetch.enable", _INTERCEPTED)
 
-    def guard(self, context: str, passes: Passes) -> None:
+    def guard(self, context: str, passes: AllowsUrl) -> None:
         """From now on asks this one about the pages of a context, until the last of them has closed.
 
         It goes on after the job's end, because so does the page while its context is being closed.
@@ -92,19 +92,19 @@ class Gate:
         task.add_done_callback(self._tasks.discard)
 
 
-_of_browsers: WeakKeyDictionary[Browser, asyncio.Task[Gate]] = WeakKeyDictionary()
+_gates: WeakKeyDictionary[Browser, asyncio.Task[DocumentGate]] = WeakKeyDictionary()
 """One for each browser, from the first job with a token to the browser's end."""
 
 
-async def gate_of(browser: Browser) -> Gate:
+async def gate_for(browser: Browser) -> DocumentGate:
     """The browser's, opened if need be. Raises Playwright's errors."""
-    if browser not in _of_browsers:
-        _of_browsers[browser] = opening = asyncio.create_task(_open(browser))
-        opening.add_done_callback(look_at)
-    return await asyncio.shield(_of_browsers[browser])
+    if browser not in _gates:
+        _gates[browser] = opening = asyncio.create_task(_open(browser))
+        opening.add_done_callback(consume_exception)
+    return await asyncio.shield(_gates[browser])
 
 
-async def _open(browser: Browser) -> Gate:
-    gate = Gate(await browser.new_browser_cdp_session())
+async def _open(browser: Browser) -> DocumentGate:
+    gate = DocumentGate(await browser.new_browser_cdp_session())
     await gate.open()
     return gate

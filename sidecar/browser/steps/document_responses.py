@@ -13,7 +13,7 @@ from playwright.async_api import Page, Request
 from sidecar.browser import isolated_world
 
 
-class Documents:
+class DocumentResponses:
     """Counts the documents of pages."""
 
     def __init__(self) -> None:

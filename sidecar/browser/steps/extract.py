@@ -9,10 +9,10 @@ from playwright.async_api import Page
 from sidecar_protocol.jobs import Field, WaitUntil
 
 from sidecar.browser import isolated_world, lenient_json
-from sidecar.browser.cdp import Devtools
-from sidecar.browser.isolated_world import Sought
+from sidecar.browser.cdp import CdpClient
+from sidecar.browser.isolated_world import ElementQuery
 from sidecar.browser.profiles.storage_observer import PageStorage
-from sidecar.browser.steps.css_selectors import plain
+from sidecar.browser.steps.css_selectors import to_native_css
 
 _UNREADY: Final[dict[WaitUntil, tuple[str, ...]]] = {
     "load": ("loading", "interactive"),
@@ -22,7 +22,7 @@ _UNREADY: Final[dict[WaitUntil, tuple[str, ...]]] = {
 """States of a document for which a step still waits."""
 
 
-class Reading(msgspec.Struct, frozen=True):
+class PageReading(msgspec.Struct, frozen=True):
     """A page's title and what was taken from it."""
 
     title: str
@@ -39,10 +39,10 @@ class Reading(msgspec.Struct, frozen=True):
         return self.state not in _UNREADY.get(wait_until, ())
 
 
-_decode = msgspec.json.Decoder(Reading).decode
+_decode = msgspec.json.Decoder(PageReading).decode
 
 
-class _Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
+class _FieldQuery(msgspec.Struct, frozen=True, omit_defaults=True):
     """A field as `isolated_world.js` reads it."""
 
     n: int
@@ -51,53 +51,55 @@ class _Wanted(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the browser itself finds it by; None where that takes Playwright."""
     attribute: str | None = None
     all: bool = False
-    fields: "list[tuple[str, _Wanted]] | None" = None
+    fields: "list[tuple[str, _FieldQuery]] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
-class Extract:
+class ExtractPlan:
     """What a step wants of its page."""
 
-    fields: list[tuple[str, _Wanted]]
-    sought: tuple[Sought, ...]
+    fields: list[tuple[str, _FieldQuery]]
+    sought: tuple[ElementQuery, ...]
     """All its selectors, outer ones first."""
-    plain: bool
+    is_native: bool
     """Whether the browser itself knows them all."""
 
 
-def compile_extract(wanted: Mapping[str, str | Field] | None) -> Extract | None:
+def compile_extract(wanted: Mapping[str, str | Field] | None) -> ExtractPlan | None:
     """The mapping, ready to be read."""
     if wanted is None:
         return None
-    sought: list[Sought] = []
+    sought: list[ElementQuery] = []
     fields = _compile(wanted, None, sought)
-    known = all(plain(one.selector) for one in sought)
-    return Extract(fields, tuple(sought), known)
+    known = all(to_native_css(one.selector) for one in sought)
+    return ExtractPlan(fields, tuple(sought), known)
 
 
 def _compile(
-    wanted: Mapping[str, str | Field], within: Sought | None, sought: list[Sought]
-) -> list[tuple[str, _Wanted]]:
+    wanted: Mapping[str, str | Field], within: ElementQuery | None, sought: list[ElementQuery]
+) -> list[tuple[str, _FieldQuery]]:
     fields = []
     for name, given in wanted.items():
         field = Field(selector=given) if isinstance(given, str) else given
         path = f"{within.name}.{name}" if within else name
-        one = Sought(len(sought), field.selector, path, field.all, within)
+        one = ElementQuery(len(sought), field.selector, path, field.all, within)
         sought.append(one)
         inner = None if field.fields is None else _compile(field.fields, one, sought)
-        css = plain(field.selector, nested=within is not None)
-        fields.append((name, _Wanted(one.number, css, field.attribute, field.all, inner)))
+        css = to_native_css(field.selector, nested=within is not None)
+        fields.append((name, _FieldQuery(one.number, css, field.attribute, field.all, inner)))
     return fields
 
 
-async def read(page: Page, devtools: Devtools, wanted: Extract | None, *, storage: bool = False) -> Reading:
+async def read_page(
+    page: Page, devtools: CdpClient, wanted: ExtractPlan | None, *, storage: bool = False
+) -> PageReading:
     """Takes title and values from the page as it is now, and with `storage` what its origin stores.
 
-    Raises Playwright's errors, and BadSelector.
+    Raises Playwright's errors, and InvalidSelector.
     """
     asked = {"fields": wanted.fields if wanted else None, "storage": storage}
-    if wanted is None or wanted.plain:
+    if wanted is None or wanted.is_native:
         reading = lenient_json.decode(_decode, await devtools.ask(page, "look", asked))
         if wanted is None or not reading.pierced:
             return reading
-    return lenient_json.decode(_decode, await isolated_world.ask_of_found(page, wanted.sought, "look", asked))
+    return lenient_json.decode(_decode, await isolated_world.call_with_elements(page, wanted.sought, "look", asked))

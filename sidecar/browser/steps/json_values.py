@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
-from sidecar.browser.limits import DEEPEST_ARGUMENT, MOST_PARTS
+from sidecar.browser.limits import MAX_ARGUMENT_DEPTH, MAX_VALUES
 from sidecar.errors import LimitExceeded
 
-_DEEPEST: Final = 200
-_BIGGEST: Final = 1 << 63
+_MAX_DEPTH: Final = 200
+_INT64_LIMIT: Final = 1 << 63
 
 
 def to_json(value: Any) -> Any:
@@ -26,10 +26,10 @@ def check_argument(value: Any, place: str) -> None:
     parts, level, row = 0, 0, [value]
     while row:
         parts += len(row)
-        if parts > MOST_PARTS:
-            raise LimitExceeded(f"{place}: more than {MOST_PARTS} values", field=place)
-        if level > DEEPEST_ARGUMENT:
-            raise LimitExceeded(f"{place}: nested over {DEEPEST_ARGUMENT} levels", field=place)
+        if parts > MAX_VALUES:
+            raise LimitExceeded(f"{place}: more than {MAX_VALUES} values", field=place)
+        if level > MAX_ARGUMENT_DEPTH:
+            raise LimitExceeded(f"{place}: nested over {MAX_ARGUMENT_DEPTH} levels", field=place)
         level += 1
         row = [
             item
@@ -47,12 +47,12 @@ class _Converter:
 
     def convert(self, value: Any) -> Any:
         self._parts += 1
-        if self._parts > MOST_PARTS:
-            raise LimitExceeded(f"a value of the page has more than {MOST_PARTS} parts")
+        if self._parts > MAX_VALUES:
+            raise LimitExceeded(f"a value of the page has more than {MAX_VALUES} parts")
         is_list = isinstance(value, list | tuple) and not hasattr(value, "geturl")
         if not is_list and not isinstance(value, Mapping):
             return _scalar(value)
-        if id(value) in self._path or len(self._path) >= _DEEPEST:
+        if id(value) in self._path or len(self._path) >= _MAX_DEPTH:
             return None
         self._path.add(id(value))
         try:
@@ -68,7 +68,7 @@ def _scalar(value: Any) -> Any:
         case None | str() | bool():
             return value
         case int():
-            return value if -_BIGGEST <= value < _BIGGEST else str(value)
+            return value if -_INT64_LIMIT <= value < _INT64_LIMIT else str(value)
         case float():
             return value if math.isfinite(value) else None
         case date():

@@ -10,29 +10,29 @@ from playwright.async_api import BrowserContext, Frame, Page, Request, Response
 from playwright.async_api import Error as PlaywrightError
 
 from sidecar.browser import frame_tracker, isolated_world, playwright_errors
-from sidecar.browser.crash_guard import look_at, unwind
-from sidecar.browser.frame_tracker import MainFrame
+from sidecar.browser.crash_guard import cancel_and_wait, consume_exception
+from sidecar.browser.frame_tracker import FrameTracker
 from sidecar.browser.processes.job_page import JobPage
-from sidecar.browser.steps.document_responses import Documents
-from sidecar.browser.steps.popups import Targets
+from sidecar.browser.steps.document_responses import DocumentResponses
+from sidecar.browser.steps.popups import PopupTracker
 from sidecar.clock import within
 
 T = TypeVar("T")
 LoadState = Literal["load", "domcontentloaded", "networkidle"]
-LONGEST_FOR_POPUPS: Final = 5.0
+POPUP_SECONDS: Final = 5.0
 """Seconds that an action waits for popups that it has opened, or clicked in; then the job goes on without them."""
-_SETTING_OUT: Final = 1.0
+_START_SECONDS: Final = 1.0
 """Seconds in which a navigation that is announced has to begin; a browser takes some milliseconds."""
-_NEWS: Final = 0.25
+_EVENT_SECONDS: Final = 0.25
 """Seconds in which Playwright itself tells of a failure, in its own words, or a load that has ended is told to have."""
 
 _REFRESH: Final = """() =>
   [document.querySelector("meta[http-equiv='refresh' i][content]")?.content ?? "", document.readyState]"""
-_AT_ONCE: Final = re.compile(r"\s*0*(\.0*)?\s*($|[;,\s])")
+_IMMEDIATE_REFRESH: Final = re.compile(r"\s*0*(\.0*)?\s*($|[;,\s])")
 _ERROR_PAGE: Final = re.compile(r"about:(?:net|cert)error\?e=(\w+)")
 
 
-class Movements:
+class NavigationTracker:
     """Which of a job's pages are on their way to another document, and which of them are known to have loaded.
 
     What arrives and what fails is told anyway. Of what begins Chromium tells in the pages that are followed; elsewhere
@@ -40,13 +40,13 @@ class Movements:
     """
 
     def __init__(self, lent: JobPage) -> None:
-        self._devtools = lent.devtools
+        self._devtools = lent.cdp
         self._turns = "turns" if lent.runs_scripts else "state"
         self._lent = lent
         self._context: BrowserContext = lent.context
-        self._targets = Targets(lent.page, lent.devtools)
-        self._documents = Documents()
-        self._frames: dict[Page, MainFrame] = {}
+        self._targets = PopupTracker(lent.page, lent.cdp)
+        self._documents = DocumentResponses()
+        self._frames: dict[Page, FrameTracker] = {}
         self._ahead: dict[Page, int] = {}
         """How many documents more a followed page's frame has counted."""
         self._pages: set[Page] = set()
@@ -82,7 +82,7 @@ class Movements:
             with contextlib.suppress(PlaywrightError):  # it is gone
                 session = await page.context.new_cdp_session(page)
                 target = await session.send("Target.getTargetInfo")
-                self._follow(page, await frame_tracker.follow(session, target["targetInfo"]["targetId"]))
+                self._follow(page, await frame_tracker.track_frame(session, target["targetInfo"]["targetId"]))
 
     def watch(self, page: Page | None = None, *, seen: bool = False) -> None:
         """From now on, until `rest`, what begins is looked at: in this page, or in all. Called before an action.
@@ -121,7 +121,7 @@ class Movements:
             page.remove_listener("framenavigated", self._arrive)
             page.remove_listener("close", self._gone)
         for frame in self._frames.values():
-            frame.on_change = frame.on_drop = frame_tracker.nothing
+            frame.on_change = frame.on_drop = frame_tracker.do_nothing
         for task in self._touching:
             task.cancel()
 
@@ -161,7 +161,7 @@ class Movements:
         Takes at most so many seconds; a popup that takes longer, or fails, is no failure of the job's.
         """
         with contextlib.suppress(PlaywrightError, TimeoutError):
-            async with within(min(seconds, LONGEST_FOR_POPUPS)):
+            async with within(min(seconds, POPUP_SECONDS)):
                 while len(self._context.pages) < await self._targets.count():
                     await self._next_change()
                 others = [other for other in self._context.pages if other is not page]
@@ -212,13 +212,13 @@ class Movements:
                 await asyncio.wait((task, failure), return_when=asyncio.FIRST_COMPLETED)
                 failure.cancel()
             if not task.done():
-                await asyncio.wait((task,), timeout=_NEWS)
+                await asyncio.wait((task,), timeout=_EVENT_SECONDS)
             if not task.done():
                 raise PlaywrightError(self.failures[page])
             return task.result()
         finally:
             if not task.done():
-                await unwind(task)
+                await cancel_and_wait(task)
 
     async def unless_replaced(self, page: Page, selector: str, work: Coroutine[Any, Any, T]) -> T | None:
         """The outcome of what looks at an element again once it is done with it; None where that has led to a page
@@ -231,7 +231,7 @@ class Movements:
             while not task.done():
                 if self.document(page) != document:
                     document = self.document(page)
-                    await asyncio.wait((task,), timeout=_SETTING_OUT)
+                    await asyncio.wait((task,), timeout=_START_SECONDS)
                     with contextlib.suppress(PlaywrightError):  # it is just going on
                         if not task.done() and await page.locator(selector).count() == 0:
                             return None
@@ -240,7 +240,7 @@ class Movements:
             return task.result()
         finally:
             if not task.done():
-                await unwind(task)
+                await cancel_and_wait(task)
 
     async def goes_on(self, page: Page, state: LoadState) -> bool:
         """Whether the document that has come to this state leads on at once; then the next one has come."""
@@ -256,10 +256,10 @@ class Movements:
         self._followed[page] = document
         return self.document(page) != document
 
-    async def _rested(self, frame: MainFrame) -> None:
+    async def _rested(self, frame: FrameTracker) -> None:
         """Waits for the end of a load, which is told right after what the document has to do at once."""
         with contextlib.suppress(TimeoutError):
-            async with within(_NEWS):
+            async with within(_EVENT_SECONDS):
                 while frame.loading and not frame.leaving:
                     await self._next_change()
 
@@ -270,37 +270,37 @@ class Movements:
             # in the page's own world, which tells at once that it goes away; what lies there is asked in ours
             told = await page.evaluate(_REFRESH)
             if not (isinstance(told, list) and [type(one) for one in told] == [str, str]):
-                async with within(_SETTING_OUT):
-                    told = isolated_world.decode(await self._devtools.ask(page, "leads"))
+                async with within(_START_SECONDS):
+                    told = isolated_world.decode_result(await self._devtools.ask(page, "leads"))
             said, ready = told
         except (PlaywrightError, TimeoutError):
             return True  # it is leaving, or the page is gone
         if ready == "loading" or (ready != "complete" and state != "domcontentloaded"):
             return True  # this is the next one, of which nothing has been told yet
         said = headers.get("refresh") or said
-        return bool(said) and _AT_ONCE.match(said) is not None
+        return bool(said) and _IMMEDIATE_REFRESH.match(said) is not None
 
     async def _sets_out(self, page: Page, document: int) -> None:
         self.watch(page)
         self.done()
         with contextlib.suppress(PlaywrightError, TimeoutError):
             await page.wait_for_load_state("load", timeout=60_000)  # until then no browser does it
-            async with within(_SETTING_OUT):
+            async with within(_START_SECONDS):
                 while self.document(page) == document and not self._is_leaving(page):
                     await self._next_change()
 
-    def _follow(self, page: Page, frame: MainFrame) -> None:
+    def _follow(self, page: Page, frame: FrameTracker) -> None:
         self._frames[page] = frame
         self._ahead[page] = frame.commits - self.document(page)
         frame.on_change = self._changed.set
         frame.on_drop = lambda: self._dropped(page, frame)
 
-    def _dropped(self, page: Page, frame: MainFrame) -> None:
+    def _dropped(self, page: Page, frame: FrameTracker) -> None:
         if self._acting and page not in self.failures:
             task = asyncio.create_task(frame.touch())  # Playwright's action would wait for a document all its time
             self._touching.add(task)
             task.add_done_callback(self._touching.discard)
-            task.add_done_callback(look_at)
+            task.add_done_callback(consume_exception)
 
     def _is_leaving(self, page: Page) -> bool:
         frame = self._frames.get(page)
@@ -308,7 +308,7 @@ class Movements:
             return page in self._underway
         return not page.is_closed() and (frame.leaving or self._is_late(page, frame))
 
-    def _is_late(self, page: Page, frame: MainFrame) -> bool:
+    def _is_late(self, page: Page, frame: FrameTracker) -> bool:
         """Whether Playwright has still to tell of a document."""
         return frame.commits - self.document(page) > self._ahead[page]
 
@@ -321,7 +321,7 @@ class Movements:
         if frame.loading or not self._is_leaving(page):
             return
         with contextlib.suppress(TimeoutError):
-            async with within(_SETTING_OUT):
+            async with within(_START_SECONDS):
                 while self._is_leaving(page) and not frame.loading:
                     await self._next_change()
         if not frame.loading and self._is_leaving(page):
@@ -334,7 +334,7 @@ class Movements:
         if request is None or request not in self._answered:
             return
         with contextlib.suppress(TimeoutError):
-            async with within(_SETTING_OUT):
+            async with within(_START_SECONDS):
                 while self._underway.get(page) == request:
                     await self._next_change()
         if self._underway.get(page) == request:
@@ -347,12 +347,12 @@ class Movements:
     async def _turn(self, page: Page) -> None:
         document = self.documents(page)
         with contextlib.suppress(PlaywrightError):
-            if isolated_world.decode(await self._devtools.ask(page, self._turns)) == "complete":
+            if isolated_world.decode_result(await self._devtools.ask(page, self._turns)) == "complete":
                 self._note_load(page, document, "load", "domcontentloaded")
 
     def _breaks(self, page: Page) -> bool:
         failure = self.failures.get(page)
-        return failure is not None and not playwright_errors.called_off(failure)
+        return failure is not None and not playwright_errors.was_aborted(failure)
 
     async def _next_change(self) -> None:
         self._changed.clear()
@@ -369,14 +369,14 @@ class Movements:
         self._changed.set()
 
     def _begin(self, request: Request) -> None:
-        page = _moved_by(request)
+        page = _navigating_page(request)
         if page:
             self._underway[page] = request
             self.failures.pop(page, None)
             self._newest[page] = request
 
     def _end(self, request: Request) -> None:
-        page = _moved_by(request)
+        page = _navigating_page(request)
         if page and self._underway.get(page) == request and request.redirected_to is None:
             if _opens_document(request) and not self._documents.is_brought_by(page, request):
                 self._answered.add(request)  # Firefox tells of the document only after this
@@ -385,7 +385,7 @@ class Movements:
                 self._over(page)
 
     def _fail(self, request: Request) -> None:
-        page = _moved_by(request)
+        page = _navigating_page(request)
         if page:
             if self._newest.get(page, request) == request:
                 self.failures[page] = request.failure or "it failed"
@@ -418,7 +418,7 @@ def _opens_document(request: Request) -> bool:
     return not response.headers.get("content-disposition", "").lstrip().lower().startswith("attachment")
 
 
-def _moved_by(request: Request) -> Page | None:
+def _navigating_page(request: Request) -> Page | None:
     """The page whose main frame goes on to what is requested."""
     if not request.is_navigation_request():
         return None

@@ -8,27 +8,27 @@ from weakref import WeakKeyDictionary
 from playwright.async_api import BrowserContext, Frame, Page, Request, Route
 
 from sidecar.browser.cdp import is_chromium
-from sidecar.browser.crash_guard import unwind
-from sidecar.browser.playwright_errors import public_url
+from sidecar.browser.crash_guard import cancel_and_wait
+from sidecar.browser.playwright_errors import without_credentials
 from sidecar.browser.processes.job_page import JobPage
-from sidecar.browser.steps.document_gate import Passes, gate_of
-from sidecar.browser.url_policy import Allows, opens_page
+from sidecar.browser.steps.document_gate import gate_for
+from sidecar.browser.url_policy import AllowsUrl, is_page_navigation
 from sidecar.errors import Forbidden
 
 T = TypeVar("T")
-_EMPTY: Final = ("", "about:blank", ":", "chrome-error://chromewebdata/")
+_BLANK_URLS: Final = ("", "about:blank", ":", "chrome-error://chromewebdata/")
 """Pages that come from nobody, their fragment left out."""
 _NO_SERVICE_WORKERS: Final = """if (self.ServiceWorkerContainer) {
   ServiceWorkerContainer.prototype.register = async () => { throw new DOMException("refused", "SecurityError") };
 }"""
 
 
-async def guarded(allows: Allows, lent: JobPage, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+async def run_guarded(allows: AllowsUrl, lent: JobPage, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """The outcome of `work`, unless one of the context's pages is on its way elsewhere. Raises Forbidden.
 
     Costs nothing where no token is in force: it is only entered with one.
     """
-    guard = _Guard(allows)
+    guard = _NavigationGuard(allows)
     await guard.watch(lent)
     task = asyncio.create_task(work())
     try:
@@ -37,22 +37,22 @@ async def guarded(allows: Allows, lent: JobPage, work: Callable[[], Coroutine[An
             raise guard.refused.result()
         return task.result()
     finally:
-        await unwind(task)
+        await cancel_and_wait(task)
         guard.end(lent.context)
 
 
-class _Guard:
-    def __init__(self, allows: Allows) -> None:
+class _NavigationGuard:
+    def __init__(self, allows: AllowsUrl) -> None:
         self._allows = allows
         self.refused: asyncio.Future[Forbidden] = asyncio.get_running_loop().create_future()
 
     async def watch(self, lent: JobPage) -> None:
         context, browser = lent.context, lent.context.browser
         if is_chromium(browser):
-            own = await (await lent.devtools.session(lent.page)).send("Target.getTargetInfo")
-            (await gate_of(browser)).guard(own["targetInfo"].get("browserContextId", ""), self._passes)
+            own = await (await lent.cdp.session(lent.page)).send("Target.getTargetInfo")
+            (await gate_for(browser)).guard(own["targetInfo"].get("browserContextId", ""), self._passes)
         else:
-            await _route(context, self._passes)
+            await _route_requests(context, self._passes)
         # the net under the rest: sees the redirects of browsers without CDP, and pages that need no request
         context.on("request", self._see)
         context.on("page", self._meet)
@@ -68,7 +68,7 @@ class _Guard:
         self._arrive(page.main_frame)
 
     def _see(self, request: Request) -> None:
-        if opens_page(request):
+        if is_page_navigation(request):
             self._passes(request.url)
 
     def _arrive(self, frame: Frame) -> None:
@@ -76,28 +76,28 @@ class _Guard:
             self._passes(frame.url)
 
     def _passes(self, url: str) -> bool:
-        if url.partition("#")[0] in _EMPTY or self._allows(url):
+        if url.partition("#")[0] in _BLANK_URLS or self._allows(url):
             return True
         if not self.refused.done():
-            shown = public_url(url).partition("?")[0]
+            shown = without_credentials(url).partition("?")[0]
             self.refused.set_result(Forbidden(f"the token's scope does not cover {shown}", url=shown))
         return False
 
 
-_routed: WeakKeyDictionary[BrowserContext, Passes] = WeakKeyDictionary()
+_guards: WeakKeyDictionary[BrowserContext, AllowsUrl] = WeakKeyDictionary()
 """Of contexts whose requests are routed, the guard that is asked."""
 
 
-async def _route(context: BrowserContext, passes: Passes) -> None:
+async def _route_requests(context: BrowserContext, passes: AllowsUrl) -> None:
     """Has all requests of a context asked about, also those of its popups; once, whatever jobs it has."""
-    known = context in _routed
-    _routed[context] = passes
+    known = context in _guards
+    _guards[context] = passes
     if known:
         return
 
     async def judge(route: Route) -> None:
         request = route.request
-        if opens_page(request) and not _routed[context](request.url):
+        if is_page_navigation(request) and not _guards[context](request.url):
             await route.abort("blockedbyclient")
         else:
             await route.fallback()

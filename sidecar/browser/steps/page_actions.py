@@ -20,23 +20,23 @@ from sidecar_protocol.model import Bound, Model, model_validator
 from sidecar.browser import isolated_world
 from sidecar.browser.artifacts.capture import scratch_folder
 from sidecar.browser.cdp import is_chromium
-from sidecar.browser.crash_guard import look_at
-from sidecar.browser.steps.action_arguments import Frames, Strict
+from sidecar.browser.crash_guard import consume_exception
+from sidecar.browser.steps.action_arguments import Frames, StrictArguments
 from sidecar.clock import within
 
-MOST_UPLOADED: Final = 50_000_000
+MAX_UPLOAD_BYTES: Final = 50_000_000
 """Bytes of all files of one action; Playwright takes no more inline."""
-MOST_DOWNLOADED: Final = 64 << 20
+MAX_DOWNLOAD_BYTES: Final = 64 << 20
 """Bytes of one file."""
-_TOO_LARGE: Final = f"the file has more than {MOST_DOWNLOADED >> 20} MiB"
-OPTIONS_COME: Final = 5_000.0
+_TOO_LARGE: Final = f"the file has more than {MAX_DOWNLOAD_BYTES >> 20} MiB"
+OPTION_WAIT_MS: Final = 5_000.0
 """Milliseconds for which an option that is not there is waited for."""
 _NO_SUCH_OPTION: Final = "did not find some options"
-_STARTING: Final = ("Download is starting", "net::ERR_ABORTED")
+_DOWNLOAD_STARTED: Final = ("Download is starting", "net::ERR_ABORTED")
 
 
 @dataclass(frozen=True, slots=True)
-class Downloaded:
+class DownloadedFile:
     """A file that an action brought."""
 
     name: str
@@ -68,15 +68,15 @@ class UploadFile(Model):
         return self
 
 
-class SetInputFiles(Strict):
+class SetInputFiles(StrictArguments):
     """Files for an `<input type="file">`; an empty list takes them out again."""
 
     files: Annotated[list[UploadFile], Bound(max_length=100)]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if sum(len(file.content) for file in self.files) * 3 // 4 > MOST_UPLOADED:
-            raise ValueError(f"the files are larger than {MOST_UPLOADED} bytes together")
+        if sum(len(file.content) for file in self.files) * 3 // 4 > MAX_UPLOAD_BYTES:
+            raise ValueError(f"the files are larger than {MAX_UPLOAD_BYTES} bytes together")
         return self
 
 
@@ -146,19 +146,19 @@ async def select_option(target: Page | Frame, given: dict[str, Any]) -> list[str
     selector, timeout = given.pop("selector"), given.pop("timeout")
     loop = asyncio.get_running_loop()
     ends = loop.time() + timeout / 1000
-    wait = min(timeout, OPTIONS_COME)
+    wait = min(timeout, OPTION_WAIT_MS)
     while True:
         try:
             return await target.select_option(selector, timeout=wait, **given)
         except PlaywrightTimeout as error:
             if _NO_SUCH_OPTION in str(error):
-                raise PlaywrightError(f"it has no such option; {await _options(target, selector)}") from None
+                raise PlaywrightError(f"it has no such option; {await _describe_options(target, selector)}") from None
             wait = (ends - loop.time()) * 1000
             if wait < 1:
                 raise
 
 
-async def _options(target: Page | Frame, selector: str) -> str:
+async def _describe_options(target: Page | Frame, selector: str) -> str:
     count, shown = 0, []
     for number, options in await isolated_world.options(target.locator(selector).first):
         count += number
@@ -168,27 +168,27 @@ async def _options(target: Page | Frame, selector: str) -> str:
     return f"it has {count}, too long to be named" if count else "it has none"
 
 
-async def download(target: Page | Frame, given: dict[str, Any]) -> Downloaded:
+async def download(target: Page | Frame, given: dict[str, Any]) -> DownloadedFile:
     """Starts a download, in the page or in a tab that it opens, and waits for its end."""
     page = _page_of(target)
-    async with _Coming(page) as coming:
+    async with _DownloadWatcher(page) as coming:
         if "selector" in given:
             await target.click(given["selector"], timeout=given["timeout"])
         else:
-            await _open(page, given)
+            await _open_url(page, given)
         fetched = await coming.begins(given["timeout"])
-        await _whole(fetched, coming.too_large)
+        await _wait_for_end(fetched, coming.too_large)
     with scratch_folder(given["scratch"]) as folder:
         path = folder / "download"
         await fetched.save_as(path)
         await fetched.delete()
-        if path.stat().st_size > MOST_DOWNLOADED:
+        if path.stat().st_size > MAX_DOWNLOAD_BYTES:
             raise PlaywrightError(_TOO_LARGE)
         data = await asyncio.to_thread(path.read_bytes)
-    return Downloaded(PurePosixPath(fetched.suggested_filename.replace("\\", "/")).name, data)
+    return DownloadedFile(PurePosixPath(fetched.suggested_filename.replace("\\", "/")).name, data)
 
 
-class _Coming:
+class _DownloadWatcher:
     """The next download of a page, or of a tab that opens meanwhile."""
 
     def __init__(self, page: Page) -> None:
@@ -228,7 +228,7 @@ class _Coming:
         self._hear(page)
         task = asyncio.create_task(self._watch(page))
         self._watching.add(task)
-        task.add_done_callback(look_at)
+        task.add_done_callback(consume_exception)
 
     def _hear(self, page: Page) -> None:
         self._pages.append(page)
@@ -248,11 +248,11 @@ class _Coming:
             await session.send("Page.enable")
 
     def _look(self, progress: dict[str, Any]) -> None:
-        if max(progress["receivedBytes"], progress["totalBytes"]) > MOST_DOWNLOADED:
+        if max(progress["receivedBytes"], progress["totalBytes"]) > MAX_DOWNLOAD_BYTES:
             self.too_large.set()
 
 
-async def _whole(fetched: Download, too_large: asyncio.Event) -> None:
+async def _wait_for_end(fetched: Download, too_large: asyncio.Event) -> None:
     """Waits for the end of a download. Raises PlaywrightError where it fails, and once it is too large."""
     failing, growing = asyncio.ensure_future(fetched.failure()), asyncio.ensure_future(too_large.wait())
     try:
@@ -268,11 +268,11 @@ async def _whole(fetched: Download, too_large: asyncio.Event) -> None:
         raise PlaywrightError(f"the download failed: {failure}")
 
 
-async def _open(page: Page, given: dict[str, Any]) -> None:
+async def _open_url(page: Page, given: dict[str, Any]) -> None:
     try:
         await page.goto(given["url"], timeout=given["timeout"])
     except PlaywrightError as error:
-        if not any(said in str(error) for said in _STARTING):
+        if not any(said in str(error) for said in _DOWNLOAD_STARTED):
             raise
 
 

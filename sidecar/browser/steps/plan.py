@@ -9,9 +9,9 @@ from sidecar_protocol.jobs import SendJob, Step, WaitUntil
 from sidecar.browser.sandbox.action_script import ActionScript
 from sidecar.browser.steps import actions, extract
 from sidecar.browser.steps.actions import BoundAction
-from sidecar.browser.steps.extract import Extract
-from sidecar.browser.steps.secret_templates import Templates
-from sidecar.browser.url_policy import check_address
+from sidecar.browser.steps.extract import ExtractPlan
+from sidecar.browser.steps.secret_templates import SecretTemplates
+from sidecar.browser.url_policy import check_url
 
 _LASTING_OPTIONS: Final = frozenset({"RECORD", "PDF"})
 _RECORDINGS: Final = frozenset({"RECORD", "HAR", "TRACE"})
@@ -25,15 +25,15 @@ class PlannedStep:
     name: str
     url: str
     actions: tuple[BoundAction | ActionScript, ...]
-    extract: Extract | None
+    extract: ExtractPlan | None
     wait_until: WaitUntil
     timeout_ms: int
     fail_on_status: bool = False
 
 
-def plan(
+def plan_steps(
     steps: Sequence[Step],
-    templates: Templates = Templates(),  # noqa: B008
+    templates: SecretTemplates = SecretTemplates(),  # noqa: B008
     *,
     fail_on_status: bool = False,
     files: bool = False,
@@ -45,9 +45,9 @@ def plan(
     return tuple(_plan_step(step, number, templates, fail_on_status, files) for number, step in enumerate(steps))
 
 
-def _plan_step(step: Step, number: int, templates: Templates, fail_on_status: bool, files: bool) -> PlannedStep:
+def _plan_step(step: Step, number: int, templates: SecretTemplates, fail_on_status: bool, files: bool) -> PlannedStep:
     place = f"steps[{number}]"
-    check_address(step.url, f"{place}.url", files=files)
+    check_url(step.url, f"{place}.url", files=files)
     bound = tuple(
         ActionScript(raw)
         if isinstance(raw, str)
@@ -60,14 +60,14 @@ def _plan_step(step: Step, number: int, templates: Templates, fail_on_status: bo
     return PlannedStep(name, step.url, bound, wanted, step.wait_until, step.timeout_ms, fails)
 
 
-def leaves_page_as_new(job: SendJob, steps: Sequence[PlannedStep]) -> bool:
+def leaves_page_reusable(job: SendJob, steps: Sequence[PlannedStep]) -> bool:
     """Whether nothing that the job does to its page outlives the next navigation: another job may have it then."""
     lasting = not _LASTING_OPTIONS.isdisjoint(job.options)
     actions = (action for step in steps for action in step.actions)
     return not lasting and all(isinstance(a, BoundAction) and a.method not in _LASTING_ACTIONS for a in actions)
 
 
-def sees_all(job: SendJob, steps: Sequence[PlannedStep]) -> bool:
+def observes_from_start(job: SendJob, steps: Sequence[PlannedStep]) -> bool:
     """Whether something of the job looks at its page before the first address is opened."""
     recorded = not _RECORDINGS.isdisjoint(job.options)
     return recorded or any(isinstance(action, ActionScript) for step in steps for action in step.actions)

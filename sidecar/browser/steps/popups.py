@@ -8,11 +8,11 @@ from weakref import WeakKeyDictionary
 from playwright.async_api import Browser, CDPSession, Page
 from playwright.async_api import Error as PlaywrightError
 
-from sidecar.browser.cdp import Devtools, is_chromium
-from sidecar.browser.crash_guard import look_at
+from sidecar.browser.cdp import CdpClient, is_chromium
+from sidecar.browser.crash_guard import consume_exception
 
 
-class Popups:
+class PopupWatcher:
     """Whether any job's context has more than one page: Chromium tells of each before the script that opens it goes on.
 
     There hardly ever is one, and then no job has to ask for its own. Openers don't count: a tab that a middle click
@@ -38,23 +38,23 @@ class Popups:
         self._contexts.pop(told["targetId"], None)
 
 
-_of_browsers: WeakKeyDictionary[Browser, asyncio.Task[Popups]] = WeakKeyDictionary()
+_watchers: WeakKeyDictionary[Browser, asyncio.Task[PopupWatcher]] = WeakKeyDictionary()
 """One watch for each browser, from the first job that needs it to the browser's end."""
 
 
-class Targets:
+class PopupTracker:
     """The pages of one context, counted by the browser."""
 
-    def __init__(self, page: Page, devtools: Devtools) -> None:
+    def __init__(self, page: Page, devtools: CdpClient) -> None:
         self._page = page
         self._devtools = devtools
 
     def prepare(self) -> None:
         """Begins what `count` needs, beside whatever comes next."""
         browser = self._page.context.browser
-        if is_chromium(browser) and browser not in _of_browsers:
-            _of_browsers[browser] = watching = asyncio.create_task(_watch(browser))
-            watching.add_done_callback(look_at)
+        if is_chromium(browser) and browser not in _watchers:
+            _watchers[browser] = watching = asyncio.create_task(_start_watcher(browser))
+            watching.add_done_callback(consume_exception)
 
     async def count(self) -> int:
         """How many there are, those included that Playwright has not told of yet; 0 where none of them is a popup.
@@ -63,7 +63,7 @@ class Targets:
         """
         self.prepare()
         browser = self._page.context.browser
-        watching = _of_browsers.get(browser) if browser else None
+        watching = _watchers.get(browser) if browser else None
         if watching is None:
             return 0
         with contextlib.suppress(PlaywrightError):
@@ -75,8 +75,8 @@ class Targets:
         return 0
 
 
-async def _watch(browser: Browser) -> Popups:
+async def _start_watcher(browser: Browser) -> PopupWatcher:
     session = await browser.new_browser_cdp_session()
-    popups = Popups(session)
+    popups = PopupWatcher(session)
     await session.send("Target.setDiscoverTargets", {"discover": True})
     return popups

@@ -11,7 +11,7 @@ from sidecar.templates import MISSING, REFERENCE, FieldPath, TextBudget, lookup,
 
 
 @dataclass(frozen=True, slots=True)
-class Templates:
+class SecretTemplates:
     """The secrets that a job names. Without `values` only their names are known, and references stay as they are."""
 
     names: Collection[str] = ()

@@ -11,25 +11,25 @@ from playwright.async_api import TimeoutError as PlaywrightTimeout
 from sidecar_protocol.jobs import Cookie, StepResult
 
 from sidecar.browser import playwright_errors
-from sidecar.browser.isolated_world import BadSelector
+from sidecar.browser.isolated_world import InvalidSelector
 from sidecar.browser.processes.driver import MAX_VALUE_BYTES
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.profiles.storage_observer import NO_STORAGE_OBSERVER, StorageObserver
 from sidecar.browser.sandbox.action_script import ActionScript
 from sidecar.browser.sandbox.action_session import ActionError, ActionSession
 from sidecar.browser.sandbox.sandbox_pool import SandboxPool
-from sidecar.browser.step_observer import Watch
+from sidecar.browser.step_observer import StepObserver
 from sidecar.browser.steps import extract
 from sidecar.browser.steps.actions import BoundAction
-from sidecar.browser.steps.console import Notes
+from sidecar.browser.steps.console import ConsoleRecorder
 from sidecar.browser.steps.cookies import set_cookies
-from sidecar.browser.steps.dialogs import Dialogs
+from sidecar.browser.steps.dialogs import DialogHandler
+from sidecar.browser.steps.event_scope import EventScope
 from sidecar.browser.steps.json_values import to_json
-from sidecar.browser.steps.navigation import LoadState, Movements
-from sidecar.browser.steps.own_time import OwnTime
-from sidecar.browser.steps.page_actions import MOST_DOWNLOADED, DialogAnswer, Downloaded
+from sidecar.browser.steps.navigation import LoadState, NavigationTracker
+from sidecar.browser.steps.page_actions import MAX_DOWNLOAD_BYTES, DialogAnswer, DownloadedFile
 from sidecar.browser.steps.plan import PlannedStep
-from sidecar.browser.url_policy import Allows
+from sidecar.browser.url_policy import AllowsUrl
 from sidecar.clock import Clock, within
 from sidecar.errors import (
     ActionFailed,
@@ -45,16 +45,16 @@ from sidecar.truncation import Redact
 
 _GRACE = 0.25
 """Seconds that Playwright gets to report its own, better explained timeout before the step's is enforced."""
-_FAILURES: Final = {"forbidden": Forbidden, "limit_exceeded": LimitExceeded}
+_ERROR_CLASSES: Final = {"forbidden": Forbidden, "limit_exceeded": LimitExceeded}
 """Code of a JavaScript action's failure -> what it is raised as."""
 _INTERRUPTED = "interrupted by another navigation"
 _ERROR_PAGES = ("chrome-error:", "about:neterror", "about:certerror")
-MOST_HOPS = 20
+MAX_CLIENT_REDIRECTS = 20
 """Pages that lead on at once, one to the other."""
 
 
 @dataclass(frozen=True, slots=True)
-class Visited:
+class StepsOutcome:
     """What the steps brought."""
 
     steps: tuple[StepResult, ...]
@@ -62,7 +62,7 @@ class Visited:
     """The steps' extracts merged, the later one winning; None where no step has one."""
 
 
-class Visit:
+class StepRunner:
     """One run over the steps. `step` and `action` say where it is, for whoever has to stop it.
 
     JavaScript actions run in a sandbox of `sandboxes` and see `secrets`; `close` gives it back.
@@ -76,7 +76,7 @@ class Visit:
         secrets: Mapping[str, Any] | None = None,
         scratch: Scratch | None = None,
         hide: Redact = str,
-        allows: Allows | None = None,
+        allows: AllowsUrl | None = None,
     ) -> None:
         """`scratch` is where files lie while they are fetched or recorded; `hide` knows all that is secret.
 
@@ -84,15 +84,15 @@ class Visit:
         """
         page = lent.page
         self.scratch = scratch or Scratch()
-        self.devtools = lent.devtools
+        self.cdp = lent.cdp
         self._own = page
         self._page = page
         self._clock = clock
-        self._time = OwnTime(lent)
-        self._notes = Notes(lent, hide, self._time)
-        self._moves = Movements(lent)
-        self.dialogs = Dialogs(page.context, hide, self._time)
-        self.downloads: list[Downloaded] = []
+        self._time = EventScope(lent)
+        self._notes = ConsoleRecorder(lent, hide, self._time)
+        self._moves = NavigationTracker(lent)
+        self.dialogs = DialogHandler(page.context, hide, self._time)
+        self.downloads: list[DownloadedFile] = []
         """What the actions fetched, in order."""
         self._scripts: ActionSession | None = None
         if sandboxes:
@@ -119,7 +119,7 @@ class Visit:
             self._page = self._own
         return self._page
 
-    async def run(self, steps: Sequence[PlannedStep], cookies: Sequence[Cookie], watch: Watch) -> Visited:
+    async def run(self, steps: Sequence[PlannedStep], cookies: Sequence[Cookie], watch: StepObserver) -> StepsOutcome:
         """Visits the steps, and tells `watch` of each.
 
         Raises NavigationFailed, ActionFailed, Forbidden, TimedOut, BrowserCrashed, BrowserUnavailable, InvalidContent.
@@ -134,17 +134,17 @@ class Visit:
             try:
                 result, values = await self._run_step(step)
             except SidecarError:
-                watch.on_step_broken(index, *await self._notes.taken())
+                watch.on_step_failed(index, *await self._notes.taken())
                 raise
             except BaseException:
-                watch.on_step_broken(index, *self._notes.take())
+                watch.on_step_failed(index, *self._notes.take())
                 raise
             watch.on_step_ended(index, result)
             results.append(result)
             if values is not None:
                 merged = {**(merged or {}), **values}
         self.step = self.action = None
-        return Visited(tuple(results), merged)
+        return StepsOutcome(tuple(results), merged)
 
     @property
     def changed_context(self) -> bool:
@@ -186,7 +186,7 @@ class Visit:
         console, errors = await self._notes.taken()
         result = StepResult(
             name=step.name,
-            url=playwright_errors.public_url(self._page.url),
+            url=playwright_errors.without_credentials(self._page.url),
             status=self._status,
             title=reading.title,
             duration_ms=round((self._clock.monotonic() - started) * 1000),
@@ -200,7 +200,7 @@ class Visit:
         try:
             await self._moves.begin()
         except PlaywrightError as error:
-            raise playwright_errors.crashed(error) from None
+            raise playwright_errors.to_crash(error) from None
 
     async def _open(self, step: PlannedStep) -> None:
         page = self._page
@@ -216,7 +216,7 @@ class Visit:
         except PlaywrightError as error:
             self._check_handlers(step)
             if _INTERRUPTED not in str(error):
-                raise playwright_errors.navigation(error, step.url, step.name) from None
+                raise playwright_errors.navigation_error(error, step.url, step.name) from None
             response = None  # the page itself went on to another one, which is where the step goes too
         self._check_handlers(step)
         self._note_response(page, response)
@@ -240,14 +240,14 @@ class Visit:
         """Where something led to another page: waits for it, and for the one that it leads on to at once."""
         if step.wait_until != "commit":
             await self._wait_for_load(step, step.wait_until)
-            for _ in range(MOST_HOPS):
+            for _ in range(MAX_CLIENT_REDIRECTS):
                 page = self.page
                 if not await self._goes_on(page, step.wait_until):
                     break
                 await self._wait_for_load(step, step.wait_until)
             else:
-                url = playwright_errors.public_url(self.page.url)
-                said = f"{url} leads on at once in a loop: {MOST_HOPS} pages, each of which led to the next"
+                url = playwright_errors.without_credentials(self.page.url)
+                said = f"{url} leads on at once in a loop: {MAX_CLIENT_REDIRECTS} pages, each of which led to the next"
                 raise NavigationFailed(said, url=url, step=step.name, action=self.action)
         self._check_error_page(step)
         if step.fail_on_status:
@@ -261,15 +261,17 @@ class Visit:
             self._status = await self._moves.status(page)
             self._status_of = here
         if step.fail_on_status and self._status is not None and self._status >= 400:
-            url = playwright_errors.public_url(page.url)
+            url = playwright_errors.without_credentials(page.url)
             said = f"{url} answered with status {self._status}"
             raise NavigationFailed(said, url=url, status=self._status, step=step.name, action=self.action)
 
     def _take(self, value: Any) -> Any:
         """What an action's value stands for in the result; some are orders for the visit."""
-        if isinstance(value, Downloaded):
-            if sum(len(file.data) for file in (*self.downloads, value)) > MOST_DOWNLOADED:
-                raise LimitExceeded(f"the downloads of one job are limited to {MOST_DOWNLOADED} bytes", step=self.step)
+        if isinstance(value, DownloadedFile):
+            if sum(len(file.data) for file in (*self.downloads, value)) > MAX_DOWNLOAD_BYTES:
+                raise LimitExceeded(
+                    f"the downloads of one job are limited to {MAX_DOWNLOAD_BYTES} bytes", step=self.step
+                )
             self.downloads.append(value)
             return {"name": value.name, "size": len(value.data)}
         if isinstance(value, DialogAnswer):
@@ -303,7 +305,11 @@ class Visit:
         try:
             return await self._scripts.run(script.source)
         except ActionError as error:
-            kind = TimedOut if playwright_errors.AWAITED in str(error) else _FAILURES.get(error.code, ActionFailed)
+            kind = (
+                TimedOut
+                if playwright_errors.AWAITING_NAVIGATION in str(error)
+                else _ERROR_CLASSES.get(error.code, ActionFailed)
+            )
             raise kind(f"{script.label} failed: {error}", step=step.name, action=script.label) from None
         except SandboxCrashed as error:
             said = f"{script.label} failed: {error.message}"
@@ -326,8 +332,8 @@ class Visit:
                 return None  # a popup that closes itself once it is done with; the job goes on where it came from
             target = getattr(action.arguments, "url", None)
             if action.method == "goto" and target:
-                raise playwright_errors.navigation(error, target, step.name, action.label) from None
-            raise playwright_errors.action(error, action.label, step.name, action.hidden) from None
+                raise playwright_errors.navigation_error(error, target, step.name, action.label) from None
+            raise playwright_errors.action_error(error, action.label, step.name, action.hidden) from None
         finally:
             self._moves.done()
         self._check_handlers(step)
@@ -352,7 +358,7 @@ class Visit:
                 doing = self._moves.unless_replaced(page, getattr(action.arguments, "selector"), doing)  # noqa: B009
             value = await doing
         except PlaywrightTimeout as error:
-            if not (playwright_errors.awaits_answer(error) and self._moves.target(page)):
+            if not (playwright_errors.awaits_navigation(error) and self._moves.target(page)):
                 raise
             value = None  # it is done; from now on the step's time counts
         self._awaits = True
@@ -364,7 +370,7 @@ class Visit:
 
     def _check_arrival(self, page: Page, step: PlannedStep) -> None:
         failure = self._moves.failures.get(page)
-        if failure and not playwright_errors.called_off(failure):
+        if failure and not playwright_errors.was_aborted(failure):
             said = f"the page that this led to could not be opened: {failure}"
             raise NavigationFailed(said, step=step.name, action=self.action)
 
@@ -372,7 +378,7 @@ class Visit:
         try:
             return await self._moves.goes_on(page, state)
         except PlaywrightError as error:
-            raise playwright_errors.navigation(error, page.url, self.step or "", self.action) from None
+            raise playwright_errors.navigation_error(error, page.url, self.step or "", self.action) from None
 
     async def _wait_for_load(self, step: PlannedStep, state: LoadState) -> None:
         """Where an action led to another page, waits for it; at once where it did not."""
@@ -381,15 +387,15 @@ class Visit:
         except PlaywrightTimeout:
             raise self._too_long(step) from None
         except PlaywrightError as error:
-            raise playwright_errors.navigation(
-                error, playwright_errors.asked_for(self._page.url), step.name, self.action
+            raise playwright_errors.navigation_error(
+                error, playwright_errors.requested_url(self._page.url), step.name, self.action
             ) from None
 
     def _check_error_page(self, step: PlannedStep) -> None:
         if self._page.url.startswith(_ERROR_PAGES):
             raise NavigationFailed("the page that this led to could not be opened", step=step.name, action=self.action)
 
-    async def _read(self, step: PlannedStep) -> extract.Reading:
+    async def _read(self, step: PlannedStep) -> extract.PageReading:
         last = step is self._last_step
         while True:
             if last:
@@ -400,15 +406,15 @@ class Visit:
             documents, reading = self._moves.documents(page), None
             try:
                 storage = last and self.storage_observer.wants_storage
-                reading = await extract.read(page, self.devtools, step.extract, storage=storage)
+                reading = await extract.read_page(page, self.cdp, step.extract, storage=storage)
                 if reading.is_of_loaded(step.wait_until):
                     break
-            except BadSelector as bad:
+            except InvalidSelector as bad:
                 said = f"extract failed: field {bad.field}: {playwright_errors.first_line(bad)}"
                 raise ActionFailed(said, step=step.name, action="extract") from None
             except PlaywrightError as error:
-                if not playwright_errors.left_the_page(error):
-                    raise playwright_errors.action(error, "extract", step.name) from None
+                if not playwright_errors.is_context_destroyed(error):
+                    raise playwright_errors.action_error(error, "extract", step.name) from None
             await self._moves.settled(page)  # the news of the document that has come may be on its way
             if reading and self._moves.documents(page) == documents:
                 break  # the one that is there has been written anew, and may never be complete
@@ -430,7 +436,7 @@ class Visit:
         said = f"{step.name} took longer than {step.timeout_ms} ms"
         if self.action:
             said += f" at {self.action}"
-        target = playwright_errors.public_url(self._moves.target(self.page))
+        target = playwright_errors.without_credentials(self._moves.target(self.page))
         if target and self._awaits:
             said += f": that was done, and the answer of {target} is awaited"
         return TimedOut(said, step=step.name, action=self.action)

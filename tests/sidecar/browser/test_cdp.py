@@ -26,7 +26,7 @@ async def test_values_go_both_ways(pool: BrowserPool, site: str, kind: BrowserNa
         await lent.page.goto(f"{site}/second.html")
         await lent.page.evaluate("(text) => { document.title = text; document.body.style.height = '5000px'; }", _TEXT)
         asked = [("title", None), ("turns", None), ("scroll", [0, 120])]
-        told = [isolated_world.decode(await lent.devtools.ask(lent.page, name, argument)) for name, argument in asked]
+        told = [isolated_world.decode_result(await lent.cdp.ask(lent.page, name, argument)) for name, argument in asked]
         return [*told, await lent.page.evaluate("scrollY"), await lent.page.title()]
 
     *told, title = await pool.run(kind, ask)
@@ -40,7 +40,7 @@ async def test_what_a_question_throws_is_told(pool: BrowserPool, kind: BrowserNa
     """In one line, as of any other failure in a page."""
 
     async def ask(lent: JobPage) -> None:
-        await lent.devtools.ask(lent.page, "look", None)
+        await lent.cdp.ask(lent.page, "look", None)
 
     with pytest.raises(PlaywrightError) as failed:
         await pool.run(kind, ask)
@@ -54,7 +54,7 @@ async def test_no_element_s_name_hides_what_is_asked(pool: BrowserPool, kind: Br
 
     async def ask(lent: JobPage) -> tuple[Any, list[Any]]:
         await lent.page.set_content(f"{named}<label for=s>y</label>")
-        seen = isolated_world.decode(await lent.devtools.ask(lent.page, "look", {"fields": [], "storage": False}))
+        seen = isolated_world.decode_result(await lent.cdp.ask(lent.page, "look", {"fields": [], "storage": False}))
         boxes = [lent.page.locator(one) for one in ("form", "select", "label")]
         return seen, [await isolated_world.options(box) for box in boxes]
 
@@ -73,14 +73,14 @@ async def test_a_page_that_goes_away_says_so(
 
     async def ask(lent: JobPage) -> str:
         await lent.page.goto(f"{site}/second.html")
-        asked = asyncio.ensure_future(lent.devtools.ask(lent.page, "never"))
+        asked = asyncio.ensure_future(lent.cdp.ask(lent.page, "never"))
         for _ in range(2):  # its two messages are there before those of two more
-            await lent.devtools.ask(lent.page, "state")
+            await lent.cdp.ask(lent.page, "state")
         await lent.page.goto(f"{site.replace('127.0.0.1', host)}/actions.html")
         with pytest.raises(PlaywrightError) as failed:
             await asked
-        assert playwright_errors.left_the_page(failed.value)
-        await lent.devtools.ask(lent.page, "state")
+        assert playwright_errors.is_context_destroyed(failed.value)
+        await lent.cdp.ask(lent.page, "state")
         return lent.page.url
 
     assert (await pool.run("CHROMIUM", ask)).endswith(f"//{host}:{site.rpartition(':')[2]}/actions.html")
@@ -110,7 +110,7 @@ async def test_a_question_finds_its_world_there(pool: BrowserPool, site: str, se
             await lent.page.goto(f"{site}/{place}.html")
             assert await sent.get() == "Page.createIsolatedWorld"
             for _ in range(2):
-                title = isolated_world.decode(await lent.devtools.ask(lent.page, "title"))
+                title = isolated_world.decode_result(await lent.cdp.ask(lent.page, "title"))
                 assert await sent.get() == "Runtime.callFunctionOn"
             assert sent.empty()
         return [title, await lent.page.title()]
@@ -130,7 +130,7 @@ async def test_a_world_of_a_document_that_is_gone_is_not_asked(pool: BrowserPool
         await lent.page.goto(f"{site}/second.html")
         frame.on_commit = lambda: None  # the news of the next one is late
         await lent.page.goto(f"{site.replace('127.0.0.1', host)}/actions.html")
-        return [isolated_world.decode(await lent.devtools.ask(lent.page, "title")), await lent.page.title()]
+        return [isolated_world.decode_result(await lent.cdp.ask(lent.page, "title")), await lent.page.title()]
 
     told, title = await pool.run("CHROMIUM", ask)
     assert told == title
@@ -158,15 +158,15 @@ async def test_a_page_has_one_session_until_it_closes(pool: BrowserPool, site: s
     """A second page has its own; a closed one is dead to whoever asks."""
 
     async def ask(lent: JobPage) -> None:
-        first = await lent.devtools.session(lent.page)
+        first = await lent.cdp.session(lent.page)
         await lent.page.goto(f"{site}/second.html")
-        assert await lent.devtools.session(lent.page) is first
+        assert await lent.cdp.session(lent.page) is first
         other = await lent.page.context.new_page()
-        assert await lent.devtools.session(other) is not first
+        assert await lent.cdp.session(other) is not first
         await other.close()
         with pytest.raises(PlaywrightError) as failed:
-            await lent.devtools.ask(other, "state")
-        assert playwright_errors.is_dead(failed.value)
+            await lent.cdp.ask(other, "state")
+        assert playwright_errors.is_closed(failed.value)
 
     await pool.run("CHROMIUM", ask)
 
@@ -180,7 +180,7 @@ async def test_a_crashed_popup_is_dead_to_whoever_asks(pool: BrowserPool) -> Non
             await other.goto("chrome://crash")
         async with asyncio.timeout(10):
             with pytest.raises(PlaywrightError) as failed:
-                await lent.devtools.ask(other, "state")
-        assert playwright_errors.is_dead(failed.value)
+                await lent.cdp.ask(other, "state")
+        assert playwright_errors.is_closed(failed.value)
 
     await pool.run("CHROMIUM", ask)

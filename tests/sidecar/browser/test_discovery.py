@@ -61,7 +61,7 @@ def test_the_systems_headless_shell_is_preferred(tmp_path: Path, monkeypatch: py
     settings = Settings(browsers_path=str(tmp_path / "none"))
     assert discovery.find("CHROMIUM", settings).name == "chromium-headless-shell"
     assert discovery.find("FIREFOX", settings).channel == "moz-firefox"
-    assert discovery.available(settings) == {
+    assert discovery.available_browsers(settings) == {
         "CHROMIUM": str(tmp_path / "chromium-headless-shell"),
         "FIREFOX": str(tmp_path / "firefox-esr"),
     }
@@ -81,7 +81,7 @@ def test_looking_imports_no_playwright() -> None:
     """`hello` may ask for the browsers before any heavy library is loaded."""
     code = (
         "import sys; from sidecar.browser import discovery; from sidecar.settings import Settings; "
-        "discovery.available(Settings()); print([name for name in sys.modules if 'playwright' in name])"
+        "discovery.available_browsers(Settings()); print([name for name in sys.modules if 'playwright' in name])"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
     assert told.stdout == "[]\n"

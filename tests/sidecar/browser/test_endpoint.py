@@ -206,7 +206,7 @@ async def test_a_dropped_connection_is_made_again(tmp_path: Path) -> None:
 async def test_an_endpoint_shows_no_password() -> None:
     """Neither `hello` nor an error repeats what may be secret in it."""
     settings = Settings(browser_endpoint=f"ws://user:hunter2@127.0.0.1:{free_port()}/key-hunter2?token=hunter2")
-    assert "hunter2" not in str(discovery.available(settings))
+    assert "hunter2" not in str(discovery.available_browsers(settings))
     pool = BrowserPool(settings, Clock())
     with pytest.raises(BrowserUnavailable) as failed:
         await pool.run("CHROMIUM", title_of)

@@ -60,7 +60,7 @@ async def page(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     """A page of a browser that nothing of ours stands before."""
     found = discovery.find(request.param, Settings())
     async with async_playwright() as playwright:
-        await isolated_world.teach(playwright)
+        await isolated_world.register_engine(playwright)
         kind = getattr(playwright, found.kind.lower())
         options = {"channel": found.channel} if found.channel else {}
         browser = await kind.launch(executable_path=found.path, **options)
@@ -142,17 +142,17 @@ async def test_a_page_that_grows_after_the_look_has_its_room(page: Any, monkeypa
     """Below the bound it is whole, beyond it is cut there."""
     for height in (900, 100_000):
         await page.set_content("<body style='margin:0;height:100px'>")
-        ask = isolated_world.ask
+        ask = isolated_world.call
 
         async def grow(*asked: Any, ask: Any = ask, height: int = height) -> str:
             told: str = await ask(*asked)
             await page.evaluate(f"document.body.style.height = '{height}px'")
             return told
 
-        monkeypatch.setattr(isolated_world, "ask", grow)
+        monkeypatch.setattr(isolated_world, "call", grow)
         image = await pictures.take(page, {"full_page": True})
         monkeypatch.undo()
-        assert png_size(image)[1] == min(height, capture_limits.most_side(page))
+        assert png_size(image)[1] == min(height, capture_limits.max_image_side(page))
 
 
 @pytest.mark.parametrize(
@@ -162,14 +162,14 @@ async def test_a_page_that_grows_after_the_look_has_its_room(page: Any, monkeypa
 async def test_sheets_that_are_asked_for_are_bounded(ranges: str, bounded: str) -> None:
     """Whatever the page is like."""
     await asyncio.sleep(0)
-    assert prints._bounded(ranges) == bounded
+    assert prints._bounded_ranges(ranges) == bounded
 
 
 async def test_a_print_that_becomes_too_long_is_refused(
     runner: BrowserJobRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page is longer only as it is printed, after it was looked at; a sheet is 20 pixels high."""
-    monkeypatch.setattr(prints, "MOST_SHEETS", 50)  # thousands take minutes
+    monkeypatch.setattr(prints, "MAX_PDF_PAGES", 50)  # thousands take minutes
     for page in (
         "<style>@media print { body { height: 2200px } }</style><body>",
         "<body><script>addEventListener('beforeprint', () => { document.body.style.height = '2200px' })</script>",
@@ -184,7 +184,7 @@ async def test_a_print_within_the_bound_is_whole(runner: BrowserJobRunner) -> No
     page = data_url(PRINTED)
     asked = ["page.pdf({height: 1000})", "page.pdf({height: 1000, pageRanges: '2-3, 30-999999'})"]
     values = (await runner.run(make_job(page, actions=asked))).steps[0].values
-    counts = [len(prints._SHEET.findall(base64.b64decode(str(value)))) for value in values]
+    counts = [len(prints._PDF_PAGE.findall(base64.b64decode(str(value)))) for value in values]
     assert counts[0] >= 30
     assert counts[1] == 2 + counts[0] - 29
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright._impl._glob import glob_to_regex_pattern
 
-from sidecar.browser.url_glob import Glob
+from sidecar.browser.url_glob import UrlGlob
 
 
 @pytest.mark.parametrize(
@@ -27,31 +27,31 @@ from sidecar.browser.url_glob import Glob
 )
 def test_what_matches(glob: str, matching: list[str], others: list[str]) -> None:
     """The whole URL, as Playwright would."""
-    assert [url for url in matching if not Glob(glob).matches(url)] == []
-    assert [url for url in others if Glob(glob).matches(url)] == []
+    assert [url for url in matching if not UrlGlob(glob).matches(url)] == []
+    assert [url for url in others if UrlGlob(glob).matches(url)] == []
 
 
 @given(st.text("ab/*,.", max_size=8), st.text("ab/,.", max_size=8), st.booleans())
 def test_as_playwright_does(glob: str, url: str, grouped: bool) -> None:
     """Any short glob, also with alternatives, decides as Playwright's regular expression does."""
     glob = f"{{{glob},a}}b" if grouped else glob
-    assert Glob(glob).matches(url) == bool(re.search(glob_to_regex_pattern(glob), url) or url == glob)
+    assert UrlGlob(glob).matches(url) == bool(re.search(glob_to_regex_pattern(glob), url) or url == glob)
 
 
 def test_a_glob_costs_nothing_until_it_matches() -> None:
     """A job may hold ten thousand of the longest."""
-    globs = [Glob("**{" + "a," * 900 + "}") for _ in range(10_000)]
+    globs = [UrlGlob("**{" + "a," * 900 + "}") for _ in range(10_000)]
     assert all(glob._walk is None for glob in globs)
 
 
 def test_none_takes_for_ever() -> None:
     """What holds up a regular expression for years, and the longest there is."""
-    assert not Glob("**a" * 40 + "b").matches("a" * 5_000)
-    assert Glob("*" + "{a,aa}" * 40 + "**").matches("a" * 5_000)
-    assert not Glob("**").matches("a" * 20_000)
+    assert not UrlGlob("**a" * 40 + "b").matches("a" * 5_000)
+    assert UrlGlob("*" + "{a,aa}" * 40 + "**").matches("a" * 5_000)
+    assert not UrlGlob("**").matches("a" * 20_000)
     # tens of seconds where each of a thousand ways is walked by itself
-    assert Glob("**{" + "a," * 900 + "}").matches("ba" * 8_000)
-    assert not Glob("**{" + "a," * 900 + "b}").matches("ac" * 8_000)
+    assert UrlGlob("**{" + "a," * 900 + "}").matches("ba" * 8_000)
+    assert not UrlGlob("**{" + "a," * 900 + "b}").matches("ac" * 8_000)
     for glob in ("*" * 101, "a" * 2_001):
         with pytest.raises(ValueError, match="at most 2000 characters and 100 wildcards"):
-            Glob(glob)
+            UrlGlob(glob)

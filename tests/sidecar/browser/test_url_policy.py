@@ -2,7 +2,7 @@
 
 import pytest
 
-from sidecar.browser.url_policy import check_address
+from sidecar.browser.url_policy import check_url
 from sidecar.errors import InvalidContent
 
 
@@ -12,7 +12,7 @@ from sidecar.errors import InvalidContent
 )
 def test_pages_can_be_opened(url: str) -> None:
     """Web pages, data and the blank page pass."""
-    check_address(url, "steps[0].url")
+    check_url(url, "steps[0].url")
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ def test_pages_can_be_opened(url: str) -> None:
 def test_everything_else_is_refused(url: str) -> None:
     """Files, the browser's own pages, scripts and what is no URL are refused by name of the field."""
     with pytest.raises(InvalidContent) as failed:
-        check_address(url, "steps[0].url")
+        check_url(url, "steps[0].url")
     assert failed.value.places == {"field": "steps[0].url"}
 
 
 def test_files_only_where_they_are_allowed() -> None:
     """Then by their path; another machine's never."""
-    check_address("file:///etc/hostname", "steps[0].url", files=True)
+    check_url("file:///etc/hostname", "steps[0].url", files=True)
     for url in ("file://server/share", "chrome://crash", "javascript:alert(1)"):
         with pytest.raises(InvalidContent):
-            check_address(url, "steps[0].url", files=True)
+            check_url(url, "steps[0].url", files=True)

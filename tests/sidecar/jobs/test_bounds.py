@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.browser.capture_limits import MOST_HEIGHT
+from sidecar.browser.capture_limits import MAX_IMAGE_SIDE
 from sidecar.errors import LimitExceeded
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from tests.sidecar.browser.parts import make_job, png_size
@@ -50,13 +50,15 @@ async def test_a_print_is_looked_at_as_it_is_printed(runner: BrowserJobRunner) -
 
 async def test_the_highest_picture_is_right_to_its_last_pixel(runner: BrowserJobRunner) -> None:
     """As high as the bound is."""
-    page = f"data:text/html,<body style='margin:0;height:{MOST_HEIGHT - 10}px'><hr style='margin:0;height:10px;border:0"
+    page = (
+        f"data:text/html,<body style='margin:0;height:{MAX_IMAGE_SIDE - 10}px'><hr style='margin:0;height:10px;border:0"
+    )
     page = page.replace("<hr", "<hr class=last").replace(
         "<body style='margin:0;height", "<body style='margin:0;padding-top"
     )
     result = await runner.run(make_job(f"{page};background:rgb(1,2,3)'>", options=["SCREENSHOT"]))
     image = base64.b64decode(result.screenshot or "")
-    assert png_size(image) == (1280, MOST_HEIGHT)
+    assert png_size(image) == (1280, MAX_IMAGE_SIDE)
     assert _last_row(image) == bytes((1, 2, 3)) * 1280
 
 

@@ -14,7 +14,7 @@ from sidecar_protocol.jobs import JobReply, JobResult, SendJob
 from sidecar_protocol.reading import read
 from sidecar_protocol.writing import encode
 
-from sidecar.browser.step_observer import Watch
+from sidecar.browser.step_observer import StepObserver
 from sidecar.errors import ActionFailed, MissingCredentials, RemoteFailed
 from sidecar.jobs.run_service import RunRequest, RunService
 from sidecar.rtcv.send_cv import ReferenceLocks, send_cv
@@ -36,7 +36,7 @@ class Runner:
     def check(self, job: SendJob) -> None:
         """Finds nothing wrong."""
 
-    async def run(self, job: SendJob, secrets: Mapping[str, Any] | None, watch: Watch) -> JobResult:
+    async def run(self, job: SendJob, secrets: Mapping[str, Any] | None, watch: StepObserver) -> JobResult:
         """The result that the test has chosen."""
         self.secrets = secrets
         self.runs += 1

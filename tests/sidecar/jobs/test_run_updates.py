@@ -17,7 +17,7 @@ from sidecar_protocol.updates import Progress, SelfDescribing
 from sidecar_protocol.writing import encode
 
 from sidecar import __version__
-from sidecar.browser.step_observer import Watch
+from sidecar.browser.step_observer import StepObserver
 from sidecar.browser.steps.actions import ACTIONS
 from sidecar.deliveries.endpoint_registry import Endpoint
 from sidecar.errors import (
@@ -71,7 +71,7 @@ class Browser:
         """As the test says."""
         self.checks(job)
 
-    async def run(self, job: SendJob, secrets: Mapping[str, Any] | None, watch: Watch) -> JobResult:
+    async def run(self, job: SendJob, secrets: Mapping[str, Any] | None, watch: StepObserver) -> JobResult:
         """Goes through the steps."""
         self.secrets = secrets
         self._fail_at(-1)
@@ -82,7 +82,7 @@ class Browser:
             try:
                 self._fail_at(index)
             except BaseException:
-                watch.on_step_broken(index, self.console, self.errors)
+                watch.on_step_failed(index, self.console, self.errors)
                 raise
             watch.on_step_ended(index, self._result(step.name or ""))
         self._fail_at(len(job.steps))

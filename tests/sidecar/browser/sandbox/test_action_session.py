@@ -11,7 +11,7 @@ from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.sandbox.action_session import ActionSession
 from sidecar.browser.sandbox.sandbox_pool import SandboxLimits, SandboxPool
-from sidecar.browser.steps.console import Notes
+from sidecar.browser.steps.console import ConsoleRecorder
 from sidecar.clock import Clock
 from sidecar.errors import NavigationFailed
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
@@ -48,7 +48,7 @@ async def test_what_only_reads_is_known(pool: BrowserPool, site: str, source: st
 
     async def act(lent: JobPage) -> bool:
         await lent.page.goto(f"{site}/actions.html")
-        scripts = ActionSession(pool.sandboxes, lent.page, Notes(lent, str), {}, lambda: 5_000.0, stays)
+        scripts = ActionSession(pool.sandboxes, lent.page, ConsoleRecorder(lent, str), {}, lambda: 5_000.0, stays)
         try:
             await scripts.run("page.hover('h1')")
             await scripts.run(source)
@@ -66,7 +66,7 @@ async def test_a_sandbox_taken_ahead_is_given_back(pool: BrowserPool) -> None:
 
     async def prepare(lent: JobPage) -> None:
         for seconds in (0.0, 5.0, 0.0):  # while the browser starts, once the sandbox is there, while another opens
-            scripts = ActionSession(sandboxes, lent.page, Notes(lent, str), {}, lambda: 5_000.0, stays)
+            scripts = ActionSession(sandboxes, lent.page, ConsoleRecorder(lent, str), {}, lambda: 5_000.0, stays)
             await asyncio.wait((scripts.prepare(),), timeout=seconds)
             await scripts.close()
 

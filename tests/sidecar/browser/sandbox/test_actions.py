@@ -355,7 +355,7 @@ async def test_popups_of_scripts_settle(runner: BrowserJobRunner, site: str, ope
 
 async def test_a_popup_that_never_loads(runner: BrowserJobRunner, site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is waited for a while; then the job goes on."""
-    monkeypatch.setattr(navigation, "LONGEST_FOR_POPUPS", 0.3)
+    monkeypatch.setattr(navigation, "POPUP_SECONDS", 0.3)
     step = await act(runner, f"{site}/actions.html", "page.evaluate(() => { window.open('/hang') })", "page.title()")
     assert step.values == (None, "Actions")
 

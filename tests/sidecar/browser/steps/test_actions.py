@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from sidecar.browser.pool import BrowserPool
-from sidecar.browser.step_observer import NOBODY
+from sidecar.browser.step_observer import NO_OBSERVER
 from sidecar.browser.steps.actions import ACTIONS, parse
-from sidecar.browser.steps.plan import plan
-from sidecar.browser.steps.step_runner import Visit
+from sidecar.browser.steps.plan import plan_steps
+from sidecar.browser.steps.step_runner import StepRunner
 from sidecar.clock import Clock
 from sidecar.errors import InvalidContent, LimitExceeded
 from tests.sidecar.browser.parts import make_job
@@ -185,8 +185,8 @@ async def test_every_action_works_on_a_real_page(site: str, pool: BrowserPool) -
     """The whole table is walked once, and each action gives the value it should."""
     assert {next(iter(raw)) for raw, _ in EVERY_ACTION} == set(ACTIONS)
     given = json.loads(json.dumps([raw for raw, _ in EVERY_ACTION]).replace("{site}", site))
-    steps = plan(make_job(f"{site}/form.html", actions=given).steps)
+    steps = plan_steps(make_job(f"{site}/form.html", actions=given).steps)
     context = {"accept_downloads": True, "has_touch": True}
-    visited = await pool.run("CHROMIUM", lambda lent: Visit(lent, Clock()).run(steps, (), NOBODY), context)
+    visited = await pool.run("CHROMIUM", lambda lent: StepRunner(lent, Clock()).run(steps, (), NO_OBSERVER), context)
     told = zip(EVERY_ACTION, visited.steps[0].values, strict=True)
     assert [(raw, value) for (raw, _), value in told] == EVERY_ACTION

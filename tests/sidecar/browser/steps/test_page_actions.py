@@ -11,9 +11,9 @@ from sidecar_protocol.jobs import StepResult
 
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
-from sidecar.browser.step_observer import NOBODY
-from sidecar.browser.steps.plan import plan
-from sidecar.browser.steps.step_runner import Visit
+from sidecar.browser.step_observer import NO_OBSERVER
+from sidecar.browser.steps.plan import plan_steps
+from sidecar.browser.steps.step_runner import StepRunner
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, LimitExceeded, NavigationFailed
 from tests.sidecar.browser.parts import make_job
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.browser
 
 async def visited(pool: BrowserPool, url: str, actions: Sequence[dict[str, Any]], **context: Any) -> StepResult:
     """A step of these actions."""
-    steps = plan(make_job(url, actions=list(actions), step_timeout_ms=10_000).steps)
-    result = await pool.run("CHROMIUM", lambda lent: Visit(lent, Clock()).run(steps, (), NOBODY), context)
+    steps = plan_steps(make_job(url, actions=list(actions), step_timeout_ms=10_000).steps)
+    result = await pool.run("CHROMIUM", lambda lent: StepRunner(lent, Clock()).run(steps, (), NO_OBSERVER), context)
     return result.steps[0]
 
 
@@ -80,12 +80,12 @@ async def test_files_are_uploaded(site: str, pool: BrowserPool) -> None:
 async def test_files_are_downloaded(site: str, pool: BrowserPool) -> None:
     """By a click and by address; the page stays where it was, and the visit holds what came."""
     actions = [{"download": "#download"}, {"download": {"url": f"{site}/download"}}, {"title": None}]
-    steps = plan(make_job(f"{site}/windows.html", actions=actions).steps)
-    visits: list[Visit] = []
+    steps = plan_steps(make_job(f"{site}/windows.html", actions=actions).steps)
+    visits: list[StepRunner] = []
 
     async def work(lent: JobPage) -> Any:
-        visits.append(Visit(lent, Clock()))
-        return await visits[0].run(steps, (), NOBODY)
+        visits.append(StepRunner(lent, Clock()))
+        return await visits[0].run(steps, (), NO_OBSERVER)
 
     result = await pool.run("CHROMIUM", work, {"accept_downloads": True})
     assert result.steps[0].values == ({"name": "a.bin", "size": 4}, {"name": "a.bin", "size": 4}, "Windows")

@@ -6,7 +6,7 @@ import pytest
 
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
-from sidecar.browser.steps.popups import Targets
+from sidecar.browser.steps.popups import PopupTracker
 
 
 @pytest.mark.browser
@@ -15,7 +15,7 @@ async def test_a_tab_that_names_no_opener_is_counted(pool: BrowserPool, site: st
 
     async def work(lent: JobPage) -> tuple[int, int]:
         page = lent.page
-        targets = Targets(page, lent.devtools)
+        targets = PopupTracker(page, lent.cdp)
         await page.goto(f"{site}/actions.html")
         before = await targets.count()
         await page.click("#popup", button="middle")

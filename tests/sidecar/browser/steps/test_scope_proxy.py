@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from sidecar.browser.pool import BrowserPool
-from sidecar.browser.scope_proxy import Gateway
+from sidecar.browser.scope_proxy import ScopeProxy
 from sidecar.clock import Clock, within
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from sidecar.jobs.token_scope import Scope
@@ -97,7 +97,7 @@ async def test_forms_and_sockets_work_through_it(pool: BrowserPool, tmp_path: Pa
     assert result.steps[0].values == ("3000000open",)
 
 
-async def through(gateway: Gateway, said: bytes) -> bytes:
+async def through(gateway: ScopeProxy, said: bytes) -> bytes:
     """All that comes back for these bytes, once a second later request was put behind them."""
     reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(gateway.address).port)
     writer.write(said)
@@ -120,7 +120,7 @@ BODIES = [
 @pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 103 Early Hints\nLink: </x>\n\n"])
 async def test_one_connection_is_for_one_request(field: bytes, body: bytes, interim: bytes) -> None:
     """The answer says that its connection ends, whatever the server says, and no later request is handed on."""
-    async with running(Keeping("kept", interim)) as server, Gateway(lambda _host, _port: True) as gateway:
+    async with running(Keeping("kept", interim)) as server, ScopeProxy(lambda _host, _port: True) as gateway:
         head = b"POST %b/x HTTP/1.1\r\nHost: x\r\nProxy-Connection: keep-alive\r\nUpgrade: h2c\r\n%b\r\n"
         answer = await through(gateway, head % (server.url.encode(), field) + body)
     assert answer.endswith(b"<title>kept</title>")
@@ -144,7 +144,7 @@ async def test_one_connection_is_for_one_request(field: bytes, body: bytes, inte
 )
 async def test_what_has_no_certain_end_is_not_handed_on(fields: bytes) -> None:
     """Nothing behind the head of such a request reaches the server, and the connection ends."""
-    async with running(Keeping("kept")) as server, Gateway(lambda _host, _port: True) as gateway:
+    async with running(Keeping("kept")) as server, ScopeProxy(lambda _host, _port: True) as gateway:
         head = b"POST %b/x HTTP/1.1\r\nHost: x\r\n%b\r\n" % (server.url.encode(), fields)
         await through(gateway, head + b"z\r\nbehind\r\n0\r\n\r\n")
     assert b"behind" not in server.received

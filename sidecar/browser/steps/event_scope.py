@@ -6,11 +6,11 @@ from typing import Any
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
-from sidecar.browser.background_tasks import Endings
+from sidecar.browser.background_tasks import BackgroundTasks
 from sidecar.browser.processes.job_page import JobPage
 
 
-class OwnTime:
+class EventScope:
     """Begins at once in a fresh page; in one that another job has left, with the first document that the job opens.
 
     Pages that the last job's opens before that are no concern of the job's, and are closed.
@@ -21,7 +21,7 @@ class OwnTime:
         self._begun = not lent.has_previous_document
         self._awaiting = False
         self._foreign: set[Page] = set()
-        self._closing = Endings()
+        self._closing = BackgroundTasks()
         if not self._begun:
             _emitter(lent.page).on("navigated", self._hear)
             lent.context.on("page", self._meet)
@@ -50,7 +50,7 @@ class OwnTime:
 
     def _meet(self, page: Page) -> None:
         self._foreign.add(page)
-        self._closing.begin(_close(page))
+        self._closing.start(_close(page))
 
 
 async def _close(page: Page) -> None:
