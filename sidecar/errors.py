@@ -26,9 +26,9 @@ WireError (sidecar_protocol)
         └── SandboxCrashed      browser_crashed
 """
 
-from typing import ClassVar, Final
+from typing import Final
 
-from sidecar_protocol.errors import ErrorCode, ErrorDetail, Place, WireError
+from sidecar_protocol.errors import Detail, ErrorCode, ErrorDetail, WireError
 
 INTERNAL_ERROR: Final = "internal error; the sidecar's log says more"
 """All that is said of an unexpected exception: its own text may hold anything."""
@@ -44,28 +44,28 @@ def error_detail(failure: BaseException) -> ErrorDetail:
 class SidecarError(WireError):
     """A failure with its code fixed by its class."""
 
-    fixed: ClassVar[ErrorCode] = ErrorCode.INTERNAL
+    code: ErrorCode = ErrorCode.INTERNAL
 
-    def __init__(self, message: str, *, retryable: bool | None = None, **places: Place) -> None:
-        super().__init__(self.fixed, message, retryable=retryable, **places)
+    def __init__(self, message: str, *, retryable: bool | None = None, **details: Detail) -> None:
+        super().__init__(type(self).code, message, retryable=retryable, **details)
 
 
 class InvalidContent(SidecarError):
     """The content is of the right shape and still wrong; `field` names the place."""
 
-    fixed = ErrorCode.INVALID_CONTENT
+    code = ErrorCode.INVALID_CONTENT
 
-    def __init__(self, message: str, field: str = "content", fields: Place = None) -> None:
+    def __init__(self, message: str, field: str = "content", fields: Detail = None) -> None:
         """`fields` are all places that are wrong, where there may be more than one."""
         super().__init__(message, field=field)
         if fields is not None:
-            self.places["fields"] = fields
+            self.details["fields"] = fields
 
 
 class MissingCredentials(SidecarError):
     """A server is needed and no login is in force."""
 
-    fixed = ErrorCode.MISSING_CREDENTIALS
+    code = ErrorCode.MISSING_CREDENTIALS
 
     def __init__(self) -> None:
         super().__init__("missing credentials, call set_credentials before this method")
@@ -74,7 +74,7 @@ class MissingCredentials(SidecarError):
 class DecryptionKeyMissing(SidecarError):
     """A stored secret was sealed with a key that we don't have."""
 
-    fixed = ErrorCode.MISSING_CREDENTIALS
+    code = ErrorCode.MISSING_CREDENTIALS
 
     def __init__(self) -> None:
         super().__init__("this needs a secret that was sealed with another key; set SIDECAR_STORE_KEY or send it again")
@@ -83,37 +83,37 @@ class DecryptionKeyMissing(SidecarError):
 class NotFound(SidecarError):
     """There is nothing under that name or id."""
 
-    fixed = ErrorCode.NOT_FOUND
+    code = ErrorCode.NOT_FOUND
 
 
 class Conflict(SidecarError):
     """The same id or name is in use."""
 
-    fixed = ErrorCode.CONFLICT
+    code = ErrorCode.CONFLICT
 
 
 class LimitExceeded(SidecarError):
     """A size, count or range limit was passed."""
 
-    fixed = ErrorCode.LIMIT_EXCEEDED
+    code = ErrorCode.LIMIT_EXCEEDED
 
 
 class QueueFull(SidecarError):
     """As much as may wait is waiting already."""
 
-    fixed = ErrorCode.QUEUE_FULL
+    code = ErrorCode.QUEUE_FULL
 
 
 class TimedOut(SidecarError):
     """It took longer than it was given."""
 
-    fixed = ErrorCode.TIMEOUT
+    code = ErrorCode.TIMEOUT
 
 
 class Cancelled(SidecarError):
     """The parent cancelled the request."""
 
-    fixed = ErrorCode.CANCELLED
+    code = ErrorCode.CANCELLED
 
     def __init__(self) -> None:
         super().__init__("the request was cancelled")
@@ -122,7 +122,7 @@ class Cancelled(SidecarError):
 class ShuttingDown(SidecarError):
     """The sidecar is ending and did not finish this request."""
 
-    fixed = ErrorCode.SHUTTING_DOWN
+    code = ErrorCode.SHUTTING_DOWN
 
     def __init__(self) -> None:
         super().__init__("the sidecar is shutting down and did not finish this request")
@@ -131,37 +131,37 @@ class ShuttingDown(SidecarError):
 class StoreFailed(SidecarError):
     """What was accepted could not be written to disk, so it counts as not accepted."""
 
-    fixed = ErrorCode.INTERNAL
+    code = ErrorCode.INTERNAL
 
 
 class CorruptRecord(SidecarError):
     """What lies in the store is not what this version of the sidecar writes."""
 
-    fixed = ErrorCode.INTERNAL
+    code = ErrorCode.INTERNAL
 
 
 class RemoteFailed(SidecarError):
     """A server answered with an error; `status` is its HTTP status."""
 
-    fixed = ErrorCode.REMOTE_ERROR
+    code = ErrorCode.REMOTE_ERROR
 
 
 class Unauthorized(RemoteFailed):
     """A server refused the key (401), or we a token."""
 
-    fixed = ErrorCode.UNAUTHORIZED
+    code = ErrorCode.UNAUTHORIZED
 
 
 class Forbidden(RemoteFailed):
     """A server, a token or a setting does not allow this (403)."""
 
-    fixed = ErrorCode.FORBIDDEN
+    code = ErrorCode.FORBIDDEN
 
 
 class RemoteUnreachable(SidecarError):
     """A server could not be reached, or broke off its answer."""
 
-    fixed = ErrorCode.REMOTE_UNREACHABLE
+    code = ErrorCode.REMOTE_UNREACHABLE
 
 
 class BrowserFailed(SidecarError):
@@ -171,28 +171,28 @@ class BrowserFailed(SidecarError):
 class NavigationFailed(BrowserFailed):
     """The browser could not open `url`."""
 
-    fixed = ErrorCode.NAVIGATION_FAILED
+    code = ErrorCode.NAVIGATION_FAILED
 
 
 class ActionFailed(BrowserFailed):
     """An action of a step failed; `step` and `action` say which."""
 
-    fixed = ErrorCode.ACTION_FAILED
+    code = ErrorCode.ACTION_FAILED
 
 
 class BrowserUnavailable(BrowserFailed):
     """No usable browser was found, or it did not start."""
 
-    fixed = ErrorCode.BROWSER_UNAVAILABLE
+    code = ErrorCode.BROWSER_UNAVAILABLE
 
 
 class BrowserCrashed(BrowserFailed):
     """The page or its browser died under the job."""
 
-    fixed = ErrorCode.BROWSER_CRASHED
+    code = ErrorCode.BROWSER_CRASHED
 
 
 class SandboxCrashed(BrowserFailed):
     """The browser that scripts run in died under the job, through no fault of the job's; its page lives."""
 
-    fixed = ErrorCode.BROWSER_CRASHED
+    code = ErrorCode.BROWSER_CRASHED

@@ -124,24 +124,24 @@ class ErrorDetail(_Light):
         return {name: value for name, value in given if value is not None}
 
 
-Place = str | int | tuple[str, ...] | tuple[FieldError, ...] | None
+Detail = str | int | tuple[str, ...] | tuple[FieldError, ...] | None
 """A member of ErrorDetail beside the code and the sentence."""
 
 
 class WireError(Exception):
-    """A failure that has a form on the wire; `places` are ErrorDetail's optional members."""
+    """A failure that has a form on the wire; `details` are ErrorDetail's optional members."""
 
-    def __init__(self, code: ErrorCode, message: str, *, retryable: bool | None = None, **places: Place) -> None:
+    def __init__(self, code: ErrorCode, message: str, *, retryable: bool | None = None, **details: Detail) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.retryable = code in RETRYABLE if retryable is None else retryable
-        self.places = places
+        self.details = details
 
     @property
     def detail(self) -> ErrorDetail:
         """The typed form that goes out beside the sentence."""
-        places = self.places
-        if self.code is ErrorCode.INVALID_CONTENT and isinstance(field := places.get("field"), str):
-            places = {"fields": (FieldError(field, self.message),), **places}
-        return ErrorDetail(code=self.code, message=self.message, retryable=self.retryable, **places)  # type: ignore[arg-type]
+        details = self.details
+        if self.code is ErrorCode.INVALID_CONTENT and isinstance(field := details.get("field"), str):
+            details = {"fields": (FieldError(field, self.message),), **details}
+        return ErrorDetail(code=self.code, message=self.message, retryable=self.retryable, **details)  # type: ignore[arg-type]

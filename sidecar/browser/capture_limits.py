@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 from playwright.async_api import Page
-from sidecar_protocol.errors import Place
+from sidecar_protocol.errors import Detail
 
 from sidecar.errors import LimitExceeded
 
@@ -50,13 +50,13 @@ def check_image_size(width: float, height: float, ratio: float, most: int = MAX_
         raise LimitExceeded(f"the picture would have {wide} by {high} pixels; {_limits_text(most)}")
 
 
-def check_viewport(width: float, height: float, **places: Place) -> None:
+def check_viewport(width: float, height: float, **details: Detail) -> None:
     """Raises LimitExceeded where a window would be too large, whose pixels the browser holds as long as it is there."""
     if max(width, height) > MAX_IMAGE_SIDE or width * height > MAX_IMAGE_PIXELS:
         raise LimitExceeded(
             f"the window would have {width:.0f} by {height:.0f} pixels; {_limits_text(MAX_IMAGE_SIDE)}",
             retryable=None,
-            **places,
+            **details,
         )
 
 

@@ -186,4 +186,4 @@ def _redact_error(error: SidecarError, redactions: Redactions) -> None:
 
     error.message = redact(error.message)
     error.args = (error.message,)
-    error.places = {name: redact(value) if isinstance(value, str) else value for name, value in error.places.items()}
+    error.details = {name: redact(value) if isinstance(value, str) else value for name, value in error.details.items()}

@@ -134,10 +134,10 @@ class ScheduledMessages:
 
 def _with_prefix(error: WireError) -> WireError:
     """The same error; a wrong place is named from the outside."""
-    if error.code is not ErrorCode.INVALID_CONTENT and not error.places.get("field"):
+    if error.code is not ErrorCode.INVALID_CONTENT and not error.details.get("field"):
         return error  # about who asks
-    field = str(error.places.get("field") or "content")
+    field = str(error.details.get("field") or "content")
     place = _CONTENT if field == "content" else f"{_CONTENT}.{field}"
     message = error.message.removeprefix(f"{field}: ")
-    places = {**error.places, "field": place}
+    places = {**error.details, "field": place}
     return WireError(error.code, f"{place}: {message}", retryable=error.retryable, **places)

@@ -163,7 +163,7 @@ class TaskManager:
         try:
             return await self._runner.run(payload.id, record, named, trigger, payload.due)
         except WireError as failure:
-            failure.places.pop("output", None)  # it is noted with the run; the job's own error stays short
+            failure.details.pop("output", None)  # it is noted with the run; the job's own error stays short
             raise
 
     def requeue_waiting(self) -> None:

@@ -149,7 +149,7 @@ class TaskRunner:
         try:
             result = await self._run_script(script_text, config, run, output)
         except WireError as failure:
-            failure.places["output"] = output.lines or None
+            failure.details["output"] = output.lines or None
             raise
         return RunTaskReply(status="success", result=result, duration_ms=self._since(start), output=output.lines)
 
@@ -189,7 +189,7 @@ class TaskRunner:
             outcome = Outcome(error=detail, output=output.lines, cut=output.cut, duration_ms=self._since(start))
             await self._end(run, started, "failed", outcome)
             if isinstance(failure, WireError):
-                failure.places["output"] = output.lines or None
+                failure.details["output"] = output.lines or None
             raise
         kept, cut = _truncate_result(result)
         duration = self._since(start)

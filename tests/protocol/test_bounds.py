@@ -60,7 +60,7 @@ FIELDS = b"{" + b",".join(b'"%d":"a"' % number for number in range(MOST_FIELDS +
 def test_what_holds_too_much_says_where(kind: str, content: bytes, field: str) -> None:
     """`limit_exceeded`, not retryable, with the place."""
     failed = refused(kind, content)
-    assert (failed.code, failed.places["field"], failed.retryable) == (ErrorCode.LIMIT_EXCEEDED, field, False)
+    assert (failed.code, failed.details["field"], failed.retryable) == (ErrorCode.LIMIT_EXCEEDED, field, False)
 
 
 def test_what_is_nested_too_deeply_says_where() -> None:

@@ -26,7 +26,7 @@ def test_codes_are_snake_case_of_their_names() -> None:
 
 def test_every_code_is_raised_by_a_class() -> None:
     """But for those that only lines can cause."""
-    assert {cls.fixed for cls in CLASSES} | OF_THE_WIRE == set(ErrorCode)
+    assert {cls.code for cls in CLASSES} | OF_THE_WIRE == set(ErrorCode)
 
 
 @pytest.mark.parametrize("cls", CLASSES)
@@ -36,8 +36,8 @@ def test_the_tree_in_the_docstring_is_true(cls: type[SidecarError]) -> None:
     lines = [line.replace("─", " ").split() for line in errors.__doc__.splitlines()]
     drawn = [line for line in lines if cls.__name__ in line]
     assert len(drawn) == 1
-    if cls.fixed is not ErrorCode.INTERNAL or drawn[0][-1] != cls.__name__:
-        assert drawn[0][-1] == cls.fixed.value
+    if cls.code is not ErrorCode.INTERNAL or drawn[0][-1] != cls.__name__:
+        assert drawn[0][-1] == cls.code.value
 
 
 @pytest.mark.parametrize("code", ErrorCode)

@@ -105,10 +105,10 @@ def explained(content: bytes) -> list[tuple[str, str]]:
     """What is said of a job, and where."""
     with pytest.raises(WireError) as wrong:
         codec.decode_kept("send_job", content)
-    fields = wrong.value.places["fields"]
+    fields = wrong.value.details["fields"]
     assert isinstance(fields, tuple)
     told = [(one.field, one.message) for one in fields if isinstance(one, FieldError)]
-    assert told[0] == (wrong.value.places["field"], wrong.value.message)
+    assert told[0] == (wrong.value.details["field"], wrong.value.message)
     return told
 
 

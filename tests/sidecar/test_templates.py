@@ -39,14 +39,14 @@ def test_a_config_makes_no_more_of_a_job_than_a_line_may_have(value: str, config
     """A megabyte that would become gigabytes is refused before it does, and the field is named."""
     step = {"url": "https://a.example/", "actions": [{"fill": {"selector": "#a", "value": value}}]}
     wrong = refused({"steps": [step]}, config)
-    assert wrong.places["field"] == "job.steps[0].actions[0].fill.value"
+    assert wrong.details["field"] == "job.steps[0].actions[0].fill.value"
     assert str(MAX_FILLED_BYTES) in wrong.message
 
 
 def test_whole_values_count_as_well() -> None:
     """What takes no memory where it is filled in would take it as JSON."""
     wrong = refused({"steps": ["{{a}}"] * 1_000}, {"a": ["x" * 100_000]})
-    assert wrong.places["field"] == f"job.steps[{MAX_FILLED_BYTES // 100_004}]"
+    assert wrong.details["field"] == f"job.steps[{MAX_FILLED_BYTES // 100_004}]"
 
 
 def test_the_bound_is_that_of_all_templates_together() -> None:
@@ -62,7 +62,7 @@ def test_bounds_of_a_job_hold_for_what_it_becomes() -> None:
     """A config's list is no way around the number of steps."""
     with pytest.raises(LimitExceeded) as wrong:
         prepare_job({"steps": "{{steps}}"}, {"steps": [{"url": "https://a.example/"}] * (MOST_STEPS + 1)})
-    assert wrong.value.places["field"] == "job.steps"
+    assert wrong.value.details["field"] == "job.steps"
 
 
 def test_secrets_make_no_more_of_a_job_than_there_is_room_for() -> None:
@@ -72,7 +72,7 @@ def test_secrets_make_no_more_of_a_job_than_there_is_room_for() -> None:
     assert filled == {"value": [f"{'x' * MB} {'x' * MB}", 7, "{{"]}
     with pytest.raises(LimitExceeded) as wrong:
         templates.fill({"value": ["{{a.b}}" * 1_000]}, "steps[0].actions[1].fill")
-    assert wrong.value.places["field"] == "steps[0].actions[1].fill.value[0]"
+    assert wrong.value.details["field"] == "steps[0].actions[1].fill.value[0]"
 
 
 def test_places_are_spelled_out_only_when_they_are_told() -> None:

@@ -136,8 +136,8 @@ def parse(
     try:
         arguments = convert(kind.arguments, filled, place)
     except WireError as wrong:
-        field = str(wrong.places["field"])
-        raise InvalidContent(wrong.message, field, wrong.places.get("fields")) from None
+        field = str(wrong.details["field"])
+        raise InvalidContent(wrong.message, field, wrong.details.get("fields")) from None
     url = arguments.url if isinstance(arguments, a.Goto | p.DownloadFrom) else None
     if url and (templates.values is not None or not has_reference(url)):
         check_url(url, f"{place}.url", files=files and method == "goto")

@@ -42,7 +42,7 @@ def test_everything_else_is_refused(url: str) -> None:
     """Files, the browser's own pages, scripts and what is no URL are refused by name of the field."""
     with pytest.raises(InvalidContent) as failed:
         check_url(url, "steps[0].url")
-    assert failed.value.places == {"field": "steps[0].url"}
+    assert failed.value.details == {"field": "steps[0].url"}
 
 
 def test_files_only_where_they_are_allowed() -> None:

@@ -85,7 +85,7 @@ async def test_a_wrong_webhook_changes_nothing(tmp_path: Path, webhook: Webhook,
         before = one.endpoints.set_session([hook(URL, SECRET)])
         with pytest.raises(kind) as failed:
             one.endpoints.set_session([hook("http://h.example/b"), webhook])
-        assert failed.value.places["field"] == field  # type: ignore[attr-defined]
+        assert failed.value.details["field"] == field  # type: ignore[attr-defined]
         assert "c2hvcnQ" not in str(failed.value)
         assert tuple(endpoint.id for endpoint in one.endpoints.session) == before
 

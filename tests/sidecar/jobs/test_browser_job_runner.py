@@ -216,7 +216,7 @@ async def test_files_of_a_failed_job_are_removed(site: str, runner: BrowserJobRu
     pdf = {"margin": {"left": "50in", "right": "50in"}}
     with pytest.raises(ActionFailed) as failed:
         await runner.run(make_job(f"{site}/", options=["SCREENSHOT", "PDF"], pdf=pdf, artifacts="files"))
-    assert failed.value.places["action"] == "pdf"
+    assert failed.value.details["action"] == "pdf"
     assert {entry.name for entry in os.scandir(folder)} == before
 
 
@@ -257,7 +257,7 @@ async def failure_of(runner: BrowserJobRunner, job: Any) -> tuple[type, dict[str
     """How a job fails: class, places that are set, sentence."""
     with pytest.raises((NavigationFailed, ActionFailed, TimedOut)) as failed:
         await asyncio.wait_for(runner.run(job), 20)
-    return failed.type, {key: value for key, value in failed.value.places.items() if value}, failed.value.message
+    return failed.type, {key: value for key, value in failed.value.details.items() if value}, failed.value.message
 
 
 @pytest.mark.browser
@@ -359,7 +359,7 @@ async def test_a_wrong_job_touches_no_browser(content: dict[str, Any], field: st
     """All that can be checked without a browser is, before one is started."""
     with pytest.raises(InvalidContent) as failed:
         validate(make_jobs(**content))
-    assert failed.value.places == {"field": field}
+    assert failed.value.details == {"field": field}
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ async def test_a_wrong_context_touches_no_browser(context: dict[str, Any], field
     """The place is named and the value is not repeated."""
     with pytest.raises(InvalidContent) as failed:
         validate(make_job("about:blank", context=context))
-    assert failed.value.places["field"] == field
+    assert failed.value.details["field"] == field
     assert "s3cret" not in failed.value.message
 
 
@@ -211,7 +211,7 @@ async def test_content_of_a_wrong_shape(content: dict[str, Any], field: str) -> 
     line = encode({"type": "send_job", "content": {"steps": [{"url": "about:blank"}], **content}})
     with pytest.raises(WireError) as failed:
         codec.decode_content(codec.decode(line))
-    assert failed.value.places["field"] == field
+    assert failed.value.details["field"] == field
 
 
 @pytest.mark.browser
@@ -219,7 +219,7 @@ async def test_what_only_the_browser_can_refuse(site: str, runner: BrowserJobRun
     """A time zone that does not exist is the job's fault, and neither retires the browser nor disturbs the next job."""
     with pytest.raises(InvalidContent) as failed:
         await asked(runner, f"{site}/", "1", timezone_id="Mars/Olympus")
-    assert failed.value.places == {"field": "context"}
+    assert failed.value.details == {"field": "context"}
     assert "Mars/Olympus" in failed.value.message
     with pytest.raises(InvalidContent):
         validate(make_job("about:blank", browser="FIREFOX", context={"is_mobile": True}))

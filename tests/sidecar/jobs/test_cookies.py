@@ -37,7 +37,7 @@ def test_a_cookie_that_a_browser_would_refuse(wrong: dict[str, Any], field: str,
     fit = {"name": "ok", "value": "s3cret", "domain": "shop.example"}
     with pytest.raises(InvalidContent) as failed:
         validate(make_job("http://shop.example", cookies=[fit, {**fit, **wrong}]))
-    assert failed.value.places == {"field": f"cookies[1].{field}"}
+    assert failed.value.details == {"field": f"cookies[1].{field}"}
     assert said in failed.value.message
     assert "s3cret" not in failed.value.message
 

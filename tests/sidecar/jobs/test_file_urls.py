@@ -31,7 +31,7 @@ async def test_only_where_the_setting_allows_them(tmp_path: Path) -> None:
             off.check(job)
         with pytest.raises(InvalidContent) as failed:
             await off.run(job)
-        assert checked.value.places == failed.value.places == {"field": field}
+        assert checked.value.details == failed.value.details == {"field": field}
     try:
         assert (await on.run(make_job(url))).steps[0].title == "A file"
         assert (await on.run(make_job("about:blank", actions=[goto]))).steps[0].title == "A file"

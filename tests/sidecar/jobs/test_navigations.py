@@ -116,8 +116,8 @@ async def test_fail_on_status_looks_at_the_last_document(
     follows = [{"inner_text": "h1"}]
     with pytest.raises(NavigationFailed, match="answered with status 500") as failed:
         await visit(runner, f"{site}/moves?to=/answers/500", action, *follows, fail_on_status=True, browser=browser)
-    assert failed.value.places["status"] == 500
-    assert failed.value.places["url"] == f"{site}/answers/500"
+    assert failed.value.details["status"] == 500
+    assert failed.value.details["url"] == f"{site}/answers/500"
 
 
 @BROWSERS
@@ -225,7 +225,7 @@ async def test_a_loop_of_refreshes_ends_in_an_error(site: str, runner: BrowserJo
     """It names the loop and the page."""
     with pytest.raises(NavigationFailed, match="leads on at once in a loop") as failed:
         await visit(runner, f"{site}/{LOOP}", browser=browser, step_timeout_ms=100_000, timeout_ms=120_000)
-    assert failed.value.places["url"] == f"{site}/{LOOP}"
+    assert failed.value.details["url"] == f"{site}/{LOOP}"
 
 
 @BROWSERS

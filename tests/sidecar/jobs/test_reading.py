@@ -175,4 +175,4 @@ async def test_a_selector_that_is_none_names_its_field(
     with pytest.raises(ActionFailed) as failed:
         await runner.run(make_job(f"{site}/shadow.html", browser=kind, extract=extract))
     assert failed.value.message.startswith(f"extract failed: field {field}: ")
-    assert failed.value.places == {"step": "step 1", "action": "extract"}
+    assert failed.value.details == {"step": "step 1", "action": "extract"}

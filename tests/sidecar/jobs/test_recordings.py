@@ -122,7 +122,7 @@ async def test_a_status_can_fail_a_step(site: str, recording: BrowserJobRunner, 
         one = {"url": url, "actions": actions, "fail_on_status": step}
         with pytest.raises(NavigationFailed) as failed:
             await recording.run(make_jobs([one], fail_on_status=job))
-        places = {name: value for name, value in failed.value.places.items() if value and name != "action"}
+        places = {name: value for name, value in failed.value.details.items() if value and name != "action"}
         assert places == {"url": f"{site}/status/404", "status": 404, "step": "step 1"}
     one = {"url": f"{site}/status/404", "fail_on_status": False}
     assert (await recording.run(make_jobs([one], fail_on_status=True))).steps[0].status == 404
@@ -201,7 +201,7 @@ async def test_a_reference_that_leads_nowhere(text: str, field: str, said: str) 
     job = make_job("about:blank", actions=[{"fill": {"selector": "#a", "value": text}}], secrets=NAMED)
     with pytest.raises(InvalidContent) as failed:
         validate(job, SECRETS)
-    assert failed.value.places == {"field": f"steps[0].actions[0].{field}"}
+    assert failed.value.details == {"field": f"steps[0].actions[0].{field}"}
     assert said in failed.value.message
     assert NAME not in failed.value.message
 

@@ -36,7 +36,7 @@ def test_an_issued_token_opens_its_scope_until_it_expires(tokens: VisitTokens, t
     assert tokens.check(make_job("https://b.a.example/", token=token)) == Scope("https://www.a.example", False)
     with pytest.raises(Forbidden) as refused:
         tokens.check(make_job("https://b.example/", token=token))
-    assert refused.value.places == {"field": "steps[0].url"}
+    assert refused.value.details == {"field": "steps[0].url"}
     time.advance(60)
     with pytest.raises(Unauthorized, match="has expired"):
         tokens.check(make_job("https://b.a.example/", token=token))
@@ -117,7 +117,7 @@ def test_a_proxy_needs_leave(time: ManualClock) -> None:
         job = make_job("https://a.example", token=token, context={"proxy": {"server": "http://b.example:1"}})
         with pytest.raises(Forbidden, match=said) as refused:
             tokens.check(job)
-        assert refused.value.places == {"field": "context.proxy"}
+        assert refused.value.details == {"field": "context.proxy"}
     tokens = VisitTokens(Secret(KEY), time.clock, allow_proxies=True)
     token = tokens.issue("https://a.example", 60, strict=False)
     job = make_job("https://a.example", token=token, context={"proxy": {"server": "http://b.example:1"}})

@@ -198,7 +198,7 @@ async def test_other_redirects_are_errors(client: HttpClient, server: StandInRtc
         await post(client, server)
     authority = server.url.removeprefix("http://")
     assert failed.value.message == f"{authority} redirected with {status}, which is not followed"
-    assert (failed.value.places, failed.value.retryable) == ({"status": status}, False)
+    assert (failed.value.details, failed.value.retryable) == ({"status": status}, False)
     assert len(server.requests) == 1
 
 

@@ -330,7 +330,7 @@ def test_unusable_urls(url: str) -> None:
     """Also those with a user: it would have to be kept as a secret."""
     with pytest.raises(InvalidContent) as failed:
         check_url(url, "webhooks[0].url")
-    assert failed.value.places == {"field": "webhooks[0].url"}
+    assert failed.value.details == {"field": "webhooks[0].url"}
 
 
 @asynccontextmanager

@@ -67,7 +67,7 @@ def test_a_refusal_quotes_the_server(
     """The server's own sentence where it gave one, else its status and body; never nothing."""
     failed = responses.to_error(answer(body, status), ())
     assert (failed.message, failed.code, failed.retryable) == (said, code, retryable)
-    assert failed.places == {"status": status}
+    assert failed.details == {"status": status}
 
 
 @pytest.mark.parametrize("open_bracket", [b"[", b'{"error":'])
@@ -161,7 +161,7 @@ def test_what_is_not_json_is_an_error(body: str | bytes) -> None:
     with pytest.raises(RemoteFailed) as failed:
         responses.raw_json(answer(body, 200))
     assert failed.value.message == "server returned 200 code, with a body that is not the expected JSON"
-    assert failed.value.places == {"status": 200}
+    assert failed.value.details == {"status": 200}
 
 
 @pytest.mark.parametrize(

@@ -248,7 +248,7 @@ async def test_httpx_does_not_look_where_a_redirect_leads() -> None:
         async with raw_server(answer) as server:
             with pytest.raises(RemoteFailed, match="redirected with 302") as failed:
                 await http.request("GET", server.url, {})
-            assert failed.value.places == {"status": 302}
+            assert failed.value.details == {"status": 302}
             for status_only in (False, True):
                 told = await public.request("POST", server.url, timeout=5, max_bytes=10, status_only=status_only)
                 assert (told.status, told.headers["Location"], told.body) == (302, place.decode(), b"no")

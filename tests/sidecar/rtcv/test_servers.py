@@ -87,7 +87,7 @@ async def test_a_wrong_key_is_unauthorized(http: HttpClient, stand_in: StandInRt
     """In the server's words, which don't hold the key."""
     with pytest.raises(Unauthorized, match=r"^auth header is invalid$") as failed:
         await RtcvServer(http, credentials(stand_in.url, key="another-key")).check()
-    assert failed.value.places == {"status": 401}
+    assert failed.value.details == {"status": 401}
 
 
 @pytest.mark.parametrize("path", ["health", "keyinfo"])
@@ -351,7 +351,7 @@ def test_unusable_locations(location: str) -> None:
     with pytest.raises(InvalidContent) as failed:
         check_location(location)
     assert failed.value.message == "server_location is not a usable http or https URL"
-    assert failed.value.places == {"field": "server_location"}
+    assert failed.value.details == {"field": "server_location"}
 
 
 async def test_a_base_path_stays(http: HttpClient, stand_in: StandInRtcv) -> None:

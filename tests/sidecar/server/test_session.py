@@ -112,7 +112,7 @@ def test_credentials_that_are_no_use(changes: dict[str, Any], field: str, said: 
     with pytest.raises(InvalidContent) as failed:
         check_credentials(servers)
     place = field if among == 1 else f"[{among - 1}].{field}"
-    assert (failed.value.message, failed.value.places) == (said, {"field": place})
+    assert (failed.value.message, failed.value.details) == (said, {"field": place})
 
 
 @pytest.mark.parametrize(

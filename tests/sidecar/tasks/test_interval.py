@@ -89,4 +89,4 @@ def test_what_is_no_moment(text: str) -> None:
     """Is refused by its place."""
     with pytest.raises(InvalidContent, match=r"^end: expected a date and time") as failed:
         parse_time_ms(text, "end")
-    assert failed.value.places == {"field": "end"}
+    assert failed.value.details == {"field": "end"}

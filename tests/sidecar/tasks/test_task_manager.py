@@ -295,7 +295,7 @@ async def test_what_can_be_no_task(desk: Desk, content: dict[str, Any], field: s
     """Is refused by its place, and nothing is kept."""
     with pytest.raises(InvalidContent) as failed:
         await desk.make(**content)
-    assert failed.value.places["field"] == field
+    assert failed.value.details["field"] == field
     assert await desk.agenda.count() == 0
 
 
@@ -354,7 +354,7 @@ async def test_an_update_that_is_wrong_changes_nothing(desk: Desk, content: dict
     made = await desk.make()
     with pytest.raises(InvalidContent) as failed:
         await desk.update(**content)
-    assert failed.value.places["field"] == field
+    assert failed.value.details["field"] == field
     assert await desk.tasks.get(TaskRef(id="t")) == made
 
 

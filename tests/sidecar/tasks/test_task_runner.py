@@ -247,7 +247,7 @@ async def test_what_a_script_may_not_reach(
     with pytest.raises(Exception, match=said) as failed:
         await try_out(desk, f"exports.main = ({{url}}) => {call}", url=site.url)
     if kind is not SidecarError:
-        assert getattr(failed.value, "code", None) == kind.fixed
+        assert getattr(failed.value, "code", None) == kind.code
 
 
 @pytest.mark.browser

@@ -74,7 +74,7 @@ def test_what_is_wrong_is_named_by_its_place(given: dict[str, Any], config: dict
     """As for `send_job`, with `job.` before it."""
     with pytest.raises(InvalidContent) as failed:
         prepare_job(given, config)
-    assert failed.value.places["field"] == field
+    assert failed.value.details["field"] == field
     assert failed.value.message.startswith("job")
 
 

@@ -51,7 +51,7 @@ async def test_what_never_ends_is_ended_in_its_step_time(site: str, runner: Brow
     with pytest.raises((TimedOut, ActionFailed)) as failed:
         await asyncio.wait_for(task, 10)
     assert time.monotonic() - began < 8
-    assert failed.value.places["step"] == "step 1"
+    assert failed.value.details["step"] == "step 1"
     await fine(runner, site)
 
 
@@ -323,7 +323,7 @@ async def test_a_killed_sandbox_browser_fails_its_jobs_and_is_replaced(site: str
         process.kill()
     with pytest.raises(SandboxCrashed, match="the browser of the sandboxes died") as failed:
         await asyncio.wait_for(task, 5)
-    assert (failed.value.code, failed.value.retryable, failed.value.places["step"]) == (
+    assert (failed.value.code, failed.value.retryable, failed.value.details["step"]) == (
         "browser_crashed",
         True,
         "step 1",

@@ -73,7 +73,7 @@ def test_a_wrong_action_names_its_place(raw: dict[str, Any], field: str, said: s
     """Each mistake is told with the field it was made in."""
     with pytest.raises(InvalidContent) as failed:
         parse(raw, PLACE)
-    assert failed.value.places["field"] == f"{PLACE}.{field}"
+    assert failed.value.details["field"] == f"{PLACE}.{field}"
     assert said in failed.value.message
 
 
@@ -95,7 +95,7 @@ def test_what_no_page_can_be_given_is_refused(arg: Any, said: str) -> None:
         with pytest.raises(LimitExceeded, match=said) as failed:
             parse(action, PLACE)
         name = "event_init" if "dispatch_event" in action else "arg"
-        assert str(failed.value.places["field"]).endswith(name)
+        assert str(failed.value.details["field"]).endswith(name)
 
 
 def test_an_action_prints_without_its_value() -> None:

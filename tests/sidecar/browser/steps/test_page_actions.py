@@ -136,7 +136,7 @@ async def test_a_download_that_never_ends(site: str, pool: BrowserPool) -> None:
     endless = [{"download": {"url": f"{site}/download/endless"}}]
     with pytest.raises(LimitExceeded, match="download failed: the file has more than 64 MiB") as failed:
         await visited(pool, f"{site}/windows.html", endless, accept_downloads=True)
-    assert failed.value.places == {"step": "step 1", "action": "download"}
+    assert failed.value.details == {"step": "step 1", "action": "download"}
     step = await visited(pool, f"{site}/windows.html", [{"download": "#download"}], accept_downloads=True)
     assert step.values == ({"name": "a.bin", "size": 4},)
 

@@ -111,7 +111,7 @@ async def test_what_is_wrong_is_not_kept(
     """Nothing of it."""
     with pytest.raises(WireError) as refused:
         await jobs.send_job(context, None, job(**wrong))
-    assert (refused.value.code, refused.value.places.get("field")) == (code, field)
+    assert (refused.value.code, refused.value.details.get("field")) == (code, field)
     assert (await jobs.list_jobs(context, ListJobs())).total_count == 0
 
 

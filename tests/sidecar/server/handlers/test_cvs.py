@@ -50,7 +50,7 @@ async def test_cvs_that_are_none(parts: Parts, cv: bytes, said: str, field: str)
     session = await parts.logged_in()
     with pytest.raises(WireError) as failed:
         await send_cv(session, ReferenceLocks(), Raw(cv))
-    assert (failed.value.message, failed.value.places) == (said, {"field": field})
+    assert (failed.value.message, failed.value.details) == (said, {"field": field})
     assert parts.server.cvs == []
 
 

@@ -34,7 +34,7 @@ async def test_a_secret_is_named(parts: Parts) -> None:
     await parts.logged_in()
     with pytest.raises(InvalidContent) as failed:
         await get_secret(parts.context(), request())
-    assert (failed.value.message, failed.value.places) == ("key cannot be empty", {"field": "key"})
+    assert (failed.value.message, failed.value.details) == ("key cannot be empty", {"field": "key"})
 
 
 async def test_default_keys(parts: Parts) -> None:

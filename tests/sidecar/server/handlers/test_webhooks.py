@@ -110,4 +110,4 @@ def test_wrong_contents(kind: str, content: str, field: str) -> None:
     """The place is named."""
     with pytest.raises(WireError) as failed:
         read(kind, content)
-    assert failed.value.places["field"] == field
+    assert failed.value.details["field"] == field
