@@ -17,7 +17,7 @@ from sidecar_protocol.reading import stored
 from sidecar_protocol.tasks import RunStatus, RunTaskReply, TaskRun, Trigger
 from sidecar_protocol.writing import encode
 
-from sidecar.browser.sandbox.action_session import ActionError
+from sidecar.browser.sandbox.sandbox import ScriptError
 from sidecar.browser.sandbox.task_session import TaskScriptRunner
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, CorruptRecord, error_detail
@@ -255,7 +255,7 @@ class TaskRunner:
         try:
             self._scripts = self._scripts or self._dependencies.runner()
             return await self._scripts.run(text, given, host, output, self._stop_waiting)
-        except ActionError as failure:
+        except ScriptError as failure:
             if failure.code in _CODES and failure.code != ErrorCode.ACTION_FAILED:
                 raise WireError(ErrorCode(failure.code), str(failure)) from None
             raise ActionFailed(f"the script failed: {failure}") from None

@@ -9,6 +9,7 @@ versions whose pipe and calls are such.
 """
 
 import asyncio
+import contextlib
 import json
 import re
 import traceback
@@ -24,7 +25,6 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Playwright
 
 from sidecar.browser import isolated_world
 from sidecar.browser.crash_guard import consume_exception
-from sidecar.browser.processes.killing import kill_process_tree
 
 _LARGE_ANSWER: Final = 1 << 16
 """Bytes from which an answer may have too many parts."""
@@ -68,7 +68,7 @@ class Driver:
         stopping.add_done_callback(consume_exception)
         await asyncio.wait((stopping,), timeout=seconds)
         if not stopping.done():
-            kill_process_tree(self._transport.process)
+            _kill_process_tree(self._transport.process)
             await asyncio.wait((stopping,), timeout=seconds)
 
 
@@ -165,7 +165,7 @@ class _Transport(PipeTransport):
     async def abandon(self, running: asyncio.Task[None]) -> None:
         """Ends a driver that has not come up, and can't be told to end; `running` is what reads from it."""
         if hasattr(self, "_proc"):
-            kill_process_tree(self.process)
+            _kill_process_tree(self.process)
         else:
             running.cancel()  # asyncio ends the process that it is just making
         await asyncio.wait((running,))
@@ -195,7 +195,7 @@ class _Transport(PipeTransport):
         if halves:
             self._killing = self._loop.call_later(self._patience / 2, self._expect_answer, halves - 1)
         else:
-            kill_process_tree(self.process)
+            _kill_process_tree(self.process)
 
     def _on_answer(self) -> None:
         if self._killing:
@@ -281,3 +281,14 @@ def _decode(message: bytes) -> Any:
 def _error_answer(number: str | int, said: str) -> dict[str, Any]:
     """What the driver answers where a call fails."""
     return {"id": number, "error": {"error": {"name": "Error", "message": said, "stack": ""}}}
+
+
+def _kill_process_tree(process: int) -> None:
+    """Kills a process and all its descendants, stopped ones too, without waiting for their end."""
+    import psutil  # late: takes 10 ms, and most drivers end by themselves
+
+    with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+        root = psutil.Process(process)
+        for each in (*root.children(recursive=True), root):
+            with contextlib.suppress(psutil.Error):
+                each.kill()

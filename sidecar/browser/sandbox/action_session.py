@@ -1,7 +1,6 @@
 """The JavaScript actions of one job: their sandbox, and the messages between it and the job's pages."""
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
@@ -15,93 +14,76 @@ from sidecar.browser.crash_guard import cancel_and_wait, consume_exception
 from sidecar.browser.sandbox.allowlist import READ_ONLY
 from sidecar.browser.sandbox.cdp_pipe import CdpError, MessageTooLarge
 from sidecar.browser.sandbox.handles import HandleTable
-from sidecar.browser.sandbox.inbox import decode_messages
+from sidecar.browser.sandbox.message_pump import MessagePump
 from sidecar.browser.sandbox.page_events import PageEvents, cancel_all
 from sidecar.browser.sandbox.rpc_calls import RpcCalls
-from sidecar.browser.sandbox.sandbox import Sandbox
+from sidecar.browser.sandbox.sandbox import Sandbox, ScriptError
 from sidecar.browser.sandbox.sandbox_pool import SandboxPool
 from sidecar.browser.sandbox.wire_values import MAX_BYTES, CallRefused, RouteRefused, to_json
 from sidecar.browser.url_policy import AllowsUrl
-from sidecar.errors import SandboxCrashed
 from sidecar.truncation import cap_length
 
 MAX_CALLS: Final = 10_000
 """Calls that one action may make."""
 MAX_CONCURRENT_CALLS: Final = 500
-_BATCH_SIZE: Final = 250
-"""Messages that are taken up before others get their turn."""
-_MAX_EXCHANGES: Final = 4
-_BODIES: Final = "postData"
-"""What the source of an action names that asks for bodies of requests: all others are spared their copies."""
-_BODY_OF_A_MESSAGE: Final = 16 << 10
+_BODY_PROPERTY: Final = "postData"
+"""Request bodies are copied into the sandbox only for actions whose source contains this."""
+_BODY_BYTES_PER_MESSAGE: Final = 16 << 10
 _POLL_DELAY: Final = 0.004
-"""Seconds after which we ask for further calls while one is being made."""
+"""Seconds until the sandbox is asked for further calls while one is being made."""
 
 _SANDBOX_LOST: Final = "its sandbox is gone: it left its page, or used too much memory"
-BROWSER_LOST: Final = "the browser of the sandboxes died, which another script may have brought about"
 
 _CODES: Final = frozenset({"forbidden", "limit_exceeded"})
-"""That an action's failure may have beside `action_failed`."""
-
-
-class ActionError(Exception):
-    """An action failed; `code` is the wire's."""
-
-    def __init__(self, reason: str, code: str = "action_failed") -> None:
-        super().__init__(reason)
-        self.code = code
+"""Error codes of an action other than `action_failed`."""
 
 
 class ScriptConsole(Protocol):
-    """Where an action's console and its unhandled errors go."""
+    """Receives the console output and the uncaught errors of a script."""
 
     def log(self, line: str) -> None:
-        """One line of output."""
+        """Adds a line of output."""
 
     def fail(self, line: str) -> None:
-        """One error that nobody caught."""
+        """Adds an uncaught error."""
 
 
 class ActionSession:
-    """Runs a job's actions one after the other in one sandbox, which it takes with the first of them."""
+    """Runs a job's actions one after the other in one sandbox, which the first of them acquires."""
 
     def __init__(
         self,
-        sandboxes: SandboxPool,
+        sandbox_pool: SandboxPool,
         page: Page,
-        notes: ScriptConsole,
+        console: ScriptConsole,
         secrets: Mapping[str, Any],
-        left: Callable[[], float],
-        still: Callable[[Page], Awaitable[None]],
+        remaining_ms: Callable[[], float],
+        wait_until_settled: Callable[[Page], Awaitable[None]],
         allows: AllowsUrl | None = None,
     ) -> None:
-        """`left` tells the step's milliseconds, `allows` which pages may be opened; None is all of them."""
-        self._sandboxes = sandboxes
+        """`remaining_ms` gives the time left for the step, `allows` the pages that may be opened (None: all)."""
+        self._sandbox_pool = sandbox_pool
         self._page = page
-        self._notes = notes
+        self._console = console
         self._secrets = secrets
         self._opening: asyncio.Task[Sandbox] | None = None
         self._sandbox: Sandbox | None = None
-        self._handles = HandleTable(self._send, self._watch)
-        self._calls = RpcCalls(page, self._handles, left, still, allows)
-        self._events = PageEvents(self._handles, self._tell, self._backlog, self._begin, notes.fail)
-        self._queue: list[list[Any]] = []
-        self._heard: deque[list[Any]] = deque()
-        """Messages that have come and are not taken up yet."""
-        self._planned = False
-        self._exchanges = 0
+        self._pump = MessagePump(self._handle, self._fail, _SANDBOX_LOST, _POLL_DELAY, self._reset_body_bytes)
+        self._handles = HandleTable(self._pump.send, self._watch)
+        self._calls = RpcCalls(page, self._handles, remaining_ms, wait_until_settled, allows)
+        self._events = PageEvents(self._handles, self._send_current, self._backlog, self._start_task, console.fail)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._made = 0
-        self._moved = False
-        self._number = 0
+        self._call_count = 0
+        self._was_read_only = True
+        self._action_number = 0
         self._outcome: asyncio.Future[Any] | None = None
-        self._refusal: ActionError | None = None
+        self._handler_failure: ScriptError | None = None
 
     def raise_handler_failure(self) -> None:
-        """Raises ActionError where a handler has asked for what is refused while no action ran; once."""
-        refusal, self._refusal = self._refusal, None
-        if refusal:
-            raise refusal
+        """Raises ScriptError where a handler has asked for what is refused while no action ran; once."""
+        failure, self._handler_failure = self._handler_failure, None
+        if failure:
+            raise failure
 
     @property
     def changed_context(self) -> bool:
@@ -115,52 +97,52 @@ class ActionSession:
     @property
     def was_read_only(self) -> bool:
         """Whether all that the last action asked of pages was what they show."""
-        return self._made > 0 and not self._moved
+        return self._call_count > 0 and self._was_read_only
 
     def prepare(self) -> asyncio.Task[Sandbox]:
         """Takes the sandbox beside whatever comes before the first action, which meets its failure."""
         if self._opening is None:
-            self._opening = asyncio.create_task(self._sandboxes.acquire())
+            self._opening = asyncio.create_task(self._sandbox_pool.acquire())
             self._opening.add_done_callback(consume_exception)
         return self._opening
 
     async def run(self, source: str) -> Any:
-        """The action's value as plain JSON. Raises ActionError, SandboxCrashed, BrowserUnavailable.
+        """The action's value as plain JSON. Raises ScriptError, SandboxCrashed, BrowserUnavailable.
 
         Cancelled, it ends the sandbox.
         """
-        sandbox = await self._ready()
-        self._number += 1
-        self._made, self._moved = 0, bool(self._tasks)  # also where the action before has left calls behind
+        sandbox = await self._get_sandbox()
+        self._action_number += 1
+        self._call_count, self._was_read_only = 0, not self._tasks  # calls of the action before may still run
         self._outcome = outcome = asyncio.get_running_loop().create_future()
         try:
-            if _BODIES in source:
+            if _BODY_PROPERTY in source:
                 self._handles.include_bodies()
-            self._refresh()
-            self._flush()
-            await self._race(sandbox, sandbox.run(self._number, source))
+            self._send_changes()
+            self._pump.flush()
+            await self._race(sandbox, sandbox.run(self._action_number, source))
             return to_json(await self._race(sandbox, outcome))
-        except MessageTooLarge as large:
-            raise ActionError(large.message, "limit_exceeded") from None
+        except MessageTooLarge as error:
+            raise ScriptError(error.message, "limit_exceeded") from None
         except CallRefused as refused:
-            raise ActionError(str(refused), refused.code) from None
+            raise ScriptError(str(refused), refused.code) from None
         except CdpError:
-            raise self._gone() from None
+            raise sandbox.loss(_SANDBOX_LOST) from None
         except asyncio.CancelledError:
             sandbox.close()
             raise
         finally:
             self._outcome = None
 
-    async def _ready(self) -> Sandbox:
+    async def _get_sandbox(self) -> Sandbox:
         """The job's sandbox; another one where it died before anything ran in it."""
         sandbox = await asyncio.shield(self.prepare())
         if self._sandbox is None:
             if sandbox.browser_gone or sandbox.lost.done():
-                self._sandboxes.release(sandbox)
+                self._sandbox_pool.release(sandbox)
                 self._opening = None
                 sandbox = await asyncio.shield(self.prepare())
-            self._enter(sandbox)
+            self._begin_session(sandbox)
         return sandbox
 
     async def close(self) -> None:
@@ -169,13 +151,14 @@ class ActionSession:
         if self._opening:
             await cancel_and_wait(self._opening)
             if self._opening.done() and not self._opening.cancelled() and not self._opening.exception():
-                self._sandboxes.release(self._opening.result())
+                self._sandbox_pool.release(self._opening.result())
         await cancel_all(self._tasks)
 
-    def _enter(self, sandbox: Sandbox) -> None:
+    def _begin_session(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
+        self._pump.attach(sandbox)
         page, context = self._handles.handle_of(self._page), self._handles.handle_of(self._page.context)
-        self._queue.append(["begin", page, context, dict(self._secrets)])
+        self._pump.send(["begin", page, context, dict(self._secrets)])
 
     async def _race(self, sandbox: Sandbox, wanted: Awaitable[Any]) -> Any:
         """What is wanted, unless the sandbox is lost first."""
@@ -184,161 +167,97 @@ class ActionSession:
             await asyncio.wait((task, sandbox.lost), return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
-            raise ActionError(sandbox.lost.result())
+            raise ScriptError(sandbox.lost.result())
         finally:
             task.cancel()
 
     # --- messages in
 
-    def _send(self, message: list[Any]) -> None:
-        self._queue.append(message)
-        if not self._planned:
-            self._planned = True
-            asyncio.get_running_loop().call_soon(self._flush)
+    def _send_current(self, message: list[Any]) -> None:
+        """Sends a message that resumes the action, after the changes of pages and frames."""
+        self._send_changes()
+        self._pump.send(message)
 
-    def _tell(self, message: list[Any]) -> None:
-        """Sends what makes the action go on: it must find pages and frames as they are."""
-        self._refresh()
-        self._send(message)
-
-    def _refresh(self) -> None:
+    def _send_changes(self) -> None:
         try:
             self._handles.send_changes()
         except CallRefused as refused:
-            self._notes.fail(str(refused))
+            self._console.fail(str(refused))
 
-    def _flush(self) -> None:
-        self._planned = False
-        sandbox = self._sandbox
-        if sandbox is None or sandbox.lost.done() or self._exchanges >= _MAX_EXCHANGES:
-            return  # with the answer to an exchange it goes on
-        messages, self._queue = self._queue, []
+    def _reset_body_bytes(self) -> None:
         self._handles.body_bytes = 0
-        self._exchanges += 1
-        sandbox.exchange(encode(messages).decode()).add_done_callback(self._receive)
 
     def _backlog(self) -> int:
-        """Messages that wait; bodies count as more than one."""
-        return len(self._queue) + self._handles.body_bytes // _BODY_OF_A_MESSAGE
+        """Queued messages; bodies count as more than one."""
+        return self._pump.queued + self._handles.body_bytes // _BODY_BYTES_PER_MESSAGE
 
     def _watch(self, page: Page) -> None:
-        """Keeps the sandbox's copy of a page's state true."""
-        page.on("framenavigated", lambda _: self._refresh())
-        page.on("close", lambda _: self._refresh())
+        """Keeps the sandbox's copy of a page's state current."""
+        page.on("framenavigated", lambda _: self._send_changes())
+        page.on("close", lambda _: self._send_changes())
 
     # --- messages out
 
-    def _receive(self, answer: "asyncio.Future[str]") -> None:
-        self._exchanges -= 1
-        if answer.cancelled():
-            return
-        if answer.exception():
-            self._fail(self._gone())
-            return
-        try:
-            self._heard.extend(decode_messages(answer.result()))
-        except CallRefused as refused:
-            self._break(ActionError(str(refused), refused.code))
-        self._take_up()
-
-    def _take_up(self) -> None:
-        """Hears some of the messages that have come; the loop has others to serve."""
-        if self._sandbox is None or self._sandbox.lost.done():
-            self._heard.clear()
-            return
-        try:
-            for _ in range(min(_BATCH_SIZE, len(self._heard))):
-                if self._heard:  # one of them may have been the last
-                    self._hear(self._heard.popleft())
-        except (ValueError, TypeError, IndexError, KeyError, AttributeError) as wrong:
-            self._fail(ActionError(f"the sandbox wrote what we can't read: {wrong}"))
-        except CallRefused as refused:
-            self._fail(ActionError(str(refused), refused.code))
-        if self._heard:
-            asyncio.get_running_loop().call_soon(self._take_up)
-        elif self._queue:
-            self._flush()  # also those that had to wait for one of several exchanges
-        elif self._exchanges == 0:
-            asyncio.get_running_loop().call_later(_POLL_DELAY, self._ask)
-
-    def _ask(self) -> None:
-        if self._exchanges == 0:
-            self._flush()
-
-    def _hear(self, message: list[Any]) -> None:
+    def _handle(self, message: list[Any]) -> None:
         match message:
             case ["call", int() as number, target, name, list() as args]:
-                self._moved |= name not in READ_ONLY
+                self._was_read_only &= name in READ_ONLY
                 self._answer(number, lambda: self._calls.call(target, name, args))
             case ["route", int() as number, handle]:
-                self._moved = True
+                self._was_read_only = False
                 self._answer(number, lambda: self._events.route(handle))
             case ["on", handle, event]:
-                self._moved = True  # it waits for something
+                self._was_read_only = False  # the action waits for something
                 self._events.subscribe(handle, event)
             case ["off", handle, event]:
                 self._events.unsubscribe(handle, event)
             case ["handled", number]:
                 self._events.dialog_handled(number)
             case ["log" | "error" as kind, str() as line]:
-                (self._notes.log if kind == "log" else self._notes.fail)(line)
-            case ["refused", str() as said]:
-                self._fail_handler(ActionError(_sentence(None, said), "forbidden"))
-            case ["done", number, value] if number == self._number:
+                (self._console.log if kind == "log" else self._console.fail)(line)
+            case ["refused", str() as reason]:
+                self._fail_handler(ScriptError(_sentence(None, reason), "forbidden"))
+            case ["done", number, value] if number == self._action_number:
                 self._settle(value)
-            case ["fail", number, {"message": str() as said} as failed] if number == self._number:
-                code = failed.get("code")
-                self._fail(
-                    ActionError(_sentence(failed.get("name"), said), code if code in _CODES else "action_failed")
-                )
+            case ["fail", number, {"message": str() as reason} as failure] if number == self._action_number:
+                code = failure.get("code")
+                code = code if code in _CODES else "action_failed"
+                self._fail(ScriptError(_sentence(failure.get("name"), reason), code))
 
     def _settle(self, value: Any) -> None:
         if self._outcome and not self._outcome.done():
             self._outcome.set_result(value)
-
-    def _gone(self) -> Exception:
-        """Why the sandbox says nothing any more: what dies with its browser need not have been the reason."""
-        if self._sandbox and self._sandbox.browser_gone:
-            return SandboxCrashed(BROWSER_LOST)
-        return ActionError(self._sandbox.loss_reason(_SANDBOX_LOST) if self._sandbox else _SANDBOX_LOST)
 
     def _fail(self, failure: Exception) -> None:
         if self._outcome and not self._outcome.done():
             self._outcome.set_exception(failure)
             self._outcome.exception()  # an action that was given up in between does not look at it any more
 
-    def _break(self, failure: ActionError) -> None:
-        """Fails the action, and ends the sandbox: what it has written beside is heard no more."""
-        self._fail(failure)
-        self._heard.clear()
-        if self._sandbox:
-            self._sandbox.close()
-
-    def _fail_handler(self, failure: ActionError) -> None:
+    def _fail_handler(self, failure: ScriptError) -> None:
         """What a handler asked for is refused: the action that runs fails, else whatever its request was for."""
-        if self._outcome is None and self._refusal is None:
-            self._refusal = failure
+        if self._outcome is None and self._handler_failure is None:
+            self._handler_failure = failure
         self._fail(failure)
 
     def _answer(self, number: int, make: Callable[[], Awaitable[Any]]) -> None:
-        self._made += 1
-        if self._made > MAX_CALLS:
-            self._break(ActionError(f"the action made more than {MAX_CALLS} calls"))
+        self._call_count += 1
+        if self._call_count > MAX_CALLS:
+            self._pump.abort(ScriptError(f"the action made more than {MAX_CALLS} calls"))
         elif len(self._tasks) >= MAX_CONCURRENT_CALLS:
             self._refuse(number, f"more than {MAX_CONCURRENT_CALLS} calls at once")
         else:
-            self._begin(self._make(number, make))
+            self._start_task(self._make(number, make))
 
     async def _make(self, number: int, make: Callable[[], Awaitable[Any]]) -> None:
         try:
             value = encode(self._handles.encode(await make()))
             if len(value) > MAX_BYTES:
                 raise CallRefused(f"the result is larger than {MAX_BYTES >> 20} MiB", "limit_exceeded")
-            self._tell(["answer", number, Raw(value)])
+            self._send_current(["answer", number, Raw(value)])
         except CallRefused as refused:
             self._refuse(number, str(refused), refused.code)
             if isinstance(refused, RouteRefused):  # told first: then nobody is told of the request's end instead
-                self._fail_handler(ActionError(str(refused), refused.code))
+                self._fail_handler(ScriptError(str(refused), refused.code))
                 await refused.abort()
         except PlaywrightError as error:
             said = playwright_errors.describe(error)
@@ -348,9 +267,9 @@ class ActionSession:
             self._refuse(number, playwright_errors.first_line(error))
 
     def _refuse(self, number: int, reason: str, code: str = "", name: str = "Error") -> None:
-        self._send(["refuse", number, {"name": name, "message": reason, "code": code}])
+        self._pump.send(["refuse", number, {"name": name, "message": reason, "code": code}])
 
-    def _begin(self, work: Any) -> None:
+    def _start_task(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -10,16 +10,26 @@ import msgspec
 from sidecar.browser import lenient_json
 from sidecar.browser.sandbox.allowlist import describe_api
 from sidecar.browser.sandbox.cdp_pipe import CdpError, CdpPipe
+from sidecar.errors import SandboxCrashed
 
 _POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; webrtc 'block'"
 _PAGE: Final = f'data:text/html,<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
 _LOADED: Final = "document.readyState === 'complete' || new Promise((done) => addEventListener('load', done))"
+_BROWSER_LOST: Final = "the browser of the sandboxes crashed, possibly because of another script"
 _LOST: Final = {
     "Page.frameAttached": "its sandbox is gone: there are no frames in it",
     "Page.frameNavigated": "its sandbox is gone: it left its page",
     "Inspector.targetCrashed": "its sandbox died, most likely of the memory it used",
     "Inspector.detached": "its sandbox was closed",
 }
+
+
+class ScriptError(Exception):
+    """A script failed in its sandbox; `code` is the wire's."""
+
+    def __init__(self, reason: str, code: str = "action_failed") -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 class _RemoteObject(msgspec.Struct, rename="camel"):
@@ -75,12 +85,14 @@ class Sandbox:
 
     @property
     def browser_gone(self) -> bool:
-        """Whether its browser is gone: nothing that ran here need have been the reason."""
+        """Whether its whole browser is gone, for which nothing that ran here need be the reason."""
         return self._pipe.broken
 
-    def loss_reason(self, otherwise: str) -> str:
-        """What is known of its end."""
-        return self.lost.result() if self.lost.done() else otherwise
+    def loss(self, reason: str) -> Exception:
+        """Why the sandbox no longer answers; `reason` stands where nothing more is known."""
+        if self.browser_gone:
+            return SandboxCrashed(_BROWSER_LOST)
+        return ScriptError(self.lost.result() if self.lost.done() else reason)
 
     async def run(self, number: int, source: str, before: int = 0) -> None:
         """Begins an action; its outcome comes as a message of this number. Raises PipeBroken.

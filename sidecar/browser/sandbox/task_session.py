@@ -12,15 +12,14 @@ from sidecar_protocol.base import Raw
 from sidecar_protocol.errors import WireError
 from sidecar_protocol.writing import encode
 
-from sidecar.browser.sandbox.action_session import BROWSER_LOST, ActionError, ScriptConsole
+from sidecar.browser.sandbox.action_session import ScriptConsole
 from sidecar.browser.sandbox.cdp_pipe import CdpError, MessageTooLarge
-from sidecar.browser.sandbox.inbox import decode_messages
+from sidecar.browser.sandbox.message_pump import MessagePump
 from sidecar.browser.sandbox.page_events import cancel_all
-from sidecar.browser.sandbox.sandbox import Sandbox, load_program
+from sidecar.browser.sandbox.sandbox import Sandbox, ScriptError, load_program
 from sidecar.browser.sandbox.sandbox_pool import SandboxPool
-from sidecar.browser.sandbox.wire_values import CallRefused
 from sidecar.clock import within
-from sidecar.errors import INTERNAL_ERROR, SandboxCrashed, TimedOut
+from sidecar.errors import INTERNAL_ERROR, TimedOut
 from sidecar.settings import MiB
 
 log = logging.getLogger(__name__)
@@ -83,157 +82,123 @@ class HostApi(Protocol):
 class TaskScriptRunner:
     """Runs scripts, so many at once; more wait for their turn, which does not count as their time."""
 
-    def __init__(self, sandboxes: SandboxPool, limits: TaskLimits, most: int) -> None:
-        self._sandboxes = sandboxes
+    def __init__(self, sandbox_pool: SandboxPool, limits: TaskLimits, max_concurrent: int) -> None:
+        self._sandbox_pool = sandbox_pool
         self._limits = limits
-        self._places = asyncio.Semaphore(most)
-        told = {"message": limits.message, "result": limits.result, "lines": limits.lines, "line": limits.line}
-        self._program = load_program("task.js", told)
+        self._slots = asyncio.Semaphore(max_concurrent)
+        program_limits = {
+            "message": limits.message,
+            "result": limits.result,
+            "lines": limits.lines,
+            "line": limits.line,
+        }
+        self._program = load_program("task.js", program_limits)
 
     async def run(
         self,
         source: str,
         config: Raw,
-        outside: HostApi,
-        notes: ScriptConsole,
-        on_turn: Callable[[], object] = lambda: None,
+        host: HostApi,
+        console: ScriptConsole,
+        on_start: Callable[[], object] = lambda: None,
     ) -> str:
-        """What `main(config)` returns. `on_turn` is called where the wait for a place is over.
+        """What `main(config)` returns. `on_start` is called where the wait for a place is over.
 
-        Raises ActionError with the code of what went wrong, SandboxCrashed, TimedOut, BrowserUnavailable, ShuttingDown.
+        Raises ScriptError with the code of what went wrong, SandboxCrashed, TimedOut, BrowserUnavailable, ShuttingDown.
         """
-        async with self._places:
-            on_turn()
-            sandbox = await self._sandboxes.acquire(self._program)
-            run = _TaskSession(sandbox, self._limits, outside, notes)
+        async with self._slots:
+            on_start()
+            sandbox = await self._sandbox_pool.acquire(self._program)
+            run = _TaskSession(sandbox, self._limits, host, console)
             try:
                 async with within(self._limits.timeout) as limit:
                     return await run.result(source, config, limit)
             except TimeoutError:
                 raise TimedOut(f"the script took longer than {self._limits.timeout:g} s") from None
             finally:
-                self._sandboxes.release(sandbox)
+                self._sandbox_pool.release(sandbox)
                 await run.close()
 
 
 class _TaskSession:
     """The messages between one script and the sidecar."""
 
-    def __init__(self, sandbox: Sandbox, limits: TaskLimits, outside: HostApi, notes: ScriptConsole) -> None:
+    def __init__(self, sandbox: Sandbox, limits: TaskLimits, host: HostApi, console: ScriptConsole) -> None:
         self._sandbox = sandbox
         self._limits = limits
-        self._outside = outside
-        self._notes = notes
+        self._host = host
+        self._console = console
         self._outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._queue: list[list[Any]] = []
-        self._planned = False
-        self._exchanges = 0
-        self._requests = 0
+        self._pump = MessagePump(self._handle, self._fail, _SANDBOX_LOST)
+        self._pump.attach(sandbox)
+        self._request_count = 0
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._limit: asyncio.Timeout | None = None
-        self._jobs = 0
-        self._left = 0.0
-        self._at_once = asyncio.Semaphore(limits.max_concurrent_requests)
+        self._timeout: asyncio.Timeout | None = None
+        self._running_jobs = 0
+        self._remaining = 0.0
+        self._request_slots = asyncio.Semaphore(limits.max_concurrent_requests)
 
     async def result(self, source: str, config: Raw, limit: asyncio.Timeout) -> str:
-        """What `main` returns, within a time that stands still while it waits for jobs. Raises ActionError."""
-        self._limit = limit
-        self._send(["begin", config])
-        self._flush()
+        """What `main` returns, within a time that stands still while it waits for jobs. Raises ScriptError."""
+        self._timeout = limit
+        self._pump.send(["begin", config])
+        self._pump.flush()
         text = f"//{source}" if source.startswith("#!") else source
         before = len(_MODULE_HEAD) + len(text) - len(source)
-        begun = asyncio.ensure_future(self._sandbox.run(1, f"{_MODULE_HEAD}{text}\n}})", before))
-        self._tasks.add(begun)
+        started = asyncio.ensure_future(self._sandbox.run(1, f"{_MODULE_HEAD}{text}\n}})", before))
+        self._tasks.add(started)
         try:
-            await asyncio.wait((self._outcome, begun, self._sandbox.lost), return_when=asyncio.FIRST_COMPLETED)
-            if begun.done():
-                begun.result()
+            await asyncio.wait((self._outcome, started, self._sandbox.lost), return_when=asyncio.FIRST_COMPLETED)
+            if started.done():
+                started.result()
             await asyncio.wait((self._outcome, self._sandbox.lost), return_when=asyncio.FIRST_COMPLETED)
-        except MessageTooLarge as large:
-            raise ActionError(large.message, "limit_exceeded") from None
+        except MessageTooLarge as error:
+            raise ScriptError(error.message, "limit_exceeded") from None
         except CdpError:
-            raise self._gone() from None
+            raise self._sandbox.loss(_SANDBOX_LOST) from None
         if self._outcome.done():
             return self._outcome.result()
-        raise ActionError(self._sandbox.lost.result())
+        raise ScriptError(self._sandbox.lost.result())
 
     async def close(self) -> None:
         """Ends what the script has left behind."""
         self._outcome.cancel()
         await cancel_all(self._tasks)
 
-    # --- messages in
-
-    def _send(self, message: list[Any]) -> None:
-        self._queue.append(message)
-        if not self._planned:
-            self._planned = True
-            asyncio.get_running_loop().call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._planned = False
-        if self._sandbox.lost.done() or self._outcome.done():
-            return
-        messages, self._queue = self._queue, []
-        self._exchanges += 1
-        self._sandbox.exchange(encode(messages).decode()).add_done_callback(self._receive)
-
-    # --- messages out
-
-    def _receive(self, answer: "asyncio.Future[str]") -> None:
-        self._exchanges -= 1
-        if answer.cancelled():
-            return
-        if answer.exception():
-            self._fail(self._gone())
-            return
-        try:
-            for message in decode_messages(answer.result()):
-                self._hear(message)
-        except (CallRefused, msgspec.MsgspecError, ValueError, TypeError, RecursionError) as wrong:
-            self._fail(ActionError(f"the sandbox wrote what we can't read: {wrong}"))
-        if self._exchanges == 0 and not self._planned:
-            self._flush()
-
-    def _hear(self, message: list[Any]) -> None:
+    def _handle(self, message: list[Any]) -> None:
         match message:
             case ["fetch", int() as number, dict() as content]:
                 self._ask(number, lambda: self._fetch(content))
             case ["job", int() as number, content]:
                 self._ask(number, lambda: self._wait_for_job(Raw(encode(content))))
             case ["log", str() as line]:
-                self._notes.log(line[: self._limits.line])
+                self._console.log(line[: self._limits.line])
             case ["error", str() as line]:
-                self._notes.fail(line[: self._limits.line])
+                self._console.fail(line[: self._limits.line])
             case ["done", str() as value] if len(value) <= self._limits.result and not self._outcome.done():
                 self._outcome.set_result(value)
             case ["fail", {"name": str() as name, "message": str() as said, "code": str() as code}]:
                 said = " ".join(said.split())
-                self._fail(ActionError(said if name == "Error" else f"{name}: {said}", code))
+                self._fail(ScriptError(said if name == "Error" else f"{name}: {said}", code))
             case _:
-                self._fail(ActionError("the sandbox wrote what we can't read"))
+                raise ValueError("unknown kind")
 
     async def _fetch(self, content: dict[str, Any]) -> FetchResponse:
-        return await self._outside.fetch(msgspec.convert(content, FetchRequest))
+        return await self._host.fetch(msgspec.convert(content, FetchRequest))
 
     async def _wait_for_job(self, content: Raw) -> Raw:
         """A job has a time limit of its own."""
-        loop, limit = asyncio.get_running_loop(), self._limit
-        self._jobs += 1
-        if self._jobs == 1 and limit and not limit.expired():
-            self._left = (limit.when() or loop.time()) - loop.time()
+        loop, limit = asyncio.get_running_loop(), self._timeout
+        self._running_jobs += 1
+        if self._running_jobs == 1 and limit and not limit.expired():
+            self._remaining = (limit.when() or loop.time()) - loop.time()
             limit.reschedule(None)
         try:
-            return await self._outside.job(content)
+            return await self._host.job(content)
         finally:
-            self._jobs -= 1
-            if self._jobs == 0 and limit and not limit.expired() and not self._outcome.done():
-                limit.reschedule(loop.time() + self._left)
-
-    def _gone(self) -> Exception:
-        if self._sandbox.browser_gone:
-            return SandboxCrashed(BROWSER_LOST)
-        return ActionError(self._sandbox.loss_reason(_SANDBOX_LOST))
+            self._running_jobs -= 1
+            if self._running_jobs == 0 and limit and not limit.expired() and not self._outcome.done():
+                limit.reschedule(loop.time() + self._remaining)
 
     def _fail(self, failure: Exception) -> None:
         if not self._outcome.done():
@@ -241,8 +206,8 @@ class _TaskSession:
             self._outcome.exception()  # who was cancelled does not look at it any more
 
     def _ask(self, number: int, make: Callable[[], Awaitable[Any]]) -> None:
-        self._requests += 1
-        if self._requests > self._limits.max_requests:
+        self._request_count += 1
+        if self._request_count > self._limits.max_requests:
             self._refuse(number, f"the script made more than {self._limits.max_requests} requests", "limit_exceeded")
             return
         task = asyncio.ensure_future(self._answer(number, make))
@@ -251,13 +216,13 @@ class _TaskSession:
 
     async def _answer(self, number: int, make: Callable[[], Awaitable[Any]]) -> None:
         try:
-            async with self._at_once:
+            async with self._request_slots:
                 answer = encode(await make())
             if len(answer) > self._limits.message:
                 said = f"the answer is larger than {self._limits.message >> 20} MiB"
                 self._refuse(number, said, "limit_exceeded")
             else:
-                self._send(["answer", number, Raw(answer)])
+                self._pump.send(["answer", number, Raw(answer)])
         except WireError as failed:
             self._refuse(number, failed.message, failed.code)
         except msgspec.ValidationError as wrong:
@@ -267,4 +232,4 @@ class _TaskSession:
             self._refuse(number, INTERNAL_ERROR, "internal")
 
     def _refuse(self, number: int, reason: str, code: str) -> None:
-        self._send(["refuse", number, {"name": "Error", "message": reason, "code": str(code)}])
+        self._pump.send(["refuse", number, {"name": "Error", "message": reason, "code": str(code)}])

@@ -16,7 +16,8 @@ from sidecar.browser.processes.driver import MAX_VALUE_BYTES
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.profiles.storage_observer import NO_STORAGE_OBSERVER, StorageObserver
 from sidecar.browser.sandbox.action_script import ActionScript
-from sidecar.browser.sandbox.action_session import ActionError, ActionSession
+from sidecar.browser.sandbox.action_session import ActionSession
+from sidecar.browser.sandbox.sandbox import ScriptError
 from sidecar.browser.sandbox.sandbox_pool import SandboxPool
 from sidecar.browser.step_observer import StepObserver
 from sidecar.browser.steps import extract
@@ -227,7 +228,7 @@ class StepRunner:
         if self._scripts:
             try:
                 self._scripts.raise_handler_failure()
-            except ActionError as error:
+            except ScriptError as error:
                 kind = Forbidden if error.code == "forbidden" else ActionFailed
                 said = f"the handler of a route failed: {error}"
                 raise kind(said, step=step.name, action=self.action) from None
@@ -304,7 +305,7 @@ class StepRunner:
             raise ActionFailed("there is no sandbox for JavaScript actions", step=step.name, action=script.label)
         try:
             return await self._scripts.run(script.source)
-        except ActionError as error:
+        except ScriptError as error:
             kind = (
                 TimedOut
                 if playwright_errors.AWAITING_NAVIGATION in str(error)

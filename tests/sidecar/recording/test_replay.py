@@ -12,9 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sidecar.recording.placeholders import PlaceholderFiller
 from sidecar.recording.redaction.redactor import Redactor
-from sidecar.recording.replay import COMMAND, INTERRUPTED, PIPE_CLOSED, replay
+from sidecar.recording.replay import COMMAND, INTERRUPTED, PIPE_CLOSED, PlaceholderFiller, replay
 
 V1_LOG = """{"type":"set_mock","content":{"secrets":{"user":{"username":"foo","password":"barbarbar"}}}}
 {"type":"ping"}

@@ -163,7 +163,7 @@ async def test_calls_beyond_the_limit_fail_an_action_once(
         # what a value's own form may hold is bounded on our side
         (
             "Array.prototype.toJSON = function () { return this[0] === 'done' ? Array(3e6) : this }; 1",
-            "beyond their bound",
+            "exceed their limit",
         ),
     ],
 )
@@ -321,7 +321,7 @@ async def test_a_killed_sandbox_browser_fails_its_jobs_and_is_replaced(site: str
     await asyncio.wait((task,), timeout=1)
     for process in children(is_sandbox):
         process.kill()
-    with pytest.raises(SandboxCrashed, match="the browser of the sandboxes died") as failed:
+    with pytest.raises(SandboxCrashed, match="the browser of the sandboxes crashed") as failed:
         await asyncio.wait_for(task, 5)
     assert (failed.value.code, failed.value.retryable, failed.value.details["step"]) == (
         "browser_crashed",

@@ -11,7 +11,7 @@ import pytest_asyncio
 from sidecar_protocol.base import Raw
 from sidecar_protocol.errors import ErrorCode, WireError
 
-from sidecar.browser.sandbox.action_session import ActionError
+from sidecar.browser.sandbox.sandbox import ScriptError
 from sidecar.browser.sandbox.sandbox_pool import SandboxPool
 from sidecar.browser.sandbox.task_session import FetchRequest, FetchResponse, TaskLimits, TaskScriptRunner
 from sidecar.errors import NotFound, TimedOut
@@ -143,7 +143,7 @@ async def test_a_failed_fetch_can_be_caught(sandboxes: SandboxPool) -> None:
     noted.answer = NotFound("nothing there")
     caught = "exports.main = () => fetch('https://a.example').catch((e) => e.code + ': ' + e.message)"
     assert await run(sandboxes, caught, noted) == "not_found: nothing there"
-    with pytest.raises(ActionError, match=r"^nothing there$") as failed:
+    with pytest.raises(ScriptError, match=r"^nothing there$") as failed:
         await run(sandboxes, "exports.main = () => fetch('https://a.example')", noted)
     assert failed.value.code == ErrorCode.NOT_FOUND
 
@@ -222,7 +222,7 @@ async def test_what_fails_says_why_and_the_next_run_is_fine(
     sandboxes: SandboxPool, source: str, said: str, code: str
 ) -> None:
     """Refusals, mistakes, and results that are none: a sentence and a code each."""
-    with pytest.raises(ActionError, match=said) as failed:
+    with pytest.raises(ScriptError, match=said) as failed:
         await run(sandboxes, source)
     assert failed.value.code == code
     assert await run(sandboxes, "exports.main = () => 'fine'") == "fine"
@@ -260,10 +260,10 @@ async def test_half_characters_are_replaced(sandboxes: SandboxPool) -> None:
     assert noted.jobs == [{"a": mended}]
     for thrown in (f"new Error({lone})", lone):
         for source in (f"throw {thrown}", f"exports.main = () => {{ throw {thrown} }}"):
-            with pytest.raises(ActionError, match=f"^{mended}$"):
+            with pytest.raises(ScriptError, match=f"^{mended}$"):
                 await run(sandboxes, source)
     emoji = "exports.main = () => { throw new Error('x'.repeat(1999) + String.fromCodePoint(0x1F600)) }"
-    with pytest.raises(ActionError, match=rf"^x{{1999}}{chr(0xFFFD)}$"):
+    with pytest.raises(ScriptError, match=rf"^x{{1999}}{chr(0xFFFD)}$"):
         await run(sandboxes, emoji)
 
 
