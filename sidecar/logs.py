@@ -32,19 +32,19 @@ class RateLimitFilter(logging.Filter):
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._now = monotonic
-        self._said: dict[tuple[str, int, str], float] = {}
+        self._last_logged: dict[tuple[str, int, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether it is to be said."""
         if record.exc_info:
             return True
-        now, said = self._now(), (record.name, record.levelno, record.getMessage())
-        if now - self._said.get(said, -REPEAT_INTERVAL) < REPEAT_INTERVAL:
+        now, message = self._now(), (record.name, record.levelno, record.getMessage())
+        if now - self._last_logged.get(message, -REPEAT_INTERVAL) < REPEAT_INTERVAL:
             return False
-        self._said.pop(said, None)
-        self._said[said] = now
-        if len(self._said) > MAX_REMEMBERED:
-            del self._said[next(iter(self._said))]
+        self._last_logged.pop(message, None)
+        self._last_logged[message] = now
+        if len(self._last_logged) > MAX_REMEMBERED:
+            del self._last_logged[next(iter(self._last_logged))]
         return True
 
 

@@ -91,45 +91,54 @@ class LiteralPosition(NamedTuple):
     """What comes after it: one character; after a comma, the next one, too."""
 
 
-def classify(place: LiteralPosition, value: str) -> Sensitivity:
+def classify(position: LiteralPosition, value: str) -> Sensitivity:
     """How secret it is."""
     if ONLY_REFERENCES.fullmatch(value):
         return OPEN
-    if place.call in _TYPING_CALLS and (place.direct or place.call not in _CHOICE_CALLS):
-        return _classify_typed(place, value)
-    if place.call in _SECRET_CALLS or place.assigned == "value" or _SECRET_NAME.search(place.key or place.assigned):
-        return OPEN if place.call == "addCookies" and place.key in _COOKIE_KEYS else TYPED
-    if _is_selector_or_name(place) or _is_option(place, value):
+    if position.call in _TYPING_CALLS and (position.direct or position.call not in _CHOICE_CALLS):
+        return _classify_typed(position, value)
+    if (
+        position.call in _SECRET_CALLS
+        or position.assigned == "value"
+        or _SECRET_NAME.search(position.key or position.assigned)
+    ):
+        return OPEN if position.call == "addCookies" and position.key in _COOKIE_KEYS else TYPED
+    if _is_selector_or_name(position) or _is_option(position, value):
         return OPEN
-    if place.call in _NAME_VALUE_CALLS and place.direct:
+    if position.call in _NAME_VALUE_CALLS and position.direct:
         return TYPED
-    return PRINTED if place.call in _CONSOLE_CALLS and place.direct else SECRET
+    return PRINTED if position.call in _CONSOLE_CALLS and position.direct else SECRET
 
 
-def _is_option(place: LiteralPosition, value: str) -> bool:
+def _is_option(position: LiteralPosition, value: str) -> bool:
     """Whether it is an option, a filter, an address or a word of the API."""
-    if _GET_BY.match(place.call) or (place.call == "filter" and place.key in _FILTER_KEYS):
+    if _GET_BY.match(position.call) or (position.call == "filter" and position.key in _FILTER_KEYS):
         return True
-    return place.key in _OPTION_KEYS or value in _API_WORDS or value == "use strict" or _URL.match(value) is not None
+    return position.key in _OPTION_KEYS or value in _API_WORDS or value == "use strict" or _URL.match(value) is not None
 
 
-def _is_selector_or_name(place: LiteralPosition) -> bool:
+def _is_selector_or_name(position: LiteralPosition) -> bool:
     """Whether it says where, to whom, or which."""
-    if not place.direct:
+    if not position.direct:
         return False
-    if place.argument == 0:
-        named = place.call in _NAME_VALUE_CALLS and place.following[:1] == ","
-        return named or place.call in _SELECTOR_CALLS or place.call in _URL_CALLS or place.call in _SELECTOR_PAIR_CALLS
-    return place.argument == 1 and (place.call in _SELECTOR_PAIR_CALLS or place.call == "getAttribute")
+    if position.argument == 0:
+        named = position.call in _NAME_VALUE_CALLS and position.following[:1] == ","
+        return (
+            named
+            or position.call in _SELECTOR_CALLS
+            or position.call in _URL_CALLS
+            or position.call in _SELECTOR_PAIR_CALLS
+        )
+    return position.argument == 1 and (position.call in _SELECTOR_PAIR_CALLS or position.call == "getAttribute")
 
 
-def _classify_typed(place: LiteralPosition, value: str) -> Sensitivity:
-    if not place.direct and (place.key in _OPTION_KEYS or value in _API_WORDS):
+def _classify_typed(position: LiteralPosition, value: str) -> Sensitivity:
+    if not position.direct and (position.key in _OPTION_KEYS or value in _API_WORDS):
         return OPEN
-    if place.call == "press" and KEY_PRESS.fullmatch(value):
+    if position.call == "press" and KEY_PRESS.fullmatch(value):
         return OPEN
-    if place.argument > 0 or not place.direct or not _PAGE_NAME.match(place.receiver):
+    if position.argument > 0 or not position.direct or not _PAGE_NAME.match(position.receiver):
         return TYPED
-    comma, following = place.following[:1] == ",", place.following[1:]
-    has_second = comma and following != ")" and (following != "{" or place.call in _CHOICE_CALLS)
+    comma, following = position.following[:1] == ",", position.following[1:]
+    has_second = comma and following != ")" and (following != "{" or position.call in _CHOICE_CALLS)
     return OPEN if has_second else TYPED

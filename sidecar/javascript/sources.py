@@ -20,7 +20,7 @@ class SourceScanner:
     """Looks through the sources of one line or one job, as far as the bound goes."""
 
     def __init__(self) -> None:
-        self._left = MAX_TOTAL
+        self._remaining = MAX_TOTAL
         self.limit_exceeded = False
         """Whether a source was not looked through, and so may hold any secret."""
 
@@ -28,17 +28,17 @@ class SourceScanner:
         """Every literal that is not open, joined ones too, also of sources in strings; none beyond the bound."""
         from sidecar.javascript import tokens  # late: a session without JavaScript is not to wait for it
 
-        return tokens.literals(source, self._affords)
+        return tokens.literals(source, self._spend)
 
     def redact(self, source: str) -> str:
         """The source with every literal that is not open, and every comment, replaced; beyond the bound all of it."""
         from sidecar.javascript import tokens  # late, as above
 
-        return tokens.redact(source) if self._affords(len(source)) else _PLACEHOLDER
+        return tokens.redact(source) if self._spend(len(source)) else _PLACEHOLDER
 
-    def _affords(self, length: int) -> bool:
-        if length > min(MAX_SOURCE, self._left):
+    def _spend(self, length: int) -> bool:
+        if length > min(MAX_SOURCE, self._remaining):
             self.limit_exceeded = True
             return False
-        self._left -= length
+        self._remaining -= length
         return True

@@ -72,53 +72,53 @@ class _Bracket:
     key: str = ""
 
 
-def literals(source: str, affords: Callable[[int], bool]) -> Iterator[Literal]:
+def literals(source: str, spend: Callable[[int], bool]) -> Iterator[Literal]:
     """Every literal that is not open, joined ones too, also of sources in strings.
 
-    `affords` is asked with the length of a source before each time that it is gone through.
+    `spend` says whether a source of this length may still be scanned; it is called before each scan.
     """
-    yield from _literals(source, affords, 0)
+    yield from _literals(source, spend, 0)
 
 
 def redact(source: str) -> str:
     """The source with every literal that is not open, and every comment, replaced."""
     tokens = _Tokenizer(source, lambda _: None)
-    told = StringIO()
+    output = StringIO()
     done = 0
     for span in tokens.spans():
         if tokens.unsure is not None and span.start >= tokens.unsure:
             break
-        told.write(source[done : span.start])
-        told.write(span.text)
+        output.write(source[done : span.start])
+        output.write(span.text)
         done = span.end
     if tokens.unsure is None:
-        told.write(source[done:])
+        output.write(source[done:])
     else:
-        told.write(source[done : tokens.unsure])
-        told.write(f'"{REDACTED}"')
-    return told.getvalue()
+        output.write(source[done : tokens.unsure])
+        output.write(f'"{REDACTED}"')
+    return output.getvalue()
 
 
-def _literals(source: str, affords: Callable[[int], bool], depth: int) -> Iterator[Literal]:
+def _literals(source: str, spend: Callable[[int], bool], depth: int) -> Iterator[Literal]:
     found: list[Literal] = []
     for regex in (False, True):
-        if not affords(len(source)):
+        if not spend(len(source)):
             return
         tokens = _Tokenizer(source, found.append, regex)
         for _ in tokens.spans():
-            yield from _nested_literals(found, affords, depth)
+            yield from _nested_literals(found, spend, depth)
             found.clear()
-        yield from _nested_literals(found, affords, depth)
+        yield from _nested_literals(found, spend, depth)
         found.clear()
         if tokens.unsure is None:
             return
 
 
-def _nested_literals(found: list[Literal], affords: Callable[[int], bool], depth: int) -> Iterator[Literal]:
+def _nested_literals(found: list[Literal], spend: Callable[[int], bool], depth: int) -> Iterator[Literal]:
     for literal in found:
         yield literal
         if depth < _MAX_NESTED_SOURCES and QUOTE.search(literal.value):
-            yield from _literals(literal.value, affords, depth + 1)
+            yield from _literals(literal.value, spend, depth + 1)
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ class _Tokenizer:
     """Goes through a source once."""
 
     source: str
-    found: Callable[[Literal], object]
+    on_literal: Callable[[Literal], object]
     regex: bool = False
     """What a slash is taken for where it can't be told."""
     unsure: int | None = None
@@ -144,36 +144,36 @@ class _Tokenizer:
     """The bracket that the last token has closed."""
 
     def spans(self) -> Iterator[_Span]:
-        """What is to be replaced, in order; calls `found` for each literal that is not open."""
-        place, length = 0, len(self.source)
-        while place < length:
-            after = SKIP.match(self.source, place).end()  # type: ignore[union-attr]  # matches nothing, too
-            if after > place:
-                yield from self._comments(place, after)
-                place = after
+        """What is to be replaced, in order; calls `on_literal` for each literal that is not open."""
+        offset, length = 0, len(self.source)
+        while offset < length:
+            after = SKIP.match(self.source, offset).end()  # type: ignore[union-attr]  # matches nothing, too
+            if after > offset:
+                yield from self._comments(offset, after)
+                offset = after
                 continue
-            match = _TOKEN.match(self.source, place)
-            if match is None or match[0] in _UNTERMINATED or self.source.startswith("/*", place):
-                self._doubt(place)
+            match = _TOKEN.match(self.source, offset)
+            if match is None or match[0] in _UNTERMINATED or self.source.startswith("/*", offset):
+                self._mark_unsure(offset)
                 break
             if match.lastgroup == "string":
-                yield from self._literal(place, match.end(), match[0][1:-1], quoted=True)
-                place = match.end()
+                yield from self._literal(offset, match.end(), match[0][1:-1], quoted=True)
+                offset = match.end()
             elif match[0] == "`" or (match[0] == "}" and self._frames[-1].bracket == "${"):
-                place = yield from self._template(place, opening=match[0] == "`")
-            elif match[0] == "/" and (end := self._slash(place)) != place:
+                offset = yield from self._template(offset, opening=match[0] == "`")
+            elif match[0] == "/" and (end := self._slash(offset)) != offset:
                 self._push("/re/")
-                place = end
+                offset = end
             else:
-                self._take(match[0], place)
-                place = match.end()
-            if place < 0 or len(self._frames) > _MAX_DEPTH:
-                self._doubt(length if place < 0 else place)
+                self._take(match[0], offset)
+                offset = match.end()
+            if offset < 0 or len(self._frames) > _MAX_DEPTH:
+                self._mark_unsure(length if offset < 0 else offset)
                 break
         self._end_join()
 
-    def _doubt(self, place: int) -> None:
-        self.unsure = place if self.unsure is None else min(place, self.unsure)
+    def _mark_unsure(self, offset: int) -> None:
+        self.unsure = offset if self.unsure is None else min(offset, self.unsure)
 
     def _push(self, token: str) -> None:
         self._earlier, self._before, self._last = self._before, self._last, token
@@ -193,7 +193,7 @@ class _Tokenizer:
         self._joined.append(value)
         self._joined_sensitivity = max(sensitivity, self._joined_sensitivity)
         if sensitivity is not Sensitivity.OPEN:
-            self.found(Literal(value, sensitivity))
+            self.on_literal(Literal(value, sensitivity))
             yield _Span(start, end, f'"{REDACTED}"' if quoted else REDACTED)
         frame = self._frames[-1]
         if frame.bracket == "{" and self._last in ("{", ","):
@@ -202,22 +202,22 @@ class _Tokenizer:
 
     def _end_join(self) -> None:
         if len(self._joined) > 1 and self._joined_sensitivity is not Sensitivity.OPEN:
-            self.found(Literal("".join(self._joined), self._joined_sensitivity))
+            self.on_literal(Literal("".join(self._joined), self._joined_sensitivity))
         self._joined = []
         self._joined_sensitivity = Sensitivity.OPEN
 
-    def _template(self, place: int, *, opening: bool) -> Generator[_Span, None, int]:
+    def _template(self, offset: int, *, opening: bool) -> Generator[_Span, None, int]:
         """From its beginning, or the end of a `${…}` in it, to its end or the next `${`; gives where that is."""
         if not opening:
             self._frames.pop()
-        start = place + 1
+        start = offset + 1
         end = _TEMPLATE.match(self.source, start).end()  # type: ignore[union-attr]
         if end >= len(self.source):
-            self._doubt(place)
+            self._mark_unsure(offset)
             return -1
         whole = opening and self.source[end] == "`"
         if whole:
-            yield from self._literal(place, end + 1, self.source[start:end], quoted=True)
+            yield from self._literal(offset, end + 1, self.source[start:end], quoted=True)
             return end + 1
         if start < end:
             self._last, self._before = ("", "") if not opening else (self._last, self._before)
@@ -231,8 +231,8 @@ class _Tokenizer:
 
     # --- everything else
 
-    def _slash(self, place: int) -> int:
-        """The end of a regular expression that begins here; `place` itself where this is a division."""
+    def _slash(self, offset: int) -> int:
+        """The end of a regular expression that begins here; `offset` itself where this is a division."""
         last, before = self._last, self._before
         unsure = False
         if last == ")":
@@ -249,16 +249,16 @@ class _Tokenizer:
         else:
             regex = not (last[:1].isalnum() or last[:1] in ("_", "$", "#", "\\"))
         if unsure:
-            self._doubt(place)
+            self._mark_unsure(offset)
         if not regex:
-            return place
-        match = _REGEX.match(self.source, place)
+            return offset
+        match = _REGEX.match(self.source, offset)
         if match is None:
-            self._doubt(place)
+            self._mark_unsure(offset)
             return -1
         return match.end()
 
-    def _take(self, word: str, place: int) -> None:
+    def _take(self, word: str, offset: int) -> None:
         frame = self._frames[-1]
         if word in ("(", "[", "{"):
             self._open(word)
@@ -271,8 +271,8 @@ class _Tokenizer:
             frame.key = ""
         elif frame.bracket == "{" and self._last in ("{", ",") and (word[0].isalpha() or word[0] in "_$"):
             frame.key = word
-        elif word == ">" and self.source.startswith("--", max(0, place - 2)):
-            self._doubt(place)  # perhaps a comment of old, to the end of its line
+        elif word == ">" and self.source.startswith("--", max(0, offset - 2)):
+            self._mark_unsure(offset)  # perhaps a comment of old, to the end of its line
         self._push(word)
 
     def _open(self, bracket: str) -> None:
@@ -295,7 +295,7 @@ class _Tokenizer:
             return Sensitivity.OPEN
         if frame.index and last == "[" and following[:1] == "]":
             return Sensitivity.OPEN
-        place = LiteralPosition(
+        position = LiteralPosition(
             call=frame.call,
             receiver=frame.receiver,
             argument=frame.argument,
@@ -304,13 +304,13 @@ class _Tokenizer:
             assigned=self._before if last == "=" else "",
             following=following,
         )
-        return classify(place, value)
+        return classify(position, value)
 
     def _following(self, end: int) -> str:
         """The next character that counts; after a comma, the one after that, too."""
-        place = SKIP.match(self.source, end).end()  # type: ignore[union-attr]
-        first = self.source[place : place + 1]
+        offset = SKIP.match(self.source, end).end()  # type: ignore[union-attr]
+        first = self.source[offset : offset + 1]
         if first != ",":
             return first
-        place = SKIP.match(self.source, place + 1).end()  # type: ignore[union-attr]
-        return first + self.source[place : place + 1]
+        offset = SKIP.match(self.source, offset + 1).end()  # type: ignore[union-attr]
+        return first + self.source[offset : offset + 1]

@@ -40,11 +40,11 @@ class InputLog:
         if self._failed:
             return
         at = rfc3339(self._clock.now(), "milliseconds")
-        tail = b',"at":"%s"}}\n' % at.encode()
+        suffix = b',"at":"%s"}}\n' % at.encode()
         logged: list[bytes] = []
         for start in range(0, len(lines), _CHECK_BATCH):
             end = start + _CHECK_BATCH
-            self._stamp(lines[start:end], readable[start:end], tail, logged)
+            self._stamp(lines[start:end], readable[start:end], suffix, logged)
         self._write(b"".join(logged))
 
     def close(self) -> None:
@@ -57,29 +57,29 @@ class InputLog:
         os.close(self._file)
         self._failed = True
 
-    def _stamp(self, lines: Sequence[bytes], readable: Sequence[bool], tail: bytes, logged: list[bytes]) -> None:
+    def _stamp(self, lines: Sequence[bytes], readable: Sequence[bool], suffix: bytes, logged: list[bytes]) -> None:
         """Puts `_log` into lines that hold no secret without reading them; the others go through the redactor."""
-        together = b"\n".join(lines)
-        if b"\r" in together:  # a blank to JSON, the end of a line to many who will read the log
+        batch = b"\n".join(lines)
+        if b"\r" in batch:  # a blank to JSON, the end of a line to many who will read the log
             lines = [line.replace(b"\r", b" ") for line in lines]
-        clean = self._redactor.is_clean(together) and False not in readable
+        clean = self._redactor.is_clean(batch) and False not in readable
         seq = self._seq
         for index, line in enumerate(lines):
             seq += 1
             if not clean and not (readable[index] and self._redactor.is_clean(line)):
-                logged.append(self._read_and_stamp(line, seq, tail))
+                logged.append(self._read_and_stamp(line, seq, suffix))
             elif line[-1] == 0x7D:  # }
-                logged.append(b'%s,"_log":{"seq":%d%s' % (line[:-1], seq, tail))
+                logged.append(b'%s,"_log":{"seq":%d%s' % (line[:-1], seq, suffix))
             else:
-                logged.append(b'%s,"_log":{"seq":%d%s' % (line.rstrip()[:-1], seq, tail))
+                logged.append(b'%s,"_log":{"seq":%d%s' % (line.rstrip()[:-1], seq, suffix))
         self._seq = seq
 
-    def _read_and_stamp(self, line: bytes, seq: int, tail: bytes) -> bytes:
+    def _read_and_stamp(self, line: bytes, seq: int, suffix: bytes) -> bytes:
         redacted = self._redactor.redact_request(line)
         if redacted is None:
-            return b'%s,"seq":%d%s' % (unreadable_line(line)[:-2], seq, tail)
+            return b'%s,"seq":%d%s' % (unreadable_line(line)[:-2], seq, suffix)
         start = redacted.rstrip()[:-1].rstrip()
-        return b'%s%s"_log":{"seq":%d%s' % (start, b"" if start.strip() == b"{" else b",", seq, tail)
+        return b'%s%s"_log":{"seq":%d%s' % (start, b"" if start.strip() == b"{" else b",", seq, suffix)
 
     def _write(self, batch: bytes) -> None:
         if self._torn:  # somebody before us was cut off within a line

@@ -88,29 +88,32 @@ class PlaceholderFiller:
             return line, []
         text, unknown, done = line.decode(), list[str](), 0
         pieces: list[str] = []
-        places = {place.start: place for place in classify_tokens(text)}
-        for start in sorted(places):
-            place = places[start]
-            token = text[start : place.end]
-            if place.sensitivity is not Sensitivity.KEY and REDACTED in token:
-                pieces += (text[done:start], self._filled(token, place, unknown))
-                done = place.end
+        tokens = {token.start: token for token in classify_tokens(text)}
+        for start in sorted(tokens):
+            token = tokens[start]
+            raw = text[start : token.end]
+            if token.sensitivity is not Sensitivity.KEY and REDACTED in raw:
+                pieces += (text[done:start], self._filled(raw, token, unknown))
+                done = token.end
         return "".join([*pieces, text[done:]]).encode(), unknown
 
-    def _filled(self, token: str, place: Token, unknown: list[str]) -> str:
-        key = place.key or ""
-        if token == _PLACEHOLDER:
+    def _filled(self, raw: str, token: Token, unknown: list[str]) -> str:
+        key = token.key or ""
+        if raw == _PLACEHOLDER:
             value = self._take(key, unknown)
-            return token if value is None else json.dumps(value)
-        if place.sensitivity not in _PARTLY_HIDDEN and key not in self._secrets:
-            return token  # a part of a value that is known by itself
-        told: str = msgspec.json.decode(token)
+            return raw if value is None else json.dumps(value)
+        if token.sensitivity not in _PARTLY_HIDDEN and key not in self._secrets:
+            return raw  # a part of a value that is known by itself
+        told: str = msgspec.json.decode(raw)
         parts = told.split(REDACTED)
         filled = [parts[0]]
         for part in parts[1:]:
             value = self._take(key, unknown)
-            said = REDACTED if value is None else value if isinstance(value, str) else json.dumps(value)
-            filled += (_escape_for_javascript(said) if place.sensitivity is Sensitivity.SOURCE else said, part)
+            replacement = REDACTED if value is None else value if isinstance(value, str) else json.dumps(value)
+            filled += (
+                _escape_for_javascript(replacement) if token.sensitivity is Sensitivity.SOURCE else replacement,
+                part,
+            )
         return json.dumps("".join(filled))
 
     def _take(self, key: str, unknown: list[str]) -> Any:
@@ -171,8 +174,8 @@ def _replay(
             raise ReplayError("repeatReplay must be greater than 0")
         known = _load_secrets(secrets, printer) if secrets else {}
         size = _log_size(path)
-    except ReplayError as wrong:
-        printer.info(str(wrong))
+    except ReplayError as error:
+        printer.info(str(error))
         return 2
     unfilled: dict[str, None] = {}
     try:
@@ -182,8 +185,8 @@ def _replay(
             with _SidecarProcess(command) as child:
                 for item in _read_commands(path, size, skip):
                     _replay_item(item, child, filler, unfilled, printer, tally)
-    except SidecarDied as died:
-        printer.error(str(died))
+    except SidecarDied as error:
+        printer.error(str(error))
         return 1
     if unfilled:
         printer.info(_secrets_hint(list(unfilled)))
@@ -330,8 +333,8 @@ def _parse(line: bytes, number: int) -> Command | UnreplayableLine:
     try:
         line.decode()
         members = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
-    except (ValueError, RecursionError) as wrong:  # what msgspec and decoding raise are ValueErrors
-        return UnreplayableLine(f"line {number} is not a JSON object: {wrong}")
+    except (ValueError, RecursionError) as error:  # what msgspec and decoding raise are ValueErrors
+        return UnreplayableLine(f"line {number} is not a JSON object: {error}")
     note: Any = msgspec.json.decode(members.pop("_log", b"null"))
     if isinstance(note, dict) and note.get("unreadable"):
         return UnreplayableLine(

@@ -71,7 +71,7 @@ class BrowserProcess:
         self._browser = browser
         self._pages: set[JobPage] = set()
         self._parked: set[JobPage] = set()
-        self._opening = 0
+        self._opening_count = 0
         self._spare: asyncio.Task[JobPage] | None = None
         self.contexts_opened = 0
         """Contexts opened so far."""
@@ -80,13 +80,13 @@ class BrowserProcess:
         self.responsive = asyncio.Event()
         """Cleared while nobody knows whether it does: after a job that failed, until its page has ended."""
         self.responsive.set()
-        browser.on("disconnected", lambda _: self._died())
-        driver.on_death = self._died
+        browser.on("disconnected", lambda _: self._on_death())
+        driver.on_death = self._on_death
 
     @property
     def active_contexts(self) -> int:
         """Contexts of jobs that are open now, or about to be; the spare one is nobody's."""
-        return len(self._pages) + self._opening
+        return len(self._pages) + self._opening_count
 
     async def memory_megabytes(self, seconds: float) -> float:
         """Memory of its processes; 0 where that can't be known within `seconds`."""
@@ -103,11 +103,11 @@ class BrowserProcess:
         InvalidContent where the browser refuses the arguments. Whoever gets tired of it must still see it to its end.
         """
         self.contexts_opened += 1
-        self._opening += 1
+        self._opening_count += 1
         spare: asyncio.Task[JobPage] | None = None
         if not arguments:
             spare, self._spare = self._spare, None
-        return asyncio.create_task(self._lend(spare, seconds, arguments or {}))
+        return asyncio.create_task(self._get_page(spare, seconds, arguments or {}))
 
     def prepare(self, seconds: float) -> None:
         """Opens a page in a fresh context ahead, for the next job without wishes of its own; at most one."""
@@ -120,7 +120,9 @@ class BrowserProcess:
         await _completes_within(page.prepare(), seconds)
         return page
 
-    async def _lend(self, spare: asyncio.Task[JobPage] | None, seconds: float, arguments: Mapping[str, Any]) -> JobPage:
+    async def _get_page(
+        self, spare: asyncio.Task[JobPage] | None, seconds: float, arguments: Mapping[str, Any]
+    ) -> JobPage:
         try:
             page = await spare if spare else None
             if page is None or page.lost.done():
@@ -128,7 +130,7 @@ class BrowserProcess:
             self._pages.add(page)
             return page
         finally:
-            self._opening -= 1
+            self._opening_count -= 1
 
     async def _open_page(self, seconds: float, arguments: Mapping[str, Any]) -> JobPage:
         try:
@@ -138,8 +140,8 @@ class BrowserProcess:
                 return JobPage(context, await context.new_page(), runs_scripts=scripts)
         except Exception as error:  # a driver that died says so with a bare Exception
             if arguments and playwright_errors.is_rejected(error):
-                said = f"context: the browser refuses it: {playwright_errors.first_line(error)}"
-                raise InvalidContent(said, "context") from None
+                message = f"context: the browser refuses it: {playwright_errors.first_line(error)}"
+                raise InvalidContent(message, "context") from None
             self.retired = True  # its end is also that of the context which may be half there
             raise BrowserCrashed(f"the browser gave no page: {playwright_errors.first_line(error)}") from None
 
@@ -184,7 +186,7 @@ class BrowserProcess:
         await _completes_within(self._browser.close(), seconds)
         await self._driver.stop(seconds)
 
-    def _died(self) -> None:
+    def _on_death(self) -> None:
         self.retired = True
         for page in self._pages | self._parked:
             page.mark_lost("the browser died under the job")
@@ -215,9 +217,9 @@ async def launch(
             if found.endpoint:
                 raise BrowserUnavailable(f"{found.path} could not be reached: {reason}", retryable=True) from None
             advice = _advice(reason)
-            way_out = advice or f"another one comes with {install_hint(found.kind)}"
-            said = f"{found.path} did not start: {reason}; {way_out}"
-            raise BrowserUnavailable(said, retryable=advice is None) from None
+            advised = advice or f"another one comes with {install_hint(found.kind)}"
+            message = f"{found.path} did not start: {reason}; {advised}"
+            raise BrowserUnavailable(message, retryable=advice is None) from None
         raise
 
 
@@ -260,9 +262,9 @@ def _advice(reason: str) -> str | None:
     return next((advice for words, advice in _PERMANENT_FAILURES.items() if words in reason), None)
 
 
-def _without_endpoint(said: str, found: FoundBrowser) -> str:
+def _without_endpoint(message: str, found: FoundBrowser) -> str:
     """Its address may hold a token."""
-    return said.replace(found.endpoint, found.path) if found.endpoint else said
+    return message.replace(found.endpoint, found.path) if found.endpoint else message
 
 
 def _unredacted(text: str) -> str:
@@ -277,9 +279,9 @@ def _launch_error(error: BaseException) -> str:
     return next(filter(_advice, complaints), complaints[0])
 
 
-async def _completes_within(ending: Any, seconds: float) -> bool:
+async def _completes_within(awaitable: Any, seconds: float) -> bool:
     """Waits for something to end; False when it failed or took too long. Nothing of it is waited for any longer."""
-    task = asyncio.ensure_future(ending)
+    task = asyncio.ensure_future(awaitable)
     try:
         await asyncio.wait((task,), timeout=seconds)
         return task.done() and not task.cancelled() and task.exception() is None

@@ -72,10 +72,10 @@ class Driver:
             await asyncio.wait((stopping,), timeout=seconds)
 
 
-async def start_driver(patience: float) -> Driver:
+async def start_driver(ping_timeout: float) -> Driver:
     """Starts a driver, which is killed where it is silent for so many seconds. Raises what stands in its way."""
     loop = asyncio.get_running_loop()
-    transport = _Transport(loop, patience)
+    transport = _Transport(loop, ping_timeout)
     connection = _Connection(None, create_remote_object, transport, loop)
     transport.running = running = loop.create_task(connection.run())
     running.add_done_callback(consume_exception)
@@ -84,7 +84,7 @@ async def start_driver(patience: float) -> Driver:
         await asyncio.wait((transport.on_error_future, ready), return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError:
         ready.cancel()
-        await transport.abandon(running)
+        await transport.kill(running)
         raise
     if not ready.done():
         ready.cancel()
@@ -113,7 +113,7 @@ def mute_console(context: BrowserContext) -> None:
     own = context._impl_obj
     transport = own._connection._transport
     if isinstance(transport, _Transport):
-        transport.silenced[own._guid] = own
+        transport.muted[own._guid] = own
 
 
 def unmute_console(context: BrowserContext) -> None:
@@ -121,7 +121,7 @@ def unmute_console(context: BrowserContext) -> None:
     own = context._impl_obj
     transport = own._connection._transport
     if isinstance(transport, _Transport):
-        transport.silenced.pop(own._guid, None)
+        transport.muted.pop(own._guid, None)
 
 
 def _has_no_console_listener(context: Any) -> bool:
@@ -140,21 +140,21 @@ class _Connection(Connection):
 
 
 class _Transport(PipeTransport):
-    def __init__(self, loop: asyncio.AbstractEventLoop, patience: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, ping_timeout: float) -> None:
         super().__init__(loop)
-        self._patience = patience
+        self._ping_timeout = ping_timeout
         self.on_death: Callable[[], None] = lambda: None
         self.running: asyncio.Task[None] | None = None
         """Kept, so that it is not collected."""
-        self._asked: set[str | int] = set()
+        self._value_calls: set[str | int] = set()
         """Numbers of the calls that wait for a value."""
-        self.silenced: WeakValueDictionary[str, Any] = WeakValueDictionary()
+        self.muted: WeakValueDictionary[str, Any] = WeakValueDictionary()
         """Contexts, by what the driver calls them, whose console nobody listens to any more."""
-        self._held: list[Any] = []
+        self._held_handles: list[Any] = []
         """Handles that have come, and may be of a console line."""
-        self._unknown: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+        self._withheld: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
         """Of each context, those that were not handed on."""
-        self._killing: asyncio.TimerHandle | None = None
+        self._kill_timer: asyncio.TimerHandle | None = None
         """There while it is asked whether it still answers."""
 
     @property
@@ -162,7 +162,7 @@ class _Transport(PipeTransport):
         """The driver's."""
         return int(self._proc.pid)
 
-    async def abandon(self, running: asyncio.Task[None]) -> None:
+    async def kill(self, running: asyncio.Task[None]) -> None:
         """Ends a driver that has not come up, and can't be told to end; `running` is what reads from it."""
         if hasattr(self, "_proc"):
             _kill_process_tree(self.process)
@@ -173,7 +173,7 @@ class _Transport(PipeTransport):
     def send(self, message: dict[str, Any]) -> None:
         """Passes a call on."""
         if message["params"].get("method", message["method"]) in _VALUE_METHODS:
-            self._asked.add(message["id"])
+            self._value_calls.add(message["id"])
         elif message["method"] == "__abort__":
             self._ping()
         super().send(message)
@@ -183,7 +183,7 @@ class _Transport(PipeTransport):
         super().send({"id": _DISPOSE_ID, "guid": guid, "method": "dispose", "params": {}, "metadata": {}})
 
     def _ping(self) -> None:
-        if not self._killing:
+        if not self._kill_timer:
             super().send(_PING)
             self._expect_answer(halves=2)
 
@@ -193,68 +193,68 @@ class _Transport(PipeTransport):
         That has two halves: if it was us who were halted, its answer lies there to be read before the second is over.
         """
         if halves:
-            self._killing = self._loop.call_later(self._patience / 2, self._expect_answer, halves - 1)
+            self._kill_timer = self._loop.call_later(self._ping_timeout / 2, self._expect_answer, halves - 1)
         else:
             _kill_process_tree(self.process)
 
-    def _on_answer(self) -> None:
-        if self._killing:
-            self._killing.cancel()
-            self._killing = None
+    def _on_pong(self) -> None:
+        if self._kill_timer:
+            self._kill_timer.cancel()
+            self._kill_timer = None
 
     async def run(self) -> None:
         """Hands on every message until the driver ends."""
         try:
-            await self._hand_on()
+            await self._dispatch_messages()
             await self._proc.communicate()
         finally:
-            self._on_answer()
+            self._on_pong()
             if not self._stopped_future.done():
                 self._stopped_future.set_result(None)
 
-    async def _hand_on(self) -> None:
+    async def _dispatch_messages(self) -> None:
         output = cast(asyncio.StreamReader, self._proc.stdout)
         try:
             while True:
                 length = int.from_bytes(await output.readexactly(4), "little")
                 message = await output.readexactly(length)
-                if self._told_to_stop():
+                if self._is_stopping():
                     break
                 decoded = self._decode(message)
                 number = decoded.get("id")
                 if number == _PING["id"]:
-                    self._on_answer()
+                    self._on_pong()
                 elif number != _DISPOSE_ID:
-                    self._pass_on(decoded)
+                    self._dispatch(decoded)
                 del message, decoded
                 await asyncio.sleep(0)
         except asyncio.IncompleteReadError:
-            if not self._told_to_stop():
+            if not self._is_stopping():
                 self.on_error_future.set_exception(Exception("Connection closed while reading from the driver"))
                 self.on_error_future.exception()  # whoever waits for an answer is told; nobody else has to ask
                 self.on_death()
 
-    def _pass_on(self, message: Any) -> None:
+    def _dispatch(self, message: Any) -> None:
         """Hands it on, unless it is a console line that nobody listens to: such a one comes after its handles."""
-        if not self.silenced and not self._unknown:
+        if not self.muted and not self._withheld:
             self.on_message(message)
             return
         params = message.get("params") or {}
         if message.get("method") == "__create__" and params.get("type") in _HANDLE_TYPES:
-            self._held.append(message)
+            self._held_handles.append(message)
             return
-        held, self._held = self._held, []
+        held, self._held_handles = self._held_handles, []
         guid = message.get("guid")
-        context = self.silenced.get(guid)
+        context = self.muted.get(guid)
         if message.get("method") == "console" and _has_no_console_listener(context):
-            self._unknown.setdefault(context, set()).update(one["params"]["guid"] for one in held)
+            self._withheld.setdefault(context, set()).update(one["params"]["guid"] for one in held)
             return
         for one in held:
             self.on_message(one)
-        if not any(guid in unknown for unknown in self._unknown.values()):
+        if not any(guid in unknown for unknown in self._withheld.values()):
             self.on_message(message)
 
-    def _told_to_stop(self) -> bool:
+    def _is_stopping(self) -> bool:
         return self._stopped
 
     def _decode(self, message: bytes) -> Any:
@@ -262,9 +262,9 @@ class _Transport(PipeTransport):
         if found is None:
             return _decode(message)
         number = json.loads(found[1])
-        asked = number in self._asked
-        self._asked.discard(number)
-        if asked and len(message) > MAX_VALUE_BYTES:
+        asks_value = number in self._value_calls
+        self._value_calls.discard(number)
+        if asks_value and len(message) > MAX_VALUE_BYTES:
             return _error_answer(number, f"the value of the page has more than {MAX_VALUE_BYTES >> 20} MiB")
         if len(message) >= _LARGE_ANSWER and message.count(b'{"') > _MAX_OBJECTS:
             return _error_answer(number, f"the value of the page has more than {_MAX_OBJECTS} parts")
@@ -278,9 +278,9 @@ def _decode(message: bytes) -> Any:
         return json.loads(message)  # half a surrogate pair, which a page may well hold
 
 
-def _error_answer(number: str | int, said: str) -> dict[str, Any]:
+def _error_answer(number: str | int, reason: str) -> dict[str, Any]:
     """What the driver answers where a call fails."""
-    return {"id": number, "error": {"error": {"name": "Error", "message": said, "stack": ""}}}
+    return {"id": number, "error": {"error": {"name": "Error", "message": reason, "stack": ""}}}
 
 
 def _kill_process_tree(process: int) -> None:

@@ -31,17 +31,17 @@ class JobPage:
         """Of its context's console."""
         # for the page's whole life: a job that begins and ends to listen costs two messages to the driver for each
         self.listen_to_console()
-        context.on("requestfailed", _unheard)
+        context.on("requestfailed", _ignore)
 
     def listen_to_console(self) -> None:
         """Has the driver tell of all that is written to the console."""
-        self.context.on("console", self._hear)
+        self.context.on("console", self._on_console)
 
     def ignore_console(self) -> None:
         """Has it tell no more of that."""
-        self.context.remove_listener("console", self._hear)
+        self.context.remove_listener("console", self._on_console)
 
-    def _hear(self, message: ConsoleMessage) -> None:
+    def _on_console(self, message: ConsoleMessage) -> None:
         self.last_console_message = message
 
     async def prepare(self) -> None:
@@ -54,11 +54,11 @@ class JobPage:
         if not is_chromium(self.context.browser):
             return None
         if self._frame is None:
-            self._frame = asyncio.create_task(self._follow())
+            self._frame = asyncio.create_task(self._track_main_frame())
             self._frame.add_done_callback(consume_exception)
         return await asyncio.shield(self._frame)
 
-    async def _follow(self) -> FrameTracker:
+    async def _track_main_frame(self) -> FrameTracker:
         session = await self.cdp.session(self.page)
         # in one turn: the page is new and empty, so nothing happens there before both are answered
         target, _ = await asyncio.gather(self.cdp.target(), session.send("Page.enable"))
@@ -70,11 +70,11 @@ class JobPage:
         """Returns once the page has answered. Raises BrowserCrashed and Playwright's errors."""
         await run_unless_lost(self.cdp.ask(self.page, "state"), self.lost)
 
-    def mark_lost(self, why: str) -> None:
+    def mark_lost(self, reason: str) -> None:
         """Tells the job that there is nothing left to work on."""
         if not self.lost.done():
-            self.lost.set_result(BrowserCrashed(why))
+            self.lost.set_result(BrowserCrashed(reason))
 
 
-def _unheard(_: object) -> None:
+def _ignore(_: object) -> None:
     """Who listens to these hears them by listeners of their own."""

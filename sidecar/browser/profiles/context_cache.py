@@ -73,32 +73,36 @@ class ProfileContextCache:
     """The contexts of profiles that no job uses at the moment, and the order of those that want one."""
 
     def __init__(
-        self, limits: Limits, most: int, most_waiting: int, end: Callable[[BrowserProcess, JobPage], None]
+        self,
+        limits: Limits,
+        max_contexts: int,
+        max_waiting: int,
+        close_context: Callable[[BrowserProcess, JobPage], None],
     ) -> None:
-        """`most` contexts are kept, `most_waiting` jobs wait for one profile; `end` closes a context."""
+        """At most `max_contexts` are kept; at most `max_waiting` jobs wait for one profile."""
         self._limits = limits
-        self._most = most
-        self._most_waiting = most_waiting
-        self._end = end
-        self._kept: dict[ProfileKey, CachedContext] = {}
-        self._turns: dict[ProfileKey, _ProfileQueue] = {}
+        self._max_contexts = max_contexts
+        self._max_waiting = max_waiting
+        self._close_context = close_context
+        self._contexts: dict[ProfileKey, CachedContext] = {}
+        self._queues: dict[ProfileKey, _ProfileQueue] = {}
 
     @asynccontextmanager
     async def lock(self, use: ProfileUse) -> AsyncIterator[None]:
         """Jobs of one profile go one after the other. Raises QueueFull and StoreFailed."""
-        turn = self._turns.setdefault(use.key, _ProfileQueue(BoundedSemaphore(1, self._most_waiting)))
-        turn.users += 1
+        queue = self._queues.setdefault(use.key, _ProfileQueue(BoundedSemaphore(1, self._max_waiting)))
+        queue.users += 1
         try:
-            await turn.semaphore.acquire()
+            await queue.semaphore.acquire()
             try:
                 async with use.store.lock(use.profile):
                     yield
             finally:
-                turn.semaphore.release()
+                queue.semaphore.release()
         finally:
-            turn.users -= 1
-            if not turn.users:
-                del self._turns[use.key]
+            queue.users -= 1
+            if not queue.users:
+                del self._queues[use.key]
 
     async def take(self, use: ProfileUse, arguments: Mapping[str, Any], seconds: float) -> CachedContext | None:
         """The profile's context as its last job left it; None where there is none that still serves.
@@ -106,86 +110,86 @@ class ProfileContextCache:
         It does not where the job wants other arguments, where another sidecar has saved since, where its browser
         retires, and where it died. Takes at most so many seconds.
         """
-        living = self._kept.pop(use.key, None)
-        if living is None:
+        cached = self._contexts.pop(use.key, None)
+        if cached is None:
             return None
-        self._wake(living)
-        fits = False
+        self._cancel_timer(cached)
+        is_usable = False
         try:
             with contextlib.suppress(Exception):  # whatever it has died of, a new one takes its place
                 async with within(seconds):
-                    fits = await self._fits(use, living, arguments)
+                    is_usable = await self._is_usable(use, cached, arguments)
         finally:
-            if not fits:
-                self._end(living.browser, living.page)
-        return living if fits else None
+            if not is_usable:
+                self._close_context(cached.browser, cached.page)
+        return cached if is_usable else None
 
-    async def _fits(self, use: ProfileUse, living: CachedContext, arguments: Mapping[str, Any]) -> bool:
-        if living.cleanup:
-            living.page = await asyncio.shield(living.cleanup)
-        if len(living.page.context.pages) > 1:
+    async def _is_usable(self, use: ProfileUse, cached: CachedContext, arguments: Mapping[str, Any]) -> bool:
+        if cached.cleanup:
+            cached.page = await asyncio.shield(cached.cleanup)
+        if len(cached.page.context.pages) > 1:
             return False  # since it was left, the page has opened windows, and more may be on their way
-        if living.page.has_previous_document and use.needs_blank_page:
-            await living.page.page.goto("about:blank")
-            living.page.has_previous_document = False
-        if asyncio.get_running_loop().time() - living.parked_at > _TRUSTED_SECONDS:
-            await living.page.ping()  # the news of its death may still be on the way
-        same = living.arguments == arguments and living.version == use.store.version(use.profile)
-        young = living.browser.contexts_opened < self._limits.jobs_per_browser
-        return same and young and not living.browser.retired and not living.page.lost.done()
+        if cached.page.has_previous_document and use.needs_blank_page:
+            await cached.page.page.goto("about:blank")
+            cached.page.has_previous_document = False
+        if asyncio.get_running_loop().time() - cached.parked_at > _TRUSTED_SECONDS:
+            await cached.page.ping()  # the news of its death may still be on the way
+        same = cached.arguments == arguments and cached.version == use.store.version(use.profile)
+        young = cached.browser.contexts_opened < self._limits.jobs_per_browser
+        return same and young and not cached.browser.retired and not cached.page.lost.done()
 
-    def keep(self, use: ProfileUse, living: CachedContext) -> None:
+    def keep(self, use: ProfileUse, cached: CachedContext) -> None:
         """Keeps a context for the profile's next job, with a page that is fit for it; the oldest makes room."""
-        living.browser.park(living.page)
-        living.page.has_previous_document = True
-        living.parked_at = asyncio.get_running_loop().time()
-        if not use.keeps_page or len(living.page.context.pages) > 1:
-            living.cleanup = asyncio.create_task(self._tidy(living))
-            living.cleanup.add_done_callback(consume_exception)
+        cached.browser.park(cached.page)
+        cached.page.has_previous_document = True
+        cached.parked_at = asyncio.get_running_loop().time()
+        if not use.keeps_page or len(cached.page.context.pages) > 1:
+            cached.cleanup = asyncio.create_task(self._replace_page(cached))
+            cached.cleanup.add_done_callback(consume_exception)
         else:
-            living.cleanup = None
-        living.timer = asyncio.get_running_loop().call_later(self._limits.quiet, self._leave_page, use.key, living)
-        self._kept[use.key] = living
-        while len(self._kept) > self._most:
-            self._drop(next(iter(self._kept)))
+            cached.cleanup = None
+        cached.timer = asyncio.get_running_loop().call_later(self._limits.quiet, self._on_quiet, use.key, cached)
+        self._contexts[use.key] = cached
+        while len(self._contexts) > self._max_contexts:
+            self._evict(next(iter(self._contexts)))
 
     def evict_browser(self, browser: BrowserProcess) -> None:
         """Ends the contexts in this browser."""
-        for key in [key for key, living in self._kept.items() if living.browser is browser]:
-            self._drop(key)
+        for key in [key for key, cached in self._contexts.items() if cached.browser is browser]:
+            self._evict(key)
 
-    def _drop(self, key: ProfileKey) -> None:
-        living = self._kept.pop(key, None)
-        if living:
-            self._wake(living)
-            self._end(living.browser, living.page)
+    def _evict(self, key: ProfileKey) -> None:
+        cached = self._contexts.pop(key, None)
+        if cached:
+            self._cancel_timer(cached)
+            self._close_context(cached.browser, cached.page)
 
     @staticmethod
-    def _wake(living: CachedContext) -> None:
-        if living.timer:
-            living.timer.cancel()
+    def _cancel_timer(cached: CachedContext) -> None:
+        if cached.timer:
+            cached.timer.cancel()
 
-    async def _tidy(self, living: CachedContext) -> JobPage:
+    async def _replace_page(self, cached: CachedContext) -> JobPage:
         """Closes what the last job has left, with its page, which may open more. Raises Playwright's errors."""
-        kept = await living.browser.replace_page(living.page, self._limits.context)
+        kept = await cached.browser.replace_page(cached.page, self._limits.context)
         for page in kept.context.pages:
             if page is not kept.page:
                 await page.close()
         return kept
 
-    def _leave_page(self, key: ProfileKey, living: CachedContext) -> None:
+    def _on_quiet(self, key: ProfileKey, cached: CachedContext) -> None:
         """Nobody came at once: the site's page ends, and after a while the context."""
-        if living.page.lost.done():
-            self._drop(key)
+        if cached.page.lost.done():
+            self._evict(key)
             return
-        living.cleanup = asyncio.create_task(_open_blank_page(living))
-        living.cleanup.add_done_callback(consume_exception)
+        cached.cleanup = asyncio.create_task(_open_blank_page(cached))
+        cached.cleanup.add_done_callback(consume_exception)
         left = max(0.0, self._limits.profile_idle - self._limits.quiet)
-        living.timer = asyncio.get_running_loop().call_later(left, self._drop, key)
+        cached.timer = asyncio.get_running_loop().call_later(left, self._evict, key)
 
 
-async def _open_blank_page(living: CachedContext) -> JobPage:
-    page = await living.cleanup if living.cleanup else living.page
+async def _open_blank_page(cached: CachedContext) -> JobPage:
+    page = await cached.cleanup if cached.cleanup else cached.page
     await page.page.goto("about:blank")
     page.has_previous_document = False
     return page

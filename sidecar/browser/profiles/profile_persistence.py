@@ -46,18 +46,18 @@ async def restore(use: ProfileUse) -> RestoredProfile:
     )
 
 
-async def run_and_save(work: Work[T], use: ProfileUse, living: CachedContext, seconds: float) -> T:
+async def run_and_save(work: Work[T], use: ProfileUse, cached: CachedContext, seconds: float) -> T:
     """The outcome of a job, once what it has changed is saved, also where it failed.
 
     Raises TimedOut, BrowserCrashed, LimitExceeded and StoreFailed where it can't be saved, and whatever `work` raises.
     """
-    saving = _StateSaver(use, living, seconds)
+    saving = _StateSaver(use, cached, seconds)
     use.storage_observer = saving
     try:
-        outcome = await work(living.page)
+        outcome = await work(cached.page)
     except BaseException as error:
         use.keeps_page = False  # wherever it was when it ended
-        saving.drop()
+        saving.discard()
         if isinstance(error, SidecarError) and not isinstance(error, BrowserCrashed):
             with contextlib.suppress(SidecarError):  # what the job failed with matters more
                 await _finish(saving, use)
@@ -81,36 +81,38 @@ class _StateSaver:
     page says that there are some, or where other origins were met.
     """
 
-    def __init__(self, use: ProfileUse, living: CachedContext, seconds: float) -> None:
+    def __init__(self, use: ProfileUse, cached: CachedContext, seconds: float) -> None:
         self._use = use
-        self._living = living
-        self._seconds = seconds
+        self._cached = cached
+        self._timeout = seconds
         self._reading: asyncio.Task[Any] | None = None
         self._storage: PageStorage | None = None
 
     @property
     def wants_storage(self) -> bool:
         """Whether what the page tells of its storage may be enough."""
-        return not self._living.origins.has_databases
+        return not self._cached.origins.has_databases
 
     def reading_started(self) -> None:
         """Reads cookies, or all, beside what the job still does."""
-        self.drop()
-        context = self._living.page.context
+        self.discard()
+        context = self._cached.page.context
         self._start(context.cookies() if self.wants_storage else self._read_all())
 
     def reading_finished(self, storage: PageStorage | None) -> None:
         """Takes what the page has told, where that is all that can have changed."""
         if not self.wants_storage:
             return
-        alone = storage is not None and not storage.databases and self._living.origins.visited <= {storage.origin}
-        if alone and not self._living.page.context.service_workers:
+        only_this_origin = (
+            storage is not None and not storage.databases and self._cached.origins.visited <= {storage.origin}
+        )
+        if only_this_origin and not self._cached.page.context.service_workers:
             self._storage = storage
         else:
-            self.drop()
+            self.discard()
             self._start(self._read_all())
 
-    def drop(self) -> None:
+    def discard(self) -> None:
         """Forgets what was read too early."""
         self._storage = None
         if self._reading:
@@ -119,15 +121,15 @@ class _StateSaver:
 
     async def finish(self) -> None:
         """Saves what has changed since the last time. Raises TimedOut, BrowserCrashed, LimitExceeded, StoreFailed."""
-        origins = self._living.origins
+        origins = self._cached.origins
         met = origins.visited
-        read = await self._in_time()
+        read = await self._read_with_timeout()
         state = read if self._storage is None else _merged(origins.state, read, self._storage)
         encoded = profile_store.encode(self._use.profile, state)
         digest = hashlib.sha256(encoded).digest()
-        if digest != self._living.digest:
+        if digest != self._cached.digest:
             await self._use.store.save(self._use.profile, encoded)
-            self._living.version, self._living.digest = self._use.store.version(self._use.profile), digest
+            self._cached.version, self._cached.digest = self._use.store.version(self._use.profile), digest
         origins.update(state, met)
 
     def _start(self, reading: Any) -> None:
@@ -135,24 +137,24 @@ class _StateSaver:
         self._reading.add_done_callback(consume_exception)
 
     async def _read_all(self) -> Any:
-        state: Any = await self._living.page.context.storage_state(indexed_db=True)
+        state: Any = await self._cached.page.context.storage_state(indexed_db=True)
         return {**state, "origins": sorted(state["origins"], key=lambda origin: str(origin["origin"]))}
 
-    async def _in_time(self) -> Any:
+    async def _read_with_timeout(self) -> Any:
         try:
-            async with within(self._seconds):
+            async with within(self._timeout):
                 return await (self._reading or self._read_all())
         except TimeoutError:
             name = self._use.profile.name
-            said = f"the profile {name} could not be saved: its page did not answer within {self._seconds:g} s"
-            raise TimedOut(said) from None
+            message = f"the profile {name} could not be saved: its page did not answer within {self._timeout:g} s"
+            raise TimedOut(message) from None
         except PlaywrightError as error:
             raise playwright_errors.to_crash(error) from None
 
 
-def _merged(known: Mapping[str, Any], cookies: Any, storage: PageStorage) -> dict[str, Any]:
+def _merged(state: Mapping[str, Any], cookies: Any, storage: PageStorage) -> dict[str, Any]:
     """The state where cookies, and one origin's storage, are as they were just read."""
-    origins = [origin for origin in known["origins"] if origin["origin"] != storage.origin]
+    origins = [origin for origin in state["origins"] if origin["origin"] != storage.origin]
     if storage.local:
         origins.append({"origin": storage.origin, "localStorage": storage.local, "indexedDB": []})
     return {"cookies": cookies, "origins": sorted(origins, key=lambda origin: str(origin["origin"]))}

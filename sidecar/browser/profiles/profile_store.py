@@ -173,12 +173,12 @@ def _try_lock(descriptor: int) -> bool:
 
 
 @contextlib.contextmanager
-def _store_errors(profile: Profile, what: str) -> Iterator[None]:
+def _store_errors(profile: Profile, problem: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _failed(profile, f"{what}: {error.strerror}") from None
+        raise _failed(profile, f"{problem}: {error.strerror}") from None
 
 
-def _failed(profile: Profile, what: str) -> SidecarError:
-    return StoreFailed(f"the profile {profile.name} {what}", retryable=False)
+def _failed(profile: Profile, problem: str) -> SidecarError:
+    return StoreFailed(f"the profile {profile.name} {problem}", retryable=False)

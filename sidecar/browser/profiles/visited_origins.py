@@ -15,10 +15,10 @@ class VisitedOrigins:
         self._context = context
         self.state: Mapping[str, Any] = state or {"cookies": [], "origins": []}
         """The context's `storage_state` when it was looked at last."""
-        self._met: set[str] = set()
+        self._visited: set[str] = set()
         for page in context.pages:
-            self._meet(page)
-        context.on("page", self._meet)
+            self._watch_page(page)
+        context.on("page", self._watch_page)
 
     @property
     def has_databases(self) -> bool:
@@ -28,24 +28,24 @@ class VisitedOrigins:
     @property
     def visited(self) -> set[str]:
         """Since the last `update`; also all that are there now."""
-        return self._met | self._open()
+        return self._visited | self._current()
 
-    def update(self, state: Mapping[str, Any], met: set[str]) -> None:
+    def update(self, state: Mapping[str, Any], visited_before: set[str]) -> None:
         """Notes the state, which is that after these were met."""
         self.state = state
-        self._met = (self._met - met) | self._open()
+        self._visited = (self._visited - visited_before) | self._current()
 
-    def _open(self) -> set[str]:
+    def _current(self) -> set[str]:
         frames = (frame for page in self._context.pages for frame in page.frames)
         return {origin for frame in frames if (origin := origin_of(frame.url))}
 
-    def _meet(self, page: Page) -> None:
-        page.on("framenavigated", self._arrive)
+    def _watch_page(self, page: Page) -> None:
+        page.on("framenavigated", self._on_navigated)
 
-    def _arrive(self, frame: Frame) -> None:
+    def _on_navigated(self, frame: Frame) -> None:
         origin = origin_of(frame.url)
         if origin:
-            self._met.add(origin)
+            self._visited.add(origin)
 
 
 def origin_of(url: str) -> str:

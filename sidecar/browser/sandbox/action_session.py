@@ -66,7 +66,7 @@ class ActionSession:
         self._page = page
         self._console = console
         self._secrets = secrets
-        self._opening: asyncio.Task[Sandbox] | None = None
+        self._sandbox_task: asyncio.Task[Sandbox] | None = None
         self._sandbox: Sandbox | None = None
         self._pump = MessagePump(self._handle, self._fail, _SANDBOX_LOST, _POLL_DELAY, self._reset_body_bytes)
         self._handles = HandleTable(self._pump.send, self._watch)
@@ -101,10 +101,10 @@ class ActionSession:
 
     def prepare(self) -> asyncio.Task[Sandbox]:
         """Takes the sandbox beside whatever comes before the first action, which meets its failure."""
-        if self._opening is None:
-            self._opening = asyncio.create_task(self._sandbox_pool.acquire())
-            self._opening.add_done_callback(consume_exception)
-        return self._opening
+        if self._sandbox_task is None:
+            self._sandbox_task = asyncio.create_task(self._sandbox_pool.acquire())
+            self._sandbox_task.add_done_callback(consume_exception)
+        return self._sandbox_task
 
     async def run(self, source: str) -> Any:
         """The action's value as plain JSON. Raises ScriptError, SandboxCrashed, BrowserUnavailable.
@@ -120,8 +120,8 @@ class ActionSession:
                 self._handles.include_bodies()
             self._send_changes()
             self._pump.flush()
-            await self._race(sandbox, sandbox.run(self._action_number, source))
-            return to_json(await self._race(sandbox, outcome))
+            await self._unless_lost(sandbox, sandbox.run(self._action_number, source))
+            return to_json(await self._unless_lost(sandbox, outcome))
         except MessageTooLarge as error:
             raise ScriptError(error.message, "limit_exceeded") from None
         except CallRefused as refused:
@@ -140,7 +140,7 @@ class ActionSession:
         if self._sandbox is None:
             if sandbox.browser_gone or sandbox.lost.done():
                 self._sandbox_pool.release(sandbox)
-                self._opening = None
+                self._sandbox_task = None
                 sandbox = await asyncio.shield(self.prepare())
             self._begin_session(sandbox)
         return sandbox
@@ -148,10 +148,10 @@ class ActionSession:
     async def close(self) -> None:
         """Ends the sandbox, and all that the actions have left behind."""
         self._events.close()
-        if self._opening:
-            await cancel_and_wait(self._opening)
-            if self._opening.done() and not self._opening.cancelled() and not self._opening.exception():
-                self._sandbox_pool.release(self._opening.result())
+        if self._sandbox_task:
+            await cancel_and_wait(self._sandbox_task)
+            if self._sandbox_task.done() and not self._sandbox_task.cancelled() and not self._sandbox_task.exception():
+                self._sandbox_pool.release(self._sandbox_task.result())
         await cancel_all(self._tasks)
 
     def _begin_session(self, sandbox: Sandbox) -> None:
@@ -160,9 +160,9 @@ class ActionSession:
         page, context = self._handles.handle_of(self._page), self._handles.handle_of(self._page.context)
         self._pump.send(["begin", page, context, dict(self._secrets)])
 
-    async def _race(self, sandbox: Sandbox, wanted: Awaitable[Any]) -> Any:
+    async def _unless_lost(self, sandbox: Sandbox, awaitable: Awaitable[Any]) -> Any:
         """What is wanted, unless the sandbox is lost first."""
-        task = asyncio.ensure_future(wanted)
+        task = asyncio.ensure_future(awaitable)
         try:
             await asyncio.wait((task, sandbox.lost), return_when=asyncio.FIRST_COMPLETED)
             if task.done():
@@ -239,18 +239,18 @@ class ActionSession:
             self._handler_failure = failure
         self._fail(failure)
 
-    def _answer(self, number: int, make: Callable[[], Awaitable[Any]]) -> None:
+    def _answer(self, number: int, call: Callable[[], Awaitable[Any]]) -> None:
         self._call_count += 1
         if self._call_count > MAX_CALLS:
             self._pump.abort(ScriptError(f"the action made more than {MAX_CALLS} calls"))
         elif len(self._tasks) >= MAX_CONCURRENT_CALLS:
             self._refuse(number, f"more than {MAX_CONCURRENT_CALLS} calls at once")
         else:
-            self._start_task(self._make(number, make))
+            self._start_task(self._call(number, call))
 
-    async def _make(self, number: int, make: Callable[[], Awaitable[Any]]) -> None:
+    async def _call(self, number: int, call: Callable[[], Awaitable[Any]]) -> None:
         try:
-            value = encode(self._handles.encode(await make()))
+            value = encode(self._handles.encode(await call()))
             if len(value) > MAX_BYTES:
                 raise CallRefused(f"the result is larger than {MAX_BYTES >> 20} MiB", "limit_exceeded")
             self._send_current(["answer", number, Raw(value)])
@@ -260,9 +260,9 @@ class ActionSession:
                 self._fail_handler(ScriptError(str(refused), refused.code))
                 await refused.abort()
         except PlaywrightError as error:
-            said = playwright_errors.describe(error)
-            code = "limit_exceeded" if playwright_errors.is_too_large(said) else ""
-            self._refuse(number, said, code, error.name or "Error")
+            reason = playwright_errors.describe(error)
+            code = "limit_exceeded" if playwright_errors.is_too_large(reason) else ""
+            self._refuse(number, reason, code, error.name or "Error")
         except Exception as error:  # Playwright's Python side also raises what it does not foresee
             self._refuse(number, playwright_errors.first_line(error))
 
@@ -275,6 +275,6 @@ class ActionSession:
         task.add_done_callback(self._tasks.discard)
 
 
-def _sentence(name: Any, said: str) -> str:
-    said = " ".join(cap_length(said).split())
-    return said if name in ("Error", "TimeoutError", None) or said.startswith(str(name)) else f"{name}: {said}"
+def _sentence(name: Any, reason: str) -> str:
+    reason = " ".join(cap_length(reason).split())
+    return reason if name in ("Error", "TimeoutError", None) or reason.startswith(str(name)) else f"{name}: {reason}"

@@ -178,12 +178,14 @@ def _available() -> dict[str, str]:
 def _inspect(member: Any, name: str) -> Method:
     is_property = isinstance(member, property)
     signature = inspect.signature(member.fget if is_property and member.fget else member)
-    given = [one for one in signature.parameters.values() if one.name != "self"]
-    positional = _POSITIONAL.get(name, tuple(one.name for one in given if one.kind is one.POSITIONAL_OR_KEYWORD))
+    parameters = [parameter for parameter in signature.parameters.values() if parameter.name != "self"]
+    positional = _POSITIONAL.get(
+        name, tuple(parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD)
+    )
     annotation = signature.return_annotation
     returns = annotation.strip("'\"") if isinstance(annotation, str) else getattr(annotation, "__name__", "")
     chained = not inspect.iscoroutinefunction(member) and returns in _CHAINED
-    options = frozenset(one.name for one in given) - set(positional)
+    options = frozenset(parameter.name for parameter in parameters) - set(positional)
     return Method(name, "chain" if chained else "call", is_property, positional, options, returns)
 
 
@@ -201,7 +203,7 @@ def to_snake(name: str) -> str:
 def describe_api() -> dict[str, Any]:
     """All of it for the sandbox: `[name, Python name, kind, class it gives, is a property]` for each class."""
     return {
-        "classes": {owner: [_describe(one) for one in listed.values()] for owner, listed in methods().items()},
+        "classes": {owner: [_describe(method) for method in listed.values()] for owner, listed in methods().items()},
         "states": {owner: [[to_camel(name), name] for name in names] for owner, names in STATES.items()},
         "events": EVENTS,
         "refused": REFUSED,

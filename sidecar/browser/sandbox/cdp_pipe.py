@@ -55,12 +55,12 @@ _decode = msgspec.json.Decoder(_Message).decode
 class CdpPipe(asyncio.Protocol):
     """Commands of the DevTools protocol, and their answers. Messages end with a zero byte."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, max_message_bytes: int) -> None:
+        self._max_message_bytes = max_message_bytes
         self._transport: asyncio.Transport | None = None
         self._pending: dict[int, tuple[str, asyncio.Future[msgspec.Raw]]] = {}
-        self._last = 0
-        self._held = bytearray()
+        self._last_id = 0
+        self._buffer = bytearray()
         self._skipping = False
         self._listeners: dict[str, Callable[[str], None]] = {}
         self.broken = False
@@ -68,26 +68,26 @@ class CdpPipe(asyncio.Protocol):
 
     def send(self, method: str, params: Mapping[str, Any] | None = None, session: str = "") -> asyncio.Future[Any]:
         """Sends a command; the future gives its raw result, or PipeBroken."""
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self.broken or self._transport is None:
-            answer.set_exception(CdpError("the sandbox's browser is gone"))
-            return answer
-        self._last += 1
-        command: dict[str, Any] = {"id": self._last, "method": method, "params": params or {}}
+            future.set_exception(CdpError("the sandbox's browser is gone"))
+            return future
+        self._last_id += 1
+        command: dict[str, Any] = {"id": self._last_id, "method": method, "params": params or {}}
         if session:
             command["sessionId"] = session
-        self._pending[self._last] = session, answer
+        self._pending[self._last_id] = session, future
         self._transport.write(msgspec.json.encode(command) + b"\0")
-        return answer
+        return future
 
-    def subscribe(self, session: str, heard: Callable[[str], None]) -> None:
+    def subscribe(self, session: str, callback: Callable[[str], None]) -> None:
         """Tells the names of this session's events, until `unsubscribe`."""
-        self._listeners[session] = heard
+        self._listeners[session] = callback
 
     def unsubscribe(self, session: str) -> None:
         """Ends `subscribe`, and the wait for all that this session was asked."""
         self._listeners.pop(session, None)
-        self._give_up(session, "the sandbox was closed")
+        self._fail_pending(session, "the sandbox was closed")
 
     def close(self) -> None:
         """Hangs up, which also ends the browser."""
@@ -102,52 +102,52 @@ class CdpPipe(asyncio.Protocol):
         """Takes messages apart. One that is too long is not held in memory; its command fails."""
         start = 0
         while (end := data.find(0, start)) >= 0:
-            self._hold(data[start:end])
+            self._append(data[start:end])
             start = end + 1
-            message, self._held, self._skipping = self._held, bytearray(), False
+            message, self._buffer, self._skipping = self._buffer, bytearray(), False
             if message:
                 self._receive(bytes(message))
-        self._hold(data[start:])
+        self._append(data[start:])
 
-    def _hold(self, part: bytes) -> None:
+    def _append(self, part: bytes) -> None:
         if self._skipping:
             return
-        self._held += part
-        if len(self._held) > self._most:
-            head, self._held, self._skipping = bytes(self._held[:_HEAD_BYTES]), bytearray(), True
+        self._buffer += part
+        if len(self._buffer) > self._max_message_bytes:
+            head, self._buffer, self._skipping = bytes(self._buffer[:_HEAD_BYTES]), bytearray(), True
             number = _COMMAND_ID.match(head)
-            _, answer = self._pending.pop(int(number[1]) if number else 0, ("", None))
-            if answer and not answer.done():
-                answer.set_exception(MessageTooLarge(f"the value is larger than {self._most >> 20} MiB"))
-                answer.exception()
+            _, future = self._pending.pop(int(number[1]) if number else 0, ("", None))
+            if future and not future.done():
+                future.set_exception(MessageTooLarge(f"the value is larger than {self._max_message_bytes >> 20} MiB"))
+                future.exception()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Fails all that still waits."""
         self.broken = True
-        self._give_up(None, "the sandbox's browser died")
+        self._fail_pending(None, "the sandbox's browser died")
 
-    def _give_up(self, session: str | None, why: str) -> None:
-        for number, (owner, answer) in tuple(self._pending.items()):
+    def _fail_pending(self, session: str | None, why: str) -> None:
+        for number, (owner, future) in tuple(self._pending.items()):
             if session in (None, owner):
                 del self._pending[number]
-                if not answer.done():
-                    answer.set_exception(CdpError(why))
-                    answer.exception()  # whoever waits still gets it; nobody else has to
+                if not future.done():
+                    future.set_exception(CdpError(why))
+                    future.exception()  # whoever waits still gets it; nobody else has to
 
     def _receive(self, raw: bytes) -> None:
         message = lenient_json.decode(_decode, raw)
         if message.id is None:
-            if heard := self._listeners.get(message.session_id):
-                heard(message.method)
+            if callback := self._listeners.get(message.session_id):
+                callback(message.method)
             return
-        _, answer = self._pending.pop(message.id, ("", None))
-        if answer is None or answer.done():
+        _, future = self._pending.pop(message.id, ("", None))
+        if future is None or future.done():
             return
         if message.error:
-            answer.set_exception(CdpError(f"the sandbox's browser refused: {message.error.message}"))
-            answer.exception()
+            future.set_exception(CdpError(f"the sandbox's browser refused: {message.error.message}"))
+            future.exception()
         else:
-            answer.set_result(message.result)
+            future.set_result(message.result)
 
 
 class SandboxBrowser:
@@ -161,8 +161,8 @@ class SandboxBrowser:
     def resident_bytes(self) -> int:
         """Bytes that its main process holds; 0 where the system doesn't tell, or where it has ended."""
         try:
-            with open(f"/proc/{self._pid}/statm", "rb") as told:  # noqa: PTH123 - some microseconds, four times a second
-                return int(told.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            with open(f"/proc/{self._pid}/statm", "rb") as statm:  # noqa: PTH123 - some microseconds, four times a second
+                return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         except (OSError, IndexError, ValueError):
             return 0
 
@@ -187,10 +187,12 @@ class SandboxBrowser:
         return False
 
 
-async def spawn(path: str, flags: tuple[str, ...], scratch: Path, memory: int, most: int) -> SandboxBrowser:
+async def spawn(
+    path: str, flags: tuple[str, ...], scratch: Path, memory: int, max_message_bytes: int
+) -> SandboxBrowser:
     """Starts a browser, whose profile and temporary files lie in `scratch`.
 
-    `memory` bounds the data of each of its processes, `most` one message; both in bytes. Raises OSError.
+    `memory` bounds the data of each of its processes, `max_message_bytes` one message; both in bytes. Raises OSError.
     """
     profile = Path(tempfile.mkdtemp(prefix=PROFILE_PREFIX, dir=scratch))
     ours, theirs = socket.socketpair()
@@ -218,7 +220,7 @@ async def spawn(path: str, flags: tuple[str, ...], scratch: Path, memory: int, m
         os.close(descriptor)
     _limit_resources(pid, memory)
     loop = asyncio.get_running_loop()
-    _, pipe = await loop.create_connection(lambda: CdpPipe(most), sock=ours)
+    _, pipe = await loop.create_connection(lambda: CdpPipe(max_message_bytes), sock=ours)
     return SandboxBrowser(pid, pipe, profile)
 
 

@@ -12,7 +12,7 @@ MAX_HANDLES: Final = 20_000
 MAX_BODY: Final = 1 << 20
 """Bytes of a request's body that an action can read."""
 _BODY: Final = "post_data"
-_CHANGING: Final = ("Page", "Frame", "BrowserContext")
+_MUTABLE: Final = ("Page", "Frame", "BrowserContext")
 
 
 class HandleTable:
@@ -23,10 +23,10 @@ class HandleTable:
         self._on_page = on_page
         self._objects: list[Any] = []
         self._numbers: dict[int, int] = {}
-        self._told: dict[int, dict[str, Any]] = {}
-        self._changing: list[int] = []
-        self._telling: set[int] = set()
-        self._tells_bodies = False
+        self._sent: dict[int, dict[str, Any]] = {}
+        self._mutable: list[int] = []
+        self._sending: set[int] = set()
+        self._includes_bodies = False
         self.body_bytes = 0
         """Bytes of bodies that were told since whoever sends them has set this to 0."""
 
@@ -36,29 +36,29 @@ class HandleTable:
             return self._objects[number]
         raise CallRefused("this object does not belong to the job", "forbidden")
 
-    def handle_of(self, thing: Any) -> int:
+    def handle_of(self, obj: Any) -> int:
         """The object's number; a new object is told to the sandbox first. Raises Refused."""
-        known = self._numbers.get(id(thing))
-        if known is not None:
-            if type(thing).__name__ not in _CHANGING:
-                self._tell(known)
-            return known
+        handle = self._numbers.get(id(obj))
+        if handle is not None:
+            if type(obj).__name__ not in _MUTABLE:
+                self._send_state(handle)
+            return handle
         if len(self._objects) >= MAX_HANDLES:
             raise CallRefused(f"the job holds more than {MAX_HANDLES} objects")
         number = len(self._objects)
-        self._objects.append(thing)  # kept, so that its id stays its own
-        self._numbers[id(thing)] = number
-        if type(thing).__name__ in _CHANGING:
-            self._changing.append(number)
-        if isinstance(thing, Page):
-            self._on_page(thing)
-        self._tell(number)
+        self._objects.append(obj)  # kept, so that its id stays its own
+        self._numbers[id(obj)] = number
+        if type(obj).__name__ in _MUTABLE:
+            self._mutable.append(number)
+        if isinstance(obj, Page):
+            self._on_page(obj)
+        self._send_state(number)
         return number
 
-    def reference_to(self, thing: Any) -> dict[str, Any] | None:
+    def reference_to(self, obj: Any) -> dict[str, Any] | None:
         """A reference for the sandbox; None for what actions know nothing of."""
-        kind = type(thing).__name__
-        return {"$": "ref", "h": self.handle_of(thing), "t": kind} if kind in methods() else None
+        kind = type(obj).__name__
+        return {"$": "ref", "h": self.handle_of(obj), "t": kind} if kind in methods() else None
 
     def encode(self, value: Any) -> Any:
         """A value as the sandbox reads it. Raises Refused."""
@@ -66,32 +66,32 @@ class HandleTable:
 
     def include_bodies(self) -> None:
         """From now on requests are told with their bodies, also those that are known already."""
-        if not self._tells_bodies:
-            self._tells_bodies = True
-            for number, thing in enumerate(self._objects):
-                if isinstance(thing, Request):
-                    self._tell(number)
+        if not self._includes_bodies:
+            self._includes_bodies = True
+            for number, obj in enumerate(self._objects):
+                if isinstance(obj, Request):
+                    self._send_state(number)
 
     def send_changes(self) -> None:
         """Tells the sandbox what has changed in pages and frames."""
-        for number in tuple(self._changing):
-            self._tell(number)
+        for number in tuple(self._mutable):
+            self._send_state(number)
 
-    def _tell(self, number: int) -> None:
-        thing = self._objects[number]
-        kind = type(thing).__name__
+    def _send_state(self, number: int) -> None:
+        obj = self._objects[number]
+        kind = type(obj).__name__
         names = STATES.get(kind)
-        if names is None or number in self._telling:  # objects name each other
+        if names is None or number in self._sending:  # objects name each other
             return
-        self._telling.add(number)
-        told = self._told.setdefault(number, {})
-        state = {name: self._read(thing, name) for name in names}
-        self._telling.discard(number)
-        if self._tells_bodies and isinstance(thing, Request) and _BODY not in told:
-            state[_BODY] = self._read_body(thing)
-        changed = {name: value for name, value in state.items() if name not in told or told[name] != value}
+        self._sending.add(number)
+        sent = self._sent.setdefault(number, {})
+        state = {name: self._read_property(obj, name) for name in names}
+        self._sending.discard(number)
+        if self._includes_bodies and isinstance(obj, Request) and _BODY not in sent:
+            state[_BODY] = self._read_body(obj)
+        changed = {name: value for name, value in state.items() if name not in sent or sent[name] != value}
         if changed:
-            told.update(changed)
+            sent.update(changed)
             self._send(["state", number, kind, changed])
 
     def _read_body(self, request: Request) -> Any:
@@ -105,9 +105,9 @@ class HandleTable:
         except Exception:  # Playwright's getters fail in many ways, a body that is no text too
             return None
 
-    def _read(self, thing: Any, name: str) -> Any:
+    def _read_property(self, obj: Any, name: str) -> Any:
         try:
-            value = getattr(thing, name)
+            value = getattr(obj, name)
             return self.encode(value() if callable(value) else value)
         except CallRefused:
             raise

@@ -19,7 +19,7 @@ MAX_PENDING_EVENTS: Final = 1_000
 class PageEvents:
     """Subscriptions of one job.
 
-    `send` passes a message on, `backlog` says how many wait, `begin` starts a task, `complain` tells the step's errors.
+    `send` queues a message, `backlog` counts queued ones, `report` adds an error to the step.
     """
 
     def __init__(
@@ -27,17 +27,17 @@ class PageEvents:
         handles: HandleTable,
         send: Callable[[list[Any]], None],
         backlog: Callable[[], int],
-        begin: StartTask,
-        complain: Callable[[str], None],
+        start_task: StartTask,
+        report: Callable[[str], None],
     ) -> None:
         self._handles = handles
         self._send = send
         self._backlog = backlog
-        self._begin = begin
-        self._complain = complain
+        self._start_task = start_task
+        self._report = report
         self._listeners: dict[tuple[int, str], Callable[[Any], None]] = {}
-        self._open: dict[int, Dialog] = {}
-        self._last = 0
+        self._open_dialogs: dict[int, Dialog] = {}
+        self._last_dialog = 0
         self.routed_context = False
         """Requests of all pages of the context, also of those to come, are asked about."""
         self._dropping = False
@@ -50,17 +50,17 @@ class PageEvents:
         if (number, event) in self._listeners:
             return
 
-        def hear(what: Any) -> None:
-            self._tell(number, owner, event, what)
+        def forward(value: Any) -> None:
+            self._forward(number, owner, event, value)
 
-        self._listeners[number, event] = hear
-        owner.on(event, hear)
+        self._listeners[number, event] = forward
+        owner.on(event, forward)
 
     def unsubscribe(self, number: Any, event: Any) -> None:
         """Ends `subscribe`."""
-        hear = self._listeners.pop((number, event), None)
-        if hear:
-            self._handles.get(number).remove_listener(event, hear)
+        forward = self._listeners.pop((number, event), None)
+        if forward:
+            self._handles.get(number).remove_listener(event, forward)
 
     def handles_dialogs(self, page: Page | None) -> bool:
         """Whether a handler of the job's answers the dialogs of this page."""
@@ -73,51 +73,51 @@ class PageEvents:
         if not hasattr(owner, "route"):
             raise CallRefused("only pages and contexts have routes", "forbidden")
 
-        def ask(route: Route) -> None:
-            if not self._tell(number, owner, "route", route):
-                self._begin(_quietly(route.fallback))
+        def forward_route(route: Route) -> None:
+            if not self._forward(number, owner, "route", route):
+                self._start_task(_suppress_errors(route.fallback))
 
         self.routed_context |= isinstance(owner, BrowserContext)
-        await owner.route(lambda _: True, ask)
+        await owner.route(lambda _: True, forward_route)
 
     def dialog_handled(self, number: Any) -> None:
         """All handlers of a dialog have returned: it is dismissed, unless one of them has answered it."""
-        dialog = self._open.pop(number, None)
+        dialog = self._open_dialogs.pop(number, None)
         if dialog:
-            self._begin(_quietly(dialog.dismiss))
+            self._start_task(_suppress_errors(dialog.dismiss))
 
     def close(self) -> None:
         """Hears nothing more; dialogs that wait end with the job's pages."""
         for number, event in tuple(self._listeners):
             self.unsubscribe(number, event)
-        self._open.clear()
+        self._open_dialogs.clear()
 
-    def _tell(self, number: int, owner: Any, event: str, what: Any) -> bool:
-        answer = None
+    def _forward(self, number: int, owner: Any, event: str, value: Any) -> bool:
+        dialog_number = None
         try:
             if self._backlog() >= MAX_PENDING_EVENTS:
                 raise CallRefused("their handlers are too slow")
-            value = self._handles.encode(what)
+            encoded = self._handles.encode(value)
         except CallRefused as refused:
             if not self._dropping:
-                self._complain(f"{event} events are dropped: {refused}")
+                self._report(f"{event} events are dropped: {refused}")
             self._dropping = True
-            if isinstance(what, Dialog):
-                self._begin(_quietly(what.dismiss))
+            if isinstance(value, Dialog):
+                self._start_task(_suppress_errors(value.dismiss))
             return False
         self._dropping = False
-        if isinstance(what, Dialog):
-            self._last += 1
-            answer = self._last
-            self._open[answer] = what
-        self._send(["event", number, type(owner).__name__, event, value, answer])
+        if isinstance(value, Dialog):
+            self._last_dialog += 1
+            dialog_number = self._last_dialog
+            self._open_dialogs[dialog_number] = value
+        self._send(["event", number, type(owner).__name__, event, encoded, dialog_number])
         return True
 
 
-async def _quietly(ending: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+async def _suppress_errors(call: Callable[[], Coroutine[Any, Any, Any]]) -> None:
     """The page, or another handler, may have been faster."""
     with contextlib.suppress(Exception):
-        await ending()
+        await call()
 
 
 async def cancel_all(tasks: set[asyncio.Task[Any]]) -> None:

@@ -49,23 +49,23 @@ _DEFAULT_TIMEOUT: Final = 30_000.0
 class RpcCalls:
     """Makes the calls of one job.
 
-    `left` tells the milliseconds that its step still has, `still` waits until a page is not on its way to another one.
+    `remaining_ms` gives the time left for the step; `wait_until_settled` waits until a page no longer navigates.
     """
 
     def __init__(
         self,
         page: Page,
         handles: HandleTable,
-        left: Callable[[], float],
-        still: Callable[[Page], Awaitable[None]],
+        remaining_ms: Callable[[], float],
+        wait_until_settled: Callable[[Page], Awaitable[None]],
         allows: AllowsUrl | None = None,
     ) -> None:
         """`allows` says which pages may be opened; None is all of them."""
         self._allows = allows
         self._page = page
         self._handles = handles
-        self._left = left
-        self._still = still
+        self._remaining_ms = remaining_ms
+        self._wait_until_settled = wait_until_settled
         self._timeout: float | None = None
         self._navigation_timeout: float | None = None
         self.changed_context = False
@@ -79,7 +79,7 @@ class RpcCalls:
         """
         owner = self._resolve(target)
         try:
-            return await self._make(owner, name, args)
+            return await self._call(owner, name, args)
         except Exception as failure:
             if isinstance(owner, Route):
                 if isinstance(failure, CallRefused):
@@ -87,37 +87,37 @@ class RpcCalls:
                 await _abort(owner)
             raise
 
-    async def _make(self, owner: Any, name: Any, args: Any) -> Any:
+    async def _call(self, owner: Any, name: Any, args: Any) -> Any:
         method = self._method(owner, name, "call")
-        given = self._bind(method, args)
-        self._check(owner, method, given)
+        arguments = self._bind(method, args)
+        self._check(owner, method, arguments)
         if method.name in ("set_default_timeout", "set_default_navigation_timeout"):
-            return self._set_timeout(method.name, given["timeout"])
+            return self._set_timeout(method.name, arguments["timeout"])
         if "timeout" in method.options:
-            given["timeout"] = self._limit(method.name, given.get("timeout"))
+            arguments["timeout"] = self._timeout_for(method.name, arguments.get("timeout"))
         if isinstance(owner, BrowserContext) and method.name in _CONTEXT_WIDE:
             self.changed_context = True
         if method.name in _ON_ELEMENTS:
-            await self._still(self._page)
-        result = await _call(owner, method.name, given)
+            await self._wait_until_settled(self._page)
+        result = await _call(owner, method.name, arguments)
         return result if method.name != "add_init_script" else None
 
     def _resolve(self, target: Any) -> Any:
         """The object that a reference means: a handle, and what was asked of it on the way."""
         match target:
             case {"h": number, "c": list() as chain} if len(chain) <= MAX_CHAIN:
-                thing = self._handles.get(number)
+                obj = self._handles.get(number)
             case _:
                 raise CallRefused("a call needs an object to be made on, and at most 100 steps to it")
         for step in chain:
             if not isinstance(step, list) or len(step) != 2:
                 raise CallRefused("a step needs a name and its arguments")
-            method = self._method(thing, step[0], "chain")
+            method = self._method(obj, step[0], "chain")
             if method.is_property:
-                thing = getattr(thing, method.name)
+                obj = getattr(obj, method.name)
             else:
-                thing = getattr(thing, method.name)(**self._bind(method, step[1]))
-        return thing
+                obj = getattr(obj, method.name)(**self._bind(method, step[1]))
+        return obj
 
     def _method(self, owner: Any, name: Any, kind: str) -> Method:
         known = methods().get(type(owner).__name__, {})
@@ -130,66 +130,68 @@ class RpcCalls:
         """JavaScript's arguments, by place and then as options, under Python's names."""
         if not isinstance(args, list):
             raise CallRefused("arguments are a list")
-        values = [decode(one, self._resolve) for one in args]
+        values = [decode(value, self._resolve) for value in args]
         while values and values[-1] is UNDEFINED:
             values.pop()
-        given = {name: one for name, one in zip(method.positional, values, strict=False) if one is not UNDEFINED}
+        arguments = {
+            name: value for name, value in zip(method.positional, values, strict=False) if value is not UNDEFINED
+        }
         rest = values[len(method.positional) :]
-        called = to_camel(method.name)
+        js_name = to_camel(method.name)
         if len(rest) > 1 or (rest and not isinstance(rest[0], dict | None)):
-            raise CallRefused(f"{called} takes {len(method.positional)} arguments and options")
+            raise CallRefused(f"{js_name} takes {len(method.positional)} arguments and options")
         for key, value in (rest[0] or {}).items() if rest else ():
             if key in ("path", "har") and method.name not in _WITH_PATH:
-                raise CallRefused(f"{called}: the option {key} is refused: actions have no files", "forbidden")
+                raise CallRefused(f"{js_name}: the option {key} is refused: actions have no files", "forbidden")
             if to_snake(key) not in method.options:
-                raise CallRefused(f"{called} has no option {key}")
+                raise CallRefused(f"{js_name} has no option {key}")
             if value is not UNDEFINED:
-                given[to_snake(key)] = value
-        return given
+                arguments[to_snake(key)] = value
+        return arguments
 
-    def _check(self, owner: Any, method: Method, given: dict[str, Any]) -> None:
+    def _check(self, owner: Any, method: Method, arguments: dict[str, Any]) -> None:
         """Rules for single arguments. Raises Refused."""
-        called = to_camel(method.name)
+        js_name = to_camel(method.name)
         if method.name == "close" and owner is self._page:
             raise CallRefused("page.close is refused: the job's own page is closed after its last step", "forbidden")
-        if any(isinstance(value, re.Pattern) for value in given.values()):
-            raise CallRefused(f"{called} takes no regular expression here")
-        if method.name in _WITH_ADDRESS and given.get("url") is not None:
+        if any(isinstance(value, re.Pattern) for value in arguments.values()):
+            raise CallRefused(f"{js_name} takes no regular expression here")
+        if method.name in _WITH_ADDRESS and arguments.get("url") is not None:
             try:
-                check_url(str(given["url"]), called)
+                check_url(str(arguments["url"]), js_name)
             except InvalidContent as wrong:
                 raise CallRefused(wrong.message, "forbidden") from None
-            self._check_scope(owner, called, str(given["url"]))
+            self._check_scope(owner, js_name, str(arguments["url"]))
         if method.name == "set_extra_http_headers":
-            _check_headers(given.get("headers"))
+            _check_headers(arguments.get("headers"))
         if method.name in _WITH_FILES:
-            given["files"] = inline_files(given.get("files"))
+            arguments["files"] = inline_files(arguments.get("files"))
         if method.name == "select_option":
-            _selected_options(given)
+            _selected_options(arguments)
 
-    def _check_scope(self, owner: Any, called: str, url: str) -> None:
+    def _check_scope(self, owner: Any, js_name: str, url: str) -> None:
         """A page that is asked for under another address has to be in the token's scope, too. Raises Refused."""
         if self._allows and isinstance(owner, Route) and is_page_navigation(owner.request) and not self._allows(url):
-            raise CallRefused(f"{called}: the token's scope does not cover this address", "forbidden")
+            raise CallRefused(f"{js_name}: the token's scope does not cover this address", "forbidden")
 
-    def _set_timeout(self, name: str, given: Any) -> None:
-        if not isinstance(given, int | float) or isinstance(given, bool) or given < 0:
+    def _set_timeout(self, name: str, value: Any) -> None:
+        if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
             raise CallRefused("a timeout is a number of milliseconds")
         if name == "set_default_timeout":
-            self._timeout = given
+            self._timeout = value
         else:
-            self._navigation_timeout = given
+            self._navigation_timeout = value
 
-    def _limit(self, name: str, given: Any) -> float:
+    def _timeout_for(self, name: str, requested: Any) -> float:
         """The milliseconds that a call may take: never more than its step has, never 0, which would be endless."""
         default = (
             self._navigation_timeout if name in _NAVIGATING and self._navigation_timeout is not None else self._timeout
         )
-        wanted = given if isinstance(given, int | float) else default
-        if wanted is None:
-            wanted = _DEFAULT_TIMEOUT
-        left = max(1.0, self._left())
-        return min(wanted, left) if wanted > 0 else left
+        timeout = requested if isinstance(requested, int | float) else default
+        if timeout is None:
+            timeout = _DEFAULT_TIMEOUT
+        remaining_ms = max(1.0, self._remaining_ms())
+        return min(timeout, remaining_ms) if timeout > 0 else remaining_ms
 
 
 async def _abort(route: Route) -> None:
@@ -197,14 +199,14 @@ async def _abort(route: Route) -> None:
         await route.abort("blockedbyclient")
 
 
-async def _call(owner: Any, name: str, given: dict[str, Any]) -> Any:
+async def _call(owner: Any, name: str, arguments: dict[str, Any]) -> Any:
     """Raises Refused where the browser would hold too many pixels, and Playwright's errors."""
     if name in _ISOLATED_READS:
         return await _ISOLATED_READS[name](owner)
     if name not in _BOUNDED_CALLS:
-        return await getattr(owner, name)(**given)
+        return await getattr(owner, name)(**arguments)
     try:
-        return await _BOUNDED_CALLS[name](owner, given)
+        return await _BOUNDED_CALLS[name](owner, arguments)
     except LimitExceeded as large:
         raise CallRefused(large.message, "limit_exceeded") from None
 
@@ -216,22 +218,22 @@ def _check_headers(headers: Any) -> None:
             raise CallRefused(f"setExtraHTTPHeaders: {name}: {fault}")
 
 
-def _selected_options(given: dict[str, Any]) -> None:
+def _selected_options(arguments: dict[str, Any]) -> None:
     """selectOption's values: texts, `{value, label, index}` or elements, or lists of one kind, by Python's names."""
-    wanted = given.pop("value", None)
-    for one in wanted if isinstance(wanted, list) else [wanted]:
-        match one:
+    values = arguments.pop("value", None)
+    for option in values if isinstance(values, list) else [values]:
+        match option:
             case None:
                 continue
             case str():
-                given.setdefault("value", []).append(one)
+                arguments.setdefault("value", []).append(option)
             case {"value": str() as value}:
-                given.setdefault("value", []).append(value)
+                arguments.setdefault("value", []).append(value)
             case {"label": str() as label}:
-                given.setdefault("label", []).append(label)
+                arguments.setdefault("label", []).append(label)
             case {"index": int() as index}:
-                given.setdefault("index", []).append(index)
+                arguments.setdefault("index", []).append(index)
             case dict():
                 raise CallRefused("selectOption takes value, label or index")
             case _:
-                given.setdefault("element", []).append(one)
+                arguments.setdefault("element", []).append(option)

@@ -81,7 +81,7 @@ class Sandbox:
         self._closing: asyncio.Future[Any] | None = None
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Why there is nothing left to run actions in."""
-        pipe.subscribe(session, self._hear)
+        pipe.subscribe(session, self._on_event)
 
     @property
     def browser_gone(self) -> bool:
@@ -94,29 +94,29 @@ class Sandbox:
             return SandboxCrashed(_BROWSER_LOST)
         return ScriptError(self.lost.result() if self.lost.done() else reason)
 
-    async def run(self, number: int, source: str, before: int = 0) -> None:
+    async def run(self, number: int, source: str, prefix_length: int = 0) -> None:
         """Begins an action; its outcome comes as a message of this number. Raises PipeBroken.
 
-        `before` are the characters on its first line that are not its author's.
+        `prefix_length` are the characters on its first line that are not its author's.
         """
-        wanted = {"expression": source, "replMode": True, "silent": True, "allowUnsafeEvalBlockedByCSP": False}
-        outcome = _decode_result(await self._send("Runtime.evaluate", wanted))
+        params = {"expression": source, "replMode": True, "silent": True, "allowUnsafeEvalBlockedByCSP": False}
+        outcome = _decode_result(await self._send("Runtime.evaluate", params))
         method, value = ("fail" if outcome.exception_details else "settle"), _argument(outcome.result)
-        given = [{"value": number}, value, {"value": _syntax_error_position(outcome, before)}]
-        await self._call(f"function (number, value, place) {{ this.{method}(number, value, place) }}", *given)
+        arguments = [{"value": number}, value, {"value": _syntax_error_position(outcome, prefix_length)}]
+        await self._call(f"function (number, value, place) {{ this.{method}(number, value, place) }}", *arguments)
 
     def exchange(self, messages: str) -> "asyncio.Future[str]":
         """Hands messages in; gives those that come out, as soon as there are any or `exchange` is called again."""
-        given = {
+        arguments = {
             "objectId": self._bridge,
             "functionDeclaration": "function (messages) { return this.exchange(messages) }",
             "arguments": [{"value": messages}],
             "returnByValue": True,
             "awaitPromise": True,
         }
-        return asyncio.ensure_future(self._exchanged(self._send("Runtime.callFunctionOn", given)))
+        return asyncio.ensure_future(self._exchange_result(self._send("Runtime.callFunctionOn", arguments)))
 
-    async def _exchanged(self, answer: asyncio.Future[Any]) -> str:
+    async def _exchange_result(self, answer: asyncio.Future[Any]) -> str:
         outcome = _decode_result(await answer)
         if outcome.exception_details or outcome.result.type != "string":
             raise CdpError("the sandbox's page answers no more")
@@ -125,7 +125,7 @@ class Sandbox:
     def close(self) -> asyncio.Future[Any]:
         """Ends page, process and whatever runs there, also an endless loop; once, whoever asks."""
         if self._closing is None:
-            self._lose("its sandbox was closed")
+            self._mark_lost("its sandbox was closed")
             self._pipe.unsubscribe(self._session)
             self._closing = self._pipe.send("Target.disposeBrowserContext", {"browserContextId": self._context})
         return self._closing
@@ -136,8 +136,8 @@ class Sandbox:
         await self._send("Page.navigate", {"url": _PAGE})
         await self._send("Runtime.evaluate", {"expression": _LOADED, "awaitPromise": True})
         self._send("Page.enable")
-        wanted = {"expression": program, "allowUnsafeEvalBlockedByCSP": False}
-        outcome = _decode_result(await self._send("Runtime.evaluate", wanted))
+        params = {"expression": program, "allowUnsafeEvalBlockedByCSP": False}
+        outcome = _decode_result(await self._send("Runtime.evaluate", params))
         if outcome.exception_details or not outcome.result.object_id:
             raise CdpError(f"the sandbox could not be prepared: {outcome.result.description}")
         self._bridge = outcome.result.object_id
@@ -146,15 +146,15 @@ class Sandbox:
         return self._pipe.send(method, params, self._session)
 
     def _call(self, function: str, *values: dict[str, Any]) -> asyncio.Future[Any]:
-        given = {"objectId": self._bridge, "functionDeclaration": function, "arguments": values}
-        return self._send("Runtime.callFunctionOn", given)
+        arguments = {"objectId": self._bridge, "functionDeclaration": function, "arguments": values}
+        return self._send("Runtime.callFunctionOn", arguments)
 
-    def _hear(self, event: str) -> None:
+    def _on_event(self, event: str) -> None:
         if event in _LOST:
-            self._lose(_LOST[event])
+            self._mark_lost(_LOST[event])
             self.close()
 
-    def _lose(self, why: str) -> None:
+    def _mark_lost(self, why: str) -> None:
         if not self.lost.done():
             self.lost.set_result(why)
 
@@ -171,12 +171,12 @@ async def open_sandbox(pipe: CdpPipe, program: str) -> Sandbox:
     return sandbox
 
 
-def _syntax_error_position(outcome: _EvaluateResult, before: int) -> str:
+def _syntax_error_position(outcome: _EvaluateResult, prefix_length: int) -> str:
     """Where source that could not be read is wrong, as its author counts."""
     thrown = outcome.exception_details
     if thrown is None or not thrown.script_id or outcome.result.class_name != "SyntaxError":
         return ""
-    column = thrown.column_number - (before if thrown.line_number == 0 else 0)
+    column = thrown.column_number - (prefix_length if thrown.line_number == 0 else 0)
     return f"line {thrown.line_number + 1}, column {max(column, 0) + 1}"
 
 

@@ -81,8 +81,7 @@ class _PooledBrowser:
 
     def __init__(self, process: SandboxBrowser) -> None:
         self.process = process
-        self.opened = 0
-        self.used = 0
+        self.sandboxes_opened = 0
 
 
 class SandboxPool:
@@ -95,12 +94,12 @@ class SandboxPool:
         self._limits = limits or SandboxLimits()
         self._scratch = scratch or Scratch()
         self._owns_scratch = scratch is None
-        self._warm: _PooledBrowser | None = None
+        self._browser: _PooledBrowser | None = None
         self._launching: asyncio.Task[_PooledBrowser] | None = None
         self._spares: dict[str, asyncio.Task[Sandbox]] = {}
         self._lent: dict[Sandbox, tuple[_PooledBrowser, str]] = {}
-        self._idle: asyncio.TimerHandle | None = None
-        self._weighing: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._memory_timer: asyncio.TimerHandle | None = None
         self._backoff = LaunchBackoff(self._limits, time.monotonic)
         self._background = BackgroundTasks()
         self._closed = False
@@ -110,13 +109,13 @@ class SandboxPool:
 
         Raises BrowserUnavailable, ShuttingDown.
         """
-        wanted = program or actions_program()
+        program_text = program or actions_program()
         try:
-            return await self._take(wanted)
+            return await self._acquire(program_text)
         except (CdpError, TimeoutError):
             self._retire()
         try:
-            return await self._take(wanted)  # the warm one died while nobody looked; a new one is tried once
+            return await self._acquire(program_text)  # the warm one died while nobody looked; a new one is tried once
         except (CdpError, TimeoutError) as error:
             self._retire()
             failed = BrowserUnavailable(f"the browser for JavaScript actions fails: {error}", retryable=True)
@@ -125,16 +124,16 @@ class SandboxPool:
 
     def release(self, sandbox: Sandbox) -> None:
         """Ends a sandbox, and prepares the next job's."""
-        warm, program = self._lent.pop(sandbox, (None, ""))
-        self._background.start(self._see_off(sandbox, warm))
-        if warm is None or self._closed:
+        browser, program = self._lent.pop(sandbox, (None, ""))
+        self._background.start(self._close_sandbox(sandbox, browser))
+        if browser is None or self._closed:
             return
-        if warm is not self._warm:
-            self._end_if_unused(warm)
+        if browser is not self._browser:
+            self._end_if_unused(browser)
             return
         if program not in self._spares:
-            self._spares[program] = self._begin(warm, program)
-        self._rest()
+            self._spares[program] = self._start_opening(browser, program)
+        self._start_idle_timer()
 
     async def close(self) -> None:
         """Ends every sandbox and the browser."""
@@ -144,84 +143,85 @@ class SandboxPool:
             await asyncio.wait((self._launching,), timeout=self._limits.close)
         for sandbox in self._lent:
             sandbox.close()
-        for warm in self._in_use():
-            if warm is not self._warm:
-                self._background.start(warm.process.close(self._limits.close))
+        for browser in self._in_use():
+            if browser is not self._browser:
+                self._background.start(browser.process.close(self._limits.close))
         self._lent.clear()
         self._retire()
         await self._background.wait(self._limits.close * 3)
         if self._owns_scratch:
             self._scratch.close()
 
-    def _rest(self) -> None:
+    def _start_idle_timer(self) -> None:
         """A browser without a job ends after a while."""
         if not self._lent and not self._closed:
-            self._stop_resting()
-            self._idle = asyncio.get_running_loop().call_later(self._limits.idle, self._retire)
+            self._stop_idle_timer()
+            self._idle_timer = asyncio.get_running_loop().call_later(self._limits.idle, self._retire)
 
-    def _stop_resting(self) -> None:
-        if self._idle:
-            self._idle.cancel()
+    def _stop_idle_timer(self) -> None:
+        if self._idle_timer:
+            self._idle_timer.cancel()
 
-    async def _take(self, program: str) -> Sandbox:
-        self._stop_resting()
+    async def _acquire(self, program: str) -> Sandbox:
+        self._stop_idle_timer()
         try:
             return await self._lend(program)
         except asyncio.CancelledError:
-            self._rest()  # perhaps nobody comes for what was being made
+            self._start_idle_timer()  # perhaps nobody comes for what was being made
             raise
 
     async def _lend(self, program: str) -> Sandbox:
-        warm = await self._get_warm()
-        opening = self._spares.pop(program, None) or self._begin(warm, program)
+        browser = await self._get_browser()
+        opening = self._spares.pop(program, None) or self._start_opening(browser, program)
         try:
             sandbox = await asyncio.shield(opening)
         except asyncio.CancelledError:
-            self._keep(warm, program, opening)
+            self._keep_spare(browser, program, opening)
             raise
         if sandbox.lost.done():
             raise CdpError("the spare sandbox died")
-        self._lent[sandbox] = warm, program
-        if self._weighing is None:
-            self._weigh()
+        self._lent[sandbox] = browser, program
+        if self._memory_timer is None:
+            self._check_memory()
         self._backoff.reset()
         return sandbox
 
-    def _begin(self, warm: _PooledBrowser, program: str) -> asyncio.Task[Sandbox]:
-        opening = asyncio.create_task(self._open(warm, program))
+    def _start_opening(self, browser: _PooledBrowser, program: str) -> asyncio.Task[Sandbox]:
+        opening = asyncio.create_task(self._open(browser, program))
         opening.add_done_callback(consume_exception)
         return opening
 
-    def _keep(self, warm: _PooledBrowser, program: str, opening: asyncio.Task[Sandbox]) -> None:
+    def _keep_spare(self, browser: _PooledBrowser, program: str, opening: asyncio.Task[Sandbox]) -> None:
         """What was being opened for a job that wants it no more is the next one's, or ends once it is there."""
-        if warm is self._warm and program not in self._spares:
+        if browser is self._browser and program not in self._spares:
             self._spares[program] = opening
         else:
             self._background.start(_close_when_open(opening))
 
-    async def _see_off(self, sandbox: Sandbox, warm: _PooledBrowser | None) -> None:
+    async def _close_sandbox(self, sandbox: Sandbox, browser: _PooledBrowser | None) -> None:
         """A browser that does not say that a sandbox has ended gets no further job."""
         try:
             async with within(self._limits.close):
                 await sandbox.close()
         except TimeoutError:
-            if warm and warm is self._warm:
+            if browser and browser is self._browser:
                 self._retire()
         except CdpError:
             pass  # it has ended with its browser, or by itself
 
-    async def _open(self, warm: _PooledBrowser, program: str) -> Sandbox:
-        warm.used += 1
+    async def _open(self, browser: _PooledBrowser, program: str) -> Sandbox:
+        browser.sandboxes_opened += 1
         async with within(self._limits.open):
-            return await open_sandbox(warm.process.pipe, program)
+            return await open_sandbox(browser.process.pipe, program)
 
-    async def _get_warm(self) -> _PooledBrowser:
+    async def _get_browser(self) -> _PooledBrowser:
         if self._closed:
             raise ShuttingDown
-        if self._warm and (self._warm.process.pipe.broken or self._warm.used >= self._limits.sandboxes_per_browser):
+        browser = self._browser
+        if browser and (browser.process.pipe.broken or browser.sandboxes_opened >= self._limits.sandboxes_per_browser):
             self._retire()
-        if self._warm:
-            return self._warm
+        if self._browser:
+            return self._browser
         if self._launching is None:
             self._launching = asyncio.create_task(self._launch())
             self._launching.add_done_callback(consume_exception)
@@ -242,8 +242,10 @@ class SandboxPool:
                 folder = self._scratch.short()
                 process = await spawn(found.path, flags, folder, self._limits.memory, self._limits.message)
             except OSError as error:
-                passes = error.errno in _TRANSIENT_ERRORS
-                raise BrowserUnavailable(f"{found.path} did not start: {error.strerror}", retryable=passes) from None
+                is_transient = error.errno in _TRANSIENT_ERRORS
+                raise BrowserUnavailable(
+                    f"{found.path} did not start: {error.strerror}", retryable=is_transient
+                ) from None
             try:
                 async with within(self._limits.launch):
                     await process.pipe.send("Browser.getVersion")
@@ -253,41 +255,43 @@ class SandboxPool:
                     said = f"{found.path} did not start for JavaScript actions"
                     raise BrowserUnavailable(said, retryable=True) from None
                 raise
-            self._warm = _PooledBrowser(process)
-            return self._warm
+            self._browser = _PooledBrowser(process)
+            return self._browser
         except BrowserUnavailable as failed:
             self._backoff.record_failure(failed)
             raise
         finally:
             self._launching = None
 
-    def _weigh(self) -> None:
+    def _check_memory(self) -> None:
         """Looks after each browser that has a job, until none has."""
-        self._weighing = None
-        for warm in self._in_use():
-            held = 0 if warm.process.pipe.broken else warm.process.resident_bytes()
-            if held > self._limits.memory:
-                self._background.start(warm.process.close(self._limits.close))
-            if held > self._limits.memory // 2 and warm is self._warm:
+        self._memory_timer = None
+        for browser in self._in_use():
+            resident = 0 if browser.process.pipe.broken else browser.process.resident_bytes()
+            if resident > self._limits.memory:
+                self._background.start(browser.process.close(self._limits.close))
+            if resident > self._limits.memory // 2 and browser is self._browser:
                 self._retire()
         if self._lent and not self._closed:
-            self._weighing = asyncio.get_running_loop().call_later(self._limits.memory_check_interval, self._weigh)
+            self._memory_timer = asyncio.get_running_loop().call_later(
+                self._limits.memory_check_interval, self._check_memory
+            )
 
     def _retire(self) -> None:
         """Gives the browser no further job; it ends with its last."""
-        warm, self._warm = self._warm, None
+        browser, self._browser = self._browser, None
         for spare in self._spares.values():
             spare.cancel()
         self._spares.clear()
-        if warm:
-            self._end_if_unused(warm)
+        if browser:
+            self._end_if_unused(browser)
 
-    def _end_if_unused(self, warm: _PooledBrowser) -> None:
-        if warm not in self._in_use():
-            self._background.start(warm.process.close(self._limits.close))
+    def _end_if_unused(self, browser: _PooledBrowser) -> None:
+        if browser not in self._in_use():
+            self._background.start(browser.process.close(self._limits.close))
 
     def _in_use(self) -> set[_PooledBrowser]:
-        return {warm for warm, _ in self._lent.values()}
+        return {browser for browser, _ in self._lent.values()}
 
 
 async def _close_when_open(opening: asyncio.Task[Sandbox]) -> None:

@@ -168,18 +168,18 @@ class _TaskSession:
     def _handle(self, message: list[Any]) -> None:
         match message:
             case ["fetch", int() as number, dict() as content]:
-                self._ask(number, lambda: self._fetch(content))
+                self._start_request(number, lambda: self._fetch(content))
             case ["job", int() as number, content]:
-                self._ask(number, lambda: self._wait_for_job(Raw(encode(content))))
+                self._start_request(number, lambda: self._wait_for_job(Raw(encode(content))))
             case ["log", str() as line]:
                 self._console.log(line[: self._limits.line])
             case ["error", str() as line]:
                 self._console.fail(line[: self._limits.line])
             case ["done", str() as value] if len(value) <= self._limits.result and not self._outcome.done():
                 self._outcome.set_result(value)
-            case ["fail", {"name": str() as name, "message": str() as said, "code": str() as code}]:
-                said = " ".join(said.split())
-                self._fail(ScriptError(said if name == "Error" else f"{name}: {said}", code))
+            case ["fail", {"name": str() as name, "message": str() as reason, "code": str() as code}]:
+                reason = " ".join(reason.split())
+                self._fail(ScriptError(reason if name == "Error" else f"{name}: {reason}", code))
             case _:
                 raise ValueError("unknown kind")
 
@@ -205,28 +205,28 @@ class _TaskSession:
             self._outcome.set_exception(failure)
             self._outcome.exception()  # who was cancelled does not look at it any more
 
-    def _ask(self, number: int, make: Callable[[], Awaitable[Any]]) -> None:
+    def _start_request(self, number: int, call: Callable[[], Awaitable[Any]]) -> None:
         self._request_count += 1
         if self._request_count > self._limits.max_requests:
             self._refuse(number, f"the script made more than {self._limits.max_requests} requests", "limit_exceeded")
             return
-        task = asyncio.ensure_future(self._answer(number, make))
+        task = asyncio.ensure_future(self._answer(number, call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, number: int, make: Callable[[], Awaitable[Any]]) -> None:
+    async def _answer(self, number: int, call: Callable[[], Awaitable[Any]]) -> None:
         try:
             async with self._request_slots:
-                answer = encode(await make())
+                answer = encode(await call())
             if len(answer) > self._limits.message:
-                said = f"the answer is larger than {self._limits.message >> 20} MiB"
-                self._refuse(number, said, "limit_exceeded")
+                message = f"the answer is larger than {self._limits.message >> 20} MiB"
+                self._refuse(number, message, "limit_exceeded")
             else:
                 self._pump.send(["answer", number, Raw(answer)])
         except WireError as failed:
             self._refuse(number, failed.message, failed.code)
-        except msgspec.ValidationError as wrong:
-            self._refuse(number, str(wrong), "invalid_content")
+        except msgspec.ValidationError as error:
+            self._refuse(number, str(error), "invalid_content")
         except Exception:
             log.exception("unexpected error while handling a script's request")
             self._refuse(number, INTERNAL_ERROR, "internal")

@@ -53,24 +53,24 @@ class _PartCounter:
         self._deepest = deepest
         self._left = MAX_VALUES
 
-    def enter(self, members: Any, level: int) -> None:
+    def enter(self, members: Any, depth: int) -> None:
         """Raises Refused where these are too many, or lie too deep."""
         self._left -= len(members)
         if self._left < 0:
             raise CallRefused(f"{self._what} has more than {MAX_VALUES} parts", "limit_exceeded")
-        if level >= self._deepest:
+        if depth >= self._deepest:
             raise CallRefused(f"{self._what} is nested over {self._deepest} levels", "limit_exceeded")
 
 
-def encode(value: Any, refer: Callable[[Any], dict[str, Any] | None]) -> Any:
-    """A result as the sandbox reads it; `refer` gives the reference of an object of Playwright's, or None.
+def encode(value: Any, reference_to: Callable[[Any], dict[str, Any] | None]) -> Any:
+    """A result as the sandbox reads it; `reference_to` gives the reference of an object of Playwright's, or None.
 
     Raises Refused for one that is too large.
     """
-    return _encode(value, refer, 0, _PartCounter("the result", MAX_DEPTH))
+    return _encode(value, reference_to, 0, _PartCounter("the result", MAX_DEPTH))
 
 
-def _encode(value: Any, refer: Callable[[Any], dict[str, Any] | None], level: int, parts: _PartCounter) -> Any:
+def _encode(value: Any, reference_to: Callable[[Any], dict[str, Any] | None], depth: int, parts: _PartCounter) -> Any:
     kind = type(value)
     if kind is str or kind is bytes:
         if len(value) > (MAX_BYTES if kind is str else MAX_BYTES // 4 * 3):
@@ -80,14 +80,14 @@ def _encode(value: Any, refer: Callable[[Any], dict[str, Any] | None], level: in
     elif value is None or kind is bool:
         return value
     elif isinstance(value, list | tuple) and not hasattr(value, "geturl"):
-        parts.enter(value, level)
-        return [_encode(item, refer, level + 1, parts) for item in value]
+        parts.enter(value, depth)
+        return [_encode(item, reference_to, depth + 1, parts) for item in value]
     elif isinstance(value, Mapping):
-        parts.enter(value, level)
-        members = {str(name): _encode(item, refer, level + 1, parts) for name, item in value.items()}
+        parts.enter(value, depth)
+        members = {str(name): _encode(item, reference_to, depth + 1, parts) for name, item in value.items()}
         return {"$": "object", "v": members} if "$" in members else members
     special = _encode_special(value)
-    return refer(value) if special is None else special
+    return reference_to(value) if special is None else special
 
 
 def _encode_special(value: Any) -> Any:
@@ -96,7 +96,7 @@ def _encode_special(value: Any) -> Any:
         case int():
             special = value if abs(value) < 1 << 53 else {"$": "bigint", "v": str(value)}
         case float():
-            special = value if math.isfinite(value) else {"$": "number", "v": _number(value)}
+            special = value if math.isfinite(value) else {"$": "number", "v": _special_number(value)}
         case bytes():
             special = {"$": "bytes", "v": base64.b64encode(value).decode()}
         case datetime() | date():
@@ -113,7 +113,7 @@ def _encode_special(value: Any) -> Any:
     return special
 
 
-def _number(value: float) -> str:
+def _special_number(value: float) -> str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
@@ -122,36 +122,36 @@ def decode(value: Any, resolve: Callable[[dict[str, Any]], Any]) -> Any:
     return _decode(value, resolve, 0, _PartCounter("an argument", MAX_ARGUMENT_DEPTH))
 
 
-def _decode(value: Any, resolve: Callable[[dict[str, Any]], Any], level: int, parts: _PartCounter) -> Any:
+def _decode(value: Any, resolve: Callable[[dict[str, Any]], Any], depth: int, parts: _PartCounter) -> Any:
     if isinstance(value, list):
-        parts.enter(value, level)
-        return [_decode(item, resolve, level + 1, parts) for item in value]
+        parts.enter(value, depth)
+        return [_decode(item, resolve, depth + 1, parts) for item in value]
     if not isinstance(value, dict):
         return value
     kind = value.get("$")
     members = value if kind is None else value.get("v") if kind == "object" else None
     if isinstance(members, dict):
-        parts.enter(members, level)
-        return {name: _decode(item, resolve, level + 1, parts) for name, item in members.items()}
+        parts.enter(members, depth)
+        return {name: _decode(item, resolve, depth + 1, parts) for name, item in members.items()}
     if kind == "ref":
         return resolve(value)
     return _decode_special(kind, value.get("v"))
 
 
-def _decode_special(kind: Any, given: Any) -> Any:  # noqa: PLR0911 - a line for each kind
-    match kind, given:
+def _decode_special(kind: Any, content: Any) -> Any:  # noqa: PLR0911 - a line for each kind
+    match kind, content:
         case "undefined", _:
             return UNDEFINED
         case "number", str():
-            return -0.0 if given == "-0" else float(given)
-        case "bigint", str() if len(given) < 1_000:
-            return int(given)
+            return -0.0 if content == "-0" else float(content)
+        case "bigint", str() if len(content) < 1_000:
+            return int(content)
         case (("function" | "error"), str()):
-            return given
+            return content
         case "date", str():
-            return datetime.fromisoformat(given)
+            return datetime.fromisoformat(content)
         case "bytes", str():
-            return _bytes(given)
+            return _bytes(content)
         case "regexp", [str() as source, str() as flags]:
             return _pattern(source, flags)
     raise CallRefused(f"an argument of the kind {kind} can't be passed")
@@ -162,10 +162,10 @@ def to_json(value: Any) -> Any:
     return _to_json(value, 0, _PartCounter("the value", MAX_DEPTH))
 
 
-def _to_json(value: Any, level: int, parts: _PartCounter) -> Any:
+def _to_json(value: Any, depth: int, parts: _PartCounter) -> Any:
     if isinstance(value, list):
-        parts.enter(value, level)
-        return [_to_json(item, level + 1, parts) for item in value]
+        parts.enter(value, depth)
+        return [_to_json(item, depth + 1, parts) for item in value]
     if not isinstance(value, dict):
         return value
     members: Any = value
@@ -173,14 +173,14 @@ def _to_json(value: Any, level: int, parts: _PartCounter) -> Any:
         members = value.get("v") if value["$"] == "object" else None
         if not isinstance(members, dict):
             return _special_to_json(value)
-    parts.enter(members, level)
-    return {name: _to_json(item, level + 1, parts) for name, item in members.items()}
+    parts.enter(members, depth)
+    return {name: _to_json(item, depth + 1, parts) for name, item in members.items()}
 
 
 def _special_to_json(value: dict[str, Any]) -> Any:
     match value:
-        case {"$": "bytes" | "date" | "error" | "bigint", "v": str() as given}:
-            return given
+        case {"$": "bytes" | "date" | "error" | "bigint", "v": str() as content}:
+            return content
         case {"$": "regexp", "v": [str() as source, str() as flags]}:
             return f"/{source}/{flags}"
         case {"$": "number", "v": "-0"}:
@@ -188,16 +188,16 @@ def _special_to_json(value: dict[str, Any]) -> Any:
     return None
 
 
-def inline_files(given: Any) -> list[dict[str, Any]]:
+def inline_files(content: Any) -> list[dict[str, Any]]:
     """Files that came with the action itself. Raises Refused for paths."""
-    files = given if isinstance(given, list) else [given]
-    return [_inline_file(one) for one in files]
+    files = content if isinstance(content, list) else [content]
+    return [_inline_file(file) for file in files]
 
 
-def _inline_file(given: Any) -> dict[str, Any]:
-    if not isinstance(given, dict):
+def _inline_file(file: Any) -> dict[str, Any]:
+    if not isinstance(file, dict):
         raise CallRefused("files are given as {name, mimeType, buffer}; paths are refused", "forbidden")
-    name, kind, content = given.get("name"), given.get("mimeType"), given.get("buffer")
+    name, kind, content = file.get("name"), file.get("mimeType"), file.get("buffer")
     if not isinstance(name, str) or not isinstance(kind, str) or not isinstance(content, str | bytes):
         raise CallRefused("a file needs name, mimeType and buffer (base64, or bytes)")
     return {"name": name, "mimeType": kind, "buffer": content if isinstance(content, bytes) else _bytes(content)}
@@ -220,5 +220,5 @@ def _pattern(source: str, flags: str) -> re.Pattern[str]:
         combined |= _FLAGS[flag]
     try:
         return re.compile(source, combined)
-    except (re.error, RecursionError, OverflowError) as wrong:
-        raise CallRefused(f"the regular expression /{source}/ can't be passed on: {wrong}") from None
+    except (re.error, RecursionError, OverflowError) as error:
+        raise CallRefused(f"the regular expression /{source}/ can't be passed on: {error}") from None

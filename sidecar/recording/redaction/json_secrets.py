@@ -130,43 +130,43 @@ def classify_tokens(text: str) -> list[Token]:
 
     Nothing here calls itself, so depth costs no stack.
     """
-    places: list[Token] = []
+    tokens: list[Token] = []
     inside = _Container(False, Policy.OPEN, None)
     outer: list[_Container] = []
     sets_webhooks = False
     for match in _TOKEN.finditer(text):
-        token = match[0]
-        first = token[0]
+        raw = match[0]
+        first = raw[0]
         if first == "{" or first == "[":
             outer.append(inside)
             inside = _enter(inside, is_object=first == "{")
         elif first == "}" or first == "]":
-            _reclassify(inside, places)
+            _reclassify(inside, tokens)
             inside = outer.pop()
         elif first == ",":
             if inside.is_object:
                 inside.key = None
         elif inside.is_object and inside.key is None:
-            inside.key = _decode(token)
-            places.append(Token(match.start(), match.end(), None, len(outer), Sensitivity.KEY))
+            inside.key = _decode(raw)
+            tokens.append(Token(match.start(), match.end(), None, len(outer), Sensitivity.KEY))
         else:
-            sensitivity = _classify(inside, token)
-            place = Token(match.start(), match.end(), inside.key, len(outer), sensitivity)
-            places.append(place)
+            sensitivity = _classify(inside, raw)
+            token = Token(match.start(), match.end(), inside.key, len(outer), sensitivity)
+            tokens.append(token)
             if inside.policy is Policy.SECRET and inside.is_object:
-                inside.members[inside.key] = len(places) - 1
+                inside.members[inside.key] = len(tokens) - 1
             if sensitivity in _UNDECIDED and inside.is_object and first == '"':
-                _remember_typed(inside, place, token)
-            if token == _SET_WEBHOOKS:
+                _remember_typed(inside, token, raw)
+            if raw == _SET_WEBHOOKS:
                 sets_webhooks = sets_webhooks or (len(outer) == 1 and inside.key == "type")
-    return [*places, *_webhook_urls(places)] if sets_webhooks else places
+    return [*tokens, *_webhook_urls(tokens)] if sets_webhooks else tokens
 
 
-def _webhook_urls(places: list[Token]) -> Iterator[Token]:
+def _webhook_urls(tokens: list[Token]) -> Iterator[Token]:
     """Those that are webhooks where the line sets them."""
-    for place in places:
-        if place.key == "url" and place.sensitivity is Sensitivity.OPEN:
-            yield place._replace(sensitivity=Sensitivity.WEBHOOK)
+    for token in tokens:
+        if token.key == "url" and token.sensitivity is Sensitivity.OPEN:
+            yield token._replace(sensitivity=Sensitivity.WEBHOOK)
 
 
 def _enter(outer: _Container, *, is_object: bool) -> _Container:
@@ -183,52 +183,52 @@ def _enter(outer: _Container, *, is_object: bool) -> _Container:
     return _Container(is_object, _inner_policy(outer.policy, _policy_of(outer.key)), key, outer.action)
 
 
-def _reclassify(ended: _Container, places: list[Token]) -> None:
+def _reclassify(ended: _Container, tokens: list[Token]) -> None:
     """What a container's other members tell of one, once all are known."""
     if ended.names_secret:
-        places += [place._replace(sensitivity=Sensitivity.SECRET) for place in ended.typed]
+        tokens += [token._replace(sensitivity=Sensitivity.SECRET) for token in ended.typed]
     if ended.members.keys() == _SECRET_SOURCE_KEYS:
-        number = ended.members["key"]  # names the secret, and is a word of the scraper's own
-        places[number] = places[number]._replace(sensitivity=Sensitivity.OPEN)
+        index = ended.members["key"]  # names the secret, and is a word of the scraper's own
+        tokens[index] = tokens[index]._replace(sensitivity=Sensitivity.OPEN)
 
 
-def _classify(inside: _Container, token: str) -> Sensitivity:
+def _classify(inside: _Container, raw: str) -> Sensitivity:
     """What a scalar holds: in a secret container every leaf is secret, directly under a key only what can tell."""
     policy, key = inside.policy, inside.key
     own = _policy_of(key)
     if policy is Policy.OPEN and own is Policy.OPEN:
         return Sensitivity.OPEN
-    string = token.startswith('"')
-    if token in _EMPTY_TOKENS and policy is not Policy.SECRET:
+    string = raw.startswith('"')
+    if raw in _EMPTY_TOKENS and policy is not Policy.SECRET:
         return Sensitivity.OPEN
     if policy is Policy.SECRET or own is Policy.SECRET:
         return Sensitivity.SECRET if string else Sensitivity.HIDDEN
     if own is Policy.COOKIE or (policy is Policy.COOKIE and _normalized(key) not in COOKIE_ATTRIBUTES):
         return Sensitivity.HIDDEN
     if policy is Policy.ACTIONS or policy is Policy.ARGUMENTS:
-        return _classify_action(inside, token)
-    return _classify_leaf(policy, own, _normalized(key), token)
+        return _classify_action(inside, raw)
+    return _classify_leaf(policy, own, _normalized(key), raw)
 
 
-def _classify_leaf(policy: Policy, own: Policy, key: str, token: str) -> Sensitivity:
-    rules, string = (policy, own), token.startswith('"')
-    if Policy.TYPED in rules or policy is Policy.FILES:
+def _classify_leaf(policy: Policy, own: Policy, key: str, raw: str) -> Sensitivity:
+    policies, string = (policy, own), raw.startswith('"')
+    if Policy.TYPED in policies or policy is Policy.FILES:
         sensitivity = _FILE_MEMBERS.get(key, Sensitivity.HIDDEN) if policy is Policy.FILES else Sensitivity.TYPED
-        return Sensitivity.OPEN if string and _is_reference(token) else sensitivity
+        return Sensitivity.OPEN if string and _is_reference(raw) else sensitivity
     if policy is Policy.LOGIN or (policy is Policy.PROXY and key == _USER):
         return Sensitivity.OPEN if key == _ORIGIN else Sensitivity.HIDDEN
     if not string:
         return Sensitivity.OPEN
     if own is Policy.SOURCE or own is Policy.ACTIONS:
         return Sensitivity.SOURCE
-    if Policy.WEBHOOKS in rules:
+    if Policy.WEBHOOKS in policies:
         return Sensitivity.WEBHOOK
-    return Sensitivity.PROXY if Policy.PROXY in rules else Sensitivity.OPEN
+    return Sensitivity.PROXY if Policy.PROXY in policies else Sensitivity.OPEN
 
 
-def _classify_action(inside: _Container, token: str) -> Sensitivity:
+def _classify_action(inside: _Container, raw: str) -> Sensitivity:
     """What a scalar of an action holds."""
-    if not token.startswith('"'):
+    if not raw.startswith('"'):
         return (
             Sensitivity.TYPED
             if inside.policy is Policy.ARGUMENTS and _normalized(inside.key) in TYPED_ARGUMENTS
@@ -241,10 +241,10 @@ def _classify_action(inside: _Container, token: str) -> Sensitivity:
     if action in SCRIPT_ACTIONS and (key == "expression" or (bare and action in _BARE_SCRIPTS)):
         return Sensitivity.SOURCE
     if action in KEY_ACTIONS if bare else key == PRESSED_KEY:
-        typed = _types_text(_decode(token))
+        typed = _types_text(_decode(raw))
     else:
         typed = action in TYPING_ACTIONS if bare else _normalized(key) in TYPED_ARGUMENTS
-    if not typed or _is_reference(token):
+    if not typed or _is_reference(raw):
         return Sensitivity.OPEN
     return Sensitivity.SECRET if action in TYPING_ACTIONS else Sensitivity.TYPED
 
@@ -256,8 +256,8 @@ def _types_text(key: str) -> bool:
     return KEY_PRESS.fullmatch(key) is None
 
 
-def _is_reference(token: str) -> bool:
-    return ONLY_REFERENCES.fullmatch(_decode(token)) is not None
+def _is_reference(raw: str) -> bool:
+    return ONLY_REFERENCES.fullmatch(_decode(raw)) is not None
 
 
 def _inner_policy(outer: Policy, own: Policy) -> Policy:
@@ -285,20 +285,20 @@ def _policy_of_key_end(key: str) -> Policy:
     return _POLICIES.get(key) or (Policy.PROXY if plain == PROXY_KEY else Policy.OPEN)
 
 
-def _remember_typed(inside: _Container, place: Token, token: str) -> None:
+def _remember_typed(inside: _Container, token: Token, raw: str) -> None:
     """Remembers what is typed into a field, until its selector tells whether that is secret."""
-    if place.key == SELECTOR_KEY:
-        inside.names_secret = inside.names_secret or names_secret(_decode(token))
-    elif place.key in TYPED_KEYS and not _is_reference(token):
-        inside.typed.append(place)
+    if token.key == SELECTOR_KEY:
+        inside.names_secret = inside.names_secret or names_secret(_decode(raw))
+    elif token.key in TYPED_KEYS and not _is_reference(raw):
+        inside.typed.append(token)
 
 
 def _normalized(key: str | None) -> str:
     return _SEPARATORS.sub("", key or "").lower()
 
 
-def _decode(token: str) -> str:
+def _decode(raw: str) -> str:
     try:
-        return msgspec.json.decode(token, type=str)
+        return msgspec.json.decode(raw, type=str)
     except msgspec.DecodeError:
-        return token
+        return raw

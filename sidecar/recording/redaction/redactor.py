@@ -57,19 +57,19 @@ class Redactor:
     def add_secret(self, value: str) -> None:
         """Adds a known secret; a value shorter than `MIN_SECRET_LENGTH` is replaced only under secret keys."""
         if len(value) >= MIN_SECRET_LENGTH and value != REDACTED:
-            self._made()[0].add(value)
+            self._value_sets()[0].add(value)
 
     def add_secrets_from(self, line: bytes) -> None:
         """Adds for good every secret value that stands in a line of JSON, also what it types into pages."""
         text, sources = line.decode(), SourceScanner()
-        for place in classify_tokens(text):
-            for value in _secrets_of(text, place, sources, Sensitivity.SECRET, Sensitivity.TYPED):
+        for token in classify_tokens(text):
+            for value in _secrets_of(text, token, sources, Sensitivity.SECRET, Sensitivity.TYPED):
                 self.add_secret(value)
 
     def redact_text(self, text: str) -> str:
         """The text without learned values (as they are, escaped for JSON, a page or a URL, in base64 and the like) and
         without the user and secret parameters of URLs."""
-        text = self._without_known(text)
+        text = self._replace_known(text)
         if "@" in text:
             text = USERINFO.sub(_AFTER_GROUP, text)
         if "=" in text:
@@ -83,7 +83,7 @@ class Redactor:
         """
         if may_contain_secrets(lines):
             return False
-        known = self._known()
+        known = self._known_sets()
         if known and any(mark in lines for mark in _ESCAPE_MARKS) and _NEEDLESS_ESCAPE.search(lines):
             return False
         return not any(values.may_stand_in(lines) for values in known)
@@ -97,39 +97,39 @@ class Redactor:
         try:
             text = line.decode()
             msgspec.json.decode(line, type=dict[str, msgspec.Raw])
-            places, sources = classify_tokens(text), SourceScanner()
-            for place in places:  # first learn, then replace: a value may stand before the key that gives it away
-                for value in _secrets_of(text, place, sources, Sensitivity.SECRET):
+            tokens, sources = classify_tokens(text), SourceScanner()
+            for token in tokens:  # first learn, then replace: a value may stand before the key that gives it away
+                for value in _secrets_of(text, token, sources, Sensitivity.SECRET):
                     self._remember(value)
             seen: dict[str, str] = {}
             sources = SourceScanner()
-            new = ((place, self._replacement(text, place, sources, seen)) for place in places)
-            edits = {place.start: (place.end, token) for place, token in new if token}
+            new = ((token, self._replacement(text, token, sources, seen)) for token in tokens)
+            edits = {token.start: (token.end, raw) for token, raw in new if raw}
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         return "".join(_apply_edits(text, edits)).encode()
 
-    def _replacement(self, text: str, place: Token, sources: SourceScanner, seen: dict[str, str]) -> str | None:
+    def _replacement(self, text: str, token: Token, sources: SourceScanner, seen: dict[str, str]) -> str | None:
         """What is to stand there instead; `seen` holds what came of the line's short strings, most of them keys."""
-        token = text[place.start : place.end]
-        if place.sensitivity in _REPLACED:
-            return None if token == _PLACEHOLDER else _PLACEHOLDER
-        value = _string_value(token)
+        raw = text[token.start : token.end]
+        if token.sensitivity in _REPLACED:
+            return None if raw == _PLACEHOLDER else _PLACEHOLDER
+        value = _string_value(raw)
         if value is None:
-            return _PLACEHOLDER if token.startswith('"') else None
-        if place.depth == 1 and (
-            value in _ENVELOPE_KEYS if place.sensitivity is Sensitivity.KEY else _is_type(place, value)
+            return _PLACEHOLDER if raw.startswith('"') else None
+        if token.depth == 1 and (
+            value in _ENVELOPE_KEYS if token.sensitivity is Sensitivity.KEY else _is_type(token, value)
         ):
             return None  # a learned value that is a word of the wire would make the line unreadable
-        redacted = sources.redact(value) if place.sensitivity is Sensitivity.SOURCE else value
-        if place.sensitivity is Sensitivity.WEBHOOK:
+        redacted = sources.redact(value) if token.sensitivity is Sensitivity.SOURCE else value
+        if token.sensitivity is Sensitivity.WEBHOOK:
             redacted = AFTER_HOST.sub(_AFTER_GROUP, redacted)
-        redacted = self._once(redacted, seen)
-        if place.sensitivity is Sensitivity.PROXY:
+        redacted = self._redact_cached(redacted, seen)
+        if token.sensitivity is Sensitivity.PROXY:
             redacted = PROXY_USERINFO.sub(_AFTER_GROUP, redacted)
         return None if redacted == value else _encode(redacted).decode()
 
-    def _once(self, text: str, seen: dict[str, str]) -> str:
+    def _redact_cached(self, text: str, seen: dict[str, str]) -> str:
         redacted = seen.get(text) or self.redact_text(text)
         if len(text) <= _MAX_CACHED_LENGTH and len(seen) < _MAX_CACHED:
             seen[text] = redacted
@@ -138,11 +138,11 @@ class Redactor:
     def _remember(self, value: str) -> None:
         if len(value) < MIN_SECRET_LENGTH or value == REDACTED:
             return
-        learned, newer, _ = self._made()
+        learned, newer, _ = self._value_sets()
         if value not in learned and newer.add(value) and len(newer) >= MAX_REMEMBERED:
             self._values = learned, type(newer)(), newer
 
-    def _made(self) -> "tuple[KnownValues, ...]":
+    def _value_sets(self) -> "tuple[KnownValues, ...]":
         if not self._values:
             from sidecar.recording.redaction.known_values import (
                 KnownValues,  # late: a session without a secret is not to wait for it
@@ -151,11 +151,11 @@ class Redactor:
             self._values = KnownValues(), KnownValues(), KnownValues()
         return self._values
 
-    def _known(self) -> "list[KnownValues]":
+    def _known_sets(self) -> "list[KnownValues]":
         return [values for values in self._values if len(values)]
 
-    def _without_known(self, text: str) -> str:
-        known = self._known()
+    def _replace_known(self, text: str) -> str:
+        known = self._known_sets()
         if len(text) < MIN_SECRET_LENGTH or not known:
             return text
         from sidecar.recording.redaction.encoded_values import find_spans  # as `known_values`, which brings it along
@@ -176,8 +176,8 @@ def _replace_spans(data: bytes, found: "list[Span]") -> str:
     return b"".join([*pieces, data[done:]]).decode(errors="surrogatepass")
 
 
-def _is_within_character(data: bytes, place: int) -> bool:
-    return place < len(data) and data[place] & 0xC0 == 0x80
+def _is_within_character(data: bytes, offset: int) -> bool:
+    return offset < len(data) and data[offset] & 0xC0 == 0x80
 
 
 def unreadable_line(line: bytes) -> bytes:
@@ -185,21 +185,21 @@ def unreadable_line(line: bytes) -> bytes:
     return b'{"type":"","_log":{"unreadable":true,"bytes":%d}}' % len(line)
 
 
-def _is_type(place: Token, value: str) -> bool:
-    return place.key == "type" and value in CONTENTS
+def _is_type(token: Token, value: str) -> bool:
+    return token.key == "type" and value in CONTENTS
 
 
-def _secrets_of(text: str, place: Token, sources: SourceScanner, *sensitivities: Sensitivity) -> Iterator[str]:
+def _secrets_of(text: str, token: Token, sources: SourceScanner, *sensitivities: Sensitivity) -> Iterator[str]:
     """The values that a place gives away."""
-    if place.sensitivity is Sensitivity.SOURCE:
-        source = _string_value(text[place.start : place.end]) or ""
+    if token.sensitivity is Sensitivity.SOURCE:
+        source = _string_value(text[token.start : token.end]) or ""
         yield from (one.value for one in sources.literals(source) if _is_worth_remembering(one))
-    elif place.sensitivity is Sensitivity.WEBHOOK:
-        url = _string_value(text[place.start : place.end]) or ""
+    elif token.sensitivity is Sensitivity.WEBHOOK:
+        url = _string_value(text[token.start : token.end]) or ""
         tail = url[len(AFTER_HOST.sub(r"\g<1>", url)) :]
         if len(tail) >= MIN_LITERAL_LENGTH:
             yield tail
-    elif place.sensitivity in sensitivities and (value := _string_value(text[place.start : place.end])):
+    elif token.sensitivity in sensitivities and (value := _string_value(text[token.start : token.end])):
         yield value
 
 
@@ -215,16 +215,16 @@ def _is_worth_remembering(literal: "Literal") -> bool:
 def contains_typed_text(line: bytes) -> bool:
     """Whether a line of JSON types something into pages, or holds JavaScript that may, or too much of it to tell."""
     text, sources = line.decode(), SourceScanner()
-    told = any(
-        any(_secrets_of(text, place, sources, Sensitivity.TYPED, Sensitivity.SECRET)) for place in classify_tokens(text)
+    found = any(
+        any(_secrets_of(text, token, sources, Sensitivity.TYPED, Sensitivity.SECRET)) for token in classify_tokens(text)
     )
-    return told or sources.limit_exceeded
+    return found or sources.limit_exceeded
 
 
-def _string_value(token: str) -> str | None:
+def _string_value(raw: str) -> str | None:
     """A string token's value; None for other tokens and for broken escapes."""
     try:
-        return _decode(token) if token.startswith('"') else None
+        return _decode(raw) if raw.startswith('"') else None
     except msgspec.DecodeError:
         return None
 

@@ -49,11 +49,11 @@ class ValueFinder:
 
     def contains(self, data: bytes) -> bool:
         """Whether any value stands in it."""
-        return any(automaton.finds(data) and self._spans(automaton, data) for automaton in self._ready())
+        return any(automaton.finds(data) and self._spans(automaton, data) for automaton in self._built())
 
     def find_spans(self, data: bytes) -> list[Span]:
         """Where values stand, in order: those that overlap are one span, those that only touch are two."""
-        automata = [automaton for automaton in self._ready() if automaton.finds(data)]
+        automata = [automaton for automaton in self._built() if automaton.finds(data)]
         return merge_spans(span for automaton in automata for span in self._spans(automaton, data)) if automata else []
 
     def _add_short(self, value: bytes) -> None:
@@ -68,16 +68,16 @@ class ValueFinder:
 
     def _add_long(self, value: bytes) -> None:
         head = value[:HEAD_BYTES]
-        alike = self._long.get(head)
-        if alike is None:
+        candidates = self._long.get(head)
+        if candidates is None:
             self._pending.append(head)
             self._long[head] = [value]
-        elif len(alike) <= _MAX_VARIANTS:
-            self._long[head] = sorted((*alike, value), key=len, reverse=True)
-        elif len(value) > len(alike[0]):
-            self._long[head] = [value, *alike[1:]]
+        elif len(candidates) <= _MAX_VARIANTS:
+            self._long[head] = sorted((*candidates, value), key=len, reverse=True)
+        elif len(value) > len(candidates[0]):
+            self._long[head] = [value, *candidates[1:]]
 
-    def _ready(self) -> "list[_Automaton]":
+    def _built(self) -> "list[_Automaton]":
         if self._pending:
             with self._lock:
                 heads, self._pending = self._pending, []
@@ -111,10 +111,10 @@ class ValueFinder:
 
     def _end_of_long(self, data: bytes, start: int, head: bytes) -> int:
         """Where the longest value ends that begins there and ends as it should, or is cut by the text's end."""
-        alike = self._long[head]
-        if len(alike) > _MAX_VARIANTS:
-            return min(start + len(alike[0]), len(data))
-        for value in alike:
+        candidates = self._long[head]
+        if len(candidates) > _MAX_VARIANTS:
+            return min(start + len(candidates[0]), len(data))
+        for value in candidates:
             size = min(len(value), len(data) - start)
             if data[start + size - HEAD_BYTES : start + size] == value[size - HEAD_BYTES : size]:
                 return start + size

@@ -78,14 +78,14 @@ def test_sources_within_sources_count() -> None:
 def test_four_times_as_much_beyond_the_bound_costs_no_looking(each: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One long action, or many: no more is gone through, so a line costs no more than its copies."""
     gone_through: list[int] = []
-    affords = SourceScanner._affords
+    affords = SourceScanner._spend
 
     def counted(sources: SourceScanner, length: int) -> bool:
         affordable = affords(sources, length)
         gone_through.append(length * affordable)
         return affordable
 
-    monkeypatch.setattr(SourceScanner, "_affords", counted)
+    monkeypatch.setattr(SourceScanner, "_spend", counted)
     for size in (1_000_000, 4_000_000):
         gone_through.clear()
         length = min(each, size)
