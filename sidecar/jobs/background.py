@@ -5,14 +5,11 @@ from typing import Any, Final
 
 from sidecar_protocol import codec
 from sidecar_protocol.base import Raw
-from sidecar_protocol.cvs import reference_of
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.writing import encode
 
 from sidecar.clock import Clock
-from sidecar.errors import InvalidContent
-from sidecar.jobs.browser_job_runner import validate
 from sidecar.jobs.payloads import decode_stored
 from sidecar.jobs.run_service import RunRequest, RunService
 from sidecar.jobs.run_updates import RunListeners
@@ -62,13 +59,6 @@ class BackgroundExecutor:
         """Whether this type of message makes sense unattended."""
         return message_type in self._handlers
 
-    def validate(self, message_type: str, content: bytes) -> None:
-        """Checks a message as strictly as if it had been sent now. Raises WireError, whose `field` is the content's."""
-        if message_type not in self._handlers:
-            known = ", ".join(sorted(self._handlers))
-            raise InvalidContent(f"type: {message_type} makes no sense unattended; these do: {known}", "type")
-        check_content(message_type, decode_stored(message_type, content))
-
     async def perform(self, run: JobRun) -> bytes:
         """Does what a run asks for; gives the content of the reply as JSON. Raises what the message would."""
         perform = self._handlers.get(run.type)
@@ -104,13 +94,3 @@ class BackgroundExecutor:
             return codec.NOTHING
 
         return await report_as_step(run, run.type, self._listeners_of(run), self._clock, remember)
-
-
-def check_content(message_type: str, content: Any) -> None:
-    """What a handler would check beyond the types. Raises WireError."""
-    if isinstance(content, SendJob):
-        validate(content, files=True)  # the runner knows whether it may
-    elif message_type == "send_cv":
-        reference_of(content)
-    elif message_type in _TTLS and not content:
-        raise InvalidContent("reference number cannot be an empty string")

@@ -62,21 +62,18 @@ class BrowserJobRunner:
         pool: BrowserPool,
         artifacts_folder: Callable[[], Path],
         clock: Clock,
-        token_scope_of: Callable[[SendJob], Scope | None] = lambda _: None,
         states: Callable[[], ProfileStore] | None = None,
         *,
         allow_files: bool = False,
         max_filled_bytes: int = MAX_FILLED_BYTES,
     ) -> None:
-        """`token_scope_of` says what a job's visit token opens, None is everything; `states` where profiles lie now.
+        """`states` returns the store of profiles. `allow_files` lets steps open `file:` addresses.
 
-        `allow_files` lets steps open `file:` addresses; `max_filled_bytes` bounds the bytes that secrets
-        make of a job's actions.
+        `max_filled_bytes` bounds the text that a job's actions become with their secrets.
         """
         self._allow_files = allow_files
         self._max_filled_bytes = max_filled_bytes
         self._pool = pool
-        self._token_scope_of = token_scope_of
         self._artifacts_folder = artifacts_folder
         self._clock = clock
         in_memory = MemoryProfileStore()
@@ -87,18 +84,23 @@ class BrowserJobRunner:
         """Where scripts run."""
         return self._pool.sandboxes
 
-    def check(self, job: SendJob) -> None:
-        """Checks all that can be checked before the values of its secrets are there. Raises InvalidContent."""
-        validate(job, files=self._allow_files)
+    def plan(self, job: SendJob) -> tuple[PlannedStep, ...]:
+        """The steps, checked as far as they can be without the values of secrets. Raises InvalidContent."""
+        return validate(job, files=self._allow_files)
 
-    async def run(self, job: SendJob, secrets: Secrets | None = None, watch: StepObserver = NO_OBSERVER) -> JobResult:
-        """One job from start to end, in at most its `timeout_ms` once it has a place.
+    async def run(
+        self,
+        job: SendJob,
+        secrets: Secrets | None = None,
+        watch: StepObserver = NO_OBSERVER,
+        scope: Scope | None = None,
+    ) -> JobResult:
+        """Runs one job, in at most its `timeout_ms` once it has a place.
 
-        `secrets` are the values of those that the job names. Raises InvalidContent, QueueFull, BrowserUnavailable,
-        BrowserCrashed, NavigationFailed, ActionFailed, LimitExceeded, TimedOut, StoreFailed, ShuttingDown,
-        Unauthorized and Forbidden where visit tokens are on.
+        `secrets` are the values of those that the job names; `scope` is what its visit token opens, None for all.
+        Raises InvalidContent, QueueFull, BrowserUnavailable, BrowserCrashed, NavigationFailed, ActionFailed,
+        LimitExceeded, TimedOut, StoreFailed, ShuttingDown, and Forbidden for a page outside the scope.
         """
-        scope = self._token_scope_of(job)
         steps = validate(job, secrets or {}, files=self._allow_files, max_bytes=self._max_filled_bytes)
         if "RECORD" in job.options:
             self._pool.prepare_recording()

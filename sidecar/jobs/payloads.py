@@ -1,13 +1,15 @@
-"""Contents of messages that are kept for later: what in them must not lie on disk in clear."""
+"""Stored contents of messages: decoding, checks, and whether they have to be encrypted."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sidecar_protocol import codec
+from sidecar_protocol.cvs import reference_of
 from sidecar_protocol.jobs import SendJob
 
 from sidecar.browser.steps.actions import BoundAction
-from sidecar.errors import SidecarError
-from sidecar.jobs.browser_job_runner import validate
+from sidecar.browser.steps.plan import PlannedStep
+from sidecar.errors import InvalidContent
 from sidecar.jobs.job_redaction import secrets_in, types_secrets
 
 
@@ -16,17 +18,19 @@ def decode_stored(message_type: str, content: bytes) -> Any:
     return codec.decode_kept(message_type, content)
 
 
-def contains_secrets(message_type: str, content: bytes) -> bool:
-    """Whether there is something in a message's content that only those who know it may read. Raises WireError."""
-    decoded = decode_stored(message_type, content)
-    return any(secrets_in(decoded)) or (isinstance(decoded, SendJob) and _types_secrets(decoded))
+def check_content(message_type: str, content: Any) -> None:
+    """Checks what the type of a content other than a job's does not. Raises WireError."""
+    if message_type == "send_cv":
+        reference_of(content)
+    elif message_type in ("set_cached_reference", "set_short_cached_reference") and not content:
+        raise InvalidContent("reference number cannot be an empty string")
 
 
-def _types_secrets(job: SendJob) -> bool:
-    """Whether an action writes something that is not shown, such as a password."""
-    try:
-        steps = validate(job, files=True)
-    except SidecarError:  # it will fail when it runs, and until then it is better kept than read
+def contains_secrets(content: Any, steps: Sequence[PlannedStep] = ()) -> bool:
+    """Whether a decoded content holds something that must not be stored in clear; `steps` are a job's, planned."""
+    if any(secrets_in(content)):
         return True
-    hidden = any(isinstance(action, BoundAction) and action.hidden for step in steps for action in step.actions)
-    return hidden or types_secrets(job)
+    if not isinstance(content, SendJob):
+        return False
+    actions = (action for step in steps for action in step.actions)
+    return any(isinstance(action, BoundAction) and action.hidden for action in actions) or types_secrets(content)

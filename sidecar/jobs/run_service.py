@@ -1,7 +1,7 @@
 """What one run of a browser job is, whoever started it: a parent that waits, the queue, a schedule or a task."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -15,6 +15,7 @@ from sidecar.errors import InvalidContent, MissingCredentials, QueueFull, Shutti
 from sidecar.jobs.job_definition import define
 from sidecar.jobs.job_redaction import add_secrets, redactor_for
 from sidecar.jobs.run_updates import NO_LISTENERS, RunListeners, RunUpdates
+from sidecar.jobs.token_scope import Scope
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.rtcv import secrets
 from sidecar.rtcv.login import LONG_TTL, LoginContext
@@ -22,18 +23,21 @@ from sidecar.rtcv.send_cv import ReferenceLocks, deliver, send_cv
 
 if TYPE_CHECKING:
     from sidecar.browser.step_observer import StepObserver
+    from sidecar.browser.steps.plan import PlannedStep
 
 
 class Runner(Protocol):
     """Runs browser jobs."""
 
-    def check(self, job: SendJob) -> None:
-        """Checks all that can be checked without a browser and without the secrets' values. Raises InvalidContent."""
+    def plan(self, job: SendJob) -> "Sequence[PlannedStep]":
+        """The steps, checked without a browser and without the secrets' values. Raises InvalidContent."""
 
-    async def run(self, job: SendJob, secrets: Mapping[str, Any] | None, watch: "StepObserver") -> JobResult:
-        """One job to its end, with the values of the secrets that it names.
+    async def run(
+        self, job: SendJob, secrets: Mapping[str, Any] | None, watch: "StepObserver", scope: Scope | None
+    ) -> JobResult:
+        """Runs one job with the values of its secrets, within the scope of its visit token.
 
-        Raises InvalidContent, BrowserFailed, TimedOut, QueueFull.
+        Raises InvalidContent, BrowserFailed, TimedOut, QueueFull, Forbidden.
         """
 
 
@@ -67,19 +71,24 @@ class RunService:
     def __init__(
         self,
         runner: Callable[[], Runner],
-        check_token: Callable[[SendJob], object],
+        check_token: Callable[[SendJob], Scope | None],
         reference_locks: ReferenceLocks,
         clock: Clock,
     ) -> None:
+        """`check_token` returns the scope of a job's visit token, None where tokens are off."""
         self._runner = runner
         self._check_token = check_token
         self._reference_locks = reference_locks
         self._clock = clock
 
-    def check(self, job: SendJob) -> None:
-        """Checks all that can be checked before a run. Raises InvalidContent, Unauthorized and Forbidden."""
+    def plan(self, job: SendJob) -> "Sequence[PlannedStep]":
+        """Checks all but the token of a job that runs later; returns its steps. Raises InvalidContent."""
+        return self._runner().plan(job)
+
+    def check(self, job: SendJob) -> "Sequence[PlannedStep]":
+        """Checks the token and the job; returns its steps. Raises InvalidContent, Unauthorized and Forbidden."""
         self._check_token(job)
-        self._runner().check(job)
+        return self.plan(job)
 
     async def run(self, request: RunRequest) -> JobReply:
         """One run from start to end; its audience is told of each change.
@@ -91,13 +100,13 @@ class RunService:
         redact = redactor.redact_text if redactor else _unchanged
         updates = RunUpdates(request.job, request.run_id, request.listeners, self._clock, redact, request.name)
         try:
-            self._check_token(request.job)
+            scope = self._check_token(request.job)
         except SidecarError as refused:
             if request.accepted:
                 updates.failed(refused.message)
             raise
         try:
-            reply = await self._run_once(request, updates, redactor)
+            reply = await self._run_once(request, updates, redactor, scope)
         except BaseException as failure:
             will_retry = request.will_retry(failure)
             if updates.announced or not (will_retry if request.accepted else isinstance(failure, _REFUSALS)):
@@ -110,32 +119,36 @@ class RunService:
             updates.succeeded()
         return reply
 
-    async def _run_once(self, request: RunRequest, updates: RunUpdates, redactor: Redactor | None) -> JobReply:
+    async def _run_once(
+        self, request: RunRequest, updates: RunUpdates, redactor: Redactor | None, scope: Scope | None
+    ) -> JobReply:
         """Does nothing where the job's reference is remembered, and remembers it after success."""
         job, login = request.job, request.login
         if job.forward:
             login.backend  # noqa: B018  no credentials is better said before the work than after it
         if job.reference_number is None:
-            return await self._execute(request, updates, redactor)
+            return await self._execute(request, updates, redactor, scope)
         await self._reference_locks.acquire(job.reference_number)
         try:
             if await login.references.known(job.reference_number):
                 return JobReply(status="skipped")
-            reply = await self._execute(request, updates, redactor)
+            reply = await self._execute(request, updates, redactor, scope)
             login.references.remember(job.reference_number, LONG_TTL)
             return reply
         finally:
             self._reference_locks.release(job.reference_number)
 
-    async def _execute(self, request: RunRequest, updates: RunUpdates, redactor: Redactor | None) -> JobReply:
+    async def _execute(
+        self, request: RunRequest, updates: RunUpdates, redactor: Redactor | None, scope: Scope | None
+    ) -> JobReply:
         job, runner = request.job, self._runner()
         fetched = None
         if job.secrets:
-            runner.check(job)  # nothing is fetched for a job that can't be run
+            runner.plan(job)  # nothing is fetched for a job that can't be run
             fetched = await _fetch_secrets(request.login, job)
             if redactor:
                 add_secrets(redactor, fetched)
-        result = await runner.run(job, fetched, updates)
+        result = await runner.run(job, fetched, updates, scope)
         if job.forward is not False:
             await self._forward(request, result)
         return JobReply(status="success", result=result)

@@ -57,8 +57,6 @@ class JobQueueOptions:
     """Whether jobs with secrets stay with this process, because its seals end with it."""
     private_logins: bool
     """Whether jobs that need their login stay with this process, because others can't have it."""
-    contains_secrets: Callable[[str, bytes], bool]
-    """Whether a message's content, by its type, has something in it that must not lie on disk."""
     jitter: Callable[[], float]
     """Random, from 0 to 1."""
     on_event: OnEvent
@@ -88,8 +86,6 @@ class JobQueue:
         """
         job_id = job_id_for(submission.key)
         secret = self._encryptor.persistent or submission.secret
-        if secret is None:
-            secret = self._options.contains_secrets(submission.type, submission.content)
         options = self._options
         private = (secret and options.private_secrets) or (submission.needs_login and options.private_logins)
         job = Job(

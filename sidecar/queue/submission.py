@@ -1,6 +1,6 @@
 """What is handed to the queue, and what it hands on to be run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -43,8 +43,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it can't be done without that login."""
     notify: bool = False
     """Whether the submitter's parent asked for notifications."""
-    secret: bool | None = None
-    """Whether the content holds what must not lie on disk in clear; looked for where nobody says."""
+    secret: bool
+    """Whether the content must not be stored in clear."""
 
 
 class JobRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,9 +73,14 @@ def encrypt_content(encryptor: "Encryptor", content: bytes, *, secret: bool) -> 
     return {_ENCRYPTED: encryptor.encrypt(text)} if secret else {_PLAIN: text}
 
 
+def is_encrypted(stored: Mapping[str, Any]) -> bool:
+    """Whether a stored content is encrypted."""
+    return _ENCRYPTED in stored
+
+
 def decrypt_content(encryptor: "Encryptor", stored: dict[str, Any]) -> bytes:
     """The content again. Raises DecryptionKeyMissing."""
-    if _ENCRYPTED in stored:
+    if is_encrypted(stored):
         return encryptor.decrypt(stored[_ENCRYPTED]).encode()
     content: str = stored[_PLAIN]
     return content.encode()

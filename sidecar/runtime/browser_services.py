@@ -93,7 +93,6 @@ class BrowserServices:
                 self._get_pool(),
                 folder,
                 self._clock,
-                self.visit_tokens().check,
                 self._get_states,
                 allow_files=self._settings.allow_file_urls,
                 max_filled_bytes=self._settings.max_line,

@@ -10,13 +10,13 @@ from typing import Final, Protocol
 from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.session import Credentials
 
+from sidecar.browser.steps.plan import PlannedStep
 from sidecar.clock import Clock
 from sidecar.deliveries.endpoint_registry import EndpointRegistry
 from sidecar.deliveries.server_forwarder import ServerForwarder
 from sidecar.encryption import Encryptor
 from sidecar.errors import StoreFailed
 from sidecar.jobs.background import BackgroundExecutor
-from sidecar.jobs.payloads import contains_secrets
 from sidecar.jobs.run_listeners import ListenerFactory
 from sidecar.jobs.run_updates import RunListeners
 from sidecar.net.http_client import HttpClient
@@ -85,7 +85,6 @@ class QueueRuntime:
             results_ttl=context.settings.results_ttl,
             private_secrets=not store.encryptor.persistent and not self._mock,
             private_logins=fleet is not None and store.logins is None,
-            contains_secrets=contains_secrets,
             jitter=random.random,
             on_event=context.on_event,
         )
@@ -95,12 +94,12 @@ class QueueRuntime:
         self.schedules = ScheduleService(
             store.schedule_agenda(),
             store.encryptor,
-            self.background,
+            self.background.supports,
             self._submit,
             clock=context.clock,
             host_zone=host_zone(),
             grace=context.settings.misfire_grace,
-            check_job=self._check_later,
+            check_job=self._check_scheduled,
             pack=lambda urls: store.listener_factory.pack(store.listener_factory.endpoints(urls)),
             on_event=context.on_event,
         )
@@ -130,10 +129,11 @@ class QueueRuntime:
         await self.job_queue.close()
         await self._logins.close()
 
-    def _check_later(self, job: SendJob, due: float) -> None:
-        """Checks a job as if it were sent now, and that its token lasts until then. Raises WireError."""
-        self._context.browsers.run_service().check(job)
+    def _check_scheduled(self, job: SendJob, due: float) -> Sequence[PlannedStep]:
+        """Checks a job and that its token is valid when it runs; returns its steps. Raises WireError."""
+        steps = self._context.browsers.run_service().plan(job)
         self._context.browsers.visit_tokens().check(job, due)
+        return steps
 
     async def _submit(self, submission: Submission) -> str:
         """Returns once the job is on disk. Raises StoreFailed."""

@@ -112,8 +112,8 @@ class TaskRuntime:
         settings, clock, engine = context.settings, context.clock, store.job_queue
         task_runs = store.task_runs()
         scripts = ScriptSources(store.public_http, settings.scripts_path, allow_private=settings.allow_private_network)
-        check = context.browsers.run_service().check
-        records = TaskRecords(store.encryptor, scripts, engine.process, check, settings.max_line)
+        plan, check_token = context.browsers.run_service().plan, context.browsers.visit_tokens().check
+        records = TaskRecords(store.encryptor, scripts, engine.process, plan, check_token, settings.max_line)
         limits = TaskLimits(timeout=settings.script_timeout)
         dependencies = RunnerDependencies(
             scripts=scripts,

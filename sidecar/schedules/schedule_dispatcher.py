@@ -10,7 +10,7 @@ from sidecar_protocol.schedules import ScheduleFired
 
 from sidecar.clock import Clock
 from sidecar.errors import CorruptRecord, DecryptionKeyMissing, SidecarError
-from sidecar.queue.submission import Submission
+from sidecar.queue.submission import Submission, is_encrypted
 from sidecar.schedules.schedule_manager import MAX_OPEN, ScheduleRecord, decode, encode
 from sidecar.schedules.scheduled_messages import ScheduledMessages
 from sidecar.storage.agenda import Agenda, Item, defer_corrupt
@@ -127,6 +127,7 @@ class ScheduleDispatcher:
             retries=record.retries,
             timeout=record.timeout,
             account_id=record.scope,
+            secret=is_encrypted(record.content),
             notify=True,
         )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final
 
 from sidecar_protocol.base import UNSET, Raw
 from sidecar_protocol.codec import member
@@ -11,10 +11,11 @@ from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.schedules import Push
 from sidecar_protocol.writing import encode
 
+from sidecar.browser.steps.plan import PlannedStep
 from sidecar.encryption import Encryptor
 from sidecar.errors import DecryptionKeyMissing, InvalidContent, MissingCredentials
 from sidecar.jobs.job_redaction import redactor_for
-from sidecar.jobs.payloads import contains_secrets, decode_stored
+from sidecar.jobs.payloads import check_content, contains_secrets, decode_stored
 from sidecar.queue.submission import DEFAULT_TIMEOUT, decrypt_content, encrypt_content
 from sidecar.recording.redaction.redactor import Redactor
 
@@ -22,79 +23,76 @@ _CONTENT: Final = "push.content"
 _TYPE: Final = "push.type"
 
 
-class Messages(Protocol):
-    """What can be done unattended."""
-
-    def supports(self, message_type: str) -> bool:
-        """Whether this type of message makes sense unattended."""
-
-    def validate(self, message_type: str, content: bytes) -> None:
-        """Checks a message as if it were sent now. Raises WireError."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedMessage:
-    """A message that may be run later, and what comes with it."""
+    """A message that may be run later."""
 
     type: str
     content: bytes
+    decoded: Any
+    steps: Sequence[PlannedStep] = ()
+    """A job's, planned."""
     webhooks: str
-    """The endpoints that are told of its run, packed."""
+    """The endpoints of its run, packed."""
     retries: int = 0
     timeout: float = DEFAULT_TIMEOUT
-    """Seconds that one attempt may take, the wait for a place in a browser included."""
+    """Seconds that one attempt may take, including the wait for a browser slot."""
 
 
 class ScheduledMessages:
-    """What schedules need to know of the messages that they hold."""
+    """Checks, encrypts and redacts the messages of schedules."""
 
     def __init__(
         self,
         encryptor: Encryptor,
-        messages: Messages,
-        check_job: Callable[[SendJob, float], object],
+        supports: Callable[[str], bool],
+        check_job: Callable[[SendJob, float], Sequence[PlannedStep]],
         pack: Callable[[Sequence[str]], str],
     ) -> None:
-        """`check_job` takes a job and the Unix time at which it is to run.
+        """`supports` says whether a message type can be scheduled.
 
-        It raises InvalidContent, and Unauthorized and Forbidden for the job's visit token.
-
-        `pack` takes a job's own webhooks and gives all that are in force, for the store. Raises InvalidContent.
+        `check_job` takes a job and the Unix time of its run, returns its steps, and raises InvalidContent, Unauthorized
+        and Forbidden. `pack` adds the session's webhooks to a job's own and packs them; it raises InvalidContent.
         """
         self._encryptor = encryptor
-        self._pack = pack
-        self._messages = messages
+        self._supports = supports
         self._check_job = check_job
+        self._pack = pack
 
     def check(self, push: Push, due: float, *, logged_in: bool) -> CheckedMessage:
-        """A message that is to be run at a Unix time, checked as if it were sent now.
+        """Checks a message that is to run at a Unix time as if it were sent now.
 
-        `logged_in`: whether there is a server for what needs one.
+        `logged_in`: whether there is a login, for a message that needs a server.
 
         Raises WireError, whose field begins with `push`, MissingCredentials, Unauthorized, Forbidden.
         """
-        message_type, content = push.type, push.content
-        if not self._messages.supports(message_type):
-            raise InvalidContent(f"{_TYPE}: {message_type} is no message that makes sense unattended", _TYPE)
-        if content is UNSET:
+        message_type, raw = push.type, push.content
+        if not self._supports(message_type):
+            raise InvalidContent(f"{_TYPE}: {message_type} can't be scheduled", _TYPE)
+        if raw is UNSET:
             raise InvalidContent(f"{_CONTENT}: missing", _CONTENT)
-        checked = bytes(content)
+        content = bytes(raw)
+        steps: Sequence[PlannedStep] = ()
         try:
-            self._messages.validate(message_type, checked)
-            decoded = decode_stored(message_type, checked)
+            decoded = decode_stored(message_type, content)
             job = decoded if isinstance(decoded, SendJob) else None
             if job:
-                self._check_job(job, due)
+                steps = self._check_job(job, due)
+            else:
+                check_content(message_type, decoded)
             webhooks = self._pack(job.webhooks if job else ())
         except WireError as error:
             raise _with_prefix(error) from None
         if not logged_in and (message_type == "send_cv" or (job and (job.secrets or job.forward))):
             raise MissingCredentials
-        if job is None:
-            return CheckedMessage(type=message_type, content=checked, webhooks=webhooks)
-        timeout = job.timeout_ms / 1000 + DEFAULT_TIMEOUT
         return CheckedMessage(
-            type=message_type, content=checked, webhooks=webhooks, retries=job.retries, timeout=timeout
+            type=message_type,
+            content=content,
+            decoded=decoded,
+            steps=steps,
+            webhooks=webhooks,
+            retries=job.retries if job else 0,
+            timeout=DEFAULT_TIMEOUT + (job.timeout_ms / 1000 if job else 0),
         )
 
     def recheck(self, message_type: str, stored: dict[str, str], due: float) -> None:
@@ -115,7 +113,7 @@ class ScheduledMessages:
 
     def encrypt(self, checked: CheckedMessage) -> dict[str, str]:
         """The content as it may lie on disk."""
-        secret = self._encryptor.persistent or contains_secrets(checked.type, checked.content)
+        secret = self._encryptor.persistent or contains_secrets(checked.decoded, checked.steps)
         return encrypt_content(self._encryptor, checked.content, secret=secret)
 
     def decrypt(self, stored: dict[str, str]) -> bytes:
@@ -124,11 +122,8 @@ class ScheduledMessages:
 
     def redacted(self, checked: CheckedMessage) -> Raw:
         """The content with its secrets replaced."""
-        message_type, content, redactor = checked.type, checked.content, Redactor()
-        decoded = decode_stored(message_type, content)
-        if isinstance(decoded, SendJob):
-            redactor = redactor_for(decoded)
-        line = redactor.redact_request(encode({"type": message_type, "content": Raw(content)}))
+        redactor = redactor_for(checked.decoded) if isinstance(checked.decoded, SendJob) else Redactor()
+        line = redactor.redact_request(encode({"type": checked.type, "content": Raw(checked.content)}))
         return member(line, "content") if line else Raw(b"null")
 
 

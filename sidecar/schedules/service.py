@@ -1,40 +1,41 @@
-"""The schedules of one store: what parents ask of them, and the alarm that fires them."""
+"""The schedules of one store: their manager, their dispatcher and the timer that calls it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from sidecar_protocol.jobs import SendJob
 
+from sidecar.browser.steps.plan import PlannedStep
 from sidecar.clock import Clock
 from sidecar.due_timer import DueTimer
 from sidecar.encryption import Encryptor
 from sidecar.queue.submission import Submission
 from sidecar.schedules.schedule_dispatcher import ScheduleDispatcher
 from sidecar.schedules.schedule_manager import ScheduleManager
-from sidecar.schedules.scheduled_messages import Messages, ScheduledMessages
+from sidecar.schedules.scheduled_messages import ScheduledMessages
 from sidecar.storage.agenda import Agenda
 from sidecar.wall_clock import Zone
 
 
 class ScheduleService:
-    """Put together; `manager` are for the handlers."""
+    """Wires the parts; `manager` serves the handlers."""
 
     def __init__(
         self,
         agenda: Agenda,
         encryptor: Encryptor,
-        messages: Messages,
+        supports: Callable[[str], bool],
         submit: Callable[[Submission], Awaitable[str]],
         *,
         clock: Clock,
         host_zone: Zone,
         grace: float,
-        check_job: Callable[[SendJob, float], object],
+        check_job: Callable[[SendJob, float], Sequence[PlannedStep]],
         pack: Callable[[Sequence[str]], str],
         on_event: Callable[[str, Any], None],
     ) -> None:
-        """`submit` returns once the job is on disk; `grace` is `misfire_grace`. For the others see Pushes."""
-        scheduled = ScheduledMessages(encryptor, messages, check_job, pack)
+        """`submit` returns once the job is on disk; `grace` is `misfire_grace`; the others: see ScheduledMessages."""
+        scheduled = ScheduledMessages(encryptor, supports, check_job, pack)
         self._dispatcher = ScheduleDispatcher(
             agenda, scheduled, submit, clock, grace, on_fired=lambda fired: on_event("schedule_fired", fired)
         )

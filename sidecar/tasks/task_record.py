@@ -15,10 +15,10 @@ from sidecar_protocol.writing import encode
 from sidecar.encryption import Encryptor
 from sidecar.errors import CorruptRecord, DecryptionKeyMissing, InvalidContent
 from sidecar.jobs.job_redaction import redactor_for
-from sidecar.jobs.payloads import contains_secrets, decode_stored
+from sidecar.jobs.payloads import contains_secrets
 from sidecar.tasks.interval import MAX_MS, next_time, parse_time_ms
 from sidecar.tasks.script_host import ScriptSources
-from sidecar.tasks.task_templates import prepare_job
+from sidecar.tasks.task_templates import Plan, fill_config, prepare_job
 from sidecar.templates import MAX_FILLED_BYTES
 from sidecar.wall_clock import rfc3339
 
@@ -80,6 +80,7 @@ class TaskRecords:
         encryptor: Encryptor,
         scripts: ScriptSources,
         process: str,
+        plan: Plan,
         check_token: Callable[[SendJob], object],
         max_filled_bytes: int = MAX_FILLED_BYTES,
     ) -> None:
@@ -89,6 +90,7 @@ class TaskRecords:
         """
         self._encryptor = encryptor
         self._scripts = scripts
+        self._plan = plan
         self._check_token = check_token
         self._process = process
         self._max_filled_bytes = max_filled_bytes
@@ -132,14 +134,14 @@ class TaskRecords:
         elif content.job is not UNSET:
             changed = self._with_job(changed, content.job)
         elif content.config is not UNSET and changed.script is None:
-            prepare_job(self._decrypt_job(changed), changed.config, self._max_filled_bytes)
+            prepare_job(self._decrypt_job(changed), changed.config, self._plan, self._max_filled_bytes)
         if content.init is not UNSET or content.end is not UNSET:
             _check_times(changed, now)
         return changed
 
     def job(self, record: TaskRecord) -> bytes:
-        """Content of `send_job` for one run, its config filled in. Raises InvalidContent, DecryptionKeyMissing."""
-        return prepare_job(self._decrypt_job(record), record.config, self._max_filled_bytes)
+        """Content of `send_job` for one run, its config filled in; the run checks it. Raises DecryptionKeyMissing."""
+        return msgspec.json.encode(fill_config(self._decrypt_job(record), record.config, self._max_filled_bytes))
 
     def is_ours(self, record: TaskRecord) -> bool:
         """Whether this process can open all that is sealed in it."""
@@ -162,11 +164,10 @@ class TaskRecords:
         return record.replace(script=script, job=None, sealed_job=None, shown_job=None)
 
     def _with_job(self, record: TaskRecord, job: Mapping[str, Any]) -> TaskRecord:
-        filled = prepare_job(job, record.config, self._max_filled_bytes)
-        decoded: SendJob = decode_stored("send_job", filled)
-        self._check_token(decoded)
-        secret = self._encryptor.persistent or contains_secrets("send_job", filled)
-        redacted = _redacted_job(job, decoded)
+        filled, steps = prepare_job(job, record.config, self._plan, self._max_filled_bytes)
+        self._check_token(filled)
+        secret = self._encryptor.persistent or contains_secrets(filled, steps)
+        redacted = _redacted_job(job, filled)
         return record.replace(
             script=None,
             job=None if secret else dict(job),

@@ -1,15 +1,15 @@
 """A task's browser job: its config filled into `{{…}}`, and checked as `send_job` checks what a parent sends."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sidecar_protocol import codec
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import SendJob
 
+from sidecar.browser.steps.plan import PlannedStep
 from sidecar.errors import InvalidContent, LimitExceeded
-from sidecar.jobs.browser_job_runner import validate
+from sidecar.jobs.payloads import decode_stored
 from sidecar.templates import (
     MAX_FILLED_BYTES,
     MISSING,
@@ -44,8 +44,14 @@ def fill_config(job: Mapping[str, Any], config: Mapping[str, Any], max_bytes: in
     return filled
 
 
-def prepare_job(job: Mapping[str, Any], config: Mapping[str, Any], max_bytes: int = MAX_FILLED_BYTES) -> bytes:
-    """The filled job as `send_job`'s content in JSON.
+Plan = Callable[[SendJob], Sequence[PlannedStep]]
+"""Checks a job and returns its steps. Raises InvalidContent and LimitExceeded."""
+
+
+def prepare_job(
+    job: Mapping[str, Any], config: Mapping[str, Any], plan: Plan, max_bytes: int = MAX_FILLED_BYTES
+) -> tuple[SendJob, Sequence[PlannedStep]]:
+    """The filled job, checked, and its steps.
 
     Raises InvalidContent and LimitExceeded whose `field` begins with `job`.
     """
@@ -54,14 +60,13 @@ def prepare_job(job: Mapping[str, Any], config: Mapping[str, Any], max_bytes: in
             raise InvalidContent(f"job.{name}: a task's job has no {name}", f"job.{name}")
     content = msgspec.json.encode(fill_config(job, config, max_bytes))
     try:
-        decoded: SendJob = codec.decode_content(codec.Request("send_job", None, msgspec.Raw(content)))
+        decoded: SendJob = decode_stored("send_job", content)
     except WireError as error:
         raise _with_job_prefix(error) from None
     try:
-        validate(decoded, files=True)  # whether the setting allows them is checked beside
+        return decoded, plan(decoded)
     except (InvalidContent, LimitExceeded) as error:
         raise _with_job_prefix(error) from None
-    return content
 
 
 def _with_job_prefix(error: WireError) -> InvalidContent | LimitExceeded:

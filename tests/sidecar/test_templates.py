@@ -9,6 +9,7 @@ from sidecar_protocol.jobs import MOST_STEPS
 
 from sidecar.browser.steps.secret_templates import SecretTemplates
 from sidecar.errors import InvalidContent, LimitExceeded
+from sidecar.jobs.browser_job_runner import validate
 from sidecar.tasks.task_templates import fill_config, prepare_job
 from sidecar.templates import MAX_FILLED_BYTES, FieldPath, map_templates
 
@@ -20,7 +21,7 @@ def refused(job: dict[str, Any], config: dict[str, Any]) -> LimitExceeded:
     tracemalloc.start()
     try:
         with pytest.raises(LimitExceeded) as wrong:
-            prepare_job(job, config)
+            prepare_job(job, config, validate)
         assert tracemalloc.get_traced_memory()[1] < 5 * MB
     finally:
         tracemalloc.stop()
@@ -61,7 +62,7 @@ def test_the_bound_is_that_of_all_templates_together() -> None:
 def test_bounds_of_a_job_hold_for_what_it_becomes() -> None:
     """A config's list is no way around the number of steps."""
     with pytest.raises(LimitExceeded) as wrong:
-        prepare_job({"steps": "{{steps}}"}, {"steps": [{"url": "https://a.example/"}] * (MOST_STEPS + 1)})
+        prepare_job({"steps": "{{steps}}"}, {"steps": [{"url": "https://a.example/"}] * (MOST_STEPS + 1)}, validate)
     assert wrong.value.details["field"] == "job.steps"
 
 

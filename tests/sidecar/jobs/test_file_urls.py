@@ -28,7 +28,7 @@ async def test_only_where_the_setting_allows_them(tmp_path: Path) -> None:
         (make_job("about:blank", actions=[goto]), "steps[0].actions[0].goto.url"),
     ]:
         with pytest.raises(InvalidContent) as checked:
-            off.check(job)
+            off.plan(job)
         with pytest.raises(InvalidContent) as failed:
             await off.run(job)
         assert checked.value.details == failed.value.details == {"field": field}

@@ -17,6 +17,7 @@ from sidecar.errors import ActionFailed, BrowserCrashed, BrowserUnavailable, Tim
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from sidecar.jobs.token_scope import Scope
 from sidecar.settings import Settings
+from tests.scopes import ScopedRunner
 from tests.sidecar.browser.parts import children, is_browser, is_driver, make_job, still_alive
 from tests.site.server import TestSite
 
@@ -72,10 +73,10 @@ async def site() -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def runner(site: str, tmp_path: Path, freezer: Freezer) -> AsyncIterator[BrowserJobRunner]:
+async def runner(site: str, tmp_path: Path, freezer: Freezer) -> AsyncIterator[ScopedRunner]:
     """One job at a time, with a visit token for the site; at its end nothing is left of its browsers."""
     pool = BrowserPool(Settings(concurrency=1), Clock(), LIMITS)
-    yield BrowserJobRunner(pool, lambda: tmp_path, Clock(), lambda _: Scope(site, False))
+    yield ScopedRunner(BrowserJobRunner(pool, lambda: tmp_path, Clock()), lambda _: Scope(site, False))
     started = children()
     await asyncio.wait_for(pool.close(), SECONDS)
     assert not await still_alive(started, 5)
@@ -83,9 +84,7 @@ async def runner(site: str, tmp_path: Path, freezer: Freezer) -> AsyncIterator[B
 
 @pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize("kind", JOBS)
-async def test_frozen_while_it_works(
-    kind: str, who: str, site: str, runner: BrowserJobRunner, freezer: Freezer
-) -> None:
+async def test_frozen_while_it_works(kind: str, who: str, site: str, runner: ScopedRunner, freezer: Freezer) -> None:
     """The job has a typed failure soon after its time."""
     await runner.run(make_job(f"{site}/"))
     asyncio.get_running_loop().call_later(0.3, freezer.freeze, WHO[who])
@@ -97,7 +96,7 @@ async def test_frozen_while_it_works(
 
 
 @pytest.mark.parametrize("who", WHO)
-async def test_frozen_while_it_waits(who: str, site: str, runner: BrowserJobRunner, freezer: Freezer) -> None:
+async def test_frozen_while_it_waits(who: str, site: str, runner: ScopedRunner, freezer: Freezer) -> None:
     """At most one job has to find out."""
     job = make_job(f"{site}/", timeout_ms=1500)
     await runner.run(job)

@@ -24,6 +24,7 @@ from sidecar.errors import ActionFailed, BrowserCrashed, InvalidContent, StoreFa
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from sidecar.jobs.visit_tokens import VisitTokens
 from sidecar.settings import Settings
+from tests.scopes import ScopedRunner
 from tests.sidecar.browser.parts import children, is_browser, is_driver, is_renderer, make_jobs, still_alive
 from tests.site.server import TestSite
 
@@ -73,9 +74,9 @@ async def opened(folder: Path, limits: Limits | None = None, tokens: VisitTokens
     settings = Settings(home=str(folder), **given)
     pool = BrowserPool(settings, Clock(), limits)
     states = FileProfileStore(settings.profiles_folder, Encryptor(settings.seal_key()))
-    scope_of = tokens.check if tokens else lambda _: None
     try:
-        yield BrowserJobRunner(pool, settings.artifacts_folder, Clock(), scope_of, lambda: states)
+        runner = BrowserJobRunner(pool, settings.artifacts_folder, Clock(), lambda: states)
+        yield ScopedRunner(runner, tokens.check) if tokens else runner
     finally:
         await pool.close()
 

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,8 +15,10 @@ from sidecar_protocol.reading import read
 from sidecar_protocol.writing import encode
 
 from sidecar.browser.step_observer import StepObserver
+from sidecar.browser.steps.plan import PlannedStep
 from sidecar.errors import ActionFailed, MissingCredentials, RemoteFailed
 from sidecar.jobs.run_service import RunRequest, RunService
+from sidecar.jobs.token_scope import Scope
 from sidecar.rtcv.send_cv import ReferenceLocks, send_cv
 from tests.sidecar.server.handlers.parts import Parts
 
@@ -25,7 +27,8 @@ class Runner:
     """Plays the browser."""
 
     def __init__(self, extract: dict[str, Any] | None = None) -> None:
-        self.runs = 0
+        self.runs = self.plans = 0
+        self.scope: Scope | None = None
         self.failure: Exception | None = None
         self.started = asyncio.Event()
         self.go = asyncio.Event()
@@ -33,12 +36,16 @@ class Runner:
         self.secrets: Mapping[str, Any] | None = None
         self.result = JobResult(steps=(), extract=extract)
 
-    def check(self, job: SendJob) -> None:
+    def plan(self, job: SendJob) -> Sequence[PlannedStep]:
         """Finds nothing wrong."""
+        self.plans += 1
+        return ()
 
-    async def run(self, job: SendJob, secrets: Mapping[str, Any] | None, watch: StepObserver) -> JobResult:
+    async def run(
+        self, job: SendJob, secrets: Mapping[str, Any] | None, watch: StepObserver, scope: Scope | None
+    ) -> JobResult:
         """The result that the test has chosen."""
-        self.secrets = secrets
+        self.secrets, self.scope = secrets, scope
         self.runs += 1
         self.started.set()
         await self.go.wait()
@@ -72,6 +79,19 @@ async def test_a_job_needs_no_login(parts: Parts) -> None:
         with pytest.raises(MissingCredentials):
             await run(parts, runner, forward=forward, reference_number="a")
     assert runner.runs == 1
+
+
+async def test_a_token_is_checked_once(parts: Parts) -> None:
+    """Its scope is handed on to the browser, and the steps are planned where they run."""
+    runner, checked = Runner(), []
+
+    def check_token(job: SendJob) -> Scope:
+        checked.append(job)
+        return Scope("http://h", strict=False)
+
+    runs = RunService(lambda: runner, check_token, ReferenceLocks(), parts.time.clock)
+    await runs.run(RunRequest(job=job(), run_id="run", login=parts.session))
+    assert (len(checked), runner.scope, runner.plans) == (1, Scope("http://h", strict=False), 0)
 
 
 async def test_a_reference_number_is_done_once(parts: Parts) -> None:

@@ -5,7 +5,7 @@ import base64
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import pytest
@@ -19,6 +19,7 @@ from sidecar_protocol.writing import encode
 from sidecar import __version__
 from sidecar.browser.step_observer import StepObserver
 from sidecar.browser.steps.actions import ACTIONS
+from sidecar.browser.steps.plan import PlannedStep
 from sidecar.deliveries.endpoint_registry import Endpoint
 from sidecar.errors import (
     INTERNAL_ERROR,
@@ -34,6 +35,7 @@ from sidecar.jobs.job_definition import define
 from sidecar.jobs.run_service import RunRequest, RunService
 from sidecar.jobs.run_updates import RunListeners, WebhookMessage
 from sidecar.jobs.step_reporting import report_as_step
+from sidecar.jobs.token_scope import Scope
 from sidecar.queue.submission import JobRun
 from sidecar.recording.redaction.redactor import Redactor, contains_typed_text
 from sidecar.rtcv.send_cv import ReferenceLocks
@@ -67,11 +69,18 @@ class Browser:
         self._fails_at = fails_at
         self._failure = failure or ActionFailed("click '#no' failed")
 
-    def check(self, job: SendJob) -> None:
+    def plan(self, job: SendJob) -> Sequence[PlannedStep]:
         """As the test says."""
         self.checks(job)
+        return ()
 
-    async def run(self, job: SendJob, secrets: Mapping[str, Any] | None, watch: StepObserver) -> JobResult:
+    async def run(
+        self,
+        job: SendJob,
+        secrets: Mapping[str, Any] | None,
+        watch: StepObserver,
+        scope: Scope | None,
+    ) -> JobResult:
         """Goes through the steps."""
         self.secrets = secrets
         self._fail_at(-1)
@@ -151,7 +160,7 @@ async def run(
     job: SendJob,
     browser: Browser | None = None,
     *,
-    check_token: Callable[[SendJob], object] = lambda _: None,
+    check_token: Callable[[SendJob], Scope | None] = lambda _: None,
     fails: type[BaseException] | None = None,
     **order: Any,
 ) -> None:
@@ -275,7 +284,7 @@ async def test_a_cancelled_run_has_failed(parts: Parts) -> None:
     assert recorder.updates[-1]["taskStates"][0]["error_message"] == "the run was stopped before its end"
 
 
-def _refuse(_: SendJob) -> None:
+def _refuse(_: SendJob) -> Scope:
     raise Forbidden("token: no")
 
 

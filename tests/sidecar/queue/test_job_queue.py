@@ -46,7 +46,6 @@ class Place:
             results_ttl=3600,
             private_secrets=key is None,
             private_logins=False,
-            contains_secrets=lambda _, content: SECRET in content,
             jitter=lambda: 0.0,
             on_event=lambda event, content: self.events.append((event, content)),
         )
@@ -59,7 +58,9 @@ class Place:
 
     async def submit(self, content: bytes = b"{}", **fields: Any) -> str:
         """Submits, and waits until it is on disk."""
-        job_id = await self.engine.submit(Submission(type="send_job", content=content, **fields))
+        job_id = await self.engine.submit(
+            Submission(type="send_job", content=content, **{"secret": SECRET in content, **fields})
+        )
         await self.database.flush()
         return job_id
 
@@ -292,7 +293,7 @@ async def test_progress_is_seen_while_it_runs(place: Place) -> None:
 
 async def test_lists_have_pages(place: Place) -> None:
     """Of 50, newest first, all or those of one status."""
-    ids = [await place.engine.submit(Submission(type="send_job", content=b"1")) for _ in range(60)]
+    ids = [await place.engine.submit(Submission(type="send_job", content=b"1", secret=False)) for _ in range(60)]
     for job_id in ids:
         await place.ended(job_id)
     total, first = await place.engine.list(None, 1)

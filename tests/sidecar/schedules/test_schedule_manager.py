@@ -18,6 +18,7 @@ from sidecar_protocol.pages import PAGE_SIZE
 from sidecar_protocol.schedules import ListSchedules, Schedule, ScheduleFired
 from sidecar_protocol.writing import encode
 
+from sidecar.browser.steps.plan import PlannedStep
 from sidecar.encryption import Encryptor
 from sidecar.errors import (
     CorruptRecord,
@@ -29,8 +30,7 @@ from sidecar.errors import (
     QueueFull,
     Unauthorized,
 )
-from sidecar.jobs import background
-from sidecar.jobs.payloads import decode_stored
+from sidecar.jobs.browser_job_runner import validate
 from sidecar.queue.job_queue import job_id_for
 from sidecar.queue.submission import Submission
 from sidecar.schedules.schedule_dispatcher import BATCH_SIZE, OWNER_SECONDS, RETENTION_SECONDS, ScheduleDispatcher
@@ -49,18 +49,6 @@ REFERENCE: dict[str, Any] = {"type": "set_cached_reference", "content": "abcd"}
 LOGGED_IN: Final = "a login"
 
 
-class Messages:
-    """What can be done unattended, as the engine's own table says it."""
-
-    def supports(self, kind: str) -> bool:
-        """By its name."""
-        return kind in KINDS
-
-    def validate(self, kind: str, content: bytes) -> None:
-        """The real checks."""
-        background.check_content(kind, decode_stored(kind, content))
-
-
 class Office:
     """Schedules of one process over a database that others may share, and the jobs that they made."""
 
@@ -69,12 +57,13 @@ class Office:
         self.time = time
         self.agenda = Agenda(database, "schedule")
         self.token_is_good = True
+        self.plans = 0
         self.submitted: list[Submission] = []
         self.failure: Exception | None = None
         self.fired: list[ScheduleFired] = []
         self.changes: list[tuple[str, float]] = []
         self.refused_webhook: Exception | None = None
-        pushes = ScheduledMessages(encryptor or Encryptor(), Messages(), self._check_job, self._pack)
+        pushes = ScheduledMessages(encryptor or Encryptor(), KINDS.__contains__, self._check_job, self._pack)
         self.schedules = ScheduleManager(self.agenda, pushes, time.clock, ZoneInfo("Europe/Amsterdam"), self._on_change)
         self.firing = ScheduleDispatcher(self.agenda, pushes, self._submit, time.clock, GRACE, self.fired.append)
 
@@ -114,10 +103,13 @@ class Office:
         """What `get_schedule` says."""
         return (await self.schedules.get(schedule_id)).status
 
-    def _check_job(self, job: SendJob, due: float) -> None:
+    def _check_job(self, job: SendJob, due: float) -> Sequence[PlannedStep]:
         assert due > self.time.time
+        self.plans += 1
+        steps = validate(job, files=True)
         if not self.token_is_good:
             raise Unauthorized("a visit token is needed")
+        return steps
 
     def _pack(self, urls: Sequence[str]) -> str:
         if self.refused_webhook:
@@ -346,6 +338,14 @@ async def test_a_visit_token_is_checked_at_once(office: Office) -> None:
     with pytest.raises(Unauthorized) as refused:
         await office.create()
     assert error_number(refused.value.detail) == 28101
+
+
+async def test_a_job_is_planned_once(office: Office) -> None:
+    """When it is scheduled: what is decided from its steps is handed on, and its run checks it again."""
+    await office.create(push=JOB)
+    await office.run(3600)
+    assert len(office.submitted) == 1
+    assert office.plans == 1
 
 
 @pytest.mark.parametrize("push", [JOB, {"type": "send_job", "content": {**JOB["content"], "token": "good till two"}}])
@@ -613,6 +613,7 @@ async def test_a_schedule_is_fired_once_at_its_time(office: Office) -> None:
         origin=f"schedule:{schedule_id}",
         retries=3,
         timeout=3660.0,
+        secret=False,
         notify=True,
         webhooks="the session's,https://hooks.example/",
     )

@@ -1,16 +1,19 @@
 """Tasks on a store; the queue is played by the test."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sidecar_protocol import reading
+from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.queued import JobState, JobStatus
 from sidecar_protocol.tasks import CreateTask, Task, TaskRef, TaskStatus, UpdateTask
 from sidecar_protocol.writing import encode
 
 from sidecar.browser.sandbox.sandbox_pool import SandboxPool
 from sidecar.browser.sandbox.task_session import TaskLimits, TaskScriptRunner
+from sidecar.browser.steps.plan import PlannedStep
 from sidecar.clock import Clock
 from sidecar.encryption import Encryptor
 from sidecar.errors import NotFound, SidecarError
@@ -73,6 +76,7 @@ class Desk:
         self.queue = queue
         self.alive = {"here"}
         self.changes = 0
+        self.plans = 0
         self.wants_events = False
         self.jobs: list[JobRun] = []
         self.reply: bytes | SidecarError = b'{"status":"success"}'
@@ -81,7 +85,7 @@ class Desk:
         self.sandboxes = SandboxPool(Settings())
         self.public_http = PublicHttpClient(Clock(), allow_private=True)
         scripts = ScriptSources(self.public_http, lambda: folder, allow_private=True)
-        self.records = TaskRecords(encryptor or Encryptor(), scripts, process, validate)
+        self.records = TaskRecords(encryptor or Encryptor(), scripts, process, self._plan, lambda _: None)
         dependencies = RunnerDependencies(
             runner=lambda: TaskScriptRunner(self.sandboxes, TaskLimits(timeout=5), 4),
             scripts=scripts,
@@ -105,6 +109,10 @@ class Desk:
         self.tasks = TaskManager(
             self.agenda, self.task_runs, self.records, self.runner, self.firing, time.clock, self._on_change
         )
+
+    def _plan(self, job: SendJob) -> Sequence[PlannedStep]:
+        self.plans += 1
+        return validate(job)
 
     async def make(self, **content: Any) -> Task:
         """Creates a task: every ten seconds from a minute ahead on, unless the test says otherwise."""

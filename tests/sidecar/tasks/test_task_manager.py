@@ -78,6 +78,14 @@ async def test_runs_come_at_init_and_every_interval_after_it(desk: Desk) -> None
     assert desk.changes == 1
 
 
+async def test_a_job_is_planned_once(desk: Desk) -> None:
+    """When the task is made; each run's own check is the job's."""
+    await desk.make(script=None, job={"steps": [{"url": "https://a.example/{{n}}"}]}, config={"n": 7})
+    assert desk.plans == 1
+    assert b"https://a.example/7" in desk.records.job((await desk.stored())[1])
+    assert desk.plans == 1
+
+
 async def test_without_init_it_runs_at_once(desk: Desk) -> None:
     """And from then on at its interval."""
     await desk.make(init=None)

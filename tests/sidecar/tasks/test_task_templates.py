@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from sidecar.errors import InvalidContent
+from sidecar.jobs.browser_job_runner import validate
 from sidecar.tasks.task_templates import fill_config, prepare_job
 
 
@@ -48,9 +48,9 @@ def test_references_to_secrets_are_left_for_the_run() -> None:
         {"url": "https://a.example/{{page}}", "actions": [{"fill": {"selector": "#p", "value": "{{user.password}}"}}]}
     ]
     secrets = {"user": {"key": "user", "encryption_key": "abcdefghijklmnop"}}
-    content = msgspec.json.decode(prepare_job({"steps": steps, "secrets": secrets}, {"page": 3}))
-    assert content["steps"][0]["url"] == "https://a.example/3"
-    assert content["steps"][0]["actions"][0]["fill"]["value"] == "{{user.password}}"
+    content = prepare_job({"steps": steps, "secrets": secrets}, {"page": 3}, validate)[0]
+    assert content.steps[0].url == "https://a.example/3"
+    assert content.steps[0].actions[0] == {"fill": {"selector": "#p", "value": "{{user.password}}"}}
 
 
 @pytest.mark.parametrize(
@@ -73,12 +73,12 @@ def test_references_to_secrets_are_left_for_the_run() -> None:
 def test_what_is_wrong_is_named_by_its_place(given: dict[str, Any], config: dict[str, Any], field: str) -> None:
     """As for `send_job`, with `job.` before it."""
     with pytest.raises(InvalidContent) as failed:
-        prepare_job(given, config)
+        prepare_job(given, config, validate)
     assert failed.value.details["field"] == field
     assert failed.value.message.startswith("job")
 
 
 def test_a_template_may_stand_for_any_type() -> None:
     """It is checked with its value."""
-    filled = msgspec.json.decode(prepare_job(job(timeout_ms="{{t}}", options="{{o}}"), {"t": 500, "o": ["HTML"]}))
-    assert (filled["timeout_ms"], filled["options"]) == (500, ["HTML"])
+    filled = prepare_job(job(timeout_ms="{{t}}", options="{{o}}"), {"t": 500, "o": ["HTML"]}, validate)[0]
+    assert (filled.timeout_ms, tuple(filled.options)) == (500, ("HTML",))

@@ -15,6 +15,7 @@ from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from sidecar.jobs.token_scope import Scope
 from sidecar.settings import Settings
 from tests.fakes import nobody_listens
+from tests.scopes import ScopedRunner
 from tests.sidecar.browser.parts import make_job
 
 pytestmark = pytest.mark.browser
@@ -87,13 +88,13 @@ async def hosts() -> AsyncIterator[TwoHosts]:
     await runner.cleanup()
 
 
-RunnerOf = Callable[[Scope], BrowserJobRunner]
+RunnerOf = Callable[[Scope], ScopedRunner]
 
 
 @pytest.fixture
 async def runner_of(pool: BrowserPool, tmp_path: Path) -> RunnerOf:
     """A runner whose jobs all have this scope."""
-    return lambda scope: BrowserJobRunner(pool, lambda: tmp_path, Clock(), lambda _: scope)
+    return lambda scope: ScopedRunner(BrowserJobRunner(pool, lambda: tmp_path, Clock()), lambda _: scope)
 
 
 async def test_inside_the_scope_all_goes_on(runner_of: RunnerOf, hosts: TwoHosts) -> None:
@@ -253,7 +254,7 @@ async def test_a_strict_scope_is_one_page(runner_of: RunnerOf, hosts: TwoHosts) 
 async def test_nothing_is_left_behind_by_a_refused_job(hosts: TwoHosts, tmp_path: Path) -> None:
     """A refused job's page is closed, and its place is free."""
     pool = BrowserPool(Settings(concurrency=1), Clock())
-    runner = BrowserJobRunner(pool, lambda: tmp_path, Clock(), lambda _: Scope(hosts.inside, False))
+    runner = ScopedRunner(BrowserJobRunner(pool, lambda: tmp_path, Clock()), lambda _: Scope(hosts.inside, False))
     for _ in range(2):
         with pytest.raises(Forbidden):
             await runner.run(make_job(f"{hosts.inside}/", actions=[{"click": "#link"}]))

@@ -14,6 +14,7 @@ from sidecar.browser.scope_proxy import ScopeProxy
 from sidecar.clock import Clock, within
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from sidecar.jobs.token_scope import Scope
+from tests.scopes import ScopedRunner
 from tests.sidecar.browser.parts import make_job, make_jobs
 
 SECONDS = 10.0
@@ -57,7 +58,7 @@ async def test_each_server_is_asked_for_its_own(pool: BrowserPool, tmp_path: Pat
     """A server that keeps its connection is not asked for what another is to answer."""
     async with running(Keeping("first")) as first, running(Keeping("second")) as second:
         scope = Scope(first.url, False, True)
-        runner = BrowserJobRunner(pool, lambda: tmp_path, Clock(), lambda _: scope)
+        runner = ScopedRunner(BrowserJobRunner(pool, lambda: tmp_path, Clock()), lambda _: scope)
         steps = [{"url": f"{first.url}/one"}, {"url": f"{second.url}/two"}, {"url": f"{first.url}/three"}]
         result = await runner.run(make_jobs(steps, browser=browser))
         assert [step.title for step in result.steps] == ["first", "second", "first"]
@@ -86,7 +87,7 @@ async def test_forms_and_sockets_work_through_it(pool: BrowserPool, tmp_path: Pa
     await server.setup()
     await web.TCPSite(server, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{server.addresses[0][1]}"
-    runner = BrowserJobRunner(pool, lambda: tmp_path, Clock(), lambda _: Scope(url, False, True))
+    runner = ScopedRunner(BrowserJobRunner(pool, lambda: tmp_path, Clock()), lambda _: Scope(url, False, True))
     ask = """page.evaluate(async () => {
       const sent = await (await fetch('/x', {method: 'POST', body: 'x'.repeat(3000000)})).text();
       const socket = new WebSocket(location.origin.replace('http', 'ws') + '/socket');
