@@ -1,4 +1,4 @@
-"""Time as a collaborator: whoever needs to know or to wait is handed one of these."""
+"""Time as an injected dependency, and bounded waits."""
 
 import asyncio
 import time
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The machine's time. Tests hand in their own functions."""
+    """The machine's clocks; tests pass their own functions."""
 
     now: Callable[[], float] = time.time
     """Unix time in seconds."""
     monotonic: Callable[[], float] = time.monotonic
-    """Seconds that only go forward, for durations and deadlines."""
+    """Monotonic seconds, for durations and deadlines."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    """Waits that many seconds."""
+    """Sleeps for a number of seconds."""
 
 
 @asynccontextmanager
 async def within(seconds: float | None) -> AsyncIterator[asyncio.Timeout]:
-    """Bounds what is awaited in the block: `asyncio.timeout` as it is from Python 3.11.3 on. Raises TimeoutError.
+    """Bounds the block like `asyncio.timeout` of Python 3.11.3 and later. Raises TimeoutError.
 
     Before that it raised CancelledError wherever the task had been cancelled earlier, which is where clean-up runs: the
     bound was taken for a cancellation from outside, and what has to happen after it did not.

@@ -1,4 +1,4 @@
-"""One timer to the next time at which something is due, by the wall clock."""
+"""One timer to the next due time, by the wall clock."""
 
 import asyncio
 import logging
@@ -12,18 +12,18 @@ from sidecar.shutdown import cancel_and_wait
 log = logging.getLogger(__name__)
 
 MAX_SLEEP: Final = 15.0
-"""Seconds until it looks again: the clock was set, the machine slept, or another process changed what is due."""
+"""The longest sleep: the clock may be set, the machine may sleep, another process may change what is due."""
 RETRY_SECONDS: Final = 1.0
-"""Seconds until it tries again."""
+"""Seconds before a retry after a failure."""
 
 
 class DueTimer:
-    """Calls `on_due` each time that something is due, one call at a time, until it is closed."""
+    """Calls `on_due` when something is due, one call at a time, until it is closed."""
 
     def __init__(
         self, clock: Clock, next_due: Callable[[], Awaitable[float | None]], on_due: Callable[[], Awaitable[None]]
     ) -> None:
-        """`next_due` gives the earliest Unix time that is still to be dealt with, None for none.
+        """`next_due` returns the earliest due Unix time, None for none.
 
         `on_due` handles what is due: afterwards `next_due` is later, or `on_due` is called again at once. If either
         raises a SidecarError, it is retried a second later.
@@ -35,15 +35,15 @@ class DueTimer:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begins to watch the clock."""
+        """Starts the timer."""
         self._task = asyncio.create_task(self._run(), name="alarm")
 
     def changed(self) -> None:
-        """Says that something may be due earlier than before."""
+        """Reschedules the timer: something may be due earlier than before."""
         self._changed.set()
 
     async def close(self) -> None:
-        """Stops; a `on_due` under way is cancelled."""
+        """Stops the timer and cancels a running `on_due`."""
         await cancel_and_wait(self._task)
 
     async def _run(self) -> None:
@@ -53,15 +53,15 @@ class DueTimer:
                 await self._sleep(await self._run_if_due())
                 failing = False
             except Exception as failure:
-                if not failing:  # once, and not every second of a full disk
+                if not failing:  # logged once, and not every second while the disk is full
                     known = isinstance(failure, SidecarError)
                     log.warning("could not handle what is due; retrying every second: %s", failure, exc_info=not known)
                 failing = True
                 await self._clock.sleep(RETRY_SECONDS)
 
     async def _run_if_due(self) -> float:
-        """Gives for how many seconds nothing is due."""
-        self._changed.clear()  # before it is asked what is due, so that no change is missed
+        """Calls `on_due` if something is due; returns for how many seconds nothing is."""
+        self._changed.clear()  # before `next_due` is called, so that no change is missed
         due = await self._next_due()
         left = MAX_SLEEP if due is None else due - self._clock.now()
         if left > 0:

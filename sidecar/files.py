@@ -1,7 +1,7 @@
-"""Files of the state folder: never by a link that somebody else has put there, and for nobody else to read.
+"""Files of the state folder: symbolic links are not followed, and other users can't read them.
 
-Others may be able to write in a state folder, by mistake or because it is shared; what they put there must not lead us
-to write or read elsewhere.
+Other users may be able to write in a state folder, by mistake or because it is shared; what they put there must not
+make us write or read elsewhere.
 """
 
 import contextlib
@@ -17,12 +17,12 @@ _OTHERS_WRITE: Final = 0o022
 
 
 def open_file(path: Path, flags: int) -> int:
-    """A descriptor of a regular file, 0600 also where it was wider; with O_CREAT it is made where it is missing.
+    """Opens a regular file and returns its descriptor; restricts it to 0600. O_CREAT creates a missing one.
 
-    Raises OSError, also for a link and for whatever else is no file.
+    Raises OSError, also if it is a link or no regular file.
     """
     try:
-        # without waiting: a pipe would have us wait for somebody at its other end
+        # O_NONBLOCK: opening a pipe would wait for its other end
         descriptor = os.open(path, flags | _NO_FOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as failure:
         raise _explain(failure, path) from None
@@ -31,7 +31,7 @@ def open_file(path: Path, flags: int) -> int:
         if not stat.S_ISREG(about.st_mode):
             raise OSError(errno.EINVAL, f"{path} is not a regular file")
         if about.st_mode & _OTHERS:
-            with contextlib.suppress(PermissionError):  # somebody else's: whoever looks at the folder's rights says so
+            with contextlib.suppress(PermissionError):  # another user's file: `permission_warning` reports the folder
                 os.fchmod(descriptor, 0o600)
     except BaseException:
         os.close(descriptor)
@@ -40,20 +40,20 @@ def open_file(path: Path, flags: int) -> int:
 
 
 def read(path: Path) -> bytes:
-    """All that is in such a file. Raises OSError."""
+    """Reads a whole file, opened as by `open_file`. Raises OSError."""
     with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
         return file.read()
 
 
 def create_file(path: Path) -> int:
-    """A descriptor of a new file, 0600; what was there before, a link too, makes room. Raises OSError."""
+    """Creates a new file, 0600, and returns its descriptor; replaces what was there. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)
 
 
 def ensure_subfolder(folder: Path, name: str) -> Path:
-    """A folder inside another, 0700 where it is made here; nobody but its owner may write in it. Raises OSError."""
+    """Creates a folder inside another if missing, 0700; only its owner may write in it. Raises OSError."""
     path = folder / name
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700)
@@ -72,7 +72,7 @@ def ensure_subfolder(folder: Path, name: str) -> Path:
 
 
 def create_if_missing(path: Path) -> None:
-    """Makes an empty file, 0600, where there is nothing. Raises OSError."""
+    """Creates an empty file, 0600, if there is none. Raises OSError."""
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600))
 
@@ -80,7 +80,7 @@ def create_if_missing(path: Path) -> None:
 def restrict_permissions(path: Path) -> None:
     """Checks a file as `open_file` does without opening it: closing it would release this process's locks on it.
 
-    Nothing happens where there is none. Raises OSError.
+    Does nothing if there is none. Raises OSError.
     """
     reject_symlink(path)
     try:
@@ -95,13 +95,13 @@ def restrict_permissions(path: Path) -> None:
 
 
 def reject_symlink(path: Path) -> None:
-    """For those who open a file by themselves. Raises OSError where it is a link."""
+    """Raises OSError if a path is a symbolic link; for files that others open."""
     if path.is_symlink():
         raise _explain(OSError(errno.ELOOP, ""), path)
 
 
 def permission_warning(folder: Path) -> str | None:
-    """What is wrong with a folder in which others may write, as a sentence; None where they may not."""
+    """Returns a warning if other users may write in a folder, else None."""
     try:
         mode = stat.S_IMODE(folder.stat().st_mode)
     except OSError:
@@ -112,7 +112,7 @@ def permission_warning(folder: Path) -> str | None:
 
 
 def _explain(failure: OSError, path: Path) -> OSError:
-    """Says of a link that it is one."""
+    """Explains an error whose cause is a symbolic link."""
     if path.is_symlink() and failure.errno in (errno.ELOOP, errno.ENOTDIR):
         return OSError(errno.ELOOP, f"{path} is a symbolic link, which is not followed")
     return failure

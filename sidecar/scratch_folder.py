@@ -1,7 +1,7 @@
-"""Where this process keeps what is under way: recordings, downloads, the profiles of running browsers.
+"""The folder of temporary files: recordings, downloads, profiles of running browsers.
 
-It is one folder, `scratch/…` in the state folder, locked while the process lives; what a killed one has left, and that
-may be raw recordings with secrets in them, is swept by the next.
+It is one folder, `scratch/…` in the state folder, locked while the process is alive. The next process removes the
+folder of a killed one, which may contain raw recordings with secrets.
 """
 
 import contextlib
@@ -17,18 +17,18 @@ from sidecar import files
 FOLDER: Final = "scratch"
 _LOCK: Final = ".owner"
 _PREFIX: Final = "sidecar-"
-"""Of folders in the system's folder for temporary files; in the state folder the names have none."""
+"""The name prefix in the system's temporary folder; there is none in the state folder."""
 _UNNAMED: Final = ".new-"
 MAX_PATH_BYTES: Final = 62
 """Bytes of a path in which browsers can still make their sockets: they append 45, and a socket's name may have 107."""
 
 
 class _LockedFolder:
-    """A folder of our own, locked from before it has its name, so that nobody sweeps it in between."""
+    """A folder of this process, locked before it gets its final name, so that it is not removed in between."""
 
     def __init__(self, parent: Path, prefix: str) -> None:
         """Raises OSError."""
-        import shutil  # late, as all of its kind here: no session needs them before its first job
+        import shutil  # late, like others here: a session needs it at its first job
         import tempfile
 
         new = Path(tempfile.mkdtemp(prefix=_UNNAMED, dir=parent))
@@ -47,19 +47,19 @@ class _LockedFolder:
 
 
 class Scratch:
-    """This process's folder, made at first need."""
+    """This process's folder, created at first use."""
 
     def __init__(self, state: Callable[[], Path | None] = lambda: None) -> None:
-        """`state` makes the state folder where it is missing; it gives None where nothing may be left in it.
+        """`state` creates the state folder if missing and returns it; None if nothing may be written there.
 
-        Then, and where the state folder can't be used, the system's folder for temporary files has to do.
+        Without a usable state folder, the system's temporary folder is used.
         """
         self._state = state
         self._in_state_folder: _LockedFolder | None = None
         self._in_temp_folder: _LockedFolder | None = None
 
     def folder(self) -> Path:
-        """The folder, 0700; absolute, whatever the state folder's name is. Raises OSError."""
+        """Returns the folder's absolute path; its mode is 0700. Raises OSError."""
         state = self._state_folder()
         if state is None:
             return self._temporary().path
@@ -71,7 +71,7 @@ class Scratch:
         return self._in_state_folder.path
 
     def short(self) -> Path:
-        """The same folder, by a path short enough for browsers' sockets. Raises OSError."""
+        """Returns the folder by a path that is short enough for browsers' sockets. Raises OSError."""
         folder = self.folder()
         elsewhere = self._temporary().path if len(os.fsencode(folder)) > MAX_PATH_BYTES else folder
         if elsewhere == folder:
@@ -83,14 +83,14 @@ class Scratch:
 
     @contextmanager
     def new(self) -> Iterator[Path]:
-        """A folder of its own, gone with all that is in it at the end. Raises OSError."""
+        """Yields a new temporary folder, removed at the end. Raises OSError."""
         import tempfile
 
         with tempfile.TemporaryDirectory(dir=self.folder(), ignore_cleanup_errors=True) as name:
             yield Path(name)
 
     def close(self) -> None:
-        """Takes all of it away."""
+        """Removes the folders."""
         for folder in (self._in_state_folder, self._in_temp_folder):
             if folder:
                 folder.remove()
@@ -111,17 +111,17 @@ class Scratch:
 
 
 def remove_abandoned(state: Path) -> None:
-    """Takes away what dead processes have left, for this state folder and in the system's temporary folder."""
+    """Removes folders of dead processes from this state folder and the system's temporary folder."""
     import tempfile  # late, as above
 
     found: list[Path] = []
-    with contextlib.suppress(OSError):  # a machine may have none
+    with contextlib.suppress(OSError):  # there may be no temporary folder
         found += _folders(Path(tempfile.gettempdir()), f"{_PREFIX}*")
-    with contextlib.suppress(OSError):  # one that we may not enter
+    with contextlib.suppress(OSError):  # no permission
         if not (state / FOLDER).is_symlink():
             found += _folders(state / FOLDER, "*")
     for folder in found:
-        with contextlib.suppress(OSError):  # in use, somebody else's, or gone already
+        with contextlib.suppress(OSError):  # in use, another user's, or gone
             lock = files.open_file(folder / _LOCK, os.O_RDWR)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -138,7 +138,7 @@ def _folders(parent: Path, pattern: str) -> Iterator[Path]:
 
 
 def _remove(folder: Path) -> None:
-    """Takes a folder away; the lock last: a dying browser may still write here, and the next process sweeps that."""
+    """Removes a folder, its lock last: if a dying browser still writes here, the next process removes that."""
     import shutil
 
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Ends that have a bound: of a task that has lost its cancellation, of a farewell, of the whole process."""
+"""Bounded shutdown: of tasks that lose a cancellation, of clean-up, of the whole process."""
 
 import asyncio
 import contextlib
@@ -14,14 +14,14 @@ from typing import Any, Final
 log = logging.getLogger(__name__)
 
 CLOSE_SECONDS: Final = 30.0
-"""What closing may take beside the time for finishing, whatever does not answer: a browser, Redis, a name server."""
+"""How long closing may take in addition to finishing jobs: a browser, Redis or a name server may not respond."""
 STOP_SECONDS: Final = 2.0
-"""How long a task may take to end once it is cancelled."""
+"""How long a task may take to end after its cancellation."""
 SAME_SECONDS: Final = 0.5
 """Within so long two signals of one kind are one that came by two ways: `timeout` signals its child and its group, a
 parent hands on the Ctrl-C that a terminal has sent to both."""
 RECANCEL_SECONDS: Final = 0.1
-"""After so long a task that goes on is cancelled again: `asyncio.wait_for` loses a cancellation before Python 3.12."""
+"""When a task that goes on is cancelled again: `asyncio.wait_for` loses a cancellation before Python 3.12."""
 
 
 class StopSignals:
@@ -48,7 +48,7 @@ class StopSignals:
 
 
 async def cancel_and_wait(*tasks: asyncio.Task[Any] | None, seconds: float = STOP_SECONDS) -> None:
-    """Cancels tasks until they have ended, for so many seconds at most; what they raise has been told by then."""
+    """Cancels tasks until they have ended, for up to `seconds`; logs what they raise."""
     pending = {task for task in tasks if task is not None}
     deadline, interval = asyncio.get_running_loop().time() + seconds, RECANCEL_SECONDS
     while pending and (rest := deadline - asyncio.get_running_loop().time()) > 0:
@@ -64,7 +64,7 @@ async def cancel_and_wait(*tasks: asyncio.Task[Any] | None, seconds: float = STO
 
 
 async def best_effort(awaitable: Awaitable[object], seconds: float = STOP_SECONDS) -> None:
-    """Waits for a last word, for so many seconds at most; nobody is told where it fails, because we are gone."""
+    """Waits up to `seconds` for a clean-up step; logs a failure instead of raising it."""
     task = asyncio.ensure_future(awaitable)
     await asyncio.wait([task], timeout=seconds)
     if not task.done():
@@ -75,13 +75,13 @@ async def best_effort(awaitable: Awaitable[object], seconds: float = STOP_SECOND
 
 
 def force_exit_after(seconds: float) -> None:
-    """Has this process end with 0 after so many seconds, whatever still waits by then. What is durable is on disk."""
+    """Exits this process with status 0 after `seconds`, even if something hangs. Durable state is on disk by then."""
     timer = threading.Timer(seconds, _force_exit)
     timer.daemon = True
     timer.start()
 
 
 def _force_exit() -> None:
-    with contextlib.suppress(OSError, ValueError):  # whoever read it may have gone first
+    with contextlib.suppress(OSError, ValueError):  # the reader may be gone
         print("sidecar: shutdown timed out, exiting anyway", file=sys.stderr, flush=True)
     os._exit(0)

@@ -1,4 +1,4 @@
-"""Pure functions of time: what a wall clock shows in a zone, and when that is."""
+"""Pure functions between Unix times and wall clock times in a zone."""
 
 import re
 from datetime import UTC, datetime, tzinfo
@@ -18,7 +18,7 @@ _WALL_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
 
 
 def parse_wall_time(text: str, field: str) -> datetime:
-    """`YYYY-MM-DD HH:MM:SS`, zero-padded -> what the clock shows, in no zone. Raises InvalidContent."""
+    """Parses `YYYY-MM-DD HH:MM:SS`, zero-padded, as a naive wall clock time. Raises InvalidContent."""
     try:
         if _WALL.fullmatch(text):
             return datetime.strptime(text, _WALL_FORMAT)  # noqa: DTZ007  the zone comes with `instant`
@@ -28,7 +28,7 @@ def parse_wall_time(text: str, field: str) -> datetime:
 
 
 def load_zone(name: str, field: str) -> "ZoneInfo":
-    """The zone of an IANA name such as `Europe/Amsterdam`. Raises InvalidContent."""
+    """Loads the zone of an IANA name such as `Europe/Amsterdam`. Raises InvalidContent."""
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # late: only schedules need it
 
     try:
@@ -38,7 +38,7 @@ def load_zone(name: str, field: str) -> "ZoneInfo":
 
 
 def instant(wall: datetime, zone: Zone) -> float:
-    """Unix time at which a clock in `zone` shows `wall`.
+    """Returns the Unix time at which a clock in `zone` shows `wall`.
 
     A time that the clock shows twice is its first one; one that it skips is as far past the gap as it lies in it, as
     PEP 495 says for fold=0.
@@ -47,12 +47,12 @@ def instant(wall: datetime, zone: Zone) -> float:
 
 
 def wall_time_at(moment: float, zone: Zone) -> datetime:
-    """What a clock in `zone` shows at a Unix time, in no zone."""
+    """Returns the naive wall clock time in `zone` at a Unix time."""
     return datetime.fromtimestamp(moment, zone).replace(tzinfo=None, fold=0)
 
 
 def instant_ahead(wall: datetime, zone: Zone, now: float, field: str) -> float:
-    """Like `instant`, for a time in the future and at most one year ahead by the clock. Raises InvalidContent."""
+    """Returns the `instant` of a future time at most one year ahead. Raises InvalidContent."""
     shown = wall_time_at(now, zone)
     if wall > one_year_after(shown):
         raise InvalidContent(f"{field}: the time is more than one year ahead", field)
@@ -64,7 +64,7 @@ def instant_ahead(wall: datetime, zone: Zone, now: float, field: str) -> float:
 
 
 def one_year_after(wall: datetime) -> datetime:
-    """The same date and time a year later; the 1st of March for the 29th of February."""
+    """Returns the date and time one year later; the 1st of March for the 29th of February."""
     try:
         return wall.replace(year=wall.year + 1)
     except ValueError:

@@ -1,1 +1,1 @@
-"""Work that was accepted and waits to be done, on one machine or many."""
+"""The job queue, on one machine or on a fleet."""

@@ -1,4 +1,4 @@
-"""What the engine needs of a queue beyond SAQ's own interface; on SQLite and on Redis alike."""
+"""What the job queue needs of a backend in addition to SAQ's own interface, on SQLite and on Redis."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -10,40 +10,40 @@ MessageHandler = Callable[[bytes], None]
 
 
 class QueueBackend(Protocol):
-    """A store of jobs that processes share. Names of queues keep apart who runs what."""
+    """A store of jobs shared by processes; each named queue is served by its own workers."""
 
     process: str
-    """This process, as others of the same store can tell whether it lives."""
+    """This process's id; others of the same store can check whether it is alive."""
 
     def queue(self, name: str) -> Queue:
-        """The queue of that name."""
+        """Returns the queue of that name."""
 
     async def put(self, job: Job, name: str) -> bool:
-        """Enqueues a job unless one with its key is kept in any queue. SQLite: on disk with the next commit."""
+        """Enqueues a job unless any queue has one with its key. SQLite: on disk with the next commit."""
 
     async def find(self, key: str) -> Job | None:
-        """The job with that key, in any queue; also one that `put` has only just taken."""
+        """Returns the job with that key, from any queue and also if `put` has not committed it yet."""
 
     async def page(self, statuses: frozenset[Status], offset: int, limit: int) -> tuple[int, list[Job]]:
-        """How many jobs have these statuses, and some of them, newest first, of all queues."""
+        """Returns how many jobs have these statuses, in all queues, and one page of them, newest first."""
 
     async def orphans(self, prefix: str) -> list[Job]:
-        """Jobs that wait in queues named after processes that are gone: `prefix` and the process."""
+        """Returns unfinished jobs of queues named after dead processes: `prefix` and the process."""
 
     async def store_result(self, key: str, body: bytes, ttl: int) -> None:
-        """Keeps a job's result for `ttl` seconds, unless one is kept already. SQLite: with the next commit."""
+        """Stores a job's result for `ttl` seconds unless it has one. SQLite: with the next commit."""
 
     async def get_result(self, key: str) -> bytes | None:
-        """A kept result; empty where it had to make room for others, None where there was none."""
+        """Returns a stored result; empty if it was evicted, None if there was none."""
 
     async def is_alive(self, process: str) -> bool:
-        """Whether a process of this store still runs."""
+        """Whether a process of this store is alive."""
 
     async def publish(self, process: str, message: bytes) -> None:
-        """Leaves a message for a process that listens."""
+        """Sends a message to a subscribed process."""
 
     def subscribe(self, handler: MessageHandler | None) -> None:
-        """Has messages for this process handed to `handler`; None stops that."""
+        """Passes messages for this process to `handler`; None unsubscribes."""
 
     async def close(self) -> None:
-        """Lets go of what it holds, but not of a database that it was given."""
+        """Releases its resources; a database that it was given stays open."""

@@ -1,4 +1,4 @@
-"""Whoever waits for a job does so in turn: news wakes the one that looks, however many stand behind it."""
+"""A lock for dequeuing: of all workers that wait for a job only one polls, so a change wakes only that one."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -8,7 +8,7 @@ from sidecar.clock import within
 
 
 class DequeueLock:
-    """Held by one at a time, who hands it on with or without a job."""
+    """Held by one waiter at a time, which releases it with or without a job."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._now = monotonic
@@ -16,7 +16,7 @@ class DequeueLock:
 
     @asynccontextmanager
     async def acquire(self, timeout: float) -> AsyncIterator[float]:  # noqa: ASYNC109  as SAQ hands it on
-        """Waits so many seconds for the turn, for ever with 0; gives how many are left, none if it did not come."""
+        """Waits up to `timeout` seconds for the lock, forever with 0; yields the seconds left, 0 if not acquired."""
         if not timeout:
             async with self._lock:
                 yield float("inf")

@@ -1,4 +1,4 @@
-"""One attempt at a job: from what is stored to what came of it, with signs of life in between."""
+"""Executes one attempt at a job, from the stored submission to the stored outcome, with heartbeats in between."""
 
 import asyncio
 import logging
@@ -26,22 +26,22 @@ from sidecar.queue.submission import JobRun, decrypt_content
 log = logging.getLogger(__name__)
 
 JobHandler = Callable[[JobRun], Awaitable[bytes]]
-"""Does what a run asks for and gives the content of the reply as JSON; what it raises is the run's failure."""
+"""Runs a job and returns the reply's content as JSON; what it raises is the job's failure."""
 
 HEARTBEAT_SECONDS: Final = 10.0
-"""Seconds between two signs of life."""
+"""Seconds between two heartbeats."""
 PROGRESS_SECONDS: Final = 1.0
-"""Seconds between two notes of progress in the store."""
+"""The shortest time in seconds between two updates of a job's progress."""
 FIRST_RETRY_DELAY: Final = 2.0
 MAX_RETRY_DELAY: Final = 300.0
-"""Seconds before the first further attempt, doubled each time, up to this."""
+"""Seconds before the first retry, doubled for each further one up to the maximum."""
 FIRST_BROWSER_DELAY: Final = 1.0
 MAX_BROWSER_DELAY: Final = 60.0
-"""Seconds before a job asks again for a browser that can't start just now, doubled each time, up to this."""
+"""Seconds before the first retry of a job whose browser can't start, doubled up to the maximum."""
 MAX_BROWSER_RETRIES: Final = 65
-"""How often it asks: for about an hour."""
+"""Retries of a job whose browser can't start, for about an hour."""
 _SHUTDOWN_CODES: Final = (ErrorCode.SHUTTING_DOWN, ErrorCode.BROWSER_CRASHED, ErrorCode.BROWSER_UNAVAILABLE)
-"""What a process's end looks like to its jobs: a signal for the whole group or container ends the browser, too."""
+"""Errors of jobs while their process stops: a signal to the whole group or container kills the browser as well."""
 
 
 class _PublishedEvent(Model):
@@ -52,15 +52,15 @@ class _PublishedEvent(Model):
 
 
 class _Retry(Exception):
-    """Has SAQ try again."""
+    """Makes SAQ retry the job."""
 
 
 class _Failed(Exception):
-    """Has SAQ note a failure."""
+    """Makes SAQ mark the job as failed."""
 
 
 class _Heartbeat:
-    """What a running job shows of itself."""
+    """The progress of a running job."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -68,7 +68,7 @@ class _Heartbeat:
         self.changed = asyncio.Event()
 
     def set_progress(self, progress: float) -> None:
-        """Notes how much is done."""
+        """Sets the progress, from 0 to 1."""
         progress = min(max(progress, 0.0), 1.0)
         if progress != self.progress:
             self.progress = progress
@@ -76,7 +76,7 @@ class _Heartbeat:
 
 
 class JobExecutor:
-    """Runs what SAQ's workers take out of the queue."""
+    """Executes the jobs that SAQ's workers dequeue."""
 
     def __init__(
         self,
@@ -93,19 +93,19 @@ class JobExecutor:
         self._heartbeats: dict[str, _Heartbeat] = {}
 
     def progress(self, job_id: str) -> float | None:
-        """How far a job is that runs here; None where it does not."""
+        """Returns the progress of a job that runs in this process, else None."""
         heartbeat = self._heartbeats.get(job_id)
         return heartbeat.progress if heartbeat else None
 
     def on_message(self, message: bytes) -> None:
-        """Takes an event that another process has sent for our parent."""
+        """Emits an event that another process has published for this process's parent."""
         published = stored(_PublishedEvent, message)
         self._on_event(published.event, published.content)
 
     async def run(self, context: Any, **stored: Any) -> None:
-        """What SAQ calls for each job.
+        """Executes a job; SAQ calls it.
 
-        What comes of it is staged in the turn of the loop in which the run has told its webhooks and servers of it, so
+        The outcome is staged in the same loop iteration as the run's webhook messages and forwarded results, so
         that all of it is one transaction.
         """
         job: Job = context["job"]
@@ -119,15 +119,15 @@ class JobExecutor:
             await queue.settle(job, Status.FAILED, str(failed))
             raise
         await self._backend.store_result(job.key, body, job.ttl)
-        job.kwargs = {}  # done: what it was made of need not be kept, secrets least of all
+        job.kwargs = {}  # a finished job's content is not kept, as it may contain secrets
         await queue.settle(job, Status.COMPLETE)
 
     async def _run_attempt(self, context: Any, job: Job, stored: dict[str, Any]) -> bytes:
-        """An attempt's result. Its failure is noted, and raised as what becomes of the job."""
+        """Returns an attempt's result; raises `_Retry` or `_Failed` after recording a failure."""
         meta = get_meta(job)
         if meta.type == UNREADABLE and meta.error:
             self._fail(job, meta, meta.error)
-        if job.attempts >= job.retries:  # the last that SAQ allows is ours, to say what became of it
+        if job.attempts >= job.retries:  # SAQ's last attempt is reserved for reporting the failure
             self._fail(job, meta, attempts_exhausted(job.attempts - 1))
         try:
             return await self._execute(context, job, meta, stored)
@@ -144,7 +144,7 @@ class JobExecutor:
             self._fail(job, meta, error_detail(failure))
 
     async def fail_undecryptable(self, job: Job) -> None:
-        """Ends a job that nobody can open any more."""
+        """Fails a job whose content can't be decrypted any more."""
         meta = get_meta(job)
         meta.error = DecryptionKeyMissing().detail
         set_meta(job, meta)
@@ -152,7 +152,7 @@ class JobExecutor:
         await job.get_queue().finish(job, Status.FAILED, error=meta.error.message)
 
     async def _execute(self, context: Any, job: Job, meta: JobMeta, stored: dict[str, Any]) -> bytes:
-        assert self.handler is not None  # noqa: S101  no worker begins without
+        assert self.handler is not None  # noqa: S101  workers start after it is set
         async with self._heartbeat(job) as heartbeat:
             run = JobRun(
                 id=job.key,
@@ -176,9 +176,9 @@ class JobExecutor:
                 raise
 
     def _fail(self, job: Job, meta: JobMeta, failure: ErrorDetail) -> NoReturn:
-        """Raises what makes SAQ do the right thing."""
+        """Raises what makes SAQ retry or fail the job."""
         meta.error = failure
-        # as `_will_retry` foretells, for both ways to go on
+        # the same rules as in `_will_retry`
         if _waits_for_browser(meta, failure.code, retryable=failure.retryable):
             self._retry_for_browser(job, meta, failure)
         meta.failures += 1
@@ -191,7 +191,7 @@ class JobExecutor:
         raise _Failed(failure.message) from None
 
     def _retry_for_browser(self, job: Job, meta: JobMeta, failure: ErrorDetail) -> NoReturn:
-        """Has a job ask later for the browser that can't start just now; this attempt does not count."""
+        """Retries a job later because its browser can't start; the attempt does not count."""
         log.warning("job %s is retried when a browser can start: %s", job.key, failure.message)
         meta.waits += 1
         set_meta(job, meta)
@@ -200,7 +200,7 @@ class JobExecutor:
         raise _Retry(failure.message) from None
 
     def _backoff(self, first: float, maximum: float, number: int) -> float:
-        """Seconds before the next attempt, after so many: they double, and differ from job to job."""
+        """Returns the seconds before the next attempt: exponential backoff with jitter."""
         return min(maximum, first * 2.0 ** (number - 1)) * (0.5 + self._jitter() / 2)
 
     def _send_event(self, submitter: str, event: str, content: Any) -> None:
@@ -220,7 +220,7 @@ class JobExecutor:
         finally:
             if self._heartbeats.get(job.key) is heartbeat:
                 del self._heartbeats[job.key]
-            sender.cancel()  # what it has said already is written before the job's end, which is said after it
+            sender.cancel()  # updates it has sent are written before the job's end
 
     async def _send_heartbeats(self, heartbeat: _Heartbeat) -> None:
         # the condition ends the loop where Redis' client has lost the cancellation
@@ -230,7 +230,7 @@ class JobExecutor:
                     await heartbeat.changed.wait()
             heartbeat.changed.clear()
             heartbeat.job.progress = heartbeat.progress
-            with suppress(StoreFailed):  # the lease is long enough to miss one
+            with suppress(StoreFailed):  # the lease is long enough to miss one heartbeat
                 await heartbeat.job.update()
             await asyncio.sleep(PROGRESS_SECONDS)
 
@@ -245,14 +245,14 @@ def _will_retry(context: Any, job: Job, meta: JobMeta, failure: BaseException) -
 
 
 def _waits_for_browser(meta: JobMeta, code: ErrorCode, *, retryable: bool) -> bool:
-    """Whether a job that failed like this waits until its browser can start: it was accepted, so it is not lost."""
+    """Whether a failed job waits until its browser can start: an accepted job must not be lost."""
     return code == ErrorCode.BROWSER_UNAVAILABLE and retryable and meta.waits < MAX_BROWSER_RETRIES
 
 
 def _is_interrupted(worker: SaqWorker, job: Job, failure: BaseException) -> bool:
-    """Whether an attempt failed because this process ends: then the job is as good as not begun."""
+    """Whether an attempt failed because this process stops, which does not count as a failure."""
     if not worker.is_interrupting(job):
-        return False  # somebody has cancelled it
+        return False  # it was cancelled
     if isinstance(failure, asyncio.CancelledError | ShuttingDown):
         return True
     return worker.is_stopping and isinstance(failure, WireError) and failure.code in _SHUTDOWN_CODES
@@ -260,7 +260,7 @@ def _is_interrupted(worker: SaqWorker, job: Job, failure: BaseException) -> bool
 
 def _prepare_requeue(worker: SaqWorker, job: Job) -> None:
     if worker.is_interrupting(job):
-        job.retries += 1  # it was no fault of the job's
+        job.retries += 1  # the interruption does not count
         job.retry_delay = 0 if worker.is_stopping else FIRST_RETRY_DELAY
     else:
         job.kwargs = {}

@@ -1,4 +1,4 @@
-"""What an attempt comes to, stored by the attempt itself: in one transaction with what it has told and forwarded."""
+"""Attempts that store their own outcome, in one transaction with their webhook messages and forwarded results."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ from saq.queue.base import Queue
 
 
 class CompletingQueue(Queue):
-    """SAQ's worker says the same some turns of the loop later; then it counts for nothing."""
+    """A queue whose attempts settle their jobs before SAQ's worker does; the worker's later call is ignored."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._settled: set[tuple[str, int]] = set()
 
     async def settle(self, job: Job, status: Status, error: str | None = None) -> None:
-        """Ends an attempt, or puts its job back (`QUEUED`): staged at once, stored when this returns."""
+        """Finishes an attempt, or requeues its job (`QUEUED`): staged at once, stored when this returns."""
         self._settled.add((job.key, job.attempts))
         if status == Status.QUEUED:
             await super().retry(job, error)
@@ -24,12 +24,12 @@ class CompletingQueue(Queue):
     async def finish(
         self, job: Job, status: Status, *, result: Any = None, error: str | None = None, **kwargs: Any
     ) -> None:
-        """SAQ's own, unless the attempt has said it."""
+        """Calls SAQ's own, unless the attempt is settled already."""
         if not self._was_settled(job):
             await super().finish(job, status, result=result, error=error, **kwargs)
 
     async def retry(self, job: Job, error: str | None) -> None:
-        """SAQ's own, unless the attempt has said it, or has ended."""
+        """Calls SAQ's own, unless the attempt is settled already."""
         if not self._was_settled(job):
             await super().retry(job, error)
 

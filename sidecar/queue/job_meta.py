@@ -1,4 +1,4 @@
-"""SAQ's jobs and ours: what is stored of a submission, and what is said of it."""
+"""SAQ's jobs and ours: the stored metadata of a submission, and the status that replies show."""
 
 import logging
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from sidecar.wall_clock import rfc3339
 log = logging.getLogger(__name__)
 
 CANCELLED: Final = "cancelled"
-"""SAQ's error of a job that somebody cancelled; another one means that SAQ gave it up."""
+"""SAQ's error of a cancelled job; any other means that SAQ gave up."""
 
 STATUSES: Final[dict[JobStatus, frozenset[Status]]] = {
     "pending": frozenset(Status) - TERMINAL_STATUSES,
@@ -29,14 +29,14 @@ STATUSES: Final[dict[JobStatus, frozenset[Status]]] = {
     "cancelled": frozenset({Status.ABORTED}),
 }
 FUNCTION: Final = "run"
-"""What SAQ calls for every job of ours."""
+"""The function name of all our jobs in SAQ."""
 UNREADABLE: Final = "unreadable"
-"""The type of a job whose document can't be read: it fails when it is taken, and holds up no other."""
+"""The type of a job whose document can't be decoded: it fails when it is taken and blocks no other."""
 _JOB_STATUS: Final = {status: ours for ours, statuses in STATUSES.items() for status in statuses}
 
 
 class JobMeta(Sparse):
-    """What we keep beside SAQ's own fields."""
+    """What we store in addition to SAQ's own fields."""
 
     model_config = ConfigDict(frozen=False)
 
@@ -45,33 +45,33 @@ class JobMeta(Sparse):
     origin: str = ""
     scope: str = ""
     submitter: str = ""
-    """The process that submitted; empty where its parent wants no events."""
+    """The process that submitted; empty if its parent wants no events."""
     timeout: float = 0
     retries: int = 0
     failures: int = 0
-    """Attempts that ended in a failure of their own, as interrupted ones don't."""
+    """Failed attempts, without interrupted ones."""
     waits: int = 0
-    """Attempts that found no browser to run in, which is no failure of the job's."""
+    """Attempts whose browser could not start, which are no failures of the job."""
     webhooks: str = ""
     """Packed endpoints, as they were submitted."""
     error: ErrorDetail | None = None
 
 
 def dump(document: Mapping[Any, Any]) -> bytes:
-    """A job's fields as JSON."""
+    """Encodes a job's fields as JSON."""
     return msgspec.json.encode(document)
 
 
 def load(document: str | bytes) -> dict[str, Any]:
-    """The fields back."""
+    """Decodes a job's fields."""
     fields: dict[str, Any] = msgspec.json.decode(document)
     return fields
 
 
 def decode_job(queue: Queue, key: str, document: bytes, status: str) -> Job:
-    """The job of a stored document; one of the type UNREADABLE where the document is damaged, or a newer sidecar's.
+    """Decodes a stored job; one of the type UNREADABLE if the document is damaged or a newer sidecar's.
 
-    What is wrong with it is not repeated: it may hold secrets.
+    The cause is not logged, as it may contain secrets.
     """
     try:
         job = queue.deserialize(document, status)
@@ -86,7 +86,7 @@ def decode_job(queue: Queue, key: str, document: bytes, status: str) -> Job:
 
 
 def with_fields(document: bytes, **fields: Any) -> bytes:
-    """A document with some fields set; one that can't be read stays as it is."""
+    """Returns a document with some fields set; one that can't be decoded is returned unchanged."""
     try:
         return dump({**load(document), **fields})
     except (msgspec.DecodeError, TypeError):
@@ -94,17 +94,17 @@ def with_fields(document: bytes, **fields: Any) -> bytes:
 
 
 def get_meta(job: Job) -> JobMeta:
-    """What we stored beside SAQ's fields."""
+    """Returns our metadata of a job."""
     return stored(JobMeta, encode(job.meta))
 
 
 def set_meta(job: Job, meta: JobMeta) -> None:
-    """Writes it back; it is stored with the job's next change."""
+    """Sets a job's metadata, which is stored with the job's next update."""
     job.meta = load(encode(meta))
 
 
 def job_state(job: Job) -> JobState:
-    """What there is to say of a job, but for its result."""
+    """Returns a job's state, without its result."""
     meta = get_meta(job)
     status = _JOB_STATUS[job.status]
     if status == "cancelled" and job.error != CANCELLED:
@@ -125,7 +125,7 @@ def job_state(job: Job) -> JobState:
 
 
 def attempts_exhausted(attempts: int) -> ErrorDetail:
-    """The error of a job whose every attempt was cut short."""
+    """Returns the error of a job whose attempts were all interrupted."""
     message = f"gave up after {attempts} interrupted attempts"
     return ErrorDetail(code=ErrorCode.INTERNAL, message=message, retryable=False)
 

@@ -1,4 +1,4 @@
-"""Submissions: kept, run by SAQ's workers, and told of. The one door to the queue, whoever has work for later."""
+"""The job queue: stores submissions, runs them in SAQ's workers, and reports their state."""
 
 import asyncio
 import logging
@@ -26,37 +26,37 @@ from sidecar.shutdown import cancel_and_wait
 log = logging.getLogger(__name__)
 
 MAIN_QUEUE: Final = "jobs"
-"""The queue that every process serves."""
+"""The queue that every process serves by default."""
 WAITING_QUEUE: Final = "waiting"
-"""The queue of work that mostly waits for other work, or for a place elsewhere: many are begun at once."""
+"""The queue of jobs that mostly wait for other jobs; many run at once."""
 WAITING_CONCURRENCY: Final = 250
 _WAITING_TYPES: Final = frozenset({"run_task"})
 PRIVATE_PREFIX: Final = "own:"
-"""Begins the name of a queue that one process alone serves: nobody else can open what is sealed in its jobs."""
+"""The name prefix of queues that one process alone serves: only it can decrypt their jobs."""
 LEASE_SECONDS: Final = 30
-"""Seconds after which a job counts as abandoned where its process has not spoken of it."""
+"""Seconds without a heartbeat after which a job counts as abandoned."""
 MAX_INTERRUPTIONS: Final = 100
-"""Attempts of a job that may be cut short, by crashes mostly, before it is given up."""
+"""Interrupted attempts, by crashes mostly, after which a job fails."""
 ORPHAN_SCAN_SECONDS: Final = 10.0
-"""Seconds between two looks for jobs that nobody can run any more."""
+"""Seconds between two checks for orphaned jobs."""
 _ID_NAMESPACE: Final = uuid.UUID("8f1d2f3e-6c1b-4c53-9f0e-5f5c1c7f2f0a")
 _ALL_STATUSES: Final = frozenset(Status)
 
 OnEvent = Callable[[str, Any], None]
-"""Takes an event's name and content for our own parent."""
+"""Emits an event, its name and content, to our own parent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobQueueOptions:
-    """What an engine does with jobs, beside running them."""
+    """How a job queue treats its jobs."""
 
     concurrency: int
     results_ttl: int
-    """Seconds that a finished job and its result are kept."""
+    """Seconds for which a finished job and its result are kept."""
     private_secrets: bool
-    """Whether jobs with secrets stay with this process, because its seals end with it."""
+    """Whether jobs with secrets stay in this process, because its encryption key ends with it."""
     private_logins: bool
-    """Whether jobs that need their login stay with this process, because others can't have it."""
+    """Whether jobs that need their login stay in this process, because others don't have it."""
     jitter: Callable[[], float]
     """Random, from 0 to 1."""
     on_event: OnEvent
@@ -80,9 +80,9 @@ class JobQueue:
     # --- submissions
 
     async def submit(self, submission: Submission) -> str:
-        """Accepts a submission and gives its id, which is on disk at latest with the next commit. Raises StoreFailed.
+        """Accepts a submission and returns its id; the job is on disk with the next commit. Raises StoreFailed.
 
-        The same key gives the same id and makes nothing new.
+        A key that was used before returns the same id and creates no new job.
         """
         job_id = job_id_for(submission.key)
         secret = self._encryptor.persistent or submission.secret
@@ -92,9 +92,9 @@ class JobQueue:
             function=FUNCTION,
             key=job_id,
             kwargs=encrypt_content(self._encryptor, submission.content, secret=secret),
-            timeout=0,  # ours says what took too long
+            timeout=0,  # the executor has a timeout with an error of ours
             heartbeat=LEASE_SECONDS,
-            retries=submission.retries + 2 + MAX_INTERRUPTIONS,  # the last one only says that it is given up
+            retries=submission.retries + 2 + MAX_INTERRUPTIONS,  # the last one only reports the failure
             ttl=self._options.results_ttl,
             scheduled=math.ceil(submission.due) if submission.due > self._clock.now() else 0,
         )
@@ -110,7 +110,7 @@ class JobQueue:
         )
         set_meta(job, meta)
         if submission.notify and not self._subscribed:
-            self._subscribed = True  # others may run it, and what they tell is for our parent
+            self._subscribed = True  # other processes may run it and publish its events
             self._backend.subscribe(self._executor.on_message)
         shared = WAITING_QUEUE if submission.type in _WAITING_TYPES else MAIN_QUEUE
         name = f"{PRIVATE_PREFIX}{self._backend.process}" if private else shared
@@ -120,15 +120,15 @@ class JobQueue:
 
     @property
     def process(self) -> str:
-        """What other processes of this store know this one by."""
+        """This process's id in the store."""
         return self._backend.process
 
     async def is_alive(self, process: str) -> bool:
-        """Whether a process of this store still runs."""
+        """Whether a process of this store is alive."""
         return await self._backend.is_alive(process)
 
     async def status(self, job_id: str) -> JobState:
-        """What is known of a job. Raises NotFound, StoreFailed."""
+        """Returns a job's state. Raises NotFound, StoreFailed."""
         job = await self._find(job_id)
         state = job_state(job)
         if job.status is Status.COMPLETE:
@@ -139,13 +139,13 @@ class JobQueue:
         return state if progress is None else state.replace(progress=progress)
 
     async def list(self, status: JobStatus | None, page: int) -> tuple[int, list[JobState]]:
-        """How many jobs have this status (any, for None), and one page of them, newest first, without their results."""
+        """Returns how many jobs have this status (None: any) and one page of them, newest first, without results."""
         wanted = STATUSES[status] if status else _ALL_STATUSES
         total, jobs = await self._backend.page(wanted, page_offset(page), PAGE_SIZE)
         return total, [job_state(job) for job in jobs]
 
     async def cancel(self, job_id: str) -> bool:
-        """Stops a job: at once where it waits, as soon as it lets go where it runs. False where it has ended."""
+        """Cancels a job: at once if it is queued, as soon as it stops if it runs. Returns False if it has ended."""
         job = await self._find(job_id)
         if job.status in TERMINAL_STATUSES:
             return False
@@ -157,14 +157,14 @@ class JobQueue:
             await worker.abort_cancelled()
         if waits:
             left = await self._backend.find(job_id)
-            if left and left.status is Status.ABORTING:  # SAQ on Redis leaves those that wait for their time like this
+            if left and left.status is Status.ABORTING:  # SAQ on Redis leaves scheduled jobs in this status
                 await queue.finish(left, Status.ABORTED, error=CANCELLED)
         return True
 
     # --- running
 
     def start(self, handler: JobHandler) -> None:
-        """Begins to run jobs."""
+        """Starts running jobs."""
         self._executor.handler = handler
         for name in tuple(self._queue_names):
             self._start_worker(name)
@@ -172,7 +172,7 @@ class JobQueue:
         self._orphan_scan = asyncio.create_task(self._fail_orphans())
 
     async def stop(self, seconds: float) -> None:
-        """Takes no more jobs, lets what runs finish for so many seconds, and puts the rest back."""
+        """Takes no more jobs, lets running ones finish for `seconds`, and requeues the rest."""
         self._stopped = True
         await cancel_and_wait(self._orphan_scan)
         self._orphan_scan = None
@@ -180,7 +180,7 @@ class JobQueue:
         await asyncio.gather(*(worker.stop(seconds) for worker in workers.values()))
 
     async def close(self) -> None:
-        """Puts back what runs and lets go of the store."""
+        """Requeues running jobs and closes the backend."""
         await self.stop(0)
         self._backend.subscribe(None)
         await self._backend.close()
@@ -200,7 +200,7 @@ class JobQueue:
         return job
 
     async def _fail_orphans(self) -> None:
-        """Ends jobs that only a process that is gone could have run."""
+        """Fails jobs that only a dead process could have run."""
         while True:
             try:
                 for job in await self._backend.orphans(PRIVATE_PREFIX):
@@ -211,5 +211,5 @@ class JobQueue:
 
 
 def job_id_for(key: str) -> str:
-    """The id of the job with that key; a new one without."""
+    """Returns the id of the job with that key; a new id for an empty key."""
     return str(uuid.uuid5(_ID_NAMESPACE, key) if key else uuid.uuid4())

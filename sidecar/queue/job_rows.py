@@ -1,8 +1,8 @@
 """Jobs as rows: every change of one is a function of a connection, inside a transaction of the database.
 
-A queued row has a `place` in its queue, or none while it waits for its time `due`. A wait that counts from a moment, as
-the one before another attempt does, has that moment in `since`: a clock that is set back to before it ends the wait.
-`attempts` grows when a row is taken, so whoever still works at an earlier attempt changes nothing any more.
+A queued row has a `place` in its queue, or none while it waits for its time `due`. A delay that
+starts at a moment, as before a retry, has that moment in `since`: setting the clock back to before it ends the delay.
+`attempts` grows when a row is claimed, so a worker with an earlier attempt changes nothing any more.
 """
 
 import sqlite3
@@ -38,7 +38,7 @@ NEXT_DUE: Final = """
         SELECT due FROM job WHERE queue = ?1 AND status = 'queued' AND place IS NULL ORDER BY due LIMIT 1)
     LIMIT 1
 """
-"""When there is something to take: 0 for now. Parameters: queue, now."""
+"""When the next job is due: 0 for now. Parameters: queue, now."""
 PAGE: Final = """
     SELECT queue, key, status, attempts, document, owner, version FROM job WHERE number IN (
         SELECT number FROM job WHERE status IN (SELECT value FROM json_each(?)) AND (drop_at IS NULL OR drop_at > ?)
@@ -113,7 +113,7 @@ _DELETE: Final = "DELETE FROM job WHERE key = ? AND queue = ?"
 
 
 class Row(NamedTuple):
-    """A job as it is stored."""
+    """A stored job."""
 
     queue: str
     key: str
@@ -144,7 +144,7 @@ def insert(connection: sqlite3.Connection, row: NewRow) -> None:
 
 
 def insert_once(connection: sqlite3.Connection, row: NewRow, now: float) -> bool:
-    """Adds a row unless one of that key is kept in any queue; whether it did."""
+    """Adds a row unless any queue has one with that key; returns whether it did."""
     connection.execute("DELETE FROM job WHERE key = ? AND drop_at <= ?", (row.key, now))
     if connection.execute("SELECT 1 FROM job WHERE key = ?", (row.key,)).fetchone():
         return False
@@ -153,7 +153,7 @@ def insert_once(connection: sqlite3.Connection, row: NewRow, now: float) -> bool
 
 
 def insert_or_replace(connection: sqlite3.Connection, row: NewRow) -> bool:
-    """Adds a row unless this queue has one of that key that has not ended; whether it did. SAQ's own rule."""
+    """Adds a row unless this queue has an unfinished one with that key, as SAQ does; returns whether it did."""
     kept = get(connection, row.queue, row.key)
     if kept is not None:
         if Status(kept.status) not in TERMINAL_STATUSES:
@@ -164,13 +164,13 @@ def insert_or_replace(connection: sqlite3.Connection, row: NewRow) -> bool:
 
 
 def get(connection: sqlite3.Connection, queue: str, key: str) -> Row | None:
-    """The row as the transaction sees it."""
+    """Returns the row as the transaction sees it."""
     row = connection.execute(GET, (key, queue, 0)).fetchone()
     return Row(*row) if row else None
 
 
 def promote(connection: sqlite3.Connection, queue: str, now: float) -> list[str]:
-    """Gives a place to the jobs whose time has come; their keys."""
+    """Queues scheduled jobs that are due; returns their keys."""
     due = connection.execute(_DUE, (queue, now)).fetchall()
     for number, _, _ in due:
         connection.execute(_PLACE, (_last_place(connection, queue), number))
@@ -180,7 +180,7 @@ def promote(connection: sqlite3.Connection, queue: str, now: float) -> list[str]
 def claim(
     connection: sqlite3.Connection, queue: str, owner: str, now: float, edit: Callable[[bytes], bytes]
 ) -> Row | None:
-    """Takes the first job for `owner`, one attempt more, its document changed by `edit`."""
+    """Claims the first job for `owner`: counts an attempt and applies `edit` to the document."""
     promote(connection, queue, now)
     row = connection.execute(_FIRST, (queue,)).fetchone()
     if row is None:
@@ -191,7 +191,7 @@ def claim(
 
 
 def release(connection: sqlite3.Connection, queue: str, key: str) -> None:
-    """Undoes `claim`: the job was not begun."""
+    """Undoes `claim`: the job was not started."""
     row = get(connection, queue, key)
     if row is not None and row.status == Status.ACTIVE:
         requeue(connection, row, row.document, None)
@@ -199,7 +199,7 @@ def release(connection: sqlite3.Connection, queue: str, key: str) -> None:
 
 
 def update(connection: sqlite3.Connection, row: Row, status: Status, document: bytes, owner: str | None) -> None:
-    """Gives a row another document, and another status; its owner only while it runs."""
+    """Updates a row's document and status; it has an owner only while it runs."""
     if status == Status.QUEUED != row.status:
         requeue(connection, row, document, None)
     else:
@@ -208,14 +208,14 @@ def update(connection: sqlite3.Connection, row: Row, status: Status, document: b
 
 
 def requeue(connection: sqlite3.Connection, row: Row, document: bytes, wait: tuple[float, float] | None) -> None:
-    """Puts a row last in its queue, or has it wait: since when, and until when."""
+    """Moves a row to the end of its queue, or delays it: `wait` is from when, and until when."""
     since, due = wait or (None, 0)
     place = None if wait else _last_place(connection, row.queue)
     connection.execute(_REQUEUE, (place, due, since, document, row.key, row.queue))
 
 
 def finish(connection: sqlite3.Connection, row: Row, status: Status, document: bytes, ttl: int, now: float) -> None:
-    """Ends a job; it is kept for `ttl` seconds, for good with 0, and not at all with less."""
+    """Finishes a job, which is kept for `ttl` seconds, forever with 0, not at all with less."""
     if ttl < 0:
         connection.execute(_DELETE, (row.key, row.queue))
     else:
@@ -223,7 +223,7 @@ def finish(connection: sqlite3.Connection, row: Row, status: Status, document: b
 
 
 def delete_expired(connection: sqlite3.Connection, now: float) -> None:
-    """Forgets jobs and workers whose time is over."""
+    """Deletes expired jobs and workers."""
     connection.execute("DELETE FROM job WHERE drop_at <= ?", (now,))
     connection.execute("DELETE FROM worker WHERE expires <= ?", (now,))
 

@@ -1,4 +1,4 @@
-"""Wakes those who wait for news: at once for news of this process, by looking now and then for news of others."""
+"""Notifies waiters of changes: at once of this process's, by polling of other processes'."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from typing import Final
 
 MIN_POLL_SECONDS: Final = 0.02
 MAX_POLL_SECONDS: Final = 0.25
-"""How long news of another process may go unseen."""
+"""The longest delay until another process's change is noticed."""
 
 
 class ChangeNotifier:
-    """One for all who wait in this process. It costs nothing while nobody does."""
+    """One for all waiters of this process; it polls only while there are any."""
 
     def __init__(self, version: Callable[[], int] | None) -> None:
-        """`version` gives a number that changes with every change by others; None where there are none."""
+        """`version` returns a number that changes with every change by other processes; None if there are no others."""
         self._version = version
         self._last_version = 0
         self._poll_seconds = MIN_POLL_SECONDS
@@ -21,17 +21,17 @@ class ChangeNotifier:
         self._next_poll: asyncio.TimerHandle | None = None
 
     def notify(self) -> None:
-        """Wakes everybody."""
+        """Wakes all waiters."""
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
         self._waiters.clear()
 
     async def wait(self, seconds: float) -> None:
-        """Returns at the next ring, and after so many seconds at latest."""
+        """Returns at the next notification, or after `seconds`."""
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
-        if self._version and self._next_poll is None:  # what came since the last look shows at the next one
+        if self._version and self._next_poll is None:  # changes since the last poll show at the next one
             self._poll_seconds = MIN_POLL_SECONDS
             self._schedule_poll()
         try:
@@ -40,7 +40,7 @@ class ChangeNotifier:
             self._waiters.discard(waiter)
 
     def close(self) -> None:
-        """Wakes everybody, and looks no more."""
+        """Wakes all waiters and stops polling."""
         self.notify()
         if self._next_poll:
             self._next_poll.cancel()

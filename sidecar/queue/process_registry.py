@@ -1,4 +1,4 @@
-"""Which processes live: each holds a lock on a file of its own, which the kernel takes from the dead."""
+"""Which processes are alive: each locks a file of its own, and the kernel releases the locks of dead ones."""
 
 import fcntl
 import os
@@ -14,12 +14,12 @@ FOLDER: Final = "processes"
 
 
 class ProcessLock:
-    """This process among those that share a state folder; without a folder it is alone."""
+    """The lock that shows other processes of the state folder that this one is alive; None is no folder."""
 
     def __init__(self, folder: Path | None) -> None:
         """Raises OSError."""
         self.process = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        """What others know us by; never used again."""
+        """This process's id, which is never reused."""
         self._folder = folder / FOLDER if folder else None
         self._descriptor = -1
         if folder and self._folder:
@@ -28,7 +28,7 @@ class ProcessLock:
             self._sweep()
 
     def is_alive(self, process: str) -> bool:
-        """Whether the process of that name still runs."""
+        """Whether the process with that id is alive."""
         if process == self.process:
             return True
         if self._folder is None:
@@ -37,7 +37,7 @@ class ProcessLock:
             return descriptor is not None and not _try_lock(descriptor)
 
     def close(self) -> None:
-        """Counts as gone from now on."""
+        """Releases the lock: the process counts as dead from now on."""
         if self._folder and self._descriptor >= 0:
             (self._folder / self.process).unlink(missing_ok=True)
             os.close(self._descriptor)
@@ -47,13 +47,13 @@ class ProcessLock:
         while True:
             descriptor = files.open_file(path, os.O_CREAT | os.O_RDWR)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            with suppress(FileNotFoundError):  # whoever cleans up may have come between the two calls above
+            with suppress(FileNotFoundError):  # another process may have removed the file between the two calls above
                 if path.stat().st_ino == os.fstat(descriptor).st_ino:
                     return descriptor
             os.close(descriptor)
 
     def _sweep(self) -> None:
-        """Takes away what the dead have left. A name is never used again, so nobody has to ask for them later."""
+        """Removes the files of dead processes; their ids are never reused."""
         assert self._folder  # noqa: S101  only called with one
         for path in self._folder.iterdir():
             with _open_existing(path) as descriptor:

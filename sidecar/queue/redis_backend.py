@@ -1,4 +1,4 @@
-"""Every queue of a fleet: what `sqlite_backend` does for one machine, in a Redis that many share."""
+"""The queue backend of a fleet: all queues of one Redis that many machines share."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS: Final = 4.0
 HEARTBEAT_TTL: Final = 15
-"""A process counts as gone when nothing was heard of it for so long."""
+"""Seconds without a heartbeat after which a process counts as dead."""
 SCAN_SIZE: Final = 200
 _GROUPS: Final = {
     frozenset(Status): "all",
@@ -58,27 +58,27 @@ class RedisBackend:
         return self
 
     def queue(self, name: str) -> FleetQueue:
-        """The queue of that name."""
+        """Returns the queue of that name."""
         if name not in self._queues:
             self._queues[name] = FleetQueue(self._context, name)
         return self._queues[name]
 
     async def put(self, job: Job, name: str) -> bool:
-        """Enqueues a job unless one with its key is kept in any queue. It is there when this returns."""
+        """Enqueues a job unless any queue has one with its key. It is stored when this returns."""
         job.queue = queue = self.queue(name)
         job.queued = milliseconds()
         job.status = Status.QUEUED
         return await queue.enter(job, once=True)
 
     async def find(self, key: str) -> Job | None:
-        """The job with that key, in any queue."""
+        """Returns the job with that key, from any queue."""
         name = await call(self._redis.get(f"sidecar:key:{key}"))
         return await self.queue(name.decode()).job(key) if name else None
 
     async def page(self, statuses: frozenset[Status], offset: int, limit: int) -> tuple[int, list[Job]]:
-        """How many jobs have these statuses, and some of them, newest first, of all queues.
+        """Returns how many jobs have these statuses, in all queues, and one page of them, newest first.
 
-        Statuses that have not ended go together, and every other one alone; or all.
+        `statuses` are the unfinished ones, one finished one, or all.
         """
         group = f"sidecar:jobs:{_GROUPS[statuses]}"
         total = await call(self._redis.zcard(group))
@@ -86,7 +86,7 @@ class RedisBackend:
         return total, await self._find_all([key.decode() for key in keys])
 
     async def orphans(self, prefix: str) -> list[Job]:
-        """Jobs that have not ended in queues named after processes that are gone: `prefix` and the process."""
+        """Returns unfinished jobs of queues named after dead processes: `prefix` and the process."""
         names = {name.decode() for name in await call(self._redis.smembers("sidecar:queues"))}
         owners = {name: name[len(prefix) :] for name in names if name.startswith(prefix)}
         alive = await self._find_alive(owners.values())
@@ -100,34 +100,34 @@ class RedisBackend:
         return found
 
     async def store_result(self, key: str, body: bytes, ttl: int) -> None:
-        """Keeps a job's result for `ttl` seconds, unless one is kept already. Waits while Redis is not there."""
+        """Stores a job's result for `ttl` seconds unless it has one. Retries while Redis is unavailable."""
         name, seconds = f"sidecar:result:{key}", max(ttl, 1)
         await retry_until_stored(
             lambda: call(self._redis.set(name, body, ex=seconds, nx=True)), self._context.clock, RETRY_SECONDS
         )
 
     async def get_result(self, key: str) -> bytes | None:
-        """A kept result; None where there is none."""
+        """Returns a stored result; None if there is none."""
         body: bytes | None = await call(self._redis.get(f"sidecar:result:{key}"))
         return body
 
     async def is_alive(self, process: str) -> bool:
-        """Whether a process of this store still runs."""
+        """Whether a process of this store is alive."""
         return process in await self._find_alive([process])
 
     async def publish(self, process: str, message: bytes) -> None:
-        """Sends a message to a process, after those before it; nobody keeps it for one that does not listen."""
+        """Publishes a message to a process, in order; it is lost if the process is not subscribed."""
         async with self._publish_lock:
             await call(self._redis.publish(f"sidecar:tell:{process}", message))
 
     def subscribe(self, handler: MessageHandler | None) -> None:
-        """Has messages for this process handed to `handler`; None stops that."""
+        """Passes messages for this process to `handler`; None unsubscribes."""
         if self._subscription:
             self._subscription.cancel()
         self._subscription = asyncio.create_task(self._receive_messages(handler)) if handler else None
 
     async def close(self) -> None:
-        """Counts as gone for others from now on, and lets go of every connection."""
+        """Counts as dead for other processes from now on, and closes every connection."""
         self._context.closed = True
         await cancel_and_wait(self._heartbeat, self._subscription)
         await asyncio.gather(*(best_effort(queue.disconnect()) for queue in self._queues.values()))
@@ -135,7 +135,7 @@ class RedisBackend:
         await best_effort(self._redis.aclose())
 
     async def _find_all(self, keys: list[str]) -> list[Job]:
-        """The jobs of these keys that are still there, in their order."""
+        """Returns the jobs of these keys that still exist, in that order."""
         if not keys:
             return []
         names = await call(self._redis.mget([f"sidecar:key:{key}" for key in keys]))

@@ -15,15 +15,15 @@ RETRY_SECONDS: Final = (0.1, 0.5, 1.0, 2.0)
 
 @dataclass(slots=True)
 class RedisContext:
-    """The Redis, who we are in it, and what of it runs here."""
+    """The Redis client, this process's id in it, and the attempts that run in this process."""
 
     redis: Redis
     clock: Clock
     process: str
     find_alive: Callable[[Iterable[str]], Awaitable[set[str]]]
-    """Which of these processes live."""
+    """Returns which of these processes are alive."""
     running: set[tuple[str, int]] = field(default_factory=set)
-    """The attempts that run in this process, as keys and numbers."""
+    """Attempts that run in this process, as keys and attempt numbers."""
     closed: bool = False
 
     async def run(self, script: str, *arguments: str | bytes | float) -> Any:

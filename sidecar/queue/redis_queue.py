@@ -1,4 +1,4 @@
-"""SAQ's queue on Redis, fit for a fleet: attempts that lost their job change nothing, and Redis may go and come."""
+"""SAQ's queue on Redis for a fleet: attempts that lost their job change nothing, and Redis may be unavailable."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 UNCLAIMED_SECONDS: Final = 5
-"""A job that was moved and not claimed for so long lies there because an answer was lost."""
+"""Seconds after which a job that was moved and not claimed is requeued: a response was lost."""
 
 
 class FleetQueue(CompletingQueue, RedisQueue):
@@ -48,23 +48,23 @@ class FleetQueue(CompletingQueue, RedisQueue):
         await self._pubsub.close()
         await self._pubsub.pubsub.aclose()  # type: ignore[no-untyped-call]
 
-    # --- what goes in and comes out
+    # --- enqueue and dequeue
 
     async def _enqueue(self, job: Job) -> Job | None:
         return job if await self.enter(job, once=False) else None
 
     async def enter(self, job: Job, *, once: bool) -> bool:
-        """Stores a new job; `once`: unless one with its key is kept in any queue. Raises StoreFailed."""
+        """Stores a new job; `once`: unless any queue has one with its key. Raises StoreFailed."""
         document = dump(job.to_dict())
         arguments = (self.name, job.key, document, job.scheduled, job.attempts, int(once))
         return bool(await self._context.run(scripts.ENTER, *arguments))
 
     async def schedule(self, lock: int = 1) -> list[str]:
-        """SAQ's own, while Redis is there."""
+        """Calls SAQ's own; logs a Redis error."""
         return await self._or_default(super().schedule(lock), [])
 
     async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Job | None:  # noqa: ARG002, ASYNC109
-        """The next job, active from now on; None after `timeout` seconds. Waits while Redis is not there."""
+        """Returns the next job, now active; None after `timeout` seconds. Retries while Redis is unavailable."""
         async with self._dequeue_lock.acquire(timeout) as seconds:
             return await self._next(seconds)
 
@@ -85,7 +85,7 @@ class FleetQueue(CompletingQueue, RedisQueue):
         return None
 
     async def _take(self, seconds: float) -> Job | None:
-        """The first job, waited for so many seconds. One that was moved and is not claimed is swept."""
+        """Claims the first job, waiting up to `seconds`; a job that was moved and not claimed is swept later."""
         moved = await self._move(seconds)
         if moved is None:
             return None
@@ -115,7 +115,7 @@ class FleetQueue(CompletingQueue, RedisQueue):
         return found
 
     async def _undo_move(self, moving: "asyncio.Future[bytes | None]") -> None:
-        """Puts a job back that came all the same: Redis' client loses a cancellation now and then."""
+        """Returns a job that arrived after the cancellation: Redis' client sometimes loses one."""
         with suppress(asyncio.CancelledError, StoreFailed):
             if moved := await moving:
                 await self._context.run(scripts.RETURN, self.name, self.job_key_from_id(moved.decode()))
@@ -126,16 +126,14 @@ class FleetQueue(CompletingQueue, RedisQueue):
             return None
         document, attempts = claimed
         self._context.running.add((key, attempts))
-        return self._decode(key, (document, b"active", attempts - 1, None))  # whoever takes it counts the attempt
+        return self._decode(key, (document, b"active", attempts - 1, None))  # SAQ's worker counts the attempt
 
-    # --- what becomes of it
+    # --- changes
 
     async def _update(self, job: Job, status: Status | None = None, **kwargs: Any) -> None:  # noqa: ARG002
         new = status.value if status else ""
         arguments = (self.name, job.key, job.attempts, dump(job.to_dict()), new, self._context.process)
-        await self._or_default(
-            self._context.run(scripts.CHANGE, *arguments), None
-        )  # the next one brings the same and more
+        await self._or_default(self._context.run(scripts.CHANGE, *arguments), None)  # the next update repeats it
 
     async def _finish(
         self,
@@ -164,7 +162,7 @@ class FleetQueue(CompletingQueue, RedisQueue):
         self._context.running.discard((job.key, job.attempts))
 
     async def abort(self, job: Job, error: str, ttl: float = 5) -> None:  # noqa: ARG002
-        """Ends a job that waits; has one that runs stopped by whoever runs it. Raises StoreFailed."""
+        """Aborts a queued job; marks a running one, which its worker then stops. Raises StoreFailed."""
         now = self._context.clock.now()
         ended = dump({**job.to_dict(), "status": Status.ABORTED, "error": error, "completed": int(now * 1000)})
         said = await self._context.run(scripts.ABORT, self.name, job.key, error, ended, job.ttl, now)
@@ -173,26 +171,26 @@ class FleetQueue(CompletingQueue, RedisQueue):
             self.aborted += job.status == Status.ABORTED
 
     async def is_current(self, job: Job) -> bool:
-        """Whether this attempt is still the one that counts. Raises StoreFailed."""
+        """Whether this is still the job's current attempt. Raises StoreFailed."""
         [(_, status, attempts, *_rest)] = await self._read([job.key])
         return status == b"active" and int(attempts) == job.attempts
 
-    # --- what can be asked
+    # --- queries
 
     async def job(self, job_key: str) -> Job | None:
-        """The job of that key; None once it is forgotten. Raises StoreFailed."""
+        """Returns the job with that key; None if it is gone. Raises StoreFailed."""
         [row] = await self._read([job_key])
         return self._decode(job_key, row)
 
     async def jobs(self, job_keys: Iterable[str]) -> list[Job | None]:
-        """One for each key, in their order. Raises StoreFailed."""
+        """Returns one job or None for each key, in order. Raises StoreFailed."""
         keys = list(job_keys)
         if not keys:
             return []
         return [self._decode(key, row) for key, row in zip(keys, await self._read(keys), strict=True)]
 
     async def write_worker_info(self, worker_id: str, info: WorkerInfo, ttl: int) -> None:
-        """SAQ's own, while Redis is there."""
+        """Calls SAQ's own; logs a Redis error."""
         await self._or_default(super().write_worker_info(worker_id, info, ttl), None)
 
     async def _read(self, keys: list[str]) -> list[Any]:
@@ -208,10 +206,10 @@ class FleetQueue(CompletingQueue, RedisQueue):
         job.error = error.decode() if error is not None else job.error
         return job
 
-    # --- what nobody looks after
+    # --- abandoned jobs
 
     async def sweep(self, lock: int = 60, abort: float = 5.0) -> list[str]:
-        """Puts back, or gives up, what nobody runs any more; their keys. One process of the fleet does it at a time."""
+        """Requeues or fails abandoned jobs; returns their keys. One process of the fleet does it at a time."""
         try:
             if not await call(self.redis.set(self._sweep, self._context.process, nx=True, ex=max(lock, 1))):
                 return []
@@ -253,7 +251,7 @@ class FleetQueue(CompletingQueue, RedisQueue):
         )
 
     async def _abort_attempt(self, job: Job, seconds: float) -> None:
-        """Asks the one who runs it to stop, before somebody else runs it."""
+        """Makes its worker stop the attempt before another worker runs the job."""
         await self.abort(job, self.swept_error_message)
         try:
             await job.refresh(seconds)
@@ -264,7 +262,7 @@ class FleetQueue(CompletingQueue, RedisQueue):
             await self._retry_or_finish(job)
 
     async def _retry_or_finish(self, job: Job) -> None:
-        """Has an attempt that is given up done again, unless it was being stopped or was the last."""
+        """Retries an abandoned attempt, unless it was being aborted or was the last."""
         if job.status == Status.ABORTING:
             await self.finish(job, Status.ABORTED, error=job.error)
         elif job.retryable:

@@ -1,9 +1,9 @@
-"""Changes of jobs in Redis, each one script and so one step: nobody sees half of it, and no two change a job at once.
+"""Changes of jobs in Redis. Each is one script and so atomic.
 
-Beside SAQ's own keys of a queue (`incomplete`, `queued`, `active`, and a document for each job) there are: a hash
-`run:<key>` with what counts of a job whatever its document says (status, attempts granted, owner, error, version), a
-set `aborting`, and for all queues together `sidecar:key:<key>` (the queue of a job), `sidecar:jobs:<group>` (sorted by
-when they were queued), `sidecar:expiry` and `sidecar:queues`. Keys are made from arguments: a cluster can't run these.
+In addition to SAQ's own keys of a queue (`incomplete`, `queued`, `active`, and a document for each job) there are: a
+hash `run:<key>` with the authoritative state of a job (status, attempts granted, owner, error, version), a set
+`aborting`, and for all queues together `sidecar:key:<key>` (the queue of a job), `sidecar:jobs:<group>` (sorted by when
+they were queued), `sidecar:expiry` and `sidecar:queues`. Keys are made from arguments: a cluster can't run these.
 """
 
 from typing import Final
@@ -86,7 +86,7 @@ queue(ARGV[4])
 return 1
 """
 )
-"""Stores a new job; whether it did."""
+"""Stores a new job; returns whether it did."""
 
 CLAIM: Final = (
     _PRELUDE
@@ -106,7 +106,7 @@ become('active')
 return {document, call('HINCRBY', run, 'attempts', 1)}
 """
 )
-"""Gives a job that was moved to `active` to a process: its document and its attempts, this one included."""
+"""Claims a job that was moved to `active` for a process; returns its document and attempts, including this one."""
 
 RETURN: Final = (
     _PRELUDE
@@ -116,7 +116,7 @@ if status == 'queued' and call('LREM', active, 0, id) > 0 then call('LPUSH', que
 return nil
 """
 )
-"""Undoes the move to `active` of a job that nobody has claimed."""
+"""Undoes the move to `active` of a job that was not claimed."""
 
 CHANGE: Final = (
     _PRELUDE
@@ -141,7 +141,7 @@ end
 return 1
 """
 )
-"""Stores a job's document, and its status where that may change."""
+"""Stores a job's document, and its status if that may change."""
 
 FINISH: Final = (
     _PRELUDE
@@ -209,4 +209,4 @@ for _, key in ipairs(gone) do
 end
 return #gone
 """
-"""Takes jobs that have expired by themselves out of the lists."""
+"""Removes expired jobs from the lists."""

@@ -7,9 +7,9 @@ from sidecar.clock import Clock
 from sidecar.storage.database import Database
 
 Result = tuple[bytes, float]
-"""Its body, and the Unix time when it expires."""
+"""The body, and the Unix time at which it expires."""
 
-# a result that was kept first stays: a later one comes from an attempt that has lost its job meanwhile
+# the first result stays: a later one is of an attempt that has lost its job meanwhile
 _STORE: Final = """
     INSERT INTO result (id, body, size, expires) VALUES (?, ?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET body = excluded.body, size = excluded.size, expires = excluded.expires
@@ -28,15 +28,15 @@ class ResultStore:
         self._max_bytes = max_bytes
         self._staged: dict[str, Result] = {}
         self._uncommitted: dict[str, Result] = {}
-        self._unmeasured = max_bytes  # bytes that may have been added since the whole was last measured: unknown yet
+        self._unmeasured = max_bytes  # bytes added since the total was last measured; at first unknown
 
     def store(self, key: str, body: bytes, ttl: int) -> None:
-        """Stages a result that is kept for `ttl` seconds."""
+        """Stages a result, to be kept for `ttl` seconds."""
         self._uncommitted[key] = body, self._now() + ttl
         self._stage({key: self._uncommitted[key]})
 
     def get(self, key: str) -> bytes | None:
-        """A kept result; empty where it had to make room for others. Raises StoreFailed."""
+        """Returns a stored result; empty if it was evicted. Raises StoreFailed."""
         row = self._uncommitted.get(key) or self._database.fetch_one(
             "SELECT body, expires FROM result WHERE id = ?", key
         )
@@ -55,7 +55,7 @@ class ResultStore:
         return _StagedResults(self, results, self._now())
 
     def write(self, connection: sqlite3.Connection, results: dict[str, Result], now: float) -> None:
-        """Writes results, and makes room for them. In the writer's thread."""
+        """Writes results and evicts old ones. Runs in the writer's thread."""
         rows = [(key, body, len(body), expires, now) for key, (body, expires) in results.items()]
         connection.executemany(_STORE, rows)
         self._unmeasured += sum(row[2] for row in rows)
@@ -69,7 +69,7 @@ class ResultStore:
             self._make_room(connection, too_much + self._max_bytes // 16)
 
     def on_commit(self, results: dict[str, Result]) -> None:
-        """They are on disk."""
+        """Drops committed results from memory."""
         for key, result in results.items():
             if self._uncommitted.get(key) is result:
                 del self._uncommitted[key]
@@ -85,7 +85,7 @@ class ResultStore:
 
 
 class _StagedResults:
-    """Results that were kept since the last commit."""
+    """Results that were staged since the last commit."""
 
     def __init__(self, store: ResultStore, results: dict[str, Result], now: float) -> None:
         self._store = store
@@ -93,17 +93,17 @@ class _StagedResults:
         self._now = now
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Writes them."""
+        """Writes the results."""
         self._store.write(connection, self._staged, self._now)
 
     def on_commit(self) -> None:
-        """They need not be kept in memory any more."""
+        """Drops them from memory."""
         self._store.on_commit(self._staged)
 
     def to_retry(self) -> "_StagedResults":
-        """All of them: they belong to the ends of their jobs, and are stored with those."""
+        """Returns all of them: they must be stored with the ends of their jobs."""
         return self
 
     def on_rollback(self) -> None:
-        """They can't be stored, whatever the disk does: nobody keeps them in memory for ever."""
+        """Drops them from memory: they can't be stored at all."""
         self._store.on_commit(self._staged)

@@ -1,4 +1,4 @@
-"""Every queue of one database: jobs are put, found and listed whatever queue they are in."""
+"""The queue backend of one machine: all queues of one database."""
 
 import sqlite3
 from pathlib import Path
@@ -35,9 +35,9 @@ class SqliteBackend:
 
     @classmethod
     def open(cls, database: Database, folder: Path | None, clock: Clock, max_bytes: int) -> Self:
-        """`folder` is where processes that share the database see each other; None where it is in memory.
+        """`folder` holds the locks of processes that share the database; None if it is in memory.
 
-        `max_bytes` is what all results may take.
+        `max_bytes` is the most that all results may take together.
         """
         try:
             process_lock = ProcessLock(folder)
@@ -46,19 +46,19 @@ class SqliteBackend:
         return cls(create_context(database, process_lock, clock, alone=folder is None), max_bytes)
 
     def queue(self, name: str) -> SqliteQueue:
-        """The queue of that name."""
+        """Returns the queue of that name."""
         if name not in self._queues:
             self._queues[name] = SqliteQueue(self._context, name)
         return self._queues[name]
 
     async def is_alive(self, process: str) -> bool:
-        """Whether a process of this store still runs."""
+        """Whether a process of this store is alive."""
         return self._context.process_lock.is_alive(process)
 
     async def put(self, job: Job, name: str) -> bool:
-        """Enqueues a job unless one with its key is kept in any queue; it is on disk with the next commit.
+        """Enqueues a job unless any queue has one with its key; it is on disk with the next commit.
 
-        It never waits. Where the disk refuses, it counts as not put.
+        It never waits. If the commit fails, the job was not enqueued.
         """
         if job.key in self._staged or job.key in self._committing or self._row(job.key):
             return False
@@ -71,7 +71,7 @@ class SqliteBackend:
         return True
 
     async def find(self, key: str) -> Job | None:
-        """The job with that key, in any queue; also one that was only just put."""
+        """Returns the job with that key, from any queue and also if it is not committed yet."""
         new_row = self._staged.get(key) or self._committing.get(key)
         if new_row is not None:
             return self._job(Row(new_row.queue, key, Status.QUEUED, new_row.attempts, new_row.document, None, 0))
@@ -79,7 +79,7 @@ class SqliteBackend:
         return self._job(row) if row else None
 
     async def page(self, statuses: frozenset[Status], offset: int, limit: int) -> tuple[int, list[Job]]:
-        """How many jobs have these statuses, and some of them, newest first, of all queues."""
+        """Returns how many jobs have these statuses, in all queues, and one page of them, newest first."""
         if self._staged or self._committing:
             await self._context.database.flush()
         wanted = msgspec.json.encode(sorted(status.value for status in statuses)).decode()
@@ -89,7 +89,7 @@ class SqliteBackend:
         return total[0] if total else 0, [self._job(Row(*row)) for row in found]
 
     async def orphans(self, prefix: str) -> list[Job]:
-        """Jobs that have not ended in queues named after processes that are gone: `prefix` and the process."""
+        """Returns unfinished jobs of queues named after dead processes: `prefix` and the process."""
         found = [
             Row(*row) for row in self._context.database.fetch_all(job_rows.UNFINISHED, prefix, prefix + "\U0010ffff")
         ]
@@ -101,23 +101,23 @@ class SqliteBackend:
         return [self._job(row) for row in found if row.queue in gone]
 
     async def store_result(self, key: str, body: bytes, ttl: int) -> None:
-        """With the next commit."""
+        """Stages a job's result, to be kept for `ttl` seconds."""
         self._results.store(key, body, ttl)
 
     async def get_result(self, key: str) -> bytes | None:
-        """A kept result; empty where it had to make room for others. Raises StoreFailed."""
+        """Returns a stored result; empty if it was evicted. Raises StoreFailed."""
         return self._results.get(key)
 
     async def publish(self, process: str, message: bytes) -> None:
-        """Leaves a message for a process. Raises StoreFailed."""
+        """Sends a message to a process. Raises StoreFailed."""
         await self._messages.publish(process, message)
 
     def subscribe(self, handler: MessageHandler | None) -> None:
-        """Has messages for this process handed to `handler`; None stops that."""
+        """Passes messages for this process to `handler`; None unsubscribes."""
         self._messages.subscribe(handler)
 
     async def close(self) -> None:
-        """Wakes who waits for jobs, and counts as gone for other processes; the database stays open."""
+        """Wakes all waiters and counts as dead for other processes; the database stays open."""
         self._context.closed = True
         self._context.notifier.close()
         self._context.process_lock.close()
@@ -135,14 +135,14 @@ class SqliteBackend:
         return _StagedJobs(self, rows, self._context.clock.now())
 
     def on_commit(self, rows: dict[str, NewRow]) -> None:
-        """The batch is on disk, or refused."""
+        """Drops a batch from memory once it is committed or rolled back."""
         for key in rows:
             self._committing.pop(key, None)
         self._context.notifier.notify()
 
 
 class _StagedJobs:
-    """Jobs accepted since the last commit."""
+    """Jobs staged since the last commit."""
 
     durable = True
 
@@ -152,14 +152,14 @@ class _StagedJobs:
         self._now = now
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Stores each, unless another process was quicker."""
+        """Stores each job, unless another process has stored its key first."""
         for new_row in self._rows.values():
             job_rows.insert_once(connection, new_row, self._now)
 
     def on_commit(self) -> None:
-        """They can be taken now."""
+        """Makes the jobs available."""
         self._jobs.on_commit(self._rows)
 
     def on_rollback(self) -> None:
-        """They were never accepted."""
+        """Drops the jobs: they were not enqueued."""
         self._jobs.on_commit(self._rows)

@@ -19,31 +19,31 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class SqliteContext:
-    """The database, who we are in it, and the bell that tells of changes."""
+    """The database, the lock that shows this process is alive, and the notifier of changes."""
 
     database: Database
     process_lock: ProcessLock
     clock: Clock
     notifier: ChangeNotifier
     running: set[tuple[str, int]] = field(default_factory=set)
-    """The attempts that run in this process, as keys and numbers."""
+    """Attempts that run in this process, as keys and attempt numbers."""
     closed: bool = False
 
     async def write(self, function: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
-        """Changes jobs in one transaction and rings the bell. Raises StoreFailed."""
+        """Changes jobs in one transaction and notifies waiters. Raises StoreFailed."""
         result = await self.database.write(function, durable=durable)
         self.notifier.notify()
         return result
 
     async def put(self, function: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
-        """The same for what has to be stored, however long the disk refuses."""
+        """Changes jobs like `write`, with retries while the disk refuses."""
         result = await self.database.submit(function, durable=durable, until_stored=True)
         self.notifier.notify()
         return result
 
 
 def create_context(database: Database, process_lock: ProcessLock, clock: Clock, *, alone: bool) -> SqliteContext:
-    """This process among those of a database; `alone`: no other one can change it."""
+    """Returns this process's context of a database; `alone`: no other process can change it."""
     return SqliteContext(database, process_lock, clock, ChangeNotifier(None if alone else lambda: _version(database)))
 
 

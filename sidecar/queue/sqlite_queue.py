@@ -1,4 +1,4 @@
-"""SAQ's queue on our database: several processes on one file, woken without polling inside each."""
+"""SAQ's queue on SQLite: several processes share one file; waiters of one process are notified without polling."""
 
 import asyncio
 import logging
@@ -28,11 +28,11 @@ log = logging.getLogger(__name__)
 _WRITE_INFO: Final = "INSERT OR REPLACE INTO worker (queue, id, info, expires) VALUES (?, ?, ?, ?)"
 _READ_INFO: Final = "SELECT id, info FROM worker WHERE queue = ? AND expires > ?"
 MAX_WAIT_SECONDS: Final = 5.0
-"""After so long whoever waits for a job looks at the clock again, which may have been set."""
+"""The longest wait for a due time: the clock may be set meanwhile."""
 
 
 class SqliteQueue(CompletingQueue):
-    """One queue of a database. What a call has changed is written when it returns."""
+    """One queue of a database. A call's changes are stored when it returns."""
 
     def __init__(self, context: SqliteContext, name: str = "default") -> None:
         super().__init__(name=name, dump=dump, load=load)
@@ -41,7 +41,7 @@ class SqliteQueue(CompletingQueue):
         self._dequeue_lock = DequeueLock(context.clock.monotonic)
         self._just_claimed: set[tuple[str, int]] = set()
 
-    # --- what goes in
+    # --- enqueue
 
     async def _enqueue(self, job: Job) -> Job | None:
         new_row = self.new_row(job)
@@ -51,20 +51,20 @@ class SqliteQueue(CompletingQueue):
         return job if entered else None
 
     def new_row(self, job: Job) -> NewRow:
-        """The row of a job that is to be stored."""
+        """Returns the row of a new job."""
         return NewRow(self.name, job.key, job.scheduled, job.attempts, dump(job.to_dict()))
 
     async def schedule(self, _lock: int = 1) -> list[str]:
-        """Gives the jobs whose time has come their place, which `dequeue` does by itself, too; their keys."""
+        """Queues scheduled jobs that are due, as `dequeue` does too; returns their keys."""
         now = self._now()
         if not self._context.database.fetch_one(job_rows.ANY_DUE, self.name, now):
             return []
         return await self._context.write(lambda connection: job_rows.promote(connection, self.name, now))
 
-    # --- what comes out
+    # --- dequeue
 
     async def dequeue(self, timeout: float = 0.0, poll_interval: float = 0.0) -> Job | None:  # noqa: ARG002, ASYNC109
-        """The next job, active from now on; None after `timeout` seconds. Waits while the disk refuses."""
+        """Returns the next job, now active; None after `timeout` seconds. Retries while the disk refuses."""
         async with self._dequeue_lock.acquire(timeout) as seconds:
             return await self._next(seconds) if seconds > 0 else None
 
@@ -119,14 +119,14 @@ class SqliteQueue(CompletingQueue):
         self._context.running.add((row.key, row.attempts))
         self._just_claimed.add((row.key, row.attempts))
         job = self.decode(row)
-        job.attempts -= 1  # whoever takes it counts the attempt
+        job.attempts -= 1  # SAQ's worker counts the attempt
         return job
 
-    # --- what becomes of it
+    # --- changes
 
     async def _update(self, job: Job, status: Status | None = None, **kwargs: Any) -> None:  # noqa: ARG002
         if status == Status.ACTIVE and (job.key, job.attempts) in self._just_claimed:
-            self._just_claimed.discard((job.key, job.attempts))  # the worker says what taking it has stored already
+            self._just_claimed.discard((job.key, job.attempts))  # `claim` has stored it already
             return
         document = dump(job.to_dict())
         owner = self._context.process_lock.process
@@ -136,13 +136,13 @@ class SqliteQueue(CompletingQueue):
             if row is None:
                 return
             stored = Status(row.status)
-            # what somebody is stopping, or what has ended, is not brought back by the one who runs it
+            # a job that is being aborted or has ended does not become active again
             settled = stored in TERMINAL_STATUSES or (stored == Status.ABORTING and status == Status.ACTIVE)
             job_rows.update(connection, row, stored if settled else status or stored, document, row.owner or owner)
 
         try:
             await self._context.write(update)
-        except StoreFailed as failure:  # the next one brings the same news and more
+        except StoreFailed as failure:  # the next update repeats it
             log.warning("could not store a job's progress: %s", failure)
 
     async def _finish(
@@ -172,9 +172,7 @@ class SqliteQueue(CompletingQueue):
             if row is None or row.status in (Status.COMPLETE, Status.FAILED):
                 return
             if row.status == Status.ABORTING and self.decode(row).error != self.swept_error_message:
-                job_rows.finish(
-                    connection, row, Status.ABORTED, stopped, job.ttl, now
-                )  # whoever cancelled it was first
+                job_rows.finish(connection, row, Status.ABORTED, stopped, job.ttl, now)  # it was cancelled first
             else:
                 job_rows.requeue(connection, row, document, (now, now + delay) if delay > 0 else None)
 
@@ -182,7 +180,7 @@ class SqliteQueue(CompletingQueue):
         self._context.running.discard((job.key, job.attempts))
 
     async def abort(self, job: Job, error: str, ttl: float = 5) -> None:  # noqa: ARG002
-        """Ends a job that waits; has one that runs stopped by whoever runs it; leaves one that ended as it is."""
+        """Aborts a queued job; marks a running one, which its worker then stops; ignores one that has ended."""
         now = self._now()
         ended = {**job.to_dict(), "error": error, "completed": milliseconds()}
 
@@ -202,22 +200,22 @@ class SqliteQueue(CompletingQueue):
             self.aborted += status == Status.ABORTED
 
     async def is_current(self, job: Job) -> bool:
-        """Whether this attempt is still the one that counts."""
+        """Whether this is still the job's current attempt."""
         row = self.row(job.key)
         return row is not None and row.attempts == job.attempts and row.status == Status.ACTIVE
 
-    # --- what can be asked: short reads on the loop, which never wait for a writer
+    # --- queries: short reads on the loop, which never wait for a writer
 
     async def disconnect(self) -> None:
-        """Nothing to let go of: the database is somebody else's."""
+        """Does nothing: the database is closed by its owner."""
 
     async def job(self, job_key: str) -> Job | None:
-        """The job of that key; None once it is forgotten."""
+        """Returns the job with that key; None if it is gone."""
         row = self.row(job_key)
         return self.decode(row) if row else None
 
     async def jobs(self, job_keys: Iterable[str]) -> list[Job | None]:
-        """One for each key, in their order."""
+        """Returns one job or None for each key, in order."""
         return [await self.job(key) for key in job_keys]
 
     async def iter_jobs(
@@ -225,7 +223,7 @@ class SqliteQueue(CompletingQueue):
         statuses: list[Status] = list(Status),  # noqa: B006  SAQ's own
         batch_size: int = 100,
     ) -> AsyncIterator[Job]:
-        """Every job with one of these statuses, oldest first."""
+        """Iterates over the jobs with one of these statuses, oldest first."""
         wanted = set(statuses)
         after = 0
         while found := self._context.database.fetch_all(job_rows.AFTER, self.name, after, self._now(), batch_size):
@@ -235,14 +233,14 @@ class SqliteQueue(CompletingQueue):
                     yield job
 
     async def count(self, kind: CountKind) -> int:
-        """How many are `queued` (and due), `active`, or `incomplete` (waiting for their time, queued, active)."""
+        """Counts jobs that are `queued` (and due), `active`, or `incomplete` (scheduled, queued, active)."""
         if kind not in job_rows.COUNTS:
             raise ValueError(f"Can't count unknown type {kind}")
         row = self._context.database.fetch_one(job_rows.COUNTS[kind], self.name, self._now())
         return int(row[0]) if row else 0
 
     async def info(self, jobs: bool = False, offset: int = 0, limit: int = 10) -> QueueInfo:
-        """Workers, counts, and some of the jobs that have not ended, those that run first."""
+        """Returns workers, counts, and a page of unfinished jobs, running ones first."""
         workers: dict[str, WorkerInfo] = {
             worker: msgspec.json.decode(info)
             for worker, info in self._context.database.fetch_all(_READ_INFO, self.name, self._now())
@@ -259,7 +257,7 @@ class SqliteQueue(CompletingQueue):
         }
 
     async def write_worker_info(self, worker_id: str, info: WorkerInfo, ttl: int) -> None:
-        """Keeps what a worker says of itself for `ttl` seconds."""
+        """Stores a worker's info for `ttl` seconds."""
         values = (self.name, worker_id, msgspec.json.encode(info), self._now() + ttl)
         await self._context.database.execute(_WRITE_INFO, *values)
 
@@ -270,9 +268,9 @@ class SqliteQueue(CompletingQueue):
         timeout: float | None = 10,  # noqa: ASYNC109  SAQ's own
         poll_interval: float = 0.5,
     ) -> None:
-        """Calls back with a key and its status as they are now and after each change, until it gives something true.
+        """Calls `callback` with a key and its current status, and after each change, until it returns something true.
 
-        Raises TimeoutError after `timeout` seconds, where there is one.
+        Raises TimeoutError after `timeout` seconds, if there is a timeout.
         """
         keys = list(job_keys)
         async with within(timeout or None):
@@ -290,20 +288,20 @@ class SqliteQueue(CompletingQueue):
                 await self._context.notifier.wait(poll_interval)
 
     def row(self, key: str) -> Row | None:
-        """A job as it is stored."""
+        """Returns a job's row."""
         row = self._context.database.fetch_one(job_rows.GET, key, self.name, self._now())
         return Row(*row) if row else None
 
     def decode(self, row: Row) -> Job:
-        """The job of a row. What the row says counts more than what the document says."""
+        """Decodes the job of a row. The row's status and attempts override the document's."""
         job = decode_job(self, row.key, row.document, row.status)
         job.attempts = row.attempts
         return job
 
-    # --- what nobody looks after
+    # --- abandoned and expired jobs
 
     async def sweep(self, lock: int = 60, abort: float = 5.0) -> list[str]:  # noqa: ARG002
-        """Forgets what has expired, and puts back, or gives up, what nobody runs any more; their keys."""
+        """Deletes expired jobs, and requeues or fails abandoned ones; returns the keys of those."""
         now = self._now()
         if self._context.database.fetch_one(job_rows.ANY_EXPIRED, now):
             await self._context.write(lambda connection: job_rows.delete_expired(connection, now))
@@ -325,7 +323,7 @@ class SqliteQueue(CompletingQueue):
         return swept
 
     async def _abort_attempt(self, row: Row, job: Job, seconds: float) -> None:
-        """Asks the one who runs it to stop, before somebody else runs it."""
+        """Makes its worker stop the attempt before another worker runs the job."""
         await self.abort(job, self.swept_error_message)
         try:
             await job.refresh(seconds)
@@ -335,7 +333,7 @@ class SqliteQueue(CompletingQueue):
             await self._retry_or_finish(row, job)
 
     async def _retry_or_finish(self, row: Row, job: Job) -> None:
-        """Has an attempt that is given up done again, unless it was being stopped or was the last."""
+        """Retries an abandoned attempt, unless it was being aborted or was the last."""
         job.error = job.error if row.status == Status.ABORTING else self.swept_error_message
         if job.retryable and row.status == Status.ACTIVE:
             await self.retry(job, error=job.error)
@@ -343,7 +341,7 @@ class SqliteQueue(CompletingQueue):
             await self.finish(job, Status.ABORTED, error=job.error)
 
     def _current_row(self, connection: sqlite3.Connection, job: Job) -> Row | None:
-        """The job's row, unless a later attempt has it."""
+        """Returns the job's row, unless a later attempt has it."""
         row = job_rows.get(connection, self.name, job.key)
         return row if row is not None and row.attempts == job.attempts else None
 

@@ -1,4 +1,4 @@
-"""What is handed to the queue, and what it hands on to be run."""
+"""What is submitted to the queue, and what its workers run."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -9,28 +9,28 @@ if TYPE_CHECKING:
     from sidecar.encryption import Encryptor
 
 DEFAULT_TIMEOUT: Final = 3_600.0
-"""Seconds that one attempt may take where nobody says how long it should."""
+"""The default timeout of one attempt, in seconds."""
 RESERVED_PREFIXES: Final = ("schedule:", "task:")
-"""How the keys of our own submissions begin; a parent's key must not."""
+"""Prefixes of keys of our own submissions, which a parent's key must not have."""
 _PLAIN: Final = "content"
 _ENCRYPTED: Final = "sealed"
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
-    """One message to be done later, by whichever process gets to it."""
+    """One message to be run later, by any process."""
 
     type: str
     """A message's type, one of those that make sense unattended."""
     content: bytes
     """Its content as JSON, as the parent sent it."""
     key: str = ""
-    """The same key is the same job, also after it is done, as long as that is kept; empty for a job of its own."""
+    """An idempotency key: it identifies one job for as long as that is kept; empty for none."""
     name: str = ""
-    """What lists and updates call it."""
+    """The name shown in lists and updates."""
     due: float = 0
     """Unix seconds; 0 is now."""
     retries: int = 0
-    """Further attempts after one that failed in a way that may pass."""
+    """Further attempts after a retryable failure."""
     timeout: float = DEFAULT_TIMEOUT
     """Seconds for each attempt."""
     origin: str = ""
@@ -48,7 +48,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobRun(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt at a submission, its secrets opened."""
+    """One attempt at a submission, its content decrypted."""
 
     id: str
     type: str
@@ -60,11 +60,11 @@ class JobRun(msgspec.Struct, frozen=True, kw_only=True):
     account_id: str
     webhooks: str
     progress: Callable[[float], None]
-    """Notes how much is done, from 0 to 1."""
+    """Reports the progress, from 0 to 1."""
     emit: Callable[[str, Any], None] | None
-    """Sends an event, its name and content, to the parent of the sidecar that submitted; None where it did not ask."""
+    """Sends an event, its name and content, to the submitter's parent; None if it did not ask for events."""
     will_retry: Callable[[BaseException], bool] = lambda _: False
-    """Whether there will be another attempt after this one ends with that failure."""
+    """Whether the job will be retried if this attempt ends with that failure."""
 
 
 def encrypt_content(encryptor: "Encryptor", content: bytes, *, secret: bool) -> dict[str, str]:

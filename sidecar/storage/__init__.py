@@ -1,1 +1,1 @@
-"""What outlives the process: one SQLite database, and what a fleet shares in Redis."""
+"""Persistent state: one SQLite database, and what a fleet shares in Redis."""

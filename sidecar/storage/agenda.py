@@ -1,4 +1,4 @@
-"""What has to happen at a time: one document for each schedule or task, found by its id or by when it is due next."""
+"""The agenda: one document for each schedule and task, found by its id or by its next due time."""
 
 import logging
 import sqlite3
@@ -12,7 +12,7 @@ from sidecar.storage.database import Database
 log = logging.getLogger(__name__)
 
 CORRUPT_RETRY_SECONDS: Final = 3600.0
-"""Until an entry that can't be read is looked at again."""
+"""The delay before an entry that can't be decoded is tried again."""
 Kind = Literal["schedule", "task"]
 ItemState = Literal["all", "open", "closed"]
 
@@ -35,18 +35,18 @@ _OPEN: Final[dict[ItemState, bool | None]] = {"all": None, "open": True, "closed
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One entry as it was read; `Agenda.replace` takes it only where nobody has changed it since."""
+    """One entry as it was read; `Agenda.replace` fails if it was changed since (optimistic locking)."""
 
     number: int
-    """Grows with every entry that is made, and is never used again."""
+    """Grows with every new entry and is never reused."""
     version: int
     id: str
     document: bytes
-    """JSON, whose shape is the owner's."""
+    """JSON in the owner's format."""
     due: float | None
-    """Unix time at which something has to happen next; None for nothing."""
+    """Unix time at which it is due next; None for never."""
     drop_at: float | None
-    """Unix time from which it may be dropped; None while it is open."""
+    """Unix time from which it may be deleted; None while it is open."""
 
 
 class Agenda:
@@ -69,55 +69,55 @@ class Agenda:
         await self._database.write(insert, durable=True)
 
     async def replace(self, item: Item, document: bytes, due: float | None, drop_at: float | None = None) -> bool:
-        """Changes an entry; False where somebody else has changed or deleted it since `item` was read.
+        """Changes an entry; returns False if it was changed or deleted since `item` was read.
 
-        With `drop_at` it is closed: it counts no more, and `delete_expired` forgets it from then on.
+        With `drop_at` it is closed: it no longer counts, and `delete_expired` deletes it from then on.
         """
         return await self._execute(_REPLACE, document, due, drop_at, item.number, item.version) == 1
 
     async def delete(self, id: str) -> bool:  # noqa: A002
-        """Forgets an entry; whether there was one."""
+        """Deletes an entry; returns whether there was one."""
         return await self._execute("DELETE FROM agenda WHERE kind = ? AND id = ?", self._kind, id) == 1
 
     async def delete_expired(self, now: float) -> int:
-        """Forgets the closed entries whose time has come; gives how many."""
+        """Deletes expired closed entries; returns how many."""
         return await self._execute("DELETE FROM agenda WHERE kind = ? AND drop_at <= ?", self._kind, now)
 
     async def get(self, id: str) -> Item | None:  # noqa: A002
-        """The entry of that id."""
+        """Returns the entry with that id."""
         row = self._database.fetch_one(_GET, self._kind, id)
         return Item(*row) if row else None
 
     async def page(self, offset: int, limit: int, state: ItemState = "all") -> list[Item]:
-        """So many entries, the oldest first."""
+        """Returns up to `limit` entries, oldest first."""
         return self._fetch(_PAGE, _OPEN[state], limit, offset)
 
     async def count(self, state: ItemState = "all") -> int:
-        """How many there are."""
+        """Counts the entries."""
         row = self._database.fetch_one(_COUNT, self._kind, _OPEN[state])
         return int(row[0]) if row else 0
 
     async def next_due(self) -> float | None:
-        """The earliest time at which something is due, also one that has passed."""
+        """Returns the earliest due time, which may have passed."""
         row = self._database.fetch_one(_NEXT_DUE, self._kind)
         return float(row[0]) if row else None
 
     async def due(self, now: float, limit: int) -> list[Item]:
-        """So many entries that are due, the earliest first."""
+        """Returns up to `limit` due entries, earliest first."""
         return self._fetch(_DUE, now, limit)
 
     def _fetch(self, sql: str, *values: float | None) -> list[Item]:
         return [Item(*row) for row in self._database.fetch_all(sql, self._kind, *values)]
 
     async def _execute(self, sql: str, *values: str | float | bytes | None) -> int:
-        """How many rows a statement has changed."""
+        """Executes a statement; returns how many rows it has changed."""
         return await self._database.write(lambda connection: connection.execute(sql, values).rowcount, durable=True)
 
 
 async def defer_corrupt(agenda: Agenda, what: str, item: Item, now: float) -> None:
-    """Lets an entry that can't be read wait, unchanged, so that it holds up no other.
+    """Defers an entry that can't be decoded, unchanged, so that it blocks no other.
 
-    A newer sidecar may have written it, or it is damaged; whoever can read it may still change it.
+    It may be damaged, or written by a newer sidecar that can still read it.
     """
     log.warning("could not read the %s %s; retrying in an hour", what, item.id)
     await agenda.replace(item, item.document, now + CORRUPT_RETRY_SECONDS, item.drop_at)

@@ -1,4 +1,4 @@
-"""A look at what a state folder has planned and what ran, from outside: nothing is written, and nobody is held up."""
+"""A read-only snapshot of a state folder's schedules, tasks and runs, without blocking other processes."""
 
 import sqlite3
 from pathlib import Path
@@ -19,7 +19,7 @@ _RUNS: Final = """
 
 
 class ScheduledEntry(msgspec.Struct, frozen=True):
-    """One schedule or task, its document as its owner wrote it."""
+    """One schedule or task, with its document as stored."""
 
     kind: Kind
     id: str
@@ -38,7 +38,7 @@ class RunSummary(msgspec.Struct, frozen=True):
 
 
 def read_snapshot(path: Path, since: float) -> tuple[list[ScheduledEntry], list[RunSummary]]:
-    """What is planned, the oldest first; the runs since a Unix time, and the last of each task. Raises StoreFailed."""
+    """Returns all entries, oldest first, and the runs since a Unix time plus each task's last. Raises StoreFailed."""
     if not path.exists():
         return [], []
     try:

@@ -1,4 +1,4 @@
-"""One SQLite file, shared by every sidecar of a state folder: reads on the loop, writes in one thread, in groups."""
+"""One SQLite file, shared by every sidecar of a state folder: reads on the loop, group commits in one thread."""
 
 import asyncio
 import logging
@@ -17,22 +17,22 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 SqlValue = str | float | bytes | None
-"""What a statement takes and a column holds."""
+"""A parameter of a statement, or the value of a column."""
 
 BUSY_SECONDS: Final = 8.0
-"""How long a write waits while another process holds the file."""
+"""How long a write waits for another process's lock."""
 READ_SECONDS: Final = 0.1
-"""The same for a read, which holds up everything else: it only ever meets a lock while the file is being repaired."""
+"""How long a read waits for a lock. Reads block the loop; they meet a lock only while the file is being repaired."""
 GROUP_COMMIT_SECONDS: Final = 0.01
-"""How long something staged waits at most for company."""
+"""The longest wait of a staged batch for others to share its transaction."""
 RETRY_SECONDS: Final = (0.1, 0.5, 2.0, 5.0)
-"""Pauses before what is owed to a disk that refuses is tried again by itself; the last one is repeated."""
+"""Pauses before batches that must be stored are retried; the last one is repeated."""
 MAX_UNACKNOWLEDGED: Final = 4
-"""Transactions kept in mind for the next reply: those under way, and the last that failed."""
+"""Transactions that the next reply waits for: running ones, and the last failed ones."""
 
 
 class Batch(Protocol):
-    """Changes that were accepted and are written together.
+    """Accepted changes that are written together.
 
     Optional members: `durable = True` makes the whole transaction synchronous, so that it survives a loss of power;
     `on_commit()` is called on the loop after the commit; `to_retry()` returns the part that must be stored even if the
@@ -40,14 +40,14 @@ class Batch(Protocol):
     """
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Writes them, in the writer's thread and inside its transaction."""
+        """Writes the changes, in the writer's thread and inside its transaction."""
 
     def on_rollback(self) -> None:
-        """Takes them back in memory, on the loop, when they could not be written."""
+        """Reverts the changes in memory, on the loop, after the transaction has failed."""
 
 
 class _FunctionCall(Generic[T]):
-    """One function that runs inside a transaction, apart from what else is in it."""
+    """One function that runs inside a transaction, in a savepoint of its own."""
 
     def __init__(self, function: Callable[[sqlite3.Connection], T], durable: bool, until_stored: bool) -> None:
         self.durable = durable
@@ -61,21 +61,21 @@ class _FunctionCall(Generic[T]):
         try:
             self._outcome = (self._function(connection),)
         except Exception as failure:
-            if not connection.in_transaction:  # the disk is full, say: SQLite has taken all of it back
+            if not connection.in_transaction:  # for example the disk is full: SQLite has rolled back everything
                 raise
             connection.execute("ROLLBACK TO one_call")
             self._outcome = _write_failed(failure) if isinstance(failure, sqlite3.Error) else failure
         connection.execute("RELEASE one_call")
 
     def on_rollback(self) -> None:
-        """Nothing in memory depends on it."""
+        """Does nothing: nothing in memory depends on it."""
 
     def to_retry(self) -> "Batch | None":
-        """All of it, where it insists."""
+        """Returns itself if it must be stored."""
         return self if self._until_stored else None
 
     def resolve(self, failure: Exception | None) -> None:
-        """Tells the caller, on the loop, once the transaction has ended."""
+        """Resolves the caller's future, on the loop, after the transaction."""
         if self.future.done():  # cancelled
             return
         if failure or isinstance(self._outcome, Exception):
@@ -90,26 +90,26 @@ class Database:
     def __init__(
         self, writer: sqlite3.Connection, reader: sqlite3.Connection, thread: ThreadPoolExecutor | None
     ) -> None:
-        """Without a thread, writes are done on the loop, by the connection that reads."""
+        """Without a thread, writes run on the loop, on the reader's connection."""
         self._writer = writer
         self._reader = reader
         self._thread = thread
         self._staged: list[Callable[[], Batch]] = []
         self._uncommitted = False
         self._due = math.inf
-        """When the next transaction begins at the latest, by the loop's clock."""
+        """When the next transaction starts at the latest, by the loop's clock."""
         self._timer: asyncio.TimerHandle | None = None
         self._unacknowledged: list[asyncio.Future[None]] = []
         self._transactions: set[asyncio.Future[None]] = set()
         self._synchronous = False
         self._retry_batches: list[Batch] = []
-        """What failed transactions have left; the writer's thread has it."""
+        """Batches of failed transactions that must be stored; used by the writer's thread."""
         self._has_retries = False
         self._failures = 0
 
     @classmethod
     async def open(cls, path: Path) -> Self:
-        """Opens or makes the file (0600). A file that is no database is kept aside. Raises StoreFailed."""
+        """Opens or creates the file (0600). A corrupt file is moved aside. Raises StoreFailed."""
         thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
         try:
             writer = await asyncio.get_running_loop().run_in_executor(thread, connect, path, BUSY_SECONDS)
@@ -124,21 +124,21 @@ class Database:
 
     @classmethod
     def in_memory(cls) -> Self:
-        """A database that ends with the process and touches no disk."""
+        """Returns an in-memory database."""
         connection = sqlite3.connect(":memory:", isolation_level=None)
         migrate(connection)
         return cls(connection, connection, None)
 
     def stage(self, take: Callable[[], Batch], within: float = GROUP_COMMIT_SECONDS) -> None:
-        """Has `take` called for its batch when the next transaction begins: within so many seconds, or at `commit`."""
+        """Stages a batch: the next transaction, within `within` seconds or at `commit`, gets it from `take`."""
         self._staged.append(take)
         self._uncommitted = True
         self._schedule_transaction(asyncio.get_running_loop().time() + within)
 
     def commit(self) -> asyncio.Future[None] | None:
-        """What a reply has to wait for: all that was staged since the last call. None if that is nothing.
+        """Returns a future of all that was staged since the last call, for a reply to wait for; None if nothing was.
 
-        For the one writer of replies alone; others wait with `flush`, or not at all. Fails with StoreFailed.
+        Only for the writer of replies; others use `flush`. It fails with StoreFailed.
         """
         if self._uncommitted:
             self._begin_transaction()
@@ -154,18 +154,18 @@ class Database:
         await wait_all(list(self._transactions))
 
     async def write(self, function: Callable[[sqlite3.Connection], T], *, durable: bool = False) -> T:
-        """Calls a function inside the next transaction, which it shares with others, and gives its result.
+        """Calls a function inside the next transaction, which others share, and returns its result.
 
-        What the function raises undoes its own changes alone, and comes out here; SQLite's errors as StoreFailed.
+        If the function raises, its own changes are rolled back and this raises the same, or StoreFailed for SQLite's.
         """
         return await self.submit(function, durable=durable)
 
     def submit(
         self, function: Callable[[sqlite3.Connection], T], *, durable: bool = False, until_stored: bool = False
     ) -> "asyncio.Future[T]":
-        """The same, staged when this returns: with all that is staged in the same turn it is one transaction.
+        """Stages a function like `write`: all that is staged in the same loop iteration shares one transaction.
 
-        Where it insists, a transaction that the disk refuses is no failure of it: it goes with the next one.
+        With `until_stored`, it joins the next transaction if this one fails.
         """
         call = _FunctionCall(function, durable, until_stored)
         self._staged.append(lambda: call)
@@ -177,7 +177,7 @@ class Database:
         await self.write(lambda connection: connection.execute(sql, parameters).rowcount)
 
     def fetch_one(self, sql: str, *parameters: SqlValue) -> tuple[Any, ...] | None:
-        """The first row of a short read, on the event loop; None if there is no row. Raises StoreFailed."""
+        """Returns the first row of a short read on the loop; None if there is none. Raises StoreFailed."""
         try:
             row: tuple[Any, ...] | None = self._reader.execute(sql, parameters).fetchone()
         except sqlite3.Error as failure:
@@ -185,18 +185,18 @@ class Database:
         return row
 
     def fetch_all(self, sql: str, *parameters: SqlValue) -> list[tuple[Any, ...]]:
-        """Every row of a short read, on the event loop. Raises StoreFailed."""
+        """Returns all rows of a short read on the loop. Raises StoreFailed."""
         try:
             return self._reader.execute(sql, parameters).fetchall()
         except sqlite3.Error as failure:
             raise _read_failed(failure) from None
 
     async def close(self) -> None:
-        """Waits for the writes under way and closes the file."""
+        """Waits for running writes and closes the file."""
         last = True
         while self._staged or self._transactions or (self._has_retries and last):
             if self._staged or self._has_retries:
-                last = bool(self._staged)  # what is owed gets one more try of its own
+                last = bool(self._staged)  # batches that must be stored get one more try
                 self._begin_transaction()
             await asyncio.wait(self._transactions)  # `_run_transaction` has logged what failed
         self._reader.close()
@@ -212,13 +212,13 @@ class Database:
             self._timer = asyncio.get_running_loop().call_at(due, self._begin_if_idle)
 
     def _begin_if_idle(self) -> None:
-        """Begins a transaction, unless one is under way: then the next one begins at its end."""
+        """Starts a transaction, unless one is running: then the next one starts at its end."""
         if self._transactions:
             return
         if self._staged or self._has_retries:
             self._begin_transaction()
         else:
-            self._due = math.inf  # what was owed has gone with another one
+            self._due = math.inf  # the retried batches were part of another transaction
 
     def _begin_transaction(self) -> None:
         self._due = math.inf
@@ -232,14 +232,14 @@ class Database:
         begun.add_done_callback(self._on_end)
         if self._uncommitted:
             self._uncommitted = False
-            # the next reply hears of these, also where they have ended by then and it was not their cause
+            # the next reply waits for these, and for earlier ones that are running or have failed
             unacknowledged = [one for one in self._unacknowledged if not one.done() or one.exception()]
             self._unacknowledged = [*unacknowledged[1 - MAX_UNACKNOWLEDGED :], begun]
 
     def _on_end(self, ended: asyncio.Future[None]) -> None:
         self._transactions.discard(ended)
         if not ended.cancelled():
-            ended.exception()  # those who wait for it hear of it; asyncio need not
+            ended.exception()  # its waiters get the exception; asyncio need not log it
             if self._due <= asyncio.get_running_loop().time():
                 self._begin_if_idle()
 
@@ -258,7 +258,7 @@ class Database:
             raise failure
 
     def _notify_batches(self, batches: list[Batch], to_retry: list[Batch], failure: Exception | None) -> None:
-        """Tells everybody what became of theirs; what is carried on hears of it later."""
+        """Notifies the batches of the outcome, except those that are retried."""
         self._has_retries = bool(to_retry)
         if to_retry:
             pause = RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)]
@@ -276,7 +276,7 @@ class Database:
                 on_commit()
 
     def _write(self, batches: list[Batch], to_retry: list[Batch]) -> None:
-        """One transaction, which begins with what those before it owe. Fills `to_retry` where it fails."""
+        """Runs one transaction, which starts with batches to retry. Fills `to_retry` if it fails."""
         connection, faulty = self._writer, None
         batches[:0], self._retry_batches = self._retry_batches, []
         try:
@@ -291,7 +291,7 @@ class Database:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             if isinstance(failure, sqlite3.OperationalError):
-                faulty = None  # the disk's fault, or another process's: it may pass
+                faulty = None  # the disk or another process is the cause, and it may pass
             for batch in batches:
                 if batch is not faulty and (remaining := getattr(batch, "to_retry", lambda: None)()) is not None:
                     to_retry.append(remaining)
@@ -310,9 +310,9 @@ class Database:
 
 
 async def wait_all(transactions: Collection[asyncio.Future[None]]) -> None:
-    """Waits for every one of them, and then raises the first failure.
+    """Waits for all transactions, then raises the first failure.
 
-    They are everybody's: whoever stops waiting stops none of them, as `asyncio.gather` would.
+    Unlike `asyncio.gather`, cancelling the wait cancels none of them: they are shared.
     """
     if transactions:
         await asyncio.wait(transactions)

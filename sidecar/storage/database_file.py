@@ -1,4 +1,4 @@
-"""Opening the file: made where it is missing, kept aside where it is broken."""
+"""Opens the database file: creates a missing one and moves a corrupt one aside."""
 
 import fcntl
 import logging
@@ -14,21 +14,21 @@ from sidecar.storage.migrations import check_version, migrate
 log = logging.getLogger(__name__)
 
 CREATION_SECONDS: Final = 5.0
-"""Seconds in which another sidecar that has made the file writes to it for the first time."""
+"""Seconds within which a sidecar that has created the file writes to it for the first time."""
 
 
 def connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
-    """Opens, makes or replaces the file (0600). Raises NewerSchema, sqlite3.Error, OSError."""
+    """Opens, creates or replaces the file (0600). Raises NewerSchema, sqlite3.Error, OSError."""
     try:
         return _prepare(path, busy_seconds)
-    except sqlite3.OperationalError:  # locked, full, read-only: the file itself may be sound
+    except sqlite3.OperationalError:  # locked, full, read-only: the file itself may be intact
         raise
     except sqlite3.DatabaseError:
         return _replace(path, busy_seconds)
 
 
 def _replace(path: Path, busy_seconds: float) -> sqlite3.Connection:
-    """Begins a new file and keeps the broken one; unless another sidecar has just done so."""
+    """Moves a corrupt file aside and creates a new one, unless another sidecar has just done so."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
@@ -50,7 +50,7 @@ def _replace(path: Path, busy_seconds: float) -> sqlite3.Connection:
 def _prepare(path: Path, busy_seconds: float) -> sqlite3.Connection:
     if _was_emptied(path):
         log.warning("%s is empty, its content lost or never written; creating a new database", path.name)
-    files.create_if_missing(path)  # before SQLite makes it with the umask's mode
+    files.create_if_missing(path)  # before SQLite creates it with the umask's mode
     for beside in ("", "-wal", "-shm"):
         files.restrict_permissions(path.with_name(path.name + beside))
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
@@ -69,7 +69,7 @@ def _prepare(path: Path, busy_seconds: float) -> sqlite3.Connection:
 
 
 def _was_emptied(path: Path) -> bool:
-    """Whether the file is there without anything in it, and nobody is just making it."""
+    """Whether the file exists and is empty, and is not just being created."""
     try:
         about = path.stat()
         return (

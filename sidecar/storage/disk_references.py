@@ -1,4 +1,4 @@
-"""References on disk, apart for each server and key, shared by every sidecar on the same store."""
+"""References on disk, separate for each server and key, shared by every sidecar of the store."""
 
 import sqlite3
 from collections.abc import Callable, Iterable
@@ -12,10 +12,10 @@ from sidecar.errors import StoreFailed
 from sidecar.storage.database import Database
 
 MAX_CACHED: Final = 200_000
-"""References held in memory; the disk has them all."""
+"""References cached in memory; all are on disk."""
 
 SWEEP_SECONDS: Final = 3600.0
-"""How often what has expired leaves the disk, in a process that goes on remembering."""
+"""How often expired references are deleted while new ones are added."""
 
 _FIND: Final = "SELECT expires FROM reference WHERE scope = ? AND name = ?"
 _INSERT_ONE: Final = "INSERT OR REPLACE INTO reference (scope, name, expires) VALUES (?, ?, ?)"
@@ -24,7 +24,7 @@ _INSERT_ALL: Final = "INSERT OR REPLACE INTO reference (scope, name, expires) SE
 
 
 class DiskReferences:
-    """The references of one scope. Memory answers what this process has seen; a miss asks the disk."""
+    """The references of one scope. A cache holds those that this process has seen; a miss reads the disk."""
 
     def __init__(self, database: Database, clock: Clock, scope: int) -> None:
         self._database = database
@@ -40,7 +40,7 @@ class DiskReferences:
     async def open(
         cls, database: Database, clock: Clock, scope: str, seed: Iterable[str], ttl: float
     ) -> "DiskReferences":
-        """Opens a scope, drops what has expired, and remembers `seed` for `ttl` seconds. Raises StoreFailed."""
+        """Opens a scope, deletes expired references, and remembers `seed` for `ttl` seconds. Raises StoreFailed."""
         await database.execute("INSERT OR IGNORE INTO scope (name) VALUES (?)", scope)
         await database.execute(_SWEEP, clock.now())
         row = database.fetch_one("SELECT id FROM scope WHERE name = ?", scope)
@@ -64,11 +64,11 @@ class DiskReferences:
         return True
 
     async def known(self, reference: str) -> bool:
-        """The same: whoever shares the file has it in the file."""
+        """Whether any process has remembered the reference; all share the file."""
         return self.has(reference)
 
     def remember(self, reference: str, ttl: float) -> None:
-        """Remembers it for so many seconds from now; it is on disk after the database's next commit."""
+        """Remembers a reference for `ttl` seconds; it is on disk after the database's next commit."""
         if not self._staged:
             self._database.stage(self._take_batch)
         expires = self._now() + ttl
@@ -77,7 +77,7 @@ class DiskReferences:
 
     def _cache(self, reference: str, expires: float) -> None:
         if len(self._expires) >= MAX_CACHED:
-            self._expires = self._committing | self._staged  # what is not on disk yet has to stay
+            self._expires = self._committing | self._staged  # uncommitted ones must stay
         self._expires[reference] = expires
 
     def _take_batch(self) -> "_StagedReferences":
@@ -85,7 +85,7 @@ class DiskReferences:
         return _StagedReferences(self._scope, self._committing, self._forget, self._sweep_before())
 
     def _sweep_before(self) -> float | None:
-        """The moment before which what has expired is to be dropped, once an hour; else None."""
+        """Returns the current time once an hour, to delete references that expired before it; else None."""
         passed = self._monotonic()
         if passed - self._last_sweep < SWEEP_SECONDS:
             return None
@@ -100,7 +100,7 @@ class DiskReferences:
 
 @dataclass(frozen=True, slots=True)
 class _StagedReferences:
-    """References accepted since the last commit."""
+    """References staged since the last commit."""
 
     scope: int
     accepted: dict[str, float]
@@ -108,9 +108,9 @@ class _StagedReferences:
     sweep_before: float | None
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Writes them all with one statement, which runs without the interpreter's lock."""
+        """Writes them with one statement, which runs without the GIL."""
         rows = msgspec.json.encode(self.accepted)
-        if b"\\u0000" in rows:  # SQLite's JSON ends a string there
+        if b"\\u0000" in rows:  # SQLite's JSON functions end a string there
             values = [(self.scope, name, expires) for name, expires in self.accepted.items()]
             connection.executemany(_INSERT_ONE, values)
         else:
@@ -119,5 +119,5 @@ class _StagedReferences:
             connection.execute(_SWEEP, (self.sweep_before,))
 
     def on_rollback(self) -> None:
-        """Forgets them: they were never on disk."""
+        """Removes them from the cache: they are not on disk."""
         self.forget(self.accepted)

@@ -1,4 +1,4 @@
-"""Where deliveries go, as it is kept on disk: documents, who sends to them right now, and how they are doing."""
+"""Endpoints of deliveries on disk: documents, leases of the processes that send to them, and failures."""
 
 import logging
 import sqlite3
@@ -13,7 +13,7 @@ from sidecar.storage.database import Database
 log = logging.getLogger(__name__)
 
 LEASE: Final = 30.0
-"""Seconds that one process may send to an endpoint without saying that it is still there."""
+"""Seconds for which a process may send to an endpoint before it must renew its lease."""
 
 _SAVE: Final = """
     INSERT INTO endpoint (id, kind, document) VALUES (?, ?, ?)
@@ -23,12 +23,12 @@ _GET: Final = "SELECT id, kind, document, disabled, failures, retry_at FROM endp
 
 
 class EndpointRow(msgspec.Struct, frozen=True):
-    """One endpoint; `retry_at` is the Unix time before which it is left alone after `failures` in a row."""
+    """One endpoint; `retry_at` is the Unix time before which nothing is sent after `failures` in a row."""
 
     id: str
     kind: Literal["webhook", "server"]
     document: str
-    """JSON, what is secret in it sealed."""
+    """JSON, its secrets encrypted."""
     disabled: int
     failures: int
     retry_at: float
@@ -43,21 +43,21 @@ class EndpointRows:
         self._staged: list[tuple[str, Sequence[Any]]] = []
 
     def save(self, endpoint: str, kind: Literal["webhook", "server"], document: str) -> None:
-        """Stages an endpoint; one that is there already keeps its state."""
+        """Stages an endpoint; an existing one keeps its state."""
         self._stage(_SAVE, (endpoint, kind, document))
 
     def enable(self, endpoint: str) -> None:
-        """Stages that an endpoint may be sent to, and at once."""
+        """Stages that an endpoint is enabled and has no failures."""
         sql = "UPDATE endpoint SET disabled = 0, failures = 0, retry_at = 0, pause = 0 WHERE id = ?"
         self._stage(sql, (endpoint,))
 
     def save_login(self, account_id: str, servers: Sequence[str]) -> None:
-        """Stages which endpoints are the servers of a login, its primary first."""
+        """Stages the endpoints of a login's servers, primary first."""
         sql = "INSERT OR REPLACE INTO login (scope, servers) VALUES (?, ?)"
         self._stage(sql, (account_id, msgspec.json.encode(servers).decode()))
 
     def login(self, account_id: str) -> tuple[str, ...]:
-        """A login's servers, its primary first; empty where that is unknown or unreadable. Raises StoreFailed."""
+        """Returns a login's servers, primary first; empty if unknown or corrupt. Raises StoreFailed."""
         row = self._database.fetch_one("SELECT servers FROM login WHERE scope = ?", account_id)
         try:
             return msgspec.json.decode(row[0], type=tuple[str, ...]) if row else ()
@@ -66,25 +66,25 @@ class EndpointRows:
             return ()
 
     def get(self, endpoint: str) -> EndpointRow | None:
-        """One endpoint. Raises StoreFailed, as the others below."""
+        """Returns one endpoint. Raises StoreFailed, like the methods below."""
         row = self._database.fetch_one(_GET, endpoint)
         return EndpointRow(*row) if row else None
 
     def ids(self) -> list[str]:
-        """Every endpoint's id."""
+        """Returns every endpoint's id."""
         return [row[0] for row in self._database.fetch_all("SELECT id FROM endpoint")]
 
     def claim(self, endpoint: str, owner: str, is_alive: Callable[[str], bool]) -> Awaitable[bool]:
-        """Makes this process the only one that sends to an endpoint, unless a living one does."""
+        """Acquires the lease of an endpoint for a process, unless another living one holds it."""
 
         def write(connection: sqlite3.Connection) -> bool:
-            now = self._now()  # not before: a lease that another took while we waited would be from the future
+            now = self._now()  # only now: a lease that another process took while we waited would be from the future
             sql = "SELECT owner, lease, disabled FROM endpoint WHERE id = ?"
             row = connection.execute(sql, (endpoint,)).fetchone()
             if row is None or row[2]:
                 return False
             other, lease, _ = row
-            # a lease longer than any is from before the clock was set back
+            # a lease longer than the maximum is from before the clock was set back
             if other not in (None, owner) and now < lease <= now + LEASE and is_alive(other):
                 return False
             sql = "UPDATE endpoint SET owner = ?, lease = ? WHERE id = ?"
@@ -94,21 +94,21 @@ class EndpointRows:
         return self._database.write(write)
 
     def release(self, endpoint: str, owner: str) -> Awaitable[None]:
-        """Lets another process send."""
+        """Releases the lease of an endpoint."""
         sql = "UPDATE endpoint SET owner = NULL WHERE id = ? AND owner = ?"
         return self._write(sql, endpoint, owner)
 
     def record_failure(self, endpoint: str, failures: int, seconds: float) -> Awaitable[None]:
-        """Leaves an endpoint alone for so many seconds."""
+        """Records failures; nothing is sent to the endpoint for `seconds`."""
         sql = "UPDATE endpoint SET failures = ?, retry_at = ?, pause = ? WHERE id = ?"
         return self._write(sql, failures, self._now() + seconds, seconds, endpoint)
 
     def clear_failures(self, endpoint: str) -> Awaitable[None]:
-        """Forgets failures."""
+        """Resets an endpoint's failures."""
         return self._write("UPDATE endpoint SET failures = 0, retry_at = 0, pause = 0 WHERE id = ?", endpoint)
 
     def disable(self, endpoint: str) -> Awaitable[None]:
-        """Sends nothing there until it is enabled."""
+        """Disables an endpoint until it is enabled."""
         return self._write("UPDATE endpoint SET disabled = 1 WHERE id = ?", endpoint)
 
     def _write(self, sql: str, *values: Any) -> Awaitable[None]:
@@ -128,15 +128,15 @@ class EndpointRows:
 
 
 class _StagedStatements(msgspec.Struct, frozen=True):
-    """What was staged since the last commit."""
+    """Statements staged since the last commit."""
 
     statements: Sequence[tuple[str, Sequence[Any]]]
     durable: bool = True
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Writes it in its order."""
+        """Executes the statements in order."""
         for sql, values in self.statements:
             connection.execute(sql, values)
 
     def on_rollback(self) -> None:
-        """Who staged it is told by the commit."""
+        """Does nothing: the commit reports the failure."""

@@ -1,4 +1,4 @@
-"""What a state folder's database holds, in numbers; read from outside: nothing is written, and nobody is held up."""
+"""Counts of what a state folder's database holds, read without writing or blocking other processes."""
 
 import sqlite3
 from pathlib import Path
@@ -17,22 +17,22 @@ _COUNTS: Final = """
 
 
 class DatabaseSummary(NamedTuple):
-    """How many of each there are."""
+    """Counts of rows."""
 
     jobs: int
-    """That have not ended."""
+    """Unfinished jobs."""
     waiting: int
-    """Deliveries on their way."""
+    """Pending deliveries."""
     dead: int
-    """Deliveries that were given up."""
+    """Dead deliveries."""
     disabled: int
-    """Endpoints that want nothing more."""
+    """Disabled endpoints."""
     schedules: int
     tasks: int
 
 
 def inspect(path: Path) -> DatabaseSummary | None:
-    """What there is; None where there is no database yet, or one that the next start brings up to date.
+    """Returns the counts; None if there is no database yet or its schema is older.
 
     Raises StoreFailed.
     """
@@ -51,5 +51,5 @@ def inspect(path: Path) -> DatabaseSummary | None:
 
 
 def broken_databases(path: Path) -> list[Path]:
-    """Databases that were broken and lie beside the one in use, the oldest first."""
+    """Returns corrupt databases that were moved aside, oldest first."""
     return sorted(path.parent.glob(f"{path.stem}.broken-*"), key=lambda file: file.stat().st_mtime)

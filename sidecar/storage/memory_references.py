@@ -1,11 +1,11 @@
-"""References that live as long as the process: before a login, and in mock mode."""
+"""References in memory: before a login, and in mock mode."""
 
 from typing import Final
 
 from sidecar.clock import Clock
 
 FIRST_SWEEP: Final = 10_000
-"""References after which those that have expired are dropped; then again each time there are twice as many."""
+"""The number of references at which expired ones are first deleted; again whenever it has doubled."""
 
 
 class MemoryReferences:
@@ -27,11 +27,11 @@ class MemoryReferences:
         return False
 
     async def known(self, reference: str) -> bool:
-        """The same: nobody shares them."""
+        """Whether the reference is remembered; no other process has them."""
         return self.has(reference)
 
     def remember(self, reference: str, ttl: float) -> None:
-        """Remembers it for so many seconds from now; a later call wins."""
+        """Remembers a reference for `ttl` seconds from now; a later call replaces it."""
         self._expires[reference] = self._now() + ttl
         if len(self._expires) >= self._sweep_at:
             self._sweep()

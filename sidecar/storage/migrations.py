@@ -1,4 +1,4 @@
-"""The shape of the database, as the steps that lead to it."""
+"""The database's schema, as a sequence of migrations."""
 
 import sqlite3
 from typing import Final
@@ -137,7 +137,7 @@ MIGRATIONS: Final = (
 
 
 class NewerSchema(Exception):
-    """A newer sidecar has changed the database in ways that this one does not know."""
+    """The database has a newer schema than this sidecar knows."""
 
     def __init__(self, version: int) -> None:
         super().__init__(
@@ -147,7 +147,7 @@ class NewerSchema(Exception):
 
 
 def check_version(connection: sqlite3.Connection) -> int:
-    """The number of the last step that was taken; nothing is written. Raises NewerSchema, sqlite3.Error."""
+    """Returns the schema's version without writing. Raises NewerSchema, sqlite3.Error."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(MIGRATIONS):
         raise NewerSchema(version)
@@ -155,7 +155,7 @@ def check_version(connection: sqlite3.Connection) -> int:
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Takes the steps that are missing, all or none. Raises NewerSchema, sqlite3.Error."""
+    """Applies missing migrations in one transaction. Raises NewerSchema, sqlite3.Error."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         _migrate_from(check_version(connection), connection)

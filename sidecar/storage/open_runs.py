@@ -1,4 +1,4 @@
-"""Runs whose webhooks have heard of their beginning and not yet of their end, so that the next process can say it."""
+"""Runs whose webhooks were sent a start and no end yet, so that another process can send it after a crash."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -18,41 +18,41 @@ _TAKE: Final = "DELETE FROM open_run WHERE id = ? AND owner = ?"
 
 
 class OpenRun(msgspec.Struct, frozen=True):
-    """A run as it was told of last."""
+    """A run as of its last update."""
 
     id: str
     owner: str
     """The process that runs it."""
     document: bytes
-    """JSON, whose shape belongs to who tells."""
+    """JSON in the owner's format."""
 
 
 class OpenRuns:
-    """The open runs of one database. What is noted or closed is written with the letters that say so."""
+    """The open runs of one database. Changes are committed with the webhook messages that report them."""
 
     def __init__(self, database: Database, outbox: Outbox, encryptor: Encryptor) -> None:
-        """Documents are sealed where the seal lasts: they hold what pages say of people."""
+        """Documents are encrypted if the key is persistent: they may contain personal data."""
         self._database = database
         self._outbox = outbox
         self._encryptor = encryptor if encryptor.persistent else None
         self._staged: dict[str, _Change] = {}
 
     def save(self, run: OpenRun, *, until_stored: bool) -> None:
-        """Stages what was told last; `until_stored` as in `Outbox.put`."""
+        """Stages a run's last update; `until_stored` as in `Outbox.put`."""
         document = self._encryptor.encrypt_bytes(run.document) if self._encryptor else run.document
         self._stage(run.id, _Change(_SAVE, (run.id, run.owner, document, self._encryptor is not None), until_stored))
 
     def close(self, run: str, *, until_stored: bool) -> None:
-        """Stages that its end was told."""
+        """Stages that a run's end was sent."""
         self._stage(run, _Change(_CLOSE, (run,), until_stored))
 
     def fetch_all(self) -> list[OpenRun]:
-        """Every open run that can be opened. Raises StoreFailed."""
+        """Returns every open run that can be decrypted. Raises StoreFailed."""
         rows = self._database.fetch_all("SELECT id, owner, document, sealed FROM open_run")
         return [run for row in rows if (run := self._decrypt(*row)) is not None]
 
     async def end(self, run: OpenRun, messages: Sequence[OutboxMessage]) -> None:
-        """Closes a run and puts what tells its end, in one transaction, unless another has. Raises StoreFailed."""
+        """Closes a run and enqueues its last messages in one transaction, unless it is closed. Raises StoreFailed."""
 
         def write(connection: sqlite3.Connection) -> bool:
             taken = connection.execute(_TAKE, (run.id, run.owner)).rowcount == 1
@@ -66,7 +66,7 @@ class OpenRuns:
     def _decrypt(self, run: str, owner: str, document: bytes, sealed: int) -> OpenRun | None:
         if not sealed:
             return OpenRun(run, owner, document)
-        if self._encryptor is None:  # whoever has the key tells its end
+        if self._encryptor is None:  # a process that has the key sends its end
             return None
         try:
             return OpenRun(run, owner, self._encryptor.decrypt_bytes(document))
@@ -92,19 +92,19 @@ class _Change:
 
 @dataclass(frozen=True, slots=True)
 class _StagedChanges:
-    """What was noted since the last commit."""
+    """Changes staged since the last commit."""
 
     changes: Sequence[_Change]
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Writes it."""
+        """Writes the changes."""
         for one in self.changes:
             connection.execute(one.sql, one.values)
 
     def to_retry(self) -> "_StagedChanges | None":
-        """What goes with letters that are owed."""
+        """Returns the changes that must be stored, with the messages they belong to."""
         kept = tuple(one for one in self.changes if one.until_stored)
         return _StagedChanges(kept) if kept else None
 
     def on_rollback(self) -> None:
-        """As the letters that it belongs to."""
+        """Does nothing: the messages they belong to are rolled back, too."""

@@ -1,4 +1,4 @@
-"""What has to reach somebody: kept on disk until it has, in order for each endpoint and lane."""
+"""The transactional outbox: messages are stored until they are delivered, in order by endpoint and ordering key."""
 
 import asyncio
 import math
@@ -21,32 +21,32 @@ Kind = Literal["webhook", "result", "cv"]
 MAX_DEAD: Final = 10_000
 MAX_DEAD_BYTES: Final = 256 << 20
 MAX_DEAD_AGE: Final = 30 * 86_400.0
-"""Seconds; dead ones that are older, or more, or larger in sum than these limits are dropped, oldest first."""
+"""Seconds. Dead messages beyond these limits of number, total size and age are deleted, oldest first."""
 TRIM_COUNT: Final = 100
 TRIM_BYTES: Final = 16 << 20
-"""It is looked for them after so many more have died, or as much: that reads them all."""
+"""Trim after this many new dead messages, or this many bytes: trimming reads them all."""
 GROUP_COMMIT_SECONDS: Final = 0.05
-"""How long what was put, or has arrived, waits at most for company in one transaction."""
+"""The longest wait of new or delivered messages for others to share their transaction."""
 
 _WAITING, _DEAD = 0, 1
 _STATUS_NAMES: Final[tuple[Literal["waiting"], Literal["dead"]]] = ("waiting", "dead")
 
 
 class OutboxMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """One body for one endpoint. Put again under the same id and endpoint while it waits, it is the same parcel."""
+    """One message to one endpoint. Id and endpoint together are unique while it is pending."""
 
     id: str
-    """`webhook-id` or `Idempotency-Key`, the same over all attempts."""
+    """`webhook-id` or `Idempotency-Key`, the same in all attempts."""
     endpoint: str
     """The endpoint's id."""
     ordering_key: str
-    """The order is kept within an endpoint's lane: a run's id for webhooks, empty for servers."""
+    """Messages of one endpoint with the same key are delivered in order: a run's id for webhooks, empty for servers."""
     body: bytes
     kind: Kind = "webhook"
 
 
 class PendingMessage(msgspec.Struct, frozen=True):
-    """The first waiting parcel of a lane, without its body."""
+    """A pending message, without its body."""
 
     number: int
     id: str
@@ -58,7 +58,7 @@ class PendingMessage(msgspec.Struct, frozen=True):
 
 
 class OutboxRow(msgspec.Struct, frozen=True):
-    """A parcel as it is listed; times are Unix seconds."""
+    """A message as listed; times are Unix seconds."""
 
     id: str
     endpoint: str
@@ -73,24 +73,24 @@ class OutboxRow(msgspec.Struct, frozen=True):
 
 
 class Outbox:
-    """The parcels of one database. Whoever sends them is told of new ones by `on_put`."""
+    """The messages of one database. `on_put` notifies the sender of new ones."""
 
     def __init__(self, database: Database, clock: Clock, encryptor: Encryptor | None = None) -> None:
-        """Bodies are sealed where the seal lasts: they hold what pages and CVs say of people."""
+        """Bodies are encrypted if the key is persistent: they contain personal data."""
         self.on_put: Callable[[set[str]], None] = _no_sender
-        """Called with the ids of the endpoints that something was put for, once it is on disk."""
+        """Called with the endpoints' ids of new messages, once they are on disk."""
         self._database = database
         self._encryptor = encryptor
         self._now = clock.now
         self._new: list[_NewRow] = []
         self._sent: list[_Sent] = []
         self._died = self._died_bytes = 0
-        """Since they were looked through; the writer's thread has them."""
+        """Dead messages since the last trim; used by the writer's thread."""
 
     def put(self, messages: Iterable[OutboxMessage], *, until_stored: bool = False) -> None:
-        """Stages parcels; they are on disk with the next commit, in this order.
+        """Stages messages; they are on disk with the next commit, in this order.
 
-        Where no reply promises them they `until_stored`: a disk that refuses them is asked until it takes them.
+        `until_stored`: retries while the disk refuses them, because no reply would report the failure.
         """
         now = self._now()
         new = [_NewRow({**msgspec.structs.asdict(message), "created": now}, until_stored) for message in messages]
@@ -99,7 +99,7 @@ class Outbox:
             self._new += new
 
     def put_in_transaction(self, connection: sqlite3.Connection, messages: Iterable[OutboxMessage]) -> None:
-        """Puts parcels inside a transaction; whoever sends is told by the caller, once it has ended well."""
+        """Inserts messages inside a transaction; the caller calls `on_put` after the commit."""
         new = [
             _NewRow({**msgspec.structs.asdict(message), "created": self._now()}, until_stored=False)
             for message in messages
@@ -107,7 +107,7 @@ class Outbox:
         self._batch(new, []).write(connection)
 
     def mark_sent(self, endpoint: str, message: PendingMessage) -> asyncio.Future[None]:
-        """Stages that a parcel has arrived: it is dropped, and the next of its lane may go. Fails with StoreFailed."""
+        """Stages that a message was delivered: deletes it and makes the next of its key due. Fails with StoreFailed."""
         self._stage()
         recorded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sent.append(_Sent(endpoint, message, self._now(), recorded))
@@ -116,17 +116,17 @@ class Outbox:
     # --- reading, on the loop
 
     def due(self, endpoint: str, limit: int) -> list[PendingMessage]:
-        """The parcels of an endpoint that may go now, one of each lane, the longest due first."""
+        """Returns the due messages of an endpoint, one for each ordering key, earliest first."""
         return [PendingMessage(*row) for row in self._database.fetch_all(outbox_sql.DUE, endpoint, self._now(), limit)]
 
     def pending(self, endpoint: str, ordering_key: str, limit: int) -> list[PendingMessage]:
-        """The first parcels of a lane in their order, whenever they are due."""
+        """Returns the first messages of an ordering key, in order, due or not."""
         return [
             PendingMessage(*row) for row in self._database.fetch_all(outbox_sql.PENDING, endpoint, ordering_key, limit)
         ]
 
     def body(self, number: int) -> bytes | None:
-        """A parcel's body; None where it has gone. Raises DecryptionKeyMissing where it is sealed with another key."""
+        """Returns a message's body; None if it is gone. Raises DecryptionKeyMissing."""
         row = self._database.fetch_one("SELECT body, sealed FROM parcel WHERE number = ? AND status = 0", number)
         if row is None:
             return None
@@ -138,25 +138,25 @@ class Outbox:
         return self._encryptor.decrypt_bytes(body)
 
     def next_due(self, endpoint: str) -> float | None:
-        """Unix time at which something of this endpoint is due; None where nothing waits."""
+        """Returns the Unix time at which the endpoint's next message is due; None if none is pending."""
         row = self._database.fetch_one("SELECT min(due) FROM parcel WHERE endpoint = ? AND due IS NOT NULL", endpoint)
         due: float | None = row[0] if row else None
         return due
 
     def endpoints_of(self, message_id: str, endpoint: str | None) -> list[str]:
-        """For which endpoints there is a parcel of this id."""
+        """Returns the endpoints of the messages with this id."""
         sql = "SELECT endpoint FROM parcel WHERE id = ?1 AND endpoint = coalesce(?2, endpoint)"
         return [row[0] for row in self._database.fetch_all(sql, message_id, endpoint)]
 
     def page(self, status: Literal["waiting", "dead"] | None, page: int) -> tuple[int, list[OutboxRow]]:
-        """How many there are, and those of one page (from 1), oldest first."""
+        """Returns how many messages there are, and one page of them (from 1), oldest first."""
         statuses = (_WAITING, _DEAD) if status is None else (_STATUS_NAMES.index(status),) * 2
         counts = self._database.fetch_one(outbox_sql.COUNTS) or (0, 0)
         found = self._database.fetch_all(outbox_sql.LIST, *statuses, PAGE_SIZE, page_offset(page))
         return sum(counts[one] for one in {*statuses}), [_row(one) for one in found]
 
     async def flush(self) -> None:
-        """Waits until what was put is on disk. Raises StoreFailed."""
+        """Waits until staged messages are on disk. Raises StoreFailed."""
         await self._database.flush()
 
     # --- changing, in the writer's thread
@@ -164,9 +164,9 @@ class Outbox:
     def reschedule(
         self, endpoint: str, message: PendingMessage, error: str, seconds: float, *, detach: bool = False
     ) -> Awaitable[None]:
-        """Counts a failed attempt; the next is due after so many seconds. Raises StoreFailed, as the others below.
+        """Counts a failed attempt; the next is due in `seconds`. Raises StoreFailed, like the methods below.
 
-        `detach`: it gets a lane of its own, which its id names, and the next of its lane may go.
+        `detach`: its id becomes its ordering key, so that it no longer blocks the messages behind it.
         """
         now = self._now()
         values = (now + seconds, seconds, error, message.id if detach else message.ordering_key, message.number)
@@ -180,7 +180,7 @@ class Outbox:
         return self._database.write(write)
 
     def mark_dead(self, endpoint: str, message: PendingMessage, error: str) -> Awaitable[None]:
-        """Gives one up after its last attempt, and lets the next of its lane go."""
+        """Marks a message as dead after its last attempt, and makes the next of its key due."""
         now = self._now()
 
         def write(connection: sqlite3.Connection) -> None:
@@ -196,7 +196,7 @@ class Outbox:
         return self._database.write(write)
 
     def mark_all_dead(self, endpoint: str, error: str, before: float = math.inf) -> Awaitable[list[OutboxRow]]:
-        """Gives up what was put for an endpoint before that Unix time; says what that was, at most one page of it."""
+        """Marks an endpoint's messages from before a Unix time as dead; returns the first page of them."""
         now = self._now()
 
         def write(connection: sqlite3.Connection) -> list[OutboxRow]:
@@ -212,7 +212,7 @@ class Outbox:
         return self._database.write(write)
 
     def redeliver(self, message_id: str, endpoint: str | None) -> Awaitable[list[str]]:
-        """Lets parcels of this id go at once: dead ones go last in their lane. Says for which endpoints."""
+        """Makes messages with this id due now, dead ones last in their order; returns their endpoints."""
         now = self._now()
 
         def write(connection: sqlite3.Connection) -> list[str]:
@@ -231,7 +231,7 @@ class Outbox:
         return self._database.write(write)
 
     def repair_due_times(self) -> Awaitable[None]:
-        """Makes good for a clock that was set back: nothing waits longer from now than it was put off for."""
+        """Repairs due times after the clock was set back: no message waits longer than its delay."""
         now = self._now()
 
         def write(connection: sqlite3.Connection) -> None:
@@ -258,7 +258,7 @@ class Outbox:
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """A parcel that has arrived at Unix time `at`."""
+    """A message that was delivered at the Unix time `at`."""
 
     endpoint: str
     message: PendingMessage
@@ -268,7 +268,7 @@ class _Sent:
 
 @dataclass(frozen=True, slots=True)
 class _NewRow:
-    """A parcel's row."""
+    """A new message's row."""
 
     row: dict[str, Any]
     until_stored: bool
@@ -276,7 +276,7 @@ class _NewRow:
 
 @dataclass(frozen=True, slots=True)
 class _Staged:
-    """What was put and what has arrived since the last commit."""
+    """New and delivered messages since the last commit."""
 
     put: Sequence[_NewRow]
     sent: Sequence[_Sent]
@@ -285,11 +285,11 @@ class _Staged:
 
     @property
     def durable(self) -> bool:
-        """What is not noted as sent is sent again, which is no loss."""
+        """Whether it must survive a loss of power: a delivery that was not recorded is only repeated."""
         return bool(self.put)
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Writes it."""
+        """Inserts new messages and deletes delivered ones."""
         connection.executemany(outbox_sql.INSERT, map(self._to_row, self.put))
         connection.executemany("DELETE FROM parcel WHERE number = ?", [(one.message.number,) for one in self.sent])
         keys = {(one.endpoint, one.message.ordering_key): one.at for one in self.sent}
@@ -301,7 +301,7 @@ class _Staged:
         return {**new.row, "body": self.encryptor.encrypt_bytes(new.row["body"]), "sealed": 1}
 
     def on_commit(self) -> None:
-        """Tells who waits for it."""
+        """Notifies the sender and the waiters."""
         for one in self.sent:
             if not one.recorded.done():
                 one.recorded.set_result(None)
@@ -309,20 +309,20 @@ class _Staged:
             self.on_put({new.row["endpoint"] for new in self.put})
 
     def to_retry(self) -> "_Staged | None":
-        """What no reply has promised is nobody's to send again."""
+        """Returns the messages that must be stored."""
         kept = [new for new in self.put if new.until_stored]
         return _Staged(kept, (), self.encryptor, self.on_put) if kept else None
 
     def on_rollback(self) -> None:
-        """What was put is gone, as the reply that promised it is told; but for what is owed."""
+        """Fails the waiters; the replies that promised the new messages fail with the commit."""
         for one in self.sent:
             if not one.recorded.done():
                 one.recorded.set_exception(StoreFailed("could not be recorded as sent", retryable=True))
-                one.recorded.exception()  # who waited for it may have been stopped; asyncio need not tell of it
+                one.recorded.exception()  # the waiter may be gone; asyncio need not log it
 
 
 def _no_sender(endpoints: set[str]) -> None:
-    """Nobody sends yet."""
+    """Does nothing: there is no sender yet."""
 
 
 def _row(columns: tuple[Any, ...]) -> OutboxRow:

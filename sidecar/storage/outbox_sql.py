@@ -1,6 +1,6 @@
-"""The outbox's statements over the table `parcel`.
+"""The outbox's SQL on the table `parcel`, whose column `lane` is the ordering key.
 
-Status 0 waits, 1 is dead; of those that wait only the first of a lane is due. A seal makes a body 40 bytes longer.
+Status 0 is pending, 1 dead; only the first pending message of an ordering key is due. Encryption adds 40 bytes.
 """
 
 from typing import Final
@@ -35,7 +35,7 @@ LIST: Final = """
         ORDER BY number LIMIT ?3 OFFSET ?4
     ) ORDER BY number
 """
-"""What is skipped is skipped in an index: the rows, with their bodies, are read of one page alone."""
+"""The offset is skipped in an index: rows, with their bodies, are read for one page only."""
 COUNTS: Final = """
     SELECT (SELECT count(*) FROM parcel INDEXED BY parcel_lane WHERE status = 0),
         (SELECT count(*) FROM parcel INDEXED BY parcel_dead WHERE status = 1)

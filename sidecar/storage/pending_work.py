@@ -1,4 +1,4 @@
-"""Whether a state folder holds work that nobody has done yet."""
+"""Whether a state folder has pending work."""
 
 import sqlite3
 from collections.abc import Callable
@@ -15,15 +15,15 @@ ANY_PENDING: Final = (
 
 
 class PendingWork:
-    """Asks an open database."""
+    """Checks an open database for pending work."""
 
-    def __init__(self, first: Callable[..., tuple[Any, ...] | None]) -> None:
+    def __init__(self, fetch_one: Callable[..., tuple[Any, ...] | None]) -> None:
         """`fetch_one` gives the first row of a query, whose parameters follow it."""
-        self._fetch_one = first
+        self._fetch_one = fetch_one
 
-    def any(self, questions: tuple[str, ...]) -> bool:
-        """Whether one of the questions has an answer."""
-        return any(self._fetch_one(question) for question in questions)
+    def any(self, queries: tuple[str, ...]) -> bool:
+        """Whether one of the queries returns a row."""
+        return any(self._fetch_one(query) for query in queries)
 
     def due_by(self, moment: float) -> bool:
         """Whether a schedule or task is due at that Unix time."""
@@ -31,7 +31,7 @@ class PendingWork:
 
 
 def has_pending(path: Path) -> bool:
-    """Whether there are jobs, deliveries, schedules or tasks. False where the file is missing or can't be read."""
+    """Whether there are jobs, deliveries, schedules or tasks. False if the file is missing or can't be read."""
     if path.is_symlink() or not path.exists():
         return False
     try:

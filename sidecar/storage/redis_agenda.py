@@ -1,4 +1,4 @@
-"""The agenda of a fleet: the same entries and rules as `agenda.Agenda`, in a Redis that many machines share."""
+"""The agenda of a fleet in Redis, with the same entries and rules as `agenda.Agenda`."""
 
 from typing import Any, Final
 
@@ -93,39 +93,39 @@ class RedisAgenda(Agenda):
             raise LimitExceeded(f"there may be at most {limit} {self._kind}s")
 
     async def replace(self, item: Item, document: bytes, due: float | None, drop_at: float | None = None) -> bool:
-        """Changes an entry; False where somebody else has changed or deleted it since `item` was read."""
+        """Changes an entry; returns False if it was changed or deleted since `item` was read."""
         values = (item.id, document, _text(due), _text(drop_at), item.number, item.version)
         return bool(await self._run(_REPLACE, *values))
 
     async def delete(self, id: str) -> bool:  # noqa: A002
-        """Forgets an entry; whether there was one."""
+        """Deletes an entry; returns whether there was one."""
         return bool(await self._run(_DELETE, id))
 
     async def delete_expired(self, now: float) -> int:
-        """Forgets closed entries whose time has come, a thousand at once; gives how many."""
+        """Deletes up to a thousand expired closed entries; returns how many."""
         return int(await self._run(_DROP, repr(now)))
 
     async def get(self, id: str) -> Item | None:  # noqa: A002
-        """The entry of that id."""
+        """Returns the entry with that id."""
         found = await self._read([id])
         return found[0] if found else None
 
     async def page(self, offset: int, limit: int, state: ItemState = "all") -> list[Item]:
-        """So many entries, the oldest first."""
+        """Returns up to `limit` entries, oldest first."""
         ids = await call(self._redis.zrange(self._prefix + state, offset, offset + limit - 1)) if limit > 0 else []
         return await self._read(ids)
 
     async def count(self, state: ItemState = "all") -> int:
-        """How many there are."""
+        """Counts the entries."""
         return int(await call(self._redis.zcard(self._prefix + state)))
 
     async def next_due(self) -> float | None:
-        """The earliest time at which something is due, also one that has passed."""
+        """Returns the earliest due time, which may have passed."""
         first = await call(self._redis.zrange(self._prefix + "due", 0, 0, withscores=True))
         return float(first[0][1]) if first else None
 
     async def due(self, now: float, limit: int) -> list[Item]:
-        """So many entries that are due, the earliest first."""
+        """Returns up to `limit` due entries, earliest first."""
         return await self._read(await call(self._redis.zrangebyscore(self._prefix + "due", "-inf", now, 0, limit)))
 
     async def _read(self, ids: list[Any]) -> list[Item]:

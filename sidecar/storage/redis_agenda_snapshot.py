@@ -1,4 +1,4 @@
-"""The same look as `agenda_snapshot`, at what a fleet has planned and what ran on any of its machines."""
+"""A read-only snapshot of a fleet's schedules, tasks and runs, like `agenda_snapshot`."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ PAGE_SIZE: Final = 500
 
 
 async def read_fleet_snapshot(url: str, since: float) -> tuple[list[ScheduledEntry], list[RunSummary]]:
-    """What is planned, the oldest first; the runs since a Unix time, and the last of each task. Raises StoreFailed."""
+    """Returns all entries, oldest first, and the runs since a Unix time plus each task's last. Raises StoreFailed."""
     async with _connected(url) as redis:
         scheduled = [
             ScheduledEntry(kind, item.id, item.due, item.document)

@@ -1,4 +1,4 @@
-"""Logins of a fleet: what is sealed of each, in the Redis that its machines share."""
+"""Logins of a fleet in Redis, encrypted."""
 
 from redis.asyncio import Redis
 
@@ -6,19 +6,19 @@ from sidecar.storage.redis_client import call
 
 
 class RedisLogins:
-    """A sealed document for each scope. Every call may raise StoreFailed."""
+    """An encrypted document for each account. Every call may raise StoreFailed."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def put(self, account_id: str, sealed: str) -> None:
-        """Keeps the document of a scope, in the place of the one before it."""
-        await call(self._redis.set(_name(account_id), sealed))
+    async def put(self, account_id: str, encrypted: str) -> None:
+        """Stores an account's document, replacing the previous one."""
+        await call(self._redis.set(_name(account_id), encrypted))
 
     async def get(self, account_id: str) -> str | None:
-        """The document of a scope; None where there is none."""
-        sealed: bytes | None = await call(self._redis.get(_name(account_id)))
-        return None if sealed is None else sealed.decode()
+        """Returns an account's document; None if there is none."""
+        encrypted: bytes | None = await call(self._redis.get(_name(account_id)))
+        return None if encrypted is None else encrypted.decode()
 
 
 def _name(account_id: str) -> str:

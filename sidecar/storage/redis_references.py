@@ -1,4 +1,4 @@
-"""References that a fleet shares: kept on this machine as ever, and told to a Redis that all its machines ask."""
+"""References of a fleet: stored on this machine, and published to a Redis that all machines query."""
 
 import asyncio
 import hashlib
@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 
 BATCH_SIZE: Final = 500
 MAX_UNPUBLISHED: Final = 100_000
-"""References that may wait for a Redis that is not there; more of them are known on this machine only."""
+"""References that may wait while Redis is unavailable; further ones are known on this machine only."""
 
 
 class ReferencePublisher:
-    """Tells Redis what this process remembers, soon and in batches, and again while Redis is not there."""
+    """Publishes new references to Redis in batches, and retries while Redis is unavailable."""
 
     def __init__(self, url: str) -> None:
         self.redis = connect(url)
@@ -27,7 +27,7 @@ class ReferencePublisher:
         self._publishing: asyncio.Task[None] | None = None
 
     def publish(self, name: str, ttl: float) -> None:
-        """Has Redis know a name for so many seconds."""
+        """Publishes a name, to expire after `ttl` seconds."""
         if len(self._unpublished) >= MAX_UNPUBLISHED:
             log.warning("Redis is unavailable: a reference is known on this machine only")
             return
@@ -36,11 +36,11 @@ class ReferencePublisher:
             self._publishing = asyncio.create_task(self._publish_all())
 
     async def knows(self, name: str) -> bool:
-        """Whether Redis knows it. Raises StoreFailed."""
+        """Whether Redis has the name. Raises StoreFailed."""
         return bool(await call(self.redis.exists(name)))
 
     async def close(self, seconds: float) -> None:
-        """Gives what is left so much time."""
+        """Waits up to `seconds` for pending names to be published, then closes the client."""
         if self._publishing:
             await asyncio.wait([self._publishing], timeout=seconds)
         await cancel_and_wait(self._publishing)
@@ -52,7 +52,7 @@ class ReferencePublisher:
         try:
             await self._publish_batches()
         finally:
-            # here, not in a callback of the task: what is remembered before that runs would wait for the next one
+            # not in a callback of the task: a name published before the callback runs would wait for the next one
             self._publishing = None
 
     async def _publish_batches(self) -> None:
@@ -76,7 +76,7 @@ class ReferencePublisher:
 
 
 class RedisReferences:
-    """The references of one scope, in a fleet. `has` knows this machine's, `known` those of all."""
+    """The references of one scope in a fleet. `has` checks this machine, `known` all machines."""
 
     def __init__(self, local: DiskReferences, publisher: ReferencePublisher, account_id: str) -> None:
         self._local = local
@@ -88,11 +88,11 @@ class RedisReferences:
         return self._local.has(reference)
 
     async def known(self, reference: str) -> bool:
-        """Whether any machine of the fleet remembers it. Raises StoreFailed: not knowing is no `false`."""
+        """Whether any machine of the fleet remembers it. Raises StoreFailed if Redis can't tell."""
         return self._local.has(reference) or await self._publisher.knows(self._name(reference))
 
     def remember(self, reference: str, ttl: float) -> None:
-        """Remembers it for so many seconds from now: here with the next commit, elsewhere soon after."""
+        """Remembers a reference for `ttl` seconds: here with the next commit, elsewhere soon after."""
         self._local.remember(reference, ttl)
         self._publisher.publish(self._name(reference), ttl)
 

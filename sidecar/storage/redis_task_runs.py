@@ -1,4 +1,4 @@
-"""The last runs of a fleet's tasks: the same history as `task_runs.TaskRuns`, in a Redis that many machines share."""
+"""The last runs of a fleet's tasks in Redis, like `task_runs.TaskRuns`."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from sidecar.storage.task_runs import MAX_RUNS, StoredRun, TaskRuns
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS: Final = 20
-"""How often a Redis that is not there is asked to note a run, a second apart."""
+"""How often recording a run is tried while Redis is unavailable, a second apart."""
 _BEGIN: Final = """
 -- order, runs, count; id, run, how many are kept
 if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then
@@ -43,32 +43,32 @@ class RedisTaskRuns(TaskRuns):
         self._redis = redis
 
     async def begin(self, run: StoredRun) -> None:
-        """Notes that a run has started, and forgets the oldest. Waits a while for a Redis that is not there."""
+        """Records that a run has started, and deletes the oldest. Retries for a while if Redis is unavailable."""
         values = (run.id, msgspec.json.encode(run), MAX_RUNS)
         await self._write(lambda: self._redis.eval(_BEGIN, 3, *_keys(run.task), *values))
 
     async def end(self, run: StoredRun) -> None:
-        """Notes what became of it; nothing where its task was deleted meanwhile. Waits as `begin` does."""
+        """Records a run's outcome, unless its task was deleted meanwhile. Retries as `begin` does."""
         values = (run.id, msgspec.json.encode(run), int(run.status == "failed"))
         await self._write(lambda: self._redis.eval(_END, 3, *_keys(run.task), *values))
 
     async def forget(self, task: str) -> None:
-        """Drops all runs of a task."""
+        """Deletes all runs of a task."""
         await call(self._redis.delete(*_keys(task)))
 
     async def page(self, task: str, offset: int, limit: int) -> list[StoredRun]:
-        """So many runs, the latest first."""
+        """Returns up to `limit` runs, latest first."""
         order, runs, _ = _keys(task)
         ids = await call(self._redis.zrevrange(order, offset, offset + limit - 1)) if limit > 0 else []
         found = await call(self._redis.hmget(runs, ids)) if ids else []
         return [_decode(run) for run in found if run is not None]
 
     async def kept(self, task: str) -> int:
-        """How many runs are remembered."""
+        """Counts the stored runs."""
         return int(await call(self._redis.zcard(_keys(task)[0])))
 
     async def counts(self, task: str) -> tuple[int, int]:
-        """How many runs there ever were, and how many of them failed."""
+        """Returns how many runs there ever were, and how many of them failed."""
         runs, failed = await call(self._redis.hmget(_keys(task)[2], ["runs", "failed"]))
         return int(runs or 0), int(failed or 0)
 

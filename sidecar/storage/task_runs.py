@@ -1,4 +1,4 @@
-"""The last runs of each task: when, how long, what came of it."""
+"""The last runs of each task, and their outcomes."""
 
 import sqlite3
 from collections.abc import Awaitable
@@ -9,7 +9,7 @@ import msgspec
 from sidecar.storage.database import Database
 
 MAX_RUNS: Final = 50
-"""Runs of one task that are remembered."""
+"""Runs of one task that are kept."""
 
 _BEGIN: Final = """
     INSERT INTO task_run (id, task, kind, owner, due, started, ended, status, outcome)
@@ -47,7 +47,7 @@ class StoredRun(msgspec.Struct, frozen=True):
     ended: float | None
     status: str
     outcome: bytes | None
-    """JSON, whose shape is the owner's."""
+    """JSON in the owner's format."""
 
 
 class TaskRuns:
@@ -57,7 +57,7 @@ class TaskRuns:
         self._database = database
 
     async def begin(self, run: StoredRun) -> None:
-        """Notes that a run has started, and forgets the oldest. A run that begins again takes its own place."""
+        """Records that a run has started, and deletes the oldest. A run that is started again replaces itself."""
         values = (run.id, run.task, run.kind, run.owner, run.due, run.started)
 
         def write(connection: sqlite3.Connection) -> None:
@@ -70,17 +70,17 @@ class TaskRuns:
         await self._database.write(write)
 
     def end(self, run: StoredRun) -> Awaitable[None]:
-        """Notes what became of it; nothing where its task was deleted meanwhile. Staged when this returns."""
+        """Records a run's outcome, unless its task was deleted meanwhile. Staged when this returns."""
 
         def write(connection: sqlite3.Connection) -> None:
             values = (run.ended, run.status, run.outcome, run.task, run.id)
             if connection.execute(_END, values).rowcount and run.status == "failed":
                 connection.execute(_COUNT_FAILURE, (run.task,))
 
-        return self._database.submit(write, until_stored=run.kind != "manual")  # whose reply says it
+        return self._database.submit(write, until_stored=run.kind != "manual")  # whose reply reports a failure
 
     async def forget(self, task: str) -> None:
-        """Drops all runs of a task."""
+        """Deletes all runs of a task."""
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM task_run WHERE task = ?", (task,))
@@ -89,16 +89,16 @@ class TaskRuns:
         await self._database.write(write)
 
     async def page(self, task: str, offset: int, limit: int) -> list[StoredRun]:
-        """So many runs, the latest first."""
+        """Returns up to `limit` runs, latest first."""
         rows: list[tuple[Any, ...]] = self._database.fetch_all(_PAGE, task, limit, offset)
         return [StoredRun(*row) for row in rows]
 
     async def kept(self, task: str) -> int:
-        """How many runs are remembered."""
+        """Counts the stored runs."""
         row = self._database.fetch_one("SELECT count(*) FROM task_run WHERE task = ?", task)
         return int(row[0]) if row else 0
 
     async def counts(self, task: str) -> tuple[int, int]:
-        """How many runs there ever were, and how many of them failed."""
+        """Returns how many runs there ever were, and how many of them failed."""
         row = self._database.fetch_one("SELECT runs, failed FROM task_count WHERE task = ?", task)
         return (int(row[0]), int(row[1])) if row else (0, 0)
