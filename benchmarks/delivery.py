@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 import aiohttp
-from sidecar_protocol.base import Secret, Secrets
 from sidecar_protocol.webhooks import Webhook
+from sidecar_protocol.wire_types import Secret, Secrets
 
 from benchmarks.bench import SIDECAR, Bench, Figure
 from benchmarks.child import Child

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
-from sidecar_protocol.base import Secret, no_secret
+from sidecar_protocol.wire_types import Secret, no_secret
 
 if TYPE_CHECKING:
     from datetime import tzinfo

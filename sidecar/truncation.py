@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from sidecar_protocol.base import REDACTED
+from sidecar_protocol.wire_types import REDACTED
 
 Redact = Callable[[str], str]
 """A text without the secrets in it."""

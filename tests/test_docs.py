@@ -7,9 +7,9 @@ from typing import get_args
 
 import pytest
 from sidecar_protocol import codec
-from sidecar_protocol.contexts import Context
+from sidecar_protocol.browser_context import BrowserContextOptions
 from sidecar_protocol.jobs import Option, SendJob
-from sidecar_protocol.model import Model, outline
+from sidecar_protocol.models import Model, outline
 from sidecar_protocol.reading import read
 from sidecar_protocol.schedules import CreateSchedule, Schedule, ScheduleFired, Single, UpdateSchedule
 from sidecar_protocol.updates import CloudEvent, JobUpdate, TaskState
@@ -45,7 +45,7 @@ def test_examples_of_jobs_are_accepted(example: str) -> None:
 
 def test_every_option_and_context_field_is_told() -> None:
     """By its name in the tables."""
-    for name in (*get_args(Option), *Context.model_fields):
+    for name in (*get_args(Option), *BrowserContextOptions.model_fields):
         assert re.search(rf"^\| .*`{name}`", PAGE, re.MULTILINE), name
 
 

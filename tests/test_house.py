@@ -23,7 +23,7 @@ BEFORE_READY = {
     "orjson",
     "typing_extensions",
     "sidecar_protocol",
-    "sidecar_protocol.base",
+    "sidecar_protocol.wire_types",
     "sidecar_protocol.bounds",
     "sidecar_protocol.codec",
     "sidecar_protocol.cvs",

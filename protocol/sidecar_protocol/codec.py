@@ -9,15 +9,15 @@ from typing import Any, Final
 
 import msgspec
 
-from sidecar_protocol.base import UNSET, Raw
 from sidecar_protocol.bounds import DEEPEST, check, deeper
 from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
 from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready, RequestId
 from sidecar_protocol.requests import CONTENTS, HOLDS_RAW, NULL_IS_ABSENT, OPTIONAL, RAW, TEXT, shape_of
+from sidecar_protocol.wire_types import UNSET, Raw
 from sidecar_protocol.writing import encode_line
 
 MAX_NESTING: Final = 1_000
-NOTHING: Final = UNSET
+NO_CONTENT: Final = UNSET
 """Content of a reply that has nothing to say."""
 
 Reply = Ready | Ok | Pong | Error | Event
@@ -71,7 +71,7 @@ def decode(line: bytes) -> Request:
         raise WireError(ErrorCode.PARSE_ERROR, _why_unreadable(line, wrong)) from None
 
 
-def salvage_id(line: bytes) -> RequestId | None:
+def extract_id(line: bytes) -> RequestId | None:
     """The id of a line whose envelope is wrong, so that its error finds the way back."""
     try:
         return _decode_id(line).id
@@ -157,7 +157,7 @@ def encode(reply: Reply) -> bytes:
 def encode_ok(request_id: RequestId | None, content: Any) -> bytes:
     """Writes `ok`; the replies that are sent most are not encoded anew."""
     if request_id is None:
-        if content is NOTHING:
+        if content is NO_CONTENT:
             return _OK
         if content is True:
             return _OK_TRUE
@@ -174,7 +174,7 @@ def encode_pong(request_id: RequestId | None) -> bytes:
 
 def encode_error(request_id: RequestId | None, detail: ErrorDetail) -> bytes:
     """Writes `error`: the sentence twice, for v1 parents and for typed ones."""
-    return encode(Error(detail.message, detail, NOTHING if request_id is None else request_id))
+    return encode(Error(detail.message, detail, NO_CONTENT if request_id is None else request_id))
 
 
 def _build(kind: str) -> Callable[[msgspec.Raw], Any]:

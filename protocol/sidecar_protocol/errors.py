@@ -81,7 +81,7 @@ class _Light:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: "GetCoreSchemaHandler") -> "CoreSchema":
-        from sidecar_protocol.model import as_in_json
+        from sidecar_protocol.models import as_in_json
 
         return as_in_json(handler(source), handler)
 

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from sidecar_protocol.base import Secret
 from sidecar_protocol.bounds import Excess
-from sidecar_protocol.contexts import Context
-from sidecar_protocol.model import Bound, Either, Model, Sparse, model_validator
+from sidecar_protocol.browser_context import BrowserContextOptions
+from sidecar_protocol.models import Bound, Either, Model, Sparse, model_validator
 from sidecar_protocol.webhooks import MAX_WEBHOOKS
+from sidecar_protocol.wire_types import Secret
 
 BrowserName = Literal["CHROMIUM", "FIREFOX", "WEBKIT"]
 Option = Literal["RECORD", "SCREENSHOT", "PDF", "READ_ALERTS", "HTML", "HAR", "TRACE"]
@@ -165,7 +165,7 @@ class SendJob(Model):
     cookies: Annotated[tuple[Cookie, ...], Bound(max_length=MOST_COOKIES)] = ()
     options: Annotated[tuple[Option, ...], Bound(max_length=20)] = ()
     pdf: PdfOptions = PdfOptions()
-    context: Context | None = None
+    context: BrowserContextOptions | None = None
     """How the browser presents itself, and through which network; a plain context where absent."""
     profile: ProfileName | None = None
     """Cookies and storage are kept under this name; its jobs run one after the other in one living context."""

@@ -8,12 +8,12 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import ValidationError, from_json
 
-from sidecar_protocol.base import Raw
 from sidecar_protocol.bounds import check
 from sidecar_protocol.codec import NotJson, cut, plain
 from sidecar_protocol.errors import ErrorCode, FieldError, WireError
-from sidecar_protocol.mistakes import Mistake, mistakes
-from sidecar_protocol.model import CONFIG, Model
+from sidecar_protocol.models import CONFIG, Model
+from sidecar_protocol.validation_errors import Mistake, mistakes
+from sidecar_protocol.wire_types import Raw
 
 T = TypeVar("T")
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from sidecar_protocol.base import UNSET, Unset
 from sidecar_protocol.errors import ErrorDetail
+from sidecar_protocol.wire_types import UNSET, Unset
 
 RequestId = int | str
 """What a request is known by while it is in flight; the parent chooses it."""

@@ -21,9 +21,9 @@ CONTENTS: Final[dict[str, str | None]] = {
     "has_cached_reference": TEXT,
     "send_cv": RAW,
     "send_job": "jobs.SendJob",
-    "job_status": "queued.JobId",
-    "list_jobs": "queued.ListJobs",
-    "cancel_job": "queued.JobId",
+    "job_status": "job_status.JobId",
+    "list_jobs": "job_status.ListJobs",
+    "cancel_job": "job_status.JobId",
     "create_schedule": "schedules.CreateSchedule",
     "list_schedules": "schedules.ListSchedules",
     "get_schedule": "schedules.ScheduleId",
@@ -80,7 +80,7 @@ def shape_of(kind: str) -> Any:
     if name == TEXT:
         return str
     if name == RAW:
-        from sidecar_protocol.base import Raw
+        from sidecar_protocol.wire_types import Raw
 
         return Raw
     module, _, member = name.partition(".")

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from sidecar_protocol.base import UNSET, Raw
 from sidecar_protocol.errors import ErrorDetail
-from sidecar_protocol.model import Bound, Maybe, Model, Sparse
+from sidecar_protocol.models import Bound, Maybe, Model, Sparse
+from sidecar_protocol.wire_types import UNSET, Raw
 
 ScheduleName = Annotated[str, Bound(min_length=1, max_length=255)]
 """1 to 255 bytes of letters (also Chinese ones), digits, underscores and spaces."""

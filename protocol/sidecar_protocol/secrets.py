@@ -1,7 +1,7 @@
 """Messages that fetch secrets from the primary server."""
 
-from sidecar_protocol.base import Secret, no_secret
-from sidecar_protocol.model import Bound, V1Model
+from sidecar_protocol.models import Bound, V1Model
+from sidecar_protocol.wire_types import Secret, no_secret
 
 
 class SecretRequest(V1Model):

@@ -2,8 +2,8 @@
 
 from typing import Annotated, Final
 
-from sidecar_protocol.base import Raw, Secret, no_secret
-from sidecar_protocol.model import Bound, Either, Model, V1Model
+from sidecar_protocol.models import Bound, Either, Model, V1Model
+from sidecar_protocol.wire_types import Raw, Secret, no_secret
 
 MAX_SERVERS: Final = 100
 """Of one login."""

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from sidecar_protocol.base import UNSET
 from sidecar_protocol.errors import ErrorDetail
-from sidecar_protocol.model import Bound, Maybe, Model, Sparse
+from sidecar_protocol.models import Bound, Maybe, Model, Sparse
+from sidecar_protocol.wire_types import UNSET
 
 SHORTEST_INTERVAL: Final = 1_000
 LONGEST_INTERVAL: Final = 366 * 24 * 3_600_000

@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-from sidecar_protocol.base import Secret
-from sidecar_protocol.model import Bound, Model
+from sidecar_protocol.models import Bound, Model
+from sidecar_protocol.wire_types import Secret
 
 WEEK = 604_800
 

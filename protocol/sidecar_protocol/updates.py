@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal
 
-from sidecar_protocol.model import Bound, Model, Sparse
+from sidecar_protocol.models import Bound, Model, Sparse
 
 JOB_UPDATE: Final = "iglu:com.snowplowanalytics.factotum/job_update/jsonschema/1-0-0"
 """Names the schema of `JobUpdate`. Source: Factotum's webhooks."""

@@ -4,9 +4,9 @@ import base64
 import binascii
 from typing import Annotated, Final, Literal
 
-from sidecar_protocol.base import Secret, Secrets
 from sidecar_protocol.errors import ErrorDetail
-from sidecar_protocol.model import Bound, Model, Sparse
+from sidecar_protocol.models import Bound, Model, Sparse
+from sidecar_protocol.wire_types import Secret, Secrets
 
 DEFAULT_STDOUTERR_SIZE: Final = 10_000
 MAX_WEBHOOKS: Final = 100

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import orjson
 
-from sidecar_protocol.base import Secret, Secrets, encode_hook
+from sidecar_protocol.wire_types import Secret, Secrets, encode_hook
 
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _LEAST, _MOST = -(1 << 63), (1 << 64) - 1

@@ -116,7 +116,7 @@ def _replay(parsed: argparse.Namespace, flags: dict[str, str]) -> int:
 
 
 def _schema(folder: Path) -> int:
-    from sidecar_protocol.export import write_schemas
+    from sidecar_protocol.json_schema import write_schemas
 
     for path in write_schemas(folder):
         print(path)

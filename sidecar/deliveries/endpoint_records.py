@@ -5,12 +5,12 @@ import logging
 from typing import Annotated, Final, TypeVar
 from urllib.parse import urlsplit
 
-from sidecar_protocol.base import UNSET, Secret, Secrets, Unset
 from sidecar_protocol.codec import NotJson
-from sidecar_protocol.model import Either, Maybe, Model, Sparse
+from sidecar_protocol.models import Either, Maybe, Model, Sparse
 from sidecar_protocol.reading import stored
 from sidecar_protocol.session import Credentials
 from sidecar_protocol.webhooks import Format, Webhook
+from sidecar_protocol.wire_types import UNSET, Secret, Secrets, Unset
 from sidecar_protocol.writing import encode
 
 from sidecar.encryption import Encryptor

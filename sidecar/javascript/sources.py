@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from sidecar_protocol.base import REDACTED
+from sidecar_protocol.wire_types import REDACTED
 
 if TYPE_CHECKING:
     from sidecar.javascript.tokens import Literal

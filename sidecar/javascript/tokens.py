@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 from typing import Final
 
-from sidecar_protocol.base import REDACTED
+from sidecar_protocol.wire_types import REDACTED
 
 from sidecar.javascript.calls import QUOTE, LiteralPosition, Sensitivity, classify
 from sidecar.javascript.literals import SKIP, decode_literal

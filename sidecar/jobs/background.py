@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from sidecar_protocol import codec
-from sidecar_protocol.base import Raw
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.wire_types import Raw
 from sidecar_protocol.writing import encode
 
 from sidecar.clock import Clock
@@ -65,7 +65,7 @@ class BackgroundExecutor:
         if perform is None:
             raise WireError(ErrorCode.UNKNOWN_TYPE, f"{run.type} can't be done unattended")
         done = await perform(run)
-        return b"null" if done is codec.NOTHING else encode(done)
+        return b"null" if done is codec.NO_CONTENT else encode(done)
 
     async def _send_job(self, run: JobRun) -> Any:
         job: SendJob = decode_stored(run.type, run.content)
@@ -91,6 +91,6 @@ class BackgroundExecutor:
 
         async def remember() -> Any:
             (await self._login_of(run.account_id)).references.remember(reference, _TTLS[run.type])
-            return codec.NOTHING
+            return codec.NO_CONTENT
 
         return await report_as_step(run, run.type, self._listeners_of(run), self._clock, remember)

@@ -5,9 +5,9 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sidecar_protocol.base import REDACTED, Secret
 from sidecar_protocol.jobs import SendJob
-from sidecar_protocol.model import Model, outline
+from sidecar_protocol.models import Model, outline
+from sidecar_protocol.wire_types import REDACTED, Secret
 
 from sidecar.jobs.job_redaction import redactor_for
 

@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sidecar_protocol.base import Secret, Secrets
 from sidecar_protocol.jobs import SendJob
-from sidecar_protocol.model import Model
+from sidecar_protocol.models import Model
+from sidecar_protocol.wire_types import Secret, Secrets
 
 from sidecar.json_strings import scalars
 from sidecar.recording.redaction.redactor import Redactor, contains_typed_text

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from sidecar_protocol.base import Raw
 from sidecar_protocol.cvs import reference_of
 from sidecar_protocol.jobs import JobReply, JobResult, SendJob
+from sidecar_protocol.wire_types import Raw
 from sidecar_protocol.writing import encode
 
 from sidecar.clock import Clock

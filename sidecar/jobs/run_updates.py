@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sidecar_protocol.jobs import SendJob, StepResult
-from sidecar_protocol.model import Model
+from sidecar_protocol.models import Model
 from sidecar_protocol.updates import (
     ApplicationContext,
     CloudEvent,

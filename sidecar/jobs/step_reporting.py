@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.codec import NO_CONTENT
 from sidecar_protocol.jobs import SendJob, Step, StepResult
 
 from sidecar.clock import Clock
@@ -32,7 +32,7 @@ async def report_as_step(
         stopped = isinstance(failure, asyncio.CancelledError)
         updates.failed(STOPPED if stopped else error_detail(failure).message, will_retry=run.will_retry(failure))
         raise
-    updates.on_step_ended(0, _result(step, None if value is NOTHING else value, clock.monotonic() - start))
+    updates.on_step_ended(0, _result(step, None if value is NO_CONTENT else value, clock.monotonic() - start))
     updates.succeeded()
     return value
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sidecar_protocol.base import Secret
 from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.wire_types import Secret
 
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, InvalidContent, Unauthorized

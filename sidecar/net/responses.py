@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Final, TypeVar
 
 import msgspec
-from sidecar_protocol.base import REDACTED, Raw
+from sidecar_protocol.wire_types import REDACTED, Raw
 
 from sidecar.errors import Forbidden, NotFound, RemoteFailed, SidecarError, Unauthorized
 from sidecar.net.exchange import HttpResponse

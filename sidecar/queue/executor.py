@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any, Final, NoReturn
 
 from saq.job import Job, Status
-from sidecar_protocol.base import Raw
 from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
-from sidecar_protocol.model import Model
+from sidecar_protocol.models import Model
 from sidecar_protocol.reading import stored
+from sidecar_protocol.wire_types import Raw
 from sidecar_protocol.writing import encode
 
 from sidecar.clock import within

@@ -9,8 +9,8 @@ from pydantic import ConfigDict
 from saq.job import TERMINAL_STATUSES, Job, Status
 from saq.queue import Queue
 from sidecar_protocol.errors import ErrorCode, ErrorDetail
-from sidecar_protocol.model import Sparse
-from sidecar_protocol.queued import JobState, JobStatus
+from sidecar_protocol.job_status import JobState, JobStatus
+from sidecar_protocol.models import Sparse
 from sidecar_protocol.reading import stored
 from sidecar_protocol.writing import encode
 

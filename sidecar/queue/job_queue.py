@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from saq.job import TERMINAL_STATUSES, Job, Status
-from sidecar_protocol.base import Raw
+from sidecar_protocol.job_status import JobState, JobStatus
 from sidecar_protocol.pages import PAGE_SIZE, page_offset
-from sidecar_protocol.queued import JobState, JobStatus
+from sidecar_protocol.wire_types import Raw
 
 from sidecar.clock import Clock
 from sidecar.encryption import Encryptor

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, Any, Final, Self, TextIO
 
 import msgspec
-from sidecar_protocol.base import REDACTED
+from sidecar_protocol.wire_types import REDACTED
 
 from sidecar import isolated_launch
 from sidecar.recording.redaction.json_secrets import Sensitivity, Token, classify_tokens

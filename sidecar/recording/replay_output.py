@@ -5,7 +5,7 @@ import shutil
 from typing import Any, Final, TextIO
 
 import msgspec
-from sidecar_protocol.base import REDACTED
+from sidecar_protocol.wire_types import REDACTED
 
 DEFAULT_WIDTH: Final = 200
 """Characters of a line where there is no terminal."""

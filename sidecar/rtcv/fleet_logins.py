@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sidecar_protocol.codec import NotJson
-from sidecar_protocol.model import Model
+from sidecar_protocol.models import Model
 from sidecar_protocol.reading import stored
 from sidecar_protocol.session import Credentials
 from sidecar_protocol.writing import encode_revealed

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from sidecar_protocol.base import Raw
+from sidecar_protocol.wire_types import Raw
 
 LONG_TTL: Final = 3 * 24 * 3600.0
 """Seconds that a reference is remembered."""

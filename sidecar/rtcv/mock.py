@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sidecar_protocol.base import Raw
+from sidecar_protocol.wire_types import Raw
 
 if TYPE_CHECKING:
     from sidecar_protocol.session import MockOptions

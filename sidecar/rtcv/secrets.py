@@ -4,10 +4,10 @@ from collections.abc import Container
 from typing import Any, TypeVar
 
 from sidecar_protocol import codec
-from sidecar_protocol.base import Raw, Secret
 from sidecar_protocol.bounds import deeper
 from sidecar_protocol.codec import MAX_NESTING, NotJson
 from sidecar_protocol.errors import WireError
+from sidecar_protocol.wire_types import Raw, Secret
 
 from sidecar.errors import InvalidContent, RemoteFailed
 from sidecar.rtcv.login import LoginContext

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
-from sidecar_protocol.base import Raw
-from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.codec import NO_CONTENT
 from sidecar_protocol.cvs import reference_of
+from sidecar_protocol.wire_types import Raw
 
 from sidecar.rtcv.login import LONG_TTL, LoginContext
 
@@ -41,7 +41,7 @@ async def deliver(login: LoginContext, reference: str, content: Raw) -> Any:
     """The same for who is inside with this reference already."""
     backend, references = login.backend, login.references
     if await references.known(reference):
-        return NOTHING
+        return NO_CONTENT
     matched = await backend.scan_cv(bytes(content))
     if matched:
         references.remember(reference, LONG_TTL)

@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 import msgspec
-from sidecar_protocol.base import Raw
 from sidecar_protocol.session import Credentials
+from sidecar_protocol.wire_types import Raw
 
 from sidecar.errors import Forbidden, InvalidContent, SidecarError
 from sidecar.net import responses, urls

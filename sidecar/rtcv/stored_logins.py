@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from sidecar_protocol.base import Raw
 from sidecar_protocol.session import Credentials
 from sidecar_protocol.webhooks import Webhook
+from sidecar_protocol.wire_types import Raw
 
 from sidecar.errors import MissingCredentials
 from sidecar.rtcv.login import LoginContext, References, RtcvBackend

@@ -196,7 +196,9 @@ class SessionProcess:
 
     def _emit(self, request_id: RequestId | None, event: Any, content: Any) -> None:
         if self._session.notifications:
-            self._writer.send(codec.encode(Event(event, content, codec.NOTHING if request_id is None else request_id)))
+            self._writer.send(
+                codec.encode(Event(event, content, codec.NO_CONTENT if request_id is None else request_id))
+            )
 
 
 def webhooks_of(settings: Settings) -> "tuple[Webhook, ...]":

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from typing import Any, Final, Literal
 
 from sidecar_protocol import writing
-from sidecar_protocol.base import UNSET, Raw
 from sidecar_protocol.codec import NotJson
 from sidecar_protocol.errors import ErrorDetail
-from sidecar_protocol.model import Sparse
+from sidecar_protocol.models import Sparse
 from sidecar_protocol.pages import PAGE_SIZE, page_count, page_offset
 from sidecar_protocol.reading import stored
 from sidecar_protocol.schedules import (
@@ -23,6 +22,7 @@ from sidecar_protocol.schedules import (
     Trigger,
     UpdateSchedule,
 )
+from sidecar_protocol.wire_types import UNSET, Raw
 
 from sidecar.clock import Clock
 from sidecar.errors import CorruptRecord, InvalidContent, NotFound

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sidecar_protocol.base import UNSET, Raw
 from sidecar_protocol.codec import member
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.schedules import Push
+from sidecar_protocol.wire_types import UNSET, Raw
 from sidecar_protocol.writing import encode
 
 from sidecar.browser.steps.plan import PlannedStep

@@ -104,7 +104,7 @@ class Dispatcher:
             if type(item) is Request:
                 self._admit(item, len(line or b""))
             else:
-                self._refuse(codec.salvage_id(line) if line else None, item)  # type: ignore[arg-type]
+                self._refuse(codec.extract_id(line) if line else None, item)  # type: ignore[arg-type]
         self._output.flush()
         self._report_full()
 

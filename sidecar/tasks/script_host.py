@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import urljoin, urlsplit
 
-from sidecar_protocol.base import Raw
 from sidecar_protocol.tasks import LONGEST_SCRIPT
+from sidecar_protocol.wire_types import Raw
 
 from sidecar.browser.sandbox.task_session import FetchRequest, FetchResponse
 from sidecar.clock import within

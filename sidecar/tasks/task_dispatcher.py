@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
-from sidecar_protocol.model import Sparse
-from sidecar_protocol.queued import JobState
+from sidecar_protocol.job_status import JobState
+from sidecar_protocol.models import Sparse
 from sidecar_protocol.writing import encode
 
 from sidecar.clock import Clock

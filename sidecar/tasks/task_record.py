@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-from sidecar_protocol.base import UNSET
 from sidecar_protocol.codec import NotJson
 from sidecar_protocol.jobs import SendJob
-from sidecar_protocol.model import Sparse
+from sidecar_protocol.models import Sparse
 from sidecar_protocol.reading import stored
 from sidecar_protocol.tasks import CreateTask, ListTasks, Task, UpdateTask
+from sidecar_protocol.wire_types import UNSET
 from sidecar_protocol.writing import encode
 
 from sidecar.encryption import Encryptor

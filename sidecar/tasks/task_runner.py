@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn, cast
 
 import msgspec
-from sidecar_protocol.base import Raw
 from sidecar_protocol.codec import NotJson
 from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
 from sidecar_protocol.jobs import SendJob, Step, StepResult
-from sidecar_protocol.model import Sparse
+from sidecar_protocol.models import Sparse
 from sidecar_protocol.reading import stored
 from sidecar_protocol.tasks import RunStatus, RunTaskReply, TaskRun, Trigger
+from sidecar_protocol.wire_types import Raw
 from sidecar_protocol.writing import encode
 
 from sidecar.browser.sandbox.sandbox import ScriptError

@@ -252,7 +252,7 @@ from sidecar.server import message_registry
 def ping(*_):
     print("stray", flush=True)
     subprocess.run(["/bin/sh", "-c", "echo child; cat; ls -l /proc/self/fd"])
-    return message_registry.codec.NOTHING
+    return message_registry.codec.NO_CONTENT
 message_registry.MESSAGES["ping"] = message_registry.Message(ping, encode=message_registry._pong)
 sys.argv = ["sidecar"]
 from sidecar.__main__ import main

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sidecar_protocol import codec
-from sidecar_protocol.base import REDACTED
 from sidecar_protocol.errors import WireError
 from sidecar_protocol.requests import CONTENTS
+from sidecar_protocol.wire_types import REDACTED
 
 from benchmarks.hostility import KINDS
 from sidecar.recording.redaction.redactor import Redactor

@@ -14,8 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sidecar_protocol import codec
-from sidecar_protocol.base import Raw, Secret
-from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.codec import NO_CONTENT
 from sidecar_protocol.cvs import reference_of
 from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
 from sidecar_protocol.jobs import SendJob
@@ -24,6 +23,7 @@ from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready
 from sidecar_protocol.requests import CONTENTS, OPTIONAL, shape_of
 from sidecar_protocol.secrets import SecretRequest
 from sidecar_protocol.session import Cancel, Credentials, Hello, MockOptions
+from sidecar_protocol.wire_types import Raw, Secret
 from sidecar_protocol.writing import encode
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -70,14 +70,14 @@ def test_replies_come_back(reply: codec.Reply) -> None:
 
 def told(reply: codec.Reply) -> dict[str, Any]:
     """Its members, as a parent reads them."""
-    given = {name: value for name, value in asdict(reply).items() if value is not NOTHING}
+    given = {name: value for name, value in asdict(reply).items() if value is not NO_CONTENT}
     if isinstance(reply, Error):
         given["error"] = {name: value for name, value in given["error"].items() if value is not None}
     return given
 
 
 @pytest.mark.parametrize("request_id", [None, 0, 7, "", "a"])
-@pytest.mark.parametrize("content", [NOTHING, True, False, None, "", 0, [], {"a": 1}, Raw(b'{"b" : 1}')])
+@pytest.mark.parametrize("content", [NO_CONTENT, True, False, None, "", 0, [], {"a": 1}, Raw(b'{"b" : 1}')])
 def test_the_quick_forms_of_ok_are_the_same(request_id: int | str | None, content: Any) -> None:
     """What isn't encoded anew reads as if it had been."""
     long_form = Ok(content) if request_id is None else Ok(content, request_id)
@@ -114,7 +114,7 @@ def test_pong_and_error_carry_the_id(request_id: int | str | None) -> None:
 )
 def test_an_id_is_saved_where_it_can_be(line: bytes, expected: int | str | None) -> None:
     """Of a line that is wrong elsewhere; of any other it is None and no failure."""
-    assert codec.salvage_id(line) == expected
+    assert codec.extract_id(line) == expected
 
 
 @given(st.binary(max_size=200))
@@ -122,7 +122,7 @@ def test_any_bytes_are_a_request_or_a_wire_error(line: bytes) -> None:
     """Nothing else is ever raised."""
     with contextlib.suppress(WireError):
         codec.decode(line)
-    codec.salvage_id(line)
+    codec.extract_id(line)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from sidecar_protocol import codec
 from sidecar_protocol.errors import ErrorCode, ErrorDetail
-from sidecar_protocol.export import schemas, write_schemas
+from sidecar_protocol.json_schema import schemas, write_schemas
 from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready
 from sidecar_protocol.requests import CONTENTS
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sidecar_protocol.base import Secret
+from sidecar_protocol.wire_types import Secret
 
 from sidecar.settings import DEBUG_LOG, INPUT_LOG, Settings, SettingsError, host_zone, load
 

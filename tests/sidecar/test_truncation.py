@@ -1,7 +1,7 @@
 """Texts are cut once what is secret was taken out of them."""
 
 import pytest
-from sidecar_protocol.base import REDACTED
+from sidecar_protocol.wire_types import REDACTED
 
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.truncation import MAX_KEPT, SANDBOX_MAX, cap_length, truncate

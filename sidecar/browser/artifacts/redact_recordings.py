@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 import msgspec
-from sidecar_protocol.base import REDACTED
+from sidecar_protocol.wire_types import REDACTED
 
 from sidecar.truncation import Redact
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
-from sidecar_protocol.base import Raw
+from sidecar_protocol.wire_types import Raw
 from sidecar_protocol.writing import encode
 
 from sidecar.browser import playwright_errors

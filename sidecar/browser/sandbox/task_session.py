@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import msgspec
-from sidecar_protocol.base import Raw
 from sidecar_protocol.errors import WireError
+from sidecar_protocol.wire_types import Raw
 from sidecar_protocol.writing import encode
 
 from sidecar.browser.sandbox.action_session import ScriptConsole

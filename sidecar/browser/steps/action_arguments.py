@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from sidecar_protocol.base import Secret
 from sidecar_protocol.jobs import NonEmpty, Timeout, WaitUntil
-from sidecar_protocol.model import Bound, Either, Model, model_validator
+from sidecar_protocol.models import Bound, Either, Model, model_validator
+from sidecar_protocol.wire_types import Secret
 
 from sidecar.browser.url_glob import UrlGlob
 

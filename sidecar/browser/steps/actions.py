@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from playwright.async_api import Locator, Page
-from sidecar_protocol.base import Secret
 from sidecar_protocol.errors import WireError
-from sidecar_protocol.model import Model
+from sidecar_protocol.models import Model
 from sidecar_protocol.reading import convert
+from sidecar_protocol.wire_types import Secret
 
 from sidecar.browser import isolated_world, windows
 from sidecar.browser.steps import action_arguments as a

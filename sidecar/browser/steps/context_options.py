@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import BrowserContext, Route
 from playwright.async_api import Error as PlaywrightError
-from sidecar_protocol.base import Secret
-from sidecar_protocol.contexts import Context, Proxy
+from sidecar_protocol.browser_context import BrowserContextOptions, Proxy
 from sidecar_protocol.jobs import BrowserName
-from sidecar_protocol.model import Model
+from sidecar_protocol.models import Model
+from sidecar_protocol.wire_types import Secret
 
 from sidecar.browser import capture_limits
 from sidecar.browser.header_policy import header_error
@@ -22,7 +22,7 @@ _EVERYTHING: Final = re.compile("")
 _PROXY_SCHEMES: Final = ("http", "https", "socks4", "socks5")
 
 
-def check_context(context: Context, kind: BrowserName) -> None:
+def check_context(context: BrowserContextOptions, kind: BrowserName) -> None:
     """Checks what the shape alone does not tell. Raises InvalidContent and LimitExceeded with the field."""
     if context.viewport:
         capture_limits.check_viewport(context.viewport.width, context.viewport.height, field="context.viewport")
@@ -72,7 +72,7 @@ def _check_origin(origin: str) -> None:
         raise InvalidContent(f"{place}: expected an origin, as in https://example.com", place)
 
 
-def context_arguments(context: Context | None, *, downloads: bool) -> dict[str, Any]:
+def context_arguments(context: BrowserContextOptions | None, *, downloads: bool) -> dict[str, Any]:
     """Arguments of `new_context` where a job needs others than usual; empty where any fresh context will do."""
     given: dict[str, Any] = {"accept_downloads": True} if downloads else {}
     if context is None:
@@ -120,4 +120,4 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-_DEFAULTS: Final = dict(Context())
+_DEFAULTS: Final = dict(BrowserContextOptions())

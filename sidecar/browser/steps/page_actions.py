@@ -13,9 +13,9 @@ from typing import Annotated, Any, Final, Self
 from playwright.async_api import CDPSession, Download, Frame, Page
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import TimeoutError as PlaywrightTimeout
-from sidecar_protocol.base import Secret
 from sidecar_protocol.jobs import NonEmpty, Timeout
-from sidecar_protocol.model import Bound, Model, model_validator
+from sidecar_protocol.models import Bound, Model, model_validator
+from sidecar_protocol.wire_types import Secret
 
 from sidecar.browser import isolated_world
 from sidecar.browser.artifacts.capture import scratch_folder

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from sidecar_protocol.base import REDACTED
 from sidecar_protocol.requests import CONTENTS
+from sidecar_protocol.wire_types import REDACTED
 
 from sidecar.javascript.sources import SourceScanner
 from sidecar.recording.redaction.json_secrets import Sensitivity, Token, classify_tokens

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sidecar_protocol.base import Raw
+from sidecar_protocol.wire_types import Raw
 
 from sidecar.rtcv import send_cv as cvs
 from sidecar.server.handlers.context import HandlerContext

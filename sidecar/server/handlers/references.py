@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.codec import NO_CONTENT
 
 from sidecar.errors import InvalidContent
 from sidecar.rtcv.login import LONG_TTL, SHORT_TTL
@@ -12,13 +12,13 @@ from sidecar.server.handlers.context import HandlerContext
 def set_cached_reference(context: HandlerContext, content: str) -> Any:
     """Remembers a reference for three days."""
     context.session.references.remember(_checked(content), LONG_TTL)
-    return NOTHING
+    return NO_CONTENT
 
 
 def set_short_cached_reference(context: HandlerContext, content: str) -> Any:
     """Remembers a reference for twelve hours."""
     context.session.references.remember(_checked(content), SHORT_TTL)
-    return NOTHING
+    return NO_CONTENT
 
 
 def has_cached_reference(context: HandlerContext, content: str) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.codec import NO_CONTENT
 from sidecar_protocol.errors import ErrorCode, ErrorDetail
 from sidecar_protocol.schedules import (
     CreateSchedule,
@@ -70,7 +70,7 @@ async def list_schedules(context: HandlerContext, content: ListSchedules) -> Sch
 async def delete_schedule(context: HandlerContext, content: ScheduleId) -> Any:
     """Forgets one."""
     await (await _schedules(context)).delete(content.schedule_id)
-    return NOTHING
+    return NO_CONTENT
 
 
 async def get_schedule_msg_ids(context: HandlerContext, content: ScheduleId) -> ScheduleMsgIds:

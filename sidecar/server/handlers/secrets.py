@@ -1,7 +1,7 @@
 """get_secret, get_users_secret, get_user_secret."""
 
-from sidecar_protocol.base import Raw
 from sidecar_protocol.secrets import SecretRequest, UserSecret
+from sidecar_protocol.wire_types import Raw
 
 from sidecar.rtcv.secrets import fetch, shaped
 from sidecar.server.handlers.context import HandlerContext

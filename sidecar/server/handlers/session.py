@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.codec import NO_CONTENT
 from sidecar_protocol.session import Credentials, Hello, HelloReply, MockOptions
 
 from sidecar.server.handlers.context import HandlerContext
@@ -22,10 +22,10 @@ def hello(context: HandlerContext, content: Hello) -> HelloReply:
 async def set_credentials(context: HandlerContext, content: Credentials | list[Credentials]) -> Any:
     """Logs in to one server, or to several: v1's README sends the list under this name."""
     await context.session.log_in(content if isinstance(content, list) else [content], context.log_in)
-    return NOTHING
+    return NO_CONTENT
 
 
 async def set_mock(context: HandlerContext, content: MockOptions) -> Any:
     """Switches to mock mode."""
     await context.session.mock(content, context.mock)
-    return NOTHING
+    return NO_CONTENT

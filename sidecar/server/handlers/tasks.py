@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.codec import NO_CONTENT
 from sidecar_protocol.replies import RequestId
 from sidecar_protocol.tasks import (
     CreateTask,
@@ -50,7 +50,7 @@ async def update_task(context: HandlerContext, content: UpdateTask) -> Task:
 async def delete_task(context: HandlerContext, content: TaskRef) -> Any:
     """Forgets a task."""
     await (await _tasks(context)).delete(content)
-    return NOTHING
+    return NO_CONTENT
 
 
 async def get_task_status(context: HandlerContext, content: TaskRef) -> TaskStatus:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.codec import NO_CONTENT
 from sidecar_protocol.webhooks import Deliveries, ListDeliveries, Redeliver, Webhook, WebhooksReply
 
 from sidecar.server.handlers.context import HandlerContext
@@ -27,4 +27,4 @@ async def list_deliveries(context: HandlerContext, content: ListDeliveries) -> D
 async def redeliver(context: HandlerContext, content: Redeliver) -> Any:
     """Another attempt, now."""
     await (await context.storage.get()).delivery_services.manager.redeliver(content.id, content.endpoint)
-    return NOTHING
+    return NO_CONTENT

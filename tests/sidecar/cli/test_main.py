@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from sidecar_protocol.export import schemas
+from sidecar_protocol.json_schema import schemas
 
 import sidecar
 from sidecar.cli import commands

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sidecar_protocol.base import Secret, Secrets
 from sidecar_protocol.webhooks import Webhook
+from sidecar_protocol.wire_types import Secret, Secrets
 
 from sidecar.clock import Clock
 from sidecar.deliveries.delivery_manager import DeliveryServices, open_deliveries

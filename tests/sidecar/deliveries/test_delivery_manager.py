@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import standardwebhooks
-from sidecar_protocol.base import Secret
 from sidecar_protocol.session import Credentials
+from sidecar_protocol.wire_types import Secret
 
 from sidecar.clock import Clock
 from sidecar.deliveries.sender import DAY, DETACH_ATTEMPTS, MAX_ATTEMPTS, backoff_seconds

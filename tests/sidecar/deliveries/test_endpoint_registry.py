@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from sidecar_protocol.base import Secret
 from sidecar_protocol.session import Credentials
 from sidecar_protocol.webhooks import Webhook
+from sidecar_protocol.wire_types import Secret
 
 from sidecar.deliveries.endpoint_records import host_of, server_id
 from sidecar.deliveries.endpoint_registry import MAX_CACHED, EndpointRegistry, ServerTarget, WebhookTarget

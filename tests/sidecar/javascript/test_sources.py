@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sidecar_protocol.base import REDACTED
+from sidecar_protocol.wire_types import REDACTED
 
 from sidecar.javascript.sources import MAX_SOURCE, MAX_TOTAL, SourceScanner
 from sidecar.jobs.browser_job_runner import validate

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sidecar_protocol.base import Secret
 from sidecar_protocol.errors import WireError
 from sidecar_protocol.jobs import BrowserName, JobResult, SendJob
 from sidecar_protocol.reading import read
+from sidecar_protocol.wire_types import Secret
 from sidecar_protocol.writing import encode
 
 from sidecar.browser.limits import Limits

@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from sidecar_protocol.base import Raw
 from sidecar_protocol.errors import WireError
 from sidecar_protocol.jobs import JobReply, JobResult, SendJob
 from sidecar_protocol.reading import read
+from sidecar_protocol.wire_types import Raw
 from sidecar_protocol.writing import encode
 
 from sidecar.browser.step_observer import StepObserver

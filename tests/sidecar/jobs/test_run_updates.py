@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import pytest
-from sidecar_protocol.base import REDACTED, Secret
 from sidecar_protocol.jobs import JobResult, SendJob, Step, StepResult
-from sidecar_protocol.model import Model
+from sidecar_protocol.models import Model
 from sidecar_protocol.reading import read
 from sidecar_protocol.updates import Progress, SelfDescribing
+from sidecar_protocol.wire_types import REDACTED, Secret
 from sidecar_protocol.writing import encode
 
 from sidecar import __version__

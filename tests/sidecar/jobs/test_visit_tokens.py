@@ -6,7 +6,7 @@ import json
 
 import jwt
 import pytest
-from sidecar_protocol.base import Secret
+from sidecar_protocol.wire_types import Secret
 
 from sidecar.errors import Forbidden, InvalidContent, Unauthorized
 from sidecar.jobs.token_scope import Scope

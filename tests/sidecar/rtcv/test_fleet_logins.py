@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from sidecar_protocol.base import Secret
 from sidecar_protocol.session import Credentials
+from sidecar_protocol.wire_types import Secret
 
 from sidecar.clock import Clock
 from sidecar.deliveries.endpoint_registry import EndpointRegistry

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import pytest
-from sidecar_protocol.base import Secret
 from sidecar_protocol.session import Credentials
+from sidecar_protocol.wire_types import Secret
 
 from sidecar.errors import (
     Forbidden,

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
-from sidecar_protocol.base import Raw
-from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.codec import NO_CONTENT
 from sidecar_protocol.errors import ErrorCode, WireError
+from sidecar_protocol.wire_types import Raw
 
 from sidecar.errors import INTERNAL_ERROR, ActionFailed, InvalidContent, NotFound, StoreFailed
 from sidecar.server.dispatcher import MAX_QUEUED_BYTES, Dispatcher
@@ -103,7 +103,7 @@ class House:
         return replies
 
     def _ping(self, content: Any) -> Any:
-        return NOTHING
+        return NO_CONTENT
 
     def _raise(self, content: Any) -> Any:
         if self.raised:
@@ -121,7 +121,7 @@ class House:
             self.events.append(f"{name} is cancelled")
             raise
         self.events.append(f"{name} ends")
-        return NOTHING
+        return NO_CONTENT
 
 
 def at(door: str, request_id: Any = None) -> dict[str, Any]:
@@ -135,9 +135,9 @@ def ping(request_id: Any = None) -> dict[str, Any]:
     return {"type": "ping"} if request_id is None else {"type": "ping", "id": request_id}
 
 
-def ok(request_id: Any, content: Any = NOTHING) -> dict[str, Any]:
+def ok(request_id: Any, content: Any = NO_CONTENT) -> dict[str, Any]:
     """The reply `ok`."""
-    return {**OK, "id": request_id} if content is NOTHING else {**OK, "content": content, "id": request_id}
+    return {**OK, "id": request_id} if content is NO_CONTENT else {**OK, "content": content, "id": request_id}
 
 
 BARRIER = {"type": "set_mock"}

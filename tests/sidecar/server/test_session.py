@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from sidecar_protocol.base import Raw, Secret
 from sidecar_protocol.errors import ErrorCode
 from sidecar_protocol.session import Credentials, MockOptions
+from sidecar_protocol.wire_types import Raw, Secret
 
 from sidecar.errors import InvalidContent, MissingCredentials, RemoteUnreachable
 from sidecar.rtcv.login import Login

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sidecar_protocol import reading
+from sidecar_protocol.job_status import JobState, JobStatus
 from sidecar_protocol.jobs import SendJob
-from sidecar_protocol.queued import JobState, JobStatus
 from sidecar_protocol.tasks import CreateTask, Task, TaskRef, TaskStatus, UpdateTask
 from sidecar_protocol.writing import encode
 

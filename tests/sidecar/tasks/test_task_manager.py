@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sidecar_protocol.base import REDACTED
-from sidecar_protocol.queued import JobStatus
+from sidecar_protocol.job_status import JobStatus
 from sidecar_protocol.tasks import ListTaskRuns, ListTasks, TaskRef
+from sidecar_protocol.wire_types import REDACTED
 
 from sidecar.encryption import Encryptor
 from sidecar.errors import (

@@ -8,8 +8,8 @@ import msgspec
 import psutil
 import pytest
 import pytest_asyncio
-from sidecar_protocol.base import Raw
 from sidecar_protocol.errors import ErrorCode, WireError
+from sidecar_protocol.wire_types import Raw
 
 from sidecar.browser.sandbox.sandbox import ScriptError
 from sidecar.browser.sandbox.sandbox_pool import SandboxPool

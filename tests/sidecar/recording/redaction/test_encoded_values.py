@@ -6,7 +6,7 @@ import hashlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sidecar_protocol.base import REDACTED
+from sidecar_protocol.wire_types import REDACTED
 
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.secret_encodings import encodings

@@ -9,8 +9,8 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sidecar_protocol.base import REDACTED
 from sidecar_protocol.requests import CONTENTS
+from sidecar_protocol.wire_types import REDACTED
 
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.recording.redaction.secret_patterns import SENSITIVE_KEYS, may_contain_secrets

@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-from sidecar_protocol.base import Raw
 from sidecar_protocol.session import HelloReply, Limits, MockOptions
+from sidecar_protocol.wire_types import Raw
 
 from sidecar.rtcv.login import Login, References
 from sidecar.rtcv.send_cv import ReferenceLocks

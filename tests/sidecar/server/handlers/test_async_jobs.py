@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from sidecar_protocol.errors import WireError
+from sidecar_protocol.job_status import JobId, ListJobs
 from sidecar_protocol.jobs import JobScheduled, SendJob
-from sidecar_protocol.queued import JobId, ListJobs
 from sidecar_protocol.reading import read
 from sidecar_protocol.session import MockOptions
 from sidecar_protocol.writing import encode

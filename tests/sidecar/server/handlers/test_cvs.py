@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from sidecar_protocol.base import Raw
-from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.codec import NO_CONTENT
 from sidecar_protocol.errors import WireError
+from sidecar_protocol.wire_types import Raw
 
 from sidecar.errors import MissingCredentials, RemoteFailed
 from sidecar.rtcv.login import LONG_TTL
@@ -77,9 +77,9 @@ async def test_a_match_is_remembered_for_three_days(parts: Parts) -> None:
     """Then it is answered without content and without being sent, until it expires."""
     session, reference_locks = await parts.logged_in(), ReferenceLocks()
     assert await send_cv(session, reference_locks, CV) is True
-    assert await send_cv(session, reference_locks, CV) is NOTHING
+    assert await send_cv(session, reference_locks, CV) is NO_CONTENT
     parts.time.advance(LONG_TTL - 1)
-    assert await send_cv(session, reference_locks, CV) is NOTHING
+    assert await send_cv(session, reference_locks, CV) is NO_CONTENT
     parts.time.advance(1)
     assert await send_cv(session, reference_locks, CV) is True
     assert len(parts.server.cvs) == 2
@@ -111,7 +111,7 @@ async def test_the_shape_is_checked_before_the_login(parts: Parts) -> None:
         await send_cv(parts.session, ReferenceLocks(), CV)
 
 
-@pytest.mark.parametrize(("answer", "sent", "second"), [(True, 1, NOTHING), (False, 2, False)])
+@pytest.mark.parametrize(("answer", "sent", "second"), [(True, 1, NO_CONTENT), (False, 2, False)])
 async def test_the_same_reference_twice_at_once(parts: Parts, answer: bool, sent: int, second: object) -> None:
     """The second waits, and is answered as cached if the first was; else it is sent itself."""
     session, reference_locks = await parts.logged_in(), ReferenceLocks()

@@ -1,7 +1,7 @@
 """The three messages about references."""
 
 import pytest
-from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.codec import NO_CONTENT
 
 from sidecar.errors import InvalidContent
 from sidecar.server.handlers.references import has_cached_reference, set_cached_reference, set_short_cached_reference
@@ -16,8 +16,8 @@ async def test_how_long_references_are_remembered(parts: Parts, logged_in: bool)
     if logged_in:
         await parts.logged_in()
     context = parts.context()
-    assert set_cached_reference(context, "long") is NOTHING
-    assert set_short_cached_reference(context, "short") is NOTHING
+    assert set_cached_reference(context, "long") is NO_CONTENT
+    assert set_short_cached_reference(context, "short") is NO_CONTENT
     assert [has_cached_reference(context, name) for name in ("long", "short", "x")] == [True, True, False]
     parts.time.advance(12 * HOUR)
     assert [has_cached_reference(context, name) for name in ("long", "short")] == [True, False]

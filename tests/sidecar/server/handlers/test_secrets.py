@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from sidecar_protocol.base import Raw, Secret
 from sidecar_protocol.errors import ErrorCode
 from sidecar_protocol.secrets import SecretRequest, UserSecret
+from sidecar_protocol.wire_types import Raw, Secret
 from sidecar_protocol.writing import encode
 
 from sidecar.errors import InvalidContent, MissingCredentials, RemoteFailed

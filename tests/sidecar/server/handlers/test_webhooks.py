@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sidecar_protocol import codec
-from sidecar_protocol.codec import NOTHING
+from sidecar_protocol.codec import NO_CONTENT
 from sidecar_protocol.errors import WireError
 from sidecar_protocol.webhooks import ListDeliveries, Redeliver, Webhook
 
@@ -72,7 +72,7 @@ async def test_what_has_not_arrived(parts: Parts) -> None:
         await post.until(lambda: post.statuses() == {"a": "dead"})
         page = await list_deliveries(parts.context(stores), ListDeliveries(status="dead"))
         assert [(each.id, each.endpoint, each.attempts) for each in page.deliveries] == [("a", one, 10)]
-        assert await redeliver(parts.context(stores), Redeliver(id="a")) is NOTHING
+        assert await redeliver(parts.context(stores), Redeliver(id="a")) is NO_CONTENT
         await post.until_empty()
         with pytest.raises(NotFound):
             await redeliver(parts.context(stores), Redeliver(id="a"))

@@ -2,8 +2,8 @@
 
 from typing import Annotated, Literal
 
-from sidecar_protocol.base import Secret
-from sidecar_protocol.model import Bound, Model, Sparse
+from sidecar_protocol.models import Bound, Model, Sparse
+from sidecar_protocol.wire_types import Secret
 
 ResourceType = Literal[
     "stylesheet", "image", "media", "font", "script", "texttrack", "xhr", "fetch", "eventsource", "websocket",
@@ -54,7 +54,7 @@ class Geolocation(Model):
     """Metres."""
 
 
-class Context(Sparse):
+class BrowserContextOptions(Sparse):
     """Fields are named as Playwright's; what is absent is as the browser has it."""
 
     viewport: Viewport | None = None

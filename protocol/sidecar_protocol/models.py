@@ -10,7 +10,7 @@ from pydantic import Field as Bound
 from pydantic_core import CoreSchema, core_schema
 
 from sidecar_protocol import no_plugins  # noqa: F401  before the first model
-from sidecar_protocol.base import UNSET, Unset
+from sidecar_protocol.wire_types import UNSET, Unset
 
 __all__ = ["CONFIG", "Bound", "Either", "Maybe", "Model", "Sparse", "V1Model", "model_validator"]
 

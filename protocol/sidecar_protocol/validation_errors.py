@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from pydantic_core import ErrorDetails, ValidationError
 
-from sidecar_protocol.base import json_type
 from sidecar_protocol.bounds import Excess
+from sidecar_protocol.wire_types import json_type
 
 MOST_MISTAKES: Final = 20
 """That one error names."""

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from sidecar_protocol.base import Raw
 from sidecar_protocol.errors import ErrorDetail
-from sidecar_protocol.model import Bound, Model, Sparse
+from sidecar_protocol.models import Bound, Model, Sparse
+from sidecar_protocol.wire_types import Raw
 
 JobStatus = Literal["pending", "success", "failed", "cancelled"]
 
