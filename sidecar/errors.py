@@ -187,12 +187,12 @@ class BrowserUnavailable(BrowserFailed):
 
 
 class BrowserCrashed(BrowserFailed):
-    """The page or its browser died under the job."""
+    """The page or its browser crashed during the job."""
 
     code = ErrorCode.BROWSER_CRASHED
 
 
 class SandboxCrashed(BrowserFailed):
-    """The browser that scripts run in died under the job, through no fault of the job's; its page lives."""
+    """The browser that scripts run in crashed during the job, through no fault of the job's; its page lives."""
 
     code = ErrorCode.BROWSER_CRASHED

@@ -54,7 +54,7 @@ MEANINGS: Final[dict[ErrorCode, str]] = {
     ErrorCode.NAVIGATION_FAILED: "the browser could not open `url`",
     ErrorCode.ACTION_FAILED: "an action of a step failed; `step` and `action` say which",
     ErrorCode.BROWSER_UNAVAILABLE: "no usable browser was found, or it did not start",
-    ErrorCode.BROWSER_CRASHED: "the page or its browser died under the job",
+    ErrorCode.BROWSER_CRASHED: "the page or its browser crashed during the job",
     ErrorCode.REMOTE_ERROR: "a server answered with an error; `status` is its HTTP status",
     ErrorCode.REMOTE_UNREACHABLE: "a server could not be reached, or broke off its answer",
     ErrorCode.SHUTTING_DOWN: "the sidecar is ending and did not get to this request",

@@ -78,10 +78,10 @@ def may_be_crash(error: BaseException | None) -> bool:
 
 
 def to_crash(error: BaseException, step: str | None = None) -> BrowserCrashed:
-    """The page or its browser died under the job."""
+    """The page or its browser crashed during the job."""
     if isinstance(error, BrowserCrashed):
         return error
-    return BrowserCrashed(f"the browser or its page died: {first_line(error)}", step=step)
+    return BrowserCrashed(f"the browser or its page crashed: {first_line(error)}", step=step)
 
 
 def awaits_navigation(error: PlaywrightTimeout) -> bool:

@@ -338,7 +338,7 @@ def _parse(line: bytes, number: int) -> Command | UnreplayableLine:
     note: Any = msgspec.json.decode(members.pop("_log", b"null"))
     if isinstance(note, dict) and note.get("unreadable"):
         return UnreplayableLine(
-            f"line {number} was no request when it was logged ({note.get('bytes')} bytes, not kept)"
+            f"line {number} was not a request when it was logged ({note.get('bytes')} bytes, not kept)"
         )
     kind: Any = msgspec.json.decode(members.get("type", b'""'))
     return Command(kind if isinstance(kind, str) else "", msgspec.json.encode(members))
@@ -348,7 +348,7 @@ def _load_secrets(path: Path, printer: ReplayPrinter) -> dict[str, Any]:
     try:
         known = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-            printer.info(f"warning: others on this machine can read {path}; chmod 600 it")
+            printer.info(f"warning: {path} is readable by other users; chmod 600 it")
     except OSError as failure:
         raise ReplayError(f"can't read {path}: {(failure.strerror or str(failure)).lower()}") from None
     except msgspec.DecodeError:

@@ -230,7 +230,7 @@ def test_a_run_that_is_cut_short_has_failed(tmp_path: Path, end: str) -> None:
         assert states(updates)[-1] == "FAILED"
         tasks = updates[-1]["data"]["taskStates"]
         assert [task["state"] for task in tasks] == ["COMPLETED", "FAILED", "SKIPPED"]
-        said = {"cancel": "stopped", "timeout": "took longer than 1500 ms", "crash": "under the job"}
+        said = {"cancel": "stopped", "timeout": "took longer than 1500 ms", "crash": "during the job"}
         assert said[end] in tasks[1]["error_message"]
         pages.go.set()
         assert child.end() == 0

@@ -57,8 +57,8 @@ _PERMANENT_FAILURES: Final = {
     "No usable sandbox": _SANDBOX_ADVICE,
     "Failed to move to new namespace": _SANDBOX_ADVICE,
     "SUID sandbox helper binary": _SANDBOX_ADVICE,
-    "error while loading shared libraries": "`playwright install-deps` or apt-get brings what it needs",
-    "cannot execute": "it is made for another machine",
+    "error while loading shared libraries": "install its libraries with `playwright install-deps` or apt-get",
+    "cannot execute": "it is built for another architecture",
 }
 """What a browser says that will not start at the next try either, and what to do about it."""
 
@@ -143,7 +143,7 @@ class BrowserProcess:
                 message = f"context: the browser refuses it: {playwright_errors.first_line(error)}"
                 raise InvalidContent(message, "context") from None
             self.retired = True  # its end is also that of the context which may be half there
-            raise BrowserCrashed(f"the browser gave no page: {playwright_errors.first_line(error)}") from None
+            raise BrowserCrashed(f"the browser did not open a page: {playwright_errors.first_line(error)}") from None
 
     def park(self, page: JobPage) -> None:
         """Keeps a job's context open without a job; it no longer counts as running."""
@@ -182,14 +182,14 @@ class BrowserProcess:
         if self._spare:
             self._spare.cancel()
         for page in self._pages | self._parked:
-            page.mark_lost("the browser was closed under the job")
+            page.mark_lost("the browser was closed during the job")
         await _completes_within(self._browser.close(), seconds)
         await self._driver.stop(seconds)
 
     def _on_death(self) -> None:
         self.retired = True
         for page in self._pages | self._parked:
-            page.mark_lost("the browser died under the job")
+            page.mark_lost("the browser crashed during the job")
 
 
 async def launch(
@@ -217,7 +217,7 @@ async def launch(
             if found.endpoint:
                 raise BrowserUnavailable(f"{found.path} could not be reached: {reason}", retryable=True) from None
             advice = _advice(reason)
-            advised = advice or f"another one comes with {install_hint(found.kind)}"
+            advised = advice or f"install another one with {install_hint(found.kind)}"
             message = f"{found.path} did not start: {reason}; {advised}"
             raise BrowserUnavailable(message, retryable=advice is None) from None
         raise

@@ -21,8 +21,8 @@ class JobPage:
         self.cdp = CdpClient(page)
         self._frame: asyncio.Task[FrameTracker] | None = None
         self.lost: asyncio.Future[BrowserCrashed] = asyncio.get_running_loop().create_future()
-        page.on("crash", lambda _: self.mark_lost("the page crashed under the job"))
-        page.on("close", lambda _: self.mark_lost("the page was closed, or its browser died, under the job"))
+        page.on("crash", lambda _: self.mark_lost("the page crashed during the job"))
+        page.on("close", lambda _: self.mark_lost("the page was closed, or its browser crashed, during the job"))
         self.has_previous_document = False
         """The document of the last job is still there, and its scripts run."""
         self.is_persistent = False

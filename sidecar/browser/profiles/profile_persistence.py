@@ -146,7 +146,7 @@ class _StateSaver:
                 return await (self._reading or self._read_all())
         except TimeoutError:
             name = self._use.profile.name
-            message = f"the profile {name} could not be saved: its page did not answer within {self._timeout:g} s"
+            message = f"the profile {name} could not be saved: its page did not respond within {self._timeout:g} s"
             raise TimedOut(message) from None
         except PlaywrightError as error:
             raise playwright_errors.to_crash(error) from None

@@ -137,7 +137,7 @@ def decode(profile: Profile, saved: bytes) -> Any:
     try:
         return json.loads(saved)
     except ValueError:
-        raise _failed(profile, "is damaged; its file has to be removed") from None
+        raise _failed(profile, "is damaged; remove its file") from None
 
 
 def encode(profile: Profile, state: Any) -> bytes:
@@ -145,7 +145,7 @@ def encode(profile: Profile, state: Any) -> bytes:
     # pages may store lone surrogates, which msgspec refuses
     encoded = json.dumps(state, separators=(",", ":")).encode()
     if len(encoded) > MAX_BYTES:
-        raise LimitExceeded(f"the profile {profile.name} holds {len(encoded)} bytes, {MAX_BYTES} are kept")
+        raise LimitExceeded(f"the profile {profile.name} has {len(encoded)} bytes; the limit is {MAX_BYTES}")
     return encoded
 
 

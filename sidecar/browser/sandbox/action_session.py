@@ -32,7 +32,7 @@ _BODY_BYTES_PER_MESSAGE: Final = 16 << 10
 _POLL_DELAY: Final = 0.004
 """Seconds until the sandbox is asked for further calls while one is being made."""
 
-_SANDBOX_LOST: Final = "its sandbox is gone: it left its page, or used too much memory"
+_SANDBOX_LOST: Final = "its sandbox was closed: it navigated away, or used too much memory"
 
 _CODES: Final = frozenset({"forbidden", "limit_exceeded"})
 """Error codes of an action other than `action_failed`."""

@@ -91,21 +91,21 @@ EVENTS: Final[dict[str, tuple[str, ...]]] = {
     "BrowserContext": ("console", "dialog", "page", "weberror", *_TRAFFIC),
 }
 
-_NO_FILES: Final = "actions have no files"
-_NO_NETWORK: Final = "requests are made by pages, not by actions"
-_OURS: Final = "the browser belongs to the sidecar"
+_NO_FILES: Final = "actions can't access files"
+_NO_NETWORK: Final = "actions have no network; make requests in a page"
+_OURS: Final = "the sidecar manages the browser"
 REFUSED: Final[dict[str, dict[str, str]]] = {
     "Page": {
         "request": _NO_NETWORK,
-        "pause": "nobody is there to go on",
+        "pause": "no debugger can resume it",
         "video": _NO_FILES,
         "routeFromHAR": _NO_FILES,
-        "exposeFunction": "pages do not call actions",
-        "exposeBinding": "pages do not call actions",
-        "clock": "a page's clock is not changed",
+        "exposeFunction": "pages can't call actions",
+        "exposeBinding": "pages can't call actions",
+        "clock": "a page's clock can't be changed",
         "coverage": _OURS,
         "screencast": _NO_FILES,
-        "workers": "actions reach pages, not workers",
+        "workers": "actions can't access workers",
     },
     "BrowserContext": {
         "request": _NO_NETWORK,
@@ -114,12 +114,12 @@ REFUSED: Final[dict[str, dict[str, str]]] = {
         "newCDPSession": _OURS,
         "tracing": _NO_FILES,
         "routeFromHAR": _NO_FILES,
-        "exposeFunction": "pages do not call actions",
-        "exposeBinding": "pages do not call actions",
-        "clock": "a page's clock is not changed",
+        "exposeFunction": "pages can't call actions",
+        "exposeBinding": "pages can't call actions",
+        "clock": "a page's clock can't be changed",
         "debugger": _OURS,
         "credentials": _OURS,
-        "setStorageState": "profiles do this",
+        "setStorageState": "use a profile",
     },
     "Route": {"fetch": _NO_NETWORK},
     "Download": {"path": _NO_FILES, "saveAs": _NO_FILES, "createReadStream": _NO_FILES},

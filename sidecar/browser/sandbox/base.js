@@ -3,7 +3,7 @@
 // `show` gives the text of a program's own objects, and undefined for all others.
 (limits, show) => {
   "use strict";
-  try { Function(""); throw new Error("the page's policy is not in force"); } catch (error) { if (!(error instanceof EvalError)) throw error; }
+  try { Function(""); throw new Error("the page's content security policy is not active"); } catch (error) { if (!(error instanceof EvalError)) throw error; }
   // What the way out is made of is taken before anything else runs here, and keeps to itself: actions may change
   // every prototype, and what leaves must stay as short as it is meant to be.
   const toText = JSON.stringify, fromText = JSON.parse, later = queueMicrotask, Later = Promise;
@@ -21,7 +21,7 @@
   let waiter = null, planned = false;
   const push = (message) => {
     const text = toText(message);
-    if (typeof text !== "string") throw new TypeError("the value has no form as JSON");
+    if (typeof text !== "string") throw new TypeError("the value can't be written as JSON");
     if (text.length > limits.message) throw tooLarge(`the value is larger than ${limits.message} characters`);
     if (holds(outbox) >= 10_000) throw new RangeError("more than 10,000 calls are waiting");
     add(outbox, text);
@@ -81,7 +81,7 @@
   addEventListener("error", (event) => { event.preventDefault(); report(event.error ?? event.message); });
 
   // --- code that is made of text: the page's policy forbids it too, but not to what we call ourselves
-  const NO_TEXT = "code is not made of text here";
+  const NO_TEXT = "code can't be created from text";
   const textless = (name) => () => { throw refusal(name, NO_TEXT); };
   Object.defineProperty(globalThis, "eval", { value: textless("eval"), configurable: true, writable: true });
   for (const one of [function () {}, async function () {}, function* () {}, async function* () {}]) {
@@ -119,7 +119,7 @@
     Text TreeWalker Window XMLDocument XMLSerializer XPathEvaluator XPathExpression XPathResult
     atob btoa clearInterval clearTimeout crypto document frames isSecureContext length location origin parent
     performance queueMicrotask self setInterval setTimeout structuredClone top window`.trim().split(/\s+/));
-  const NO_FILES = "the sandbox holds no files; bytes are Uint8Arrays";
+  const NO_FILES = "the sandbox has no files; use Uint8Array for bytes";
   const drop = (object, ...names) => {
     for (const name of names) Reflect.deleteProperty(object, name);
   };
@@ -145,7 +145,7 @@
   for (const name of ["appendChild", "insertBefore", "replaceChild"]) {
     const original = Node.prototype[name];
     Node.prototype[name] = { [name](...nodes) {
-      if (this === page) throw refusal(`document.${name}`, "the sandbox's own page stays empty");
+      if (this === page) throw refusal(`document.${name}`, "the sandbox's own page must stay empty");
       return original.apply(this, nodes);
     } }[name];
   }

@@ -124,7 +124,7 @@ class CdpPipe(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Fails all that still waits."""
         self.broken = True
-        self._fail_pending(None, "the sandbox's browser died")
+        self._fail_pending(None, "the sandbox's browser crashed")
 
     def _fail_pending(self, session: str | None, why: str) -> None:
         for number, (owner, future) in tuple(self._pending.items()):

@@ -46,7 +46,7 @@ class PageEvents:
         """From now on tells the sandbox of these events. Raises Refused."""
         owner = self._handles.get(number)
         if not isinstance(event, str) or event not in EVENTS.get(type(owner).__name__, ()):
-            raise CallRefused(f"actions don't hear {event} of a {type(owner).__name__}", "forbidden")
+            raise CallRefused(f"actions can't subscribe to {event} of a {type(owner).__name__}", "forbidden")
         if (number, event) in self._listeners:
             return
 
@@ -71,7 +71,7 @@ class PageEvents:
         """From now on asks the sandbox about each request of this page or context. Raises Refused."""
         owner = self._handles.get(number)
         if not hasattr(owner, "route"):
-            raise CallRefused("only pages and contexts have routes", "forbidden")
+            raise CallRefused("only a page or a context can be routed", "forbidden")
 
         def forward_route(route: Route) -> None:
             if not self._forward(number, owner, "route", route):

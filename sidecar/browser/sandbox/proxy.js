@@ -116,7 +116,7 @@
   const listen = (object, event, handler, once = false) => {
     const { type, handle, listeners } = refOf(object);
     if (!surface.events[type]?.includes(event)) throw new TypeError(`${type} has no event ${inspect(event)}`);
-    if (typeof handler !== "function") throw new TypeError(`the handler of ${event} is no function`);
+    if (typeof handler !== "function") throw new TypeError(`the handler of ${event} is not a function`);
     if (!listeners.get(event)?.length) { listeners.set(event, []); push(["on", handle, event]); }
     listeners.get(event).push({ handler, once });
     return object;
@@ -191,7 +191,7 @@
       const expression = new RegExp(wanted.source, wanted.flags.replace(/[gy]/g, ""));
       return (url) => expression.test(url);
     }
-    if (typeof wanted !== "string") throw new TypeError("a URL is matched by a string, a regular expression or a function");
+    if (typeof wanted !== "string") throw new TypeError("a URL pattern must be a string, a regular expression or a function");
     const expression = fromGlob(wanted);
     return (url) => url === wanted || expression.test(url) || (URL.canParse(wanted) && new URL(wanted).href === url);
   };
@@ -213,7 +213,7 @@
   // --- bodies: copied in as text where an action names them, and read as JSON only here
   const bodyOf = (request) => {
     const { post_data: text } = refOf(request).state;
-    if (text === undefined) throw new TypeError("the body of a request is there for actions whose source names postData");
+    if (text === undefined) throw new TypeError("the body of a request is available only to actions whose source contains postData");
     if (text?.over) throw tooLarge(`the body of the request is larger than ${text.over >> 20} MiB`);
     return text;
   };
@@ -227,7 +227,7 @@
   // --- routes: all requests come here once one is routed, and go on where no handler wants them
   const route = async (object, url, handler, { times } = {}) => {
     const ref = refOf(object), matches = matcher(url);
-    if (typeof handler !== "function") throw new TypeError("the handler of a route is no function");
+    if (typeof handler !== "function") throw new TypeError("the handler of a route is not a function");
     ref.routes.unshift({ url, matches, handler, times });
     if (!ref.routed) await (ref.routed = send("route", ref.handle));
   };
@@ -363,7 +363,7 @@
 
   // --- what a page has and an action does not; the page's own policy keeps the rest from working
   for (const name of ["fetch", "XMLHttpRequest", "WebSocket", "WebTransport", "EventSource", "RTCPeerConnection", "Worker", "SharedWorker", "open"]) {
-    globalThis[name] = function () { throw refusal(name, "an action has no network; a page has, in page.evaluate"); };
+    globalThis[name] = function () { throw refusal(name, "an action has no network; use page.evaluate"); };
   }
 
   // --- messages in

@@ -108,10 +108,10 @@ class RpcCalls:
             case {"h": number, "c": list() as chain} if len(chain) <= MAX_CHAIN:
                 obj = self._handles.get(number)
             case _:
-                raise CallRefused("a call needs an object to be made on, and at most 100 steps to it")
+                raise CallRefused("a call needs a target object and at most 100 chained steps")
         for step in chain:
             if not isinstance(step, list) or len(step) != 2:
-                raise CallRefused("a step needs a name and its arguments")
+                raise CallRefused("a chained step needs a name and arguments")
             method = self._method(obj, step[0], "chain")
             if method.is_property:
                 obj = getattr(obj, method.name)
@@ -129,7 +129,7 @@ class RpcCalls:
     def _bind(self, method: Method, args: Any) -> dict[str, Any]:
         """JavaScript's arguments, by place and then as options, under Python's names."""
         if not isinstance(args, list):
-            raise CallRefused("arguments are a list")
+            raise CallRefused("arguments must be a list")
         values = [decode(value, self._resolve) for value in args]
         while values and values[-1] is UNDEFINED:
             values.pop()
@@ -142,7 +142,7 @@ class RpcCalls:
             raise CallRefused(f"{js_name} takes {len(method.positional)} arguments and options")
         for key, value in (rest[0] or {}).items() if rest else ():
             if key in ("path", "har") and method.name not in _WITH_PATH:
-                raise CallRefused(f"{js_name}: the option {key} is refused: actions have no files", "forbidden")
+                raise CallRefused(f"{js_name}: the option {key} is refused: actions can't access files", "forbidden")
             if to_snake(key) not in method.options:
                 raise CallRefused(f"{js_name} has no option {key}")
             if value is not UNDEFINED:
@@ -176,7 +176,7 @@ class RpcCalls:
 
     def _set_timeout(self, name: str, value: Any) -> None:
         if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
-            raise CallRefused("a timeout is a number of milliseconds")
+            raise CallRefused("a timeout must be a number of milliseconds")
         if name == "set_default_timeout":
             self._timeout = value
         else:

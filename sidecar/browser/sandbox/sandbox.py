@@ -17,9 +17,9 @@ _PAGE: Final = f'data:text/html,<meta http-equiv="Content-Security-Policy" conte
 _LOADED: Final = "document.readyState === 'complete' || new Promise((done) => addEventListener('load', done))"
 _BROWSER_LOST: Final = "the browser of the sandboxes crashed, possibly because of another script"
 _LOST: Final = {
-    "Page.frameAttached": "its sandbox is gone: there are no frames in it",
-    "Page.frameNavigated": "its sandbox is gone: it left its page",
-    "Inspector.targetCrashed": "its sandbox died, most likely of the memory it used",
+    "Page.frameAttached": "its sandbox was closed: it can't have frames",
+    "Page.frameNavigated": "its sandbox was closed: it navigated away",
+    "Inspector.targetCrashed": "its sandbox crashed, probably out of memory",
     "Inspector.detached": "its sandbox was closed",
 }
 
@@ -119,7 +119,7 @@ class Sandbox:
     async def _exchange_result(self, answer: asyncio.Future[Any]) -> str:
         outcome = _decode_result(await answer)
         if outcome.exception_details or outcome.result.type != "string":
-            raise CdpError("the sandbox's page answers no more")
+            raise CdpError("the sandbox's page no longer answers")
         return msgspec.json.decode(outcome.result.value, type=str)
 
     def close(self) -> asyncio.Future[Any]:

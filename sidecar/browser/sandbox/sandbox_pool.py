@@ -118,7 +118,7 @@ class SandboxPool:
             return await self._acquire(program_text)  # the warm one died while nobody looked; a new one is tried once
         except (CdpError, TimeoutError) as error:
             self._retire()
-            failed = BrowserUnavailable(f"the browser for JavaScript actions fails: {error}", retryable=True)
+            failed = BrowserUnavailable(f"the browser for JavaScript actions failed: {error}", retryable=True)
             self._backoff.record_failure(failed)
             raise failed from None
 
@@ -179,7 +179,7 @@ class SandboxPool:
             self._keep_spare(browser, program, opening)
             raise
         if sandbox.lost.done():
-            raise CdpError("the spare sandbox died")
+            raise CdpError("the spare sandbox crashed")
         self._lent[sandbox] = browser, program
         if self._memory_timer is None:
             self._check_memory()

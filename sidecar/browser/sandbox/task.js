@@ -50,8 +50,8 @@
   const job = (content) => ask("job", content ?? null);
 
   // --- what Node or a page has and a task's script has not; the page's own policy keeps the rest from working
-  const NO_FILES = "a task's script has no process, files or modules; it has fetch, job and console";
-  const NO_NETWORK = "a task's script reaches servers by fetch";
+  const NO_FILES = "a task's script has no process, files or modules, only fetch, job and console";
+  const NO_NETWORK = "a task's script uses fetch for requests";
   const refused = (name, reason) => new Proxy(function () {}, {
     apply() { throw refusal(name, reason); },
     construct() { throw refusal(name, reason); },
@@ -71,7 +71,7 @@
   const checked = (value) => {
     if (typeof value !== "string") {
       const what = value === null ? "null" : Array.isArray(value) ? "an array" : typeof value;
-      throw coded(new TypeError(`main has to return a string, or a promise of one; it returned ${what}`), "no_string");
+      throw coded(new TypeError(`main must return a string or a promise of one; it returned ${what}`), "no_string");
     }
     if (value.length > limits.result) {
       throw coded(new RangeError(`the result is longer than ${limits.result} characters`), "limit_exceeded");

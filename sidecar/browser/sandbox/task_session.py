@@ -24,7 +24,7 @@ from sidecar.settings import MiB
 
 log = logging.getLogger(__name__)
 
-_SANDBOX_LOST: Final = "the script's sandbox is gone: it left its page, or used too much memory"
+_SANDBOX_LOST: Final = "the script's sandbox was closed: it navigated away, or used too much memory"
 _MODULE_HEAD: Final = "(function (module, exports, require) {"
 """On the first line of the script, so that the numbers of its lines stay true."""
 

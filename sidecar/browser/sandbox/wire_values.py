@@ -196,7 +196,7 @@ def inline_files(content: Any) -> list[dict[str, Any]]:
 
 def _inline_file(file: Any) -> dict[str, Any]:
     if not isinstance(file, dict):
-        raise CallRefused("files are given as {name, mimeType, buffer}; paths are refused", "forbidden")
+        raise CallRefused("files must be {name, mimeType, buffer}; paths are refused", "forbidden")
     name, kind, content = file.get("name"), file.get("mimeType"), file.get("buffer")
     if not isinstance(name, str) or not isinstance(kind, str) or not isinstance(content, str | bytes):
         raise CallRefused("a file needs name, mimeType and buffer (base64, or bytes)")

@@ -341,7 +341,7 @@ async def test_what_can_not_be_kept_is_said(tmp_path: Path, site: str) -> None:
         folder = tmp_path / "profiles"
         folder.mkdir(parents=True)
         (folder / "shop.chromium.json").write_text("{")
-        with pytest.raises(StoreFailed, match="the profile shop is damaged; its file has to be removed"):
+        with pytest.raises(StoreFailed, match="the profile shop is damaged; remove its file"):
             await runner.run(job(f"{site}/second.html"))
         (folder / "shop.chromium.json").unlink()
         await runner.run(job(f"{site}/second.html"))

@@ -94,7 +94,7 @@ def test_a_log_of_ours_replays_without_its_notes() -> None:
         [
             "replaying 1 commands",
             '0ms IN: a                          OUT: ok: {"type":"a","content":{"n":1.1},"id":1}',
-            "error: line 2 was no request when it was logged (7 bytes, not kept)",
+            "error: line 2 was not a request when it was logged (7 bytes, not kept)",
         ],
     )
 
@@ -112,7 +112,7 @@ def test_placeholders_are_filled_from_a_file() -> None:
     assert said[-1].startswith("hint: the log holds ********** in place of secrets")
     assert '{"username": "...", "password": "..."}' in said[-1]
     secrets.chmod(0o644)
-    assert run(log, secrets=secrets)[1][0].startswith("warning: others on this machine can read secrets.json")
+    assert run(log, secrets=secrets)[1][0].startswith("warning: secrets.json is readable by other users")
 
 
 def test_filling_changes_nothing_else() -> None:

@@ -112,7 +112,7 @@ async def test_what_can_not_be_used_is_said(tmp_path: Path) -> None:
         await states.save(SHOP, b"")
     with pytest.raises(StoreFailed, match="is damaged"):
         decode(SHOP, b"{")
-    with pytest.raises(LimitExceeded, match="67108864 are kept"):
+    with pytest.raises(LimitExceeded, match="the limit is 67108864"):
         encode(SHOP, "x" * (64 << 20))
 
 
