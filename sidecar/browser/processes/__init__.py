@@ -1,1 +1,1 @@
-"""A browser that runs, the driver it is spoken to through, and the pages that it lends."""
+"""Browser processes, their Playwright drivers, and the pages for jobs."""

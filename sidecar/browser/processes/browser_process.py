@@ -1,4 +1,4 @@
-"""One browser process, kept warm, with the Playwright driver it is spoken to through."""
+"""One browser process with its own Playwright driver, kept running between jobs."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent
 from sidecar.settings import exported
 from sidecar.truncation import truncate
 
-# Without these Chromium starts more processes than a page without a screen needs, and talks to servers of its own.
+# Without these Chromium starts processes that a headless page does not need, and contacts its own servers.
 _CHROMIUM_FLAGS: Final = (
     "--disable-gpu",
     "--disable-software-rasterizer",
@@ -44,9 +44,9 @@ _DRIVER_VARIABLES: Final = {
     "PLAYWRIGHT_NODEJS_PATH": str(Path(__file__).with_name("driver.sh")),
     "DRIVER_NODE": str(Path(playwright.__file__).with_name("driver") / "node"),
 }
-"""Has Playwright start its driver by a script of ours; what it starts is said there."""
+"""Makes Playwright start its driver by the script `driver.sh`, which says why."""
 _CHROMIUM_VARIABLES: Final = {"PLAYWRIGHT_SKIP_NAVIGATION_CHECK": "1"}
-"""Before an action Playwright waits for a navigation that is under way, for ever where that was answered with 204."""
+"""Before an action Playwright waits for a running navigation, forever if its response was a 204."""
 
 
 _SANDBOX_ADVICE: Final = (
@@ -60,11 +60,11 @@ _PERMANENT_FAILURES: Final = {
     "error while loading shared libraries": "install its libraries with `playwright install-deps` or apt-get",
     "cannot execute": "it is built for another architecture",
 }
-"""What a browser says that will not start at the next try either, and what to do about it."""
+"""Messages of a browser that will not start on the next try either, and what to do about it."""
 
 
 class BrowserProcess:
-    """A running browser. Driver and browser are started and ended together, so that nothing half dead is kept."""
+    """A running browser and its driver, which start and end together."""
 
     def __init__(self, driver: Driver, browser: Browser) -> None:
         self._driver = driver
@@ -74,22 +74,22 @@ class BrowserProcess:
         self._opening_count = 0
         self._spare: asyncio.Task[JobPage] | None = None
         self.contexts_opened = 0
-        """Contexts opened so far."""
+        """The number of contexts opened so far."""
         self.retired = False
-        """Takes no new job, and is closed after its last one."""
+        """Whether it gets no new job and is closed after its last one."""
         self.responsive = asyncio.Event()
-        """Cleared while nobody knows whether it does: after a job that failed, until its page has ended."""
+        """Cleared after a failed job until its page has closed, which shows that the browser still responds."""
         self.responsive.set()
         browser.on("disconnected", lambda _: self._on_death())
         driver.on_death = self._on_death
 
     @property
     def active_contexts(self) -> int:
-        """Contexts of jobs that are open now, or about to be; the spare one is nobody's."""
+        """The number of jobs' contexts that are open or being opened, without the spare one."""
         return len(self._pages) + self._opening_count
 
     async def memory_megabytes(self, seconds: float) -> float:
-        """Memory of its processes; 0 where that can't be known within `seconds`."""
+        """Memory of its processes; 0 if it can't be read within `seconds`."""
         try:
             async with within(seconds):
                 return await memory_usage.megabytes(self._browser)
@@ -97,10 +97,10 @@ class BrowserProcess:
             return 0.0
 
     def open_page(self, seconds: float, arguments: Mapping[str, Any] | None = None) -> asyncio.Task[JobPage]:
-        """Begins a page in a fresh context; counts as running from now on.
+        """Opens a page in a fresh context, which counts as active from now on.
 
         `arguments` are those of Playwright's `new_context`. The task raises BrowserCrashed, also after `seconds`, and
-        InvalidContent where the browser refuses the arguments. Whoever gets tired of it must still see it to its end.
+        InvalidContent if the browser refuses the arguments. A caller that stops waiting must still close the page.
         """
         self.contexts_opened += 1
         self._opening_count += 1
@@ -110,10 +110,10 @@ class BrowserProcess:
         return asyncio.create_task(self._get_page(spare, seconds, arguments or {}))
 
     def prepare(self, seconds: float) -> None:
-        """Opens a page in a fresh context ahead, for the next job without wishes of its own; at most one."""
+        """Opens a spare page in a fresh context for the next job without context arguments; at most one."""
         if self._spare is None and not self.retired:
             self._spare = asyncio.create_task(self._open_ahead(seconds))
-            self._spare.add_done_callback(consume_exception)  # the next job will meet its failure
+            self._spare.add_done_callback(consume_exception)  # the next job gets its failure
 
     async def _open_ahead(self, seconds: float) -> JobPage:
         page = await self._open_page(seconds, {})
@@ -146,7 +146,7 @@ class BrowserProcess:
             raise BrowserCrashed(f"the browser did not open a page: {playwright_errors.first_line(error)}") from None
 
     def park(self, page: JobPage) -> None:
-        """Keeps a job's context open without a job; it no longer counts as running."""
+        """Keeps a context open after its job; it no longer counts as active."""
         self._pages.discard(page)
         self._parked.add(page)
 
@@ -157,7 +157,7 @@ class BrowserProcess:
         self.contexts_opened += 1
 
     async def replace_page(self, parked: JobPage, seconds: float) -> JobPage:
-        """Another page in a parked context, which takes the place of the one before. Raises Playwright's errors."""
+        """Opens a new page in a parked context in place of its old one. Raises Playwright's errors."""
         async with within(seconds):
             page = JobPage(parked.context, await parked.context.new_page(), runs_scripts=parked.runs_scripts)
             page.is_persistent = True
@@ -167,7 +167,7 @@ class BrowserProcess:
         return page
 
     async def close_page(self, page: JobPage, seconds: float) -> None:
-        """Ends a job's context; a browser that can't do that in time is retired."""
+        """Closes a job's context; a browser that does not do so in time is retired."""
         try:
             if not await _completes_within(page.context.close(), seconds):
                 self.retired = True
@@ -177,7 +177,7 @@ class BrowserProcess:
             self.responsive.set()
 
     async def close(self, seconds: float) -> None:
-        """Ends browser and driver, politely within `seconds`, then by taking away the driver's input."""
+        """Closes the browser and stops the driver, by force if they are not done within `seconds`."""
         self.retired = True
         if self._spare:
             self._spare.cancel()
@@ -195,7 +195,7 @@ class BrowserProcess:
 async def launch(
     found: FoundBrowser, limits: Limits, variables: Mapping[str, str], *, sandbox: bool = True
 ) -> BrowserProcess:
-    """Starts a driver, with these environment variables in place of ours, and a browser; or connects to a remote one.
+    """Starts a driver with these environment variables, and a browser, or connects to a remote browser.
 
     Raises BrowserUnavailable, also when it takes too long.
     """
@@ -236,7 +236,7 @@ def _launch_options(found: FoundBrowser, seconds: float, sandbox: bool) -> dict[
     options: dict[str, Any] = {
         "executable_path": found.path,
         "timeout": seconds * 1000,
-        # signals are the sidecar's own affair: jobs in flight are finished first
+        # the sidecar handles signals itself: running jobs finish first
         "handle_sigint": False,
         "handle_sigterm": False,
         "handle_sighup": False,
@@ -245,9 +245,9 @@ def _launch_options(found: FoundBrowser, seconds: float, sandbox: bool) -> dict[
         options["channel"] = found.channel
     if found.kind == "FIREFOX":
         options["firefox_user_prefs"] = {
-            # else it would reach this machine's own servers past a context's proxy
+            # otherwise requests to loopback would bypass a context's proxy
             "network.proxy.allow_hijacking_localhost": True,
-            # has it load a page of the history anew: Playwright has no news of one that was kept, and waits in vain
+            # disables the back/forward cache, for whose pages Playwright gets no events
             "browser.sessionhistory.max_total_viewers": 0,
         }
     if found.kind == "CHROMIUM":
@@ -258,12 +258,12 @@ def _launch_options(found: FoundBrowser, seconds: float, sandbox: bool) -> dict[
 
 
 def _advice(reason: str) -> str | None:
-    """What to change where a launch can't succeed as this machine is; None where the next one may."""
+    """What to change if no launch can succeed on this machine; None if the next one may."""
     return next((advice for words, advice in _PERMANENT_FAILURES.items() if words in reason), None)
 
 
 def _without_endpoint(message: str, found: FoundBrowser) -> str:
-    """Its address may hold a token."""
+    """The message without the endpoint's URL, which may contain a token."""
     return message.replace(found.endpoint, found.path) if found.endpoint else message
 
 
@@ -272,7 +272,7 @@ def _unredacted(text: str) -> str:
 
 
 def _launch_error(error: BaseException) -> str:
-    """The browser's own complaint where it made one, the one that explains it first; else Playwright's first line."""
+    """The browser's own error line, preferably one with known advice, or else Playwright's first line."""
     complaints = [line.partition("[err]")[2].strip() for line in str(error).splitlines() if "[err]" in line]
     if not complaints:
         return playwright_errors.first_line(error)
@@ -280,7 +280,7 @@ def _launch_error(error: BaseException) -> str:
 
 
 async def _completes_within(awaitable: Any, seconds: float) -> bool:
-    """Waits for something to end; False when it failed or took too long. Nothing of it is waited for any longer."""
+    """Whether it completes without an error within `seconds`; otherwise it is cancelled."""
     task = asyncio.ensure_future(awaitable)
     try:
         await asyncio.wait((task,), timeout=seconds)

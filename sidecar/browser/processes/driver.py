@@ -1,11 +1,10 @@
-"""Playwright's driver, read from by a loop of our own.
+"""Playwright's driver with a transport of our own.
 
-Playwright appends what comes from the driver 32 KiB at a time to bytes that it copies each time: an answer of 50 MB
-holds up the whole process for more than half a minute. Here it is collected once, and a value that would still hold
-up the others for long, by its size or its parts, is a failure of the call: decoding can't be cut into pieces. And a
-call that is cancelled ends only when the driver has said that it gives up: one that says nothing at all is killed.
-Nothing else of its pipe is changed, and of a call only that nobody notes where it was made; `pyproject.toml` names the
-versions whose pipe and calls are such.
+Playwright's transport reads in pieces of 32 KiB and copies all that it has for each piece: a message of 50 MB blocks
+the process for more than half a minute. This transport reads a message at once, and fails a call whose value would
+take too long to decode, by its size or the number of its parts. A cancelled call ends when the driver confirms it; a
+driver that no longer responds is killed. Calls record no stack trace. `pyproject.toml` names the versions of Playwright
+that this fits.
 """
 
 import asyncio
@@ -27,28 +26,28 @@ from sidecar.browser import isolated_world
 from sidecar.browser.crash_guard import consume_exception
 
 _LARGE_ANSWER: Final = 1 << 16
-"""Bytes from which an answer may have too many parts."""
+"""Bytes from which the parts of a reply are counted."""
 _MAX_OBJECTS: Final = 250_000
-"""In one answer, counted by how they begin, which no string holds: Playwright takes 5 µs for each of them."""
+"""Objects in one reply, counted by `{"`, which no JSON string contains: Playwright takes 5 µs for each."""
 MAX_VALUE_BYTES: Final = 16 << 20
-"""Bytes of one value that a page's script or element gives."""
+"""The largest value that a page's script or element may return, in bytes."""
 _VALUE_METHODS: Final = frozenset(
     {"evaluateExpression", "jsonValue", "ariaSnapshot", "evalOnSelector", "evalOnSelectorAll"}
     | {"innerText", "innerHTML", "textContent", "inputValue", "getAttribute"}
     | {"Runtime.evaluate", "Runtime.callFunctionOn"}
 )
-"""Calls of the driver's protocol that give one, and of Chromium's, which the driver passes on under their `method`."""
+"""Calls that return such a value: the driver's own, and CDP commands, which the driver passes on."""
 _PING: Final = {"id": "ping", "guid": "nobody", "method": "ping", "params": {}, "metadata": {}}
-"""A call of an object that is not there, which the driver refuses by itself."""
+"""A call on an object that does not exist, to which the driver itself replies with an error."""
 _DISPOSE_ID: Final = "drop"
-"""The number of all calls that let go of a handle; what is answered to them is no matter."""
+"""The id of all calls that dispose a handle; their replies are ignored."""
 _HANDLE_TYPES: Final = frozenset({"JSHandle", "ElementHandle"})
 _EMPTY_STACK: Final = traceback.StackSummary.from_list([("playwright", 0, "call", "")])
 _CALL_ID: Final = re.compile(rb'\{"id":("[^"]+"|\d+),')
 
 
 class Driver:
-    """A running driver; `playwright` is what one talks to."""
+    """A running driver and its `playwright` object."""
 
     def __init__(self, connection: Connection, transport: "_Transport", playwright: Playwright) -> None:
         self._connection = connection
@@ -56,11 +55,11 @@ class Driver:
         self._stopped = False
         self.playwright = playwright
         self.on_death: Callable[[], None] = lambda: None
-        """Called when it ends without having been told to."""
+        """Called when the driver ends unexpectedly."""
         transport.on_death = lambda: self.on_death()
 
     async def stop(self, seconds: float) -> None:
-        """Ends the process and its browser, once: asks them to, and kills what is still there after so long."""
+        """Stops the driver and its browser, and kills what still runs after `seconds`."""
         if self._stopped:
             return
         self._stopped = True
@@ -73,7 +72,7 @@ class Driver:
 
 
 async def start_driver(ping_timeout: float) -> Driver:
-    """Starts a driver, which is killed where it is silent for so many seconds. Raises what stands in its way."""
+    """Starts a driver, which is killed if it does not respond to a ping within `ping_timeout` seconds."""
     loop = asyncio.get_running_loop()
     transport = _Transport(loop, ping_timeout)
     connection = _Connection(None, create_remote_object, transport, loop)
@@ -95,12 +94,11 @@ async def start_driver(ping_timeout: float) -> Driver:
 
 
 def dispose_console_handles(message: ConsoleMessage) -> None:
-    """Ends the handles of what a page has written to its console, which else live here and in the driver as long as
-    the page's context."""
+    """Disposes the handles of a console message, which would otherwise live as long as the page's context."""
     for channel in message._impl_obj._event["args"]:
         handle = getattr(channel, "_object", None)
         if handle is None:
-            continue  # one that was not handed on
+            continue  # a handle that was withheld
         transport = handle._connection._transport
         if isinstance(transport, _Transport):
             transport.dispose_handle(handle._guid)
@@ -109,7 +107,7 @@ def dispose_console_handles(message: ConsoleMessage) -> None:
 
 
 def mute_console(context: BrowserContext) -> None:
-    """Hands on no console lines of this context but to others that listen, also none that are on their way by now."""
+    """Drops console messages of this context, those under way included, unless it has other listeners."""
     own = context._impl_obj
     transport = own._connection._transport
     if isinstance(transport, _Transport):
@@ -117,7 +115,7 @@ def mute_console(context: BrowserContext) -> None:
 
 
 def unmute_console(context: BrowserContext) -> None:
-    """Ends `mute_console`."""
+    """Delivers console messages of this context again."""
     own = context._impl_obj
     transport = own._connection._transport
     if isinstance(transport, _Transport):
@@ -130,7 +128,7 @@ def _has_no_console_listener(context: Any) -> bool:
 
 
 class _Connection(Connection):
-    """Leaves out what Playwright keeps of each call, to say where it came from if it fails: ten files are looked at."""
+    """A connection that records no stack trace for each call, for which Playwright reads ten files."""
 
     def _send_message_to_server(self, *given: Any, **named: Any) -> Any:
         task = asyncio.current_task(self._loop)
@@ -145,25 +143,25 @@ class _Transport(PipeTransport):
         self._ping_timeout = ping_timeout
         self.on_death: Callable[[], None] = lambda: None
         self.running: asyncio.Task[None] | None = None
-        """Kept, so that it is not collected."""
+        """A reference, so that the task is not garbage collected."""
         self._value_calls: set[str | int] = set()
-        """Numbers of the calls that wait for a value."""
+        """The ids of pending calls that return a value."""
         self.muted: WeakValueDictionary[str, Any] = WeakValueDictionary()
-        """Contexts, by what the driver calls them, whose console nobody listens to any more."""
+        """Contexts with a muted console, by their guid."""
         self._held_handles: list[Any] = []
-        """Handles that have come, and may be of a console line."""
+        """Handles that have arrived and may belong to a console message."""
         self._withheld: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
-        """Of each context, those that were not handed on."""
+        """The guids of withheld handles by context."""
         self._kill_timer: asyncio.TimerHandle | None = None
-        """There while it is asked whether it still answers."""
+        """Set while a ping is pending."""
 
     @property
     def process(self) -> int:
-        """The driver's."""
+        """The driver's process id."""
         return int(self._proc.pid)
 
     async def kill(self, running: asyncio.Task[None]) -> None:
-        """Ends a driver that has not come up, and can't be told to end; `running` is what reads from it."""
+        """Kills a driver that has not started up; `running` is the task that reads from it."""
         if hasattr(self, "_proc"):
             _kill_process_tree(self.process)
         else:
@@ -171,7 +169,7 @@ class _Transport(PipeTransport):
         await asyncio.wait((running,))
 
     def send(self, message: dict[str, Any]) -> None:
-        """Passes a call on."""
+        """Sends a call to the driver."""
         if message["params"].get("method", message["method"]) in _VALUE_METHODS:
             self._value_calls.add(message["id"])
         elif message["method"] == "__abort__":
@@ -179,7 +177,7 @@ class _Transport(PipeTransport):
         super().send(message)
 
     def dispose_handle(self, guid: str) -> None:
-        """Lets go of a handle, at a tenth of what a call of Playwright's costs."""
+        """Disposes a handle, at a tenth of the cost of Playwright's own call."""
         super().send({"id": _DISPOSE_ID, "guid": guid, "method": "dispose", "params": {}, "metadata": {}})
 
     def _ping(self) -> None:
@@ -188,9 +186,9 @@ class _Transport(PipeTransport):
             self._expect_answer(halves=2)
 
     def _expect_answer(self, halves: int) -> None:
-        """Kills a driver that does not answer in time.
+        """Kills a driver that does not reply in time.
 
-        That has two halves: if it was us who were halted, its answer lies there to be read before the second is over.
+        The time has two halves: if the sidecar itself was stopped, it reads the reply before the second one is over.
         """
         if halves:
             self._kill_timer = self._loop.call_later(self._ping_timeout / 2, self._expect_answer, halves - 1)
@@ -203,7 +201,7 @@ class _Transport(PipeTransport):
             self._kill_timer = None
 
     async def run(self) -> None:
-        """Hands on every message until the driver ends."""
+        """Dispatches every message until the driver ends."""
         try:
             await self._dispatch_messages()
             await self._proc.communicate()
@@ -231,11 +229,11 @@ class _Transport(PipeTransport):
         except asyncio.IncompleteReadError:
             if not self._is_stopping():
                 self.on_error_future.set_exception(Exception("Connection closed while reading from the driver"))
-                self.on_error_future.exception()  # whoever waits for an answer is told; nobody else has to ask
+                self.on_error_future.exception()  # marks it retrieved: there may be no waiter
                 self.on_death()
 
     def _dispatch(self, message: Any) -> None:
-        """Hands it on, unless it is a console line that nobody listens to: such a one comes after its handles."""
+        """Dispatches a message, unless it is a muted console message, which arrives after its handles."""
         if not self.muted and not self._withheld:
             self.on_message(message)
             return
@@ -275,11 +273,11 @@ def _decode(message: bytes) -> Any:
     try:
         return msgspec.json.decode(message)
     except msgspec.DecodeError:
-        return json.loads(message)  # half a surrogate pair, which a page may well hold
+        return json.loads(message)  # lone surrogates, which a page may contain
 
 
 def _error_answer(number: str | int, reason: str) -> dict[str, Any]:
-    """What the driver answers where a call fails."""
+    """The driver's reply to a failed call."""
     return {"id": number, "error": {"error": {"name": "Error", "message": reason, "stack": ""}}}
 
 

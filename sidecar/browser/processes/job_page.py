@@ -1,4 +1,4 @@
-"""What a job is lent."""
+"""The page that a job works on."""
 
 import asyncio
 
@@ -11,46 +11,46 @@ from sidecar.errors import BrowserCrashed
 
 
 class JobPage:
-    """A page in a context of its own, what its browser tells of it, and the news that it died."""
+    """A page in its own context, with its CDP session and a future that is done once it is lost."""
 
     def __init__(self, context: BrowserContext, page: Page, *, runs_scripts: bool = True) -> None:
         self.context = context
         self.page = page
         self.runs_scripts = runs_scripts
-        """Whether the pages' own scripts, and whatever waits for them, run."""
+        """Whether JavaScript is enabled in the context's pages."""
         self.cdp = CdpClient(page)
         self._frame: asyncio.Task[FrameTracker] | None = None
         self.lost: asyncio.Future[BrowserCrashed] = asyncio.get_running_loop().create_future()
         page.on("crash", lambda _: self.mark_lost("the page crashed during the job"))
         page.on("close", lambda _: self.mark_lost("the page was closed, or its browser crashed, during the job"))
         self.has_previous_document = False
-        """The document of the last job is still there, and its scripts run."""
+        """Whether the page still shows the last job's document, whose scripts run."""
         self.is_persistent = False
-        """Its context is a profile's, which other jobs get after this one."""
+        """Whether the context belongs to a profile, and later jobs reuse it."""
         self.last_console_message: ConsoleMessage | None = None
-        """Of its context's console."""
-        # for the page's whole life: a job that begins and ends to listen costs two messages to the driver for each
+        """The last console message of the context."""
+        # for the page's whole life: subscribing per job would cost two messages to the driver each time
         self.listen_to_console()
         context.on("requestfailed", _ignore)
 
     def listen_to_console(self) -> None:
-        """Has the driver tell of all that is written to the console."""
+        """Subscribes to console messages of the context."""
         self.context.on("console", self._on_console)
 
     def ignore_console(self) -> None:
-        """Has it tell no more of that."""
+        """Ends the subscription to console messages."""
         self.context.remove_listener("console", self._on_console)
 
     def _on_console(self, message: ConsoleMessage) -> None:
         self.last_console_message = message
 
     async def prepare(self) -> None:
-        """Does what the first job would wait for: a session, or in other browsers Playwright's script."""
+        """Does in advance what the first job would wait for: opens a CDP session, or installs Playwright's script."""
         if await self.main_frame() is None:
             await self.ping()
 
     async def main_frame(self) -> FrameTracker | None:
-        """What is known of the page's main frame; None where the browser tells nothing. Raises Playwright's errors."""
+        """The tracker of the page's main frame; None for browsers without CDP. Raises Playwright's errors."""
         if not is_chromium(self.context.browser):
             return None
         if self._frame is None:
@@ -67,14 +67,14 @@ class JobPage:
         return frame
 
     async def ping(self) -> None:
-        """Returns once the page has answered. Raises BrowserCrashed and Playwright's errors."""
+        """Returns once the page has responded. Raises BrowserCrashed and Playwright's errors."""
         await run_unless_lost(self.cdp.ask(self.page, "state"), self.lost)
 
     def mark_lost(self, reason: str) -> None:
-        """Tells the job that there is nothing left to work on."""
+        """Marks the page as lost, which ends the job."""
         if not self.lost.done():
             self.lost.set_result(BrowserCrashed(reason))
 
 
 def _ignore(_: object) -> None:
-    """Who listens to these hears them by listeners of their own."""
+    """Keeps the subscription open; jobs use their own listeners."""

@@ -1,4 +1,4 @@
-"""How much memory a browser's processes hold. Source: Chromium's own list of them, and the kernel's accounts."""
+"""The memory usage of a browser's processes, which Chromium lists and the kernel accounts for."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from sidecar.browser.cdp import is_chromium
 
 
 async def megabytes(browser: Browser) -> float:
-    """Proportional set size of all its processes, in MB of 10^6 bytes; 0 where it can't be known."""
+    """The proportional set size of all its processes, in MB of 10^6 bytes; 0 if it is unknown."""
     if not is_chromium(browser):
         return 0.0
     try:
@@ -26,10 +26,10 @@ def _sum(processes: list[int]) -> float:
 
 
 def _pss(process: int) -> int:
-    import psutil  # takes 10 ms, which a first job can do without
+    import psutil  # late: takes 10 ms, which would slow the first job
 
     try:
         # only Linux knows it
         return int(getattr(psutil.Process(process).memory_full_info(), "pss", 0))
     except psutil.Error:
-        return 0  # ended meanwhile, or on another machine
+        return 0  # it has ended, or runs on another machine

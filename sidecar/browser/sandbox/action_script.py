@@ -1,4 +1,4 @@
-"""A JavaScript action as it was given."""
+"""The source of a JavaScript action, and what errors call it."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from sidecar.javascript.sources import SourceScanner
 
 _MAX_LABEL: Final = 80
 _LABEL_SOURCE: Final = 1_000
-"""Characters of a source that a label is made of."""
+"""Characters at the beginning of a source from which the label is made."""
 _PREPARATION: Final = re.compile(
     r"\s*(?:await\s+)?(?:page|context)\s*\.\s*"
     r"(?:on|once|addListener|setDefaultTimeout|setDefaultNavigationTimeout|setExtraHTTPHeaders|route|addInitScript)\s*\("
@@ -17,13 +17,13 @@ _PREPARATION: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ActionScript:
-    """The source of one action. It prints as its label only."""
+    """The source of one action. Its `repr` shows the label only."""
 
     source: str
 
     @property
     def label(self) -> str:
-        """Its beginning, in one line and without what it types: what errors call it."""
+        """The beginning of the source, on one line and with its literals redacted; errors name the action so."""
         beginning = self.source.lstrip()[:_LABEL_SOURCE]  # where a literal is cut in two here, it is hidden whole
         line = " ".join(SourceScanner().redact(beginning).split())
         whole = len(line) <= _MAX_LABEL and len(beginning) < _LABEL_SOURCE
@@ -31,7 +31,7 @@ class ActionScript:
 
     @property
     def runs_before_navigation(self) -> bool:
-        """Whether it prepares the visit, and so runs before the step's page is opened."""
+        """Whether the action sets up the page or context, and so runs before the step's URL is opened."""
         return _PREPARATION.match(self.source) is not None
 
     def __repr__(self) -> str:

@@ -80,14 +80,14 @@ class ActionSession:
         self._handler_failure: ScriptError | None = None
 
     def raise_handler_failure(self) -> None:
-        """Raises ScriptError where a handler has asked for what is refused while no action ran; once."""
+        """Raises ScriptError, once, if a call of an event handler was refused while no action ran."""
         failure, self._handler_failure = self._handler_failure, None
         if failure:
             raise failure
 
     @property
     def changed_context(self) -> bool:
-        """Whether the actions have changed the context itself, for all its pages to come."""
+        """Whether the actions have changed the context itself, and so all its future pages."""
         return self._calls.changed_context or self._events.routed_context
 
     def handles_dialogs(self, page: Page | None) -> bool:
@@ -96,11 +96,11 @@ class ActionSession:
 
     @property
     def was_read_only(self) -> bool:
-        """Whether all that the last action asked of pages was what they show."""
+        """Whether the last action only read from pages."""
         return self._call_count > 0 and self._was_read_only
 
     def prepare(self) -> asyncio.Task[Sandbox]:
-        """Takes the sandbox beside whatever comes before the first action, which meets its failure."""
+        """Starts acquiring the sandbox ahead of the first action, which raises what goes wrong."""
         if self._sandbox_task is None:
             self._sandbox_task = asyncio.create_task(self._sandbox_pool.acquire())
             self._sandbox_task.add_done_callback(consume_exception)
@@ -135,7 +135,7 @@ class ActionSession:
             self._outcome = None
 
     async def _get_sandbox(self) -> Sandbox:
-        """The job's sandbox; another one where it died before anything ran in it."""
+        """The job's sandbox; it is replaced if it crashed before anything ran in it."""
         sandbox = await asyncio.shield(self.prepare())
         if self._sandbox is None:
             if sandbox.browser_gone or sandbox.lost.done():
@@ -146,7 +146,7 @@ class ActionSession:
         return sandbox
 
     async def close(self) -> None:
-        """Ends the sandbox, and all that the actions have left behind."""
+        """Closes the sandbox, and cancels what the actions have left running."""
         self._events.close()
         if self._sandbox_task:
             await cancel_and_wait(self._sandbox_task)
@@ -161,7 +161,7 @@ class ActionSession:
         self._pump.send(["begin", page, context, dict(self._secrets)])
 
     async def _unless_lost(self, sandbox: Sandbox, awaitable: Awaitable[Any]) -> Any:
-        """What is wanted, unless the sandbox is lost first."""
+        """The awaited result, unless the sandbox is lost first."""
         task = asyncio.ensure_future(awaitable)
         try:
             await asyncio.wait((task, sandbox.lost), return_when=asyncio.FIRST_COMPLETED)
@@ -231,10 +231,10 @@ class ActionSession:
     def _fail(self, failure: Exception) -> None:
         if self._outcome and not self._outcome.done():
             self._outcome.set_exception(failure)
-            self._outcome.exception()  # an action that was given up in between does not look at it any more
+            self._outcome.exception()  # a cancelled action no longer retrieves it
 
     def _fail_handler(self, failure: ScriptError) -> None:
-        """What a handler asked for is refused: the action that runs fails, else whatever its request was for."""
+        """Fails the running action because a handler's call was refused, or else the next check of handlers."""
         if self._outcome is None and self._handler_failure is None:
             self._handler_failure = failure
         self._fail(failure)
@@ -256,14 +256,16 @@ class ActionSession:
             self._send_current(["answer", number, Raw(value)])
         except CallRefused as refused:
             self._refuse(number, str(refused), refused.code)
-            if isinstance(refused, RouteRefused):  # told first: then nobody is told of the request's end instead
+            if isinstance(
+                refused, RouteRefused
+            ):  # before the request is aborted, whose failure would be reported instead
                 self._fail_handler(ScriptError(str(refused), refused.code))
                 await refused.abort()
         except PlaywrightError as error:
             reason = playwright_errors.describe(error)
             code = "limit_exceeded" if playwright_errors.is_too_large(reason) else ""
             self._refuse(number, reason, code, error.name or "Error")
-        except Exception as error:  # Playwright's Python side also raises what it does not foresee
+        except Exception as error:  # Playwright also raises bare Exceptions
             self._refuse(number, playwright_errors.first_line(error))
 
     def _refuse(self, number: int, reason: str, code: str = "", name: str = "Error") -> None:

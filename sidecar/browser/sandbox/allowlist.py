@@ -1,7 +1,7 @@
-"""What actions may call: an explicit list of names, filled in from Playwright's own Python API.
+"""The allowlist of Playwright methods that actions may call.
 
-Whether a name is a coroutine, what its arguments are called and what it gives back is read from Playwright; a name that
-is not listed here does not exist for an action.
+Signatures and return types are read from Playwright's Python API; a name that is not listed does not exist for an
+action.
 """
 
 import inspect
@@ -62,7 +62,7 @@ READ_ONLY: Final = frozenset(
     | {"inner_text", "input_value", "text_content", "title"}
     | {"is_checked", "is_disabled", "is_editable", "is_enabled", "is_hidden", "is_visible"}
 )
-"""Those that leave a page where it is: an action that calls no others has nothing to settle afterwards."""
+"""Methods that can't navigate: after an action that calls only these, there is no navigation to wait for."""
 
 STATES: Final[dict[str, tuple[str, ...]]] = {
     "Page": ("url", "is_closed", "viewport_size", "main_frame", "frames", "context"),
@@ -80,7 +80,7 @@ STATES: Final[dict[str, tuple[str, ...]]] = {
     "ConsoleMessage": ("text", "type", "location", "args", "page"),
     "WebError": ("error", "page"),
 }
-"""What Playwright gives without a wait: copied into the sandbox with each message, read there as plain values."""
+"""Properties that Playwright gives synchronously: copied into the sandbox and read there as plain values."""
 
 _TRAFFIC: Final = ("request", "requestfailed", "requestfinished", "response")
 EVENTS: Final[dict[str, tuple[str, ...]]] = {
@@ -124,12 +124,12 @@ REFUSED: Final[dict[str, dict[str, str]]] = {
     "Route": {"fetch": _NO_NETWORK},
     "Download": {"path": _NO_FILES, "saveAs": _NO_FILES, "createReadStream": _NO_FILES},
 }
-"""What Playwright has and actions do not, in JavaScript's names, with the reason they are told."""
+"""Playwright members that are refused to actions, by JavaScript name, with the reason in the error."""
 
 _CHAINED: Final = frozenset({"Locator", "FrameLocator", "Keyboard", "Mouse", "Touchscreen"})
 _AS_PROPERTIES: Final = frozenset({"keyboard", "mouse", "touchscreen"})
 _POSITIONAL: Final[dict[str, tuple[str, ...]]] = {"wait_for_function": ("expression", "arg")}
-"""Arguments that JavaScript takes by place where Python wants their names."""
+"""Arguments that are positional in JavaScript and keywords in Python."""
 _JAVASCRIPT_NAMES: Final = {
     "and_": "and",
     "or_": "or",
@@ -147,7 +147,7 @@ Kind = Literal["call", "chain"]
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One thing that an action may call."""
+    """A method or property that an action may use."""
 
     name: str
     kind: Kind
@@ -155,7 +155,7 @@ class Method:
     positional: tuple[str, ...]
     options: frozenset[str]
     returns: str
-    """The class that a chain goes on with."""
+    """The class on which a chain continues."""
 
 
 @cache
@@ -168,7 +168,7 @@ def methods() -> dict[str, dict[str, Method]]:
 
 
 def _available() -> dict[str, str]:
-    """The list without what this Playwright's class does not have."""
+    """The allowlist without members that the installed Playwright lacks."""
     return {
         owner: " ".join(name for name in names.split() if hasattr(getattr(async_api, owner), name))
         for owner, names in _METHODS.items()
@@ -201,7 +201,7 @@ def to_snake(name: str) -> str:
 
 @cache
 def describe_api() -> dict[str, Any]:
-    """All of it for the sandbox: `[name, Python name, kind, class it gives, is a property]` for each class."""
+    """The allowlist for the sandbox: `[name, Python name, kind, class, is a property]` for each member of a class."""
     return {
         "classes": {owner: [_describe(method) for method in listed.values()] for owner, listed in methods().items()},
         "states": {owner: [[to_camel(name), name] for name in names] for owner, names in STATES.items()},

@@ -1,4 +1,4 @@
-"""A Chromium that is spoken to over a pipe: no port that others could find, no driver in between, no environment."""
+"""A Chromium that is driven over a CDP pipe: without an open port, a driver or inherited environment variables."""
 
 import asyncio
 import contextlib
@@ -19,21 +19,21 @@ from sidecar.browser import lenient_json
 from sidecar.errors import BrowserCrashed
 
 PROFILE_PREFIX: Final = "sidecar-sandbox-"
-"""How a browser's profile is called, and so what its command line shows."""
+"""The prefix of a browser's profile folder, which its command line shows."""
 _MIN_DESCRIPTOR: Final = 10
-"""Descriptors below this number are left to the two that Chromium wants, 3 and 4."""
+"""The lowest descriptor used here: Chromium expects its own at 3 and 4."""
 _HEAD_BYTES: Final = 40
 _NICENESS: Final = 5
-"""Added to that of our own process."""
+"""Added to the niceness of the sidecar."""
 _COMMAND_ID: Final = re.compile(rb'\{"id":(\d+),')
 
 
 class CdpError(BrowserCrashed):
-    """The browser at the other end is gone, or refused a command."""
+    """The browser is gone, or it rejected a command."""
 
 
 class MessageTooLarge(CdpError):
-    """The answer to a command is longer than messages may be."""
+    """The reply to a command exceeds the message limit."""
 
 
 class _Failure(msgspec.Struct):
@@ -53,7 +53,7 @@ _decode = msgspec.json.Decoder(_Message).decode
 
 
 class CdpPipe(asyncio.Protocol):
-    """Commands of the DevTools protocol, and their answers. Messages end with a zero byte."""
+    """A CDP connection over a pipe: commands, replies and events. Messages end with a zero byte."""
 
     def __init__(self, max_message_bytes: int) -> None:
         self._max_message_bytes = max_message_bytes
@@ -64,10 +64,10 @@ class CdpPipe(asyncio.Protocol):
         self._skipping = False
         self._listeners: dict[str, Callable[[str], None]] = {}
         self.broken = False
-        """Nothing can be sent any more."""
+        """The connection is closed."""
 
     def send(self, method: str, params: Mapping[str, Any] | None = None, session: str = "") -> asyncio.Future[Any]:
-        """Sends a command; the future gives its raw result, or PipeBroken."""
+        """Sends a command; the future gives its raw result, or CdpError."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self.broken or self._transport is None:
             future.set_exception(CdpError("the sandbox's browser is gone"))
@@ -81,25 +81,25 @@ class CdpPipe(asyncio.Protocol):
         return future
 
     def subscribe(self, session: str, callback: Callable[[str], None]) -> None:
-        """Tells the names of this session's events, until `unsubscribe`."""
+        """Calls `callback` with the name of each event of this session, until `unsubscribe`."""
         self._listeners[session] = callback
 
     def unsubscribe(self, session: str) -> None:
-        """Ends `subscribe`, and the wait for all that this session was asked."""
+        """Ends the subscription, and fails the session's pending commands."""
         self._listeners.pop(session, None)
         self._fail_pending(session, "the sandbox was closed")
 
     def close(self) -> None:
-        """Hangs up, which also ends the browser."""
+        """Closes the connection, which also ends the browser."""
         if self._transport:
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keeps the way out."""
+        """Stores the transport."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Takes messages apart. One that is too long is not held in memory; its command fails."""
+        """Splits the stream into messages. A message beyond the limit is dropped, and its command fails."""
         start = 0
         while (end := data.find(0, start)) >= 0:
             self._append(data[start:end])
@@ -122,7 +122,7 @@ class CdpPipe(asyncio.Protocol):
                 future.exception()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Fails all that still waits."""
+        """Fails all pending commands."""
         self.broken = True
         self._fail_pending(None, "the sandbox's browser crashed")
 
@@ -132,7 +132,7 @@ class CdpPipe(asyncio.Protocol):
                 del self._pending[number]
                 if not future.done():
                     future.set_exception(CdpError(why))
-                    future.exception()  # whoever waits still gets it; nobody else has to
+                    future.exception()  # marks it retrieved: there may be no waiter left
 
     def _receive(self, raw: bytes) -> None:
         message = lenient_json.decode(_decode, raw)
@@ -151,7 +151,7 @@ class CdpPipe(asyncio.Protocol):
 
 
 class SandboxBrowser:
-    """The process at the other end of the pipe."""
+    """The browser process at the other end of the pipe."""
 
     def __init__(self, pid: int, pipe: CdpPipe, profile: Path) -> None:
         self._pid = pid
@@ -159,7 +159,7 @@ class SandboxBrowser:
         self.pipe = pipe
 
     def resident_bytes(self) -> int:
-        """Bytes that its main process holds; 0 where the system doesn't tell, or where it has ended."""
+        """Resident memory of the main process in bytes; 0 if it is unknown or the process has ended."""
         try:
             with open(f"/proc/{self._pid}/statm", "rb") as statm:  # noqa: PTH123 - some microseconds, four times a second
                 return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -167,7 +167,7 @@ class SandboxBrowser:
             return 0
 
     async def close(self, seconds: float) -> None:
-        """Ends the process, politely within `seconds`, then for good; its profile goes with it."""
+        """Ends the process, by SIGKILL if it is still there after `seconds`, and deletes its profile."""
         self.pipe.close()
         if not await self._ended(seconds):
             with contextlib.suppress(ProcessLookupError):
@@ -225,9 +225,9 @@ async def spawn(
 
 
 def _limit_resources(pid: int, memory: int) -> None:
-    """Processes that the browser starts inherit this. Where the system knows no such limit, V8's own stands alone.
+    """Limits the memory of the browser and its child processes. On systems without such a limit only V8's own applies.
 
-    Their pages' priority is lower, too: scripts that come by the hundred, or never end, leave time to all others.
+    Their priority is lowered, too, so that endless scripts leave CPU time to others.
     """
     import resource
 

@@ -1,4 +1,4 @@
-"""The objects of one job that its sandbox knows by number, and what the sandbox was told of each."""
+"""The Playwright objects of one job that its sandbox knows by handle, and the state it has of each."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,13 +10,13 @@ from sidecar.browser.sandbox.wire_values import CallRefused, encode
 
 MAX_HANDLES: Final = 20_000
 MAX_BODY: Final = 1 << 20
-"""Bytes of a request's body that an action can read."""
+"""The largest request body that an action can read, in bytes."""
 _BODY: Final = "post_data"
 _MUTABLE: Final = ("Page", "Frame", "BrowserContext")
 
 
 class HandleTable:
-    """Numbers for objects. They mean nothing to any other job."""
+    """Maps handles, which are numbers, to the objects of one job."""
 
     def __init__(self, send: Callable[[list[Any]], None], on_page: Callable[[Page], None]) -> None:
         self._send = send
@@ -28,16 +28,16 @@ class HandleTable:
         self._sending: set[int] = set()
         self._includes_bodies = False
         self.body_bytes = 0
-        """Bytes of bodies that were told since whoever sends them has set this to 0."""
+        """Bytes of request bodies queued since the last flush, which resets this to 0."""
 
     def get(self, number: Any) -> Any:
-        """The object of this number. Raises Refused."""
+        """The object with this handle. Raises CallRefused."""
         if type(number) is int and 0 <= number < len(self._objects):
             return self._objects[number]
         raise CallRefused("this object does not belong to the job", "forbidden")
 
     def handle_of(self, obj: Any) -> int:
-        """The object's number; a new object is told to the sandbox first. Raises Refused."""
+        """The object's handle; the state of a new object is sent first. Raises CallRefused."""
         handle = self._numbers.get(id(obj))
         if handle is not None:
             if type(obj).__name__ not in _MUTABLE:
@@ -56,16 +56,16 @@ class HandleTable:
         return number
 
     def reference_to(self, obj: Any) -> dict[str, Any] | None:
-        """A reference for the sandbox; None for what actions know nothing of."""
+        """A reference for the sandbox; None for objects whose class actions don't know."""
         kind = type(obj).__name__
         return {"$": "ref", "h": self.handle_of(obj), "t": kind} if kind in methods() else None
 
     def encode(self, value: Any) -> Any:
-        """A value as the sandbox reads it. Raises Refused."""
+        """A value as the sandbox reads it. Raises CallRefused."""
         return encode(value, self.reference_to)
 
     def include_bodies(self) -> None:
-        """From now on requests are told with their bodies, also those that are known already."""
+        """Sends the bodies of known requests, and of all later ones."""
         if not self._includes_bodies:
             self._includes_bodies = True
             for number, obj in enumerate(self._objects):
@@ -73,7 +73,7 @@ class HandleTable:
                     self._send_state(number)
 
     def send_changes(self) -> None:
-        """Tells the sandbox what has changed in pages and frames."""
+        """Sends the sandbox what has changed in pages and frames."""
         for number in tuple(self._mutable):
             self._send_state(number)
 

@@ -1,4 +1,4 @@
-"""What happens in the job's pages, told to the handlers of its actions."""
+"""Events of the job's pages, forwarded to the handlers of its actions."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from sidecar.browser.sandbox.wire_values import CallRefused
 
 StartTask = Callable[[Coroutine[Any, Any, Any]], None]
 MAX_PENDING_EVENTS: Final = 1_000
-"""Events that wait for the sandbox; more are dropped, and that is said."""
+"""Events queued for the sandbox; further ones are dropped and the step's errors say so."""
 
 
 class PageEvents:
@@ -39,11 +39,11 @@ class PageEvents:
         self._open_dialogs: dict[int, Dialog] = {}
         self._last_dialog = 0
         self.routed_context = False
-        """Requests of all pages of the context, also of those to come, are asked about."""
+        """Whether the requests of all pages of the context are routed, future pages included."""
         self._dropping = False
 
     def subscribe(self, number: Any, event: Any) -> None:
-        """From now on tells the sandbox of these events. Raises Refused."""
+        """Forwards these events to the sandbox until `unsubscribe`. Raises CallRefused."""
         owner = self._handles.get(number)
         if not isinstance(event, str) or event not in EVENTS.get(type(owner).__name__, ()):
             raise CallRefused(f"actions can't subscribe to {event} of a {type(owner).__name__}", "forbidden")
@@ -57,7 +57,7 @@ class PageEvents:
         owner.on(event, forward)
 
     def unsubscribe(self, number: Any, event: Any) -> None:
-        """Ends `subscribe`."""
+        """Ends a subscription."""
         forward = self._listeners.pop((number, event), None)
         if forward:
             self._handles.get(number).remove_listener(event, forward)
@@ -68,7 +68,7 @@ class PageEvents:
         return any(owner is page or isinstance(owner, BrowserContext) for owner in owners)
 
     async def route(self, number: Any) -> None:
-        """From now on asks the sandbox about each request of this page or context. Raises Refused."""
+        """Routes each request of this page or context through the sandbox. Raises CallRefused."""
         owner = self._handles.get(number)
         if not hasattr(owner, "route"):
             raise CallRefused("only a page or a context can be routed", "forbidden")
@@ -81,13 +81,13 @@ class PageEvents:
         await owner.route(lambda _: True, forward_route)
 
     def dialog_handled(self, number: Any) -> None:
-        """All handlers of a dialog have returned: it is dismissed, unless one of them has answered it."""
+        """Dismisses a dialog whose handlers have all returned, unless one of them has answered it."""
         dialog = self._open_dialogs.pop(number, None)
         if dialog:
             self._start_task(_suppress_errors(dialog.dismiss))
 
     def close(self) -> None:
-        """Hears nothing more; dialogs that wait end with the job's pages."""
+        """Ends all subscriptions; open dialogs end with the job's pages."""
         for number, event in tuple(self._listeners):
             self.unsubscribe(number, event)
         self._open_dialogs.clear()
@@ -115,13 +115,13 @@ class PageEvents:
 
 
 async def _suppress_errors(call: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-    """The page, or another handler, may have been faster."""
+    """Awaits a call whose failure does not matter: the page, or another handler, may have been faster."""
     with contextlib.suppress(Exception):
         await call()
 
 
 async def cancel_all(tasks: set[asyncio.Task[Any]]) -> None:
-    """Cancels what is still under way, and sees it off."""
+    """Cancels the tasks and waits for their end."""
     for task in tasks:
         task.cancel()
     if tasks:

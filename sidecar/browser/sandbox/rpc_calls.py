@@ -1,4 +1,4 @@
-"""One call of an action: looked up in the allow-list, its arguments checked, then made on the job's own object."""
+"""RPC calls of actions: looked up in the allowlist, arguments checked, then made on the job's object."""
 
 import contextlib
 import re
@@ -22,9 +22,9 @@ _ON_ELEMENTS: Final = frozenset(
     {"check", "clear", "click", "dblclick", "drag_and_drop", "drag_to", "fill", "focus", "hover", "press", "uncheck"}
     | {"press_sequentially", "select_option", "set_checked", "set_input_files", "tap", "type"}
 )
-"""They wait for an element, which they are not to find in a page that is being left."""
+"""Methods that wait for an element, and first for a running navigation, so as not to find it on the old page."""
 _WITH_PATH: Final = frozenset({"clear_cookies"})
-"""Where `path` is a cookie's, not a file's."""
+"""Methods whose `path` is a cookie's, not a file's."""
 _WITH_ADDRESS: Final = frozenset({"goto", "continue_", "fallback"})
 _WITH_FILES: Final = frozenset({"set_input_files", "set_files"})
 _CONTEXT_WIDE: Final = frozenset(
@@ -36,13 +36,13 @@ _ISOLATED_READS: Final[dict[str, Callable[[Any], Awaitable[Any]]]] = {
     "all_text_contents": isolated_world.text_contents,
     "title": isolated_world.title,
 }
-"""Which Playwright reads by what a page may change."""
+"""Methods that Playwright implements with functions that a page may override."""
 _BOUNDED_CALLS: Final[dict[str, Callable[[Any, dict[str, Any]], Awaitable[Any]]]] = {
     "pdf": prints.take,
     "screenshot": pictures.take,
     "set_viewport_size": windows.resize,
 }
-"""Which a browser may die of."""
+"""Methods that could crash a browser without a limit on pixels."""
 _DEFAULT_TIMEOUT: Final = 30_000.0
 
 
@@ -60,7 +60,7 @@ class RpcCalls:
         wait_until_settled: Callable[[Page], Awaitable[None]],
         allows: AllowsUrl | None = None,
     ) -> None:
-        """`allows` says which pages may be opened; None is all of them."""
+        """`allows` says which pages may be opened (None: all)."""
         self._allows = allows
         self._page = page
         self._handles = handles
@@ -69,13 +69,13 @@ class RpcCalls:
         self._timeout: float | None = None
         self._navigation_timeout: float | None = None
         self.changed_context = False
-        """Something was asked of the context that holds for all its pages to come."""
+        """Whether a call has changed the context for all its future pages."""
 
     async def call(self, target: Any, name: Any, args: Any) -> Any:
-        """The call's result. Raises Refused, and whatever Playwright raises.
+        """The call's result. Raises CallRefused and Playwright's errors.
 
-        Where it was to answer a request that a route holds, nobody else would answer: it is given up, and where we are
-        who refuses (RefusedAnswer), whoever catches that gives it up.
+        A failed call on a route would leave its request pending: the request is aborted here, or, if the call is
+        refused (RouteRefused), by the caller.
         """
         owner = self._resolve(target)
         try:
@@ -103,7 +103,7 @@ class RpcCalls:
         return result if method.name != "add_init_script" else None
 
     def _resolve(self, target: Any) -> Any:
-        """The object that a reference means: a handle, and what was asked of it on the way."""
+        """Resolves a reference: a handle, followed by chained calls."""
         match target:
             case {"h": number, "c": list() as chain} if len(chain) <= MAX_CHAIN:
                 obj = self._handles.get(number)
@@ -127,7 +127,7 @@ class RpcCalls:
         return method
 
     def _bind(self, method: Method, args: Any) -> dict[str, Any]:
-        """JavaScript's arguments, by place and then as options, under Python's names."""
+        """Maps JavaScript's positional arguments and options to Python's names."""
         if not isinstance(args, list):
             raise CallRefused("arguments must be a list")
         values = [decode(value, self._resolve) for value in args]
@@ -150,7 +150,7 @@ class RpcCalls:
         return arguments
 
     def _check(self, owner: Any, method: Method, arguments: dict[str, Any]) -> None:
-        """Rules for single arguments. Raises Refused."""
+        """Checks single arguments. Raises CallRefused."""
         js_name = to_camel(method.name)
         if method.name == "close" and owner is self._page:
             raise CallRefused("page.close is refused: the job's own page is closed after its last step", "forbidden")
@@ -170,7 +170,7 @@ class RpcCalls:
             _selected_options(arguments)
 
     def _check_scope(self, owner: Any, js_name: str, url: str) -> None:
-        """A page that is asked for under another address has to be in the token's scope, too. Raises Refused."""
+        """Checks that a page navigation sent to another URL stays in the token's scope. Raises CallRefused."""
         if self._allows and isinstance(owner, Route) and is_page_navigation(owner.request) and not self._allows(url):
             raise CallRefused(f"{js_name}: the token's scope does not cover this address", "forbidden")
 
@@ -183,7 +183,7 @@ class RpcCalls:
             self._navigation_timeout = value
 
     def _timeout_for(self, name: str, requested: Any) -> float:
-        """The milliseconds that a call may take: never more than its step has, never 0, which would be endless."""
+        """The call's timeout in milliseconds: at most the step's remaining time, and never 0 (no timeout)."""
         default = (
             self._navigation_timeout if name in _NAVIGATING and self._navigation_timeout is not None else self._timeout
         )
@@ -200,7 +200,7 @@ async def _abort(route: Route) -> None:
 
 
 async def _call(owner: Any, name: str, arguments: dict[str, Any]) -> Any:
-    """Raises Refused where the browser would hold too many pixels, and Playwright's errors."""
+    """Makes the call. Raises CallRefused for too many pixels, and Playwright's errors."""
     if name in _ISOLATED_READS:
         return await _ISOLATED_READS[name](owner)
     if name not in _BOUNDED_CALLS:

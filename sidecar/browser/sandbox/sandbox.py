@@ -1,4 +1,4 @@
-"""One sandbox: a page without network, files or a job's page, in which the actions of one job run."""
+"""A sandbox: an isolated page without network or files, in which the scripts of one job run."""
 
 import asyncio
 import importlib.resources
@@ -33,7 +33,7 @@ class ScriptError(Exception):
 
 
 class _RemoteObject(msgspec.Struct, rename="camel"):
-    """A JavaScript value as DevTools shows it."""
+    """A JavaScript value as CDP represents it."""
 
     type: str = "undefined"
     object_id: str | None = None
@@ -47,13 +47,13 @@ class _ExceptionDetails(msgspec.Struct, rename="camel"):
     line_number: int = 0
     column_number: int = 0
     script_id: str = ""
-    """Only there where the source itself could not be read."""
+    """Set only if the source could not be parsed."""
 
 
 class _EvaluateResult(msgspec.Struct, rename="camel"):
     result: _RemoteObject
     exception_details: _ExceptionDetails | None = None
-    """There where `result` was thrown."""
+    """Set if `result` was thrown."""
 
 
 class _Target(msgspec.Struct, rename="camel"):
@@ -71,7 +71,7 @@ def _decode_result(answer: msgspec.Raw) -> _EvaluateResult:
 
 
 class Sandbox:
-    """A page of its own in a context, and so a process, of its own."""
+    """A page in its own browser context, and so in its own process."""
 
     def __init__(self, pipe: CdpPipe, context: str, session: str) -> None:
         self._pipe = pipe
@@ -80,7 +80,7 @@ class Sandbox:
         self._bridge = ""
         self._closing: asyncio.Future[Any] | None = None
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """Why there is nothing left to run actions in."""
+        """Done once the sandbox can't run scripts any more; the result is the reason."""
         pipe.subscribe(session, self._on_event)
 
     @property
@@ -95,9 +95,9 @@ class Sandbox:
         return ScriptError(self.lost.result() if self.lost.done() else reason)
 
     async def run(self, number: int, source: str, prefix_length: int = 0) -> None:
-        """Begins an action; its outcome comes as a message of this number. Raises PipeBroken.
+        """Starts a script; its outcome arrives as a message with this number. Raises CdpError.
 
-        `prefix_length` are the characters on its first line that are not its author's.
+        `prefix_length` is the number of characters on its first line that its author did not write.
         """
         params = {"expression": source, "replMode": True, "silent": True, "allowUnsafeEvalBlockedByCSP": False}
         outcome = _decode_result(await self._send("Runtime.evaluate", params))
@@ -106,7 +106,7 @@ class Sandbox:
         await self._call(f"function (number, value, place) {{ this.{method}(number, value, place) }}", *arguments)
 
     def exchange(self, messages: str) -> "asyncio.Future[str]":
-        """Hands messages in; gives those that come out, as soon as there are any or `exchange` is called again."""
+        """Sends messages; gives outgoing ones once there are any, or when `exchange` is called again (long polling)."""
         arguments = {
             "objectId": self._bridge,
             "functionDeclaration": "function (messages) { return this.exchange(messages) }",
@@ -123,7 +123,7 @@ class Sandbox:
         return msgspec.json.decode(outcome.result.value, type=str)
 
     def close(self) -> asyncio.Future[Any]:
-        """Ends page, process and whatever runs there, also an endless loop; once, whoever asks."""
+        """Closes the page and its process, endless loops included; repeated calls share one result."""
         if self._closing is None:
             self._mark_lost("its sandbox was closed")
             self._pipe.unsubscribe(self._session)
@@ -131,7 +131,7 @@ class Sandbox:
         return self._closing
 
     async def load(self, program: str) -> None:
-        """Installs what scripts see: the program's value is what `run` and `exchange` call. Raises PipeBroken."""
+        """Loads the program that scripts run in, whose value `run` and `exchange` call. Raises CdpError."""
         self._send("Inspector.enable")
         await self._send("Page.navigate", {"url": _PAGE})
         await self._send("Runtime.evaluate", {"expression": _LOADED, "awaitPromise": True})
@@ -160,7 +160,7 @@ class Sandbox:
 
 
 async def open_sandbox(pipe: CdpPipe, program: str) -> Sandbox:
-    """A sandbox that is ready to run what the program is for. Raises PipeBroken."""
+    """Opens a sandbox and loads the program. Raises CdpError."""
     context = _target(await pipe.send("Target.createBrowserContext", {"disposeOnDetach": True})).browser_context_id
     page = _target(
         await pipe.send("Target.createTarget", {"url": "about:blank", "browserContextId": context})
@@ -172,7 +172,7 @@ async def open_sandbox(pipe: CdpPipe, program: str) -> Sandbox:
 
 
 def _syntax_error_position(outcome: _EvaluateResult, prefix_length: int) -> str:
-    """Where source that could not be read is wrong, as its author counts."""
+    """The position of a syntax error, as the script's author counts lines and columns."""
     thrown = outcome.exception_details
     if thrown is None or not thrown.script_id or outcome.result.class_name != "SyntaxError":
         return ""
@@ -189,7 +189,7 @@ def _argument(value: _RemoteObject) -> dict[str, Any]:
 
 
 def load_program(name: str, argument: object) -> str:
-    """The program in the file `name` beside this one, called with `argument`, which becomes JSON, and `base.js`."""
+    """The source of a program in this package, called with `argument` as JSON and with `base.js`."""
     return f"({_read(name)})\n({msgspec.json.encode(argument).decode()}, {_read('base.js')})"
 
 
@@ -199,5 +199,5 @@ def _read(name: str) -> str:
 
 @cache
 def actions_program() -> str:
-    """What JavaScript actions see."""
+    """The program for JavaScript actions."""
     return load_program("proxy.js", describe_api())

@@ -1,4 +1,4 @@
-"""The sandboxes' browser: started at the first JavaScript action, then warm, with one sandbox prepared ahead."""
+"""A pool of sandboxes in a browser that starts with the first script and keeps one spare sandbox per program."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ _FLAGS: Final = (
     "--disable-component-update",
     "--no-first-run",
     "--block-new-web-contents",
-    # timers of a page that nobody looks at must still be on time
+    # timers of a background page must still be on time
     "--disable-background-timer-throttling",
     "--disable-renderer-backgrounding",
     # no way out: no name resolves, every request goes to a proxy that is not there, and WebRTC has no other way
@@ -49,7 +49,7 @@ _FLAGS: Final = (
 
 
 _TRANSIENT_ERRORS: Final = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
-"""Why no process can be started just now."""
+"""Errors of a process start that may pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +60,19 @@ class SandboxLimits:
     open: float = 10.0
     close: float = 5.0
     idle: float = 300.0
-    """A browser without a job is closed after this."""
+    """An idle browser is closed after this."""
     first_backoff: float = 0.5
     longest_backoff: float = 30.0
-    """After a failed launch the next is not tried sooner; the wait doubles with each failure."""
+    """Launches are retried no sooner than this after a failure; the delay doubles each time."""
     sandboxes_per_browser: int = 500
     memory: int = 1024 * MiB
-    """Data of each process."""
+    """The data segment limit of each process."""
     message: int = 32 * MiB
     memory_check_interval: float = 0.25
-    """Between two looks at what a browser's main process holds, while jobs have sandboxes in it.
+    """The interval of memory checks of a browser's main process while it has sandboxes in use.
 
-    Beyond half of `memory` it gets no further job, beyond all of it it ends: it holds things for all of its sandboxes,
-    and nothing says for which.
+    Above half of `memory` the browser gets no new sandbox; above `memory` it is closed with all of its sandboxes, since
+    its memory can't be attributed to one of them.
     """
 
 
@@ -85,10 +85,10 @@ class _PooledBrowser:
 
 
 class SandboxPool:
-    """Lends a sandbox to each job. Nothing is started before the first, nothing runs on after `close`."""
+    """Gives each job its own sandbox. The browser starts with the first one and ends with `close`."""
 
     def __init__(self, settings: Settings, limits: SandboxLimits | None = None, scratch: Scratch | None = None) -> None:
-        """The browsers' own files lie in `scratch`, by default in a folder for temporary files."""
+        """Browsers keep their files in `scratch`, by default a temporary folder."""
         # a remote browser is for pages; actions never leave this machine
         self._settings = msgspec.structs.replace(settings, browser_endpoint="")
         self._limits = limits or SandboxLimits()
@@ -105,7 +105,7 @@ class SandboxPool:
         self._closed = False
 
     async def acquire(self, program: str = "") -> Sandbox:
-        """A fresh sandbox, which `release` must get; for actions where no other program is wanted.
+        """A fresh sandbox for a program (default: that of actions); the caller must `release` it.
 
         Raises BrowserUnavailable, ShuttingDown.
         """
@@ -115,7 +115,9 @@ class SandboxPool:
         except (CdpError, TimeoutError):
             self._retire()
         try:
-            return await self._acquire(program_text)  # the warm one died while nobody looked; a new one is tried once
+            return await self._acquire(
+                program_text
+            )  # the browser may have crashed unnoticed: retry once with a new one
         except (CdpError, TimeoutError) as error:
             self._retire()
             failed = BrowserUnavailable(f"the browser for JavaScript actions failed: {error}", retryable=True)
@@ -123,7 +125,7 @@ class SandboxPool:
             raise failed from None
 
     def release(self, sandbox: Sandbox) -> None:
-        """Ends a sandbox, and prepares the next job's."""
+        """Closes a sandbox, and opens a spare for the next job."""
         browser, program = self._lent.pop(sandbox, (None, ""))
         self._background.start(self._close_sandbox(sandbox, browser))
         if browser is None or self._closed:
@@ -136,7 +138,7 @@ class SandboxPool:
         self._start_idle_timer()
 
     async def close(self) -> None:
-        """Ends every sandbox and the browser."""
+        """Closes every sandbox and the browser."""
         self._closed = True
         if self._launching:
             self._launching.cancel()
@@ -153,7 +155,7 @@ class SandboxPool:
             self._scratch.close()
 
     def _start_idle_timer(self) -> None:
-        """A browser without a job ends after a while."""
+        """Closes the browser after a while without a job."""
         if not self._lent and not self._closed:
             self._stop_idle_timer()
             self._idle_timer = asyncio.get_running_loop().call_later(self._limits.idle, self._retire)
@@ -167,7 +169,7 @@ class SandboxPool:
         try:
             return await self._lend(program)
         except asyncio.CancelledError:
-            self._start_idle_timer()  # perhaps nobody comes for what was being made
+            self._start_idle_timer()  # there may be no further job
             raise
 
     async def _lend(self, program: str) -> Sandbox:
@@ -192,14 +194,14 @@ class SandboxPool:
         return opening
 
     def _keep_spare(self, browser: _PooledBrowser, program: str, opening: asyncio.Task[Sandbox]) -> None:
-        """What was being opened for a job that wants it no more is the next one's, or ends once it is there."""
+        """Keeps a sandbox that was opened for a cancelled job as the spare, or closes it once it is open."""
         if browser is self._browser and program not in self._spares:
             self._spares[program] = opening
         else:
             self._background.start(_close_when_open(opening))
 
     async def _close_sandbox(self, sandbox: Sandbox, browser: _PooledBrowser | None) -> None:
-        """A browser that does not say that a sandbox has ended gets no further job."""
+        """Closes a sandbox; a browser that does not confirm it in time is retired."""
         try:
             async with within(self._limits.close):
                 await sandbox.close()
@@ -264,7 +266,7 @@ class SandboxPool:
             self._launching = None
 
     def _check_memory(self) -> None:
-        """Looks after each browser that has a job, until none has."""
+        """Checks the memory of each browser in use, and again later as long as there is one."""
         self._memory_timer = None
         for browser in self._in_use():
             resident = 0 if browser.process.pipe.broken else browser.process.resident_bytes()
@@ -278,7 +280,7 @@ class SandboxPool:
             )
 
     def _retire(self) -> None:
-        """Gives the browser no further job; it ends with its last."""
+        """Retires the browser: it gets no new job and is closed after its last one."""
         browser, self._browser = self._browser, None
         for spare in self._spares.values():
             spare.cancel()
@@ -295,5 +297,5 @@ class SandboxPool:
 
 
 async def _close_when_open(opening: asyncio.Task[Sandbox]) -> None:
-    with contextlib.suppress(Exception):  # there is none, then
+    with contextlib.suppress(Exception):  # it was not opened
         await (await opening).close()

@@ -26,12 +26,12 @@ log = logging.getLogger(__name__)
 
 _SANDBOX_LOST: Final = "the script's sandbox was closed: it navigated away, or used too much memory"
 _MODULE_HEAD: Final = "(function (module, exports, require) {"
-"""On the first line of the script, so that the numbers of its lines stay true."""
+"""Put on the first line of the script, so that line numbers stay correct."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskLimits:
-    """Bounds of one run; sizes in characters of JavaScript's."""
+    """Limits of one run; sizes in JavaScript characters."""
 
     timeout: float = 60.0
     result: int = 256 * 1024
@@ -45,7 +45,7 @@ class TaskLimits:
 
 
 class FetchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a script asks of `fetch`; the body travels as base64."""
+    """A `fetch` request of a script; the body travels as base64."""
 
     url: str
     method: str
@@ -56,7 +56,7 @@ class FetchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class FetchResponse:
-    """What came back; header names may repeat."""
+    """The response to a `fetch` request; header names may repeat."""
 
     url: str
     status: int
@@ -70,17 +70,17 @@ class FetchResponse:
 
 
 class HostApi(Protocol):
-    """What a script reaches beyond its sandbox. Both may raise WireError, which the script can catch."""
+    """The functions that a script can call outside its sandbox. Both may raise WireError, which it can catch."""
 
     async def fetch(self, wanted: FetchRequest) -> FetchResponse:
-        """One HTTP request."""
+        """Makes an HTTP request."""
 
     async def job(self, content: Raw) -> Raw:
-        """One browser job: `send_job`'s content in JSON, and that of its reply."""
+        """Runs a browser job: takes the content of `send_job`, gives that of its reply."""
 
 
 class TaskScriptRunner:
-    """Runs scripts, so many at once; more wait for their turn, which does not count as their time."""
+    """Runs scripts, at most `max_concurrent` at once; waiting for a slot does not count as run time."""
 
     def __init__(self, sandbox_pool: SandboxPool, limits: TaskLimits, max_concurrent: int) -> None:
         self._sandbox_pool = sandbox_pool
@@ -102,7 +102,7 @@ class TaskScriptRunner:
         console: ScriptConsole,
         on_start: Callable[[], object] = lambda: None,
     ) -> str:
-        """What `main(config)` returns. `on_start` is called where the wait for a place is over.
+        """What `main(config)` returns. `on_start` is called once the script has a slot.
 
         Raises ScriptError with the code of what went wrong, SandboxCrashed, TimedOut, BrowserUnavailable, ShuttingDown.
         """
@@ -139,7 +139,7 @@ class _TaskSession:
         self._request_slots = asyncio.Semaphore(limits.max_concurrent_requests)
 
     async def result(self, source: str, config: Raw, limit: asyncio.Timeout) -> str:
-        """What `main` returns, within a time that stands still while it waits for jobs. Raises ScriptError."""
+        """What `main` returns; the time limit is paused while the script waits for jobs. Raises ScriptError."""
         self._timeout = limit
         self._pump.send(["begin", config])
         self._pump.flush()
@@ -161,7 +161,7 @@ class _TaskSession:
         raise ScriptError(self._sandbox.lost.result())
 
     async def close(self) -> None:
-        """Ends what the script has left behind."""
+        """Cancels what the script has left running."""
         self._outcome.cancel()
         await cancel_all(self._tasks)
 
@@ -203,7 +203,7 @@ class _TaskSession:
     def _fail(self, failure: Exception) -> None:
         if not self._outcome.done():
             self._outcome.set_exception(failure)
-            self._outcome.exception()  # who was cancelled does not look at it any more
+            self._outcome.exception()  # a cancelled run no longer retrieves it
 
     def _start_request(self, number: int, call: Callable[[], Awaitable[Any]]) -> None:
         self._request_count += 1

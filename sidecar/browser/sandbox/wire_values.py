@@ -1,4 +1,4 @@
-"""Values on their way between sandbox and sidecar: JSON, with what JSON lacks as `{"$": kind, "v": …}`."""
+"""The wire format of values between sandbox and sidecar: JSON, with other types as `{"$": kind, "v": …}`."""
 
 import base64
 import binascii
@@ -13,15 +13,15 @@ from playwright.async_api import Error as PlaywrightError
 from sidecar.browser.limits import MAX_ARGUMENT_DEPTH, MAX_VALUES
 
 MAX_BYTES: Final = 16 << 20
-"""Bytes of one value on its way."""
+"""The largest value, in bytes."""
 MAX_DEPTH: Final = 200
-"""Levels of a result; what goes to a page has half as many (`browser.limits`)."""
+"""Levels of nesting of a result; arguments for a page may have half as many (`browser.limits`)."""
 _MAX_PATTERN: Final = 1_000
 _FLAGS: Final = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}
 
 
 class CallRefused(Exception):
-    """A call that is not carried out; `code` is the wire's, the text the reason that the action is told."""
+    """A call was refused; the text is the reason that the action gets, `code` is the wire's."""
 
     def __init__(self, reason: str, code: str = "action_failed") -> None:
         super().__init__(reason)
@@ -29,7 +29,7 @@ class CallRefused(Exception):
 
 
 class RouteRefused(CallRefused):
-    """The same for what a handler does with a request that waits for it: the action ends, and `abort` the request."""
+    """A handler's call on a route was refused: the action fails, and `abort` ends the pending request."""
 
     def __init__(self, refused: CallRefused, give_up: Callable[[], Awaitable[None]]) -> None:
         super().__init__(str(refused), refused.code)
@@ -44,7 +44,7 @@ UNDEFINED: Final = Undefined()
 
 
 class _PartCounter:
-    """Counts the parts of one value. What is larger than may be is found before it is walked through."""
+    """Counts the parts of one value, and refuses a value that is too large before it is traversed."""
 
     __slots__ = ("_deepest", "_left", "_what")
 
@@ -54,7 +54,7 @@ class _PartCounter:
         self._left = MAX_VALUES
 
     def enter(self, members: Any, depth: int) -> None:
-        """Raises Refused where these are too many, or lie too deep."""
+        """Counts the members of a container. Raises CallRefused for too many parts or levels."""
         self._left -= len(members)
         if self._left < 0:
             raise CallRefused(f"{self._what} has more than {MAX_VALUES} parts", "limit_exceeded")
@@ -65,7 +65,7 @@ class _PartCounter:
 def encode(value: Any, reference_to: Callable[[Any], dict[str, Any] | None]) -> Any:
     """A result as the sandbox reads it; `reference_to` gives the reference of an object of Playwright's, or None.
 
-    Raises Refused for one that is too large.
+    Raises CallRefused for one that is too large.
     """
     return _encode(value, reference_to, 0, _PartCounter("the result", MAX_DEPTH))
 
@@ -118,7 +118,7 @@ def _special_number(value: float) -> str:
 
 
 def decode(value: Any, resolve: Callable[[dict[str, Any]], Any]) -> Any:
-    """An argument as Playwright takes it; `resolve` gives the object of a reference. Raises Refused."""
+    """An argument as Playwright takes it; `resolve` gives the object of a reference. Raises CallRefused."""
     return _decode(value, resolve, 0, _PartCounter("an argument", MAX_ARGUMENT_DEPTH))
 
 
@@ -158,7 +158,7 @@ def _decode_special(kind: Any, content: Any) -> Any:  # noqa: PLR0911 - a line f
 
 
 def to_json(value: Any) -> Any:
-    """An action's value as JSON: what has no form there is null, bytes are base64. Raises Refused."""
+    """An action's value as JSON: what has no form there is null, bytes are base64. Raises CallRefused."""
     return _to_json(value, 0, _PartCounter("the value", MAX_DEPTH))
 
 
@@ -189,7 +189,7 @@ def _special_to_json(value: dict[str, Any]) -> Any:
 
 
 def inline_files(content: Any) -> list[dict[str, Any]]:
-    """Files that came with the action itself. Raises Refused for paths."""
+    """Files whose content is part of the action. Raises CallRefused for paths."""
     files = content if isinstance(content, list) else [content]
     return [_inline_file(file) for file in files]
 
@@ -211,7 +211,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _pattern(source: str, flags: str) -> re.Pattern[str]:
-    """For locators only: there Playwright hands the source on to the page. Python itself never matches with it."""
+    """A pattern for locators only: Playwright passes its source to the page, and Python never matches with it."""
     unknown = set(flags) - set(_FLAGS) - {"g"}
     if unknown or len(source) > _MAX_PATTERN:
         raise CallRefused(f"the regular expression is too long, or has flags other than {''.join(_FLAGS)}g")
