@@ -1,4 +1,4 @@
-"""The strings of a JSON value: what a secret is made of, wherever it stands."""
+"""The strings and numbers of a JSON value, of any depth."""
 
 import re
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ _NUMBER: Final = re.compile(rb"-?\d[0-9.eE+-]*")
 
 
 def strings(value: bytes) -> Iterator[str]:
-    """Every string of valid JSON that is not a key. Depth and numbers of any size don't matter here."""
+    """Every string of valid JSON that is not a key. Any depth and any size of numbers work."""
     for string in _STRING.finditer(value):
         if not string[2]:
             yield msgspec.json.decode(string[1], type=str)
 
 
 def scalars(value: bytes) -> Iterator[str]:
-    """The same, and every number as it is written."""
+    """Every string that is not a key, and every number as it is written."""
     yield from strings(value)
     for number in _NUMBER.findall(_STRING.sub(b"", value)):
         yield number.decode()

@@ -1,6 +1,6 @@
-"""Messages for people: warnings on stderr, everything in the debug log where it is asked for; secrets in neither.
+"""Logging: warnings on stderr, and everything in an optional debug log, both without secrets.
 
-On stderr nothing is said twice within seconds.
+Repeated messages on stderr are suppressed for some seconds.
 """
 
 import logging
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 REPEAT_INTERVAL: Final = 10.0
-"""What was said on stderr is not said again for so long: a full disk is met several times a second."""
+"""Seconds for which a repeated message is suppressed: a full disk fails several times a second."""
 MAX_REMEMBERED: Final = 100
-"""So many different messages are kept in mind."""
+"""The number of messages that are remembered."""
 
 
 class _RedactingFormatter(logging.Formatter):
@@ -35,7 +35,7 @@ class RateLimitFilter(logging.Filter):
         self._last_logged: dict[tuple[str, int, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it is to be said."""
+        """Whether the message is logged."""
         if record.exc_info:
             return True
         now, message = self._now(), (record.name, record.levelno, record.getMessage())
@@ -49,10 +49,10 @@ class RateLimitFilter(logging.Filter):
 
 
 def _strip_contents(record: logging.LogRecord) -> bool:
-    """Has SAQ's lines tell of a job by its short form, without what was asked for or said of it; lets all pass."""
+    """Shortens jobs in SAQ's messages to their identity, without content or errors; lets all messages pass."""
     if isinstance(record.args, tuple):
         record.args = tuple(_short_form(value) for value in record.args)
-    record.exc_info = None  # what failed is told by whoever ran it, with its secrets taken out
+    record.exc_info = None  # the executor logs the failure, redacted
     return True
 
 
@@ -62,7 +62,7 @@ def _short_form(value: object) -> object:
 
 
 def configure(debug_log: str, redact: Callable[[str], str]) -> None:
-    """Sets up the root logger; `debug_log` is a file (0600), none where empty."""
+    """Sets up the root logger; `debug_log` is a file (mode 0600), or empty for none."""
     formatter = _RedactingFormatter(redact)
     stderr = logging.StreamHandler(sys.stderr)
     stderr.setLevel(logging.WARNING)
@@ -78,7 +78,7 @@ def configure(debug_log: str, redact: Callable[[str], str]) -> None:
         handler.setFormatter(formatter)
         root.addHandler(handler)
     root.setLevel(logging.DEBUG if debug_log else logging.WARNING)
-    # it logs each failed job as an error, with all that was asked for; we say what is wrong ourselves
+    # SAQ logs each failed job as an error with its content; the queue logs failures itself
     saq = logging.getLogger("saq")
-    saq.setLevel(logging.INFO if debug_log else logging.CRITICAL)  # for DEBUG it tells of a job's content, too
+    saq.setLevel(logging.INFO if debug_log else logging.CRITICAL)  # at DEBUG it also logs a job's content
     saq.addFilter(_strip_contents)

@@ -1,17 +1,17 @@
-"""How a secret may be written down by others: one list for all who take secrets out of texts."""
+"""The encodings in which a secret may appear in texts."""
 
 import re
 from typing import Final
 
 MIN_SECRET_LENGTH: Final = 4
-"""Shorter values stand in so many innocent words that replacing them would leave nothing legible, and who can guess
-three characters needs no text of ours."""
+"""Shorter values occur in so many words that replacing them would leave nothing legible, and three characters can be
+guessed anyway."""
 _MIN_ENCODED: Final = 8
 
 
 def encodings(value: str) -> tuple[str, ...]:
-    """The value itself, as in a URL, a page or JSON, once or twice, as SHA-512, digits and in base64; longest first."""
-    import base64  # late, these five: most sessions never get here before their first reply
+    """The value, plain and as in URLs, HTML or JSON (once or twice), SHA-512, hex and base64; longest first."""
+    import base64  # late: most sessions need none of these before their first reply
     import hashlib
     import html
     import json
@@ -28,7 +28,7 @@ def encodings(value: str) -> tuple[str, ...]:
         once = {json.dumps(each, ensure_ascii=escapes)[1:-1] for each in plain}
         forms |= once | {json.dumps(each, ensure_ascii=escapes)[1:-1] for each in once}
     forms |= {value.replace("/", r"\/"), digest, digest.upper(), raw.hex(), raw.hex().upper()}
-    for offset, start in enumerate((0, 2, 3)):  # inside a longer text, base64 of the same bytes has three faces
+    for offset, start in enumerate((0, 2, 3)):  # within a longer text, base64 of the same bytes has three forms
         face = base64.b64encode(bytes(offset) + raw)[start : (offset + len(raw)) * 8 // 6].decode()
         if len(face) >= _MIN_ENCODED:
             forms |= {face, face.replace("+", "-").replace("/", "_")}

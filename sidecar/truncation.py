@@ -1,4 +1,4 @@
-"""Texts that come from elsewhere and are cut: what is secret goes first, so that no half of it is left at the cut."""
+"""Truncation of texts: secrets are redacted first, so that no part of one is left at the end."""
 
 from collections.abc import Callable
 from typing import Final
@@ -6,23 +6,23 @@ from typing import Final
 from sidecar_protocol.wire_types import REDACTED
 
 Redact = Callable[[str], str]
-"""A text without the secrets in it."""
+"""Redacts the secrets of a text."""
 
 MAX_KEPT: Final = 1 << 14
-"""Characters of a text that are kept until it is cut: far more than stay of it."""
+"""Characters of a text that are kept before it is redacted and truncated."""
 LOOKAHEAD: Final = 6_000
-"""Characters behind the cut that are looked at, for a secret that lies across it."""
+"""Characters behind the end that are redacted, too, for a secret that crosses it."""
 SANDBOX_MAX: Final = 4_000
-"""What sandboxes send is cut by them, far behind what is kept of it; what has fewer characters is whole."""
+"""Sandboxes truncate texts beyond this; a shorter text is complete."""
 
 
 def cap_length(text: str) -> str:
-    """The most that is kept of a text until somebody who knows the secrets cuts it to its length."""
+    """The part of a text that is kept until it is redacted and truncated."""
     return text[:MAX_KEPT]
 
 
 def truncate(text: str, length: int, hide: Redact, *, whole: int = MAX_KEPT) -> str:
-    """The text where it is short enough, secrets and all; else its beginning, from which they were taken first.
+    """The text, unredacted, if it is short enough; otherwise its redacted beginning.
 
     A text of `whole` characters or more may have been cut before. The cost depends on `length` and `LOOKAHEAD` only.
     """
@@ -31,5 +31,5 @@ def truncate(text: str, length: int, hide: Redact, *, whole: int = MAX_KEPT) -> 
     looked_at = text[: length + LOOKAHEAD]
     shown = hide(looked_at)
     if len(shown) <= length and (len(looked_at) < len(text) or len(text) >= whole):
-        return REDACTED  # most of it was secret: what it ends with may be a half of one
+        return REDACTED  # most of it was secret: its end may be a part of one
     return shown[:length]

@@ -1,1 +1,1 @@
-"""What stands in the source of JavaScript: which of its strings are secret."""
+"""A tokenizer of JavaScript that finds the secret string literals of a source."""

@@ -1,4 +1,4 @@
-"""What the calls of Playwright's API, and of the page's own, make of a literal that they are given."""
+"""How sensitive a literal is, by the call of Playwright's or the page's API that it is an argument of."""
 
 import re
 from enum import IntEnum
@@ -8,14 +8,14 @@ from sidecar.templates import ONLY_REFERENCES
 
 
 class Sensitivity(IntEnum):
-    """What a literal is, from the least to the most secret."""
+    """How sensitive a literal is, in ascending order."""
 
     OPEN = 0
     PRINTED = 1
-    """Hidden here; the console says it anyway."""
+    """Redacted in the source; the console prints it anyway."""
     SECRET = 2
     TYPED = 3
-    """It is written into a page, a dialog, a cookie or a header."""
+    """Written into a page, a dialog, a cookie or a header."""
 
 
 OPEN, PRINTED, SECRET, TYPED = Sensitivity
@@ -26,7 +26,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 QUOTE: Final = re.compile("['\"`]")
-"""What a text has in it that may be a source with literals of its own."""
+"""A quote in a text, which may therefore be a source with literals of its own."""
 
 _SELECTOR_CALLS: Final = _words(
     "locator frameLocator click dblclick tap hover focus blur check uncheck setChecked clear innerText innerHTML "
@@ -36,19 +36,19 @@ _SELECTOR_CALLS: Final = _words(
     "on once off addListener removeListener removeAllListeners waitForEvent addEventListener removeEventListener "
     "waitForLoadState setViewportSize createElement hasAttribute removeAttribute require getItem removeItem"
 )
-"""Their first argument says where, or which event; nothing of it is written anywhere."""
+"""Calls whose first argument is a selector or an event name, and open."""
 _URL_CALLS: Final = _words(
     "goto waitForURL route unroute waitForRequest waitForResponse waitForNavigation fetch open URL"
 )
 _SELECTOR_PAIR_CALLS: Final = frozenset({"dragAndDrop", "dispatchEvent"})
-"""Their second argument says where or which event, too."""
+"""Calls whose second argument is a selector or an event name, too."""
 _TYPING_CALLS: Final = _words("fill type pressSequentially insertText press selectOption setInputFiles")
-"""What they write comes first, or after a selector."""
+"""Calls whose typed text comes first, or after a selector."""
 _CHOICE_CALLS: Final = frozenset({"selectOption", "setInputFiles"})
-"""Of these, what comes after a selector is often an object."""
+"""Calls whose argument after the selector is often an object."""
 _SECRET_CALLS: Final = frozenset({"accept", "setHTTPCredentials", "setExtraHTTPHeaders", "addCookies", "setContent"})
 _NAME_VALUE_CALLS: Final = frozenset({"setItem", "setAttribute", "setRequestHeader", "append", "set", "setProperty"})
-"""The first argument is a name, the second what it is given."""
+"""Calls whose first argument is a name and whose second is its value."""
 _CONSOLE_CALLS: Final = frozenset({"log", "info", "warn", "error", "debug"})
 _FILTER_KEYS: Final = frozenset({"hasText", "hasNotText", "name"})
 _GET_BY: Final = re.compile(r"getBy[A-Z]\w*\Z")
@@ -65,34 +65,34 @@ KEY_PRESS: Final = re.compile(
     r"|Arrow(?:Up|Down|Left|Right)|Page(?:Up|Down)|F\d{1,2}|(?:Control|Shift|Alt|Meta)(?:Left|Right)?|ControlOrMeta"
     r"|CapsLock|NumLock|ScrollLock|ContextMenu|PrintScreen|Pause)|(?:(?:Control|Alt|Meta|ControlOrMeta)\+)+\w"
 )
-"""Keys, and keys held together, that type no text that tells."""
+"""Keys and key combinations that type no text worth hiding."""
 _SECRET_NAME: Final = re.compile(r"pass|pwd|secret|token|credential|auth|(?:key|pin|code)\Z", re.IGNORECASE)
-"""In a name: what it names is secret."""
+"""A part of a name that marks its value as secret."""
 _URL: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|\*\*/)\S*\Z")
 _PAGE_NAME: Final = re.compile(r"\w*(?:[pP]age|[fF]rame|[pP]opup)\d*\Z")
-"""Names of pages and frames: of what they write, a selector comes first. A locator or a keyboard takes none."""
+"""Names of pages and frames, whose calls take a selector first; locators and keyboards take none."""
 
 
 class LiteralPosition(NamedTuple):
-    """Where a literal stands."""
+    """The syntactic position of a literal."""
 
     call: str
-    """The nearest call around it."""
+    """The innermost call around it."""
     receiver: str
-    """What it is called on: the token before the dot; empty where there is none."""
+    """The token before the dot of the call; empty if there is none."""
     argument: int
     direct: bool
-    """Whether it is, or is a part of, that argument itself, and not of an object in it."""
+    """Whether it is (part of) the argument itself, and not of an object in it."""
     key: str
-    """The key of an object that it stands under."""
+    """The object key of which it is the value."""
     assigned: str
-    """The last name of what it is assigned to."""
+    """The last name of the assignment's target."""
     following: str
-    """What comes after it: one character; after a comma, the next one, too."""
+    """The next character; after a comma, the one after it, too."""
 
 
 def classify(position: LiteralPosition, value: str) -> Sensitivity:
-    """How secret it is."""
+    """The sensitivity of a literal."""
     if ONLY_REFERENCES.fullmatch(value):
         return OPEN
     if position.call in _TYPING_CALLS and (position.direct or position.call not in _CHOICE_CALLS):
@@ -118,7 +118,7 @@ def _is_option(position: LiteralPosition, value: str) -> bool:
 
 
 def _is_selector_or_name(position: LiteralPosition) -> bool:
-    """Whether it says where, to whom, or which."""
+    """Whether it is a selector, a URL or a name."""
     if not position.direct:
         return False
     if position.argument == 0:

@@ -1,4 +1,4 @@
-"""JavaScript's string literals: how they are written, and what they say."""
+"""The syntax and the values of JavaScript string literals."""
 
 import re
 from typing import Final
@@ -15,7 +15,7 @@ _PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 def decode_literal(raw: str) -> str:
-    """What a literal says whose source, without its quotes, is this."""
+    """The value of a literal from its source without quotes."""
     if "\\" not in raw:
         return raw
     value = _ESCAPE.sub(_unescape, raw)

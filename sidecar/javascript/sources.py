@@ -1,4 +1,4 @@
-"""The one door to the tokeniser: what it costs is bounded, however long the sources of a line are."""
+"""Scans JavaScript sources with a bounded cost, however long the sources of a line are."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
@@ -9,29 +9,29 @@ if TYPE_CHECKING:
     from sidecar.javascript.tokens import Literal
 
 MAX_SOURCE: Final = 32 * 1024
-"""Characters of a source that is looked through; a longer one is hidden whole."""
+"""The longest source that is scanned, in characters; a longer one is redacted whole."""
 MAX_TOTAL: Final = 8 * MAX_SOURCE
-"""Characters that are looked through for one line or one job, those of sources within sources counted again."""
+"""Characters that are scanned for one line or one job; nested sources count again."""
 
 _PLACEHOLDER: Final = f'"{REDACTED}"'
 
 
 class SourceScanner:
-    """Looks through the sources of one line or one job, as far as the bound goes."""
+    """Scans the sources of one line or one job up to the limit."""
 
     def __init__(self) -> None:
         self._remaining = MAX_TOTAL
         self.limit_exceeded = False
-        """Whether a source was not looked through, and so may hold any secret."""
+        """Whether a source was not scanned, and so may contain any secret."""
 
     def literals(self, source: str) -> Iterator["Literal"]:
-        """Every literal that is not open, joined ones too, also of sources in strings; none beyond the bound."""
-        from sidecar.javascript import tokens  # late: a session without JavaScript is not to wait for it
+        """Every literal that is not open, joined ones too, also of sources in strings; none beyond the limit."""
+        from sidecar.javascript import tokens  # late: sessions without JavaScript don't need it
 
         return tokens.literals(source, self._spend)
 
     def redact(self, source: str) -> str:
-        """The source with every literal that is not open, and every comment, replaced; beyond the bound all of it."""
+        """The source with every literal that is not open, and every comment, replaced; beyond the limit all of it."""
         from sidecar.javascript import tokens  # late, as above
 
         return tokens.redact(source) if self._spend(len(source)) else _PLACEHOLDER

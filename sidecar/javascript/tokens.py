@@ -1,9 +1,8 @@
-"""The string literals of JavaScript: what an action types, sets or compares with stands in its source in clear.
+"""A tokenizer that finds the secret string literals of JavaScript: what an action types, sets or compares with.
 
-A tokeniser and no parser: it knows of a literal in which call's arguments it stands, under which key, and what its
-neighbours are. What is certainly a selector, an address, a key or a word of the API is open; every other literal is
-secret. Where it can't tell a regular expression from a division, or the source breaks off, all that follows is hidden.
-Each character is looked at a bounded number of times.
+It is no parser: it knows the call, the key and the neighbours of a literal. A literal that is certainly a selector, a
+URL, a key or a word of the API is open; every other one is secret. If it can't tell a regular expression from a
+division, or the source ends early, all that follows is redacted. Each character is read a bounded number of times.
 """
 
 import re
@@ -18,9 +17,9 @@ from sidecar.javascript.calls import QUOTE, LiteralPosition, Sensitivity, classi
 from sidecar.javascript.literals import SKIP, decode_literal
 
 _MAX_DEPTH: Final = 2_000
-"""Brackets within brackets; what is nested deeper is hidden."""
+"""The deepest nesting of brackets; deeper code is redacted."""
 _MAX_NESTED_SOURCES: Final = 2
-"""Sources within strings of sources that are looked through for further literals."""
+"""The deepest nesting of sources in strings that are scanned."""
 _TOKEN: Final = re.compile(
     r"(?P<string>'(?:[^'\\\n\r]|\\(?:\r\n|[\s\S]))*+'|\"(?:[^\"\\\n\r]|\\(?:\r\n|[\s\S]))*+\")"
     r"|(?P<word>[\w$#\\]++)|(?P<op>=>|\+\+|--|\?\.(?!\d)|<!--|[^\w\s$#\\])"
@@ -28,18 +27,18 @@ _TOKEN: Final = re.compile(
 _TEMPLATE: Final = re.compile(r"(?:[^`\\$]|\\[\s\S]|\$(?!\{))*+")
 _REGEX: Final = re.compile(r"/(?:[^/\\\[\n\r]|\\[^\n\r]|\[(?:[^\]\\\n\r]|\\[^\n\r])*+\])++/\w*")
 _UNTERMINATED: Final = frozenset({"'", '"', "<!--"})
-"""Where these are tokens, a literal has no end; or it is a comment of old."""
+"""Tokens of an unterminated literal or an HTML-like comment."""
 _BEFORE_BLOCK: Final = frozenset({"if", "while", "for", "with"})
 _BEFORE_VALUE: Final = frozenset(
     {"return", "typeof", "case", "in", "delete", "void", "throw", "new", "instanceof", "do", "else"}
 )
 _CONTEXTUAL_KEYWORDS: Final = frozenset({"of", "yield", "await", "async", "let", "static", "get", "set"})
-"""Words after which a slash may be either."""
+"""Keywords that may be names, so that a slash after them is ambiguous."""
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """One literal, or several that are joined by `+`, decoded."""
+    """The value of a literal, or of several that are joined by `+`."""
 
     value: str
     sensitivity: Sensitivity
@@ -50,18 +49,18 @@ class _Span:
     start: int
     end: int
     text: str
-    """What stands there instead."""
+    """The replacement."""
 
 
 @dataclass(slots=True)
 class _Bracket:
-    """An open bracket, and what is known of the place in it."""
+    """An open bracket and the current position in it."""
 
     bracket: str
     call: str
-    """The nearest call's name; empty where there is none, or none that is known."""
+    """The name of the innermost call; empty if there is none."""
     argument: int
-    """Which of its arguments this is."""
+    """The index of the current argument."""
     direct: bool
     """Whether it is that call's own bracket."""
     block: bool = False
@@ -123,14 +122,14 @@ def _nested_literals(found: list[Literal], spend: Callable[[int], bool], depth: 
 
 @dataclass(slots=True)
 class _Tokenizer:
-    """Goes through a source once."""
+    """Tokenizes a source once."""
 
     source: str
     on_literal: Callable[[Literal], object]
     regex: bool = False
-    """What a slash is taken for where it can't be told."""
+    """Whether an ambiguous slash begins a regular expression."""
     unsure: int | None = None
-    """From where on nothing is certain."""
+    """The offset from which nothing is certain."""
     _frames: list[_Bracket] = field(default_factory=lambda: [_Bracket("", "", 0, False)])
     _last: str = ""
     """The last token that counts: an operator, a word, or `'` for a literal."""
@@ -144,7 +143,7 @@ class _Tokenizer:
     """The bracket that the last token has closed."""
 
     def spans(self) -> Iterator[_Span]:
-        """What is to be replaced, in order; calls `on_literal` for each literal that is not open."""
+        """Yields what is to be replaced, in order; calls `on_literal` for each literal that is not open."""
         offset, length = 0, len(self.source)
         while offset < length:
             after = SKIP.match(self.source, offset).end()  # type: ignore[union-attr]  # matches nothing, too
@@ -307,7 +306,7 @@ class _Tokenizer:
         return classify(position, value)
 
     def _following(self, end: int) -> str:
-        """The next character that counts; after a comma, the one after that, too."""
+        """The next significant character; after a comma, the one after it, too."""
         offset = SKIP.match(self.source, end).end()  # type: ignore[union-attr]
         first = self.source[offset : offset + 1]
         if first != ",":

@@ -1,4 +1,4 @@
-"""The input log: every line the parent sent, its secrets replaced, with a number and a time."""
+"""The input log: every line of the parent, with its secrets replaced, a sequence number and a time."""
 
 import logging
 import os
@@ -15,16 +15,16 @@ from sidecar.wall_clock import rfc3339
 log = logging.getLogger(__name__)
 
 SYNC_INTERVAL: Final = 1.0
-"""Seconds that lines may wait until they are forced to disk: together, by a thread of their own."""
+"""Seconds between syncs to disk by a thread."""
 _CHECK_BATCH: Final = 64
-"""Lines that are tested for secrets at once; a suspect among them costs a test of each."""
+"""Lines that are tested for secrets together; if the test fails, each is tested by itself."""
 
 
 class InputLog:
-    """An open input log. Recording never raises: a failing disk is told once, and the session goes on without."""
+    """An open input log. Recording never raises: a disk error is logged once and ends it."""
 
     def __init__(self, path: Path, redactor: Redactor, clock: Clock) -> None:
-        """Opens the log to append to it, 0600; made where it is missing. Raises OSError, also for what is no file."""
+        """Opens or creates the log for appending, mode 0600. Raises OSError, also if it is not a regular file."""
         self._path = path
         self._redactor = redactor
         self._clock = clock
@@ -36,7 +36,7 @@ class InputLog:
         self._syncer: threading.Thread | None = None
 
     def record(self, lines: Sequence[bytes], readable: Sequence[bool]) -> None:
-        """Appends a batch with one write; `readable` tells of each line whether it was understood as a request."""
+        """Appends a batch with one write; `readable` says for each line whether it is a valid request."""
         if self._failed:
             return
         at = rfc3339(self._clock.now(), "milliseconds")
@@ -48,7 +48,7 @@ class InputLog:
         self._write(b"".join(logged))
 
     def close(self) -> None:
-        """Forces what was recorded to disk and closes the file."""
+        """Syncs the log to disk and closes it."""
         self._closing.set()
         self._unsynced.set()
         if self._syncer:
@@ -58,9 +58,9 @@ class InputLog:
         self._failed = True
 
     def _stamp(self, lines: Sequence[bytes], readable: Sequence[bool], suffix: bytes, logged: list[bytes]) -> None:
-        """Puts `_log` into lines that hold no secret without reading them; the others go through the redactor."""
+        """Adds `_log` to lines without secrets without parsing them; the redactor handles the others."""
         batch = b"\n".join(lines)
-        if b"\r" in batch:  # a blank to JSON, the end of a line to many who will read the log
+        if b"\r" in batch:  # whitespace in JSON, but a line end to many readers of the log
             lines = [line.replace(b"\r", b" ") for line in lines]
         clean = self._redactor.is_clean(batch) and False not in readable
         seq = self._seq
@@ -82,7 +82,7 @@ class InputLog:
         return b'%s%s"_log":{"seq":%d%s' % (start, b"" if start.strip() == b"{" else b",", seq, suffix)
 
     def _write(self, batch: bytes) -> None:
-        if self._torn:  # somebody before us was cut off within a line
+        if self._torn:  # a previous process was interrupted while writing a line
             batch = b"\n" + batch
             self._torn = False
         try:
@@ -117,7 +117,7 @@ class InputLog:
 
 
 def _open(path: Path) -> tuple[int, bool]:
-    """The file, and whether its last line is torn. A link is not followed: the log would land in what it points to."""
+    """The file, and whether its last line is incomplete. Symbolic links are not followed."""
     file = files.open_file(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
         size = os.fstat(file).st_size

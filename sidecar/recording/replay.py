@@ -1,4 +1,4 @@
-"""Sends a recorded session to a new sidecar, line by line, and prints what it answers and how long that takes."""
+"""Replays a recorded session to a new sidecar, line by line, and prints each reply and its duration."""
 
 import contextlib
 import json
@@ -21,28 +21,28 @@ from sidecar.recording.redaction.json_secrets import Sensitivity, Token, classif
 from sidecar.recording.replay_output import ReplayPrinter
 
 COMMAND: Final = tuple(isolated_launch.command("--log-input="))
-"""A sidecar that does not log its input, whatever the environment says: the log being replayed would never end."""
+"""A sidecar without an input log, whatever the environment says: the replayed log would grow without end."""
 
 
 INTERRUPTED: Final = 128 + signal.SIGINT
-"""The exit code of a command that Ctrl-C has ended."""
+"""The exit code after Ctrl-C."""
 _TERMINATE_TIMEOUT: Final = 2.0
-"""What a sidecar gets to end by itself, after each of two signals."""
+"""Seconds that a sidecar has to end after each of two signals."""
 PIPE_CLOSED: Final = 128 + signal.SIGPIPE
-"""The exit code of a command whose reader went away."""
+"""The exit code when the reader of stdout has closed the pipe."""
 
 _MARK: Final = REDACTED.encode()
 _PARTLY_HIDDEN: Final = frozenset({Sensitivity.SOURCE, Sensitivity.WEBHOOK})
-"""Of these a log hides parts."""
+"""Values of which the log hides only parts."""
 _PLACEHOLDER: Final = f'"{REDACTED}"'
 
 
 class ReplayError(Exception):
-    """Why a replay can't begin; one sentence."""
+    """A replay can't start; the message is one sentence."""
 
 
 class SidecarDied(Exception):
-    """The sidecar ended in the middle of a replay."""
+    """The sidecar ended during a replay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class UnreplayableLine:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the commands so far."""
+    """Counts the commands that were sent and those that failed."""
 
     done: int = 0
     failed: int = 0
@@ -72,10 +72,10 @@ class Tally:
 
 
 class PlaceholderFiller:
-    """Fills the lines of one session, in their order.
+    """Fills secrets into the lines of one session, in order.
 
-    What is known under a key is put in place of each `**********` under it, in arrays and in the middle of texts too;
-    a list's values are used one after the other.
+    The value of a key replaces each `**********` under that key, in arrays and within texts too; the values of a list
+    are used one after the other.
     """
 
     def __init__(self, secrets: Mapping[str, Any]) -> None:
@@ -83,7 +83,7 @@ class PlaceholderFiller:
         self._used: dict[str, int] = {}
 
     def fill(self, line: bytes) -> tuple[bytes, list[str]]:
-        """The line, and the keys under which nothing, or nothing more, is known. All else stays byte for byte."""
+        """The filled line, and the keys without a value (left). All else stays byte for byte."""
         if _MARK not in line:
             return line, []
         text, unknown, done = line.decode(), list[str](), 0
@@ -103,7 +103,7 @@ class PlaceholderFiller:
             value = self._take(key, unknown)
             return raw if value is None else json.dumps(value)
         if token.sensitivity not in _PARTLY_HIDDEN and key not in self._secrets:
-            return raw  # a part of a value that is known by itself
+            return raw  # part of a value that the log hides elsewhere
         told: str = msgspec.json.decode(raw)
         parts = told.split(REDACTED)
         filled = [parts[0]]
@@ -128,7 +128,7 @@ class PlaceholderFiller:
 
 
 def _escape_for_javascript(value: str) -> str:
-    """As it is written between quotes, or in a template, of JavaScript."""
+    """The value as it is written in a JavaScript string or template literal."""
     return json.dumps(value)[1:-1].replace("`", "\\`").replace("${", "\\${")
 
 
@@ -145,7 +145,7 @@ def replay(
 
     `secrets` is a JSON file, key name -> value, that fills redacted values back in. Gives the exit code: 0 when all
     commands succeeded; 1 when one failed, or the sidecar died; 2 when there is nothing to replay;
-    130 after Ctrl-C; 141 when whoever read what is printed had enough, as in `| head`.
+    130 after Ctrl-C; 141 when the reader of stdout has closed the pipe, as `| head` does.
     """
     printer, tally = ReplayPrinter(out), Tally()
     try:
@@ -196,11 +196,11 @@ def _replay(
 
 
 class _SidecarProcess:
-    """A sidecar of our own that is asked one thing at a time; leaving the block ends its session."""
+    """A child sidecar that gets one request at a time; leaving the block ends its session."""
 
     def __init__(self, command: Sequence[str]) -> None:
         pipe = subprocess.PIPE
-        # Ctrl-C is for us, who end it then; a group of its own keeps it from the child
+        # Ctrl-C is handled here, so the child has its own process group
         self._process = subprocess.Popen(  # noqa: S603 - ours
             command, stdin=pipe, stdout=pipe, process_group=0
         )
@@ -226,7 +226,7 @@ class _SidecarProcess:
         self._stdout.close()
 
     def _end(self) -> None:
-        """Ends it as two signals do, with all that it has started, or by force."""
+        """Ends the sidecar and its children with up to two SIGTERMs, or else kills it."""
         for _ in range(2):
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -244,7 +244,7 @@ class _SidecarProcess:
         return self._reply()
 
     def _reply(self) -> Any:
-        """The next line that is no notification."""
+        """The next message that is not an event."""
         while line := self._stdout.readline():
             reply = msgspec.json.decode(line)
             if reply.get("type") != "event":
@@ -257,9 +257,9 @@ class _SidecarProcess:
 
 @contextlib.contextmanager
 def _one_interrupt() -> Iterator[None]:
-    """The first Ctrl-C is a KeyboardInterrupt; further ones are ignored, up to the end of the process."""
+    """Makes the first Ctrl-C a KeyboardInterrupt and ignores further ones."""
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or not _is_main_thread():
-        yield  # somebody ignores it, or none arrives here
+        yield  # SIGINT is ignored, or handled by another thread
         return
 
     def interrupt(*_: object) -> None:
@@ -299,7 +299,7 @@ def _replay_item(
 
 
 def _log_size(path: Path) -> int:
-    """How much of the log there is at the start; what is appended during the replay is not part of it."""
+    """The size of the log at the start; what is appended during the replay is not replayed."""
     try:
         about = path.stat()
         if stat.S_ISDIR(about.st_mode):
@@ -317,7 +317,7 @@ def _count(path: Path, size: int, skip: frozenset[str]) -> int:
 
 
 def _read_commands(path: Path, size: int, skip: frozenset[str]) -> Iterator[Command | UnreplayableLine]:
-    """The log's lines in order; blank ones and those to skip are left out."""
+    """The log's lines in order, without blank and skipped ones."""
     with path.open("rb") as log:
         for number, line in enumerate(log, 1):
             size -= len(line)

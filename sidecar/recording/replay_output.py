@@ -1,4 +1,4 @@
-"""What a replay prints: one line for each command, in colours where somebody looks."""
+"""The output of a replay: one line for each command, in colour on a terminal."""
 
 import os
 import shutil
@@ -8,14 +8,14 @@ import msgspec
 from sidecar_protocol.wire_types import REDACTED
 
 DEFAULT_WIDTH: Final = 200
-"""Characters of a line where there is no terminal."""
+"""Characters per line without a terminal."""
 _SECRET_REQUESTS: Final = frozenset({"get_secret", "get_users_secret", "get_user_secret"})
-"""Requests whose reply is a secret: a terminal may be recorded, a CI's is."""
+"""Requests whose reply is a secret and not printed, since the output of CI is kept."""
 _STYLES: Final = {"ok": "green", "pong": "green", "error": "red"}
 
 
 class ReplayPrinter:
-    """Prints to a file, or in colours to a terminal; nothing that a server or page said can steer the terminal."""
+    """Prints to a file, or in colour to a terminal; control characters are escaped."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -23,11 +23,11 @@ class ReplayPrinter:
         self._width = shutil.get_terminal_size().columns if self._terminal else DEFAULT_WIDTH
 
     def info(self, text: str) -> None:
-        """A line that is no exchange, whole."""
+        """Prints a line of information."""
         self._print(text, "")
 
     def error(self, text: str) -> None:
-        """A line about something that went wrong."""
+        """Prints an error."""
         self._print(f"error: {text}", "red", self._width)
 
     def request_and_reply(self, milliseconds: float, kind: str, reply: dict[str, Any]) -> None:
@@ -36,7 +36,7 @@ class ReplayPrinter:
         self._print(text, _STYLES.get(str(reply.get("type")), ""), self._width)
 
     def discard_output(self) -> None:
-        """Lets what could not be printed go: nobody reads it, and Python would try again at its own end."""
+        """Discards unprinted output, which Python would otherwise write again at exit."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._out.fileno())
         os.close(nowhere)

@@ -1,4 +1,4 @@
-"""Profiles at work: one living context each, open between its jobs, restored from what was saved where it is gone."""
+"""A cache of profiles' browser contexts, which stay open between the jobs of a profile."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ T = TypeVar("T")
 ProfileKey = tuple[ProfileStore, Profile]
 Work = Callable[[JobPage], Coroutine[Any, Any, T]]
 _TRUSTED_SECONDS: Final = 0.02
-"""Seconds after its last job for which a page is taken to be alive without asking it."""
+"""Seconds after its last job for which a page is used without a ping."""
 
 
 @dataclass(slots=True)
@@ -31,36 +31,36 @@ class ProfileUse:
     profile: Profile
     store: ProfileStore
     keeps_page: bool = False
-    """The job leaves nothing on its page that the next one would meet there."""
+    """Whether the next job may reuse the page as it is."""
     needs_blank_page: bool = False
-    """The job's handlers, or what it records, would see the last job's page before it opens its own."""
+    """Whether the page has to be blank first: the job's handlers or recordings would see the last job's document."""
     discard_context: bool = False
-    """The context is not used again: a job has changed it (its scripts, headers, permissions), or it did not answer."""
+    """Whether the context is closed after the job, because it was changed (scripts, headers) or did not respond."""
     storage_observer: StorageObserver = NO_STORAGE_OBSERVER
-    """Told by the job when its pages change nothing more: reading the last extract and the storage takes one wait."""
+    """Notified when the job reads its last extract, so that the storage is read at the same time."""
 
     @property
     def key(self) -> ProfileKey:
-        """What two jobs of one profile have in common."""
+        """The key of the profile in the cache."""
         return self.store, self.profile
 
 
 @dataclass(slots=True, eq=False)
 class CachedContext:
-    """A profile's context. Between jobs it lies with `ProfileContextCache`."""
+    """A profile's context and its page."""
 
     browser: BrowserProcess
     page: JobPage
     origins: VisitedOrigins
     arguments: Mapping[str, Any]
     version: object = None
-    """Of the state that the context has."""
+    """The version of the saved state that the context has."""
     digest: bytes = b""
     parked_at: float = 0.0
-    """When its last job ended, by the loop's clock."""
+    """When its last job ended, by the event loop's clock."""
     timer: asyncio.TimerHandle | None = None
     cleanup: asyncio.Task[JobPage] | None = None
-    """Gives the page for the next job."""
+    """Prepares the page for the next job."""
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class _ProfileQueue:
 
 
 class ProfileContextCache:
-    """The contexts of profiles that no job uses at the moment, and the order of those that want one."""
+    """Caches the contexts of idle profiles, and serializes the jobs of each profile."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class ProfileContextCache:
 
     @asynccontextmanager
     async def lock(self, use: ProfileUse) -> AsyncIterator[None]:
-        """Jobs of one profile go one after the other. Raises QueueFull and StoreFailed."""
+        """Runs jobs of one profile one after the other. Raises QueueFull and StoreFailed."""
         queue = self._queues.setdefault(use.key, _ProfileQueue(BoundedSemaphore(1, self._max_waiting)))
         queue.users += 1
         try:
@@ -105,10 +105,10 @@ class ProfileContextCache:
                 del self._queues[use.key]
 
     async def take(self, use: ProfileUse, arguments: Mapping[str, Any], seconds: float) -> CachedContext | None:
-        """The profile's context as its last job left it; None where there is none that still serves.
+        """Removes the profile's context from the cache; None if there is no usable one.
 
-        It does not where the job wants other arguments, where another sidecar has saved since, where its browser
-        retires, and where it died. Takes at most so many seconds.
+        A context is unusable if the job needs other arguments, another sidecar has saved the profile since, or its
+        browser is retired or crashed. Takes at most `seconds`.
         """
         cached = self._contexts.pop(use.key, None)
         if cached is None:
@@ -116,7 +116,7 @@ class ProfileContextCache:
         self._cancel_timer(cached)
         is_usable = False
         try:
-            with contextlib.suppress(Exception):  # whatever it has died of, a new one takes its place
+            with contextlib.suppress(Exception):  # a new one takes its place
                 async with within(seconds):
                     is_usable = await self._is_usable(use, cached, arguments)
         finally:
@@ -128,18 +128,18 @@ class ProfileContextCache:
         if cached.cleanup:
             cached.page = await asyncio.shield(cached.cleanup)
         if len(cached.page.context.pages) > 1:
-            return False  # since it was left, the page has opened windows, and more may be on their way
+            return False  # the page has opened windows since, and may open more
         if cached.page.has_previous_document and use.needs_blank_page:
             await cached.page.page.goto("about:blank")
             cached.page.has_previous_document = False
         if asyncio.get_running_loop().time() - cached.parked_at > _TRUSTED_SECONDS:
-            await cached.page.ping()  # the news of its death may still be on the way
+            await cached.page.ping()  # the event of its crash may be under way
         same = cached.arguments == arguments and cached.version == use.store.version(use.profile)
         young = cached.browser.contexts_opened < self._limits.jobs_per_browser
         return same and young and not cached.browser.retired and not cached.page.lost.done()
 
     def keep(self, use: ProfileUse, cached: CachedContext) -> None:
-        """Keeps a context for the profile's next job, with a page that is fit for it; the oldest makes room."""
+        """Caches a context for the profile's next job; beyond `max_contexts` the oldest is closed."""
         cached.browser.park(cached.page)
         cached.page.has_previous_document = True
         cached.parked_at = asyncio.get_running_loop().time()
@@ -154,7 +154,7 @@ class ProfileContextCache:
             self._evict(next(iter(self._contexts)))
 
     def evict_browser(self, browser: BrowserProcess) -> None:
-        """Ends the contexts in this browser."""
+        """Closes the cached contexts of this browser."""
         for key in [key for key, cached in self._contexts.items() if cached.browser is browser]:
             self._evict(key)
 
@@ -170,7 +170,7 @@ class ProfileContextCache:
             cached.timer.cancel()
 
     async def _replace_page(self, cached: CachedContext) -> JobPage:
-        """Closes what the last job has left, with its page, which may open more. Raises Playwright's errors."""
+        """Replaces the last job's page, and closes all others. Raises Playwright's errors."""
         kept = await cached.browser.replace_page(cached.page, self._limits.context)
         for page in kept.context.pages:
             if page is not kept.page:
@@ -178,7 +178,7 @@ class ProfileContextCache:
         return kept
 
     def _on_quiet(self, key: ProfileKey, cached: CachedContext) -> None:
-        """Nobody came at once: the site's page ends, and after a while the context."""
+        """Blanks the page of a profile without a further job, and closes its context after a while."""
         if cached.page.lost.done():
             self._evict(key)
             return

@@ -1,4 +1,4 @@
-"""What a profile's job has changed, on its way to where it is kept."""
+"""Restoring a profile's state before a job, and saving it afterwards."""
 
 import asyncio
 import contextlib
@@ -22,21 +22,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RestoredProfile:
-    """What was saved of a profile, for a new context."""
+    """The saved state of a profile for a new context."""
 
     arguments: Mapping[str, Any]
-    """Of Playwright's `new_context`."""
+    """Arguments of Playwright's `new_context`."""
     version: object
     digest: bytes
 
     @property
     def state(self) -> Mapping[str, Any] | None:
-        """Playwright's `storage_state`; None where nothing was saved."""
+        """Playwright's `storage_state`; None if nothing was saved."""
         return self.arguments.get("storage_state")
 
 
 async def restore(use: ProfileUse) -> RestoredProfile:
-    """What was saved last. Raises StoreFailed and DecryptionKeyMissing."""
+    """Loads the saved state. Raises StoreFailed and DecryptionKeyMissing."""
     version = use.store.version(use.profile)
     saved = await use.store.load(use.profile)
     if saved is None:
@@ -47,19 +47,19 @@ async def restore(use: ProfileUse) -> RestoredProfile:
 
 
 async def run_and_save(work: Work[T], use: ProfileUse, cached: CachedContext, seconds: float) -> T:
-    """The outcome of a job, once what it has changed is saved, also where it failed.
+    """Runs a job and saves the profile's state afterwards, even if the job failed.
 
-    Raises TimedOut, BrowserCrashed, LimitExceeded and StoreFailed where it can't be saved, and whatever `work` raises.
+    Raises TimedOut, BrowserCrashed, LimitExceeded and StoreFailed if it can't be saved, and whatever `work` raises.
     """
     saving = _StateSaver(use, cached, seconds)
     use.storage_observer = saving
     try:
         outcome = await work(cached.page)
     except BaseException as error:
-        use.keeps_page = False  # wherever it was when it ended
+        use.keeps_page = False  # the page may be in any state
         saving.discard()
         if isinstance(error, SidecarError) and not isinstance(error, BrowserCrashed):
-            with contextlib.suppress(SidecarError):  # what the job failed with matters more
+            with contextlib.suppress(SidecarError):  # the job's own failure matters more
                 await _finish(saving, use)
         raise
     await _finish(saving, use)
@@ -75,10 +75,10 @@ async def _finish(saving: "_StateSaver", use: ProfileUse) -> None:
 
 
 class _StateSaver:
-    """Reads cookies and storage beside the job's last reading, and as little of them as can have changed.
+    """Reads cookies and storage while the job reads its last extract, and only what may have changed.
 
-    Databases are read by Playwright's own way alone, which takes some milliseconds for every origin; so only where the
-    page says that there are some, or where other origins were met.
+    Only Playwright's `storage_state` reads databases, at some milliseconds per origin, so it is called only if the page
+    reports databases or other origins were visited.
     """
 
     def __init__(self, use: ProfileUse, cached: CachedContext, seconds: float) -> None:
@@ -90,17 +90,17 @@ class _StateSaver:
 
     @property
     def wants_storage(self) -> bool:
-        """Whether what the page tells of its storage may be enough."""
+        """Whether the page's own report of its storage may be enough."""
         return not self._cached.origins.has_databases
 
     def reading_started(self) -> None:
-        """Reads cookies, or all, beside what the job still does."""
+        """Starts reading cookies, or the whole state, while the job goes on."""
         self.discard()
         context = self._cached.page.context
         self._start(context.cookies() if self.wants_storage else self._read_all())
 
     def reading_finished(self, storage: PageStorage | None) -> None:
-        """Takes what the page has told, where that is all that can have changed."""
+        """Uses the page's report if nothing else can have changed."""
         if not self.wants_storage:
             return
         only_this_origin = (
@@ -113,14 +113,14 @@ class _StateSaver:
             self._start(self._read_all())
 
     def discard(self) -> None:
-        """Forgets what was read too early."""
+        """Discards what was read too early."""
         self._storage = None
         if self._reading:
             self._reading.cancel()
             self._reading = None
 
     async def finish(self) -> None:
-        """Saves what has changed since the last time. Raises TimedOut, BrowserCrashed, LimitExceeded, StoreFailed."""
+        """Saves the state if it has changed. Raises TimedOut, BrowserCrashed, LimitExceeded, StoreFailed."""
         origins = self._cached.origins
         met = origins.visited
         read = await self._read_with_timeout()
@@ -153,7 +153,7 @@ class _StateSaver:
 
 
 def _merged(state: Mapping[str, Any], cookies: Any, storage: PageStorage) -> dict[str, Any]:
-    """The state where cookies, and one origin's storage, are as they were just read."""
+    """The state with new cookies and one origin's new storage."""
     origins = [origin for origin in state["origins"] if origin["origin"] != storage.origin]
     if storage.local:
         origins.append({"origin": storage.origin, "localStorage": storage.local, "indexedDB": []})

@@ -1,4 +1,4 @@
-"""Where profiles lie between jobs: one file each in the state folder, sealed where there is a key, or memory."""
+"""Stores of profiles: a file for each in the state folder, encrypted if there is a key, or memory."""
 
 import asyncio
 import contextlib
@@ -19,64 +19,64 @@ from sidecar.encryption import Encryptor
 from sidecar.errors import LimitExceeded, SidecarError, StoreFailed
 
 MAX_BYTES: Final = 64 << 20
-"""Of one profile's cookies and storage."""
+"""The largest profile, cookies and storage together."""
 _LOCK_POLL_INTERVAL: Final = 0.05
-"""Seconds between two looks at a profile that another sidecar uses."""
+"""Seconds between attempts to lock a profile that another sidecar uses."""
 _ENCRYPTED_PREFIX: Final = b"sealed:"
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Whose cookies and storage. Each kind of browser has its own; so has each domain where visit tokens are on."""
+    """The identity of a profile. Kinds of browsers, and domains if visit tokens are on, have separate profiles."""
 
     name: str
-    """Letters, digits, `_`, `-` and `.`, which it does not begin with."""
+    """Letters, digits, `_`, `-` and `.`; it does not begin with a dot."""
     kind: BrowserName
     domain: str = ""
 
     @property
     def file_name(self) -> str:
-        """No two profiles share it."""
+        """A name that is unique to the profile."""
         apart = f"@{hashlib.sha256(self.domain.encode()).hexdigest()[:16]}" if self.domain else ""
         return f"{self.name}{apart}.{self.kind.lower()}"
 
 
 class ProfileStore(Protocol):
-    """Keeps what a profile's jobs left: Playwright's `storage_state`, as JSON."""
+    """Stores the state of profiles: Playwright's `storage_state` as JSON."""
 
     def lock(self, profile: Profile) -> AbstractAsyncContextManager[None]:
-        """Only one job at a time holds a profile's turn, also among several sidecars. Raises StoreFailed."""
+        """An exclusive lock on a profile, also across sidecars. Raises StoreFailed."""
 
     def version(self, profile: Profile) -> object:
-        """Changes with each `save`, whoever made it; None before the first."""
+        """A value that changes with each `save` by any sidecar; None before the first."""
 
     async def load(self, profile: Profile) -> bytes | None:
-        """What was saved last. Raises StoreFailed, and DecryptionKeyMissing."""
+        """The state that was saved last. Raises StoreFailed, and DecryptionKeyMissing."""
 
     async def save(self, profile: Profile, state: bytes) -> None:
-        """Replaces it, whole or not at all. Raises StoreFailed."""
+        """Replaces the state atomically. Raises StoreFailed."""
 
 
 class MemoryProfileStore:
-    """Profiles that end with the process."""
+    """Profiles in memory, which end with the process."""
 
     def __init__(self) -> None:
         self._saved: dict[Profile, tuple[int, bytes]] = {}
 
     def lock(self, profile: Profile) -> AbstractAsyncContextManager[None]:  # noqa: ARG002
-        """Nobody else has them."""
+        """No lock: other processes can't reach these profiles."""
         return contextlib.nullcontext()
 
     def version(self, profile: Profile) -> object:
-        """How often it was saved."""
+        """The number of saves."""
         return self._saved.get(profile, (None,))[0]
 
     async def load(self, profile: Profile) -> bytes | None:
-        """What was saved last."""
+        """The state that was saved last."""
         return self._saved.get(profile, (0, None))[1]
 
     async def save(self, profile: Profile, state: bytes) -> None:
-        """Replaces it."""
+        """Replaces the state."""
         self._saved[profile] = self._saved.get(profile, (0,))[0] + 1, state
 
 
@@ -84,25 +84,25 @@ class FileProfileStore:
     """Profiles as files of mode 0600 in a folder of mode 0700, shared by all sidecars that use it."""
 
     def __init__(self, folder: Callable[[], Path], encryptor: Encryptor) -> None:
-        """`folder` makes the folder where it is missing; files are sealed where the seal lasts."""
+        """`folder` creates the folder if it is missing; files are encrypted if the encryptor is persistent."""
         self._folder = folder
         self._encryptor = encryptor
 
     @asynccontextmanager
     async def lock(self, profile: Profile) -> AsyncIterator[None]:
-        """Holds a lock on a file beside the profile's; it ends with the process, too."""
+        """Holds `flock` on a lock file next to the profile's; the lock ends with the process."""
         with _store_errors(profile, "can't be used"):
             descriptor = files.open_file(self._path(profile, "lock"), os.O_RDWR | os.O_CREAT)
         try:
             with _store_errors(profile, "can't be locked"):
-                while not _try_lock(descriptor):  # noqa: ASYNC110 - other processes give no sign
+                while not _try_lock(descriptor):  # noqa: ASYNC110 - other processes can't notify
                     await asyncio.sleep(_LOCK_POLL_INTERVAL)
             yield
         finally:
             os.close(descriptor)
 
     def version(self, profile: Profile) -> object:
-        """Which file it is."""
+        """The identity of the file."""
         with _store_errors(profile, "can't be used"):
             try:
                 file = self._path(profile).lstat()
@@ -111,7 +111,7 @@ class FileProfileStore:
         return file.st_ino, file.st_mtime_ns, file.st_size
 
     async def load(self, profile: Profile) -> bytes | None:
-        """What was saved last, opened where it is sealed."""
+        """The state that was saved last, decrypted if it is encrypted."""
         with _store_errors(profile, "can't be read"):
             try:
                 content = await asyncio.to_thread(files.read, self._path(profile))
@@ -122,7 +122,7 @@ class FileProfileStore:
         return content
 
     async def save(self, profile: Profile, state: bytes) -> None:
-        """Writes another file and puts it in the place of the one before."""
+        """Writes a new file and renames it over the old one."""
         if self._encryptor.persistent:
             state = _ENCRYPTED_PREFIX + self._encryptor.encrypt(state.decode()).encode()
         with _store_errors(profile, "can't be saved"):
@@ -150,7 +150,7 @@ def encode(profile: Profile, state: Any) -> bytes:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    # whoever holds the turn is alone here; what a dead one left is overwritten
+    # the lock makes this exclusive; what a crashed process left is overwritten
     new = path.with_name(f"{path.name}.new")
     try:
         with os.fdopen(files.create_file(new), "wb") as file:

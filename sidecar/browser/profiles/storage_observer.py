@@ -1,4 +1,4 @@
-"""Who is told that a job's pages change nothing more, and what the last reading saw of their storage."""
+"""The observer of a job's last reading, and the storage that the page reports with it."""
 
 from typing import Protocol
 
@@ -6,27 +6,27 @@ import msgspec
 
 
 class PageStorage(msgspec.Struct, frozen=True):
-    """What a page's origin has stored, as far as the page itself can tell at once."""
+    """The storage of a page's origin, as far as the page itself can read it synchronously."""
 
     origin: str
     local: list[dict[str, str]]
     """localStorage: `name` and `value`."""
     databases: int
-    """How many databases there are; what they hold takes further questions."""
+    """The number of databases; their content has to be read separately."""
 
 
 class StorageObserver(Protocol):
-    """Told of a job's last reading."""
+    """Notified of a job's last reading."""
 
     @property
     def wants_storage(self) -> bool:
-        """Whether the reading shall look at the page's storage too."""
+        """Whether the reading has to include the page's storage."""
 
     def reading_started(self) -> None:
-        """The reading begins; where the page goes away under it, it begins again."""
+        """Called when the reading starts, and again if the page navigates meanwhile."""
 
     def reading_finished(self, storage: PageStorage | None) -> None:
-        """The reading has ended; None where the page could not tell."""
+        """Called when the reading has finished; None if the page could not read its storage."""
 
 
 class _NoStorageObserver:
@@ -40,4 +40,4 @@ class _NoStorageObserver:
 
 
 NO_STORAGE_OBSERVER: StorageObserver = _NoStorageObserver()
-"""For jobs that leave nothing."""
+"""The observer for jobs without a profile."""

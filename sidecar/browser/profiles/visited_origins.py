@@ -1,4 +1,4 @@
-"""Which origins a context has had documents of lately: only what these have stored can have changed."""
+"""The origins that a context has visited lately: only their storage can have changed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,13 +8,13 @@ from playwright.async_api import BrowserContext, Frame, Page
 
 
 class VisitedOrigins:
-    """Listens to a context for as long as that is open."""
+    """Tracks the origins that a context visits, for as long as it is open."""
 
     def __init__(self, context: BrowserContext, state: Mapping[str, Any] | None = None) -> None:
-        """`state` is the `storage_state` that the context began with."""
+        """`state` is the initial `storage_state` of the context."""
         self._context = context
         self.state: Mapping[str, Any] = state or {"cookies": [], "origins": []}
-        """The context's `storage_state` when it was looked at last."""
+        """The context's `storage_state` at the last `update`."""
         self._visited: set[str] = set()
         for page in context.pages:
             self._watch_page(page)
@@ -22,16 +22,16 @@ class VisitedOrigins:
 
     @property
     def has_databases(self) -> bool:
-        """Whether any origin had one when it was looked at last."""
+        """Whether any origin had a database at the last `update`."""
         return any(origin.get("indexedDB") for origin in self.state["origins"])
 
     @property
     def visited(self) -> set[str]:
-        """Since the last `update`; also all that are there now."""
+        """The origins visited since the last `update`, and those open now."""
         return self._visited | self._current()
 
     def update(self, state: Mapping[str, Any], visited_before: set[str]) -> None:
-        """Notes the state, which is that after these were met."""
+        """Sets the state, which was read after these origins were visited."""
         self.state = state
         self._visited = (self._visited - visited_before) | self._current()
 
@@ -49,7 +49,7 @@ class VisitedOrigins:
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port of an address as browsers write it; empty where it has no storage of its own."""
+    """Scheme, host and port of an address as browsers write it; empty if it has no storage of its own."""
     try:
         parts = urlsplit(url.removeprefix("blob:"))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Goes through one line of JSON token by token and says of each string, number and word whether it is secret."""
+"""Classifies the tokens of one line of JSON: which strings, numbers and words are secret."""
 
 import re
 from collections.abc import Iterator
@@ -33,9 +33,9 @@ from sidecar.templates import ONLY_REFERENCES
 
 _TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],]|[^\s{}\[\],:"]++', re.DOTALL)
 _EMPTY_TOKENS: Final = frozenset({"true", "false", "null", '""'})
-"""Tokens that tell nothing where they stand directly under a sensitive key."""
+"""Tokens that reveal nothing even directly under a sensitive key."""
 _SECRET_SOURCE_KEYS: Final = {"key", "encryption_key"}
-"""Members of an object that says where a job's secret is."""
+"""Members of an object that references a stored secret."""
 _SET_WEBHOOKS: Final = '"set_webhooks"'
 _BARE_SCRIPTS: Final = frozenset({"evaluate", "wait_for_function"})
 """Typed actions whose bare value is JavaScript."""
@@ -47,19 +47,19 @@ _SEPARATORS: Final = re.compile("[_. -]")
 
 
 class Policy(Enum):
-    """What holds under a key, or within a whole object or array."""
+    """The redaction policy for a key, or for a whole object or array."""
 
     OPEN = "open"
     SECRET = "secret"  # noqa: S105 - the name of a member
     """Every leaf is secret."""
     COOKIE = "cookie"
-    """Every leaf is secret but for a cookie's public attributes."""
+    """Every leaf is secret except a cookie's public attributes."""
     PROXY = "proxy"
-    """What stands before an `@` is secret, and who logs in."""
+    """The part before an `@` is secret, and so is the user name."""
     LOGIN = "login"
-    """Every leaf is secret but for whom the login is for."""
+    """Every leaf is secret except the origin."""
     TYPED = "typed"
-    """Every leaf is given to pages or servers: secret here."""
+    """Every leaf is passed to pages or servers, and secret in this place."""
     WEBHOOKS = "webhooks"
     """What follows a URL's host is secret."""
     SOURCE = "source"
@@ -76,18 +76,18 @@ _POLICIES: Final = {ACTIONS_KEY: Policy.ACTIONS, SOURCE_KEY: Policy.SOURCE}
 
 
 class Sensitivity(Enum):
-    """What one place in a line holds."""
+    """How sensitive a token is."""
 
     KEY = "key"
     OPEN = "open"
     SECRET = "secret"  # noqa: S105 - the name of a sensitivity
-    """Secret, and worth knowing again elsewhere."""
+    """Secret, and looked for elsewhere."""
     HIDDEN = "hidden"
-    """Secret here, and of too common a kind to look for elsewhere (a cookie's value, a number)."""
+    """Secret in this place, and too common to look for elsewhere (a cookie's value, a number)."""
     TYPED = "typed"
-    """Secret here, and, to whoever is shown what else the job says, elsewhere."""
+    """Text typed into a page: secret in this place, and in other output of the job."""
     PROXY = "proxy"
-    """Open but for what stands before an `@`."""
+    """Open except for the part before an `@`."""
     WEBHOOK = "webhook"
     """Open up to a URL's host."""
     SOURCE = "source"
@@ -99,7 +99,7 @@ _UNDECIDED: Final = frozenset({Sensitivity.OPEN, Sensitivity.TYPED})
 
 
 class Token(NamedTuple):
-    """One key or scalar: where in the line, under which key, in how many objects and arrays, and what it holds."""
+    """A key or scalar: its offsets in the line, its key, its depth and its sensitivity."""
 
     start: int
     end: int
@@ -109,7 +109,7 @@ class Token(NamedTuple):
 
 
 class _Container:
-    """An object or array that is being gone through; an array's elements stand under the array's own key."""
+    """An open object or array; the elements of an array have the array's own key."""
 
     __slots__ = ("action", "is_object", "key", "members", "names_secret", "policy", "typed")
 
@@ -118,17 +118,17 @@ class _Container:
         self.policy = policy
         self.key = key
         self.action = action
-        """Whose arguments these are."""
+        """The action whose arguments these are."""
         self.names_secret = False
         self.typed: list[Token] = []
         self.members: dict[str | None, int] = {}
-        """Of an object in which all is secret: key -> the number of its scalar's place."""
+        """In an object whose values are all secret: key -> index of the token."""
 
 
 def classify_tokens(text: str) -> list[Token]:
-    """Every key and scalar of a line that is known to be JSON; a place may come again, judged anew in hindsight.
+    """Every key and scalar of a line of valid JSON; a token may be repeated with a corrected sensitivity.
 
-    Nothing here calls itself, so depth costs no stack.
+    There is no recursion, so any depth works.
     """
     tokens: list[Token] = []
     inside = _Container(False, Policy.OPEN, None)
@@ -163,14 +163,14 @@ def classify_tokens(text: str) -> list[Token]:
 
 
 def _webhook_urls(tokens: list[Token]) -> Iterator[Token]:
-    """Those that are webhooks where the line sets them."""
+    """The URLs of a line that sets webhooks."""
     for token in tokens:
         if token.key == "url" and token.sensitivity is Sensitivity.OPEN:
             yield token._replace(sensitivity=Sensitivity.WEBHOOK)
 
 
 def _enter(outer: _Container, *, is_object: bool) -> _Container:
-    """An object or array that begins."""
+    """The container of an object or array that begins."""
     key = None if is_object else outer.key
     if outer.policy is Policy.SECRET:
         return _Container(is_object, Policy.SECRET, key)
@@ -184,7 +184,7 @@ def _enter(outer: _Container, *, is_object: bool) -> _Container:
 
 
 def _reclassify(ended: _Container, tokens: list[Token]) -> None:
-    """What a container's other members tell of one, once all are known."""
+    """Corrects the sensitivity of members once all members of the container are known."""
     if ended.names_secret:
         tokens += [token._replace(sensitivity=Sensitivity.SECRET) for token in ended.typed]
     if ended.members.keys() == _SECRET_SOURCE_KEYS:
@@ -193,7 +193,7 @@ def _reclassify(ended: _Container, tokens: list[Token]) -> None:
 
 
 def _classify(inside: _Container, raw: str) -> Sensitivity:
-    """What a scalar holds: in a secret container every leaf is secret, directly under a key only what can tell."""
+    """The sensitivity of a scalar; empty values are secret only within a secret container."""
     policy, key = inside.policy, inside.key
     own = _policy_of(key)
     if policy is Policy.OPEN and own is Policy.OPEN:
@@ -227,7 +227,7 @@ def _classify_leaf(policy: Policy, own: Policy, key: str, raw: str) -> Sensitivi
 
 
 def _classify_action(inside: _Container, raw: str) -> Sensitivity:
-    """What a scalar of an action holds."""
+    """The sensitivity of a scalar of an action."""
     if not raw.startswith('"'):
         return (
             Sensitivity.TYPED
@@ -250,7 +250,7 @@ def _classify_action(inside: _Container, raw: str) -> Sensitivity:
 
 
 def _types_text(key: str) -> bool:
-    """Whether pressing it types something."""
+    """Whether pressing this key types text."""
     from sidecar.javascript.calls import KEY_PRESS  # late: few lines press keys
 
     return KEY_PRESS.fullmatch(key) is None
@@ -265,7 +265,7 @@ def _inner_policy(outer: Policy, own: Policy) -> Policy:
 
 
 def _policy_of(key: str | None) -> Policy:
-    """What a key says of all that stands under it."""
+    """The policy for all values under a key."""
     return Policy.OPEN if key is None else _policy_of_key_end(key[-_KEY_END:])
 
 
@@ -286,7 +286,7 @@ def _policy_of_key_end(key: str) -> Policy:
 
 
 def _remember_typed(inside: _Container, token: Token, raw: str) -> None:
-    """Remembers what is typed into a field, until its selector tells whether that is secret."""
+    """Remembers text typed into a field until its selector says whether it is secret."""
     if token.key == SELECTOR_KEY:
         inside.names_secret = inside.names_secret or names_secret(_decode(raw))
     elif token.key in TYPED_KEYS and not _is_reference(raw):

@@ -1,4 +1,4 @@
-"""Known secret values, and the quick test whether a logged line may hold one."""
+"""Known secret values, and a fast test whether a logged line may contain one."""
 
 import re
 from typing import Final
@@ -11,7 +11,7 @@ _RUN: Final = re.compile(r"[A-Za-z0-9_.~-]+")
 
 
 class KnownValues(ValueSet):
-    """Known values, and the quick test whether a line of JSON may hold one."""
+    """Known secret values with a fast test for lines of JSON."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,10 +20,10 @@ class KnownValues(ValueSet):
         self._any_escape_hides = False
 
     def add(self, value: str) -> bool:
-        """Takes a value in; False where it is known already."""
+        """Adds a value; False if it is already known."""
         if not super().add(value):
             return False
-        run = max(_RUN.findall(value), key=len, default="")  # what JSON and URLs have no reason to escape
+        run = max(_RUN.findall(value), key=len, default="")  # characters that JSON and URLs need not escape
         if len(run) < MIN_SECRET_LENGTH:
             run, self._any_escape_hides = value, True
         part = run.encode(errors="surrogatepass")[: HEAD_BYTES - 1]
@@ -33,7 +33,7 @@ class KnownValues(ValueSet):
         return True
 
     def may_stand_in(self, lines: bytes) -> bool:
-        """Whether these lines have to be looked at closer; False is certain."""
+        """Whether these lines may contain a value; False is certain."""
         if self._any_escape_hides and any(mark in lines for mark in (b"\\", b"%", b"&", b"+")):
             return True
         return self._runs.contains(lines)

@@ -1,4 +1,4 @@
-"""Takes secrets out of what is written down: input lines, log messages, error sentences."""
+"""Redacts secrets in what is written: input lines, log messages, error messages."""
 
 import re
 from collections.abc import Iterator
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from sidecar.recording.redaction.value_search import Span
 
 MIN_LITERAL_LENGTH: Final = 6
-"""A literal of JavaScript that is shorter, and not seen to be typed, is replaced where it stands and nowhere else."""
+"""A shorter JavaScript literal is redacted only in place, unless it is typed text."""
 MAX_REMEMBERED: Final = 64
-"""How many values found in lines are kept at least, the newest; the session's own are kept for good."""
+"""At least this many of the newest values found in lines are kept; the session's own are kept for good."""
 
 _PLACEHOLDER: Final = f'"{REDACTED}"'
 _REPLACED: Final = frozenset({Sensitivity.SECRET, Sensitivity.HIDDEN, Sensitivity.TYPED})
@@ -39,7 +39,7 @@ _MAX_CACHED: Final = 1_024
 _NEEDLESS_ESCAPE: Final = re.compile(
     rb"%(?:25)*(?:2[dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF]|7[eE]|u00)|&(?:amp;)*#|\\x[2-7]|\\u\{"
 )
-"""An escape of a letter that a URL, a page or a script has no reason to escape: a value may hide behind it."""
+"""An escape of a character that needs none: it may hide a value."""
 _ESCAPE_MARKS: Final = (b"%", b"&", rb"\x", rb"\u")
 _ENVELOPE_KEYS: Final = frozenset({"type", "content", "id"})
 _decode: Final = msgspec.json.Decoder(str).decode
@@ -47,12 +47,12 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Redactor:
-    """Knows the session's secret values and replaces them by `**********`, wherever they stand and however written."""
+    """Replaces the session's secret values by `**********`, wherever they occur and however encoded."""
 
     def __init__(self) -> None:
         self._values: tuple[KnownValues, ...] = ()
-        """What the session has told, then what was found in lines, newer and older: once the newer ones are enough, the
-        older ones are forgotten. Made with the first value."""
+        """The session's own values, newer values found in lines, and older ones, which are dropped once there are
+        enough newer ones. Created with the first value."""
 
     def add_secret(self, value: str) -> None:
         """Adds a known secret; a value shorter than `MIN_SECRET_LENGTH` is replaced only under secret keys."""
@@ -60,15 +60,15 @@ class Redactor:
             self._value_sets()[0].add(value)
 
     def add_secrets_from(self, line: bytes) -> None:
-        """Adds for good every secret value that stands in a line of JSON, also what it types into pages."""
+        """Adds every secret of a line of JSON, text typed into pages included."""
         text, sources = line.decode(), SourceScanner()
         for token in classify_tokens(text):
             for value in _secrets_of(text, token, sources, Sensitivity.SECRET, Sensitivity.TYPED):
                 self.add_secret(value)
 
     def redact_text(self, text: str) -> str:
-        """The text without learned values (as they are, escaped for JSON, a page or a URL, in base64 and the like) and
-        without the user and secret parameters of URLs."""
+        """The text without known values (plain, escaped for JSON, HTML or URLs, in base64 and so on), and without
+        user info and secret parameters of URLs."""
         text = self._replace_known(text)
         if "@" in text:
             text = USERINFO.sub(_AFTER_GROUP, text)
@@ -77,9 +77,9 @@ class Redactor:
         return JSON_MEMBER.sub(_AFTER_GROUP, text) if '"' in text else text
 
     def is_clean(self, lines: bytes) -> bool:
-        """Whether these lines (of JSON in UTF-8, any number of them) certainly hold nothing to replace; quick.
+        """Whether these lines of JSON certainly contain nothing to redact; fast.
 
-        Values in base64, in hexadecimal digits and as SHA-512 are none to look closer for.
+        Values in base64, hexadecimal digits or as SHA-512 are not looked for.
         """
         if may_contain_secrets(lines):
             return False
@@ -89,16 +89,16 @@ class Redactor:
         return not any(values.may_stand_in(lines) for values in known)
 
     def redact_line(self, line: bytes) -> bytes:
-        """One input line as it may be logged; one that can't be read gives an object that only tells its length."""
+        """An input line as it may be logged; an unreadable one becomes an object with its length."""
         return self.redact_request(line) or unreadable_line(line)
 
     def redact_request(self, line: bytes) -> bytes | None:
-        """One input line with its secrets replaced and all else byte for byte; None where it is not a JSON object."""
+        """An input line with its secrets replaced and all else byte for byte; None if it is not a JSON object."""
         try:
             text = line.decode()
             msgspec.json.decode(line, type=dict[str, msgspec.Raw])
             tokens, sources = classify_tokens(text), SourceScanner()
-            for token in tokens:  # first learn, then replace: a value may stand before the key that gives it away
+            for token in tokens:  # collect before replacing: a value may occur before the key that marks it
                 for value in _secrets_of(text, token, sources, Sensitivity.SECRET):
                     self._remember(value)
             seen: dict[str, str] = {}
@@ -110,7 +110,7 @@ class Redactor:
         return "".join(_apply_edits(text, edits)).encode()
 
     def _replacement(self, text: str, token: Token, sources: SourceScanner, seen: dict[str, str]) -> str | None:
-        """What is to stand there instead; `seen` holds what came of the line's short strings, most of them keys."""
+        """The replacement of a token; `seen` caches the results for short strings, most of them keys."""
         raw = text[token.start : token.end]
         if token.sensitivity in _REPLACED:
             return None if raw == _PLACEHOLDER else _PLACEHOLDER
@@ -120,7 +120,7 @@ class Redactor:
         if token.depth == 1 and (
             value in _ENVELOPE_KEYS if token.sensitivity is Sensitivity.KEY else _is_type(token, value)
         ):
-            return None  # a learned value that is a word of the wire would make the line unreadable
+            return None  # a known value that is a word of the wire stays: the line would be unreadable
         redacted = sources.redact(value) if token.sensitivity is Sensitivity.SOURCE else value
         if token.sensitivity is Sensitivity.WEBHOOK:
             redacted = AFTER_HOST.sub(_AFTER_GROUP, redacted)
@@ -169,7 +169,7 @@ def _replace_spans(data: bytes, found: "list[Span]") -> str:
     pieces: list[bytes] = []
     done = 0
     for start, end in found:
-        while _is_within_character(data, end):  # the head of a long value may end there
+        while _is_within_character(data, end):  # a span may end within a character
             end += 1
         pieces += (data[done:start], _PLACEHOLDER_BYTES)
         done = end
@@ -181,7 +181,7 @@ def _is_within_character(data: bytes, offset: int) -> bool:
 
 
 def unreadable_line(line: bytes) -> bytes:
-    """What is logged in place of a line that can't be read, and so can't be redacted either."""
+    """The log entry of a line that can't be parsed, and so can't be redacted."""
     return b'{"type":"","_log":{"unreadable":true,"bytes":%d}}' % len(line)
 
 
@@ -190,7 +190,7 @@ def _is_type(token: Token, value: str) -> bool:
 
 
 def _secrets_of(text: str, token: Token, sources: SourceScanner, *sensitivities: Sensitivity) -> Iterator[str]:
-    """The values that a place gives away."""
+    """The secret values of a token."""
     if token.sensitivity is Sensitivity.SOURCE:
         source = _string_value(text[token.start : token.end]) or ""
         yield from (one.value for one in sources.literals(source) if _is_worth_remembering(one))
@@ -204,7 +204,7 @@ def _secrets_of(text: str, token: Token, sources: SourceScanner, *sensitivities:
 
 
 def _is_worth_remembering(literal: "Literal") -> bool:
-    """Whether a literal of JavaScript is one to look for elsewhere."""
+    """Whether a JavaScript literal is looked for elsewhere, too."""
     from sidecar.javascript.calls import Sensitivity as Literality  # late, as `SourceScanner` has it
 
     if literal.sensitivity is Literality.TYPED:
@@ -213,7 +213,7 @@ def _is_worth_remembering(literal: "Literal") -> bool:
 
 
 def contains_typed_text(line: bytes) -> bool:
-    """Whether a line of JSON types something into pages, or holds JavaScript that may, or too much of it to tell."""
+    """Whether a line of JSON contains text typed into pages, or JavaScript that may, or too much to scan."""
     text, sources = line.decode(), SourceScanner()
     found = any(
         any(_secrets_of(text, token, sources, Sensitivity.TYPED, Sensitivity.SECRET)) for token in classify_tokens(text)

@@ -1,4 +1,4 @@
-"""Which names mark a value as secret, and the quick test that tells lines without any of them from the rest."""
+"""The names that mark a value as secret, and a fast test for lines without any of them."""
 
 import re
 from functools import cache
@@ -26,47 +26,47 @@ SENSITIVE_KEYS: Final = (
     "signing_key",
     "token",
 )
-"""What stands under a key that ends in one of these is secret: `password`, `apiKey`, `ACCESS-TOKEN`, `client_secrets`.
+"""A value is secret if its key ends in one of these: `password`, `apiKey`, `ACCESS-TOKEN`, `client_secrets`.
 
-Case does not matter, each `_` may be missing or be another separator, and a plural `s` may follow. It is the end that
-counts: `api_key_id` names a key and is not one.
+Case is ignored, each `_` may be missing or another separator, and a plural `s` may follow. Only the end counts:
+`api_key_id` is not secret.
 """
 
 COOKIE_KEYS: Final = ("cookie", "set_cookie")
-"""Under these, everything but a cookie's public attributes is secret."""
+"""Under these keys everything except a cookie's public attributes is secret."""
 COOKIE_ATTRIBUTES: Final = frozenset(
     {"name", "domain", "path", "url", "expires", "httponly", "secure", "samesite", "maxage", "priority"}
 )
-"""Attributes of a cookie that say where it belongs; lower case, without separators."""
+"""Public attributes of a cookie, in lower case and without separators."""
 STORAGE_KEY: Final = "storage"
-"""At the end of a key: the same (`localStorage`)."""
+"""Keys that end so (`localStorage`) are treated like those of cookies."""
 HEADERS_KEY: Final = "headers"
 """Every value under a key that ends so is secret, whatever the header's name (`extra_http_headers`)."""
 LOGIN_KEY: Final = "httpcredentials"
-"""Without separators: user and password under it are secret, where they are for is not."""
+"""Without separators: user and password under this key are secret, their origin is not."""
 WEBHOOK_KEYS: Final = frozenset({"webhook", "webhooks"})
-"""Of URLs under these, what follows the host is secret: it often is the token."""
+"""In URLs under these keys everything after the host is secret, since it often contains a token."""
 ACTIONS_KEY: Final = "actions"
-"""Under this, text is JavaScript, and an object is a typed action."""
+"""Under this key a string is JavaScript, and an object is a typed action."""
 SOURCE_KEY: Final = "script_text"
-"""What stands under this is JavaScript."""
+"""The value of this key is JavaScript."""
 TYPED_ARGUMENTS: Final = frozenset({"arg", "eventinit", "label", "text", "value"})
-"""Arguments of typed actions that hold what a page is given, whatever the action; without separators."""
+"""Arguments of typed actions that contain text for the page; without separators."""
 PRESSED_KEY: Final = "key"
-"""Such an argument is typed text, unless it is the name of a key that types none."""
+"""The value of such an argument is typed text, unless it names a key that types none."""
 FILES_KEY: Final = "files"
-"""Names and contents of files that a page is given."""
+"""Names and contents of uploaded files."""
 KEY_ACTIONS: Final = frozenset({"keyboard_press", "keyboard_down", "keyboard_up"})
-"""Of these, a bare value is a key."""
+"""Actions whose bare value is a key."""
 TYPING_ACTIONS: Final = frozenset({"keyboard_type", "keyboard_insert_text"})
-"""Of these, a bare value is what is typed."""
+"""Actions whose bare value is typed text."""
 SCRIPT_ACTIONS: Final = frozenset({"evaluate", "eval_on_selector", "eval_on_selector_all", "wait_for_function"})
 """Typed actions that take JavaScript, bare or as `expression`."""
 PROXY_KEY: Final = "proxy"
-"""Under this, what stands before an `@` is secret also where the URL has no scheme."""
+"""Under this key the part before an `@` is secret even in a URL without a scheme."""
 SELECTOR_KEY: Final = "selector"
 TYPED_KEYS: Final = frozenset({"value", "text", "label"})
-"""Beside a `selector` that names something secret (`#password`), these are secret: what is typed into that field."""
+"""Text typed into a field: secret if the `selector` names something secret (`#password`)."""
 
 _SEPARATOR: Final = "[_. -]?"
 
@@ -82,7 +82,7 @@ def _ends_in(names: tuple[str, ...]) -> str:
 _secret_end: Final = re.compile(rf"{_ends_in(SENSITIVE_KEYS)}\Z", re.IGNORECASE | re.ASCII)
 _cookie_end: Final = re.compile(rf"{_ends_in(COOKIE_KEYS)}\Z", re.IGNORECASE | re.ASCII)
 _SHORT_NAMES: Final = ("auth", "bearer", "jwt", "pass", "pin")
-"""Of these, words of a text have to be the whole: `#pin` is secret, `#shipping` is not."""
+"""Names that have to match whole words of a text: `#pin` is secret, `#shipping` is not."""
 _LONG_NAMES: Final = tuple(name for name in SENSITIVE_KEYS if name not in _SHORT_NAMES)
 _secret_word: Final = re.compile(
     rf"{_ends_in(_LONG_NAMES)}|(?<![a-z]){_ends_in(_SHORT_NAMES)}(?![a-z])", re.IGNORECASE | re.ASCII
@@ -90,42 +90,42 @@ _secret_word: Final = re.compile(
 
 
 def is_secret_key(key: str) -> bool:
-    """Whether what stands under this key is secret."""
+    """Whether values under this key are secret."""
     return _secret_end.search(key) is not None
 
 
 def is_cookie_key(key: str) -> bool:
-    """Whether cookies stand under this key."""
+    """Whether values under this key are cookies."""
     return _cookie_end.search(key) is not None
 
 
 def is_headers_key(key: str) -> bool:
-    """Whether headers stand under this key."""
+    """Whether values under this key are headers."""
     return key[-len(HEADERS_KEY) :].lower() == HEADERS_KEY
 
 
 def is_storage_key(key: str) -> bool:
-    """Whether what a page has stored stands under this key."""
+    """Whether values under this key are a page's storage."""
     return key[-len(STORAGE_KEY) :].lower() == STORAGE_KEY
 
 
 def names_secret(text: str) -> bool:
-    """Whether a text, such as a selector, speaks of something secret."""
+    """Whether a text, such as a selector, names something secret."""
     return _secret_word.search(text) is not None
 
 
 AFTER_HOST: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://[^/?#]+[/?#]).+$", re.DOTALL)
-"""What follows a URL's host: group 1 is what stays."""
+"""The part of a URL after its host; group 1 stays."""
 USERINFO: Final = re.compile(r"(://)[^/?#\s\"]+(?=@)")
-"""`user:password` of a URL: group 1 is what stays, as in the others."""
+"""`user:password` of a URL; group 1 stays."""
 PROXY_USERINFO: Final = re.compile(r"(://|^)[^/?#\s\"]+(?=@)")
-"""The same where the scheme may be missing."""
+"""`user:password` of a URL whose scheme may be missing; group 1 stays."""
 PARAMETER: Final = re.compile(rf"({_ends_in(SENSITIVE_KEYS)}=)[^&#;\s\"'<>]+", re.IGNORECASE | re.ASCII)
-"""`token=…` of a query, a form or a text: group 1 is what stays."""
+"""`token=…` of a query, a form or a text; group 1 stays."""
 JSON_MEMBER: Final = re.compile(
     rf"({_ends_in(SENSITIVE_KEYS)}\\*\"\s*:\s*\\*\")(?:[^\"\\]++|\\++[^\"\\])++", re.IGNORECASE | re.ASCII
 )
-r"""`"password":"…"` of JSON that stands inside a string, however often escaped: group 1 is what stays."""
+r"""`"password":"…"` of JSON within a string, escaped any number of times; group 1 stays."""
 
 
 class _QuickPatterns(NamedTuple):
@@ -140,8 +140,8 @@ class _QuickPatterns(NamedTuple):
 
 @cache
 def _quick_patterns() -> _QuickPatterns:
-    """They begin with a fixed byte, so that the search hops from one to the next, and look back only there: five times
-    quicker than a search for the names themselves. Compiled at first use: only an input log needs them."""
+    """Patterns that begin with a fixed byte and look behind from there: five times faster than a search for the names.
+    Compiled at first use, since only an input log needs them."""
     whole = {*SENSITIVE_KEYS, *COOKIE_KEYS, PROXY_KEY, SELECTOR_KEY, STORAGE_KEY, HEADERS_KEY, ACTIONS_KEY}
     whole |= WEBHOOK_KEYS
     words = sorted({name.rsplit("_", 1)[-1] + plural for name in whole for plural in ("", "s")})
@@ -165,7 +165,7 @@ def _quick_patterns() -> _QuickPatterns:
 
 
 def may_contain_secrets(lines: bytes) -> bool:
-    r"""Whether these lines of JSON need a closer look; False is certain.
+    r"""Whether these lines of JSON may contain secrets; False is certain.
 
     A name or a URL part can only hide behind `\u00xx` of a character that no serializer needs to escape, so such an
     escape is enough to look closer, while `\u00e9`, `\n` or `\u003c` are not.

@@ -1,26 +1,26 @@
-"""Where any of many known values stands in some bytes: automata for all of them at once, that grow with them."""
+"""Finds many known values in bytes at once, with automata that grow as values are added."""
 
 import threading
 from collections.abc import Iterable
 from typing import Final
 
 Span = tuple[int, int]
-"""First byte, and the one after the last."""
+"""Start and end offset."""
 
 HEAD_BYTES: Final = 64
-"""A value that is longer is compared at its end alone, once it begins as it should: so its length costs nothing."""
+"""Of a longer value only its beginning and its end are compared, so that its length costs nothing."""
 _MAX_VARIANTS: Final = 8
-"""Such values that begin alike and are told apart; of more than these, the longest is taken for all."""
+"""Long values with the same beginning that are distinguished; of more, only the longest counts."""
 _WINDOW_BYTES: Final = 1 << 13
-"""Bytes that are looked at together: what is found in them is held in memory until it is merged."""
+"""Bytes that are searched at once: their matches are in memory until they are merged."""
 
 
 _MAX_SPANS: Final = 1 << 14
-"""Places in one text that are told apart; of more than these, what lies between them is a part of one."""
+"""Spans per text; more of them become one span."""
 
 
 class ValueFinder:
-    """Finds known values in time linear in the text, however many they are and however they overlap.
+    """Finds known values in time linear in the text, whatever their number and overlaps.
 
     The automata know the first 4, 8, 16, 32 or 64 bytes of each value, the most that it has, so that at most five
     things are found at one place. Each automaton holds at least twice as many as the next one: what comes moves
@@ -40,7 +40,7 @@ class ValueFinder:
         """First `HEAD_BYTES` bytes -> the values that begin so, the longest first."""
 
     def add(self, value: bytes) -> None:
-        """Takes in a value, of at least 4 bytes."""
+        """Adds a value of at least 4 bytes."""
         with self._lock:
             if len(value) < HEAD_BYTES:
                 self._add_short(value)
@@ -48,11 +48,11 @@ class ValueFinder:
                 self._add_long(value)
 
     def contains(self, data: bytes) -> bool:
-        """Whether any value stands in it."""
+        """Whether the data contains any value."""
         return any(automaton.finds(data) and self._spans(automaton, data) for automaton in self._built())
 
     def find_spans(self, data: bytes) -> list[Span]:
-        """Where values stand, in order: those that overlap are one span, those that only touch are two."""
+        """The spans of values, in order; overlapping ones are merged, adjacent ones are not."""
         automata = [automaton for automaton in self._built() if automaton.finds(data)]
         return merge_spans(span for automaton in automata for span in self._spans(automaton, data)) if automata else []
 
@@ -102,7 +102,7 @@ class ValueFinder:
         return spans
 
     def _end(self, data: bytes, start: int, head: bytes) -> int:
-        """Where the longest value ends that stands there; 0 where none does."""
+        """The end of the longest value at `start`; 0 if there is none."""
         for size in self._sizes[head]:
             value = data[start : start + size]
             if value in self._values:
@@ -110,7 +110,7 @@ class ValueFinder:
         return 0
 
     def _end_of_long(self, data: bytes, start: int, head: bytes) -> int:
-        """Where the longest value ends that begins there and ends as it should, or is cut by the text's end."""
+        """The end of the longest value whose beginning and end match at `start`, or that the text's end cuts."""
         candidates = self._long[head]
         if len(candidates) > _MAX_VARIANTS:
             return min(start + len(candidates[0]), len(data))
@@ -122,7 +122,7 @@ class ValueFinder:
 
 
 class _Automaton:
-    """The beginnings of a number of values, and the automaton of all."""
+    """An automaton for the beginnings of values."""
 
     def __init__(self, heads: list[bytes]) -> None:
         from ahocorasick_rs import BytesAhoCorasick  # late: most sessions look for nothing
@@ -131,20 +131,20 @@ class _Automaton:
         self._find = BytesAhoCorasick(heads).find_matches_as_indexes
 
     def finds(self, data: bytes) -> bool:
-        """Whether any stands in it."""
+        """Whether the data contains any of them."""
         if len(data) <= _WINDOW_BYTES:
             return bool(self._find(data))
         view = memoryview(data)
         return any(self._find(view[at : at + _WINDOW_BYTES + HEAD_BYTES]) for at in range(0, len(data), _WINDOW_BYTES))
 
     def matches(self, data: bytes, window: int) -> Iterable[tuple[int, bytes]]:
-        """What begins in the window: where, and which."""
+        """The matches that start in the window: offset and value."""
         heads, view = self.heads, memoryview(data)[window : window + _WINDOW_BYTES + HEAD_BYTES - 1]
         return ((window + start, heads[index]) for index, start, _ in self._find(view, overlapping=True))
 
 
 def merge_spans(spans: Iterable[Span]) -> list[Span]:
-    """The same bytes in as few spans as can be, in order; those that only touch stay two."""
+    """Merges overlapping spans, in order; adjacent ones stay apart."""
     result: list[Span] = []
     for start, end in sorted(spans):
         if result and start < result[-1][1]:
