@@ -108,7 +108,7 @@ async def opener(folder: Path) -> AsyncIterator[Open]:
 
 
 @pytest.fixture
-async def details(tmp_path: Path) -> AsyncIterator[Open]:
+async def places(tmp_path: Path) -> AsyncIterator[Open]:
     """Opens engines as processes of one state folder."""
     async with opener(tmp_path) as open_one:
         yield open_one
