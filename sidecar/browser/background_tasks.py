@@ -9,15 +9,15 @@ class BackgroundTasks:
     """What is coming to its end."""
 
     def __init__(self) -> None:
-        self._under_way: set[asyncio.Future[Any]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
 
-    def start(self, ending: Awaitable[Any]) -> None:
+    def start(self, awaitable: Awaitable[Any]) -> None:
         """Runs the end of something."""
-        task = asyncio.ensure_future(ending)
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        task = asyncio.ensure_future(awaitable)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def wait(self, seconds: float) -> None:
         """Returns when all have ended, after so many seconds at the latest."""
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=seconds)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)

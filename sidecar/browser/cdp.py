@@ -24,21 +24,21 @@ def is_chromium(browser: Browser | None) -> TypeGuard[Browser]:
 class CdpClient:
     """A session for a job's own page, kept as long as the page.
 
-    Other pages are asked by Playwright: it tells of a crash, of which a session has no news, and nobody else watches
-    for that of a popup.
+    Other pages are called through Playwright: it reports a crash, which a session does not, and nothing else watches a
+    popup for one.
     """
 
     def __init__(self, page: Page) -> None:
         self._page = page
         self._session: CDPSession | None = None
-        self._target: dict[str, Any] = {}
+        self._target_info: dict[str, Any] = {}
         self._key = ""
         """What our world holds, and no page knows: another process may give the same number to a page's own world."""
         self._world: int | None = None
         """Ours in the document that is there."""
-        self._ahead: asyncio.Task[int] | None = None
-        """The one that is made while the document loads, until it is asked."""
-        page.on("framenavigated", self._leave)
+        self._pending_world: asyncio.Task[int] | None = None
+        """Created while the document loads, for its first call."""
+        page.on("framenavigated", self._on_frame_navigated)
 
     async def session(self, page: Page) -> CDPSession:
         """The kept session, or another page's new one. Raises Playwright's errors, also where this is not Chromium."""
@@ -48,14 +48,14 @@ class CdpClient:
             self._session = await page.context.new_cdp_session(page)
         return self._session
 
-    async def target(self) -> dict[str, Any]:
+    async def target_info(self) -> dict[str, Any]:
         """What Chromium says of the job's own page: a `targetId`, which is also its main frame's, and its context."""
-        if not self._target:
+        if not self._target_info:
             session = await self.session(self._page)
-            self._target = (await session.send("Target.getTargetInfo"))["targetInfo"]
-        return self._target
+            self._target_info = (await session.send("Target.getTargetInfo"))["targetInfo"]
+        return self._target_info
 
-    async def ask(self, page: Page, name: str, argument: Any = None) -> str:
+    async def call(self, page: Page, name: str, argument: Any = None) -> str:
         """The answer to one of `isolated_world.js`'s questions, as JSON text. Raises Playwright's errors.
 
         The page answers with the document that it has then, which may be on its way to the next one.
@@ -67,34 +67,34 @@ class CdpClient:
         if self._world is not None:
             with contextlib.suppress(_StaleWorld):
                 return await _call_function(session, self._world, self._key, False, name, argument)
-        ahead, self._ahead = self._ahead, None
-        world = await _await_world(ahead) if ahead else None
+        pending, self._pending_world = self._pending_world, None
+        world = await _await_world(pending) if pending else None
         if world is not None:
             with contextlib.suppress(_StaleWorld):
-                return await self._ask_first(session, world, name, argument)
+                return await self._call_first(session, world, name, argument)
         with contextlib.suppress(_StaleWorld):
-            return await self._ask_first(session, await self._make_world(session), name, argument)
+            return await self._call_first(session, await self._make_world(session), name, argument)
         raise PlaywrightError("Execution context was destroyed: the page has gone on")
 
-    def expect(self) -> None:
-        """A document has come, and will be asked: our world is made there while it loads."""
+    def prepare_world(self) -> None:
+        """Creates the isolated world while the new document loads, before the first call needs it."""
         if self._session is not None:
-            self._ahead = asyncio.create_task(self._make_world(self._session))
-            self._ahead.add_done_callback(consume_exception)
+            self._pending_world = asyncio.create_task(self._make_world(self._session))
+            self._pending_world.add_done_callback(consume_exception)
 
     async def _make_world(self, session: CDPSession) -> int:
-        place = {"frameId": (await self.target())["targetId"], "worldName": _WORLD}
+        place = {"frameId": (await self.target_info())["targetId"], "worldName": _WORLD}
         world: int = (await session.send("Page.createIsolatedWorld", place))["executionContextId"]
         return world
 
-    async def _ask_first(self, session: CDPSession, world: int, name: str, argument: Any) -> str:
+    async def _call_first(self, session: CDPSession, world: int, name: str, argument: Any) -> str:
         self._key, self._world = secrets.token_hex(16), world
-        told = await _call_function(session, world, self._key, True, name, argument)
+        result = await _call_function(session, world, self._key, True, name, argument)
         if self._world != world:
             raise _StaleWorld
-        return told
+        return result
 
-    def _leave(self, frame: Frame) -> None:
+    def _on_frame_navigated(self, frame: Frame) -> None:
         if frame.parent_frame is None:
             self._world = None
 
@@ -103,29 +103,29 @@ class _StaleWorld(Exception):
     """That number has none any more, or somebody else's."""
 
 
-async def _await_world(ahead: asyncio.Task[int]) -> int | None:
+async def _await_world(pending: asyncio.Task[int]) -> int | None:
     """None where the document that it was made for has gone again."""
     try:
-        return await asyncio.shield(ahead)
+        return await asyncio.shield(pending)
     except PlaywrightError:
         return None
 
 
-async def _call_function(session: CDPSession, world: int, *given: Any) -> str:
-    asked = {
+async def _call_function(session: CDPSession, world: int, *arguments: Any) -> str:
+    parameters = {
         "functionDeclaration": isolated_world.FUNCTION,
         "executionContextId": world,
-        "arguments": [{"value": msgspec.to_builtins(value)} for value in given],
+        "arguments": [{"value": msgspec.to_builtins(value)} for value in arguments],
         "awaitPromise": True,
         "returnByValue": True,
     }
     try:
-        answer = await session.send("Runtime.callFunctionOn", asked)
+        reply = await session.send("Runtime.callFunctionOn", parameters)
     except PlaywrightError as error:
         raise (_StaleWorld() if _NO_WORLD in error.message else error) from None
-    if "exceptionDetails" in answer:
-        raise PlaywrightError(_exception_text(answer["exceptionDetails"]))
-    value = answer["result"].get("value")
+    if "exceptionDetails" in reply:
+        raise PlaywrightError(_exception_text(reply["exceptionDetails"]))
+    value = reply["result"].get("value")
     if value is None:
         raise _StaleWorld
     return str(value)

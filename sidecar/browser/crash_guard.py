@@ -1,4 +1,4 @@
-"""Work on a page, raced against the news that the page is gone."""
+"""Runs work on a page and stops it when the page crashes."""
 
 import asyncio
 from collections.abc import Awaitable, Coroutine
@@ -17,14 +17,14 @@ _CLEANUP_SECONDS: Final = 2.0
 async def run_unless_lost(work: Coroutine[Any, Any, T], lost: Awaitable[BrowserCrashed]) -> T:
     """The outcome of `work`, unless its page is lost first. Raises BrowserCrashed."""
     task = asyncio.create_task(work)
-    gone = asyncio.ensure_future(lost)
+    crash = asyncio.ensure_future(lost)
     try:
-        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((task, crash), return_when=asyncio.FIRST_COMPLETED)
         if task.done() and playwright_errors.may_be_crash(task.exception()):
-            await asyncio.wait((gone,), timeout=_CRASH_EVENT_SECONDS)
-        if task.done() and not (gone.done() and task.exception()):
+            await asyncio.wait((crash,), timeout=_CRASH_EVENT_SECONDS)
+        if task.done() and not (crash.done() and task.exception()):
             return task.result()
-        raise gone.result()  # also where the work failed first: this is the reason
+        raise crash.result()  # also where the work failed first: this is the reason
     finally:
         await cancel_and_wait(task)
 

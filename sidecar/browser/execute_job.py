@@ -1,4 +1,4 @@
-"""What a job does with the page it was lent: visit its steps, then gather what it made."""
+"""Executes one job on its page: runs the steps, then captures the artifacts."""
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
@@ -47,43 +47,46 @@ class Redactions:
 async def execute_job(
     job: SendJob,
     steps: Sequence[PlannedStep],
-    keep: WriteArtifact | None,
+    write_artifact: WriteArtifact | None,
     clock: Clock,
-    hiding: Redactions,
+    redactions: Redactions,
     sandboxes: SandboxPool,
     scratch: Scratch,
-    lent: JobPage,
-    watch: StepObserver = NO_OBSERVER,
+    job_page: JobPage,
+    observer: StepObserver = NO_OBSERVER,
     use: ProfileUse | None = None,
     allows: AllowsUrl | None = None,
 ) -> JobResult:
-    """One job on its page, in at most its `timeout_ms`. `keep` writes a file; None leaves all inline.
+    """One job on its page, in at most its `timeout_ms`. `write_artifact` writes a file; None leaves all inline.
 
     `allows` says which addresses its pages may open; None is all of them. Where the page belongs to a profile, `use`
-    is told what the job has changed for those that come after it.
+    is redacted what the job has changed for those that come after it.
 
     Raises BrowserCrashed, BrowserUnavailable, NavigationFailed, ActionFailed, Forbidden, LimitExceeded, TimedOut,
     StoreFailed.
     """
-    visit, shelf = StepRunner(lent, clock, sandboxes, hiding.values, scratch, hiding.all, allows), ArtifactSink(keep)
+    runner, sink = (
+        StepRunner(job_page, clock, sandboxes, redactions.values, scratch, redactions.all, allows),
+        ArtifactSink(write_artifact),
+    )
     if use:
-        visit.storage_observer = use.storage_observer
-    work = partial(_run_in_context, job, steps, visit, shelf, hiding, watch)
+        runner.storage_observer = use.storage_observer
+    work = partial(_run_in_context, job, steps, runner, sink, redactions, observer)
     if allows:
-        work = partial(run_guarded, allows, lent, work)
-    watch.on_started()
+        work = partial(run_guarded, allows, job_page, work)
+    observer.on_started()
     try:
-        return await _with_timeout(visit, job.timeout_ms, work())
+        return await _with_timeout(runner, job.timeout_ms, work())
     except BaseException:
-        await shelf.clear()
+        await sink.clear()
         raise
     finally:
-        await visit.close()
-        if use and visit.changed_context:
+        await runner.close()
+        if use and runner.changed_context:
             use.discard_context = True
 
 
-async def _with_timeout(visit: StepRunner, milliseconds: int, work: Coroutine[Any, Any, JobResult]) -> JobResult:
+async def _with_timeout(runner: StepRunner, milliseconds: int, work: Coroutine[Any, Any, JobResult]) -> JobResult:
     """The outcome of a job's work in its time. Raises TimedOut, which says where the job was."""
     task = asyncio.create_task(work)
     try:
@@ -92,73 +95,73 @@ async def _with_timeout(visit: StepRunner, milliseconds: int, work: Coroutine[An
             return task.result()
     finally:
         await cancel_and_wait(task)
-    where = f" at {visit.step}" if visit.step else ""
+    where = f" at {runner.step}" if runner.step else ""
     said = f"the job took longer than {milliseconds} ms{where}"
-    raise TimedOut(said, step=visit.step, action=visit.action)
+    raise TimedOut(said, step=runner.step, action=runner.action)
 
 
 async def _run_in_context(
     job: SendJob,
     steps: Sequence[PlannedStep],
-    visit: StepRunner,
-    shelf: ArtifactSink,
-    hiding: Redactions,
-    watch: StepObserver,
+    runner: StepRunner,
+    sink: ArtifactSink,
+    redactions: Redactions,
+    observer: StepObserver,
 ) -> JobResult:
     if "READ_ALERTS" in job.options:
-        visit.dialogs.listen()
-    async with block_resources(visit.page.context, (job.context.block or ()) if job.context else ()):
-        return await _run_and_collect(job, steps, visit, shelf, hiding, watch)
+        runner.dialogs.listen()
+    async with block_resources(runner.page.context, (job.context.block or ()) if job.context else ()):
+        return await _run_and_collect(job, steps, runner, sink, redactions, observer)
 
 
 async def _run_and_collect(
     job: SendJob,
     steps: Sequence[PlannedStep],
-    visit: StepRunner,
-    shelf: ArtifactSink,
-    hiding: Redactions,
-    watch: StepObserver,
+    runner: StepRunner,
+    sink: ArtifactSink,
+    redactions: Redactions,
+    observer: StepObserver,
 ) -> JobResult:
-    made: dict[str, Any] = {}
-    with scratch_folder(visit.scratch) if RECORDING_OPTIONS & set(job.options) else nullcontext(Path()) as folder:
-        recorder = Recorder(visit.page, job.options, folder, hiding.all)
+    artifacts: dict[str, Any] = {}
+    with scratch_folder(runner.scratch) if RECORDING_OPTIONS & set(job.options) else nullcontext(Path()) as folder:
+        recorder = Recorder(runner.page, job.options, folder, redactions.all)
         await recorder.start()
-        visited = await visit.run(steps, job.cookies, watch)
+        outcome = await runner.run(steps, job.cookies, observer)
         for kind, data in await recorder.finish():
-            made[kind] = await shelf.put(kind, data)
-    made |= await capture_artifacts(visit.page, visit.cdp, job.options, job.pdf, shelf)
-    if visit.downloads:
-        made["downloads"] = tuple(
-            [await _store_download(hiding.secrets(file.name), file.data, shelf) for file in visit.downloads]
+            artifacts[kind] = await sink.put(kind, data)
+    artifacts |= await capture_artifacts(runner.page, runner.cdp, job.options, job.pdf, sink)
+    if runner.downloads:
+        artifacts["downloads"] = tuple(
+            [await _store_download(redactions.secrets(file.name), file.data, sink) for file in runner.downloads]
         )
     if "READ_ALERTS" in job.options:
-        made["messages"] = tuple(map(hiding.secrets, visit.dialogs.messages))
-    told = tuple(_redact_step(step, hiding.secrets) for step in visited.steps)
-    return JobResult(steps=told, extract=visited.extract, **made)
+        artifacts["messages"] = tuple(map(redactions.secrets, runner.dialogs.messages))
+    redacted = tuple(_redact_step(step, redactions.secrets) for step in outcome.steps)
+    return JobResult(steps=redacted, extract=outcome.extract, **artifacts)
 
 
-async def _store_download(name: str, data: bytes, shelf: ArtifactSink) -> Download:
-    put = await shelf.put("download", data)
-    if shelf.in_files:
+async def _store_download(name: str, data: bytes, sink: ArtifactSink) -> Download:
+    put = await sink.put("download", data)
+    if sink.writes_files:
         return Download(name=name, size=len(data), path=put)
     return Download(name=name, size=len(data), content=put)
 
 
-def _redact_step(step: StepResult, hide: Redact) -> StepResult:
-    if hide is _unchanged:
+def _redact_step(step: StepResult, redact: Redact) -> StepResult:
+    if redact is _unchanged:
         return step
     return step.replace(
-        url=hide(step.url),
-        title=hide(step.title),
-        values=_redact_value(step.values, hide),
-        console=tuple(map(hide, step.console)),
-        errors=tuple(map(hide, step.errors)),
+        url=redact(step.url),
+        title=redact(step.title),
+        values=_redact_value(step.values, redact),
+        console=tuple(map(redact, step.console)),
+        errors=tuple(map(redact, step.errors)),
     )
 
 
-def _redact_value(value: Any, hide: Redact) -> Any:
+def _redact_value(value: Any, redact: Redact) -> Any:
     if isinstance(value, str):
-        return hide(value)
+        return redact(value)
     if isinstance(value, dict):
-        return {hide(name): _redact_value(item, hide) for name, item in value.items()}
-    return type(value)(_redact_value(item, hide) for item in value) if isinstance(value, list | tuple) else value
+        return {redact(name): _redact_value(item, redact) for name, item in value.items()}
+    return type(value)(_redact_value(item, redact) for item in value) if isinstance(value, list | tuple) else value

@@ -21,26 +21,26 @@ class BackoffLimits(Protocol):
 class LaunchBackoff:
     """The failures in a row of one kind of browser."""
 
-    def __init__(self, pauses: BackoffLimits, monotonic: Callable[[], float]) -> None:
-        self._pauses = pauses
+    def __init__(self, limits: BackoffLimits, monotonic: Callable[[], float]) -> None:
+        self._limits = limits
         self._monotonic = monotonic
         self._failures = 0
-        self._not_before = 0.0
-        self._why = BrowserUnavailable("")
+        self._retry_at = 0.0
+        self._last_failure = BrowserUnavailable("")
 
     def check(self) -> None:
         """Raises BrowserUnavailable, with the reason of the last failure, as long as it is too early to try again."""
-        left = self._not_before - self._monotonic()
+        left = self._retry_at - self._monotonic()
         if left > 0:
-            said = f"{self._why.message} (the next try is in {left:.1f} s)"
-            raise BrowserUnavailable(said, retryable=self._why.retryable)
+            said = f"{self._last_failure.message} (the next try is in {left:.1f} s)"
+            raise BrowserUnavailable(said, retryable=self._last_failure.retryable)
 
     def record_failure(self, failure: BrowserUnavailable) -> None:
         """Begins a pause, unless there is one."""
         now = self._monotonic()
-        if now >= self._not_before:
-            pause = min(self._pauses.first_backoff * 2**self._failures, self._pauses.longest_backoff)
-            self._failures, self._why, self._not_before = self._failures + 1, failure, now + pause
+        if now >= self._retry_at:
+            pause = min(self._limits.first_backoff * 2**self._failures, self._limits.longest_backoff)
+            self._failures, self._last_failure, self._retry_at = self._failures + 1, failure, now + pause
 
     def reset(self) -> None:
         """The next failure is the first again."""

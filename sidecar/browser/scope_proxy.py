@@ -84,16 +84,16 @@ class ScopeProxy:
             await writer.drain()
             return
         async with within(_TIMEOUT_SECONDS):
-            there, back = await asyncio.open_connection(host, port, limit=_MAX_HEAD_BYTES)
+            server_reader, server_writer = await asyncio.open_connection(host, port, limit=_MAX_HEAD_BYTES)
         try:
             if tunnel:
                 writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-                await _tunnel(reader, back, there, writer)
+                await _tunnel(reader, server_writer, server_reader, writer)
             else:
-                back.write(_to_origin_form(head, parts.path or "/", parts.query))
-                await _forward_exchange(head, reader, back, there, writer)
+                server_writer.write(_to_origin_form(head, parts.path or "/", parts.query))
+                await _forward_exchange(head, reader, server_writer, server_reader, writer)
         finally:
-            back.close()
+            server_writer.close()
 
 
 async def unload_pages(context: BrowserContext) -> None:
@@ -122,15 +122,15 @@ def _name(line: bytes) -> bytes:
 
 async def _forward_exchange(
     head: bytes,
-    near: asyncio.StreamReader,
-    back: asyncio.StreamWriter,
-    far: asyncio.StreamReader,
-    front: asyncio.StreamWriter,
+    client_reader: asyncio.StreamReader,
+    server_writer: asyncio.StreamWriter,
+    server_reader: asyncio.StreamReader,
+    client_writer: asyncio.StreamWriter,
 ) -> None:
-    """One request's body there and its answer back, until either side is done; no second request is handed on."""
+    """Forwards one request's body and its response until either side is done, and no second request."""
     tasks = (
-        asyncio.create_task(_forward_request_body(head, near, back)),
-        asyncio.create_task(_forward_response(far, front)),
+        asyncio.create_task(_forward_request_body(head, client_reader, server_writer)),
+        asyncio.create_task(_forward_response(server_reader, client_writer)),
     )
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -140,46 +140,48 @@ async def _forward_exchange(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _forward_request_body(head: bytes, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+async def _forward_request_body(
+    head: bytes, client_reader: asyncio.StreamReader, server_writer: asyncio.StreamWriter
+) -> None:
     """Hands on a request's body, and ends once the browser has gone or says more than that. Raises ValueError."""
     try:
         fields = [(_name(line), line.partition(b":")[2].strip()) for line in head.split(b"\r\n")[1:]]
         lengths = [value for name, value in fields if name == b"content-length"]
         codings = [value.lower() for name, value in fields if name == b"transfer-encoding"]
         if codings == [b"chunked"] and not lengths:
-            await _forward_chunks(near, back)
+            await _forward_chunks(client_reader, server_writer)
         elif codings or len(lengths) > 1:
             raise ValueError("nobody can tell where this request ends")
         elif lengths:
-            await _forward_bytes(near, back, _parse_number(lengths[0], 10))
-        await back.drain()
+            await _forward_bytes(client_reader, server_writer, _parse_number(lengths[0], 10))
+        await server_writer.drain()
     except OSError:  # the server reads no further, and may have said why
-        while await near.read(_CHUNK):
+        while await client_reader.read(_CHUNK):
             pass
-    await near.read(1)
+    await client_reader.read(1)
 
 
-async def _forward_bytes(near: asyncio.StreamReader, back: asyncio.StreamWriter, length: int) -> None:
+async def _forward_bytes(client_reader: asyncio.StreamReader, server_writer: asyncio.StreamWriter, length: int) -> None:
     while length:
-        data = await near.read(min(length, _CHUNK))
+        data = await client_reader.read(min(length, _CHUNK))
         if not data:
             raise ValueError("the request is cut")
         length -= len(data)
-        back.write(data)
-        await back.drain()
+        server_writer.write(data)
+        await server_writer.drain()
 
 
-async def _forward_chunks(near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+async def _forward_chunks(client_reader: asyncio.StreamReader, server_writer: asyncio.StreamWriter) -> None:
     size = 1
     while size:
-        line = await near.readuntil(b"\r\n")
+        line = await client_reader.readuntil(b"\r\n")
         size = _parse_number(line.partition(b";")[0].strip(), 16)
-        back.write(line)
+        server_writer.write(line)
         if size:
-            await _forward_bytes(near, back, size + 2)
+            await _forward_bytes(client_reader, server_writer, size + 2)
     while line != b"\r\n":  # what follows the last chunk
-        line = await near.readuntil(b"\r\n")
-        back.write(line)
+        line = await client_reader.readuntil(b"\r\n")
+        server_writer.write(line)
 
 
 def _parse_number(digits: bytes, base: int) -> int:
@@ -189,26 +191,28 @@ def _parse_number(digits: bytes, base: int) -> int:
     return int(digits, base)
 
 
-async def _forward_response(far: asyncio.StreamReader, front: asyncio.StreamWriter) -> None:
+async def _forward_response(server_reader: asyncio.StreamReader, client_writer: asyncio.StreamWriter) -> None:
     """Hands on an answer that ends its connection, whatever the server says of that. Raises ValueError.
 
     A browser may keep one connection to its proxy for all servers: the next request in it may be for another.
     """
     status = 100
     while status < 200:
-        first, *lines = await _read_response_head(far)
+        first, *lines = await _read_response_head(server_reader)
         status = _parse_number(first.split(b" ")[1], 10) if first.startswith(b"HTTP/1.") and b" " in first else 101
         if status == 101:
             raise ValueError("no answer to what was asked")
-        front.write(_with_connection_close(first, lines) if status >= 200 else b"\r\n".join((first, *lines, b"", b"")))
-    await _copy(far, front)
+        client_writer.write(
+            _with_connection_close(first, lines) if status >= 200 else b"\r\n".join((first, *lines, b"", b""))
+        )
+    await _copy(server_reader, client_writer)
 
 
-async def _read_response_head(far: asyncio.StreamReader) -> list[bytes]:
+async def _read_response_head(server_reader: asyncio.StreamReader) -> list[bytes]:
     """The lines of an answer's head, which some servers end with a bare line feed."""
     lines: list[bytes] = []
     size = 0
-    while line := (read := await far.readline()).rstrip(b"\r\n"):
+    while line := (read := await server_reader.readline()).rstrip(b"\r\n"):
         size += len(read)
         if size > _MAX_HEAD_BYTES:
             raise ValueError("an answer's head without end")
@@ -222,12 +226,15 @@ async def _read_response_head(far: asyncio.StreamReader) -> list[bytes]:
 
 
 async def _tunnel(
-    near: asyncio.StreamReader, back: asyncio.StreamWriter, far: asyncio.StreamReader, front: asyncio.StreamWriter
+    client_reader: asyncio.StreamReader,
+    server_writer: asyncio.StreamWriter,
+    server_reader: asyncio.StreamReader,
+    client_writer: asyncio.StreamWriter,
 ) -> None:
     """Hands bytes on in both directions, until the server has said all."""
-    sending = asyncio.create_task(_copy(near, back))
+    sending = asyncio.create_task(_copy(client_reader, server_writer))
     try:
-        await _copy(far, front)
+        await _copy(server_reader, client_writer)
     finally:
         sending.cancel()
         await asyncio.wait((sending,))

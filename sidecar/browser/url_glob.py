@@ -24,7 +24,7 @@ class UrlGlob:
         if len(text) > MAX_GLOB_CHARS or text.count("*") + text.count("{") > MAX_WILDCARDS:
             raise ValueError(f"a glob has at most {MAX_GLOB_CHARS} characters and {MAX_WILDCARDS} wildcards")
         self._text = text
-        self._walk: _Nfa | None = None
+        self._nfa: _Nfa | None = None
 
     def matches(self, url: str) -> bool:
         """Whether it matches the whole URL, or is the URL."""
@@ -32,59 +32,59 @@ class UrlGlob:
             return True
         if len(url) > _MAX_URL_CHARS:
             return False
-        if self._walk is None:
-            self._walk = _Nfa(self._text)
-        return self._walk.reaches_end(url)
+        if self._nfa is None:
+            self._nfa = _Nfa(self._text)
+        return self._nfa.reaches_end(url)
 
 
 class _Nfa:
-    """A glob's places, walked by all ways at once: a set of places is one number, with a bit for each.
+    """A glob's states, walked by all ways at once: a set of states is one number, with a bit for each.
 
-    A letter leads from its place to the next one, so that a letter is one shift for all places. Sets that have been met
+    A letter leads from its state to the next one, so that a letter is one shift for all states. Sets that have been met
     are remembered with where they lead, since most URLs come by the same ones again and again.
     """
 
     def __init__(self, text: str) -> None:
         self._letters: dict[str, int] = {}
-        """Letter -> places that it leads on from. The empty one is any."""
+        """Letter -> states that it leads on from. The empty one is any."""
         self._loops = self._loops_but_slash = 0
         """Places where any letter, or any but a slash, may be skipped."""
-        self._free: dict[int, int] = {}
-        """Places -> places that are reached from any of them without a letter; where these go on comes later."""
+        self._epsilon: dict[int, int] = {}
+        """States -> states that are reached from any of them without a letter; where these go on comes later."""
         self._last = 0
         self._end = 1 << self._parse(text)
-        self._from = 0
-        for places in self._free:
-            self._from |= places
-        self._met: dict[tuple[int, str], int] = {}
+        self._epsilon_sources = 0
+        for states in self._epsilon:
+            self._epsilon_sources |= states
+        self._transitions: dict[tuple[int, str], int] = {}
 
     def reaches_end(self, url: str) -> bool:
         """Whether the last letter leads to the end."""
-        places = self._reach(1)
+        states = self._reach(1)
         for letter in url:
-            known = places, letter
-            reached = self._met.get(known)
+            known = states, letter
+            reached = self._transitions.get(known)
             if reached is None:
-                reached = self._reach(self._step_by(places, letter))
-                if len(self._met) >= _MAX_CACHED:
-                    self._met.clear()
-                self._met[known] = reached
-            places = reached
-            if not places:
+                reached = self._reach(self._step_by(states, letter))
+                if len(self._transitions) >= _MAX_CACHED:
+                    self._transitions.clear()
+                self._transitions[known] = reached
+            states = reached
+            if not states:
                 return False
-        return bool(places & self._end)
+        return bool(states & self._end)
 
-    def _step_by(self, places: int, letter: str) -> int:
-        led = places & (self._letters.get("", 0) | self._letters.get(letter, 0))
+    def _step_by(self, states: int, letter: str) -> int:
+        led = states & (self._letters.get("", 0) | self._letters.get(letter, 0))
         stays = self._loops if letter == "/" else self._loops | self._loops_but_slash
-        return (led << 1) | (places & stays)
+        return (led << 1) | (states & stays)
 
-    def _reach(self, places: int) -> int:
-        if places & self._from:
-            for sources, targets in self._free.items():
-                if places & sources:
-                    places |= targets
-        return places
+    def _reach(self, states: int) -> int:
+        if states & self._epsilon_sources:
+            for sources, targets in self._epsilon.items():
+                if states & sources:
+                    states |= targets
+        return states
 
     def _parse(self, text: str) -> int:
         here, begun, before = 0, -1, ""
@@ -97,10 +97,10 @@ class _Nfa:
             elif deep or flat:
                 here = self._loop(here, but_slash=not deep)
             elif opens and begun < 0:
-                begun, ends, here = here, [], self._jump(here)
+                begun, ends, here = here, [], self._epsilon_step(here)
             elif comma and begun >= 0:
                 ends.append(here)
-                here = self._jump(begun)
+                here = self._epsilon_step(begun)
             elif closes and begun >= 0:
                 here, begun = self._join([*ends, here]), -1
             else:
@@ -113,36 +113,36 @@ class _Nfa:
         self._last += 1
         return self._last
 
-    def _step(self, place: int, letter: str) -> int:
-        start = place if place == self._last else self._jump(place)
+    def _step(self, state: int, letter: str) -> int:
+        start = state if state == self._last else self._epsilon_step(state)
         self._letters[letter] = self._letters.get(letter, 0) | 1 << start
         return self._new()
 
-    def _jump(self, place: int) -> int:
-        return self._join([place])
+    def _epsilon_step(self, state: int) -> int:
+        return self._join([state])
 
-    def _join(self, places: list[int]) -> int:
+    def _join(self, states: list[int]) -> int:
         target, sources = self._new(), 0
-        for place in places:
-            sources |= 1 << place
-        self._free[sources] = self._free.get(sources, 0) | 1 << target
+        for state in states:
+            sources |= 1 << state
+        self._epsilon[sources] = self._epsilon.get(sources, 0) | 1 << target
         return target
 
-    def _loop(self, place: int, *, but_slash: bool) -> int:
-        loop = self._jump(place)
+    def _loop(self, state: int, *, but_slash: bool) -> int:
+        loop = self._epsilon_step(state)
         if but_slash:
             self._loops_but_slash |= 1 << loop
         else:
             self._loops |= 1 << loop
-        return self._jump(loop)
+        return self._epsilon_step(loop)
 
-    def _folders(self, place: int, *, optional: bool) -> int:
+    def _folders(self, state: int, *, optional: bool) -> int:
         """`**/`: any number of folders; after a slash also none."""
         if not optional:
-            return self._step(self._loop(place, but_slash=False), "/")
-        any_letter = self._step(self._jump(place), "")
+            return self._step(self._loop(state, but_slash=False), "/")
+        any_letter = self._step(self._epsilon_step(state), "")
         within = self._step(self._loop(any_letter, but_slash=False), "/")
-        return self._join([place, within])
+        return self._join([state, within])
 
 
 def _normalized(url: str) -> str:

@@ -92,7 +92,7 @@ class BrowserJobRunner:
         self,
         job: SendJob,
         secrets: Secrets | None = None,
-        watch: StepObserver = NO_OBSERVER,
+        observer: StepObserver = NO_OBSERVER,
         scope: Scope | None = None,
     ) -> JobResult:
         """Runs one job, in at most its `timeout_ms` once it has a place.
@@ -107,7 +107,9 @@ class BrowserJobRunner:
         redactions = _redactions(job, steps, secrets or {})
         use = self._profile_use(job, steps, scope)
         parts = (self._artifact_writer(job), self._clock, redactions, self._pool.sandboxes, self._pool.scratch)
-        work = partial(execute_job, job, steps, *parts, watch=watch, use=use, allows=scope.allows if scope else None)
+        work = partial(
+            execute_job, job, steps, *parts, observer=observer, use=use, allows=scope.allows if scope else None
+        )
         downloads = any(isinstance(a, BoundAction) and a.method == "download" for step in steps for a in step.actions)
         arguments = context_arguments(job.context, downloads=downloads)
         try:
@@ -166,7 +168,7 @@ def _redactions(job: SendJob, steps: Sequence[PlannedStep], secrets: Secrets) ->
         redactor = redactor_for(job, secrets)
         for action in (action for step in steps for action in step.actions):
             if isinstance(action, BoundAction):
-                redactor.add_secret(action.hidden or "")
+                redactor.add_secret(action.secret_text or "")
         return redactor
 
     def redact(text: str) -> str:

@@ -33,4 +33,4 @@ def contains_secrets(content: Any, steps: Sequence[PlannedStep] = ()) -> bool:
     if not isinstance(content, SendJob):
         return False
     actions = (action for step in steps for action in step.actions)
-    return any(isinstance(action, BoundAction) and action.hidden for action in actions) or types_secrets(content)
+    return any(isinstance(action, BoundAction) and action.secret_text for action in actions) or types_secrets(content)

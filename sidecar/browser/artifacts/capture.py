@@ -39,18 +39,18 @@ _ATTEMPTS: Final = 3
 
 
 class ArtifactSink:
-    """Where a job's artifacts go: inline as base64, or files that `keep` writes; it is called in a thread."""
+    """Where a job's artifacts go: inline as base64, or files that `write` writes; it is called in a thread."""
 
-    def __init__(self, keep: WriteArtifact | None) -> None:
-        self._keep = keep
+    def __init__(self, write: WriteArtifact | None) -> None:
+        self._write = write
         self._paths: list[str] = []
-        self.in_files = keep is not None
+        self.writes_files = write is not None
         """Whether `put` gives paths."""
 
     async def put(self, kind: ArtifactKind, data: bytes) -> str:
-        """Base64 or a path. Raises LimitExceeded where it is too large for a reply, and what `keep` raises."""
-        if self._keep is not None:
-            self._paths.append(str(await asyncio.to_thread(self._keep, kind, data)))
+        """Base64 or a path. Raises LimitExceeded where it is too large for a reply, and what `write` raises."""
+        if self._write is not None:
+            self._paths.append(str(await asyncio.to_thread(self._write, kind, data)))
             return self._paths[-1]
         if len(data) > MAX_INLINE_BYTES:
             said = f"the {kind} has {len(data)} bytes, a reply carries {MAX_INLINE_BYTES}; ask for artifacts as files"
@@ -59,11 +59,11 @@ class ArtifactSink:
 
     async def put_base64(self, kind: ArtifactKind, content: str) -> str:
         """The same, of what is base64 already."""
-        return content if self._keep is None else await self.put(kind, base64.b64decode(content))
+        return content if self._write is None else await self.put(kind, base64.b64decode(content))
 
     async def put_text(self, kind: ArtifactKind, content: str) -> str:
         """The text itself, or a path."""
-        return content if self._keep is None else await self.put(kind, content.encode())
+        return content if self._write is None else await self.put(kind, content.encode())
 
     async def clear(self) -> None:
         """Removes the files of a job that failed."""
@@ -71,17 +71,17 @@ class ArtifactSink:
 
 
 async def capture_artifacts(
-    page: Page, devtools: CdpClient, options: Sequence[Option], pdf: PdfOptions, shelf: ArtifactSink
+    page: Page, cdp: CdpClient, options: Sequence[Option], pdf: PdfOptions, sink: ArtifactSink
 ) -> dict[str, str]:
     """Makes what is asked for of a page: `screenshot`, `html`, `pdf`.
 
-    Raises ActionFailed with one of these as its action, BrowserCrashed, and what the shelf raises.
+    Raises ActionFailed with one of these as its action, BrowserCrashed, and what the sink raises.
     """
     made: dict[str, str] = {}
     for option, kind, make in _MAKERS:
         if option in options:
-            put = shelf.put_text if kind == "html" else shelf.put_base64
-            made[kind] = await put(kind, await _await_artifact(kind, make(page, devtools, pdf)))
+            put = sink.put_text if kind == "html" else sink.put_base64
+            made[kind] = await put(kind, await _await_artifact(kind, make(page, cdp, pdf)))
     return made
 
 
@@ -146,13 +146,13 @@ async def _await_artifact(kind: ArtifactKind, making: Awaitable[str]) -> str:
         raise ActionFailed(f"{kind} failed: {playwright_errors.first_line(error)}", action=kind) from None
 
 
-async def _screenshot(page: Page, devtools: CdpClient, _: PdfOptions) -> str:
+async def _screenshot(page: Page, cdp: CdpClient, _: PdfOptions) -> str:
     """The whole page as PNG, in base64."""
     captured = None
     if is_chromium(page.context.browser):
-        size = capture_limits.decode_page_size(await devtools.ask(page, "size"))
+        size = capture_limits.decode_page_size(await cdp.call(page, "size"))
         capture_limits.check_image_size(size.width, size.height, size.ratio)
-        captured = await _capture_with_cdp(await devtools.session(page), size.ratio)
+        captured = await _capture_with_cdp(await cdp.session(page), size.ratio)
     return captured or base64.b64encode(await pictures.take(page, {"full_page": True, "type": "png"})).decode()
 
 
@@ -181,17 +181,17 @@ async def _html(page: Page, _: CdpClient, __: PdfOptions) -> str:
     return await page.content()
 
 
-async def _pdf(page: Page, devtools: CdpClient, options: PdfOptions) -> str:
+async def _pdf(page: Page, cdp: CdpClient, options: PdfOptions) -> str:
     """The page as PDF, in base64."""
     sheet = options.size.width if options.landscape else options.size.height
     margins = pixels(options.margin.top) + pixels(options.margin.bottom)
     custom = options.format is None and sheet is not None
-    async with contextlib.nullcontext() if options.js else _without_scripts(page, devtools):
+    async with contextlib.nullcontext() if options.js else _without_scripts(page, cdp):
         await page.emulate_media(media=options.media)
         if options.js and options.delay:
             await page.wait_for_timeout(options.delay)
         # what is printed is what has been looked at: the medium and the delay may have made it higher
-        size = capture_limits.decode_page_size(await devtools.ask(page, "size"))
+        size = capture_limits.decode_page_size(await cdp.call(page, "size"))
         capture_limits.check_pdf_size(
             size, options.scale, pixels(sheet) - margins if custom and sheet is not None else None
         )
@@ -199,9 +199,9 @@ async def _pdf(page: Page, devtools: CdpClient, options: PdfOptions) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _without_scripts(page: Page, devtools: CdpClient) -> AsyncIterator[None]:
+async def _without_scripts(page: Page, cdp: CdpClient) -> AsyncIterator[None]:
     """Lets no script of the page's run: it is printed as it is, and nothing that it does for prints is done."""
-    session = await devtools.session(page)
+    session = await cdp.session(page)
     await session.send("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         yield

@@ -21,16 +21,16 @@ _REDACT: Final[dict[ArtifactKind, Callable[[bytes, Redact], bytes]]] = {"har": r
 class Recorder:
     """Started before the first step, finished after the last; its files lie in `folder` until then."""
 
-    def __init__(self, page: Page, options: Sequence[Option], folder: Path, hide: Redact) -> None:
+    def __init__(self, page: Page, options: Sequence[Option], folder: Path, redact: Redact) -> None:
         self._page = page
         self._folder = folder
-        self._hide = hide
-        self._wanted = [kind for kind, option in _OPTIONS.items() if option in options]
+        self._redact = redact
+        self._kinds = [kind for kind, option in _OPTIONS.items() if option in options]
 
     async def start(self) -> None:
         """Begins to record. Raises ActionFailed with the option as its action, BrowserUnavailable, BrowserCrashed."""
         tracing = self._page.context.tracing
-        for kind in self._wanted:
+        for kind in self._kinds:
             if kind == "video":
                 await _run_command(kind, self._page.screencast.start(path=self._file(kind)))
             elif kind == "har":
@@ -42,7 +42,7 @@ class Recorder:
         """Ends the recordings and gives them, secrets replaced. Raises ActionFailed, BrowserCrashed."""
         made: list[tuple[ArtifactKind, bytes]] = []
         tracing = self._page.context.tracing
-        for kind in self._wanted:
+        for kind in self._kinds:
             if kind == "video":
                 await _run_command(kind, self._page.screencast.stop())
             elif kind == "har":
@@ -62,12 +62,12 @@ class Recorder:
             raise ActionFailed(f"{_OPTIONS[kind]} failed: {error.strerror}", action=_OPTIONS[kind]) from None
         if not data:
             raise ActionFailed(f"{_OPTIONS[kind]} failed: the browser gave nothing to record", action=_OPTIONS[kind])
-        return _REDACT[kind](data, self._hide) if kind in _REDACT else data
+        return _REDACT[kind](data, self._redact) if kind in _REDACT else data
 
 
-async def _run_command(kind: ArtifactKind, doing: Awaitable[object]) -> None:
+async def _run_command(kind: ArtifactKind, command: Awaitable[object]) -> None:
     try:
-        await doing
+        await command
     except PlaywrightError as error:
         if playwright_errors.is_closed(error):
             raise playwright_errors.to_crash(error) from None

@@ -30,15 +30,15 @@ _DRAWN: Final = frozenset({".css", ".gif", ".jpeg", ".jpg", ".png", ".svg", ".tt
 _LINES: Final = frozenset({".network", ".trace"})
 
 
-def redact_har(data: bytes, hide: Redact) -> bytes:
-    """The HAR without cookie values, credentials, request bodies, and what `hide` knows."""
+def redact_har(data: bytes, redact: Redact) -> bytes:
+    """The HAR without cookie values, credentials, request bodies, and what `redact` knows."""
     har = msgspec.json.decode(data)
     for entry in har["log"]["entries"]:
         _redact_entry(entry)
-    return msgspec.json.encode(_redact_value(har, hide))
+    return msgspec.json.encode(_redact_value(har, redact))
 
 
-def redact_trace(data: bytes, hide: Redact) -> bytes:
+def redact_trace(data: bytes, redact: Redact) -> bytes:
     """The trace without the same, without what was typed, and without response bodies but those that it draws."""
     cleaned = io.BytesIO()
     with (
@@ -49,13 +49,13 @@ def redact_trace(data: bytes, hide: Redact) -> bytes:
             suffix = PurePosixPath(name).suffix
             if suffix in _LINES:
                 lines = before.read(name).splitlines()
-                after.writestr(name, b"\n".join(_redact_line(line, hide) for line in lines if line))
+                after.writestr(name, b"\n".join(_redact_line(line, redact) for line in lines if line))
             elif suffix in _DRAWN:
                 after.writestr(name, before.read(name))
     return cleaned.getvalue()
 
 
-def _redact_line(line: bytes, hide: Redact) -> bytes:
+def _redact_line(line: bytes, redact: Redact) -> bytes:
     event = msgspec.json.decode(line)
     if isinstance(event, dict):
         if event.get("type") == "resource-snapshot":
@@ -66,19 +66,19 @@ def _redact_line(line: bytes, hide: Redact) -> bytes:
             event["options"] = _redact_names(event["options"], _IDENTITY)
         if isinstance(event.get("message"), str):
             event["message"] = _TYPED.sub(rf"\g<1>{REDACTED})", event["message"])
-    return msgspec.json.encode(_redact_value(event, hide))
+    return msgspec.json.encode(_redact_value(event, redact))
 
 
 def _redact_entry(entry: dict[str, Any]) -> None:
     for side in ("request", "response"):
-        told = entry.get(side) or {}
-        for header in told.get("headers", ()):
+        message = entry.get(side) or {}
+        for header in message.get("headers", ()):
             if header["name"].lower() in _SECRET_HEADERS:
                 header["value"] = REDACTED
-        for cookie in told.get("cookies", ()):
+        for cookie in message.get("cookies", ()):
             cookie["value"] = REDACTED
-        if "postData" in told:
-            told["postData"] = {"mimeType": told["postData"].get("mimeType", ""), "text": REDACTED, "params": []}
+        if "postData" in message:
+            message["postData"] = {"mimeType": message["postData"].get("mimeType", ""), "text": REDACTED, "params": []}
 
 
 def _redact_names(value: Any, names: frozenset[str]) -> Any:
@@ -88,12 +88,12 @@ def _redact_names(value: Any, names: frozenset[str]) -> Any:
     return [_redact_names(item, names) for item in value] if isinstance(value, list) else value
 
 
-def _redact_value(value: Any, hide: Redact) -> Any:
+def _redact_value(value: Any, redact: Redact) -> Any:
     if isinstance(value, str):
-        return hide(value)
+        return redact(value)
     if isinstance(value, dict):
         return {
-            hide(name): REDACTED if name == "__playwright_value_" else _redact_value(item, hide)
+            redact(name): REDACTED if name == "__playwright_value_" else _redact_value(item, redact)
             for name, item in value.items()
         }
-    return [_redact_value(item, hide) for item in value] if isinstance(value, list) else value
+    return [_redact_value(item, redact) for item in value] if isinstance(value, list) else value

@@ -61,14 +61,14 @@ class JobPage:
     async def _track_main_frame(self) -> FrameTracker:
         session = await self.cdp.session(self.page)
         # in one turn: the page is new and empty, so nothing happens there before both are answered
-        target, _ = await asyncio.gather(self.cdp.target(), session.send("Page.enable"))
+        target, _ = await asyncio.gather(self.cdp.target_info(), session.send("Page.enable"))
         frame = FrameTracker(session, target["targetId"])
-        frame.on_commit = self.cdp.expect
+        frame.on_commit = self.cdp.prepare_world
         return frame
 
     async def ping(self) -> None:
         """Returns once the page has responded. Raises BrowserCrashed and Playwright's errors."""
-        await run_unless_lost(self.cdp.ask(self.page, "state"), self.lost)
+        await run_unless_lost(self.cdp.call(self.page, "state"), self.lost)
 
     def mark_lost(self, reason: str) -> None:
         """Marks the page as lost, which ends the job."""

@@ -35,13 +35,13 @@ class ActionKind:
 
     arguments: type[Model]
     call: Call
-    short: str | None = None
+    shorthand: str | None = None
     """The argument that a bare value stands for."""
-    unseen: bool = False
+    may_navigate: bool = False
     """Playwright does not wait for a navigation that this one starts, so we watch for it."""
-    untold: bool = False
+    may_navigate_unannounced: bool = False
     """The same, but Chromium tells us of it before the action is over."""
-    fetches: bool = False
+    downloads: bool = False
     """It brings a file home."""
 
 
@@ -61,27 +61,27 @@ class BoundAction:
         return f"{self.method} {self.selector!r}" if self.selector else self.method
 
     @property
-    def unseen(self) -> bool:
+    def may_navigate(self) -> bool:
         """Whether a navigation that it starts has to be watched for."""
-        return self.kind.unseen
+        return self.kind.may_navigate
 
     @property
-    def untold(self) -> bool:
+    def may_navigate_unannounced(self) -> bool:
         """Whether such a navigation has to be watched for where the browser itself does not tell of it."""
-        return self.kind.untold
+        return self.kind.may_navigate_unannounced
 
     @property
-    def leaves(self) -> bool:
+    def navigates(self) -> bool:
         """Whether it waits for a document by itself, and takes the page away from one that is on its way."""
         return self.method in _NAVIGATING_METHODS
 
     @property
-    def looks_again(self) -> bool:
+    def rechecks_element(self) -> bool:
         """Whether it looks at its element in the page once more after it was done."""
         return self.method in _RECHECKING_METHODS and not getattr(self.arguments, "frame", None)
 
     @property
-    def hidden(self) -> str | None:
+    def secret_text(self) -> str | None:
         """The text that it types, which no error may repeat."""
         for name in ("value", "text"):
             value = getattr(self.arguments, name, None)
@@ -100,7 +100,7 @@ class BoundAction:
         given = {name: _plain(value) for name, value in self.arguments if value is not None}
         if hasattr(self.arguments, "timeout"):
             given["timeout"] = min(given.get("timeout", milliseconds), milliseconds)
-        if self.kind.fetches:
+        if self.kind.downloads:
             given["scratch"] = scratch
         frames = given.pop("frame", None)
         target = await p.find_frame(page, frames, given.get("timeout", milliseconds)) if frames else page
@@ -127,9 +127,9 @@ def parse(
     if given is None:
         given = {}
     elif not isinstance(given, dict):
-        if kind.short is None:
+        if kind.shorthand is None:
             raise InvalidContent(f"{place}: expected object", place)
-        given = {kind.short: given}
+        given = {kind.shorthand: given}
     for name in _UNTYPED_ARGUMENTS & given.keys():
         check_argument(given[name], f"{place}.{name}")
     filled = templates.fill(given, place)
@@ -198,11 +198,11 @@ def _simple(shape: type[Model], call: Call, short: str | None = "selector") -> A
 
 
 def _navigating(shape: type[Model], call: Call, short: str | None = None) -> ActionKind:
-    return ActionKind(shape, call, short, unseen=True)
+    return ActionKind(shape, call, short, may_navigate=True)
 
 
 def _navigating_unannounced(shape: type[Model], call: Call, short: str | None = "selector") -> ActionKind:
-    return ActionKind(shape, call, short, untold=True)
+    return ActionKind(shape, call, short, may_navigate_unannounced=True)
 
 
 ACTIONS: Final[dict[str, ActionKind]] = {
@@ -264,7 +264,7 @@ ACTIONS: Final[dict[str, ActionKind]] = {
     "is_editable": _simple(a.StrictArguments, _page("is_editable")),
     "is_enabled": _simple(a.StrictArguments, _page("is_enabled")),
     "set_input_files": _navigating(p.SetInputFiles, p.set_input_files, None),
-    "download": ActionKind(p.DownloadFrom, p.download, "selector", fetches=True),
+    "download": ActionKind(p.DownloadFrom, p.download, "selector", downloads=True),
     "on_dialog": _simple(p.OnDialog, p.on_dialog, "accept"),
     "switch_to_popup": _simple(p.SwitchToPopup, p.switch_to_popup),
     "switch_to_page": _simple(p.SwitchToPage, p.switch_to_page, "index"),

@@ -28,54 +28,54 @@ _LineId = tuple[float, str]
 class ConsoleRecorder:
     """Listens to all pages of a context; each step takes what came since the one before."""
 
-    def __init__(self, lent: JobPage, hide: Redact, time: EventScope | None = None) -> None:
-        """`hide` takes out of a line all that is secret, where it has to be cut."""
-        self._hide = hide
-        self._lent = lent
-        self._time = time or EventScope(lent)
-        self._context = lent.context
+    def __init__(self, job_page: JobPage, redact: Redact, scope: EventScope | None = None) -> None:
+        """`redact` takes out of a line all that is secret, where it has to be cut."""
+        self._redact = redact
+        self._job_page = job_page
+        self._scope = scope or EventScope(job_page)
+        self._context = job_page.context
         self._console: deque[str] = deque(maxlen=MAX_LINES)
         self._errors: deque[str] = deque(maxlen=MAX_LINES)
-        self._heard = 0
-        self._asks = False
-        self._newest: dict[Page | None, _LineId] = {}
+        self._received = 0
+        self._fetches = False
+        self._last_ids: dict[Page | None, _LineId] = {}
         """Of each page, the last line that was heard, or told when it was asked."""
         self._messages: list[ConsoleMessage] = []
         """Whose handles would outlive the job."""
-        if lent.last_console_message:
-            self._newest[lent.page] = _line_id(lent.last_console_message)
-        self._context.on("console", self._hear)
-        self._context.on("weberror", self._hear_error)
+        if job_page.last_console_message:
+            self._last_ids[job_page.page] = _line_id(job_page.last_console_message)
+        self._context.on("console", self._on_console)
+        self._context.on("weberror", self._on_web_error)
 
     @property
     def flooded(self) -> bool:
         """Whether so much was said that the driver keeps much of it as long as the context."""
-        return self._asks
+        return self._fetches
 
-    def detach(self) -> None:
+    def close(self) -> None:
         """Hears no more."""
-        if self._asks:
+        if self._fetches:
             unmute_console(self._context)
-            self._lent.listen_to_console()
+            self._job_page.listen_to_console()
         else:
-            self._context.remove_listener("console", self._hear)
-        self._context.remove_listener("weberror", self._hear_error)
+            self._context.remove_listener("console", self._on_console)
+        self._context.remove_listener("weberror", self._on_web_error)
         for message in self._messages:
             dispose_console_handles(message)
 
-    def take(self) -> ConsoleOutput:
+    def drain(self) -> ConsoleOutput:
         """Console lines and errors since the last call; of a job that says very much, those that are known here."""
-        return self._cut(self._grab())
+        return self._cut(self._drain_raw())
 
-    async def taken(self) -> ConsoleOutput:
+    async def drain_all(self) -> ConsoleOutput:
         """The same, whole. To look for secrets in lines that have to be cut takes a while, and is not for the loop."""
-        if self._asks:
-            await self._ask()
-        said = self._grab()
+        if self._fetches:
+            await self._fetch()
+        said = self._drain_raw()
         long = any(len(line) > MAX_LINE_CHARS for lines in said for line in lines)
         return await asyncio.to_thread(self._cut, said) if long else said
 
-    def _grab(self) -> ConsoleOutput:
+    def _drain_raw(self) -> ConsoleOutput:
         said = tuple(self._console), tuple(self._errors)
         self._console.clear()
         self._errors.clear()
@@ -83,7 +83,7 @@ class ConsoleRecorder:
 
     def _cut(self, said: ConsoleOutput) -> ConsoleOutput:
         console, errors = (
-            tuple(truncate(one, MAX_LINE_CHARS, self._hide, whole=SANDBOX_MAX) for one in lines) for lines in said
+            tuple(truncate(one, MAX_LINE_CHARS, self._redact, whole=SANDBOX_MAX) for one in lines) for lines in said
         )
         return console, errors
 
@@ -95,44 +95,44 @@ class ConsoleRecorder:
         """Adds an error that an action's handlers left behind."""
         self._errors.append(cap_length(line))
 
-    def _hear(self, message: ConsoleMessage) -> None:
-        self._newest[message.page] = _line_id(message)
-        self._note(message)
-        self._heard += 1
-        if self._heard == MAX_EVENTS:
-            self._asks = True
-            self._context.remove_listener("console", self._hear)
-            self._lent.ignore_console()
+    def _on_console(self, message: ConsoleMessage) -> None:
+        self._last_ids[message.page] = _line_id(message)
+        self._record(message)
+        self._received += 1
+        if self._received == MAX_EVENTS:
+            self._fetches = True
+            self._context.remove_listener("console", self._on_console)
+            self._job_page.ignore_console()
             mute_console(self._context)
 
-    def _note(self, message: ConsoleMessage) -> None:
-        if self._lent.is_persistent:
+    def _record(self, message: ConsoleMessage) -> None:
+        if self._job_page.is_persistent:
             self._messages.append(message)
-        if self._time.covers(message.page):
+        if self._scope.covers(message.page):
             self.log(message.text)
 
-    async def _ask(self) -> None:
+    async def _fetch(self) -> None:
         """What the pages have said since they were heard, or asked."""
         new: list[ConsoleMessage] = []
         with contextlib.suppress(PlaywrightError, TimeoutError):  # a page that is gone tells nothing more
             async with within(_FETCH_SECONDS):
                 for page in self._context.pages:
-                    new += self._newer(page, await page.console_messages(filter="all"))
+                    new += self._new_messages(page, await page.console_messages(filter="all"))
         for message in sorted(new, key=lambda one: one.timestamp):
-            self._note(message)
+            self._record(message)
 
-    def _newer(self, page: Page, messages: list[ConsoleMessage]) -> list[ConsoleMessage]:
-        known, marks = self._newest.get(page), [_line_id(message) for message in messages]
-        if marks:
-            self._newest[page] = marks[-1]
-        if known in marks:
-            return messages[len(marks) - marks[::-1].index(known) :]
+    def _new_messages(self, page: Page, messages: list[ConsoleMessage]) -> list[ConsoleMessage]:
+        known, ids = self._last_ids.get(page), [_line_id(message) for message in messages]
+        if ids:
+            self._last_ids[page] = ids[-1]
+        if known in ids:
+            return messages[len(ids) - ids[::-1].index(known) :]
         if known:
             self._console.clear()  # what was heard of it came long before these, and is none of its last lines
         return messages
 
-    def _hear_error(self, thrown: WebError) -> None:
-        if not self._time.covers(thrown.page):
+    def _on_web_error(self, thrown: WebError) -> None:
+        if not self._scope.covers(thrown.page):
             return
         error = thrown.error
         name = getattr(error, "name", None) or "Error"

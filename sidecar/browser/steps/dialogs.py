@@ -17,15 +17,15 @@ MAX_MESSAGE_CHARS: Final = 10_000
 class DialogHandler:
     """The dialogs of one job, in all its pages. Until `listen`, the browser dismisses each at once."""
 
-    def __init__(self, context: BrowserContext, hide: Redact, time: EventScope) -> None:
-        """`hide` takes out of a message all that is secret, where it has to be cut; `time` says which are the job's."""
-        self._hide = hide
-        self._time = time
+    def __init__(self, context: BrowserContext, redact: Redact, scope: EventScope) -> None:
+        """`redact` removes secrets before a message is cut; `scope` says which dialogs are the job's."""
+        self._redact = redact
+        self._scope = scope
         self._context = context
         self._listening = False
         self._accept: bool | None = None
         self._text: str | None = None
-        self.is_heard: Callable[[Page | None], bool] = lambda _: False
+        self.is_handled_elsewhere: Callable[[Page | None], bool] = lambda _: False
         """Whether somebody else answers the dialogs of a page; then ours are only written down."""
         self.messages: list[str] = []
         """What alerts said, in order: the first 1,000, each cut to 10,000 characters."""
@@ -34,27 +34,27 @@ class DialogHandler:
         """Hears every dialog from now on."""
         if not self._listening:
             self._listening = True
-            self._context.on("dialog", self._hear)
+            self._context.on("dialog", self._on_dialog)
 
-    def answer(self, accept: bool, text: str | None) -> None:
+    def set_answer(self, accept: bool, text: str | None) -> None:
         """What is done with every dialog from now on; `text` is what a prompt gets."""
         self._accept, self._text = accept, text
         self.listen()
 
-    def detach(self) -> None:
+    def close(self) -> None:
         """Hears no more."""
         if self._listening:
-            self._context.remove_listener("dialog", self._hear)
+            self._context.remove_listener("dialog", self._on_dialog)
             self._listening = False
 
-    async def _hear(self, dialog: Dialog) -> None:
-        if not self._time.covers(dialog.page):
+    async def _on_dialog(self, dialog: Dialog) -> None:
+        if not self._scope.covers(dialog.page):
             with contextlib.suppress(PlaywrightError):
                 await (dialog.accept() if dialog.type == "beforeunload" else dialog.dismiss())
             return
         if dialog.type == "alert" and len(self.messages) < MAX_MESSAGES:
-            self.messages.append(truncate(dialog.message, MAX_MESSAGE_CHARS, self._hide))
-        if self._accept is None and self.is_heard(dialog.page):
+            self.messages.append(truncate(dialog.message, MAX_MESSAGE_CHARS, self._redact))
+        if self._accept is None and self.is_handled_elsewhere(dialog.page):
             return
         # a page that is being left asks whether it may: without other orders it may, as without a listener
         accept = dialog.type == "beforeunload" if self._accept is None else self._accept

@@ -33,48 +33,48 @@ class DocumentGate:
         """Of each page, by its main frame, which bears the page's name."""
         self._guards: dict[str, AllowsUrl] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        session.on("Target.targetCreated", self._add)
-        session.on("Target.targetDestroyed", self._drop)
-        session.on("Fetch.requestPaused", lambda paused: self._begin(self._judge(paused)))
+        session.on("Target.targetCreated", self._on_target_created)
+        session.on("Target.targetDestroyed", self._on_target_destroyed)
+        session.on("Fetch.requestPaused", lambda paused: self._start(self._decide(paused)))
 
-    async def open(self) -> None:
+    async def enable(self) -> None:
         """From here on documents are held. Raises Playwright's errors."""
         await self._session.send("Target.setDiscoverTargets", {"discover": True})
         await self._session.send("Fetch.enable", _INTERCEPTED)
 
-    def guard(self, context: str, passes: AllowsUrl) -> None:
+    def set_guard(self, context: str, allows: AllowsUrl) -> None:
         """From now on asks this one about the pages of a context, until the last of them has closed.
 
         It goes on after the job's end, because so does the page while its context is being closed.
         """
-        self._guards[context] = passes
+        self._guards[context] = allows
 
-    def _add(self, told: dict[str, Any]) -> None:
+    def _on_target_created(self, told: dict[str, Any]) -> None:
         target = told["targetInfo"]
         if target["type"] == "page":
             self._contexts[target["targetId"]] = target.get("browserContextId", "")
 
-    def _drop(self, told: dict[str, Any]) -> None:
+    def _on_target_destroyed(self, told: dict[str, Any]) -> None:
         context = self._contexts.pop(told["targetId"], None)
         if context is not None and context not in self._contexts.values():
             self._guards.pop(context, None)
 
-    async def _judge(self, paused: dict[str, Any]) -> None:
+    async def _decide(self, paused: dict[str, Any]) -> None:
         asked = {"requestId": paused["requestId"]}
         with contextlib.suppress(PlaywrightError):  # its page has closed, or the browser
-            if await self._refuses(paused):
+            if await self._is_refused(paused):
                 await self._session.send("Fetch.failRequest", {**asked, "errorReason": "BlockedByClient"})
             else:
                 await self._session.send("Fetch.continueRequest", asked)
 
-    async def _refuses(self, paused: dict[str, Any]) -> bool:
+    async def _is_refused(self, paused: dict[str, Any]) -> bool:
         if not self._guards:
             return False
         request = paused["request"]
         if paused["resourceType"] != "Document":
             return any(name.lower() == "service-worker" for name in request["headers"])
-        passes = self._guards.get(await self._context_of(paused.get("frameId", "")))
-        return passes is not None and not passes(request["url"])
+        allows = self._guards.get(await self._context_of(paused.get("frameId", "")))
+        return allows is not None and not allows(request["url"])
 
     async def _context_of(self, frame: str) -> str:
         """The context of the page whose main frame this is; empty for a frame within a page."""
@@ -86,7 +86,7 @@ class DocumentGate:
                 return str(target.get("browserContextId", ""))
         return ""
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -99,12 +99,12 @@ _gates: WeakKeyDictionary[Browser, asyncio.Task[DocumentGate]] = WeakKeyDictiona
 async def gate_for(browser: Browser) -> DocumentGate:
     """The browser's, opened if need be. Raises Playwright's errors."""
     if browser not in _gates:
-        _gates[browser] = opening = asyncio.create_task(_open(browser))
-        opening.add_done_callback(consume_exception)
+        _gates[browser] = task = asyncio.create_task(_open(browser))
+        task.add_done_callback(consume_exception)
     return await asyncio.shield(_gates[browser])
 
 
 async def _open(browser: Browser) -> DocumentGate:
     gate = DocumentGate(await browser.new_browser_cdp_session())
-    await gate.open()
+    await gate.enable()
     return gate

@@ -19,17 +19,17 @@ class DocumentResponses:
     def __init__(self) -> None:
         self._pages: dict[Page, Any] = {}
         """With what listens to them."""
-        self._numbers: dict[Page, int] = {}
+        self._counts: dict[Page, int] = {}
         self._requests: dict[Page, Any] = {}
         """Playwright's own objects; None where the document came without one: from the history, or from nowhere."""
 
-    def meet(self, page: Page) -> None:
+    def track(self, page: Page) -> None:
         """Listens to a page from now on."""
 
         def hear(told: dict[str, Any]) -> None:
             if "newDocument" in told and "error" not in told:
                 sent = told["newDocument"].get("request")
-                self._numbers[page] = self.number(page) + 1
+                self._counts[page] = self.count(page) + 1
                 self._requests[page] = sent and sent._object
 
         self._pages[page] = hear
@@ -40,15 +40,15 @@ class DocumentResponses:
         for page, hear in self._pages.items():
             _emitter(page).remove_listener("navigated", hear)
 
-    def number(self, page: Page) -> int:
+    def count(self, page: Page) -> int:
         """How many documents have come since the page was met."""
-        return self._numbers.get(page, 0)
+        return self._counts.get(page, 0)
 
-    def is_brought_by(self, page: Page, request: Request) -> bool:
+    def is_loaded_by(self, page: Page, request: Request) -> bool:
         """Whether this request has brought the document that the page shows."""
         return self._requests.get(page) is request._impl_obj
 
-    async def answer(self, page: Page) -> tuple[int | None, dict[str, str]]:
+    async def status_and_headers(self, page: Page) -> tuple[int | None, dict[str, str]]:
         """Status and headers that the document came with; no status where it did not come from a server."""
         with contextlib.suppress(PlaywrightError):  # the page, or its document, is gone
             sent = self._requests.get(page)

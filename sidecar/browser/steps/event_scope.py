@@ -16,39 +16,39 @@ class EventScope:
     Pages that the last job's opens before that are no concern of the job's, and are closed.
     """
 
-    def __init__(self, lent: JobPage) -> None:
-        self._lent = lent
-        self._begun = not lent.has_previous_document
+    def __init__(self, job_page: JobPage) -> None:
+        self._job_page = job_page
+        self._is_open = not job_page.has_previous_document
         self._awaiting = False
         self._foreign: set[Page] = set()
         self._closing = BackgroundTasks()
-        if not self._begun:
-            _emitter(lent.page).on("navigated", self._hear)
-            lent.context.on("page", self._meet)
-            for page in lent.context.pages:
-                if page is not lent.page:
-                    self._meet(page)
+        if not self._is_open:
+            _emitter(job_page.page).on("navigated", self._on_navigated)
+            job_page.context.on("page", self._on_page)
+            for page in job_page.context.pages:
+                if page is not job_page.page:
+                    self._on_page(page)
 
-    def await_document(self) -> None:
+    def expect_document(self) -> None:
         """Called before the job opens its first document."""
         self._awaiting = True
 
     def covers(self, page: Page | None) -> bool:
         """Whether what this page tells now is the job's."""
-        return self._begun and page not in self._foreign
+        return self._is_open and page not in self._foreign
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Listens no more."""
-        if not self._begun:
-            _emitter(self._lent.page).remove_listener("navigated", self._hear)
-            self._lent.context.remove_listener("page", self._meet)
+        if not self._is_open:
+            _emitter(self._job_page.page).remove_listener("navigated", self._on_navigated)
+            self._job_page.context.remove_listener("page", self._on_page)
 
-    def _hear(self, told: dict[str, Any]) -> None:
+    def _on_navigated(self, told: dict[str, Any]) -> None:
         if self._awaiting and "newDocument" in told and "error" not in told:
-            self.end()
-            self._begun, self._lent.has_previous_document = True, False
+            self.close()
+            self._is_open, self._job_page.has_previous_document = True, False
 
-    def _meet(self, page: Page) -> None:
+    def _on_page(self, page: Page) -> None:
         self._foreign.add(page)
         self._closing.start(_close(page))
 

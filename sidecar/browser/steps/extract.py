@@ -46,7 +46,7 @@ class _FieldQuery(msgspec.Struct, frozen=True, omit_defaults=True):
     """A field as `isolated_world.js` reads it."""
 
     n: int
-    """The number under which it is sought."""
+    """Its query's number."""
     css: str | None
     """What the browser itself finds it by; None where that takes Playwright."""
     attribute: str | None = None
@@ -59,47 +59,45 @@ class ExtractPlan:
     """What a step wants of its page."""
 
     fields: list[tuple[str, _FieldQuery]]
-    sought: tuple[ElementQuery, ...]
+    queries: tuple[ElementQuery, ...]
     """All its selectors, outer ones first."""
     is_native: bool
     """Whether the browser itself knows them all."""
 
 
-def compile_extract(wanted: Mapping[str, str | Field] | None) -> ExtractPlan | None:
+def compile_extract(mapping: Mapping[str, str | Field] | None) -> ExtractPlan | None:
     """The mapping, ready to be read."""
-    if wanted is None:
+    if mapping is None:
         return None
-    sought: list[ElementQuery] = []
-    fields = _compile(wanted, None, sought)
-    known = all(to_native_css(one.selector) for one in sought)
-    return ExtractPlan(fields, tuple(sought), known)
+    queries: list[ElementQuery] = []
+    fields = _compile(mapping, None, queries)
+    known = all(to_native_css(one.selector) for one in queries)
+    return ExtractPlan(fields, tuple(queries), known)
 
 
 def _compile(
-    wanted: Mapping[str, str | Field], within: ElementQuery | None, sought: list[ElementQuery]
+    mapping: Mapping[str, str | Field], within: ElementQuery | None, queries: list[ElementQuery]
 ) -> list[tuple[str, _FieldQuery]]:
     fields = []
-    for name, given in wanted.items():
+    for name, given in mapping.items():
         field = Field(selector=given) if isinstance(given, str) else given
         path = f"{within.name}.{name}" if within else name
-        one = ElementQuery(len(sought), field.selector, path, field.all, within)
-        sought.append(one)
-        inner = None if field.fields is None else _compile(field.fields, one, sought)
+        one = ElementQuery(len(queries), field.selector, path, field.all, within)
+        queries.append(one)
+        inner = None if field.fields is None else _compile(field.fields, one, queries)
         css = to_native_css(field.selector, nested=within is not None)
         fields.append((name, _FieldQuery(one.number, css, field.attribute, field.all, inner)))
     return fields
 
 
-async def read_page(
-    page: Page, devtools: CdpClient, wanted: ExtractPlan | None, *, storage: bool = False
-) -> PageReading:
+async def read_page(page: Page, cdp: CdpClient, plan: ExtractPlan | None, *, storage: bool = False) -> PageReading:
     """Takes title and values from the page as it is now, and with `storage` what its origin stores.
 
     Raises Playwright's errors, and InvalidSelector.
     """
-    asked = {"fields": wanted.fields if wanted else None, "storage": storage}
-    if wanted is None or wanted.is_native:
-        reading = lenient_json.decode(_decode, await devtools.ask(page, "look", asked))
-        if wanted is None or not reading.pierced:
+    asked = {"fields": plan.fields if plan else None, "storage": storage}
+    if plan is None or plan.is_native:
+        reading = lenient_json.decode(_decode, await cdp.call(page, "look", asked))
+        if plan is None or not reading.pierced:
             return reading
-    return lenient_json.decode(_decode, await isolated_world.call_with_elements(page, wanted.sought, "look", asked))
+    return lenient_json.decode(_decode, await isolated_world.call_with_elements(page, plan.queries, "look", asked))

@@ -23,13 +23,13 @@ _NO_SERVICE_WORKERS: Final = """if (self.ServiceWorkerContainer) {
 }"""
 
 
-async def run_guarded(allows: AllowsUrl, lent: JobPage, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+async def run_guarded(allows: AllowsUrl, job_page: JobPage, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """The outcome of `work`, unless one of the context's pages is on its way elsewhere. Raises Forbidden.
 
     Costs nothing where no token is in force: it is only entered with one.
     """
     guard = _NavigationGuard(allows)
-    await guard.watch(lent)
+    await guard.start(job_page)
     task = asyncio.create_task(work())
     try:
         await asyncio.wait((task, guard.refused), return_when=asyncio.FIRST_COMPLETED)
@@ -38,7 +38,7 @@ async def run_guarded(allows: AllowsUrl, lent: JobPage, work: Callable[[], Corou
         return task.result()
     finally:
         await cancel_and_wait(task)
-        guard.end(lent.context)
+        guard.stop(job_page.context)
 
 
 class _NavigationGuard:
@@ -46,36 +46,36 @@ class _NavigationGuard:
         self._allows = allows
         self.refused: asyncio.Future[Forbidden] = asyncio.get_running_loop().create_future()
 
-    async def watch(self, lent: JobPage) -> None:
-        context, browser = lent.context, lent.context.browser
+    async def start(self, job_page: JobPage) -> None:
+        context, browser = job_page.context, job_page.context.browser
         if is_chromium(browser):
-            own = await (await lent.cdp.session(lent.page)).send("Target.getTargetInfo")
-            (await gate_for(browser)).guard(own["targetInfo"].get("browserContextId", ""), self._passes)
+            info = await (await job_page.cdp.session(job_page.page)).send("Target.getTargetInfo")
+            (await gate_for(browser)).set_guard(info["targetInfo"].get("browserContextId", ""), self._check)
         else:
-            await _route_requests(context, self._passes)
+            await _route_requests(context, self._check)
         # the net under the rest: sees the redirects of browsers without CDP, and pages that need no request
-        context.on("request", self._see)
-        context.on("page", self._meet)
-        self._meet(lent.page)
+        context.on("request", self._on_request)
+        context.on("page", self._on_page)
+        self._on_page(job_page.page)
 
-    def end(self, context: BrowserContext) -> None:
+    def stop(self, context: BrowserContext) -> None:
         """Nothing is left listening; what holds requests back goes on until the context has closed."""
-        context.remove_listener("request", self._see)
-        context.remove_listener("page", self._meet)
+        context.remove_listener("request", self._on_request)
+        context.remove_listener("page", self._on_page)
 
-    def _meet(self, page: Page) -> None:
-        page.on("framenavigated", self._arrive)
-        self._arrive(page.main_frame)
+    def _on_page(self, page: Page) -> None:
+        page.on("framenavigated", self._on_frame_navigated)
+        self._on_frame_navigated(page.main_frame)
 
-    def _see(self, request: Request) -> None:
+    def _on_request(self, request: Request) -> None:
         if is_page_navigation(request):
-            self._passes(request.url)
+            self._check(request.url)
 
-    def _arrive(self, frame: Frame) -> None:
+    def _on_frame_navigated(self, frame: Frame) -> None:
         if frame.parent_frame is None:
-            self._passes(frame.url)
+            self._check(frame.url)
 
-    def _passes(self, url: str) -> bool:
+    def _check(self, url: str) -> bool:
         if url.partition("#")[0] in _BLANK_URLS or self._allows(url):
             return True
         if not self.refused.done():
@@ -88,19 +88,19 @@ _guards: WeakKeyDictionary[BrowserContext, AllowsUrl] = WeakKeyDictionary()
 """Of contexts whose requests are routed, the guard that is asked."""
 
 
-async def _route_requests(context: BrowserContext, passes: AllowsUrl) -> None:
+async def _route_requests(context: BrowserContext, allows: AllowsUrl) -> None:
     """Has all requests of a context asked about, also those of its popups; once, whatever jobs it has."""
-    known = context in _guards
-    _guards[context] = passes
-    if known:
+    is_routed = context in _guards
+    _guards[context] = allows
+    if is_routed:
         return
 
-    async def judge(route: Route) -> None:
+    async def decide(route: Route) -> None:
         request = route.request
         if is_page_navigation(request) and not _guards[context](request.url):
             await route.abort("blockedbyclient")
         else:
             await route.fallback()
 
-    await context.route("**/*", judge)
+    await context.route("**/*", decide)
     await context.add_init_script(_NO_SERVICE_WORKERS)

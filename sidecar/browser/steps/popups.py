@@ -23,18 +23,18 @@ class PopupWatcher:
         self.session = session
         self._contexts: dict[str, str] = {}
         """Of each page."""
-        session.on("Target.targetCreated", self._add)
-        session.on("Target.targetDestroyed", self._drop)
+        session.on("Target.targetCreated", self._on_target_created)
+        session.on("Target.targetDestroyed", self._on_target_destroyed)
 
     def __bool__(self) -> bool:
         return len(set(self._contexts.values())) < len(self._contexts)
 
-    def _add(self, told: dict[str, Any]) -> None:
+    def _on_target_created(self, told: dict[str, Any]) -> None:
         target = told["targetInfo"]
         if target["type"] == "page":
             self._contexts[target["targetId"]] = target.get("browserContextId", "")
 
-    def _drop(self, told: dict[str, Any]) -> None:
+    def _on_target_destroyed(self, told: dict[str, Any]) -> None:
         self._contexts.pop(told["targetId"], None)
 
 
@@ -45,9 +45,9 @@ _watchers: WeakKeyDictionary[Browser, asyncio.Task[PopupWatcher]] = WeakKeyDicti
 class PopupTracker:
     """The pages of one context, counted by the browser."""
 
-    def __init__(self, page: Page, devtools: CdpClient) -> None:
+    def __init__(self, page: Page, cdp: CdpClient) -> None:
         self._page = page
-        self._devtools = devtools
+        self._cdp = cdp
 
     def prepare(self) -> None:
         """Begins what `count` needs, beside whatever comes next."""
@@ -69,7 +69,7 @@ class PopupTracker:
         with contextlib.suppress(PlaywrightError):
             popups = await asyncio.shield(watching)
             if popups:
-                context = (await self._devtools.target()).get("browserContextId", "")
+                context = (await self._cdp.target_info()).get("browserContextId", "")
                 listed = (await popups.session.send("Target.getTargets"))["targetInfos"]
                 return sum(one["type"] == "page" and one.get("browserContextId") == context for one in listed)
         return 0

@@ -71,7 +71,7 @@ class StepRunner:
 
     def __init__(
         self,
-        lent: JobPage,
+        job_page: JobPage,
         clock: Clock,
         sandboxes: SandboxPool | None = None,
         secrets: Mapping[str, Any] | None = None,
@@ -83,28 +83,28 @@ class StepRunner:
 
         `allows` says which addresses the pages may open; None is all of them.
         """
-        page = lent.page
+        page = job_page.page
         self.scratch = scratch or Scratch()
-        self.cdp = lent.cdp
-        self._own = page
+        self.cdp = job_page.cdp
+        self._main_page = page
         self._page = page
         self._clock = clock
-        self._time = EventScope(lent)
-        self._notes = ConsoleRecorder(lent, hide, self._time)
-        self._moves = NavigationTracker(lent)
-        self.dialogs = DialogHandler(page.context, hide, self._time)
+        self._scope = EventScope(job_page)
+        self._console = ConsoleRecorder(job_page, hide, self._scope)
+        self._navigation = NavigationTracker(job_page)
+        self.dialogs = DialogHandler(page.context, hide, self._scope)
         self.downloads: list[DownloadedFile] = []
         """What the actions fetched, in order."""
-        self._scripts: ActionSession | None = None
+        self._actions: ActionSession | None = None
         if sandboxes:
-            self._scripts = ActionSession(
-                sandboxes, page, self._notes, secrets or {}, self._left, self._moves.still, allows
+            self._actions = ActionSession(
+                sandboxes, page, self._console, secrets or {}, self._remaining_ms, self._navigation.wait_idle, allows
             )
-            self.dialogs.is_heard = self._scripts.handles_dialogs
+            self.dialogs.is_handled_elsewhere = self._actions.handles_dialogs
         self._status: int | None = None
-        self._status_of: tuple[Page, int] | None = None
+        self._status_document: tuple[Page, int] | None = None
         """The page, and the number of its document, whose status that is."""
-        self._awaits = False
+        self._awaits_navigation = False
         """Whether the action is done, and what it leads to is waited for."""
         self._deadline = 0.0
         self._last_step: PlannedStep | None = None
@@ -117,30 +117,32 @@ class StepRunner:
     def page(self) -> Page:
         """Where the job is: its own page, or a popup that it has gone to, as long as that is open."""
         if self._page.is_closed():
-            self._page = self._own
+            self._page = self._main_page
         return self._page
 
-    async def run(self, steps: Sequence[PlannedStep], cookies: Sequence[Cookie], watch: StepObserver) -> StepsOutcome:
-        """Visits the steps, and tells `watch` of each.
+    async def run(
+        self, steps: Sequence[PlannedStep], cookies: Sequence[Cookie], observer: StepObserver
+    ) -> StepsOutcome:
+        """Visits the steps, and notifies `observer` of each.
 
         Raises NavigationFailed, ActionFailed, Forbidden, TimedOut, BrowserCrashed, BrowserUnavailable, InvalidContent.
         """
-        await self._begin()
-        await set_cookies(self._own.context, cookies)
+        await self._start()
+        await set_cookies(self._main_page.context, cookies)
         results: list[StepResult] = []
         merged: dict[str, Any] | None = None
         self._last_step = steps[-1]
         for index, step in enumerate(steps):
-            watch.on_step_started(index)
+            observer.on_step_started(index)
             try:
                 result, values = await self._run_step(step)
             except SidecarError:
-                watch.on_step_failed(index, *await self._notes.taken())
+                observer.on_step_failed(index, *await self._console.drain_all())
                 raise
             except BaseException:
-                watch.on_step_failed(index, *self._notes.take())
+                observer.on_step_failed(index, *self._console.drain())
                 raise
-            watch.on_step_ended(index, result)
+            observer.on_step_ended(index, result)
             results.append(result)
             if values is not None:
                 merged = {**(merged or {}), **values}
@@ -151,40 +153,40 @@ class StepRunner:
     def changed_context(self) -> bool:
         """Whether the context is none for another job: JavaScript actions have changed it for all its pages to come, or
         a flood of console lines has left much in the driver."""
-        return self._notes.flooded or (self._scripts is not None and self._scripts.changed_context)
+        return self._console.flooded or (self._actions is not None and self._actions.changed_context)
 
     async def close(self) -> None:
         """Listens to nothing any more, and ends what JavaScript actions have left behind."""
-        self._notes.detach()
-        self.dialogs.detach()
-        self._time.end()
-        self._moves.close()
-        if self._scripts:
-            await self._scripts.close()
+        self._console.close()
+        self.dialogs.close()
+        self._scope.close()
+        self._navigation.close()
+        if self._actions:
+            await self._actions.close()
 
     async def _run_step(self, step: PlannedStep) -> tuple[StepResult, dict[str, Any] | None]:
         started = self._clock.monotonic()
         self._deadline = started + step.timeout_ms / 1000
         self.step, self.action = step.name, None
-        self._page = self._own
-        self._moves.rest()
-        async with self._limited(step):
+        self._page = self._main_page
+        self._navigation.stop_watching()
+        async with self._within_timeout(step):
             values: list[Any] = [None] * len(step.actions)
-            if self._scripts and any(isinstance(action, ActionScript) for action in step.actions):
-                self._scripts.prepare()
+            if self._actions and any(isinstance(action, ActionScript) for action in step.actions):
+                self._actions.prepare()
             for index, action in enumerate(step.actions):
                 if isinstance(action, ActionScript) and action.runs_before_navigation:
-                    values[index] = await self._script(action, step)
+                    values[index] = await self._run_script(action, step)
             self.action = None
-            await self._open(step)
+            await self._goto(step)
             for index, action in enumerate(step.actions):
                 if isinstance(action, BoundAction):
-                    values[index] = self._take(await self._act(action, step))
+                    values[index] = self._to_result(await self._run_action(action, step))
                 elif not action.runs_before_navigation:
-                    values[index] = await self._script_and_settle(action, step)
-            self.action, self._awaits = "extract" if step.extract is not None else None, False
+                    values[index] = await self._run_script_and_settle(action, step)
+            self.action, self._awaits_navigation = "extract" if step.extract is not None else None, False
             reading = await self._read(step)
-        console, errors = await self._notes.taken()
+        console, errors = await self._console.drain_all()
         result = StepResult(
             name=step.name,
             url=playwright_errors.without_credentials(self._page.url),
@@ -197,23 +199,23 @@ class StepRunner:
         )
         return result, reading.values
 
-    async def _begin(self) -> None:
+    async def _start(self) -> None:
         try:
-            await self._moves.begin()
+            await self._navigation.start()
         except PlaywrightError as error:
             raise playwright_errors.to_crash(error) from None
 
-    async def _open(self, step: PlannedStep) -> None:
+    async def _goto(self, step: PlannedStep) -> None:
         page = self._page
-        self._moves.failures.clear()
-        self._status_of = None
+        self._navigation.failures.clear()
+        self._status_document = None
         try:
-            before = self._moves.documents(page)
-            self._time.await_document()
-            coming = page.goto(step.url, wait_until=step.wait_until, timeout=self._left())
-            response = await self._moves.unless_broken(page, coming)
+            before = self._navigation.arrivals(page)
+            self._scope.expect_document()
+            coming = page.goto(step.url, wait_until=step.wait_until, timeout=self._remaining_ms())
+            response = await self._navigation.unless_failed(page, coming)
             if step.wait_until != "commit":
-                self._moves.opened(page, before, step.wait_until)
+                self._navigation.note_opened(page, before, step.wait_until)
         except PlaywrightError as error:
             self._check_handlers(step)
             if _INTERRUPTED not in str(error):
@@ -221,29 +223,29 @@ class StepRunner:
             response = None  # the page itself went on to another one, which is where the step goes too
         self._check_handlers(step)
         self._note_response(page, response)
-        await self._land(step)
+        await self._wait_arrival(step)
 
     def _check_handlers(self, step: PlannedStep) -> None:
         """Raises Forbidden or ActionFailed where a route's handler has asked for what is refused."""
-        if self._scripts:
+        if self._actions:
             try:
-                self._scripts.raise_handler_failure()
+                self._actions.raise_handler_failure()
             except ScriptError as error:
                 kind = Forbidden if error.code == "forbidden" else ActionFailed
                 said = f"the handler of a route failed: {error}"
                 raise kind(said, step=step.name, action=self.action) from None
 
     def _note_response(self, page: Page, response: Response | None) -> None:
-        if response and self._moves.is_of(page, response):
-            self._status, self._status_of = response.status, (page, self._moves.document(page))
+        if response and self._navigation.is_response_of(page, response):
+            self._status, self._status_document = response.status, (page, self._navigation.document_number(page))
 
-    async def _land(self, step: PlannedStep) -> None:
+    async def _wait_arrival(self, step: PlannedStep) -> None:
         """Where something led to another page: waits for it, and for the one that it leads on to at once."""
         if step.wait_until != "commit":
             await self._wait_for_load(step, step.wait_until)
             for _ in range(MAX_CLIENT_REDIRECTS):
                 page = self.page
-                if not await self._goes_on(page, step.wait_until):
+                if not await self._follow_client_redirect(page, step.wait_until):
                     break
                 await self._wait_for_load(step, step.wait_until)
             else:
@@ -252,21 +254,21 @@ class StepRunner:
                 raise NavigationFailed(said, url=url, step=step.name, action=self.action)
         self._check_error_page(step)
         if step.fail_on_status:
-            await self._look_at_status(step)
+            await self._check_status(step)
 
-    async def _look_at_status(self, step: PlannedStep) -> None:
+    async def _check_status(self, step: PlannedStep) -> None:
         """Asks for the status of the last document. Raises NavigationFailed where it is one that the step fails on."""
         page = self.page
-        here = page, self._moves.document(page)
-        if here != self._status_of:
-            self._status = await self._moves.status(page)
-            self._status_of = here
+        here = page, self._navigation.document_number(page)
+        if here != self._status_document:
+            self._status = await self._navigation.status(page)
+            self._status_document = here
         if step.fail_on_status and self._status is not None and self._status >= 400:
             url = playwright_errors.without_credentials(page.url)
             said = f"{url} answered with status {self._status}"
             raise NavigationFailed(said, url=url, status=self._status, step=step.name, action=self.action)
 
-    def _take(self, value: Any) -> Any:
+    def _to_result(self, value: Any) -> Any:
         """What an action's value stands for in the result; some are orders for the visit."""
         if isinstance(value, DownloadedFile):
             if sum(len(file.data) for file in (*self.downloads, value)) > MAX_DOWNLOAD_BYTES:
@@ -276,35 +278,35 @@ class StepRunner:
             self.downloads.append(value)
             return {"name": value.name, "size": len(value.data)}
         if isinstance(value, DialogAnswer):
-            self.dialogs.answer(value.accept, value.text)
+            self.dialogs.set_answer(value.accept, value.text)
             return None
         if isinstance(value, str) and len(value) > MAX_VALUE_BYTES:
             said = f"{self.action} failed: the value has more than {MAX_VALUE_BYTES >> 20} MiB"
             raise LimitExceeded(said, step=self.step, action=self.action)
         return None if isinstance(value, Page) else to_json(value)
 
-    async def _script_and_settle(self, script: ActionScript, step: PlannedStep) -> Any:
+    async def _run_script_and_settle(self, script: ActionScript, step: PlannedStep) -> Any:
         page = self.page
-        self._moves.expect_popups()
-        self._moves.watch()
-        value = await self._script(script, step)
-        self._moves.done()
-        self._awaits = True
-        only_read = self._scripts is not None and self._scripts.was_read_only
-        await self._moves.settled(page, unmoved=only_read)
+        self._navigation.prepare_popups()
+        self._navigation.start_watching()
+        value = await self._run_script(script, step)
+        self._navigation.action_done()
+        self._awaits_navigation = True
+        only_read = self._actions is not None and self._actions.was_read_only
+        await self._navigation.wait_settled(page, read_only=only_read)
         self._check_arrival(page, step)
-        await self._land(step)
+        await self._wait_arrival(step)
         if not only_read:
             state = None if step.wait_until == "commit" else step.wait_until
-            await self._moves.popups_settled(self.page, state, self._left() / 1000)
+            await self._navigation.wait_popups(self.page, state, self._remaining_ms() / 1000)
         return value
 
-    async def _script(self, script: ActionScript, step: PlannedStep) -> Any:
-        self.action, self._awaits = script.label, False
-        if self._scripts is None:
+    async def _run_script(self, script: ActionScript, step: PlannedStep) -> Any:
+        self.action, self._awaits_navigation = script.label, False
+        if self._actions is None:
             raise ActionFailed("there is no sandbox for JavaScript actions", step=step.name, action=script.label)
         try:
-            return await self._scripts.run(script.source)
+            return await self._actions.run(script.source)
         except ScriptError as error:
             kind = (
                 TimedOut
@@ -316,77 +318,79 @@ class StepRunner:
             said = f"{script.label} failed: {error.message}"
             raise SandboxCrashed(said, step=step.name, action=script.label) from None
 
-    async def _act(self, action: BoundAction, step: PlannedStep) -> Any:
+    async def _run_action(self, action: BoundAction, step: PlannedStep) -> Any:
         page = self.page
-        self.action, self._awaits = action.label, False
-        if not action.leaves:
-            await self._moves.still(page)  # where the page itself is on its way, this is for the next one
+        self.action, self._awaits_navigation = action.label, False
+        if not action.navigates:
+            await self._navigation.wait_idle(page)  # where the page itself is on its way, this is for the next one
         try:
-            value = await self._do(action, page)
-        except LimitExceeded as large:
+            value = await self._execute(action, page)
+        except LimitExceeded as error:
             raise LimitExceeded(
-                f"{action.label} failed: {large.message}", step=step.name, action=action.label
+                f"{action.label} failed: {error.message}", step=step.name, action=action.label
             ) from None
         except PlaywrightError as error:
             self._check_handlers(step)
-            if page is not self._own and page.is_closed() and not self._own.is_closed():
+            if page is not self._main_page and page.is_closed() and not self._main_page.is_closed():
                 return None  # a popup that closes itself once it is done with; the job goes on where it came from
             target = getattr(action.arguments, "url", None)
             if action.method == "goto" and target:
                 raise playwright_errors.navigation_error(error, target, step.name, action.label) from None
-            raise playwright_errors.action_error(error, action.label, step.name, action.hidden) from None
+            raise playwright_errors.action_error(error, action.label, step.name, action.secret_text) from None
         finally:
-            self._moves.done()
+            self._navigation.action_done()
         self._check_handlers(step)
         self._check_arrival(page, step)
         if isinstance(value, Page):
             self._page = value
-            await self._moves.follow(value)
+            await self._navigation.track(value)
         elif isinstance(value, Response):
             self._note_response(page, value)
-        await self._land(step)
+        await self._wait_arrival(step)
         return value
 
-    async def _do(self, action: BoundAction, page: Page) -> Any:
+    async def _execute(self, action: BoundAction, page: Page) -> Any:
         """The action itself, and what it has set going in its page. Raises Playwright's errors."""
-        unseen = action.unseen or (action.untold and not self._moves.tells(page))
-        self._moves.watch(page, seen=not unseen)
-        doing = action.run(page, self._left(), self.scratch)
+        may_navigate = action.may_navigate or (
+            action.may_navigate_unannounced and not self._navigation.announces_navigations(page)
+        )
+        self._navigation.start_watching(page, announced=not may_navigate)
+        doing = action.run(page, self._remaining_ms(), self.scratch)
         try:
-            if action.leaves:
-                doing = self._moves.unless_broken(page, doing)
-            elif action.looks_again:
-                doing = self._moves.unless_replaced(page, getattr(action.arguments, "selector"), doing)  # noqa: B009
+            if action.navigates:
+                doing = self._navigation.unless_failed(page, doing)
+            elif action.rechecks_element:
+                doing = self._navigation.unless_replaced(page, getattr(action.arguments, "selector"), doing)  # noqa: B009
             value = await doing
         except PlaywrightTimeout as error:
-            if not (playwright_errors.awaits_navigation(error) and self._moves.target(page)):
+            if not (playwright_errors.awaits_navigation(error) and self._navigation.target_url(page)):
                 raise
             value = None  # it is done; from now on the step's time counts
-        self._awaits = True
-        if unseen:
-            await self._moves.settled(page)
+        self._awaits_navigation = True
+        if may_navigate:
+            await self._navigation.wait_settled(page)
         else:
-            await self._moves.still(page)
+            await self._navigation.wait_idle(page)
         return value
 
     def _check_arrival(self, page: Page, step: PlannedStep) -> None:
-        failure = self._moves.failures.get(page)
+        failure = self._navigation.failures.get(page)
         if failure and not playwright_errors.was_aborted(failure):
             said = f"the page that this led to could not be opened: {failure}"
             raise NavigationFailed(said, step=step.name, action=self.action)
 
-    async def _goes_on(self, page: Page, state: LoadState) -> bool:
+    async def _follow_client_redirect(self, page: Page, state: LoadState) -> bool:
         try:
-            return await self._moves.goes_on(page, state)
+            return await self._navigation.follow_client_redirect(page, state)
         except PlaywrightError as error:
             raise playwright_errors.navigation_error(error, page.url, self.step or "", self.action) from None
 
     async def _wait_for_load(self, step: PlannedStep, state: LoadState) -> None:
         """Where an action led to another page, waits for it; at once where it did not."""
         try:
-            await self._moves.loaded(self.page, state, self._left())
+            await self._navigation.wait_loaded(self.page, state, self._remaining_ms())
         except PlaywrightTimeout:
-            raise self._too_long(step) from None
+            raise self._timed_out(step) from None
         except PlaywrightError as error:
             raise playwright_errors.navigation_error(
                 error, playwright_errors.requested_url(self._page.url), step.name, self.action
@@ -403,8 +407,8 @@ class StepRunner:
                 self.storage_observer.reading_started()
             page = self.page
             if step.wait_until != "commit":
-                await self._moves.still(page)
-            documents, reading = self._moves.documents(page), None
+                await self._navigation.wait_idle(page)
+            documents, reading = self._navigation.arrivals(page), None
             try:
                 storage = last and self.storage_observer.wants_storage
                 reading = await extract.read_page(page, self.cdp, step.extract, storage=storage)
@@ -416,32 +420,32 @@ class StepRunner:
             except PlaywrightError as error:
                 if not playwright_errors.is_context_destroyed(error):
                     raise playwright_errors.action_error(error, "extract", step.name) from None
-            await self._moves.settled(page)  # the news of the document that has come may be on its way
-            if reading and self._moves.documents(page) == documents:
+            await self._navigation.wait_settled(page)  # the news of the document that has come may be on its way
+            if reading and self._navigation.arrivals(page) == documents:
                 break  # the one that is there has been written anew, and may never be complete
-            await self._land(step)
-        await self._look_at_status(step)
+            await self._wait_arrival(step)
+        await self._check_status(step)
         if last:
             self.storage_observer.reading_finished(reading.storage)
         return reading
 
     @asynccontextmanager
-    async def _limited(self, step: PlannedStep) -> AsyncIterator[None]:
+    async def _within_timeout(self, step: PlannedStep) -> AsyncIterator[None]:
         try:
             async with within(step.timeout_ms / 1000 + _GRACE):
                 yield
         except TimeoutError:
-            raise self._too_long(step) from None
+            raise self._timed_out(step) from None
 
-    def _too_long(self, step: PlannedStep) -> TimedOut:
+    def _timed_out(self, step: PlannedStep) -> TimedOut:
         said = f"{step.name} took longer than {step.timeout_ms} ms"
         if self.action:
             said += f" at {self.action}"
-        target = playwright_errors.without_credentials(self._moves.target(self.page))
-        if target and self._awaits:
+        target = playwright_errors.without_credentials(self._navigation.target_url(self.page))
+        if target and self._awaits_navigation:
             said += f": that was done, and the answer of {target} is awaited"
         return TimedOut(said, step=step.name, action=self.action)
 
-    def _left(self) -> float:
+    def _remaining_ms(self) -> float:
         """Milliseconds left of the step; never 0, which Playwright takes for no limit."""
         return max(1.0, round((self._deadline - self._clock.monotonic()) * 1000))

@@ -22,12 +22,17 @@ _TEXT = "'\"`\\ \n\u2028 </script> ${x} ä 🦊"
 async def test_values_go_both_ways(pool: BrowserPool, site: str, kind: BrowserName) -> None:
     """Texts with every kind of quote, what a promise gives, and what is no value."""
 
-    async def ask(lent: JobPage) -> list[Any]:
-        await lent.page.goto(f"{site}/second.html")
-        await lent.page.evaluate("(text) => { document.title = text; document.body.style.height = '5000px'; }", _TEXT)
+    async def ask(job_page: JobPage) -> list[Any]:
+        await job_page.page.goto(f"{site}/second.html")
+        await job_page.page.evaluate(
+            "(text) => { document.title = text; document.body.style.height = '5000px'; }", _TEXT
+        )
         asked = [("title", None), ("turns", None), ("scroll", [0, 120])]
-        told = [isolated_world.decode_result(await lent.cdp.ask(lent.page, name, argument)) for name, argument in asked]
-        return [*told, await lent.page.evaluate("scrollY"), await lent.page.title()]
+        told = [
+            isolated_world.decode_result(await job_page.cdp.call(job_page.page, name, argument))
+            for name, argument in asked
+        ]
+        return [*told, await job_page.page.evaluate("scrollY"), await job_page.page.title()]
 
     *told, title = await pool.run(kind, ask)
     assert told == [title, "complete", None, 120]
@@ -39,8 +44,8 @@ async def test_values_go_both_ways(pool: BrowserPool, site: str, kind: BrowserNa
 async def test_what_a_question_throws_is_told(pool: BrowserPool, kind: BrowserName) -> None:
     """In one line, as of any other failure in a page."""
 
-    async def ask(lent: JobPage) -> None:
-        await lent.cdp.ask(lent.page, "look", None)
+    async def ask(job_page: JobPage) -> None:
+        await job_page.cdp.call(job_page.page, "look", None)
 
     with pytest.raises(PlaywrightError) as failed:
         await pool.run(kind, ask)
@@ -52,10 +57,12 @@ async def test_no_element_s_name_hides_what_is_asked(pool: BrowserPool, kind: Br
     """A form's elements are its members: no shadow root is seen in them, and no options."""
     named = "<form><input name=shadowRoot><input name=control><select name=options id=s><option>x</select></form>"
 
-    async def ask(lent: JobPage) -> tuple[Any, list[Any]]:
-        await lent.page.set_content(f"{named}<label for=s>y</label>")
-        seen = isolated_world.decode_result(await lent.cdp.ask(lent.page, "look", {"fields": [], "storage": False}))
-        boxes = [lent.page.locator(one) for one in ("form", "select", "label")]
+    async def ask(job_page: JobPage) -> tuple[Any, list[Any]]:
+        await job_page.page.set_content(f"{named}<label for=s>y</label>")
+        seen = isolated_world.decode_result(
+            await job_page.cdp.call(job_page.page, "look", {"fields": [], "storage": False})
+        )
+        boxes = [job_page.page.locator(one) for one in ("form", "select", "label")]
         return seen, [await isolated_world.options(box) for box in boxes]
 
     seen, options = await pool.run(kind, ask)
@@ -71,17 +78,17 @@ async def test_a_page_that_goes_away_says_so(
     never = "async (key, isNew, name) => name === 'never' ? new Promise(() => {}) : ((globalThis.sidecar = key), '0')"
     monkeypatch.setattr(isolated_world, "FUNCTION", never)
 
-    async def ask(lent: JobPage) -> str:
-        await lent.page.goto(f"{site}/second.html")
-        asked = asyncio.ensure_future(lent.cdp.ask(lent.page, "never"))
+    async def ask(job_page: JobPage) -> str:
+        await job_page.page.goto(f"{site}/second.html")
+        asked = asyncio.ensure_future(job_page.cdp.call(job_page.page, "never"))
         for _ in range(2):  # its two messages are there before those of two more
-            await lent.cdp.ask(lent.page, "state")
-        await lent.page.goto(f"{site.replace('127.0.0.1', host)}/actions.html")
+            await job_page.cdp.call(job_page.page, "state")
+        await job_page.page.goto(f"{site.replace('127.0.0.1', host)}/actions.html")
         with pytest.raises(PlaywrightError) as failed:
             await asked
         assert playwright_errors.is_context_destroyed(failed.value)
-        await lent.cdp.ask(lent.page, "state")
-        return lent.page.url
+        await job_page.cdp.call(job_page.page, "state")
+        return job_page.page.url
 
     assert (await pool.run("CHROMIUM", ask)).endswith(f"//{host}:{site.rpartition(':')[2]}/actions.html")
 
@@ -103,17 +110,17 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[str]:
 async def test_a_question_finds_its_world_there(pool: BrowserPool, site: str, sent: asyncio.Queue[str]) -> None:
     """That is made as the document comes, before anybody asks, so that whoever does waits for one answer alone."""
 
-    async def ask(lent: JobPage) -> list[Any]:
-        await lent.main_frame()
+    async def ask(job_page: JobPage) -> list[Any]:
+        await job_page.main_frame()
         assert {await sent.get(), await sent.get()} == {"Page.enable", "Target.getTargetInfo"}
         for place in ("actions", "second"):
-            await lent.page.goto(f"{site}/{place}.html")
+            await job_page.page.goto(f"{site}/{place}.html")
             assert await sent.get() == "Page.createIsolatedWorld"
             for _ in range(2):
-                title = isolated_world.decode_result(await lent.cdp.ask(lent.page, "title"))
+                title = isolated_world.decode_result(await job_page.cdp.call(job_page.page, "title"))
                 assert await sent.get() == "Runtime.callFunctionOn"
             assert sent.empty()
-        return [title, await lent.page.title()]
+        return [title, await job_page.page.title()]
 
     async with asyncio.timeout(30):
         told, title = await pool.run("CHROMIUM", ask)
@@ -124,13 +131,16 @@ async def test_a_question_finds_its_world_there(pool: BrowserPool, site: str, se
 async def test_a_world_of_a_document_that_is_gone_is_not_asked(pool: BrowserPool, site: str, host: str) -> None:
     """Within a site and across sites, where the number may be that of another world."""
 
-    async def ask(lent: JobPage) -> list[Any]:
-        frame = await lent.main_frame()
+    async def ask(job_page: JobPage) -> list[Any]:
+        frame = await job_page.main_frame()
         assert frame
-        await lent.page.goto(f"{site}/second.html")
+        await job_page.page.goto(f"{site}/second.html")
         frame.on_commit = lambda: None  # the news of the next one is late
-        await lent.page.goto(f"{site.replace('127.0.0.1', host)}/actions.html")
-        return [isolated_world.decode_result(await lent.cdp.ask(lent.page, "title")), await lent.page.title()]
+        await job_page.page.goto(f"{site.replace('127.0.0.1', host)}/actions.html")
+        return [
+            isolated_world.decode_result(await job_page.cdp.call(job_page.page, "title")),
+            await job_page.page.title(),
+        ]
 
     told, title = await pool.run("CHROMIUM", ask)
     assert told == title
@@ -146,8 +156,8 @@ def test_what_goes_along_with_a_question_is_short() -> None:
 async def test_a_call_that_fails_names_no_file_of_ours(pool: BrowserPool) -> None:
     """What a script gets of an error would tell it where we are installed; and to look that up takes a while."""
 
-    async def fail(lent: JobPage) -> None:
-        await lent.page.goto("nonsense://")
+    async def fail(job_page: JobPage) -> None:
+        await job_page.page.goto("nonsense://")
 
     with pytest.raises(PlaywrightError) as failed:
         await pool.run("CHROMIUM", fail)
@@ -157,15 +167,15 @@ async def test_a_call_that_fails_names_no_file_of_ours(pool: BrowserPool) -> Non
 async def test_a_page_has_one_session_until_it_closes(pool: BrowserPool, site: str) -> None:
     """A second page has its own; a closed one is dead to whoever asks."""
 
-    async def ask(lent: JobPage) -> None:
-        first = await lent.cdp.session(lent.page)
-        await lent.page.goto(f"{site}/second.html")
-        assert await lent.cdp.session(lent.page) is first
-        other = await lent.page.context.new_page()
-        assert await lent.cdp.session(other) is not first
+    async def ask(job_page: JobPage) -> None:
+        first = await job_page.cdp.session(job_page.page)
+        await job_page.page.goto(f"{site}/second.html")
+        assert await job_page.cdp.session(job_page.page) is first
+        other = await job_page.page.context.new_page()
+        assert await job_page.cdp.session(other) is not first
         await other.close()
         with pytest.raises(PlaywrightError) as failed:
-            await lent.cdp.ask(other, "state")
+            await job_page.cdp.call(other, "state")
         assert playwright_errors.is_closed(failed.value)
 
     await pool.run("CHROMIUM", ask)
@@ -174,13 +184,13 @@ async def test_a_page_has_one_session_until_it_closes(pool: BrowserPool, site: s
 async def test_a_crashed_popup_is_dead_to_whoever_asks(pool: BrowserPool) -> None:
     """At once: nobody else watches for its crash."""
 
-    async def ask(lent: JobPage) -> None:
-        other = await lent.page.context.new_page()
+    async def ask(job_page: JobPage) -> None:
+        other = await job_page.page.context.new_page()
         with pytest.raises(PlaywrightError):
             await other.goto("chrome://crash")
         async with asyncio.timeout(10):
             with pytest.raises(PlaywrightError) as failed:
-                await lent.cdp.ask(other, "state")
+                await job_page.cdp.call(other, "state")
         assert playwright_errors.is_closed(failed.value)
 
     await pool.run("CHROMIUM", ask)

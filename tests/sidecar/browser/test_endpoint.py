@@ -37,9 +37,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def title_of(lent: JobPage) -> str:
+async def title_of(job_page: JobPage) -> str:
     """A short job that needs no server."""
-    page = lent.page
+    page = job_page.page
     await page.goto("data:text/html,<title>fine</title>")
     return await page.title()
 
@@ -181,8 +181,8 @@ async def test_a_dropped_connection_is_made_again(tmp_path: Path) -> None:
     pool = BrowserPool(settings, Clock(monotonic=lambda: time[0]), Limits(first_backoff=2))
     began = asyncio.Event()
 
-    async def stuck(lent: JobPage) -> None:
-        page = lent.page
+    async def stuck(job_page: JobPage) -> None:
+        page = job_page.page
         began.set()
         await page.evaluate("new Promise(() => {})")
 

@@ -21,9 +21,9 @@ from tests.sidecar.browser.parts import children, is_browser, is_driver, is_rend
 from tests.site.server import TestSite
 
 
-async def title_of(lent: JobPage) -> str:
+async def title_of(job_page: JobPage) -> str:
     """A short job that needs no server."""
-    page = lent.page
+    page = job_page.page
     await page.goto("data:text/html,<title>fine</title>")
     return await page.title()
 
@@ -42,9 +42,9 @@ class Stuck:
     def __init__(self) -> None:
         self.began = asyncio.Event()
 
-    async def __call__(self, lent: JobPage) -> str:
+    async def __call__(self, job_page: JobPage) -> str:
         """Waits for something that never comes."""
-        page = lent.page
+        page = job_page.page
         await page.goto("data:text/html,<title>stuck</title>")
         self.began.set()
         return str(await page.evaluate("new Promise(() => {})"))
@@ -71,7 +71,7 @@ async def test_a_navigation_of_a_killed_page_is_a_crash() -> None:
     pool, site = BrowserPool(Settings(concurrency=1), Clock()), TestSite()
     async with site as url, contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(pool.close)
-        job = asyncio.create_task(pool.run("CHROMIUM", lambda lent: lent.page.goto(f"{url}/hang")))
+        job = asyncio.create_task(pool.run("CHROMIUM", lambda job_page: job_page.page.goto(f"{url}/hang")))
         await site.hanging.wait()
         for process in children(is_renderer):
             process.kill()
@@ -119,8 +119,8 @@ async def test_two_jobs_share_a_browser_and_nothing_else(pool: BrowserPool, site
     """Cookies of one job are not seen by another that runs at the same time."""
     both = asyncio.Barrier(2)
 
-    async def visit(name: str, lent: JobPage) -> str:
-        page = lent.page
+    async def visit(name: str, job_page: JobPage) -> str:
+        page = job_page.page
         await page.goto(f"{site}/set-cookie?value={name}")
         await both.wait()
         await page.goto(f"{site}/cookies")
@@ -279,8 +279,8 @@ from sidecar.browser.pool import BrowserPool
 from sidecar.clock import Clock
 from sidecar.settings import Settings
 
-async def title_of(lent):
-    page = lent.page
+async def title_of(job_page):
+    page = job_page.page
     await page.goto("data:text/html,<title>fine</title>")
     return await page.title()
 

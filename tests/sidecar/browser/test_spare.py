@@ -15,24 +15,24 @@ from tests.sidecar.browser.parts import children, is_browser, is_renderer, still
 pytestmark = pytest.mark.browser
 
 
-async def contexts(lent: JobPage) -> int:
+async def contexts(job_page: JobPage) -> int:
     """How many contexts the job's browser has."""
-    page = lent.page
+    page = job_page.page
     assert page.context.browser
     return len(page.context.browser.contexts)
 
 
-async def cookies(lent: JobPage) -> str:
+async def cookies(job_page: JobPage) -> str:
     """Leaves a cookie; says which were there."""
-    page = lent.page
+    page = job_page.page
     before = await page.context.cookies()
     await page.context.add_cookies([{"name": "a", "value": "b", "url": "http://a.example"}])
     return str(before)
 
 
-async def agent(lent: JobPage) -> str:
+async def agent(job_page: JobPage) -> str:
     """The user agent that the page tells."""
-    page = lent.page
+    page = job_page.page
     return str(await page.evaluate("navigator.userAgent"))
 
 
@@ -69,12 +69,12 @@ async def test_it_is_opened_beside_the_work_of_jobs_that_come_close_together() -
     pool = BrowserPool(Settings(concurrency=1), Clock(monotonic=lambda: 100.0))
     seen: list[BrowserContext] = []
 
-    async def first(lent: JobPage) -> None:
-        page = lent.page
+    async def first(job_page: JobPage) -> None:
+        page = job_page.page
         seen.append(page.context)
 
-    async def second(lent: JobPage) -> int:
-        page = lent.page
+    async def second(job_page: JobPage) -> int:
+        page = job_page.page
         seen.append(page.context)
         browser = page.context.browser
         assert browser

@@ -41,7 +41,7 @@ def test_as_playwright_does(glob: str, url: str, grouped: bool) -> None:
 def test_a_glob_costs_nothing_until_it_matches() -> None:
     """A job may hold ten thousand of the longest."""
     globs = [UrlGlob("**{" + "a," * 900 + "}") for _ in range(10_000)]
-    assert all(glob._walk is None for glob in globs)
+    assert all(glob._nfa is None for glob in globs)
 
 
 def test_none_takes_for_ever() -> None:

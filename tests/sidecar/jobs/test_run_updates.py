@@ -495,7 +495,7 @@ def test_of_every_argument_that_takes_a_text_it_is_said_whether_it_is_secret() -
             if name == "files":
                 given = [[{"name": "cAnary", "content": "cAnary"}]]
             actions: list[dict[str, Any]] = [{method: {name: value}} for value in given]
-            actions += [{method: "cAnary"}] if kind.short == name else []
+            actions += [{method: "cAnary"}] if kind.shorthand == name else []
             for action in actions:
                 line = json.dumps({"actions": [action]}).encode()
                 assert b"cAnary" not in Redactor().redact_line(line), action

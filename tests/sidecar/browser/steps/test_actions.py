@@ -187,6 +187,8 @@ async def test_every_action_works_on_a_real_page(site: str, pool: BrowserPool) -
     given = json.loads(json.dumps([raw for raw, _ in EVERY_ACTION]).replace("{site}", site))
     steps = plan_steps(make_job(f"{site}/form.html", actions=given).steps)
     context = {"accept_downloads": True, "has_touch": True}
-    visited = await pool.run("CHROMIUM", lambda lent: StepRunner(lent, Clock()).run(steps, (), NO_OBSERVER), context)
+    visited = await pool.run(
+        "CHROMIUM", lambda job_page: StepRunner(job_page, Clock()).run(steps, (), NO_OBSERVER), context
+    )
     told = zip(EVERY_ACTION, visited.steps[0].values, strict=True)
     assert [(raw, value) for (raw, _), value in told] == EVERY_ACTION

@@ -24,7 +24,9 @@ pytestmark = pytest.mark.browser
 async def visited(pool: BrowserPool, url: str, actions: Sequence[dict[str, Any]], **context: Any) -> StepResult:
     """A step of these actions."""
     steps = plan_steps(make_job(url, actions=list(actions), step_timeout_ms=10_000).steps)
-    result = await pool.run("CHROMIUM", lambda lent: StepRunner(lent, Clock()).run(steps, (), NO_OBSERVER), context)
+    result = await pool.run(
+        "CHROMIUM", lambda job_page: StepRunner(job_page, Clock()).run(steps, (), NO_OBSERVER), context
+    )
     return result.steps[0]
 
 
@@ -83,8 +85,8 @@ async def test_files_are_downloaded(site: str, pool: BrowserPool) -> None:
     steps = plan_steps(make_job(f"{site}/windows.html", actions=actions).steps)
     visits: list[StepRunner] = []
 
-    async def work(lent: JobPage) -> Any:
-        visits.append(StepRunner(lent, Clock()))
+    async def work(job_page: JobPage) -> Any:
+        visits.append(StepRunner(job_page, Clock()))
         return await visits[0].run(steps, (), NO_OBSERVER)
 
     result = await pool.run("CHROMIUM", work, {"accept_downloads": True})

@@ -13,9 +13,9 @@ from sidecar.browser.steps.popups import PopupTracker
 async def test_a_tab_that_names_no_opener_is_counted(pool: BrowserPool, site: str) -> None:
     """A middle click opens one in the background; before it there is nothing to count."""
 
-    async def work(lent: JobPage) -> tuple[int, int]:
-        page = lent.page
-        targets = PopupTracker(page, lent.cdp)
+    async def work(job_page: JobPage) -> tuple[int, int]:
+        page = job_page.page
+        targets = PopupTracker(page, job_page.cdp)
         await page.goto(f"{site}/actions.html")
         before = await targets.count()
         await page.click("#popup", button="middle")
