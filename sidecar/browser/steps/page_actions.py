@@ -135,7 +135,7 @@ async def find_frame(page: Page, frames: str | Sequence[str], milliseconds: floa
 async def set_input_files(target: Page | Frame, given: dict[str, Any]) -> None:
     """Hands files to an input."""
     files = [
-        {"name": file.name, "mimeType": file.mime_type, "buffer": base64.b64decode(file.content)}
+        {"name": file["name"], "mimeType": file["mime_type"], "buffer": base64.b64decode(file["content"])}
         for file in given.pop("files")
     ]
     await target.set_input_files(files=files, **given)  # type: ignore[arg-type]
