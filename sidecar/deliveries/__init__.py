@@ -1,1 +1,1 @@
-"""What has to reach somebody: who they are, in which order, and what is tried when they fail."""
+"""Deliveries from the outbox: endpoints, their workers, the sender, retries."""

@@ -1,4 +1,4 @@
-"""The outbox on its way out: a courier for each endpoint that something waits for, and none while nothing does."""
+"""Sends the outbox: one worker for each endpoint with pending messages."""
 
 import asyncio
 import contextlib
@@ -33,13 +33,13 @@ from sidecar.wall_clock import rfc3339
 log = logging.getLogger(__name__)
 
 SCAN_SECONDS: Final = 30.0
-"""How often we look for what a process that has died left behind."""
+"""Seconds between scans for messages that a dead process left."""
 CLOCK_STEP_SECONDS: Final = 1.0
-"""A clock that falls back by more was set."""
+"""A wall clock that falls back by more was set back."""
 
 
 class DeliveryManager:
-    """Sends what is in an outbox for as long as it is open. Start it with `start`."""
+    """Starts a worker for each endpoint with pending messages, until it is closed."""
 
     def __init__(
         self,
@@ -75,14 +75,14 @@ class DeliveryManager:
         self._closing = self._draining = False
 
     def start(self) -> None:
-        """Goes on with what is in the outbox, and sends what is put from now on."""
+        """Starts sending what is in the outbox and what is put into it."""
         self._offset = self._clock.now() - self._clock.monotonic()
         self._outbox.on_put = self.wake
         self._endpoints.on_known = self.wake
         self._startup = asyncio.create_task(self._start_up())
 
     def wake(self, endpoints: Iterable[str]) -> None:
-        """Looks at once for what waits for these endpoints."""
+        """Wakes or starts the workers of these endpoints."""
         for endpoint in endpoints:
             if endpoint in self._workers:
                 worker, _ = self._workers[endpoint]
@@ -105,7 +105,7 @@ class DeliveryManager:
         return self._process_lock
 
     async def wait_until_idle(self, endpoints: Iterable[str], seconds: float) -> None:
-        """Waits until all that can be sent to these endpoints has been, for so many seconds at most."""
+        """Waits until the workers of these endpoints are idle, at most `seconds`."""
         with contextlib.suppress(StoreFailed):
             await self._outbox.flush()
         waits = [
@@ -120,7 +120,7 @@ class DeliveryManager:
                 one.cancel()
 
     async def drain(self, seconds: float) -> None:
-        """Sends what can be sent right now, for so many seconds at most; the rest stays in the outbox."""
+        """Sends what is due, for at most `seconds`; the rest stays in the outbox."""
         if self._startup:
             await asyncio.wait([self._startup], timeout=seconds)
         with contextlib.suppress(StoreFailed):  # who put it has been told
@@ -134,7 +134,7 @@ class DeliveryManager:
             await asyncio.wait([task for _, task in self._workers.values()], timeout=left)
 
     async def close(self) -> None:
-        """Sends no more. What was under way counts as not sent."""
+        """Stops sending. Sends under way count as not sent."""
         self._closing = True
         if self._scan_timer:
             self._scan_timer.cancel()
@@ -148,10 +148,10 @@ class DeliveryManager:
         if self._process_lock:
             self._process_lock.close()
 
-    # --- what a parent asks
+    # --- messages
 
     def list_page(self, status: Literal["waiting", "dead"] | None, page: int) -> Page:
-        """One page of what has not arrived. Raises StoreFailed."""
+        """One page of waiting and dead messages. Raises StoreFailed."""
         total, rows = self._outbox.page(status, page)
         hosts: dict[str, str] = {}
         for row in rows:
@@ -166,31 +166,31 @@ class DeliveryManager:
         )
 
     async def redeliver(self, message_id: str, endpoint: str | None) -> None:
-        """Sends what is dead once more, and what waits at once. Raises NotFound, Conflict and StoreFailed."""
+        """Retries a dead or waiting message now. Raises NotFound, Conflict and StoreFailed."""
         await self._outbox.flush()
         places = self._outbox.endpoints_of(message_id, endpoint)
         if not places:
-            raise NotFound(f"no delivery with the id {message_id!r} waits or has failed")
+            raise NotFound(f"there is no waiting or dead delivery {message_id!r}")
         if all((row := self._rows.get(one)) is not None and row.disabled for one in places):
-            raise Conflict("the endpoint wants nothing more; name it again with set_webhooks first")
+            raise Conflict("the endpoint is disabled (HTTP 410); re-enable it with set_webhooks")
         for one in await self._outbox.redeliver(message_id, endpoint):
             await self._rows.clear_failures(one)
             self.wake([one])
 
-    # --- what keeps it going
+    # --- workers
 
     async def _start_up(self) -> None:
         try:
             await self._outbox.repair_due_times()
         except StoreFailed as failure:
-            log.warning("deliveries have to wait: %s", failure.message)
+            log.warning("deliveries are paused: %s", failure.message)
         self._scan()
 
     def _scan(self) -> None:
         try:
             self.wake([one for one in self._rows.ids() if self._outbox.next_due(one) is not None])
         except StoreFailed as failure:
-            log.warning("deliveries have to wait: %s", failure.message)
+            log.warning("deliveries are paused: %s", failure.message)
         self._scan_timer = asyncio.get_running_loop().call_later(SCAN_SECONDS, self._scan)
 
     def _on_worker_end(self, endpoint: str, ended: asyncio.Task[None]) -> None:
@@ -203,7 +203,7 @@ class DeliveryManager:
             self.wake([endpoint])
 
     async def _check_clock(self) -> None:
-        """Makes good for a clock that was set back since the last look."""
+        """Repairs due times after the wall clock was set back."""
         offset = self._clock.now() - self._clock.monotonic()
         behind, self._offset = self._offset - offset, offset
         if behind > CLOCK_STEP_SECONDS:
@@ -243,7 +243,7 @@ def open_deliveries(
 
 
 async def _first_of(event: asyncio.Event, task: asyncio.Task[None]) -> None:
-    """Returns when the one is set or the other has ended."""
+    """Returns when the event is set or the task has ended."""
     waiting = asyncio.create_task(event.wait())
     try:
         await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)

@@ -131,7 +131,7 @@ def read_webhook_records(packed: str) -> list[WebhookRecord]:
     try:
         return stored(list[WebhookRecord], packed or "[]")
     except NotJson:
-        log.warning("the webhooks of a stored job can't be read: nobody is told of it")
+        log.warning("the webhooks of a stored job can't be read; no updates are sent")
         return []
 
 
@@ -139,7 +139,7 @@ def _read(row: EndpointRow, kind: type[T]) -> T | None:
     try:
         return stored(kind, row.document)
     except NotJson:
-        log.warning("the endpoint %s can't be read: what is for it waits until it is named again", row.id)
+        log.warning("the endpoint %s can't be read; its deliveries wait until it is registered again", row.id)
         return None
 
 

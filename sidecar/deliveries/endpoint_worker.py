@@ -1,4 +1,4 @@
-"""Sends what waits for one endpoint: lanes beside one another, each in its order, until nothing is left."""
+"""Sends the pending messages of one endpoint: ordering keys concurrently, each in its order."""
 
 import asyncio
 import logging
@@ -21,22 +21,22 @@ from sidecar.storage.outbox import Outbox, PendingMessage
 log = logging.getLogger(__name__)
 
 CONCURRENCY: Final = 8
-"""Deliveries that may be under way to one endpoint at once."""
+"""Concurrent requests to one endpoint."""
 GIVE_UP_SECONDS: Final = 2 * 86_400.0
-"""Seconds; what has waited longer is given up once the endpoint has failed MAX_ATTEMPTS times in a row."""
+"""Messages that are older become dead once the endpoint has failed MAX_ATTEMPTS times in a row."""
 BATCH_SIZE: Final = 16
-"""Deliveries of one lane that are sent before it is noted that they have arrived: a crash may repeat so many."""
+"""Messages of one ordering key sent before they are marked sent; a crash repeats at most this many."""
 LINGER_SECONDS: Final = 1.0
-"""How long an endpoint stays ours when nothing is left: a run tells of its next step soon."""
+"""How long the lease is held after the last message: a run sends its next update soon."""
 CLOCK_CHECK_SECONDS: Final = 15.0
-"""How often one that waits looks at the clock: it may have been set."""
+"""Longest sleep of a waiting worker, as the wall clock may be set."""
 CLAIM_RETRY_SECONDS: Final = 1.0
-"""Seconds until we ask again for an endpoint that another process sends to, and after the disk refused something."""
+"""Seconds until a worker retries a lease held by another process, or a failed write."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """What every courier works with."""
+    """What every worker needs."""
 
     outbox: Outbox
     rows: EndpointRows
@@ -49,38 +49,38 @@ class WorkerContext:
     emit: Callable[[str, Any], None]
     """Takes an event's name and content."""
     check_clock: Callable[[], Any]
-    """Gives an awaitable that makes good for a clock that was set back."""
+    """Returns an awaitable that repairs due times after the wall clock was set back."""
 
 
 class EndpointWorker:
-    """One endpoint's."""
+    """Sends to one endpoint under a lease, with backoff."""
 
     def __init__(self, endpoint: str, context: WorkerContext) -> None:
         self.wakeup = asyncio.Event()
-        """Set when there may be something new to do."""
+        """Set when something new may be due."""
         self.idle = asyncio.Event()
-        """Set while nothing of its endpoint can be sent."""
+        """Set while nothing can be sent."""
         self.draining = False
-        """Whether to end instead of waiting for what is not due yet."""
+        """Whether to stop instead of waiting for the next due time."""
         self._endpoint = endpoint
         self._context = context
         self._sends: dict[str, asyncio.Task[None]] = {}
-        """By their lanes."""
+        """Running sends by ordering key."""
         self._sending = 0
-        """How many of them have not sent all that they took."""
+        """Sends that have not finished their batch."""
         self._unacknowledged: dict[PendingMessage, asyncio.Future[None]] = {}
-        """What has arrived and is in the outbox still."""
+        """Sent messages that are not yet removed from the outbox."""
         self._stopping = False
         self._renew_at = 0.0
 
     async def run(self) -> None:
-        """Ends when nothing waits, or nothing can be done about it."""
+        """Runs until nothing is pending, or nothing can be sent."""
         while True:
             self.idle.clear()
             try:
                 seconds = await self._run_once()
             except StoreFailed as failure:
-                log.warning("deliveries have to wait: %s", failure.message)
+                log.warning("deliveries are paused: %s", failure.message)
                 seconds = CLAIM_RETRY_SECONDS
             if self.wakeup.is_set():
                 continue
@@ -91,7 +91,7 @@ class EndpointWorker:
                 await self._sleep(min(seconds, CLOCK_CHECK_SECONDS))
 
     async def _run_once(self) -> float | None:
-        """Sends what is due. Says in how many seconds to come back; None where there is nothing to come back for."""
+        """Sends what is due. Returns the seconds until the next attempt, None if nothing is pending."""
         context = self._context
         self.wakeup.clear()
         for message, noted in self._unacknowledged.items():
@@ -119,7 +119,7 @@ class EndpointWorker:
         return 0
 
     async def _send_due(self, row: EndpointRow, target: Target) -> None:
-        """Sends until nothing is due, or the endpoint is in trouble."""
+        """Sends until nothing is due or the endpoint fails."""
         lanes = 1 if row.failures else CONCURRENCY  # one that failed is tried with one delivery first
         try:
             while True:
@@ -134,7 +134,7 @@ class EndpointWorker:
             await asyncio.gather(*self._sends.values(), return_exceptions=True)
 
     async def _wait_for_more(self) -> bool:
-        """Whether there is something new, though nothing was left, while we may hold on to the endpoint."""
+        """Waits for new messages while the lease lingers; whether there are any."""
         if self.draining or self._context.outbox.next_due(self._endpoint) is not None:
             return False
         self.idle.set()
@@ -166,7 +166,7 @@ class EndpointWorker:
                 log.error("unexpected error while sending a delivery", exc_info=failure)
 
     async def _wait_for_progress(self) -> None:
-        """A delivery has ended, something is new, or our lease has to be renewed."""
+        """Waits for the end of a send or for new messages, and renews the lease."""
         while not self.wakeup.is_set():
             try:
                 async with within(LEASE / 3):
@@ -176,7 +176,7 @@ class EndpointWorker:
         self.wakeup.clear()
 
     async def _holds_lease(self) -> bool:
-        """Whether the endpoint is ours to send to. It is not after a process that was halted wakes up."""
+        """Acquires or renews the lease; False if another process has it, as after a long suspension."""
         context = self._context
         if context.clock.monotonic() < self._renew_at:
             return True
@@ -186,7 +186,7 @@ class EndpointWorker:
         return held
 
     async def _send(self, row: EndpointRow, target: Target, ordering_key: str) -> None:
-        """Sends the first parcels of a lane in their order, up to one that fails."""
+        """Sends a batch of one ordering key in order, up to a failure."""
         failed: tuple[PendingMessage, Failure] | None = None
         arrived = []
         was_stopping = self._stopping
@@ -222,7 +222,7 @@ class EndpointWorker:
             await self._context.rows.clear_failures(self._endpoint)
 
     async def _wait_acknowledged(self, messages: Iterable[PendingMessage]) -> None:
-        """Waits until it is on disk that these have arrived. Raises StoreFailed; they are noted in the next round."""
+        """Waits until these are removed from the outbox on disk. Raises StoreFailed; the next round retries."""
         if self.draining:
             await self._context.outbox.flush()
         for message in messages:
@@ -232,7 +232,7 @@ class EndpointWorker:
     async def _handle_failure(
         self, row: EndpointRow, message: PendingMessage, failure: Failure, *, first_failure: bool
     ) -> None:
-        """`first_failure`: no other delivery of this burst has said yet that the endpoint is in trouble."""
+        """`first_failure`: no other send of this batch has reported the endpoint yet."""
         context = self._context
         if failure.endpoint_gone:
             await self._disable_endpoint(row, failure)
@@ -283,7 +283,7 @@ class EndpointWorker:
         self._context.emit("delivery_failed", content)
 
     async def _sleep(self, seconds: float) -> None:
-        """Waits so long, or until there is something new."""
+        """Sleeps for `seconds`, or until something new is due."""
         waits = [
             asyncio.ensure_future(self._context.clock.sleep(seconds)),
             asyncio.ensure_future(self.wakeup.wait()),

@@ -1,4 +1,4 @@
-"""One attempt at one delivery: how it is sent, and what its outcome means."""
+"""One delivery attempt, and what its response means."""
 
 import logging
 import math
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 DAY: Final = 86_400.0
 MAX_ATTEMPTS: Final = 10
-"""After so many a delivery that fails by itself is given up; the pauses before sum up to two days."""
+"""A message that fails this often is dead; the backoff before sums up to two days."""
 MAX_BYTES: Final = 1 << 16
 """What is read of a receiver's answer, so that its connection can be kept: the status decides, the body is dropped."""
 
@@ -48,23 +48,23 @@ _PERMANENT: Final = frozenset({400, 413, 415, 422})
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt failed, and what follows from it."""
+    """Why an attempt failed, and how to go on."""
 
     error: ErrorDetail
     endpoint_failed: bool = False
-    """The endpoint as a whole is in trouble, not this delivery."""
+    """The endpoint fails, not this message."""
     permanent: bool = False
-    """Trying again is no use."""
+    """No retry can succeed."""
     endpoint_gone: bool = False
-    """The endpoint wants no more of anything."""
+    """The endpoint answered 410: it is disabled."""
     seconds: float | None = None
-    """How long the receiver wants to be left alone."""
+    """The receiver's `Retry-After`."""
     detach_after: float = math.inf
-    """After so many attempts it no longer holds up what was to come after it."""
+    """Attempts after which the message no longer blocks its ordering key."""
 
 
 class Sender:
-    """Makes attempts."""
+    """Makes delivery attempts."""
 
     def __init__(self, clock: Clock, public_http: PublicHttpClient, timeout: float) -> None:
         self._clock = clock
@@ -73,7 +73,7 @@ class Sender:
         self._http: HttpClient | None = None
 
     async def send(self, target: Target, message: PendingMessage, body: bytes) -> Failure | None:
-        """One attempt; None where it has arrived."""
+        """One attempt; None on success."""
         try:
             if isinstance(target, WebhookTarget):
                 return await self._send_webhook(target, message, body)
@@ -152,5 +152,5 @@ def backoff_seconds(failures: int, jitter: float) -> float:
 
 
 def describe_status(response: HttpResponse) -> str:
-    """A refusal in words."""
+    """The error message of a rejected delivery."""
     return f"the receiver answered {response.status}"

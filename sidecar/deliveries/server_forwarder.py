@@ -1,4 +1,4 @@
-"""What has to reach the servers of a login, put where nothing is lost."""
+"""Puts results and copies for the servers of a login into the outbox."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from sidecar.storage.outbox import Outbox, OutboxMessage
 
 
 class ServerForwarder:
-    """Puts bodies for servers into an outbox. Everything for one server is one lane: it arrives in its order."""
+    """Forwards bodies to servers through the outbox, in order for each server."""
 
     def __init__(self, endpoints: EndpointRegistry, outbox: Outbox) -> None:
         self._endpoints = endpoints

@@ -1,1 +1,1 @@
-"""Browser jobs: one run from its definition to its result, and what is told of it."""
+"""Browser jobs: validation, execution, updates, visit tokens."""

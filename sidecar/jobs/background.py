@@ -1,4 +1,4 @@
-"""What the sidecar does without a parent that waits: by message type, the function that does it."""
+"""Runs messages out of the queue, with one handler for each message type."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -19,17 +19,17 @@ from sidecar.rtcv.login import LONG_TTL, SHORT_TTL, LoginContext
 from sidecar.rtcv.send_cv import ReferenceLocks, send_cv
 
 RunHandler = Callable[[JobRun], Awaitable[Any]]
-"""Does what a run asks for and gives the content of the reply."""
+"""Executes a run and returns the content of the reply."""
 LoginOf = Callable[[str], Awaitable[LoginContext]]
-"""Scope -> what work needs of the login that it stands for. Raises StoreFailed."""
+"""Account id -> its login context. Raises StoreFailed."""
 ListenersOf = Callable[[JobRun], RunListeners]
-"""Who is told of a run."""
+"""The listeners of a run."""
 
 _TTLS: Final = {"set_cached_reference": LONG_TTL, "set_short_cached_reference": SHORT_TTL}
 
 
 class BackgroundExecutor:
-    """Performs what comes out of the queue."""
+    """Executes runs out of the queue."""
 
     def __init__(
         self,
@@ -52,18 +52,18 @@ class BackgroundExecutor:
         }
 
     def register(self, message_type: str, perform: RunHandler) -> None:
-        """Has another message type performed unattended."""
+        """Adds the handler of another message type."""
         self._handlers[message_type] = perform
 
     def supports(self, message_type: str) -> bool:
-        """Whether this type of message makes sense unattended."""
+        """Whether this message type has a handler."""
         return message_type in self._handlers
 
     async def perform(self, run: JobRun) -> bytes:
-        """Does what a run asks for; gives the content of the reply as JSON. Raises what the message would."""
+        """Executes a run; returns the reply's content as JSON. Raises what the message would."""
         perform = self._handlers.get(run.type)
         if perform is None:
-            raise WireError(ErrorCode.UNKNOWN_TYPE, f"{run.type} can't be done unattended")
+            raise WireError(ErrorCode.UNKNOWN_TYPE, f"{run.type} can't run in the background")
         done = await perform(run)
         return b"null" if done is codec.NO_CONTENT else encode(done)
 

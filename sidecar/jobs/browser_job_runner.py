@@ -1,4 +1,4 @@
-"""One run of a browser job: check it, borrow a page, have it performed."""
+"""One run of a browser job: validation, a page of the pool, execution."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial

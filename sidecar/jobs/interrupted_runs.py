@@ -1,4 +1,4 @@
-"""Runs that a process took with it when it died: their webhooks hear of their end from the next one, once."""
+"""Final updates of runs whose process died, sent once by another process."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -14,8 +14,8 @@ from sidecar.storage.open_runs import OpenRun, OpenRuns
 
 log = logging.getLogger(__name__)
 
-INTERRUPTED: Final = "the run was interrupted: the sidecar that ran it has died"
-CANCELLED: Final = "the run was cancelled as the sidecar that ran it died"
+INTERRUPTED: Final = "the run was interrupted: its sidecar died"
+CANCELLED: Final = "the run was cancelled: its sidecar died"
 ELSEWHERE: Final = "elsewhere"
 """The status of a run whose end somebody else has told."""
 
@@ -57,5 +57,5 @@ class InterruptedRuns:
         try:
             return webhook_messages(mark_interrupted(stored(RunSnapshot, run.document), reason), self._now())
         except NotJson:
-            log.warning("what was told of the run %s can't be read; its end is not told", run.id)
+            log.warning("the snapshot of run %s can't be read; no final update is sent", run.id)
             return []

@@ -1,4 +1,4 @@
-"""From webhooks and a parent that listens to the audience of a run."""
+"""Builds the listeners of a run from its webhooks and its parent."""
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ Emit = Callable[[str, Any], None]
 
 
 class ListenerFactory:
-    """Audiences whose letters go to one outbox."""
+    """Makes listeners whose messages go to one outbox."""
 
     def __init__(
         self, endpoints: EndpointRegistry, outbox: Outbox, size: int, interruptions: InterruptedRuns | None = None
@@ -67,4 +67,4 @@ class ListenerFactory:
         try:
             self._interruptions.record(run, snapshot, until_stored=until_stored)
         except StoreFailed as failure:
-            log.warning("the end of the run %s can't be told by others: %s", run, failure)
+            log.warning("could not store the snapshot of run %s: %s", run, failure)

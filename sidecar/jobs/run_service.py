@@ -1,4 +1,4 @@
-"""What one run of a browser job is, whoever started it: a parent that waits, the queue, a schedule or a task."""
+"""One run of a browser job, started by a parent, the queue, a schedule or a task."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +43,7 @@ class Runner(Protocol):
 
 WillRetry = Callable[[BaseException], bool]
 """Whether a run that failed like this is tried again."""
-SKIPPED: Final = "its reference number is cached: there was nothing left to do"
+SKIPPED: Final = "skipped: its reference number is cached"
 STOPPED: Final = "the run was stopped before its end"
 _REFUSALS: Final = (InvalidContent, MissingCredentials, QueueFull, ShuttingDown, asyncio.CancelledError)
 """What keeps a job that a parent waits for from becoming a run, where it has not become one yet."""
@@ -51,7 +51,7 @@ _REFUSALS: Final = (InvalidContent, MissingCredentials, QueueFull, ShuttingDown,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """A job to be run once, and what is said of the run."""
+    """A job to run once, with its login and its listeners."""
 
     job: SendJob
     run_id: str

@@ -1,4 +1,4 @@
-"""The state of one run, and the documents that tell whoever watches it of each change."""
+"""The state of one run, and the updates that report each change to its listeners."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Work that is no browser job, told of as a job of one step."""
+"""Reports work that is no browser job as a job of one step."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -32,7 +32,7 @@ class VisitTokens:
         if not self._secret:
             return None
         if not job.token:
-            raise Unauthorized("token: this sidecar opens pages with a visit token only", field="token")
+            raise Unauthorized("token: a visit token is required", field="token")
         claims = self._decode(job.token, "token", at)
         scope = _scope(claims)
         for number, step in enumerate(job.steps):
@@ -46,10 +46,10 @@ class VisitTokens:
     def _check_proxy(self, scope: Scope) -> None:
         field = "context.proxy"
         if scope.strict_resources:
-            message = "a token with strict_resources takes none: what pages load goes through one of ours"
+            message = "not allowed with strict_resources, which uses a proxy of its own"
             raise Forbidden(f"{field}: {message}", field=field)
         if not self._allow_proxies:
-            message = "a proxy could answer for any site; with a visit token only SIDECAR_TOKEN_PROXIES=true allows one"
+            message = "not allowed with a visit token unless SIDECAR_TOKEN_PROXIES=true"
             raise Forbidden(f"{field}: {message}", field=field)
 
     def issue(self, scope: str, validity: int, *, strict: bool, strict_resources: bool = False) -> str:
@@ -101,7 +101,7 @@ def _scope(claims: Mapping[str, Any]) -> Scope:
     url, strict, resources = claims.get("scope"), claims.get("strict", False), claims.get("strict_resources", False)
     known = isinstance(url, str) and isinstance(strict, bool) and isinstance(resources, bool)
     if not known or "exp" not in claims:
-        message = "is not a visit token: scope, strict, strict_resources and exp are its claims"
+        message = "is not a visit token; its claims are scope, strict, strict_resources and exp"
         raise Unauthorized(f"token: {message}", field="token")
     return Scope(str(url), strict, resources)
 
@@ -112,5 +112,5 @@ def _timestamp(claims: Mapping[str, Any], name: str, field: str) -> float | None
         return None
     value = claims[name]
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LAST_SECOND:
-        raise Unauthorized(f"{field}: its {name} is no time; it takes seconds since 1970", field=field)
+        raise Unauthorized(f"{field}: its {name} is not a Unix time", field=field)
     return value

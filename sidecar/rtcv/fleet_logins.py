@@ -1,4 +1,4 @@
-"""Logins that every machine of a fleet can use: sealed with the key that all of them have, never in clear."""
+"""Logins shared by a fleet, encrypted with the key that all machines have."""
 
 import logging
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ class SharedLogins:
         self._own = own
 
     async def share(self, account_id: str, credentials: Sequence[Credentials]) -> None:
-        """Has all machines know a login; the first one is the primary. Raises StoreFailed."""
+        """Shares a login with all machines; the first server is the primary. Raises StoreFailed."""
         document = encode_revealed(_Sealed(scope=account_id, credentials=_without_flags(credentials)))
         await self._store.put(account_id, self._encryptor.encrypt(document.decode()))
 
@@ -79,7 +79,7 @@ class SharedLogins:
         try:
             found = stored(_Sealed, self._encryptor.decrypt(sealed))
         except (DecryptionKeyMissing, NotJson):
-            log.warning("a login of the fleet can't be opened: not all machines have the same SIDECAR_STORE_KEY")
+            log.warning("a login of the fleet can't be decrypted: SIDECAR_STORE_KEY differs between machines")
             return ()
         return found.credentials if found.scope == account_id else ()
 

@@ -1,4 +1,4 @@
-"""What a login brings: where secrets come from and CVs go, and which references were seen."""
+"""Logins: the backend, the references, and what work needs of them."""
 
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -39,7 +39,7 @@ class RtcvBackend(Protocol):
         """Sends a job's result."""
 
     async def close(self) -> None:
-        """Lets go of connections."""
+        """Closes connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class Login:
     backend: RtcvBackend
     references: References
     account_id: str = ""
-    """Which server and key that is, for work that is done later."""
+    """Identifies server and key, for stored work."""
 
 
 class LoginContext(Protocol):
-    """What work needs of whoever it is done for: a session, or the login that a stored job belongs to."""
+    """What work needs of a login: a session's, or that of a stored job."""
 
     @property
     def backend(self) -> RtcvBackend:

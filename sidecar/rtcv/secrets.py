@@ -53,4 +53,4 @@ def shaped(value: Raw, shape: type[Shape], names: Container[str], key: str) -> S
 
 def _another_shape(key: str, wrong: Exception) -> RemoteFailed:
     """The sentence names types and places, never values."""
-    return RemoteFailed(f"the secret {key!r} has another shape than asked for: {wrong}")
+    return RemoteFailed(f"the secret {key!r} does not have the requested shape: {wrong}")

@@ -1,4 +1,4 @@
-"""One CV on its way: once for each reference, to every server, byte for byte."""
+"""Sends CVs: once for each reference, to every server, byte for byte."""
 
 import asyncio
 from typing import Any
@@ -11,19 +11,19 @@ from sidecar.rtcv.login import LONG_TTL, LoginContext
 
 
 class ReferenceLocks:
-    """The references that are being sent right now: who comes second waits for the first."""
+    """A lock for each reference that is being sent."""
 
     def __init__(self) -> None:
         self._held: dict[str, asyncio.Event] = {}
 
     async def acquire(self, reference: str) -> None:
-        """Returns when nobody else is inside with the same reference. `release` has to follow."""
+        """Waits for the lock of a reference. `release` must follow."""
         while released := self._held.get(reference):
             await released.wait()
         self._held[reference] = asyncio.Event()
 
     def release(self, reference: str) -> None:
-        """Lets the next one in."""
+        """Releases the lock of a reference."""
         self._held.pop(reference).set()
 
 
@@ -38,7 +38,7 @@ async def send_cv(login: LoginContext, reference_locks: ReferenceLocks, content:
 
 
 async def deliver(login: LoginContext, reference: str, content: Raw) -> Any:
-    """The same for who is inside with this reference already."""
+    """Sends a CV whose reference lock is held."""
     backend, references = login.backend, login.references
     if await references.known(reference):
         return NO_CONTENT

@@ -1,4 +1,4 @@
-"""What stored work needs of the login that it belongs to, in force or not."""
+"""Logins of stored work, current or not."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class StoredBackend:
         self.put(self.account_id, result, idempotency_key)
 
     async def close(self) -> None:
-        """Lets go of connections."""
+        """Closes connections."""
         if self.server:
             await self.server.close()
 
@@ -110,7 +110,7 @@ class StoredLogins:
         )
 
     async def close(self) -> None:
-        """Lets go of connections."""
+        """Closes connections."""
         servers, self._servers = self._servers, {}
         for _, server in servers.values():
             await server.close()

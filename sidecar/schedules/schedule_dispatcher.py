@@ -1,4 +1,4 @@
-"""What happens when schedules are due: each is handed to the queue once, whoever gets to it."""
+"""Submits each due schedule to the queue, exactly once among all processes."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ from sidecar.wall_clock import rfc3339
 log = logging.getLogger(__name__)
 
 BATCH_SIZE: Final = 100
-"""Schedules that are handed over together."""
+"""Schedules submitted concurrently."""
 OWNER_SECONDS: Final = 60.0
 """Seconds that the process that sealed a message gets to fire it, before others say that it can't be."""
 RETENTION_SECONDS: Final = 7 * 24 * 3600.0
@@ -27,7 +27,7 @@ RETENTION_SECONDS: Final = 7 * 24 * 3600.0
 
 
 class ScheduleDispatcher:
-    """Hands what is due to the queue, or marks it missed."""
+    """Submits due schedules, or marks them missed."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Schedules: what may be one, and what becomes of it until its time comes."""
+"""Schedules: create, update, list, delete."""
 
 import uuid
 from collections.abc import Callable
@@ -83,7 +83,7 @@ def decode(document: bytes) -> ScheduleRecord:
     try:
         return stored(ScheduleRecord, document)
     except NotJson:
-        raise CorruptRecord("the schedule is stored in a way that this sidecar can't read") from None
+        raise CorruptRecord("the stored schedule can't be read by this version") from None
 
 
 class ScheduleManager:
@@ -114,7 +114,7 @@ class ScheduleManager:
         """
         _check_name(content.name)
         if not content.enabled:
-            raise InvalidContent("enabled: has to be true when a schedule is made", "enabled")
+            raise InvalidContent("enabled: must be true for a new schedule", "enabled")
         due = self._due(content.trigger, zone)
         record = ScheduleRecord(
             name=content.name,
@@ -131,7 +131,7 @@ class ScheduleManager:
     async def update(self, content: UpdateSchedule, *, zone: str = "", account_id: str = "") -> Schedule:
         """Replaces what is given; on disk when this returns; see `create`. Raises WireError, NotFound."""
         if all(part is UNSET for part in (content.name, content.enabled, content.trigger, content.push)):
-            raise InvalidContent("there is nothing to update: give name, enabled, trigger or push", "content")
+            raise InvalidContent("nothing to update; give name, enabled, trigger or push", "content")
         while True:
             item, record = await self._find(content.schedule_id)
             if record.stage != "waiting" or record.due <= self._now():
@@ -214,7 +214,7 @@ class ScheduleManager:
         single = trigger.single
         wall = parse_wall_time(single.time, _TIME)
         if single.zone is not None and not _is_parents(trigger):
-            raise InvalidContent(f"{_ZONE}: a zone can be given with zone_type {PARENTS_ZONE} alone", _ZONE)
+            raise InvalidContent(f"{_ZONE}: allowed only with zone_type {PARENTS_ZONE}", _ZONE)
         name = single.zone or (parents_zone if _is_parents(trigger) else "")
         return instant_ahead(wall, load_zone(name, _ZONE) if name else self._host_zone, self._now(), _TIME)
 

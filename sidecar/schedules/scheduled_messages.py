@@ -1,4 +1,4 @@
-"""The messages that schedules hold: checked when given, sealed while they wait, shown without their secrets."""
+"""The messages of schedules: checks, encryption at rest, redaction."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

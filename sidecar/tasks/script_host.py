@@ -1,4 +1,4 @@
-"""What a task's script reaches: where its text comes from, `fetch` to allowed hosts, and `job`."""
+"""What a task's script can use: `fetch` to allowed hosts and `job`; and where scripts come from."""
 
 import asyncio
 import os
@@ -93,7 +93,7 @@ class ScriptSources:
             "GET", url, timeout=SCRIPT_SECONDS, max_bytes=LONGEST_SCRIPT, redirects=MAX_REDIRECTS
         )
         if response.status == 404 or response.status == 410:
-            raise NotFound(f"the script is not there: its server answered {response.status}", status=response.status)
+            raise NotFound(f"the script was not found: its server answered {response.status}", status=response.status)
         if response.status != 200:
             raise RemoteFailed(f"the script's server answered {response.status}", status=response.status)
         return response.body
@@ -103,7 +103,7 @@ class ScriptSources:
             folder = self._folder().resolve()
             path = (folder / name).resolve()
             if not path.is_relative_to(folder):
-                raise Forbidden(f"the script {name} is a link that leads out of the scripts folder")
+                raise Forbidden(f"the script {name} is a link out of the scripts folder")
             # without waiting, for a pipe would have us wait for somebody to write into it
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             with os.fdopen(descriptor, "rb") as file:
@@ -187,7 +187,7 @@ class ScriptHost:
         check_url(url)
         host = _host(url)
         if not self._hosts.allow(host):
-            raise Forbidden(f"scripts may not reach {host}; SIDECAR_SCRIPT_HOSTS names the hosts that they may")
+            raise Forbidden(f"scripts can't reach {host}; SIDECAR_SCRIPT_HOSTS lists the allowed hosts")
         most, taken = await self._reserve(), 0
         try:
             response = await self._requests.request(
@@ -254,7 +254,7 @@ def _join(url: str, there: str) -> str:
         joined = urljoin(url, there)
         urlsplit(joined)
     except ValueError:
-        raise RemoteUnreachable(f"{_host(url)} redirected to what is no URL", retryable=False) from None
+        raise RemoteUnreachable(f"{_host(url)} redirected to an invalid URL", retryable=False) from None
     return joined
 
 

@@ -1,4 +1,4 @@
-"""What happens when tasks are due: each of their times is handed to the queue once, whoever gets to it."""
+"""Submits each due run of a task to the queue, exactly once among all processes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ from sidecar.tasks.task_runner import TaskRunner
 
 MAX_TASKS: Final = 1_000
 BATCH_SIZE: Final = 250
-"""Tasks that are handed over together."""
+"""Tasks submitted concurrently."""
 RUN_TIMEOUT: Final = 24 * 3600.0
 """Seconds; scripts and jobs have limits of their own, this one only sees to an end."""
 _END_RECHECK_MS: Final = 5_000
@@ -47,7 +47,7 @@ class Queue(Protocol):
 
 
 class TaskDispatcher:
-    """Hands what is due to the queue, and deletes tasks whose end has passed."""
+    """Submits due tasks, and deletes those past their end."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Periodic tasks: made, changed, shown, and handed to the queue at each of their times."""
+"""Periodic tasks: create, update, list, run."""
 
 import uuid
 from collections.abc import Callable
@@ -195,7 +195,7 @@ class TaskManager:
             if await self._agenda.replace(item, encode(new), due):
                 self._on_change()
                 return new
-        raise Conflict(f"the task {task_id!r} is being changed by others", retryable=True)
+        raise Conflict(f"the task {task_id!r} was changed concurrently", retryable=True)
 
     async def _to_task_run(self, run: StoredRun) -> TaskRun:
         """A noted run; one whose process died and that nobody will repeat does not go on."""

@@ -69,7 +69,7 @@ def decode(record: bytes) -> TaskRecord:
     try:
         return stored(TaskRecord, record)
     except NotJson:
-        raise CorruptRecord("the task is stored in a way that this sidecar can't read") from None
+        raise CorruptRecord("the stored task can't be read by this version") from None
 
 
 class TaskRecords:

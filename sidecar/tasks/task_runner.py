@@ -1,4 +1,4 @@
-"""One run of a task: its script read and run, or its job; noted with what came of it."""
+"""One run of a task, its script or its job, and its record in the history."""
 
 import asyncio
 import json
@@ -88,7 +88,7 @@ class RunnerDependencies:
     requests: Requests
     hosts: HostAllowlist
     listeners_of: Callable[[JobRun], RunListeners]
-    """Who is told of a run."""
+    """The listeners of a run."""
     perform: Callable[[JobRun], Awaitable[bytes]]
     """Does a `send_job` and gives the content of its reply."""
     job_slots: asyncio.Semaphore
@@ -321,7 +321,7 @@ def _outcome(document: bytes) -> Outcome:
     try:
         return stored(Outcome, document)
     except NotJson:
-        return Outcome(error=CorruptRecord("the outcome is stored in a way that this sidecar can't read").detail)
+        return Outcome(error=CorruptRecord("the stored outcome can't be read by this version").detail)
 
 
 def _truncate_result(result: Any) -> tuple[Raw, bool]:

@@ -57,7 +57,7 @@ def prepare_job(
     """
     for name in _MESSAGE_FIELDS:
         if name in job:
-            raise InvalidContent(f"job.{name}: a task's job has no {name}", f"job.{name}")
+            raise InvalidContent(f"job.{name}: not allowed in a task's job", f"job.{name}")
     content = msgspec.json.encode(fill_config(job, config, max_bytes))
     try:
         decoded: SendJob = decode_stored("send_job", content)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 
 OPEN = {"SIDECAR_ALLOW_PRIVATE_NETWORK": "true"}
 KEYED = {**OPEN, "SIDECAR_STORE_KEY": "A" * 43 + "="}
-WHY = "the run was interrupted: the sidecar that ran it has died"
+WHY = "the run was interrupted: its sidecar died"
 
 
 @pytest.fixture

@@ -326,7 +326,7 @@ def test_secrets_that_can_not_be_given(child: Child, server: Rtcv) -> None:
         return message(kind, {"key": key, "encryption_key": encryption_key})
 
     def shape(key: str, said: str) -> dict[str, Any]:
-        return error("remote_error", f"the secret '{key}' has another shape than asked for: {said}")
+        return error("remote_error", f"the secret '{key}' does not have the requested shape: {said}")
 
     exchanges = [
         (asked("get_secret", "nothing"), error("not_found", "item not found", status=404)),

@@ -68,7 +68,7 @@ def test_what_is_no_token_of_ours_is_unauthorized(tokens: VisitTokens) -> None:
         with pytest.raises(Unauthorized) as refused:
             tokens.check(make_job("https://a.example", token=token))
         assert not token or token not in refused.value.message
-    with pytest.raises(Unauthorized, match="visit token only"):
+    with pytest.raises(Unauthorized, match="visit token is required"):
         tokens.check(make_job("https://a.example"))
 
 
@@ -89,9 +89,9 @@ def test_a_time_that_is_none_is_no_token(tokens: VisitTokens, claim: str, value:
     """exp has to be a finite time, and so has nbf where it is there: nothing lives for ever by being unreadable."""
     times = {"exp": "4000000000", claim: value}
     text = ",".join(f'"{name}":{one}' for name, one in times.items())
-    with pytest.raises(Unauthorized, match=f"its {claim} is no time"):
+    with pytest.raises(Unauthorized, match=f"its {claim} is not a Unix time"):
         tokens.check(make_job("https://a.example", token=signed(f'{{"scope":"https://a.example",{text}}}')))
-    with pytest.raises(Unauthorized, match=f"its {claim} is no time"):
+    with pytest.raises(Unauthorized, match=f"its {claim} is not a Unix time"):
         tokens.check_issuer(Secret(signed(f'{{"master":true,{text}}}')))
 
 

@@ -465,7 +465,7 @@ async def test_one_that_can_not_be_read_holds_up_no_other(desk: Desk) -> None:
     assert left
     assert (left.document, left.due) == (b'{"interval":"x"}', START + 60 + CORRUPT_RETRY_SECONDS)
     assert [task.id for task in (await desk.tasks.list(ListTasks())).tasks] == ["t"]
-    with pytest.raises(CorruptRecord, match="can't read"):
+    with pytest.raises(CorruptRecord, match="can't be read"):
         await desk.tasks.get(TaskRef(id="strange"))
     await desk.tasks.delete(TaskRef(id="strange"))
     assert await desk.agenda.get("strange") is None

@@ -76,7 +76,7 @@ async def test_a_user_of_another_shape(parts: Parts, value: bytes, said: str) ->
     parts.server.secrets["user"] = value
     with pytest.raises(RemoteFailed) as failed:
         await get_user_secret(parts.context(), request())
-    assert failed.value.message == f"the secret 'user' has another shape than asked for: {said}"
+    assert failed.value.message == f"the secret 'user' does not have the requested shape: {said}"
     assert (failed.value.code, failed.value.retryable) == (ErrorCode.REMOTE_ERROR, False)
 
 
@@ -95,7 +95,7 @@ async def test_users_of_another_shape(parts: Parts, value: bytes, said: str) -> 
     parts.server.secrets["users"] = value
     with pytest.raises(RemoteFailed) as failed:
         await get_users_secret(parts.context(), request())
-    assert failed.value.message == f"the secret 'users' has another shape than asked for: {said}"
+    assert failed.value.message == f"the secret 'users' does not have the requested shape: {said}"
 
 
 async def test_secrets_and_their_keys_are_learned(parts: Parts) -> None:
