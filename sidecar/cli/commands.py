@@ -31,7 +31,7 @@ def parse(arguments: Sequence[str]) -> Parsed:
     commands: dict[str, Callable[[], int]] = {
         "agenda": lambda: _agenda(flags, as_json=parsed.json),
         "doctor": lambda: _doctor(flags),
-        "schema": lambda: _schema(parsed.folder),
+        "schema": lambda: _schema(parsed.folder, parsed.typescript),
         "token": lambda: _token(parsed, flags),
         "worker": lambda: _worker(flags),
     }
@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay_flags(replay)
     schema = commands.add_parser("schema", help="write the JSON Schema of every message")
     schema.add_argument("folder", type=Path)
+    schema.add_argument("--typescript", type=Path, metavar="FILE", help="write TypeScript declarations, too")
     commands.add_parser("doctor", help="check the machine: browsers, queue, store key, folders")
     commands.add_parser("worker", help="run queued jobs without a parent, until a signal")
     agenda = commands.add_parser("agenda", help="list scheduled and past runs of a day, and missed ones")
@@ -115,11 +116,16 @@ def _replay(parsed: argparse.Namespace, flags: dict[str, str]) -> int:
     )
 
 
-def _schema(folder: Path) -> int:
+def _schema(folder: Path, typescript: Path | None) -> int:
     from sidecar_protocol.json_schema import write_schemas
+    from sidecar_protocol.typescript import declarations
 
     for path in write_schemas(folder):
         print(path)
+    if typescript:
+        typescript.parent.mkdir(parents=True, exist_ok=True)
+        typescript.write_text(declarations(), encoding="utf-8")
+        print(typescript)
     return 0
 
 

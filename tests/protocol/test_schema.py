@@ -1,6 +1,7 @@
 """The published schemas are those of the models, and samples fit them."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from sidecar_protocol.errors import ErrorCode, ErrorDetail
 from sidecar_protocol.json_schema import schemas, write_schemas
 from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready
 from sidecar_protocol.requests import CONTENTS
+from sidecar_protocol.typescript import declarations
 
 FOLDER = Path(__file__).parents[2] / "protocol" / "schema"
 SERVER = {"server_location": "https://rtcv.example.com", "api_key_id": "a", "api_key": "b", "primary": True}
@@ -167,6 +169,23 @@ def test_the_published_files_are_up_to_date(tmp_path: Path) -> None:
     write_schemas(tmp_path)
     made, published = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in (tmp_path, FOLDER))
     assert made == published
+
+
+def test_the_published_typescript_is_up_to_date() -> None:
+    """Where this fails, add `--typescript protocol/typescript/index.d.ts` to the command above."""
+    assert declarations() == (FOLDER.parent / "typescript" / "index.d.ts").read_text(encoding="utf-8")
+
+
+def test_typescript_names_everything_that_is_published() -> None:
+    """Each message type has its content, each definition is a type, and every type that is named is one of them."""
+    text = declarations()
+    contents = text.split("export interface Contents {")[1].split("\n}")[0]
+    assert set(re.findall(r"^  (\w+): \{ content", contents, re.MULTILINE)) == set(CONTENTS)
+    defined = set(re.findall(r"^export (?:interface|type) (\w+)", text, re.MULTILINE))
+    assert {name for schema in schemas().values() for name in schema.get("$defs", {})} <= defined
+    bare = re.sub(r"/\*\*.*?\*/|\"[^\"]*\"|//.*", "", text, flags=re.DOTALL)
+    assert set(re.findall(r"\b[A-Z]\w+", bare)) <= defined | {"Array", "Record"}
+    assert text.count("{") == text.count("}")
 
 
 @pytest.mark.parametrize("name", schemas())

@@ -1,0 +1,520 @@
+// Made from protocol/schema by `sidecar schema protocol/schema`; not edited by hand.
+
+/** Who ran the job. */
+export interface ApplicationContext {
+  version: string;
+}
+
+/** Fields are named as Playwright's; what is absent is as the browser has it. */
+export interface BrowserContextOptions {
+  viewport?: Viewport | null;
+  user_agent?: string | null;
+  locale?: string | null;
+  timezone_id?: string | null;
+  proxy?: Proxy | null;
+  extra_http_headers?: Record<string, string> | null;
+  http_credentials?: HttpCredentials | null;
+  ignore_https_errors?: boolean;
+  block?: Array<"stylesheet" | "image" | "media" | "font" | "script" | "texttrack" | "xhr" | "fetch" | "eventsource" | "websocket" | "manifest" | "other">;
+  java_script_enabled?: boolean;
+  color_scheme?: "light" | "dark" | "no-preference" | null;
+  device_scale_factor?: number | null;
+  is_mobile?: boolean;
+  has_touch?: boolean;
+  geolocation?: Geolocation | null;
+  permissions?: Array<"geolocation" | "notifications" | "clipboard-read" | "clipboard-write" | "camera" | "microphone" | "midi" | "background-sync" | "accelerometer" | "gyroscope" | "magnetometer" | "storage-access">;
+}
+
+/** Stops a request that is still in flight. */
+export interface Cancel {
+  id: number | string;
+}
+
+/** The body of a webhook whose format is `cloudevents`: CloudEvents 1.0, structured. */
+export interface CloudEvent {
+  specversion?: "1.0";
+  id: string;
+  source: string;
+  type?: "com.snowplowanalytics.factotum.job_update";
+  subject: string;
+  time: string;
+  datacontenttype?: "application/json";
+  dataschema?: "iglu:com.snowplowanalytics.factotum/job_update/jsonschema/1-0-0";
+  data: JobUpdate;
+}
+
+/** A cookie set before the first step. Source: Tourist. */
+export interface Cookie {
+  name: string;
+  value: string;
+  domain: string;
+  path?: string;
+  expires?: number | null;
+  httpOnly?: boolean;
+  secure?: boolean;
+  sameSite?: "None" | "Lax" | "Strict" | null;
+}
+
+/** Content of `create_schedule`. */
+export interface CreateSchedule {
+  name: string;
+  enabled: boolean;
+  trigger: Trigger;
+  push: Push;
+}
+
+/** Content of `create_task`: `script` or `job`, one of them. */
+export interface CreateTask {
+  id?: string | null;
+  script?: string | null;
+  job?: Record<string, unknown> | null;
+  running?: boolean;
+  config?: Record<string, unknown>;
+  init?: string | null;
+  end?: string | null;
+  interval: number;
+}
+
+/** One RT-CV server and the key to it. Source: RT-CV scraper client v1. */
+export interface Credentials {
+  server_location?: string;
+  api_key_id?: string;
+  api_key?: string;
+  primary?: boolean;
+  name?: string;
+  results_path?: string;
+}
+
+/** Content of the event `delivery_failed`: after a delivery's first failed attempt, and when it is given up. */
+export interface DeliveryFailed {
+  server: string;
+  endpoint: string;
+  id: string;
+  kind: "webhook" | "result" | "cv";
+  status: "waiting" | "dead";
+  attempts: number;
+  error: ErrorDetail;
+}
+
+/** Failed: `content` is the plain sentence that v1 parents read, `error` the typed form of the same. */
+export interface Error {
+  type: "error";
+  content: string;
+  error: ErrorDetail;
+  id?: number | string;
+}
+
+/** Why a request failed. Clients branch on these; sentences may change, codes do not. */
+export type ErrorCode = "parse_error" | "invalid_request" | "unknown_type" | "invalid_content" | "line_too_long" | "missing_credentials" | "unauthorized" | "forbidden" | "not_found" | "conflict" | "limit_exceeded" | "queue_full" | "timeout" | "cancelled" | "navigation_failed" | "action_failed" | "browser_unavailable" | "browser_crashed" | "remote_error" | "remote_unreachable" | "shutting_down" | "internal";
+
+/** The typed form of an error, beside the plain sentence that v1 parents read. */
+export interface ErrorDetail {
+  code: ErrorCode;
+  message: string;
+  retryable: boolean;
+  field?: string | null;
+  fields?: Array<FieldError> | null;
+  url?: string | null;
+  status?: number | null;
+  step?: string | null;
+  action?: string | null;
+  number?: number | null;
+  output?: Array<string> | null;
+}
+
+/** Something that happened and answers no request; `id` is the request it belongs to, if any. */
+export interface Event {
+  type: "event";
+  event: "job_update" | "progress" | "schedule_fired" | "task_run" | "delivery_failed";
+  content: unknown;
+  id?: number | string;
+}
+
+/** One value, or a list of them, taken from the page. */
+export interface Field {
+  selector: string;
+  attribute?: string | null;
+  all?: boolean;
+  fields?: Record<string, string | Field> | null;
+}
+
+/** One of the places where content is wrong. */
+export interface FieldError {
+  field: string;
+  message: string;
+}
+
+/** In what form a result is forwarded. */
+export interface ForwardAs {
+  as?: "cv" | "result";
+}
+
+/** Where the device says it is; pages see it where the permission `geolocation` is given. */
+export interface Geolocation {
+  latitude: number;
+  longitude: number;
+  accuracy?: number;
+}
+
+/** What the parent asks for beside v1's behaviour. */
+export interface Hello {
+  notifications?: boolean;
+  zone?: string;
+}
+
+/** The answer to a server that asks for HTTP authentication. */
+export interface HttpCredentials {
+  username: string;
+  password: string;
+  origin?: string | null;
+}
+
+/** Content of `issue_token`. */
+export interface IssueToken {
+  scope: string;
+  issuer_token: string;
+  validity?: number;
+  strict?: boolean;
+  strict_resources?: boolean;
+}
+
+/** Content of `job_status` and `cancel_job`. */
+export interface JobId {
+  id: string;
+}
+
+/** The state of a run at one moment. */
+export interface JobUpdate {
+  jobName: string;
+  jobReference: string;
+  runReference: string;
+  factfile: string;
+  applicationContext: ApplicationContext;
+  runState: "WAITING" | "RUNNING" | "COMPLETED" | "FAILED";
+  startTime: string;
+  runDuration: string;
+  taskStates: Array<TaskState>;
+}
+
+/** Content of `list_deliveries`. */
+export interface ListDeliveries {
+  status?: "waiting" | "dead" | null;
+  page?: number;
+}
+
+/** Content of `list_jobs`. */
+export interface ListJobs {
+  status?: "pending" | "success" | "failed" | "cancelled" | null;
+  page?: number;
+}
+
+/** Content of `list_schedules`. */
+export interface ListSchedules {
+  page?: number;
+  expired?: boolean;
+}
+
+/** Content of `list_task_runs`. */
+export interface ListTaskRuns {
+  id: string;
+  page?: number;
+}
+
+/** Content of `list_tasks`: tasks whose fields are as given; of objects, the members that are given. */
+export interface ListTasks {
+  id?: string | null;
+  script?: string | null;
+  job?: Record<string, unknown> | null;
+  running?: boolean | null;
+  config?: Record<string, unknown> | null;
+  init?: string | null;
+  end?: string | null;
+  interval?: number | null;
+  page?: number;
+}
+
+/** Page margins: numbers of pixels, or CSS lengths with a unit. */
+export interface Margin {
+  top?: number | string;
+  right?: number | string;
+  bottom?: number | string;
+  left?: number | string;
+}
+
+/** Answers of mock mode, where nothing is sent and nothing is kept. */
+export interface MockOptions {
+  secrets?: Record<string, unknown> | null;
+  cv_matches?: boolean;
+}
+
+/** Done. There is no `content` where there is nothing to say. */
+export interface Ok {
+  type: "ok";
+  content?: unknown;
+  id?: number | string;
+}
+
+/** How PDF renders. Source: Tourist; every field has its default and limit. */
+export interface PdfOptions {
+  media?: "screen" | "print";
+  format?: "Letter" | "Legal" | "Tabloid" | "Ledger" | "A0" | "A1" | "A2" | "A3" | "A4" | "A5" | "A6" | null;
+  landscape?: boolean;
+  background?: boolean;
+  margin?: Margin;
+  size?: Size;
+  js?: boolean;
+  delay?: number;
+  scale?: number;
+}
+
+/** Answer to `ping`. */
+export interface Pong {
+  type: "pong";
+  id?: number | string;
+}
+
+/** The content of the event `progress`: a step begins, or the run has succeeded. */
+export interface Progress {
+  run: string;
+  name?: string | null;
+  step: number;
+  steps: number;
+  percentage: number;
+}
+
+/** The proxy that all requests of the job go through. */
+export interface Proxy {
+  server: string;
+  bypass?: string | null;
+  username?: string | null;
+  password?: string | null;
+}
+
+/** What: a message that makes sense while nobody waits for its answer. */
+export interface Push {
+  type: string;
+  content?: unknown;
+}
+
+/** The first line, written before anything is read. */
+export interface Ready {
+  type: "ready";
+  content?: string;
+  protocol: string;
+  version: string;
+  pid: number;
+}
+
+/** Content of `redeliver`. */
+export interface Redeliver {
+  id: string;
+  endpoint?: string | null;
+}
+
+/** Content of `get_schedule`, `delete_schedule` and `get_schedule_msg_ids`. */
+export interface ScheduleId {
+  schedule_id: string;
+}
+
+/** Names a secret. Source: RT-CV scraper client v1. */
+export interface SecretRequest {
+  key?: string;
+  encryption_key?: string;
+}
+
+/** A secret of the primary server, fetched when the job starts. */
+export interface SecretSource {
+  key: string;
+  encryption_key: string;
+}
+
+/** The body of a webhook whose format is `factotum`, and the content of the event `job_update`. */
+export interface SelfDescribing {
+  schema?: "iglu:com.snowplowanalytics.factotum/job_update/jsonschema/1-0-0";
+  data: JobUpdate;
+}
+
+/** Content of `send_job`. */
+export interface SendJob {
+  steps: Array<Step>;
+  name?: string | null;
+  mode?: "sync" | "async";
+  key?: string | null;
+  retries?: number;
+  browser?: "CHROMIUM" | "FIREFOX" | "WEBKIT";
+  cookies?: Array<Cookie>;
+  options?: Array<"RECORD" | "SCREENSHOT" | "PDF" | "READ_ALERTS" | "HTML" | "HAR" | "TRACE">;
+  pdf?: PdfOptions;
+  context?: BrowserContextOptions | null;
+  profile?: string | null;
+  secrets?: Record<string, SecretSource> | null;
+  fail_on_status?: boolean;
+  reference_number?: string | null;
+  forward?: boolean | ForwardAs;
+  webhooks?: Array<string>;
+  artifacts?: "inline" | "files";
+  token?: string | null;
+  timeout_ms?: number;
+}
+
+/** One time. */
+export interface Single {
+  time: string;
+  zone_type: number;
+  zone?: string | null;
+}
+
+/** Page size; `format` goes before it. */
+export interface Size {
+  width?: number | string | null;
+  height?: number | string | null;
+}
+
+/** One page to visit, and what to do there. */
+export interface Step {
+  url: string;
+  name?: string | null;
+  actions?: Array<string | Record<string, unknown>>;
+  extract?: Record<string, string | Field> | null;
+  wait_until?: "load" | "domcontentloaded" | "networkidle" | "commit";
+  timeout_ms?: number;
+  fail_on_status?: boolean | null;
+}
+
+/** Content of `get_task`, `delete_task`, `get_task_status`, `run_task`, `start_task` and `stop_task`. */
+export interface TaskRef {
+  id: string;
+}
+
+/** One run of a task, as `list_task_runs` and the event `task_run` show it. */
+export interface TaskRun {
+  run: string;
+  task: string;
+  trigger: "interval" | "manual" | "schedule";
+  status: "running" | "success" | "failed" | "cancelled";
+  due?: string | null;
+  started: string;
+  duration_ms?: number | null;
+  result?: unknown;
+  error?: ErrorDetail | null;
+  output?: Array<string>;
+  cut?: boolean;
+}
+
+/** What has become of one step so far. */
+export interface TaskState {
+  taskName: string;
+  state: "WAITING" | "RUNNING" | "COMPLETED" | "FAILED" | "SKIPPED";
+  started?: string | null;
+  duration?: string | null;
+  stdout?: string | null;
+  stderr?: string | null;
+  returnCode?: number | null;
+  error_message?: string | null;
+}
+
+/** Content of `test_task`: a script that is run once and not kept. */
+export interface TestTask {
+  script_text: string;
+  config?: Record<string, unknown>;
+}
+
+/** When. */
+export interface Trigger {
+  single: Single;
+}
+
+/** Content of `update_schedule`: what is given is replaced as a whole. */
+export interface UpdateSchedule {
+  schedule_id: string;
+  name?: string;
+  enabled?: boolean;
+  trigger?: Trigger;
+  push?: Push;
+}
+
+/** Content of `update_task`: what is given is replaced as a whole; a script and a job take each other's place. */
+export interface UpdateTask {
+  id: string;
+  script?: string;
+  job?: Record<string, unknown>;
+  running?: boolean;
+  config?: Record<string, unknown>;
+  init?: string;
+  end?: string | null;
+  interval?: number;
+}
+
+/** The window's inner size. */
+export interface Viewport {
+  width: number;
+  height: number;
+}
+
+/** An endpoint that is told of every run. */
+export interface Webhook {
+  url: string;
+  secret?: string | Array<string> | null;
+  format?: "factotum" | "cloudevents";
+  max_stdouterr_size?: number | null;
+}
+
+/** Message type -> its content. */
+export interface Contents {
+  cancel: { content: Cancel };
+  cancel_job: { content: JobId };
+  create_schedule: { content: CreateSchedule };
+  create_task: { content: CreateTask };
+  delete_schedule: { content: ScheduleId };
+  delete_task: { content: TaskRef };
+  get_schedule: { content: ScheduleId };
+  get_schedule_msg_ids: { content: ScheduleId };
+  get_secret: { content: SecretRequest };
+  get_task: { content: TaskRef };
+  get_task_status: { content: TaskRef };
+  get_user_secret: { content: SecretRequest };
+  get_users_secret: { content: SecretRequest };
+  has_cached_reference: { content: string };
+  hello: { content?: Hello };
+  issue_token: { content: IssueToken };
+  job_status: { content: JobId };
+  list_deliveries: { content?: ListDeliveries };
+  list_jobs: { content?: ListJobs };
+  list_schedules: { content?: ListSchedules };
+  list_task_runs: { content: ListTaskRuns };
+  list_tasks: { content?: ListTasks };
+  ping: { content?: unknown };
+  redeliver: { content: Redeliver };
+  run_task: { content: TaskRef };
+  send_cv: { content: Record<string, unknown> };
+  send_job: { content: SendJob };
+  set_cached_reference: { content: string };
+  set_credentials: { content: Credentials | Array<Credentials> };
+  set_mock: { content?: MockOptions };
+  set_multiple_credentials: { content: Array<Credentials> };
+  set_short_cached_reference: { content: string };
+  set_webhooks: { content: Array<Webhook> };
+  start_task: { content: TaskRef };
+  stop_task: { content: TaskRef };
+  test_task: { content: TestTask };
+  update_schedule: { content: UpdateSchedule };
+  update_task: { content: UpdateTask };
+}
+
+/** A line that the parent writes. */
+export type Request = {
+  [T in keyof Contents]: { type: T; id?: number | string } & Contents[T];
+}[keyof Contents];
+
+/** A line that the parent reads. */
+export type Reply = Ready | Ok | Pong | Error | Event;
+
+export type DocumentCloudevent = CloudEvent;
+
+export type DocumentDeliveryFailed = DeliveryFailed;
+
+export type DocumentJobUpdate = SelfDescribing;
+
+export type DocumentProgress = Progress;
+
+export type DocumentTaskRun = TaskRun;
