@@ -192,5 +192,5 @@ async def test_secrets_that_are_no_json_python_can_hold(parts: Parts) -> None:
     """A secret nested beyond reason is the server's failure, in every version of Python."""
     await parts.logged_in()
     parts.server.secrets = {"user": b"[" * 5_000 + b"]" * 5_000}
-    with pytest.raises(RemoteFailed, match=r"the secret 'user' not have the requested shape.* nested over 1000 levels"):
+    with pytest.raises(RemoteFailed, match=r"'user' does not have the requested shape.* nested over 1000 levels"):
         await run(parts, Runner(), secrets={"user": {"key": "user", "encryption_key": "e-key"}})
