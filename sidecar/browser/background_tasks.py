@@ -1,4 +1,4 @@
-"""Ends that take their time: closing a page or a browser runs beside the jobs, and is waited for once."""
+"""Background tasks: pages and browsers close while other jobs run; shutdown waits for all of them."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -6,18 +6,18 @@ from typing import Any
 
 
 class BackgroundTasks:
-    """What is coming to its end."""
+    """A set of running tasks."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Future[Any]] = set()
 
     def start(self, awaitable: Awaitable[Any]) -> None:
-        """Runs the end of something."""
+        """Starts a task and keeps it until it has ended."""
         task = asyncio.ensure_future(awaitable)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def wait(self, seconds: float) -> None:
-        """Returns when all have ended, after so many seconds at the latest."""
+        """Returns when all tasks have ended, or after `seconds`."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)

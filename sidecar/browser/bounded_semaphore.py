@@ -1,4 +1,4 @@
-"""How many jobs run at once, and how many may wait."""
+"""A semaphore that bounds how many jobs run at once and how many wait."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from sidecar.errors import QueueFull
 
 
 class BoundedSemaphore:
-    """A semaphore whose queue has an end."""
+    """A FIFO semaphore with a bounded queue of waiters."""
 
     def __init__(self, count: int, max_waiting: int) -> None:
         self._semaphore = asyncio.Semaphore(count)
@@ -14,9 +14,9 @@ class BoundedSemaphore:
         self._waiting = 0
 
     async def acquire(self) -> None:
-        """Waits for a place, first come first served. Raises QueueFull at once when too many wait already."""
+        """Waits for a slot, first come first served. Raises QueueFull at once if the queue is full."""
         if self._semaphore.locked() and self._waiting >= self._max_waiting:
-            raise QueueFull(f"{self._waiting} browser jobs are waiting already")
+            raise QueueFull(f"the queue of browser jobs is full: {self._waiting} waiting")
         self._waiting += 1
         try:
             await self._semaphore.acquire()
@@ -24,5 +24,5 @@ class BoundedSemaphore:
             self._waiting -= 1
 
     def release(self) -> None:
-        """Frees a place for the next in the queue."""
+        """Releases a slot to the next waiter."""
         self._semaphore.release()

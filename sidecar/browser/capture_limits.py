@@ -47,14 +47,14 @@ def check_image_size(width: float, height: float, ratio: float, most: int = MAX_
     """Raises LimitExceeded where a picture of so many CSS pixels would be too large; `most` is of each side."""
     wide, high = round(width * ratio), round(height * ratio)
     if max(wide, high) > most or wide * high > MAX_IMAGE_PIXELS:
-        raise LimitExceeded(f"the picture would have {wide} by {high} pixels; {_limits_text(most)}")
+        raise LimitExceeded(f"the screenshot would have {wide} x {high} pixels; {_limits_text(most)}")
 
 
 def check_viewport(width: float, height: float, **details: Detail) -> None:
     """Raises LimitExceeded where a window would be too large, whose pixels the browser holds as long as it is there."""
     if max(width, height) > MAX_IMAGE_SIDE or width * height > MAX_IMAGE_PIXELS:
         raise LimitExceeded(
-            f"the window would have {width:.0f} by {height:.0f} pixels; {_limits_text(MAX_IMAGE_SIDE)}",
+            f"the viewport would have {width:.0f} x {height:.0f} pixels; {_limits_text(MAX_IMAGE_SIDE)}",
             retryable=None,
             **details,
         )
@@ -69,10 +69,10 @@ def check_pdf_size(size: PageSize, scale: float, sheet: float | None = None) -> 
     """Raises LimitExceeded where a print would be too long; `sheet` is the CSS pixels of one, where they are known."""
     height = size.height * scale
     if height > MAX_PDF_HEIGHT:
-        raise LimitExceeded(f"the print would be {round(height)} pixels long, {MAX_PDF_HEIGHT} fit")
+        raise LimitExceeded(f"the PDF would be {round(height)} pixels long; the limit is {MAX_PDF_HEIGHT}")
     if sheet is not None and height > MAX_PDF_PAGES * max(sheet, 1.0):
-        raise LimitExceeded(f"the print would have more than {MAX_PDF_PAGES} sheets")
+        raise LimitExceeded(f"the PDF would have more than {MAX_PDF_PAGES} pages")
 
 
 def _limits_text(most: int) -> str:
-    return f"{most} in height and in width, and {MAX_IMAGE_PIXELS // 1_000_000} million in all, fit"
+    return f"the limit is {most} per side and {MAX_IMAGE_PIXELS // 1_000_000} million in total"

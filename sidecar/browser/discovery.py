@@ -80,7 +80,7 @@ def find(kind: BrowserName, settings: Settings) -> FoundBrowser:
     configured = {"CHROMIUM": settings.chromium, "FIREFOX": settings.firefox, "WEBKIT": settings.webkit}[kind]
     if configured:
         if not shutil.which(configured):
-            raise BrowserUnavailable(f"the setting {kind.lower()} names no executable: {configured}")
+            raise BrowserUnavailable(f"SIDECAR_{kind} does not point to an executable: {configured}")
         return _found(kind, configured, "setting")
     downloaded = _find_downloaded(kind, settings)
     if downloaded:
@@ -89,7 +89,7 @@ def find(kind: BrowserName, settings: Settings) -> FoundBrowser:
         path = shutil.which(candidate)
         if path:
             return _found(kind, path, "system")
-    raise BrowserUnavailable(f"no {kind.title()} was found; run {_HINTS[kind]}, or name one in SIDECAR_{kind}")
+    raise BrowserUnavailable(f"no {kind.title()} found; run {_HINTS[kind]}, or set SIDECAR_{kind}")
 
 
 def _remote(kind: BrowserName, endpoint: str) -> FoundBrowser:

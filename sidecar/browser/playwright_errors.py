@@ -16,7 +16,7 @@ _TOO_LARGE = ("the value of the page has more than ", "the file has more than ")
 """What our own refusals say, in `driver` and `page_actions`."""
 _AWAITS_NAVIGATION = ("waiting for scheduled navigations to finish", "elementHandle.press(")
 """What an action's log says from when Playwright waits for a navigation, or can but wait for one, on."""
-AWAITING_NAVIGATION: Final = "that was done, and the answer of the page that it leads to is awaited"
+AWAITING_NAVIGATION: Final = "the action is done, but the page that it leads to has not responded"
 _CONTEXT_DESTROYED = (
     "Execution context was destroyed",
     "Cannot find context with specified id",

@@ -250,7 +250,7 @@ class BrowserPool:
             folder = str(self.scratch.short())
             return {"TMPDIR": folder, **ffmpeg.driver_variables(self._settings, self.scratch)}
         except OSError as error:
-            raise BrowserUnavailable(f"there is no place for temporary files: {error.strerror}") from None
+            raise BrowserUnavailable(f"temporary files can't be created: {error.strerror}") from None
 
     async def _release(self, kind: BrowserName, browser: BrowserProcess, page: JobPage) -> None:
         """Ends a job's context; the next job waits for that only where as many are ending as may run at once."""

@@ -14,7 +14,7 @@ from sidecar.errors import LimitExceeded
 _PIXELS: Final = {"px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "pt": 96 / 72, "pc": 16.0}
 _RANGE: Final = re.compile(r"\s*([0-9]{0,9})\s*(?:(-)\s*([0-9]{0,9})\s*)?")
 _PDF_PAGE: Final = re.compile(rb"/Type /Page[\n /]")
-_TOO_MANY_PAGES: Final = f"the print would have more than {MAX_PDF_PAGES} sheets"
+_TOO_MANY_PAGES: Final = f"the PDF would have more than {MAX_PDF_PAGES} pages"
 
 
 async def take(page: Page, given: Mapping[str, Any]) -> bytes:
@@ -60,7 +60,7 @@ def _bounded_ranges(ranges: Any) -> str:
     for part in str(ranges).split(","):
         found = _RANGE.fullmatch(part)
         if found is None or not (found[1] or found[3]):
-            raise PlaywrightError("Page.pdf: pageRanges takes sheets as in 1-5, 8, 11-13")
+            raise PlaywrightError("Page.pdf: pageRanges takes pages as in 1-5, 8, 11-13")
         first = int(found[1] or 1)
         last = int(found[3] or MAX_PDF_PAGES) if found[2] else first
         if first > MAX_PDF_PAGES:

@@ -1,4 +1,4 @@
-"""Who is told how a job goes on in its page."""
+"""The observer of a job's steps."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,7 +7,7 @@ from sidecar_protocol.jobs import StepResult
 
 
 class StepObserver(Protocol):
-    """Is told of each step as it begins and ends. Steps are counted from 0; nothing here may raise or take long."""
+    """Gets an event when a step starts and ends. Steps are counted from 0; handlers must neither raise nor block."""
 
     def on_started(self) -> None:
         """The job has its page."""
@@ -23,7 +23,7 @@ class StepObserver(Protocol):
 
 
 class NoObserver:
-    """Watches nothing."""
+    """An observer that ignores every event."""
 
     def on_started(self) -> None: ...  # noqa: D102
     def on_step_started(self, index: int) -> None: ...  # noqa: D102

@@ -92,7 +92,7 @@ def scratch_folder(scratch: Scratch) -> Iterator[Path]:
         try:
             folder = stack.enter_context(scratch.new())
         except OSError as error:
-            said = f"there is no place for temporary files: {error.strerror}"
+            said = f"temporary files can't be created: {error.strerror}"
             raise StoreFailed(said, retryable=False) from None
         yield folder
 

@@ -29,7 +29,7 @@ def check_context(context: BrowserContextOptions, kind: BrowserName) -> None:
     names: set[str] = set()
     for name, value in (context.extra_http_headers or {}).items():
         place = f"context.extra_http_headers.{name}"
-        fault = "this header is there twice" if name.lower() in names else header_error(name, value.reveal())
+        fault = "this header is duplicated" if name.lower() in names else header_error(name, value.reveal())
         if fault:
             raise InvalidContent(f"{place}: {fault}", place)
         names.add(name.lower())

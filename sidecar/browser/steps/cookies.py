@@ -76,7 +76,7 @@ def _domain_error(domain: str, is_suffix: Callable[[str], bool]) -> tuple[str, s
         said = "a domain is a host name, as in example.com, or .example.com for those below it too: no port, no path"
         return "domain", said
     if domain.startswith(".") and is_suffix(domain[1:].lower()):
-        return "domain", "everybody's domains are below this one, so browsers take no cookie for all of them"
+        return "domain", "this is a public suffix, for which browsers reject cookies"
     return None
 
 
@@ -98,7 +98,7 @@ async def set_cookies(context: BrowserContext, cookies: Sequence[Cookie]) -> Non
         if playwright_errors.is_closed(error):
             raise playwright_errors.to_crash(error) from None
         await _raise_for_rejected(context, cookies)
-        raise InvalidContent("cookies: the browser refuses them together", "cookies") from None
+        raise InvalidContent("cookies: the browser rejects these cookies together", "cookies") from None
 
 
 async def _raise_for_rejected(context: BrowserContext, cookies: Sequence[Cookie]) -> None:
@@ -110,7 +110,7 @@ async def _raise_for_rejected(context: BrowserContext, cookies: Sequence[Cookie]
             if playwright_errors.is_closed(error):
                 raise playwright_errors.to_crash(error) from None
             place = f"cookies[{index}]"
-            raise InvalidContent(f"{place}: the browser refuses the cookie{_quoted_name(cookie)}", place) from None
+            raise InvalidContent(f"{place}: the browser rejects the cookie{_quoted_name(cookie)}", place) from None
 
 
 def _cookie(cookie: Cookie) -> Any:

@@ -125,7 +125,7 @@ async def find_frame(page: Page, frames: str | Sequence[str], milliseconds: floa
         element = await target.wait_for_selector(selector, state="attached", timeout=milliseconds)
         frame = await element.content_frame() if element else None
         if frame is None:
-            raise PlaywrightError(f"the element {selector!r} is no frame")
+            raise PlaywrightError(f"the element {selector!r} is not a frame")
         target = frame
     if isinstance(target, Page):
         raise PlaywrightError("no frame is named")

@@ -250,7 +250,7 @@ class StepRunner:
                 await self._wait_for_load(step, step.wait_until)
             else:
                 url = playwright_errors.without_credentials(self.page.url)
-                said = f"{url} leads on at once in a loop: {MAX_CLIENT_REDIRECTS} pages, each of which led to the next"
+                said = f"{url} is in a redirect loop: {MAX_CLIENT_REDIRECTS} client redirects in a row"
                 raise NavigationFailed(said, url=url, step=step.name, action=self.action)
         self._check_error_page(step)
         if step.fail_on_status:
@@ -376,7 +376,7 @@ class StepRunner:
     def _check_arrival(self, page: Page, step: PlannedStep) -> None:
         failure = self._navigation.failures.get(page)
         if failure and not playwright_errors.was_aborted(failure):
-            said = f"the page that this led to could not be opened: {failure}"
+            said = f"the page that the action led to could not be opened: {failure}"
             raise NavigationFailed(said, step=step.name, action=self.action)
 
     async def _follow_client_redirect(self, page: Page, state: LoadState) -> bool:
@@ -398,7 +398,9 @@ class StepRunner:
 
     def _check_error_page(self, step: PlannedStep) -> None:
         if self._page.url.startswith(_ERROR_PAGES):
-            raise NavigationFailed("the page that this led to could not be opened", step=step.name, action=self.action)
+            raise NavigationFailed(
+                "the page that the action led to could not be opened", step=step.name, action=self.action
+            )
 
     async def _read(self, step: PlannedStep) -> extract.PageReading:
         last = step is self._last_step
@@ -443,7 +445,7 @@ class StepRunner:
             said += f" at {self.action}"
         target = playwright_errors.without_credentials(self._navigation.target_url(self.page))
         if target and self._awaits_navigation:
-            said += f": that was done, and the answer of {target} is awaited"
+            said += f": the action is done, but {target} has not responded"
         return TimedOut(said, step=step.name, action=self.action)
 
     def _remaining_ms(self) -> float:

@@ -29,7 +29,7 @@ def test_the_setting_goes_first(tmp_path: Path) -> None:
 
 def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
     """A setting that leads nowhere is an error, not a reason to take another browser."""
-    with pytest.raises(BrowserUnavailable, match=f"the setting chromium names no executable: {tmp_path}/none"):
+    with pytest.raises(BrowserUnavailable, match=f"SIDECAR_CHROMIUM does not point to an executable: {tmp_path}/none"):
         discovery.find("CHROMIUM", Settings(chromium=f"{tmp_path}/none"))
 
 

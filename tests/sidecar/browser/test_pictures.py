@@ -174,7 +174,7 @@ async def test_a_print_that_becomes_too_long_is_refused(
         "<style>@media print { body { height: 2200px } }</style><body>",
         "<body><script>addEventListener('beforeprint', () => { document.body.style.height = '2200px' })</script>",
     ):
-        with pytest.raises(LimitExceeded, match="more than 5000 sheets") as failed:
+        with pytest.raises(LimitExceeded, match="more than 5000 pages") as failed:
             await runner.run(make_job(data_url(page), actions=["page.pdf({height: 20, width: 500}).then(() => 0)"]))
         assert not failed.value.retryable
 
@@ -201,6 +201,6 @@ async def test_a_print_within_the_bound_is_whole(runner: BrowserJobRunner) -> No
 )
 async def test_a_window_is_no_larger_than_a_picture(runner: BrowserJobRunner, kind: Any, asked: dict[str, Any]) -> None:
     """Chromium's main process holds all its pixels, 2 GB of 23,000 by 23,000."""
-    with pytest.raises(LimitExceeded, match=r"the window would have .* fit") as failed:
+    with pytest.raises(LimitExceeded, match=r"the viewport would have .* the limit is") as failed:
         await runner.run(make_job("data:text/html,x", browser=kind, **asked))
     assert not failed.value.retryable

@@ -140,7 +140,7 @@ async def test_too_many_waiting_jobs_are_refused() -> None:
     await stuck.began.wait()
     waiting = asyncio.create_task(works(pool))
     await asyncio.sleep(0)
-    with pytest.raises(QueueFull, match="1 browser jobs are waiting already"):
+    with pytest.raises(QueueFull, match="the queue of browser jobs is full: 1 waiting"):
         await works(pool)
     running.cancel()
     assert await waiting

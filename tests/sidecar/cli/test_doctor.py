@@ -89,7 +89,7 @@ def test_what_a_state_folder_holds(tmp_path: Path) -> None:
     (state / "sidecar.broken-1-2").touch()
     code, said = doctor(tmp_path, none)
     assert code == 1
-    assert "the setting chromium names no executable: /nowhere" in said
+    assert "SIDECAR_CHROMIUM does not point to an executable: /nowhere" in said
     assert "1 jobs and 0 deliveries that wait" in line(said, "database:")
     assert line(said, "sidecar.broken-1-2").startswith("note")
     with closing(sqlite3.connect(state / "sidecar.db", isolation_level=None)) as database:

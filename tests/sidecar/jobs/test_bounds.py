@@ -35,7 +35,7 @@ async def test_what_is_too_large_is_refused_before_it_is_made(runner: BrowserJob
     with pytest.raises(LimitExceeded) as failed:
         await runner.run(make_job(HIGH, **asked))
     assert not failed.value.retryable
-    assert any(word in failed.value.message for word in ("fit", "more than 5000 sheets"))
+    assert any(word in failed.value.message for word in ("the limit is", "more than 5000 pages"))
     assert (await runner.run(make_job("data:text/html,<title>next"))).steps[0].title == "next"
 
 
@@ -44,7 +44,7 @@ async def test_a_print_is_looked_at_as_it_is_printed(runner: BrowserJobRunner) -
     grows = "<script>setTimeout(() => { document.body.style.height = '9000000px' }, 300)</script>"
     prints = "<style>@media print { body { height: 9000000px } }</style>"
     for body, how in ((grows, {"js": True, "delay": 1000}), (prints, {"js": True}), (prints, {"js": False})):
-        with pytest.raises(LimitExceeded, match="1000000 fit"):
+        with pytest.raises(LimitExceeded, match="the limit is 1000000"):
             await runner.run(make_job(f"data:text/html,<body>{body}", options=["PDF"], pdf={**how, "media": "print"}))
 
 

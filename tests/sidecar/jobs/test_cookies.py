@@ -19,7 +19,7 @@ from tests.sidecar.browser.parts import make_job
         ({"domain": "shop.example:80"}, "domain", "no port, no path"),
         ({"domain": "shop.example/cart"}, "domain", "no port, no path"),
         ({"domain": "*.shop.example"}, "domain", "a domain is a host name"),
-        ({"domain": ".co.uk"}, "domain", "no cookie for all of them"),
+        ({"domain": ".co.uk"}, "domain", "this is a public suffix"),
         ({"name": "__Secure-a"}, "secure", "needs secure: true"),
         ({"name": "__host-a"}, "secure", "needs secure: true"),
         ({"name": "__Host-a", "secure": True, "path": "/x"}, "path", "needs the path /"),

@@ -87,7 +87,7 @@ async def test_other_answers_that_bring_no_document(site: str, runner: BrowserJo
 async def test_an_answer_that_comes_too_late(site: str, runner: BrowserJobRunner, browser: str, action: Any) -> None:
     """It is a timeout, and says that the action was done; one whose element was not ready is none."""
     before = {"focus": "#to"}
-    with pytest.raises(TimedOut, match=r"done, and the answer of \S+ .*is awaited") as failed:
+    with pytest.raises(TimedOut, match=r"the action is done, but \S+ .*has not responded") as failed:
         await visit(runner, f"{site}/moves?to=/late", before, action, step_timeout_ms=3000, browser=browser)
     assert failed.value.retryable
     with pytest.raises(ActionFailed, match="was not ready"):
@@ -223,7 +223,7 @@ LOOP = "refresh?head=%3Cmeta%20http-equiv=refresh%20content=0%3E"
 @BROWSERS
 async def test_a_loop_of_refreshes_ends_in_an_error(site: str, runner: BrowserJobRunner, browser: str) -> None:
     """It names the loop and the page."""
-    with pytest.raises(NavigationFailed, match="leads on at once in a loop") as failed:
+    with pytest.raises(NavigationFailed, match="is in a redirect loop") as failed:
         await visit(runner, f"{site}/{LOOP}", browser=browser, step_timeout_ms=100_000, timeout_ms=120_000)
     assert failed.value.details["url"] == f"{site}/{LOOP}"
 

@@ -223,6 +223,6 @@ async def test_no_place_for_temporary_files(
     """A full or missing disk is a typed failure, and no affair of a job that records nothing."""
     monkeypatch.setattr(Scratch, "folder", lambda _: tmp_path / "none")
     for content in ({"options": ["HAR"]}, {"actions": [{"download": "#download"}]}):
-        with pytest.raises(StoreFailed, match="no place for temporary files: No such file"):
+        with pytest.raises(StoreFailed, match="temporary files can't be created: No such file"):
             await recording.run(make_job(f"{site}/windows.html", **content))
     assert (await recording.run(make_job(f"{site}/"))).steps[0].status == 200

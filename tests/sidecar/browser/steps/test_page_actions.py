@@ -50,7 +50,7 @@ async def test_elements_in_frames(site: str, pool: BrowserPool) -> None:
 
 @pytest.mark.parametrize(
     ("frame", "said"),
-    [("#nowhere", "nothing matched the selector"), ("#none", "the element '#none' is no frame")],
+    [("#nowhere", "nothing matched the selector"), ("#none", "the element '#none' is not a frame")],
 )
 async def test_a_frame_that_is_none(site: str, pool: BrowserPool, frame: str, said: str) -> None:
     """The action fails and says why."""
