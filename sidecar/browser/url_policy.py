@@ -12,9 +12,15 @@ AllowsUrl = Callable[[str], bool]
 """Whether a page may be opened."""
 
 
+def is_document_request(request: Request) -> bool:
+    """Whether it asks for the document of a page or of a frame."""
+    # Firefox calls an <object>'s or an <embed>'s request a navigation of the page that it stands in, but no document's
+    return request.is_navigation_request() and request.resource_type == "document"
+
+
 def is_page_navigation(request: Request) -> bool:
     """Whether it asks for a page's own document, and not for something within a page."""
-    if not request.is_navigation_request():
+    if not is_document_request(request):
         return False
     try:
         return request.frame.parent_frame is None

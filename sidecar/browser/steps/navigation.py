@@ -15,6 +15,7 @@ from sidecar.browser.frame_tracker import FrameTracker
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.steps.document_responses import DocumentResponses
 from sidecar.browser.steps.popups import PopupTracker
+from sidecar.browser.url_policy import is_document_request
 from sidecar.clock import within
 
 T = TypeVar("T")
@@ -422,7 +423,7 @@ def _opens_document(request: Request) -> bool:
 
 def _navigating_page(request: Request) -> Page | None:
     """The page whose main frame goes on to what is requested."""
-    if not request.is_navigation_request():
+    if not is_document_request(request):
         return None
     try:
         frame = request.frame

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.browser
 LOADS = """<title>in</title><link rel=stylesheet href="ELSEWHERE/style"><link rel=prefetch href="ELSEWHERE/prefetch">
 <link rel=preconnect href="ELSEWHERE"><img src="ELSEWHERE/image"><img src="/away.png"><img src="/near.png">
 <iframe src="ELSEWHERE/framed"></iframe><iframe src="/near"></iframe><script src="ELSEWHERE/script.js"></script>
+<object data="ELSEWHERE/object"></object><embed src="ELSEWHERE/embed">
 <script type=speculationrules>{"prefetch": [{"source": "list", "urls": ["ELSEWHERE/spec"], "eagerness": "immediate"}]}
 </script><script>
   const there = "ELSEWHERE", socket = there.replace("http", "ws"), done = [];
@@ -66,6 +67,10 @@ class TwoHosts:
             return web.Response(text="", content_type="text/javascript")
         if request.path == "/load":
             return web.Response(text=LOADS.replace("ELSEWHERE", self.elsewhere), content_type="text/html")
+        if request.path == "/objects":
+            objects = f"""<title>in</title><object data="{self.elsewhere}/object"></object><object data="/away"></object>
+              <embed src="{self.elsewhere}/embed"><embed src="http://127.0.0.1:9/refused">"""
+            return web.Response(text=objects, content_type="text/html")
         body = f"""<title>in</title><a id=link href="{self.elsewhere}/linked">out</a><a id=near href="/near">near</a>
           <a id=pop target=_blank href="{self.elsewhere}/popped">pop</a><a id=away href="/away">away</a>
           <button id=js onclick="location = '{self.elsewhere}/scripted'">go</button>
@@ -103,6 +108,15 @@ async def test_inside_the_scope_all_goes_on(runner_of: RunnerOf, hosts: TwoHosts
     result = await runner_of(Scope(hosts.inside, False)).run(job)
     assert result.steps[0].url == f"{hosts.inside}/near"
     assert set(hosts.outside) == {"/framed"}
+
+
+@pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
+async def test_objects_are_frames(runner_of: RunnerOf, hosts: TwoHosts, browser: str) -> None:
+    """So are embeds: those of another site are no navigation of the page, also where they lead on or fail."""
+    job = make_job(f"{hosts.inside}/objects", actions=[{"wait_for_timeout": 500}], browser=browser)
+    result = await runner_of(Scope(hosts.inside, False)).run(job)
+    assert result.steps[0].url == f"{hosts.inside}/objects"
+    assert {"/object", "/embed", "/redirected"} <= set(hosts.outside)
 
 
 WAYS: list[Any] = [
