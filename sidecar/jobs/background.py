@@ -82,7 +82,8 @@ class BackgroundExecutor:
 
     async def _send_cv(self, run: JobRun) -> Any:
         async def send() -> Any:
-            return await send_cv(await self._login_of(run.account_id), self._reference_locks, Raw(run.content))
+            login = await self._login_of(run.account_id)
+            return await send_cv(login, self._reference_locks, Raw(run.content), until_stored=True)
 
         return await report_as_step(run, run.type, self._listeners_of(run), self._clock, send)
 
@@ -90,7 +91,8 @@ class BackgroundExecutor:
         reference: str = decode_stored(run.type, run.content)
 
         async def remember() -> Any:
-            (await self._login_of(run.account_id)).references.remember(reference, _TTLS[run.type])
+            login = await self._login_of(run.account_id)
+            login.references.remember(reference, _TTLS[run.type], until_stored=True)
             return codec.NO_CONTENT
 
         return await report_as_step(run, run.type, self._listeners_of(run), self._clock, remember)

@@ -133,7 +133,7 @@ class RunService:
             if await login.references.known(job.reference_number):
                 return JobReply(status="skipped")
             reply = await self._execute(request, updates, redactor, scope)
-            login.references.remember(job.reference_number, LONG_TTL)
+            login.references.remember(job.reference_number, LONG_TTL, until_stored=request.accepted)
             return reply
         finally:
             self._reference_locks.release(job.reference_number)
@@ -157,7 +157,7 @@ class RunService:
         """Delivers to every server; the primary's refusal is the job's failure."""
         job = request.job
         if job.forward is not True and job.forward and job.forward.as_ == "cv":
-            await self._forward_cv(job, request.login, result)
+            await self._forward_cv(request, result)
             return
         body: dict[str, Any] = {
             "jobReference": define(job).reference,
@@ -169,17 +169,18 @@ class RunService:
             body["reference_number"] = job.reference_number
         await request.login.backend.forward(encode(body), request.run_id)
 
-    async def _forward_cv(self, job: SendJob, login: LoginContext, result: JobResult) -> None:
+    async def _forward_cv(self, request: RunRequest, result: JobResult) -> None:
         """Sends the extract as `send_cv` would, with the job's reference where it has none of its own."""
+        job, login, unanswered = request.job, request.login, request.accepted
         extract = dict(result.extract or {})
         if job.reference_number and not {"referenceNumber", "reference_number"} & extract.keys():
             extract["referenceNumber"] = job.reference_number
         cv = Raw(encode(extract))
         reference = reference_of(cv)
         if reference == job.reference_number:
-            await deliver(login, reference, cv)  # the job itself is the one in progress
+            await deliver(login, reference, cv, until_stored=unanswered)  # the job itself is the one in progress
         else:
-            await send_cv(login, self._reference_locks, cv)
+            await send_cv(login, self._reference_locks, cv, until_stored=unanswered)
 
 
 async def _fetch_secrets(login: LoginContext, job: SendJob) -> dict[str, Any]:

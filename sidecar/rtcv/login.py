@@ -22,8 +22,8 @@ class References(Protocol):
     async def known(self, reference: str) -> bool:
         """Whether it is remembered by any machine that shares them; waits only where that is another one."""
 
-    def remember(self, reference: str, ttl: float) -> None:
-        """Remembers it for so many seconds from now."""
+    def remember(self, reference: str, ttl: float, *, until_stored: bool = False) -> None:
+        """Remembers it for so many seconds from now; `until_stored` where no reply would say that it wasn't stored."""
 
 
 class RtcvBackend(Protocol):

@@ -27,22 +27,27 @@ class ReferenceLocks:
         self._held.pop(reference).set()
 
 
-async def send_cv(login: LoginContext, reference_locks: ReferenceLocks, content: Raw) -> Any:
-    """Sends a CV unless its reference is cached; remembers the reference if the CV matched."""
+async def send_cv(
+    login: LoginContext, reference_locks: ReferenceLocks, content: Raw, *, until_stored: bool = False
+) -> Any:
+    """Sends a CV unless its reference is cached; remembers the reference if the CV matched.
+
+    `until_stored` where no reply would say that it could not be stored.
+    """
     reference = reference_of(content)
     await reference_locks.acquire(reference)
     try:
-        return await deliver(login, reference, content)
+        return await deliver(login, reference, content, until_stored=until_stored)
     finally:
         reference_locks.release(reference)
 
 
-async def deliver(login: LoginContext, reference: str, content: Raw) -> Any:
+async def deliver(login: LoginContext, reference: str, content: Raw, *, until_stored: bool = False) -> Any:
     """Sends a CV whose reference lock is held."""
     backend, references = login.backend, login.references
     if await references.known(reference):
         return NO_CONTENT
     matched = await backend.scan_cv(bytes(content))
     if matched:
-        references.remember(reference, LONG_TTL)
+        references.remember(reference, LONG_TTL, until_stored=until_stored)
     return matched

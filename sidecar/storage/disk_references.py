@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -33,6 +33,8 @@ class DiskReferences:
         self._expires: dict[str, float] = {}
         self._staged: dict[str, float] = {}
         self._committing: dict[str, float] = {}
+        self._unstored: dict[str, float] = {}
+        """Staged with `until_stored` and not committed yet: they stay known."""
         self._last_sweep = clock.monotonic()
         self._monotonic = clock.monotonic
 
@@ -67,22 +69,32 @@ class DiskReferences:
         """Whether any process has remembered the reference; all share the file."""
         return self.has(reference)
 
-    def remember(self, reference: str, ttl: float) -> None:
-        """Remembers a reference for `ttl` seconds; it is on disk after the database's next commit."""
+    def remember(self, reference: str, ttl: float, *, until_stored: bool = False) -> None:
+        """Remembers a reference for `ttl` seconds; it is on disk after the database's next commit.
+
+        If that commit fails it is forgotten; with `until_stored` it joins each next transaction until one commits.
+        """
         if not self._staged:
             self._database.stage(self._take_batch)
         expires = self._now() + ttl
         self._staged[reference] = expires
+        if until_stored:
+            self._unstored[reference] = expires
         self._cache(reference, expires)
 
     def _cache(self, reference: str, expires: float) -> None:
         if len(self._expires) >= MAX_CACHED:
-            self._expires = self._committing | self._staged  # uncommitted ones must stay
+            self._expires = self._committing | self._unstored | self._staged  # uncommitted ones must stay
         self._expires[reference] = expires
 
     def _take_batch(self) -> "_StagedReferences":
         self._committing, self._staged = self._staged, {}
-        return _StagedReferences(self._scope, self._committing, self._forget, self._sweep_before())
+        retried = {
+            reference: self._unstored[reference] for reference in self._committing.keys() & self._unstored.keys()
+        }
+        return _StagedReferences(
+            self._scope, self._committing, retried, self._forget, self._on_stored, self._sweep_before()
+        )
 
     def _sweep_before(self) -> float | None:
         """Returns the current time once an hour, to delete references that expired before it; else None."""
@@ -94,8 +106,17 @@ class DiskReferences:
 
     def _forget(self, accepted: dict[str, float]) -> None:
         for reference, expires in accepted.items():
-            if self._expires.get(reference) == expires:
+            if self._expires.get(reference) != expires:
+                continue
+            if reference in self._unstored:
+                self._expires[reference] = self._unstored[reference]
+            else:
                 del self._expires[reference]
+
+    def _on_stored(self, stored: dict[str, float]) -> None:
+        for reference, expires in stored.items():
+            if self._unstored.get(reference) == expires:
+                del self._unstored[reference]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +125,10 @@ class _StagedReferences:
 
     scope: int
     accepted: dict[str, float]
+    retried: dict[str, float]
+    """Those staged with `until_stored`."""
     forget: Callable[[dict[str, float]], None]
+    on_stored: Callable[[dict[str, float]], None]
     sweep_before: float | None
 
     def write(self, connection: sqlite3.Connection) -> None:
@@ -118,6 +142,14 @@ class _StagedReferences:
         if self.sweep_before is not None:
             connection.execute(_SWEEP, (self.sweep_before,))
 
+    def to_retry(self) -> "_StagedReferences | None":
+        """Returns those staged with `until_stored`."""
+        return replace(self, accepted=self.retried) if self.retried else None
+
+    def on_commit(self) -> None:
+        """Retries them no more."""
+        self.on_stored(self.retried)
+
     def on_rollback(self) -> None:
-        """Removes them from the cache: they are not on disk."""
+        """Removes them from the cache, except those to retry: they are not on disk."""
         self.forget(self.accepted)

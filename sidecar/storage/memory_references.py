@@ -30,7 +30,7 @@ class MemoryReferences:
         """Whether the reference is remembered; no other process has them."""
         return self.has(reference)
 
-    def remember(self, reference: str, ttl: float) -> None:
+    def remember(self, reference: str, ttl: float, *, until_stored: bool = False) -> None:  # noqa: ARG002
         """Remembers a reference for `ttl` seconds from now; a later call replaces it."""
         self._expires[reference] = self._now() + ttl
         if len(self._expires) >= self._sweep_at:

@@ -91,9 +91,9 @@ class RedisReferences:
         """Whether any machine of the fleet remembers it. Raises StoreFailed if Redis can't tell."""
         return self._local.has(reference) or await self._publisher.knows(self._name(reference))
 
-    def remember(self, reference: str, ttl: float) -> None:
+    def remember(self, reference: str, ttl: float, *, until_stored: bool = False) -> None:
         """Remembers a reference for `ttl` seconds: here with the next commit, elsewhere soon after."""
-        self._local.remember(reference, ttl)
+        self._local.remember(reference, ttl, until_stored=until_stored)
         self._publisher.publish(self._name(reference), ttl)
 
 

@@ -104,6 +104,24 @@ async def test_a_reference_number_is_done_once(parts: Parts) -> None:
     assert parts.references.has("a")
 
 
+@pytest.mark.parametrize("accepted", [False, True])
+async def test_an_accepted_job_owes_its_references(
+    parts: Parts, accepted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own, and its CV's: nobody waits for a reply that would say that they could not be stored."""
+    await parts.logged_in()
+    owed = {}
+
+    def note(_: Any, reference: str, ttl: float, *, until_stored: bool = False) -> None:
+        owed[reference] = until_stored
+
+    monkeypatch.setattr(type(parts.session.references), "remember", note)
+    runs = RunService(lambda: Runner({"referenceNumber": "cv"}), lambda _: None, ReferenceLocks(), parts.time.clock)
+    wanted = job(reference_number="own", forward={"as": "cv"})
+    await runs.run(RunRequest(job=wanted, run_id="r", login=parts.session, accepted=accepted))
+    assert owed == {"own": accepted, "cv": accepted}
+
+
 @pytest.mark.parametrize("fails", ["job", "forward"])
 async def test_a_failure_is_not_remembered(parts: Parts, fails: str) -> None:
     """Neither the job's nor the delivery's."""

@@ -278,6 +278,33 @@ async def test_what_could_not_be_written_is_forgotten(database: Database, time: 
     assert (await opened(database, time)).has("a")
 
 
+async def test_what_is_owed_is_written_later(
+    database: Database, time: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No reply tells of it: it stays known while the disk is full, in however much company, and is stored after."""
+    monkeypatch.setattr("sidecar.storage.disk_references.MAX_CACHED", 10)
+    references = await opened(database, time)
+    pages = database.fetch_one("PRAGMA page_count")[0]  # type: ignore[index]
+    await database.write(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+    large = "x" * 100_000
+    references.remember(f"owed {large}", HOUR, until_stored=True)
+    references.remember(f"told {large}", HOUR)
+    with pytest.raises(StoreFailed):
+        await commit(database)
+    references.remember(f"owed {large}", 2 * HOUR)  # which its reply says was not stored
+    with pytest.raises(StoreFailed):
+        await commit(database)
+    for number in range(15):
+        references.remember(f"a{number}", HOUR)
+    assert (references.has(f"owed {large}"), references.has(f"told {large}")) == (True, False)
+    await database._in_thread(lambda: database._writer.execute("PRAGMA max_page_count = 100000").fetchone())
+    await database.flush()
+    again = await opened(database, time)
+    assert (again.has(f"owed {large}"), again.has(f"told {large}")) == (True, False)
+    time.advance(1.5 * HOUR)
+    assert (again.has(f"owed {large}"), references.has(f"owed {large}")) == (False, False)
+
+
 async def test_a_later_acceptance_survives_an_earlier_failure(
     database: Database, time: ManualClock, refusal: Refusal
 ) -> None:

@@ -68,8 +68,8 @@ class TwoHosts:
         if request.path == "/load":
             return web.Response(text=LOADS.replace("ELSEWHERE", self.elsewhere), content_type="text/html")
         if request.path == "/objects":
-            objects = f"""<title>in</title><object data="{self.elsewhere}/object"></object><object data="/away"></object>
-              <embed src="{self.elsewhere}/embed"><embed src="http://127.0.0.1:9/refused">"""
+            objects = f"""<title>in</title><object data="{self.elsewhere}/object"></object>
+              <object data="/away"></object><embed src="{self.elsewhere}/embed"><embed src="http://127.0.0.1:9/refused">"""
             return web.Response(text=objects, content_type="text/html")
         body = f"""<title>in</title><a id=link href="{self.elsewhere}/linked">out</a><a id=near href="/near">near</a>
           <a id=pop target=_blank href="{self.elsewhere}/popped">pop</a><a id=away href="/away">away</a>
