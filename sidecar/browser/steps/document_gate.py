@@ -7,13 +7,13 @@ job's has changed its address. The browser's comes last, and is there before the
 import asyncio
 import contextlib
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from playwright.async_api import Browser, CDPSession
 from playwright.async_api import Error as PlaywrightError
 
-from sidecar.browser.crash_guard import consume_exception
 from sidecar.browser.url_policy import AllowsUrl
 
 _INTERCEPTED: Final = {
@@ -100,8 +100,14 @@ async def gate_for(browser: Browser) -> DocumentGate:
     """The browser's, opened if need be. Raises Playwright's errors."""
     if browser not in _gates:
         _gates[browser] = task = asyncio.create_task(_open(browser))
-        task.add_done_callback(consume_exception)
+        task.add_done_callback(partial(_drop_failed, browser))
     return await asyncio.shield(_gates[browser])
+
+
+def _drop_failed(browser: Browser, task: asyncio.Task[DocumentGate]) -> None:
+    """Lets the next job open the gate anew."""
+    if task.cancelled() or task.exception():
+        _gates.pop(browser, None)
 
 
 async def _open(browser: Browser) -> DocumentGate:

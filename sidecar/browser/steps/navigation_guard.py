@@ -44,6 +44,8 @@ async def run_guarded(allows: AllowsUrl, job_page: JobPage, work: Callable[[], C
 class _NavigationGuard:
     def __init__(self, allows: AllowsUrl) -> None:
         self._allows = allows
+        self._pages: list[Page] = []
+        """Those that are listened to."""
         self.refused: asyncio.Future[Forbidden] = asyncio.get_running_loop().create_future()
 
     async def start(self, job_page: JobPage) -> None:
@@ -62,9 +64,12 @@ class _NavigationGuard:
         """Nothing is left listening; what holds requests back goes on until the context has closed."""
         context.remove_listener("request", self._on_request)
         context.remove_listener("page", self._on_page)
+        for page in self._pages:
+            page.remove_listener("framenavigated", self._on_frame_navigated)
 
     def _on_page(self, page: Page) -> None:
         page.on("framenavigated", self._on_frame_navigated)
+        self._pages.append(page)
         self._on_frame_navigated(page.main_frame)
 
     def _on_request(self, request: Request) -> None:

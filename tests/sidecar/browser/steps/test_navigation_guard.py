@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from playwright.async_api import Error as PlaywrightError
+from sidecar_protocol.jobs import BrowserName
 
 from sidecar.browser.pool import BrowserPool
+from sidecar.browser.processes.job_page import JobPage
+from sidecar.browser.steps.document_gate import DocumentGate
+from sidecar.browser.steps.navigation_guard import run_guarded
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, NavigationFailed
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
@@ -263,6 +268,39 @@ async def test_a_strict_scope_is_one_page(runner_of: RunnerOf, hosts: TwoHosts) 
     assert (await runner.run(make_job(f"{hosts.inside}/"))).steps[0].title == "in"
     with pytest.raises(Forbidden):
         await runner.run(make_job(f"{hosts.inside}/", actions=[{"click": "#near"}]))
+
+
+@pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
+async def test_a_guard_ends_with_its_job(pool: BrowserPool, hosts: TwoHosts, browser: BrowserName) -> None:
+    """On a page that lives on, as a profile's does, it listens to nothing more."""
+
+    async def work(lent: JobPage) -> tuple[int, int]:
+        async def visit() -> None:
+            await lent.page.goto(f"{hosts.inside}/near")
+
+        heard = lent.page._impl_obj.listeners("framenavigated")
+        for _ in range(3):
+            await run_guarded(Scope(hosts.inside, False).allows, lent, visit)
+        return len(heard), len(lent.page._impl_obj.listeners("framenavigated"))
+
+    before, after = await pool.run(browser, work)
+    assert after == before
+
+
+async def test_a_gate_that_did_not_open_is_opened_again(
+    runner_of: RunnerOf, hosts: TwoHosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the next job of the same browser."""
+    runner = runner_of(Scope(hosts.inside, False))
+
+    async def refuse(_: DocumentGate) -> None:
+        raise PlaywrightError("not now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DocumentGate, "enable", refuse)
+        with pytest.raises(Exception, match="not now"):
+            await runner.run(make_job(f"{hosts.inside}/near"))
+    assert (await runner.run(make_job(f"{hosts.inside}/near"))).steps[0].title == "in"
 
 
 async def test_nothing_is_left_behind_by_a_refused_job(hosts: TwoHosts, tmp_path: Path) -> None:
