@@ -48,7 +48,7 @@ MEANINGS: Final[dict[ErrorCode, str]] = {
     ErrorCode.NOT_FOUND: "there is nothing under that name or id",
     ErrorCode.CONFLICT: "the same id or name is in use",
     ErrorCode.LIMIT_EXCEEDED: "a size, count or range limit was passed",
-    ErrorCode.QUEUE_FULL: "as much as may wait is waiting already",
+    ErrorCode.QUEUE_FULL: "the queue is full",
     ErrorCode.TIMEOUT: "it took longer than it was given",
     ErrorCode.CANCELLED: "the parent cancelled the request",
     ErrorCode.NAVIGATION_FAILED: "the browser could not open `url`",
