@@ -1,0 +1,19 @@
+"""pydantic looks for no plugins: models are read by nobody else, and packages' metadata is not imported for it."""
+
+import subprocess
+import sys
+
+
+def test_models_are_made_without_a_look_for_plugins() -> None:
+    """In a process of its own, because here other packages have imported much already."""
+    code = """
+import sys
+from sidecar_protocol.reading import read
+from sidecar_protocol.session import Cancel
+assert read(Cancel, b'{"id":1}').id == 1
+from pydantic.plugin import _loader
+assert list(_loader.get_plugins()) == []
+print("importlib.metadata" in sys.modules)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout == "False\n"
