@@ -103,7 +103,7 @@ async def test_the_time_of_an_action_ends_with_what_it_does(site: str, runner: B
 
 async def test_a_scripts_click_that_is_answered_too_late(site: str, runner: BrowserJobRunner) -> None:
     """A JavaScript action says so as well."""
-    with pytest.raises(TimedOut, match="was done, and the answer"):
+    with pytest.raises(TimedOut, match="the action is done, but the page"):
         await visit(runner, f"{site}/moves?to=/late", "page.click('#to', {timeout: 500})", step_timeout_ms=5000)
 
 
