@@ -43,7 +43,7 @@ class TestSite:
         app.router.add_post("/upload", _upload)
         add_routes(app)
         app.router.add_static("/", PAGES)
-        self._runner = web.AppRunner(app, shutdown_timeout=0)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)  # 0 would wait for every handler
 
     async def __aenter__(self) -> str:
         await self._runner.setup()
