@@ -74,7 +74,7 @@ def _receiver() -> Iterator[tuple[str, list[int]]]:
     async def open_it() -> str:
         app = web.Application()
         app.router.add_post("/hook", take)
-        runner = web.AppRunner(app, shutdown_timeout=0)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         return f"http://127.0.0.1:{runner.addresses[0][1]}/hook"

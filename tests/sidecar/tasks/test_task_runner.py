@@ -70,7 +70,7 @@ class Site:
 async def site() -> AsyncIterator[Site]:
     """Running."""
     site = Site()
-    runner = web.AppRunner(site.app(), shutdown_timeout=0)
+    runner = web.AppRunner(site.app(), shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]

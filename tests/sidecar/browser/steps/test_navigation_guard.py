@@ -89,7 +89,7 @@ async def hosts() -> AsyncIterator[TwoHosts]:
     hosts = TwoHosts()
     app = web.Application()
     app.router.add_get("/{path:.*}", hosts.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = runner.addresses[0][1]

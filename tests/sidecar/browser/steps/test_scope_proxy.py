@@ -83,7 +83,7 @@ async def test_forms_and_sockets_work_through_it(pool: BrowserPool, tmp_path: Pa
 
     app = web.Application(client_max_size=10 << 20)
     app.router.add_route("*", "/{path:.*}", answer)
-    server = web.AppRunner(app, shutdown_timeout=0)
+    server = web.AppRunner(app, shutdown_timeout=0.1)
     await server.setup()
     await web.TCPSite(server, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{server.addresses[0][1]}"
