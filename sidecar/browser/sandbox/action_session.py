@@ -167,7 +167,7 @@ class ActionSession:
             await asyncio.wait((task, sandbox.lost), return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
-            raise ScriptError(sandbox.lost.result())
+            raise sandbox.lost.result()
         finally:
             task.cancel()
 

@@ -88,7 +88,7 @@ class MessagePump:
         self._fail(failure)
         self._incoming.clear()
         if self._sandbox:
-            self._sandbox.close()
+            self._sandbox.close(failure)
 
     def _receive(self, exchange: "asyncio.Future[str]") -> None:
         self._open_exchanges -= 1

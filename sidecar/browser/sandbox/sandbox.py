@@ -79,8 +79,8 @@ class Sandbox:
         self._session = session
         self._bridge = ""
         self._closing: asyncio.Future[Any] | None = None
-        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """Done once the sandbox can't run scripts any more; the result is the reason."""
+        self.lost: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        """Done once the sandbox can't run scripts any more; the result is why."""
         pipe.subscribe(session, self._on_event)
 
     @property
@@ -92,7 +92,7 @@ class Sandbox:
         """Why the sandbox no longer answers; `reason` stands where nothing more is known."""
         if self.browser_gone:
             return SandboxCrashed(_BROWSER_LOST)
-        return ScriptError(self.lost.result() if self.lost.done() else reason)
+        return self.lost.result() if self.lost.done() else ScriptError(reason)
 
     async def run(self, number: int, source: str, prefix_length: int = 0) -> None:
         """Starts a script; its outcome arrives as a message with this number. Raises CdpError.
@@ -122,10 +122,13 @@ class Sandbox:
             raise CdpError("the sandbox's page no longer answers")
         return msgspec.json.decode(outcome.result.value, type=str)
 
-    def close(self) -> asyncio.Future[Any]:
-        """Closes the page and its process, endless loops included; repeated calls share one result."""
+    def close(self, why: Exception | None = None) -> asyncio.Future[Any]:
+        """Closes the page and its process, endless loops included; repeated calls share one result.
+
+        `why` is what the script did wrong: whoever still waits for this sandbox is told of that, not of its end.
+        """
         if self._closing is None:
-            self._mark_lost("its sandbox was closed")
+            self._mark_lost(why or ScriptError("its sandbox was closed"))
             self._pipe.unsubscribe(self._session)
             self._closing = self._pipe.send("Target.disposeBrowserContext", {"browserContextId": self._context})
         return self._closing
@@ -151,10 +154,10 @@ class Sandbox:
 
     def _on_event(self, event: str) -> None:
         if event in _LOST:
-            self._mark_lost(_LOST[event])
+            self._mark_lost(ScriptError(_LOST[event]))
             self.close()
 
-    def _mark_lost(self, why: str) -> None:
+    def _mark_lost(self, why: Exception) -> None:
         if not self.lost.done():
             self.lost.set_result(why)
 

@@ -158,7 +158,7 @@ class _TaskSession:
             raise self._sandbox.loss(_SANDBOX_LOST) from None
         if self._outcome.done():
             return self._outcome.result()
-        raise ScriptError(self._sandbox.lost.result())
+        raise self._sandbox.lost.result()
 
     async def close(self) -> None:
         """Cancels what the script has left running."""

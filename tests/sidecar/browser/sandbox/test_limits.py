@@ -9,7 +9,8 @@ import psutil
 import pytest
 from sidecar_protocol.jobs import JobResult
 
-from sidecar.browser.sandbox.cdp_pipe import CdpPipe
+from sidecar.browser.sandbox.cdp_pipe import CdpError, CdpPipe
+from sidecar.browser.sandbox.sandbox import Sandbox
 from sidecar.errors import ActionFailed, BrowserFailed, Forbidden, LimitExceeded, SandboxCrashed, TimedOut
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from tests.sidecar.browser.parts import children, make_job
@@ -178,6 +179,27 @@ async def test_forged_messages_are_bounded(site: str, runner: BrowserJobRunner, 
     await fine(runner, site)
 
 
+@pytest.mark.parametrize("answer", ["late", "lost"])
+async def test_a_script_that_is_ended_is_told_why_even_before_it_counts_as_started(
+    site: str, runner: BrowserJobRunner, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """On a slow machine its messages can be here before the answer to its start: the bound it passed is still named."""
+    run = Sandbox.run
+
+    async def slow(sandbox: Sandbox, *rest: Any) -> None:
+        await run(sandbox, *rest)
+        await asyncio.wait((sandbox.lost,))
+        if answer == "late":
+            await asyncio.sleep(60)
+        raise CdpError("the sandbox was closed")
+
+    monkeypatch.setattr(Sandbox, "run", slow)
+    forging = "Array.prototype.toJSON = function () { return this[0] === 'done' ? Array(3e6) : this }; 1"
+    job = make_job(f"{site}/second.html", actions=[forging], step_timeout_ms=20_000)
+    with pytest.raises(ActionFailed, match="exceed their limit"):
+        await asyncio.wait_for(runner.run(job), 15)
+
+
 _FRAME = "const frame = document.createElement('iframe');"
 
 
@@ -231,7 +253,7 @@ async def test_a_frame_costs_its_job_the_sandbox(site: str, runner: BrowserJobRu
     taken = await runner.sandboxes.acquire("({})")
     made = "document.documentElement.append(document.createElement('iframe'))"
     taken._send("Runtime.evaluate", {"expression": made})
-    assert await asyncio.wait_for(taken.lost, 5) == "its sandbox was closed: it can't have frames"
+    assert str(await asyncio.wait_for(taken.lost, 5)) == "its sandbox was closed: it can't have frames"
     runner.sandboxes.release(taken)
     await fine(runner, site)
 
