@@ -15,9 +15,9 @@ from typing import Final
 import psutil
 from aiohttp import web
 from playwright.async_api import Browser, async_playwright
+from sidecar_protocol.decoding import decode_as
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.jobs import SendJob
-from sidecar_protocol.reading import read
-from sidecar_protocol.writing import encode
 
 from benchmarks.bench import SIDECAR, Bench, Figure
 from benchmarks.child import Child
@@ -67,7 +67,7 @@ async def _beside_playwright(rounds: int, jobs: int) -> list[Figure]:
         lone = _pair(bare, runner, url, shot=False)
         floor, ours = await _alternate(alone, [partial(_lone, job) for job in lone])
         figures.append(Figure("a lone job on an idle sidecar", "ms", floor * 1000, ours * 1000, most=0.5))
-        in_profile = read(SendJob, encode({"steps": [{"url": url}], "profile": "shop"}))
+        in_profile = decode_as(SendJob, encode({"steps": [{"url": url}], "profile": "shop"}))
         pair = _pair(bare, runner, url, shot=False)[0], lambda: runner.run(in_profile)
         floor, ours = await _alternate(rounds, [partial(_rate, job, 1, in_round) for job in pair])
         figures.append(Figure("jobs of one profile, one after the other", "1/s", floor, ours, least=2.5))
@@ -80,7 +80,7 @@ async def _actions(bare: Browser, runner: BrowserJobRunner, url: str, rounds: in
     page = await bare.new_page()
 
     def job(*actions: object, **content: object) -> Job:
-        sent = read(SendJob, encode({"steps": [{"url": url, "actions": actions}], **content}))
+        sent = decode_as(SendJob, encode({"steps": [{"url": url, "actions": actions}], **content}))
         return lambda: runner.run(sent)
 
     async def visit(calls: int) -> None:
@@ -110,7 +110,7 @@ def each(few: float, many: float) -> float:
 
 def _pair(bare: Browser, runner: BrowserJobRunner, url: str, *, shot: bool) -> tuple[Job, Job]:
     options = ["SCREENSHOT"] if shot else []
-    job = read(SendJob, encode({"steps": [{"url": url}], "options": options}))
+    job = decode_as(SendJob, encode({"steps": [{"url": url}], "options": options}))
 
     async def visit() -> None:
         context = await bare.new_context()

@@ -77,7 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     token_proxies: bool = False
     """Whether a job with a visit token may name a proxy, which could answer for any site."""
     store_key: Secret = msgspec.field(default_factory=no_secret)
-    """A 32-byte base64 key that encrypts stored secrets. Or in a file: `SIDECAR_STORE_KEY_FILE`. See `seal_key`."""
+    """A 32-byte base64 key that encrypts stored secrets, or `SIDECAR_STORE_KEY_FILE` names its file."""
     webhook: str = ""
     """URLs of webhooks that every session begins with, separated by spaces; the flag can be given several times."""
     max_stdouterr_size: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 10_000
@@ -97,7 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_debug: str = ""
     """File that debug messages are appended to; empty means none."""
 
-    def seal_key(self) -> bytes | None:
+    def encryption_key(self) -> bytes | None:
         """The bytes of `store_key`; None where it is not set. Raises ValueError."""
         text = self.store_key.reveal()
         if not text:
@@ -199,7 +199,7 @@ def _check_secrets(settings: Settings) -> None:
     if 0 < len(token_secret) < _SHORTEST_SECRET:
         raise SettingsError(f"SIDECAR_TOKEN_SECRET: has to have at least {_SHORTEST_SECRET} bytes")
     try:
-        settings.seal_key()
+        settings.encryption_key()
     except ValueError:
         said = f"has to be {_SEAL_KEY_BYTES} bytes in base64, as `openssl rand -base64 {_SEAL_KEY_BYTES}` makes them"
         raise SettingsError(f"SIDECAR_STORE_KEY: {said}") from None

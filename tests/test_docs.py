@@ -8,12 +8,12 @@ from typing import get_args
 import pytest
 from sidecar_protocol import codec
 from sidecar_protocol.browser_context import BrowserContextOptions
+from sidecar_protocol.decoding import decode_as
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.jobs import Option, SendJob
 from sidecar_protocol.models import Model, outline
-from sidecar_protocol.reading import read
 from sidecar_protocol.schedules import CreateSchedule, Schedule, ScheduleFired, Single, UpdateSchedule
 from sidecar_protocol.updates import CloudEvent, JobUpdate, TaskState
-from sidecar_protocol.writing import encode
 
 from sidecar.browser.steps.actions import ACTIONS, parse
 from sidecar.server.handlers.schedules import FAULT, INVALID, NO_PUSH, NOT_ALLOWED, NOT_THERE, TRY_LATER
@@ -40,7 +40,7 @@ def test_examples_of_jobs_are_accepted(example: str) -> None:
     """Each is a message's content, or a part of it."""
     content = json.loads(example)
     content = {"steps": [{"url": "about:blank"}]} | content.get("content", content)
-    read(SendJob, encode(content))
+    decode_as(SendJob, encode(content))
 
 
 def test_every_option_and_context_field_is_told() -> None:

@@ -30,7 +30,7 @@ BEFORE_READY = {
     "sidecar_protocol.errors",
     "sidecar_protocol.replies",
     "sidecar_protocol.requests",
-    "sidecar_protocol.writing",
+    "sidecar_protocol.encoding",
     "sidecar",
     "sidecar.__main__",
     "sidecar.cli",

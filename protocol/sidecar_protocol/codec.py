@@ -1,6 +1,6 @@
 """One line of bytes <-> one message. msgspec reads the envelope, because it alone leaves a content the bytes that came.
 
-What has a shape is read by its model (`reading`), which is imported when a message first needs it.
+`decoding` builds the models; it is imported when a message first needs it.
 """
 
 import re
@@ -10,11 +10,11 @@ from typing import Any, Final
 import msgspec
 
 from sidecar_protocol.bounds import DEEPEST, check, deeper
+from sidecar_protocol.encoding import encode_line
 from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
 from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready, RequestId
 from sidecar_protocol.requests import CONTENTS, HOLDS_RAW, NULL_IS_ABSENT, OPTIONAL, RAW, TEXT, shape_of
 from sidecar_protocol.wire_types import UNSET, Raw
-from sidecar_protocol.writing import encode_line
 
 MAX_NESTING: Final = 1_000
 NO_CONTENT: Final = UNSET
@@ -207,7 +207,7 @@ def _default(kind: str) -> Any:
 
 
 def _modelled(kind: str) -> Callable[[msgspec.Raw], Any]:
-    from sidecar_protocol.reading import names_of, read  # late: it brings pydantic
+    from sidecar_protocol.decoding import decode_as, names_of  # late: it brings pydantic
 
     shape = shape_of(kind)
     names = names_of(shape)
@@ -216,7 +216,7 @@ def _modelled(kind: str) -> Callable[[msgspec.Raw], Any]:
     def read_checked(content: msgspec.Raw) -> Any:
         text = bytes(content)
         check(text, names, levels)
-        return read(shape, text)
+        return decode_as(shape, text)
 
     return _forgiving(read_checked) if kind in NULL_IS_ABSENT else read_checked
 

@@ -11,13 +11,13 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready
 from sidecar_protocol.requests import CONTENTS, OPTIONAL, RAW, TEXT, shape_of
 from sidecar_protocol.tasks import TaskRun
 from sidecar_protocol.updates import CloudEvent, Progress, SelfDescribing
 from sidecar_protocol.webhooks import DeliveryFailed
 from sidecar_protocol.wire_types import UNSET, Secret, Unset
-from sidecar_protocol.writing import encode
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ID = {"anyOf": [{"type": "integer"}, {"type": "string"}]}

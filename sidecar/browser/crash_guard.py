@@ -26,10 +26,10 @@ async def run_unless_lost(work: Coroutine[Any, Any, T], lost: Awaitable[BrowserC
             return task.result()
         raise crash.result()  # also where the work failed first: this is the reason
     finally:
-        await cancel_and_wait(task)
+        await cancel_or_abandon(task)
 
 
-async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
+async def cancel_or_abandon(task: asyncio.Task[Any]) -> None:
     """Cancels work that has not ended, and sees it off.
 
     What it tells a browser as its last words may never be answered; then it is left behind, and ends with the browser.

@@ -12,7 +12,7 @@ from sidecar_protocol.jobs import Download, JobResult, SendJob, StepResult
 
 from sidecar.browser.artifacts.capture import ArtifactSink, WriteArtifact, capture_artifacts, scratch_folder
 from sidecar.browser.artifacts.recordings import RECORDING_OPTIONS, Recorder
-from sidecar.browser.crash_guard import cancel_and_wait
+from sidecar.browser.crash_guard import cancel_or_abandon
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.profiles.context_cache import ProfileUse
 from sidecar.browser.sandbox.sandbox_pool import SandboxPool
@@ -94,7 +94,7 @@ async def _with_timeout(runner: StepRunner, milliseconds: int, work: Coroutine[A
         if task.done():
             return task.result()
     finally:
-        await cancel_and_wait(task)
+        await cancel_or_abandon(task)
     where = f" at {runner.step}" if runner.step else ""
     said = f"the job took longer than {milliseconds} ms{where}"
     raise TimedOut(said, step=runner.step, action=runner.action)

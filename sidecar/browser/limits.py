@@ -22,7 +22,7 @@ class Limits:
     """For an answer of the driver's own, once a call was cancelled; one that says nothing for longer is killed."""
     jobs_per_browser: int = 100
     """After so many a new process takes over; long-lived ones grow."""
-    jobs_per_weighing: int = 10
+    jobs_per_memory_check: int = 10
     """After so many the browser's memory is compared with the settings' limit."""
     idle: float = 300.0
     """A browser without a job is closed after this."""

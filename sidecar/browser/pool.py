@@ -1,4 +1,4 @@
-"""Browsers stay warm, contexts never: one process for each kind, a fresh context and page for each job."""
+"""A pool of browsers: one process per kind, kept between jobs; each job gets a fresh context and page."""
 
 import asyncio
 import math
@@ -55,7 +55,7 @@ class BrowserPool:
         self._slots = BoundedSemaphore(settings.concurrency, settings.max_queued_jobs)
         self.scratch = scratch or Scratch()
         self._owns_scratch = scratch is None
-        self.sandboxes = SandboxPool(settings, scratch=self.scratch)
+        self.sandbox_pool = SandboxPool(settings, scratch=self.scratch)
         """Where JavaScript actions run: in a browser of their own."""
         self._kinds = {kind: _KindState(LaunchBackoff(self._limits, clock.monotonic)) for kind in discovery.KINDS}
         self._background = BackgroundTasks()
@@ -63,7 +63,7 @@ class BrowserPool:
         self._closing = 0
         self._closed = False
         most, most_waiting = settings.living_profiles, settings.max_queued_jobs
-        self._living = ProfileContextCache(self._limits, most, most_waiting, self._end_context)
+        self._profile_contexts = ProfileContextCache(self._limits, most, most_waiting, self._end_context)
 
     @property
     def is_remote(self) -> bool:
@@ -80,7 +80,7 @@ class BrowserPool:
         """Does `work` on a page of its own, and stops it when that page or its browser dies.
 
         `context` holds arguments of Playwright's `new_context`; without any, every fresh context will do. With a
-        profile the page is in the profile's living context, and what `work` has changed there is saved at its end.
+        profile the page is in the profile's cached context, and what `work` has changed there is saved at its end.
         Raises QueueFull, BrowserUnavailable, BrowserCrashed, InvalidContent where the browser refuses the context,
         ShuttingDown, with a profile StoreFailed, DecryptionKeyMissing and LimitExceeded, and whatever `work` raises.
         """
@@ -88,7 +88,7 @@ class BrowserPool:
             discovery.find(kind, self._settings)  # a kind that is not there is refused before it waits
         if use is None:
             return await self._run(kind, work, context)
-        async with self._living.lock(use):
+        async with self._profile_contexts.lock(use):
             return await self._run_in_profile(kind, work, context or {}, use)
 
     async def _run(self, kind: BrowserName, work: Work[T], context: Mapping[str, Any] | None) -> T:
@@ -100,34 +100,34 @@ class BrowserPool:
             raise
         try:
             if not context and self._is_busy(kind, browser):
-                self._prepare(kind, browser)
-            return await self._watch(browser, run_unless_lost(work(page), page.lost))
+                self._prepare_page(kind, browser)
+            return await self._map_crash(browser, run_unless_lost(work(page), page.lost))
         finally:
             self._kinds[kind].ended = self._clock.monotonic()
-            self._prepare(kind, browser)
+            self._prepare_page(kind, browser)
             self._background.start(self._release(kind, browser, page))
 
     async def _run_in_profile(self, kind: BrowserName, work: Work[T], context: Mapping[str, Any], use: ProfileUse) -> T:
         await self._slots.acquire()
         try:
-            living = await self._revive(kind, context, use)
+            cached = await self._profile_context(kind, context, use)
         except BaseException:
             self._slots.release()
             raise
-        browser = living.browser
+        browser = cached.browser
         try:
-            done = run_and_save(work, use, living, self._limits.save)
-            return await self._watch(browser, run_unless_lost(done, living.page.lost))
+            done = run_and_save(work, use, cached, self._limits.save)
+            return await self._map_crash(browser, run_unless_lost(done, cached.page.lost))
         finally:
-            if use.discard_context or browser.retired or living.page.lost.done() or self._closed:
-                self._background.start(self._release(kind, browser, living.page))
+            if use.discard_context or browser.retired or cached.page.lost.done() or self._closed:
+                self._background.start(self._release(kind, browser, cached.page))
             else:
                 browser.responsive.set()  # it has read the profile's storage since
-                self._living.keep(use, living)
+                self._profile_contexts.keep(use, cached)
                 self._slots.release()
-                self._background.start(self._weigh(kind, browser))
+                self._background.start(self._check_memory(kind, browser))
 
-    async def _watch(self, browser: BrowserProcess, job: Awaitable[T]) -> T:
+    async def _map_crash(self, browser: BrowserProcess, job: Awaitable[T]) -> T:
         """A job's outcome, and what it says of the browser."""
         try:
             return await job
@@ -140,13 +140,13 @@ class BrowserPool:
                 raise ShuttingDown from None
             raise playwright_errors.to_crash(error) from None
 
-    async def _revive(self, kind: BrowserName, context: Mapping[str, Any], use: ProfileUse) -> CachedContext:
-        """The profile's living context, or a new one with what was saved of it."""
-        living = await self._living.take(use, context, self._limits.context)
-        if living:
+    async def _profile_context(self, kind: BrowserName, context: Mapping[str, Any], use: ProfileUse) -> CachedContext:
+        """The profile's cached context, or a new one with what was saved of it."""
+        cached = await self._profile_contexts.take(use, context, self._limits.context)
+        if cached:
             self._stop_idle_timer(kind)
-            living.browser.resume(living.page)
-            return living
+            cached.browser.resume(cached.page)
+            return cached
         saved = await restore(use)
         browser, page = await self._open(kind, {**context, **saved.arguments})
         page.is_persistent = True
@@ -162,7 +162,7 @@ class BrowserPool:
     async def close(self) -> None:
         """Ends every browser and driver; jobs that still run fail. Takes at most a few times `Limits.close`."""
         self._closed = True
-        self._background.start(self.sandboxes.close())
+        self._background.start(self.sandbox_pool.close())
         for kind, state in self._kinds.items():
             self._stop_idle_timer(kind)
             if state.launching:
@@ -182,21 +182,21 @@ class BrowserPool:
             return await self._open_once(kind, context)  # the warm one died unseen; a new one is tried once
 
     async def _open_once(self, kind: BrowserName, context: Mapping[str, Any] | None) -> tuple[BrowserProcess, JobPage]:
-        browser = await self._warm(kind)
+        browser = await self._ensure_browser(kind)
         opening = browser.open_page(self._limits.context, context)
         try:
             return browser, await asyncio.shield(opening)
         except asyncio.CancelledError:
-            self._background.start(self._abandon(kind, browser, opening))
+            self._background.start(self._close_unused(kind, browser, opening))
             raise
         except BrowserCrashed:
             self._retire(kind, browser)
             raise
         except InvalidContent:
-            self._rest(kind, browser)
+            self._retire_or_idle(kind, browser)
             raise
 
-    async def _abandon(self, kind: BrowserName, browser: BrowserProcess, opening: asyncio.Task[JobPage]) -> None:
+    async def _close_unused(self, kind: BrowserName, browser: BrowserProcess, opening: asyncio.Task[JobPage]) -> None:
         """Ends the page of a job that was cancelled before it had it."""
         try:
             await browser.close_page(await opening, self._limits.close)
@@ -204,10 +204,10 @@ class BrowserPool:
             pass  # there is none
         except BrowserCrashed:
             browser.retired = True
-        self._rest(kind, browser)
+        self._retire_or_idle(kind, browser)
 
-    async def _warm(self, kind: BrowserName) -> BrowserProcess:
-        """The living browser of this kind, started if there is none; callers share one launch."""
+    async def _ensure_browser(self, kind: BrowserName) -> BrowserProcess:
+        """The running browser of this kind, started if there is none; callers share one launch."""
         state = self._kinds[kind]
         if state.browser:
             await state.browser.responsive.wait()
@@ -264,27 +264,27 @@ class BrowserPool:
             self._closing -= 1
             if not early:
                 self._slots.release()
-        await self._weigh(kind, browser)
+        await self._check_memory(kind, browser)
 
-    async def _weigh(self, kind: BrowserName, browser: BrowserProcess) -> None:
+    async def _check_memory(self, kind: BrowserName, browser: BrowserProcess) -> None:
         """Every few jobs a browser that has grown too large is retired."""
         most = self._settings.browser_memory_mb
-        weighed = most and not browser.retired and browser.contexts_opened % self._limits.jobs_per_weighing == 0
+        weighed = most and not browser.retired and browser.contexts_opened % self._limits.jobs_per_memory_check == 0
         if weighed and await browser.memory_megabytes(self._limits.close) > most:
             browser.retired = True
-        self._rest(kind, browser)
+        self._retire_or_idle(kind, browser)
 
     def _is_busy(self, kind: BrowserName, browser: BrowserProcess) -> bool:
         """Whether jobs come so close that the next one's page is opened beside this one's work, and not after it."""
         return browser.active_contexts > 1 or self._clock.monotonic() - self._kinds[kind].ended < _BUSY_SECONDS
 
-    def _prepare(self, kind: BrowserName, browser: BrowserProcess) -> None:
+    def _prepare_page(self, kind: BrowserName, browser: BrowserProcess) -> None:
         """A page ahead, where the next job will come to this browser."""
         mine = self._kinds[kind].browser is browser
         if mine and not self._closed and browser.contexts_opened < self._limits.jobs_per_browser:
             browser.prepare(self._limits.context)
 
-    def _rest(self, kind: BrowserName, browser: BrowserProcess) -> None:
+    def _retire_or_idle(self, kind: BrowserName, browser: BrowserProcess) -> None:
         """After each job: a browser without a future ends, one without a job waits for the next."""
         if browser.retired:
             self._retire(kind, browser)
@@ -316,7 +316,7 @@ class BrowserPool:
     def _end(self, browser: BrowserProcess) -> None:
         if browser in self._browsers:
             self._browsers.discard(browser)
-            self._living.evict_browser(browser)
+            self._profile_contexts.evict_browser(browser)
             self._background.start(browser.close(self._limits.close))
 
     def _end_context(self, browser: BrowserProcess, page: JobPage) -> None:

@@ -101,7 +101,7 @@ def agenda(planned: Sequence[ScheduledEntry], ran: Sequence[RunSummary], now: fl
 
 def _look(settings: Settings, since: float) -> tuple[list[ScheduledEntry], list[RunSummary]]:
     """Where schedules and tasks are: in a fleet's Redis if its machines have a common key, else in the state folder."""
-    if not settings.queue or settings.seal_key() is None:
+    if not settings.queue or settings.encryption_key() is None:
         return read_snapshot(settings.state_path() / "sidecar.db", since)
     try:
         from sidecar.storage.redis_agenda_snapshot import read_fleet_snapshot  # late: only a fleet has redis installed

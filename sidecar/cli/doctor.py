@@ -91,7 +91,7 @@ def _told(contents: DatabaseSummary) -> str:
 
 
 def _store_key(settings: Settings) -> Iterator[Finding]:
-    if settings.seal_key():
+    if settings.encryption_key():
         yield "ok", "store key: set; what is secret on disk outlives this process, and work that needs it goes on"
     else:
         said = "after a restart, work that needs a secret waits until it is named again; set SIDECAR_STORE_KEY"
@@ -164,7 +164,7 @@ async def _version(lent: "JobPage") -> str:
 
 
 async def _open_sandbox(pool: "BrowserPool") -> str:
-    pool.sandboxes.release(await pool.sandboxes.acquire())
+    pool.sandbox_pool.release(await pool.sandbox_pool.acquire())
     return "opens"
 
 

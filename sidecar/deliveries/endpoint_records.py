@@ -6,12 +6,12 @@ from typing import Annotated, Final, TypeVar
 from urllib.parse import urlsplit
 
 from sidecar_protocol.codec import NotJson
+from sidecar_protocol.decoding import decode_stored
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.models import Either, Maybe, Model, Sparse
-from sidecar_protocol.reading import stored
 from sidecar_protocol.session import Credentials
 from sidecar_protocol.webhooks import Format, Webhook
 from sidecar_protocol.wire_types import UNSET, Secret, Secrets, Unset
-from sidecar_protocol.writing import encode
 
 from sidecar.encryption import Encryptor
 from sidecar.errors import DecryptionKeyMissing
@@ -80,7 +80,7 @@ def to_webhook(document: WebhookRecord, encryptor: Encryptor) -> Webhook:
     url = encryptor.decrypt(document.url.sealed) if isinstance(document.url, EncryptedUrl) else document.url
     secret = None
     if document.sealed is not UNSET:
-        opened = stored(list[str], encryptor.decrypt(document.sealed))
+        opened = decode_stored(list[str], encryptor.decrypt(document.sealed))
         secret = Secrets(*map(Secret, opened))
     return Webhook(url=url, format=document.format, secret=secret, max_stdouterr_size=document.size)
 
@@ -129,7 +129,7 @@ def host_of(row: EndpointRow) -> str:
 def read_webhook_records(packed: str) -> list[WebhookRecord]:
     """The documents that were packed with a job; none where they can't be read."""
     try:
-        return stored(list[WebhookRecord], packed or "[]")
+        return decode_stored(list[WebhookRecord], packed or "[]")
     except NotJson:
         log.warning("the webhooks of a stored job can't be read; no updates are sent")
         return []
@@ -137,7 +137,7 @@ def read_webhook_records(packed: str) -> list[WebhookRecord]:
 
 def _read(row: EndpointRow, kind: type[T]) -> T | None:
     try:
-        return stored(kind, row.document)
+        return decode_stored(kind, row.document)
     except NotJson:
         log.warning("the endpoint %s can't be read; its deliveries wait until it is registered again", row.id)
         return None

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.session import Credentials
 from sidecar_protocol.webhooks import MAX_WEBHOOKS, Format, Webhook
 from sidecar_protocol.wire_types import UNSET
-from sidecar_protocol.writing import encode
 
 from sidecar.deliveries.endpoint_records import (
     read_webhook_record,

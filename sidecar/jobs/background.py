@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from sidecar_protocol import codec
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.wire_types import Raw
-from sidecar_protocol.writing import encode
 
 from sidecar.clock import Clock
-from sidecar.jobs.payloads import decode_stored
+from sidecar.jobs.payloads import decode_message
 from sidecar.jobs.run_service import RunRequest, RunService
 from sidecar.jobs.run_updates import RunListeners
 from sidecar.jobs.step_reporting import report_as_step
@@ -68,7 +68,7 @@ class BackgroundExecutor:
         return b"null" if done is codec.NO_CONTENT else encode(done)
 
     async def _send_job(self, run: JobRun) -> Any:
-        job: SendJob = decode_stored(run.type, run.content)
+        job: SendJob = decode_message(run.type, run.content)
         request = RunRequest(
             job=job,
             run_id=run.id,
@@ -88,7 +88,7 @@ class BackgroundExecutor:
         return await report_as_step(run, run.type, self._listeners_of(run), self._clock, send)
 
     async def _set_reference(self, run: JobRun) -> Any:
-        reference: str = decode_stored(run.type, run.content)
+        reference: str = decode_message(run.type, run.content)
 
         async def remember() -> Any:
             login = await self._login_of(run.account_id)

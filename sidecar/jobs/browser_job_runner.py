@@ -82,7 +82,7 @@ class BrowserJobRunner:
     @property
     def sandboxes(self) -> SandboxPool:
         """Where scripts run."""
-        return self._pool.sandboxes
+        return self._pool.sandbox_pool
 
     def plan(self, job: SendJob) -> tuple[PlannedStep, ...]:
         """The steps, checked as far as they can be without the values of secrets. Raises InvalidContent."""
@@ -106,7 +106,7 @@ class BrowserJobRunner:
             self._pool.prepare_recording()
         redactions = _redactions(job, steps, secrets or {})
         use = self._profile_use(job, steps, scope)
-        parts = (self._artifact_writer(job), self._clock, redactions, self._pool.sandboxes, self._pool.scratch)
+        parts = (self._artifact_writer(job), self._clock, redactions, self._pool.sandbox_pool, self._pool.scratch)
         work = partial(
             execute_job, job, steps, *parts, observer=observer, use=use, allows=scope.allows if scope else None
         )

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from sidecar_protocol.codec import NotJson
-from sidecar_protocol.reading import stored
-from sidecar_protocol.writing import encode
+from sidecar_protocol.decoding import decode_stored
+from sidecar_protocol.encoding import encode
 
 from sidecar.clock import Clock
 from sidecar.jobs.run_updates import RunSnapshot, WebhookMessage, mark_interrupted, to_outbox, webhook_messages
@@ -55,7 +55,7 @@ class InterruptedRuns:
 
     def _messages(self, run: OpenRun, reason: str) -> list[WebhookMessage]:
         try:
-            return webhook_messages(mark_interrupted(stored(RunSnapshot, run.document), reason), self._now())
+            return webhook_messages(mark_interrupted(decode_stored(RunSnapshot, run.document), reason), self._now())
         except NotJson:
             log.warning("the snapshot of run %s can't be read; no final update is sent", run.id)
             return []

@@ -13,7 +13,7 @@ from sidecar.errors import InvalidContent
 from sidecar.jobs.job_redaction import secrets_in, types_secrets
 
 
-def decode_stored(message_type: str, content: bytes) -> Any:
+def decode_message(message_type: str, content: bytes) -> Any:
     """A message's content as its type. Raises WireError: `unknown_type` or `invalid_content`."""
     return codec.decode_kept(message_type, content)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sidecar_protocol.cvs import reference_of
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.jobs import JobReply, JobResult, SendJob
 from sidecar_protocol.wire_types import Raw
-from sidecar_protocol.writing import encode
 
 from sidecar.clock import Clock
 from sidecar.errors import InvalidContent, MissingCredentials, QueueFull, ShuttingDown, SidecarError, error_detail

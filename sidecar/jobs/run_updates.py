@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.jobs import SendJob, StepResult
 from sidecar_protocol.models import Model
 from sidecar_protocol.updates import (
@@ -19,7 +20,6 @@ from sidecar_protocol.updates import (
     TaskState,
 )
 from sidecar_protocol.webhooks import DEFAULT_STDOUTERR_SIZE, Format
-from sidecar_protocol.writing import encode
 
 from sidecar import __version__
 from sidecar.clock import Clock

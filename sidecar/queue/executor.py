@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any, Final, NoReturn
 
 from saq.job import Job, Status
+from sidecar_protocol.decoding import decode_stored
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
 from sidecar_protocol.models import Model
-from sidecar_protocol.reading import stored
 from sidecar_protocol.wire_types import Raw
-from sidecar_protocol.writing import encode
 
 from sidecar.clock import within
 from sidecar.encryption import Encryptor
@@ -99,7 +99,7 @@ class JobExecutor:
 
     def on_message(self, message: bytes) -> None:
         """Emits an event that another process has published for this process's parent."""
-        published = stored(_PublishedEvent, message)
+        published = decode_stored(_PublishedEvent, message)
         self._on_event(published.event, published.content)
 
     async def run(self, context: Any, **stored: Any) -> None:

@@ -8,11 +8,11 @@ import msgspec
 from pydantic import ConfigDict
 from saq.job import TERMINAL_STATUSES, Job, Status
 from saq.queue import Queue
+from sidecar_protocol.decoding import decode_stored
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import ErrorCode, ErrorDetail
 from sidecar_protocol.job_status import JobState, JobStatus
 from sidecar_protocol.models import Sparse
-from sidecar_protocol.reading import stored
-from sidecar_protocol.writing import encode
 
 from sidecar.errors import CorruptRecord
 from sidecar.wall_clock import rfc3339
@@ -95,7 +95,7 @@ def with_fields(document: bytes, **fields: Any) -> bytes:
 
 def get_meta(job: Job) -> JobMeta:
     """Returns our metadata of a job."""
-    return stored(JobMeta, encode(job.meta))
+    return decode_stored(JobMeta, encode(job.meta))
 
 
 def set_meta(job: Job, meta: JobMeta) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sidecar_protocol.codec import NotJson
+from sidecar_protocol.decoding import decode_stored
+from sidecar_protocol.encoding import encode_revealed
 from sidecar_protocol.models import Model
-from sidecar_protocol.reading import stored
 from sidecar_protocol.session import Credentials
-from sidecar_protocol.writing import encode_revealed
 
 from sidecar.encryption import Encryptor
 from sidecar.errors import DecryptionKeyMissing, StoreFailed
@@ -77,7 +77,7 @@ class SharedLogins:
         if sealed is None:
             return ()
         try:
-            found = stored(_Sealed, self._encryptor.decrypt(sealed))
+            found = decode_stored(_Sealed, self._encryptor.decrypt(sealed))
         except (DecryptionKeyMissing, NotJson):
             log.warning("a login of the fleet can't be decrypted: SIDECAR_STORE_KEY differs between machines")
             return ()

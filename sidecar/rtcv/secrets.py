@@ -39,10 +39,10 @@ def decode(value: Raw, key: str) -> Any:
 
 def shaped(value: Raw, shape: type[Shape], names: Container[str], key: str) -> Shape:
     """A secret's JSON as that type, of whose objects these members alone are read. Raises RemoteFailed."""
-    from sidecar_protocol.reading import convert  # late: it brings pydantic
+    from sidecar_protocol.decoding import decode_value  # late: it brings pydantic
 
     try:
-        return convert(shape, decode(Raw(codec.narrowed(value, names)), key), "value")
+        return decode_value(shape, decode(Raw(codec.narrowed(value, names)), key), "value")
     except NotJson as wrong:
         raise _another_shape(key, wrong) from None
     except WireError as wrong:

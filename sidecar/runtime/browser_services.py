@@ -57,7 +57,7 @@ class BrowserServices:
 
     def sandbox_pool(self) -> "SandboxPool":
         """Where tasks' scripts run, beside the jobs' own."""
-        return self._get_pool().sandboxes
+        return self._get_pool().sandbox_pool
 
     async def close(self) -> None:
         """Closes the browsers, and takes away what was under way."""
@@ -108,5 +108,5 @@ class BrowserServices:
             self._mock_states = self._mock_states or MemoryProfileStore()
             return self._mock_states
         if self._states is None:
-            self._states = FileProfileStore(self._settings.profiles_folder, Encryptor(self._settings.seal_key()))
+            self._states = FileProfileStore(self._settings.profiles_folder, Encryptor(self._settings.encryption_key()))
         return self._states

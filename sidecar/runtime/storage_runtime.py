@@ -130,7 +130,7 @@ class StorageRuntime:
         database = await Database.open(folder / "sidecar.db")
         try:
             fleet = await _join_fleet(context)
-            return cls(database, Encryptor(context.settings.seal_key()), folder, context, fleet)
+            return cls(database, Encryptor(context.settings.encryption_key()), folder, context, fleet)
         except BaseException as failure:
             await database.close()
             if isinstance(failure, OSError):

@@ -4,12 +4,12 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
-from sidecar_protocol import writing
+from sidecar_protocol import encoding
 from sidecar_protocol.codec import NotJson
+from sidecar_protocol.decoding import decode_stored
 from sidecar_protocol.errors import ErrorDetail
 from sidecar_protocol.models import Sparse
 from sidecar_protocol.pages import PAGE_SIZE, page_count, page_offset
-from sidecar_protocol.reading import stored
 from sidecar_protocol.schedules import (
     CreateSchedule,
     ListSchedules,
@@ -75,13 +75,13 @@ class ScheduleRecord(Sparse):
 
 def encode(record: ScheduleRecord) -> bytes:
     """The entry as a document."""
-    return writing.encode(record)
+    return encoding.encode(record)
 
 
 def decode(document: bytes) -> ScheduleRecord:
     """A document's entry. Raises Unreadable."""
     try:
-        return stored(ScheduleRecord, document)
+        return decode_stored(ScheduleRecord, document)
     except NotJson:
         raise CorruptRecord("the stored schedule can't be read by this version") from None
 

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sidecar_protocol.codec import member
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.schedules import Push
 from sidecar_protocol.wire_types import UNSET, Raw
-from sidecar_protocol.writing import encode
 
 from sidecar.browser.steps.plan import PlannedStep
 from sidecar.encryption import Encryptor
 from sidecar.errors import DecryptionKeyMissing, InvalidContent, MissingCredentials
 from sidecar.jobs.job_redaction import redactor_for
-from sidecar.jobs.payloads import check_content, contains_secrets, decode_stored
+from sidecar.jobs.payloads import check_content, contains_secrets, decode_message
 from sidecar.queue.submission import DEFAULT_TIMEOUT, decrypt_content, encrypt_content
 from sidecar.recording.redaction.redactor import Redactor
 
@@ -74,7 +74,7 @@ class ScheduledMessages:
         content = bytes(raw)
         steps: Sequence[PlannedStep] = ()
         try:
-            decoded = decode_stored(message_type, content)
+            decoded = decode_message(message_type, content)
             job = decoded if isinstance(decoded, SendJob) else None
             if job:
                 steps = self._check_job(job, due)
@@ -103,7 +103,7 @@ class ScheduledMessages:
         if message_type != "send_job":
             return
         try:
-            job: SendJob = decode_stored(message_type, self.decrypt(stored))
+            job: SendJob = decode_message(message_type, self.decrypt(stored))
         except DecryptionKeyMissing:
             return
         try:

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.job_status import JobState
 from sidecar_protocol.models import Sparse
-from sidecar_protocol.writing import encode
 
 from sidecar.clock import Clock
 from sidecar.errors import CorruptRecord, NotFound

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
+from sidecar_protocol.decoding import decode_stored
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import WireError
 from sidecar_protocol.pages import PAGE_SIZE, page_count, page_offset
-from sidecar_protocol.reading import stored
 from sidecar_protocol.tasks import (
     CreateTask,
     ListTaskRuns,
@@ -23,7 +24,6 @@ from sidecar_protocol.tasks import (
     Trigger,
     UpdateTask,
 )
-from sidecar_protocol.writing import encode
 
 from sidecar.clock import Clock
 from sidecar.errors import Conflict, CorruptRecord, NotFound
@@ -153,7 +153,7 @@ class TaskManager:
 
     async def perform(self, run: JobRun) -> RunTaskReply:
         """A run that comes out of the queue. Raises NotFound where the task was deleted, and what the run raises."""
-        payload = stored(TaskRunPayload, run.content)
+        payload = decode_stored(TaskRunPayload, run.content)
         try:
             _, record = await self._find(payload.id)
         except WireError as failure:  # somebody waits to hear what became of it

@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 from sidecar_protocol.codec import NotJson
+from sidecar_protocol.decoding import decode_stored
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.models import Sparse
-from sidecar_protocol.reading import stored
 from sidecar_protocol.tasks import CreateTask, ListTasks, Task, UpdateTask
 from sidecar_protocol.wire_types import UNSET
-from sidecar_protocol.writing import encode
 
 from sidecar.encryption import Encryptor
 from sidecar.errors import CorruptRecord, DecryptionKeyMissing, InvalidContent
@@ -67,7 +67,7 @@ class TaskRecord(Sparse):
 def decode(record: bytes) -> TaskRecord:
     """What a document holds. Raises CorruptRecord."""
     try:
-        return stored(TaskRecord, record)
+        return decode_stored(TaskRecord, record)
     except NotJson:
         raise CorruptRecord("the stored task can't be read by this version") from None
 

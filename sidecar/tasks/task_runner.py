@@ -9,13 +9,13 @@ from typing import Any, Final, NoReturn, cast
 
 import msgspec
 from sidecar_protocol.codec import NotJson
+from sidecar_protocol.decoding import decode_stored
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
 from sidecar_protocol.jobs import SendJob, Step, StepResult
 from sidecar_protocol.models import Sparse
-from sidecar_protocol.reading import stored
 from sidecar_protocol.tasks import RunStatus, RunTaskReply, TaskRun, Trigger
 from sidecar_protocol.wire_types import Raw
-from sidecar_protocol.writing import encode
 
 from sidecar.browser.sandbox.sandbox import ScriptError
 from sidecar.browser.sandbox.task_session import TaskScriptRunner
@@ -319,7 +319,7 @@ def to_task_run(run: StoredRun) -> TaskRun:
 
 def _outcome(document: bytes) -> Outcome:
     try:
-        return stored(Outcome, document)
+        return decode_stored(Outcome, document)
     except NotJson:
         return Outcome(error=CorruptRecord("the stored outcome can't be read by this version").detail)
 

@@ -9,7 +9,7 @@ from sidecar_protocol.jobs import SendJob
 
 from sidecar.browser.steps.plan import PlannedStep
 from sidecar.errors import InvalidContent, LimitExceeded
-from sidecar.jobs.payloads import decode_stored
+from sidecar.jobs.payloads import decode_message
 from sidecar.templates import (
     MAX_FILLED_BYTES,
     MISSING,
@@ -60,7 +60,7 @@ def prepare_job(
             raise InvalidContent(f"job.{name}: not allowed in a task's job", f"job.{name}")
     content = msgspec.json.encode(fill_config(job, config, max_bytes))
     try:
-        decoded: SendJob = decode_stored("send_job", content)
+        decoded: SendJob = decode_message("send_job", content)
     except WireError as error:
         raise _with_job_prefix(error) from None
     try:

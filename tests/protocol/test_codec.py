@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from sidecar_protocol import codec
 from sidecar_protocol.codec import NO_CONTENT
 from sidecar_protocol.cvs import reference_of
+from sidecar_protocol.decoding import decode_as
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
 from sidecar_protocol.jobs import SendJob
-from sidecar_protocol.reading import read
 from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready
 from sidecar_protocol.requests import CONTENTS, OPTIONAL, shape_of
 from sidecar_protocol.secrets import SecretRequest
 from sidecar_protocol.session import Cancel, Credentials, Hello, MockOptions
 from sidecar_protocol.wire_types import Raw, Secret
-from sidecar_protocol.writing import encode
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 JSON = st.recursive(
@@ -253,7 +253,7 @@ def test_a_cv_is_known_by_its_reference(reference: str, name: str, ascii_only: b
 
 def test_secrets_are_not_printed() -> None:
     """Neither by repr, str or format, nor by encoding, nor inside of a model."""
-    job = read(SendJob, b'{"steps":[{"url":"http://a"}],"cookies":[{"name":"n","value":"hush","domain":"d"}]}')
+    job = decode_as(SendJob, b'{"steps":[{"url":"http://a"}],"cookies":[{"name":"n","value":"hush","domain":"d"}]}')
     secret = job.cookies[0].value
     assert secret.reveal() == "hush"
     said = [repr(secret), str(secret), f"{secret}", repr(job), codec.encode(Ok(job)).decode()]

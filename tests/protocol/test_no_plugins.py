@@ -8,9 +8,9 @@ def test_models_are_made_without_a_look_for_plugins() -> None:
     """In a process of its own, because here other packages have imported much already."""
     code = """
 import sys
-from sidecar_protocol.reading import read
+from sidecar_protocol.decoding import decode_as
 from sidecar_protocol.session import Cancel
-assert read(Cancel, b'{"id":1}').id == 1
+assert decode_as(Cancel, b'{"id":1}').id == 1
 from pydantic.plugin import _loader
 assert list(_loader.get_plugins()) == []
 print("importlib.metadata" in sys.modules)

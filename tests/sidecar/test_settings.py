@@ -119,8 +119,8 @@ def test_a_store_key_is_32_bytes_in_base64(written: str) -> None:
     """Anything else is refused by the variable's name, without its value."""
     with pytest.raises(SettingsError, match=r"^SIDECAR_STORE_KEY: has to be 32 bytes in base64"):
         load({}, {"SIDECAR_STORE_KEY": written})
-    assert load({}, {"SIDECAR_STORE_KEY": "A" * 43 + "="}).seal_key() == bytes(32)
-    assert load({}, {}).seal_key() is None
+    assert load({}, {"SIDECAR_STORE_KEY": "A" * 43 + "="}).encryption_key() == bytes(32)
+    assert load({}, {}).encryption_key() is None
 
 
 @pytest.mark.parametrize(

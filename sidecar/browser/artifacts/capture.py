@@ -13,9 +13,9 @@ from playwright.async_api import CDPSession, Page
 from playwright.async_api import Error as PlaywrightError
 from sidecar_protocol.jobs import Option, PdfOptions
 
-from sidecar.browser import capture_limits, pictures, playwright_errors, prints
+from sidecar.browser import capture_limits, pdf, playwright_errors, screenshots
 from sidecar.browser.cdp import CdpClient, is_chromium
-from sidecar.browser.prints import pixels
+from sidecar.browser.pdf import pixels
 from sidecar.errors import ActionFailed, LimitExceeded, StoreFailed
 from sidecar.scratch_folder import Scratch
 
@@ -153,7 +153,7 @@ async def _screenshot(page: Page, cdp: CdpClient, _: PdfOptions) -> str:
         size = capture_limits.decode_page_size(await cdp.call(page, "size"))
         capture_limits.check_image_size(size.width, size.height, size.ratio)
         captured = await _capture_with_cdp(await cdp.session(page), size.ratio)
-    return captured or base64.b64encode(await pictures.take(page, {"full_page": True, "type": "png"})).decode()
+    return captured or base64.b64encode(await screenshots.capture(page, {"full_page": True, "type": "png"})).decode()
 
 
 async def _capture_with_cdp(session: CDPSession, ratio: float) -> str | None:
@@ -195,7 +195,7 @@ async def _pdf(page: Page, cdp: CdpClient, options: PdfOptions) -> str:
         capture_limits.check_pdf_size(
             size, options.scale, pixels(sheet) - margins if custom and sheet is not None else None
         )
-        return base64.b64encode(await prints.make(page, pdf_arguments(options))).decode()
+        return base64.b64encode(await pdf.print_measured_page(page, pdf_arguments(options))).decode()
 
 
 @contextlib.asynccontextmanager

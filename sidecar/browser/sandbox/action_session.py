@@ -6,11 +6,11 @@ from typing import Any, Final, Protocol
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.wire_types import Raw
-from sidecar_protocol.writing import encode
 
 from sidecar.browser import playwright_errors
-from sidecar.browser.crash_guard import cancel_and_wait, consume_exception
+from sidecar.browser.crash_guard import cancel_or_abandon, consume_exception
 from sidecar.browser.sandbox.allowlist import READ_ONLY
 from sidecar.browser.sandbox.cdp_pipe import CdpError, MessageTooLarge
 from sidecar.browser.sandbox.handles import HandleTable
@@ -149,7 +149,7 @@ class ActionSession:
         """Closes the sandbox, and cancels what the actions have left running."""
         self._events.close()
         if self._sandbox_task:
-            await cancel_and_wait(self._sandbox_task)
+            await cancel_or_abandon(self._sandbox_task)
             if self._sandbox_task.done() and not self._sandbox_task.cancelled() and not self._sandbox_task.exception():
                 self._sandbox_pool.release(self._sandbox_task.result())
         await cancel_all(self._tasks)

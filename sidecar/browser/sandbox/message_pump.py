@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 from sidecar_protocol.bounds import excess
-from sidecar_protocol.writing import encode
+from sidecar_protocol.encoding import encode
 
 from sidecar.browser import lenient_json
 from sidecar.browser.sandbox.sandbox import Sandbox, ScriptError

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from playwright.async_api import BrowserContext, Page, Route
 
-from sidecar.browser import isolated_world, pictures, prints, windows
+from sidecar.browser import isolated_world, pdf, screenshots, viewport
 from sidecar.browser.header_policy import header_error
 from sidecar.browser.sandbox.allowlist import Method, methods, to_camel, to_snake
 from sidecar.browser.sandbox.handles import HandleTable
@@ -38,9 +38,9 @@ _ISOLATED_READS: Final[dict[str, Callable[[Any], Awaitable[Any]]]] = {
 }
 """Methods that Playwright implements with functions that a page may override."""
 _BOUNDED_CALLS: Final[dict[str, Callable[[Any, dict[str, Any]], Awaitable[Any]]]] = {
-    "pdf": prints.take,
-    "screenshot": pictures.take,
-    "set_viewport_size": windows.resize,
+    "pdf": pdf.print_pdf,
+    "screenshot": screenshots.capture,
+    "set_viewport_size": viewport.resize,
 }
 """Methods that could crash a browser without a limit on pixels."""
 _DEFAULT_TIMEOUT: Final = 30_000.0

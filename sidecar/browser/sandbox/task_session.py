@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import msgspec
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import WireError
 from sidecar_protocol.wire_types import Raw
-from sidecar_protocol.writing import encode
 
 from sidecar.browser.sandbox.action_session import ScriptConsole
 from sidecar.browser.sandbox.cdp_pipe import CdpError, MessageTooLarge

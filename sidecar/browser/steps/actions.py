@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from playwright.async_api import Locator, Page
+from sidecar_protocol.decoding import decode_value
 from sidecar_protocol.errors import WireError
 from sidecar_protocol.models import Model
-from sidecar_protocol.reading import convert
 from sidecar_protocol.wire_types import Secret
 
-from sidecar.browser import isolated_world, windows
+from sidecar.browser import isolated_world, viewport
 from sidecar.browser.steps import action_arguments as a
 from sidecar.browser.steps import page_actions as p
 from sidecar.browser.steps.json_values import check_argument
@@ -134,7 +134,7 @@ def parse(
         check_argument(given[name], f"{place}.{name}")
     filled = templates.fill(given, place)
     try:
-        arguments = convert(kind.arguments, filled, place)
+        arguments = decode_value(kind.arguments, filled, place)
     except WireError as wrong:
         field = str(wrong.details["field"])
         raise InvalidContent(wrong.message, field, wrong.details.get("fields")) from None
@@ -177,7 +177,7 @@ async def _mouse_click(page: Page, given: dict[str, Any]) -> None:
 
 
 async def _set_viewport_size(page: Page, given: dict[str, Any]) -> None:
-    await windows.resize(page, {"viewport_size": {"width": given["width"], "height": given["height"]}})
+    await viewport.resize(page, {"viewport_size": {"width": given["width"], "height": given["height"]}})
 
 
 async def _scroll_to(page: Page, given: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from playwright.async_api import BrowserContext, Frame, Page, Request, Response
 from playwright.async_api import Error as PlaywrightError
 
 from sidecar.browser import frame_tracker, isolated_world, playwright_errors
-from sidecar.browser.crash_guard import cancel_and_wait, consume_exception
+from sidecar.browser.crash_guard import cancel_or_abandon, consume_exception
 from sidecar.browser.frame_tracker import FrameTracker
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.steps.document_responses import DocumentResponses
@@ -220,7 +220,7 @@ class NavigationTracker:
             return task.result()
         finally:
             if not task.done():
-                await cancel_and_wait(task)
+                await cancel_or_abandon(task)
 
     async def unless_replaced(self, page: Page, selector: str, work: Coroutine[Any, Any, T]) -> T | None:
         """The outcome of what looks at an element again once it is done with it; None where that has led to a page
@@ -242,7 +242,7 @@ class NavigationTracker:
             return task.result()
         finally:
             if not task.done():
-                await cancel_and_wait(task)
+                await cancel_or_abandon(task)
 
     async def follow_client_redirect(self, page: Page, state: LoadState) -> bool:
         """Whether the document that has come to this state leads on at once; then the next one has come."""

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 from playwright.async_api import BrowserContext, Frame, Page, Request, Route
 
 from sidecar.browser.cdp import is_chromium
-from sidecar.browser.crash_guard import cancel_and_wait
+from sidecar.browser.crash_guard import cancel_or_abandon
 from sidecar.browser.playwright_errors import without_credentials
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.steps.document_gate import gate_for
@@ -37,7 +37,7 @@ async def run_guarded(allows: AllowsUrl, job_page: JobPage, work: Callable[[], C
             raise guard.refused.result()
         return task.result()
     finally:
-        await cancel_and_wait(task)
+        await cancel_or_abandon(task)
         guard.stop(job_page.context)
 
 

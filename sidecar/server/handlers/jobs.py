@@ -4,11 +4,11 @@ import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from sidecar_protocol.encoding import encode_revealed
 from sidecar_protocol.job_status import CancelledJob, JobId, Jobs, JobState, ListJobs
 from sidecar_protocol.jobs import JobReply, JobScheduled, SendJob
 from sidecar_protocol.pages import page_count
 from sidecar_protocol.replies import RequestId
-from sidecar_protocol.writing import encode_revealed
 
 from sidecar.errors import InvalidContent
 from sidecar.queue.submission import RESERVED_PREFIXES, Submission

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import psutil
+from sidecar_protocol.decoding import decode_as
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.jobs import SendJob
-from sidecar_protocol.reading import read
-from sidecar_protocol.writing import encode
 
 
 def make_job(url: str, **content: Any) -> SendJob:
@@ -23,7 +23,7 @@ def make_job(url: str, **content: Any) -> SendJob:
 
 def make_jobs(steps: list[dict[str, Any]], **content: Any) -> SendJob:
     """A job of these steps, read as the codec reads it."""
-    return read(SendJob, encode({"steps": steps, **content}))
+    return decode_as(SendJob, encode({"steps": steps, **content}))
 
 
 def children(matches: Callable[[psutil.Process], bool] = lambda _: True, of: int | None = None) -> list[psutil.Process]:

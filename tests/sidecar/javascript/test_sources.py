@@ -10,7 +10,7 @@ from sidecar_protocol.wire_types import REDACTED
 
 from sidecar.javascript.sources import MAX_SOURCE, MAX_TOTAL, SourceScanner
 from sidecar.jobs.browser_job_runner import validate
-from sidecar.jobs.payloads import contains_secrets, decode_stored
+from sidecar.jobs.payloads import contains_secrets, decode_message
 from sidecar.recording.redaction.redactor import Redactor, contains_typed_text
 
 QUOTED = f'"{REDACTED}"'
@@ -32,7 +32,7 @@ def times(piece: str, size: int) -> str:
 
 def holds_secrets(content: bytes) -> bool:
     """Whether the content of a `send_job` is one to encrypt."""
-    job = decode_stored("send_job", content)
+    job = decode_message("send_job", content)
     return contains_secrets(job, validate(job, files=True))
 
 

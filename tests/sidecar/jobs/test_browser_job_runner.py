@@ -13,8 +13,8 @@ import pytest
 from sidecar_protocol.errors import WireError
 
 from sidecar.browser.artifacts.capture import pdf_arguments
+from sidecar.browser.pdf import pixels
 from sidecar.browser.pool import BrowserPool
-from sidecar.browser.prints import pixels
 from sidecar.clock import Clock
 from sidecar.errors import (
     ActionFailed,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from sidecar_protocol import codec
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import WireError
-from sidecar_protocol.writing import encode
 
 from sidecar.errors import InvalidContent
 from sidecar.jobs.browser_job_runner import BrowserJobRunner, validate

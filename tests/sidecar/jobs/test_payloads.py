@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from sidecar.jobs.browser_job_runner import validate
-from sidecar.jobs.payloads import contains_secrets, decode_stored
+from sidecar.jobs.payloads import contains_secrets, decode_message
 
 
 def holds_secrets(content: bytes) -> bool:
     """Whether the content of a `send_job` is one to encrypt."""
-    job = decode_stored("send_job", content)
+    job = decode_message("send_job", content)
     return contains_secrets(job, validate(job, files=True))
 
 

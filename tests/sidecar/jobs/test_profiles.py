@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sidecar_protocol.decoding import decode_as
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import WireError
 from sidecar_protocol.jobs import BrowserName, JobResult, SendJob
-from sidecar_protocol.reading import read
 from sidecar_protocol.wire_types import Secret
-from sidecar_protocol.writing import encode
 
 from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
@@ -73,7 +73,7 @@ async def opened(folder: Path, limits: Limits | None = None, tokens: VisitTokens
     """A sidecar's runner over this folder, as a process of its own would have it."""
     settings = Settings(home=str(folder), **given)
     pool = BrowserPool(settings, Clock(), limits)
-    states = FileProfileStore(settings.profiles_folder, Encryptor(settings.seal_key()))
+    states = FileProfileStore(settings.profiles_folder, Encryptor(settings.encryption_key()))
     try:
         runner = BrowserJobRunner(pool, settings.artifacts_folder, Clock(), lambda: states)
         yield ScopedRunner(runner, tokens.check) if tokens else runner
@@ -354,7 +354,7 @@ async def test_what_can_not_be_kept_is_said(tmp_path: Path, site: str) -> None:
 async def test_names_are_no_paths(name: Any) -> None:
     """Letters, digits, `_`, `-` and `.`, which does not come first."""
     with pytest.raises(WireError, match=r"^profile: expected"):
-        read(SendJob, encode({"steps": [{"url": "about:blank"}], "profile": name}))
+        decode_as(SendJob, encode({"steps": [{"url": "about:blank"}], "profile": name}))
 
 
 @pytest.mark.browser

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from sidecar_protocol.decoding import decode_as
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import WireError
 from sidecar_protocol.jobs import JobReply, JobResult, SendJob
-from sidecar_protocol.reading import read
 from sidecar_protocol.wire_types import Raw
-from sidecar_protocol.writing import encode
 
 from sidecar.browser.step_observer import StepObserver
 from sidecar.browser.steps.plan import PlannedStep
@@ -62,7 +62,7 @@ def parts() -> Parts:
 
 def job(**fields: Any) -> SendJob:
     """A job of one step."""
-    return read(SendJob, encode({"steps": [{"url": "http://h"}], **fields}))
+    return decode_as(SendJob, encode({"steps": [{"url": "http://h"}], **fields}))
 
 
 async def run(parts: Parts, runner: Runner, reference_locks: ReferenceLocks | None = None, **fields: Any) -> JobReply:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import pytest
+from sidecar_protocol.decoding import decode_as
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.jobs import JobResult, SendJob, Step, StepResult
 from sidecar_protocol.models import Model
-from sidecar_protocol.reading import read
 from sidecar_protocol.updates import Progress, SelfDescribing
 from sidecar_protocol.wire_types import REDACTED, Secret
-from sidecar_protocol.writing import encode
 
 from sidecar import __version__
 from sidecar.browser.step_observer import StepObserver
@@ -52,7 +52,7 @@ CLOUD: Final = Endpoint("wh_c", "cloudevents", 10_000)
 def make(steps: int = 2, **fields: Any) -> SendJob:
     """A job of so many steps."""
     content = {"steps": [{"url": "http://h", "name": f"s{n}"} for n in range(1, steps + 1)], **fields}
-    return read(SendJob, encode(content))
+    return decode_as(SendJob, encode(content))
 
 
 class Browser:

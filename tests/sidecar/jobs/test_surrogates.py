@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from sidecar_protocol.writing import encode
+from sidecar_protocol.encoding import encode
 
 from sidecar.browser import lenient_json
 from sidecar.jobs.browser_job_runner import BrowserJobRunner

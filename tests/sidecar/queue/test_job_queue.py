@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.job_status import JobState
 from sidecar_protocol.wire_types import Raw
-from sidecar_protocol.writing import encode
 
 from sidecar.clock import Clock
 from sidecar.encryption import Encryptor

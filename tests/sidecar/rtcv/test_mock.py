@@ -1,7 +1,7 @@
 """Mock mode's server: what it was told, and nothing else."""
 
 import pytest
-from sidecar_protocol.reading import read
+from sidecar_protocol.decoding import decode_as
 from sidecar_protocol.session import MockOptions
 
 from sidecar.rtcv.mock import MockServer
@@ -9,7 +9,7 @@ from sidecar.rtcv.mock import MockServer
 
 async def test_secrets_are_given_back_byte_for_byte() -> None:
     """As they were written; null for what was not."""
-    options = read(MockOptions, b'{"secrets":{"a":{"b": 12.50,"b":1e999}}}')
+    options = decode_as(MockOptions, b'{"secrets":{"a":{"b": 12.50,"b":1e999}}}')
     server = MockServer(options)
     assert bytes(await server.secret("a", "")) == b'{"b": 12.50,"b":1e999}'
     assert bytes(await server.secret("users", "any key")) == b"null"

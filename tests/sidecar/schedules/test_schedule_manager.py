@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sidecar_protocol import codec
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.pages import PAGE_SIZE
 from sidecar_protocol.schedules import ListSchedules, Schedule, ScheduleFired
 from sidecar_protocol.wire_types import REDACTED
-from sidecar_protocol.writing import encode
 
 from sidecar.browser.steps.plan import PlannedStep
 from sidecar.encryption import Encryptor

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sidecar_protocol import reading
+from sidecar_protocol.decoding import decode_as
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.job_status import JobState, JobStatus
 from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.tasks import CreateTask, Task, TaskRef, TaskStatus, UpdateTask
-from sidecar_protocol.writing import encode
 
 from sidecar.browser.sandbox.sandbox_pool import SandboxPool
 from sidecar.browser.sandbox.task_session import TaskLimits, TaskScriptRunner
@@ -167,4 +167,4 @@ class Desk:
 
 def read(wanted: Any, content: dict[str, Any]) -> Any:
     """A message's content, read as the codec reads it."""
-    return reading.read(wanted, encode(content))
+    return decode_as(wanted, encode(content))

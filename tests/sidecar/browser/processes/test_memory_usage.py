@@ -21,7 +21,7 @@ async def title_of(lent: JobPage) -> str:
 
 async def test_a_browser_over_its_memory_is_replaced() -> None:
     """One that holds more than the limit ends after its job; the next job starts another."""
-    pool = BrowserPool(Settings(browser_memory_mb=1), Clock(), Limits(jobs_per_weighing=1))
+    pool = BrowserPool(Settings(browser_memory_mb=1), Clock(), Limits(jobs_per_memory_check=1))
     assert await pool.run("CHROMIUM", title_of) == "fine"
     assert not await still_alive(children(is_browser), 10)
     assert await pool.run("CHROMIUM", title_of) == "fine"
@@ -30,7 +30,7 @@ async def test_a_browser_over_its_memory_is_replaced() -> None:
 
 async def test_a_browser_within_its_memory_stays() -> None:
     """One that holds less serves on."""
-    pool = BrowserPool(Settings(browser_memory_mb=4000), Clock(), Limits(jobs_per_weighing=1))
+    pool = BrowserPool(Settings(browser_memory_mb=4000), Clock(), Limits(jobs_per_memory_check=1))
     assert await pool.run("CHROMIUM", title_of) == "fine"
     before = children(is_browser)
     assert await pool.run("CHROMIUM", title_of) == "fine"

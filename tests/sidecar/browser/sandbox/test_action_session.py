@@ -48,7 +48,7 @@ async def test_what_only_reads_is_known(pool: BrowserPool, site: str, source: st
 
     async def act(lent: JobPage) -> bool:
         await lent.page.goto(f"{site}/actions.html")
-        scripts = ActionSession(pool.sandboxes, lent.page, ConsoleRecorder(lent, str), {}, lambda: 5_000.0, stays)
+        scripts = ActionSession(pool.sandbox_pool, lent.page, ConsoleRecorder(lent, str), {}, lambda: 5_000.0, stays)
         try:
             await scripts.run("page.hover('h1')")
             await scripts.run(source)

@@ -68,13 +68,13 @@ async def test_a_browser_that_holds_too_much_is_left_and_then_ended(
     stuck = make_job(f"{site}/second.html", actions=["new Promise(() => {})"])
     running = asyncio.create_task(runner.run(stuck))
     await asyncio.wait((running,), timeout=2)
-    waiting = await pool.sandboxes.acquire()
+    waiting = await pool.sandbox_pool.acquire()
     held["bytes"] = limits.memory + 1
     with pytest.raises(SandboxCrashed):
         await asyncio.wait_for(running, 10)
     assert waiting.browser_gone
     held["bytes"] = 0
-    pool.sandboxes.release(waiting)
+    pool.sandbox_pool.release(waiting)
     fine = await runner.run(make_job(f"{site}/second.html", actions=["page.title()"]))
     assert fine.steps[0].values == ("Second page",)
     await pool.close()
@@ -89,7 +89,7 @@ async def test_a_job_whose_sandbox_died_before_it_began_has_another(site: str, t
         await runner.run(make_job(f"{site}/second.html", actions=["1"]))
         running = asyncio.create_task(runner.run(make_job(f"{site}/slow?ms=3000", actions=["page.title()"])))
         async with asyncio.timeout(20):
-            while not pool.sandboxes._lent:  # noqa: ASYNC110
+            while not pool.sandbox_pool._lent:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         for process in children(is_sandbox):
             process.kill()

@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sidecar_protocol.decoding import decode_as
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import WireError
 from sidecar_protocol.job_status import JobId, ListJobs
 from sidecar_protocol.jobs import JobScheduled, SendJob
-from sidecar_protocol.reading import read
 from sidecar_protocol.session import MockOptions
-from sidecar_protocol.writing import encode
 
 from sidecar.clock import Clock
 from sidecar.queue.job_meta import JobMeta, get_meta
@@ -55,7 +55,7 @@ async def context() -> AsyncIterator[HandlerContext]:
 def job(**more: Any) -> SendJob:
     """An async job."""
     content: Mapping[str, Any] = {"mode": "async", "steps": STEPS, **more}
-    return read(SendJob, encode(content))
+    return decode_as(SendJob, encode(content))
 
 
 async def accepted(context: HandlerContext, wanted: SendJob) -> tuple[str, JobMeta, dict[str, Any]]:
@@ -90,7 +90,7 @@ async def test_a_job_without_secrets_is_kept_as_it_is(context: HandlerContext) -
     _, meta, stored = await accepted(context, job(steps=[{"url": "https://a.example"}]))
     assert meta.submitter == ""
     assert meta.webhooks == ""
-    again = read(SendJob, stored["content"].encode())
+    again = decode_as(SendJob, stored["content"].encode())
     assert again == job(steps=[{"url": "https://a.example"}])
 
 

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import ErrorCode
 from sidecar_protocol.secrets import SecretRequest, UserSecret
 from sidecar_protocol.wire_types import Raw, Secret
-from sidecar_protocol.writing import encode
 
 from sidecar.errors import InvalidContent, MissingCredentials, RemoteFailed
 from sidecar.server.handlers.secrets import get_secret, get_user_secret, get_users_secret

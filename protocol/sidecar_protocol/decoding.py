@@ -21,7 +21,7 @@ _LARGE: Final = re.compile(rb"[eE]\+?\d{3}|(?<!\d)\d{309}")
 """What a number has that is beyond all floats; strings may hold it, too."""
 
 
-def read(shape: type[T], text: bytes) -> T:
+def decode_as(shape: type[T], text: bytes) -> T:
     """Reads JSON that is known to be well-formed. Raises WireError: `invalid_content` or `limit_exceeded`."""
     adapter: TypeAdapter[T] = _adapter(shape)  # type: ignore[arg-type]
     parts: list[Raw] = []
@@ -32,28 +32,28 @@ def read(shape: type[T], text: bytes) -> T:
     try:
         return adapter.validate_python(value, context=parts, by_alias=True, by_name=False)
     except ValidationError as wrong:
-        raise refused(mistakes(wrong, adapter.core_schema, value)) from None
+        raise error_for(mistakes(wrong, adapter.core_schema, value)) from None
 
 
-def convert(shape: type[T], value: Any, place: str = "") -> T:
-    """Reads plain values, whose place in the content is `place`. Raises WireError as `read` does."""
+def decode_value(shape: type[T], value: Any, place: str = "") -> T:
+    """Reads plain values, whose place in the content is `place`. Raises WireError as `decode_as` does."""
     adapter: TypeAdapter[T] = _adapter(shape)  # type: ignore[arg-type]
     try:
         return adapter.validate_python(value, by_alias=True, by_name=False)
     except ValidationError as wrong:
-        raise refused(mistakes(wrong, adapter.core_schema, value), place) from None
+        raise error_for(mistakes(wrong, adapter.core_schema, value), place) from None
 
 
-def stored(shape: type[T], text: bytes | str) -> T:
+def decode_stored(shape: type[T], text: bytes | str) -> T:
     """Reads what we wrote ourselves. Raises NotJson, which quotes nothing, for what was damaged."""
     text = text.encode() if isinstance(text, str) else text
     try:
-        return read(shape, text)
+        return decode_as(shape, text)
     except WireError as wrong:
         raise NotJson(wrong.message) from None
 
 
-def refused(found: Sequence[Mistake], place: str = "") -> WireError:
+def error_for(found: Sequence[Mistake], place: str = "") -> WireError:
     """One error for all mistakes; its code, sentence and place are the first one's."""
     told = [_told(one, place) for one in found]
     first = told[0]
@@ -69,7 +69,7 @@ def _values(text: bytes) -> Any:
             plain(text)
         return from_json(text, allow_inf_nan=False)
     except ValueError as wrong:
-        raise refused([_unreadable(wrong)]) from None
+        raise error_for([_unreadable(wrong)]) from None
 
 
 def _unreadable(wrong: ValueError) -> Mistake:

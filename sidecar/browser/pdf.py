@@ -17,15 +17,15 @@ _PDF_PAGE: Final = re.compile(rb"/Type /Page[\n /]")
 _TOO_MANY_PAGES: Final = f"the PDF would have more than {MAX_PDF_PAGES} pages"
 
 
-async def take(page: Page, given: Mapping[str, Any]) -> bytes:
+async def print_pdf(page: Page, given: Mapping[str, Any]) -> bytes:
     """What the page's `pdf` gives for these arguments. Raises LimitExceeded, and Playwright's errors."""
     scale = given.get("scale")
     size = capture_limits.decode_page_size(await isolated_world.call(page, "size"))
     capture_limits.check_pdf_size(size, scale if isinstance(scale, int | float) else 1.0, _page_height(given))
-    return await make(page, given)
+    return await print_measured_page(page, given)
 
 
-async def make(page: Page, given: Mapping[str, Any]) -> bytes:
+async def print_measured_page(page: Page, given: Mapping[str, Any]) -> bytes:
     """The same of a page whose measures have been looked at; those that it has for the print itself are its own."""
     ranges = given.get("page_ranges")
     pdf = await page.pdf(**{**given, "page_ranges": _bounded_ranges(ranges) if ranges else f"1-{MAX_PDF_PAGES + 1}"})

@@ -42,7 +42,7 @@ _EPSILON: Final = 1e-3
 """What Playwright takes for nothing where it rounds."""
 
 
-async def take(owner: Page | Locator | ElementHandle, given: Mapping[str, Any]) -> bytes:
+async def capture(owner: Page | Locator | ElementHandle, given: Mapping[str, Any]) -> bytes:
     """What the owner's `screenshot` gives for these arguments. Raises LimitExceeded, and Playwright's errors.
 
     Of an element it is what lies on the page.

@@ -1,4 +1,4 @@
-"""Pictures, prints and windows that a browser would die of, made by pages that change while they are looked at."""
+"""Screenshots, PDFs and viewports that would crash a browser, of pages that change while they are captured."""
 
 import asyncio
 import base64
@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright
 
-from sidecar.browser import capture_limits, discovery, isolated_world, pictures, prints
+from sidecar.browser import capture_limits, discovery, isolated_world, pdf, screenshots
 from sidecar.browser.pool import BrowserPool
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, LimitExceeded
@@ -108,7 +108,7 @@ async def test_a_page_that_flips_its_height_kills_no_browser(
 async def test_a_quiet_page_gives_playwrights_own_picture(page: Any, given: dict[str, Any]) -> None:
     """To the last byte."""
     await page.set_content("<body style='margin:3px'><p style='height:900px;background:linear-gradient(red,blue)'>x")
-    assert await pictures.take(page, given) == await page.screenshot(**given)
+    assert await screenshots.capture(page, given) == await page.screenshot(**given)
 
 
 @pytest.mark.parametrize("given", [{}, {"type": "jpeg", "quality": 60}, {"scale": "css", "animations": "disabled"}])
@@ -125,7 +125,7 @@ async def test_a_quiet_element_gives_playwrights_own_picture(page: Any, body: st
     """To the last byte."""
     await page.set_content(f"<body style='margin:3px'>{body}")
     for owner in (page.locator("#e"), await page.query_selector("#e")):
-        assert await pictures.take(owner, given) == await owner.screenshot(**given)
+        assert await screenshots.capture(owner, given) == await owner.screenshot(**given)
 
 
 async def test_an_element_that_never_rests_is_taken_as_playwright_takes_it(page: Any) -> None:
@@ -135,7 +135,7 @@ async def test_an_element_that_never_rests_is_taken_as_playwright_takes_it(page:
     )
     await page.set_content(f"{spin}<p id=e style='width:100px;height:50px;background:lime'>x")
     given = {"animations": "disabled"}
-    assert await pictures.take(page.locator("#e"), given) == await page.locator("#e").screenshot(**given)
+    assert await screenshots.capture(page.locator("#e"), given) == await page.locator("#e").screenshot(**given)
 
 
 async def test_a_page_that_grows_after_the_look_has_its_room(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ async def test_a_page_that_grows_after_the_look_has_its_room(page: Any, monkeypa
             return told
 
         monkeypatch.setattr(isolated_world, "call", grow)
-        image = await pictures.take(page, {"full_page": True})
+        image = await screenshots.capture(page, {"full_page": True})
         monkeypatch.undo()
         assert png_size(image)[1] == min(height, capture_limits.max_image_side(page))
 
@@ -162,14 +162,14 @@ async def test_a_page_that_grows_after_the_look_has_its_room(page: Any, monkeypa
 async def test_sheets_that_are_asked_for_are_bounded(ranges: str, bounded: str) -> None:
     """Whatever the page is like."""
     await asyncio.sleep(0)
-    assert prints._bounded_ranges(ranges) == bounded
+    assert pdf._bounded_ranges(ranges) == bounded
 
 
 async def test_a_print_that_becomes_too_long_is_refused(
     runner: BrowserJobRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page is longer only as it is printed, after it was looked at; a sheet is 20 pixels high."""
-    monkeypatch.setattr(prints, "MAX_PDF_PAGES", 50)  # thousands take minutes
+    monkeypatch.setattr(pdf, "MAX_PDF_PAGES", 50)  # thousands take minutes
     for page in (
         "<style>@media print { body { height: 2200px } }</style><body>",
         "<body><script>addEventListener('beforeprint', () => { document.body.style.height = '2200px' })</script>",
@@ -184,7 +184,7 @@ async def test_a_print_within_the_bound_is_whole(runner: BrowserJobRunner) -> No
     page = data_url(PRINTED)
     asked = ["page.pdf({height: 1000})", "page.pdf({height: 1000, pageRanges: '2-3, 30-999999'})"]
     values = (await runner.run(make_job(page, actions=asked))).steps[0].values
-    counts = [len(prints._PDF_PAGE.findall(base64.b64decode(str(value)))) for value in values]
+    counts = [len(pdf._PDF_PAGE.findall(base64.b64decode(str(value)))) for value in values]
     assert counts[0] >= 30
     assert counts[1] == 2 + counts[0] - 29
 
