@@ -1,5 +1,6 @@
 """The HTTP client for RT-CV servers: bounded, with retries. No error holds a URL or a key."""
 
+import logging
 import random
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
@@ -14,6 +15,8 @@ from sidecar.errors import RemoteFailed, RemoteUnreachable, TimedOut
 from sidecar.net.bodies import BodyTooLarge
 from sidecar.net.exchange import FAILURES, HttpResponse, cause_of, exchange, unreachable
 from sidecar.net.transport import AiohttpConnections, new_request, open_client
+
+log = logging.getLogger(__name__)
 
 ATTEMPTS: Final = 4
 MAX_REDIRECTS: Final = 5
@@ -109,7 +112,7 @@ class HttpClient:
         try:
             async with within(self._timeout) as limit:
                 request = new_request(method, url, headers, body)
-                return await exchange(self._client, request, most, limit if status_only else None)
+                response = await exchange(self._client, request, most, limit if status_only else None)
         except BodyTooLarge as failure:
             said = f"{url.authority} answered with more than {most} bytes"
             raise RemoteFailed(said, status=failure.status, retryable=False) from None
@@ -117,6 +120,8 @@ class HttpClient:
             if isinstance(cause_of(failure), TimeoutError):
                 raise TimedOut(f"{url.authority} did not answer within {self._timeout:g} s") from None
             raise unreachable(failure, url.authority, retry_certificate=False) from None
+        log.debug("%s %s answered %d", method, url.authority, response.status)  # no path: a secret's holds its key
+        return response
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:

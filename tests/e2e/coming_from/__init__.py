@@ -1,0 +1,1 @@
+"""docs/coming-from.md: a test for each row."""
