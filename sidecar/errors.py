@@ -26,9 +26,10 @@ WireError (sidecar_protocol)
         └── SandboxCrashed      browser_crashed
 """
 
+from itertools import islice
 from typing import Final
 
-from sidecar_protocol.errors import Detail, ErrorCode, ErrorDetail, WireError
+from sidecar_protocol.errors import MAX_FIELD_ERRORS, Detail, ErrorCode, ErrorDetail, FieldError, WireError
 
 INTERNAL_ERROR: Final = "internal error; the sidecar's log says more"
 """All that is said of an unexpected exception: its own text may hold anything."""
@@ -60,6 +61,26 @@ class InvalidContent(SidecarError):
         super().__init__(message, field=field)
         if fields is not None:
             self.details["fields"] = fields
+
+
+class ErrorCollector:
+    """Collects the mistakes of a content that several functions check, so that one error names them all."""
+
+    def __init__(self) -> None:
+        self._fields: list[FieldError] = []
+
+    def add(self, error: InvalidContent) -> None:
+        """Notes a mistake. Raises InvalidContent once as many are known as one error names."""
+        self._fields += error.detail.fields or ()
+        if len(self._fields) >= MAX_FIELD_ERRORS:
+            self.raise_if_any()
+
+    def raise_if_any(self) -> None:
+        """Raises InvalidContent with the sentence and field of the first mistake, and the fields of all."""
+        if self._fields:
+            first = self._fields[0]
+            several = tuple(islice(self._fields, MAX_FIELD_ERRORS)) if len(self._fields) > 1 else None
+            raise InvalidContent(first.message, first.field, several)
 
 
 class MissingCredentials(SidecarError):

@@ -124,6 +124,9 @@ class ErrorDetail(_Light):
         return {name: value for name, value in given if value is not None}
 
 
+MAX_FIELD_ERRORS: Final = 20
+"""Mistakes that one error names."""
+
 Detail = str | int | tuple[str, ...] | tuple[FieldError, ...] | None
 """A member of ErrorDetail beside the code and the sentence."""
 
@@ -138,6 +141,20 @@ class WireError(Exception):
         self.retryable = code in RETRYABLE if retryable is None else retryable
         self.details = details
 
+    def prefix_fields(self, prefix: str) -> None:
+        """Puts `prefix` before each field that the error names: its content is part of another one."""
+        inner = str(self.details.get("field") or "content")
+        told = self.details.get("fields")
+        self.message = _prefixed_message(self.message, inner, prefix)
+        self.args = (self.message,)
+        self.details = {**self.details, "field": _prefixed(inner, prefix)}
+        if isinstance(told, tuple):
+            self.details["fields"] = tuple(
+                FieldError(_prefixed(one.field, prefix), _prefixed_message(one.message, one.field, prefix))
+                for one in told
+                if isinstance(one, FieldError)
+            )
+
     @property
     def detail(self) -> ErrorDetail:
         """The typed form that goes out beside the sentence."""
@@ -145,3 +162,19 @@ class WireError(Exception):
         if self.code is ErrorCode.INVALID_CONTENT and isinstance(field := details.get("field"), str):
             details = {"fields": (FieldError(field, self.message),), **details}
         return ErrorDetail(code=self.code, message=self.message, retryable=self.retryable, **details)  # type: ignore[arg-type]
+
+
+def _prefixed(field: str, prefix: str) -> str:
+    if field == "content":
+        return prefix
+    return f"{prefix}{'' if field.startswith('[') else '.'}{field}"
+
+
+def _prefixed_message(message: str, field: str, prefix: str) -> str:
+    """A sentence that begins with its field, or with what the field is a part of, begins with the whole field."""
+    place, colon, rest = message.partition(": ")
+    if field == "content":
+        return f"{prefix}: {rest if place == field else message}"
+    if colon and field.startswith(place):
+        return _prefixed(message, prefix)
+    return f"{_prefixed(field, prefix)}: {message}"

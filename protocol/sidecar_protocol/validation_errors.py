@@ -8,10 +8,9 @@ from typing import Any, Final
 from pydantic_core import ErrorDetails, ValidationError
 
 from sidecar_protocol.bounds import Excess
+from sidecar_protocol.errors import MAX_FIELD_ERRORS
 from sidecar_protocol.wire_types import json_type
 
-MOST_MISTAKES: Final = 20
-"""That one error names."""
 LONGEST_SENTENCE: Final = 500
 """Characters of what is said of wrong content, and of the place that it names; longer keys are not named."""
 _MOST_SEEN: Final = 2_000
@@ -79,14 +78,14 @@ class _Place:
 
 
 def mistakes(wrong: ValidationError, schema: Any, value: Any) -> Sequence[Mistake]:
-    """At most `MOST_MISTAKES`: unknown keys, then the others in the order of the model's members.
+    """At most `MAX_FIELD_ERRORS`: unknown keys, then the others in the order of the model's members.
 
     `schema` is the core schema that `value` was read by.
     """
     errors = list(islice(wrong.errors(include_url=False, include_input=False), _MOST_SEEN))
     errors.sort(key=lambda error: error["type"] != "extra_forbidden")  # a misspelt name is a missing one as well
     places = [_placed(error, schema) for error in errors]
-    return list(islice(_meant(places, value), MOST_MISTAKES))
+    return list(islice(_meant(places, value), MAX_FIELD_ERRORS))
 
 
 def _meant(places: Sequence[_Place], value: Any) -> Iterator[Mistake]:

@@ -20,7 +20,7 @@ from sidecar.deliveries.endpoint_records import (
     webhook_id,
 )
 from sidecar.encryption import Encryptor
-from sidecar.errors import DecryptionKeyMissing, InvalidContent, LimitExceeded
+from sidecar.errors import DecryptionKeyMissing, ErrorCollector, InvalidContent, LimitExceeded
 from sidecar.net.urls import check_url
 from sidecar.storage.endpoints import EndpointRow, EndpointRows
 
@@ -84,12 +84,17 @@ class EndpointRegistry:
         """Raises InvalidContent, Forbidden and LimitExceeded; `place` is the list's own field."""
         if len(webhooks) > MAX_WEBHOOKS:
             raise LimitExceeded(f"there can be {MAX_WEBHOOKS} webhooks at most", field=place or "content")
+        errors = ErrorCollector()
         for index, webhook in enumerate(webhooks):
-            check_url(webhook.url, f"{place}[{index}].url", allow_private=self._allow_private)
+            try:
+                check_url(webhook.url, f"{place}[{index}].url", allow_private=self._allow_private)
+            except InvalidContent as error:
+                errors.add(error)
             try:
                 webhook.signing_keys()
             except ValueError as wrong:
-                raise InvalidContent(f"secret {wrong}", f"{place}[{index}].secret") from None
+                errors.add(InvalidContent(f"secret {wrong}", f"{place}[{index}].secret"))
+        errors.raise_if_any()
 
     def set_session(self, webhooks: Sequence[Webhook]) -> tuple[str, ...]:
         """Replaces the session's webhooks, and enables those that were disabled; gives their ids.

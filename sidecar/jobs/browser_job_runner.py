@@ -17,12 +17,12 @@ from sidecar.browser.sandbox.sandbox_pool import SandboxPool
 from sidecar.browser.scope_proxy import NO_WEBRTC, ScopeProxy, unload_pages
 from sidecar.browser.step_observer import NO_OBSERVER, StepObserver
 from sidecar.browser.steps.actions import BoundAction
-from sidecar.browser.steps.context_options import check_context, context_arguments
-from sidecar.browser.steps.cookies import check_cookies
+from sidecar.browser.steps.context_options import context_arguments, context_errors
+from sidecar.browser.steps.cookies import cookie_errors
 from sidecar.browser.steps.plan import PlannedStep, leaves_page_reusable, observes_from_start, plan_steps
 from sidecar.browser.steps.secret_templates import SecretTemplates
 from sidecar.clock import Clock
-from sidecar.errors import Forbidden, InvalidContent, SidecarError, StoreFailed
+from sidecar.errors import ErrorCollector, Forbidden, InvalidContent, SidecarError, StoreFailed
 from sidecar.jobs.job_redaction import add_secrets, redactor_for
 from sidecar.jobs.token_scope import Scope, is_public_suffix, registrable_domain
 from sidecar.recording.redaction.redactor import Redactor
@@ -45,13 +45,15 @@ def validate(
     Without the values of the job's secrets the names alone are checked, and the steps are not ready. `files` says
     whether `file:` addresses may be opened: a setting, which the runner knows.
     """
+    errors = ErrorCollector()
     if "PDF" in job.options and job.browser != "CHROMIUM":
-        raise InvalidContent("options: PDF needs the browser CHROMIUM", "options")
-    if job.context:
-        check_context(job.context, job.browser)
-    check_cookies(job.cookies, is_public_suffix)
+        errors.add(InvalidContent("options: PDF needs the browser CHROMIUM", "options"))
+    for error in context_errors(job.context, job.browser) if job.context else ():
+        errors.add(error)
+    for error in cookie_errors(job.cookies, is_public_suffix):
+        errors.add(error)
     templates = SecretTemplates(job.secrets or {}, secrets if job.secrets else {}, TextBudget(max_bytes))
-    return plan_steps(job.steps, templates, fail_on_status=job.fail_on_status, files=files)
+    return plan_steps(job.steps, templates, fail_on_status=job.fail_on_status, files=files, errors=errors)
 
 
 class BrowserJobRunner:

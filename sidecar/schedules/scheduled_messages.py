@@ -82,7 +82,8 @@ class ScheduledMessages:
                 check_content(message_type, decoded)
             webhooks = self._pack(job.webhooks if job else ())
         except WireError as error:
-            raise _with_prefix(error) from None
+            _prefix_fields(error)
+            raise
         if not logged_in and (message_type == "send_cv" or (job and (job.secrets or job.forward))):
             raise MissingCredentials
         return CheckedMessage(
@@ -109,7 +110,8 @@ class ScheduledMessages:
         try:
             self._check_job(job, due)
         except WireError as error:
-            raise _with_prefix(error) from None
+            _prefix_fields(error)
+            raise
 
     def encrypt(self, checked: CheckedMessage) -> dict[str, str]:
         """The content as it may lie on disk."""
@@ -127,12 +129,7 @@ class ScheduledMessages:
         return member(line, "content") if line else Raw(b"null")
 
 
-def _with_prefix(error: WireError) -> WireError:
-    """The same error; a wrong place is named from the outside."""
-    if error.code is not ErrorCode.INVALID_CONTENT and not error.details.get("field"):
-        return error  # about who asks
-    field = str(error.details.get("field") or "content")
-    place = _CONTENT if field == "content" else f"{_CONTENT}.{field}"
-    message = error.message.removeprefix(f"{field}: ")
-    places = {**error.details, "field": place}
-    return WireError(error.code, f"{place}: {message}", retryable=error.retryable, **places)
+def _prefix_fields(error: WireError) -> None:
+    """Names fields as the schedule's parent knows them; an error about who asks names none."""
+    if error.code is ErrorCode.INVALID_CONTENT or error.details.get("field"):
+        error.prefix_fields(_CONTENT)

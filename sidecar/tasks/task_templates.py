@@ -8,7 +8,7 @@ from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import SendJob
 
 from sidecar.browser.steps.plan import PlannedStep
-from sidecar.errors import InvalidContent, LimitExceeded
+from sidecar.errors import InvalidContent
 from sidecar.jobs.payloads import decode_message
 from sidecar.templates import (
     MAX_FILLED_BYTES,
@@ -53,7 +53,7 @@ def prepare_job(
 ) -> tuple[SendJob, Sequence[PlannedStep]]:
     """The filled job, checked, and its steps.
 
-    Raises InvalidContent and LimitExceeded whose `field` begins with `job`.
+    Raises WireError, `invalid_content` or `limit_exceeded`, whose `field` begins with `job`.
     """
     for name in _MESSAGE_FIELDS:
         if name in job:
@@ -61,24 +61,11 @@ def prepare_job(
     content = msgspec.json.encode(fill_config(job, config, max_bytes))
     try:
         decoded: SendJob = decode_message("send_job", content)
-    except WireError as error:
-        raise _with_job_prefix(error) from None
-    try:
         return decoded, plan(decoded)
-    except (InvalidContent, LimitExceeded) as error:
-        raise _with_job_prefix(error) from None
-
-
-def _with_job_prefix(error: WireError) -> InvalidContent | LimitExceeded:
-    """The same, said of a member of the task's `job`."""
-    message, field = error.message, error.detail.field or "content"
-    if field == "content":
-        message, field = message.removeprefix("content: "), ""
-    place = f"job.{field}" if field else "job"
-    message = f"job.{message}" if field else f"job: {message}"
-    if error.detail.code is ErrorCode.LIMIT_EXCEEDED:
-        return LimitExceeded(message, field=place)
-    return InvalidContent(message, place)
+    except WireError as error:
+        if error.code in (ErrorCode.INVALID_CONTENT, ErrorCode.LIMIT_EXCEEDED):
+            error.prefix_fields("job")
+        raise
 
 
 class _Value(NamedTuple):

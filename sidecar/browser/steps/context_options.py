@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -22,8 +22,8 @@ _EVERYTHING: Final = re.compile("")
 _PROXY_SCHEMES: Final = ("http", "https", "socks4", "socks5")
 
 
-def check_context(context: BrowserContextOptions, kind: BrowserName) -> None:
-    """Checks what the shape alone does not tell. Raises InvalidContent and LimitExceeded with the field."""
+def context_errors(context: BrowserContextOptions, kind: BrowserName) -> Iterator[InvalidContent]:
+    """What the shape alone does not tell to be wrong. Raises LimitExceeded with the field."""
     if context.viewport:
         capture_limits.check_viewport(context.viewport.width, context.viewport.height, field="context.viewport")
     names: set[str] = set()
@@ -31,19 +31,19 @@ def check_context(context: BrowserContextOptions, kind: BrowserName) -> None:
         place = f"context.extra_http_headers.{name}"
         fault = "this header is duplicated" if name.lower() in names else header_error(name, value.reveal())
         if fault:
-            raise InvalidContent(f"{place}: {fault}", place)
+            yield InvalidContent(f"{place}: {fault}", place)
         names.add(name.lower())
     if context.user_agent and not context.user_agent.isprintable():
-        raise InvalidContent("context.user_agent: has to be one line of printable characters", "context.user_agent")
+        yield InvalidContent("context.user_agent: has to be one line of printable characters", "context.user_agent")
     if context.proxy:
-        _check_proxy(context.proxy)
+        yield from _proxy_errors(context.proxy)
     if context.http_credentials and context.http_credentials.origin:
-        _check_origin(context.http_credentials.origin)
+        yield from _origin_errors(context.http_credentials.origin)
     if context.is_mobile and kind == "FIREFOX":
-        raise InvalidContent("context.is_mobile: FIREFOX can't do that", "context.is_mobile")
+        yield InvalidContent("context.is_mobile: FIREFOX can't do that", "context.is_mobile")
 
 
-def _check_proxy(proxy: Proxy) -> None:
+def _proxy_errors(proxy: Proxy) -> Iterator[InvalidContent]:
     place = "context.proxy.server"
     server = proxy.server if "://" in proxy.server else f"http://{proxy.server}"
     try:
@@ -53,15 +53,16 @@ def _check_proxy(proxy: Proxy) -> None:
     except ValueError:
         known = False
     if not known or not server.isprintable():
-        raise InvalidContent(f"{place}: expected http, https, socks4 or socks5, a host and a port", place)
+        yield InvalidContent(f"{place}: expected http, https, socks4 or socks5, a host and a port", place)
+        return
     if "@" in parts.netloc:
-        raise InvalidContent(f"{place}: user and password have fields of their own, username and password", place)
+        yield InvalidContent(f"{place}: user and password have fields of their own, username and password", place)
     if parts.scheme.startswith("socks") and proxy.username:
         place = "context.proxy.username"
-        raise InvalidContent(f"{place}: browsers can't log in to SOCKS proxies", place)
+        yield InvalidContent(f"{place}: browsers can't log in to SOCKS proxies", place)
 
 
-def _check_origin(origin: str) -> None:
+def _origin_errors(origin: str) -> Iterator[InvalidContent]:
     place = "context.http_credentials.origin"
     try:
         parts = urlsplit(origin)
@@ -69,7 +70,7 @@ def _check_origin(origin: str) -> None:
     except ValueError:
         known = False
     if not known:
-        raise InvalidContent(f"{place}: expected an origin, as in https://example.com", place)
+        yield InvalidContent(f"{place}: expected an origin, as in https://example.com", place)
 
 
 def context_arguments(context: BrowserContextOptions | None, *, downloads: bool) -> dict[str, Any]:

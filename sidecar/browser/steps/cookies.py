@@ -1,7 +1,7 @@
 """The cookies that a job brings along."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from playwright.async_api import BrowserContext
@@ -23,17 +23,17 @@ _HOST: Final = re.compile(r"\.?(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:*%\[\]\\]+)")
 _IN_URL: Final = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]*)")
 
 
-def check_cookies(cookies: Sequence[Cookie], is_suffix: Callable[[str], bool]) -> None:
-    """Checks that browsers will take them; `is_suffix` says whether a host name is a public suffix.
+def cookie_errors(cookies: Sequence[Cookie], is_suffix: Callable[[str], bool]) -> Iterator[InvalidContent]:
+    """What browsers would not take; `is_suffix` says whether a host name is a public suffix.
 
-    Raises InvalidContent, which names the cookie, its field and the way out, and not its value.
+    Each error names the cookie, its field and the way out, and not its value.
     """
     for index, cookie in enumerate(cookies):
         found = _cookie_error(cookie, is_suffix)
         if found:
             field, said = found
             place = f"cookies[{index}].{field}"
-            raise InvalidContent(f"{place}: the cookie{_quoted_name(cookie)} can't be set: {said}", place)
+            yield InvalidContent(f"{place}: the cookie{_quoted_name(cookie)} can't be set: {said}", place)
 
 
 def _cookie_error(cookie: Cookie, is_suffix: Callable[[str], bool]) -> tuple[str, str] | None:

@@ -12,6 +12,7 @@ from sidecar.browser.steps.actions import BoundAction
 from sidecar.browser.steps.extract import ExtractPlan
 from sidecar.browser.steps.secret_templates import SecretTemplates
 from sidecar.browser.url_policy import check_url
+from sidecar.errors import ErrorCollector, InvalidContent
 
 _LASTING_OPTIONS: Final = frozenset({"RECORD", "PDF"})
 _RECORDINGS: Final = frozenset({"RECORD", "HAR", "TRACE"})
@@ -37,27 +38,42 @@ def plan_steps(
     *,
     fail_on_status: bool = False,
     files: bool = False,
+    errors: ErrorCollector | None = None,
 ) -> tuple[PlannedStep, ...]:
     """Checks every step before a browser is touched; with `files` one may open `file:` addresses.
 
-    Raises InvalidContent, which names the place.
+    Raises InvalidContent, which names every place, and LimitExceeded. `errors` holds the
+    mistakes that its caller has found before.
     """
-    return tuple(_plan_step(step, number, templates, fail_on_status, files) for number, step in enumerate(steps))
-
-
-def _plan_step(step: Step, number: int, templates: SecretTemplates, fail_on_status: bool, files: bool) -> PlannedStep:
-    place = f"steps[{number}]"
-    check_url(step.url, f"{place}.url", files=files)
-    bound = tuple(
-        ActionScript(raw)
-        if isinstance(raw, str)
-        else actions.parse(raw, f"{place}.actions[{index}]", templates, files=files)
-        for index, raw in enumerate(step.actions)
+    errors = errors or ErrorCollector()
+    planned = tuple(
+        _plan_step(step, number, templates, fail_on_status, files, errors) for number, step in enumerate(steps)
     )
+    errors.raise_if_any()
+    return planned
+
+
+def _plan_step(
+    step: Step, number: int, templates: SecretTemplates, fail_on_status: bool, files: bool, errors: ErrorCollector
+) -> PlannedStep:
+    place = f"steps[{number}]"
+    try:
+        check_url(step.url, f"{place}.url", files=files)
+    except InvalidContent as error:
+        errors.add(error)
+    bound: list[BoundAction | ActionScript] = []
+    for index, raw in enumerate(step.actions):
+        if isinstance(raw, str):
+            bound.append(ActionScript(raw))
+            continue
+        try:
+            bound.append(actions.parse(raw, f"{place}.actions[{index}]", templates, files=files))
+        except InvalidContent as error:
+            errors.add(error)
     wanted = extract.compile_extract(step.extract)
     fails = fail_on_status if step.fail_on_status is None else step.fail_on_status
     name = step.name or f"step {number + 1}"
-    return PlannedStep(name, step.url, bound, wanted, step.wait_until, step.timeout_ms, fails)
+    return PlannedStep(name, step.url, tuple(bound), wanted, step.wait_until, step.timeout_ms, fails)
 
 
 def leaves_page_reusable(job: SendJob, steps: Sequence[PlannedStep]) -> bool:

@@ -90,6 +90,15 @@ async def test_a_wrong_webhook_changes_nothing(tmp_path: Path, webhook: Webhook,
         assert tuple(endpoint.id for endpoint in one.endpoints.session) == before
 
 
+async def test_one_error_names_every_wrong_webhook(tmp_path: Path) -> None:
+    """Its URL and its secret."""
+    async with known(tmp_path) as one:
+        with pytest.raises(InvalidContent) as refused:
+            one.endpoints.check([hook("ftp://h", "secret"), hook(URL), hook("no url")], "webhooks")
+        fields = [each.field for each in refused.value.detail.fields or ()]
+        assert fields == ["webhooks[0].url", "webhooks[0].secret", "webhooks[2].url"]
+
+
 async def test_webhooks_are_bounded(tmp_path: Path) -> None:
     """A hundred of them."""
     async with known(tmp_path) as one:

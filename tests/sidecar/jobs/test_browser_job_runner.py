@@ -395,6 +395,48 @@ async def test_content_of_a_wrong_shape(content: dict[str, Any], said: str) -> N
     assert said in str(failed.value)
 
 
+async def test_one_error_names_the_mistakes_of_all_actions() -> None:
+    """Of the context, cookies, addresses and actions of every step, in their order; the first is the sentence."""
+    job = make_jobs(
+        context={"user_agent": "two\nlines", "proxy": {"server": "ftp://p"}},
+        cookies=[{"name": "a;", "value": "b", "domain": "c"}, {"name": "a", "value": "b", "domain": "http://c"}],
+        steps=[
+            {"url": "ftp://a", "actions": [{"clik": "#a"}, {"click": 5}, {"click": "#fine"}]},
+            {"url": "about:blank", "actions": [{"fill": {"selector": 1, "valu": "hush"}}, {"goto": "ftp://b"}]},
+        ],
+    )
+    with pytest.raises(InvalidContent) as failed:
+        validate(job)
+    fields = failed.value.detail.fields or ()
+    assert [one.field for one in fields] == [
+        "context.user_agent",
+        "context.proxy.server",
+        "cookies[0].name",
+        "cookies[1].domain",
+        "steps[0].url",
+        "steps[0].actions[0].clik",
+        "steps[0].actions[1].click.selector",
+        "steps[1].actions[0].fill.valu",
+        "steps[1].actions[0].fill.selector",
+        "steps[1].actions[0].fill.value",
+        "steps[1].actions[1].goto.url",
+    ]
+    assert (failed.value.message, failed.value.details["field"]) == (fields[0].message, fields[0].field)
+    assert "hush" not in repr(fields)
+
+
+async def test_twenty_mistakes_are_named_and_no_more_are_looked_for() -> None:
+    """What follows them is not read: an argument that is too large there is no error any more."""
+    actions: list[dict[str, Any]] = [{"clik": "#a"}] * 19 + [{"fill": {"a": 1, "b": 2}}]
+    deep: Any = []
+    for _ in range(150):
+        deep = [deep]
+    job = make_job("about:blank", actions=[*actions, {"evaluate": {"expression": "1", "arg": deep}}])
+    with pytest.raises(InvalidContent) as failed:
+        validate(job)
+    assert len(failed.value.detail.fields or ()) == 20
+
+
 async def test_a_browser_that_is_not_there(tmp_path: Path) -> None:
     """A kind that nobody installed is unavailable, with the command that brings it."""
     runner = BrowserJobRunner(BrowserPool(Settings(browsers_path=str(tmp_path)), Clock()), lambda: tmp_path, Clock())

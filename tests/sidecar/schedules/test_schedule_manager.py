@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sidecar_protocol import codec
 from sidecar_protocol.encoding import encode
-from sidecar_protocol.errors import ErrorCode, WireError
+from sidecar_protocol.errors import ErrorCode, FieldError, WireError
 from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.pages import PAGE_SIZE
 from sidecar_protocol.schedules import ListSchedules, Schedule, ScheduleFired
@@ -312,6 +312,16 @@ async def test_an_error_in_a_push_says_what_the_message_would(office: Office) ->
     with pytest.raises(WireError) as refused:
         await office.create(push={"type": "send_job", "content": {"steps": [{"url": 1}]}})
     assert refused.value.detail.message == "push.content.steps[0].url: expected str, got int"
+
+
+async def test_every_mistake_of_a_push_is_named_from_outside(office: Office) -> None:
+    """In `fields` as in `field`: the parent sent a push, not a job."""
+    with pytest.raises(WireError) as refused:
+        await office.create(push={"type": "send_job", "content": {"steps": [{"url": 1}, {"url": 2}]}})
+    assert refused.value.detail.fields == tuple(
+        FieldError(f"push.content.steps[{step}].url", f"push.content.steps[{step}].url: expected str, got int")
+        for step in (0, 1)
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sidecar_protocol.errors import WireError
 from sidecar_protocol.job_status import JobStatus
 from sidecar_protocol.tasks import ListTaskRuns, ListTasks, TaskRef
 from sidecar_protocol.wire_types import REDACTED
@@ -301,7 +302,7 @@ async def test_a_task_as_it_is_shown(desk: Desk) -> None:
 )
 async def test_what_can_be_no_task(desk: Desk, content: dict[str, Any], field: str) -> None:
     """Is refused by its place, and nothing is kept."""
-    with pytest.raises(InvalidContent) as failed:
+    with pytest.raises(WireError) as failed:
         await desk.make(**content)
     assert failed.value.details["field"] == field
     assert await desk.agenda.count() == 0
@@ -360,7 +361,7 @@ async def test_new_times_count_from_now(desk: Desk) -> None:
 async def test_an_update_that_is_wrong_changes_nothing(desk: Desk, content: dict[str, Any], field: str) -> None:
     """By its place."""
     made = await desk.make()
-    with pytest.raises(InvalidContent) as failed:
+    with pytest.raises(WireError) as failed:
         await desk.update(**content)
     assert failed.value.details["field"] == field
     assert await desk.tasks.get(TaskRef(id="t")) == made

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
+from sidecar_protocol.errors import WireError
 
-from sidecar.errors import InvalidContent
 from sidecar.jobs.browser_job_runner import validate
 from sidecar.tasks.task_templates import fill_config, prepare_job
 
@@ -72,7 +72,7 @@ def test_references_to_secrets_are_left_for_the_run() -> None:
 )
 def test_what_is_wrong_is_named_by_its_place(given: dict[str, Any], config: dict[str, Any], field: str) -> None:
     """As for `send_job`, with `job.` before it."""
-    with pytest.raises(InvalidContent) as failed:
+    with pytest.raises(WireError) as failed:
         prepare_job(given, config, validate)
     assert failed.value.details["field"] == field
     assert failed.value.message.startswith("job")
@@ -82,3 +82,15 @@ def test_a_template_may_stand_for_any_type() -> None:
     """It is checked with its value."""
     filled = prepare_job(job(timeout_ms="{{t}}", options="{{o}}"), {"t": 500, "o": ["HTML"]}, validate)[0]
     assert (filled.timeout_ms, tuple(filled.options)) == (500, ("HTML",))
+
+
+def test_every_mistake_of_a_job_is_named_from_outside() -> None:
+    """In `fields` as in `field`: the parent sent a task, not a job."""
+    wrong = {"steps": [{"url": "https://a.example", "actions": [{"clik": "a"}, {"clack": "b"}]}]}
+    with pytest.raises(WireError) as refused:
+        prepare_job(wrong, {}, validate)
+    assert [one.field for one in refused.value.detail.fields or ()] == [
+        "job.steps[0].actions[0].clik",
+        "job.steps[0].actions[1].clack",
+    ]
+    assert refused.value.message == "job.steps[0].actions[0]: unknown action clik"
