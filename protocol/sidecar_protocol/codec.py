@@ -41,10 +41,18 @@ class _AnyId(msgspec.Struct, frozen=True):
     id: RequestId | None = None
 
 
+class _MockWithin(msgspec.Struct, frozen=True):
+    """The member of a v1.0 login that asks for mock mode."""
+
+    mock: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
 _decode_request = msgspec.json.Decoder(Request).decode
 _decode_id = msgspec.json.Decoder(_AnyId).decode
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw] | list[dict[str, msgspec.Raw]]).decode
+_decode_whole = msgspec.json.Decoder(msgspec.Raw).decode
+_decode_mock = msgspec.json.Decoder(_MockWithin).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _contents: dict[str, Callable[[msgspec.Raw], Any]] = {}
 
@@ -65,8 +73,7 @@ def decode(line: bytes) -> Request:
             raise RecursionError
         return _decode_request(line)
     except msgspec.ValidationError as wrong:
-        said, field = _explained(wrong)
-        raise WireError(ErrorCode.INVALID_REQUEST, f"{field}: {said}" if field else said, field=field or None) from None
+        raise _refused(line, wrong) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise WireError(ErrorCode.PARSE_ERROR, _why_unreadable(line, wrong)) from None
 
@@ -187,6 +194,8 @@ def _build(kind: str) -> Callable[[msgspec.Raw], Any]:
         read = _text
     else:
         read = Raw if name == RAW else _modelled(kind)
+    if kind == "set_credentials":
+        read = _login_or_mock(read)
     return _contents.setdefault(kind, read)
 
 
@@ -206,7 +215,21 @@ def _default(kind: str) -> Any:
     return shape and shape()
 
 
-def _modelled(kind: str) -> Callable[[msgspec.Raw], Any]:
+def _login_or_mock(read: Callable[[msgspec.Raw], Any]) -> Callable[[msgspec.Raw], Any]:
+    """v1.0 asked for mock mode by `mock` in the place of a server; that is read as a `set_mock`."""
+    read_mock = _modelled("set_mock", "mock")
+
+    def read_either(content: msgspec.Raw) -> Any:
+        try:
+            mock = _decode_mock(content).mock
+        except msgspec.ValidationError:  # a list of servers, or nothing usable
+            return read(content)
+        return read(content) if mock is msgspec.UNSET or mock == _NULL else read_mock(mock)
+
+    return read_either
+
+
+def _modelled(kind: str, within: str = "") -> Callable[[msgspec.Raw], Any]:
     from sidecar_protocol.decoding import decode_as, names_of  # late: it brings pydantic
 
     shape = shape_of(kind)
@@ -216,7 +239,7 @@ def _modelled(kind: str) -> Callable[[msgspec.Raw], Any]:
     def read_checked(content: msgspec.Raw) -> Any:
         text = bytes(content)
         check(text, names, levels)
-        return decode_as(shape, text)
+        return decode_as(shape, text, within)
 
     return _forgiving(read_checked) if kind in NULL_IS_ABSENT else read_checked
 
@@ -247,6 +270,16 @@ def _without_nulls(content: msgspec.Raw) -> bytes | None:
     if present == objects:
         return None
     return msgspec.json.encode(present if isinstance(members, list) else present[0])
+
+
+def _refused(line: bytes, wrong: msgspec.ValidationError) -> WireError:
+    """What is wrong with a line that is no request. msgspec stops at the first member: what follows may not be JSON."""
+    try:
+        _decode_whole(line)
+    except (msgspec.DecodeError, RecursionError) as unreadable:
+        return WireError(ErrorCode.PARSE_ERROR, _why_unreadable(line, unreadable))
+    said, field = _explained(wrong)
+    return WireError(ErrorCode.INVALID_REQUEST, f"{field}: {said}" if field else said, field=field or None)
 
 
 def _explained(wrong: msgspec.ValidationError) -> tuple[str, str]:

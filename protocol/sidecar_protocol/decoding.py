@@ -21,8 +21,10 @@ _LARGE: Final = re.compile(rb"[eE]\+?\d{3}|(?<!\d)\d{309}")
 """What a number has that is beyond all floats; strings may hold it, too."""
 
 
-def decode_as(shape: type[T], text: bytes) -> T:
-    """Reads JSON that is known to be well-formed. Raises WireError: `invalid_content` or `limit_exceeded`."""
+def decode_as(shape: type[T], text: bytes, within: str = "") -> T:
+    """Reads JSON that is known to be well-formed; `within` is its place in the content.
+
+    Raises WireError: `invalid_content` or `limit_exceeded`."""
     adapter: TypeAdapter[T] = _adapter(shape)  # type: ignore[arg-type]
     parts: list[Raw] = []
     for place in getattr(shape, "raw_parts", ()):
@@ -32,7 +34,7 @@ def decode_as(shape: type[T], text: bytes) -> T:
     try:
         return adapter.validate_python(value, context=parts, by_alias=True, by_name=False)
     except ValidationError as wrong:
-        raise error_for(mistakes(wrong, adapter.core_schema, value)) from None
+        raise error_for(mistakes(wrong, adapter.core_schema, value), within) from None
 
 
 def decode_value(shape: type[T], value: Any, place: str = "") -> T:

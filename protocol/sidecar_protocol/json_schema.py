@@ -13,7 +13,7 @@ from pydantic_core import core_schema
 
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready
-from sidecar_protocol.requests import CONTENTS, OPTIONAL, RAW, TEXT, shape_of
+from sidecar_protocol.requests import CONTENTS, OPTIONAL, RAW, TEXT, forms_of
 from sidecar_protocol.tasks import TaskRun
 from sidecar_protocol.updates import CloudEvent, Progress, SelfDescribing
 from sidecar_protocol.webhooks import DeliveryFailed
@@ -78,7 +78,7 @@ def request_schema(kind: str) -> dict[str, Any]:
     elif content == TEXT:
         properties["content"] = {"type": "string", "minLength": 1}
     elif content is not None:
-        properties["content"] = _schema(shape_of(kind), definitions)
+        properties["content"] = _schema(forms_of(kind), definitions)
     if content is not None and kind not in OPTIONAL:
         required.append("content")
     return _document(kind, {"type": "object", "properties": properties, "required": required}, definitions)

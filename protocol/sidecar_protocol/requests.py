@@ -51,6 +51,9 @@ CONTENTS: Final[dict[str, str | None]] = {
 Texts and raw contents need no model: `TEXT` and `RAW`.
 """
 
+FORMS: Final = {"set_credentials": "session.LoginForms"}
+"""Types of which the schema tells more than the content's model: `codec` reads one form apart."""
+
 HOLDS_RAW: Final = frozenset({"set_mock", "create_schedule", "update_schedule"})
 """Types whose content has a part that is passed on as it came: it may be nested as deep as a line."""
 
@@ -83,5 +86,14 @@ def shape_of(kind: str) -> Any:
         from sidecar_protocol.wire_types import Raw
 
         return Raw
+    return _imported(name)
+
+
+def forms_of(kind: str) -> Any:
+    """All shapes that a type's content may have."""
+    return _imported(FORMS[kind]) if kind in FORMS else shape_of(kind)
+
+
+def _imported(name: str) -> Any:
     module, _, member = name.partition(".")
     return getattr(import_module(f"sidecar_protocol.{module}"), member)

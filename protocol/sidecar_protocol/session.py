@@ -39,6 +39,16 @@ class MockOptions(V1Model):
     """What `send_cv` answers."""
 
 
+class MockLogin(V1Model):
+    """Mock mode as v1.0 had it: `set_credentials` with a `mock` in the place of a server."""
+
+    mock: MockOptions
+
+
+LoginForms = Credentials | MockLogin | Servers
+"""All that `set_credentials` takes; `codec` takes the mock out before the rest is read."""
+
+
 class Hello(Model):
     """What the parent asks for beside v1's behaviour."""
 

@@ -241,6 +241,11 @@ export interface Margin {
   left?: number | string;
 }
 
+/** Mock mode as v1.0 had it: `set_credentials` with a `mock` in the place of a server. */
+export interface MockLogin {
+  mock: MockOptions;
+}
+
 /** Answers of mock mode, where nothing is sent and nothing is kept. */
 export interface MockOptions {
   secrets?: Record<string, unknown> | null;
@@ -489,7 +494,7 @@ export interface Contents {
   send_cv: { content: Record<string, unknown> };
   send_job: { content: SendJob };
   set_cached_reference: { content: string };
-  set_credentials: { content: Credentials | Array<Credentials> };
+  set_credentials: { content: Credentials | MockLogin | Array<Credentials> };
   set_mock: { content?: MockOptions };
   set_multiple_credentials: { content: Array<Credentials> };
   set_short_cached_reference: { content: string };

@@ -1,5 +1,6 @@
 """Replays a recorded session to a new sidecar, line by line, and prints each reply and its duration."""
 
+import codecs
 import contextlib
 import json
 import signal
@@ -321,6 +322,8 @@ def _read_commands(path: Path, size: int, skip: frozenset[str]) -> Iterator[Comm
     with path.open("rb") as log:
         for number, line in enumerate(log, 1):
             size -= len(line)
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)
             if line.strip():
                 item = _parse(line.strip(), number)
                 if isinstance(item, UnreplayableLine) or item.type not in skip:

@@ -1,6 +1,7 @@
 """stdin and stdout: lines in from one descriptor, lines out to the other, with back-pressure."""
 
 import asyncio
+import codecs
 import os
 import select
 import stat
@@ -24,6 +25,7 @@ class LineSplitter:
         self._parts: list[bytes] = []
         self._held = 0
         self._skipping = False
+        self._at_start = True
 
     def feed(self, chunk: bytes) -> list[bytes | None]:
         """The lines that this chunk completes, without their newline."""
@@ -45,13 +47,21 @@ class LineSplitter:
             if self._held > self._max_line:
                 self._parts, self._held, self._skipping = [], 0, True
                 lines.append(None)
-        return lines
+        return self._without_mark(lines) if self._at_start and lines else lines
 
     def finish(self) -> list[bytes | None]:
         """The last line, if it had no newline."""
         rest = b"".join(self._parts)
         self._parts, self._held = [], 0
+        if self._at_start:
+            rest = rest.removeprefix(codecs.BOM_UTF8)
         return [rest] if rest else []
+
+    def _without_mark(self, lines: list[bytes | None]) -> list[bytes | None]:
+        """What PowerShell and some editors write before a first line is no part of it."""
+        self._at_start = False
+        first, *others = lines
+        return [first and first.removeprefix(codecs.BOM_UTF8), *others]
 
 
 class LineReader:

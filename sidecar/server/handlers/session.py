@@ -19,8 +19,10 @@ def hello(context: HandlerContext, content: Hello) -> HelloReply:
     return context.describe()
 
 
-async def set_credentials(context: HandlerContext, content: Credentials | list[Credentials]) -> Any:
-    """Logs in to one server, or to several: v1's README sends the list under this name."""
+async def set_credentials(context: HandlerContext, content: Credentials | list[Credentials] | MockOptions) -> Any:
+    """Logs in to one server, or to several, which v1's README sends under this name; v1.0 also asked so for a mock."""
+    if isinstance(content, MockOptions):
+        return await set_mock(context, content)
     await context.session.log_in(content if isinstance(content, list) else [content], context.log_in)
     return NO_CONTENT
 

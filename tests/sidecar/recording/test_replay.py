@@ -70,6 +70,11 @@ def test_a_log_of_v1_replays() -> None:
     )
 
 
+def test_a_byte_order_mark_is_no_part_of_a_log() -> None:
+    """An editor may have put it there."""
+    assert run("\ufeff" + V1_LOG) == run(V1_LOG)
+
+
 def test_commands_can_be_skipped_and_the_session_repeated() -> None:
     """Each repetition is a session of its own: nothing is cached in it."""
     log = '{"type":"has_cached_reference","content":"a"}\n{"type":"ping"}\n'

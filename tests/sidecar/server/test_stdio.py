@@ -1,6 +1,7 @@
 """The two doors: lines in from a descriptor, lines out to another."""
 
 import asyncio
+import codecs
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -61,6 +62,16 @@ def test_a_long_line_is_told_once_and_not_held() -> None:
     assert splitter.feed(b"x" * 1000) == []
     assert splitter.feed(b"x\nok\n") == [b"ok"]
     assert splitter.finish() == []
+
+
+@pytest.mark.parametrize("rest", [b"", b"\n", b"{}\n", b"{}", b"\n{}\n", b"\xef\xbb\xbf{}\n"])
+def test_a_byte_order_mark_before_the_first_line(rest: bytes) -> None:
+    """It is no part of that line, in however many pieces it comes; one later is."""
+    whole = codecs.BOM_UTF8 + rest
+    expected = plainly(rest)
+    assert split([whole]) == split([bytes([byte]) for byte in whole]) == expected
+    assert split([b"a\n", whole]) == [b"a", *plainly(whole)]
+    assert split([b"\xef\xbb"]) == [b"\xef\xbb"]
 
 
 class Reading:
