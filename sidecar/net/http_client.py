@@ -14,12 +14,12 @@ from sidecar.clock import Clock, within
 from sidecar.errors import RemoteFailed, RemoteUnreachable, TimedOut
 from sidecar.net.bodies import BodyTooLarge
 from sidecar.net.exchange import FAILURES, HttpResponse, cause_of, exchange, unreachable
+from sidecar.net.redirects import MAX_REDIRECTS, Hop, TooManyRedirects, follow_redirects, within_origin
 from sidecar.net.transport import AiohttpConnections, new_request, open_client
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS: Final = 4
-MAX_REDIRECTS: Final = 5
 MAX_RETRY_AFTER: Final = 120.0
 """Seconds; a server that asks for more gets its refusal passed on."""
 MAX_BYTES: Final = 64 << 20
@@ -27,7 +27,6 @@ MAX_BYTES: Final = 64 << 20
 MAX_STATUS_ONLY_BYTES: Final = 1 << 16
 """The bound of a body whose status decides; it is read for the words of a refusal."""
 _BUSY: Final = frozenset({429, 503})
-_KEEP_METHOD: Final = frozenset({307, 308})
 
 
 class _Busy(Exception):
@@ -69,11 +68,11 @@ class HttpClient:
         Raises RemoteUnreachable after the last attempt, TimedOut, and RemoteFailed for a redirect that is not
         followed: only 307 and 308 on the same host are, with their body.
         """
-        target = URL(url, encoded=True)
+        first = Hop(method, URL(url, encoded=True), headers, body)
         for attempt in range(1, attempts + 1):
             pause = 2.0 * attempt + self._jitter()
             try:
-                return await self._once(method, target, headers, body, status_only)
+                return await self._once(first, status_only)
             except _Busy as busy:
                 if attempt == attempts:
                     return busy.response
@@ -90,37 +89,34 @@ class HttpClient:
         """Closes every connection."""
         await self._client.aclose()
 
-    async def _once(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, status_only: bool
-    ) -> HttpResponse:
-        here = url
-        for _ in range(MAX_REDIRECTS + 1):
-            response = await self._send(method, here, headers, body, status_only)
+    async def _once(self, first: Hop, status_only: bool) -> HttpResponse:
+        async def send(hop: Hop) -> HttpResponse:
+            response = await self._send(hop, status_only)
             if response.status in _BUSY:
                 seconds = retry_after(response.headers, self._clock.now())
                 if seconds is None or seconds <= MAX_RETRY_AFTER:
                     raise _Busy(response, seconds)
-            if not 300 <= response.status < 400:
-                return response
-            here = _redirected(here, response)
-        raise RemoteFailed(f"{url.authority} redirected more than {MAX_REDIRECTS} times", status=response.status)
+            return response
 
-    async def _send(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, status_only: bool
-    ) -> HttpResponse:
+        try:
+            return (await follow_redirects(first, send, within_origin, MAX_REDIRECTS))[1]
+        except TooManyRedirects as failure:
+            raise RemoteFailed(failure.message, status=failure.status) from None
+
+    async def _send(self, hop: Hop, status_only: bool) -> HttpResponse:
         most = MAX_STATUS_ONLY_BYTES if status_only else MAX_BYTES
         try:
             async with within(self._timeout) as limit:
-                request = new_request(method, url, headers, body)
+                request = new_request(hop.method, hop.url, hop.headers, hop.body)
                 response = await exchange(self._client, request, most, limit if status_only else None)
         except BodyTooLarge as failure:
-            said = f"{url.authority} answered with more than {most} bytes"
+            said = f"{hop.host} answered with more than {most} bytes"
             raise RemoteFailed(said, status=failure.status, retryable=False) from None
         except FAILURES as failure:
             if isinstance(cause_of(failure), TimeoutError):
-                raise TimedOut(f"{url.authority} did not answer within {self._timeout:g} s") from None
-            raise unreachable(failure, url.authority, retry_certificate=False) from None
-        log.debug("%s %s answered %d", method, url.authority, response.status)  # no path: a secret's holds its key
+                raise TimedOut(f"{hop.host} did not answer within {self._timeout:g} s") from None
+            raise unreachable(failure, hop.host, retry_certificate=False) from None
+        log.debug("%s %s answered %d", hop.method, hop.host, response.status)  # no path: a secret's holds its key
         return response
 
 
@@ -133,18 +129,3 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now)
     except (ValueError, OverflowError):
         return None
-
-
-def _redirected(here: URL, response: HttpResponse) -> URL:
-    """The next URL. Only 307 and 308 on the same origin are followed: the key belongs to that server."""
-    try:
-        there = here.join(URL(response.headers["Location"])).with_user(None)
-        if response.status in _KEEP_METHOD and there.origin() == here.origin():
-            return there
-    except (KeyError, ValueError):  # no target, or one that is no URL
-        pass
-    raise RemoteFailed(
-        f"{here.authority} redirected with {response.status}, which is not followed",
-        status=response.status,
-        retryable=False,
-    )

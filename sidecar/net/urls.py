@@ -51,6 +51,16 @@ def private_address_error(host: str, field: str | None = None) -> Forbidden:
     return Forbidden(said, field=field)
 
 
+def to_url(url: str) -> URL:
+    """The URL, parsed. Raises ValueError; `check_url` tells beforehand."""
+    return URL(url)
+
+
+def host_names(url: URL) -> set[str]:
+    """Its host as it is sent, and as people write it where it is an internationalized name."""
+    return {url.raw_host or "", url.host or ""}
+
+
 def normalize(url: str) -> str:
     """The URL without trailing slashes, its host in lower case and IDNA, its path percent-encoded."""
     return str(URL(url)).rstrip("/")

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from sidecar_protocol.tasks import LONGEST_SCRIPT
 from sidecar_protocol.wire_types import Raw
@@ -16,11 +16,11 @@ from sidecar.browser.sandbox.task_session import FetchRequest, FetchResponse
 from sidecar.clock import within
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, NotFound, RemoteFailed, RemoteUnreachable, TimedOut
 from sidecar.net.exchange import HttpResponse
-from sidecar.net.urls import check_url
+from sidecar.net.redirects import MAX_REDIRECTS, Hop, as_fetch, follow_redirects
+from sidecar.net.urls import check_url, host_names, to_url
 from sidecar.settings import MiB
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-MAX_REDIRECTS: Final = 5
 MAX_JOBS: Final = 20
 """Browser jobs of one run."""
 MAX_RESPONSE_BYTES: Final = 4 * MiB
@@ -159,22 +159,11 @@ class ScriptHost:
     async def _fetch(self, wanted: FetchRequest) -> FetchResponse:
         if wanted.method not in METHODS:
             raise InvalidContent(f"fetch can't send {wanted.method[:20]}", "method")
-        headers = _checked_headers(wanted.headers)
-        method, url, body = wanted.method, wanted.url, wanted.body
-        for _ in range(MAX_REDIRECTS + 1):
-            response = await self._request(method, url, headers, body)
-            there = response.headers.get("Location")
-            if response.status not in (301, 302, 303, 307, 308) or there is None or wanted.redirect == "manual":
-                return _to_fetched(url, response)
-            if wanted.redirect == "error":
-                raise RemoteUnreachable(f"{_host(url)} redirected, which the script does not allow")
-            there = _join(url, there)
-            if _origin(there) != _origin(url):
-                headers = {}  # what was meant for one host does not go to another
-            if response.status not in (307, 308) and method not in ("GET", "HEAD"):
-                method, body = "GET", None
-            url = there
-        raise LimitExceeded(f"{_host(url)} redirected more than {MAX_REDIRECTS} times")
+        check_url(wanted.url)
+        first = Hop(wanted.method, to_url(wanted.url), _checked_headers(wanted.headers), wanted.body)
+        next_hop = _REDIRECT_MODES.get(wanted.redirect, as_fetch)
+        hop, response = await follow_redirects(first, self._send, next_hop, MAX_REDIRECTS)
+        return _to_fetched(str(hop.url), response)
 
     async def job(self, content: Raw) -> Raw:
         """One browser job. Raises SidecarError."""
@@ -183,15 +172,13 @@ class ScriptHost:
             raise LimitExceeded(f"the script ran more than {MAX_JOBS} jobs")
         return Raw(await self._job(bytes(content), self._jobs))
 
-    async def _request(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> HttpResponse:
-        check_url(url)
-        host = _host(url)
-        if not self._hosts.allow(host):
-            raise Forbidden(f"scripts can't reach {host}; SIDECAR_SCRIPT_HOSTS lists the allowed hosts")
+    async def _send(self, hop: Hop) -> HttpResponse:
+        if not any(map(self._hosts.allow, host_names(hop.url))):
+            raise Forbidden(f"scripts can't reach {hop.url.raw_host}; SIDECAR_SCRIPT_HOSTS lists the allowed hosts")
         most, taken = await self._reserve(), 0
         try:
             response = await self._requests.request(
-                method, url, headers=headers, body=body, timeout=REQUEST_SECONDS, max_bytes=most
+                hop.method, str(hop.url), headers=hop.headers, body=hop.body, timeout=REQUEST_SECONDS, max_bytes=most
             )
             taken = len(response.body)
         except LimitExceeded:
@@ -249,15 +236,14 @@ def _host(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
-def _join(url: str, there: str) -> str:
-    try:
-        joined = urljoin(url, there)
-        urlsplit(joined)
-    except ValueError:
-        raise RemoteUnreachable(f"{_host(url)} redirected to an invalid URL", retryable=False) from None
-    return joined
+def _reject_redirect(hop: Hop, response: HttpResponse) -> None:
+    if as_fetch(hop, response):
+        raise RemoteUnreachable(f"{hop.host} redirected, which the script does not allow")
 
 
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc
+def _return_redirect(_hop: Hop, _response: HttpResponse) -> None:
+    """The script reads it itself."""
+
+
+_REDIRECT_MODES: Final = {"error": _reject_redirect, "manual": _return_redirect}
+"""A fetch's `redirect` -> what a redirect leads to; any other one is followed."""

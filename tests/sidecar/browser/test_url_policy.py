@@ -39,7 +39,7 @@ def test_pages_can_be_opened(url: str) -> None:
     ],
 )
 def test_everything_else_is_refused(url: str) -> None:
-    """Files, the browser's own pages, scripts and what is no URL are refused by name of the field."""
+    """Files, the browser's own pages, scripts and an invalid URL are refused by name of the field."""
     with pytest.raises(InvalidContent) as failed:
         check_url(url, "steps[0].url")
     assert failed.value.details == {"field": "steps[0].url"}
