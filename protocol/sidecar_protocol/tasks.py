@@ -16,16 +16,20 @@ Script = Annotated[str, Bound(min_length=1, max_length=2_000)]
 """An http or https URL, or the name of a file in the scripts folder."""
 Interval = Annotated[int, Bound(ge=SHORTEST_INTERVAL, le=LONGEST_INTERVAL)]
 """Milliseconds: a second to 366 days."""
+Cron = Annotated[str, Bound(min_length=1, max_length=500)]
+"""Five fields (minute, hour, day of the month, month, day of the week) as OCPS 1.4 reads them, or `@daily` and such."""
+Zone = Annotated[str, Bound(min_length=1, max_length=100)]
+"""The IANA name of a time zone."""
 Moment = Annotated[str, Bound(min_length=1, max_length=40)]
 """RFC 3339 date and time; a date alone is its midnight, one without an offset is in UTC."""
 Page = Annotated[int, Bound(ge=1, le=1_000_000_000)]
-Trigger = Literal["interval", "manual", "schedule"]
+Trigger = Literal["interval", "cron", "manual", "schedule"]
 """What started a run: the task's own time, `run_task`, or `run_task` pushed by a schedule."""
 RunStatus = Literal["running", "success", "failed", "cancelled"]
 
 
 class CreateTask(Model):
-    """Content of `create_task`: `script` or `job`, one of them."""
+    """Content of `create_task`: `script` or `job`, one of them, and `interval` or `cron`, one of them."""
 
     id: TaskId | None = None
     """A fresh one where absent."""
@@ -36,14 +40,20 @@ class CreateTask(Model):
     config: dict[str, Any] = Bound(default_factory=dict)
     """What the script is called with."""
     init: Moment | None = None
-    """When it runs first; at once where absent."""
+    """When it runs first; with `cron`, the time from which on it does. The moment of its making where absent."""
     end: Moment | None = None
     """After this it is deleted."""
-    interval: Interval
+    interval: Interval | None = None
+    cron: Cron | None = None
+    zone: Zone | None = None
+    """Of `cron`: the zone whose clock it means. UTC where absent."""
 
 
 class UpdateTask(Model):
-    """Content of `update_task`: what is given is replaced as a whole; a script and a job take each other's place."""
+    """Content of `update_task`: what is given is replaced as a whole.
+
+    A script and a job take each other's place, so do `interval` and `cron`.
+    """
 
     id: TaskId
     script: Maybe[Script] = UNSET
@@ -54,6 +64,9 @@ class UpdateTask(Model):
     end: Maybe[Moment | None] = UNSET
     """Null: it has no end any more."""
     interval: Maybe[Interval] = UNSET
+    cron: Maybe[Cron] = UNSET
+    """In the zone that is given with it, or that the task had, or in UTC."""
+    zone: Maybe[Zone] = UNSET
 
 
 class TaskRef(Model):
@@ -73,6 +86,8 @@ class ListTasks(Model):
     init: Moment | None = None
     end: Moment | None = None
     interval: Interval | None = None
+    cron: Cron | None = None
+    zone: Zone | None = None
     page: Page = 1
 
 
@@ -104,8 +119,12 @@ class Task(Sparse):
     init: str
     """RFC 3339, UTC, as every time below."""
     end: str | None = None
-    interval: int
-    """Milliseconds."""
+    interval: int | None = None
+    """Milliseconds; here unless it has a `cron`."""
+    cron: str | None = None
+    """As it was given."""
+    zone: str | None = None
+    """Of `cron`."""
     created: str
 
 

@@ -63,7 +63,7 @@ export interface CreateSchedule {
   push: Push;
 }
 
-/** Content of `create_task`: `script` or `job`, one of them. */
+/** Content of `create_task`: `script` or `job`, one of them, and `interval` or `cron`, one of them. */
 export interface CreateTask {
   id?: string | null;
   script?: string | null;
@@ -72,7 +72,9 @@ export interface CreateTask {
   config?: Record<string, unknown>;
   init?: string | null;
   end?: string | null;
-  interval: number;
+  interval?: number | null;
+  cron?: string | null;
+  zone?: string | null;
 }
 
 /** One RT-CV server and the key to it. Source: RT-CV scraper client v1. */
@@ -230,6 +232,8 @@ export interface ListTasks {
   init?: string | null;
   end?: string | null;
   interval?: number | null;
+  cron?: string | null;
+  zone?: string | null;
   page?: number;
 }
 
@@ -395,7 +399,7 @@ export interface TaskRef {
 export interface TaskRun {
   run: string;
   task: string;
-  trigger: "interval" | "manual" | "schedule";
+  trigger: "interval" | "cron" | "manual" | "schedule";
   status: "running" | "success" | "failed" | "cancelled";
   due?: string | null;
   started: string;
@@ -438,7 +442,11 @@ export interface UpdateSchedule {
   push?: Push;
 }
 
-/** Content of `update_task`: what is given is replaced as a whole; a script and a job take each other's place. */
+/**
+ * Content of `update_task`: what is given is replaced as a whole.
+ *
+ * A script and a job take each other's place, so do `interval` and `cron`.
+ */
 export interface UpdateTask {
   id: string;
   script?: string;
@@ -448,6 +456,8 @@ export interface UpdateTask {
   init?: string;
   end?: string | null;
   interval?: number;
+  cron?: string;
+  zone?: string;
 }
 
 /** The window's inner size. */

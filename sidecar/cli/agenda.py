@@ -9,10 +9,10 @@ from typing import IO, Final
 import msgspec
 
 from sidecar.clock import Clock
-from sidecar.errors import StoreFailed
+from sidecar.errors import InvalidContent, StoreFailed
 from sidecar.settings import Settings
 from sidecar.storage.agenda_snapshot import RunSummary, ScheduledEntry, read_snapshot
-from sidecar.tasks.interval import intervals_between, next_time
+from sidecar.tasks.timetable import IntervalTimetable, Timetable, timetable
 from sidecar.wall_clock import rfc3339
 
 DAY: Final = 86_400
@@ -54,7 +54,9 @@ class _Task(msgspec.Struct):
 
     running: bool
     init: int
-    interval: int
+    interval: int | None = None
+    cron: str | None = None
+    zone: str | None = None
     end: int | None = None
     fired: int | None = None
     skipped: int = 0
@@ -94,7 +96,7 @@ def agenda(planned: Sequence[ScheduledEntry], ran: Sequence[RunSummary], now: fl
     for one in planned:
         try:
             rows.append(_schedule(one, now) if one.kind == "schedule" else _task(one, of_task[one.id], now))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, InvalidContent):  # a pattern or zone that only a newer sidecar knows
             rows.append(_unreadable(one))
     return sorted(rows, key=lambda row: (row.next is None, row.next or "", row.kind, row.what))
 
@@ -133,16 +135,17 @@ def _task(one: ScheduledEntry, runs: Sequence[RunSummary], now: float) -> Row:
     recent = [run for run in runs if run.started >= now - DAY]
     moment, horizon = round(now * 1000), round((now + DAY) * 1000)
     last = horizon if task.end is None else min(horizon, task.end)
-    first = next_time(task.init, task.interval, max(moment, task.fired or 0))
-    comes = task.running and first <= last
-    coming = intervals_between(first, last, task.interval) + 1 if comes else 0
-    ahead = task.running and (task.end is None or first <= task.end)
-    line = _past(recent, now) + "|" + _future(first, last, task.interval, coming, now)
+    table = timetable(task.init, task.interval, task.cron, task.zone)
+    first = table.next(max(moment, task.fired or 0)) if task.running else None
+    if first is not None and task.end is not None and first > task.end:
+        first = None
+    coming = table.count(first, last + 1) if first is not None and first <= last else 0
+    line = _past(recent, now) + "|" + _future(first or 0, last, table, coming, now)
     return Row(
         kind="task",
         what=one.id,
         state="running" if task.running else "stopped",
-        next=rfc3339(first / 1000) if ahead else None,
+        next=None if first is None else rfc3339(first / 1000),
         coming=coming,
         last=rfc3339(runs[-1].started) if runs else None,
         last_status=runs[-1].status if runs else None,
@@ -170,7 +173,7 @@ def _schedule(one: ScheduledEntry, now: float) -> Row:
         last_status=schedule.stage if over else None,
         ran=int(bool(recent) and schedule.stage == "fired"),
         missed=int(schedule.stage == "missed"),
-        timeline=_past(recent, now) + "|" + _future(due, due, 1, soon, now),
+        timeline=_past(recent, now) + "|" + _future(due, due, IntervalTimetable(due, 1), soon, now),
     )
 
 
@@ -184,13 +187,13 @@ def _past(runs: Sequence[RunSummary], now: float) -> str:
     return "".join(letters)
 
 
-def _future(first: int, last: int, interval: int, coming: int, now: float) -> str:
+def _future(first: int, last: int, table: Timetable, coming: int, now: float) -> str:
     """A letter for each of the next hours; `first` and `last` in milliseconds."""
     letters = []
     for hour in range(SIDE):
         begin, end = (round((now + (hour + more) * HOUR) * 1000) for more in (0, 1))
-        time = next_time(first, interval, begin - 1)
-        letters.append("o" if coming and time < end and time <= last else ".")
+        time = table.next(max(begin, first) - 1) if coming else None
+        letters.append("o" if time is not None and time < end and time <= last else ".")
     return "".join(letters)
 
 

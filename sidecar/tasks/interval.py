@@ -37,8 +37,3 @@ def next_time(init: int, interval: int, after: int) -> int:
 def last_time(init: int, interval: int, at: int) -> int:
     """The last time that is not later than `at`; `init` where there is none."""
     return init if at < init else init + (at - init) // interval * interval
-
-
-def intervals_between(first: int, last: int, interval: int) -> int:
-    """How many times lie before `last`, from `first` on, both of them times of the task."""
-    return max(0, (last - first) // interval)

@@ -13,7 +13,6 @@ from sidecar.errors import CorruptRecord, NotFound
 from sidecar.queue.submission import Submission
 from sidecar.storage.agenda import Agenda, Item, defer_corrupt
 from sidecar.storage.task_runs import StoredRun, TaskRuns
-from sidecar.tasks.interval import intervals_between, last_time, next_time
 from sidecar.tasks.task_record import TaskRecord, TaskRecords, decode
 from sidecar.tasks.task_runner import TaskRunner
 
@@ -114,12 +113,12 @@ class TaskDispatcher:
             await self._fire(item, record, now, busy=busy)
 
     async def _fire(self, item: Item, record: TaskRecord, now: int, *, busy: bool) -> None:
-        time = last_time(record.init, record.interval, now)
-        first = next_time(record.init, record.interval, _milliseconds(item) - 1)
+        table = record.timetable
+        time, first = table.last(now), table.next(_milliseconds(item) - 1)
         changes: dict[str, Any] = {}
         # a time that was handed over already comes again where the clock was set back
-        if record.running and (record.fired is None or time > record.fired):
-            missed = intervals_between(first, time, record.interval)
+        if record.running and time is not None and (record.fired is None or time > record.fired):
+            missed = 0 if first is None else table.count(first, time)
             changes = {"fired": time, "coalesced": record.coalesced + missed}
             if busy:
                 changes |= {"skipped": record.skipped + 1}

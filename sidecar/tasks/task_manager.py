@@ -158,7 +158,7 @@ class TaskManager:
             _, record = await self._find(payload.id)
         except WireError as failure:  # somebody waits to hear what became of it
             await self._runner.refuse(run, failure)
-        trigger: Trigger = "schedule" if payload.due is None else "interval"
+        trigger: Trigger = "schedule" if payload.due is None else "interval" if record.cron is None else "cron"
         named = msgspec.structs.replace(run, name=payload.id, account_id=run.account_id or record.scope)
         try:
             return await self._runner.run(payload.id, record, named, trigger, payload.due)
@@ -188,8 +188,8 @@ class TaskManager:
             item, old = await self._find(task_id)
             new = change(old)
             now = self._now()
-            moved = (old.init, old.end, old.interval, old.running) != (new.init, new.end, new.interval, new.running)
-            if (old.init, old.interval) != (new.init, new.interval):
+            moved = (old.times, old.end, old.running) != (new.times, new.end, new.running)
+            if old.times != new.times:
                 new = new.replace(fired=None)
             due = seconds(new.next(now)) if moved else item.due
             if await self._agenda.replace(item, encode(new), due):

@@ -1,7 +1,7 @@
 """A task as it lies in the store, and as it is shown."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from sidecar_protocol.codec import NotJson
@@ -16,11 +16,15 @@ from sidecar.encryption import Encryptor
 from sidecar.errors import CorruptRecord, DecryptionKeyMissing, InvalidContent
 from sidecar.jobs.job_redaction import redactor_for
 from sidecar.jobs.payloads import contains_secrets
-from sidecar.tasks.interval import MAX_MS, next_time, parse_time_ms
+from sidecar.tasks.interval import MAX_MS, parse_time_ms
 from sidecar.tasks.script_host import ScriptSources
 from sidecar.tasks.task_templates import Plan, fill_config, prepare_job
+from sidecar.tasks.timetable import HORIZON_YEARS, UTC_NAME, Timetable, timetable
 from sidecar.templates import MAX_FILLED_BYTES
 from sidecar.wall_clock import rfc3339
+
+_TWO_ROWS: Final = "interval: a task has either an interval or a cron"
+_ZONE_WITHOUT_CRON: Final = "zone: only a cron pattern has a time zone"
 
 
 class TaskRecord(Sparse):
@@ -38,7 +42,11 @@ class TaskRecord(Sparse):
     running: bool
     init: int
     end: int | None = None
-    interval: int
+    interval: int | None = None
+    cron: str | None = None
+    """In place of `interval`."""
+    zone: str | None = None
+    """Of `cron`."""
     created: int
     webhooks: str = ""
     """The endpoints in force when it was made, packed."""
@@ -51,9 +59,19 @@ class TaskRecord(Sparse):
     skipped: int = 0
     coalesced: int = 0
 
+    @property
+    def times(self) -> tuple[int, int | None, str | None, str | None]:
+        """What its times are made of."""
+        return self.init, self.interval, self.cron, self.zone
+
+    @property
+    def timetable(self) -> Timetable:
+        """Its times."""
+        return timetable(*self.times)
+
     def next(self, after: int) -> int | None:
         """When something is to be done next: a run, or, right after its end, its deletion."""
-        time = next_time(self.init, self.interval, after) if self.running else None
+        time = self.timetable.next(after) if self.running else None
         if self.end is not None and (time is None or time > self.end):
             return self.end + 1
         return time
@@ -67,9 +85,11 @@ class TaskRecord(Sparse):
 def decode(record: bytes) -> TaskRecord:
     """What a document holds. Raises CorruptRecord."""
     try:
-        return decode_stored(TaskRecord, record)
-    except NotJson:
+        task = decode_stored(TaskRecord, record)
+        timetable(*task.times)  # a newer version may know more patterns, another machine more zones
+    except (NotJson, InvalidContent):
         raise CorruptRecord("the stored task can't be read by this version") from None
+    return task
 
 
 class TaskRecords:
@@ -99,12 +119,18 @@ class TaskRecords:
         """A new one. Raises InvalidContent, Unauthorized, Forbidden."""
         if (content.script is None) == (content.job is None):
             raise InvalidContent("script: a task needs either a script or a job", "script")
+        if content.interval is not None and content.cron is not None:
+            raise InvalidContent(_TWO_ROWS, "interval")
+        if content.zone is not None and content.cron is None:
+            raise InvalidContent(_ZONE_WITHOUT_CRON, "zone")
         record = TaskRecord(
             config=content.config,
             running=content.running,
             init=now if content.init is None else parse_time_ms(content.init, "init"),
             end=None if content.end is None else parse_time_ms(content.end, "end"),
             interval=content.interval,
+            cron=content.cron,
+            zone=content.zone or (content.cron and UTC_NAME),
             created=now,
             webhooks=webhooks,
             scope=scope,
@@ -114,21 +140,14 @@ class TaskRecords:
         if content.job is not None:
             record = self._with_job(record, content.job)
         _check_times(record, now)
+        _check_comes(record, now)
         return record
 
     def change(self, record: TaskRecord, content: UpdateTask, now: int) -> TaskRecord:
         """The document with what is given. Raises InvalidContent, DecryptionKeyMissing, Unauthorized, Forbidden."""
         if content.script is not UNSET and content.job is not UNSET:
             raise InvalidContent("script: a task has either a script or a job", "script")
-        changes: dict[str, Any] = {}
-        for name in ("running", "config", "interval"):
-            if (value := getattr(content, name)) is not UNSET:
-                changes[name] = value
-        if content.init is not UNSET:
-            changes["init"] = parse_time_ms(content.init, "init")
-        if content.end is not UNSET:
-            changes["end"] = None if content.end is None else parse_time_ms(content.end, "end")
-        changed = record.replace(**changes)
+        changed = record.replace(**_changed_times(record, content), **_given(content, "running", "config"))
         if content.script is not UNSET:
             changed = self._with_script(changed, content.script)
         elif content.job is not UNSET:
@@ -137,6 +156,8 @@ class TaskRecords:
             prepare_job(self._decrypt_job(changed), changed.config, self._plan, self._max_filled_bytes)
         if content.init is not UNSET or content.end is not UNSET:
             _check_times(changed, now)
+        if changed.times != record.times:
+            _check_comes(changed, now)
         return changed
 
     def job(self, record: TaskRecord) -> bytes:
@@ -188,6 +209,8 @@ def to_task(task_id: str, record: TaskRecord) -> Task:
         init=format_ms(record.init),
         end=None if record.end is None else format_ms(record.end),
         interval=record.interval,
+        cron=record.cron,
+        zone=record.zone,
         created=format_ms(record.created),
     )
 
@@ -198,8 +221,9 @@ def matches(task: Task, wanted: ListTasks) -> bool:
         moment = getattr(wanted, name)
         if moment is not None and getattr(task, name) != format_ms(parse_time_ms(moment, name)):
             return False
-    plain = (getattr(wanted, name) in (None, getattr(task, name)) for name in ("id", "script", "running", "interval"))
-    return all(plain) and _contains(task.config, wanted.config or {}) and _contains(task.job, wanted.job or task.job)
+    plain = ("id", "script", "running", "interval", "cron", "zone")
+    same = all(getattr(wanted, name) in (None, getattr(task, name)) for name in plain)
+    return same and _contains(task.config, wanted.config or {}) and _contains(task.job, wanted.job or task.job)
 
 
 def format_ms(moment: int) -> str:
@@ -215,7 +239,7 @@ def _contains(given: Any, wanted: Any) -> bool:
 
 
 def _check_times(record: TaskRecord, now: int) -> None:
-    if not 0 <= record.init <= MAX_MS - record.interval:
+    if not 0 <= record.init <= MAX_MS - (record.interval or 0):
         raise InvalidContent("init: this time is out of range", "init")
     if record.end is None:
         return
@@ -223,6 +247,45 @@ def _check_times(record: TaskRecord, now: int) -> None:
         raise InvalidContent("end: this time has passed", "end")
     if record.end < record.init:
         raise InvalidContent("end: this is before init", "end")
+
+
+def _given(content: UpdateTask, *names: str) -> dict[str, Any]:
+    return {name: value for name in names if (value := getattr(content, name)) is not UNSET}
+
+
+def _changed_times(record: TaskRecord, content: UpdateTask) -> dict[str, Any]:
+    """What an update makes of a task's times. Raises InvalidContent."""
+    changes = _changed_row(record, content)
+    if content.init is not UNSET:
+        changes["init"] = parse_time_ms(content.init, "init")
+    if content.end is not UNSET:
+        changes["end"] = None if content.end is None else parse_time_ms(content.end, "end")
+    return changes
+
+
+def _changed_row(record: TaskRecord, content: UpdateTask) -> dict[str, Any]:
+    """What an update makes of interval, cron and zone. Raises InvalidContent."""
+    if content.interval is not UNSET and content.cron is not UNSET:
+        raise InvalidContent(_TWO_ROWS, "interval")
+    cron = record.cron if content.cron is UNSET else content.cron
+    if content.interval is not UNSET or cron is None:
+        if content.zone is not UNSET:
+            raise InvalidContent(_ZONE_WITHOUT_CRON, "zone")
+        return {} if content.interval is UNSET else {"interval": content.interval, "cron": None, "zone": None}
+    zone = (record.zone or UTC_NAME) if content.zone is UNSET else content.zone
+    return {"interval": None, "cron": cron, "zone": zone}
+
+
+def _check_comes(record: TaskRecord, now: int) -> None:
+    """Raises InvalidContent for a task without times, what is no pattern or zone, and a pattern that never comes."""
+    table = record.timetable
+    if record.cron is None:
+        return
+    first = table.next(now - 1)
+    if first is None:
+        raise InvalidContent(f"cron: never comes: it has no time in the next {HORIZON_YEARS} years", "cron")
+    if record.end is not None and first > record.end:
+        raise InvalidContent("cron: never comes: its first time is after end", "cron")
 
 
 def _redacted_job(job: Mapping[str, Any], filled: SendJob) -> dict[str, Any]:

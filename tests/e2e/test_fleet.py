@@ -74,10 +74,15 @@ def worker(folder: Path, env: dict[str, str]) -> Iterator["subprocess.Popen[byte
 
 def planned(folder: Path, env: dict[str, str]) -> list[tuple[str, str, str, int]]:
     """What `sidecar agenda` shows on a machine of the fleet: kind, what, state, how often it ran."""
+    return [(row["kind"], row["what"], row["state"], row["ran"]) for row in agenda_rows(folder, env)]
+
+
+def agenda_rows(folder: Path, env: dict[str, str]) -> list[dict[str, Any]]:
+    """The rows of `sidecar agenda`."""
     command = [sys.executable, "-m", "sidecar", "agenda", "--json"]
     said = subprocess.run(command, env=environment(folder, env), capture_output=True, check=True, timeout=SECONDS)
-    rows = msgspec.json.decode(said.stdout)["agenda"]
-    return [(row["kind"], row["what"], row["state"], row["ran"]) for row in rows]
+    rows: list[dict[str, Any]] = msgspec.json.decode(said.stdout)["agenda"]
+    return rows
 
 
 def total(child: Child, wanted: str) -> int:
@@ -349,4 +354,8 @@ def test_tasks_are_shared(tmp_path: Path, redis: RedisServer) -> None:
         assert planned(tmp_path / "elsewhere", env) == [("task", "t", "stopped", len(done))]
         ask(other, "delete_task", id="t")
         assert planned(tmp_path / "elsewhere", env) == []
+        ask(other, "create_task", id="c", script="a.js", cron="0 12 L 12 *", zone="Europe/Amsterdam")
+        due = ask(other, "get_task_status", id="c")["next_execution"]
+        assert due[4:] == "-12-31T11:00:00Z"
+        assert [row["next"] for row in agenda_rows(tmp_path / "elsewhere", env)] == [due]
         assert other.end() == 0

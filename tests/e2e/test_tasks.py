@@ -1,7 +1,10 @@
 """Periodic tasks in real processes: over restarts, kills, suspensions, and beside each other on one store."""
 
+import asyncio
 import json
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sidecar_protocol.encoding import encode
 
 from sidecar.runtime.task_runtime import SCRIPTS_AT_ONCE
-from tests.harness import SECONDS, Child, error
+from sidecar.storage.agenda import Agenda
+from sidecar.storage.database import Database
+from sidecar.tasks.task_record import decode
+from tests.harness import SECONDS, Child, environment, error
 
 pytestmark = pytest.mark.browser
 
@@ -204,6 +211,55 @@ def test_tasks_go_on_after_a_restart(tmp_path: Path) -> None:
         dues = [run["due"] for run in runs(child)]
         assert len(set(dues)) == len(dues)
         assert child.end() == 0
+
+
+def test_cron_goes_on_after_a_restart(tmp_path: Path) -> None:
+    """By itself; what was missed in an hour without a sidecar is one run, at once."""
+    script(tmp_path, "exports.main = () => 'x'")
+    with Child(tmp_path) as child:
+        ask(child, "create_task", id="t", script="a.js", cron="*/10 * * * *", zone="Europe/Amsterdam")
+        ask(child, "create_task", id="later", script="a.js", cron="0 12 31 12 *", zone="Europe/Amsterdam")
+        (never,) = child.ask({"type": "create_task", "content": {"script": "a.js", "cron": "0 0 30 2 *"}})
+        message = "cron: never comes: it has no time in the next 100 years"
+        assert never == error("invalid_content", message, field="cron")
+        assert child.end() == 0
+    stopped_an_hour_ago(tmp_path)
+    with Child(tmp_path) as child:
+        wait_until(has_runs(child, 1))
+        (run, *_) = runs(child)
+        assert (run["trigger"], run["due"][15:]) == ("cron", "0:00Z")
+        status = ask(child, "get_task_status", id="t")
+        assert status["coalesced"] in (5, 6)
+        assert status["next_execution"] > run["due"]
+        assert status["next_execution"][15:] == "0:00Z"
+        assert ask(child, "get_task_status", id="later")["next_execution"][4:] == "-12-31T11:00:00Z"
+        told = subprocess.run(
+            [sys.executable, "-m", "sidecar", "agenda", "--json"],
+            env=environment(tmp_path),
+            capture_output=True,
+            check=True,
+            timeout=SECONDS,
+        )
+        planned = {row["what"]: row["next"] for row in json.loads(told.stdout)["agenda"]}
+        assert planned["later"] == ask(child, "get_task_status", id="later")["next_execution"]
+        assert child.end() == 0
+
+
+def stopped_an_hour_ago(folder: Path) -> None:
+    """Makes the store that of a sidecar that ended then: the task's times in between have not been handed over."""
+
+    async def set_back() -> None:
+        database = await Database.open(folder / "state" / "sidecar.db")
+        agenda = Agenda(database, "task")
+        item = await agenda.get("t")
+        assert item
+        assert item.due
+        record = decode(item.document)
+        then = record.replace(init=record.init - 3_600_000, created=record.created - 3_600_000)
+        assert await agenda.replace(item, encode(then), item.due - 3_600)
+        await database.close()
+
+    asyncio.run(set_back())
 
 
 def test_a_run_that_was_killed_runs_again_once(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
     "get_schedule_msg_ids": [{"content": {"schedule_id": "a"}}],
     "create_task": [
         {"content": {"script": "https://a.example/a.js", "interval": 3_600_000}},
+        {"content": {"script": "a.js", "cron": "0 9 * * MON-FRI", "zone": "Europe/Amsterdam"}},
         {
             "content": {
                 "id": "t",
@@ -65,7 +66,10 @@ SAMPLES: dict[str, list[dict[str, Any]]] = {
     ],
     "list_tasks": [{}, {"content": {"running": True, "config": {"city": "x"}, "page": 2}}],
     "get_task": [{"content": {"id": "t"}}],
-    "update_task": [{"content": {"id": "t", "end": None, "interval": 5_000, "config": {}}}],
+    "update_task": [
+        {"content": {"id": "t", "end": None, "interval": 5_000, "config": {}}},
+        {"content": {"id": "t", "cron": "@daily", "zone": "UTC"}},
+    ],
     "delete_task": [{"content": {"id": "t"}}],
     "get_task_status": [{"content": {"id": "t"}}],
     "run_task": [{"content": {"id": "t"}}],

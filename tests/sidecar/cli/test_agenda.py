@@ -81,6 +81,39 @@ def test_tasks_that_end_stop_or_come_late() -> None:
     assert often.coming == 24 * HOUR - HOUR // 2 + 1
 
 
+def cron(task_id: str, pattern: str, **members: Any) -> ScheduledEntry:
+    """A task with a cron pattern. Now is 08:00 in UTC, 09:00 in Amsterdam."""
+    given = {"config": {}, "running": True, "init": 0, "cron": pattern, "zone": "Europe/Amsterdam", "created": 0}
+    return ScheduledEntry("task", task_id, NOW, msgspec.json.encode(given | members))
+
+
+def test_tasks_with_a_cron_pattern() -> None:
+    """At the times of their zone's clock."""
+    tasks = [
+        cron("noon", "0 12 * * *"),
+        cron("utc", "0 12 * * *", zone="UTC"),
+        cron("often", "*/5 9-11 * * *"),
+        cron("month", "0 0 L * *"),
+        cron("ends", "*/30 * * * *", end=int((NOW + HOUR) * 1000)),
+        cron("stopped", "* * * * *", running=False),
+        cron("moon", "* * * * *", zone="Moon/Tranquility"),
+    ]
+    rows = {row.what: row for row in agenda(tasks, [], NOW)}
+    assert {what: (row.next, row.coming) for what, row in rows.items()} == {
+        "noon": ("2027-01-15T11:00:00Z", 1),
+        "utc": ("2027-01-15T12:00:00Z", 1),
+        "often": ("2027-01-15T08:05:00Z", 36),
+        "month": ("2027-01-30T23:00:00Z", 0),
+        "ends": ("2027-01-15T08:30:00Z", 2),
+        "stopped": (None, 0),
+        "moon": (None, 0),
+    }
+    assert rows["moon"].state == "unreadable"
+    assert rows["noon"].timeline == "." * SIDE + "|...o" + "." * 20
+    assert rows["often"].timeline == "." * SIDE + "|ooo" + "." * 21
+    assert rows["ends"].timeline == "." * SIDE + "|oo" + "." * 22
+
+
 @pytest.mark.parametrize(
     ("members", "state", "coming", "missed", "letter"),
     [

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.errors import InvalidContent
-from sidecar.tasks.interval import MAX_MS, intervals_between, last_time, next_time, parse_time_ms
+from sidecar.tasks.interval import MAX_MS, last_time, next_time, parse_time_ms
 
 moments = st.integers(min_value=0, max_value=MAX_MS // 2)
 intervals = st.integers(min_value=1_000, max_value=366 * 24 * 3_600_000)
@@ -33,12 +33,6 @@ def test_the_last_time_is_the_latest_of_its_row_that_has_come(init: int, interva
     else:
         assert time <= at < time + interval
         assert next_time(init, interval, at) == time + interval
-
-
-@given(moments, intervals, st.integers(min_value=0, max_value=10_000))
-def test_times_that_passed_are_counted(init: int, interval: int, count: int) -> None:
-    """All but the last."""
-    assert intervals_between(init, init + count * interval, interval) == count
 
 
 @given(moments, intervals, st.integers(min_value=1, max_value=200))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import WireError
 from sidecar_protocol.job_status import JobStatus
 from sidecar_protocol.tasks import ListTaskRuns, ListTasks, TaskRef
@@ -142,6 +143,89 @@ async def test_a_clock_set_forward_a_day_and_back_an_hour(desk: Desk) -> None:
     assert slots(desk) == [60, 86_460]
     await desk.pass_time(4_200)
     assert slots(desk) == [60, 86_460, 87_060]
+
+
+async def test_cron_runs_when_its_zone_shows_its_times(desk: Desk) -> None:
+    """From its making on; the start is 09:00 in Amsterdam."""
+    made = await desk.make(init=None, interval=None, cron="*/20 9-10 * * MON-FRI", zone="Europe/Amsterdam")
+    assert (made.interval, made.cron, made.zone) == (None, "*/20 9-10 * * MON-FRI", "Europe/Amsterdam")
+    assert (await desk.status()).next_execution == rfc3339(START + 1200)
+    for _ in range(6):
+        await desk.pass_time(1200)
+        desk.queue.end_all()
+    assert slots(desk) == [1200, 2400, 3600, 4800, 6000]
+    assert (await desk.status()).next_execution == rfc3339(START + 3 * 86_400)  # Friday's are over
+
+
+async def test_cron_without_a_zone_is_in_utc_and_begins_at_init(desk: Desk) -> None:
+    """A time that is `init` itself counts."""
+    made = await desk.make(interval=None, cron="@hourly", init=desk.at(7200))
+    assert made.zone == "UTC"
+    await desk.pass_time(7199)
+    assert slots(desk) == []
+    await desk.pass_time(1)
+    assert slots(desk) == [7200]
+
+
+async def test_cron_times_missed_while_nothing_ran_become_one(desk: Desk) -> None:
+    """As those of an interval do: the last of them, at once; the others are counted."""
+    await desk.make(init=None, interval=None, cron="*/10 * * * *")
+    await desk.pass_time(86_400 + 123)
+    assert slots(desk) == [86_400]
+    status = await desk.status()
+    assert (status.coalesced, status.skipped, status.next_execution) == (144, 0, rfc3339(START + 87_000))
+    await desk.pass_time(-3_600)
+    assert slots(desk) == [86_400]  # a clock that is set back repeats nothing
+    await desk.pass_time(3_600 + 477)
+    assert ((await desk.status()).skipped, slots(desk)) == (1, [86_400])  # the one before still goes on
+
+
+async def test_cron_over_a_clock_change_runs_once_an_hour_shown_twice(database: Database, tmp_path: Path) -> None:
+    """And not in an hour that is skipped."""
+    spring = Desk(database, ManualClock(1_743_202_800), Queue(), tmp_path)  # 2025-03-29 00:00 in Amsterdam
+    await spring.make(init=None, interval=None, cron="30 2 * * *", zone="Europe/Amsterdam")
+    for _ in range(3 * 24):
+        await spring.pass_time(3_600)
+        spring.queue.end_all()
+    assert [key.rpartition(":")[2] for key in spring.keys] == ["1743211800000", "1743381000000"]
+    await spring.tasks.delete(TaskRef(id="t"))
+    autumn = Desk(database, ManualClock(1_761_429_600), Queue(), tmp_path)  # 2025-10-26 00:00 in Amsterdam
+    await autumn.make(init=None, interval=None, cron="*/30 2 * * *", zone="Europe/Amsterdam", running=True)
+    for _ in range(48):
+        await autumn.pass_time(900)
+        autumn.queue.end_all()
+    assert [key.rpartition(":")[2] for key in autumn.keys] == ["1761436800000", "1761438600000"]
+    assert (await autumn.status()).coalesced == 0
+
+
+async def test_interval_and_cron_take_each_others_place(desk: Desk) -> None:
+    """A zone stays with its pattern; what was handed over under the old times does not hold back the new ones."""
+    await desk.make(init=None)
+    await desk.on_due()
+    desk.queue.end_all()
+    changed = await desk.update(cron="30 8 * * *")
+    assert (changed.interval, changed.cron, changed.zone) == (None, "30 8 * * *", "UTC")
+    assert (await desk.status()).next_execution == rfc3339(START + 1800)
+    assert (await desk.update(zone="Europe/Amsterdam")).cron == "30 8 * * *"
+    assert (await desk.status()).next_execution == rfc3339(START + 84_600)
+    assert (await desk.update(cron="0 10 * * *")).zone == "Europe/Amsterdam"
+    await desk.pass_time(3_600)
+    assert slots(desk) == [0, 3_600]
+    again = await desk.update(interval=60_000)
+    assert (again.interval, again.cron, again.zone) == (60_000, None, None)
+
+
+async def test_a_cron_that_this_machine_can_not_read_waits_for_one_that_can(desk: Desk) -> None:
+    """A newer sidecar's pattern, a zone of a newer database: as any record that can't be read."""
+    await desk.make(interval=None, cron="@hourly")
+    item, record = await desk.stored()
+    document = encode(record.replace(zone="Moon/Tranquility"))
+    await desk.agenda.replace(item, document, START + 1)
+    await desk.pass_time(2)
+    assert slots(desk) == []
+    left = await desk.agenda.get("t")
+    assert left
+    assert (left.document, left.due) == (document, START + 2 + CORRUPT_RETRY_SECONDS)
 
 
 async def test_after_its_end_it_is_deleted(desk: Desk) -> None:
@@ -298,6 +382,15 @@ async def test_a_task_as_it_is_shown(desk: Desk) -> None:
         ({"init": "9999-12-31T23:59:59Z"}, "init"),
         ({"script": None, "job": {"steps": []}}, "job.steps"),
         ({"script": None, "job": {"steps": [{"url": "https://a.example/{{x}}"}]}}, "job.steps[0].url"),
+        ({"interval": None}, "interval"),
+        ({"cron": "@daily"}, "interval"),
+        ({"zone": "Europe/Amsterdam"}, "zone"),
+        ({"interval": None, "cron": "@daily", "zone": "Europe/Nowhere"}, "zone"),
+        ({"interval": None, "cron": "* * * *"}, "cron"),
+        ({"interval": None, "cron": "0 0 30 2 *"}, "cron"),
+        ({"interval": None, "cron": "* 2 8-14 3 +SUN", "zone": "America/New_York"}, "cron"),
+        ({"interval": None, "cron": "0 0 1 1 *", "init": "2030-01-02", "end": "2030-12-31"}, "cron"),
+        ({"interval": None, "cron": "@daily", "init": "9999-12-31T23:59:59Z"}, "cron"),
     ],
 )
 async def test_what_can_be_no_task(desk: Desk, content: dict[str, Any], field: str) -> None:
@@ -356,6 +449,11 @@ async def test_new_times_count_from_now(desk: Desk) -> None:
         ({"job": {"steps": []}}, "job.steps"),
         ({"end": "2020-01-01"}, "end"),
         ({"init": "x"}, "init"),
+        ({"interval": 5_000, "cron": "@daily"}, "interval"),
+        ({"interval": 5_000, "zone": "UTC"}, "zone"),
+        ({"zone": "UTC"}, "zone"),
+        ({"cron": "@daily", "zone": "Nowhere"}, "zone"),
+        ({"cron": "0 0 30 2 *"}, "cron"),
     ],
 )
 async def test_an_update_that_is_wrong_changes_nothing(desk: Desk, content: dict[str, Any], field: str) -> None:
@@ -379,11 +477,13 @@ async def test_list_filters_by_any_field(desk: Desk) -> None:
     await desk.make(id="a", config={"city": "x", "n": {"m": 1, "k": 2}})
     await desk.make(id="b", script="b.js", running=False, interval=5_000, end="2030-01-01")
     await desk.make(id="c", script=None, job={"steps": [{"url": "https://a.example/"}], "name": "nightly"})
+    await desk.make(id="d", script="d.js", running=False, init="2030-01-01", interval=None, cron="0 0 L * *")
 
     async def ids(**wanted: Any) -> list[str]:
         return [task.id for task in (await desk.tasks.list(read(ListTasks, wanted))).tasks]
 
-    assert await ids() == ["a", "b", "c"]
+    assert await ids() == ["a", "b", "c", "d"]
+    assert await ids(cron="0 0 L * *") == await ids(zone="UTC") == ["d"]
     assert await ids(id="b") == ["b"]
     assert await ids(script="a.js") == ["a"]
     assert await ids(running=True) == ["a", "c"]
