@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from sidecar import stderr
+
 REPEAT_INTERVAL: Final = 10.0
 """Seconds for which a repeated message is suppressed: a full disk fails several times a second."""
 MAX_REMEMBERED: Final = 100
@@ -48,6 +50,23 @@ class RateLimitFilter(logging.Filter):
         return True
 
 
+class StderrHandler(logging.Handler):
+    """Writes messages to stderr. Those that it has no room for are dropped; the next one says how many."""
+
+    def __init__(self, write: Callable[[str], bool] = stderr.write) -> None:
+        super().__init__()
+        self._write = write
+        self._lost = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one message, or drops it."""
+        missing = f"({self._lost} messages are missing here: nobody read stderr)\n" if self._lost else ""
+        if self._write(f"{missing}{self.format(record)}\n"):
+            self._lost = 0
+        else:
+            self._lost += 1
+
+
 def _strip_contents(record: logging.LogRecord) -> bool:
     """Shortens jobs in SAQ's messages to their identity, without content or errors; lets all messages pass."""
     if isinstance(record.args, tuple):
@@ -64,10 +83,12 @@ def _short_form(value: object) -> object:
 def configure(debug_log: str, redact: Callable[[str], str]) -> None:
     """Sets up the root logger; `debug_log` is a file (mode 0600), or empty for none."""
     formatter = _RedactingFormatter(redact)
-    stderr = logging.StreamHandler(sys.stderr)
-    stderr.setLevel(logging.WARNING)
-    stderr.addFilter(RateLimitFilter())
-    handlers: list[logging.Handler] = [stderr]
+    handlers: list[logging.Handler] = []
+    if sys.stderr is not None:  # descriptor 2 is open
+        warnings = StderrHandler()
+        warnings.setLevel(logging.WARNING)
+        warnings.addFilter(RateLimitFilter())
+        handlers.append(warnings)
     if debug_log:
         from sidecar import files  # late: few sessions have one
 

@@ -1,15 +1,15 @@
 """Bounded shutdown: of tasks that lose a cancellation, of clean-up, of the whole process."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
+
+from sidecar import stderr
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +82,5 @@ def force_exit_after(seconds: float) -> None:
 
 
 def _force_exit() -> None:
-    with contextlib.suppress(OSError, ValueError):  # the reader may be gone
-        print("sidecar: shutdown timed out, exiting anyway", file=sys.stderr, flush=True)
+    stderr.write("sidecar: shutdown timed out, exiting anyway\n")
     os._exit(0)

@@ -2,7 +2,7 @@
 
 import logging
 
-from sidecar.logs import MAX_REMEMBERED, REPEAT_INTERVAL, RateLimitFilter
+from sidecar.logs import MAX_REMEMBERED, REPEAT_INTERVAL, RateLimitFilter, StderrHandler
 from tests.clocks import ManualClock
 
 
@@ -32,3 +32,23 @@ def test_only_so_much_is_kept_in_mind() -> None:
     assert all(once.filter(record("number %s", number)) for number in range(MAX_REMEMBERED + 1))
     assert not once.filter(record("number 1"))
     assert once.filter(record("number 0"))
+
+
+def test_what_stderr_does_not_take_is_counted() -> None:
+    """The next message that it takes says how many are missing."""
+    written: list[str] = []
+    taken = iter([True, False, False, True, True])
+
+    def write(text: str) -> bool:
+        done = next(taken)
+        written.extend([text] * done)
+        return done
+
+    handler = StderrHandler(write)
+    for number in range(5):
+        handler.handle(record(f"number {number}"))
+    assert written == [
+        "number 0\n",
+        "(2 messages are missing here: nobody read stderr)\nnumber 3\n",
+        "number 4\n",
+    ]

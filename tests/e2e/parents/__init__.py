@@ -1,0 +1,1 @@
+"""Parents in several languages, as v1 had them."""
