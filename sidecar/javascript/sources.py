@@ -1,6 +1,6 @@
 """Scans JavaScript sources with a bounded cost, however long the sources of a line are."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from sidecar_protocol.wire_types import REDACTED
@@ -12,8 +12,6 @@ MAX_SOURCE: Final = 32 * 1024
 """The longest source that is scanned, in characters; a longer one is redacted whole."""
 MAX_TOTAL: Final = 8 * MAX_SOURCE
 """Characters that are scanned for one line or one job; nested sources count again."""
-
-_PLACEHOLDER: Final = f'"{REDACTED}"'
 
 
 class SourceScanner:
@@ -30,11 +28,11 @@ class SourceScanner:
 
         return tokens.literals(source, self._spend)
 
-    def redact(self, source: str) -> str:
+    def redact(self, source: str, placeholder: Callable[[str], str] = lambda _: REDACTED) -> str:
         """The source with every literal that is not open, and every comment, replaced; beyond the limit all of it."""
         from sidecar.javascript import tokens  # late, as above
 
-        return tokens.redact(source) if self._spend(len(source)) else _PLACEHOLDER
+        return tokens.redact(source, placeholder) if self._spend(len(source)) else f'"{placeholder(source)}"'
 
     def _spend(self, length: int) -> bool:
         if length > min(MAX_SOURCE, self._remaining):

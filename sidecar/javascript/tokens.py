@@ -79,9 +79,9 @@ def literals(source: str, spend: Callable[[int], bool]) -> Iterator[Literal]:
     yield from _literals(source, spend, 0)
 
 
-def redact(source: str) -> str:
+def redact(source: str, placeholder: Callable[[str], str] = lambda _: REDACTED) -> str:
     """The source with every literal that is not open, and every comment, replaced."""
-    tokens = _Tokenizer(source, lambda _: None)
+    tokens = _Tokenizer(source, lambda _: None, placeholder=placeholder)
     output = StringIO()
     done = 0
     for span in tokens.spans():
@@ -94,7 +94,7 @@ def redact(source: str) -> str:
         output.write(source[done:])
     else:
         output.write(source[done : tokens.unsure])
-        output.write(f'"{REDACTED}"')
+        output.write(f'"{placeholder(source[tokens.unsure :])}"')
     return output.getvalue()
 
 
@@ -128,6 +128,8 @@ class _Tokenizer:
     on_literal: Callable[[Literal], object]
     regex: bool = False
     """Whether an ambiguous slash begins a regular expression."""
+    placeholder: Callable[[str], str] = str
+    """What replaces a literal's value."""
     unsure: int | None = None
     """The offset from which nothing is certain."""
     _frames: list[_Bracket] = field(default_factory=lambda: [_Bracket("", "", 0, False)])
@@ -193,7 +195,8 @@ class _Tokenizer:
         self._joined_sensitivity = max(sensitivity, self._joined_sensitivity)
         if sensitivity is not Sensitivity.OPEN:
             self.on_literal(Literal(value, sensitivity))
-            yield _Span(start, end, f'"{REDACTED}"' if quoted else REDACTED)
+            placeholder = self.placeholder(value)
+            yield _Span(start, end, f'"{placeholder}"' if quoted else placeholder)
         frame = self._frames[-1]
         if frame.bracket == "{" and self._last in ("{", ","):
             frame.key = value

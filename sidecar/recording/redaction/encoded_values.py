@@ -206,6 +206,12 @@ def _flattened_forms(data: bytes) -> Iterator[bytes]:
         yield flat
 
 
+def unescaped(data: bytes) -> bytes:
+    """The data with all escapes undone, however often it was escaped; line ends and spaces are flattened."""
+    *_, flat = islice(_flattened_forms(data), _MAX_FLATTENINGS)
+    return flat
+
+
 class ValueSet:
     """A growing set of values of at least `MIN_SECRET_LENGTH` characters."""
 
@@ -231,7 +237,7 @@ class ValueSet:
         self._values.add(raw)
         self._unhashed.append(raw)
         self.finder.add(raw)
-        *_, flat = islice(_flattened_forms(raw), _MAX_FLATTENINGS)
+        flat = unescaped(raw)
         if flat != raw and min(map(len, (flat, raw.translate(None, _BLANK)))) >= MIN_SECRET_LENGTH:
             self.flat.add(flat)
         return True

@@ -23,6 +23,7 @@ from sidecar.secret_encodings import MIN_SECRET_LENGTH
 if TYPE_CHECKING:
     from sidecar.javascript.tokens import Literal
     from sidecar.recording.redaction.known_values import KnownValues
+    from sidecar.recording.redaction.placeholders import SecretWords
     from sidecar.recording.redaction.value_search import Span
 
 MIN_LITERAL_LENGTH: Final = 6
@@ -32,8 +33,6 @@ MAX_REMEMBERED: Final = 64
 
 _PLACEHOLDER: Final = f'"{REDACTED}"'
 _REPLACED: Final = frozenset({Sensitivity.SECRET, Sensitivity.HIDDEN, Sensitivity.TYPED})
-_PLACEHOLDER_BYTES: Final = REDACTED.encode()
-_AFTER_GROUP: Final = rf"\g<1>{REDACTED}"
 _MAX_CACHED_LENGTH: Final = 64
 _MAX_CACHED: Final = 1_024
 _NEEDLESS_ESCAPE: Final = re.compile(
@@ -46,10 +45,23 @@ _decode: Final = msgspec.json.Decoder(str).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Redactor:
-    """Replaces the session's secret values by `**********`, wherever they occur and however encoded."""
+class Stars:
+    """The same `**********` in place of every secret."""
 
-    def __init__(self) -> None:
+    def of(self, secret: str, name: str = "") -> str:  # noqa: ARG002 - as `SecretWords`
+        """What replaces a text."""
+        return REDACTED
+
+    def of_token(self, raw: str, name: str) -> str | None:  # noqa: ARG002 - as `SecretWords`
+        """What replaces a scalar of JSON that is no text; None leaves it."""
+        return _PLACEHOLDER
+
+
+class Redactor:
+    """Replaces the session's secret values by placeholders, wherever they occur and however encoded."""
+
+    def __init__(self, placeholders: "Stars | SecretWords" = Stars()) -> None:  # noqa: B008 - it has no state
+        self._placeholders = placeholders
         self._values: tuple[KnownValues, ...] = ()
         """The session's own values, newer values found in lines, and older ones, which are dropped once there are
         enough newer ones. Created with the first value."""
@@ -71,10 +83,10 @@ class Redactor:
         user info and secret parameters of URLs."""
         text = self._replace_known(text)
         if "@" in text:
-            text = USERINFO.sub(_AFTER_GROUP, text)
+            text = USERINFO.sub(self._after_group, text)
         if "=" in text:
-            text = PARAMETER.sub(_AFTER_GROUP, text)
-        return JSON_MEMBER.sub(_AFTER_GROUP, text) if '"' in text else text
+            text = PARAMETER.sub(self._after_group, text)
+        return JSON_MEMBER.sub(self._after_group, text) if '"' in text else text
 
     def is_clean(self, lines: bytes) -> bool:
         """Whether these lines of JSON certainly contain nothing to redact; fast.
@@ -113,7 +125,7 @@ class Redactor:
         """The replacement of a token; `seen` caches the results for short strings, most of them keys."""
         raw = text[token.start : token.end]
         if token.sensitivity in _REPLACED:
-            return None if raw == _PLACEHOLDER else _PLACEHOLDER
+            return self._replace_secret(raw, token.key or "")
         value = _string_value(raw)
         if value is None:
             return _PLACEHOLDER if raw.startswith('"') else None
@@ -121,13 +133,29 @@ class Redactor:
             value in _ENVELOPE_KEYS if token.sensitivity is Sensitivity.KEY else _is_type(token, value)
         ):
             return None  # a known value that is a word of the wire stays: the line would be unreadable
-        redacted = sources.redact(value) if token.sensitivity is Sensitivity.SOURCE else value
+        redacted = sources.redact(value, self._placeholders.of) if token.sensitivity is Sensitivity.SOURCE else value
         if token.sensitivity is Sensitivity.WEBHOOK:
-            redacted = AFTER_HOST.sub(_AFTER_GROUP, redacted)
+            redacted = AFTER_HOST.sub(self._after_group, redacted)
         redacted = self._redact_cached(redacted, seen)
         if token.sensitivity is Sensitivity.PROXY:
-            redacted = PROXY_USERINFO.sub(_AFTER_GROUP, redacted)
+            redacted = PROXY_USERINFO.sub(self._after_group, redacted)
         return None if redacted == value else _encode(redacted).decode()
+
+    def _replace_secret(self, raw: str, name: str) -> str | None:
+        if raw == _PLACEHOLDER:
+            return None
+        value = _string_value(raw)
+        if value is None and raw.startswith('"'):
+            return _PLACEHOLDER
+        if not value:
+            return self._placeholders.of_token(raw, name)
+        placeholder = self._placeholders.of(value, name)
+        return None if placeholder == value else f'"{placeholder}"'
+
+    def _after_group(self, match: re.Match[str]) -> str:
+        """Keeps group 1, which may end in the secret's name."""
+        name = match[1].rstrip('="\\: ')
+        return match[1] + self._placeholders.of(match[0][len(match[1]) :], name[-_MAX_CACHED_LENGTH:])
 
     def _redact_cached(self, text: str, seen: dict[str, str]) -> str:
         redacted = seen.get(text) or self.redact_text(text)
@@ -162,18 +190,18 @@ class Redactor:
 
         data = text.encode(errors="surrogatepass")
         found = find_spans(data, known)
-        return _replace_spans(data, found) if found else text
+        return self._replace_spans(data, found) if found else text
 
-
-def _replace_spans(data: bytes, found: "list[Span]") -> str:
-    pieces: list[bytes] = []
-    done = 0
-    for start, end in found:
-        while _is_within_character(data, end):  # a span may end within a character
-            end += 1
-        pieces += (data[done:start], _PLACEHOLDER_BYTES)
-        done = end
-    return b"".join([*pieces, data[done:]]).decode(errors="surrogatepass")
+    def _replace_spans(self, data: bytes, found: "list[Span]") -> str:
+        pieces: list[bytes] = []
+        done = 0
+        for start, end in found:
+            while _is_within_character(data, end):  # a span may end within a character
+                end += 1
+            placeholder = self._placeholders.of(data[start:end].decode(errors="replace"))
+            pieces += (data[done:start], placeholder.encode())
+            done = end
+        return b"".join([*pieces, data[done:]]).decode(errors="surrogatepass")
 
 
 def _is_within_character(data: bytes, offset: int) -> bool:
