@@ -19,6 +19,7 @@ from benchmarks.lines import line
 from sidecar.clock import Clock
 from sidecar.deliveries.delivery_manager import open_deliveries
 from sidecar.encryption import Encryptor
+from sidecar.net.http_client import HttpClient
 from sidecar.net.public_http import PublicHttpClient
 from sidecar.storage.database import Database
 from sidecar.storage.outbox import OutboxMessage
@@ -111,7 +112,15 @@ async def _fill(home: Path, url: str, count: int) -> None:
     encryptor = Encryptor(b"key of thirty-two bytes, always.")
     public_http = PublicHttpClient(clock, allow_private=True)
     services = open_deliveries(
-        database, encryptor, home, public_http, clock, lambda *_: None, timeout=30, allow_private=True
+        database,
+        encryptor,
+        home,
+        public_http,
+        lambda: HttpClient(30, clock),
+        clock,
+        lambda *_: None,
+        timeout=30,
+        allow_private=True,
     )
     [endpoint] = services.endpoints.set_session([Webhook(url=url, secret=Secrets(Secret(SECRET)))])
     services.outbox.put(

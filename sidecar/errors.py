@@ -16,7 +16,8 @@ WireError (sidecar_protocol)
     ├── CorruptRecord           internal
     ├── RemoteFailed            remote_error
     │   ├── Unauthorized        unauthorized
-    │   └── Forbidden           forbidden
+    │   ├── Forbidden           forbidden
+    │   └── NotRecorded         not_recorded
     ├── RemoteUnreachable       remote_unreachable
     └── BrowserFailed
         ├── NavigationFailed    navigation_failed
@@ -177,6 +178,12 @@ class Forbidden(RemoteFailed):
     """A server, a token or a setting does not allow this (403)."""
 
     code = ErrorCode.FORBIDDEN
+
+
+class NotRecorded(RemoteFailed):
+    """A replay needs what its recording doesn't have."""
+
+    code = ErrorCode.NOT_RECORDED
 
 
 class RemoteUnreachable(SidecarError):

@@ -92,6 +92,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Hosts that scripts may fetch from, separated by commas: `example.com`, `*.example.com`, or `*` for all."""
     script_timeout: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 60.0
     """Seconds that a script may take, without the browser jobs that it waits for."""
+    record: str = ""
+    """Folder that the whole session is recorded into, secrets replaced; empty means none."""
+    record_max_mb: Annotated[int, msgspec.Meta(ge=1)] = 1024
+    """Megabytes of input, output and exchanges after which nothing more is recorded."""
+    offline: str = ""
+    """Folder of a recorded session that answers in place of servers; nothing leaves the machine."""
+    ignore_params: str = ""
+    """Query parameters, separated by commas, that don't count where `offline` looks for a recorded request."""
     log_input: str = ""
     """File that every input line is appended to, secrets replaced; empty means none."""
     log_debug: str = ""
@@ -184,6 +192,19 @@ def host_zone(environ: Mapping[str, str] | None = None) -> "tzinfo | None":
         return None
 
 
+def zone_name(environ: Mapping[str, str] | None = None) -> str:
+    """The IANA name of this machine's zone; a fixed offset as `TZ` takes it where there is no name."""
+    name = (os.environ if environ is None else environ).get("TZ", "")
+    if name:
+        return name
+    _, found, name = os.path.realpath("/etc/localtime").partition("/zoneinfo/")
+    if found:
+        return name
+    import time
+
+    return f"UTC{time.timezone // 3600:+d}" if time.timezone else "UTC"
+
+
 def _decoded(wanted: type, value: Any) -> Any:
     """Builds what msgspec does not know, as it asks it to."""
     if wanted is Secret:
@@ -210,6 +231,11 @@ def _from_file(variable: str, environ: Mapping[str, str]) -> str:
         return Path(environ[variable]).read_text().strip()
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"{variable}: the file can't be read") from None
+
+
+def child_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with these variables, for a sidecar that is started from it."""
+    return {**os.environ, **variables}
 
 
 @contextmanager

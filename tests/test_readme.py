@@ -68,6 +68,7 @@ def test_every_block_is_run() -> None:
         ("sh", ".venv/bin/sidecar <<'LINES'"),
         ("sh", ".venv/bin/sidecar <<'LINES'"),
         ("sh", "export SIDECAR_LOG_INPUT=session.log"),
+        ("sh", "SIDECAR_RECORD=recording examples/bash/scraper.sh .venv/bin/sidecar"),
         ("dockerfile", "COPY --from=sidecar /opt/sidecar /opt/sidecar"),
     ]
 
@@ -112,6 +113,12 @@ def test_the_block_of_work_for_later(checkout: Path) -> None:
     (done,) = (one for one in jobs["content"]["jobs"] if one["id"] == job["content"]["id"])
     assert done["status"] == "success"
     assert re.search(r"^task +front-page +running .* success ", printed, re.MULTILINE)
+
+
+def test_the_block_of_a_recording(checkout: Path) -> None:
+    """A real scraper's session is recorded, and its replay answers the same."""
+    printed = shell(checkout, block("sh", "SIDECAR_RECORD"))
+    assert "8 replies, 0 of them errors, 0 other than recorded" in printed
 
 
 def test_the_block_of_a_replay(checkout: Path) -> None:

@@ -32,6 +32,7 @@ class ErrorCode(StrEnum):
     BROWSER_CRASHED = "browser_crashed"
     REMOTE_ERROR = "remote_error"
     REMOTE_UNREACHABLE = "remote_unreachable"
+    NOT_RECORDED = "not_recorded"
     SHUTTING_DOWN = "shutting_down"
     INTERNAL = "internal"
 
@@ -57,6 +58,7 @@ MEANINGS: Final[dict[ErrorCode, str]] = {
     ErrorCode.BROWSER_CRASHED: "the page or its browser crashed during the job",
     ErrorCode.REMOTE_ERROR: "a server answered with an error; `status` is its HTTP status",
     ErrorCode.REMOTE_UNREACHABLE: "a server could not be reached, or broke off its answer",
+    ErrorCode.NOT_RECORDED: "an offline replay needs a request or a page that was not recorded; `url` names it",
     ErrorCode.SHUTTING_DOWN: "the sidecar is ending and did not get to this request",
     ErrorCode.INTERNAL: "a fault of the sidecar's own; its log on stderr says more",
 }

@@ -107,7 +107,7 @@ export interface Error {
 }
 
 /** Why a request failed. Clients branch on these; sentences may change, codes do not. */
-export type ErrorCode = "parse_error" | "invalid_request" | "unknown_type" | "invalid_content" | "line_too_long" | "missing_credentials" | "unauthorized" | "forbidden" | "not_found" | "conflict" | "limit_exceeded" | "queue_full" | "timeout" | "cancelled" | "navigation_failed" | "action_failed" | "browser_unavailable" | "browser_crashed" | "remote_error" | "remote_unreachable" | "shutting_down" | "internal";
+export type ErrorCode = "parse_error" | "invalid_request" | "unknown_type" | "invalid_content" | "line_too_long" | "missing_credentials" | "unauthorized" | "forbidden" | "not_found" | "conflict" | "limit_exceeded" | "queue_full" | "timeout" | "cancelled" | "navigation_failed" | "action_failed" | "browser_unavailable" | "browser_crashed" | "remote_error" | "remote_unreachable" | "not_recorded" | "shutting_down" | "internal";
 
 /** The typed form of an error, beside the plain sentence that v1 parents read. */
 export interface ErrorDetail {

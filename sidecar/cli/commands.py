@@ -63,9 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay_flags(parser.add_argument_group("replay"), "-replay", "--replay")
     parser.set_defaults(file=None, command=None, replaySkipCommands="", repeatReplay=1, secrets=None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    replay = commands.add_parser("replay", help="send a recorded session again")
-    replay.add_argument("file", metavar="FILE")
+    replay = commands.add_parser("replay", help="send a log again, or replay a recording without a network")
+    replay.add_argument("file", metavar="PATH", help="a log, or the folder of a recording")
     _add_replay_flags(replay)
+    _add_recording_flags(replay)
     schema = commands.add_parser("schema", help="write the JSON Schema of every message")
     schema.add_argument("folder", type=Path)
     schema.add_argument("--typescript", type=Path, metavar="FILE", help="write TypeScript declarations, too")
@@ -93,10 +94,26 @@ def _add_replay_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup,
         parser.add_argument(*names, metavar="FILE")
     # a default of its own would make the command forget what stands before it
     unset = argparse.SUPPRESS
-    parser.add_argument("-replaySkipCommands", "--replaySkipCommands", metavar="a,b", default=unset)
-    parser.add_argument("-repeatReplay", "--repeatReplay", metavar="N", type=int, default=unset)
+    skip: tuple[str, ...]
+    repeat: tuple[str, ...]
+    skip, repeat = ("-replaySkipCommands", "--replaySkipCommands"), ("-repeatReplay", "--repeatReplay")
+    if not names:
+        skip, repeat = (*skip, "--skip"), (*repeat, "--repeat")
+    parser.add_argument(*skip, dest="replaySkipCommands", metavar="a,b", default=unset, help="types of requests")
+    parser.add_argument(*repeat, dest="repeatReplay", metavar="N", type=int, default=unset)
     secrets = "JSON file that fills redacted values back in"
     parser.add_argument("--secrets", metavar="FILE", type=Path, default=unset, help=secrets)
+
+
+def _add_recording_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("recordings")
+    group.add_argument("--only", metavar="a,b", default="", help="send requests of these types only")
+    group.add_argument("--until", metavar="SEQ", type=int, help="send no request after this one")
+    group.add_argument("--speed", choices=("1x", "max"), default="max", help="1x: at the recording's intervals")
+    group.add_argument("--ignore-param", metavar="NAME", action="append", default=[], help="a query parameter")
+    group.add_argument("--check", action="store_true", help="exit with 1 if a reply is other than recorded")
+    group.add_argument("--update", action="store_true", help="accept the replies as they are now")
+    group.add_argument("--json", action="store_true", help="one line of JSON for each reply, and a summary")
 
 
 def _replay(parsed: argparse.Namespace, flags: dict[str, str]) -> int:
@@ -105,15 +122,37 @@ def _replay(parsed: argparse.Namespace, flags: dict[str, str]) -> int:
     if parsed.file and parsed.replay:
         print("sidecar: one log at a time, please: by replay or by -replay", file=sys.stderr)
         return 2
+    path, skip = Path(parsed.file or parsed.replay), _names(parsed.replaySkipCommands)
     given = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
-    return replay(
-        Path(parsed.file or parsed.replay),
-        skip=frozenset(name.strip() for name in parsed.replaySkipCommands.split(",") if name.strip()),
+    command = (*COMMAND, "--record=", *given)
+    if parsed.file and path.is_dir():
+        return _replay_recording(path, skip, parsed, command)
+    return replay(path, skip=skip, repeat=parsed.repeatReplay, secrets=parsed.secrets, out=_output(), command=command)
+
+
+def _replay_recording(path: Path, skip: frozenset[str], parsed: argparse.Namespace, command: Sequence[str]) -> int:
+    from sidecar.recording.offline_replay import Selection
+    from sidecar.recording.recording_folder import RecordingError
+    from sidecar.recording.replay_recording import ReplayOptions, newest, replay_recording
+
+    options = ReplayOptions(
+        selection=Selection(skip, _names(parsed.only), parsed.until),
         repeat=parsed.repeatReplay,
-        secrets=parsed.secrets,
-        out=_output(),
-        command=(*COMMAND, *given),
+        realtime=parsed.speed == "1x",
+        ignored_parameters=tuple(parsed.ignore_param),
+        check=parsed.check,
+        update=parsed.update,
+        as_json=parsed.json,
     )
+    try:
+        return replay_recording(newest(path), options, _output(), command)
+    except RecordingError as wrong:
+        print(f"sidecar: {wrong}", file=sys.stderr)
+        return 2
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in text.split(",") if name.strip())
 
 
 def _schema(folder: Path, typescript: Path | None) -> int:

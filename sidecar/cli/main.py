@@ -47,7 +47,12 @@ def serve(loaded: settings.Settings) -> int:
     from sidecar.runtime import session_process
 
     try:
-        asyncio.run(session_process.serve(loaded, claimed, Clock()))
+        clock = Clock()
+        if loaded.offline:
+            from sidecar.runtime.recording_runtime import recorded_clock
+
+            clock = recorded_clock(loaded, clock)
+        asyncio.run(session_process.serve(loaded, claimed, clock))
     except settings.SettingsError as wrong:
         print(f"sidecar: {wrong}", file=sys.stderr)
         return 2

@@ -23,6 +23,7 @@ from sidecar.deliveries.sender import Sender
 from sidecar.deliveries.server_forwarder import ServerForwarder
 from sidecar.encryption import Encryptor
 from sidecar.errors import Conflict, NotFound, StoreFailed
+from sidecar.net.http_client import HttpClient
 from sidecar.net.public_http import PublicHttpClient
 from sidecar.queue.process_registry import ProcessLock
 from sidecar.storage.database import Database
@@ -48,6 +49,7 @@ class DeliveryManager:
         endpoints: EndpointRegistry,
         folder: Path | None,
         public_http: PublicHttpClient,
+        open_http: Callable[[], HttpClient],
         clock: Clock,
         *,
         timeout: float,
@@ -64,7 +66,7 @@ class DeliveryManager:
         self._folder = folder
         self._process_lock: ProcessLock | None = None
         self._clock = clock
-        self._sender = Sender(clock, public_http, timeout)
+        self._sender = Sender(clock, public_http, open_http, timeout)
         self._context = WorkerContext(
             outbox, rows, endpoints, self.process_lock, self._sender, clock, jitter, emit, self._check_clock
         )
@@ -225,6 +227,7 @@ def open_deliveries(
     encryptor: Encryptor,
     folder: Path | None,
     public_http: PublicHttpClient,
+    open_http: Callable[[], HttpClient],
     clock: Clock,
     emit: Callable[[str, Any], None],
     *,
@@ -237,7 +240,7 @@ def open_deliveries(
     outbox, rows = Outbox(database, clock, encryptor), EndpointRows(database, clock)
     endpoints = EndpointRegistry(rows, encryptor, stdouterr_size, allow_private=allow_private)
     manager = DeliveryManager(
-        outbox, rows, endpoints, folder, public_http, clock, timeout=timeout, emit=emit, jitter=jitter
+        outbox, rows, endpoints, folder, public_http, open_http, clock, timeout=timeout, emit=emit, jitter=jitter
     )
     return DeliveryServices(outbox, endpoints, manager, ServerForwarder(endpoints, outbox))
 

@@ -66,9 +66,13 @@ class Failure:
 class Sender:
     """Makes delivery attempts."""
 
-    def __init__(self, clock: Clock, public_http: PublicHttpClient, timeout: float) -> None:
+    def __init__(
+        self, clock: Clock, public_http: PublicHttpClient, open_http: Callable[[], HttpClient], timeout: float
+    ) -> None:
+        """`open_http` opens the client for servers; `timeout` is for one attempt at a webhook, in seconds."""
         self._clock = clock
         self._public_http = public_http
+        self._open_http = open_http
         self._timeout = timeout
         self._http: HttpClient | None = None
 
@@ -116,7 +120,7 @@ class Sender:
 
     async def _send_copy(self, target: ServerTarget, message: PendingMessage, body: bytes) -> Failure | None:
         if self._http is None:
-            self._http = HttpClient(self._timeout, self._clock)
+            self._http = self._open_http()
         server = RtcvServer(self._http, target.credentials)
         response = await server.deliver("cv" if message.kind == "cv" else "result", body, message.id)
         return classify_response(response, self._clock.now(), lambda: server.to_error(response), server=True)

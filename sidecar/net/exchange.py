@@ -19,6 +19,14 @@ FAILURES: Final = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSErr
 """What a request may raise. Header and method errors are ValueErrors, and faults of the caller."""
 
 
+class RecordedFailure(OSError):
+    """The failure of a recorded request."""
+
+    def __init__(self, error: RemoteUnreachable | Forbidden) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
     """A response, whatever its status."""
@@ -57,6 +65,8 @@ def cause_of(failure: BaseException) -> BaseException:
 def unreachable(failure: Exception, host: str, *, retry_certificate: bool) -> RemoteUnreachable | Forbidden:
     """The error of a failed request; `retry_certificate`: an untrusted certificate may be gone at the next attempt."""
     cause = cause_of(failure)
+    if isinstance(cause, RecordedFailure):
+        return cause.error
     if isinstance(cause, aiohttp.ClientConnectorCertificateError):  # no `os_error` in this one
         return RemoteUnreachable(f"{host} has a certificate that can't be trusted", retryable=retry_certificate)
     if isinstance(cause, aiohttp.ClientConnectorError):

@@ -4,6 +4,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Final
 
 import aiohttp
@@ -14,6 +15,7 @@ from sidecar.clock import Clock, within
 from sidecar.errors import RemoteFailed, RemoteUnreachable, TimedOut
 from sidecar.net.bodies import BodyTooLarge
 from sidecar.net.exchange import FAILURES, HttpResponse, cause_of, exchange, unreachable
+from sidecar.net.exchange_hooks import ExchangeHook, no_hook
 from sidecar.net.redirects import MAX_REDIRECTS, Hop, TooManyRedirects, follow_redirects, within_origin
 from sidecar.net.transport import AiohttpConnections, new_request, open_client
 
@@ -47,11 +49,13 @@ class HttpClient:
         clock: Clock,
         jitter: Callable[[], float] = random.random,
         transport: httpx.AsyncBaseTransport | None = None,
+        hook: ExchangeHook = no_hook,
     ) -> None:
         self._clock = clock
         self._jitter = jitter
         self._timeout = timeout
         self._client = open_client(transport or AiohttpConnections(lambda: aiohttp.TCPConnector(limit=0)))
+        self._exchange = hook(partial(exchange, self._client))
 
     async def request(
         self,
@@ -62,8 +66,11 @@ class HttpClient:
         *,
         attempts: int = ATTEMPTS,
         status_only: bool = False,
+        holds_secret: bool = False,
     ) -> HttpResponse:
         """The response, whatever its status. With `status_only` the status decides, and the body is what could be read.
+
+        `holds_secret`: everything in the response is secret.
 
         Raises RemoteUnreachable after the last attempt, TimedOut, and RemoteFailed for a redirect that is not
         followed: only 307 and 308 on the same host are, with their body.
@@ -72,7 +79,7 @@ class HttpClient:
         for attempt in range(1, attempts + 1):
             pause = 2.0 * attempt + self._jitter()
             try:
-                return await self._once(first, status_only)
+                return await self._once(first, status_only, holds_secret)
             except _Busy as busy:
                 if attempt == attempts:
                     return busy.response
@@ -89,9 +96,9 @@ class HttpClient:
         """Closes every connection."""
         await self._client.aclose()
 
-    async def _once(self, first: Hop, status_only: bool) -> HttpResponse:
+    async def _once(self, first: Hop, status_only: bool, holds_secret: bool) -> HttpResponse:
         async def send(hop: Hop) -> HttpResponse:
-            response = await self._send(hop, status_only)
+            response = await self._send(hop, status_only, holds_secret)
             if response.status in _BUSY:
                 seconds = retry_after(response.headers, self._clock.now())
                 if seconds is None or seconds <= MAX_RETRY_AFTER:
@@ -103,12 +110,12 @@ class HttpClient:
         except TooManyRedirects as failure:
             raise RemoteFailed(failure.message, status=failure.status) from None
 
-    async def _send(self, hop: Hop, status_only: bool) -> HttpResponse:
+    async def _send(self, hop: Hop, status_only: bool, holds_secret: bool) -> HttpResponse:
         most = MAX_STATUS_ONLY_BYTES if status_only else MAX_BYTES
         try:
             async with within(self._timeout) as limit:
-                request = new_request(hop.method, hop.url, hop.headers, hop.body)
-                response = await exchange(self._client, request, most, limit if status_only else None)
+                request = new_request(hop.method, hop.url, hop.headers, hop.body, holds_secret=holds_secret)
+                response = await self._exchange(request, most, limit if status_only else None)
         except BodyTooLarge as failure:
             said = f"{hop.host} answered with more than {most} bytes"
             raise RemoteFailed(said, status=failure.status, retryable=False) from None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import httpx
@@ -11,6 +12,7 @@ from sidecar.clock import Clock, within
 from sidecar.errors import LimitExceeded, TimedOut
 from sidecar.net.bodies import BodyTooLarge
 from sidecar.net.exchange import FAILURES, HttpResponse, cause_of, connection_lost, exchange, unreachable
+from sidecar.net.exchange_hooks import ExchangeHook, no_hook
 from sidecar.net.redirects import Hop, as_fetch, follow_redirects
 from sidecar.net.ssrf_guard import Resolve, guarded_connector
 from sidecar.net.transport import AiohttpConnections, new_request, open_client
@@ -29,12 +31,14 @@ class PublicHttpClient:
         allow_private: bool,
         resolve: Resolve | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        hook: ExchangeHook = no_hook,
     ) -> None:
         self._clock = clock
         self._allow_private = allow_private
         self._client = open_client(
             transport or AiohttpConnections(lambda: guarded_connector(resolve, allow_private, IDLE_SECONDS))
         )
+        self._exchange = hook(partial(exchange, self._client))
 
     async def request(
         self,
@@ -82,7 +86,7 @@ class PublicHttpClient:
         for again in (limit is not None, False):
             try:
                 request = new_request(hop.method, hop.url, hop.headers, hop.body, decompress=limit is None)
-                return await exchange(self._client, request, max_bytes, limit)
+                return await self._exchange(request, max_bytes, limit)
             except BodyTooLarge:
                 raise LimitExceeded(f"{hop.host} answered with more than {max_bytes} bytes") from None
             except FAILURES as failure:

@@ -21,6 +21,8 @@ TARGET: Final = "sidecar.target"
 """Request extension: the URL that is sent. httpx's own URL class would escape it again."""
 DECOMPRESS: Final = "sidecar.decompress"
 """Request extension: whether the transport decompresses the body."""
+HOLDS_SECRET: Final = "sidecar.holds_secret"  # noqa: S105 - the name of an extension
+"""Request extension: whether everything in the response is secret."""
 HEADERS: Final = "sidecar.headers"
 """Response extension: all headers, including `Location`, which is hidden from httpx."""
 
@@ -123,14 +125,26 @@ def open_client(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
 
 
 def new_request(
-    method: str, target: URL, headers: Mapping[str, str], body: bytes | None, *, decompress: bool = True
+    method: str,
+    target: URL,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    *,
+    decompress: bool = True,
+    holds_secret: bool = False,
 ) -> httpx.Request:
     """A request with exactly these headers and this body. Raises httpx.InvalidURL."""
     written = [(b"Host", (target.host_port_subcomponent or "").encode())]
     written += [(name.encode(), value.encode()) for name, value in headers.items()]
-    extensions = {TARGET: target, DECOMPRESS: decompress}
+    extensions = {TARGET: target, DECOMPRESS: decompress, HOLDS_SECRET: holds_secret}
     # with `content` instead of a stream httpx would add headers of its own
     return httpx.Request(method, _parsed(target), headers=written, stream=_Body(body), extensions=extensions)
+
+
+def request_body(request: httpx.Request) -> bytes:
+    """The body of a request of `new_request`."""
+    stream = request.stream
+    return (stream.content or b"") if isinstance(stream, _Body) else b""
 
 
 @lru_cache(64)

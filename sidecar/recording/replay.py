@@ -5,14 +5,12 @@ import contextlib
 import json
 import signal
 import stat
-import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Final, Self, TextIO
+from typing import Any, Final, TextIO
 
 import msgspec
 from sidecar_protocol.wire_types import REDACTED
@@ -20,6 +18,7 @@ from sidecar_protocol.wire_types import REDACTED
 from sidecar import isolated_launch
 from sidecar.recording.redaction.json_secrets import Sensitivity, Token, classify_tokens
 from sidecar.recording.replay_output import ReplayPrinter
+from sidecar.recording.replay_process import ReplayProcess, SidecarDied
 
 COMMAND: Final = tuple(isolated_launch.command("--log-input="))
 """A sidecar without an input log, whatever the environment says: the replayed log would grow without end."""
@@ -27,8 +26,6 @@ COMMAND: Final = tuple(isolated_launch.command("--log-input="))
 
 INTERRUPTED: Final = 128 + signal.SIGINT
 """The exit code after Ctrl-C."""
-_TERMINATE_TIMEOUT: Final = 2.0
-"""Seconds that a sidecar has to end after each of two signals."""
 PIPE_CLOSED: Final = 128 + signal.SIGPIPE
 """The exit code when the reader of stdout has closed the pipe."""
 
@@ -40,10 +37,6 @@ _PLACEHOLDER: Final = f'"{REDACTED}"'
 
 class ReplayError(Exception):
     """A replay can't start; the message is one sentence."""
-
-
-class SidecarDied(Exception):
-    """The sidecar ended during a replay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +142,15 @@ def replay(
     130 after Ctrl-C; 141 when the reader of stdout has closed the pipe, as `| head` does.
     """
     printer, tally = ReplayPrinter(out), Tally()
+    return interruptible(printer, tally, lambda: _replay(path, skip, repeat, secrets, printer, tally, command))
+
+
+def interruptible(printer: ReplayPrinter, tally: object, work: Callable[[], int]) -> int:
+    """What `work` returns; 130 after Ctrl-C, which prints the tally; 141 when the reader of stdout is gone."""
     try:
         try:
             with _one_interrupt():
-                return _replay(path, skip, repeat, secrets, printer, tally, command)
+                return work()
         except KeyboardInterrupt:
             printer.info(f"interrupted; {tally}")
             return INTERRUPTED
@@ -183,7 +181,7 @@ def _replay(
         for _ in range(repeat):
             printer.info(f"replaying {_count(path, size, skip)} commands")
             filler = PlaceholderFiller(known)
-            with _SidecarProcess(command) as child:
+            with ReplayProcess(command) as child:
                 for item in _read_commands(path, size, skip):
                     _replay_item(item, child, filler, unfilled, printer, tally)
     except SidecarDied as error:
@@ -194,66 +192,6 @@ def _replay(
     if tally.failed:
         printer.info(str(tally))
     return 1 if tally.failed else 0
-
-
-class _SidecarProcess:
-    """A child sidecar that gets one request at a time; leaving the block ends its session."""
-
-    def __init__(self, command: Sequence[str]) -> None:
-        pipe = subprocess.PIPE
-        # Ctrl-C is handled here, so the child has its own process group
-        self._process = subprocess.Popen(  # noqa: S603 - ours
-            command, stdin=pipe, stdout=pipe, process_group=0
-        )
-        self._stdin: IO[bytes] = self._process.stdin  # type: ignore[assignment]
-        self._stdout: IO[bytes] = self._process.stdout  # type: ignore[assignment]
-
-    def __enter__(self) -> Self:
-        try:
-            self._reply()  # ready
-        except BaseException:
-            self.__exit__(SidecarDied, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            self._end()
-        with contextlib.suppress(BrokenPipeError):
-            self._stdin.close()
-        self._process.wait()
-        self._stdout.close()
-
-    def _end(self) -> None:
-        """Ends the sidecar and its children with up to two SIGTERMs, or else kills it."""
-        for _ in range(2):
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_TERMINATE_TIMEOUT)
-                return
-        self._process.kill()
-
-    def request(self, line: bytes) -> Any:
-        """Sends one line; gives its reply, decoded. Raises ChildDied."""
-        try:
-            self._stdin.write(line + b"\n")
-            self._stdin.flush()
-        except BrokenPipeError:
-            raise self._died() from None
-        return self._reply()
-
-    def _reply(self) -> Any:
-        """The next message that is not an event."""
-        while line := self._stdout.readline():
-            reply = msgspec.json.decode(line)
-            if reply.get("type") != "event":
-                return reply
-        raise self._died()
-
-    def _died(self) -> SidecarDied:
-        return SidecarDied(f"the sidecar ended with exit code {self._process.wait()}")
 
 
 @contextlib.contextmanager
@@ -281,7 +219,7 @@ def _is_main_thread() -> bool:
 
 def _replay_item(
     item: Command | UnreplayableLine,
-    child: _SidecarProcess,
+    child: ReplayProcess,
     filler: PlaceholderFiller,
     unfilled: dict[str, None],
     printer: ReplayPrinter,

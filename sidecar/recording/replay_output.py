@@ -35,6 +35,17 @@ class ReplayPrinter:
         text = f"{f'{milliseconds:.0f}ms':<7} IN: {kind:<26} OUT: {_summary(kind, reply)}"
         self._print(text, _STYLES.get(str(reply.get("type")), ""), self._width)
 
+    def difference(self, place: str, before: str, after: str) -> None:
+        """Prints a place in a reply with what was recorded and what came."""
+        self._print(f"differs: {place}", "red")
+        self._print(f"  - {before}", "red", max(self._width, DEFAULT_WIDTH))
+        self._print(f"  + {after}", "green", max(self._width, DEFAULT_WIDTH))
+
+    def raw(self, line: str) -> None:
+        """Prints a line for programs."""
+        self._out.write(line + "\n")
+        self._out.flush()
+
     def discard_output(self) -> None:
         """Discards unprinted output, which Python would otherwise write again at exit."""
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -75,7 +75,7 @@ class RtcvServer:
             raise InvalidContent("encryption_key cannot be empty", "encryption_key")
         path = f"/api/v1/secrets/myKey/{quote(key, safe='')}/{quote(encryption_key, safe='')}"
         self._secrets.add(encryption_key)
-        return responses.raw_json(await self._call("GET", path))
+        return responses.raw_json(await self._call("GET", path, holds_secret=True))
 
     async def scan_cv(self, cv: bytes) -> bool:
         """Whether the CV matched. The bytes go out as they are."""
@@ -105,9 +105,12 @@ class RtcvServer:
         *,
         extra: dict[str, str] | None = None,
         status_only: bool = False,
+        holds_secret: bool = False,
     ) -> HttpResponse:
-        headers = self._headers | (extra or {})
-        response = await self._http.request(method, self._location + path, headers, body, status_only=status_only)
+        headers, url = self._headers | (extra or {}), self._location + path
+        response = await self._http.request(
+            method, url, headers, body, status_only=status_only, holds_secret=holds_secret
+        )
         if response.status >= 400:
             raise responses.to_error(response, self._secrets)
         return response

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sidecar.browser.profiles.profile_store import ProfileStore
     from sidecar.browser.sandbox.sandbox_pool import SandboxPool
     from sidecar.jobs.browser_job_runner import BrowserJobRunner
-    from sidecar.jobs.run_service import RunService
+    from sidecar.jobs.run_service import Runner, RunService
     from sidecar.jobs.visit_tokens import VisitTokens
     from sidecar.scratch_folder import Scratch
 
@@ -84,7 +84,11 @@ class BrowserServices:
             self._pool = BrowserPool(self._settings, self._clock, scratch=self._scratch)
         return self._pool
 
-    def _get_runner(self) -> "BrowserJobRunner":
+    def _get_runner(self) -> "Runner":
+        if self._settings.offline:
+            from sidecar.jobs.offline_job_runner import OfflineJobRunner
+
+            return OfflineJobRunner()
         if self._runner is None:
             from sidecar.jobs.browser_job_runner import BrowserJobRunner  # late: playwright takes 200 ms to import
 

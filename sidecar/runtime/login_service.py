@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sidecar.clock import Clock
 from sidecar.rtcv.login import LONG_TTL, MOCK, Login
 from sidecar.rtcv.mock import MockServer
+from sidecar.runtime.network import Network
 from sidecar.runtime.storage_provider import StorageProvider
 from sidecar.settings import Settings
 from sidecar.storage.memory_references import MemoryReferences
@@ -18,20 +19,20 @@ if TYPE_CHECKING:
 class LoginService:
     """Checks every server before a login is returned."""
 
-    def __init__(self, settings: Settings, clock: Clock, storage: StorageProvider) -> None:
+    def __init__(self, settings: Settings, clock: Clock, storage: StorageProvider, network: Network) -> None:
         self._settings = settings
         self._clock = clock
         self._storage = storage
+        self._network = network
 
     async def log_in(self, credentials: "Sequence[Credentials]") -> Login:
         """Checks every server. Raises InvalidContent, RemoteFailed, RemoteUnreachable, StoreFailed."""
-        from sidecar.net.http_client import HttpClient
         from sidecar.rtcv import servers as rtcv  # late: httpx and aiohttp take 220 ms to import
 
         for one in credentials:
             rtcv.check_location(one.server_location)
         primary = next((index for index, one in enumerate(credentials) if one.primary), 0)
-        http = HttpClient(self._settings.request_timeout, self._clock)
+        http = self._network.server_client()
         servers = [rtcv.RtcvServer(http, one) for one in credentials]
         try:
             await self._catch_up(credentials)

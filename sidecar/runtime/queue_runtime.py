@@ -19,7 +19,6 @@ from sidecar.errors import StoreFailed
 from sidecar.jobs.background import BackgroundExecutor
 from sidecar.jobs.run_listeners import ListenerFactory
 from sidecar.jobs.run_updates import RunListeners
-from sidecar.net.http_client import HttpClient
 from sidecar.queue.backend import QueueBackend
 from sidecar.queue.job_queue import JobQueue, JobQueueOptions
 from sidecar.queue.sqlite_backend import SqliteBackend
@@ -154,7 +153,7 @@ class QueueRuntime:
         return await shared.credentials(account_id) if shared else self._endpoints.credentials(account_id)
 
     def _connect(self, account_id: str, credentials: Sequence[Credentials]) -> RtcvServers:
-        http = HttpClient(self._context.settings.request_timeout, self._context.clock)
+        http = self._context.network.server_client()
         servers = [RtcvServer(http, one) for one in credentials]
         return RtcvServers(http, servers, 0, partial(self._forwarder.copy, account_id, until_stored=True))
 

@@ -1,4 +1,4 @@
-"""What stored work needs of its process: settings, clock, session, browsers."""
+"""What stored work needs of its process: settings, clock, session, browsers, network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sidecar.clock import Clock
 from sidecar.runtime.browser_services import BrowserServices
+from sidecar.runtime.network import Network
 from sidecar.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,5 +21,6 @@ class RuntimeContext:
     clock: Clock
     session: "CurrentSession"
     browsers: BrowserServices
+    network: Network
     on_event: Callable[[str, Any], None]
     """Takes an event's name and content for our parent."""

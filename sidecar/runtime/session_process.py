@@ -19,6 +19,8 @@ from sidecar.errors import SidecarError
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.runtime.browser_services import BrowserServices
 from sidecar.runtime.login_service import LoginService
+from sidecar.runtime.network import Network
+from sidecar.runtime.recording_runtime import open_recorded, open_recording
 from sidecar.runtime.runtime_context import RuntimeContext
 from sidecar.runtime.storage_provider import StorageProvider
 from sidecar.server.dispatcher import Dispatcher
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from sidecar_protocol.webhooks import Webhook
 
     from sidecar.recording.input_log import InputLog
+    from sidecar.recording.session_recording import SessionRecording
 
 PYTHON_FRAMES: Final = 200
 """Levels of recursion that we use ourselves, beside those that a nested line may use."""
@@ -61,8 +64,11 @@ class SessionProcess:
             logs.configure(settings.log_debug, self._redactor.redact_text)
         except OSError as failure:
             raise SettingsError(f"the debug log {settings.log_debug} can't be used: {failure.strerror}") from None
-        self._writer = LineWriter(descriptors.lines_out, self._commit, self._on_clogged, self._on_closed)
-        self._session = Session(before_login=MemoryReferences(clock), add_secret=self._redactor.add_secret)
+        self._recording = self._open_recording()
+        network = Network(settings, clock, self._recording, open_recorded(settings))
+        on_write = self._recording.record_sent if self._recording else None
+        self._writer = LineWriter(descriptors.lines_out, self._commit, self._on_clogged, self._on_closed, on_write)
+        self._session = Session(before_login=MemoryReferences(clock), add_secret=self._add_secret)
         self._session.webhooks = webhooks_of(settings)
         self._browsers = BrowserServices(settings, clock, lambda: self._session.is_mock)
         self._storage = StorageProvider(
@@ -71,16 +77,17 @@ class SessionProcess:
                 clock=clock,
                 session=self._session,
                 browsers=self._browsers,
+                network=network,
                 on_event=partial(self._emit, None),
             )
         )
         self._dispatcher = Dispatcher(
-            self._routes(),
+            self._routes(network),
             self._writer,
             self._on_full,
             max_in_flight=settings.max_in_flight,
             max_line=settings.max_line,
-            input_log=self._open_input_log(),
+            recorders=[recorder for recorder in (self._open_input_log(), self._recording) if recorder],
         )
         self._reader = LineReader(descriptors.lines_in, settings.max_line, self._dispatcher.accept, self._ended.set)
 
@@ -158,6 +165,17 @@ class SessionProcess:
         self._resources.callback(input_log.close)
         return input_log
 
+    def _open_recording(self) -> "SessionRecording | None":
+        recording = open_recording(self._settings, self._clock)
+        if recording:
+            self._resources.callback(recording.close)
+        return recording
+
+    def _add_secret(self, secret: str) -> None:
+        self._redactor.add_secret(secret)
+        if self._recording:
+            self._recording.add_secret(secret)
+
     # --- what we say of ourselves
 
     def _describe(self) -> "HelloReply":
@@ -179,8 +197,8 @@ class SessionProcess:
             browsers=available_browsers(self._settings),
         )
 
-    def _routes(self) -> Routes:
-        login_service = LoginService(self._settings, self._clock, self._storage)
+    def _routes(self, network: Network) -> Routes:
+        login_service = LoginService(self._settings, self._clock, self._storage, network)
         context = HandlerContext(
             session=self._session,
             storage=self._storage,

@@ -15,7 +15,6 @@ from sidecar.encryption import Encryptor
 from sidecar.errors import NotFound, SidecarError, StoreFailed
 from sidecar.jobs.interrupted_runs import ELSEWHERE, InterruptedRuns
 from sidecar.jobs.run_listeners import ListenerFactory
-from sidecar.net.public_http import PublicHttpClient
 from sidecar.rtcv.fleet_logins import SharedLogins
 from sidecar.rtcv.login import References
 from sidecar.runtime.runtime_context import RuntimeContext
@@ -76,7 +75,7 @@ class StorageRuntime:
         self._closing = AsyncExitStack()
         self._closing.push_async_callback(database.close)
         settings, clock = context.settings, context.clock
-        self.public_http = PublicHttpClient(clock, settings.allow_private_network)
+        self.public_http = context.network.public_client()
         self._closing.push_async_callback(self.public_http.close)
         self.delivery_services = self._open_deliveries()
         self.outbox, self.endpoints = self.delivery_services.outbox, self.delivery_services.endpoints
@@ -100,6 +99,7 @@ class StorageRuntime:
             self.encryptor,
             self._folder,
             self.public_http,
+            self._context.network.server_client,
             self._context.clock,
             self._context.on_event,
             timeout=settings.request_timeout,

@@ -12,6 +12,7 @@ from sidecar.clock import Clock
 from sidecar.errors import SidecarError
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.runtime.browser_services import BrowserServices
+from sidecar.runtime.network import Network
 from sidecar.runtime.runtime_context import RuntimeContext
 from sidecar.runtime.storage_provider import StorageProvider
 from sidecar.server.session import Session
@@ -32,7 +33,14 @@ async def work(settings: Settings, clock: Clock, say: Callable[[str], None]) -> 
         session = Session(before_login=MemoryReferences(clock), add_secret=redactor.add_secret)
         browsers = BrowserServices(settings, clock, lambda: False)
         storage = StorageProvider(
-            RuntimeContext(settings=settings, clock=clock, session=session, browsers=browsers, on_event=_nobody_listens)
+            RuntimeContext(
+                settings=settings,
+                clock=clock,
+                session=session,
+                browsers=browsers,
+                network=Network(settings, clock),
+                on_event=_nobody_listens,
+            )
         )
         resources.push_async_callback(storage.close)
         resources.push_async_callback(browsers.close)

@@ -40,7 +40,8 @@ class Output(Protocol):
 class Recorder(Protocol):
     """Where input is recorded before it is handled."""
 
-    def record(self, lines: Sequence[bytes], readable: Sequence[bool]) -> None: ...  # noqa: D102
+    def record(self, lines: Sequence[bytes], requests: Sequence[Request | None], /) -> None:
+        """Takes a batch of lines; a line that is no request has None."""
 
 
 class QueuedRequest(msgspec.Struct, eq=False):
@@ -71,14 +72,14 @@ class Dispatcher:
         *,
         max_in_flight: int,
         max_line: int,
-        input_log: Recorder | None = None,
+        recorders: Sequence[Recorder] = (),
     ) -> None:
         self._routes = routes
         self._output = output
         self._on_full = on_full
         self._max_in_flight = max_in_flight
         self._max_line = max_line
-        self._input_log = input_log
+        self._recorders = recorders
         self._inbox: deque[QueuedRequest | QueuedReply] = deque()
         self._waiting: dict[RequestId, QueuedRequest] = {}
         """What of the inbox has an id and may be cancelled."""
@@ -98,8 +99,10 @@ class Dispatcher:
     def accept(self, lines: Sequence[bytes | None]) -> None:
         """Takes a batch of lines, in order; None stands for a line over the limit."""
         items = [self._read(line) for line in lines]
-        if self._input_log:
-            self._input_log.record([line or b"" for line in lines], [type(item) is Request for item in items])
+        if self._recorders:
+            requests = [item if type(item) is Request else None for item in items]
+            for recorder in self._recorders:
+                recorder.record([line or b"" for line in lines], requests)
         for line, item in zip(lines, items, strict=True):
             if type(item) is Request:
                 self._admit(item, len(line or b""))

@@ -174,9 +174,12 @@ class LineWriter:
         commit: Commit,
         on_clogged: Callable[[bool], None],
         on_closed: Callable[[], None],
+        on_write: Callable[[bytes], None] | None = None,
     ) -> None:
+        """`on_write` takes whole lines before they are written."""
         self._descriptor = descriptor
         self._commit = commit
+        self._on_write = on_write
         self._on_clogged = on_clogged
         self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
@@ -245,6 +248,8 @@ class LineWriter:
     def _write(self, data: bytes) -> None:
         if self._closed:
             return
+        if self._on_write:
+            self._on_write(data)
         if not self._unsent:
             data = data[self._write_some(data) :]
             while data and self._is_file and not self._closed:  # short only where the disk is full

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MIN_LITERAL_LENGTH: Final = 6
 """A shorter JavaScript literal is redacted only in place, unless it is typed text."""
 MAX_REMEMBERED: Final = 64
-"""At least this many of the newest values found in lines are kept; the session's own are kept for good."""
+"""What the input log remembers."""
 
 _PLACEHOLDER: Final = f'"{REDACTED}"'
 _REPLACED: Final = frozenset({Sensitivity.SECRET, Sensitivity.HIDDEN, Sensitivity.TYPED})
@@ -60,8 +60,14 @@ class Stars:
 class Redactor:
     """Replaces the session's secret values by placeholders, wherever they occur and however encoded."""
 
-    def __init__(self, placeholders: "Stars | SecretWords" = Stars()) -> None:  # noqa: B008 - it has no state
+    def __init__(
+        self,
+        placeholders: "Stars | SecretWords" = Stars(),  # noqa: B008 - it has no state
+        max_remembered: int = MAX_REMEMBERED,
+    ) -> None:
+        """At least `max_remembered` of the newest values found in lines are kept; those that are added for good."""
         self._placeholders = placeholders
+        self._max_remembered = max_remembered
         self._values: tuple[KnownValues, ...] = ()
         """The session's own values, newer values found in lines, and older ones, which are dropped once there are
         enough newer ones. Created with the first value."""
@@ -87,6 +93,28 @@ class Redactor:
         if "=" in text:
             text = PARAMETER.sub(self._after_group, text)
         return JSON_MEMBER.sub(self._after_group, text) if '"' in text else text
+
+    def replace_secret(self, value: str, name: str) -> str:
+        """What replaces a text that is secret as a whole; `name` is that of the member that holds it."""
+        self.add_secret(value)
+        return self._placeholders.of(value, name)
+
+    def redact_body(self, body: str, *, secret: bool = False) -> str:
+        """The body of a request or response, JSON or not; with `secret` every value in it is replaced."""
+        if not body:
+            return body
+        data = body.encode(errors="surrogatepass")
+        if not secret and self.is_clean(data):
+            return self.redact_text(body)
+        wrapped = self.redact_request(b'{"%s":%s}' % (b"secret" if secret else b"content", data))
+        if wrapped is not None:
+            return wrapped[wrapped.index(b'":') + 2 : -1].decode()
+        return self.replace_secret(body, "body") if secret else self.redact_text(body)
+
+    @property
+    def knows_secrets(self) -> bool:
+        """Whether any secret value is known."""
+        return bool(self._known_sets())
 
     def is_clean(self, lines: bytes) -> bool:
         """Whether these lines of JSON certainly contain nothing to redact; fast.
@@ -167,7 +195,7 @@ class Redactor:
         if len(value) < MIN_SECRET_LENGTH or value == REDACTED:
             return
         learned, newer, _ = self._value_sets()
-        if value not in learned and newer.add(value) and len(newer) >= MAX_REMEMBERED:
+        if value not in learned and newer.add(value) and len(newer) >= self._max_remembered:
             self._values = learned, type(newer)(), newer
 
     def _value_sets(self) -> "tuple[KnownValues, ...]":

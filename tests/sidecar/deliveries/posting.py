@@ -12,6 +12,7 @@ from sidecar_protocol.wire_types import Secret, Secrets
 from sidecar.clock import Clock
 from sidecar.deliveries.delivery_manager import DeliveryServices, open_deliveries
 from sidecar.encryption import Encryptor
+from sidecar.net.http_client import HttpClient
 from sidecar.net.public_http import PublicHttpClient
 from sidecar.storage.database import Database
 from sidecar.storage.outbox import OutboxMessage
@@ -82,6 +83,7 @@ async def posting(
         Encryptor(key),
         path.parent if path else None,
         public_http,
+        lambda: HttpClient(timeout, clock),
         clock,
         lambda event, content: events.append((event, content)),
         timeout=timeout,

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
-from sidecar_protocol.codec import NO_CONTENT
+from sidecar_protocol.codec import NO_CONTENT, Request
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.wire_types import Raw
 
@@ -58,9 +58,9 @@ class InputLog:
     def __init__(self) -> None:
         self.recorded: list[tuple[bytes, bool]] = []
 
-    def record(self, lines: Sequence[bytes], readable: Sequence[bool]) -> None:
+    def record(self, lines: Sequence[bytes], requests: Sequence[Request | None]) -> None:
         """Notes lines."""
-        self.recorded += zip(lines, readable, strict=True)
+        self.recorded += zip(lines, [request is not None for request in requests], strict=True)
 
 
 class House:
@@ -83,7 +83,7 @@ class House:
             "get_secret": Route(self._raise_later, is_async=True),
         }
         self.dispatcher = Dispatcher(
-            routes, self.output, self.full.append, max_in_flight=max_in_flight, max_line=99, input_log=self.input_log
+            routes, self.output, self.full.append, max_in_flight=max_in_flight, max_line=99, recorders=(self.input_log,)
         )
 
     def open(self, name: str) -> None:

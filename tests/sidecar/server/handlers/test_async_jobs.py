@@ -15,6 +15,7 @@ from sidecar_protocol.session import MockOptions
 from sidecar.clock import Clock
 from sidecar.queue.job_meta import JobMeta, get_meta
 from sidecar.runtime.browser_services import BrowserServices
+from sidecar.runtime.network import Network
 from sidecar.runtime.runtime_context import RuntimeContext
 from sidecar.runtime.storage_runtime import StorageRuntime
 from sidecar.server.handlers import jobs
@@ -43,7 +44,12 @@ async def context() -> AsyncIterator[HandlerContext]:
     clock, parts = Clock(), Parts()
     browsers = BrowserServices(Settings(), clock, lambda: True)
     runtime_context = RuntimeContext(
-        settings=Settings(), clock=clock, session=parts.session, browsers=browsers, on_event=lambda event, content: None
+        settings=Settings(),
+        clock=clock,
+        session=parts.session,
+        browsers=browsers,
+        network=Network(Settings(), clock),
+        on_event=lambda event, content: None,
     )
     storage = StorageRuntime.in_memory(runtime_context)
     await storage.rest(0)

@@ -1,0 +1,34 @@
+"""What two runs of the same session may answer differently: times, durations, and ids that are made at random."""
+
+import re
+from typing import Final
+
+VOLATILE_MEMBERS: Final = frozenset(
+    {
+        "created",
+        "duration",
+        "duration_ms",
+        "finished",
+        "next_attempt",
+        "next_execution",
+        "pid",
+        "runDuration",
+        "started",
+        "startTime",
+        "version",
+    }
+)
+"""Members of replies and events whose value may differ."""
+GENERATED: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?"
+    r"|\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"
+    r"|\b(?:[a-z]+_)?[0-9a-f]{32}\b"
+    r"|\bP(?:\d+D)?T(?:\d+H)?(?:\d+M)?\d+(?:\.\d+)?S\b"
+    r"|\b1\d{9}(?:\d{3})?\b"
+)
+"""Times, durations and random ids as they stand in a text."""
+
+
+def without_generated(text: str) -> str:
+    """The text with `*` in place of each of them."""
+    return GENERATED.sub("*", text)

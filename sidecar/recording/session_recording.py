@@ -1,0 +1,99 @@
+"""Records a whole session into a folder: what came in, what was answered, what servers said."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from sidecar_protocol import codec
+from sidecar_protocol.codec import Request
+
+from sidecar.clock import Clock
+from sidecar.http_record import HttpRecord
+from sidecar.recording.append_file import AppendFile
+from sidecar.recording.exchange_log import exchange_line
+from sidecar.recording.input_log import InputLog
+from sidecar.recording.recording_folder import EXCHANGES, REPLIES, SESSION, claim_folder
+from sidecar.recording.redaction.placeholders import SecretWords
+from sidecar.recording.redaction.redactor import Redactor
+from sidecar.recording.reply_log import ReplyLog
+from sidecar.wall_clock import rfc3339
+
+log = logging.getLogger(__name__)
+
+KEY_BYTES: Final = 32
+MAX_REMEMBERED: Final = 100_000
+"""Secrets found in lines that are known in later ones, too."""
+
+
+class SessionRecording:
+    """An open recording. Recording never raises: a disk error, or the size limit, ends it with a warning."""
+
+    def __init__(
+        self, folder: Path, about: Mapping[str, Any], max_bytes: int, clock: Clock, random: Callable[[int], bytes]
+    ) -> None:
+        """`about` is what the manifest says of the process and its settings. Raises OSError."""
+        self._clock = clock
+        self._max_bytes = max_bytes
+        started = self._now()
+        self._folder = claim_folder(folder, started)
+        self._manifest = {**about, "started_at": started, "complete": False}
+        self._folder.write_manifest(self._manifest)
+        redactor = Redactor(SecretWords(random(KEY_BYTES)), MAX_REMEMBERED)
+        self.add_secret: Callable[[str], None] = redactor.add_secret
+        """Takes a secret that must not be recorded."""
+        self._redactor = redactor
+        self._input = InputLog(self._folder.path / SESSION, redactor, clock)
+        self._reply_file = AppendFile(self._folder.path / REPLIES, "replies")
+        self._replies = ReplyLog(redactor, self._reply_file.write)
+        self._exchanges = AppendFile(self._folder.path / EXCHANGES, "exchanges")
+        self._seq = 0
+        self._bytes = 0
+        self._full = False
+
+    def record(self, lines: Sequence[bytes], requests: Sequence[Request | None]) -> None:
+        """Records a batch of input; None stands for a line that is no request."""
+        if self._is_full(sum(map(len, lines))):
+            return
+        self._input.record(lines, requests)
+        now = self._clock.monotonic()
+        for line, request in zip(lines, requests, strict=True):
+            self._seq += 1
+            if request is None:
+                self._replies.expect(self._seq, "", codec.extract_id(line) if line else None, now)
+            else:
+                self._replies.expect(self._seq, request.type, request.id, now)
+
+    def record_sent(self, sent: bytes) -> None:
+        """Records whole lines of output."""
+        if not self._is_full(len(sent)):
+            self._replies.record(sent, self._seq, self._now(), self._clock.monotonic())
+
+    def record_exchange(self, record: HttpRecord) -> None:
+        """Records a request to a server and what came of it."""
+        if not self._is_full(len(record.body) + len(record.response_body)):
+            note = {"at": self._now(), "ms": round(record.seconds * 1000, 3)}
+            self._exchanges.write(exchange_line(record, self._redactor, note))
+
+    def close(self) -> None:
+        """Syncs everything to disk and completes the manifest."""
+        parts = (self._input, self._reply_file, self._exchanges)
+        complete = not self._full and not any(part.failed for part in parts)
+        for part in parts:
+            part.close()
+        try:
+            ended = {"ended_at": self._now(), "complete": complete, "requests": self._seq}
+            self._folder.write_manifest({**self._manifest, **ended})
+        except OSError as failure:
+            log.warning("the manifest of %s can't be completed: %s", self._folder.path, failure.strerror or failure)
+        self._folder.close()
+
+    def _is_full(self, size: int) -> bool:
+        self._bytes += size
+        if self._bytes > self._max_bytes and not self._full:
+            self._full = True
+            log.warning("nothing more is recorded to %s: SIDECAR_RECORD_MAX_MB is reached", self._folder.path)
+        return self._full
+
+    def _now(self) -> str:
+        return rfc3339(self._clock.now(), "milliseconds")

@@ -1,0 +1,317 @@
+"""Recorded sessions: what is written down, and that a replay without a network answers the same."""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.recording.replay_recording import ReplayOptions, replay_recording
+from sidecar.secret_encodings import MIN_SECRET_LENGTH, encodings
+from tests.fakes import ENCRYPTION_KEY, KEY, default_secrets
+from tests.harness import Child, Rtcv, environment, rtcv
+
+SESSION: list[dict[str, Any]] = [
+    {"type": "has_cached_reference", "content": "before-login"},
+    {"type": "get_user_secret", "content": {"encryption_key": ENCRYPTION_KEY, "key": "user"}},
+    {"type": "get_users_secret", "content": {"encryption_key": ENCRYPTION_KEY, "key": "users"}},
+    {"type": "get_secret", "content": {"encryption_key": ENCRYPTION_KEY, "key": "no such"}},
+    {"type": "send_cv", "content": {"referenceNumber": "a-1", "personalDetails": {"firstName": "Ann"}}},
+    {"type": "send_cv", "content": {"referenceNumber": "a-1"}},
+    {"type": "send_cv", "content": {"referenceNumber": "a-2"}},
+    {"type": "has_cached_reference", "content": "a-2"},
+    {"type": "set_cached_reference", "content": "b"},
+    {"type": "has_cached_reference", "content": "b"},
+    {"type": "list_jobs"},
+    {"type": "list_schedules"},
+    {"type": "nonsense", "content": 1},
+    {"type": "set_credentials", "content": {"server_location": "ftp://x", "api_key_id": "1", "api_key": "second-key"}},
+]
+
+
+@pytest.fixture
+def server() -> Iterator[Rtcv]:
+    """A server that knows the scraper's key."""
+    with rtcv() as running:
+        yield running
+
+
+def record(folder: Path, server: Rtcv, *messages: dict[str, Any]) -> list[Any]:
+    """Logs in, sends one message after the other, and ends; gives the replies."""
+    with Child(folder, "--record", "recording") as child:
+        replies = [child.ask({"type": "set_credentials", "content": server.credentials})]
+        replies += [child.ask(message) for message in messages]
+        assert child.end() == 0
+    return [reply for (reply,) in replies]
+
+
+def replay(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Replays the recording in a process of its own."""
+    command = [sys.executable, "-m", "sidecar", "replay", "recording", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment(folder, env), capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+@pytest.fixture(scope="module")
+def short_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a session that logged in and sent a ping; its server is gone."""
+    folder = tmp_path_factory.mktemp("short")
+    with rtcv() as server:
+        record(folder, server, {"type": "ping"})
+    return folder / "recording"
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_session_is_replayed_without_its_server(tmp_path: Path) -> None:
+    """With the server gone, in another zone: the same replies."""
+    with rtcv() as server:
+        replies = record(tmp_path, server, *SESSION)
+        server.server.fail("/scanCV", "error", count=None)
+    done = replay(tmp_path, "--check", "--json", env={"TZ": "Pacific/Auckland"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    *replayed, summary = [json.loads(line) for line in done.stdout.splitlines()]
+    assert summary["summary"]["different"] == 0
+    assert [one["message"]["type"] for one in replayed] == [reply["type"] for reply in replies]
+    assert replayed[5]["message"]["content"] is True
+
+
+TRAP = """
+import os, runpy, sys
+def trap(event, arguments):
+    outward = event == "socket.connect" and isinstance(arguments[1], tuple)
+    if outward or event in ("socket.getaddrinfo", "socket.sendto"):
+        print("a connection was tried:", event, arguments, file=sys.stderr)
+        os._exit(66)
+sys.addaudithook(trap)
+runpy.run_module("sidecar", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_nothing_leaves_the_machine(tmp_path: Path, server: Rtcv, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay tries no connection and resolves no name, also for what was not recorded; a trap would end it."""
+    record(tmp_path, server, *SESSION)
+    before = len(server.server.requests)
+    for name in environment(tmp_path):
+        monkeypatch.setenv(name, environment(tmp_path)[name])
+    trapped = (sys.executable, "-c", TRAP)
+    recording, options = tmp_path / "recording", ReplayOptions(check=True)
+    assert replay_recording(recording, options, io.StringIO(), trapped) == 0
+    path = recording / "session.jsonl"
+    path.write_text(path.read_text().replace('"a-1"', '"a-3"'))
+    printed = io.StringIO()
+    assert replay_recording(recording, options, printed, trapped) == 1
+    assert "was recorded with another body" in printed.getvalue()
+    assert len(server.server.requests) == before
+    live = subprocess.run([*trapped], input=path.read_bytes(), capture_output=True, timeout=60, check=False)
+    assert live.returncode == 66  # the trap works
+
+
+SECRETS = [KEY, ENCRYPTION_KEY, *json.loads(default_secrets()["user"].json).values()]
+
+
+def test_no_secret_is_in_any_file_of_a_recording(tmp_path: Path, server: Rtcv) -> None:
+    """Keys, encryption keys and what servers keep: in no file, encoded or not, nor in what a replay prints."""
+    record(tmp_path, server, *SESSION)
+    printed = replay(tmp_path, "--json")
+    files = {path: path.read_bytes() for path in (tmp_path / "recording").rglob("*") if path.is_file()}
+    files[tmp_path / "stdout"] = (printed.stdout + printed.stderr).encode()
+    for path, data in files.items():
+        for secret in SECRETS:
+            for form in encodings(secret) if len(secret) >= MIN_SECRET_LENGTH else ():
+                assert form.encode() not in data, (path.name, form)
+
+
+def test_a_recording_is_private_and_complete(short_recording: Path) -> None:
+    """Folder 0700, files 0600; the manifest says what was recorded, and that it is whole."""
+    folder = short_recording
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["complete"] is True
+    assert manifest["requests"] == 2
+    assert manifest["settings"]["max_in_flight"] == 64
+    assert [line["_log"]["seq"] for line in lines(folder / "session.jsonl")] == [1, 2]
+    replies = lines(folder / "replies.jsonl")
+    assert [(line["_log"]["seq"], line["_log"]["read"]) for line in replies] == [(1, 1), (2, 2)]
+    assert [line["_log"]["ms"] >= 0 for line in replies] == [True, True]
+    exchanges = lines(folder / "exchanges.jsonl")
+    assert [(one["method"], one["response"]["status"]) for one in exchanges] == [("GET", 200)] * 3
+
+
+def test_a_changed_reply_is_shown_and_can_be_accepted(tmp_path: Path, server: Rtcv) -> None:
+    """`--check` exits with 1 and says where; `--update` makes it the recorded one."""
+    record(tmp_path, server, *SESSION)
+    path = tmp_path / "recording" / "replies.jsonl"
+    path.write_text(path.read_text().replace('"page":1', '"page":7'))
+    done = replay(tmp_path, "--check")
+    assert done.returncode == 1
+    shown = "differs: list_jobs (request 12): content.page\n  - 7\n  + 1\n"
+    assert shown in done.stdout
+    assert replay(tmp_path, "--update").returncode == 0
+    assert replay(tmp_path, "--check").returncode == 0
+    assert '"page": 1' in path.read_text()
+
+
+def test_what_was_not_recorded_is_named(tmp_path: Path, server: Rtcv) -> None:
+    """A request that the recording doesn't have is `not_recorded`, with the nearest one that it has."""
+    record(tmp_path, server, {"type": "send_cv", "content": {"referenceNumber": "a-1"}})
+    path = tmp_path / "recording" / "session.jsonl"
+    path.write_text(path.read_text().replace('"a-1"', '"a-2"'))
+    done = replay(tmp_path, "--check", "--json")
+    assert done.returncode == 1
+    error = json.loads(done.stdout.splitlines()[1])["message"]["error"]
+    assert error["code"] == "not_recorded"
+    assert error["message"].startswith(f"POST {server.server.url}/api/v1/scraper/scanCV was recorded with another body")
+    assert "a-1" in error["message"]
+    assert error["url"] == f"{server.server.url}/api/v1/scraper/scanCV"
+
+
+def test_failures_of_servers_are_replayed_at_once(tmp_path: Path) -> None:
+    """Refused connections, breaks, timeouts and busy servers: the same errors, without their waits."""
+    with rtcv() as server:
+        with Child(tmp_path, "--record", "recording", "--request-timeout", "1") as child:
+            child.ask({"type": "set_credentials", "content": server.credentials})
+            server.server.fail("/scanCV", "error", status=503, retry_after=0)
+            replies = child.ask({"type": "send_cv", "content": {"referenceNumber": "1"}})
+            server.server.fail("/scanCV", "hang", count=None)
+            replies += child.ask({"type": "send_cv", "content": {"referenceNumber": "2"}})
+            server.release()
+            assert child.end() == 0
+        assert [reply["type"] for reply in replies] == ["ok", "error"]
+    done = replay(tmp_path, "--check", "--json")
+    assert done.returncode == 0, done.stdout
+    replayed = [json.loads(line) for line in done.stdout.splitlines()]
+    assert replayed[2]["message"]["error"]["code"] == "timeout"
+    assert replayed[2]["ms"] < 1_000
+
+
+def test_a_session_that_goes_on_in_the_same_folder_keeps_the_earlier_one(tmp_path: Path, server: Rtcv) -> None:
+    """The newest is at the top; two at once don't mix."""
+    record(tmp_path, server, {"type": "ping"})
+    with Child(tmp_path, "--record", "recording") as one, Child(tmp_path, "--record", "recording") as other:
+        one.ask({"type": "ping"})
+        other.ask({"type": "ping"}, {"type": "ping"})
+        one.end()
+        other.end()
+    folder = tmp_path / "recording"
+    assert len(lines(folder / "session.jsonl")) == 1
+    assert len(lines(folder / "earlier" / "000001" / "session.jsonl")) == 2
+    (beside,) = [path for path in folder.iterdir() if path.is_dir() and path.name != "earlier"]
+    assert len(lines(beside / "session.jsonl")) == 2
+
+
+def test_recording_stops_at_its_limit(tmp_path: Path) -> None:
+    """With a warning, and a manifest that says so; the session goes on."""
+    with Child(tmp_path, "--record", "recording", "--record-max-mb", "1") as child:
+        big = "x" * (1 << 20)
+        assert child.ask({"type": "set_cached_reference", "content": big}, {"type": "ping"})[1] == {"type": "pong"}
+        assert child.end() == 0
+        assert "nothing more is recorded to recording: SIDECAR_RECORD_MAX_MB is reached" in child.stderr
+    assert json.loads((tmp_path / "recording" / "manifest.json").read_text())["complete"] is False
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "manifest.json").unlink(), "holds no recording: manifest.json is missing"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json is not JSON"),
+        (lambda folder: (folder / "manifest.json").write_text('{"format":99}'), "was recorded by a newer sidecar"),
+        (
+            lambda folder: (folder / "session.jsonl").write_bytes(b"\x00\xff\n"),
+            "line 1 of recording/session.jsonl is not",
+        ),
+        (lambda folder: (folder / "session.jsonl").write_text('{"type":"ping"}\n'), "has no `_log` with its number"),
+        (
+            lambda folder: (folder / "replies.jsonl").write_text("[]\n"),
+            "line 1 of recording/replies.jsonl is not a JSON",
+        ),
+        (lambda folder: (folder / "exchanges.jsonl").write_text("{}\n"), "line 1 is no exchange"),
+        (lambda folder: (folder / "session.jsonl").unlink(), "can't read recording/session.jsonl: no such file"),
+    ],
+)
+def test_what_is_no_recording_is_named(
+    tmp_path: Path, short_recording: Path, spoil: Callable[[Path], object], said: str
+) -> None:
+    """Damaged and foreign folders: one sentence, exit code 2 or 1."""
+    shutil.copytree(short_recording, tmp_path / "recording")
+    spoil(tmp_path / "recording")
+    done = replay(tmp_path)
+    assert done.returncode in (1, 2)
+    assert said in done.stdout + done.stderr
+
+
+def test_a_recording_that_was_cut_off_replays_as_far_as_it_goes(tmp_path: Path, server: Rtcv) -> None:
+    """After `kill -9`: no complete manifest, half a line at the end."""
+    with Child(tmp_path, "--record", "recording") as child:
+        child.ask({"type": "set_credentials", "content": server.credentials}, {"type": "ping"})
+        child.process.kill()
+        child.wait()
+    for name in ("session.jsonl", "replies.jsonl", "exchanges.jsonl"):
+        with (tmp_path / "recording" / name).open("ab") as file:
+            file.write(b'{"type":"pi')
+    done = replay(tmp_path, "--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 replies, 0 of them errors, 0 other than recorded" in done.stdout
+
+
+def test_a_part_of_a_session_can_be_replayed(tmp_path: Path, server: Rtcv) -> None:
+    """`--skip`, `--only` and `--until` choose; `--repeat` tells the percentiles of each type."""
+    record(tmp_path, server, *SESSION)
+    skipped = replay(tmp_path, "--skip", "list_jobs,list_schedules,nonsense", "--until", "12", "--json")
+    types = [json.loads(line)["type"] for line in skipped.stdout.splitlines()[:-1]]
+    assert types == ["set_credentials", *(message["type"] for message in SESSION[:10])]
+    only = replay(tmp_path, "--only", "set_credentials,send_cv", "--repeat", "3")
+    assert only.stdout.count("IN: send_cv") == 9
+    assert "send_cv                          9 times: p50 " in only.stdout
+
+
+def test_known_references_are_those_of_the_recording(tmp_path: Path, server: Rtcv) -> None:
+    """What an earlier session had stored is known in the replay, and nothing of this machine's state is."""
+    record(tmp_path, server, {"type": "set_cached_reference", "content": "old"})
+    asked = [{"type": "has_cached_reference", "content": one} for one in ("old", "new")]
+    replies = record(tmp_path, server, *asked, {"type": "send_cv", "content": {"referenceNumber": "old"}})
+    assert [reply.get("content") for reply in replies] == [None, True, False, None]
+    assert replay(tmp_path, "--check").returncode == 0
+
+
+def test_requests_at_once_are_replayed_at_once(tmp_path: Path, server: Rtcv) -> None:
+    """Replies with ids come in another order; each is compared with its own."""
+    messages = [{"type": "send_cv", "id": n, "content": {"referenceNumber": f"r{n % 7}"}} for n in range(50)]
+    with Child(tmp_path, "--record", "recording") as child:
+        child.ask({"type": "set_credentials", "content": server.credentials})
+        child.ask(*messages, {"type": "list_jobs", "id": "jobs"})
+        assert child.end() == 0
+    done = replay(tmp_path, "--check")
+    assert done.returncode == 0, done.stdout
+    assert "52 replies, 0 of them errors, 0 other than recorded" in done.stdout
+
+
+def test_ids_that_were_generated_are_those_of_the_replay(tmp_path: Path) -> None:
+    """A schedule is made, asked for and deleted by the id that it was given; a year later its time is still ahead."""
+    push = {"type": "send_cv", "content": {"referenceNumber": "1"}}
+    with Child(tmp_path, "--record", "recording") as child:
+        child.ask({"type": "set_mock", "content": {}})
+        soon = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() + 3_600))
+        trigger = {"single": {"time": soon, "zone_type": 2}}
+        (made,) = child.ask(
+            {"type": "create_schedule", "content": {"name": "s", "enabled": True, "trigger": trigger, "push": push}}
+        )
+        schedule = {"schedule_id": made["content"]["schedule_id"]}
+        child.ask({"type": "get_schedule", "content": schedule}, {"type": "delete_schedule", "content": schedule})
+        assert child.end() == 0
+    done = replay(tmp_path, "--check", "--json", env={"TZ": "Asia/Kathmandu"})
+    assert done.returncode == 0, done.stdout
+    replies = [json.loads(line)["message"] for line in done.stdout.splitlines()[:-1]]
+    assert [reply["type"] for reply in replies] == ["ok"] * 4
+    assert replies[1]["content"]["schedule_id"] != made["content"]["schedule_id"]
