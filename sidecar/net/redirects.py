@@ -26,8 +26,8 @@ class Hop:
 
     @property
     def host(self) -> str:
-        """The host, and the port if the URL has one, as errors name them."""
-        return self.url.raw_authority.rpartition("@")[2]
+        """The host, and its port unless it is the scheme's own, as errors name them."""
+        return self.url.host_port_subcomponent or ""
 
 
 class TooManyRedirects(LimitExceeded):
