@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from sidecar import stderr
+from sidecar.settings import SettingsError
 
 REPEAT_INTERVAL: Final = 10.0
 """Seconds for which a repeated message is suppressed: a full disk fails several times a second."""
@@ -81,7 +82,7 @@ def _short_form(value: object) -> object:
 
 
 def configure(debug_log: str, redact: Callable[[str], str]) -> None:
-    """Sets up the root logger; `debug_log` is a file (mode 0600), or empty for none."""
+    """Sets up the root logger; `debug_log` is a file (mode 0600), or empty for none. Raises SettingsError."""
     formatter = _RedactingFormatter(redact)
     handlers: list[logging.Handler] = []
     if sys.stderr is not None:  # descriptor 2 is open
@@ -92,8 +93,11 @@ def configure(debug_log: str, redact: Callable[[str], str]) -> None:
     if debug_log:
         from sidecar import files  # late: few sessions have one
 
-        os.close(files.open_file(Path(debug_log), os.O_CREAT | os.O_WRONLY))
-        handlers.append(logging.FileHandler(debug_log))
+        try:
+            os.close(files.open_file(Path(debug_log), os.O_CREAT | os.O_WRONLY))
+            handlers.append(logging.FileHandler(debug_log))
+        except OSError as failure:
+            raise SettingsError(f"the debug log {debug_log} can't be used: {failure.strerror}") from None
     root = logging.getLogger()
     for handler in handlers:
         handler.setFormatter(formatter)

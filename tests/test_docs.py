@@ -1,6 +1,7 @@
 """The documentation is complete, and its examples are accepted."""
 
 import json
+import pkgutil
 import re
 from pathlib import Path
 from typing import get_args
@@ -19,6 +20,7 @@ from sidecar.browser.steps.actions import ACTIONS, parse
 from sidecar.server.handlers.schedules import FAULT, INVALID, NO_PUSH, NOT_ALLOWED, NOT_THERE, TRY_LATER
 from sidecar.settings import SECRETS, Settings
 
+ROOT = Path(__file__).parents[1]
 PAGE = (Path(__file__).parents[1] / "docs" / "browser-jobs.md").read_text()
 ROWS = re.findall(r"^\| `(\w+)` \|.*\| `(\{.*\})` \|$", PAGE, re.MULTILINE)
 """Action and example of each row."""
@@ -110,3 +112,21 @@ def test_the_readmes_links_lead_somewhere() -> None:
     for page in (root / "README.md", root / "protocol" / "README.md", *(root / "docs").glob("*.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+DESIGN = {name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("architecture", "decisions")}
+NO_MODULES = {"push.content", "pyproject.toml", "selectors.py"}
+
+
+@pytest.mark.parametrize(
+    "name", sorted({one for page in DESIGN.values() for one in re.findall(r"`([a-z][\w.]+\.\w+)`", page)} - NO_MODULES)
+)
+def test_what_the_design_names_is_there(name: str) -> None:
+    """Modules, and what is in them, by their place below `sidecar`; files by their name."""
+    if name.endswith((".js", ".py", ".sh")):
+        assert list((ROOT / "sidecar").rglob(name)), name
+        return
+    try:
+        pkgutil.resolve_name(f"sidecar.{name.removeprefix('sidecar.')}")
+    except (ImportError, AttributeError):
+        pkgutil.resolve_name(name)

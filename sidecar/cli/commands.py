@@ -187,10 +187,10 @@ def _token(parsed: argparse.Namespace, flags: dict[str, str]) -> int:
 
 
 def _worker(flags: dict[str, str]) -> int:
-    from sidecar.runtime import worker_process
+    from sidecar.composition import worker
 
     try:
-        return worker_process.run(settings.load(flags))
+        return worker.run(settings.load(flags))
     except settings.SettingsError as wrong:
         print(f"sidecar: {wrong}", file=sys.stderr)
         return 2

@@ -44,15 +44,15 @@ def serve(loaded: settings.Settings) -> int:
     import asyncio
 
     from sidecar.clock import Clock
-    from sidecar.runtime import session_process
+    from sidecar.composition.session import serve as serve_session
 
     try:
         clock = Clock()
         if loaded.offline:
-            from sidecar.runtime.recording_runtime import recorded_clock
+            from sidecar.composition.recording import recorded_clock
 
             clock = recorded_clock(loaded, clock)
-        asyncio.run(session_process.serve(loaded, claimed, clock))
+        asyncio.run(serve_session(loaded, claimed, clock))
     except settings.SettingsError as wrong:
         print(f"sidecar: {wrong}", file=sys.stderr)
         return 2

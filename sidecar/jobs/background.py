@@ -14,6 +14,7 @@ from sidecar.jobs.payloads import decode_message
 from sidecar.jobs.run_service import RunRequest, RunService
 from sidecar.jobs.run_updates import RunListeners
 from sidecar.jobs.step_reporting import report_as_step
+from sidecar.queue.store_retry import retry_until_stored
 from sidecar.queue.submission import JobRun
 from sidecar.rtcv.login import LONG_TTL, SHORT_TTL, LoginContext
 from sidecar.rtcv.send_cv import ReferenceLocks, send_cv
@@ -25,6 +26,7 @@ LoginOf = Callable[[str], Awaitable[LoginContext]]
 ListenersOf = Callable[[JobRun], RunListeners]
 """The listeners of a run."""
 
+_FLUSH_DELAYS: Final = (0.5,)
 _TTLS: Final = {"set_cached_reference": LONG_TTL, "set_short_cached_reference": SHORT_TTL}
 
 
@@ -38,7 +40,13 @@ class BackgroundExecutor:
         login_of: LoginOf,
         listeners_of: ListenersOf,
         clock: Clock,
+        flush: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """`flush` returns once everything that a run has written is on disk, and raises StoreFailed.
+
+        It is for a fleet, where the job's end is stored elsewhere; by default both are one transaction.
+        """
+        self._flush = flush
         self._listeners_of = listeners_of
         self._clock = clock
         self._runs = runs
@@ -61,6 +69,13 @@ class BackgroundExecutor:
 
     async def perform(self, run: JobRun) -> bytes:
         """Executes a run; returns the reply's content as JSON. Raises what the message would."""
+        try:
+            return await self._perform(run)
+        finally:
+            if self._flush:
+                await retry_until_stored(self._flush, self._clock, _FLUSH_DELAYS)
+
+    async def _perform(self, run: JobRun) -> bytes:
         perform = self._handlers.get(run.type)
         if perform is None:
             raise WireError(ErrorCode.UNKNOWN_TYPE, f"{run.type} can't run in the background")

@@ -9,6 +9,7 @@ from sidecar_protocol.decoding import decode_stored
 from sidecar_protocol.encoding import encode
 
 from sidecar.clock import Clock
+from sidecar.errors import NotFound, SidecarError
 from sidecar.jobs.run_updates import RunSnapshot, WebhookMessage, mark_interrupted, to_outbox, webhook_messages
 from sidecar.storage.open_runs import OpenRun, OpenRuns
 
@@ -17,37 +18,60 @@ log = logging.getLogger(__name__)
 INTERRUPTED: Final = "the run was interrupted: its sidecar died"
 CANCELLED: Final = "the run was cancelled: its sidecar died"
 ELSEWHERE: Final = "elsewhere"
-"""The status of a run whose end somebody else has told."""
+"""The status of a run whose end another machine has reported."""
+SCAN_SECONDS: Final = 15.0
+"""Seconds between two scans for interrupted runs."""
 
 
 class InterruptedRuns:
-    """Notes what is told of runs, and tells the end of those that nobody goes on with."""
+    """Records the last update of every open run, and reports the end of runs whose process died."""
 
-    def __init__(self, runs: OpenRuns, process: Callable[[], str], clock: Clock) -> None:
-        """`process` is what other processes of this store know this one by. Raises StoreFailed."""
+    def __init__(self, runs: OpenRuns, process: Callable[[], str], clock: Clock, *, fleet: bool) -> None:
+        """`process` returns this process's id in the store; it may raise StoreFailed.
+
+        In a fleet, a job that is no longer pending was run by another machine, which has reported its end.
+        """
+        self._fleet = fleet
+        self._sleep = clock.sleep
         self._runs = runs
         self._process = process
         self._now = clock.now
 
     def record(self, run: str, snapshot: RunSnapshot | None, *, until_stored: bool) -> None:
-        """Keeps what was told last, or forgets a run whose end was. Raises StoreFailed."""
+        """Stores the last update of a run; None for a run whose end was reported. Raises StoreFailed."""
         if snapshot is None:
             self._runs.close(run, until_stored=until_stored)
         else:
             self._runs.save(OpenRun(run, self._process(), encode(snapshot)), until_stored=until_stored)
 
-    async def report(self, is_alive: Callable[[str], bool], status: Callable[[str], Awaitable[str]]) -> None:
-        """Tells of the runs of the dead, each in one transaction with the note that it is told.
+    async def watch(self, is_alive: Callable[[str], bool], status: Callable[[str], Awaitable[str]]) -> None:
+        """Reports again and again, until it is cancelled. For the arguments see `report`."""
+        while True:
+            try:
+                await self.report(is_alive, status)
+            except SidecarError as failure:
+                log.warning("could not look for interrupted runs: %s", failure)
+            await self._sleep(SCAN_SECONDS)
 
-        `status` gives that of the queue's job of a run, empty where there is none: one that is pending is done again,
-        and tells its end itself. Raises StoreFailed.
+    async def report(self, is_alive: Callable[[str], bool], status: Callable[[str], Awaitable[str]]) -> None:
+        """Sends the final update of each run whose process is dead, in one transaction with the end of its record.
+
+        `status` returns the status of a run's job, or raises NotFound. A pending job runs again and reports its own
+        end. Raises StoreFailed.
         """
         for run in self._runs.fetch_all():
             if is_alive(run.owner):
                 continue
-            known = await status(run.id.partition(".")[0])  # a script's jobs bear the id of its run, and a number
+            known = await self._status(run.id.partition(".")[0], status)  # a script's jobs: its run's id and a number
             if known != "pending":
                 await self._end(run, known)
+
+    async def _status(self, job_id: str, status: Callable[[str], Awaitable[str]]) -> str:
+        try:
+            found = await status(job_id)
+        except NotFound:
+            return ""
+        return ELSEWHERE if self._fleet and found != "pending" else found
 
     async def _end(self, run: OpenRun, known: str) -> None:
         messages = [] if known == ELSEWHERE else self._messages(run, CANCELLED if known == "cancelled" else INTERRUPTED)

@@ -11,6 +11,7 @@ from sidecar.deliveries.endpoint_registry import Endpoint, EndpointRegistry
 from sidecar.errors import StoreFailed
 from sidecar.jobs.interrupted_runs import InterruptedRuns
 from sidecar.jobs.run_updates import RunListeners, RunSnapshot, WebhookMessage, ignore_progress, to_outbox
+from sidecar.queue.submission import JobRun
 from sidecar.storage.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,10 @@ class ListenerFactory:
             progress=progress,
             size=self._size,
         )
+
+    def for_run(self, run: JobRun) -> RunListeners:
+        """The listeners of a run out of the queue: the webhooks that are stored with it, and its submitter."""
+        return self.create(self._endpoints.unpack(run.webhooks), run.emit, run.progress, until_stored=True)
 
     def _enqueue(self, until_stored: bool, messages: Iterable[WebhookMessage]) -> None:
         self._outbox.put(map(to_outbox, messages), until_stored=until_stored)

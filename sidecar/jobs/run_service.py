@@ -71,11 +71,11 @@ class RunService:
     def __init__(
         self,
         runner: Callable[[], Runner],
-        check_token: Callable[[SendJob], Scope | None],
+        check_token: Callable[[SendJob, float | None], Scope | None],
         reference_locks: ReferenceLocks,
         clock: Clock,
     ) -> None:
-        """`check_token` returns the scope of a job's visit token, None where tokens are off."""
+        """`check_token` returns the scope of a job's visit token at a Unix time (None: now); None if tokens are off."""
         self._runner = runner
         self._check_token = check_token
         self._reference_locks = reference_locks
@@ -85,9 +85,12 @@ class RunService:
         """Checks all but the token of a job that runs later; returns its steps. Raises InvalidContent."""
         return self._runner().plan(job)
 
-    def check(self, job: SendJob) -> "Sequence[PlannedStep]":
-        """Checks the token and the job; returns its steps. Raises InvalidContent, Unauthorized and Forbidden."""
-        self._check_token(job)
+    def check(self, job: SendJob, at: float | None = None) -> "Sequence[PlannedStep]":
+        """Checks a job, and its token at a Unix time (None: now); returns its steps.
+
+        Raises InvalidContent, Unauthorized and Forbidden.
+        """
+        self._check_token(job, at)
         return self.plan(job)
 
     async def run(self, request: RunRequest) -> JobReply:
@@ -100,7 +103,7 @@ class RunService:
         redact = redactor.redact_text if redactor else _unchanged
         updates = RunUpdates(request.job, request.run_id, request.listeners, self._clock, redact, request.name)
         try:
-            scope = self._check_token(request.job)
+            scope = self._check_token(request.job, None)
         except SidecarError as refused:
             if request.accepted:
                 updates.failed(refused.message)

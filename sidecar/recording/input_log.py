@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from sidecar.clock import Clock
 from sidecar.recording.append_file import AppendFile
 from sidecar.recording.redaction.redactor import Redactor, unreadable_line
+from sidecar.settings import SettingsError
 from sidecar.wall_clock import rfc3339
 
 _CHECK_BATCH: Final = 64
@@ -22,6 +23,14 @@ class InputLog:
         self._clock = clock
         self._seq = 0
         self._file = AppendFile(path, "input")
+
+    @classmethod
+    def open(cls, path: Path, redactor: Redactor, clock: Clock) -> Self:
+        """Opens the log that the settings name. Raises SettingsError."""
+        try:
+            return cls(path, redactor, clock)
+        except OSError as failure:
+            raise SettingsError(f"the input log {path} can't be used: {failure.strerror}") from None
 
     @property
     def failed(self) -> bool:

@@ -5,7 +5,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 from urllib.parse import quote
 
 import msgspec
@@ -131,6 +131,21 @@ class RtcvServers:
         self._servers = servers
         self.primary = servers[primary]
         self._copy = copy or _nowhere
+
+    @classmethod
+    def connect(
+        cls,
+        http: HttpClient,
+        credentials: Sequence[Credentials],
+        primary: int,
+        copy: Copy | None = None,
+    ) -> Self:
+        """The servers of a login; `http` is theirs alone, and closed with them."""
+        return cls(http, [RtcvServer(http, one) for one in credentials], primary, copy)
+
+    def with_copies(self, copy: Copy | None) -> Self:
+        """The same servers and connections; the secondaries get their copies by `copy`."""
+        return type(self)(self._http, self._servers, self._servers.index(self.primary), copy)
 
     async def check(self) -> list[str]:
         """Checks every server at once; gives the primary's scanned references. Raises what failed first."""

@@ -77,8 +77,22 @@ class StoredLoginContext:
         return self.servers
 
 
+class SessionLogin:
+    """Gives all work the session's own login: in a mock session there is no other."""
+
+    def __init__(self, session: CurrentSession) -> None:
+        self._session = session
+
+    async def context(self, _account_id: str) -> LoginContext:
+        """The session's login context, for any account."""
+        return self._session
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
 class StoredLogins:
-    """The logins that stored work belongs to. Their connections are their own: the session's end with its login."""
+    """Login contexts by account, for stored work. Their connections are apart from the session's, which end with it."""
 
     def __init__(
         self,
@@ -88,9 +102,9 @@ class StoredLogins:
         references: Callable[[str], Awaitable[References]],
         put: Forward,
     ) -> None:
-        """`credentials` gives those of a scope, the primary's first; none where they can't be known any more.
+        """`credentials` returns those of an account, the primary's first; empty if they are no longer known.
 
-        `connect` makes servers of a scope and its credentials.
+        `connect` opens connections to an account's servers.
         """
         self._session = session
         self._credentials = credentials
@@ -101,7 +115,7 @@ class StoredLogins:
         self._references: dict[str, References] = {}
 
     async def context(self, account_id: str) -> LoginContext:
-        """What work of that scope needs. Raises StoreFailed."""
+        """The login context of an account. Raises StoreFailed."""
         return StoredLoginContext(
             references=await self._references_of(account_id),
             add_secret=self._session.add_secret,

@@ -26,6 +26,7 @@ class ScheduleService:
         encryptor: Encryptor,
         supports: Callable[[str], bool],
         submit: Callable[[Submission], Awaitable[str]],
+        flush: Callable[[], Awaitable[None]],
         *,
         clock: Clock,
         host_zone: Zone,
@@ -34,10 +35,20 @@ class ScheduleService:
         pack: Callable[[Sequence[str]], str],
         on_event: Callable[[str, Any], None],
     ) -> None:
-        """`submit` returns once the job is on disk; `grace` is `misfire_grace`; the others: see ScheduledMessages."""
+        """`flush` returns once what was submitted is on disk; `grace` is `misfire_grace` in seconds.
+
+        For the other arguments see ScheduledMessages.
+        """
+        self._submit = submit
+        self._flush = flush
         scheduled = ScheduledMessages(encryptor, supports, check_job, pack)
         self._dispatcher = ScheduleDispatcher(
-            agenda, scheduled, submit, clock, grace, on_fired=lambda fired: on_event("schedule_fired", fired)
+            agenda,
+            scheduled,
+            self._submit_durably,
+            clock,
+            grace,
+            on_fired=lambda fired: on_event("schedule_fired", fired),
         )
         self._timer = DueTimer(clock, self._dispatcher.next_due, self._dispatcher.on_due)
         self.manager = ScheduleManager(agenda, scheduled, clock, host_zone, self._on_change)
@@ -49,6 +60,12 @@ class ScheduleService:
     async def close(self) -> None:
         """Fires no more; what was begun is gone on with by the next who starts."""
         await self._timer.close()
+
+    async def _submit_durably(self, submission: Submission) -> str:
+        """Returns a job's id once it is on disk. Raises StoreFailed."""
+        job_id = await self._submit(submission)
+        await self._flush()
+        return job_id
 
     def _on_change(self, schedule_id: str, due: float) -> None:
         self._dispatcher.watch(schedule_id, due)

@@ -3,9 +3,10 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from sidecar.errors import InvalidContent, MissingCredentials
+from sidecar.errors import InvalidContent, MissingCredentials, SidecarError
 from sidecar.json_strings import strings
 from sidecar.rtcv.login import MOCK, Login, References, RtcvBackend
+from sidecar.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from sidecar_protocol.session import Credentials, MockOptions
@@ -84,6 +85,23 @@ class Session:
         before, self._login = self._login, login
         if before:
             await before.backend.close()
+
+
+def webhooks_of(settings: Settings) -> "tuple[Webhook, ...]":
+    """The webhooks with which every session begins. Raises SettingsError."""
+    if not settings.webhook:
+        return ()
+    from sidecar_protocol.webhooks import Webhook
+
+    from sidecar.net.urls import check_url  # late: yarl takes 15 ms to import
+
+    urls = settings.webhook.split()
+    for url in urls:
+        try:
+            check_url(url, allow_private=settings.allow_private_network)
+        except SidecarError as wrong:
+            raise SettingsError(f"--webhook: {wrong.message}") from None
+    return tuple(Webhook(url=url) for url in urls)
 
 
 def check_credentials(credentials: "Sequence[Credentials]") -> None:

@@ -1,10 +1,20 @@
 """Whether a state folder has pending work."""
 
+import logging
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from sidecar.clock import Clock
+from sidecar.errors import StoreFailed
+
+log = logging.getLogger(__name__)
+
+SCAN_SECONDS: Final = 10.0
+"""Seconds for which jobs that another process has left may be overlooked."""
+PRELOAD_SECONDS: Final = 2 * SCAN_SECONDS
+"""Seconds before a due time at which the queue is loaded, so that the run starts in time."""
 PENDING_JOBS: Final = ("SELECT 1 FROM job WHERE status IN ('queued', 'active', 'aborting') LIMIT 1",)
 ANY_PENDING: Final = (
     *PENDING_JOBS,
@@ -20,6 +30,16 @@ class PendingWork:
     def __init__(self, fetch_one: Callable[..., tuple[Any, ...] | None]) -> None:
         """`fetch_one` gives the first row of a query, whose parameters follow it."""
         self._fetch_one = fetch_one
+
+    async def wait(self, clock: Clock) -> None:
+        """Returns once there are pending jobs, or a schedule or task is due soon."""
+        while True:
+            try:
+                if self.any(PENDING_JOBS) or self.due_by(clock.now() + PRELOAD_SECONDS):
+                    return
+            except StoreFailed as failure:
+                log.warning("could not look for pending jobs: %s", failure)
+            await clock.sleep(SCAN_SECONDS)
 
     def any(self, queries: tuple[str, ...]) -> bool:
         """Whether one of the queries returns a row."""

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from sidecar_protocol.encoding import encode
 
-from sidecar.runtime.task_runtime import SCRIPTS_AT_ONCE
+from sidecar.composition.tasks import MAX_SCRIPTS
 from sidecar.storage.agenda import Agenda
 from sidecar.storage.database import Database
 from sidecar.tasks.task_record import decode
@@ -435,7 +435,7 @@ def test_the_end_waits_for_no_run_that_waits(tmp_path: Path) -> None:
             for n in range(30):
                 content = {"id": f"t{n}", "script": "a.js", "config": {"url": held.url, "n": n}}
                 ask_amid(child, "create_task", **content, interval=3_600_000)
-            held.wait_for(SCRIPTS_AT_ONCE)
+            held.wait_for(MAX_SCRIPTS)
             wait_until(lambda: all(ask_amid(child, "list_task_runs", id=f"t{n}")["runs"] for n in range(30)))
             child.close_stdin()
             told = {"cancelled": 0, "success": 0}
@@ -443,10 +443,10 @@ def test_the_end_waits_for_no_run_that_waits(tmp_path: Path) -> None:
                 line = child.read()
                 if line.get("event") == "task_run":
                     told[line["content"]["status"]] += 1
-                if told["cancelled"] == 30 - SCRIPTS_AT_ONCE:
+                if told["cancelled"] == 30 - MAX_SCRIPTS:
                     held.open.set()
             assert child.wait() == 0
-        assert len(held.asked) == SCRIPTS_AT_ONCE
+        assert len(held.asked) == MAX_SCRIPTS
         with Child(tmp_path, env=OPEN) as child:
             wait_until(lambda: len(held.asked) == 30)
             for n in range(30):

@@ -67,7 +67,7 @@ def job(**fields: Any) -> SendJob:
 
 async def run(parts: Parts, runner: Runner, reference_locks: ReferenceLocks | None = None, **fields: Any) -> JobReply:
     """Sends a job."""
-    runs = RunService(lambda: runner, lambda _: None, reference_locks or ReferenceLocks(), parts.time.clock)
+    runs = RunService(lambda: runner, lambda *_: None, reference_locks or ReferenceLocks(), parts.time.clock)
     return await runs.run(RunRequest(job=job(**fields), run_id=uuid.uuid4().hex, login=parts.session))
 
 
@@ -85,7 +85,7 @@ async def test_a_token_is_checked_once(parts: Parts) -> None:
     """Its scope is handed on to the browser, and the steps are planned where they run."""
     runner, checked = Runner(), []
 
-    def check_token(job: SendJob) -> Scope:
+    def check_token(job: SendJob, at: float | None) -> Scope:
         checked.append(job)
         return Scope("http://h", strict=False)
 
@@ -116,7 +116,7 @@ async def test_an_accepted_job_owes_its_references(
         owed[reference] = until_stored
 
     monkeypatch.setattr(type(parts.session.references), "remember", note)
-    runs = RunService(lambda: Runner({"referenceNumber": "cv"}), lambda _: None, ReferenceLocks(), parts.time.clock)
+    runs = RunService(lambda: Runner({"referenceNumber": "cv"}), lambda *_: None, ReferenceLocks(), parts.time.clock)
     wanted = job(reference_number="own", forward={"as": "cv"})
     await runs.run(RunRequest(job=wanted, run_id="r", login=parts.session, accepted=accepted))
     assert owed == {"own": accepted, "cv": accepted}

@@ -160,7 +160,7 @@ async def run(
     job: SendJob,
     browser: Browser | None = None,
     *,
-    check_token: Callable[[SendJob], Scope | None] = lambda _: None,
+    check_token: Callable[[SendJob, float | None], Scope | None] = lambda *_: None,
     fails: type[BaseException] | None = None,
     **order: Any,
 ) -> None:
@@ -284,7 +284,7 @@ async def test_a_cancelled_run_has_failed(parts: Parts) -> None:
     assert recorder.updates[-1]["taskStates"][0]["error_message"] == "the run was stopped before its end"
 
 
-def _refuse(_: SendJob) -> Scope:
+def _refuse(_: SendJob, at: float | None) -> Scope:
     raise Forbidden("token: no")
 
 

@@ -13,11 +13,11 @@ from sidecar_protocol.jobs import JobScheduled, SendJob
 from sidecar_protocol.session import MockOptions
 
 from sidecar.clock import Clock
+from sidecar.composition.browsers import BrowserServices
+from sidecar.composition.network import Network
+from sidecar.composition.process_context import ProcessContext
+from sidecar.composition.storage import StorageServices
 from sidecar.queue.job_meta import JobMeta, get_meta
-from sidecar.runtime.browser_services import BrowserServices
-from sidecar.runtime.network import Network
-from sidecar.runtime.runtime_context import RuntimeContext
-from sidecar.runtime.storage_runtime import StorageRuntime
 from sidecar.server.handlers import jobs
 from sidecar.server.handlers.context import HandlerContext
 from sidecar.settings import Settings
@@ -30,10 +30,10 @@ WEBHOOK = "https://hook.example/a"
 class OneStorage:
     """One store, in force and open."""
 
-    def __init__(self, storage: StorageRuntime) -> None:
+    def __init__(self, storage: StorageServices) -> None:
         self.opened = storage
 
-    async def get(self) -> StorageRuntime:
+    async def get(self) -> StorageServices:
         """The same."""
         return self.opened
 
@@ -43,7 +43,7 @@ async def context() -> AsyncIterator[HandlerContext]:
     """Where jobs are handed in, for a session before its login."""
     clock, parts = Clock(), Parts()
     browsers = BrowserServices(Settings(), clock, lambda: True)
-    runtime_context = RuntimeContext(
+    runtime_context = ProcessContext(
         settings=Settings(),
         clock=clock,
         session=parts.session,
@@ -51,8 +51,8 @@ async def context() -> AsyncIterator[HandlerContext]:
         network=Network(Settings(), clock),
         on_event=lambda event, content: None,
     )
-    storage = StorageRuntime.in_memory(runtime_context)
-    await storage.rest(0)
+    storage = StorageServices.in_memory(runtime_context)
+    await storage.stop(0)
     yield replace(parts.context(OneStorage(storage)), run_service=browsers.run_service)
     await storage.close()
     await browsers.close()

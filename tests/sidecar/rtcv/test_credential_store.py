@@ -11,7 +11,7 @@ from sidecar.clock import Clock
 from sidecar.deliveries.endpoint_registry import EndpointRegistry
 from sidecar.encryption import KEY_BYTES, Encryptor
 from sidecar.errors import StoreFailed
-from sidecar.rtcv.fleet_logins import SharedLogins
+from sidecar.rtcv.credential_store import CredentialStore
 from sidecar.storage.database import Database
 from sidecar.storage.endpoints import EndpointRows
 from sidecar.storage.redis_client import connect
@@ -33,7 +33,7 @@ class Machine:
         self.encryptor = Encryptor(key)
         rows = EndpointRows(self.database, Clock())
         self.endpoints = EndpointRegistry(rows, self.encryptor, 10_000, allow_private=False)
-        self.logins = SharedLogins(RedisLogins(self.redis), self.encryptor, self.endpoints)
+        self.logins = CredentialStore(self.endpoints, self.encryptor, RedisLogins(self.redis))
 
     async def close(self) -> None:
         """Ends it."""
@@ -60,7 +60,7 @@ async def machines(server: RedisServer) -> AsyncIterator[list[Machine]]:
 async def test_a_login_is_known_to_those_who_have_the_key(machines: list[Machine]) -> None:
     """As its own from then on: what is forwarded there has servers. Nothing of it can be read in Redis."""
     one, other, stranger = machines
-    await one.logins.share("s", [PRIMARY, SECOND])
+    await one.logins.log_in("s", [PRIMARY, SECOND], 0)
     assert other.endpoints.servers("s") == ()
     assert await other.logins.credentials("s") == (BARE, SECOND)
     assert len(other.endpoints.servers("s")) == 2
@@ -79,7 +79,7 @@ async def test_the_last_login_counts(machines: list[Machine]) -> None:
     other.endpoints.log_in("s", [PRIMARY], 0)
     assert await other.logins.credentials("s") == (BARE,)
     new = PRIMARY.replace(api_key=Secret("new"))
-    await one.logins.share("s", [new])
+    await one.logins.log_in("s", [new], 0)
     (found,) = await other.logins.credentials("s")
     assert found.api_key == Secret("new")
     assert other.endpoints.credentials("s") == (found,)
@@ -88,7 +88,7 @@ async def test_the_last_login_counts(machines: list[Machine]) -> None:
 async def test_a_login_in_the_place_of_another_is_none(machines: list[Machine]) -> None:
     """Whoever can write to Redis can't have jobs sent to a server of another login."""
     one, other, _ = machines
-    await one.logins.share("a", [PRIMARY])
+    await one.logins.log_in("a", [PRIMARY], 0)
     await one.redis.rename("sidecar:login:a", "sidecar:login:b")
     assert await other.logins.credentials("b") == ()
     await one.redis.set("sidecar:login:b", b"no seal")
@@ -104,4 +104,4 @@ async def test_without_redis_our_own_counts(machines: list[Machine], server: Red
     with pytest.raises(StoreFailed):
         await one.logins.credentials("s")
     with pytest.raises(StoreFailed):
-        await one.logins.share("s", [PRIMARY])
+        await one.logins.log_in("s", [PRIMARY], 0)

@@ -41,7 +41,7 @@ class BrowserServices:
             from sidecar.jobs.run_service import RunService  # late: with what it tells of runs it takes 15 ms to import
 
             self._run_service = RunService(
-                self._get_runner, lambda job: self.visit_tokens().check(job), self.reference_locks, self._clock
+                self._get_runner, lambda job, at: self.visit_tokens().check(job, at), self.reference_locks, self._clock
             )
         return self._run_service
 

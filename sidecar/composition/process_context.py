@@ -1,12 +1,12 @@
-"""What stored work needs of its process: settings, clock, session, browsers, network."""
+"""What everything in a process shares: settings, clock, session, browsers, network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sidecar.clock import Clock
-from sidecar.runtime.browser_services import BrowserServices
-from sidecar.runtime.network import Network
+from sidecar.composition.browsers import BrowserServices
+from sidecar.composition.network import Network
 from sidecar.settings import Settings
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RuntimeContext:
+class ProcessContext:
     """One for each process."""
 
     settings: Settings
@@ -23,4 +23,4 @@ class RuntimeContext:
     browsers: BrowserServices
     network: Network
     on_event: Callable[[str, Any], None]
-    """Takes an event's name and content for our parent."""
+    """Takes the name and content of an event for our parent."""

@@ -1,4 +1,4 @@
-"""Logins shared by a fleet, encrypted with the key that all machines have."""
+"""Credentials by account, for work that runs without its parent; a fleet shares them, encrypted."""
 
 import logging
 from collections.abc import Sequence
@@ -27,43 +27,50 @@ class OwnLogins(Protocol):
 
 
 class LoginStore(Protocol):
-    """Where they lie. Every call may raise StoreFailed."""
+    """A store that all machines of a fleet reach. Every call may raise StoreFailed."""
 
-    async def put(self, account_id: str, sealed: str) -> None:
-        """Keeps the document of a scope, in the place of the one before it."""
+    async def put(self, account_id: str, encrypted: str) -> None:
+        """Stores the login of an account, replacing an earlier one."""
 
     async def get(self, account_id: str) -> str | None:
-        """The document of a scope; None where there is none."""
+        """The login of an account; None if there is none."""
 
 
-class _Sealed(Model):
+class _SharedLogin(Model):
     """The record of a login. The account is part of it, so that a record can't stand in for another's."""
 
     scope: str
     credentials: tuple[Credentials, ...]
 
 
-class SharedLogins:
-    """The logins of a fleet. The seal must be one that lasts."""
+class CredentialStore:
+    """The credentials of every login that stored work may need; in a fleet with one store key, of all its machines."""
 
-    def __init__(self, store: LoginStore, encryptor: Encryptor, own: OwnLogins) -> None:
-        self._store = store
-        self._encryptor = encryptor
+    def __init__(self, own: OwnLogins, encryptor: Encryptor, shared: LoginStore | None = None) -> None:
+        """`shared` is where a fleet keeps its logins; its machines need one persistent key to read them."""
         self._own = own
+        self._encryptor = encryptor
+        self._shared = shared
 
-    async def share(self, account_id: str, credentials: Sequence[Credentials]) -> None:
-        """Shares a login with all machines; the first server is the primary. Raises StoreFailed."""
-        document = encode_revealed(_Sealed(scope=account_id, credentials=_without_flags(credentials)))
-        await self._store.put(account_id, self._encryptor.encrypt(document.decode()))
+    async def log_in(self, account_id: str, credentials: Sequence[Credentials], primary: int) -> None:
+        """Stores a login whose servers are checked. Raises StoreFailed."""
+        if self._shared:
+            others = [one for index, one in enumerate(credentials) if index != primary]
+            ordered = _without_flags([credentials[primary], *others])
+            document = encode_revealed(_SharedLogin(scope=account_id, credentials=ordered))
+            await self._shared.put(account_id, self._encryptor.encrypt(document.decode()))
+        self._own.log_in(account_id, credentials, primary)
 
     async def credentials(self, account_id: str) -> tuple[Credentials, ...]:
-        """The last that any machine has logged in with, the primary's first; our own where the store does not answer.
+        """The credentials of an account's last login on any machine, the primary's first; empty if there is none.
 
-        None where no machine has logged in. Raises StoreFailed.
+        This machine's own if the fleet's can't be read. Raises StoreFailed.
         """
         own = _without_flags(self._own.credentials(account_id))
+        if self._shared is None:
+            return own
         try:
-            shared = await self._shared(account_id)
+            shared = await self._read(self._shared, account_id)
         except StoreFailed:
             if own:
                 return own
@@ -72,12 +79,12 @@ class SharedLogins:
             self._own.log_in(account_id, shared, 0)  # what is forwarded waits here for their servers
         return shared or own
 
-    async def _shared(self, account_id: str) -> tuple[Credentials, ...]:
-        sealed = await self._store.get(account_id)
-        if sealed is None:
+    async def _read(self, store: LoginStore, account_id: str) -> tuple[Credentials, ...]:
+        encrypted = await store.get(account_id)
+        if encrypted is None:
             return ()
         try:
-            found = decode_stored(_Sealed, self._encryptor.decrypt(sealed))
+            found = decode_stored(_SharedLogin, self._encryptor.decrypt(encrypted))
         except (DecryptionKeyMissing, NotJson):
             log.warning("a login of the fleet can't be decrypted: SIDECAR_STORE_KEY differs between machines")
             return ()
