@@ -17,8 +17,8 @@ from sidecar.composition.network import Network
 from sidecar.composition.process_context import ProcessContext
 from sidecar.composition.recording import open_recorded, open_recording
 from sidecar.recording.redaction.redactor import Redactor
+from sidecar.server.capabilities import capabilities
 from sidecar.server.handlers.context import HandlerContext
-from sidecar.server.handlers.session import describe
 from sidecar.server.login_service import LoginService
 from sidecar.server.message_registry import routes
 from sidecar.server.session import Session, webhooks_of
@@ -61,18 +61,7 @@ async def serve(settings: Settings, descriptors: Descriptors, clock: Clock) -> N
             on_event=partial(process.emit, None),
         )
         storage = provide_storage(context)
-        logins = LoginService(storage, network.server_client, settings.request_timeout, clock, browsers.forget_mock)
-        handlers = HandlerContext(
-            session=session,
-            storage=storage,
-            log_in=logins.log_in,
-            mock=logins.mock,
-            reference_locks=browsers.reference_locks,
-            run_service=browsers.run_service,
-            visit_tokens=browsers.visit_tokens,
-            describe=partial(describe, settings),
-            emit=process.emit,
-        )
+        handlers = _handler_context(context, session, storage, process)
         input_log = _open_input_log(settings, redactor, clock, resources)
         process.connect(
             routes(handlers, fleet=bool(settings.queue)),
@@ -91,6 +80,29 @@ async def serve(settings: Settings, descriptors: Descriptors, clock: Clock) -> N
         gc.freeze()  # what is there by now stays to the end
         gc.enable()
         await process.run(storage, resume)
+
+
+def _handler_context(
+    context: ProcessContext,
+    session: Session,
+    storage: "StorageProvider[StorageServices]",
+    process: SessionProcess,
+) -> HandlerContext:
+    settings, browsers = context.settings, context.browsers
+    logins = LoginService(
+        storage, context.network.server_client, settings.request_timeout, context.clock, browsers.forget_mock
+    )
+    return HandlerContext(
+        session=session,
+        storage=storage,
+        log_in=logins.log_in,
+        mock=logins.mock,
+        reference_locks=browsers.reference_locks,
+        run_service=browsers.run_service,
+        visit_tokens=browsers.visit_tokens,
+        describe=partial(capabilities, settings),
+        emit=process.emit,
+    )
 
 
 def _secret_sink(redactor: Redactor, recording: "SessionRecording | None") -> Callable[[str], None]:

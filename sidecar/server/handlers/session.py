@@ -2,14 +2,10 @@
 
 from typing import Any
 
-from sidecar_protocol import PROTOCOL_VERSION, codec
 from sidecar_protocol.codec import NO_CONTENT
-from sidecar_protocol.requests import CONTENTS
-from sidecar_protocol.session import Credentials, Hello, HelloReply, Limits, MockOptions
+from sidecar_protocol.session import Credentials, Hello, HelloReply, MockOptions
 
-from sidecar import __version__
 from sidecar.server.handlers.context import HandlerContext
-from sidecar.settings import Settings
 
 
 def hello(context: HandlerContext, content: Hello) -> HelloReply:
@@ -21,23 +17,6 @@ def hello(context: HandlerContext, content: Hello) -> HelloReply:
     context.session.notifications = content.notifications
     context.session.zone = content.zone
     return context.describe()
-
-
-def describe(settings: Settings) -> HelloReply:
-    """Version, message types, limits and browsers of this sidecar."""
-    from sidecar.browser.discovery import available_browsers  # late: few parents ask
-
-    return HelloReply(
-        version=__version__,
-        protocol=PROTOCOL_VERSION,
-        message_types=tuple(CONTENTS),
-        limits=Limits(
-            max_line_bytes=settings.max_line,
-            max_in_flight=settings.max_in_flight,
-            max_nesting=codec.MAX_NESTING,
-        ),
-        browsers=available_browsers(settings),
-    )
 
 
 async def set_credentials(context: HandlerContext, content: Credentials | list[Credentials] | MockOptions) -> Any:
