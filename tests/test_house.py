@@ -200,6 +200,7 @@ CUTS = {
     "sidecar/truncation.py: text[:length + LOOKAHEAD]",  # what is looked through for them
     "sidecar/jobs/run_updates.py: text[-size:]",  # the same: `RunUpdates._last` hides line by line
     "sidecar/recording/redaction/placeholders.py: _NO_NAME.sub('-', name.lower())[-_NAME_LENGTH:]",  # a member's name
+    "sidecar/browser/sandbox/task_session.py: stack[:_MAX_STACK]",  # lines, not characters
     "sidecar/tasks/script_host.py: wanted.method[:20]",  # what a script asked for, for the script
     "sidecar/tasks/task_runner.py: result[:MAX_RESULT_CHARS]",  # a script's own result, for its owner
 }

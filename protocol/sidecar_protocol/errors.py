@@ -119,6 +119,8 @@ class ErrorDetail(_Light):
     """EngageLab's number of the error, for messages about schedules."""
     output: tuple[str, ...] | None = None
     """What a task's script wrote before it failed."""
+    stack: tuple[str, ...] | None = None
+    """Where in its files a task's script failed: at most five calls as `main (a.js:3:12)`, the innermost first."""
 
     def wire_members(self) -> dict[str, Any]:
         """Its members by their names on the wire, without those that are not given."""

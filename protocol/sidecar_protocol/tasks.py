@@ -151,7 +151,7 @@ class TaskRun(Sparse):
     duration_ms: int | None = None
     """Null while it runs, and where its process died."""
     result: Any = None
-    """The script's string, or the content of the job's reply."""
+    """What the script returned, any JSON value, or the content of the job's reply."""
     error: ErrorDetail | None = None
     output: tuple[str, ...] = ()
     """What the script wrote to its console, and errors that nobody caught: the last 200 lines of 2,000 characters."""
@@ -193,7 +193,7 @@ class RunTaskReply(Sparse):
 
     status: Literal["success"]
     result: Any
-    """The script's string, or the content of the job's reply."""
+    """What the script returned, any JSON value, or the content of the job's reply."""
     run: str | None = None
     """Its id in `list_task_runs`; a test has none."""
     duration_ms: int

@@ -122,6 +122,7 @@ export interface ErrorDetail {
   action?: string | null;
   number?: number | null;
   output?: Array<string> | null;
+  stack?: Array<string> | null;
 }
 
 /** Something that happened and answers no request; `id` is the request it belongs to, if any. */

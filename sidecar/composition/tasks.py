@@ -30,7 +30,8 @@ def _build(
         TaskLimits,
         TaskScriptRunner,
     )
-    from sidecar.tasks.script_host import HostAllowlist, ScriptSources
+    from sidecar.tasks.script_host import HostAllowlist
+    from sidecar.tasks.script_sources import ScriptSources
     from sidecar.tasks.task_dispatcher import TaskDispatcher
     from sidecar.tasks.task_manager import TaskManager
     from sidecar.tasks.task_record import TaskRecords

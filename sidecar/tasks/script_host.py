@@ -1,20 +1,16 @@
-"""What a task's script can use: `fetch` to allowed hosts and `job`; and where scripts come from."""
+"""What a task's script can use: `fetch` to allowed hosts, and `job`."""
 
 import asyncio
-import os
 import re
-import stat
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
-from sidecar_protocol.tasks import LONGEST_SCRIPT
 from sidecar_protocol.wire_types import Raw
 
 from sidecar.browser.sandbox.task_session import FetchRequest, FetchResponse
 from sidecar.clock import within
-from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, NotFound, RemoteFailed, RemoteUnreachable, TimedOut
+from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, RemoteUnreachable, TimedOut
 from sidecar.net.exchange import HttpResponse
 from sidecar.net.redirects import MAX_REDIRECTS, Hop, as_fetch, follow_redirects
 from sidecar.net.urls import check_url, host_names, to_url
@@ -28,8 +24,6 @@ MAX_TOTAL_BYTES: Final = 32 * MiB
 """Bytes of all answers of one run."""
 REQUEST_SECONDS: Final = 30.0
 """For one request, its redirects and its answer."""
-SCRIPT_SECONDS: Final = 15.0
-"""For the script itself."""
 _CONNECTION_HEADERS: Final = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "trailers", "keep-alive"}
     | {"expect", "proxy-authenticate", "proxy-authorization", "proxy-connection"}
@@ -58,64 +52,6 @@ class Requests(Protocol):
         redirects: int = 0,
     ) -> HttpResponse:
         """An answer of any status."""
-
-
-class ScriptSources:
-    """Reads scripts: anew each time, so that a change holds from the next run on."""
-
-    def __init__(self, requests: Requests, folder: Callable[[], Path], *, allow_private: bool) -> None:
-        """`folder` gives the scripts folder, which need not exist. It may raise OSError."""
-        self._requests = requests
-        self._folder = folder
-        self._allow_private = allow_private
-
-    def check(self, script: str) -> None:
-        """Checks all that can be known before it is read. Raises InvalidContent with the field `script`, Forbidden."""
-        if _is_url(script):
-            check_url(script, "script", allow_private=self._allow_private)
-            return
-        parts = Path(script).parts
-        if not parts or Path(script).is_absolute() or ".." in parts or "\\" in script or not script.isprintable():
-            message = "is neither an http or https URL nor the name of a file in the scripts folder"
-            raise InvalidContent(f"script: this {message}", "script")
-
-    async def read(self, script: str) -> str:
-        """The script's text. Raises InvalidContent, NotFound, Forbidden, LimitExceeded, TimedOut and RemoteFailed."""
-        self.check(script)
-        content = await (self._download(script) if _is_url(script) else asyncio.to_thread(self._read, script))
-        try:
-            return content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            raise InvalidContent("the script is not UTF-8", "script") from None
-
-    async def _download(self, url: str) -> bytes:
-        response = await self._requests.request(
-            "GET", url, timeout=SCRIPT_SECONDS, max_bytes=LONGEST_SCRIPT, redirects=MAX_REDIRECTS
-        )
-        if response.status == 404 or response.status == 410:
-            raise NotFound(f"the script was not found: its server answered {response.status}", status=response.status)
-        if response.status != 200:
-            raise RemoteFailed(f"the script's server answered {response.status}", status=response.status)
-        return response.body
-
-    def _read(self, name: str) -> bytes:
-        try:
-            folder = self._folder().resolve()
-            path = (folder / name).resolve()
-            if not path.is_relative_to(folder):
-                raise Forbidden(f"the script {name} is a link out of the scripts folder")
-            # without waiting, for a pipe would have us wait for somebody to write into it
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(descriptor, "rb") as file:
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise NotFound(f"the script {name} is not a file")
-                content = file.read(LONGEST_SCRIPT + 1)
-        except (OSError, ValueError) as failure:
-            message = failure.strerror if isinstance(failure, OSError) else "its name can't be used"
-            raise NotFound(f"the script {name} can't be read from the scripts folder: {message}") from None
-        if len(content) > LONGEST_SCRIPT:
-            raise LimitExceeded(f"the script {name} is larger than {LONGEST_SCRIPT >> 20} MiB")
-        return content
 
 
 class HostAllowlist:
@@ -226,10 +162,6 @@ def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
 def _to_fetched(url: str, response: HttpResponse) -> FetchResponse:
     headers = [(str(name), value) for name, value in response.headers.items() if name.lower() not in _ENCODING_HEADERS]
     return FetchResponse(url, response.status, headers, response.body)
-
-
-def _is_url(script: str) -> bool:
-    return "://" in script
 
 
 def _host(url: str) -> str:

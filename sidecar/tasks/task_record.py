@@ -17,7 +17,7 @@ from sidecar.errors import CorruptRecord, DecryptionKeyMissing, InvalidContent
 from sidecar.jobs.job_redaction import redactor_for
 from sidecar.jobs.payloads import contains_secrets
 from sidecar.tasks.interval import MAX_MS, parse_time_ms
-from sidecar.tasks.script_host import ScriptSources
+from sidecar.tasks.script_sources import ScriptSources
 from sidecar.tasks.task_templates import Plan, fill_config, prepare_job
 from sidecar.tasks.timetable import HORIZON_YEARS, UTC_NAME, Timetable, timetable
 from sidecar.templates import MAX_FILLED_BYTES

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, cast
 
@@ -18,6 +18,7 @@ from sidecar_protocol.tasks import RunStatus, RunTaskReply, TaskRun, Trigger
 from sidecar_protocol.wire_types import Raw
 
 from sidecar.browser.sandbox.sandbox import ScriptError
+from sidecar.browser.sandbox.script_files import ScriptFile
 from sidecar.browser.sandbox.task_session import TaskScriptRunner
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, CorruptRecord, error_detail
@@ -28,7 +29,8 @@ from sidecar.jobs.step_reporting import report_as_step
 from sidecar.queue.submission import JobRun
 from sidecar.shutdown import STOP_SECONDS
 from sidecar.storage.task_runs import StoredRun, TaskRuns
-from sidecar.tasks.script_host import HostAllowlist, Requests, ScriptHost, ScriptSources
+from sidecar.tasks.script_host import HostAllowlist, Requests, ScriptHost
+from sidecar.tasks.script_sources import ScriptSources
 from sidecar.tasks.task_record import TaskRecord, TaskRecords
 from sidecar.wall_clock import rfc3339
 
@@ -147,7 +149,8 @@ class TaskRunner:
         """One run of a script that is not kept. Raises WireError, as `run`."""
         output, start = ScriptOutput(), self._clock.monotonic()
         try:
-            result = await self._run_script(script_text, config, run, output)
+            files = await self._dependencies.scripts.read_text(script_text)
+            result = await self._run_script(files, config, run, output)
         except WireError as failure:
             failure.details["output"] = output.lines or None
             raise
@@ -205,7 +208,7 @@ class TaskRunner:
         self._store_end(ended)
 
     async def _result(self, record: TaskRecord, run: JobRun, output: ScriptOutput) -> Any:
-        """The script's string, or the job's reply as JSON."""
+        """What the script returned, or the job's reply as JSON."""
         if record.script is None:
             try:
                 job = msgspec.structs.replace(run, type="send_job", content=self._records.job(record))
@@ -214,7 +217,7 @@ class TaskRunner:
             return Raw(await self._perform(job))
         return await self._run_reported(record.script, record, run, output)
 
-    async def _run_reported(self, script: str, record: TaskRecord, run: JobRun, output: ScriptOutput) -> str:
+    async def _run_reported(self, script: str, record: TaskRecord, run: JobRun, output: ScriptOutput) -> Any:
         """Runs a script, and tells of it as of a job whose one step it is."""
         job = SendJob(steps=(Step(url=script, name=script),), name=run.name)
         hide = redactor_for(job).redact_text
@@ -223,8 +226,8 @@ class TaskRunner:
         updates.on_step_started(0)
         start = self._clock.monotonic()
         try:
-            text = await self._dependencies.scripts.read(script)
-            result = await self._run_script(text, record.config, run, output)
+            files = await self._dependencies.scripts.read(script)
+            result = await self._run_script(files, record.config, run, output)
         except BaseException as failure:
             updates.on_step_failed(0, output.lines, ())
             stopped = isinstance(failure, asyncio.CancelledError)
@@ -244,7 +247,9 @@ class TaskRunner:
         updates.succeeded()
         return result
 
-    async def _run_script(self, text: str, config: dict[str, Any], run: JobRun, output: ScriptOutput) -> str:
+    async def _run_script(
+        self, files: Sequence[ScriptFile], config: dict[str, Any], run: JobRun, output: ScriptOutput
+    ) -> Any:
         async def perform(content: bytes, number: int) -> bytes:
             # an id of its own, and the same one should the whole run be repeated
             job = msgspec.structs.replace(run, id=f"{run.id}.{number}", type="send_job", content=content)
@@ -254,11 +259,12 @@ class TaskRunner:
         given = Raw(encode(config))
         try:
             self._scripts = self._scripts or self._dependencies.runner()
-            return await self._scripts.run(text, given, host, output, self._stop_waiting)
+            return await self._scripts.run(files, given, host, output, self._stop_waiting)
         except ScriptError as failure:
+            stack = failure.stack or None
             if failure.code in _CODES and failure.code != ErrorCode.ACTION_FAILED:
-                raise WireError(ErrorCode(failure.code), str(failure)) from None
-            raise ActionFailed(f"the script failed: {failure}") from None
+                raise WireError(ErrorCode(failure.code), str(failure), stack=stack) from None
+            raise ActionFailed(f"the script failed: {failure}", stack=stack) from None
 
     async def _perform(self, job: JobRun) -> bytes:
         async with self._dependencies.job_slots:

@@ -26,9 +26,9 @@ INTO_THE_WORLD: Final = f"""
 import signal
 import sys
 from sidecar.net import addresses
-from sidecar.tasks import script_host
+from sidecar.tasks import script_sources
 addresses.is_private = lambda address: str(address) != {PUBLIC!r}
-script_host.SCRIPT_SECONDS = 1.5
+script_sources.SCRIPT_SECONDS = 1.5
 sys.argv[0] = "sidecar"
 from sidecar.__main__ import main
 main()

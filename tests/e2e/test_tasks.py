@@ -176,7 +176,8 @@ def test_every_message(tmp_path: Path) -> None:
         assert ask(child, "delete_task", id="t") is None
         assert child.ask({"type": "get_task", "content": {"id": "t"}}) == [error("not_found", "there is no task 't'")]
         failed = child.ask({"type": "test_task", "content": {"script_text": "throw new Error('x')", "config": {}}})
-        assert failed == [error("action_failed", "the script failed: x")]
+        said = "the script failed: x (script_text, line 1, column 7)"
+        assert failed == [error("action_failed", said, stack=["script_text:1:7"])]
         assert child.end() == 0
 
 

@@ -1,7 +1,8 @@
 // What every sandbox's program stands on: the way out and in, errors, and the console.
 //
-// `show` gives the text of a program's own objects, and undefined for all others.
-(limits, show) => {
+// `show` gives the text of a program's own objects, and undefined for all others; `locate` says where an error's author
+// finds its cause, where that is known.
+(limits, show, locate) => {
   "use strict";
   try { Function(""); throw new Error("the page's content security policy is not active"); } catch (error) { if (!(error instanceof EvalError)) throw error; }
   // What the way out is made of is taken before anything else runs here, and keeps to itself: actions may change
@@ -64,10 +65,11 @@
   // --- errors
   const codes = new WeakMap();
   const coded = (error, code) => { codes.set(error, code); return error; };
+  const codeOf = (error) => codes.get(error) ?? "";
   const refusal = (what, reason) => coded(new Error(`${what} is refused: ${reason}`), "forbidden");
   const tooLarge = (said) => coded(new RangeError(said), "limit_exceeded");
   const IMPORTED = /^Failed to (resolve module specifier|fetch dynamically imported module)/;
-  const describeError = (error, place = "") => {
+  const describeError = (error, place = locate?.(error) ?? "") => {
     if (!(error instanceof Error)) return { name: "Error", message: cut(inspect(error)), code: "" };
     const imported = error instanceof TypeError && IMPORTED.test(error.message);
     const code = codes.get(error) ?? (imported ? "forbidden" : "");
@@ -175,5 +177,5 @@
   };
   const fromBase64 = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
-  return { push, exchange, coded, refusal, tooLarge, describeError, report, inspect, toBase64, fromBase64 };
+  return { push, exchange, coded, codeOf, refusal, tooLarge, describeError, report, inspect, toBase64, fromBase64 };
 }

@@ -145,3 +145,16 @@ def decode_messages(text: str) -> list[list[Any]]:
     if too_much:
         raise CallRefused(f"the sandbox's messages exceed their limit: {too_much}")
     return messages
+
+
+def decode_json(text: str) -> Any:
+    """A value that a sandbox has written as JSON; lone surrogates are replaced. Raises CallRefused."""
+    raw = text.encode(errors="replace")
+    too_much = excess(raw)
+    try:
+        value = None if too_much else lenient_json.decode(msgspec.json.decode, raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise CallRefused(f"the sandbox sent a malformed value: {error}") from None
+    if too_much:
+        raise CallRefused(f"the value exceeds its limit: {too_much}", "limit_exceeded")
+    return value

@@ -2,6 +2,8 @@
 
 import asyncio
 import importlib.resources
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -25,11 +27,22 @@ _LOST: Final = {
 
 
 class ScriptError(Exception):
-    """A script failed in its sandbox; `code` is the wire's."""
+    """A script failed in its sandbox; `code` is the wire's, `stack` says where in the script's own files."""
 
-    def __init__(self, reason: str, code: str = "action_failed") -> None:
+    def __init__(self, reason: str, code: str = "action_failed", stack: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
         self.code = code
+        self.stack = stack
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A source that was evaluated: its value, or what it failed with, for `call`."""
+
+    argument: dict[str, Any]
+    failed: bool
+    syntax_error: tuple[int, int] | None
+    """Line and column, counted from 1, where it could not be parsed."""
 
 
 class _RemoteObject(msgspec.Struct, rename="camel"):
@@ -99,11 +112,25 @@ class Sandbox:
 
         `prefix_length` is the number of characters on its first line that its author did not write.
         """
+        compiled = await self.compile(source, prefix_length)
+        place = "line {}, column {}".format(*compiled.syntax_error) if compiled.syntax_error else ""
+        await self.call("fail" if compiled.failed else "settle", {"value": number}, compiled.argument, {"value": place})
+
+    async def compile(self, source: str, prefix_length: int = 0) -> Compiled:
+        """Evaluates a source, which stays in the sandbox. Raises CdpError."""
         params = {"expression": source, "replMode": True, "silent": True, "allowUnsafeEvalBlockedByCSP": False}
         outcome = _decode_result(await self._send("Runtime.evaluate", params))
-        method, value = ("fail" if outcome.exception_details else "settle"), _argument(outcome.result)
-        arguments = [{"value": number}, value, {"value": _syntax_error_position(outcome, prefix_length)}]
-        await self._call(f"function (number, value, place) {{ this.{method}(number, value, place) }}", *arguments)
+        position = _syntax_error_position(outcome, prefix_length)
+        return Compiled(_argument(outcome.result), outcome.exception_details is not None, position)
+
+    async def call(self, method: str, *arguments: dict[str, Any]) -> None:
+        """Calls a method of the program. Raises CdpError."""
+        params = {
+            "objectId": self._bridge,
+            "functionDeclaration": f"function (...given) {{ this.{method}(...given) }}",
+            "arguments": arguments,
+        }
+        await self._send("Runtime.callFunctionOn", params)
 
     def exchange(self, messages: str) -> "asyncio.Future[str]":
         """Sends messages; gives outgoing ones once there are any, or when `exchange` is called again (long polling)."""
@@ -148,10 +175,6 @@ class Sandbox:
     def _send(self, method: str, params: dict[str, Any] | None = None) -> asyncio.Future[Any]:
         return self._pipe.send(method, params, self._session)
 
-    def _call(self, function: str, *values: dict[str, Any]) -> asyncio.Future[Any]:
-        arguments = {"objectId": self._bridge, "functionDeclaration": function, "arguments": values}
-        return self._send("Runtime.callFunctionOn", arguments)
-
     def _on_event(self, event: str) -> None:
         if event in _LOST:
             self._mark_lost(ScriptError(_LOST[event]))
@@ -174,13 +197,13 @@ async def open_sandbox(pipe: CdpPipe, program: str) -> Sandbox:
     return sandbox
 
 
-def _syntax_error_position(outcome: _EvaluateResult, prefix_length: int) -> str:
-    """The position of a syntax error, as the script's author counts lines and columns."""
+def _syntax_error_position(outcome: _EvaluateResult, prefix_length: int) -> tuple[int, int] | None:
+    """Line and column of a syntax error, as the script's author counts them."""
     thrown = outcome.exception_details
     if thrown is None or not thrown.script_id or outcome.result.class_name != "SyntaxError":
-        return ""
+        return None
     column = thrown.column_number - (prefix_length if thrown.line_number == 0 else 0)
-    return f"line {thrown.line_number + 1}, column {max(column, 0) + 1}"
+    return thrown.line_number + 1, max(column, 0) + 1
 
 
 def _argument(value: _RemoteObject) -> dict[str, Any]:
@@ -191,13 +214,17 @@ def _argument(value: _RemoteObject) -> dict[str, Any]:
     return {} if value.type == "undefined" else {"value": value.value}
 
 
-def load_program(name: str, argument: object) -> str:
-    """The source of a program in this package, called with `argument` as JSON and with `base.js`."""
-    return f"({_read(name)})\n({msgspec.json.encode(argument).decode()}, {_read('base.js')})"
+def load_program(name: str, argument: object, parts: Mapping[str, str] | None = None) -> str:
+    """The source of a program in this package, called with `argument` as JSON, `base.js`, and functions by name.
+
+    `parts` gives the file of each function.
+    """
+    members = ", ".join(f'"{part}": ({_read(file)})' for part, file in (parts or {}).items())
+    return f"({_read(name)})\n({msgspec.json.encode(argument).decode()}, {_read('base.js')}, {{{members}}})"
 
 
 def _read(name: str) -> str:
-    return importlib.resources.files(__package__).joinpath(name).read_text("utf-8")
+    return importlib.resources.files(__package__).joinpath(name).read_text("utf-8").rstrip()
 
 
 @cache

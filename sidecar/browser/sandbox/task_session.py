@@ -1,10 +1,12 @@
-"""One run of a task's script: a CommonJS module whose `main` is called once, in a sandbox of its own."""
+"""One run of a task's script: a module whose `main` is called once, in a sandbox of its own."""
 
 import asyncio
 import base64
 import logging
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -14,10 +16,12 @@ from sidecar_protocol.wire_types import Raw
 
 from sidecar.browser.sandbox.action_session import ScriptConsole
 from sidecar.browser.sandbox.cdp_pipe import CdpError, MessageTooLarge
-from sidecar.browser.sandbox.message_pump import MessagePump
+from sidecar.browser.sandbox.message_pump import MessagePump, decode_json
 from sidecar.browser.sandbox.page_events import cancel_all
 from sidecar.browser.sandbox.sandbox import Sandbox, ScriptError, load_program
 from sidecar.browser.sandbox.sandbox_pool import SandboxPool
+from sidecar.browser.sandbox.script_files import ScriptFile
+from sidecar.browser.sandbox.wire_values import CallRefused
 from sidecar.clock import within
 from sidecar.errors import INTERNAL_ERROR, TimedOut
 from sidecar.settings import MiB
@@ -25,8 +29,32 @@ from sidecar.settings import MiB
 log = logging.getLogger(__name__)
 
 _SANDBOX_LOST: Final = "the script's sandbox was closed: it navigated away, or used too much memory"
-_MODULE_HEAD: Final = "(function (module, exports, require) {"
-"""Put on the first line of the script, so that line numbers stay correct."""
+_AWAIT: Final = re.compile(r"\bawait\b")
+_MAX_STACK: Final = 5
+_PARTS: Final = {
+    "stacks": "stacks.js",
+    "modules": "modules.js",
+    "axios": "axios.js",
+    **{
+        f"node/{name}": f"node/{name}.js"
+        for name in [
+            "buffer",
+            "crypto",
+            "events",
+            "path",
+            "process",
+            "querystring",
+            "timers",
+            "timers__promises",
+            "url",
+            "util",
+        ]
+    },
+}
+"""What `task.js` is given: who finds modules, and those that the sandbox brings."""
+
+
+_REASONS: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +63,7 @@ class TaskLimits:
 
     timeout: float = 60.0
     result: int = 256 * 1024
+    """Of a string as it is, of any other value as JSON."""
     message: int = 8 * MiB
     """One request or answer of `fetch` and `job`."""
     max_requests: int = 200
@@ -65,8 +94,13 @@ class FetchResponse:
 
     def wire_members(self) -> dict[str, Any]:
         """Its members, as they travel to the script."""
-        body = base64.b64encode(self.body).decode()
-        return {"url": self.url, "status": self.status, "headers": self.headers, "body": body}
+        return {
+            "url": self.url,
+            "status": self.status,
+            "status_text": _REASONS.get(self.status, ""),
+            "headers": self.headers,
+            "body": base64.b64encode(self.body).decode(),
+        }
 
 
 class HostApi(Protocol):
@@ -92,17 +126,19 @@ class TaskScriptRunner:
             "lines": limits.lines,
             "line": limits.line,
         }
-        self._program = load_program("task.js", program_limits)
+        self._program = load_program("task.js", program_limits, _PARTS)
 
     async def run(
         self,
-        source: str,
+        files: Sequence[ScriptFile],
         config: Raw,
         host: HostApi,
         console: ScriptConsole,
         on_start: Callable[[], object] = lambda: None,
-    ) -> str:
-        """What `main(config)` returns. `on_start` is called once the script has a slot.
+    ) -> Any:
+        """What `main(config)` returns, as plain JSON. `files` are the script and what it requires.
+
+        `on_start` is called once the script has a slot.
 
         Raises ScriptError with the code of what went wrong, SandboxCrashed, TimedOut, BrowserUnavailable, ShuttingDown.
         """
@@ -112,7 +148,7 @@ class TaskScriptRunner:
             run = _TaskSession(sandbox, self._limits, host, console)
             try:
                 async with within(self._limits.timeout) as limit:
-                    return await run.result(source, config, limit)
+                    return await run.result(files, config, limit)
             except TimeoutError:
                 raise TimedOut(f"the script took longer than {self._limits.timeout:g} s") from None
             finally:
@@ -128,7 +164,7 @@ class _TaskSession:
         self._limits = limits
         self._host = host
         self._console = console
-        self._outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._outcome: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._pump = MessagePump(self._handle, self._fail, _SANDBOX_LOST)
         self._pump.attach(sandbox)
         self._request_count = 0
@@ -138,14 +174,12 @@ class _TaskSession:
         self._remaining = 0.0
         self._request_slots = asyncio.Semaphore(limits.max_concurrent_requests)
 
-    async def result(self, source: str, config: Raw, limit: asyncio.Timeout) -> str:
+    async def result(self, files: Sequence[ScriptFile], config: Raw, limit: asyncio.Timeout) -> Any:
         """What `main` returns; the time limit is paused while the script waits for jobs. Raises ScriptError."""
         self._timeout = limit
         self._pump.send(["begin", config])
         self._pump.flush()
-        text = f"//{source}" if source.startswith("#!") else source
-        before = len(_MODULE_HEAD) + len(text) - len(source)
-        started = asyncio.ensure_future(self._sandbox.run(1, f"{_MODULE_HEAD}{text}\n}})", before))
+        started = asyncio.ensure_future(self._start(files))
         self._tasks.add(started)
         try:
             await asyncio.wait((self._outcome, started, self._sandbox.lost), return_when=asyncio.FIRST_COMPLETED)
@@ -165,6 +199,24 @@ class _TaskSession:
         self._outcome.cancel()
         await cancel_all(self._tasks)
 
+    async def _start(self, files: Sequence[ScriptFile]) -> None:
+        """Has each file compiled, and the first of them run. Raises CdpError."""
+        compiled = await asyncio.gather(*(self._compile(file) for file in files))
+        listed, values = zip(*compiled, strict=True)
+        await self._sandbox.call("start", {"value": encode(listed).decode()}, *values)
+
+    async def _compile(self, file: ScriptFile) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What the program is told of a file, and its function."""
+        if file.kind == "json":
+            return file.described(0, None, waits=False), {"value": None}
+        source, head = file.compiled()
+        compiled, waits = await self._sandbox.compile(source, head), False
+        if file.scope and compiled.failed and _AWAIT.search(file.source):
+            source, head = file.compiled(waits=True)
+            compiled, waits = await self._sandbox.compile(source, head), True
+        error = compiled.syntax_error and (*compiled.syntax_error, file.hint(*compiled.syntax_error))
+        return file.described(head, error, waits=waits), compiled.argument
+
     def _handle(self, message: list[Any]) -> None:
         match message:
             case ["fetch", int() as number, dict() as content]:
@@ -175,13 +227,25 @@ class _TaskSession:
                 self._console.log(line[: self._limits.line])
             case ["error", str() as line]:
                 self._console.fail(line[: self._limits.line])
-            case ["done", str() as value] if len(value) <= self._limits.result and not self._outcome.done():
-                self._outcome.set_result(value)
-            case ["fail", {"name": str() as name, "message": str() as reason, "code": str() as code}]:
+            case ["done", str() as text] if not self._outcome.done():
+                self._outcome.set_result(self._decoded(text))
+            case [
+                "fail",
+                {"name": str() as name, "message": str() as reason, "code": str() as code, "stack": list() as stack},
+            ]:
                 reason = " ".join(reason.split())
-                self._fail(ScriptError(reason if name == "Error" else f"{name}: {reason}", code))
+                lines = tuple(str(line)[: self._limits.line] for line in stack[:_MAX_STACK])
+                self._fail(ScriptError(reason if name == "Error" else f"{name}: {reason}", code, lines))
             case _:
                 raise ValueError("unknown kind")
+
+    def _decoded(self, text: str) -> Any:
+        """The result. Raises CallRefused where it is larger than the program lets through."""
+        value = decode_json(text)
+        length = len(value) if isinstance(value, str) else len(text)
+        if length > self._limits.result:
+            raise CallRefused(f"the result is longer than {self._limits.result} characters", "limit_exceeded")
+        return value
 
     async def _fetch(self, content: dict[str, Any]) -> FetchResponse:
         return await self._host.fetch(msgspec.convert(content, FetchRequest))

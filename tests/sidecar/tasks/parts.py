@@ -26,7 +26,8 @@ from sidecar.settings import Settings
 from sidecar.storage.agenda import Agenda, Item
 from sidecar.storage.database import Database
 from sidecar.storage.task_runs import TaskRuns
-from sidecar.tasks.script_host import HostAllowlist, ScriptSources
+from sidecar.tasks.script_host import HostAllowlist
+from sidecar.tasks.script_sources import ScriptSources
 from sidecar.tasks.task_dispatcher import TaskDispatcher
 from sidecar.tasks.task_manager import TaskManager
 from sidecar.tasks.task_record import TaskRecord, TaskRecords, decode

@@ -27,7 +27,9 @@ from sidecar.errors import (
 from sidecar.net.public_http import PublicHttpClient
 from sidecar.storage.database import Database
 from sidecar.tasks import script_host as task_outside
-from sidecar.tasks.script_host import HostAllowlist, ScriptSources
+from sidecar.tasks import script_sources
+from sidecar.tasks.script_host import HostAllowlist
+from sidecar.tasks.script_sources import ScriptSources
 from tests.clocks import ManualClock
 from tests.sidecar.tasks.parts import Desk, Queue
 
@@ -157,7 +159,7 @@ async def test_a_script_that_can_not_be_had(
     desk: Desk, site: Site, monkeypatch: pytest.MonkeyPatch, path: str, failure: type[SidecarError]
 ) -> None:
     """Is the run's failure, noted with its code; the next run is fine."""
-    monkeypatch.setattr(task_outside, "SCRIPT_SECONDS", 0.5)
+    monkeypatch.setattr(script_sources, "SCRIPT_SECONDS", 0.5)
     script = f"{site.url}{path}"
     with pytest.raises(SidecarError) as failed:
         await run(desk, script)
@@ -327,16 +329,14 @@ async def test_a_task_with_a_job(desk: Desk) -> None:
 async def test_failures_say_what_was_written_before(desk: Desk, tmp_path: Path) -> None:
     """In the error of a run that somebody waits for, and in what is noted."""
     (tmp_path / "a.js").write_text("exports.main = () => { console.log('before'); throw new TypeError('bad') }")
-    with pytest.raises(ActionFailed, match=r"^the script failed: TypeError: bad$") as failed:
+    said = "the script failed: TypeError: bad (a.js, line 1, column 53)"
+    with pytest.raises(ActionFailed) as failed:
         await run(desk, "a.js")
-    assert failed.value.detail.output == ("before",)
+    assert (failed.value.message, failed.value.detail.output) == (said, ("before",))
     (noted,) = await runs(desk, "a.js")
     assert noted.error
-    assert (noted.output, noted.error.message, noted.error.output) == (
-        ("before",),
-        "the script failed: TypeError: bad",
-        None,
-    )
+    assert (noted.output, noted.error.message, noted.error.output) == (("before",), said, None)
+    assert noted.error.stack == ("exports.main (a.js:1:53)",)
 
 
 @pytest.mark.browser
@@ -416,7 +416,11 @@ async def test_a_script_is_told_of_as_a_job_of_one_step(desk: Desk, tmp_path: Pa
     last = [content.data for event, content in told if event == "job_update"][-1]
     assert last.run_state == "FAILED"
     (step,) = last.task_states
-    assert (step.state, step.stdout, step.error_message) == ("FAILED", "out", "the script failed: bad")
+    assert (step.state, step.stdout, step.error_message) == (
+        "FAILED",
+        "out",
+        "the script failed: bad (a.js, line 1, column 50)",
+    )
 
 
 @pytest.mark.parametrize(

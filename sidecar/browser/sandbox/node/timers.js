@@ -1,0 +1,5 @@
+// Node's `timers`.
+() => {
+  "use strict";
+  return { setTimeout, setInterval, setImmediate, clearTimeout, clearInterval, clearImmediate };
+}

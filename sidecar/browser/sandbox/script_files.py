@@ -1,0 +1,106 @@
+"""The files of a task's script as its sandbox compiles them, and the source that each is compiled from."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+import msgspec
+
+Kind = Literal["commonjs", "module", "json"]
+
+_COMMON_HEAD: Final = "(function (module, exports, require, __filename, __dirname, __load) {"
+_COMMON_END: Final = "\n})"
+_MODULE_HEAD: Final = '(function (__scope) {{ with (__scope) {{ return {} () {{ "use strict"; yield {{{}}}; '
+_MODULE_END: Final = "\n}}})"
+_LINE_END: Final = re.compile("\r\n|[\n\r\u2028\u2029]")
+_AWAIT_HERE: Final = re.compile(r"await\b")
+_AWAIT_BEFORE: Final = re.compile(r"\bawait\s+\Z")
+_NEEDS_ASYNC: Final = "await needs an async function around it, such as async (config) => { … }"
+
+
+def link_key(request: str, *, imports: bool) -> str:
+    """What a request is called among a file's links: `import` may lead elsewhere than `require`."""
+    return f"import {request}" if imports else request
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleScope:
+    """What an ES module imports and exports; the statements that did are gone from its source."""
+
+    imports: tuple[tuple[str, str, str], ...] = ()
+    """Name here, module, name there; `*` is all of it."""
+    exports: tuple[tuple[str, str], ...] = ()
+    """Name outside, name here; `default` that is an expression has none here."""
+    reexports: tuple[tuple[str, str, str], ...] = ()
+    """Name outside, module, name there."""
+    stars: tuple[str, ...] = ()
+    """Modules all of whose names are exported."""
+    requests: tuple[str, ...] = ()
+    """All its modules, in the order in which they run."""
+    places: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Line and column of the statement that first names each."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptFile:
+    """One file: a script, a module, or JSON."""
+
+    name: str
+    """Its path within the scripts folder; it stands in stacks and errors."""
+    kind: Kind
+    source: str
+    scope: ModuleScope | None = None
+    """Of an ES module."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Where each of its requests leads: the name of a file, `node:…` for what the sandbox brings, or `empty:`.
+
+    The keys are made by `link_key`.
+    """
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Why others lead nowhere."""
+
+    def compiled(self, *, waits: bool = False) -> tuple[str, int]:
+        """What the sandbox evaluates, and how many characters of its first line its author did not write.
+
+        `waits`: it awaits at its top level.
+        """
+        head, end = _COMMON_HEAD, _COMMON_END
+        if self.scope:
+            getters = ", ".join(
+                f"{msgspec.json.encode(out).decode()}: () => {here}" for out, here in self.scope.exports if here
+            )
+            head = _MODULE_HEAD.format("async function*" if waits else "function*", f"__proto__: null, {getters}")
+            end = _MODULE_END
+        source = f"//{self.source}" if self.source.startswith("#!") else self.source
+        added = len(head) + len(source) - len(self.source)
+        return f"{head}{source}{end}\n//# sourceURL=script:///{quote(self.name)}", added
+
+    def hint(self, line: int, column: int) -> str:
+        """What to do about a syntax error at this place, counted from 1; empty where nothing is known."""
+        lines = _LINE_END.split(self.source, line)
+        text = lines[line - 1] if line <= len(lines) else ""
+        return _NEEDS_ASYNC if _AWAIT_HERE.match(text, column - 1) or _AWAIT_BEFORE.search(text[: column - 1]) else ""
+
+    def described(self, head: int, error: tuple[int, int, str] | None, *, waits: bool) -> dict[str, Any]:
+        """What the sandbox's program is told of it, beside its function; `error` is that of its syntax."""
+        scope = self.scope and {
+            "imports": self.scope.imports,
+            "exports": [name for name, _ in self.scope.exports],
+            "reexports": self.scope.reexports,
+            "stars": self.scope.stars,
+            "requests": self.scope.requests,
+            "places": self.scope.places,
+            "waits": waits,
+        }
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "text": self.source if self.kind == "json" else None,
+            "scope": scope,
+            "links": self.links,
+            "failures": self.failures,
+            "head": head,
+            "error": error,
+        }

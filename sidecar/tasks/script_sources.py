@@ -1,0 +1,151 @@
+"""Where the scripts of tasks come from: the scripts folder, with what they require, or a URL."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from sidecar_protocol.tasks import LONGEST_SCRIPT
+
+from sidecar.browser.sandbox.script_files import ScriptFile, link_key
+from sidecar.errors import InvalidContent, LimitExceeded, NotFound, RemoteFailed, SidecarError
+from sidecar.net.redirects import MAX_REDIRECTS
+from sidecar.net.urls import check_url
+from sidecar.settings import MiB
+from sidecar.tasks.module_resolution import Resolver
+from sidecar.tasks.script_folder import ParsedFile, ParsedFiles, ScriptFolder, parse_source
+from sidecar.tasks.script_host import Requests
+
+MAX_FILES: Final = 500
+"""Files of one run."""
+MAX_BYTES: Final = 8 * MiB
+"""Bytes of all of them."""
+SCRIPT_SECONDS: Final = 15.0
+"""For the script itself."""
+TEST_NAME: Final = "script_text"
+"""What errors call the text of a `test_task`."""
+
+
+class ScriptSources:
+    """Reads scripts: anew each time, so that a change holds from the next run on."""
+
+    def __init__(self, requests: Requests, folder: Callable[[], Path], *, allow_private: bool) -> None:
+        """`folder` gives the scripts folder, which need not exist. It may raise OSError."""
+        self._requests = requests
+        self._folder = folder
+        self._allow_private = allow_private
+        self._parsed = ParsedFiles()
+
+    def check(self, script: str) -> None:
+        """Checks all that can be known before it is read. Raises InvalidContent with the field `script`, Forbidden."""
+        if is_url(script):
+            check_url(script, "script", allow_private=self._allow_private)
+            return
+        parts = Path(script).parts
+        if not parts or Path(script).is_absolute() or ".." in parts or "\\" in script or not script.isprintable():
+            message = "is neither an http or https URL nor the name of a file in the scripts folder"
+            raise InvalidContent(f"script: this {message}", "script")
+
+    async def read(self, script: str) -> tuple[ScriptFile, ...]:
+        """The script, and then all files that it requires.
+
+        Raises InvalidContent, NotFound, Forbidden, LimitExceeded, TimedOut and RemoteFailed.
+        """
+        self.check(script)
+        if is_url(script):
+            content = await self.download(script)
+            return await asyncio.to_thread(self._with_modules, _name_of(script), content, has_files=False)
+        return await asyncio.to_thread(self._from_folder, script)
+
+    async def read_text(self, text: str) -> tuple[ScriptFile, ...]:
+        """A script's text, as if it lay in the scripts folder. Raises as `read` does."""
+        return await asyncio.to_thread(self._with_modules, TEST_NAME, text.encode(errors="replace"), has_files=True)
+
+    async def download(self, url: str) -> bytes:
+        """What is at a URL. Raises NotFound, Forbidden, LimitExceeded, TimedOut and RemoteFailed."""
+        response = await self._requests.request(
+            "GET", url, timeout=SCRIPT_SECONDS, max_bytes=LONGEST_SCRIPT, redirects=MAX_REDIRECTS
+        )
+        if response.status == 404 or response.status == 410:
+            raise NotFound(f"the script was not found: its server answered {response.status}", status=response.status)
+        if response.status != 200:
+            raise RemoteFailed(f"the script's server answered {response.status}", status=response.status)
+        return response.body
+
+    def _from_folder(self, script: str) -> tuple[ScriptFile, ...]:
+        folder = self._open_folder(script)
+        name = folder.find(script)
+        if name is None:
+            message = "it is a folder" if folder.is_folder(script) else "No such file"
+            raise NotFound(f"the script {script} can't be read from the scripts folder: {message}")
+        return _Graph(folder).read(name, _parse(name, partial(folder.parse, name, LONGEST_SCRIPT)), has_files=True)
+
+    def _with_modules(self, name: str, content: bytes, *, has_files: bool) -> tuple[ScriptFile, ...]:
+        folder = self._open_folder(name)
+        return _Graph(folder).read(name, _parse(name, partial(parse_source, name, content)), has_files=has_files)
+
+    def _open_folder(self, script: str) -> ScriptFolder:
+        try:
+            return ScriptFolder(self._folder(), self._parsed)
+        except OSError as failure:
+            raise NotFound(f"the script {script} can't be read from the scripts folder: {failure.strerror}") from None
+
+
+class _Graph:
+    """The files of one run, found from one to the next."""
+
+    def __init__(self, folder: ScriptFolder) -> None:
+        self._folder = folder
+        self._resolver = Resolver(folder)
+
+    def read(self, name: str, first: ParsedFile, *, has_files: bool) -> tuple[ScriptFile, ...]:
+        """A script, and everything that it and its modules ask for. Raises LimitExceeded, InvalidContent, NotFound."""
+        files: dict[str, ScriptFile] = {}
+        pending, size = [(name, first, has_files)], first.size
+        seen = {name}
+        while pending:
+            current, parsed, beside = pending.pop()
+            files[current] = file = self._linked(current, parsed, has_files=beside)
+            for target in file.links.values():
+                if ":" in target or target in seen:
+                    continue
+                seen.add(target)
+                found = _parse(target, partial(self._folder.parse, target))
+                size += found.size
+                if len(seen) > MAX_FILES or size > MAX_BYTES:
+                    raise LimitExceeded(
+                        f"the script and what it requires are more than {MAX_FILES} files or {MAX_BYTES >> 20} MiB; "
+                        f"require parts of a large module by their own names"
+                    )
+                pending.append((target, found, True))
+        return tuple(files.values())
+
+    def _linked(self, name: str, parsed: ParsedFile, *, has_files: bool) -> ScriptFile:
+        links: dict[str, str] = {}
+        failures: dict[str, str] = {}
+        for request, imports in parsed.requests:
+            key = link_key(request, imports=imports)
+            try:
+                links[key] = self._resolver.resolve(request, name, imports=imports, has_files=has_files)
+            except SidecarError as failed:
+                failures[key] = failed.message
+        return ScriptFile(name, parsed.kind, parsed.source, parsed.scope, links, failures)
+
+
+def is_url(script: str) -> bool:
+    """Whether a script is named by a URL."""
+    return "://" in script
+
+
+def _name_of(url: str) -> str:
+    """What errors call a script from a URL: its file's name, without what may be secret in the rest."""
+    return unquote(urlsplit(url).path).rstrip("/").rpartition("/")[2] or urlsplit(url).hostname or "script"
+
+
+def _parse(name: str, parse: Callable[[], ParsedFile]) -> ParsedFile:
+    try:
+        return parse()
+    except UnicodeDecodeError:
+        raise InvalidContent(f"the script {name} is not UTF-8", "script") from None
