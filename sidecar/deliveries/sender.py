@@ -9,6 +9,7 @@ from typing import Final
 from sidecar_protocol.errors import ErrorDetail
 
 from sidecar.clock import Clock
+from sidecar.deliveries import webhook_signing
 from sidecar.deliveries.endpoint_registry import ServerTarget, Target, WebhookTarget
 from sidecar.errors import (
     Forbidden,
@@ -19,7 +20,6 @@ from sidecar.errors import (
     TimedOut,
     error_detail,
 )
-from sidecar.net import webhook_signing
 from sidecar.net.exchange import HttpResponse
 from sidecar.net.http_client import HttpClient, retry_after
 from sidecar.net.public_http import PublicHttpClient

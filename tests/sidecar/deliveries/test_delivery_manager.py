@@ -473,7 +473,7 @@ async def test_a_fault_of_ours_is_a_failed_attempt(monkeypatch: pytest.MonkeyPat
                 raise faults.pop()
             return {"webhook-id": "a"}
 
-        monkeypatch.setattr("sidecar.net.webhook_signing.headers", signed)
+        monkeypatch.setattr("sidecar.deliveries.webhook_signing.headers", signed)
         [one] = post.hook(hook(receiver.url))
         post.put(one, "a")
         await post.until_empty()

@@ -6,7 +6,7 @@ import time
 import pytest
 import standardwebhooks
 
-from sidecar.net.webhook_signing import CONTENT_TYPES, headers, signature
+from sidecar.deliveries.webhook_signing import CONTENT_TYPES, headers, signature
 
 KEY = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 OTHER = b"another key of twenty-four"
