@@ -12,8 +12,10 @@ NOTHING_MAY_BE_SKIPPED = bool(os.environ.get("SIDECAR_REQUIRE_ALL"))
 """Set where everything is installed: a test that skips itself there hides something."""
 
 
-hypothesis.settings.register_profile("busy machine", deadline=None)
-hypothesis.settings.load_profile("busy machine")  # no example has to be ready within milliseconds
+# no example has to be ready within milliseconds, and each run tries the same ones, so that a failure can be repeated
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("random", deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 LEAST_WITHOUT_BROWSERS = 0.5
 """The share of all tests that needs no browser, at least: where fewer are left, the marks are wrong."""

@@ -1,6 +1,10 @@
-"""Recorded sessions and what they must answer: each pair of files in replay_logs/ is a case. See its README.md."""
+"""Recorded sessions and what they must answer: each pair of files, and each folder, in replay_logs/ is a case.
+
+See its README.md.
+"""
 
 import asyncio
+import io
 import json
 import os
 import re
@@ -12,13 +16,15 @@ from typing import Any, Final
 
 import pytest
 
+from sidecar.recording.replay_recording import ReplayOptions, replay_recording
 from tests.fakes import KEY, KEY_ID, ApiKey, StandInRtcv
 from tests.site.server import TestSite
 
 FOLDER: Final = Path(__file__).parent.parent / "replay_logs"
 CASES: Final = sorted(path.name.removesuffix(".expected.jsonl") for path in FOLDER.glob("*.expected.jsonl"))
-IN_BROWSERS: Final = ("later", "scrape")
-"""Cases that open a page."""
+RECORDINGS: Final = sorted(path.parent.name for path in FOLDER.glob("*/manifest.json"))
+IN_BROWSERS: Final = ("later", "scrape", "recorded_task_with_fetch")
+"""Cases that need a browser."""
 SECOND_KEY: Final = ApiKey(id=KEY_ID[::-1], key=KEY[::-1])
 SECONDS: Final = 60
 """What a whole case may take."""
@@ -41,11 +47,23 @@ async def test_a_recorded_session_is_answered_as_before(name: str, tmp_path: Pat
     assert _by_id(answers) == _by_id(_marked(json.loads(line)) for line in expected.splitlines())
 
 
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.browser] if name in IN_BROWSERS else []) for name in RECORDINGS]
+)
+def test_a_recording_is_replayed_as_it_was(name: str) -> None:
+    """`sidecar replay --check`: without its servers, now."""
+    printed = io.StringIO()
+    assert replay_recording(FOLDER / name, ReplayOptions(check=True), printed) == 0, printed.getvalue()
+    assert " 0 replies" not in printed.getvalue()
+
+
 def test_no_recording_is_left_out() -> None:
     """A session without its answers, or answers without a session, would be tested by nobody."""
     sessions = {path.name.removesuffix(".jsonl") for path in FOLDER.glob("*.jsonl")}
     assert {name for name in sessions if not name.endswith(".expected")} == set(CASES)
     assert len(CASES) >= 6
+    assert {path.name for path in FOLDER.iterdir() if path.is_dir()} == set(RECORDINGS)
+    assert len(RECORDINGS) >= 7
 
 
 async def _stand_ins(session: bytes, running: AsyncExitStack) -> list[tuple[str, str]]:

@@ -1,12 +1,12 @@
 """Scans JavaScript sources with a bounded cost, however long the sources of a line are."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from sidecar_protocol.wire_types import REDACTED
 
 if TYPE_CHECKING:
-    from sidecar.javascript.tokens import Literal
+    from sidecar.javascript.tokens import Literal, Placeholder
 
 MAX_SOURCE: Final = 32 * 1024
 """The longest source that is scanned, in characters; a longer one is redacted whole."""
@@ -28,11 +28,14 @@ class SourceScanner:
 
         return tokens.literals(source, self._spend)
 
-    def redact(self, source: str, placeholder: Callable[[str], str] = lambda _: REDACTED) -> str:
+    def redact(self, source: str, placeholder: "Placeholder" = lambda *_: REDACTED) -> str:
         """The source with every literal that is not open, and every comment, replaced; beyond the limit all of it."""
         from sidecar.javascript import tokens  # late, as above
+        from sidecar.javascript.calls import Sensitivity
 
-        return tokens.redact(source, placeholder) if self._spend(len(source)) else f'"{placeholder(source)}"'
+        if self._spend(len(source)):
+            return tokens.redact(source, placeholder)
+        return f'"{placeholder(source, Sensitivity.SECRET)}"'
 
     def _spend(self, length: int) -> bool:
         if length > min(MAX_SOURCE, self._remaining):

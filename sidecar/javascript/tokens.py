@@ -36,6 +36,10 @@ _CONTEXTUAL_KEYWORDS: Final = frozenset({"of", "yield", "await", "async", "let",
 """Keywords that may be names, so that a slash after them is ambiguous."""
 
 
+Placeholder = Callable[[str, Sensitivity], str | None]
+"""What replaces a literal of this value; None leaves it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Literal:
     """The value of a literal, or of several that are joined by `+`."""
@@ -79,7 +83,7 @@ def literals(source: str, spend: Callable[[int], bool]) -> Iterator[Literal]:
     yield from _literals(source, spend, 0)
 
 
-def redact(source: str, placeholder: Callable[[str], str] = lambda _: REDACTED) -> str:
+def redact(source: str, placeholder: Placeholder = lambda *_: REDACTED) -> str:
     """The source with every literal that is not open, and every comment, replaced."""
     tokens = _Tokenizer(source, lambda _: None, placeholder=placeholder)
     output = StringIO()
@@ -94,7 +98,7 @@ def redact(source: str, placeholder: Callable[[str], str] = lambda _: REDACTED) 
         output.write(source[done:])
     else:
         output.write(source[done : tokens.unsure])
-        output.write(f'"{placeholder(source[tokens.unsure :])}"')
+        output.write(f'"{placeholder(source[tokens.unsure :], Sensitivity.SECRET)}"')
     return output.getvalue()
 
 
@@ -128,8 +132,7 @@ class _Tokenizer:
     on_literal: Callable[[Literal], object]
     regex: bool = False
     """Whether an ambiguous slash begins a regular expression."""
-    placeholder: Callable[[str], str] = str
-    """What replaces a literal's value."""
+    placeholder: Placeholder = lambda *_: REDACTED
     unsure: int | None = None
     """The offset from which nothing is certain."""
     _frames: list[_Bracket] = field(default_factory=lambda: [_Bracket("", "", 0, False)])
@@ -195,8 +198,9 @@ class _Tokenizer:
         self._joined_sensitivity = max(sensitivity, self._joined_sensitivity)
         if sensitivity is not Sensitivity.OPEN:
             self.on_literal(Literal(value, sensitivity))
-            placeholder = self.placeholder(value)
-            yield _Span(start, end, f'"{placeholder}"' if quoted else placeholder)
+            placeholder = self.placeholder(value, sensitivity)
+            if placeholder is not None:
+                yield _Span(start, end, f'"{placeholder}"' if quoted else placeholder)
         frame = self._frames[-1]
         if frame.bracket == "{" and self._last in ("{", ","):
             frame.key = value

@@ -37,16 +37,16 @@ class HttpResponse:
 
 
 async def exchange(
-    client: httpx.AsyncClient, request: httpx.Request, max_bytes: int, limit: asyncio.Timeout | None = None
+    client: httpx.AsyncClient, request: httpx.Request, max_bytes: int, limit: asyncio.Timeout, status_only: bool
 ) -> HttpResponse:
     """The response with its body.
 
-    `limit` is that of a request of which the status decides: the status meets it, and the body is what could be read.
-    Without it raises BodyTooLarge. Raises FAILURES.
+    With `status_only` the status has to come within the limit, and the body is what could be read. Without it raises
+    BodyTooLarge. Raises FAILURES.
     """
     response = await send(client, request)
     try:
-        if limit:
+        if status_only:
             limit.reschedule(None)  # what is left has a bound of its own
             body = await bodies.read_prefix(response, max_bytes)
         else:

@@ -14,8 +14,8 @@ from sidecar.net.bodies import BodyTooLarge
 from sidecar.net.exchange import FAILURES, HttpResponse, RecordedFailure, cause_of, unreachable
 from sidecar.net.transport import HOLDS_SECRET, TARGET, request_body
 
-Exchange = Callable[[httpx.Request, int, "asyncio.Timeout | None"], Awaitable[HttpResponse]]
-"""Sends a request; takes the bound of the response's body in bytes, and the time limit if the status decides."""
+Exchange = Callable[[httpx.Request, int, asyncio.Timeout, bool], Awaitable[HttpResponse]]
+"""Sends a request; takes the bound of the response's body in bytes, the time limit, and whether the status decides."""
 ExchangeHook = Callable[[Exchange], Exchange]
 """Gives an exchange to use in place of another one."""
 
@@ -26,6 +26,7 @@ def no_hook(send: Exchange) -> Exchange:
 
 
 _TIMEOUT: Final = "timeout"
+_CANCELLED: Final = "cancelled"
 _TOO_LARGE: Final = "limit_exceeded"
 
 
@@ -33,22 +34,24 @@ def recording_hook(on_exchange: Callable[[HttpRecord], None], monotonic: Callabl
     """Hands each exchange to `on_exchange` once it is over, a failed one too."""
 
     def hook(send: Exchange) -> Exchange:
-        async def record(request: httpx.Request, max_bytes: int, limit: asyncio.Timeout | None) -> HttpResponse:
+        async def record(
+            request: httpx.Request, max_bytes: int, limit: asyncio.Timeout, status_only: bool
+        ) -> HttpResponse:
             began = monotonic()
 
             def done(response: HttpResponse | None, failure: HttpFailure | None = None, status: int = 0) -> None:
                 on_exchange(_record(request, response, failure, status, monotonic() - began))
 
             try:
-                response = await send(request, max_bytes, limit)
+                response = await send(request, max_bytes, limit, status_only)
             except BodyTooLarge as failure:
                 done(None, HttpFailure(_TOO_LARGE, "", False), failure.status)
                 raise
             except FAILURES as failure:
                 done(None, _failure(failure, request.extensions[TARGET].authority))
                 raise
-            except asyncio.CancelledError:  # nearly always the time limit; what was cancelled is not asked for again
-                done(None, HttpFailure(_TIMEOUT, "", True))
+            except asyncio.CancelledError:
+                done(None, HttpFailure(_TIMEOUT if limit.expired() else _CANCELLED, "", True))
                 raise
             done(response)
             return response
@@ -61,14 +64,16 @@ def recording_hook(on_exchange: Callable[[HttpRecord], None], monotonic: Callabl
 def offline_hook(find: Callable[[str, str, bytes], HttpRecord]) -> ExchangeHook:
     """Answers each exchange with what `find` gives for its method, URL and body, or raises; nothing is sent."""
 
-    def hook(_: Exchange) -> Exchange:
-        async def answer(request: httpx.Request, max_bytes: int, limit: asyncio.Timeout | None) -> HttpResponse:
+    def hook(_send: Exchange) -> Exchange:
+        async def answer(request: httpx.Request, max_bytes: int, _: asyncio.Timeout, status_only: bool) -> HttpResponse:
             await asyncio.sleep(0)
             found = find(request.method, str(request.extensions[TARGET]), request_body(request))
             failure = found.failure
             if failure is None:
-                body = found.response_body if limit is None else found.response_body[:max_bytes]
+                body = found.response_body[:max_bytes] if status_only else found.response_body
                 return HttpResponse(found.status, CIMultiDict(found.response_fields), body)
+            if failure.code == _CANCELLED:  # by what happens beside it, which happens again
+                await asyncio.Event().wait()
             if failure.code == _TIMEOUT:
                 raise TimeoutError
             if failure.code == _TOO_LARGE:

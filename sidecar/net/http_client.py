@@ -115,7 +115,7 @@ class HttpClient:
         try:
             async with within(self._timeout) as limit:
                 request = new_request(hop.method, hop.url, hop.headers, hop.body, holds_secret=holds_secret)
-                response = await self._exchange(request, most, limit if status_only else None)
+                response = await self._exchange(request, most, limit, status_only)
         except BodyTooLarge as failure:
             said = f"{hop.host} answered with more than {most} bytes"
             raise RemoteFailed(said, status=failure.status, retryable=False) from None

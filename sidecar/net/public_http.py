@@ -64,10 +64,9 @@ class PublicHttpClient:
         first = Hop(method, URL(url), headers or {}, body)
         try:
             async with within(timeout) as limit:
-                decisive = limit if status_only else None
                 _, response = await follow_redirects(
                     first,
-                    lambda hop: self._send(hop, max_bytes, decisive),
+                    lambda hop: self._send(hop, max_bytes, limit, status_only),
                     as_fetch if redirects else _not_followed,
                     redirects,
                 )
@@ -79,14 +78,13 @@ class PublicHttpClient:
         """Closes every connection."""
         await self._client.aclose()
 
-    async def _send(self, hop: Hop, max_bytes: int, limit: asyncio.Timeout | None) -> HttpResponse:
-        """One hop; `limit` is that of a request of which the status decides."""
+    async def _send(self, hop: Hop, max_bytes: int, limit: asyncio.Timeout, status_only: bool) -> HttpResponse:
         if not self._allow_private:
             check_literal(hop.url)
-        for again in (limit is not None, False):
+        for again in (status_only, False):
             try:
-                request = new_request(hop.method, hop.url, hop.headers, hop.body, decompress=limit is None)
-                return await self._exchange(request, max_bytes, limit)
+                request = new_request(hop.method, hop.url, hop.headers, hop.body, decompress=not status_only)
+                return await self._exchange(request, max_bytes, limit, status_only)
             except BodyTooLarge:
                 raise LimitExceeded(f"{hop.host} answered with more than {max_bytes} bytes") from None
             except FAILURES as failure:

@@ -21,13 +21,14 @@ from sidecar.recording.redaction.secret_patterns import (
 from sidecar.secret_encodings import MIN_SECRET_LENGTH
 
 if TYPE_CHECKING:
+    from sidecar.javascript.calls import Sensitivity as LiteralSensitivity
     from sidecar.javascript.tokens import Literal
     from sidecar.recording.redaction.known_values import KnownValues
     from sidecar.recording.redaction.placeholders import SecretWords
     from sidecar.recording.redaction.value_search import Span
 
 MIN_LITERAL_LENGTH: Final = 6
-"""A shorter JavaScript literal is redacted only in place, unless it is typed text."""
+"""What `Stars` look for elsewhere: shorter literals are common words."""
 MAX_REMEMBERED: Final = 64
 """What the input log remembers."""
 
@@ -48,8 +49,15 @@ _encode: Final = msgspec.json.Encoder().encode
 class Stars:
     """The same `**********` in place of every secret."""
 
+    min_literal_length = MIN_LITERAL_LENGTH
+    """A shorter JavaScript literal is replaced only in place, unless it is typed text."""
+
     def of(self, secret: str, name: str = "") -> str:  # noqa: ARG002 - as `SecretWords`
         """What replaces a text."""
+        return REDACTED
+
+    def of_literal(self, value: str, sensitivity: "LiteralSensitivity") -> str | None:  # noqa: ARG002 - as `SecretWords`
+        """What replaces a literal of JavaScript; None leaves it."""
         return REDACTED
 
     def of_token(self, raw: str, name: str) -> str | None:  # noqa: ARG002 - as `SecretWords`
@@ -139,7 +147,8 @@ class Redactor:
             msgspec.json.decode(line, type=dict[str, msgspec.Raw])
             tokens, sources = classify_tokens(text), SourceScanner()
             for token in tokens:  # collect before replacing: a value may occur before the key that marks it
-                for value in _secrets_of(text, token, sources, Sensitivity.SECRET):
+                shortest = self._placeholders.min_literal_length
+                for value in _secrets_of(text, token, sources, Sensitivity.SECRET, min_literal=shortest):
                     self._remember(value)
             seen: dict[str, str] = {}
             sources = SourceScanner()
@@ -161,7 +170,9 @@ class Redactor:
             value in _ENVELOPE_KEYS if token.sensitivity is Sensitivity.KEY else _is_type(token, value)
         ):
             return None  # a known value that is a word of the wire stays: the line would be unreadable
-        redacted = sources.redact(value, self._placeholders.of) if token.sensitivity is Sensitivity.SOURCE else value
+        redacted = (
+            sources.redact(value, self._placeholders.of_literal) if token.sensitivity is Sensitivity.SOURCE else value
+        )
         if token.sensitivity is Sensitivity.WEBHOOK:
             redacted = AFTER_HOST.sub(self._after_group, redacted)
         redacted = self._redact_cached(redacted, seen)
@@ -245,11 +256,17 @@ def _is_type(token: Token, value: str) -> bool:
     return token.key == "type" and value in CONTENTS
 
 
-def _secrets_of(text: str, token: Token, sources: SourceScanner, *sensitivities: Sensitivity) -> Iterator[str]:
+def _secrets_of(
+    text: str,
+    token: Token,
+    sources: SourceScanner,
+    *sensitivities: Sensitivity,
+    min_literal: int = MIN_LITERAL_LENGTH,
+) -> Iterator[str]:
     """The secret values of a token."""
     if token.sensitivity is Sensitivity.SOURCE:
         source = _string_value(text[token.start : token.end]) or ""
-        yield from (one.value for one in sources.literals(source) if _is_worth_remembering(one))
+        yield from (one.value for one in sources.literals(source) if _is_worth_remembering(one, min_literal))
     elif token.sensitivity is Sensitivity.WEBHOOK:
         url = _string_value(text[token.start : token.end]) or ""
         tail = url[len(AFTER_HOST.sub(r"\g<1>", url)) :]
@@ -259,13 +276,13 @@ def _secrets_of(text: str, token: Token, sources: SourceScanner, *sensitivities:
         yield value
 
 
-def _is_worth_remembering(literal: "Literal") -> bool:
+def _is_worth_remembering(literal: "Literal", min_length: int) -> bool:
     """Whether a JavaScript literal is looked for elsewhere, too."""
     from sidecar.javascript.calls import Sensitivity as Literality  # late, as `SourceScanner` has it
 
     if literal.sensitivity is Literality.TYPED:
         return True
-    return literal.sensitivity is Literality.SECRET and len(literal.value) >= MIN_LITERAL_LENGTH
+    return literal.sensitivity is Literality.SECRET and len(literal.value) >= min_length
 
 
 def contains_typed_text(line: bytes) -> bool:

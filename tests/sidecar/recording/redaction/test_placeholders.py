@@ -1,5 +1,6 @@
 """Words that stand for secrets: the same for the same secret, different otherwise, and themselves when read again."""
 
+import base64
 import json
 
 import pytest
@@ -85,3 +86,22 @@ def test_a_redacted_line_is_redacted_to_itself() -> None:
     assert b"token-path" not in once
     assert b"user:pass" not in once
     json.loads(once)
+
+
+def test_a_signing_secret_is_one_again() -> None:
+    """The word for a webhook's secret is accepted where such secrets are."""
+    words = SecretWords(b"a" * 32)
+    word = words.of("whsec_" + "c2VjcmV0LW9mLXRoaXJ0eS10d28tYnl0ZXMtbG9uZyE=", "secret")
+    assert len(base64.b64decode(word.removeprefix("whsec_"))) >= 24
+    assert words.of(word) == word
+    assert words.of("whsec_not-base64").startswith("whsec_")
+
+
+def test_literals_of_scripts_are_the_same_words_elsewhere() -> None:
+    """So that a script's comparisons hold in a replay; what is printed anyway and what is very short stays."""
+    hidden = redactor()
+    script = "if (page.title() === 'Shop of Ann') console.log('found', x); else f('no')"
+    content = content_of(hidden.redact_request(line(actions=[script])))
+    word = hidden.redact_text("Shop of Ann")
+    assert word.startswith("secret_")
+    assert content["actions"] == [script.replace("'Shop of Ann'", f'"{word}"')]
