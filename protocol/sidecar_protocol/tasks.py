@@ -29,7 +29,10 @@ RunStatus = Literal["running", "success", "failed", "cancelled"]
 
 
 class CreateTask(Model):
-    """Content of `create_task`: `script` or `job`, one of them, and `interval` or `cron`, one of them."""
+    """Content of `create_task`: `script` or `job`, one of them, and `interval` or `cron`, one of them.
+
+    With the name of a script and neither of the latter, its configuration file has what is not given here.
+    """
 
     id: TaskId | None = None
     """A fresh one where absent."""

@@ -63,7 +63,11 @@ export interface CreateSchedule {
   push: Push;
 }
 
-/** Content of `create_task`: `script` or `job`, one of them, and `interval` or `cron`, one of them. */
+/**
+ * Content of `create_task`: `script` or `job`, one of them, and `interval` or `cron`, one of them.
+ *
+ * With the name of a script and neither of the latter, its configuration file has what is not given here.
+ */
 export interface CreateTask {
   id?: string | null;
   script?: string | null;

@@ -64,4 +64,4 @@ def _build(
         wants_events=lambda: context.session.notifications,
         keep_local=bool(settings.queue) and not storage.encryptor.persistent,
     )
-    return TaskManager(agenda, task_runs, records, runner, dispatcher, clock, on_change), dispatcher
+    return TaskManager(agenda, task_runs, records, runner, dispatcher, scripts, clock, on_change), dispatcher

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from sidecar_protocol.tasks import LONGEST_SCRIPT
 
@@ -24,6 +24,7 @@ MAX_BYTES: Final = 8 * MiB
 """Bytes of all of them."""
 SCRIPT_SECONDS: Final = 15.0
 """For the script itself."""
+_ENDINGS: Final = (".js", ".cjs", ".mjs")
 TEST_NAME: Final = "script_text"
 """What errors call the text of a `test_task`."""
 
@@ -63,6 +64,13 @@ class ScriptSources:
         """A script's text, as if it lay in the scripts folder. Raises as `read` does."""
         return await asyncio.to_thread(self._with_modules, TEST_NAME, text.encode(errors="replace"), has_files=True)
 
+    async def read_config(self, script: str) -> bytes:
+        """The configuration file of a script whose `config_name` is known. Raises as `read` does."""
+        self.check(script)
+        if is_url(script):
+            return await self.download(urlunsplit(urlsplit(script)._replace(path=_as_config(urlsplit(script).path))))
+        return await asyncio.to_thread(self._config_from_folder, _as_config(script))
+
     async def download(self, url: str) -> bytes:
         """What is at a URL. Raises NotFound, Forbidden, LimitExceeded, TimedOut and RemoteFailed."""
         response = await self._requests.request(
@@ -81,6 +89,13 @@ class ScriptSources:
             message = "it is a folder" if folder.is_folder(script) else "No such file"
             raise NotFound(f"the script {script} can't be read from the scripts folder: {message}")
         return _Graph(folder).read(name, _parse(name, partial(folder.parse, name, LONGEST_SCRIPT)), has_files=True)
+
+    def _config_from_folder(self, name: str) -> bytes:
+        folder = self._open_folder(name)
+        found = folder.find(name)
+        if found is None:
+            raise NotFound(f"there is no {name} in the scripts folder")
+        return _parse(found, partial(folder.parse, found, LONGEST_SCRIPT)).source.encode()
 
     def _with_modules(self, name: str, content: bytes, *, has_files: bool) -> tuple[ScriptFile, ...]:
         folder = self._open_folder(name)
@@ -137,6 +152,16 @@ class _Graph:
 def is_url(script: str) -> bool:
     """Whether a script is named by a URL."""
     return "://" in script
+
+
+def config_name(script: str) -> str:
+    """What a script's configuration file is called; empty where the script's own name has no ending of one."""
+    path = urlsplit(script).path if is_url(script) else script
+    return unquote(_as_config(path)).rpartition("/")[2] if path.endswith(_ENDINGS) else ""
+
+
+def _as_config(path: str) -> str:
+    return f"{path.rpartition('.')[0]}.json"
 
 
 def _name_of(url: str) -> str:

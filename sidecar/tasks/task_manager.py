@@ -30,6 +30,8 @@ from sidecar.errors import Conflict, CorruptRecord, NotFound
 from sidecar.queue.submission import JobRun
 from sidecar.storage.agenda import Agenda, Item
 from sidecar.storage.task_runs import StoredRun, TaskRuns
+from sidecar.tasks.config_file import complete
+from sidecar.tasks.script_sources import ScriptSources
 from sidecar.tasks.task_dispatcher import MAX_TASKS, TaskDispatcher, TaskRunPayload, seconds
 from sidecar.tasks.task_record import TaskRecord, TaskRecords, decode, format_ms, matches, to_task
 from sidecar.tasks.task_runner import TaskRunner, to_task_run
@@ -50,6 +52,7 @@ class TaskManager:
         records: TaskRecords,
         runner: TaskRunner,
         dispatcher: TaskDispatcher,
+        scripts: ScriptSources,
         clock: Clock,
         on_change: Callable[[], None],
     ) -> None:
@@ -59,6 +62,7 @@ class TaskManager:
         self._records = records
         self._runner = runner
         self._dispatcher = dispatcher
+        self._scripts = scripts
         self._clock = clock
         self._on_change = on_change
 
@@ -66,6 +70,7 @@ class TaskManager:
 
     async def create(self, content: CreateTask, webhooks: str, account_id: str) -> Task:
         """Adds one; on disk when this returns. Raises InvalidContent, Conflict, LimitExceeded."""
+        content = await complete(content, self._scripts)
         now = self._now()
         record = self._records.make(content, now, webhooks, account_id)
         task_id = content.id or str(uuid.uuid4())

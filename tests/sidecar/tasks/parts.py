@@ -108,7 +108,7 @@ class Desk:
             wants_events=lambda: self.wants_events,
         )
         self.tasks = TaskManager(
-            self.agenda, self.task_runs, self.records, self.runner, self.firing, time.clock, self._on_change
+            self.agenda, self.task_runs, self.records, self.runner, self.firing, scripts, time.clock, self._on_change
         )
 
     def _plan(self, job: SendJob) -> Sequence[PlannedStep]:
