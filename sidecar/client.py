@@ -12,6 +12,7 @@ Every method waits for its answer and gives its content, or raises `SidecarFailu
 client, and `submit` does not wait: such requests run side by side, so where one must see what another did, wait for it.
 """
 
+import base64
 import collections
 import contextlib
 import itertools
@@ -24,6 +25,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
 
@@ -167,6 +169,15 @@ class Sidecar:
     def send_cv(self, cv: Mapping[str, Any]) -> bool | None:
         """Sends a CV with its `referenceNumber`: whether it matched; None where it was remembered, so not sent."""
         return cast(bool | None, self.request("send_cv", dict(cv)))
+
+    def send_full_cv(self, metadata: Mapping[str, Any], pdf: bytes | Path) -> bool | None:
+        """Sends a CV with its PDF, as bytes or as a path in the sidecar's `SIDECAR_CV_FOLDER`; answers as `send_cv`."""
+        cv = base64.b64encode(pdf).decode() if isinstance(pdf, bytes) else str(pdf)
+        return cast(bool | None, self.request("send_full_cv", {"metadata": dict(metadata), "cv": cv}))
+
+    def send_cvs_list(self, cvs: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+        """Sends a list of CVs: how many were `sent`, and how many `duplicates` or `without_reference` were not."""
+        return cast(dict[str, int], self.request("send_cvs_list", [dict(cv) for cv in cvs]))
 
     def send_job(self, job: Mapping[str, Any], *, timeout: float | None = None) -> dict[str, Any]:
         """Runs a browser job: `{"status": "success", "result": {...}}`, or status `skipped` and no result."""

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,27 @@ def open_file(path: Path, flags: int) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def open_below(folder: Path, parts: Sequence[str]) -> int:
+    """Opens a regular file for reading, by its way from a folder; no part of the way may be a symbolic link.
+
+    Raises OSError: ELOOP for a link, EINVAL for what is no regular file.
+    """
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for number, part in enumerate(parts, 1):
+        kind = os.O_DIRECTORY if number < len(parts) else os.O_NONBLOCK
+        try:
+            if stat.S_ISLNK(os.stat(part, dir_fd=place, follow_symlinks=False).st_mode):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            inner = os.open(part, os.O_RDONLY | kind | _NO_FOLLOW, dir_fd=place)
+        finally:
+            os.close(place)
+        place = inner
+    if not stat.S_ISREG(os.fstat(place).st_mode):
+        os.close(place)
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    return place
 
 
 def read(path: Path) -> bytes:

@@ -88,6 +88,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds after its time that a missed schedule still runs."""
     scripts_folder: str = ""
     """Folder of tasks' scripts; empty means `scripts` in the state folder."""
+    cv_folder: str = ""
+    """Folder whose files `send_full_cv` may send by their path; empty means none."""
     script_hosts: str = ""
     """Hosts that scripts may fetch from, separated by commas: `example.com`, `*.example.com`, or `*` for all."""
     script_timeout: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 60.0

@@ -18,6 +18,8 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.parser import BytesParser
+from email.policy import HTTP
 from typing import Any, Final, Self
 
 from aiohttp import web
@@ -89,6 +91,27 @@ class Received:
     def json(self) -> Any:
         """The body, decoded."""
         return json.loads(self.body)
+
+    @property
+    def form(self) -> dict[str, "Part"]:
+        """The parts of a multipart body, by their names, read as another program would."""
+        head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
+        parts: Any = BytesParser(policy=HTTP).parsebytes(head + self.body).iter_parts()
+        return {
+            part["Content-Disposition"].params["name"]: Part(
+                part.get_payload(decode=True), part["Content-Type"], part.get_filename()
+            )
+            for part in parts
+        }
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a form."""
+
+    content: bytes
+    content_type: str | None
+    filename: str | None
 
 
 class Refused(Exception):
@@ -204,6 +227,11 @@ class StandInRtcv:
                 content = self._key(request, role=1 | 8).scanned
             case "POST", "/api/v1/scraper/scanCV":
                 content = self._scan_cv(self._key(request, role=1 | 8), request)
+            case "POST", "/api/v1/scraper/scanCVDocument":
+                content = self._scan_document(self._key(request, role=1 | 8), request)
+            case "POST", "/api/v1/scraper/allCVs":
+                self._key(request, role=1 | 8)
+                content = _all_cvs(request)
             case "POST", "/api/v1/scraper/jobResult":
                 self._key(request, role=1 | 8)
                 content = {}
@@ -239,7 +267,15 @@ class StandInRtcv:
             content = request.json
         except ValueError:
             raise Refused(500, "invalid character '\x00' looking for beginning of value") from None
-        cv = content.get("cv") if isinstance(content, dict) else None
+        return self._matched(key, content.get("cv") if isinstance(content, dict) else None)
+
+    def _scan_document(self, key: ApiKey, request: Received) -> dict[str, Any]:
+        form = request.form
+        if "metadata" not in form or "cv" not in form or form["cv"].filename is None:
+            raise Refused(400, "metadata and cv must be set")
+        return self._matched(key, json.loads(form["metadata"].content))
+
+    def _matched(self, key: ApiKey, cv: Any) -> dict[str, Any]:
         if not isinstance(cv, dict) or not cv.get("referenceNumber"):
             raise Refused(400, "referenceNumber must be set")
         matched = self.matches(cv)
@@ -261,6 +297,13 @@ def nobody_listens() -> Iterator[str]:
     with socket.socket() as bound:  # bound, so nobody else gets it; not listening, so the kernel refuses
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+def _all_cvs(request: Received) -> dict[str, Any]:
+    content = request.json
+    if not isinstance(content, dict) or not all(isinstance(cv, dict) for cv in content["cvs"]):
+        raise Refused(400, "cvs must be set")
+    return {"success": True}
 
 
 def _key_info(key: ApiKey) -> dict[str, Any]:

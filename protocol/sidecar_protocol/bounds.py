@@ -16,6 +16,8 @@ _NESTED: Final = "nested over"
 _PIECE: Final = 1 << 16
 """Bytes that are taken apart together: each of their strings is an object of its own for that while."""
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_NO_STRUCTURE: Final = bytes(set(range(256)) - set(b"[]{},"))
+_COMMA: Final = ord(",")
 _decode_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _OPENING: Final = frozenset(b"[{")
 
@@ -56,6 +58,22 @@ def excess(content: bytes, parts: int = MOST_PARTS, levels: int = DEEPEST) -> st
             if depth > levels:
                 return f"{_NESTED} {levels} levels"
     return ""
+
+
+def longer(content: bytes, most: int) -> bool:
+    """Whether valid JSON for a list has more members than that; all else is no longer than one."""
+    if content.count(b",") < most:
+        return False
+    depth = commas = 0
+    for piece in outside_strings(content):
+        for byte in piece.translate(None, _NO_STRUCTURE):
+            if byte == _COMMA:
+                commas += depth == 1
+            else:
+                depth += 1 if byte in _OPENING else -1
+        if commas >= most:
+            return True
+    return False
 
 
 def deeper(text: bytes, levels: int) -> bool:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from sidecar_protocol.cvs import MAX_CVS
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready
 from sidecar_protocol.requests import CONTENTS, OPTIONAL, RAW, TEXT, forms_of
@@ -22,6 +23,18 @@ from sidecar_protocol.wire_types import UNSET, Secret, Unset
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ID = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
 _REPLIES = (Ready, Ok, Pong, Error, Event)
+
+_RAW_CONTENTS: dict[str, dict[str, Any]] = {
+    "send_cv": {  # free, but for the reference
+        "type": "object",
+        "anyOf": [
+            {"properties": {name: {"type": "string", "minLength": 1}}, "required": [name]}
+            for name in ("referenceNumber", "reference_number")
+        ],
+    },
+    "send_cvs_list": {"type": "array", "items": {"type": "object"}, "maxItems": MAX_CVS},
+}
+"""Schemas of the contents that are passed on as they came."""
 
 DOCUMENTS: dict[str, Any] = {
     "document_job_update": SelfDescribing,
@@ -67,14 +80,8 @@ def request_schema(kind: str) -> dict[str, Any]:
     required = ["type"]
     definitions: dict[str, Any] = {}
     content = CONTENTS[kind]
-    if content == RAW:  # free, but for the reference
-        properties["content"] = {
-            "type": "object",
-            "anyOf": [
-                {"properties": {name: {"type": "string", "minLength": 1}}, "required": [name]}
-                for name in ("referenceNumber", "reference_number")
-            ],
-        }
+    if content == RAW:
+        properties["content"] = _RAW_CONTENTS[kind]
     elif content == TEXT:
         properties["content"] = {"type": "string", "minLength": 1}
     elif content is not None:

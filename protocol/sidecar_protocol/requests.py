@@ -20,6 +20,8 @@ CONTENTS: Final[dict[str, str | None]] = {
     "set_short_cached_reference": TEXT,
     "has_cached_reference": TEXT,
     "send_cv": RAW,
+    "send_full_cv": "cv_documents.SendFullCv",
+    "send_cvs_list": RAW,
     "send_job": "jobs.SendJob",
     "job_status": "job_status.JobId",
     "list_jobs": "job_status.ListJobs",
@@ -54,7 +56,7 @@ Texts and raw contents need no model: `TEXT` and `RAW`.
 FORMS: Final = {"set_credentials": "session.LoginForms"}
 """Types of which the schema tells more than the content's model: `codec` reads one form apart."""
 
-HOLDS_RAW: Final = frozenset({"set_mock", "create_schedule", "update_schedule"})
+HOLDS_RAW: Final = frozenset({"set_mock", "send_full_cv", "create_schedule", "update_schedule"})
 """Types whose content has a part that is passed on as it came: it may be nested as deep as a line."""
 
 OPTIONAL: Final = frozenset(

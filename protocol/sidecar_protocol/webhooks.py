@@ -67,7 +67,7 @@ class Delivery(Sparse):
     endpoint: str
     host: str
     """Host and port of the endpoint; the rest of a URL may be a secret."""
-    kind: Literal["webhook", "result", "cv"]
+    kind: Literal["webhook", "result", "cv", "full_cv", "cvs_list"]
     status: DeliveryStatus
     run: str
     """Deliveries to one endpoint keep their order within this."""
@@ -98,7 +98,7 @@ class DeliveryFailed(Model):
     """The name of a server, else the endpoint's host and port."""
     endpoint: str
     id: str
-    kind: Literal["webhook", "result", "cv"]
+    kind: Literal["webhook", "result", "cv", "full_cv", "cvs_list"]
     status: DeliveryStatus
     """`waiting`: it is tried again; `dead`: only `redeliver` does."""
     attempts: int

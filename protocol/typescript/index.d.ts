@@ -96,7 +96,7 @@ export interface DeliveryFailed {
   server: string;
   endpoint: string;
   id: string;
-  kind: "webhook" | "result" | "cv";
+  kind: "webhook" | "result" | "cv" | "full_cv" | "cvs_list";
   status: "waiting" | "dead";
   attempts: number;
   error: ErrorDetail;
@@ -348,6 +348,14 @@ export interface SelfDescribing {
   data: JobUpdate;
 }
 
+/** A CV whose document is a PDF. Source: later versions of the RT-CV scraper client. */
+export interface SendFullCv {
+  metadata: unknown;
+  cv: string;
+  content_type?: string;
+  filename?: string;
+}
+
 /** Content of `send_job`. */
 export interface SendJob {
   steps: Array<Step>;
@@ -507,6 +515,8 @@ export interface Contents {
   redeliver: { content: Redeliver };
   run_task: { content: TaskRef };
   send_cv: { content: Record<string, unknown> };
+  send_cvs_list: { content: Array<Record<string, unknown>> };
+  send_full_cv: { content: SendFullCv };
   send_job: { content: SendJob };
   set_cached_reference: { content: string };
   set_credentials: { content: Credentials | MockLogin | Array<Credentials> };

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sidecar.clock import Clock
+from sidecar.rtcv.documents import DocumentLoader
 from sidecar.rtcv.send_cv import ReferenceLocks
 from sidecar.settings import Settings
 
@@ -33,6 +34,7 @@ class BrowserServices:
         self._states: ProfileStore | None = None
         self._mock_states: ProfileStore | None = None
         self.reference_locks = ReferenceLocks()
+        self.documents = DocumentLoader(settings.cv_folder)
         self._run_service: RunService | None = None
 
     def run_service(self) -> "RunService":

@@ -98,6 +98,7 @@ def _handler_context(
         log_in=logins.log_in,
         mock=logins.mock,
         reference_locks=browsers.reference_locks,
+        documents=browsers.documents,
         run_service=browsers.run_service,
         visit_tokens=browsers.visit_tokens,
         describe=partial(capabilities, settings),

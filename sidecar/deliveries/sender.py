@@ -122,7 +122,8 @@ class Sender:
         if self._http is None:
             self._http = self._open_http()
         server = RtcvServer(self._http, target.credentials)
-        response = await server.deliver("cv" if message.kind == "cv" else "result", body, message.id)
+        kind = "result" if message.kind == "webhook" else message.kind  # webhooks go the other way
+        response = await server.deliver(kind, body, message.id)
         return classify_response(response, self._clock.now(), lambda: server.to_error(response), server=True)
 
 

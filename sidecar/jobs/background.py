@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from sidecar_protocol import codec
+from sidecar_protocol.cv_documents import SendFullCv
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import SendJob
@@ -16,8 +17,9 @@ from sidecar.jobs.run_updates import RunListeners
 from sidecar.jobs.step_reporting import report_as_step
 from sidecar.queue.store_retry import retry_until_stored
 from sidecar.queue.submission import JobRun
+from sidecar.rtcv.documents import DocumentLoader
 from sidecar.rtcv.login import LONG_TTL, SHORT_TTL, LoginContext
-from sidecar.rtcv.send_cv import ReferenceLocks, send_cv
+from sidecar.rtcv.send_cv import ReferenceLocks, send_cv, send_cvs_list, send_full_cv
 
 RunHandler = Callable[[JobRun], Awaitable[Any]]
 """Executes a run and returns the content of the reply."""
@@ -37,6 +39,7 @@ class BackgroundExecutor:
         self,
         runs: RunService,
         reference_locks: ReferenceLocks,
+        documents: DocumentLoader,
         login_of: LoginOf,
         listeners_of: ListenersOf,
         clock: Clock,
@@ -51,10 +54,13 @@ class BackgroundExecutor:
         self._clock = clock
         self._runs = runs
         self._reference_locks = reference_locks
+        self._documents = documents
         self._login_of = login_of
         self._handlers: dict[str, RunHandler] = {
             "send_job": self._send_job,
             "send_cv": self._send_cv,
+            "send_full_cv": self._send_full_cv,
+            "send_cvs_list": self._send_cvs_list,
             "set_cached_reference": self._set_reference,
             "set_short_cached_reference": self._set_reference,
         }
@@ -96,18 +102,39 @@ class BackgroundExecutor:
         return await self._runs.run(request)
 
     async def _send_cv(self, run: JobRun) -> Any:
-        async def send() -> Any:
-            login = await self._login_of(run.account_id)
+        async def send(login: LoginContext) -> Any:
             return await send_cv(login, self._reference_locks, Raw(run.content), until_stored=True)
 
-        return await report_as_step(run, run.type, self._listeners_of(run), self._clock, send)
+        return await self._reported(run, send)
+
+    async def _send_full_cv(self, run: JobRun) -> Any:
+        content: SendFullCv = decode_message(run.type, run.content)
+
+        async def send(login: LoginContext) -> Any:
+            document = await self._documents.load(content)
+            return await send_full_cv(login, self._reference_locks, document, until_stored=True)
+
+        return await self._reported(run, send)
+
+    async def _send_cvs_list(self, run: JobRun) -> Any:
+        async def send(login: LoginContext) -> Any:
+            return await send_cvs_list(login, Raw(run.content))
+
+        return await self._reported(run, send)
 
     async def _set_reference(self, run: JobRun) -> Any:
         reference: str = decode_message(run.type, run.content)
 
-        async def remember() -> Any:
-            login = await self._login_of(run.account_id)
+        async def remember(login: LoginContext) -> Any:
             login.references.remember(reference, _TTLS[run.type], until_stored=True)
             return codec.NO_CONTENT
 
-        return await report_as_step(run, run.type, self._listeners_of(run), self._clock, remember)
+        return await self._reported(run, remember)
+
+    async def _reported(self, run: JobRun, act: Callable[[LoginContext], Awaitable[Any]]) -> Any:
+        """Does what a run is for with its login; its listeners see one step."""
+
+        async def step() -> Any:
+            return await act(await self._login_of(run.account_id))
+
+        return await report_as_step(run, run.type, self._listeners_of(run), self._clock, step)

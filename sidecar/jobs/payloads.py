@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from sidecar_protocol import codec
-from sidecar_protocol.cvs import reference_of
+from sidecar_protocol.cvs import list_of, reference_of
 from sidecar_protocol.jobs import SendJob
 
 from sidecar.browser.steps.actions import BoundAction
 from sidecar.browser.steps.plan import PlannedStep
 from sidecar.errors import InvalidContent
 from sidecar.jobs.job_redaction import secrets_in, types_secrets
+from sidecar.rtcv.documents import DocumentLoader
 
 
 def decode_message(message_type: str, content: bytes) -> Any:
@@ -18,10 +19,14 @@ def decode_message(message_type: str, content: bytes) -> Any:
     return codec.decode_kept(message_type, content)
 
 
-def check_content(message_type: str, content: Any) -> None:
+def check_content(message_type: str, content: Any, documents: DocumentLoader) -> None:
     """Checks what the type of a content other than a job's does not. Raises WireError."""
     if message_type == "send_cv":
         reference_of(content)
+    elif message_type == "send_full_cv":
+        documents.check(content)
+    elif message_type == "send_cvs_list":
+        list_of(content)
     elif message_type in ("set_cached_reference", "set_short_cached_reference") and not content:
         raise InvalidContent("reference number cannot be an empty string")
 

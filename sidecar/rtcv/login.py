@@ -1,9 +1,12 @@
 """Logins: the backend, the references, and what work needs of them."""
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from sidecar_protocol.wire_types import Raw
+
+if TYPE_CHECKING:
+    from sidecar.rtcv.documents import CvDocument
 
 LONG_TTL: Final = 3 * 24 * 3600.0
 """Seconds that a reference is remembered."""
@@ -34,6 +37,12 @@ class RtcvBackend(Protocol):
 
     async def scan_cv(self, cv: bytes) -> bool:
         """Sends one CV; whether it matched."""
+
+    async def scan_document(self, document: "CvDocument") -> bool:
+        """Sends one CV with its PDF; whether it matched."""
+
+    async def post_cvs(self, cvs: bytes) -> None:
+        """Sends a list of CVs, as JSON."""
 
     async def forward(self, result: bytes, idempotency_key: str) -> None:
         """Sends a job's result."""

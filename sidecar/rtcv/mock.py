@@ -7,6 +7,8 @@ from sidecar_protocol.wire_types import Raw
 if TYPE_CHECKING:
     from sidecar_protocol.session import MockOptions
 
+    from sidecar.rtcv.documents import CvDocument
+
 _NULL = Raw(b"null")
 
 
@@ -24,6 +26,13 @@ class MockServer:
     async def scan_cv(self, cv: bytes) -> bool:  # noqa: ARG002
         """The mock's `cv_matches`."""
         return self._cv_matches
+
+    async def scan_document(self, document: "CvDocument") -> bool:  # noqa: ARG002
+        """The mock's `cv_matches`, too."""
+        return self._cv_matches
+
+    async def post_cvs(self, cvs: bytes) -> None:
+        """Goes nowhere."""
 
     async def forward(self, result: bytes, idempotency_key: str) -> None:
         """Goes nowhere."""

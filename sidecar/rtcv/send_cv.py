@@ -1,13 +1,16 @@
-"""Sends CVs: once for each reference, to every server, byte for byte."""
+"""Sends CVs, with or without their PDF: once for each reference, to every server, byte for byte."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from sidecar_protocol.codec import NO_CONTENT
-from sidecar_protocol.cvs import reference_of
+from sidecar_protocol.cvs import CvsListReply, list_of, reference_of
 from sidecar_protocol.wire_types import Raw
 
-from sidecar.rtcv.login import LONG_TTL, LoginContext
+from sidecar.rtcv.documents import CvDocument
+from sidecar.rtcv.login import LONG_TTL, LoginContext, RtcvBackend
 
 
 class ReferenceLocks:
@@ -22,6 +25,15 @@ class ReferenceLocks:
             await released.wait()
         self._held[reference] = asyncio.Event()
 
+    @asynccontextmanager
+    async def held(self, reference: str) -> AsyncIterator[None]:
+        """Holds the lock of a reference for as long as the block lasts."""
+        await self.acquire(reference)
+        try:
+            yield
+        finally:
+            self.release(reference)
+
     def release(self, reference: str) -> None:
         """Releases the lock of a reference."""
         self._held.pop(reference).set()
@@ -35,19 +47,47 @@ async def send_cv(
     `until_stored` where no reply would say that it could not be stored.
     """
     reference = reference_of(content)
-    await reference_locks.acquire(reference)
-    try:
+    async with reference_locks.held(reference):
         return await deliver(login, reference, content, until_stored=until_stored)
-    finally:
-        reference_locks.release(reference)
+
+
+async def send_full_cv(
+    login: LoginContext, reference_locks: ReferenceLocks, document: CvDocument, *, until_stored: bool = False
+) -> Any:
+    """Does the same with a CV and its PDF."""
+
+    def scan(backend: RtcvBackend) -> Awaitable[bool]:
+        return backend.scan_document(document)
+
+    async with reference_locks.held(document.reference):
+        return await _unless_known(login, document.reference, scan, until_stored=until_stored)
+
+
+async def send_cvs_list(login: LoginContext, content: Raw) -> CvsListReply:
+    """Sends a list of CVs, each reference once, without those that have none."""
+    given = list_of(content)
+    backend = login.backend
+    if given.cvs:
+        await backend.post_cvs(given.body)
+    return CvsListReply(sent=len(given.cvs), duplicates=given.duplicates, without_reference=given.without_reference)
 
 
 async def deliver(login: LoginContext, reference: str, content: Raw, *, until_stored: bool = False) -> Any:
     """Sends a CV whose reference lock is held."""
+
+    def scan(backend: RtcvBackend) -> Awaitable[bool]:
+        return backend.scan_cv(bytes(content))
+
+    return await _unless_known(login, reference, scan, until_stored=until_stored)
+
+
+async def _unless_known(
+    login: LoginContext, reference: str, scan: Callable[[RtcvBackend], Awaitable[bool]], *, until_stored: bool
+) -> Any:
     backend, references = login.backend, login.references
     if await references.known(reference):
         return NO_CONTENT
-    matched = await backend.scan_cv(bytes(content))
+    matched = await scan(backend)
     if matched:
         references.remember(reference, LONG_TTL, until_stored=until_stored)
     return matched

@@ -13,17 +13,20 @@ from sidecar_protocol.session import Credentials
 from sidecar_protocol.wire_types import Raw
 
 from sidecar.errors import Forbidden, InvalidContent, SidecarError
-from sidecar.net import responses, urls
+from sidecar.net import multipart, responses, urls
 from sidecar.net.exchange import HttpResponse
 from sidecar.net.http_client import HttpClient
+from sidecar.rtcv.documents import CvDocument
 
-Kind = Literal["result", "cv"]
+Kind = Literal["result", "cv", "full_cv", "cvs_list"]
 Copy = Callable[[Kind, bytes, str], None]
 """Takes what the secondaries have to get: its kind, its body, and its idempotency key."""
 
 SCRAPER_ROLE: Final = 1
 SEEDED_DAYS: Final = 30
 _SCAN_PATH: Final = "/api/v1/scraper/scanCV"
+_DOCUMENT_PATH: Final = "/api/v1/scraper/scanCVDocument"
+_LIST_PATH: Final = "/api/v1/scraper/allCVs"
 _FORBIDDEN: Final = re.compile(r"[\s?#@\\\x00-\x1f\x7f]")
 """In a server's location: what begins a query, a fragment or a path of its own, and users, who have no place there."""
 
@@ -79,8 +82,16 @@ class RtcvServer:
 
     async def scan_cv(self, cv: bytes) -> bool:
         """Whether the CV matched. The bytes go out as they are."""
-        response = await self._call("POST", _SCAN_PATH, _cv(cv))
-        return responses.decode_as(response, _Scanned).has_matches
+        return await self._scan("cv", cv)
+
+    async def scan_document(self, form: bytes) -> bool:
+        """Whether the CV with its PDF matched."""
+        return await self._scan("full_cv", form)
+
+    async def post_cvs(self, cvs: bytes) -> None:
+        """Posts a list of CVs."""
+        path, content, extra = self._request("cvs_list", cvs)
+        await self._call("POST", path, content, extra=extra, status_only=True)
 
     async def post_result(self, result: bytes, idempotency_key: str) -> None:
         """Posts a job's result."""
@@ -89,13 +100,28 @@ class RtcvServer:
 
     async def deliver(self, kind: Kind, body: bytes, idempotency_key: str) -> HttpResponse:
         """One attempt at a copy; an answer of any status. Raises RemoteFailed, RemoteUnreachable and TimedOut."""
-        path, content = (self._results_path, body) if kind == "result" else (_SCAN_PATH, _cv(body))
-        headers = self._headers | {"Idempotency-Key": idempotency_key}
+        path, content, extra = self._request(kind, body)
+        headers = self._headers | extra | {"Idempotency-Key": idempotency_key}
         return await self._http.request("POST", self._location + path, headers, content, attempts=1, status_only=True)
 
     def to_error(self, response: HttpResponse) -> SidecarError:
         """A refused attempt as an error that holds no key."""
         return responses.to_error(response, self._secrets)
+
+    async def _scan(self, kind: Kind, body: bytes) -> bool:
+        path, content, extra = self._request(kind, body)
+        return responses.decode_as(await self._call("POST", path, content, extra=extra), _Scanned).has_matches
+
+    def _request(self, kind: Kind, body: bytes) -> tuple[str, bytes, dict[str, str]]:
+        """Path, body and further headers of what is sent."""
+        match kind:
+            case "cv":
+                return _SCAN_PATH, b'{"cv":' + body + b"}", {}
+            case "full_cv":
+                return _DOCUMENT_PATH, body, {"Content-Type": multipart.content_type_of(body)}
+            case "cvs_list":
+                return _LIST_PATH, b'{"cvs":' + body + b"}", {}
+        return self._results_path, body, {}
 
     async def _call(
         self,
@@ -163,6 +189,22 @@ class RtcvServers:
         finally:
             self._copy("cv", cv, f"cv_{uuid.uuid4().hex}")
 
+    async def scan_document(self, document: CvDocument) -> bool:
+        """As `scan_cv`, of a CV with its PDF."""
+        file = (document.filename, document.pdf, document.content_type)
+        form = multipart.encode({"metadata": document.metadata}, "cv", file)
+        try:
+            return await self.primary.scan_document(form)
+        finally:
+            self._copy("full_cv", form, f"cv_{uuid.uuid4().hex}")
+
+    async def post_cvs(self, cvs: bytes) -> None:
+        """A list of CVs for every server; the primary's failure is the caller's."""
+        try:
+            await self.primary.post_cvs(cvs)
+        finally:
+            self._copy("cvs_list", cvs, f"cvs_{uuid.uuid4().hex}")
+
     async def forward(self, result: bytes, idempotency_key: str) -> None:
         """A job's result for every server; the primary's failure is the caller's."""
         try:
@@ -189,10 +231,6 @@ def account_id_of(credentials: Credentials) -> str:
 
 def _nowhere(kind: Kind, body: bytes, idempotency_key: str) -> None:
     """There are no secondaries."""
-
-
-def _cv(cv: bytes) -> bytes:
-    return b'{"cv":' + cv + b"}"
 
 
 async def _all_of(checks: Sequence[Coroutine[Any, Any, None]]) -> None:

@@ -9,6 +9,7 @@ from sidecar_protocol.webhooks import Webhook
 from sidecar_protocol.wire_types import Raw
 
 from sidecar.errors import MissingCredentials
+from sidecar.rtcv.documents import CvDocument
 from sidecar.rtcv.login import LoginContext, References, RtcvBackend
 
 
@@ -44,6 +45,14 @@ class StoredBackend:
     async def scan_cv(self, cv: bytes) -> bool:
         """Whether a CV matched. Raises MissingCredentials and the server's failures."""
         return await self._known().scan_cv(cv)
+
+    async def scan_document(self, document: CvDocument) -> bool:
+        """Whether a CV with its PDF matched. Raises MissingCredentials and the server's failures."""
+        return await self._known().scan_document(document)
+
+    async def post_cvs(self, cvs: bytes) -> None:
+        """Sends a list of CVs. Raises MissingCredentials and the server's failures."""
+        await self._known().post_cvs(cvs)
 
     async def forward(self, result: bytes, idempotency_key: str) -> None:
         """Puts a result where it waits for every server, its credentials too. Raises MissingCredentials."""

@@ -18,7 +18,10 @@ from sidecar.jobs.job_redaction import redactor_for
 from sidecar.jobs.payloads import check_content, contains_secrets, decode_message
 from sidecar.queue.submission import DEFAULT_TIMEOUT, decrypt_content, encrypt_content
 from sidecar.recording.redaction.redactor import Redactor
+from sidecar.rtcv.documents import DocumentLoader
 
+_SENDING: Final = frozenset({"send_cv", "send_full_cv", "send_cvs_list"})
+"""Types that need a server."""
 _CONTENT: Final = "push.content"
 _TYPE: Final = "push.type"
 
@@ -47,6 +50,7 @@ class ScheduledMessages:
         encryptor: Encryptor,
         supports: Callable[[str], bool],
         check_job: Callable[[SendJob, float], Sequence[PlannedStep]],
+        documents: DocumentLoader,
         pack: Callable[[Sequence[str]], str],
     ) -> None:
         """`supports` says whether a message type can be scheduled.
@@ -57,6 +61,7 @@ class ScheduledMessages:
         self._encryptor = encryptor
         self._supports = supports
         self._check_job = check_job
+        self._documents = documents
         self._pack = pack
 
     def check(self, push: Push, due: float, *, logged_in: bool) -> CheckedMessage:
@@ -79,12 +84,12 @@ class ScheduledMessages:
             if job:
                 steps = self._check_job(job, due)
             else:
-                check_content(message_type, decoded)
+                check_content(message_type, decoded, self._documents)
             webhooks = self._pack(job.webhooks if job else ())
         except WireError as error:
             _prefix_fields(error)
             raise
-        if not logged_in and (message_type == "send_cv" or (job and (job.secrets or job.forward))):
+        if not logged_in and (message_type in _SENDING or (job and (job.secrets or job.forward))):
             raise MissingCredentials
         return CheckedMessage(
             type=message_type,

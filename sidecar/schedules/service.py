@@ -10,6 +10,7 @@ from sidecar.clock import Clock
 from sidecar.due_timer import DueTimer
 from sidecar.encryption import Encryptor
 from sidecar.queue.submission import Submission
+from sidecar.rtcv.documents import DocumentLoader
 from sidecar.schedules.schedule_dispatcher import ScheduleDispatcher
 from sidecar.schedules.schedule_manager import ScheduleManager
 from sidecar.schedules.scheduled_messages import ScheduledMessages
@@ -32,6 +33,7 @@ class ScheduleService:
         host_zone: Zone,
         grace: float,
         check_job: Callable[[SendJob, float], Sequence[PlannedStep]],
+        documents: DocumentLoader,
         pack: Callable[[Sequence[str]], str],
         on_event: Callable[[str, Any], None],
     ) -> None:
@@ -41,7 +43,7 @@ class ScheduleService:
         """
         self._submit = submit
         self._flush = flush
-        scheduled = ScheduledMessages(encryptor, supports, check_job, pack)
+        scheduled = ScheduledMessages(encryptor, supports, check_job, documents, pack)
         self._dispatcher = ScheduleDispatcher(
             agenda,
             scheduled,

@@ -79,6 +79,8 @@ MESSAGES: Final = {
     "set_short_cached_reference": Message("references.set_short_cached_reference", needs_commit=True),
     "has_cached_reference": Message("references.has_cached_reference"),
     "send_cv": Message("cvs.send_cv", needs_commit=True),
+    "send_full_cv": Message("cvs.send_full_cv", needs_commit=True),
+    "send_cvs_list": Message("cvs.send_cvs_list", needs_commit=True),
     "send_job": Message("jobs.send_job", needs_commit=True, takes_request_id=True),
     "job_status": Message("jobs.job_status"),
     "list_jobs": Message("jobs.list_jobs"),

@@ -16,7 +16,7 @@ from sidecar.errors import DecryptionKeyMissing, StoreFailed
 from sidecar.storage import outbox_sql
 from sidecar.storage.database import Database
 
-Kind = Literal["webhook", "result", "cv"]
+Kind = Literal["webhook", "result", "cv", "full_cv", "cvs_list"]
 
 MAX_DEAD: Final = 10_000
 MAX_DEAD_BYTES: Final = 256 << 20

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sidecar_protocol.replies import RequestId
 
+from sidecar.rtcv.documents import DocumentLoader
 from sidecar.rtcv.send_cv import ReferenceLocks
 from sidecar.server.session import LogIn, Mock, Session
 
@@ -65,6 +66,7 @@ class HandlerContext:
     log_in: LogIn
     mock: Mock
     reference_locks: ReferenceLocks
+    documents: DocumentLoader
     run_service: Callable[[], "RunService"]
     visit_tokens: Callable[[], "VisitTokens"]
     describe: Callable[[], "HelloReply"]

@@ -33,6 +33,7 @@ from sidecar.errors import (
 from sidecar.jobs.browser_job_runner import validate
 from sidecar.queue.job_queue import job_id_for
 from sidecar.queue.submission import Submission
+from sidecar.rtcv.documents import DocumentLoader
 from sidecar.schedules.schedule_dispatcher import BATCH_SIZE, OWNER_SECONDS, RETENTION_SECONDS, ScheduleDispatcher
 from sidecar.schedules.schedule_manager import MAX_OPEN, ScheduleManager
 from sidecar.schedules.scheduled_messages import ScheduledMessages
@@ -63,7 +64,9 @@ class Office:
         self.fired: list[ScheduleFired] = []
         self.changes: list[tuple[str, float]] = []
         self.refused_webhook: Exception | None = None
-        pushes = ScheduledMessages(encryptor or Encryptor(), KINDS.__contains__, self._check_job, self._pack)
+        pushes = ScheduledMessages(
+            encryptor or Encryptor(), KINDS.__contains__, self._check_job, DocumentLoader(""), self._pack
+        )
         self.schedules = ScheduleManager(self.agenda, pushes, time.clock, ZoneInfo("Europe/Amsterdam"), self._on_change)
         self.firing = ScheduleDispatcher(self.agenda, pushes, self._submit, time.clock, GRACE, self.fired.append)
 

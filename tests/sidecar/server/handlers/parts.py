@@ -6,6 +6,7 @@ from typing import Any
 from sidecar_protocol.session import HelloReply, Limits, MockOptions
 from sidecar_protocol.wire_types import Raw
 
+from sidecar.rtcv.documents import CvDocument, DocumentLoader
 from sidecar.rtcv.login import Login, References
 from sidecar.rtcv.send_cv import ReferenceLocks
 from sidecar.server.handlers.context import HandlerContext
@@ -38,6 +39,14 @@ class Server:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    async def scan_document(self, document: CvDocument) -> bool:
+        """The answer that the test has chosen, to a CV with its PDF."""
+        return await self.scan_cv(document.metadata.encode())
+
+    async def post_cvs(self, cvs: bytes) -> None:
+        """Notes a list."""
+        self.cvs.append(cvs)
 
     async def forward(self, result: bytes, idempotency_key: str) -> None:
         """Notes a job's result."""
@@ -76,6 +85,7 @@ class Parts:
             log_in=self._log_in,
             mock=self._mock,
             reference_locks=ReferenceLocks(),
+            documents=DocumentLoader(""),
             run_service=_unasked,
             visit_tokens=_unasked,
             describe=about,

@@ -1,0 +1,21 @@
+"""Forms with a file. A form begins with its boundary, so one that was stored can be sent later."""
+
+import uuid
+
+import httpx
+
+
+def encode(fields: dict[str, str], name: str, file: tuple[str, bytes, str]) -> bytes:
+    """A form with text fields and one file: its own name, its content, its type."""
+    boundary = uuid.uuid4().hex  # nothing that was there before holds it
+    headers = {"Content-Type": _type(boundary)}
+    return httpx.Request("POST", "http://form", headers=headers, data=fields, files={name: file}).read()
+
+
+def content_type_of(body: bytes) -> str:
+    """The header that belongs to a form of ours."""
+    return _type(body[2 : body.index(b"\r\n")].decode())
+
+
+def _type(boundary: str) -> str:
+    return f"multipart/form-data; boundary={boundary}"
