@@ -1,13 +1,14 @@
 """Forms with a file. A form begins with its boundary, so one that was stored can be sent later."""
 
-import uuid
+import hashlib
 
 import httpx
 
 
 def encode(fields: dict[str, str], name: str, file: tuple[str, bytes, str]) -> bytes:
     """A form with text fields and one file: its own name, its content, its type."""
-    boundary = uuid.uuid4().hex  # nothing that was there before holds it
+    # the same for the same form, as a replay wants it; no content holds a digest of itself
+    boundary = hashlib.sha256(b"".join([*map(str.encode, fields.values()), file[1]])).hexdigest()
     headers = {"Content-Type": _type(boundary)}
     return httpx.Request("POST", "http://form", headers=headers, data=fields, files={name: file}).read()
 

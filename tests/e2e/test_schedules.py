@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.clocks import STEPPED
-from tests.harness import SECONDS, Child, environment, error
+from tests.harness import SECONDS, Child, environment, error, rtcv
 
 REFERENCE: Final = {"type": "set_cached_reference", "content": "abcd"}
 
@@ -374,6 +374,35 @@ def test_the_clock_is_set(tmp_path: Path) -> None:
         soon = create(child, time.time() + 23 * 3600 + 2)
         assert fired(child)["schedule_id"] == soon
         assert [len(jobs_of(child, one)) for one in (late, too_late, soon)] == [1, 0, 1]
+
+
+def test_cvs_with_pdfs_and_lists_are_fired(tmp_path: Path) -> None:
+    """A file is read when the time comes; what could never be sent is refused at once, below `push.content`."""
+    (tmp_path / "cvs").mkdir()
+    full = {"type": "send_full_cv", "content": {"metadata": {"referenceNumber": "a"}, "cv": "ann.pdf"}}
+    several = {"type": "send_cvs_list", "content": [{"referenceNumber": "b"}, {}]}
+    with rtcv() as server, listen(Child(tmp_path, env={"SIDECAR_CV_FOLDER": str(tmp_path / "cvs")})) as child:
+        login = {"type": "set_credentials", "content": server.credentials}
+        due = int(time.time()) + 3600
+        (refused,) = child.ask(wanted(due, full))
+        assert refused["error"]["code"] == "missing_credentials"
+        assert child.ask(login) == [{"type": "ok"}]
+        for field, wrong in {
+            "push.content.cv": {**full, "content": {**full["content"], "cv": "../ann.pdf"}},
+            "push.content.metadata.referenceNumber": {**full, "content": {**full["content"], "metadata": {}}},
+            "push.content[0]": {**several, "content": [1]},
+        }.items():
+            (refused,) = child.ask(wanted(due, wrong))
+            assert (refused["error"]["code"], refused["error"]["field"]) == ("invalid_content", field)
+        due = soon(child)
+        ids = [create(child, due, full), create(child, due, several)]
+        (tmp_path / "cvs" / "ann.pdf").write_bytes(b"%PDF-1.4")
+        messages = [fired(child)["msgid"] for _ in ids]
+        jobs = [wait_for_job(child, message) for message in messages]
+        results = {job["type"]: job["result"] for job in jobs}
+        assert results == {"send_full_cv": True, "send_cvs_list": {"sent": 1, "duplicates": 0, "without_reference": 1}}
+        assert server.server.to("scanCVDocument")[0].form["cv"].content == b"%PDF-1.4"
+        assert server.server.to("allCVs")[0].json == {"cvs": [{"referenceNumber": "b"}]}
 
 
 def test_mock_mode_keeps_schedules_in_memory(tmp_path: Path) -> None:

@@ -256,6 +256,15 @@ def test_real_sidecar_in_mock_mode() -> None:
         assert sidecar.is_remembered("r") is sidecar.is_remembered("s") is True
         assert sidecar.send_cv({"referenceNumber": "r"}) is None
         assert sidecar.send_cv({"referenceNumber": "t"}) is True
+        assert sidecar.send_full_cv({"referenceNumber": "f"}, b"%PDF-1.4") is True
+        assert sidecar.send_full_cv({"referenceNumber": "f"}, b"%PDF-1.4") is None
+        with pytest.raises(SidecarFailure, match="SIDECAR_CV_FOLDER"):
+            sidecar.send_full_cv({"referenceNumber": "g"}, Path("g.pdf"))
+        assert sidecar.send_cvs_list([{"referenceNumber": "h"}, {"referenceNumber": "h"}, {}]) == {
+            "sent": 1,
+            "duplicates": 1,
+            "without_reference": 1,
+        }
         sidecar.set_mock(cv_matches=False)
         assert sidecar.send_cv({"referenceNumber": "t"}) is False
         sidecar.ping()
