@@ -28,6 +28,8 @@ SESSION: list[dict[str, Any]] = [
     {"type": "has_cached_reference", "content": "a-2"},
     {"type": "set_cached_reference", "content": "b"},
     {"type": "has_cached_reference", "content": "b"},
+    {"type": "send_full_cv", "content": {"metadata": {"referenceNumber": "c"}, "cv": "JVBERi0xLjQK/////w=="}},
+    {"type": "send_cvs_list", "content": [{"referenceNumber": "d"}, {"referenceNumber": "d"}]},
     {"type": "list_jobs"},
     {"type": "list_schedules"},
     {"type": "nonsense", "content": 1},
