@@ -379,8 +379,8 @@ def test_the_clock_is_set(tmp_path: Path) -> None:
 def test_cvs_with_pdfs_and_lists_are_fired(tmp_path: Path) -> None:
     """A file is read when the time comes; what could never be sent is refused at once, below `push.content`."""
     (tmp_path / "cvs").mkdir()
-    full = {"type": "send_full_cv", "content": {"metadata": {"referenceNumber": "a"}, "cv": "ann.pdf"}}
-    several = {"type": "send_cvs_list", "content": [{"referenceNumber": "b"}, {}]}
+    full: dict[str, Any] = {"type": "send_full_cv", "content": {"metadata": {"referenceNumber": "a"}, "cv": "ann.pdf"}}
+    several: dict[str, Any] = {"type": "send_cvs_list", "content": [{"referenceNumber": "b"}, {}]}
     with rtcv() as server, listen(Child(tmp_path, env={"SIDECAR_CV_FOLDER": str(tmp_path / "cvs")})) as child:
         login = {"type": "set_credentials", "content": server.credentials}
         due = int(time.time()) + 3600
