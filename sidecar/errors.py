@@ -33,18 +33,18 @@ from typing import Final
 from sidecar_protocol.errors import MAX_FIELD_ERRORS, Detail, ErrorCode, ErrorDetail, FieldError, WireError
 
 INTERNAL_ERROR: Final = "internal error; the sidecar's log says more"
-"""All that is said of an unexpected exception: its own text may hold anything."""
+"""The sentence for an unexpected exception, whose own text may contain anything."""
 
 
 def error_detail(failure: BaseException) -> ErrorDetail:
-    """The error that others see of a failure."""
+    """The error of a failure, as it is sent."""
     if isinstance(failure, WireError):
         return failure.detail
     return ErrorDetail(code=ErrorCode.INTERNAL, message=INTERNAL_ERROR, retryable=False)
 
 
 class SidecarError(WireError):
-    """A failure with its code fixed by its class."""
+    """A failure whose class determines its code."""
 
     code: ErrorCode = ErrorCode.INTERNAL
 
@@ -53,31 +53,31 @@ class SidecarError(WireError):
 
 
 class InvalidContent(SidecarError):
-    """The content is of the right shape and still wrong; `field` names the place."""
+    """The content has the right shape but is wrong; `field` is the place."""
 
     code = ErrorCode.INVALID_CONTENT
 
     def __init__(self, message: str, field: str = "content", fields: Detail = None) -> None:
-        """`fields` are all places that are wrong, where there may be more than one."""
+        """`fields` are all mistakes, if there are several."""
         super().__init__(message, field=field)
         if fields is not None:
             self.details["fields"] = fields
 
 
 class ErrorCollector:
-    """Collects the mistakes of a content that several functions check, so that one error names them all."""
+    """Collects the mistakes that several checks of one content find, so that one error names them all."""
 
     def __init__(self) -> None:
         self._fields: list[FieldError] = []
 
     def add(self, error: InvalidContent) -> None:
-        """Notes a mistake. Raises InvalidContent once as many are known as one error names."""
+        """Adds a mistake. Raises InvalidContent once there are as many as one error names."""
         self._fields += error.detail.fields or ()
         if len(self._fields) >= MAX_FIELD_ERRORS:
             self.raise_if_any()
 
     def raise_if_any(self) -> None:
-        """Raises InvalidContent with the sentence and field of the first mistake, and the fields of all."""
+        """Raises InvalidContent with sentence and field of the first mistake, and the fields of all."""
         if self._fields:
             first = self._fields[0]
             several = tuple(islice(self._fields, MAX_FIELD_ERRORS)) if len(self._fields) > 1 else None
@@ -85,7 +85,7 @@ class ErrorCollector:
 
 
 class MissingCredentials(SidecarError):
-    """A server is needed and no login is in force."""
+    """A server is needed, but there is no login."""
 
     code = ErrorCode.MISSING_CREDENTIALS
 
@@ -94,7 +94,7 @@ class MissingCredentials(SidecarError):
 
 
 class DecryptionKeyMissing(SidecarError):
-    """A stored secret was sealed with a key that we don't have."""
+    """A stored secret was encrypted with another key."""
 
     code = ErrorCode.MISSING_CREDENTIALS
 
@@ -103,13 +103,13 @@ class DecryptionKeyMissing(SidecarError):
 
 
 class NotFound(SidecarError):
-    """There is nothing under that name or id."""
+    """The name or id is unknown."""
 
     code = ErrorCode.NOT_FOUND
 
 
 class Conflict(SidecarError):
-    """The same id or name is in use."""
+    """The id or name is in use."""
 
     code = ErrorCode.CONFLICT
 
@@ -121,13 +121,13 @@ class LimitExceeded(SidecarError):
 
 
 class QueueFull(SidecarError):
-    """As much as may wait is waiting already."""
+    """The queue is full."""
 
     code = ErrorCode.QUEUE_FULL
 
 
 class TimedOut(SidecarError):
-    """It took longer than it was given."""
+    """A time limit was exceeded."""
 
     code = ErrorCode.TIMEOUT
 
@@ -142,7 +142,7 @@ class Cancelled(SidecarError):
 
 
 class ShuttingDown(SidecarError):
-    """The sidecar is ending and did not finish this request."""
+    """The sidecar is shutting down and did not finish this request."""
 
     code = ErrorCode.SHUTTING_DOWN
 
@@ -151,13 +151,13 @@ class ShuttingDown(SidecarError):
 
 
 class StoreFailed(SidecarError):
-    """What was accepted could not be written to disk, so it counts as not accepted."""
+    """The change could not be written to disk, and does not count as accepted."""
 
     code = ErrorCode.INTERNAL
 
 
 class CorruptRecord(SidecarError):
-    """What lies in the store is not what this version of the sidecar writes."""
+    """A stored record can't be read by this version of the sidecar."""
 
     code = ErrorCode.INTERNAL
 
@@ -169,7 +169,7 @@ class RemoteFailed(SidecarError):
 
 
 class Unauthorized(RemoteFailed):
-    """A server refused the key (401), or we a token."""
+    """A server rejected the key (401), or we a token."""
 
     code = ErrorCode.UNAUTHORIZED
 
@@ -187,13 +187,13 @@ class NotRecorded(RemoteFailed):
 
 
 class RemoteUnreachable(SidecarError):
-    """A server could not be reached, or broke off its answer."""
+    """A server could not be reached, or closed the connection early."""
 
     code = ErrorCode.REMOTE_UNREACHABLE
 
 
 class BrowserFailed(SidecarError):
-    """Something went wrong in or with a browser."""
+    """A failure of a browser."""
 
 
 class NavigationFailed(BrowserFailed):
@@ -221,6 +221,6 @@ class BrowserCrashed(BrowserFailed):
 
 
 class SandboxCrashed(BrowserFailed):
-    """The browser that scripts run in crashed during the job, through no fault of the job's; its page lives."""
+    """The browser of the sandboxes crashed, not by the job's fault; the job's page is intact."""
 
     code = ErrorCode.BROWSER_CRASHED

@@ -9,13 +9,13 @@ from sidecar.errors import BrowserCrashed
 
 T = TypeVar("T")
 _CRASH_EVENT_SECONDS: Final = 0.25
-"""Seconds in which the news of a page's crash follows the failure that it caused."""
+"""Seconds for the crash event to follow the failure that the crash caused."""
 _CLEANUP_SECONDS: Final = 2.0
-"""Seconds for which cancelled work is waited for while it cleans up; a browser that answers needs some milliseconds."""
+"""Seconds for cancelled work to clean up; a responsive browser needs milliseconds."""
 
 
 async def run_unless_lost(work: Coroutine[Any, Any, T], lost: Awaitable[BrowserCrashed]) -> T:
-    """The outcome of `work`, unless its page is lost first. Raises BrowserCrashed."""
+    """The outcome of `work`, unless its page crashes first. Raises BrowserCrashed."""
     task = asyncio.create_task(work)
     crash = asyncio.ensure_future(lost)
     try:
@@ -24,15 +24,15 @@ async def run_unless_lost(work: Coroutine[Any, Any, T], lost: Awaitable[BrowserC
             await asyncio.wait((crash,), timeout=_CRASH_EVENT_SECONDS)
         if task.done() and not (crash.done() and task.exception()):
             return task.result()
-        raise crash.result()  # also where the work failed first: this is the reason
+        raise crash.result()  # even if the work failed first: the crash is the cause
     finally:
         await cancel_or_abandon(task)
 
 
 async def cancel_or_abandon(task: asyncio.Task[Any]) -> None:
-    """Cancels work that has not ended, and sees it off.
+    """Cancels work and waits for its clean-up, for a limited time.
 
-    What it tells a browser as its last words may never be answered; then it is left behind, and ends with the browser.
+    If the browser does not respond to the clean-up, the task is left behind and ends with the browser.
     """
     task.cancel()
     await asyncio.wait((task,), timeout=_CLEANUP_SECONDS)
@@ -40,6 +40,6 @@ async def cancel_or_abandon(task: asyncio.Task[Any]) -> None:
 
 
 def consume_exception(task: asyncio.Task[Any]) -> None:
-    """Marks a failure as seen: somebody else has told it already, or nobody is left to be told."""
+    """Retrieves a failure that is reported elsewhere, or that has no more receiver."""
     if not task.cancelled():
         task.exception()

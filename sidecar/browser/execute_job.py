@@ -34,14 +34,14 @@ def _unchanged(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Redactions:
-    """What is taken out of texts that leave."""
+    """Redacts texts that leave the job."""
 
     secrets: Redact = _unchanged
-    """The job's `secrets`: out of what the steps, the alerts and the errors say."""
+    """Removes the job's `secrets`, from results of steps, alerts and errors."""
     all: Redact = _unchanged
-    """These, cookies, passwords and whatever is typed: out of recordings, and out of what is cut."""
+    """Also removes cookies, passwords and typed text; for recordings, and for texts that are truncated."""
     values: Mapping[str, Any] = field(default_factory=dict)
-    """The job's `secrets` themselves, for JavaScript actions."""
+    """The values of the job's `secrets`, for JavaScript actions."""
 
 
 async def execute_job(
@@ -57,10 +57,10 @@ async def execute_job(
     use: ProfileUse | None = None,
     allows: AllowsUrl | None = None,
 ) -> JobResult:
-    """One job on its page, in at most its `timeout_ms`. `write_artifact` writes a file; None leaves all inline.
+    """Runs one job on its page, for at most its `timeout_ms`. `write_artifact` writes a file; None keeps all inline.
 
-    `allows` says which addresses its pages may open; None is all of them. Where the page belongs to a profile, `use`
-    is redacted what the job has changed for those that come after it.
+    `allows` decides which addresses its pages may open; None allows all. If the page belongs to a profile, `use` gets
+    the changes that the job has made, for the next jobs.
 
     Raises BrowserCrashed, BrowserUnavailable, NavigationFailed, ActionFailed, Forbidden, LimitExceeded, TimedOut,
     StoreFailed.
@@ -87,7 +87,7 @@ async def execute_job(
 
 
 async def _with_timeout(runner: StepRunner, milliseconds: int, work: Coroutine[Any, Any, JobResult]) -> JobResult:
-    """The outcome of a job's work in its time. Raises TimedOut, which says where the job was."""
+    """The outcome of a job within its time limit. Raises TimedOut with the position in the job."""
     task = asyncio.create_task(work)
     try:
         await asyncio.wait((task,), timeout=milliseconds / 1000)

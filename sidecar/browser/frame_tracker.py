@@ -1,7 +1,7 @@
-"""Where a page's main frame goes, as Chromium tells it: at once, and also where it comes to nothing.
+"""Tracks navigations of a page's main frame by Chromium's events: as soon as they are requested, and failed ones too.
 
-Playwright tells of a navigation when its request goes out, which is late where requests are intercepted, and never
-that one has been answered with 204. `pyproject.toml` names the versions whose inner objects are such.
+Playwright reports a navigation when its request is sent, which is late if requests are intercepted, and not at all if
+it is answered with 204. `pyproject.toml` limits the versions whose inner objects are used.
 """
 
 import contextlib
@@ -21,19 +21,19 @@ def do_nothing() -> None:
 
 
 class FrameTracker:
-    """Tracks one page's main frame, from `track_frame` on."""
+    """Tracks the main frame of one page, from `track_frame` on."""
 
     def __init__(self, session: CDPSession, frame: str) -> None:
         self.on_change: Callable[[], None] = do_nothing
         """Called after each of the changes below."""
         self.on_abort: Callable[[], None] = do_nothing
-        """Called where a navigation has ended, and the document is still the one that was there."""
+        """Called after a navigation that ended without a new document."""
         self.on_commit: Callable[[], None] = do_nothing
-        """Called where a document has come; whoever is lent the page later on has no part in it."""
+        """Called after a new document; the page's next user has to replace it."""
         self.commits = 0
-        """Documents that have come."""
+        """The number of documents so far."""
         self.is_loading = False
-        """Whether it loads, be it the document that is there or the next one."""
+        """Whether the current or the next document is loading."""
         self._session = session
         self._id = frame
         self._scheduled = False
@@ -47,27 +47,27 @@ class FrameTracker:
             "frameStartedLoading": self._on_loading_started,
             "frameStoppedLoading": self._on_loading_stopped,
         }.items():
-            # at its inner object: the outer one looks up the listener's signature for each event, which takes longer
-            # than all that is done with the event
+            # on the inner object: the public one inspects the listener's signature for each event, which takes longer
+            # than handling it
             session._impl_obj.on(f"Page.{name}", handler)
 
     @property
     def is_navigating(self) -> bool:
-        """Whether it is on its way to another document, or has to set out at once."""
+        """Whether a navigation is pending or scheduled."""
         return self._scheduled or bool(self._target_url)
 
     @property
     def target_url(self) -> str:
-        """The address that it is on its way to; empty where it is not, or where that is not known."""
+        """The URL of the pending navigation; empty if there is none, or if it is unknown."""
         return self._target_url
 
     def clear_pending(self) -> None:
-        """Takes it for a frame that stays: what it has announced did not begin."""
+        """Forgets the pending navigation: it was announced but did not start."""
         self._scheduled, self._target_url = False, ""
 
     async def unblock_playwright(self) -> None:
-        """Has Playwright believe that a navigation has ended: whatever waits for that goes on."""
-        with contextlib.suppress(PlaywrightError):  # the page is gone
+        """Makes Playwright believe that a navigation has ended, so that waiting calls continue."""
+        with contextlib.suppress(PlaywrightError):  # the page is closed
             parameters = {"frameId": self._id, "worldName": _WORLD}
             world = await self._session.send("Page.createIsolatedWorld", parameters)
             await self._session.send(
@@ -117,7 +117,7 @@ class FrameTracker:
 
 
 async def track_frame(session: CDPSession, frame: str) -> FrameTracker:
-    """Follows the main frame, of this id, of the session's page. Raises Playwright's errors."""
+    """Tracks the main frame with this id, in the session's page. Raises Playwright's errors."""
     tracker = FrameTracker(session, frame)
     await session.send("Page.enable")
     return tracker

@@ -1,7 +1,7 @@
-"""Our questions to a page, asked in a world of their own: whatever the page's scripts have changed does not reach them.
+"""Queries a page in an isolated JavaScript world, out of reach of the page's scripts.
 
-`isolated_world.js` holds the questions. Chromium is asked by its own protocol (`cdp`); any page can be asked by
-Playwright, which takes `engine.js` for a selector engine of its own, and so lets us use its selectors in there.
+`isolated_world.js` holds the queries. Chromium is asked by its own protocol (`cdp`); any page can be asked by
+Playwright, which uses `engine.js` as a selector engine, and so makes its own selectors available in there.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ from sidecar.browser import lenient_json
 
 _NAME: Final = "sidecar"
 _RECHECK_MS: Final = 1_000.0
-"""Milliseconds until it is looked whether there still are any elements."""
+"""Milliseconds until the query is repeated if no element matches."""
 _encode: Final = msgspec.json.Encoder().encode
 _numbers: Final = itertools.count(1)
-"""One for each question, so that what one has found is never taken for another's."""
+"""One for each query, so that elements of one are never taken for another's."""
 
 
 def _load(name: str) -> str:
-    """A program without what is for its readers alone: it goes along with each question, and with each new context."""
+    """The source without comments: it is sent with each query, and to each new context."""
     text = importlib.resources.files(__package__).joinpath(name).read_text("utf-8").rstrip().rstrip(";")
     lines = (line.strip() for line in text.splitlines())
     return "\n".join(line for line in lines if line and not line.startswith("//"))
@@ -39,27 +39,27 @@ FUNCTION: Final = """async function (key, isNew, name, argument) {
   if (isNew) globalThis.sidecar = key;
   return globalThis.sidecar === key ? JSON.stringify((await (QUESTIONS)[name](argument)) ?? null) : null;
 }""".replace("QUESTIONS", _FUNCTIONS)
-"""The answer as JSON text, in a world that a key marks as ours; null in another one.
+"""The answer as JSON text, in a world that a key marks as ours; null in any other.
 
-The text is always the same: the browser has compiled it after the first page of a site.
+The text never changes, so the browser compiles it once for a site.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ElementQuery:
-    """One selector, looked for in whatever another one has found (`within`), or in the document."""
+    """One selector, matched within the elements of another one (`within`), or in the document."""
 
     number: int
     selector: str
     name: str
-    """What errors call it."""
+    """Its name in errors."""
     all: bool = False
-    """Whether more than the first of what it finds counts."""
+    """Whether all matches count, or only the first."""
     within: "ElementQuery | None" = None
 
 
 async def register_engine(playwright: Playwright) -> None:
-    """Lets all pages of a driver be asked."""
+    """Registers the engine with a driver, for all its pages."""
     await playwright.selectors.register(_NAME, f"({_load('engine.js')})({_FUNCTIONS})", content_script=True)
 
 
@@ -74,7 +74,7 @@ async def call(page: Page | Frame, name: str, argument: Any = None) -> str:
 
 
 async def call_with_elements(page: Page, sought: Sequence[ElementQuery], name: str, argument: Any) -> str:
-    """The answer to a question about what these selectors find, in Playwright's meaning, open shadow roots included.
+    """Runs a query on the elements that these selectors match by Playwright's rules, open shadow roots included.
 
     Raises Playwright's errors, and InvalidSelector.
     """
@@ -91,19 +91,19 @@ async def call_with_elements(page: Page, sought: Sequence[ElementQuery], name: s
 
 
 async def inner_texts(locator: Locator) -> list[str | None]:
-    """What each element that is found shows; null for those that are not HTML. Raises Playwright's errors."""
+    """The rendered text of each match; null for elements that are not HTML. Raises Playwright's errors."""
     texts: list[str | None] = await _call_for_all(locator, "inner")
     return texts
 
 
 async def text_contents(locator: Locator) -> list[str]:
-    """The text of each element that is found. Raises Playwright's errors."""
+    """The text content of each match. Raises Playwright's errors."""
     texts: list[str] = await _call_for_all(locator, "content")
     return texts
 
 
 async def options(locator: Locator) -> list[tuple[int, list[tuple[str, str]]]]:
-    """Of each box that is found how many options it has, and value and label of the first short ones.
+    """For each select box the number of its options, and value and label of the first short ones.
 
     Raises Playwright's errors.
     """
@@ -112,7 +112,7 @@ async def options(locator: Locator) -> list[tuple[int, list[tuple[str, str]]]]:
 
 
 async def status(page: Page) -> int | None:
-    """HTTP status of the document, as the browser noted it; None where there is none. Raises Playwright's errors."""
+    """The document's HTTP status, as the browser recorded it; None if it has none. Raises Playwright's errors."""
     told = decode_result(await call(page, "status"))
     return told if isinstance(told, int) else None
 
@@ -126,13 +126,13 @@ async def _call_for_all(locator: Locator, name: str) -> Any:
     while await locator.count():
         number = next(_numbers)
         asked = locator.locator(_chain(_command("gather", number), _command("tell", number, name)))
-        with contextlib.suppress(PlaywrightTimeout):  # they are gone meanwhile
+        with contextlib.suppress(PlaywrightTimeout):  # they are gone
             return decode_result(await asked.text_content(timeout=_RECHECK_MS) or "null")
     return []
 
 
 class InvalidSelector(PlaywrightError):
-    """A selector that Playwright does not take."""
+    """A selector that Playwright rejects."""
 
     def __init__(self, sought: ElementQuery, reason: str) -> None:
         super().__init__(reason)
@@ -140,7 +140,7 @@ class InvalidSelector(PlaywrightError):
 
 
 async def _read_result(page: Page | Frame, selector: str) -> str:
-    # the job's own limits end it; Playwright asks again where the page goes away under the question
+    # the job's limits end it; Playwright repeats the query if the page navigates meanwhile
     return await page.text_content(selector, timeout=0) or "null"
 
 

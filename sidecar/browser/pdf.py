@@ -1,4 +1,4 @@
-"""Prints of pages, of no more sheets than fit: a page may grow while it is printed, for the print itself even."""
+"""PDFs of pages, with a limited number of sheets: a page may grow while it is printed, even only in print."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _TOO_MANY_PAGES: Final = f"the PDF would have more than {MAX_PDF_PAGES} pages"
 
 
 async def print_pdf(page: Page, given: Mapping[str, Any]) -> bytes:
-    """What the page's `pdf` gives for these arguments. Raises LimitExceeded, and Playwright's errors."""
+    """The result of the page's `pdf` with these arguments. Raises LimitExceeded, and Playwright's errors."""
     scale = given.get("scale")
     size = capture_limits.decode_page_size(await isolated_world.call(page, "size"))
     capture_limits.check_pdf_size(size, scale if isinstance(scale, int | float) else 1.0, _page_height(given))
@@ -26,7 +26,7 @@ async def print_pdf(page: Page, given: Mapping[str, Any]) -> bytes:
 
 
 async def print_measured_page(page: Page, given: Mapping[str, Any]) -> bytes:
-    """The same of a page whose measures have been looked at; those that it has for the print itself are its own."""
+    """Prints a page whose size was checked; its size in print is limited by the number of sheets."""
     ranges = given.get("page_ranges")
     pdf = await page.pdf(**{**given, "page_ranges": _bounded_ranges(ranges) if ranges else f"1-{MAX_PDF_PAGES + 1}"})
     if len(_PDF_PAGE.findall(pdf)) > MAX_PDF_PAGES:
@@ -35,7 +35,7 @@ async def print_measured_page(page: Page, given: Mapping[str, Any]) -> bytes:
 
 
 def pixels(length: float | str) -> float:
-    """CSS pixels of a number or of a number with its unit."""
+    """CSS pixels of a number, or of a number with a unit."""
     if isinstance(length, str):
         number = length.rstrip("abcdefghijklmnopqrstuvwxyz")
         return float(number) * _PIXELS[length[len(number) :]] if number != length else float(length)
@@ -43,7 +43,7 @@ def pixels(length: float | str) -> float:
 
 
 def _page_height(given: Mapping[str, Any]) -> float | None:
-    """CSS pixels of a sheet's height that are printed on; None where it has a format's size, which is large enough."""
+    """The printable height of a sheet in CSS pixels; None for a standard format, which is always large enough."""
     height = given.get("width" if given.get("landscape") else "height")
     if given.get("format") or height is None:
         return None
@@ -51,11 +51,11 @@ def _page_height(given: Mapping[str, Any]) -> float | None:
     try:
         return pixels(height) - sum(pixels(margin.get(side) or 0) for side in ("top", "bottom"))
     except (AttributeError, KeyError, TypeError, ValueError):
-        return None  # Playwright says what is wrong with it
+        return None  # Playwright reports the mistake
 
 
 def _bounded_ranges(ranges: Any) -> str:
-    """These ranges of sheets, as far as a print may go."""
+    """These page ranges, limited to the maximum number of sheets."""
     bounded = []
     for part in str(ranges).split(","):
         found = _RANGE.fullmatch(part)

@@ -27,28 +27,28 @@ from sidecar.settings import Settings
 
 T = TypeVar("T")
 _BUSY_SECONDS: Final = 0.2
-"""Seconds between two jobs that come one after the other."""
+"""Jobs with shorter pauses count as consecutive."""
 
 
 @dataclass(slots=True)
 class _KindState:
-    """What the pool knows of one kind of browser."""
+    """The pool's state for one kind of browser."""
 
     backoff: LaunchBackoff
     browser: BrowserProcess | None = None
     launching: asyncio.Task[BrowserProcess] | None = None
     idle_timer: asyncio.TimerHandle | None = None
     ended: float = -math.inf
-    """When its last job did, by the monotonic clock."""
+    """The end of its last job, by the monotonic clock."""
 
 
 class BrowserPool:
-    """Lends pages to jobs. Nothing is started before the first job, nothing runs on after `close`."""
+    """Lends pages to jobs. Starts nothing before the first job, and leaves nothing running after `close`."""
 
     def __init__(
         self, settings: Settings, clock: Clock, limits: Limits | None = None, scratch: Scratch | None = None
     ) -> None:
-        """All that browsers leave while they run lies in `scratch`, by default in a folder for temporary files."""
+        """All temporary files of browsers are in `scratch`, by default a temporary folder."""
         self._settings = settings
         self._clock = clock
         self._limits = limits or Limits()
@@ -56,7 +56,7 @@ class BrowserPool:
         self.scratch = scratch or Scratch()
         self._owns_scratch = scratch is None
         self.sandbox_pool = SandboxPool(settings, scratch=self.scratch)
-        """Where JavaScript actions run: in a browser of their own."""
+        """The sandboxes of JavaScript actions, in a separate browser."""
         self._kinds = {kind: _KindState(LaunchBackoff(self._limits, clock.monotonic)) for kind in discovery.KINDS}
         self._background = BackgroundTasks()
         self._browsers: set[BrowserProcess] = set()
@@ -67,7 +67,7 @@ class BrowserPool:
 
     @property
     def is_remote(self) -> bool:
-        """Whether its browsers run elsewhere, and reach nothing of this machine."""
+        """Whether its browsers run elsewhere and can't reach this machine."""
         return bool(self._settings.browser_endpoint)
 
     async def run(
@@ -77,15 +77,15 @@ class BrowserPool:
         context: Mapping[str, Any] | None = None,
         use: ProfileUse | None = None,
     ) -> T:
-        """Does `work` on a page of its own, and stops it when that page or its browser dies.
+        """Does `work` on a page of its own, and stops it if the page or its browser crashes.
 
-        `context` holds arguments of Playwright's `new_context`; without any, every fresh context will do. With a
-        profile the page is in the profile's cached context, and what `work` has changed there is saved at its end.
-        Raises QueueFull, BrowserUnavailable, BrowserCrashed, InvalidContent where the browser refuses the context,
-        ShuttingDown, with a profile StoreFailed, DecryptionKeyMissing and LimitExceeded, and whatever `work` raises.
+        `context` holds arguments of Playwright's `new_context`; without any, a prepared context may be used. With a
+        profile the page is in the profile's cached context, and changes are saved at the end.
+        Raises QueueFull, BrowserUnavailable, BrowserCrashed, InvalidContent if the browser rejects the context,
+        ShuttingDown, with a profile StoreFailed, DecryptionKeyMissing and LimitExceeded, and the errors of `work`.
         """
         if self._kinds[kind].browser is None:
-            discovery.find(kind, self._settings)  # a kind that is not there is refused before it waits
+            discovery.find(kind, self._settings)  # a browser that is not installed fails before the job waits
         if use is None:
             return await self._run(kind, work, context)
         async with self._profile_contexts.lock(use):
@@ -128,20 +128,20 @@ class BrowserPool:
                 self._background.start(self._check_memory(kind, browser))
 
     async def _map_crash(self, browser: BrowserProcess, job: Awaitable[T]) -> T:
-        """A job's outcome, and what it says of the browser."""
+        """The outcome of a job; marks the browser if it crashed or may hang."""
         try:
             return await job
         except Exception as error:
             browser.responsive.clear()
             if not playwright_errors.is_crash(error):
                 raise
-            browser.retired = True  # of a driver's death this is the only news
+            browser.retired = True  # the only sign of the driver's death
             if self._closed:
                 raise ShuttingDown from None
             raise playwright_errors.to_crash(error) from None
 
     async def _profile_context(self, kind: BrowserName, context: Mapping[str, Any], use: ProfileUse) -> CachedContext:
-        """The profile's cached context, or a new one with what was saved of it."""
+        """The profile's cached context, or a new one with its saved state."""
         cached = await self._profile_contexts.take(use, context, self._limits.context)
         if cached:
             self._stop_idle_timer(kind)
@@ -155,12 +155,12 @@ class BrowserPool:
         )
 
     def prepare_recording(self) -> None:
-        """Sees to it that videos can be made. Raises BrowserUnavailable and StoreFailed."""
-        if not self._settings.browser_endpoint:  # a remote browser has an ffmpeg of its own, or says that it has none
+        """Makes sure that videos can be recorded. Raises BrowserUnavailable and StoreFailed."""
+        if not self._settings.browser_endpoint:  # a remote browser uses its own ffmpeg, or reports that it has none
             ffmpeg.prepare(self._settings, self.scratch)
 
     async def close(self) -> None:
-        """Ends every browser and driver; jobs that still run fail. Takes at most a few times `Limits.close`."""
+        """Closes all browsers and drivers; running jobs fail. Takes at most a few times `Limits.close`."""
         self._closed = True
         self._background.start(self.sandbox_pool.close())
         for kind, state in self._kinds.items():
@@ -179,7 +179,7 @@ class BrowserPool:
         try:
             return await self._open_once(kind, context)
         except BrowserCrashed:
-            return await self._open_once(kind, context)  # the warm one died unseen; a new one is tried once
+            return await self._open_once(kind, context)  # it had crashed unnoticed; one retry
 
     async def _open_once(self, kind: BrowserName, context: Mapping[str, Any] | None) -> tuple[BrowserProcess, JobPage]:
         browser = await self._ensure_browser(kind)
@@ -197,7 +197,7 @@ class BrowserPool:
             raise
 
     async def _close_unused(self, kind: BrowserName, browser: BrowserProcess, opening: asyncio.Task[JobPage]) -> None:
-        """Ends the page of a job that was cancelled before it had it."""
+        """Closes the page of a job that was cancelled before it got it."""
         try:
             await browser.close_page(await opening, self._limits.close)
         except InvalidContent:
@@ -223,7 +223,7 @@ class BrowserPool:
             state.launching.add_done_callback(consume_exception)
         launching = state.launching
         try:
-            return await asyncio.shield(launching)  # a cancelled job does not take the launch away from the others
+            return await asyncio.shield(launching)  # a cancelled job does not cancel the launch for the others
         except asyncio.CancelledError:
             if launching.cancelled():
                 raise ShuttingDown from None
@@ -245,7 +245,7 @@ class BrowserPool:
         return state.browser
 
     def _variables(self) -> dict[str, str]:
-        """Environment of a driver, and so of its browser. Raises BrowserUnavailable."""
+        """The environment of a driver and its browser. Raises BrowserUnavailable."""
         try:
             folder = str(self.scratch.short())
             return {"TMPDIR": folder, **ffmpeg.driver_variables(self._settings, self.scratch)}
@@ -253,7 +253,7 @@ class BrowserPool:
             raise BrowserUnavailable(f"temporary files can't be created: {error.strerror}") from None
 
     async def _release(self, kind: BrowserName, browser: BrowserProcess, page: JobPage) -> None:
-        """Ends a job's context; the next job waits for that only where as many are ending as may run at once."""
+        """Closes a job's context. The next job starts meanwhile, unless too many contexts are closing."""
         self._closing += 1
         early = self._closing <= self._settings.concurrency
         if early:
@@ -267,7 +267,7 @@ class BrowserPool:
         await self._check_memory(kind, browser)
 
     async def _check_memory(self, kind: BrowserName, browser: BrowserProcess) -> None:
-        """Every few jobs a browser that has grown too large is retired."""
+        """Retires a browser that uses too much memory; checked every few jobs."""
         most = self._settings.browser_memory_mb
         weighed = most and not browser.retired and browser.contexts_opened % self._limits.jobs_per_memory_check == 0
         if weighed and await browser.memory_megabytes(self._limits.close) > most:
@@ -275,17 +275,17 @@ class BrowserPool:
         self._retire_or_idle(kind, browser)
 
     def _is_busy(self, kind: BrowserName, browser: BrowserProcess) -> bool:
-        """Whether jobs come so close that the next one's page is opened beside this one's work, and not after it."""
+        """Whether the next job is so likely that its page should be opened during this one."""
         return browser.active_contexts > 1 or self._clock.monotonic() - self._kinds[kind].ended < _BUSY_SECONDS
 
     def _prepare_page(self, kind: BrowserName, browser: BrowserProcess) -> None:
-        """A page ahead, where the next job will come to this browser."""
+        """Opens a page for the next job, if that will use this browser."""
         mine = self._kinds[kind].browser is browser
         if mine and not self._closed and browser.contexts_opened < self._limits.jobs_per_browser:
             browser.prepare(self._limits.context)
 
     def _retire_or_idle(self, kind: BrowserName, browser: BrowserProcess) -> None:
-        """After each job: a browser without a future ends, one without a job waits for the next."""
+        """After each job: closes a retired browser, starts the idle timer of one without jobs."""
         if browser.retired:
             self._retire(kind, browser)
         elif not browser.active_contexts and not self._closed:
@@ -306,7 +306,7 @@ class BrowserPool:
             self._retire(kind, browser)
 
     def _retire(self, kind: BrowserName, browser: BrowserProcess) -> None:
-        """Gives it no further job; without a running one it ends now, else after its last."""
+        """Gives it no more jobs, and closes it after the last one."""
         browser.retired = True
         if self._kinds[kind].browser is browser:
             self._kinds[kind].browser = None
@@ -320,5 +320,5 @@ class BrowserPool:
             self._background.start(browser.close(self._limits.close))
 
     def _end_context(self, browser: BrowserProcess, page: JobPage) -> None:
-        """Ends a profile's context that no job has."""
+        """Closes a profile's context that no job uses."""
         self._background.start(browser.close_page(page, self._limits.close))

@@ -1,7 +1,7 @@
-"""Pictures of pages and elements, never larger than what has been looked at.
+"""Screenshots of pages and elements, never larger than the checked size.
 
-A page may grow between our look at it and Playwright's own: whatever Playwright measures, it takes no more than the
-`clip` it was given, and so it is always given one that fits.
+A page may grow between our measurement and Playwright's. Playwright never captures more than its `clip` argument, so it
+always gets one that is within the limits.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from sidecar.browser.capture_limits import (
 )
 
 _DEFAULT_TIMEOUT_MS: Final = 30_000.0
-"""Milliseconds, where nobody says how many."""
+"""Milliseconds; the default."""
 _EMPTY: Final = "Clipped area is either empty or outside the resulting image"
 _FINISH_ANIMATIONS: Final = """element => {
   const endless = [];
@@ -34,18 +34,18 @@ _FINISH_ANIMATIONS: Final = """element => {
   }
   return endless;
 }"""
-"""Has all animations be where Playwright has them for a picture without; those that it stopped.
+"""Finishes or cancels animations as Playwright does for a screenshot without them; returns those to restart.
 
-The page's own world will do: a page that deceives us here gives a picture of another place, of no other size.
+It runs in the page's own world: a page that interferes changes the position of its screenshot, never the size.
 """
 _EPSILON: Final = 1e-3
-"""What Playwright takes for nothing where it rounds."""
+"""Differences that Playwright ignores when it rounds."""
 
 
 async def capture(owner: Page | Locator | ElementHandle, given: Mapping[str, Any]) -> bytes:
-    """What the owner's `screenshot` gives for these arguments. Raises LimitExceeded, and Playwright's errors.
+    """The result of the owner's `screenshot` with these arguments. Raises LimitExceeded, and Playwright's errors.
 
-    Of an element it is what lies on the page.
+    Of an element, the part within the page.
     """
     if isinstance(owner, Page):
         return await _take_page(owner, given)
@@ -56,7 +56,7 @@ async def capture(owner: Page | Locator | ElementHandle, given: Mapping[str, Any
     try:
         return await _take_element(handle, given, until)
     finally:
-        with contextlib.suppress(PlaywrightError):  # the page is gone
+        with contextlib.suppress(PlaywrightError):  # the page is closed
             await handle.dispose()
 
 
@@ -67,7 +67,7 @@ async def _take_page(page: Page, given: Mapping[str, Any]) -> bytes:
     wide, high = (size.width, size.height) if whole else _viewport(page, size)
     left, top, right, bottom = _edges(given.get("clip"), wide, math.inf if whole else high)
     check_image_size(right - left, min(bottom, max(high, top)) - top, ratio, most)
-    # one that is still growing has all the room that a picture has
+    # a page that is still growing may grow up to the limit
     bottom = min(bottom, top + max_image_height(right - left, ratio, most))
     if right <= left or bottom <= top:
         raise PlaywrightError(f"Page.screenshot: {_EMPTY}")
@@ -76,7 +76,7 @@ async def _take_page(page: Page, given: Mapping[str, Any]) -> bytes:
 
 
 def _edges(clip: Any, wide: float, high: float) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of a clip, as far as it lies on what is so wide and high."""
+    """Left, top, right and bottom of a clip, limited to this width and height."""
     if clip is None:
         return 0.0, 0.0, wide, high
     try:
@@ -108,7 +108,7 @@ async def _take_element(element: ElementHandle, given: Mapping[str, Any], until:
 
 
 async def _settled_box(element: ElementHandle, given: Mapping[str, Any], until: float) -> FloatRect:
-    """Where an element lies in the window, which it is brought into, once it can be seen and rests."""
+    """The position of an element in the viewport, scrolled into view, visible and stable."""
     await element.wait_for_element_state("visible", timeout=_remaining_ms(until))
     still = await element.evaluate_handle(_FINISH_ANIMATIONS) if given.get("animations") == "disabled" else None
     try:
@@ -129,7 +129,7 @@ def _contains(window: tuple[float, float], box: Mapping[str, float]) -> bool:
 
 
 def _viewport(page: Page, size: PageSize) -> tuple[float, float]:
-    """Width and height of what is seen of a page, which no script of its own can change."""
+    """Width and height of the viewport, which the page's scripts can't change."""
     seen = page.viewport_size
     return (seen["width"], seen["height"]) if seen else (size.inner_width, size.inner_height)
 

@@ -1,4 +1,4 @@
-"""A page's window, made no larger than a browser can hold: Chromium's main process keeps all its pixels."""
+"""Sets a page's viewport, within the limits of Chromium's main process, which holds all its pixels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from sidecar.browser import capture_limits
 
 
 async def resize(page: Page, given: Mapping[str, Any]) -> None:
-    """What the page's `set_viewport_size` does for these arguments. Raises LimitExceeded, and Playwright's errors."""
+    """Calls the page's `set_viewport_size` with these arguments. Raises LimitExceeded, and Playwright's errors."""
     wanted = given.get("viewport_size")
     sides: list[Any] = [wanted.get("width"), wanted.get("height")] if isinstance(wanted, dict) else []
     if sides and all(isinstance(side, int | float) for side in sides):

@@ -1,4 +1,4 @@
-"""Endpoints as they are stored and kept with jobs: what may be told of them in clear, what is secret sealed."""
+"""Endpoints as they are stored, alone and with jobs: public parts in clear, secrets encrypted."""
 
 import hashlib
 import logging
@@ -25,19 +25,19 @@ _ID_DIGITS: Final = 24
 
 
 class EncryptedUrl(Model):
-    """A URL whose path or query may be as good as a secret, and what may be told of it."""
+    """A URL whose path or query may be secret, and its public parts."""
 
     id: str
-    """The endpoint's."""
+    """The endpoint's id."""
     host: str
     sealed: str
 
 
 class WebhookRecord(Sparse):
-    """A webhook; `size` is its `max_stdouterr_size`. No `sealed` means that there is no secret."""
+    """A webhook; `size` is its `max_stdouterr_size`. Without `sealed` it has no secret."""
 
     url: Annotated[str | EncryptedUrl, Either("str", "object")]
-    """In clear where the seal ends with its process: the next one has to know where to send."""
+    """In clear if the encryption key ends with the process: the next one has to know where to send."""
     format: Format
     size: int
     sealed: Maybe[str] = UNSET
@@ -49,7 +49,7 @@ class WebhookRecord(Sparse):
 
 
 class ServerRecord(Model):
-    """A server; `sealed` is its key."""
+    """A server; `sealed` is its encrypted key."""
 
     server_location: str
     api_key_id: str
@@ -59,7 +59,7 @@ class ServerRecord(Model):
 
 
 def to_webhook_record(webhook: Webhook, size: int, encryptor: Encryptor) -> WebhookRecord:
-    """A webhook to be stored."""
+    """The record of a webhook."""
     url: str | EncryptedUrl = webhook.url
     if encryptor.persistent:
         name = webhook_id(webhook.url, webhook.format)
@@ -71,12 +71,12 @@ def to_webhook_record(webhook: Webhook, size: int, encryptor: Encryptor) -> Webh
 
 
 def read_webhook_record(row: EndpointRow) -> WebhookRecord | None:
-    """The document of a webhook's row; None where it can't be read."""
+    """The record in a webhook's row; None if it is corrupt."""
     return _read(row, WebhookRecord)
 
 
 def to_webhook(document: WebhookRecord, encryptor: Encryptor) -> Webhook:
-    """The webhook that was stored. Raises DecryptionKeyMissing."""
+    """The webhook of a record. Raises DecryptionKeyMissing."""
     url = encryptor.decrypt(document.url.sealed) if isinstance(document.url, EncryptedUrl) else document.url
     secret = None
     if document.sealed is not UNSET:
@@ -86,7 +86,7 @@ def to_webhook(document: WebhookRecord, encryptor: Encryptor) -> Webhook:
 
 
 def to_server_record(server: Credentials, encryptor: Encryptor) -> ServerRecord:
-    """A server to be stored."""
+    """The record of a server."""
     return ServerRecord(
         server_location=server.server_location,
         api_key_id=server.api_key_id,
@@ -97,7 +97,7 @@ def to_server_record(server: Credentials, encryptor: Encryptor) -> ServerRecord:
 
 
 def to_credentials(row: EndpointRow, encryptor: Encryptor) -> Credentials | None:
-    """The server of a row; None where that can't be read, or its key not be opened."""
+    """The server of a row; None if it is corrupt, or its key can't be decrypted."""
     document = _read(row, ServerRecord)
     if document is None:
         return None
@@ -115,7 +115,7 @@ def to_credentials(row: EndpointRow, encryptor: Encryptor) -> Credentials | None
 
 
 def host_of(row: EndpointRow) -> str:
-    """Host and port of an endpoint, or the name that a server was given; empty where the row can't be read."""
+    """Host and port of an endpoint, or the name of a server; empty for a corrupt row."""
     if row.kind == "server":
         server = _read(row, ServerRecord)
         return server.name or urlsplit(server.server_location).netloc if server else ""
@@ -127,7 +127,7 @@ def host_of(row: EndpointRow) -> str:
 
 
 def read_webhook_records(packed: str) -> list[WebhookRecord]:
-    """The documents that were packed with a job; none where they can't be read."""
+    """The records that were packed with a job; none if they are corrupt."""
     try:
         return decode_stored(list[WebhookRecord], packed or "[]")
     except NotJson:
@@ -144,12 +144,12 @@ def _read(row: EndpointRow, kind: type[T]) -> T | None:
 
 
 def webhook_id(url: str, format_: Format) -> str:
-    """One id for a URL and a format, whatever its secrets: they may change."""
+    """The id of a URL and a format; secrets may change."""
     return _id("wh", url, format_)
 
 
 def server_id(credentials: Credentials) -> str:
-    """One id for a server, a key and the place where results go."""
+    """The id of a server, a key and the path of results."""
     location = credentials.server_location.rstrip("/")
     return _id("srv", location, credentials.api_key_id, credentials.results_path)
 

@@ -1,4 +1,4 @@
-"""Where deliveries go: webhooks of the session and of jobs, and the servers of logins."""
+"""The endpoints of deliveries: webhooks of the session and of jobs, and the servers of logins."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ from sidecar.net.urls import check_url
 from sidecar.storage.endpoints import EndpointRow, EndpointRows
 
 MAX_CACHED: Final = 1_000
-"""Webhooks kept at hand; a message names a hundred at most."""
+"""Webhooks in memory; a message names at most a hundred."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A webhook as whoever writes its documents needs it."""
+    """A webhook, as the writer of its documents needs it."""
 
     id: str
     format: Format
@@ -39,7 +39,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class WebhookTarget:
-    """What an attempt at a webhook needs; `keys` are those that it is signed with."""
+    """The target of an attempt at a webhook; `keys` are its signing keys."""
 
     url: str
     format: Format
@@ -48,7 +48,7 @@ class WebhookTarget:
 
 @dataclass(frozen=True, slots=True)
 class ServerTarget:
-    """What an attempt at a server needs."""
+    """The target of an attempt at a server."""
 
     credentials: Credentials
 
@@ -57,12 +57,12 @@ Target = WebhookTarget | ServerTarget
 
 
 class EndpointRegistry:
-    """Every endpoint that this process knows; each is stored, what is secret of it sealed."""
+    """All endpoints that this process knows. They are stored, their secrets encrypted."""
 
     def __init__(self, rows: EndpointRows, encryptor: Encryptor, default_size: int, *, allow_private: bool) -> None:
-        """`default_size` is the `max_stdouterr_size` of webhooks that don't say."""
+        """`default_size` is the `max_stdouterr_size` of webhooks without one."""
         self.on_known: Callable[[Iterable[str]], None] = _ignore
-        """Called with the ids of endpoints that somebody has named: what waited for their secrets may go."""
+        """Called with the ids of named endpoints: deliveries that waited for their secrets can be sent."""
         self._rows = rows
         self._encryptor = encryptor
         self._default_size = default_size
@@ -77,11 +77,11 @@ class EndpointRegistry:
 
     @property
     def session(self) -> tuple[Endpoint, ...]:
-        """The session's webhooks, but for those that are disabled."""
+        """The session's webhooks without disabled ones."""
         return tuple(one for one in self._session if one.id not in self._disabled)
 
     def check(self, webhooks: Sequence[Webhook], place: str = "") -> None:
-        """Raises InvalidContent, Forbidden and LimitExceeded; `place` is the list's own field."""
+        """Raises InvalidContent, Forbidden and LimitExceeded; `place` is the field of the list."""
         if len(webhooks) > MAX_WEBHOOKS:
             raise LimitExceeded(f"there can be {MAX_WEBHOOKS} webhooks at most", field=place or "content")
         errors = ErrorCollector()
@@ -97,7 +97,7 @@ class EndpointRegistry:
         errors.raise_if_any()
 
     def set_session(self, webhooks: Sequence[Webhook]) -> tuple[str, ...]:
-        """Replaces the session's webhooks, and enables those that were disabled; gives their ids.
+        """Replaces the session's webhooks, and enables disabled ones; returns their ids.
 
         Raises as `check`; then nothing has changed.
         """
@@ -112,9 +112,9 @@ class EndpointRegistry:
         return tuple(_id_of(webhook) for webhook in webhooks)
 
     def register(self, webhooks: Sequence[Webhook], place: str = "webhooks") -> tuple[Endpoint, ...]:
-        """Makes webhooks known that are not the session's; disabled ones are left out. Raises as `check`.
+        """Registers webhooks other than the session's; leaves out disabled ones. Raises as `check`.
 
-        One that is known already keeps its secrets: who names a URL without them does not take them away.
+        A known webhook keeps its secrets if it is named without them.
         """
         self.check(webhooks, place)
         named = {_id_of(webhook): webhook for webhook in webhooks}
@@ -128,7 +128,7 @@ class EndpointRegistry:
         return tuple(self._endpoint(one, webhook) for one, webhook in named.items() if one not in self._disabled)
 
     def pack(self, endpoints: Sequence[Endpoint]) -> str:
-        """Endpoints as they are kept with a job: JSON, with what is secret sealed. Raises StoreFailed."""
+        """Endpoints in the form stored with a job: JSON, with encrypted secrets. Raises StoreFailed."""
         documents = []
         for one in endpoints:
             if webhook := self._webhooks.get(one.id):
@@ -138,7 +138,7 @@ class EndpointRegistry:
         return encode(documents).decode()
 
     def unpack(self, packed: str) -> tuple[Endpoint, ...]:
-        """The endpoints of a packed job, known from now on; one that can't be opened waits for who names it."""
+        """Registers the endpoints of a packed job; one that can't be decrypted waits until it is named again."""
         endpoints = []
         for document in read_webhook_records(packed):
             one = Endpoint(document.id, document.format, document.size)
@@ -150,13 +150,13 @@ class EndpointRegistry:
         return tuple(endpoints)
 
     def disable(self, endpoint: str) -> None:
-        """Leaves an endpoint out from now on; the store is told by who noticed."""
+        """Leaves an endpoint out from now on; the caller has stored that."""
         self._disabled.add(endpoint)
 
     # --- servers
 
     def log_in(self, account_id: str, credentials: Sequence[Credentials], primary: int) -> tuple[str, ...]:
-        """Makes the servers of a login known; gives their ids, the primary's first."""
+        """Registers the servers of a login; returns their ids, the primary's first."""
         ordered = [credentials[primary], *(one for index, one in enumerate(credentials) if index != primary)]
         ids = tuple(map(server_id, ordered))
         for one, server in zip(ids, ordered, strict=True):
@@ -171,11 +171,11 @@ class EndpointRegistry:
         return ids
 
     def servers(self, account_id: str) -> tuple[str, ...]:
-        """The ids of a login's servers, its primary's first; empty where the scope is unknown. Raises StoreFailed."""
+        """The ids of a login's servers, the primary's first; empty for an unknown account. Raises StoreFailed."""
         return self._logins.get(account_id) or self._rows.login(account_id)
 
     def credentials(self, account_id: str) -> tuple[Credentials, ...]:
-        """A login's credentials, the primary's first; empty where one of them can't be known any more."""
+        """A login's credentials, the primary's first; empty if one of them can't be decrypted."""
         servers = self.servers(account_id)
         known = [self._server(row) for one in servers if (row := self._row(one)) is not None]
         found = tuple(one for one in known if one is not None)
@@ -184,7 +184,7 @@ class EndpointRegistry:
     # --- for deliveries
 
     def target(self, row: EndpointRow) -> Target | None:
-        """What an attempt needs; None where a secret is missing until somebody names the endpoint again."""
+        """The target of an attempt; None if a secret is missing until the endpoint is named again."""
         if row.kind == "server":
             server = self._server(row)
             return None if server is None else ServerTarget(server)
@@ -192,13 +192,13 @@ class EndpointRegistry:
         return None if webhook is None else WebhookTarget(webhook.url, webhook.format, webhook.signing_keys())
 
     def _row(self, one: str) -> EndpointRow | None:
-        """As it is stored; one that was just named is not stored yet."""
+        """The stored endpoint; one that was just named is in memory only."""
         if one in self._servers:
             return EndpointRow(one, "server", "", 0, 0, 0)
         return self._rows.get(one)
 
     def _cache(self, one: str, webhook: Webhook) -> None:
-        """Keeps a webhook at hand; the one that was named longest ago makes room, and is read from its row again."""
+        """Keeps a webhook in memory; the one unused for the longest time is dropped, and read from its row again."""
         self._webhooks.pop(one, None)
         self._webhooks[one] = webhook
         if len(self._webhooks) > MAX_CACHED:
@@ -240,7 +240,7 @@ class EndpointRegistry:
 
 
 def _ignore(endpoints: Iterable[str]) -> None:
-    """Nobody waits for names."""
+    """Ids have no receiver."""
 
 
 def _id_of(webhook: Webhook) -> str:
@@ -248,6 +248,6 @@ def _id_of(webhook: Webhook) -> str:
 
 
 def _may_replace(webhook: Webhook, row: EndpointRow) -> bool:
-    """Whether no secret is lost with a document that can't be opened."""
+    """Whether replacing a record that can't be decrypted loses no secret."""
     document = read_webhook_record(row)
     return document is None or webhook.secret is not None or document.sealed is UNSET

@@ -42,11 +42,11 @@ class Runner(Protocol):
 
 
 WillRetry = Callable[[BaseException], bool]
-"""Whether a run that failed like this is tried again."""
+"""Whether a run is retried after this failure."""
 SKIPPED: Final = "skipped: its reference number is cached"
 STOPPED: Final = "the run was stopped before its end"
 _REFUSALS: Final = (InvalidContent, MissingCredentials, QueueFull, ShuttingDown, asyncio.CancelledError)
-"""What keeps a job that a parent waits for from becoming a run, where it has not become one yet."""
+"""Failures that keep a sync job from becoming a run, unless it has started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +55,13 @@ class RunRequest:
 
     job: SendJob
     run_id: str
-    """The run's reference, and the idempotency key of what it forwards; the same for further attempts."""
+    """The run's reference, and the idempotency key of forwarded results; the same for further attempts."""
     login: LoginContext
     listeners: RunListeners = NO_LISTENERS
     name: str = ""
-    """What updates call it: the schedule's or task's name; the job's own where empty."""
+    """Its name in updates: the schedule's or task's; the job's own if empty."""
     accepted: bool = False
-    """Whether somebody was told that it will be run: then every failure is a run's failure, and no refusal."""
+    """Whether the job was accepted: then every failure is reported as a failed run."""
     will_retry: WillRetry = lambda _: False
 
 
@@ -94,9 +94,9 @@ class RunService:
         return self.plan(job)
 
     async def run(self, request: RunRequest) -> JobReply:
-        """One run from start to end; its audience is told of each change.
+        """Runs a job, and reports each change to its listeners.
 
-        Raises Unauthorized and Forbidden for its token, MissingCredentials, and whatever ends a run early.
+        Raises Unauthorized and Forbidden for its token, MissingCredentials, and the failures of the run.
         """
         listens = request.listeners.listens
         redactor = redactor_for(request.job) if listens else None
@@ -125,7 +125,7 @@ class RunService:
     async def _run_once(
         self, request: RunRequest, updates: RunUpdates, redactor: Redactor | None, scope: Scope | None
     ) -> JobReply:
-        """Does nothing where the job's reference is remembered, and remembers it after success."""
+        """Skips the job if its reference is cached, and caches it after success."""
         job, login = request.job, request.login
         if job.forward:
             login.backend  # noqa: B018  no credentials is better said before the work than after it
@@ -147,7 +147,7 @@ class RunService:
         job, runner = request.job, self._runner()
         fetched = None
         if job.secrets:
-            runner.plan(job)  # nothing is fetched for a job that can't be run
+            runner.plan(job)  # no secrets are fetched for an invalid job
             fetched = await _fetch_secrets(request.login, job)
             if redactor:
                 add_secrets(redactor, fetched)
@@ -157,7 +157,7 @@ class RunService:
         return JobReply(status="success", result=result)
 
     async def _forward(self, request: RunRequest, result: JobResult) -> None:
-        """Delivers to every server; the primary's refusal is the job's failure."""
+        """Delivers to every server; the job fails if the primary rejects the result."""
         job = request.job
         if job.forward is not True and job.forward and job.forward.as_ == "cv":
             await self._forward_cv(request, result)
@@ -173,7 +173,7 @@ class RunService:
         await request.login.backend.forward(encode(body), request.run_id)
 
     async def _forward_cv(self, request: RunRequest, result: JobResult) -> None:
-        """Sends the extract as `send_cv` would, with the job's reference where it has none of its own."""
+        """Sends the extract as `send_cv` would; the job's reference is the default."""
         job, login, unanswered = request.job, request.login, request.accepted
         extract = dict(result.extract or {})
         if job.reference_number and not {"referenceNumber", "reference_number"} & extract.keys():
@@ -181,13 +181,13 @@ class RunService:
         cv = Raw(encode(extract))
         reference = reference_of(cv)
         if reference == job.reference_number:
-            await deliver(login, reference, cv, until_stored=unanswered)  # the job itself is the one in progress
+            await deliver(login, reference, cv, until_stored=unanswered)  # the job itself holds the lock
         else:
             await send_cv(login, self._reference_locks, cv, until_stored=unanswered)
 
 
 async def _fetch_secrets(login: LoginContext, job: SendJob) -> dict[str, Any]:
-    """Name -> value of each secret that the job names. Raises MissingCredentials, RemoteFailed, RemoteUnreachable."""
+    """The values of the job's secrets by name. Raises MissingCredentials, RemoteFailed, RemoteUnreachable."""
     return {
         name: secrets.decode(await secrets.fetch(login, source.key, source.encryption_key), source.key)
         for name, source in (job.secrets or {}).items()

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from sidecar.deliveries.endpoint_registry import Endpoint
 
 UNNAMED: Final = "job"
-"""What a job without a name is called."""
+"""The name of a job without a name."""
 _LONGEST_ID: Final = 32
 
 
 class RunSnapshot(Model):
-    """What a run's webhooks heard of it last: enough to tell its end without the run."""
+    """The last update of a run: enough to report its end without the run."""
 
     started: float
     number: int
@@ -47,48 +47,48 @@ class RunSnapshot(Model):
 
 @dataclass(frozen=True, slots=True)
 class WebhookMessage:
-    """One document on its way to one endpoint."""
+    """One document for one endpoint."""
 
     id: str
-    """Unique to the change that it tells of, the same for every endpoint."""
+    """Unique for each change, the same for every endpoint."""
     endpoint: str
     ordering_key: str
-    """The run: letters of one lane arrive in order."""
+    """The run: messages with the same ordering key arrive in order."""
     body: bytes
 
 
 def _discard_messages(_: Iterable[WebhookMessage]) -> None:
-    """Nobody has to be written to."""
+    """There is no endpoint."""
 
 
 def _discard_snapshot(_: str, snapshot: RunSnapshot | None) -> None:
-    """Nobody will ask."""
+    """The snapshot is not stored."""
 
 
 def ignore_progress(_: float) -> None:
-    """Nobody asks how much is done."""
+    """Progress is not reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunListeners:
-    """Who is told of a run. Nothing here may raise or take long."""
+    """The listeners of a run. Their functions don't raise, and return at once."""
 
     endpoints: tuple["Endpoint", ...] = ()
     """The webhooks."""
     enqueue: Callable[[Iterable[WebhookMessage]], None] = _discard_messages
-    """Keeps letters until they are delivered."""
+    """Stores messages until they are delivered."""
     emit: Callable[[str, Any], None] | None = None
-    """Writes an event, its name and content, to the parent; None where it did not ask for any."""
+    """Writes an event, its name and content, to the parent; None if it asked for none."""
     record: Callable[[str, RunSnapshot | None], None] = _discard_snapshot
-    """Keeps what a run's webhooks heard last, None where that is its end; called right after `enqueue`."""
+    """Stores the last update of a run, None for a finished one; called right after `enqueue`."""
     progress: Callable[[float], None] = ignore_progress
-    """Notes how much is done, from 0 to 1."""
+    """Stores the progress, from 0 to 1."""
     size: int = DEFAULT_STDOUTERR_SIZE
-    """Characters of stdout and stderr that the parent's events keep."""
+    """Characters of stdout and stderr in the parent's events."""
 
     @property
     def listens(self) -> bool:
-        """Whether documents are wanted at all."""
+        """Whether there is any listener."""
         return bool(self.endpoints) or self.emit is not None
 
 
@@ -97,13 +97,13 @@ NO_LISTENERS: Final = RunListeners()
 
 @dataclass(slots=True)
 class _StepState:
-    """What has become of one step; texts are whole up to the longest that anybody wants, and without secrets."""
+    """The state of one step; its texts are redacted, and as long as the largest listener wants."""
 
     name: str
     state: State = "WAITING"
     started: float = 0.0
     began: float = 0.0
-    """`started` by the clock that only goes forward."""
+    """`started` by the monotonic clock."""
     seconds: float | None = None
     stdout: str | None = None
     stderr: str | None = None
@@ -112,7 +112,7 @@ class _StepState:
 
 
 class RunUpdates:
-    """Tells an audience of one attempt at a job. It observes the browser's steps; its runner tells the rest."""
+    """Reports one attempt at a job to its listeners. It observes the browser's steps; the runner reports the rest."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class RunUpdates:
         redact: Callable[[str], str],
         name: str = "",
     ) -> None:
-        """`redact` takes the job's secrets out of a text; `name` is called instead of the job's own."""
+        """`redact` removes the job's secrets from a text; `name` replaces the job's own."""
         self._job = job
         self._run = run
         self._listeners = listeners
@@ -136,22 +136,22 @@ class RunUpdates:
         self._max_output = max((listeners.size, *(one.max_stdouterr_size for one in listeners.endpoints)))
         self._started = self._began = 0.0
         self.announced = False
-        """Whether anybody was told of the run."""
+        """Whether the run was reported."""
         self._number = 0
         self._running: int | None = None
         self._definition: tuple[str, str] | None = None
 
-    # --- what the browser tells
+    # --- reported by the browser
 
     def on_started(self) -> None:
-        """The run begins: every task waits."""
+        """The run starts: all steps wait."""
         if not self.announced:
             self.announced = True
             self._started, self._began = self._clock.now(), self._clock.monotonic()
             self._publish("WAITING")
 
     def on_step_started(self, index: int) -> None:
-        """A task runs."""
+        """A step starts."""
         step = self._steps[index]
         step.state, step.started, step.began = "RUNNING", self._clock.now(), self._clock.monotonic()
         self._running = index
@@ -159,7 +159,7 @@ class RunUpdates:
         self._progress(index, index)
 
     def on_step_ended(self, index: int, result: StepResult) -> None:
-        """A task has succeeded."""
+        """A step has succeeded."""
         step = self._steps[index]
         self._end(step, result.console, result.errors, result.values)
         step.state, step.return_code = "COMPLETED", 0
@@ -167,25 +167,25 @@ class RunUpdates:
         self._publish("RUNNING")
 
     def on_step_failed(self, index: int, console: Sequence[str], errors: Sequence[str]) -> None:
-        """A task was stopped; `failed` says why."""
+        """A step has failed."""
         self._end(self._steps[index], console, errors, ())
 
-    # --- what is told by who runs it
+    # --- reported by the runner
 
     def skipped(self, reason: str) -> None:
-        """There was nothing to do."""
+        """The run was not necessary."""
         self.on_started()
         self._skip(reason)
         self._publish("COMPLETED")
 
     def succeeded(self) -> None:
-        """All is done."""
+        """The run has succeeded."""
         self.on_started()
         self._publish("COMPLETED")
         self._progress(len(self._steps) - 1, len(self._steps))
 
     def failed(self, reason: str, *, will_retry: bool = False) -> None:
-        """The run failed; with `will_retry` it waits for another attempt."""
+        """The run has failed; with `will_retry` it waits for another attempt."""
         self.on_started()
         reason = self._redact(reason)
         if self._running is not None:
@@ -195,7 +195,7 @@ class RunUpdates:
             self._publish("RUNNING")
             self._skip(f"{step.name} failed")
         elif all(step.state == "COMPLETED" for step in self._steps):
-            self._steps[-1].error = reason  # what failed comes after the steps, and has no task of its own
+            self._steps[-1].error = reason  # the failure follows the last step, and has no step of its own
         else:
             self._skip(reason)
         self._publish("WAITING" if will_retry else "FAILED")
@@ -210,7 +210,7 @@ class RunUpdates:
             step.stderr = self._tail(errors)
 
     def _tail(self, lines: Sequence[str]) -> str:
-        """The end of these lines, as long as anybody wants it; secrets go before it is cut, which could halve one."""
+        """The end of these lines, as long as any listener wants it; redacted before it is truncated."""
         kept: list[str] = []
         length = 0
         for line in reversed(lines):
@@ -271,9 +271,9 @@ class RunUpdates:
 
 
 def webhook_messages(snapshot: RunSnapshot, now: float) -> list[WebhookMessage]:
-    """One for each webhook, each with as much of the texts as it wants."""
+    """One message for each webhook, each with texts of its size."""
     run = snapshot.update.run_reference
-    # attempts at one run begin at other times
+    # attempts at one run start at different times
     named = f"{run}\n{snapshot.started!r}\n{snapshot.number}"
     message_id = f"upd_{hashlib.sha256(named.encode()).hexdigest()[:_LONGEST_ID]}"
     bodies: dict[tuple[Format, int], bytes] = {}
@@ -286,12 +286,12 @@ def webhook_messages(snapshot: RunSnapshot, now: float) -> list[WebhookMessage]:
 
 
 def to_outbox(message: WebhookMessage) -> OutboxMessage:
-    """A webhook message as the outbox takes it."""
+    """A webhook message in the form of the outbox."""
     return OutboxMessage(id=message.id, endpoint=message.endpoint, ordering_key=message.ordering_key, body=message.body)
 
 
 def mark_interrupted(snapshot: RunSnapshot, reason: str) -> RunSnapshot:
-    """The end of a run that nobody goes on with, as its next update tells it."""
+    """The last update of an interrupted run: it has failed."""
     states: list[TaskState] = []
     for step in snapshot.update.task_states:
         if step.state == "RUNNING":
@@ -299,14 +299,14 @@ def mark_interrupted(snapshot: RunSnapshot, reason: str) -> RunSnapshot:
         elif step.state == "WAITING":
             step = step.replace(state="SKIPPED", error_message=reason)
         states.append(step)
-    if snapshot.update.task_states == tuple(states):  # every task has ended: what was cut comes after them
+    if snapshot.update.task_states == tuple(states):  # all steps have ended: the interruption came after them
         states[-1] = states[-1].replace(error_message=reason)
     update = snapshot.update.replace(run_state="FAILED", task_states=tuple(states))
     return snapshot.replace(number=snapshot.number + 1, update=update)
 
 
 def _truncated(update: JobUpdate, size: int) -> JobUpdate:
-    """The update with texts of at most so many characters, their ends."""
+    """The update with the last characters of its texts, at most this many."""
     tasks = [
         step
         if step.stdout is None and step.stderr is None

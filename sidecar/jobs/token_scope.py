@@ -1,4 +1,4 @@
-"""What a visit token opens: URLs as browsers read them, and whether they lie within a scope."""
+"""The scope of a visit token: URLs as browsers read them, and whether they are within the scope."""
 
 import ipaddress
 import re
@@ -21,11 +21,11 @@ _UP: Final = ("..", ".%2e", "%2e.", "%2e%2e")
 
 @dataclass(frozen=True, slots=True)
 class BrowserUrl:
-    """A URL as a browser spells it, its fragment left out."""
+    """A URL in the form of a browser, without its fragment."""
 
     scheme: str
     user: str
-    """User and password as they stand before the `@`."""
+    """User and password, as written before the `@`."""
     host: str
     port: int
     path: str
@@ -38,24 +38,24 @@ class BrowserUrl:
 
     @property
     def page(self) -> tuple[str, str, int, str, str]:
-        """What is asked of a server; a user goes into a header."""
+        """What is sent to the server; the user is sent in a header."""
         return (*self.origin, self.path, self.query)
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a token opens."""
+    """The pages that a token allows."""
 
     url: str
     strict: bool
     strict_resources: bool = False
-    """Whether what pages load has to come from within the scope, too."""
+    """Whether the resources of pages have to be within the scope, too."""
 
     def allows(self, url: str) -> bool:
-        """Whether this page may be opened: the same registrable domain, or the same URL where strict.
+        """Whether this page may be opened: the same registrable domain, or if strict, the same URL.
 
-        A strict scope takes no user or password but its own: they are part of what is asked for. A `blob:` page is
-        one that a page has made, and belongs where that came from; strict, there is no such page.
+        A strict scope allows no user or password but its own: they are part of the request. A `blob:` page belongs to
+        the page that created it; a strict scope allows none.
         """
         if self.strict:
             wanted, own = parse_url(url), parse_url(self.url)
@@ -64,7 +64,7 @@ class Scope:
         return domain is not None and domain == registrable_domain(self.url)
 
     def allows_server(self, host: str, port: int) -> bool:
-        """Whether a page may load from there: the same registrable domain, or the scope's own server where strict."""
+        """Whether a page may load from there: the same registrable domain, or if strict, the scope's own server."""
         bracketed = f"[{host}]" if ":" in host else host
         wanted, own = parse_url(f"http://{bracketed}:{port}/"), parse_url(self.url)
         if wanted is None or own is None:
@@ -75,9 +75,9 @@ class Scope:
 
 
 def parse_url(url: str) -> BrowserUrl | None:
-    """An http or https URL with a host as browsers read it; None for all else, and where they might disagree with us.
+    """An http or https URL with a host as browsers read it; None for others, and for ambiguous ones.
 
-    They take a backslash for a slash, and leave out tabs and line breaks: neither is looked at further.
+    Browsers take a backslash for a slash, and ignore tabs and line breaks: such URLs are None.
     """
     if "\\" in url or not url.isprintable():
         return None
@@ -86,7 +86,7 @@ def parse_url(url: str) -> BrowserUrl | None:
         user, _, rest = parts.netloc.rpartition("@")
         known = parts.scheme in _PORTS and _HOST_AND_PORT.fullmatch(rest)
         host, port = _host(parts.hostname or "") if known else "", parts.port
-    except ValueError:  # UnicodeError is one
+    except ValueError:  # UnicodeError is a ValueError
         return None
     if not host:
         return None
@@ -96,9 +96,9 @@ def parse_url(url: str) -> BrowserUrl | None:
 
 
 def registrable_domain(url: str) -> str | None:
-    """The registrable domain of an http or https URL; addresses, single names and public suffixes stand for themselves.
+    """The registrable domain of an http or https URL; an address, single label or public suffix is its own.
 
-    `https://www.a.co.uk` gives `a.co.uk`; ports don't matter. None for everything else.
+    `https://www.a.co.uk` has `a.co.uk`; ports don't matter. None for any other URL.
     """
     address = parse_url(url)
     return None if address is None else _registrable_domain(address.host)
@@ -112,7 +112,7 @@ def _registrable_domain(host: str) -> str:
 
 
 def _host(host: str) -> str:
-    """A host in the one form that browsers show it in. Raises ValueError for what is none."""
+    """A host in the form that browsers show. Raises ValueError for an invalid one."""
     if "%" in host:
         raise ValueError("a zone, or letters that are decoded by some and not by others")
     if ":" in host:
@@ -128,7 +128,7 @@ def _host(host: str) -> str:
 
 
 def _ipv4(host: str) -> str:
-    """`127.1`, `0x7f000001` and `017700000001` are 127.0.0.1 to browsers. Raises ValueError for what is no address."""
+    """The IPv4 address: browsers read `127.1`, `0x7f000001` and `017700000001` as 127.0.0.1. Raises ValueError."""
     *front, last = [_number(part) for part in host.split(".")]
     if len(front) > 3 or any(one > 255 for one in front) or last >= 256 ** (4 - len(front)):
         raise ValueError("no address")
@@ -159,7 +159,7 @@ def _without_dots(path: str) -> str:
 
 
 def is_public_suffix(host: str) -> bool:
-    """Whether a host name is a public suffix, below which everybody has domains of their own."""
+    """Whether a host name is a public suffix, below which anyone can register a domain."""
     try:
         plain = host.encode("idna").decode()
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""Visit tokens: HS256 JWTs that say which pages a job may open. Source: Tourist's authentication."""
+"""Visit tokens: HS256 JWTs that limit which pages a job may open. Source: Tourist's authentication."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,20 +12,20 @@ from sidecar.jobs.token_scope import Scope, registrable_domain
 
 _ALGORITHM: Final = "HS256"
 _LAST_SECOND: Final = 253_402_300_799
-"""The end of the year 9999; what is later is no time, but milliseconds or a mistake."""
+"""The end of the year 9999; later values are milliseconds or a mistake."""
 
 
 class VisitTokens:
-    """Signs and reads tokens with the secret of the settings; without one, nothing is asked for."""
+    """Signs and verifies tokens with the secret of the settings; without a secret, tokens are off."""
 
     def __init__(self, secret: Secret, clock: Clock, *, allow_proxies: bool = False) -> None:
-        """`allow_proxies` lets jobs with a token name a proxy, which then sees what they open."""
+        """`allow_proxies` allows proxies in jobs with a token; a proxy sees all that they open."""
         self._secret = secret
         self._clock = clock
         self._allow_proxies = allow_proxies
 
     def check(self, job: SendJob, at: float | None = None) -> Scope | None:
-        """The scope that a job's token gives it at a Unix time, by default now; None where tokens are off.
+        """The scope of a job's token at a Unix time, by default now; None if tokens are off.
 
         Raises Unauthorized and Forbidden.
         """
@@ -53,18 +53,18 @@ class VisitTokens:
             raise Forbidden(f"{field}: {message}", field=field)
 
     def issue(self, scope: str, validity: int, *, strict: bool, strict_resources: bool = False) -> str:
-        """A visit token that is good for so many seconds. Raises Forbidden and InvalidContent."""
+        """A visit token that is valid for this many seconds. Raises Forbidden and InvalidContent."""
         if registrable_domain(scope) is None:
             raise InvalidContent("scope: expected an http or https URL with a host", "scope")
         claims = {"scope": scope, "strict": strict, "exp": int(self._clock.now()) + validity}
         return self._sign(claims | ({"strict_resources": True} if strict_resources else {}))
 
     def issuer(self) -> str:
-        """The token that issues others. Raises Forbidden where tokens are off."""
+        """The token that issues others. Raises Forbidden if tokens are off."""
         return self._sign({"master": True})
 
     def check_issuer(self, token: Secret) -> None:
-        """Raises Unauthorized for a token that is not ours, and Forbidden for one that may not issue others."""
+        """Raises Unauthorized for a token with another signature, and Forbidden for one that may not issue others."""
         if self._decode(token, "issuer_token").get("master") is not True:
             raise Forbidden("issuer_token: does not issue tokens", field="issuer_token")
 
@@ -79,7 +79,7 @@ class VisitTokens:
         options: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
         try:
             claims: dict[str, Any] = jwt.decode(token.reveal(), self._key(), algorithms=[_ALGORITHM], options=options)
-        except (jwt.InvalidTokenError, RecursionError):  # the second: its header is nested without end
+        except (jwt.InvalidTokenError, RecursionError):  # the second: deeply nested headers
             raise Unauthorized(f"{field}: is not signed with this sidecar's secret", field=field) from None
         expires, begins, now = _timestamp(claims, "exp", field), _timestamp(claims, "nbf", field), self._clock.now()
         if expires is not None and expires <= now:
@@ -107,7 +107,7 @@ def _scope(claims: Mapping[str, Any]) -> Scope:
 
 
 def _timestamp(claims: Mapping[str, Any], name: str, field: str) -> float | None:
-    """A claim that is a Unix time; None where it is not there. Raises Unauthorized for what is there and no time."""
+    """A claim that is a Unix time; None if it is missing. Raises Unauthorized for any other value."""
     if name not in claims:
         return None
     value = claims[name]

@@ -1,4 +1,4 @@
-"""HTTP: the client, the SSRF guard, responses, and how webhooks are signed."""
+"""HTTP: clients, redirects, the SSRF guard, responses."""
 
 import sys
 

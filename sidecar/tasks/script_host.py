@@ -1,4 +1,4 @@
-"""What a task's script can use: `fetch` to allowed hosts, and `job`."""
+"""The host functions of task scripts: `fetch` to allowed hosts, and `job`."""
 
 import asyncio
 import re
@@ -21,20 +21,20 @@ MAX_JOBS: Final = 20
 """Browser jobs of one run."""
 MAX_RESPONSE_BYTES: Final = 4 * MiB
 MAX_TOTAL_BYTES: Final = 32 * MiB
-"""Bytes of all answers of one run."""
+"""Bytes of all responses of one run."""
 REQUEST_SECONDS: Final = 30.0
-"""For one request, its redirects and its answer."""
+"""For one request with its redirects and its response."""
 _CONNECTION_HEADERS: Final = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "trailers", "keep-alive"}
     | {"expect", "proxy-authenticate", "proxy-authorization", "proxy-connection"}
 )
-"""Headers that belong to the connection: left out, as a browser's fetch leaves them out."""
+"""Connection headers: ignored, as in a browser's fetch."""
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,200}")
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 MAX_HEADER_BYTES: Final = 64 << 10
 """Bytes of all headers of one request."""
 _ENCODING_HEADERS: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
-"""Headers of the answer that are no longer true of the body as we pass it on."""
+"""Headers that no longer fit the decoded body."""
 
 
 class Requests(Protocol):
@@ -51,18 +51,18 @@ class Requests(Protocol):
         max_bytes: int,
         redirects: int = 0,
     ) -> HttpResponse:
-        """An answer of any status."""
+        """A response of any status."""
 
 
 class HostAllowlist:
-    """The hosts that scripts may reach: `example.com`, `*.example.com` for what is below it, `*` for all."""
+    """The hosts that scripts may reach: `example.com`, `*.example.com` for its subdomains, `*` for all."""
 
     def __init__(self, text: str) -> None:
         """`text` separates them by commas or spaces."""
         self._names = frozenset(text.lower().replace(",", " ").split())
 
     def allow(self, host: str) -> bool:
-        """Whether this one is among them."""
+        """Whether this host is allowed."""
         name = host.lower().rstrip(".")
         labels = name.split(".")
         above = {f"*.{'.'.join(labels[start:])}" for start in range(1, len(labels))}
@@ -70,22 +70,22 @@ class HostAllowlist:
 
 
 class ScriptHost:
-    """What one run of a script reaches."""
+    """The host functions of one run."""
 
     def __init__(self, requests: Requests, hosts: HostAllowlist, job: Callable[[bytes, int], Awaitable[bytes]]) -> None:
-        """`job` runs `send_job`'s content, the how-manieth of the run it is, and gives that of its reply."""
+        """`job` takes the content of a `send_job` and its number within the run, and returns the reply's."""
         self._requests = requests
         self._hosts = hosts
         self._job = job
         self._jobs = 0
         self._bytes = 0
-        """Of the answers that have come."""
+        """Of received responses."""
         self._reserved = 0
-        """What those on their way may still bring."""
+        """Reserved for pending responses."""
         self._returned = asyncio.Event()
 
     async def fetch(self, wanted: FetchRequest) -> FetchResponse:
-        """One request, with its redirects. Raises SidecarError."""
+        """Sends a request and follows its redirects. Raises SidecarError."""
         try:
             async with within(REQUEST_SECONDS):
                 return await self._fetch(wanted)
@@ -102,7 +102,7 @@ class ScriptHost:
         return _to_fetched(str(hop.url), response)
 
     async def job(self, content: Raw) -> Raw:
-        """One browser job. Raises SidecarError."""
+        """Runs a browser job. Raises SidecarError."""
         self._jobs += 1
         if self._jobs > MAX_JOBS:
             raise LimitExceeded(f"the script ran more than {MAX_JOBS} jobs")
@@ -127,7 +127,7 @@ class ScriptHost:
         return response
 
     async def _reserve(self) -> int:
-        """What one answer may bring; waits while those on their way may need all that is left. Raises LimitExceeded."""
+        """Reserves bytes for one response; waits while pending ones may need the rest. Raises LimitExceeded."""
         while self._reserved and self._left() < MAX_RESPONSE_BYTES:
             self._returned.clear()
             await self._returned.wait()
@@ -143,9 +143,9 @@ class ScriptHost:
 
 
 def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that a script may send, without those of the connection. Raises InvalidContent and LimitExceeded.
+    """The headers without those of the connection. Raises InvalidContent and LimitExceeded.
 
-    A script can send us what the page's own `Headers` would have refused: a name with a space around it, a line break.
+    A script can send headers that the page's own `Headers` would reject: names with spaces, values with line breaks.
     """
     if sum(len(name) + len(value) for name, value in headers.items()) > MAX_HEADER_BYTES:
         raise LimitExceeded(f"the headers of one fetch are limited to {MAX_HEADER_BYTES} bytes")
@@ -174,8 +174,8 @@ def _reject_redirect(hop: Hop, response: HttpResponse) -> None:
 
 
 def _return_redirect(_hop: Hop, _response: HttpResponse) -> None:
-    """The script reads it itself."""
+    """The script gets the redirect itself."""
 
 
 _REDIRECT_MODES: Final = {"error": _reject_redirect, "manual": _return_redirect}
-"""A fetch's `redirect` -> what a redirect leads to; any other one is followed."""
+"""A fetch's `redirect` mode -> its rule; other modes follow."""

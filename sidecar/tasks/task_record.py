@@ -1,4 +1,4 @@
-"""A task as it lies in the store, and as it is shown."""
+"""Tasks as they are stored and shown."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -32,12 +32,12 @@ class TaskRecord(Sparse):
 
     script: str | None = None
     job: dict[str, Any] | None = None
-    """As it was given; here where nothing in it is secret."""
+    """As given, if it contains no secrets."""
     sealed_job: str | None = None
     owner: str = ""
-    """The process that sealed it."""
+    """The process that encrypted the job."""
     shown_job: dict[str, Any] | None = None
-    """As it was given, secrets replaced; here where that is not the same."""
+    """As given but redacted, if that differs."""
     config: dict[str, Any]
     running: bool
     init: int
@@ -49,11 +49,11 @@ class TaskRecord(Sparse):
     """Of `cron`."""
     created: int
     webhooks: str = ""
-    """The endpoints in force when it was made, packed."""
+    """The webhooks at its creation, packed."""
     scope: str = ""
-    """The login it was made under."""
+    """The login at its creation."""
     fired: int | None = None
-    """The last of its times that was handed to the queue."""
+    """The last of its times that was submitted."""
     run: str = ""
     """The job of that time."""
     skipped: int = 0
@@ -61,7 +61,7 @@ class TaskRecord(Sparse):
 
     @property
     def times(self) -> tuple[int, int | None, str | None, str | None]:
-        """What its times are made of."""
+        """The definition of its times."""
         return self.init, self.interval, self.cron, self.zone
 
     @property
@@ -70,30 +70,30 @@ class TaskRecord(Sparse):
         return timetable(*self.times)
 
     def next(self, after: int) -> int | None:
-        """When something is to be done next: a run, or, right after its end, its deletion."""
+        """The next time for the dispatcher: a run, or after its end its deletion."""
         time = self.timetable.next(after) if self.running else None
         if self.end is not None and (time is None or time > self.end):
             return self.end + 1
         return time
 
     def next_run(self, after: int) -> int | None:
-        """When it runs next."""
+        """The next run."""
         time = self.next(after)
         return time if self.running and (self.end is None or time != self.end + 1) else None
 
 
 def decode(record: bytes) -> TaskRecord:
-    """What a document holds. Raises CorruptRecord."""
+    """Decodes a record. Raises CorruptRecord."""
     try:
         task = decode_stored(TaskRecord, record)
-        timetable(*task.times)  # a newer version may know more patterns, another machine more zones
+        timetable(*task.times)  # a newer version may support more patterns, another machine more zones
     except (NotJson, InvalidContent):
         raise CorruptRecord("the stored task can't be read by this version") from None
     return task
 
 
 class TaskRecords:
-    """Makes documents from messages, and messages from documents."""
+    """Builds records from messages, and messages from records."""
 
     def __init__(
         self,
@@ -104,9 +104,9 @@ class TaskRecords:
         check_token: Callable[[SendJob], object],
         max_filled_bytes: int = MAX_FILLED_BYTES,
     ) -> None:
-        """`process` is what others know this one by; `max_filled_bytes` bounds the bytes that a config makes of a job.
+        """`process` is this process's id in the store; `max_filled_bytes` limits the text of a filled job.
 
-        `check_token` raises Unauthorized and Forbidden for a job whose visit token does not do.
+        `check_token` raises Unauthorized and Forbidden for a job with an invalid visit token.
         """
         self._encryptor = encryptor
         self._scripts = scripts
@@ -116,7 +116,7 @@ class TaskRecords:
         self._max_filled_bytes = max_filled_bytes
 
     def make(self, content: CreateTask, now: int, webhooks: str, scope: str) -> TaskRecord:
-        """A new one. Raises InvalidContent, Unauthorized, Forbidden."""
+        """A new record. Raises WireError, Unauthorized, Forbidden."""
         if (content.script is None) == (content.job is None):
             raise InvalidContent("script: a task needs either a script or a job", "script")
         if content.interval is not None and content.cron is not None:
@@ -144,7 +144,7 @@ class TaskRecords:
         return record
 
     def change(self, record: TaskRecord, content: UpdateTask, now: int) -> TaskRecord:
-        """The document with what is given. Raises InvalidContent, DecryptionKeyMissing, Unauthorized, Forbidden."""
+        """The record with these changes. Raises WireError, DecryptionKeyMissing, Unauthorized, Forbidden."""
         if content.script is not UNSET and content.job is not UNSET:
             raise InvalidContent("script: a task has either a script or a job", "script")
         changed = record.replace(**_changed_times(record, content), **_given(content, "running", "config"))
@@ -161,11 +161,11 @@ class TaskRecords:
         return changed
 
     def job(self, record: TaskRecord) -> bytes:
-        """Content of `send_job` for one run, its config filled in; the run checks it. Raises DecryptionKeyMissing."""
+        """The job's content for one run, filled in; the run validates it. Raises DecryptionKeyMissing."""
         return msgspec.json.encode(fill_config(self._decrypt_job(record), record.config, self._max_filled_bytes))
 
     def is_ours(self, record: TaskRecord) -> bool:
-        """Whether this process can open all that is sealed in it."""
+        """Whether this process can decrypt the record."""
         if record.sealed_job is None:
             return True
         try:
@@ -199,7 +199,7 @@ class TaskRecords:
 
 
 def to_task(task_id: str, record: TaskRecord) -> Task:
-    """The task as parents see it."""
+    """The task in the form of a reply."""
     return Task(
         id=task_id,
         script=record.script,
@@ -216,7 +216,7 @@ def to_task(task_id: str, record: TaskRecord) -> Task:
 
 
 def matches(task: Task, wanted: ListTasks) -> bool:
-    """Whether a task's fields are as given. Raises InvalidContent for a time that is none."""
+    """Whether a task has these fields. Raises InvalidContent for an invalid time."""
     for name in ("init", "end"):
         moment = getattr(wanted, name)
         if moment is not None and getattr(task, name) != format_ms(parse_time_ms(moment, name)):
@@ -232,7 +232,7 @@ def format_ms(moment: int) -> str:
 
 
 def _contains(given: Any, wanted: Any) -> bool:
-    """Whether an object has the members that are wanted; other values have to be equal."""
+    """Whether an object has these members; other values have to be equal."""
     if isinstance(given, Mapping) and isinstance(wanted, Mapping):
         return all(name in given and _contains(given[name], value) for name, value in wanted.items())
     return bool(given == wanted)
@@ -254,7 +254,7 @@ def _given(content: UpdateTask, *names: str) -> dict[str, Any]:
 
 
 def _changed_times(record: TaskRecord, content: UpdateTask) -> dict[str, Any]:
-    """What an update makes of a task's times. Raises InvalidContent."""
+    """The times of a task after an update. Raises InvalidContent."""
     changes = _changed_row(record, content)
     if content.init is not UNSET:
         changes["init"] = parse_time_ms(content.init, "init")
@@ -264,7 +264,7 @@ def _changed_times(record: TaskRecord, content: UpdateTask) -> dict[str, Any]:
 
 
 def _changed_row(record: TaskRecord, content: UpdateTask) -> dict[str, Any]:
-    """What an update makes of interval, cron and zone. Raises InvalidContent."""
+    """Interval, cron and zone of a task after an update. Raises InvalidContent."""
     if content.interval is not UNSET and content.cron is not UNSET:
         raise InvalidContent(_TWO_ROWS, "interval")
     cron = record.cron if content.cron is UNSET else content.cron
@@ -277,7 +277,7 @@ def _changed_row(record: TaskRecord, content: UpdateTask) -> dict[str, Any]:
 
 
 def _check_comes(record: TaskRecord, now: int) -> None:
-    """Raises InvalidContent for a task without times, what is no pattern or zone, and a pattern that never comes."""
+    """Raises InvalidContent for a task without times, an invalid pattern or zone, and a pattern without any time."""
     table = record.timetable
     if record.cron is None:
         return
@@ -289,7 +289,7 @@ def _check_comes(record: TaskRecord, now: int) -> None:
 
 
 def _redacted_job(job: Mapping[str, Any], filled: SendJob) -> dict[str, Any]:
-    """The job as it was given, with its secrets, and what it types into pages, replaced."""
+    """The job as given, with its secrets and typed text redacted."""
     line = redactor_for(filled).redact_request(encode({"type": "send_job", "content": job}))
     redacted: dict[str, Any] = msgspec.json.decode(line)["content"] if line else {}
     return redacted

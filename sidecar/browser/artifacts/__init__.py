@@ -1,1 +1,1 @@
-"""What a job makes of its pages: images, documents, recordings, files."""
+"""The artifacts of a job: images, documents, recordings, files."""

@@ -1,4 +1,4 @@
-"""What a job takes home beside its values: PNG, PDF, HTML, recordings, downloads; in the reply or as files."""
+"""Captures artifacts: PNG, PDF, HTML, recordings, downloads; inline in the reply or as files."""
 
 import asyncio
 import base64
@@ -32,23 +32,23 @@ _SUFFIXES: Final[dict[ArtifactKind, str]] = {
     "download": "bin",
 }
 MAX_INLINE_BYTES: Final = 64 << 20
-"""Bytes of one artifact in a reply; larger ones have to be files."""
+"""Bytes of an inline artifact; larger ones have to be files."""
 _NO_FRAME: Final = "Unable to capture screenshot"
-"""A busy Chromium had no frame at that moment; asked again it has."""
+"""A busy Chromium had no frame to capture; the next try succeeds."""
 _ATTEMPTS: Final = 3
 
 
 class ArtifactSink:
-    """Where a job's artifacts go: inline as base64, or files that `write` writes; it is called in a thread."""
+    """Where a job's artifacts go: inline as base64, or to files by `write`, which is called in a thread."""
 
     def __init__(self, write: WriteArtifact | None) -> None:
         self._write = write
         self._paths: list[str] = []
         self.writes_files = write is not None
-        """Whether `put` gives paths."""
+        """Whether `put` returns paths."""
 
     async def put(self, kind: ArtifactKind, data: bytes) -> str:
-        """Base64 or a path. Raises LimitExceeded where it is too large for a reply, and what `write` raises."""
+        """Returns base64 or a path. Raises LimitExceeded if it is too large for a reply, and `write`'s errors."""
         if self._write is not None:
             self._paths.append(str(await asyncio.to_thread(self._write, kind, data)))
             return self._paths[-1]
@@ -58,24 +58,24 @@ class ArtifactSink:
         return base64.b64encode(data).decode()
 
     async def put_base64(self, kind: ArtifactKind, content: str) -> str:
-        """The same, of what is base64 already."""
+        """As `put`, for base64."""
         return content if self._write is None else await self.put(kind, base64.b64decode(content))
 
     async def put_text(self, kind: ArtifactKind, content: str) -> str:
-        """The text itself, or a path."""
+        """Returns the text, or a path."""
         return content if self._write is None else await self.put(kind, content.encode())
 
     async def clear(self) -> None:
-        """Removes the files of a job that failed."""
+        """Removes the files of a failed job."""
         await asyncio.to_thread(_remove_files, self._paths)
 
 
 async def capture_artifacts(
     page: Page, cdp: CdpClient, options: Sequence[Option], pdf: PdfOptions, sink: ArtifactSink
 ) -> dict[str, str]:
-    """Makes what is asked for of a page: `screenshot`, `html`, `pdf`.
+    """Captures `screenshot`, `html` and `pdf` of a page, if requested.
 
-    Raises ActionFailed with one of these as its action, BrowserCrashed, and what the sink raises.
+    Raises ActionFailed with one of these as its action, BrowserCrashed, and errors of the sink.
     """
     made: dict[str, str] = {}
     for option, kind, make in _MAKERS:
@@ -87,7 +87,7 @@ async def capture_artifacts(
 
 @contextlib.contextmanager
 def scratch_folder(scratch: Scratch) -> Iterator[Path]:
-    """A folder for what is under way, gone with all that is in it at the end. Raises StoreFailed."""
+    """A temporary folder, removed at the end. Raises StoreFailed."""
     with contextlib.ExitStack() as stack:
         try:
             folder = stack.enter_context(scratch.new())
@@ -104,7 +104,7 @@ def _remove_files(paths: Iterable[str]) -> None:
 
 
 def write_file(folder: Path, kind: ArtifactKind, data: bytes) -> Path:
-    """A new file of mode 0600 in `folder`, under a name of its own. Raises StoreFailed; leaves no half file."""
+    """Writes a new file of mode 0600 with a unique name in `folder`. Raises StoreFailed; leaves no partial file."""
     path = folder / f"{uuid.uuid4().hex}-{kind}.{_SUFFIXES[kind]}"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -118,7 +118,7 @@ def write_file(folder: Path, kind: ArtifactKind, data: bytes) -> Path:
 
 
 def pdf_arguments(options: PdfOptions) -> dict[str, Any]:
-    """Playwright's arguments for these options; `format` goes before `size`, A4 where neither is given."""
+    """Playwright's arguments; `format` takes precedence over `size`, and A4 is the default."""
     margin, size = options.margin, options.size
     sides = {name: f"{pixels(getattr(margin, name)):g}px" for name in ("top", "right", "bottom", "left")}
     given: dict[str, Any] = {
@@ -147,7 +147,7 @@ async def _await_artifact(kind: ArtifactKind, making: Awaitable[str]) -> str:
 
 
 async def _screenshot(page: Page, cdp: CdpClient, _: PdfOptions) -> str:
-    """The whole page as PNG, in base64."""
+    """A screenshot of the whole page: PNG in base64."""
     captured = None
     if is_chromium(page.context.browser):
         size = capture_limits.decode_page_size(await cdp.call(page, "size"))
@@ -157,10 +157,10 @@ async def _screenshot(page: Page, cdp: CdpClient, _: PdfOptions) -> str:
 
 
 async def _capture_with_cdp(session: CDPSession, ratio: float) -> str | None:
-    """The same by Chromium's own command; None where it has no frame to show."""
-    # twice as fast as Playwright's own way, which scrolls, waits for a frame and packs the image tighter
+    """A screenshot by Chromium's own command; None if it has no frame to capture."""
+    # twice as fast as Playwright, which scrolls, waits for a frame and compresses more
     size = (await session.send("Page.getLayoutMetrics"))["cssContentSize"]
-    capture_limits.check_image_size(size["width"], size["height"], ratio)  # what is captured is what has been looked at
+    capture_limits.check_image_size(size["width"], size["height"], ratio)  # the captured size is the checked one
     wanted = {
         "format": "png",
         "optimizeForSpeed": True,
@@ -190,7 +190,7 @@ async def _pdf(page: Page, cdp: CdpClient, options: PdfOptions) -> str:
         await page.emulate_media(media=options.media)
         if options.js and options.delay:
             await page.wait_for_timeout(options.delay)
-        # what is printed is what has been looked at: the medium and the delay may have made it higher
+        # the medium and the delay may have made the page higher since it was checked
         size = capture_limits.decode_page_size(await cdp.call(page, "size"))
         capture_limits.check_pdf_size(
             size, options.scale, pixels(sheet) - margins if custom and sheet is not None else None
@@ -200,18 +200,18 @@ async def _pdf(page: Page, cdp: CdpClient, options: PdfOptions) -> str:
 
 @contextlib.asynccontextmanager
 async def _without_scripts(page: Page, cdp: CdpClient) -> AsyncIterator[None]:
-    """Lets no script of the page's run: it is printed as it is, and nothing that it does for prints is done."""
+    """Disables the page's scripts, so that it is printed as it is, without its own print handlers."""
     session = await cdp.session(page)
     await session.send("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         yield
     finally:
-        with contextlib.suppress(PlaywrightError):  # the page is gone
+        with contextlib.suppress(PlaywrightError):  # the page is closed
             await session.send("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
 _MAKERS: Final[tuple[tuple[Option, ArtifactKind, Callable[[Page, CdpClient, PdfOptions], Awaitable[str]]], ...]] = (
     ("SCREENSHOT", "screenshot", _screenshot),
     ("HTML", "html", _html),
-    ("PDF", "pdf", _pdf),  # last: it changes what media the page believes it is for
+    ("PDF", "pdf", _pdf),  # last: it changes the page's emulated medium
 )

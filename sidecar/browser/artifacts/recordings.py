@@ -1,4 +1,4 @@
-"""What is recorded while a job runs: a video of its page, the network traffic, a trace."""
+"""Recordings of a job: video, HAR, trace."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,7 +19,7 @@ _REDACT: Final[dict[ArtifactKind, Callable[[bytes, Redact], bytes]]] = {"har": r
 
 
 class Recorder:
-    """Started before the first step, finished after the last; its files lie in `folder` until then."""
+    """Started before the first step, finished after the last; its files are in `folder` until then."""
 
     def __init__(self, page: Page, options: Sequence[Option], folder: Path, redact: Redact) -> None:
         self._page = page
@@ -28,7 +28,7 @@ class Recorder:
         self._kinds = [kind for kind, option in _OPTIONS.items() if option in options]
 
     async def start(self) -> None:
-        """Begins to record. Raises ActionFailed with the option as its action, BrowserUnavailable, BrowserCrashed."""
+        """Starts recording. Raises ActionFailed with the option as its action, BrowserUnavailable, BrowserCrashed."""
         tracing = self._page.context.tracing
         for kind in self._kinds:
             if kind == "video":
@@ -39,7 +39,7 @@ class Recorder:
                 await _run_command(kind, tracing.start(screenshots=True, snapshots=True))
 
     async def finish(self) -> list[tuple[ArtifactKind, bytes]]:
-        """Ends the recordings and gives them, secrets replaced. Raises ActionFailed, BrowserCrashed."""
+        """Ends the recordings and returns them redacted. Raises ActionFailed, BrowserCrashed."""
         made: list[tuple[ArtifactKind, bytes]] = []
         tracing = self._page.context.tracing
         for kind in self._kinds:
@@ -80,5 +80,5 @@ async def _run_command(kind: ArtifactKind, command: Awaitable[object]) -> None:
 
 _OPTIONS: Final[dict[ArtifactKind, Option]] = {"video": "RECORD", "trace": "TRACE", "har": "HAR"}
 RECORDING_OPTIONS: Final = frozenset(_OPTIONS.values())
-"""Options that need a recorder, and a folder for it."""
+"""Options that need a recorder and a folder for it."""
 _SUFFIXES: Final[dict[ArtifactKind, str]] = {"video": "webm", "trace": "zip", "har": "har"}

@@ -1,7 +1,7 @@
-"""Takes secrets out of recordings: HAR files and Playwright's traces.
+"""Redacts recordings: HAR files and Playwright's traces.
 
-What is known to be secret by its place (cookies, credentials in headers, request bodies, typed text) goes whatever it
-is; everywhere else a `Redact` replaces the values that the job is known to hold.
+Values that are secret by their place (cookies, credentials in headers, request bodies, typed text) are always removed;
+everywhere else a `Redact` replaces the job's known secrets.
 """
 
 import io
@@ -19,19 +19,19 @@ _SECRET_HEADERS: Final = frozenset(
     {"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key", "x-auth-token", "x-csrf-token"}
 )
 _TYPED: Final = re.compile(r"^(\s*(?:fill|type|insertText|pressSequentially|press|selectOption)\().*", re.DOTALL)
-"""The driver's log of what it types."""
+"""The driver's log of typed text."""
 _TYPING: Final = frozenset(
     {"value", "text", "password", "postData", "key", "valueOrLabel", "label", "payloads", "buffer"}
 )
-"""Arguments of calls that hold what was typed, chosen or uploaded, and the values of cookies that were set."""
+"""Arguments of calls that hold typed, selected or uploaded values, and values of cookies."""
 _IDENTITY: Final = frozenset({"extraHTTPHeaders", "httpCredentials", "proxy", "storageState"})
 _DRAWN: Final = frozenset({".css", ".gif", ".jpeg", ".jpg", ".png", ".svg", ".ttf", ".webp", ".woff", ".woff2"})
-"""Resources that a snapshot needs to look as it did; bodies of any other kind are left out of a trace."""
+"""Resources that a snapshot needs; all other bodies are removed from a trace."""
 _LINES: Final = frozenset({".network", ".trace"})
 
 
 def redact_har(data: bytes, redact: Redact) -> bytes:
-    """The HAR without cookie values, credentials, request bodies, and what `redact` knows."""
+    """The HAR without cookie values, credentials and request bodies, and redacted by `redact`."""
     har = msgspec.json.decode(data)
     for entry in har["log"]["entries"]:
         _redact_entry(entry)
@@ -39,7 +39,7 @@ def redact_har(data: bytes, redact: Redact) -> bytes:
 
 
 def redact_trace(data: bytes, redact: Redact) -> bytes:
-    """The trace without the same, without what was typed, and without response bodies but those that it draws."""
+    """The trace without these, without typed text, and with the response bodies of snapshots only."""
     cleaned = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(data)) as before,
@@ -82,7 +82,7 @@ def _redact_entry(entry: dict[str, Any]) -> None:
 
 
 def _redact_names(value: Any, names: frozenset[str]) -> Any:
-    """The same value, whatever stands under these names replaced."""
+    """The value with these members replaced, at any depth."""
     if isinstance(value, dict):
         return {name: REDACTED if name in names else _redact_names(item, names) for name, item in value.items()}
     return [_redact_names(item, names) for item in value] if isinstance(value, list) else value

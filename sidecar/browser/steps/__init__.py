@@ -1,1 +1,1 @@
-"""What a job does on its pages, step by step."""
+"""The steps of a job: actions, navigation, extraction."""

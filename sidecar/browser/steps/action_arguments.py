@@ -33,14 +33,14 @@ class Position(Model):
 
 
 class ElementArguments(Model):
-    """The first element that the selector (CSS, `text=`, `xpath=`, …) finds."""
+    """The first element that matches the selector (CSS, `text=`, `xpath=`, …)."""
 
     selector: NonEmpty
     frame: Frames | None = None
 
 
 class WaitingArguments(ElementArguments):
-    """An element that is waited for; `timeout` (ms) is at most what is left of the step."""
+    """An element to wait for; `timeout` (ms) is limited to what is left of the step."""
 
     timeout: Timeout | None = None
 
@@ -52,7 +52,7 @@ class StrictArguments(WaitingArguments):
 
 
 class PointerArguments(StrictArguments):
-    """Where and how the pointer goes."""
+    """Where and how the pointer moves."""
 
     position: Position | None = None
     modifiers: Annotated[list[Modifier], Bound(max_length=10)] | None = None
@@ -93,14 +93,14 @@ class Fill(StrictArguments):
 
 
 class TypeText(WaitingArguments):
-    """Key strokes into a field, one after the other."""
+    """Types text into a field, key by key."""
 
     text: Secret
     delay: Delay | None = None
 
 
 class Press(StrictArguments):
-    """A key, or keys held together, as in `Control+a`."""
+    """A key, or several at once, as in `Control+a`."""
 
     key: NonEmpty
     delay: Delay | None = None
@@ -122,7 +122,7 @@ class SelectOption(StrictArguments):
 
 
 class GetAttribute(StrictArguments):
-    """One attribute's value."""
+    """The value of an attribute."""
 
     name: NonEmpty
 
@@ -146,13 +146,13 @@ class DragAndDrop(Model):
 
 
 class WaitForSelector(StrictArguments):
-    """Until an element is there, or gone."""
+    """Waits until an element appears or disappears."""
 
     state: Literal["attached", "detached", "hidden", "visible"] | None = None
 
 
 class WaitForUrl(Model):
-    """Until the page's URL is this one or matches this glob."""
+    """Waits until the page's URL equals this one or matches this glob."""
 
     url: NonEmpty
     wait_until: WaitUntil | None = None
@@ -165,20 +165,20 @@ class WaitForUrl(Model):
 
 
 class WaitForLoadState(Model):
-    """Until the page has come this far."""
+    """Waits for a load state of the page."""
 
     state: Literal["load", "domcontentloaded", "networkidle"] = "load"
     timeout: Timeout | None = None
 
 
 class WaitForTimeout(Model):
-    """So many milliseconds."""
+    """Waits for a number of milliseconds."""
 
     timeout: Annotated[float, Bound(ge=0, le=300_000)]
 
 
 class Evaluate(Model):
-    """An expression, or a function that is called with `arg`, in the page."""
+    """A JavaScript expression, or a function called with `arg`, in the page."""
 
     expression: NonEmpty
     arg: Any = None
@@ -186,34 +186,34 @@ class Evaluate(Model):
 
 
 class EvaluateOnElement(ElementArguments):
-    """A function that is called with what the selector finds, and `arg`."""
+    """A JavaScript function, called with the selector's match and `arg`."""
 
     expression: NonEmpty
     arg: Any = None
 
 
 class WaitForFunction(Evaluate):
-    """Until the expression is truthy."""
+    """Waits until the expression is truthy."""
 
     timeout: Timeout | None = None
 
 
 class NavigationArguments(Model):
-    """Where a page of the history is waited for."""
+    """When a navigation in the history counts as finished."""
 
     wait_until: WaitUntil | None = None
     timeout: Timeout | None = None
 
 
 class Goto(NavigationArguments):
-    """Another page."""
+    """The URL to navigate to."""
 
     url: NonEmpty
     referer: NonEmpty | None = None
 
 
 class ScrollTo(Model):
-    """A point of the page, or one of its ends."""
+    """A point of the page, its top or its bottom."""
 
     x: Coordinate = 0
     y: Coordinate = 0
@@ -221,34 +221,34 @@ class ScrollTo(Model):
 
 
 class ViewportSize(Model):
-    """The window's inner size, in CSS pixels."""
+    """The viewport's size, in CSS pixels."""
 
     width: Extent
     height: Extent
 
 
 class KeyboardPress(Model):
-    """A key, wherever the focus is."""
+    """A key for the focused element."""
 
     key: NonEmpty
     delay: Delay | None = None
 
 
 class KeyboardText(Model):
-    """Text, wherever the focus is."""
+    """Text for the focused element."""
 
     text: Secret
 
 
 class MouseMove(Model):
-    """A point of the window."""
+    """A point of the viewport."""
 
     x: Coordinate
     y: Coordinate
 
 
 class MouseClick(MouseMove):
-    """A click at a point of the window."""
+    """A click at a point of the viewport."""
 
     button: Button | None = None
     click_count: Annotated[int, Bound(ge=1, le=10)] | None = None
@@ -256,20 +256,20 @@ class MouseClick(MouseMove):
 
 
 class MouseButton(Model):
-    """A button where the pointer is."""
+    """A button, pressed at the pointer's position."""
 
     button: Button | None = None
     click_count: Annotated[int, Bound(ge=1, le=10)] | None = None
 
 
 class HeldKey(Model):
-    """A key that goes down, or up again."""
+    """A key to press or release."""
 
     key: NonEmpty
 
 
 class MouseWheel(Model):
-    """A turn of the wheel, in CSS pixels."""
+    """A scroll distance of the wheel, in CSS pixels."""
 
     delta_x: Coordinate = 0
     delta_y: Coordinate = 0

@@ -24,60 +24,60 @@ from sidecar.templates import has_reference
 _NAVIGATING_METHODS: Final = frozenset({"goto", "reload", "go_back", "go_forward"})
 _RECHECKING_METHODS: Final = frozenset({"check", "uncheck", "set_checked"})
 _UNTYPED_ARGUMENTS: Final = frozenset({"arg", "event_init"})
-"""Arguments that are handed to the page as they are."""
+"""Arguments that are passed to the page unchanged."""
 Call = Callable[[Any, dict[str, Any]], Awaitable[Any]]
-"""Works on a page, or on a frame of it."""
+"""Acts on a page or frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActionKind:
-    """What one action takes and what it calls."""
+    """An action's arguments, and the call that executes it."""
 
     arguments: type[Model]
     call: Call
     shorthand: str | None = None
-    """The argument that a bare value stands for."""
+    """The argument that a bare value sets."""
     may_navigate: bool = False
-    """Playwright does not wait for a navigation that this one starts, so we watch for it."""
+    """Playwright does not wait for a navigation that this action starts, so we watch for one."""
     may_navigate_unannounced: bool = False
-    """The same, but Chromium tells us of it before the action is over."""
+    """As `may_navigate`, but Chromium reports the navigation before the action is done."""
     downloads: bool = False
-    """It brings a file home."""
+    """Whether it downloads a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class BoundAction:
-    """A checked action, ready to be done. It prints as method and selector only: values may be secret."""
+    """A checked action, ready to run. Its `repr` is method and selector only: values may be secret."""
 
     method: str
     kind: ActionKind
     arguments: Model
     selector: str | None = None
-    """As it was written, references to secrets included."""
+    """As it was written, with references to secrets."""
 
     @property
     def label(self) -> str:
-        """`click '#a'`: what errors call it."""
+        """The action's name in errors, as in `click '#a'`."""
         return f"{self.method} {self.selector!r}" if self.selector else self.method
 
     @property
     def may_navigate(self) -> bool:
-        """Whether a navigation that it starts has to be watched for."""
+        """Whether it may start a navigation that Playwright does not wait for."""
         return self.kind.may_navigate
 
     @property
     def may_navigate_unannounced(self) -> bool:
-        """Whether such a navigation has to be watched for where the browser itself does not tell of it."""
+        """Whether it may start one that only Chromium reports by itself."""
         return self.kind.may_navigate_unannounced
 
     @property
     def navigates(self) -> bool:
-        """Whether it waits for a document by itself, and takes the page away from one that is on its way."""
+        """Whether it waits for a document by itself, and cancels a pending navigation."""
         return self.method in _NAVIGATING_METHODS
 
     @property
     def rechecks_element(self) -> bool:
-        """Whether it looks at its element in the page once more after it was done."""
+        """Whether Playwright checks its element again afterwards."""
         return self.method in _RECHECKING_METHODS and not getattr(self.arguments, "frame", None)
 
     @property
@@ -93,7 +93,7 @@ class BoundAction:
         return f"BoundAction({self.label})"
 
     async def run(self, page: Page, milliseconds: float, scratch: Scratch) -> Any:
-        """Does it, with at most so many milliseconds where it waits; files come by `scratch`.
+        """Runs the action, for at most this many milliseconds; downloads use `scratch`.
 
         Raises Playwright's errors.
         """
@@ -114,9 +114,9 @@ def parse(
     *,
     files: bool = False,
 ) -> BoundAction:
-    """Checks one action and fills secrets in. `field` is its place in the content.
+    """Checks one action and fills in secrets. `field` is its path in the content.
 
-    Raises InvalidContent, and LimitExceeded for an argument that is too large to be handed to a page.
+    Raises InvalidContent, and LimitExceeded for an argument that is too large for a page.
     With `files` a `goto` may open `file:` addresses.
     """
     ((method, given),) = raw.items()
@@ -272,4 +272,4 @@ ACTIONS: Final[dict[str, ActionKind]] = {
     "title": _simple(a.NoArguments, _title, None),
     "content": _simple(a.NoArguments, _page("content"), None),
 }
-"""Method in snake_case -> what it takes and calls. Every one works on the step's page; none takes a file."""
+"""Method in snake_case -> its arguments and its call. All of them act on the step's page; none reads a local file."""

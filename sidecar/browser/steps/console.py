@@ -1,4 +1,4 @@
-"""What the pages said while a step ran: console lines and uncaught errors, the last ones, cut to length."""
+"""Console lines and uncaught errors of a job's pages, by step: the last ones, truncated."""
 
 import asyncio
 import contextlib
@@ -17,19 +17,20 @@ from sidecar.truncation import SANDBOX_MAX, Redact, cap_length, truncate
 MAX_LINES: Final = 200
 MAX_LINE_CHARS: Final = 2_000
 MAX_EVENTS: Final = 2_000
-"""Lines of one job that are heard as they come: each keeps kilobytes here and in the driver, as long as the context. Of
-a job that says more, the pages are asked at the end of each step: the driver has their last lines, 180 at least."""
+"""Console lines of one job that are received as events: each keeps kilobytes here and in the driver until its context
+closes. For more lines the pages are asked at the end of each step: the driver keeps at least their last 180.
+"""
 _FETCH_SECONDS: Final = 10.0
 ConsoleOutput = tuple[tuple[str, ...], tuple[str, ...]]
-"""Console lines, and errors."""
+"""Console lines, and uncaught errors."""
 _LineId = tuple[float, str]
 
 
 class ConsoleRecorder:
-    """Listens to all pages of a context; each step takes what came since the one before."""
+    """Records all pages of a context; each step gets what came since the step before."""
 
     def __init__(self, job_page: JobPage, redact: Redact, scope: EventScope | None = None) -> None:
-        """`redact` takes out of a line all that is secret, where it has to be cut."""
+        """`redact` removes secrets from lines before they are truncated."""
         self._redact = redact
         self._job_page = job_page
         self._scope = scope or EventScope(job_page)
@@ -39,9 +40,9 @@ class ConsoleRecorder:
         self._received = 0
         self._fetches = False
         self._last_ids: dict[Page | None, _LineId] = {}
-        """Of each page, the last line that was heard, or told when it was asked."""
+        """The last line of each page that was recorded."""
         self._messages: list[ConsoleMessage] = []
-        """Whose handles would outlive the job."""
+        """Pages whose console handles would outlive the job."""
         if job_page.last_console_message:
             self._last_ids[job_page.page] = _line_id(job_page.last_console_message)
         self._context.on("console", self._on_console)
@@ -49,11 +50,11 @@ class ConsoleRecorder:
 
     @property
     def flooded(self) -> bool:
-        """Whether so much was said that the driver keeps much of it as long as the context."""
+        """Whether there were so many lines that the driver holds much memory until the context closes."""
         return self._fetches
 
     def close(self) -> None:
-        """Hears no more."""
+        """Stops listening."""
         if self._fetches:
             unmute_console(self._context)
             self._job_page.listen_to_console()
@@ -64,11 +65,11 @@ class ConsoleRecorder:
             dispose_console_handles(message)
 
     def drain(self) -> ConsoleOutput:
-        """Console lines and errors since the last call; of a job that says very much, those that are known here."""
+        """Console lines and errors since the last call; after a flood, without those that only the pages have."""
         return self._cut(self._drain_raw())
 
     async def drain_all(self) -> ConsoleOutput:
-        """The same, whole. To look for secrets in lines that have to be cut takes a while, and is not for the loop."""
+        """As `drain`, but complete, and redacted in a thread: searching long lines for secrets takes a while."""
         if self._fetches:
             await self._fetch()
         said = self._drain_raw()
@@ -88,11 +89,11 @@ class ConsoleRecorder:
         return console, errors
 
     def log(self, line: str) -> None:
-        """Adds a line that an action wrote."""
+        """Adds a line that an action logged."""
         self._console.append(cap_length(line))
 
     def fail(self, line: str) -> None:
-        """Adds an error that an action's handlers left behind."""
+        """Adds an error that a handler of an action raised."""
         self._errors.append(cap_length(line))
 
     def _on_console(self, message: ConsoleMessage) -> None:
@@ -112,9 +113,9 @@ class ConsoleRecorder:
             self.log(message.text)
 
     async def _fetch(self) -> None:
-        """What the pages have said since they were heard, or asked."""
+        """Reads the console lines of the pages since the last event or reading."""
         new: list[ConsoleMessage] = []
-        with contextlib.suppress(PlaywrightError, TimeoutError):  # a page that is gone tells nothing more
+        with contextlib.suppress(PlaywrightError, TimeoutError):  # a closed page returns nothing
             async with within(_FETCH_SECONDS):
                 for page in self._context.pages:
                     new += self._new_messages(page, await page.console_messages(filter="all"))
@@ -128,7 +129,7 @@ class ConsoleRecorder:
         if known in ids:
             return messages[len(ids) - ids[::-1].index(known) :]
         if known:
-            self._console.clear()  # what was heard of it came long before these, and is none of its last lines
+            self._console.clear()  # lines that came as events are older than these, and no longer among the last
         return messages
 
     def _on_web_error(self, thrown: WebError) -> None:

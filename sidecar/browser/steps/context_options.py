@@ -1,4 +1,4 @@
-"""From a job's `context` to the arguments of Playwright's `new_context`, and what of it is set up afterwards."""
+"""Converts a job's `context` to arguments of Playwright's `new_context`, and blocks resources."""
 
 import contextlib
 import re
@@ -23,7 +23,7 @@ _PROXY_SCHEMES: Final = ("http", "https", "socks4", "socks5")
 
 
 def context_errors(context: BrowserContextOptions, kind: BrowserName) -> Iterator[InvalidContent]:
-    """What the shape alone does not tell to be wrong. Raises LimitExceeded with the field."""
+    """Finds mistakes that the model can't express. Raises LimitExceeded with the field."""
     if context.viewport:
         capture_limits.check_viewport(context.viewport.width, context.viewport.height, field="context.viewport")
     names: set[str] = set()
@@ -74,7 +74,7 @@ def _origin_errors(origin: str) -> Iterator[InvalidContent]:
 
 
 def context_arguments(context: BrowserContextOptions | None, *, downloads: bool) -> dict[str, Any]:
-    """Arguments of `new_context` where a job needs others than usual; empty where any fresh context will do."""
+    """Arguments of `new_context` that differ from the defaults; empty if any fresh context will do."""
     given: dict[str, Any] = {"accept_downloads": True} if downloads else {}
     if context is None:
         return given
@@ -84,7 +84,7 @@ def context_arguments(context: BrowserContextOptions | None, *, downloads: bool)
     if context.viewport:
         given["screen"] = given["viewport"]
     if context.block:
-        given["service_workers"] = "block"  # what they answer passes no route
+        given["service_workers"] = "block"  # routes don't see what service workers answer
     if context.is_mobile:
         given.setdefault("has_touch", True)
     return given
@@ -92,7 +92,7 @@ def context_arguments(context: BrowserContextOptions | None, *, downloads: bool)
 
 @asynccontextmanager
 async def block_resources(context: BrowserContext, kinds: tuple[str, ...]) -> AsyncIterator[None]:
-    """Lets no resource of these kinds be loaded meanwhile."""
+    """Blocks resources of these types in the context."""
 
     async def judge(route: Route) -> None:
         if route.request.resource_type in kinds:
@@ -107,7 +107,7 @@ async def block_resources(context: BrowserContext, kinds: tuple[str, ...]) -> As
     try:
         yield
     finally:
-        with contextlib.suppress(PlaywrightError):  # the context is gone
+        with contextlib.suppress(PlaywrightError):  # the context is closed
             await context.unroute(_EVERYTHING, judge)
 
 

@@ -1,4 +1,4 @@
-"""The cookies that a job brings along."""
+"""The cookies of a job: checks, and setting them."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -12,11 +12,11 @@ from sidecar.browser import playwright_errors
 from sidecar.errors import InvalidContent
 
 _MAX_BYTES: Final = 4_096
-"""Bytes of name and value together."""
+"""Bytes of name and value in total."""
 _MAX_ATTRIBUTE_BYTES: Final = 1_024
 """Bytes of a domain or path."""
 _MAX_SHOWN_CHARS: Final = 100
-"""Characters of a name that a sentence repeats."""
+"""Characters of a name that an error repeats."""
 _MILLISECONDS_FROM: Final = 1e11
 """The year 5138 in seconds, and 1973 in milliseconds."""
 _HOST: Final = re.compile(r"\.?(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:*%\[\]\\]+)")
@@ -24,9 +24,9 @@ _IN_URL: Final = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?(\
 
 
 def cookie_errors(cookies: Sequence[Cookie], is_suffix: Callable[[str], bool]) -> Iterator[InvalidContent]:
-    """What browsers would not take; `is_suffix` says whether a host name is a public suffix.
+    """Finds cookies that browsers refuse; `is_suffix` says whether a host name is a public suffix.
 
-    Each error names the cookie, its field and the way out, and not its value.
+    Each error names the cookie, its field and the way out, but not its value.
     """
     for index, cookie in enumerate(cookies):
         found = _cookie_error(cookie, is_suffix)
@@ -89,7 +89,7 @@ def _has_forbidden_chars(text: str) -> bool:
 
 
 async def set_cookies(context: BrowserContext, cookies: Sequence[Cookie]) -> None:
-    """Sets them. Raises InvalidContent where the browser refuses one, and BrowserCrashed."""
+    """Sets cookies. Raises InvalidContent if the browser refuses one, and BrowserCrashed."""
     if not cookies:
         return
     try:
@@ -102,7 +102,7 @@ async def set_cookies(context: BrowserContext, cookies: Sequence[Cookie]) -> Non
 
 
 async def _raise_for_rejected(context: BrowserContext, cookies: Sequence[Cookie]) -> None:
-    """Raises InvalidContent for the first that is refused by itself, and BrowserCrashed."""
+    """Raises InvalidContent for the first cookie that is refused, and BrowserCrashed."""
     for index, cookie in enumerate(cookies):
         try:
             await context.add_cookies([_cookie(cookie)])

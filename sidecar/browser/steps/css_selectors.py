@@ -1,4 +1,4 @@
-"""Which selectors a browser's own `querySelectorAll` understands as Playwright does, open shadow roots aside."""
+"""Translates selectors that `querySelectorAll` matches as Playwright does, except for open shadow roots."""
 
 import re
 from typing import Final
@@ -13,13 +13,13 @@ _COMPLEX: Final = rf"\s*{_COMPOUND}(?:(?:\s*[>+~]\s*|\s+){_COMPOUND})*\s*"
 _ONE: Final = re.compile(_COMPLEX, re.ASCII)
 _LIST: Final = re.compile(rf"{_COMPLEX}(?:,{_COMPLEX})*", re.ASCII)
 _MAX_CHARS: Final = 1_000
-"""Characters; a longer one is Playwright's."""
+"""Characters; longer selectors are left to Playwright."""
 
 
 def to_native_css(selector: str, *, nested: bool = False) -> str | None:
-    """CSS that means the same to the browser; None where only Playwright knows it.
+    """CSS with the same meaning to the browser; None for selectors that only Playwright supports.
 
-    One that is looked for inside an element is bound to it: the browser's own `body p` finds any paragraph in there.
+    A nested selector is bound to its element: the browser's own `body p` would match any paragraph in it.
     """
     if len(selector) > _MAX_CHARS or not _LIST.fullmatch(selector):
         return None

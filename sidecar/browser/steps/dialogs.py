@@ -1,4 +1,4 @@
-"""What is answered to `alert`, `confirm`, `prompt` and `beforeunload`, and what the alerts said."""
+"""Answers `alert`, `confirm`, `prompt` and `beforeunload`, and records the messages of alerts."""
 
 import contextlib
 from collections.abc import Callable
@@ -15,10 +15,10 @@ MAX_MESSAGE_CHARS: Final = 10_000
 
 
 class DialogHandler:
-    """The dialogs of one job, in all its pages. Until `listen`, the browser dismisses each at once."""
+    """The dialogs of a job's pages. Until `listen`, the browser dismisses them."""
 
     def __init__(self, context: BrowserContext, redact: Redact, scope: EventScope) -> None:
-        """`redact` removes secrets before a message is cut; `scope` says which dialogs are the job's."""
+        """`redact` removes secrets before a message is truncated; `scope` says which dialogs belong to the job."""
         self._redact = redact
         self._scope = scope
         self._context = context
@@ -26,23 +26,23 @@ class DialogHandler:
         self._accept: bool | None = None
         self._text: str | None = None
         self.is_handled_elsewhere: Callable[[Page | None], bool] = lambda _: False
-        """Whether somebody else answers the dialogs of a page; then ours are only written down."""
+        """Whether another listener answers the dialogs of a page; then they are only recorded."""
         self.messages: list[str] = []
-        """What alerts said, in order: the first 1,000, each cut to 10,000 characters."""
+        """The messages of alerts, in order: the first 1,000, each truncated to 10,000 characters."""
 
     def listen(self) -> None:
-        """Hears every dialog from now on."""
+        """Starts to listen."""
         if not self._listening:
             self._listening = True
             self._context.on("dialog", self._on_dialog)
 
     def set_answer(self, accept: bool, text: str | None) -> None:
-        """What is done with every dialog from now on; `text` is what a prompt gets."""
+        """Sets the answer to the following dialogs; `text` is the answer to a prompt."""
         self._accept, self._text = accept, text
         self.listen()
 
     def close(self) -> None:
-        """Hears no more."""
+        """Stops listening."""
         if self._listening:
             self._context.remove_listener("dialog", self._on_dialog)
             self._listening = False
@@ -56,9 +56,9 @@ class DialogHandler:
             self.messages.append(truncate(dialog.message, MAX_MESSAGE_CHARS, self._redact))
         if self._accept is None and self.is_handled_elsewhere(dialog.page):
             return
-        # a page that is being left asks whether it may: without other orders it may, as without a listener
+        # `beforeunload` is accepted unless an answer was set, as without a listener
         accept = dialog.type == "beforeunload" if self._accept is None else self._accept
-        with contextlib.suppress(PlaywrightError):  # its page is gone, or a script of the job's was quicker
+        with contextlib.suppress(PlaywrightError):  # the page is closed, or a script of the job answered first
             if accept and dialog.type == "prompt":
                 await dialog.accept(dialog.default_value if self._text is None else self._text)
             elif accept:

@@ -1,7 +1,7 @@
-"""Chromium's documents, held by the browser as a whole: nothing is asked for before its job's token was looked at.
+"""Holds Chromium's document requests at the browser until the job's visit token was checked.
 
-A page's own session would come too late for the first request of a popup, and would see a request before a route of the
-job's has changed its address. The browser's comes last, and is there before the page.
+A page's own session would miss the first request of a popup, and would see a request before a route of the job changes
+its address. The browser's session sees it last, and exists before the page.
 """
 
 import asyncio
@@ -19,18 +19,18 @@ from sidecar.browser.url_policy import AllowsUrl
 _INTERCEPTED: Final = {
     "patterns": [
         {"urlPattern": "*", "resourceType": "Document", "requestStage": "Request"},
-        {"urlPattern": "*", "resourceType": "Other", "requestStage": "Request"},  # service workers' scripts are these
+        {"urlPattern": "*", "resourceType": "Other", "requestStage": "Request"},  # scripts of service workers
     ]
 }
 
 
 class DocumentGate:
-    """Asks the guard of each context before a document is requested, and lets no service worker begin."""
+    """Asks the guard of each context before a document is requested, and blocks service workers."""
 
     def __init__(self, session: CDPSession) -> None:
         self._session = session
         self._contexts: dict[str, str] = {}
-        """Of each page, by its main frame, which bears the page's name."""
+        """The guard of each page, by its main frame, whose id is the page's."""
         self._guards: dict[str, AllowsUrl] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         session.on("Target.targetCreated", self._on_target_created)
@@ -38,14 +38,14 @@ class DocumentGate:
         session.on("Fetch.requestPaused", lambda paused: self._start(self._decide(paused)))
 
     async def enable(self) -> None:
-        """From here on documents are held. Raises Playwright's errors."""
+        """Starts to hold document requests. Raises Playwright's errors."""
         await self._session.send("Target.setDiscoverTargets", {"discover": True})
         await self._session.send("Fetch.enable", _INTERCEPTED)
 
     def set_guard(self, context: str, allows: AllowsUrl) -> None:
-        """From now on asks this one about the pages of a context, until the last of them has closed.
+        """Sets the guard of a context's pages, until the last of them is closed.
 
-        It goes on after the job's end, because so does the page while its context is being closed.
+        It stays after the job: the context is still being closed.
         """
         self._guards[context] = allows
 
@@ -61,7 +61,7 @@ class DocumentGate:
 
     async def _decide(self, paused: dict[str, Any]) -> None:
         asked = {"requestId": paused["requestId"]}
-        with contextlib.suppress(PlaywrightError):  # its page has closed, or the browser
+        with contextlib.suppress(PlaywrightError):  # its page or the browser is closed
             if await self._is_refused(paused):
                 await self._session.send("Fetch.failRequest", {**asked, "errorReason": "BlockedByClient"})
             else:
@@ -77,7 +77,7 @@ class DocumentGate:
         return allows is not None and not allows(request["url"])
 
     async def _context_of(self, frame: str) -> str:
-        """The context of the page whose main frame this is; empty for a frame within a page."""
+        """The context of the page with this main frame; empty for a frame within a page."""
         if frame in self._contexts:
             return self._contexts[frame]
         with contextlib.suppress(PlaywrightError):  # most frames have no target of their own
@@ -93,11 +93,11 @@ class DocumentGate:
 
 
 _gates: WeakKeyDictionary[Browser, asyncio.Task[DocumentGate]] = WeakKeyDictionary()
-"""One for each browser, from the first job with a token to the browser's end."""
+"""The gate of each browser, from its first job with a token."""
 
 
 async def gate_for(browser: Browser) -> DocumentGate:
-    """The browser's, opened if need be. Raises Playwright's errors."""
+    """The browser's gate, opened if necessary. Raises Playwright's errors."""
     if browser not in _gates:
         _gates[browser] = task = asyncio.create_task(_open(browser))
         task.add_done_callback(partial(_drop_failed, browser))
@@ -105,7 +105,7 @@ async def gate_for(browser: Browser) -> DocumentGate:
 
 
 def _drop_failed(browser: Browser, task: asyncio.Task[DocumentGate]) -> None:
-    """Lets the next job open the gate anew."""
+    """Lets the next job open the gate again."""
     if task.cancelled() or task.exception():
         _gates.pop(browser, None)
 

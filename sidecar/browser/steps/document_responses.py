@@ -1,7 +1,6 @@
-"""Which request has brought the document of a page, and what status that was answered with.
+"""Finds the request that loaded a page's document, and its status.
 
-The driver tells it with each navigation; Playwright's client keeps it to itself. `pyproject.toml` names the versions
-that do it in this way.
+The driver reports it with each navigation; Playwright's client hides it. `pyproject.toml` limits Playwright's versions.
 """
 
 import contextlib
@@ -18,13 +17,13 @@ class DocumentResponses:
 
     def __init__(self) -> None:
         self._pages: dict[Page, Any] = {}
-        """With what listens to them."""
+        """The pages, with their listeners."""
         self._counts: dict[Page, int] = {}
         self._requests: dict[Page, Any] = {}
-        """Playwright's own objects; None where the document came without one: from the history, or from nowhere."""
+        """Playwright's own objects; None for a document without a request: from the history, or `about:blank`."""
 
     def track(self, page: Page) -> None:
-        """Listens to a page from now on."""
+        """Starts to track a page."""
 
         def hear(told: dict[str, Any]) -> None:
             if "newDocument" in told and "error" not in told:
@@ -36,26 +35,26 @@ class DocumentResponses:
         _emitter(page).on("navigated", hear)
 
     def close(self) -> None:
-        """Listens no more."""
+        """Stops tracking."""
         for page, hear in self._pages.items():
             _emitter(page).remove_listener("navigated", hear)
 
     def count(self, page: Page) -> int:
-        """How many documents have come since the page was met."""
+        """The number of documents since the page was tracked."""
         return self._counts.get(page, 0)
 
     def is_loaded_by(self, page: Page, request: Request) -> bool:
-        """Whether this request has brought the document that the page shows."""
+        """Whether this request loaded the document that the page shows."""
         return self._requests.get(page) is request._impl_obj
 
     async def status_and_headers(self, page: Page) -> tuple[int | None, dict[str, str]]:
-        """Status and headers that the document came with; no status where it did not come from a server."""
-        with contextlib.suppress(PlaywrightError):  # the page, or its document, is gone
+        """Status and headers of the page's document; no status if it does not come from a server."""
+        with contextlib.suppress(PlaywrightError):  # the page or its document is gone
             sent = self._requests.get(page)
             response = await sent.response() if sent else None
             if response:
                 return response.status, response.headers
-            if page.url.startswith(("http:", "https:")):  # a popup's first one, or one that the history has kept
+            if page.url.startswith(("http:", "https:")):  # the first document of a popup, or one from the history
                 return await isolated_world.status(page), {}
         return None, {}
 

@@ -1,4 +1,4 @@
-"""Since when, and of which pages, what a context tells is the job's: a profile's page may still show the last job's."""
+"""Decides which events of a context belong to the job: a profile's page may still show the document of the last one."""
 
 import contextlib
 from typing import Any
@@ -11,9 +11,9 @@ from sidecar.browser.processes.job_page import JobPage
 
 
 class EventScope:
-    """Begins at once in a fresh page; in one that another job has left, with the first document that the job opens.
+    """Starts at once in a fresh page; in a reused one, with the first document that the job opens.
 
-    Pages that the last job's opens before that are no concern of the job's, and are closed.
+    Popups that the last job's document opens before that are closed.
     """
 
     def __init__(self, job_page: JobPage) -> None:
@@ -34,11 +34,11 @@ class EventScope:
         self._awaiting = True
 
     def covers(self, page: Page | None) -> bool:
-        """Whether what this page tells now is the job's."""
+        """Whether current events of this page belong to the job."""
         return self._is_open and page not in self._foreign
 
     def close(self) -> None:
-        """Listens no more."""
+        """Stops listening."""
         if not self._is_open:
             _emitter(self._job_page.page).remove_listener("navigated", self._on_navigated)
             self._job_page.context.remove_listener("page", self._on_page)
@@ -54,7 +54,7 @@ class EventScope:
 
 
 async def _close(page: Page) -> None:
-    with contextlib.suppress(PlaywrightError):  # it is gone already
+    with contextlib.suppress(PlaywrightError):  # it is closed already
         await page.close()
 
 

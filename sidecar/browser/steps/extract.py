@@ -1,4 +1,4 @@
-"""What is taken from a page: the whole mapping in one round trip, together with the page's title."""
+"""Extracts data from a page: all fields and the title in one round trip."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,23 +19,23 @@ _UNREADY: Final[dict[WaitUntil, tuple[str, ...]]] = {
     "networkidle": ("loading", "interactive"),
     "domcontentloaded": ("loading",),
 }
-"""States of a document for which a step still waits."""
+"""The states in which a document is not loaded enough for a step's `wait_until`."""
 
 
 class PageReading(msgspec.Struct, frozen=True):
-    """A page's title and what was taken from it."""
+    """A page's title and extracted values."""
 
     title: str
     state: str
     """The document's `readyState`."""
     values: dict[str, Any] | None = None
     pierced: bool = False
-    """There are no values: the page has open shadow roots, into which Playwright's selectors alone look."""
+    """No values were read: the page has open shadow roots, which only Playwright's selectors reach."""
     storage: PageStorage | None = None
-    """Where it was asked for, and where the page could tell."""
+    """If requested, and if the page could be asked."""
 
     def is_of_loaded(self, wait_until: WaitUntil) -> bool:
-        """Whether the document had come as far as a step waits for."""
+        """Whether the document had reached the state that a step waits for."""
         return self.state not in _UNREADY.get(wait_until, ())
 
 
@@ -43,12 +43,12 @@ _decode = msgspec.json.Decoder(PageReading).decode
 
 
 class _FieldQuery(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A field as `isolated_world.js` reads it."""
+    """A field in the form that `isolated_world.js` reads."""
 
     n: int
-    """Its query's number."""
+    """The number of its query."""
     css: str | None
-    """What the browser itself finds it by; None where that takes Playwright."""
+    """CSS for the browser; None if the selector needs Playwright."""
     attribute: str | None = None
     all: bool = False
     fields: "list[tuple[str, _FieldQuery]] | None" = None
@@ -56,17 +56,17 @@ class _FieldQuery(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class ExtractPlan:
-    """What a step wants of its page."""
+    """The compiled `extract` of a step."""
 
     fields: list[tuple[str, _FieldQuery]]
     queries: tuple[ElementQuery, ...]
-    """All its selectors, outer ones first."""
+    """All selectors, outer ones first."""
     is_native: bool
-    """Whether the browser itself knows them all."""
+    """Whether the browser itself supports all of them."""
 
 
 def compile_extract(mapping: Mapping[str, str | Field] | None) -> ExtractPlan | None:
-    """The mapping, ready to be read."""
+    """Compiles the `extract` of a step."""
     if mapping is None:
         return None
     queries: list[ElementQuery] = []
@@ -91,7 +91,7 @@ def _compile(
 
 
 async def read_page(page: Page, cdp: CdpClient, plan: ExtractPlan | None, *, storage: bool = False) -> PageReading:
-    """Takes title and values from the page as it is now, and with `storage` what its origin stores.
+    """Reads title and values of the page in its current state, and with `storage` the storage of its origin.
 
     Raises Playwright's errors, and InvalidSelector.
     """

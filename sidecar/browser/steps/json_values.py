@@ -1,4 +1,4 @@
-"""What a page's script returned, as plain JSON values."""
+"""Converts values of a page's scripts to plain JSON, and checks arguments for them."""
 
 import math
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ _INT64_LIMIT: Final = 1 << 63
 def to_json(value: Any) -> Any:
     """Plain JSON: dates, errors and integers beyond 64 bits become strings; NaN, infinity and handles null.
 
-    What contains itself, or is nested over 200 levels, is null from there on. Raises LimitExceeded for a value of more
-    than 100,000 parts: shared parts count as often as they stand in it, which is what they would take as JSON.
+    Circular values and levels beyond 200 become null. Raises LimitExceeded for more than 100,000 parts; a shared part
+    counts as often as it occurs, as it would in JSON.
     """
     return _Converter().convert(value)
 
 
 def check_argument(value: Any, place: str) -> None:
-    """Raises LimitExceeded for what a page can't be given: over 100 levels, or 100,000 parts."""
+    """Raises LimitExceeded for an argument of more than 100 levels or 100,000 parts."""
     parts, level, row = 0, 0, [value]
     while row:
         parts += len(row)
@@ -43,7 +43,7 @@ class _Converter:
     def __init__(self) -> None:
         self._parts = 0
         self._path: set[int] = set()
-        """Containers that the value being looked at stands in."""
+        """The containers of the current value."""
 
     def convert(self, value: Any) -> Any:
         self._parts += 1

@@ -1,4 +1,4 @@
-"""Keeps a job's pages inside what its visit token allows: redirects, links, scripts, routes and popups too."""
+"""Keeps a job's pages within the scope of its visit token: redirects, links, scripts, routes and popups."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -17,16 +17,16 @@ from sidecar.errors import Forbidden
 
 T = TypeVar("T")
 _BLANK_URLS: Final = ("", "about:blank", ":", "chrome-error://chromewebdata/")
-"""Pages that come from nobody, their fragment left out."""
+"""Pages without a server, without fragments."""
 _NO_SERVICE_WORKERS: Final = """if (self.ServiceWorkerContainer) {
   ServiceWorkerContainer.prototype.register = async () => { throw new DOMException("refused", "SecurityError") };
 }"""
 
 
 async def run_guarded(allows: AllowsUrl, job_page: JobPage, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """The outcome of `work`, unless one of the context's pages is on its way elsewhere. Raises Forbidden.
+    """Runs `work` and stops it if a page of the context navigates out of the scope. Raises Forbidden.
 
-    Costs nothing where no token is in force: it is only entered with one.
+    It is only used for jobs with a token.
     """
     guard = _NavigationGuard(allows)
     await guard.start(job_page)
@@ -45,7 +45,7 @@ class _NavigationGuard:
     def __init__(self, allows: AllowsUrl) -> None:
         self._allows = allows
         self._pages: list[Page] = []
-        """Those that are listened to."""
+        """The pages with listeners."""
         self.refused: asyncio.Future[Forbidden] = asyncio.get_running_loop().create_future()
 
     async def start(self, job_page: JobPage) -> None:
@@ -55,13 +55,13 @@ class _NavigationGuard:
             (await gate_for(browser)).set_guard(info["targetInfo"].get("browserContextId", ""), self._check)
         else:
             await _route_requests(context, self._check)
-        # the net under the rest: sees the redirects of browsers without CDP, and pages that need no request
+        # a second check: sees redirects in browsers without CDP, and pages that need no request
         context.on("request", self._on_request)
         context.on("page", self._on_page)
         self._on_page(job_page.page)
 
     def stop(self, context: BrowserContext) -> None:
-        """Nothing is left listening; what holds requests back goes on until the context has closed."""
+        """Stops listening; requests stay blocked until the context is closed."""
         context.remove_listener("request", self._on_request)
         context.remove_listener("page", self._on_page)
         for page in self._pages:
@@ -90,11 +90,11 @@ class _NavigationGuard:
 
 
 _guards: WeakKeyDictionary[BrowserContext, AllowsUrl] = WeakKeyDictionary()
-"""Of contexts whose requests are routed, the guard that is asked."""
+"""The guards of contexts whose requests are routed."""
 
 
 async def _route_requests(context: BrowserContext, allows: AllowsUrl) -> None:
-    """Has all requests of a context asked about, also those of its popups; once, whatever jobs it has."""
+    """Routes all requests of a context and its popups; once, for all its jobs."""
     is_routed = context in _guards
     _guards[context] = allows
     if is_routed:

@@ -1,4 +1,4 @@
-"""Actions that reach beyond the page they begin in: frames, downloads, uploads, dialogs, popups."""
+"""Actions that involve more than their page: frames, downloads, uploads, dialogs, popups."""
 
 import asyncio
 import base64
@@ -25,19 +25,19 @@ from sidecar.browser.steps.action_arguments import Frames, StrictArguments
 from sidecar.clock import within
 
 MAX_UPLOAD_BYTES: Final = 50_000_000
-"""Bytes of all files of one action; Playwright takes no more inline."""
+"""Bytes of all files of one action; Playwright transfers no more inline."""
 MAX_DOWNLOAD_BYTES: Final = 64 << 20
 """Bytes of one file."""
 _TOO_LARGE: Final = f"the file has more than {MAX_DOWNLOAD_BYTES >> 20} MiB"
 OPTION_WAIT_MS: Final = 5_000.0
-"""Milliseconds for which an option that is not there is waited for."""
+"""Milliseconds to wait for a missing option."""
 _NO_SUCH_OPTION: Final = "did not find some options"
 _DOWNLOAD_STARTED: Final = ("Download is starting", "net::ERR_ABORTED")
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadedFile:
-    """A file that an action brought."""
+    """A file that an action downloaded."""
 
     name: str
     data: bytes
@@ -45,14 +45,14 @@ class DownloadedFile:
 
 @dataclass(frozen=True, slots=True)
 class DialogAnswer:
-    """What dialogs get from now on."""
+    """The answer to the following dialogs."""
 
     accept: bool
     text: str | None
 
 
 class UploadFile(Model):
-    """A file that the page gets, from the message itself; files of this machine are never read."""
+    """A file to upload, contained in the message; local files are never read."""
 
     name: Annotated[str, Bound(pattern=r"^[^/\\\x00-\x1f]{1,255}$")]
     content: str
@@ -69,7 +69,7 @@ class UploadFile(Model):
 
 
 class SetInputFiles(StrictArguments):
-    """Files for an `<input type="file">`; an empty list takes them out again."""
+    """Files for an `<input type="file">`; an empty list clears it."""
 
     files: Annotated[list[UploadFile], Bound(max_length=100)]
 
@@ -81,7 +81,7 @@ class SetInputFiles(StrictArguments):
 
 
 class DownloadFrom(Model):
-    """What starts a download: a click on `selector`, or opening `url`."""
+    """The start of a download: a click on `selector`, or navigation to `url`."""
 
     selector: NonEmpty | None = None
     url: NonEmpty | None = None
@@ -96,15 +96,15 @@ class DownloadFrom(Model):
 
 
 class OnDialog(Model):
-    """What dialogs get from now on, until another order."""
+    """The answer to dialogs until the next `on_dialog`."""
 
     accept: bool = True
     text: Secret | None = None
-    """What a prompt gets; its default where absent."""
+    """The answer to a prompt; by default the prompt's own default."""
 
 
 class SwitchToPopup(Model):
-    """The popup that a click on `selector` opens; without a selector the newest there is, waited for if need be."""
+    """The popup that a click on `selector` opens; without a selector the newest one, if necessary after waiting."""
 
     selector: NonEmpty | None = None
     frame: Frames | None = None
@@ -119,7 +119,7 @@ class SwitchToPage(Model):
 
 
 async def find_frame(page: Page, frames: str | Sequence[str], milliseconds: float) -> Frame:
-    """The document in an iframe, found by selector, or by one selector after the other where they are nested."""
+    """The document of an iframe, found by one selector, or by several for nested ones."""
     target: Page | Frame = page
     for selector in [frames] if isinstance(frames, str) else frames:
         element = await target.wait_for_selector(selector, state="attached", timeout=milliseconds)
@@ -133,7 +133,7 @@ async def find_frame(page: Page, frames: str | Sequence[str], milliseconds: floa
 
 
 async def set_input_files(target: Page | Frame, given: dict[str, Any]) -> None:
-    """Hands files to an input."""
+    """Sets the files of an input."""
     files = [
         {"name": file["name"], "mimeType": file["mime_type"], "buffer": base64.b64decode(file["content"])}
         for file in given.pop("files")
@@ -142,7 +142,7 @@ async def set_input_files(target: Page | Frame, given: dict[str, Any]) -> None:
 
 
 async def select_option(target: Page | Frame, given: dict[str, Any]) -> list[str]:
-    """Selects options, which may come some seconds after the box."""
+    """Selects options, which may appear some seconds after the box."""
     selector, timeout = given.pop("selector"), given.pop("timeout")
     loop = asyncio.get_running_loop()
     ends = loop.time() + timeout / 1000
@@ -193,7 +193,7 @@ class _DownloadWatcher:
 
     def __init__(self, page: Page) -> None:
         self.too_large = asyncio.Event()
-        """Set when one is known to become too large; before its end only Chromium tells."""
+        """Set when a download is known to exceed the limit; only Chromium reports that before its end."""
         self._page = page
         self._pages: list[Page] = []
         self._sessions: list[CDPSession] = []
@@ -213,11 +213,11 @@ class _DownloadWatcher:
         for task in self._watching:
             task.cancel()
         for session in self._sessions:
-            with contextlib.suppress(PlaywrightError):  # the page is gone
+            with contextlib.suppress(PlaywrightError):  # the page is closed
                 await session.detach()
 
     async def begins(self, milliseconds: float) -> Download:
-        """The download. Raises Playwright's timeout where none comes."""
+        """The download. Raises Playwright's timeout if none starts."""
         try:
             async with within(milliseconds / 1000):
                 return await self._begun
@@ -241,7 +241,7 @@ class _DownloadWatcher:
     async def _watch(self, page: Page) -> None:
         if not is_chromium(page.context.browser):
             return
-        with contextlib.suppress(PlaywrightError):  # a tab that closes as its download begins
+        with contextlib.suppress(PlaywrightError):  # a tab that closes as its download starts
             session = await page.context.new_cdp_session(page)
             self._sessions.append(session)
             session.on("Page.downloadProgress", self._look)
@@ -253,7 +253,7 @@ class _DownloadWatcher:
 
 
 async def _wait_for_end(fetched: Download, too_large: asyncio.Event) -> None:
-    """Waits for the end of a download. Raises PlaywrightError where it fails, and once it is too large."""
+    """Waits for the end of a download. Raises PlaywrightError if it fails or exceeds the limit."""
     failing, growing = asyncio.ensure_future(fetched.failure()), asyncio.ensure_future(too_large.wait())
     try:
         await asyncio.wait((failing, growing), return_when=asyncio.FIRST_COMPLETED)
@@ -277,12 +277,12 @@ async def _open_url(page: Page, given: dict[str, Any]) -> None:
 
 
 async def on_dialog(_: Page, given: dict[str, Any]) -> DialogAnswer:
-    """Gives orders for the dialogs to come."""
+    """Sets the answer to the following dialogs."""
     return DialogAnswer(given["accept"], given.get("text"))
 
 
 async def switch_to_popup(target: Page | Frame, given: dict[str, Any]) -> Page:
-    """The popup to go on in."""
+    """The popup in which the job continues."""
     page = _page_of(target)
     if "selector" in given:
         coming: AbstractAsyncContextManager[Any] = page.expect_popup(timeout=given["timeout"])
@@ -295,7 +295,7 @@ async def switch_to_popup(target: Page | Frame, given: dict[str, Any]) -> Page:
 
 
 async def switch_to_page(page: Page, given: dict[str, Any]) -> Page:
-    """The page of that number."""
+    """The page with that number."""
     while len(page.context.pages) <= given["index"]:
         await _next_page(page, given["timeout"])
     wanted: Page = page.context.pages[given["index"]]
@@ -303,7 +303,7 @@ async def switch_to_page(page: Page, given: dict[str, Any]) -> Page:
 
 
 async def close_page(page: Page, _: dict[str, Any]) -> Page:
-    """Closes a popup; the job's own page is where the job goes on."""
+    """Closes a popup; the job continues in its own page."""
     own = page.context.pages[0]
     if page is own:
         raise PlaywrightError("the job's own page stays open")

@@ -1,4 +1,4 @@
-"""Steps as they were sent -> steps whose addresses and actions are checked, before a browser is touched."""
+"""Plans a job's steps: checks addresses and actions before a browser is used."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _LASTING_ACTIONS: Final = frozenset({"set_viewport_size", "keyboard_down", "mous
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """A step whose address and actions are checked."""
+    """A step with checked address and actions."""
 
     name: str
     url: str
@@ -40,10 +40,9 @@ def plan_steps(
     files: bool = False,
     errors: ErrorCollector | None = None,
 ) -> tuple[PlannedStep, ...]:
-    """Checks every step before a browser is touched; with `files` one may open `file:` addresses.
+    """Checks every step; with `files` one may open `file:` addresses.
 
-    Raises InvalidContent, which names every place, and LimitExceeded. `errors` holds the
-    mistakes that its caller has found before.
+    Raises InvalidContent, which names every mistake, and LimitExceeded. `errors` holds the mistakes found before.
     """
     errors = errors or ErrorCollector()
     planned = tuple(
@@ -77,13 +76,13 @@ def _plan_step(
 
 
 def leaves_page_reusable(job: SendJob, steps: Sequence[PlannedStep]) -> bool:
-    """Whether nothing that the job does to its page outlives the next navigation: another job may have it then."""
+    """Whether the next navigation undoes all that the job does to its page, so that another job may reuse it."""
     lasting = not _LASTING_OPTIONS.isdisjoint(job.options)
     actions = (action for step in steps for action in step.actions)
     return not lasting and all(isinstance(a, BoundAction) and a.method not in _LASTING_ACTIONS for a in actions)
 
 
 def observes_from_start(job: SendJob, steps: Sequence[PlannedStep]) -> bool:
-    """Whether something of the job looks at its page before the first address is opened."""
+    """Whether the job records its page or runs scripts before its first navigation."""
     recorded = not _RECORDINGS.isdisjoint(job.options)
     return recorded or any(isinstance(action, ActionScript) for step in steps for action in step.actions)

@@ -1,4 +1,4 @@
-"""Chromium's own list of a job's pages: it names a popup at once, Playwright when its server has answered."""
+"""Counts a job's pages in Chromium, which reports a popup at once; Playwright waits for its server's response."""
 
 import asyncio
 import contextlib
@@ -13,16 +13,16 @@ from sidecar.browser.crash_guard import consume_exception
 
 
 class PopupWatcher:
-    """Whether any job's context has more than one page: Chromium tells of each before the script that opens it goes on.
+    """Whether any context of the browser has more than one page: Chromium reports each before the script that opens it
+    continues.
 
-    There hardly ever is one, and then no job has to ask for its own. Openers don't count: a tab that a middle click
-    has opened names none.
+    Usually there is none, and no job has to ask. Openers are not considered: a tab of a middle click has none.
     """
 
     def __init__(self, session: CDPSession) -> None:
         self.session = session
         self._contexts: dict[str, str] = {}
-        """Of each page."""
+        """The context of each page."""
         session.on("Target.targetCreated", self._on_target_created)
         session.on("Target.targetDestroyed", self._on_target_destroyed)
 
@@ -39,28 +39,25 @@ class PopupWatcher:
 
 
 _watchers: WeakKeyDictionary[Browser, asyncio.Task[PopupWatcher]] = WeakKeyDictionary()
-"""One watch for each browser, from the first job that needs it to the browser's end."""
+"""One for each browser, from the first job that needs it."""
 
 
 class PopupTracker:
-    """The pages of one context, counted by the browser."""
+    """The pages of one context, as the browser counts them."""
 
     def __init__(self, page: Page, cdp: CdpClient) -> None:
         self._page = page
         self._cdp = cdp
 
     def prepare(self) -> None:
-        """Begins what `count` needs, beside whatever comes next."""
+        """Starts in the background what `count` needs."""
         browser = self._page.context.browser
         if is_chromium(browser) and browser not in _watchers:
             _watchers[browser] = watching = asyncio.create_task(_start_watcher(browser))
             watching.add_done_callback(consume_exception)
 
     async def count(self) -> int:
-        """How many there are, those included that Playwright has not told of yet; 0 where none of them is a popup.
-
-        0 also where that can't be known.
-        """
+        """The number of pages, including those not yet reported by Playwright; 0 if none is a popup, or if unknown."""
         self.prepare()
         browser = self._page.context.browser
         watching = _watchers.get(browser) if browser else None

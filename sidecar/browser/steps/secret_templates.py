@@ -1,4 +1,4 @@
-"""`{{name.field}}` in the strings of typed actions: the value of a secret, filled in before the action is bound."""
+"""Fills the values of secrets into `{{name.field}}` in the strings of typed actions, before an action is bound."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -12,19 +12,19 @@ from sidecar.templates import MISSING, REFERENCE, FieldPath, TextBudget, lookup,
 
 @dataclass(frozen=True, slots=True)
 class SecretTemplates:
-    """The secrets that a job names. Without `values` only their names are known, and references stay as they are."""
+    """The secrets of a job. Without `values` only the names are checked, and references stay."""
 
     names: Collection[str] = ()
     values: Mapping[str, Any] | None = None
     """Name -> the secret, decoded from JSON."""
     budget: TextBudget = field(default_factory=TextBudget)
-    """What all that is filled in may become."""
+    """The limit for filled-in text."""
 
     def fill(self, value: Any, place: str) -> Any:
-        """The value with each reference in its strings, at any depth, replaced; what is filled in is not read again.
+        """The value with all references in its strings replaced, at any depth; filled-in text is not searched again.
 
-        Raises InvalidContent, which names the place of a name or field that is not there, and never a value, and
-        LimitExceeded before more text is made than there is room for.
+        Raises InvalidContent for an unknown name or field, quoting no value, and LimitExceeded before too much text
+        is built.
         """
         return map_templates(value, FieldPath(place), self._fill_text)
 
