@@ -210,7 +210,7 @@ class Sidecar:
         return cast(dict[str, Any], state.get("result") or {})
 
     def set_webhooks(self, webhooks: Sequence[str | Mapping[str, Any]]) -> None:
-        """Who is told of every run from here on: URLs, or `url` with `secret`, `format`, `max_stdouterr_size`."""
+        """Sets the webhooks of all following runs: URLs, or `url` with `secret`, `format`, `max_stdouterr_size`."""
         self.request("set_webhooks", [{"url": one} if isinstance(one, str) else dict(one) for one in webhooks])
 
     def close(self) -> None:
@@ -320,7 +320,7 @@ class Sidecar:
         said = cast(IO[bytes], self._process.stderr)
         while line := said.readline(_LONGEST_WORDS):
             self._last_words.append(line.decode(errors="replace").rstrip())
-            with contextlib.suppress(OSError):  # nobody reads ours
+            with contextlib.suppress(OSError):  # the reader is gone
                 os.write(2, line)
 
     def _take(self, reply: dict[str, Any]) -> None:

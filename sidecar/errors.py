@@ -99,7 +99,9 @@ class DecryptionKeyMissing(SidecarError):
     code = ErrorCode.MISSING_CREDENTIALS
 
     def __init__(self) -> None:
-        super().__init__("this needs a secret that was sealed with another key; set SIDECAR_STORE_KEY or send it again")
+        super().__init__(
+            "this needs a secret that was encrypted with another key; set SIDECAR_STORE_KEY or send it again"
+        )
 
 
 class NotFound(SidecarError):

@@ -1,8 +1,8 @@
-"""Starts a sidecar that no module of somebody else's folder can get into.
+"""Starts a sidecar that imports no modules from a scraper's folder.
 
 `python -m sidecar` looks for modules in the working folder first, and those of PYTHONPATH: a scraper's `protocol.py`,
 `types.py` or `selectors.py` would be taken for ours, or for the standard library's. Run as a file, this looks in the
-standard library, then beside this package, then where packages are installed, and last where its parent looked.
+standard library, then next to this package, then where packages are installed, and last where its parent looked.
 """
 
 import os

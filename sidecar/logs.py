@@ -61,7 +61,7 @@ class StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one message, or drops it."""
-        missing = f"({self._lost} messages are missing here: nobody read stderr)\n" if self._lost else ""
+        missing = f"({self._lost} messages are missing here: stderr was not read)\n" if self._lost else ""
         if self._write(f"{missing}{self.format(record)}\n"):
             self._lost = 0
         else:

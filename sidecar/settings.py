@@ -132,7 +132,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return folder
 
     def scripts_path(self) -> Path:
-        """Where scripts of tasks are read from; nobody makes it. Raises OSError for a link in the state folder."""
+        """The folder of task scripts, which is not created. Raises OSError for a link in the state folder."""
         if self.scripts_folder:
             return Path(self.scripts_folder).expanduser()
         from sidecar.files import reject_symlink  # late: only tasks need it

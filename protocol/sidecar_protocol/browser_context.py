@@ -69,7 +69,7 @@ class BrowserContextOptions(Sparse):
     """Sent with every request."""
     http_credentials: HttpCredentials | None = None
     ignore_https_errors: bool = False
-    """Whether certificates that nobody vouches for are accepted."""
+    """Whether untrusted certificates are accepted."""
     block: Annotated[tuple[ResourceType, ...], Bound(max_length=12)] = ()
     """Kinds of resources that are not loaded."""
     java_script_enabled: bool = True

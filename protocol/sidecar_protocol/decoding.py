@@ -1,4 +1,4 @@
-"""JSON -> the models. Their validators are built once, at first use of a model."""
+"""Decodes JSON into models. Their validators are built once, at first use of a model."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ def decode_as(shape: type[T], text: bytes, within: str = "") -> T:
 
 
 def decode_value(shape: type[T], value: Any, place: str = "") -> T:
-    """Reads plain values, whose place in the content is `place`. Raises WireError as `decode_as` does."""
+    """Decodes plain values; `place` is their path in the content. Raises WireError as `decode_as` does."""
     adapter: TypeAdapter[T] = _adapter(shape)  # type: ignore[arg-type]
     try:
         return adapter.validate_python(value, by_alias=True, by_name=False)
@@ -47,7 +47,7 @@ def decode_value(shape: type[T], value: Any, place: str = "") -> T:
 
 
 def decode_stored(shape: type[T], text: bytes | str) -> T:
-    """Reads what we wrote ourselves. Raises NotJson, which quotes nothing, for what was damaged."""
+    """Decodes a stored record. Raises NotJson, without quoting it, if it is corrupt."""
     text = text.encode() if isinstance(text, str) else text
     try:
         return decode_as(shape, text)
@@ -56,12 +56,12 @@ def decode_stored(shape: type[T], text: bytes | str) -> T:
 
 
 def error_for(found: Sequence[Mistake], place: str = "") -> WireError:
-    """One error for all mistakes; its code, sentence and place are the first one's."""
-    told = [_told(one, place) for one in found]
-    first = told[0]
+    """One error for all mistakes, with code, sentence and field of the first."""
+    errors = [_field_error(one, place) for one in found]
+    first = errors[0]
     if found[0].excess:
         return WireError(ErrorCode.LIMIT_EXCEEDED, first.message, field=first.field)
-    return WireError(ErrorCode.INVALID_CONTENT, first.message, field=first.field, fields=tuple(told))
+    return WireError(ErrorCode.INVALID_CONTENT, first.message, field=first.field, fields=tuple(errors))
 
 
 def _values(text: bytes) -> Any:
@@ -75,7 +75,7 @@ def _values(text: bytes) -> Any:
 
 
 def _unreadable(wrong: ValueError) -> Mistake:
-    """Both parsers' sentences name places, and no values."""
+    """Both parsers' messages name positions, and no values."""
     said = str(wrong)
     return Mistake("", "a number is out of range" if "out of range" in said else f"not JSON: {said}")
 
@@ -87,14 +87,14 @@ def _adapter(shape: Any) -> Any:
 
 
 def names_of(shape: Any) -> Mapping[str, Any]:
-    """The names on the wire of an object's members; none where it is no model."""
+    """The wire names of a model's fields; none for other types."""
     if not (isinstance(shape, type) and issubclass(shape, Model)):
         return {}
     return {one.alias or name: one for name, one in shape.model_fields.items()}
 
 
-def _told(one: Mistake, place: str) -> FieldError:
-    """Its place and the sentence that names it."""
+def _field_error(one: Mistake, place: str) -> FieldError:
+    """The mistake with its complete field and sentence."""
     joint = "" if not one.field or not place or one.field.startswith("[") else "."
     field = f"{place}{joint}{one.field}" or "content"
     return FieldError(field, f"{field}: {one.said}")

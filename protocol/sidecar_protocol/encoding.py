@@ -1,4 +1,4 @@
-"""What leaves, as JSON: orjson writes it, but for what orjson has no room for."""
+"""Encodes JSON with orjson, and what orjson does not support by itself."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -9,13 +9,13 @@ from sidecar_protocol.wire_types import Secret, Secrets, encode_hook
 
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _LEAST, _MOST = -(1 << 63), (1 << 64) - 1
-"""What orjson takes for an integer."""
+"""The range of integers in orjson."""
 _LEVELS: Final = 100
 """Values are cut into pieces of so many levels where they are nested deeper than orjson goes, which is 254."""
 
 
 def encode(value: Any) -> bytes:
-    """JSON of models, of what they hold, and of plain values. Raises TypeError for anything else."""
+    """JSON of models, their values, and plain values. Raises TypeError for anything else."""
     try:
         return orjson.dumps(value, encode_hook, _OPTIONS)
     except TypeError:
@@ -23,12 +23,12 @@ def encode(value: Any) -> bytes:
 
 
 def encode_revealed(value: Any) -> bytes:
-    """The same with its secrets as they are, to be sealed."""
+    """As `encode`, but with revealed secrets, for encryption."""
     return orjson.dumps(_spelled(value, 0, _revealed), _revealed, _OPTIONS)
 
 
 def encode_line(value: Any) -> bytes:
-    """The same as one line."""
+    """As `encode`, with a line break."""
     return encode(value) + b"\n"  # a copy: orjson's own bytes keep some kilobytes from others'
 
 
@@ -41,7 +41,7 @@ def _revealed(value: Any) -> Any:
 
 
 def _spelled(value: Any, level: int, hook: Callable[[Any], Any]) -> Any:
-    """The same value with larger integers, deeper levels and other keys than orjson takes, written out."""
+    """The value with integers, levels and keys that orjson does not support, encoded beforehand."""
     kind = type(value)
     if kind is int:
         return value if _LEAST <= value <= _MOST else orjson.Fragment(str(value))

@@ -102,7 +102,7 @@ class FieldError(_Light):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorDetail(_Light):
-    """The typed form of an error, beside the plain sentence that v1 parents read."""
+    """The typed form of an error, sent in addition to the sentence that v1 parents read."""
 
     code: ErrorCode
     message: str
@@ -132,7 +132,7 @@ MAX_FIELD_ERRORS: Final = 20
 """Mistakes that one error names."""
 
 Detail = str | int | tuple[str, ...] | tuple[FieldError, ...] | None
-"""A member of ErrorDetail beside the code and the sentence."""
+"""An optional member of ErrorDetail."""
 
 
 class WireError(Exception):
@@ -148,20 +148,20 @@ class WireError(Exception):
     def prefix_fields(self, prefix: str) -> None:
         """Puts `prefix` before each field that the error names: its content is part of another one."""
         inner = str(self.details.get("field") or "content")
-        told = self.details.get("fields")
+        fields = self.details.get("fields")
         self.message = _prefixed_message(self.message, inner, prefix)
         self.args = (self.message,)
         self.details = {**self.details, "field": _prefixed(inner, prefix)}
-        if isinstance(told, tuple):
+        if isinstance(fields, tuple):
             self.details["fields"] = tuple(
                 FieldError(_prefixed(one.field, prefix), _prefixed_message(one.message, one.field, prefix))
-                for one in told
+                for one in fields
                 if isinstance(one, FieldError)
             )
 
     @property
     def detail(self) -> ErrorDetail:
-        """The typed form that goes out beside the sentence."""
+        """The typed form of the error."""
         details = self.details
         if self.code is ErrorCode.INVALID_CONTENT and isinstance(field := details.get("field"), str):
             details = {"fields": (FieldError(field, self.message),), **details}

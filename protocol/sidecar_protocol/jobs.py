@@ -177,7 +177,7 @@ class SendJob(Model):
     """A cached one: nothing is done, status `skipped`; cached after success."""
     forward: Annotated[bool | ForwardAs, Either("bool", "object")] = False
     webhooks: Annotated[tuple[NonEmpty, ...], Bound(max_length=MAX_WEBHOOKS)] = ()
-    """URLs that are told of the run, besides the session's."""
+    """URLs that get updates of the run, in addition to the session's."""
     artifacts: Literal["inline", "files"] = "inline"
     token: Secret | None = None
     """A visit token, needed where the sidecar has a signing secret."""

@@ -131,7 +131,7 @@ Maybe = Annotated[T | Unset, _Absent()]
 
 
 class Either:
-    """Reads a union of shapes that differ in their JSON type: what is wrong is told of the one that was meant."""
+    """Decodes a union of shapes with different JSON types: mistakes are reported for the intended one."""
 
     def __init__(self, *labels: str) -> None:
         """What JSON calls each of them, in the union's order."""

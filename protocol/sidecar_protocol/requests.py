@@ -54,7 +54,7 @@ Texts and raw contents need no model: `TEXT` and `RAW`.
 """
 
 FORMS: Final = {"set_credentials": "session.LoginForms"}
-"""Types of which the schema tells more than the content's model: `codec` reads one form apart."""
+"""Types whose schema allows more than the content's model: `codec` decodes one form separately."""
 
 HOLDS_RAW: Final = frozenset({"set_mock", "send_full_cv", "create_schedule", "update_schedule"})
 """Types whose content has a part that is passed on as it came: it may be nested as deep as a line."""

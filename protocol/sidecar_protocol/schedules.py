@@ -7,7 +7,7 @@ from sidecar_protocol.models import Bound, Maybe, Model, Sparse
 from sidecar_protocol.wire_types import UNSET, Raw
 
 ScheduleName = Annotated[str, Bound(min_length=1, max_length=255)]
-"""1 to 255 bytes of letters (also Chinese ones), digits, underscores and spaces."""
+"""1 to 255 bytes of letters (Chinese ones, too), digits, underscores and spaces."""
 NonEmpty = Annotated[str, Bound(min_length=1)]
 ScheduleKey = Annotated[str, Bound(min_length=1, max_length=255)]
 """As `create_schedule` answered."""
@@ -33,7 +33,7 @@ class Trigger(Model):
 
 
 class Push(Model):
-    """What: a message that makes sense while nobody waits for its answer."""
+    """A message that can run without a parent that waits for the reply."""
 
     type: Annotated[str, Bound(min_length=1, max_length=255)]
     content: Maybe[Raw] = UNSET

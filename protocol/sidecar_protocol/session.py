@@ -50,7 +50,7 @@ LoginForms = Credentials | MockLogin | Servers
 
 
 class Hello(Model):
-    """What the parent asks for beside v1's behaviour."""
+    """The parent's options in addition to v1's behaviour."""
 
     notifications: bool = False
     """Whether lines that answer no request (`event`) may be written."""
@@ -65,7 +65,7 @@ class Cancel(Model):
 
 
 class Limits(Model):
-    """The bounds in force, as `hello` tells them."""
+    """The limits, as `hello` returns them."""
 
     max_line_bytes: int
     max_in_flight: int

@@ -157,7 +157,7 @@ class TaskRun(Sparse):
     """What the script returned, any JSON value, or the content of the job's reply."""
     error: ErrorDetail | None = None
     output: tuple[str, ...] = ()
-    """What the script wrote to its console, and errors that nobody caught: the last 200 lines of 2,000 characters."""
+    """What the script wrote to its console, and uncaught errors: the last 200 lines of 2,000 characters."""
     cut: bool = False
     """Result or output were too long to be kept whole."""
 

@@ -95,12 +95,12 @@ def _meant(places: Sequence[_Place], value: Any) -> Iterator[Mistake]:
         for at, shape, other in place.unions:
             known = shapes.setdefault(at, {})
             known[shape] = known.get(shape, True) and other
-    told = set()
+    reported = set()
     for place in places:
         for at, shape, other in place.unions:
             meant = next((name for name, is_other in shapes[at].items() if not is_other), None)
-            if meant is None and other and at not in told:
-                told.add(at)
+            if meant is None and other and at not in reported:
+                reported.add(at)
                 yield Mistake(place.path, _another_type(" | ".join(shapes[at]), place, value))
             if meant != shape:
                 break

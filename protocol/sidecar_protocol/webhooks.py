@@ -1,4 +1,4 @@
-"""Webhooks: who is told of runs, and what has become of deliveries."""
+"""Webhooks, and the state of deliveries."""
 
 import base64
 import binascii
@@ -22,7 +22,7 @@ StdouterrSize = Annotated[int, Bound(ge=0, le=1_000_000)]
 
 
 class Webhook(Model):
-    """An endpoint that is told of every run."""
+    """An endpoint that gets updates of every run."""
 
     url: Annotated[str, Bound(min_length=1, max_length=2_000)]
     """http or https, without a user."""

@@ -113,7 +113,7 @@ export interface Error {
 /** Why a request failed. Clients branch on these; sentences may change, codes do not. */
 export type ErrorCode = "parse_error" | "invalid_request" | "unknown_type" | "invalid_content" | "line_too_long" | "missing_credentials" | "unauthorized" | "forbidden" | "not_found" | "conflict" | "limit_exceeded" | "queue_full" | "timeout" | "cancelled" | "navigation_failed" | "action_failed" | "browser_unavailable" | "browser_crashed" | "remote_error" | "remote_unreachable" | "not_recorded" | "shutting_down" | "internal";
 
-/** The typed form of an error, beside the plain sentence that v1 parents read. */
+/** The typed form of an error, sent in addition to the sentence that v1 parents read. */
 export interface ErrorDetail {
   code: ErrorCode;
   message: string;
@@ -163,7 +163,7 @@ export interface Geolocation {
   accuracy?: number;
 }
 
-/** What the parent asks for beside v1's behaviour. */
+/** The parent's options in addition to v1's behaviour. */
 export interface Hello {
   notifications?: boolean;
   zone?: string;
@@ -304,7 +304,7 @@ export interface Proxy {
   password?: string | null;
 }
 
-/** What: a message that makes sense while nobody waits for its answer. */
+/** A message that can run without a parent that waits for the reply. */
 export interface Push {
   type: string;
   content?: unknown;
@@ -479,7 +479,7 @@ export interface Viewport {
   height: number;
 }
 
-/** An endpoint that is told of every run. */
+/** An endpoint that gets updates of every run. */
 export interface Webhook {
   url: string;
   secret?: string | Array<string> | null;

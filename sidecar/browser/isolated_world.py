@@ -113,8 +113,8 @@ async def options(locator: Locator) -> list[tuple[int, list[tuple[str, str]]]]:
 
 async def status(page: Page) -> int | None:
     """The document's HTTP status, as the browser recorded it; None if it has none. Raises Playwright's errors."""
-    told = decode_result(await call(page, "status"))
-    return told if isinstance(told, int) else None
+    status = decode_result(await call(page, "status"))
+    return status if isinstance(status, int) else None
 
 
 async def title(page: Page | Frame) -> str:

@@ -37,7 +37,7 @@ _CLOSED = (
 
 
 def first_line(error: BaseException) -> str:
-    """What Playwright said, without the method's name and the call log; whoever knows the secrets cuts it."""
+    """Playwright's message without the method's name and the call log; truncated only after redaction."""
     said = str(error).partition("\nCall log:")[0].strip().split("\n", 1)[0]
     method, colon, rest = said.partition(": ")
     if colon and "." in method and " " not in method:
@@ -91,7 +91,7 @@ def awaits_navigation(error: PlaywrightTimeout) -> bool:
 
 
 def was_aborted(failure: str) -> bool:
-    """Whether a navigation ended because nobody wanted its page any more: a download, a 204, another navigation."""
+    """Whether a navigation was aborted: by a download, a 204 or another navigation."""
     return "ABORTED" in failure
 
 

@@ -66,9 +66,9 @@ class ScopeProxy:
         try:
             await self._connect(reader, writer)
         except (OSError, ValueError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # the browser says that its page could not be loaded, and why is told by who asked for it
+            pass  # the browser reports that its page could not be loaded
         except asyncio.CancelledError:
-            pass  # the job has ended; a server's own task has nobody to tell
+            pass  # the job has ended; a server task has no caller
         finally:
             writer.close()
 
@@ -151,7 +151,7 @@ async def _forward_request_body(
         if codings == [b"chunked"] and not lengths:
             await _forward_chunks(client_reader, server_writer)
         elif codings or len(lengths) > 1:
-            raise ValueError("nobody can tell where this request ends")
+            raise ValueError("the end of this request is ambiguous")
         elif lengths:
             await _forward_bytes(client_reader, server_writer, _parse_number(lengths[0], 10))
         await server_writer.drain()

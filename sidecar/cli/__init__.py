@@ -1,1 +1,1 @@
-"""The command line: the session by default, and every command beside it."""
+"""The command line: a session by default, and all other commands."""

@@ -199,7 +199,7 @@ def _future(first: int, last: int, table: Timetable, coming: int, now: float) ->
 
 def _cells(row: Row) -> tuple[str, ...]:
     last = f"{row.last or '-'} {row.last_status or ''}".rstrip()
-    # what moves a terminal's cursor or turns its text around is nobody's name
+    # characters that move the cursor or change the text's direction belong to no name
     what = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in row.what)
     return (row.kind, what, row.state, row.next or "-", str(row.coming), last, str(row.missed), row.timeline)
 
@@ -222,8 +222,8 @@ def _print_table(rows: Sequence[Row], out: IO[str]) -> None:
     drawn = [Text.assemble(*((letter, _COLORS.get(letter, "dim")) for letter in line[_TIMELINE])) for line in lines]
     if _least_width(lines) > console.width:
         for cells, line in zip(lines, drawn, strict=True):
-            told = (f"{_HEADS[index]} {cells[index]}" for index in range(_TIMELINE) if index != _WHAT)
-            console.print(Text(cells[_WHAT], style="bold"), Text(", ".join(told)), line, "", sep="\n", soft_wrap=True)
+            facts = (f"{_HEADS[index]} {cells[index]}" for index in range(_TIMELINE) if index != _WHAT)
+            console.print(Text(cells[_WHAT], style="bold"), Text(", ".join(facts)), line, "", sep="\n", soft_wrap=True)
     else:
         table = Table(box=None, header_style="bold")
         for head in _HEADS:

@@ -203,11 +203,11 @@ def _agenda(flags: dict[str, str], *, as_json: bool) -> int:
 
     out = _output()
     if isinstance(out, io.TextIOWrapper):
-        out.reconfigure(errors="backslashreplace")  # names may hold what the terminal has no letters for
+        out.reconfigure(errors="backslashreplace")  # names may contain characters that the terminal can't show
     try:
         code = show(settings.load(flags), Clock(), out, as_json=as_json)
         out.flush()
-    except BrokenPipeError:  # whoever read it has seen enough
+    except BrokenPipeError:  # the reader has closed the pipe
         _let_go_of(out)
         return 0
     except (settings.SettingsError, SidecarError, OSError) as wrong:

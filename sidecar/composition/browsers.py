@@ -23,7 +23,7 @@ class BrowserServices:
     """One for each process."""
 
     def __init__(self, settings: Settings, clock: Clock, is_mock: Callable[[], bool]) -> None:
-        """`is_mock` says whether a mock session is in force, which leaves nothing on disk."""
+        """`is_mock` says whether this is a mock session, which leaves nothing on disk."""
         self._settings = settings
         self._clock = clock
         self._is_mock = is_mock
@@ -38,9 +38,9 @@ class BrowserServices:
         self._run_service: RunService | None = None
 
     def run_service(self) -> "RunService":
-        """What runs browser jobs."""
+        """The service that runs browser jobs."""
         if self._run_service is None:
-            from sidecar.jobs.run_service import RunService  # late: with what it tells of runs it takes 15 ms to import
+            from sidecar.jobs.run_service import RunService  # late: with updates of runs it takes 15 ms to import
 
             self._run_service = RunService(
                 self._get_runner, lambda job, at: self.visit_tokens().check(job, at), self.reference_locks, self._clock
@@ -48,7 +48,7 @@ class BrowserServices:
         return self._run_service
 
     def forget_mock(self) -> None:
-        """A mock session begins: what the one before has kept in profiles is gone."""
+        """Forgets the profiles of the last mock session."""
         self._mock_states = None
 
     def visit_tokens(self) -> "VisitTokens":
@@ -58,11 +58,11 @@ class BrowserServices:
         return VisitTokens(self._settings.token_secret, self._clock, allow_proxies=self._settings.token_proxies)
 
     def sandbox_pool(self) -> "SandboxPool":
-        """Where tasks' scripts run, beside the jobs' own."""
+        """The sandboxes of task scripts; those of jobs are from the same pool."""
         return self._get_pool().sandbox_pool
 
     async def close(self) -> None:
-        """Closes the browsers, and takes away what was under way."""
+        """Closes the browsers, and removes temporary files."""
         if self._pool:
             await self._pool.close()
         if self._scratch:
@@ -70,7 +70,7 @@ class BrowserServices:
         await self.sweep()  # a session that was too short for it
 
     async def sweep(self) -> None:
-        """Takes away, once, what killed processes have left: raw recordings may be among it."""
+        """Removes, once, temporary files of killed processes: they may include raw recordings."""
         if not self._swept:
             from sidecar.scratch_folder import remove_abandoned  # late: the first pong need not wait for it
 
@@ -106,7 +106,7 @@ class BrowserServices:
         return self._runner
 
     def _get_states(self) -> "ProfileStore":
-        """Where profiles lie: in the state folder, or in memory for a mock session."""
+        """The store of profiles: in the state folder, or in memory for a mock session."""
         from sidecar.browser.profiles.profile_store import FileProfileStore, MemoryProfileStore
         from sidecar.encryption import Encryptor
 

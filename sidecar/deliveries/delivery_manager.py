@@ -125,7 +125,7 @@ class DeliveryManager:
         """Sends what is due, for at most `seconds`; the rest stays in the outbox."""
         if self._startup:
             await asyncio.wait([self._startup], timeout=seconds)
-        with contextlib.suppress(StoreFailed):  # who put it has been told
+        with contextlib.suppress(StoreFailed):  # the caller has got the error
             await self._outbox.flush()
         self._draining = True
         for worker, _ in self._workers.values():

@@ -120,11 +120,11 @@ class EndpointWorker:
 
     async def _send_due(self, row: EndpointRow, target: Target) -> None:
         """Sends until nothing is due or the endpoint fails."""
-        lanes = 1 if row.failures else CONCURRENCY  # one that failed is tried with one delivery first
+        max_sends = 1 if row.failures else CONCURRENCY  # after a failure one delivery is tried first
         try:
             while True:
                 if not self._stopping and await self._holds_lease():
-                    self._start_sends(row, target, lanes)
+                    self._start_sends(row, target, max_sends)
                 if not self._sends and (self._stopping or not await self._wait_for_more()):
                     return
                 await self._wait_for_progress()
@@ -147,9 +147,9 @@ class EndpointWorker:
             self.idle.clear()
         return not self.draining
 
-    def _start_sends(self, row: EndpointRow, target: Target, lanes: int) -> None:
-        for message in self._context.outbox.due(self._endpoint, lanes + len(self._sends)):
-            if self._sending >= lanes:
+    def _start_sends(self, row: EndpointRow, target: Target, max_sends: int) -> None:
+        for message in self._context.outbox.due(self._endpoint, max_sends + len(self._sends)):
+            if self._sending >= max_sends:
                 return
             if message.ordering_key not in self._sends:
                 self._sending += 1
@@ -211,7 +211,7 @@ class EndpointWorker:
                     break
                 arrived.append(message)
                 self._unacknowledged[message] = self._context.outbox.mark_sent(self._endpoint, message)
-                self._stopping |= row.failures > 0  # ends this burst, so that the next one uses all lanes
+                self._stopping |= row.failures > 0  # ends this burst, so that the next one sends concurrently
         finally:
             self._sending -= 1
             self.wakeup.set()

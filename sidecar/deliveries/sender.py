@@ -39,7 +39,7 @@ _BUSY: Final = frozenset({429, 503})
 _ENDPOINT_FAILED: Final = frozenset({401, 403, 408, 429, 502, 503, 504})
 """Statuses that say more of the endpoint than of what was sent."""
 DETACH_ATTEMPTS: Final = 3
-"""After so many, of a minute and a half, what a server refuses by itself is tried beside all that comes after it."""
+"""After this many attempts (a minute and a half) a copy that a server refuses no longer holds up later ones."""
 _NOT_SUPPORTED: Final = frozenset({404, 405, 501})
 """A server that has no place for such a thing."""
 _PERMANENT: Final = frozenset({400, 413, 415, 422})

@@ -19,7 +19,7 @@ T = TypeVar("T")
 async def report_as_step(
     run: JobRun, step: str, listeners: RunListeners, clock: Clock, work: Callable[[], Awaitable[T]]
 ) -> T:
-    """What `work` gives; the audience is told that the step began and ended, and what came of it."""
+    """Returns the result of `work`; reports its start and end to the listeners as a run of one step."""
     job = SendJob(steps=(Step(url=f"sidecar:{step}", name=step),))
     updates = RunUpdates(job, run.id, listeners, clock, str, run.name or step)
     updates.on_started()

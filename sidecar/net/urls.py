@@ -52,7 +52,7 @@ def private_address_error(host: str, field: str | None = None) -> Forbidden:
 
 
 def to_url(url: str) -> URL:
-    """The URL, parsed. Raises ValueError; `check_url` tells beforehand."""
+    """The parsed URL. Raises ValueError for URLs that `check_url` refuses."""
     return URL(url)
 
 

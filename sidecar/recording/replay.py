@@ -98,8 +98,8 @@ class PlaceholderFiller:
             return raw if value is None else json.dumps(value)
         if token.sensitivity not in _PARTLY_HIDDEN and key not in self._secrets:
             return raw  # part of a value that the log hides elsewhere
-        told: str = msgspec.json.decode(raw)
-        parts = told.split(REDACTED)
+        text: str = msgspec.json.decode(raw)
+        parts = text.split(REDACTED)
         filled = [parts[0]]
         for part in parts[1:]:
             value = self._take(key, unknown)

@@ -102,7 +102,7 @@ class ReplayProcess:
         except queue.Empty:
             raise TimeoutError from None
         if message is None:
-            self._messages.put(None)  # for whoever asks again
+            self._messages.put(None)  # for further calls
         return message
 
     def _read(self) -> None:

@@ -13,7 +13,7 @@ _NULL = Raw(b"null")
 
 
 class MockServer:
-    """Gives the secrets it was told and says what it was told of every CV."""
+    """Returns the configured secrets, and the configured answer for every CV."""
 
     def __init__(self, options: "MockOptions") -> None:
         self._secrets = options.secrets or {}

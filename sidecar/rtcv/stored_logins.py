@@ -27,12 +27,12 @@ class CurrentSession(LoginContext, Protocol):
 
 
 Forward = Callable[[str, bytes, str], None]
-"""Scope, result, idempotency key: puts a result for every server of a login. Raises MissingCredentials, StoreFailed."""
+"""Account, result, idempotency key: puts a result into the outbox. Raises MissingCredentials, StoreFailed."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredBackend:
-    """A login's servers for work that nobody waits for. Without credentials there is no server to ask."""
+    """A login's servers for stored work. Without credentials there is no server to ask."""
 
     account_id: str
     put: Forward
@@ -55,7 +55,7 @@ class StoredBackend:
         await self._known().post_cvs(cvs)
 
     async def forward(self, result: bytes, idempotency_key: str) -> None:
-        """Puts a result where it waits for every server, its credentials too. Raises MissingCredentials."""
+        """Puts a result into the outbox for every server. Raises MissingCredentials."""
         self.put(self.account_id, result, idempotency_key)
 
     async def close(self) -> None:
@@ -71,7 +71,7 @@ class StoredBackend:
 
 @dataclass(frozen=True, slots=True)
 class StoredLoginContext:
-    """What is left of a login."""
+    """The login context of stored work."""
 
     references: References
     add_secret: Callable[[str], None]

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 BATCH_SIZE: Final = 100
 """Schedules submitted concurrently."""
 OWNER_SECONDS: Final = 60.0
-"""Seconds that the process that sealed a message gets to fire it, before others say that it can't be."""
+"""Seconds for the process that encrypted a message to fire it, before others report that they can't."""
 RETENTION_SECONDS: Final = 7 * 24 * 3600.0
 """Seconds that a schedule can be looked at after it was fired or missed."""
 
@@ -48,7 +48,7 @@ class ScheduleDispatcher:
         self._watched: dict[str, float] = {}
 
     def watch(self, schedule_id: str, due: float) -> None:
-        """Has our own parent told when this one is fired, also where another sidecar does it."""
+        """Reports this schedule's firing to our own parent, even if another sidecar fires it."""
         self._watched[schedule_id] = due
 
     async def next_due(self) -> float | None:
@@ -90,8 +90,8 @@ class ScheduleDispatcher:
             elif not record.enabled or late > self._grace:
                 await self._close(item, record, "missed")
             else:
-                self._submission(item, record)  # whoever can't open it leaves it to others
-                # whoever changes or deletes it from here on comes too late, and a crash from here on is made up for
+                self._submission(item, record)  # a process that can't decrypt it leaves it to others
+                # changes and deletions from here on are too late, and a crash is recovered from
                 await self._agenda.replace(item, encode(record.replace(stage="firing")), item.due)
         except SidecarError as failure:
             if late <= self._retry_window(failure):
@@ -138,6 +138,6 @@ class ScheduleDispatcher:
         return self._grace if failure.retryable else 0.0
 
     async def _close(self, item: Item, record: ScheduleRecord, stage: Literal["fired", "missed"]) -> bool:
-        """False where somebody else has dealt with it."""
+        """Returns False if another process has done it."""
         closed = encode(record.replace(stage=stage))
         return await self._agenda.replace(item, closed, None, self._now() + RETENTION_SECONDS)

@@ -61,13 +61,13 @@ class ScheduleRecord(Sparse):
     """Seconds for each attempt."""
     scope: str = ""
     stage: Literal["waiting", "firing", "fired", "missed"] = "waiting"
-    """`firing`: somebody has begun to hand it to the queue, and whoever sees that goes on."""
+    """`firing`: a process has begun to submit it; any process continues that."""
     msgids: tuple[str, ...] = ()
     error: ErrorDetail | None = None
 
     @property
     def status(self) -> Status:
-        """What the parent is told."""
+        """Its status for the parent."""
         if self.stage == "fired" or self.stage == "missed":
             return self.stage
         return "pending" if self.enabled else "paused"
@@ -98,7 +98,7 @@ class ScheduleManager:
         on_change: Callable[[str, float], None],
         make_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
-        """`on_change` is told the id and the Unix time of what is made or changed."""
+        """`on_change` gets id and Unix time of a created or changed schedule."""
         self._agenda = agenda
         self._messages = messages
         self._now = clock.now

@@ -119,12 +119,12 @@ class ScheduledMessages:
             raise
 
     def encrypt(self, checked: CheckedMessage) -> dict[str, str]:
-        """The content as it may lie on disk."""
+        """The content as it may be stored."""
         secret = self._encryptor.persistent or contains_secrets(checked.decoded, checked.steps)
         return encrypt_content(self._encryptor, checked.content, secret=secret)
 
     def decrypt(self, stored: dict[str, str]) -> bytes:
-        """What was sealed. Raises DecryptionKeyMissing."""
+        """The decrypted content. Raises DecryptionKeyMissing."""
         return decrypt_content(self._encryptor, stored)
 
     def redacted(self, checked: CheckedMessage) -> Raw:

@@ -1,6 +1,6 @@
-"""Runs requests: ordered and concurrent lanes, barriers, bounds, cancellation.
+"""Runs requests: in order or concurrently, barriers, limits, cancellation.
 
-Requests without an id go through the ordered lane, one after the other, as v1 did. Requests with an id run at once, up
+Requests without an id run one after the other, as v1 did. Requests with an id run at once, up
 to a bound. A barrier runs alone. What can't start yet waits in the inbox, and then nothing more is read.
 """
 
@@ -184,7 +184,7 @@ class Dispatcher:
         self._pump()
 
     def _cancel(self, request: Request) -> None:
-        """Takes effect at once, whatever it would have to wait for in its lane; only its answer keeps its place."""
+        """Takes effect at once, without waiting for earlier requests; only its reply keeps its place."""
         try:
             wanted: Cancel = codec.decode_content(request)
         except WireError as error:
@@ -233,7 +233,7 @@ class Dispatcher:
             self._lane.append(item)
             if self._lane_task is None:
                 self._lane_task = asyncio.create_task(self._run_lane())
-            return True  # still queued, in the lane
+            return True  # still queued
         elif not item.route.is_async:
             self._ids.discard(item.request.id)
             self._run_now(item.request, item.route)

@@ -18,7 +18,7 @@ def error_reply(
 ) -> bytes:
     """The `error` reply to a failure; one that is no WireError is a fault of ours, and only the log says more.
 
-    `number` gives the number that the message's errors carry beside their code.
+    `number` gives the number that the message's errors have in addition to their code.
     """
     if not isinstance(wrong, WireError):
         log.error("unexpected error while handling a request", exc_info=wrong)

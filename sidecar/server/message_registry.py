@@ -1,7 +1,7 @@
-"""Every message type with its handler, and how it may run beside others.
+"""Every message type with its handler, and how it may run concurrently.
 
 The model of each content is in `sidecar_protocol.requests`, under the same name. `cancel` is missing here: it acts on
-the dispatcher's own lanes. A handler is imported with the first message that it is for, and its models with it.
+the dispatcher itself. A handler is imported with the first message that it is for, and its models with it.
 """
 
 import inspect

@@ -1,4 +1,4 @@
-"""What the dispatcher knows of a message type beside its name."""
+"""How the dispatcher handles a message type."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Handler = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One message type: its handler, and how it may run beside others."""
+    """One message type: its handler, and how it may run concurrently."""
 
     handler: Handler
     is_async: bool = False
@@ -26,5 +26,5 @@ class Route:
     takes_request_id: bool = False
     """The handler takes the request's id, None for a line without one, before the content."""
     error_number: Callable[[ErrorDetail], int] | None = None
-    """Gives the number that an error of this message carries beside its code."""
+    """Gives the number that an error of this message has in addition to its code."""
     encode: Callable[[RequestId | None, Any], bytes] = codec.encode_ok

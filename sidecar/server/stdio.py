@@ -14,7 +14,7 @@ HIGH_WATER: Final = 1 << 20
 """Unsent bytes beyond which nothing more is read, so that a parent which does not read slows us down."""
 LOW_WATER: Final = 1 << 18
 LINE_WEIGHT: Final = 64
-"""Bytes that a queued line is taken for beside its own."""
+"""Bytes of overhead that a queued line counts for."""
 
 
 class LineSplitter:
@@ -65,7 +65,7 @@ class LineSplitter:
 
 
 class LineReader:
-    """Reads lines from a descriptor of any kind and hands them on in batches, until it is told to hold."""
+    """Reads lines from a descriptor of any kind and passes them on in batches, until `hold`."""
 
     def __init__(
         self,
@@ -220,7 +220,7 @@ class LineWriter:
         on_commit_failure, self._on_commit_failure = self._on_commit_failure, {}
         try:
             committed = self._commit()
-        except Exception as failure:  # whoever waits for these lines must not wait for ever
+        except Exception as failure:  # callers that wait for these lines must not wait forever
             self._write(_answers(lines, on_commit_failure, failure))
             return
         if committed is None:

@@ -51,8 +51,8 @@ def _prepare(path: Path, busy_seconds: float) -> sqlite3.Connection:
     if _was_emptied(path):
         log.warning("%s is empty, its content lost or never written; creating a new database", path.name)
     files.create_if_missing(path)  # before SQLite creates it with the umask's mode
-    for beside in ("", "-wal", "-shm"):
-        files.restrict_permissions(path.with_name(path.name + beside))
+    for suffix in ("", "-wal", "-shm"):
+        files.restrict_permissions(path.with_name(path.name + suffix))
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None, check_same_thread=False)
     try:
         check_version(connection)  # before anything is written to it

@@ -201,13 +201,13 @@ class Outbox:
 
         def write(connection: sqlite3.Connection) -> list[OutboxRow]:
             keys = connection.execute(outbox_sql.OLDER_KEYS, (endpoint, before)).fetchall()
-            told = connection.execute(outbox_sql.OLDER, (endpoint, before, PAGE_SIZE)).fetchall()
+            found = connection.execute(outbox_sql.OLDER, (endpoint, before, PAGE_SIZE)).fetchall()
             connection.execute(outbox_sql.MARK_OLDER_DEAD, (error, endpoint, before))
             connection.executemany(
                 outbox_sql.MAKE_NEXT_DUE, [(now, endpoint, ordering_key) for (ordering_key,) in keys]
             )
             _trim(connection, now)
-            return [_row(one) for one in told]
+            return [_row(one) for one in found]
 
         return self._database.write(write)
 

@@ -61,7 +61,7 @@ class TaskDispatcher:
         wants_events: Callable[[], bool],
         keep_local: bool = False,
     ) -> None:
-        """`is_alive` tells whether a process of this store lives.
+        """`is_alive` says whether a process of this store is alive.
 
         `wants_events` says whether our parent asked for events. `keep_local`: other machines take jobs out of the queue
         that don't know our tasks.

@@ -161,7 +161,7 @@ class TaskManager:
         payload = decode_stored(TaskRunPayload, run.content)
         try:
             _, record = await self._find(payload.id)
-        except WireError as failure:  # somebody waits to hear what became of it
+        except WireError as failure:  # the caller waits for the outcome
             await self._runner.refuse(run, failure)
         trigger: Trigger = "schedule" if payload.due is None else "interval" if record.cron is None else "cron"
         named = msgspec.structs.replace(run, name=payload.id, account_id=run.account_id or record.scope)
@@ -203,7 +203,7 @@ class TaskManager:
         raise Conflict(f"the task {task_id!r} was changed concurrently", retryable=True)
 
     async def _to_task_run(self, run: StoredRun) -> TaskRun:
-        """A noted run; one whose process died and that nobody will repeat does not go on."""
+        """A recorded run; an interrupted run that is not repeated is not running."""
         task_run = to_task_run(run)
         if run.status == "running" and not await self._dispatcher.is_active(run):
             return task_run.replace(status="cancelled")

@@ -43,7 +43,7 @@ _CODES: Final = frozenset(ErrorCode)
 
 
 class ScriptOutput:
-    """What a script writes to its console, and the errors that nobody caught."""
+    """What a script writes to its console, and uncaught errors."""
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque()
@@ -218,7 +218,7 @@ class TaskRunner:
         return await self._run_reported(record.script, record, run, output)
 
     async def _run_reported(self, script: str, record: TaskRecord, run: JobRun, output: ScriptOutput) -> Any:
-        """Runs a script, and tells of it as of a job whose one step it is."""
+        """Runs a script, and reports it as a job with one step."""
         job = SendJob(steps=(Step(url=script, name=script),), name=run.name)
         hide = redactor_for(job).redact_text
         updates = RunUpdates(job, run.id, self._dependencies.listeners_of(run), self._clock, hide, run.name)

@@ -25,7 +25,7 @@ ONE_AT_A_TIME = {"SIDECAR_CONCURRENCY": "1"}
 STORE_KEY = {"SIDECAR_STORE_KEY": "A" * 43 + "="}
 CANARY = "c4n4ry-in-a-cookie"
 COOKIE = {"name": "n", "value": CANARY, "domain": "127.0.0.1"}
-SEALED = "this needs a secret that was sealed with another key; set SIDECAR_STORE_KEY or send it again"
+SEALED = "this needs a secret that was encrypted with another key; set SIDECAR_STORE_KEY or send it again"
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ class Sandbox:
     def close(self, why: Exception | None = None) -> asyncio.Future[Any]:
         """Closes the page and its process, endless loops included; repeated calls share one result.
 
-        `why` is what the script did wrong: whoever still waits for this sandbox is told of that, not of its end.
+        `why` is what the script did wrong: pending calls fail with that, not with the sandbox's end.
         """
         if self._closing is None:
             self._mark_lost(why or ScriptError("its sandbox was closed"))

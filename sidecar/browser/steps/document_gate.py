@@ -49,13 +49,13 @@ class DocumentGate:
         """
         self._guards[context] = allows
 
-    def _on_target_created(self, told: dict[str, Any]) -> None:
-        target = told["targetInfo"]
+    def _on_target_created(self, event: dict[str, Any]) -> None:
+        target = event["targetInfo"]
         if target["type"] == "page":
             self._contexts[target["targetId"]] = target.get("browserContextId", "")
 
-    def _on_target_destroyed(self, told: dict[str, Any]) -> None:
-        context = self._contexts.pop(told["targetId"], None)
+    def _on_target_destroyed(self, event: dict[str, Any]) -> None:
+        context = self._contexts.pop(event["targetId"], None)
         if context is not None and context not in self._contexts.values():
             self._guards.pop(context, None)
 

@@ -25,9 +25,9 @@ class DocumentResponses:
     def track(self, page: Page) -> None:
         """Starts to track a page."""
 
-        def hear(told: dict[str, Any]) -> None:
-            if "newDocument" in told and "error" not in told:
-                sent = told["newDocument"].get("request")
+        def hear(event: dict[str, Any]) -> None:
+            if "newDocument" in event and "error" not in event:
+                sent = event["newDocument"].get("request")
                 self._counts[page] = self.count(page) + 1
                 self._requests[page] = sent and sent._object
 

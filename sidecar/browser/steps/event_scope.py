@@ -43,8 +43,8 @@ class EventScope:
             _emitter(self._job_page.page).remove_listener("navigated", self._on_navigated)
             self._job_page.context.remove_listener("page", self._on_page)
 
-    def _on_navigated(self, told: dict[str, Any]) -> None:
-        if self._awaiting and "newDocument" in told and "error" not in told:
+    def _on_navigated(self, event: dict[str, Any]) -> None:
+        if self._awaiting and "newDocument" in event and "error" not in event:
             self.close()
             self._is_open, self._job_page.has_previous_document = True, False
 

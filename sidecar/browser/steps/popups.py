@@ -29,13 +29,13 @@ class PopupWatcher:
     def __bool__(self) -> bool:
         return len(set(self._contexts.values())) < len(self._contexts)
 
-    def _on_target_created(self, told: dict[str, Any]) -> None:
-        target = told["targetInfo"]
+    def _on_target_created(self, event: dict[str, Any]) -> None:
+        target = event["targetInfo"]
         if target["type"] == "page":
             self._contexts[target["targetId"]] = target.get("browserContextId", "")
 
-    def _on_target_destroyed(self, told: dict[str, Any]) -> None:
-        self._contexts.pop(told["targetId"], None)
+    def _on_target_destroyed(self, event: dict[str, Any]) -> None:
+        self._contexts.pop(event["targetId"], None)
 
 
 _watchers: WeakKeyDictionary[Browser, asyncio.Task[PopupWatcher]] = WeakKeyDictionary()

@@ -64,7 +64,7 @@ class StepsOutcome:
 
 
 class StepRunner:
-    """One run over the steps. `step` and `action` say where it is, for whoever has to stop it.
+    """One run over the steps. `step` and `action` say where it is, for errors about the time limit.
 
     JavaScript actions run in a sandbox of `sandboxes` and see `secrets`; `close` gives it back.
     """

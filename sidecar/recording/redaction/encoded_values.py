@@ -6,7 +6,7 @@ nothing until it is looked for, and thousands of them cost a text no more than o
 is exact; then all escapes are undone together, level by level, with backslashes and line ends flattened, in the text
 as in the values, so that it does not matter how often something was escaped, nor which backslashes stand before it.
 Not looked into are escapes within base64 and digits, and what is compressed or encrypted; and where a cut escape of a
-URL stands right before a value (`%2` before `correct%20horse`), it is read as one with the value's first letter.
+URL stands right before a value (`%2` before `correct%20horse`), it is read as one with the value's first character.
 """
 
 import binascii

@@ -32,7 +32,7 @@ class SecretWords:
     min_literal_length = MIN_SECRET_LENGTH
 
     def __init__(self, key: bytes) -> None:
-        """`key` are random bytes that nobody else knows: with them short secrets could be guessed."""
+        """`key` are secret random bytes: with them short secrets could be guessed."""
         self._key = key
         self._names: dict[str, str] = {}
 

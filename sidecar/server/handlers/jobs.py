@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from sidecar.jobs.run_updates import RunListeners
 
 PLACE_SECONDS: Final = 3_600.0
-"""What an attempt of an async job may wait for a place in a browser, beside its own `timeout_ms`."""
+"""Seconds for which an attempt of an async job may wait for a browser slot, in addition to its `timeout_ms`."""
 
 
 async def send_job(context: HandlerContext, request_id: RequestId | None, job: SendJob) -> JobReply | JobScheduled:
-    """Runs a job while the parent waits, or notes it down to be run as soon as there is a place."""
+    """Runs a job, or accepts it to be run as soon as there is a slot."""
     if job.mode == "async":
         return await _accept(context, job)
     if job.retries:
         raise InvalidContent("retries: needs the mode async", "retries")
-    from sidecar.jobs.run_service import RunRequest  # late: only jobs need what tells of runs
+    from sidecar.jobs.run_service import RunRequest  # late: only jobs need updates of runs
 
     listeners = await _listeners(context, request_id, job)
     request = RunRequest(job=job, run_id=uuid.uuid4().hex, login=context.session, listeners=listeners)
@@ -35,7 +35,7 @@ async def send_job(context: HandlerContext, request_id: RequestId | None, job: S
 
 
 async def job_status(context: HandlerContext, content: JobId) -> JobState:
-    """What is known of a job. Raises NotFound."""
+    """The state of a job. Raises NotFound."""
     return await (await context.storage.get()).job_queue.status(content.id)
 
 

@@ -6,7 +6,7 @@ from sidecar.server.handlers.context import HandlerContext
 
 
 def issue_token(context: HandlerContext, content: IssueToken) -> IssuedToken:
-    """A visit token, for whoever holds the issuer token."""
+    """Issues a visit token to a holder of the issuer token."""
     context.session.add_secret(content.issuer_token.reveal())
     tokens = context.visit_tokens()
     tokens.check_issuer(content.issuer_token)
