@@ -160,7 +160,7 @@
     const { responseType, transitional = {} } = this;
     if (typeof data !== "string" || !data || (responseType && responseType !== "json")) return data;
     try { return JSON.parse(data); } catch (error) {
-      if (responseType !== "json" || transitional.silentJSONParsing === true) return data;
+      if (responseType !== "json" || transitional.silentJSONParsing !== false) return data;
       throw AxiosError.from(error, "ERR_BAD_RESPONSE", this, undefined, this.response);
     }
   }];
@@ -226,7 +226,7 @@
       headers.set("Authorization", `Basic ${toBase64(bytes)}`);
     }
     const body = config.data ?? undefined;
-    if (body === undefined || (body instanceof FormData && !/boundary=/.test(headers.getContentType() ?? ""))) headers.delete("content-type");
+    if (body instanceof FormData && !/boundary=/.test(headers.getContentType() ?? "")) headers.delete("content-type");
     const { signal, end } = signalOf(config);
     try {
       const options = { method: config.method.toUpperCase(), headers: headers.toJSON(), body, signal, redirect: config.maxRedirects === 0 ? "manual" : "follow" };
@@ -247,7 +247,7 @@
   const settle = (response) => {
     const { config, status } = response;
     if (!status || !config.validateStatus || config.validateStatus(status)) return response;
-    throw new AxiosError(`Request failed with status code ${status}`, status >= 500 ? "ERR_BAD_RESPONSE" : "ERR_BAD_REQUEST", config, undefined, response);
+    throw new AxiosError(`Request failed with status code ${status}`, status >= 400 && status < 500 ? "ERR_BAD_REQUEST" : "ERR_BAD_RESPONSE", config, undefined, response);
   };
   const dispatch = async (config) => {
     checkCancelled(config);

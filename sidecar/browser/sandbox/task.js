@@ -53,10 +53,14 @@
     });
     const answer = await (aborted ? Promise.race([answered, aborted]) : answered);
     const content = WITHOUT_BODY.includes(answer.status) ? null : fromBase64(answer.body);
-    const response = new Response(content, { status: answer.status, statusText: answer.status_text, headers: answer.headers });
-    Object.defineProperty(response, "url", { value: answer.url });
-    return response;
+    return completed(new Response(content, { status: answer.status, statusText: answer.status_text, headers: answer.headers }), answer);
   };
+  // a page's own Response has no address, and none of the cookies that are set
+  const completed = (response, answer) => Object.defineProperties(response, {
+    url: { value: answer.url },
+    headers: { value: new Headers(answer.headers) },
+    clone: { value: () => completed(Response.prototype.clone.call(response), answer) },
+  });
   const job = (content) => ask("job", content ?? null, from(job));
 
   // --- what Node or a page has and a task's script has not; the page's own policy keeps the rest from working

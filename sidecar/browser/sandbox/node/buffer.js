@@ -61,7 +61,8 @@
   }
   Object.setPrototypeOf(Buffer, Uint8Array);
   Buffer.prototype = Object.create(Uint8Array.prototype, { constructor: { value: Buffer, writable: true, configurable: true } });
-  Object.defineProperty(Buffer, Symbol.species, { get: () => Uint8Array });
+  const Species = function (...args) { return wrap(new Uint8Array(...args)); };
+  Object.defineProperty(Buffer, Symbol.species, { get: () => Species });
 
   Object.assign(Buffer, {
     poolSize: 8192,
@@ -106,7 +107,14 @@
   });
 
   const methods = {
-    toString(encoding, start = 0, end = this.length) { return codec(encoding).decode(Uint8Array.prototype.subarray.call(this, start, Math.max(start, end))); },
+    toString(encoding, start = 0, end = this.length) {
+      const first = Math.max(0, start);
+      return codec(encoding).decode(Uint8Array.prototype.subarray.call(this, first, Math.max(first, end)));
+    },
+    [Symbol.for("nodejs.util.inspect.custom")]() {
+      const shown = Array.from(Uint8Array.prototype.subarray.call(this, 0, 50), (byte) => byte.toString(16).padStart(2, "0")).join(" ");
+      return `<Buffer${shown && " "}${shown}${this.length > 50 ? ` ... ${this.length - 50} more byte${this.length > 51 ? "s" : ""}` : ""}>`;
+    },
     toLocaleString(encoding, start, end) { return this.toString(encoding, start, end); },
     toJSON() { return { type: "Buffer", data: Array.from(this) }; },
     subarray(start, end) { return wrap(Uint8Array.prototype.subarray.call(this, start, end)); },
@@ -153,8 +161,8 @@
       return this;
     },
   };
-  for (const [name, value] of Object.entries(methods)) {
-    Object.defineProperty(Buffer.prototype, name, { value, writable: true, configurable: true });
+  for (const name of Reflect.ownKeys(methods)) {
+    Object.defineProperty(Buffer.prototype, name, { value: methods[name], writable: true, configurable: true });
   }
 
   // numbers: readUInt16LE, writeDoubleBE and so on, of the standard's DataView
@@ -168,6 +176,31 @@
       for (const spelled of new Set([name, name.replace("UInt", "Uint")])) {
         Object.defineProperty(Buffer.prototype, `read${spelled}${order}`, read);
         Object.defineProperty(Buffer.prototype, `write${spelled}${order}`, write);
+      }
+    }
+  }
+  // and of one to six bytes
+  const whole = (bytes, offset, length, little) => {
+    const part = Array.from(Uint8Array.prototype.subarray.call(bytes, offset, offset + length));
+    return (little ? part.reverse() : part).reduce((sum, byte) => sum * 256 + byte, 0);
+  };
+  for (const order of ["LE", "BE"]) {
+    const little = order === "LE";
+    const members = {
+      [`readUInt${order}`](offset, length) { return whole(this, offset, length, little); },
+      [`readInt${order}`](offset, length) {
+        const value = whole(this, offset, length, little);
+        return value >= 2 ** (8 * length - 1) ? value - 2 ** (8 * length) : value;
+      },
+      [`writeUInt${order}`](value, offset, length) {
+        for (let index = 0; index < length; index++) this[offset + (little ? index : length - 1 - index)] = Math.floor(value / 2 ** (8 * index)) & 0xff;
+        return offset + length;
+      },
+    };
+    members[`writeInt${order}`] = members[`writeUInt${order}`];
+    for (const [name, value] of Object.entries(members)) {
+      for (const spelled of new Set([name, name.replace("UInt", "Uint")])) {
+        Object.defineProperty(Buffer.prototype, spelled, { value, writable: true, configurable: true });
       }
     }
   }

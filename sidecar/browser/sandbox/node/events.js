@@ -1,6 +1,7 @@
 // Node's `events`.
-() => {
+(host) => {
   "use strict";
+  const { native } = host;
   const wrong = (listener) => {
     if (typeof listener !== "function") {
       throw Object.assign(new TypeError(`a listener must be a function, not ${typeof listener}`), { code: "ERR_INVALID_ARG_TYPE" });
@@ -53,7 +54,7 @@
     emit(name, ...args) {
       const list = listOf(this, name);
       if (!list.length && name === "error") {
-        throw args[0] instanceof Error ? args[0] : Object.assign(new Error(`Unhandled error. (${String(args[0])})`), { code: "ERR_UNHANDLED_ERROR", context: args[0] });
+        throw args[0] instanceof Error ? args[0] : Object.assign(new Error(`Unhandled error. (${native("util").inspect(args[0])})`), { code: "ERR_UNHANDLED_ERROR", context: args[0] });
       }
       for (const listener of list) Reflect.apply(listener, this, args);
       return list.length > 0;

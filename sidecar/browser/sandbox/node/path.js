@@ -30,9 +30,10 @@
     },
     basename(path, ending = "") {
       const base = checked(path).replace(/\/+$/, "").split("/").at(-1);
+      if (ending === path) return "";
       return ending && base !== ending && base.endsWith(ending) ? base.slice(0, -ending.length) : base;
     },
-    extname: (given) => /[^.](\.[^.]*)$/.exec(path.basename(given))?.[1] ?? "",
+    extname: (given) => /^(?!\.\.$)[^]+?(\.[^.]*)$/.exec(path.basename(given))?.[1] ?? "",
     relative(from, to) {
       const start = path.resolve(from).split("/").filter(Boolean), end = path.resolve(to).split("/").filter(Boolean);
       let same = 0;

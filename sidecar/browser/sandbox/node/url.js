@@ -15,7 +15,7 @@
     if (text instanceof Url) return text;
     if (typeof text !== "string") throw Object.assign(new TypeError(`url.parse takes a string, not ${typeof text}`), { code: "ERR_INVALID_ARG_TYPE" });
     const made = new Url();
-    const [, protocol, two, auth, host, rest, search, hash] = PARTS.exec(text.replace(/[\r\n\t]/g, "")) ?? [];
+    const [, protocol, two, auth, host, tail, question, fragment] = PARTS.exec(text.replace(/[\r\n\t]/g, "")) ?? [];
     const known = protocol?.toLowerCase();
     const withHost = two && (known || slashes);
     if (protocol) made.protocol = known;
@@ -24,6 +24,8 @@
       const [, name, port] = /^(.*?)(?::(\d*))?$/.exec(host.toLowerCase());
       Object.assign(made, { auth: auth === undefined ? null : decodeURIComponent(auth), host: name + (port ? `:${port}` : ""), port: port || null, hostname: name.replace(/^\[|\]$/g, "") });
     }
+    const escaped = (text) => text?.replace(/[\s"<>\\^`{|}']/g, (letter) => encodeURIComponent(letter).replace("'", "%27"));
+    const [rest, search, hash] = [tail, question, fragment].map(escaped);
     const path = (two && !withHost ? `//${auth === undefined ? "" : `${auth}@`}${host}` : "") + (rest ?? "");
     made.pathname = path || (withHost && WITH_SLASHES.has(known) ? "/" : null);
     made.search = search ?? (withQuery ? "" : null);
@@ -55,7 +57,9 @@
   };
   const resolve = (from, to) => {
     const base = new URL(to, new URL(from, "resolve://"));
-    return base.protocol === "resolve:" ? base.pathname + base.search + base.hash : base.href;
+    const path = base.pathname + base.search + base.hash;
+    if (base.protocol !== "resolve:") return base.href;
+    return [from, to].some((one) => one.startsWith("/")) ? path : path.slice(1);
   };
   return {
     URL, URLSearchParams, Url, parse, format, resolve,

@@ -4,7 +4,11 @@
   const MOST = 100;
   const kind = (value) => Object.prototype.toString.call(value).slice(8, -1);
   const key = (name) => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : quoted(name));
-  const quoted = (text) => (text.includes("'") ? JSON.stringify(text) : `'${JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"')}'`);
+  const quoted = (text) => {
+    const mark = !text.includes("'") ? "'" : !text.includes('"') ? '"' : !/[`]|\$\{/.test(text) ? "`" : "'";
+    const inner = JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"');
+    return mark + (mark === "'" ? inner.replaceAll("'", "\\'") : inner) + mark;
+  };
   const custom = Symbol.for("nodejs.util.inspect.custom");
   const inspect = (value, options = {}) => {
     const { depth = 2 } = typeof options === "object" && options !== null ? options : {};
@@ -21,13 +25,17 @@
       if (typeof one === "string") return quoted(one);
       if (typeof one === "bigint") return `${one}n`;
       if (Object.is(one, -0)) return "-0";
-      if (typeof one === "function") return `[${/^class\b/.test(Function.prototype.toString.call(one)) ? "class" : kind(one)} ${one.name || "(anonymous)"}]`;
+      if (typeof one === "function") {
+        const isClass = /^class\b/.test(Function.prototype.toString.call(one));
+        return isClass ? `[class ${one.name || "(anonymous)"}]` : `[${kind(one)}${one.name ? `: ${one.name}` : " (anonymous)"}]`;
+      }
       if (typeof one !== "object" || one === null) return String(one);
       if (above.includes(one)) return "[Circular *1]";
       if (typeof one[custom] === "function") return String(one[custom](depth - above.length, options, inspect));
       if (one instanceof Error) return one.stack || `${one.name}: ${one.message}`;
       if (one instanceof Date) return Number.isNaN(one.getTime()) ? "Invalid Date" : one.toISOString();
       if (one instanceof RegExp) return String(one);
+      if (one instanceof WeakMap || one instanceof WeakSet) return `${kind(one)} { <items unknown> }`;
       const name = one.constructor?.name;
       if (depth !== null && above.length > depth) return Array.isArray(one) ? "[Array]" : `[${name ?? "Object: null prototype"}]`;
       above.push(one);
