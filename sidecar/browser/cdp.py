@@ -9,7 +9,7 @@ import msgspec
 from playwright.async_api import Browser, CDPSession, Frame, Page
 from playwright.async_api import Error as PlaywrightError
 
-from sidecar.browser import isolated_world
+from sidecar.browser import isolated_world, playwright_errors
 from sidecar.browser.crash_guard import consume_exception
 
 _WORLD: Final = "sidecar"
@@ -32,6 +32,8 @@ class CdpClient:
         self._page = page
         self._session: CDPSession | None = None
         self._target_info: dict[str, Any] = {}
+        self._frame = ""
+        """The id of the page's main frame; empty until a document has come, or it was asked for."""
         self._key = ""
         """What our world holds, and no page knows: another process may give the same number to a page's own world."""
         self._world: int | None = None
@@ -55,12 +57,27 @@ class CdpClient:
             self._target_info = (await session.send("Target.getTargetInfo"))["targetInfo"]
         return self._target_info
 
-    async def call(self, page: Page, name: str, argument: Any = None) -> str:
+    async def ask(self, page: Page | Frame, name: str, argument: Any = None) -> Any:
+        """The answer of the document that the page has then, or of the next one where it goes on meanwhile.
+
+        Raises Playwright's errors.
+        """
+        try:
+            answer = await self.call(page, name, argument)
+        except PlaywrightError as error:
+            if not playwright_errors.is_context_destroyed(error):
+                raise
+            answer = await isolated_world.call(page, name, argument)
+        return isolated_world.decode_result(answer)
+
+    async def call(self, page: Page | Frame, name: str, argument: Any = None) -> str:
         """The answer to one of `isolated_world.js`'s questions, as JSON text. Raises Playwright's errors.
 
         The page answers with the document that it has then, which may be on its way to the next one.
         """
-        if page is not self._page or not is_chromium(page.context.browser):
+        if isinstance(page, Frame) and page is self._page.main_frame:
+            page = self._page
+        if page is not self._page or not is_chromium(self._page.context.browser):
             return await isolated_world.call(page, name, argument)
         # Playwright's own call has each new document compile a script of its first, for selectors and much else
         session = await self.session(page)
@@ -76,14 +93,16 @@ class CdpClient:
             return await self._call_first(session, await self._make_world(session), name, argument)
         raise PlaywrightError("Execution context was destroyed: the page has gone on")
 
-    def prepare_world(self) -> None:
-        """Creates the isolated world while the new document loads, before the first call needs it."""
+    def prepare_world(self, frame: str) -> None:
+        """Creates the isolated world in the main frame while its new document loads, before the first call needs it."""
+        self._frame = frame
         if self._session is not None:
             self._pending_world = asyncio.create_task(self._make_world(self._session))
             self._pending_world.add_done_callback(consume_exception)
 
     async def _make_world(self, session: CDPSession) -> int:
-        place = {"frameId": (await self.target_info())["targetId"], "worldName": _WORLD}
+        frame = self._frame or (await self.target_info())["targetId"]  # a page bears its main frame's name
+        place = {"frameId": frame, "worldName": _WORLD}
         world: int = (await session.send("Page.createIsolatedWorld", place))["executionContextId"]
         return world
 

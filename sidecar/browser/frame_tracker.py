@@ -23,13 +23,14 @@ def do_nothing() -> None:
 class FrameTracker:
     """Tracks the main frame of one page, from `track_frame` on."""
 
-    def __init__(self, session: CDPSession, frame: str) -> None:
+    def __init__(self, session: CDPSession, frame: str = "") -> None:
+        """`frame` is the frame's id. In an empty page, which has no other frame, the first event contains it."""
         self.on_change: Callable[[], None] = do_nothing
         """Called after each of the changes below."""
         self.on_abort: Callable[[], None] = do_nothing
         """Called after a navigation that ended without a new document."""
-        self.on_commit: Callable[[], None] = do_nothing
-        """Called after a new document; the page's next user has to replace it."""
+        self.on_commit: Callable[[str], None] = lambda _: None
+        """Called with the frame's id after a new document; the page's next user has to replace it."""
         self.commits = 0
         """The number of documents so far."""
         self.is_loading = False
@@ -74,23 +75,27 @@ class FrameTracker:
                 "Runtime.evaluate", {"expression": _TOUCH, "contextId": world["executionContextId"]}
             )
 
+    def _is_main(self, event: dict[str, Any]) -> bool:
+        self._id = self._id or event["frameId"]
+        return bool(event["frameId"] == self._id)
+
     def _on_scheduled(self, event: dict[str, Any]) -> None:
-        if event["frameId"] == self._id and event["delay"] == 0:
+        if self._is_main(event) and event["delay"] == 0:
             self._scheduled = True
             self.on_change()
 
     def _on_schedule_cleared(self, event: dict[str, Any]) -> None:
-        if event["frameId"] == self._id:
+        if self._is_main(event):
             self._scheduled = False
             self.on_change()
 
     def _on_requested(self, event: dict[str, Any]) -> None:
-        if event["frameId"] == self._id and event["disposition"] == "currentTab":
+        if self._is_main(event) and event["disposition"] == "currentTab":
             self._target_url = event["url"]
             self.on_change()
 
     def _on_started(self, event: dict[str, Any]) -> None:
-        if event["frameId"] == self._id and event.get("navigationType") not in _SAME_DOCUMENT:
+        if self._is_main(event) and event.get("navigationType") not in _SAME_DOCUMENT:
             self._target_url = event["url"]
             self.on_change()
 
@@ -99,16 +104,16 @@ class FrameTracker:
             self._id = event["frame"]["id"]
             self.commits += 1
             self.clear_pending()
-            self.on_commit()
+            self.on_commit(self._id)
             self.on_change()
 
     def _on_loading_started(self, event: dict[str, Any]) -> None:
-        if event["frameId"] == self._id:
+        if self._is_main(event):
             self.is_loading = True
             self.on_change()
 
     def _on_loading_stopped(self, event: dict[str, Any]) -> None:
-        if event["frameId"] == self._id:
+        if self._is_main(event):
             self.is_loading = False
             aborted, self._target_url = bool(self._target_url), ""
             if aborted:
@@ -116,8 +121,8 @@ class FrameTracker:
             self.on_change()
 
 
-async def track_frame(session: CDPSession, frame: str) -> FrameTracker:
-    """Tracks the main frame with this id, in the session's page. Raises Playwright's errors."""
+async def track_frame(session: CDPSession, frame: str = "") -> FrameTracker:
+    """Tracks the main frame with this id, in the session's page; an empty page needs none. Raises PlaywrightError."""
     tracker = FrameTracker(session, frame)
     await session.send("Page.enable")
     return tracker

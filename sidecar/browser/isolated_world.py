@@ -117,11 +117,6 @@ async def status(page: Page) -> int | None:
     return status if isinstance(status, int) else None
 
 
-async def title(page: Page | Frame) -> str:
-    """The document's title. Raises Playwright's errors."""
-    return str(decode_result(await call(page, "title")))
-
-
 async def _call_for_all(locator: Locator, name: str) -> Any:
     while await locator.count():
         number = next(_numbers)

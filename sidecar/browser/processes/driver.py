@@ -224,8 +224,11 @@ class _Transport(PipeTransport):
                     self._on_pong()
                 elif number != _DISPOSE_ID:
                     self._dispatch(decoded)
+                # for what the driver creates or disposes nothing waits: it belongs to a message that follows
+                waited_for = not str(decoded.get("method", "")).startswith("__")
                 del message, decoded
-                await asyncio.sleep(0)
+                if waited_for:
+                    await asyncio.sleep(0)
         except asyncio.IncompleteReadError:
             if not self._is_stopping():
                 self.on_error_future.set_exception(Exception("Connection closed while reading from the driver"))

@@ -6,7 +6,7 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Page
 
 from sidecar.browser.cdp import CdpClient, is_chromium
 from sidecar.browser.crash_guard import consume_exception, run_unless_lost
-from sidecar.browser.frame_tracker import FrameTracker
+from sidecar.browser.frame_tracker import FrameTracker, track_frame
 from sidecar.errors import BrowserCrashed
 
 
@@ -59,10 +59,7 @@ class JobPage:
         return await asyncio.shield(self._frame)
 
     async def _track_main_frame(self) -> FrameTracker:
-        session = await self.cdp.session(self.page)
-        # in one turn: the page is new and empty, so nothing happens there before both are answered
-        target, _ = await asyncio.gather(self.cdp.target_info(), session.send("Page.enable"))
-        frame = FrameTracker(session, target["targetId"])
+        frame = await track_frame(await self.cdp.session(self.page))
         frame.on_commit = self.cdp.prepare_world
         return frame
 

@@ -10,6 +10,7 @@ from sidecar_protocol.encoding import encode
 from sidecar_protocol.wire_types import Raw
 
 from sidecar.browser import playwright_errors
+from sidecar.browser.cdp import CdpClient
 from sidecar.browser.crash_guard import cancel_or_abandon, consume_exception
 from sidecar.browser.sandbox.allowlist import READ_ONLY
 from sidecar.browser.sandbox.cdp_pipe import CdpError, MessageTooLarge
@@ -55,6 +56,7 @@ class ActionSession:
         self,
         sandbox_pool: SandboxPool,
         page: Page,
+        cdp: CdpClient,
         console: ScriptConsole,
         secrets: Mapping[str, Any],
         remaining_ms: Callable[[], float],
@@ -70,7 +72,7 @@ class ActionSession:
         self._sandbox: Sandbox | None = None
         self._pump = MessagePump(self._handle, self._fail, _SANDBOX_LOST, _POLL_DELAY, self._reset_body_bytes)
         self._handles = HandleTable(self._pump.send, self._watch)
-        self._calls = RpcCalls(page, self._handles, remaining_ms, wait_until_settled, allows)
+        self._calls = RpcCalls(page, cdp, self._handles, remaining_ms, wait_until_settled, allows)
         self._events = PageEvents(self._handles, self._send_current, self._backlog, self._start_task, console.fail)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._call_count = 0

@@ -9,6 +9,7 @@ from typing import Any, Final
 from playwright.async_api import BrowserContext, Page, Route
 
 from sidecar.browser import isolated_world, pdf, screenshots, viewport
+from sidecar.browser.cdp import CdpClient
 from sidecar.browser.header_policy import header_error
 from sidecar.browser.sandbox.allowlist import Method, methods, to_camel, to_snake
 from sidecar.browser.sandbox.handles import HandleTable
@@ -34,7 +35,6 @@ _CONTEXT_WIDE: Final = frozenset(
 _ISOLATED_READS: Final[dict[str, Callable[[Any], Awaitable[Any]]]] = {
     "all_inner_texts": isolated_world.inner_texts,
     "all_text_contents": isolated_world.text_contents,
-    "title": isolated_world.title,
 }
 """Methods that Playwright implements with functions that a page may override."""
 _BOUNDED_CALLS: Final[dict[str, Callable[[Any, dict[str, Any]], Awaitable[Any]]]] = {
@@ -55,6 +55,7 @@ class RpcCalls:
     def __init__(
         self,
         page: Page,
+        cdp: CdpClient,
         handles: HandleTable,
         remaining_ms: Callable[[], float],
         wait_until_settled: Callable[[Page], Awaitable[None]],
@@ -63,6 +64,7 @@ class RpcCalls:
         """`allows` says which pages may be opened (None: all)."""
         self._allows = allows
         self._page = page
+        self._cdp = cdp
         self._handles = handles
         self._remaining_ms = remaining_ms
         self._wait_until_settled = wait_until_settled
@@ -99,6 +101,8 @@ class RpcCalls:
             self.changed_context = True
         if method.name in _ON_ELEMENTS:
             await self._wait_until_settled(self._page)
+        if method.name == "title":
+            return await self._cdp.ask(owner, "title")
         result = await _call(owner, method.name, arguments)
         return result if method.name != "add_init_script" else None
 

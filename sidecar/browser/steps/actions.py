@@ -11,6 +11,7 @@ from sidecar_protocol.models import Model
 from sidecar_protocol.wire_types import Secret
 
 from sidecar.browser import isolated_world, viewport
+from sidecar.browser.cdp import CdpClient
 from sidecar.browser.steps import action_arguments as a
 from sidecar.browser.steps import page_actions as p
 from sidecar.browser.steps.json_values import check_argument
@@ -43,6 +44,8 @@ class ActionKind:
     """As `may_navigate`, but Chromium reports the navigation before the action is done."""
     downloads: bool = False
     """Whether it downloads a file."""
+    asks_page: bool = False
+    """Whether it reads the page in the isolated world, for which it gets the CDP client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,8 @@ class BoundAction:
     def __repr__(self) -> str:
         return f"BoundAction({self.label})"
 
-    async def run(self, page: Page, milliseconds: float, scratch: Scratch) -> Any:
-        """Runs the action, for at most this many milliseconds; downloads use `scratch`.
+    async def run(self, page: Page, milliseconds: float, scratch: Scratch, cdp: CdpClient) -> Any:
+        """Runs the action, for at most this many milliseconds; downloads use `scratch`, reads of the page `cdp`.
 
         Raises Playwright's errors.
         """
@@ -102,6 +105,8 @@ class BoundAction:
             given["timeout"] = min(given.get("timeout", milliseconds), milliseconds)
         if self.kind.downloads:
             given["scratch"] = scratch
+        if self.kind.asks_page:
+            given["cdp"] = cdp
         frames = given.pop("frame", None)
         target = await p.find_frame(page, frames, given.get("timeout", milliseconds)) if frames else page
         return await self.kind.call(target, given)
@@ -182,11 +187,11 @@ async def _set_viewport_size(page: Page, given: dict[str, Any]) -> None:
 
 async def _scroll_to(page: Page, given: dict[str, Any]) -> None:
     place = {"top": (0, 0), "bottom": (0, 10**9)}.get(given.get("to", ""), (given["x"], given["y"]))
-    await isolated_world.call(page, "scroll", list(place))
+    await given["cdp"].ask(page, "scroll", list(place))
 
 
-async def _title(page: Page, _: dict[str, Any]) -> str:
-    return await isolated_world.title(page)
+async def _title(page: Page, given: dict[str, Any]) -> str:
+    return str(await given["cdp"].ask(page, "title"))
 
 
 async def _wait_for_url(page: Page, given: dict[str, Any]) -> None:
@@ -229,7 +234,7 @@ ACTIONS: Final[dict[str, ActionKind]] = {
     "drag_and_drop": _navigating_unannounced(a.DragAndDrop, _page("drag_and_drop"), None),
     "scroll_into_view": _simple(a.WaitingArguments, _first_match("scroll_into_view_if_needed")),
     "scroll_into_view_if_needed": _simple(a.WaitingArguments, _first_match("scroll_into_view_if_needed")),
-    "scroll_to": _simple(a.ScrollTo, _scroll_to, "to"),
+    "scroll_to": ActionKind(a.ScrollTo, _scroll_to, "to", asks_page=True),
     "set_viewport_size": _simple(a.ViewportSize, _set_viewport_size, None),
     "keyboard_press": _navigating(a.KeyboardPress, _keyboard("press"), "key"),
     "keyboard_type": _navigating(a.KeyboardText, _keyboard("type"), "text"),
@@ -269,7 +274,7 @@ ACTIONS: Final[dict[str, ActionKind]] = {
     "switch_to_popup": _simple(p.SwitchToPopup, p.switch_to_popup),
     "switch_to_page": _simple(p.SwitchToPage, p.switch_to_page, "index"),
     "close_page": _simple(a.NoArguments, p.close_page, None),
-    "title": _simple(a.NoArguments, _title, None),
+    "title": ActionKind(a.NoArguments, _title, asks_page=True),
     "content": _simple(a.NoArguments, _page("content"), None),
 }
 """Method in snake_case -> its arguments and its call. All of them act on the step's page; none reads a local file."""

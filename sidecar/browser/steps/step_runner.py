@@ -97,9 +97,8 @@ class StepRunner:
         """What the actions fetched, in order."""
         self._actions: ActionSession | None = None
         if sandboxes:
-            self._actions = ActionSession(
-                sandboxes, page, self._console, secrets or {}, self._remaining_ms, self._navigation.wait_idle, allows
-            )
+            waits = self._remaining_ms, self._navigation.wait_idle
+            self._actions = ActionSession(sandboxes, page, self.cdp, self._console, secrets or {}, *waits, allows)
             self.dialogs.is_handled_elsewhere = self._actions.handles_dialogs
         self._status: int | None = None
         self._status_document: tuple[Page, int] | None = None
@@ -355,7 +354,7 @@ class StepRunner:
             action.may_navigate_unannounced and not self._navigation.announces_navigations(page)
         )
         self._navigation.start_watching(page, announced=not may_navigate)
-        doing = action.run(page, self._remaining_ms(), self.scratch)
+        doing = action.run(page, self._remaining_ms(), self.scratch, self.cdp)
         try:
             if action.navigates:
                 doing = self._navigation.unless_failed(page, doing)

@@ -30,6 +30,11 @@ async def pool() -> AsyncIterator[BrowserPool]:
     await pool.close()
 
 
+def open_session(sandboxes: SandboxPool, lent: JobPage) -> ActionSession:
+    """The session of a job on this page, with five seconds for each action."""
+    return ActionSession(sandboxes, lent.page, lent.cdp, ConsoleRecorder(lent, str), {}, lambda: 5_000.0, stays)
+
+
 @pytest.mark.parametrize(
     ("source", "only_read"),
     [
@@ -48,7 +53,7 @@ async def test_what_only_reads_is_known(pool: BrowserPool, site: str, source: st
 
     async def act(lent: JobPage) -> bool:
         await lent.page.goto(f"{site}/actions.html")
-        scripts = ActionSession(pool.sandbox_pool, lent.page, ConsoleRecorder(lent, str), {}, lambda: 5_000.0, stays)
+        scripts = open_session(pool.sandbox_pool, lent)
         try:
             await scripts.run("page.hover('h1')")
             await scripts.run(source)
@@ -66,7 +71,7 @@ async def test_a_sandbox_taken_ahead_is_given_back(pool: BrowserPool) -> None:
 
     async def prepare(lent: JobPage) -> None:
         for seconds in (0.0, 5.0, 0.0):  # while the browser starts, once the sandbox is there, while another opens
-            scripts = ActionSession(sandboxes, lent.page, ConsoleRecorder(lent, str), {}, lambda: 5_000.0, stays)
+            scripts = open_session(sandboxes, lent)
             await asyncio.wait((scripts.prepare(),), timeout=seconds)
             await scripts.close()
 

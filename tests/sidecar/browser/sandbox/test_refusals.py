@@ -161,7 +161,7 @@ async def test_calls_are_checked_on_our_side(site: str) -> None:
     async def forge(lent: JobPage) -> list[str]:
         page = lent.page
         handles = HandleTable(lambda _: None, lambda _: None)
-        calls = RpcCalls(page, handles, lambda: 1000.0, stays)
+        calls = RpcCalls(page, lent.cdp, handles, lambda: 1000.0, stays)
         number = handles.handle_of(page)
         forged: list[tuple[Any, Any, Any]] = [
             ({"h": 99, "c": []}, "title", []),
