@@ -17,7 +17,7 @@ from sidecar.queue.job_queue import JobQueue, JobQueueOptions
 from sidecar.queue.sqlite_backend import SqliteBackend
 from sidecar.rtcv.servers import RtcvServers
 from sidecar.rtcv.stored_logins import SessionLogin, StoredLogins
-from sidecar.schedules.service import ScheduleService
+from sidecar.schedules.schedule_service import ScheduleService
 from sidecar.settings import MiB, host_zone
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sidecar.jobs.background import BackgroundExecutor
     from sidecar.queue.backend import QueueBackend
     from sidecar.queue.job_queue import JobQueue
-    from sidecar.schedules.service import ScheduleService
+    from sidecar.schedules.schedule_service import ScheduleService
     from sidecar.storage.redis_references import ReferencePublisher
     from sidecar.tasks.task_manager import TaskManager
 

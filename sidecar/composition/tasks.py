@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from sidecar.composition.process_context import ProcessContext
-from sidecar.tasks.service import TaskService
+from sidecar.tasks.task_service import TaskService
 
 if TYPE_CHECKING:
     from sidecar.composition.storage import StorageServices

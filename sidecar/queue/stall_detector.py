@@ -1,4 +1,7 @@
-"""Finds stalled jobs by this process's monotonic clock: setting the wall clock can neither hide nor fake one."""
+"""Detects attempts of lost workers, whose jobs `SqliteQueue.sweep` requeues; on Redis SAQ's leases do (`redis_queue`).
+
+It uses this process's monotonic clock: setting the wall clock can neither hide nor fake a stall.
+"""
 
 from collections.abc import Callable, Iterable
 

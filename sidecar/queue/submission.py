@@ -17,10 +17,10 @@ _ENCRYPTED: Final = "sealed"
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
-    """One message to be run later, by any process."""
+    """A message to be executed later, by any process."""
 
     type: str
-    """A message's type, one of those that make sense unattended."""
+    """The message type; it has to be one that can run without a parent."""
     content: bytes
     """Its content as JSON, as the parent sent it."""
     key: str = ""

@@ -326,7 +326,7 @@ def test_secrets_are_not_on_disk_and_end_with_their_process(tmp_path: Path, serv
 
 @pytest.mark.browser
 def test_with_a_store_key_everything_resumes(tmp_path: Path, server: Rtcv) -> None:
-    """Cookies and the login's secrets too, and they lie in the store sealed."""
+    """Cookies and the login's secrets too, and they lie in the store encrypted."""
     server.server.fail("/page/", "hang", count=1)
     with Child(tmp_path, env=STORE_KEY) as child:
         assert child.ask({"type": "set_credentials", "content": server.credentials}) == [{"type": "ok"}]

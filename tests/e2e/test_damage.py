@@ -1,4 +1,4 @@
-"""A store that is damaged, newer than we are, or held by somebody else: it is told of, and holds up nothing else."""
+"""A store that is damaged, newer than we are, or held by somebody else: it is reported, and holds up nothing else."""
 
 import signal
 import sqlite3

@@ -332,7 +332,7 @@ def test_a_secondary_that_is_down_loses_nothing(tmp_path: Path) -> None:
                 assert b"another-key" not in path.read_bytes()
             secondary.release()
             before = len(secondary.server.to("scanCV"))
-            with Child(tmp_path, env=KEYED) as child:  # no login: the key lies sealed in the store
+            with Child(tmp_path, env=KEYED) as child:  # no login: the key lies encrypted in the store
                 secondary.wait_for("scanCV", before + 10)
                 until(lambda: waiting(child) == [])
                 assert child.end() == 0
@@ -344,7 +344,7 @@ def test_a_secondary_that_is_down_loses_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keyed", [False, True])
-def test_copies_that_wait_are_sealed_with_the_stores_key(tmp_path: Path, keyed: bool) -> None:
+def test_copies_that_wait_are_encrypted_with_the_stores_key(tmp_path: Path, keyed: bool) -> None:
     """What a CV says of somebody is nowhere on the disk then, dead or waiting; and arrives as it came."""
     canary = "a canary who lives in Utrecht"
     with rtcv() as primary, rtcv() as secondary:
@@ -446,7 +446,7 @@ def test_no_secret_lies_about(tmp_path: Path) -> None:
 
 
 def test_an_idle_sidecar_with_dead_letters_costs_nothing(tmp_path: Path) -> None:
-    """No courier runs, no timer of a second or less."""
+    """No endpoint worker runs, and no timer of a second or less."""
     with receiver() as taken:
         left_behind(tmp_path, taken.server.url, key=STORE_KEY)
         taken.server.fail("/", "error", 1, status=410)

@@ -268,7 +268,7 @@ def test_a_token_has_to_last(tmp_path: Path) -> None:
 
 
 @pytest.mark.browser
-def test_what_is_secret_waits_sealed(tmp_path: Path) -> None:
+def test_what_is_secret_waits_encrypted(tmp_path: Path) -> None:
     """With a key of the user's it outlives the process that made it, and lies nowhere in clear."""
     cookie = {"name": "n", "value": "cookie-canary", "domain": "shop.example"}
     push = {"type": "send_job", "content": {"steps": [{"url": "data:text/html,x"}], "cookies": [cookie]}}

@@ -402,7 +402,7 @@ def test_a_script_that_loops_holds_up_nobody(tmp_path: Path) -> None:
 
 
 def test_cancelled_and_deleted_while_it_runs(tmp_path: Path) -> None:
-    """What is told of a run comes before its reply; a deleted task's run goes on, and is told of all the same."""
+    """What is told of a run comes before its reply; a deleted task's run goes on, and is reported all the same."""
     script(tmp_path, "exports.main = async ({url}) => (await fetch(url + '/x')).text()")
     with gate() as held, Child(tmp_path, env=OPEN) as child:
         ask(child, "hello", notifications=True)

@@ -315,7 +315,7 @@ def test_nothing_on_disk_tells_it(left: Left) -> None:
         if path.is_file() and not path.is_symlink():
             data = path.read_bytes()
             if path.name.startswith("sidecar.db"):
-                # where a webhook is called lies there, sealed where there is a key: else nobody could call it later
+                # where a webhook is called lies there, encrypted where there is a key: else nobody could call it later
                 for way in ("webhookpath", "webhookquery"):
                     data = data.replace(canary(way).encode(), b"")
             told[path.name] = found(data) + found(str(path).encode())

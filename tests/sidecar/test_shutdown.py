@@ -33,7 +33,7 @@ async def test_a_lost_cancellation_is_repeated() -> None:
 
 
 async def test_a_task_that_does_not_end_is_left(caplog: pytest.LogCaptureFixture) -> None:
-    """After its time, with a word in the log; one that failed meanwhile is told of, too."""
+    """After its time, with a word in the log; one that failed meanwhile is reported, too."""
 
     async def fails() -> None:
         raise KeyError("mine")

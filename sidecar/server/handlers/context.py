@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sidecar.jobs.run_service import RunService
     from sidecar.jobs.visit_tokens import VisitTokens
     from sidecar.queue.job_queue import JobQueue
-    from sidecar.schedules.service import ScheduleService
+    from sidecar.schedules.schedule_service import ScheduleService
     from sidecar.tasks.task_manager import TaskManager
 
 

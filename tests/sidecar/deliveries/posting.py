@@ -42,7 +42,7 @@ class Post:
         return [one.id for one in self.services.endpoints.session]
 
     def put(self, endpoint: str, *names: str, ordering_key: str = "run") -> None:
-        """Puts a parcel under each name; the name is its body too."""
+        """Puts a message under each name; the name is its body too."""
         self.outbox.put(
             [OutboxMessage(id=name, endpoint=endpoint, ordering_key=ordering_key, body=name.encode()) for name in names]
         )

@@ -69,7 +69,7 @@ async def test_a_lane_keeps_its_order_and_lanes_do_not_wait_for_each_other() -> 
         assert bodies(receiver)[51:] == ["a2"]
 
 
-async def test_lanes_at_once_are_bounded() -> None:
+async def test_concurrent_sends_are_bounded() -> None:
     """Eight of an endpoint; the others wait, and lose nothing."""
     async with StandInReceiver() as receiver, posting() as post:
         [one] = post.hook(hook(receiver.url))
@@ -131,7 +131,7 @@ async def test_a_redirect_is_a_failure(status: int) -> None:
 
 
 async def test_a_delivery_that_always_fails_is_given_up() -> None:
-    """After ten attempts over two days; the next of its lane has its turn then."""
+    """After ten attempts over two days; the next of its ordering key has its turn then."""
     time = ManualClock()
     async with StandInReceiver() as receiver, posting(clock=time.clock) as post:
         [one] = post.hook(hook(receiver.url))
@@ -448,7 +448,7 @@ async def test_what_a_server_always_refuses_steps_aside(status: int, attempts: i
 
 
 async def test_a_body_that_can_not_be_opened_fails_alone(tmp_path: Path) -> None:
-    """What was sealed with a key that is gone holds up its own run, and is dead in the end."""
+    """What was encrypted with a key that is gone holds up its own run, and is dead in the end."""
     path, time = tmp_path / "sidecar.db", ManualClock()
     async with StandInReceiver() as receiver:
         async with posting(path, time.clock, key=b"k" * 32, start=False) as post:

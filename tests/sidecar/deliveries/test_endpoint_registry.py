@@ -1,4 +1,4 @@
-"""Endpoints: what is checked of them, what is kept, and who may open what is sealed."""
+"""Endpoints: what is checked of them, what is kept, and who may open what is encrypted."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -131,8 +131,8 @@ async def test_secrets_change(tmp_path: Path) -> None:
         assert (await one.target(name)).keys == ()  # type: ignore[union-attr]
 
 
-async def test_a_sealed_secret_is_opened_by_its_key_alone(tmp_path: Path) -> None:
-    """The same key of the store, or the process that sealed it; the file never holds it."""
+async def test_an_encrypted_secret_is_opened_by_its_key_alone(tmp_path: Path) -> None:
+    """The same key of the store, or the process that encrypted it; the file never holds it."""
     async with known(tmp_path, LASTING) as one:
         [name] = one.endpoints.set_session([hook(URL, SECRET)])
         one.endpoints.log_in("scope", [server()], 0)
@@ -174,7 +174,7 @@ async def test_packed_with_a_job(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("key", "sealed"), [(LASTING, True), (None, False)])
-async def test_a_url_is_sealed_where_the_seal_lasts(tmp_path: Path, key: bytes | None, sealed: bool) -> None:
+async def test_a_url_is_encrypted_with_a_persistent_key(tmp_path: Path, key: bytes | None, sealed: bool) -> None:
     """Many a path is as good as a secret. Without a key it is in clear: the next process has to know where to send."""
     url = "https://h.example:8443/services/canary-in-a-path?token=canary-in-a-query"
     async with known(tmp_path, key) as one:

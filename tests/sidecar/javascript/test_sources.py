@@ -1,4 +1,4 @@
-"""The bound on the sources that are looked through: what is beyond it is hidden whole, sealed, and costs nothing."""
+"""The bound on the sources that are looked through: what is beyond it is hidden whole, encrypted, and costs nothing."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def test_a_source_up_to_the_bound_is_looked_through() -> None:
     assert not sources.limit_exceeded
 
 
-def test_a_longer_one_is_hidden_whole_and_sealed() -> None:
+def test_a_longer_one_is_hidden_whole_and_encrypted() -> None:
     """Also where nothing in it is secret: nobody has looked."""
     source = times(SELECTORS, MAX_SOURCE + 100)
     job = content(source)
@@ -57,7 +57,7 @@ def test_a_longer_one_is_hidden_whole_and_sealed() -> None:
     assert shown["content"]["steps"][0]["actions"] == [QUOTED]
 
 
-def test_many_that_are_too_much_together_are_hidden_and_sealed() -> None:
+def test_many_that_are_too_much_together_are_hidden_and_encrypted() -> None:
     """The first ones are shown, those beyond the bound are not."""
     source = times(SELECTORS, MAX_SOURCE)
     many = MAX_TOTAL // len(source) + 2

@@ -307,7 +307,7 @@ async def test_two_sidecars_share_a_profile(tmp_path: Path, site: str) -> None:
 
 
 @pytest.mark.browser
-async def test_sealed_with_the_key(tmp_path: Path, site: str) -> None:
+async def test_encrypted_with_the_key(tmp_path: Path, site: str) -> None:
     """With a key nothing of it can be read on the disk, and it comes back."""
     key = Secret("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=")
     write = evaluate("() => { localStorage.setItem('seen', 'canary-1'); document.cookie = 'a=canary-2; max-age=99' }")

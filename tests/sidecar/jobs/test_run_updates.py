@@ -115,7 +115,7 @@ class Browser:
 
 
 class Recorder:
-    """An audience that notes what it is told."""
+    """Listeners that record updates."""
 
     def __init__(self, *endpoints: Endpoint, parent: bool = True) -> None:
         self.messages: list[WebhookMessage] = []

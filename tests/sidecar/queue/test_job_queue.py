@@ -1,4 +1,4 @@
-"""The engine on a real database: what is accepted, tried again, kept, sealed, and told to whom."""
+"""The job queue on a real database: accepting, retrying, keeping, encrypting and reporting jobs."""
 
 import asyncio
 import sqlite3
@@ -326,7 +326,7 @@ async def test_results_have_a_bound(places: Open) -> None:
     assert sum(len(bytes(state.result)) for state in states if state.result) <= 1000
 
 
-async def test_secrets_are_sealed_and_a_job_s_content_goes_with_its_end(tmp_path: Path, places: Open) -> None:
+async def test_secrets_are_encrypted_and_a_job_s_content_goes_with_its_end(tmp_path: Path, places: Open) -> None:
     """Whoever reads the file finds neither."""
     place = await places()
     job_id = await place.submit(b'"' + SECRET + b'"')

@@ -310,7 +310,7 @@ async def test_a_time_of_day_is_waited_for(moved: SqliteQueue, time: ManualClock
     assert known(await moved.dequeue(SECONDS)).key == "a"
 
 
-# --- presence and the bell
+# --- process locks and notifiers
 
 
 def test_presence(tmp_path: Path) -> None:

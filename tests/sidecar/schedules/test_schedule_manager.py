@@ -376,7 +376,7 @@ async def test_a_visit_token_is_checked_again_when_the_time_moves(office: Office
     assert (await office.update(schedule_id, trigger=office.at(7200))).due == "2026-03-01T14:00:00Z"
 
 
-async def test_what_another_process_has_sealed_is_moved_unseen(office: Office) -> None:
+async def test_what_another_process_has_encrypted_is_moved_unseen(office: Office) -> None:
     """Its token is looked at when it is fired, by who can open it."""
     other = Office(office.database, office.time)
     schedule_id = await other.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS})
@@ -404,7 +404,7 @@ def contents(folder: Path) -> list[bytes]:
 
 
 @pytest.mark.parametrize("key", [None, bytes(32)])
-async def test_secrets_are_sealed_and_never_shown(tmp_path: Path, key: bytes | None) -> None:
+async def test_secrets_are_encrypted_and_never_shown(tmp_path: Path, key: bytes | None) -> None:
     """Neither by `get_schedule` nor by the list nor by an update, and not on disk; the job gets them."""
     database = await Database.open(tmp_path / "sidecar.db")
     office = Office(database, ManualClock(NOW.timestamp()), Encryptor(key))
@@ -764,7 +764,7 @@ async def test_one_that_fails_holds_up_no_other(office: Office) -> None:
     assert (len(other.submitted), await office.status(schedule_id)) == (1, "fired")
 
 
-async def test_sealed_by_a_process_that_is_gone(office: Office) -> None:
+async def test_encrypted_by_a_process_that_is_gone(office: Office) -> None:
     """It can't be fired, and says why; its owner would have had time to."""
     gone = Office(office.agenda._database, office.time, Encryptor())
     schedule_id = await gone.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS})
@@ -859,7 +859,7 @@ async def test_deleted_before_it_is_handed_over(office: Office) -> None:
 
 
 async def test_deleted_while_it_is_handed_over(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Too late: its job runs, and is told of."""
+    """Too late: its job runs, and is reported."""
     schedule_id = await office.create()
     office.firing._watched.clear()  # as in another sidecar
     office.time.advance(3600)

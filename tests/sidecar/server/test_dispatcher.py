@@ -143,7 +143,7 @@ def ok(request_id: Any, content: Any = NO_CONTENT) -> dict[str, Any]:
 BARRIER = {"type": "set_mock"}
 
 
-async def test_the_ordered_lane_is_one_after_the_other() -> None:
+async def test_ordered_requests_run_one_after_the_other() -> None:
     """The second begins when the first has ended, and answers come in order."""
     house = House()
     assert await house.take(at("a"), at("b"), ping()) == []
@@ -164,17 +164,17 @@ async def test_what_needs_no_waiting_is_answered_in_its_batch() -> None:
 
 
 async def test_requests_with_ids_run_beside_each_other_up_to_the_bound() -> None:
-    """And beside the ordered lane, which does not count; beyond the bound reading stops."""
+    """And at the same time as the ordered requests, which does not count; beyond the bound reading stops."""
     house = House(max_in_flight=2)
-    await house.take(at("lane"), at("a", 1), at("b", 2))
-    assert (house.events, house.full) == (["lane begins", "a begins", "b begins"], [])
+    await house.take(at("ordered"), at("a", 1), at("b", 2))
+    assert (house.events, house.full) == (["ordered begins", "a begins", "b begins"], [])
     await house.take(at("c", 3))
     assert house.full == [True]
     house.open("b")
     assert await house.later() == [ok(2)]
     assert house.events[-2:] == ["b ends", "c begins"]
     assert house.full == [True, False]
-    for door in ("a", "c", "lane"):
+    for door in ("a", "c", "ordered"):
         house.open(door)
     assert await house.later() == [ok(1), ok(3), OK]
 
@@ -201,7 +201,7 @@ async def test_barriers_follow_each_other() -> None:
     assert house.events == ["mock begins", "mock ends"] * 3
 
 
-async def test_much_input_behind_a_busy_lane_stops_reading() -> None:
+async def test_much_input_behind_a_slow_request_stops_reading() -> None:
     """Whatever the lines are: requests, or refusals that keep their place."""
     for line, count in ((ping(), MAX_QUEUED_BYTES // 15), (b"", MAX_QUEUED_BYTES // 100), (b"x" * 99, 9000)):
         house = House()
@@ -224,7 +224,7 @@ async def test_a_waiting_barrier_does_not_stop_reading() -> None:
 
 
 async def test_nothing_begins_while_nobody_reads() -> None:
-    """In no lane; and then it goes on where it stopped."""
+    """Out of order; and then it goes on where it stopped."""
     house = House()
     await house.take(at("a"), at("b"), at("c", 1))
     house.dispatcher.pause(True)
@@ -412,7 +412,7 @@ async def test_every_line_is_recorded_before_it_is_handled() -> None:
 # --- the end
 
 
-async def test_finish_waits_for_all_lanes() -> None:
+async def test_finish_waits_for_ordered_and_concurrent_requests() -> None:
     """And for what waits behind a barrier."""
     house = House()
     await house.take(at("a"), at("b", 1), BARRIER, at("c", 2), at("d"))

@@ -107,7 +107,7 @@ async def test_a_file_that_another_process_replaced_is_taken(tmp_path: Path, mon
 
 
 async def test_an_empty_file_is_a_new_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A machine that died between making the file and writing to it leaves nothing to be kept, and is told of."""
+    """A machine that died between making the file and writing to it leaves nothing to be kept, and is reported."""
     path = tmp_path / "sidecar.db"
     path.touch(0o600)
     os.utime(path, (1, 1))

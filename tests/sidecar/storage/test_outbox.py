@@ -29,7 +29,7 @@ class Box:
         self.rows = EndpointRows(database, self.time.clock)
 
     async def put(self, *names: str, endpoint: str = "e", ordering_key: str = "l", body: bytes = b"x") -> None:
-        """Puts parcels of these names, and waits for the disk."""
+        """Puts messages of these names, and waits for the disk."""
         self.outbox.put(
             [OutboxMessage(id=name, endpoint=endpoint, ordering_key=ordering_key, body=body) for name in names]
         )
@@ -68,7 +68,7 @@ async def test_one_of_each_lane_may_go(box: Box) -> None:
 
 
 async def test_the_same_parcel_is_put_once(box: Box) -> None:
-    """Same id and endpoint, while it is there; another endpoint is another parcel."""
+    """Same id and endpoint, while it is there; another endpoint is another message."""
     await box.put("a", "a")
     await box.put("a")
     await box.put("a", endpoint="f")
@@ -115,7 +115,7 @@ async def test_burying_lets_the_next_one_go(box: Box) -> None:
 
 
 async def test_once_more(box: Box) -> None:
-    """A dead one goes last in its lane with all its attempts before it; one that waits, at once."""
+    """A dead one goes last of its ordering key with all its attempts before it; one that waits, at once."""
     await box.put("a", "b")
     [head] = box.outbox.due("e", 1)
     await box.outbox.mark_dead("e", head, "no")
@@ -184,7 +184,7 @@ async def test_the_dead_are_bounded(box: Box, monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_a_clock_that_was_set_back(box: Box) -> None:
-    """Nothing waits longer from now on than it was put off for, neither a parcel nor its endpoint."""
+    """Nothing waits longer from now on than it was put off for, neither a message nor its endpoint."""
     box.rows.save("e", "webhook", "{}")
     await box.put("a")
     await box.outbox.reschedule("e", box.outbox.due("e", 1)[0], "no", 60)
@@ -240,7 +240,7 @@ async def test_who_asks_for_an_endpoint_first_and_comes_second_does_not_get_it(b
 
 
 async def test_what_has_arrived_is_noted_in_one_transaction(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several at a time, with what is put meanwhile; the first that is left of a lane may go."""
+    """Several at a time, with what is put meanwhile; the first that is left of an ordering key may go."""
     await box.put("a1", "a2", "a3", ordering_key="a")
     await box.put("b1", ordering_key="b")
     transact = box.database._run_transaction
@@ -261,7 +261,7 @@ async def test_what_has_arrived_is_noted_in_one_transaction(box: Box, monkeypatc
 
 
 async def test_what_steps_aside_holds_up_nothing(box: Box) -> None:
-    """It has a lane of its own, and keeps its attempts."""
+    """It has an ordering key of its own, and keeps its attempts."""
     await box.put("a", "b")
     [head] = box.outbox.due("e", 1)
     await box.outbox.reschedule("e", head, "no", 60, detach=True)
@@ -273,8 +273,8 @@ async def test_what_steps_aside_holds_up_nothing(box: Box) -> None:
     ]
 
 
-async def test_bodies_are_sealed_with_a_lasting_key(tmp_path: Path) -> None:
-    """The size that is told is the body's own; with another key it stays closed; dead ones are sealed too."""
+async def test_bodies_are_encrypted_with_a_lasting_key(tmp_path: Path) -> None:
+    """The size that is told is the body's own; with another key it stays closed; dead ones are encrypted too."""
     clock = ManualClock(NOW).clock
     path, body = tmp_path / "sidecar.db", b"what a CV says of somebody"
     for encryptor, clear in ((Encryptor(b"k" * 32), False), (Encryptor(), True)):

@@ -445,7 +445,7 @@ def test_hosts(allowed: str, host: str, may: bool) -> None:
 
 
 async def test_a_job_that_can_not_be_opened_is_told_of(desk: Desk, tmp_path: Path) -> None:
-    """The process that sealed it is gone: whoever listens hears that the run failed."""
+    """The process that encrypted it is gone: whoever listens hears that the run failed."""
     told: list[tuple[str, Any]] = []
     gone = Desk(desk.database, desk.time, desk.queue, tmp_path)
     cookie = {"name": "c", "value": "canary", "domain": "a.example"}

@@ -1,4 +1,4 @@
-"""Where profiles lie: whole files, sealed where there is a key, one user at a time."""
+"""Where profiles lie: whole files, encrypted where there is a key, one user at a time."""
 
 import asyncio
 import os
@@ -71,7 +71,7 @@ async def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
 
 
 async def test_another_key_opens_nothing(tmp_path: Path) -> None:
-    """Sealed with one key: neither another nor none reads it; what was clear before the key came is read."""
+    """Encrypted with one key: neither another nor none reads it; what was clear before the key came is read."""
     await in_folder(tmp_path, KEY).save(SHOP, b"{}")
     for key in (b"o" * 32, None):
         with pytest.raises(DecryptionKeyMissing):

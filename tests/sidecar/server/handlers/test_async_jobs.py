@@ -75,7 +75,7 @@ async def accepted(context: HandlerContext, wanted: SendJob) -> tuple[str, JobMe
 
 
 async def test_what_is_kept_of_a_job(context: HandlerContext) -> None:
-    """All that a later run needs, and what is secret of it sealed."""
+    """All that a later run needs, and what is secret of it encrypted."""
     await context.session.mock(MockOptions(), context.mock)
     context.session.notifications = True
     cookie = {"name": "n", "value": "c4n4ry", "domain": "a.example"}
@@ -92,7 +92,7 @@ async def test_what_is_kept_of_a_job(context: HandlerContext) -> None:
 
 
 async def test_a_job_without_secrets_is_kept_as_it_is(context: HandlerContext) -> None:
-    """So that whoever comes next can run it; nobody is told where nobody asked."""
+    """So that whoever comes next can run it; no update is sent where nobody asked."""
     _, meta, stored = await accepted(context, job(steps=[{"url": "https://a.example"}]))
     assert meta.submitter == ""
     assert meta.webhooks == ""

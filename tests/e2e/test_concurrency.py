@@ -50,7 +50,7 @@ def server() -> Iterator[Rtcv]:
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
     """One sidecar for all tests but the last."""
-    with Child(tmp_path_factory.mktemp("lanes"), "--max-in-flight", "4") as running:
+    with Child(tmp_path_factory.mktemp("concurrency"), "--max-in-flight", "4") as running:
         yield running
         assert running.end() == 0
         assert running.rest() == []
@@ -96,7 +96,7 @@ def test_without_ids_answers_keep_the_order(child: Child, server: Rtcv) -> None:
 
 
 def test_with_ids_answers_come_as_they_are_done(child: Child, server: Rtcv) -> None:
-    """A quick one overtakes a slow one, in its lane and beside the ordered lane."""
+    """A quick one overtakes a slow one, concurrent or ordered."""
     server.server.fail("scanCV", "hang", count=2)
     child.send(cv("a", 1), cv("b"))
     server.wait_for("scanCV", 2)
