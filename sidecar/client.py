@@ -207,7 +207,8 @@ class Sidecar:
             time.sleep(_LOOK_SECONDS)
         if state["status"] != "success":
             raise _failure(state.get("error", _CANCELLED))
-        return cast(dict[str, Any], state.get("result") or {})
+        result = {"result": state["result"]} if "result" in state else {}
+        return {"status": state.get("outcome", "success"), **result}
 
     def set_webhooks(self, webhooks: Sequence[str | Mapping[str, Any]]) -> None:
         """Sets the webhooks of all following runs: URLs, or `url` with `secret`, `format`, `max_stdouterr_size`."""

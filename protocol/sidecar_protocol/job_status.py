@@ -44,7 +44,9 @@ class JobState(Sparse):
     progress: float = 0
     """From 0 to 1."""
     result: Raw | None = None
-    """What the reply to the message would have been; for those that succeeded, in `job_status` alone."""
+    """Of those that succeeded, in `job_status` alone: the `result` of a `send_job`, else the content of the reply."""
+    outcome: Literal["skipped"] | None = None
+    """Of a `send_job` that succeeded without being done: its reference was cached. It has no result."""
     result_dropped: bool = False
     """Whether there was a result that had to make room for newer ones."""
     error: ErrorDetail | None = None

@@ -33,7 +33,8 @@ _SELECTOR_CALLS: Final = _words(
     "textContent inputValue getAttribute isVisible isHidden isEnabled isDisabled isEditable isChecked "
     "waitForSelector $ $$ $eval $$eval evalOnSelector frame querySelector querySelectorAll closest matches "
     "getElementById getElementsByClassName getElementsByTagName getElementsByName scrollIntoView count "
-    "on once off addListener removeListener removeAllListeners waitForEvent addEventListener removeEventListener "
+    "on once off addListener prependListener removeListener removeAllListeners waitForEvent addEventListener "
+    "removeEventListener describe "
     "waitForLoadState setViewportSize createElement hasAttribute removeAttribute require getItem removeItem"
 )
 """Calls whose first argument is a selector or an event name, and open."""
@@ -69,6 +70,12 @@ KEY_PRESS: Final = re.compile(
 _SECRET_NAME: Final = re.compile(r"pass|pwd|secret|token|credential|auth|(?:key|pin|code)\Z", re.IGNORECASE)
 """A part of a name that marks its value as secret."""
 _URL: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://|\*\*/)\S*\Z")
+_PYTHON_NAMES: Final = {
+    "eval_on_selector": "$eval",
+    "query_selector": "$",
+    "set_extra_http_headers": "setExtraHTTPHeaders",
+}
+"""Names that are no JavaScript name in another case."""
 _PAGE_NAME: Final = re.compile(r"\w*(?:[pP]age|[fF]rame|[pP]opup)\d*\Z")
 """Names of pages and frames, whose calls take a selector first; locators and keyboards take none."""
 
@@ -92,7 +99,11 @@ class LiteralPosition(NamedTuple):
 
 
 def classify(position: LiteralPosition, value: str) -> Sensitivity:
-    """The sensitivity of a literal."""
+    """The sensitivity of a literal; Playwright's names in Python, and keyword arguments, count as JavaScript's."""
+    if "_" in position.call:
+        position = position._replace(call=_to_camel(position.call))
+    if position.assigned and not position.key and position.call and position.direct:
+        position = position._replace(key=_to_camel(position.assigned))
     if ONLY_REFERENCES.fullmatch(value):
         return OPEN
     if position.call in _TYPING_CALLS and (position.direct or position.call not in _CHOICE_CALLS):
@@ -108,6 +119,10 @@ def classify(position: LiteralPosition, value: str) -> Sensitivity:
     if position.call in _NAME_VALUE_CALLS and position.direct:
         return TYPED
     return PRINTED if position.call in _CONSOLE_CALLS and position.direct else SECRET
+
+
+def _to_camel(name: str) -> str:
+    return _PYTHON_NAMES.get(name) or re.sub(r"_([a-z])", lambda found: found[1].upper(), name)
 
 
 def _is_option(position: LiteralPosition, value: str) -> bool:
@@ -137,6 +152,8 @@ def _classify_typed(position: LiteralPosition, value: str) -> Sensitivity:
         return OPEN
     if position.call == "press" and KEY_PRESS.fullmatch(value):
         return OPEN
+    if position.assigned and position.direct:  # a keyword argument, wherever it stands
+        return OPEN if position.assigned == "selector" else TYPED
     if position.argument > 0 or not position.direct or not _PAGE_NAME.match(position.receiver):
         return TYPED
     comma, following = position.following[:1] == ",", position.following[1:]

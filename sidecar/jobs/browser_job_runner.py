@@ -19,7 +19,7 @@ from sidecar.browser.step_observer import NO_OBSERVER, StepObserver
 from sidecar.browser.steps.actions import BoundAction
 from sidecar.browser.steps.context_options import context_arguments, context_errors
 from sidecar.browser.steps.cookies import cookie_errors
-from sidecar.browser.steps.plan import PlannedStep, leaves_page_reusable, observes_from_start, plan_steps
+from sidecar.browser.steps.plan import PlannedStep, leaves_page_reusable, observes_from_start, plan_steps, reads_history
 from sidecar.browser.steps.secret_templates import SecretTemplates
 from sidecar.clock import Clock
 from sidecar.errors import ErrorCollector, Forbidden, InvalidContent, SidecarError, StoreFailed
@@ -151,6 +151,7 @@ class BrowserJobRunner:
             self._states(),
             keeps_page=scope is None and leaves_page_reusable(job, steps),
             needs_blank_page=observes_from_start(job, steps),
+            needs_fresh_page=reads_history(steps),
             discard_context=not {"HAR", "TRACE"}.isdisjoint(job.options),
         )
 

@@ -1,5 +1,6 @@
 """Async jobs in a real process: accepted, run, told of, cancelled, kept from other eyes, put back at the end."""
 
+import base64
 import re
 import resource
 import signal
@@ -17,7 +18,7 @@ import pytest
 from sidecar.browser import discovery
 from sidecar.settings import Settings
 from tests.clocks import STEPPED
-from tests.e2e.jobs import ended, page_job, status, stored, submit, succeeded
+from tests.e2e.jobs import EXTRACT, ended, page_job, status, stored, submit, succeeded
 from tests.fakes import ENCRYPTION_KEY
 from tests.harness import SECONDS, Child, Rtcv, environment, error, rtcv
 
@@ -34,6 +35,25 @@ def server() -> Iterator[Rtcv]:
     with rtcv() as running:
         yield running
         running.release()
+
+
+@pytest.mark.browser
+def test_a_job_status_has_tourists_shape(tmp_path: Path) -> None:
+    """`{status, result}`, with the files of the options that were chosen; a job that was not done says so."""
+    page = {"url": "data:text/html,<h1>Hi</h1><script>alert('hello')</script>", "extract": EXTRACT}
+    wanted = {"mode": "async", "steps": [page], "options": ["SCREENSHOT", "PDF", "RECORD", "READ_ALERTS"]}
+    with Child(tmp_path) as child:
+        assert child.ask({"type": "set_mock"}) == [{"type": "ok"}]
+        assert child.ask({"type": "set_cached_reference", "content": "known"}) == [{"type": "ok"}]
+        state = succeeded(child, submit(child, wanted))
+        result = state["result"]
+        begins = {name: base64.b64decode(result[name])[:4] for name in ("screenshot", "pdf", "video")}
+        assert begins == {"screenshot": b"\x89PNG", "pdf": b"%PDF", "video": b"\x1a\x45\xdf\xa3"}
+        assert sorted(result) == ["extract", "messages", "pdf", "screenshot", "steps", "video"]
+        assert (result["messages"], result["extract"], "outcome" in state) == (["hello"], {"title": "Hi"}, False)
+        skipped = succeeded(child, submit(child, wanted | {"reference_number": "known"}))
+        assert (skipped["outcome"], "result" in skipped) == ("skipped", False)
+        assert child.end() == 0
 
 
 @pytest.mark.browser
@@ -54,8 +74,7 @@ def test_a_job_from_its_acceptance_to_its_end(tmp_path: Path, server: Rtcv) -> N
             "send_job",
             1,
         )
-        assert state["result"]["status"] == "success"
-        assert state["result"]["result"]["extract"] == {"title": "404"}
+        assert state["result"]["extract"] == {"title": "404"}
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", state["ended"])
         listed = {name: value for name, value in state.items() if name != "result"}
         for asked, total in (({}, 1), ({"status": "success"}, 1), ({"status": "failed"}, 0), ({"page": 2}, 1)):
@@ -174,7 +193,7 @@ def test_a_wave_of_jobs_waits_for_a_browser_that_cannot_start_just_now(tmp_path:
         (refused,) = child.ask({"type": "send_job", "content": job})
         assert (refused["error"]["code"], refused["error"]["retryable"]) == ("browser_unavailable", True)
         for job_id in [submit(child, {**job, "mode": "async"}) for _ in range(12)]:
-            assert succeeded(child, job_id)["result"]["result"]["extract"] == {"title": "here"}
+            assert succeeded(child, job_id)["result"]["extract"] == {"title": "here"}
     assert len(tries.read_text().splitlines()) > 2
 
 

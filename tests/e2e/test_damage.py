@@ -91,7 +91,7 @@ def test_a_row_that_cannot_be_read_holds_up_no_other(tmp_path: Path, hooks: Rtcv
     with Child(tmp_path, env=PRIVATE) as child:
         child.ask({"type": "set_webhooks", "content": webhook(hooks)})
         fresh = submit(child, {**JOB, "mode": "async"})
-        assert succeeded(child, fresh)["result"]["result"]["extract"] == {"title": "here"}
+        assert succeeded(child, fresh)["result"]["extract"] == {"title": "here"}
         hooks.wait_for("/hook", told + 4)
         questions = ("list_jobs", "list_tasks", "list_schedules", "list_deliveries")
         replies = child.ask(*({"type": one, "content": {}} for one in questions))

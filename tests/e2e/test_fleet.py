@@ -241,7 +241,8 @@ def test_a_login_goes_along(tmp_path: Path, redis: RedisServer, server: Rtcv) ->
         assert len(server.server.to("/secrets/")) == 2
         again = page_job(server, "/page/forwarded", secrets=secrets, reference_number="a")
         server.release()
-        assert ended(child, submit(child, again))["result"]["status"] == "skipped"
+        skipped = ended(child, submit(child, again))
+        assert (skipped["status"], skipped["outcome"], "result" in skipped) == ("success", "skipped", False)
         assert child.end() == 0
     plain = [server.credentials["api_key"], ENCRYPTION_KEY, "demo-buyer"]
     kept = stored(tmp_path) + b"".join(path.read_bytes() for path in redis.files)

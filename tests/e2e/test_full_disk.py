@@ -65,7 +65,7 @@ def test_a_job_s_end_is_whole_or_not_at_all(tmp_path: Path, how: str) -> None:
             assert told(hook)[-1] == "RUNNING"
             if how == "lifted":
                 resource.prlimit(child.pid, resource.RLIMIT_FSIZE, UNLIMITED)
-                assert ended(child, job_id)["result"]["status"] == "success"
+                assert ended(child, job_id)["status"] == "success"
                 assert child.end() == 0
             else:
                 child.process.kill()

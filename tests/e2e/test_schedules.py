@@ -203,7 +203,7 @@ def test_a_browser_job_is_fired_at_its_time(tmp_path: Path) -> None:
         assert ask(child, "get_schedule_msg_ids", schedule_id=schedule_id)["msgids"] == [told["msgid"]]
         job = wait_for_job(child, told["msgid"])
         assert (job["status"], job["name"], job["origin"]) == ("success", "nightly", f"schedule:{schedule_id}")
-        assert job["result"]["result"]["extract"] == {"a": "Hi"}
+        assert job["result"]["extract"] == {"a": "Hi"}
         assert child.end() == 0
 
 

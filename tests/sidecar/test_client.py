@@ -279,7 +279,8 @@ def test_jobs_that_are_queued(tmp_path: Path) -> None:
         page = {"url": "data:text/html,<h1>Hello</h1>", "extract": {"title": "h1"}}
         job = sidecar.queue_job({"steps": [page]}, key="once")
         assert sidecar.queue_job({"steps": [page]}, key="once") == job
-        assert sidecar.wait_for_job(job)["result"]["extract"] == {"title": "Hello"}
+        done = sidecar.wait_for_job(job)
+        assert (done["status"], done["result"]["extract"]) == ("success", {"title": "Hello"})
         assert sidecar.job_status(job)["attempts"] == 1
         missing = sidecar.queue_job({"steps": [page | {"actions": [{"click": "#no"}], "timeout_ms": 300}]})
         with pytest.raises(SidecarFailure) as failed:

@@ -34,6 +34,8 @@ class ProfileUse:
     """Whether the next job may reuse the page as it is."""
     needs_blank_page: bool = False
     """Whether the page has to be blank first: the job's handlers or recordings would see the last job's document."""
+    needs_fresh_page: bool = False
+    """Whether the page has to be a new one: the job asks for its history, which would hold the last job's."""
     discard_context: bool = False
     """Whether the context is closed after the job, because it was changed (scripts, headers) or did not respond."""
     storage_observer: StorageObserver = NO_STORAGE_OBSERVER
@@ -129,6 +131,8 @@ class ProfileContextCache:
             cached.page = await asyncio.shield(cached.cleanup)
         if len(cached.page.context.pages) > 1:
             return False  # the page has opened windows since, and may open more
+        if use.needs_fresh_page:
+            cached.page = await self._replace_page(cached)
         if cached.page.has_previous_document and use.needs_blank_page:
             await cached.page.page.goto("about:blank")
             cached.page.has_previous_document = False

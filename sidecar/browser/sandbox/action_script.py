@@ -11,7 +11,8 @@ _LABEL_SOURCE: Final = 1_000
 """Characters at the beginning of a source from which the label is made."""
 _PREPARATION: Final = re.compile(
     r"\s*(?:await\s+)?(?:page|context)\s*\.\s*"
-    r"(?:on|once|addListener|setDefaultTimeout|setDefaultNavigationTimeout|setExtraHTTPHeaders|route|addInitScript)\s*\("
+    r"(?:on|once|addListener|setDefaultTimeout|setDefaultNavigationTimeout|setExtraHTTPHeaders|route|addInitScript"
+    r"|set_default_timeout|set_default_navigation_timeout|set_extra_http_headers|add_init_script)\s*\("
 )
 
 

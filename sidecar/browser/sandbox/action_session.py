@@ -12,9 +12,10 @@ from sidecar_protocol.wire_types import Raw
 from sidecar.browser import playwright_errors
 from sidecar.browser.cdp import CdpClient
 from sidecar.browser.crash_guard import cancel_or_abandon, consume_exception
-from sidecar.browser.sandbox.allowlist import READ_ONLY
+from sidecar.browser.sandbox.allowlist import READ_ONLY, is_method_in_javascript, signatures
 from sidecar.browser.sandbox.cdp_pipe import CdpError, MessageTooLarge
 from sidecar.browser.sandbox.handles import HandleTable
+from sidecar.browser.sandbox.locator_handlers import LocatorHandlers
 from sidecar.browser.sandbox.message_pump import MessagePump
 from sidecar.browser.sandbox.page_events import PageEvents, cancel_all
 from sidecar.browser.sandbox.rpc_calls import RpcCalls
@@ -22,13 +23,14 @@ from sidecar.browser.sandbox.sandbox import Sandbox, ScriptError
 from sidecar.browser.sandbox.sandbox_pool import SandboxPool
 from sidecar.browser.sandbox.wire_values import MAX_BYTES, CallRefused, RouteRefused, to_json
 from sidecar.browser.url_policy import AllowsUrl
+from sidecar.javascript.python_calls import WrongKeyword, to_javascript
 from sidecar.truncation import cap_length
 
 MAX_CALLS: Final = 10_000
 """Calls that one action may make."""
 MAX_CONCURRENT_CALLS: Final = 500
-_BODY_PROPERTY: Final = "postData"
-"""Request bodies are copied into the sandbox only for actions whose source contains this."""
+_BODY_PROPERTIES: Final = ("postData", "post_data")
+"""Request bodies are copied into the sandbox only for actions whose source contains one of these."""
 _BODY_BYTES_PER_MESSAGE: Final = 16 << 10
 _POLL_DELAY: Final = 0.004
 """Seconds until the sandbox is asked for further calls while one is being made."""
@@ -74,6 +76,7 @@ class ActionSession:
         self._handles = HandleTable(self._pump.send, self._watch)
         self._calls = RpcCalls(page, cdp, self._handles, remaining_ms, wait_until_settled, allows)
         self._events = PageEvents(self._handles, self._send_current, self._backlog, self._start_task, console.fail)
+        self._overlays = LocatorHandlers(self._calls.resolve, self._send_current)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._call_count = 0
         self._was_read_only = True
@@ -114,11 +117,15 @@ class ActionSession:
         Cancelled, it ends the sandbox.
         """
         sandbox = await self._get_sandbox()
+        try:
+            source = to_javascript(source, signatures, is_method_in_javascript)
+        except WrongKeyword as wrong:
+            raise ScriptError(str(wrong)) from None
         self._action_number += 1
         self._call_count, self._was_read_only = 0, not self._tasks  # calls of the action before may still run
         self._outcome = outcome = asyncio.get_running_loop().create_future()
         try:
-            if _BODY_PROPERTY in source:
+            if any(name in source for name in _BODY_PROPERTIES):
                 self._handles.include_bodies()
             self._send_changes()
             self._pump.flush()
@@ -150,6 +157,7 @@ class ActionSession:
     async def close(self) -> None:
         """Closes the sandbox, and cancels what the actions have left running."""
         self._events.close()
+        self._overlays.close()
         if self._sandbox_task:
             await cancel_or_abandon(self._sandbox_task)
             if self._sandbox_task.done() and not self._sandbox_task.cancelled() and not self._sandbox_task.exception():
@@ -208,6 +216,15 @@ class ActionSession:
             case ["route", int() as number, handle]:
                 self._was_read_only = False
                 self._answer(number, lambda: self._events.route(handle))
+            case ["add_overlay", int() as number, page, locator, handler_id, options]:
+                self._was_read_only = False
+                self._answer(number, lambda: self._overlays.add(page, locator, handler_id, options))
+            case _:
+                self._handle_notice(message)
+
+    def _handle_notice(self, message: list[Any]) -> None:
+        """A message that gets no answer."""
+        match message:
             case ["on", handle, event]:
                 self._was_read_only = False  # the action waits for something
                 self._events.subscribe(handle, event)
@@ -215,6 +232,8 @@ class ActionSession:
                 self._events.unsubscribe(handle, event)
             case ["handled", number]:
                 self._events.dialog_handled(number)
+            case ["overlay_handled", number]:
+                self._overlays.handled(number)
             case ["log" | "error" as kind, str() as line]:
                 (self._console.log if kind == "log" else self._console.fail)(line)
             case ["refused", str() as reason]:

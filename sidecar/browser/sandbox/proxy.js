@@ -113,12 +113,12 @@
   };
 
   // --- events
-  const listen = (object, event, handler, once = false) => {
+  const listen = (object, event, handler, { once = false, first = false } = {}) => {
     const { type, handle, listeners } = refOf(object);
     if (!surface.events[type]?.includes(event)) throw new TypeError(`${type} has no event ${inspect(event)}`);
     if (typeof handler !== "function") throw new TypeError(`the handler of ${event} is not a function`);
     if (!listeners.get(event)?.length) { listeners.set(event, []); push(["on", handle, event]); }
-    listeners.get(event).push({ handler, once });
+    listeners.get(event)[first ? "unshift" : "push"]({ handler, once });
     return object;
   };
   const unlisten = (object, event, handler) => {
@@ -178,11 +178,11 @@
     const left = timeout && Math.max(1, timeout - (performance.now() - began));
     if (waitUntil !== "commit") await frame.waitForLoadState(waitUntil, { timeout: left });
   };
-  const waitForNavigation = async (page, { url, timeout = timeouts.navigation ?? timeouts.ordinary, waitUntil = "load" } = {}) => {
+  const waitForNavigation = async (frame, { url, timeout = timeouts.navigation ?? timeouts.ordinary, waitUntil = "load" } = {}) => {
     const matches = matcher(url ?? /^/);
-    const predicate = (frame) => frame === page.mainFrame() && matches(frame.url());
-    await waitForEvent(page, "framenavigated", { predicate, timeout });
-    if (waitUntil !== "commit") await page.waitForLoadState(waitUntil, { timeout });
+    const predicate = (navigated) => navigated === frame && matches(frame.url());
+    await waitForEvent(frame.page(), "framenavigated", { predicate, timeout });
+    if (waitUntil !== "commit") await frame.waitForLoadState(waitUntil, { timeout });
     return null;
   };
   const matcher = (wanted) => {
@@ -306,8 +306,9 @@
     timeoutSetters(type);
     add(type, {
       on(event, handler) { return listen(this, event, handler); },
-      once(event, handler) { return listen(this, event, handler, true); },
+      once(event, handler) { return listen(this, event, handler, { once: true }); },
       addListener(event, handler) { return listen(this, event, handler); },
+      prependListener(event, handler) { return listen(this, event, handler, { first: true }); },
       off(event, handler) { return unlisten(this, event, handler); },
       removeListener(event, handler) { return unlisten(this, event, handler); },
       removeAllListeners(event) {
@@ -328,26 +329,51 @@
     const predicate = typeof wanted === "function" ? wanted : ((matches) => (one) => matches(one.url()))(matcher(wanted));
     return waitForEvent(this, event, { ...options, predicate });
   };
+  const overlays = new Map();
   add("Page", {
+    async addLocatorHandler(locator, handler, { times = null, noWaitAfter = null } = {}) {
+      if (refs.get(locator)?.type !== "Locator") throw new TypeError("addLocatorHandler needs a locator");
+      if (typeof handler !== "function") throw new TypeError("the handler of a locator is not a function");
+      const id = overlays.size;
+      overlays.set(id, () => handle(handler, locator));
+      await send("add_overlay", target(refOf(this)), target(refOf(locator)), id, { times, noWaitAfter });
+    },
     frame(wanted) {
       const { name, url } = typeof wanted === "string" ? { name: wanted } : wanted;
       const fits = url === undefined ? () => true : matcher(url);
       return this.frames().find((frame) => (name === undefined || frame.name() === name) && fits(frame.url())) ?? null;
     },
     waitForURL(url, options) { return waitForURL(this.mainFrame(), url, options); },
-    waitForNavigation(options) { return waitForNavigation(this, options); },
+    waitForNavigation(options) { return waitForNavigation(this.mainFrame(), options); },
     waitForRequest: waitForTraffic("request"),
     waitForResponse: waitForTraffic("response"),
   });
-  add("Frame", { waitForURL(url, options) { return waitForURL(this, url, options); } });
+  add("Frame", {
+    waitForURL(url, options) { return waitForURL(this, url, options); },
+    waitForNavigation(options) { return waitForNavigation(this, options); },
+  });
+  const { normalize } = prototypes.Locator;
   add("Locator", {
     async all() { return Array.from({ length: await this.count() }, (_, index) => this.nth(index)); },
     page() {
-      const root = objects.get(refOf(this).handle);
-      return refOf(root).type === "Page" ? root : root.page();
+      const { handle, page } = refOf(this), root = objects.get(handle);
+      return page ?? (refOf(root).type === "Page" ? root : root.page());
+    },
+    description() {
+      const [name, args] = refOf(this).chain.at(-1) ?? [];
+      return name === "describe" ? args[0] : null;
+    },
+    async normalize() {
+      const found = await normalize.call(this);
+      refOf(found).page = this.page();
+      return found;
     },
   });
-  add("Request", { postData() { return bodyOf(this); }, postDataJSON() { return bodyAsJSON(this); } });
+  add("Request", {
+    postData() { return bodyOf(this); },
+    postDataBuffer() { const text = bodyOf(this); return text && new Bytes(toBase64(new TextEncoder().encode(text))); },
+    postDataJSON() { return bodyAsJSON(this); },
+  });
   add("Response", { async json() { return fromText(await this.text()); } });
   add("JSHandle", { asElement() { return null; } });
   add("ElementHandle", { asElement() { return this; } });
@@ -360,6 +386,16 @@
     } });
   }
   add("Route", { async fallback(changes = {}) { refOf(this).decide?.(changes); } });
+
+  // --- Playwright's names in Python, for whoever has written actions with them
+  const snake = (name) => name.replace(/([a-z0-9])([A-Z])/g, "$1_$2").replace(/([A-Z])([A-Z][a-z])/g, "$1_$2").toLowerCase();
+  for (const [type, prototype] of Object.entries(prototypes)) {
+    const python = new Map(surface.classes[type].map(([name, method]) => [name, method]));
+    for (const [name, member] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
+      const alias = python.get(name) ?? snake(name);
+      if (!(alias in prototype)) Object.defineProperty(prototype, alias, member);
+    }
+  }
 
   // --- what a page has and an action does not; the page's own policy keeps the rest from working
   for (const name of ["fetch", "XMLHttpRequest", "WebSocket", "WebTransport", "EventSource", "RTCPeerConnection", "Worker", "SharedWorker", "open"]) {
@@ -384,6 +420,9 @@
       const object = get(handle, type), given = decode(value);
       if (event === "route") observe(runRoutes(object, given));
       else observe(emit(object, event, given, number));
+    },
+    overlay(id, number) {
+      observe(overlays.get(id)().then(() => push(["overlay_handled", number])));
     },
     begin(page, context, secrets) {
       const fixed = { page: get(page, "Page"), context: get(context, "BrowserContext"), secrets: deepFreeze(secrets) };

@@ -20,8 +20,8 @@ from sidecar.errors import InvalidContent, LimitExceeded
 MAX_CHAIN: Final = 100
 _NAVIGATING: Final = frozenset({"goto", "reload", "go_back", "go_forward", "set_content", "wait_for_load_state"})
 _ON_ELEMENTS: Final = frozenset(
-    {"check", "clear", "click", "dblclick", "drag_and_drop", "drag_to", "fill", "focus", "hover", "press", "uncheck"}
-    | {"press_sequentially", "select_option", "set_checked", "set_input_files", "tap", "type"}
+    {"check", "clear", "click", "dblclick", "drag_and_drop", "drag_to", "drop", "fill", "focus", "hover", "press"}
+    | {"press_sequentially", "select_option", "set_checked", "set_input_files", "tap", "type", "uncheck"}
 )
 """Methods that wait for an element, and first for a running navigation, so as not to find it on the old page."""
 _WITH_PATH: Final = frozenset({"clear_cookies"})
@@ -79,7 +79,7 @@ class RpcCalls:
         A failed call on a route would leave its request pending: the request is aborted here, or, if the call is
         refused (RouteRefused), by the caller.
         """
-        owner = self._resolve(target)
+        owner = self.resolve(target)
         try:
             return await self._call(owner, name, args)
         except Exception as failure:
@@ -106,7 +106,7 @@ class RpcCalls:
         result = await _call(owner, method.name, arguments)
         return result if method.name != "add_init_script" else None
 
-    def _resolve(self, target: Any) -> Any:
+    def resolve(self, target: Any) -> Any:
         """Resolves a reference: a handle, followed by chained calls."""
         match target:
             case {"h": number, "c": list() as chain} if len(chain) <= MAX_CHAIN:
@@ -134,7 +134,7 @@ class RpcCalls:
         """Maps JavaScript's positional arguments and options to Python's names."""
         if not isinstance(args, list):
             raise CallRefused("arguments must be a list")
-        values = [decode(value, self._resolve) for value in args]
+        values = [decode(value, self.resolve) for value in args]
         while values and values[-1] is UNDEFINED:
             values.pop()
         arguments = {
@@ -170,6 +170,8 @@ class RpcCalls:
             _check_headers(arguments.get("headers"))
         if method.name in _WITH_FILES:
             arguments["files"] = inline_files(arguments.get("files"))
+        if method.name == "drop":
+            arguments["payload"] = _dropped(arguments.get("payload"))
         if method.name == "select_option":
             _selected_options(arguments)
 
@@ -213,6 +215,13 @@ async def _call(owner: Any, name: str, arguments: dict[str, Any]) -> Any:
         return await _BOUNDED_CALLS[name](owner, arguments)
     except LimitExceeded as large:
         raise CallRefused(large.message, "limit_exceeded") from None
+
+
+def _dropped(payload: Any) -> dict[str, Any]:
+    """drop's payload, its files inline. Raises CallRefused."""
+    if not isinstance(payload, dict) or not payload.keys() <= {"files", "data"}:
+        raise CallRefused("drop takes {files, data}")
+    return {**payload, "files": inline_files(payload["files"])} if payload.get("files") is not None else payload
 
 
 def _check_headers(headers: Any) -> None:

@@ -16,6 +16,8 @@ from sidecar.errors import ErrorCollector, InvalidContent
 
 _LASTING_OPTIONS: Final = frozenset({"RECORD", "PDF"})
 _RECORDINGS: Final = frozenset({"RECORD", "HAR", "TRACE"})
+_HISTORIES: Final = ("consoleMessages", "pageErrors", "requests", "console_messages", "page_errors")
+"""Calls that tell what a page has seen since it was opened."""
 _LASTING_ACTIONS: Final = frozenset({"set_viewport_size", "keyboard_down", "mouse_down"})
 
 
@@ -80,6 +82,12 @@ def leaves_page_reusable(job: SendJob, steps: Sequence[PlannedStep]) -> bool:
     lasting = not _LASTING_OPTIONS.isdisjoint(job.options)
     actions = (action for step in steps for action in step.actions)
     return not lasting and all(isinstance(a, BoundAction) and a.method not in _LASTING_ACTIONS for a in actions)
+
+
+def reads_history(steps: Sequence[PlannedStep]) -> bool:
+    """Whether an action may ask what its page has seen since it was opened."""
+    scripts = (action for step in steps for action in step.actions if isinstance(action, ActionScript))
+    return any(name in script.source for script in scripts for name in _HISTORIES)
 
 
 def observes_from_start(job: SendJob, steps: Sequence[PlannedStep]) -> bool:

@@ -4,6 +4,7 @@ import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from sidecar_protocol.codec import member
 from sidecar_protocol.encoding import encode_revealed
 from sidecar_protocol.job_status import CancelledJob, JobId, Jobs, JobState, ListJobs
 from sidecar_protocol.jobs import JobReply, JobScheduled, SendJob
@@ -36,7 +37,8 @@ async def send_job(context: HandlerContext, request_id: RequestId | None, job: S
 
 async def job_status(context: HandlerContext, content: JobId) -> JobState:
     """The state of a job. Raises NotFound."""
-    return await (await context.storage.get()).job_queue.status(content.id)
+    state = await (await context.storage.get()).job_queue.status(content.id)
+    return state if state.result is None or state.type != "send_job" else _with_result(state, bytes(state.result))
 
 
 async def list_jobs(context: HandlerContext, content: ListJobs) -> Jobs:
@@ -50,6 +52,12 @@ async def cancel_job(context: HandlerContext, content: JobId) -> CancelledJob:
     job_queue = (await context.storage.get()).job_queue
     cancelled = await job_queue.cancel(content.id)
     return CancelledJob(cancelled=cancelled, status=(await job_queue.status(content.id)).status)
+
+
+def _with_result(state: JobState, reply: bytes) -> JobState:
+    """The state of a browser job, in Tourist's shape: the result of its reply and not the reply itself."""
+    skipped = member(reply, "status") == b'"skipped"'
+    return state.replace(result=None if skipped else member(reply, "result"), outcome="skipped" if skipped else None)
 
 
 async def _accept(context: HandlerContext, job: SendJob) -> JobScheduled:
