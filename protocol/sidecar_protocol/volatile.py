@@ -26,6 +26,7 @@ GENERATED: Final = re.compile(
     r"|\b[a-z]+_[0-9a-f]{24}\b"
     r"|\bP(?:\d+D)?T(?:\d+H)?(?:\d+M)?\d+(?:\.\d+)?S\b"
     r"|\b1\d{9}(?:\d{3})?\b"
+    r"|(?<=Timeout )\d+(?:\.\d+)?(?=ms)"
 )
 """Times, durations and random ids as they stand in a text."""
 

@@ -1,7 +1,7 @@
 """Executes one job on its page: runs the steps, then captures the artifacts."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +13,7 @@ from sidecar_protocol.jobs import Download, JobResult, SendJob, StepResult
 from sidecar.browser.artifacts.capture import ArtifactSink, WriteArtifact, capture_artifacts, scratch_folder
 from sidecar.browser.artifacts.recordings import RECORDING_OPTIONS, Recorder
 from sidecar.browser.crash_guard import cancel_or_abandon
+from sidecar.browser.job_network import JobNetwork
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.profiles.context_cache import ProfileUse
 from sidecar.browser.sandbox.sandbox_pool import SandboxPool
@@ -56,6 +57,7 @@ async def execute_job(
     observer: StepObserver = NO_OBSERVER,
     use: ProfileUse | None = None,
     allows: AllowsUrl | None = None,
+    network: JobNetwork | None = None,
 ) -> JobResult:
     """Runs one job on its page, for at most its `timeout_ms`. `write_artifact` writes a file; None keeps all inline.
 
@@ -71,7 +73,7 @@ async def execute_job(
     )
     if use:
         runner.storage_observer = use.storage_observer
-    work = partial(_run_in_context, job, steps, runner, sink, redactions, observer)
+    work = partial(_run_in_context, job, steps, runner, sink, redactions, observer, network)
     if allows:
         work = partial(run_guarded, allows, job_page, work)
     observer.on_started()
@@ -107,11 +109,15 @@ async def _run_in_context(
     sink: ArtifactSink,
     redactions: Redactions,
     observer: StepObserver,
+    network: JobNetwork | None,
 ) -> JobResult:
     if "READ_ALERTS" in job.options:
         runner.dialogs.listen()
+    if network:
+        await network.prepare(runner.page.context)
     async with block_resources(runner.page.context, (job.context.block or ()) if job.context else ()):
-        return await _run_and_collect(job, steps, runner, sink, redactions, observer)
+        on_har = network.on_har if network else None
+        return await _run_and_collect(job, steps, runner, sink, redactions, observer, on_har)
 
 
 async def _run_and_collect(
@@ -121,12 +127,18 @@ async def _run_and_collect(
     sink: ArtifactSink,
     redactions: Redactions,
     observer: StepObserver,
+    on_har: Callable[[bytes], None] | None,
 ) -> JobResult:
     artifacts: dict[str, Any] = {}
-    with scratch_folder(runner.scratch) if RECORDING_OPTIONS & set(job.options) else nullcontext(Path()) as folder:
-        recorder = Recorder(runner.page, job.options, folder, redactions.all)
+    records = on_har or RECORDING_OPTIONS & set(job.options)
+    with scratch_folder(runner.scratch) if records else nullcontext(Path()) as folder:
+        recorder = Recorder(runner.page, job.options, folder, redactions.all, on_har)
         await recorder.start()
-        outcome = await runner.run(steps, job.cookies, observer)
+        try:
+            outcome = await runner.run(steps, job.cookies, observer)
+        except BaseException:
+            await recorder.abandon()
+            raise
         for kind, data in await recorder.finish():
             artifacts[kind] = await sink.put(kind, data)
     artifacts |= await capture_artifacts(runner.page, runner.cdp, job.options, job.pdf, sink)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sidecar.clock import Clock
+from sidecar.composition.job_networks import JobNetworks
 from sidecar.rtcv.documents import DocumentLoader
 from sidecar.rtcv.send_cv import ReferenceLocks
 from sidecar.settings import Settings
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from sidecar.browser.profiles.profile_store import ProfileStore
     from sidecar.browser.sandbox.sandbox_pool import SandboxPool
     from sidecar.jobs.browser_job_runner import BrowserJobRunner
-    from sidecar.jobs.run_service import Runner, RunService
+    from sidecar.jobs.run_service import RunService
     from sidecar.jobs.visit_tokens import VisitTokens
     from sidecar.scratch_folder import Scratch
 
@@ -22,8 +23,14 @@ if TYPE_CHECKING:
 class BrowserServices:
     """One for each process."""
 
-    def __init__(self, settings: Settings, clock: Clock, is_mock: Callable[[], bool]) -> None:
-        """`is_mock` says whether this is a mock session, which leaves nothing on disk."""
+    def __init__(
+        self, settings: Settings, clock: Clock, is_mock: Callable[[], bool], job_networks: JobNetworks | None = None
+    ) -> None:
+        """`is_mock` says whether this is a mock session, which leaves nothing on disk.
+
+        `job_networks` says where the jobs' pages get their network from; None is the real one.
+        """
+        self._job_networks = job_networks or JobNetworks(settings, clock)
         self._settings = settings
         self._clock = clock
         self._is_mock = is_mock
@@ -86,11 +93,7 @@ class BrowserServices:
             self._pool = BrowserPool(self._settings, self._clock, scratch=self._scratch)
         return self._pool
 
-    def _get_runner(self) -> "Runner":
-        if self._settings.offline:
-            from sidecar.jobs.offline_job_runner import OfflineJobRunner
-
-            return OfflineJobRunner()
+    def _get_runner(self) -> "BrowserJobRunner":
         if self._runner is None:
             from sidecar.jobs.browser_job_runner import BrowserJobRunner  # late: playwright takes 200 ms to import
 
@@ -102,6 +105,7 @@ class BrowserServices:
                 self._get_states,
                 allow_files=self._settings.allow_file_urls,
                 max_filled_bytes=self._settings.max_line,
+                network_of=self._job_networks.of,
             )
         return self._runner
 

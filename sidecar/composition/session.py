@@ -13,6 +13,7 @@ from sidecar_protocol import codec
 from sidecar import logs
 from sidecar.clock import Clock
 from sidecar.composition.browsers import BrowserServices
+from sidecar.composition.job_networks import JobNetworks
 from sidecar.composition.network import Network
 from sidecar.composition.process_context import ProcessContext
 from sidecar.composition.recording import open_recorded, open_recording
@@ -50,7 +51,7 @@ async def serve(settings: Settings, descriptors: Descriptors, clock: Clock) -> N
         session = Session(before_login=MemoryReferences(clock), add_secret=add_secret)
         session.webhooks = webhooks_of(settings)
         process = SessionProcess(settings, descriptors, clock, session)
-        browsers = BrowserServices(settings, clock, lambda: session.is_mock)
+        browsers = BrowserServices(settings, clock, lambda: session.is_mock, JobNetworks(settings, clock, recording))
         network = Network(settings, clock, recording, open_recorded(settings))
         context = ProcessContext(
             settings=settings,

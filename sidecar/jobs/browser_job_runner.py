@@ -9,6 +9,7 @@ from sidecar_protocol.jobs import JobResult, SendJob
 
 from sidecar.browser.artifacts.capture import WriteArtifact, write_file
 from sidecar.browser.execute_job import Redactions, execute_job
+from sidecar.browser.job_network import JobNetwork
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.profiles.context_cache import ProfileUse, Work
@@ -68,14 +69,17 @@ class BrowserJobRunner:
         *,
         allow_files: bool = False,
         max_filled_bytes: int = MAX_FILLED_BYTES,
+        network_of: Callable[[SendJob], JobNetwork | None] = lambda _: None,
     ) -> None:
         """`states` returns the store of profiles. `allow_files` lets steps open `file:` addresses.
 
-        `max_filled_bytes` bounds the text that a job's actions become with their secrets.
+        `max_filled_bytes` bounds the text that a job's actions become with their secrets. `network_of` says where a
+        job's pages get their network from; it may raise NotRecorded.
         """
         self._allow_files = allow_files
         self._max_filled_bytes = max_filled_bytes
         self._pool = pool
+        self._network_of = network_of
         self._artifacts_folder = artifacts_folder
         self._clock = clock
         in_memory = MemoryProfileStore()
@@ -109,17 +113,23 @@ class BrowserJobRunner:
         redactions = _redactions(job, steps, secrets or {})
         use = self._profile_use(job, steps, scope)
         parts = (self._artifact_writer(job), self._clock, redactions, self._pool.sandbox_pool, self._pool.scratch)
-        work = partial(
-            execute_job, job, steps, *parts, observer=observer, use=use, allows=scope.allows if scope else None
-        )
+        network = self._network_of(job)
+        if use and network:
+            use.discard_context = True
+        allows = scope.allows if scope else None
+        work = partial(execute_job, job, steps, *parts, observer=observer, use=use, allows=allows, network=network)
         downloads = any(isinstance(a, BoundAction) and a.method == "download" for step in steps for a in step.actions)
         arguments = context_arguments(job.context, downloads=downloads)
+        if network:
+            arguments |= network.context_arguments
         try:
             if scope and scope.strict_resources:
                 return await self._run_behind_gateway(job, work, arguments, use, scope)
             return await self._pool.run(job.browser, work, arguments, use)
         except SidecarError as error:
             _redact_error(error, redactions)
+            if network and (reason := network.explain(error)) is not error:
+                raise reason from None
             raise
 
     async def _run_behind_gateway(

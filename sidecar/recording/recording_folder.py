@@ -16,13 +16,15 @@ REPLIES: Final = "replies.jsonl"
 """What it was answered, and the events."""
 EXCHANGES: Final = "exchanges.jsonl"
 """What was asked of servers, and what they answered."""
+PAGES: Final = "pages"
+"""What pages of browser jobs loaded: a folder."""
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
 """Raised with each change that older readers can't read."""
 EARLIER: Final = "earlier"
 """Where a recording moves when the next one begins."""
 _LOCK: Final = ".lock"
-_NAMES: Final = (SESSION, REPLIES, EXCHANGES, MANIFEST)
+_NAMES: Final = (SESSION, REPLIES, EXCHANGES, PAGES, MANIFEST)
 
 
 class RecordingError(Exception):

@@ -13,6 +13,7 @@ from sidecar.http_record import HttpRecord
 from sidecar.recording.append_file import AppendFile
 from sidecar.recording.exchange_log import exchange_line
 from sidecar.recording.input_log import InputLog
+from sidecar.recording.page_recordings import PageRecorder
 from sidecar.recording.recording_folder import EXCHANGES, REPLIES, SESSION, claim_folder
 from sidecar.recording.redaction.placeholders import SecretWords
 from sidecar.recording.redaction.redactor import Redactor
@@ -47,9 +48,10 @@ class SessionRecording:
         self._reply_file = AppendFile(self._folder.path / REPLIES, "replies")
         self._replies = ReplyLog(redactor, self._reply_file.write)
         self._exchanges = AppendFile(self._folder.path / EXCHANGES, "exchanges")
+        self._pages = PageRecorder(self._folder.path, redactor, self._is_full)
         self._seq = 0
         self._bytes = 0
-        self._full = False
+        self._full = self._pages_failed = False
 
     def record(self, lines: Sequence[bytes], requests: Sequence[Request | None]) -> None:
         """Records a batch of input; None stands for a line that is no request."""
@@ -75,10 +77,18 @@ class SessionRecording:
             note = {"at": self._now(), "ms": round(record.seconds * 1000, 3)}
             self._exchanges.write(exchange_line(record, self._redactor, note))
 
+    def record_pages(self, job: str, seed: int, began: float, har: bytes) -> None:
+        """Records what the pages of a browser job loaded; from any thread."""
+        try:
+            self._pages.record(job, seed, began, har)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as failure:
+            self._pages_failed = True
+            log.warning("the pages of a job could not be recorded to %s: %s", self._folder.path, type(failure).__name__)
+
     def close(self) -> None:
         """Syncs everything to disk and completes the manifest."""
         parts = (self._input, self._reply_file, self._exchanges)
-        complete = not self._full and not any(part.failed for part in parts)
+        complete = not (self._full or self._pages_failed) and not any(part.failed for part in parts)
         for part in parts:
             part.close()
         try:

@@ -1,6 +1,7 @@
 """Recordings of a job: video, HAR, trace."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -12,20 +13,33 @@ from sidecar_protocol.jobs import Option
 from sidecar.browser import playwright_errors
 from sidecar.browser.artifacts.capture import ArtifactKind
 from sidecar.browser.artifacts.redact_recordings import redact_har, redact_trace
-from sidecar.errors import ActionFailed, BrowserUnavailable
+from sidecar.clock import within
+from sidecar.errors import ActionFailed, BrowserUnavailable, SidecarError
 from sidecar.truncation import Redact
 
 _REDACT: Final[dict[ArtifactKind, Callable[[bytes, Redact], bytes]]] = {"har": redact_har, "trace": redact_trace}
+
+_ABANDON_SECONDS: Final = 1.5
 
 
 class Recorder:
     """Started before the first step, finished after the last; its files are in `folder` until then."""
 
-    def __init__(self, page: Page, options: Sequence[Option], folder: Path, redact: Redact) -> None:
+    def __init__(
+        self,
+        page: Page,
+        options: Sequence[Option],
+        folder: Path,
+        redact: Redact,
+        on_har: Callable[[bytes], None] | None = None,
+    ) -> None:
+        """`on_har` takes the HAR with its secrets, in a thread, also if the job has not asked for one."""
         self._page = page
+        self._options = options
+        self._on_har = on_har
         self._folder = folder
         self._redact = redact
-        self._kinds = [kind for kind, option in _OPTIONS.items() if option in options]
+        self._kinds = [kind for kind, option in _OPTIONS.items() if option in options or (on_har and kind == "har")]
 
     async def start(self) -> None:
         """Starts recording. Raises ActionFailed with the option as its action, BrowserUnavailable, BrowserCrashed."""
@@ -49,8 +63,19 @@ class Recorder:
                 await _run_command(kind, tracing.stop_har())
             else:
                 await _run_command(kind, tracing.stop(path=self._file(kind)))
-            made.append((kind, await asyncio.to_thread(self._read, kind)))
+            data = await asyncio.to_thread(self._read, kind)
+            if _OPTIONS[kind] in self._options:
+                made.append((kind, data))
         return made
+
+    async def abandon(self) -> None:
+        """Saves the HAR of a job that has failed, for `on_har`, if the browser still gives it."""
+        if self._on_har is None:
+            return
+        with contextlib.suppress(PlaywrightError, SidecarError, TimeoutError):
+            async with within(_ABANDON_SECONDS):
+                await self._page.context.tracing.stop_har()
+                await asyncio.to_thread(self._read, "har")
 
     def _file(self, kind: ArtifactKind) -> Path:
         return self._folder / f"{kind}.{_SUFFIXES[kind]}"
@@ -62,6 +87,8 @@ class Recorder:
             raise ActionFailed(f"{_OPTIONS[kind]} failed: {error.strerror}", action=_OPTIONS[kind]) from None
         if not data:
             raise ActionFailed(f"{_OPTIONS[kind]} failed: the browser gave nothing to record", action=_OPTIONS[kind])
+        if kind == "har" and self._on_har:
+            self._on_har(data)
         return _REDACT[kind](data, self._redact) if kind in _REDACT else data
 
 

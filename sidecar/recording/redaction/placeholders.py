@@ -30,6 +30,7 @@ class SecretWords:
     """
 
     min_literal_length = MIN_SECRET_LENGTH
+    remembers_typed = True
 
     def __init__(self, key: bytes) -> None:
         """`key` are secret random bytes: with them short secrets could be guessed."""
@@ -47,6 +48,10 @@ class SecretWords:
         if secret.startswith(SIGNING_PREFIX):
             return SIGNING_PREFIX + base64.b64encode(f"secret_webhook_{digest}".encode()).decode()
         return f"secret_{self._names.get(digest, _UNNAMED)}_{digest}"
+
+    def of_typed(self, value: str, name: str) -> str | None:
+        """The word for text that is given to a page; None leaves what is too short to be found where it arrives."""
+        return None if len(value) < MIN_SECRET_LENGTH else self.of(value, name)
 
     def of_literal(self, value: str, sensitivity: Sensitivity) -> str | None:
         """The word for a literal of JavaScript; None leaves what the console prints anyway, and what is very short.

@@ -15,6 +15,7 @@ from sidecar.recording.redaction.secret_patterns import (
     JSON_MEMBER,
     PARAMETER,
     PROXY_USERINFO,
+    TYPED_ARGUMENTS,
     USERINFO,
     may_contain_secrets,
 )
@@ -54,6 +55,13 @@ class Stars:
 
     def of(self, secret: str, name: str = "") -> str:  # noqa: ARG002 - as `SecretWords`
         """What replaces a text."""
+        return REDACTED
+
+    remembers_typed = False
+    """Whether text typed into a page is looked for elsewhere."""
+
+    def of_typed(self, value: str, name: str) -> str | None:  # noqa: ARG002 - as `SecretWords`
+        """What replaces text that is given to a page; None leaves it."""
         return REDACTED
 
     def of_literal(self, value: str, sensitivity: "LiteralSensitivity") -> str | None:  # noqa: ARG002 - as `SecretWords`
@@ -150,6 +158,8 @@ class Redactor:
                 shortest = self._placeholders.min_literal_length
                 for value in _secrets_of(text, token, sources, Sensitivity.SECRET, min_literal=shortest):
                     self._remember(value)
+                if self._placeholders.remembers_typed and _is_typed_argument(token):
+                    self._remember(_string_value(text[token.start : token.end]) or "")
             seen: dict[str, str] = {}
             sources = SourceScanner()
             new = ((token, self._replacement(text, token, sources, seen)) for token in tokens)
@@ -162,7 +172,7 @@ class Redactor:
         """The replacement of a token; `seen` caches the results for short strings, most of them keys."""
         raw = text[token.start : token.end]
         if token.sensitivity in _REPLACED:
-            return self._replace_secret(raw, token.key or "")
+            return self._replace_secret(raw, token)
         value = _string_value(raw)
         if value is None:
             return _PLACEHOLDER if raw.startswith('"') else None
@@ -180,16 +190,18 @@ class Redactor:
             redacted = PROXY_USERINFO.sub(self._after_group, redacted)
         return None if redacted == value else _encode(redacted).decode()
 
-    def _replace_secret(self, raw: str, name: str) -> str | None:
+    def _replace_secret(self, raw: str, token: Token) -> str | None:
         if raw == _PLACEHOLDER:
             return None
+        name = token.key or ""
         value = _string_value(raw)
         if value is None and raw.startswith('"'):
             return _PLACEHOLDER
         if not value:
             return self._placeholders.of_token(raw, name)
-        placeholder = self._placeholders.of(value, name)
-        return None if placeholder == value else f'"{placeholder}"'
+        of = self._placeholders.of_typed if _is_typed_argument(token) else self._placeholders.of
+        placeholder = of(value, name)
+        return None if placeholder in (None, value) else f'"{placeholder}"'
 
     def _after_group(self, match: re.Match[str]) -> str:
         """Keeps group 1, which may end in the secret's name."""
@@ -250,6 +262,11 @@ def _is_within_character(data: bytes, offset: int) -> bool:
 def unreadable_line(line: bytes) -> bytes:
     """The log entry of a line that can't be parsed, and so can't be redacted."""
     return b'{"type":"","_log":{"unreadable":true,"bytes":%d}}' % len(line)
+
+
+def _is_typed_argument(token: Token) -> bool:
+    """Whether a token is text that an action gives to a page; headers are typed, too, and no such text."""
+    return token.sensitivity is Sensitivity.TYPED and (token.key or "").replace("_", "").lower() in TYPED_ARGUMENTS
 
 
 def _is_type(token: Token, value: str) -> bool:

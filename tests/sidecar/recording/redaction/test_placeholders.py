@@ -105,3 +105,20 @@ def test_literals_of_scripts_are_the_same_words_elsewhere() -> None:
     word = hidden.redact_text("Shop of Ann")
     assert word.startswith("secret_")
     assert content["actions"] == [script.replace("'Shop of Ann'", f'"{word}"')]
+
+
+def test_typed_text_is_the_same_word_where_it_arrives() -> None:
+    """A form posts it; what is too short to be found there stays, and headers are no typed text."""
+    hidden = redactor()
+    actions = [{"fill": {"selector": "#name", "value": "Ann Smith"}}, {"fill": {"selector": "#x", "value": "ann"}}]
+    content = content_of(
+        hidden.redact_request(line(actions=actions, extra_http_headers={"Accept": "application/json"}))
+    )
+    word = hidden.redact_text("Ann Smith")
+    assert hidden.redact_body("name=Ann+Smith&x=ann") == f"name={word}&x=ann"
+    assert content["actions"] == [
+        {"fill": {"selector": "#name", "value": word}},
+        {"fill": {"selector": "#x", "value": "ann"}},
+    ]
+    assert hidden.redact_text("application/json") == "application/json"
+    assert b"application/json" not in json.dumps(content).encode()

@@ -1,0 +1,180 @@
+"""The network of browser jobs: a HAR for each in `pages/`, its secrets replaced, and an index of them."""
+
+import base64
+import binascii
+import json
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from sidecar import files
+from sidecar.http_record import Fields, HttpFailure, HttpRecord
+from sidecar.recording.exchange_matcher import ExchangeMatcher
+from sidecar.recording.recording_folder import PAGES, RecordingError
+from sidecar.recording.redaction.redactor import Redactor
+from sidecar.recording.redaction.secret_patterns import is_cookie_key, is_secret_key
+
+INDEX: Final = "index.jsonl"
+_CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
+_TEXTUAL: Final = ("text/", "application/json", "application/javascript", "application/x-www-form-urlencoded", "xml")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPages:
+    """What the pages of one recorded job got."""
+
+    seed: int
+    began: float
+    har: Path
+    exchanges: ExchangeMatcher
+
+
+class PageRecorder:
+    """Writes the HARs of a recording. Safe to use from several threads."""
+
+    def __init__(self, folder: Path, redactor: Redactor, on_bytes: Callable[[int], bool]) -> None:
+        """`on_bytes` takes the size of a HAR, and says whether the recording is full."""
+        self._folder = folder
+        self._redactor = redactor
+        self._on_bytes = on_bytes
+        self._lock = threading.Lock()
+        self._number = 0
+
+    def record(self, job: str, seed: int, began: float, har: bytes) -> None:
+        """Writes one. `job` says what was visited, see `job_key`. Raises OSError."""
+        redacted = orjson.dumps(redact_har(orjson.loads(har), self._redactor))
+        with self._lock:
+            if self._on_bytes(len(redacted)):
+                return
+            self._number += 1
+            name = f"{self._number:06}.har"
+            pages = files.ensure_subfolder(self._folder, PAGES)
+            with os.fdopen(files.create_file(pages / name), "wb") as file:
+                file.write(redacted)
+            entry = {"job": self._redactor.redact_text(job), "seed": seed, "began": began, "har": name}
+            index = files.open_file(pages / INDEX, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            with os.fdopen(index, "ab") as file:
+                file.write(orjson.dumps(entry) + b"\n")
+
+
+class PageRecordings:
+    """The HARs of a recording; those of one kind of job are given in the order in which the jobs ended."""
+
+    def __init__(self, folder: Path, ignored_parameters: Iterator[str] | tuple[str, ...] = ()) -> None:
+        """Raises RecordingError."""
+        self._folder = folder / PAGES
+        self._ignored = tuple(ignored_parameters)
+        self._waiting: dict[str, deque[dict[str, Any]]] = {}
+        try:
+            for line in (self._folder / INDEX).read_bytes().splitlines():
+                entry = orjson.loads(line)
+                self._waiting.setdefault(entry["job"], deque()).append(entry)
+        except FileNotFoundError:
+            pass
+        except OSError as failure:
+            raise RecordingError(f"can't read {self._folder / INDEX}: {failure.strerror or failure}") from None
+        except (ValueError, KeyError, TypeError):
+            raise RecordingError(f"{self._folder / INDEX} is not an index of pages") from None
+
+    def take(self, job: str) -> RecordedPages | None:
+        """The next recording of such a job; None if there is none. Raises RecordingError."""
+        waiting = self._waiting.get(job)
+        if not waiting:
+            return None
+        entry = waiting.popleft()
+        har = self._folder / os.path.basename(str(entry["har"]))  # noqa: PTH119 - it may only name a file beside it
+        try:
+            exchanges = ExchangeMatcher(har_exchanges(orjson.loads(har.read_bytes())), self._ignored)
+            return RecordedPages(int(entry["seed"]), float(entry["began"]), har, exchanges)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as wrong:
+            raise RecordingError(f"can't read {har}: {type(wrong).__name__}") from None
+
+
+def job_key(browser: str, urls: Iterator[str]) -> str:
+    """What tells jobs of a recording apart."""
+    return json.dumps([browser, *urls])
+
+
+def har_exchanges(har: dict[str, Any]) -> Iterator[HttpRecord]:
+    """The exchanges of a HAR, in their order."""
+    for entry in har["log"]["entries"]:
+        request, response = entry["request"], entry["response"]
+        status = response["status"]
+        yield HttpRecord(
+            method=request["method"],
+            url=request["url"],
+            fields=_pairs(request["headers"]),
+            body=request.get("postData", {}).get("text", "").encode(),
+            status=status,
+            response_fields=_pairs(response["headers"]),
+            response_body=_content(response["content"]),
+            failure=HttpFailure("remote_unreachable", response.get("_failureText", ""), True) if status <= 0 else None,
+        )
+
+
+def redact_har(har: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
+    """The HAR with its secrets replaced; what is no text stays."""
+    for entry in har["log"]["entries"]:
+        request, response = entry["request"], entry["response"]
+        for message in (request, response):
+            for header in message["headers"]:
+                header["value"] = _redact_header(header["name"], header["value"], redactor)
+            for cookie in message.get("cookies", ()):
+                cookie["value"] = redactor.replace_secret(cookie["value"], cookie["name"])
+        request["url"] = redactor.redact_text(request["url"])
+        for pair in request.get("queryString", ()):
+            pair["value"] = redactor.redact_text(pair["value"])
+        if "postData" in request:
+            request["postData"] = {
+                "mimeType": request["postData"].get("mimeType", ""),
+                "text": redactor.redact_body(request["postData"].get("text", "")),
+                "params": [],
+            }
+        if response.get("redirectURL"):
+            response["redirectURL"] = redactor.redact_text(response["redirectURL"])
+        _redact_content(response["content"], redactor)
+    return har
+
+
+def _redact_header(name: str, value: str, redactor: Redactor) -> str:
+    if name.lower() == "set-cookie":
+        return "\n".join(_redact_set_cookie(one, redactor) for one in value.split("\n"))
+    if name.lower() in _CREDENTIALS or is_secret_key(name) or is_cookie_key(name):
+        return redactor.replace_secret(value, name)
+    return redactor.redact_text(value)
+
+
+def _redact_set_cookie(cookie: str, redactor: Redactor) -> str:
+    """Only the value: a page goes on with the cookie in a replay."""
+    pair, semicolon, attributes = cookie.partition(";")
+    name, equals, value = pair.partition("=")
+    return f"{name}{equals}{redactor.replace_secret(value, name)}{semicolon}{attributes}" if equals else cookie
+
+
+def _redact_content(content: dict[str, Any], redactor: Redactor) -> None:
+    if content.get("encoding") != "base64":
+        if "text" in content:
+            content["text"] = redactor.redact_body(content["text"])
+    elif any(kind in content.get("mimeType", "") for kind in _TEXTUAL):
+        data = _content(content)
+        content["text"] = base64.b64encode(redactor.redact_body(data.decode(errors="replace")).encode()).decode()
+
+
+def _content(content: dict[str, Any]) -> bytes:
+    text = content.get("text", "")
+    if content.get("encoding") != "base64":
+        return str(text).encode()
+    try:
+        return base64.b64decode(text)
+    except binascii.Error:
+        return b""
+
+
+def _pairs(headers: list[dict[str, str]]) -> Fields:
+    return tuple((header["name"], header["value"]) for header in headers)
