@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-import msgspec
+import orjson
 
 _STRING: Final = re.compile(rb'("[^"\\]*+(?:\\.[^"\\]*+)*+")(\s*:)?')
 """A string of valid JSON, and the colon that makes it a key."""
@@ -15,7 +15,7 @@ def strings(value: bytes) -> Iterator[str]:
     """Every string of valid JSON that is not a key. Any depth and any size of numbers work."""
     for string in _STRING.finditer(value):
         if not string[2]:
-            yield msgspec.json.decode(string[1], type=str)
+            yield orjson.loads(string[1])
 
 
 def scalars(value: bytes) -> Iterator[str]:

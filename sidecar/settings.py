@@ -1,13 +1,14 @@
 """Frozen settings, and the only place that reads the environment."""
 
 import base64
+import operator
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import re
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from sidecar_protocol.wire_types import Secret, no_secret
 
 if TYPE_CHECKING:
@@ -16,43 +17,59 @@ if TYPE_CHECKING:
 MiB: Final = 1 << 20
 INPUT_LOG: Final = "scraper_client_input.log"
 DEBUG_LOG: Final = "scraper_client.log"
+PREFIX: Final = "SIDECAR_"
+"""Of the variables that hold settings."""
 SECRETS: Final = frozenset({"queue", "token_secret", "store_key"})
 """Settings that come from the environment or a file it names, never from a flag."""
 _SHORTEST_SECRET: Final = 32
 _SEAL_KEY_BYTES: Final = 32
 _URL_SAFE: Final = str.maketrans("-_", "+/")
 _TRUTHY: Final = frozenset({"1", "t", "true"})
+_TRUTHS: Final = frozenset({"1", "true"})
+_WRITTEN: Final = {
+    int: re.compile(r"-?[0-9]{1,18}"),
+    float: re.compile(r"-?[0-9]{1,300}(\.[0-9]{1,300})?([eE][-+]?[0-9]{1,2})?"),
+    bool: re.compile("1|true|0|false", re.IGNORECASE),
+}
+"""How values are written that are no texts."""
+_COMPARISONS: Final = {">=": operator.ge, ">": operator.gt, "<=": operator.le}
 
 
 class SettingsError(Exception):
     """A variable or flag has an invalid value; the message names it."""
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+def _number(default: float, *, ge: float | None = None, gt: float | None = None, le: float | None = None) -> Any:
+    """A number with bounds: at least, more than, at most."""
+    return field(default=default, metadata={">=": ge, ">": gt, "<=": le})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
     """One value for each `SIDECAR_…` variable, and for the flag of the same name (`SIDECAR_MAX_LINE`, `--max-line`)."""
 
     home: str = ""
     """State folder; empty means the platform's default. See `state_folder`."""
-    max_line: Annotated[int, msgspec.Meta(ge=1024)] = 64 * MiB
+    max_line: int = _number(64 * MiB, ge=1024)
     """Longest accepted line, in bytes."""
-    max_in_flight: Annotated[int, msgspec.Meta(ge=1)] = 64
+    max_in_flight: int = _number(64, ge=1)
     """How many requests with an id run at once."""
-    concurrency: Annotated[int, msgspec.Meta(ge=1)] = os.cpu_count() or 1
+    concurrency: int = _number(os.cpu_count() or 1, ge=1)
     """How many browser jobs run at once."""
-    max_queued_jobs: Annotated[int, msgspec.Meta(ge=0)] = 256
+    max_queued_jobs: int = _number(256, ge=0)
     """How many browser jobs may wait for a browser slot."""
-    queue: Secret = msgspec.field(default_factory=no_secret)
+    queue: Secret = field(default_factory=no_secret)
     """`redis://…` or `rediss://…` URL of a fleet's Redis, which holds all machines' jobs; empty means the state folder.
 
     It may hold a password, so it is never a flag. Or in a file: `SIDECAR_QUEUE_FILE`.
     """
-    results_ttl: Annotated[int, msgspec.Meta(ge=1, le=31_536_000)] = 86_400
+    results_ttl: int = _number(86_400, ge=1, le=31_536_000)
     """Seconds that a finished job and its result are kept, and its key is known."""
-    results_max_mb: Annotated[int, msgspec.Meta(ge=1)] = 512
+    results_max_mb: int = _number(512, ge=1)
     """Megabytes of all kept results; the oldest are dropped first."""
-    request_timeout: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 30.0
+    request_timeout: float = _number(30.0, gt=0, le=86_400)
     """Seconds that one HTTP request may take."""
-    shutdown_timeout: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 30.0
+    shutdown_timeout: float = _number(30.0, ge=0, le=86_400)
     """Seconds that requests in flight get after the end of stdin, SIGTERM or SIGINT."""
     chromium: str = ""
     """Path of a Chromium or headless shell; empty means discovery."""
@@ -66,25 +83,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A remote browser instead of one of our own: `ws://` of a Playwright server, `http://` of a debugging port."""
     chromium_sandbox: bool = True
     """Whether Chromium's own sandbox is on; never for root. Off only where a container has no user namespaces."""
-    browser_memory_mb: Annotated[int, msgspec.Meta(ge=0)] = 2048
+    browser_memory_mb: int = _number(2048, ge=0)
     """A Chromium whose processes hold more takes no new job and ends after its last; 0 is no limit."""
-    living_profiles: Annotated[int, msgspec.Meta(ge=0)] = 4
+    living_profiles: int = _number(4, ge=0)
     """How many profiles keep their browser context open between two jobs; 0 restores it from disk for each."""
     allow_file_urls: bool = False
     """Whether a job's steps may open `file:` URLs, and so read every file that this process can."""
-    token_secret: Secret = msgspec.field(default_factory=no_secret)
+    token_secret: Secret = field(default_factory=no_secret)
     """Signs visit tokens, at least 32 bytes; jobs need none without it. Or in a file: `SIDECAR_TOKEN_SECRET_FILE`."""
     token_proxies: bool = False
     """Whether a job with a visit token may name a proxy, which could answer for any site."""
-    store_key: Secret = msgspec.field(default_factory=no_secret)
+    store_key: Secret = field(default_factory=no_secret)
     """A 32-byte base64 key that encrypts stored secrets, or `SIDECAR_STORE_KEY_FILE` names its file."""
     webhook: str = ""
     """URLs of webhooks that every session begins with, separated by spaces; the flag can be given several times."""
-    max_stdouterr_size: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 10_000
+    max_stdouterr_size: int = _number(10_000, ge=0, le=1_000_000)
     """Characters of a step's stdout, and of its stderr, in an update, unless the webhook sets its own limit."""
     allow_private_network: bool = False
     """Whether webhooks and task scripts may reach loopback and private addresses."""
-    misfire_grace: Annotated[float, msgspec.Meta(ge=0, le=31_622_400)] = 3600.0
+    misfire_grace: float = _number(3600.0, ge=0, le=31_622_400)
     """Seconds after its time that a missed schedule still runs."""
     scripts_folder: str = ""
     """Folder of tasks' scripts; empty means `scripts` in the state folder."""
@@ -92,11 +109,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Folder whose files `send_full_cv` may send by their path; empty means none."""
     script_hosts: str = ""
     """Hosts that scripts may fetch from, separated by commas: `example.com`, `*.example.com`, or `*` for all."""
-    script_timeout: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 60.0
+    script_timeout: float = _number(60.0, gt=0, le=86_400)
     """Seconds that a script may take, without the browser jobs that it waits for."""
     record: str = ""
     """Folder that the whole session is recorded into, secrets replaced; empty means none."""
-    record_max_mb: Annotated[int, msgspec.Meta(ge=1)] = 1024
+    record_max_mb: int = _number(1024, ge=1)
     """Megabytes of input, output and exchanges after which nothing more is recorded."""
     offline: str = ""
     """Folder of a recorded session that answers in place of servers; nothing leaves the machine."""
@@ -155,30 +172,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return ensure_subfolder(self.state_folder(), name)
 
 
+SETTINGS: Final = {one.name: one for one in fields(Settings)}
+"""Every setting by its name."""
+
+
 def load(flags: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from flags (by field name), then the environment, then defaults. Raises SettingsError."""
     environ = os.environ if environ is None else environ
-    raw: dict[str, Any] = {}
+    raw: dict[str, str] = {}
     names: dict[str, str] = {}
-    for field in Settings.__struct_fields__:
-        variable = f"SIDECAR_{field.upper()}"
-        if flags and field in flags:
-            raw[field], names[field] = flags[field], f"--{field.replace('_', '-')}"
+    for name in SETTINGS:
+        variable = f"{PREFIX}{name.upper()}"
+        if flags and name in flags:
+            raw[name], names[name] = flags[name], f"--{name.replace('_', '-')}"
         elif environ.get(variable):
-            raw[field], names[field] = environ[variable], variable
-        elif field in SECRETS and environ.get(f"{variable}_FILE"):
-            raw[field] = _from_file(f"{variable}_FILE", environ)
+            raw[name], names[name] = environ[variable], variable
+        elif name in SECRETS and environ.get(f"{variable}_FILE"):
+            raw[name] = _from_file(f"{variable}_FILE", environ)
     if _truthy(environ, "LOG_SCRAPER_CLIENT_INPUT"):
         raw.setdefault("log_input", INPUT_LOG)
     if _truthy(environ, "ENABLE_SCRAPER_CLIENT_LOG"):
         raw.setdefault("log_debug", DEBUG_LOG)
     if environ.get("PLAYWRIGHT_BROWSERS_PATH"):
         raw.setdefault("browsers_path", environ["PLAYWRIGHT_BROWSERS_PATH"])
-    try:
-        settings = msgspec.convert(raw, Settings, strict=False, dec_hook=_decoded)
-    except msgspec.ValidationError as wrong:
-        said, _, path = str(wrong).partition(" - at `$.")
-        raise SettingsError(f"{names.get(path.rstrip('`'), 'settings')}: {said.replace('`', '')}") from None
+    values: dict[str, Any] = {}
+    for name, text in raw.items():
+        try:
+            values[name] = _read(SETTINGS[name], text)
+        except ValueError as wrong:
+            raise SettingsError(f"{names.get(name, 'settings')}: {wrong}") from None
+    settings = Settings(**values)
     _check_secrets(settings)
     return settings
 
@@ -207,11 +230,22 @@ def zone_name(environ: Mapping[str, str] | None = None) -> str:
     return f"UTC{time.timezone // 3600:+d}" if time.timezone else "UTC"
 
 
-def _decoded(wanted: type, value: Any) -> Any:
-    """Builds what msgspec does not know, as it asks it to."""
-    if wanted is Secret:
-        return Secret(value)
-    raise NotImplementedError(wanted)
+def _read(setting: "Field[Any]", text: str) -> Any:
+    """A setting's value from its text. Raises ValueError, which says what was expected.
+
+    No model reads it: pydantic is not imported before `ready`.
+    """
+    kind: Any = setting.type
+    wanted = _WRITTEN.get(kind)
+    if wanted and not wanted.fullmatch(text):
+        raise ValueError(f"Expected {kind.__name__}, got str")
+    if kind is bool:
+        return text.lower() in _TRUTHS
+    value = kind(text)
+    for sign, bound in setting.metadata.items():
+        if bound is not None and not _COMPARISONS[sign](value, bound):
+            raise ValueError(f"Expected {kind.__name__} {sign} {kind(bound)}")
+    return value
 
 
 def _check_secrets(settings: Settings) -> None:
@@ -238,27 +272,6 @@ def _from_file(variable: str, environ: Mapping[str, str]) -> str:
 def child_environment(variables: Mapping[str, str]) -> dict[str, str]:
     """This process's environment with these variables, for a sidecar that is started from it."""
     return {**os.environ, **variables}
-
-
-@contextmanager
-def exported(variables: Mapping[str, str]) -> Iterator[None]:
-    """Sets variables for a child that is started within, and hides our own from it.
-
-    The only way to say so to a library that starts it: browsers and their driver need not know our secrets.
-    """
-    ours = [name for name in os.environ if name.startswith("SIDECAR_")]
-    before = {name: os.environ.get(name) for name in (*ours, *variables)}
-    for name in ours:
-        del os.environ[name]
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _truthy(environ: Mapping[str, str], name: str) -> bool:

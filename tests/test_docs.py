@@ -18,7 +18,7 @@ from sidecar_protocol.updates import CloudEvent, JobUpdate, TaskState
 
 from sidecar.browser.steps.actions import ACTIONS, parse
 from sidecar.server.handlers.schedules import FAULT, INVALID, NO_PUSH, NOT_ALLOWED, NOT_THERE, TRY_LATER
-from sidecar.settings import SECRETS, Settings
+from sidecar.settings import SECRETS, SETTINGS
 
 ROOT = Path(__file__).parents[1]
 PAGE = (Path(__file__).parents[1] / "docs" / "browser-jobs.md").read_text()
@@ -83,14 +83,14 @@ def test_every_number_of_an_error_is_told() -> None:
     assert rows == {INVALID, NOT_ALLOWED, NOT_THERE, NO_PUSH, FAULT, TRY_LATER}
 
 
-SETTINGS = (Path(__file__).parents[1] / "docs" / "settings.md").read_text()
+SETTINGS_PAGE = (Path(__file__).parents[1] / "docs" / "settings.md").read_text()
 
 
-@pytest.mark.parametrize("field", Settings.__struct_fields__)
+@pytest.mark.parametrize("field", SETTINGS)
 def test_every_setting_is_told(field: str) -> None:
     """In a row of its own or with its siblings; a secret with its file."""
     last = field.rpartition("_")[2].upper()
-    row = re.search(rf"^\| .*`(SIDECAR_{field.upper()}|_{last})`.* \|$", SETTINGS, re.MULTILINE)
+    row = re.search(rf"^\| .*`(SIDECAR_{field.upper()}|_{last})`.* \|$", SETTINGS_PAGE, re.MULTILINE)
     assert row, field
     assert field not in SECRETS or f"`SIDECAR_{field.upper()}_FILE`" in row[0]
 

@@ -191,6 +191,21 @@ def test_everything_that_is_installed_is_pinned() -> None:
     assert {name: version for name, version in installed.items() if pins.get(canonicalize_name(name)) != version} == {}
 
 
+def imported(path: Path) -> Iterator[str]:
+    """The packages that a module imports, wherever it does."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def test_msgspec_reads_envelopes_and_nothing_else() -> None:
+    """It leaves a content the bytes that came; all else is pydantic's, orjson's and dataclasses'."""
+    users = {str(path.relative_to(ROOT)) for path in SOURCES if "msgspec" in imported(path)}
+    assert users == {f"protocol/sidecar_protocol/{name}.py" for name in ("bounds", "codec", "cvs")}
+
+
 CUTS = {
     "sidecar/browser/sandbox/action_script.py: self.source.lstrip()[:_LABEL_SOURCE]",  # cut literals are hidden whole
     "sidecar/browser/sandbox/action_script.py: line[:_MAX_LABEL - 1]",  # of what is hidden already

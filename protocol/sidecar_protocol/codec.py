@@ -133,6 +133,22 @@ def member(text: bytes, name: str) -> Raw:
     return parts[0] if parts else Raw(b"null")
 
 
+def members(text: bytes) -> dict[str, Raw]:
+    """The members of an object, each as the bytes that came. Raises NotJson, also for other JSON."""
+    try:
+        return {name: Raw(value) for name, value in _decode_object(text).items()}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        raise _not_json(wrong) from None
+
+
+def raw(text: bytes) -> Raw:
+    """JSON of any kind as the bytes that came, without what surrounds it. Raises NotJson."""
+    try:
+        return Raw(_decode_whole(text))
+    except (msgspec.DecodeError, RecursionError) as wrong:
+        raise _not_json(wrong) from None
+
+
 def narrowed(text: bytes, names: Container[str]) -> bytes:
     """An object, or a list of them, with those members alone, and other JSON as it is. Raises NotJson."""
     try:
@@ -150,10 +166,8 @@ def plain(text: bytes | str) -> Any:
     """JSON as plain values, integers of any size whole. Raises NotJson, which quotes nothing of it."""
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
-        raise NotJson(str(wrong).replace("`", "").replace("$", "value")) from None
-    except RecursionError:
-        raise NotJson("it is nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        raise _not_json(wrong) from None
 
 
 def encode(reply: Reply) -> bytes:
@@ -257,6 +271,12 @@ def _forgiving(read: Callable[[msgspec.Raw], Any]) -> Callable[[msgspec.Raw], An
             return read(msgspec.Raw(present))
 
     return read_again
+
+
+def _not_json(wrong: Exception) -> NotJson:
+    if isinstance(wrong, RecursionError):
+        return NotJson("it is nested too deeply")
+    return NotJson(str(wrong).replace("`", "").replace("$", "value"))
 
 
 def _without_nulls(content: msgspec.Raw) -> bytes | None:

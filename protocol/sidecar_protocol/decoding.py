@@ -46,6 +46,14 @@ def decode_value(shape: type[T], value: Any, place: str = "") -> T:
         raise error_for(mistakes(wrong, adapter.core_schema, value), place) from None
 
 
+def decode_answer(shape: type[T], value: Any) -> T:
+    """Reads plain values that no parent has sent. Raises NotJson where they have another shape."""
+    try:
+        return decode_value(shape, value)
+    except WireError as wrong:
+        raise NotJson(wrong.message) from None
+
+
 def decode_stored(shape: type[T], text: bytes | str) -> T:
     """Decodes a stored record. Raises NotJson, without quoting it, if it is corrupt."""
     text = text.encode() if isinstance(text, str) else text

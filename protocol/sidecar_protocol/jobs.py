@@ -6,9 +6,8 @@ from sidecar_protocol.bounds import Excess
 from sidecar_protocol.browser_context import BrowserContextOptions
 from sidecar_protocol.models import Bound, Either, Model, Sparse, model_validator
 from sidecar_protocol.webhooks import MAX_WEBHOOKS
-from sidecar_protocol.wire_types import Secret
+from sidecar_protocol.wire_types import BrowserName, Secret
 
-BrowserName = Literal["CHROMIUM", "FIREFOX", "WEBKIT"]
 Option = Literal["RECORD", "SCREENSHOT", "PDF", "READ_ALERTS", "HTML", "HAR", "TRACE"]
 Timeout = Annotated[int, Bound(ge=1, le=3_600_000)]
 """Milliseconds."""

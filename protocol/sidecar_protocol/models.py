@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema, core_schema
 from sidecar_protocol import no_plugins  # noqa: F401  before the first model
 from sidecar_protocol.wire_types import UNSET, Unset
 
-__all__ = ["CONFIG", "Bound", "Either", "Maybe", "Model", "Sparse", "V1Model", "model_validator"]
+__all__ = ["CONFIG", "Bound", "Either", "Lenient", "Maybe", "Model", "Sparse", "V1Model", "model_validator"]
 
 T = TypeVar("T")
 
@@ -71,10 +71,14 @@ class Sparse(Model):
     sparse = True
 
 
-class V1Model(Model):
-    """A message of RT-CV scraper client v1: frozen, and unknown keys are ignored as v1 did."""
+class Lenient(Model):
+    """A model that ignores keys that it does not know: of what servers, browsers and later versions write."""
 
     model_config = ConfigDict(extra="ignore")
+
+
+class V1Model(Lenient):
+    """A message of RT-CV scraper client v1, which ignored unknown keys."""
 
 
 def as_in_json(schema: CoreSchema, handler: GetCoreSchemaHandler) -> CoreSchema:

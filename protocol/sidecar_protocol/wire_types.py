@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 REDACTED: Final = "**********"
+BrowserName = Literal["CHROMIUM", "FIREFOX", "WEBKIT"]
 
 
 class Unset(Enum):

@@ -21,3 +21,9 @@ class BackgroundTasks:
         """Returns when all tasks have ended, or after `seconds`."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
+
+
+def consume_exception(task: asyncio.Future[Any]) -> None:
+    """Marks a failure as seen: somebody else has told it already, or nobody is left to be told."""
+    if not task.cancelled():
+        task.exception()

@@ -2,10 +2,11 @@
 
 from typing import Final
 
-import msgspec
 from playwright.async_api import Page
 from sidecar_protocol.errors import Detail
+from sidecar_protocol.models import Model
 
+from sidecar.browser import lenient_json
 from sidecar.errors import LimitExceeded
 
 MAX_IMAGE_SIDE: Final = 70_000
@@ -20,7 +21,7 @@ _MAX_FIREFOX_SIDE: Final = 65_535
 """Pixels per side of a screenshot in Firefox, by Firefox's own limit."""
 
 
-class PageSize(msgspec.Struct, frozen=True):
+class PageSize(Model):
     """The size of a page in CSS pixels, and the device pixel ratio."""
 
     width: float
@@ -34,7 +35,9 @@ class PageSize(msgspec.Struct, frozen=True):
     """The zoom factor, by pinching or by a phone that fits the page into its width."""
 
 
-decode_page_size: Final = msgspec.json.Decoder(PageSize).decode
+def decode_page_size(answer: str) -> PageSize:
+    """What a page answers to `size`."""
+    return lenient_json.read(PageSize, answer)
 
 
 def max_image_side(page: Page) -> int:

@@ -5,12 +5,11 @@ import contextlib
 import secrets
 from typing import Any, Final, TypeGuard
 
-import msgspec
 from playwright.async_api import Browser, CDPSession, Frame, Page
 from playwright.async_api import Error as PlaywrightError
 
 from sidecar.browser import isolated_world, playwright_errors
-from sidecar.browser.crash_guard import consume_exception
+from sidecar.browser.background_tasks import consume_exception
 
 _WORLD: Final = "sidecar"
 _NO_WORLD: Final = "Cannot find context with specified id"
@@ -134,7 +133,7 @@ async def _call_function(session: CDPSession, world: int, *arguments: Any) -> st
     parameters = {
         "functionDeclaration": isolated_world.FUNCTION,
         "executionContextId": world,
-        "arguments": [{"value": msgspec.to_builtins(value)} for value in arguments],
+        "arguments": [{"value": value} for value in arguments],
         "awaitPromise": True,
         "returnByValue": True,
     }

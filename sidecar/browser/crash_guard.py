@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Coroutine
 from typing import Any, Final, TypeVar
 
 from sidecar.browser import playwright_errors
+from sidecar.browser.background_tasks import consume_exception
 from sidecar.errors import BrowserCrashed
 
 T = TypeVar("T")
@@ -37,9 +38,3 @@ async def cancel_or_abandon(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.wait((task,), timeout=_CLEANUP_SECONDS)
     task.add_done_callback(consume_exception)
-
-
-def consume_exception(task: asyncio.Task[Any]) -> None:
-    """Retrieves a failure that is reported elsewhere, or that has no more receiver."""
-    if not task.cancelled():
-        task.exception()

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final, get_args
 from urllib.parse import urlsplit
 
-import msgspec
-from sidecar_protocol.jobs import BrowserName
+import orjson
+from sidecar_protocol.wire_types import BrowserName
 
 from sidecar.errors import BrowserUnavailable
 from sidecar.settings import Settings
@@ -171,18 +171,9 @@ def _downloads_folder(package: Path, configured: str) -> Path:
     return Path.home() / caches.get(sys.platform, ".cache") / "ms-playwright"
 
 
-class _Revision(msgspec.Struct):
-    name: str
-    revision: str
-
-
-class _BrowsersFile(msgspec.Struct):
-    browsers: list[_Revision]
-
-
 def _revisions(file: Path) -> dict[str, str]:
     try:
-        listed = msgspec.json.decode(file.read_bytes(), type=_BrowsersFile)
-    except (OSError, msgspec.DecodeError):
+        listed = orjson.loads(file.read_bytes())["browsers"]
+        return {entry["name"]: entry["revision"] for entry in listed}
+    except (OSError, ValueError, LookupError, TypeError):
         return {}
-    return {entry.name: entry.revision for entry in listed.browsers}

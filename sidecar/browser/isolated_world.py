@@ -12,17 +12,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-import msgspec
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Frame, Locator, Page, Playwright
 from playwright.async_api import TimeoutError as PlaywrightTimeout
+from sidecar_protocol.encoding import encode
 
 from sidecar.browser import lenient_json
 
 _NAME: Final = "sidecar"
 _RECHECK_MS: Final = 1_000.0
 """Milliseconds until the query is repeated if no element matches."""
-_encode: Final = msgspec.json.Encoder().encode
 _numbers: Final = itertools.count(1)
 """One for each query, so that elements of one are never taken for another's."""
 
@@ -65,7 +64,7 @@ async def register_engine(playwright: Playwright) -> None:
 
 def decode_result(answer: str) -> Any:
     """The value of an answer."""
-    return lenient_json.decode(msgspec.json.decode, answer)
+    return lenient_json.decode(answer)
 
 
 async def call(page: Page | Frame, name: str, argument: Any = None) -> str:
@@ -160,8 +159,8 @@ def _chain(*parts: str) -> str:
 
 
 def _command(*words: Any) -> str:
-    return f"{_NAME}={quote(_encode(words), safe='')}"
+    return f"{_NAME}={quote(encode(words), safe='')}"
 
 
 def _quoted(selector: str) -> str:
-    return _encode(selector).decode()
+    return encode(selector).decode()

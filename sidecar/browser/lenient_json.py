@@ -1,10 +1,10 @@
 """JSON from pages, where a string may hold half a character: JavaScript allows that, UTF-8 and our wire do not."""
 
 import re
-from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-import msgspec
+from sidecar_protocol.codec import NotJson, plain
+from sidecar_protocol.decoding import decode_answer
 
 T = TypeVar("T")
 
@@ -17,13 +17,18 @@ _ESCAPED_BACKSLASH: Final = b"\0\0"
 """Stands for an escaped backslash: JSON holds no such bytes."""
 
 
-def decode(read: Callable[[bytes], T], text: bytes | str) -> T:
-    """What `read` makes of a page's JSON, surrogates that stand alone replaced by U+FFFD. Raises DecodeError."""
+def read(shape: type[T], text: bytes | str) -> T:
+    """A page's JSON as a model. Raises NotJson."""
+    return decode_answer(shape, decode(text))
+
+
+def decode(text: bytes | str) -> Any:
+    """A page's JSON as plain values, surrogates that stand alone replaced by U+FFFD. Raises NotJson."""
     raw = text if isinstance(text, bytes) else text.encode(errors="replace")
     try:
-        return read(raw)
-    except msgspec.DecodeError:
+        return plain(raw)
+    except NotJson:
         if b"\0" in raw:
             raise
         aside = raw.replace(rb"\\", _ESCAPED_BACKSLASH)
-        return read(_LONE_SURROGATE.sub(rb"\\ufffd", aside).replace(_ESCAPED_BACKSLASH, rb"\\"))
+        return plain(_LONE_SURROGATE.sub(rb"\\ufffd", aside).replace(_ESCAPED_BACKSLASH, rb"\\"))

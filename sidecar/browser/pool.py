@@ -6,15 +6,16 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from sidecar_protocol.jobs import BrowserName
+from sidecar_protocol.wire_types import BrowserName
 
 from sidecar.browser import discovery, ffmpeg, playwright_errors
-from sidecar.browser.background_tasks import BackgroundTasks
+from sidecar.browser.background_tasks import BackgroundTasks, consume_exception
 from sidecar.browser.bounded_semaphore import BoundedSemaphore
-from sidecar.browser.crash_guard import consume_exception, run_unless_lost
+from sidecar.browser.crash_guard import run_unless_lost
 from sidecar.browser.launch_backoff import LaunchBackoff
 from sidecar.browser.limits import Limits
 from sidecar.browser.processes.browser_process import BrowserProcess, launch
+from sidecar.browser.processes.driver_process import DriverProcesses
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.profiles.context_cache import CachedContext, ProfileContextCache, ProfileUse, Work
 from sidecar.browser.profiles.profile_persistence import restore, run_and_save
@@ -46,7 +47,12 @@ class BrowserPool:
     """Lends pages to jobs. Starts nothing before the first job, and leaves nothing running after `close`."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, limits: Limits | None = None, scratch: Scratch | None = None
+        self,
+        settings: Settings,
+        clock: Clock,
+        limits: Limits | None = None,
+        scratch: Scratch | None = None,
+        drivers: DriverProcesses | None = None,
     ) -> None:
         """All temporary files of browsers are in `scratch`, by default a temporary folder."""
         self._settings = settings
@@ -55,6 +61,7 @@ class BrowserPool:
         self._slots = BoundedSemaphore(settings.concurrency, settings.max_queued_jobs)
         self.scratch = scratch or Scratch()
         self._owns_scratch = scratch is None
+        self._drivers = drivers or DriverProcesses(settings, self.scratch)
         self.sandbox_pool = SandboxPool(settings, scratch=self.scratch)
         """The sandboxes of JavaScript actions, in a separate browser."""
         self._kinds = {kind: _KindState(LaunchBackoff(self._limits, clock.monotonic)) for kind in discovery.KINDS}
@@ -172,6 +179,7 @@ class BrowserPool:
         for browser in list(self._browsers):
             self._end(browser)
         await self._background.wait(self._limits.close * 3)
+        await self._drivers.close()
         if self._owns_scratch:
             await asyncio.to_thread(self.scratch.close)
 
@@ -232,9 +240,8 @@ class BrowserPool:
     async def _launch(self, kind: BrowserName, state: _KindState) -> BrowserProcess:
         try:
             state.backoff.check()
-            found, variables = discovery.find(kind, self._settings), self._variables()
-            sandbox = self._settings.chromium_sandbox
-            state.browser = await launch(found, self._limits, variables, sandbox=sandbox)
+            found, sandbox = discovery.find(kind, self._settings), self._settings.chromium_sandbox
+            state.browser = await launch(found, self._limits, self._drivers, sandbox=sandbox)
         except BrowserUnavailable as failed:
             state.backoff.record_failure(failed)
             raise
@@ -243,14 +250,6 @@ class BrowserPool:
         state.backoff.reset()
         self._browsers.add(state.browser)
         return state.browser
-
-    def _variables(self) -> dict[str, str]:
-        """The environment of a driver and its browser. Raises BrowserUnavailable."""
-        try:
-            folder = str(self.scratch.short())
-            return {"TMPDIR": folder, **ffmpeg.driver_variables(self._settings, self.scratch)}
-        except OSError as error:
-            raise BrowserUnavailable(f"temporary files can't be created: {error.strerror}") from None
 
     async def _release(self, kind: BrowserName, browser: BrowserProcess, page: JobPage) -> None:
         """Closes a job's context. The next job starts meanwhile, unless too many contexts are closing."""

@@ -4,9 +4,12 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import IO, Final
 
-import msgspec
+from sidecar_protocol.codec import NotJson
+from sidecar_protocol.decoding import decode_stored
+from sidecar_protocol.models import Lenient
 
 from sidecar.clock import Clock
 from sidecar.errors import InvalidContent, StoreFailed
@@ -28,7 +31,8 @@ _NARROWEST_WHAT: Final = 24
 _COLORS: Final = {"#": "green", "x": "red", "~": "yellow", "o": "cyan", "|": "bold"}
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
     """One schedule or task. Times are RFC 3339 in UTC."""
 
     kind: str
@@ -49,7 +53,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     timeline: str
 
 
-class _Task(msgspec.Struct):
+class _Task(Lenient):
     """What of a task's document matters here; milliseconds."""
 
     running: bool
@@ -63,7 +67,7 @@ class _Task(msgspec.Struct):
     coalesced: int = 0
 
 
-class _Schedule(msgspec.Struct):
+class _Schedule(Lenient):
     """What of a schedule's document matters here."""
 
     name: str
@@ -78,7 +82,9 @@ def show(settings: Settings, clock: Clock, out: IO[str], *, as_json: bool) -> in
     rows = agenda(*_look(settings, now - DAY), now)
     if as_json:
         # in ASCII, which goes through every encoding of the output
-        out.write(json.dumps({"now": rfc3339(now), "agenda": msgspec.to_builtins(rows)}, separators=(",", ":")) + "\n")
+        out.write(
+            json.dumps({"now": rfc3339(now), "agenda": [asdict(row) for row in rows]}, separators=(",", ":")) + "\n"
+        )
     elif not rows:
         out.write("nothing is planned\n")
     elif out.isatty():
@@ -96,7 +102,7 @@ def agenda(planned: Sequence[ScheduledEntry], ran: Sequence[RunSummary], now: fl
     for one in planned:
         try:
             rows.append(_schedule(one, now) if one.kind == "schedule" else _task(one, of_task[one.id], now))
-        except (msgspec.DecodeError, InvalidContent):  # a pattern or zone that only a newer sidecar knows
+        except (NotJson, InvalidContent):  # a pattern or zone that only a newer sidecar knows
             rows.append(_unreadable(one))
     return sorted(rows, key=lambda row: (row.next is None, row.next or "", row.kind, row.what))
 
@@ -131,7 +137,7 @@ def _unreadable(one: ScheduledEntry) -> Row:
 
 
 def _task(one: ScheduledEntry, runs: Sequence[RunSummary], now: float) -> Row:
-    task = msgspec.json.decode(one.document, type=_Task)
+    task = decode_stored(_Task, one.document)
     recent = [run for run in runs if run.started >= now - DAY]
     moment, horizon = round(now * 1000), round((now + DAY) * 1000)
     last = horizon if task.end is None else min(horizon, task.end)
@@ -156,7 +162,7 @@ def _task(one: ScheduledEntry, runs: Sequence[RunSummary], now: float) -> Row:
 
 
 def _schedule(one: ScheduledEntry, now: float) -> Row:
-    schedule = msgspec.json.decode(one.document, type=_Schedule)
+    schedule = decode_stored(_Schedule, one.document)
     over = schedule.stage in ("fired", "missed")
     comes = schedule.enabled and not over
     soon = int(comes and schedule.due <= now + DAY)

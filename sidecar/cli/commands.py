@@ -11,7 +11,7 @@ from typing import IO, Final, TextIO
 
 from sidecar import __version__, settings
 
-_FLAGS: Final = tuple(name for name in settings.Settings.__struct_fields__ if name not in settings.SECRETS)
+_FLAGS: Final = tuple(name for name in settings.SETTINGS if name not in settings.SECRETS)
 
 
 @dataclass(frozen=True, slots=True)

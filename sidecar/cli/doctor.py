@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, TextIO
 
-from sidecar_protocol.jobs import BrowserName
+from sidecar_protocol.wire_types import BrowserName
 
 from sidecar import __version__
 from sidecar.browser import discovery, ffmpeg

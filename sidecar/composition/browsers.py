@@ -12,6 +12,7 @@ from sidecar.settings import Settings
 
 if TYPE_CHECKING:
     from sidecar.browser.pool import BrowserPool
+    from sidecar.browser.processes.driver_process import DriverProcesses
     from sidecar.browser.profiles.profile_store import ProfileStore
     from sidecar.browser.sandbox.sandbox_pool import SandboxPool
     from sidecar.jobs.browser_job_runner import BrowserJobRunner
@@ -36,6 +37,7 @@ class BrowserServices:
         self._is_mock = is_mock
         self._swept = False
         self._scratch: Scratch | None = None
+        self._drivers: DriverProcesses | None = None
         self._pool: BrowserPool | None = None
         self._runner: BrowserJobRunner | None = None
         self._states: ProfileStore | None = None
@@ -43,6 +45,10 @@ class BrowserServices:
         self.reference_locks = ReferenceLocks()
         self.documents = DocumentLoader(settings.cv_folder)
         self._run_service: RunService | None = None
+
+    def expect_job(self) -> None:
+        """A browser job is coming: what takes longest to start does so while the rest is imported."""
+        self._get_drivers().expect()
 
     def run_service(self) -> "RunService":
         """The service that runs browser jobs."""
@@ -72,6 +78,8 @@ class BrowserServices:
         """Closes the browsers, and removes temporary files."""
         if self._pool:
             await self._pool.close()
+        if self._drivers:
+            await self._drivers.close()
         if self._scratch:
             await asyncio.to_thread(self._scratch.close)
         await self.sweep()  # a session that was too short for it
@@ -87,11 +95,19 @@ class BrowserServices:
     def _get_pool(self) -> "BrowserPool":
         if self._pool is None:
             from sidecar.browser.pool import BrowserPool
+
+            drivers = self._get_drivers()
+            self._pool = BrowserPool(self._settings, self._clock, scratch=self._scratch, drivers=drivers)
+        return self._pool
+
+    def _get_drivers(self) -> "DriverProcesses":
+        if self._drivers is None:
+            from sidecar.browser.processes.driver_process import DriverProcesses  # late: only jobs need it
             from sidecar.scratch_folder import Scratch
 
             self._scratch = Scratch(lambda: None if self._is_mock() else self._settings.state_folder())
-            self._pool = BrowserPool(self._settings, self._clock, scratch=self._scratch)
-        return self._pool
+            self._drivers = DriverProcesses(self._settings, self._scratch)
+        return self._drivers
 
     def _get_runner(self) -> "BrowserJobRunner":
         if self._runner is None:

@@ -101,6 +101,7 @@ def _handler_context(
         reference_locks=browsers.reference_locks,
         documents=browsers.documents,
         run_service=browsers.run_service,
+        expect_job=browsers.expect_job,
         visit_tokens=browsers.visit_tokens,
         describe=partial(capabilities, settings),
         emit=process.emit,

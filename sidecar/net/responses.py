@@ -4,7 +4,9 @@ import re
 from collections.abc import Collection
 from typing import Final, TypeVar
 
-import msgspec
+from sidecar_protocol import codec
+from sidecar_protocol.decoding import decode_stored
+from sidecar_protocol.models import Lenient
 from sidecar_protocol.wire_types import REDACTED, Raw
 
 from sidecar.errors import Forbidden, NotFound, RemoteFailed, SidecarError, Unauthorized
@@ -21,23 +23,25 @@ _PASSING: Final = frozenset({429, 502, 503, 504})
 _URL: Final = re.compile(r"""https?://(?:[^\s/?#"'<>]*@)?([^\s/?#"'<>]*)[^\s"'<>]*""", re.IGNORECASE)
 
 
-class _ErrorBody(msgspec.Struct):
+class _ErrorBody(Lenient):
     error: str
 
 
 def decode_as(response: HttpResponse, shape: type[Shape]) -> Shape:
     """The body decoded as a type. Raises RemoteFailed."""
     try:
-        return _decoded(response.body, shape)
-    except (ValueError, RecursionError):
-        raise RemoteFailed(
-            f"server returned {response.status} code, with a body that is not the expected JSON", status=response.status
-        ) from None
+        return decode_stored(shape, response.body)
+    except codec.NotJson:
+        raise _unexpected(response) from None
 
 
 def raw_json(response: HttpResponse) -> Raw:
     """The body's JSON byte for byte, but on one line: line breaks can only stand between its tokens."""
-    value = bytes(decode_as(response, msgspec.Raw))
+    try:
+        response.body.decode()  # strict; what stays as it came is not looked into
+        value = codec.raw(response.body)
+    except ValueError:
+        raise _unexpected(response) from None
     return Raw(value.replace(b"\n", b" ").replace(b"\r", b" "))
 
 
@@ -45,8 +49,8 @@ def to_error(response: HttpResponse, secrets: Collection[str]) -> SidecarError:
     """A refused request as an error: the server's own sentence if it gave one, without any of `secrets`."""
     kinds = {401: Unauthorized, 403: Forbidden, 404: NotFound}
     try:
-        said = _decoded(response.body, _ErrorBody).error
-    except (ValueError, RecursionError):
+        said = decode_stored(_ErrorBody, response.body).error
+    except codec.NotJson:
         said = ""
         del kinds[404]  # a page that is missing, not a thing
     said = _quotable(said, secrets)
@@ -57,10 +61,9 @@ def to_error(response: HttpResponse, secrets: Collection[str]) -> SidecarError:
     return kind(said, status=response.status, retryable=response.status in _PASSING)
 
 
-def _decoded(body: bytes, shape: type[Shape]) -> Shape:
-    """Raises ValueError, RecursionError."""
-    body.decode()  # strict; msgspec takes the bytes of a string on trust
-    return msgspec.json.decode(body, type=shape)
+def _unexpected(response: HttpResponse) -> RemoteFailed:
+    said = f"server returned {response.status} code, with a body that is not the expected JSON"
+    return RemoteFailed(said, status=response.status)
 
 
 def _quotable(said: str, secrets: Collection[str]) -> str:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
+import orjson
 from pydantic import ConfigDict
 from saq.job import TERMINAL_STATUSES, Job, Status
 from saq.queue import Queue
@@ -59,12 +59,12 @@ class JobMeta(Sparse):
 
 def dump(document: Mapping[Any, Any]) -> bytes:
     """Encodes a job's fields as JSON."""
-    return msgspec.json.encode(document)
+    return orjson.dumps(document)
 
 
 def load(document: str | bytes) -> dict[str, Any]:
     """Decodes a job's fields."""
-    fields: dict[str, Any] = msgspec.json.decode(document)
+    fields: dict[str, Any] = orjson.loads(document)
     return fields
 
 
@@ -89,7 +89,7 @@ def with_fields(document: bytes, **fields: Any) -> bytes:
     """Returns a document with some fields set; one that can't be decoded is returned unchanged."""
     try:
         return dump({**load(document), **fields})
-    except (msgspec.DecodeError, TypeError):
+    except (ValueError, TypeError):
         return document
 
 

@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 from typing import Self
 
-import msgspec
+import orjson
 from saq.job import Job, Status
 from saq.utils import now as milliseconds
 
@@ -82,7 +82,7 @@ class SqliteBackend:
         """Returns how many jobs have these statuses, in all queues, and one page of them, newest first."""
         if self._staged or self._committing:
             await self._context.database.flush()
-        wanted = msgspec.json.encode(sorted(status.value for status in statuses)).decode()
+        wanted = orjson.dumps(sorted(status.value for status in statuses)).decode()
         now = self._context.clock.now()
         total = self._context.database.fetch_one(job_rows.COUNT, wanted, now)
         found = self._context.database.fetch_all(job_rows.PAGE, wanted, now, limit, offset)

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Final
 
-import msgspec
+import orjson
 from saq.job import TERMINAL_STATUSES, Job, Status
 from saq.types import CountKind, ListenCallback, QueueInfo, WorkerInfo
 from saq.utils import now as milliseconds
@@ -242,7 +242,7 @@ class SqliteQueue(CompletingQueue):
     async def info(self, jobs: bool = False, offset: int = 0, limit: int = 10) -> QueueInfo:
         """Returns workers, counts, and a page of unfinished jobs, running ones first."""
         workers: dict[str, WorkerInfo] = {
-            worker: msgspec.json.decode(info)
+            worker: orjson.loads(info)
             for worker, info in self._context.database.fetch_all(_READ_INFO, self.name, self._now())
         }
         queued, active, incomplete = [await self.count(kind) for kind in ("queued", "active", "incomplete")]
@@ -258,7 +258,7 @@ class SqliteQueue(CompletingQueue):
 
     async def write_worker_info(self, worker_id: str, info: WorkerInfo, ttl: int) -> None:
         """Stores a worker's info for `ttl` seconds."""
-        values = (self.name, worker_id, msgspec.json.encode(info), self._now() + ttl)
+        values = (self.name, worker_id, orjson.dumps(info), self._now() + ttl)
         await self._context.database.execute(_WRITE_INFO, *values)
 
     async def listen(

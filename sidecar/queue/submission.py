@@ -1,9 +1,8 @@
 """What is submitted to the queue, and what its workers run."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
 
 if TYPE_CHECKING:
     from sidecar.encryption import Encryptor
@@ -16,7 +15,8 @@ _PLAIN: Final = "content"
 _ENCRYPTED: Final = "sealed"
 
 
-class Submission(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
     """A message to be executed later, by any process."""
 
     type: str
@@ -47,7 +47,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the content must not be stored in clear."""
 
 
-class JobRun(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRun:
     """One attempt at a submission, its content decrypted."""
 
     id: str

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-import msgspec
-from sidecar_protocol.wire_types import REDACTED
+from sidecar_protocol import codec
+from sidecar_protocol.encoding import encode
+from sidecar_protocol.wire_types import REDACTED, Raw
 
 from sidecar import isolated_launch
 from sidecar.recording.redaction.json_secrets import Sensitivity, Token, classify_tokens
@@ -98,7 +99,7 @@ class PlaceholderFiller:
             return raw if value is None else json.dumps(value)
         if token.sensitivity not in _PARTLY_HIDDEN and key not in self._secrets:
             return raw  # part of a value that the log hides elsewhere
-        text: str = msgspec.json.decode(raw)
+        text: str = codec.plain(raw)
         parts = text.split(REDACTED)
         filled = [parts[0]]
         for part in parts[1:]:
@@ -273,26 +274,28 @@ def _read_commands(path: Path, size: int, skip: frozenset[str]) -> Iterator[Comm
 def _parse(line: bytes, number: int) -> Command | UnreplayableLine:
     try:
         line.decode()
-        members = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
-    except (ValueError, RecursionError) as error:  # what msgspec and decoding raise are ValueErrors
+        members = codec.members(line)
+    except ValueError as error:
         return UnreplayableLine(f"line {number} is not a JSON object: {error}")
-    note: Any = msgspec.json.decode(members.pop("_log", b"null"))
+    note: Any = codec.plain(members.pop("_log", Raw(b"null")))
     if isinstance(note, dict) and note.get("unreadable"):
         return UnreplayableLine(
             f"line {number} was not a request when it was logged ({note.get('bytes')} bytes, not kept)"
         )
-    kind: Any = msgspec.json.decode(members.get("type", b'""'))
-    return Command(kind if isinstance(kind, str) else "", msgspec.json.encode(members))
+    kind: Any = codec.plain(members.get("type", Raw(b'""')))
+    return Command(kind if isinstance(kind, str) else "", encode(members))
 
 
 def _load_secrets(path: Path, printer: ReplayPrinter) -> dict[str, Any]:
     try:
-        known = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        known = codec.plain(path.read_bytes())
+        if not isinstance(known, dict):
+            raise codec.NotJson
         if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
             printer.info(f"warning: {path} is readable by other users; chmod 600 it")
     except OSError as failure:
         raise ReplayError(f"can't read {path}: {(failure.strerror or str(failure)).lower()}") from None
-    except msgspec.DecodeError:
+    except codec.NotJson:
         raise ReplayError(f'{path} is not a JSON object of key names and values, like {{"api_key": "..."}}') from None
     return known
 

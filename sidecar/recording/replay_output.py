@@ -4,7 +4,7 @@ import os
 import shutil
 from typing import Any, Final, TextIO
 
-import msgspec
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.wire_types import REDACTED
 
 DEFAULT_WIDTH: Final = 200
@@ -73,4 +73,4 @@ def _summary(asked: str, reply: dict[str, Any]) -> str:
     content = reply["content"]
     if kind == "error":
         return f"{kind}: {content}"
-    return f"{kind}: {REDACTED if asked in _SECRET_REQUESTS else msgspec.json.encode(content).decode()}"
+    return f"{kind}: {REDACTED if asked in _SECRET_REQUESTS else encode(content).decode()}"

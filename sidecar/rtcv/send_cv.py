@@ -17,13 +17,21 @@ class ReferenceLocks:
     """A lock for each reference that is being sent."""
 
     def __init__(self) -> None:
-        self._held: dict[str, asyncio.Event] = {}
+        self._held: dict[str, asyncio.Event | None] = {}
+        """What tells those who wait for a lock, if anybody does."""
+
+    def try_acquire(self, reference: str) -> bool:
+        """Takes the lock of a reference if it is free. `release` must follow."""
+        if reference in self._held:
+            return False
+        self._held[reference] = None
+        return True
 
     async def acquire(self, reference: str) -> None:
         """Waits for the lock of a reference. `release` must follow."""
-        while released := self._held.get(reference):
+        while not self.try_acquire(reference):
+            released = self._held[reference] = self._held[reference] or asyncio.Event()
             await released.wait()
-        self._held[reference] = asyncio.Event()
 
     @asynccontextmanager
     async def held(self, reference: str) -> AsyncIterator[None]:
@@ -36,7 +44,8 @@ class ReferenceLocks:
 
     def release(self, reference: str) -> None:
         """Releases the lock of a reference."""
-        self._held.pop(reference).set()
+        if released := self._held.pop(reference):
+            released.set()
 
 
 async def send_cv(
@@ -47,8 +56,12 @@ async def send_cv(
     `until_stored` where no reply would say that it could not be stored.
     """
     reference = reference_of(content)
-    async with reference_locks.held(reference):
+    if not reference_locks.try_acquire(reference):
+        await reference_locks.acquire(reference)
+    try:
         return await deliver(login, reference, content, until_stored=until_stored)
+    finally:
+        reference_locks.release(reference)
 
 
 async def send_full_cv(

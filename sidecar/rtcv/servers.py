@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, Literal, Self
 from urllib.parse import quote
 
-import msgspec
+from sidecar_protocol.models import Bound, Lenient
 from sidecar_protocol.session import Credentials
 from sidecar_protocol.wire_types import Raw
 
@@ -31,16 +31,16 @@ _FORBIDDEN: Final = re.compile(r"[\s?#@\\\x00-\x1f\x7f]")
 """In a server's location: what begins a query, a fragment or a path of its own, and users, who have no place there."""
 
 
-class _Role(msgspec.Struct):
+class _Role(Lenient):
     role: int
 
 
-class _KeyInfo(msgspec.Struct):
+class _KeyInfo(Lenient):
     roles: list[_Role]
 
 
-class _Scanned(msgspec.Struct, rename="camel"):
-    has_matches: bool
+class _Scanned(Lenient):
+    has_matches: bool = Bound(alias="hasMatches")
 
 
 class RtcvServer:

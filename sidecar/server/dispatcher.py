@@ -7,10 +7,10 @@ to a bound. A barrier runs alone. What can't start yet waits in the inbox, and t
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-import msgspec
 from sidecar_protocol import codec
 from sidecar_protocol.codec import Request
 from sidecar_protocol.errors import ErrorCode, WireError
@@ -44,7 +44,8 @@ class Recorder(Protocol):
         """Takes a batch of lines; a line that is no request has None."""
 
 
-class QueuedRequest(msgspec.Struct, eq=False):
+@dataclass(slots=True, eq=False)
+class QueuedRequest:
     """A request that waits for its turn."""
 
     request: Request
@@ -54,7 +55,8 @@ class QueuedRequest(msgspec.Struct, eq=False):
     """Whether it was cancelled and answered, and only its place in the inbox is left."""
 
 
-class QueuedReply(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class QueuedReply:
     """The reply to a line without id that is known already and only has to keep its place in the order."""
 
     line: bytes
@@ -159,13 +161,18 @@ class Dispatcher:
             route = self._routes[request.type]
         except KeyError:
             return self._refuse(request.id, WireError(ErrorCode.UNKNOWN_TYPE, f"unknown message type {request.type}"))
-        # the way that nearly every line takes: nothing is in the way, and its handler is a plain function
-        is_free = not self._inbox and not self._barrier and (request.id is not None or not self._lane_task)
-        if is_free and not route.is_async:
+        # the ways that nearly every line takes: nothing is in the way, and its handler is a plain function, or has its
+        # turn in the ordered lane
+        is_free = not self._inbox and not self._barrier
+        if is_free and not route.is_async and (request.id is not None or not self._lane_task):
             return self._run_now(request, route)
+        item = QueuedRequest(request, route, size)
         if request.id is not None:
             self._ids.add(request.id)
-        return self._enqueue(QueuedRequest(request, route, size))
+        elif is_free and not route.is_barrier and self._unclogged.is_set():
+            self._queued_bytes += size
+            return self._join_lane(item)
+        return self._enqueue(item)
 
     def _refuse(self, request_id: RequestId | None, error: WireError) -> None:
         self._answer(request_id, error_reply(request_id, error))
@@ -230,9 +237,7 @@ class Dispatcher:
                 return False
             self._barrier = self._spawn(item)
         elif isinstance(item, QueuedReply) or item.request.id is None:
-            self._lane.append(item)
-            if self._lane_task is None:
-                self._lane_task = asyncio.create_task(self._run_lane())
+            self._join_lane(item)
             return True  # still queued
         elif not item.route.is_async:
             self._ids.discard(item.request.id)
@@ -245,6 +250,11 @@ class Dispatcher:
         if item.request.id is not None:
             self._waiting.pop(item.request.id, None)
         return True
+
+    def _join_lane(self, item: QueuedRequest | QueuedReply) -> None:
+        self._lane.append(item)
+        if self._lane_task is None:
+            self._lane_task = asyncio.create_task(self._run_lane())
 
     def _spawn(self, item: QueuedRequest) -> asyncio.Task[None]:
         task = asyncio.create_task(self._run(item))
@@ -278,14 +288,16 @@ class Dispatcher:
 
     async def _run_lane(self) -> None:
         while self._lane:
-            await self._unclogged.wait()
+            if not self._unclogged.is_set():
+                await self._unclogged.wait()
             item = self._lane.popleft()
             self._queued_bytes -= item.size
             if isinstance(item, QueuedReply):
                 self._output.send(item.line)
             else:
                 await self._run(item)
-            self._report_full()
+            if self._full:
+                self._report_full()
         self._lane_task = None
         self._pump()
 

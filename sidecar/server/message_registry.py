@@ -27,11 +27,15 @@ class Message:
     is_barrier: bool = False
     needs_commit: bool = False
     takes_request_id: bool = False
+    is_job: bool = False
+    """Whether it brings a browser job, which something can be begun for before its content is read."""
     error_number: str = ""
     encode: Callable[[RequestId | None, Any], bytes] = codec.encode_ok
 
     def route(self, context: HandlerContext) -> Route:
         """Its route in a session."""
+        if self.is_job:
+            context.expect_job()
         handler = _imported(self.handler) if isinstance(self.handler, str) else self.handler
         return Route(
             partial(handler, context),
@@ -81,7 +85,7 @@ MESSAGES: Final = {
     "send_cv": Message("cvs.send_cv", needs_commit=True),
     "send_full_cv": Message("cvs.send_full_cv", needs_commit=True),
     "send_cvs_list": Message("cvs.send_cvs_list", needs_commit=True),
-    "send_job": Message("jobs.send_job", needs_commit=True, takes_request_id=True),
+    "send_job": Message("jobs.send_job", needs_commit=True, takes_request_id=True, is_job=True),
     "job_status": Message("jobs.job_status"),
     "list_jobs": Message("jobs.list_jobs"),
     "cancel_job": Message("jobs.cancel_job", needs_commit=True),

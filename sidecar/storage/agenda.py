@@ -2,9 +2,8 @@
 
 import logging
 import sqlite3
+from dataclasses import dataclass
 from typing import Final, Literal
-
-import msgspec
 
 from sidecar.errors import Conflict, LimitExceeded
 from sidecar.storage.database import Database
@@ -34,7 +33,8 @@ _COUNT: Final = "SELECT count(*) FROM agenda WHERE kind = ? AND coalesce((drop_a
 _OPEN: Final[dict[ItemState, bool | None]] = {"all": None, "open": True, "closed": False}
 
 
-class Item(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Item:
     """One entry as it was read; `Agenda.replace` fails if it was changed since (optimistic locking)."""
 
     number: int

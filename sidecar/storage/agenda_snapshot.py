@@ -1,10 +1,9 @@
 """A read-only snapshot of a state folder's schedules, tasks and runs, without blocking other processes."""
 
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-
-import msgspec
 
 from sidecar import files
 from sidecar.errors import StoreFailed
@@ -18,7 +17,8 @@ _RUNS: Final = """
 """
 
 
-class ScheduledEntry(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ScheduledEntry:
     """One schedule or task, with its document as stored."""
 
     kind: Kind
@@ -27,7 +27,8 @@ class ScheduledEntry(msgspec.Struct, frozen=True):
     document: bytes
 
 
-class RunSummary(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class RunSummary:
     """One run of a task; Unix times in seconds."""
 
     task: str

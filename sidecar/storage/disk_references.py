@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-import msgspec
+import orjson
 
 from sidecar.clock import Clock
 from sidecar.errors import StoreFailed
@@ -133,7 +133,7 @@ class _StagedReferences:
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Writes them with one statement, which runs without the GIL."""
-        rows = msgspec.json.encode(self.accepted)
+        rows = orjson.dumps(self.accepted)
         if b"\\u0000" in rows:  # SQLite's JSON functions end a string there
             values = [(self.scope, name, expires) for name, expires in self.accepted.items()]
             connection.executemany(_INSERT_ONE, values)

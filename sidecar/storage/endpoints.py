@@ -3,9 +3,12 @@
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-import msgspec
+from sidecar_protocol.codec import NotJson
+from sidecar_protocol.decoding import decode_stored
+from sidecar_protocol.encoding import encode
 
 from sidecar.clock import Clock
 from sidecar.storage.database import Database
@@ -22,7 +25,8 @@ _SAVE: Final = """
 _GET: Final = "SELECT id, kind, document, disabled, failures, retry_at FROM endpoint WHERE id = ?"
 
 
-class EndpointRow(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class EndpointRow:
     """One endpoint; `retry_at` is the Unix time before which nothing is sent after `failures` in a row."""
 
     id: str
@@ -54,14 +58,14 @@ class EndpointRows:
     def save_login(self, account_id: str, servers: Sequence[str]) -> None:
         """Stages the endpoints of a login's servers, primary first."""
         sql = "INSERT OR REPLACE INTO login (scope, servers) VALUES (?, ?)"
-        self._stage(sql, (account_id, msgspec.json.encode(servers).decode()))
+        self._stage(sql, (account_id, encode(servers).decode()))
 
     def login(self, account_id: str) -> tuple[str, ...]:
         """Returns a login's servers, primary first; empty if unknown or corrupt. Raises StoreFailed."""
         row = self._database.fetch_one("SELECT servers FROM login WHERE scope = ?", account_id)
         try:
-            return msgspec.json.decode(row[0], type=tuple[str, ...]) if row else ()
-        except msgspec.DecodeError:
+            return tuple(decode_stored(list[str], row[0])) if row else ()
+        except NotJson:
             log.warning("could not read a stored login; work that needs it waits for set_credentials")
             return ()
 
@@ -127,7 +131,8 @@ class EndpointRows:
         return _StagedStatements(staged)
 
 
-class _StagedStatements(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _StagedStatements:
     """Statements staged since the last commit."""
 
     statements: Sequence[tuple[str, Sequence[Any]]]

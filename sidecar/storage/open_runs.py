@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
 from sidecar.encryption import Encryptor
 from sidecar.errors import DecryptionKeyMissing
 from sidecar.storage.database import Database
@@ -17,7 +15,8 @@ _CLOSE: Final = "DELETE FROM open_run WHERE id = ?"
 _TAKE: Final = "DELETE FROM open_run WHERE id = ? AND owner = ?"
 
 
-class OpenRun(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class OpenRun:
     """A run as of its last update."""
 
     id: str

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-import msgspec
 from sidecar_protocol.pages import PAGE_SIZE, page_offset
 
 from sidecar.clock import Clock
@@ -32,7 +31,8 @@ _WAITING, _DEAD = 0, 1
 _STATUS_NAMES: Final[tuple[Literal["waiting"], Literal["dead"]]] = ("waiting", "dead")
 
 
-class OutboxMessage(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxMessage:
     """One message to one endpoint. Id and endpoint together are unique while it is pending."""
 
     id: str
@@ -45,7 +45,8 @@ class OutboxMessage(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind = "webhook"
 
 
-class PendingMessage(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class PendingMessage:
     """A pending message, without its body."""
 
     number: int
@@ -57,7 +58,8 @@ class PendingMessage(msgspec.Struct, frozen=True):
     size: int
 
 
-class OutboxRow(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
     """A message as listed; times are Unix seconds."""
 
     id: str
@@ -93,17 +95,14 @@ class Outbox:
         `until_stored`: retries while the disk refuses them, because no reply would report the failure.
         """
         now = self._now()
-        new = [_NewRow({**msgspec.structs.asdict(message), "created": now}, until_stored) for message in messages]
+        new = [_NewRow(_new_row(message, now), until_stored) for message in messages]
         if new:
             self._stage()
             self._new += new
 
     def put_in_transaction(self, connection: sqlite3.Connection, messages: Iterable[OutboxMessage]) -> None:
         """Inserts messages inside a transaction; the caller calls `on_put` after the commit."""
-        new = [
-            _NewRow({**msgspec.structs.asdict(message), "created": self._now()}, until_stored=False)
-            for message in messages
-        ]
+        new = [_NewRow(_new_row(message, self._now()), until_stored=False) for message in messages]
         self._batch(new, []).write(connection)
 
     def mark_sent(self, endpoint: str, message: PendingMessage) -> asyncio.Future[None]:
@@ -323,6 +322,11 @@ class _Staged:
 
 def _no_sender(endpoints: set[str]) -> None:
     """Does nothing: there is no sender yet."""
+
+
+def _new_row(message: OutboxMessage, created: float) -> dict[str, Any]:
+    columns = ("id", "endpoint", "ordering_key", "body", "kind")
+    return {**{column: getattr(message, column) for column in columns}, "created": created}
 
 
 def _row(columns: tuple[Any, ...]) -> OutboxRow:

@@ -1,11 +1,13 @@
 """The last runs of a fleet's tasks in Redis, like `task_runs.TaskRuns`."""
 
 import asyncio
+import base64
 import logging
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, Final
 
-import msgspec
+import orjson
 from redis.asyncio import Redis
 
 from sidecar.errors import StoreFailed
@@ -33,7 +35,6 @@ if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then
     redis.call('HINCRBY', KEYS[3], 'failed', ARGV[3])
 end
 """
-_decode: Final = msgspec.json.Decoder(StoredRun).decode
 
 
 class RedisTaskRuns(TaskRuns):
@@ -44,12 +45,12 @@ class RedisTaskRuns(TaskRuns):
 
     async def begin(self, run: StoredRun) -> None:
         """Records that a run has started, and deletes the oldest. Retries for a while if Redis is unavailable."""
-        values = (run.id, msgspec.json.encode(run), MAX_RUNS)
+        values = (run.id, _encode(run), MAX_RUNS)
         await self._write(lambda: self._redis.eval(_BEGIN, 3, *_keys(run.task), *values))
 
     async def end(self, run: StoredRun) -> None:
         """Records a run's outcome, unless its task was deleted meanwhile. Retries as `begin` does."""
-        values = (run.id, msgspec.json.encode(run), int(run.status == "failed"))
+        values = (run.id, _encode(run), int(run.status == "failed"))
         await self._write(lambda: self._redis.eval(_END, 3, *_keys(run.task), *values))
 
     async def forget(self, task: str) -> None:
@@ -81,6 +82,18 @@ class RedisTaskRuns(TaskRuns):
                 log.warning("a task run is not recorded yet: %s", failure)
                 await asyncio.sleep(RETRY_SECONDS)
         await call(write())
+
+
+def _encode(run: StoredRun) -> bytes:
+    """A run as JSON, which has no bytes: its outcome is written in base64."""
+    outcome = None if run.outcome is None else base64.b64encode(run.outcome).decode()
+    return orjson.dumps({**asdict(run), "outcome": outcome})
+
+
+def _decode(document: bytes) -> StoredRun:
+    members = orjson.loads(document)
+    outcome = members["outcome"]
+    return StoredRun(**{**members, "outcome": None if outcome is None else base64.b64decode(outcome)})
 
 
 def _keys(task: str) -> tuple[str, str, str]:

@@ -2,9 +2,8 @@
 
 import sqlite3
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import Any, Final
-
-import msgspec
 
 from sidecar.storage.database import Database
 
@@ -33,7 +32,8 @@ _PAGE: Final = """
 """
 
 
-class StoredRun(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class StoredRun:
     """One run; times are Unix times in seconds."""
 
     id: str

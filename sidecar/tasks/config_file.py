@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-import msgspec
 from sidecar_protocol.bounds import excess
+from sidecar_protocol.codec import NotJson, plain
 from sidecar_protocol.decoding import decode_value
 from sidecar_protocol.tasks import CreateTask
 
@@ -39,8 +39,8 @@ def _members(text: bytes, name: str) -> dict[str, Any]:
     if too_much := excess(text):
         raise InvalidContent(f"script: {name} holds too much: {too_much}", "script")
     try:
-        members = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as wrong:
+        members = plain(text)
+    except NotJson as wrong:
         raise InvalidContent(f"script: {name} is not JSON: {wrong}", "script") from None
     if not isinstance(members, dict):
         raise InvalidContent(f"script: {name} holds no object", "script")

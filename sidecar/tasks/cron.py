@@ -6,10 +6,9 @@ Pure functions of the calendar. What a clock change does to a time is `sidecar.t
 import re
 from calendar import monthrange
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NoReturn
-
-import msgspec
 
 from sidecar.errors import InvalidContent
 
@@ -36,7 +35,8 @@ _SATURDAY: Final = 6
 _LAST: Final = "L"
 
 
-class _Range(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Range:
     """What one field may hold."""
 
     what: str
@@ -53,7 +53,8 @@ _MONTH: Final = _Range("month", 1, 12, _MONTHS)
 _WEEKDAY: Final = _Range("day of the week", 0, 7, _WEEKDAYS)
 
 
-class CronPattern(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CronPattern:
     """One pattern. Days of the week are 0 (Sunday) to 6."""
 
     minutes: tuple[int, ...]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
+from sidecar_protocol.codec import NotJson, plain
 
 from sidecar.browser.sandbox.script_files import Kind, ModuleScope
 from sidecar.errors import Forbidden, LimitExceeded, NotFound
@@ -114,8 +114,8 @@ class ScriptFolder:
             found: Any = None
             if name:
                 try:
-                    found = msgspec.json.decode(self.parse(name).source)
-                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    found = plain(self.parse(name).source)
+                except NotJson:
                     found = None
             self._manifests[folder] = found if isinstance(found, dict) else {}
         return self._manifests[folder]

@@ -2,9 +2,9 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
-import msgspec
 from sidecar_protocol.decoding import decode_stored
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import WireError
@@ -164,7 +164,7 @@ class TaskManager:
         except WireError as failure:  # the caller waits for the outcome
             await self._runner.refuse(run, failure)
         trigger: Trigger = "schedule" if payload.due is None else "interval" if record.cron is None else "cron"
-        named = msgspec.structs.replace(run, name=payload.id, account_id=run.account_id or record.scope)
+        named = replace(run, name=payload.id, account_id=run.account_id or record.scope)
         try:
             return await self._runner.run(payload.id, record, named, trigger, payload.due)
         except WireError as failure:

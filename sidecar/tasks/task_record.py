@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import msgspec
-from sidecar_protocol.codec import NotJson
+from sidecar_protocol.codec import NotJson, plain
 from sidecar_protocol.decoding import decode_stored
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.jobs import SendJob
@@ -162,7 +161,7 @@ class TaskRecords:
 
     def job(self, record: TaskRecord) -> bytes:
         """The job's content for one run, filled in; the run validates it. Raises DecryptionKeyMissing."""
-        return msgspec.json.encode(fill_config(self._decrypt_job(record), record.config, self._max_filled_bytes))
+        return encode(fill_config(self._decrypt_job(record), record.config, self._max_filled_bytes))
 
     def is_ours(self, record: TaskRecord) -> bool:
         """Whether this process can decrypt the record."""
@@ -177,7 +176,7 @@ class TaskRecords:
     def _decrypt_job(self, record: TaskRecord) -> dict[str, Any]:
         if record.sealed_job is None:
             return record.job or {}
-        job: dict[str, Any] = msgspec.json.decode(self._encryptor.decrypt(record.sealed_job))
+        job: dict[str, Any] = plain(self._encryptor.decrypt(record.sealed_job))
         return job
 
     def _with_script(self, record: TaskRecord, script: str) -> TaskRecord:
@@ -291,5 +290,5 @@ def _check_comes(record: TaskRecord, now: int) -> None:
 def _redacted_job(job: Mapping[str, Any], filled: SendJob) -> dict[str, Any]:
     """The job as given, with its secrets and typed text redacted."""
     line = redactor_for(filled).redact_request(encode({"type": "send_job", "content": job}))
-    redacted: dict[str, Any] = msgspec.json.decode(line)["content"] if line else {}
+    redacted: dict[str, Any] = plain(line)["content"] if line else {}
     return redacted

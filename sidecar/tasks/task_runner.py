@@ -4,10 +4,9 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn, cast
 
-import msgspec
 from sidecar_protocol.codec import NotJson
 from sidecar_protocol.decoding import decode_stored
 from sidecar_protocol.encoding import encode
@@ -211,7 +210,7 @@ class TaskRunner:
         """What the script returned, or the job's reply as JSON."""
         if record.script is None:
             try:
-                job = msgspec.structs.replace(run, type="send_job", content=self._records.job(record))
+                job = replace(run, type="send_job", content=self._records.job(record))
             except WireError as failure:
                 await self.refuse(run, failure)
             return Raw(await self._perform(job))
@@ -252,7 +251,7 @@ class TaskRunner:
     ) -> Any:
         async def perform(content: bytes, number: int) -> bytes:
             # an id of its own, and the same one should the whole run be repeated
-            job = msgspec.structs.replace(run, id=f"{run.id}.{number}", type="send_job", content=content)
+            job = replace(run, id=f"{run.id}.{number}", type="send_job", content=content)
             return await self._perform(job)
 
         host = ScriptHost(self._dependencies.requests, self._dependencies.hosts, perform)
@@ -288,7 +287,7 @@ class TaskRunner:
         return writing
 
     def _ended(self, started: StoredRun, status: RunStatus, outcome: Outcome) -> StoredRun:
-        return msgspec.structs.replace(started, ended=self._clock.now(), status=status, outcome=encode(outcome))
+        return replace(started, ended=self._clock.now(), status=status, outcome=encode(outcome))
 
     def _since(self, start: float) -> int:
         return round((self._clock.monotonic() - start) * 1000)

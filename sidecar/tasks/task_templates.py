@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-import msgspec
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import SendJob
 
@@ -58,7 +58,7 @@ def prepare_job(
     for name in _MESSAGE_FIELDS:
         if name in job:
             raise InvalidContent(f"job.{name}: not allowed in a task's job", f"job.{name}")
-    content = msgspec.json.encode(fill_config(job, config, max_bytes))
+    content = encode(fill_config(job, config, max_bytes))
     try:
         decoded: SendJob = decode_message("send_job", content)
         return decoded, plan(decoded)
@@ -110,6 +110,6 @@ class _ConfigFiller:
             if value is MISSING:
                 message = f"{place}: {{{{{quotable(path)}}}}} is neither in config nor one of the job's secrets"
                 raise InvalidContent(message, str(place))
-            text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+            text = value if isinstance(value, str) else encode(value).decode()
             known = self._known[path] = _Value(value, text, len(text.encode()))
         return known

@@ -6,11 +6,10 @@ shows twice comes once, the first time.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
-
-import msgspec
 
 from sidecar.errors import InvalidContent
 from sidecar.tasks.cron import CronPattern, parse_cron
@@ -60,7 +59,8 @@ def _zone(name: str) -> "ZoneInfo":
     return load_zone(name, "zone")
 
 
-class IntervalTimetable(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class IntervalTimetable:
     """`init + k·interval`."""
 
     init: int
@@ -80,7 +80,8 @@ class IntervalTimetable(msgspec.Struct, frozen=True):
         return max(0, -((begin - end) // self.interval))
 
 
-class CronTimetable(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class CronTimetable:
     """What the clock of a zone shows when the pattern comes, from `init` on."""
 
     init: int

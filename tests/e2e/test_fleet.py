@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import msgspec
+import orjson
 import pytest
 
 from tests.e2e.jobs import ended, page_job, status, stored, submit
@@ -81,7 +81,7 @@ def agenda_rows(folder: Path, env: dict[str, str]) -> list[dict[str, Any]]:
     """The rows of `sidecar agenda`."""
     command = [sys.executable, "-m", "sidecar", "agenda", "--json"]
     said = subprocess.run(command, env=environment(folder, env), capture_output=True, check=True, timeout=SECONDS)
-    rows: list[dict[str, Any]] = msgspec.json.decode(said.stdout)["agenda"]
+    rows: list[dict[str, Any]] = orjson.loads(said.stdout)["agenda"]
     return rows
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -351,13 +351,8 @@ def survivor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
         assert "Traceback" not in running.stderr
 
 
-class AnyReply(msgspec.Struct, forbid_unknown_fields=True):
-    """What an answer may have."""
-
-    type: str
-    id: int | str | msgspec.UnsetType = msgspec.UNSET
-    content: Any = msgspec.UNSET
-    error: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+ANY_REPLY = {"type", "id", "content", "error"}
+"""What an answer may have."""
 
 
 SAMPLES = [
@@ -428,10 +423,12 @@ def test_any_line_gets_one_well_formed_answer(survivor: Child, batch: list[bytes
     """Whatever bytes come, each line has exactly one answer, and the process lives."""
     survivor.send(*batch)
     for _ in batch:
-        reply = msgspec.json.decode(survivor.read_line(), type=AnyReply)
-        assert reply.type in ("ok", "pong", "error")
-        if reply.type == "error":
-            assert isinstance(reply.error, dict)
-            assert reply.error["message"] == reply.content
+        reply = orjson.loads(survivor.read_line())
+        assert reply["type"] in ("ok", "pong", "error")
+        assert reply.keys() <= ANY_REPLY
+        assert isinstance(reply.get("id", 1), int | str)
+        if reply["type"] == "error":
+            assert isinstance(reply["error"], dict)
+            assert reply["error"]["message"] == reply["content"]
             assert reply.error["code"] != "internal"
     assert survivor.ask({"type": "ping", "id": "alive"}) == [{"type": "pong", "id": "alive"}]

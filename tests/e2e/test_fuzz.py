@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -122,7 +122,7 @@ def test_any_line_is_read_or_refused(line: bytes) -> None:
     with contextlib.suppress(WireError):
         codec.decode_content(codec.decode(line))
     assert b"\n" not in Redactor().redact_line(line)
-    msgspec.json.decode(Redactor().redact_line(line))
+    orjson.loads(Redactor().redact_line(line))
 
 
 SECRETS = ["hunter2-é", 'p"a\\ss&w%41rd', "correct horse battery staple", "0123456789abcdef" * 8, "ключ-к-двери"]

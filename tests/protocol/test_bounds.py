@@ -1,11 +1,12 @@
 """How much one content may hold: told before anything of it is built, and exact about what strings hold."""
 
-import msgspec
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sidecar_protocol import codec
 from sidecar_protocol.bounds import DEEPEST, MOST_PARTS, excess
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import MOST_ACTIONS, MOST_COOKIES, MOST_FIELDS, MOST_STEPS
 from sidecar_protocol.session import MAX_SERVERS
@@ -85,7 +86,7 @@ def test_a_million_members_are_refused_before_they_are_built(last: bytes) -> Non
 
 def test_what_is_allowed_passes() -> None:
     """Also long strings full of what would be counted outside of them, and any content that is passed on as it came."""
-    text = msgspec.json.encode('[{",\\' * MOST_PARTS)
+    text = orjson.dumps('[{",\\' * MOST_PARTS)
     for content in (
         b'{"steps":' + listed(STEP, MOST_STEPS) + b"}",
         b'{"steps":[{"url":"a","name":' + text + b',"actions":' + listed(b'"x"', MOST_ACTIONS) + b"}]}",
@@ -110,6 +111,6 @@ def test_what_is_counted_is_what_stands_between_strings(value: object, bound: in
             parts += 1 + max(0, len(members) - 1)
             waiting += [(member, level + 1) for member in members]
     levels = deepest
-    raw = msgspec.json.encode(value)
+    raw = encode(value)
     assert bool(excess(raw, parts=bound, levels=DEEPEST)) == (parts > bound)
     assert bool(excess(raw, parts=1_000, levels=bound)) == (levels > bound)

@@ -1,12 +1,12 @@
 """Settings: where each value comes from, and what is said of a wrong one."""
 
+from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import pytest
 from sidecar_protocol.wire_types import Secret
 
-from sidecar.settings import DEBUG_LOG, INPUT_LOG, Settings, SettingsError, host_zone, load
+from sidecar.settings import DEBUG_LOG, INPUT_LOG, SETTINGS, Settings, SettingsError, host_zone, load
 
 
 def test_defaults() -> None:
@@ -25,7 +25,7 @@ def test_flags_go_before_variables_and_those_before_defaults() -> None:
     assert (loaded.max_line, loaded.max_in_flight, loaded.shutdown_timeout) == (4096, 3, 30)
 
 
-@pytest.mark.parametrize("field", Settings.__struct_fields__)
+@pytest.mark.parametrize("field", SETTINGS)
 def test_every_setting_has_its_variable(field: str) -> None:
     """Of the same name in capitals, with the prefix."""
     default = getattr(Settings(), field)
@@ -92,7 +92,7 @@ def test_settings_are_frozen() -> None:
     """Nobody changes them on the way."""
     with pytest.raises(AttributeError):
         load({}, {}).max_line = 5  # type: ignore[misc]
-    assert msgspec.structs.replace(load({}, {}), max_line=5).max_line == 5
+    assert replace(load({}, {}), max_line=5).max_line == 5
 
 
 def test_the_state_folder_is_made_private(tmp_path: Path) -> None:

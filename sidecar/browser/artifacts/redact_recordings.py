@@ -10,7 +10,8 @@ import zipfile
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-import msgspec
+from sidecar_protocol.codec import plain
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.wire_types import REDACTED
 
 from sidecar.truncation import Redact
@@ -32,10 +33,10 @@ _LINES: Final = frozenset({".network", ".trace"})
 
 def redact_har(data: bytes, redact: Redact) -> bytes:
     """The HAR without cookie values, credentials and request bodies, and redacted by `redact`."""
-    har = msgspec.json.decode(data)
+    har = plain(data)
     for entry in har["log"]["entries"]:
         _redact_entry(entry)
-    return msgspec.json.encode(_redact_value(har, redact))
+    return encode(_redact_value(har, redact))
 
 
 def redact_trace(data: bytes, redact: Redact) -> bytes:
@@ -56,7 +57,7 @@ def redact_trace(data: bytes, redact: Redact) -> bytes:
 
 
 def _redact_line(line: bytes, redact: Redact) -> bytes:
-    event = msgspec.json.decode(line)
+    event = plain(line)
     if isinstance(event, dict):
         if event.get("type") == "resource-snapshot":
             _redact_entry(event["snapshot"])
@@ -66,7 +67,7 @@ def _redact_line(line: bytes, redact: Redact) -> bytes:
             event["options"] = _redact_names(event["options"], _IDENTITY)
         if isinstance(event.get("message"), str):
             event["message"] = _TYPED.sub(rf"\g<1>{REDACTED})", event["message"])
-    return msgspec.json.encode(_redact_value(event, redact))
+    return encode(_redact_value(event, redact))
 
 
 def _redact_entry(entry: dict[str, Any]) -> None:

@@ -3,22 +3,20 @@
 import asyncio
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
-import playwright
 from playwright.async_api import Browser, BrowserType
 
 from sidecar.browser import playwright_errors
-from sidecar.browser.crash_guard import consume_exception
+from sidecar.browser.background_tasks import consume_exception
 from sidecar.browser.discovery import FoundBrowser, install_hint
 from sidecar.browser.limits import Limits
 from sidecar.browser.processes import memory_usage
 from sidecar.browser.processes.driver import Driver, start_driver
+from sidecar.browser.processes.driver_process import DriverProcesses
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.clock import within
 from sidecar.errors import BrowserCrashed, BrowserUnavailable, InvalidContent
-from sidecar.settings import exported
 from sidecar.truncation import truncate
 
 # Without these Chromium starts processes that a headless page does not need, and contacts its own servers.
@@ -40,15 +38,6 @@ _CHROMIUM_FLAGS: Final = (
 )
 
 _MAX_REASON: Final = 500
-_DRIVER_VARIABLES: Final = {
-    "PLAYWRIGHT_NODEJS_PATH": str(Path(__file__).with_name("driver.sh")),
-    "DRIVER_NODE": str(Path(playwright.__file__).with_name("driver") / "node"),
-}
-"""Makes Playwright start its driver by the script `driver.sh`, which says why."""
-_CHROMIUM_VARIABLES: Final = {"PLAYWRIGHT_SKIP_NAVIGATION_CHECK": "1"}
-"""Before an action Playwright waits for a running navigation, forever if its response was a 204."""
-
-
 _SANDBOX_ADVICE: Final = (
     "Chromium's own sandbox is not allowed here: run the container with `--cap-add SYS_ADMIN` or a seccomp profile that"
     " allows user namespaces, install chromium-sandbox, or set SIDECAR_CHROMIUM_SANDBOX=false if you trust every page"
@@ -193,9 +182,9 @@ class BrowserProcess:
 
 
 async def launch(
-    found: FoundBrowser, limits: Limits, variables: Mapping[str, str], *, sandbox: bool = True
+    found: FoundBrowser, limits: Limits, drivers: DriverProcesses, *, sandbox: bool = True
 ) -> BrowserProcess:
-    """Starts a driver with these environment variables, and a browser, or connects to a remote browser.
+    """Starts a driver and a browser, or connects to a remote browser.
 
     Raises BrowserUnavailable, also when it takes too long.
     """
@@ -203,9 +192,7 @@ async def launch(
     driver: Driver | None = None
     try:
         async with within(seconds):
-            ours = _DRIVER_VARIABLES | (_CHROMIUM_VARIABLES if found.kind == "CHROMIUM" else {})
-            with exported({**ours, **variables}):
-                driver = await start_driver(limits.silence)
+            driver = await start_driver(lambda: drivers.start(found.kind), limits.silence)
             return BrowserProcess(driver, await _start_browser(driver, found, seconds, sandbox))
     except BaseException as error:
         if driver is not None:

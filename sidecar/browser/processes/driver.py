@@ -12,18 +12,19 @@ import contextlib
 import json
 import re
 import traceback
-from collections.abc import Callable
+from asyncio.subprocess import Process
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-import msgspec
+import orjson
 from playwright._impl._connection import Connection
 from playwright._impl._object_factory import create_remote_object
 from playwright._impl._transport import PipeTransport
 from playwright.async_api import BrowserContext, ConsoleMessage, Playwright
 
 from sidecar.browser import isolated_world
-from sidecar.browser.crash_guard import consume_exception
+from sidecar.browser.background_tasks import consume_exception
 
 _LARGE_ANSWER: Final = 1 << 16
 """Bytes from which the parts of a reply are counted."""
@@ -71,10 +72,10 @@ class Driver:
             await asyncio.wait((stopping,), timeout=seconds)
 
 
-async def start_driver(ping_timeout: float) -> Driver:
+async def start_driver(start_process: Callable[[], Awaitable[Process]], ping_timeout: float) -> Driver:
     """Starts a driver, which is killed if it does not respond to a ping within `ping_timeout` seconds."""
     loop = asyncio.get_running_loop()
-    transport = _Transport(loop, ping_timeout)
+    transport = _Transport(loop, start_process, ping_timeout)
     connection = _Connection(None, create_remote_object, transport, loop)
     transport.running = running = loop.create_task(connection.run())
     running.add_done_callback(consume_exception)
@@ -138,8 +139,14 @@ class _Connection(Connection):
 
 
 class _Transport(PipeTransport):
-    def __init__(self, loop: asyncio.AbstractEventLoop, ping_timeout: float) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        start_process: Callable[[], Awaitable[Process]],
+        ping_timeout: float,
+    ) -> None:
         super().__init__(loop)
+        self._start_process = start_process
         self._ping_timeout = ping_timeout
         self.on_death: Callable[[], None] = lambda: None
         self.running: asyncio.Task[None] | None = None
@@ -159,6 +166,16 @@ class _Transport(PipeTransport):
     def process(self) -> int:
         """The driver's process id."""
         return int(self._proc.pid)
+
+    async def connect(self) -> None:
+        """Starts the process, in place of Playwright's own way, which would need a child's variables in ours."""
+        self._stopped_future: asyncio.Future[None] = self._loop.create_future()
+        try:
+            self._proc = await self._start_process()
+        except Exception as failure:
+            self.on_error_future.set_exception(failure)
+            raise
+        self._output = self._proc.stdin
 
     async def kill(self, running: asyncio.Task[None]) -> None:
         """Kills a driver that has not started up; `running` is the task that reads from it."""
@@ -274,8 +291,8 @@ class _Transport(PipeTransport):
 
 def _decode(message: bytes) -> Any:
     try:
-        return msgspec.json.decode(message)
-    except msgspec.DecodeError:
+        return orjson.loads(message)
+    except orjson.JSONDecodeError:
         return json.loads(message)  # lone surrogates, which a page may contain
 
 

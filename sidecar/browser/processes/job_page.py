@@ -4,8 +4,9 @@ import asyncio
 
 from playwright.async_api import BrowserContext, ConsoleMessage, Page
 
+from sidecar.browser.background_tasks import consume_exception
 from sidecar.browser.cdp import CdpClient, is_chromium
-from sidecar.browser.crash_guard import consume_exception, run_unless_lost
+from sidecar.browser.crash_guard import run_unless_lost
 from sidecar.browser.frame_tracker import FrameTracker, track_frame
 from sidecar.errors import BrowserCrashed
 

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from sidecar.browser.background_tasks import consume_exception
 from sidecar.browser.bounded_semaphore import BoundedSemaphore
-from sidecar.browser.crash_guard import consume_exception
 from sidecar.browser.limits import Limits
 from sidecar.browser.processes.browser_process import BrowserProcess
 from sidecar.browser.processes.job_page import JobPage

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from playwright.async_api import Error as PlaywrightError
 
 from sidecar.browser import playwright_errors
-from sidecar.browser.crash_guard import consume_exception
+from sidecar.browser.background_tasks import consume_exception
 from sidecar.browser.profiles import profile_store
 from sidecar.browser.profiles.context_cache import CachedContext, ProfileUse, Work
 from sidecar.browser.profiles.storage_observer import PageStorage

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from sidecar_protocol.jobs import BrowserName
+from sidecar_protocol.wire_types import BrowserName
 
 from sidecar import files
 from sidecar.encryption import Encryptor
@@ -142,7 +142,7 @@ def decode(profile: Profile, saved: bytes) -> Any:
 
 def encode(profile: Profile, state: Any) -> bytes:
     """Playwright's `storage_state` as bytes. Raises LimitExceeded."""
-    # pages may store lone surrogates, which msgspec refuses
+    # pages may store lone surrogates, which orjson refuses
     encoded = json.dumps(state, separators=(",", ":")).encode()
     if len(encoded) > MAX_BYTES:
         raise LimitExceeded(f"the profile {profile.name} has {len(encoded)} bytes; the limit is {MAX_BYTES}")

@@ -2,10 +2,10 @@
 
 from typing import Protocol
 
-import msgspec
+from sidecar_protocol.models import Model
 
 
-class PageStorage(msgspec.Struct, frozen=True):
+class PageStorage(Model):
     """The storage of a page's origin, as far as the page itself can read it synchronously."""
 
     origin: str

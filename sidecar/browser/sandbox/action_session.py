@@ -10,8 +10,9 @@ from sidecar_protocol.encoding import encode
 from sidecar_protocol.wire_types import Raw
 
 from sidecar.browser import playwright_errors
+from sidecar.browser.background_tasks import consume_exception
 from sidecar.browser.cdp import CdpClient
-from sidecar.browser.crash_guard import cancel_or_abandon, consume_exception
+from sidecar.browser.crash_guard import cancel_or_abandon
 from sidecar.browser.sandbox.allowlist import READ_ONLY, is_method_in_javascript, signatures
 from sidecar.browser.sandbox.cdp_pipe import CdpError, MessageTooLarge
 from sidecar.browser.sandbox.handles import HandleTable

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-import msgspec
+import orjson
 
 from sidecar.browser import lenient_json
 from sidecar.errors import BrowserCrashed
@@ -36,29 +36,13 @@ class MessageTooLarge(CdpError):
     """The reply to a command exceeds the message limit."""
 
 
-class _Failure(msgspec.Struct):
-    message: str = ""
-
-
-class _Message(msgspec.Struct, rename="camel"):
-    id: int | None = None
-    method: str = ""
-    session_id: str = ""
-    params: msgspec.Raw = msgspec.Raw(b"{}")
-    result: msgspec.Raw = msgspec.Raw(b"{}")
-    error: _Failure | None = None
-
-
-_decode = msgspec.json.Decoder(_Message).decode
-
-
 class CdpPipe(asyncio.Protocol):
     """A CDP connection over a pipe: commands, replies and events. Messages end with a zero byte."""
 
     def __init__(self, max_message_bytes: int) -> None:
         self._max_message_bytes = max_message_bytes
         self._transport: asyncio.Transport | None = None
-        self._pending: dict[int, tuple[str, asyncio.Future[msgspec.Raw]]] = {}
+        self._pending: dict[int, tuple[str, asyncio.Future[Any]]] = {}
         self._last_id = 0
         self._buffer = bytearray()
         self._skipping = False
@@ -67,7 +51,7 @@ class CdpPipe(asyncio.Protocol):
         """The connection is closed."""
 
     def send(self, method: str, params: Mapping[str, Any] | None = None, session: str = "") -> asyncio.Future[Any]:
-        """Sends a command; the future gives its raw result, or CdpError."""
+        """Sends a command; the future gives its result, or CdpError."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self.broken or self._transport is None:
             future.set_exception(CdpError("the sandbox's browser is gone"))
@@ -77,7 +61,7 @@ class CdpPipe(asyncio.Protocol):
         if session:
             command["sessionId"] = session
         self._pending[self._last_id] = session, future
-        self._transport.write(msgspec.json.encode(command) + b"\0")
+        self._transport.write(orjson.dumps(command) + b"\0")
         return future
 
     def subscribe(self, session: str, callback: Callable[[str], None]) -> None:
@@ -135,19 +119,29 @@ class CdpPipe(asyncio.Protocol):
                     future.exception()  # marks it retrieved: there may be no waiter left
 
     def _receive(self, raw: bytes) -> None:
-        message = lenient_json.decode(_decode, raw)
-        if message.id is None:
-            if callback := self._listeners.get(message.session_id):
-                callback(message.method)
+        message = _decode(raw)
+        number = message.get("id")
+        if number is None:
+            if callback := self._listeners.get(message.get("sessionId", "")):
+                callback(message.get("method", ""))
             return
-        _, future = self._pending.pop(message.id, ("", None))
+        _, future = self._pending.pop(number, ("", None))
         if future is None or future.done():
             return
-        if message.error:
-            future.set_exception(CdpError(f"the sandbox's browser refused: {message.error.message}"))
+        if error := message.get("error"):
+            future.set_exception(CdpError(f"the sandbox's browser refused: {error.get('message', '')}"))
             future.exception()
         else:
-            future.set_result(message.result)
+            future.set_result(message.get("result", {}))
+
+
+def _decode(raw: bytes) -> dict[str, Any]:
+    """A message as plain values: numbers are JavaScript's, and so none is larger than what a float holds."""
+    try:
+        message = orjson.loads(raw)
+    except ValueError:
+        message = lenient_json.decode(raw)
+    return cast(dict[str, Any], message)
 
 
 class SandboxBrowser:

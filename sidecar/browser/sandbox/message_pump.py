@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
 from sidecar_protocol.bounds import excess
+from sidecar_protocol.codec import NotJson
 from sidecar_protocol.encoding import encode
 
 from sidecar.browser import lenient_json
@@ -25,8 +25,6 @@ _BATCH_SIZE: Final = 250
 _MAX_EXCHANGES: Final = 4
 """Exchanges that are open at once."""
 _MALFORMED: Final = (ValueError, TypeError, IndexError, KeyError, AttributeError)
-
-_decode = msgspec.json.Decoder(list[list[Any]]).decode
 
 
 class MessagePump:
@@ -137,8 +135,8 @@ def decode_messages(text: str) -> list[list[Any]]:
     too_much = f"larger than {_MAX_BYTES >> 20} MiB" if len(raw) > _MAX_BYTES else ""
     try:
         too_much = too_much or excess(raw, _MAX_PARTS, _MAX_DEPTH)
-        messages = [] if too_much else lenient_json.decode(_decode, raw)
-    except (msgspec.DecodeError, RecursionError) as error:
+        messages = [] if too_much else _lists(lenient_json.decode(raw))
+    except NotJson as error:
         raise CallRefused(f"the sandbox sent a malformed message: {error}") from None
     if len(messages) > MAX_MESSAGES:
         too_much = f"more than {MAX_MESSAGES}"
@@ -152,9 +150,15 @@ def decode_json(text: str) -> Any:
     raw = text.encode(errors="replace")
     too_much = excess(raw)
     try:
-        value = None if too_much else lenient_json.decode(msgspec.json.decode, raw)
-    except (msgspec.DecodeError, RecursionError) as error:
+        value = None if too_much else lenient_json.decode(raw)
+    except NotJson as error:
         raise CallRefused(f"the sandbox sent a malformed value: {error}") from None
     if too_much:
         raise CallRefused(f"the value exceeds its limit: {too_much}", "limit_exceeded")
     return value
+
+
+def _lists(value: Any) -> list[list[Any]]:
+    if isinstance(value, list) and {list}.issuperset(map(type, value)):
+        return value
+    raise NotJson("it is no list of lists")

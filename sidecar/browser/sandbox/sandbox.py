@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-import msgspec
+from pydantic import ConfigDict
+from pydantic.alias_generators import to_camel
+from sidecar_protocol.decoding import decode_answer
+from sidecar_protocol.encoding import encode
+from sidecar_protocol.models import Lenient
 
-from sidecar.browser import lenient_json
 from sidecar.browser.sandbox.allowlist import describe_api
 from sidecar.browser.sandbox.cdp_pipe import CdpError, CdpPipe
 from sidecar.errors import SandboxCrashed
@@ -45,42 +48,40 @@ class Compiled:
     """Line and column, counted from 1, where it could not be parsed."""
 
 
-class _RemoteObject(msgspec.Struct, rename="camel"):
+class _CdpModel(Lenient):
+    """What Chromium answers, by the names of its protocol."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+class _RemoteObject(_CdpModel):
     """A JavaScript value as CDP represents it."""
 
     type: str = "undefined"
     object_id: str | None = None
-    value: msgspec.Raw = msgspec.Raw(b"null")
+    value: Any = None
     unserializable_value: str | None = None
     description: str = ""
     class_name: str = ""
 
 
-class _ExceptionDetails(msgspec.Struct, rename="camel"):
+class _ExceptionDetails(_CdpModel):
     line_number: int = 0
     column_number: int = 0
     script_id: str = ""
     """Set only if the source could not be parsed."""
 
 
-class _EvaluateResult(msgspec.Struct, rename="camel"):
+class _EvaluateResult(_CdpModel):
     result: _RemoteObject
     exception_details: _ExceptionDetails | None = None
     """Set if `result` was thrown."""
 
 
-class _Target(msgspec.Struct, rename="camel"):
+class _Target(_CdpModel):
     browser_context_id: str = ""
     target_id: str = ""
     session_id: str = ""
-
-
-_decode = msgspec.json.Decoder(_EvaluateResult).decode
-_target = msgspec.json.Decoder(_Target).decode
-
-
-def _decode_result(answer: msgspec.Raw) -> _EvaluateResult:
-    return lenient_json.decode(_decode, bytes(answer))
 
 
 class Sandbox:
@@ -119,7 +120,7 @@ class Sandbox:
     async def compile(self, source: str, prefix_length: int = 0) -> Compiled:
         """Evaluates a source, which stays in the sandbox. Raises CdpError."""
         params = {"expression": source, "replMode": True, "silent": True, "allowUnsafeEvalBlockedByCSP": False}
-        outcome = _decode_result(await self._send("Runtime.evaluate", params))
+        outcome = decode_answer(_EvaluateResult, await self._send("Runtime.evaluate", params))
         position = _syntax_error_position(outcome, prefix_length)
         return Compiled(_argument(outcome.result), outcome.exception_details is not None, position)
 
@@ -144,10 +145,10 @@ class Sandbox:
         return asyncio.ensure_future(self._exchange_result(self._send("Runtime.callFunctionOn", arguments)))
 
     async def _exchange_result(self, answer: asyncio.Future[Any]) -> str:
-        outcome = _decode_result(await answer)
-        if outcome.exception_details or outcome.result.type != "string":
+        outcome = decode_answer(_EvaluateResult, await answer)
+        if outcome.exception_details or not isinstance(outcome.result.value, str):
             raise CdpError("the sandbox's page no longer answers")
-        return msgspec.json.decode(outcome.result.value, type=str)
+        return outcome.result.value
 
     def close(self, why: Exception | None = None) -> asyncio.Future[Any]:
         """Closes the page and its process, endless loops included; repeated calls share one result.
@@ -167,7 +168,7 @@ class Sandbox:
         await self._send("Runtime.evaluate", {"expression": _LOADED, "awaitPromise": True})
         self._send("Page.enable")
         params = {"expression": program, "allowUnsafeEvalBlockedByCSP": False}
-        outcome = _decode_result(await self._send("Runtime.evaluate", params))
+        outcome = decode_answer(_EvaluateResult, await self._send("Runtime.evaluate", params))
         if outcome.exception_details or not outcome.result.object_id:
             raise CdpError(f"the sandbox could not be prepared: {outcome.result.description}")
         self._bridge = outcome.result.object_id
@@ -187,14 +188,16 @@ class Sandbox:
 
 async def open_sandbox(pipe: CdpPipe, program: str) -> Sandbox:
     """Opens a sandbox and loads the program. Raises CdpError."""
-    context = _target(await pipe.send("Target.createBrowserContext", {"disposeOnDetach": True})).browser_context_id
-    page = _target(
-        await pipe.send("Target.createTarget", {"url": "about:blank", "browserContextId": context})
-    ).target_id
-    attached = await pipe.send("Target.attachToTarget", {"targetId": page, "flatten": True})
-    sandbox = Sandbox(pipe, context, _target(attached).session_id)
+    context = await _target(pipe, "createBrowserContext", disposeOnDetach=True)
+    page = await _target(pipe, "createTarget", url="about:blank", browserContextId=context.browser_context_id)
+    attached = await _target(pipe, "attachToTarget", targetId=page.target_id, flatten=True)
+    sandbox = Sandbox(pipe, context.browser_context_id, attached.session_id)
     await sandbox.load(program)
     return sandbox
+
+
+async def _target(pipe: CdpPipe, command: str, **params: Any) -> _Target:
+    return decode_answer(_Target, await pipe.send(f"Target.{command}", params))
 
 
 def _syntax_error_position(outcome: _EvaluateResult, prefix_length: int) -> tuple[int, int] | None:
@@ -220,7 +223,7 @@ def load_program(name: str, argument: object, parts: Mapping[str, str] | None = 
     `parts` gives the file of each function.
     """
     members = ", ".join(f'"{part}": ({_read(file)})' for part, file in (parts or {}).items())
-    return f"({_read(name)})\n({msgspec.json.encode(argument).decode()}, {_read('base.js')}, {{{members}}})"
+    return f"({_read(name)})\n({encode(argument).decode()}, {_read('base.js')}, {{{members}}})"
 
 
 def _read(name: str) -> str:

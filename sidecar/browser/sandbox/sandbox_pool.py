@@ -5,14 +5,11 @@ import contextlib
 import errno
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-import msgspec
-
 from sidecar.browser import discovery
-from sidecar.browser.background_tasks import BackgroundTasks
-from sidecar.browser.crash_guard import consume_exception
+from sidecar.browser.background_tasks import BackgroundTasks, consume_exception
 from sidecar.browser.launch_backoff import LaunchBackoff
 from sidecar.browser.sandbox.cdp_pipe import CdpError, SandboxBrowser, spawn
 from sidecar.browser.sandbox.sandbox import Sandbox, actions_program, open_sandbox
@@ -90,7 +87,7 @@ class SandboxPool:
     def __init__(self, settings: Settings, limits: SandboxLimits | None = None, scratch: Scratch | None = None) -> None:
         """Browsers keep their files in `scratch`, by default a temporary folder."""
         # a remote browser is for pages; actions never leave this machine
-        self._settings = msgspec.structs.replace(settings, browser_endpoint="")
+        self._settings = replace(settings, browser_endpoint="")
         self._limits = limits or SandboxLimits()
         self._scratch = scratch or Scratch()
         self._owns_scratch = scratch is None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
-import msgspec
+from sidecar_protocol.encoding import encode
 
 Kind = Literal["commonjs", "module", "json"]
 
@@ -68,9 +68,7 @@ class ScriptFile:
         """
         head, end = _COMMON_HEAD, _COMMON_END
         if self.scope:
-            getters = ", ".join(
-                f"{msgspec.json.encode(out).decode()}: () => {here}" for out, here in self.scope.exports if here
-            )
+            getters = ", ".join(f"{encode(out).decode()}: () => {here}" for out, here in self.scope.exports if here)
             head = _MODULE_HEAD.format("async function*" if waits else "function*", f"__proto__: null, {getters}")
             end = _MODULE_END
         source = f"//{self.source}" if self.source.startswith("#!") else self.source

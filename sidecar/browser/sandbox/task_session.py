@@ -7,11 +7,13 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Annotated, Any, Final, Protocol
 
-import msgspec
+from pydantic import BeforeValidator
+from sidecar_protocol.decoding import decode_value
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import WireError
+from sidecar_protocol.models import Model
 from sidecar_protocol.wire_types import Raw
 
 from sidecar.browser.sandbox.action_session import ScriptConsole
@@ -73,13 +75,17 @@ class TaskLimits:
     line: int = 2_000
 
 
-class FetchRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+def _from_base64(value: Any) -> Any:
+    return base64.b64decode(value, validate=True) if isinstance(value, str) else value
+
+
+class FetchRequest(Model):
     """A `fetch` request of a script; the body travels as base64."""
 
     url: str
     method: str
     headers: dict[str, str]
-    body: bytes | None
+    body: Annotated[bytes | None, BeforeValidator(_from_base64)]
     redirect: str
 
 
@@ -248,7 +254,7 @@ class _TaskSession:
         return value
 
     async def _fetch(self, content: dict[str, Any]) -> FetchResponse:
-        return await self._host.fetch(msgspec.convert(content, FetchRequest))
+        return await self._host.fetch(decode_value(FetchRequest, content))
 
     async def _wait_for_job(self, content: Raw) -> Raw:
         """A job has a time limit of its own."""
@@ -289,8 +295,6 @@ class _TaskSession:
                 self._pump.send(["answer", number, Raw(answer)])
         except WireError as failed:
             self._refuse(number, failed.message, failed.code)
-        except msgspec.ValidationError as error:
-            self._refuse(number, str(error), "invalid_content")
         except Exception:
             log.exception("unexpected error while handling a script's request")
             self._refuse(number, INTERNAL_ERROR, "internal")

@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 from playwright.async_api import BrowserContext, Route
 from playwright.async_api import Error as PlaywrightError
 from sidecar_protocol.browser_context import BrowserContextOptions, Proxy
-from sidecar_protocol.jobs import BrowserName
 from sidecar_protocol.models import Model
-from sidecar_protocol.wire_types import Secret
+from sidecar_protocol.wire_types import BrowserName, Secret
 
 from sidecar.browser import capture_limits
 from sidecar.browser.header_policy import header_error

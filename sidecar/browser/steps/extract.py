@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Required, TypedDict
 
-import msgspec
 from playwright.async_api import Page
 from sidecar_protocol.jobs import Field, WaitUntil
+from sidecar_protocol.models import Model
 
 from sidecar.browser import isolated_world, lenient_json
 from sidecar.browser.cdp import CdpClient
@@ -22,7 +22,7 @@ _UNREADY: Final[dict[WaitUntil, tuple[str, ...]]] = {
 """The states in which a document is not loaded enough for a step's `wait_until`."""
 
 
-class PageReading(msgspec.Struct, frozen=True):
+class PageReading(Model):
     """A page's title and extracted values."""
 
     title: str
@@ -39,19 +39,16 @@ class PageReading(msgspec.Struct, frozen=True):
         return self.state not in _UNREADY.get(wait_until, ())
 
 
-_decode = msgspec.json.Decoder(PageReading).decode
-
-
-class _FieldQuery(msgspec.Struct, frozen=True, omit_defaults=True):
+class _FieldQuery(TypedDict, total=False):
     """A field in the form that `isolated_world.js` reads."""
 
-    n: int
+    n: Required[int]
     """The number of its query."""
-    css: str | None
+    css: Required[str | None]
     """CSS for the browser; None if the selector needs Playwright."""
-    attribute: str | None = None
-    all: bool = False
-    fields: "list[tuple[str, _FieldQuery]] | None" = None
+    attribute: str
+    all: bool
+    fields: "list[tuple[str, _FieldQuery]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +81,14 @@ def _compile(
         path = f"{within.name}.{name}" if within else name
         one = ElementQuery(len(queries), field.selector, path, field.all, within)
         queries.append(one)
-        inner = None if field.fields is None else _compile(field.fields, one, queries)
-        css = to_native_css(field.selector, nested=within is not None)
-        fields.append((name, _FieldQuery(one.number, css, field.attribute, field.all, inner)))
+        asked = _FieldQuery(n=one.number, css=to_native_css(field.selector, nested=within is not None))
+        if field.attribute is not None:
+            asked["attribute"] = field.attribute
+        if field.all:
+            asked["all"] = True
+        if field.fields is not None:
+            asked["fields"] = _compile(field.fields, one, queries)
+        fields.append((name, asked))
     return fields
 
 
@@ -97,7 +99,7 @@ async def read_page(page: Page, cdp: CdpClient, plan: ExtractPlan | None, *, sto
     """
     asked = {"fields": plan.fields if plan else None, "storage": storage}
     if plan is None or plan.is_native:
-        reading = lenient_json.decode(_decode, await cdp.call(page, "look", asked))
+        reading = lenient_json.read(PageReading, await cdp.call(page, "look", asked))
         if plan is None or not reading.pierced:
             return reading
-    return lenient_json.decode(_decode, await isolated_world.call_with_elements(page, plan.queries, "look", asked))
+    return lenient_json.read(PageReading, await isolated_world.call_with_elements(page, plan.queries, "look", asked))

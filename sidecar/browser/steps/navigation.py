@@ -10,7 +10,8 @@ from playwright.async_api import BrowserContext, Frame, Page, Request, Response
 from playwright.async_api import Error as PlaywrightError
 
 from sidecar.browser import frame_tracker, isolated_world, playwright_errors
-from sidecar.browser.crash_guard import cancel_or_abandon, consume_exception
+from sidecar.browser.background_tasks import consume_exception
+from sidecar.browser.crash_guard import cancel_or_abandon
 from sidecar.browser.frame_tracker import FrameTracker
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.steps.document_responses import DocumentResponses

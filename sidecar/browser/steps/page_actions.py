@@ -19,8 +19,8 @@ from sidecar_protocol.wire_types import Secret
 
 from sidecar.browser import isolated_world
 from sidecar.browser.artifacts.capture import scratch_folder
+from sidecar.browser.background_tasks import consume_exception
 from sidecar.browser.cdp import is_chromium
-from sidecar.browser.crash_guard import consume_exception
 from sidecar.browser.steps.action_arguments import Frames, StrictArguments
 from sidecar.clock import within
 

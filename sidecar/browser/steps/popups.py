@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary
 from playwright.async_api import Browser, CDPSession, Page
 from playwright.async_api import Error as PlaywrightError
 
+from sidecar.browser.background_tasks import consume_exception
 from sidecar.browser.cdp import CdpClient, is_chromium
-from sidecar.browser.crash_guard import consume_exception
 
 
 class PopupWatcher:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
+from sidecar_protocol.encoding import encode
 
 from sidecar.errors import InvalidContent
 from sidecar.templates import MISSING, REFERENCE, FieldPath, TextBudget, lookup, map_templates, quotable
@@ -50,4 +50,4 @@ class SecretTemplates:
         if isinstance(value, Mapping | list) or value is None:
             message = f"{place}: {quotable(path)} is neither text nor a number; name one of its fields"
             raise InvalidContent(message, str(place))
-        return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        return value if isinstance(value, str) else encode(value).decode()

@@ -6,7 +6,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-import msgspec
+import orjson
 
 from sidecar.recording.redaction.secret_patterns import (
     ACTIONS_KEY,
@@ -299,6 +299,7 @@ def _normalized(key: str | None) -> str:
 
 def _decode(raw: str) -> str:
     try:
-        return msgspec.json.decode(raw, type=str)
-    except msgspec.DecodeError:
+        value = orjson.loads(raw)
+    except ValueError:
         return raw
+    return value if isinstance(value, str) else raw

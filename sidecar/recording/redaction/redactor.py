@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-import msgspec
+import orjson
+from sidecar_protocol import codec
 from sidecar_protocol.requests import CONTENTS
 from sidecar_protocol.wire_types import REDACTED
 
@@ -43,8 +44,6 @@ _NEEDLESS_ESCAPE: Final = re.compile(
 """An escape of a character that needs none: it may hide a value."""
 _ESCAPE_MARKS: Final = (b"%", b"&", rb"\x", rb"\u")
 _ENVELOPE_KEYS: Final = frozenset({"type", "content", "id"})
-_decode: Final = msgspec.json.Decoder(str).decode
-_encode: Final = msgspec.json.Encoder().encode
 
 
 class Stars:
@@ -152,7 +151,7 @@ class Redactor:
         """An input line with its secrets replaced and all else byte for byte; None if it is not a JSON object."""
         try:
             text = line.decode()
-            msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+            codec.members(line)
             tokens, sources = classify_tokens(text), SourceScanner()
             for token in tokens:  # collect before replacing: a value may occur before the key that marks it
                 shortest = self._placeholders.min_literal_length
@@ -164,7 +163,7 @@ class Redactor:
             sources = SourceScanner()
             new = ((token, self._replacement(text, token, sources, seen)) for token in tokens)
             edits = {token.start: (token.end, raw) for token, raw in new if raw}
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             return None
         return "".join(_apply_edits(text, edits)).encode()
 
@@ -188,7 +187,7 @@ class Redactor:
         redacted = self._redact_cached(redacted, seen)
         if token.sensitivity is Sensitivity.PROXY:
             redacted = PROXY_USERINFO.sub(self._after_group, redacted)
-        return None if redacted == value else _encode(redacted).decode()
+        return None if redacted == value else orjson.dumps(redacted).decode()
 
     def _replace_secret(self, raw: str, token: Token) -> str | None:
         if raw == _PLACEHOLDER:
@@ -314,8 +313,8 @@ def contains_typed_text(line: bytes) -> bool:
 def _string_value(raw: str) -> str | None:
     """A string token's value; None for other tokens and for broken escapes."""
     try:
-        return _decode(raw) if raw.startswith('"') else None
-    except msgspec.DecodeError:
+        return orjson.loads(raw) if raw.startswith('"') else None
+    except ValueError:
         return None
 
 

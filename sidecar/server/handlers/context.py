@@ -68,6 +68,8 @@ class HandlerContext:
     reference_locks: ReferenceLocks
     documents: DocumentLoader
     run_service: Callable[[], "RunService"]
+    expect_job: Callable[[], None]
+    """Begins what a browser job needs, before it is read."""
     visit_tokens: Callable[[], "VisitTokens"]
     describe: Callable[[], "HelloReply"]
     """What this sidecar is and can."""

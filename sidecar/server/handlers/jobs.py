@@ -1,4 +1,7 @@
-"""send_job, job_status, list_jobs, cancel_job."""
+"""send_job, job_status, list_jobs, cancel_job.
+
+Models are imported late: a driver starts while that goes on, in the loop's next turn.
+"""
 
 import uuid
 from functools import partial
@@ -6,9 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from sidecar_protocol.codec import member
 from sidecar_protocol.encoding import encode_revealed
-from sidecar_protocol.job_status import CancelledJob, JobId, Jobs, JobState, ListJobs
-from sidecar_protocol.jobs import JobReply, JobScheduled, SendJob
-from sidecar_protocol.pages import page_count
 from sidecar_protocol.replies import RequestId
 
 from sidecar.errors import InvalidContent
@@ -16,13 +16,16 @@ from sidecar.queue.submission import RESERVED_PREFIXES, Submission
 from sidecar.server.handlers.context import HandlerContext
 
 if TYPE_CHECKING:
+    from sidecar_protocol.job_status import CancelledJob, JobId, Jobs, JobState, ListJobs
+    from sidecar_protocol.jobs import JobReply, JobScheduled, SendJob
+
     from sidecar.jobs.run_updates import RunListeners
 
 PLACE_SECONDS: Final = 3_600.0
 """Seconds for which an attempt of an async job may wait for a browser slot, in addition to its `timeout_ms`."""
 
 
-async def send_job(context: HandlerContext, request_id: RequestId | None, job: SendJob) -> JobReply | JobScheduled:
+async def send_job(context: HandlerContext, request_id: RequestId | None, job: "SendJob") -> "JobReply | JobScheduled":
     """Runs a job, or accepts it to be run as soon as there is a slot."""
     if job.mode == "async":
         return await _accept(context, job)
@@ -35,32 +38,39 @@ async def send_job(context: HandlerContext, request_id: RequestId | None, job: S
     return await context.run_service().run(request)
 
 
-async def job_status(context: HandlerContext, content: JobId) -> JobState:
+async def job_status(context: HandlerContext, content: "JobId") -> "JobState":
     """The state of a job. Raises NotFound."""
     state = await (await context.storage.get()).job_queue.status(content.id)
     return state if state.result is None or state.type != "send_job" else _with_result(state, bytes(state.result))
 
 
-async def list_jobs(context: HandlerContext, content: ListJobs) -> Jobs:
+async def list_jobs(context: HandlerContext, content: "ListJobs") -> "Jobs":
     """One page of the jobs that are kept, newest first; a page past the end is empty."""
+    from sidecar_protocol.job_status import Jobs
+    from sidecar_protocol.pages import page_count
+
     total, jobs = await (await context.storage.get()).job_queue.list(content.status, content.page)
     return Jobs(total_count=total, total_pages=page_count(total), page=content.page, jobs=tuple(jobs))
 
 
-async def cancel_job(context: HandlerContext, content: JobId) -> CancelledJob:
+async def cancel_job(context: HandlerContext, content: "JobId") -> "CancelledJob":
     """Stops a job that has not ended. Raises NotFound."""
+    from sidecar_protocol.job_status import CancelledJob
+
     job_queue = (await context.storage.get()).job_queue
     cancelled = await job_queue.cancel(content.id)
     return CancelledJob(cancelled=cancelled, status=(await job_queue.status(content.id)).status)
 
 
-def _with_result(state: JobState, reply: bytes) -> JobState:
+def _with_result(state: "JobState", reply: bytes) -> "JobState":
     """The state of a browser job, in Tourist's shape: the result of its reply and not the reply itself."""
     skipped = member(reply, "status") == b'"skipped"'
     return state.replace(result=None if skipped else member(reply, "result"), outcome="skipped" if skipped else None)
 
 
-async def _accept(context: HandlerContext, job: SendJob) -> JobScheduled:
+async def _accept(context: HandlerContext, job: "SendJob") -> "JobScheduled":
+    from sidecar_protocol.jobs import JobScheduled
+
     if job.key and job.key.startswith(RESERVED_PREFIXES):
         raise InvalidContent(f"key: must not begin with {' or '.join(RESERVED_PREFIXES)}", "key")
     steps = context.run_service().check(job)
@@ -86,7 +96,7 @@ async def _accept(context: HandlerContext, job: SendJob) -> JobScheduled:
     return JobScheduled(id=await storage.job_queue.submit(submission))
 
 
-async def _listeners(context: HandlerContext, request_id: RequestId | None, job: SendJob) -> "RunListeners":
+async def _listeners(context: HandlerContext, request_id: RequestId | None, job: "SendJob") -> "RunListeners":
     from sidecar.jobs.run_updates import RunListeners
 
     emit = partial(context.emit, request_id) if context.session.notifications else None

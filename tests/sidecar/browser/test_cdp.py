@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import CDPSession
 from playwright.async_api import Error as PlaywrightError
-from sidecar_protocol.jobs import BrowserName
+from sidecar_protocol.wire_types import BrowserName
 
 from sidecar.browser import isolated_world, playwright_errors
 from sidecar.browser.pool import BrowserPool

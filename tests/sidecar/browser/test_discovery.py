@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from sidecar_protocol.jobs import BrowserName
+from sidecar_protocol.wire_types import BrowserName
 
 from sidecar.browser import discovery
 from sidecar.errors import BrowserUnavailable

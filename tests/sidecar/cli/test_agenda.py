@@ -9,10 +9,11 @@ import re
 import subprocess
 import sys
 import termios
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
+import orjson
 import pytest
 
 from sidecar.cli.agenda import SIDE, agenda, show
@@ -32,14 +33,12 @@ HOUR = 3_600
 def task(task_id: str = "t", **members: Any) -> ScheduledEntry:
     """A task that runs every hour, next in half an hour."""
     given = {"config": {}, "running": True, "init": int((NOW + HOUR / 2) * 1000), "interval": HOUR * 1000, "created": 0}
-    return ScheduledEntry("task", task_id, NOW, msgspec.json.encode(given | members))
+    return ScheduledEntry("task", task_id, NOW, orjson.dumps(given | members))
 
 
 def schedule(due: float, **members: Any) -> ScheduledEntry:
     """A schedule."""
-    return ScheduledEntry(
-        "schedule", "s", due, msgspec.json.encode({"name": "once", "enabled": True, "due": due} | members)
-    )
+    return ScheduledEntry("schedule", "s", due, orjson.dumps({"name": "once", "enabled": True, "due": due} | members))
 
 
 def ran(hours_ago: float, status: str = "success", task_id: str = "t") -> RunSummary:
@@ -84,7 +83,7 @@ def test_tasks_that_end_stop_or_come_late() -> None:
 def cron(task_id: str, pattern: str, **members: Any) -> ScheduledEntry:
     """A task with a cron pattern. Now is 08:00 in UTC, 09:00 in Amsterdam."""
     given = {"config": {}, "running": True, "init": 0, "cron": pattern, "zone": "Europe/Amsterdam", "created": 0}
-    return ScheduledEntry("task", task_id, NOW, msgspec.json.encode(given | members))
+    return ScheduledEntry("task", task_id, NOW, orjson.dumps(given | members))
 
 
 def test_tasks_with_a_cron_pattern() -> None:
@@ -153,7 +152,7 @@ async def test_a_real_store(tmp_path: Path) -> None:
     history = TaskRuns(database)
     run = StoredRun("r", "daily", "interval", "p", None, NOW - 5400, None, "running", None)
     await history.begin(run)
-    await history.end(msgspec.structs.replace(run, ended=NOW, status="failed", outcome=b"{}"))
+    await history.end(replace(run, ended=NOW, status="failed", outcome=b"{}"))
     out = io.StringIO()
     assert show(Settings(home=str(tmp_path)), Clock(now=lambda: NOW), out, as_json=True) == 0
     told = json.loads(out.getvalue())

@@ -12,7 +12,7 @@ from sidecar_protocol.json_schema import schemas
 
 import sidecar
 from sidecar.cli import commands
-from sidecar.settings import SECRETS, Settings
+from sidecar.settings import SECRETS, SETTINGS
 from tests.harness import SECONDS, Child, environment
 
 
@@ -38,7 +38,7 @@ def test_help_names_every_flag_and_command(tmp_path: Path) -> None:
     """Every setting has its flag, but those that are secret: a process's arguments are public."""
     done = run(tmp_path, "--help")
     assert done.returncode == 0
-    for field in Settings.__struct_fields__:
+    for field in SETTINGS:
         assert (f"--{field.replace('_', '-')}".encode() in done.stdout) == (field not in SECRETS)
     for word in (b"replay", b"schema", b"doctor", b"-replaySkipCommands", b"-repeatReplay"):
         assert word in done.stdout

@@ -12,8 +12,8 @@ import pytest_asyncio
 from sidecar_protocol.decoding import decode_as
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import WireError
-from sidecar_protocol.jobs import BrowserName, JobResult, SendJob
-from sidecar_protocol.wire_types import Secret
+from sidecar_protocol.jobs import JobResult, SendJob
+from sidecar_protocol.wire_types import BrowserName, Secret
 
 from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sidecar_protocol.jobs import BrowserName
+from sidecar_protocol.wire_types import BrowserName
 
 from sidecar.errors import ActionFailed
 from sidecar.jobs.browser_job_runner import BrowserJobRunner

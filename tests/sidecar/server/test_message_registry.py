@@ -23,3 +23,13 @@ def test_plain_functions_are_answered_in_their_batch(fleet: bool) -> None:
     plain = {message_type for message_type, route in bound.items() if not route.is_async}
     quick = {"hello", "ping", "set_cached_reference", "set_short_cached_reference", "issue_token"}
     assert plain == (quick if fleet else quick | {"has_cached_reference"})
+
+
+def test_what_a_job_needs_is_begun_once() -> None:
+    """With the first message that brings one, and with no other."""
+    parts = Parts()
+    late = routes(parts.context())
+    for message_type in (*MESSAGES, *MESSAGES):
+        assert parts.expected_jobs == ("send_job" in late)
+        late[message_type]
+    assert parts.expected_jobs == 1

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from sidecar.errors import StoreFailed
@@ -37,7 +37,7 @@ def begun(number: int, task: str = "t") -> StoredRun:
 
 def ended(run: StoredRun, status: str = "success") -> StoredRun:
     """The same run at its end."""
-    return msgspec.structs.replace(run, ended=run.started + 1, status=status, outcome=b'{"result":"\xc3\xa9"}')
+    return replace(run, ended=run.started + 1, status=status, outcome=b'{"result":"\xc3\xa9"}')
 
 
 async def test_runs_are_kept_and_counted(history: TaskRuns) -> None:
@@ -59,7 +59,7 @@ async def test_a_run_that_begins_again_is_the_same_run(history: TaskRuns) -> Non
     """It keeps its place and is counted once."""
     for number in range(2):
         await history.begin(begun(number))
-    again = msgspec.structs.replace(begun(0), owner="another", started=7.5)
+    again = replace(begun(0), owner="another", started=7.5)
     await history.begin(again)
     assert await history.page("t", 0, 10) == [begun(1), again]
     assert await history.counts("t") == (2, 0)

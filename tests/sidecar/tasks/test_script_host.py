@@ -39,8 +39,9 @@ async def fetched(site: str, size: int, times: int) -> list[FetchResponse | Base
     client = PublicHttpClient(Clock(), True)
     try:
         host = ScriptHost(client, HostAllowlist("*"), job)
-        wanted = [host.fetch(FetchRequest(f"{site}/{size}", "GET", {}, None, "follow")) for _ in range(times)]
-        return await asyncio.gather(*wanted, return_exceptions=True)
+        wanted = FetchRequest(url=f"{site}/{size}", method="GET", headers={}, body=None, redirect="follow")
+        fetches = [host.fetch(wanted) for _ in range(times)]
+        return await asyncio.gather(*fetches, return_exceptions=True)
     finally:
         await client.close()
 

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import msgspec
+import orjson
 import psutil
 import pytest
 import pytest_asyncio
+from sidecar_protocol import codec
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.wire_types import Raw
 
@@ -51,7 +52,7 @@ class Noted:
 
     async def job(self, content: Raw) -> Raw:
         """Notes the job."""
-        self.jobs.append(msgspec.json.decode(content))
+        self.jobs.append(codec.plain(content))
         return Raw(b'{"status":"success","result":{"extract":{"n":12345678901234567}}}')
 
     def log(self, line: str) -> None:
@@ -76,7 +77,7 @@ async def run(
 ) -> Any:
     """One run to its end, which must come."""
     scripts = TaskScriptRunner(sandboxes, TaskLimits(timeout=seconds), 4)
-    given, outside = Raw(msgspec.json.encode(config)), noted or Noted()
+    given, outside = Raw(orjson.dumps(config)), noted or Noted()
     return await asyncio.wait_for(scripts.run((script(source),), given, outside, outside), 40)
 
 

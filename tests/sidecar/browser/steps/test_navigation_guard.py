@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from playwright.async_api import Error as PlaywrightError
-from sidecar_protocol.jobs import BrowserName
+from sidecar_protocol.wire_types import BrowserName
 
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage

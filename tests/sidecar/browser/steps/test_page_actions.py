@@ -49,12 +49,12 @@ async def test_elements_in_frames(site: str, pool: BrowserPool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("frame", "said"),
-    [("#nowhere", "nothing matched the selector"), ("#none", "the element '#none' is not a frame")],
+    ("frame", "milliseconds", "said"),
+    [("#nowhere", 200, "nothing matched the selector"), ("#none", 20_000, "the element '#none' is not a frame")],
 )
-async def test_a_frame_that_is_none(site: str, pool: BrowserPool, frame: str, said: str) -> None:
-    """The action fails and says why."""
-    action = {"click": {"frame": frame, "selector": "#a", "timeout": 200}}
+async def test_a_frame_that_is_none(site: str, pool: BrowserPool, frame: str, milliseconds: int, said: str) -> None:
+    """The action fails and says why, where there is something at once."""
+    action = {"click": {"frame": frame, "selector": "#a", "timeout": milliseconds}}
     with pytest.raises(ActionFailed, match="click '#a' failed") as failed:
         await visited(pool, f"{site}/frames.html", [action])
     assert said in failed.value.message

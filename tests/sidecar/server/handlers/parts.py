@@ -65,6 +65,7 @@ class Parts:
         self.time = ManualClock()
         self.server = Server()
         self.learned: list[str] = []
+        self.expected_jobs = 0
         self.session = Session(before_login=MemoryReferences(self.time.clock), add_secret=self.learned.append)
 
     async def logged_in(self) -> Session:
@@ -87,10 +88,14 @@ class Parts:
             reference_locks=ReferenceLocks(),
             documents=DocumentLoader(""),
             run_service=_unasked,
+            expect_job=self._expect_job,
             visit_tokens=_unasked,
             describe=about,
             emit=lambda request_id, event, content: None,
         )
+
+    def _expect_job(self) -> None:
+        self.expected_jobs += 1
 
     async def _log_in(self, credentials: object) -> Login:
         return await self._mock(MockOptions())
