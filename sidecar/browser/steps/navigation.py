@@ -1,4 +1,4 @@
-"""Waits for navigations, from where they begin to the document that they lead to, and to where that leads at once."""
+"""Waits for navigations of a job's pages, until the new document is loaded, immediate redirects included."""
 
 import asyncio
 import contextlib
@@ -22,11 +22,11 @@ from sidecar.clock import within
 T = TypeVar("T")
 LoadState = Literal["load", "domcontentloaded", "networkidle"]
 POPUP_SECONDS: Final = 5.0
-"""Seconds that an action waits for popups that it has opened, or clicked in; then the job goes on without them."""
+"""Seconds for which an action waits for popups that it may have opened."""
 _START_SECONDS: Final = 1.0
-"""Seconds in which a navigation that is announced has to begin; a browser takes some milliseconds."""
+"""Seconds in which an announced navigation has to start; a browser needs some milliseconds."""
 _EVENT_SECONDS: Final = 0.25
-"""Seconds in which Playwright itself tells of a failure, in its own words, or a load that has ended is told to have."""
+"""Seconds in which Playwright reports a failure with its own message, or the end of a load."""
 
 _REFRESH: Final = """() =>
   [document.querySelector("meta[http-equiv='refresh' i][content]")?.content ?? "", document.readyState]"""
@@ -35,10 +35,10 @@ _ERROR_PAGE: Final = re.compile(r"about:(?:net|cert)error\?e=(\w+)")
 
 
 class NavigationTracker:
-    """Which of a job's pages are on their way to another document, and which of them are known to have loaded.
+    """Tracks which of a job's pages have a pending navigation, and which have loaded.
 
-    What arrives and what fails is told anyway. Of what begins Chromium tells in the pages that are followed; elsewhere
-    requests have to be asked for, so that is done for actions that need it alone.
+    Arrivals and failures are always reported. Chromium also reports the start of navigations in tracked pages; in other
+    browsers requests have to be watched, which is done only for actions that need it.
     """
 
     def __init__(self, job_page: JobPage) -> None:
@@ -50,15 +50,15 @@ class NavigationTracker:
         self._responses = DocumentResponses()
         self._trackers: dict[Page, FrameTracker] = {}
         self._commit_offsets: dict[Page, int] = {}
-        """How many documents more a followed page's frame has counted."""
+        """How many more documents the frame of a tracked page has counted."""
         self._pages: set[Page] = set()
         self._listening = False
         self._action_running = False
         self._pending: dict[Page, Request] = {}
         self._finished: set[Request | None] = set()
-        """Those underway whose answer is whole, while the document that it opens has still to arrive."""
+        """Pending navigations whose response is complete, but whose document has not arrived."""
         self._latest: dict[Page, Request] = {}
-        """What a page that is looked at has asked for last; how an older one ends is no matter."""
+        """The latest request of each watched page; the end of an older one does not matter."""
         self._arrivals: dict[Page, int] = {}
         self._loaded: dict[Page, tuple[int, tuple[LoadState, ...]]] = {}
         self._checked: dict[Page, int] = {}
@@ -66,22 +66,22 @@ class NavigationTracker:
         self._failure_event = asyncio.Event()
         self._unblocking: set[asyncio.Task[None]] = set()
         self.failures: dict[Page, str] = {}
-        """Why a document did not come, or not whole, since `start_watching`; also where it was called off."""
+        """Why a document failed to load since `start_watching`; also for aborted navigations."""
         for known in self._context.pages:
             self._on_page(known)
         self._context.on("page", self._on_page)
         self._context.on("requestfailed", self._on_request_failed)
 
     async def start(self) -> None:
-        """Follows the job's own page. Raises Playwright's errors."""
+        """Tracks the job's own page. Raises Playwright's errors."""
         frame = await self._job_page.main_frame()
         if frame:
             self._track(self._job_page.page, frame)
 
     async def track(self, page: Page) -> None:
-        """Follows a page that the job goes on in."""
+        """Tracks a page in which the job continues."""
         if self._trackers and page not in self._trackers:
-            with contextlib.suppress(PlaywrightError):  # it is gone
+            with contextlib.suppress(PlaywrightError):  # it is closed
                 session = await page.context.new_cdp_session(page)
                 target = await session.send("Target.getTargetInfo")
                 self._track(page, await frame_tracker.track_frame(session, target["targetInfo"]["targetId"]))
@@ -89,7 +89,7 @@ class NavigationTracker:
     def start_watching(self, page: Page | None = None, *, announced: bool = False) -> None:
         """Watches requests, in this page or in all, until `stop_watching`. Called before an action.
 
-        `announced`: Playwright itself sees the navigations of this action, so nothing is watched.
+        `announced`: Playwright itself waits for navigations of this action, so requests are not watched.
         """
         self.failures.clear()
         self._action_running = True
@@ -99,11 +99,11 @@ class NavigationTracker:
             self._context.on("requestfinished", self._on_request_finished)
 
     def action_done(self) -> None:
-        """The action is done: nobody waits for Playwright any more."""
+        """The action is done: Playwright's wait has ended."""
         self._action_running = False
 
     def stop_watching(self) -> None:
-        """Looks at requests no more."""
+        """Stops watching requests."""
         self.action_done()
         self._pending.clear()
         self._finished.clear()
@@ -114,7 +114,7 @@ class NavigationTracker:
             self._context.remove_listener("requestfinished", self._on_request_finished)
 
     def close(self) -> None:
-        """Hears nothing more."""
+        """Stops listening."""
         self.stop_watching()
         self._responses.close()
         self._context.remove_listener("page", self._on_page)
@@ -128,40 +128,40 @@ class NavigationTracker:
             task.cancel()
 
     async def wait_settled(self, page: Page, *, read_only: bool = False) -> None:
-        """Returns when the page's main frame is not on its way to another document (or never was).
+        """Returns when the page's main frame has no pending navigation.
 
-        Where the action has `read_only` the page, only what the page has begun by itself, and told of, is waited for.
+        After an action that has `read_only` the page, it waits only for navigations that the page has announced.
         """
         if not read_only:
-            self._loaded.clear()  # a document may also have been written anew, which no arrival tells
-            # where the page went away under it, its navigation tells when that ends
+            self._loaded.clear()  # `document.write` replaces a document without a navigation
+            # if the page went away meanwhile, its navigation reports the end
             await self._check_ready_state(page)
         await self.wait_idle(page)
 
     async def wait_idle(self, *pages: Page) -> None:
-        """Returns when none of these pages is known to be on its way; at once where none is."""
+        """Returns when none of these pages has a pending navigation."""
         while any(self._is_navigating(page) for page in pages):
             await self._next_change()
             for page in pages:
                 await self._drop_stale(page)
 
     def announces_navigations(self, page: Page) -> bool:
-        """Whether the browser itself tells of what begins in this page."""
+        """Whether the browser announces the navigations of this page."""
         return page in self._trackers
 
     def target_url(self, page: Page) -> str:
-        """The address that a page is on its way to; empty where it stays, or where that is not known."""
+        """The URL of the pending navigation; empty if there is none, or if it is unknown."""
         tracker, request = self._trackers.get(page), self._pending.get(page)
         return tracker.target_url if tracker else request.url if request else ""
 
     def prepare_popups(self) -> None:
-        """Called before an action that may open some."""
+        """Called before an action that may open popups."""
         self._popups.prepare()
 
     async def wait_popups(self, page: Page, state: LoadState | None, seconds: float) -> None:
-        """The same for all pages but this one: those that are just opening too, and until they have loaded.
+        """Waits until all pages but this one have loaded, including those that are still opening.
 
-        Takes at most so many seconds; a popup that takes longer, or fails, is no failure of the job's.
+        Takes at most this many seconds; a popup that takes longer, or fails, is no failure of the job.
         """
         with contextlib.suppress(PlaywrightError, TimeoutError):
             async with within(min(seconds, POPUP_SECONDS)):
@@ -175,7 +175,7 @@ class NavigationTracker:
                         await asyncio.gather(*(self.wait_loaded(other, state, seconds * 1000) for other in others))
 
     def arrivals(self, page: Page) -> int:
-        """How many documents have arrived in the page's main frame, or places in them."""
+        """The number of navigations of the page's main frame, those within the document included."""
         return self._arrivals.get(page, 0)
 
     def document_number(self, page: Page) -> int:
@@ -183,19 +183,19 @@ class NavigationTracker:
         return self._responses.count(page)
 
     def is_response_of(self, page: Page, response: Response) -> bool:
-        """Whether the page's document has come with this response."""
+        """Whether this response loaded the page's document."""
         return self._responses.is_loaded_by(page, response.request)
 
     async def status(self, page: Page) -> int | None:
-        """HTTP status that the page's document came with; None where no server has answered with it."""
+        """The HTTP status of the page's document; None if it does not come from a server."""
         return (await self._responses.status_and_headers(page))[0]
 
     def note_opened(self, page: Page, before: int, state: LoadState) -> None:
-        """A visit of the page, which had seen so many documents before, has led to this state of the next one."""
+        """Records that a visit of a page that had this many documents has reached a state of the next one."""
         self._note_load(page, before + 1, state)
 
     async def wait_loaded(self, page: Page, state: LoadState, milliseconds: float) -> None:
-        """Returns when the page has reached this state; at once where nothing has arrived since it was seen there.
+        """Returns when the page has reached this state; at once if nothing has arrived since it was seen there.
 
         Raises Playwright's errors.
         """
@@ -206,7 +206,7 @@ class NavigationTracker:
             self._note_load(page, document, state)
 
     async def unless_failed(self, page: Page, work: Coroutine[Any, Any, T]) -> T:
-        """The outcome of a wait for a document, unless that breaks off. Raises Playwright's errors."""
+        """The outcome of a wait for a document, unless the navigation fails. Raises Playwright's errors."""
         task = asyncio.create_task(work)
         try:
             while not task.done() and not self._has_failed(page):
@@ -224,8 +224,8 @@ class NavigationTracker:
                 await cancel_or_abandon(task)
 
     async def unless_replaced(self, page: Page, selector: str, work: Coroutine[Any, Any, T]) -> T | None:
-        """The outcome of what looks at an element again once it is done with it; None where that has led to a page
-        that has no such element. Raises Playwright's errors.
+        """The outcome of an action that checks its element again afterwards; None if it has led to a page without that
+        element. Raises Playwright's errors.
         """
         document = self.document_number(page)
         task = asyncio.create_task(work)
@@ -235,7 +235,7 @@ class NavigationTracker:
                 if self.document_number(page) != document:
                     document = self.document_number(page)
                     await asyncio.wait((task,), timeout=_START_SECONDS)
-                    with contextlib.suppress(PlaywrightError):  # it is just going on
+                    with contextlib.suppress(PlaywrightError):  # it is still navigating
                         if not task.done() and await page.locator(selector).count() == 0:
                             return None
                 else:
@@ -246,7 +246,7 @@ class NavigationTracker:
                 await cancel_or_abandon(task)
 
     async def follow_client_redirect(self, page: Page, state: LoadState) -> bool:
-        """Whether the document that has come to this state leads on at once; then the next one has come."""
+        """Whether the document in this state redirects at once; if so, returns after the next one has arrived."""
         document = self.document_number(page)
         if self._checked.get(page) == document:
             return False
@@ -260,26 +260,26 @@ class NavigationTracker:
         return self.document_number(page) != document
 
     async def _wait_load_end(self, tracker: FrameTracker) -> None:
-        """Waits for the end of a load, which is told right after what the document has to do at once."""
+        """Waits for the end of a load, which is reported after the document's immediate work."""
         with contextlib.suppress(TimeoutError):
             async with within(_EVENT_SECONDS):
                 while tracker.is_loading and not tracker.is_navigating:
                     await self._next_change()
 
     async def _has_client_redirect(self, page: Page, state: LoadState) -> bool:
-        """Whether a header or a `meta` of the document says so. Chromium tells it once that has loaded."""
+        """Whether a header or `meta` of the document redirects. Chromium announces it after loading."""
         _, headers = await self._responses.status_and_headers(page)
         try:
-            # in the page's own world, which tells at once that it goes away; what lies there is asked in ours
+            # in the page's own world, which fails at once if the page navigates; then in the isolated one
             told = await page.evaluate(_REFRESH)
             if not (isinstance(told, list) and [type(one) for one in told] == [str, str]):
                 async with within(_START_SECONDS):
                     told = isolated_world.decode_result(await self._cdp.call(page, "leads"))
             said, ready = told
         except (PlaywrightError, TimeoutError):
-            return True  # it is leaving, or the page is gone
+            return True  # it is navigating, or the page is closed
         if ready == "loading" or (ready != "complete" and state != "domcontentloaded"):
-            return True  # this is the next one, of which nothing has been told yet
+            return True  # this is the next document, which was not announced yet
         said = headers.get("refresh") or said
         return bool(said) and _IMMEDIATE_REFRESH.match(said) is not None
 
@@ -287,7 +287,7 @@ class NavigationTracker:
         self.start_watching(page)
         self.action_done()
         with contextlib.suppress(PlaywrightError, TimeoutError):
-            await page.wait_for_load_state("load", timeout=60_000)  # until then no browser does it
+            await page.wait_for_load_state("load", timeout=60_000)  # no browser redirects earlier
             async with within(_START_SECONDS):
                 while self.document_number(page) == document and not self._is_navigating(page):
                     await self._next_change()
@@ -300,7 +300,7 @@ class NavigationTracker:
 
     def _on_aborted(self, page: Page, tracker: FrameTracker) -> None:
         if self._action_running and page not in self.failures:
-            # Playwright's action would wait for a document all its time
+            # Playwright's action would wait for a document until its timeout
             task = asyncio.create_task(tracker.unblock_playwright())
             self._unblocking.add(task)
             task.add_done_callback(self._unblocking.discard)
@@ -313,11 +313,11 @@ class NavigationTracker:
         return not page.is_closed() and (tracker.is_navigating or self._is_event_pending(page, tracker))
 
     def _is_event_pending(self, page: Page, tracker: FrameTracker) -> bool:
-        """Whether Playwright has still to tell of a document."""
+        """Whether Playwright has still to report a document."""
         return tracker.commits - self.document_number(page) > self._commit_offsets[page]
 
     async def _drop_stale(self, page: Page) -> None:
-        """Believes no longer in what was announced and does not begin: a script has thought better of it."""
+        """Forgets an announced navigation that did not start: a script has cancelled it."""
         tracker = self._trackers.get(page)
         if tracker is None:
             await self._drop_stale_response(page)
@@ -333,7 +333,7 @@ class NavigationTracker:
             self._commit_offsets[page] = tracker.commits - self.document_number(page)
 
     async def _drop_stale_response(self, page: Page) -> None:
-        """Waits for the document of an answer that is whole, but not for ever: it may be one that none shows."""
+        """Waits for the document of a complete response, for a limited time: it may not be shown at all."""
         request = self._pending.get(page)
         if request is None or request not in self._finished:
             return
@@ -360,7 +360,7 @@ class NavigationTracker:
 
     async def _next_change(self) -> None:
         self._change_event.clear()
-        with contextlib.suppress(TimeoutError):  # a popup that ends before it is there gives no sign
+        with contextlib.suppress(TimeoutError):  # a popup that is closed while it opens is not reported
             async with within(0.1):
                 await self._change_event.wait()
 
@@ -383,7 +383,7 @@ class NavigationTracker:
         page = _navigating_page(request)
         if page and self._pending.get(page) == request and request.redirected_to is None:
             if _opens_document(request) and not self._responses.is_loaded_by(page, request):
-                self._finished.add(request)  # Firefox tells of the document only after this
+                self._finished.add(request)  # Firefox reports the document only after this
                 self._change_event.set()
             else:
                 self._clear_pending(page)
@@ -423,11 +423,11 @@ def _opens_document(request: Request) -> bool:
 
 
 def _navigating_page(request: Request) -> Page | None:
-    """The page whose main frame goes on to what is requested."""
+    """The page whose main frame navigates by this request."""
     if not is_document_request(request):
         return None
     try:
         frame = request.frame
     except PlaywrightError:
-        return None  # the first request of a popup, whose page is not there yet
+        return None  # the first request of a popup, whose page does not exist yet
     return frame.page if frame.parent_frame is None else None

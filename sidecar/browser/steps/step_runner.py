@@ -1,4 +1,4 @@
-"""One job's way through its pages: open, act, settle, extract - step by step in one page."""
+"""Runs the steps of a job in one page: navigate, act, wait, extract."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -45,22 +45,22 @@ from sidecar.scratch_folder import Scratch
 from sidecar.truncation import Redact
 
 _GRACE = 0.25
-"""Seconds that Playwright gets to report its own, better explained timeout before the step's is enforced."""
+"""Seconds for Playwright to report its own timeout, which explains more, before the step's is enforced."""
 _ERROR_CLASSES: Final = {"forbidden": Forbidden, "limit_exceeded": LimitExceeded}
-"""Code of a JavaScript action's failure -> what it is raised as."""
+"""Error codes of JavaScript actions -> the exceptions to raise."""
 _INTERRUPTED = "interrupted by another navigation"
 _ERROR_PAGES = ("chrome-error:", "about:neterror", "about:certerror")
 MAX_CLIENT_REDIRECTS = 20
-"""Pages that lead on at once, one to the other."""
+"""Immediate redirects in a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepsOutcome:
-    """What the steps brought."""
+    """The results of all steps."""
 
     steps: tuple[StepResult, ...]
     extract: dict[str, Any] | None
-    """The steps' extracts merged, the later one winning; None where no step has one."""
+    """The merged extracts of the steps, later ones taking precedence; None without any."""
 
 
 class StepRunner:
@@ -94,7 +94,7 @@ class StepRunner:
         self._navigation = NavigationTracker(job_page)
         self.dialogs = DialogHandler(page.context, hide, self._scope)
         self.downloads: list[DownloadedFile] = []
-        """What the actions fetched, in order."""
+        """Files that the actions have downloaded, in order."""
         self._actions: ActionSession | None = None
         if sandboxes:
             waits = self._remaining_ms, self._navigation.wait_idle
@@ -102,19 +102,19 @@ class StepRunner:
             self.dialogs.is_handled_elsewhere = self._actions.handles_dialogs
         self._status: int | None = None
         self._status_document: tuple[Page, int] | None = None
-        """The page, and the number of its document, whose status that is."""
+        """The page, and the number of its document, whose status it is."""
         self._awaits_navigation = False
-        """Whether the action is done, and what it leads to is waited for."""
+        """Whether the action is done, and its navigation is waited for."""
         self._deadline = 0.0
         self._last_step: PlannedStep | None = None
         self.storage_observer: StorageObserver = NO_STORAGE_OBSERVER
-        """Told when nothing is left to do but the last reading, and what that found."""
+        """Called when only the last reading is left, with its result."""
         self.step: str | None = None
         self.action: str | None = None
 
     @property
     def page(self) -> Page:
-        """Where the job is: its own page, or a popup that it has gone to, as long as that is open."""
+        """The job's current page: its own, or a popup that it has switched to, while that is open."""
         if self._page.is_closed():
             self._page = self._main_page
         return self._page
@@ -150,12 +150,13 @@ class StepRunner:
 
     @property
     def changed_context(self) -> bool:
-        """Whether the context is none for another job: JavaScript actions have changed it for all its pages to come, or
-        a flood of console lines has left much in the driver."""
+        """Whether no other job may use the context: JavaScript actions have changed it, or many console lines have left
+        memory in the driver.
+        """
         return self._console.flooded or (self._actions is not None and self._actions.changed_context)
 
     async def close(self) -> None:
-        """Listens to nothing any more, and ends what JavaScript actions have left behind."""
+        """Stops listening, and closes the sandbox of JavaScript actions."""
         self._console.close()
         self.dialogs.close()
         self._scope.close()
@@ -219,13 +220,13 @@ class StepRunner:
             self._check_handlers(step)
             if _INTERRUPTED not in str(error):
                 raise playwright_errors.navigation_error(error, step.url, step.name) from None
-            response = None  # the page itself went on to another one, which is where the step goes too
+            response = None  # the page itself has navigated on, and the step with it
         self._check_handlers(step)
         self._note_response(page, response)
         await self._wait_arrival(step)
 
     def _check_handlers(self, step: PlannedStep) -> None:
-        """Raises Forbidden or ActionFailed where a route's handler has asked for what is refused."""
+        """Raises Forbidden or ActionFailed if a route's handler has requested something forbidden."""
         if self._actions:
             try:
                 self._actions.raise_handler_failure()
@@ -239,7 +240,7 @@ class StepRunner:
             self._status, self._status_document = response.status, (page, self._navigation.document_number(page))
 
     async def _wait_arrival(self, step: PlannedStep) -> None:
-        """Where something led to another page: waits for it, and for the one that it leads on to at once."""
+        """Waits for a navigation, if there is one, and for its immediate redirects."""
         if step.wait_until != "commit":
             await self._wait_for_load(step, step.wait_until)
             for _ in range(MAX_CLIENT_REDIRECTS):
@@ -256,7 +257,7 @@ class StepRunner:
             await self._check_status(step)
 
     async def _check_status(self, step: PlannedStep) -> None:
-        """Asks for the status of the last document. Raises NavigationFailed where it is one that the step fails on."""
+        """Gets the status of the last document. Raises NavigationFailed if the step fails on it."""
         page = self.page
         here = page, self._navigation.document_number(page)
         if here != self._status_document:
@@ -268,7 +269,7 @@ class StepRunner:
             raise NavigationFailed(said, url=url, status=self._status, step=step.name, action=self.action)
 
     def _to_result(self, value: Any) -> Any:
-        """What an action's value stands for in the result; some are orders for the visit."""
+        """The value of an action in the result; some actions change the state of the run instead."""
         if isinstance(value, DownloadedFile):
             if sum(len(file.data) for file in (*self.downloads, value)) > MAX_DOWNLOAD_BYTES:
                 raise LimitExceeded(
@@ -321,7 +322,9 @@ class StepRunner:
         page = self.page
         self.action, self._awaits_navigation = action.label, False
         if not action.navigates:
-            await self._navigation.wait_idle(page)  # where the page itself is on its way, this is for the next one
+            await self._navigation.wait_idle(
+                page
+            )  # if the page itself is navigating, this belongs to the next document
         try:
             value = await self._execute(action, page)
         except LimitExceeded as error:
@@ -331,7 +334,7 @@ class StepRunner:
         except PlaywrightError as error:
             self._check_handlers(step)
             if page is not self._main_page and page.is_closed() and not self._main_page.is_closed():
-                return None  # a popup that closes itself once it is done with; the job goes on where it came from
+                return None  # a popup that closes itself at its end; the job continues in the page before
             target = getattr(action.arguments, "url", None)
             if action.method == "goto" and target:
                 raise playwright_errors.navigation_error(error, target, step.name, action.label) from None
@@ -349,7 +352,7 @@ class StepRunner:
         return value
 
     async def _execute(self, action: BoundAction, page: Page) -> Any:
-        """The action itself, and what it has set going in its page. Raises Playwright's errors."""
+        """Runs the action itself, and waits for its effects in the page. Raises Playwright's errors."""
         may_navigate = action.may_navigate or (
             action.may_navigate_unannounced and not self._navigation.announces_navigations(page)
         )
@@ -364,7 +367,7 @@ class StepRunner:
         except PlaywrightTimeout as error:
             if not (playwright_errors.awaits_navigation(error) and self._navigation.target_url(page)):
                 raise
-            value = None  # it is done; from now on the step's time counts
+            value = None  # it is done; from now on the step's time limit applies
         self._awaits_navigation = True
         if may_navigate:
             await self._navigation.wait_settled(page)
@@ -385,7 +388,7 @@ class StepRunner:
             raise playwright_errors.navigation_error(error, page.url, self.step or "", self.action) from None
 
     async def _wait_for_load(self, step: PlannedStep, state: LoadState) -> None:
-        """Where an action led to another page, waits for it; at once where it did not."""
+        """Waits for the navigation of an action, if there is one."""
         try:
             await self._navigation.wait_loaded(self.page, state, self._remaining_ms())
         except PlaywrightTimeout:
@@ -421,9 +424,9 @@ class StepRunner:
             except PlaywrightError as error:
                 if not playwright_errors.is_context_destroyed(error):
                     raise playwright_errors.action_error(error, "extract", step.name) from None
-            await self._navigation.wait_settled(page)  # the news of the document that has come may be on its way
+            await self._navigation.wait_settled(page)  # the event of the arrived document may still be pending
             if reading and self._navigation.arrivals(page) == documents:
-                break  # the one that is there has been written anew, and may never be complete
+                break  # the document was replaced by `document.write`, and may never load
             await self._wait_arrival(step)
         await self._check_status(step)
         if last:
@@ -448,5 +451,5 @@ class StepRunner:
         return TimedOut(said, step=step.name, action=self.action)
 
     def _remaining_ms(self) -> float:
-        """Milliseconds left of the step; never 0, which Playwright takes for no limit."""
+        """Milliseconds left of the step; never 0, which means no limit to Playwright."""
         return max(1.0, round((self._deadline - self._clock.monotonic()) * 1000))
