@@ -18,7 +18,7 @@ class SendFullCv(Model):
     metadata: Raw
     """What `send_cv` takes as its content: an object with a reference. It reaches the server byte for byte."""
     cv: str
-    """The PDF in base64; or its path in the folder that `SIDECAR_CV_FOLDER` names, told by its dot: `ann.pdf`."""
+    """The PDF in base64; or its path in the folder that `SIDECAR_CV_FOLDER` names, which contains a dot: `ann.pdf`."""
     content_type: Annotated[str, Bound(max_length=_NAME, pattern=r"^[\w.+-]+/[\w.+-]+(; ?[\w.+-]+=[\w.+-]+)*$")] = PDF
     filename: Annotated[str, Bound(max_length=_NAME, pattern=r'^[^\x00-\x1f\x7f/\\"]+$')] = "cv.pdf"
-    """What the server is told that the file is called."""
+    """The file name for the server."""

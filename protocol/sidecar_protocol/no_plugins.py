@@ -1,6 +1,6 @@
 """pydantic without plugins: imported before the first model is made.
 
-Any package that is installed beside ours could hook into every model by an entry point, and so see what is read. To
+Any other installed package could hook into every model by an entry point, and so see what is read. To
 look for them also imports what reads packages' metadata, which takes a third of the time that pydantic itself does.
 """
 

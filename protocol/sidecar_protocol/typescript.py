@@ -1,4 +1,4 @@
-"""TypeScript declarations of the wire, made from its JSON Schema: `sidecar schema FOLDER` writes them beside it."""
+"""TypeScript declarations of the wire, made from its JSON Schema by `sidecar schema FOLDER`."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""How a run goes on, as webhooks and events tell it: Factotum's `job_update`, CloudEvents, progress."""
+"""The progress of a run, in webhooks and events: Factotum's `job_update`, CloudEvents, progress."""
 
 from typing import Annotated, Final, Literal
 

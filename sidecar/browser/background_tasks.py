@@ -24,6 +24,6 @@ class BackgroundTasks:
 
 
 def consume_exception(task: asyncio.Future[Any]) -> None:
-    """Marks a failure as seen: somebody else has told it already, or nobody is left to be told."""
+    """Retrieves a failure that is reported elsewhere, or that has no more receiver."""
     if not task.cancelled():
         task.exception()

@@ -118,7 +118,7 @@ class CdpClient:
 
 
 class _StaleWorld(Exception):
-    """That number has none any more, or somebody else's."""
+    """The world's context id no longer exists, or belongs to another world."""
 
 
 async def _await_world(pending: asyncio.Task[int]) -> int | None:

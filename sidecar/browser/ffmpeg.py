@@ -2,7 +2,7 @@
 
 Playwright takes it from a folder with its revision in the name, below `PLAYWRIGHT_BROWSERS_PATH`, and from nowhere
 else. Browsers are started by their path, so that variable can point to a folder of ours that holds the link alone: one
-of this process's own, since whoever could put a link there would have us run what it leads to.
+of this process's own, since otherwise a link in that place could make us run another program.
 """
 
 import shutil

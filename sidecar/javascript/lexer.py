@@ -1,6 +1,6 @@
 """Splits JavaScript into tokens, in one pass and without a grammar.
 
-Whether a slash begins a regular expression is told by the token before it, and by what the bracket was opened for that
+Whether a slash begins a regular expression depends on the token before it, and by what the bracket was opened for that
 has just been closed. Sources that this misreads are rare (a division right after a function's or a block's brace), and
 are then refused by the engine, not run differently.
 """

@@ -22,7 +22,7 @@ class Request(NamedTuple):
 def find_requests(source: str) -> tuple[Request, ...]:
     """What is asked for by `require("…")`, `require.resolve("…")` and `import("…")`, in order, each once.
 
-    Comments and strings are not told apart: a name too many costs a look at a file, a name too few fails a script.
+    Comments and strings are not distinguished: a name too many costs a look at a file, a name too few fails a script.
     """
     found = (
         Request(decode_literal(match[2] or match[3] or match[4] or ""), match[1] == "import")

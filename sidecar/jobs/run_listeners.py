@@ -26,7 +26,7 @@ class ListenerFactory:
     def __init__(
         self, endpoints: EndpointRegistry, outbox: Outbox, size: int, interruptions: InterruptedRuns | None = None
     ) -> None:
-        """`size`: characters of stdout and stderr that events keep; `interruptions` has others tell the end of runs."""
+        """`size`: characters of stdout and stderr in events; `interruptions`: None in a mock session."""
         self._interruptions = interruptions
         self._endpoints = endpoints
         self._outbox = outbox

@@ -72,7 +72,7 @@ def offline_hook(find: Callable[[str, str, bytes], HttpRecord]) -> ExchangeHook:
             if failure is None:
                 body = found.response_body[:max_bytes] if status_only else found.response_body
                 return HttpResponse(found.status, CIMultiDict(found.response_fields), body)
-            if failure.code == _CANCELLED:  # by what happens beside it, which happens again
+            if failure.code == _CANCELLED:  # cancelled by other work, which is replayed too
                 await asyncio.Event().wait()
             if failure.code == _TIMEOUT:
                 raise TimeoutError

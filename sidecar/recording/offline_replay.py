@@ -47,7 +47,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One reply or event, beside what was recorded in its place."""
+    """One reply or event, and the recorded one."""
 
     answer: Answer | None
     """What was recorded; None if its recording was cut off."""

@@ -162,7 +162,7 @@ class Dispatcher:
         except KeyError:
             return self._refuse(request.id, WireError(ErrorCode.UNKNOWN_TYPE, f"unknown message type {request.type}"))
         # the ways that nearly every line takes: nothing is in the way, and its handler is a plain function, or has its
-        # turn in the ordered lane
+        # turn among the ordered requests
         is_free = not self._inbox and not self._barrier
         if is_free and not route.is_async and (request.id is not None or not self._lane_task):
             return self._run_now(request, route)

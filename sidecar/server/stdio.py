@@ -108,7 +108,7 @@ class LineReader:
     def end_when_empty(self) -> None:
         """The writer of our pipe is gone: what it left there counts, and then this is the end.
 
-        Somebody else may hold the pipe open, so its end would never show.
+        Another process may hold the pipe open, so its end might never come.
         """
         self._last_chance = True
         if not self._holds and not self._ended:

@@ -1,4 +1,4 @@
-"""A script's configuration file, as Director's users have it: `prices.json` beside `prices.js`."""
+"""A script's configuration file, as Director's users have it: `prices.json` next to `prices.js`."""
 
 from typing import Any, Final
 

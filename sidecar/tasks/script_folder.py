@@ -144,7 +144,7 @@ class ScriptFolder:
 
     def _open(self, path: str, name: str) -> Any:
         try:
-            # without waiting, for a pipe would have us wait for somebody to write into it
+            # without waiting: opening a pipe would block until another process writes into it
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             file = os.fdopen(descriptor, "rb")
             if stat.S_ISREG(os.fstat(descriptor).st_mode):

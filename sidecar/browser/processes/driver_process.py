@@ -82,7 +82,7 @@ class DriverProcesses:
         )
 
     def _variables(self) -> dict[str, str]:
-        """What the driver is told, and so its browser. Raises BrowserUnavailable."""
+        """The environment of the driver, and so of its browser. Raises BrowserUnavailable."""
         try:
             folder = str(self._scratch.short())
             return {"TMPDIR": folder, **ffmpeg.driver_variables(self._settings, self._scratch)}

@@ -82,7 +82,7 @@ class ScriptFile:
         return _NEEDS_ASYNC if _AWAIT_HERE.match(text, column - 1) or _AWAIT_BEFORE.search(text[: column - 1]) else ""
 
     def described(self, head: int, error: tuple[int, int, str] | None, *, waits: bool) -> dict[str, Any]:
-        """What the sandbox's program is told of it, beside its function; `error` is that of its syntax."""
+        """Its description for the sandbox's program, in addition to its function; `error` is its syntax error."""
         scope = self.scope and {
             "imports": self.scope.imports,
             "exports": [name for name, _ in self.scope.exports],

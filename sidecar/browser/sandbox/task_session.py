@@ -212,7 +212,7 @@ class _TaskSession:
         await self._sandbox.call("start", {"value": encode(listed).decode()}, *values)
 
     async def _compile(self, file: ScriptFile) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What the program is told of a file, and its function."""
+        """The description of a file for the program, and its function."""
         if file.kind == "json":
             return file.described(0, None, waits=False), {"value": None}
         source, head = file.compiled()

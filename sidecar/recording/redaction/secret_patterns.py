@@ -152,7 +152,7 @@ def _quick_patterns() -> _QuickPatterns:
         exact = "|".join(f"(?<=(?:{'|'.join(same)}){end})" for same in by_length)
         return rf"(?<=(?:{tails}){end})(?:{exact})"
 
-    # of a type and of a key of two words; what they tell is not told by a key's last word
+    # of a type and of a key of two words; a key's last word alone does not show that they are secret
     telling = rf'(?<={SOURCE_KEY}":)|(?=\s*"set_webhooks")'
     patterns = (
         ":(?:" + preceded_by('":') + f"|{telling})",
