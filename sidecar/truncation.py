@@ -12,6 +12,8 @@ MAX_KEPT: Final = 1 << 14
 """Characters of a text that are kept before it is redacted and truncated."""
 LOOKAHEAD: Final = 6_000
 """Characters behind the end that are redacted, too, for a secret that crosses it."""
+LONGEST_CHARACTER: Final = 16
+"""Parts, as Unicode counts them, that one character of a reader's may have."""
 SANDBOX_MAX: Final = 4_000
 """Sandboxes truncate texts beyond this; a shorter text is complete."""
 
@@ -19,6 +21,29 @@ SANDBOX_MAX: Final = 4_000
 def cap_length(text: str) -> str:
     """The part of a text that is kept until it is redacted and truncated."""
     return text[:MAX_KEPT]
+
+
+def last_characters(text: str, count: int) -> str:
+    """The last so many characters of a text whose secrets are redacted already, as a reader counts them.
+
+    What a letter is combined with belongs to it, and what a flag or an emoji is made of is one; up to
+    `LONGEST_CHARACTER` parts.
+    """
+    if len(text) <= count:
+        return text
+    if not count:
+        return ""
+    end = text[-count * LONGEST_CHARACTER :]
+    if end.isascii():
+        return text[-count:]
+    import regex  # late: few outputs are that long and not ASCII
+
+    characters = [
+        one[start : start + LONGEST_CHARACTER]
+        for one in regex.findall(r"\X", end)
+        for start in range(0, len(one), LONGEST_CHARACTER)
+    ]
+    return "".join(characters[-count:])
 
 
 def truncate(text: str, length: int, hide: Redact, *, whole: int = MAX_KEPT) -> str:

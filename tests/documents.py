@@ -11,6 +11,13 @@ from jsonschema import Draft4Validator  # type: ignore[import-untyped]
 
 SCHEMA: Final = json.loads((Path(__file__).parent / "data" / "job_update.json").read_text())
 """Factotum's own schema of `job_update` 1-0-0."""
+SCHEMAS_06: Final = {
+    f"iglu:com.snowplowanalytics.factotum/{name}/jsonschema/1-0-0": json.loads(
+        (Path(__file__).parent / "data" / f"factotum_06_{name}.json").read_text()
+    )
+    for name in ("job_update", "task_update")
+}
+"""Those of the documents of Factotum 0.6, by what the envelope calls them."""
 JOB_UPDATE: Final = "iglu:com.snowplowanalytics.factotum/job_update/jsonschema/1-0-0"
 _DURATION: Final = re.compile(r"PT\d+(\.\d+)?S")
 _REQUIRED: Final = {"id", "source", "specversion", "type"}
@@ -26,6 +33,11 @@ def check_time(text: str) -> None:
 def check_job_update(data: dict[str, Any]) -> None:
     """Fails unless it is a job update of Factotum: by its schema, and by what that leaves to formats."""
     Draft4Validator(SCHEMA).validate(data)
+    check_formats(data)
+
+
+def check_formats(data: dict[str, Any]) -> None:
+    """Fails unless times and durations are such."""
     check_time(data["startTime"])
     assert _DURATION.fullmatch(data["runDuration"])
     for task in data["taskStates"]:
@@ -41,6 +53,15 @@ def check_self_describing(document: dict[str, Any]) -> dict[str, Any]:
     assert document["schema"] == JOB_UPDATE
     data: dict[str, Any] = document["data"]
     check_job_update(data)
+    return data
+
+
+def check_factotum_06(document: dict[str, Any]) -> dict[str, Any]:
+    """The update in the envelope of Factotum 0.6, checked by the schema that it names."""
+    assert document.keys() == {"schema", "data"}
+    data: dict[str, Any] = document["data"]
+    Draft4Validator(SCHEMAS_06[document["schema"]]).validate(data)
+    check_formats(data)
     return data
 
 

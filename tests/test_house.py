@@ -213,7 +213,6 @@ CUTS = {
     "sidecar/truncation.py: shown[:length]",  # the same
     "sidecar/truncation.py: text[:MAX_KEPT]",  # what `truncate` is for
     "sidecar/truncation.py: text[:length + LOOKAHEAD]",  # what is looked through for them
-    "sidecar/jobs/run_updates.py: text[-size:]",  # the same: `RunUpdates._last` hides line by line
     "sidecar/recording/reply_diff.py: before[:_KIND_LENGTH]",  # which kind of file it is
     "sidecar/recording/redaction/placeholders.py: _NO_NAME.sub('-', name.lower())[-_NAME_LENGTH:]",  # a member's name
     "sidecar/browser/sandbox/task_session.py: stack[:_MAX_STACK]",  # lines, not characters

@@ -13,6 +13,7 @@ from pydantic_core import core_schema
 
 from sidecar_protocol.cvs import MAX_CVS
 from sidecar_protocol.encoding import encode
+from sidecar_protocol.factotum_06 import SelfDescribing06
 from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready
 from sidecar_protocol.requests import CONTENTS, OPTIONAL, RAW, TEXT, forms_of
 from sidecar_protocol.tasks import TaskRun
@@ -38,6 +39,7 @@ _RAW_CONTENTS: dict[str, dict[str, Any]] = {
 
 DOCUMENTS: dict[str, Any] = {
     "document_job_update": SelfDescribing,
+    "document_factotum_06": SelfDescribing06,
     "document_cloudevent": CloudEvent,
     "document_progress": Progress,
     "document_delivery_failed": DeliveryFailed,

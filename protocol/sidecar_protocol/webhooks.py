@@ -16,7 +16,7 @@ _SECRET_BYTES: Final = range(16, 129)
 """Standard Webhooks asks for 24 to 64; its own examples are as loose as this."""
 _MAX_SECRETS: Final = 10
 
-Format = Literal["factotum", "cloudevents"]
+Format = Literal["factotum", "factotum-0.6", "cloudevents"]
 DeliveryStatus = Literal["waiting", "dead"]
 StdouterrSize = Annotated[int, Bound(ge=0, le=1_000_000)]
 

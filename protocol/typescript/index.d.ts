@@ -5,6 +5,12 @@ export interface ApplicationContext {
   version: string;
 }
 
+/** Who ran the job. */
+export interface ApplicationContext06 {
+  name: string;
+  version: string;
+}
+
 /** Fields are named as Playwright's; what is absent is as the browser has it. */
 export interface BrowserContextOptions {
   viewport?: Viewport | null;
@@ -190,6 +196,12 @@ export interface JobId {
   id: string;
 }
 
+/** What the run was before, null at its start, and what it is now. */
+export interface JobTransition {
+  previousState: "WAITING" | "RUNNING" | "SUCCEEDED" | "FAILED" | null;
+  currentState: "WAITING" | "RUNNING" | "SUCCEEDED" | "FAILED";
+}
+
 /** The state of a run at one moment. */
 export interface JobUpdate {
   jobName: string;
@@ -201,6 +213,21 @@ export interface JobUpdate {
   startTime: string;
   runDuration: string;
   taskStates: Array<TaskState>;
+}
+
+/** Sent where the run's state changes. */
+export interface JobUpdate06 {
+  jobName: string;
+  jobReference: string;
+  runReference: string;
+  factfile: string;
+  applicationContext: ApplicationContext06;
+  tags: Record<string, string>;
+  runState: "WAITING" | "RUNNING" | "SUCCEEDED" | "FAILED";
+  startTime: string;
+  runDuration: string;
+  taskStates: Array<TaskState06>;
+  jobTransition: JobTransition;
 }
 
 /** Content of `list_deliveries`. */
@@ -348,6 +375,12 @@ export interface SelfDescribing {
   data: JobUpdate;
 }
 
+/** The body of a webhook whose format is `factotum-0.6`. */
+export interface SelfDescribing06 {
+  schema: "iglu:com.snowplowanalytics.factotum/job_update/jsonschema/1-0-0" | "iglu:com.snowplowanalytics.factotum/task_update/jsonschema/1-0-0";
+  data: JobUpdate06 | TaskUpdate06;
+}
+
 /** A CV whose document is a PDF. Source: later versions of the RT-CV scraper client. */
 export interface SendFullCv {
   metadata: unknown;
@@ -435,6 +468,40 @@ export interface TaskState {
   error_message?: string | null;
 }
 
+/** What has become of one step so far; the members mean what they mean in `job_update`. */
+export interface TaskState06 {
+  taskName: string;
+  state: "WAITING" | "RUNNING" | "SUCCEEDED" | "SUCCEEDED_NO_OP" | "FAILED" | "SKIPPED";
+  started?: string | null;
+  duration?: string | null;
+  stdout?: string | null;
+  stderr?: string | null;
+  returnCode?: number | null;
+  errorMessage?: string | null;
+}
+
+/** What a step was before, and what it is now. */
+export interface TaskTransition {
+  taskName: string;
+  previousState: "WAITING" | "RUNNING" | "SUCCEEDED" | "SUCCEEDED_NO_OP" | "FAILED" | "SKIPPED";
+  currentState: "WAITING" | "RUNNING" | "SUCCEEDED" | "SUCCEEDED_NO_OP" | "FAILED" | "SKIPPED";
+}
+
+/** Sent where steps' states change. */
+export interface TaskUpdate06 {
+  jobName: string;
+  jobReference: string;
+  runReference: string;
+  factfile: string;
+  applicationContext: ApplicationContext06;
+  tags: Record<string, string>;
+  runState: "WAITING" | "RUNNING" | "SUCCEEDED" | "FAILED";
+  startTime: string;
+  runDuration: string;
+  taskStates: Array<TaskState06>;
+  taskTransitions: Array<TaskTransition>;
+}
+
 /** Content of `test_task`: a script that is run once and not kept. */
 export interface TestTask {
   script_text: string;
@@ -483,7 +550,7 @@ export interface Viewport {
 export interface Webhook {
   url: string;
   secret?: string | Array<string> | null;
-  format?: "factotum" | "cloudevents";
+  format?: "factotum" | "factotum-0.6" | "cloudevents";
   max_stdouterr_size?: number | null;
 }
 
@@ -542,6 +609,8 @@ export type Reply = Ready | Ok | Pong | Error | Event;
 export type DocumentCloudevent = CloudEvent;
 
 export type DocumentDeliveryFailed = DeliveryFailed;
+
+export type DocumentFactotum06 = SelfDescribing06;
 
 export type DocumentJobUpdate = SelfDescribing;
 

@@ -7,6 +7,7 @@ from typing import Final
 
 CONTENT_TYPES: Final = {
     "factotum": "application/json; charset=utf-8",
+    "factotum-0.6": "application/json; charset=utf-8",
     "cloudevents": "application/cloudevents+json; charset=utf-8",
 }
 

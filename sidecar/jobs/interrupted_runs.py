@@ -10,7 +10,7 @@ from sidecar_protocol.encoding import encode
 
 from sidecar.clock import Clock
 from sidecar.errors import NotFound, SidecarError
-from sidecar.jobs.run_updates import RunSnapshot, WebhookMessage, mark_interrupted, to_outbox, webhook_messages
+from sidecar.jobs.update_messages import RunSnapshot, WebhookMessage, mark_interrupted, to_outbox, webhook_messages
 from sidecar.storage.open_runs import OpenRun, OpenRuns
 
 log = logging.getLogger(__name__)

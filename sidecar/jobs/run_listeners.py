@@ -10,7 +10,8 @@ from sidecar_protocol.webhooks import Webhook
 from sidecar.deliveries.endpoint_registry import Endpoint, EndpointRegistry
 from sidecar.errors import StoreFailed
 from sidecar.jobs.interrupted_runs import InterruptedRuns
-from sidecar.jobs.run_updates import RunListeners, RunSnapshot, WebhookMessage, ignore_progress, to_outbox
+from sidecar.jobs.run_updates import RunListeners, ignore_progress
+from sidecar.jobs.update_messages import RunSnapshot, WebhookMessage, to_outbox
 from sidecar.queue.submission import JobRun
 from sidecar.storage.outbox import Outbox
 

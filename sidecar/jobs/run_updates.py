@@ -1,17 +1,14 @@
 """The state of one run, and the updates that report each change to its listeners."""
 
 import base64
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.jobs import SendJob, StepResult
-from sidecar_protocol.models import Model
 from sidecar_protocol.updates import (
     ApplicationContext,
-    CloudEvent,
     JobUpdate,
     Progress,
     RunState,
@@ -19,12 +16,13 @@ from sidecar_protocol.updates import (
     State,
     TaskState,
 )
-from sidecar_protocol.webhooks import DEFAULT_STDOUTERR_SIZE, Format
+from sidecar_protocol.webhooks import DEFAULT_STDOUTERR_SIZE
 
 from sidecar import __version__
 from sidecar.clock import Clock
 from sidecar.jobs.job_definition import define
-from sidecar.storage.outbox import OutboxMessage
+from sidecar.jobs.update_messages import RunSnapshot, States, WebhookMessage, states_of, webhook_messages
+from sidecar.truncation import LONGEST_CHARACTER, last_characters
 from sidecar.wall_clock import rfc3339
 
 if TYPE_CHECKING:
@@ -32,29 +30,6 @@ if TYPE_CHECKING:
 
 UNNAMED: Final = "job"
 """The name of a job without a name."""
-_LONGEST_ID: Final = 32
-
-
-class RunSnapshot(Model):
-    """The last update of a run: enough to report its end without the run."""
-
-    started: float
-    number: int
-    endpoints: tuple[tuple[str, Format, int], ...]
-    """Id, format and `max_stdouterr_size` of each."""
-    update: JobUpdate
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookMessage:
-    """One document for one endpoint."""
-
-    id: str
-    """Unique for each change, the same for every endpoint."""
-    endpoint: str
-    ordering_key: str
-    """The run: messages with the same ordering key arrive in order."""
-    body: bytes
 
 
 def _discard_messages(_: Iterable[WebhookMessage]) -> None:
@@ -138,6 +113,7 @@ class RunUpdates:
         self.announced = False
         """Whether the run was reported."""
         self._number = 0
+        self._told = States()
         self._running: int | None = None
         self._definition: tuple[str, str] | None = None
 
@@ -216,9 +192,9 @@ class RunUpdates:
         for line in reversed(lines):
             kept.append(self._redact(line))
             length += len(kept[-1]) + 1
-            if length > self._max_output:
+            if length > self._max_output * LONGEST_CHARACTER:
                 break
-        return _cut("\n".join(reversed(kept)), self._max_output)
+        return last_characters("\n".join(reversed(kept)), self._max_output)
 
     def _skip(self, reason: str) -> None:
         for step in self._steps:
@@ -246,7 +222,9 @@ class RunUpdates:
                 number=self._number,
                 endpoints=tuple((one.id, one.format, one.max_stdouterr_size) for one in listeners.endpoints),
                 update=self._update(state, self._max_output),
+                before=self._told,
             )
+            self._told = states_of(snapshot.update)
             listeners.enqueue(webhook_messages(snapshot, self._clock.now()))
             listeners.record(self._run, None if state in ("COMPLETED", "FAILED") else snapshot)
         if listeners.emit:
@@ -270,83 +248,17 @@ class RunUpdates:
         )
 
 
-def webhook_messages(snapshot: RunSnapshot, now: float) -> list[WebhookMessage]:
-    """One message for each webhook, each with texts of its size."""
-    run = snapshot.update.run_reference
-    # attempts at one run start at different times
-    named = f"{run}\n{snapshot.started!r}\n{snapshot.number}"
-    message_id = f"upd_{hashlib.sha256(named.encode()).hexdigest()[:_LONGEST_ID]}"
-    bodies: dict[tuple[Format, int], bytes] = {}
-    messages = []
-    for endpoint, format_, size in snapshot.endpoints:
-        if (format_, size) not in bodies:
-            bodies[format_, size] = _render(_truncated(snapshot.update, size), format_, message_id, now)
-        messages.append(WebhookMessage(message_id, endpoint, run, bodies[format_, size]))
-    return messages
-
-
-def to_outbox(message: WebhookMessage) -> OutboxMessage:
-    """A webhook message in the form of the outbox."""
-    return OutboxMessage(id=message.id, endpoint=message.endpoint, ordering_key=message.ordering_key, body=message.body)
-
-
-def mark_interrupted(snapshot: RunSnapshot, reason: str) -> RunSnapshot:
-    """The last update of an interrupted run: it has failed."""
-    states: list[TaskState] = []
-    for step in snapshot.update.task_states:
-        if step.state == "RUNNING":
-            step = step.replace(state="FAILED", return_code=1, error_message=reason)
-        elif step.state == "WAITING":
-            step = step.replace(state="SKIPPED", error_message=reason)
-        states.append(step)
-    if snapshot.update.task_states == tuple(states):  # all steps have ended: the interruption came after them
-        states[-1] = states[-1].replace(error_message=reason)
-    update = snapshot.update.replace(run_state="FAILED", task_states=tuple(states))
-    return snapshot.replace(number=snapshot.number + 1, update=update)
-
-
-def _truncated(update: JobUpdate, size: int) -> JobUpdate:
-    """The update with the last characters of its texts, at most this many."""
-    tasks = [
-        step
-        if step.stdout is None and step.stderr is None
-        else step.replace(
-            stdout=None if step.stdout is None else _cut(step.stdout, size),
-            stderr=None if step.stderr is None else _cut(step.stderr, size),
-        )
-        for step in update.task_states
-    ]
-    return update.replace(task_states=tuple(tasks))
-
-
-def _render(update: JobUpdate, format_: Format, message_id: str, now: float) -> bytes:
-    if format_ == "factotum":
-        return encode(SelfDescribing(data=update))
-    event = CloudEvent(
-        id=message_id,
-        source=f"/sidecar/jobs/{update.job_reference}",
-        subject=update.run_reference,
-        time=_time(now),
-        data=update,
-    )
-    return encode(event)
-
-
 def _state(step: _StepState, size: int) -> TaskState:
     return TaskState(
         task_name=step.name,
         state=step.state,
         started=_time(step.started) if step.started else None,
         duration=None if step.seconds is None else _duration(step.seconds),
-        stdout=None if step.stdout is None else _cut(step.stdout, size),
-        stderr=None if step.stderr is None else _cut(step.stderr, size),
+        stdout=None if step.stdout is None else last_characters(step.stdout, size),
+        stderr=None if step.stderr is None else last_characters(step.stderr, size),
         return_code=step.return_code,
         error_message=step.error,
     )
-
-
-def _cut(text: str, size: int) -> str:
-    return text[-size:] if size else ""
 
 
 def _time(seconds: float) -> str:

@@ -4,7 +4,7 @@ import pytest
 from sidecar_protocol.wire_types import REDACTED
 
 from sidecar.recording.redaction.redactor import Redactor
-from sidecar.truncation import MAX_KEPT, SANDBOX_MAX, cap_length, truncate
+from sidecar.truncation import MAX_KEPT, SANDBOX_MAX, cap_length, last_characters, truncate
 
 SECRET = "hunter2-of-a-long-password"
 
@@ -19,6 +19,26 @@ def test_no_half_is_left_at_the_cut(before: int, secret: str) -> None:
     shown = truncate("x" * before + secret + "y" * 50, 100, redactor.redact_text)
     assert len(shown) <= 100
     assert "hun" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "end"),
+    [
+        ("abc", 3, "abc"),
+        ("abc", 2, "bc"),
+        ("abc", 0, ""),
+        ("ab\ne\u0301", 2, "\ne\u0301"),
+        ("😀😀", 1, "😀"),
+        ("e\u0301" * 3, 2, "e\u0301" * 2),
+        ("\u0301" * 100, 1, "\u0301" * 16),
+        ("a" + "\u0301" * 1_000_000, 10, "\u0301" * 160),
+        ("e\u0301" + "a" * 100, 100, "a" * 100),
+    ],
+    ids=range(9),
+)
+def test_the_last_characters(text: str, count: int, end: str) -> None:
+    """Counted as a reader does; one that never ends counts as several, so that nothing is without a bound."""
+    assert last_characters(text, count) == end
 
 
 def test_what_is_short_stays_for_whoever_cuts_it() -> None:

@@ -6,10 +6,11 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
-from sidecar_protocol.decoding import decode_as
+from sidecar_protocol.decoding import decode_as, decode_stored
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.jobs import JobResult, SendJob, Step, StepResult
 from sidecar_protocol.models import Model
@@ -33,19 +34,21 @@ from sidecar.errors import (
 from sidecar.javascript.sources import SourceScanner
 from sidecar.jobs.job_definition import define
 from sidecar.jobs.run_service import RunRequest, RunService
-from sidecar.jobs.run_updates import RunListeners, WebhookMessage
+from sidecar.jobs.run_updates import RunListeners
 from sidecar.jobs.step_reporting import report_as_step
 from sidecar.jobs.token_scope import Scope
+from sidecar.jobs.update_messages import RunSnapshot, WebhookMessage, mark_interrupted, webhook_messages
 from sidecar.queue.submission import JobRun
 from sidecar.recording.redaction.redactor import Redactor, contains_typed_text
 from sidecar.rtcv.send_cv import ReferenceLocks
 from tests.clocks import ManualClock
-from tests.documents import check_cloud_event, check_self_describing
+from tests.documents import check_cloud_event, check_factotum_06, check_self_describing
 from tests.sidecar.server.handlers.parts import Parts
 
 FACTOTUM: Final = Endpoint("wh_f", "factotum", 10_000)
 SHORT: Final = Endpoint("wh_s", "factotum", 5)
 SILENT: Final = Endpoint("wh_0", "factotum", 0)
+LAST_FACTOTUM: Final = Endpoint("wh_6", "factotum-0.6", 10_000)
 CLOUD: Final = Endpoint("wh_c", "cloudevents", 10_000)
 
 
@@ -226,6 +229,74 @@ async def test_the_same_goes_to_every_webhook_in_its_form(parts: Parts) -> None:
     assert (silent["stdout"], silent["stderr"]) == ("", "")
 
 
+def transitions(recorder: Recorder) -> list[Any]:
+    """What each document of Factotum 0.6 says has changed, in their order: of the run a pair, of steps triples."""
+    told: list[Any] = []
+    for body in recorder.bodies(LAST_FACTOTUM):
+        data = check_factotum_06(body)
+        if change := data.get("jobTransition"):
+            assert body["schema"].endswith("/job_update/jsonschema/1-0-0")
+            assert change["currentState"] == data["runState"]
+            told.append((change["previousState"], change["currentState"]))
+        else:
+            assert body["schema"].endswith("/task_update/jsonschema/1-0-0")
+            told.append([tuple(one.values()) for one in data["taskTransitions"]])
+    return told
+
+
+async def test_factotum_06_is_told_what_has_changed(parts: Parts) -> None:
+    """In a document for the run and one for its steps, in the order of the changes, each under an id of its own."""
+    recorder = Recorder(LAST_FACTOTUM, FACTOTUM)
+    await run(parts, recorder, make(2, name="nightly"))
+    assert transitions(recorder) == [
+        (None, "WAITING"),
+        ("WAITING", "RUNNING"),
+        [("s1", "WAITING", "RUNNING")],
+        [("s1", "RUNNING", "SUCCEEDED")],
+        [("s2", "WAITING", "RUNNING")],
+        [("s2", "RUNNING", "SUCCEEDED")],
+        ("RUNNING", "SUCCEEDED"),
+    ]
+    ids = [message.id for message in recorder.messages if message.endpoint == LAST_FACTOTUM.id]
+    assert len(set(ids)) == len(ids)
+    last = recorder.bodies(LAST_FACTOTUM)[-1]["data"]
+    assert last["applicationContext"] == {"name": "sidecar", "version": __version__}
+    assert (last["tags"], last["jobName"], last["runState"]) == ({}, "nightly", "SUCCEEDED")
+    assert last["taskStates"][0] == {
+        "taskName": "s1",
+        "state": "SUCCEEDED",
+        "started": "2027-01-15T08:00:00.000000+00:00",
+        "duration": "PT1S",
+        "stdout": 'hello\nworld\n7\n{"a":"b"}',
+        "stderr": "Error: oh",
+        "returnCode": 0,
+    }
+
+
+async def test_factotum_06_is_told_of_failures(parts: Parts) -> None:
+    """With the reason in camel case; steps that are skipped change before the run has failed."""
+    recorder = Recorder(LAST_FACTOTUM)
+    await run(parts, recorder, make(3), Browser(parts.time, fails_at=1), fails=ActionFailed)
+    assert transitions(recorder)[-3:] == [
+        [("s2", "RUNNING", "FAILED")],
+        [("s3", "WAITING", "SKIPPED")],
+        ("RUNNING", "FAILED"),
+    ]
+    _, failed, skipped = recorder.bodies(LAST_FACTOTUM)[-1]["data"]["taskStates"]
+    assert (failed["errorMessage"], skipped["errorMessage"]) == ("click '#no' failed", "s2 failed")
+
+
+async def test_factotum_06_and_a_run_that_its_process_left(parts: Parts) -> None:
+    """What the next process tells follows what was told before."""
+    snapshots: list[RunSnapshot | None] = []
+    recorder = Recorder(LAST_FACTOTUM)
+    recorder.listeners = replace(recorder.listeners, record=lambda _, snapshot: snapshots.append(snapshot))
+    await run(parts, recorder, make(2))
+    left = decode_stored(RunSnapshot, encode(snapshots[3]))  # the second step runs
+    recorder.messages = webhook_messages(mark_interrupted(left, "gone"), parts.time.clock.now())
+    assert transitions(recorder) == [[("s2", "RUNNING", "FAILED")], ("RUNNING", "FAILED")]
+
+
 async def test_long_output_keeps_its_end(parts: Parts) -> None:
     """To the character, and characters are not bytes."""
     recorder, browser = Recorder(), Browser(parts.time)
@@ -235,6 +306,18 @@ async def test_long_output_keeps_its_end(parts: Parts) -> None:
     (task,) = recorder.updates[-1]["taskStates"]
     assert len(task["stdout"]) == 10_000
     assert set(task["stdout"]) == {"é", "\n"}
+
+
+async def test_characters_are_counted_as_readers_count_them(parts: Parts) -> None:
+    """What takes two units in UTF-16, or is put together of several, is one, and is never cut within."""
+    recorder, browser = Recorder(SHORT), Browser(parts.time)
+    browser.values = ()
+    for one in ("e\u0301", "😀", "👩\u200d👩\u200d👧\u200d👦", "🇳🇱", "👍🏽", "각", "\U0001d11e"):
+        browser.console, browser.errors = (one * 3_000,), (f"x{one * 4}",)
+        recorder.messages.clear()
+        await run(parts, recorder, make(1), browser)
+        (task,) = check_self_describing(recorder.bodies(SHORT)[-1])["taskStates"]
+        assert (task["stdout"], task["stderr"]) == (one * 5, f"x{one * 4}")
 
 
 async def test_what_follows_a_failed_task_is_skipped(parts: Parts) -> None:
