@@ -138,7 +138,7 @@ class Resolver:
 
     # --- packages
 
-    def _installed(self, request: str, importer: str, conditions: tuple[str, ...]) -> str:
+    def _installed(self, request: str, importer: str, conditions: tuple[str, ...], *, replace: bool = True) -> str:
         name, inner = _split(request)
         for folder in _above(importer):
             package = posixpath.join(folder, "node_modules", name)
@@ -146,11 +146,12 @@ class Resolver:
                 continue
             exports = self._folder.manifest(package).get("exports")
             if exports is not None:
-                return self._exported(package, exports, inner, conditions)
+                exported = self._exported(package, exports, inner, conditions)
+                return self._replaced_file(exported, exported) if replace else exported
             target = _inside(package, inner)
             found = None if target is None else (self._file(target) if inner else None) or self._index(target)
             if found:
-                return self._replaced_file(found, found)
+                return self._replaced_file(found, found) if replace else found
             raise NotFound(f"the installed module '{name}' has no {inner or 'main file'}")
         raise NotFound(f"there is no module '{request}': install it with `npm install {name}` in the scripts folder")
 
@@ -163,7 +164,7 @@ class Resolver:
             for target in _targets(table, key, accepted):
                 path = _inside(package, target)
                 if target.startswith("./") and path is not None and (found := self._folder.find(path)):
-                    return self._replaced_file(found, found)
+                    return found
         raise NotFound(f"the installed module '{package.rpartition('node_modules/')[2]}' does not export '{key}'")
 
     def _internal(self, request: str, importer: str, conditions: tuple[str, ...]) -> str:
@@ -172,7 +173,7 @@ class Resolver:
         table = self._folder.manifest(package).get("imports") if package is not None else None
         if package is not None and isinstance(table, Mapping):
             for target in _targets(table, request, conditions):
-                if not target.startswith("./"):
+                if not target.startswith((".", "#", "/")):
                     return self.resolve(target, importer, imports=conditions is _IMPORT)
                 path = _inside(package, target)
                 if path is not None and (found := self._folder.find(path)):
@@ -207,7 +208,7 @@ class Resolver:
         if target.startswith("."):
             path = _inside(package, target)
             return (path is not None and self._file(path)) or otherwise
-        return self._installed(target, importer, _REQUIRE)
+        return self._installed(target, importer, _REQUIRE, replace=False)  # once, or it could go round for ever
 
 
 def _split(request: str) -> tuple[str, str]:

@@ -71,28 +71,46 @@ class ScriptFolder:
 
     def __init__(self, folder: Path, parsed: ParsedFiles) -> None:
         """`folder` need not exist."""
-        self._root = os.path.realpath(folder)
+        self._prefix = f"{os.path.realpath(folder).rstrip('/')}/"
         self._parsed = parsed
+        self._real_paths: dict[str, str] = {}
+        self._folders: dict[str, bool] = {}
         self._manifests: dict[str, dict[str, Any]] = {}
 
     def find(self, name: str) -> str | None:
         """The real name of a file; None where there is none. Raises Forbidden for a link out of the folder."""
-        path = os.path.realpath(os.path.join(self._root, name))  # noqa: PTH118 - as text: most of these do not exist
+        folder, _, base = name.rpartition("/")
+        path = f"{self._real(folder)}/{base}"
         try:
-            if not stat.S_ISREG(Path(path).stat().st_mode):
-                return None
+            about = os.lstat(path)
+            if stat.S_ISLNK(about.st_mode):
+                path = os.path.realpath(path)
+                about = os.lstat(path)
         except (OSError, ValueError):
             return None
-        return self._inside(path, name)
+        if not stat.S_ISREG(about.st_mode):
+            return None
+        if not path.startswith(self._prefix):
+            raise Forbidden(f"{name} is a link out of the scripts folder")
+        return path[len(self._prefix) :]
 
     def is_folder(self, name: str) -> bool:
         """Whether there is a folder of this name."""
-        path = os.path.realpath(os.path.join(self._root, name))  # noqa: PTH118
-        return os.path.isdir(path) and Path(path).is_relative_to(self._root)  # noqa: PTH112 - for any name
+        if name not in self._folders:
+            path = self._real(name)
+            inside = f"{path}/".startswith(self._prefix)
+            self._folders[name] = inside and os.path.isdir(path)  # noqa: PTH112
+        return self._folders[name]
+
+    def _real(self, folder: str) -> str:
+        """Where a folder really is, whether it exists or not."""
+        if folder not in self._real_paths:
+            self._real_paths[folder] = os.path.realpath(self._prefix + folder)
+        return self._real_paths[folder]
 
     def parse(self, name: str, most: int = MAX_FILE_BYTES) -> ParsedFile:
         """A file by the name that `find` gave. Raises NotFound, Forbidden, LimitExceeded, UnicodeDecodeError."""
-        path = os.path.join(self._root, name)  # noqa: PTH118
+        path = self._prefix + name
         module = self._is_module(name)
         with self._open(path, name) as file:
             about = os.fstat(file.fileno())
@@ -136,11 +154,6 @@ class ScriptFolder:
             return name.endswith(".mjs")
         package = self.package_of(name)
         return package is not None and self.manifest(package).get("type") == "module"
-
-    def _inside(self, path: str, name: str) -> str:
-        if not Path(path).is_relative_to(self._root):
-            raise Forbidden(f"{name} is a link out of the scripts folder")
-        return os.path.relpath(path, self._root)
 
     def _open(self, path: str, name: str) -> Any:
         try:

@@ -18,12 +18,13 @@
 
   // --- what this program brings; each is made at its first use
   const natives = new Map();
-  const native = (name) => {
+  const native = (name, asker = "") => {
     if (!natives.has(name)) {
       const make = name === "axios" ? parts.axios : parts[`node/${name.replace("/", "__")}`];
       if (!make) {
         const reason = INSTEAD[name] ?? `a task's script has these modules of Node: ${NATIVE.join(", ")}`;
-        throw Object.assign(refusal(`require('${name}')`, reason), { code: "forbidden" });
+        const installed = asker.includes("node_modules/") ? `, which ${asker} asks for,` : "";
+        throw Object.assign(refusal(`require('${name}')${installed}`, reason), { code: "forbidden" });
       }
       natives.set(name, make({ ...host, native }));
     }
@@ -58,11 +59,11 @@
     if (!relative && known.has(request)) return known.get(request);
     throw missing(`'${request}' was not read before the run; requests are found by names that are written as plain strings, so write require('${request}') somewhere in the script`);
   };
-  const provide = (id) => (id.startsWith("node:") ? native(id.slice(5)) : id === "empty:" ? {} : instantiate(files.get(id)).exports);
+  const provide = (id, file) => (id.startsWith("node:") ? native(id.slice(5), file.name) : id === "empty:" ? {} : instantiate(files.get(id)).exports);
 
   // --- CommonJS
   const requireFrom = (file) => {
-    const require = (request) => provide(resolve(request, file));
+    const require = (request) => provide(resolve(request, file), file);
     require.resolve = (request) => resolve(request, file);
     require.cache = Object.create(null);
     require.main = undefined;
@@ -71,7 +72,7 @@
   };
   const importFrom = (file) => async (request) => {
     const id = resolve(String(request), file, true);
-    return namespace(id, provide(id));
+    return namespace(id, provide(id, file));
   };
   const runCommon = (file, module) => {
     const require = requireFrom(file);
@@ -123,7 +124,7 @@
     const exported = (request) => {
       const name = id(request);
       if (!brought(name)) return modules.get(name).exports;
-      try { return provide(name); } catch (error) { throw placed(request, error); }
+      try { return provide(name, file); } catch (error) { throw placed(request, error); }
     };
     const bind = (target, name, request, wanted) => getter(target, name, () => member(id(request), exported(request), wanted));
     for (const [name, request, wanted] of file.scope.reexports) bind(module.exports, name, request, wanted);

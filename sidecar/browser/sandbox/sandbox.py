@@ -222,7 +222,7 @@ def load_program(name: str, argument: object, parts: Mapping[str, str] | None = 
 
     `parts` gives the file of each function.
     """
-    members = ", ".join(f'"{part}": ({_read(file)})' for part, file in (parts or {}).items())
+    members = ", ".join(f'"{part}": {_read(file)}' for part, file in (parts or {}).items())
     return f"({_read(name)})\n({encode(argument).decode()}, {_read('base.js')}, {{{members}}})"
 
 

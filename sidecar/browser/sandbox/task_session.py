@@ -33,25 +33,12 @@ log = logging.getLogger(__name__)
 _SANDBOX_LOST: Final = "the script's sandbox was closed: it navigated away, or used too much memory"
 _AWAIT: Final = re.compile(r"\bawait\b")
 _MAX_STACK: Final = 5
-_PARTS: Final = {
-    "stacks": "stacks.js",
-    "modules": "modules.js",
-    "axios": "axios.js",
-    **{
-        f"node/{name}": f"node/{name}.js"
-        for name in [
-            "buffer",
-            "crypto",
-            "events",
-            "path",
-            "process",
-            "querystring",
-            "timers",
-            "timers__promises",
-            "url",
-            "util",
-        ]
-    },
+_NODE: Final = (
+    "assert assert__strict buffer crypto events path path__posix perf_hooks process querystring string_decoder timers "
+    "timers__promises url util util__types"
+)
+_PARTS: Final = {"stacks": "stacks.js", "modules": "modules.js", "axios": "axios.js"} | {
+    f"node/{name}": f"node/{name}.js" for name in _NODE.split()
 }
 """What `task.js` is given: who finds modules, and those that the sandbox brings."""
 

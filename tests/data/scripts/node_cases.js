@@ -1,7 +1,7 @@
 // What Node's own modules answer. `node node_cases.js > node_answers.json` in Node 20 has made the answers that the
 // sandbox's modules have to give, too.
 const path = require('path'), url = require('url'), qs = require('querystring'), util = require('util'), EventEmitter = require('events'), buffer = require('buffer');
-const B = Buffer;
+const B = Buffer, assert = require('assert'), {StringDecoder} = require('string_decoder');
 const cases = {
  p1: () => ['a/b/../c', '/a//b/./c/', '../../x', '', '.', '/..', 'a/..', '/', './', 'a//b', '..//..'].map(path.normalize),
  p2: () => [path.join('a', '..', '..', 'b'), path.join(''), path.join('/a', '', 'b/'), path.join('..', '/x'), path.resolve('/a', 'b', '../c'), path.resolve('/a', '/b'), path.resolve('/a', '..', '..')],
@@ -34,6 +34,9 @@ const cases = {
  b5: () => [typeof buffer.constants.MAX_LENGTH, buffer.Buffer === Buffer, B.from('a').toString('binary'), B.from('\xff', 'binary')[0], B.from('é', 'ascii').toString('hex'), B.from('\ufeffa').toString(), B.from([0xff]).toString() , new B('x').toString(), B.from('abc').readUIntBE ? 1 : 0, B.from('aé').toString('ascii'), B.from([1,2,3]).reverse().toString('hex'), B.of(1, 2).toString('hex')],
  b6: () => ['x', null, undefined, 5, {}, true].map((x) => { try { return B.from(x).toString() } catch (e) { return e.name + ':' + e.code } }),
  b7: () => { try { B.from('a', 'nope') } catch (e) { return [e.name, e.code, e.message] } },
+ a1: () => [() => assert(1), () => assert(0, 'said'), () => assert.equal(1, '1'), () => assert.strictEqual(1, '1', 'strict'), () => assert.deepStrictEqual({a: [1]}, {a: [1]}), () => assert.deepStrictEqual([1], [2], 'deep'), () => assert.throws(() => { throw new TypeError('bad') }, TypeError), () => assert.throws(() => { throw new TypeError('bad') }, /bad/), () => assert.throws(() => { throw new TypeError('bad') }, {name: 'TypeError', message: 'bad'}), () => { try { assert.throws(() => { throw new TypeError('bad') }, /good/) } catch (e) { throw e.code } }, () => assert.throws(() => { throw new TypeError('bad') }, RangeError), () => assert.throws(() => 1), () => assert.fail('failed'), () => assert.ifError(null), () => assert.ifError(new Error('there')), () => assert.strict.equal(1, '1', 'x'), () => assert.match('abc', /b/), () => assert.notStrictEqual(1, 1, 'same'), () => assert.ok(true), () => require('assert/strict').equal(1, 1)].map((f) => { try { f(); return 'held' } catch (e) { return [e.name, e.code, e.message?.split('\n')[0]] } }),
+ a2: async () => [await assert.rejects(Promise.reject(new Error('x')), /x/), await assert.rejects(async () => 1).catch((e) => e.code), require('util/types').isDate(new Date()), require('path/posix').sep, typeof require('perf_hooks').performance.now()],
+ d1: () => { const d = new StringDecoder('utf8'), e = new StringDecoder('base64'), h = new StringDecoder('hex'); const euro = B.from('€'); return [d.write(euro.slice(0, 1)), d.write(euro.slice(1)), d.end(), d.write(euro.slice(0, 2)), d.end(), e.write(B.from('ab')), e.write(B.from('cd')), e.end(), h.write(B.from('a')), h.end(B.from('b'))] },
  g1: () => [typeof process.nextTick, typeof process.env, process.cwd().startsWith('/'), typeof setImmediate, global === globalThis, process.hrtime().length, typeof process.hrtime.bigint(), process.uptime() > 0],
 };
 exports.main = async () => {

@@ -134,6 +134,24 @@ def test_a_script_from_elsewhere_has_modules_but_no_files(resolver: Resolver) ->
         resolver.resolve("./data.json", "a.js", imports=False, has_files=False)
 
 
+def test_names_that_go_round_lead_somewhere(resolver: Resolver, tmp_path: Path) -> None:
+    """A package that replaces itself, two that replace each other, and a name for itself."""
+    put(
+        tmp_path / "node_modules",
+        {
+            "own": {"package.json": {"browser": {"./index.js": "own"}}, "index.js": ""},
+            "one": {"package.json": {"browser": {"./index.js": "two"}}, "index.js": ""},
+            "two": {"package.json": {"browser": {"./index.js": "one"}}, "index.js": ""},
+            "named": {"package.json": {"imports": {"#a": "#a", "#b": {"browser": ["#a", "plain"]}}}, "index.js": ""},
+        },
+    )
+    assert resolver.resolve("own", "a.js", imports=False) == "node_modules/own/index.js"
+    assert resolver.resolve("one", "a.js", imports=False) == "node_modules/two/index.js"
+    assert resolver.resolve("#b", "node_modules/named/index.js", imports=False) == "node_modules/plain/index.js"
+    with pytest.raises(NotFound):
+        resolver.resolve("#a", "node_modules/named/index.js", imports=False)
+
+
 @pytest.mark.parametrize("text", ["{", "[]", "null", '{"main": 5}', '{"main": "../../a"}', "[" * 10_000])
 def test_a_manifest_that_is_none_is_passed_over(resolver: Resolver, tmp_path: Path, text: str) -> None:
     """Whatever it holds."""

@@ -1,0 +1,2 @@
+// Node's `assert/strict`.
+(host) => host.native("assert").strict

@@ -1,0 +1,2 @@
+// Node's `path/posix`.
+(host) => host.native("path")

@@ -1,0 +1,2 @@
+// Node's `perf_hooks`.
+() => ({ performance })

@@ -1,0 +1,2 @@
+// Node's `util/types`.
+(host) => host.native("util").types
