@@ -17,6 +17,8 @@ from typing import Final
 PAGE: Final = Path(__file__).parents[3] / "docs" / "coming-from.md"
 SECTIONS: Final = {
     "RT-CV scraper client v1": "test_rtcv_v1",
+    "Tourist": "test_tourist",
+    "crontab": "test_crontab",
 }
 """Heading -> module of this folder."""
 
