@@ -23,7 +23,14 @@ from tests.site.server import TestSite
 FOLDER: Final = Path(__file__).parent.parent / "replay_logs"
 CASES: Final = sorted(path.name.removesuffix(".expected.jsonl") for path in FOLDER.glob("*.expected.jsonl"))
 RECORDINGS: Final = sorted(path.parent.name for path in FOLDER.glob("*/manifest.json"))
-IN_BROWSERS: Final = ("later", "scrape", "recorded_task_with_fetch")
+IN_BROWSERS: Final = (
+    "later",
+    "scrape",
+    "recorded_async_job_with_webhook",
+    "recorded_failing_site",
+    "recorded_login_and_scrape",
+    "recorded_task_with_fetch",
+)
 """Cases that need a browser."""
 SECOND_KEY: Final = ApiKey(id=KEY_ID[::-1], key=KEY[::-1])
 SECONDS: Final = 60
@@ -63,7 +70,7 @@ def test_no_recording_is_left_out() -> None:
     assert {name for name in sessions if not name.endswith(".expected")} == set(CASES)
     assert len(CASES) >= 6
     assert {path.name for path in FOLDER.iterdir() if path.is_dir()} == set(RECORDINGS)
-    assert len(RECORDINGS) >= 7
+    assert len(RECORDINGS) >= 10
 
 
 async def _stand_ins(session: bytes, running: AsyncExitStack) -> list[tuple[str, str]]:

@@ -1,14 +1,16 @@
 """What two runs of the same session may answer differently: times, durations, and ids that are made at random."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
 VOLATILE_MEMBERS: Final = frozenset(
     {
+        "browsers",
         "created",
         "duration",
         "duration_ms",
         "finished",
+        "message_types",
         "next_attempt",
         "next_execution",
         "pid",
@@ -29,6 +31,13 @@ GENERATED: Final = re.compile(
     r"|(?<=Timeout )\d+(?:\.\d+)?(?=ms)"
 )
 """Times, durations and random ids as they stand in a text."""
+
+
+def without_volatile(value: Any) -> Any:
+    """Plain JSON without these members, at any depth."""
+    if isinstance(value, dict):
+        return {key: without_volatile(inner) for key, inner in value.items() if key not in VOLATILE_MEMBERS}
+    return [without_volatile(inner) for inner in value] if isinstance(value, list) else value
 
 
 def without_generated(text: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from sidecar_protocol.volatile import without_generated
+from sidecar_protocol.volatile import VOLATILE_MEMBERS, without_generated, without_volatile
 
 from sidecar.errors import NotRecorded
 from sidecar.http_record import HttpRecord
@@ -66,7 +66,7 @@ class ExchangeMatcher:
 
     def _without_volatile(self, key: _Key) -> _Key:
         query = tuple(pair for pair in key.query if pair[0] not in self._ignored)
-        return key._replace(query=query, body=without_generated(key.body))
+        return key._replace(query=query, body=without_generated(_without_volatile_members(key.body)))
 
     def _why(self, key: _Key, url: str) -> str:
         asked = f"{key.method} {cap_length(url)}"
@@ -125,6 +125,15 @@ def _canonical(body: bytes) -> str:
         return json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
     except (ValueError, RecursionError):
         return text
+
+
+def _without_volatile_members(body: str) -> str:
+    if not any(f'"{name}":' in body for name in VOLATILE_MEMBERS):
+        return body
+    try:
+        return json.dumps(without_volatile(json.loads(body)), sort_keys=True, separators=(",", ":"))
+    except (ValueError, RecursionError):
+        return body
 
 
 def _shown(key: _Key) -> str:

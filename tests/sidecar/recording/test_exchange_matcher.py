@@ -57,12 +57,12 @@ def test_parameters_that_change_do_not_count() -> None:
 
 def test_times_and_generated_ids_in_a_body_do_not_count() -> None:
     """An update of a run has both."""
-    body = '{"run":"%s","at":"%s","took":"PT%sS","n":5}'
-    first = body % ("0" * 31 + "1", "2026-11-27T10:00:00.123Z", "1.5")
+    body = '{"run":"%s","at":"%s","took":"PT%sS","n":5,"steps":[{"duration_ms":%d}]}'
+    first = body % ("0" * 31 + "1", "2026-11-27T10:00:00.123Z", "1.5", 93)
     matcher = ExchangeMatcher([exchange("http://h/w", "taken", first, "POST")])
     with pytest.raises(NotRecorded, match="another body"):
         found(matcher, "http://h/w", first.replace('"n":5', '"n":6'), "POST")
-    assert found(matcher, "http://h/w", body % ("a" * 32, "2027-01-01T00:00:00Z", "22.125"), "POST") == "taken"
+    assert found(matcher, "http://h/w", body % ("a" * 32, "2027-01-01T00:00:00Z", "22.125", 4), "POST") == "taken"
 
 
 def test_an_exact_match_comes_before_one_that_is_only_alike() -> None:
