@@ -29,7 +29,8 @@ class InterruptedRuns:
     def __init__(self, runs: OpenRuns, process: Callable[[], str], clock: Clock, *, fleet: bool) -> None:
         """`process` returns this process's id in the store; it may raise StoreFailed.
 
-        In a fleet, a job that is no longer pending was run by another machine, which has reported its end.
+        In a fleet, a queued job that is no longer pending was run by another machine, which has reported its end. The
+        queue may have forgotten it since: results are kept for `SIDECAR_RESULTS_TTL`.
         """
         self._fleet = fleet
         self._sleep = clock.sleep
@@ -37,12 +38,16 @@ class InterruptedRuns:
         self._process = process
         self._now = clock.now
 
-    def record(self, run: str, snapshot: RunSnapshot | None, *, until_stored: bool) -> None:
-        """Stores the last update of a run; None for a run whose end was reported. Raises StoreFailed."""
+    def record(self, run: str, snapshot: RunSnapshot | None, *, queued: bool) -> None:
+        """Stores the last update of a run; None for a run whose end was reported. Raises StoreFailed.
+
+        `queued`: the run is that of a job in the queue, so it is stored again until it is on disk.
+        """
         if snapshot is None:
-            self._runs.close(run, until_stored=until_stored)
+            self._runs.close(run, until_stored=queued)
         else:
-            self._runs.save(OpenRun(run, self._process(), encode(snapshot)), until_stored=until_stored)
+            document = encode(snapshot.replace(queued=queued))
+            self._runs.save(OpenRun(run, self._process(), document), until_stored=queued)
 
     async def watch(self, is_alive: Callable[[str], bool], status: Callable[[str], Awaitable[str]]) -> None:
         """Reports again and again, until it is cancelled. For the arguments see `report`."""
@@ -62,24 +67,28 @@ class InterruptedRuns:
         for run in self._runs.fetch_all():
             if is_alive(run.owner):
                 continue
-            known = await self._status(run.id.partition(".")[0], status)  # a script's jobs: its run's id and a number
+            snapshot = _decode(run)
+            queued = snapshot is not None and snapshot.queued
+            known = await self._status(run.id.partition(".")[0], status, queued)  # a script's jobs: its id and a number
             if known != "pending":
-                await self._end(run, known)
+                messages = [] if known == ELSEWHERE or snapshot is None else self._messages(snapshot, known)
+                await self._runs.end(run, [to_outbox(one) for one in messages])
 
-    async def _status(self, job_id: str, status: Callable[[str], Awaitable[str]]) -> str:
+    async def _status(self, job_id: str, status: Callable[[str], Awaitable[str]], queued: bool) -> str:
         try:
             found = await status(job_id)
         except NotFound:
-            return ""
+            return ELSEWHERE if self._fleet and queued else ""
         return ELSEWHERE if self._fleet and found != "pending" else found
 
-    async def _end(self, run: OpenRun, known: str) -> None:
-        messages = [] if known == ELSEWHERE else self._messages(run, CANCELLED if known == "cancelled" else INTERRUPTED)
-        await self._runs.end(run, [to_outbox(one) for one in messages])
+    def _messages(self, snapshot: RunSnapshot, known: str) -> list[WebhookMessage]:
+        reason = CANCELLED if known == "cancelled" else INTERRUPTED
+        return webhook_messages(mark_interrupted(snapshot, reason), self._now())
 
-    def _messages(self, run: OpenRun, reason: str) -> list[WebhookMessage]:
-        try:
-            return webhook_messages(mark_interrupted(decode_stored(RunSnapshot, run.document), reason), self._now())
-        except NotJson:
-            log.warning("the snapshot of run %s can't be read; no final update is sent", run.id)
-            return []
+
+def _decode(run: OpenRun) -> RunSnapshot | None:
+    try:
+        return decode_stored(RunSnapshot, run.document)
+    except NotJson:
+        log.warning("the snapshot of run %s can't be read; no final update is sent", run.id)
+        return None

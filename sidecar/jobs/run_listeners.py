@@ -48,29 +48,29 @@ class ListenerFactory:
         emit: Emit | None,
         progress: Callable[[float], None] = ignore_progress,
         *,
-        until_stored: bool = False,
+        queued: bool = False,
     ) -> RunListeners:
-        """These webhooks and, where it listens, the parent; `until_stored` if no reply would report a failure."""
+        """These webhooks and, where it listens, the parent; `queued`: the run is that of a job in the queue."""
         return RunListeners(
             endpoints=tuple(endpoints),
-            enqueue=partial(self._enqueue, until_stored),
+            enqueue=partial(self._enqueue, queued),
             emit=emit,
-            record=partial(self._record, until_stored),
+            record=partial(self._record, queued),
             progress=progress,
             size=self._size,
         )
 
     def for_run(self, run: JobRun) -> RunListeners:
         """The listeners of a run out of the queue: the webhooks that are stored with it, and its submitter."""
-        return self.create(self._endpoints.unpack(run.webhooks), run.emit, run.progress, until_stored=True)
+        return self.create(self._endpoints.unpack(run.webhooks), run.emit, run.progress, queued=True)
 
     def _enqueue(self, until_stored: bool, messages: Iterable[WebhookMessage]) -> None:
         self._outbox.put(map(to_outbox, messages), until_stored=until_stored)
 
-    def _record(self, until_stored: bool, run: str, snapshot: RunSnapshot | None) -> None:
+    def _record(self, queued: bool, run: str, snapshot: RunSnapshot | None) -> None:
         if self._interruptions is None:
             return
         try:
-            self._interruptions.record(run, snapshot, until_stored=until_stored)
+            self._interruptions.record(run, snapshot, queued=queued)
         except StoreFailed as failure:
             log.warning("could not store the snapshot of run %s: %s", run, failure)

@@ -33,6 +33,8 @@ class RunSnapshot(Model):
     endpoints: tuple[tuple[str, Format, int], ...]
     """Id, format and `max_stdouterr_size` of each."""
     update: JobUpdate
+    queued: bool = False
+    """Whether the run is that of a job in the queue."""
     before: States = States()
     """The states of the update before that."""
 
