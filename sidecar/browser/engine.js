@@ -61,9 +61,9 @@
       of(number).found.push(root);
       return [nowhere];
     },
-    tell: (_, number, name) => {
+    tell: (_, number, name, argument) => {
       const { found } = of(number);
-      return ask(number, name, { found });
+      return ask(number, name, { found, argument });
     },
   };
   return {

@@ -17,6 +17,7 @@
   const getTitle = member("Document", "title");
   const getInner = member("HTMLElement", "innerText");
   const getText = member("Node", "textContent");
+  const getHtml = member("Element", "innerHTML");
   const getAttribute = member("Element", "getAttribute");
   const createWalker = member("Document", "createTreeWalker");
   const getRoot = member("Document", "documentElement");
@@ -114,6 +115,8 @@
       }),
     inner: ({ found }) => found.map(inner),
     content: ({ found }) => found.map((element) => getText(element) ?? ""),
+    html: ({ found }) => found.map(getHtml),
+    attribute: ({ found, argument }) => found.map((element) => getAttribute(element, argument)),
     size: () => {
       const boxes = [getRoot(document), getBody(document)].filter((box) => box !== null);
       return {

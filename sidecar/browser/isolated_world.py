@@ -22,6 +22,17 @@ from sidecar.browser import lenient_json
 _NAME: Final = "sidecar"
 _RECHECK_MS: Final = 1_000.0
 """Milliseconds until the query is repeated if no element matches."""
+ELEMENT_READS: Final = {
+    "inner_text": "inner",
+    "inner_html": "html",
+    "text_content": "content",
+    "get_attribute": "attribute",
+}
+"""Playwright's methods that read one element, and the function of `isolated_world.js` that does the same."""
+_CONTROL: Final = "ref: <Node>"
+"""What Playwright makes of an element where a text should be."""
+_HIDDEN_MEMBER: Final = ("Node is not an HTMLElement", "is not a function")
+"""Its errors where such an element stands for a member that it uses."""
 _numbers: Final = itertools.count(1)
 """One for each query, so that elements of one are never taken for another's."""
 
@@ -116,10 +127,35 @@ async def status(page: Page) -> int | None:
     return status if isinstance(status, int) else None
 
 
-async def _call_for_all(locator: Locator, name: str) -> Any:
+async def read_element(target: Page | Frame | Locator, method: str, given: dict[str, Any]) -> str | None:
+    """What Playwright's method of this name, one of `ELEMENT_READS`, returns for an element.
+
+    A control in a form hides the form's member of its name (`<input name=innerText>`), of which Playwright reads the
+    control; that is read again here. Raises Playwright's errors.
+    """
+    locator = target if isinstance(target, Locator) else target.locator(given["selector"]).first
+    failure: PlaywrightError | None = None
+    value: str | None = _CONTROL
+    try:
+        value = await getattr(target, method)(**given)
+    except PlaywrightError as error:
+        if not any(words in error.message for words in _HIDDEN_MEMBER):
+            raise
+        failure = error
+    if value != _CONTROL:
+        return value
+    texts: list[str | None] = await _call_for_all(locator, ELEMENT_READS[method], given.get("name"))
+    if texts and (failure is None or texts[0] is not None):
+        return texts[0]
+    if failure:
+        raise failure
+    return value
+
+
+async def _call_for_all(locator: Locator, name: str, argument: Any = None) -> Any:
     while await locator.count():
         number = next(_numbers)
-        asked = locator.locator(_chain(_command("gather", number), _command("tell", number, name)))
+        asked = locator.locator(_chain(_command("gather", number), _command("tell", number, name, argument)))
         with contextlib.suppress(PlaywrightTimeout):  # they are gone
             return decode_result(await asked.text_content(timeout=_RECHECK_MS) or "null")
     return []

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from playwright.async_api import BrowserContext, Page, Route
+from playwright.async_api import BrowserContext, Frame, Locator, Page, Route
 
 from sidecar.browser import isolated_world, pdf, screenshots, viewport
 from sidecar.browser.cdp import CdpClient
@@ -209,6 +209,8 @@ async def _call(owner: Any, name: str, arguments: dict[str, Any]) -> Any:
     """Makes the call. Raises CallRefused for too many pixels, and Playwright's errors."""
     if name in _ISOLATED_READS:
         return await _ISOLATED_READS[name](owner)
+    if name in isolated_world.ELEMENT_READS and isinstance(owner, Page | Frame | Locator):
+        return await isolated_world.read_element(owner, name, arguments)
     if name not in _BOUNDED_CALLS:
         return await getattr(owner, name)(**arguments)
     try:

@@ -161,6 +161,10 @@ def _page(method: str) -> Call:
     return lambda page, given: getattr(page, method)(**given)
 
 
+def _reading(method: str) -> Call:
+    return lambda target, given: isolated_world.read_element(target, method, given)
+
+
 def _keyboard(method: str) -> Call:
     return lambda page, given: getattr(page.keyboard, method)(**given)
 
@@ -254,11 +258,11 @@ ACTIONS: Final[dict[str, ActionKind]] = {
     "evaluate": _navigating(a.Evaluate, _page("evaluate"), "expression"),
     "eval_on_selector": _navigating(a.EvaluateOnElement, _page("eval_on_selector")),
     "eval_on_selector_all": _navigating(a.EvaluateOnElement, _page("eval_on_selector_all")),
-    "inner_text": _simple(a.StrictArguments, _page("inner_text")),
-    "inner_html": _simple(a.StrictArguments, _page("inner_html")),
-    "text_content": _simple(a.StrictArguments, _page("text_content")),
+    "inner_text": _simple(a.StrictArguments, _reading("inner_text")),
+    "inner_html": _simple(a.StrictArguments, _reading("inner_html")),
+    "text_content": _simple(a.StrictArguments, _reading("text_content")),
     "input_value": _simple(a.StrictArguments, _page("input_value")),
-    "get_attribute": _simple(a.GetAttribute, _page("get_attribute"), None),
+    "get_attribute": _simple(a.GetAttribute, _reading("get_attribute"), None),
     "all_inner_texts": _simple(a.ElementArguments, _all_matches(isolated_world.inner_texts)),
     "all_text_contents": _simple(a.ElementArguments, _all_matches(isolated_world.text_contents)),
     "count": _simple(a.ElementArguments, _all_matches(Locator.count)),

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.async_api import CDPSession
@@ -13,6 +14,7 @@ from sidecar.browser import isolated_world, playwright_errors
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.clock import Clock
+from sidecar.errors import ActionFailed
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from tests.sidecar.browser.parts import make_job
 
@@ -72,6 +74,34 @@ async def test_no_element_s_name_hides_what_is_asked(pool: BrowserPool, kind: Br
     seen, options = await pool.run(kind, ask)
     assert seen == {"title": "", "state": "complete", "values": {}}
     assert options == [[[0, []]], [[1, [["x", "x"]]]], [[1, [["x", "x"]]]]]
+
+
+_MEMBERS = "".join(
+    f"<input name={name}>" for name in ("innerText", "textContent", "innerHTML", "getAttribute", "namespaceURI")
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scripted", [False, True], ids=["typed", "scripted"])
+async def test_actions_read_elements_whose_members_are_hidden(
+    pool: BrowserPool, kind: BrowserName, scripted: bool
+) -> None:
+    """By controls of their names: what is read is the form's; what is no HTML has no inner text, as before."""
+    form = f"<form class=c>x {_MEMBERS}</form>"
+    page = "data:text/html," + quote(f"{form}<p>ref: &lt;Node></p><svg></svg>")
+    reads: list[Any] = [{name: "form"} for name in ("inner_text", "text_content", "inner_html")]
+    reads += [{"get_attribute": {"selector": "form", "name": "class"}}, {"inner_text": "p"}]
+    if scripted:
+        reads = [f"page.{name}('form')" for name in ("innerText", "textContent", "innerHTML")]
+        reads += ["page.locator('form').getAttribute('class')", "page.mainFrame().innerText('p')"]
+    runner = BrowserJobRunner(pool, lambda: Path(), Clock())
+    (step,) = (await runner.run(make_job(page, actions=reads, browser=kind))).steps
+    inner, content, html, *rest = step.values
+    assert (inner.strip(), content.strip()) == ("x", "x")
+    assert html.startswith('x <input name="innerText">')
+    assert rest == ["c", "ref: <Node>"]
+    with pytest.raises(ActionFailed, match="not an HTMLElement"):
+        await runner.run(make_job(page, actions=["page.innerText('svg')" if scripted else {"inner_text": "svg"}]))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

@@ -10,7 +10,7 @@ from sidecar_protocol.updates import ApplicationContext, JobUpdate, TaskState
 from sidecar.encryption import Encryptor
 from sidecar.errors import NotFound
 from sidecar.jobs.interrupted_runs import InterruptedRuns
-from sidecar.jobs.update_messages sidecar.jobs.run_updates.py import RunSnapshot
+from sidecar.jobs.update_messages import RunSnapshot
 from sidecar.storage.database import Database
 from sidecar.storage.open_runs import OpenRuns
 from sidecar.storage.outbox import Outbox
