@@ -168,7 +168,7 @@ def test_a_failure_that_may_pass_is_tried_again(tmp_path: Path, server: Rtcv) ->
     """As often as the job says; one that will not pass is final."""
     server.server.fail("/page/slow", "hang", count=None)
     with Child(tmp_path) as child:
-        job_id = submit(child, page_job(server, "/page/slow", retries=1, timeout_ms=700))
+        job_id = submit(child, page_job(server, "/page/slow", retries=1, timeout_ms=2500))
         state = ended(child, job_id)
         assert (state["status"], state["attempts"], state["error"]["code"]) == ("failed", 2, "timeout")
         assert len(server.server.to("/page/slow")) == 2
@@ -207,7 +207,7 @@ def test_a_clock_that_is_set_back_an_hour_holds_up_nothing(tmp_path: Path, serve
     command = [sys.executable, "-c", STEPPED, str(steps)]
     with Child(tmp_path, command=command, env={"SIDECAR_CONCURRENCY": "2"}) as child:
         running = submit(child, page_job(server, "/page/runs"))
-        again = submit(child, page_job(server, "/page/again", retries=1, timeout_ms=700))
+        again = submit(child, page_job(server, "/page/again", retries=1, timeout_ms=5000))
         server.wait_for("/page/runs")
         server.wait_for("/page/again")
         steps.write_text("0")
@@ -248,7 +248,7 @@ def test_at_the_deadline_jobs_are_put_back(tmp_path: Path, server: Rtcv, number:
         else:
             child.signal(number)
         assert child.wait() == 0
-        assert psutil.wait_procs(started, timeout=5)[1] == []
+        assert psutil.wait_procs(started, timeout=30)[1] == []
     server.release()
     with Child(tmp_path) as child:
         assert [ended(child, one)["status"] for one in ids] == ["success"] * 3

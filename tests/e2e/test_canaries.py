@@ -94,7 +94,7 @@ def asked(key: str, encryption_key: str = ENCRYPTION_KEY, kind: str = "get_secre
 
 def job(url: str, *actions: Any, **more: Any) -> dict[str, Any]:
     """A job with a cookie, a password and artifacts on disk."""
-    step = {"url": url, "actions": actions, "timeout_ms": 3000, "extract": {"title": "h1"}}
+    step = {"url": url, "actions": actions, "timeout_ms": 20_000, "extract": {"title": "h1"}}
     cookies = [{"name": "session", "value": COOKIE, "domain": "127.0.0.1"}]
     return message("send_job", {"steps": [step], "cookies": cookies, "artifacts": "files", **more})
 

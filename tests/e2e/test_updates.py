@@ -174,7 +174,7 @@ def test_a_run_that_is_tried_again_waits(tmp_path: Path) -> None:
     """And begins anew, with a start of its own."""
     with site() as pages, Child(tmp_path) as child:
         child.ask(HELLO)
-        step = {"url": f"{pages.url}/once", "timeout_ms": 700}
+        step = {"url": f"{pages.url}/once", "timeout_ms": 5000}
         child.send({"type": "send_job", "content": {"mode": "async", "retries": 1, "steps": [step]}})
         updates = until(child, "job_update", over)
         assert states(updates) == ["WAITING", "RUNNING", "RUNNING", "WAITING", *WHOLE]
@@ -217,7 +217,7 @@ def test_a_run_that_is_cut_short_has_failed(tmp_path: Path, end: str) -> None:
     """In the step that it was in, and with a reason."""
     with site() as pages, Child(tmp_path) as child:
         child.ask(HELLO)
-        limit = {"timeout_ms": 1500} if end == "timeout" else {}
+        limit = {"timeout_ms": 5000} if end == "timeout" else {}
         child.send(job(PAGE, f"{pages.url}/hang", PAGE, request=1, **limit))
         assert pages.asked.wait(20)
         if end == "cancel":
@@ -230,7 +230,7 @@ def test_a_run_that_is_cut_short_has_failed(tmp_path: Path, end: str) -> None:
         assert states(updates)[-1] == "FAILED"
         tasks = updates[-1]["data"]["taskStates"]
         assert [task["state"] for task in tasks] == ["COMPLETED", "FAILED", "SKIPPED"]
-        said = {"cancel": "stopped", "timeout": "took longer than 1500 ms", "crash": "during the job"}
+        said = {"cancel": "stopped", "timeout": "took longer than 5000 ms", "crash": "during the job"}
         assert said[end] in tasks[1]["error_message"]
         pages.go.set()
         assert child.end() == 0

@@ -60,7 +60,7 @@ async def test_a_spare_page_that_died_is_not_lent(pool: BrowserPool) -> None:
     dead = children(is_renderer)
     for process in dead:
         process.kill()
-    assert not await still_alive(dead, 5)
+    assert not await still_alive(dead, 30)
     assert await pool.run("CHROMIUM", cookies) == "[]"
 
 
@@ -78,7 +78,7 @@ async def test_it_is_opened_beside_the_work_of_jobs_that_come_close_together() -
         seen.append(page.context)
         browser = page.context.browser
         assert browser
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not [ahead for ahead in browser.contexts if ahead not in seen]:
                 await page.evaluate("0")
         return len([ahead for ahead in browser.contexts if ahead not in seen])
@@ -95,6 +95,6 @@ async def test_nothing_of_it_is_left_after_the_end() -> None:
     frozen = children(is_browser)
     for process in frozen:
         process.suspend()
-    await asyncio.wait_for(pool.close(), 5)
+    await asyncio.wait_for(pool.close(), 30)
     assert [task for task in asyncio.all_tasks() if "_open_ahead" in str(task.get_coro())] == []
-    assert not await still_alive(frozen, 5)
+    assert not await still_alive(frozen, 30)

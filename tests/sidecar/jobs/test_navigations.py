@@ -88,23 +88,23 @@ async def test_an_answer_that_comes_too_late(site: str, runner: BrowserJobRunner
     """It is a timeout, and says that the action was done; one whose element was not ready is none."""
     before = {"focus": "#to"}
     with pytest.raises(TimedOut, match=r"the action is done, but \S+ .*has not responded") as failed:
-        await visit(runner, f"{site}/moves?to=/late", before, action, step_timeout_ms=3000, browser=browser)
+        await visit(runner, f"{site}/moves?to=/late", before, action, step_timeout_ms=6000, browser=browser)
     assert failed.value.retryable
     with pytest.raises(ActionFailed, match="was not ready"):
-        await visit(runner, f"{site}/moves?to=/late", {"click": "#never"}, step_timeout_ms=2000, browser=browser)
+        await visit(runner, f"{site}/moves?to=/late", {"click": "#never"}, step_timeout_ms=5000, browser=browser)
 
 
 async def test_the_time_of_an_action_ends_with_what_it_does(site: str, runner: BrowserJobRunner) -> None:
     """What it leads to has the step's."""
-    url = f"{site}/moves?to=/late?ms=800"
-    step = await visit(runner, url, {"click": {"selector": "#to", "timeout": 400}}, {"inner_text": "h1"})
+    url = f"{site}/moves?to=/late?ms=4000"
+    step = await visit(runner, url, {"click": {"selector": "#to", "timeout": 2000}}, {"inner_text": "h1"})
     assert (step.title, step.values) == ("Late", (None, "Late"))
 
 
 async def test_a_scripts_click_that_is_answered_too_late(site: str, runner: BrowserJobRunner) -> None:
     """A JavaScript action says so as well."""
     with pytest.raises(TimedOut, match="the action is done, but the page"):
-        await visit(runner, f"{site}/moves?to=/late", "page.click('#to', {timeout: 500})", step_timeout_ms=5000)
+        await visit(runner, f"{site}/moves?to=/late", "page.click('#to', {timeout: 2000})", step_timeout_ms=20_000)
 
 
 @BROWSERS

@@ -15,13 +15,14 @@ from sidecar.errors import ActionFailed, BrowserFailed, Forbidden, LimitExceeded
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from tests.sidecar.browser.parts import children, make_job
 from tests.sidecar.browser.sandbox.parts import is_sandbox
+from tests.site.server import TestSite
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def fine(runner: BrowserJobRunner, site: str) -> JobResult:
     """A job with a quick action, which must work at any time."""
-    result = await asyncio.wait_for(runner.run(make_job(f"{site}/second.html", actions=["page.title()"])), 20)
+    result = await asyncio.wait_for(runner.run(make_job(f"{site}/second.html", actions=["page.title()"])), 40)
     assert result.steps[0].values == ("Second page",)
     return result
 
@@ -50,8 +51,8 @@ async def test_what_never_ends_is_ended_in_its_step_time(site: str, runner: Brow
     task = asyncio.create_task(runner.run(stuck))
     await fine(runner, site)
     with pytest.raises((TimedOut, ActionFailed)) as failed:
-        await asyncio.wait_for(task, 10)
-    assert time.monotonic() - began < 8
+        await asyncio.wait_for(task, 30)
+    assert time.monotonic() - began < 25
     assert failed.value.details["step"] == "step 1"
     await fine(runner, site)
 
@@ -71,7 +72,7 @@ async def test_a_memory_eater_loses_its_own_sandbox_only(site: str, runner: Brow
     before = {process.pid for process in children(is_sandbox)}
     memory = psutil.Process().memory_info().rss
     with pytest.raises((ActionFailed, TimedOut)):
-        await asyncio.wait_for(runner.run(make_job(f"{site}/second.html", actions=[action], step_timeout_ms=8_000)), 20)
+        await asyncio.wait_for(runner.run(make_job(f"{site}/second.html", actions=[action], step_timeout_ms=8_000)), 40)
     await fine(runner, site)
     assert {process.pid for process in children(is_sandbox)} == before
     assert psutil.Process().memory_info().rss - memory < 50 << 20
@@ -321,7 +322,7 @@ async def test_a_flood_of_events_is_dropped_and_told(site: str, runner: BrowserJ
 async def test_the_job_time_ends_an_action(site: str, runner: BrowserJobRunner) -> None:
     """Also where the step would have more time."""
     with pytest.raises(TimedOut):
-        await asyncio.wait_for(runner.run(make_job(f"{site}/second.html", actions=["for (;;);"], timeout_ms=1_200)), 10)
+        await asyncio.wait_for(runner.run(make_job(f"{site}/second.html", actions=["for (;;);"], timeout_ms=1_200)), 30)
 
 
 async def test_a_cancelled_job_gives_its_sandbox_back(site: str, runner: BrowserJobRunner) -> None:
@@ -338,13 +339,15 @@ async def test_a_cancelled_job_gives_its_sandbox_back(site: str, runner: Browser
 async def test_a_killed_sandbox_browser_fails_its_jobs_and_is_replaced(site: str, runner: BrowserJobRunner) -> None:
     """The job in it may be tried again, the page's browser stays, the next job has a new sandbox."""
     await fine(runner, site)
-    action = "console.log('here'); new Promise(() => {})"
-    task = asyncio.create_task(runner.run(make_job(f"{site}/second.html", actions=[action], step_timeout_ms=20_000)))
-    await asyncio.wait((task,), timeout=1)
-    for process in children(is_sandbox):
-        process.kill()
-    with pytest.raises(SandboxCrashed, match="the browser of the sandboxes crashed") as failed:
-        await asyncio.wait_for(task, 5)
+    held = TestSite()
+    async with held as url:
+        action = "await page.evaluate(() => fetch('/hang'))"
+        task = asyncio.create_task(runner.run(make_job(f"{url}/second.html", actions=[action], step_timeout_ms=60_000)))
+        await asyncio.wait_for(held.hanging.wait(), 30)
+        for process in children(is_sandbox):
+            process.kill()
+        with pytest.raises(SandboxCrashed, match="the browser of the sandboxes crashed") as failed:
+            await asyncio.wait_for(task, 30)
     assert (failed.value.code, failed.value.retryable, failed.value.details["step"]) == (
         "browser_crashed",
         True,

@@ -19,7 +19,7 @@ async def test_a_tab_that_names_no_opener_is_counted(pool: BrowserPool, site: st
         await page.goto(f"{site}/actions.html")
         before = await targets.count()
         await page.click("#popup", button="middle")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (after := await targets.count()) < 2:
                 await page.evaluate("0")
         return before, after
