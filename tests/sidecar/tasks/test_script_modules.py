@@ -5,11 +5,13 @@ import os
 from typing import Any
 
 import pytest
+from aiohttp import web
 from sidecar_protocol.errors import WireError
 
 from sidecar.browser.sandbox.sandbox import ScriptError
 from sidecar.errors import InvalidContent, LimitExceeded
 from sidecar.tasks import script_sources
+from tests.sidecar.tasks.modules import put
 from tests.sidecar.tasks.scripts import Scripts
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -203,3 +205,33 @@ async def test_links_and_pipes_are_refused(scripts: Scripts) -> None:
     os.mkfifo(scripts.folder / "pipe.js")
     with pytest.raises(ScriptError, match=r"there is no file '\./pipe'"):
         await scripts.run(files={"a.js": "require('./pipe')"})
+
+
+async def test_a_script_from_a_url_has_modules_but_no_files(scripts: Scripts) -> None:
+    """Errors call it by its file's name, without what may be secret in the rest."""
+    texts = {
+        "/own.js": "exports.main = () => require('plain').inner",
+        "/files.js": "exports.main = () => require('./own.js')",
+        "/deep/wrong.js": "\nexports.main = () => { null.x }",
+    }
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text=texts[request.path])
+
+    app = web.Application()
+    app.router.add_get("/{tail:.*}", answer)
+    server = web.AppRunner(app, shutdown_timeout=0.1)
+    await server.setup()
+    await web.TCPSite(server, "127.0.0.1", 0).start()
+    base = "http://{}:{}".format(*server.addresses[0][:2])
+    put(scripts.folder, {"own.js": "module.exports = 'not this one'"})
+    assert await scripts.run(f"{base}/own.js?key=s3cret") == 1
+    with pytest.raises(
+        ScriptError, match=r"a script from a URL has modules, but no files beside it \(files\.js, line 1,"
+    ):
+        await scripts.run(f"{base}/files.js")
+    with pytest.raises(ScriptError) as failed:
+        await scripts.run(f"{base}/deep/wrong.js?key=s3cret")
+    assert failed.value.stack == ("exports.main (wrong.js:2:29)",)
+    assert "s3cret" not in str(failed.value)
+    await server.cleanup()
