@@ -17,8 +17,11 @@ from typing import Final
 PAGE: Final = Path(__file__).parents[3] / "docs" / "coming-from.md"
 SECTIONS: Final = {
     "RT-CV scraper client v1": "test_rtcv_v1",
+    "RT-CV scraper client v2": "test_rtcv_v2",
     "Tourist": "test_tourist",
     "crontab": "test_crontab",
+    "Factotum": "test_factotum",
+    "EngageLab": "test_engagelab",
 }
 """Heading -> module of this folder."""
 

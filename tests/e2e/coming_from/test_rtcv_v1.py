@@ -8,16 +8,16 @@ got, a name that ends in `.log` a file that must not be empty, and any other spa
 import json
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.coming_from.page import Row, minute, rows
+from tests.e2e.coming_from.minutes import run, run_minute
+from tests.e2e.coming_from.page import Row, rows
 from tests.fakes import ApiKey, Secret
-from tests.harness import Child, Rtcv, environment, rtcv
+from tests.harness import Child, Rtcv, rtcv
 
 SECTION = "RT-CV scraper client v1"
 THEIR_SERVER = "http://localhost:4000"
@@ -119,29 +119,13 @@ def check_command(commands: tuple[str, ...], happens: tuple[str, ...], folder: P
     assert (printed.count("IN: ") == len(happens)) == ("-replaySkipCommands" in arguments)
 
 
-def run(command: list[str], folder: Path) -> str:
-    """What a command prints, which must succeed."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment(folder),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, (done.stdout, done.stderr)
-    return done.stdout
-
-
 def test_minute(tmp_path: Path) -> None:
     """Its lines work as they stand, with a scraper that finds its client in the PATH."""
-    (tmp_path / ".venv").symlink_to(sys.prefix)
     (tmp_path / LOG).write_bytes(LOGGED)
     scraper = tmp_path / "your-scraper"
     scraper.write_text("""#!/bin/sh\necho '{"type":"ping"}' | rtcv_scraper_client\n""")
     scraper.chmod(0o755)
-    printed = run(["bash", "-euo", "pipefail", "-c", minute(SECTION)], tmp_path)
+    printed = run_minute(SECTION, tmp_path)
     assert re.findall(r"IN: (\w+) +OUT: (\w+)", printed) == [
         (json.loads(line)["type"], "pong" if b"ping" in line else "ok") for line in LOGGED.splitlines()
     ]
