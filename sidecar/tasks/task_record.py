@@ -12,13 +12,13 @@ from sidecar_protocol.tasks import CreateTask, ListTasks, Task, UpdateTask
 from sidecar_protocol.wire_types import UNSET
 
 from sidecar.encryption import Encryptor
-from sidecar.errors import CorruptRecord, DecryptionKeyMissing, InvalidContent
+from sidecar.errors import CorruptRecord, DecryptionKeyMissing, ErrorCollector, InvalidContent
 from sidecar.jobs.job_redaction import redactor_for
 from sidecar.jobs.payloads import contains_secrets
 from sidecar.tasks.interval import MAX_MS, parse_time_ms
 from sidecar.tasks.script_sources import ScriptSources
 from sidecar.tasks.task_templates import Plan, fill_config, prepare_job
-from sidecar.tasks.timetable import HORIZON_YEARS, UTC_NAME, Timetable, timetable
+from sidecar.tasks.timetable import HORIZON_YEARS, NO_TIMES, UTC_NAME, Timetable, timetable
 from sidecar.templates import MAX_FILLED_BYTES
 from sidecar.wall_clock import rfc3339
 
@@ -116,12 +116,7 @@ class TaskRecords:
 
     def make(self, content: CreateTask, now: int, webhooks: str, scope: str) -> TaskRecord:
         """A new record. Raises WireError, Unauthorized, Forbidden."""
-        if (content.script is None) == (content.job is None):
-            raise InvalidContent("script: a task needs either a script or a job", "script")
-        if content.interval is not None and content.cron is not None:
-            raise InvalidContent(_TWO_ROWS, "interval")
-        if content.zone is not None and content.cron is None:
-            raise InvalidContent(_ZONE_WITHOUT_CRON, "zone")
+        _check_members(content)
         record = TaskRecord(
             config=content.config,
             running=content.running,
@@ -246,6 +241,20 @@ def _check_times(record: TaskRecord, now: int) -> None:
         raise InvalidContent("end: this time has passed", "end")
     if record.end < record.init:
         raise InvalidContent("end: this is before init", "end")
+
+
+def _check_members(content: CreateTask) -> None:
+    """Raises InvalidContent, which names all that is missing or given beside what excludes it."""
+    errors = ErrorCollector()
+    if (content.script is None) == (content.job is None):
+        errors.add(InvalidContent("script: a task needs either a script or a job", "script"))
+    if content.interval is None and content.cron is None:
+        errors.add(InvalidContent(NO_TIMES, "interval"))
+    if content.interval is not None and content.cron is not None:
+        errors.add(InvalidContent(_TWO_ROWS, "interval"))
+    if content.zone is not None and content.cron is None:
+        errors.add(InvalidContent(_ZONE_WITHOUT_CRON, "zone"))
+    errors.raise_if_any()
 
 
 def _given(content: UpdateTask, *names: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ _LAST_YEAR: Final = 9_998
 """Times after it are out of range: some zone's clock shows the year 10000 then."""
 _DAY: Final = timedelta(days=1)
 _MINUTE_MS: Final = 60_000
+NO_TIMES: Final = "interval: a task needs either an interval or a cron"
 UTC_NAME: Final = "UTC"
 """The zone of a cron pattern that names none."""
 
@@ -50,7 +51,7 @@ def timetable(init: int, interval: int | None, cron: str | None, zone: str | Non
     if cron is not None:
         return CronTimetable(init=init, pattern=parse_cron(cron), zone=_zone(zone or UTC_NAME))
     if interval is None:
-        raise InvalidContent("interval: a task needs either an interval or a cron", "interval")
+        raise InvalidContent(NO_TIMES, "interval")
     return IntervalTimetable(init=init, interval=interval)
 
 

@@ -266,6 +266,15 @@ WRONG = {
             "referenceNumber is expected to be a string", "referenceNumber", named=False
         ),
     },
+    "send_full_cv": {
+        **of("object"),
+        '{"metadata":{}}': invalid_content("missing", "cv"),
+        '{"metadata":{"referenceNumber":"a"},"cv":5}': invalid_content("expected str, got int", "cv"),
+    },
+    "send_cvs_list": {
+        **dict.fromkeys(of("array"), invalid_content("cvs expected to be an array", named=False)),
+        "[5]": invalid_content("cv expected to be an object", "[0]"),
+    },
     "send_job": {
         **of("object"),
         "{}": invalid_content("missing", "steps"),
@@ -303,7 +312,9 @@ WRONG = {
         "[{}]": invalid_content("missing", "[0].url"),
         '[{"url":""}]': invalid_content("expected str of length >= 1", "[0].url"),
         '[{"url":"http://a","secret":1}]': invalid_content("expected str | array of str, got int", "[0].secret"),
-        '[{"url":"http://a","format":"xml"}]': invalid_content("expected 'factotum' or 'cloudevents'", "[0].format"),
+        '[{"url":"http://a","format":"xml"}]': invalid_content(
+            "expected 'factotum', 'factotum-0.6' or 'cloudevents'", "[0].format"
+        ),
         '[{"url":"http://a","a":1}]': unknown("[0].a"),
     },
     "list_deliveries": {
@@ -358,8 +369,26 @@ WRONG = {
     },
     "create_task": {
         **of("object"),
-        "{}": invalid_content("missing", "interval"),
-        '{"interval":"1h"}': invalid_content("expected int, got str", "interval"),
+        "{}": error(
+            "invalid_content",
+            "script: a task needs either a script or a job",
+            field="script",
+            fields=[
+                {"field": "script", "message": "script: a task needs either a script or a job"},
+                {"field": "interval", "message": "interval: a task needs either an interval or a cron"},
+            ],
+        ),
+        '{"interval":"1h"}': invalid_content("expected int | null, got str", "interval"),
+        '{"cron":"* * * *"}': invalid_content("a task needs either a script or a job", "script"),
+        '{"script":"a","cron":"* * * *"}': invalid_content(
+            "five fields are needed: minute, hour, day of the month, month, day of the week; no seconds, no years",
+            "cron",
+        ),
+        '{"script":"a","cron":"0 0 30 2 *"}': invalid_content(
+            "never comes: it has no time in the next 100 years", "cron"
+        ),
+        '{"script":"a","cron":"@daily","zone":"Mars"}': invalid_content("there is no time zone of that name", "zone"),
+        '{"script":"a","interval":1000,"zone":"UTC"}': invalid_content("only a cron pattern has a time zone", "zone"),
         '{"interval":999}': invalid_content("expected int >= 1000", "interval"),
         '{"interval":1000,"config":[]}': invalid_content("expected object, got array", "config"),
         '{"interval":1000,"every":1}': unknown("every"),
