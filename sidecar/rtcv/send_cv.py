@@ -1,7 +1,7 @@
 """Sends CVs, with or without their PDF: once for each reference, to every server, byte for byte."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ from sidecar_protocol.cvs import CvsListReply, list_of, reference_of
 from sidecar_protocol.wire_types import Raw
 
 from sidecar.rtcv.documents import CvDocument
-from sidecar.rtcv.login import LONG_TTL, LoginContext, RtcvBackend
+from sidecar.rtcv.login import LONG_TTL, LoginContext, References
 
 
 class ReferenceLocks:
@@ -68,12 +68,13 @@ async def send_full_cv(
     login: LoginContext, reference_locks: ReferenceLocks, document: CvDocument, *, until_stored: bool = False
 ) -> Any:
     """Does the same with a CV and its PDF."""
-
-    def scan(backend: RtcvBackend) -> Awaitable[bool]:
-        return backend.scan_document(document)
-
-    async with reference_locks.held(document.reference):
-        return await _unless_known(login, document.reference, scan, until_stored=until_stored)
+    reference = document.reference
+    async with reference_locks.held(reference):
+        backend, references = login.backend, login.references
+        if await references.known(reference):
+            return NO_CONTENT
+        matched = await backend.scan_document(document)
+        return _remembered(references, reference, matched, until_stored=until_stored)
 
 
 async def send_cvs_list(login: LoginContext, content: Raw) -> CvsListReply:
@@ -87,20 +88,14 @@ async def send_cvs_list(login: LoginContext, content: Raw) -> CvsListReply:
 
 async def deliver(login: LoginContext, reference: str, content: Raw, *, until_stored: bool = False) -> Any:
     """Sends a CV whose reference lock is held."""
-
-    def scan(backend: RtcvBackend) -> Awaitable[bool]:
-        return backend.scan_cv(bytes(content))
-
-    return await _unless_known(login, reference, scan, until_stored=until_stored)
-
-
-async def _unless_known(
-    login: LoginContext, reference: str, scan: Callable[[RtcvBackend], Awaitable[bool]], *, until_stored: bool
-) -> Any:
     backend, references = login.backend, login.references
     if await references.known(reference):
         return NO_CONTENT
-    matched = await scan(backend)
+    return _remembered(references, reference, await backend.scan_cv(bytes(content)), until_stored=until_stored)
+
+
+def _remembered(references: References, reference: str, matched: bool, *, until_stored: bool) -> bool:
+    """Whether a CV matched, in which case its reference is remembered."""
     if matched:
         references.remember(reference, LONG_TTL, until_stored=until_stored)
     return matched
