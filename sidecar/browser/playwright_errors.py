@@ -110,11 +110,13 @@ def without_credentials(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else url
 
 
-def navigation_error(error: PlaywrightError, url: str, step: str, action: str | None = None) -> SidecarError:
-    """Why `url` could not be opened."""
+def navigation_error(
+    error: PlaywrightError, url: str, step: str, action: str | None = None, *, hint: str = ""
+) -> SidecarError:
+    """Why `url` could not be opened; a timeout has the hint."""
     url = without_credentials(url)
     if isinstance(error, PlaywrightTimeout):
-        return TimedOut(f"{url} took too long: {first_line(error)}", url=url, step=step, action=action)
+        return TimedOut(f"{url} took too long: {first_line(error)}{hint}", url=url, step=step, action=action)
     if is_closed(error):
         return to_crash(error, step)
     reason = _AT_URL.sub("", first_line(error))  # the browser spells it in its own way, with user and password

@@ -209,8 +209,8 @@ class StepRunner:
         page = self._page
         self._navigation.failures.clear()
         self._status_document = None
+        before = self._navigation.arrivals(page)
         try:
-            before = self._navigation.arrivals(page)
             self._scope.expect_document()
             coming = page.goto(step.url, wait_until=step.wait_until, timeout=self._remaining_ms())
             response = await self._navigation.unless_failed(page, coming)
@@ -219,7 +219,8 @@ class StepRunner:
         except PlaywrightError as error:
             self._check_handlers(step)
             if _INTERRUPTED not in str(error):
-                raise playwright_errors.navigation_error(error, step.url, step.name) from None
+                hint = _busy_network(step, self._navigation.arrivals(page) - before)
+                raise playwright_errors.navigation_error(error, step.url, step.name, hint=hint) from None
             response = None  # the page itself has navigated on, and the step with it
         self._check_handlers(step)
         self._note_response(page, response)
@@ -392,7 +393,7 @@ class StepRunner:
         try:
             await self._navigation.wait_loaded(self.page, state, self._remaining_ms())
         except PlaywrightTimeout:
-            raise self._timed_out(step) from None
+            raise self._timed_out(step, _busy_network(step, 1)) from None
         except PlaywrightError as error:
             raise playwright_errors.navigation_error(
                 error, playwright_errors.requested_url(self._page.url), step.name, self.action
@@ -441,15 +442,25 @@ class StepRunner:
         except TimeoutError:
             raise self._timed_out(step) from None
 
-    def _timed_out(self, step: PlannedStep) -> TimedOut:
+    def _timed_out(self, step: PlannedStep, hint: str = "") -> TimedOut:
         said = f"{step.name} took longer than {step.timeout_ms} ms"
         if self.action:
             said += f" at {self.action}"
         target = playwright_errors.without_credentials(self._navigation.target_url(self.page))
         if target and self._awaits_navigation:
             said += f": the action is done, but {target} has not responded"
-        return TimedOut(said, step=step.name, action=self.action)
+        return TimedOut(said + hint, step=step.name, action=self.action)
 
     def _remaining_ms(self) -> float:
         """Milliseconds left of the step; never 0, which means no limit to Playwright."""
         return max(1.0, round((self._deadline - self._clock.monotonic()) * 1000))
+
+
+def _busy_network(step: PlannedStep, documents: int) -> str:
+    """What to do where that many documents have arrived, and the step waits for an idle network in vain."""
+    if step.wait_until != "networkidle" or documents < 1:
+        return ""
+    arrived = (
+        "the document has arrived" if documents == 1 else f"{documents} documents have arrived one after the other"
+    )
+    return f"; {arrived}, but the network was never idle for half a second: `wait_until: load` does not wait for that"

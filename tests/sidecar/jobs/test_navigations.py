@@ -179,6 +179,21 @@ async def test_what_is_due_at_once_is_followed(
     assert step.values[0] != "Interim"
 
 
+@pytest.mark.parametrize(
+    ("head", "came"),
+    [
+        ("<script>setInterval(() => fetch('/second.html'), 50)</script>", "the document has arrived"),
+        ("<script>setTimeout(() => location.reload(), 200)</script>", "[0-9]+ documents have arrived"),
+    ],
+    ids=["polls", "refreshes"],
+)
+async def test_a_network_that_is_never_idle(site: str, runner: BrowserJobRunner, head: str, came: str) -> None:
+    """The timeout says that the page is there, and how not to wait for that."""
+    url = f"{site}/refresh?{urlencode({'head': head})}"
+    with pytest.raises(TimedOut, match=f"{came}.*never idle.*wait_until: load"):
+        await visit(runner, url, wait_until="networkidle", step_timeout_ms=6000)
+
+
 @BROWSERS
 async def test_an_action_is_followed_in_the_same_way(site: str, runner: BrowserJobRunner, browser: str) -> None:
     """The next one finds the page at the end."""
