@@ -57,6 +57,7 @@ NOT_BEFORE_PONG = {
     "pydantic",
     "pydantic_core",
     "redis",
+    "regex",
     "rich",
     "saq",
     "sqlite3",
