@@ -31,6 +31,7 @@ def parse(arguments: Sequence[str]) -> Parsed:
     commands: dict[str, Callable[[], int]] = {
         "agenda": lambda: _agenda(flags, as_json=parsed.json),
         "doctor": lambda: _doctor(flags),
+        "redact": lambda: _redact(parsed.log),
         "schema": lambda: _schema(parsed.folder, parsed.typescript),
         "token": lambda: _token(parsed, flags),
         "worker": lambda: _worker(flags),
@@ -67,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("file", metavar="PATH", help="a log, or the folder of a recording")
     _add_replay_flags(replay)
     _add_recording_flags(replay)
+    redact = commands.add_parser("redact", help="print a log of input with its secrets replaced")
+    redact.add_argument("log", metavar="FILE", type=Path)
     schema = commands.add_parser("schema", help="write the JSON Schema of every message")
     schema.add_argument("folder", type=Path)
     schema.add_argument("--typescript", type=Path, metavar="FILE", help="write TypeScript declarations, too")
@@ -149,6 +152,24 @@ def _replay_recording(path: Path, skip: frozenset[str], parsed: argparse.Namespa
     except RecordingError as wrong:
         print(f"sidecar: {wrong}", file=sys.stderr)
         return 2
+
+
+def _redact(path: Path) -> int:
+    from sidecar.recording.redact_log import redact_log
+
+    out = _output()
+    try:
+        unreadable = redact_log(path, out.buffer)
+        out.flush()
+    except BrokenPipeError:  # whoever read it has seen enough
+        _let_go_of(out)
+        return 0
+    except OSError as failure:
+        print(f"sidecar: can't read {path}: {(failure.strerror or str(failure)).lower()}", file=sys.stderr)
+        return 2
+    if unreadable:
+        print(f"sidecar: {unreadable} lines were no JSON objects; only their lengths are kept", file=sys.stderr)
+    return 0
 
 
 def _names(text: str) -> frozenset[str]:
