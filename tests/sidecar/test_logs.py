@@ -49,6 +49,6 @@ def test_what_stderr_does_not_take_is_counted() -> None:
         handler.handle(record(f"number {number}"))
     assert written == [
         "number 0\n",
-        "(2 messages are missing here: nobody read stderr)\nnumber 3\n",
+        "(2 messages are missing here: stderr was not read)\nnumber 3\n",
         "number 4\n",
     ]

@@ -5,6 +5,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
+from sidecar_protocol.errors import WireError
 from sidecar_protocol.jobs import MOST_STEPS
 
 from sidecar.browser.steps.secret_templates import SecretTemplates
@@ -61,9 +62,9 @@ def test_the_bound_is_that_of_all_templates_together() -> None:
 
 def test_bounds_of_a_job_hold_for_what_it_becomes() -> None:
     """A config's list is no way around the number of steps."""
-    with pytest.raises(LimitExceeded) as wrong:
+    with pytest.raises(WireError) as wrong:
         prepare_job({"steps": "{{steps}}"}, {"steps": [{"url": "https://a.example/"}] * (MOST_STEPS + 1)}, validate)
-    assert wrong.value.details["field"] == "job.steps"
+    assert (wrong.value.code, wrong.value.details["field"]) == ("limit_exceeded", "job.steps")
 
 
 def test_secrets_make_no_more_of_a_job_than_there_is_room_for() -> None:

@@ -44,6 +44,8 @@ MESSAGES: dict[str, Any] = {
     "get_users_secret": {"key": "users", "encryption_key": CANARY},
     "get_user_secret": {"key": "user", "encryptionKey": CANARY},
     "send_cv": {"referenceNumber": "r1", "n": 1, "account": {"access_token": CANARY}, "site": f"https://{CANARY}@x.nl"},
+    "send_full_cv": {"metadata": {"referenceNumber": "r1", "password": CANARY}, "cv": "JVBERi0xLjQK"},
+    "send_cvs_list": [{"referenceNumber": "r1", "account": {"api_key": CANARY}}],
     "send_job": {
         "steps": [
             {"url": f"https://shop.nl/?page=1&access_token={CANARY}#x", "actions": [{"click": "#go"}]},
