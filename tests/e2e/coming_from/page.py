@@ -19,6 +19,7 @@ SECTIONS: Final = {
     "RT-CV scraper client v1": "test_rtcv_v1",
     "RT-CV scraper client v2": "test_rtcv_v2",
     "Tourist": "test_tourist",
+    "Director": "test_director",
     "crontab": "test_crontab",
     "Factotum": "test_factotum",
     "EngageLab": "test_engagelab",
