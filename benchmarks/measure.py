@@ -134,6 +134,17 @@ def input_log(bench: Bench) -> list[Figure]:
     return figures
 
 
+def recording(bench: Bench) -> list[Figure]:
+    """The same loads in a session that is recorded, beside one that is not."""
+    figures = []
+    for name, make in LOADS.items():
+        load = make(CVS if name == "send_cv" else REFERENCES)
+        rate = partial(_mock_rate, bench, SIDECAR, load)
+        off, on = bench.medians(rate, partial(rate, SIDECAR_RECORD="recording"))
+        figures.append(Figure(f"{name}, recorded beside not", "1/s", off, on, least=0.85, wished=True))
+    return figures
+
+
 def memory(bench: Bench) -> list[Figure]:
     """Resident memory when nothing happens, after a login, and with 100,000 references."""
     known = set_references(REFERENCES)
@@ -174,6 +185,7 @@ GROUPS: Final[dict[str, Callable[[Bench], list[Figure]]]] = {
     "cvs": mock_cvs,
     "server": slow_server,
     "log": input_log,
+    "recording": recording,
     "memory": memory,
     "browser": browser,
     "queue": queue,

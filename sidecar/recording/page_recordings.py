@@ -127,19 +127,28 @@ def redact_har(har: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
                 header["value"] = _redact_header(header["name"], header["value"], redactor)
             for cookie in message.get("cookies", ()):
                 cookie["value"] = redactor.replace_secret(cookie["value"], cookie["name"])
-        request["url"] = redactor.redact_text(request["url"])
-        for pair in request.get("queryString", ()):
-            pair["value"] = redactor.redact_text(pair["value"])
         if "postData" in request:
             request["postData"] = {
                 "mimeType": request["postData"].get("mimeType", ""),
                 "text": redactor.redact_body(request["postData"].get("text", "")),
                 "params": [],
             }
-        if response.get("redirectURL"):
-            response["redirectURL"] = redactor.redact_text(response["redirectURL"])
-        _redact_content(response["content"], redactor)
+        content = response.pop("content")
+        _redact_content(content, redactor)
+        entry.update(_redact_texts(entry, redactor))
+        entry["response"]["content"] = content
+    for page in har["log"].get("pages", ()):
+        page.update(_redact_texts(page, redactor))
     return har
+
+
+def _redact_texts(value: Any, redactor: Redactor) -> Any:
+    """All texts: addresses, titles, messages of sockets and whatever else an entry has."""
+    if isinstance(value, str):
+        return redactor.redact_text(value)
+    if isinstance(value, dict):
+        return {key: _redact_texts(inner, redactor) for key, inner in value.items()}
+    return [_redact_texts(inner, redactor) for inner in value] if isinstance(value, list) else value
 
 
 def _redact_header(name: str, value: str, redactor: Redactor) -> str:
