@@ -3,10 +3,8 @@
 import json
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, NamedTuple
 
-import orjson
 from sidecar_protocol.replies import RequestId
 
 from sidecar.recording.redaction.redactor import Redactor, unreadable_line
@@ -18,8 +16,7 @@ _WITHOUT_ID: Final = frozenset({b'{"type":"ok"}', b'{"type":"ok","content":true}
 """The replies that are sent most."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(NamedTuple):
     seq: int
     type: str
     began: float
@@ -45,14 +42,16 @@ class ReplyLog:
     def record(self, sent: bytes, read: int, at: str, now: float) -> None:
         """Takes whole lines as they are sent; `read` is the number of requests that had been read by then."""
         lines = []
+        when = b'"read":%d,"at":"%s"' % (read, at.encode())
         for line in sent.split(b"\n"):
             if line:
                 asked = self._asked(line)
-                note: dict[str, Any] = {"read": read, "at": at}
+                redacted = self._redacted(line, asked)[:-1]
                 if asked:
-                    note = {"seq": asked.seq, **note, "ms": round((now - asked.began) * 1000, 3)}
-                redacted = self._redacted(line, asked)
-                lines.append(b'%s,"_log":%s}\n' % (redacted[:-1], orjson.dumps(note)))
+                    took = (now - asked.began) * 1000
+                    lines.append(b'%s,"_log":{"seq":%d,%s,"ms":%.3f}}\n' % (redacted, asked.seq, when, took))
+                else:
+                    lines.append(b'%s,"_log":{%s}}\n' % (redacted, when))
         self._write(b"".join(lines))
 
     def _asked(self, line: bytes) -> _Asked | None:
