@@ -1,6 +1,7 @@
 """Playwright's driver as a process. It needs nothing of Playwright's Python, and starts while that is imported."""
 
 import asyncio
+import os
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
 from contextlib import suppress
@@ -51,7 +52,7 @@ class DriverProcesses:
         if ahead:
             with suppress(BrowserUnavailable, OSError):  # another attempt has its own failure
                 process = await _unless_cancelled(ahead)
-                if process.returncode is None:
+                if not _has_ended(process):
                     return process
         return await self._spawn(kind)
 
@@ -94,6 +95,16 @@ def _environment(variables: Mapping[str, str]) -> dict[str, str]:
     """Ours without our own settings, which may be secret; `driver.sh` says why it stands before the driver."""
     inherited = {name: value for name, value in get_driver_env().items() if not name.startswith(PREFIX)}
     return {**inherited, "DRIVER_NODE": str(_DRIVER / "node"), **variables}
+
+
+def _has_ended(process: Process) -> bool:
+    """Whether a process has ended, even if asyncio has not noticed yet."""
+    if process.returncode is not None:
+        return True
+    try:
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # asyncio is about to notice
+        return True
 
 
 async def _unless_cancelled(starting: asyncio.Task[Process]) -> Process:

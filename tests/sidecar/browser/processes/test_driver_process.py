@@ -159,3 +159,18 @@ def test_a_session_starts_it_before_it_reads_a_job(tmp_path: Path) -> None:
     assert [reply["type"] for reply in replies] == ["ready", "error", "error"]
     (loaded,) = (json.loads(line) for line in done.stderr.splitlines())
     assert not {"pydantic", "playwright.async_api", "sidecar_protocol.models"} & set(loaded)
+
+
+async def test_a_death_is_seen_before_asyncio_notices_it() -> None:
+    """A dead driver is never given to a job."""
+    process = await asyncio.create_subprocess_exec("sleep", "60")
+    assert not driver_process._has_ended(process)
+    os.kill(process.pid, 9)
+    with contextlib.suppress(
+        ChildProcessError
+    ):  # asyncio's thread was quicker; its loop, which gets no turn, isn't told
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222
+    assert process.returncode is None
+    assert driver_process._has_ended(process)
+    await process.wait()
+    assert driver_process._has_ended(process)
