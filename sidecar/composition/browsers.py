@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from sidecar.clock import Clock
 from sidecar.composition.job_networks import JobNetworks
-from sidecar.rtcv.documents import DocumentLoader
 from sidecar.rtcv.send_cv import ReferenceLocks
 from sidecar.settings import Settings
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from sidecar.jobs.browser_job_runner import BrowserJobRunner
     from sidecar.jobs.run_service import RunService
     from sidecar.jobs.visit_tokens import VisitTokens
+    from sidecar.rtcv.documents import DocumentLoader
     from sidecar.scratch_folder import Scratch
 
 
@@ -43,7 +43,6 @@ class BrowserServices:
         self._states: ProfileStore | None = None
         self._mock_states: ProfileStore | None = None
         self.reference_locks = ReferenceLocks()
-        self.documents = DocumentLoader(settings.cv_folder)
         self._run_service: RunService | None = None
 
     def expect_job(self) -> None:
@@ -59,6 +58,12 @@ class BrowserServices:
                 self._get_runner, lambda job, at: self.visit_tokens().check(job, at), self.reference_locks, self._clock
             )
         return self._run_service
+
+    def documents(self) -> "DocumentLoader":
+        """Where the PDFs of CVs come from."""
+        from sidecar.rtcv.documents import DocumentLoader  # late: only a CV with a document needs it
+
+        return DocumentLoader(self._settings.cv_folder)
 
     def forget_mock(self) -> None:
         """Forgets the profiles of the last mock session."""

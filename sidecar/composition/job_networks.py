@@ -1,6 +1,6 @@
 """Where browser jobs get their network from: the real one, which may be recorded, or a recording."""
 
-import random
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ class JobNetworks:
             return None
         from sidecar.browser.job_network import RecordedNetwork
 
-        seed = random.getrandbits(31)
+        seed = int.from_bytes(os.urandom(4)) >> 1
         record = partial(self._recording.record_pages, _key(job), seed, self._clock.now())
         return RecordedNetwork(seed, record)
 

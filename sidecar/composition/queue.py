@@ -44,7 +44,7 @@ def build_queue(
     background = BackgroundExecutor(
         browsers.run_service(),
         browsers.reference_locks,
-        browsers.documents,
+        browsers.documents(),
         logins.context,
         storage.listener_factory.for_run,
         clock,
@@ -71,7 +71,7 @@ def build_queue(
         host_zone=host_zone(),
         grace=settings.misfire_grace,
         check_job=browsers.run_service().check,
-        documents=browsers.documents,
+        documents=browsers.documents(),
         pack=lambda urls: storage.listener_factory.pack(storage.listener_factory.endpoints(urls)),
         on_event=context.on_event,
     )

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sidecar_protocol.replies import RequestId
 
-from sidecar.rtcv.documents import DocumentLoader
 from sidecar.rtcv.send_cv import ReferenceLocks
 from sidecar.server.session import LogIn, Mock, Session
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from sidecar.jobs.run_service import RunService
     from sidecar.jobs.visit_tokens import VisitTokens
     from sidecar.queue.job_queue import JobQueue
+    from sidecar.rtcv.documents import DocumentLoader
     from sidecar.schedules.schedule_service import ScheduleService
     from sidecar.tasks.task_manager import TaskManager
 
@@ -66,7 +66,7 @@ class HandlerContext:
     log_in: LogIn
     mock: Mock
     reference_locks: ReferenceLocks
-    documents: DocumentLoader
+    documents: "Callable[[], DocumentLoader]"
     run_service: Callable[[], "RunService"]
     expect_job: Callable[[], None]
     """Begins what a browser job needs, before it is read."""

@@ -19,7 +19,7 @@ async def send_cv(context: HandlerContext, content: Raw) -> Any:
 
 async def send_full_cv(context: HandlerContext, content: "SendFullCv") -> Any:
     """Sends a CV with its PDF to every server, unless its reference is cached."""
-    document = await context.documents.load(content)
+    document = await context.documents().load(content)
     return await cvs.send_full_cv(context.session, context.reference_locks, document)
 
 

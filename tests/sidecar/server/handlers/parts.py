@@ -86,7 +86,7 @@ class Parts:
             log_in=self._log_in,
             mock=self._mock,
             reference_locks=ReferenceLocks(),
-            documents=DocumentLoader(""),
+            documents=lambda: DocumentLoader(""),
             run_service=_unasked,
             expect_job=self._expect_job,
             visit_tokens=_unasked,
