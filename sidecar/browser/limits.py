@@ -18,7 +18,7 @@ class Limits:
     """To open a context and its page."""
     close: float = 5.0
     """To close a context or a browser."""
-    silence: float = 10.0
+    driver_response: float = 10.0
     """For the driver to respond after a cancelled call; a driver that does not is killed."""
     jobs_per_browser: int = 100
     """After this many jobs the browser is replaced; long-lived ones grow."""
@@ -31,7 +31,7 @@ class Limits:
     """The pause after a failed launch; it doubles with each failure."""
     save: float = 10.0
     """To read a profile's cookies and storage after a job."""
-    quiet: float = 1.0
+    leave_page_after: float = 1.0
     """After this time without a job a profile's page is left, so that the site's scripts stop."""
     profile_idle: float = 120.0
     """A profile's context without jobs is closed after this."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sidecar_protocol.session import Credentials
 
 from sidecar.composition.process_context import ProcessContext
-from sidecar.jobs.background import BackgroundExecutor
+from sidecar.jobs.background_executor import BackgroundExecutor
 from sidecar.queue.backend import QueueBackend
 from sidecar.queue.job_queue import JobQueue, JobQueueOptions
 from sidecar.queue.sqlite_backend import SqliteBackend

@@ -26,7 +26,7 @@ from sidecar.storage.task_runs import TaskRuns
 
 if TYPE_CHECKING:
     from sidecar.composition.queue import QueueServices
-    from sidecar.jobs.background import BackgroundExecutor
+    from sidecar.jobs.background_executor import BackgroundExecutor
     from sidecar.queue.backend import QueueBackend
     from sidecar.queue.job_queue import JobQueue
     from sidecar.schedules.schedule_service import ScheduleService

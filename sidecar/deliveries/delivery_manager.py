@@ -27,7 +27,7 @@ from sidecar.net.http_client import HttpClient
 from sidecar.net.public_http import PublicHttpClient
 from sidecar.queue.process_registry import ProcessLock
 from sidecar.storage.database import Database
-from sidecar.storage.endpoints import EndpointRows
+from sidecar.storage.endpoint_rows import EndpointRows
 from sidecar.storage.outbox import Outbox, OutboxRow
 from sidecar.wall_clock import rfc3339
 

@@ -15,7 +15,7 @@ from sidecar_protocol.wire_types import UNSET, Secret, Secrets, Unset
 
 from sidecar.encryption import Encryptor
 from sidecar.errors import DecryptionKeyMissing
-from sidecar.storage.endpoints import EndpointRow
+from sidecar.storage.endpoint_rows import EndpointRow
 
 log = logging.getLogger(__name__)
 

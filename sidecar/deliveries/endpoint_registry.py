@@ -22,7 +22,7 @@ from sidecar.deliveries.endpoint_records import (
 from sidecar.encryption import Encryptor
 from sidecar.errors import DecryptionKeyMissing, ErrorCollector, InvalidContent, LimitExceeded
 from sidecar.net.urls import check_url
-from sidecar.storage.endpoints import EndpointRow, EndpointRows
+from sidecar.storage.endpoint_rows import EndpointRow, EndpointRows
 
 MAX_CACHED: Final = 1_000
 """Webhooks in memory; a message names at most a hundred."""

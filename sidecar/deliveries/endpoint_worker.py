@@ -15,7 +15,7 @@ from sidecar.deliveries.endpoint_registry import EndpointRegistry, Target
 from sidecar.deliveries.sender import MAX_ATTEMPTS, Failure, Sender, backoff_seconds
 from sidecar.errors import DecryptionKeyMissing, StoreFailed
 from sidecar.queue.process_registry import ProcessLock
-from sidecar.storage.endpoints import LEASE, EndpointRow, EndpointRows
+from sidecar.storage.endpoint_rows import LEASE, EndpointRow, EndpointRows
 from sidecar.storage.outbox import Outbox, PendingMessage
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from sidecar.errors import StoreFailed
 from sidecar.queue import job_rows
 from sidecar.queue.backend import MessageHandler
 from sidecar.queue.job_rows import NewRow, Row
-from sidecar.queue.messages import MessageStore
+from sidecar.queue.message_store import MessageStore
 from sidecar.queue.process_registry import ProcessLock
-from sidecar.queue.results import ResultStore
+from sidecar.queue.result_store import ResultStore
 from sidecar.queue.sqlite_context import SqliteContext, create_context
 from sidecar.queue.sqlite_queue import SqliteQueue
 from sidecar.storage.database import Database

@@ -192,7 +192,7 @@ async def launch(
     driver: Driver | None = None
     try:
         async with within(seconds):
-            driver = await start_driver(lambda: drivers.start(found.kind), limits.silence)
+            driver = await start_driver(lambda: drivers.start(found.kind), limits.driver_response)
             return BrowserProcess(driver, await _start_browser(driver, found, seconds, sandbox))
     except BaseException as error:
         if driver is not None:

@@ -152,7 +152,9 @@ class ProfileContextCache:
             cached.cleanup.add_done_callback(consume_exception)
         else:
             cached.cleanup = None
-        cached.timer = asyncio.get_running_loop().call_later(self._limits.quiet, self._on_quiet, use.key, cached)
+        cached.timer = asyncio.get_running_loop().call_later(
+            self._limits.leave_page_after, self._on_unused, use.key, cached
+        )
         self._contexts[use.key] = cached
         while len(self._contexts) > self._max_contexts:
             self._evict(next(iter(self._contexts)))
@@ -181,14 +183,14 @@ class ProfileContextCache:
                 await page.close()
         return kept
 
-    def _on_quiet(self, key: ProfileKey, cached: CachedContext) -> None:
+    def _on_unused(self, key: ProfileKey, cached: CachedContext) -> None:
         """Blanks the page of a profile without a further job, and closes its context after a while."""
         if cached.page.lost.done():
             self._evict(key)
             return
         cached.cleanup = asyncio.create_task(_open_blank_page(cached))
         cached.cleanup.add_done_callback(consume_exception)
-        left = max(0.0, self._limits.profile_idle - self._limits.quiet)
+        left = max(0.0, self._limits.profile_idle - self._limits.leave_page_after)
         cached.timer = asyncio.get_running_loop().call_later(left, self._evict, key)
 
 

@@ -12,7 +12,7 @@ from sidecar.clock import Clock
 from sidecar.deliveries.sender import DAY, DETACH_ATTEMPTS, MAX_ATTEMPTS, backoff_seconds
 from sidecar.errors import INTERNAL_ERROR, Conflict, NotFound, StoreFailed
 from sidecar.net.public_http import PublicHttpClient
-from sidecar.storage.endpoints import LEASE, EndpointRows
+from sidecar.storage.endpoint_rows import LEASE, EndpointRows
 from sidecar.storage.outbox import OutboxMessage, PendingMessage
 from tests.clocks import ManualClock
 from tests.fakes import KEY, KEY_ID, StandInReceiver, StandInRtcv, nobody_listens

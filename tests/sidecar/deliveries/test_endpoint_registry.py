@@ -15,7 +15,7 @@ from sidecar.deliveries.server_forwarder import ServerForwarder
 from sidecar.encryption import Encryptor
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, MissingCredentials
 from sidecar.storage.database import Database
-from sidecar.storage.endpoints import EndpointRows
+from sidecar.storage.endpoint_rows import EndpointRows
 from sidecar.storage.outbox import Outbox
 from tests.clocks import ManualClock
 from tests.fakes import KEY, KEY_ID

@@ -23,7 +23,7 @@ from tests.site.server import TestSite
 
 pytestmark = pytest.mark.browser
 
-LIMITS = Limits(context=3, close=1, save=1, silence=1)
+LIMITS = Limits(context=3, close=1, save=1, driver_response=1)
 SECONDS = 40
 """More than all limits together."""
 MISSING = {"actions": [{"click": "#none"}], "step_timeout_ms": 800, "timeout_ms": 1600}

@@ -283,7 +283,7 @@ async def test_a_death_between_jobs_is_not_noticed(tmp_path: Path, site: str, vi
 @pytest.mark.browser
 async def test_few_contexts_live_and_not_for_long(tmp_path: Path, site: str) -> None:
     """The oldest makes room for another, an idle one is closed, a browser is replaced: nothing is lost by that."""
-    limits = Limits(profile_idle=0.3, quiet=0.1, jobs_per_browser=7)
+    limits = Limits(profile_idle=0.3, leave_page_after=0.1, jobs_per_browser=7)
     write = evaluate("() => localStorage.setItem('n', 1 + Number(localStorage.getItem('n')))")
     tell = evaluate("() => localStorage.getItem('n')")
     async with opened(tmp_path, limits, living_profiles=2) as runner:

@@ -13,7 +13,7 @@ from sidecar.encryption import KEY_BYTES, Encryptor
 from sidecar.errors import StoreFailed
 from sidecar.rtcv.credential_store import CredentialStore
 from sidecar.storage.database import Database
-from sidecar.storage.endpoints import EndpointRows
+from sidecar.storage.endpoint_rows import EndpointRows
 from sidecar.storage.redis_client import connect
 from sidecar.storage.redis_logins import RedisLogins
 from tests.redis_server import RedisServer

@@ -50,7 +50,7 @@ REFERENCE: dict[str, Any] = {"type": "set_cached_reference", "content": "abcd"}
 LOGGED_IN: Final = "a login"
 
 
-class Office:
+class ScheduleHarness:
     """Schedules of one process over a database that others may share, and the jobs that they made."""
 
     def __init__(self, database: Database, time: ManualClock, encryptor: Encryptor | None = None) -> None:
@@ -132,18 +132,18 @@ class Office:
 
 
 @pytest.fixture
-async def office() -> AsyncIterator[Office]:
+async def harness() -> AsyncIterator[ScheduleHarness]:
     """With nothing scheduled yet."""
     database = Database.in_memory()
-    yield Office(database, ManualClock(NOW.timestamp()))
+    yield ScheduleHarness(database, ManualClock(NOW.timestamp()))
     await database.close()
 
 
-async def refusal(office: Office, account_id: str = "", **changes: Any) -> tuple[int, str]:
+async def refusal(harness: ScheduleHarness, account_id: str = "", **changes: Any) -> tuple[int, str]:
     """Number and field of the error that making such a schedule ends with."""
     with pytest.raises(WireError) as refused:
-        await office.create(account_id, **changes)
-    assert await office.agenda.count() == 0
+        await harness.create(account_id, **changes)
+    assert await harness.agenda.count() == 0
     return error_number(refused.value.detail), refused.value.detail.field or ""
 
 
@@ -154,62 +154,62 @@ async def refusal(office: Office, account_id: str = "", **changes: Any) -> tuple
     "name",
     ["nightly", "schedule push example", "定时任务", "报表_2026 nightly", "Überprüfung", "_", "a" * 255, "表" * 85],
 )
-async def test_names_that_may_be(office: Office, name: str) -> None:
+async def test_names_that_may_be(harness: ScheduleHarness, name: str) -> None:
     """1 to 255 bytes of Chinese characters, letters, digits, underscores and spaces."""
-    assert (await office.schedules.get(await office.create(name=name))).name == name
+    assert (await harness.schedules.get(await harness.create(name=name))).name == name
 
 
 @pytest.mark.parametrize("name", ["", "a" * 256, "表" * 86, "a-b", "a.b", "a\n", "a\t", "½", "😀", "a\0", 5, None])
-async def test_names_that_may_not_be(office: Office, name: object) -> None:
+async def test_names_that_may_not_be(harness: ScheduleHarness, name: object) -> None:
     """28100, and the field."""
-    assert await refusal(office, name=name) == (28100, "name")
+    assert await refusal(harness, name=name) == (28100, "name")
 
 
 @pytest.mark.parametrize("enabled", [False, None, 1, "true"])
-async def test_a_schedule_is_enabled_when_it_is_made(office: Office, enabled: object) -> None:
+async def test_a_schedule_is_enabled_when_it_is_made(harness: ScheduleHarness, enabled: object) -> None:
     """28100 for anything but true."""
-    assert await refusal(office, enabled=enabled) == (28100, "enabled")
+    assert await refusal(harness, enabled=enabled) == (28100, "enabled")
 
 
 @pytest.mark.parametrize("missing", ["name", "enabled", "trigger", "push"])
-async def test_every_part_is_needed(office: Office, missing: str) -> None:
+async def test_every_part_is_needed(harness: ScheduleHarness, missing: str) -> None:
     """A schedule without a push has its own number: 28105."""
-    content = office.wanted()
+    content = harness.wanted()
     del content[missing]
     with pytest.raises(WireError) as refused:
-        office.read("create_schedule", content)
+        harness.read("create_schedule", content)
     assert refused.value.detail.field == missing
     assert error_number(refused.value.detail) == (28105 if missing == "push" else 28100)
 
 
-async def test_unknown_members_are_refused(office: Office) -> None:
+async def test_unknown_members_are_refused(harness: ScheduleHarness) -> None:
     """At any depth, by their name."""
-    assert await refusal(office, other=1) == (28100, "other")
-    trigger = office.at(60)
-    assert await refusal(office, trigger={**trigger, "periodical": {}}) == (28100, "trigger.periodical")
-    assert await refusal(office, push={**JOB, "from": "x"}) == (28105, "push.from")
+    assert await refusal(harness, other=1) == (28100, "other")
+    trigger = harness.at(60)
+    assert await refusal(harness, trigger={**trigger, "periodical": {}}) == (28100, "trigger.periodical")
+    assert await refusal(harness, push={**JOB, "from": "x"}) == (28105, "push.from")
 
 
 # --- times
 
 
 @pytest.mark.parametrize("text", ["2026-4-1 10:00:00", "2026-04-01 10:00", "2026-04-31 10:00:00", "tomorrow", 5])
-async def test_times_that_are_none(office: Office, text: object) -> None:
+async def test_times_that_are_none(harness: ScheduleHarness, text: object) -> None:
     """28100."""
     trigger = {"single": {"time": text, "zone_type": 2}}
-    assert await refusal(office, trigger=trigger) == (28100, "trigger.single.time")
+    assert await refusal(harness, trigger=trigger) == (28100, "trigger.single.time")
 
 
 @pytest.mark.parametrize("seconds", [0, -1, -86_400, 365 * 86_400 + 1])
-async def test_times_out_of_range(office: Office, seconds: float) -> None:
+async def test_times_out_of_range(harness: ScheduleHarness, seconds: float) -> None:
     """28100 for what is not in the future, or more than a year ahead."""
-    assert await refusal(office, trigger=office.at(seconds)) == (28100, "trigger.single.time")
+    assert await refusal(harness, trigger=harness.at(seconds)) == (28100, "trigger.single.time")
 
 
-async def test_a_year_ahead_and_a_second_ahead_may_be(office: Office) -> None:
+async def test_a_year_ahead_and_a_second_ahead_may_be(harness: ScheduleHarness) -> None:
     """The bounds themselves."""
     for seconds in (1, 365 * 86_400):
-        shown = await office.schedules.get(await office.create(trigger=office.at(seconds)))
+        shown = await harness.schedules.get(await harness.create(trigger=harness.at(seconds)))
         assert shown.due == (NOW + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -226,11 +226,13 @@ async def test_a_year_ahead_and_a_second_ahead_may_be(office: Office) -> None:
         (-7, None, "", "2026-07-01T08:00:00Z"),
     ],
 )
-async def test_whose_clock_it_is(office: Office, zone_type: int, zone: str | None, hello: str, due: str) -> None:
+async def test_whose_clock_it_is(
+    harness: ScheduleHarness, zone_type: int, zone: str | None, hello: str, due: str
+) -> None:
     """1: the parent's, as the trigger or `hello` names it; 2 and anything else: the machine's, here Amsterdam's."""
     single = {"time": "2026-07-01 10:00:00", "zone_type": zone_type}
     trigger = {"single": {**single, "zone": zone} if zone else single}
-    shown = await office.schedules.get(await office.create(zone=hello, trigger=trigger))
+    shown = await harness.schedules.get(await harness.create(zone=hello, trigger=trigger))
     assert shown.due == due
     assert shown.trigger.single.time == "2026-07-01 10:00:00"
 
@@ -246,10 +248,10 @@ async def test_whose_clock_it_is(office: Office, zone_type: int, zone: str | Non
         ("Australia/Lord_Howe", "2026-04-05 01:45:00", "2026-04-04T14:45:00Z"),
     ],
 )
-async def test_skipped_and_repeated_times(office: Office, zone: str, shown: str, due: str) -> None:
+async def test_skipped_and_repeated_times(harness: ScheduleHarness, zone: str, shown: str, due: str) -> None:
     """PEP 495 with fold=0, in three zones."""
     trigger = {"single": {"time": shown, "zone_type": 1, "zone": zone}}
-    assert (await office.schedules.get(await office.create(trigger=trigger))).due == due
+    assert (await harness.schedules.get(await harness.create(trigger=trigger))).due == due
 
 
 @pytest.mark.parametrize(
@@ -263,10 +265,10 @@ async def test_skipped_and_repeated_times(office: Office, zone: str, shown: str,
         ({}, "zone_type"),
     ],
 )
-async def test_zones_that_are_none(office: Office, single: dict[str, Any], field: str) -> None:
+async def test_zones_that_are_none(harness: ScheduleHarness, single: dict[str, Any], field: str) -> None:
     """28100; `zone` belongs to zone_type 1."""
     trigger = {"single": {"time": "2026-07-01 10:00:00", **single}}
-    assert await refusal(office, trigger=trigger) == (28100, f"trigger.single.{field}")
+    assert await refusal(harness, trigger=trigger) == (28100, f"trigger.single.{field}")
 
 
 # --- pushes
@@ -298,29 +300,29 @@ async def test_zones_that_are_none(office: Office, single: dict[str, Any], field
         ("send_job", "push"),
     ],
 )
-async def test_pushes_that_can_not_be_run(office: Office, push: object, field: str) -> None:
+async def test_pushes_that_can_not_be_run(harness: ScheduleHarness, push: object, field: str) -> None:
     """28105, as strictly as the message itself, by the same names below `push`."""
-    assert await refusal(office, LOGGED_IN, push=push) == (28105, field)
+    assert await refusal(harness, LOGGED_IN, push=push) == (28105, field)
 
 
-async def test_a_webhook_that_can_not_be_is_named(office: Office) -> None:
+async def test_a_webhook_that_can_not_be_is_named(harness: ScheduleHarness) -> None:
     """28105, with its place, whatever the code."""
-    office.refused_webhook = Forbidden("127.0.0.1 is a private address", field="webhooks[0].url")
+    harness.refused_webhook = Forbidden("127.0.0.1 is a private address", field="webhooks[0].url")
     push = {"type": "send_job", "content": {**JOB["content"], "webhooks": ["http://127.0.0.1/"]}}
-    assert await refusal(office, push=push) == (28105, "push.content.webhooks[0].url")
+    assert await refusal(harness, push=push) == (28105, "push.content.webhooks[0].url")
 
 
-async def test_an_error_in_a_push_says_what_the_message_would(office: Office) -> None:
+async def test_an_error_in_a_push_says_what_the_message_would(harness: ScheduleHarness) -> None:
     """With the place named once."""
     with pytest.raises(WireError) as refused:
-        await office.create(push={"type": "send_job", "content": {"steps": [{"url": 1}]}})
+        await harness.create(push={"type": "send_job", "content": {"steps": [{"url": 1}]}})
     assert refused.value.detail.message == "push.content.steps[0].url: expected str, got int"
 
 
-async def test_every_mistake_of_a_push_is_named_from_outside(office: Office) -> None:
+async def test_every_mistake_of_a_push_is_named_from_outside(harness: ScheduleHarness) -> None:
     """In `fields` as in `field`: the parent sent a push, not a job."""
     with pytest.raises(WireError) as refused:
-        await office.create(push={"type": "send_job", "content": {"steps": [{"url": 1}, {"url": 2}]}})
+        await harness.create(push={"type": "send_job", "content": {"steps": [{"url": 1}, {"url": 2}]}})
     assert refused.value.detail.fields == tuple(
         FieldError(f"push.content.steps[{step}].url", f"push.content.steps[{step}].url: expected str, got int")
         for step in (0, 1)
@@ -335,53 +337,55 @@ async def test_every_mistake_of_a_push_is_named_from_outside(office: Office) -> 
         {"type": "send_job", "content": {**JOB["content"], "secrets": {"user": {"key": "a", "encryption_key": "b"}}}},
     ],
 )
-async def test_what_needs_a_server_needs_a_login(office: Office, push: dict[str, Any]) -> None:
+async def test_what_needs_a_server_needs_a_login(harness: ScheduleHarness, push: dict[str, Any]) -> None:
     """28101 without; with one, the schedule belongs to it."""
     with pytest.raises(MissingCredentials) as refused:
-        await office.create(push=push)
+        await harness.create(push=push)
     assert error_number(refused.value.detail) == 28101
-    await office.create(LOGGED_IN, push=push)
-    await office.run(3600)
-    assert office.submitted[0].account_id == "a login"
+    await harness.create(LOGGED_IN, push=push)
+    await harness.run(3600)
+    assert harness.submitted[0].account_id == "a login"
 
 
-async def test_a_visit_token_is_checked_at_once(office: Office) -> None:
+async def test_a_visit_token_is_checked_at_once(harness: ScheduleHarness) -> None:
     """28101, where tokens are on."""
-    office.token_is_good = False
+    harness.token_is_good = False
     with pytest.raises(Unauthorized) as refused:
-        await office.create()
+        await harness.create()
     assert error_number(refused.value.detail) == 28101
 
 
-async def test_a_job_is_planned_once(office: Office) -> None:
+async def test_a_job_is_planned_once(harness: ScheduleHarness) -> None:
     """When it is scheduled: what is decided from its steps is handed on, and its run checks it again."""
-    await office.create(push=JOB)
-    await office.run(3600)
-    assert len(office.submitted) == 1
-    assert office.plans == 1
+    await harness.create(push=JOB)
+    await harness.run(3600)
+    assert len(harness.submitted) == 1
+    assert harness.plans == 1
 
 
 @pytest.mark.parametrize("push", [JOB, {"type": "send_job", "content": {**JOB["content"], "token": "good till two"}}])
-async def test_a_visit_token_is_checked_again_when_the_time_moves(office: Office, push: dict[str, Any]) -> None:
+async def test_a_visit_token_is_checked_again_when_the_time_moves(
+    harness: ScheduleHarness, push: dict[str, Any]
+) -> None:
     """28101, and nothing is changed; not where the time stays."""
-    schedule_id = await office.create(push=push)
-    before = await office.schedules.get(schedule_id)
-    office.token_is_good = False
+    schedule_id = await harness.create(push=push)
+    before = await harness.schedules.get(schedule_id)
+    harness.token_is_good = False
     with pytest.raises(Unauthorized) as refused:
-        await office.update(schedule_id, trigger=office.at(7200))
+        await harness.update(schedule_id, trigger=harness.at(7200))
     assert error_number(refused.value.detail) == 28101
-    assert await office.schedules.get(schedule_id) == before
-    await office.update(schedule_id, name="other", enabled=False)
-    office.token_is_good = True
-    assert (await office.update(schedule_id, trigger=office.at(7200))).due == "2026-03-01T14:00:00Z"
+    assert await harness.schedules.get(schedule_id) == before
+    await harness.update(schedule_id, name="other", enabled=False)
+    harness.token_is_good = True
+    assert (await harness.update(schedule_id, trigger=harness.at(7200))).due == "2026-03-01T14:00:00Z"
 
 
-async def test_what_another_process_has_encrypted_is_moved_unseen(office: Office) -> None:
+async def test_what_another_process_has_encrypted_is_moved_unseen(harness: ScheduleHarness) -> None:
     """Its token is looked at when it is fired, by who can open it."""
-    other = Office(office.database, office.time)
+    other = ScheduleHarness(harness.database, harness.time)
     schedule_id = await other.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS})
-    office.token_is_good = False
-    assert (await office.update(schedule_id, trigger=office.at(7200))).due == "2026-03-01T14:00:00Z"
+    harness.token_is_good = False
+    assert (await harness.update(schedule_id, trigger=harness.at(7200))).due == "2026-03-01T14:00:00Z"
 
 
 SECRETS = {
@@ -407,54 +411,54 @@ def contents(folder: Path) -> list[bytes]:
 async def test_secrets_are_encrypted_and_never_shown(tmp_path: Path, key: bytes | None) -> None:
     """Neither by `get_schedule` nor by the list nor by an update, and not on disk; the job gets them."""
     database = await Database.open(tmp_path / "sidecar.db")
-    office = Office(database, ManualClock(NOW.timestamp()), Encryptor(key))
+    harness = ScheduleHarness(database, ManualClock(NOW.timestamp()), Encryptor(key))
     push = {"type": "send_job", "content": SECRETS}
-    schedule_id = await office.create(LOGGED_IN, push=push)
-    said = [await office.schedules.get(schedule_id), await office.schedules.list(ListSchedules())]
-    said.append(await office.update(schedule_id, LOGGED_IN, push=push, name="again"))
+    schedule_id = await harness.create(LOGGED_IN, push=push)
+    said = [await harness.schedules.get(schedule_id), await harness.schedules.list(ListSchedules())]
+    said.append(await harness.update(schedule_id, LOGGED_IN, push=push, name="again"))
     assert b"canary" not in b"".join(map(encode, said))
     shown = json.loads(encode(said[0]))["push"]
     assert shown["type"] == "send_job"
     assert shown["content"]["steps"][0]["actions"][0] == {"fill": {"selector": "#p", "value": REDACTED}}
     assert shown["content"]["cookies"][0] == {"name": "n", "value": REDACTED, "domain": "shop.example"}
     assert shown["content"]["context"]["http_credentials"]["password"] == REDACTED
-    await office.run(3600)
-    assert json.loads(office.submitted[0].content) == SECRETS
+    await harness.run(3600)
+    assert json.loads(harness.submitted[0].content) == SECRETS
     await database.close()
     files = contents(tmp_path)
     assert files
     assert b"canary" not in b"".join(files)
 
 
-async def test_webhooks_are_shown_by_their_hosts(office: Office) -> None:
+async def test_webhooks_are_shown_by_their_hosts(harness: ScheduleHarness) -> None:
     """A path or query may be as good as a secret."""
     urls = ["https://hooks.example/T0/canary", "https://b.example?canary", "https://c.example"]
-    schedule_id = await office.create(push={"type": "send_job", "content": {**JOB["content"], "webhooks": urls}})
-    shown = json.loads(encode(await office.schedules.get(schedule_id)))["push"]["content"]["webhooks"]
+    schedule_id = await harness.create(push={"type": "send_job", "content": {**JOB["content"], "webhooks": urls}})
+    shown = json.loads(encode(await harness.schedules.get(schedule_id)))["push"]["content"]["webhooks"]
     assert shown == [f"https://hooks.example/{REDACTED}", f"https://b.example?{REDACTED}", "https://c.example"]
 
 
 # --- bounds and pages
 
 
-async def test_at_most_a_thousand_unexpired(office: Office) -> None:
+async def test_at_most_a_thousand_unexpired(harness: ScheduleHarness) -> None:
     """28100 for one more; what was fired or deleted makes room."""
-    ids = [await office.create() for _ in range(MAX_OPEN)]
+    ids = [await harness.create() for _ in range(MAX_OPEN)]
     with pytest.raises(LimitExceeded) as refused:
-        await office.create()
+        await harness.create()
     assert error_number(refused.value.detail) == 28100
-    await office.schedules.delete(ids[0])
-    ids.append(await office.create(trigger=office.at(10)))
+    await harness.schedules.delete(ids[0])
+    ids.append(await harness.create(trigger=harness.at(10)))
     with pytest.raises(LimitExceeded):
-        await office.create()
-    await office.run(10)
-    await office.create()
+        await harness.create()
+    await harness.run(10)
+    await harness.create()
 
 
-async def test_pages_hold_fifty_oldest_first(office: Office) -> None:
+async def test_pages_hold_fifty_oldest_first(harness: ScheduleHarness) -> None:
     """A page past the end is empty, and says its number and the totals all the same."""
-    ids = [await office.create(name=str(n), trigger=office.at(9000 - n)) for n in range(2 * PAGE_SIZE + 3)]
-    first, last, past = [await office.schedules.list(ListSchedules(page=page)) for page in (1, 3, 4)]
+    ids = [await harness.create(name=str(n), trigger=harness.at(9000 - n)) for n in range(2 * PAGE_SIZE + 3)]
+    first, last, past = [await harness.schedules.list(ListSchedules(page=page)) for page in (1, 3, 4)]
     assert [one.schedule_id for one in first.schedules] == ids[:PAGE_SIZE]
     assert [one.schedule_id for one in last.schedules] == ids[2 * PAGE_SIZE :]
     assert (past.total_count, past.total_pages, past.page, past.schedules) == (103, 3, 4, ())
@@ -464,9 +468,9 @@ async def test_pages_hold_fifty_oldest_first(office: Office) -> None:
     assert json.loads(encode(one.push)) == JOB
 
 
-async def test_a_list_of_nothing(office: Office) -> None:
+async def test_a_list_of_nothing(harness: ScheduleHarness) -> None:
     """The first page is asked for where none is named."""
-    page = await office.schedules.list(office.read("list_schedules", {}))
+    page = await harness.schedules.list(harness.read("list_schedules", {}))
     assert json.loads(encode(page)) == {"total_count": 0, "total_pages": 0, "page": 1, "schedules": []}
 
 
@@ -478,31 +482,31 @@ def test_pages_that_are_none(page: object) -> None:
     assert (error_number(refused.value.detail), refused.value.detail.field) == (28100, "page")
 
 
-async def test_a_page_beyond_all_numbers_is_empty(office: Office) -> None:
+async def test_a_page_beyond_all_numbers_is_empty(harness: ScheduleHarness) -> None:
     """As any past the end."""
-    await office.create()
-    assert (await office.schedules.list(ListSchedules(page=10**9))).schedules == ()
+    await harness.create()
+    assert (await harness.schedules.list(ListSchedules(page=10**9))).schedules == ()
 
 
-async def test_the_list_holds_what_is_to_come(office: Office) -> None:
+async def test_the_list_holds_what_is_to_come(harness: ScheduleHarness) -> None:
     """What was fired or missed is in a list of its own."""
-    soon, later = await office.create(trigger=office.at(60)), await office.create()
-    await office.run(60)
-    assert [one.schedule_id for one in (await office.schedules.list(ListSchedules())).schedules] == [later]
-    expired = await office.schedules.list(ListSchedules(expired=True))
+    soon, later = await harness.create(trigger=harness.at(60)), await harness.create()
+    await harness.run(60)
+    assert [one.schedule_id for one in (await harness.schedules.list(ListSchedules())).schedules] == [later]
+    expired = await harness.schedules.list(ListSchedules(expired=True))
     assert [(one.schedule_id, one.status) for one in expired.schedules] == [(soon, "fired")]
 
 
 # --- what is not there
 
 
-async def test_a_schedule_that_is_not_there(office: Office) -> None:
+async def test_a_schedule_that_is_not_there(harness: ScheduleHarness) -> None:
     """28104, for each message that names one."""
     asked = [
-        office.schedules.get("x"),
-        office.update("x", name="y"),
-        office.schedules.delete("x"),
-        office.schedules.msg_ids("x"),
+        harness.schedules.get("x"),
+        harness.update("x", name="y"),
+        harness.schedules.delete("x"),
+        harness.schedules.msg_ids("x"),
     ]
     for one in asked:
         with pytest.raises(NotFound) as refused:
@@ -510,33 +514,33 @@ async def test_a_schedule_that_is_not_there(office: Office) -> None:
         assert error_number(refused.value.detail) == 28104
 
 
-async def test_a_deleted_schedule_is_gone(office: Office) -> None:
+async def test_a_deleted_schedule_is_gone(harness: ScheduleHarness) -> None:
     """And is not fired."""
-    schedule_id = await office.create()
-    await office.schedules.delete(schedule_id)
+    schedule_id = await harness.create()
+    await harness.schedules.delete(schedule_id)
     with pytest.raises(NotFound):
-        await office.schedules.delete(schedule_id)
-    await office.run(3600)
-    assert office.submitted == []
+        await harness.schedules.delete(schedule_id)
+    await harness.run(3600)
+    assert harness.submitted == []
 
 
 # --- updates
 
 
-async def test_an_update_takes_any_parts(office: Office) -> None:
+async def test_an_update_takes_any_parts(harness: ScheduleHarness) -> None:
     """Each whole; the others stay."""
-    schedule_id = await office.create(trigger=office.at(3600))
-    shown = await office.update(schedule_id, name="other")
+    schedule_id = await harness.create(trigger=harness.at(3600))
+    shown = await harness.update(schedule_id, name="other")
     assert (shown.name, shown.enabled, json.loads(encode(shown.push))) == ("other", True, JOB)
-    shown = await office.update(schedule_id, enabled=False, push=REFERENCE)
+    shown = await harness.update(schedule_id, enabled=False, push=REFERENCE)
     assert (shown.status, shown.push.type) == ("paused", "set_cached_reference")
-    shown = await office.update(schedule_id, enabled=True, trigger=office.at(7200))
+    shown = await harness.update(schedule_id, enabled=True, trigger=harness.at(7200))
     assert (shown.status, shown.due) == ("pending", "2026-03-01T14:00:00Z")
-    assert shown == await office.schedules.get(schedule_id)
-    await office.run(3600)
-    assert office.submitted == []
-    await office.run(3600)
-    assert [(one.type, one.content, one.name) for one in office.submitted] == [
+    assert shown == await harness.schedules.get(schedule_id)
+    await harness.run(3600)
+    assert harness.submitted == []
+    await harness.run(3600)
+    assert [(one.type, one.content, one.name) for one in harness.submitted] == [
         ("set_cached_reference", b'"abcd"', "other")
     ]
 
@@ -556,68 +560,70 @@ async def test_an_update_takes_any_parts(office: Office) -> None:
         ({"other": 1}, 28100, "other"),
     ],
 )
-async def test_updates_that_can_not_be(office: Office, parts: dict[str, Any], number: int, field: str) -> None:
+async def test_updates_that_can_not_be(
+    harness: ScheduleHarness, parts: dict[str, Any], number: int, field: str
+) -> None:
     """A part of a part is none; nothing is changed."""
-    schedule_id = await office.create()
-    before = await office.schedules.get(schedule_id)
+    schedule_id = await harness.create()
+    before = await harness.schedules.get(schedule_id)
     with pytest.raises(WireError) as refused:
-        await office.update(schedule_id, **parts)
+        await harness.update(schedule_id, **parts)
     assert (error_number(refused.value.detail), refused.value.detail.field) == (number, field)
-    assert await office.schedules.get(schedule_id) == before
+    assert await harness.schedules.get(schedule_id) == before
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (1, 3), (0, 1)])
-async def test_the_zone_type_stays(office: Office, before: int, after: int) -> None:
+async def test_the_zone_type_stays(harness: ScheduleHarness, before: int, after: int) -> None:
     """28100 for a change from the parent's clock to the machine's or back; among the machine's it may change."""
-    schedule_id = await office.create(trigger=office.at(36_000, before, None))
+    schedule_id = await harness.create(trigger=harness.at(36_000, before, None))
     with pytest.raises(InvalidContent) as refused:
-        await office.update(schedule_id, trigger=office.at(72_000, after, None))
+        await harness.update(schedule_id, trigger=harness.at(72_000, after, None))
     assert refused.value.detail.field == "trigger.single.zone_type"
     other_of_its_kind = {1: 1, 2: 5, 0: 2}[before]
-    await office.update(schedule_id, trigger=office.at(72_000, other_of_its_kind, None))
+    await harness.update(schedule_id, trigger=harness.at(72_000, other_of_its_kind, None))
 
 
 @pytest.mark.parametrize("how", ["fired", "missed", "due"])
-async def test_an_expired_schedule_is_not_updated(office: Office, how: str) -> None:
+async def test_an_expired_schedule_is_not_updated(harness: ScheduleHarness, how: str) -> None:
     """28100; also in the moment before it is fired."""
-    schedule_id = await office.create()
+    schedule_id = await harness.create()
     if how == "due":
-        office.time.advance(3600)
+        harness.time.advance(3600)
     else:
-        await office.run(3600 if how == "fired" else 3601 + GRACE)
-        assert await office.status(schedule_id) == how
+        await harness.run(3600 if how == "fired" else 3601 + GRACE)
+        assert await harness.status(schedule_id) == how
     with pytest.raises(InvalidContent) as refused:
-        await office.update(schedule_id, name="too late", trigger=office.at(3600))
+        await harness.update(schedule_id, name="too late", trigger=harness.at(3600))
     assert (refused.value.detail.code, error_number(refused.value.detail)) == (ErrorCode.INVALID_CONTENT, 28100)
 
 
-async def test_updates_at_once_are_all_done(office: Office) -> None:
+async def test_updates_at_once_are_all_done(harness: ScheduleHarness) -> None:
     """None overwrites what another one has changed."""
-    schedule_id = await office.create()
-    later = office.at(7200)
+    schedule_id = await harness.create()
+    later = harness.at(7200)
     await asyncio.gather(
-        office.update(schedule_id, name="one"),
-        office.update(schedule_id, push=REFERENCE),
-        office.update(schedule_id, trigger=later),
+        harness.update(schedule_id, name="one"),
+        harness.update(schedule_id, push=REFERENCE),
+        harness.update(schedule_id, trigger=later),
     )
-    shown = await office.schedules.get(schedule_id)
+    shown = await harness.schedules.get(schedule_id)
     assert (shown.name, shown.push.type, shown.due) == ("one", "set_cached_reference", "2026-03-01T14:00:00Z")
 
 
 # --- when the time comes
 
 
-async def test_a_schedule_is_fired_once_at_its_time(office: Office) -> None:
+async def test_a_schedule_is_fired_once_at_its_time(harness: ScheduleHarness) -> None:
     """As a job of its own, named after it, which `get_schedule_msg_ids` tells; the parent that listens hears of it."""
     push = {"type": "send_job", "content": {**JOB["content"], "retries": 3, "webhooks": ["https://hooks.example/"]}}
-    schedule_id = await office.create(push=push)
-    assert await office.schedules.msg_ids(schedule_id) == (await office.schedules.msg_ids(schedule_id))
-    await office.run(3599)
-    assert office.submitted == []
-    await office.run(1)
-    await office.run(86_400)
+    schedule_id = await harness.create(push=push)
+    assert await harness.schedules.msg_ids(schedule_id) == (await harness.schedules.msg_ids(schedule_id))
+    await harness.run(3599)
+    assert harness.submitted == []
+    await harness.run(1)
+    await harness.run(86_400)
     key = f"schedule:{schedule_id}:2026-03-01T13:00:00Z"
-    (submitted,) = office.submitted
+    (submitted,) = harness.submitted
     assert submitted == Submission(
         type="send_job",
         content=json.dumps(push["content"]).encode(),
@@ -630,45 +636,45 @@ async def test_a_schedule_is_fired_once_at_its_time(office: Office) -> None:
         notify=True,
         webhooks="the session's,https://hooks.example/",
     )
-    ids = await office.schedules.msg_ids(schedule_id)
+    ids = await harness.schedules.msg_ids(schedule_id)
     assert (ids.count, ids.msgids) == (1, (job_id_for(key),))
-    assert await office.status(schedule_id) == "fired"
-    assert office.fired == [
+    assert await harness.status(schedule_id) == "fired"
+    assert harness.fired == [
         ScheduleFired(schedule_id=schedule_id, name="nightly", due="2026-03-01T13:00:00Z", msgid=job_id_for(key))
     ]
 
 
-async def test_a_schedule_that_was_not_fired_has_no_msgids(office: Office) -> None:
+async def test_a_schedule_that_was_not_fired_has_no_msgids(harness: ScheduleHarness) -> None:
     """None before its time."""
-    ids = await office.schedules.msg_ids(await office.create())
+    ids = await harness.schedules.msg_ids(await harness.create())
     assert json.loads(encode(ids)) == {"count": 0, "msgids": []}
 
 
-async def test_a_paused_schedule_is_not_fired(office: Office) -> None:
+async def test_a_paused_schedule_is_not_fired(harness: ScheduleHarness) -> None:
     """Its time passes, and it was missed."""
-    schedule_id = await office.create()
-    await office.update(schedule_id, enabled=False)
-    assert await office.status(schedule_id) == "paused"
-    await office.run(3600)
-    assert (office.submitted, await office.status(schedule_id)) == ([], "missed")
+    schedule_id = await harness.create()
+    await harness.update(schedule_id, enabled=False)
+    assert await harness.status(schedule_id) == "paused"
+    await harness.run(3600)
+    assert (harness.submitted, await harness.status(schedule_id)) == ([], "missed")
 
 
 @pytest.mark.parametrize(("late", "status"), [(GRACE, "fired"), (GRACE + 1, "missed")])
-async def test_what_was_due_while_nothing_ran(office: Office, late: float, status: str) -> None:
+async def test_what_was_due_while_nothing_ran(harness: ScheduleHarness, late: float, status: str) -> None:
     """Fired at most `misfire_grace` late, else marked missed."""
-    schedule_id = await office.create()
-    await office.run(3600 + late)
-    assert await office.status(schedule_id) == status
-    assert len(office.submitted) == (status == "fired")
+    schedule_id = await harness.create()
+    await harness.run(3600 + late)
+    assert await harness.status(schedule_id) == status
+    assert len(harness.submitted) == (status == "fired")
 
 
-async def test_the_clock_is_set_back_after_firing(office: Office) -> None:
+async def test_the_clock_is_set_back_after_firing(harness: ScheduleHarness) -> None:
     """Its time comes again, and nothing happens."""
-    await office.create()
-    await office.run(3600)
-    office.time.advance(-3600)
-    await office.run(3600)
-    assert len(office.submitted) == 1
+    await harness.create()
+    await harness.run(3600)
+    harness.time.advance(-3600)
+    await harness.run(3600)
+    assert len(harness.submitted) == 1
 
 
 async def test_two_sidecars_make_one_job() -> None:
@@ -676,16 +682,16 @@ async def test_two_sidecars_make_one_job() -> None:
     for seed in range(20):
         database = Database.in_memory()
         time, encryptor = ManualClock(NOW.timestamp()), Encryptor(bytes(32))
-        one, two = Office(database, time, encryptor), Office(database, time, encryptor)
+        one, two = ScheduleHarness(database, time, encryptor), ScheduleHarness(database, time, encryptor)
         ids = [await one.create() for _ in range(5)]
         chance = random.Random(seed)
         time.advance(3600)
 
-        async def on_due(office: Office, chance: random.Random = chance) -> None:
-            while await office.agenda.next_due() is not None:
+        async def on_due(harness: ScheduleHarness, chance: random.Random = chance) -> None:
+            while await harness.agenda.next_due() is not None:
                 for _ in range(chance.randrange(5)):
                     await asyncio.sleep(0)
-                await office.firing.on_due()
+                await harness.firing.on_due()
 
         await asyncio.gather(on_due(one), on_due(two))
         await one.firing.next_due()
@@ -700,14 +706,14 @@ async def test_killed_while_firing(steps: int, tmp_path: Path) -> None:
     """After any of its steps, the next start makes the same job or none, and the schedule ends as fired."""
     time, encryptor = ManualClock(NOW.timestamp()), Encryptor(bytes(32))
     database = await Database.open(tmp_path / "sidecar.db")
-    before = Office(database, time, encryptor)
+    before = ScheduleHarness(database, time, encryptor)
     schedule_id = await before.create()
     time.advance(3600)
     for _ in range(steps):
         await before.firing.on_due()
     await database.close()
     database = await Database.open(tmp_path / "sidecar.db")
-    after = Office(database, time, encryptor)
+    after = ScheduleHarness(database, time, encryptor)
     await after.run(10)
     keys = {submitted.key for submitted in before.submitted + after.submitted}
     assert keys == {f"schedule:{schedule_id}:2026-03-01T13:00:00Z"}
@@ -715,161 +721,161 @@ async def test_killed_while_firing(steps: int, tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_changed_in_the_moment_of_firing(office: Office) -> None:
+async def test_changed_in_the_moment_of_firing(harness: ScheduleHarness) -> None:
     """An update that was answered `ok` counts, and so does a firing that had begun."""
-    schedule_id = await office.create()
-    office.time.advance(3600)
-    await office.firing.on_due()  # begun
-    office.time.advance(-10)  # as a clock may
+    schedule_id = await harness.create()
+    harness.time.advance(3600)
+    await harness.firing.on_due()  # begun
+    harness.time.advance(-10)  # as a clock may
     with pytest.raises(InvalidContent):
-        await office.update(schedule_id, enabled=False)
-    await office.run(10)
-    assert await office.status(schedule_id) == "fired"
+        await harness.update(schedule_id, enabled=False)
+    await harness.run(10)
+    assert await harness.status(schedule_id) == "fired"
 
 
-async def test_a_full_queue_is_tried_again(office: Office) -> None:
+async def test_a_full_queue_is_tried_again(harness: ScheduleHarness) -> None:
     """Within the grace; then it was missed, and says why."""
-    schedule_id = await office.create()
-    office.failure = QueueFull("the queue is full")
+    schedule_id = await harness.create()
+    harness.failure = QueueFull("the queue is full")
     with pytest.raises(QueueFull):
-        await office.run(3600)
-    office.failure = None
-    await office.run(1)
-    assert await office.status(schedule_id) == "fired"
+        await harness.run(3600)
+    harness.failure = None
+    await harness.run(1)
+    assert await harness.status(schedule_id) == "fired"
 
-    schedule_id = await office.create()
-    office.failure = QueueFull("the queue is full")
+    schedule_id = await harness.create()
+    harness.failure = QueueFull("the queue is full")
     with pytest.raises(QueueFull):
-        await office.run(3600)
-    await office.run(GRACE + 1)
-    shown = await office.schedules.get(schedule_id)
+        await harness.run(3600)
+    await harness.run(GRACE + 1)
+    shown = await harness.schedules.get(schedule_id)
     assert shown.status == "missed"
     assert shown.error
     assert shown.error.code is ErrorCode.QUEUE_FULL
 
 
-async def test_one_that_fails_holds_up_no_other(office: Office) -> None:
+async def test_one_that_fails_holds_up_no_other(harness: ScheduleHarness) -> None:
     """The others are fired all the same."""
-    await office.create()
-    encryptor, office_of_another = Encryptor(), office
-    other = Office(office.agenda._database, office.time, encryptor)
+    await harness.create()
+    encryptor, office_of_another = Encryptor(), harness
+    other = ScheduleHarness(harness.agenda._database, harness.time, encryptor)
     schedule_id = await other.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS})
-    office.time.advance(3600)
+    harness.time.advance(3600)
     for _ in range(3):
         with pytest.raises(WireError):
             await office_of_another.firing.on_due()
-    assert len(office.submitted) == 1
-    assert await office.status(schedule_id) == "pending"
+    assert len(harness.submitted) == 1
+    assert await harness.status(schedule_id) == "pending"
     await other.run(1)
-    assert (len(other.submitted), await office.status(schedule_id)) == (1, "fired")
+    assert (len(other.submitted), await harness.status(schedule_id)) == (1, "fired")
 
 
-async def test_encrypted_by_a_process_that_is_gone(office: Office) -> None:
+async def test_encrypted_by_a_process_that_is_gone(harness: ScheduleHarness) -> None:
     """It can't be fired, and says why; its owner would have had time to."""
-    gone = Office(office.agenda._database, office.time, Encryptor())
+    gone = ScheduleHarness(harness.agenda._database, harness.time, Encryptor())
     schedule_id = await gone.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS})
-    office.time.advance(3600)
+    harness.time.advance(3600)
     with pytest.raises(WireError):
-        await office.firing.on_due()
-    await office.run(OWNER_SECONDS + 1)
-    shown = await office.schedules.get(schedule_id)
+        await harness.firing.on_due()
+    await harness.run(OWNER_SECONDS + 1)
+    shown = await harness.schedules.get(schedule_id)
     assert shown.status == "missed"
     assert shown.error
     assert shown.error.code is ErrorCode.MISSING_CREDENTIALS
     assert "canary" not in repr(shown)
 
 
-async def test_many_at_once(office: Office) -> None:
+async def test_many_at_once(harness: ScheduleHarness) -> None:
     """More than are dealt with together."""
     for _ in range(BATCH_SIZE + 50):
-        await office.create()
-    await office.run(3600)
-    assert len({submitted.key for submitted in office.submitted}) == len(office.submitted) == BATCH_SIZE + 50
+        await harness.create()
+    await harness.run(3600)
+    assert len({submitted.key for submitted in harness.submitted}) == len(harness.submitted) == BATCH_SIZE + 50
 
 
-async def test_expired_ones_are_kept_for_a_week(office: Office) -> None:
+async def test_expired_ones_are_kept_for_a_week(harness: ScheduleHarness) -> None:
     """Then they are gone."""
-    schedule_id = await office.create()
-    await office.run(3600)
-    await office.create(trigger=office.at(RETENTION_SECONDS - 1))
-    await office.run(RETENTION_SECONDS - 1)
-    assert await office.status(schedule_id) == "fired"
-    await office.create(trigger=office.at(1))
-    await office.run(1)
+    schedule_id = await harness.create()
+    await harness.run(3600)
+    await harness.create(trigger=harness.at(RETENTION_SECONDS - 1))
+    await harness.run(RETENTION_SECONDS - 1)
+    assert await harness.status(schedule_id) == "fired"
+    await harness.create(trigger=harness.at(1))
+    await harness.run(1)
     with pytest.raises(NotFound):
-        await office.schedules.get(schedule_id)
+        await harness.schedules.get(schedule_id)
 
 
-async def test_what_changes_wakes_the_alarm(office: Office) -> None:
+async def test_what_changes_wakes_the_alarm(harness: ScheduleHarness) -> None:
     """A schedule that is made or changed."""
-    schedule_id = await office.create()
-    await office.update(schedule_id, name="other")
-    assert office.changes == [(schedule_id, office.time.time + 3600)] * 2
+    schedule_id = await harness.create()
+    await harness.update(schedule_id, name="other")
+    assert harness.changes == [(schedule_id, harness.time.time + 3600)] * 2
 
 
-async def test_one_that_can_not_be_read_holds_up_no_other(office: Office) -> None:
+async def test_one_that_can_not_be_read_holds_up_no_other(harness: ScheduleHarness) -> None:
     """A newer sidecar's, or a damaged one: it waits as it is, is left out of lists, and can be deleted."""
-    await office.agenda.put_new("strange", b'{"name":1}', office.time.time + 10)
-    good = await office.create(trigger=office.at(20))
-    await office.run(20)
-    assert (await office.status(good), len(office.submitted)) == ("fired", 1)
-    left = await office.agenda.get("strange")
+    await harness.agenda.put_new("strange", b'{"name":1}', harness.time.time + 10)
+    good = await harness.create(trigger=harness.at(20))
+    await harness.run(20)
+    assert (await harness.status(good), len(harness.submitted)) == ("fired", 1)
+    left = await harness.agenda.get("strange")
     assert left
-    assert (left.document, left.due) == (b'{"name":1}', office.time.time + CORRUPT_RETRY_SECONDS)
-    page = await office.schedules.list(ListSchedules())
+    assert (left.document, left.due) == (b'{"name":1}', harness.time.time + CORRUPT_RETRY_SECONDS)
+    page = await harness.schedules.list(ListSchedules())
     assert (page.total_count, page.schedules) == (1, ())
     with pytest.raises(CorruptRecord, match="can't be read"):
-        await office.schedules.get("strange")
-    await office.schedules.delete("strange")
-    assert await office.agenda.next_due() is None
+        await harness.schedules.get("strange")
+    await harness.schedules.delete("strange")
+    assert await harness.agenda.next_due() is None
 
 
-async def test_one_that_can_not_be_read_any_more_is_not_told_of(office: Office) -> None:
+async def test_one_that_can_not_be_read_any_more_is_not_told_of(harness: ScheduleHarness) -> None:
     """Somebody has changed it since."""
-    schedule_id = await office.create()
-    item = await office.agenda.get(schedule_id)
+    schedule_id = await harness.create()
+    item = await harness.agenda.get(schedule_id)
     assert item
-    assert await office.agenda.replace(item, b"[]", None, office.time.time + RETENTION_SECONDS)
-    await office.run(3600)
-    assert office.fired == []
+    assert await harness.agenda.replace(item, b"[]", None, harness.time.time + RETENTION_SECONDS)
+    await harness.run(3600)
+    assert harness.fired == []
 
 
-async def test_hundreds_that_can_not_go_on_keep_out_no_other(office: Office) -> None:
+async def test_hundreds_that_can_not_go_on_keep_out_no_other(harness: ScheduleHarness) -> None:
     """Those of a process that is gone are due first, and more than are dealt with together."""
-    gone = Office(office.agenda._database, office.time, Encryptor())
+    gone = ScheduleHarness(harness.agenda._database, harness.time, Encryptor())
     for _ in range(BATCH_SIZE + 10):
-        await gone.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS}, trigger=office.at(10))
-    good = await office.create(trigger=office.at(11))
-    office.time.advance(11)
+        await gone.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS}, trigger=harness.at(10))
+    good = await harness.create(trigger=harness.at(11))
+    harness.time.advance(11)
     for _ in range(2):
         with pytest.raises(WireError):
-            await office.firing.on_due()
-    assert await office.status(good) == "fired"
+            await harness.firing.on_due()
+    assert await harness.status(good) == "fired"
 
 
-async def test_deleted_before_it_is_handed_over(office: Office) -> None:
+async def test_deleted_before_it_is_handed_over(harness: ScheduleHarness) -> None:
     """Nothing is run."""
-    schedule_id = await office.create()
-    office.time.advance(3600)
-    await office.firing.on_due()  # begun
-    (item,) = await office.agenda.due(office.time.time, 1)
-    await office.schedules.delete(schedule_id)
-    await office.firing._process(item)  # read before that
-    assert (office.submitted, office.fired) == ([], [])
+    schedule_id = await harness.create()
+    harness.time.advance(3600)
+    await harness.firing.on_due()  # begun
+    (item,) = await harness.agenda.due(harness.time.time, 1)
+    await harness.schedules.delete(schedule_id)
+    await harness.firing._process(item)  # read before that
+    assert (harness.submitted, harness.fired) == ([], [])
 
 
-async def test_deleted_while_it_is_handed_over(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_deleted_while_it_is_handed_over(harness: ScheduleHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Too late: its job runs, and is reported."""
-    schedule_id = await office.create()
-    office.firing._watched.clear()  # as in another sidecar
-    office.time.advance(3600)
-    await office.firing.on_due()
+    schedule_id = await harness.create()
+    harness.firing._watched.clear()  # as in another sidecar
+    harness.time.advance(3600)
+    await harness.firing.on_due()
 
     async def submit(submission: Submission) -> str:
-        await office.schedules.delete(schedule_id)
+        await harness.schedules.delete(schedule_id)
         return job_id_for(submission.key)
 
-    monkeypatch.setattr(office.firing, "_submit", submit)
-    await office.firing.on_due()
-    assert [told.schedule_id for told in office.fired] == [schedule_id]
-    assert await office.firing.next_due() is None
+    monkeypatch.setattr(harness.firing, "_submit", submit)
+    await harness.firing.on_due()
+    assert [told.schedule_id for told in harness.fired] == [schedule_id]
+    assert await harness.firing.next_due() is None

@@ -63,7 +63,7 @@ class InputLog:
         self.recorded += zip(lines, [request is not None for request in requests], strict=True)
 
 
-class House:
+class DispatcherHarness:
     """A dispatcher whose requests wait behind doors: `send_cv` waits for the one that its content names."""
 
     def __init__(self, max_in_flight: int = 2) -> None:
@@ -145,99 +145,99 @@ BARRIER = {"type": "set_mock"}
 
 async def test_ordered_requests_run_one_after_the_other() -> None:
     """The second begins when the first has ended, and answers come in order."""
-    house = House()
-    assert await house.take(at("a"), at("b"), ping()) == []
-    assert house.events == ["a begins"]
-    house.open("b")
-    assert await house.later() == []
-    house.open("a")
-    assert await house.later() == [OK, OK, OK]
-    assert house.events == ["a begins", "a ends", "b begins", "b ends"]
+    harness = DispatcherHarness()
+    assert await harness.take(at("a"), at("b"), ping()) == []
+    assert harness.events == ["a begins"]
+    harness.open("b")
+    assert await harness.later() == []
+    harness.open("a")
+    assert await harness.later() == [OK, OK, OK]
+    assert harness.events == ["a begins", "a ends", "b begins", "b ends"]
 
 
 async def test_what_needs_no_waiting_is_answered_in_its_batch() -> None:
     """Before control goes back to the loop, and with one flush."""
-    house = House()
-    house.dispatcher.accept([encoded(ping())[:-1], encoded(ping(1))[:-1]])
-    assert house.output.replies == [OK, ok(1)]
-    assert house.output.flushed == 1
+    harness = DispatcherHarness()
+    harness.dispatcher.accept([encoded(ping())[:-1], encoded(ping(1))[:-1]])
+    assert harness.output.replies == [OK, ok(1)]
+    assert harness.output.flushed == 1
 
 
 async def test_requests_with_ids_run_beside_each_other_up_to_the_bound() -> None:
     """And at the same time as the ordered requests, which does not count; beyond the bound reading stops."""
-    house = House(max_in_flight=2)
-    await house.take(at("ordered"), at("a", 1), at("b", 2))
-    assert (house.events, house.full) == (["ordered begins", "a begins", "b begins"], [])
-    await house.take(at("c", 3))
-    assert house.full == [True]
-    house.open("b")
-    assert await house.later() == [ok(2)]
-    assert house.events[-2:] == ["b ends", "c begins"]
-    assert house.full == [True, False]
+    harness = DispatcherHarness(max_in_flight=2)
+    await harness.take(at("ordered"), at("a", 1), at("b", 2))
+    assert (harness.events, harness.full) == (["ordered begins", "a begins", "b begins"], [])
+    await harness.take(at("c", 3))
+    assert harness.full == [True]
+    harness.open("b")
+    assert await harness.later() == [ok(2)]
+    assert harness.events[-2:] == ["b ends", "c begins"]
+    assert harness.full == [True, False]
     for door in ("a", "c", "ordered"):
-        house.open(door)
-    assert await house.later() == [ok(1), ok(3), OK]
+        harness.open(door)
+    assert await harness.later() == [ok(1), ok(3), OK]
 
 
 async def test_a_barrier_runs_alone() -> None:
     """What came before ends first, and what comes after begins when it has ended."""
-    house = House()
-    await house.take(at("a"), at("b", 1), BARRIER, at("c", 2), ping(3), ping())
-    house.open("a")
-    assert await house.later() == [OK]
-    house.open("b")
-    assert await house.later() == [ok(1)]
-    assert house.events[-1] == "mock begins"
-    house.open("mock")
-    assert await house.later() == [OK, ok(3), OK]
-    assert house.events[-1] == "c begins"
+    harness = DispatcherHarness()
+    await harness.take(at("a"), at("b", 1), BARRIER, at("c", 2), ping(3), ping())
+    harness.open("a")
+    assert await harness.later() == [OK]
+    harness.open("b")
+    assert await harness.later() == [ok(1)]
+    assert harness.events[-1] == "mock begins"
+    harness.open("mock")
+    assert await harness.later() == [OK, ok(3), OK]
+    assert harness.events[-1] == "c begins"
 
 
 async def test_barriers_follow_each_other() -> None:
     """One at a time, in order."""
-    house = House()
-    house.open("mock")
-    assert await house.take({**BARRIER, "id": 1}, BARRIER, {**BARRIER, "id": 2}) == [ok(1), OK, ok(2)]
-    assert house.events == ["mock begins", "mock ends"] * 3
+    harness = DispatcherHarness()
+    harness.open("mock")
+    assert await harness.take({**BARRIER, "id": 1}, BARRIER, {**BARRIER, "id": 2}) == [ok(1), OK, ok(2)]
+    assert harness.events == ["mock begins", "mock ends"] * 3
 
 
 async def test_much_input_behind_a_slow_request_stops_reading() -> None:
     """Whatever the lines are: requests, or refusals that keep their place."""
     for line, count in ((ping(), MAX_QUEUED_BYTES // 15), (b"", MAX_QUEUED_BYTES // 100), (b"x" * 99, 9000)):
-        house = House()
-        await house.take(at("a"))
-        assert await house.take(*[line] * (count + 100)) == []
-        assert house.full == [True]
-        house.open("a")
-        assert len(await house.later()) == count + 101
-        assert house.full == [True, False]
+        harness = DispatcherHarness()
+        await harness.take(at("a"))
+        assert await harness.take(*[line] * (count + 100)) == []
+        assert harness.full == [True]
+        harness.open("a")
+        assert len(await harness.later()) == count + 101
+        assert harness.full == [True, False]
 
 
 async def test_a_waiting_barrier_does_not_stop_reading() -> None:
     """Else the `cancel` that it waits for could not come."""
-    house = House(max_in_flight=1)
-    await house.take(at("a", 1), {**BARRIER, "id": 2})
-    assert house.full == [True]
-    house = House(max_in_flight=2)
-    await house.take(at("a", 1), {**BARRIER, "id": 2})
-    assert house.full == []
+    harness = DispatcherHarness(max_in_flight=1)
+    await harness.take(at("a", 1), {**BARRIER, "id": 2})
+    assert harness.full == [True]
+    harness = DispatcherHarness(max_in_flight=2)
+    await harness.take(at("a", 1), {**BARRIER, "id": 2})
+    assert harness.full == []
 
 
 async def test_nothing_begins_while_nobody_reads() -> None:
     """Out of order; and then it goes on where it stopped."""
-    house = House()
-    await house.take(at("a"), at("b"), at("c", 1))
-    house.dispatcher.pause(True)
+    harness = DispatcherHarness()
+    await harness.take(at("a"), at("b"), at("c", 1))
+    harness.dispatcher.pause(True)
     for door in "abc":
-        house.open(door)
-    assert await house.later() == [OK, ok(1)]
-    assert await house.take(at("d", 2), ping()) == []
-    finishing = asyncio.create_task(house.dispatcher.finish(5))
-    assert await house.later() == []
+        harness.open(door)
+    assert await harness.later() == [OK, ok(1)]
+    assert await harness.take(at("d", 2), ping()) == []
+    finishing = asyncio.create_task(harness.dispatcher.finish(5))
+    assert await harness.later() == []
     assert not finishing.done()
-    house.open("d")
-    house.dispatcher.pause(False)
-    assert await house.later() == [OK, OK, ok(2)]
+    harness.open("d")
+    harness.dispatcher.pause(False)
+    assert await harness.later() == [OK, OK, ok(2)]
     await asyncio.wait_for(finishing, 5)
 
 
@@ -251,64 +251,68 @@ def cancel(request_id: Any) -> dict[str, Any]:
 
 async def test_cancel_reaches_the_handler() -> None:
     """Which can clean up; the request is answered once, and its id is free."""
-    house = House()
-    await house.take(at("a", 1))
-    assert await house.take(cancel(1)) == [ok("c", True), {**CANCELLED, "id": 1}]
-    assert house.events == ["a begins", "a is cancelled"]
-    assert await house.take(cancel(1), ping(1)) == [ok("c", False), ok(1)]
+    harness = DispatcherHarness()
+    await harness.take(at("a", 1))
+    assert await harness.take(cancel(1)) == [ok("c", True), {**CANCELLED, "id": 1}]
+    assert harness.events == ["a begins", "a is cancelled"]
+    assert await harness.take(cancel(1), ping(1)) == [ok("c", False), ok(1)]
 
 
 async def test_cancel_before_the_first_step() -> None:
     """In the same batch the handler never begins."""
-    house = House()
-    assert await house.take(at("a", 1), cancel(1), cancel(1)) == [ok("c", True), ok("c", True), {**CANCELLED, "id": 1}]
-    assert house.events == []
+    harness = DispatcherHarness()
+    assert await harness.take(at("a", 1), cancel(1), cancel(1)) == [
+        ok("c", True),
+        ok("c", True),
+        {**CANCELLED, "id": 1},
+    ]
+    assert harness.events == []
 
 
 async def test_cancel_what_waits_for_its_turn() -> None:
     """For the bound, for a barrier or as one: it is answered at once, and the rest goes on."""
-    house = House(max_in_flight=1)
-    await house.take(at("a", 1), at("b", 2), {**BARRIER, "id": 3}, at("d", 4), ping(5))
+    harness = DispatcherHarness(max_in_flight=1)
+    await harness.take(at("a", 1), at("b", 2), {**BARRIER, "id": 3}, at("d", 4), ping(5))
     for waiting in (2, 3, 4):
-        replies = await house.take(cancel(waiting))
+        replies = await harness.take(cancel(waiting))
         assert replies[0] == {**CANCELLED, "id": waiting}
         assert ok("c", True) in replies
-    house.open("a")
-    assert await house.later() == [ok(1)]
-    assert house.events == ["a begins", "a ends"]
-    assert house.full[-1] is False
-    assert await house.take(ping(2), ping(3)) == [ok(2), ok(3)]
+    harness.open("a")
+    assert await harness.later() == [ok(1)]
+    assert harness.events == ["a begins", "a ends"]
+    assert harness.full[-1] is False
+    assert await harness.take(ping(2), ping(3)) == [ok(2), ok(3)]
 
 
 async def test_a_cancelled_barrier_lets_the_others_go() -> None:
     """Those that waited behind it."""
-    house = House()
-    await house.take(at("a", 1), {**BARRIER, "id": 2}, at("b", 3), ping(4))
-    assert await house.take(cancel(2)) == [{**CANCELLED, "id": 2}, ok(4), ok("c", True)]
-    assert house.events == ["a begins", "b begins"]
+    harness = DispatcherHarness()
+    await harness.take(at("a", 1), {**BARRIER, "id": 2}, at("b", 3), ping(4))
+    assert await harness.take(cancel(2)) == [{**CANCELLED, "id": 2}, ok(4), ok("c", True)]
+    assert harness.events == ["a begins", "b begins"]
 
 
 async def test_a_running_barrier_can_be_cancelled() -> None:
     """And what waited behind it begins."""
-    house = House()
-    await house.take({**BARRIER, "id": 1}, at("a", 2))
-    assert await house.take(cancel(1)) == [ok("c", True), {**CANCELLED, "id": 1}]
-    assert house.events == ["mock begins", "mock is cancelled", "a begins"]
+    harness = DispatcherHarness()
+    await harness.take({**BARRIER, "id": 1}, at("a", 2))
+    assert await harness.take(cancel(1)) == [ok("c", True), {**CANCELLED, "id": 1}]
+    assert harness.events == ["mock begins", "mock is cancelled", "a begins"]
 
 
 async def test_many_that_wait_are_cancelled_once_each() -> None:
     """In any order, their ids free at once, also twice under one id; the end answers none of them again."""
-    house = House(max_in_flight=1)
-    await house.take(at("a", 0), *(at("b", number) for number in range(1, 300)))
+    harness = DispatcherHarness(max_in_flight=1)
+    await harness.take(at("a", 0), *(at("b", number) for number in range(1, 300)))
     for number in (*range(299, 0, -2), *range(2, 300, 2)):
-        assert (await house.take(cancel(number)))[0] == {**CANCELLED, "id": number}
-        assert await house.take(cancel(number)) == [ok("c", False)]
-    await house.take(at("b", 7))
-    assert (await house.take(cancel(7)))[0] == {**CANCELLED, "id": 7}
-    await house.take(at("b", 7), at("b", 8))
-    assert (await house.take(cancel(8)))[0] == {**CANCELLED, "id": 8}
-    await house.dispatcher.finish(0.01)
-    assert await house.later() == [{**SHUTTING_DOWN, "id": 0}, {**SHUTTING_DOWN, "id": 7}]
+        assert (await harness.take(cancel(number)))[0] == {**CANCELLED, "id": number}
+        assert await harness.take(cancel(number)) == [ok("c", False)]
+    await harness.take(at("b", 7))
+    assert (await harness.take(cancel(7)))[0] == {**CANCELLED, "id": 7}
+    await harness.take(at("b", 7), at("b", 8))
+    assert (await harness.take(cancel(8)))[0] == {**CANCELLED, "id": 8}
+    await harness.dispatcher.finish(0.01)
+    assert await harness.later() == [{**SHUTTING_DOWN, "id": 0}, {**SHUTTING_DOWN, "id": 7}]
 
 
 async def test_cancels_cost_no_more_for_all_that_waits() -> None:
@@ -318,13 +322,13 @@ async def test_cancels_cost_no_more_for_all_that_waits() -> None:
 
 
 async def _cancelling(number: int) -> float:
-    house = House(max_in_flight=1)
-    await house.take(at("a", -1), *(at("b", each) for each in range(number)))
+    harness = DispatcherHarness(max_in_flight=1)
+    await harness.take(at("a", -1), *(at("b", each) for each in range(number)))
     began = time.process_time()
     for each in reversed(range(number)):
-        house.dispatcher.accept([encoded(cancel(f"none-{each}"))[:-1], encoded(cancel(each))[:-1]])
+        harness.dispatcher.accept([encoded(cancel(f"none-{each}"))[:-1], encoded(cancel(each))[:-1]])
     spent = time.process_time() - began
-    answers = await house.later()
+    answers = await harness.later()
     assert sum(answer == ok("c", True) for answer in answers) == number
     assert sum(answer == ok("c", False) for answer in answers) == number
     return spent
@@ -334,8 +338,8 @@ async def test_what_is_wrong_with_many_lines_keeps_no_stack() -> None:
     """A batch may hold thousands of such lines."""
     tracemalloc.start()
     try:
-        house = House()
-        house.dispatcher.accept([b"{}"] * 5_000)
+        harness = DispatcherHarness()
+        harness.dispatcher.accept([b"{}"] * 5_000)
         assert tracemalloc.get_traced_memory()[1] < 5_000 * 1_500
     finally:
         tracemalloc.stop()
@@ -365,41 +369,41 @@ async def test_failures_become_replies(
     kind: str, failure: Exception, reply: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Known ones as they say; others say nothing but that they are ours, and the log says the rest."""
-    house = House()
-    house.raised = failure
+    harness = DispatcherHarness()
+    harness.raised = failure
     content = "x" if kind == "has_cached_reference" else {}
     with caplog.at_level(logging.ERROR):
-        assert await house.take({"type": kind, "content": content, "id": 1}) == [{**reply, "id": 1}]
-        assert await house.take({"type": kind, "content": content}) == [reply]
+        assert await harness.take({"type": kind, "content": content, "id": 1}) == [{**reply, "id": 1}]
+        assert await harness.take({"type": kind, "content": content}) == [reply]
     said = [record for record in caplog.records if record.name.startswith("sidecar")]
     assert len(said) == (2 if reply is INTERNAL else 0)
 
 
 async def test_what_could_not_be_stored_is_not_promised() -> None:
     """Replies of those that accept something have another form for the disk's refusal; the others don't."""
-    house = House()
-    house.open("a")
-    await house.take({"type": "set_cached_reference", "content": "a", "id": 1}, ping(2), at("a", 3))
+    harness = DispatcherHarness()
+    harness.open("a")
+    await harness.take({"type": "set_cached_reference", "content": "a", "id": 1}, ping(2), at("a", 3))
     refused = error("internal", "could not be stored", retryable=True)
-    instead = [line and json.loads(line) for line in house.output.instead]
+    instead = [line and json.loads(line) for line in harness.output.instead]
     assert instead == [{**refused, "id": 1}, None, {**refused, "id": 3}]
 
 
 async def test_the_stores_own_words_are_kept() -> None:
     """Where it says why."""
-    house = House()
+    harness = DispatcherHarness()
     sent: list[Callable[[BaseException], bytes] | None] = []
-    house.output.send = lambda line, instead=None: sent.append(instead)  # type: ignore[method-assign]
-    await house.take({"type": "set_cached_reference", "content": "a"})
+    harness.output.send = lambda line, instead=None: sent.append(instead)  # type: ignore[method-assign]
+    await harness.take({"type": "set_cached_reference", "content": "a"})
     assert sent[0] is not None
     assert json.loads(sent[0](StoreFailed("the disk is full"))) == error("internal", "the disk is full")
 
 
 async def test_every_line_is_recorded_before_it_is_handled() -> None:
     """With whether it could be read; a line that was too long as an empty one."""
-    house = House()
-    replies = await house.take(ping(), b"x", None, {"type": "nothing"})
-    assert house.input_log.recorded == [
+    harness = DispatcherHarness()
+    replies = await harness.take(ping(), b"x", None, {"type": "nothing"})
+    assert harness.input_log.recorded == [
         (b'{"type": "ping"}', True),
         (b"x", False),
         (b"", False),
@@ -414,24 +418,24 @@ async def test_every_line_is_recorded_before_it_is_handled() -> None:
 
 async def test_finish_waits_for_ordered_and_concurrent_requests() -> None:
     """And for what waits behind a barrier."""
-    house = House()
-    await house.take(at("a"), at("b", 1), BARRIER, at("c", 2), at("d"))
-    finishing = asyncio.create_task(house.dispatcher.finish(5))
+    harness = DispatcherHarness()
+    await harness.take(at("a"), at("b", 1), BARRIER, at("c", 2), at("d"))
+    finishing = asyncio.create_task(harness.dispatcher.finish(5))
     for door in ("a", "b", "mock", "c"):
-        house.open(door)
-    assert len(await house.later()) == 4
+        harness.open(door)
+    assert len(await harness.later()) == 4
     assert not finishing.done()
-    house.open("d")
+    harness.open("d")
     await asyncio.wait_for(finishing, 5)
-    assert await house.later() == [OK]
+    assert await harness.later() == [OK]
 
 
 async def test_the_deadline_keeps_the_order() -> None:
     """What runs is stopped and answered first, then what waits, in the order it came; answers known already stay."""
-    house = House()
-    await house.take(at("a"), at("b"), {"type": "nothing"}, at("x", 1), BARRIER, at("y", 2), at("c"), b"")
-    await house.dispatcher.finish(0.01)
-    replies = await house.later()
+    harness = DispatcherHarness()
+    await harness.take(at("a"), at("b"), {"type": "nothing"}, at("x", 1), BARRIER, at("y", 2), at("c"), b"")
+    await harness.dispatcher.finish(0.01)
+    replies = await harness.later()
     assert [reply for reply in replies if "id" not in reply] == [
         SHUTTING_DOWN,
         SHUTTING_DOWN,
@@ -441,11 +445,11 @@ async def test_the_deadline_keeps_the_order() -> None:
         error("parse_error", "the line is blank"),
     ]
     assert [reply["id"] for reply in replies if "id" in reply] == [1, 2]
-    assert sorted(house.events) == ["a begins", "a is cancelled", "x begins", "x is cancelled"]
+    assert sorted(harness.events) == ["a begins", "a is cancelled", "x begins", "x is cancelled"]
 
 
 async def test_finish_without_work_is_at_once() -> None:
     """Also with no time given."""
-    house = House()
-    await house.dispatcher.finish(0)
-    assert await house.later() == []
+    harness = DispatcherHarness()
+    await harness.dispatcher.finish(0)
+    assert await harness.later() == []

@@ -12,7 +12,7 @@ from sidecar.encryption import Encryptor
 from sidecar.errors import DecryptionKeyMissing, StoreFailed
 from sidecar.storage import outbox as module
 from sidecar.storage.database import Batch, Database
-from sidecar.storage.endpoints import LEASE, EndpointRows
+from sidecar.storage.endpoint_rows import LEASE, EndpointRows
 from sidecar.storage.outbox import Outbox, OutboxMessage
 from tests.clocks import ManualClock
 

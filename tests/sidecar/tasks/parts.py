@@ -65,8 +65,8 @@ class Queue:
         self.statuses = dict.fromkeys(self.statuses, "success")
 
 
-class Desk:
-    """One process's tasks. `database` may be shared with another desk."""
+class TaskHarness:
+    """One process's tasks. `database` may be shared with another harness."""
 
     def __init__(
         self, database: Database, time: ManualClock, queue: Queue, folder: Path, *, process: str = "here",

@@ -13,52 +13,52 @@ from sidecar_protocol.tasks import CreateTask, Task
 from sidecar.storage.database import Database
 from tests.clocks import ManualClock
 from tests.sidecar.tasks.modules import put
-from tests.sidecar.tasks.parts import Desk, Queue, read
+from tests.sidecar.tasks.parts import Queue, TaskHarness, read
 
 
 @pytest_asyncio.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+async def harness(tmp_path: Path) -> AsyncIterator[TaskHarness]:
     """One process's tasks; scripts lie in `tmp_path`."""
     database = Database.in_memory()
-    desk = Desk(database, ManualClock(), Queue(), tmp_path)
-    yield desk
-    await desk.tasks.close()
-    await desk.public_http.close()
+    harness = TaskHarness(database, ManualClock(), Queue(), tmp_path)
+    yield harness
+    await harness.tasks.close()
+    await harness.public_http.close()
     await database.close()
 
 
-async def make(desk: Desk, **content: Any) -> Task:
+async def make(harness: TaskHarness, **content: Any) -> Task:
     """Creates a task of exactly this."""
-    return await desk.tasks.create(read(CreateTask, content), "", "")
+    return await harness.tasks.create(read(CreateTask, content), "", "")
 
 
 TIMES = {"init": "2040-01-31T12:00:00Z", "end": "2041-01-31T12:00:00.000Z", "interval": 3_600_000}
 
 
-async def test_times_and_config_come_from_the_file(desk: Desk, tmp_path: Path) -> None:
+async def test_times_and_config_come_from_the_file(harness: TaskHarness, tmp_path: Path) -> None:
     """Its own form, that of a whole task, and a cron."""
     whole = {"id": "x", "script": "y", "running": False, **TIMES, "config": {"agreementId": 7}}
     put(
         tmp_path,
         {"shop/prices.json": {**TIMES, "shop": "a", "list": [1]}, "whole.json": whole, "at.json": {"cron": "@daily"}},
     )
-    made = await make(desk, script="shop/prices.js")
+    made = await make(harness, script="shop/prices.js")
     assert (made.init, made.end, made.interval) == ("2040-01-31T12:00:00Z", "2041-01-31T12:00:00Z", 3_600_000)
     assert (made.config, made.running) == ({"shop": "a", "list": [1]}, True)
-    made = await make(desk, id="w", script="whole.mjs")
+    made = await make(harness, id="w", script="whole.mjs")
     assert (made.id, made.script, made.running, made.config) == ("w", "whole.mjs", True, {"agreementId": 7})
-    made = await make(desk, script="at.cjs")
+    made = await make(harness, script="at.cjs")
     assert (made.cron, made.zone, made.interval, made.config) == ("@daily", "UTC", None, {})
 
 
-async def test_what_the_message_gives_holds(desk: Desk, tmp_path: Path) -> None:
+async def test_what_the_message_gives_holds(harness: TaskHarness, tmp_path: Path) -> None:
     """Member by member; with a time of its own the file is not looked at."""
     put(tmp_path, {"a.json": {**TIMES, "shop": "a"}, "data.json": "[1]", "job.json": TIMES})
-    made = await make(desk, script="a.js", config={}, end="2042-01-01", running=False)
+    made = await make(harness, script="a.js", config={}, end="2042-01-01", running=False)
     assert (made.config, made.end, made.interval, made.running) == ({}, "2042-01-01T00:00:00Z", 3_600_000, False)
-    made = await make(desk, script="a.js", interval=5_000)
+    made = await make(harness, script="a.js", interval=5_000)
     assert (made.interval, made.end, made.config) == (5_000, None, {})
-    made = await make(desk, script="data.js", cron="@hourly")
+    made = await make(harness, script="data.js", cron="@hourly")
     assert (made.cron, made.config) == ("@hourly", {})
 
 
@@ -78,7 +78,9 @@ async def test_what_the_message_gives_holds(desk: Desk, tmp_path: Path) -> None:
         ("../a.js", "script: ", "script"),
     ],
 )
-async def test_what_is_wrong_with_a_file(desk: Desk, tmp_path: Path, script: str, said: str, field: str) -> None:
+async def test_what_is_wrong_with_a_file(
+    harness: TaskHarness, tmp_path: Path, script: str, said: str, field: str
+) -> None:
     """Its name, and the member."""
     files = {
         "timeless.json": {"shop": "a"},
@@ -92,12 +94,12 @@ async def test_what_is_wrong_with_a_file(desk: Desk, tmp_path: Path, script: str
     }
     put(tmp_path, files)
     with pytest.raises(WireError) as failed:
-        await make(desk, script=script)
+        await make(harness, script=script)
     assert failed.value.message.startswith(said)
     assert failed.value.detail.field == field
 
 
-async def test_a_script_from_a_url_has_its_file_there(desk: Desk) -> None:
+async def test_a_script_from_a_url_has_its_file_there(harness: TaskHarness) -> None:
     """With the same query; what is not there is said without it."""
 
     async def answer(request: web.Request) -> web.Response:
@@ -111,8 +113,8 @@ async def test_a_script_from_a_url_has_its_file_there(desk: Desk) -> None:
     await server.setup()
     await web.TCPSite(server, "127.0.0.1", 0).start()
     base = "http://{}:{}/public/director".format(*server.addresses[0][:2])
-    made = await make(desk, script=f"{base}/prices.js?key=s3cret")
+    made = await make(harness, script=f"{base}/prices.js?key=s3cret")
     assert (made.interval, made.config) == (3_600_000, {"shop": "a"})
     with pytest.raises(WireError, match=r"in other\.json beside the script$"):
-        await make(desk, script=f"{base}/other.js?key=s3cret")
+        await make(harness, script=f"{base}/other.js?key=s3cret")
     await server.cleanup()

@@ -31,7 +31,7 @@ from sidecar.tasks import script_sources
 from sidecar.tasks.script_host import HostAllowlist
 from sidecar.tasks.script_sources import ScriptSources
 from tests.clocks import ManualClock
-from tests.sidecar.tasks.parts import Desk, Queue
+from tests.sidecar.tasks.parts import Queue, TaskHarness
 
 BIG = b"x" * (5 << 20)
 
@@ -83,63 +83,63 @@ async def site() -> AsyncIterator[Site]:
 
 
 @pytest_asyncio.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+async def harness(tmp_path: Path) -> AsyncIterator[TaskHarness]:
     """One process's tasks; scripts lie in `tmp_path`."""
     database = Database.in_memory()
-    desk = Desk(database, ManualClock(), Queue(), tmp_path)
-    yield desk
-    await desk.tasks.close()
-    await desk.sandboxes.close()
-    await desk.public_http.close()
+    harness = TaskHarness(database, ManualClock(), Queue(), tmp_path)
+    yield harness
+    await harness.tasks.close()
+    await harness.sandboxes.close()
+    await harness.public_http.close()
     await database.close()
 
 
-async def run(desk: Desk, script: str, **config: Any) -> RunTaskReply:
+async def run(harness: TaskHarness, script: str, **config: Any) -> RunTaskReply:
     """Makes a task of a script and runs it."""
-    await desk.make(id=script, script=script, config=config, running=False)
-    return await desk.tasks.run_now(TaskRef(id=script), "", None)
+    await harness.make(id=script, script=script, config=config, running=False)
+    return await harness.tasks.run_now(TaskRef(id=script), "", None)
 
 
-async def try_out(desk: Desk, text: str, **config: Any) -> RunTaskReply:
+async def try_out(harness: TaskHarness, text: str, **config: Any) -> RunTaskReply:
     """Runs a script's text."""
-    return await desk.tasks.test(TestTask(script_text=text, config=config), "", "", None)
+    return await harness.tasks.test(TestTask(script_text=text, config=config), "", "", None)
 
 
-async def runs(desk: Desk, task: str) -> tuple[TaskRun, ...]:
+async def runs(harness: TaskHarness, task: str) -> tuple[TaskRun, ...]:
     """What is noted, the latest first."""
-    return (await desk.tasks.runs(ListTaskRuns(id=task))).runs
+    return (await harness.tasks.runs(ListTaskRuns(id=task))).runs
 
 
 @pytest.mark.browser
-async def test_a_file_is_read_anew_for_every_run(desk: Desk, tmp_path: Path) -> None:
+async def test_a_file_is_read_anew_for_every_run(harness: TaskHarness, tmp_path: Path) -> None:
     """What changed in between counts; folders below the scripts folder are fine."""
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "a.js").write_text("\ufeffexports.main = (c) => { console.log('one'); return 'first ' + c.n }")
-    reply = await run(desk, "shop/a.js", n=1)
+    reply = await run(harness, "shop/a.js", n=1)
     assert (reply.status, reply.result, reply.output) == ("success", "first 1", ("one",))
     (tmp_path / "shop" / "a.js").write_text("exports.main = () => 'second'")
-    assert (await desk.tasks.run_now(TaskRef(id="shop/a.js"), "", None)).result == "second"
-    second, first = await runs(desk, "shop/a.js")
+    assert (await harness.tasks.run_now(TaskRef(id="shop/a.js"), "", None)).result == "second"
+    second, first = await runs(harness, "shop/a.js")
     assert (first.status, first.result, first.output, first.trigger) == ("success", "first 1", ("one",), "manual")
     assert first.run == reply.run
     assert second.result == "second"
-    status = await desk.status("shop/a.js")
+    status = await harness.status("shop/a.js")
     assert (status.runs, status.failed, status.busy, status.last_run) == (2, 0, False, second)
 
 
 @pytest.mark.browser
-async def test_a_url_is_asked_for_every_run(desk: Desk, site: Site) -> None:
+async def test_a_url_is_asked_for_every_run(harness: TaskHarness, site: Site) -> None:
     """As the file is."""
-    assert (await run(desk, f"{site.url}script.js", n=2)).result == "from a server 2"
+    assert (await run(harness, f"{site.url}script.js", n=2)).result == "from a server 2"
     site.script = "exports.main = () => 'changed'"
-    assert (await desk.tasks.run_now(TaskRef(id=f"{site.url}script.js"), "", None)).result == "changed"
+    assert (await harness.tasks.run_now(TaskRef(id=f"{site.url}script.js"), "", None)).result == "changed"
     assert site.asked == ["/script.js"] * 2
 
 
 @pytest.mark.browser
-async def test_a_redirected_script_is_followed(desk: Desk, site: Site) -> None:
+async def test_a_redirected_script_is_followed(harness: TaskHarness, site: Site) -> None:
     """To where it leads."""
-    assert (await run(desk, f"{site.url}moved?to=/script.js", n=3)).result == "from a server 3"
+    assert (await run(harness, f"{site.url}moved?to=/script.js", n=3)).result == "from a server 3"
 
 
 @pytest.mark.browser
@@ -156,20 +156,20 @@ async def test_a_redirected_script_is_followed(desk: Desk, site: Site) -> None:
     ],
 )
 async def test_a_script_that_can_not_be_had(
-    desk: Desk, site: Site, monkeypatch: pytest.MonkeyPatch, path: str, failure: type[SidecarError]
+    harness: TaskHarness, site: Site, monkeypatch: pytest.MonkeyPatch, path: str, failure: type[SidecarError]
 ) -> None:
     """Is the run's failure, noted with its code; the next run is fine."""
     monkeypatch.setattr(script_sources, "SCRIPT_SECONDS", 0.5)
     script = f"{site.url}{path}"
     with pytest.raises(SidecarError) as failed:
-        await run(desk, script)
+        await run(harness, script)
     assert isinstance(failed.value, failure) or path.startswith("moved")
-    (noted,) = await runs(desk, script)
+    (noted,) = await runs(harness, script)
     assert noted.error
     assert (noted.status, noted.error.code) == ("failed", failed.value.code)
-    assert (await desk.status(script)).failed == 1
-    await desk.update(id=script, script=f"{site.url}script.js")
-    assert (await desk.tasks.run_now(TaskRef(id=script), "", None)).status == "success"
+    assert (await harness.status(script)).failed == 1
+    await harness.update(id=script, script=f"{site.url}script.js")
+    assert (await harness.tasks.run_now(TaskRef(id=script), "", None)).status == "success"
 
 
 async def test_a_script_behind_a_private_address(site: Site, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ async def test_a_script_behind_a_private_address(site: Site, tmp_path: Path) -> 
     await public_http.close()
 
 
-async def test_files_that_are_none_of_ours(desk: Desk, tmp_path: Path) -> None:
+async def test_files_that_are_none_of_ours(harness: TaskHarness, tmp_path: Path) -> None:
     """Links out of the folder, folders, pipes, what is too large, what is not there, what can't be read as text."""
     folder = tmp_path / "scripts"
     folder.mkdir()
@@ -213,13 +213,13 @@ async def test_files_that_are_none_of_ours(desk: Desk, tmp_path: Path) -> None:
 
 
 @pytest.mark.browser
-async def test_fetch_reaches_allowed_hosts_through_us(desk: Desk, site: Site) -> None:
+async def test_fetch_reaches_allowed_hosts_through_us(harness: TaskHarness, site: Site) -> None:
     """With method, headers and body; headers of the connection are ours."""
     text = """exports.main = async ({url}) => {
       const headers = {'X-A': 'b', Host: 'evil', 'Content-Length': '1'};
       const r = await fetch(url + 'echo', {method: 'PUT', body: 'some text', headers});
       return JSON.stringify(await r.json()) }"""
-    told = (await try_out(desk, text, url=site.url)).result
+    told = (await try_out(harness, text, url=site.url)).result
     assert '"method":"PUT"' in told
     assert '"body":"some text"' in told
     assert '"X-A":"b"' in told or '"x-a":"b"' in told
@@ -242,12 +242,12 @@ async def test_fetch_reaches_allowed_hosts_through_us(desk: Desk, site: Site) ->
     ],
 )
 async def test_what_a_script_may_not_reach(
-    desk: Desk, site: Site, monkeypatch: pytest.MonkeyPatch, call: str, said: str, kind: type[SidecarError]
+    harness: TaskHarness, site: Site, monkeypatch: pytest.MonkeyPatch, call: str, said: str, kind: type[SidecarError]
 ) -> None:
     """Each with its code, which a script can see and a run ends with."""
     monkeypatch.setattr(task_outside, "REQUEST_SECONDS", 1.0)
     with pytest.raises(Exception, match=said) as failed:
-        await try_out(desk, f"exports.main = ({{url}}) => {call}", url=site.url)
+        await try_out(harness, f"exports.main = ({{url}}) => {call}", url=site.url)
     if kind is not SidecarError:
         assert getattr(failed.value, "code", None) == kind.code
 
@@ -264,145 +264,145 @@ async def test_what_a_script_may_not_reach(
         ("X-A", "x" * 70_000, "limited to 65536 bytes"),
     ],
 )
-async def test_a_forged_header_is_refused(desk: Desk, site: Site, name: str, value: str, said: str) -> None:
+async def test_a_forged_header_is_refused(harness: TaskHarness, site: Site, name: str, value: str, said: str) -> None:
     """What the page's own Headers would refuse is refused by us too, by name, where a script has got around them."""
     forged = json.dumps({name: value})
     text = f"""exports.main = async ({{url}}) => {{
       Object.fromEntries = () => ({forged});
       try {{ await fetch(url + 'echo') }} catch (error) {{ return `${{error.code}}: ${{error.message}}` }} }}"""
-    told = (await try_out(desk, text, url=site.url)).result
+    told = (await try_out(harness, text, url=site.url)).result
     assert said in told
     assert told.startswith("limit_exceeded" if "limited" in said else "invalid_content")
 
 
 @pytest.mark.browser
-async def test_a_redirect_can_be_looked_at(desk: Desk, site: Site) -> None:
+async def test_a_redirect_can_be_looked_at(harness: TaskHarness, site: Site) -> None:
     """Or followed; then the answer knows where it came from."""
     text = """exports.main = async ({url}) => {
       const looked = await fetch(url + 'moved?to=/echo', {redirect: 'manual'});
       const followed = await fetch(url + 'moved?to=/echo');
       return [looked.status, looked.headers.get('location'), followed.status, followed.url.slice(-5)].join() }"""
-    assert (await try_out(desk, text, url=site.url)).result == "302,/echo,200,/echo"
+    assert (await try_out(harness, text, url=site.url)).result == "302,/echo,200,/echo"
 
 
 @pytest.mark.browser
-async def test_a_script_runs_jobs(desk: Desk) -> None:
+async def test_a_script_runs_jobs(harness: TaskHarness) -> None:
     """With ids of their own that stay the same should the run be repeated."""
-    desk.reply = b'{"status":"success","result":{"extract":{"title":"x"}}}'
+    harness.reply = b'{"status":"success","result":{"extract":{"title":"x"}}}'
     text = """exports.main = async () => {
       const all = await Promise.all([1, 2].map((n) => job({steps: [{url: 'https://a.example/' + n}]})));
       return all.map((one) => one.result.extract.title).join() }"""
-    assert (await try_out(desk, text)).result == "x,x"
-    first, second = desk.jobs
+    assert (await try_out(harness, text)).result == "x,x"
+    first, second = harness.jobs
     assert (first.type, first.content) == ("send_job", b'{"steps":[{"url":"https://a.example/1"}]}')
     assert (first.id.rpartition(".")[2], second.id.rpartition(".")[2]) == ("1", "2")
 
 
 @pytest.mark.browser
-async def test_a_failed_job_can_be_caught_or_fails_the_run(desk: Desk) -> None:
+async def test_a_failed_job_can_be_caught_or_fails_the_run(harness: TaskHarness) -> None:
     """With the job's own code."""
-    desk.reply = TimedOut("the job took too long")
-    caught = await try_out(desk, "exports.main = () => job({}).catch((e) => e.code)")
+    harness.reply = TimedOut("the job took too long")
+    caught = await try_out(harness, "exports.main = () => job({}).catch((e) => e.code)")
     assert caught.result == "timeout"
     with pytest.raises(Exception, match="the job took too long") as failed:
-        await try_out(desk, "exports.main = () => job({})")
+        await try_out(harness, "exports.main = () => job({})")
     assert getattr(failed.value, "code", None) == "timeout"
 
 
-async def test_a_task_with_a_job(desk: Desk) -> None:
+async def test_a_task_with_a_job(harness: TaskHarness) -> None:
     """Its config is filled in; the reply's content is its result, and noted; a large one is not kept."""
-    desk.reply = b'{"status":"success","result":{"steps":[]}}'
+    harness.reply = b'{"status":"success","result":{"steps":[]}}'
     job = {"steps": [{"url": "https://a.example/{{n}}"}]}
-    await desk.make(script=None, job=job, config={"n": 4})
-    reply = await desk.tasks.run_now(TaskRef(id="t"), "", None)
-    assert bytes(reply.result) == desk.reply
-    assert desk.jobs[0].content == b'{"steps":[{"url":"https://a.example/4"}]}'
-    assert (desk.jobs[0].name, desk.jobs[0].origin, desk.jobs[0].webhooks) == ("t", "task:t", "packed")
-    desk.reply = b'{"status":"success","result":{"screenshot":"' + b"x" * 100_000 + b'"}}'
-    await desk.tasks.run_now(TaskRef(id="t"), "", None)
-    large, small = await runs(desk, "t")
+    await harness.make(script=None, job=job, config={"n": 4})
+    reply = await harness.tasks.run_now(TaskRef(id="t"), "", None)
+    assert bytes(reply.result) == harness.reply
+    assert harness.jobs[0].content == b'{"steps":[{"url":"https://a.example/4"}]}'
+    assert (harness.jobs[0].name, harness.jobs[0].origin, harness.jobs[0].webhooks) == ("t", "task:t", "packed")
+    harness.reply = b'{"status":"success","result":{"screenshot":"' + b"x" * 100_000 + b'"}}'
+    await harness.tasks.run_now(TaskRef(id="t"), "", None)
+    large, small = await runs(harness, "t")
     assert (small.result, small.cut) == ({"status": "success", "result": {"steps": []}}, False)
     assert (large.status, large.result, large.cut) == ("success", None, True)
 
 
 @pytest.mark.browser
-async def test_failures_say_what_was_written_before(desk: Desk, tmp_path: Path) -> None:
+async def test_failures_say_what_was_written_before(harness: TaskHarness, tmp_path: Path) -> None:
     """In the error of a run that somebody waits for, and in what is noted."""
     (tmp_path / "a.js").write_text("exports.main = () => { console.log('before'); throw new TypeError('bad') }")
     said = "the script failed: TypeError: bad (a.js, line 1, column 53)"
     with pytest.raises(ActionFailed) as failed:
-        await run(desk, "a.js")
+        await run(harness, "a.js")
     assert (failed.value.message, failed.value.detail.output) == (said, ("before",))
-    (noted,) = await runs(desk, "a.js")
+    (noted,) = await runs(harness, "a.js")
     assert noted.error
     assert (noted.output, noted.error.message, noted.error.output) == (("before",), said, None)
     assert noted.error.stack == ("exports.main (a.js:1:53)",)
 
 
 @pytest.mark.browser
-async def test_long_results_and_output_are_cut_where_they_are_kept(desk: Desk, tmp_path: Path) -> None:
+async def test_long_results_and_output_are_cut_where_they_are_kept(harness: TaskHarness, tmp_path: Path) -> None:
     """The reply has the whole result; the last of the output."""
     text = """exports.main = () => {
       for (let i = 0; i < 100; i++) console.log(i + 'x'.repeat(1990));
       return 'y'.repeat(2e5) }"""
     (tmp_path / "a.js").write_text(text)
-    reply = await run(desk, "a.js")
+    reply = await run(harness, "a.js")
     assert len(reply.result) == 200_000
-    (noted,) = await runs(desk, "a.js")
+    (noted,) = await runs(harness, "a.js")
     assert (len(noted.result), noted.cut) == (65_536, True)
     assert noted.output[-1].startswith("99x")
     assert sum(map(len, noted.output)) <= 65_536
 
 
-async def test_fifty_runs_are_kept(desk: Desk) -> None:
+async def test_fifty_runs_are_kept(harness: TaskHarness) -> None:
     """The latest; all are counted."""
-    await desk.make(script=None, job={"steps": [{"url": "https://a.example/"}]})
+    await harness.make(script=None, job={"steps": [{"url": "https://a.example/"}]})
     for _ in range(53):
-        await desk.tasks.run_now(TaskRef(id="t"), "", None)
-    page = await desk.tasks.runs(ListTaskRuns(id="t"))
+        await harness.tasks.run_now(TaskRef(id="t"), "", None)
+    page = await harness.tasks.runs(ListTaskRuns(id="t"))
     assert (page.total_count, page.total_pages, len(page.runs)) == (50, 1, 50)
-    assert (await desk.tasks.runs(ListTaskRuns(id="t", page=2))).runs == ()
-    assert (await desk.status()).runs == 53
+    assert (await harness.tasks.runs(ListTaskRuns(id="t", page=2))).runs == ()
+    assert (await harness.status()).runs == 53
 
 
 @pytest.mark.browser
-async def test_a_run_that_is_stopped_is_noted(desk: Desk, site: Site) -> None:
+async def test_a_run_that_is_stopped_is_noted(harness: TaskHarness, site: Site) -> None:
     """As cancelled, with what it has written."""
     text = "exports.main = async ({url}) => { console.log('so far'); await fetch(url + 'hang') }"
     site.script = text
     script = f"{site.url}script.js"
-    task = asyncio.create_task(run(desk, script, url=site.url))
+    task = asyncio.create_task(run(harness, script, url=site.url))
     deadline = asyncio.get_running_loop().time() + 20
     while "/hang" not in site.asked:
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(0.01)
-    assert (await desk.status(script)).busy
-    (going,) = await runs(desk, script)
+    assert (await harness.status(script)).busy
+    (going,) = await runs(harness, script)
     assert (going.status, going.duration_ms) == ("running", None)
     task.cancel()
     await asyncio.wait((task,), timeout=10)
-    await desk.tasks.close()
-    (noted,) = await runs(desk, script)
+    await harness.tasks.close()
+    (noted,) = await runs(harness, script)
     assert (noted.status, noted.output) == ("cancelled", ("so far",))
-    assert not (await desk.status(script)).busy
+    assert not (await harness.status(script)).busy
 
 
-async def test_who_asked_is_told(desk: Desk) -> None:
+async def test_who_asked_is_told(harness: TaskHarness) -> None:
     """Once, when it has ended, with what is noted."""
     told: list[tuple[str, Any]] = []
-    await desk.make(script=None, job={"steps": [{"url": "https://a.example/"}]})
-    reply = await desk.tasks.run_now(TaskRef(id="t"), "", lambda event, content: told.append((event, content)))
-    assert told == [("task_run", (await runs(desk, "t"))[0])]
+    await harness.make(script=None, job={"steps": [{"url": "https://a.example/"}]})
+    reply = await harness.tasks.run_now(TaskRef(id="t"), "", lambda event, content: told.append((event, content)))
+    assert told == [("task_run", (await runs(harness, "t"))[0])]
     assert told[0][1].run == reply.run
 
 
 @pytest.mark.browser
-async def test_a_script_is_told_of_as_a_job_of_one_step(desk: Desk, tmp_path: Path) -> None:
+async def test_a_script_is_told_of_as_a_job_of_one_step(harness: TaskHarness, tmp_path: Path) -> None:
     """Named after the task, with its output and result; a failed one says why."""
     told: list[tuple[str, Any]] = []
     (tmp_path / "a.js").write_text("exports.main = () => { console.log('out'); return 'done' }")
-    await desk.make(script="a.js")
-    await desk.tasks.run_now(TaskRef(id="t"), "", lambda event, content: told.append((event, content)))
+    await harness.make(script="a.js")
+    await harness.tasks.run_now(TaskRef(id="t"), "", lambda event, content: told.append((event, content)))
     updates = [content.data for event, content in told if event == "job_update"]
     assert [(one.job_name, one.run_state) for one in updates] == [
         *(("t", state) for state in ("WAITING", "RUNNING", "RUNNING", "COMPLETED")),
@@ -412,7 +412,7 @@ async def test_a_script_is_told_of_as_a_job_of_one_step(desk: Desk, tmp_path: Pa
     told.clear()
     (tmp_path / "a.js").write_text("exports.main = () => { console.log('out'); throw new Error('bad') }")
     with pytest.raises(ActionFailed):
-        await desk.tasks.run_now(TaskRef(id="t"), "", lambda event, content: told.append((event, content)))
+        await harness.tasks.run_now(TaskRef(id="t"), "", lambda event, content: told.append((event, content)))
     last = [content.data for event, content in told if event == "job_update"][-1]
     assert last.run_state == "FAILED"
     (step,) = last.task_states
@@ -444,15 +444,15 @@ def test_hosts(allowed: str, host: str, may: bool) -> None:
     assert HostAllowlist(allowed).allow(host) is may
 
 
-async def test_a_job_that_can_not_be_opened_is_told_of(desk: Desk, tmp_path: Path) -> None:
+async def test_a_job_that_can_not_be_opened_is_told_of(harness: TaskHarness, tmp_path: Path) -> None:
     """The process that encrypted it is gone: whoever listens hears that the run failed."""
     told: list[tuple[str, Any]] = []
-    gone = Desk(desk.database, desk.time, desk.queue, tmp_path)
+    gone = TaskHarness(harness.database, harness.time, harness.queue, tmp_path)
     cookie = {"name": "c", "value": "canary", "domain": "a.example"}
     await gone.make(script=None, job={"steps": [{"url": "https://a.example/"}], "cookies": [cookie]})
     await gone.public_http.close()
     with pytest.raises(DecryptionKeyMissing):
-        await desk.tasks.run_now(TaskRef(id="t"), "", lambda event, content: told.append((event, content)))
+        await harness.tasks.run_now(TaskRef(id="t"), "", lambda event, content: told.append((event, content)))
     states = [content.data.run_state for event, content in told if event == "job_update"]
     assert states == ["WAITING", "RUNNING", "RUNNING", "FAILED"]
     assert "canary" not in repr(told)

@@ -98,7 +98,7 @@ async def test_the_job_is_told(
 
 async def test_calls_that_are_cancelled_are_no_silence() -> None:
     """Whether the driver has just answered, will answer late, or gives up: it answers, and so it lives on."""
-    pool = BrowserPool(Settings(concurrency=1), Clock(), Limits(silence=0.4))
+    pool = BrowserPool(Settings(concurrency=1), Clock(), Limits(driver_response=0.4))
 
     async def cancel_many(lent: JobPage) -> str:
         page = lent.page

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.queue.messages import MESSAGE_TTL, MessageStore
+from sidecar.queue.message_store import MESSAGE_TTL, MessageStore
 from sidecar.storage.database import Database
 from tests.clocks import ManualClock
 

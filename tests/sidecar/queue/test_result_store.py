@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.errors import StoreFailed
-from sidecar.queue.results import ResultStore
+from sidecar.queue.result_store import ResultStore
 from sidecar.storage.database import Database
 from tests.clocks import ManualClock
 
