@@ -1,9 +1,12 @@
 """`sidecar agenda`: what will run in the next day, what ran in the last, and what was missed."""
 
+import argparse
 import asyncio
+import io
 import json
+import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import IO, Final
 
@@ -11,9 +14,10 @@ from sidecar_protocol.codec import NotJson
 from sidecar_protocol.decoding import decode_stored
 from sidecar_protocol.models import Lenient
 
+from sidecar.cli.output import discard_output, standard_output
 from sidecar.clock import Clock
 from sidecar.errors import InvalidContent, StoreFailed
-from sidecar.settings import Settings
+from sidecar.settings import Settings, load
 from sidecar.storage.agenda_snapshot import RunSummary, ScheduledEntry, read_snapshot
 from sidecar.tasks.timetable import IntervalTimetable, Timetable, timetable
 from sidecar.wall_clock import rfc3339
@@ -74,6 +78,29 @@ class _Schedule(Lenient):
     enabled: bool
     due: float
     stage: str = "waiting"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How to print it."""
+    parser.add_argument("--json", action="store_true", help="as one line of JSON")
+
+
+def run(parsed: argparse.Namespace, flags: Mapping[str, str]) -> int:
+    """Prints the agenda; gives the exit code. Raises SettingsError, SidecarError."""
+    out = standard_output()
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")  # names may contain characters that the terminal can't show
+    try:
+        code = show(load(flags), Clock(), out, as_json=parsed.json)
+        out.flush()
+    except BrokenPipeError:  # the reader has closed the pipe
+        discard_output(out)
+        return 0
+    except OSError as wrong:
+        print(f"sidecar: {wrong}", file=sys.stderr)
+        discard_output(out)
+        return 2
+    return code
 
 
 def show(settings: Settings, clock: Clock, out: IO[str], *, as_json: bool) -> int:

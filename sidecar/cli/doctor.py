@@ -1,11 +1,12 @@
 """`sidecar doctor`: checks the machine, and says what is missing and how to get it."""
 
+import argparse
 import asyncio
 import os
 import platform
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, TextIO
 
@@ -13,10 +14,11 @@ from sidecar_protocol.wire_types import BrowserName
 
 from sidecar import __version__
 from sidecar.browser import discovery, ffmpeg
+from sidecar.cli.output import standard_output
 from sidecar.clock import Clock
 from sidecar.errors import BrowserUnavailable, SidecarError, StoreFailed
 from sidecar.files import permission_warning
-from sidecar.settings import Settings, host_zone
+from sidecar.settings import Settings, host_zone, load
 from sidecar.storage.inspection import DatabaseSummary, broken_databases, inspect
 
 if TYPE_CHECKING:
@@ -27,6 +29,15 @@ Verdict = Literal["ok", "note", "MISSING"]
 """`note` is what some users need; `MISSING` is what keeps jobs from running."""
 Finding = tuple[Verdict, str]
 _WIDTH: Final = 7
+
+
+def add_arguments(_: argparse.ArgumentParser) -> None:
+    """None but the settings."""
+
+
+def run(_: argparse.Namespace, flags: Mapping[str, str]) -> int:
+    """Checks the machine; gives the exit code. Raises SettingsError."""
+    return examine(load(flags), standard_output())
 
 
 def examine(settings: Settings, out: TextIO) -> int:

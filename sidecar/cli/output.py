@@ -1,0 +1,18 @@
+"""Standard output of the commands: it may be closed, and its reader may leave early."""
+
+import os
+import sys
+from pathlib import Path
+from typing import IO, TextIO
+
+
+def standard_output() -> TextIO:
+    """Standard output; a sink if the process was started without one."""
+    return sys.stdout or Path(os.devnull).open("w", encoding="utf-8")
+
+
+def discard_output(out: IO[str]) -> None:
+    """Sends what is still buffered nowhere: the interpreter would try to write it at exit, and fail."""
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, out.fileno())
+    os.close(sink)
