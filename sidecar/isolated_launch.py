@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def command(*arguments: str) -> list[str]:
-    """The command line of such a sidecar."""
+def command(*arguments: str, module: str = "sidecar") -> list[str]:
+    """The command line of such a sidecar, or of one of its modules."""
     # without the site module nothing but the standard library can be found, until the file below says where else
-    return [sys.executable, "-P", "-S", "-s", __file__, os.pathsep.join(_elsewhere(sys.path)), *arguments]
+    return [sys.executable, "-P", "-S", "-s", __file__, os.pathsep.join(_elsewhere(sys.path)), module, *arguments]
 
 
 def _elsewhere(path: Sequence[str]) -> list[str]:
@@ -31,15 +31,15 @@ def _elsewhere(path: Sequence[str]) -> list[str]:
     return [one for one in path if one and Path(one).resolve() not in own]
 
 
-def _begin(elsewhere: str) -> None:
+def _begin(elsewhere: str, module: str) -> None:
     import runpy
     import site
 
     sys.path.append(str(Path(__file__).resolve().parent.parent))
     site.main()
     sys.path += [one for one in elsewhere.split(os.pathsep) if one and one not in sys.path]
-    runpy.run_module("sidecar", run_name="__main__", alter_sys=True)
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    _begin(sys.argv.pop(1))
+    _begin(sys.argv.pop(1), sys.argv.pop(1))

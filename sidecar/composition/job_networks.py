@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from sidecar.browser.job_network import JobNetwork
     from sidecar.recording.page_recordings import PageRecordings
-    from sidecar.recording.session_recording import SessionRecording
+    from sidecar.recording.recorder_process import RecorderProcess
 
 
 class JobNetworks:
     """One for each process."""
 
-    def __init__(self, settings: Settings, clock: Clock, recording: "SessionRecording | None" = None) -> None:
+    def __init__(self, settings: Settings, clock: Clock, recording: "RecorderProcess | None" = None) -> None:
         """Jobs are recorded into `recording`; the settings may name a recording that answers instead."""
         self._settings = settings
         self._clock = clock

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sidecar.net.http_client import HttpClient
     from sidecar.net.public_http import PublicHttpClient
     from sidecar.recording.exchange_matcher import ExchangeMatcher
-    from sidecar.recording.session_recording import SessionRecording
+    from sidecar.recording.recorder_process import RecorderProcess
 
 
 class Network:
@@ -22,7 +22,7 @@ class Network:
         self,
         settings: Settings,
         clock: Clock,
-        recording: "SessionRecording | None" = None,
+        recording: "RecorderProcess | None" = None,
         recorded: "ExchangeMatcher | None" = None,
     ) -> None:
         """Exchanges are handed to `recording`, or answered by `recorded` without a network."""

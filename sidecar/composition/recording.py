@@ -12,7 +12,7 @@ from sidecar.settings import MiB, Settings, SettingsError
 
 if TYPE_CHECKING:
     from sidecar.recording.exchange_matcher import ExchangeMatcher
-    from sidecar.recording.session_recording import SessionRecording
+    from sidecar.recording.recorder_process import RecorderProcess
 
 REPLAYED_SETTINGS: Final = (
     "max_line",
@@ -28,13 +28,13 @@ REPLAYED_SETTINGS: Final = (
 """Settings that change what is answered: they are recorded, and a replay has the same."""
 
 
-def open_recording(loaded: Settings, clock: Clock) -> "SessionRecording | None":
+def open_recording(loaded: Settings, clock: Clock) -> "RecorderProcess | None":
     """The recording of a session; None if it isn't recorded. Raises SettingsError."""
     if not loaded.record:
         return None
     import os
 
-    from sidecar.recording.session_recording import SessionRecording  # late: few sessions are recorded
+    from sidecar.recording.recorder_process import RecorderProcess  # late: few sessions are recorded
 
     about: dict[str, Any] = {
         "sidecar": __version__,
@@ -43,7 +43,7 @@ def open_recording(loaded: Settings, clock: Clock) -> "SessionRecording | None":
         "settings": {name: getattr(loaded, name) for name in REPLAYED_SETTINGS},
     }
     try:
-        return SessionRecording(Path(loaded.record), about, loaded.record_max_mb * MiB, clock, os.urandom)
+        return RecorderProcess(Path(loaded.record), about, loaded.record_max_mb * MiB, clock, os.urandom)
     except OSError as failure:
         raise SettingsError(f"the session can't be recorded into {loaded.record}: {failure.strerror}") from None
 

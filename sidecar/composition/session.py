@@ -32,7 +32,7 @@ from sidecar.storage.memory_references import MemoryReferences
 if TYPE_CHECKING:
     from sidecar.composition.storage import StorageServices
     from sidecar.recording.input_log import InputLog
-    from sidecar.recording.session_recording import SessionRecording
+    from sidecar.recording.recorder_process import RecorderProcess
 
 PYTHON_FRAMES: Final = 200
 """Levels of recursion for our own calls, in addition to those for nested JSON."""
@@ -108,7 +108,7 @@ def _handler_context(
     )
 
 
-def _secret_sink(redactor: Redactor, recording: "SessionRecording | None") -> Callable[[str], None]:
+def _secret_sink(redactor: Redactor, recording: "RecorderProcess | None") -> Callable[[str], None]:
     """Takes the secrets of a session, for its logs and for its recording."""
     if recording is None:
         return redactor.add_secret

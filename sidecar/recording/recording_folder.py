@@ -36,7 +36,8 @@ class RecordingFolder:
 
     def __init__(self, path: Path, lock: int) -> None:
         self.path = path
-        self._lock = lock
+        self.lock = lock
+        """The descriptor of its lock."""
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Replaces the manifest in one step. Raises OSError."""
@@ -47,7 +48,7 @@ class RecordingFolder:
 
     def close(self) -> None:
         """Lets others record into the folder."""
-        os.close(self._lock)
+        os.close(self.lock)
 
 
 def claim_folder(path: Path, started: str) -> RecordingFolder:

@@ -2,9 +2,11 @@
 
 import json
 from collections import deque
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Final
 
+from sidecar_protocol import codec
+from sidecar_protocol.codec import Request
 from sidecar_protocol.replies import RequestId
 
 from sidecar.recording.redaction.redactor import Redactor, unreadable_line
@@ -12,14 +14,14 @@ from sidecar.recording.redaction.redactor import Redactor, unreadable_line
 SECRET_REQUESTS: Final = frozenset({"get_secret", "get_users_secret", "get_user_secret", "issue_token"})
 """Requests whose whole reply is secret."""
 _NO_REPLIES: Final = (b'{"type":"event"', b'{"type":"ready"')
-_WITHOUT_ID: Final = frozenset({b'{"type":"ok"}', b'{"type":"ok","content":true}', b'{"type":"pong"}'})
+_WITHOUT_ID: Final = frozenset(
+    {b'{"type":"ok"}', b'{"type":"ok","content":true}', b'{"type":"ok","content":false}', b'{"type":"pong"}'}
+)
 """The replies that are sent most."""
 
 
-class _Asked(NamedTuple):
-    seq: int
-    type: str
-    began: float
+_Asked = tuple[int, str, float]
+"""Number and type of a request, and when it came, in monotonic seconds."""
 
 
 class ReplyLog:
@@ -31,38 +33,52 @@ class ReplyLog:
         self._in_order: deque[_Asked] = deque()
         self._by_id: dict[RequestId, deque[_Asked]] = {}
 
-    def expect(self, seq: int, kind: str, request_id: RequestId | None, now: float) -> None:
-        """A request has come, which will be answered."""
-        asked = _Asked(seq, kind, now)
-        if request_id is None:
-            self._in_order.append(asked)
-        else:
-            self._by_id.setdefault(request_id, deque()).append(asked)
+    def expect(self, first: int, lines: Sequence[bytes], requests: Sequence[Request | None], now: float) -> None:
+        """Lines have come, which will be answered; `first` is the number of the first, and None is no request."""
+        seq = first
+        for line, request in zip(lines, requests, strict=True):
+            if request is None:
+                request_id = codec.extract_id(line) if line else None
+                asked = (seq, "", now)
+            else:
+                request_id = request.id
+                asked = (seq, request.type, now)
+            if request_id is None:
+                self._in_order.append(asked)
+            else:
+                self._by_id.setdefault(request_id, deque()).append(asked)
+            seq += 1
 
     def record(self, sent: bytes, read: int, at: str, now: float) -> None:
         """Takes whole lines as they are sent; `read` is the number of requests that had been read by then."""
-        lines = []
+        lines: list[bytes] = []
         when = b'"read":%d,"at":"%s"' % (read, at.encode())
+        ends: dict[float, bytes] = {}
+        """What follows the number of a request that came at a time: many come at once."""
         for line in sent.split(b"\n"):
-            if line:
-                asked = self._asked(line)
-                redacted = self._redacted(line, asked)[:-1]
-                if asked:
-                    took = (now - asked.began) * 1000
-                    lines.append(b'%s,"_log":{"seq":%d,%s,"ms":%.3f}}\n' % (redacted, asked.seq, when, took))
-                else:
-                    lines.append(b'%s,"_log":{%s}}\n' % (redacted, when))
+            if not line:
+                continue
+            asked = self._asked(line)
+            redacted = line if line in _WITHOUT_ID else self._redacted(line, asked)
+            if asked is None:
+                lines.append(b'%s,"_log":{%s}}\n' % (redacted[:-1], when))
+                continue
+            began = asked[2]
+            end = ends.get(began)
+            if end is None:
+                end = ends[began] = b',%s,"ms":%.3f}}\n' % (when, (now - began) * 1000)
+            lines.append(b'%s,"_log":{"seq":%d%s' % (redacted[:-1], asked[0], end))
         self._write(b"".join(lines))
 
     def _asked(self, line: bytes) -> _Asked | None:
         """The request that a line answers; None for `ready` and events."""
         if line in _WITHOUT_ID:
-            return self._next()
+            return self._in_order.popleft() if self._in_order else None
         if line.startswith(_NO_REPLIES):
             return None
         request_id = json.loads(line).get("id") if b'"id":' in line else None
         if request_id is None:
-            return self._next()
+            return self._in_order.popleft() if self._in_order else None
         waiting = self._by_id.get(request_id)
         if not waiting:
             return None
@@ -71,14 +87,11 @@ class ReplyLog:
             del self._by_id[request_id]
         return asked
 
-    def _next(self) -> _Asked | None:
-        return self._in_order.popleft() if self._in_order else None
-
     def _redacted(self, line: bytes, asked: _Asked | None) -> bytes:
-        if asked and asked.type in SECRET_REQUESTS and line.startswith(b'{"type":"ok"'):
+        if asked and asked[1] in SECRET_REQUESTS and line.startswith(b'{"type":"ok"'):
             reply = json.loads(line)
             content = self._redactor.redact_body(json.dumps(reply.get("content")), secret=True)
             return json.dumps({**reply, "content": json.loads(content)}, ensure_ascii=False).encode()
-        if line in _WITHOUT_ID or (not self._redactor.knows_secrets and self._redactor.is_clean(line)):
+        if not self._redactor.knows_secrets and self._redactor.is_clean(line):
             return line
         return self._redactor.redact_request(line) or unreadable_line(line)

@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from sidecar_protocol import codec
 from sidecar_protocol.codec import Request
+from sidecar_protocol.errors import WireError
 
 from sidecar.clock import Clock
 from sidecar.http_record import HttpRecord
@@ -14,7 +14,7 @@ from sidecar.recording.append_file import AppendFile
 from sidecar.recording.exchange_log import exchange_line
 from sidecar.recording.input_log import InputLog
 from sidecar.recording.page_recordings import PageRecorder
-from sidecar.recording.recording_folder import EXCHANGES, REPLIES, SESSION, claim_folder
+from sidecar.recording.recording_folder import EXCHANGES, REPLIES, SESSION, RecordingFolder
 from sidecar.recording.redaction.placeholders import SecretWords
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.recording.reply_log import ReplyLog
@@ -22,7 +22,6 @@ from sidecar.wall_clock import rfc3339
 
 log = logging.getLogger(__name__)
 
-KEY_BYTES: Final = 32
 MAX_REMEMBERED: Final = 100_000
 """Secrets found in lines that are known in later ones, too."""
 
@@ -31,40 +30,34 @@ class SessionRecording:
     """An open recording. Recording never raises: a disk error, or the size limit, ends it with a warning."""
 
     def __init__(
-        self, folder: Path, about: Mapping[str, Any], max_bytes: int, clock: Clock, random: Callable[[int], bytes]
+        self, folder: RecordingFolder, manifest: Mapping[str, Any], max_bytes: int, clock: Clock, key: bytes
     ) -> None:
-        """`about` is what the manifest says of the process and its settings. Raises OSError."""
+        """`manifest` is what the folder's says so far; `key` are secret random bytes. Raises OSError."""
         self._clock = clock
         self._max_bytes = max_bytes
-        started = self._now()
-        self._folder = claim_folder(folder, started)
-        self._manifest = {**about, "started_at": started, "complete": False}
-        self._folder.write_manifest(self._manifest)
-        redactor = Redactor(SecretWords(random(KEY_BYTES)), MAX_REMEMBERED)
+        self._folder = folder
+        self._manifest = manifest
+        redactor = Redactor(SecretWords(key), MAX_REMEMBERED)
         self.add_secret: Callable[[str], None] = redactor.add_secret
         """Takes a secret that must not be recorded."""
         self._redactor = redactor
-        self._input = InputLog(self._folder.path / SESSION, redactor, clock)
-        self._reply_file = AppendFile(self._folder.path / REPLIES, "replies")
+        self._input = InputLog(folder.path / SESSION, redactor, clock)
+        self._reply_file = AppendFile(folder.path / REPLIES, "replies")
         self._replies = ReplyLog(redactor, self._reply_file.write)
-        self._exchanges = AppendFile(self._folder.path / EXCHANGES, "exchanges")
-        self._pages = PageRecorder(self._folder.path, redactor, self._is_full)
+        self._exchanges = AppendFile(folder.path / EXCHANGES, "exchanges")
+        self._pages = PageRecorder(folder.path, redactor, self._is_full)
         self._seq = 0
         self._bytes = 0
         self._full = self._pages_failed = False
 
-    def record(self, lines: Sequence[bytes], requests: Sequence[Request | None]) -> None:
-        """Records a batch of input; None stands for a line that is no request."""
+    def record(self, lines: Sequence[bytes]) -> None:
+        """Records a batch of input; a line that was over the limit is empty."""
         if self._is_full(sum(map(len, lines))):
             return
+        requests = [_decoded(line) for line in lines]
         self._input.record(lines, requests)
-        now = self._clock.monotonic()
-        for line, request in zip(lines, requests, strict=True):
-            self._seq += 1
-            if request is None:
-                self._replies.expect(self._seq, "", codec.extract_id(line) if line else None, now)
-            else:
-                self._replies.expect(self._seq, request.type, request.id, now)
+        self._replies.expect(self._seq + 1, lines, requests, self._clock.monotonic())
+        self._seq += len(lines)
 
     def record_sent(self, sent: bytes) -> None:
         """Records whole lines of output."""
@@ -85,18 +78,22 @@ class SessionRecording:
             self._pages_failed = True
             log.warning("the pages of a job could not be recorded to %s: %s", self._folder.path, type(failure).__name__)
 
-    def close(self) -> None:
-        """Syncs everything to disk and completes the manifest."""
+    def close(self, *, ended: bool) -> None:
+        """Syncs everything to disk, and completes the manifest if the session has `ended`."""
         parts = (self._input, self._reply_file, self._exchanges)
         complete = not (self._full or self._pages_failed) and not any(part.failed for part in parts)
         for part in parts:
             part.close()
+        if ended:
+            self._complete_manifest(complete)
+        self._folder.close()
+
+    def _complete_manifest(self, complete: bool) -> None:
+        ended = {"ended_at": self._now(), "complete": complete, "requests": self._seq}
         try:
-            ended = {"ended_at": self._now(), "complete": complete, "requests": self._seq}
             self._folder.write_manifest({**self._manifest, **ended})
         except OSError as failure:
             log.warning("the manifest of %s can't be completed: %s", self._folder.path, failure.strerror or failure)
-        self._folder.close()
 
     def _is_full(self, size: int) -> bool:
         self._bytes += size
@@ -107,3 +104,11 @@ class SessionRecording:
 
     def _now(self) -> str:
         return rfc3339(self._clock.now(), "milliseconds")
+
+
+def _decoded(line: bytes) -> Request | None:
+    """The request of a line; None if it is none."""
+    try:
+        return codec.decode(line) if line else None
+    except WireError:
+        return None

@@ -1,8 +1,11 @@
 """Recorded sessions: what is written down, and that a replay without a network answers the same."""
 
+import fcntl
 import io
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -68,6 +71,24 @@ def short_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with rtcv() as server:
         record(folder, server, {"type": "ping"})
     return folder / "recording"
+
+
+def until_unlocked(folder: Path) -> None:
+    """Waits until no process records into a folder; after a `kill -9` the recorder still writes what it was given."""
+    deadline = time.monotonic() + 2
+    with (folder / ".lock").open("rb") as lock:
+        while True:
+            try:
+                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                assert time.monotonic() < deadline, "the recorder outlives its session"
+                time.sleep(0.01)
+
+
+def recorder_of(child: Child) -> int:
+    """The process that records a session."""
+    (recorder,) = Path(f"/proc/{child.process.pid}/task/{child.process.pid}/children").read_text().split()
+    return int(recorder)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -260,6 +281,7 @@ def test_a_recording_that_was_cut_off_replays_as_far_as_it_goes(tmp_path: Path, 
         child.ask({"type": "set_credentials", "content": server.credentials}, {"type": "ping"})
         child.process.kill()
         child.wait()
+    until_unlocked(tmp_path / "recording")
     for name in ("session.jsonl", "replies.jsonl", "exchanges.jsonl"):
         with (tmp_path / "recording" / name).open("ab") as file:
             file.write(b'{"type":"pi')
@@ -318,3 +340,36 @@ def test_ids_that_were_generated_are_those_of_the_replay(tmp_path: Path) -> None
     replies = [json.loads(line)["message"] for line in done.stdout.splitlines()[:-1]]
     assert [reply["type"] for reply in replies] == ["ok"] * 4
     assert replies[1]["content"]["schedule_id"] != made["content"]["schedule_id"]
+
+
+def test_what_a_killed_session_read_is_recorded(tmp_path: Path) -> None:
+    """All lines that it had read before a `kill -9`, and the recorder lets go of the folder soon after."""
+    with Child(tmp_path, "--record", "recording") as child:
+        child.ask({"type": "set_mock", "content": {}}, *({"type": "ping", "id": number} for number in range(2_000)))
+        child.process.kill()
+        child.wait()
+    until_unlocked(tmp_path / "recording")
+    assert len(lines(tmp_path / "recording" / "session.jsonl")) == 2_001
+    assert len(lines(tmp_path / "recording" / "replies.jsonl")) == 2_001
+    assert json.loads((tmp_path / "recording" / "manifest.json").read_text())["complete"] is False
+
+
+def test_a_session_goes_on_without_its_recorder(tmp_path: Path) -> None:
+    """One that was killed is a warning; so is one that a full disk stops."""
+    with Child(tmp_path, "--record", "recording") as child:
+        child.ask({"type": "set_mock", "content": {}})
+        os.kill(recorder_of(child), signal.SIGKILL)
+        for _ in range(3):
+            assert child.ask({"type": "ping"}) == [{"type": "pong"}]
+        assert child.end() == 0
+        assert child.stderr.count("nothing more is recorded to recording: the recorder has ended") == 1
+
+
+def test_a_signal_to_the_whole_group_leaves_a_complete_recording(tmp_path: Path) -> None:
+    """A Ctrl-C and a SIGTERM reach the recorder, too; only the session heeds them."""
+    with Child(tmp_path, "--record", "recording") as child:
+        child.ask({"type": "set_mock", "content": {}})
+        os.kill(recorder_of(child), signal.SIGTERM)
+        child.process.terminate()
+        child.wait()
+    assert json.loads((tmp_path / "recording" / "manifest.json").read_text())["complete"] is True
