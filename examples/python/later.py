@@ -5,13 +5,13 @@ Where the shop and the receiver are is told by the environment: SHOP_URL, WEBHOO
 
 import os
 import sys
-from typing import Any
 
 from sidecar.client import Sidecar, SidecarFailure
+from sidecar.client.requests import SendJob
 
 SHOP = os.environ.get("SHOP_URL", "http://127.0.0.1:8000")
 
-LOOK_IN: dict[str, Any] = {
+LOOK_IN: SendJob = {
     "name": "look in",
     "steps": [{"name": "front door", "url": f"{SHOP}/login", "extract": {"heading": "h1"}}],
 }
@@ -26,7 +26,7 @@ def main() -> int:
             job_id = sidecar.queue_job(LOOK_IN, key="look in once")
             again = sidecar.queue_job(LOOK_IN, key="look in once")
             print(f"  queued {job_id}; sent again with the same key it is {'the same' if again == job_id else again}")
-            task = sidecar.request("create_task", {"id": "front-door", "interval": 3_600_000, "job": LOOK_IN})
+            task = sidecar.create_task({"id": "front-door", "interval": 3_600_000, "job": dict(LOOK_IN)})
             print(f"  planned task {task['id']}, every hour from now on")
             heading = sidecar.wait_for_job(job_id)["result"]["extract"]["heading"]
             print(f"  the job is done, and found {heading!r}")

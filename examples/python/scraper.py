@@ -10,10 +10,11 @@ import time
 from typing import Any
 
 from sidecar.client import Sidecar, SidecarFailure
+from sidecar.client.requests import Field, SecretSource, SendJob, Step
 
 SHOP = os.environ.get("SHOP_URL", "http://127.0.0.1:8000")
 
-ITEMS = {
+ITEMS: Field = {
     "selector": ".item",
     "all": True,
     "fields": {
@@ -28,7 +29,7 @@ ITEMS = {
 """What to take from a catalogue page: a list of objects, one for each `.item`."""
 
 
-LOG_IN: dict[str, Any] = {
+LOG_IN: Step = {
     "name": "log in",
     "url": f"{SHOP}/login",
     "actions": [
@@ -41,12 +42,12 @@ LOG_IN: dict[str, Any] = {
 """The step that every job begins with, for no job inherits the cookies of another. The sidecar fills the login in."""
 
 
-def secrets() -> dict[str, Any]:
+def secrets() -> dict[str, SecretSource]:
     """Where the sidecar finds the shop's login on the RT-CV server; it does not pass through the scraper."""
     return {"shop": {"key": "user", "encryption_key": os.environ["RTCV_ENCRYPTION_KEY"]}}
 
 
-def catalogue_page(number: int) -> dict[str, Any]:
+def catalogue_page(number: int) -> Step:
     """The step that reads one page; its items are in the result under the page's own name."""
     return {"name": f"page {number}", "url": f"{SHOP}/catalogue?page={number}", "extract": {f"page {number}": ITEMS}}
 
@@ -54,7 +55,7 @@ def catalogue_page(number: int) -> dict[str, Any]:
 def read_catalogue(sidecar: Sidecar) -> list[dict[str, Any]]:
     """Every item of the shop, by two browser jobs: how many pages are there, and then all of them."""
     began = time.monotonic()
-    job = {"name": "look around", "steps": [LOG_IN | {"extract": {"pages": ".pages"}}], "secrets": secrets()}
+    job: SendJob = {"name": "look around", "steps": [LOG_IN | {"extract": {"pages": ".pages"}}], "secrets": secrets()}
     pages = int(sidecar.send_job(job)["result"]["extract"]["pages"])
     print(f"  logged in to {SHOP} with the login that RT-CV keeps; the catalogue has {pages} pages")
 

@@ -15,7 +15,9 @@ from sidecar_protocol.cvs import MAX_CVS
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.factotum_06 import SelfDescribing06
 from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready
-from sidecar_protocol.requests import CONTENTS, OPTIONAL, RAW, TEXT, forms_of
+from sidecar_protocol.requests import CONTENTS, OPTIONAL, RAW, TEXT, forms_of, model_named
+from sidecar_protocol.results import ANY, BOOLEAN, COUNTS, NOTHING, RESULTS
+from sidecar_protocol.schedules import ScheduleFired
 from sidecar_protocol.tasks import TaskRun
 from sidecar_protocol.updates import CloudEvent, Progress, SelfDescribing
 from sidecar_protocol.webhooks import DeliveryFailed
@@ -37,12 +39,24 @@ _RAW_CONTENTS: dict[str, dict[str, Any]] = {
 }
 """Schemas of the contents that are passed on as they came."""
 
+_PLAIN_RESULTS: dict[str, dict[str, Any]] = {
+    NOTHING: {"type": "null"},
+    BOOLEAN: {"type": "boolean"},
+    COUNTS: {
+        "type": "object",
+        "properties": {name: {"type": "integer"} for name in ("sent", "duplicates", "without_reference")},
+        "required": ["sent", "duplicates", "without_reference"],
+    },
+}
+"""Schemas of the results that have no model."""
+
 DOCUMENTS: dict[str, Any] = {
     "document_job_update": SelfDescribing,
     "document_factotum_06": SelfDescribing06,
     "document_cloudevent": CloudEvent,
     "document_progress": Progress,
     "document_delivery_failed": DeliveryFailed,
+    "document_schedule_fired": ScheduleFired,
     "document_task_run": TaskRun,
 }
 """Bodies of webhooks and contents of events, by the names of their schema files."""
@@ -106,6 +120,16 @@ def reply_schema() -> dict[str, Any]:
     return _document("reply", schema, definitions)
 
 
+def results_schema() -> dict[str, Any]:
+    """Schema of an object with a member for each message type: the content of its `ok`, null for none."""
+    definitions: dict[str, Any] = {}
+    properties = {}
+    for kind, shapes in RESULTS.items():
+        made = [_PLAIN_RESULTS.get(one) or _schema(model_named(one), definitions) for one in shapes if one != ANY]
+        properties[kind] = {} if not made else made[0] if len(made) == 1 else {"anyOf": made}
+    return _document("results", {"type": "object", "properties": properties}, definitions)
+
+
 def document_schema(name: str) -> dict[str, Any]:
     """Schema of one of the documents."""
     definitions: dict[str, Any] = {}
@@ -116,7 +140,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     """File name -> schema."""
     requests = {f"{kind}.json": request_schema(kind) for kind in CONTENTS}
     documents = {f"{name}.json": document_schema(name) for name in DOCUMENTS}
-    return {**requests, **documents, "reply.json": reply_schema()}
+    return {**requests, **documents, "reply.json": reply_schema(), "results.json": results_schema()}
 
 
 def write_schemas(folder: Path) -> list[Path]:

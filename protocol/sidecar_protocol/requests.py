@@ -88,14 +88,15 @@ def shape_of(kind: str) -> Any:
         from sidecar_protocol.wire_types import Raw
 
         return Raw
-    return _imported(name)
+    return model_named(name)
 
 
 def forms_of(kind: str) -> Any:
     """All shapes that a type's content may have."""
-    return _imported(FORMS[kind]) if kind in FORMS else shape_of(kind)
+    return model_named(FORMS[kind]) if kind in FORMS else shape_of(kind)
 
 
-def _imported(name: str) -> Any:
+def model_named(name: str) -> Any:
+    """The model that the tables above name as `module.Model`."""
     module, _, member = name.partition(".")
     return getattr(import_module(f"sidecar_protocol.{module}"), member)

@@ -16,3 +16,6 @@ class UserSecret(V1Model):
 
     username: str
     password: str
+
+
+UserSecrets = list[UserSecret]

@@ -9,6 +9,7 @@ from sidecar_protocol.json_schema import schemas
 _HEAD: Final = "// Made from protocol/schema by `sidecar schema protocol/schema`; not edited by hand.\n"
 _PRIMITIVES: Final = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
 _REPLY: Final = "reply.json"
+_RESULTS: Final = "results.json"
 _DOCUMENT: Final = "document_"
 
 
@@ -18,15 +19,11 @@ def declarations() -> str:
     `Request` and `Reply` are the unions of what a parent writes and reads; `Contents` has each request's content.
     """
     published = schemas()
-    definitions: dict[str, dict[str, Any]] = {}
-    for schema in published.values():
-        for name, definition in schema.get("$defs", {}).items():
-            if definitions.setdefault(name, definition) != definition:
-                raise ValueError(f"two definitions are named {name}")
+    definitions = all_definitions(published)
     requests = {
         name.removesuffix(".json"): schema
         for name, schema in published.items()
-        if name != _REPLY and not name.startswith(_DOCUMENT)
+        if name not in (_REPLY, _RESULTS) and not name.startswith(_DOCUMENT)
     }
     documents = {name.removesuffix(".json"): schema for name, schema in published.items() if name.startswith(_DOCUMENT)}
     parts = [_declaration(name, definition) for name, definition in sorted(definitions.items())]
@@ -35,9 +32,22 @@ def declarations() -> str:
         "/** A line that the parent writes. */\nexport type Request = {\n"
         "  [T in keyof Contents]: { type: T; id?: number | string } & Contents[T];\n}[keyof Contents];\n"
     )
+    results = _members(published[_RESULTS], "", optional=False)
+    doc = "/** Message type -> the content of its `ok`; null: it has none. */"
+    parts.append(f"{doc}\nexport interface Results {results}\n")
     parts.append(f"/** A line that the parent reads. */\nexport type Reply = {_type(published[_REPLY], '')};\n")
     parts += [_alias(name, schema) for name, schema in sorted(documents.items())]
     return _HEAD + "\n" + "\n".join(parts)
+
+
+def all_definitions(published: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Every definition of the published schemas, by its name. Raises ValueError for two of the same name."""
+    definitions: dict[str, dict[str, Any]] = {}
+    for schema in published.values():
+        for name, definition in schema.get("$defs", {}).items():
+            if definitions.setdefault(name, definition) != definition:
+                raise ValueError(f"two definitions are named {name}")
+    return definitions
 
 
 def _contents(requests: Mapping[str, dict[str, Any]]) -> str:
@@ -94,9 +104,9 @@ def _object(schema: Mapping[str, Any], indent: str) -> str:
     return f"Record<string, {_type(values, indent)}>"
 
 
-def _members(schema: Mapping[str, Any], indent: str) -> str:
+def _members(schema: Mapping[str, Any], indent: str, *, optional: bool = True) -> str:
     lines = ["{"]
-    required = schema.get("required", ())
+    required = schema.get("required", ()) if optional else schema["properties"]
     deeper = f"{indent}  "
     for name, member in schema["properties"].items():
         doc = _doc(member.get("description", ""), deeper) if isinstance(member, dict) else ""

@@ -36,6 +36,12 @@ export interface Cancel {
   id: number | string;
 }
 
+/** Content of the reply to `cancel_job`. */
+export interface CancelledJob {
+  cancelled: boolean;
+  status: "pending" | "success" | "failed" | "cancelled";
+}
+
 /** The body of a webhook whose format is `cloudevents`: CloudEvents 1.0, structured. */
 export interface CloudEvent {
   specversion?: "1.0";
@@ -97,6 +103,29 @@ export interface Credentials {
   results_path?: string;
 }
 
+/** Content of the reply to `list_deliveries`. */
+export interface Deliveries {
+  total_count: number;
+  total_pages: number;
+  page: number;
+  deliveries: Array<Delivery>;
+}
+
+/** One delivery that has not arrived. */
+export interface Delivery {
+  id: string;
+  endpoint: string;
+  host: string;
+  kind: "webhook" | "result" | "cv" | "full_cv" | "cvs_list";
+  status: "waiting" | "dead";
+  run: string;
+  size: number;
+  created: string;
+  attempts: number;
+  next_attempt?: string | null;
+  error?: string | null;
+}
+
 /** Content of the event `delivery_failed`: after a delivery's first failed attempt, and when it is given up. */
 export interface DeliveryFailed {
   server: string;
@@ -106,6 +135,14 @@ export interface DeliveryFailed {
   status: "waiting" | "dead";
   attempts: number;
   error: ErrorDetail;
+}
+
+/** A file that an action fetched: base64 in `content`, or its `path` where `artifacts` is `files`. */
+export interface Download {
+  name: string;
+  size: number;
+  content?: string | null;
+  path?: string | null;
 }
 
 /** Failed: `content` is the plain sentence that v1 parents read, `error` the typed form of the same. */
@@ -175,6 +212,15 @@ export interface Hello {
   zone?: string;
 }
 
+/** Who answers, and what it can do. */
+export interface HelloReply {
+  version: string;
+  protocol: string;
+  message_types: Array<string>;
+  limits: Limits;
+  browsers: Record<string, string>;
+}
+
 /** The answer to a server that asks for HTTP authentication. */
 export interface HttpCredentials {
   username: string;
@@ -191,9 +237,58 @@ export interface IssueToken {
   strict_resources?: boolean;
 }
 
+/** Content of the reply to `issue_token`. */
+export interface IssuedToken {
+  token: string;
+}
+
 /** Content of `job_status` and `cancel_job`. */
 export interface JobId {
   id: string;
+}
+
+/** Content of the reply to `send_job`. */
+export interface JobReply {
+  status: "success" | "skipped";
+  result?: JobResult | null;
+}
+
+/** What a job brought home. Files are base64, or paths where `artifacts` is `files`. */
+export interface JobResult {
+  steps: Array<StepResult>;
+  video?: string | null;
+  messages?: Array<string> | null;
+  har?: string | null;
+  trace?: string | null;
+  downloads?: Array<Download> | null;
+  screenshot?: string | null;
+  pdf?: string | null;
+  html?: string | null;
+  extract?: Record<string, unknown> | null;
+}
+
+/** Content of the reply to `send_job` with mode `async`. */
+export interface JobScheduled {
+  id: string;
+  status?: "scheduled";
+}
+
+/** What is known of one job. Also the content of the reply to `job_status`. */
+export interface JobState {
+  id: string;
+  status: "pending" | "success" | "failed" | "cancelled";
+  type: string;
+  name?: string;
+  origin?: string;
+  submitted?: string;
+  started?: string;
+  ended?: string;
+  attempts?: number;
+  progress?: number;
+  result?: unknown | null;
+  outcome?: "skipped" | null;
+  result_dropped?: boolean;
+  error?: ErrorDetail | null;
 }
 
 /** What the run was before, null at its start, and what it is now. */
@@ -228,6 +323,21 @@ export interface JobUpdate06 {
   runDuration: string;
   taskStates: Array<TaskState06>;
   jobTransition: JobTransition;
+}
+
+/** Content of the reply to `list_jobs`: pages of 50, newest first, without results. */
+export interface Jobs {
+  total_count: number;
+  total_pages: number;
+  page: number;
+  jobs: Array<JobState>;
+}
+
+/** The limits, as `hello` returns them. */
+export interface Limits {
+  max_line_bytes: number;
+  max_in_flight: number;
+  max_nesting: number;
 }
 
 /** Content of `list_deliveries`. */
@@ -352,9 +462,58 @@ export interface Redeliver {
   endpoint?: string | null;
 }
 
+/** Content of the reply to `run_task` and `test_task`; a run that failed is an error. */
+export interface RunTaskReply {
+  status: "success";
+  result: unknown;
+  run?: string | null;
+  duration_ms: number;
+  output: Array<string>;
+}
+
+/** One schedule, as `get_schedule`, `update_schedule` and `list_schedules` show it. */
+export interface Schedule {
+  schedule_id: string;
+  name: string;
+  enabled: boolean;
+  trigger: Trigger;
+  push: Push;
+  status: "pending" | "paused" | "fired" | "missed";
+  due: string;
+  error?: ErrorDetail | null;
+}
+
+/** Content of the reply to `create_schedule`. */
+export interface ScheduleCreated {
+  schedule_id: string;
+  name: string;
+}
+
+/** Content of the event `schedule_fired`. */
+export interface ScheduleFired {
+  schedule_id: string;
+  name: string;
+  due: string;
+  msgid: string;
+}
+
 /** Content of `get_schedule`, `delete_schedule` and `get_schedule_msg_ids`. */
 export interface ScheduleId {
   schedule_id: string;
+}
+
+/** Content of the reply to `get_schedule_msg_ids`: the jobs that a schedule made, for `job_status`. */
+export interface ScheduleMsgIds {
+  count: number;
+  msgids: Array<string>;
+}
+
+/** Content of the reply to `list_schedules`: at most 50, the oldest first. */
+export interface SchedulePage {
+  total_count: number;
+  total_pages: number;
+  page: number;
+  schedules: Array<Schedule>;
 }
 
 /** Names a secret. Source: RT-CV scraper client v1. */
@@ -436,6 +595,41 @@ export interface Step {
   fail_on_status?: boolean | null;
 }
 
+/** What became of one step. */
+export interface StepResult {
+  name: string;
+  url: string;
+  status: number | null;
+  title: string;
+  duration_ms: number;
+  values: Array<unknown>;
+  console: Array<string>;
+  errors: Array<string>;
+}
+
+/** One task, as `create_task`, `get_task`, `update_task` and `list_tasks` show it. */
+export interface Task {
+  id: string;
+  script?: string | null;
+  job?: Record<string, unknown> | null;
+  running: boolean;
+  config: Record<string, unknown>;
+  init: string;
+  end?: string | null;
+  interval?: number | null;
+  cron?: string | null;
+  zone?: string | null;
+  created: string;
+}
+
+/** Content of the reply to `list_tasks`: at most 50, the oldest first. */
+export interface TaskPage {
+  total_count: number;
+  total_pages: number;
+  page: number;
+  tasks: Array<Task>;
+}
+
 /** Content of `get_task`, `delete_task`, `get_task_status`, `run_task`, `start_task` and `stop_task`. */
 export interface TaskRef {
   id: string;
@@ -454,6 +648,14 @@ export interface TaskRun {
   error?: ErrorDetail | null;
   output?: Array<string>;
   cut?: boolean;
+}
+
+/** Content of the reply to `list_task_runs`: the last 50, the latest first. */
+export interface TaskRunPage {
+  total_count: number;
+  total_pages: number;
+  page: number;
+  runs: Array<TaskRun>;
 }
 
 /** What has become of one step so far. */
@@ -478,6 +680,19 @@ export interface TaskState06 {
   stderr?: string | null;
   returnCode?: number | null;
   errorMessage?: string | null;
+}
+
+/** Content of the reply to `get_task_status`, `start_task` and `stop_task`. */
+export interface TaskStatus {
+  id: string;
+  running: boolean;
+  busy: boolean;
+  next_execution: string | null;
+  last_run: TaskRun | null;
+  runs: number;
+  failed: number;
+  skipped: number;
+  coalesced: number;
 }
 
 /** What a step was before, and what it is now. */
@@ -540,6 +755,12 @@ export interface UpdateTask {
   zone?: string;
 }
 
+/** The strict shape of a login; extra members are dropped. */
+export interface UserSecret {
+  username: string;
+  password: string;
+}
+
 /** The window's inner size. */
 export interface Viewport {
   width: number;
@@ -552,6 +773,11 @@ export interface Webhook {
   secret?: string | Array<string> | null;
   format?: "factotum" | "factotum-0.6" | "cloudevents";
   max_stdouterr_size?: number | null;
+}
+
+/** Content of the reply to `set_webhooks`. */
+export interface WebhooksReply {
+  endpoints: Array<string>;
 }
 
 /** Message type -> its content. */
@@ -603,6 +829,54 @@ export type Request = {
   [T in keyof Contents]: { type: T; id?: number | string } & Contents[T];
 }[keyof Contents];
 
+/** Message type -> the content of its `ok`; null: it has none. */
+export interface Results {
+  hello: HelloReply;
+  ping: null;
+  cancel: boolean;
+  set_credentials: null;
+  set_multiple_credentials: null;
+  set_mock: null;
+  get_secret: unknown;
+  get_users_secret: Array<UserSecret>;
+  get_user_secret: UserSecret;
+  set_cached_reference: null;
+  set_short_cached_reference: null;
+  has_cached_reference: boolean;
+  send_cv: boolean | null;
+  send_full_cv: boolean | null;
+  send_cvs_list: {
+    sent: number;
+    duplicates: number;
+    without_reference: number;
+  };
+  send_job: JobReply | JobScheduled;
+  job_status: JobState;
+  list_jobs: Jobs;
+  cancel_job: CancelledJob;
+  create_schedule: ScheduleCreated;
+  list_schedules: SchedulePage;
+  get_schedule: Schedule;
+  update_schedule: Schedule;
+  delete_schedule: null;
+  get_schedule_msg_ids: ScheduleMsgIds;
+  create_task: Task;
+  list_tasks: TaskPage;
+  get_task: Task;
+  update_task: Task;
+  delete_task: null;
+  get_task_status: TaskStatus;
+  run_task: RunTaskReply;
+  start_task: TaskStatus;
+  stop_task: TaskStatus;
+  test_task: RunTaskReply;
+  list_task_runs: TaskRunPage;
+  set_webhooks: WebhooksReply;
+  list_deliveries: Deliveries;
+  redeliver: null;
+  issue_token: IssuedToken;
+}
+
 /** A line that the parent reads. */
 export type Reply = Ready | Ok | Pong | Error | Event;
 
@@ -615,5 +889,7 @@ export type DocumentFactotum06 = SelfDescribing06;
 export type DocumentJobUpdate = SelfDescribing;
 
 export type DocumentProgress = Progress;
+
+export type DocumentScheduleFired = ScheduleFired;
 
 export type DocumentTaskRun = TaskRun;

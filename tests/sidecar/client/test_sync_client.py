@@ -18,56 +18,9 @@ import psutil
 import pytest
 
 from sidecar.client import Sidecar, SidecarEnded, SidecarFailure
+from sidecar.client.requests import Step
 from tests.harness import environment
-
-CHILD = """
-import json, sys, time
-
-def say(reply):
-    print(json.dumps(reply), flush=True)
-
-say({"type": "ready", "content": "waiting for credentials", "protocol": "2.0", "version": "0", "pid": 1})
-held = []
-for line in sys.stdin:
-    request = json.loads(line)
-    kind, content, ident = request["type"], request.get("content"), {"id": request["id"]}
-    if len(line) > 100_000:
-        error = {"code": "line_too_long", "message": "long", "retryable": False}
-        say({"type": "error", "content": "long", "error": error})
-    elif kind == "hold":
-        held.append(ident)
-    elif kind == "release":
-        for other in reversed([ident, *held]):
-            say({"type": "ok", "content": other["id"], **other})
-    elif kind == "fail":
-        error = {"code": "action_failed", "message": "no button", "retryable": False, "step": "list", "action": "click"}
-        say({"type": "error", "content": "no button", "error": error, **ident})
-    elif kind == "notify":
-        say({"type": "event", "event": "progress", "content": content})
-        say({"type": "ok", **ident})
-    elif kind == "ping":
-        say({"type": "pong", **ident})
-    elif kind == "nonsense":
-        print("Traceback", flush=True)
-    elif kind == "die":
-        sys.exit(3)
-    elif kind == "stay":
-        say({"type": "ok", **ident})
-        sys.stdin.read()
-        time.sleep(600)
-    elif kind == "deaf":
-        say({"type": "ok", **ident})
-        time.sleep(600)
-    else:
-        say({"type": "ok", "content": {"type": kind, "content": content}, **ident})
-for other in held:
-    say({"type": "ok", "content": "late", **other})
-"""
-
-
-def child(**options: Any) -> Sidecar:
-    """A client whose child follows the script above."""
-    return Sidecar([sys.executable, "-c", CHILD], timeout=30, **options)
+from tests.sidecar.client.echoing import child
 
 
 @pytest.fixture
@@ -192,7 +145,7 @@ def test_child_that_does_not_end_is_killed(mood: str) -> None:
     """Closing is bounded, whether the child has read its end of input or not."""
     with child(close_timeout=0.2) as sidecar:
         sidecar.request(mood)
-        process = sidecar._process
+        process = sidecar._core.child.process
     assert process.returncode == -9
 
 
@@ -201,7 +154,7 @@ def test_close_frees_a_thread_that_is_stuck_writing(monkeypatch: pytest.MonkeyPa
     sidecar = child(close_timeout=5)
     sidecar.request("deaf")
     writing, outcome = threading.Event(), Future[str]()
-    write = sidecar._input.write
+    write = sidecar._core.child._input.write
 
     def tell_and_write(line: bytes) -> int:
         writing.set()
@@ -214,7 +167,9 @@ def test_close_frees_a_thread_that_is_stuck_writing(monkeypatch: pytest.MonkeyPa
             outcome.set_result("freed")
 
     monkeypatch.setattr(
-        sidecar, "_input", SimpleNamespace(write=tell_and_write, flush=None, close=sidecar._input.close)
+        sidecar._core.child,
+        "_input",
+        SimpleNamespace(write=tell_and_write, flush=None, close=sidecar._core.child._input.close),
     )
     thread = threading.Thread(target=ask)
     thread.start()
@@ -222,7 +177,7 @@ def test_close_frees_a_thread_that_is_stuck_writing(monkeypatch: pytest.MonkeyPa
     sidecar.close()
     assert outcome.result(10) == "freed"
     thread.join(10)
-    assert sidecar._process.returncode == -signal.SIGTERM
+    assert sidecar._core.child.process.returncode == -signal.SIGTERM
 
 
 @pytest.mark.parametrize(
@@ -276,7 +231,7 @@ def test_jobs_that_are_queued(tmp_path: Path) -> None:
     with Sidecar(env=environment(tmp_path)) as sidecar:
         sidecar.set_mock()
         sidecar.set_webhooks([])
-        page = {"url": "data:text/html,<h1>Hello</h1>", "extract": {"title": "h1"}}
+        page: Step = {"url": "data:text/html,<h1>Hello</h1>", "extract": {"title": "h1"}}
         job = sidecar.queue_job({"steps": [page]}, key="once")
         assert sidecar.queue_job({"steps": [page]}, key="once") == job
         done = sidecar.wait_for_job(job)
@@ -359,10 +314,19 @@ async def main():
         await asyncio.wrap_future(sidecar.submit("set_credentials", server))
 asyncio.run(main())
 """
+ASYNC_CLIENT = """
+import asyncio, sys
+from sidecar.client import AsyncSidecar
+async def main():
+    async with AsyncSidecar() as sidecar:
+        print(sidecar.ready["pid"], flush=True)
+        await sidecar.login(sys.argv[1], "1" * 24, "key")
+asyncio.run(main())
+"""
 
 
 @pytest.mark.parametrize("to_all", [True, False])
-@pytest.mark.parametrize("scraper", [WAITING, WITHOUT_BLOCK, ASYNC])
+@pytest.mark.parametrize("scraper", [WAITING, WITHOUT_BLOCK, ASYNC, ASYNC_CLIENT])
 def test_an_interrupted_scraper_ends_at_once(tmp_path: Path, scraper: str, to_all: bool) -> None:
     """Ctrl-C, to the scraper alone or as a terminal sends it, waits for no work in flight and leaves nothing behind."""
     with silent_server() as (url, asked):
