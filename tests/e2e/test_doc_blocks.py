@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.harness import NODE, PIPE, SECONDS, Child
+from tests.harness import environment as clean_environment
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
@@ -163,3 +164,17 @@ def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+def test_the_blocks_of_the_python_client(tmp_path: Path) -> None:
+    """Both print what their jobs have found, after their events."""
+    printed = []
+    for block in blocks("docs/python-client.md", "python"):
+        done = subprocess.run(
+            [sys.executable, "-c", block], capture_output=True, text=True, env=clean_environment(tmp_path), timeout=110
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        printed.append(done.stdout.splitlines())
+    assert {"job_update", "progress"} == set(printed[0][:-2]) == set(printed[1][:-1])
+    assert printed[0][-2:] == ["{'title': 'Hello'}", "not_found False"]
+    assert printed[1][-1] == "['Hello', 'Hello', 'Hello']"
