@@ -3,7 +3,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTHON ?=
 
-.PHONY: setup demo test browserless-test fresh-test newest-test check bench hostile soak image-test dist pins clean
+.PHONY: setup demo test browserless-test fresh-test newest-test check bench hostile soak image-test docs dist pins clean
 
 setup:
 	@bash .ci/setup $(PYTHON)
@@ -48,6 +48,11 @@ soak: $(READY)
 
 image-test:
 	@bash tests/image/run.sh
+
+# the documentation as a site, in build/docs
+docs: $(READY)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "docs: build/docs/index.html"
 
 dist: $(READY)
 	@$(BIN)/python -m build --no-isolation
