@@ -1,6 +1,8 @@
 """`python -m sidecar`, and the console script."""
 
 import gc
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +19,13 @@ def _leave_the_folder() -> None:
             del sys.path[0]
 
 
+def _interrupted(*_: object) -> None:
+    os.write(2, b"sidecar: interrupted\n")
+    os._exit(128 + signal.SIGINT)
+
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _interrupted)  # until a session or a command has a handler of its own
 _leave_the_folder()
 gc.disable()  # what is imported stays: to look through all of it, again and again, takes a twentieth of a start
 

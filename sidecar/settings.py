@@ -4,7 +4,7 @@ import base64
 import operator
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +21,10 @@ PREFIX: Final = "SIDECAR_"
 """Of the variables that hold settings."""
 SECRETS: Final = frozenset({"queue", "token_secret", "store_key"})
 """Settings that come from the environment or a file it names, never from a flag."""
+_RESEMBLANCE: Final = 0.7
+"""The least ratio of letters that two names have in common: of `CHROME` and `CHROMIUM` 0.71."""
+_MAX_NAME: Final = 100
+"""Characters of a name that are compared and repeated."""
 _SHORTEST_SECRET: Final = 32
 _SEAL_KEY_BYTES: Final = 32
 _URL_SAFE: Final = str.maketrans("-_", "+/")
@@ -46,83 +50,92 @@ def _number(default: float, *, ge: float | None = None, gt: float | None = None,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One value for each `SIDECAR_…` variable, and for the flag of the same name (`SIDECAR_MAX_LINE`, `--max-line`)."""
+    """One value for each `SIDECAR_…` variable, and for the flag of the same name (`SIDECAR_MAX_LINE`, `--max-line`).
+
+    `sidecar --help-all` and docs/settings.md are made of the texts below each: its UNIT, its meaning, and the default
+    where that is not the value itself.
+    """
 
     home: str = ""
-    """State folder; empty means the platform's default. See `state_folder`."""
+    """FOLDER: holds references, artifacts and temporary files: created with mode 0700, files 0600; symbolic links in it
+    are not followed. Default: the platform's state folder.
+    """
     max_line: int = _number(64 * MiB, ge=1024)
-    """Longest accepted line, in bytes."""
+    """BYTES: longest accepted line."""
     max_in_flight: int = _number(64, ge=1)
-    """How many requests with an id run at once."""
+    """COUNT: requests with an id that run at once."""
     concurrency: int = _number(os.cpu_count() or 1, ge=1)
-    """How many browser jobs run at once."""
+    """COUNT: browser jobs that run at once. Default: the number of CPUs."""
     max_queued_jobs: int = _number(256, ge=0)
-    """How many browser jobs may wait for a browser slot."""
+    """COUNT: browser jobs that may wait for a browser slot."""
     queue: Secret = field(default_factory=no_secret)
-    """`redis://…` or `rediss://…` URL of a fleet's Redis, which holds all machines' jobs; empty means the state folder.
-
-    It may hold a password, so it is never a flag. Or in a file: `SIDECAR_QUEUE_FILE`.
+    """URL: `redis://…` or `rediss://…` of a fleet's Redis, which holds the jobs of all machines. Default: the state
+    folder.
     """
     results_ttl: int = _number(86_400, ge=1, le=31_536_000)
-    """Seconds that a finished job and its result are kept, and its key is known."""
+    """SECONDS: how long a finished async job, its key and its result are kept."""
     results_max_mb: int = _number(512, ge=1)
-    """Megabytes of all kept results; the oldest are dropped first."""
+    """MEGABYTES: size of all kept results; the oldest are dropped first."""
     request_timeout: float = _number(30.0, gt=0, le=86_400)
-    """Seconds that one HTTP request may take."""
+    """SECONDS: how long one HTTP request may take."""
     shutdown_timeout: float = _number(30.0, ge=0, le=86_400)
-    """Seconds that requests in flight get after the end of stdin, SIGTERM or SIGINT."""
+    """SECONDS: how long requests in flight may take after the end of stdin or a signal."""
     chromium: str = ""
-    """Path of a Chromium or headless shell; empty means discovery."""
+    """FILE: a Chromium or headless shell. Default: discovered."""
     firefox: str = ""
-    """Path of a Firefox; empty means discovery."""
+    """FILE: a Firefox. Default: discovered."""
     webkit: str = ""
-    """Path of a WebKit; empty means discovery."""
+    """FILE: Playwright's WebKit. Default: discovered."""
     browsers_path: str = ""
-    """Folder of Playwright's downloaded browsers; empty means its default. Also `PLAYWRIGHT_BROWSERS_PATH`."""
+    """FOLDER: the browsers that Playwright downloaded; `PLAYWRIGHT_BROWSERS_PATH` works too. Default: Playwright's own.
+    """
     browser_endpoint: str = ""
-    """A remote browser instead of one of our own: `ws://` of a Playwright server, `http://` of a debugging port."""
+    """URL: a remote browser: `ws://…` of a Playwright server, `http://…` of a Chromium with a debugging port; the
+    sidecar disconnects from it and never closes it.
+    """
     chromium_sandbox: bool = True
-    """Whether Chromium's own sandbox is on; never for root. Off only where a container has no user namespaces."""
+    """BOOL: Chromium's own sandbox; `false` for containers without user namespaces, always off for root."""
     browser_memory_mb: int = _number(2048, ge=0)
-    """A Chromium whose processes hold more takes no new job and ends after its last; 0 is no limit."""
+    """MEGABYTES: a Chromium whose processes hold more is replaced between jobs; 0 is no limit."""
     living_profiles: int = _number(4, ge=0)
-    """How many profiles keep their browser context open between two jobs; 0 restores it from disk for each."""
+    """COUNT: profiles whose browser context stays open between two jobs; the others are restored from disk."""
     allow_file_urls: bool = False
-    """Whether a job's steps may open `file:` URLs, and so read every file that this process can."""
+    """BOOL: allows `file:` URLs in steps and `goto`, which can read every file that the sidecar can."""
     token_secret: Secret = field(default_factory=no_secret)
-    """Signs visit tokens, at least 32 bytes; jobs need none without it. Or in a file: `SIDECAR_TOKEN_SECRET_FILE`."""
+    """SECRET: at least 32 bytes that sign visit tokens; with it, jobs need a visit token."""
     token_proxies: bool = False
-    """Whether a job with a visit token may name a proxy, which could answer for any site."""
+    """BOOL: lets jobs with a visit token name a proxy in `context.proxy`, which could answer for any site."""
     store_key: Secret = field(default_factory=no_secret)
-    """A 32-byte base64 key that encrypts stored secrets, or `SIDECAR_STORE_KEY_FILE` names its file."""
+    """SECRET: a 32-byte base64 key that encrypts stored secrets, so pending work resumes after a restart."""
     webhook: str = ""
-    """URLs of webhooks that every session begins with, separated by spaces; the flag can be given several times."""
+    """URLS: webhooks for every run, separated by spaces; `--webhook URL` can be given several times."""
     max_stdouterr_size: int = _number(10_000, ge=0, le=1_000_000)
-    """Characters of a step's stdout, and of its stderr, in an update, unless the webhook sets its own limit."""
+    """CHARACTERS: length of a step's output in an update, unless the webhook sets its own limit."""
     allow_private_network: bool = False
-    """Whether webhooks and task scripts may reach loopback and private addresses."""
+    """BOOL: whether webhooks and task scripts may reach loopback and private addresses."""
     misfire_grace: float = _number(3600.0, ge=0, le=31_622_400)
-    """Seconds after its time that a missed schedule still runs."""
+    """SECONDS: how long after its time a missed schedule still runs."""
     scripts_folder: str = ""
-    """Folder of tasks' scripts; empty means `scripts` in the state folder."""
+    """FOLDER: tasks' scripts. Default: `scripts` in the state folder."""
     cv_folder: str = ""
-    """Folder whose files `send_full_cv` may send by their path; empty means none."""
+    """FOLDER: the PDFs that `send_full_cv` may send by their path; symbolic links in it are not followed."""
     script_hosts: str = ""
-    """Hosts that scripts may fetch from, separated by commas: `example.com`, `*.example.com`, or `*` for all."""
+    """HOSTS: where tasks' scripts may fetch from: `a.example, *.b.example`, or `*`."""
     script_timeout: float = _number(60.0, gt=0, le=86_400)
-    """Seconds that a script may take, without the browser jobs that it waits for."""
+    """SECONDS: how long a script may take, without the browser jobs that it waits for."""
     record: str = ""
-    """Folder that the whole session is recorded into, secrets replaced; empty means none."""
+    """FOLDER: records the whole session, secrets replaced."""
     record_max_mb: int = _number(1024, ge=1)
-    """Megabytes of input, output and exchanges after which nothing more is recorded."""
+    """MEGABYTES: size of input, output and exchanges after which nothing more is recorded."""
     offline: str = ""
-    """Folder of a recorded session that answers in place of servers; nothing leaves the machine."""
+    """FOLDER: a recording that answers in place of servers, so nothing leaves the machine; `sidecar replay` sets it.
+    """
     ignore_params: str = ""
-    """Query parameters, separated by commas, that don't count where `offline` looks for a recorded request."""
+    """NAMES: query parameters, separated by commas, that don't count when `SIDECAR_OFFLINE` looks for a request."""
     log_input: str = ""
-    """File that every input line is appended to, secrets replaced; empty means none."""
+    """FILE: appends every input line, secrets replaced; v1's `LOG_SCRAPER_CLIENT_INPUT=true` works too."""
     log_debug: str = ""
-    """File that debug messages are appended to; empty means none."""
+    """FILE: appends debug messages, secrets replaced; v1's `ENABLE_SCRAPER_CLIENT_LOG=true` works too."""
 
     def encryption_key(self) -> bytes | None:
         """The bytes of `store_key`; None where it is not set. Raises ValueError."""
@@ -176,9 +189,32 @@ SETTINGS: Final = {one.name: one for one in fields(Settings)}
 """Every setting by its name."""
 
 
+_OWN_VARIABLES: Final = frozenset(f"{PREFIX}{name.upper()}" for name in SETTINGS) | frozenset(
+    f"{PREFIX}{name.upper()}_FILE" for name in SECRETS
+)
+
+
+def foreign_variables(environ: Mapping[str, str] | None = None) -> dict[str, str | None]:
+    """Variables with our prefix that name no setting, each with the setting that it resembles, or None."""
+    environ = os.environ if environ is None else environ
+    foreign = sorted(name for name in environ if name.startswith(PREFIX) and name not in _OWN_VARIABLES)
+    return {name: nearest_name(name.removeprefix(PREFIX), _OWN_VARIABLES, PREFIX) for name in foreign}
+
+
+def nearest_name(name: str, names: Iterable[str], prefix: str = "") -> str | None:
+    """The name that another resembles, None if there is none; `prefix` is theirs, and counts for nothing."""
+    from difflib import get_close_matches  # late: only mistakes need it
+
+    by_rest = {one.removeprefix(prefix): one for one in sorted(names)}
+    near = get_close_matches(name[:_MAX_NAME], by_rest, cutoff=_RESEMBLANCE)
+    near.sort(key=lambda one: one[0] != name[0])  # `CHROME` is as good as `HOME`, and more likely `CHROMIUM`
+    return by_rest[near[0]] if near else None
+
+
 def load(flags: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from flags (by field name), then the environment, then defaults. Raises SettingsError."""
     environ = os.environ if environ is None else environ
+    _check_variables(environ)
     raw: dict[str, str] = {}
     names: dict[str, str] = {}
     for name in SETTINGS:
@@ -246,6 +282,16 @@ def _read(setting: "Field[Any]", text: str) -> Any:
         if bound is not None and not _COMPARISONS[sign](value, bound):
             raise ValueError(f"Expected {kind.__name__} {sign} {kind(bound)}")
     return value
+
+
+def _check_variables(environ: Mapping[str, str]) -> None:
+    """Rejects a variable that resembles a setting's; others with our prefix may belong to another program."""
+    for name, near in foreign_variables(environ).items():
+        if near:
+            said = (
+                f"{name[:_MAX_NAME]} is not a setting; did you mean {near}? Unset it if it belongs to another program"
+            )
+            raise SettingsError(said)
 
 
 def _check_secrets(settings: Settings) -> None:

@@ -32,6 +32,11 @@ class StopSignals:
         self._on_stop = on_stop
         self._first: tuple[int, float] | None = None
 
+    @property
+    def first(self) -> int | None:
+        """The number of the first signal; None until there is one."""
+        return self._first[0] if self._first else None
+
     def watch(self) -> None:
         """Takes them over, in the running loop."""
         loop = asyncio.get_running_loop()

@@ -210,6 +210,7 @@ def test_msgspec_reads_envelopes_and_nothing_else() -> None:
 CUTS = {
     "sidecar/browser/sandbox/action_script.py: self.source.lstrip()[:_LABEL_SOURCE]",  # cut literals are hidden whole
     "sidecar/browser/sandbox/action_script.py: line[:_MAX_LABEL - 1]",  # of what is hidden already
+    "sidecar/settings.py: name[:_MAX_NAME]",  # a variable's name
     "sidecar/net/responses.py: said[:MAX_QUOTED]",  # the same
     "sidecar/truncation.py: shown[:length]",  # the same
     "sidecar/truncation.py: text[:MAX_KEPT]",  # what `truncate` is for

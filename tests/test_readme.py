@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from sidecar.cli.commands import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 """Language and text of each, in their order."""
@@ -78,6 +80,12 @@ def test_the_targets_are_there() -> None:
     named = set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "README.md").read_text()))
     rules = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"demo", "test"} <= named <= rules
+
+
+def test_every_command_has_a_row() -> None:
+    """No more and no less."""
+    rows = re.findall(r"^\| `sidecar ([a-z-]+)[^`]*` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(COMMANDS)
 
 
 def test_a_message_and_its_answer(checkout: Path) -> None:

@@ -1,4 +1,4 @@
-"""TypeScript declarations of the wire, made from its JSON Schema by `sidecar schema FOLDER`."""
+"""TypeScript declarations of the wire, made from its JSON Schema by `sidecar schema --typescript FILE`."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sidecar_protocol.json_schema import schemas
 
-_HEAD: Final = "// Made from protocol/schema by `sidecar schema protocol/schema`; not edited by hand.\n"
+_HEAD: Final = "// Made from protocol/schema by `sidecar schema --out protocol/schema`; not edited by hand.\n"
 _PRIMITIVES: Final = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
 _REPLY: Final = "reply.json"
 _RESULTS: Final = "results.json"

@@ -1,4 +1,4 @@
-// Made from protocol/schema by `sidecar schema protocol/schema`; not edited by hand.
+// Made from protocol/schema by `sidecar schema --out protocol/schema`; not edited by hand.
 
 /** Who ran the job. */
 export interface ApplicationContext {

@@ -1,8 +1,9 @@
 """Commands of the command line, and the flags of a session.
 
-A command is a module of this package with `add_arguments(parser)` and `run(parsed, flags) -> int`; it is imported when
-it is typed. `flags` are the settings that were given as flags, by field name, for `settings.load`. A SettingsError or
-SidecarError that `run` raises becomes a sentence on stderr and exit code 2.
+A command is a line in COMMANDS, and a module of this package with `add_arguments(parser)` and
+`run(parsed, flags) -> int`; it is imported when it is typed. `flags` are the settings that were given as flags, by
+field name, for `settings.load`. A SettingsError or SidecarError that `run` raises becomes a sentence on stderr and exit
+code 2, Ctrl-C one and 130.
 """
 
 import argparse
@@ -10,23 +11,49 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 from sidecar import __version__, settings
 from sidecar.cli import replay
+from sidecar.cli.arguments import CommandParser, Parser, check_flags
+from sidecar.cli.interrupt import interruptible
 
 COMMANDS: Final = {
-    "agenda": "list scheduled and past runs of a day, and missed ones",
+    "agenda": "scheduled and past runs of a day, and missed ones",
+    "completion": "a script that completes commands and flags in bash, zsh or fish",
     "doctor": "check the machine: browsers, queue, store key, folders",
     "redact": "print a log of input with its secrets replaced",
     "replay": "send a log again, or replay a recording without a network",
-    "schema": "write the JSON Schema of every message",
+    "schema": "print or write the JSON Schema of messages",
     "token": "print a token signed with SIDECAR_TOKEN_SECRET",
     "worker": "run queued jobs without a parent, until a signal",
 }
-"""Each command's line of `--help`; its module has its name, with `_` for `-`."""
+"""Each command's line of `--help`, at most 64 characters; its module has its name, with `_` for `-`."""
+HELP: Final = """\
+usage: sidecar [SETTING ...] [COMMAND ...]
+
+Without a command it serves JSON lines on stdin and stdout to its parent.
+
+{commands}
+
+`sidecar COMMAND --help`: a command's arguments    `sidecar --version`
+`sidecar --help-all`: every setting, its flag, its variable, and v1's -replay
+"""
+_HELP_ALL: Final = """\
+{help}
+v1's flags:
+  -replay FILE [-replaySkipCommands a,b] [-repeatReplay N] [--secrets FILE]
+      As `sidecar replay FILE`.
+
+settings (each flag is also a variable: --max-line is SIDECAR_MAX_LINE):
+{settings}
+"""
 _FLAGS: Final = tuple(name for name in settings.SETTINGS if name not in settings.SECRETS)
+_BEFORE: Final = "setting_"
+"""Of the names of parsed settings that stand before a command; those after it may repeat them."""
+_AFTER: Final = "command_setting_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,64 +64,86 @@ class Parsed:
     flags: dict[str, str] = field(default_factory=dict)
 
 
-class _CommandParser(argparse.ArgumentParser):
-    """Parses one command's arguments; imports its module when it is typed."""
+class _RootParser(Parser):
+    """The parser of what stands before a command."""
 
-    command = ""
-    _is_complete = False
+    def format_help(self) -> str:
+        """Fits a screen."""
+        width = max(map(len, COMMANDS))
+        return HELP.format(commands="\n".join(f"  {name:{width}}  {line}" for name, line in COMMANDS.items()))
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """Adds the command's arguments first."""
-        if self.command and not self._is_complete:
-            self._is_complete = True
-            _module(self.command).add_arguments(self)
-        return super().parse_known_args(args, namespace)
+
+class _HelpAll(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from sidecar.cli.settings_help import settings_text  # late: it reads the source of the settings
+
+        print(_HELP_ALL.format(help=parser.format_help(), settings=settings_text()), end="")
+        raise SystemExit(0)
 
 
 def parse(arguments: Sequence[str]) -> Parsed:
-    """Reads the arguments; exits with 2 and a usage line where they make no sense."""
-    parsed = _parser().parse_args(arguments)
-    flags = {name: str(value) for name in _FLAGS if (value := getattr(parsed, name, None)) is not None}
-    if parsed.webhook:
-        flags["webhook"] = " ".join(parsed.webhook)
+    """Reads the arguments; exits with 2 and one line on stderr if they are wrong."""
+    parser, _ = parsers()
+    check_flags(parser, arguments, COMMANDS)
+    parsed = parser.parse_args(arguments)
+    flags = _flags(parsed)
     command = parsed.command or ("replay" if parsed.replay else None)
     return Parsed(run=lambda: _run(command, parsed, flags)) if command else Parsed(flags=flags)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="sidecar",
-        description="A child process for scrapers. Without arguments it serves JSON lines on stdin and stdout.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"sidecar {__version__}")
-    group = parser.add_argument_group("session", "each is also a variable: --max-line is SIDECAR_MAX_LINE")
-    for name in _FLAGS:
-        _add_setting(group, name)
-    replay.add_v1_arguments(parser.add_argument_group("replay"))
-    parser.set_defaults(command=None, **replay.V1_DEFAULTS)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_CommandParser)
+def parsers() -> tuple[Parser, dict[str, CommandParser]]:
+    """The parser of all arguments, and that of each command, by its name."""
+    root = _RootParser(prog="sidecar")
+    root.add_argument("--version", action="version", version=f"sidecar {__version__}")
+    root.add_argument("--help-all", action=_HelpAll, nargs=0)
+    _add_settings(root, _BEFORE)
+    replay.add_v1_arguments(root)
+    root.set_defaults(command=None, **replay.V1_DEFAULTS)
+    commands = root.add_subparsers(dest="command", metavar="COMMAND", parser_class=CommandParser)
+    by_name = {}
     for name, summary in COMMANDS.items():
-        commands.add_parser(name, help=summary).command = name
-    return parser
+        description = f"{summary[0].upper()}{summary[1:]}."
+        by_name[name] = parser = commands.add_parser(name, description=description, conflict_handler="resolve")
+        parser.epilog = "Settings are flags of each command, too: see `sidecar --help-all`."
+        parser.add_command_arguments = partial(_complete, name)
+    return root, by_name
 
 
-def _add_setting(group: argparse._ArgumentGroup, name: str) -> None:
-    flag = f"--{name.replace('_', '-')}"
-    if name == "log_input":
-        group.add_argument(flag, nargs="?", const=settings.INPUT_LOG, metavar="FILE")
-    elif name == "log_debug":
-        group.add_argument(flag, nargs="?", const=settings.DEBUG_LOG, metavar="FILE")
-    elif name == "webhook":
-        group.add_argument(flag, action="append", metavar="URL", help="can be given several times")
-    else:
-        group.add_argument(flag, metavar=name.rpartition("_")[2].upper())
+def _complete(command: str, parser: CommandParser) -> None:
+    _add_settings(parser, _AFTER)
+    _module(command).add_arguments(parser)
+
+
+def _add_settings(parser: Parser, prefix: str) -> None:
+    for name in _FLAGS:
+        flag, dest, hidden = f"--{name.replace('_', '-')}", f"{prefix}{name}", argparse.SUPPRESS
+        if name == "log_input":
+            parser.add_argument(flag, dest=dest, nargs="?", const=settings.INPUT_LOG, help=hidden)
+        elif name == "log_debug":
+            parser.add_argument(flag, dest=dest, nargs="?", const=settings.DEBUG_LOG, help=hidden)
+        elif name == "webhook":
+            parser.add_argument(flag, dest=dest, action="append", help=hidden)
+        else:
+            parser.add_argument(flag, dest=dest, help=hidden)
+
+
+def _flags(parsed: argparse.Namespace) -> dict[str, str]:
+    flags: dict[str, str] = {}
+    for prefix in (_BEFORE, _AFTER):
+        for name in _FLAGS:
+            value = getattr(parsed, f"{prefix}{name}", None)
+            if name == "webhook" and value:
+                flags[name] = " ".join([*flags.get(name, "").split(), *value])
+            elif value is not None:
+                flags[name] = value
+    return flags
 
 
 def _module(command: str) -> ModuleType:
     return importlib.import_module(f"sidecar.cli.{command.replace('-', '_')}")
 
 
+@interruptible
 def _run(command: str, parsed: argparse.Namespace, flags: Mapping[str, str]) -> int:
     from sidecar.errors import SidecarError
 

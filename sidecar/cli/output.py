@@ -1,5 +1,6 @@
 """Standard output of the commands: it may be closed, and its reader may leave early."""
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -16,3 +17,16 @@ def discard_output(out: IO[str]) -> None:
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, out.fileno())
     os.close(sink)
+
+
+def print_text(text: str) -> int:
+    """Prints text, in spite of characters that the terminal can't show; gives 0, also if the reader has left early."""
+    out = standard_output()
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")
+    try:
+        out.write(text)
+        out.flush()
+    except BrokenPipeError:
+        discard_output(out)
+    return 0

@@ -12,10 +12,10 @@ V1_DEFAULTS: Final = {"replay": None, "replaySkipCommands": "", "repeatReplay": 
 """Of v1's flags, which stand before a command as well as after it: so they have no defaults of their own."""
 
 
-def add_v1_arguments(group: argparse._ArgumentGroup) -> None:
+def add_v1_arguments(parser: argparse.ArgumentParser) -> None:
     """v1's flags, with one dash or two, for `sidecar` without a command."""
-    group.add_argument("-replay", "--replay", metavar="FILE")
-    _add_log_arguments(group, skip=(), repeat=())
+    parser.add_argument("-replay", "--replay", metavar="FILE")
+    _add_log_arguments(parser, skip=(), repeat=())
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,9 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--json", action="store_true", help="one line of JSON for each reply, and a summary")
 
 
-def _add_log_arguments(
-    parser: argparse.ArgumentParser | argparse._ArgumentGroup, *, skip: Sequence[str], repeat: Sequence[str]
-) -> None:
+def _add_log_arguments(parser: argparse.ArgumentParser, *, skip: Sequence[str], repeat: Sequence[str]) -> None:
     unset = argparse.SUPPRESS  # a default would make the command forget what stands before it
     flags = "-replaySkipCommands", "--replaySkipCommands", *skip
     parser.add_argument(*flags, dest="replaySkipCommands", metavar="a,b", default=unset, help="types of requests")

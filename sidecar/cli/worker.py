@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Mapping
 
 from sidecar import settings
+from sidecar.cli.interrupt import exit_soon
 
 
 def add_arguments(_: argparse.ArgumentParser) -> None:
@@ -11,7 +12,8 @@ def add_arguments(_: argparse.ArgumentParser) -> None:
 
 
 def run(_: argparse.Namespace, flags: Mapping[str, str]) -> int:
-    """Runs until SIGTERM or SIGINT. Raises SettingsError."""
+    """Runs until SIGTERM, or Ctrl-C. Raises SettingsError, SidecarError."""
     from sidecar.composition import worker
 
-    return worker.run(settings.load(flags))
+    worker.run(settings.load(flags), exit_soon)
+    return 0

@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-import sys
+import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, Final
 
 from sidecar import logs
 from sidecar.clock import Clock
@@ -13,20 +13,28 @@ from sidecar.composition.browsers import BrowserServices
 from sidecar.composition.network import Network
 from sidecar.composition.process_context import ProcessContext
 from sidecar.composition.storage import StorageServices
-from sidecar.errors import SidecarError
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.server.session import Session
-from sidecar.settings import Settings, SettingsError
+from sidecar.settings import Settings
 from sidecar.shutdown import CLOSE_SECONDS, StopSignals, force_exit_after
 from sidecar.storage.memory_references import MemoryReferences
 
+INTERRUPT_SECONDS: Final = 0.3
+"""How long running jobs may take after Ctrl-C, which ends a worker within a second: the others are queued again."""
 
-async def work(settings: Settings, clock: Clock, say: Callable[[str], None]) -> None:
-    """Runs jobs until SIGTERM or SIGINT, then finishes as a session does. Raises SettingsError, StoreFailed."""
+
+async def work(
+    settings: Settings, clock: Clock, say: Callable[[str], None], on_interrupt: Callable[[], None] = lambda: None
+) -> bool:
+    """Runs jobs until SIGTERM or SIGHUP, then finishes as a session does; or until SIGINT, then requeues them.
+
+    `on_interrupt` is called at SIGINT. Gives whether it was SIGINT. Raises SettingsError, StoreFailed.
+    """
     redactor = Redactor()
     logs.configure(settings.log_debug, redactor.redact_text)
     stopped = asyncio.Event()
-    StopSignals(stopped.set).watch()
+    signals = StopSignals(stopped.set)
+    signals.watch()
     async with AsyncExitStack() as resources:
         session = Session(before_login=MemoryReferences(clock), add_secret=redactor.add_secret)
         browsers = BrowserServices(settings, clock, lambda: False)
@@ -46,20 +54,22 @@ async def work(settings: Settings, clock: Clock, say: Callable[[str], None]) -> 
         storage.start_queue()
         say(f"sidecar worker {os.getpid()}: at work")
         await stopped.wait()
-        force_exit_after(settings.shutdown_timeout + CLOSE_SECONDS)
-        deadline = clock.monotonic() + settings.shutdown_timeout
-        await storage.stop(settings.shutdown_timeout)
+        interrupted = signals.first == signal.SIGINT
+        seconds = INTERRUPT_SECONDS if interrupted else settings.shutdown_timeout
+        if interrupted:
+            on_interrupt()
+        else:
+            force_exit_after(seconds + CLOSE_SECONDS)
+        deadline = clock.monotonic() + seconds
+        await storage.stop(seconds)
         await storage.drain(deadline - clock.monotonic())
+        return interrupted
 
 
-def run(settings: Settings) -> int:
-    """The command `sidecar worker`; gives its exit code."""
-    try:
-        asyncio.run(work(settings, Clock(), lambda text: print(text, flush=True)))
-    except (SettingsError, SidecarError) as failure:
-        print(f"sidecar: {failure}", file=sys.stderr)
-        return 2
-    return 0
+def run(settings: Settings, on_interrupt: Callable[[], None]) -> None:
+    """The command `sidecar worker`. Raises KeyboardInterrupt after SIGINT, SettingsError, SidecarError."""
+    if asyncio.run(work(settings, Clock(), lambda text: print(text, flush=True), on_interrupt)):
+        raise KeyboardInterrupt
 
 
 def _no_parent(event: str, content: Any) -> None:

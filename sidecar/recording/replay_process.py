@@ -13,8 +13,10 @@ from sidecar_protocol import codec
 
 from sidecar import settings
 
-_TERMINATE_TIMEOUT: Final = 2.0
-"""Seconds that a sidecar has to end after each of two signals."""
+_TERMINATE_TIMEOUT: Final = 0.3
+"""Seconds that a sidecar has to end after each of two signals: Ctrl-C ends a replay within a second."""
+_READER_TIMEOUT: Final = 2.0
+"""Seconds that the reading thread has to end after its sidecar."""
 _END_TIMEOUT: Final = 60.0
 """Seconds that a sidecar has to end once its stdin is closed."""
 _MAX_UNREAD: Final = 10_000
@@ -58,7 +60,7 @@ class ReplayProcess:
         self.close_input()
         self._stopped.set()
         self._process.wait()
-        self._reader.join(_TERMINATE_TIMEOUT)
+        self._reader.join(_READER_TIMEOUT)
         self._stdout.close()
 
     def send(self, line: bytes) -> None:

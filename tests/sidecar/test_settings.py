@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 from sidecar_protocol.wire_types import Secret
 
-from sidecar.settings import DEBUG_LOG, INPUT_LOG, SETTINGS, Settings, SettingsError, host_zone, load
+from sidecar.settings import (
+    DEBUG_LOG,
+    INPUT_LOG,
+    SETTINGS,
+    Settings,
+    SettingsError,
+    foreign_variables,
+    host_zone,
+    load,
+)
 
 
 def test_defaults() -> None:
@@ -86,6 +95,32 @@ def test_a_wrong_value_is_named_where_it_was_given(flags: dict[str, str], enviro
     with pytest.raises(SettingsError) as caught:
         load(flags, environ)
     assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("SIDECAR_CHROME", "SIDECAR_CHROMIUM"),
+        ("SIDECAR_MAXLINE", "SIDECAR_MAX_LINE"),
+        ("SIDECAR_WEBHOOKS", "SIDECAR_WEBHOOK"),
+        ("SIDECAR_STORE_KEYFILE", "SIDECAR_STORE_KEY_FILE"),
+    ],
+)
+def test_a_mistyped_variable(typed: str, meant: str) -> None:
+    """It would be without effect: it is an error that names what was meant, and the way out for other programs."""
+    with pytest.raises(SettingsError, match=f"^{typed} is not a setting; did you mean {meant}\\? Unset it if "):
+        load({}, {typed: "a value that is not repeated"})
+
+
+def test_variables_of_other_programs() -> None:
+    """What Kubernetes sets for a service named `sidecar`, and names that resemble none of ours, change nothing."""
+    kinds = ("", "_PROTO", "_PORT", "_ADDR")
+    foreign = [f"SIDECAR_PORT_8080_TCP{kind}" for kind in kinds]
+    foreign += [f"SIDECAR_{name}" for name in ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "HOST")]
+    foreign += [f"SIDECAR_{name}" for name in ("IMAGE", "VERSION", "ENABLED", "NAME", "CONFIG", "LOG_LEVEL", "PID", "")]
+    environ = dict.fromkeys(foreign, "1") | {"SIDECARS": "1", "sidecar_home": "x"}
+    assert load({}, environ) == Settings()
+    assert foreign_variables(environ) == dict.fromkeys(sorted(foreign))
 
 
 def test_settings_are_frozen() -> None:

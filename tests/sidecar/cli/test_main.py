@@ -1,7 +1,10 @@
 """The command line: flags, commands, and what it says to wrong ones."""
 
+import importlib
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -34,23 +37,60 @@ def test_the_version(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"sidecar {sidecar.__version__}\n".encode(), b"")
 
 
-def test_help_names_every_flag_and_command(tmp_path: Path) -> None:
-    """Every setting has its flag, but those that are secret: a process's arguments are public."""
+def test_help_fits_a_screen(tmp_path: Path) -> None:
+    """Usage and a line for each command; nothing of a command's module is needed for it."""
     done = run(tmp_path, "--help")
     assert done.returncode == 0
-    for field in SETTINGS:
-        assert (f"--{field.replace('_', '-')}".encode() in done.stdout) == (field not in SECRETS)
-    for word in (b"replay", b"schema", b"doctor", b"-replaySkipCommands", b"-repeatReplay"):
-        assert word in done.stdout
+    lines = done.stdout.decode().splitlines()
+    assert len(lines) <= 30
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines if line.startswith("  ")] == list(commands.COMMANDS)
+    for name in commands.COMMANDS:
+        assert importlib.import_module(f"sidecar.cli.{name.replace('-', '_')}").run
 
 
-def test_schemas_are_written(tmp_path: Path) -> None:
-    """Into a folder that is made, and their paths are told."""
-    done = run(tmp_path, "schema", "made/here")
+def test_all_help_explains_every_setting(tmp_path: Path) -> None:
+    """With its flag, unit, meaning and default; but secrets have no flag: a process's arguments are public."""
+    done = run(tmp_path, "--help-all")
+    assert done.returncode == 0
+    said = done.stdout.decode()
+    assert max(map(len, said.splitlines())) <= 80
+    for name in SETTINGS:
+        assert (f"  --{name.replace('_', '-')} " in said) == (name not in SECRETS)
+        assert f"SIDECAR_{name.upper()}_FILE" in said or name not in SECRETS
+    assert "  --max-line BYTES\n      Longest accepted line. Default: 67108864.\n" in said
+    for word in ("-replay", "-replaySkipCommands", "-repeatReplay"):
+        assert word in said
+
+
+@pytest.mark.parametrize("command", commands.COMMANDS)
+def test_help_of_a_command(command: str) -> None:
+    """It is complete, and leaves settings to `--help-all`."""
+    said = commands.parsers()[1][command].complete().format_help()
+    assert said.startswith(f"usage: sidecar {command}")
+    assert "--help-all" in said
+    assert "--max-line" not in said
+
+
+def test_schemas_are_printed_and_written(tmp_path: Path) -> None:
+    """One, all of them, or files in a folder that is made; their paths are told."""
+    assert json.loads(run(tmp_path, "schema", "ping").stdout) == schemas()["ping.json"]
+    assert json.loads(run(tmp_path, "schema").stdout) == {
+        name.removesuffix(".json"): schema for name, schema in schemas().items()
+    }
+    done = run(tmp_path, "schema", "--out", "made/here", "--typescript", "types/index.d.ts")
     assert done.returncode == 0
     paths = done.stdout.decode().split()
-    assert sorted(Path(path).name for path in paths) == sorted(schemas())
+    assert sorted(Path(path).name for path in paths) == sorted([*schemas(), "index.d.ts"])
     assert json.loads((tmp_path / "made/here/ping.json").read_bytes())["title"] == "ping"
+    (tmp_path / "file").touch()
+    for arguments, said in (
+        (["schema", "send_jbo"], "unknown type 'send_jbo'; did you mean 'send_job'?"),
+        (["schema", "protocol/schema"], "unknown type 'protocol/schema'; to write files: `sidecar schema --out DIR`"),
+        (["schema", "--out", "file"], "can't write file: File exists"),
+    ):
+        done = run(tmp_path, *arguments)
+        assert (done.returncode, done.stdout, done.stderr.decode()) == (2, b"", f"sidecar: {said}\n")
 
 
 @pytest.mark.parametrize(
@@ -59,7 +99,8 @@ def test_schemas_are_written(tmp_path: Path) -> None:
         "agenda",
         "agenda --json",
         pytest.param("doctor", marks=pytest.mark.browser),
-        "schema made",
+        "schema --out made",
+        "completion bash",
         "-replay log",
         "--version",
     ],
@@ -75,14 +116,27 @@ def test_without_a_standard_output(tmp_path: Path, arguments: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [["--max-lines", "5"], ["--max-lin", "2048"], ["nothing"], ["schema"], ["replay"], ["--max-line"], ["-x"]],
+    ("arguments", "said"),
+    [
+        ("--max-lines 5", "sidecar: unknown flag '--max-lines'; did you mean '--max-line'?"),
+        ("--max-lin=2048 worker", "sidecar: unknown flag '--max-lin'; did you mean '--max-line'?"),
+        ("-replayy log", "sidecar: unknown flag '-replayy'; did you mean '-replay'?"),
+        ("-x", "sidecar: unknown flag '-x'; see `sidecar --help`"),
+        ("--max-line", "sidecar: --max-line: expected one argument; see `sidecar --help`"),
+        ("wroker", "sidecar: unknown command 'wroker'; did you mean 'worker'?"),
+        ("nothing", "sidecar: unknown command 'nothing'; see `sidecar --help`"),
+        ("agenda --jsn", "sidecar agenda: unknown flag '--jsn'; did you mean '--json'?"),
+        ("agenda today", "sidecar: unrecognized arguments: today; see `sidecar --help`"),
+        ("replay", "sidecar replay: the following arguments are required: PATH; see `sidecar replay --help`"),
+        ("replay --speed 2x log", "sidecar replay: unknown speed '2x'; one of: 1x, max; see `sidecar replay --help`"),
+        ("completion bsh", "sidecar completion: unknown shell 'bsh'; did you mean 'bash'?"),
+    ],
 )
-def test_arguments_without_sense(tmp_path: Path, arguments: list[str]) -> None:
-    """A usage line on stderr, nothing on stdout, exit code 2."""
-    done = run(tmp_path, *arguments)
-    assert (done.returncode, done.stdout) == (2, b"")
-    assert done.stderr.startswith(b"usage: sidecar")
+def test_mistyped_arguments(capsys: pytest.CaptureFixture[str], arguments: str, said: str) -> None:
+    """One line on stderr, with the nearest name; nothing on stdout, exit code 2."""
+    with pytest.raises(SystemExit) as caught:
+        commands.parse(arguments.split())
+    assert (caught.value.code, *capsys.readouterr()) == (2, "", f"{said}\n")
 
 
 @pytest.mark.parametrize(
@@ -91,6 +145,21 @@ def test_arguments_without_sense(tmp_path: Path, arguments: list[str]) -> None:
         (["--max-line", "5"], {}, b"sidecar: --max-line: Expected int >= 1024\n"),
         ([], {"SIDECAR_MAX_LINE": "x"}, b"sidecar: SIDECAR_MAX_LINE: Expected int, got str\n"),
         (["doctor"], {"SIDECAR_MAX_LINE": "x"}, b"sidecar: SIDECAR_MAX_LINE: Expected int, got str\n"),
+        (["wroker"], {}, b"sidecar: unknown command 'wroker'; did you mean 'worker'?\n"),
+        (
+            [],
+            {"SIDECAR_MAXLINE": "2048"},
+            b"sidecar: SIDECAR_MAXLINE is not a setting; did you mean SIDECAR_MAX_LINE?"
+            b" Unset it if it belongs to another program\n",
+        ),
+        (
+            ["--log-debug", "no/log"],
+            {},
+            b"sidecar: --log-debug: no/log can't be written: No such file or directory\n",
+        ),
+        (["--record", "/dev/null/x"], {}, b"sidecar: --record: /dev/null is not a folder\n"),
+        (["--home", "/dev/null"], {}, b"sidecar: --home: /dev/null is not a folder\n"),
+        (["--offline", "nowhere"], {}, b"sidecar: --offline: nowhere holds no recording: manifest.json is missing\n"),
     ],
 )
 def test_settings_without_sense(tmp_path: Path, arguments: list[str], env: dict[str, str], said: bytes) -> None:
@@ -104,6 +173,82 @@ def test_flags_are_settings() -> None:
     parsed = commands.parse(["--max-line", "2048", "--log-input", "--log-debug", "d.log"])
     assert parsed.run is None
     assert parsed.flags == {"max_line": "2048", "log_input": "scraper_client_input.log", "log_debug": "d.log"}
+
+
+def test_settings_stand_before_and_after_a_command() -> None:
+    """The later one counts; webhooks add up."""
+    seen: list[Mapping[str, str]] = []
+
+    def see(_: object, flags: Mapping[str, str]) -> int:
+        seen.append(flags)
+        return 1
+
+    before, after = ["--max-line", "2048", "--webhook", "http://a"], ["--webhook", "http://b", "--max-line", "4096"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sidecar.cli.worker.run", see)
+        run = commands.parse([*before, "worker", *after, "--record", "r"]).run
+        assert run is not None
+        assert run() == 1
+    assert seen == [{"max_line": "4096", "webhook": "http://a http://b", "record": "r"}]
+
+
+def test_at_a_terminal(tmp_path: Path) -> None:
+    """A person reads on stderr what to type; the protocol is the same."""
+    main, side = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "sidecar"], stdin=side, stdout=subprocess.PIPE, stderr=side, env=environment(tmp_path)
+    ) as child:
+        os.close(side)
+        assert child.stdout is not None
+        assert json.loads(child.stdout.readline())["type"] == "ready"
+        said = os.read(main, 1000).decode()
+        assert '{"type":"ping"}' in said
+        assert "sidecar --help" in said
+        os.write(main, b'{"type":"ping"}\n\x04')
+        assert json.loads(child.stdout.readline()) == {"type": "pong"}
+        assert child.wait(SECONDS) == 0
+    os.close(main)
+
+
+def test_completion_in_bash(tmp_path: Path) -> None:
+    """Commands, a command's flags and values, the values of a flag; files for the rest."""
+    script = tmp_path / "completion"
+    script.write_bytes(run(tmp_path, "completion", "bash").stdout)
+    (tmp_path / "some.log").touch()
+
+    def completed(line: str) -> list[str]:
+        """What bash proposes for the last word."""
+        words = line.split(" ")
+        ask = f"COMP_WORDS=({shlex.join(words)}); COMP_CWORD={len(words) - 1}; _sidecar || :; printf '%s\\n'"
+        done = subprocess.run(
+            ["bash", "-euc", f'source {script}; complete -p sidecar; {ask} "${{COMPREPLY[@]}}"'],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=SECONDS,
+        )
+        registered, *proposed = done.stdout.splitlines()
+        assert registered == "complete -o default -F _sidecar sidecar"
+        return [one for one in proposed if one]
+
+    assert completed("sidecar wo") == ["worker"]
+    assert set(completed("sidecar ")) == set(commands.COMMANDS)
+    assert completed("sidecar --max-li") == ["--max-line"]
+    assert completed("sidecar completion ") == ["bash", "zsh", "fish"]
+    assert completed("sidecar replay --sp") == ["--speed"]
+    assert completed("sidecar replay --speed ") == ["1x", "max"]
+    assert completed("sidecar --max-line 4 agenda --js") == ["--json"]
+    assert completed("sidecar redact some") == []  # bash proposes files itself
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_completion_in_other_shells(tmp_path: Path, shell: str) -> None:
+    """Every command and its flags are in it."""
+    script = run(tmp_path, "completion", shell).stdout.decode()
+    for name in commands.COMMANDS:
+        assert re.search(rf"\b{name}\b", script)
+    assert "1x max" in script
+    assert ("-l speed" if shell == "fish" else "--speed") in script
 
 
 def test_a_session_with_flags_and_variables(tmp_path: Path) -> None:
