@@ -1,0 +1,1 @@
+../../protocol/typescript/index.d.ts

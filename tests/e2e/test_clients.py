@@ -1,0 +1,93 @@
+"""The clients for other languages: their scrapers run, their files are short, and TypeScript's types hold."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.harness import NODE, environment
+
+CLIENTS = Path(__file__).parents[2] / "clients"
+DENO = str(Path(sys.prefix) / "bin" / "deno")
+SIDECAR = [sys.executable, "-m", "sidecar"]
+FILES = ("bash/sidecar.bash", "go/sidecar.go", "php/Sidecar.php", "ruby/sidecar.rb", "typescript/sidecar.mjs")
+COMMANDS = {
+    "bash": ["bash", "bash/{}.bash"],
+    "deno": [DENO, "run", "--allow-run", "--allow-env", "typescript/{}.mjs"],
+    "go": ["go/{}"],
+    "node": [NODE, "typescript/{}.mjs"],
+    "php": ["php", "php/{}.php"],
+    "ruby": ["ruby", "-W", "ruby/{}.rb"],
+}
+TYPED = """
+import {{ Sidecar }} from "{folder}/sidecar.mjs";
+const sidecar = await Sidecar.spawn(["sidecar"], {{ onEvent: (event) => console.log(event.event) }});
+const job = await sidecar.request("send_job", {{ {steps}: [{{ url: "about:blank" }}] }});
+const known: {known} = await sidecar.request("has_cached_reference", "a");
+await sidecar.request("ping");
+await sidecar.request("list_jobs", {{ status: "{status}" }}, {{ signal: new AbortController().signal }});
+console.log(job.status, known, sidecar.ready.pid);
+"""
+
+
+def command(language: str, program: str, folder: Path) -> list[str]:
+    """The command line of a client's scraper or driver; the one in Go is built, for which nothing is fetched."""
+    if language == "go":
+        go = shutil.which("go")
+        assert go, "no go here; `make setup` installs it"
+        env = os.environ | {"GOPROXY": "off", "GOFLAGS": "", "GOCACHE": str(folder / "go-cache")}
+        build = [go, "build", "-o", str(folder / program), f"./{program}"]
+        subprocess.run(build, cwd=CLIENTS / "go", env=env, check=True, timeout=110)
+        return [str(folder / program)]
+    return [
+        one if "/" not in one or one.startswith("/") else str(CLIENTS / one.format(program))
+        for one in COMMANDS[language]
+    ]
+
+
+def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a client to its end, its state in `folder`."""
+    deno = {"DENO_DIR": str(folder / "deno"), "DENO_NO_UPDATE_CHECK": "1", "NO_COLOR": "1"}
+    env = environment(folder, deno)
+    return subprocess.run(arguments, cwd=folder, env=env, capture_output=True, text=True, timeout=110)
+
+
+@pytest.mark.parametrize("language", COMMANDS)
+def test_the_small_scraper(tmp_path: Path, language: str) -> None:
+    """It sends what was not sent before; without a sidecar it fails with a sentence."""
+    program = command(language, "scraper", tmp_path)
+    done = run([*program, *SIDECAR], tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "scraping as demo",
+        "cv-1: sent, matched",
+        "cv-2: sent, matched",
+        "cv-1: was sent before",
+    ]
+    failed = run([*program, "false"], tmp_path)
+    assert failed.returncode != 0
+    assert "the sidecar has ended" in failed.stderr or "no sidecar" in failed.stderr or "not `ready`" in failed.stderr
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_client_is_one_short_file(name: str) -> None:
+    """Of at most 150 lines, none of them long."""
+    lines = (CLIENTS / name).read_text().splitlines()
+    assert len(lines) <= 150
+    assert [line for line in lines if len(line) > 140] == []
+
+
+def test_the_types_of_typescript(tmp_path: Path) -> None:
+    """What fits the protocol is accepted, each mistake is found."""
+    good, bad = tmp_path / "good.ts", tmp_path / "bad.ts"
+    folder = CLIENTS / "typescript"
+    good.write_text(TYPED.format(folder=folder, steps="steps", known="boolean", status="failed"))
+    bad.write_text(TYPED.format(folder=folder, steps="stepz", known="string", status="faild"))
+    refused = run([DENO, "check", str(good), str(bad)], tmp_path)
+    assert refused.returncode == 1
+    assert "good.ts:" not in refused.stderr
+    for mistake in ("stepz", "'boolean' is not assignable to type 'string'", "faild"):
+        assert mistake in refused.stderr
