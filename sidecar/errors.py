@@ -90,7 +90,11 @@ class MissingCredentials(SidecarError):
     code = ErrorCode.MISSING_CREDENTIALS
 
     def __init__(self) -> None:
-        super().__init__("missing credentials, call set_credentials before this method")
+        super().__init__(
+            "missing credentials, call set_credentials before this method",
+            hint="log in with set_credentials, or try it out with set_mock; browser jobs that name no `secrets` and"
+            " have no `forward` need neither",
+        )
 
 
 class DecryptionKeyMissing(SidecarError):

@@ -53,6 +53,15 @@ def environment(folder: Path, extra: Mapping[str, str] | None = None) -> dict[st
     return {**kept, "SIDECAR_HOME": str(folder / "state"), **(extra or {})}
 
 
+MISSING_CREDENTIALS = error(
+    "missing_credentials",
+    "missing credentials, call set_credentials before this method",
+    hint="log in with set_credentials, or try it out with set_mock; browser jobs that name no `secrets` and"
+    " have no `forward` need neither",
+)
+"""What a message that needs a login is answered without one."""
+
+
 class Child:
     """A running `python -m sidecar`, in `folder`; `ready` is read already where stdout is ours to read."""
 

@@ -218,12 +218,14 @@ CUTS = {
     "sidecar/recording/reply_diff.py: before[:_KIND_LENGTH]",  # which kind of file it is
     "sidecar/recording/redaction/placeholders.py: _NO_NAME.sub('-', name.lower())[-_NAME_LENGTH:]",  # a member's name
     "sidecar/browser/sandbox/task_session.py: stack[:_MAX_STACK]",  # lines, not characters
+    "sidecar/browser/playwright_errors.py: tags[:_MOST_LISTED]",  # tags, not characters
     "sidecar/tasks/script_host.py: wanted.method[:20]",  # what a script asked for, for the script
     "sidecar/tasks/task_runner.py: result[:MAX_RESULT_CHARS]",  # a script's own result, for its owner
 }
 """Where a text is cut that may leave, and why no half of a secret can be left there."""
 NOT_TEXTS = {
     "protocol/sidecar_protocol/codec.py",  # what is wrong with a line, for whoever has sent it
+    "protocol/sidecar_protocol/line_hints.py",  # the start of a line, which is not quoted
     "sidecar/cli/agenda.py",  # columns
     "sidecar/browser/sandbox/cdp_pipe.py",  # a message's number
     "sidecar/recording/redaction/value_search.py",  # how known values begin

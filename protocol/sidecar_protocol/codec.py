@@ -75,7 +75,7 @@ def decode(line: bytes) -> Request:
     except msgspec.ValidationError as wrong:
         raise _refused(line, wrong) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-        raise WireError(ErrorCode.PARSE_ERROR, _why_unreadable(line, wrong)) from None
+        raise _unreadable(line, wrong) from None
 
 
 def extract_id(line: bytes) -> RequestId | None:
@@ -96,7 +96,9 @@ def decode_content(request: Request) -> Any:
     if kind in OPTIONAL and (content is msgspec.UNSET or content == _NULL):
         return _default(kind)
     if content is msgspec.UNSET:
-        raise WireError(ErrorCode.INVALID_CONTENT, "content is missing", field="content")
+        from sidecar_protocol.line_hints import content_hint  # late: only mistakes need it
+
+        raise WireError(ErrorCode.INVALID_CONTENT, "content is missing", field="content", hint=content_hint(kind))
     return read(content)
 
 
@@ -200,7 +202,7 @@ def encode_error(request_id: RequestId | None, detail: ErrorDetail) -> bytes:
 
 def _build(kind: str) -> Callable[[msgspec.Raw], Any]:
     if kind not in CONTENTS:
-        raise WireError(ErrorCode.UNKNOWN_TYPE, f"unknown message type {kind}")
+        raise unknown_type(kind)
     name = CONTENTS[kind]
     if name is None:
         read: Callable[[msgspec.Raw], Any] = _ignore
@@ -297,9 +299,26 @@ def _refused(line: bytes, wrong: msgspec.ValidationError) -> WireError:
     try:
         _decode_whole(line)
     except (msgspec.DecodeError, RecursionError) as unreadable:
-        return WireError(ErrorCode.PARSE_ERROR, _why_unreadable(line, unreadable))
+        return _unreadable(line, unreadable)
     said, field = _explained(wrong)
-    return WireError(ErrorCode.INVALID_REQUEST, f"{field}: {said}" if field else said, field=field or None)
+    from sidecar_protocol.line_hints import request_hint  # late: only mistakes need it
+
+    hint = request_hint(line) if field in ("", "type") else None
+    return WireError(ErrorCode.INVALID_REQUEST, f"{field}: {said}" if field else said, field=field or None, hint=hint)
+
+
+def unknown_type(kind: str) -> WireError:
+    """The error for a type that no message has, in v1's words."""
+    from sidecar_protocol.line_hints import type_hint  # late: only mistakes need it
+
+    return WireError(ErrorCode.UNKNOWN_TYPE, f"unknown message type {kind}", hint=type_hint(kind))
+
+
+def _unreadable(line: bytes, wrong: Exception) -> WireError:
+    from sidecar_protocol.line_hints import parse_hint  # late: only mistakes need it
+
+    said = _why_unreadable(line, wrong)
+    return WireError(ErrorCode.PARSE_ERROR, said, hint=None if "nested" in said else parse_hint(line, said))
 
 
 def _explained(wrong: msgspec.ValidationError) -> tuple[str, str]:

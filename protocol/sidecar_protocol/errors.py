@@ -108,6 +108,8 @@ class ErrorDetail(_Light):
     message: str
     retryable: bool
     """Whether the same request can succeed later without being changed."""
+    hint: str | None = None
+    """What to do, where the sentence does not say it: v1's sentences stay word for word."""
     field: str | None = None
     fields: tuple[FieldError, ...] | None = None
     """With `invalid_content`: every place that is wrong, at most 20, the first of them as in `field` and `message`."""

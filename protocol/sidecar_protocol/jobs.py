@@ -4,13 +4,15 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from sidecar_protocol.bounds import Excess
 from sidecar_protocol.browser_context import BrowserContextOptions
+from sidecar_protocol.durations import Duration
 from sidecar_protocol.models import Bound, Either, Model, Sparse, model_validator
+from sidecar_protocol.typed_action import OneKey
 from sidecar_protocol.webhooks import MAX_WEBHOOKS
 from sidecar_protocol.wire_types import BrowserName, Secret
 
 Option = Literal["RECORD", "SCREENSHOT", "PDF", "READ_ALERTS", "HTML", "HAR", "TRACE"]
-Timeout = Annotated[int, Bound(ge=1, le=3_600_000)]
-"""Milliseconds."""
+Timeout = Annotated[int, Duration(ge=1, le=3_600_000)]
+"""Milliseconds, or text such as `"30s"`."""
 NonEmpty = Annotated[str, Bound(min_length=1)]
 WaitUntil = Literal["load", "domcontentloaded", "networkidle", "commit"]
 """What counts as arrived: for a step's page, and for each page that its actions lead to."""
@@ -75,8 +77,8 @@ class PdfOptions(Model):
     margin: Margin = Margin()
     size: Size = Size()
     js: bool = True
-    delay: Annotated[int, Bound(ge=0, le=30_000)] = 0
-    """Milliseconds before rendering; ignored without `js`."""
+    delay: Annotated[int, Duration(ge=0, le=30_000)] = 0
+    """Milliseconds, or text such as `"2s"`, before rendering; ignored without `js`."""
     scale: Annotated[float, Bound(ge=0.1, le=2.0)] = 1.0
 
 
@@ -102,7 +104,7 @@ Extracted = Annotated[str | Field, Either("str", "object")]
 """A selector alone, whose text is taken, or more of what is wanted."""
 
 
-TypedAction = Annotated[dict[str, Any], Bound(min_length=1, max_length=1)]
+TypedAction = Annotated[dict[str, Any], OneKey()]
 """One key, the Playwright method in snake_case; its value holds the arguments, or is the selector alone."""
 Action = Annotated[NonEmpty | TypedAction, Either("str", "object")]
 """Text is JavaScript over `page` and `context`, with Playwright's own names."""

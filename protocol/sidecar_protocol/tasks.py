@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Final, Literal
 
+from sidecar_protocol.durations import Duration
 from sidecar_protocol.errors import ErrorDetail
 from sidecar_protocol.models import Bound, Maybe, Model, Sparse
 from sidecar_protocol.wire_types import UNSET
@@ -14,8 +15,8 @@ TaskId = Annotated[str, Bound(pattern="^[^\\x00-\\x1f\\x7f]{1,255}$")]
 """1 to 255 characters, none of them a control character."""
 Script = Annotated[str, Bound(min_length=1, max_length=2_000)]
 """An http or https URL, or the name of a file in the scripts folder."""
-Interval = Annotated[int, Bound(ge=SHORTEST_INTERVAL, le=LONGEST_INTERVAL)]
-"""Milliseconds: a second to 366 days."""
+Interval = Annotated[int, Duration(ge=SHORTEST_INTERVAL, le=LONGEST_INTERVAL)]
+"""Milliseconds, or text such as `"90s"` or `"1h"`: a second to 366 days."""
 Cron = Annotated[str, Bound(min_length=1, max_length=500)]
 """Five fields (minute, hour, day of the month, month, day of the week) as OCPS 1.4 reads them, or `@daily` and such."""
 Zone = Annotated[str, Bound(min_length=1, max_length=100)]
@@ -124,11 +125,15 @@ class Task(Sparse):
     end: str | None = None
     interval: int | None = None
     """Milliseconds; here unless it has a `cron`."""
+    every: str | None = None
+    """The interval as people read it: `1 h`."""
     cron: str | None = None
     """As it was given."""
     zone: str | None = None
     """Of `cron`."""
     created: str
+    warnings: tuple[str, ...] = ()
+    """In replies to `create_task` and `update_task`: what was accepted and may not be what was meant."""
 
 
 class TaskPage(Model):

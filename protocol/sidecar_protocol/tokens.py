@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from sidecar_protocol.durations import Duration
 from sidecar_protocol.models import Bound, Model
 from sidecar_protocol.wire_types import Secret
 
@@ -15,8 +16,8 @@ class IssueToken(Model):
     """An http or https URL; every page of its registrable domain may be opened."""
     issuer_token: Secret
     """The one that `sidecar token issuer` prints."""
-    validity: Annotated[int, Bound(ge=1, le=315_360_000)] = WEEK
-    """Seconds."""
+    validity: Annotated[int, Duration(ge=1, le=315_360_000, unit="seconds")] = WEEK
+    """Seconds, or text such as `"7d"`."""
     strict: bool = False
     """Only the scope itself may be opened."""
     strict_resources: bool = False

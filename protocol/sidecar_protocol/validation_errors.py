@@ -1,5 +1,6 @@
 """What pydantic says of wrong content -> our own sentences, each with its place. No sentence quotes a value."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -9,14 +10,13 @@ from pydantic_core import ErrorDetails, ValidationError
 
 from sidecar_protocol.bounds import Excess
 from sidecar_protocol.errors import MAX_FIELD_ERRORS
+from sidecar_protocol.nearest_name import nearest
 from sidecar_protocol.wire_types import json_type
 
 LONGEST_SENTENCE: Final = 500
 """Characters of what is said of wrong content, and of the place that it names; longer keys are not named."""
 _MOST_SEEN: Final = 2_000
 """Mistakes that are looked through for those that are named: a union may count one several times."""
-_LONGEST_GUESS: Final = 64
-"""Characters of an unknown key that a known one is looked for."""
 _EXPECTED: Final = {
     "string_type": "str",
     "int_type": "int",
@@ -42,10 +42,12 @@ _BOUNDS: Final = {
     "too_long": ("of length <=", "max_length"),
 }
 """Kinds of mistakes where a value is out of its range -> the sentence's words, and what pydantic calls the bound."""
+_CHOICES: Final = frozenset({"literal_error", "enum"})
+"""Kinds of mistakes where a value is none of a list."""
+_NUMBER: Final = re.compile(r"-?\d{1,30}(\.\d{1,30})?")
+_CHOICE: Final = re.compile("'([^']*)'")
 _WORDS: Final = {
     "missing": "missing",
-    "literal_error": "expected {expected}",
-    "enum": "expected {expected}",
     "string_pattern_mismatch": "expected str matching regex {pattern!r}",
     "value_error": "{error}",
 }
@@ -218,6 +220,8 @@ def _mistake(place: _Place, value: Any) -> Mistake:
 def _said(place: _Place, kind: str, context: dict[str, Any], value: Any) -> str:
     if kind in _EXPECTED:
         return _another_type(_EXPECTED[kind], place, value)
+    if kind in _CHOICES:
+        return f"expected {context['expected']}{_meant_choice(context['expected'], _found(place, value))}"
     if kind in _BOUNDS:
         return _out_of_range(kind, context)
     if kind == "extra_forbidden":
@@ -229,19 +233,39 @@ def _said(place: _Place, kind: str, context: dict[str, Any], value: Any) -> str:
 
 
 def _another_type(expected: str, place: _Place, value: Any) -> str:
-    return f"expected {expected}{' | null' if place.nullable else ''}, got {json_type(_found(place, value))}"
+    found = _found(place, value)
+    said = f"expected {expected}{' | null' if place.nullable else ''}, got {json_type(found)}"
+    advice = _advice(expected, found) if place.path else ""
+    return f"{said}; {advice}" if advice else said
+
+
+def _advice(expected: str, found: Any) -> str:
+    """What to write instead, where the value is the right one in another JSON type; empty for other mistakes."""
+    if isinstance(found, str):
+        if expected == "bool" and found.lower() in ("true", "false", "yes", "no", "1", "0"):
+            return "write true or false without quotes"
+        if expected in ("int", "float") and _NUMBER.fullmatch(found):
+            return "write the number without quotes"
+    if expected == "bool" and type(found) is int and found in (0, 1):
+        return "write true or false"
+    if expected == "array" and isinstance(found, str | dict):
+        return "a single one stands in brackets, too: [" + ("{…}" if isinstance(found, dict) else '"…"') + "]"
+    if expected == "object" and isinstance(found, list) and len(found) == 1 and isinstance(found[0], dict):
+        return "leave out the brackets around it"
+    return ""
+
+
+def _meant_choice(expected: str, found: Any) -> str:
+    near = nearest(found, _CHOICE.findall(expected)) if isinstance(found, str) else ""
+    return f"; did you mean '{near}'?" if near else ""
 
 
 def _unknown(key: str, names: Sequence[str]) -> str:
     if len(key) >= LONGEST_SENTENCE:
         return "unknown field"
     said = f"unknown field `{key}`"
-    if len(key) > _LONGEST_GUESS:
-        return said
-    from difflib import get_close_matches  # late: only mistakes need it
-
-    near = get_close_matches(key, names, n=1)
-    return f"{said}; did you mean `{near[0]}`?" if near else said
+    near = nearest(key, names)
+    return f"{said}; did you mean `{near}`?" if near else said
 
 
 def _out_of_range(kind: str, context: dict[str, Any]) -> str:

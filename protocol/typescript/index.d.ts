@@ -88,7 +88,7 @@ export interface CreateTask {
   config?: Record<string, unknown>;
   init?: string | null;
   end?: string | null;
-  interval?: number | null;
+  interval?: number | string | null;
   cron?: string | null;
   zone?: string | null;
 }
@@ -161,6 +161,7 @@ export interface ErrorDetail {
   code: ErrorCode;
   message: string;
   retryable: boolean;
+  hint?: string | null;
   field?: string | null;
   fields?: Array<FieldError> | null;
   url?: string | null;
@@ -232,7 +233,7 @@ export interface HttpCredentials {
 export interface IssueToken {
   scope: string;
   issuer_token: string;
-  validity?: number;
+  validity?: number | string;
   strict?: boolean;
   strict_resources?: boolean;
 }
@@ -373,7 +374,7 @@ export interface ListTasks {
   config?: Record<string, unknown> | null;
   init?: string | null;
   end?: string | null;
-  interval?: number | null;
+  interval?: number | string | null;
   cron?: string | null;
   zone?: string | null;
   page?: number;
@@ -414,7 +415,7 @@ export interface PdfOptions {
   margin?: Margin;
   size?: Size;
   js?: boolean;
-  delay?: number;
+  delay?: number | string;
   scale?: number;
 }
 
@@ -568,7 +569,7 @@ export interface SendJob {
   webhooks?: Array<string>;
   artifacts?: "inline" | "files";
   token?: string | null;
-  timeout_ms?: number;
+  timeout_ms?: number | string;
 }
 
 /** One time. */
@@ -591,7 +592,7 @@ export interface Step {
   actions?: Array<string | Record<string, unknown>>;
   extract?: Record<string, string | Field> | null;
   wait_until?: "load" | "domcontentloaded" | "networkidle" | "commit";
-  timeout_ms?: number;
+  timeout_ms?: number | string;
   fail_on_status?: boolean | null;
 }
 
@@ -750,7 +751,7 @@ export interface UpdateTask {
   config?: Record<string, unknown>;
   init?: string;
   end?: string | null;
-  interval?: number;
+  interval?: number | string;
   cron?: string;
   zone?: string;
 }

@@ -17,6 +17,21 @@ _TOO_LARGE = ("the value of the page has more than ", "the file has more than ")
 _AWAITS_NAVIGATION = ("waiting for scheduled navigations to finish", "elementHandle.press(")
 """What an action's log says from when Playwright waits for a navigation, or can but wait for one, on."""
 AWAITING_NAVIGATION: Final = "the action is done, but the page that it leads to has not responded"
+_LISTED: Final = re.compile(r"^ +\d+\) (<[a-z][^>\n]{0,500}>)", re.MULTILINE)
+"""An element in Playwright's list of several matches."""
+_ATTRIBUTE_BUT: Final = re.compile(r""" (?!id=|class=)[^\s=>]+(?:="[^"]*")?""")
+_MOST_LISTED: Final = 5
+_STRICT_ADVICE: Final = "narrow the selector, or leave out `strict` to take the first match"
+_NAVIGATION_ADVICE: Final = (
+    ("NAME_NOT_RESOLVED", "check the host name"),
+    ("UNKNOWN_HOST", "check the host name"),
+    ("CONNECTION_REFUSED", "nothing listens there: check host and port"),
+    ("SSL_PROTOCOL_ERROR", "the server speaks http: write http://"),
+    ("ERR_CERT", 'a certificate of your own is accepted with "context": {"ignore_https_errors": true}'),
+    ("UNSAFE_PORT", "browsers refuse this port"),
+    ("PROXY_CONNECTION", "check `context.proxy`"),
+)
+"""Words of the browser's reason, and what to do."""
 _CONTEXT_DESTROYED = (
     "Execution context was destroyed",
     "Cannot find context with specified id",
@@ -47,7 +62,17 @@ def first_line(error: BaseException) -> str:
 
 def describe(error: PlaywrightError) -> str:
     """What went wrong in an action, and where that helps, what to look at."""
-    return _describe_timeout(error) if isinstance(error, PlaywrightTimeout) else first_line(error)
+    if isinstance(error, PlaywrightTimeout):
+        return _describe_timeout(error)
+    said = first_line(error)
+    return f"{said} {_matches(error)}" if said.endswith(" elements:") else said
+
+
+def _matches(error: PlaywrightError) -> str:
+    """What a selector has matched, by tags, ids and classes: Playwright's list also quotes a part of each text."""
+    tags = _LISTED.findall(str(error))
+    shown = ", ".join(_ATTRIBUTE_BUT.sub("", tag) for tag in tags[:_MOST_LISTED])
+    return f"{shown}, …" if len(tags) > _MOST_LISTED else shown
 
 
 def is_closed(error: BaseException) -> bool:
@@ -120,7 +145,8 @@ def navigation_error(
     if is_closed(error):
         return to_crash(error, step)
     reason = _AT_URL.sub("", first_line(error))  # the browser spells it in its own way, with user and password
-    return NavigationFailed(f"could not open {url}: {reason}", url=url, step=step, action=action)
+    advice = next((advice for words, advice in _NAVIGATION_ADVICE if words in reason), None)
+    return NavigationFailed(f"could not open {url}: {reason}", url=url, step=step, action=action, hint=advice)
 
 
 def action_error(error: PlaywrightError, label: str, step: str, hidden: str | None = None) -> SidecarError:
@@ -134,7 +160,8 @@ def action_error(error: PlaywrightError, label: str, step: str, hidden: str | No
         said = "the page refused the value"
     if is_too_large(said):
         return LimitExceeded(f"{label} failed: {said}", step=step, action=label)
-    return ActionFailed(f"{label} failed: {said}", step=step, action=label)
+    strict = "strict mode violation" in said
+    return ActionFailed(f"{label} failed: {said}", step=step, action=label, hint=_STRICT_ADVICE if strict else None)
 
 
 def is_too_large(said: str) -> bool:

@@ -1,6 +1,8 @@
 """Which addresses a job may open."""
 
+import re
 from collections.abc import Callable
+from typing import Final
 from urllib.parse import urlsplit
 
 from playwright.async_api import Error as PlaywrightError
@@ -8,6 +10,7 @@ from playwright.async_api import Request
 
 from sidecar.errors import InvalidContent
 
+_HOST: Final = re.compile(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63}){1,4}/?", re.IGNORECASE)
 AllowsUrl = Callable[[str], bool]
 """Whether a page may be opened."""
 
@@ -28,6 +31,11 @@ def is_page_navigation(request: Request) -> bool:
         return True  # the first request of a popup, whose page is not there yet
 
 
+def _host_like(url: str) -> str:
+    """What was written, if it looks like a host and nothing in it may be secret."""
+    return url if _HOST.fullmatch(url) else "shop.example"
+
+
 def check_url(url: str, field: str, *, files: bool = False) -> None:
     """Lets http, https, data: and about:blank pass, with `files` file: too. Raises InvalidContent for the rest."""
     if url != url.strip() or any(ord(letter) < 0x20 for letter in url):
@@ -44,7 +52,11 @@ def check_url(url: str, field: str, *, files: bool = False) -> None:
     if scheme == "file" and files and not host:
         return
     if scheme not in ("http", "https"):
-        what = f"{scheme}: URLs are refused" if scheme else "a URL begins with its scheme"
+        what = (
+            f"{scheme}: URLs are refused"
+            if scheme
+            else f"a URL begins with its scheme, as in https://{_host_like(url)}"
+        )
         raise InvalidContent(f"{field}: {what}; http, https, data: and about:blank can be opened", field)
     if not host:
         raise InvalidContent(f"{field}: the URL names no host", field)

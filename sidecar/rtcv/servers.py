@@ -17,6 +17,7 @@ from sidecar.net import multipart, responses, urls
 from sidecar.net.exchange import HttpResponse
 from sidecar.net.http_client import HttpClient
 from sidecar.rtcv.documents import CvDocument
+from sidecar.rtcv.hints import add_login_hint, add_secret_hint
 
 Kind = Literal["result", "cv", "full_cv", "cvs_list"]
 Copy = Callable[[Kind, bytes, str], None]
@@ -61,7 +62,14 @@ class RtcvServer:
         }
 
     async def check(self) -> None:
-        """Raises RemoteFailed unless the server is healthy and the key may scrape."""
+        """Raises RemoteFailed, with a hint, unless the server is healthy and the key may scrape."""
+        try:
+            await self._check()
+        except SidecarError as error:
+            add_login_hint(error)
+            raise
+
+    async def _check(self) -> None:
         await self._call("GET", "/api/v1/health")
         info = responses.decode_as(await self._call("GET", "/api/v1/auth/keyinfo"), _KeyInfo)
         if all(role.role != SCRAPER_ROLE for role in info.roles):
@@ -78,7 +86,11 @@ class RtcvServer:
             raise InvalidContent("encryption_key cannot be empty", "encryption_key")
         path = f"/api/v1/secrets/myKey/{quote(key, safe='')}/{quote(encryption_key, safe='')}"
         self._secrets.add(encryption_key)
-        return responses.raw_json(await self._call("GET", path, holds_secret=True))
+        try:
+            return responses.raw_json(await self._call("GET", path, holds_secret=True))
+        except SidecarError as error:
+            add_secret_hint(error)
+            raise
 
     async def scan_cv(self, cv: bytes) -> bool:
         """Whether the CV matched. The bytes go out as they are."""

@@ -160,7 +160,7 @@ class Dispatcher:
         try:
             route = self._routes[request.type]
         except KeyError:
-            return self._refuse(request.id, WireError(ErrorCode.UNKNOWN_TYPE, f"unknown message type {request.type}"))
+            return self._refuse(request.id, codec.unknown_type(request.type))
         # the ways that nearly every line takes: nothing is in the way, and its handler is a plain function, or has its
         # turn among the ordered requests
         is_free = not self._inbox and not self._barrier

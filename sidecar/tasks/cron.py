@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NoReturn
 
+from sidecar_protocol import nearest_name
+
 from sidecar.errors import InvalidContent
 
 FIELD: Final = "cron"
@@ -117,7 +119,9 @@ def parse_cron(text: str) -> CronPattern:
     stripped = text.strip(" \t")
     if stripped.startswith("@"):
         if stripped not in NICKNAMES:
-            _refuse(f"a name is one of {', '.join(NICKNAMES)}, in small letters")
+            near = nearest_name.nearest(stripped, NICKNAMES)
+            guess = f"; did you mean {near}?" if near else ""
+            _refuse(f"a name is one of {', '.join(NICKNAMES)}, in small letters{guess}")
         stripped = NICKNAMES[stripped]
     fields = _BLANK.split(stripped.upper())
     if len(fields) != 5:

@@ -33,7 +33,15 @@ from sidecar.storage.task_runs import StoredRun, TaskRuns
 from sidecar.tasks.config_file import complete
 from sidecar.tasks.script_sources import ScriptSources
 from sidecar.tasks.task_dispatcher import MAX_TASKS, TaskDispatcher, TaskRunPayload, seconds
-from sidecar.tasks.task_record import TaskRecord, TaskRecords, decode, format_ms, matches, to_task
+from sidecar.tasks.task_record import (
+    TaskRecord,
+    TaskRecords,
+    decode,
+    format_ms,
+    interval_warnings,
+    matches,
+    to_task,
+)
 from sidecar.tasks.task_runner import TaskRunner, to_task_run
 
 _MAX_ATTEMPTS: Final = 10
@@ -78,13 +86,12 @@ class TaskManager:
         due = record.next(now - 1 if content.init is None else now)
         await self._agenda.put_new(task_id, encode(record), seconds(due), MAX_TASKS)
         self._on_change()
-        return to_task(task_id, record)
+        return to_task(task_id, record, interval_warnings(record.interval))
 
     async def update(self, content: UpdateTask) -> Task:
         """Replaces what is given; on disk when this returns. Raises InvalidContent, NotFound, Conflict."""
-        return to_task(
-            content.id, await self._change(content.id, lambda old: self._records.change(old, content, self._now()))
-        )
+        changed = await self._change(content.id, lambda old: self._records.change(old, content, self._now()))
+        return to_task(content.id, changed, interval_warnings(content.interval))
 
     async def delete(self, content: TaskRef) -> None:
         """Forgets a task and its runs. Raises NotFound."""

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sidecar_protocol.codec import NotJson, plain
 from sidecar_protocol.decoding import decode_stored
+from sidecar_protocol.durations import format_milliseconds
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.models import Sparse
@@ -22,6 +23,8 @@ from sidecar.tasks.timetable import HORIZON_YEARS, NO_TIMES, UTC_NAME, Timetable
 from sidecar.templates import MAX_FILLED_BYTES
 from sidecar.wall_clock import rfc3339
 
+_SELDOM_SHORTER: Final = 60_000
+"""Milliseconds; a shorter interval may have been meant in seconds."""
 _TWO_ROWS: Final = "interval: a task has either an interval or a cron"
 _ZONE_WITHOUT_CRON: Final = "zone: only a cron pattern has a time zone"
 
@@ -192,7 +195,17 @@ class TaskRecords:
         )
 
 
-def to_task(task_id: str, record: TaskRecord) -> Task:
+def interval_warnings(interval: object) -> tuple[str, ...]:
+    """What is to be said of an interval that a message gives: below a minute, seconds may have been meant."""
+    if not isinstance(interval, int) or interval >= _SELDOM_SHORTER:
+        return ()
+    said = (
+        f"interval is in milliseconds: {interval} is {format_milliseconds(interval)}, so the task runs more than once"
+    )
+    return (f'{said} a minute; text names its unit, as in "90s" or "1h"',)
+
+
+def to_task(task_id: str, record: TaskRecord, warnings: tuple[str, ...] = ()) -> Task:
     """The task in the form of a reply."""
     return Task(
         id=task_id,
@@ -203,9 +216,11 @@ def to_task(task_id: str, record: TaskRecord) -> Task:
         init=format_ms(record.init),
         end=None if record.end is None else format_ms(record.end),
         interval=record.interval,
+        every=None if record.interval is None else format_milliseconds(record.interval),
         cron=record.cron,
         zone=record.zone,
         created=format_ms(record.created),
+        warnings=warnings,
     )
 
 

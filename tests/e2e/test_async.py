@@ -20,7 +20,7 @@ from sidecar.settings import Settings
 from tests.clocks import STEPPED
 from tests.e2e.jobs import EXTRACT, ended, page_job, status, stored, submit, succeeded
 from tests.fakes import ENCRYPTION_KEY
-from tests.harness import SECONDS, Child, Rtcv, environment, error, rtcv
+from tests.harness import MISSING_CREDENTIALS, SECONDS, Child, Rtcv, environment, error, rtcv
 
 ONE_AT_A_TIME = {"SIDECAR_CONCURRENCY": "1"}
 STORE_KEY = {"SIDECAR_STORE_KEY": "A" * 43 + "="}
@@ -112,7 +112,7 @@ def test_the_same_key_is_the_same_job(tmp_path: Path, server: Rtcv) -> None:
         ),
         (
             {"forward": True},
-            error("missing_credentials", "missing credentials, call set_credentials before this method"),
+            MISSING_CREDENTIALS,
         ),
         (
             {"steps": [{"url": "https://a.example", "actions": [{"jump": "#a"}]}]},

@@ -1,13 +1,14 @@
 """Lines that no parent should write: each has its one exact answer, and the process lives."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from sidecar_protocol.requests import CONTENTS, OPTIONAL
 
-from tests.harness import Child, error
+from tests.harness import MISSING_CREDENTIALS, Child, error
 
 MiB = 1 << 20
 TOO_DEEP = error("invalid_content", "content: nested over 200 levels", field="content")
@@ -60,7 +61,7 @@ def also(answer: dict[str, Any], *fields: str) -> dict[str, Any]:
     return {**answer, "error": {**answer["error"], "fields": [*answer["error"]["fields"], *missing]}}
 
 
-LINES = {
+LINES: dict[str, tuple[bytes, dict[str, Any]]] = {
     "not json": (b"hello", parse_error("invalid character (byte 0)")),
     "single quotes": (b"{'type':'ping'}", parse_error("object keys must be strings (byte 1)")),
     "cut off": (b'{"type":"ping"', parse_error("input data was truncated")),
@@ -139,9 +140,34 @@ LINES = {
         invalid_request("id: integer value out of range", field="id"),
     ),
 }
-"""Name -> line and its exact answer."""
+"""Name -> line and its exact answer, but for the hint."""
 
-FINE = {
+EXAMPLE = 'a message is an object on one line, such as {"type":"ping"}'
+LATIN_1 = "write UTF-8: is this Latin-1 or Windows-1252?"
+UTF_16 = "write UTF-8: this looks like UTF-16, which PowerShell writes by default"
+BLANK_HINT = "leave out blank lines: each line is answered"
+ALL_TYPES = "`hello` answers with all message types"
+HINTS = {
+    **dict.fromkeys(("not json", "number", "string", "null", "bool", "no type", "no type but an id"), EXAMPLE),
+    **dict.fromkeys(("type is a number", "type is null", "type is an array"), EXAMPLE),
+    **dict.fromkeys(("blank", "only spaces", "only a carriage return"), BLANK_HINT),
+    **dict.fromkeys(("empty type", "unknown type with an id"), ALL_TYPES),
+    **dict.fromkeys(("unknown type", "type in capitals"), "did you mean `ping`?"),
+    **dict.fromkeys(("two values", "NUL after the object"), "write a line break after each message"),
+    **dict.fromkeys(("NUL", "binary", "UTF-16"), UTF_16),
+    **dict.fromkeys((name for name in LINES if re.match("lone|overlong|encoded|beyond|cut char", name)), LATIN_1),
+    **dict.fromkeys((name for name in LINES if "surrogate" in name), "no half of a surrogate pair may stand alone"),
+    "encoded surrogate": LATIN_1,
+    "single quotes": "strings need double quotes: is this Python's repr? Use json.dumps",
+    "cut off": "a message is one line: is yours pretty-printed?",
+    "trailing comma": "leave out the comma before the closing bracket",
+    "NaN": "JSON has no NaN and no Infinity; write null",
+    "array": "send each message as a line of its own",
+    "byte order mark": "leave out the byte-order mark",
+}
+"""Name of a line -> what its answer says to do; the others say nothing."""
+
+FINE: dict[str, tuple[bytes, dict[str, Any]]] = {
     "carriage return": (b'{"type":"ping"}\r', {"type": "pong"}),
     "spaces around": (b' \t {"type" : "ping"} \t ', {"type": "pong"}),
     "extra keys": (b'{"type":"ping","a":1,"_log":{"seq":1},"Type":2}', {"type": "pong"}),
@@ -168,7 +194,9 @@ FINE = {
 @pytest.mark.parametrize("name", [*LINES, *FINE])
 def test_a_line_has_its_exact_answer(child: Child, name: str) -> None:
     """Whatever is wrong with a line is said in one reply, and the next line is read."""
-    line, answer = {**LINES, **FINE}[name]
+    line, answer = LINES[name] if name in LINES else FINE[name]
+    if name in HINTS:
+        answer = {**answer, "error": {**answer["error"], "hint": HINTS[name]}}
     assert child.ask(line, {"type": "ping"}) == [answer, {"type": "pong"}]
 
 
@@ -205,7 +233,7 @@ TWO = "[" + SERVER % '"b"' + "," + SERVER % '"b"' + "]"
 WRONG = {
     "hello": {
         **without(of("object"), "null"),
-        '{"notifications":1}': invalid_content("expected bool, got int", "notifications"),
+        '{"notifications":1}': invalid_content("expected bool, got int; write true or false", "notifications"),
         '{"notification":true}': unknown("notification", "notifications"),
     },
     "ping": {},
@@ -239,7 +267,9 @@ WRONG = {
     "set_mock": {
         **without(of("object"), "null"),
         '{"secrets":[]}': invalid_content("expected object | null, got array", "secrets"),
-        '{"cv_matches":"yes"}': invalid_content("expected bool, got str", "cv_matches"),
+        '{"cv_matches":"yes"}': invalid_content(
+            "expected bool, got str; write true or false without quotes", "cv_matches"
+        ),
     },
     "get_secret": {
         **of("object"),
@@ -283,7 +313,9 @@ WRONG = {
         '{"steps":[{"url":""}]}': invalid_content("expected str of length >= 1", "steps[0].url"),
         '{"steps":[{"url":"http://a","a":1}]}': unknown("steps[0].a"),
         '{"steps":[{"url":"http://a"}],"step":1}': unknown("step", "steps"),
-        '{"steps":[{"url":"http://a"}],"timeout_ms":"1"}': invalid_content("expected int, got str", "timeout_ms"),
+        '{"steps":[{"url":"http://a"}],"timeout_ms":"1"}': invalid_content(
+            'expected text with a unit, such as "90s" or "1h", or a number of milliseconds', "timeout_ms"
+        ),
         '{"steps":[{"url":"http://a"}],"cookies":[{"name":"n","value":1,"domain":"d"}]}': invalid_content(
             "expected str, got int", "cookies[0].value"
         ),
@@ -335,7 +367,9 @@ WRONG = {
             "{}": also(invalid_content("missing", "name"), "enabled", "trigger", "push"),
             '{"name":1}': also(invalid_content("expected str, got int", "name"), "enabled", "trigger", "push"),
             '{"name":"a","enabled":"yes"}': also(
-                invalid_content("expected bool, got str", "enabled"), "trigger", "push"
+                invalid_content("expected bool, got str; write true or false without quotes", "enabled"),
+                "trigger",
+                "push",
             ),
             '{"name":"a","enabled":true,"trigger":{}}': also(invalid_content("missing", "trigger.single"), "push"),
             '{"name":"a","when":1}': also(unknown("when"), "enabled", "trigger", "push"),
@@ -378,7 +412,12 @@ WRONG = {
                 {"field": "interval", "message": "interval: a task needs either an interval or a cron"},
             ],
         ),
-        '{"interval":"1h"}': invalid_content("expected int | null, got str", "interval"),
+        '{"interval":"1 fortnight"}': invalid_content(
+            'expected text with a unit, such as "90s" or "1h", or a number of milliseconds', "interval"
+        ),
+        '{"interval":true}': invalid_content(
+            'expected milliseconds, or text such as "90s" or "1h", got bool', "interval"
+        ),
         '{"cron":"* * * *"}': invalid_content("a task needs either a script or a job", "script"),
         '{"script":"a","cron":"* * * *"}': invalid_content(
             "five fields are needed: minute, hour, day of the month, month, day of the week; no seconds, no years",
@@ -389,14 +428,16 @@ WRONG = {
         ),
         '{"script":"a","cron":"@daily","zone":"Mars"}': invalid_content("there is no time zone of that name", "zone"),
         '{"script":"a","interval":1000,"zone":"UTC"}': invalid_content("only a cron pattern has a time zone", "zone"),
-        '{"interval":999}': invalid_content("expected int >= 1000", "interval"),
+        '{"interval":999}': invalid_content(
+            'expected milliseconds >= 1000 (1 s); text such as "90s" or "1h" names its unit', "interval"
+        ),
         '{"interval":1000,"config":[]}': invalid_content("expected object, got array", "config"),
         '{"interval":1000,"every":1}': unknown("every"),
     },
     "update_task": {
         **of("object"),
         "{}": invalid_content("missing", "id"),
-        '{"id":"a","running":1}': invalid_content("expected bool, got int", "running"),
+        '{"id":"a","running":1}': invalid_content("expected bool, got int; write true or false", "running"),
         '{"id":"a","created":"x"}': unknown("created"),
     },
     "list_tasks": {
@@ -429,7 +470,9 @@ WRONG = {
         "{}": also(invalid_content("missing", "scope"), "issuer_token"),
         '{"scope":"http://a"}': invalid_content("missing", "issuer_token"),
         '{"scope":"","issuer_token":"a"}': invalid_content("expected str of length >= 1", "scope"),
-        '{"scope":"http://a","issuer_token":"a","validity":0}': invalid_content("expected int >= 1", "validity"),
+        '{"scope":"http://a","issuer_token":"a","validity":0}': invalid_content(
+            'expected seconds >= 1 (1 s); text such as "90s" or "1h" names its unit', "validity"
+        ),
         '{"scope":"http://a","issuer_token":"a","valid":1}': unknown("valid", "validity"),
     },
 }
@@ -453,7 +496,8 @@ def test_wrong_content_has_its_exact_answer(child: Child, kind: str, content: st
 @pytest.mark.parametrize("kind", [kind for kind in CONTENTS if kind not in OPTIONAL and CONTENTS[kind] is not None])
 def test_missing_content_is_said(child: Child, kind: str) -> None:
     """A message that needs content does not do without."""
-    missing = {"": invalid_content("content is missing", named=False)}
+    hint = f'write {{"type":"{kind}","content":…}}; `sidecar schema {kind}` shows what it holds'
+    missing = {"": error("invalid_content", "content is missing", field="content", hint=hint)}
     answer = numbered(missing) if kind.endswith(("schedule", "schedules", "schedule_msg_ids")) else missing
     assert child.ask({"type": kind}) == [answer[""]]
 
@@ -477,7 +521,7 @@ NEEDS_A_SERVER = {
 
 def test_what_needs_a_server_says_so(tmp_path: Any) -> None:
     """Without a login, messages that need one are refused in v1's words."""
-    answer = error("missing_credentials", "missing credentials, call set_credentials before this method")
+    answer = MISSING_CREDENTIALS
     with Child(tmp_path) as fresh:
         asked = [{"type": kind, "content": content} for kind, content in NEEDS_A_SERVER.items()]
         assert fresh.ask(*asked) == [answer] * len(asked)
@@ -541,4 +585,4 @@ def test_a_line_of_10_mb_is_fine(child: Child) -> None:
 def test_a_long_unknown_type_is_answered(child: Child) -> None:
     """A refusal quotes what it refuses, whatever its length."""
     kind = "x" * MiB
-    assert child.ask({"type": kind}) == [error("unknown_type", f"unknown message type {kind}")]
+    assert child.ask({"type": kind}) == [error("unknown_type", f"unknown message type {kind}", hint=ALL_TYPES)]

@@ -88,7 +88,7 @@ def test_without_ids_answers_keep_the_order(child: Child, server: Rtcv) -> None:
         MATCHED,
         MATCHED,
         error("parse_error", "the line is blank"),
-        error("unknown_type", "unknown message type nothing"),
+        error("unknown_type", "unknown message type nothing", hint="`hello` answers with all message types"),
         error("invalid_content", "content: expected object, got int", field="content"),
         {"type": "pong"},
         OK,

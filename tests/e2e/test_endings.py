@@ -164,14 +164,16 @@ def test_the_deadline_answers_what_is_left(tmp_path: Path, server: Rtcv, how: st
         hanging(child, server)
         child.send(*waiting)
         child.send({"type": "nothing", "id": "read"})
-        assert child.read() == error("unknown_type", "unknown message type nothing", id="read")
+        assert child.read() == error(
+            "unknown_type", "unknown message type nothing", hint="`hello` answers with all message types", id="read"
+        )
         child.close_stdin() if how == "end of input" else child.signal(signal.SIGTERM)
         lines = child.rest()
         assert child.wait() == 0
         assert [line for line in lines if "id" not in line] == [
             SHUTTING_DOWN,
             SHUTTING_DOWN,
-            error("unknown_type", "unknown message type nothing"),
+            error("unknown_type", "unknown message type nothing", hint="`hello` answers with all message types"),
             SHUTTING_DOWN,
         ]
         assert {line["id"]: line for line in lines if "id" in line} == {

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from tests.fakes import Received
-from tests.harness import Child, Rtcv, error, rtcv
+from tests.harness import MISSING_CREDENTIALS, Child, Rtcv, error, rtcv
 
 OK = {"type": "ok"}
 PDF = b"%PDF-1.4\n" + bytes(range(256)) + b"\r\n--\r\n%%EOF\n"
 METADATA = (
     '{"z":1,"referenceNumber":"abcd","n":123456789012345678901234567890.50,"personalDetails":{"firstName":"Zo\u00eb"}}'
 )
-MISSING = error("missing_credentials", "missing credentials, call set_credentials before this method")
+MISSING = MISSING_CREDENTIALS
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from tests.fakes import ENCRYPTION_KEY, KEY_ID, ApiKey, Secret, default_secrets
-from tests.harness import Child, Rtcv, error, rtcv
+from tests.harness import MISSING_CREDENTIALS, Child, Rtcv, error, rtcv
 
 OK = {"type": "ok"}
-MISSING = error("missing_credentials", "missing credentials, call set_credentials before this method")
+MISSING = MISSING_CREDENTIALS
 OTHER_KEY = ApiKey(id="f" * 24, key="another-key")
 PROTOCOLS = "server_location must start with a supported protocol like: http:// or https://"
 UNUSABLE = "server_location is not a usable http or https URL"

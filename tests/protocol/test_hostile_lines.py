@@ -164,7 +164,10 @@ def test_every_wrong_field_is_named_up_to_twenty() -> None:
     told = explained(b'{"steps":[{"url":1},{"url":"a","timeout_ms":0}],"pdf":{"scale":9,"media":"x"},"browser":5}')
     assert told == [
         ("steps[0].url", "steps[0].url: expected str, got int"),
-        ("steps[1].timeout_ms", "steps[1].timeout_ms: expected int >= 1"),
+        (
+            "steps[1].timeout_ms",
+            'steps[1].timeout_ms: expected milliseconds >= 1 (1 ms); text such as "90s" or "1h" names its unit',
+        ),
         ("browser", "browser: expected 'CHROMIUM', 'FIREFOX' or 'WEBKIT'"),
         ("pdf.media", "pdf.media: expected 'screen' or 'print'"),
         ("pdf.scale", "pdf.scale: expected float <= 2.0"),

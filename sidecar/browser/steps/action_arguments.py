@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
+from sidecar_protocol.durations import Duration
 from sidecar_protocol.jobs import NonEmpty, Timeout, WaitUntil
 from sidecar_protocol.models import Bound, Either, Model, model_validator
 from sidecar_protocol.wire_types import Secret
@@ -11,8 +12,8 @@ from sidecar.browser.url_glob import UrlGlob
 Coordinate = Annotated[float, Bound(ge=-100_000, le=100_000)]
 """CSS pixels."""
 Extent = Annotated[int, Bound(ge=1, le=16_384)]
-Delay = Annotated[float, Bound(ge=0, le=10_000)]
-"""Milliseconds between key strokes, or between pressing and letting go."""
+Delay = Annotated[float, Duration(ge=0, le=10_000, fractions=True)]
+"""Milliseconds, or text such as `"1s"`, between key strokes, or between pressing and letting go."""
 Button = Literal["left", "middle", "right"]
 Modifier = Literal["Alt", "Control", "ControlOrMeta", "Meta", "Shift"]
 Many = Bound(max_length=10_000)
@@ -172,9 +173,9 @@ class WaitForLoadState(Model):
 
 
 class WaitForTimeout(Model):
-    """Waits for a number of milliseconds."""
+    """Waits for a number of milliseconds, or for text such as `"2s"`."""
 
-    timeout: Annotated[float, Bound(ge=0, le=300_000)]
+    timeout: Annotated[float, Duration(ge=0, le=300_000, fractions=True)]
 
 
 class Evaluate(Model):

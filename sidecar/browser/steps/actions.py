@@ -8,6 +8,7 @@ from playwright.async_api import Locator, Page
 from sidecar_protocol.decoding import decode_value
 from sidecar_protocol.errors import WireError
 from sidecar_protocol.models import Model
+from sidecar_protocol.nearest_name import nearest
 from sidecar_protocol.wire_types import Secret
 
 from sidecar.browser import isolated_world, viewport
@@ -127,13 +128,16 @@ def parse(
     ((method, given),) = raw.items()
     kind = ACTIONS.get(method)
     if kind is None:
-        raise InvalidContent(f"{field}: unknown action {method}", f"{field}.{method}")
+        near = nearest(method, ACTIONS)
+        said = f"did you mean `{near}`?" if near else "docs/browser-jobs.md lists them; a string is JavaScript"
+        raise InvalidContent(f"{field}: unknown action {method}; {said}", f"{field}.{method}")
     place = f"{field}.{method}"
     if given is None:
         given = {}
     elif not isinstance(given, dict):
         if kind.shorthand is None:
-            raise InvalidContent(f"{place}: expected object", place)
+            names = ", ".join(f'"{name}": …' for name, one in kind.arguments.model_fields.items() if one.is_required())
+            raise InvalidContent(f"{place}: expected object: write {{{names}}}", place)
         given = {kind.shorthand: given}
     for name in _UNTYPED_ARGUMENTS & given.keys():
         check_argument(given[name], f"{place}.{name}")

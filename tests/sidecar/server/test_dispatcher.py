@@ -439,7 +439,7 @@ async def test_the_deadline_keeps_the_order() -> None:
     assert [reply for reply in replies if "id" not in reply] == [
         SHUTTING_DOWN,
         SHUTTING_DOWN,
-        error("unknown_type", "unknown message type nothing"),
+        error("unknown_type", "unknown message type nothing", hint="`hello` answers with all message types"),
         SHUTTING_DOWN,
         SHUTTING_DOWN,
         error("parse_error", "the line is blank"),

@@ -87,7 +87,7 @@ async def test_what_is_wrong_with_a_file(
         "list.json": "[1]",
         "broken.json": "{",
         "deep.json": '{"a":' + "[" * 300 + "]" * 300 + "}",
-        "text.json": {"interval": "1h"},
+        "text.json": {"interval": "soon"},
         "fast.json": {"interval": 10},
         "moment.json": {"interval": 5_000, "init": "tomorrow"},
         "both.json": {"interval": 5_000, "cron": "@daily"},

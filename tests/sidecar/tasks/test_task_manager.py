@@ -363,7 +363,14 @@ async def test_a_task_as_it_is_shown(harness: TaskHarness) -> None:
     assert len(made.id) == 36
     assert (made.init, made.end, made.created) == ("2030-01-31T10:00:00Z", "2031-01-01T00:00:00Z", rfc3339(START))
     assert (made.script, made.job, made.running, made.interval) == ("a.js", None, True, 10_000)
-    assert await harness.tasks.get(TaskRef(id=made.id)) == made
+    assert made.every == "10 s"
+    assert made.warnings == (
+        "interval is in milliseconds: 10000 is 10 s, so the task runs more than once a minute;"
+        ' text names its unit, as in "90s" or "1h"',
+    )
+    assert await harness.tasks.get(TaskRef(id=made.id)) == made.replace(warnings=())
+    changed = await harness.update(id=made.id, running=False)
+    assert (changed.every, changed.warnings) == ("10 s", ())
 
 
 @pytest.mark.parametrize(
@@ -464,7 +471,7 @@ async def test_an_update_that_is_wrong_changes_nothing(
     with pytest.raises(WireError) as failed:
         await harness.update(**content)
     assert failed.value.details["field"] == field
-    assert await harness.tasks.get(TaskRef(id="t")) == made
+    assert await harness.tasks.get(TaskRef(id="t")) == made.replace(warnings=())
 
 
 async def test_a_config_is_checked_against_the_job(harness: TaskHarness) -> None:

@@ -93,4 +93,4 @@ def test_every_mistake_of_a_job_is_named_from_outside() -> None:
         "job.steps[0].actions[0].clik",
         "job.steps[0].actions[1].clack",
     ]
-    assert refused.value.message == "job.steps[0].actions[0]: unknown action clik"
+    assert refused.value.message == "job.steps[0].actions[0]: unknown action clik; did you mean `click`?"
