@@ -126,7 +126,7 @@ class Settings:
     record: str = ""
     """FOLDER: records the whole session, secrets replaced."""
     record_max_mb: int = _number(1024, ge=1)
-    """MEGABYTES: size of input, output and exchanges after which nothing more is recorded."""
+    """MEGABYTES: size of input, output, exchanges, pages and pictures after which nothing more is recorded."""
     offline: str = ""
     """FOLDER: a recording that answers in place of servers, so nothing leaves the machine; `sidecar replay` sets it.
     """

@@ -67,8 +67,9 @@ async def execute_job(
     Raises BrowserCrashed, BrowserUnavailable, NavigationFailed, ActionFailed, Forbidden, LimitExceeded, TimedOut,
     StoreFailed.
     """
+    strip = network.filmstrip(job_page, redactions.all, scales="RECORD" not in job.options) if network else None
     runner, sink = (
-        StepRunner(job_page, clock, sandboxes, redactions.values, scratch, redactions.all, allows),
+        StepRunner(job_page, clock, sandboxes, redactions.values, scratch, redactions.all, allows, strip),
         ArtifactSink(write_artifact),
     )
     if use:
@@ -95,11 +96,13 @@ async def _with_timeout(runner: StepRunner, milliseconds: int, work: Coroutine[A
         await asyncio.wait((task,), timeout=milliseconds / 1000)
         if task.done():
             return task.result()
+        where = f" at {runner.step}" if runner.step else ""
+        said = f"the job took longer than {milliseconds} ms{where}"
+        late = TimedOut(said, step=runner.step, action=runner.action)
+        await runner.show_failure(late)
     finally:
         await cancel_or_abandon(task)
-    where = f" at {runner.step}" if runner.step else ""
-    said = f"the job took longer than {milliseconds} ms{where}"
-    raise TimedOut(said, step=runner.step, action=runner.action)
+    raise late
 
 
 async def _run_in_context(
@@ -141,6 +144,8 @@ async def _run_and_collect(
             raise
         for kind, data in await recorder.finish():
             artifacts[kind] = await sink.put(kind, data)
+        if runner.filmstrip:
+            await runner.filmstrip.finish()
     artifacts |= await capture_artifacts(runner.page, runner.cdp, job.options, job.pdf, sink)
     if runner.downloads:
         artifacts["downloads"] = tuple(

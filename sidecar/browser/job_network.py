@@ -7,9 +7,12 @@ from typing import Any, Final, Protocol
 
 from playwright.async_api import BrowserContext, Route
 
+from sidecar.browser.filmstrip.filmstrip import Film, Filmstrip
+from sidecar.browser.filmstrip.page_picture import PagePictures
+from sidecar.browser.processes.job_page import JobPage
 from sidecar.errors import NavigationFailed, NotRecorded, SidecarError
 from sidecar.http_record import HttpRecord
-from sidecar.truncation import cap_length
+from sidecar.truncation import Redact, cap_length
 
 _NOWHERE: Final = {"server": "http://127.0.0.1:9", "bypass": "<-loopback>"}
 """A proxy that is not there: what no route answers reaches nothing."""
@@ -50,8 +53,17 @@ class JobNetwork(Protocol):
     def on_har(self) -> Callable[[bytes], None] | None:
         """Takes the HAR of the job's pages, in a thread; None if there is to be none."""
 
+    def filmstrip(self, page: JobPage, redact: Redact, *, scales: bool) -> Filmstrip | None:
+        """Takes notes and pictures of the job on its page; None if there are to be none.
+
+        `redact` takes the job's secrets out of a text. `scales`: whether a picture may be taken at a smaller scale.
+        """
+
     async def prepare(self, context: BrowserContext) -> None:
         """Is called before the job's first step."""
+
+    def ended(self, error: SidecarError | None) -> None:
+        """Is called when the job has ended, in a thread."""
 
     def explain(self, error: SidecarError) -> SidecarError:
         """The error of a failed job: this one, or the reason behind it."""
@@ -62,10 +74,36 @@ class RecordedNetwork:
 
     context_arguments: Mapping[str, Any] = {}
 
-    def __init__(self, seed: int, on_har: Callable[[bytes], None]) -> None:
-        """`seed` is that of `Math.random` in its pages."""
+    def __init__(
+        self,
+        seed: int,
+        on_har: Callable[[bytes], None],
+        on_film: Callable[[Film, SidecarError | None], None],
+        redact: Redact,
+        now: Callable[[], float],
+    ) -> None:
+        """`seed` is that of `Math.random` in its pages. `on_film` takes the notes of a job that has ended, in a thread.
+
+        `redact` takes the session's secrets out of a text; `now` gives monotonic seconds.
+        """
         self._seed = seed
         self.on_har: Callable[[bytes], None] | None = on_har
+        self._on_film = on_film
+        self._redact = redact
+        self._now = now
+        self._film = Film()
+        self._redact_job: Redact = str
+
+    def filmstrip(self, page: JobPage, redact: Redact, *, scales: bool) -> Filmstrip | None:
+        """A new one; that of an attempt before this one is forgotten."""
+        self._film, self._redact_job = Film(), redact
+        pictures = PagePictures(page.cdp, page.page, lambda text: self._redact(redact(text)), scales=scales)
+        return Filmstrip(self._film, pictures, self._now)
+
+    def ended(self, error: SidecarError | None) -> None:
+        """Hands over the notes, without the job's secrets."""
+        self._film.redact(self._redact_job)
+        self._on_film(self._film, error)
 
     async def prepare(self, context: BrowserContext) -> None:
         """Makes the randomness of pages one that can be had again."""
@@ -95,6 +133,13 @@ class OfflineNetwork:
         self._missing: NotRecorded | None = None
         self._failure = ""
         """How a request failed in the recording, if Playwright can't make one fail so."""
+
+    def filmstrip(self, page: JobPage, redact: Redact, *, scales: bool) -> Filmstrip | None:  # noqa: ARG002
+        """None: a replay is not recorded."""
+        return None
+
+    def ended(self, error: SidecarError | None) -> None:
+        """Nothing is left to do."""
 
     async def prepare(self, context: BrowserContext) -> None:
         """Answers requests, sets the clock and the randomness of pages."""

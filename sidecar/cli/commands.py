@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "doctor": "check the machine: browsers, queue, store key, folders",
     "redact": "print a log of input with its secrets replaced",
     "replay": "send a log again, or replay a recording without a network",
+    "report": "write a page that shows what happened in a recorded session",
     "schema": "print or write the JSON Schema of messages",
     "token": "print a token signed with SIDECAR_TOKEN_SECRET",
     "worker": "run queued jobs without a parent, until a signal",

@@ -1,30 +1,48 @@
 """Where browser jobs get their network from: the real one, which may be recorded, or a recording."""
 
+import json
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sidecar.clock import Clock
-from sidecar.errors import NotRecorded, StoreFailed
+from sidecar.errors import NotRecorded, SidecarError, StoreFailed
 from sidecar.settings import Settings
 
 if TYPE_CHECKING:
     from sidecar_protocol.jobs import SendJob
 
+    from sidecar.browser.filmstrip.filmstrip import Film
     from sidecar.browser.job_network import JobNetwork
     from sidecar.recording.page_recordings import PageRecordings
     from sidecar.recording.recorder_process import RecorderProcess
+    from sidecar.recording.redaction.redactor import Redactor
+    from sidecar.truncation import Redact
+
+MAX_TYPED: Final = 10_000
+"""Texts typed into pages that are looked for in pictures of later jobs; at least the newest."""
 
 
 class JobNetworks:
     """One for each process."""
 
-    def __init__(self, settings: Settings, clock: Clock, recording: "RecorderProcess | None" = None) -> None:
-        """Jobs are recorded into `recording`; the settings may name a recording that answers instead."""
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        recording: "RecorderProcess | None" = None,
+        redact: "Redact" = str,
+    ) -> None:
+        """Jobs are recorded into `recording`; the settings may name a recording that answers instead.
+
+        `redact` takes the session's secrets out of a text.
+        """
         self._settings = settings
         self._clock = clock
         self._recording = recording
+        self._redact = redact
+        self._typed: Redactor | None = None
         self._pages: PageRecordings | None = None
 
     def of(self, job: "SendJob") -> "JobNetwork | None":
@@ -36,8 +54,28 @@ class JobNetworks:
         from sidecar.browser.job_network import RecordedNetwork
 
         seed = int.from_bytes(os.urandom(4)) >> 1
-        record = partial(self._recording.record_pages, _key(job), seed, self._clock.now())
-        return RecordedNetwork(seed, record)
+        recording, key, began = self._recording, _key(job), self._clock.now()
+
+        def record_film(film: "Film", error: SidecarError | None) -> None:
+            failed = {"code": error.code, "message": error.message} if error else None
+            entry = {"name": job.name, "steps": film.steps, "failure": film.failure or failed}
+            left_out = {"late": film.left_out, "secret": film.covered}
+            recording.record_job(key, seed, began, {**entry, "left_out": left_out}, film.pictures)
+
+        record = partial(recording.record_pages, key, seed, began)
+        return RecordedNetwork(seed, record, record_film, self._picture_redact(job), self._clock.monotonic)
+
+    def _picture_redact(self, job: "SendJob") -> "Redact":
+        """Takes secrets of the session out of texts of pages, and what its newer jobs have typed into them."""
+        from sidecar.recording.redaction.placeholders import SecretWords
+        from sidecar.recording.redaction.redactor import Redactor
+
+        if self._typed is None:
+            self._typed = Redactor(SecretWords(os.urandom(16)), MAX_TYPED)
+        typed, redact = self._typed, self._redact
+        if steps := [{"actions": step.actions} for step in job.steps if step.actions]:
+            typed.redact_request(json.dumps({"type": "send_job", "content": {"steps": steps}}).encode())
+        return lambda text: typed.redact_text(redact(text))
 
     def _offline(self, job: "SendJob") -> "JobNetwork":
         from sidecar.browser.job_network import OfflineNetwork

@@ -51,7 +51,8 @@ async def serve(settings: Settings, descriptors: Descriptors, clock: Clock) -> N
         session = Session(before_login=MemoryReferences(clock), add_secret=add_secret)
         session.webhooks = webhooks_of(settings)
         process = SessionProcess(settings, descriptors, clock, session)
-        browsers = BrowserServices(settings, clock, lambda: session.is_mock, JobNetworks(settings, clock, recording))
+        job_networks = JobNetworks(settings, clock, recording, redactor.redact_text)
+        browsers = BrowserServices(settings, clock, lambda: session.is_mock, job_networks)
         network = Network(settings, clock, recording, open_recorded(settings))
         context = ProcessContext(
             settings=settings,

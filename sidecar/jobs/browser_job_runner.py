@@ -1,5 +1,6 @@
 """One run of a browser job: validation, a page of the pool, execution."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -124,13 +125,18 @@ class BrowserJobRunner:
             arguments |= network.context_arguments
         try:
             if scope and scope.strict_resources:
-                return await self._run_behind_gateway(job, work, arguments, use, scope)
-            return await self._pool.run(job.browser, work, arguments, use)
+                result = await self._run_behind_gateway(job, work, arguments, use, scope)
+            else:
+                result = await self._pool.run(job.browser, work, arguments, use)
         except SidecarError as error:
             _redact_error(error, redactions)
-            if network and (reason := network.explain(error)) is not error:
-                raise reason from None
-            raise
+            if not network:
+                raise
+            await asyncio.to_thread(network.ended, error)
+            raise network.explain(error) from None
+        if network:
+            await asyncio.to_thread(network.ended, None)
+        return result
 
     async def _run_behind_gateway(
         self, job: SendJob, work: Work[JobResult], arguments: dict[str, Any], use: ProfileUse | None, scope: Scope

@@ -74,6 +74,10 @@ class RecorderProcess:
         """Records what the pages of a browser job loaded."""
         self._call("record_pages", job, seed, began, har)
 
+    def record_job(self, job: str, seed: int, began: float, film: Mapping[str, Any], pictures: Sequence[bytes]) -> None:
+        """Records what the steps of a browser job did and looked like."""
+        self._call("record_job", job, seed, began, film, pictures)
+
     def add_secret(self, secret: str) -> None:
         """Takes a secret that must not be recorded."""
         self._call("add_secret", secret)

@@ -18,13 +18,15 @@ EXCHANGES: Final = "exchanges.jsonl"
 """What was asked of servers, and what they answered."""
 PAGES: Final = "pages"
 """What pages of browser jobs loaded: a folder."""
+JOBS: Final = "jobs"
+"""What the steps of browser jobs did and looked like: a folder."""
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
 """Raised with each change that older readers can't read."""
 EARLIER: Final = "earlier"
 """Where a recording moves when the next one begins."""
 _LOCK: Final = ".lock"
-_NAMES: Final = (SESSION, REPLIES, EXCHANGES, PAGES, MANIFEST)
+_NAMES: Final = (SESSION, REPLIES, EXCHANGES, PAGES, JOBS, MANIFEST)
 
 
 class RecordingError(Exception):

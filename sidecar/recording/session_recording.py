@@ -13,6 +13,7 @@ from sidecar.http_record import HttpRecord
 from sidecar.recording.append_file import AppendFile
 from sidecar.recording.exchange_log import exchange_line
 from sidecar.recording.input_log import InputLog
+from sidecar.recording.job_recordings import JobRecorder
 from sidecar.recording.page_recordings import PageRecorder
 from sidecar.recording.recording_folder import EXCHANGES, REPLIES, SESSION, RecordingFolder
 from sidecar.recording.redaction.placeholders import SecretWords
@@ -46,6 +47,7 @@ class SessionRecording:
         self._replies = ReplyLog(redactor, self._reply_file.write)
         self._exchanges = AppendFile(folder.path / EXCHANGES, "exchanges")
         self._pages = PageRecorder(folder.path, redactor, self._is_full)
+        self._jobs = JobRecorder(folder.path, redactor, self._is_full)
         self._seq = 0
         self._bytes = 0
         self._full = self._pages_failed = False
@@ -77,6 +79,15 @@ class SessionRecording:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as failure:
             self._pages_failed = True
             log.warning("the pages of a job could not be recorded to %s: %s", self._folder.path, type(failure).__name__)
+
+    def record_job(self, job: str, seed: int, began: float, film: Mapping[str, Any], pictures: Sequence[bytes]) -> None:
+        """Records what the steps of a browser job did and looked like; from any thread."""
+        try:
+            took = self._clock.now() - began
+            self._jobs.record({"job": job, "seed": seed, "began": began, "seconds": round(took, 3), **film}, pictures)
+        except (OSError, ValueError, TypeError) as failure:
+            self._pages_failed = True
+            log.warning("the steps of a job could not be recorded to %s: %s", self._folder.path, type(failure).__name__)
 
     def close(self, *, ended: bool) -> None:
         """Syncs everything to disk, and completes the manifest if the session has `ended`."""

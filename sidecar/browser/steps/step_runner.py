@@ -11,6 +11,7 @@ from playwright.async_api import TimeoutError as PlaywrightTimeout
 from sidecar_protocol.jobs import Cookie, StepResult
 
 from sidecar.browser import playwright_errors
+from sidecar.browser.filmstrip.filmstrip import Filmstrip
 from sidecar.browser.isolated_world import InvalidSelector
 from sidecar.browser.processes.driver import MAX_VALUE_BYTES
 from sidecar.browser.processes.job_page import JobPage
@@ -50,6 +51,8 @@ _ERROR_CLASSES: Final = {"forbidden": Forbidden, "limit_exceeded": LimitExceeded
 """Error codes of JavaScript actions -> the exceptions to raise."""
 _INTERRUPTED = "interrupted by another navigation"
 _ERROR_PAGES = ("chrome-error:", "about:neterror", "about:certerror")
+Said = tuple[Sequence[str], Sequence[str]]
+"""Console lines and errors of pages."""
 MAX_CLIENT_REDIRECTS = 20
 """Immediate redirects in a row."""
 
@@ -78,11 +81,13 @@ class StepRunner:
         scratch: Scratch | None = None,
         hide: Redact = str,
         allows: AllowsUrl | None = None,
+        filmstrip: Filmstrip | None = None,
     ) -> None:
         """`scratch` is where files lie while they are fetched or recorded; `hide` knows all that is secret.
 
-        `allows` says which addresses the pages may open; None is all of them.
+        `allows` says which addresses the pages may open; None is all of them. `filmstrip` is that of a recorded job.
         """
+        self.filmstrip = filmstrip
         page = job_page.page
         self.scratch = scratch or Scratch()
         self.cdp = job_page.cdp
@@ -111,6 +116,7 @@ class StepRunner:
         """Called when only the last reading is left, with its result."""
         self.step: str | None = None
         self.action: str | None = None
+        self._action: BoundAction | None = None
 
     @property
     def page(self) -> Page:
@@ -133,14 +139,20 @@ class StepRunner:
         self._last_step = steps[-1]
         for index, step in enumerate(steps):
             observer.on_step_started(index)
+            if self.filmstrip:
+                self.filmstrip.step_started(step.name, step.url)
             try:
                 result, values = await self._run_step(step)
-            except SidecarError:
-                observer.on_step_failed(index, *await self._console.drain_all())
+            except SidecarError as error:
+                said = await self._console.drain_all()
+                observer.on_step_failed(index, *said)
+                await self.show_failure(error, said)
                 raise
             except BaseException:
                 observer.on_step_failed(index, *self._console.drain())
                 raise
+            if self.filmstrip:
+                await self.filmstrip.step_done(result, last=step is self._last_step)
             observer.on_step_ended(index, result)
             results.append(result)
             if values is not None:
@@ -155,6 +167,11 @@ class StepRunner:
         """
         return self._console.flooded or (self._actions is not None and self._actions.changed_context)
 
+    async def show_failure(self, error: SidecarError, said: Said = ((), ())) -> None:
+        """Keeps what a recorded job's page looks like at its failure; `said` are its console lines and errors."""
+        if self.filmstrip:
+            await self.filmstrip.failed(self.page, error, _target(self._action), said)
+
     async def close(self) -> None:
         """Stops listening, and closes the sandbox of JavaScript actions."""
         self._console.close()
@@ -167,7 +184,7 @@ class StepRunner:
     async def _run_step(self, step: PlannedStep) -> tuple[StepResult, dict[str, Any] | None]:
         started = self._clock.monotonic()
         self._deadline = started + step.timeout_ms / 1000
-        self.step, self.action = step.name, None
+        self.step, self.action, self._action = step.name, None, None
         self._page = self._main_page
         self._navigation.stop_watching()
         async with self._within_timeout(step):
@@ -180,11 +197,19 @@ class StepRunner:
             self.action = None
             await self._goto(step)
             for index, action in enumerate(step.actions):
+                began = self._clock.monotonic()
                 if isinstance(action, BoundAction):
                     values[index] = self._to_result(await self._run_action(action, step))
-                elif not action.runs_before_navigation:
+                elif action.runs_before_navigation:
+                    continue
+                else:
                     values[index] = await self._run_script_and_settle(action, step)
-            self.action, self._awaits_navigation = "extract" if step.extract is not None else None, False
+                if self.filmstrip:
+                    await self.filmstrip.action_done(self.page, action.label, began)
+            self.action, self._action = "extract" if step.extract is not None else None, None
+            self._awaits_navigation = False
+            if self.filmstrip:
+                self.filmstrip.reading(self.page)
             reading = await self._read(step)
         console, errors = await self._console.drain_all()
         result = StepResult(
@@ -303,7 +328,7 @@ class StepRunner:
         return value
 
     async def _run_script(self, script: ActionScript, step: PlannedStep) -> Any:
-        self.action, self._awaits_navigation = script.label, False
+        self.action, self._action, self._awaits_navigation = script.label, None, False
         if self._actions is None:
             raise ActionFailed("there is no sandbox for JavaScript actions", step=step.name, action=script.label)
         try:
@@ -321,7 +346,7 @@ class StepRunner:
 
     async def _run_action(self, action: BoundAction, step: PlannedStep) -> Any:
         page = self.page
-        self.action, self._awaits_navigation = action.label, False
+        self.action, self._action, self._awaits_navigation = action.label, action, False
         if not action.navigates:
             await self._navigation.wait_idle(
                 page
@@ -454,6 +479,12 @@ class StepRunner:
     def _remaining_ms(self) -> float:
         """Milliseconds left of the step; never 0, which means no limit to Playwright."""
         return max(1.0, round((self._deadline - self._clock.monotonic()) * 1000))
+
+
+def _target(action: BoundAction | None) -> tuple[str, str | Sequence[str] | None] | None:
+    """The selector of an action, and the frame in which it looks."""
+    selector = getattr(action.arguments, "selector", None) if action else None
+    return (selector, getattr(action.arguments, "frame", None)) if action and isinstance(selector, str) else None
 
 
 def _busy_network(step: PlannedStep, documents: int) -> str:

@@ -1,0 +1,1 @@
+"""Pictures and notes of a recorded job's steps."""

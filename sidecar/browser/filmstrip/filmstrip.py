@@ -1,0 +1,216 @@
+"""The filmstrip of one recorded job: what each step and action did, when, and what its page looked like then.
+
+Pictures are taken while the job waits, for at most a share of the time that it has run. What would take longer is left
+out, and so is a picture of a page that is busy. Nothing here fails a job.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Frame, Page
+from sidecar_protocol.jobs import StepResult
+
+from sidecar.browser import playwright_errors
+from sidecar.browser.background_tasks import consume_exception
+from sidecar.browser.filmstrip.page_picture import LARGE, SMALL, PagePictures, PictureSize
+from sidecar.clock import within
+from sidecar.errors import SidecarError
+from sidecar.truncation import Redact
+
+SHARE: Final = 0.08
+"""Of a job's time, for pictures."""
+FAILURE_SECONDS: Final = 0.4
+"""What a failed job waits for the picture of its failure, at most."""
+MAX_PICTURES: Final = 40
+"""Of one job; the last one and that of a failure come on top."""
+MAX_BYTES: Final = 2 << 20
+"""Of one job's pictures."""
+MAX_ACTIONS: Final = 1_000
+"""Of one step, that are noted."""
+MAX_LINES: Final = 200
+"""Console lines and errors of one step: the last ones."""
+_EMPTY_PAGES: Final = ("about:", "chrome-error:")
+_EXPECTED_SECONDS: Final = 0.05
+"""What a picture takes, until one has been taken."""
+
+
+@dataclass(slots=True)
+class Film:
+    """What is kept of a job. Times are in milliseconds since its beginning."""
+
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    pictures: list[bytes] = field(default_factory=list)
+    """JPEGs; notes name them by their place here."""
+    left_out: int = 0
+    """Pictures that would have taken too long, or of pages that were busy."""
+    covered: int = 0
+    """Pictures that were dropped as a secret could not be kept out of them."""
+    failure: dict[str, Any] | None = None
+
+    def redact(self, redact: Redact) -> None:
+        """Takes secrets out of all texts."""
+        self.steps = [_redacted(step, redact) for step in self.steps]
+        self.failure = _redacted(self.failure, redact)
+
+
+class Filmstrip:
+    """Notes what a job does. Its methods never raise, but for a cancellation."""
+
+    def __init__(self, film: Film, pictures: PagePictures, now: Callable[[], float]) -> None:
+        """`now` gives monotonic seconds."""
+        self._film = film
+        self._pictures = pictures
+        self._now = now
+        self._began = now()
+        self._expected = _EXPECTED_SECONDS
+        self._spent = 0.0
+        self._bytes = 0
+        self._pending: asyncio.Task[bytes | None] | None = None
+        """A picture that took too long, or the last one."""
+        self._note: dict[str, Any] = {}
+        """What the pending picture belongs to."""
+
+    def step_started(self, name: str, url: str) -> None:
+        """A step begins."""
+        self._film.steps.append({"name": name, "url": url, "at": self._elapsed_ms(), "actions": []})
+
+    async def action_done(self, page: Page, label: str, began: float) -> None:
+        """An action has succeeded, which began at this monotonic time."""
+        actions = self._film.steps[-1]["actions"]
+        if len(actions) >= MAX_ACTIONS:
+            return
+        note = {"label": label, "at": round((began - self._began) * 1000), "ms": round((self._now() - began) * 1000)}
+        actions.append(note)
+        await self._take(page, note, SMALL)
+
+    def reading(self, page: Page) -> None:
+        """The step's last part begins, which only reads the page: its picture is taken meanwhile."""
+        if self._is_busy() or self._is_full():
+            self._film.left_out += 1
+        else:
+            self._begin(page, self._film.steps[-1], SMALL)
+
+    async def step_done(self, result: StepResult, *, last: bool) -> None:
+        """A step has succeeded. The picture of the last one is waited for by `finish`."""
+        note = self._film.steps[-1]
+        note |= {"ms": self._elapsed_ms() - note["at"], "url": result.url, "status": result.status}
+        note |= {"title": result.title, **_lines(result.console, result.errors)}
+        if not last:
+            await self._wait(self._allowed())
+
+    async def failed(
+        self,
+        page: Page,
+        error: SidecarError,
+        target: tuple[str, str | Sequence[str] | None] | None,
+        said: tuple[Sequence[str], Sequence[str]] = ((), ()),
+    ) -> None:
+        """The step has failed. `target` is the selector of the action that did, and its frame; `said` the console lines
+        and errors.
+        """
+        if self._film.failure is not None:
+            return
+        note: dict[str, Any] = {"code": error.code, "message": error.message, "at": self._elapsed_ms()}
+        self._film.failure = note
+        if self._film.steps:
+            step = self._film.steps[-1]
+            step |= {"ms": note["at"] - step["at"], "failed": True, **_lines(*said)}
+            note |= {"step": len(self._film.steps) - 1, "action": error.details.get("action")}
+        note["url"] = playwright_errors.without_credentials(page.url)
+        seconds = max(FAILURE_SECONDS, self._allowed())
+        with suppress(PlaywrightError, TimeoutError):
+            async with within(seconds):
+                if target:
+                    note["target"] = {"selector": target[0], **await _place(page, *target)}
+        if not self._is_busy() and not page.url.startswith(_EMPTY_PAGES):
+            self._begin(page, note, LARGE)
+            await self._wait(seconds)
+
+    async def finish(self) -> None:
+        """Waits for the last picture, as long as is allowed; drops one that takes longer."""
+        await self._wait(self._allowed())
+        if self._pending:
+            self._film.left_out += 1
+            self._pending.cancel()
+            self._pending = None
+
+    def _elapsed_ms(self) -> int:
+        return round((self._now() - self._began) * 1000)
+
+    def _allowed(self) -> float:
+        """Seconds that pictures may still take."""
+        return SHARE * (self._now() - self._began) - self._spent
+
+    def _is_busy(self) -> bool:
+        return self._pending is not None and not self._pending.done()
+
+    async def _take(self, page: Page, note: dict[str, Any], size: PictureSize) -> None:
+        allowed = self._allowed()
+        if self._is_busy() or allowed < self._expected or self._is_full():
+            self._film.left_out += 1
+            return
+        self._begin(page, note, size)
+        began = self._now()
+        await self._wait(allowed)
+        self._expected += (self._now() - began - self._expected) / 3
+
+    def _is_full(self) -> bool:
+        return len(self._film.pictures) >= MAX_PICTURES or self._bytes >= MAX_BYTES
+
+    def _begin(self, page: Page, note: dict[str, Any], size: PictureSize) -> None:
+        seconds = max(FAILURE_SECONDS, self._allowed())
+        self._note = note
+        self._pending = asyncio.create_task(self._pictures.take(page, size, seconds * 1000))
+        self._pending.add_done_callback(consume_exception)
+
+    async def _wait(self, seconds: float) -> None:
+        """Waits for the pending picture, and keeps it if it came."""
+        pending = self._pending
+        if pending is None:
+            return
+        began = self._now()
+        await asyncio.wait((pending,), timeout=max(0.0, seconds))
+        self._spent += self._now() - began
+        if not pending.done():
+            return  # it goes on to uncover the page; meanwhile no other is taken
+        self._pending = None
+        data = None if pending.cancelled() or pending.exception() else pending.result()
+        if data is None or len(data) > MAX_BYTES:
+            self._film.covered += not pending.cancelled() and pending.exception() is None
+            return
+        self._bytes += len(data)
+        self._note["picture"] = len(self._film.pictures)
+        self._film.pictures.append(data)
+
+
+async def _place(page: Page, selector: str, frame: str | Sequence[str] | None) -> dict[str, Any]:
+    """How many elements a selector matches, and where the first one is in the viewport. Raises Playwright's errors."""
+    target: Page | Frame = page
+    for one in [frame] if isinstance(frame, str) else frame or ():
+        found = await target.query_selector(one)
+        inner = await found.content_frame() if found else None
+        if inner is None:
+            return {"found": 0}
+        target = inner
+    locator = target.locator(selector)
+    count = await locator.count()
+    box = await locator.first.bounding_box(timeout=FAILURE_SECONDS * 1000) if count else None
+    seen = page.viewport_size
+    place: dict[str, Any] = {"found": count, "box": dict(box) if box else None}
+    return {**place, "viewport": dict(seen)} if seen else place
+
+
+def _redacted(value: Any, redact: Redact) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {name: _redacted(one, redact) for name, one in value.items()}
+    return [_redacted(one, redact) for one in value] if isinstance(value, list) else value
+
+
+def _lines(console: Sequence[str], errors: Sequence[str]) -> Mapping[str, list[str]]:
+    return {"console": list(console[-MAX_LINES:]), "errors": list(errors[-MAX_LINES:])}

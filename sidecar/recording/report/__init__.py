@@ -1,0 +1,1 @@
+"""The report of a recorded session: one page that shows what happened."""

@@ -1,0 +1,126 @@
+"""Pictures of pages: no secret in them, nothing changed in the page, bounded in size."""
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sidecar.browser.filmstrip.page_picture import MAX_TEXT, SMALL, PagePictures
+from sidecar.browser.pool import BrowserPool
+from sidecar.browser.processes.job_page import JobPage
+
+pytestmark = pytest.mark.browser
+
+SECRET = "correct-horse-9"
+OTHER = "quite-different"
+assert len(OTHER) == len(SECRET)
+STYLE = "<style>*{margin:0;border:0;padding:0;font:30px monospace} .at{display:block;width:600px;height:60px}</style>"
+PLACES = {
+    "text": f"<p class=at>{SECRET}</p>",
+    "field": f"<input class=at value={SECRET}>",
+    "area": f"<textarea class=at>{SECRET}</textarea>",
+    "choice": f"<select class=at><option>{SECRET}</select>",
+    "hint": f"<input class=at placeholder={SECRET}>",
+    "frame": f"<iframe class=at srcdoc='<p>{SECRET}'></iframe>",
+}
+PAINTED = """async (data) => {
+  const image = new Image();
+  image.src = "data:image/jpeg;base64," + data;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.width, image.height];
+  const context = canvas.getContext("2d", {willReadFrequently: true});
+  context.drawImage(image, 0, 0);
+  const rows = [];
+  for (let top = 0; top < 6; top++) {  // how many shades each of the six rows has, coarsely
+    const scale = image.width / innerWidth;
+    const {data} = context.getImageData(0, top * 60 * scale, 600 * scale, 58 * scale);
+    const seen = [];
+    for (let at = 0; at < data.length; at += 4) seen.push(data[at] < 60 ? 1 : 0);
+    rows.push(seen.reduce((one, other) => one + other, 0));
+  }
+  return [rows, image.width, image.height];
+}"""
+"""How many dark pixels each row of 60 has: that is what letters are made of."""
+
+
+def without(secret: str) -> Callable[[str], str]:
+    """Takes one secret out of texts."""
+    return lambda text: text.replace(secret, "*")
+
+
+async def test_secrets_are_covered_wherever_they_are(pool: BrowserPool) -> None:
+    """In texts, fields, their hints, and frames; the document does not change, and shows all again afterwards."""
+
+    async def work(job_page: JobPage) -> None:
+        page = job_page.page
+        await page.set_content(STYLE + "".join(PLACES.values()))
+        await page.evaluate(
+            """() => { window.seen = 0; window.all = () => document.adoptedStyleSheets.length + CSS.highlights.size;
+            new MutationObserver((all) => seen += all.length).observe(
+                document, {subtree: true, childList: true, attributes: true, characterData: true});
+            new ResizeObserver(() => seen++).observe(document.querySelector('input')) }"""
+        )
+        before = await page.evaluate("() => new Promise((done) => setTimeout(() => done(seen), 50))")
+        plain = await PagePictures(job_page.cdp, page, without("nothing")).take(page, SMALL, 5_000)
+        covered = await PagePictures(job_page.cdp, page, without(SECRET)).take(page, SMALL, 5_000)
+        assert await page.evaluate("() => [seen, all()]") == [before, 0]
+        dark, width, height = await page.evaluate(PAINTED, base64.b64encode(plain or b"").decode())
+        assert (width, height) == (560, 315)
+        assert all(dark[:4]), dark  # the letters are there where no one covers them
+        kept, _, _ = await page.evaluate(PAINTED, base64.b64encode(covered or b"").decode())
+        assert [kept[0], kept[3], kept[4], kept[5]] == [0, 0, 0, 0], kept
+        # a field shows dots: those of another secret of this length are the same
+        await page.set_content((STYLE + "".join(PLACES.values())).replace(SECRET, OTHER))
+        other = await PagePictures(job_page.cdp, page, without(OTHER)).take(page, SMALL, 5_000)
+        assert other == covered
+
+    await pool.run("CHROMIUM", work, {})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(f"<p>{SECRET[:7]}<b>{SECRET[7:]}</b></p>", id="in two pieces"),
+        pytest.param(
+            f"<div id=host></div><script>host.attachShadow({{mode: 'open'}}).innerHTML = '<p>{SECRET}'</script>",
+            id="in a shadow root",
+        ),
+        pytest.param(f"<p>{'x' * (MAX_TEXT + 1)}", id="too much to read"),
+        pytest.param(
+            "<p id=late>soon</p><script>(function again() { late.textContent = late.textContent === 'soon' ? "
+            f"'{SECRET}' : 'soon'; requestAnimationFrame(again) }})()</script>",
+            id="comes and goes",
+        ),
+    ],
+)
+async def test_a_picture_is_dropped_that_may_show_a_secret(pool: BrowserPool, content: str) -> None:
+    """What can't be covered is not taken; a page that changes gives a picture without it, or none."""
+
+    async def work(job_page: JobPage) -> list[Any]:
+        await job_page.page.set_content(content)
+        pictures = PagePictures(job_page.cdp, job_page.page, without(SECRET))
+        return [await pictures.take(job_page.page, SMALL, 5_000) for _ in range(3)]
+
+    assert None in await pool.run("CHROMIUM", work, {})
+
+
+async def test_other_pages_and_browsers(pool: BrowserPool) -> None:
+    """A popup, and Firefox: fields are covered; a text with a secret is not photographed."""
+
+    async def work(job_page: JobPage) -> list[bool]:
+        page = await job_page.context.new_page()
+        pictures = PagePictures(job_page.cdp, job_page.page, without(SECRET))
+        taken = []
+        for place in ("field", "text"):
+            await page.set_content(STYLE + PLACES[place])
+            data = await pictures.take(page, SMALL, 10_000)
+            taken.append(data is not None)
+            if data:
+                (row, *_), _, _ = await page.evaluate(PAINTED, base64.b64encode(data).decode())
+                assert row == 0
+        return taken
+
+    for browser in ("CHROMIUM", "FIREFOX"):
+        assert await pool.run(browser, work, {}) == [True, False]
