@@ -49,6 +49,13 @@ async def test_sandboxes_are_recycled_and_leave_nothing(tmp_path: Path) -> None:
         await sandboxes.acquire()
 
 
+async def until_lent(pool: BrowserPool) -> None:
+    """A job has taken a sandbox."""
+    async with asyncio.timeout(20):
+        while not pool.sandbox_pool._lent:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.browser
 async def test_a_browser_that_holds_too_much_is_left_and_then_ended(
     site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -61,13 +68,13 @@ async def test_a_browser_that_holds_too_much_is_left_and_then_ended(
     monkeypatch.setattr(SandboxBrowser, "resident_bytes", lambda _: held["bytes"])
     job = make_job(f"{site}/second.html", actions=["await new Promise((done) => setTimeout(done, 1500)); 1"])
     running = asyncio.create_task(runner.run(job))
-    await asyncio.wait((running,), timeout=1)
+    await until_lent(pool)
     held["bytes"] = limits.memory // 2 + 1
     assert (await running).steps[0].values == (1,)
     held["bytes"] = 0
     stuck = make_job(f"{site}/second.html", actions=["new Promise(() => {})"])
     running = asyncio.create_task(runner.run(stuck))
-    await asyncio.wait((running,), timeout=2)
+    await until_lent(pool)
     waiting = await pool.sandbox_pool.acquire()
     held["bytes"] = limits.memory + 1
     with pytest.raises(SandboxCrashed):
@@ -88,9 +95,7 @@ async def test_a_job_whose_sandbox_died_before_it_began_has_another(site: str, t
     try:
         await runner.run(make_job(f"{site}/second.html", actions=["1"]))
         running = asyncio.create_task(runner.run(make_job(f"{site}/slow?ms=3000", actions=["page.title()"])))
-        async with asyncio.timeout(20):
-            while not pool.sandbox_pool._lent:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        await until_lent(pool)
         for process in children(is_sandbox):
             process.kill()
         assert (await running).steps[0].values == ("Slow",)
