@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Makes the local stand-in for debian:bookworm-slim out of a bare root, which holds what this machine's network needs.
-# Argument: name of the image. Needs root and buildah.
+# Makes a local base image of a Debian release, such as debian:bookworm-slim, out of a bare root, which holds what this machine's
+# network needs.
+# Arguments: the release, the name of the image. Needs root and buildah.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 folder=$(mktemp -d /var/tmp/sidecar-base.XXXXXX)
 trap 'rm -rf --one-file-system "$folder"' EXIT
-bash tests/bare/root.sh bookworm "$folder/system"
+bash tests/bare/root.sh "$1" "$folder/system"
 cd "$folder/system"
 # as in the slim image: no fsync for each file, no documentation, no translations
 rm -rf usr/share/{doc,man,locale}/*
@@ -16,4 +17,4 @@ echo 'Acquire::Languages "none";' >etc/apt/apt.conf.d/slim
 container=$(buildah from scratch)
 buildah add --quiet "$container" . / >/dev/null
 buildah config --cmd bash --env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
-buildah commit --quiet --rm "$container" "$1" >/dev/null
+buildah commit --quiet --rm "$container" "$2" >/dev/null

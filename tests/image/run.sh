@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Builds the image for real, without a container engine, and runs a session inside it as its own user.
-# As root on Debian. The local base image is kept for the next run, the rest is removed.
+# Builds the image for real, without a container engine, and tries it: sessions inside it as its own user, and /opt/sidecar in
+# images of other makes. As root on Debian. The local base images are kept for the next run, the rest is removed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 base=docker.io/library/debian:bookworm-slim
+older=localhost/older:bullseye
 image=localhost/sidecar:latest
-beside=localhost/beside:test
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/sidecar-image-test
 log=$cache/log
 
@@ -25,35 +25,71 @@ if ! command -v buildah >/dev/null; then
     { tail -n 15 "$log" >&2 && exit 1; }
 fi
 
+SECONDS=0
+say() { echo "image-test: after $SECONDS s: $*"; }
+
 clean() {
   buildah rm --all >/dev/null 2>&1 || true
-  buildah rmi --force "$image" "$beside" >/dev/null 2>&1 || true
+  buildah rmi --force "$image" localhost/beside:{bare,python,older} >/dev/null 2>&1 || true
   buildah rmi --prune >/dev/null 2>&1 || true
 }
 trap clean EXIT
 clean
 
-SECONDS=0
-if ! buildah inspect --type image "$base" >/dev/null 2>&1; then
-  echo "image-test: making the local base image"
-  bash tests/image/base.sh "$base"
-fi
-echo "image-test: base after $SECONDS s; building"
-buildah bud --pull-never --tag "$image" . >"$log" 2>&1 || { tail -n 30 "$log" >&2 && exit 1; }
+for made in "bookworm $base" "bullseye $older"; do
+  set -- $made
+  buildah inspect --type image "$2" >/dev/null 2>&1 && continue
+  say "making the local base image $2"
+  bash tests/image/base.sh "$1" "$2"
+done
 
+build() { # tag, then what `buildah bud` needs
+  local tag=$1
+  shift
+  buildah bud --pull-never --format docker --tag "$tag" "$@" >"$log" 2>&1 || { tail -n 30 "$log" >&2 && exit 1; }
+}
+
+megabytes() { # of the files that an image has
+  local container mounted
+  container=$(buildah from --pull-never "$1")
+  mounted=$(buildah mount "$container")
+  du --summarize --block-size=MB "$mounted${2:-}" | cut -f1
+  buildah rm "$container" >/dev/null
+}
+
+say "building"
+build "$image" .
+say "built: /opt/sidecar has $(megabytes "$image" /opt/sidecar), the runtime $(megabytes "$image")"
+
+inside() { # options of `buildah run` --, a command
+  buildah run --volume "$PWD/tests/image:/session:ro" "$@"
+}
+session=(/opt/sidecar/python/bin/python3 -I /session/session.py)
 container=$(buildah from --pull-never "$image")
-entrypoint=$(buildah inspect --type image --format '{{index .OCIv1.Config.Entrypoint 0}}' "$image")
-echo "image-test: built after $SECONDS s; a session with $entrypoint"
-buildah run --cap-add CAP_SYS_ADMIN --volume "$PWD/tests/image:/session:ro" "$container" -- \
-  python3 /session/session.py "$entrypoint"
+entrypoint=$(buildah inspect --type image --format '{{range .Docker.Config.Entrypoint}}{{.}} {{end}}' "$image")
+health=$(buildah inspect --type image --format '{{range .Docker.Config.Healthcheck.Test}}{{.}} {{end}}' "$image")
 
-echo "image-test: after $SECONDS s; an image with a Python of its own takes it along, as README.md says"
-{
-  echo "FROM $base"
-  echo "RUN apt-get update && apt-get install -y --no-install-recommends python3"
-  sed -n '/^```dockerfile$/,/^```$/p' README.md | grep -v '^```'
-} >"$cache/Dockerfile"
-buildah bud --pull-never --tag "$beside" --file "$cache/Dockerfile" tests/image >"$log" 2>&1 || { tail -n 30 "$log" >&2 && exit 1; }
-container=$(buildah from --pull-never "$beside")
-buildah run --volume "$PWD/tests/image:/session:ro" "$container" -- bash /session/beside.sh
-echo "image-test: done after $SECONDS s"
+say "a session with $entrypoint, and Chromium in its own sandbox"
+inside --cap-add CAP_SYS_ADMIN "$container" -- "${session[@]}" $entrypoint
+say "a session without Chromium's sandbox"
+inside --env SIDECAR_CHROMIUM_SANDBOX=false "$container" -- "${session[@]}" $entrypoint
+say "the health check: ${health#CMD }"
+inside --cap-add CAP_SYS_ADMIN "$container" -- ${health#CMD }
+confined=$(buildah from --pull-never --security-opt "seccomp=$PWD/image/seccomp.json" --cap-add CAP_SYS_ADMIN "$image")
+say "a session under image/seccomp.json"
+inside --cap-add CAP_SYS_ADMIN "$confined" -- "${session[@]}" $entrypoint
+
+beside() { # name, base, packages: an image takes /opt/sidecar along, as README.md says
+  {
+    echo "FROM $2"
+    if [ -n "$3" ]; then echo "RUN apt-get update && apt-get install -y --no-install-recommends $3"; fi
+    sed -n '/^```dockerfile$/,/^```$/p' README.md | grep -v '^```'
+  } >"$cache/Dockerfile"
+  build "localhost/beside:$1" --file "$cache/Dockerfile" tests/image
+  say "/opt/sidecar in $2 with ${3:-nothing else}"
+  inside "$(buildah from --pull-never "localhost/beside:$1")" -- bash /session/beside.sh
+}
+beside bare "$base" ""
+beside python "$base" "python3 python3-requests"
+beside older "$older" ""
+say "done"
