@@ -5,10 +5,10 @@ from typing import Annotated, Any, Final, Literal, Self
 from sidecar_protocol.bounds import Excess
 from sidecar_protocol.browser_context import BrowserContextOptions
 from sidecar_protocol.durations import Duration
-from sidecar_protocol.models import Bound, Either, Model, Sparse, model_validator
+from sidecar_protocol.models import Bound, Either, Maybe, Model, Sparse, model_validator
 from sidecar_protocol.typed_action import OneKey
 from sidecar_protocol.webhooks import MAX_WEBHOOKS
-from sidecar_protocol.wire_types import BrowserName, Secret
+from sidecar_protocol.wire_types import UNSET, BrowserName, Secret
 
 Option = Literal["RECORD", "SCREENSHOT", "PDF", "READ_ALERTS", "HTML", "HAR", "TRACE"]
 Timeout = Annotated[int, Duration(ge=1, le=3_600_000)]
@@ -82,6 +82,9 @@ class PdfOptions(Model):
     scale: Annotated[float, Bound(ge=0.1, le=2.0)] = 1.0
 
 
+FieldType = Literal["text", "number", "date", "url", "table"]
+
+
 class Field(Model):
     """One value, or a list of them, taken from the page."""
 
@@ -92,11 +95,31 @@ class Field(Model):
     """A list of every match, in document order, instead of the first match."""
     fields: "Annotated[dict[str, Extracted], Bound(max_length=MOST_FIELDS)] | None" = None
     """An object for each match; selectors are relative to it."""
+    type: FieldType = "text"
+    """What becomes of the text: a number, a date in ISO 8601, an absolute URL, or the rows of a table."""
+    required: bool = False
+    """Whether the job fails if nothing matches, or the text is empty."""
+    default: Maybe[Any] = UNSET
+    """The value if nothing matches, or the text holds no value of the type."""
+    decimal: Literal[".", ","] | None = None
+    """Of a number: its decimal mark; a lone mark before three digits is an error without it."""
+    order: Literal["dmy", "mdy"] | None = None
+    """Of a date such as 01/02/2026: what comes first; an error without it."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.attribute is not None and self.fields is not None:
             raise ValueError("attribute and fields exclude each other")
+        if self.type != "text" and self.fields is not None:
+            raise ValueError(f"type {self.type} and fields exclude each other")
+        if self.type == "table" and self.attribute is not None:
+            raise ValueError("type table and attribute exclude each other")
+        if self.required and self.default is not UNSET:
+            raise ValueError("required and default exclude each other")
+        if self.decimal and self.type != "number":
+            raise ValueError("decimal is for type number")
+        if self.order and self.type != "date":
+            raise ValueError("order is for type date")
         return self
 
 

@@ -187,6 +187,11 @@ export interface Field {
   attribute?: string | null;
   all?: boolean;
   fields?: Record<string, string | Field> | null;
+  type?: "text" | "number" | "date" | "url" | "table";
+  required?: boolean;
+  default?: unknown;
+  decimal?: "." | "," | null;
+  order?: "dmy" | "mdy" | null;
 }
 
 /** One of the places where content is wrong. */
@@ -618,9 +623,11 @@ export interface Task {
   init: string;
   end?: string | null;
   interval?: number | null;
+  every?: string | null;
   cron?: string | null;
   zone?: string | null;
   created: string;
+  warnings?: Array<string>;
 }
 
 /** Content of the reply to `list_tasks`: at most 50, the oldest first. */

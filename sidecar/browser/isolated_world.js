@@ -29,6 +29,13 @@
   const getHeight = member("Element", "scrollHeight");
   const ofDocument = { all: member("Document", "querySelectorAll"), first: member("Document", "querySelector") };
   const ofElement = { all: member("Element", "querySelectorAll"), first: member("Element", "querySelector") };
+  const getBase = member("Node", "baseURI");
+  const getParent = member("Node", "parentNode");
+  const getName = member("Element", "localName");
+  const getRows = member("HTMLTableElement", "rows");
+  const getCells = member("HTMLTableRowElement", "cells");
+  const getColumnSpan = member("HTMLTableCellElement", "colSpan");
+  const getRowSpan = member("HTMLTableCellElement", "rowSpan");
   const query = (root) => (root === document ? ofDocument : ofElement);
   const state = () => getState(document);
 
@@ -43,6 +50,74 @@
   const control = orNull(getControl);
   const options = orNull(getOptions);
   const text = (element) => (inner(element) ?? getText(element)).trim();
+
+  const plain = (element, spec) => (spec.attribute ? getAttribute(element, spec.attribute) : text(element));
+
+  // A table as rows of texts, a cell's text in each place that it spans; null without a table. What spans multiply is
+  // bounded: `large` stands for a table of more.
+  const MOST_CELLS = 100000;
+  const MOST_TEXT = 1 << 23;
+  const table = (element) => {
+    const found = getName(element) === "table" ? element : ofElement.first(element, "table");
+    if (found === null) return null;
+    const heads = [];
+    const rows = [];
+    let spanned = []; // column -> the text that goes on from a row above, and for how many rows
+    let section = null;
+    let count = 0;
+    let length = 0;
+    for (const row of Array.from(getRows(found))) {
+      if (getParent(row) !== section) spanned = [];
+      section = getParent(row);
+      const cells = Array.from(getCells(row));
+      const line = [];
+      const put = (value) => {
+        line.push(value);
+        count += 1;
+        length += value.length;
+      };
+      let next = 0;
+      while ((next < cells.length || line.length < spanned.length) && count <= MOST_CELLS && length <= MOST_TEXT) {
+        const above = spanned[line.length];
+        if (above?.rows > 0) {
+          above.rows -= 1;
+          put(above.value);
+        } else if (next === cells.length) {
+          put("");
+        } else {
+          const cell = cells[next++];
+          const value = text(cell);
+          const down = getRowSpan(cell) || 65534;
+          for (let width = getColumnSpan(cell); width > 0 && count <= MOST_CELLS && length <= MOST_TEXT; width--) {
+            spanned[line.length] = { rows: down - 1, value };
+            put(value);
+          }
+        }
+      }
+      if (count > MOST_CELLS || length > MOST_TEXT) return { large: true };
+      while (spanned.length > 0 && !(spanned.at(-1)?.rows > 0)) spanned.pop();
+      const isHead = cells.length > 0 && cells.every((cell) => getName(cell) === "th");
+      const inHead = getName(section) === "thead" || (rows.length === 0 && heads.length === 0 && isHead);
+      (inHead ? heads : rows).push(line);
+    }
+    return { heads, rows };
+  };
+  const absolute = (element, spec) => {
+    const raw = spec.attribute
+      ? getAttribute(element, spec.attribute)
+      : (getAttribute(element, "href") ?? getAttribute(element, "src") ?? text(element));
+    if (raw === null) return null;
+    try {
+      return [raw, new URL(raw, getBase(document)).href];
+    } catch {
+      return [raw, null];
+    }
+  };
+  const typed = {
+    url: absolute,
+    table,
+    date: (element, spec) => (spec.attribute ? null : getAttribute(element, "datetime")) ?? plain(element, spec),
+  };
 
   const hasShadow = () => {
     const walker = createWalker(document, document, NodeFilter.SHOW_ELEMENT);
@@ -71,7 +146,7 @@
   };
   const read = (element, spec, find) => {
     if (spec.fields) return readAll(element, spec.fields, find);
-    return spec.attribute ? getAttribute(element, spec.attribute) : text(element);
+    return spec.type ? typed[spec.type](element, spec) : plain(element, spec);
   };
 
   const stored = async () => {

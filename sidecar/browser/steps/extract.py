@@ -13,6 +13,7 @@ from sidecar.browser.cdp import CdpClient
 from sidecar.browser.isolated_world import ElementQuery
 from sidecar.browser.profiles.storage_observer import PageStorage
 from sidecar.browser.steps.css_selectors import to_native_css
+from sidecar.browser.steps.extract_values import has_types
 
 _UNREADY: Final[dict[WaitUntil, tuple[str, ...]]] = {
     "load": ("loading", "interactive"),
@@ -48,6 +49,7 @@ class _FieldQuery(TypedDict, total=False):
     """CSS for the browser; None if the selector needs Playwright."""
     attribute: str
     all: bool
+    type: str
     fields: "list[tuple[str, _FieldQuery]]"
 
 
@@ -60,6 +62,8 @@ class ExtractPlan:
     """All selectors, outer ones first."""
     is_native: bool
     """Whether the browser itself supports all of them."""
+    typed: Mapping[str, str | Field] | None = None
+    """The fields as they were given, if one of them has a type, a default, or is required."""
 
 
 def compile_extract(mapping: Mapping[str, str | Field] | None) -> ExtractPlan | None:
@@ -69,7 +73,7 @@ def compile_extract(mapping: Mapping[str, str | Field] | None) -> ExtractPlan | 
     queries: list[ElementQuery] = []
     fields = _compile(mapping, None, queries)
     known = all(to_native_css(one.selector) for one in queries)
-    return ExtractPlan(fields, tuple(queries), known)
+    return ExtractPlan(fields, tuple(queries), known, mapping if has_types(mapping) else None)
 
 
 def _compile(
@@ -86,6 +90,8 @@ def _compile(
             asked["attribute"] = field.attribute
         if field.all:
             asked["all"] = True
+        if field.type in ("url", "table", "date"):
+            asked["type"] = field.type
         if field.fields is not None:
             asked["fields"] = _compile(field.fields, one, queries)
         fields.append((name, asked))
