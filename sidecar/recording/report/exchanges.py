@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from sidecar.recording.recording_folder import EXCHANGES
+from sidecar.recording.report.even_sample import EvenSample
 from sidecar.recording.report.fields import abridge, mapping, number, sequence, shorten, text, unix_time
 from sidecar.recording.report.readable_lines import Unreadable, read_lines
 
@@ -39,7 +40,7 @@ class Exchanges:
 
 def read_exchanges(folder: Path, unreadable: Unreadable) -> Exchanges:
     """Reads them all; memory does not grow with their number."""
-    found = Exchanges()
+    found, sample = Exchanges(), EvenSample(MAX_SHOWN)
     failed_shown = 0
     for line in read_lines(folder / EXCHANGES, unreadable):
         headers = {str(pair[0]).lower(): pair[1] for pair in sequence(line.get("fields")) if _is_pair(pair)}
@@ -50,10 +51,12 @@ def read_exchanges(folder: Path, unreadable: Unreadable) -> Exchanges:
             continue
         found.server_count += 1
         found.server_failed += not one["ok"]
-        kept = len(found.servers) < MAX_SHOWN if one["ok"] else failed_shown < MAX_FAILED
-        if kept:
-            failed_shown += not one["ok"]
+        if not one["ok"] and failed_shown < MAX_FAILED:
+            failed_shown += 1
             found.servers.append({"n": found.server_count, **one, **_details(line)})
+        elif one["ok"] and sample.wants_next():
+            sample.add({"n": found.server_count, **one, **_details(line)})
+    found.servers = sorted(found.servers + sample.items(), key=lambda one: int(one["n"]))
     return found
 
 

@@ -7,13 +7,15 @@ from typing import Any, Final
 
 from sidecar.recording.page_recordings import job_key
 from sidecar.recording.recording_folder import REPLIES, SESSION
+from sidecar.recording.report.even_sample import EvenSample
 from sidecar.recording.report.fields import abridge, mapping, number, sequence, shorten, text, unix_time
 from sidecar.recording.report.latency import Latencies
 from sidecar.recording.report.readable_lines import Unreadable, read_lines
 
 MAX_SHOWN: Final = 1_500
-"""Messages that are shown in full; all are counted."""
+"""Messages without an error that are shown, at most; all are counted."""
 MAX_FAILED: Final = 400
+MAX_UNANSWERED: Final = 200
 MAX_JOBS: Final = 600
 MAX_EVENTS: Final = 200
 MAX_TYPES: Final = 80
@@ -43,6 +45,8 @@ class Messages:
     """What is kept of all messages."""
 
     shown: list[dict[str, Any]] = field(default_factory=list)
+    """Failed ones, jobs, and in the end an even sample of the others."""
+    others: EvenSample = field(default_factory=lambda: EvenSample(MAX_SHOWN))
     events: list[dict[str, Any]] = field(default_factory=list)
     jobs: list[JobRequest] = field(default_factory=list)
     latencies: dict[str, Latencies] = field(default_factory=dict)
@@ -89,6 +93,7 @@ def read_messages(folder: Path, unreadable: Unreadable) -> Messages:
             found.unanswered += 1
     for request in open_requests.values():
         _add_unanswered(found, request)
+    found.shown += found.others.items()
     found.shown.sort(key=lambda one: one["seq"])
     return found
 
@@ -132,15 +137,18 @@ def _add_reply(
         found.jobs.append(job)
         if job.is_async:
             jobs_by_id[str(content.get("id"))] = job
-    kept = found.failed_shown < MAX_FAILED if failed else len(found.shown) < MAX_SHOWN
-    if kept or job:
-        found.failed_shown += failed
+    if failed and found.failed_shown < MAX_FAILED:
+        found.failed_shown += 1
         found.shown.append(_shown(asked, kind, reply, milliseconds, sent))
+    elif job:
+        found.shown.append(_shown(asked, kind, reply, milliseconds, sent))
+    elif found.others.wants_next():
+        found.others.add(_shown(asked, kind, reply, milliseconds, sent))
 
 
 def _add_unanswered(found: Messages, request: dict[str, Any]) -> None:
     found.unanswered += 1
-    if len(found.shown) < MAX_SHOWN + MAX_FAILED:
+    if found.unanswered <= MAX_UNANSWERED:
         kind = text(request["line"].get("type"), 60) or "unknown"
         found.shown.append(_shown(request, kind, None, None, None))
 

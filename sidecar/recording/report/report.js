@@ -152,7 +152,9 @@ const poll = async (address, tag) => {
     if (response.status === 200) {
       next = response.headers.get("ETag");
       state.data = await response.json();
+      const focused = document.activeElement?.closest("details[id]")?.id;
       show();
+      if (focused) byId(focused)?.querySelector("summary").focus({ preventScroll: true });
     } else if (response.status !== 304) throw new Error(`${response.status}`);
     sign.classList.remove("lost");
     sign.textContent = state.data.about.ended ? "ended" : "live";

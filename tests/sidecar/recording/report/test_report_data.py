@@ -185,6 +185,9 @@ def test_memory_does_not_grow_with_the_recording(folder: Path) -> None:
         assert data["types"][0]["count"] == count
         assert data["counts"]["failed"] == count // 100
         assert sum(not one["ok"] for one in data["messages"]) == count // 100
+        shown = [one["seq"] for one in data["messages"]]
+        assert count / 4 < sum(shown) / len(shown) < count * 3 / 4, "they come from all of the session"
+        assert len(shown) <= 2_000
     assert peaks[1] < peaks[0] * 1.5, peaks
 
 
