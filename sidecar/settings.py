@@ -315,9 +315,20 @@ def _from_file(variable: str, environ: Mapping[str, str]) -> str:
         raise SettingsError(f"{variable}: the file can't be read") from None
 
 
+REPLAY_SECRET: Final = "SIDECAR_SECRET_"  # noqa: S105 - how such variables begin
+"""Variables that begin so hold secrets for `sidecar replay --live`."""
+
+
+def replay_secrets() -> dict[str, str]:
+    """Name -> secret, of the variables `SIDECAR_SECRET_<NAME>`."""
+    return {
+        name.removeprefix(REPLAY_SECRET): value for name, value in os.environ.items() if name.startswith(REPLAY_SECRET)
+    }
+
+
 def child_environment(variables: Mapping[str, str]) -> dict[str, str]:
     """This process's environment with these variables, for a sidecar that is started from it."""
-    return {**os.environ, **variables}
+    return {**{name: value for name, value in os.environ.items() if not name.startswith(REPLAY_SECRET)}, **variables}
 
 
 def _truthy(environ: Mapping[str, str], name: str) -> bool:
