@@ -197,7 +197,11 @@ _OWN_VARIABLES: Final = frozenset(f"{PREFIX}{name.upper()}" for name in SETTINGS
 def foreign_variables(environ: Mapping[str, str] | None = None) -> dict[str, str | None]:
     """Variables with our prefix that name no setting, each with the setting that it resembles, or None."""
     environ = os.environ if environ is None else environ
-    foreign = sorted(name for name in environ if name.startswith(PREFIX) and name not in _OWN_VARIABLES)
+    foreign = sorted(
+        name
+        for name in environ
+        if name.startswith(PREFIX) and not name.startswith(REPLAY_SECRET) and name not in _OWN_VARIABLES
+    )
     return {name: nearest_name(name.removeprefix(PREFIX), _OWN_VARIABLES, PREFIX) for name in foreign}
 
 

@@ -53,7 +53,7 @@ def test_a_recording_is_replayed_with_real_servers(recorded: tuple[Rtcv, Path], 
     secrets = tmp_path / "secrets.json"
     secrets.write_text(json.dumps({"api_key": KEY}))
     secrets.chmod(0o600)
-    given = {"SIDECAR_SECRET_ENCRYPTION_KEY": ENCRYPTION_KEY}
+    given = {"SIDECAR_SECRET_ENCRYPTION_KEY": ENCRYPTION_KEY, "SIDECAR_SECRET_TOKENS": "resembles a setting"}
     flags = "--live", "--secrets", str(secrets), "--skip", "send_cv", "--check"  # the server has the CV already
     for shown in ((), ("--json",)):
         done = replay(folder, "recording", *flags, *shown, env=given)
