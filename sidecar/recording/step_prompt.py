@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from sidecar.recording.recorded_session import SentLine, answers
+from sidecar.truncation import truncate
 
 _COMMANDS: Final = "Enter or n: send it, i: inspect, e: edit and send, s: skip, c: send all from here, q: quit"
 _SHOWN: Final = 200
@@ -28,7 +29,7 @@ class StepPrompt:
         """What is sent in place of a line; None for nothing. Raises Quit."""
         text = line.line.decode(errors="surrogateescape")
         if self._asks:
-            self._say(f"request {line.seq}: {text if len(text) <= _SHOWN else text[: _SHOWN - 1] + '…'}")
+            self._say(f"request {line.seq}: {truncate(text, _SHOWN, str)}")
         while self._asks:
             command = self._read("next? ").strip().lower()
             if command in ("", "n", "next"):
