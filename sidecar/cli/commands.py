@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "agenda": "scheduled and past runs of a day, and missed ones",
     "completion": "a script that completes commands and flags in bash, zsh or fish",
     "doctor": "check the machine: browsers, queue, store key, folders",
+    "export": "a recording as HAR, Playwright trace or web archive",
     "redact": "print a log of input with its secrets replaced",
     "replay": "send a log again, or replay a recording without a network",
     "report": "write a page that shows what happened in a recorded session",

@@ -36,6 +36,10 @@ class Answer:
     read: int
     """How many requests had been read when it was sent."""
     message: dict[str, Any]
+    at: str = ""
+    """When it was sent, in RFC 3339; empty if the recording does not say."""
+    milliseconds: float = 0.0
+    """From the request to it."""
 
 
 def sent_lines(folder: Path) -> Iterator[SentLine]:
@@ -61,7 +65,14 @@ def answers(folder: Path) -> Iterator[Answer]:
         note = members.pop("_log", None)
         if not isinstance(note, dict) or not isinstance(note.get("read"), int):
             raise RecordingError(f"line {number} of {folder / REPLIES} has no `_log` that says when it was sent")
-        yield Answer(seq=note.get("seq"), read=note["read"], message=members)
+        at, took = note.get("at"), note.get("ms")
+        yield Answer(
+            seq=note.get("seq"),
+            read=note["read"],
+            message=members,
+            at=at if isinstance(at, str) else "",
+            milliseconds=took if isinstance(took, int | float) else 0.0,
+        )
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
