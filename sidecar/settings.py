@@ -19,7 +19,7 @@ INPUT_LOG: Final = "scraper_client_input.log"
 DEBUG_LOG: Final = "scraper_client.log"
 PREFIX: Final = "SIDECAR_"
 """Of the variables that hold settings."""
-SECRETS: Final = frozenset({"queue", "token_secret", "store_key"})
+SECRETS: Final = frozenset({"queue", "token_secret", "store_key", "http_token"})
 """Settings that come from the environment or a file it names, never from a flag."""
 _RESEMBLANCE: Final = 0.7
 """The least ratio of letters that two names have in common: of `CHROME` and `CHROMIUM` 0.71."""
@@ -107,6 +107,12 @@ class Settings:
     """BOOL: lets jobs with a visit token name a proxy in `context.proxy`, which could answer for any site."""
     store_key: Secret = field(default_factory=no_secret)
     """SECRET: a 32-byte base64 key that encrypts stored secrets, so pending work resumes after a restart."""
+    http_token: Secret = field(default_factory=no_secret)
+    """SECRET: what clients of `sidecar serve` have to send; needed on addresses that other machines reach."""
+    http_hosts: str = ""
+    """NAMES: further names, separated by commas, that HTTP clients may reach the sidecar by (`Host`)."""
+    http_origins: str = ""
+    """URLS: origins, separated by commas, whose pages may call over HTTP (CORS)."""
     webhook: str = ""
     """URLS: webhooks for every run, separated by spaces; `--webhook URL` can be given several times."""
     max_stdouterr_size: int = _number(10_000, ge=0, le=1_000_000)
@@ -302,6 +308,9 @@ def _check_secrets(settings: Settings) -> None:
     queue = settings.queue.reveal()
     if queue and not queue.startswith(("redis://", "rediss://")):
         raise SettingsError("SIDECAR_QUEUE: has to begin with redis:// or rediss://")
+    http_token = settings.http_token.reveal()
+    if not (http_token.isascii() and http_token.isprintable() and " " not in http_token):
+        raise SettingsError("SIDECAR_HTTP_TOKEN: has to consist of printable ASCII characters without spaces")
     token_secret = settings.token_secret.reveal().encode()
     if 0 < len(token_secret) < _SHORTEST_SECRET:
         raise SettingsError(f"SIDECAR_TOKEN_SECRET: has to have at least {_SHORTEST_SECRET} bytes")

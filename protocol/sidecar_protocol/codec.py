@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from sidecar_protocol.bounds import DEEPEST, check, deeper
+from sidecar_protocol.encoding import encode as encode_bytes
 from sidecar_protocol.encoding import encode_line
 from sidecar_protocol.errors import ErrorCode, ErrorDetail, WireError
 from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready, RequestId
@@ -58,6 +59,8 @@ _contents: dict[str, Callable[[msgspec.Raw], Any]] = {}
 
 _AT = re.compile(r" - at `\$\.?(\w*)`$")
 _NULL = msgspec.Raw(b"null")
+_ENVELOPE = 32
+"""Bytes of a line that are neither type nor content, about."""
 _OK = b'{"type":"ok"}\n'
 _OK_TRUE = b'{"type":"ok","content":true}\n'
 _OK_FALSE = b'{"type":"ok","content":false}\n'
@@ -76,6 +79,35 @@ def decode(line: bytes) -> Request:
         raise _refused(line, wrong) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise _unreadable(line, wrong) from None
+
+
+def request_of(kind: str, request_id: RequestId, content: bytes | None) -> Request:
+    """A request whose content is JSON, None for one without. Raises WireError: `parse_error`."""
+    if content is None:
+        return Request(kind, request_id)
+    try:
+        if not content.isascii():
+            content.decode()
+        if len(content) > MAX_NESTING * 2 and deeper(content, MAX_NESTING):
+            raise RecursionError
+        return Request(kind, request_id, _decode_whole(content))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        raise WireError(ErrorCode.PARSE_ERROR, _why_unreadable(content, wrong, "body")) from None
+
+
+def size_of(request: Request) -> int:
+    """About how many bytes a request has as a line."""
+    return len(request.type) + (0 if request.content is msgspec.UNSET else len(bytes(request.content))) + _ENVELOPE
+
+
+def encode_request(request: Request) -> bytes:
+    """Writes a request as one line, without its newline; line breaks between the content's values become spaces."""
+    members = [b'{"type":', encode_bytes(request.type)]
+    if request.id is not None:
+        members += [b',"id":', encode_bytes(request.id)]
+    if request.content is not msgspec.UNSET:
+        members += [b',"content":', bytes(request.content).replace(b"\n", b" ")]  # within a text none is valid
+    return b"".join([*members, b"}"])
 
 
 def extract_id(line: bytes) -> RequestId | None:
@@ -332,12 +364,12 @@ def _explained(wrong: msgspec.ValidationError) -> tuple[str, str]:
     return said[:1].lower() + said[1:].replace("`", ""), at[1] if at else ""
 
 
-def _why_unreadable(line: bytes, wrong: Exception) -> str:
+def _why_unreadable(line: bytes, wrong: Exception, what: str = "line") -> str:
     if isinstance(wrong, RecursionError):
-        return f"the line is nested over {MAX_NESTING} levels"
+        return f"the {what} is nested over {MAX_NESTING} levels"
     if isinstance(wrong, UnicodeDecodeError):
-        return f"the line is not UTF-8: {wrong.reason} at byte {wrong.start}"
+        return f"the {what} is not UTF-8: {wrong.reason} at byte {wrong.start}"
     if not line.strip():
-        return "the line is blank"
+        return f"the {what} is blank"
     said = str(wrong).removeprefix("JSON is malformed: ")
-    return f"the line is not JSON: {said[:1].lower()}{said[1:]}"
+    return f"the {what} is not JSON: {said[:1].lower()}{said[1:]}"

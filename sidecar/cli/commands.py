@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "replay": "send a log again, or replay a recording without a network",
     "report": "write a page that shows what happened in a recorded session",
     "schema": "print or write the JSON Schema of messages",
+    "serve": "serve a session over HTTP, until a signal",
     "token": "print a token signed with SIDECAR_TOKEN_SECRET",
     "worker": "run queued jobs without a parent, until a signal",
 }

@@ -2,13 +2,14 @@
 
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sidecar_protocol import codec
+from sidecar_protocol.replies import RequestId
 
 from sidecar import logs
 from sidecar.clock import Clock
@@ -19,11 +20,13 @@ from sidecar.composition.process_context import ProcessContext
 from sidecar.composition.recording import open_recorded, open_recording
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.server.capabilities import capabilities
+from sidecar.server.dispatcher import Recorder
 from sidecar.server.handlers.context import HandlerContext
 from sidecar.server.login_service import LoginService
-from sidecar.server.message_registry import routes
+from sidecar.server.message_registry import Routes, routes
 from sidecar.server.session import Session, webhooks_of
-from sidecar.server.session_process import SessionProcess
+from sidecar.server.session_process import SessionProcess, Stoppable
+from sidecar.server.stdio import Commit
 from sidecar.server.stdio_fds import Descriptors
 from sidecar.server.storage_provider import StorageProvider
 from sidecar.settings import Settings
@@ -38,8 +41,27 @@ PYTHON_FRAMES: Final = 200
 """Levels of recursion for our own calls, in addition to those for nested JSON."""
 
 
+class Process(Protocol):
+    """What connects a session with whom it talks to. See server.session_process, server.http.http_process."""
+
+    def connect(  # noqa: D102
+        self,
+        routes: Routes,
+        commit: Commit,
+        recorders: Sequence[Recorder],
+        on_write: Callable[[bytes], None] | None = None,
+    ) -> None: ...
+    def emit(self, request_id: RequestId | None, event: Any, content: Any) -> None: ...  # noqa: D102
+    async def run(self, storage: Stoppable, resume: Callable[[], Awaitable[None]]) -> None: ...  # noqa: D102
+
+
 async def serve(settings: Settings, descriptors: Descriptors, clock: Clock) -> None:
-    """Runs one session and leaves nothing behind. Raises SettingsError."""
+    """Runs one session on stdin and stdout and leaves nothing behind. Raises SettingsError."""
+    await serve_session(settings, clock, lambda session: SessionProcess(settings, descriptors, clock, session))
+
+
+async def serve_session(settings: Settings, clock: Clock, new_process: Callable[[Session], Process]) -> None:
+    """Runs one session in its process and leaves nothing behind. Raises SettingsError."""
     sys.setrecursionlimit(codec.MAX_NESTING + PYTHON_FRAMES)
     async with AsyncExitStack() as resources:
         redactor = Redactor()
@@ -48,9 +70,11 @@ async def serve(settings: Settings, descriptors: Descriptors, clock: Clock) -> N
         if recording:
             resources.callback(recording.close)
         add_secret = _secret_sink(redactor, recording)
+        if settings.http_token:
+            add_secret(settings.http_token.reveal())
         session = Session(before_login=MemoryReferences(clock), add_secret=add_secret)
         session.webhooks = webhooks_of(settings)
-        process = SessionProcess(settings, descriptors, clock, session)
+        process = new_process(session)
         job_networks = JobNetworks(settings, clock, recording, redactor.redact_text)
         browsers = BrowserServices(settings, clock, lambda: session.is_mock, job_networks)
         network = Network(settings, clock, recording, open_recorded(settings))
@@ -88,7 +112,7 @@ def _handler_context(
     context: ProcessContext,
     session: Session,
     storage: "StorageProvider[StorageServices]",
-    process: SessionProcess,
+    process: Process,
 ) -> HandlerContext:
     settings, browsers = context.settings, context.browsers
     logins = LoginService(

@@ -18,7 +18,11 @@ class CurrentSession(LoginContext, Protocol):
 
     webhooks: tuple[Webhook, ...]
     """Those that the session has named."""
-    notifications: bool
+
+    @property
+    def notifications(self) -> bool:
+        """Whether events are wanted."""
+
     """Whether the parent asked for events."""
 
     @property

@@ -113,6 +113,25 @@ class Dispatcher:
         self._output.flush()
         self._report_full()
 
+    def submit(self, request: Request) -> None:
+        """Takes one request with an id whose envelope has been read already. It is recorded as a line."""
+        if self._recorders:
+            line = codec.encode_request(request)
+            for recorder in self._recorders:
+                recorder.record([line], [request])
+        self._admit(request, codec.size_of(request))
+        self._output.flush()
+        self._report_full()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more should be taken in until something has ended."""
+        return self._full
+
+    def cancel(self, request_id: RequestId) -> bool:
+        """Stops a request that is in flight, which is answered `cancelled`; False where there is none to stop."""
+        return self._stop(request_id)
+
     def pause(self, clogged: bool) -> None:
         """Starts nothing while the parent does not read what was answered, and goes on when it does."""
         if clogged:

@@ -25,12 +25,20 @@ class Session:
         before_login: References,
         add_secret: Callable[[str], None],
     ) -> None:
-        self.notifications = False
+        self.asked_for_events = False
+        """Whether the last `hello` did."""
+        self.has_listeners = False
+        """Whether a client has listened to events in another way."""
         self.webhooks: tuple[Webhook, ...] = ()
         self.zone = ""
         self._before_login = before_login
         self._add_secret = add_secret
         self._login: Login | None = None
+
+    @property
+    def notifications(self) -> bool:
+        """Whether events are wanted."""
+        return self.asked_for_events or self.has_listeners
 
     @property
     def references(self) -> References:

@@ -14,7 +14,7 @@ def hello(context: HandlerContext, content: Hello) -> HelloReply:
         from sidecar.wall_clock import load_zone  # late: few parents name their zone
 
         load_zone(content.zone, "zone")
-    context.session.notifications = content.notifications
+    context.session.asked_for_events = content.notifications
     context.session.zone = content.zone
     return context.describe()
 

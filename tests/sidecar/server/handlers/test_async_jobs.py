@@ -77,7 +77,7 @@ async def accepted(context: HandlerContext, wanted: SendJob) -> tuple[str, JobMe
 async def test_what_is_kept_of_a_job(context: HandlerContext) -> None:
     """All that a later run needs, and what is secret of it encrypted."""
     await context.session.mock(MockOptions(), context.mock)
-    context.session.notifications = True
+    context.session.asked_for_events = True
     cookie = {"name": "n", "value": "c4n4ry", "domain": "a.example"}
     wanted = job(name="listing", retries=3, timeout_ms=5000, webhooks=[WEBHOOK], cookies=[cookie])
     job_id, meta, stored = await accepted(context, wanted)
