@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import yaml
 from sidecar_protocol import codec
 from sidecar_protocol.browser_context import BrowserContextOptions
 from sidecar_protocol.decoding import decode_as
@@ -17,9 +18,10 @@ from sidecar_protocol.schedules import CreateSchedule, Schedule, ScheduleFired, 
 from sidecar_protocol.updates import CloudEvent, JobUpdate, TaskState
 
 from sidecar.browser.steps.actions import ACTIONS, parse
+from sidecar.cli.commands import COMMANDS
 from sidecar.cli.settings_help import setting_helps, settings_page
 from sidecar.server.handlers.schedules import FAULT, INVALID, NO_PUSH, NOT_ALLOWED, NOT_THERE, TRY_LATER
-from sidecar.settings import SETTINGS
+from sidecar.settings import SECRETS, SETTINGS
 
 ROOT = Path(__file__).parents[1]
 PAGE = (Path(__file__).parents[1] / "docs" / "browser-jobs.md").read_text()
@@ -93,6 +95,7 @@ def test_the_page_of_settings() -> None:
     assert list(setting_helps()) == list(SETTINGS)
 
 
+RECIPE = (ROOT / "docs" / "recipes" / "docker-compose.md").read_text()
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
@@ -107,9 +110,35 @@ def test_the_readmes_lines_are_accepted(line: str) -> None:
 def test_the_readmes_links_lead_somewhere() -> None:
     """To files of the repository, from here and from every page of the documentation."""
     root = Path(__file__).parents[1]
-    for page in (root / "README.md", root / "protocol" / "README.md", *(root / "docs").glob("*.md")):
+    for page in (root / "README.md", root / "protocol" / "README.md", *(root / "docs").rglob("*.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+PAGES = [ROOT / "README.md", ROOT / "protocol" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_settings_that_pages_name_exist(page: Path) -> None:
+    """A variable of that name is read, or the file that a secret's name stands for."""
+    known = {f"SIDECAR_{name.upper()}" for name in SETTINGS}
+    known |= {f"SIDECAR_{name.upper()}_FILE" for name in SECRETS}
+    assert set(re.findall(r"\bSIDECAR_[A-Z_]*[A-Z]\b", page.read_text())) <= known
+
+
+COMPOSE = yaml.safe_load(re.findall(r"^```yaml[^\n]*\n(.*?)^```$", RECIPE, re.MULTILINE | re.DOTALL)[0])
+"""What the recipe starts."""
+
+
+def test_the_recipe_for_containers_is_whole() -> None:
+    """What its services refer to is there, and the image's command is one of the sidecar's."""
+    services = COMPOSE["services"]
+    assert services["worker"]["command"] in COMMANDS
+    for service in services.values():
+        assert set(service.get("depends_on", ())) <= set(services)
+        assert set(service.get("secrets", ())) <= set(COMPOSE["secrets"])
+        assert {volume.partition(":")[0] for volume in service.get("volumes", ())} <= set(COMPOSE["volumes"])
+    assert f'title="{services["scraper"]["build"]["dockerfile"]}"' in RECIPE
 
 
 DESIGN = {name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("architecture", "decisions")}
