@@ -126,6 +126,13 @@ def test_settings_that_pages_name_exist(page: Path) -> None:
     assert set(re.findall(r"\bSIDECAR_[A-Z_]*[A-Z]\b", page.read_text())) <= known
 
 
+def test_every_page_has_its_place_in_the_site() -> None:
+    """In the `nav` of mkdocs.yml."""
+    nav = re.findall(r"^ +- (?:[^:\n]+: )?(\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    pages = [str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")]
+    assert sorted(set(pages) - set(nav)) == []
+
+
 COMPOSE = yaml.safe_load(re.findall(r"^```yaml[^\n]*\n(.*?)^```$", RECIPE, re.MULTILINE | re.DOTALL)[0])
 """What the recipe starts."""
 
