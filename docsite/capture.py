@@ -21,7 +21,9 @@ from tests.harness import Child, rtcv
 from tests.ports import free_port
 
 SCRIPT: Final = Path(__file__).with_name("script.jsonl")
-"""One request a line. `$name` stands for what `keep` took from an earlier reply, or for what Setting gives."""
+"""One request a line, or under `raw` a line that is none.
+
+`$name` stands for what `keep` took from an earlier reply, or for what Setting gives."""
 EXCHANGES: Final = Path(__file__).with_name("exchanges.jsonl")
 """What came of it: `{"request", "reply"}` a line."""
 TOKEN_SECRET: Final = "an-example-of-a-secret-for-visit-tokens"
@@ -103,8 +105,8 @@ def _run(folder: Path, script: list[dict[str, Any]], setting: Setting) -> Iterat
         with Child(state, env=env | ({"SIDECAR_TOKEN_SECRET": TOKEN_SECRET} if number else {})) as child:
             for line in part:
                 keep, until = line.pop("keep", {}), line.pop("until", None)
-                request = setting.fill(line)
-                (reply,) = child.ask(request)
+                request = setting.fill(line.get("raw", line))
+                (reply,) = child.ask(request.encode() if isinstance(request, str) else request)
                 while until and until not in json.dumps(reply):
                     (reply,) = child.ask(request)
                 for name, path in keep.items():

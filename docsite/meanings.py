@@ -96,11 +96,3 @@ MEANINGS: Final = {
 """By model and member, as it is on the wire."""
 FALLBACKS: Final = {"ListTasks": "CreateTask", "UpdateTask": "CreateTask"}
 """Models whose members mean what those of another do."""
-ARGUMENTS: Final = {
-    "sidecar redact log": "the log to print",
-    "sidecar replay repeatReplay": "send all of it so often",
-    "sidecar schema folder": "where the schemas are written",
-    "sidecar token visit scope": "where the job's pages may be",
-    "sidecar token visit validity": "how long the token is valid",
-}
-"""What arguments of commands mean, where their parsers don't say it."""
