@@ -3,7 +3,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTHON ?=
 
-.PHONY: setup demo test browserless-test fresh-test newest-test check bench hostile soak image-test docs dist pins clean
+.PHONY: setup demo test browserless-test fresh-test newest-test check bench hostile soak image-test docs reference dist pins clean
 
 setup:
 	@bash .ci/setup $(PYTHON)
@@ -53,6 +53,11 @@ image-test:
 docs: $(READY)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "docs: build/docs/index.html"
+
+# the pages of docs/reference, after a session with a real sidecar
+reference: $(READY)
+	@$(BIN)/python -m docsite.capture
+	@$(BIN)/python -m docsite.reference
 
 dist: $(READY)
 	@$(BIN)/python -m build --no-isolation

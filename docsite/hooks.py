@@ -14,6 +14,7 @@ ROOT: Final = Path(__file__).parents[1]
 PAGES: Final = {
     "README.md": "index.md",
     "protocol/README.md": "protocol.md",
+    "clients/README.md": "clients.md",
     "examples/README.md": "examples.md",
     "replay_logs/README.md": "recorded-sessions.md",
     "CHANGELOG.md": "changelog.md",

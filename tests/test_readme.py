@@ -65,6 +65,7 @@ def test_every_block_is_run() -> None:
     assert [(language, text.split("\n")[0].split("#")[0].rstrip()) for language, text in BLOCKS] == [
         ("sh", "make demo"),
         ("sh", """$ echo '{"type":"ping","id":1}' | .venv/bin/sidecar"""),
+        ("sh", ".venv/bin/python - https://example.com h1 <<'PYTHON'"),
         ("sh", "python3 -m venv venv"),
         ("python", "from sidecar.client import Sidecar"),
         ("sh", ".venv/bin/sidecar <<'LINES'"),
@@ -95,6 +96,15 @@ def test_a_message_and_its_answer(checkout: Path) -> None:
     assert [ready | {"pid": 0, "version": ""}, pong] == [
         line | ({"pid": 0, "version": ""} if line["type"] == "ready" else {}) for line in map(json.loads, told)
     ]
+
+
+@pytest.mark.browser
+def test_an_extract_from_a_page_of_ones_own(checkout: Path) -> None:
+    """With the reader's page in place of the one that stands there."""
+    script = block("sh", ".venv/bin/python - https://example.com").replace(
+        "https://example.com", "'data:text/html,<h1>Mine</h1>'"
+    )
+    assert shell(checkout, script) == "Mine\n"
 
 
 def test_the_python_block(checkout: Path) -> None:

@@ -54,7 +54,7 @@ class CompletedCommand:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """For which shell."""
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="of which shell")
 
 
 def run(parsed: argparse.Namespace, _: Mapping[str, str]) -> int:

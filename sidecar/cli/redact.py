@@ -10,7 +10,7 @@ from sidecar.cli.output import discard_output, standard_output
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The log to print."""
-    parser.add_argument("log", metavar="FILE", type=Path)
+    parser.add_argument("log", metavar="FILE", type=Path, help="the log to print")
 
 
 def run(parsed: argparse.Namespace, _: Mapping[str, str]) -> int:

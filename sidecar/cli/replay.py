@@ -40,7 +40,7 @@ def _add_log_arguments(parser: argparse.ArgumentParser, *, skip: Sequence[str], 
     flags = "-replaySkipCommands", "--replaySkipCommands", *skip
     parser.add_argument(*flags, dest="replaySkipCommands", metavar="a,b", default=unset, help="types of requests")
     flags = "-repeatReplay", "--repeatReplay", *repeat
-    parser.add_argument(*flags, dest="repeatReplay", metavar="N", type=int, default=unset)
+    parser.add_argument(*flags, dest="repeatReplay", metavar="N", type=int, default=unset, help="how often to send it")
     filled = "JSON file that fills redacted values back in"
     parser.add_argument("--secrets", metavar="FILE", type=Path, default=unset, help=filled)
 

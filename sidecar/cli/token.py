@@ -11,11 +11,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
     kinds.add_parser("issuer", help="the token that `issue_token` asks for; it does not expire")
     visit = kinds.add_parser("visit", help="a token for jobs within a scope")
-    visit.add_argument("--scope", metavar="URL", required=True)
+    visit.add_argument("--scope", metavar="URL", required=True, help="where the pages of a job may be")
     visit.add_argument("--strict", action="store_true", help="only this URL, not its whole domain")
     held = "everything that pages load must be in the scope too"
     visit.add_argument("--strict-resources", action="store_true", help=held)
-    visit.add_argument("--validity", metavar="SECONDS", type=int, default=604_800)
+    lasts = "how long it is valid; a week by default"
+    visit.add_argument("--validity", metavar="SECONDS", type=int, default=604_800, help=lasts)
 
 
 def run(parsed: argparse.Namespace, flags: Mapping[str, str]) -> int:

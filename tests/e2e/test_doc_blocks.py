@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ import pytest
 
 from tests.harness import NODE, PIPE, SECONDS, Child
 from tests.harness import environment as clean_environment
+from tests.ports import free_port
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
@@ -157,13 +157,6 @@ def test_the_python_scraper_by_hand(checkout: Path) -> None:
         for server in running:
             server.kill()
             server.communicate(timeout=SECONDS)
-
-
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def test_the_blocks_of_the_python_client(tmp_path: Path) -> None:
