@@ -20,7 +20,7 @@ _PERCENTILES: Final = (50, 90, 99)
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """How a recording is replayed."""
+    """Options of a replay."""
 
     selection: Selection = field(default_factory=Selection)
     repeat: int = 1

@@ -160,7 +160,7 @@ def test_the_python_scraper_by_hand(checkout: Path) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens at."""
+    """A port without a listener."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
