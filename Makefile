@@ -1,4 +1,4 @@
-# `make demo` and `make test` do all set-up themselves. PYTHON names the interpreter that makes .venv.
+# `make demo` and `make test` do all set-up themselves. PYTHON names the interpreter of .venv.
 BIN := .venv/bin
 READY := .venv/.ready
 PYTHON ?=
@@ -19,12 +19,12 @@ demo: $(READY)
 test: $(READY)
 	@$(BIN)/pytest -n 2 --dist loadfile
 
-# what needs no browser, for a Python or a machine that has none
+# the tests without browsers, for a Python or a machine that has none
 browserless-test:
 	@bash .ci/setup --without-browsers $(PYTHON)
 	@$(BIN)/pytest -n 2 --dist loadfile --without-browsers
 
-# demo and tests as on a machine that was just set up, with the oldest Python; then the newest one
+# demo and tests in a bare Debian with the oldest Python; tests without browsers in one with the newest
 fresh-test:
 	@bash tests/bare/run.sh bookworm "python3 make git" "make demo && bash tests/bare/install.sh && make test"
 

@@ -1,1 +1,1 @@
-"""How fast and how small: the sidecar beside the plainest loop that does the same. Run by `make bench`."""
+"""Speed and memory of the sidecar, compared with the plainest loop that does the same. Run by `make bench`."""

@@ -1,4 +1,4 @@
-"""What waiting for schedules and tasks costs, and how exactly they are fired."""
+"""The cost of waiting schedules and tasks, and the precision of firing."""
 
 import contextlib
 import os
@@ -15,19 +15,19 @@ from benchmarks.lines import line
 
 SCHEDULES: Final = 1_000
 FIRED: Final = 20
-"""How many are fired, one a second, for the error's distribution."""
+"""Number of schedules, fired one a second, for the distribution of lateness."""
 AT_ONCE: Final = 200
 IDLE_SECONDS: Final = 20.0
 LEAD: Final = 3
-"""Seconds until the first is due."""
+"""Seconds until the first schedule is due."""
 TASKS_LEAD: Final = 40
-"""Seconds until the tasks are due: they are made, and then nothing happens for as long as is measured."""
+"""Seconds until the tasks are due, long enough to measure an idle sidecar after their creation."""
 RUNS_SECONDS: Final = 60.0
 _HELLO: Final = line("hello", {"notifications": True, "zone": "UTC"})
 
 
 def schedules(bench: Bench) -> list[Figure]:
-    """What it takes to make a thousand and to let them wait; and how late each is that is fired."""
+    """Costs of creating a thousand schedules and of letting them wait, and the lateness of fired ones."""
     with bench.child(SIDECAR) as child:
         _create(child, time.time() + 3600)
         started = time.perf_counter()
@@ -41,7 +41,7 @@ def schedules(bench: Bench) -> list[Figure]:
         together = _together(child)
     return [
         Figure(
-            "create_schedule one by one, beside durable commits of SQLite",
+            "create_schedule one by one, compared with durable commits of SQLite",
             "1/s",
             commits,
             rate,
@@ -56,7 +56,7 @@ def schedules(bench: Bench) -> list[Figure]:
 
 
 def tasks(bench: Bench) -> list[Figure]:
-    """What two hundred tasks cost that wait, and how soon they begin that are due in the same second."""
+    """Costs of two hundred waiting tasks, and the start times of tasks that are due in the same second."""
     scripts = bench.folder / "scripts"
     scripts.mkdir(exist_ok=True)
     (scripts / "short.js").write_text("module.exports.main = () => 'done'")
@@ -73,7 +73,7 @@ def tasks(bench: Bench) -> list[Figure]:
 
 
 def _began(child: Child, task: str, due: float) -> float:
-    """Seconds from the time that a task was due to the beginning of its run."""
+    """Seconds from a task's due time to the start of its run."""
     deadline = due + RUNS_SECONDS
     while not (runs := _ask(child, "list_task_runs", id=task)["runs"]):
         if time.time() > deadline:
@@ -104,7 +104,7 @@ def _one_by_one(child: Child) -> list[float]:
 
 
 def _together(child: Child) -> list[float]:
-    """The same for schedules that are due in one second."""
+    """Seconds of lateness of schedules that are due in one second."""
     due = int(time.time()) + LEAD + 2
     for _ in range(AT_ONCE):
         _create(child, due)
@@ -130,7 +130,7 @@ def _create(child: Child, moment: float) -> None:
 
 
 def _idle(child: Child) -> float:
-    """Percent of a core that a child takes which has nothing to do."""
+    """Percent of a core that an idle child takes."""
     time.sleep(2)  # what was begun ends
     before = _cpu(child)
     time.sleep(IDLE_SECONDS)
@@ -138,13 +138,13 @@ def _idle(child: Child) -> float:
 
 
 def _cpu(child: Child) -> float:
-    """Seconds of CPU so far. Source: Linux's /proc."""
+    """Seconds of CPU that the process has used, from Linux's /proc."""
     fields = Path(f"/proc/{child.process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _commits(path: Path) -> float:
-    """Rows a second, each in a durable transaction of its own."""
+    """Rows a second, each in its own durable transaction."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")

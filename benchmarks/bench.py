@@ -1,4 +1,4 @@
-"""What every measurement needs: the two sides, a folder for each child, rounds in turn, and the rows that come out."""
+"""Shared parts of the measurements: the two sides, a folder for each child, alternating rounds, and the result rows."""
 
 import contextlib
 import os
@@ -19,23 +19,23 @@ SIDECAR: Final = (str(Path(sys.executable).with_name("sidecar")),)
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One row: what was measured, what stands beside it, and what it has to be."""
+    """One row: a measured value, its baseline and its target."""
 
     what: str
     unit: str
-    beside: float | None
+    baseline: float | None
     sidecar: float
     least: float | None = None
-    """The lowest ratio to `beside`, or the lowest value where nothing is beside it."""
+    """The lowest allowed ratio to `baseline`, or the lowest value without a baseline."""
     most: float | None = None
-    """The highest, in the same way."""
+    """The highest allowed ratio or value."""
     wished: bool = False
-    """Whether missing it is no failure."""
+    """Whether missing the target is no failure."""
 
     @property
     def ratio(self) -> float | None:
-        """The sidecar's figure divided by the one beside it."""
-        return None if self.beside is None else self.sidecar / self.beside
+        """The sidecar's figure divided by the baseline."""
+        return None if self.baseline is None else self.sidecar / self.baseline
 
     @property
     def met(self) -> bool:
@@ -52,12 +52,12 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Starts the two sides, each time in a folder of its own."""
+    """Starts the two sides, each time in a new folder."""
 
     folder: Path
     rounds: int
     jobs: int = 60
-    """How many browser jobs run in a row where memory is watched."""
+    """Number of browser jobs in a row while memory is measured."""
 
     @contextlib.contextmanager
     def child(self, command: Sequence[str], **variables: str) -> Iterator[Child]:
@@ -69,13 +69,13 @@ class Bench:
                 yield child
 
     def medians(self, *measures: Callable[[], float]) -> list[float]:
-        """Runs the measures in turn, A B A B, and gives each one's median."""
+        """Runs the measures alternately, A B A B, and returns each one's median."""
         taken = [[measure() for measure in measures] for _ in range(self.rounds)]
         return [statistics.median(values) for values in zip(*taken, strict=True)]
 
     @contextlib.contextmanager
     def server(self, latency_ms: float = 0.0) -> Iterator[str]:
-        """A stand-in RT-CV server; gives the line that logs in to it."""
+        """A stand-in RT-CV server; yields the line that logs in to it."""
         command = (sys.executable, "-m", "benchmarks.server", "--latency-ms", str(latency_ms))
         root = Path(__file__).parents[1]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:

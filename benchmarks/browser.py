@@ -1,4 +1,4 @@
-"""Browser jobs beside bare Playwright: the same binary, one warm browser, a fresh context for each visit."""
+"""Browser jobs, compared with bare Playwright: the same binary, one warm browser, a fresh context for each visit."""
 
 import asyncio
 import contextlib
@@ -32,10 +32,10 @@ from sidecar.settings import Settings
 
 MB: Final = 1e6
 JOBS: Final = 12
-"""How many make one round of a throughput; fewer where `--jobs` says so."""
+"""Number of jobs of one throughput round; `--jobs` lowers it."""
 LONE_JOBS: Final = 10
 ACTIONS: Final = 100
-"""How many typed actions are made in a row to time one."""
+"""Number of typed actions in a row to time one."""
 PAUSE: Final = 0.5
 """Seconds of quiet before a lone job."""
 # what a careful user of Playwright passes as root in a closed network
@@ -76,7 +76,7 @@ async def _beside_playwright(rounds: int, jobs: int) -> list[Figure]:
 
 
 async def _actions(bare: Browser, runner: BrowserJobRunner, url: str, rounds: int) -> list[Figure]:
-    """What JavaScript actions cost over typed ones, and these over Playwright's own calls."""
+    """The cost of JavaScript actions over typed ones, and of these over Playwright's own calls."""
     page = await bare.new_page()
 
     def job(*actions: object, **content: object) -> Job:
@@ -125,7 +125,7 @@ def _pair(bare: Browser, runner: BrowserJobRunner, url: str, *, shot: bool) -> t
 
 
 async def _alternate(rounds: int, measures: list[Callable[[], Awaitable[float]]]) -> list[float]:
-    """Runs the measures in turn, A B A B; the first turn only warms up."""
+    """Runs the measures alternately, A B A B; the first round only warms up."""
     taken = [[await measure() for measure in measures] for _ in range(rounds + 1)][1:]
     return [statistics.median(values) for values in zip(*taken, strict=True)]
 
@@ -184,7 +184,7 @@ async def _runner() -> AsyncIterator[BrowserJobRunner]:
 
 
 def _cold_start(bench: Bench) -> list[Figure]:
-    """From the start of the process to the end of its first job, and which part is whose."""
+    """Time from the start of the process to the end of its first job, divided into its parts."""
 
     def whole() -> tuple[float, float, float]:
         with bench.child(SIDECAR) as child:
@@ -201,7 +201,9 @@ def _cold_start(bench: Bench) -> list[Figure]:
     figures = [Figure("cold: process start to ready", "ms", None, ready, most=500)]
     for name, value in parts.items():
         figures.append(Figure(f"  Playwright's own part: {name}", "ms", None, value, most=5000, wished=True))
-    figures.append(Figure("cold: ready to the first job's end, beside Playwright's parts", "ms", bare, first, most=1.5))
+    figures.append(
+        Figure("cold: ready to the first job's end, compared with Playwright's parts", "ms", bare, first, most=1.5)
+    )
     figures.append(Figure("  the second job, its page prepared", "ms", first, second, most=0.5))
     return figures
 

@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import Any, Self
 
 CHUNK = 64 << 10
-"""Bytes written at once: what a pipe holds."""
+"""Bytes written at once: a pipe's capacity."""
 PATIENCE = 60.0
 """Seconds until a child that does not answer is killed."""
 GATHER = 0.0003
-"""Seconds the reader lets small answers pile up, so that its own speed is not what is measured."""
+"""Seconds that the reader lets small answers pile up, so its own speed is not measured."""
 
 
 class WrongAnswerError(Exception):
-    """The child died, hung, or answered something else."""
+    """The child died, hung, or gave another answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run of lines took."""
+    """The cost of one run of lines."""
 
     lines: int
     seconds: float
@@ -71,31 +71,31 @@ class Child:
         self._log.close()
 
     def ask(self, line: bytes) -> dict[str, Any]:
-        """Sends one line, waits for its reply; passes over events."""
+        """Sends one line and waits for its reply; skips events."""
         self.send(line)
         while (answer := self.receive())["type"] == "event":
             pass
         return answer
 
     def event(self, name: str) -> dict[str, Any]:
-        """The content of the next event of that name; passes over others."""
-        while (told := self.receive()).get("event") != name:
-            if told["type"] != "event":
-                raise WrongAnswerError(f"{told}, not an event")
-        content: dict[str, Any] = told["content"]
+        """The content of the next event of that name; skips others."""
+        while (line := self.receive()).get("event") != name:
+            if line["type"] != "event":
+                raise WrongAnswerError(f"{line}, not an event")
+        content: dict[str, Any] = line["content"]
         return content
 
     def send(self, line: bytes) -> None:
-        """Sends one line; `receive` reads what comes."""
+        """Sends one line; `receive` reads the answers."""
         os.write(self._stdin, line)
 
     def receive(self) -> dict[str, Any]:
-        """The next line."""
+        """The next line of output."""
         with self._watchdog():
             return self._read()
 
     def one_by_one(self, line: bytes, times: int) -> Run:
-        """Sends the same line again as soon as it is answered."""
+        """Sends one line repeatedly, each time as soon as the last one is answered."""
         expected = json.dumps(self.ask(line))
         with self._watchdog():
             started = time.perf_counter()

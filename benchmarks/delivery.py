@@ -1,4 +1,4 @@
-"""Deliveries: how fast a full outbox empties beside a loop that signs and posts, and what a full one costs."""
+"""Deliveries: the speed of a full outbox, compared with a loop that signs and posts, and the cost of a full one."""
 
 import asyncio
 import hashlib
@@ -30,11 +30,11 @@ UPDATE: Final = b'{"schema":"iglu:com.example/job_update/jsonschema/1-0-0","data
 WAITING: Final = 100_000
 SENT: Final = 3_000
 LANE: Final = 10
-"""Updates of one run, which arrive in their order."""
+"""Number of updates of one run, which arrive in order."""
 AT_ONCE: Final = 8
 MB: Final = 1e6
 PATH: Final = "/api/v1/health"
-"""Whatever is posted there is answered at once."""
+"""The address of a server that answers every post at once."""
 
 
 def delivery(bench: Bench) -> list[Figure]:
@@ -44,14 +44,14 @@ def delivery(bench: Bench) -> list[Figure]:
         empty, full, held = _starts(bench)
     return [
         Figure("signed updates to one receiver, one core", "1/s", None, sidecar, least=300),
-        Figure("the same beside a loop that signs and posts", "1/s", floor, sidecar, least=0.1),
+        Figure("the same, compared with a loop that signs and posts", "1/s", floor, sidecar, least=0.1),
         Figure(f"start to ready with {WAITING:,} waiting, above none", "ms", None, (full - empty) * 1000, most=50),
         Figure(f"memory with {WAITING:,} waiting", "MB", None, held / MB, most=100),
     ]
 
 
 def _starts(bench: Bench) -> tuple[float, float, float]:
-    """Seconds to `ready` without and with deliveries, and bytes held while they are tried."""
+    """Seconds to `ready` without and with deliveries, and bytes held while they are sent."""
     home = bench.folder / "full"
     home.mkdir()
     asyncio.run(_fill(home, "http://127.0.0.1:1/", WAITING))
@@ -92,7 +92,7 @@ def _emptied(bench: Bench, url: str) -> float:
 
 
 async def _posts(url: str) -> float:
-    """The floor: the same bodies, signed and posted, and nothing kept of them."""
+    """The floor: the same bodies, signed and posted without storing them."""
     async with aiohttp.ClientSession() as session:
 
         async def post(numbers: Sequence[int]) -> None:

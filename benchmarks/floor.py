@@ -16,34 +16,34 @@ KEEP_SECONDS = 3 * 24 * 3600.0
 
 
 class Ping(BaseModel):
-    """Asks for `pong`."""
+    """The request for a `pong`."""
 
     type: Literal["ping"]
 
 
 class SetReference(BaseModel):
-    """Remembers a reference."""
+    """The request to remember a reference."""
 
     type: Literal["set_cached_reference"]
     content: str
 
 
 class HasReference(BaseModel):
-    """Asks for a reference."""
+    """The request to look up a reference."""
 
     type: Literal["has_cached_reference"]
     content: str
 
 
 class SetMock(BaseModel):
-    """Accepted and ignored."""
+    """A message that is accepted and ignored."""
 
     type: Literal["set_mock"]
     content: dict[str, Any]
 
 
 class SendCv(BaseModel):
-    """Answers as mock mode does: it matches, and is remembered."""
+    """A CV, answered as in mock mode: it matches, and is remembered."""
 
     type: Literal["send_cv"]
     content: dict[str, Any]
@@ -54,7 +54,7 @@ MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
 
 
 def answer(message: Message, references: dict[str, float]) -> bytes:
-    """One line for one message."""
+    """The reply line of one message."""
     if isinstance(message, Ping):
         return b'{"type":"pong"}\n'
     if isinstance(message, SetReference):

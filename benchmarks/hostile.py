@@ -1,12 +1,12 @@
-"""Sends what is made to hold up the process, at two sizes, while pings ask whether it still answers.
+"""Sends input that is made to block the process, at two sizes, while pings check whether it still answers.
 
-Exits 1 where four times the size costs more than linear time or a line more than ten times its memory, where a line
-is not answered with one reply, where an answer is `internal`, or where another job suffers. `--only` selects by words
+Exits 1 if four times the size costs more than linear time or a line more than ten times its memory, if a line is
+not answered with one reply, if an answer is `internal`, or if another job fails. `--only` selects by words
 of a name, `--quick` those that need no browser.
 
 Time is the CPU time of the sidecar's own process, which neighbours on the machine change least. The worst ping is
-printed and judged by nobody: on a quiet machine it is to be below 100 ms where one line is sent; where thousands are,
-it waits for all of them.
+printed and not judged: on a quiet machine it should be below 100 ms for one line; for thousands of lines it waits
+for all of them.
 """
 
 import argparse
@@ -30,30 +30,30 @@ from rich.table import Table
 from benchmarks.hostility import KINDS, Kind
 
 TIMES = 4
-"""The larger size is so many times the smaller one."""
+"""The larger size divided by the smaller one."""
 MOST_GROWTH = 2.0 * TIMES
 LEAST_SECONDS = 0.03
-"""Less CPU than this is taken for this: the clock ticks in hundredths."""
+"""Less CPU counts as this much: the clock ticks in hundredths."""
 MOST_MEMORY = 10
-"""Times a line's bytes."""
+"""The allowed memory, in multiples of a line's bytes."""
 LEAST_MEMORY = 24 << 20
-"""What any work may take beside: a module that is loaded, an automaton, a browser's driver."""
+"""Bytes that any work may take in addition: a loaded module, an automaton, a browser's driver."""
 PATIENCE = 90.0
 WIDTH = 130
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one size of a kind took."""
+    """The cost of one size of a kind."""
 
     line: int
     seconds: float
-    """Of CPU."""
+    """Seconds of CPU."""
     memory: int
-    """Bytes at the most, beyond those before."""
+    """Peak growth in bytes."""
     ping: float
     wrong: str
-    """What should not have been answered; empty where nothing."""
+    """The first wrong answer; empty if there is none."""
 
 
 class Target:
@@ -99,7 +99,7 @@ class Target:
         return self._replies[before:]
 
     def cost(self, lines: Sequence[bytes], *, spares: bool) -> Cost:
-        """What these lines take, while pings are sent."""
+        """The cost of these lines, while pings are sent."""
         Path(f"/proc/{self._process.pid}/clear_refs").write_text("5")
         seconds, memory = self._seconds(), self._memory("VmRSS")
         over, pings = threading.Event(), [0.0]
@@ -176,7 +176,7 @@ class Target:
 
 
 def measure(kind: Kind) -> list[Cost]:
-    """What a kind takes at its two sizes, once the process has done it in small and has all that it needs."""
+    """The costs of a kind at its two sizes, after a small warm-up run."""
     with (
         tempfile.TemporaryDirectory(prefix="sidecar-hostile-") as folder,
         _site() as site,
@@ -194,7 +194,7 @@ def measure(kind: Kind) -> list[Cost]:
 
 
 def verdict(costs: Sequence[Cost]) -> str:
-    """What is wrong with a kind's costs; empty where nothing is."""
+    """The violation in a kind's costs; empty if there is none."""
     for cost in costs:
         if cost.wrong:
             return cost.wrong
@@ -204,12 +204,12 @@ def verdict(costs: Sequence[Cost]) -> str:
 
 
 def growth(costs: Sequence[Cost]) -> float:
-    """How many times the CPU time of the smaller size the larger one takes."""
+    """The CPU time of the larger size divided by that of the smaller one."""
     return max(costs[-1].seconds, LEAST_SECONDS) / max(costs[0].seconds, LEAST_SECONDS)
 
 
 def main() -> int:
-    """Exits 1 where a kind costs too much."""
+    """Exits 1 if a kind costs too much."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="words of a kind's name")
     parser.add_argument("--quick", action="store_true", help="only what needs no browser")
@@ -233,13 +233,13 @@ def main() -> int:
 
 
 def _blames(reply: Mapping[str, Any]) -> bool:
-    """Whether a job that did nothing wrong was failed for good."""
+    """Whether a harmless job failed for good."""
     error = reply.get("error")
     return error is not None and not (error["code"] == "browser_crashed" and error["retryable"])
 
 
 class _Page(http.server.BaseHTTPRequestHandler):
-    """A page that takes what is posted to it."""
+    """A server with an empty page that accepts posts."""
 
     protocol_version = "HTTP/1.1"
 
@@ -248,14 +248,14 @@ class _Page(http.server.BaseHTTPRequestHandler):
         self._answer(b"<!doctype html><title>a</title>")
 
     def do_POST(self) -> None:
-        """Reads all and says nothing."""
+        """Reads the body and answers without content."""
         left = int(self.headers["Content-Length"])
         while left > 0:
             left -= len(self.rfile.read(min(left, 1 << 16)))
         self._answer(b"")
 
     def log_message(self, *_: Any) -> None:
-        """Is silent."""
+        """Logs nothing."""
 
     def _answer(self, body: bytes) -> None:
         self.send_response(200)

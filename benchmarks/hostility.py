@@ -1,4 +1,4 @@
-"""Input that is made to hold up a whole process: what each kind sends at a size of ours."""
+"""Input that is made to block the process: the lines of each kind at a given size."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -20,12 +20,12 @@ class Kind:
 
     lines: Callable[[int], Sequence[bytes]]
     size: int
-    """The smaller of the two that are sent: letters, values or calls, as the kind has it."""
+    """The smaller of the two sizes, in letters, values or calls, depending on the kind."""
     opening: Sequence[bytes] = (MOCK,)
     environ: Mapping[str, str] = field(default_factory=dict)
     browser: bool = False
     hands: bool = False
-    """Whether it hands so many bytes between a page and its action: they count as the line's."""
+    """Whether it passes that many bytes between a page and its action, which count as the line's."""
     spares: bool = False
     """Whether another job runs meanwhile, and has to succeed."""
 
@@ -209,7 +209,7 @@ KINDS: Mapping[str, Kind] = {
     "C5 a body posted while an answer is awaited": Kind(lambda n: [_posted(n)], 4_000_000, browser=True, hands=True),
     "C5 a value out of a page": Kind(lambda n: [_handed_out(n)], 1_000_000, browser=True, hands=True),
     "C5 a value into a page": Kind(lambda n: [_handed_in(n)], 1_000_000, browser=True, hands=True),
-    "C6 typed values of a job that is told of": Kind(
+    "C6 typed values of a job that has updates": Kind(
         lambda n: [_typed_by_a_job(n)],
         2_000,
         opening=(MOCK, b'{"type":"hello","content":{"notifications":true}}\n'),
@@ -220,4 +220,4 @@ KINDS: Mapping[str, Kind] = {
     "C8 memory filled with blobs": Kind(lambda n: [_blobs(n)], 50, browser=True, spares=True),
     "C8 windows": Kind(lambda n: [_windows(n)], 75, browser=True, spares=True),
 }
-"""By name; those of a sandbox or a page need a browser."""
+"""The kinds by name; those of a sandbox or a page need a browser."""

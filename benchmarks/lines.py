@@ -1,4 +1,4 @@
-"""What is sent, and what must come back."""
+"""Loads: lines and the expected answers."""
 
 import json
 import random
@@ -38,7 +38,7 @@ def set_references(count: int) -> Load:
 
 
 def has_references(count: int, known: int) -> Load:
-    """Asks in random order; nine of ten are among the `known`."""
+    """Look-ups in random order; nine of ten are among the `known`."""
     choose = random.Random(7)
     wanted = [(_reference(choose.randrange(known)), True) if i % 10 else (f"absent-{i}", False) for i in range(count)]
     return Load(
@@ -48,12 +48,12 @@ def has_references(count: int, known: int) -> Load:
 
 
 def cvs(count: int, name: str) -> Load:
-    """`count` CVs of 2 KB that all match; `name` tells one load's references from another's."""
+    """`count` CVs of 2 KB that all match; `name` distinguishes the references of loads."""
     return Load([line("send_cv", _cv(f"{name}-{i}")) for i in range(count)], [{"type": "ok", "content": True}] * count)
 
 
 def cvs_with_ids(count: int, name: str) -> Load:
-    """The same as `cvs`, each with an id, so that many are on their way at once."""
+    """`count` CVs of 2 KB, each with an id, so that many are in flight at once."""
     return Load(
         [line("send_cv", _cv(f"{name}-{i}"), i) for i in range(count)],
         [{"type": "ok", "content": True, "id": i} for i in range(count)],
@@ -65,7 +65,7 @@ LOADS: dict[str, Callable[[int], Load]] = {
     "set_cached_reference": set_references,
     "send_cv": lambda count: cvs(count, "log"),
 }
-"""The loads that are measured with the input log off and on."""
+"""The loads to measure with the input log off and on."""
 
 
 def _reference(number: int) -> str:

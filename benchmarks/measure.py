@@ -1,4 +1,4 @@
-"""The measurements, one function a group; each gives the rows of the table."""
+"""The measurements, one function for each group; each returns rows of the table."""
 
 import os
 import statistics
@@ -25,11 +25,11 @@ CVS: Final = 10_000
 SLOW_CVS: Final = 4_000
 ONE_BY_ONE: Final = 5_000
 STARTS: Final = 5
-"""How many starts make one round."""
+"""Number of starts of one round."""
 
 
 def start(bench: Bench) -> list[Figure]:
-    """Start to `ready`, and to the first `pong`, beside an interpreter that imports as much as the floor does."""
+    """Start to `ready`, and to the first `pong`, compared with an interpreter with the floor's imports."""
 
     def imports(modules: str) -> Callable[[], float]:
         command = (sys.executable, "-c", f"import {modules}")
@@ -47,13 +47,19 @@ def start(bench: Bench) -> list[Figure]:
         imports("asyncio"), lambda: _middle(to_ready), imports("asyncio, orjson, pydantic"), lambda: _middle(to_pong)
     )
     return [
-        Figure("start to ready, beside `import asyncio`", "ms", bare * 1000, ready * 1000, most=1.3),
-        Figure("start to pong, beside `import asyncio, orjson, pydantic`", "ms", loaded * 1000, pong * 1000, most=1.3),
+        Figure("start to ready, compared with `import asyncio`", "ms", bare * 1000, ready * 1000, most=1.3),
+        Figure(
+            "start to pong, compared with `import asyncio, orjson, pydantic`",
+            "ms",
+            loaded * 1000,
+            pong * 1000,
+            most=1.3,
+        ),
     ]
 
 
 def pipelined_pings(bench: Bench) -> list[Figure]:
-    """Pings written as fast as they are taken."""
+    """Pings, written as fast as they are read."""
     load = pings(PINGS)
 
     def rate(command: Sequence[str]) -> float:
@@ -65,7 +71,7 @@ def pipelined_pings(bench: Bench) -> list[Figure]:
 
 
 def single_ping(bench: Bench) -> list[Figure]:
-    """One ping at a time, driver and child on one core: what an idle machine's wake-ups cost is left out."""
+    """One ping at a time, driver and child on one core, which leaves out an idle machine's wake-ups."""
 
     def microseconds(command: Sequence[str]) -> float:
         cores = os.sched_getaffinity(0)
@@ -81,7 +87,7 @@ def single_ping(bench: Bench) -> list[Figure]:
 
 
 def references(bench: Bench) -> list[Figure]:
-    """References in memory and on disk, each beside the floor's one dict."""
+    """References in memory and on disk, each compared with the floor's one dict."""
     known, asked = set_references(REFERENCES), has_references(REFERENCES, REFERENCES)
 
     def rates(command: Sequence[str], opening: bytes) -> tuple[float, float]:
@@ -124,24 +130,24 @@ def slow_server(bench: Bench) -> list[Figure]:
 
 
 def input_log(bench: Bench) -> list[Figure]:
-    """The same loads with the input log on, beside the log off."""
+    """The loads with the input log on, compared with the log off."""
     figures = []
     for name, make in LOADS.items():
         load = make(CVS if name == "send_cv" else REFERENCES)
         rate = partial(_mock_rate, bench, SIDECAR, load)
         off, on = bench.medians(rate, partial(rate, LOG_SCRAPER_CLIENT_INPUT="true"))
-        figures.append(Figure(f"{name}, input log on beside off", "1/s", off, on, least=0.5))
+        figures.append(Figure(f"{name}, input log on, compared with off", "1/s", off, on, least=0.5))
     return figures
 
 
 def recording(bench: Bench) -> list[Figure]:
-    """The same loads in a session that is recorded, beside one that is not."""
+    """The loads in a recorded session, compared with one that is not recorded."""
     figures = []
     for name, make in LOADS.items():
         load = make(CVS if name == "send_cv" else REFERENCES)
         rate = partial(_mock_rate, bench, SIDECAR, load)
         off, on = bench.medians(rate, partial(rate, SIDECAR_RECORD="recording"))
-        figures.append(Figure(f"{name}, recorded beside not", "1/s", off, on, least=0.85, wished=True))
+        figures.append(Figure(f"{name}, recorded, compared with not", "1/s", off, on, least=0.85, wished=True))
     return figures
 
 
@@ -194,7 +200,7 @@ GROUPS: Final[dict[str, Callable[[Bench], list[Figure]]]] = {
     "schedules": schedules,
     "tasks": tasks,
 }
-"""What `--only` chooses from."""
+"""The groups that `--only` selects from."""
 
 
 def _mock_rate(bench: Bench, command: Sequence[str], load: Load, **variables: str) -> float:
@@ -212,7 +218,7 @@ def _login(url: str) -> bytes:
 
 
 def _settled(child: Child) -> float:
-    """Resident bytes once what starts in the background has started."""
+    """Resident bytes after the background start-up."""
     time.sleep(1.0)
     return child.resident()
 
@@ -224,5 +230,5 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def _middle(measure: Callable[[], float]) -> float:
-    """The median of a few, for what takes milliseconds and varies."""
+    """The median of a few measurements, for values that take milliseconds and vary."""
     return statistics.median(measure() for _ in range(STARTS))

@@ -1,4 +1,4 @@
-"""Async jobs: how fast they are accepted and asked about, and what they cost beside sync ones."""
+"""Async jobs: the speed of acceptance and look-ups, and their cost compared with sync jobs."""
 
 import sqlite3
 import statistics
@@ -16,11 +16,11 @@ from tests.redis_server import RedisServer
 JOBS: Final = 2_000
 LOOKS: Final = 10_000
 ALONE: Final = 12
-"""Jobs one after the other, of each kind."""
+"""Number of consecutive jobs of each kind."""
 BATCH: Final = 64
-"""Rows that the floor commits together: as many as requests may be in flight."""
+"""Rows that the floor commits together: the number of requests that may be in flight."""
 PAUSE: Final = 0.001
-"""Seconds between two looks at a job."""
+"""Seconds between two status requests for a job."""
 _STEPS: Final = [{"url": "data:text/html,<title>x</title>"}]
 
 
@@ -34,9 +34,9 @@ def queue(bench: Bench) -> list[Figure]:
     accepted, looked, floor, sync, over, redis_sync, redis_over = map(statistics.median, zip(*rounds, strict=True))
     return [
         Figure("async jobs accepted, on disk", "1/s", None, accepted, least=1_500),
-        Figure("  beside rows of the same size, 64 to a synchronous commit", "1/s", floor, accepted, least=0.05),
+        Figure("  compared with rows of the same size, 64 to a synchronous commit", "1/s", floor, accepted, least=0.05),
         Figure("job_status", "1/s", None, looked, least=10_000),
-        Figure("an async job beside the same sync job", "ms", sync * 1000, (sync + over) * 1000, most=1.5),
+        Figure("an async job, compared with the same sync job", "ms", sync * 1000, (sync + over) * 1000, most=1.5),
         Figure("  what the queue adds", "ms", None, over * 1000, most=15),
         Figure("  the same on Redis", "ms", redis_sync * 1000, (redis_sync + redis_over) * 1000, most=2),
         Figure("  what that queue adds", "ms", None, redis_over * 1000, most=15),
@@ -44,7 +44,7 @@ def queue(bench: Bench) -> list[Figure]:
 
 
 def _busy(bench: Bench) -> tuple[float, float]:
-    """Jobs accepted a second, and looks a second at jobs that wait."""
+    """Jobs accepted a second, and look-ups of waiting jobs a second."""
     with bench.child(SIDECAR, SIDECAR_CONCURRENCY="1", SIDECAR_SHUTDOWN_TIMEOUT="0") as child:
         _ended(child, _submit(child))
         # nothing else runs while it is measured: the one place is taken
@@ -59,9 +59,9 @@ def _busy(bench: Bench) -> tuple[float, float]:
 
 
 def _alone(bench: Bench, **variables: str) -> tuple[float, float]:
-    """Median seconds of a lone sync job, and what a lone async job takes beyond it.
+    """Median seconds of a lone sync job, and the additional seconds of a lone async job.
 
-    Its end is heard of, and then looked at: looking all the time would slow the job down.
+    Its end is an event, followed by one status request: polling would slow the job down.
     """
     with bench.child(SIDECAR, **variables) as child:
         _ended(child, _submit(child))
@@ -86,7 +86,7 @@ def _alone(bench: Bench, **variables: str) -> tuple[float, float]:
 
 
 def _bare_rows(folder: Path) -> float:
-    """Rows a second that SQLite takes, as durably."""
+    """Rows a second that SQLite stores, equally durable."""
     path = folder / f"bare-{time.monotonic_ns()}.db"
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")

@@ -15,10 +15,10 @@ from benchmarks.bench import Bench, Figure
 from benchmarks.measure import GROUPS
 
 WIDTH = 110
-"""Columns of the table, also where there is no terminal."""
+"""Width of the table in columns, also without a terminal."""
 
 PACKAGES = [Path(__file__).parents[1] / name for name in ("sidecar", "protocol", "benchmarks")]
-"""Compiled first, as an installation is: a start would compile them anew where PYTHONDONTWRITEBYTECODE is set."""
+"""Compiled first, as in an installation: with PYTHONDONTWRITEBYTECODE each start would compile them."""
 
 
 def main() -> int:
@@ -47,14 +47,14 @@ def main() -> int:
 
 def _table(figures: Sequence[Figure]) -> Table:
     table = Table("what", "unit")
-    for heading in ("beside", "sidecar", "ratio", "target"):
+    for heading in ("baseline", "sidecar", "ratio", "target"):
         table.add_column(heading, justify="right")
     table.add_column("")
     for figure in figures:
         table.add_row(
             figure.what,
             figure.unit,
-            _number(figure.beside),
+            _number(figure.baseline),
             _number(figure.sidecar),
             "" if figure.ratio is None else f"{figure.ratio:.2f}",
             figure.target,

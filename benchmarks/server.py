@@ -1,4 +1,4 @@
-"""The fastest stand-in for an RT-CV server that is still one: it lets everybody in and finds a match for every CV.
+"""The fastest stand-in for an RT-CV server that is still one: it accepts every login and finds a match for every CV.
 
 `python -m benchmarks.server --latency-ms 20` prints its URL as its first line and stops when its stdin is closed.
 """
@@ -26,12 +26,12 @@ class Connection(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keeps the way back."""
+        """Stores the transport for replies."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answers once the whole request is there; a client sends the next one only after that."""
+        """Answers when the request is complete; a client sends the next one only after that."""
         self._received += data
         head, blank, body = self._received.partition(b"\r\n\r\n")
         if not blank or len(body) < _content_length(head):

@@ -1,4 +1,4 @@
-"""Mixed work for minutes, and what memory does meanwhile: `python -m benchmarks.soak --minutes 10`.
+"""Mixed work for minutes, and the growth of memory: `python -m benchmarks.soak --minutes 10`.
 
 CVs for two servers of which the second always fails, signed webhooks, a script and a browser task that run all the
 time, and references that are set and asked for. Exits 1 when memory still grows at the end by more than the bound.
@@ -17,13 +17,13 @@ import psutil
 from tests.harness import Child, Rtcv, receiver, rtcv
 
 MOST_GROWTH = 0.3
-"""MB a minute, over the second half: less is the noise of a heap that is reused."""
+"""Allowed MB a minute over the second half: less is the noise of a reused heap."""
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SCRIPT = "module.exports.main = () => { console.log('x'.repeat(500)); return 'done' }"
 ROUND = 0.1
 """Seconds between two batches of CVs and references."""
 PATIENCE = 120.0
-"""Seconds that one answer may take: the machine may be busy with other things."""
+"""Seconds that one answer may take on a busy machine."""
 SETTLE = 60
 """Seconds before the first reading counts."""
 MB = 1 << 20
@@ -84,7 +84,7 @@ def _prepare(child: Child, first: Rtcv, second: Rtcv, hooks: Rtcv) -> None:
 
 
 def _batch(child: Child, number: int) -> None:
-    """One CV that matches, twenty references set and asked for; as a scraper would, each with what it said before."""
+    """One CV that matches, and twenty references set and looked up, as a scraper would."""
     _ask(child, {"type": "send_cv", "content": {"referenceNumber": f"cv-{number}", "text": "x" * 2_000}})
     for one in range(20):
         reference = f"page-{(number * 20 + one) % 5_000}"

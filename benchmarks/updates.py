@@ -1,4 +1,4 @@
-"""What it costs a job to be told of: the same jobs without and with a signed webhook, in turn."""
+"""The cost of updates: the same jobs without and with a signed webhook, alternating."""
 
 import asyncio
 import contextlib
@@ -15,26 +15,26 @@ from benchmarks.child import Child
 from benchmarks.lines import line
 
 JOBS: Final = 40
-"""How many make one round."""
+"""Number of jobs of one round."""
 AT_ONCE: Final = 2
 UPDATES: Final = 6
-"""Of one job: it has two steps."""
+"""Updates of one job of two steps."""
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 _STEP: Final = {"url": "data:text/html,<title>x</title><script>console.log('a line of output')</script>"}
 _JOB: Final = {"name": "listing", "steps": [_STEP, _STEP]}
 
 
 def updates(bench: Bench) -> list[Figure]:
-    """Jobs a second beside those of a sidecar without webhooks; every update has to arrive."""
-    with _receiver() as (url, bodies), _child(bench) as plain, _child(bench) as told:
-        answer = told.ask(line("set_webhooks", [{"url": url, "secret": SECRET}]))
+    """Jobs a second, compared with a sidecar without webhooks; every update has to arrive."""
+    with _receiver() as (url, bodies), _child(bench) as plain, _child(bench) as reporting:
+        answer = reporting.ask(line("set_webhooks", [{"url": url, "secret": SECRET}]))
         if answer["type"] != "ok":
             raise RuntimeError(f"set_webhooks failed: {answer}")
-        for child in (plain, told):
+        for child in (plain, reporting):
             _rate(child)  # warms up
-        without, beside = bench.medians(partial(_rate, plain), partial(_rate, told))
+        without, reported = bench.medians(partial(_rate, plain), partial(_rate, reporting))
         _wait_for(bodies, (bench.rounds + 1) * JOBS * UPDATES)
-    return [Figure("jobs told of at a signed webhook, beside jobs told to nobody", "1/s", without, beside, least=0.9)]
+    return [Figure("jobs with a signed webhook, compared with jobs without", "1/s", without, reported, least=0.9)]
 
 
 def _child(bench: Bench) -> contextlib.AbstractContextManager[Child]:
@@ -42,7 +42,7 @@ def _child(bench: Bench) -> contextlib.AbstractContextManager[Child]:
 
 
 def _rate(child: Child) -> float:
-    """Jobs a second, so many at once."""
+    """Jobs a second, with that many at once."""
     started = time.perf_counter()
     for number in range(JOBS + AT_ONCE):
         if number < JOBS:
@@ -64,7 +64,7 @@ def _wait_for(bodies: list[int], count: int) -> None:
 
 @contextlib.contextmanager
 def _receiver() -> Iterator[tuple[str, list[int]]]:
-    """Takes what is posted, in a thread of its own; gives its URL and the bodies' sizes."""
+    """Receives posts in its own thread; yields its URL and the bodies' sizes."""
     bodies: list[int] = []
 
     async def take(request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""The demo: a shop and a stand-in RT-CV server on 127.0.0.1, and the Python scraper between them, twice.
+"""The demo: a shop and a stand-in RT-CV server on 127.0.0.1, and two runs of the Python scraper.
 
 Then a second script leaves work behind, which is told of at a webhook, and the first scrape, which was recorded, is
 replayed with the shop and the server gone. `make demo` runs it. What it leaves is in `demo-output/`, which each run
@@ -32,12 +32,12 @@ LATER: Final = ROOT / "examples" / "python" / "later.py"
 INPUT_LOG: Final = "scraper_client_input.log"
 EXPECTED: Final = sum(item.in_stock for item in ITEMS)
 TIME_LIMIT: Final = 120.0
-"""Seconds for one child."""
+"""Seconds that one child may take."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """The folder with what the demo leaves."""
+    """The folder for the demo's output."""
 
     folder: Path
 
@@ -53,7 +53,7 @@ class Output:
 
     @property
     def secrets(self) -> Path:
-        """What a replay fills in where the log has secrets replaced."""
+        """The secrets that a replay fills in for the log's placeholders."""
         return self.folder / "secrets.json"
 
     @property
@@ -63,11 +63,11 @@ class Output:
 
     @property
     def ports(self) -> Path:
-        """Where the servers were, so that they can be there again."""
+        """The servers' ports, for a later replay."""
         return self.folder / "ports.json"
 
     def begin(self) -> None:
-        """Removes what an earlier demo left, and nothing else."""
+        """Removes an earlier demo's output, and nothing else."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.state, self.recording):
             shutil.rmtree(folder, ignore_errors=True)
@@ -79,7 +79,7 @@ class Output:
 
 @asynccontextmanager
 async def servers(shop_port: int = 0, rtcv_port: int = 0) -> AsyncIterator[tuple[str, StandInRtcv]]:
-    """The shop's URL and the stand-in, for as long as the block lasts."""
+    """The shop's URL and the stand-in server, until the block ends."""
     runner = web.AppRunner(Shop().app(), access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
@@ -102,7 +102,7 @@ async def run(*command: str | Path, cwd: Path, env: Mapping[str, str]) -> int:
 
 
 async def demonstrate(output: Output) -> list[str]:
-    """Scrapes twice; returns what was not as promised."""
+    """Scrapes twice; returns broken promises."""
     async with servers() as (shop, rtcv):
         print(f"A shop at {shop}, a stand-in RT-CV server at {rtcv.url}.")
         output.ports.write_text(json.dumps([int(url.rpartition(":")[2]) for url in (shop, rtcv.url)]))
@@ -122,7 +122,7 @@ async def demonstrate(output: Output) -> list[str]:
 
 
 async def leave_work(output: Output, shop: str) -> list[str]:
-    """Queues a job and plans a task; returns what was not as promised."""
+    """Queues a job and creates a task; returns broken promises."""
     print("\nWork that is left behind")
     receiver = Receiver()
     async with receiver.listening():
@@ -136,11 +136,11 @@ async def leave_work(output: Output, shop: str) -> list[str]:
         }
         code = await run(sys.executable, LATER, cwd=output.folder, env=env)
     states = [update["runState"] for update in receiver.updates if update["jobName"] == "look in"]
-    print(f"  the webhook was told, signed: {', '.join(states)}")
+    print(f"  the webhook received, signed: {', '.join(states)}")
     print("\nWhat is planned, and what ran")
     agenda = await run(sys.executable, "-m", "sidecar", "agenda", cwd=ROOT, env={"SIDECAR_HOME": str(output.state)})
     as_promised = code == agenda == 0 and states[-1:] == ["COMPLETED"]
-    return [] if as_promised else [f"the work left behind ended with exit code {code}, told as {states}"]
+    return [] if as_promised else [f"the work left behind ended with exit code {code}, reported as {states}"]
 
 
 async def scrape(output: Output, shop: str, rtcv: str, more: Mapping[str, str]) -> int:
@@ -168,14 +168,14 @@ async def replay_offline(output: Output) -> list[str]:
 
 
 def described(cvs: list[dict[str, Any]]) -> str:
-    """How many CVs, and from which to which."""
+    """The number of CVs, the first and the last."""
     if not cvs:
         return "no CVs: all are remembered"
     return f"{len(cvs)} CVs, from {cvs[0]['referenceNumber']} to {cvs[-1]['referenceNumber']}"
 
 
 def show_files(output: Output) -> list[str]:
-    """Names what the scrapes left; returns what is missing."""
+    """Prints the scrapes' files; returns the missing ones."""
     print("\nWhat is left")
     left = {"screenshot": sorted(output.state.glob("**/*.png")), "input log": [output.log], "store": [output.state]}
     left["recording"] = [output.recording / "manifest.json"]
@@ -200,19 +200,19 @@ def show_replay(output: Output) -> None:
 
 
 def shown(file: Path) -> str:
-    """A path as one would type it."""
+    """A path relative to the working folder, if it is below it."""
     return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
 
 
 async def run_again(output: Output, command: list[str]) -> int:
-    """Runs a command with the servers where they were; returns its exit code."""
+    """Runs a command with the servers on their old ports; returns its exit code."""
     shop_port, rtcv_port = json.loads(output.ports.read_text())
     async with servers(shop_port, rtcv_port):
         return await run(*command, cwd=Path.cwd(), env={"SIDECAR_HOME": str(output.state)})
 
 
 def main() -> int:
-    """Runs the demo. The exit code is 1 if anything was not as promised."""
+    """Runs the demo. The exit code is 1 if a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m examples.demo", description="The sidecar's demo.")
     parser.add_argument("--output", type=Path, default=ROOT / "demo-output", help="folder for what the demo leaves")
     parser.add_argument("--again", nargs=argparse.REMAINDER, metavar="COMMAND", help="run this with the servers up")

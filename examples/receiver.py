@@ -1,4 +1,4 @@
-"""A receiver of webhooks on 127.0.0.1 that believes nothing that is not signed, by the library of Standard Webhooks."""
+"""A webhook receiver on 127.0.0.1 that verifies signatures with the library of Standard Webhooks."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 class Receiver:
-    """Collects the updates that it is sent."""
+    """Collects the updates that it receives."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -20,7 +20,7 @@ class Receiver:
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
-        """Takes updates at `url` for as long as the block lasts."""
+        """Receives updates at `url` until the block ends."""
         app = web.Application()
         app.router.add_post("/runs", self._take)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)

@@ -1,4 +1,4 @@
-"""How the demo's servers run: on 127.0.0.1, as children that say where they listen and end with their parent."""
+"""Runs the demo's servers: on 127.0.0.1, as children that print their address and end with their parent."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from aiohttp import web
 
 
 async def serve_until_stdin_closes(app: web.Application, port: int, also_tell: Mapping[str, str] | None = None) -> None:
-    """Prints one line of JSON with the `url` and what else is to be told, then serves until stdin ends."""
+    """Prints one line of JSON with the `url` and other details, then serves until stdin ends."""
     closed = asyncio.Event()
     loop = asyncio.get_running_loop()
 

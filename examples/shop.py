@@ -1,4 +1,4 @@
-"""A small shop to scrape: a login, and behind it a catalogue of 24 items on 3 pages.
+"""A small shop to scrape: a login, and a catalogue of 24 items on 3 pages.
 
 By itself: `python -m examples.shop --port 0` prints one line of JSON with its URL and ends when stdin closes.
 """
@@ -22,7 +22,7 @@ SESSION_COOKIE: Final = "session"
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to buy."""
+    """One item of the catalogue."""
 
     sku: str
     title: str
@@ -32,7 +32,7 @@ class Item:
 
     @property
     def price(self) -> str:
-        """As the page shows it."""
+        """The price as the page shows it."""
         return f"€ {self.cents // 100}.{self.cents % 100:02}"
 
 
@@ -51,7 +51,7 @@ _THINGS: Final = (
     ("lamp foot", 4600),
 )
 _SOLD_OUT: Final = frozenset({3, 10, 16, 21})
-"""Numbers of the four that can't be had: twenty are left."""
+"""Numbers of the four sold-out items; twenty are in stock."""
 
 ITEMS: Final = tuple(
     Item(
@@ -93,7 +93,7 @@ class Shop:
         self._sessions: set[str] = set()
 
     def app(self) -> web.Application:
-        """The site, to be served by whoever needs it."""
+        """The site's application."""
         app = web.Application()
         app.router.add_get("/", self._home)
         app.router.add_get("/login", self._login_form)

@@ -23,7 +23,7 @@ class Clock:
 async def within(seconds: float | None) -> AsyncIterator[asyncio.Timeout]:
     """Bounds the block like `asyncio.timeout` of Python 3.11.3 and later. Raises TimeoutError.
 
-    Before that it raised CancelledError wherever the task had been cancelled earlier, which is where clean-up runs: the
+    Before that it raised CancelledError if the task had been cancelled earlier, which is when clean-up runs: the
     bound was taken for a cancellation from outside, and what has to happen after it did not.
     """
     task = asyncio.current_task()

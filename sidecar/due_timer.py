@@ -36,7 +36,7 @@ class DueTimer:
 
     def start(self) -> None:
         """Starts the timer."""
-        self._task = asyncio.create_task(self._run(), name="alarm")
+        self._task = asyncio.create_task(self._run(), name="due_timer")
 
     def changed(self) -> None:
         """Reschedules the timer: something may be due earlier than before."""

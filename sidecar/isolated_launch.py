@@ -23,7 +23,7 @@ def command(*arguments: str, module: str = "sidecar") -> list[str]:
 
 
 def _elsewhere(path: Sequence[str]) -> list[str]:
-    """Where this process looks for modules, without the working folder and that of its script."""
+    """The folders in which this process finds modules, without the working folder and that of its script."""
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     own = {Path(script).resolve().parent} if script else set()
     with contextlib.suppress(OSError):  # it was removed meanwhile, so nothing is found in it

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 MIN_SECRET_LENGTH: Final = 4
-"""Shorter values occur in so many words that replacing them would leave nothing legible, and three characters can be
+"""Shorter values occur in too many words: replacing them would leave nothing legible, and three characters can be
 guessed anyway."""
 _MIN_ENCODED: Final = 8
 

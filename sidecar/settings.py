@@ -35,7 +35,7 @@ _WRITTEN: Final = {
     float: re.compile(r"-?[0-9]{1,300}(\.[0-9]{1,300})?([eE][-+]?[0-9]{1,2})?"),
     bool: re.compile("1|true|0|false", re.IGNORECASE),
 }
-"""How values are written that are no texts."""
+"""The syntax of values that are no texts."""
 _COMPARISONS: Final = {">=": operator.ge, ">": operator.gt, "<=": operator.le}
 
 
@@ -154,7 +154,7 @@ class Settings:
         return key
 
     def state_path(self) -> Path:
-        """Where the state folder is, or will be."""
+        """The path of the state folder, which may not exist yet."""
         if self.home:
             return Path(self.home).expanduser()
         import platformdirs  # late: only a login or a job needs the folder
@@ -178,11 +178,11 @@ class Settings:
         return folder
 
     def artifacts_folder(self) -> Path:
-        """Where jobs leave files, made where it is missing: 0700."""
+        """The folder for jobs' files, created if missing, with mode 0700."""
         return self._subfolder("artifacts")
 
     def profiles_folder(self) -> Path:
-        """Where profiles lie, made where it is missing: 0700."""
+        """The folder of profiles, created if missing, with mode 0700."""
         return self._subfolder("profiles")
 
     def _subfolder(self, name: str) -> Path:
@@ -253,7 +253,7 @@ def load(flags: Mapping[str, str] | None = None, environ: Mapping[str, str] | No
 
 
 def host_zone(environ: Mapping[str, str] | None = None) -> "tzinfo | None":
-    """This machine's time zone where `TZ` names one; None is what the C library makes of `TZ` and /etc/localtime."""
+    """This machine's time zone if `TZ` names one; None is the C library's reading of `TZ` and /etc/localtime."""
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # late: only schedules ask
 
     name = (os.environ if environ is None else environ).get("TZ", "")

@@ -14,18 +14,18 @@ from sidecar import stderr
 log = logging.getLogger(__name__)
 
 CLOSE_SECONDS: Final = 30.0
-"""How long closing may take in addition to finishing jobs: a browser, Redis or a name server may not respond."""
+"""Seconds that closing may take in addition to finishing jobs: a browser, Redis or a name server may not respond."""
 STOP_SECONDS: Final = 2.0
-"""How long a task may take to end after its cancellation."""
+"""Seconds that a task may take to end after its cancellation."""
 SAME_SECONDS: Final = 0.5
-"""Within so long two signals of one kind are one that came by two ways: `timeout` signals its child and its group, a
-parent hands on the Ctrl-C that a terminal has sent to both."""
+"""Seconds within which two signals of one kind count as one that arrived twice: `timeout` signals its child and its
+group, a parent forwards the Ctrl-C that a terminal has sent to both."""
 RECANCEL_SECONDS: Final = 0.1
-"""When a task that goes on is cancelled again: `asyncio.wait_for` loses a cancellation before Python 3.12."""
+"""Seconds until a running task is cancelled again: `asyncio.wait_for` loses a cancellation before Python 3.12."""
 
 
 class StopSignals:
-    """What asks this process to end: the first signal politely, a second one at once."""
+    """The signals that end this process: the first one politely, a second one at once."""
 
     def __init__(self, on_stop: Callable[[], None]) -> None:
         """`on_stop` is called at the first."""

@@ -6,7 +6,7 @@ from typing import Final
 
 _STDERR: Final = 2
 _PIECE: Final = select.PIPE_BUF
-"""A pipe or socket that is writable takes so many bytes at once."""
+"""Bytes that a writable pipe or socket takes at once."""
 
 
 def write(text: str) -> bool:

@@ -11,15 +11,15 @@ REFERENCE: Final = re.compile(r"\{\{\s*([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\s*\
 ONLY_REFERENCES: Final = re.compile(r"\s*(?:\{\{[^{}]*\}\}\s*)+")
 """A text of nothing but references, also of misspelled ones: it says where a secret goes, and is none."""
 MAX_FILLED_BYTES: Final = 64 << 20
-"""Bytes of text where no setting says otherwise: what a line may have."""
+"""Default limit of text in bytes: that of a line."""
 MISSING: Final = object()
-"""What `lookup` returns if there is nothing."""
+"""The result of `lookup` for a missing value."""
 _LONGEST: Final = 500
 """Characters of a place, and of a name, that an error repeats."""
 
 
 class FieldPath:
-    """Where something stands in a content. It is spelled out when it is asked for, so that depth costs nothing."""
+    """The place of a value in a content. It is formatted on demand, so that depth costs nothing."""
 
     __slots__ = ("_outer", "_part")
 
@@ -43,7 +43,7 @@ class FieldPath:
 
 
 class TextBudget:
-    """How many bytes of text the templates of one job may become, all together."""
+    """The bytes of text that the templates of one job may become together."""
 
     __slots__ = ("_left", "_max")
 
@@ -75,7 +75,7 @@ class TextBudget:
 
 
 def map_templates(value: Any, place: FieldPath, fill: Callable[[str, FieldPath], Any]) -> Any:
-    """The same value, each string with `{{` in it as `fill` makes it; keys stay."""
+    """A copy of the value with each string that contains `{{` replaced by `fill`; keys stay."""
     if isinstance(value, str):
         return fill(value, place) if "{{" in value else value
     if isinstance(value, Mapping):

@@ -24,9 +24,9 @@ def cap_length(text: str) -> str:
 
 
 def last_characters(text: str, count: int) -> str:
-    """The last so many characters of a text whose secrets are redacted already, as a reader counts them.
+    """The last characters of a text whose secrets are redacted already, counted as a reader counts.
 
-    What a letter is combined with belongs to it, and what a flag or an emoji is made of is one; up to
+    A letter's combining marks belong to it, and a flag or an emoji is one character; up to
     `LONGEST_CHARACTER` parts.
     """
     if len(text) <= count:

@@ -40,7 +40,7 @@ def load_zone(name: str, field: str) -> "ZoneInfo":
 def instant(wall: datetime, zone: Zone) -> float:
     """Returns the Unix time at which a clock in `zone` shows `wall`.
 
-    A time that the clock shows twice is its first one; one that it skips is as far past the gap as it lies in it, as
+    Of a time that the clock shows twice the first one counts; one that it skips moves forward by the gap, as
     PEP 495 says for fold=0.
     """
     return wall.replace(tzinfo=zone, fold=0).timestamp()

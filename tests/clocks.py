@@ -41,7 +41,7 @@ class SteppedClock:
         return [wakes - self._passed for wakes, _ in self._sleepers]
 
     async def advance(self, seconds: float) -> None:
-        """Lets time pass, and whoever has slept enough go on."""
+        """Lets time pass, and wakes sleepers whose time has come."""
         self.time += seconds
         self._passed += seconds
         await self.settle()

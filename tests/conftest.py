@@ -46,7 +46,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turns a skipped test into a failed one where nothing may be skipped."""
+    """Turns a skipped test into a failed one if nothing may be skipped."""
     report = yield
     _refuse_skip(report)
     return report
@@ -54,7 +54,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """The same for a whole module."""
+    """Turns a skipped module into a failed one if nothing may be skipped."""
     report = yield
     _refuse_skip(report)
     return report

@@ -1,4 +1,4 @@
-"""Stand-ins for the edges: an RT-CV server on 127.0.0.1 that records what it is sent and fails when told to.
+"""Stand-ins for the edges: an RT-CV server on 127.0.0.1 that records requests and fails on command.
 
     async with StandInRtcv() as server:
         server.fail("scanCV", "error", status=503, retry_after=1)
@@ -46,7 +46,7 @@ class Secret:
 
 
 def default_secrets() -> dict[str, Secret]:
-    """Secrets of every shape that the sidecar must tell apart."""
+    """Secrets of every shape that the sidecar must distinguish."""
     return {
         "user": Secret(b'{"username":"demo-buyer","password":"demo-buyer"}'),
         "users": Secret(b'[{"username":"ann","password":"1"},{"username":"bob","password":"2","domain":"b.nl"}]'),
@@ -294,7 +294,7 @@ class StandInReceiver(StandInRtcv):
 @contextmanager
 def nobody_listens() -> Iterator[str]:
     """The URL of a port that refuses connections for as long as the block lasts."""
-    with socket.socket() as bound:  # bound, so nobody else gets it; not listening, so the kernel refuses
+    with socket.socket() as bound:  # bound, so no other process gets it; not listening, so the kernel refuses
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
 
@@ -327,8 +327,8 @@ def main() -> None:
     """Serves until stdin closes."""
     parser = argparse.ArgumentParser(description="A stand-in RT-CV server on 127.0.0.1.")
     parser.add_argument("--port", type=int, default=0)
-    told = {"key_id": KEY_ID, "key": KEY, "encryption_key": ENCRYPTION_KEY}
-    asyncio.run(serve_until_stdin_closes(StandInRtcv().app(), parser.parse_args().port, told))
+    reported = {"key_id": KEY_ID, "key": KEY, "encryption_key": ENCRYPTION_KEY}
+    asyncio.run(serve_until_stdin_closes(StandInRtcv().app(), parser.parse_args().port, reported))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def lower_case(text: str) -> str:
 
 
 def in_utf8(text: str) -> str:
-    """The same, with letters of any language as they are."""
+    """Returns the text escaped for JSON, with letters of any language unescaped."""
     return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
@@ -73,6 +73,6 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "SHA-512 in upper case": lambda text: hashlib.sha512(text.encode()).hexdigest().upper(),
 }
 IN_BASE64: dict[str, Callable[[bytes], bytes]] = {"base64": base64.b64encode, "base64url": base64.urlsafe_b64encode}
-"""These share letters with what stands beside the value."""
+"""Encodings in which the value shares letters with its neighbours."""
 PACKED = {"digits", "digits in upper case", "SHA-512", "SHA-512 in upper case"}
 """Of these, the quick test of a logged line does not know."""

@@ -42,13 +42,13 @@ def site_packages(folder: Path) -> Path:
 
 
 def test_a_wheel_adds_two_packages(environment: Path) -> None:
-    """And what pip notes of them; never a package that others may have, such as `protocol`."""
+    """A wheel adds two packages and pip's records, and no top-level name such as `protocol`."""
     added = {path.name for path in site_packages(environment).iterdir()} - {"dependencies.pth"}
     assert {name for name in added if not name.endswith(".dist-info")} == {"sidecar", "sidecar_protocol"}
     assert len(added) == 3
 
 
-def test_a_wheel_tells_its_types(wheel: Path) -> None:
+def test_a_wheel_is_typed(wheel: Path) -> None:
     """Of both packages."""
     assert {"sidecar/py.typed", "sidecar_protocol/py.typed"} <= set(zipfile.ZipFile(wheel).namelist())
 

@@ -49,13 +49,13 @@ def test_examples_of_actions_are_accepted(name: str, example: str) -> None:
 
 @pytest.mark.parametrize("example", re.findall(r"^```json\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
 def test_examples_of_jobs_are_accepted(example: str) -> None:
-    """Each is a message's content, or a part of it."""
+    """Each example is a message's content, or a part of it."""
     content = json.loads(example)
     content = {"steps": [{"url": "about:blank"}]} | content.get("content", content)
-    decode_as(SendJob, encode(content))
+    assert decode_as(SendJob, encode(content)).steps
 
 
-def test_every_option_and_context_field_is_told() -> None:
+def test_every_option_and_context_field_is_documented() -> None:
     """By its name in the tables."""
     for name in (*get_args(Option), *BrowserContextOptions.model_fields):
         assert re.search(rf"^\| .*`{name}`", PAGE, re.MULTILINE), name
@@ -65,7 +65,7 @@ WEBHOOKS = (Path(__file__).parents[1] / "docs" / "webhooks.md").read_text()
 
 
 @pytest.mark.parametrize("shape", [JobUpdate, TaskState, CloudEvent])
-def test_every_field_of_an_update_is_told(shape: type[Model]) -> None:
+def test_every_field_of_an_update_is_documented(shape: type[Model]) -> None:
     """By its name on the wire."""
     for _, name, _ in outline(shape):
         assert re.search(rf"[`\"]{name}\b", WEBHOOKS), name
@@ -76,19 +76,19 @@ SCHEDULES = (Path(__file__).parents[1] / "docs" / "schedules.md").read_text()
 
 @pytest.mark.parametrize("example", re.findall(r"^```json\n(.*?)^```$", SCHEDULES, re.MULTILINE | re.DOTALL))
 def test_examples_of_schedules_are_accepted(example: str) -> None:
-    """Each is a message."""
-    codec.decode_content(codec.decode(example.replace("\n", " ").encode()))
+    """Each example is a message."""
+    assert isinstance(codec.decode_content(codec.decode(example.replace("\n", " ").encode())), Model)
 
 
 @pytest.mark.parametrize("shape", [Schedule, CreateSchedule, UpdateSchedule, Single, ScheduleFired])
-def test_every_field_of_a_schedule_is_told(shape: type[Model]) -> None:
+def test_every_field_of_a_schedule_is_documented(shape: type[Model]) -> None:
     """By its name on the wire."""
     for name in shape.model_fields:
         assert re.search(rf"[`\"{{ ]{name}\b", SCHEDULES), name
 
 
-def test_every_number_of_an_error_is_told() -> None:
-    """With no others beside them."""
+def test_every_number_of_an_error_is_documented() -> None:
+    """The page lists exactly these numbers."""
     rows = {int(number) for number in re.findall(r"^\| (\d+) \|", SCHEDULES, re.MULTILINE)}
     assert rows == {INVALID, NOT_ALLOWED, NOT_THERE, NO_PUSH, FAULT, TRY_LATER}
 
@@ -150,9 +150,10 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 
 @pytest.mark.parametrize("line", re.findall(r"^\{.*\}$", README, re.MULTILINE))
 def test_the_readmes_lines_are_accepted(line: str) -> None:
-    """Those that a reader would send; the others are answers."""
+    """The lines that a reader would send are valid; the others are answers."""
     request = codec.decode(line.encode())
-    if request.type not in ("ready", "pong"):
+    assert request.type in (*CONTENTS, "ready", "pong")
+    if request.type in CONTENTS:
         codec.decode_content(request)
 
 

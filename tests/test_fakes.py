@@ -1,4 +1,4 @@
-"""The stand-in RT-CV server answers as the real one, and fails as it is told."""
+"""The stand-in RT-CV server answers as the real one, and fails on command."""
 
 import asyncio
 import io
@@ -129,7 +129,7 @@ async def test_requests_are_kept_as_they_came(server: StandInRtcv, http: aiohttp
 async def test_wrong_answers(
     server: StandInRtcv, http: aiohttp.ClientSession, kind: Kind, status: int, body: bytes
 ) -> None:
-    """A fault of this kind is answered so, as often as told, and then the server is well again."""
+    """A fault of this kind occurs as often as requested; then the server works again."""
     server.fail("scanCV", kind, count=2)
     for _ in range(2):
         async with http.post(SCAN_CV, json=ANN_CV, allow_redirects=False) as answer:
@@ -191,7 +191,7 @@ async def test_unknown_path_is_a_page(http: aiohttp.ClientSession) -> None:
         assert (answer.status, answer.content_type) == (404, "text/html")
 
 
-async def test_port_where_nobody_listens(http: aiohttp.ClientSession) -> None:
+async def test_an_unused_port_refuses_connections(http: aiohttp.ClientSession) -> None:
     """A connection to it is refused."""
     with nobody_listens() as url, pytest.raises(aiohttp.ClientConnectorError):
         await http.get(f"{url}/")

@@ -65,7 +65,7 @@ def test_a_recording_is_replayed_as_it_was(name: str) -> None:
 
 
 def test_no_recording_is_left_out() -> None:
-    """A session without its answers, or answers without a session, would be tested by nobody."""
+    """Every session has its answers, and every file of answers its session."""
     sessions = {path.name.removesuffix(".jsonl") for path in FOLDER.glob("*.jsonl")}
     assert {name for name in sessions if not name.endswith(".expected")} == set(CASES)
     assert len(CASES) >= 6
@@ -114,7 +114,7 @@ def _by_id(lines: Iterator[Any] | list[Any]) -> dict[str, list[Any]]:
 
 
 def _marked(value: Any) -> Any:
-    """The same JSON with its marks made comparable."""
+    """Returns the JSON with its marks made comparable."""
     if isinstance(value, dict):
         return {key: _marked(inner) for key, inner in value.items()}
     if isinstance(value, list):

@@ -39,7 +39,7 @@ BEFORE_READY = {
     "sidecar.server.stdio_fds",
     "sidecar.settings",
 }
-"""All that may be imported before `ready`, beside light parts of the standard library."""
+"""The modules that may be imported before `ready`, in addition to light parts of the standard library."""
 NOT_BEFORE_READY = {"argparse", "asyncio", "concurrent", "email", "http", "logging", "sqlite3", "ssl", "subprocess"}
 NOT_BEFORE_PONG = {
     "aiohttp",
@@ -184,7 +184,7 @@ def closure(name: str, extras: set[str]) -> set[str]:
 
 
 def test_everything_that_is_installed_is_pinned() -> None:
-    """With the version that is installed here, whatever this Python needs beside what others do."""
+    """Every distribution that is needed here is pinned with its installed version."""
     lines = (ROOT / "constraints.txt").read_text().splitlines()[1:]
     pins = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
     needed = closure("scraper-sidecar", {"dev", "bench", "fleet"})
@@ -224,7 +224,7 @@ CUTS = {
 }
 """Where a text is cut that may leave, and why no half of a secret can be left there."""
 NOT_TEXTS = {
-    "protocol/sidecar_protocol/codec.py",  # what is wrong with a line, for whoever has sent it
+    "protocol/sidecar_protocol/codec.py",  # errors of a line, for its sender
     "protocol/sidecar_protocol/line_hints.py",  # the start of a line, which is not quoted
     "sidecar/cli/agenda.py",  # columns
     "sidecar/browser/sandbox/cdp_pipe.py",  # a message's number

@@ -91,10 +91,10 @@ def test_every_command_has_a_row() -> None:
 
 def test_a_message_and_its_answer(checkout: Path) -> None:
     """What is printed is what stands there, but for the version and the process id."""
-    command, *told = block("sh", "$ ").splitlines()
+    command, *reported = block("sh", "$ ").splitlines()
     ready, pong = answers(shell(checkout, command.removeprefix("$ ")))
     assert [ready | {"pid": 0, "version": ""}, pong] == [
-        line | ({"pid": 0, "version": ""} if line["type"] == "ready" else {}) for line in map(json.loads, told)
+        line | ({"pid": 0, "version": ""} if line["type"] == "ready" else {}) for line in map(json.loads, reported)
     ]
 
 
@@ -140,10 +140,10 @@ def test_the_block_of_a_recording(checkout: Path) -> None:
 
 
 def test_the_block_of_a_replay(checkout: Path) -> None:
-    """A real scraper's session is logged and told again, as often as it says, and every command is answered."""
+    """A real scraper's session is logged and replayed as often as requested, and every command is answered."""
     printed = shell(checkout, block("sh", "export SIDECAR_LOG_INPUT"))
-    told = re.findall(r"IN: (\w+) +OUT: (\w+)", printed)
-    assert {answer for _, answer in told} == {"ok"}
-    kinds = [kind for kind, _ in told]
+    reported = re.findall(r"IN: (\w+) +OUT: (\w+)", printed)
+    assert {answer for _, answer in reported} == {"ok"}
+    kinds = [kind for kind, _ in reported]
     assert kinds.count("set_mock") == 1 + 3 + 1
     assert kinds.count("send_cv") == 2 + 0 + 2

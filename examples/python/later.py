@@ -1,6 +1,6 @@
-"""Leaves work behind: a job that is queued and told of at a webhook, and a task that runs again every hour.
+"""Queues work for later: a job that reports to a webhook, and a task that runs every hour.
 
-Where the shop and the receiver are is told by the environment: SHOP_URL, WEBHOOK_URL, WEBHOOK_SECRET.
+The environment names the shop and the receiver: SHOP_URL, WEBHOOK_URL, WEBHOOK_SECRET.
 """
 
 import os
@@ -15,11 +15,11 @@ LOOK_IN: SendJob = {
     "name": "look in",
     "steps": [{"name": "front door", "url": f"{SHOP}/login", "extract": {"heading": "h1"}}],
 }
-"""What the queued job and the task do."""
+"""The steps of the queued job and of the task."""
 
 
 def main() -> int:
-    """Queues the job, plans the task, and waits only for the job; exit code 0 if it succeeded."""
+    """Queues the job, creates the task, and waits only for the job; exit code 0 if it succeeded."""
     try:
         with Sidecar() as sidecar:
             sidecar.set_webhooks([{"url": os.environ["WEBHOOK_URL"], "secret": os.environ["WEBHOOK_SECRET"]}])

@@ -1,6 +1,6 @@
 """Scrapes the demo's shop: logs in, reads the catalogue and sends every item in stock to RT-CV, once.
 
-Where the shop and the server are is told by the environment: SHOP_URL, RTCV_URL, RTCV_KEY_ID, RTCV_KEY,
+The environment names the shop and the server: SHOP_URL, RTCV_URL, RTCV_KEY_ID, RTCV_KEY,
 RTCV_ENCRYPTION_KEY.
 """
 
@@ -26,7 +26,7 @@ ITEMS: Field = {
         "link": {"selector": ".title", "attribute": "href"},
     },
 }
-"""What to take from a catalogue page: a list of objects, one for each `.item`."""
+"""The extract of a catalogue page: a list of objects, one for each `.item`."""
 
 
 LOG_IN: Step = {
@@ -39,11 +39,11 @@ LOG_IN: Step = {
         {"wait_for_url": "**/catalogue*"},
     ],
 }
-"""The step that every job begins with, for no job inherits the cookies of another. The sidecar fills the login in."""
+"""The first step of every job, since jobs share no cookies. The sidecar fills the login in."""
 
 
 def secrets() -> dict[str, SecretSource]:
-    """Where the sidecar finds the shop's login on the RT-CV server; it does not pass through the scraper."""
+    """Names the secret on the RT-CV server that holds the shop's login; the scraper never sees it."""
     return {"shop": {"key": "user", "encryption_key": os.environ["RTCV_ENCRYPTION_KEY"]}}
 
 
@@ -53,7 +53,7 @@ def catalogue_page(number: int) -> Step:
 
 
 def read_catalogue(sidecar: Sidecar) -> list[dict[str, Any]]:
-    """Every item of the shop, by two browser jobs: how many pages are there, and then all of them."""
+    """Every item of the shop, by two browser jobs: one counts the pages, one reads them all."""
     began = time.monotonic()
     job: SendJob = {"name": "look around", "steps": [LOG_IN | {"extract": {"pages": ".pages"}}], "secrets": secrets()}
     pages = int(sidecar.send_job(job)["result"]["extract"]["pages"])
@@ -75,7 +75,7 @@ def read_catalogue(sidecar: Sidecar) -> list[dict[str, Any]]:
 
 
 def send(sidecar: Sidecar, items: list[dict[str, Any]]) -> None:
-    """Sends what is in stock and was not sent before, and tells what became of it."""
+    """Sends what is in stock and was not sent before, and prints the results."""
     sent, known = 0, 0
     in_stock = [item for item in items if item["stock"] == "In stock"]
     for item in in_stock:
@@ -96,7 +96,7 @@ def send(sidecar: Sidecar, items: list[dict[str, Any]]) -> None:
 
 
 def main() -> int:
-    """Runs the scraper once. The exit code is 1 where the sidecar reports a failure."""
+    """Runs the scraper once. The exit code is 1 if the sidecar reports a failure."""
     try:
         with Sidecar() as sidecar:
             print(f"  the sidecar is ready: version {sidecar.ready['version']}, process {sidecar.ready['pid']}")

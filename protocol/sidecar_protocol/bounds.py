@@ -1,4 +1,4 @@
-"""How much one content may hold, found out before it is decoded: text is cheap to look through, objects are not."""
+"""Limits of one content, checked before it is decoded: scanning text is cheap, building objects is not."""
 
 from collections.abc import Container, Iterator
 from typing import Final
@@ -14,7 +14,7 @@ DEEPEST: Final = 200
 
 _NESTED: Final = "nested over"
 _PIECE: Final = 1 << 16
-"""Bytes that are taken apart together: each of their strings is an object of its own for that while."""
+"""Bytes that are scanned together: each of their strings is a separate object meanwhile."""
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _NO_STRUCTURE: Final = bytes(set(range(256)) - set(b"[]{},"))
 _COMMA: Final = ord(",")
@@ -44,7 +44,7 @@ def check(content: bytes, names: Container[str], levels: int = DEEPEST) -> None:
 
 
 def excess(content: bytes, parts: int = MOST_PARTS, levels: int = DEEPEST) -> str:
-    """What is too much of valid JSON; empty where nothing is. Strings are skipped, and it stops at the bound."""
+    """The exceeded limit of valid JSON, or an empty string. Strings are skipped; counting stops at the limit."""
     brackets = content.count(b"[") + content.count(b"{")
     if brackets <= levels and content.count(b",") + brackets <= parts:
         return ""
@@ -77,7 +77,7 @@ def longer(content: bytes, most: int) -> bool:
 
 
 def deeper(text: bytes, levels: int) -> bool:
-    """Whether JSON, valid or not, is nested over so many levels."""
+    """Whether JSON, valid or not, is nested deeper than that many levels."""
     if text.count(b"[") + text.count(b"{") <= levels:
         return False
     depth = 0

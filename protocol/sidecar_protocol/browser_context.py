@@ -1,4 +1,4 @@
-"""How a job's browser context presents itself: window, identity, network; the `context` of `send_job`."""
+"""The options of a job's browser context: window, identity, network; the `context` of `send_job`."""
 
 from typing import Annotated, Literal
 
@@ -42,11 +42,11 @@ class HttpCredentials(Model):
     username: Annotated[str, Bound(max_length=2_000)]
     password: Secret
     origin: ShortText | None = None
-    """`https://host:port` that alone gets them; every server that asks where absent."""
+    """The only origin, `https://host:port`, that gets them; by default every server that asks."""
 
 
 class Geolocation(Model):
-    """Where the device says it is; pages see it where the permission `geolocation` is given."""
+    """The device's location, which pages see if the permission `geolocation` is granted."""
 
     latitude: Annotated[float, Bound(ge=-90, le=90)]
     longitude: Annotated[float, Bound(ge=-180, le=180)]
@@ -58,10 +58,10 @@ class BrowserContextOptions(Sparse):
     """Fields are named as Playwright's; what is absent is as the browser has it."""
 
     viewport: Viewport | None = None
-    """1280 x 720 where absent."""
+    """The window's size; default 1280 x 720."""
     user_agent: ShortText | None = None
     locale: Annotated[str, Bound(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", max_length=35)] | None = None
-    """As in `de-AT`: `navigator.language`, `Accept-Language`, and how numbers and dates look."""
+    """A locale such as `de-AT`: `navigator.language`, `Accept-Language`, and the format of numbers and dates."""
     timezone_id: Annotated[str, Bound(pattern=r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$", max_length=64)] | None = None
     """An IANA name, as in `Europe/Vienna`."""
     proxy: Proxy | None = None
@@ -80,4 +80,4 @@ class BrowserContextOptions(Sparse):
     has_touch: bool = False
     geolocation: Geolocation | None = None
     permissions: Annotated[tuple[Permission, ...], Bound(max_length=20)] = ()
-    """What pages are granted without asking."""
+    """The permissions that pages have without asking."""

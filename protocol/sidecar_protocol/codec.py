@@ -1,4 +1,4 @@
-"""One line of bytes <-> one message. msgspec reads the envelope, because it alone leaves a content the bytes that came.
+"""One line of bytes <-> one message. msgspec reads the envelope, because only it keeps a content as the bytes received.
 
 `decoding` builds the models; it is imported when a message first needs it.
 """
@@ -29,7 +29,7 @@ class NotJson(ValueError):
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
-    """One line, its envelope read and its content still the bytes that came."""
+    """One line, with its envelope read and its content still as the bytes received."""
 
     type: str
     id: RequestId | None = None
@@ -37,7 +37,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 
 class _AnyId(msgspec.Struct, frozen=True):
-    """What can be saved of a request that is wrong elsewhere."""
+    """The id of a request that is otherwise invalid."""
 
     id: RequestId | None = None
 
@@ -140,7 +140,7 @@ def decode_kept(kind: str, content: bytes) -> Any:
 
 
 def cut(text: bytes, place: tuple[str, ...], parts: list[Raw]) -> bytes:
-    """Takes what is at a place out of an object, as the bytes that came; its number among the parts stands there then.
+    """Cuts the value at a place out of an object, as the bytes received, and puts its number among the parts there.
 
     Text that has no such place stays as it is. Raises NotJson.
     """
@@ -210,7 +210,7 @@ def encode(reply: Reply) -> bytes:
 
 
 def encode_ok(request_id: RequestId | None, content: Any) -> bytes:
-    """Writes `ok`; the replies that are sent most are not encoded anew."""
+    """Writes `ok`; the most frequent replies are encoded in advance."""
     if request_id is None:
         if content is NO_CONTENT:
             return _OK
@@ -314,7 +314,7 @@ def _not_json(wrong: Exception) -> NotJson:
 
 
 def _without_nulls(content: msgspec.Raw) -> bytes | None:
-    """An object, or a list of them, without its null members; None where it has none. What lies deeper is kept."""
+    """An object, or a list of them, without its null members; None if it has none. Deeper members are kept."""
     try:
         members = _decode_members(content)
     except msgspec.ValidationError:
@@ -327,7 +327,7 @@ def _without_nulls(content: msgspec.Raw) -> bytes | None:
 
 
 def _refused(line: bytes, wrong: msgspec.ValidationError) -> WireError:
-    """What is wrong with a line that is no request. msgspec stops at the first member: what follows may not be JSON."""
+    """The error of a line that is no request. msgspec stops at the first wrong member: the rest may be invalid JSON."""
     try:
         _decode_whole(line)
     except (msgspec.DecodeError, RecursionError) as unreadable:
@@ -354,7 +354,7 @@ def _unreadable(line: bytes, wrong: Exception) -> WireError:
 
 
 def _explained(wrong: msgspec.ValidationError) -> tuple[str, str]:
-    """What is wrong with an envelope, and the member that it speaks of: empty for the whole."""
+    """The error of an envelope, and the member that it names; empty for the whole envelope."""
     text = str(wrong)
     at = _AT.search(text)
     said = text[: at.start()] if at else text

@@ -16,7 +16,7 @@ class SendFullCv(Model):
     raw_parts = (("metadata",),)
 
     metadata: Raw
-    """What `send_cv` takes as its content: an object with a reference. It reaches the server byte for byte."""
+    """The content of `send_cv`: an object with a reference. It reaches the server byte for byte."""
     cv: str
     """The PDF in base64; or its path in the folder that `SIDECAR_CV_FOLDER` names, which contains a dot: `ann.pdf`."""
     content_type: Annotated[str, Bound(max_length=_NAME, pattern=r"^[\w.+-]+/[\w.+-]+(; ?[\w.+-]+=[\w.+-]+)*$")] = PDF

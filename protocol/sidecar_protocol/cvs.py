@@ -17,7 +17,7 @@ class Cv(msgspec.Struct, frozen=True, rename={"camel": "referenceNumber", "snake
 
 
 MAX_CVS: Final = 10_000
-"""Of one `send_cvs_list`."""
+"""The number of CVs in one `send_cvs_list`."""
 
 
 class CvList(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ class CvsListReply(msgspec.Struct, frozen=True):
     without_reference: int
 
     def wire_members(self) -> dict[str, int]:
-        """Its members by their names on the wire."""
+        """The members by their names on the wire."""
         return msgspec.structs.asdict(self)
 
 

@@ -18,7 +18,7 @@ from sidecar_protocol.wire_types import Raw
 T = TypeVar("T")
 
 _LARGE: Final = re.compile(rb"[eE]\+?\d{3}|(?<!\d)\d{309}")
-"""What a number has that is beyond all floats; strings may hold it, too."""
+"""A pattern that every number beyond all floats matches; strings may match, too."""
 
 
 def decode_as(shape: type[T], text: bytes, within: str = "") -> T:
@@ -64,7 +64,7 @@ def decode_stored(shape: type[T], text: bytes | str) -> T:
 
 
 def error_for(found: Sequence[Mistake], place: str = "") -> WireError:
-    """One error for all mistakes, with code, sentence and field of the first."""
+    """One error for all mistakes, with the code, sentence and field of the first."""
     errors = [_field_error(one, place) for one in found]
     first = errors[0]
     if found[0].excess:
@@ -83,7 +83,7 @@ def _values(text: bytes) -> Any:
 
 
 def _unreadable(wrong: ValueError) -> Mistake:
-    """Both parsers' messages name positions, and no values."""
+    """The error of unreadable JSON: both parsers' messages name positions and no values."""
     said = str(wrong)
     return Mistake("", "a number is out of range" if "out of range" in said else f"not JSON: {said}")
 

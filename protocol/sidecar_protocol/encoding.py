@@ -1,4 +1,4 @@
-"""Encodes JSON with orjson, and what orjson does not support by itself."""
+"""Encodes JSON with orjson, and without it what orjson does not support."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -11,7 +11,7 @@ _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATE
 _LEAST, _MOST = -(1 << 63), (1 << 64) - 1
 """The range of integers in orjson."""
 _LEVELS: Final = 100
-"""Values are cut into pieces of so many levels where they are nested deeper than orjson goes, which is 254."""
+"""Levels of one piece: values that are nested deeper than orjson's 254 levels are encoded in pieces."""
 
 
 def encode(value: Any) -> bytes:
@@ -23,12 +23,12 @@ def encode(value: Any) -> bytes:
 
 
 def encode_revealed(value: Any) -> bytes:
-    """As `encode`, but with revealed secrets, for encryption."""
+    """Encodes like `encode`, but with revealed secrets, for encryption."""
     return orjson.dumps(_spelled(value, 0, _revealed), _revealed, _OPTIONS)
 
 
 def encode_line(value: Any) -> bytes:
-    """As `encode`, with a line break."""
+    """Encodes like `encode`, with a line break."""
     return encode(value) + b"\n"  # a copy: orjson's own bytes keep some kilobytes from others'
 
 

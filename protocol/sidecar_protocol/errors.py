@@ -90,13 +90,13 @@ class _Light:
 
 @dataclass(frozen=True, slots=True)
 class FieldError(_Light):
-    """One of the places where content is wrong."""
+    """One wrong place in a content."""
 
     field: str
     message: str
 
     def wire_members(self) -> dict[str, Any]:
-        """Its members by their names on the wire."""
+        """The members by their names on the wire."""
         return {"field": self.field, "message": self.message}
 
 
@@ -112,7 +112,7 @@ class ErrorDetail(_Light):
     """What to do, where the sentence does not say it: v1's sentences stay word for word."""
     field: str | None = None
     fields: tuple[FieldError, ...] | None = None
-    """With `invalid_content`: every place that is wrong, at most 20, the first of them as in `field` and `message`."""
+    """Every wrong place of an `invalid_content`, at most 20; the first equals `field` and `message`."""
     url: str | None = None
     status: int | None = None
     step: str | None = None
@@ -120,12 +120,12 @@ class ErrorDetail(_Light):
     number: int | None = None
     """EngageLab's number of the error, for messages about schedules."""
     output: tuple[str, ...] | None = None
-    """What a task's script wrote before it failed."""
+    """The output of a task's script before it failed."""
     stack: tuple[str, ...] | None = None
-    """Where in its files a task's script failed: at most five calls as `main (a.js:3:12)`, the innermost first."""
+    """The calls in which a task's script failed: at most five, as `main (a.js:3:12)`, innermost first."""
 
     def wire_members(self) -> dict[str, Any]:
-        """Its members by their names on the wire, without those that are not given."""
+        """The members by their names on the wire, without absent ones."""
         given = ((name, getattr(self, name)) for name in self.__slots__)
         return {name: value for name, value in given if value is not None}
 

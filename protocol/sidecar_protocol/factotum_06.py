@@ -12,7 +12,7 @@ State = Literal["WAITING", "RUNNING", "SUCCEEDED", "SUCCEEDED_NO_OP", "FAILED", 
 
 
 class TaskState06(Sparse):
-    """What has become of one step so far; the members mean what they mean in `job_update`."""
+    """The state of one step; its members mean the same as in `job_update`."""
 
     task_name: Annotated[str, Bound(alias="taskName")]
     state: State
@@ -25,21 +25,21 @@ class TaskState06(Sparse):
 
 
 class ApplicationContext06(Model):
-    """Who ran the job."""
+    """The program that ran the job."""
 
     name: str
     version: str
 
 
 class JobTransition(Model):
-    """What the run was before, null at its start, and what it is now."""
+    """The run's previous state, null at its start, and its current one."""
 
     previous_state: Annotated[RunState | None, Bound(alias="previousState")]
     current_state: Annotated[RunState, Bound(alias="currentState")]
 
 
 class TaskTransition(Model):
-    """What a step was before, and what it is now."""
+    """A step's previous state, and its current one."""
 
     task_name: Annotated[str, Bound(alias="taskName")]
     previous_state: Annotated[State, Bound(alias="previousState")]

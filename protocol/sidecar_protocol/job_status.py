@@ -13,19 +13,19 @@ class JobId(Model):
     """Content of `job_status` and `cancel_job`."""
 
     id: Annotated[str, Bound(min_length=1, max_length=255)]
-    """As `send_job` answered with mode `async`."""
+    """The id that `send_job` returned in mode `async`."""
 
 
 class ListJobs(Model):
     """Content of `list_jobs`."""
 
     status: JobStatus | None = None
-    """All where absent."""
+    """The status of listed jobs; default all."""
     page: Annotated[int, Bound(ge=1, le=1_000_000_000)] = 1
 
 
 class JobState(Sparse):
-    """What is known of one job. Also the content of the reply to `job_status`."""
+    """The state of one job. Also the content of the reply to `job_status`."""
 
     id: str
     status: JobStatus
@@ -38,15 +38,15 @@ class JobState(Sparse):
     submitted: str = ""
     """RFC 3339, as the times below; absent where it has not come to that."""
     started: str = ""
-    """When the last attempt began."""
+    """The start of the last attempt."""
     ended: str = ""
     attempts: int = 0
     progress: float = 0
-    """From 0 to 1."""
+    """The progress, from 0 to 1."""
     result: Raw | None = None
-    """Of those that succeeded, in `job_status` alone: the `result` of a `send_job`, else the content of the reply."""
+    """The result of a successful job, in `job_status` only: a `send_job`'s `result`, else the reply's content."""
     outcome: Literal["skipped"] | None = None
-    """Of a `send_job` that succeeded without being done: its reference was cached. It has no result."""
+    """Set for a `send_job` that was not done because its reference was cached. It has no result."""
     result_dropped: bool = False
     """Whether there was a result that had to make room for newer ones."""
     error: ErrorDetail | None = None

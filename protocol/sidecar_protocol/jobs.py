@@ -15,12 +15,12 @@ Timeout = Annotated[int, Duration(ge=1, le=3_600_000)]
 """Milliseconds, or text such as `"30s"`."""
 NonEmpty = Annotated[str, Bound(min_length=1)]
 WaitUntil = Literal["load", "domcontentloaded", "networkidle", "commit"]
-"""What counts as arrived: for a step's page, and for each page that its actions lead to."""
+"""The moment at which a page counts as loaded: for a step's page, and for each page that its actions open."""
 MOST_STEPS: Final = 1_000
 MOST_ACTIONS: Final = 10_000
-"""Of one job, all of its steps together."""
+"""The number of actions of one job, in all steps together."""
 MOST_FIELDS: Final = 10_000
-"""Of one mapping of `extract`, and of each `fields` in it."""
+"""The number of fields of one `extract`, and of each `fields` in it."""
 MOST_COOKIES: Final = 3_000
 """About as many as a browser keeps."""
 _WITH_UNIT = r"^\d+(\.\d+)?(px|in|cm|mm|pt|pc)?$"
@@ -67,7 +67,7 @@ class Size(Model):
 
 
 class PdfOptions(Model):
-    """How PDF renders. Source: Tourist; every field has its default and limit."""
+    """Options of the PDF, as in Tourist; every field has its default and limit."""
 
     media: Literal["screen", "print"] = "screen"
     format: Literal["Letter", "Legal", "Tabloid", "Ledger", "A0", "A1", "A2", "A3", "A4", "A5", "A6"] | None = None
@@ -90,7 +90,7 @@ class Field(Model):
 
     selector: NonEmpty
     attribute: NonEmpty | None = None
-    """This attribute instead of the text."""
+    """The attribute to read instead of the text."""
     all: bool = False
     """A list of every match, in document order, instead of the first match."""
     fields: "Annotated[dict[str, Extracted], Bound(max_length=MOST_FIELDS)] | None" = None
@@ -128,13 +128,13 @@ Extracted = Annotated[str | Field, Either("str", "object")]
 
 
 TypedAction = Annotated[dict[str, Any], OneKey()]
-"""One key, the Playwright method in snake_case; its value holds the arguments, or is the selector alone."""
+"""An object with one key, the Playwright method in snake_case; its value has the arguments, or is only the selector."""
 Action = Annotated[NonEmpty | TypedAction, Either("str", "object")]
 """Text is JavaScript over `page` and `context`, with Playwright's own names."""
 
 
 class Step(Model):
-    """One page to visit, and what to do there."""
+    """One page to visit, with its actions and extract."""
 
     url: NonEmpty
     name: str | None = None
@@ -142,13 +142,13 @@ class Step(Model):
     extract: Annotated[dict[str, Extracted], Bound(max_length=MOST_FIELDS)] | None = None
     wait_until: WaitUntil = "load"
     timeout_ms: Timeout = 30_000
-    """For the whole step: its page, its actions and its extract."""
+    """Milliseconds for the whole step: its page, its actions and its extract."""
     fail_on_status: bool | None = None
-    """Whether an HTTP status of 400 or more fails the step; the job's `fail_on_status` where absent."""
+    """Whether an HTTP status of 400 or more fails the step; default the job's `fail_on_status`."""
 
 
 class ForwardAs(Model):
-    """In what form a result is forwarded."""
+    """The form in which a result is forwarded."""
 
     as_: Annotated[Literal["cv", "result"], Bound(alias="as")] = "result"
 
@@ -167,7 +167,7 @@ class SecretSource(Model):
 
 
 SecretName = Annotated[str, Bound(pattern="^[A-Za-z0-9_-]{1,100}$")]
-"""What `{{name.field}}` calls a secret."""
+"""The name of a secret in `{{name.field}}`."""
 
 
 ProfileName = Annotated[str, Bound(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$")]
@@ -182,7 +182,7 @@ class SendJob(Model):
     mode: Literal["sync", "async"] = "sync"
     """`async` answers at once, when the job is on disk; see `job_status`."""
     key: Annotated[str, Bound(min_length=1, max_length=200)] | None = None
-    """With mode `async`: the same key again is the same job, also after its end, as long as its result is kept."""
+    """Idempotency key in mode `async`: the same key is the same job, also after its end, while its result is kept."""
     retries: Annotated[int, Bound(ge=0, le=10)] = 0
     """Further attempts after a failure that is `retryable`, with growing pauses."""
     browser: BrowserName = "CHROMIUM"
@@ -190,7 +190,7 @@ class SendJob(Model):
     options: Annotated[tuple[Option, ...], Bound(max_length=20)] = ()
     pdf: PdfOptions = PdfOptions()
     context: BrowserContextOptions | None = None
-    """How the browser presents itself, and through which network; a plain context where absent."""
+    """The browser's identity and network; default a plain context."""
     profile: ProfileName | None = None
     """Cookies and storage are kept under this name; its jobs run one after the other in one living context."""
     secrets: Annotated[dict[SecretName, SecretSource], Bound(max_length=20)] | None = None
@@ -206,7 +206,7 @@ class SendJob(Model):
     token: Secret | None = None
     """A visit token, needed where the sidecar has a signing secret."""
     timeout_ms: Timeout = 60_000
-    """From the moment the job has a place in a browser; waiting for one does not count."""
+    """Milliseconds from when the job has a browser slot; waiting for one does not count."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -216,10 +216,10 @@ class SendJob(Model):
 
 
 class StepResult(Sparse):
-    """What became of one step."""
+    """The result of one step."""
 
     name: str
-    """As given, or `step N`, counted from 1."""
+    """The given name, or `step N`, counted from 1."""
     url: str
     """The final one."""
     status: int | None
@@ -227,9 +227,9 @@ class StepResult(Sparse):
     title: str
     duration_ms: int
     values: tuple[Any, ...]
-    """What the actions returned, in order."""
+    """The values that the actions returned, in order."""
     console: tuple[str, ...]
-    """What the page wrote to its console: the last 200 lines, each cut to 2,000 characters."""
+    """The page's console output: the last 200 lines, each cut to 2,000 characters."""
     errors: tuple[str, ...]
     """Uncaught errors of the page."""
 
@@ -238,27 +238,27 @@ class Download(Sparse):
     """A file that an action fetched: base64 in `content`, or its `path` where `artifacts` is `files`."""
 
     name: str
-    """As the server or page suggests; not a path."""
+    """The file name that the server or page suggests; not a path."""
     size: int
-    """Bytes."""
+    """Size in bytes."""
     content: str | None = None
     path: str | None = None
 
 
 class JobResult(Sparse):
-    """What a job brought home. Files are base64, or paths where `artifacts` is `files`."""
+    """The result of a job. Files are base64, or paths if `artifacts` is `files`."""
 
     steps: tuple[StepResult, ...]
     video: str | None = None
     """WebM of the whole job."""
     messages: tuple[str, ...] | None = None
-    """With READ_ALERTS: what the pages' alerts said, in order."""
+    """The texts of the pages' alerts, in order; with READ_ALERTS."""
     har: str | None = None
     """JSON, HTTP Archive 1.2, secrets replaced."""
     trace: str | None = None
     """ZIP for Playwright's trace viewer, secrets replaced."""
     downloads: tuple[Download, ...] | None = None
-    """In the order in which they were fetched; null without any."""
+    """The downloads in their order; null without any."""
     screenshot: str | None = None
     pdf: str | None = None
     html: str | None = None

@@ -73,14 +73,14 @@ class _Generator(GenerateJsonSchema):
         return ordered
 
     def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
-        """With a pattern of keys that holds for all of them."""
+        """The schema of an object whose keys all match one pattern."""
         made = super().dict_schema(schema)
         for pattern, member in made.pop("patternProperties", {}).items():
             made.update(propertyNames={"pattern": pattern}, additionalProperties=member)
         return made
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        """With the default as it is on the wire, where it has a form there."""
+        """The schema with its default in wire form, if it has one."""
         inner = self.generate_inner(schema["schema"])
         default = schema.get("default", UNSET)
         if schema.get("default_factory") is dict:
@@ -165,7 +165,7 @@ def _schema(shape: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ordered(value: Any) -> Any:
-    """With what a schema is before what is in it."""
+    """The schema with its type and description before its members."""
     if isinstance(value, list):
         return [_ordered(one) for one in value]
     if not isinstance(value, dict):

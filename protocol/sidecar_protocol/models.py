@@ -41,7 +41,7 @@ class Model(BaseModel):
     model_config = CONFIG
 
     raw_parts: ClassVar[tuple[tuple[str, ...], ...]] = ()
-    """Places of members that are kept as the bytes that came; `*` stands for every member."""
+    """Places of members that are kept as the bytes received; `*` matches every member."""
     sparse: ClassVar[bool] = False
     """Whether members that are as they would be anyway are left out where it is written."""
 
@@ -50,7 +50,7 @@ class Model(BaseModel):
         return as_in_json(handler(source), handler)
 
     def wire_members(self) -> dict[str, Any]:
-        """Its members by their names on the wire."""
+        """The members by their names on the wire."""
         given = self.__dict__
         if not self.sparse:
             return {key: value for name, key, _ in outline(type(self)) if (value := given[name]) is not UNSET}
@@ -61,7 +61,7 @@ class Model(BaseModel):
         }
 
     def replace(self, **changes: Any) -> Self:
-        """The same with other members, which are taken on trust."""
+        """A copy with other members, which are not validated."""
         return self.model_copy(update=changes)
 
 
@@ -82,7 +82,7 @@ class V1Model(Lenient):
 
 
 def as_in_json(schema: CoreSchema, handler: GetCoreSchemaHandler) -> CoreSchema:
-    """Has strict models take what JSON has for them: objects for models, arrays for tuples, strings for enumerations.
+    """Lets strict models accept JSON's types: objects for models, arrays for tuples, strings for enumerations.
 
     pydantic does so where it reads JSON itself, but then it holds all of it once more, in half a kilobyte an object.
     """
@@ -107,7 +107,7 @@ def as_in_json(schema: CoreSchema, handler: GetCoreSchemaHandler) -> CoreSchema:
 
 @cache
 def outline(kind: type[Model]) -> tuple[tuple[str, str, Any], ...]:
-    """Every member: its name, its name on the wire, and what it is where it is not given (UNSET for none)."""
+    """Every member: its name, its name on the wire, and its default (UNSET for none)."""
     return tuple((name, one.alias or name, _default(one)) for name, one in kind.model_fields.items())
 
 
@@ -131,14 +131,14 @@ def _given(value: Any, read: Callable[[Any], Any]) -> Any:
 
 
 Maybe = Annotated[T | Unset, _Absent()]
-"""What may be not given, which is something else than null."""
+"""A member that may be absent, which differs from null."""
 
 
 class Either:
     """Decodes a union of shapes with different JSON types: mistakes are reported for the intended one."""
 
     def __init__(self, *labels: str) -> None:
-        """What JSON calls each of them, in the union's order."""
+        """The JSON types of the members, in the union's order."""
         self._labels = labels
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

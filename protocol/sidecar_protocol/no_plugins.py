@@ -12,7 +12,7 @@ _LOADER: Final = "pydantic.plugin._loader"
 
 
 class _NoPlugins(ModuleType):
-    """Stands where pydantic has what looks for plugins."""
+    """Replaces pydantic's module that searches for plugins."""
 
     def get_plugins(self) -> tuple[Any, ...]:
         """There are none."""

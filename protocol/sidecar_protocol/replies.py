@@ -7,7 +7,7 @@ from sidecar_protocol.errors import ErrorDetail
 from sidecar_protocol.wire_types import UNSET, Unset
 
 RequestId = int | str
-"""What a request is known by while it is in flight; the parent chooses it."""
+"""The identifier of a request while it is in flight; the parent chooses it."""
 EventName = Literal["job_update", "progress", "schedule_fired", "task_run", "delivery_failed"]
 
 
@@ -19,7 +19,7 @@ class _Line:
     type: ClassVar[str]
 
     def wire_members(self) -> dict[str, Any]:
-        """Its members by their names on the wire."""
+        """The members by their names on the wire."""
         given = ((name, getattr(self, name)) for name in type(self).__slots__)
         return {"type": self.type, **{name: value for name, value in given if value is not UNSET}}
 

@@ -92,7 +92,7 @@ def shape_of(kind: str) -> Any:
 
 
 def forms_of(kind: str) -> Any:
-    """All shapes that a type's content may have."""
+    """The models of a message type's content."""
     return model_named(FORMS[kind]) if kind in FORMS else shape_of(kind)
 
 

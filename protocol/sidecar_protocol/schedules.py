@@ -10,24 +10,24 @@ ScheduleName = Annotated[str, Bound(min_length=1, max_length=255)]
 """1 to 255 bytes of letters (Chinese ones, too), digits, underscores and spaces."""
 NonEmpty = Annotated[str, Bound(min_length=1)]
 ScheduleKey = Annotated[str, Bound(min_length=1, max_length=255)]
-"""As `create_schedule` answered."""
+"""The id that `create_schedule` returned."""
 Page = Annotated[int, Bound(ge=1, le=1_000_000_000)]
 Status = Literal["pending", "paused", "fired", "missed"]
 
 
 class Single(Sparse):
-    """One time."""
+    """A single point in time."""
 
     time: str
     """`YYYY-MM-DD HH:MM:SS`, zero-padded, in the future, at most one year ahead."""
     zone_type: int
     """1: the parent's time zone; anything else: that of the machine the sidecar runs on."""
     zone: NonEmpty | None = None
-    """IANA name of the parent's zone, only with `zone_type` 1; then `hello`'s, then the machine's where absent."""
+    """IANA name of the parent's zone, only with `zone_type` 1; default `hello`'s, then the machine's."""
 
 
 class Trigger(Model):
-    """When."""
+    """The trigger of a schedule."""
 
     single: Single
 
@@ -74,7 +74,7 @@ class ListSchedules(Model):
 
     page: Page = 1
     expired: bool = False
-    """Those that were fired or missed, instead of those still to come."""
+    """Lists fired and missed schedules instead of pending and paused ones."""
 
 
 class ScheduleCreated(Model):
@@ -92,7 +92,7 @@ class Schedule(Sparse):
     enabled: bool
     trigger: Trigger
     push: Push
-    """As it was given, secrets replaced."""
+    """The given content, with secrets replaced."""
     status: Status
     """`paused` is not enabled; `missed` is a time that passed without a run."""
     due: str

@@ -6,7 +6,7 @@ from sidecar_protocol.models import Bound, Either, Model, V1Model
 from sidecar_protocol.wire_types import Raw, Secret, no_secret
 
 MAX_SERVERS: Final = 100
-"""Of one login."""
+"""The number of servers of one login."""
 
 
 class Credentials(V1Model):
@@ -19,9 +19,9 @@ class Credentials(V1Model):
     api_key: Secret = Bound(default_factory=no_secret)
     primary: bool = False
     name: str = ""
-    """What events and logs call this server; its host and port where absent."""
+    """The server's name in events and logs; default its host and port."""
     results_path: str = "/api/v1/scraper/jobResult"
-    """Where results of jobs are posted."""
+    """The path to which results of jobs are posted."""
 
 
 Servers = Annotated[list[Credentials], Bound(max_length=MAX_SERVERS)]
@@ -36,7 +36,7 @@ class MockOptions(V1Model):
     secrets: dict[str, Raw] | None = None
     """Secret's key -> any JSON, given back byte for byte."""
     cv_matches: bool = True
-    """What `send_cv` answers."""
+    """The answer of `send_cv`."""
 
 
 class MockLogin(V1Model):
@@ -46,7 +46,7 @@ class MockLogin(V1Model):
 
 
 LoginForms = Credentials | MockLogin | Servers
-"""All that `set_credentials` takes; `codec` takes the mock out before the rest is read."""
+"""The contents that `set_credentials` accepts; `codec` cuts the mock out before the rest is read."""
 
 
 class Hello(Model):
@@ -73,7 +73,7 @@ class Limits(Model):
 
 
 class HelloReply(Model):
-    """Who answers, and what it can do."""
+    """The sidecar's version and capabilities."""
 
     version: str
     protocol: str

@@ -25,7 +25,7 @@ Moment = Annotated[str, Bound(min_length=1, max_length=40)]
 """RFC 3339 date and time; a date alone is its midnight, one without an offset is in UTC."""
 Page = Annotated[int, Bound(ge=1, le=1_000_000_000)]
 Trigger = Literal["interval", "cron", "manual", "schedule"]
-"""What started a run: the task's own time, `run_task`, or `run_task` pushed by a schedule."""
+"""The cause of a run: the task's own time, `run_task`, or `run_task` pushed by a schedule."""
 RunStatus = Literal["running", "success", "failed", "cancelled"]
 
 
@@ -36,21 +36,21 @@ class CreateTask(Model):
     """
 
     id: TaskId | None = None
-    """A fresh one where absent."""
+    """The task's id; default a generated one."""
     script: Script | None = None
     job: dict[str, Any] | None = None
     """Content of `send_job`; `{{name}}` in its strings is a value of `config`."""
     running: bool = True
     config: dict[str, Any] = Bound(default_factory=dict)
-    """What the script is called with."""
+    """The argument of the script's `main`."""
     init: Moment | None = None
-    """When it runs first; with `cron`, the time from which on it does. The moment of its making where absent."""
+    """The first run; with `cron` the earliest. Default the time of creation."""
     end: Moment | None = None
-    """After this it is deleted."""
+    """The time after which the task is deleted."""
     interval: Interval | None = None
     cron: Cron | None = None
     zone: Zone | None = None
-    """Of `cron`: the zone whose clock it means. UTC where absent."""
+    """The time zone of `cron`; default UTC."""
 
 
 class UpdateTask(Model):
@@ -69,7 +69,7 @@ class UpdateTask(Model):
     """Null: it has no end any more."""
     interval: Maybe[Interval] = UNSET
     cron: Maybe[Cron] = UNSET
-    """In the zone that is given with it, or that the task had, or in UTC."""
+    """A pattern in the zone that is given with it, in the task's previous zone, or in UTC."""
     zone: Maybe[Zone] = UNSET
 
 
@@ -117,7 +117,7 @@ class Task(Sparse):
     id: str
     script: str | None = None
     job: dict[str, Any] | None = None
-    """As it was given, secrets replaced."""
+    """The given content, with secrets replaced."""
     running: bool
     config: dict[str, Any]
     init: str
@@ -128,9 +128,9 @@ class Task(Sparse):
     every: str | None = None
     """The interval as people read it: `1 h`."""
     cron: str | None = None
-    """As it was given."""
+    """The given pattern."""
     zone: str | None = None
-    """Of `cron`."""
+    """The time zone of `cron`."""
     created: str
     warnings: tuple[str, ...] = ()
     """In replies to `create_task` and `update_task`: what was accepted and may not be what was meant."""
@@ -149,7 +149,7 @@ class TaskRun(Sparse):
     """One run of a task, as `list_task_runs` and the event `task_run` show it."""
 
     run: str
-    """Its id; for a run at the task's own time also that of `job_status`."""
+    """The run's id; for a run at the task's own time also the job's id for `job_status`."""
     task: str
     trigger: Trigger
     status: RunStatus
@@ -159,10 +159,10 @@ class TaskRun(Sparse):
     duration_ms: int | None = None
     """Null while it runs, and where its process died."""
     result: Any = None
-    """What the script returned, any JSON value, or the content of the job's reply."""
+    """The script's return value, any JSON value, or the content of the job's reply."""
     error: ErrorDetail | None = None
     output: tuple[str, ...] = ()
-    """What the script wrote to its console, and uncaught errors: the last 200 lines of 2,000 characters."""
+    """The script's console output, and uncaught errors: the last 200 lines of 2,000 characters."""
     cut: bool = False
     """Result or output were too long to be kept whole."""
 
@@ -187,9 +187,9 @@ class TaskStatus(Model):
     """RFC 3339, UTC; null for a task that is stopped, or whose end comes first."""
     last_run: TaskRun | None
     runs: int
-    """How many have ended or begun since the task was made."""
+    """The number of runs since the task was created, a current one included."""
     failed: int
-    """How many of them failed."""
+    """The number of failed runs."""
     skipped: int
     """Times that passed because the run before was still going."""
     coalesced: int
@@ -201,9 +201,9 @@ class RunTaskReply(Sparse):
 
     status: Literal["success"]
     result: Any
-    """What the script returned, any JSON value, or the content of the job's reply."""
+    """The script's return value, any JSON value, or the content of the job's reply."""
     run: str | None = None
-    """Its id in `list_task_runs`; a test has none."""
+    """The run's id in `list_task_runs`; a test has none."""
     duration_ms: int
     output: tuple[str, ...]
-    """What the script wrote to its console."""
+    """The script's console output."""

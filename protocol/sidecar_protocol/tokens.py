@@ -19,13 +19,13 @@ class IssueToken(Model):
     validity: Annotated[int, Duration(ge=1, le=315_360_000, unit="seconds")] = WEEK
     """Seconds, or text such as `"7d"`."""
     strict: bool = False
-    """Only the scope itself may be opened."""
+    """Whether only the scope itself may be opened."""
     strict_resources: bool = False
-    """What pages load has to come from within the scope, too: frames, images, scripts, fetch, sockets, workers."""
+    """Whether pages' resources have to be within the scope, too: frames, images, scripts, fetch, sockets, workers."""
 
 
 class IssuedToken(Model):
     """Content of the reply to `issue_token`."""
 
     token: str
-    """What `send_job` takes as its `token`."""
+    """The `token` for `send_job`."""

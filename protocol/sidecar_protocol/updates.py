@@ -12,7 +12,7 @@ State = Literal["WAITING", "RUNNING", "COMPLETED", "FAILED", "SKIPPED"]
 
 
 class TaskState(Sparse):
-    """What has become of one step so far."""
+    """The state of one step."""
 
     task_name: Annotated[str, Bound(alias="taskName")]
     """The step's name; `step N`, counted from 1, where it has none."""
@@ -22,7 +22,7 @@ class TaskState(Sparse):
     duration: str | None = None
     """ISO 8601, as in `PT1.8S`."""
     stdout: str | None = None
-    """What the page wrote to its console and what the actions returned; the last characters."""
+    """The page's console output and the actions' values; the last characters."""
     stderr: str | None = None
     """Uncaught errors of the page; the last characters."""
     return_code: Annotated[int | None, Bound(alias="returnCode")] = None
@@ -32,7 +32,7 @@ class TaskState(Sparse):
 
 
 class ApplicationContext(Model):
-    """Who ran the job."""
+    """The program that ran the job."""
 
     version: str
 
@@ -49,7 +49,7 @@ class JobUpdate(Model):
     application_context: Annotated[ApplicationContext, Bound(alias="applicationContext")]
     run_state: Annotated[RunState, Bound(alias="runState")]
     start_time: Annotated[str, Bound(alias="startTime")]
-    """RFC 3339; a run that is tried again begins anew."""
+    """RFC 3339; each attempt has its own."""
     run_duration: Annotated[str, Bound(alias="runDuration")]
     """ISO 8601; so far."""
     task_states: Annotated[tuple[TaskState, ...], Bound(alias="taskStates")]
@@ -92,4 +92,4 @@ class Progress(Sparse):
     """Counted from 1."""
     steps: int
     percentage: Annotated[int, Bound(ge=0, le=100)]
-    """Of the steps that are done."""
+    """The percentage of finished steps."""

@@ -1,4 +1,4 @@
-"""What pydantic says of wrong content -> our own sentences, each with its place. No sentence quotes a value."""
+"""Translates pydantic's errors into our own sentences, each with its place. No sentence quotes a value."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -56,7 +56,7 @@ _WRAPPED: Final = ("schema", "json_schema", "python_schema")
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One thing that is wrong: where, in what words, and whether it is too much instead of wrong."""
+    """One mistake: its place, its sentence, and whether it exceeds a limit."""
 
     field: str
     """Empty for the whole content."""
@@ -66,7 +66,7 @@ class Mistake:
 
 @dataclass(slots=True)
 class _Place:
-    """Where one of pydantic's mistakes is."""
+    """The place of one of pydantic's errors."""
 
     error: ErrorDetails
     path: str = ""
@@ -80,7 +80,7 @@ class _Place:
 
 
 def mistakes(wrong: ValidationError, schema: Any, value: Any) -> Sequence[Mistake]:
-    """At most `MAX_FIELD_ERRORS`: unknown keys, then the others in the order of the model's members.
+    """At most `MAX_FIELD_ERRORS` mistakes: unknown keys, then the others in the order of the model's members.
 
     `schema` is the core schema that `value` was read by.
     """
@@ -91,7 +91,7 @@ def mistakes(wrong: ValidationError, schema: Any, value: Any) -> Sequence[Mistak
 
 
 def _meant(places: Sequence[_Place], value: Any) -> Iterator[Mistake]:
-    """Of a union's shapes only the one that was meant; where it is none of them, one mistake that names them all."""
+    """The errors of the union member that was meant; if none was, one mistake that names them all."""
     shapes: dict[tuple[int | str, ...], dict[str, bool]] = {}
     for place in places:
         for at, shape, other in place.unions:
@@ -144,7 +144,7 @@ def _placed(error: ErrorDetails, schema: Any) -> _Place:
 
 
 def _bare(schema: Any, known: dict[str, Any], place: _Place) -> Any:
-    """Without what is wrapped around it."""
+    """The core schema without its wrappers."""
     place.nullable = False
     while schema:
         kind = schema["type"]
@@ -196,7 +196,7 @@ def _was_counted_wrong(place: _Place, value: Any) -> bool:
 
 
 def _found(place: _Place, value: Any) -> Any:
-    """What is at a place."""
+    """The value at a place."""
     found = value
     for part in place.route:
         try:

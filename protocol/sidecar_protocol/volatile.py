@@ -1,4 +1,4 @@
-"""What two runs of the same session may answer differently: times, durations, and ids that are made at random."""
+"""Values that may differ between two runs of the same session: times, durations, and generated ids."""
 
 import re
 from typing import Any, Final
@@ -30,7 +30,7 @@ GENERATED: Final = re.compile(
     r"|\b1\d{9}(?:\d{3})?\b"
     r"|(?<=Timeout )\d+(?:\.\d+)?(?=ms)"
 )
-"""Times, durations and random ids as they stand in a text."""
+"""Times, durations and random ids within a text."""
 
 
 def without_volatile(value: Any) -> Any:

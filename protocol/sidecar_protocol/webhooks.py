@@ -55,7 +55,7 @@ class ListDeliveries(Model):
     """Content of `list_deliveries`."""
 
     status: DeliveryStatus | None = None
-    """Both where absent."""
+    """The status of listed deliveries; default both."""
     page: Annotated[int, Bound(ge=1)] = 1
 
 
@@ -79,7 +79,7 @@ class Delivery(Sparse):
     next_attempt: str | None = None
     """Null for those that are dead, or wait for another or for a secret."""
     error: str | None = None
-    """What the last attempt failed with."""
+    """The error of the last attempt."""
 
 
 class Deliveries(Model):
@@ -92,7 +92,7 @@ class Deliveries(Model):
 
 
 class DeliveryFailed(Model):
-    """Content of the event `delivery_failed`: after a delivery's first failed attempt, and when it is given up."""
+    """Content of the event `delivery_failed`: after a delivery's first failed attempt, and when it is dead."""
 
     server: str
     """The name of a server, else the endpoint's host and port."""
@@ -110,11 +110,11 @@ class Redeliver(Model):
 
     id: Annotated[str, Bound(min_length=1)]
     endpoint: str | None = None
-    """Only the delivery to this one, where several endpoints have the same id."""
+    """Selects one delivery if several endpoints have the same id."""
 
 
 def signing_key(secret: Secret) -> bytes:
-    """The bytes that a `whsec_…` secret stands for. Raises ValueError without quoting it."""
+    """The bytes of a `whsec_…` secret. Raises ValueError without quoting it."""
     text = secret.reveal()
     try:
         if not text.startswith(SECRET_PREFIX):

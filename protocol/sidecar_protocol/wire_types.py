@@ -1,4 +1,4 @@
-"""What wire values are built on and needs no model: raw JSON, what is not given, strings that must not be printed."""
+"""Basic wire types without models: raw JSON, absent values, strings that must not be printed."""
 
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
@@ -127,7 +127,7 @@ def no_secret() -> Secret:
 
 
 def encode_hook(value: Any) -> Any:
-    """What orjson does not know, as something that it knows; a secret never leaves as itself."""
+    """Converts types that orjson does not know; a secret is never written in clear."""
     if isinstance(value, Raw):
         return orjson.Fragment(bytes(value))
     if isinstance(value, Secret | Secrets):
@@ -138,7 +138,7 @@ def encode_hook(value: Any) -> Any:
 
 
 def json_type(value: Any) -> str:
-    """What JSON calls a value, as errors name it."""
+    """The JSON type of a value, as errors name it."""
     names = {dict: "object", list: "array", tuple: "array", type(None): "null"}
     return names.get(type(value), type(value).__name__)
 
@@ -164,7 +164,7 @@ def _secrets(value: Any) -> Secrets:
 
 
 def _raw(value: Any, info: Any) -> Raw:
-    """Puts back what was cut out: in its place stands its number."""
+    """Restores the parts that were cut out and replaced by numbers."""
     if isinstance(value, Raw):
         return value
     if info.context is not None and type(value) is int:

@@ -1,11 +1,11 @@
 // Made from protocol/schema by `sidecar schema --out protocol/schema`; not edited by hand.
 
-/** Who ran the job. */
+/** The program that ran the job. */
 export interface ApplicationContext {
   version: string;
 }
 
-/** Who ran the job. */
+/** The program that ran the job. */
 export interface ApplicationContext06 {
   name: string;
   version: string;
@@ -126,7 +126,7 @@ export interface Delivery {
   error?: string | null;
 }
 
-/** Content of the event `delivery_failed`: after a delivery's first failed attempt, and when it is given up. */
+/** Content of the event `delivery_failed`: after a delivery's first failed attempt, and when it is dead. */
 export interface DeliveryFailed {
   server: string;
   endpoint: string;
@@ -194,18 +194,18 @@ export interface Field {
   order?: "dmy" | "mdy" | null;
 }
 
-/** One of the places where content is wrong. */
+/** One wrong place in a content. */
 export interface FieldError {
   field: string;
   message: string;
 }
 
-/** In what form a result is forwarded. */
+/** The form in which a result is forwarded. */
 export interface ForwardAs {
   as?: "cv" | "result";
 }
 
-/** Where the device says it is; pages see it where the permission `geolocation` is given. */
+/** The device's location, which pages see if the permission `geolocation` is granted. */
 export interface Geolocation {
   latitude: number;
   longitude: number;
@@ -218,7 +218,7 @@ export interface Hello {
   zone?: string;
 }
 
-/** Who answers, and what it can do. */
+/** The sidecar's version and capabilities. */
 export interface HelloReply {
   version: string;
   protocol: string;
@@ -259,7 +259,7 @@ export interface JobReply {
   result?: JobResult | null;
 }
 
-/** What a job brought home. Files are base64, or paths where `artifacts` is `files`. */
+/** The result of a job. Files are base64, or paths if `artifacts` is `files`. */
 export interface JobResult {
   steps: Array<StepResult>;
   video?: string | null;
@@ -279,7 +279,7 @@ export interface JobScheduled {
   status?: "scheduled";
 }
 
-/** What is known of one job. Also the content of the reply to `job_status`. */
+/** The state of one job. Also the content of the reply to `job_status`. */
 export interface JobState {
   id: string;
   status: "pending" | "success" | "failed" | "cancelled";
@@ -297,7 +297,7 @@ export interface JobState {
   error?: ErrorDetail | null;
 }
 
-/** What the run was before, null at its start, and what it is now. */
+/** The run's previous state, null at its start, and its current one. */
 export interface JobTransition {
   previousState: "WAITING" | "RUNNING" | "SUCCEEDED" | "FAILED" | null;
   currentState: "WAITING" | "RUNNING" | "SUCCEEDED" | "FAILED";
@@ -411,7 +411,7 @@ export interface Ok {
   id?: number | string;
 }
 
-/** How PDF renders. Source: Tourist; every field has its default and limit. */
+/** Options of the PDF, as in Tourist; every field has its default and limit. */
 export interface PdfOptions {
   media?: "screen" | "print";
   format?: "Letter" | "Legal" | "Tabloid" | "Ledger" | "A0" | "A1" | "A2" | "A3" | "A4" | "A5" | "A6" | null;
@@ -577,7 +577,7 @@ export interface SendJob {
   timeout_ms?: number | string;
 }
 
-/** One time. */
+/** A single point in time. */
 export interface Single {
   time: string;
   zone_type: number;
@@ -590,7 +590,7 @@ export interface Size {
   height?: number | string | null;
 }
 
-/** One page to visit, and what to do there. */
+/** One page to visit, with its actions and extract. */
 export interface Step {
   url: string;
   name?: string | null;
@@ -601,7 +601,7 @@ export interface Step {
   fail_on_status?: boolean | null;
 }
 
-/** What became of one step. */
+/** The result of one step. */
 export interface StepResult {
   name: string;
   url: string;
@@ -666,7 +666,7 @@ export interface TaskRunPage {
   runs: Array<TaskRun>;
 }
 
-/** What has become of one step so far. */
+/** The state of one step. */
 export interface TaskState {
   taskName: string;
   state: "WAITING" | "RUNNING" | "COMPLETED" | "FAILED" | "SKIPPED";
@@ -678,7 +678,7 @@ export interface TaskState {
   error_message?: string | null;
 }
 
-/** What has become of one step so far; the members mean what they mean in `job_update`. */
+/** The state of one step; its members mean the same as in `job_update`. */
 export interface TaskState06 {
   taskName: string;
   state: "WAITING" | "RUNNING" | "SUCCEEDED" | "SUCCEEDED_NO_OP" | "FAILED" | "SKIPPED";
@@ -703,7 +703,7 @@ export interface TaskStatus {
   coalesced: number;
 }
 
-/** What a step was before, and what it is now. */
+/** A step's previous state, and its current one. */
 export interface TaskTransition {
   taskName: string;
   previousState: "WAITING" | "RUNNING" | "SUCCEEDED" | "SUCCEEDED_NO_OP" | "FAILED" | "SKIPPED";
@@ -731,7 +731,7 @@ export interface TestTask {
   config?: Record<string, unknown>;
 }
 
-/** When. */
+/** The trigger of a schedule. */
 export interface Trigger {
   single: Single;
 }

@@ -36,7 +36,7 @@ class PageSize(Model):
 
 
 def decode_page_size(answer: str) -> PageSize:
-    """What a page answers to `size`."""
+    """The page's size from its answer to `size`."""
     return lenient_json.read(PageSize, answer)
 
 

@@ -34,7 +34,7 @@ class CdpClient:
         self._frame = ""
         """The id of the page's main frame; empty until a document has come, or it was asked for."""
         self._key = ""
-        """What our world holds, and no page knows: another process may give the same number to a page's own world."""
+        """A key of our world that no page knows: another process may give the same number to a page's own world."""
         self._world: int | None = None
         """Ours in the document that is there."""
         self._pending_world: asyncio.Task[int] | None = None
@@ -50,14 +50,14 @@ class CdpClient:
         return self._session
 
     async def target_info(self) -> dict[str, Any]:
-        """What Chromium says of the job's own page: a `targetId`, which is also its main frame's, and its context."""
+        """Chromium's description of the job's own page: a `targetId`, also its main frame's, and its context."""
         if not self._target_info:
             session = await self.session(self._page)
             self._target_info = (await session.send("Target.getTargetInfo"))["targetInfo"]
         return self._target_info
 
     async def ask(self, page: Page | Frame, name: str, argument: Any = None) -> Any:
-        """The answer of the document that the page has then, or of the next one where it goes on meanwhile.
+        """The answer of the page's current document, or of the next one if it navigates meanwhile.
 
         Raises Playwright's errors.
         """
@@ -122,7 +122,7 @@ class _StaleWorld(Exception):
 
 
 async def _await_world(pending: asyncio.Task[int]) -> int | None:
-    """None where the document that it was made for has gone again."""
+    """The world of the current document; None if that document is gone again."""
     try:
         return await asyncio.shield(pending)
     except PlaywrightError:

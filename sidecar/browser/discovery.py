@@ -30,7 +30,7 @@ _DOWNLOADS: Final[dict[BrowserName, tuple[tuple[str, str], ...]]] = {
     "FIREFOX": (("firefox", "firefox/firefox"), ("firefox", "firefox/*.app/Contents/MacOS/firefox")),
     "WEBKIT": (("webkit", "pw_run.sh"), ("webkit", "Playwright.exe")),
 }
-"""Name in Playwright's browsers.json, and where its executable lies in the folder `name-revision`."""
+"""The name in Playwright's browsers.json, and the path of the executable in the folder `name-revision`."""
 
 _SYSTEM: Final[dict[BrowserName, tuple[str, ...]]] = {
     # the headless shell first: it does all that a job asks for, three times cheaper
@@ -63,7 +63,7 @@ class FoundBrowser:
     source: str
     """`setting`, `playwright` or `system`."""
     endpoint: str | None = None
-    """Of a remote browser; may hold a password, so `path` is what is shown of it."""
+    """The address of a remote browser; may contain a password, so only `path` is shown."""
     channel: str | None = None
     """Playwright's channel; `moz-firefox` for a Firefox that Mozilla or a distribution built."""
 
@@ -118,12 +118,12 @@ def available_browsers(settings: Settings) -> dict[str, str]:
 
 
 def install_hint(kind: BrowserName) -> str:
-    """What to run to get a browser of this kind."""
+    """The command that installs a browser of this kind."""
     return _HINTS[kind]
 
 
 def downloads_folder(settings: Settings) -> Path:
-    """Where Playwright keeps what it has downloaded."""
+    """The folder of Playwright's downloaded browsers."""
     package = _playwright_package()
     return _downloads_folder(package, settings.browsers_path) if package else Path()
 

@@ -40,7 +40,7 @@ class Redactions:
     secrets: Redact = _unchanged
     """Removes the job's `secrets`, from results of steps, alerts and errors."""
     all: Redact = _unchanged
-    """Also removes cookies, passwords and typed text; for recordings, and for texts that are truncated."""
+    """Redaction that also removes cookies, passwords and typed text; for recordings and truncated texts."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """The values of the job's `secrets`, for JavaScript actions."""
 

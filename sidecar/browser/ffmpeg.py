@@ -60,6 +60,6 @@ def _links_folder(scratch: Scratch) -> Path:
 
 
 def _relative_path() -> Path | None:
-    """Where Playwright expects it, relative to its folder; None where no Playwright says."""
+    """The path at which Playwright expects ffmpeg, relative to its folder; None if unknown."""
     revision = discovery.revision_of("ffmpeg")
     return Path(f"ffmpeg-{revision}") / _NAMES.get(sys.platform, "ffmpeg-linux") if revision else None

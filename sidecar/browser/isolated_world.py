@@ -30,9 +30,9 @@ ELEMENT_READS: Final = {
 }
 """Playwright's methods that read one element, and the function of `isolated_world.js` that does the same."""
 _CONTROL: Final = "ref: <Node>"
-"""What Playwright makes of an element where a text should be."""
+"""Playwright's text for an element in place of a text."""
 _HIDDEN_MEMBER: Final = ("Node is not an HTMLElement", "is not a function")
-"""Its errors where such an element stands for a member that it uses."""
+"""Playwright's errors if such an element hides a member that it uses."""
 _numbers: Final = itertools.count(1)
 """One for each query, so that elements of one are never taken for another's."""
 
@@ -62,7 +62,7 @@ class ElementQuery:
     number: int
     selector: str
     name: str
-    """Its name in errors."""
+    """The query's name in errors."""
     all: bool = False
     """Whether all matches count, or only the first."""
     within: "ElementQuery | None" = None
@@ -113,7 +113,7 @@ async def text_contents(locator: Locator) -> list[str]:
 
 
 async def options(locator: Locator) -> list[tuple[int, list[tuple[str, str]]]]:
-    """For each select box the number of its options, and value and label of the first short ones.
+    """The options of each select box: their number, and value and label of the first short ones.
 
     Raises Playwright's errors.
     """
@@ -128,7 +128,7 @@ async def status(page: Page) -> int | None:
 
 
 async def read_element(target: Page | Frame | Locator, method: str, given: dict[str, Any]) -> str | None:
-    """What Playwright's method of this name, one of `ELEMENT_READS`, returns for an element.
+    """The result of Playwright's method of this name, one of `ELEMENT_READS`, for an element.
 
     A control in a form hides the form's member of its name (`<input name=innerText>`), of which Playwright reads the
     control; that is read again here. Raises Playwright's errors.

@@ -31,7 +31,7 @@ _ABORTS: Final = {
     "NS_ERROR_NET_RESET": "connectionreset",
     "NS_ERROR_UNKNOWN_HOST": "namenotresolved",
 }
-"""How a recorded request failed -> how Playwright makes it fail; others fail without a reason."""
+"""Failure of a recorded request -> Playwright's abort reason; others fail without a reason."""
 _FAILED: Final = "net::ERR_FAILED"
 _SEEDED: Final = """(() => {{
     let state = {seed} | 0 || 1;
@@ -60,7 +60,7 @@ class JobNetwork(Protocol):
         """
 
     async def prepare(self, context: BrowserContext) -> None:
-        """Is called before the job's first step."""
+        """Prepares the context; called before the job's first step."""
 
     def ended(self, error: SidecarError | None) -> None:
         """Is called when the job has ended, in a thread."""
@@ -132,7 +132,7 @@ class OfflineNetwork:
         self._find = find
         self._missing: NotRecorded | None = None
         self._failure = ""
-        """How a request failed in the recording, if Playwright can't make one fail so."""
+        """The recorded failure of a request, if Playwright can't reproduce it."""
 
     def filmstrip(self, page: JobPage, redact: Redact, *, scales: bool) -> Filmstrip | None:  # noqa: ARG002
         """None: a replay is not recorded."""

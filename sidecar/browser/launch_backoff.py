@@ -1,4 +1,4 @@
-"""After a failed launch the next one is not tried at once, and after each further failure later."""
+"""Back-off of launches: after a failed launch the next one is delayed, longer after each further failure."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -11,7 +11,7 @@ class BackoffLimits(Protocol):
 
     @property
     def first_backoff(self) -> float:
-        """After one failure."""
+        """The delay after one failure."""
 
     @property
     def longest_backoff(self) -> float:

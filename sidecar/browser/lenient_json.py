@@ -12,9 +12,9 @@ _LONE_SURROGATE: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
-"""Half a pair that stands alone, in text without escaped backslashes."""
+"""A lone surrogate, in text without escaped backslashes."""
 _ESCAPED_BACKSLASH: Final = b"\0\0"
-"""Stands for an escaped backslash: JSON holds no such bytes."""
+"""Replaces an escaped backslash: JSON contains no such bytes."""
 
 
 def read(shape: type[T], text: bytes | str) -> T:
@@ -23,7 +23,7 @@ def read(shape: type[T], text: bytes | str) -> T:
 
 
 def decode(text: bytes | str) -> Any:
-    """A page's JSON as plain values, surrogates that stand alone replaced by U+FFFD. Raises NotJson."""
+    """A page's JSON as plain values, with lone surrogates replaced by U+FFFD. Raises NotJson."""
     raw = text if isinstance(text, bytes) else text.encode(errors="replace")
     try:
         return plain(raw)

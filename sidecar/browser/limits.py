@@ -15,23 +15,23 @@ class Limits:
 
     launch: float = 30.0
     context: float = 15.0
-    """To open a context and its page."""
+    """Seconds to open a context and its page."""
     close: float = 5.0
-    """To close a context or a browser."""
+    """Seconds to close a context or a browser."""
     driver_response: float = 10.0
-    """For the driver to respond after a cancelled call; a driver that does not is killed."""
+    """Seconds for the driver to respond after a cancelled call; otherwise it is killed."""
     jobs_per_browser: int = 100
-    """After this many jobs the browser is replaced; long-lived ones grow."""
+    """Jobs after which a browser is replaced; long-lived ones grow."""
     jobs_per_memory_check: int = 10
-    """After this many jobs the browser's memory is compared with the limit of the settings."""
+    """Jobs after which a browser's memory is compared with the limit of the settings."""
     idle: float = 300.0
     """A browser without jobs is closed after this."""
     first_backoff: float = 0.5
     longest_backoff: float = 30.0
     """The pause after a failed launch; it doubles with each failure."""
     save: float = 10.0
-    """To read a profile's cookies and storage after a job."""
+    """Seconds to read a profile's cookies and storage after a job."""
     leave_page_after: float = 1.0
-    """After this time without a job a profile's page is left, so that the site's scripts stop."""
+    """Seconds without a job after which a profile's page is left, so that the site's scripts stop."""
     profile_idle: float = 120.0
     """A profile's context without jobs is closed after this."""

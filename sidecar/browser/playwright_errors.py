@@ -13,9 +13,9 @@ from sidecar.truncation import cap_length
 _AT_URL = re.compile(r" at \S+://.*$")
 _FIREFOX_ERROR = re.compile(r"about:(?:net|cert)error\?.*?\bu=([^&]*)")
 _TOO_LARGE = ("the value of the page has more than ", "the file has more than ")
-"""What our own refusals say, in `driver` and `page_actions`."""
+"""Texts of our own refusals, in `driver` and `page_actions`."""
 _AWAITS_NAVIGATION = ("waiting for scheduled navigations to finish", "elementHandle.press(")
-"""What an action's log says from when Playwright waits for a navigation, or can but wait for one, on."""
+"""Lines of an action's log once Playwright waits for a navigation."""
 AWAITING_NAVIGATION: Final = "the action is done, but the page that it leads to has not responded"
 _LISTED: Final = re.compile(r"^ +\d+\) (<[a-z][^>\n]{0,500}>)", re.MULTILINE)
 """An element in Playwright's list of several matches."""
@@ -38,7 +38,7 @@ _CONTEXT_DESTROYED = (
     "Inspected target navigated or closed",
     "Promise was collected",
 )
-"""What Playwright says, or Chromium where it was asked without it."""
+"""Playwright's texts, and those of Chromium over CDP."""
 _CLOSED = (
     "target crashed",
     "page crashed",
@@ -61,7 +61,7 @@ def first_line(error: BaseException) -> str:
 
 
 def describe(error: PlaywrightError) -> str:
-    """What went wrong in an action, and where that helps, what to look at."""
+    """The error of an action, with a hint if one is known."""
     if isinstance(error, PlaywrightTimeout):
         return _describe_timeout(error)
     said = first_line(error)
@@ -69,7 +69,7 @@ def describe(error: PlaywrightError) -> str:
 
 
 def _matches(error: PlaywrightError) -> str:
-    """What a selector has matched, by tags, ids and classes: Playwright's list also quotes a part of each text."""
+    """The elements that a selector has matched, by tags, ids and classes: Playwright's list also quotes their texts."""
     tags = _LISTED.findall(str(error))
     shown = ", ".join(_ATTRIBUTE_BUT.sub("", tag) for tag in tags[:_MOST_LISTED])
     return f"{shown}, …" if len(tags) > _MOST_LISTED else shown

@@ -54,7 +54,7 @@ class BrowserPool:
         scratch: Scratch | None = None,
         drivers: DriverProcesses | None = None,
     ) -> None:
-        """All temporary files of browsers are in `scratch`, by default a temporary folder."""
+        """Stores all temporary files of browsers in `scratch`, by default a temporary folder."""
         self._settings = settings
         self._clock = clock
         self._limits = limits or Limits()
@@ -284,7 +284,7 @@ class BrowserPool:
             browser.prepare(self._limits.context)
 
     def _retire_or_idle(self, kind: BrowserName, browser: BrowserProcess) -> None:
-        """After each job: closes a retired browser, starts the idle timer of one without jobs."""
+        """Closes a retired browser after its job, and starts the idle timer of one without jobs."""
         if browser.retired:
             self._retire(kind, browser)
         elif not browser.active_contexts and not self._closed:

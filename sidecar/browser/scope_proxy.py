@@ -1,6 +1,6 @@
 """A proxy of our own for one job's pages: it connects to the servers that its token covers, and to no other.
 
-It stands where connections are made, so nothing that a page can do gets around it: frames, redirects of images,
+It makes the connections, so no page can bypass it: frames, redirects of images,
 workers, WebSockets and prefetches go through it like all else, in every browser.
 """
 
@@ -22,7 +22,7 @@ NO_WEBRTC: Final = "delete globalThis.RTCPeerConnection; delete globalThis.webki
 """Runs in each document: peers are the one thing that a page reaches past its proxy."""
 _MAX_HEAD_BYTES: Final = 256 << 10
 _TIMEOUT_SECONDS: Final = 30.0
-"""For a request's head, and for a connection."""
+"""Seconds for a request's head, and for a connection."""
 _UNLOAD_MS: Final = 2_000
 _CHUNK: Final = 64 << 10
 _HOP_BY_HOP: Final = (b"connection", b"proxy-connection", b"proxy-authorization", b"keep-alive", b"upgrade")
@@ -53,7 +53,7 @@ class ScopeProxy:
 
     @property
     def address(self) -> str:
-        """What a browser's context takes as its proxy."""
+        """The proxy address for a browser's context."""
         if self._server is None:
             raise RuntimeError("the gateway is not open")
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
@@ -99,7 +99,7 @@ class ScopeProxy:
 async def unload_pages(context: BrowserContext) -> None:
     """Ends what a context's pages run: Firefox takes the proxy from a closing context before its workers have ended."""
     leaving = [asyncio.ensure_future(page.goto("about:blank", timeout=_UNLOAD_MS)) for page in context.pages]
-    await asyncio.gather(*leaving, return_exceptions=True)  # one may have gone, or answer no more
+    await asyncio.gather(*leaving, return_exceptions=True)  # one may have closed, or no longer answer
 
 
 def _to_origin_form(head: bytes, path: str, query: str) -> bytes:
@@ -143,7 +143,7 @@ async def _forward_exchange(
 async def _forward_request_body(
     head: bytes, client_reader: asyncio.StreamReader, server_writer: asyncio.StreamWriter
 ) -> None:
-    """Hands on a request's body, and ends once the browser has gone or says more than that. Raises ValueError."""
+    """Forwards a request's body, and ends when the browser has closed or sends more than that. Raises ValueError."""
     try:
         fields = [(_name(line), line.partition(b":")[2].strip()) for line in head.split(b"\r\n")[1:]]
         lengths = [value for name, value in fields if name == b"content-length"]

@@ -17,7 +17,7 @@ _TOKENS: Final = re.compile(r"\\(.)|(\*\*+/)|(\*\*+)|(\*)|(\{)|(\})|(,)|([^])".r
 
 
 class UrlGlob:
-    """One glob. Only its length is looked at until it has to match."""
+    """One glob. Only its length is checked until it has to match."""
 
     def __init__(self, text: str) -> None:
         """Raises ValueError for one that is too long, or has too many wildcards."""
@@ -50,7 +50,7 @@ class _Nfa:
         self._loops = self._loops_but_slash = 0
         """Places where any letter, or any but a slash, may be skipped."""
         self._epsilon: dict[int, int] = {}
-        """States -> states that are reached from any of them without a letter; where these go on comes later."""
+        """States -> states that are reached from any of them without a letter; continuations are added later."""
         self._last = 0
         self._end = 1 << self._parse(text)
         self._epsilon_sources = 0
@@ -146,7 +146,7 @@ class _Nfa:
 
 
 def _normalized(url: str) -> str:
-    """As a browser spells an address without a path."""
+    """The address as a browser normalizes it, with a path."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -17,7 +17,7 @@ AllowsUrl = Callable[[str], bool]
 
 def is_document_request(request: Request) -> bool:
     """Whether it asks for the document of a page or of a frame."""
-    # Firefox calls an <object>'s or an <embed>'s request a navigation of the page that it stands in, but no document's
+    # Firefox calls an <object>'s or an <embed>'s request a navigation of its page, but not of its document
     return request.is_navigation_request() and request.resource_type == "document"
 
 

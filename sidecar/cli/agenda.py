@@ -44,11 +44,11 @@ class Row:
     """A task's id, a schedule's name."""
     state: str
     next: str | None
-    """When it runs next."""
+    """The next run."""
     coming: int
     """Runs in the next day."""
     last: str | None
-    """When it ran last."""
+    """The last run."""
     last_status: str | None
     ran: int
     """Runs in the last day that are remembered."""
@@ -58,7 +58,7 @@ class Row:
 
 
 class _Task(Lenient):
-    """What of a task's document matters here; milliseconds."""
+    """The parts of a task's document that are shown; milliseconds."""
 
     running: bool
     init: int
@@ -72,7 +72,7 @@ class _Task(Lenient):
 
 
 class _Schedule(Lenient):
-    """What of a schedule's document matters here."""
+    """The parts of a schedule's document that are shown."""
 
     name: str
     enabled: bool
@@ -135,7 +135,7 @@ def agenda(planned: Sequence[ScheduledEntry], ran: Sequence[RunSummary], now: fl
 
 
 def _look(settings: Settings, since: float) -> tuple[list[ScheduledEntry], list[RunSummary]]:
-    """Where schedules and tasks are: in a fleet's Redis if its machines have a common key, else in the state folder."""
+    """Reads schedules and tasks from a fleet's Redis if its machines have a common key, else from the state folder."""
     if not settings.queue or settings.encryption_key() is None:
         return read_snapshot(settings.state_path() / "sidecar.db", since)
     try:
@@ -148,7 +148,7 @@ def _look(settings: Settings, since: float) -> tuple[list[ScheduledEntry], list[
 
 
 def _unreadable(one: ScheduledEntry) -> Row:
-    """What a newer sidecar has written, or damage, hides nothing of the others."""
+    """The row of a document that can't be read: written by a newer sidecar, or damaged."""
     return Row(
         kind=one.kind,
         what=one.id,
@@ -211,7 +211,7 @@ def _schedule(one: ScheduledEntry, now: float) -> Row:
 
 
 def _past(runs: Sequence[RunSummary], now: float) -> str:
-    """A letter for each of the last hours, the latest last: the worst of what happened in it."""
+    """A letter for each of the last hours, the latest last: the worst outcome in it."""
     letters = ["."] * SIDE
     for run in runs:
         hour = SIDE - 1 - min(SIDE - 1, max(0, int((now - run.started) // HOUR)))
@@ -269,6 +269,6 @@ def _print_table(rows: Sequence[Row], out: IO[str]) -> None:
 
 
 def _least_width(lines: Sequence[Sequence[str]]) -> int:
-    """Of the table, in columns of the terminal, its long names folded."""
+    """The least width of the table in terminal columns, with long names folded."""
     widths = [max(map(len, column)) + 2 for column in zip(_HEADS, *lines, strict=True)]
     return sum(widths) - widths[_WHAT] + min(widths[_WHAT], _NARROWEST_WHAT)

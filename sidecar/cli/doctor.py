@@ -41,7 +41,7 @@ def run(_: argparse.Namespace, flags: Mapping[str, str]) -> int:
 
 
 def examine(settings: Settings, out: TextIO) -> int:
-    """Prints a line for each thing looked at; gives 0, or 1 where something needed is missing."""
+    """Prints a line for each check; returns 0, or 1 if something required is missing."""
     return asyncio.run(_examine(settings, out))
 
 
@@ -103,7 +103,7 @@ def _told(contents: DatabaseSummary) -> str:
 
 def _store_key(settings: Settings) -> Iterator[Finding]:
     if settings.encryption_key():
-        yield "ok", "store key: set; what is secret on disk outlives this process, and work that needs it goes on"
+        yield "ok", "store key: set; secrets on disk outlive this process, and work that needs them continues"
     else:
         said = "after a restart, work that needs a secret waits until it is named again; set SIDECAR_STORE_KEY"
         yield "note", f"store key: none; {said}, for example to $(openssl rand -base64 32)"

@@ -10,7 +10,7 @@ from sidecar import settings
 from sidecar.cli.output import standard_output
 
 V1_DEFAULTS: Final = {"replay": None, "replaySkipCommands": "", "repeatReplay": 1, "secrets": None}
-"""Of v1's flags, which stand before a command as well as after it: so they have no defaults of their own."""
+"""Defaults of v1's flags, which may be before or after a command, so the parser has none."""
 
 
 def add_v1_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_log_arguments(parser: argparse.ArgumentParser, *, skip: Sequence[str], repeat: Sequence[str]) -> None:
-    unset = argparse.SUPPRESS  # a default would make the command forget what stands before it
+    unset = argparse.SUPPRESS  # a default would override what was given before the command
     flags = "-replaySkipCommands", "--replaySkipCommands", *skip
     parser.add_argument(*flags, dest="replaySkipCommands", metavar="a,b", default=unset, help="types of requests")
     flags = "-repeatReplay", "--repeatReplay", *repeat

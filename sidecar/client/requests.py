@@ -105,7 +105,7 @@ class CreateTask(TypedDict):
     config: NotRequired[Mapping[str, Any]]
     init: NotRequired[str | None]
     end: NotRequired[str | None]
-    interval: NotRequired[int | None]
+    interval: NotRequired[int | str | None]
     cron: NotRequired[str | None]
     zone: NotRequired[str | None]
 
@@ -131,11 +131,11 @@ class Field(TypedDict):
 
 
 ForwardAs = TypedDict("ForwardAs", {"as": NotRequired[Literal["cv", "result"]]})
-"""In what form a result is forwarded."""
+"""The form in which a result is forwarded."""
 
 
 class Geolocation(TypedDict):
-    """Where the device says it is; pages see it where the permission `geolocation` is given."""
+    """The device's location, which pages see if the permission `geolocation` is granted."""
 
     latitude: float
     longitude: float
@@ -162,7 +162,7 @@ class IssueToken(TypedDict):
 
     scope: str
     issuer_token: str
-    validity: NotRequired[int]
+    validity: NotRequired[int | str]
     strict: NotRequired[bool]
     strict_resources: NotRequired[bool]
 
@@ -211,7 +211,7 @@ class ListTasks(TypedDict):
     config: NotRequired[Mapping[str, Any] | None]
     init: NotRequired[str | None]
     end: NotRequired[str | None]
-    interval: NotRequired[int | None]
+    interval: NotRequired[int | str | None]
     cron: NotRequired[str | None]
     zone: NotRequired[str | None]
     page: NotRequired[int]
@@ -240,7 +240,7 @@ class MockOptions(TypedDict):
 
 
 class PdfOptions(TypedDict):
-    """How PDF renders. Source: Tourist; every field has its default and limit."""
+    """Options of the PDF, as in Tourist; every field has its default and limit."""
 
     media: NotRequired[Literal["screen", "print"]]
     format: NotRequired[
@@ -251,7 +251,7 @@ class PdfOptions(TypedDict):
     margin: NotRequired[Margin]
     size: NotRequired[Size]
     js: NotRequired[bool]
-    delay: NotRequired[int]
+    delay: NotRequired[int | str]
     scale: NotRequired[float]
 
 
@@ -328,11 +328,11 @@ class SendJob(TypedDict):
     webhooks: NotRequired[Sequence[str]]
     artifacts: NotRequired[Literal["inline", "files"]]
     token: NotRequired[str | None]
-    timeout_ms: NotRequired[int]
+    timeout_ms: NotRequired[int | str]
 
 
 class Single(TypedDict):
-    """One time."""
+    """A single point in time."""
 
     time: str
     zone_type: int
@@ -347,14 +347,14 @@ class Size(TypedDict):
 
 
 class Step(TypedDict):
-    """One page to visit, and what to do there."""
+    """One page to visit, with its actions and extract."""
 
     url: str
     name: NotRequired[str | None]
     actions: NotRequired[Sequence[str | Mapping[str, Any]]]
     extract: NotRequired[Mapping[str, str | Field] | None]
     wait_until: NotRequired[Literal["load", "domcontentloaded", "networkidle", "commit"]]
-    timeout_ms: NotRequired[int]
+    timeout_ms: NotRequired[int | str]
     fail_on_status: NotRequired[bool | None]
 
 
@@ -372,7 +372,7 @@ class TestTask(TypedDict):
 
 
 class Trigger(TypedDict):
-    """When."""
+    """The trigger of a schedule."""
 
     single: Single
 
@@ -400,7 +400,7 @@ class UpdateTask(TypedDict):
     config: NotRequired[Mapping[str, Any]]
     init: NotRequired[str]
     end: NotRequired[str | None]
-    interval: NotRequired[int]
+    interval: NotRequired[int | str]
     cron: NotRequired[str]
     zone: NotRequired[str]
 

@@ -38,7 +38,7 @@ ErrorCode: TypeAlias = Literal[
 
 
 class ApplicationContext(TypedDict):
-    """Who ran the job."""
+    """The program that ran the job."""
 
     version: str
 
@@ -76,7 +76,7 @@ class Delivery(TypedDict):
 
 
 class DeliveryFailed(TypedDict):
-    """Content of the event `delivery_failed`: after a delivery's first failed attempt, and when it is given up."""
+    """Content of the event `delivery_failed`: after a delivery's first failed attempt, and when it is dead."""
 
     server: str
     endpoint: str
@@ -111,6 +111,7 @@ class ErrorDetail(TypedDict):
     code: ErrorCode
     message: str
     retryable: bool
+    hint: NotRequired[str]
     field: NotRequired[str]
     fields: NotRequired[list[FieldError]]
     url: NotRequired[str]
@@ -132,14 +133,14 @@ class Event(TypedDict):
 
 
 class FieldError(TypedDict):
-    """One of the places where content is wrong."""
+    """One wrong place in a content."""
 
     field: str
     message: str
 
 
 class HelloReply(TypedDict):
-    """Who answers, and what it can do."""
+    """The sidecar's version and capabilities."""
 
     version: str
     protocol: str
@@ -162,7 +163,7 @@ class JobReply(TypedDict):
 
 
 class JobResult(TypedDict):
-    """What a job brought home. Files are base64, or paths where `artifacts` is `files`."""
+    """The result of a job. Files are base64, or paths if `artifacts` is `files`."""
 
     steps: list[StepResult]
     video: NotRequired[str]
@@ -184,7 +185,7 @@ class JobScheduled(TypedDict):
 
 
 class JobState(TypedDict):
-    """What is known of one job. Also the content of the reply to `job_status`."""
+    """The state of one job. Also the content of the reply to `job_status`."""
 
     id: str
     status: Literal["pending", "success", "failed", "cancelled"]
@@ -331,7 +332,7 @@ class SelfDescribing(TypedDict):
 
 
 class StepResult(TypedDict):
-    """What became of one step."""
+    """The result of one step."""
 
     name: str
     url: str
@@ -354,9 +355,11 @@ class Task(TypedDict):
     init: str
     end: NotRequired[str]
     interval: NotRequired[int]
+    every: NotRequired[str]
     cron: NotRequired[str]
     zone: NotRequired[str]
     created: str
+    warnings: NotRequired[list[str]]
 
 
 class TaskPage(TypedDict):
@@ -394,7 +397,7 @@ class TaskRunPage(TypedDict):
 
 
 class TaskState(TypedDict):
-    """What has become of one step so far."""
+    """The state of one step."""
 
     taskName: str
     state: Literal["WAITING", "RUNNING", "COMPLETED", "FAILED", "SKIPPED"]

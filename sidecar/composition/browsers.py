@@ -60,7 +60,7 @@ class BrowserServices:
         return self._run_service
 
     def documents(self) -> "DocumentLoader":
-        """Where the PDFs of CVs come from."""
+        """The source of CVs' PDFs."""
         from sidecar.rtcv.documents import DocumentLoader  # late: only a CV with a document needs it
 
         return DocumentLoader(self._settings.cv_folder)

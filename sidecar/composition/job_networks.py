@@ -1,4 +1,4 @@
-"""Where browser jobs get their network from: the real one, which may be recorded, or a recording."""
+"""The network of browser jobs: the real one, which may be recorded, or a recording."""
 
 import json
 import os

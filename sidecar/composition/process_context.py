@@ -1,4 +1,4 @@
-"""What everything in a process shares: settings, clock, session, browsers, network."""
+"""The context that all parts of a process share: settings, clock, session, browsers, network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

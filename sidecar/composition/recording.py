@@ -65,7 +65,7 @@ def recorded_clock(loaded: Settings, clock: Clock) -> Clock:
 
 
 def open_recorded(loaded: Settings) -> "ExchangeMatcher | None":
-    """What answers in place of servers; None if they answer themselves. Raises SettingsError."""
+    """The recording that answers instead of servers; None if they answer themselves. Raises SettingsError."""
     if not loaded.offline:
         return None
     from sidecar.recording.exchange_matcher import open_matcher

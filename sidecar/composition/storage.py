@@ -135,7 +135,7 @@ class StorageServices:
 
     @classmethod
     def in_memory(cls, context: ProcessContext) -> Self:
-        """The same without a disk, for a mock session."""
+        """Opens the storage in memory, for a mock session."""
         return cls(Database.in_memory(), Encryptor(), None, context)
 
     @property
@@ -145,7 +145,7 @@ class StorageServices:
 
     @property
     def background(self) -> "BackgroundExecutor":
-        """What executes the queue's jobs. Raises StoreFailed."""
+        """The executor of the queue's jobs. Raises StoreFailed."""
         return self._open_queue().background
 
     @property
@@ -197,7 +197,7 @@ class StorageServices:
         self._open_queue()
 
     def accept_only(self) -> None:
-        """From now on work is only stored, and deliveries sent: jobs, schedules and tasks wait for the next process."""
+        """Only stores work from now on, and sends deliveries: jobs, schedules and tasks wait for the next process."""
         self._stopping = True
 
     async def stop(self, seconds: float) -> None:

@@ -73,4 +73,4 @@ def run(settings: Settings, on_interrupt: Callable[[], None]) -> None:
 
 
 def _no_parent(event: str, content: Any) -> None:
-    """No parent takes events."""
+    """Drops an event: a worker has no parent."""

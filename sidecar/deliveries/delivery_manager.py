@@ -98,7 +98,7 @@ class DeliveryManager:
                 task.add_done_callback(partial(self._on_worker_end, endpoint))
 
     def process_lock(self) -> ProcessLock:
-        """This process among those on the same store, from the first call on. Raises StoreFailed."""
+        """The lock of this process among those on the same store, acquired at the first call. Raises StoreFailed."""
         if self._process_lock is None:
             try:
                 self._process_lock = ProcessLock(self._folder)
@@ -214,7 +214,7 @@ class DeliveryManager:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryServices:
-    """All that sends, over one database. Made by `open_deliveries`."""
+    """The services that send deliveries, over one database. Created by `open_deliveries`."""
 
     outbox: Outbox
     endpoints: EndpointRegistry

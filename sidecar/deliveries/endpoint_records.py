@@ -37,7 +37,7 @@ class WebhookRecord(Sparse):
     """A webhook; `size` is its `max_stdouterr_size`. Without `sealed` it has no secret."""
 
     url: Annotated[str | EncryptedUrl, Either("str", "object")]
-    """In clear if the encryption key ends with the process: the next one has to know where to send."""
+    """The URL, in clear if the encryption key ends with the process: the next one has to know where to send."""
     format: Format
     size: int
     sealed: Maybe[str] = UNSET

@@ -57,7 +57,7 @@ Target = WebhookTarget | ServerTarget
 
 
 class EndpointRegistry:
-    """All endpoints that this process knows. They are stored, their secrets encrypted."""
+    """The endpoints that this process knows. They are stored with encrypted secrets."""
 
     def __init__(self, rows: EndpointRows, encryptor: Encryptor, default_size: int, *, allow_private: bool) -> None:
         """`default_size` is the `max_stdouterr_size` of webhooks without one."""

@@ -27,7 +27,7 @@ GIVE_UP_SECONDS: Final = 2 * 86_400.0
 BATCH_SIZE: Final = 16
 """Messages of one ordering key sent before they are marked sent; a crash repeats at most this many."""
 LINGER_SECONDS: Final = 1.0
-"""How long the lease is held after the last message: a run sends its next update soon."""
+"""Seconds that the lease is held after the last message: a run sends its next update soon."""
 CLOCK_CHECK_SECONDS: Final = 15.0
 """Longest sleep of a waiting worker, as the wall clock may be set."""
 CLAIM_RETRY_SECONDS: Final = 1.0
@@ -36,13 +36,13 @@ CLAIM_RETRY_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """What every worker needs."""
+    """The shared dependencies of the workers."""
 
     outbox: Outbox
     rows: EndpointRows
     endpoints: EndpointRegistry
     process_lock: Callable[[], ProcessLock]
-    """This process among those on the same store. Raises StoreFailed."""
+    """The lock of this process among those on the same store. Raises StoreFailed."""
     sender: Sender
     clock: Clock
     jitter: Callable[[], float]

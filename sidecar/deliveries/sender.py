@@ -32,23 +32,23 @@ DAY: Final = 86_400.0
 MAX_ATTEMPTS: Final = 10
 """A message that fails this often is dead; the backoff before sums up to two days."""
 MAX_BYTES: Final = 1 << 16
-"""What is read of a receiver's answer, so that its connection can be kept: the status decides, the body is dropped."""
+"""Bytes that are read of a response, so that its connection can be kept: the status decides, the body is dropped."""
 
 _ENDPOINT_GONE: Final = 410
 _BUSY: Final = frozenset({429, 503})
 _ENDPOINT_FAILED: Final = frozenset({401, 403, 408, 429, 502, 503, 504})
 """Statuses that say more of the endpoint than of what was sent."""
 DETACH_ATTEMPTS: Final = 3
-"""After this many attempts (a minute and a half) a copy that a server refuses no longer holds up later ones."""
+"""Attempts (a minute and a half) after which a copy that a server refuses no longer blocks later ones."""
 _NOT_SUPPORTED: Final = frozenset({404, 405, 501})
 """A server that has no place for such a thing."""
 _PERMANENT: Final = frozenset({400, 413, 415, 422})
-"""What a server answers to a body that it will not take tomorrow either."""
+"""Statuses of a server that will never accept this body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt failed, and how to go on."""
+    """The reason of a failed attempt, and the next step."""
 
     error: ErrorDetail
     endpoint_failed: bool = False
@@ -130,7 +130,7 @@ class Sender:
 def classify_response(
     response: HttpResponse, now: float, error: Callable[[], SidecarError], *, server: bool = False
 ) -> Failure | None:
-    """What an answer means at Unix time `now`; None for a success. `server`: it came from an RT-CV server."""
+    """The verdict on a response at Unix time `now`; None for a success. `server`: it came from an RT-CV server."""
     status = response.status
     if 200 <= status < 300:
         return None
@@ -152,7 +152,7 @@ def _detach_after(status: int) -> float:
 
 
 def backoff_seconds(failures: int, jitter: float) -> float:
-    """Seconds until the next attempt after so many failures: 4, 16, 64 … up to a day; `jitter` is from 0 to 1."""
+    """Seconds until the next attempt after that many failures: 4, 16, 64 … up to a day; `jitter` is from 0 to 1."""
     return float(min(DAY, 4.0 ** min(failures, MAX_ATTEMPTS) * (0.75 + jitter / 2)))
 
 

@@ -26,7 +26,7 @@ class ServerForwarder:
         self._put(servers, "result", body, key, until_stored=True)
 
     def copy(self, account_id: str, kind: Kind, body: bytes, key: str, *, until_stored: bool = False) -> None:
-        """The same for all but the primary, which has answered already; `until_stored` where no reply promises it."""
+        """Stores a copy for each server but the primary, which has answered; `until_stored` if no reply promises it."""
         self._put(self._endpoints.servers(account_id)[1:], kind, body, key, until_stored=until_stored)
 
     def _put(self, servers: Iterable[str], kind: Kind, body: bytes, key: str, *, until_stored: bool) -> None:

@@ -13,7 +13,7 @@ CONTENT_TYPES: Final = {
 
 
 def headers(message: str, body: bytes, *, at: float, keys: Sequence[bytes], content_type: str) -> dict[str, str]:
-    """What goes with a body: `at` is the attempt's Unix time, `keys` are the endpoint's secrets, newest first."""
+    """The headers of a body: `at` is the attempt's Unix time, `keys` are the endpoint's secrets, newest first."""
     timestamp = str(int(at))
     signed = {"webhook-signature": signature(message, timestamp, body, keys)} if keys else {}
     return {"Content-Type": content_type, "webhook-id": message, "webhook-timestamp": timestamp, **signed}

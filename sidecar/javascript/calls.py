@@ -1,4 +1,4 @@
-"""How sensitive a literal is, by the call of Playwright's or the page's API that it is an argument of."""
+"""The sensitivity of a literal, by the call of Playwright's or the page's API that it is an argument of."""
 
 import re
 from enum import IntEnum
@@ -8,7 +8,7 @@ from sidecar.templates import ONLY_REFERENCES
 
 
 class Sensitivity(IntEnum):
-    """How sensitive a literal is, in ascending order."""
+    """The sensitivity of a literal, in ascending order."""
 
     OPEN = 0
     PRINTED = 1
@@ -152,7 +152,7 @@ def _classify_typed(position: LiteralPosition, value: str) -> Sensitivity:
         return OPEN
     if position.call == "press" and KEY_PRESS.fullmatch(value):
         return OPEN
-    if position.assigned and position.direct:  # a keyword argument, wherever it stands
+    if position.assigned and position.direct:  # a keyword argument at any position
         return OPEN if position.assigned == "selector" else TYPED
     if position.argument > 0 or not position.direct or not _PAGE_NAME.match(position.receiver):
         return TYPED

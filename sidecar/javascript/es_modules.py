@@ -11,7 +11,7 @@ from sidecar.javascript.literals import decode_literal
 _MAY_BE_MODULE: Final = re.compile(
     r"(?<![\w$.#])(?:import\s*(?:[{*\"'\w$]|\.\s*meta)|export\s*(?:[{*]|default\b|const\b|let\b|var\b|function\b|class\b|async\b))"
 )
-"""What may be a statement of a module; most sources have nothing like it, and are not looked at."""
+"""A possible statement of a module; sources without a match are not analysed."""
 _DYNAMIC: Final = re.compile(r"(?<![\w$.#])import\s*\(")
 _NOT_BLANK: Final = re.compile(r"[^\s]")
 _LINE_END: Final = re.compile("\r\n|[\n\r\u2028\u2029]")
@@ -57,14 +57,14 @@ class Translated:
     reexports: list[tuple[str, str, str]] = field(default_factory=list)
     stars: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
-    """All its modules, in the order in which they run."""
+    """Names of all requested modules, in execution order."""
     places: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Line and column, from 1, of the statement that first names each."""
     is_module: bool = False
 
 
 def translate(source: str, *, module: bool = False) -> Translated:
-    """What a source is as a function's body; `module`: it is known to be a module. Raises SourceError.
+    """Translates a source into a function's body; `module`: it is known to be a module. Raises SourceError.
 
     Lines keep their numbers, and what stays its columns. A source that is no module keeps all but `import(…)`.
     """
@@ -82,7 +82,7 @@ class _Translator:
         self._found = Translated(is_module=module)
         self._lines = [0, *(match.end() for match in _LINE_END.finditer(source))]
         self._edits: list[tuple[int, int, str]] = []
-        """From where to where, and what stands there instead; blanks fill it up."""
+        """Start, end and replacement of each edit; blanks fill it up."""
         self._at = 0
 
     def run(self) -> Translated:
@@ -123,7 +123,7 @@ class _Translator:
         return token
 
     def _begins_statement(self) -> bool:
-        """Whether what stands here can be the first word of a statement, and not a name."""
+        """Whether the current token can be the first word of a statement, and not a name."""
         following = self._tokens[self._at + 1] if self._at + 1 < len(self._tokens) else None
         first = self._peek(-1) in ("", ";", "}") or self._tokens[self._at].line_start
         if following is None or not first:
@@ -212,7 +212,7 @@ class _Translator:
             self._edits.append((start, end, _DEFAULT))
 
     def _names(self) -> list[tuple[str, str]]:
-        """What stands in braces: each name, and what it is called on the other side."""
+        """The names in braces, each with its name on the other side."""
         self._take("{")
         found = []
         while self._peek(0) != "}":
@@ -228,7 +228,7 @@ class _Translator:
         return found
 
     def _request(self, start: int) -> str:
-        """The name of a module, and what stands behind it up to the end of the statement."""
+        """The name of a module, and the text after it up to the end of the statement."""
         token = self._take()
         if token.kind != "string":
             raise SourceError("expected the name of a module")

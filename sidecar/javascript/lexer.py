@@ -60,7 +60,7 @@ class Token(NamedTuple):
     start: int
     end: int
     depth: int
-    """How many brackets are open around it; an opening and its closing one have the same."""
+    """The number of brackets open around it; an opening bracket and its closing one have the same depth."""
     line_start: bool
     """Whether a line break comes between it and the token before it."""
 

@@ -26,7 +26,7 @@ _CONSTANTS: Final = {True: "true", False: "false", None: "null"}
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """How a method may be called: its positional arguments in order, and how many of them are needed."""
+    """The signature of a method: its positional arguments in order, and the number of required ones."""
 
     positional: tuple[str, ...]
     needed: int
@@ -34,7 +34,7 @@ class Signature:
 
 
 class WrongKeyword(Exception):
-    """No method of that name takes these arguments; the text is the reason."""
+    """Raised if no method of that name takes these arguments; the text is the reason."""
 
 
 class _NotPython(Exception):
@@ -128,7 +128,7 @@ class _Writer:
         return written
 
     def _text(self, node: ast.Constant) -> str:
-        """A text that reads the same in both languages, for secrets are looked for in JavaScript's reading of it."""
+        """A text that reads the same in both languages, since secrets are searched in JavaScript's reading of it."""
         written = ast.get_source_segment(self._source, node) or ""
         found = _PLAIN_TEXT.fullmatch(written)
         if not found or decode_literal(found[1] or found[2] or "") != node.value:
@@ -165,7 +165,7 @@ def _last_name(node: ast.expr) -> str:
 
 
 def _fitting(name: str, count: int, given: dict[str, str], signatures: Sequence[Signature]) -> Signature:
-    """The method that takes so many positional arguments and these keywords. Raises WrongKeyword, _NotPython."""
+    """The method that takes that many positional arguments and these keywords. Raises WrongKeyword, _NotPython."""
     if not signatures:
         raise _NotPython  # the sandbox says that there is none
     for one in signatures:

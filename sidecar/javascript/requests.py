@@ -16,11 +16,11 @@ class Request(NamedTuple):
 
     name: str
     imported: bool
-    """With `import`, and not with `require`: a package may have another file for each."""
+    """Whether it is an `import` and not a `require`: a package may have another file for each."""
 
 
 def find_requests(source: str) -> tuple[Request, ...]:
-    """What is asked for by `require("…")`, `require.resolve("…")` and `import("…")`, in order, each once.
+    """The names in `require("…")`, `require.resolve("…")` and `import("…")`, in order, each once.
 
     Comments and strings are not distinguished: a name too many costs a look at a file, a name too few fails a script.
     """

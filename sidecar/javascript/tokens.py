@@ -37,7 +37,7 @@ _CONTEXTUAL_KEYWORDS: Final = frozenset({"of", "yield", "await", "async", "let",
 
 
 Placeholder = Callable[[str, Sensitivity], str | None]
-"""What replaces a literal of this value; None leaves it."""
+"""Returns the replacement of a literal of this value; None leaves it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class _Bracket:
     """Whether it belongs to `if`, `while` and the like."""
     index: bool = False
     receiver: str = ""
-    """What that call is made on."""
+    """The receiver of that call."""
     key: str = ""
 
 
@@ -213,7 +213,7 @@ class _Tokenizer:
         self._joined_sensitivity = Sensitivity.OPEN
 
     def _template(self, offset: int, *, opening: bool) -> Generator[_Span, None, int]:
-        """From its beginning, or the end of a `${…}` in it, to its end or the next `${`; gives where that is."""
+        """Reads a template, or its part after a `${…}`, up to its end or the next `${`; returns that position."""
         if not opening:
             self._frames.pop()
         start = offset + 1

@@ -88,7 +88,7 @@ class BrowserJobRunner:
 
     @property
     def sandboxes(self) -> SandboxPool:
-        """Where scripts run."""
+        """The sandboxes in which scripts run."""
         return self._pool.sandbox_pool
 
     def plan(self, job: SendJob) -> tuple[PlannedStep, ...]:
@@ -141,7 +141,7 @@ class BrowserJobRunner:
     async def _run_behind_gateway(
         self, job: SendJob, work: Work[JobResult], arguments: dict[str, Any], use: ProfileUse | None, scope: Scope
     ) -> JobResult:
-        """Has what the job's pages load come from within the scope, too."""
+        """Limits the resources of the job's pages to the scope, too."""
         if self._pool.is_remote:
             message = "token: strict_resources can't be kept in a browser on another machine (SIDECAR_BROWSER_ENDPOINT)"
             raise Forbidden(message, field="token")

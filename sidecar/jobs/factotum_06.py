@@ -14,7 +14,7 @@ def documents(
     update: JobUpdate, run_before: RunState | None, steps_before: Sequence[State]
 ) -> list[wire.SelfDescribing06]:
     """One document where the run's state has changed, one where those of steps have; in the order of the changes."""
-    told = []
+    reported = []
     common = {name: getattr(update, name) for name in ("job_name", "job_reference", "run_reference", "factfile")}
     common |= {
         "application_context": wire.ApplicationContext06(name=_APPLICATION, version=update.application_context.version),
@@ -27,7 +27,7 @@ def documents(
     if update.run_state != run_before:
         before = None if run_before is None else _RUN[run_before]
         transition = wire.JobTransition(previous_state=before, current_state=_RUN[update.run_state])
-        told.append(
+        reported.append(
             wire.SelfDescribing06(schema_=wire.JOB_UPDATE, data=wire.JobUpdate06(**common, job_transition=transition))
         )
     transitions = tuple(
@@ -37,8 +37,10 @@ def documents(
     )
     if transitions:
         changed = wire.TaskUpdate06(**common, task_transitions=transitions)
-        told.append(wire.SelfDescribing06(schema_=wire.TASK_UPDATE, data=changed))
-    return told[::-1] if update.run_state in _ENDED else told  # a run begins before its steps, and ends after them
+        reported.append(wire.SelfDescribing06(schema_=wire.TASK_UPDATE, data=changed))
+    return (
+        reported[::-1] if update.run_state in _ENDED else reported
+    )  # a run begins before its steps, and ends after them
 
 
 def _task(step: TaskState) -> wire.TaskState06:

@@ -1,4 +1,4 @@
-"""What a job is, apart from its secrets and from what differs from run to run."""
+"""The definition of a job: its content without secrets and without what differs from run to run."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ class JobDefinition:
 
 
 def define(job: SendJob) -> JobDefinition:
-    """The same for every run of the same job, whatever its secrets are."""
+    """Returns the definition, which is the same for every run of the same job, whatever its secrets are."""
     given = _members(job, *_OF_A_RUN)
     # numbers of any size, and actions nested as deeply as a line may be
     line = json.dumps(given, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()

@@ -1,6 +1,6 @@
-"""What of a job is secret: every `Secret` in it, what it types into pages, and the secrets that it fetched.
+"""The secrets of a job: every `Secret` in it, the text that it types into pages, and the secrets that it fetched.
 
-Which members of a line of JSON are secret is said in `recording.walk`, for logs and documents alike.
+`recording.redaction.json_secrets` decides which members of a line of JSON are secret, for logs and documents alike.
 """
 
 import json
@@ -30,7 +30,7 @@ def redactor_for(job: SendJob, secrets: Mapping[str, Any] | None = None) -> Reda
 
 
 def add_secrets(redactor: Redactor, secrets: Mapping[str, Any]) -> None:
-    """Has it take these secrets out, too: every text and number in them."""
+    """Adds secrets to redact: every text and number in them."""
     for value in scalars(json.dumps(secrets).encode()):
         redactor.add_secret(value)
 

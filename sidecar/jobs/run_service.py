@@ -59,7 +59,7 @@ class RunRequest:
     login: LoginContext
     listeners: RunListeners = NO_LISTENERS
     name: str = ""
-    """Its name in updates: the schedule's or task's; the job's own if empty."""
+    """The run's name in updates: the schedule's or task's; the job's own if empty."""
     accepted: bool = False
     """Whether the job was accepted: then every failure is reported as a failed run."""
     will_retry: WillRetry = lambda _: False

@@ -38,7 +38,7 @@ class BrowserUrl:
 
     @property
     def page(self) -> tuple[str, str, int, str, str]:
-        """What is sent to the server; the user is sent in a header."""
+        """The part of the URL that is sent to the server; the user is sent in a header."""
         return (*self.origin, self.path, self.query)
 
 

@@ -21,7 +21,7 @@ class States(Model):
     """The states of a run and of its steps."""
 
     run: RunState | None = None
-    """None before the run was reported."""
+    """The run's state; None before the run was reported."""
     steps: tuple[State, ...] = ()
 
 
@@ -89,14 +89,14 @@ def mark_interrupted(snapshot: RunSnapshot, reason: str) -> RunSnapshot:
 
 
 def _render(snapshot: RunSnapshot, format_: Format, size: int, now: float) -> list[tuple[str, bytes]]:
-    """Each document with its id."""
+    """Renders each document with its id."""
     update = _truncated(snapshot.update, size)
     id_ = _message_id(snapshot)
     if format_ == "factotum":
         return [(id_, encode(SelfDescribing(data=update)))]
     if format_ == "factotum-0.6":
-        told = factotum_06.documents(update, snapshot.before.run, snapshot.before.steps)
-        return [(_message_id(snapshot, one.schema_), encode(one)) for one in told]
+        reported = factotum_06.documents(update, snapshot.before.run, snapshot.before.steps)
+        return [(_message_id(snapshot, one.schema_), encode(one)) for one in reported]
     event = CloudEvent(
         id=id_,
         source=f"/sidecar/jobs/{update.job_reference}",

@@ -43,10 +43,10 @@ SPECIAL_V6: Final = tuple(
         ),
     )
 )
-"""IANA's registry of special-purpose IPv6 addresses, as far as they lie in the block that is given to hosts."""
+"""IANA's registry of special-purpose IPv6 addresses, within the block that is given to hosts."""
 
 GLOBAL_V6: Final = ipaddress.IPv6Network("2000::/3")
-"""The block that is given to hosts: loopback, link-local, unique local, discard, SRv6 and multicast lie outside."""
+"""The block that is given to hosts: loopback, link-local, unique local, discard, SRv6 and multicast are outside."""
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 

@@ -10,7 +10,7 @@ import httpx
 from sidecar.clock import within
 
 SECONDS: Final = 1.0
-"""How long the body is read if the status decides; its beginning comes with the status."""
+"""Seconds that the body is read if the status decides; its beginning comes with the status."""
 
 
 class BodyTooLarge(Exception):

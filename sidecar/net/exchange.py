@@ -16,7 +16,7 @@ from sidecar.net.transport import HEADERS, send
 from sidecar.net.urls import PrivateAddress, private_address_error
 
 FAILURES: Final = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, UnicodeError)
-"""What a request may raise. Header and method errors are ValueErrors, and faults of the caller."""
+"""Exceptions that a request may raise. Header and method errors are ValueErrors, and faults of the caller."""
 
 
 class RecordedFailure(OSError):

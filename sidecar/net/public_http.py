@@ -19,7 +19,7 @@ from sidecar.net.transport import AiohttpConnections, new_request, open_client
 from sidecar.net.urls import check_literal, check_url
 
 IDLE_SECONDS: Final = 15.0
-"""An idle connection is closed after so many seconds."""
+"""Seconds after which an idle connection is closed."""
 
 
 class PublicHttpClient:

@@ -19,7 +19,7 @@ MAX_QUOTED: Final = 500
 """Characters of a server's own words that an error sentence quotes."""
 
 _PASSING: Final = frozenset({429, 502, 503, 504})
-"""Statuses that may be gone at the next try. Not 500: it is also RT-CV's answer to a wrong encryption key."""
+"""Statuses that may be gone at the next try. Not 500, which is also RT-CV's answer to a wrong encryption key."""
 _URL: Final = re.compile(r"""https?://(?:[^\s/?#"'<>]*@)?([^\s/?#"'<>]*)[^\s"'<>]*""", re.IGNORECASE)
 
 
@@ -36,7 +36,7 @@ def decode_as(response: HttpResponse, shape: type[Shape]) -> Shape:
 
 
 def raw_json(response: HttpResponse) -> Raw:
-    """The body's JSON byte for byte, but on one line: line breaks can only stand between its tokens."""
+    """The body's JSON byte for byte, but on one line: line breaks can only be between its tokens."""
     try:
         response.body.decode()  # strict; what stays as it came is not looked into
         value = codec.raw(response.body)

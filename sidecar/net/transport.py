@@ -110,7 +110,7 @@ _NO_COOKIES: Final = _NoCookies()
 class _Client(httpx.AsyncClient):
     @property  # type: ignore[misc]  # httpx's can be set
     def cookies(self) -> httpx.Cookies:
-        """No cookies; a jar would be searched and filled at each response."""
+        """A jar without cookies; a real one would be searched and filled at each response."""
         return _NO_COOKIES
 
 

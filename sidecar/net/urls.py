@@ -57,7 +57,7 @@ def to_url(url: str) -> URL:
 
 
 def host_names(url: URL) -> set[str]:
-    """Its host as it is sent, and as people write it where it is an internationalized name."""
+    """The URL's host as it is sent, and in its readable form if it is an internationalized name."""
     return {url.raw_host or "", url.host or ""}
 
 

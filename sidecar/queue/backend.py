@@ -1,4 +1,4 @@
-"""What the job queue needs of a backend in addition to SAQ's own interface, on SQLite and on Redis."""
+"""The job queue's backend interface, in addition to SAQ's own, on SQLite and on Redis."""
 
 from collections.abc import Callable
 from typing import Protocol

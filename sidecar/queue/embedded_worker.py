@@ -12,7 +12,7 @@ from sidecar.queue.job_meta import FUNCTION
 from sidecar.shutdown import cancel_and_wait
 
 CANCELLATION_SECONDS: Final = 10.0
-"""How long a cancelled job may take to close its browser."""
+"""Seconds that a cancelled job may take to close its browser."""
 _TIMERS: Final[PartialTimersDict] = {"schedule": 1, "worker_info": 10, "sweep": 2, "abort": 1}
 
 

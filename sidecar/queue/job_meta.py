@@ -36,7 +36,7 @@ _JOB_STATUS: Final = {status: ours for ours, statuses in STATUSES.items() for st
 
 
 class JobMeta(Sparse):
-    """What we store in addition to SAQ's own fields."""
+    """The fields that we store in addition to SAQ's own."""
 
     model_config = ConfigDict(frozen=False)
 

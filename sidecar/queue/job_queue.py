@@ -48,7 +48,7 @@ OnEvent = Callable[[str, Any], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobQueueOptions:
-    """How a job queue treats its jobs."""
+    """Options of a job queue."""
 
     concurrency: int
     results_ttl: int

@@ -38,7 +38,7 @@ NEXT_DUE: Final = """
         SELECT due FROM job WHERE queue = ?1 AND status = 'queued' AND place IS NULL ORDER BY due LIMIT 1)
     LIMIT 1
 """
-"""When the next job is due: 0 for now. Parameters: queue, now."""
+"""Selects the time of the next due job: 0 for now. Parameters: queue, now."""
 PAGE: Final = """
     SELECT queue, key, status, attempts, document, owner, version FROM job WHERE number IN (
         SELECT number FROM job WHERE status IN (SELECT value FROM json_each(?)) AND (drop_at IS NULL OR drop_at > ?)

@@ -12,7 +12,7 @@ from sidecar.storage.database import Database
 log = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.25
-"""How often a process looks for messages to it."""
+"""Seconds between two looks of a process for its messages."""
 MESSAGE_TTL: Final = 600.0
 """Seconds after which a message that was not fetched is deleted."""
 

@@ -1,4 +1,4 @@
-"""What the queues of one Redis share in this process."""
+"""The state that the queues of one Redis share in this process."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field

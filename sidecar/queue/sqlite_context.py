@@ -1,4 +1,4 @@
-"""What the queues of one database share in this process."""
+"""The state that the queues of one database share in this process."""
 
 import logging
 import sqlite3

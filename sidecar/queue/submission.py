@@ -1,4 +1,4 @@
-"""What is submitted to the queue, and what its workers run."""
+"""The work that is submitted to the queue and run by its workers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ class JobRun:
 
 
 def encrypt_content(encryptor: "Encryptor", content: bytes, *, secret: bool) -> dict[str, str]:
-    """What is stored of a content, as strings by name."""
+    """The stored form of a content, as strings by name."""
     text = content.decode()
     return {_ENCRYPTED: encryptor.encrypt(text)} if secret else {_PLAIN: text}
 

@@ -41,7 +41,7 @@ class ExchangeMatcher:
         self._ignored = VOLATILE_PARAMETERS | set(ignored) | _learned([key for key, _ in recorded])
         self._waiting: dict[_Key, deque[int]] = {}
         self._alike: dict[_Key, deque[int]] = {}
-        """The same without what does not count."""
+        """Entries by their request without the ignored parts."""
         self._records: list[HttpRecord | None] = []
         for number, (key, record) in enumerate(recorded):
             self._records.append(record)

@@ -11,7 +11,7 @@ from sidecar.settings import SettingsError
 from sidecar.wall_clock import rfc3339
 
 _CHECK_BATCH: Final = 64
-"""Lines that are tested for secrets together; if the test fails, each is tested by itself."""
+"""Lines that are tested for secrets together; if the test fails, each is tested separately."""
 
 
 class InputLog:

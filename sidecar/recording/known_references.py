@@ -15,7 +15,7 @@ _MEMBERS: Final = ("referenceNumber", "reference_number")
 
 
 def known_references(folder: Path) -> set[str]:
-    """Those that were known when the session first named them. Raises RecordingError."""
+    """The references that were known when the session first named them. Raises RecordingError."""
     named: set[str] = set()
     asked: dict[int, tuple[str, str]] = {}
     for line in sent_lines(folder):

@@ -27,7 +27,7 @@ _TEXTUAL: Final = ("text/", "application/json", "application/javascript", "appli
 
 @dataclass(frozen=True, slots=True)
 class RecordedPages:
-    """What the pages of one recorded job got."""
+    """The network of one recorded job's pages."""
 
     seed: int
     began: float
@@ -88,7 +88,7 @@ class PageRecordings:
         if not waiting:
             return None
         entry = waiting.popleft()
-        har = self._folder / os.path.basename(str(entry["har"]))  # noqa: PTH119 - it may only name a file beside it
+        har = self._folder / os.path.basename(str(entry["har"]))  # noqa: PTH119 - it may only name a file in the same folder
         try:
             exchanges = ExchangeMatcher(har_exchanges(orjson.loads(har.read_bytes())), self._ignored)
             return RecordedPages(int(entry["seed"]), float(entry["began"]), har, exchanges)
@@ -97,7 +97,7 @@ class PageRecordings:
 
 
 def job_key(browser: str, urls: Iterator[str]) -> str:
-    """What tells jobs of a recording apart."""
+    """The key that distinguishes jobs of a recording."""
     return json.dumps([browser, *urls])
 
 
@@ -143,7 +143,7 @@ def redact_har(har: dict[str, Any], redactor: Redactor) -> dict[str, Any]:
 
 
 def _redact_texts(value: Any, redactor: Redactor) -> Any:
-    """All texts: addresses, titles, messages of sockets and whatever else an entry has."""
+    """Redacts all texts: addresses, titles, messages of sockets and everything else in an entry."""
     if isinstance(value, str):
         return redactor.redact_text(value)
     if isinstance(value, dict):
@@ -160,7 +160,7 @@ def _redact_header(name: str, value: str, redactor: Redactor) -> str:
 
 
 def _redact_set_cookie(cookie: str, redactor: Redactor) -> str:
-    """Only the value: a page goes on with the cookie in a replay."""
+    """Redacts only the value: a page continues with the cookie in a replay."""
     pair, semicolon, attributes = cookie.partition(";")
     name, equals, value = pair.partition("=")
     return f"{name}{equals}{redactor.replace_secret(value, name)}{semicolon}{attributes}" if equals else cookie

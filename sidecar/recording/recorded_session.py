@@ -13,7 +13,7 @@ from sidecar_protocol.codec import NotJson
 from sidecar.recording.recording_folder import REPLIES, SESSION, RecordingError
 
 _NOTE: Final = re.compile(rb',?"_log":\{[^{}]*\}\}$')
-"""What recording adds to the end of a line."""
+"""The note that recording adds to the end of a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Answer:
     seq: int | None
     """The number of the request that it answers; None for an event."""
     read: int
-    """How many requests had been read when it was sent."""
+    """The number of requests that had been read when it was sent."""
     message: dict[str, Any]
     at: str = ""
     """When it was sent, in RFC 3339; empty if the recording does not say."""
@@ -43,7 +43,7 @@ class Answer:
 
 
 def sent_lines(folder: Path) -> Iterator[SentLine]:
-    """What the parent sent, in order. Raises RecordingError."""
+    """The parent's lines, in order. Raises RecordingError."""
     for number, raw, members in _lines(folder / SESSION):
         note = members.pop("_log", None)
         if not isinstance(note, dict) or not isinstance(note.get("seq"), int):
@@ -60,7 +60,7 @@ def sent_lines(folder: Path) -> Iterator[SentLine]:
 
 
 def answers(folder: Path) -> Iterator[Answer]:
-    """What was answered, in order, without `ready`. Raises RecordingError."""
+    """The answers, in order, without `ready`. Raises RecordingError."""
     for number, _, members in _lines(folder / REPLIES):
         note = members.pop("_log", None)
         if not isinstance(note, dict) or not isinstance(note.get("read"), int):

@@ -11,11 +11,11 @@ import orjson
 from sidecar import files
 
 SESSION: Final = "session.jsonl"
-"""What the parent sent."""
+"""The file of the parent's lines."""
 REPLIES: Final = "replies.jsonl"
-"""What it was answered, and the events."""
+"""The file of replies and events."""
 EXCHANGES: Final = "exchanges.jsonl"
-"""What was asked of servers, and what they answered."""
+"""The file of HTTP exchanges with servers."""
 PAGES: Final = "pages"
 """What pages of browser jobs loaded: a folder."""
 JOBS: Final = "jobs"
@@ -24,7 +24,7 @@ MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
 """Raised with each change that older readers can't read."""
 EARLIER: Final = "earlier"
-"""Where a recording moves when the next one begins."""
+"""The folder to which a recording moves when the next one starts."""
 _LOCK: Final = ".lock"
 _NAMES: Final = (SESSION, REPLIES, EXCHANGES, PAGES, JOBS, MANIFEST)
 

@@ -148,7 +148,7 @@ def replay(
 
 
 def interruptible(printer: ReplayPrinter, tally: object, work: Callable[[], int]) -> int:
-    """What `work` returns; 130 after Ctrl-C, which prints the tally; 141 when the reader of stdout is gone."""
+    """Returns the result of `work`; 130 after Ctrl-C, which prints the tally; 141 if the reader of stdout has ended."""
     try:
         try:
             with _one_interrupt():

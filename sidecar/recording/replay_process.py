@@ -92,7 +92,7 @@ class ReplayProcess:
             self._stdin.close()
 
     def remaining(self) -> list[dict[str, Any]]:
-        """What comes after the end of the input."""
+        """The output after the end of the input."""
         messages = []
         while (message := self._next(_END_TIMEOUT)) is not None:
             messages.append(message)

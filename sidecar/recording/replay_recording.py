@@ -23,7 +23,7 @@ from sidecar.settings import REPLAY_SECRET
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """How a recording is replayed."""
+    """Options of a replay."""
 
     selection: Selection = field(default_factory=Selection)
     repeat: int = 1

@@ -11,7 +11,7 @@ from sidecar_protocol.volatile import GENERATED, VOLATILE_MEMBERS, without_gener
 _MISSING: Final = object()
 _KIND_LENGTH: Final = 5
 _FILES: Final = frozenset({"iVBOR", "JVBER", "GkXfo", "UEsDB", "eyJsb"})
-"""How pictures (PNG), PDFs, videos (WebM), traces (ZIP) and HARs begin in base64: they are compared by their kind."""
+"""First letters of pictures (PNG), PDFs, videos (WebM), traces (ZIP) and HARs in base64: they are compared by kind."""
 _ARTIFACTS: Final = re.compile(r"/\S*/(?=[0-9a-f]{32}-)")
 """The folder of an artifact."""
 
@@ -40,7 +40,7 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]
 
 
 def generated_ids(before: Any, after: Any) -> Iterator[tuple[str, str]]:
-    """The generated ids of two replies that stand at the same places."""
+    """The generated ids at the same places of two replies."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in before.keys() & after.keys():
             yield from generated_ids(before[key], after[key])

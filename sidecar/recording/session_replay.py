@@ -52,11 +52,11 @@ class Compared:
     """One reply or event, and the recorded one."""
 
     answer: Answer | None
-    """What was recorded; None if its recording was cut off."""
+    """The recorded answer; None if its recording was cut off."""
     type: str
-    """Of the request, or `event` and its name."""
+    """The request's type, or `event` and its name."""
     message: dict[str, Any] | None
-    """What came; None if it did not come."""
+    """The received message; None if it did not come."""
     milliseconds: float = 0.0
     differences: tuple[Difference, ...] = ()
 
@@ -161,7 +161,7 @@ class SessionReplay:
             self._remember(child, known)
 
     def _remember(self, child: ReplayProcess, known: set[str]) -> None:
-        """Tells a new session what the recorded one knew from before."""
+        """Gives a new session the references that the recorded one already knew."""
         for reference in known:
             request = {"type": "set_cached_reference", "content": reference, "id": f"known reference {reference}"}
             child.send(orjson.dumps(request))
@@ -224,7 +224,7 @@ class SessionReplay:
         self._early[pending.seq] = _Received(shown, milliseconds)
 
     def _rest(self, child: ReplayProcess) -> Iterator[Compared]:
-        """What the recording does not have, because it was cut off."""
+        """The answers that the recording lacks, because it was cut off."""
         child.close_input()
         for message in child.remaining():
             self._take(message)

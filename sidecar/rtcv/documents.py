@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from sidecar_protocol.cv_documents import SendFullCv
 
 MAX_BYTES: Final = 32 << 20
-"""Of one PDF."""
+"""Bytes of one PDF."""
 _SIGNATURE: Final = b"%PDF-"
 _SIGNATURE_WITHIN: Final = 1024
-"""Readers of PDFs look for the signature in so many bytes."""
+"""Bytes in which PDF readers search for the signature."""
 _FOLDER: Final = "SIDECAR_CV_FOLDER"
 
 

@@ -26,11 +26,11 @@ class References(Protocol):
         """Whether it is remembered by any machine that shares them; waits only where that is another one."""
 
     def remember(self, reference: str, ttl: float, *, until_stored: bool = False) -> None:
-        """Remembers it for so many seconds from now; `until_stored` where no reply would say that it wasn't stored."""
+        """Remembers it for `ttl` seconds from now; `until_stored` if no reply would report that it wasn't stored."""
 
 
 class RtcvBackend(Protocol):
-    """Where secrets come from and CVs go: RT-CV servers, or the mock."""
+    """The source of secrets and the destination of CVs: RT-CV servers, or the mock."""
 
     async def secret(self, key: str, encryption_key: str) -> Raw:
         """A secret's value as the JSON that came."""
@@ -62,7 +62,7 @@ class Login:
 
 
 class LoginContext(Protocol):
-    """What work needs of a login: a session's, or that of a stored job."""
+    """The login that work uses: a session's, or that of a stored job."""
 
     @property
     def backend(self) -> RtcvBackend:
@@ -70,7 +70,7 @@ class LoginContext(Protocol):
 
     @property
     def references(self) -> References:
-        """Those of the login in force, or a set of its own."""
+        """The references of the login in force, or a separate set."""
 
     def add_secret(self, secret: str) -> None:
         """Keeps a secret out of every log from now on."""

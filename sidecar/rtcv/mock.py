@@ -38,4 +38,4 @@ class MockServer:
         """Goes nowhere."""
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Does nothing: there is nothing to close."""

@@ -18,7 +18,7 @@ class ReferenceLocks:
 
     def __init__(self) -> None:
         self._held: dict[str, asyncio.Event | None] = {}
-        """What tells those who wait for a lock, if anybody does."""
+        """The event that wakes waiters of a lock, if there are any."""
 
     def try_acquire(self, reference: str) -> bool:
         """Takes the lock of a reference if it is free. `release` must follow."""

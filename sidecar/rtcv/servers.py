@@ -29,7 +29,7 @@ _SCAN_PATH: Final = "/api/v1/scraper/scanCV"
 _DOCUMENT_PATH: Final = "/api/v1/scraper/scanCVDocument"
 _LIST_PATH: Final = "/api/v1/scraper/allCVs"
 _FORBIDDEN: Final = re.compile(r"[\s?#@\\\x00-\x1f\x7f]")
-"""In a server's location: what begins a query, a fragment or a path of its own, and users, who have no place there."""
+"""Forbidden characters of a server's location: those that start a query or fragment, a backslash, and users."""
 
 
 class _Role(Lenient):
@@ -55,7 +55,7 @@ class RtcvServer:
         key = credentials.api_key.reveal()
         digest = hashlib.sha512(key.encode()).hexdigest()
         self._secrets = {key, digest}
-        """What no error may quote, whatever the server says: our key, and the encryption keys that it was sent."""
+        """Values that no error may quote, whatever the server says: our key, and its encryption keys."""
         self._headers = {
             "Authorization": f"Basic {credentials.api_key_id}:{digest}",  # RT-CV's own scheme, not base64
             "Content-Type": "application/json",
@@ -182,7 +182,7 @@ class RtcvServers:
         return cls(http, [RtcvServer(http, one) for one in credentials], primary, copy)
 
     def with_copies(self, copy: Copy | None) -> Self:
-        """The same servers and connections; the secondaries get their copies by `copy`."""
+        """Returns the same servers and connections, with copies for the secondaries sent by `copy`."""
         return type(self)(self._http, self._servers, self._servers.index(self.primary), copy)
 
     async def check(self) -> list[str]:
@@ -195,14 +195,14 @@ class RtcvServers:
         return await self.primary.secret(key, encryption_key)
 
     async def scan_cv(self, cv: bytes) -> bool:
-        """What the primary says; the copies for the others are put whatever it says."""
+        """The primary's answer; the copies for the others are stored whatever it is."""
         try:
             return await self.primary.scan_cv(cv)
         finally:
             self._copy("cv", cv, f"cv_{uuid.uuid4().hex}")
 
     async def scan_document(self, document: CvDocument) -> bool:
-        """As `scan_cv`, of a CV with its PDF."""
+        """Sends a CV with its PDF, like `scan_cv`."""
         file = (document.filename, document.pdf, document.content_type)
         form = multipart.encode({"metadata": document.metadata}, "cv", file)
         try:
@@ -236,7 +236,7 @@ def check_location(location: str) -> None:
 
 
 def account_id_of(credentials: Credentials) -> str:
-    """What keeps the references of one server and key apart; holds neither in clear."""
+    """The id that separates the references of one server and key; contains neither in clear."""
     place = f"{urls.normalize(credentials.server_location)}\n{credentials.api_key_id}"
     return hashlib.sha256(place.encode()).hexdigest()
 

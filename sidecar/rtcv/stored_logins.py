@@ -101,7 +101,7 @@ class SessionLogin:
         return self._session
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: nothing is open."""
 
 
 class StoredLogins:

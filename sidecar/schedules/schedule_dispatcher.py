@@ -23,7 +23,7 @@ BATCH_SIZE: Final = 100
 OWNER_SECONDS: Final = 60.0
 """Seconds for the process that encrypted a message to fire it, before others report that they can't."""
 RETENTION_SECONDS: Final = 7 * 24 * 3600.0
-"""Seconds that a schedule can be looked at after it was fired or missed."""
+"""Seconds that a schedule can be read after it was fired or missed."""
 
 
 class ScheduleDispatcher:
@@ -66,7 +66,7 @@ class ScheduleDispatcher:
     async def on_due(self) -> None:
         """Deals with what is due. Raises the first of the failures that may pass, once all have been tried."""
         now = self._now()
-        items = await self._agenda.due(now, MAX_OPEN)  # all: those that can't go on must not keep out the others
+        items = await self._agenda.due(now, MAX_OPEN)  # all: a stuck one blocks no other
         ended: list[BaseException | None] = []
         for first in range(0, len(items), BATCH_SIZE):
             some = map(self._process, items[first : first + BATCH_SIZE])
@@ -132,7 +132,7 @@ class ScheduleDispatcher:
         )
 
     def _retry_window(self, failure: SidecarError) -> float:
-        """For how many seconds it is tried again."""
+        """Seconds during which it is retried."""
         if isinstance(failure, DecryptionKeyMissing):
             return OWNER_SECONDS
         return self._grace if failure.retryable else 0.0

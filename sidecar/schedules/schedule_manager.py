@@ -34,13 +34,13 @@ MAX_OPEN: Final = 1_000
 """Schedules whose time has not come."""
 MAX_NAME_BYTES: Final = 255
 PARENTS_ZONE: Final = 1
-"""The `zone_type` that stands for the parent's time zone; all others stand for this machine's."""
+"""The `zone_type` of the parent's time zone; all others mean this machine's."""
 _TIME: Final = "trigger.single.time"
 _ZONE: Final = "trigger.single.zone"
 
 
 class ScheduleRecord(Sparse):
-    """A schedule as it lies in the store."""
+    """A schedule as stored."""
 
     raw_parts = (("shown",),)
 
@@ -51,9 +51,9 @@ class ScheduleRecord(Sparse):
     """Unix time."""
     type: str
     content: dict[str, str]
-    """Of the message, as it may lie on disk."""
+    """The message's content, as it is stored."""
     shown: Raw
-    """The same with its secrets replaced."""
+    """The content with its secrets replaced."""
     webhooks: str = ""
     """The endpoints in force when it was made, packed."""
     retries: int = 0
@@ -67,7 +67,7 @@ class ScheduleRecord(Sparse):
 
     @property
     def status(self) -> Status:
-        """Its status for the parent."""
+        """The status for the parent."""
         if self.stage == "fired" or self.stage == "missed":
             return self.stage
         return "pending" if self.enabled else "paused"
@@ -79,7 +79,7 @@ def encode(record: ScheduleRecord) -> bytes:
 
 
 def decode(document: bytes) -> ScheduleRecord:
-    """A document's entry. Raises Unreadable."""
+    """A document's entry. Raises CorruptRecord."""
     try:
         return decode_stored(ScheduleRecord, document)
     except NotJson:
@@ -198,7 +198,7 @@ class ScheduleManager:
         return record
 
     def _message_fields(self, push: Push, due: float, account_id: str) -> dict[str, Any]:
-        """What an entry holds of a message. Raises WireError."""
+        """The fields of an entry that a message gives. Raises WireError."""
         checked = self._messages.check(push, due, logged_in=bool(account_id))
         return {
             "type": checked.type,

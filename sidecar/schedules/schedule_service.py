@@ -60,7 +60,7 @@ class ScheduleService:
         self._timer.start()
 
     async def close(self) -> None:
-        """Fires no more; what was begun is gone on with by the next who starts."""
+        """Stops firing; the next process continues started ones."""
         await self._timer.close()
 
     async def _submit_durably(self, submission: Submission) -> str:

@@ -1,4 +1,4 @@
-"""What this sidecar is and can, as `hello` says it."""
+"""The sidecar's capabilities, for `hello`."""
 
 from typing import TYPE_CHECKING
 

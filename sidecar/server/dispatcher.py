@@ -31,14 +31,14 @@ _KEPT_PLACES: Final = 64
 
 
 class Output(Protocol):
-    """Where replies go."""
+    """The output for replies."""
 
     def send(self, line: bytes, on_commit_failure: Callable[[BaseException], bytes] | None = None) -> None: ...  # noqa: D102
     def flush(self) -> None: ...  # noqa: D102
 
 
 class Recorder(Protocol):
-    """Where input is recorded before it is handled."""
+    """The recorder of input, called before it is handled."""
 
     def record(self, lines: Sequence[bytes], requests: Sequence[Request | None], /) -> None:
         """Takes a batch of lines; a line that is no request has None."""
@@ -84,7 +84,7 @@ class Dispatcher:
         self._recorders = recorders
         self._inbox: deque[QueuedRequest | QueuedReply] = deque()
         self._waiting: dict[RequestId, QueuedRequest] = {}
-        """What of the inbox has an id and may be cancelled."""
+        """Queued requests with an id, which may be cancelled."""
         self._cancelled_places = 0
         """Places of the inbox whose request was."""
         self._lane: deque[QueuedRequest | QueuedReply] = deque()
@@ -133,7 +133,7 @@ class Dispatcher:
         return self._stop(request_id)
 
     def pause(self, clogged: bool) -> None:
-        """Starts nothing while the parent does not read what was answered, and goes on when it does."""
+        """Starts nothing while the parent does not read its replies, and resumes when it does."""
         if clogged:
             self._unclogged.clear()
         else:
@@ -141,7 +141,7 @@ class Dispatcher:
             self._pump()
 
     async def finish(self, seconds: float) -> None:
-        """Lets what was accepted finish for so many seconds, then answers the rest `shutting_down`."""
+        """Lets accepted requests finish for `seconds`, then answers the rest `shutting_down`."""
         try:
             async with within(seconds):
                 await self._until_idle()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LoginStorage(Protocol):
-    """What a login needs of the storage on disk."""
+    """The part of the storage on disk that a login uses."""
 
     references: "ReferenceStore"
     credentials: "CredentialStore"
@@ -33,7 +33,7 @@ class Storage(Protocol):
 
     @property
     def opened(self) -> LoginStorage | None:
-        """None until something has needed it."""
+        """The storage if it is open, else None."""
 
     async def on_disk(self) -> LoginStorage:
         """Opens it. Raises StoreFailed."""

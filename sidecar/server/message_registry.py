@@ -23,7 +23,7 @@ class Message:
     """A message type, as long as none has come."""
 
     handler: Handler | str
-    """Its module among the handlers, and its name."""
+    """The handler, or its module among the handlers and its name."""
     is_barrier: bool = False
     needs_commit: bool = False
     takes_request_id: bool = False
@@ -33,7 +33,7 @@ class Message:
     encode: Callable[[RequestId | None, Any], bytes] = codec.encode_ok
 
     def route(self, context: HandlerContext) -> Route:
-        """Its route in a session."""
+        """The message's route in a session."""
         if self.is_job:
             context.expect_job()
         handler = _imported(self.handler) if isinstance(self.handler, str) else self.handler
@@ -112,7 +112,7 @@ MESSAGES: Final = {
     "issue_token": Message("tokens.issue_token"),
 }
 FLEET_MESSAGES: Final = {**MESSAGES, "has_cached_reference": Message("references.has_shared_reference")}
-"""Where several machines share one memory, the others are asked too."""
+"""The messages of a fleet, in which machines share references."""
 
 
 def routes(context: HandlerContext, *, fleet: bool = False) -> Routes:

@@ -1,4 +1,4 @@
-"""How the dispatcher handles a message type."""
+"""Routes: how the dispatcher handles a message type."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Route:
     is_barrier: bool = False
     """Earlier requests finish first, later ones wait."""
     needs_commit: bool = False
-    """It stores something; the reply leaves once that is on disk."""
+    """Whether it stores something; the reply leaves once that is on disk."""
     takes_request_id: bool = False
     """The handler takes the request's id, None for a line without one, before the content."""
     error_number: Callable[[ErrorDetail], int] | None = None

@@ -42,7 +42,7 @@ class Session:
 
     @property
     def references(self) -> References:
-        """Those of the login in force; before any, a set of its own that belongs to no server."""
+        """The references of the login in force; before any login, a set that belongs to no server."""
         return self._login.references if self._login else self._before_login
 
     @property
@@ -113,7 +113,7 @@ def webhooks_of(settings: Settings) -> "tuple[Webhook, ...]":
 
 
 def check_credentials(credentials: "Sequence[Credentials]") -> None:
-    """What v1 checked before it sent anything, in its order and its words. Raises InvalidContent."""
+    """Checks what v1 checked before it sent anything, in its order and its words. Raises InvalidContent."""
     primaries = 0
     for index, one in enumerate(credentials):
         place = f"[{index}]." if len(credentials) > 1 else ""

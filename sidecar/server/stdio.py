@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 READ_SIZE: Final = 1 << 16
-"""Bytes asked for at once: what a pipe holds."""
+"""Bytes of one read: a pipe's capacity."""
 HIGH_WATER: Final = 1 << 20
 """Unsent bytes beyond which nothing more is read, so that a parent which does not read slows us down."""
 LOW_WATER: Final = 1 << 18
@@ -58,7 +58,7 @@ class LineSplitter:
         return [rest] if rest else []
 
     def _without_mark(self, lines: list[bytes | None]) -> list[bytes | None]:
-        """What PowerShell and some editors write before a first line is no part of it."""
+        """The line without the byte-order mark that PowerShell and some editors write before a first line."""
         self._at_start = False
         first, *others = lines
         return [first and first.removeprefix(codecs.BOM_UTF8), *others]
@@ -106,7 +106,7 @@ class LineReader:
                 self._resume()
 
     def end_when_empty(self) -> None:
-        """The writer of our pipe is gone: what it left there counts, and then this is the end.
+        """Handles the end of our pipe's writer: its remaining input counts, and then input has ended.
 
         Another process may hold the pipe open, so its end might never come.
         """

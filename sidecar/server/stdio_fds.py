@@ -1,4 +1,4 @@
-"""What the parent gave us. Takes descriptors 0 and 1 for the protocol: nothing else can read or write there."""
+"""The parent's descriptors. Takes 0 and 1 for the protocol: nothing else can read or write there."""
 
 import os
 import stat
@@ -37,10 +37,10 @@ def write_first(descriptor: int, line: bytes) -> None:
 
 
 def _unblocked(descriptor: int, direction: int) -> int:
-    """The same file without blocking.
+    """A non-blocking descriptor of the same file.
 
-    Pipes and terminals are opened anew, because O_NONBLOCK belongs to the open file, which the shell or a sibling may
-    share. A regular file never blocks, and opening it anew would lose its offset.
+    Pipes and terminals are reopened, because O_NONBLOCK belongs to the open file, which the shell or a sibling may
+    share. A regular file never blocks, and reopening it would lose its offset.
     """
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):

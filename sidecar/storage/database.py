@@ -20,9 +20,9 @@ SqlValue = str | float | bytes | None
 """A parameter of a statement, or the value of a column."""
 
 BUSY_SECONDS: Final = 8.0
-"""How long a write waits for another process's lock."""
+"""Seconds that a write waits for another process's lock."""
 READ_SECONDS: Final = 0.1
-"""How long a read waits for a lock. Reads block the loop; they meet a lock only while the file is being repaired."""
+"""Seconds that a read waits for a lock. Reads block the loop; they meet a lock only during a repair of the file."""
 GROUP_COMMIT_SECONDS: Final = 0.01
 """The longest wait of a staged batch for others to share its transaction."""
 RETRY_SECONDS: Final = (0.1, 0.5, 2.0, 5.0)
@@ -90,14 +90,14 @@ class Database:
     def __init__(
         self, writer: sqlite3.Connection, reader: sqlite3.Connection, thread: ThreadPoolExecutor | None
     ) -> None:
-        """Without a thread, writes run on the loop, on the reader's connection."""
+        """Opens the file. Without a thread, writes run on the loop, on the reader's connection."""
         self._writer = writer
         self._reader = reader
         self._thread = thread
         self._staged: list[Callable[[], Batch]] = []
         self._uncommitted = False
         self._due = math.inf
-        """When the next transaction starts at the latest, by the loop's clock."""
+        """Latest start of the next transaction, by the loop's clock."""
         self._timer: asyncio.TimerHandle | None = None
         self._unacknowledged: list[asyncio.Future[None]] = []
         self._transactions: set[asyncio.Future[None]] = set()

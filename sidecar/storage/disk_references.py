@@ -15,7 +15,7 @@ MAX_CACHED: Final = 200_000
 """References cached in memory; all are on disk."""
 
 SWEEP_SECONDS: Final = 3600.0
-"""How often expired references are deleted while new ones are added."""
+"""Seconds between deletions of expired references while new ones are added."""
 
 _FIND: Final = "SELECT expires FROM reference WHERE scope = ? AND name = ?"
 _INSERT_ONE: Final = "INSERT OR REPLACE INTO reference (scope, name, expires) VALUES (?, ?, ?)"
@@ -126,7 +126,7 @@ class _StagedReferences:
     scope: int
     accepted: dict[str, float]
     retried: dict[str, float]
-    """Those staged with `until_stored`."""
+    """References staged with `until_stored`."""
     forget: Callable[[dict[str, float]], None]
     on_stored: Callable[[dict[str, float]], None]
     sweep_before: float | None

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from sidecar.errors import StoreFailed
 
 RESPONSE_SECONDS: Final = 5.0
-"""How long Redis may take to respond, in addition to what a blocking command waits."""
+"""Seconds that Redis may take to respond, in addition to a blocking command's own wait."""
 BLOCK_SECONDS: Final = 2.0
 """The longest wait of a blocking command."""
 RETRY_SECONDS: Final = 1.0
@@ -49,7 +49,7 @@ def redis_errors() -> Iterator[None]:
 async def call(command: Any) -> Any:
     """Returns the response to a command. Raises StoreFailed.
 
-    Redis' client loses a cancellation that arrives together with a response; the caller is cancelled all the same.
+    redis-py loses a cancellation that arrives together with a response; the caller is still cancelled.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task else 0

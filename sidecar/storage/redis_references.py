@@ -65,7 +65,7 @@ class ReferencePublisher:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             for name, ttl in batch.items():
-                if self._unpublished.get(name) == ttl:  # not remembered anew meanwhile
+                if self._unpublished.get(name) == ttl:  # not remembered again meanwhile
                     del self._unpublished[name]
 
     async def _publish_batch(self, batch: dict[str, float]) -> None:
@@ -88,7 +88,7 @@ class RedisReferences:
         return self._local.has(reference)
 
     async def known(self, reference: str) -> bool:
-        """Whether any machine of the fleet remembers it. Raises StoreFailed if Redis can't tell."""
+        """Whether any machine of the fleet remembers it. Raises StoreFailed if Redis does not answer."""
         return self._local.has(reference) or await self._publisher.knows(self._name(reference))
 
     def remember(self, reference: str, ttl: float, *, until_stored: bool = False) -> None:

@@ -17,7 +17,7 @@ from sidecar.storage.task_runs import MAX_RUNS, StoredRun, TaskRuns
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS: Final = 20
-"""How often recording a run is tried while Redis is unavailable, a second apart."""
+"""Attempts to record a run while Redis is unavailable, a second apart."""
 _BEGIN: Final = """
 -- order, runs, count; id, run, how many are kept
 if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then

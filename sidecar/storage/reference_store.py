@@ -16,7 +16,7 @@ class ReferenceStore:
     """The references of every account."""
 
     def __init__(self, database: Database, clock: Clock, publisher: "ReferencePublisher | None") -> None:
-        """`publisher` shares them with a fleet; None for a machine by itself."""
+        """`publisher` shares them with a fleet; None on a single machine."""
         self._database = database
         self._clock = clock
         self._publisher = publisher

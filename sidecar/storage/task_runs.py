@@ -39,7 +39,7 @@ class StoredRun:
     id: str
     task: str
     kind: str
-    """What started it."""
+    """The trigger of the run."""
     owner: str
     """The process that runs it."""
     due: float | None

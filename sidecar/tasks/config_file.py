@@ -25,7 +25,7 @@ async def complete(content: CreateTask, sources: ScriptSources) -> CreateTask:
     try:
         members = _members(await sources.read_config(content.script), name)
     except NotFound:
-        missing = f"interval: a task needs either an interval or a cron, in the message or in {name} beside the script"
+        missing = f"interval: a task needs either an interval or a cron, in the message or in {name} next to the script"
         raise InvalidContent(missing, "interval") from None
     given = {key: value for key, value in content.wire_members().items() if value is not None}
     if "config" not in content.model_fields_set:

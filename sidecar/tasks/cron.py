@@ -39,13 +39,13 @@ _LAST: Final = "L"
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """What one field may hold."""
+    """The allowed values of one field."""
 
     what: str
     low: int
     high: int
     names: tuple[str, ...] = ()
-    """Of its values, from the lowest on."""
+    """The names of its values, from the lowest on."""
 
 
 _MINUTE: Final = _Range("minute", 0, 59)
@@ -83,7 +83,7 @@ class CronPattern:
         return tuple(sorted(days & weekdays if self.both else days | weekdays))
 
     def _month_days(self, first: int, length: int) -> set[int]:
-        """Those that the third field names, of a month of that length whose first day is that weekday."""
+        """The days of the third field, in a month of that length whose first day is that weekday."""
         days = {day for day in self.days if day <= length}
         if self.last_day:
             days.add(length)
@@ -93,7 +93,7 @@ class CronPattern:
         return days
 
     def _weekdays(self, first: int, length: int) -> set[int]:
-        """Those that the fifth field names."""
+        """The days of the fifth field."""
         days = {day for day in range(1, length + 1) if (first + day - 1) % 7 in self.weekdays}
         for weekday, nth in self.nth_weekdays:
             of_month = range(1 + (weekday - first) % 7, length + 1, 7)

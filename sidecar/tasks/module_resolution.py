@@ -1,4 +1,4 @@
-"""Where a request for a module leads: Node's algorithm in the scripts folder, with the conditions of a browser."""
+"""Resolution of modules: Node's algorithm in the scripts folder, with the conditions of a browser."""
 
 import posixpath
 from collections.abc import Iterator, Mapping
@@ -65,15 +65,15 @@ NODE_MODULES: Final = frozenset(
         "zlib",
     ]
 )
-"""Modules of Node's own, which are never looked for in a folder."""
+"""Node's own modules, which are never searched in a folder."""
 OURS: Final = frozenset({"axios"})
 """Modules that the sandbox brings: an installed axios has no way into the network here."""
 EMPTY: Final = "empty:"
-"""Where a request leads that a package wants to be an empty object in browsers."""
+"""The target of a request that a package replaces with an empty object in browsers."""
 _REQUIRE: Final = ("browser", "require", "module-sync", "default")
 _IMPORT: Final = ("browser", "import", "module-sync", "default")
 _EITHER: Final = ("browser", "require", "import", "module-sync", "default")
-"""For a package that has nothing for the way in which it is asked for."""
+"""The conditions for a package that has none for the kind of the request."""
 _ENDINGS: Final = ("", ".js", ".json", ".cjs", ".mjs")
 
 
@@ -86,8 +86,8 @@ class Resolver:
     def resolve(self, request: str, importer: str, *, imports: bool, has_files: bool = True) -> str:
         """The name of a file, `node:…` for what the sandbox brings, or `empty:`.
 
-        `importer` is the name of the file that asks, with `import` or with `require`; `has_files` tells whether
-        there are files beside it. Raises NotFound and Forbidden, whose text says why.
+        `importer` is the name of the requesting file, by `import` or `require`; `has_files` says whether there are
+        files next to it. Raises NotFound and Forbidden, whose text says why.
         """
         conditions = _IMPORT if imports else _REQUIRE
         bare = request.removeprefix("node:")
@@ -101,7 +101,7 @@ class Resolver:
             raise Forbidden(f"'{request}' is outside the scripts folder: names of files begin with ./")
         if request in (".", "..") or request.startswith(("./", "../")):
             if not has_files:
-                raise NotFound(f"'{request}' can't be read: a script from a URL has modules, but no files beside it")
+                raise NotFound(f"'{request}' can't be read: a script from a URL has modules, but no files next to it")
             return self._relative(request, importer)
         if request.startswith("#"):
             return self._internal(request, importer, conditions)
@@ -125,7 +125,7 @@ class Resolver:
         return next((found for ending in _ENDINGS if (found := self._folder.find(target + ending))), None)
 
     def _index(self, target: str) -> str | None:
-        """What a folder is: what its manifest says, or its index."""
+        """The file of a folder: by its manifest, or its index."""
         if not self._folder.is_folder(target):
             return None
         manifest = self._folder.manifest(target)
@@ -235,7 +235,7 @@ def _inside(package: str, target: str) -> str | None:
 
 
 def _targets(table: Mapping[str, Any], key: str, conditions: tuple[str, ...]) -> Iterator[str]:
-    """What a table of exports or imports has for a key, the best first."""
+    """The entries of a table of exports or imports for a key, the best first."""
     if key in table:
         yield from _chosen(table[key], "", conditions)
         return

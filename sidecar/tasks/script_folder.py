@@ -32,7 +32,7 @@ class ParsedFile:
     kind: Kind
     source: str
     size: int
-    """Bytes on disk."""
+    """The size in bytes on disk."""
     scope: ModuleScope | None = None
     requests: tuple[Request, ...] = ()
     """The modules that it asks for by name."""
@@ -67,7 +67,7 @@ class ParsedFiles:
 
 
 class ScriptFolder:
-    """One look at the folder, for one run. Names are relative to it, with `/`; links are followed within it."""
+    """A snapshot of the folder, for one run. Names are relative to it, with `/`; links are followed within it."""
 
     def __init__(self, folder: Path, parsed: ParsedFiles) -> None:
         """`folder` need not exist."""
@@ -103,7 +103,7 @@ class ScriptFolder:
         return self._folders[name]
 
     def _real(self, folder: str) -> str:
-        """Where a folder really is, whether it exists or not."""
+        """The real path of a folder, which may not exist."""
         if folder not in self._real_paths:
             self._real_paths[folder] = os.path.realpath(self._prefix + folder)
         return self._real_paths[folder]
@@ -170,7 +170,7 @@ class ScriptFolder:
 
 
 def parse_source(name: str, content: bytes, *, module: bool = False) -> ParsedFile:
-    """What a source is, and what it asks for. `module`: it is an ES module, whatever is in it.
+    """Parses a source and its requests. `module`: it is an ES module, whatever it contains.
 
     Raises UnicodeDecodeError.
     """

@@ -23,7 +23,7 @@ MAX_RESPONSE_BYTES: Final = 4 * MiB
 MAX_TOTAL_BYTES: Final = 32 * MiB
 """Bytes of all responses of one run."""
 REQUEST_SECONDS: Final = 30.0
-"""For one request with its redirects and its response."""
+"""Seconds for one request with its redirects and its response."""
 _CONNECTION_HEADERS: Final = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "trailers", "keep-alive"}
     | {"expect", "proxy-authenticate", "proxy-authorization", "proxy-connection"}
@@ -79,7 +79,7 @@ class ScriptHost:
         self._job = job
         self._jobs = 0
         self._bytes = 0
-        """Of received responses."""
+        """Bytes of received responses."""
         self._reserved = 0
         """Reserved for pending responses."""
         self._returned = asyncio.Event()

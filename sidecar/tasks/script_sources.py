@@ -1,4 +1,4 @@
-"""Where the scripts of tasks come from: the scripts folder, with what they require, or a URL."""
+"""Sources of task scripts: the scripts folder, with the required files, or a URL."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,16 +21,16 @@ from sidecar.tasks.script_host import Requests
 MAX_FILES: Final = 500
 """Files of one run."""
 MAX_BYTES: Final = 8 * MiB
-"""Bytes of all of them."""
+"""Bytes of all files of a script."""
 SCRIPT_SECONDS: Final = 15.0
-"""For the script itself."""
+"""Seconds to load the script itself."""
 _ENDINGS: Final = (".js", ".cjs", ".mjs")
 TEST_NAME: Final = "script_text"
-"""What errors call the text of a `test_task`."""
+"""The name of a `test_task`'s text in errors."""
 
 
 class ScriptSources:
-    """Reads scripts: anew each time, so that a change holds from the next run on."""
+    """Reads scripts, each time again, so that a change holds from the next run on."""
 
     def __init__(self, requests: Requests, folder: Callable[[], Path], *, allow_private: bool) -> None:
         """`folder` gives the scripts folder, which need not exist. It may raise OSError."""
@@ -72,7 +72,7 @@ class ScriptSources:
         return await asyncio.to_thread(self._config_from_folder, _as_config(script))
 
     async def download(self, url: str) -> bytes:
-        """What is at a URL. Raises NotFound, Forbidden, LimitExceeded, TimedOut and RemoteFailed."""
+        """The content of a URL. Raises NotFound, Forbidden, LimitExceeded, TimedOut and RemoteFailed."""
         response = await self._requests.request(
             "GET", url, timeout=SCRIPT_SECONDS, max_bytes=LONGEST_SCRIPT, redirects=MAX_REDIRECTS
         )
@@ -121,8 +121,8 @@ class _Graph:
         pending, size = [(name, first, has_files)], first.size
         seen = {name}
         while pending:
-            current, parsed, beside = pending.pop()
-            files[current] = file = self._linked(current, parsed, has_files=beside)
+            current, parsed, has_files = pending.pop()
+            files[current] = file = self._linked(current, parsed, has_files=has_files)
             for target in file.links.values():
                 if ":" in target or target in seen:
                     continue
@@ -155,7 +155,7 @@ def is_url(script: str) -> bool:
 
 
 def config_name(script: str) -> str:
-    """What a script's configuration file is called; empty where the script's own name has no ending of one."""
+    """The name of a script's configuration file; empty if the script's name has no known ending."""
     path = urlsplit(script).path if is_url(script) else script
     return unquote(_as_config(path)).rpartition("/")[2] if path.endswith(_ENDINGS) else ""
 
@@ -165,7 +165,7 @@ def _as_config(path: str) -> str:
 
 
 def _name_of(url: str) -> str:
-    """What errors call a script from a URL: its file's name, without what may be secret in the rest."""
+    """The name of a script from a URL in errors: its file's name, without the rest, which may be secret."""
     return unquote(urlsplit(url).path).rstrip("/").rpartition("/")[2] or urlsplit(url).hostname or "script"
 
 

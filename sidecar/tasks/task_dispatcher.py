@@ -28,7 +28,7 @@ _OWNER_SECONDS: Final = 0.5
 
 
 class TaskRunPayload(Sparse):
-    """What waits in the queue: a `run_task`, and the time that it is for."""
+    """A queued `run_task`, and the time that it is for."""
 
     id: str
     due: int | None = None
@@ -36,13 +36,13 @@ class TaskRunPayload(Sparse):
 
 
 class Queue(Protocol):
-    """What tasks need of the queue's engine."""
+    """The part of the job queue that tasks use."""
 
     async def submit(self, submission: Submission) -> str:
         """Accepts a submission and gives its id, the same for the same key."""
 
     async def status(self, job_id: str) -> JobState:
-        """What is known of a job. Raises NotFound."""
+        """The state of a job. Raises NotFound."""
 
 
 class TaskDispatcher:
@@ -78,7 +78,7 @@ class TaskDispatcher:
 
     async def on_due(self) -> None:
         """Deals with what is due. Raises the first of the failures, once all have been tried."""
-        items = await self._agenda.due(self._clock.now(), MAX_TASKS)  # all: none that can't go on keeps out the others
+        items = await self._agenda.due(self._clock.now(), MAX_TASKS)  # all: a stuck one blocks no other
         ended: list[BaseException | None] = []
         for first in range(0, len(items), BATCH_SIZE):
             some = map(self._process, items[first : first + BATCH_SIZE])

@@ -104,7 +104,7 @@ class TaskManager:
         return to_task(content.id, (await self._find(content.id))[1])
 
     async def list(self, content: ListTasks) -> TaskPage:
-        """Those that match, one page of them; what can't be read is left out. Raises InvalidContent."""
+        """One page of the tasks that match; unreadable ones are left out. Raises InvalidContent."""
         items = await self._agenda.page(0, MAX_TASKS)
         found = [task for item in items if (task := _to_task_or_none(item)) and matches(task, content)]
         first = page_offset(content.page)
@@ -116,12 +116,12 @@ class TaskManager:
         )
 
     async def set_running(self, content: TaskRef, running: bool) -> TaskStatus:
-        """Starts or stops it; a run that goes on is left to end. Raises NotFound, Conflict."""
+        """Starts or stops a task; a current run may end. Raises NotFound, Conflict."""
         await self._change(content.id, lambda old: old.replace(running=running))
         return await self.status(content)
 
     async def status(self, content: TaskRef) -> TaskStatus:
-        """What it does and did. Raises NotFound."""
+        """The state and the counts of a task. Raises NotFound."""
         _, record = await self._find(content.id)
         last = await self._task_runs.page(content.id, 0, 1)
         runs, failed = await self._task_runs.counts(content.id)
@@ -139,7 +139,7 @@ class TaskManager:
         )
 
     async def runs(self, content: ListTaskRuns) -> TaskRunPage:
-        """Its last runs, the latest first. Raises NotFound."""
+        """The task's last runs, the latest first. Raises NotFound."""
         await self._find(content.id)
         kept = await self._task_runs.kept(content.id)
         stored = await self._task_runs.page(content.id, page_offset(content.page), PAGE_SIZE)

@@ -34,19 +34,19 @@ class TaskRecord(Sparse):
 
     script: str | None = None
     job: dict[str, Any] | None = None
-    """As given, if it contains no secrets."""
+    """The job as given, if it contains no secrets."""
     sealed_job: str | None = None
     owner: str = ""
     """The process that encrypted the job."""
     shown_job: dict[str, Any] | None = None
-    """As given but redacted, if that differs."""
+    """The redacted job, if it differs."""
     config: dict[str, Any]
     running: bool
     init: int
     end: int | None = None
     interval: int | None = None
     cron: str | None = None
-    """In place of `interval`."""
+    """The pattern instead of `interval`."""
     zone: str | None = None
     """Of `cron`."""
     created: int
@@ -68,7 +68,7 @@ class TaskRecord(Sparse):
 
     @property
     def timetable(self) -> Timetable:
-        """Its times."""
+        """The times of the task."""
         return timetable(*self.times)
 
     def next(self, after: int) -> int | None:
@@ -259,7 +259,7 @@ def _check_times(record: TaskRecord, now: int) -> None:
 
 
 def _check_members(content: CreateTask) -> None:
-    """Raises InvalidContent, which names all that is missing or given beside what excludes it."""
+    """Checks the combination of fields. Raises InvalidContent, which names all missing and all excluded ones."""
     errors = ErrorCollector()
     if (content.script is None) == (content.job is None):
         errors.add(InvalidContent("script: a task needs either a script or a job", "script"))

@@ -42,7 +42,7 @@ _CODES: Final = frozenset(ErrorCode)
 
 
 class ScriptOutput:
-    """What a script writes to its console, and uncaught errors."""
+    """A script's console output, and uncaught errors."""
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque()
@@ -63,12 +63,12 @@ class ScriptOutput:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What is kept."""
+        """The kept lines."""
         return tuple(self._lines)
 
 
 class Outcome(Sparse):
-    """What is remembered of a run that has ended."""
+    """The stored outcome of a run that has ended."""
 
     raw_parts = (("result",),)
 
@@ -81,10 +81,10 @@ class Outcome(Sparse):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerDependencies:
-    """What runs are made with."""
+    """The dependencies of runs."""
 
     runner: Callable[[], TaskScriptRunner]
-    """Where scripts run; made with the first of them."""
+    """Returns the runner of scripts; created with the first script."""
     scripts: ScriptSources
     requests: Requests
     hosts: HostAllowlist
@@ -93,7 +93,7 @@ class RunnerDependencies:
     perform: Callable[[JobRun], Awaitable[bytes]]
     """Does a `send_job` and gives the content of its reply."""
     job_slots: asyncio.Semaphore
-    """For browser jobs: what more there are wait here, and not in the pool, whose queue is bounded."""
+    """Slots for browser jobs: further ones wait here, and not in the pool, whose queue is bounded."""
 
 
 class TaskRunner:
@@ -156,7 +156,7 @@ class TaskRunner:
         return RunTaskReply(status="success", result=result, duration_ms=self._since(start), output=output.lines)
 
     async def refuse(self, run: JobRun, failure: WireError) -> NoReturn:
-        """Tells of a run that can't begin, and raises why."""
+        """Reports a run that can't start, and raises the reason."""
 
         async def fail() -> NoReturn:
             raise failure
@@ -200,14 +200,14 @@ class TaskRunner:
         return RunTaskReply(status="success", result=result, run=run.id, duration_ms=duration, output=output.lines)
 
     def _stopped(self, run: JobRun, started: StoredRun, output: ScriptOutput, start: float) -> None:
-        """Tells at once of a run that is cut short: the reply to a request that was cancelled waits for nothing."""
+        """Reports an interrupted run at once: the reply to a cancelled request waits for nothing."""
         outcome = Outcome(output=output.lines, cut=output.cut, duration_ms=self._since(start))
         ended = self._ended(started, "cancelled", outcome)
         _emit(run, ended)
         self._store_end(ended)
 
     async def _result(self, record: TaskRecord, run: JobRun, output: ScriptOutput) -> Any:
-        """What the script returned, or the job's reply as JSON."""
+        """The script's return value, or the job's reply as JSON."""
         if record.script is None:
             try:
                 job = replace(run, type="send_job", content=self._records.job(record))
@@ -295,7 +295,7 @@ class TaskRunner:
     def _on_written(self, writing: "asyncio.Future[None]") -> None:
         self._pending_writes.discard(writing)
         if not writing.cancelled():
-            writing.exception()  # the store is closed already, and the run stays noted as one that goes on
+            writing.exception()  # the store is closed already, and the run stays recorded as running
 
 
 def _emit(run: JobRun, ended: StoredRun) -> None:
@@ -330,7 +330,7 @@ def _outcome(document: bytes) -> Outcome:
 
 
 def _truncate_result(result: Any) -> tuple[Raw, bool]:
-    """What of a result is remembered as JSON, and whether that is less than all."""
+    """The stored part of a result as JSON, and whether it was truncated."""
     if isinstance(result, str):
         text = result[:MAX_RESULT_CHARS]
         return Raw(encode(text)), len(text) < len(result)

@@ -22,7 +22,7 @@ from sidecar.templates import (
 )
 
 _MESSAGE_FIELDS: Final = ("mode", "key")
-"""What says how a message is run, which is the task's own affair here."""
+"""Members that say how a message is run; for a task they are fixed."""
 
 
 def fill_config(job: Mapping[str, Any], config: Mapping[str, Any], max_bytes: int = MAX_FILLED_BYTES) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class _Value(NamedTuple):
     value: Any
     text: str
     size: int
-    """Bytes of the text."""
+    """The text's size in bytes."""
 
 
 class _ConfigFiller:

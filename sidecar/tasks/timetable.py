@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
 HORIZON_YEARS: Final = 100
-"""A pattern without a time in so many years never comes: 29 February on a given weekday takes 40 at most."""
+"""Years without a time after which a pattern never matches: 29 February on a given weekday takes 40 at most."""
 _LAST_YEAR: Final = 9_998
 """Times after it are out of range: some zone's clock shows the year 10000 then."""
 _DAY: Final = timedelta(days=1)
@@ -31,7 +31,7 @@ UTC_NAME: Final = "UTC"
 
 
 class Timetable(Protocol):
-    """When a task runs."""
+    """The times at which a task runs."""
 
     def next(self, after: int) -> int | None:
         """The first time later than `after`; None where there is none."""
@@ -40,7 +40,7 @@ class Timetable(Protocol):
         """The last time that is not later than `at`; None where there is none."""
 
     def count(self, first: int, end: int) -> int:
-        """How many times lie from `first` on before `end`."""
+        """The number of times from `first` on before `end`."""
 
 
 def timetable(init: int, interval: int | None, cron: str | None, zone: str | None) -> Timetable:
@@ -83,7 +83,7 @@ class IntervalTimetable:
 
 @dataclass(frozen=True, slots=True)
 class CronTimetable:
-    """What the clock of a zone shows when the pattern comes, from `init` on."""
+    """The times at which a zone's clock matches the pattern, from `init` on."""
 
     init: int
     pattern: CronPattern
@@ -162,19 +162,19 @@ class CronTimetable:
                     yield found
 
     def _moment(self, day: date, minute: int) -> int | None:
-        """When the clock shows a minute of a day first; None where it skips it."""
+        """The first moment at which the clock shows a minute of a day; None if it skips it."""
         wall = datetime.combine(day, time(*divmod(minute, 60)))
         moment = wall.replace(tzinfo=self.zone).astimezone(UTC)
         shown = moment.astimezone(self.zone).replace(tzinfo=None, fold=0)
         return _milliseconds(moment) if shown == wall else None
 
     def _wall(self, moment: int) -> datetime | None:
-        """What the clock shows then; None beyond the years that can be counted."""
+        """The clock's time at that moment; None beyond the supported years."""
         shown = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=moment)
         return shown.astimezone(self.zone).replace(tzinfo=None) if shown.year <= _LAST_YEAR else None
 
     def _repeated(self, wall: datetime) -> timedelta:
-        """How long the clock shows again what it has shown."""
+        """The length of the clock time that is shown twice."""
         first, second = (wall.replace(tzinfo=self.zone, fold=fold).astimezone(UTC) for fold in (0, 1))
         return second - first
 

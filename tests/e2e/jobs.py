@@ -44,7 +44,7 @@ def ended(child: Child, job_id: str, seconds: float = 2 * SECONDS) -> dict[str, 
 
 
 def succeeded(child: Child, job_id: str) -> dict[str, Any]:
-    """The same for a job that must succeed."""
+    """Waits for a job that must succeed, and returns its state."""
     state = ended(child, job_id)
     assert state["status"] == "success", (state, child.stderr)
     return state

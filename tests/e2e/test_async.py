@@ -1,4 +1,4 @@
-"""Async jobs in a real process: accepted, run, told of, cancelled, kept from other eyes, put back at the end."""
+"""Async jobs in a real process: accepted, run, reported, cancelled, encrypted, requeued at the end."""
 
 import base64
 import re
@@ -181,7 +181,7 @@ def test_a_failure_that_may_pass_is_tried_again(tmp_path: Path, server: Rtcv) ->
 
 @pytest.mark.browser
 def test_a_wave_of_jobs_waits_for_a_browser_that_cannot_start_just_now(tmp_path: Path) -> None:
-    """Launches that die fail no accepted job; a parent that waits is told to try again, and later the job is done."""
+    """Failed launches fail no accepted job; a waiting parent gets a retryable error, and the job is done later."""
     flaky, chromium = tmp_path / "flaky", discovery.find("CHROMIUM", Settings()).path
     tries = tmp_path / "tries"
     flaky.write_text(
@@ -220,7 +220,7 @@ def test_a_clock_that_is_set_back_an_hour_holds_up_nothing(tmp_path: Path, serve
 
 @pytest.mark.browser
 def test_the_end_of_input_lets_a_running_job_finish(tmp_path: Path, server: Rtcv) -> None:
-    """And the next process has its result."""
+    """The running job finishes, and the next process has its result."""
     server.server.fail("/page/runs", "hang", count=1)
     with Child(tmp_path) as child:
         job_id = submit(child, page_job(server, "/page/runs"))
@@ -326,7 +326,7 @@ def test_a_mock_session_leaves_nothing(tmp_path: Path, server: Rtcv) -> None:
 
 @pytest.mark.browser
 def test_secrets_are_not_on_disk_and_end_with_their_process(tmp_path: Path, server: Rtcv) -> None:
-    """Without a store key nobody else can run such a job, and it says why; one without secrets resumes."""
+    """Without a store key no other process can run such a job, and its error says why; one without secrets resumes."""
     server.server.fail("/page/", "hang", count=2)
     with Child(tmp_path, env=ONE_AT_A_TIME) as child:
         plain = submit(child, page_job(server, "/page/plain"))
@@ -414,7 +414,7 @@ def test_a_full_disk_refuses_and_passes(tmp_path: Path, server: Rtcv) -> None:
 
 
 @pytest.mark.browser
-def test_a_full_disk_is_told_of_once_in_a_while(tmp_path: Path, server: Rtcv) -> None:
+def test_a_full_disk_is_logged_at_intervals(tmp_path: Path, server: Rtcv) -> None:
     """However often it is met: jobs go on to end, and what they come to is tried until it is stored."""
     server.server.fail("/page/held", "hang", count=None)
     with Child(tmp_path) as child:

@@ -56,7 +56,7 @@ def unknown(field: str, near: str = "") -> dict[str, Any]:
 
 
 def also(answer: dict[str, Any], *fields: str) -> dict[str, Any]:
-    """The same reply where these are missing as well."""
+    """Returns the reply with these fields added."""
     missing = [{"field": field, "message": f"{field}: missing"} for field in fields]
     return {**answer, "error": {**answer["error"], "fields": [*answer["error"]["fields"], *missing]}}
 
@@ -97,7 +97,7 @@ LINES: dict[str, tuple[bytes, dict[str, Any]]] = {
     "lone continuation": (b'{"type":"\x80"}', not_utf8("invalid start byte at byte 9")),
     "lone byte in the id": (b'{"type":"ping","id":"\xff"}', not_utf8("invalid start byte at byte 21")),
     "lone byte in a key": (b'{"type":"ping","\xc3":1}', not_utf8("invalid continuation byte at byte 16")),
-    "lone byte beside an id": (b'{"id":7,"type":"ping","a":"\xff"}', not_utf8("invalid start byte at byte 27", id=7)),
+    "lone byte next to an id": (b'{"id":7,"type":"ping","a":"\xff"}', not_utf8("invalid start byte at byte 27", id=7)),
     "overlong": (b'{"type":"ping","a":"\xc0\xaf"}', not_utf8("invalid start byte at byte 20")),
     "overlong of three": (b'{"type":"ping","a":"\xe0\x80\xaf"}', not_utf8("invalid continuation byte at byte 20")),
     "encoded surrogate": (b'{"type":"ping","a":"\xed\xa0\x80"}', not_utf8("invalid continuation byte at byte 20")),
@@ -212,12 +212,12 @@ def of(wanted: str) -> dict[str, dict[str, Any]]:
 
 
 def numbered(answers: dict[str, dict[str, Any]], number: int = 28100) -> dict[str, dict[str, Any]]:
-    """The same answers as the messages of schedules give them."""
+    """Returns the answers with the numbers of schedules' messages."""
     return {text: {**answer, "error": {**answer["error"], "number": number}} for text, answer in answers.items()}
 
 
 def without(answers: dict[str, dict[str, Any]], text: str) -> dict[str, dict[str, Any]]:
-    """The same answers but one."""
+    """Returns the answers without one."""
     return {content: answer for content, answer in answers.items() if content != text}
 
 
@@ -504,7 +504,7 @@ def test_missing_content_is_said(child: Child, kind: str) -> None:
 
 @pytest.mark.parametrize("content", [{"status": "x" * 2_000_000}, {"x" * 2_000_000: 1}])
 def test_what_is_said_of_wrong_content_is_short(child: Child, content: dict[str, Any]) -> None:
-    """Also where a value or a key is not."""
+    """Sentences about wrong content are short even if a value or a key is long."""
     (answer,) = child.ask({"type": "list_jobs", "content": content})
     assert answer["error"]["code"] == "invalid_content"
     assert len(json.dumps(answer)) < 3_000

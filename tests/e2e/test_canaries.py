@@ -99,7 +99,7 @@ def job(url: str, *actions: Any, **more: Any) -> dict[str, Any]:
     return message("send_job", {"steps": [step], "cookies": cookies, "artifacts": "files", **more})
 
 
-def told(child: Child, *messages: object) -> list[bytes]:
+def reported(child: Child, *messages: object) -> list[bytes]:
     """Every line up to the last of these messages' answers, the events between them too."""
     child.send(*messages)
     lines: list[dict[str, Any]] = []
@@ -145,11 +145,11 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         fault = primary.server.fail("/api/v1/s", "error", None)
         fault.error = hidden
         # what a CV holds is no secret of ours: it is kept as it came until the secondary has it
-        replies += told(child, asked("user"), message("send_cv", {"referenceNumber": "a"}))
+        replies += reported(child, asked("user"), message("send_cv", {"referenceNumber": "a"}))
         fault.left = 0
         secondary.wait_for("scanCV")  # it fails too
         url = primary.server.url
-        replies += told(
+        replies += reported(
             child,
             message("set_cached_reference", "b"),
             job(url, {"fill": {"selector": "#password", "value": TYPED, "timeout": 500}}),
@@ -195,12 +195,12 @@ def test_the_session_did_what_it_was_to_do(session: Session) -> None:
     )
 
 
-def test_no_reply_tells_a_secret_that_was_not_asked_for(session: Session) -> None:
+def test_no_reply_contains_a_secret_that_was_not_requested(session: Session) -> None:
     """Neither errors nor events, also where a server gives back what it was sent."""
     assert {line: found(line) for line in session.replies if found(line)} == {}
 
 
-def test_no_log_tells_a_secret(session: Session) -> None:
+def test_no_log_contains_a_secret(session: Session) -> None:
     """The input log, the debug log, and what is said to people on stderr."""
     logs = {path.name: path.read_bytes() for path in session.folder.glob("*.log")}
     assert set(logs) == {"scraper_client_input.log", "scraper_client.log"}
@@ -213,15 +213,15 @@ def test_no_log_tells_a_secret(session: Session) -> None:
 
 
 @pytest.mark.browser
-def test_nothing_on_disk_tells_a_secret(session: Session) -> None:
+def test_nothing_on_disk_contains_a_secret(session: Session) -> None:
     """The database's own bytes, the artifacts, and every file's name."""
     files = [path for path in (session.folder / "state").rglob("*") if path.is_file()]
     assert {path.name for path in files} > {"sidecar.db"}
-    told = {path.name: found(path.read_bytes()) + found(str(path).encode()) for path in files}
-    assert {name: canaries for name, canaries in told.items() if canaries} == {}
+    reported = {path.name: found(path.read_bytes()) + found(str(path).encode()) for path in files}
+    assert {name: canaries for name, canaries in reported.items() if canaries} == {}
 
 
-def test_the_process_list_tells_no_secret(session: Session) -> None:
+def test_the_process_list_contains_no_secret(session: Session) -> None:
     """Secrets come over stdin, so a process's arguments, name and environment are free of them."""
     assert {name: found(data) for name, data in session.process.items() if found(data)} == {}
 

@@ -1,4 +1,4 @@
-"""A request that is cancelled takes nobody with it: what it shares with others goes on for them."""
+"""A cancelled request cancels no other: shared work continues for the others."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ def child(place: Path) -> Iterator[Child]:
 
 
 @pytest.mark.parametrize("message", WAITING, ids=[one["type"] for one in WAITING])
-def test_everybody_else_is_answered(child: Child, place: Path, message: dict[str, Any]) -> None:
+def test_other_requests_are_answered(child: Child, place: Path, message: dict[str, Any]) -> None:
     """A request is cancelled while a commit is under way that others wait for, too: each of them has its answer."""
     with held(place):
         child.send(*map(job, range(JOBS)), {**message, "id": "it"}, {"type": "ping", "id": "read"})

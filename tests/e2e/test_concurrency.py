@@ -117,7 +117,7 @@ def test_the_same_reference_twice_at_once_is_sent_once(child: Child, server: Rtc
     assert len(server.server.to("scanCV")) == 1
 
 
-def test_so_many_in_flight_and_no_more(child: Child, server: Rtcv) -> None:
+def test_the_number_in_flight_is_bounded(child: Child, server: Rtcv) -> None:
     """Beyond the bound requests wait, and after them input is not read any more."""
     server.server.fail("scanCV", "hang", count=None)
     child.send(*[cv(f"r{number}", number) for number in range(6)], {"type": "ping", "id": "same write"})
@@ -145,7 +145,7 @@ def test_an_id_in_flight_is_not_used_twice(child: Child, server: Rtcv) -> None:
     assert child.ask({"type": "ping", "id": "x"}) == [{"type": "pong", "id": "x"}]
 
 
-def test_ids_that_look_alike_are_different(child: Child, server: Rtcv) -> None:
+def test_similar_ids_are_different(child: Child, server: Rtcv) -> None:
     """1 and "1" may be in flight together."""
     server.server.fail("scanCV", "hang", count=2)
     child.send(cv("a", 1), cv("b", "1"))

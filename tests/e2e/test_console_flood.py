@@ -47,15 +47,15 @@ def run(child: Child, kind: str, *actions: Any, **more: Any) -> Any:
 @pytest.mark.parametrize("more", [{}, {"profile": "shop"}], ids=["fresh", "profile"])
 @pytest.mark.parametrize("kind", ["CHROMIUM", "FIREFOX"])
 def test_a_flood_of_lines_costs_bounded_memory(child: Child, kind: str, more: dict[str, Any]) -> None:
-    """The last lines are told all the same, of this job and of the next one only its own."""
+    """The last lines are reported, of this job and of the next one only its own."""
     flood = {"evaluate": {"expression": FLOOD, "arg": LINES}}
     for _ in range(3):
         run(child, kind, {"evaluate": {"expression": FLOOD, "arg": 10}}, **more)
     before = memory(child.process.pid, "VmRSS")
-    Path(f"/proc/{child.process.pid}/clear_refs").write_text("5")  # has the peak begin anew
-    told = run(child, kind, flood, {"evaluate": "console.log('the end')"}, **more)["console"]
-    assert 180 <= len(told) <= 200
-    assert told[-1] == "the end"
-    assert told[:-1] == [f"line {number}" for number in range(LINES - len(told) + 1, LINES)]
+    Path(f"/proc/{child.process.pid}/clear_refs").write_text("5")  # resets the peak
+    reported = run(child, kind, flood, {"evaluate": "console.log('the end')"}, **more)["console"]
+    assert 180 <= len(reported) <= 200
+    assert reported[-1] == "the end"
+    assert reported[:-1] == [f"line {number}" for number in range(LINES - len(reported) + 1, LINES)]
     assert memory(child.process.pid, "VmHWM") - before < MOST
     assert run(child, kind, {"evaluate": "console.log('mine')"}, **more)["console"] == ["mine"]

@@ -33,7 +33,7 @@ def server() -> Iterator[Rtcv]:
 
 @contextmanager
 def locked(home: Path) -> Iterator[None]:
-    """Nobody can write to the database meanwhile: what goes on in a process stays in its memory."""
+    """Locks the database against writes, so that a process's changes stay in its memory."""
     with closing(sqlite3.connect(home / "state" / "sidecar.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
@@ -51,7 +51,7 @@ def test_accepted_and_killed_at_once(tmp_path: Path, server: Rtcv) -> None:
 
 
 def test_killed_while_a_job_runs_and_another_waits(tmp_path: Path, server: Rtcv) -> None:
-    """Both are done by the next process, by itself and at once: nobody waits for a lease of the dead."""
+    """The next process does both at once: it waits for no lease of a dead process."""
     server.server.fail("/page/runs", "hang", count=None)
     with Child(tmp_path, env=ONE_AT_A_TIME) as child:
         runs, waits = submit(child, page_job(server, "/page/runs")), submit(child, page_job(server, "/page/waits"))
@@ -105,7 +105,7 @@ def test_killed_before_it_is_accepted(tmp_path: Path, server: Rtcv) -> None:
 
 
 def test_killed_between_a_run_s_end_and_its_note(tmp_path: Path, server: Rtcv) -> None:
-    """The run is over, and nothing of it on disk: it runs again, and only that run is told of and forwarded."""
+    """The run has ended without a trace on disk: it runs again, and only that run is reported and forwarded."""
     server.server.fail("/page/unnoted", "hang", count=1)
     with Child(tmp_path, env=STORE_KEY) as child:
         assert child.ask({"type": "set_credentials", "content": server.credentials}) == [{"type": "ok"}]

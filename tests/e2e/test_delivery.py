@@ -118,8 +118,8 @@ def test_a_wrong_webhook(tmp_path: Path, url: str, said: str) -> None:
         assert child.ask({"type": "set_webhooks", "content": [{"url": url}]}) == [wanted]
 
 
-def test_deliveries_go_on_by_themselves(tmp_path: Path) -> None:
-    """With a key for the store the next process sends what the last one left, signed, without being told anything."""
+def test_deliveries_continue_after_a_restart_with_a_store_key(tmp_path: Path) -> None:
+    """With a store key the next process sends the last one's deliveries, signed, without any message."""
     with receiver() as taken:
         left_behind(tmp_path, taken.server.url, key=STORE_KEY)
         with Child(tmp_path, env=KEYED) as child:
@@ -167,7 +167,7 @@ def test_a_kill_between_sending_and_noting(tmp_path: Path, kind: Any) -> None:
 
 
 def test_a_receiver_is_down_for_an_hour(tmp_path: Path) -> None:
-    """And who tries is killed, and the next one too: when it is back it gets everything, in order."""
+    """Sender after sender is killed meanwhile; when the receiver is back it gets everything, in order."""
     steps = tmp_path / "steps"
     command = [sys.executable, "-c", STEPPED, str(steps)]
     with nobody_listens() as url:
@@ -275,8 +275,8 @@ def test_two_processes_on_one_home(tmp_path: Path) -> None:
         assert ids(taken) == [f"0-{number}" for number in range(100)]
 
 
-def test_dead_letters(tmp_path: Path) -> None:
-    """Told to a parent that asked, listed without what may be secret, and sent again when it says so."""
+def test_dead_deliveries_are_listed_and_redelivered(tmp_path: Path) -> None:
+    """A delivery is reported to a parent that asked, listed without secrets, and sent again on request."""
     with receiver() as taken:
         left_behind(tmp_path, f"{taken.server.url}/secret-path?token=secret", key=STORE_KEY, count=2)
         taken.server.fail("/", "error", 1, status=410)
@@ -393,7 +393,7 @@ def test_without_a_key_copies_wait_for_their_login(tmp_path: Path) -> None:
 
 @pytest.mark.browser
 def test_results_of_async_jobs_reach_every_server(tmp_path: Path) -> None:
-    """Also the primary, also when both were down while the job ran, and over a kill: once each, under the job's id."""
+    """Each server, the primary included, gets a result once under the job's id, also after an outage and a kill."""
     with rtcv() as primary, rtcv() as secondary:
         login = [primary.credentials | {"primary": True}, secondary.credentials]
         for server in (primary, secondary):
@@ -425,8 +425,8 @@ def test_results_of_async_jobs_reach_every_server(tmp_path: Path) -> None:
 
 
 @pytest.mark.browser
-def test_no_secret_lies_about(tmp_path: Path) -> None:
-    """Not in the store, the input log, the debug log or on stderr; and no other process is told of it."""
+def test_no_secret_is_stored_or_logged_in_clear(tmp_path: Path) -> None:
+    """The secret is not in the store, the input log, the debug log or on stderr, and reaches no other process."""
     canary = base64.b64encode(b"canary canary canary canary").decode()
     with receiver() as taken:
         taken.server.fail("/", "error", None)
@@ -445,7 +445,7 @@ def test_no_secret_lies_about(tmp_path: Path) -> None:
                 assert secret.encode() not in text
 
 
-def test_an_idle_sidecar_with_dead_letters_costs_nothing(tmp_path: Path) -> None:
+def test_an_idle_sidecar_with_dead_deliveries_costs_nothing(tmp_path: Path) -> None:
     """No endpoint worker runs, and no timer of a second or less."""
     with receiver() as taken:
         left_behind(tmp_path, taken.server.url, key=STORE_KEY)

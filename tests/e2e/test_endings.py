@@ -96,7 +96,7 @@ def test_a_signal_finishes_what_is_in_flight(tmp_path: Path, server: Rtcv, numbe
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_second_signal_ends_at_once(tmp_path: Path, server: Rtcv, number: int) -> None:
-    """Whoever insists is obeyed: exit code 128 and the signal's number."""
+    """A second signal ends the process at once: exit code 128 and the signal's number."""
     with Child(tmp_path) as child:
         hanging(child, server)
         child.signal(number)
@@ -195,7 +195,7 @@ def test_a_closed_stdout_ends_an_idle_process(tmp_path: Path) -> None:
 
 
 def test_a_closed_stdout_ends_a_busy_process(tmp_path: Path, server: Rtcv) -> None:
-    """Work whose answer nobody reads is not waited for."""
+    """The end does not wait for work whose answer is not read."""
     with Child(tmp_path) as child:
         hanging(child, server)
         child.close_stdout()
@@ -203,7 +203,7 @@ def test_a_closed_stdout_ends_a_busy_process(tmp_path: Path, server: Rtcv) -> No
 
 
 def test_a_closed_stdout_ends_a_clogged_process(tmp_path: Path) -> None:
-    """Also while answers wait to be read and input to be taken."""
+    """A closed stdout ends the process while answers are unread and input is waiting."""
     with Child(tmp_path) as child:
         child.offer(encoded({"type": "ping", "id": "x" * 100}) * 50_000, quiet=0.2)
         child.close_stdout()
@@ -211,7 +211,7 @@ def test_a_closed_stdout_ends_a_clogged_process(tmp_path: Path) -> None:
 
 
 def test_a_closed_socket_ends_an_idle_process(tmp_path: Path) -> None:
-    """The same where stdout is a socket, as node's is."""
+    """A closed socket as stdout, as in Node, ends the process."""
     ours, theirs = socket.socketpair()
     with theirs:
         child = Child(tmp_path, stdout=theirs.fileno())
@@ -223,7 +223,7 @@ def test_a_closed_socket_ends_an_idle_process(tmp_path: Path) -> None:
         assert child.wait(SOON) == 0
 
 
-def test_a_signal_ends_a_process_that_nobody_reads(tmp_path: Path) -> None:
+def test_a_signal_ends_a_process_with_unread_output(tmp_path: Path) -> None:
     """Answers that can't be written are given up at the deadline."""
     with Child(tmp_path, "--shutdown-timeout", "0.5") as child:
         child.offer(encoded({"type": "ping", "id": "x" * 100}) * 50_000, quiet=0.2)
@@ -274,7 +274,7 @@ class Orphan:
 
 
 def test_the_parents_death_is_the_end(tmp_path: Path) -> None:
-    """Also while somebody else holds the pipe open; what the parent left in it is still handled."""
+    """The parent's death counts while another process holds the pipe open; input left in it is handled."""
     with Orphan(tmp_path) as orphan:
         assert orphan.parent.ask({"type": "ping"}) == [{"type": "pong"}]
         orphan.signal(signal.SIGSTOP)
@@ -304,7 +304,7 @@ def test_the_parents_death_lets_work_finish(tmp_path: Path, server: Rtcv) -> Non
         assert orphan.gone_within(SOON)
 
 
-def test_the_parents_death_while_nobody_reads(tmp_path: Path) -> None:
+def test_the_parents_death_with_unread_output(tmp_path: Path) -> None:
     """A sidecar that waits for a reader does not wait for one for ever."""
     with Orphan(tmp_path, "--shutdown-timeout", "0.5") as orphan:
         orphan.parent.offer(encoded({"type": "ping", "id": "x" * 100}) * 50_000, quiet=0.2)

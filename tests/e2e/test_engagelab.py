@@ -29,13 +29,13 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
 
 @pytest.fixture
 def child(process: Child) -> Child:
-    """With no schedule: a mock session begins anew."""
+    """A child without schedules: each mock session starts empty."""
     assert process.ask({"type": "set_mock"}) == [{"type": "ok"}]
     return process
 
 
 def at(seconds: float = 3600, **more: Any) -> dict[str, Any]:
-    """A trigger so many seconds from now, in UTC unless said otherwise."""
+    """A trigger `seconds` from now, in UTC by default."""
     shown = (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%d %H:%M:%S")
     return {"single": {"time": shown, "zone_type": 1, "zone": "UTC"} | more}
 
@@ -193,7 +193,7 @@ def test_push_must_be_a_valid_and_legal_push_action_or_the_creation_fails(child:
 
 
 def test_a_created_schedule_is_answered_by_its_id_and_name(child: Child) -> None:
-    """And nothing else."""
+    """The result is exactly this."""
     assert create(child).keys() == {"schedule_id", "name"}
 
 
@@ -222,7 +222,7 @@ def test_each_page_can_return_up_to_50_tasks(child: Child) -> None:
 def test_if_the_page_is_greater_than_the_total_number_the_page_is_the_request_value_and_the_schedule_is_empty(
     child: Child,
 ) -> None:
-    """Also where there is none at all."""
+    """A page past the end is empty, even without any schedule."""
     assert ask(child, "list_schedules", page=7) == {"total_count": 0, "total_pages": 0, "page": 7, "schedules": []}
     create(child)
     assert ask(child, "list_schedules", page=7) == {"total_count": 1, "total_pages": 1, "page": 7, "schedules": []}
@@ -272,7 +272,7 @@ def test_can_not_update_the_scheduled_task_that_had_expired(child: Child) -> Non
 
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (1, 3)])
 def test_terminal_and_master_time_zone_cannot_be_updated_with_each_other(child: Child, before: int, after: int) -> None:
-    """And vice versa; within one kind the time can."""
+    """The zone's kind can't change in either direction; within one kind the time can."""
     zones = {1: "UTC"}
     schedule_id = create(child, trigger=trigger_of(before, zones))["schedule_id"]
     changed = ask(child, "update_schedule", schedule_id=schedule_id, trigger=trigger_of(after, zones))

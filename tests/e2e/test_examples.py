@@ -40,7 +40,7 @@ def test_scraper_in_another_language(tmp_path: Path, interpreter: str, script: s
 
 @pytest.mark.parametrize(("interpreter", "script"), [(NODE, "node/scraper.mjs"), ("bash", "bash/scraper.sh")])
 def test_scraper_in_another_language_reports_a_failure(tmp_path: Path, interpreter: str, script: str) -> None:
-    """A sidecar that can't do its work is told as such, and the scraper fails."""
+    """A sidecar that can't work is reported, and the scraper fails."""
     refuse = """print('{"type":"error","content":"no","error":{"code":"internal","message":"out of order"}}')"""
     done = run([interpreter, str(EXAMPLES / script), sys.executable, "-c", refuse], tmp_path)
     assert done.returncode == 1
@@ -58,7 +58,7 @@ def test_demo(tmp_path: Path) -> None:
     assert len(screenshots) == 2
     for screenshot in screenshots:
         assert Path(screenshot).read_bytes().startswith(b"\x89PNG")
-    assert "the webhook was told, signed: WAITING, RUNNING, RUNNING, COMPLETED" in done.stdout
+    assert "the webhook received, signed: WAITING, RUNNING, RUNNING, COMPLETED" in done.stdout
     assert re.search(r"^task +front-door +running .* success ", done.stdout, re.MULTILINE)
     log = tmp_path / "left" / "scraper_client_input.log"
     assert stat.S_IMODE(log.stat().st_mode) == 0o600

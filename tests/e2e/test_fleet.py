@@ -108,7 +108,7 @@ def runner(machines: list[Child], job_id: str, seconds: float = SECONDS) -> None
 
 @pytest.mark.browser
 def test_jobs_run_anywhere_and_are_known_everywhere(machines: list[Child], server: Rtcv) -> None:
-    """Three pages are held at once, so three machines run them, whoever submitted; each tells the result."""
+    """Three pages are held at once, so three machines run them; each of them can report the result."""
     for number in range(3):
         server.server.fail(f"/page/{number}", "hang", count=1)
     ids = [submit(machines[0], page_job(server, f"/page/{number}", key=f"k{number}")) for number in range(3)]
@@ -172,8 +172,8 @@ def test_redis_is_restarted(machines: list[Child], server: Rtcv, redis: RedisSer
 
 
 @pytest.mark.browser
-def test_events_come_to_the_one_who_submitted(machines: list[Child], server: Rtcv, tmp_path: Path) -> None:
-    """Whoever runs the job: here a sidecar that has asked for no events of its own."""
+def test_events_reach_the_submitting_parent(machines: list[Child], server: Rtcv, tmp_path: Path) -> None:
+    """Events arrive whichever machine runs the job: here a sidecar without notifications."""
     submitter, other, _ = machines
     submitter.ask({"type": "hello", "content": {"notifications": True}})
     other.ask({"type": "hello", "content": {"notifications": True}})
@@ -214,7 +214,7 @@ def test_workers_without_a_parent(tmp_path: Path, redis: RedisServer, server: Rt
 
 @pytest.mark.browser
 def test_a_login_goes_along(tmp_path: Path, redis: RedisServer, server: Rtcv) -> None:
-    """With a key that all machines have: a worker that nobody logged in fetches a secret and forwards the result."""
+    """With a shared store key a worker without a login fetches a secret and forwards the result."""
     env = {**member(redis), **STORE_KEY}
     folder = tmp_path / "one"
     folder.mkdir()
@@ -250,7 +250,7 @@ def test_a_login_goes_along(tmp_path: Path, redis: RedisServer, server: Rtcv) ->
 
 
 @pytest.mark.browser
-def test_without_a_common_key_logins_stay_at_home(machines: list[Child], server: Rtcv) -> None:
+def test_without_a_common_key_logins_stay_on_their_machine(machines: list[Child], server: Rtcv) -> None:
     """A job that needs its login waits for the process that has it, though others have nothing to do."""
     one, other, _ = machines
     assert one.ask({"type": "set_credentials", "content": server.credentials}) == [{"type": "ok"}]

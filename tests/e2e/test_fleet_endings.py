@@ -1,4 +1,4 @@
-"""A member of a fleet ends when it is told to, whatever Redis does: with 0, in a bounded time, without a traceback."""
+"""A member of a fleet ends on request, whatever Redis does: with 0, in a bounded time, without a traceback."""
 
 import signal
 from collections.abc import Iterator
@@ -60,9 +60,9 @@ def test_a_signal(tmp_path: Path, redis: RedisServer, busy: bool) -> None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("how", ["down", "frozen"])
-@pytest.mark.parametrize("told", ["end of input", "signal"])
-def test_without_redis(tmp_path: Path, redis: RedisServer, how: str, told: str) -> None:
-    """Nobody answers any more: what can't be said is left unsaid, and its jobs are put back by the others."""
+@pytest.mark.parametrize("ended_by", ["end of input", "signal"])
+def test_without_redis(tmp_path: Path, redis: RedisServer, how: str, ended_by: str) -> None:
+    """Redis no longer answers: the process gives up its farewell, and other machines requeue its jobs."""
     with member(tmp_path / "one", redis) as child:
         child.send(JOB)
         assert child.read()["content"]["status"] == "scheduled"
@@ -70,7 +70,7 @@ def test_without_redis(tmp_path: Path, redis: RedisServer, how: str, told: str) 
             redis.stop()
         else:
             redis.signal(signal.SIGSTOP)
-        child.close_stdin() if told == "end of input" else child.signal(signal.SIGTERM)
+        child.close_stdin() if ended_by == "end of input" else child.signal(signal.SIGTERM)
         ends(child)
         if how == "frozen":
             redis.signal(signal.SIGCONT)

@@ -244,7 +244,7 @@ def test_node_reads_every_line(tmp_path: Path) -> None:
 
 
 def test_stray_prints_go_to_stderr(tmp_path: Path) -> None:
-    """Descriptor 1 is stderr, for this process and its children; the protocol's own are inherited by nobody."""
+    """Descriptor 1 is stderr, for this process and its children; no child inherits the protocol's own."""
     code = """
 import subprocess, sys
 from sidecar.server import message_registry
@@ -288,8 +288,8 @@ def test_a_parent_that_never_reads_stops_us(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("with_ids", [False, True])
-def test_long_answers_that_nobody_reads_stop_us(tmp_path: Path, with_ids: bool) -> None:
-    """Short requests with long answers don't pile up what nobody reads."""
+def test_unread_long_answers_stop_reading(tmp_path: Path, with_ids: bool) -> None:
+    """Short requests with long answers don't pile up unread replies."""
     count = 200
     secret = {"type": "set_mock", "content": {"secrets": {"a": {"k" * MiB: 1}}}}
     ask: dict[str, Any] = {"type": "get_secret", "content": {"key": "a"}}

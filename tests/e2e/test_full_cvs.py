@@ -141,7 +141,7 @@ def test_every_server_gets_it(child: Child, server: Rtcv) -> None:
 
 
 def test_without_a_login(child: Child) -> None:
-    """There is no server; in mock mode the fate of CVs is as told."""
+    """Mock mode needs no server; CVs match as `cv_matches` says."""
     cvs = {"type": "send_cvs_list", "content": [{"referenceNumber": "a"}]}
     assert child.ask(full_cv(), cvs) == [MISSING, MISSING]
     sent = ok({"sent": 1, "duplicates": 0, "without_reference": 0})
@@ -266,7 +266,7 @@ METADATA_SAID = {
 }
 
 
-def test_metadata_that_is_none(child: Child) -> None:
+def test_invalid_metadata_is_refused(child: Child) -> None:
     """Every error names its place; what is missing or unknown, too."""
     for text, (said, field) in METADATA_SAID.items():
         line = f'{{"type":"send_full_cv","content":{{"metadata":{text},"cv":"JVBERi0x"}}}}'
@@ -312,7 +312,7 @@ LISTS = {
 }
 
 
-def test_lists_that_are_none(child: Child) -> None:
+def test_invalid_lists_are_refused(child: Child) -> None:
     """Errors name the member; too many are refused before any is read."""
     for text, (said, field) in LISTS.items():
         line = f'{{"type":"send_cvs_list","content":{text}}}'

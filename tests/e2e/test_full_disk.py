@@ -25,8 +25,8 @@ def fill(child: Child, folder: Path) -> None:
     resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (log.stat().st_size, resource.RLIM_INFINITY))
 
 
-def told(hook: Rtcv) -> list[str]:
-    """The states that the webhook was told, each document once."""
+def reported(hook: Rtcv) -> list[str]:
+    """The states that the webhook received, each document once."""
     documents = {one.headers["webhook-id"]: json.loads(one.body)["data"]["runState"] for one in hook.server.to("/hook")}
     return list(documents.values())
 
@@ -62,7 +62,7 @@ def test_a_job_s_end_is_whole_or_not_at_all(tmp_path: Path, how: str) -> None:
             refused(child)
             assert status(child, job_id)["status"] == "pending"
             assert server.server.to("jobResult") == []
-            assert told(hook)[-1] == "RUNNING"
+            assert reported(hook)[-1] == "RUNNING"
             if how == "lifted":
                 resource.prlimit(child.pid, resource.RLIMIT_FSIZE, UNLIMITED)
                 assert ended(child, job_id)["status"] == "success"
@@ -75,14 +75,14 @@ def test_a_job_s_end_is_whole_or_not_at_all(tmp_path: Path, how: str) -> None:
             server.wait_for("jobResult")
             _until_completed(hook)
         assert [one.headers["Idempotency-Key"] for one in server.server.to("jobResult")] == [job_id]
-        assert told(hook).count("COMPLETED") == 1
+        assert reported(hook).count("COMPLETED") == 1
         assert len(server.server.to("/page/late")) == (1 if how == "lifted" else 2)
         if how == "lifted":
-            assert told(hook) == WHOLE
+            assert reported(hook) == WHOLE
 
 
 @pytest.mark.timeout(120)
-def test_a_job_of_a_fleet_ends_after_its_letters(tmp_path: Path) -> None:
+def test_a_job_of_a_fleet_ends_after_its_updates(tmp_path: Path) -> None:
     """Its end lies in Redis, what it leaves on this machine's disk: while that is full, the job goes on."""
     with rtcv() as server, receiver() as hook, RedisServer(tmp_path) as redis:
         with Child(tmp_path, env={**OPEN, "SIDECAR_QUEUE": redis.url}) as child:
@@ -96,13 +96,13 @@ def test_a_job_of_a_fleet_ends_after_its_letters(tmp_path: Path) -> None:
             _until_completed(hook)
             server.wait_for("jobResult")
             assert child.end() == 0
-        assert told(hook) == WHOLE
+        assert reported(hook) == WHOLE
         assert len(server.server.to("jobResult")) == 1
 
 
 @pytest.mark.timeout(120)
 def test_the_end_of_a_task_s_run(tmp_path: Path) -> None:
-    """The same for a periodic run: its history, its updates and its job agree."""
+    """A periodic run's history, updates and job agree after a full disk."""
     with rtcv() as server, receiver() as hook, Child(tmp_path, env=OPEN) as child:
         server.server.fail("/page/late", "hang", count=1)
         assert child.ask({"type": "set_webhooks", "content": [{"url": f"{hook.server.url}/hook"}]})[0]["type"] == "ok"
@@ -122,13 +122,13 @@ def test_the_end_of_a_task_s_run(tmp_path: Path) -> None:
         assert ended(child, reply["content"]["jobs"][0]["id"])["status"] == "success"
         [reply] = child.ask({"type": "get_task_status", "content": {"id": "t"}})
         assert (reply["content"]["last_run"]["status"], reply["content"]["runs"]) == ("success", 1)
-        assert told(hook) == WHOLE
+        assert reported(hook) == WHOLE
         assert child.end() == 0
 
 
 def _until_completed(hook: Rtcv) -> None:
     deadline = time.monotonic() + SECONDS
-    while "COMPLETED" not in told(hook):
+    while "COMPLETED" not in reported(hook):
         if time.monotonic() > deadline:
-            raise TimeoutError(told(hook))
+            raise TimeoutError(reported(hook))
         time.sleep(0.02)

@@ -136,7 +136,7 @@ SECRETS = ["hunter2-é", 'p"a\\ss&w%41rd', "correct horse battery staple", "0123
     around=st.sampled_from(["", *"x 9=%é/+&", *("\\" * size for size in (1, 2, 3, 4, 8))]),
 )
 def test_no_known_secret_is_left_in_any_spelling(line: bytes, secret: str, name: str, around: str) -> None:
-    """In a line that is logged and in a text, wherever it stands and whatever stands beside it."""
+    """A value is found in a logged line and in a text, at any place and next to any text."""
     redactor = Redactor()
     for value in SECRETS:
         redactor.add_secret(value)

@@ -77,8 +77,8 @@ class History:
             assert child.end() == 0
         return states
 
-    def told(self) -> dict[str, list[str]]:
-        """Run -> the states that the webhook was told, each document once."""
+    def reported(self) -> dict[str, list[str]]:
+        """Run -> the states that the webhook received, each document once."""
         states: dict[str, dict[str, str]] = {}
         for request in self.hook.server.to("/hook"):
             update = json.loads(request.body)["data"]
@@ -144,18 +144,18 @@ def test_a_history(history: History) -> None:
     for _ in range(LIVES):
         history.live()
     states = history.finish()
-    told = history.told()
+    reported = history.reported()
     for key, state in states.items():
         assert state["status"] in ("success", "cancelled"), (key, state)
         assert state["status"] == "success" or key in history.cancelled, (key, state)
-        ends = [one for one in told.get(history.accepted[key], []) if one in ("COMPLETED", "FAILED")]
+        ends = [one for one in reported.get(history.accepted[key], []) if one in ("COMPLETED", "FAILED")]
         if state["status"] == "success":
-            assert ends == ["COMPLETED"], (key, told[history.accepted[key]])
+            assert ends == ["COMPLETED"], (key, reported[history.accepted[key]])
             assert history.server.server.to(f"/page/{key}") != []
         else:
             assert len(ends) <= 1, (key, ends)
-    for run, seen in told.items():
-        assert seen[-1] in ("COMPLETED", "FAILED"), (run, seen)  # nobody is left waiting for an end
+    for run, seen in reported.items():
+        assert seen[-1] in ("COMPLETED", "FAILED"), (run, seen)  # every run has an end
     for key in history.tasks:
         assert history.server.server.to(f"/page/task-{key}") != []
     deadline = time.monotonic() + SECONDS
@@ -165,7 +165,7 @@ def test_a_history(history: History) -> None:
 
 
 def _lives(process: psutil.Process) -> bool:
-    """Whether it still runs; one that nobody has buried does not."""
+    """Whether it still runs; a zombie does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""Runs that nobody repeats and that a kill cuts: their webhooks hear of the end from the next process, once."""
+"""Interrupted runs that are not repeated: the next process reports their end to webhooks, once."""
 
 import json
 import signal
@@ -38,18 +38,18 @@ def hook() -> Iterator[Rtcv]:
         yield running
 
 
-def told(hook: Rtcv) -> list[dict[str, Any]]:
+def reported(hook: Rtcv) -> list[dict[str, Any]]:
     """The updates in their order, each once."""
     return list({one.headers["webhook-id"]: json.loads(one.body)["data"] for one in hook.server.to("/hook")}.values())
 
 
 def states(hook: Rtcv) -> list[str]:
     """The run's states."""
-    return [update["runState"] for update in told(hook)]
+    return [update["runState"] for update in reported(hook)]
 
 
 def until(hook: Rtcv, state: str) -> None:
-    """Returns once the webhook was told so. Raises TimeoutError."""
+    """Returns once the webhook has received these states. Raises TimeoutError."""
     deadline = time.monotonic() + 2 * SECONDS
     while state not in states(hook):
         if time.monotonic() > deadline:
@@ -79,10 +79,10 @@ def begin(child: Child, server: Rtcv, hook: Rtcv, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["send_job", "run_task"])
 @pytest.mark.parametrize("env", [OPEN, KEYED], ids=["in clear", "sealed"])
-def test_the_next_process_tells_the_end(
+def test_the_next_process_reports_the_end(
     tmp_path: Path, server: Rtcv, hook: Rtcv, kind: str, env: dict[str, str]
 ) -> None:
-    """What ran has failed, what had not begun is skipped; the process after that has nothing to tell."""
+    """The running step has failed, later ones are skipped; the process after that reports nothing."""
     with Child(tmp_path, env=env) as child:
         begin(child, server, hook, kind)
         kill(child)
@@ -92,7 +92,7 @@ def test_the_next_process_tells_the_end(
             assert child.ask({"type": "ping"}) == [{"type": "pong"}]
             assert child.end() == 0
     assert states(hook) == ["WAITING", "RUNNING", "FAILED"]
-    last = told(hook)[-1]
+    last = reported(hook)[-1]
     assert [(task["taskName"], task["state"]) for task in last["taskStates"]] == [
         ("late", "FAILED"),
         ("never", "SKIPPED"),
@@ -101,8 +101,8 @@ def test_the_next_process_tells_the_end(
     check_self_describing(json.loads(hook.server.to("/hook")[-1].body))
 
 
-def test_who_lives_tells_its_own_end(tmp_path: Path, server: Rtcv, hook: Rtcv) -> None:
-    """A process that starts beside the one that runs it tells nothing; a run that has ended leaves nothing behind."""
+def test_a_live_process_reports_its_own_end(tmp_path: Path, server: Rtcv, hook: Rtcv) -> None:
+    """A process that starts next to the running one reports nothing; an ended run leaves no record."""
     with Child(tmp_path, env=OPEN) as child:
         begin(child, server, hook, "send_job")
         with Child(tmp_path, env=OPEN) as other:
@@ -119,7 +119,7 @@ def test_who_lives_tells_its_own_end(tmp_path: Path, server: Rtcv, hook: Rtcv) -
 
 
 def test_a_job_that_is_repeated_has_one_end(tmp_path: Path, server: Rtcv, hook: Rtcv) -> None:
-    """An async job that a kill has cut is done again: nobody says that it has failed."""
+    """A killed async job is done again and not reported as failed."""
     with Child(tmp_path, env=OPEN) as child:
         job_id = submit(child, page_job(server, "/page/late", webhooks=[f"{hook.server.url}/hook"]))
         server.wait_for("/page/late")

@@ -30,24 +30,24 @@ def here_document(folder: Path, *messages: object) -> list[dict[str, Any]]:
     return lines
 
 
-def runs_told(hook: Rtcv) -> dict[str, list[str]]:
-    """Run -> the states that its webhook was told, each document once."""
+def runs_reported(hook: Rtcv) -> dict[str, list[str]]:
+    """Run -> the states that its webhook received, each document once."""
     states: dict[str, dict[str, str]] = {}
     for request in hook.server.to("/hook"):
         update = json.loads(request.body)["data"]
         states.setdefault(update["runReference"], {})[request.headers["webhook-id"]] = update["runState"]
-    return {run: list(told.values()) for run, told in states.items()}
+    return {run: list(reported.values()) for run, reported in states.items()}
 
 
-def until_told(hook: Rtcv, runs: int, state: str = "COMPLETED") -> dict[str, list[str]]:
-    """What the webhook was told, once so many runs have come to that end. Raises TimeoutError."""
+def until_reported(hook: Rtcv, runs: int, state: str = "COMPLETED") -> dict[str, list[str]]:
+    """The states that the webhook received, once that many runs have reached that end. Raises TimeoutError."""
     deadline = time.monotonic() + 2 * SECONDS
     while True:
-        told = runs_told(hook)
-        if sum(states[-1] == state for states in told.values()) >= runs:
-            return told
+        reported = runs_reported(hook)
+        if sum(states[-1] == state for states in reported.values()) >= runs:
+            return reported
         if time.monotonic() > deadline:
-            raise TimeoutError(told)
+            raise TimeoutError(reported)
         time.sleep(0.02)
 
 
@@ -71,13 +71,13 @@ def test_a_here_document_loses_nothing(tmp_path: Path) -> None:
         assert {job["status"] for job in listed["content"]["jobs"]} == {"pending"}
         with Child(tmp_path, env=OPEN) as child:
             assert [ended(child, one)["status"] for one in accepted] == ["success"] * ROUNDS
-            told = until_told(hook, 2 * ROUNDS)  # and each task has run once
+            reported = until_reported(hook, 2 * ROUNDS)  # and each task has run once
             assert child.end() == 0
-        assert set(map(tuple, told.values())) == {("WAITING", "RUNNING", "RUNNING", "COMPLETED")}
+        assert set(map(tuple, reported.values())) == {("WAITING", "RUNNING", "RUNNING", "COMPLETED")}
         assert sorted(one.headers["Idempotency-Key"] for one in server.server.to("jobResult")) == sorted(accepted)
 
 
-def test_looking_at_jobs_ends_none(tmp_path: Path) -> None:
+def test_listing_jobs_ends_none(tmp_path: Path) -> None:
     """`echo list_jobs | sidecar` takes nothing that an earlier process has left."""
     with rtcv() as server:
         for number in range(3):
@@ -104,7 +104,7 @@ def test_the_same_key_is_the_same_job(tmp_path: Path) -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize("how", ["end of input", "signal"])
 def test_the_deadline_is_no_job_s_end(tmp_path: Path, how: str) -> None:
-    """A job that runs when the time for finishing is over is put back, and told of as one that waits."""
+    """A job that still runs at the deadline is requeued, and reported as waiting."""
     with rtcv() as server, receiver() as hook:
         server.server.fail("/page/slow", "hang", count=1)
         with Child(tmp_path, "--shutdown-timeout", "0.3", env=OPEN) as child:
@@ -115,15 +115,15 @@ def test_the_deadline_is_no_job_s_end(tmp_path: Path, how: str) -> None:
         server.release()
         with Child(tmp_path, env=OPEN) as child:
             assert ended(child, job_id)["status"] == "success"
-            until_told(hook, 1)
-        states = runs_told(hook)[job_id]
+            until_reported(hook, 1)
+        states = runs_reported(hook)[job_id]
         assert "FAILED" not in states
         assert states.count("COMPLETED") == 1
 
 
 @pytest.mark.browser
 @pytest.mark.timeout(120)
-def test_a_browser_that_is_ended_beside_the_sidecar(tmp_path: Path) -> None:
+def test_a_browser_that_is_killed_by_the_service_manager_too(tmp_path: Path) -> None:
     """A service manager that ends all processes at once ends no job: what its browser's death has cut is put back."""
     with rtcv() as server, receiver() as hook:
         server.server.fail("/page/slow", "hang", count=1)
@@ -144,8 +144,8 @@ def test_a_browser_that_is_ended_beside_the_sidecar(tmp_path: Path) -> None:
         with Child(tmp_path, env=OPEN) as child:
             state = ended(child, job_id)
             assert state["status"] == "success", state
-            until_told(hook, 1)
-        assert "FAILED" not in runs_told(hook)[job_id]
+            until_reported(hook, 1)
+        assert "FAILED" not in runs_reported(hook)[job_id]
 
 
 @pytest.mark.browser

@@ -25,9 +25,9 @@ document.body.dataset.random = Math.random();
 document.body.dataset.year = new Date().getFullYear();
 const ask = (query) => fetch('/graph', {method: 'POST', body: JSON.stringify({query})}).then((r) => r.text());
 (async () => {
-  const told = [await ask('lamps'), await ask('chairs'), await (await fetch('/count?_t=' + Date.now())).text(),
+  const answers = [await ask('lamps'), await ask('chairs'), await (await fetch('/count?_t=' + Date.now())).text(),
     await (await fetch('/count?_t=' + Date.now())).text(), await (await fetch('/moved')).text()];
-  document.getElementById('user').textContent = told.join(' ');
+  document.getElementById('user').textContent = answers.join(' ');
   document.title = 'ready';
 })();
 </script>"""
@@ -118,11 +118,11 @@ def title(text: str) -> dict[str, Any]:
 def test_a_page_is_as_it_was(tmp_path: Path, browser: str) -> None:
     """Posts to one URL by their bodies, repeated requests, redirects, time and randomness, with the site gone."""
     with shop() as url:
-        extract = {"told": "#user", "random": {"selector": "body", "attribute": "data-random"}}
+        extract = {"answers": "#user", "random": {"selector": "body", "attribute": "data-random"}}
         step = {"url": url, "actions": [title("ready")], "extract": extract}
         (reply,) = record(tmp_path, {"browser": browser, "steps": [step, {"url": f"{url}/enter"}]})
     assert reply["type"] == "ok", reply
-    assert reply["content"]["result"]["extract"]["told"].startswith("lamps:1 chairs:2 count:3 count:4")
+    assert reply["content"]["result"]["extract"]["answers"].startswith("lamps:1 chairs:2 count:3 count:4")
     (replayed,) = replay(tmp_path)
     assert replayed["content"]["result"]["extract"] == reply["content"]["result"]["extract"]
     assert replayed["content"]["result"]["steps"][1]["url"] == f"{url}/welcome"

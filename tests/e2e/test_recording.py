@@ -220,7 +220,7 @@ def test_failures_of_servers_are_replayed_at_once(tmp_path: Path) -> None:
     assert replayed[2]["ms"] < 1_000
 
 
-def test_a_session_that_goes_on_in_the_same_folder_keeps_the_earlier_one(tmp_path: Path, server: Rtcv) -> None:
+def test_a_second_recording_in_a_folder_keeps_the_first(tmp_path: Path, server: Rtcv) -> None:
     """The newest is at the top; two at once don't mix."""
     record(tmp_path, server, {"type": "ping"})
     with Child(tmp_path, "--record", "recording") as one, Child(tmp_path, "--record", "recording") as other:
@@ -291,7 +291,7 @@ def test_a_recording_that_was_cut_off_replays_as_far_as_it_goes(tmp_path: Path, 
 
 
 def test_a_part_of_a_session_can_be_replayed(tmp_path: Path, server: Rtcv) -> None:
-    """`--skip`, `--only` and `--until` choose; `--repeat` tells the percentiles of each type."""
+    """`--skip`, `--only` and `--until` choose; `--repeat` prints the percentiles of each type."""
     record(tmp_path, server, *SESSION)
     skipped = replay(tmp_path, "--skip", "list_jobs,list_schedules,nonsense", "--until", "11", "--json")
     types = [json.loads(line)["type"] for line in skipped.stdout.splitlines()[:-1]]

@@ -54,7 +54,7 @@ def ask(child: Child, kind: str, **content: Any) -> Any:
 
 
 def listen(child: Child) -> Child:
-    """Has the child tell what happens."""
+    """Asks the child for notifications."""
     child.send({"type": "hello", "content": {"notifications": True, "zone": "UTC"}})
     assert child.read()["type"] == "ok"
     return child
@@ -75,7 +75,7 @@ def fired(child: Child) -> dict[str, Any]:
 
 
 def wait_for_all(child: Child, ids: Sequence[str]) -> None:
-    """Returns when the child has told of all these; it may tell of others too."""
+    """Returns when the child has reported all of these; it may report others too."""
     missing = set(ids)
     while missing:
         missing.discard(fired(child)["schedule_id"])
@@ -191,41 +191,41 @@ def test_the_machines_zone(home: str, tmp_path: Path) -> None:
 
 @pytest.mark.browser
 def test_a_browser_job_is_fired_at_its_time(tmp_path: Path) -> None:
-    """And its result is there for whoever asks."""
+    """The job's result is available."""
     push = {"type": "send_job", "content": {"steps": [{"url": "data:text/html,<h1>Hi</h1>", "extract": {"a": "h1"}}]}}
     with listen(Child(tmp_path)) as child:
         due = soon(child)
         schedule_id = create(child, due, push)
-        told = fired(child)
+        reported = fired(child)
         assert 0 <= time.time() - due < SECONDS
-        assert (told["schedule_id"], told["name"]) == (schedule_id, "nightly")
+        assert (reported["schedule_id"], reported["name"]) == (schedule_id, "nightly")
         assert ask(child, "get_schedule", schedule_id=schedule_id)["status"] == "fired"
-        assert ask(child, "get_schedule_msg_ids", schedule_id=schedule_id)["msgids"] == [told["msgid"]]
-        job = wait_for_job(child, told["msgid"])
+        assert ask(child, "get_schedule_msg_ids", schedule_id=schedule_id)["msgids"] == [reported["msgid"]]
+        job = wait_for_job(child, reported["msgid"])
         assert (job["status"], job["name"], job["origin"]) == ("success", "nightly", f"schedule:{schedule_id}")
         assert job["result"]["extract"] == {"a": "Hi"}
         assert child.end() == 0
 
 
 @pytest.mark.browser
-def test_its_run_is_told_of_under_its_name(tmp_path: Path) -> None:
+def test_a_schedules_run_is_reported_under_its_name(tmp_path: Path) -> None:
     """As that of any job is."""
     push = {"type": "send_job", "content": {"name": "another", "steps": [{"url": "data:text/html,x"}]}}
     with listen(Child(tmp_path)) as child:
         create(child, soon(child), push)
-        told = ""
+        reported = ""
         updates: list[dict[str, Any]] = []
         while not updates or updates[-1]["runState"] != "COMPLETED":
             line = child.read()
             if line["event"] == "schedule_fired":
-                told = line["content"]["msgid"]
+                reported = line["content"]["msgid"]
             elif line["event"] == "job_update":
                 updates.append(line["content"]["data"])
         assert {update["jobName"] for update in updates} == {"nightly"}
-        assert {update["runReference"] for update in updates} == {told}
+        assert {update["runReference"] for update in updates} == {reported}
 
 
-def test_a_run_that_can_not_begin_is_told_of(tmp_path: Path) -> None:
+def test_a_run_that_can_not_start_is_reported(tmp_path: Path) -> None:
     """The task that it is to run is not there."""
     with listen(Child(tmp_path)) as child:
         schedule_id = create(child, soon(child), {"type": "run_task", "content": {"id": "gone"}})
@@ -233,11 +233,11 @@ def test_a_run_that_can_not_begin_is_told_of(tmp_path: Path) -> None:
             pass
         update = line["content"]["data"]
         wait_for_status(child, schedule_id, "fired")
-        (told,) = ask(child, "get_schedule_msg_ids", schedule_id=schedule_id)["msgids"]
-        assert (update["jobName"], update["runReference"]) == ("nightly", told)
+        (reported,) = ask(child, "get_schedule_msg_ids", schedule_id=schedule_id)["msgids"]
+        assert (update["jobName"], update["runReference"]) == ("nightly", reported)
         assert "there is no task 'gone'" in str(update)
-        until(lambda: ask(child, "job_status", id=told)["status"] != "pending")
-        job = ask(child, "job_status", id=told)
+        until(lambda: ask(child, "job_status", id=reported)["status"] != "pending")
+        job = ask(child, "job_status", id=reported)
         assert (job["status"], job["error"]["code"]) == ("failed", "not_found")
 
 
@@ -331,13 +331,13 @@ def test_killed_in_the_second_of_firing(tmp_path: Path) -> None:
             for schedule_id in ids:
                 wait_for_status(child, schedule_id, "fired")
                 (job,) = jobs_of(child, schedule_id)
-                told = ask(child, "get_schedule_msg_ids", schedule_id=schedule_id)
-                assert told == {"count": 1, "msgids": [job["id"]]}
+                reported = ask(child, "get_schedule_msg_ids", schedule_id=schedule_id)
+                assert reported == {"count": 1, "msgids": [job["id"]]}
                 wait_for_job(child, job["id"])
 
 
 def test_three_sidecars_on_one_store(tmp_path: Path) -> None:
-    """Each schedule is fired once, and each parent that made one hears of it, whoever has fired it."""
+    """Each schedule is fired once, and each parent that created one gets the event, whichever process fired it."""
     with ExitStack() as stack:
         children = [listen(stack.enter_context(Child(tmp_path))) for _ in range(3)]
         due = max(soon(child) for child in children) + 2
@@ -406,7 +406,7 @@ def test_cvs_with_pdfs_and_lists_are_fired(tmp_path: Path) -> None:
 
 
 def test_mock_mode_keeps_schedules_in_memory(tmp_path: Path) -> None:
-    """They fire, and the disk knows nothing of them; the next `set_mock` begins anew."""
+    """Schedules fire, and nothing of them is on disk; the next `set_mock` starts empty."""
     with listen(Child(tmp_path)) as child:
         ask(child, "set_mock")
         due = soon(child)

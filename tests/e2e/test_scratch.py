@@ -144,7 +144,7 @@ def test_a_mock_session_leaves_nothing_at_all(tmp_path: Path, temporary: Path, s
     assert not (tmp_path / "state").exists()
 
 
-def test_a_folder_with_wide_rights_is_told_of(tmp_path: Path, server: Rtcv) -> None:
+def test_a_folder_with_wide_rights_is_reported(tmp_path: Path, server: Rtcv) -> None:
     """On stderr, with what to do."""
     (tmp_path / "state").mkdir()
     (tmp_path / "state").chmod(0o777)

@@ -107,7 +107,7 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_a_parent_reads(child: Child, server: Rtcv, name: str) -> None:
-    """The same for a CV, a secret and a login; the next request finds everything as it was."""
+    """A failing server gives a CV, a secret and a login the same error; the next request works."""
     how, said = FAULTS[name]
     said = located(said, server)
     cv = {"type": "send_cv", "content": {"referenceNumber": name}}
@@ -191,7 +191,7 @@ def test_a_login_can_be_cancelled(child: Child, server: Rtcv) -> None:
         assert other.server.to("scanCV") == []
 
 
-def test_an_echo_is_not_passed_on(child: Child, server: Rtcv) -> None:
+def test_an_echoed_secret_is_not_reported(child: Child, server: Rtcv) -> None:
     """A server that gives back all it was sent gets none of it into an error."""
     encryption_key = "a/very secret&key€"
     encoded = "a%2Fvery%20secret%26key%E2%82%AC"
@@ -209,7 +209,7 @@ def test_an_echo_is_not_passed_on(child: Child, server: Rtcv) -> None:
         assert child.ask(asked) == [failed(quoted, 500)]
 
 
-def test_a_login_to_several_tells_of_the_one_that_fails(child: Child, server: Rtcv) -> None:
+def test_a_login_to_several_servers_names_the_failing_one(child: Child, server: Rtcv) -> None:
     """All are asked at once, nothing is seeded, and the session before stays."""
     with rtcv(keys=[ApiKey(role=2)]) as other:
         servers = [server.credentials | {"primary": True}, other.credentials]

@@ -82,7 +82,7 @@ def shelf() -> Iterator[tuple[Shelf, str]]:
     made = Shelf()
     server = ThreadingHTTPServer((PUBLIC, 0), type("Handler", (_Handler,), {"shelf": made}))
     server.daemon_threads = True
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # nobody waits for the slow one's answer
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # the slow one's answer is not awaited
     made.leads_to = f"http://127.0.0.1:{server.server_port}/inside.js"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -99,7 +99,7 @@ def runs(child: Child, task: str, status: str) -> list[dict[str, Any]]:
 
 
 def look(child: Child) -> None:
-    """Has the alarm look at the clock, as it does every 15 seconds; returns when it has."""
+    """Lets the timer check the clock, as it does every 15 seconds; returns when it has."""
     ask(child, "create_task", id="other", script="a.js", interval=1_000)
     wait_until(lambda: len(runs(child, "other", "success")) >= 2)
     ask(child, "delete_task", id="other")
@@ -145,7 +145,7 @@ def stepped(folder: Path) -> Iterator[tuple[Child, Path]]:
 
 
 def test_the_clock_is_set(tmp_path: Path) -> None:
-    """Forward a day: one run makes up for all. Back an hour: no time comes again, and the next one is told rightly."""
+    """A day forward: one run replaces all missed. An hour back: no time repeats, and the next one is reported right."""
     with stepped(tmp_path) as (child, steps):
         ask(child, "create_task", id="t", script="a.js", interval=3_600_000)
         wait_until(lambda: len(runs(child, "t", "success")) == 1)

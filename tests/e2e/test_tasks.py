@@ -1,4 +1,4 @@
-"""Periodic tasks in real processes: over restarts, kills, suspensions, and beside each other on one store."""
+"""Periodic tasks in real processes: across restarts, kills, suspensions, and several processes on one store."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ class Gate:
         self.open = threading.Event()
 
     def wait_for(self, count: int) -> None:
-        """Returns once so many requests have come."""
+        """Returns once that many requests have come."""
         wait_until(lambda: len(self.asked) >= count)
 
 
@@ -110,12 +110,12 @@ def runs(child: Child, status: str = "") -> list[dict[str, Any]]:
 
 
 def has_runs(child: Child, count: int, status: str = "success") -> Callable[[], bool]:
-    """Whether so many runs have ended."""
+    """Whether that many runs have ended."""
     return lambda: len(runs(child, status)) >= count
 
 
 def ask_amid(child: Child, kind: str, **content: Any) -> Any:
-    """The same for a child that tells of events, which are skipped."""
+    """Sends a message to a child with notifications and returns the reply; skips events."""
     child.send({"type": kind, "content": content, "id": kind})
     while (line := child.read()).get("id") != kind or line["type"] == "event":
         pass
@@ -129,14 +129,14 @@ def test_a_task_runs_at_its_times_and_the_parent_is_told(tmp_path: Path) -> None
     with Child(tmp_path) as child:
         ask(child, "hello", notifications=True)
         ask(child, "create_task", id="t", script="a.js", running=True, config={"n": 1}, interval=1_000)
-        told: list[dict[str, Any]] = []
-        while len(told) < 3:
+        reported: list[dict[str, Any]] = []
+        while len(reported) < 3:
             line = child.read()
             if line.get("event") == "task_run":
-                told.append(line["content"])
-        assert {run["result"] for run in told} == {"got 1"}
-        assert {tuple(run["output"]) for run in told} == {("hello",)}
-        times = [run["due"] for run in told]
+                reported.append(line["content"])
+        assert {run["result"] for run in reported} == {"got 1"}
+        assert {tuple(run["output"]) for run in reported} == {("hello",)}
+        times = [run["due"] for run in reported]
         assert len(set(times)) == 3
         assert len({due[19:] for due in times}) == 1, "each is whole seconds after the first"
         child.send({"type": "stop_task", "content": {"id": "t"}, "id": 1})
@@ -197,7 +197,7 @@ def test_a_task_with_a_browser_job_and_a_script_that_runs_one(tmp_path: Path) ->
 
 
 def test_tasks_go_on_after_a_restart(tmp_path: Path) -> None:
-    """By themselves: nobody has to name them again. What was missed in between is one run."""
+    """Tasks continue without a message. Times missed in between are one run."""
     script(tmp_path, "exports.main = () => 'x'")
     with Child(tmp_path) as child:
         ask(child, "create_task", id="t", script="a.js", interval=1_000)
@@ -234,14 +234,14 @@ def test_cron_goes_on_after_a_restart(tmp_path: Path) -> None:
         assert status["next_execution"] > run["due"]
         assert status["next_execution"][15:] == "0:00Z"
         assert ask(child, "get_task_status", id="later")["next_execution"][4:] == "-12-31T11:00:00Z"
-        told = subprocess.run(
+        reported = subprocess.run(
             [sys.executable, "-m", "sidecar", "agenda", "--json"],
             env=environment(tmp_path),
             capture_output=True,
             check=True,
             timeout=SECONDS,
         )
-        planned = {row["what"]: row["next"] for row in json.loads(told.stdout)["agenda"]}
+        planned = {row["what"]: row["next"] for row in json.loads(reported.stdout)["agenda"]}
         assert planned["later"] == ask(child, "get_task_status", id="later")["next_execution"]
         assert child.end() == 0
 
@@ -285,7 +285,7 @@ def test_a_run_that_was_killed_runs_again_once(tmp_path: Path) -> None:
 
 
 def test_two_sidecars_on_one_store_run_each_time_once(tmp_path: Path) -> None:
-    """Also after one of them is killed."""
+    """Each time runs once, also after one sidecar is killed."""
     script(tmp_path, "exports.main = () => 'x'")
     with Child(tmp_path) as one, Child(tmp_path) as other:
         ask(one, "create_task", id="t", script="a.js", interval=1_000)
@@ -351,7 +351,7 @@ def test_what_is_secret_in_a_job_is_not_on_disk(tmp_path: Path, key: str) -> Non
         assert child.end() == 0
 
 
-def test_webhooks_are_told_of_each_run_also_after_a_restart(tmp_path: Path) -> None:
+def test_webhooks_get_updates_of_each_run_also_after_a_restart(tmp_path: Path) -> None:
     """Those that were set when the task was made, named after it; the next session has set none."""
     script(tmp_path, "exports.main = () => { console.log('out'); return 'x' }")
     with gate() as held:
@@ -385,8 +385,8 @@ def test_in_mock_mode_tasks_live_in_memory(tmp_path: Path) -> None:
     assert not (tmp_path / "state" / "sidecar.db").exists()
 
 
-def test_a_script_that_loops_holds_up_nobody(tmp_path: Path) -> None:
-    """It ends in its time, noted as a timeout; another task runs beside it, and the next run is fine."""
+def test_a_looping_script_blocks_no_other(tmp_path: Path) -> None:
+    """The script ends in its time, recorded as a timeout; another task runs meanwhile, and the next run succeeds."""
     script(tmp_path, "exports.main = () => { for (;;); }")
     script(tmp_path, "exports.main = () => 'fine'", "b.js")
     with Child(tmp_path, env={"SIDECAR_SCRIPT_TIMEOUT": "1.5"}) as child:
@@ -402,7 +402,7 @@ def test_a_script_that_loops_holds_up_nobody(tmp_path: Path) -> None:
 
 
 def test_cancelled_and_deleted_while_it_runs(tmp_path: Path) -> None:
-    """What is told of a run comes before its reply; a deleted task's run goes on, and is reported all the same."""
+    """Events of a run come before its reply; a deleted task's run continues and is still reported."""
     script(tmp_path, "exports.main = async ({url}) => (await fetch(url + '/x')).text()")
     with gate() as held, Child(tmp_path, env=OPEN) as child:
         ask(child, "hello", notifications=True)
@@ -421,8 +421,8 @@ def test_cancelled_and_deleted_while_it_runs(tmp_path: Path) -> None:
             (ended,) = [reply for reply in replies if reply.get("id") == number]
             assert ended["type"] == kind
             lines = lines[: lines.index(ended)]
-            (told,) = [line["content"] for line in lines if line.get("event") == "task_run"]
-            assert told["status"] == status
+            (reported,) = [line["content"] for line in lines if line.get("event") == "task_run"]
+            assert reported["status"] == status
         assert child.ask({"type": "get_task", "content": {"id": "t"}})[0]["error"]["code"] == "not_found"
         assert child.end() == 0
 
@@ -439,12 +439,12 @@ def test_the_end_waits_for_no_run_that_waits(tmp_path: Path) -> None:
             held.wait_for(MAX_SCRIPTS)
             wait_until(lambda: all(ask_amid(child, "list_task_runs", id=f"t{n}")["runs"] for n in range(30)))
             child.close_stdin()
-            told = {"cancelled": 0, "success": 0}
-            while sum(told.values()) < 30:
+            reported = {"cancelled": 0, "success": 0}
+            while sum(reported.values()) < 30:
                 line = child.read()
                 if line.get("event") == "task_run":
-                    told[line["content"]["status"]] += 1
-                if told["cancelled"] == 30 - MAX_SCRIPTS:
+                    reported[line["content"]["status"]] += 1
+                if reported["cancelled"] == 30 - MAX_SCRIPTS:
                     held.open.set()
             assert child.wait() == 0
         assert len(held.asked) == MAX_SCRIPTS

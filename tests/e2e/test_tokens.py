@@ -34,8 +34,8 @@ def test_from_issuer_to_job(tmp_path: Path) -> None:
         )
         assert [answer["error"]["code"] for answer in refused] == ["unauthorized", "forbidden", "forbidden"]
         assert child.end() == 0
-        told = (tmp_path / "input.log").read_text() + child.stderr + str(refused)
-        assert not [word for word in (token, issuer, KEY) if word in told]
+        reported = (tmp_path / "input.log").read_text() + child.stderr + str(refused)
+        assert not [word for word in (token, issuer, KEY) if word in reported]
 
 
 def test_the_commands_need_a_secret(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def said() -> list[str]:
     """Actions by which a page says what was typed: whole, and across the place where a line is cut."""
     lines = []
     for way in ("fill", "escaped", "joined", "variable", "keyboard", "plain", "argument", "evaluated"):
-        # said by the page letter by letter, so that the script itself does not tell
+        # logged by the page letter by letter, so that the script does not contain it
         letters = ",".join(str(ord(letter)) for letter in canary(way))
         word = f"String.fromCharCode({letters})"
         lines.append(f"page.evaluate(() => console.log('x'.repeat(1970) + {word} + {word}))")
@@ -170,7 +170,7 @@ class Left:
 
     folder: Path
     shown: dict[str, bytes] = field(default_factory=dict)
-    """What is told of what was planned, and to webhooks."""
+    """Lists of planned work, and webhooks' documents."""
     ended: dict[str, Any] = field(default_factory=dict)
     stderr: str = ""
 
@@ -287,7 +287,7 @@ def test_no_half_of_a_secret_is_left_in_an_error(left: Left) -> None:
     assert "\u2026" in left.ended["labelled"]["error"]["action"]
 
 
-def test_what_is_shown_tells_nothing(left: Left) -> None:
+def test_lists_contain_no_secret(left: Left) -> None:
     """Schedules, tasks, the agenda, events and webhooks' bodies, definitions in them included."""
     for name, data in left.shown.items():
         assert not found(data), name
@@ -308,18 +308,18 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(inside) / name for name in names)
 
 
-def test_nothing_on_disk_tells_it(left: Left) -> None:
+def test_nothing_on_disk_contains_it(left: Left) -> None:
     """The database, all logs, scratch and temporary files, and their names, after a kill with the job accepted."""
-    told = {}
+    reported = {}
     for path in _files(left.folder):
         if path.is_file() and not path.is_symlink():
             data = path.read_bytes()
             if path.name.startswith("sidecar.db"):
-                # where a webhook is called lies there, encrypted where there is a key: else nobody could call it later
+                # a webhook's URL is stored there, encrypted with the key if there is one
                 for way in ("webhookpath", "webhookquery"):
                     data = data.replace(canary(way).encode(), b"")
-            told[path.name] = found(data) + found(str(path).encode())
-    assert {"sidecar.db", "scraper_client_input.log", "scraper_client.log"} <= told.keys()
-    assert {name: ways for name, ways in told.items() if ways} == {}
+            reported[path.name] = found(data) + found(str(path).encode())
+    assert {"sidecar.db", "scraper_client_input.log", "scraper_client.log"} <= reported.keys()
+    assert {name: ways for name, ways in reported.items() if ways} == {}
     assert not found(left.stderr.encode())
     assert b" saq: " in (left.folder / "scraper_client.log").read_bytes()

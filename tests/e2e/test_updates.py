@@ -155,7 +155,7 @@ def test_parents_that_asked_see_updates_and_progress(tmp_path: Path) -> None:
         assert child.end() == 0
 
 
-def test_async_jobs_are_told_of_under_their_own_id(tmp_path: Path) -> None:
+def test_async_jobs_are_reported_under_their_id(tmp_path: Path) -> None:
     """The run's reference is the job's id, and no request is named: its reply came long ago."""
     with Child(tmp_path) as child:
         child.ask(HELLO)
@@ -171,7 +171,7 @@ def test_async_jobs_are_told_of_under_their_own_id(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_tried_again_waits(tmp_path: Path) -> None:
-    """And begins anew, with a start of its own."""
+    """A retried run waits, and starts again with its own start time."""
     with site() as pages, Child(tmp_path) as child:
         child.ask(HELLO)
         step = {"url": f"{pages.url}/once", "timeout_ms": 5000}
@@ -186,7 +186,7 @@ def test_a_run_that_is_tried_again_waits(tmp_path: Path) -> None:
         assert child.end() == 0
 
 
-def test_schedules_are_told_of_by_their_names(tmp_path: Path) -> None:
+def test_schedules_are_reported_by_their_names(tmp_path: Path) -> None:
     """Whatever they run; what is no browser job is a run of one step."""
     pushes = {
         "nightly visit": {"type": "send_job", "content": {"name": "visit", "steps": [{"url": PAGE}]}},
@@ -201,13 +201,13 @@ def test_schedules_are_told_of_by_their_names(tmp_path: Path) -> None:
             content = {"name": name, "enabled": True, "trigger": trigger, "push": push}
             answer = exchange(child, {"type": "create_schedule", "content": content})[1]
             assert answer["type"] == "ok", answer
-        told: dict[str, list[dict[str, Any]]] = {name: [] for name in pushes}
-        while not all(updates and over(updates[-1]) for updates in told.values()):
+        reported: dict[str, list[dict[str, Any]]] = {name: [] for name in pushes}
+        while not all(updates and over(updates[-1]) for updates in reported.values()):
             line = child.read()
             if line["event"] == "job_update":
-                told[line["content"]["data"]["jobName"]].append(line["content"])
-        assert {name: states(updates) for name, updates in told.items()} == dict.fromkeys(pushes, WHOLE)
-        (task,) = told["nightly cv"][-1]["data"]["taskStates"]
+                reported[line["content"]["data"]["jobName"]].append(line["content"])
+        assert {name: states(updates) for name, updates in reported.items()} == dict.fromkeys(pushes, WHOLE)
+        (task,) = reported["nightly cv"][-1]["data"]["taskStates"]
         assert (task["taskName"], task["stdout"]) == ("send_cv", "true")
         assert child.end() == 0
 
@@ -236,7 +236,7 @@ def test_a_run_that_is_cut_short_has_failed(tmp_path: Path, end: str) -> None:
         assert child.end() == 0
 
 
-def test_webhooks_are_told_in_order(tmp_path: Path) -> None:
+def test_webhooks_get_updates_in_order(tmp_path: Path) -> None:
     """The session's in its form and the job's own, of sync and async jobs alike."""
     with receiver() as server, Child(tmp_path, env=AT_HOME) as child:
         url = server.server.url
@@ -262,7 +262,7 @@ def test_webhooks_are_told_in_order(tmp_path: Path) -> None:
 
 
 def test_updates_survive_a_crash(tmp_path: Path) -> None:
-    """They are on disk before the reply: whoever starts next delivers them, in order and under the same ids."""
+    """Updates are on disk before the reply: the next process delivers them, in order and under the same ids."""
     with receiver() as server:
         url = f"{server.server.url}/hook"
         fault = server.server.fail("/hook", "error", None, status=503)
@@ -303,7 +303,7 @@ def forms(canary: str) -> list[bytes]:
     return [form.encode() for form in (*written, hashlib.sha256(raw).hexdigest(), hashlib.sha512(raw).hexdigest())]
 
 
-def test_no_update_tells_a_secret(tmp_path: Path) -> None:
+def test_no_update_contains_a_secret(tmp_path: Path) -> None:
     """Not when the page repeats all of them, nor in the error that ends the run, nor in what is kept on disk."""
     stored = {"user": Secret(json.dumps({"password": FETCHED}).encode(), quote(ENCRYPTION, safe=""))}
     with site() as pages, receiver() as server, rtcv(keys=[ApiKey(key=KEY, secrets=stored)]) as primary:
@@ -336,10 +336,10 @@ def test_no_update_tells_a_secret(tmp_path: Path) -> None:
             bodies = posted(server, "/c", 8)
             disk = b"".join(path.read_bytes() for path in (tmp_path / "state").rglob("*") if path.is_file())
             fault.left = 0
-            told = b"".join(encoded(one) for one in (*events, *later, *bodies))
+            reported = b"".join(encoded(one) for one in (*events, *later, *bodies))
             factfile = base64.b64decode(bodies[0]["data"]["factfile"])
             assert bodies[-1]["data"]["runState"] == "FAILED"
             assert "**********" in bodies[-1]["data"]["taskStates"][0]["stdout"]
             assert child.end() == 0
-        found = {canary: form for canary in CANARIES for form in forms(canary) if form in told + factfile + disk}
+        found = {canary: form for canary in CANARIES for form in forms(canary) if form in reported + factfile + disk}
         assert found == {}

@@ -138,7 +138,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 
 
 def test_credentials_that_are_refused(child: Child, server: Rtcv) -> None:
-    """Nothing is sent, also not to the good server beside the bad one."""
+    """Nothing is sent, not even to the valid server next to the invalid one."""
     good = server.credentials | {"primary": True}
     for changes, field, said in REFUSED:
         bad = server.credentials | changes
@@ -185,7 +185,7 @@ def test_a_failed_login_changes_nothing(child: Child, server: Rtcv) -> None:
 
 
 def test_without_a_login_there_is_no_server(child: Child) -> None:
-    """References work, and belong to nobody; what needs a server says so."""
+    """References work, and belong to no login; messages that need a server say so."""
     secret = {"key": "user", "encryption_key": ENCRYPTION_KEY}
     exchanges = [
         (message("set_cached_reference", "a"), OK),
@@ -206,7 +206,7 @@ def test_references_before_a_login_are_forgotten_after_it(child: Child, server: 
     assert child.ask(message("has_cached_reference", "a"), cv("a")) == [ok(False), ok(True)]
 
 
-def test_cvs_that_are_none(child: Child, server: Rtcv) -> None:
+def test_invalid_cvs_are_refused(child: Child, server: Rtcv) -> None:
     """V1's sentences word for word."""
     log_in(child, server)
     said = {
@@ -297,7 +297,7 @@ def test_a_secret_is_given_byte_for_byte(child: Child) -> None:
 
 
 def test_a_secret_that_is_no_json(child: Child) -> None:
-    """Nothing of it reaches stdout, where it would be a line that nobody can read."""
+    """No part of such a secret reaches stdout, where it would be an invalid line."""
     bad = [b"", b"<html>", b'"\xff"', b'"\\ud800"', b"{", b"[" * 100_000]
     with rtcv(keys=[ApiKey(secrets={f"k{n}": Secret(stored) for n, stored in enumerate(bad)})]) as server:
         log_in(child, server)
@@ -356,7 +356,7 @@ def test_secrets_that_can_not_be_given(child: Child, server: Rtcv) -> None:
 
 
 def test_mock_mode(child: Child, tmp_path: Path) -> None:
-    """Secrets as they were given, null where there is none, the fate of CVs as told; and nothing on disk."""
+    """Mock mode returns the given secrets, or null, matches CVs as configured, and stores nothing."""
     child.send(
         b'{"type":"set_mock","content":{"secrets":{"k":{"b": 12.50},"user":{"username":"u","password":"p","x":1}}}}'
     )
@@ -374,7 +374,7 @@ def test_mock_mode(child: Child, tmp_path: Path) -> None:
 
 
 def test_a_mock_keeps_no_real_cv_from_being_sent(child: Child, server: Rtcv) -> None:
-    """Nor does the real server know in mock mode; and coming back finds what was there."""
+    """Mock and real references are separate; a later login finds its references again."""
     assert child.ask(message("set_mock", {}), cv("a"), message("set_cached_reference", "b")) == [OK, ok(True), OK]
     log_in(child, server)
     assert child.ask(cv("a"), cv("b")) == [ok(True), ok(True)]
@@ -507,7 +507,7 @@ def test_a_state_folder_that_can_not_be_made(tmp_path: Path, server: Rtcv) -> No
 
 
 def test_a_secondary_that_fails(child: Child, server: Rtcv) -> None:
-    """It fails no request; a parent that asked for notifications is told of it, any other reads replies only."""
+    """A failed copy fails no request; it is an event for parents with notifications, others read replies only."""
     with rtcv() as second, rtcv() as third:
         for other in (second, third):
             other.server.fail("scanCV", "error", None, status=500)
@@ -531,7 +531,7 @@ def test_a_secondary_that_fails(child: Child, server: Rtcv) -> None:
         }
 
 
-def test_a_slow_secondary_delays_nobody(child: Child, server: Rtcv) -> None:
+def test_a_slow_secondary_delays_no_request(child: Child, server: Rtcv) -> None:
     """The answer is the primary's; the copy still arrives when stdin has ended."""
     with rtcv() as second:
         second.server.fail("scanCV", "hang", None)
@@ -552,7 +552,7 @@ def test_what_failed_at_the_primary_is_not_cached(child: Child, server: Rtcv) ->
 
 
 def test_a_hundred_thousand_references(child: Child, server: Rtcv) -> None:
-    """Told, answered and known, with memory in bounds."""
+    """All lines are read, answered and remembered, with bounded memory."""
     log_in(child, server)
     before = child.memory()
     count = 100_000

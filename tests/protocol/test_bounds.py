@@ -1,4 +1,4 @@
-"""How much one content may hold: told before anything of it is built, and exact about what strings hold."""
+"""Limits of one content: checked before it is built, and exact about the contents of strings."""
 
 import orjson
 import pytest
@@ -58,13 +58,13 @@ FIELDS = b"{" + b",".join(b'"%d":"a"' % number for number in range(MOST_FIELDS +
         ("set_mock", b'{"secrets":{"a":' + listed(b"1", MOST_PARTS) + b"}}", "secrets"),
     ],
 )
-def test_what_holds_too_much_says_where(kind: str, content: bytes, field: str) -> None:
+def test_oversized_content_names_its_place(kind: str, content: bytes, field: str) -> None:
     """`limit_exceeded`, not retryable, with the place."""
     failed = refused(kind, content)
     assert (failed.code, failed.details["field"], failed.retryable) == (ErrorCode.LIMIT_EXCEEDED, field, False)
 
 
-def test_what_is_nested_too_deeply_says_where() -> None:
+def test_too_deep_content_names_its_place() -> None:
     """200 levels of what is read by models, 1,000 of what is passed on as it came; `invalid_content`."""
     failed = refused("send_job", b'{"steps":[{"url":"a","actions":[{"evaluate":' + b"[" * 300 + b"]" * 300 + b"}]}]}")
     assert (failed.code, str(failed)) == (ErrorCode.INVALID_CONTENT, "steps: nested over 200 levels")
@@ -85,21 +85,21 @@ def test_a_million_members_are_refused_before_they_are_built(last: bytes) -> Non
 
 
 def test_what_is_allowed_passes() -> None:
-    """Also long strings full of what would be counted outside of them, and any content that is passed on as it came."""
+    """Contents at the limits pass, also long strings full of brackets, and any content that is passed on unread."""
     text = orjson.dumps('[{",\\' * MOST_PARTS)
     for content in (
         b'{"steps":' + listed(STEP, MOST_STEPS) + b"}",
         b'{"steps":[{"url":"a","name":' + text + b',"actions":' + listed(b'"x"', MOST_ACTIONS) + b"}]}",
     ):
-        codec.decode_content(codec.decode(b'{"type":"send_job","content":%b}' % content))
+        assert codec.decode_content(codec.decode(b'{"type":"send_job","content":%b}' % content)).steps
     mock = b'{"secrets":{"a":' + b"[" * 900 + b"]" * 900 + b"}}"
-    codec.decode_content(codec.decode(b'{"type":"set_mock","content":%b}' % mock))
+    assert codec.decode_content(codec.decode(b'{"type":"set_mock","content":%b}' % mock)).secrets.keys() == {"a"}
     cv = b'{"referenceNumber":"a","x":' + b"[" * 900 + b"]" * 900 + b',"y":' + listed(b"1", MOST_PARTS) + b"}"
-    codec.decode_content(codec.decode(b'{"type":"send_cv","content":%b}' % cv))
+    assert codec.decode_content(codec.decode(b'{"type":"send_cv","content":%b}' % cv)) == cv
 
 
 @given(JSON, st.integers(0, 6))
-def test_what_is_counted_is_what_stands_between_strings(value: object, bound: int) -> None:
+def test_only_text_outside_of_strings_is_counted(value: object, bound: int) -> None:
     """Commas, brackets and levels outside of strings, whatever the strings hold."""
     levels = parts = deepest = 0
     waiting = [(value, 1)]

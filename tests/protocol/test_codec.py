@@ -65,10 +65,10 @@ def test_replies_come_back(reply: codec.Reply) -> None:
     line = codec.encode(reply)
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
-    assert json.loads(line) == {"type": reply.type, **told(reply)}
+    assert json.loads(line) == {"type": reply.type, **reported(reply)}
 
 
-def told(reply: codec.Reply) -> dict[str, Any]:
+def reported(reply: codec.Reply) -> dict[str, Any]:
     """Its members, as a parent reads them."""
     given = {name: value for name, value in asdict(reply).items() if value is not NO_CONTENT}
     if isinstance(reply, Error):
@@ -79,7 +79,7 @@ def told(reply: codec.Reply) -> dict[str, Any]:
 @pytest.mark.parametrize("request_id", [None, 0, 7, "", "a"])
 @pytest.mark.parametrize("content", [NO_CONTENT, True, False, None, "", 0, [], {"a": 1}, Raw(b'{"b" : 1}')])
 def test_the_quick_forms_of_ok_are_the_same(request_id: int | str | None, content: Any) -> None:
-    """What isn't encoded anew reads as if it had been."""
+    """Replies that are encoded in advance equal encoded ones."""
     long_form = Ok(content) if request_id is None else Ok(content, request_id)
     assert codec.encode_ok(request_id, content) == codec.encode(long_form)
 
@@ -119,10 +119,10 @@ def test_an_id_is_saved_where_it_can_be(line: bytes, expected: int | str | None)
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_request_or_a_wire_error(line: bytes) -> None:
-    """Nothing else is ever raised."""
+    """Decoding raises no other error, and an id is a string, an integer or none."""
     with contextlib.suppress(WireError):
-        codec.decode(line)
-    codec.extract_id(line)
+        assert isinstance(codec.decode(line), codec.Request)
+    assert isinstance(codec.extract_id(line), str | int | None)
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_a_member_of_v1_that_is_null_is_absent(kind: str) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"null", b"1", b"[null]", b'{"primary":1,"name":null}', b'{"primary":"x"}'])
-def test_beside_nulls_wrong_content_of_v1_is_refused(raw: bytes) -> None:
+def test_other_wrong_content_of_v1_than_nulls_is_refused(raw: bytes) -> None:
     """With the place that is wrong."""
     with pytest.raises(WireError, match=r"(content|\[0\]|primary): expected"):
         codec.decode_content(codec.Request("set_credentials", None, msgspec.Raw(raw)))
@@ -293,7 +293,7 @@ def test_deep_values_are_written(levels: int) -> None:
 
 
 def test_what_is_raw_is_cut_out_byte_for_byte() -> None:
-    """Also where it is deeper than models may be, or where a key is there twice."""
+    """Raw members are cut out even if deeper than models allow, or if a key occurs twice."""
     inner = b'{"a": 1.50, "b":' + b"[" * 700 + b" " + b"]" * 700 + b', "a":1e2 }'
     line = b'{"type":"create_schedule","content":{"name":"n","enabled":true,"push":{"type":"x","content":1},'
     line += b'"trigger":{"single":{"time":"t","zone_type":1}},"push":{"content": %b ,"type":"send_cv"}}}' % inner

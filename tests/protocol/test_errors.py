@@ -14,7 +14,7 @@ OF_THE_WIRE = {ErrorCode.PARSE_ERROR, ErrorCode.INVALID_REQUEST, ErrorCode.UNKNO
 
 
 def test_every_code_has_a_meaning() -> None:
-    """And no meaning is without its code."""
+    """Codes and meanings match one to one."""
     assert set(MEANINGS) == set(ErrorCode)
     assert set(ErrorCode) >= RETRYABLE
 
@@ -42,7 +42,7 @@ def test_the_tree_in_the_docstring_is_true(cls: type[SidecarError]) -> None:
 
 @pytest.mark.parametrize("code", ErrorCode)
 def test_a_wire_error_says_whether_to_try_again(code: ErrorCode) -> None:
-    """By its code, unless whoever raises it knows better."""
+    """The code decides whether an error is retryable, unless the raiser overrides it."""
     assert WireError(code, "said").detail == ErrorDetail(code=code, message="said", retryable=code in RETRYABLE)
     assert WireError(code, "said", retryable=True).detail.retryable
     assert WireError(code, "said", field="a.b").detail.field == "a.b"

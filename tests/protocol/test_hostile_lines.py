@@ -77,8 +77,8 @@ def test_what_is_said_of_a_line_is_short(name: str) -> None:
 
 
 @given(st.lists(st.sampled_from([b'"', b"\\", b"[", b"]", b"{", b"a", b"\xff", b"\n"])).map(b"".join))
-def test_what_stands_outside_of_strings_is_told_of_any_bytes(text: bytes) -> None:
-    """The same as letter by letter, as far as the bytes can be JSON: up to a backslash outside of a string."""
+def test_text_outside_of_strings_is_found_in_any_bytes(text: bytes) -> None:
+    """The result equals a scan letter by letter, up to a backslash outside of a string."""
     outside, within, escaped = bytearray(), False, False
     for byte in text:
         letter = bytes([byte])
@@ -92,7 +92,7 @@ def test_what_stands_outside_of_strings_is_told_of_any_bytes(text: bytes) -> Non
     assert b"".join(outside_strings(text)).startswith(bytes(outside))
 
 
-def test_a_string_is_one_wherever_the_text_is_taken_apart() -> None:
+def test_a_string_is_scanned_alike_at_every_piece_boundary() -> None:
     """Pieces may end within strings, in an escape or at a quote."""
     for before in range(65_530, 65_545):
         text = b" " * before + rb'"[\\\"[" [ "[' + b"["
@@ -107,9 +107,9 @@ def explained(content: bytes) -> list[tuple[str, str]]:
         codec.decode_kept("send_job", content)
     fields = wrong.value.details["fields"]
     assert isinstance(fields, tuple)
-    told = [(one.field, one.message) for one in fields if isinstance(one, FieldError)]
-    assert told[0] == (wrong.value.details["field"], wrong.value.message)
-    return told
+    reported = [(one.field, one.message) for one in fields if isinstance(one, FieldError)]
+    assert reported[0] == (wrong.value.details["field"], wrong.value.message)
+    return reported
 
 
 SECRET = b"canary-" + b"s" * 400
@@ -134,7 +134,7 @@ def test_no_value_is_quoted(job: bytes) -> None:
 
 
 def test_an_unknown_key_is_named_whole_or_not_at_all() -> None:
-    """Half of a secret would not be found by whoever takes secrets out of what is said."""
+    """Half of a secret would not be found by redaction."""
     assert explained(b'{"steps":[{"url":"a","k`y":1}]}') == [
         ("steps[0].k`y", "steps[0].k`y: unknown field `k`y`"),
     ]
@@ -157,12 +157,12 @@ def test_an_unknown_key_is_guessed() -> None:
 
 
 def test_every_wrong_field_is_named_up_to_twenty() -> None:
-    """The first as in `field` and `message`; of a list that has enough members nobody says that it is too short."""
+    """The first entry equals `field` and `message`; a list with enough members is not called too short."""
     steps = b",".join([b'{"url":1}'] * 30)
-    told = explained(b'{"steps":[%b],"pdf":{"scale":9}}' % steps)
-    assert told == [(f"steps[{index}].url", f"steps[{index}].url: expected str, got int") for index in range(20)]
-    told = explained(b'{"steps":[{"url":1},{"url":"a","timeout_ms":0}],"pdf":{"scale":9,"media":"x"},"browser":5}')
-    assert told == [
+    reported = explained(b'{"steps":[%b],"pdf":{"scale":9}}' % steps)
+    assert reported == [(f"steps[{index}].url", f"steps[{index}].url: expected str, got int") for index in range(20)]
+    reported = explained(b'{"steps":[{"url":1},{"url":"a","timeout_ms":0}],"pdf":{"scale":9,"media":"x"},"browser":5}')
+    assert reported == [
         ("steps[0].url", "steps[0].url: expected str, got int"),
         (
             "steps[1].timeout_ms",
@@ -195,7 +195,7 @@ def test_a_union_says_one_thing(members: bytes, said: str) -> None:
     assert message.startswith(said)
 
 
-def test_a_nested_mistake_is_told_once() -> None:
+def test_a_nested_mistake_is_reported_once() -> None:
     """However deep in fields of fields."""
     wrong: Any = {"selector": 5}
     for _ in range(40):
@@ -207,7 +207,7 @@ def test_a_nested_mistake_is_told_once() -> None:
 
 @pytest.mark.parametrize("kind", ["unknown keys", "wrong steps", "nested"])
 def test_explaining_takes_linear_time(kind: str) -> None:
-    """Also of contents that are wrong everywhere."""
+    """Explaining contents that are wrong everywhere takes linear time."""
 
     def content(size: int) -> bytes:
         if kind == "unknown keys":

@@ -1,10 +1,10 @@
-"""pydantic looks for no plugins: models are read by nobody else, and packages' metadata is not imported for it."""
+"""pydantic looks for no plugins: no plugin reads models, and packages' metadata is not imported."""
 
 import subprocess
 import sys
 
 
-def test_models_are_made_without_a_look_for_plugins() -> None:
+def test_models_are_built_without_searching_plugins() -> None:
     """In a process of its own, because here other packages have imported much already."""
     code = """
 import sys

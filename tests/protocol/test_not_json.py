@@ -81,7 +81,7 @@ def test_what_is_no_json_is_a_parse_error(kind: str, place: str) -> None:
 
 
 @pytest.mark.parametrize("place", WHOLE)
-def test_json_that_is_no_request_is_told_so(place: str) -> None:
+def test_json_that_is_no_request_is_an_invalid_request(place: str) -> None:
     """It is not taken for broken."""
     assert {code_of(PLACES[place] % value) for value in VALUES} == {ErrorCode.INVALID_REQUEST}
 

@@ -15,8 +15,8 @@ async def test_a_wait_that_takes_too_long_is_a_timeout() -> None:
     assert limit.expired()
 
 
-async def test_a_wait_that_ends_in_time_is_none() -> None:
-    """Nor is one without a bound."""
+async def test_a_wait_that_ends_in_time_is_no_timeout() -> None:
+    """A wait that ends in time, or has no limit, raises nothing."""
     for seconds in (5, None):
         async with within(seconds) as limit:
             await asyncio.sleep(0)
@@ -46,7 +46,7 @@ async def test_clean_up_after_a_cancellation_is_bounded_too() -> None:
 
 
 async def test_a_cancellation_from_outside_stays_one() -> None:
-    """Also where the bound is reached in the same turn of the loop."""
+    """A cancellation from outside stays one, even if the limit is reached in the same turn of the loop."""
 
     async def waited() -> None:
         async with within(0):

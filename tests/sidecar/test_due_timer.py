@@ -21,13 +21,13 @@ class RecordingTimer:
         self.fired: list[float] = []
         self.asked = 0
         self.failures: list[Exception] = []
-        self.due_timer = DueTimer(self.time.clock, self._next, self._ring)
+        self.due_timer = DueTimer(self.time.clock, self._next, self._on_due)
 
     async def _next(self) -> float | None:
         self.asked += 1
         return min(self.dues, default=None)
 
-    async def _ring(self) -> None:
+    async def _on_due(self) -> None:
         if self.failures:
             raise self.failures.pop()
         self.fired.append(self.time.time - self.start)
@@ -35,7 +35,7 @@ class RecordingTimer:
 
     @asynccontextmanager
     async def running(self, *after: float) -> AsyncIterator[None]:
-        """Runs the due_timer, with things due so many seconds from now."""
+        """Runs the due timer, with entries due these seconds from now."""
         self.dues = [self.start + seconds for seconds in after]
         self.due_timer.start()
         await self.time.settle()
@@ -44,7 +44,7 @@ class RecordingTimer:
         assert self.time.sleeping == []
 
 
-async def test_it_rings_when_something_is_due_and_not_before() -> None:
+async def test_the_timer_fires_when_something_is_due_and_not_before() -> None:
     """To the moment, each time."""
     timer = RecordingTimer()
     async with timer.running(5.0, 7.5):
@@ -57,7 +57,7 @@ async def test_it_rings_when_something_is_due_and_not_before() -> None:
         assert timer.fired == [5.0, 7.5]
 
 
-async def test_what_is_late_is_rung_at_once() -> None:
+async def test_late_entries_fire_at_once() -> None:
     """As after a restart."""
     timer = RecordingTimer()
     async with timer.running(-3600.0, -1.0):
@@ -77,7 +77,7 @@ async def test_it_hears_of_changes() -> None:
         assert timer.fired == [2.0]
 
 
-async def test_it_looks_again_after_a_while_by_itself() -> None:
+async def test_the_timer_checks_again_after_a_while() -> None:
     """Another process may have added something; and that is all that it does."""
     timer = RecordingTimer()
     async with timer.running(3600.0):
@@ -127,7 +127,7 @@ async def test_what_fails_is_tried_again_a_second_later(failure: Exception) -> N
         assert timer.fired == [1 + 2 * RETRY_SECONDS]
 
 
-async def test_a_change_while_it_rings_is_not_missed() -> None:
+async def test_a_change_during_the_callback_is_not_missed() -> None:
     """What is added then is seen before it sleeps."""
     timer = RecordingTimer()
     go = asyncio.Event()
@@ -148,8 +148,8 @@ async def test_a_change_while_it_rings_is_not_missed() -> None:
     await due_timer.close()
 
 
-async def test_closing_ends_a_ring_under_way() -> None:
-    """And an due_timer that was never started can be closed."""
+async def test_closing_ends_a_running_callback() -> None:
+    """`close` ends a running callback; a timer that was never started can be closed, too."""
     timer = RecordingTimer()
     ended = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Files of the state folder: links are not followed, and nobody else may read or write."""
+"""Files of the state folder: links are not followed, and only the owner may read or write."""
 
 import os
 import stat
@@ -130,14 +130,14 @@ def test_folders_are_not_entered_by_a_link(home: Path, tmp_path: Path) -> None:
 
 
 def test_scripts_are_not_read_by_a_planted_link(home: Path, tmp_path: Path) -> None:
-    """Whoever may write in the state folder could have tasks run theirs; a folder that the settings name may be one."""
+    """A link for the scripts folder in the state folder is refused; a folder that the settings name may be a link."""
     (home / "scripts").symlink_to(tmp_path)
     with pytest.raises(OSError, match="scripts is a symbolic link"):
         Settings(home=str(home)).scripts_path()
     assert Settings(home=str(home), scripts_folder=str(home / "scripts")).scripts_path() == home / "scripts"
 
 
-def test_a_folder_that_others_may_write_in_is_told_of(home: Path) -> None:
+def test_a_folder_that_others_may_write_to_is_reported(home: Path) -> None:
     """With what to do about it."""
     home.chmod(0o755)
     assert files.permission_warning(home) is None

@@ -1,4 +1,4 @@
-"""A sidecar that is started beside a scraper's own modules: none of them gets into it."""
+"""A sidecar that is started in a folder of the scraper's modules imports none of them."""
 
 import json
 import os
@@ -40,7 +40,7 @@ with Sidecar() as sidecar:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder full of modules that end whoever imports them."""
+    """A folder full of modules that end every process that imports them."""
     folder = tmp_path / "scraper"
     folder.mkdir()
     for name in NAMES:

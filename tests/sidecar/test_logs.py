@@ -12,8 +12,8 @@ def record(text: str, *values: object, name: str = "sidecar.storage", failure: b
     return logging.LogRecord(name, logging.WARNING, __file__, 1, text, values, trace)
 
 
-def test_the_same_is_said_once_in_a_while() -> None:
-    """The same words from the same place; a traceback is never left out."""
+def test_a_repeated_warning_is_logged_at_intervals() -> None:
+    """Equal texts from one place are rate-limited; a traceback is never dropped."""
     clock = ManualClock()
     once = RateLimitFilter(clock.clock.monotonic)
     assert [once.filter(record("no room: %s", "full")) for _ in range(3)] == [True, False, False]
@@ -26,7 +26,7 @@ def test_the_same_is_said_once_in_a_while() -> None:
     assert [once.filter(record("no room: %s", "full")) for _ in range(2)] == [True, False]
 
 
-def test_only_so_much_is_kept_in_mind() -> None:
+def test_a_bounded_amount_is_remembered() -> None:
     """The oldest is forgotten first."""
     once = RateLimitFilter(ManualClock().clock.monotonic)
     assert all(once.filter(record("number %s", number)) for number in range(MAX_REMEMBERED + 1))

@@ -41,7 +41,7 @@ def left_by_the_dead(temporary: Path, *state: str) -> Path:
     return Path(done.stdout.strip())
 
 
-def test_what_is_under_way_lies_in_the_state_folder(tmp_path: Path, temporary: Path) -> None:
+def test_temporary_files_are_in_the_state_folder(tmp_path: Path, temporary: Path) -> None:
     """In a folder for its owner alone, which is gone at the end."""
     scratch = Scratch(lambda: tmp_path)
     with scratch.new() as folder:
@@ -152,7 +152,7 @@ def test_nothing_is_left_in_the_state_folder_where_nothing_may(temporary: Path) 
 
 
 def test_sweeping_needs_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A state folder that may not be entered, and a machine without a temporary folder, leave nothing to sweep."""
+    """Sweeping tolerates an inaccessible state folder, and a machine without a temporary folder."""
 
     def none() -> str:
         raise FileNotFoundError("no usable temporary directory")
@@ -161,3 +161,4 @@ def test_sweeping_needs_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "file").touch()
     for state in (tmp_path / "file" / "x", Path("x" * 5_000)):
         remove_abandoned(state)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

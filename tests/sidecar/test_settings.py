@@ -124,7 +124,7 @@ def test_variables_of_other_programs() -> None:
 
 
 def test_settings_are_frozen() -> None:
-    """Nobody changes them on the way."""
+    """Settings are immutable."""
     with pytest.raises(AttributeError):
         load({}, {}).max_line = 5  # type: ignore[misc]
     assert replace(load({}, {}), max_line=5).max_line == 5
@@ -142,7 +142,7 @@ def test_the_state_folder_is_made_private(tmp_path: Path) -> None:
 
 
 def test_the_state_folder_is_the_platforms_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And `~` is understood."""
+    """The state folder is the platform's by default, and `~` is expanded."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert Settings().state_folder() == tmp_path / "state" / "sidecar"

@@ -12,7 +12,7 @@ from sidecar.shutdown import best_effort, cancel_and_wait
 
 
 async def loses(count: int, lost: list[int]) -> None:
-    """Goes on in spite of so many cancellations, as Redis' client does now and then."""
+    """Survives `count` cancellations, as redis-py sometimes does."""
     while True:
         try:
             await asyncio.Event().wait()
@@ -23,7 +23,7 @@ async def loses(count: int, lost: list[int]) -> None:
 
 
 async def test_a_lost_cancellation_is_repeated() -> None:
-    """A task that goes on is told again until it ends."""
+    """A running task is cancelled again until it ends."""
     lost: list[int] = []
     task = asyncio.create_task(loses(3, lost))
     await asyncio.sleep(0)
@@ -51,14 +51,15 @@ async def test_a_task_that_does_not_end_is_left(caplog: pytest.LogCaptureFixture
 
 
 async def test_a_cleanup_that_does_not_finish() -> None:
-    """It is waited for no longer than it may take, and its failure is nobody's."""
+    """The wait is bounded, and the task's failure is not raised."""
 
     async def fails() -> None:
         raise OSError("gone")
 
-    async with asyncio.timeout(20):
-        await best_effort(asyncio.Event().wait(), 0.05)
-        await best_effort(fails())
+    began = time.monotonic()
+    await best_effort(asyncio.Event().wait(), 0.05)
+    await best_effort(fails())
+    assert time.monotonic() - began < 20
 
 
 def test_a_process_ends_whatever_waits() -> None:
@@ -70,7 +71,7 @@ def test_a_process_ends_whatever_waits() -> None:
     assert time.monotonic() - began < 60
 
 
-def test_a_process_whose_stderr_nobody_reads_ends_too() -> None:
+def test_a_process_with_an_unread_stderr_ends_too() -> None:
     """What it would say of its end can't be said where its reader has gone first, and it ends all the same."""
     program = "import time; from sidecar.shutdown import force_exit_after; force_exit_after(0.1); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as process:

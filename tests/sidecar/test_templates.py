@@ -1,4 +1,4 @@
-"""Templates are bounded before they are made, and their places cost nothing until they are told."""
+"""Templates are bounded before they are filled, and their places cost nothing until they are formatted."""
 
 import time
 import tracemalloc
@@ -77,7 +77,7 @@ def test_secrets_make_no_more_of_a_job_than_there_is_room_for() -> None:
     assert wrong.value.details["field"] == "steps[0].actions[1].fill.value[0]"
 
 
-def test_places_are_spelled_out_only_when_they_are_told() -> None:
+def test_places_are_formatted_on_demand() -> None:
     """A long key over a long list: four times as much costs about four times as much."""
 
     def cost(size: int) -> float:
@@ -88,8 +88,8 @@ def test_places_are_spelled_out_only_when_they_are_told() -> None:
     assert cost(200_000) < 10 * max(cost(50_000), 0.01)
 
 
-def test_a_place_is_told_in_bounded_length() -> None:
-    """Its end tells most."""
+def test_a_place_has_a_bounded_length() -> None:
+    """A long place keeps its end."""
     place = FieldPath("job")
     assert str(FieldPath(3, FieldPath("steps", place))) == "job.steps[3]"
     for _ in range(1_000):

@@ -12,7 +12,7 @@ SECRET = "hunter2-of-a-long-password"
 @pytest.mark.parametrize("before", range(70, 101))
 @pytest.mark.parametrize("secret", [SECRET, f"https://ann:{SECRET}@shop.nl/", f"?token={SECRET}"])
 def test_no_half_is_left_at_the_cut(before: int, secret: str) -> None:
-    """Wherever the cut falls: before a secret, within it or behind it, known or told by its surroundings."""
+    """The cut may fall before, within or behind a secret, known or recognised by its surroundings."""
     redactor = Redactor()
     if secret == SECRET:
         redactor.add_secret(SECRET)
@@ -41,7 +41,7 @@ def test_the_last_characters(text: str, count: int, end: str) -> None:
     assert last_characters(text, count) == end
 
 
-def test_what_is_short_stays_for_whoever_cuts_it() -> None:
+def test_short_text_stays_unchanged() -> None:
     """Who gets the whole text has taken out of it what they must not see."""
     assert truncate(SECRET, 100, lambda _: "hidden") == SECRET
 

@@ -66,7 +66,7 @@ class TestSite:
         """A file that never ends, and does not say so."""
         response = web.StreamResponse(headers={"Content-Disposition": "attachment; filename=endless.bin"})
         await response.prepare(request)
-        with contextlib.suppress(ConnectionError):  # whoever has had enough
+        with contextlib.suppress(ConnectionError):  # the client has closed the connection
             while not self._over.is_set():
                 await response.write(bytes(1 << 20))
         return response
@@ -128,8 +128,8 @@ async def _set_cookie(request: web.Request) -> web.Response:
 
 async def _welcome(request: web.Request) -> web.Response:
     form = await request.post()
-    told = "".join(f"<dt>{name}</dt><dd id='{name}'>{value!s}</dd>" for name, value in form.items())
-    return _page("Welcome", f"<h1>Welcome {form.get('user', '')!s}</h1><dl>{told}</dl>")
+    reported = "".join(f"<dt>{name}</dt><dd id='{name}'>{value!s}</dd>" for name, value in form.items())
+    return _page("Welcome", f"<h1>Welcome {form.get('user', '')!s}</h1><dl>{reported}</dl>")
 
 
 async def _empty(request: web.Request) -> web.Response:
@@ -154,7 +154,7 @@ async def _login_asked(request: web.Request) -> web.Response:
 
 
 async def _upload(request: web.Request) -> web.Response:
-    """Tells the files that came: name, type, content."""
+    """Returns the received files: name, type, content."""
     form = await request.post()
     files = [field for field in form.values() if isinstance(field, web.FileField)]
     rows = "".join(f"<li>{file.filename} {file.content_type} {file.file.read().decode()}</li>" for file in files)

@@ -39,7 +39,7 @@ _ATTEMPTS: Final = 3
 
 
 class ArtifactSink:
-    """Where a job's artifacts go: inline as base64, or to files by `write`, which is called in a thread."""
+    """The destination of a job's artifacts: inline as base64, or files by `write`, which is called in a thread."""
 
     def __init__(self, write: WriteArtifact | None) -> None:
         self._write = write
@@ -58,7 +58,7 @@ class ArtifactSink:
         return base64.b64encode(data).decode()
 
     async def put_base64(self, kind: ArtifactKind, content: str) -> str:
-        """As `put`, for base64."""
+        """Stores base64 like `put`."""
         return content if self._write is None else await self.put(kind, base64.b64decode(content))
 
     async def put_text(self, kind: ArtifactKind, content: str) -> str:

@@ -245,7 +245,7 @@ def _launch_options(found: FoundBrowser, seconds: float, sandbox: bool) -> dict[
 
 
 def _advice(reason: str) -> str | None:
-    """What to change if no launch can succeed on this machine; None if the next one may."""
+    """Advice if no launch can succeed on this machine; None if the next one may."""
     return next((advice for words, advice in _PERMANENT_FAILURES.items() if words in reason), None)
 
 

@@ -19,14 +19,14 @@ from sidecar.scratch_folder import Scratch
 from sidecar.settings import PREFIX, Settings
 
 UNUSED_SECONDS: Final = 60.0
-"""How long a driver that was started ahead waits for a job, which may have been refused or want another browser."""
+"""Seconds that a driver started ahead waits for a job, which may have been refused or want another browser."""
 _CLOSE_SECONDS: Final = 5.0
 _DRIVER: Final = Path(playwright.__file__).with_name("driver")
 _SCRIPT: Final = Path(__file__).with_name("driver.sh")
 _STREAM_LIMIT: Final = 32768
 """Bytes that asyncio reads ahead, as in Playwright's own transport."""
 _CHROMIUM_VARIABLES: Final = {"PLAYWRIGHT_SKIP_NAVIGATION_CHECK": "1"}
-"""Before an action Playwright waits for a running navigation, forever if its response was a 204."""
+"""Switches off Playwright's wait for a running navigation before an action, which never ends after a 204."""
 
 
 class DriverProcesses:
@@ -92,7 +92,7 @@ class DriverProcesses:
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """Ours without our own settings, which may be secret; `driver.sh` says why it stands before the driver."""
+    """Our environment without our own settings, which may be secret; `driver.sh` says why it precedes the driver."""
     inherited = {name: value for name, value in get_driver_env().items() if not name.startswith(PREFIX)}
     return {**inherited, "DRIVER_NODE": str(_DRIVER / "node"), **variables}
 

@@ -1,1 +1,1 @@
-"""What the jobs of one profile share: a context that lives on, and what is saved of it."""
+"""Profiles: the browser context and the saved state that the jobs of one profile share."""

@@ -59,7 +59,7 @@ class CachedContext:
     """The version of the saved state that the context has."""
     digest: bytes = b""
     parked_at: float = 0.0
-    """When its last job ended, by the event loop's clock."""
+    """End of the last job, by the event loop's clock."""
     timer: asyncio.TimerHandle | None = None
     cleanup: asyncio.Task[JobPage] | None = None
     """Prepares the page for the next job."""
@@ -81,7 +81,7 @@ class ProfileContextCache:
         max_waiting: int,
         close_context: Callable[[BrowserProcess, JobPage], None],
     ) -> None:
-        """At most `max_contexts` are kept; at most `max_waiting` jobs wait for one profile."""
+        """Keeps at most `max_contexts`; at most `max_waiting` jobs wait for one profile."""
         self._limits = limits
         self._max_contexts = max_contexts
         self._max_waiting = max_waiting

@@ -94,7 +94,7 @@ class _StateSaver:
         return not self._cached.origins.has_databases
 
     def reading_started(self) -> None:
-        """Starts reading cookies, or the whole state, while the job goes on."""
+        """Starts reading cookies, or the whole state, while the job continues."""
         self.discard()
         context = self._cached.page.context
         self._start(context.cookies() if self.wants_storage else self._read_all())

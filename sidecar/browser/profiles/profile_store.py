@@ -64,7 +64,7 @@ class MemoryProfileStore:
         self._saved: dict[Profile, tuple[int, bytes]] = {}
 
     def lock(self, profile: Profile) -> AbstractAsyncContextManager[None]:  # noqa: ARG002
-        """No lock: other processes can't reach these profiles."""
+        """Locks nothing: other processes can't reach these profiles."""
         return contextlib.nullcontext()
 
     def version(self, profile: Profile) -> object:

@@ -1,1 +1,1 @@
-"""JavaScript actions: run in a browser of their own, which reaches the job's page through one checked door."""
+"""JavaScript actions and task scripts: they run in a separate browser and reach a page only by checked calls."""

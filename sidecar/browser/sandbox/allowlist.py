@@ -225,9 +225,9 @@ def _inspect(member: Any, name: str) -> Method:
 
 @cache
 def signatures(receiver: str, name: str) -> tuple[Signature, ...]:
-    """How the methods of this name may be called in Python on what `receiver` is or gives: `page`, or `locator`.
+    """The Python signatures of the methods of this name on `receiver`, a `page` or `locator`, or on its result.
 
-    Those of every class that actions know, where the receiver's is unknown.
+    Returns the signatures of every class that actions know if the receiver's class is unknown.
     """
     owner = {"page": "Page", "context": "BrowserContext"}.get(receiver) or _returned_class(receiver)
     members = (getattr(_class(one), name, None) for one in ([owner] if owner else _METHODS))

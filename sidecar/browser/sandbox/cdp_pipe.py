@@ -184,7 +184,7 @@ class SandboxBrowser:
 async def spawn(
     path: str, flags: tuple[str, ...], scratch: Path, memory: int, max_message_bytes: int
 ) -> SandboxBrowser:
-    """Starts a browser, whose profile and temporary files lie in `scratch`.
+    """Starts a browser, whose profile and temporary files are in `scratch`.
 
     `memory` bounds the data of each of its processes, `max_message_bytes` one message; both in bytes. Raises OSError.
     """

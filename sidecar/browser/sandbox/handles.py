@@ -95,7 +95,7 @@ class HandleTable:
             self._send(["state", number, kind, changed])
 
     def _read_body(self, request: Request) -> Any:
-        """Its text; null without any, or where it is none; `{"over": bytes}` where it is too large."""
+        """The body's text; null without a body or if it is no text; `{"over": bytes}` if it is too large."""
         try:
             body = request.post_data_buffer or b""
             if len(body) > MAX_BODY:

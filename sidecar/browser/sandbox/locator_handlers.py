@@ -25,7 +25,7 @@ class LocatorHandlers:
         self._closed = False
 
     async def add(self, page: Any, locator: Any, handler_id: Any, options: Any) -> None:
-        """Has the sandbox's handler of that id run where the locator is seen. Raises CallRefused, Playwright's errors.
+        """Runs the sandbox's handler of that id when the locator is visible. Raises CallRefused, Playwright's errors.
 
         `options` are `{times, noWaitAfter}`.
         """

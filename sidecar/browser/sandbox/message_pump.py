@@ -14,10 +14,10 @@ from sidecar.browser.sandbox.sandbox import Sandbox, ScriptError
 from sidecar.browser.sandbox.wire_values import CallRefused
 
 MAX_MESSAGES: Final = 10_500
-"""In one exchange: as many as a sandbox's program queues, and its console lines."""
+"""Messages in one exchange: as many as a sandbox's program queues, and its console lines."""
 _MAX_BYTES: Final = 32 << 20
 _MAX_PARTS: Final = 500_000
-"""In one exchange, at all levels together, counted by commas and brackets."""
+"""Parts in one exchange, at all levels together, counted by commas and brackets."""
 _MAX_DEPTH: Final = 250
 """Levels of nesting: up to two for each level of a value, and a few around it."""
 _BATCH_SIZE: Final = 250

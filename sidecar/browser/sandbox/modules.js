@@ -4,9 +4,9 @@
   "use strict";
   const { parts, stacks, coded, refusal } = host;
   const AS_NETWORK = "use fetch or require('axios') for requests";
-  const AS_FILES = "require('./data.json') reads JSON beside the script, and what main returns is kept as the run's result";
+  const AS_FILES = "require('./data.json') reads JSON next to the script, and main's return value is kept as the run's result";
   const AS_PROCESS = "a script starts no processes and threads; job(content) runs a browser job";
-  const AS_CODE = "code can't be created from text; put it into a file beside the script";
+  const AS_CODE = "code can't be created from text; put it into a file next to the script";
   const INSTEAD = {
     http: AS_NETWORK, https: AS_NETWORK, http2: AS_NETWORK, net: AS_NETWORK, tls: AS_NETWORK, dgram: AS_NETWORK, dns: AS_NETWORK,
     fs: AS_FILES, "fs/promises": AS_FILES, sqlite: AS_FILES,

@@ -49,7 +49,7 @@ class Compiled:
 
 
 class _CdpModel(Lenient):
-    """What Chromium answers, by the names of its protocol."""
+    """A response of Chromium, by the names of its protocol."""
 
     model_config = ConfigDict(alias_generator=to_camel)
 
@@ -99,11 +99,11 @@ class Sandbox:
 
     @property
     def browser_gone(self) -> bool:
-        """Whether its whole browser is gone, for which nothing that ran here need be the reason."""
+        """Whether its whole browser has ended, for which another sandbox may be the reason."""
         return self._pipe.broken
 
     def loss(self, reason: str) -> Exception:
-        """Why the sandbox no longer answers; `reason` stands where nothing more is known."""
+        """The error of a sandbox that no longer answers; `reason` is the default text."""
         if self.browser_gone:
             return SandboxCrashed(_BROWSER_LOST)
         return self.lost.result() if self.lost.done() else ScriptError(reason)

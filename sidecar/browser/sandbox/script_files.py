@@ -21,13 +21,13 @@ _NEEDS_ASYNC: Final = "await needs an async function around it, such as async (c
 
 
 def link_key(request: str, *, imports: bool) -> str:
-    """What a request is called among a file's links: `import` may lead elsewhere than `require`."""
+    """The key of a request in a file's links: `import` may resolve differently from `require`."""
     return f"import {request}" if imports else request
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleScope:
-    """What an ES module imports and exports; the statements that did are gone from its source."""
+    """The imports and exports of an ES module; their statements are removed from its source."""
 
     imports: tuple[tuple[str, str, str], ...] = ()
     """Name here, module, name there; `*` is all of it."""
@@ -38,7 +38,7 @@ class ModuleScope:
     stars: tuple[str, ...] = ()
     """Modules all of whose names are exported."""
     requests: tuple[str, ...] = ()
-    """All its modules, in the order in which they run."""
+    """Names of all requested modules, in execution order."""
     places: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Line and column of the statement that first names each."""
 
@@ -48,13 +48,13 @@ class ScriptFile:
     """One file: a script, a module, or JSON."""
 
     name: str
-    """Its path within the scripts folder; it stands in stacks and errors."""
+    """The file's path within the scripts folder; it appears in stacks and errors."""
     kind: Kind
     source: str
     scope: ModuleScope | None = None
-    """Of an ES module."""
+    """The scope of an ES module."""
     links: Mapping[str, str] = field(default_factory=dict)
-    """Where each of its requests leads: the name of a file, `node:…` for what the sandbox brings, or `empty:`.
+    """The target of each request: the name of a file, `node:…` for a module of the sandbox, or `empty:`.
 
     The keys are made by `link_key`.
     """
@@ -62,7 +62,7 @@ class ScriptFile:
     """Why others lead nowhere."""
 
     def compiled(self, *, waits: bool = False) -> tuple[str, int]:
-        """What the sandbox evaluates, and how many characters of its first line its author did not write.
+        """The source for the sandbox, and the number of characters that were added to its first line.
 
         `waits`: it awaits at its top level.
         """
@@ -76,13 +76,13 @@ class ScriptFile:
         return f"{head}{source}{end}\n//# sourceURL=script:///{quote(self.name)}", added
 
     def hint(self, line: int, column: int) -> str:
-        """What to do about a syntax error at this place, counted from 1; empty where nothing is known."""
+        """A hint for a syntax error at this place, counted from 1; empty if none is known."""
         lines = _LINE_END.split(self.source, line)
         text = lines[line - 1] if line <= len(lines) else ""
         return _NEEDS_ASYNC if _AWAIT_HERE.match(text, column - 1) or _AWAIT_BEFORE.search(text[: column - 1]) else ""
 
     def described(self, head: int, error: tuple[int, int, str] | None, *, waits: bool) -> dict[str, Any]:
-        """Its description for the sandbox's program, in addition to its function; `error` is its syntax error."""
+        """The file's description for the sandbox's program, without its function; `error` is its syntax error."""
         scope = self.scope and {
             "imports": self.scope.imports,
             "exports": [name for name, _ in self.scope.exports],

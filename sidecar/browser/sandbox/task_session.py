@@ -40,7 +40,7 @@ _NODE: Final = (
 _PARTS: Final = {"stacks": "stacks.js", "modules": "modules.js", "axios": "axios.js"} | {
     f"node/{name}": f"node/{name}.js" for name in _NODE.split()
 }
-"""What `task.js` is given: who finds modules, and those that the sandbox brings."""
+"""The parts for `task.js`: the module loader, and the sandbox's own modules."""
 
 
 _REASONS: Final = {status.value: status.phrase for status in HTTPStatus}
@@ -52,7 +52,7 @@ class TaskLimits:
 
     timeout: float = 60.0
     result: int = 256 * 1024
-    """Of a string as it is, of any other value as JSON."""
+    """Characters of the result: of a string itself, of any other value as JSON."""
     message: int = 8 * MiB
     """One request or answer of `fetch` and `job`."""
     max_requests: int = 200
@@ -86,7 +86,7 @@ class FetchResponse:
     body: bytes
 
     def wire_members(self) -> dict[str, Any]:
-        """Its members, as they travel to the script."""
+        """The members as they are sent to the script."""
         return {
             "url": self.url,
             "status": self.status,
@@ -129,7 +129,7 @@ class TaskScriptRunner:
         console: ScriptConsole,
         on_start: Callable[[], object] = lambda: None,
     ) -> Any:
-        """What `main(config)` returns, as plain JSON. `files` are the script and what it requires.
+        """The result of `main(config)`, as plain JSON. `files` are the script and the files that it requires.
 
         `on_start` is called once the script has a slot.
 
@@ -168,7 +168,7 @@ class _TaskSession:
         self._request_slots = asyncio.Semaphore(limits.max_concurrent_requests)
 
     async def result(self, files: Sequence[ScriptFile], config: Raw, limit: asyncio.Timeout) -> Any:
-        """What `main` returns; the time limit is paused while the script waits for jobs. Raises ScriptError."""
+        """The result of `main`; the time limit is paused while the script waits for jobs. Raises ScriptError."""
         self._timeout = limit
         self._pump.send(["begin", config])
         self._pump.flush()
@@ -193,7 +193,7 @@ class _TaskSession:
         await cancel_all(self._tasks)
 
     async def _start(self, files: Sequence[ScriptFile]) -> None:
-        """Has each file compiled, and the first of them run. Raises CdpError."""
+        """Compiles each file and runs the first. Raises CdpError."""
         compiled = await asyncio.gather(*(self._compile(file) for file in files))
         listed, values = zip(*compiled, strict=True)
         await self._sandbox.call("start", {"value": encode(listed).decode()}, *values)

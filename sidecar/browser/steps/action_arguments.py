@@ -23,7 +23,7 @@ Frames = Annotated[NonEmpty | Annotated[list[NonEmpty], Bound(min_length=1, max_
 
 
 class NoArguments(Model):
-    """No arguments."""
+    """An action without arguments."""
 
 
 class Position(Model):
@@ -53,7 +53,7 @@ class StrictArguments(WaitingArguments):
 
 
 class PointerArguments(StrictArguments):
-    """Where and how the pointer moves."""
+    """The target and manner of a pointer action."""
 
     position: Position | None = None
     modifiers: Annotated[list[Modifier], Bound(max_length=10)] | None = None
@@ -136,7 +136,7 @@ class DispatchEvent(StrictArguments):
 
 
 class DragAndDrop(Model):
-    """From the first match of `source` to the first match of `target`."""
+    """Drags from the first match of `source` to the first match of `target`."""
 
     source: NonEmpty
     target: NonEmpty
@@ -200,7 +200,7 @@ class WaitForFunction(Evaluate):
 
 
 class NavigationArguments(Model):
-    """When a navigation in the history counts as finished."""
+    """The moment at which a navigation in the history counts as finished."""
 
     wait_until: WaitUntil | None = None
     timeout: Timeout | None = None

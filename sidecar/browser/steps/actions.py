@@ -42,7 +42,7 @@ class ActionKind:
     may_navigate: bool = False
     """Playwright does not wait for a navigation that this action starts, so we watch for one."""
     may_navigate_unannounced: bool = False
-    """As `may_navigate`, but Chromium reports the navigation before the action is done."""
+    """Like `may_navigate`, but Chromium reports the navigation before the action is done."""
     downloads: bool = False
     """Whether it downloads a file."""
     asks_page: bool = False
@@ -57,7 +57,7 @@ class BoundAction:
     kind: ActionKind
     arguments: Model
     selector: str | None = None
-    """As it was written, with references to secrets."""
+    """The selector as written, with references to secrets."""
 
     @property
     def label(self) -> str:
@@ -71,12 +71,12 @@ class BoundAction:
 
     @property
     def may_navigate_unannounced(self) -> bool:
-        """Whether it may start one that only Chromium reports by itself."""
+        """Whether it may start a navigation that only Chromium reports."""
         return self.kind.may_navigate_unannounced
 
     @property
     def navigates(self) -> bool:
-        """Whether it waits for a document by itself, and cancels a pending navigation."""
+        """Whether Playwright waits for its document, and cancels a pending navigation."""
         return self.method in _NAVIGATING_METHODS
 
     @property

@@ -50,7 +50,7 @@ class ConsoleRecorder:
 
     @property
     def flooded(self) -> bool:
-        """Whether there were so many lines that the driver holds much memory until the context closes."""
+        """Whether the driver holds much memory for console lines until the context closes."""
         return self._fetches
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class ConsoleRecorder:
         return self._cut(self._drain_raw())
 
     async def drain_all(self) -> ConsoleOutput:
-        """As `drain`, but complete, and redacted in a thread: searching long lines for secrets takes a while."""
+        """Drains completely, and redacts in a thread, since searching long lines for secrets takes a while."""
         if self._fetches:
             await self._fetch()
         said = self._drain_raw()

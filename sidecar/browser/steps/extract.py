@@ -31,7 +31,7 @@ class PageReading(Model):
     """The document's `readyState`."""
     values: dict[str, Any] | None = None
     pierced: bool = False
-    """No values were read: the page has open shadow roots, which only Playwright's selectors reach."""
+    """Whether no values were read because the page has open shadow roots, which only Playwright's selectors reach."""
     storage: PageStorage | None = None
     """If requested, and if the page could be asked."""
 

@@ -50,7 +50,7 @@ class NavigationTracker:
         self._responses = DocumentResponses()
         self._trackers: dict[Page, FrameTracker] = {}
         self._commit_offsets: dict[Page, int] = {}
-        """How many more documents the frame of a tracked page has counted."""
+        """Number of additional documents that the frame of a tracked page has counted."""
         self._pages: set[Page] = set()
         self._listening = False
         self._action_running = False
@@ -271,11 +271,11 @@ class NavigationTracker:
         _, headers = await self._responses.status_and_headers(page)
         try:
             # in the page's own world, which fails at once if the page navigates; then in the isolated one
-            told = await page.evaluate(_REFRESH)
-            if not (isinstance(told, list) and [type(one) for one in told] == [str, str]):
+            reported = await page.evaluate(_REFRESH)
+            if not (isinstance(reported, list) and [type(one) for one in reported] == [str, str]):
                 async with within(_START_SECONDS):
-                    told = isolated_world.decode_result(await self._cdp.call(page, "leads"))
-            said, ready = told
+                    reported = isolated_world.decode_result(await self._cdp.call(page, "leads"))
+            said, ready = reported
         except (PlaywrightError, TimeoutError):
             return True  # it is navigating, or the page is closed
         if ready == "loading" or (ready != "complete" and state != "domcontentloaded"):
@@ -333,7 +333,7 @@ class NavigationTracker:
             self._commit_offsets[page] = tracker.commits - self.document_number(page)
 
     async def _drop_stale_response(self, page: Page) -> None:
-        """Waits for the document of a complete response, for a limited time: it may not be shown at all."""
+        """Waits for the document of a complete response, for a limited time, since it may never be shown."""
         request = self._pending.get(page)
         if request is None or request not in self._finished:
             return

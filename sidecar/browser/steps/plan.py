@@ -17,7 +17,7 @@ from sidecar.errors import ErrorCollector, InvalidContent
 _LASTING_OPTIONS: Final = frozenset({"RECORD", "PDF"})
 _RECORDINGS: Final = frozenset({"RECORD", "HAR", "TRACE"})
 _HISTORIES: Final = ("consoleMessages", "pageErrors", "requests", "console_messages", "page_errors")
-"""Calls that tell what a page has seen since it was opened."""
+"""Calls that return a page's events since it was opened."""
 _LASTING_ACTIONS: Final = frozenset({"set_viewport_size", "keyboard_down", "mouse_down"})
 
 

@@ -86,7 +86,7 @@ class StepRunner:
         allows: AllowsUrl | None = None,
         filmstrip: Filmstrip | None = None,
     ) -> None:
-        """`scratch` is where files lie while they are fetched or recorded; `hide` knows all that is secret.
+        """`scratch` is the folder for files that are fetched or recorded; `hide` knows all secrets.
 
         `allows` says which addresses the pages may open; None is all of them. `filmstrip` is that of a recorded job.
         """
@@ -507,7 +507,7 @@ def _target(action: BoundAction | None) -> tuple[str, str | Sequence[str] | None
 
 
 def _busy_network(step: PlannedStep, documents: int) -> str:
-    """What to do where that many documents have arrived, and the step waits for an idle network in vain."""
+    """Advice for a step that waits for an idle network in vain, by the number of documents that have arrived."""
     if step.wait_until != "networkidle" or documents < 1:
         return ""
     arrived = (

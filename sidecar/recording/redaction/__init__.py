@@ -1,1 +1,1 @@
-"""Takes secrets out of what is written down: which names and values are secret, and where they stand in a text."""
+"""Redaction of everything that is written: which names and values are secret, and their places in a text."""

@@ -1,12 +1,12 @@
-"""Known values in a text, however they are spelled there: escaped for JSON, JavaScript, a URL or a page, also several
-times over; in base64, in hexadecimal digits, as SHA-512.
+"""Known values in a text, in any encoding: escaped for JSON, JavaScript, a URL or a page, also several times over; in
+base64, in hexadecimal digits, as SHA-512.
 
-It is the text that is read in each of these ways, and not each value that is written in all of them: so a value costs
-nothing until it is looked for, and thousands of them cost a text no more than one. Each way is read by itself, which
-is exact; then all escapes are undone together, level by level, with backslashes and line ends flattened, in the text
-as in the values, so that it does not matter how often something was escaped, nor which backslashes stand before it.
-Not looked into are escapes within base64 and digits, and what is compressed or encrypted; and where a cut escape of a
-URL stands right before a value (`%2` before `correct%20horse`), it is read as one with the value's first character.
+The text is decoded in each of these ways, instead of encoding each value in all of them. So a value costs nothing until
+it is searched, and thousands of them cost a text no more than one. Each encoding is undone separately, which is exact;
+then all escapes are undone together, level by level, with backslashes and line ends flattened, in the text as in the
+values, so that neither the number of escapes nor the backslashes before them matter. Escapes within base64 and digits,
+and compressed or encrypted text, are not searched. A cut escape of a URL right before a value (`%2` before
+`correct%20horse`) is decoded together with the value's first character.
 """
 
 import binascii
@@ -28,16 +28,16 @@ _BATCH_BYTES: Final = 1 << 16
 _MAX_RUN: Final = 256
 """Escapes that are undone together."""
 _MAX_LEVELS: Final = 4
-"""How often all escapes are undone; what JSON has escaped several times is undone in one."""
+"""Number of times all escapes are undone; several JSON escapes are undone in one pass."""
 _MAX_FLATTENINGS: Final = 8
-"""The same for a value, which may itself look escaped."""
+"""Number of times escapes are undone in a value, which may itself look escaped."""
 
 _UNESCAPED: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _FLAT: Final = bytes.maketrans(b"\b\f\n\r\t+", b"bfnrt ")
 r"""As `\n` without its backslash, and as forms write a space."""
 _BLANK: Final = b"\b\f\n\r\t+ \\"
-"""Of these alone, nothing is left that is worth looking for."""
+"""Characters of which a value alone is not worth searching for."""
 _DIGESTS: Final = rb"(?<![0-9A-Fa-f])[0-9A-Fa-f]{128,}+"
 
 _PAIR: Final = rb"u[dD][89abAB][0-9a-fA-F]{2}%su[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -49,9 +49,9 @@ class _Escape(NamedTuple):
     """A way of writing bytes by others."""
 
     marks: bytes
-    """Without one of these, nothing of a text is written so."""
+    """Characters without which a text has nothing in this encoding."""
     written: bytes
-    """A pattern of what stands for any number of bytes."""
+    """A pattern of the encoded form of any number of bytes."""
     meaning: Callable[[bytes], bytes]
 
     @property
@@ -69,7 +69,7 @@ class _Escape(NamedTuple):
         return any(mark in data for mark in self.marks)  # each a number, which is what is quick to look for
 
     def undone(self, data: bytes) -> bytes:
-        """What is meant. Made piece by piece: a list of millions of them would take twenty times as much."""
+        """The decoded text. Made piece by piece: a list of millions of pieces would take twenty times as much."""
         plain, done = bytearray(), 0
         meaning, sub = self.meaning, self.token.sub
         for run in self.tokens.finditer(data):
@@ -87,7 +87,7 @@ class _Escape(NamedTuple):
         return [(found[start][0], found[end - 1][1]) for start, end in find_spans]
 
     def _find(self, data: bytes, places: Iterator[int]) -> Iterator[tuple[int, Span]]:
-        """What stands for each of these bytes of what is meant, which come in order."""
+        """The encoded form of each of these decoded bytes, which come in order."""
         shift = 0
         place = next(places, None)
         for run in self.tokens.finditer(data):
@@ -114,7 +114,7 @@ class _BinaryEncoding(NamedTuple):
 
     run: bytes
     bits: int
-    """Of one letter."""
+    """Bits of one letter."""
     offsets: int
     """Letters after which the same bytes are written in the same way again."""
     decoded: Callable[[bytes], bytes]
@@ -128,7 +128,7 @@ def _decode_json_escape(token: bytes) -> bytes:
 
 
 def _decode_units(token: bytes) -> bytes:
-    """Of UTF-16 in hexadecimal digits, of one character of Latin-1, or of one in braces."""
+    """Decodes UTF-16 in hexadecimal digits, one character of Latin-1, or one in braces."""
     if token.endswith(b"}"):
         return _decode_code_point(int(token[token.index(b"{") + 1 : -1], 16), token)
     digits = re.sub(rb"\\+[ux]|%u", b"", token).decode()
@@ -218,7 +218,7 @@ class ValueSet:
     def __init__(self) -> None:
         self.finder = ValueFinder()
         self.flat = ValueFinder()
-        """Of those values that flattening changes, what it makes of them."""
+        """The flattened form of values that flattening changes."""
         self._values: set[bytes] = set()
         self._unhashed: list[bytes] = []
         self._digests: set[bytes] = set()
@@ -252,7 +252,7 @@ class ValueSet:
 
 
 def find_spans(data: bytes, known: Sequence[ValueSet]) -> list[Span]:
-    """Where values stand in this text in UTF-8, in any spelling; in order, and none overlaps another."""
+    """The places of values in this text in UTF-8, in any encoding; in order, without overlaps."""
     return merge_spans(_Search(known).anywhere(data)) if known and len(data) >= MIN_SECRET_LENGTH else []
 
 
@@ -290,7 +290,7 @@ class _Search:
         return [*find_spans, *self._flattened(flat, levels)] if levels else find_spans
 
     def _within_json(self, data: bytes) -> list[Span]:
-        """In what JSON had escaped, which may have been escaped by it before."""
+        """The finds in text that JSON has escaped, possibly several times."""
         return [*self._as_it_is(data), *_find_unescaped(data, _JSON, self._plain)]
 
     def _as_it_is(self, data: bytes) -> list[Span]:
@@ -327,7 +327,7 @@ class _Search:
             yield from self._in_runs(data, runs, way)
 
     def _in_runs(self, data: bytes, runs: list[Span], way: _BinaryEncoding) -> Iterator[Span]:
-        """What is packed may begin within a longer run, after any of so many letters."""
+        """The finds in packed text, which may start within a longer run, after any of its first letters."""
         for offset in range(way.offsets):
             pieces = [way.decoded(data[start + offset : end]) for start, end in runs]
             find_spans = self._plain(b"\n".join(pieces))
@@ -350,7 +350,7 @@ def _find_all(finders: Sequence[ValueFinder], data: bytes) -> list[Span]:
 
 
 def _find_unescaped(data: bytes, escape: _Escape, find: Callable[[bytes], list[Span]]) -> Iterator[Span]:
-    """Where `find` finds something once this way of writing is undone, as places in `data`."""
+    """The finds of `find` after decoding, as places in `data`."""
     if escape.may_stand_in(data):
         plain = escape.undone(data)
         find_spans = find(plain) if plain != data else []

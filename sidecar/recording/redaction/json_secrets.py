@@ -42,7 +42,7 @@ _BARE_SCRIPTS: Final = frozenset({"evaluate", "wait_for_function"})
 _USER: Final = "username"
 _ORIGIN: Final = "origin"
 _KEY_END: Final = 64
-"""Characters at the end of a key that are looked at, and remembered."""
+"""Characters at the end of a key that are compared, and remembered."""
 _SEPARATORS: Final = re.compile("[_. -]")
 
 
@@ -61,13 +61,13 @@ class Policy(Enum):
     TYPED = "typed"
     """Every leaf is passed to pages or servers, and secret in this place."""
     WEBHOOKS = "webhooks"
-    """What follows a URL's host is secret."""
+    """URLs in which everything after the host is secret."""
     SOURCE = "source"
     """JavaScript."""
     ACTIONS = "actions"
     """JavaScript, or objects whose key is the action's name."""
     ARGUMENTS = "arguments"
-    """Of a typed action."""
+    """The arguments of a typed action."""
     FILES = "files"
     """Names and contents of files for a page."""
 
@@ -76,12 +76,12 @@ _POLICIES: Final = {ACTIONS_KEY: Policy.ACTIONS, SOURCE_KEY: Policy.SOURCE}
 
 
 class Sensitivity(Enum):
-    """How sensitive a token is."""
+    """The sensitivity of a token."""
 
     KEY = "key"
     OPEN = "open"
     SECRET = "secret"  # noqa: S105 - the name of a sensitivity
-    """Secret, and looked for elsewhere."""
+    """A secret that is also searched elsewhere."""
     HIDDEN = "hidden"
     """Secret in this place, and too common to look for elsewhere (a cookie's value, a number)."""
     TYPED = "typed"
@@ -122,7 +122,7 @@ class _Container:
         self.names_secret = False
         self.typed: list[Token] = []
         self.members: dict[str | None, int] = {}
-        """In an object whose values are all secret: key -> index of the token."""
+        """Key -> index of the token, in an object whose values are all secret."""
 
 
 def classify_tokens(text: str) -> list[Token]:

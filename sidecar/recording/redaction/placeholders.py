@@ -20,7 +20,7 @@ _UNNAMED: Final = "value"
 _MAX_NAMES: Final = 100_000
 _DIGITS: Final = re.compile("[0-9]")
 SIGNING_PREFIX: Final = "whsec_"
-"""How Standard Webhooks mark a signing secret; base64 follows."""
+"""The prefix of a signing secret in Standard Webhooks; base64 follows."""
 
 
 class SecretWords:
@@ -65,7 +65,7 @@ class SecretWords:
         return self.of(value, "literal")
 
     def of_token(self, raw: str, name: str) -> str | None:  # noqa: ARG002 - as `Stars`
-        """What replaces a number: as many nines. None leaves `true`, `false`, `null` and empty strings."""
+        """The replacement of a number: as many nines. None leaves `true`, `false`, `null` and empty strings."""
         return _DIGITS.sub("9", raw.split("e")[0].split("E")[0]) if raw[:1] in "-0123456789" else None
 
 

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from sidecar.recording.redaction.value_search import Span
 
 MIN_LITERAL_LENGTH: Final = 6
-"""What `Stars` look for elsewhere: shorter literals are common words."""
+"""Least length of literals that `Stars` search elsewhere: shorter ones are common words."""
 MAX_REMEMBERED: Final = 64
-"""What the input log remembers."""
+"""Number of values that the input log remembers."""
 
 _PLACEHOLDER: Final = f'"{REDACTED}"'
 _REPLACED: Final = frozenset({Sensitivity.SECRET, Sensitivity.HIDDEN, Sensitivity.TYPED})
@@ -47,40 +47,40 @@ _ENVELOPE_KEYS: Final = frozenset({"type", "content", "id"})
 
 
 class Stars:
-    """The same `**********` in place of every secret."""
+    """Replaces every secret with the same `**********`."""
 
     min_literal_length = MIN_LITERAL_LENGTH
     """A shorter JavaScript literal is replaced only in place, unless it is typed text."""
 
     def of(self, secret: str, name: str = "") -> str:  # noqa: ARG002 - as `SecretWords`
-        """What replaces a text."""
+        """The replacement of a text."""
         return REDACTED
 
     remembers_typed = False
-    """Whether text typed into a page is looked for elsewhere."""
+    """Whether text typed into a page is searched elsewhere."""
 
     def of_typed(self, value: str, name: str) -> str | None:  # noqa: ARG002 - as `SecretWords`
-        """What replaces text that is given to a page; None leaves it."""
+        """The replacement of text that is given to a page; None leaves it."""
         return REDACTED
 
     def of_literal(self, value: str, sensitivity: "LiteralSensitivity") -> str | None:  # noqa: ARG002 - as `SecretWords`
-        """What replaces a literal of JavaScript; None leaves it."""
+        """The replacement of a literal of JavaScript; None leaves it."""
         return REDACTED
 
     def of_token(self, raw: str, name: str) -> str | None:  # noqa: ARG002 - as `SecretWords`
-        """What replaces a scalar of JSON that is no text; None leaves it."""
+        """The replacement of a scalar of JSON that is no text; None leaves it."""
         return _PLACEHOLDER
 
 
 class Redactor:
-    """Replaces the session's secret values by placeholders, wherever they occur and however encoded."""
+    """Replaces the session's secret values by placeholders, at any place and in any encoding."""
 
     def __init__(
         self,
         placeholders: "Stars | SecretWords" = Stars(),  # noqa: B008 - it has no state
         max_remembered: int = MAX_REMEMBERED,
     ) -> None:
-        """At least `max_remembered` of the newest values found in lines are kept; those that are added for good."""
+        """Keeps at least `max_remembered` of the newest values found in lines, and added values for good."""
         self._placeholders = placeholders
         self._max_remembered = max_remembered
         self._values: tuple[KnownValues, ...] = ()
@@ -110,7 +110,7 @@ class Redactor:
         return JSON_MEMBER.sub(self._after_group, text) if '"' in text else text
 
     def replace_secret(self, value: str, name: str) -> str:
-        """What replaces a text that is secret as a whole; `name` is that of the member that holds it."""
+        """The replacement of a text that is secret as a whole; `name` is that of the member that contains it."""
         self.add_secret(value)
         return self._placeholders.of(value, name)
 
@@ -134,7 +134,7 @@ class Redactor:
     def is_clean(self, lines: bytes) -> bool:
         """Whether these lines of JSON certainly contain nothing to redact; fast.
 
-        Values in base64, hexadecimal digits or as SHA-512 are not looked for.
+        Values in base64, hexadecimal digits or as SHA-512 are not searched.
         """
         if may_contain_secrets(lines):
             return False
@@ -293,7 +293,7 @@ def _secrets_of(
 
 
 def _is_worth_remembering(literal: "Literal", min_length: int) -> bool:
-    """Whether a JavaScript literal is looked for elsewhere, too."""
+    """Whether a JavaScript literal is searched elsewhere, too."""
     from sidecar.javascript.calls import Sensitivity as Literality  # late, as `SourceScanner` has it
 
     if literal.sensitivity is Literality.TYPED:

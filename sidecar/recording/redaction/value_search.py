@@ -8,7 +8,7 @@ Span = tuple[int, int]
 """Start and end offset."""
 
 HEAD_BYTES: Final = 64
-"""Of a longer value only its beginning and its end are compared, so that its length costs nothing."""
+"""Bytes at the start and end of a longer value that are compared, so that its length costs nothing."""
 _MAX_VARIANTS: Final = 8
 """Long values with the same beginning that are distinguished; of more, only the longest counts."""
 _WINDOW_BYTES: Final = 1 << 13
@@ -24,7 +24,7 @@ class ValueFinder:
 
     The automata know the first 4, 8, 16, 32 or 64 bytes of each value, the most that it has, so that at most five
     things are found at one place. Each automaton holds at least twice as many as the next one: what comes moves
-    between them a logarithmic number of times. They are built when something is looked for. Safe to use from several
+    between them a logarithmic number of times. They are built at the first search. Safe to use from several
     threads.
     """
 
@@ -33,7 +33,7 @@ class ValueFinder:
         self._pending: list[bytes] = []
         self._automata: list[_Automaton] = []
         self._values: set[bytes] = set()
-        """Those shorter than `HEAD_BYTES`."""
+        """Values shorter than `HEAD_BYTES`."""
         self._sizes: dict[bytes, tuple[int, ...]] = {}
         """Beginning -> the sizes of values shorter than `HEAD_BYTES` that begin so, the largest first."""
         self._long: dict[bytes, list[bytes]] = {}

@@ -1,4 +1,4 @@
-"""What handlers work on: the session, its storage, and what runs jobs."""
+"""The handlers' context: the session, its storage, and the job runner."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class OpenStorage(Protocol):
 
     @property
     def listener_factory(self) -> "ListenerFactory":
-        """Who hears of a run."""
+        """Returns the listeners of a run."""
 
     @property
     def delivery_services(self) -> "DeliveryServices":
@@ -51,7 +51,7 @@ class Storage(Protocol):
 
     @property
     def opened(self) -> OpenStorage | None:
-        """None until something has needed it."""
+        """The storage if it is open, else None."""
 
     async def get(self) -> OpenStorage:
         """Opens it. Raises StoreFailed."""
@@ -72,6 +72,6 @@ class HandlerContext:
     """Begins what a browser job needs, before it is read."""
     visit_tokens: Callable[[], "VisitTokens"]
     describe: Callable[[], "HelloReply"]
-    """What this sidecar is and can."""
+    """Returns the sidecar's capabilities."""
     emit: Callable[[RequestId | None, str, Any], None]
     """Writes an event to the parent: the request that it belongs to, its name, its content."""

@@ -1,6 +1,6 @@
 """send_job, job_status, list_jobs, cancel_job.
 
-Models are imported late: a driver starts while that goes on, in the loop's next turn.
+Models are imported late: meanwhile a driver starts, in the loop's next turn.
 """
 
 import uuid

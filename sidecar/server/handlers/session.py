@@ -9,7 +9,7 @@ from sidecar.server.handlers.context import HandlerContext
 
 
 def hello(context: HandlerContext, content: Hello) -> HelloReply:
-    """Tells what this sidecar is and can, and notes what the parent asks for."""
+    """Returns the sidecar's capabilities, and notes the parent's wishes."""
     if content.zone:
         from sidecar.wall_clock import load_zone  # late: few parents name their zone
 

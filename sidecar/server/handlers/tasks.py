@@ -54,7 +54,7 @@ async def delete_task(context: HandlerContext, content: TaskRef) -> Any:
 
 
 async def get_task_status(context: HandlerContext, content: TaskRef) -> TaskStatus:
-    """What a task does and did."""
+    """The state and the counts of a task."""
     return await (await _tasks(context)).status(content)
 
 
@@ -65,20 +65,20 @@ async def run_task(context: HandlerContext, request_id: RequestId | None, conten
 
 
 async def start_task(context: HandlerContext, content: TaskRef) -> TaskStatus:
-    """Has a task run at its times again."""
+    """Starts a task: it runs at its times again."""
     return await (await _tasks(context)).set_running(content, True)
 
 
 async def stop_task(context: HandlerContext, content: TaskRef) -> TaskStatus:
-    """Has a task run no more."""
+    """Stops a task: it no longer runs at its times."""
     return await (await _tasks(context)).set_running(content, False)
 
 
 async def test_task(context: HandlerContext, request_id: RequestId | None, content: TestTask) -> RunTaskReply:
     """Runs a script that is not kept."""
     storage = await context.storage.get()
-    tell = _tell(context, request_id)
-    return await storage.task_manager.test(content, _webhooks(storage), context.session.account_id, tell)
+    report = _tell(context, request_id)
+    return await storage.task_manager.test(content, _webhooks(storage), context.session.account_id, report)
 
 
 async def list_task_runs(context: HandlerContext, content: ListTaskRuns) -> TaskRunPage:

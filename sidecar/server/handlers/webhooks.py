@@ -20,7 +20,7 @@ async def set_webhooks(context: HandlerContext, content: list[Webhook]) -> Webho
 
 
 async def list_deliveries(context: HandlerContext, content: ListDeliveries) -> Deliveries:
-    """What has not arrived."""
+    """The deliveries that have not arrived."""
     return (await context.storage.get()).delivery_services.manager.list_page(content.status, content.page)
 
 

@@ -36,7 +36,7 @@ class Row:
 
     theirs: tuple[str, ...]
     ours: tuple[str, ...]
-    """The same as theirs where the cell says `same`."""
+    """The sidecar's form; theirs if the cell says `same`."""
     happens: tuple[str, ...]
 
     @property

@@ -53,7 +53,7 @@ def shown(document: dict[str, Any], *, last: bool) -> str:
 
 @pytest.mark.browser
 def test_minute(tmp_path: Path) -> None:
-    """A job runs, and its receiver is told of it."""
+    """A job runs, and its receiver gets the updates."""
     with receiver() as real:
         printed = run_minute(SECTION, tmp_path, ("http://127.0.0.1:8080", real.server.url))
         real.wait_for("/", 4)

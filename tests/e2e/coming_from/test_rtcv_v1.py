@@ -107,7 +107,7 @@ def check_variables(lines: tuple[str, ...], happens: tuple[str, ...], folder: Pa
 
 
 def check_command(commands: tuple[str, ...], happens: tuple[str, ...], folder: Path) -> None:
-    """The command, under their name or ours, tells again what v1 has logged."""
+    """The command, under their name or ours, replays v1's log."""
     (folder / LOG).write_bytes(LOGGED)
     [command] = commands
     name, *arguments = shlex.split(command)

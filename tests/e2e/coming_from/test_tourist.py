@@ -81,10 +81,10 @@ def check_messages(messages: list[dict[str, Any]], happens: tuple[str, ...], pag
     job = json.loads(json.dumps(messages[0]).replace(THEIR_SITE, page))
     with Child(folder) as child:
         (reply,) = child.ask(job)
-        told = reply["content"] if reply["type"] == "ok" else reply["error"]
-        answers = [told]
+        reported = reply["content"] if reply["type"] == "ok" else reply["error"]
+        answers = [reported]
         if len(messages) == 2:
-            answers += [{**told, "status": "pending"}, succeeded(child, told["id"])]
+            answers += [{**reported, "status": "pending"}, succeeded(child, reported["id"])]
         assert child.end() == 0
     expected = [json.loads(span) for span in happens if span.startswith("{")]
     for answer, part in zip(answers, expected, strict=True):

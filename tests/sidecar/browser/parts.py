@@ -39,7 +39,7 @@ def children(matches: Callable[[psutil.Process], bool] = lambda _: True, of: int
 
 
 async def still_alive(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Those that have not ended after so many seconds. An orphan that nobody has buried has ended, too."""
+    """The processes that have not ended after that many seconds. A zombie counts as ended."""
     alive, deadline = processes, time.monotonic() + seconds
     while alive and time.monotonic() < deadline:
         await asyncio.sleep(0.02)  # processes of other parents give no sign when they end

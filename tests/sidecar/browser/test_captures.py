@@ -145,9 +145,9 @@ async def test_a_page_that_grows_after_the_look_has_its_room(page: Any, monkeypa
         ask = isolated_world.call
 
         async def grow(*asked: Any, ask: Any = ask, height: int = height) -> str:
-            told: str = await ask(*asked)
+            reported: str = await ask(*asked)
             await page.evaluate(f"document.body.style.height = '{height}px'")
-            return told
+            return reported
 
         monkeypatch.setattr(isolated_world, "call", grow)
         image = await screenshots.capture(page, {"full_page": True})

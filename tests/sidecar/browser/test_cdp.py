@@ -34,20 +34,20 @@ async def test_values_go_both_ways(pool: BrowserPool, site: str, kind: BrowserNa
             "(text) => { document.title = text; document.body.style.height = '5000px'; }", _TEXT
         )
         asked = [("title", None), ("turns", None), ("scroll", [0, 120])]
-        told = [
+        reported = [
             isolated_world.decode_result(await job_page.cdp.call(job_page.page, name, argument))
             for name, argument in asked
         ]
-        return [*told, await job_page.page.evaluate("scrollY"), await job_page.page.title()]
+        return [*reported, await job_page.page.evaluate("scrollY"), await job_page.page.title()]
 
-    *told, title = await pool.run(kind, ask)
-    assert told == [title, "complete", None, 120]
+    *reported, title = await pool.run(kind, ask)
+    assert reported == [title, "complete", None, 120]
     assert title.startswith("'\"`\\")
     assert title.endswith("ä 🦊")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_what_a_question_throws_is_told(pool: BrowserPool, kind: BrowserName) -> None:
+async def test_an_exception_in_a_question_is_reported(pool: BrowserPool, kind: BrowserName) -> None:
     """In one line, as of any other failure in a page."""
 
     async def ask(job_page: JobPage) -> None:
@@ -108,7 +108,7 @@ async def test_actions_read_elements_whose_members_are_hidden(
 async def test_a_page_that_goes_away_says_so(
     pool: BrowserPool, site: str, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever asked may ask again: within a site the document goes, across sites its process too."""
+    """A question can be repeated: within a site the document changes, across sites its process too."""
     never = "async (key, isNew, name) => name === 'never' ? new Promise(() => {}) : ((globalThis.sidecar = key), '0')"
     monkeypatch.setattr(isolated_world, "FUNCTION", never)
 
@@ -142,7 +142,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[str]:
 
 
 async def test_a_question_finds_its_world_there(pool: BrowserPool, site: str, sent: asyncio.Queue[str]) -> None:
-    """That is made as the document comes, before anybody asks, so that whoever does waits for one answer alone."""
+    """The world is created with the document, before the first question, which waits for one answer only."""
 
     async def ask(job_page: JobPage) -> list[Any]:
         await job_page.main_frame()
@@ -157,8 +157,8 @@ async def test_a_question_finds_its_world_there(pool: BrowserPool, site: str, se
         return [title, await job_page.page.title()]
 
     async with asyncio.timeout(30):
-        told, title = await pool.run("CHROMIUM", ask)
-    assert told == title
+        reported, title = await pool.run("CHROMIUM", ask)
+    assert reported == title
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ async def test_a_title_comes_from_the_world_that_is_there(
     assert step.values == (step.title,)
 
 
-async def test_a_page_that_goes_on_answers_with_its_next_document(
+async def test_a_page_that_navigates_answers_with_its_next_document(
     pool: BrowserPool, site: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the one that was asked goes away under the question."""
@@ -195,8 +195,8 @@ async def test_a_page_that_goes_on_answers_with_its_next_document(
         return await asked, await job_page.page.title()
 
     async with asyncio.timeout(60):
-        told, title = await pool.run("CHROMIUM", ask)
-    assert told == title
+        reported, title = await pool.run("CHROMIUM", ask)
+    assert reported == title
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -214,8 +214,8 @@ async def test_a_world_of_a_document_that_is_gone_is_not_asked(pool: BrowserPool
             await job_page.page.title(),
         ]
 
-    told, title = await pool.run("CHROMIUM", ask)
-    assert told == title
+    reported, title = await pool.run("CHROMIUM", ask)
+    assert reported == title
 
 
 def test_what_goes_along_with_a_question_is_short() -> None:
@@ -226,7 +226,7 @@ def test_what_goes_along_with_a_question_is_short() -> None:
 
 
 async def test_a_call_that_fails_names_no_file_of_ours(pool: BrowserPool) -> None:
-    """What a script gets of an error would tell it where we are installed; and to look that up takes a while."""
+    """An error's stack would reveal our installation folder to a script; and resolving it takes a while."""
 
     async def fail(job_page: JobPage) -> None:
         await job_page.page.goto("nonsense://")
@@ -237,7 +237,7 @@ async def test_a_call_that_fails_names_no_file_of_ours(pool: BrowserPool) -> Non
 
 
 async def test_a_page_has_one_session_until_it_closes(pool: BrowserPool, site: str) -> None:
-    """A second page has its own; a closed one is dead to whoever asks."""
+    """A second page has its own session; a closed one answers no questions."""
 
     async def ask(job_page: JobPage) -> None:
         first = await job_page.cdp.session(job_page.page)
@@ -253,8 +253,8 @@ async def test_a_page_has_one_session_until_it_closes(pool: BrowserPool, site: s
     await pool.run("CHROMIUM", ask)
 
 
-async def test_a_crashed_popup_is_dead_to_whoever_asks(pool: BrowserPool) -> None:
-    """At once: nobody else watches for its crash."""
+async def test_a_crashed_popup_answers_no_question(pool: BrowserPool) -> None:
+    """A popup's crash fails the question at once: there is no other observer."""
 
     async def ask(job_page: JobPage) -> None:
         other = await job_page.page.context.new_page()

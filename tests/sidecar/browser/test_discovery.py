@@ -83,5 +83,5 @@ def test_looking_imports_no_playwright() -> None:
         "import sys; from sidecar.browser import discovery; from sidecar.settings import Settings; "
         "discovery.available_browsers(Settings()); print([name for name in sys.modules if 'playwright' in name])"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
-    assert told.stdout == "[]\n"
+    reported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    assert reported.stdout == "[]\n"

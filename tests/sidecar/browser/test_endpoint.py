@@ -31,7 +31,7 @@ PIPE = asyncio.subprocess.PIPE
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port without a listener."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -148,10 +148,10 @@ async def check_actions_and_profiles(endpoint: str, folder: Path, site: str) -> 
         pool = BrowserPool(settings, Clock())
         runner = BrowserJobRunner(pool, settings.artifacts_folder, Clock(), states=lambda: states)
         try:
-            told = (await runner.run(job)).steps[0].values
+            reported = (await runner.run(job)).steps[0].values
         finally:
             await pool.close()
-        assert told == (None, number, 1)
+        assert reported == (None, number, 1)
 
 
 async def test_actions_and_profiles_over_a_debugging_port(
@@ -164,7 +164,7 @@ async def test_actions_and_profiles_over_a_debugging_port(
 
 
 async def test_actions_and_profiles_on_a_playwright_server(tmp_path: Path, site: str) -> None:
-    """The same over a connection to a server."""
+    """Actions and profiles work over a connection to a Playwright server."""
     port = free_port()
     server = await playwright_server(port, tmp_path / "browsers")
     try:

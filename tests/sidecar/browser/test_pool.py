@@ -126,14 +126,14 @@ async def test_two_jobs_share_a_browser_and_nothing_else(pool: BrowserPool, site
         await page.goto(f"{site}/cookies")
         return await page.inner_text("ul")
 
-    told = await asyncio.gather(*(pool.run("CHROMIUM", partial(visit, name)) for name in ("ann", "bob")))
-    assert told == ["visitor=ann", "visitor=bob"]
+    reported = await asyncio.gather(*(pool.run("CHROMIUM", partial(visit, name)) for name in ("ann", "bob")))
+    assert reported == ["visitor=ann", "visitor=bob"]
     assert len(children(is_browser)) == 1
 
 
 @pytest.mark.browser
 async def test_too_many_waiting_jobs_are_refused() -> None:
-    """One runs, one waits, the third is told queue_full at once; the waiting one gets its turn."""
+    """One job runs, one waits, the third fails with queue_full at once; the waiting one gets its turn."""
     pool = BrowserPool(Settings(concurrency=1, max_queued_jobs=1), Clock())
     stuck = Stuck()
     running = asyncio.create_task(pool.run("CHROMIUM", stuck))
@@ -149,7 +149,7 @@ async def test_too_many_waiting_jobs_are_refused() -> None:
 
 @pytest.mark.browser
 async def test_a_browser_is_replaced_after_its_jobs() -> None:
-    """A new process takes over after so many jobs, and never under a running one."""
+    """A new process takes over after a number of jobs, and never under a running one."""
     pool = BrowserPool(Settings(concurrency=2), Clock(), Limits(jobs_per_browser=2))
     stuck = Stuck()
     running = asyncio.create_task(pool.run("CHROMIUM", stuck))
@@ -177,7 +177,7 @@ async def test_an_idle_browser_is_closed() -> None:
 
 @pytest.mark.browser
 async def test_close_leaves_no_process() -> None:
-    """Driver and browser end within bounds, running jobs are told, new ones are refused."""
+    """Driver and browser end within bounds, running jobs fail, new ones are refused."""
     pool = BrowserPool(Settings(), Clock())
     stuck = Stuck()
     job = asyncio.create_task(pool.run("CHROMIUM", stuck))
@@ -193,7 +193,7 @@ async def test_close_leaves_no_process() -> None:
 
 @pytest.mark.browser
 async def test_close_during_a_launch_leaves_no_process() -> None:
-    """A job whose browser was still starting is told, and what had started is gone."""
+    """A job whose browser was still starting fails, and its processes are gone."""
     pool = BrowserPool(Settings(), Clock())
     job = asyncio.create_task(pool.run("CHROMIUM", title_of))
     while not children(is_driver):  # noqa: ASYNC110 - a process of another's making gives no sign

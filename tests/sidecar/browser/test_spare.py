@@ -31,7 +31,7 @@ async def cookies(job_page: JobPage) -> str:
 
 
 async def agent(job_page: JobPage) -> str:
-    """The user agent that the page tells."""
+    """The user agent that the page reports."""
     page = job_page.page
     return str(await page.evaluate("navigator.userAgent"))
 
@@ -55,7 +55,7 @@ async def test_a_job_with_wishes_does_not_get_it(pool: BrowserPool) -> None:
 
 
 async def test_a_spare_page_that_died_is_not_lent(pool: BrowserPool) -> None:
-    """Its renderer was killed while nobody used it: the next job gets a fresh one."""
+    """A spare page whose renderer was killed is replaced: the next job gets a fresh one."""
     await pool.run("CHROMIUM", cookies)
     dead = children(is_renderer)
     for process in dead:
@@ -64,7 +64,7 @@ async def test_a_spare_page_that_died_is_not_lent(pool: BrowserPool) -> None:
     assert await pool.run("CHROMIUM", cookies) == "[]"
 
 
-async def test_it_is_opened_beside_the_work_of_jobs_that_come_close_together() -> None:
+async def test_the_spare_page_is_opened_during_the_work_of_consecutive_jobs() -> None:
     """The second of two such jobs sees the third one's context appear, and no other."""
     pool = BrowserPool(Settings(concurrency=1), Clock(monotonic=lambda: 100.0))
     seen: list[BrowserContext] = []
@@ -89,7 +89,7 @@ async def test_it_is_opened_beside_the_work_of_jobs_that_come_close_together() -
 
 
 async def test_nothing_of_it_is_left_after_the_end() -> None:
-    """Also where the browser froze while it was opened."""
+    """Nothing of a spare page is left, even if the browser froze while it was opened."""
     pool = BrowserPool(Settings(concurrency=1), Clock(), Limits(close=0.5))
     await pool.run("CHROMIUM", cookies)
     frozen = children(is_browser)

@@ -44,7 +44,7 @@ def test_a_glob_costs_nothing_until_it_matches() -> None:
     assert all(glob._nfa is None for glob in globs)
 
 
-def test_none_takes_for_ever() -> None:
+def test_no_glob_takes_for_ever() -> None:
     """What holds up a regular expression for years, and the longest there is."""
     assert not UrlGlob("**a" * 40 + "b").matches("a" * 5_000)
     assert UrlGlob("*" + "{a,aa}" * 40 + "**").matches("a" * 5_000)

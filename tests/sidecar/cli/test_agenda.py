@@ -1,4 +1,4 @@
-"""`sidecar agenda`, on stores of every state, and beside a sidecar that runs."""
+"""`sidecar agenda`, on stores of every state, and while a sidecar runs."""
 
 import asyncio
 import io
@@ -47,7 +47,7 @@ def ran(hours_ago: float, status: str = "success", task_id: str = "t") -> RunSum
 
 
 def test_a_task_with_its_day() -> None:
-    """Each hour that comes has a run; of each hour that has passed the worst is told."""
+    """Each coming hour shows a run; each past hour shows its worst outcome."""
     runs = [
         ran(30),
         ran(23.5, "failed"),
@@ -64,7 +64,7 @@ def test_a_task_with_its_day() -> None:
 
 
 def test_tasks_that_end_stop_or_come_late() -> None:
-    """Only what will run is told."""
+    """Only entries that will run are shown."""
     end = int((NOW + 2 * HOUR) * 1000)
     rows = {row.what: row for row in agenda([task("ends", end=end), task("stopped", running=False)], [], NOW)}
     assert rows["ends"].timeline == "." * SIDE + "|oo" + "." * 22
@@ -138,7 +138,7 @@ def test_what_comes_first_is_first() -> None:
     assert [row.what for row in rows] == ["once", "a", "b"]
 
 
-def test_what_can_not_be_read_hides_no_other() -> None:
+def test_an_unreadable_entry_hides_no_other() -> None:
     """A newer sidecar has written it, say."""
     rows = agenda([ScheduledEntry("schedule", "strange", NOW, b'{"name":1}'), task("a")], [], NOW)
     assert [(row.what, row.state) for row in rows] == [("a", "running"), ("strange", "unreadable")]
@@ -155,10 +155,10 @@ async def test_a_real_store(tmp_path: Path) -> None:
     await history.end(replace(run, ended=NOW, status="failed", outcome=b"{}"))
     out = io.StringIO()
     assert show(Settings(home=str(tmp_path)), Clock(now=lambda: NOW), out, as_json=True) == 0
-    told = json.loads(out.getvalue())
-    assert told["now"] == "2027-01-15T08:00:00Z"
-    assert told["agenda"][0]["what"] == "daily"
-    assert told["agenda"][0]["last_status"] == "failed"
+    reported = json.loads(out.getvalue())
+    assert reported["now"] == "2027-01-15T08:00:00Z"
+    assert reported["agenda"][0]["what"] == "daily"
+    assert reported["agenda"][0]["last_status"] == "failed"
     plain = io.StringIO()
     show(Settings(home=str(tmp_path)), Clock(now=lambda: NOW), plain, as_json=False)
     head, line, legend = plain.getvalue().splitlines()
@@ -170,7 +170,7 @@ async def test_a_real_store(tmp_path: Path) -> None:
     await database.close()
 
 
-def test_nothing_and_what_is_broken(tmp_path: Path) -> None:
+def test_a_missing_and_a_damaged_store(tmp_path: Path) -> None:
     """No state folder is nothing planned, and makes none; a file that is no database is said."""
     out = io.StringIO()
     home = tmp_path / "state"
@@ -192,7 +192,7 @@ def test_nothing_and_what_is_broken(tmp_path: Path) -> None:
     assert ended.stderr.startswith(b"sidecar: the state folder's database can't be read")
 
 
-def test_beside_a_running_sidecar_on_a_terminal(tmp_path: Path) -> None:
+def test_next_to_a_running_sidecar_on_a_terminal(tmp_path: Path) -> None:
     """The command itself: with colours where somebody looks."""
     with Child(tmp_path) as child:
         content = {
@@ -241,7 +241,7 @@ def plan(folder: Path, *names: str) -> None:
 
 
 def on_terminal(folder: Path, columns: int, **env: str) -> str:
-    """What the command shows on a terminal of so many columns."""
+    """The command's output on a terminal with that many columns."""
     parent, terminal = pty.openpty()
     termios.tcsetwinsize(terminal, (40, columns))
     shown = b""

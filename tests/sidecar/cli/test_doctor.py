@@ -33,7 +33,7 @@ def doctor(folder: Path, env: Mapping[str, str] | None = None) -> tuple[int, str
 
 
 def line(said: str, word: str) -> str:
-    """The line that tells of something."""
+    """The line about a subject."""
     (found,) = (one for one in said.splitlines() if word in one)
     return found
 
@@ -48,7 +48,7 @@ def broken(folder: Path, complaint: str) -> str:
 
 @pytest.mark.browser
 def test_a_sound_machine(tmp_path: Path) -> None:
-    """Browsers are started, the sandbox is opened; zone, key, queue, ffmpeg and database are told of."""
+    """Browsers are started, the sandbox is opened; zone, key, queue, ffmpeg and database are reported."""
     code, said = doctor(tmp_path, {"TZ": "Europe/Amsterdam", "SIDECAR_STORE_KEY": "A" * 43 + "="})
     assert code == 0, said
     assert "MISSING" not in said

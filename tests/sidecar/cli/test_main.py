@@ -106,7 +106,7 @@ def test_schemas_are_printed_and_written(tmp_path: Path) -> None:
     ],
 )
 def test_without_a_standard_output(tmp_path: Path, arguments: str) -> None:
-    """Every command does its work where nobody can read of it."""
+    """Every command works without readable output."""
     (tmp_path / "log").write_text('{"type":"ping"}\n')
     command = f"exec {sys.executable} -m sidecar {arguments} >&-"
     done = subprocess.run(
@@ -162,7 +162,7 @@ def test_mistyped_arguments(capsys: pytest.CaptureFixture[str], arguments: str, 
         (["--offline", "nowhere"], {}, b"sidecar: --offline: nowhere holds no recording: manifest.json is missing\n"),
     ],
 )
-def test_settings_without_sense(tmp_path: Path, arguments: list[str], env: dict[str, str], said: bytes) -> None:
+def test_invalid_settings_are_refused(tmp_path: Path, arguments: list[str], env: dict[str, str], said: bytes) -> None:
     """One sentence on stderr, no `ready`, exit code 2."""
     done = run(tmp_path, *arguments, env=env)
     assert (done.returncode, done.stdout, done.stderr) == (2, b"", said)
@@ -252,13 +252,13 @@ def test_completion_in_other_shells(tmp_path: Path, shell: str) -> None:
 
 
 def test_a_session_with_flags_and_variables(tmp_path: Path) -> None:
-    """`hello` tells the bounds in force."""
+    """`hello` returns the limits in force."""
     with Child(
         tmp_path, "--max-in-flight", "3", env={"SIDECAR_MAX_LINE": "2048", "SIDECAR_MAX_IN_FLIGHT": "9"}
     ) as child:
-        [told] = child.ask({"type": "hello"})
-        assert told["content"]["limits"] == {"max_line_bytes": 2048, "max_in_flight": 3, "max_nesting": 1000}
-        assert told["content"]["version"] == sidecar.__version__
+        [reported] = child.ask({"type": "hello"})
+        assert reported["content"]["limits"] == {"max_line_bytes": 2048, "max_in_flight": 3, "max_nesting": 1000}
+        assert reported["content"]["version"] == sidecar.__version__
         assert child.end() == 0
 
 
@@ -273,7 +273,7 @@ def test_the_installed_command_serves_too(tmp_path: Path) -> None:
 def test_a_working_folder_that_was_removed(tmp_path: Path) -> None:
     """A scraper whose folder was replaced meanwhile still gets its sidecar, by command line and client."""
     client = "from sidecar.client import Sidecar\nwith Sidecar() as sidecar:\n    sidecar.set_mock({})\nprint('fine')"
-    for command, told in (
+    for command, reported in (
         ([sys.executable, "-c", "from sidecar.__main__ import main; main()"], b'{"type":"pong"}'),
         ([sys.executable, "-c", client], b"fine"),
     ):
@@ -287,4 +287,4 @@ def test_a_working_folder_that_was_removed(tmp_path: Path) -> None:
             env=environment(tmp_path),
             timeout=SECONDS,
         )
-        assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, [told]), done.stderr
+        assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, [reported]), done.stderr

@@ -31,7 +31,7 @@ def sidecar() -> Iterator[Sidecar]:
 
 
 def test_ready_is_kept(sidecar: Sidecar) -> None:
-    """What the first line told is at hand."""
+    """The content of `ready` is available."""
     assert sidecar.ready["version"] == "0"
 
 
@@ -92,7 +92,7 @@ def test_threads_may_share_a_client(sidecar: Sidecar) -> None:
 
 
 def test_request_without_an_answer_times_out_and_is_cancelled(sidecar: Sidecar) -> None:
-    """A request waits no longer than it is told to; the client stays usable."""
+    """A request waits no longer than its timeout; the client stays usable."""
     with pytest.raises(TimeoutError, match=r"hold had no answer after 0.05 s"):
         sidecar.request("hold", timeout=0.05)
     sidecar.ping()
@@ -227,7 +227,7 @@ def test_real_sidecar_in_mock_mode() -> None:
 
 @pytest.mark.browser
 def test_jobs_that_are_queued(tmp_path: Path) -> None:
-    """The same key is the same job; what it came to is a result or a failure."""
+    """The same key is the same job; its outcome is a result or a failure."""
     with Sidecar(env=environment(tmp_path)) as sidecar:
         sidecar.set_mock()
         sidecar.set_webhooks([])

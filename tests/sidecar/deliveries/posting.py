@@ -23,7 +23,7 @@ SECONDS = 20.0
 
 
 class Post:
-    """One process's: its parts, and the events that it told."""
+    """The delivery parts of one process, and the events that it sent."""
 
     def __init__(self, services: DeliveryServices, database: Database, events: list[tuple[str, Any]]) -> None:
         self.services = services

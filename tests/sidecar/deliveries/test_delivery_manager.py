@@ -213,7 +213,7 @@ async def test_redeliver() -> None:
 
 
 async def test_redeliver_does_not_wait_for_the_back_off() -> None:
-    """Also where the whole endpoint was left alone."""
+    """`redeliver` sends at once, even if the whole endpoint is backing off."""
     time = Clock()
     async with StandInReceiver() as receiver, posting(clock=time) as post:
         [one] = post.hook(hook(receiver.url))
@@ -315,7 +315,7 @@ async def test_without_a_key_for_the_store_a_signed_endpoint_waits_to_be_named_a
 
 
 async def test_two_processes_on_one_store_send_each_delivery_once(tmp_path: Path) -> None:
-    """Also what both put, for one endpoint, at the same time."""
+    """Each delivery is sent once, also those that both store for one endpoint at the same time."""
     path = tmp_path / "sidecar.db"
     async with StandInReceiver() as receiver, posting(path, Clock()) as one, posting(path, Clock()) as other:
         [endpoint] = one.hook(hook(receiver.url))
@@ -332,7 +332,7 @@ async def test_two_processes_on_one_store_send_each_delivery_once(tmp_path: Path
                 assert mine == sorted(mine)
 
 
-async def test_a_process_that_was_halted_does_not_go_on_with_what_another_does(tmp_path: Path) -> None:
+async def test_a_suspended_process_does_not_continue_work_that_another_took(tmp_path: Path) -> None:
     """Its lease is over when it wakes up: what was under way may arrive twice, nothing else does."""
     path = tmp_path / "sidecar.db"
     time, halted = ManualClock(), asyncio.Event()
@@ -411,8 +411,8 @@ async def test_copies_for_servers_are_in_order_and_have_a_key() -> None:
         assert post.events[0][1].server == "second"
 
 
-async def test_what_a_server_will_never_take_does_not_hold_up_the_rest() -> None:
-    """A body that it calls wrong is given up at once, and told."""
+async def test_a_copy_that_a_server_will_never_accept_blocks_no_other() -> None:
+    """A body that the server rejects as invalid is dead at once, and reported."""
     async with StandInRtcv() as server, posting() as post:
         location = Credentials(server_location=server.url, api_key_id=KEY_ID, api_key=Secret(KEY))
         [one] = post.services.endpoints.log_in("scope", [location], 0)
@@ -426,7 +426,7 @@ async def test_what_a_server_will_never_take_does_not_hold_up_the_rest() -> None
 
 
 @pytest.mark.parametrize(("status", "attempts"), [(500, DETACH_ATTEMPTS), (404, 1)])
-async def test_what_a_server_always_refuses_steps_aside(status: int, attempts: int) -> None:
+async def test_a_copy_that_a_server_always_refuses_is_detached(status: int, attempts: int) -> None:
     """The copies after it arrive after a few attempts at it; it is tried for two days all the same."""
     time = ManualClock()
     async with StandInRtcv() as server, posting(clock=time.clock) as post:
@@ -462,7 +462,7 @@ async def test_a_body_that_can_not_be_opened_fails_alone(tmp_path: Path) -> None
             assert post.events[-1][1].error.code == "missing_credentials"
 
 
-async def test_a_fault_of_ours_is_a_failed_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_internal_error_is_a_failed_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not tried again and again without a pause."""
     time = ManualClock()
     async with StandInReceiver() as receiver, posting(clock=time.clock) as post:

@@ -60,8 +60,8 @@ async def test_the_session_has_the_last_list(tmp_path: Path) -> None:
     async with known(tmp_path) as one:
         ids = one.endpoints.set_session([hook(URL), hook(URL, format="cloudevents", max_stdouterr_size=5), hook(URL)])
         assert (ids[0] == ids[2], len(set(ids))) == (True, 2)
-        told = [(endpoint.id, endpoint.format, endpoint.max_stdouterr_size) for endpoint in one.endpoints.session]
-        assert told == [(ids[0], "factotum", 10_000), (ids[1], "cloudevents", 5)]
+        reported = [(endpoint.id, endpoint.format, endpoint.max_stdouterr_size) for endpoint in one.endpoints.session]
+        assert reported == [(ids[0], "factotum", 10_000), (ids[1], "cloudevents", 5)]
         one.endpoints.set_session([])
         assert one.endpoints.session == ()
 
@@ -119,7 +119,7 @@ async def test_jobs_with_webhooks_of_their_own_do_not_pile_up(tmp_path: Path) ->
 
 
 async def test_secrets_change(tmp_path: Path) -> None:
-    """The session's last word counts; whoever names the URL without a secret takes none away."""
+    """The session's latest secrets count; naming the URL without a secret removes none."""
     async with known(tmp_path) as one:
         [name] = one.endpoints.set_session([hook(URL, SECRET)])
         one.endpoints.register([hook(URL)])
@@ -132,7 +132,7 @@ async def test_secrets_change(tmp_path: Path) -> None:
 
 
 async def test_an_encrypted_secret_is_opened_by_its_key_alone(tmp_path: Path) -> None:
-    """The same key of the store, or the process that encrypted it; the file never holds it."""
+    """The store key, or the encrypting process, decrypts a secret; the file never contains it."""
     async with known(tmp_path, LASTING) as one:
         [name] = one.endpoints.set_session([hook(URL, SECRET)])
         one.endpoints.log_in("scope", [server()], 0)
@@ -231,14 +231,14 @@ async def test_a_disabled_endpoint_is_left_out(tmp_path: Path) -> None:
         assert [endpoint.id for endpoint in other.endpoints.session] == [name]
 
 
-async def test_named_ones_are_told(tmp_path: Path) -> None:
+async def test_named_endpoints_are_reported(tmp_path: Path) -> None:
     """What waited for them may go."""
     async with known(tmp_path) as one:
-        told: list[list[str]] = []
-        one.endpoints.on_known = lambda names: told.append(list(names))
+        reported: list[list[str]] = []
+        one.endpoints.on_known = lambda names: reported.append(list(names))
         [name] = one.endpoints.set_session([hook(URL)])
         servers = one.endpoints.log_in("scope", [server()], 0)
-        assert told == [[name], list(servers)]
+        assert reported == [[name], list(servers)]
 
 
 async def test_the_host_of_an_endpoint(tmp_path: Path) -> None:

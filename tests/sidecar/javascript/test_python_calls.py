@@ -85,7 +85,7 @@ def test_python_becomes_javascript(source: str, javascript: str) -> None:
         "page.url ==",
     ],
 )
-def test_anything_else_is_left_alone(source: str) -> None:
+def test_other_shapes_are_left_unchanged(source: str) -> None:
     """JavaScript, and Python that reads differently from what it types."""
     assert written(source) == source
 
@@ -100,7 +100,7 @@ def test_anything_else_is_left_alone(source: str) -> None:
     ],
 )
 def test_keywords_that_no_such_method_takes(source: str, said: str) -> None:
-    """Are told by name."""
+    """Unknown keywords are named in the error."""
     with pytest.raises(WrongKeyword, match=said):
         written(source)
 

@@ -46,7 +46,7 @@ def test_a_source_up_to_the_bound_is_looked_through() -> None:
 
 
 def test_a_longer_one_is_hidden_whole_and_encrypted() -> None:
-    """Also where nothing in it is secret: nobody has looked."""
+    """A long source is hidden whole, even without secrets, since it is not analysed."""
     source = times(SELECTORS, MAX_SOURCE + 100)
     job = content(source)
     assert contains_typed_text(job)
@@ -82,7 +82,7 @@ def test_sources_within_sources_count() -> None:
 
 
 @pytest.mark.parametrize("each", [4_000_000, 10_000])
-def test_four_times_as_much_beyond_the_bound_costs_no_looking(each: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_input_beyond_the_limit_is_not_analysed(each: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One long action, or many: no more is gone through, so a line costs no more than its copies."""
     gone_through: list[int] = []
     affords = SourceScanner._spend
@@ -108,7 +108,7 @@ def test_four_times_as_much_beyond_the_bound_costs_no_looking(each: int, monkeyp
         assert time.process_time() - began < 10
 
 
-def test_there_is_one_door() -> None:
+def test_only_one_module_calls_the_tokeniser() -> None:
     """Nothing else of the sidecar calls the tokeniser."""
     calling = re.compile(r"from sidecar\.javascript(?:\.tokens)? import [^\n]*\b(?:tokens|hidden|literals)\b")
     users = [path.name for path in (ROOT / "sidecar").rglob("*.py") if calling.search(path.read_text())]

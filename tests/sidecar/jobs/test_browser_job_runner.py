@@ -188,7 +188,7 @@ def check_file(path: Path, head: bytes) -> None:
 
 @pytest.mark.browser
 async def test_files_on_disk(site: str, runner: BrowserJobRunner, folder: Path) -> None:
-    """Paths of files that only their owner can read, under names that tell nothing."""
+    """Artifacts are paths of files that only their owner can read, under names that reveal nothing."""
     options = ["SCREENSHOT", "PDF", "HTML"]
     result = await runner.run(make_job(f"{site}/long.html?private=1", options=options, artifacts="files"))
     heads = {result.screenshot: b"\x89PNG", result.pdf: b"%PDF", result.html: b"<!DO"}
@@ -242,9 +242,9 @@ async def test_a_pdf_without_scripts(site: str, runner: BrowserJobRunner) -> Non
 )
 async def test_pdf_options(given: dict[str, Any], expected: dict[str, Any]) -> None:
     """Format goes before size; lengths may have any of their units."""
-    told = pdf_arguments(make_job("about:blank", pdf=given).pdf)
-    assert told | expected == told
-    assert ("format" in told) != ("width" in told)
+    reported = pdf_arguments(make_job("about:blank", pdf=given).pdf)
+    assert reported | expected == reported
+    assert ("format" in reported) != ("width" in reported)
 
 
 async def test_lengths() -> None:
@@ -328,7 +328,7 @@ async def test_errors_do_not_repeat_what_was_typed(site: str, runner: BrowserJob
 
 
 @pytest.mark.browser
-async def test_a_selector_that_is_none(site: str, runner: BrowserJobRunner) -> None:
+async def test_an_invalid_selector(site: str, runner: BrowserJobRunner) -> None:
     """An extract that CSS can't read names its field."""
     kind, places, said = await failure_of(runner, make_job(f"{site}/", extract={"head": "h1["}))
     assert (kind, places) == (ActionFailed, {"step": "step 1", "action": "extract"})
@@ -425,7 +425,7 @@ async def test_one_error_names_the_mistakes_of_all_actions() -> None:
     assert "hush" not in repr(fields)
 
 
-async def test_twenty_mistakes_are_named_and_no_more_are_looked_for() -> None:
+async def test_twenty_mistakes_are_named_and_no_more_are_searched() -> None:
     """What follows them is not read: an argument that is too large there is no error any more."""
     actions: list[dict[str, Any]] = [{"clik": "#a"}] * 19 + [{"fill": {"a": 1, "b": 2}}]
     deep: Any = []
@@ -438,7 +438,7 @@ async def test_twenty_mistakes_are_named_and_no_more_are_looked_for() -> None:
 
 
 async def test_a_browser_that_is_not_there(tmp_path: Path) -> None:
-    """A kind that nobody installed is unavailable, with the command that brings it."""
+    """A browser that is not installed is unavailable, with the command that installs it."""
     runner = BrowserJobRunner(BrowserPool(Settings(browsers_path=str(tmp_path)), Clock()), lambda: tmp_path, Clock())
     with pytest.raises(BrowserUnavailable, match="playwright install webkit"):
         await runner.run(make_job("about:blank", browser="WEBKIT"))

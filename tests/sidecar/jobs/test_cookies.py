@@ -58,8 +58,8 @@ async def test_cookies_that_pass_are_taken(site: str, runner: BrowserJobRunner, 
 
 
 @pytest.mark.parametrize("expires", [0, -2, -0.5])
-def test_an_end_that_is_none(expires: float) -> None:
-    """It is told what to write."""
+def test_an_invalid_expiry_is_refused(expires: float) -> None:
+    """The error says what to write."""
     cookie = {"name": "a", "value": "b", "domain": "c", "expires": expires}
     with pytest.raises(WireError, match="-1"):
         make_job("http://a", cookies=[cookie])

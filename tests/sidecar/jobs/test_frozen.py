@@ -107,7 +107,7 @@ async def test_frozen_while_it_waits(who: str, site: str, runner: ScopedRunner, 
 
 
 async def test_frozen_while_it_starts(site: str, tmp_path: Path, freezer: Freezer) -> None:
-    """The job is told in the time that a launch may take, and nothing stays."""
+    """The job fails in the time that a launch may take, and no process stays."""
     pool = BrowserPool(Settings(concurrency=1), Clock(), replace(LIMITS, launch=1.5))
     job = asyncio.create_task(BrowserJobRunner(pool, lambda: tmp_path, Clock()).run(make_job(f"{site}/")))
     while not children(is_driver):  # noqa: ASYNC110

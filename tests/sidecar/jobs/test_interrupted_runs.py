@@ -49,7 +49,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
         (True, False, "cancelled", ["FAILED"]),
     ],
 )
-async def test_who_reports_an_end(
+async def test_one_process_reports_an_end(
     database: Database, queued: bool, fleet: bool, known: str | None, states: list[str]
 ) -> None:
     """In a fleet a job of the queue ends elsewhere, and may be forgotten there before its first machine is back."""

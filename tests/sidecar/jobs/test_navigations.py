@@ -94,7 +94,7 @@ async def test_an_answer_that_comes_too_late(site: str, runner: BrowserJobRunner
         await visit(runner, f"{site}/moves?to=/late", {"click": "#never"}, step_timeout_ms=5000, browser=browser)
 
 
-async def test_the_time_of_an_action_ends_with_what_it_does(site: str, runner: BrowserJobRunner) -> None:
+async def test_the_time_of_an_action_covers_only_the_action(site: str, runner: BrowserJobRunner) -> None:
     """What it leads to has the step's."""
     url = f"{site}/moves?to=/late?ms=4000"
     step = await visit(runner, url, {"click": {"selector": "#to", "timeout": 2000}}, {"inner_text": "h1"})
@@ -216,10 +216,10 @@ async def test_an_action_is_followed_in_the_same_way(site: str, runner: BrowserJ
     ],
     ids=str,
 )
-async def test_what_is_not_due_is_not_waited_for(
+async def test_delayed_redirects_are_not_awaited(
     site: str, runner: BrowserJobRunner, browser: str, asked: dict[str, str]
 ) -> None:
-    """Nor what comes to nothing, or counts only where scripts are off."""
+    """A step does not wait for delayed redirects, for failed ones, or for those in `noscript`."""
     step = await visit(runner, f"{site}/refresh?{urlencode(asked)}", {"inner_text": "h1"}, browser=browser)
     assert (step.title, step.values) == ("Interim", ("Interim",))
     assert step.duration_ms < 10_000
@@ -262,7 +262,7 @@ async def test_a_document_that_breaks_off_is_a_net_error_at_once(
 
 @BROWSERS
 async def test_a_page_that_can_not_be_opened_says_why(site: str, runner: BrowserJobRunner, browser: str) -> None:
-    """Also where an action has led to it."""
+    """A page that can't be opened is an error, also after an action."""
     with nobody_listens() as url, pytest.raises(NavigationFailed, match=r"net::ERR_|NS_ERROR_"):
         await visit(runner, f"{site}/moves?to={url}", {"click": "#to"}, browser=browser)
 
@@ -280,8 +280,8 @@ async def test_with_intercepted_requests_the_next_action_sees_the_new_page(
 
 
 @BROWSERS
-async def test_who_stays_is_not_waited_for(site: str, runner: BrowserJobRunner, browser: str) -> None:
-    """A page that asks whether it may be left, and is told no, goes on as it is."""
+async def test_a_page_that_stays_is_not_awaited(site: str, runner: BrowserJobRunner, browser: str) -> None:
+    """A page that asks whether it may be left stays if the answer is no."""
     stay = {"evaluate": "addEventListener('beforeunload', event => { event.preventDefault(); event.returnValue = 1 })"}
     actions = [{"on_dialog": False}, stay, {"fill": {"selector": "#field", "value": "x"}}, {"click": "#by-script"}]
     step = await visit(runner, f"{site}/moves?to=/second.html", *actions, {"title": None}, browser=browser)

@@ -115,7 +115,7 @@ async def test_cookies_and_storage_stay(tmp_path: Path, site: str, kind: Browser
 @pytest.mark.browser
 @pytest.mark.parametrize("kind", KINDS)
 async def test_every_origin_keeps_its_own(tmp_path: Path, site: str, kind: BrowserName) -> None:
-    """Also those that a job has only in a frame, or leaves again; what no job has met since stays as it was."""
+    """Origins in frames and left ones are saved too; those that no job has visited since stay unchanged."""
     other = site.replace("127.0.0.1", "localhost")
     write = "(text) => { localStorage.setItem('seen', text + '\\ud800') }"  # half a letter, which Playwright replaces
     frame = """async (url) => {
@@ -125,8 +125,8 @@ async def test_every_origin_keeps_its_own(tmp_path: Path, site: str, kind: Brows
     }"""
     async with opened(tmp_path) as runner:
         for url, text in ((site, "first"), (other, "second"), (site, "third")):
-            told = {"evaluate": {"expression": write, "arg": text}}
-            await runner.run(job(f"{url}/second.html", told, browser=kind))
+            reported = {"evaluate": {"expression": write, "arg": text}}
+            await runner.run(job(f"{url}/second.html", reported, browser=kind))
         leave = evaluate("() => { localStorage.setItem('left', 'yes') }"), {"goto": f"{site}/second.html"}
         await runner.run(job(f"{other}/second.html", *leave, browser=kind))
         framing = {"evaluate": {"expression": frame, "arg": f"{site}/form.html"}}
@@ -137,8 +137,8 @@ async def test_every_origin_keeps_its_own(tmp_path: Path, site: str, kind: Brows
 
 
 @pytest.mark.browser
-async def test_a_page_that_does_not_tell_what_it_stores(tmp_path: Path, site: str) -> None:
-    """Its scripts have taken away what tells; the browser is asked then."""
+async def test_a_page_that_hides_its_storage(tmp_path: Path, site: str) -> None:
+    """If a page's scripts have removed the APIs, the browser is asked."""
     hide = "() => { localStorage.setItem('seen', 'yes'); indexedDB.databases = () => new Promise(() => {}) }"
     async with opened(tmp_path) as runner:
         await runner.run(job(f"{site}/second.html", evaluate(hide), evaluate(_WRITE_DATABASE)))
@@ -166,11 +166,11 @@ async def test_profiles_and_browsers_are_apart(runner: BrowserJobRunner, site: s
 async def test_one_after_the_other_in_one_context(runner: BrowserJobRunner, site: str) -> None:
     """Ten at once: each sees what the one before wrote, in the same page, and no job waits for another profile's."""
     count = "() => localStorage.setItem('n', 1 + Number(localStorage.getItem('n')))"
-    tell = "() => [Number(localStorage.getItem('n')), sessionStorage.tab ??= String(Math.random())]"
-    jobs = [runner.run(job(f"{site}/second.html", evaluate(count), evaluate(tell))) for _ in range(10)]
-    told = [values(result)[1] for result in await asyncio.gather(*jobs)]
-    assert [number for number, _ in told] == list(range(1, 11))
-    assert len({tab for _, tab in told}) == 1
+    report = "() => [Number(localStorage.getItem('n')), sessionStorage.tab ??= String(Math.random())]"
+    jobs = [runner.run(job(f"{site}/second.html", evaluate(count), evaluate(report))) for _ in range(10)]
+    reported = [values(result)[1] for result in await asyncio.gather(*jobs)]
+    assert [number for number, _ in reported] == list(range(1, 11))
+    assert len({tab for _, tab in reported}) == 1
 
 
 @pytest.mark.browser
@@ -201,7 +201,7 @@ async def test_what_a_job_does_to_its_page_stays_with_it(runner: BrowserJobRunne
 @pytest.mark.browser
 @pytest.mark.parametrize("pause", [0.0, 0.5])
 @pytest.mark.parametrize("kind", KINDS)
-async def test_what_a_job_is_told_is_from_its_own_pages(
+async def test_a_job_gets_events_of_its_own_pages_only(
     tmp_path: Path, site: str, kind: BrowserName, pause: float
 ) -> None:
     """Console lines, errors, alerts and windows of the page that the last job left are not the next one's."""
@@ -218,7 +218,7 @@ async def test_what_a_job_is_told_is_from_its_own_pages(
             assert step.console[:5] == tuple(f"first {line} {mine}" for line in range(5)) or len(step.console) == 200
             if number == 4:
                 assert step.values[1] == 1
-            # a window that opens while the next document opens can't be told from one of that document
+            # a window that opens while the next document opens can't be distinguished from that document's
             await asyncio.sleep(max(pause, WINDOWS_SECONDS) if extra == "windows" else pause)
 
 
@@ -227,15 +227,17 @@ async def test_options_of_a_job_are_its_own(runner: BrowserJobRunner, site: str)
     """Other context options open a new context, with what is kept; blocking, recordings and pictures leave nothing."""
     url = f"{site}/second.html"
     await runner.run(job(url, evaluate("() => { localStorage.setItem('seen', 'yes'); document.cookie = 'a=b' }")))
-    told = evaluate("() => [navigator.userAgent === 'mine', localStorage.getItem('seen'), document.cookie]")
-    mine = await runner.run(job(url, told, context={"user_agent": "mine"}))
+    reported = evaluate("() => [navigator.userAgent === 'mine', localStorage.getItem('seen'), document.cookie]")
+    mine = await runner.run(job(url, reported, context={"user_agent": "mine"}))
     assert values(mine) == [[True, "yes", "a=b"]]
-    made = await runner.run(job(url, told, options=["SCREENSHOT", "PDF", "HAR", "TRACE"], context={"block": ["image"]}))
+    made = await runner.run(
+        job(url, reported, options=["SCREENSHOT", "PDF", "HAR", "TRACE"], context={"block": ["image"]})
+    )
     assert made.screenshot
     assert made.pdf
     assert made.har
     assert made.trace
-    assert values(await runner.run(job(url, told))) == [[False, "yes", "a=b"]]
+    assert values(await runner.run(job(url, reported))) == [[False, "yes", "a=b"]]
 
 
 @pytest.mark.browser
@@ -276,7 +278,7 @@ async def test_a_death_between_jobs_is_not_noticed(tmp_path: Path, site: str, vi
         for process in dead:
             process.kill()
         assert not await still_alive(dead, 30)
-        async with asyncio.timeout(12):  # less than a context may take to open: nobody waits for the dead one
+        async with asyncio.timeout(12):  # less than a context may take to open: the job does not wait for the dead one
             assert values(await runner.run(job(f"{site}/second.html", evaluate(_REMEMBERED)))) == [["", "yes"]]
 
 
@@ -285,28 +287,28 @@ async def test_few_contexts_live_and_not_for_long(tmp_path: Path, site: str) -> 
     """The oldest makes room for another, an idle one is closed, a browser is replaced: nothing is lost by that."""
     limits = Limits(profile_idle=0.3, leave_page_after=0.1, jobs_per_browser=7)
     write = evaluate("() => localStorage.setItem('n', 1 + Number(localStorage.getItem('n')))")
-    tell = evaluate("() => localStorage.getItem('n')")
+    report = evaluate("() => localStorage.getItem('n')")
     async with opened(tmp_path, limits, living_profiles=2) as runner:
         for turn in range(1, 4):
             for name in ("a", "b", "c", "d"):
-                found = await runner.run(job(f"{site}/second.html", write, tell, profile=name))
+                found = await runner.run(job(f"{site}/second.html", write, report, profile=name))
                 assert values(found)[1] == str(turn)
         assert not await still_alive(children(is_renderer), 30)
-        assert values(await runner.run(job(f"{site}/second.html", tell, profile="a"))) == ["3"]
+        assert values(await runner.run(job(f"{site}/second.html", report, profile="a"))) == ["3"]
     async with opened(tmp_path, living_profiles=0) as runner:
         for _ in range(2):
-            assert values(await runner.run(job(f"{site}/second.html", tell, profile="a"))) == ["3"]
+            assert values(await runner.run(job(f"{site}/second.html", report, profile="a"))) == ["3"]
 
 
 @pytest.mark.browser
 async def test_two_sidecars_share_a_profile(tmp_path: Path, site: str) -> None:
     """Their jobs take turns, and each finds what the other has left, whichever context it has open."""
     write = evaluate("() => localStorage.setItem('n', 1 + Number(localStorage.getItem('n')))")
-    tell = evaluate("() => Number(localStorage.getItem('n'))")
+    report = evaluate("() => Number(localStorage.getItem('n'))")
     async with opened(tmp_path) as first, opened(tmp_path) as second:
-        jobs = [one.run(job(f"{site}/second.html", write, tell)) for _ in range(4) for one in (first, second)]
-        told = [values(result)[1] for result in await asyncio.gather(*jobs)]
-    assert sorted(told) == list(range(1, 9))
+        jobs = [one.run(job(f"{site}/second.html", write, report)) for _ in range(4) for one in (first, second)]
+        reported = [values(result)[1] for result in await asyncio.gather(*jobs)]
+    assert sorted(reported) == list(range(1, 9))
 
 
 @pytest.mark.browser
@@ -325,7 +327,7 @@ async def test_encrypted_with_the_key(tmp_path: Path, site: str) -> None:
 
 @pytest.mark.browser
 async def test_a_token_sees_its_own_domain_only(tmp_path: Path, site: str) -> None:
-    """The same name is another profile for a token of another domain; scripts could read all its cookies."""
+    """One name is a separate profile for each token's domain, since scripts could read all cookies of a profile."""
     tokens = VisitTokens(Secret("s" * 32), Clock())
     port = site.rpartition(":")[2]
     async with opened(tmp_path, tokens=tokens) as runner:

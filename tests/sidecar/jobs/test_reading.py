@@ -40,7 +40,7 @@ async def test_a_page_can_t_falsify_what_is_read(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_popup_can_t_either(site: str, runner: BrowserJobRunner, kind: BrowserName) -> None:
+async def test_a_popup_can_t_falsify_it_either(site: str, runner: BrowserJobRunner, kind: BrowserName) -> None:
     """It is asked in another way than the job's own page."""
     opened = f"() => {{ window.open('{site}/hostile.html'); }}"
     actions = [{"evaluate": opened}, {"switch_to_popup": None}, {"wait_for_selector": "#clobbered"}]
@@ -49,7 +49,7 @@ async def test_a_popup_can_t_either(site: str, runner: BrowserJobRunner, kind: B
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_nor_what_actions_read(site: str, runner: BrowserJobRunner, kind: BrowserName) -> None:
+async def test_what_actions_read_can_t_be_falsified(site: str, runner: BrowserJobRunner, kind: BrowserName) -> None:
     """Those that read several elements, or the title, by name and from JavaScript; nor does it hold anything up."""
     actions = [
         {"all_inner_texts": "b"},
@@ -80,7 +80,7 @@ async def test_nor_what_actions_read(site: str, runner: BrowserJobRunner, kind: 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_profile_keeps_what_is_stored(site: str, runner: BrowserJobRunner, kind: BrowserName) -> None:
-    """Not what the page says of it; the cookie tells that its script came to its end."""
+    """The real value is read, not the page's fake; the cookie shows that its script has finished."""
     await runner.run(make_job(f"{site}/hostile.html", browser=kind, profile="stored"))
     fresh: dict[str, Any] = {
         "profile": "stored",
@@ -111,7 +111,7 @@ SELECTORS = [
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_selector_means_the_same_everywhere(site: str, runner: BrowserJobRunner, kind: BrowserName) -> None:
-    """To `extract` and to actions: open shadow roots included, and whatever Playwright knows beside CSS."""
+    """Selectors work in `extract` and actions: open shadow roots, and Playwright's additions to CSS."""
     extract = {str(number): selector for number, (selector, _) in enumerate(SELECTORS)}
     actions = [{"count": selector} for selector, _ in SELECTORS]
     actions += [{"inner_text": selector} for selector, text in SELECTORS if text and not selector.startswith("*")]
@@ -127,7 +127,7 @@ async def test_a_selector_means_the_same_everywhere(site: str, runner: BrowserJo
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("page", ["shadow.html", "hostile.html"])
-async def test_fields_are_looked_for_inside_their_row(
+async def test_fields_are_searched_inside_their_row(
     site: str, runner: BrowserJobRunner, kind: BrowserName, page: str
 ) -> None:
     """Whole selectors: what stands around a row does not count, as for a locator's locator."""
@@ -168,10 +168,10 @@ def _row(word: str, lists: list[str], deep: dict[str, Any] | None) -> dict[str, 
         ({"bad": "iframe >> internal:control=enter-frame >> b"}, "bad"),
     ],
 )
-async def test_a_selector_that_is_none_names_its_field(
+async def test_an_invalid_selector_names_its_field(
     site: str, runner: BrowserJobRunner, kind: BrowserName, extract: dict[str, Any], field: str
 ) -> None:
-    """Also where it stands in another field."""
+    """An invalid selector names its field, also within another field."""
     with pytest.raises(ActionFailed) as failed:
         await runner.run(make_job(f"{site}/shadow.html", browser=kind, extract=extract))
     assert failed.value.message.startswith(f"extract failed: field {field}: ")

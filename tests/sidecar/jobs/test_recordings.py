@@ -69,7 +69,7 @@ async def test_a_recording_without_ffmpeg(site: str, tmp_path: Path, monkeypatch
 
 
 async def test_playwrights_own_ffmpeg_is_used_where_it_is(tmp_path: Path) -> None:
-    """Then the driver is shown no other; a link that leads nowhere is made anew."""
+    """The driver then gets no link to another ffmpeg; a dangling link is replaced."""
     downloads, scratch = tmp_path / "downloads", Scratch(lambda: tmp_path)
     settings = Settings(browsers_path=str(downloads))
     (variable,) = ffmpeg.driver_variables(settings, scratch).items()
@@ -162,7 +162,7 @@ async def test_secrets_are_filled_in_and_come_back_in_nothing(site: str, recordi
     canaries = [NAME, WORD, "plain-canary-6", "1234567890", "pass%2Fword%20canary%2B4", "pass%2Fword+canary%2B4"]
     for canary in canaries:
         assert [name for name, data in written.items() if canary.encode() in data] == []
-    for canary in (COOKIE, TYPED, HEADER):  # these the parent itself has sent, and no page has told them back
+    for canary in (COOKIE, TYPED, HEADER):  # the parent itself has sent these, and no page has returned them
         assert [name for name, data in ({"har": har} | trace).items() if canary.encode() in data] == []
     entries = json.loads(har)["log"]["entries"]
     assert {entry["request"]["method"] for entry in entries} == {"GET", "POST"}
@@ -174,7 +174,7 @@ async def test_secrets_are_filled_in_and_come_back_in_nothing(site: str, recordi
 
 
 @pytest.mark.browser
-async def test_errors_do_not_tell_secrets(site: str, recording: BrowserJobRunner) -> None:
+async def test_errors_contain_no_secrets(site: str, recording: BrowserJobRunner) -> None:
     """Neither in their sentence nor in their places."""
     for action in (
         {"click": {"selector": "#{{plain}}", "timeout": 100}},

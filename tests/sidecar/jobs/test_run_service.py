@@ -105,10 +105,10 @@ async def test_a_reference_number_is_done_once(parts: Parts) -> None:
 
 
 @pytest.mark.parametrize("accepted", [False, True])
-async def test_an_accepted_job_owes_its_references(
+async def test_an_accepted_job_stores_its_references_later_if_need_be(
     parts: Parts, accepted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its own, and its CV's: nobody waits for a reply that would say that they could not be stored."""
+    """References of the job and its CV are stored with retries, since no reply could report a failure."""
     await parts.logged_in()
     owed = {}
 

@@ -1,4 +1,4 @@
-"""What is told of runs: the documents, their order, and what they leave out. The browser is played."""
+"""Updates of runs: the documents, their order, and what they omit. The browser is faked."""
 
 import asyncio
 import base64
@@ -53,7 +53,7 @@ CLOUD: Final = Endpoint("wh_c", "cloudevents", 10_000)
 
 
 def make(steps: int = 2, **fields: Any) -> SendJob:
-    """A job of so many steps."""
+    """A job with that many steps."""
     content = {"steps": [{"url": "http://h", "name": f"s{n}"} for n in range(1, steps + 1)], **fields}
     return decode_as(SendJob, encode(content))
 
@@ -179,7 +179,7 @@ async def run(
             await runs.run(wanted)
 
 
-async def test_each_change_is_told(parts: Parts) -> None:
+async def test_each_change_is_reported(parts: Parts) -> None:
     """All wait, each runs and ends, and then it is over; durations and times follow the clock."""
     recorder = Recorder()
     await run(parts, recorder, make(name="nightly"))
@@ -231,20 +231,20 @@ async def test_the_same_goes_to_every_webhook_in_its_form(parts: Parts) -> None:
 
 def transitions(recorder: Recorder) -> list[Any]:
     """What each document of Factotum 0.6 says has changed, in their order: of the run a pair, of steps triples."""
-    told: list[Any] = []
+    reported: list[Any] = []
     for body in recorder.bodies(LAST_FACTOTUM):
         data = check_factotum_06(body)
         if change := data.get("jobTransition"):
             assert body["schema"].endswith("/job_update/jsonschema/1-0-0")
             assert change["currentState"] == data["runState"]
-            told.append((change["previousState"], change["currentState"]))
+            reported.append((change["previousState"], change["currentState"]))
         else:
             assert body["schema"].endswith("/task_update/jsonschema/1-0-0")
-            told.append([tuple(one.values()) for one in data["taskTransitions"]])
-    return told
+            reported.append([tuple(one.values()) for one in data["taskTransitions"]])
+    return reported
 
 
-async def test_factotum_06_is_told_what_has_changed(parts: Parts) -> None:
+async def test_factotum_06_documents_report_changes(parts: Parts) -> None:
     """In a document for the run and one for its steps, in the order of the changes, each under an id of its own."""
     recorder = Recorder(LAST_FACTOTUM, FACTOTUM)
     await run(parts, recorder, make(2, name="nightly"))
@@ -273,7 +273,7 @@ async def test_factotum_06_is_told_what_has_changed(parts: Parts) -> None:
     }
 
 
-async def test_factotum_06_is_told_of_failures(parts: Parts) -> None:
+async def test_factotum_06_documents_report_failures(parts: Parts) -> None:
     """With the reason in camel case; steps that are skipped change before the run has failed."""
     recorder = Recorder(LAST_FACTOTUM)
     await run(parts, recorder, make(3), Browser(parts.time, fails_at=1), fails=ActionFailed)
@@ -287,7 +287,7 @@ async def test_factotum_06_is_told_of_failures(parts: Parts) -> None:
 
 
 async def test_factotum_06_and_a_run_that_its_process_left(parts: Parts) -> None:
-    """What the next process tells follows what was told before."""
+    """The next process's update follows the earlier ones."""
     snapshots: list[RunSnapshot | None] = []
     recorder = Recorder(LAST_FACTOTUM)
     recorder.listeners = replace(recorder.listeners, record=lambda _, snapshot: snapshots.append(snapshot))
@@ -344,7 +344,7 @@ async def test_a_failure_after_the_last_task(parts: Parts) -> None:
 
 
 async def test_a_failure_before_the_first_task(parts: Parts) -> None:
-    """A browser that does not start: told from the start of the run on, and every task says why it was skipped."""
+    """A browser that does not start: the run is reported from its start, and every step says why it was skipped."""
     recorder = Recorder()
     failure = BrowserUnavailable("no browser")
     await run(parts, recorder, make(2), Browser(parts.time, fails_at=-1, failure=failure), fails=BrowserUnavailable)
@@ -352,15 +352,15 @@ async def test_a_failure_before_the_first_task(parts: Parts) -> None:
     assert [task["error_message"] for task in recorder.updates[-1]["taskStates"]] == ["no browser"] * 2
 
 
-async def test_a_fault_of_ours_is_told_without_its_text(parts: Parts) -> None:
-    """Nobody knows what stands in it."""
+async def test_an_internal_error_is_reported_without_its_text(parts: Parts) -> None:
+    """An internal error's text is not reported, since it may contain anything."""
     recorder = Recorder()
     await run(parts, recorder, make(1), Browser(parts.time, 0, RuntimeError("/home/ann/x")), fails=RuntimeError)
     assert recorder.updates[-1]["taskStates"][0]["error_message"] == INTERNAL_ERROR
 
 
 async def test_a_cancelled_run_has_failed(parts: Parts) -> None:
-    """And says that it was stopped."""
+    """A cancelled run is reported as failed and says that it was cancelled."""
     recorder = Recorder()
     await run(parts, recorder, make(2), Browser(parts.time, 0, asyncio.CancelledError()), fails=asyncio.CancelledError)
     assert recorder.states[-1] == ("FAILED", ["FAILED", "SKIPPED"])
@@ -374,7 +374,7 @@ def _refuse(_: SendJob, at: float | None) -> Scope:
 @pytest.mark.parametrize("accepted", [False, True])
 @pytest.mark.parametrize("why", ["token", "full", "login", "content"])
 async def test_a_refused_job_is_no_run(parts: Parts, why: str, accepted: bool) -> None:
-    """Unless somebody was told before that it would be run, as with those that wait in the queue."""
+    """A refused run sends nothing, unless its start was promised before, as for queued jobs."""
     recorder = Recorder(FACTOTUM)
     if why == "token":
         await run(parts, recorder, make(1), check_token=_refuse, fails=Forbidden, accepted=accepted)
@@ -424,7 +424,7 @@ async def test_a_skipped_job(parts: Parts) -> None:
     assert "cached" in recorder.updates[-1]["taskStates"][0]["error_message"]
 
 
-async def test_a_further_attempt_begins_anew(parts: Parts) -> None:
+async def test_a_further_attempt_starts_from_the_beginning(parts: Parts) -> None:
     """Under the same reference, with letters of its own; what is tried again waits instead of having failed."""
     recorder, job = Recorder(FACTOTUM), make(1)
     browser = Browser(parts.time, 0, TimedOut("slow"))
@@ -451,7 +451,7 @@ async def test_progress(parts: Parts) -> None:
     assert recorder.progress == [0, 0.25, 0.5, 0.75, 1]
 
 
-async def test_nothing_is_written_for_nobody(parts: Parts) -> None:
+async def test_without_listeners_no_update_is_written(parts: Parts) -> None:
     """But the queue still learns how far a job is."""
     recorder = Recorder(parent=False)
     await run(parts, recorder, make(1))
@@ -489,7 +489,7 @@ async def test_the_factfile_is_the_definition(parts: Parts) -> None:
 
 
 async def test_a_forwarded_result_has_the_updates_references(parts: Parts) -> None:
-    """So that a server can tell which run it belongs to."""
+    """The forwarded CV names its run."""
     await parts.logged_in()
     recorder = Recorder()
     await run(parts, recorder, make(1, forward=True))
@@ -514,7 +514,7 @@ SECRETS: Final = {
 }
 
 
-async def test_no_secret_of_the_job_is_told(parts: Parts) -> None:
+async def test_no_secret_of_the_job_is_reported(parts: Parts) -> None:
     """Wherever the page, an error or a name repeats it, and however it is written."""
     await parts.logged_in()
     parts.server.secrets = {"user": json.dumps({"password": SECRETS["fetched"], "pin": 482915}).encode()}
@@ -615,7 +615,7 @@ def test_literals_that_a_script_types_are_left_out(source: str, without: str) ->
     assert SourceScanner().redact(source) == without
 
 
-async def test_other_work_is_told_of_as_one_step(parts: Parts) -> None:
+async def test_other_work_is_reported_as_one_step(parts: Parts) -> None:
     """Named after the schedule, with what it gave or why it failed."""
     recorder = Recorder(FACTOTUM)
     run = JobRun(

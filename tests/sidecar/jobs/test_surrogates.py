@@ -27,8 +27,8 @@ MENDED = "a\ufffdb\N{GRINNING FACE}"
         ('"\ud800"', "?"),
     ],
 )
-def test_halves_are_replaced(text: str, value: object) -> None:
-    """And nothing else."""
+def test_lone_surrogates_are_replaced(text: str, value: object) -> None:
+    """The result is exactly this."""
     assert lenient_json.decode(text) == value
 
 
@@ -40,7 +40,7 @@ def test_what_is_no_json_stays_wrong() -> None:
 
 @pytest.mark.browser
 @pytest.mark.asyncio(loop_scope="module")
-async def test_pages_may_say_halves(runner: BrowserJobRunner) -> None:
+async def test_pages_may_return_lone_surrogates(runner: BrowserJobRunner) -> None:
     """In a title, an extract, a value or a console, by typed actions and by JavaScript ones."""
     page = "data:text/html,<p id=p></p>"
     write = f"document.title = document.querySelector('#p').textContent = {LONE}"

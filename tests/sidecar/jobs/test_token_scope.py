@@ -66,7 +66,7 @@ def test_registrable_domains(url: str, domain: str) -> None:
         *("http://[::1%25eth0]/", "http://[::1]evil.example/", "https://\uff20evil.example/"),
     ],
 )
-def test_what_browsers_may_read_otherwise_is_no_address(url: str) -> None:
+def test_ambiguous_addresses_are_refused(url: str) -> None:
     """Other schemes, hosts that are none, and spellings that browsers turn into something else are in no scope."""
     assert registrable_domain(url) is None
     for strict in (False, True):
@@ -105,7 +105,7 @@ def test_what_browsers_may_read_otherwise_is_no_address(url: str) -> None:
     ],
 )
 def test_scopes(scope: str, url: str, strict: bool, allowed: bool) -> None:
-    """The same registrable domain, or where strict the same URL with no user added, however a browser spells it."""
+    """A scope allows its registrable domain, or if strict its URL without another user, in any spelling."""
     assert Scope(scope, strict).allows(url) is allowed
 
 
@@ -124,7 +124,7 @@ def test_scopes(scope: str, url: str, strict: bool, allowed: bool) -> None:
     ],
 )
 def test_servers_that_pages_load_from(scope: str, host: str, port: int, strict: bool, allowed: bool) -> None:
-    """The same registrable domain, or where strict the scope's own server."""
+    """Resources come from the scope's registrable domain, or if strict from its own server."""
     assert Scope(scope, strict, True).allows_server(host, port) is allowed
 
 

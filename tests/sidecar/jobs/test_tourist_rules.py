@@ -45,7 +45,7 @@ def is_sheet(pdf: str | None, points: tuple[int, int]) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reported"),
     [
         ({"browser": "CHROMIUM"}, {"steps": "steps: missing"}),
         ({"steps": []}, {"steps": "steps: expected array of length >= 1"}),
@@ -71,11 +71,13 @@ def is_sheet(pdf: str | None, points: tuple[int, int]) -> bool:
         ),
     ],
 )
-def test_a_wrong_body_is_invalid_content_that_names_every_field(content: dict[str, Any], told: dict[str, str]) -> None:
+def test_a_wrong_body_is_invalid_content_that_names_every_field(
+    content: dict[str, Any], reported: dict[str, str]
+) -> None:
     """`body must have required property 'steps'` and the like, typed."""
     found = mistakes(content)
-    assert found.keys() == told.keys()
-    for field, message in told.items():
+    assert found.keys() == reported.keys()
+    for field, message in reported.items():
         assert found[field].startswith(message)
 
 
@@ -158,7 +160,7 @@ def test_expires_is_in_unix_seconds() -> None:
 @pytest.mark.browser
 @pytest.mark.asyncio(loop_scope="module")
 async def test_an_expired_cookie_is_not_sent(site: str, runner: BrowserJobRunner) -> None:
-    """Nor kept; one that expires later is."""
+    """An expired cookie is neither sent nor kept; one that expires later is."""
     kept = COOKIE | {"name": "kept", "expires": time.time() + 3600}
     job = make_job(f"{site}/cookies", cookies=[COOKIE | {"expires": time.time() - 3600}, kept], extract={"sent": "li"})
     assert (await runner.run(job)).extract == {"sent": "kept=test"}
@@ -181,10 +183,15 @@ def test_a_pdfs_defaults() -> None:
     """Screen media, A4, portrait, background, no margin, scripts, no delay, scale 1."""
     options = pdf_of(make_job("about:blank", options=["PDF"]))
     assert (options.media, options.js, options.delay) == ("screen", True, 0)
-    told = pdf_arguments(options)
-    assert (told["format"], told["landscape"], told["print_background"], told["scale"]) == ("A4", False, True, 1.0)
-    assert set(told["margin"].values()) == {"0px"}
-    assert "width" not in told
+    reported = pdf_arguments(options)
+    assert (reported["format"], reported["landscape"], reported["print_background"], reported["scale"]) == (
+        "A4",
+        False,
+        True,
+        1.0,
+    )
+    assert set(reported["margin"].values()) == {"0px"}
+    assert "width" not in reported
 
 
 def test_pdf_delay_is_at_most_30_seconds() -> None:
@@ -196,7 +203,7 @@ def test_pdf_delay_is_at_most_30_seconds() -> None:
 
 
 def test_pdf_scale_is_at_most_2() -> None:
-    """And may be less than 1."""
+    """`scale` may be less than 1 and at most 2."""
     assert [pdf_of(make_job("about:blank", pdf={"scale": scale})).scale for scale in (0.5, 1, 2.0)] == [0.5, 1.0, 2.0]
     assert mistakes({"steps": [{"url": "about:blank"}], "pdf": {"scale": 2.1}}).keys() == {"pdf.scale"}
 
@@ -211,10 +218,10 @@ def test_pdf_format_takes_precedence_over_size(size: dict[str, Any]) -> None:
 
 
 def test_pdf_margins_and_sizes_are_numbers_or_texts_with_units() -> None:
-    """Any of CSS's; another text is told by its place."""
+    """Every CSS unit is accepted; another text is an error that names its place."""
     margin = {"top": 10, "right": "10px", "bottom": "1cm", "left": "0.5in"}
-    told = pdf_arguments(pdf_of(make_job("about:blank", pdf={"margin": margin})))["margin"]
-    assert told == {"top": "10px", "right": "10px", "bottom": "37.7953px", "left": "48px"}
+    reported = pdf_arguments(pdf_of(make_job("about:blank", pdf={"margin": margin})))["margin"]
+    assert reported == {"top": "10px", "right": "10px", "bottom": "37.7953px", "left": "48px"}
     wrong = {"steps": [{"url": "about:blank"}], "pdf": {"margin": {"top": "wide"}, "size": {"width": "1 foot"}}}
     assert mistakes(wrong).keys() == {"pdf.margin.top", "pdf.size.width"}
 
@@ -222,7 +229,7 @@ def test_pdf_margins_and_sizes_are_numbers_or_texts_with_units() -> None:
 @pytest.mark.browser
 @pytest.mark.asyncio(loop_scope="module")
 async def test_pdf_options_are_ignored_if_pdf_is_not_selected(site: str, runner: BrowserJobRunner) -> None:
-    """Also the delay: the job does not wait for it."""
+    """All options are ignored, also `delay`: the job does not wait for it."""
     began = time.monotonic()
     job = make_job(f"{site}/second.html", options=["SCREENSHOT"], pdf={"delay": 30_000, "media": "print"})
     result = await runner.run(job)
@@ -264,7 +271,7 @@ async def test_a_pdf_has_the_size_that_its_options_say(
 @pytest.mark.browser
 @pytest.mark.asyncio(loop_scope="module")
 async def test_pdf_delay_lets_javascript_run_before_rendering(runner: BrowserJobRunner) -> None:
-    """With `media: print` the page is told of the print, and what its script does within the delay is printed."""
+    """With `media: print` the page gets its print events, and its changes within the delay are printed."""
     page = (
         "data:text/html,<body><p>one</p></body><script>"
         "const grow = () => { document.body.innerHTML = '<p style=\"break-after: page\">x</p>'.repeat(4) + 'end' };"

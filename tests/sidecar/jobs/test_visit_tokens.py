@@ -85,7 +85,7 @@ NO_TIMES = (
 
 @pytest.mark.parametrize("claim", ["exp", "nbf"])
 @pytest.mark.parametrize("value", NO_TIMES)
-def test_a_time_that_is_none_is_no_token(tokens: VisitTokens, claim: str, value: str) -> None:
+def test_only_finite_times_are_valid_in_a_token(tokens: VisitTokens, claim: str, value: str) -> None:
     """exp has to be a finite time, and so has nbf where it is there: nothing lives for ever by being unreadable."""
     times = {"exp": "4000000000", claim: value}
     text = ",".join(f'"{name}":{one}' for name, one in times.items())

@@ -29,13 +29,13 @@ class RawServer:
         return f"http://127.0.0.1:{self.port}"
 
     async def until_open(self, count: int) -> None:
-        """Waits until so many connections are open."""
+        """Waits until that many connections are open."""
         while self.open != count:
             self.changed.clear()
             await asyncio.wait_for(self.changed.wait(), 10)
 
     async def until_taken(self, count: int) -> None:
-        """Waits until so many requests have come."""
+        """Waits until that many requests have come."""
         while len(self.taken) < count:
             self.changed.clear()
             await asyncio.wait_for(self.changed.wait(), 10)

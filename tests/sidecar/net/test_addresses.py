@@ -27,7 +27,7 @@ EDGES = (
     *("2000::", "2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2001:200::", "2001:db7:ffff::", "2001:db9::"),
     *("2620:4f:7fff:ffff::", "2620:4f:8001::", "3ffe::", "3fff:1000::", "3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
 )
-"""What lies beside the blocks, and is anybody's."""
+"""Public addresses next to the blocks."""
 
 WRAPPERS = ("::ffff:{}", "64:ff9b::{}")
 
@@ -49,7 +49,7 @@ def test_no_special_block_is_public(block: str) -> None:
 
 
 @pytest.mark.parametrize("edge", EDGES)
-def test_what_lies_beside_is_public(edge: str) -> None:
+def test_neighbours_of_private_blocks_are_public(edge: str) -> None:
     """The blocks are no larger than they are, bare or carried."""
     address = ipaddress.ip_address(edge)
     carried = wrapped(address) if isinstance(address, ipaddress.IPv4Address) else []

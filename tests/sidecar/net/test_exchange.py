@@ -1,4 +1,4 @@
-"""What the two clients make of failures, whoever raised them."""
+"""The errors of the two clients, whichever library raised them."""
 
 import asyncio
 
@@ -59,7 +59,7 @@ async def from_both(failure: Exception) -> list[SidecarError]:
         (UnicodeError("key=b"), "is no usable address"),
     ],
 )
-async def test_the_cause_is_told_and_not_what_it_says(failure: Exception, said: str) -> None:
+async def test_the_error_names_the_cause_and_not_its_text(failure: Exception, said: str) -> None:
     """aiohttp's own exception names the failure, for httpx's is often another one."""
     for failed in await from_both(failure):
         assert isinstance(failed, RemoteUnreachable)
@@ -76,13 +76,13 @@ async def test_a_certificate_may_be_mended_by_the_next_delivery() -> None:
 
 @pytest.mark.parametrize("failure", [TimeoutError(), aiohttp.ServerTimeoutError(), aiohttp.ConnectionTimeoutError()])
 async def test_a_timeout_is_a_timeout(failure: Exception) -> None:
-    """Whoever noticed it."""
+    """A timeout is the same error, whichever layer noticed it."""
     assert all(isinstance(failed, TimedOut) for failed in await from_both(failure))
 
 
 @pytest.mark.parametrize("failure", [aiohttp.ServerDisconnectedError(), aiohttp.ClientOSError(104, "reset")])
-async def test_only_a_notice_is_sent_anew(failure: Exception) -> None:
-    """And only once."""
+async def test_only_a_notice_is_sent_again(failure: Exception) -> None:
+    """A request of which only the status counts is sent again after a broken connection, once."""
     for status_only, failures, asked in ((True, 1, 2), (True, 2, 2), (False, 1, 1)):
         network = Failing(*[failure] * failures)
         public = PublicHttpClient(Clock(), allow_private=True, transport=httpx.MockTransport(network))

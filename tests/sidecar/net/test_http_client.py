@@ -145,7 +145,7 @@ async def test_a_server_that_stays_busy_has_its_answer_passed_on(time: ManualClo
 
 
 async def test_a_server_that_is_busy_for_long_is_not_waited_for(time: ManualClock) -> None:
-    """Whoever asks for more than two minutes has its refusal passed on at once."""
+    """A server that asks for more than two minutes gets no retry: its refusal is final."""
     assert (await Replies(refusal(429, "121")).post(time)).status == 429
     assert time.slept == []
 
@@ -247,8 +247,8 @@ async def test_a_redirect_loop_ends(client: HttpClient, server: StandInRtcv, tim
     assert (len(server.requests), time.slept) == (6, [])
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_final(client: HttpClient, time: ManualClock) -> None:
-    """The key goes to nobody who can't prove who they are, and asking again changes nothing."""
+async def test_an_untrusted_certificate_is_final(client: HttpClient, time: ManualClock) -> None:
+    """The key is sent to no server without a valid certificate, and retries don't change that."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(SELF_SIGNED)
     asked: list[bytes] = []
@@ -269,14 +269,14 @@ async def test_a_certificate_that_nobody_vouches_for_is_final(client: HttpClient
 
 
 async def test_a_server_without_tls_is_no_https_server(client: HttpClient, server: StandInRtcv) -> None:
-    """`https` where `http` was meant is told as what it is."""
+    """`https` for a plain `http` server is reported as such."""
     url = server.url.replace("http://", "https://")
     with pytest.raises(RemoteUnreachable, match=r"can't be reached: .*SSL"):
         await client.request("GET", url, {})
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".nl", "1.2.3.4.5"])
-async def test_a_host_that_can_be_none_is_an_error(client: HttpClient, time: ManualClock, host: str) -> None:
+async def test_an_invalid_host_is_an_error(client: HttpClient, time: ManualClock, host: str) -> None:
     """What the resolver won't even look up is not tried again."""
     with pytest.raises(RemoteUnreachable, match=r"is no usable address$"):
         await client.request("GET", f"http://{host}/x", {})

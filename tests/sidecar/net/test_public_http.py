@@ -130,7 +130,7 @@ async def test_rebinding_is_refused_at_the_second_connection(public_for_once: st
 
 
 async def test_a_redirect_is_checked_like_the_first_address() -> None:
-    """Also where it leads back to this machine under another name."""
+    """A redirect is checked even if it leads back to this machine under another name."""
     names = Names(["127.0.0.1"], ["127.0.0.1"])
     async with StandInReceiver() as receiver, public_http(resolve=names) as one:
         port = receiver.url.rpartition(":")[2]
@@ -162,7 +162,7 @@ async def test_a_redirect_to_a_private_address(public_for_once: str, host: str) 
 
 
 async def test_headers_do_not_follow_to_another_host() -> None:
-    """What was meant for one is not told another; 303 and the like become GET, 307 and 308 stay."""
+    """Headers for one host are not sent to another; 303 and the like become GET, 307 and 308 keep the method."""
     async with StandInReceiver() as first, StandInReceiver() as second, public_http() as one:
         for status, method, body in [(302, "GET", b""), (303, "GET", b""), (307, "POST", b"x"), (308, "POST", b"x")]:
             first.fail("/", "redirect", status=status, location=second.url)
@@ -209,7 +209,7 @@ async def test_time_has_a_bound() -> None:
         receiver.release()
 
 
-async def test_nobody_listens() -> None:
+async def test_a_closed_port_is_unreachable() -> None:
     """The system's own words, and no URL in them."""
     with nobody_listens() as url:
         async with public_http() as one:
@@ -219,7 +219,7 @@ async def test_nobody_listens() -> None:
 
 
 async def test_a_connection_that_died_in_the_meantime() -> None:
-    """What may be repeated is sent anew; what may not is an error."""
+    """A repeatable request is sent again; another one is an error."""
     async with StandInReceiver() as receiver, public_http() as one:
         receiver.fail("/", "drop")
         answer = await one.request("POST", receiver.url, body=b"a", timeout=5, max_bytes=10, status_only=True)
@@ -253,7 +253,7 @@ BROKEN_BODIES = [
 
 @pytest.mark.parametrize("answer", NO_ANSWERS)
 @pytest.mark.parametrize("status_only", [False, True])
-async def test_what_is_no_answer_is_an_error_of_ours(answer: bytes, status_only: bool) -> None:
+async def test_an_invalid_response_is_a_typed_error(answer: bytes, status_only: bool) -> None:
     """However it is broken."""
     async with answering([answer]) as url, public_http() as one:
         with pytest.raises(RemoteUnreachable, match="broke off its answer"):
@@ -261,16 +261,16 @@ async def test_what_is_no_answer_is_an_error_of_ours(answer: bytes, status_only:
 
 
 @pytest.mark.parametrize("answer", BROKEN_BODIES)
-async def test_a_broken_body_is_an_error_only_to_who_wants_it(answer: list[bytes]) -> None:
+async def test_a_broken_body_fails_only_callers_that_read_it(answer: list[bytes]) -> None:
     """To a notice the status is the whole answer."""
     async with answering(answer) as url, public_http() as one:
-        told = await one.request("POST", url, body=b"{}", timeout=5, max_bytes=10, status_only=True)
-        assert told.status == 200
+        reported = await one.request("POST", url, body=b"{}", timeout=5, max_bytes=10, status_only=True)
+        assert reported.status == 200
         with pytest.raises((RemoteUnreachable, TimedOut)):
             await one.request("GET", url, timeout=1, max_bytes=10)
 
 
-async def test_a_body_without_end_is_an_error_only_to_who_wants_it() -> None:
+async def test_a_body_without_end_fails_only_callers_that_read_it() -> None:
     """A notice has its answer with the status, though that comes just in time."""
 
     async def drip(request: web.Request) -> web.StreamResponse:
@@ -283,8 +283,8 @@ async def test_a_body_without_end_is_an_error_only_to_who_wants_it() -> None:
         return answer
 
     async with _serving(drip) as url, public_http() as one:
-        told = await one.request("POST", url, timeout=0.4, max_bytes=1_000_000_000, status_only=True)
-        assert (told.status, told.body[:1]) == (200, b"x")
+        reported = await one.request("POST", url, timeout=0.4, max_bytes=1_000_000_000, status_only=True)
+        assert (reported.status, reported.body[:1]) == (200, b"x")
         with pytest.raises(TimedOut):
             await one.request("POST", url, timeout=0.4, max_bytes=1_000_000_000)
 
@@ -297,8 +297,8 @@ async def test_what_is_left_of_a_body_is_not_the_next_answer() -> None:
 
     async with _serving(answer) as url, public_http() as one:
         for headers, status in [({"X-Bad": "1"}, 500), ({}, 200), ({"X-Bad": "1"}, 500)]:
-            told = await one.request("POST", url, headers=headers, timeout=5, max_bytes=10, status_only=True)
-            assert (told.status, told.body) == (status, b"x" * 10)
+            reported = await one.request("POST", url, headers=headers, timeout=5, max_bytes=10, status_only=True)
+            assert (reported.status, reported.body) == (status, b"x" * 10)
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ def test_usable_urls(url: str) -> None:
     ],
 )  # fmt: skip
 def test_unusable_urls(url: str) -> None:
-    """Also those with a user: it would have to be kept as a secret."""
+    """Unusable URLs are refused, also those with a user, which would be a secret."""
     with pytest.raises(InvalidContent) as failed:
         check_url(url, "webhooks[0].url")
     assert failed.value.details == {"field": "webhooks[0].url"}

@@ -71,7 +71,7 @@ def test_a_refusal_quotes_the_server(
 
 
 @pytest.mark.parametrize("open_bracket", [b"[", b'{"error":'])
-def test_depth_is_no_way_in(open_bracket: bytes) -> None:
+def test_depth_does_not_bypass_the_checks(open_bracket: bytes) -> None:
     """A body nested beyond all measure is quoted like any other, or is not the expected JSON."""
     deep = answer(open_bracket * 100_000)
     assert responses.to_error(deep, ()).message.startswith("server returned 500 code, with body ")
@@ -140,7 +140,7 @@ def test_short_keys_leave_the_sentence_legible() -> None:
     ],
 )
 def test_only_the_host_of_a_url_is_quoted(said: str, quoted: str) -> None:
-    """A path or a query may hold a secret, and nobody needs them in a sentence."""
+    """A path or a query may contain a secret, so no sentence quotes them."""
     assert responses.to_error(answer(json.dumps({"error": said})), ()).message == quoted
 
 
@@ -169,7 +169,7 @@ def test_what_is_not_json_is_an_error(body: str | bytes) -> None:
     ["12.50", "9" * 5000, "1e999", "-0", '"\\u00e9\\/"', '{"b":1,"a":2,"b":3}', "null", '"\u2028"', '{"a" : [ 1 ]}'],
 )
 def test_json_stays_as_it_came(value: str) -> None:
-    """Numbers, escapes, order and spaces: nothing is written anew."""
+    """Numbers, escapes, order and spaces of JSON stay unchanged."""
     assert bytes(responses.raw_json(answer(f" {value}\n", 200))) == value.encode()
 
 

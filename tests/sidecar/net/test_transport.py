@@ -1,4 +1,4 @@
-"""What neither client does: keep cookies, ask the environment, hold connections, tell anybody of URLs and keys."""
+"""Things that no client does: keep cookies, read the environment, hold connections, log URLs and keys."""
 
 import asyncio
 import contextlib
@@ -62,16 +62,17 @@ async def test_a_connection_is_used_again(get: Get) -> None:
 
 
 async def test_an_idle_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a while without a request."""
+    """A connection is closed after a while without a request."""
     monkeypatch.setattr("sidecar.net.public_http.IDLE_SECONDS", 0.1)
     public = PublicHttpClient(Clock(), allow_private=True)
     async with raw_server() as server:
-        await public.request("GET", server.url, timeout=5, max_bytes=10)
+        assert (await public.request("GET", server.url, timeout=5, max_bytes=10)).body == b"ok"
         await server.until_open(0)
+        assert server.connections == 1
     await public.close()
 
 
-async def test_what_is_called_off_gives_its_connection_back(get: Get) -> None:
+async def test_a_cancelled_request_returns_its_connection(get: Get) -> None:
     """Whether it waits for the answer or for the rest of it."""
     for answer in (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nabc"):
         async with raw_server(answer) as server:
@@ -82,6 +83,7 @@ async def test_what_is_called_off_gives_its_connection_back(get: Get) -> None:
                 task.cancel()
             await asyncio.wait(tasks)
             await server.until_open(0)
+            assert (len(server.taken), server.connections) == (10, 10)
 
 
 async def test_an_upload_that_is_called_off_ends() -> None:
@@ -153,7 +155,7 @@ async def test_the_environment_has_no_say(get: Get, monkeypatch: pytest.MonkeyPa
 SECRETS = (KEY, "key-in-path", "key-in-query", "key-in-place")
 
 
-async def test_nobody_is_told_of_urls_and_keys(get: Get, caplog: pytest.LogCaptureFixture) -> None:
+async def test_urls_and_keys_are_not_logged(get: Get, caplog: pytest.LogCaptureFixture) -> None:
     """No log at any level, and no error in any form that we show: not of what succeeds, is refused, or breaks off."""
     caplog.set_level(logging.DEBUG)
     asyncio.get_running_loop().set_debug(True)
@@ -183,7 +185,7 @@ async def test_nobody_is_told_of_urls_and_keys(get: Get, caplog: pytest.LogCaptu
 
 @pytest.mark.parametrize("kind", ["broken", "bomb"])
 async def test_a_compressed_body_is_read_to_its_bound_and_no_further(kind: str) -> None:
-    """What is nothing of the kind is told at once, though the connection stays open."""
+    """A body that is not in its encoding is an error at once, though the connection stays open."""
     body = b"abcde" if kind == "broken" else gzip.compress(b"x" * 30_000_000)
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
     public = PublicHttpClient(Clock(), allow_private=True)
@@ -199,7 +201,7 @@ async def test_a_compressed_body_is_read_to_its_bound_and_no_further(kind: str) 
         await public.close()
 
 
-async def test_whom_the_system_trusts_is_trusted() -> None:
+async def test_the_systems_certificates_are_trusted() -> None:
     """OpenSSL's own store and its variables: not a library's list of certificates."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(SELF_SIGNED)
@@ -250,8 +252,8 @@ async def test_httpx_does_not_look_where_a_redirect_leads() -> None:
                 await http.request("GET", server.url, {})
             assert failed.value.details == {"status": 302}
             for status_only in (False, True):
-                told = await public.request("POST", server.url, timeout=5, max_bytes=10, status_only=status_only)
-                assert (told.status, told.headers["Location"], told.body) == (302, place.decode(), b"no")
+                reported = await public.request("POST", server.url, timeout=5, max_bytes=10, status_only=status_only)
+                assert (reported.status, reported.headers["Location"], reported.body) == (302, place.decode(), b"no")
             with pytest.raises(RemoteUnreachable, match="an invalid URL"):
                 await public.request("GET", server.url, timeout=5, max_bytes=10, redirects=1)
             await http.close()
@@ -271,7 +273,7 @@ async def test_a_redirect_to_a_name_that_only_older_rules_know() -> None:
     on = b"HTTP/1.1 302 x\r\nLocation: b\r\nContent-Length: 0\r\n\r\n"
     async with raw_server(b"", on, OK) as server:
         server.answers[0] = (hop % server.port).encode()
-        told = await public.request("GET", server.url, timeout=5, max_bytes=10, redirects=2)
-        assert (told.body, asked) == (b"ok", ["xn--n3h.example"])
+        reported = await public.request("GET", server.url, timeout=5, max_bytes=10, redirects=2)
+        assert (reported.body, asked) == (b"ok", ["xn--n3h.example"])
         assert [taken.split()[1] for taken in server.taken] == [b"/", b"/a", b"/b"]
         await public.close()

@@ -137,7 +137,7 @@ async def test_names_of_hosts(public: PublicHttpClient, server: RawServer, given
 async def test_bodies(
     client: HttpClient, public: PublicHttpClient, server: RawServer, method: str, body: bytes | None, below: str
 ) -> None:
-    """With their length, never in chunks; no body is told from an empty one."""
+    """Bodies are sent with their length, never in chunks; no body differs from an empty one."""
     await client.request(method, f"{server.url}/x", {}, body)
     await public.request(method, f"{server.url}/x", body=body, timeout=5, max_bytes=10)
     assert server.taken == [head(f"{method} /x", below=below) + (body or b"")] * 2

@@ -80,7 +80,7 @@ async def test_what_is_tried_again_is_pending_again(jobs: Jobs) -> None:
     assert [(await jobs.page(some, 0, 50))[0] for some in (PENDING, frozenset({Status.COMPLETE}))] == [0, 1]
 
 
-async def test_what_has_expired_is_listed_no_more(jobs: Jobs) -> None:
+async def test_expired_entries_are_not_listed(jobs: Jobs) -> None:
     """Once its time is over and somebody has swept."""
     await put(jobs, "a", ttl=1)
     await (await taken(jobs.queue("default"))).finish(Status.COMPLETE)
@@ -92,7 +92,7 @@ async def test_what_has_expired_is_listed_no_more(jobs: Jobs) -> None:
 
 
 async def test_orphans(view: View, jobs: Jobs) -> None:
-    """Jobs that only a process that is gone could have run, waiting or running; nobody else's."""
+    """Jobs fail that only a dead process could have run, waiting or running, and no others."""
     gone = await view()
     for one in (gone, jobs):
         for number in range(3):
@@ -109,7 +109,7 @@ async def test_orphans(view: View, jobs: Jobs) -> None:
     assert (await jobs.page(frozenset({Status.FAILED}), 0, 50))[0] == 3
 
 
-async def test_who_holds_a_job(view: View, jobs: Jobs) -> None:
+async def test_the_holder_of_a_job_is_stored(view: View, jobs: Jobs) -> None:
     """The attempt that counts, until it has ended."""
     gone = await view()
     await put(jobs, "a")
@@ -126,7 +126,7 @@ async def test_who_holds_a_job(view: View, jobs: Jobs) -> None:
 
 
 async def test_a_cancelled_job_is_not_put_back(jobs: Jobs) -> None:
-    """Whoever runs it ends at the same time, and would have another do it."""
+    """A job whose process ends at the same time is cancelled, not requeued."""
     await put(jobs, "a")
     job = await taken(jobs.queue("default"))
     await known(await jobs.find("a")).abort("not wanted")
@@ -138,7 +138,7 @@ async def test_a_cancelled_job_is_not_put_back(jobs: Jobs) -> None:
 
 
 async def test_results_and_messages_of_a_fleet(view: View, jobs: Jobs) -> None:
-    """In Redis every process finds the results, the first one counts, and messages reach whom they are for."""
+    """In Redis every process finds the results, the first one counts, and messages reach their addressee."""
     if not isinstance(jobs, RedisBackend):
         return
     other = await view()

@@ -134,7 +134,7 @@ async def test_a_submission_is_run_and_its_result_is_kept(place: Place) -> None:
 
 
 async def test_a_key_is_one_job(place: Place) -> None:
-    """At once, later, and for whoever asks with it."""
+    """The same key gives the same job at once, later, and for other callers."""
     first, second = await asyncio.gather(place.submit(key="k"), place.submit(key="k"))
     assert first == second == job_id_for("k")
     await place.ended(first)
@@ -144,7 +144,7 @@ async def test_a_key_is_one_job(place: Place) -> None:
 
 
 async def test_a_failure_that_may_pass_is_tried_again(place: Place) -> None:
-    """As often as asked; each attempt is told whether another would follow."""
+    """A job is retried as often as requested; each attempt knows whether another would follow."""
     foretold = []
 
     async def fail(run: JobRun) -> bytes:
@@ -327,7 +327,7 @@ async def test_results_have_a_bound(places: Open) -> None:
 
 
 async def test_secrets_are_encrypted_and_a_job_s_content_goes_with_its_end(tmp_path: Path, places: Open) -> None:
-    """Whoever reads the file finds neither."""
+    """The database file contains neither in clear."""
     place = await places()
     job_id = await place.submit(b'"' + SECRET + b'"')
     later = await place.submit(b'"in-clear"', due=Clock().now() + 3600)
@@ -402,8 +402,8 @@ async def test_a_rest_puts_back_what_does_not_finish(places: Open) -> None:
 
 
 @pytest.mark.parametrize("code", [ErrorCode.SHUTTING_DOWN, ErrorCode.BROWSER_CRASHED, ErrorCode.BROWSER_UNAVAILABLE])
-async def test_what_breaks_because_the_process_ends_is_put_back(places: Open, code: ErrorCode) -> None:
-    """A browser that was closed, or died beside us, while we end: that is no end of a job, and no failure of it."""
+async def test_a_failure_caused_by_shutdown_requeues_the_job(places: Open, code: ErrorCode) -> None:
+    """A browser that was closed, or crashed, during shutdown neither ends nor fails a job."""
     place, other = await places(), await places()
     began, foretold = asyncio.Event(), []
 
@@ -412,7 +412,7 @@ async def test_what_breaks_because_the_process_ends_is_put_back(places: Open, co
         async with asyncio.timeout(SECONDS):
             while not place.engine._stopped:  # noqa: ASYNC110
                 await asyncio.sleep(PAUSE)
-        await asyncio.sleep(PAUSE)  # the workers have been told, too
+        await asyncio.sleep(PAUSE)  # the workers know it, too
         failure = WireError(code, "gone", retryable=False)
         foretold.append(run.will_retry(failure))
         raise failure
@@ -431,7 +431,7 @@ async def test_what_breaks_because_the_process_ends_is_put_back(places: Open, co
 
 
 async def test_shutting_down_is_never_an_end(place: Place) -> None:
-    """Also where it comes before the queue knows of the end."""
+    """`shutting_down` is no job's end, even if it comes before the queue knows of the shutdown."""
     place.answer = _shut_down
     job_id = await place.submit()
     for _ in range(LOOKS):
@@ -458,7 +458,7 @@ async def _shut_down(run: JobRun) -> bytes:
 
 
 async def test_a_rest_lets_finish_what_can(place: Place) -> None:
-    """And takes nothing more."""
+    """Shutdown lets running jobs finish and starts no more."""
     began, go = asyncio.Event(), asyncio.Event()
 
     async def held(run: JobRun) -> bytes:
@@ -485,12 +485,12 @@ async def test_events_reach_the_submitter(places: Open, here: bool) -> None:
     submitter = await places()
     runner = submitter if here else await places()
 
-    async def tell(run: JobRun) -> bytes:
+    async def report(run: JobRun) -> bytes:
         assert run.emit is not None
         run.emit("progress", {"percentage": 50})
         return b"1"
 
-    runner.answer = tell
+    runner.answer = report
     runner.start()
     job_id = await submitter.submit(notify=True)
     await runner.ended(job_id)
@@ -505,7 +505,7 @@ async def test_events_reach_the_submitter(places: Open, here: bool) -> None:
 
 
 async def test_a_job_that_is_always_cut_short_fails(places: Open) -> None:
-    """After so many attempts that never ended: it says so, is listed as it is shown, and nothing of it is kept."""
+    """After a number of interrupted attempts a job fails with that reason, is listed so, and its content is deleted."""
     place = await places()
     job_id = await place.submit(b'"a"', retries=1)
     most = MAX_INTERRUPTIONS + 2

@@ -20,7 +20,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 async def test_messages_reach_their_process_alone_in_order_and_once(database: Database) -> None:
-    """Those that nobody fetches are thrown away."""
+    """Messages that are not fetched expire."""
     time = ManualClock()
     mine, others = (MessageStore(database, time.clock, process) for process in ("me", "other"))
     await others.publish("nobody", b"lost")

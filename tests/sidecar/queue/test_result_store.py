@@ -44,7 +44,7 @@ async def test_a_result_is_there_at_once_and_for_others_after_the_commit(databas
 
 
 async def test_a_result_expires(database: Database) -> None:
-    """And its place can be taken anew."""
+    """A result expires, and its key can be used again."""
     time = ManualClock()
     mine = of(database, time=time)
     mine.store("a", b"1", DAY)

@@ -124,7 +124,7 @@ async def test_a_job_of_another_queue_is_refused(jobs: Jobs) -> None:
 
 
 async def test_dequeue_waits(queue: Queue) -> None:
-    """And wakes when something comes."""
+    """A dequeue waits, and wakes when a job comes."""
     waiting = asyncio.create_task(queue.dequeue(SECONDS))
     await asyncio.sleep(0)
     await queue.enqueue("f", key="a")
@@ -140,7 +140,7 @@ async def test_dequeue_wakes_for_another_process(view: View, jobs: Jobs) -> None
 
 
 async def test_many_wait_in_turn(queue: Queue) -> None:
-    """Each job goes to who has waited longest; who gives up, or is cancelled, holds up nobody behind."""
+    """Each job goes to the longest waiter; one that gives up, or is cancelled, blocks no other."""
     gone = asyncio.ensure_future(queue.dequeue(0.2))
     cancelled = asyncio.ensure_future(queue.dequeue())
     waiting = [asyncio.ensure_future(queue.dequeue(SECONDS)) for _ in range(3)]
@@ -192,7 +192,7 @@ async def test_a_scheduled_job_waits_for_its_time(queue: Queue) -> None:
     assert await counts(queue) == (0, 1, 2)
 
 
-async def test_schedule_tells_whose_time_has_come(queue: Queue) -> None:
+async def test_schedule_returns_the_due_jobs(queue: Queue) -> None:
     """Once for each."""
     job = known(await queue.enqueue("f", key="a", scheduled=1))
     assert [one.removeprefix("saq:job:default:") for one in await queue.schedule(1)] == [job.key]
@@ -220,7 +220,7 @@ async def test_a_job_that_ended_is_kept(queue: Queue, status: Status) -> None:
 
 
 async def test_ttl(queue: Queue) -> None:
-    """A job is kept so many seconds after its end, for good with 0, and not at all with less."""
+    """A job is kept `ttl` seconds after its end, for good with 0, and not at all with less."""
     for key, ttl in (("short", 1), ("good", 0), ("gone", -1)):
         await queue.enqueue("f", key=key, ttl=ttl)
         await (await taken(queue)).finish(Status.COMPLETE)
@@ -289,7 +289,7 @@ async def test_abort_of_one_that_waits(queue: Queue) -> None:
 
 
 async def test_abort_of_one_that_runs(queue: Queue) -> None:
-    """It is told, and ends once whoever runs it has stopped; until then its key is taken."""
+    """A running job is asked to stop, and ends once its worker has stopped it; until then its key is taken."""
     await queue.enqueue("f", key="a")
     running = await taken(queue)
     await known(await queue.job("a")).abort("not wanted")
@@ -302,8 +302,8 @@ async def test_abort_of_one_that_runs(queue: Queue) -> None:
     assert (kept.status, kept.error) == (Status.ABORTED, "not wanted")
 
 
-async def test_what_has_ended_stays_ended(queue: Queue) -> None:
-    """A late word of whoever ran it, or a late wish to stop it, changes nothing."""
+async def test_an_ended_job_stays_ended(queue: Queue) -> None:
+    """A late change by its last worker, or a late cancellation, has no effect."""
     await queue.enqueue("f", key="a", retries=5)
     job = await taken(queue)
     await job.finish(Status.COMPLETE, result=1)
@@ -346,10 +346,10 @@ async def test_info_and_count(queue: Queue) -> None:
     await queue.enqueue("f", key="b")
     await queue.enqueue("f", key="later", scheduled=int(milliseconds() / 1000) + 3600)
     await taken(queue)
-    told: WorkerInfo = await queue.worker_info("worker", "default", {"x": 1}, ttl=60)
+    reported: WorkerInfo = await queue.worker_info("worker", "default", {"x": 1}, ttl=60)
     info = await queue.info(jobs=True)
     assert (info["name"], info["queued"], info["active"], info["scheduled"]) == ("default", 1, 1, 1)
-    assert info["workers"] == {"worker": told}
+    assert info["workers"] == {"worker": reported}
     assert {job["key"] for job in info["jobs"]} == {"a", "b", "later"}
     with pytest.raises(ValueError, match="unknown"):
         await queue.count("odd")  # type: ignore[arg-type]
@@ -464,7 +464,7 @@ async def test_one_that_was_being_stopped_is_not_run_again(view: View, queue: Qu
     assert (kept.status, kept.error) == (Status.ABORTED, "not wanted")
 
 
-async def test_one_that_says_nothing_runs_elsewhere(view: View, queue: Queue) -> None:
+async def test_a_job_without_heartbeats_runs_elsewhere(view: View, queue: Queue) -> None:
     """Its process is frozen, say; and when it wakes it has lost the job, whatever it does."""
     frozen = (await view()).queue("default")
     await queue.enqueue("f", key="a", retries=5, heartbeat=1)
@@ -483,7 +483,7 @@ async def test_one_that_says_nothing_runs_elsewhere(view: View, queue: Queue) ->
     assert (kept.status, kept.result, kept.error) == (Status.COMPLETE, "new", None)
 
 
-async def test_one_that_is_heard_of_is_left_alone(view: View, queue: Queue) -> None:
+async def test_an_attempt_with_heartbeats_is_left_alone(view: View, queue: Queue) -> None:
     """A sign of life in time is enough."""
     busy = (await view()).queue("default")
     await queue.enqueue("f", key="a", retries=5, heartbeat=1)
@@ -494,8 +494,8 @@ async def test_one_that_is_heard_of_is_left_alone(view: View, queue: Queue) -> N
         await asyncio.sleep(0.2)
 
 
-async def test_one_that_takes_too_long_is_stopped(view: View, queue: Queue) -> None:
-    """And runs again, also where nobody stopped it."""
+async def test_a_job_beyond_its_time_is_stopped(view: View, queue: Queue) -> None:
+    """A job beyond its time runs again, even if nothing has stopped it."""
     late = (await view()).queue("default")
     await queue.enqueue("f", key="a", retries=5, timeout=1)
     await taken(late)
@@ -595,7 +595,7 @@ async def test_worker_stops_what_is_aborted(queue: Queue) -> None:
 
 
 async def test_worker_that_ends_puts_back_what_runs(queue: Queue) -> None:
-    """And another one does it."""
+    """A worker that ends requeues its jobs, and another one runs them."""
     begun = asyncio.Event()
 
     async def forever(_: Any) -> None:

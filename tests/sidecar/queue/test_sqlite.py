@@ -104,7 +104,7 @@ async def test_a_killed_process_loses_its_job_at_once(
 async def test_a_frozen_process_loses_its_job_when_its_lease_ends(
     queue: SqliteQueue, taker: asyncio.subprocess.Process
 ) -> None:
-    """And what it does when it goes on changes nothing."""
+    """A frozen process loses its job when its lease ends; its later changes have no effect."""
     await queue.enqueue("f", key="a", retries=5, heartbeat=1)
     assert await said(taker) == "a"
     taker.send_signal(signal.SIGSTOP)
@@ -180,7 +180,7 @@ async def test_put_is_seen_at_once_and_taken_once_committed(jobs: SqliteBackend,
     assert known(await jobs.queue("default").dequeue(SECONDS)).key == "a"
 
 
-async def test_what_could_not_be_put_is_not_there(jobs: SqliteBackend, database: Database, tmp_path: Path) -> None:
+async def test_a_failed_put_leaves_nothing(jobs: SqliteBackend, database: Database, tmp_path: Path) -> None:
     """The reply hears of it, and the same key may be tried again."""
     with closing(sqlite3.connect(tmp_path / "sidecar.db", isolation_level=None)) as other:
         other.execute("CREATE TRIGGER refuse BEFORE INSERT ON job BEGIN SELECT RAISE(ABORT, 'no space left'); END")
@@ -313,8 +313,8 @@ async def test_a_time_of_day_is_waited_for(moved: SqliteQueue, time: ManualClock
 # --- process locks and notifiers
 
 
-def test_presence(tmp_path: Path) -> None:
-    """A process lives until it says otherwise; names that nobody has, don't."""
+def test_a_process_lock_shows_which_processes_are_alive(tmp_path: Path) -> None:
+    """A process is alive until it ends; unknown names are not alive."""
     one, other = ProcessLock(tmp_path), ProcessLock(tmp_path)
     assert one.is_alive(other.process)
     assert one.is_alive(one.process)
@@ -328,8 +328,8 @@ def test_presence(tmp_path: Path) -> None:
     one.close()
 
 
-async def test_a_bell_looks_only_while_somebody_waits() -> None:
-    """Less and less often, and it tells of a change that came between two waits."""
+async def test_a_notifier_polls_only_while_there_are_waiters() -> None:
+    """Polling slows down, and reports a change that came between two waits."""
     looks: list[float] = []
     version = 0
 

@@ -27,7 +27,7 @@ def test_the_same_request_is_answered_in_order_and_as_often() -> None:
         found(matcher, "http://h/a")
 
 
-def test_requests_to_one_url_are_told_apart_by_their_body() -> None:
+def test_requests_to_one_url_are_distinguished_by_their_body() -> None:
     """As GraphQL has it; the order of members and blanks do not count."""
     bodies = ['{"query": "a", "variables": {"x": 1, "y": 2}}', '{"query": "b"}']
     matcher = ExchangeMatcher([exchange("http://h/g", body, body, "POST") for body in bodies])

@@ -109,7 +109,7 @@ def test_a_torn_line_stays_alone(tmp_path: Path) -> None:
     assert json.loads(whole)["type"] == "ping"
 
 
-def test_a_full_disk_is_told_once(
+def test_a_full_disk_is_reported_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The session goes on without its log."""

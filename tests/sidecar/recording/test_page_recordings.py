@@ -103,7 +103,7 @@ def test_a_damaged_index_is_named(tmp_path: Path, index: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", '{"log":{}}', '{"log":{"entries":[{}]}}'])
 def test_a_damaged_har_is_named(tmp_path: Path, text: str) -> None:
-    """When its job comes; and it may only lie beside the index."""
+    """A damaged HAR is an error when its job comes; a HAR is read only from the index's folder."""
     (tmp_path / "pages").mkdir()
     line = {"job": "x", "seed": 1, "began": 1.0, "har": "../pages/000001.har"}
     (tmp_path / "pages" / "index.jsonl").write_text(json.dumps(line) + "\n")

@@ -24,7 +24,7 @@ def redact(folder: Path, name: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def test_a_log_is_printed_without_its_secrets(tmp_path: Path) -> None:
-    """Also where a secret stands before the line that says that it is one; the rest is byte for byte."""
+    """Secrets are hidden even before the line that declares them; the rest stays byte for byte."""
     (tmp_path / "v1.log").write_bytes(LOG)
     done = redact(tmp_path, "v1.log")
     assert done.returncode == 0
@@ -38,10 +38,10 @@ def test_a_log_is_printed_without_its_secrets(tmp_path: Path) -> None:
     (tmp_path / "clean.log").write_bytes(done.stdout)
     assert redact(tmp_path, "clean.log").stdout == done.stdout
     replayed = [sys.executable, "-m", "sidecar", "-replay", "clean.log", "-replaySkipCommands", "set_credentials"]
-    told = subprocess.run(
+    reported = subprocess.run(
         replayed, cwd=tmp_path, env=environment(tmp_path), capture_output=True, check=False, timeout=60
     )
-    assert b"IN: get_user_secret            OUT: ok" in told.stdout
+    assert b"IN: get_user_secret            OUT: ok" in reported.stdout
 
 
 def test_a_log_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def run(
 
 
 def test_a_log_of_v1_replays() -> None:
-    """It has no `_log`, its secrets in clear, and one line that is no JSON: that is told, and the rest is sent."""
+    """A v1 log has no `_log`, secrets in clear, and a line that is no JSON: it is reported, and the rest is sent."""
     assert run(V1_LOG) == (
         0,
         [
@@ -88,7 +88,7 @@ def test_commands_can_be_skipped_and_the_session_repeated() -> None:
 
 
 def test_a_log_of_ours_replays_without_its_notes() -> None:
-    """`_log` is not sent, the content's bytes are kept, and a line that could not be read is told."""
+    """`_log` is not sent, the content's bytes are kept, and an unreadable line is reported."""
     code, said = run(
         '{"type":"a","content":{"n":1.10},"id":1,"_log":{"seq":1,"at":"x"}}\n'
         '{"type":"","_log":{"unreadable":true,"bytes":7,"seq":2,"at":"x"}}\n',
@@ -174,7 +174,7 @@ def test_what_a_job_types_is_filled_in_in_its_order() -> None:
 def test_what_cannot_be_replayed_is_said_in_a_sentence(
     log: str, repeat: int, secrets: str | None, sentence: str
 ) -> None:
-    """And the exit code is 2."""
+    """A log that can't be replayed is reported in a sentence, with exit code 2."""
     Path("here.log").write_text("[]")
     assert run(Path(log), repeat=repeat, secrets=Path(secrets) if secrets else None) == (2, [sentence])
 
@@ -198,7 +198,7 @@ def test_long_and_odd_replies_stay_in_their_line() -> None:
 
 
 def test_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And its own width."""
+    """A terminal gets colours and its own width."""
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -209,7 +209,7 @@ def test_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[32m" in out.getvalue()
 
 
-def test_a_reader_who_has_had_enough_is_no_failure(tmp_path: Path) -> None:
+def test_a_closed_reader_is_no_failure(tmp_path: Path) -> None:
     """As in `| head -1`: no traceback, and the exit code of any command in such a place."""
     log = tmp_path / "long.log"
     log.write_text('{"type":"ping"}\n' * 20_000)
@@ -225,7 +225,7 @@ def test_a_reader_who_has_had_enough_is_no_failure(tmp_path: Path) -> None:
 
 
 def test_a_pipe_is_no_log(tmp_path: Path) -> None:
-    """Nobody writes into it, so opening it would never end."""
+    """A named pipe without a writer is refused, since opening it would never end."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     assert run(pipe) == (2, [f"can't replay {pipe}: it is not a regular file"])

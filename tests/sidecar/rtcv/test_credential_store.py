@@ -74,7 +74,7 @@ async def test_a_login_is_known_to_those_who_have_the_key(machines: list[Machine
 
 
 async def test_the_last_login_counts(machines: list[Machine]) -> None:
-    """Also for who has logged in earlier with a key that no longer does."""
+    """The last login counts, also on machines that logged in earlier with an old key."""
     one, other, _ = machines
     other.endpoints.log_in("s", [PRIMARY], 0)
     assert await other.logins.credentials("s") == (BARE,)
@@ -85,8 +85,8 @@ async def test_the_last_login_counts(machines: list[Machine]) -> None:
     assert other.endpoints.credentials("s") == (found,)
 
 
-async def test_a_login_in_the_place_of_another_is_none(machines: list[Machine]) -> None:
-    """Whoever can write to Redis can't have jobs sent to a server of another login."""
+async def test_a_login_stored_under_another_key_is_refused(machines: list[Machine]) -> None:
+    """Write access to Redis is not enough to send jobs to a server of another login."""
     one, other, _ = machines
     await one.logins.log_in("a", [PRIMARY], 0)
     await one.redis.rename("sidecar:login:a", "sidecar:login:b")

@@ -1,4 +1,4 @@
-"""Mock mode's server: what it was told, and nothing else."""
+"""Mock mode's server: the configured answers, and nothing else."""
 
 import pytest
 from sidecar_protocol.decoding import decode_as

@@ -185,7 +185,7 @@ async def test_a_secret_needs_the_right_encryption_key(http: HttpClient, stand_i
 
 
 async def test_an_error_holds_neither_key_nor_url(http: HttpClient, stand_in: StandInRtcv) -> None:
-    """Also where the server gives back all that it was sent."""
+    """An error contains neither key nor URL, even if the server echoes the whole request."""
     echo = f"GET {stand_in.url}/api/v1/secrets/myKey/user/{LONG_KEY} {KEY} {ApiKey().digest}"
     stand_in.fail("secrets", "error").error = echo
     with pytest.raises(RemoteFailed) as failed:
@@ -271,7 +271,7 @@ async def test_the_primary_answers_and_the_others_get_a_copy() -> None:
 
 
 async def test_a_copy_is_one_attempt() -> None:
-    """Whoever delivers it knows when to try again, so every answer is told as it is."""
+    """The outbox decides about retries, so every answer is returned unchanged."""
     async with StandInRtcv() as server:
         client = HttpClient(5.0, ManualClock().clock)
         one = RtcvServer(client, credentials(server.url, results="/api/v1/scraper/jobResult"))

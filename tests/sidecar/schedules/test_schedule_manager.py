@@ -87,7 +87,7 @@ class ScheduleHarness:
         return {**content, **changes}
 
     def at(self, seconds: float, zone_type: int = 1, zone: str | None = "UTC") -> dict[str, Any]:
-        """A trigger so many seconds from now."""
+        """A trigger `seconds` from now."""
         shown = datetime.fromtimestamp(self.time.time + seconds, ZoneInfo(zone or "UTC")).strftime("%Y-%m-%d %H:%M:%S")
         single = {"time": shown, "zone_type": zone_type, "zone": zone}
         return {"single": {name: value for name, value in single.items() if value is not None}}
@@ -97,7 +97,7 @@ class ScheduleHarness:
         return codec.decode_kept(kind, json.dumps(content).encode())
 
     async def run(self, seconds: float) -> None:
-        """Lets so much time pass, and then deals with what is due, as the alarm does."""
+        """Lets `seconds` pass and handles due entries, like the timer."""
         self.time.advance(seconds)
         while (due := await self.firing.next_due()) is not None and due <= self.time.time:
             await self.firing.on_due()
@@ -154,13 +154,13 @@ async def refusal(harness: ScheduleHarness, account_id: str = "", **changes: Any
     "name",
     ["nightly", "schedule push example", "定时任务", "报表_2026 nightly", "Überprüfung", "_", "a" * 255, "表" * 85],
 )
-async def test_names_that_may_be(harness: ScheduleHarness, name: str) -> None:
+async def test_valid_names_are_accepted(harness: ScheduleHarness, name: str) -> None:
     """1 to 255 bytes of Chinese characters, letters, digits, underscores and spaces."""
     assert (await harness.schedules.get(await harness.create(name=name))).name == name
 
 
 @pytest.mark.parametrize("name", ["", "a" * 256, "表" * 86, "a-b", "a.b", "a\n", "a\t", "½", "😀", "a\0", 5, None])
-async def test_names_that_may_not_be(harness: ScheduleHarness, name: object) -> None:
+async def test_invalid_names_are_refused(harness: ScheduleHarness, name: object) -> None:
     """28100, and the field."""
     assert await refusal(harness, name=name) == (28100, "name")
 
@@ -194,7 +194,7 @@ async def test_unknown_members_are_refused(harness: ScheduleHarness) -> None:
 
 
 @pytest.mark.parametrize("text", ["2026-4-1 10:00:00", "2026-04-01 10:00", "2026-04-31 10:00:00", "tomorrow", 5])
-async def test_times_that_are_none(harness: ScheduleHarness, text: object) -> None:
+async def test_invalid_times_are_refused(harness: ScheduleHarness, text: object) -> None:
     """28100."""
     trigger = {"single": {"time": text, "zone_type": 2}}
     assert await refusal(harness, trigger=trigger) == (28100, "trigger.single.time")
@@ -226,7 +226,7 @@ async def test_a_year_ahead_and_a_second_ahead_may_be(harness: ScheduleHarness) 
         (-7, None, "", "2026-07-01T08:00:00Z"),
     ],
 )
-async def test_whose_clock_it_is(
+async def test_the_zone_decides_the_time(
     harness: ScheduleHarness, zone_type: int, zone: str | None, hello: str, due: str
 ) -> None:
     """1: the parent's, as the trigger or `hello` names it; 2 and anything else: the machine's, here Amsterdam's."""
@@ -265,7 +265,7 @@ async def test_skipped_and_repeated_times(harness: ScheduleHarness, zone: str, s
         ({}, "zone_type"),
     ],
 )
-async def test_zones_that_are_none(harness: ScheduleHarness, single: dict[str, Any], field: str) -> None:
+async def test_invalid_zones_are_refused(harness: ScheduleHarness, single: dict[str, Any], field: str) -> None:
     """28100; `zone` belongs to zone_type 1."""
     trigger = {"single": {"time": "2026-07-01 10:00:00", **single}}
     assert await refusal(harness, trigger=trigger) == (28100, f"trigger.single.{field}")
@@ -380,8 +380,8 @@ async def test_a_visit_token_is_checked_again_when_the_time_moves(
     assert (await harness.update(schedule_id, trigger=harness.at(7200))).due == "2026-03-01T14:00:00Z"
 
 
-async def test_what_another_process_has_encrypted_is_moved_unseen(harness: ScheduleHarness) -> None:
-    """Its token is looked at when it is fired, by who can open it."""
+async def test_another_process_s_encrypted_push_is_moved_unread(harness: ScheduleHarness) -> None:
+    """The token is checked when the schedule fires, by a process that can decrypt it."""
     other = ScheduleHarness(harness.database, harness.time)
     schedule_id = await other.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS})
     harness.token_is_good = False
@@ -475,7 +475,7 @@ async def test_a_list_of_nothing(harness: ScheduleHarness) -> None:
 
 
 @pytest.mark.parametrize("page", [0, -1, "1", 1.5, None])
-def test_pages_that_are_none(page: object) -> None:
+def test_invalid_pages_are_refused(page: object) -> None:
     """28100."""
     with pytest.raises(WireError) as refused:
         codec.decode_kept("list_schedules", json.dumps({"page": page}).encode())
@@ -515,7 +515,7 @@ async def test_a_schedule_that_is_not_there(harness: ScheduleHarness) -> None:
 
 
 async def test_a_deleted_schedule_is_gone(harness: ScheduleHarness) -> None:
-    """And is not fired."""
+    """A deleted schedule is not found and not fired."""
     schedule_id = await harness.create()
     await harness.schedules.delete(schedule_id)
     with pytest.raises(NotFound):
@@ -614,7 +614,7 @@ async def test_updates_at_once_are_all_done(harness: ScheduleHarness) -> None:
 
 
 async def test_a_schedule_is_fired_once_at_its_time(harness: ScheduleHarness) -> None:
-    """As a job of its own, named after it, which `get_schedule_msg_ids` tells; the parent that listens hears of it."""
+    """A schedule fires as a job with its name; `get_schedule_msg_ids` lists it, and the parent gets the event."""
     push = {"type": "send_job", "content": {**JOB["content"], "retries": 3, "webhooks": ["https://hooks.example/"]}}
     schedule_id = await harness.create(push=push)
     assert await harness.schedules.msg_ids(schedule_id) == (await harness.schedules.msg_ids(schedule_id))
@@ -678,7 +678,7 @@ async def test_the_clock_is_set_back_after_firing(harness: ScheduleHarness) -> N
 
 
 async def test_two_sidecars_make_one_job() -> None:
-    """Whoever is quicker at each step; in any order of their steps."""
+    """Two processes fire and update in any order of their steps."""
     for seed in range(20):
         database = Database.in_memory()
         time, encryptor = ManualClock(NOW.timestamp()), Encryptor(bytes(32))
@@ -696,7 +696,7 @@ async def test_two_sidecars_make_one_job() -> None:
         await asyncio.gather(on_due(one), on_due(two))
         await one.firing.next_due()
         assert len({submitted.key for submitted in one.submitted + two.submitted}) == len(ids)
-        assert sorted(told.schedule_id for told in one.fired) == sorted(ids)  # whoever has fired it
+        assert sorted(reported.schedule_id for reported in one.fired) == sorted(ids)  # whichever process has fired it
         assert all([len((await one.schedules.msg_ids(id_)).msgids) == 1 for id_ in ids])
         await database.close()
 
@@ -754,7 +754,7 @@ async def test_a_full_queue_is_tried_again(harness: ScheduleHarness) -> None:
     assert shown.error.code is ErrorCode.QUEUE_FULL
 
 
-async def test_one_that_fails_holds_up_no_other(harness: ScheduleHarness) -> None:
+async def test_a_failing_entry_blocks_no_other(harness: ScheduleHarness) -> None:
     """The others are fired all the same."""
     await harness.create()
     encryptor, office_of_another = Encryptor(), harness
@@ -806,14 +806,14 @@ async def test_expired_ones_are_kept_for_a_week(harness: ScheduleHarness) -> Non
         await harness.schedules.get(schedule_id)
 
 
-async def test_what_changes_wakes_the_alarm(harness: ScheduleHarness) -> None:
+async def test_a_change_wakes_the_timer(harness: ScheduleHarness) -> None:
     """A schedule that is made or changed."""
     schedule_id = await harness.create()
     await harness.update(schedule_id, name="other")
     assert harness.changes == [(schedule_id, harness.time.time + 3600)] * 2
 
 
-async def test_one_that_can_not_be_read_holds_up_no_other(harness: ScheduleHarness) -> None:
+async def test_an_unreadable_entry_blocks_no_other(harness: ScheduleHarness) -> None:
     """A newer sidecar's, or a damaged one: it waits as it is, is left out of lists, and can be deleted."""
     await harness.agenda.put_new("strange", b'{"name":1}', harness.time.time + 10)
     good = await harness.create(trigger=harness.at(20))
@@ -830,7 +830,7 @@ async def test_one_that_can_not_be_read_holds_up_no_other(harness: ScheduleHarne
     assert await harness.agenda.next_due() is None
 
 
-async def test_one_that_can_not_be_read_any_more_is_not_told_of(harness: ScheduleHarness) -> None:
+async def test_an_unreadable_schedule_is_not_reported(harness: ScheduleHarness) -> None:
     """Somebody has changed it since."""
     schedule_id = await harness.create()
     item = await harness.agenda.get(schedule_id)
@@ -840,7 +840,7 @@ async def test_one_that_can_not_be_read_any_more_is_not_told_of(harness: Schedul
     assert harness.fired == []
 
 
-async def test_hundreds_that_can_not_go_on_keep_out_no_other(harness: ScheduleHarness) -> None:
+async def test_hundreds_of_stuck_entries_block_no_other(harness: ScheduleHarness) -> None:
     """Those of a process that is gone are due first, and more than are dealt with together."""
     gone = ScheduleHarness(harness.agenda._database, harness.time, Encryptor())
     for _ in range(BATCH_SIZE + 10):
@@ -877,5 +877,5 @@ async def test_deleted_while_it_is_handed_over(harness: ScheduleHarness, monkeyp
 
     monkeypatch.setattr(harness.firing, "_submit", submit)
     await harness.firing.on_due()
-    assert [told.schedule_id for told in harness.fired] == [schedule_id]
+    assert [reported.schedule_id for reported in harness.fired] == [schedule_id]
     assert await harness.firing.next_due() is None

@@ -26,7 +26,7 @@ INTERNAL = error("internal", INTERNAL_ERROR)
 
 @pytest.fixture(autouse=True)
 async def no_task_is_left() -> AsyncIterator[None]:
-    """Ends what still waits at a door."""
+    """Ends requests that still wait at a gate."""
     yield
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
@@ -64,14 +64,14 @@ class InputLog:
 
 
 class DispatcherHarness:
-    """A dispatcher whose requests wait behind doors: `send_cv` waits for the one that its content names."""
+    """A dispatcher whose requests wait at gates: `send_cv` waits for the gate that its content names."""
 
     def __init__(self, max_in_flight: int = 2) -> None:
         self.output = Output()
         self.input_log = InputLog()
         self.full: list[bool] = []
         self.events: list[str] = []
-        self.doors: dict[str, asyncio.Event] = {}
+        self.gates: dict[str, asyncio.Event] = {}
         self.raised: BaseException | None = None
         routes = {
             "ping": Route(self._ping),
@@ -88,7 +88,7 @@ class DispatcherHarness:
 
     def open(self, name: str) -> None:
         """Lets a request go on."""
-        self.doors.setdefault(name, asyncio.Event()).set()
+        self.gates.setdefault(name, asyncio.Event()).set()
 
     async def take(self, *messages: Any) -> list[dict[str, Any]]:
         """Accepts a batch of messages (None: a line that was too long), and gives the replies so far."""
@@ -113,10 +113,10 @@ class DispatcherHarness:
         self._raise(content)
 
     async def _wait(self, content: Any) -> Any:
-        name = json.loads(bytes(content))["door"] if isinstance(content, Raw) else "mock"
+        name = json.loads(bytes(content))["gate"] if isinstance(content, Raw) else "mock"
         self.events.append(f"{name} begins")
         try:
-            await self.doors.setdefault(name, asyncio.Event()).wait()
+            await self.gates.setdefault(name, asyncio.Event()).wait()
         except asyncio.CancelledError:
             self.events.append(f"{name} is cancelled")
             raise
@@ -124,9 +124,9 @@ class DispatcherHarness:
         return NO_CONTENT
 
 
-def at(door: str, request_id: Any = None) -> dict[str, Any]:
-    """A request that waits at a door."""
-    message = {"type": "send_cv", "content": {"door": door}}
+def at(gate: str, request_id: Any = None) -> dict[str, Any]:
+    """A request that waits at a gate."""
+    message = {"type": "send_cv", "content": {"gate": gate}}
     return message if request_id is None else {**message, "id": request_id}
 
 
@@ -163,8 +163,8 @@ async def test_what_needs_no_waiting_is_answered_in_its_batch() -> None:
     assert harness.output.flushed == 1
 
 
-async def test_requests_with_ids_run_beside_each_other_up_to_the_bound() -> None:
-    """And at the same time as the ordered requests, which does not count; beyond the bound reading stops."""
+async def test_requests_with_ids_run_concurrently_up_to_the_limit() -> None:
+    """Requests with ids run next to an ordered one, which does not count; beyond the limit reading stops."""
     harness = DispatcherHarness(max_in_flight=2)
     await harness.take(at("ordered"), at("a", 1), at("b", 2))
     assert (harness.events, harness.full) == (["ordered begins", "a begins", "b begins"], [])
@@ -174,8 +174,8 @@ async def test_requests_with_ids_run_beside_each_other_up_to_the_bound() -> None
     assert await harness.later() == [ok(2)]
     assert harness.events[-2:] == ["b ends", "c begins"]
     assert harness.full == [True, False]
-    for door in ("a", "c", "ordered"):
-        harness.open(door)
+    for gate in ("a", "c", "ordered"):
+        harness.open(gate)
     assert await harness.later() == [ok(1), ok(3), OK]
 
 
@@ -223,13 +223,13 @@ async def test_a_waiting_barrier_does_not_stop_reading() -> None:
     assert harness.full == []
 
 
-async def test_nothing_begins_while_nobody_reads() -> None:
+async def test_nothing_starts_while_replies_are_unread() -> None:
     """Out of order; and then it goes on where it stopped."""
     harness = DispatcherHarness()
     await harness.take(at("a"), at("b"), at("c", 1))
     harness.dispatcher.pause(True)
-    for door in "abc":
-        harness.open(door)
+    for gate in "abc":
+        harness.open(gate)
     assert await harness.later() == [OK, ok(1)]
     assert await harness.take(at("d", 2), ping()) == []
     finishing = asyncio.create_task(harness.dispatcher.finish(5))
@@ -293,14 +293,14 @@ async def test_a_cancelled_barrier_lets_the_others_go() -> None:
 
 
 async def test_a_running_barrier_can_be_cancelled() -> None:
-    """And what waited behind it begins."""
+    """A running barrier can be cancelled, and the requests behind it start."""
     harness = DispatcherHarness()
     await harness.take({**BARRIER, "id": 1}, at("a", 2))
     assert await harness.take(cancel(1)) == [ok("c", True), {**CANCELLED, "id": 1}]
     assert harness.events == ["mock begins", "mock is cancelled", "a begins"]
 
 
-async def test_many_that_wait_are_cancelled_once_each() -> None:
+async def test_each_of_many_waiting_requests_is_cancelled_once() -> None:
     """In any order, their ids free at once, also twice under one id; the end answers none of them again."""
     harness = DispatcherHarness(max_in_flight=1)
     await harness.take(at("a", 0), *(at("b", number) for number in range(1, 300)))
@@ -417,12 +417,12 @@ async def test_every_line_is_recorded_before_it_is_handled() -> None:
 
 
 async def test_finish_waits_for_ordered_and_concurrent_requests() -> None:
-    """And for what waits behind a barrier."""
+    """`finish` waits for ordered, concurrent and blocked requests."""
     harness = DispatcherHarness()
     await harness.take(at("a"), at("b", 1), BARRIER, at("c", 2), at("d"))
     finishing = asyncio.create_task(harness.dispatcher.finish(5))
-    for door in ("a", "b", "mock", "c"):
-        harness.open(door)
+    for gate in ("a", "b", "mock", "c"):
+        harness.open(gate)
     assert len(await harness.later()) == 4
     assert not finishing.done()
     harness.open("d")
@@ -449,7 +449,7 @@ async def test_the_deadline_keeps_the_order() -> None:
 
 
 async def test_finish_without_work_is_at_once() -> None:
-    """Also with no time given."""
+    """`finish` without work returns at once, also without a time limit."""
     harness = DispatcherHarness()
     await harness.dispatcher.finish(0)
     assert await harness.later() == []

@@ -26,7 +26,7 @@ def credentials(**changes: Any) -> Credentials:
 
 
 class Backends:
-    """Makes logins; notes which of their backends were closed, and refuses when told to."""
+    """Creates logins; notes which of their backends were closed, and fails on command."""
 
     def __init__(self) -> None:
         self.closed: list[Backend] = []
@@ -106,8 +106,8 @@ def session(backends: Backends, learned: list[str]) -> Session:
     ],
 )
 @pytest.mark.parametrize("among", [1, 3])
-def test_credentials_that_are_no_use(changes: dict[str, Any], field: str, said: str, among: int) -> None:
-    """V1's sentences, in v1's order; of several servers the place is told."""
+def test_invalid_credentials_are_refused(changes: dict[str, Any], field: str, said: str, among: int) -> None:
+    """V1's sentences, in v1's order; for several servers the place is named."""
     servers = [credentials(primary=number == 0) for number in range(among - 1)] + [credentials(**changes)]
     with pytest.raises(InvalidContent) as failed:
         check_credentials(servers)
@@ -151,7 +151,7 @@ async def test_before_a_login_there_is_no_server(session: Session, backends: Bac
 
 
 async def test_references_before_a_login_are_not_the_servers(session: Session, backends: Backends) -> None:
-    """They belong to nobody."""
+    """References before a login belong to no login."""
     session.references.remember("a", 1)
     await session.log_in([credentials()], backends.log_in)
     assert not session.references.has("a")
@@ -193,7 +193,7 @@ async def test_a_failed_login_changes_nothing(
 
 
 async def test_mock_mode_has_references_of_its_own(session: Session, backends: Backends) -> None:
-    """What a mock was told keeps no real CV from being sent, nor the other way round, nor from mock to mock."""
+    """References of a mock don't affect real CVs, nor the reverse, nor another mock's."""
     await session.log_in([credentials()], backends.log_in)
     session.references.remember("real", 1)
     await session.mock(MockOptions(), backends.login)

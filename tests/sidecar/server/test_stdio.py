@@ -1,4 +1,4 @@
-"""The two doors: lines in from a descriptor, lines out to another."""
+"""Stdin and stdout: the reader and the writer of lines."""
 
 import asyncio
 import codecs
@@ -27,7 +27,7 @@ def split(chunks: Sequence[bytes], limit: int = LIMIT) -> list[bytes | None]:
 
 
 def plainly(data: bytes, limit: int = LIMIT) -> list[bytes | None]:
-    """The same, written down as the rule says."""
+    """The expected lines, by a plain implementation of the rule."""
     lines = data.split(b"\n")
     if not lines[-1]:
         lines.pop()
@@ -54,8 +54,8 @@ def test_limits_around_what_is_read_at_once(limit: int, over: int, ending: bytes
     assert split(chunks, limit) == plainly(whole, limit)
 
 
-def test_a_long_line_is_told_once_and_not_held() -> None:
-    """It is told as soon as it is known, and its rest is dropped."""
+def test_a_long_line_is_reported_once_and_not_held() -> None:
+    """A too long line is reported as soon as it is detected, and its rest is dropped."""
     splitter = LineSplitter(LIMIT)
     assert splitter.feed(b"x" * LIMIT) == []
     assert splitter.feed(b"x") == [None]
@@ -184,7 +184,7 @@ async def test_the_last_words_wait_while_held(pipe: tuple[int, int]) -> None:
 
 
 class Writing:
-    """A writer on a pipe with a disk that commits when told to."""
+    """A writer on a pipe with a disk that commits on command."""
 
     def __init__(self, descriptor: int) -> None:
         self.clogged: list[bool] = []
@@ -223,7 +223,7 @@ def instead(text: bytes) -> Callable[[BaseException], bytes]:
 
 
 async def test_no_line_leaves_before_its_commit(pipe: tuple[int, int]) -> None:
-    """Nor any that was queued after it, so the order stays; one commit serves all that wait."""
+    """No line leaves before its commit or before earlier lines; one commit serves all waiting lines."""
     writing = Writing(pipe[1])
     writing.to_commit = True
     writing.writer.send(b"1")
@@ -280,7 +280,7 @@ def _no_commit() -> None:
     raise RuntimeError("no new futures after shutdown")
 
 
-async def test_a_full_pipe_is_told_and_so_is_its_end(pipe: tuple[int, int]) -> None:
+async def test_a_full_pipe_and_its_end_are_reported(pipe: tuple[int, int]) -> None:
     """Once each, also where a single line is over the bound; nothing is lost."""
     writing = Writing(pipe[1])
     data = os.urandom(3 * stdio.HIGH_WATER)

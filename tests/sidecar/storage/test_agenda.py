@@ -88,7 +88,7 @@ async def test_only_the_first_change_of_a_version_counts(agenda: Agenda) -> None
 
 
 async def test_what_was_deleted_is_not_changed(agenda: Agenda) -> None:
-    """Also where there is another one of the same id by then."""
+    """A change of a deleted entry fails, even if a new entry has the same id."""
     await agenda.put_new("a", b"old", 1)
     old = await got(agenda, "a")
     await agenda.delete("a")
@@ -112,7 +112,7 @@ async def test_pages_are_in_the_order_of_making(agenda: Agenda) -> None:
     assert [await agenda.count(which) for which in ("all", "open", "closed")] == [7, 5, 2]
 
 
-async def test_what_is_due_comes_first_things_first(agenda: Agenda) -> None:
+async def test_due_entries_come_in_order(agenda: Agenda) -> None:
     """With the moment itself, without what has no time."""
     assert await agenda.next_due() is None
     for id_, due in (("c", 30.0), ("none", None), ("a", 10.0), ("b", 10.0), ("d", 40.0)):
@@ -124,7 +124,7 @@ async def test_what_is_due_comes_first_things_first(agenda: Agenda) -> None:
 
 
 async def test_closed_ones_are_dropped_in_time(agenda: Agenda) -> None:
-    """And open ones never."""
+    """Closed entries are deleted after a while, open ones never."""
     for id_, drop_at in (("a", 10.0), ("b", 20.0), ("c", None)):
         await agenda.put_new(id_, b"", None)
         await agenda.replace(await got(agenda, id_), b"", None, drop_at)
@@ -163,8 +163,8 @@ async def test_what_is_due_soon_is_pending_work(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_a_full_disk_is_told(tmp_path: Path) -> None:
-    """And nothing was accepted."""
+async def test_a_full_disk_is_reported(tmp_path: Path) -> None:
+    """A full disk is an error, and nothing was accepted."""
     database = await Database.open(tmp_path / "sidecar.db")
     agenda = Agenda(database, "schedule")
     await database.write(lambda connection: connection.execute("PRAGMA max_page_count = 1").fetchone())

@@ -24,7 +24,7 @@ from tests.clocks import ManualClock
 
 
 async def remembered(path: Path, reference: str) -> bool:
-    """Opens the file, tells whether it knows the reference, and remembers it."""
+    """Opens the file, prints whether it knows the reference, and remembers it."""
     database = await Database.open(path)
     references = await DiskReferences.open(database, ManualClock().clock, "scope", (), 1)
     known = references.has(reference)
@@ -39,7 +39,7 @@ def kept_aside(folder: Path) -> list[Path]:
 
 
 async def test_the_file_is_its_owners(tmp_path: Path) -> None:
-    """Nobody else reads the database, its log or its shared memory, whatever the umask."""
+    """Only the owner can read the database, its log and its shared memory, whatever the umask."""
     path = tmp_path / "sidecar.db"
     database = await Database.open(path)
     await database.execute("INSERT INTO scope (name) VALUES ('a')")
@@ -262,7 +262,7 @@ async def test_a_write_gives_its_result(database: Database) -> None:
     assert await names(database) == [f"n{number}" for number in range(50)]
 
 
-async def test_a_write_that_fails_takes_nobody_with_it(database: Database) -> None:
+async def test_a_failed_write_fails_no_other(database: Database) -> None:
     """Its own changes are undone, the others of the transaction are kept."""
 
     def fails(connection: sqlite3.Connection) -> None:
@@ -283,7 +283,7 @@ async def test_a_write_that_fails_takes_nobody_with_it(database: Database) -> No
 
 
 async def test_what_is_staged_is_written_soon(database: Database) -> None:
-    """Also where nobody asks for a commit."""
+    """Staged changes are written even without a request for a commit."""
     batch = Names("a")
     database.stage(lambda: batch)
     async with asyncio.timeout(10):
@@ -315,7 +315,7 @@ async def test_what_may_wait_goes_with_what_may_not(database: Database, hurried:
 
 
 async def test_what_is_staged_is_waited_for(database: Database) -> None:
-    """By whoever wants to."""
+    """Any caller can wait for a commit."""
     database.stage(lambda: Names("a"))
     await database.flush()
     assert await names(database) == ["a"]
@@ -377,7 +377,7 @@ class Owed(Names):
 
 
 async def limit(database: Database, pages: int) -> None:
-    """The disk is full at so many pages."""
+    """Limits the database to that many pages, like a full disk."""
     await database._in_thread(lambda: database._writer.execute(f"PRAGMA max_page_count = {pages}"))
 
 
@@ -414,8 +414,8 @@ class Fussy(Owed):
         super().write(connection)
 
 
-async def test_what_is_owed_goes_with_the_next_one(tmp_path: Path) -> None:
-    """Also where that had begun already; and afterwards what is staged is written soon, as ever."""
+async def test_unstored_writes_join_the_next_transaction(tmp_path: Path) -> None:
+    """Unstored writes join even a transaction that has started; afterwards staged changes are written soon again."""
     database = await Database.open(tmp_path / "sidecar.db")
     owed = Fussy("a")
     database.stage(lambda: owed)
@@ -437,8 +437,8 @@ async def test_what_is_owed_goes_with_the_next_one(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_what_is_at_fault_itself_is_not_owed(database: Database) -> None:
-    """A batch that no disk would take holds up nobody."""
+async def test_a_write_that_fails_by_itself_is_not_retried(database: Database) -> None:
+    """A batch that the disk rejects blocks no other."""
     faulty, fine = Owed("twice", "twice"), Owed("fine")
     database.stage(lambda: fine)
     database.stage(lambda: faulty)
@@ -474,7 +474,7 @@ async def test_a_wait_that_is_cancelled_breaks_off_nothing(tmp_path: Path) -> No
     await database.close()
 
 
-async def test_a_write_that_nobody_waits_for_any_more_is_done(database: Database) -> None:
+async def test_an_abandoned_write_is_still_done(database: Database) -> None:
     """Cancelling the wait is not cancelling the change."""
     writing = asyncio.create_task(database.write(add("a")))
     await asyncio.sleep(0)

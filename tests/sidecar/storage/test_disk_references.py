@@ -1,4 +1,4 @@
-"""References in memory and on disk: how long they are known, to whom, and what happens when the disk refuses."""
+"""References in memory and on disk: their lifetime, their owner, and failures of the disk."""
 
 import asyncio
 import sqlite3
@@ -77,7 +77,7 @@ async def test_three_days_and_twelve_hours(database: Database, time: ManualClock
 async def test_the_last_call_counts(
     database: Database, time: ManualClock, first: float, second: float, known: float
 ) -> None:
-    """A short one after a long one shortens; also for whoever reads it from the disk."""
+    """A short lifetime after a long one shortens it, also for readers of the disk."""
     here, elsewhere, memory = (
         await opened(database, time),
         await opened(database, time),
@@ -106,7 +106,7 @@ async def test_scopes_are_apart(database: Database, time: ManualClock) -> None:
 
 
 async def test_a_seed_lasts_three_days(database: Database, time: ManualClock) -> None:
-    """Seeded references are on disk before anybody is told that the login succeeded."""
+    """Seeded references are on disk before the login's reply."""
     await opened(database, time, "scope", *(f"ref-{number}" for number in range(1000)))
     again = await opened(database, time)
     time.advance(72 * HOUR - 1)
@@ -185,7 +185,7 @@ async def test_a_hundred_thousand(tmp_path: Path, time: ManualClock) -> None:
     await database.close()
 
 
-async def test_memory_holds_only_so_many(
+async def test_memory_holds_a_bounded_number(
     database: Database, time: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk knows the rest; what is not on disk yet stays in memory."""
@@ -218,7 +218,7 @@ async def test_what_is_being_written_stays_known(
 
 
 async def test_two_processes_share_one_file(tmp_path: Path, time: ManualClock) -> None:
-    """What one has committed the other knows, without having been told."""
+    """A reference that one process has committed is known to the other."""
     one, other = [await Database.open(tmp_path / "sidecar.db") for _ in range(2)]
     here, there = await opened(one, time), await opened(other, time)
     assert not there.has("a")
@@ -278,17 +278,17 @@ async def test_what_could_not_be_written_is_forgotten(database: Database, time: 
     assert (await opened(database, time)).has("a")
 
 
-async def test_what_is_owed_is_written_later(
+async def test_an_unstored_reference_is_written_later(
     database: Database, time: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No reply tells of it: it stays known while the disk is full, in however much company, and is stored after."""
+    """A reference that no reply promises stays known while the disk is full, and is stored later."""
     monkeypatch.setattr("sidecar.storage.disk_references.MAX_CACHED", 10)
     references = await opened(database, time)
     pages = database.fetch_one("PRAGMA page_count")[0]  # type: ignore[index]
     await database.write(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}").fetchone())
     large = "x" * 100_000
     references.remember(f"owed {large}", HOUR, until_stored=True)
-    references.remember(f"told {large}", HOUR)
+    references.remember(f"promised {large}", HOUR)
     with pytest.raises(StoreFailed):
         await commit(database)
     references.remember(f"owed {large}", 2 * HOUR)  # which its reply says was not stored
@@ -296,11 +296,11 @@ async def test_what_is_owed_is_written_later(
         await commit(database)
     for number in range(15):
         references.remember(f"a{number}", HOUR)
-    assert (references.has(f"owed {large}"), references.has(f"told {large}")) == (True, False)
+    assert (references.has(f"owed {large}"), references.has(f"promised {large}")) == (True, False)
     await database._in_thread(lambda: database._writer.execute("PRAGMA max_page_count = 100000").fetchone())
     await database.flush()
     again = await opened(database, time)
-    assert (again.has(f"owed {large}"), again.has(f"told {large}")) == (True, False)
+    assert (again.has(f"owed {large}"), again.has(f"promised {large}")) == (True, False)
     time.advance(1.5 * HOUR)
     assert (again.has(f"owed {large}"), references.has(f"owed {large}")) == (False, False)
 
@@ -308,7 +308,7 @@ async def test_what_is_owed_is_written_later(
 async def test_a_later_acceptance_survives_an_earlier_failure(
     database: Database, time: ManualClock, refusal: Refusal
 ) -> None:
-    """What was accepted anew while the first write was failing is another matter."""
+    """A reference that is accepted again while the first write fails is stored by itself."""
     references = await opened(database, time)
     refusal.begin()
     references.remember("a", HOUR)
@@ -360,7 +360,7 @@ async def test_a_process_that_lives_long_sweeps_the_disk(database: Database, tim
 
 
 def test_memory_sweeps_itself(time: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What nobody asks for any more does not pile up: it goes once there are many."""
+    """Expired references don't pile up: they are deleted once there are many."""
     monkeypatch.setattr(memory_references, "FIRST_SWEEP", 10)
     references = MemoryReferences(time.clock)
     for number in range(1_000):

@@ -67,7 +67,7 @@ async def test_one_of_each_lane_may_go(box: Box) -> None:
     assert box.due("f") == ["other"]
 
 
-async def test_the_same_parcel_is_put_once(box: Box) -> None:
+async def test_the_same_message_is_stored_once(box: Box) -> None:
     """Same id and endpoint, while it is there; another endpoint is another message."""
     await box.put("a", "a")
     await box.put("a")
@@ -78,17 +78,17 @@ async def test_the_same_parcel_is_put_once(box: Box) -> None:
     assert box.due() == ["a"]
 
 
-async def test_whoever_sends_is_told(box: Box) -> None:
+async def test_the_sender_is_notified_of_new_messages(box: Box) -> None:
     """Of the endpoints, at once; of nothing where nothing was put."""
-    told: list[set[str]] = []
-    box.outbox.on_put = told.append
+    reported: list[set[str]] = []
+    box.outbox.on_put = reported.append
     box.outbox.put([])
     await box.put("a", endpoint="e")
     await box.put("a", endpoint="f")
-    assert told == [{"e"}, {"f"}]
+    assert reported == [{"e"}, {"f"}]
 
 
-async def test_putting_off_holds_up_the_lane(box: Box) -> None:
+async def test_rescheduling_blocks_the_ordering_key(box: Box) -> None:
     """Until its time has come."""
     await box.put("a", "b")
     [head] = box.outbox.due("e", 1)
@@ -101,7 +101,7 @@ async def test_putting_off_holds_up_the_lane(box: Box) -> None:
     assert box.outbox.next_due("nobody") is None
 
 
-async def test_burying_lets_the_next_one_go(box: Box) -> None:
+async def test_a_dead_message_lets_the_next_one_go(box: Box) -> None:
     """One, or all that were put before a time."""
     await box.put("a", "b")
     [head] = box.outbox.due("e", 1)
@@ -130,7 +130,7 @@ async def test_once_more(box: Box) -> None:
     assert box.outbox.endpoints_of("a", None) == ["e"]
 
 
-async def test_what_is_put_for_a_disabled_endpoint_is_dead(box: Box) -> None:
+async def test_a_message_for_a_disabled_endpoint_is_dead(box: Box) -> None:
     """It is kept where one can see it."""
     box.rows.save("e", "webhook", "{}")
     await box.outbox.flush()
@@ -140,7 +140,7 @@ async def test_what_is_put_for_a_disabled_endpoint_is_dead(box: Box) -> None:
 
 
 async def test_pages_of_either_and_of_both(box: Box) -> None:
-    """Oldest first, whatever became of them; a page holds so many, the last one the rest."""
+    """Pages list messages oldest first, whatever their status; the last page has the rest."""
     names = [f"{number:03}" for number in range(PAGE_SIZE + 10)]
     for name in names:
         await box.put(name, ordering_key=name)
@@ -229,7 +229,7 @@ async def test_an_endpoint_belongs_to_one_process_at_a_time(box: Box) -> None:
     assert not await box.rows.claim("nobody", "one", living.__contains__)
 
 
-async def test_who_asks_for_an_endpoint_first_and_comes_second_does_not_get_it(box: Box) -> None:
+async def test_a_quicker_claim_gets_the_lease(box: Box) -> None:
     """A lease that was taken while we waited for the disk is no lease from the future."""
     box.rows.save("e", "webhook", "{}")
     await box.outbox.flush()
@@ -260,7 +260,7 @@ async def test_what_has_arrived_is_noted_in_one_transaction(box: Box, monkeypatc
     assert (box.due(), [one.id for one in box.outbox.pending("e", "a", 10)]) == (["a3"], ["a3", "a4"])
 
 
-async def test_what_steps_aside_holds_up_nothing(box: Box) -> None:
+async def test_a_detached_copy_blocks_no_other(box: Box) -> None:
     """It has an ordering key of its own, and keeps its attempts."""
     await box.put("a", "b")
     [head] = box.outbox.due("e", 1)
@@ -274,7 +274,7 @@ async def test_what_steps_aside_holds_up_nothing(box: Box) -> None:
 
 
 async def test_bodies_are_encrypted_with_a_lasting_key(tmp_path: Path) -> None:
-    """The size that is told is the body's own; with another key it stays closed; dead ones are encrypted too."""
+    """The listed size is the body's own; another key can't decrypt it; dead ones are encrypted too."""
     clock = ManualClock(NOW).clock
     path, body = tmp_path / "sidecar.db", b"what a CV says of somebody"
     for encryptor, clear in ((Encryptor(b"k" * 32), False), (Encryptor(), True)):
@@ -309,8 +309,8 @@ async def test_the_servers_of_a_login(box: Box) -> None:
     assert box.rows.login("scope") == ("b",)
 
 
-async def test_parcels_survive(tmp_path: Path) -> None:
-    """In their order, whoever opens the file next."""
+async def test_messages_survive_a_restart(tmp_path: Path) -> None:
+    """Messages keep their order for the next process."""
     path = tmp_path / "sidecar.db"
     database = await Database.open(path)
     await Box(database).put(*map(str, range(10)))
@@ -326,7 +326,7 @@ async def test_parcels_survive(tmp_path: Path) -> None:
 
 
 async def test_a_full_disk(box: Box) -> None:
-    """What could not be put is told by the commit, and nothing of it comes back later."""
+    """The commit reports messages that could not be stored, and they don't reappear later."""
     await box.database.execute(f"PRAGMA max_page_count = {box.database.fetch_one('PRAGMA page_count')[0]}")  # type: ignore[index]
     with pytest.raises(StoreFailed):
         await box.put("a", body=b"x" * 1_000_000)

@@ -1,4 +1,4 @@
-"""References in a fleet: what is told, to whom, and what happens while Redis is not there."""
+"""References in a fleet: which are published, to which machines, and what happens without Redis."""
 
 import asyncio
 import contextlib
@@ -32,16 +32,16 @@ class Machine:
 
     def __init__(self, server: RedisServer) -> None:
         self.database = Database.in_memory()
-        self.told = ReferencePublisher(server.url)
+        self.publisher = ReferencePublisher(server.url)
 
     async def references(self, scope: str = "scope") -> RedisReferences:
         """Those of a login."""
         own = await DiskReferences.open(self.database, Clock(), scope, (), 0)
-        return RedisReferences(own, self.told, scope)
+        return RedisReferences(own, self.publisher, scope)
 
     async def close(self, seconds: float = SECONDS) -> None:
         """Ends it."""
-        await self.told.close(seconds)
+        await self.publisher.close(seconds)
         await self.database.close()
 
 
@@ -69,7 +69,7 @@ async def until_unknown(references: RedisReferences, reference: str) -> None:
 
 
 async def test_known_to_all_of_the_same_login(machines: tuple[Machine, Machine]) -> None:
-    """And to nobody of another one; `has` is what this machine knows by itself."""
+    """References are shared within an account only; `has` covers this machine's own knowledge."""
     here, there = [await machine.references() for machine in machines]
     elsewhere = await machines[1].references("another scope")
     odd = "NUL \0, é😀 and " + "x" * 10_000
@@ -92,7 +92,7 @@ async def test_for_as_long_as_it_was_said(machines: tuple[Machine, Machine]) -> 
     assert not await here.known("a")
 
 
-async def test_told_at_the_moment_when_all_was_told(machines: tuple[Machine, Machine]) -> None:
+async def test_references_published_during_a_publication_are_not_lost(machines: tuple[Machine, Machine]) -> None:
     """What is remembered just as the last batch lands waits for nothing else to be remembered."""
     here, there = [await machine.references() for machine in machines]
     for number in range(100):
@@ -105,12 +105,12 @@ async def test_told_at_the_moment_when_all_was_told(machines: tuple[Machine, Mac
         assert not here.has(reference)
 
 
-async def test_what_lies_in_redis_tells_nothing(machines: tuple[Machine, Machine]) -> None:
+async def test_redis_contains_no_reference_in_clear(machines: tuple[Machine, Machine]) -> None:
     """Neither the reference nor the login."""
     here, there = [await machine.references("the scope") for machine in machines]
     here.remember("the reference", HOUR)
     await until_known(there, "the reference")
-    keys = await machines[0].told.redis.keys("*")
+    keys = await machines[0].publisher.redis.keys("*")
     assert len(keys) == 1
     assert b"the" not in keys[0]
 
@@ -118,7 +118,7 @@ async def test_what_lies_in_redis_tells_nothing(machines: tuple[Machine, Machine
 async def test_redis_goes_and_comes(
     machines: tuple[Machine, Machine], server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is remembered meanwhile is told later; what is asked meanwhile is an error where nobody here knows."""
+    """References of that time are published later; a question that this machine can't answer is an error."""
     monkeypatch.setattr(redis_references, "RETRY_SECONDS", 0.05)
     here, there = [await machine.references() for machine in machines]
     server.stop()
@@ -142,11 +142,11 @@ async def test_no_more_wait_than_memory_holds(
     server.stop()
     for number in range(20):
         here.remember(f"r{number}", HOUR)
-    assert len(machines[0].told._unpublished) == 10
+    assert len(machines[0].publisher._unpublished) == 10
     assert await here.known("r19")
 
 
-async def test_the_last_ones_are_told_at_the_end(server: RedisServer) -> None:
+async def test_the_last_references_are_published_at_the_end(server: RedisServer) -> None:
     """A machine that ends gets a moment for it."""
     here, there = Machine(server), Machine(server)
     (await here.references()).remember("a", HOUR)
@@ -155,7 +155,7 @@ async def test_the_last_ones_are_told_at_the_end(server: RedisServer) -> None:
     await there.close()
 
 
-def test_an_address_that_is_none() -> None:
+def test_an_invalid_address() -> None:
     """Is refused without a word of what it says: there may be a password in it."""
     with pytest.raises(StoreFailed, match="SIDECAR_QUEUE") as failed:
         connect("redis://:hunter2@host:hunter2/0")
@@ -164,7 +164,7 @@ def test_an_address_that_is_none() -> None:
 
 
 async def test_a_cancellation_that_the_client_loses_counts() -> None:
-    """Whoever is cancelled while an answer comes in is cancelled, whatever the client makes of it."""
+    """A task that is cancelled while an answer arrives is cancelled, whatever redis-py does."""
 
     async def loses() -> str:
         with contextlib.suppress(asyncio.CancelledError):

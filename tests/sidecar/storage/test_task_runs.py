@@ -36,7 +36,7 @@ def begun(number: int, task: str = "t") -> StoredRun:
 
 
 def ended(run: StoredRun, status: str = "success") -> StoredRun:
-    """The same run at its end."""
+    """Returns the run at its end."""
     return replace(run, ended=run.started + 1, status=status, outcome=b'{"result":"\xc3\xa9"}')
 
 
@@ -85,7 +85,7 @@ async def test_what_is_forgotten_does_not_come_back(history: TaskRuns) -> None:
 
 
 async def test_a_redis_that_comes_back_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How a run ended is not lost over a restart of Redis; one that stays away is told of."""
+    """A run's outcome survives a restart of Redis; a longer outage is reported."""
     monkeypatch.setattr(redis_task_runs, "RETRY_SECONDS", 0.05)
     with RedisServer(tmp_path, lasting=True) as server:
         redis = connect(server.url)

@@ -125,12 +125,12 @@ class TaskHarness:
         return await self.tasks.update(read(UpdateTask, {"id": "t"} | content))
 
     async def pass_time(self, seconds: float) -> None:
-        """Moves the clock on, and rings the alarm until nothing is due."""
+        """Advances the clock, and handles due tasks until nothing is due."""
         self.time.advance(seconds)
         await self.on_due()
 
     async def on_due(self) -> None:
-        """As the alarm would do right now."""
+        """Handles due tasks as the timer does."""
         while (due := await self.agenda.next_due()) is not None and due <= self.time.time:
             await self.firing.on_due()
 
@@ -145,7 +145,7 @@ class TaskHarness:
         return item, decode(item.document)
 
     def at(self, seconds: float) -> str:
-        """So many seconds from now, as a message writes it."""
+        """The time `seconds` from now, in a message's format."""
         return rfc3339(self.time.time + seconds)
 
     @property

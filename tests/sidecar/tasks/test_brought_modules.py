@@ -75,11 +75,11 @@ async def test_an_installed_module_uses_what_is_brought(scripts: Scripts, url: s
     """A client that was compiled, with Node's events and url and with axios."""
     text = """const {Client} = require('influx-like');
       exports.main = async ({url}) => {
-        const client = new Client(url), told = [];
-        client.on('written', (status) => told.push(status));
-        return [await client.write([{name: 'a', value: 1}, {name: 'b', value: 2}]), told] }"""
-    (answer, told) = await scripts.test(text, url=url)
-    assert (answer["path"], answer["body"], told) == ("/write?db=a", "a value=1\nb value=2", [200])
+        const client = new Client(url), statuses = [];
+        client.on('written', (status) => statuses.push(status));
+        return [await client.write([{name: 'a', value: 1}, {name: 'b', value: 2}]), statuses] }"""
+    (answer, statuses) = await scripts.test(text, url=url)
+    assert (answer["path"], answer["body"], statuses) == ("/write?db=a", "a value=1\nb value=2", [200])
     assert answer["headers"]["content-type"] == "text/plain"
 
 

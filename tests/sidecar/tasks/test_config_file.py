@@ -115,6 +115,6 @@ async def test_a_script_from_a_url_has_its_file_there(harness: TaskHarness) -> N
     base = "http://{}:{}/public/director".format(*server.addresses[0][:2])
     made = await make(harness, script=f"{base}/prices.js?key=s3cret")
     assert (made.interval, made.config) == (3_600_000, {"shop": "a"})
-    with pytest.raises(WireError, match=r"in other\.json beside the script$"):
+    with pytest.raises(WireError, match=r"in other\.json next to the script$"):
         await make(harness, script=f"{base}/other.js?key=s3cret")
     await server.cleanup()

@@ -71,7 +71,7 @@ def matches(pattern: str, text: str) -> bool:
 
 @pytest.mark.parametrize("pattern", [*OCPS, *FURTHER])
 def test_a_pattern_comes_when_the_specification_says(pattern: str) -> None:
-    """And not when it says not."""
+    """A pattern matches exactly when the specification says."""
     yes, no = (OCPS | FURTHER)[pattern]
     assert [one for one in yes if not matches(pattern, one)] == []
     assert [one for one in no if matches(pattern, one)] == []
@@ -112,7 +112,7 @@ def test_a_date_that_never_comes_is_no_error_of_syntax() -> None:
         *("* * * * FRI-MON", "* * * * 5-0"),
     ],
 )
-def test_what_is_no_pattern(pattern: str) -> None:
+def test_invalid_patterns_are_refused(pattern: str) -> None:
     """Is refused by its place, without being repeated."""
     with pytest.raises(InvalidContent, match=r"^cron: ") as failed:
         parse_cron(pattern)

@@ -79,7 +79,7 @@ def test_usual_forms_of_a_moment(text: str, moment: str) -> None:
         *("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"),
     ],
 )
-def test_what_is_no_moment(text: str) -> None:
+def test_invalid_times_of_day_are_refused(text: str) -> None:
     """Is refused by its place."""
     with pytest.raises(InvalidContent, match=r"^end: expected a date and time") as failed:
         parse_time_ms(text, "end")

@@ -130,7 +130,7 @@ def test_links_are_followed_within_the_folder_only(resolver: Resolver, tmp_path:
 def test_a_script_from_elsewhere_has_modules_but_no_files(resolver: Resolver) -> None:
     """It does not lie in the folder."""
     assert resolver.resolve("plain", "a.js", imports=False, has_files=False) == "node_modules/plain/index.js"
-    with pytest.raises(NotFound, match="a script from a URL has modules, but no files beside it"):
+    with pytest.raises(NotFound, match="a script from a URL has modules, but no files next to it"):
         resolver.resolve("./data.json", "a.js", imports=False, has_files=False)
 
 
@@ -153,7 +153,7 @@ def test_names_that_go_round_lead_somewhere(resolver: Resolver, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "null", '{"main": 5}', '{"main": "../../a"}', "[" * 10_000])
-def test_a_manifest_that_is_none_is_passed_over(resolver: Resolver, tmp_path: Path, text: str) -> None:
+def test_an_invalid_manifest_is_skipped(resolver: Resolver, tmp_path: Path, text: str) -> None:
     """Whatever it holds."""
     put(tmp_path, {"node_modules/odd/index.js": ""})
     (tmp_path / "node_modules/odd/package.json").write_text(text)

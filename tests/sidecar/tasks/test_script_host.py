@@ -31,7 +31,7 @@ async def site() -> AsyncIterator[str]:
 
 
 async def fetched(site: str, size: int, times: int) -> list[FetchResponse | BaseException]:
-    """What comes of so many requests at once."""
+    """The results of that many requests at once."""
 
     async def job(content: bytes, number: int) -> bytes:
         return content

@@ -53,7 +53,7 @@ OWN_MODULE = "exports.main = () => [typeof require.main, module.id, module.loade
     ],
 )
 async def test_require(scripts: Scripts, source: str, result: Any) -> None:
-    """Installed modules in the forms that they have, and files beside the script."""
+    """Installed modules in the forms that they have, and files next to the script."""
     assert await scripts.run(files={"a.js": source, "lib": LIB}) == result
 
 
@@ -155,7 +155,7 @@ async def test_a_stack_has_five_calls(scripts: Scripts) -> None:
     assert failed.value.stack == ("deep (a.js:1:34)", *["deep (a.js:1:53)"] * 4)
 
 
-async def test_what_changed_is_read_anew(scripts: Scripts) -> None:
+async def test_a_changed_file_is_read_again(scripts: Scripts) -> None:
     """A required file, one that comes, one that goes, and one whose package becomes one of modules."""
     source = "exports.main = () => require('./b')"
     assert await scripts.run(files={"a.js": source, "b.js": "module.exports = 1"}) == 1
@@ -174,7 +174,7 @@ async def test_a_text_has_the_folder(scripts: Scripts) -> None:
     assert await scripts.test(text) == "A1"
 
 
-async def test_there_is_a_most(scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_files_and_bytes_of_a_run_are_bounded(scripts: Scripts, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files and bytes of one run; a file that is not UTF-8."""
     many = {f"m{n}.js": "" for n in range(20)}
     source = "".join(f"require('./{name}');" for name in many) + "exports.main = () => 'all'"
@@ -227,7 +227,7 @@ async def test_a_script_from_a_url_has_modules_but_no_files(scripts: Scripts) ->
     put(scripts.folder, {"own.js": "module.exports = 'not this one'"})
     assert await scripts.run(f"{base}/own.js?key=s3cret") == 1
     with pytest.raises(
-        ScriptError, match=r"a script from a URL has modules, but no files beside it \(files\.js, line 1,"
+        ScriptError, match=r"a script from a URL has modules, but no files next to it \(files\.js, line 1,"
     ):
         await scripts.run(f"{base}/files.js")
     with pytest.raises(ScriptError) as failed:

@@ -1,4 +1,4 @@
-"""Tasks: when they run, when they don't, and what is told of it."""
+"""Tasks: when they run, when they don't, and their events."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -60,7 +60,7 @@ def slots(harness: TaskHarness) -> list[int]:
 
 
 async def test_runs_come_at_init_and_every_interval_after_it(harness: TaskHarness) -> None:
-    """However late each is looked at: no drift."""
+    """Runs do not drift, however late each is handled."""
     await harness.make()
     await harness.pass_time(59.9)
     assert slots(harness) == []
@@ -89,7 +89,7 @@ async def test_a_job_is_planned_once(harness: TaskHarness) -> None:
 
 
 async def test_without_init_it_runs_at_once(harness: TaskHarness) -> None:
-    """And from then on at its interval."""
+    """A task without `init` runs at once, and then at its interval."""
     await harness.make(init=None)
     await harness.on_due()
     harness.queue.end_all()
@@ -108,7 +108,7 @@ async def test_an_init_that_has_passed_gives_the_row_of_times(harness: TaskHarne
 
 
 async def test_a_run_that_still_goes_on_has_the_next_skipped(harness: TaskHarness) -> None:
-    """And counted; the time after it is on time again."""
+    """A time during a run is skipped and counted; the next one is on time again."""
     await harness.make()
     await harness.pass_time(60)
     await harness.pass_time(10)
@@ -181,7 +181,7 @@ async def test_cron_times_missed_while_nothing_ran_become_one(harness: TaskHarne
 
 
 async def test_cron_over_a_clock_change_runs_once_an_hour_shown_twice(database: Database, tmp_path: Path) -> None:
-    """And not in an hour that is skipped."""
+    """An hour shown twice has the runs of one, a skipped hour none."""
     spring = TaskHarness(database, ManualClock(1_743_202_800), Queue(), tmp_path)  # 2025-03-29 00:00 in Amsterdam
     await spring.make(init=None, interval=None, cron="30 2 * * *", zone="Europe/Amsterdam")
     for _ in range(3 * 24):
@@ -279,7 +279,7 @@ async def test_stop_and_start(harness: TaskHarness) -> None:
 
 
 async def test_two_processes_hand_over_each_time_once(database: Database, tmp_path: Path) -> None:
-    """Whoever is later finds the key taken."""
+    """The later process finds the key taken."""
     time, queue = ManualClock(START), Queue()
     one, other = (TaskHarness(database, time, queue, tmp_path, process=name) for name in ("one", "other"))
     await one.make()
@@ -291,8 +291,8 @@ async def test_two_processes_hand_over_each_time_once(database: Database, tmp_pa
     assert (await one.status()).skipped == 0
 
 
-async def test_who_died_after_the_queue_took_it_is_made_up_for(harness: TaskHarness) -> None:
-    """The same key again: no second run."""
+async def test_a_crash_after_queueing_repeats_no_run(harness: TaskHarness) -> None:
+    """The key is reused, so there is no second run."""
     await harness.make()
     harness.time.advance(60)
     _, document = await harness.stored()
@@ -400,7 +400,7 @@ async def test_a_task_as_it_is_shown(harness: TaskHarness) -> None:
         ({"interval": None, "cron": "@daily", "init": "9999-12-31T23:59:59Z"}, "cron"),
     ],
 )
-async def test_what_can_be_no_task(harness: TaskHarness, content: dict[str, Any], field: str) -> None:
+async def test_invalid_tasks_are_refused(harness: TaskHarness, content: dict[str, Any], field: str) -> None:
     """Is refused by its place, and nothing is kept."""
     with pytest.raises(WireError) as failed:
         await harness.make(**content)
@@ -415,7 +415,7 @@ async def test_an_id_is_taken_once(harness: TaskHarness) -> None:
         await harness.make(script="b.js")
 
 
-async def test_there_is_a_most(harness: TaskHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_number_of_tasks_is_bounded(harness: TaskHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand; two of them here."""
     monkeypatch.setattr(task_manager, "MAX_TASKS", 2)
     await harness.make(id="a")
@@ -517,7 +517,7 @@ async def test_lists_have_pages(harness: TaskHarness) -> None:
 
 
 async def test_delete_forgets_its_runs(harness: TaskHarness, tmp_path: Path) -> None:
-    """A new one of that id begins anew."""
+    """A deleted task's runs are deleted; a new one of that id has none."""
     (tmp_path / "a.js").write_text("exports.main = () => { throw new Error('x') }")
     await harness.make(script=None, job={"steps": [{"url": "https://a.example/"}]})
     await harness.tasks.run_now(TaskRef(id="t"), "", None)
@@ -542,7 +542,7 @@ async def test_what_is_secret_in_a_job_is_nowhere_in_clear(harness: TaskHarness)
     assert b"cookie-canary" in harness.records.job(document)
 
 
-async def test_with_a_lasting_seal_another_process_opens_it(database: Database, tmp_path: Path) -> None:
+async def test_with_a_persistent_key_another_process_decrypts_it(database: Database, tmp_path: Path) -> None:
     """The next process after a restart, say."""
     one, other = (
         TaskHarness(database, ManualClock(START), Queue(), tmp_path, encryptor=Encryptor(b"k" * 32)) for _ in range(2)
@@ -565,7 +565,7 @@ async def test_a_run_whose_process_died(database: Database, tmp_path: Path, stat
     assert last.status == shown
 
 
-async def test_one_that_can_not_be_read_holds_up_no_other(harness: TaskHarness) -> None:
+async def test_an_unreadable_entry_blocks_no_other(harness: TaskHarness) -> None:
     """A newer sidecar's, or a damaged one: it waits as it is, is left out of lists, and can be deleted."""
     await harness.agenda.put_new("strange", b'{"interval":"x"}', START + 1)
     await harness.make()

@@ -58,8 +58,8 @@ class Site:
         if request.path == "/hang":
             await self.over.wait()
         if request.path == "/echo":
-            told = {"method": request.method, "body": await request.text(), "headers": dict(request.headers)}
-            return web.json_response(told)
+            reported = {"method": request.method, "body": await request.text(), "headers": dict(request.headers)}
+            return web.json_response(reported)
         bodies = {"/script.js": self.script.encode(), "/binary.js": b"\xff\xfe"} | dict.fromkeys(
             ("/large.js", "/large"), BIG
         )
@@ -111,7 +111,7 @@ async def runs(harness: TaskHarness, task: str) -> tuple[TaskRun, ...]:
 
 
 @pytest.mark.browser
-async def test_a_file_is_read_anew_for_every_run(harness: TaskHarness, tmp_path: Path) -> None:
+async def test_a_file_is_read_again_for_every_run(harness: TaskHarness, tmp_path: Path) -> None:
     """What changed in between counts; folders below the scripts folder are fine."""
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "a.js").write_text("\ufeffexports.main = (c) => { console.log('one'); return 'first ' + c.n }")
@@ -173,7 +173,7 @@ async def test_a_script_that_can_not_be_had(
 
 
 async def test_a_script_behind_a_private_address(site: Site, tmp_path: Path) -> None:
-    """Is refused by its address or its name, where private networks are not allowed, and nobody is asked."""
+    """A private host is refused by its address or its name, and no request is sent."""
     public_http = PublicHttpClient(Clock(), allow_private=False)
     scripts = ScriptSources(public_http, lambda: tmp_path, allow_private=False)
     for script in (f"{site.url}script.js", "http://localhost:9/x.js", "http://[::1]:9/x.js"):
@@ -183,7 +183,7 @@ async def test_a_script_behind_a_private_address(site: Site, tmp_path: Path) -> 
     await public_http.close()
 
 
-async def test_files_that_are_none_of_ours(harness: TaskHarness, tmp_path: Path) -> None:
+async def test_foreign_files_are_left_alone(harness: TaskHarness, tmp_path: Path) -> None:
     """Links out of the folder, folders, pipes, what is too large, what is not there, what can't be read as text."""
     folder = tmp_path / "scripts"
     folder.mkdir()
@@ -195,12 +195,12 @@ async def test_files_that_are_none_of_ours(harness: TaskHarness, tmp_path: Path)
     (folder / "binary.js").write_bytes(b"\xff\xfe")
     public_http = PublicHttpClient(Clock(), allow_private=True)
     scripts = ScriptSources(public_http, lambda: folder, allow_private=True)
-    told = {}
+    reported = {}
     for name in ("link", "folder", "pipe", "large", "binary", "missing", "x" * 300):
         with pytest.raises(SidecarError) as failed:
             await asyncio.wait_for(scripts.read(f"{name}.js"), 5)
-        told[name[:10]] = failed.value.code
-    assert told == {
+        reported[name[:10]] = failed.value.code
+    assert reported == {
         "link": "forbidden",
         "folder": "not_found",
         "pipe": "not_found",
@@ -219,11 +219,11 @@ async def test_fetch_reaches_allowed_hosts_through_us(harness: TaskHarness, site
       const headers = {'X-A': 'b', Host: 'evil', 'Content-Length': '1'};
       const r = await fetch(url + 'echo', {method: 'PUT', body: 'some text', headers});
       return JSON.stringify(await r.json()) }"""
-    told = (await try_out(harness, text, url=site.url)).result
-    assert '"method":"PUT"' in told
-    assert '"body":"some text"' in told
-    assert '"X-A":"b"' in told or '"x-a":"b"' in told
-    assert "evil" not in told
+    reported = (await try_out(harness, text, url=site.url)).result
+    assert '"method":"PUT"' in reported
+    assert '"body":"some text"' in reported
+    assert '"X-A":"b"' in reported or '"x-a":"b"' in reported
+    assert "evil" not in reported
 
 
 @pytest.mark.browser
@@ -270,9 +270,9 @@ async def test_a_forged_header_is_refused(harness: TaskHarness, site: Site, name
     text = f"""exports.main = async ({{url}}) => {{
       Object.fromEntries = () => ({forged});
       try {{ await fetch(url + 'echo') }} catch (error) {{ return `${{error.code}}: ${{error.message}}` }} }}"""
-    told = (await try_out(harness, text, url=site.url)).result
-    assert said in told
-    assert told.startswith("limit_exceeded" if "limited" in said else "invalid_content")
+    reported = (await try_out(harness, text, url=site.url)).result
+    assert said in reported
+    assert reported.startswith("limit_exceeded" if "limited" in said else "invalid_content")
 
 
 @pytest.mark.browser
@@ -387,33 +387,33 @@ async def test_a_run_that_is_stopped_is_noted(harness: TaskHarness, site: Site) 
     assert not (await harness.status(script)).busy
 
 
-async def test_who_asked_is_told(harness: TaskHarness) -> None:
+async def test_a_manual_run_is_reported_to_its_caller(harness: TaskHarness) -> None:
     """Once, when it has ended, with what is noted."""
-    told: list[tuple[str, Any]] = []
+    reported: list[tuple[str, Any]] = []
     await harness.make(script=None, job={"steps": [{"url": "https://a.example/"}]})
-    reply = await harness.tasks.run_now(TaskRef(id="t"), "", lambda event, content: told.append((event, content)))
-    assert told == [("task_run", (await runs(harness, "t"))[0])]
-    assert told[0][1].run == reply.run
+    reply = await harness.tasks.run_now(TaskRef(id="t"), "", lambda event, content: reported.append((event, content)))
+    assert reported == [("task_run", (await runs(harness, "t"))[0])]
+    assert reported[0][1].run == reply.run
 
 
 @pytest.mark.browser
-async def test_a_script_is_told_of_as_a_job_of_one_step(harness: TaskHarness, tmp_path: Path) -> None:
+async def test_a_script_is_reported_as_a_job_of_one_step(harness: TaskHarness, tmp_path: Path) -> None:
     """Named after the task, with its output and result; a failed one says why."""
-    told: list[tuple[str, Any]] = []
+    reported: list[tuple[str, Any]] = []
     (tmp_path / "a.js").write_text("exports.main = () => { console.log('out'); return 'done' }")
     await harness.make(script="a.js")
-    await harness.tasks.run_now(TaskRef(id="t"), "", lambda event, content: told.append((event, content)))
-    updates = [content.data for event, content in told if event == "job_update"]
+    await harness.tasks.run_now(TaskRef(id="t"), "", lambda event, content: reported.append((event, content)))
+    updates = [content.data for event, content in reported if event == "job_update"]
     assert [(one.job_name, one.run_state) for one in updates] == [
         *(("t", state) for state in ("WAITING", "RUNNING", "RUNNING", "COMPLETED")),
     ]
     (step,) = updates[-1].task_states
     assert (step.task_name, step.state, step.stdout, step.return_code) == ("a.js", "COMPLETED", 'out\n"done"', 0)
-    told.clear()
+    reported.clear()
     (tmp_path / "a.js").write_text("exports.main = () => { console.log('out'); throw new Error('bad') }")
     with pytest.raises(ActionFailed):
-        await harness.tasks.run_now(TaskRef(id="t"), "", lambda event, content: told.append((event, content)))
-    last = [content.data for event, content in told if event == "job_update"][-1]
+        await harness.tasks.run_now(TaskRef(id="t"), "", lambda event, content: reported.append((event, content)))
+    last = [content.data for event, content in reported if event == "job_update"][-1]
     assert last.run_state == "FAILED"
     (step,) = last.task_states
     assert (step.state, step.stdout, step.error_message) == (
@@ -444,15 +444,15 @@ def test_hosts(allowed: str, host: str, may: bool) -> None:
     assert HostAllowlist(allowed).allow(host) is may
 
 
-async def test_a_job_that_can_not_be_opened_is_told_of(harness: TaskHarness, tmp_path: Path) -> None:
-    """The process that encrypted it is gone: whoever listens hears that the run failed."""
-    told: list[tuple[str, Any]] = []
+async def test_a_job_that_can_not_be_decrypted_is_reported(harness: TaskHarness, tmp_path: Path) -> None:
+    """If the process that encrypted the job is gone, the listeners get the run's failure."""
+    reported: list[tuple[str, Any]] = []
     gone = TaskHarness(harness.database, harness.time, harness.queue, tmp_path)
     cookie = {"name": "c", "value": "canary", "domain": "a.example"}
     await gone.make(script=None, job={"steps": [{"url": "https://a.example/"}], "cookies": [cookie]})
     await gone.public_http.close()
     with pytest.raises(DecryptionKeyMissing):
-        await harness.tasks.run_now(TaskRef(id="t"), "", lambda event, content: told.append((event, content)))
-    states = [content.data.run_state for event, content in told if event == "job_update"]
+        await harness.tasks.run_now(TaskRef(id="t"), "", lambda event, content: reported.append((event, content)))
+    states = [content.data.run_state for event, content in reported if event == "job_update"]
     assert states == ["WAITING", "RUNNING", "RUNNING", "FAILED"]
-    assert "canary" not in repr(told)
+    assert "canary" not in repr(reported)

@@ -43,7 +43,7 @@ def test_a_value_called_config_goes_before_the_prefix() -> None:
 
 
 def test_references_to_secrets_are_left_for_the_run() -> None:
-    """They are filled in by whoever fetches them."""
+    """References to secrets are filled in later, by the job."""
     steps = [
         {"url": "https://a.example/{{page}}", "actions": [{"fill": {"selector": "#p", "value": "{{user.password}}"}}]}
     ]

@@ -86,7 +86,7 @@ async def test_a_value_of_too_many_bytes_fails_its_call_alone(pool: BrowserPool)
         ),
     ],
 )
-async def test_the_job_is_told(
+async def test_the_job_fails_with_its_driver(
     pool: BrowserPool, site: str, tmp_path: Path, content: dict[str, Any], action: str, said: str
 ) -> None:
     """With the step and the action."""

@@ -70,7 +70,7 @@ async def until_ended(pid: int) -> None:
 async def test_the_first_chromium_takes_it(
     drivers: DriverProcesses, ended: contextlib.AsyncExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once; it was told nothing of our settings."""
+    """The driver is started once, without our settings in its environment."""
     monkeypatch.setenv("SIDECAR_STORE_KEY", "a secret")
     ahead = await started_ahead(drivers)
     drivers.expect()
@@ -82,7 +82,7 @@ async def test_the_first_chromium_takes_it(
 
 
 async def test_another_browser_gets_its_own(drivers: DriverProcesses, ended: contextlib.AsyncExitStack) -> None:
-    """And leaves the other for a Chromium."""
+    """Another browser starts its own driver and leaves the first for a Chromium."""
     ahead = await started_ahead(drivers)
     assert await taken(drivers, ended, "FIREFOX") != ahead
     assert await taken(drivers, ended) == ahead
@@ -98,7 +98,7 @@ async def test_one_that_has_died_is_replaced(drivers: DriverProcesses, ended: co
     assert psutil.pid_exists(pid)
 
 
-async def test_one_that_nobody_takes_ends(drivers: DriverProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unused_driver_ends(drivers: DriverProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
     """When its time is over, and with the session."""
     monkeypatch.setattr(driver_process, "UNUSED_SECONDS", 0.01)
     ahead = await started_ahead(drivers)
@@ -120,7 +120,7 @@ async def test_a_job_that_is_cancelled_takes_it_along(drivers: DriverProcesses) 
     assert own_children() == set()
 
 
-async def test_a_folder_that_cannot_be_had_is_said_by_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_folder_fails_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is started ahead fails in silence."""
 
     def refuse(_: Scratch) -> Path:
@@ -168,7 +168,7 @@ async def test_a_death_is_seen_before_asyncio_notices_it() -> None:
     os.kill(process.pid, 9)
     with contextlib.suppress(
         ChildProcessError
-    ):  # asyncio's thread was quicker; its loop, which gets no turn, isn't told
+    ):  # asyncio's thread was quicker; its loop, which gets no turn, does not know
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222
     assert process.returncode is None
     assert driver_process._has_ended(process)

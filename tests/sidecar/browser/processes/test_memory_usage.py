@@ -1,4 +1,4 @@
-"""Memory: a browser that has grown is replaced between jobs; and what of ours a browser is not told."""
+"""Memory: a browser that has grown is replaced between jobs; and variables that a browser does not inherit."""
 
 import pytest
 

@@ -80,8 +80,8 @@ async def test_another_key_opens_nothing(tmp_path: Path) -> None:
     assert await in_folder(tmp_path, KEY).load(SHOP) == b"{}"
 
 
-async def test_the_turn_is_one_sidecars_at_a_time(tmp_path: Path) -> None:
-    """Another one that shares the folder waits, and can be told to stop waiting."""
+async def test_the_profile_lock_belongs_to_one_sidecar_at_a_time(tmp_path: Path) -> None:
+    """Another process on the same folder waits for the lock, and can be cancelled."""
     first, second = in_folder(tmp_path), in_folder(tmp_path)
     entered = asyncio.Event()
 

@@ -77,7 +77,7 @@ async def test_a_sandbox_taken_ahead_is_given_back(pool: BrowserPool) -> None:
 
     await pool.run("CHROMIUM", prepare)
     mine = [one for one in children(is_sandbox) if one not in before]
-    assert not await still_alive(mine, 30)  # idle, since nobody has it
+    assert not await still_alive(mine, 30)  # idle, since no job has it
     await sandboxes.close()
 
 

@@ -138,7 +138,7 @@ async def test_what_prepares_the_visit_runs_before_it(site: str, runner: Browser
 
 
 async def test_dialogs_are_answered_by_handlers(site: str, runner: BrowserJobRunner) -> None:
-    """A prompt gets its text, a confirmation its yes; where nobody answers, it is dismissed."""
+    """A prompt gets its text, a confirmation its yes; an unanswered dialog is dismissed."""
     url = f"{site}/actions.html"
     answered = await act(
         runner,
@@ -226,7 +226,7 @@ async def test_what_an_action_led_to_is_there_for_the_next(site: str, runner: Br
 async def test_urls_are_waited_for_by_glob_expression_and_function(
     site: str, runner: BrowserJobRunner, matcher: str
 ) -> None:
-    """Also where the page changes its address without a navigation."""
+    """A URL wait ends even if the page changes its address without a navigation."""
     step = await act(
         runner,
         f"{site}/actions.html",
@@ -384,7 +384,7 @@ async def test_bodies_of_requests_are_read_where_they_are_asked_for(site: str, r
     assert step.values[1:] == ("early", [1, '{"a":[1]}'], {"a": "1", "b": " "}, large, None)
 
 
-async def test_bodies_that_nobody_asks_for_are_not_copied(
+async def test_unrequested_bodies_are_not_copied(
     site: str, runner: BrowserJobRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An action that waits for a response while its page posts a lot does not pay for it."""
@@ -396,7 +396,7 @@ async def test_bodies_that_nobody_asks_for_are_not_copied(
 
 
 async def test_an_answer_is_parsed_in_the_sandbox(site: str, runner: BrowserJobRunner) -> None:
-    """And one that is no JSON says so."""
+    """A response is parsed in the sandbox; one that is no JSON is an error."""
     step = await act(runner, f"{site}/second.html", ANSWERED % ('[1,{"a":null}]', "await response.json()"))
     assert step.values == ([1, {"a": None}],)
     with pytest.raises(ActionFailed, match="SyntaxError"):

@@ -56,7 +56,7 @@ async def test_navigations_events_and_routes(runner: BrowserJobRunner, site: str
 
 
 async def test_what_is_refused(runner: BrowserJobRunner, site: str) -> None:
-    """The same as elsewhere."""
+    """Firefox refuses the same calls."""
     for action in ("page.goto('file:///etc/passwd')", "context.request", "page.screenshot({path: '/tmp/x'})"):
         with pytest.raises(Forbidden):
             await act(runner, f"{site}/actions.html", action)

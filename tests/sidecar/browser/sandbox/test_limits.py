@@ -1,4 +1,4 @@
-"""Actions that don't end, grow or flood: they end in their time, and nobody else notices."""
+"""Actions that don't end, grow or flood: they end in their time and affect no other job."""
 
 import asyncio
 import time
@@ -45,7 +45,7 @@ async def fine(runner: BrowserJobRunner, site: str) -> JobResult:
     ],
 )
 async def test_what_never_ends_is_ended_in_its_step_time(site: str, runner: BrowserJobRunner, action: str) -> None:
-    """The step's time is kept, a job beside it is not held up, and the next one works."""
+    """The step's time is kept, a concurrent job is not delayed, and the next one works."""
     stuck = make_job(f"{site}/second.html", actions=[action, "page.title()"], step_timeout_ms=1_500)
     began = time.monotonic()
     task = asyncio.create_task(runner.run(stuck))
@@ -181,7 +181,7 @@ async def test_forged_messages_are_bounded(site: str, runner: BrowserJobRunner, 
 
 
 @pytest.mark.parametrize("answer", ["late", "lost"])
-async def test_a_script_that_is_ended_is_told_why_even_before_it_counts_as_started(
+async def test_a_killed_script_gets_the_reason_even_before_its_start(
     site: str, runner: BrowserJobRunner, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
     """On a slow machine its messages can be here before the answer to its start: the bound it passed is still named."""
@@ -280,7 +280,7 @@ async def test_console_floods_are_cut(site: str, runner: BrowserJobRunner) -> No
 
 
 async def test_what_handlers_do_is_the_jobs_own_affair(site: str, runner: BrowserJobRunner) -> None:
-    """Throwing handlers, two answers to one dialog and rejections that nobody catches are in the step's errors."""
+    """Throwing handlers, two answers to one dialog and uncaught rejections are in the step's errors."""
     job = make_job(
         f"{site}/actions.html",
         actions=[
@@ -298,13 +298,13 @@ async def test_what_handlers_do_is_the_jobs_own_affair(site: str, runner: Browse
     )
     step = (await runner.run(job)).steps[0]
     assert step.values[6:] == (404, None, "one", "left pending")
-    told = "\n".join(step.errors)
+    reported = "\n".join(step.errors)
     for said in ("already handled", "thrown in a handler", "thrown in a route", "nobody looks", "50ms", "later"):
-        assert said in told
+        assert said in reported
     await fine(runner, site)
 
 
-async def test_a_flood_of_events_is_dropped_and_told(site: str, runner: BrowserJobRunner) -> None:
+async def test_a_flood_of_events_is_dropped_and_reported(site: str, runner: BrowserJobRunner) -> None:
     """A page that talks faster than a handler listens does not pile up in the sidecar."""
     job = make_job(
         f"{site}/second.html",
@@ -320,7 +320,7 @@ async def test_a_flood_of_events_is_dropped_and_told(site: str, runner: BrowserJ
 
 
 async def test_the_job_time_ends_an_action(site: str, runner: BrowserJobRunner) -> None:
-    """Also where the step would have more time."""
+    """The job's time ends an action even if the step has more time."""
     with pytest.raises(TimedOut):
         await asyncio.wait_for(runner.run(make_job(f"{site}/second.html", actions=["for (;;);"], timeout_ms=1_200)), 30)
 
@@ -360,7 +360,7 @@ async def test_a_killed_sandbox_browser_fails_its_jobs_and_is_replaced(site: str
 
 
 async def test_a_killed_page_is_a_crash(site: str, runner: BrowserJobRunner) -> None:
-    """A page that dies under an action is told as such, and may be tried again."""
+    """A page that crashes during an action is reported as crashed, and is retryable."""
     with pytest.raises(BrowserFailed) as failed:
         await runner.run(
             make_job(

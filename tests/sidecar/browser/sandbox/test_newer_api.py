@@ -166,7 +166,7 @@ async def test_a_newer_call_has_this_value(
 
 
 async def test_the_bytes_of_a_body(site: str, runner: BrowserJobRunner) -> None:
-    """Firefox does not tell them."""
+    """Firefox does not report them."""
     action = iife(
         "const [request] = await Promise.all([page.waitForRequest('**/second.html'), page.evaluate(() =>"
         " fetch('/second.html', {method: 'POST', body: 'h\\u00e9'}))]);"
@@ -199,7 +199,7 @@ async def test_a_locator_handler_clears_the_way(site: str, runner: BrowserJobRun
 
 
 async def test_a_locator_handler_runs_as_often_as_it_may(site: str, runner: BrowserJobRunner) -> None:
-    """One that throws is told of in the step's errors, and the action goes on."""
+    """A handler that throws is reported in the step's errors, and the action continues."""
     step = await act(
         runner,
         f"{site}/actions.html",
@@ -269,5 +269,5 @@ async def test_a_history_begins_with_the_job(site: str, runner: BrowserJobRunner
     """A profile's page has had other jobs before."""
     url = f"{site}/actions.html"
     await runner.run(make_job(url, actions=[{"evaluate": "console.log('of the job before')"}], profile="histories"))
-    told = iife("return [(await page.consoleMessages()).length, (await page.requests()).length]")
-    assert (await act(runner, f"{site}/second.html", "CHROMIUM", told, profile="histories")).values == ([0, 1],)
+    reported = iife("return [(await page.consoleMessages()).length, (await page.requests()).length]")
+    assert (await act(runner, f"{site}/second.html", "CHROMIUM", reported, profile="histories")).values == ([0, 1],)

@@ -32,7 +32,7 @@ def test_a_long_action_is_shown_cut() -> None:
         ("(async () => { page.on('x', f) })()", False),
     ],
 )
-def test_what_prepares_a_visit_is_told_by_its_beginning(source: str, early: bool) -> None:
+def test_preparing_actions_are_recognised_by_their_start(source: str, early: bool) -> None:
     """Only actions that begin with one of the named calls run before the page is opened."""
     assert ActionScript(source).runs_before_navigation is early
 

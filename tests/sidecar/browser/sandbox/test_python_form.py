@@ -120,6 +120,6 @@ async def test_a_keyword_timeout_holds(site: str, runner: BrowserJobRunner) -> N
 async def test_what_is_refused_in_pythons_form(
     site: str, runner: BrowserJobRunner, action: str, kind: type[Exception], said: str
 ) -> None:
-    """The same as in JavaScript's."""
+    """Python's form has the same refusals as JavaScript's."""
     with pytest.raises(kind, match=said):
         await act(runner, f"{site}/actions.html", action)

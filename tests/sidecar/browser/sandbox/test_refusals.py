@@ -231,7 +231,7 @@ WAYS = ["page.route", "context.route"]
 
 @pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
 async def test_a_refused_answer_of_a_route_ends_the_action(site: str, runner: BrowserJobRunner, browser: str) -> None:
-    """The refusal is told at once, awaited by the handler or not, and the request is given up: nothing waits for it."""
+    """A refusal fails the action at once, awaited by the handler or not, and the request is aborted."""
     asking = "page.evaluate(() => fetch('/asked').catch(() => 'given up'))"
     for answer, kind, said in ANSWERS:
         for handler in (f"(route) => {{ {answer} }}", f"async (route) => {{ await {answer} }}"):
@@ -255,8 +255,8 @@ async def test_a_refused_answer_while_a_page_opens(site: str, runner: BrowserJob
                     await runner.run(make_job(f"{site}/with-style.html", **steps))
 
 
-async def test_an_answer_that_can_not_be_sent_is_none(site: str, runner: BrowserJobRunner) -> None:
-    """A handler whose answer can't be written down has thrown: the request goes on, and the error is told."""
+async def test_an_answer_that_can_not_be_sent_counts_as_missing(site: str, runner: BrowserJobRunner) -> None:
+    """A handler whose answer can't be encoded counts as throwing: the request continues, and the error is reported."""
     deep = "let deep = {}; for (let i = 0; i < 200; i++) deep = {deep}"
     actions = [
         f"page.route('**/second.html', (route) => {{ {deep}; return route.fulfill({{json: deep}}) }})",

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest.mark.browser
 async def test_sandboxes_are_recycled_and_leave_nothing(tmp_path: Path) -> None:
-    """After so many a new browser takes over; an idle one ends; after `close` no process and no folder is left."""
+    """After a number of sandboxes a new browser takes over; an idle one ends; `close` leaves nothing behind."""
     sandboxes = SandboxPool(Settings(), SandboxLimits(sandboxes_per_browser=2, idle=0.05))
     first = await sandboxes.acquire()
     (process,) = children(is_sandbox)
@@ -60,7 +60,7 @@ async def until_lent(pool: BrowserPool) -> None:
 async def test_a_browser_that_holds_too_much_is_left_and_then_ended(
     site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beyond half of its bound nobody new comes in; beyond all of it who runs there is told so, who waits moves on."""
+    """Beyond half of its bound a browser gets no new job; beyond it running jobs fail and waiting ones move on."""
     pool = BrowserPool(Settings(concurrency=2), Clock())
     runner = BrowserJobRunner(pool, lambda: tmp_path, Clock())
     limits = SandboxLimits()
@@ -123,7 +123,7 @@ async def test_a_frozen_browser_is_replaced() -> None:
 
 @pytest.mark.browser
 async def test_what_a_cancelled_job_had_opened_is_the_next_ones() -> None:
-    """No page of nobody's is left in the browser."""
+    """No abandoned page is left in the browser."""
     sandboxes = SandboxPool(Settings(), SandboxLimits())
     sandboxes.release(await sandboxes.acquire())
     sandboxes.release(await sandboxes.acquire())
@@ -198,7 +198,7 @@ async def test_no_sandbox_survives_a_kill() -> None:
 
 
 async def test_close_under_a_running_action_leaves_no_process(site: str, tmp_path: Path) -> None:
-    """The job is told that the sidecar shuts down, or that its sandbox is gone; both browsers end."""
+    """The job fails with the shutdown or the loss of its sandbox; both browsers end."""
     before = {process.pid for process in children()}
     pool = BrowserPool(Settings(), Clock())
     runner = BrowserJobRunner(pool, lambda: tmp_path, Clock())

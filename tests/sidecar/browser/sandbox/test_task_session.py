@@ -195,7 +195,7 @@ async def test_fetch_takes_requests_and_carries_bytes(sandboxes: SandboxPool) ->
 
 
 async def test_a_failed_fetch_can_be_caught(sandboxes: SandboxPool) -> None:
-    """It has the code; nobody catching it is the run's failure with that code."""
+    """The error has the code; uncaught, it fails the run with that code."""
     noted = Noted()
     noted.answer = NotFound("nothing there")
     caught = "exports.main = () => fetch('https://a.example').catch((e) => e.code + ': ' + e.message)"
@@ -223,7 +223,7 @@ async def test_many_requests_at_once_are_made_a_few_at_a_time(sandboxes: Sandbox
 
 
 async def test_the_console_is_the_output(sandboxes: SandboxPool) -> None:
-    """Lines in order, objects as JSON, long ones cut; errors that nobody caught are told apart."""
+    """Lines are in order, objects are JSON, long lines are cut; uncaught errors are separate."""
     noted = Noted()
     source = """exports.main = async () => {
       console.log('a', {b: [1]}, new Error('c'), null, undefined, /x/);
@@ -309,14 +309,14 @@ async def test_what_fails_says_why_and_the_next_run_is_fine(
     ],
 )
 async def test_what_never_ends_is_ended(sandboxes: SandboxPool, source: str) -> None:
-    """After its time, while another script runs beside it."""
+    """A script ends after its time while another script runs."""
     stuck = asyncio.create_task(run(sandboxes, source, seconds=1.5))
     assert await run(sandboxes, "exports.main = () => 'beside'") == "beside"
     with pytest.raises(TimedOut, match=r"longer than 1\.5 s"):
         await stuck
 
 
-async def test_half_characters_are_replaced(sandboxes: SandboxPool) -> None:
+async def test_lone_surrogates_are_replaced(sandboxes: SandboxPool) -> None:
     """In a result, a console line, an uncaught error and a thrown message: U+FFFD, and a whole one stays."""
     noted = Noted()
     lone, mended = "'a\\ud83d\\ude00\\ud83d'", "a\N{GRINNING FACE}\ufffd"
@@ -364,7 +364,7 @@ async def test_a_cancelled_run_takes_its_page_with_it(sandboxes: SandboxPool) ->
         assert asyncio.get_running_loop().time() < deadline
 
 
-async def test_no_more_than_so_many_run_at_once(sandboxes: SandboxPool) -> None:
+async def test_a_bounded_number_runs_at_once(sandboxes: SandboxPool) -> None:
     """The next waits for its turn, which is not taken from its time."""
     scripts = TaskScriptRunner(sandboxes, TaskLimits(timeout=4), 1)
     noted = Noted()

@@ -70,7 +70,7 @@ PLACE = "steps[0].actions[1]"
     ],
 )
 def test_a_wrong_action_names_its_place(raw: dict[str, Any], field: str, said: str) -> None:
-    """Each mistake is told with the field it was made in."""
+    """Each mistake is reported with its field."""
     with pytest.raises(InvalidContent) as failed:
         parse(raw, PLACE)
     assert failed.value.details["field"] == f"{PLACE}.{field}"
@@ -190,5 +190,5 @@ async def test_every_action_works_on_a_real_page(site: str, pool: BrowserPool) -
     visited = await pool.run(
         "CHROMIUM", lambda job_page: StepRunner(job_page, Clock()).run(steps, (), NO_OBSERVER), context
     )
-    told = zip(EVERY_ACTION, visited.steps[0].values, strict=True)
-    assert [(raw, value) for (raw, _), value in told] == EVERY_ACTION
+    reported = zip(EVERY_ACTION, visited.steps[0].values, strict=True)
+    assert [(raw, value) for (raw, _), value in reported] == EVERY_ACTION

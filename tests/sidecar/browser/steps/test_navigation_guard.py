@@ -107,7 +107,7 @@ async def runner_of(pool: BrowserPool, tmp_path: Path) -> RunnerOf:
     return lambda scope: ScopedRunner(BrowserJobRunner(pool, lambda: tmp_path, Clock()), lambda _: scope)
 
 
-async def test_inside_the_scope_all_goes_on(runner_of: RunnerOf, hosts: TwoHosts) -> None:
+async def test_inside_the_scope_all_works(runner_of: RunnerOf, hosts: TwoHosts) -> None:
     """Links within the scope work, and frames of others are the page's own affair."""
     job = make_job(f"{hosts.inside}/", actions=[{"click": "#near"}])
     result = await runner_of(Scope(hosts.inside, False)).run(job)
@@ -170,7 +170,7 @@ async def test_every_way_out_is_forbidden(runner_of: RunnerOf, hosts: TwoHosts, 
             await runner.run(make_job(f"{hosts.inside}/", actions=actions, browser=browser))
     with pytest.raises(Forbidden, match="scope does not cover"):
         await runner.run(make_job(f"{hosts.inside}/away", browser=browser))
-    # Firefox tells nobody of a redirect before it is followed
+    # Firefox reports a redirect only after following it
     assert set(hosts.outside) <= {"/framed"} | ({"/redirected", "/favicon.ico"} if browser == "FIREFOX" else set())
 
 
@@ -192,7 +192,7 @@ async def test_a_popup_sends_nothing_elsewhere(runner_of: RunnerOf, hosts: TwoHo
 
 @pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
 async def test_a_route_brings_no_other_document(runner_of: RunnerOf, hosts: TwoHosts, browser: str) -> None:
-    """A request whose address a handler changes is looked at under the address that is asked for."""
+    """A request whose address a handler changes is checked under the address that is requested."""
     runner = runner_of(Scope(hosts.inside, False))
     for way in ROUTES:
         actions = [way.replace("ELSEWHERE", hosts.elsewhere)]
@@ -223,7 +223,7 @@ async def test_a_page_may_open_pages_of_its_own(runner_of: RunnerOf, hosts: TwoH
         await runner_of(Scope(f"{hosts.inside}/", True)).run(job)
 
 
-async def test_a_chain_of_redirects_is_looked_at_link_by_link(runner_of: RunnerOf, hosts: TwoHosts) -> None:
+async def test_each_hop_of_a_redirect_chain_is_checked(runner_of: RunnerOf, hosts: TwoHosts) -> None:
     """A redirect within the scope is followed, and the one behind it that leads out is not."""
     with pytest.raises(Forbidden, match="scope does not cover"):
         await runner_of(Scope(hosts.inside, False)).run(make_job(f"{hosts.inside}/far"))
@@ -256,7 +256,9 @@ async def test_what_pages_load_can_be_held_too(runner_of: RunnerOf, hosts: TwoHo
     assert {"/style", "/image", "/redirected", "/fetch", "/socket", "/worker"} <= set(hosts.outside)
 
 
-async def test_what_is_unreachable_is_told_with_held_resources_too(runner_of: RunnerOf, hosts: TwoHosts) -> None:
+async def test_unreachable_addresses_are_errors_with_limited_resources_too(
+    runner_of: RunnerOf, hosts: TwoHosts
+) -> None:
     """A server that is not there is a page that could not be opened, and no answer of our proxy's."""
     with nobody_listens() as url, pytest.raises(NavigationFailed):
         await runner_of(Scope(hosts.inside, False, True)).run(make_job(url))

@@ -52,7 +52,9 @@ async def test_elements_in_frames(site: str, pool: BrowserPool) -> None:
     ("frame", "milliseconds", "said"),
     [("#nowhere", 200, "nothing matched the selector"), ("#none", 20_000, "the element '#none' is not a frame")],
 )
-async def test_a_frame_that_is_none(site: str, pool: BrowserPool, frame: str, milliseconds: int, said: str) -> None:
+async def test_an_invalid_frame_is_refused(
+    site: str, pool: BrowserPool, frame: str, milliseconds: int, said: str
+) -> None:
     """The action fails and says why, where there is something at once."""
     action = {"click": {"frame": frame, "selector": "#a", "timeout": milliseconds}}
     with pytest.raises(ActionFailed, match="click '#a' failed") as failed:

@@ -40,7 +40,7 @@ BESIDE = ["", *"xf 9=%é/+&u", *("\\" * size for size in range(1, 9)), "\\u", "&
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
-def test_whatever_stands_beside_it_a_value_is_found(name: str) -> None:
+def test_a_value_is_found_next_to_any_text(name: str) -> None:
     """Lone backslashes, halves of escapes, letters that look like a part of it."""
     redactor = Redactor()
     for value in AWKWARD:
@@ -78,7 +78,7 @@ def test_no_listed_spelling_of_any_value_is_left(value: str, before: bytes) -> N
 
 
 def _parts_of_base64(value: str) -> set[str]:
-    """What stands for a value within longer base64, without the letters that it shares with what is beside it."""
+    """The base64 of a value within longer base64, without the letters that it shares with its neighbours."""
     raw = value.encode()
     longer = [base64.b64encode(bytes(size) + raw + b"\0\0").decode() for size in range(3)]
     longer += [each.replace("+", "-").replace("/", "_") for each in longer]
@@ -86,7 +86,7 @@ def _parts_of_base64(value: str) -> set[str]:
 
 
 def test_a_digest_is_found_within_more_digits() -> None:
-    """What stands beside it may be hexadecimal, too."""
+    """The neighbouring text may be hexadecimal, too."""
     redactor = Redactor()
     redactor.add_secret(VALUE)
     digest = hashlib.sha512(VALUE.encode()).hexdigest()

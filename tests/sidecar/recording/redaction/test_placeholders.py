@@ -51,7 +51,7 @@ def test_escapes_do_not_change_the_word(name: str) -> None:
 
 
 def test_other_secrets_and_other_recordings_have_other_words() -> None:
-    """A word tells nothing beyond equality within its recording."""
+    """A word reveals nothing beyond equality within its recording."""
     words = SecretWords(b"a" * 32)
     assert words.of("first-secret") != words.of("second-secret")
     assert words.of("first-secret") != SecretWords(b"b" * 32).of("first-secret")
@@ -67,7 +67,7 @@ def test_a_word_stands_for_itself(secret: str, name: str) -> None:
 
 
 def test_a_redacted_line_is_redacted_to_itself() -> None:
-    """Also numbers, nested objects, cookies, URLs of webhooks and JavaScript."""
+    """Redaction is idempotent, also for numbers, nested objects, cookies, URLs of webhooks and JavaScript."""
     content = {
         "password": 1234,
         "pins": [12.5, -3, 1e9, True, None, ""],

@@ -116,16 +116,16 @@ def test_where_credentials_are_for_is_no_secret() -> None:
     }
     steps = [{"url": "https://shop.nl:8443/orders?by=ann-of-shop", "actions": [{"click": "text=.intra.nl"}]}]
     job = {"steps": steps, "context": context, "webhooks": ["https://hooks.nl/T00", "https://hooks.nl"]}
-    told = json.loads(logged({"type": "send_job", "content": job})[0])["content"]
-    assert told["steps"] == steps
-    assert told["context"] == {
+    reported = json.loads(logged({"type": "send_job", "content": job})[0])["content"]
+    assert reported["steps"] == steps
+    assert reported["context"] == {
         "http_credentials": {"username": REDACTED, "password": REDACTED, "origin": "https://shop.nl:8443"},
         "proxy": {"server": "http://proxy.nl:3128", "bypass": ".intra.nl, 10.0.0.1", "username": REDACTED},
     }
-    assert told["webhooks"] == [f"https://hooks.nl/{REDACTED}", "https://hooks.nl"]
+    assert reported["webhooks"] == [f"https://hooks.nl/{REDACTED}", "https://hooks.nl"]
 
 
-def test_what_of_an_action_is_no_secret_stays() -> None:
+def test_other_text_of_an_action_is_kept() -> None:
     """Where it is done, which keys it presses, what kind of file it uploads, and where a secret is filled in."""
     actions = [
         {"select_option": {"selector": "#size", "index": 3, "value": ["{{shop.size}}"]}},
@@ -141,8 +141,8 @@ def test_what_of_an_action_is_no_secret_stays() -> None:
     job = {"steps": [{"url": "https://shop.nl", "actions": actions}]}
     assert json.loads(logged({"type": "send_job", "content": job})[0])["content"] == job
     typed = [{"press": {"selector": "#p", "key": "x"}}, {"keyboard_press": "Digit1"}, {"keyboard_up": "Shift+A"}]
-    told = logged({"type": "send_job", "content": {"steps": [{"actions": typed}]}})[0]
-    assert told.count(REDACTED.encode()) == len(typed)
+    reported = logged({"type": "send_job", "content": {"steps": [{"actions": typed}]}})[0]
+    assert reported.count(REDACTED.encode()) == len(typed)
 
 
 def test_what_is_typed_is_learned_from_a_job_alone() -> None:
@@ -206,7 +206,7 @@ def test_writing_it_otherwise_hides_nothing(text: bytes) -> None:
 @pytest.mark.parametrize("value", [CANARY, AWKWARD, "пароль", '"<&>"', "a b c d", "\\\\\\\\"])
 @pytest.mark.parametrize("escaped", [True, False])
 def test_a_known_value_is_found_in_any_line(value: str, escaped: bool) -> None:
-    """Also as a part of a string, and whatever JSON had to escape in it."""
+    """A known value is found in any line, also as a part of a string and with JSON's escapes."""
     message = {"type": "send_cv", "content": {"referenceNumber": "1", "about": [f"x{value}y", value]}}
     line, clean = logged(message, value, ensure_ascii=escaped)
     assert json.loads(line)["content"]["about"] == [f"x{REDACTED}y", REDACTED]
@@ -268,9 +268,9 @@ def test_values_found_in_lines_are_known_from_then_on() -> None:
     [b"", b"{", b'"password"', b"[1]", b'{"type":"x","password":"cAna', b"\xff\xfe", b'{"a":"\xff"}', b"[" * 9999],
 )
 def test_a_line_that_cannot_be_read_is_not_quoted(line: bytes) -> None:
-    """Half a secret is a secret; only the length is told."""
-    told = json.loads(Redactor().redact_line(line))
-    assert told == {"type": "", "_log": {"unreadable": True, "bytes": len(line)}}
+    """A line with half a secret is logged as its length only."""
+    reported = json.loads(Redactor().redact_line(line))
+    assert reported == {"type": "", "_log": {"unreadable": True, "bytes": len(line)}}
 
 
 def test_the_rest_of_a_line_stays_byte_for_byte() -> None:
@@ -356,6 +356,6 @@ def test_every_message_type_has_a_canary() -> None:
 
 
 def test_the_quick_test_needs_no_redactor() -> None:
-    """Names alone are enough to tell."""
+    """The name of a member alone makes its value secret."""
     assert may_contain_secrets(b'{"Authorization":"x"}')
     assert not may_contain_secrets(b'{"type":"ping"}')

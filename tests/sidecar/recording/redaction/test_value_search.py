@@ -12,7 +12,7 @@ FEW_LETTERS = st.lists(st.sampled_from([b"a", b"b", b"abc"]), min_size=4, max_si
 
 
 def sought(values: list[bytes], data: bytes) -> list[Span]:
-    """The same by a search for each."""
+    """The expected spans, by a search for each value."""
     every = (
         (start, start + len(value))
         for value in values
@@ -40,7 +40,7 @@ def test_every_value_is_found_whole(values: list[bytes], around: list[bytes]) ->
     assert finder.contains(data) == bool(spans)
 
 
-def test_a_value_is_found_wherever_it_lies_in_a_long_text() -> None:
+def test_a_value_is_found_at_any_place_of_a_long_text() -> None:
     """Texts are looked at piece by piece, and no value falls between two."""
     finder = ValueFinder()
     short, long = b"short-secret", b"long-secret-" * 30
@@ -62,7 +62,7 @@ def test_a_long_value_that_the_text_cuts_is_found() -> None:
 
 
 def test_many_that_begin_alike_are_hidden_by_the_longest() -> None:
-    """More is hidden than need be where no end can be told from another in bounded time."""
+    """If ends can't be distinguished in bounded time, more than necessary is hidden."""
     finder = ValueFinder()
     values = [b"h" * HEAD_BYTES + b"%d" % number * number for number in range(20)]
     for value in values:

@@ -34,7 +34,7 @@ class OneStorage:
         self.opened = storage
 
     async def get(self) -> StorageServices:
-        """The same."""
+        """Returns the storage."""
         return self.opened
 
 
@@ -92,7 +92,7 @@ async def test_what_is_kept_of_a_job(context: HandlerContext) -> None:
 
 
 async def test_a_job_without_secrets_is_kept_as_it_is(context: HandlerContext) -> None:
-    """So that whoever comes next can run it; no update is sent where nobody asked."""
+    """Any later process can run such a job; without listeners no update is sent."""
     _, meta, stored = await accepted(context, job(steps=[{"url": "https://a.example"}]))
     assert meta.submitter == ""
     assert meta.webhooks == ""

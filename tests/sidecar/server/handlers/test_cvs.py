@@ -1,4 +1,4 @@
-"""send_cv: which CVs are sent, what is remembered of them, and who waits for whom."""
+"""send_cv: which CVs are sent, which references are remembered, and which requests wait."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from tests.sidecar.server.handlers.parts import Parts
 
 CV = Raw(b'{"referenceNumber":"a-1"}')
 TURNS = 20
-"""Turns of the loop after which whoever is not waiting has got where it goes."""
+"""Turns of the loop after which every task that does not wait has finished."""
 
 
 async def turns() -> None:
@@ -45,7 +45,7 @@ async def turns() -> None:
         ),
     ],
 )
-async def test_cvs_that_are_none(parts: Parts, cv: bytes, said: str, field: str) -> None:
+async def test_invalid_cvs_are_refused(parts: Parts, cv: bytes, said: str, field: str) -> None:
     """V1's sentences; nothing is sent."""
     session = await parts.logged_in()
     with pytest.raises(WireError) as failed:
@@ -86,7 +86,7 @@ async def test_a_match_is_remembered_for_three_days(parts: Parts) -> None:
 
 
 async def test_no_match_is_not_remembered(parts: Parts) -> None:
-    """What nobody wanted may be wanted tomorrow."""
+    """A CV without a match is not remembered, since it may match later."""
     session, reference_locks = await parts.logged_in(), ReferenceLocks()
     parts.server.answer = False
     assert [await send_cv(session, reference_locks, CV) for _ in range(2)] == [False, False]
@@ -94,7 +94,7 @@ async def test_no_match_is_not_remembered(parts: Parts) -> None:
 
 
 async def test_a_failure_is_not_remembered(parts: Parts) -> None:
-    """And keeps nobody from trying again."""
+    """A failed CV is not remembered and can be sent again."""
     session, reference_locks = await parts.logged_in(), ReferenceLocks()
     parts.server.answer = RemoteFailed("no")
     with pytest.raises(RemoteFailed):
@@ -156,7 +156,7 @@ async def test_other_references_do_not_wait(parts: Parts) -> None:
     assert await asyncio.gather(*tasks) == [True] * 10
 
 
-async def test_who_is_cancelled_lets_the_next_one_in(parts: Parts) -> None:
+async def test_a_cancelled_waiter_lets_the_next_one_in(parts: Parts) -> None:
     """Whether it was sending or waiting itself."""
     session, reference_locks = await parts.logged_in(), ReferenceLocks()
     parts.server.go.clear()

@@ -36,13 +36,13 @@ def test_every_error_has_its_number(number: int, code: ErrorCode, places: dict[s
     assert error_number(ErrorDetail(**{"code": code, "message": "said", "retryable": False, **places})) == number
 
 
-def test_hello_tells_the_parents_zone(parts: Parts) -> None:
+def test_hello_sets_the_parents_zone(parts: Parts) -> None:
     """For schedules that follow the parent's clock."""
     hello(parts.context(), Hello(zone="Europe/Amsterdam"))
     assert parts.session.zone == "Europe/Amsterdam"
 
 
-def test_hello_with_a_zone_that_is_none(parts: Parts) -> None:
+def test_hello_with_an_invalid_zone(parts: Parts) -> None:
     """Says so, and changes nothing."""
     with pytest.raises(InvalidContent) as refused:
         hello(parts.context(), Hello(notifications=True, zone="Mars/Olympus"))

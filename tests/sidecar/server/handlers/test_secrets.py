@@ -71,7 +71,7 @@ async def test_extra_members_are_dropped(parts: Parts) -> None:
     ],
 )
 async def test_a_user_of_another_shape(parts: Parts, value: bytes, said: str) -> None:
-    """The error tells what is wrong and nothing of the value."""
+    """The error says what is wrong without quoting the value."""
     await parts.logged_in()
     parts.server.secrets["user"] = value
     with pytest.raises(RemoteFailed) as failed:
@@ -109,7 +109,7 @@ async def test_secrets_and_their_keys_are_learned(parts: Parts) -> None:
 
 @pytest.mark.parametrize("handler", [get_secret, get_user_secret, get_users_secret])
 async def test_secrets_need_a_login(parts: Parts, handler: Any) -> None:
-    """Without one there is nobody to ask."""
+    """Without a login there is no server to ask."""
     with pytest.raises(MissingCredentials):
         await handler(parts.context(), request("k"))
 
