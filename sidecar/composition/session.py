@@ -87,10 +87,9 @@ async def serve_session(settings: Settings, clock: Clock, new_process: Callable[
             on_event=partial(process.emit, None),
         )
         storage = provide_storage(context)
-        handlers = _handler_context(context, session, storage, process)
         input_log = _open_input_log(settings, redactor, clock, resources)
         process.connect(
-            routes(handlers, fleet=bool(settings.queue)),
+            routes(_handler_context(context, session, storage, process), fleet=bool(settings.queue)),
             storage.commit,
             [recorder for recorder in (input_log, recording) if recorder],
             recording.record_sent if recording else None,

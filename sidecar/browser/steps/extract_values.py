@@ -1,14 +1,22 @@
 """Extracted texts -> values of their fields' types; the first field without a valid value is an error."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sidecar_protocol.jobs import Field
 from sidecar_protocol.wire_types import UNSET
 
 from sidecar.browser.steps.extract_types import NoValue, Unconvertible, parse_date, parse_number
+from sidecar.errors import ActionFailed, LimitExceeded
+from sidecar.truncation import Redact, truncate
+
+if TYPE_CHECKING:
+    from sidecar.browser.steps.extract import PageReading
+    from sidecar.browser.steps.plan import PlannedStep
 
 Fields = Mapping[str, str | Field]
+MAX_FOUND_CHARS: Final = 200
+"""Characters of the text on a page that an error about a field quotes."""
 
 
 class FieldFailed(Exception):
@@ -29,6 +37,22 @@ def has_types(fields: Fields) -> bool:
         for one in fields.values()
         if isinstance(one, Field)
     )
+
+
+def typed_reading(step: "PlannedStep", reading: "PageReading", hide: Redact) -> "PageReading":
+    """The reading with its values in their types. Raises ActionFailed and LimitExceeded with the field."""
+    if step.extract is None or step.extract.typed is None or reading.values is None:
+        return reading
+    try:
+        return reading.replace(values=convert(step.extract.typed, reading.values))
+    except FieldFailed as bad:
+        said = f"extract failed: field {bad.field}: {bad.reason}"
+        if bad.found is not None:
+            whole = len(bad.found) <= MAX_FOUND_CHARS
+            found = hide(bad.found) if whole else truncate(bad.found, MAX_FOUND_CHARS, hide)
+            said += f"; found {found!r}"
+        kind = LimitExceeded if bad.is_large else ActionFailed
+        raise kind(said, step=step.name, action="extract", field=bad.field) from None
 
 
 def convert(fields: Fields, values: Mapping[str, Any], within: str = "") -> dict[str, Any]:

@@ -27,7 +27,7 @@ from sidecar.browser.steps.console import ConsoleRecorder
 from sidecar.browser.steps.cookies import set_cookies
 from sidecar.browser.steps.dialogs import DialogHandler
 from sidecar.browser.steps.event_scope import EventScope
-from sidecar.browser.steps.extract_values import FieldFailed, convert
+from sidecar.browser.steps.extract_values import typed_reading
 from sidecar.browser.steps.json_values import to_json
 from sidecar.browser.steps.navigation import LoadState, NavigationTracker
 from sidecar.browser.steps.page_actions import MAX_DOWNLOAD_BYTES, DialogAnswer, DownloadedFile
@@ -44,7 +44,7 @@ from sidecar.errors import (
     TimedOut,
 )
 from sidecar.scratch_folder import Scratch
-from sidecar.truncation import Redact, truncate
+from sidecar.truncation import Redact
 
 _GRACE = 0.25
 """Seconds for Playwright to report its own timeout, which explains more, before the step's is enforced."""
@@ -54,8 +54,6 @@ _INTERRUPTED = "interrupted by another navigation"
 _ERROR_PAGES = ("chrome-error:", "about:neterror", "about:certerror")
 Said = tuple[Sequence[str], Sequence[str]]
 """Console lines and errors of pages."""
-MAX_FOUND_CHARS = 200
-"""Characters of the text on a page that an error about a field quotes."""
 MAX_CLIENT_REDIRECTS = 20
 """Immediate redirects in a row."""
 
@@ -95,8 +93,7 @@ class StepRunner:
         self._hide = hide
         self.scratch = scratch or Scratch()
         self.cdp = job_page.cdp
-        self._main_page = page
-        self._page = page
+        self._main_page = self._page = page
         self._clock = clock
         self._scope = EventScope(job_page)
         self._console = ConsoleRecorder(job_page, hide, self._scope)
@@ -461,22 +458,7 @@ class StepRunner:
         await self._check_status(step)
         if last:
             self.storage_observer.reading_finished(reading.storage)
-        return self._convert(step, reading)
-
-    def _convert(self, step: PlannedStep, reading: extract.PageReading) -> extract.PageReading:
-        """The reading with its values in their types. Raises ActionFailed and LimitExceeded with the field."""
-        if step.extract is None or step.extract.typed is None or reading.values is None:
-            return reading
-        try:
-            return reading.replace(values=convert(step.extract.typed, reading.values))
-        except FieldFailed as bad:
-            said = f"extract failed: field {bad.field}: {bad.reason}"
-            if bad.found is not None:
-                whole = len(bad.found) <= MAX_FOUND_CHARS
-                found = self._hide(bad.found) if whole else truncate(bad.found, MAX_FOUND_CHARS, self._hide)
-                said += f"; found {found!r}"
-            kind = LimitExceeded if bad.is_large else ActionFailed
-            raise kind(said, step=step.name, action="extract", field=bad.field) from None
+        return typed_reading(step, reading, self._hide)
 
     @asynccontextmanager
     async def _within_timeout(self, step: PlannedStep) -> AsyncIterator[None]:
