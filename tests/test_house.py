@@ -310,7 +310,7 @@ NO_SUBJECT = re.compile(r"(?:The same[,.:]|The same (?:as|for|where|over|by|with
 """Starts of a docstring without a noun."""
 OLD_NAMES = re.compile(
     r"\b(?:LegacyModel|SealedByAnother|GuestWorker|WarmBrowser|TaskDesk|Surroundings|Workshop|Unattended|Courier|Parcel|NOBODY"
-    r"|_bury_orphans|agenda_view|salvage_id|hold_back|put_off|not_stored|shared_(?:agenda|glance|logins|task_runs)|stored_work"
+    r"|_bury_orphans|agenda_view|salvage_id|hold_back|put_off|not_stored|shared_(?:agenda|glance|logins|task_runs)"
     r"|sidecar[./](?:wiring|remote|work|visits|scripting)|(?:queue|storage|deliveries|jobs|tasks|browser|recording)[./](?:bell"
     r"|turns|stuck|presence|leavings|parcels|glance|courier|verdicts|audiences|endings|globs|devtools|surrogates|journal))\b"
 )
