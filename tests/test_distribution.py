@@ -1,4 +1,4 @@
-"""What is built for others: a wheel that installs two packages, types included, and runs by itself."""
+"""The distribution: a wheel that installs two typed packages and runs without the repository."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty virtual environment with the wheel in it; what it depends on is found where the tests have it."""
+    """A virtual environment with only the wheel in it; dependencies are those of the tests."""
     folder = tmp_path_factory.mktemp("venv")
     venv.create(folder, with_pip=False, symlinks=True)
     site = site_packages(folder)
@@ -37,7 +37,7 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def site_packages(folder: Path) -> Path:
-    """Where that environment has its packages."""
+    """The folder of that environment's packages."""
     return next((folder / "lib").glob("python3*")) / "site-packages"
 
 
@@ -49,12 +49,12 @@ def test_a_wheel_adds_two_packages(environment: Path) -> None:
 
 
 def test_a_wheel_is_typed(wheel: Path) -> None:
-    """Of both packages."""
+    """Both packages have a `py.typed`."""
     assert {"sidecar/py.typed", "sidecar_protocol/py.typed"} <= set(zipfile.ZipFile(wheel).namelist())
 
 
 def test_what_a_wheel_installs_serves_a_session(environment: Path, tmp_path: Path) -> None:
-    """With its own modules, by the command that it installs."""
+    """The installed command serves a session with the installed modules."""
     asked = ['{"type":"set_mock"}', '{"type":"send_cv","content":{"referenceNumber":"a"}}', '{"type":"ping"}']
     ended = subprocess.run(
         [environment / "bin" / "sidecar"],

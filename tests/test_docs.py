@@ -37,13 +37,13 @@ ROWS = re.findall(r"^\| `(\w+)` \|.*\| `(\{.*\})` \|$", PAGE, re.MULTILINE)
 
 
 def test_every_action_has_a_row() -> None:
-    """No more and no less."""
+    """The table has exactly these rows."""
     assert sorted(name for name, _ in ROWS) == sorted(ACTIONS)
 
 
 @pytest.mark.parametrize(("name", "example"), ROWS)
 def test_examples_of_actions_are_accepted(name: str, example: str) -> None:
-    """Each is of its row's action."""
+    """Each example is of its row's action."""
     assert parse(json.loads(example), "here").method == name
 
 
@@ -56,7 +56,7 @@ def test_examples_of_jobs_are_accepted(example: str) -> None:
 
 
 def test_every_option_and_context_field_is_documented() -> None:
-    """By its name in the tables."""
+    """The tables have a row with its name."""
     for name in (*get_args(Option), *BrowserContextOptions.model_fields):
         assert re.search(rf"^\| .*`{name}`", PAGE, re.MULTILINE), name
 
@@ -66,7 +66,7 @@ WEBHOOKS = (Path(__file__).parents[1] / "docs" / "webhooks.md").read_text()
 
 @pytest.mark.parametrize("shape", [JobUpdate, TaskState, CloudEvent])
 def test_every_field_of_an_update_is_documented(shape: type[Model]) -> None:
-    """By its name on the wire."""
+    """The page has every field's name on the wire."""
     for _, name, _ in outline(shape):
         assert re.search(rf"[`\"]{name}\b", WEBHOOKS), name
 
@@ -82,7 +82,7 @@ def test_examples_of_schedules_are_accepted(example: str) -> None:
 
 @pytest.mark.parametrize("shape", [Schedule, CreateSchedule, UpdateSchedule, Single, ScheduleFired])
 def test_every_field_of_a_schedule_is_documented(shape: type[Model]) -> None:
-    """By its name on the wire."""
+    """The page has every field's name on the wire."""
     for name in shape.model_fields:
         assert re.search(rf"[`\"{{ ]{name}\b", SCHEDULES), name
 
@@ -158,7 +158,7 @@ def test_the_readmes_lines_are_accepted(line: str) -> None:
 
 
 def test_the_readmes_links_lead_somewhere() -> None:
-    """To files of the repository, from here and from every page of the documentation."""
+    """Links of the README and of every page lead to files of the repository."""
     root = Path(__file__).parents[1]
     for page in (root / "README.md", root / "protocol" / "README.md", *(root / "docs").rglob("*.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):

@@ -160,7 +160,7 @@ async def test_broken_connections(
 
 
 async def test_hanging_request_is_answered_once_released(server: StandInRtcv, http: aiohttp.ClientSession) -> None:
-    """A request hangs until it is let go."""
+    """A request hangs until it is released."""
     server.fail("scanCV", "hang")
     async with asyncio.TaskGroup() as tasks:
         hanging = tasks.create_task(post(http, SCAN_CV, ANN_CV))
@@ -186,12 +186,12 @@ async def test_body_over_the_limit_is_refused(http: aiohttp.ClientSession) -> No
 
 
 async def test_unknown_path_is_a_page(http: aiohttp.ClientSession) -> None:
-    """What is not there is answered with HTML."""
+    """An unknown path is answered with an HTML page."""
     async with http.get("/api/v2") as answer:
         assert (answer.status, answer.content_type) == (404, "text/html")
 
 
 async def test_an_unused_port_refuses_connections(http: aiohttp.ClientSession) -> None:
-    """A connection to it is refused."""
+    """A connection to an unused port is refused."""
     with nobody_listens() as url, pytest.raises(aiohttp.ClientConnectorError):
         await http.get(f"{url}/")

@@ -34,7 +34,7 @@ IN_BROWSERS: Final = (
 """Cases that need a browser."""
 SECOND_KEY: Final = ApiKey(id=KEY_ID[::-1], key=KEY[::-1])
 SECONDS: Final = 60
-"""What a whole case may take."""
+"""Seconds that a whole case may take."""
 
 _TYPES: Final[Mapping[str, Any]] = {"<any>": object, "<string>": str, "<number>": (int, float)}
 

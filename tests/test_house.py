@@ -3,8 +3,10 @@
 import ast
 import importlib.metadata
 import json
+import re
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,7 +88,7 @@ collector of garbage has done by then."""
 
 @pytest.fixture(scope="module")
 def spied(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
-    """What SPY says."""
+    """The output of SPY."""
     folder = tmp_path_factory.mktemp("spied")
     ended = subprocess.run(
         [sys.executable, "-c", SPY], input=b'{"type":"ping"}\n', capture_output=True, check=True, cwd=folder, timeout=60
@@ -111,12 +113,12 @@ def functions(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def names_of(node: ast.ImportFrom) -> set[str]:
-    """What a `from ... import` names."""
+    """The names of a `from ... import`."""
     return {alias.name for alias in node.names}
 
 
 def test_modules_are_short() -> None:
-    """No module is longer than one can read in a sitting."""
+    """No module is longer than a person can read in one sitting."""
     long = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in SOURCES}
     assert {name: lines for name, lines in long.items() if lines > MAX_MODULE_LINES} == {}
 
@@ -202,7 +204,7 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def test_msgspec_reads_envelopes_and_nothing_else() -> None:
-    """It leaves a content the bytes that came; all else is pydantic's, orjson's and dataclasses'."""
+    """msgspec keeps a content as the bytes received; the rest is pydantic's, orjson's and dataclasses'."""
     users = {str(path.relative_to(ROOT)) for path in SOURCES if "msgspec" in imported(path)}
     assert users == {f"protocol/sidecar_protocol/{name}.py" for name in ("bounds", "codec", "cvs")}
 
@@ -222,7 +224,7 @@ CUTS = {
     "sidecar/tasks/script_host.py: wanted.method[:20]",  # what a script asked for, for the script
     "sidecar/tasks/task_runner.py: result[:MAX_RESULT_CHARS]",  # a script's own result, for its owner
 }
-"""Where a text is cut that may leave, and why no half of a secret can be left there."""
+"""The modules that cut texts, and why no half of a secret can be left there."""
 NOT_TEXTS = {
     "protocol/sidecar_protocol/codec.py",  # errors of a line, for its sender
     "protocol/sidecar_protocol/line_hints.py",  # the start of a line, which is not quoted
@@ -284,7 +286,7 @@ def test_nothing_heavy_is_imported_before_the_first_pong(loaded: tuple[set[str],
 
 
 def test_no_garbage_is_looked_for_while_a_session_starts(spied: list[Any]) -> None:
-    """What is imported stays; the collector works from the first line on, and does not look through that again."""
+    """Garbage collection is off until the first line; imported objects are then exempt from it."""
     (_, at_ready), (_, at_pong) = spied
     assert at_ready["passes"] <= 8  # for what is loaded before our first line
     assert at_pong["passes"] - at_ready["passes"] <= 2  # what the answer itself may set off
@@ -293,6 +295,70 @@ def test_no_garbage_is_looked_for_while_a_session_starts(spied: list[Any]) -> No
 
 
 def test_one_sentence_and_one_pattern() -> None:
-    """What is said of unexpected errors, and what a template's reference looks like, stand in one module each."""
+    """The sentence for unexpected errors and the pattern of references are each in one module."""
     found = {part: [p.name for p in SOURCES if part in p.read_text()] for part in ('"internal error', r"\{\{")}
     assert found == {'"internal error': ["errors.py"], r"\{\{": ["templates.py"]}
+
+
+OLD_WORDS = re.compile(
+    r"\b(?:told|nobody|whoever|beside|where absent|so (?:many|much)|altogether|anew|doors?|parcels?|couriers?|desks?"
+    r"|bur(?:y|ied)|bells?|tells? of|is looked (?:for|at))\b",
+    re.IGNORECASE,
+)
+"""Words that the field does not use for these things; docs/glossary.md has the ones to use."""
+NO_SUBJECT = re.compile(r"(?:The same[,.:]|The same (?:as|for|where|over|by|with|in) |Likewise\b|And |Also |Nor )")
+"""Starts of a docstring without a noun."""
+OLD_NAMES = re.compile(
+    r"\b(?:LegacyModel|SealedByAnother|GuestWorker|WarmBrowser|TaskDesk|Surroundings|Workshop|Unattended|Courier|Parcel|NOBODY"
+    r"|_bury_orphans|agenda_view|salvage_id|hold_back|put_off|not_stored|shared_(?:agenda|glance|logins|task_runs)"
+    r"|sidecar[./](?:wiring|remote|work|visits|scripting)|(?:queue|storage|deliveries|jobs|tasks|browser|recording)[./](?:bell"
+    r"|turns|stuck|presence|leavings|parcels|glance|courier|verdicts|audiences|endings|globs|devtools|surrogates|journal))\b"
+)
+"""Names that modules, classes and functions had before."""
+WORDS_THAT_STAY = {
+    "sidecar/storage/outbox_sql.py": {"parcel"},  # the table's name in databases that exist
+    "docs/coming-from.md": {"nobody"},  # the id of a task that does not exist
+}
+
+
+def notes(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and text of every docstring, also of attributes, and every comment of a Python file."""
+    with path.open("rb") as file:
+        for token in tokenize.tokenize(file.readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
+    for node in ast.walk(ast.parse(path.read_text())):
+        body = getattr(node, "body", [])
+        for each in body if isinstance(body, list) else []:
+            if (
+                isinstance(each, ast.Expr)
+                and isinstance(each.value, ast.Constant)
+                and isinstance(each.value.value, str)
+            ):
+                yield each.lineno, each.value.value
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """The repository's files of these patterns, without this one, which has the words in its lists."""
+    listed = subprocess.run(["git", "ls-files", "-z", *patterns], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / name for name in listed.stdout.split("\0") if name and ROOT / name != Path(__file__)]
+
+
+def test_docs_and_docstrings_use_the_field_s_words() -> None:
+    """Pages, docstrings and comments say what a thing is, subject first; see OLD_WORDS and NO_SUBJECT."""
+    found = []
+    for path in tracked("*.py", "*.md"):
+        name = str(path.relative_to(ROOT))
+        texts = enumerate(path.read_text().splitlines(), 1) if path.suffix == ".md" else notes(path)
+        for number, text in texts:
+            words = {match[0].lower() for match in OLD_WORDS.finditer(text)} - WORDS_THAT_STAY.get(name, set())
+            if path.suffix == ".py" and (start := NO_SUBJECT.match(text)):
+                words.add(start[0])
+            found += [f"{name}:{number}: {word}" for word in sorted(words)]
+    assert found == []
+
+
+def test_no_old_name_is_left() -> None:
+    """Neither code nor pages have the old name of a module, class or function."""
+    texts = {str(path.relative_to(ROOT)): path.read_text() for path in tracked("*.py", "*.md", "*.toml", "*.js")}
+    assert {name: found for name, text in texts.items() if (found := OLD_NAMES.findall(text))} == {}

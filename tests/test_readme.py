@@ -1,4 +1,4 @@
-"""Every block of README.md works as it stands: each is run as its reader would run it, with the real sidecar."""
+"""Every block of README.md works: each is run as a reader would run it, with the real sidecar."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def block(language: str, beginning: str) -> str:
 
 
 def run(checkout: Path, *command: str) -> str:
-    """What a command prints, which must succeed and say nothing of errors."""
+    """The output of a command that must succeed without errors."""
     done = subprocess.run(
         command,
         cwd=checkout,
@@ -49,7 +49,7 @@ def run(checkout: Path, *command: str) -> str:
 
 
 def shell(checkout: Path, script: str) -> str:
-    """What a block prints in bash; any line of it that fails ends it."""
+    """The output of a block in bash, which ends at the first failing line."""
     return run(checkout, "bash", "-euo", "pipefail", "-c", script)
 
 
@@ -61,7 +61,7 @@ def answers(printed: str) -> list[dict[str, Any]]:
 
 
 def test_every_block_is_run() -> None:
-    """By the tests below; set-up for a scraper by `make fresh-test`, the lines for an image by `make image-test`."""
+    """Tests run every block: those below, `make fresh-test` (set-up for a scraper) and `make image-test`."""
     assert [(language, text.split("\n")[0].split("#")[0].rstrip()) for language, text in BLOCKS] == [
         ("sh", "make demo"),
         ("sh", """$ echo '{"type":"ping","id":1}' | .venv/bin/sidecar"""),
@@ -77,20 +77,20 @@ def test_every_block_is_run() -> None:
 
 
 def test_the_targets_are_there() -> None:
-    """Those that the first block, and the text, name."""
+    """The make targets of the first block and the text exist."""
     named = set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "README.md").read_text()))
     rules = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"demo", "test"} <= named <= rules
 
 
 def test_every_command_has_a_row() -> None:
-    """No more and no less."""
+    """The table has exactly these rows."""
     rows = re.findall(r"^\| `sidecar ([a-z-]+)[^`]*` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(COMMANDS)
 
 
 def test_a_message_and_its_answer(checkout: Path) -> None:
-    """What is printed is what stands there, but for the version and the process id."""
+    """The output equals the block's, except for the version and the process id."""
     command, *reported = block("sh", "$ ").splitlines()
     ready, pong = answers(shell(checkout, command.removeprefix("$ ")))
     assert [ready | {"pid": 0, "version": ""}, pong] == [
@@ -108,13 +108,13 @@ def test_an_extract_from_a_page_of_ones_own(checkout: Path) -> None:
 
 
 def test_the_python_block(checkout: Path) -> None:
-    """It reads its user and sends its CV."""
+    """The Python block reads its user and sends its CV."""
     assert run(checkout, sys.executable, "-c", block("python", "from sidecar.client")) == "foo True\n"
 
 
 @pytest.mark.browser
 def test_the_block_of_a_browser_job(checkout: Path) -> None:
-    """It is answered with what the page holds."""
+    """The job's answer has the page's content."""
     (script, _) = (text for language, text in BLOCKS if text.startswith(".venv/bin/sidecar <<"))
     *_, secret, job = answers(shell(checkout, script))
     assert secret["content"] == {"username": "foo", "password": "bar"}
@@ -123,7 +123,7 @@ def test_the_block_of_a_browser_job(checkout: Path) -> None:
 
 @pytest.mark.browser
 def test_the_block_of_work_for_later(checkout: Path) -> None:
-    """What was accepted is done, though its parent has gone; the task is planned, has run, and is gone at the end."""
+    """Accepted work is done after its parent has ended; the task is planned, runs, and is deleted at the end."""
     (_, script) = (text for language, text in BLOCKS if text.startswith(".venv/bin/sidecar <<"))
     printed = shell(checkout, script)
     _, job, task, _, jobs, deleted = answers(printed)

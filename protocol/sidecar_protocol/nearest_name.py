@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 LONGEST_GUESS: Final = 64
-"""Characters of an unknown name that a known one is looked for."""
+"""Longest unknown name, in characters, for which the nearest known one is searched."""
 _CUTOFF: Final = 0.65
 _SEPARATORS: Final = re.compile(r"[\s_-]")
 

@@ -133,7 +133,7 @@ class Task(Sparse):
     """The time zone of `cron`."""
     created: str
     warnings: tuple[str, ...] = ()
-    """In replies to `create_task` and `update_task`: what was accepted and may not be what was meant."""
+    """Warnings in replies to `create_task` and `update_task`: accepted values that may be mistakes."""
 
 
 class TaskPage(Model):

@@ -48,9 +48,9 @@ _SYSTEM: Final[dict[BrowserName, tuple[str, ...]]] = {
 }
 
 _HINTS: Final[dict[BrowserName, str]] = {
-    "CHROMIUM": "`make setup`, `playwright install chromium` or `apt-get install chromium-headless-shell`",
-    "FIREFOX": "`playwright install firefox` or `apt-get install firefox-esr`",
-    "WEBKIT": "`playwright install webkit`",
+    "CHROMIUM": "`sidecar install chromium` (or `apt-get install chromium-headless-shell`)",
+    "FIREFOX": "`sidecar install firefox` (or `apt-get install firefox-esr`)",
+    "WEBKIT": "`sidecar install webkit`",
 }
 
 

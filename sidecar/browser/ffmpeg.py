@@ -33,7 +33,7 @@ def find(settings: Settings) -> str:
         return str(own)
     found = shutil.which("ffmpeg")
     if found is None:
-        raise BrowserUnavailable("RECORD needs ffmpeg; run `playwright install ffmpeg` or `apt-get install ffmpeg`")
+        raise BrowserUnavailable("RECORD needs ffmpeg; run `sidecar install ffmpeg` (or `apt-get install ffmpeg`)")
     return found
 
 

@@ -19,17 +19,24 @@ from sidecar import __version__, settings
 from sidecar.cli import replay
 from sidecar.cli.arguments import CommandParser, Parser, check_flags
 from sidecar.cli.interrupt import interruptible
+from sidecar.cli.output import flush_output
 
 COMMANDS: Final = {
     "agenda": "scheduled and past runs of a day, and missed ones",
     "completion": "a script that completes commands and flags in bash, zsh or fish",
+    "deliveries": "webhooks and copies for servers that have not arrived, and why",
     "doctor": "check the machine: browsers, queue, store key, folders",
     "export": "a recording as HAR, Playwright trace or web archive",
+    "get": "open a page in a browser and print what is asked of it",
+    "install": "get chromium, firefox, webkit or ffmpeg",
+    "jobs": "async jobs that wait, run and ran, and why they failed",
     "redact": "print a log of input with its secrets replaced",
     "replay": "send a log again, or replay a recording without a network",
     "report": "write a page that shows what happened in a recorded session",
+    "run-job": "run a browser job from a file; its artifacts become files",
     "schema": "print or write the JSON Schema of messages",
     "serve": "serve a session over HTTP, until a signal",
+    "tasks": "periodic tasks: when they run next, what ran, why it failed",
     "token": "print a token signed with SIDECAR_TOKEN_SECRET",
     "worker": "run queued jobs without a parent, until a signal",
 }
@@ -155,4 +162,5 @@ def _run(command: str, parsed: argparse.Namespace, flags: Mapping[str, str]) -> 
     except (settings.SettingsError, SidecarError) as wrong:
         print(f"sidecar: {wrong}", file=sys.stderr)
         return 2
+    flush_output()
     return code

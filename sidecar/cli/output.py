@@ -19,6 +19,15 @@ def discard_output(out: IO[str]) -> None:
     os.close(sink)
 
 
+def flush_output() -> None:
+    """Writes what is buffered, while Ctrl-C can still end the wait for a reader."""
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            discard_output(sys.stdout)
+
+
 def print_text(text: str) -> int:
     """Prints text, in spite of characters that the terminal can't show; gives 0, also if the reader has left early."""
     out = standard_output()

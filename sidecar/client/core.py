@@ -1,4 +1,4 @@
-"""What `Sidecar` and `AsyncSidecar` share: requests and their answers, events, and starting anew after a death.
+"""What `Sidecar` and `AsyncSidecar` share: requests and their answers, events, and restarts after a crash.
 
 Threads may share it. Nothing here waits but `start`, `send`, `close` and `interrupt`.
 """
@@ -196,7 +196,7 @@ class Core:
         with self._lock:
             asked = self._waiting.get(request_id)
         if self._restart and asked and not self._closing.is_set() and error.code == "shutting_down":
-            return  # told to end by somebody else: the next process is asked
+            return  # it is ending, not on our request: the next process is asked
         if asked and asked.times > 1 and repeats.was_deleted(asked.kind, error.code):
             self._settle(request_id, None)
         elif asked and asked.times > 1 and repeats.was_created(asked.kind, error.code):

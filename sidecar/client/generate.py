@@ -22,7 +22,7 @@ def texts() -> dict[str, str]:
 
 
 def without_async(text: str) -> str:
-    """The same calls for a caller that waits: `await` and `async` are taken out, and names are those of `Sidecar`."""
+    """The blocking form of the calls: without `await` and `async`, with the names of `Sidecar`."""
     text = re.sub(r"\bawait |\basync (?=def)", "", text)
     for theirs, ours in (("AsyncMessages", "Messages"), ("AsyncJob", "Job"), ("AsyncSidecar", "Sidecar")):
         text = text.replace(theirs, ours)

@@ -38,7 +38,7 @@ class Sidecar(Messages):
         Waits until it is ready. What it writes to stderr goes to this process's; an error repeats its last lines.
         `env` is the child's whole environment (None: this process's own). `timeout` is how many seconds a request may
         take where it is not given one of its own, `close_timeout` how many `close` waits for work in flight.
-        With `restart` a sidecar that has died is started anew: it gets the last `hello`, login and webhooks, and what
+        With `restart` a sidecar that has died is restarted: it gets the last `hello`, login and webhooks, and what
         was not answered is asked again. Jobs and tasks get a key for that; `create_schedule` and `run_task`, which have
         none, raise SidecarEnded. `on_event` is handed each notification; it is called by the reading thread, so it must
         be quick and must not wait for requests of this client. Raises SidecarEnded.

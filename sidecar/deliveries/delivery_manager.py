@@ -11,12 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from sidecar_protocol.pages import page_count
-from sidecar_protocol.webhooks import DEFAULT_STDOUTERR_SIZE, Delivery
+from sidecar_protocol.webhooks import DEFAULT_STDOUTERR_SIZE
 from sidecar_protocol.webhooks import Deliveries as Page
 
 from sidecar.clock import Clock
-from sidecar.deliveries.endpoint_records import host_of
+from sidecar.deliveries.delivery_pages import list_page
 from sidecar.deliveries.endpoint_registry import EndpointRegistry
 from sidecar.deliveries.endpoint_worker import EndpointWorker, WorkerContext
 from sidecar.deliveries.sender import Sender
@@ -28,8 +27,7 @@ from sidecar.net.public_http import PublicHttpClient
 from sidecar.queue.process_registry import ProcessLock
 from sidecar.storage.database import Database
 from sidecar.storage.endpoint_rows import EndpointRows
-from sidecar.storage.outbox import Outbox, OutboxRow
-from sidecar.wall_clock import rfc3339
+from sidecar.storage.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -154,18 +152,7 @@ class DeliveryManager:
 
     def list_page(self, status: Literal["waiting", "dead"] | None, page: int) -> Page:
         """One page of waiting and dead messages. Raises StoreFailed."""
-        total, rows = self._outbox.page(status, page)
-        hosts: dict[str, str] = {}
-        for row in rows:
-            if row.endpoint not in hosts:
-                known = self._rows.get(row.endpoint)
-                hosts[row.endpoint] = host_of(known) if known else ""
-        return Page(
-            total_count=total,
-            total_pages=page_count(total),
-            page=page,
-            deliveries=tuple(_to_delivery(row, hosts[row.endpoint]) for row in rows),
-        )
+        return list_page(self._outbox, self._rows, status, page)
 
     async def redeliver(self, message_id: str, endpoint: str | None) -> None:
         """Retries a dead or waiting message now. Raises NotFound, Conflict and StoreFailed."""
@@ -252,23 +239,3 @@ async def _first_of(event: asyncio.Event, task: asyncio.Task[None]) -> None:
         await asyncio.wait([waiting, task], return_when=asyncio.FIRST_COMPLETED)
     finally:
         waiting.cancel()
-
-
-def _to_delivery(row: OutboxRow, host: str) -> Delivery:
-    return Delivery(
-        id=row.id,
-        endpoint=row.endpoint,
-        host=host,
-        kind=row.kind,
-        status=row.status,
-        run=row.ordering_key,
-        size=row.size,
-        created=_time(row.created),
-        attempts=row.attempts,
-        next_attempt=None if row.due is None else _time(row.due),
-        error=row.error,
-    )
-
-
-def _time(seconds: float) -> str:
-    return rfc3339(seconds, "milliseconds")

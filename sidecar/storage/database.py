@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
+from sidecar import files
 from sidecar.errors import StoreFailed
 from sidecar.storage.database_file import connect
-from sidecar.storage.migrations import NewerSchema, migrate
+from sidecar.storage.migrations import MIGRATIONS, NewerSchema, check_version, migrate
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +122,21 @@ class Database:
             thread.shutdown(wait=False)
             raise StoreFailed(f"the state folder's database can't be used: {failure}", retryable=True) from None
         return cls(writer, reader, thread)
+
+    @classmethod
+    def open_read_only(cls, path: Path) -> Self:
+        """Opens the file for reading; one that is missing is empty. Raises StoreFailed."""
+        if not path.exists() or not path.stat().st_size:
+            return cls.in_memory()
+        try:
+            files.reject_symlink(path)
+            uri = f"{path.absolute().as_uri()}?mode=ro"
+            connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+            if check_version(connection) < len(MIGRATIONS):
+                raise StoreFailed(f"{path} was made by an older sidecar: start a session or a worker once")
+        except (NewerSchema, sqlite3.Error, OSError) as failure:
+            raise StoreFailed(f"the state folder's database can't be read: {failure}") from None
+        return cls(connection, connection, None)
 
     @classmethod
     def in_memory(cls) -> Self:

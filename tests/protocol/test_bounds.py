@@ -19,14 +19,14 @@ JSON = st.recursive(
 
 
 def refused(kind: str, content: bytes) -> WireError:
-    """What the codec says of it."""
+    """The codec's error for a content."""
     with pytest.raises(WireError) as failed:
         codec.decode_content(codec.decode(b'{"type":"%b","content":%b}' % (kind.encode(), content)))
     return failed.value
 
 
 def listed(member: bytes, times: int) -> bytes:
-    """A list of the same."""
+    """A JSON list that repeats one item."""
     return b"[" + b",".join([member] * times) + b"]"
 
 
@@ -78,7 +78,7 @@ def test_too_deep_content_names_its_place() -> None:
 
 @pytest.mark.parametrize("last", [b"1", b'{"url":1}', b"{}"])
 def test_a_million_members_are_refused_before_they_are_built(last: bytes) -> None:
-    """A mistake at their end is never met."""
+    """Reading stops at the limit, before a mistake at the end."""
     many = b'{"steps":[' + b",".join([STEP] * 300_000) + b"," + last + b"]}"
     failed = refused("send_job", many)
     assert (failed.code, str(failed)) == (ErrorCode.LIMIT_EXCEEDED, f"steps: more than {MOST_PARTS} values")

@@ -69,7 +69,7 @@ def test_replies_come_back(reply: codec.Reply) -> None:
 
 
 def reported(reply: codec.Reply) -> dict[str, Any]:
-    """Its members, as a parent reads them."""
+    """The reply's members, as a parent reads them."""
     given = {name: value for name, value in asdict(reply).items() if value is not NO_CONTENT}
     if isinstance(reply, Error):
         given["error"] = {name: value for name, value in given["error"].items() if value is not None}
@@ -113,7 +113,7 @@ def test_pong_and_error_carry_the_id(request_id: int | str | None) -> None:
     ],
 )
 def test_an_id_is_saved_where_it_can_be(line: bytes, expected: int | str | None) -> None:
-    """Of a line that is wrong elsewhere; of any other it is None and no failure."""
+    """The id of an otherwise wrong line is found; in any other line it is None and no failure."""
     assert codec.extract_id(line) == expected
 
 
@@ -153,7 +153,7 @@ def test_nesting_is_counted_exactly(pairs: tuple[bytes, bytes]) -> None:
 
 
 def test_many_brackets_side_by_side_are_no_nesting() -> None:
-    """However many there are, and wherever a long line is cut to count them."""
+    """Any number of brackets in a row is no nesting, at any piece boundary of a long line."""
     line = b'{"type":"a","b":[' + b'{"k\\"[[":"}}"},' * 20_000 + b"[]]}"
     assert codec.decode(line).type == "a"
 
@@ -174,7 +174,7 @@ CONTENT = {
 
 @pytest.mark.parametrize("kind", CONTENT)
 def test_content_is_read_into_its_type(kind: str) -> None:
-    """By the type that the message has."""
+    """The message's type selects the model."""
     raw, expected = CONTENT[kind]
     assert codec.decode_content(codec.Request(kind, None, msgspec.Raw(raw))) == expected
 
@@ -192,14 +192,14 @@ NULLS = {
 
 @pytest.mark.parametrize("kind", NULLS)
 def test_a_member_of_v1_that_is_null_is_absent(kind: str) -> None:
-    """As Go reads it; what lies deeper stays as it came."""
+    """A null member is absent, as Go reads it; deeper ones stay."""
     raw, expected = NULLS[kind]
     assert codec.decode_content(codec.Request(kind, None, msgspec.Raw(raw))) == expected
 
 
 @pytest.mark.parametrize("raw", [b"null", b"1", b"[null]", b'{"primary":1,"name":null}', b'{"primary":"x"}'])
 def test_other_wrong_content_of_v1_than_nulls_is_refused(raw: bytes) -> None:
-    """With the place that is wrong."""
+    """Other wrong content is refused with its place."""
     with pytest.raises(WireError, match=r"(content|\[0\]|primary): expected"):
         codec.decode_content(codec.Request("set_credentials", None, msgspec.Raw(raw)))
 
@@ -218,7 +218,7 @@ def test_absent_content_is_a_default_or_an_error(kind: str) -> None:
 
 
 def test_content_of_an_unknown_type_is_refused() -> None:
-    """For those who ask without having looked."""
+    """Decoding a content of an unknown type is an error."""
     with pytest.raises(WireError, match="unknown message type nothing"):
         codec.decode_content(codec.Request("nothing"))
 
@@ -246,7 +246,7 @@ def test_errors_name_the_place(content: Any, field: str) -> None:
 
 @given(TEXT.filter(bool), st.sampled_from(["referenceNumber", "reference_number"]), st.booleans())
 def test_a_cv_is_known_by_its_reference(reference: str, name: str, ascii_only: bool) -> None:
-    """Under either name, however its characters are written."""
+    """A reference is found under either name, in any spelling of its characters."""
     cv = json.dumps({"a": [1], name: reference}, ensure_ascii=ascii_only)
     assert reference_of(msgspec.Raw(cv.encode())) == reference
 
@@ -266,7 +266,7 @@ def test_secrets_are_not_printed() -> None:
 
 @pytest.mark.parametrize("number", [2**63, 2**64 - 1, 2**64, -(2**63) - 1, 10**400, -(10**400)])
 def test_integers_of_any_size_stay_whole(number: int) -> None:
-    """On their way in and out, also where they are ids."""
+    """Integers of any size stay whole when read and written, also as ids."""
     line = b'{"type":"create_task","id":%d,"content":{"script":"a","interval":1000,"config":{"n":%d}}}' % (
         number,
         number,

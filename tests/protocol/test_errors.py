@@ -25,13 +25,13 @@ def test_codes_are_snake_case_of_their_names() -> None:
 
 
 def test_every_code_is_raised_by_a_class() -> None:
-    """But for those that only lines can cause."""
+    """Every code has a class, except those that only lines can cause."""
     assert {cls.code for cls in CLASSES} | OF_THE_WIRE == set(ErrorCode)
 
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_the_tree_in_the_docstring_is_true(cls: type[SidecarError]) -> None:
-    """Each class stands there with its code, under its parent."""
+    """The docstring's tree has each class with its code, under its parent."""
     assert errors.__doc__ is not None
     lines = [line.replace("─", " ").split() for line in errors.__doc__.splitlines()]
     drawn = [line for line in lines if cls.__name__ in line]

@@ -17,7 +17,7 @@ BRACKETS = b'{"type":"ping","a":[' + b"[]," * 1_100
 
 
 def keyed(key: str) -> bytes:
-    """A message with a field that it does not have."""
+    """A message with an unknown field."""
     return json.dumps({"type": "cancel", "id": "x", "content": {key: 1}}).encode()
 
 
@@ -43,7 +43,7 @@ LINES: dict[str, Callable[[int], bytes]] = {
 
 
 def read(line: bytes) -> WireError | None:
-    """What is wrong with a line, if anything is."""
+    """The error of a line, or None."""
     try:
         codec.decode_content(codec.decode(line))
     except WireError as wrong:
@@ -71,7 +71,7 @@ def test_no_line_costs_more_than_linear_time(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(LINES.keys() - {"an endless type", "an endless id"}))
 def test_what_is_said_of_a_line_is_short(name: str) -> None:
-    """Only a type that there is none of is repeated as it came."""
+    """Sentences about a line are short; only an unknown type is repeated."""
     wrong = read(LINES[name](400_000))
     assert wrong is None or len(wrong.message) < 2 * LONGEST_SENTENCE + 100
 
@@ -102,7 +102,7 @@ def test_a_string_is_scanned_alike_at_every_piece_boundary() -> None:
 
 
 def explained(content: bytes) -> list[tuple[str, str]]:
-    """What is said of a job, and where."""
+    """Sentence and place of each mistake of a job."""
     with pytest.raises(WireError) as wrong:
         codec.decode_kept("send_job", content)
     fields = wrong.value.details["fields"]
@@ -190,13 +190,13 @@ def test_every_wrong_field_is_named_up_to_twenty() -> None:
     ],
 )
 def test_a_union_says_one_thing(members: bytes, said: str) -> None:
-    """That of the shape that was meant; all its shapes where it is none of them."""
+    """A union gives one error: that of the meant member, or one that names all members."""
     ((_, message),) = explained(b'{"steps":[{"url":"a"}],%b}' % members)
     assert message.startswith(said)
 
 
 def test_a_nested_mistake_is_reported_once() -> None:
-    """However deep in fields of fields."""
+    """A mistake is reported once at any depth of `fields`."""
     wrong: Any = {"selector": 5}
     for _ in range(40):
         wrong = {"selector": "a", "fields": {"k": wrong}}

@@ -5,7 +5,7 @@ import sys
 
 
 def test_models_are_built_without_searching_plugins() -> None:
-    """In a process of its own, because here other packages have imported much already."""
+    """No search for plugins happens, in a new process, since this one has imported much already."""
     code = """
 import sys
 from sidecar_protocol.decoding import decode_as

@@ -51,7 +51,7 @@ PLACES = {
     "the id": b'{"type":"ping","id":%s}',
     "the type": b'{"type":%s}',
 }
-"""Where such a text may stand."""
+"""The places of such a text in a line."""
 WHOLE = ("in an array", "a member of no request", "after a type that is none", "after an id that is none")
 """Places where a value makes a line that is JSON and no request."""
 VALUES = (
@@ -60,7 +60,7 @@ VALUES = (
 
 
 def code_of(line: bytes) -> str:
-    """What `decode` says of a line."""
+    """The code of `decode`'s error for a line."""
     try:
         codec.decode(line)
     except WireError as wrong:
@@ -71,7 +71,7 @@ def code_of(line: bytes) -> str:
 @pytest.mark.parametrize("kind", NO_VALUES)
 @pytest.mark.parametrize("place", PLACES)
 def test_what_is_no_json_is_a_parse_error(kind: str, place: str) -> None:
-    """Whatever is wrong, and however much before it is right."""
+    """Invalid JSON is a parse error, however much valid JSON precedes it."""
     lines = [PLACES[place] % text for text in NO_VALUES[kind]]
     # `1}` and the like end the place itself, and then what follows is too much; none of them makes JSON
     assert {
@@ -82,7 +82,7 @@ def test_what_is_no_json_is_a_parse_error(kind: str, place: str) -> None:
 
 @pytest.mark.parametrize("place", WHOLE)
 def test_json_that_is_no_request_is_an_invalid_request(place: str) -> None:
-    """It is not taken for broken."""
+    """Valid JSON that is no request is an `invalid_request`, not a parse error."""
     assert {code_of(PLACES[place] % value) for value in VALUES} == {ErrorCode.INVALID_REQUEST}
 
 
@@ -105,7 +105,7 @@ def _refuse_surrogates(value: Any) -> None:
 
 @given(st.sampled_from([p % v for p in PLACES.values() for v in VALUES]), st.data())
 def test_a_line_with_a_byte_changed(line: bytes, data: st.DataObject) -> None:
-    """What another reader takes for JSON is never a parse error, and what it does not always is one."""
+    """A line is a parse error exactly if another reader rejects it."""
     at = data.draw(st.integers(0, len(line) - 1))
     byte = data.draw(st.sampled_from([bytes([n]) for n in b"\"\\,:[]{}01.-+eE /'tfnx\x00\x1f\xff\xc3 "] + [b""]))
     changed = line[:at] + byte + line[at + data.draw(st.integers(0, 1)) :]
@@ -114,7 +114,7 @@ def test_a_line_with_a_byte_changed(line: bytes, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("line", [b"[" + b"1," * 50_000, b'{"a":"' + b"x" * 500_000, b'{"a":1}' + b"[" * 500_000])
 def test_an_error_is_short(line: bytes) -> None:
-    """However long the line is that it speaks of."""
+    """An error is short, however long its line is."""
     with pytest.raises(WireError) as caught:
         codec.decode(line)
     assert caught.value.code is ErrorCode.PARSE_ERROR

@@ -11,5 +11,5 @@ def test_pages_are_counted(entries: int, pages: int) -> None:
 
 
 def test_the_first_page_is_number_one() -> None:
-    """Nothing comes before it."""
+    """Page numbers start at one."""
     assert [page_offset(page) for page in (1, 2)] == [0, PAGE_SIZE]

@@ -176,14 +176,14 @@ REPLIES = [
 
 
 def test_the_published_files_are_up_to_date(tmp_path: Path) -> None:
-    """Where this fails, run `python -m sidecar schema protocol/schema`."""
+    """The published schemas are up to date; if not, run `python -m sidecar schema --out protocol/schema`."""
     write_schemas(tmp_path)
     made, published = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in (tmp_path, FOLDER))
     assert made == published
 
 
 def test_the_published_typescript_is_up_to_date() -> None:
-    """Where this fails, add `--typescript protocol/typescript/index.d.ts` to the command above."""
+    """The published TypeScript is up to date; if not, add `--typescript protocol/typescript/index.d.ts` above."""
     assert declarations() == (FOLDER.parent / "typescript" / "index.d.ts").read_text(encoding="utf-8")
 
 
@@ -201,12 +201,12 @@ def test_typescript_names_everything_that_is_published() -> None:
 
 @pytest.mark.parametrize("name", schemas())
 def test_schemas_are_schemas(name: str) -> None:
-    """By the dialect that they name."""
+    """Every schema is valid in the dialect that it names."""
     Draft202012Validator.check_schema(schemas()[name])
 
 
 def test_every_type_has_samples() -> None:
-    """A new message comes with an example of itself."""
+    """Every message type has samples."""
     assert set(SAMPLES) == set(CONTENTS)
 
 
@@ -222,7 +222,7 @@ def test_samples_fit_schema_and_codec(kind: str, sample: dict[str, Any]) -> None
 
 @pytest.mark.parametrize(("kind", "sample"), [(kind, one) for kind, samples in WRONG.items() for one in samples])
 def test_the_schema_refuses_what_is_wrong(kind: str, sample: dict[str, Any]) -> None:
-    """As the sidecar does."""
+    """The schema refuses what the sidecar refuses."""
     assert not Draft202012Validator(schemas()[f"{kind}.json"]).is_valid({"type": kind, **sample})
 
 

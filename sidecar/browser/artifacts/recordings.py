@@ -99,7 +99,7 @@ async def _run_command(kind: ArtifactKind, command: Awaitable[object]) -> None:
         if playwright_errors.is_closed(error):
             raise playwright_errors.to_crash(error) from None
         if "Executable doesn't exist" in str(error):
-            said = "RECORD needs ffmpeg where the browser runs; run `playwright install ffmpeg` there"
+            said = "RECORD needs ffmpeg where the browser runs; run `sidecar install ffmpeg` there"
             raise BrowserUnavailable(said) from None
         option = _OPTIONS[kind]
         raise ActionFailed(f"{option} failed: {playwright_errors.first_line(error)}", action=option) from None

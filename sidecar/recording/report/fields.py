@@ -11,7 +11,7 @@ _MAX_NUMBER: Final = 1e15
 
 
 def text(value: Any, most: int = MAX_TEXT) -> str:
-    """A text of at most so many characters; what is none is empty.
+    """A text of at most `most` characters; another value is empty.
 
     Recordings hold no secrets that a cut could split.
     """

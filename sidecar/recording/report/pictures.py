@@ -14,7 +14,7 @@ _JPEG: Final = b"\xff\xd8\xff"
 
 
 def embed_pictures(folder: Path, jobs: list[dict[str, Any]], most: int) -> tuple[dict[str, str], int]:
-    """Pictures as base64 by `job number/file`, of at most so many characters together; and how many are left out.
+    """Pictures as base64 by `job number/file`, with a limit of characters in total, and the number left out.
 
     Where a picture is not embedded, its name is taken out of the jobs.
     """

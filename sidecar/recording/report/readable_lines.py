@@ -50,7 +50,7 @@ def read_lines(path: Path, unreadable: Unreadable) -> Iterator[dict[str, Any]]:
 
 
 def read_object(path: Path, unreadable: Unreadable, most: int) -> dict[str, Any] | None:
-    """The one JSON object of a file of at most so many bytes; None if it is not there, or can't be read."""
+    """The one JSON object of a file with a limit of bytes; None if it is missing or unreadable."""
     try:
         with os.fdopen(files.open_file(path, os.O_RDONLY), "rb") as file:
             data = file.read(most + 1)

@@ -20,7 +20,7 @@ _TEXT_SHARE: Final = 0.45
 
 
 def gather(folder: Path, most: int) -> dict[str, Any]:
-    """What is shown of the recording in this folder, as at most about so many bytes of JSON. Raises RecordingError."""
+    """The content of a folder's report, with an approximate limit of bytes of JSON. Raises RecordingError."""
     unreadable = Unreadable()
     about = _about(folder, unreadable)
     messages = read_messages(folder, unreadable)

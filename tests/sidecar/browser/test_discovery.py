@@ -72,7 +72,7 @@ def test_a_missing_browser_says_what_to_run(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BrowserUnavailable) as failed:
         discovery.find("CHROMIUM", Settings(browsers_path=str(tmp_path)))
-    for words in ("make setup", "playwright install chromium", "apt-get install chromium-headless-shell"):
+    for words in ("sidecar install chromium", "apt-get install chromium-headless-shell"):
         assert words in failed.value.message
     assert not failed.value.retryable
 

@@ -73,7 +73,7 @@ def test_help_of_a_command(command: str) -> None:
 
 
 def test_schemas_are_printed_and_written(tmp_path: Path) -> None:
-    """One, all of them, or files in a folder that is made; their paths are told."""
+    """Prints one schema, all of them, or writes files into a new folder and prints their paths."""
     assert json.loads(run(tmp_path, "schema", "ping").stdout) == schemas()["ping.json"]
     assert json.loads(run(tmp_path, "schema").stdout) == {
         name.removesuffix(".json"): schema for name, schema in schemas().items()

@@ -1,4 +1,4 @@
-"""A sidecar that dies is started anew: it gets its session again, and what it had not answered."""
+"""A crashed sidecar is restarted: it gets its session and the unanswered requests again."""
 
 import asyncio
 import json
@@ -76,7 +76,7 @@ def test_the_session_and_what_was_not_answered_are_repeated(tmp_path: Path) -> N
         lost = sidecar.submit("run_task", {"id": "t", "deaths": 1})
         dies = sidecar.submit("dies", {"deaths": 1})
         assert job.result(30)["type"] == "send_job"
-        assert task.result(30)["type"] == "get_task"  # it was made before, so it is looked at
+        assert task.result(30)["type"] == "get_task"  # it was created before, so it is read
         assert deleted.result(30) is None
         with pytest.raises(SidecarEnded, match="whether run_task was done is not known"):
             lost.result(30)

@@ -23,7 +23,7 @@ OTHER = "whsec_" + "b3RoZXIgc2VjcmV0IG9mIHNvbWUgbGVuZ3Ro"
 
 
 def bodies(receiver: StandInRtcv) -> list[str]:
-    """What arrived, in order."""
+    """The bodies that arrived, in order."""
     return [request.body.decode() for request in receiver.requests]
 
 
@@ -85,7 +85,7 @@ async def test_concurrent_sends_are_bounded() -> None:
 
 
 async def test_an_attempt_that_fails_is_made_again_under_the_same_id() -> None:
-    """After 4 and 16 seconds, each with its own time and signature; and what follows it waits."""
+    """Retries come after 4 and 16 seconds, each with its own time and signature; later messages wait."""
     time = ManualClock()
     async with StandInReceiver() as receiver, posting(clock=time.clock) as post:
         [one] = post.hook(hook(receiver.url, SECRET))
@@ -121,7 +121,7 @@ async def test_retry_after(said: float | str, seconds: float, status: int) -> No
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 async def test_a_redirect_is_a_failure(status: int) -> None:
-    """It is not followed."""
+    """A redirect is not followed."""
     async with StandInReceiver() as receiver, posting() as post:
         [one] = post.hook(hook(f"{receiver.url}/x"))
         receiver.fail("/x", "redirect", 1, status=status, location="/elsewhere")
@@ -131,7 +131,7 @@ async def test_a_redirect_is_a_failure(status: int) -> None:
 
 
 async def test_a_delivery_that_always_fails_is_given_up() -> None:
-    """After ten attempts over two days; the next of its ordering key has its turn then."""
+    """A delivery is dead after ten attempts over two days; the next of its ordering key is then sent."""
     time = ManualClock()
     async with StandInReceiver() as receiver, posting(clock=time.clock) as post:
         [one] = post.hook(hook(receiver.url))
@@ -162,7 +162,7 @@ async def test_a_receiver_that_is_down_for_an_hour() -> None:
 
 
 async def test_an_endpoint_that_is_dead_for_days_is_given_up() -> None:
-    """What has waited for two days of failures; what is new waits on."""
+    """Messages that have waited for two days of failures are dead; newer ones still wait."""
     time = ManualClock()
     async with posting(clock=time.clock) as post:
         with nobody_listens() as url:
@@ -228,7 +228,7 @@ async def test_redeliver_does_not_wait_for_the_back_off() -> None:
 
 @pytest.mark.parametrize("kind", ["truncated", "not_json", "empty"])
 async def test_the_status_of_a_receiver_decides(kind: Kind) -> None:
-    """Whatever becomes of the body: what was answered with 200 is not sent again."""
+    """A message answered with 200 is not sent again, whatever happens to the body."""
     async with StandInReceiver() as receiver, posting() as post:
         [one] = post.hook(hook(receiver.url))
         receiver.fail("/", kind)
@@ -253,7 +253,7 @@ async def test_a_copy_that_was_taken_is_not_sent_again() -> None:
 
 
 async def test_a_receiver_that_takes_too_long() -> None:
-    """Its answer after our time is over counts as none; another endpoint notices nothing."""
+    """An answer after the time limit counts as none; another endpoint is not affected."""
     async with StandInReceiver() as slow, StandInReceiver() as quick, posting(timeout=0.2) as post:
         [one, other] = post.hook(hook(slow.url), hook(quick.url))
         slow.fail("/", "hang", 1)
@@ -266,7 +266,7 @@ async def test_a_receiver_that_takes_too_long() -> None:
 
 
 async def test_a_private_address_is_never_asked() -> None:
-    """What was named while it was allowed is dead where it is not."""
+    """A private endpoint that was named while it was allowed is dead when it is not."""
     async with (
         StandInReceiver() as receiver,
         posting(public_http=PublicHttpClient(Clock(), allow_private=False)) as post,
@@ -280,7 +280,7 @@ async def test_a_private_address_is_never_asked() -> None:
 
 
 async def test_deliveries_go_on_after_a_restart(tmp_path: Path) -> None:
-    """With what was not sent, and with the secret where there is a key for the store."""
+    """The next process sends unsent deliveries, and has the secret if there is a store key."""
     path = tmp_path / "sidecar.db"
     async with StandInReceiver() as receiver:
         async with posting(path, Clock(), key=b"k" * 32, start=False) as post:
@@ -378,7 +378,7 @@ async def test_a_clock_set_back_stalls_nothing() -> None:
 
 
 async def test_draining_waits_for_what_can_be_sent_and_not_for_what_can_not(tmp_path: Path) -> None:
-    """At the end of a session: what is due goes out, what has failed stays for the next start."""
+    """At the end of a session due messages are sent; failed ones stay for the next start."""
     path = tmp_path / "sidecar.db"
     async with StandInReceiver() as receiver, posting(path, Clock()) as post:
         [one, other] = post.hook(hook(f"{receiver.url}/good"), hook(f"{receiver.url}/bad"))
@@ -448,7 +448,7 @@ async def test_a_copy_that_a_server_always_refuses_is_detached(status: int, atte
 
 
 async def test_a_body_that_can_not_be_opened_fails_alone(tmp_path: Path) -> None:
-    """What was encrypted with a key that is gone holds up its own run, and is dead in the end."""
+    """A message whose key is gone blocks its own run only, and is dead in the end."""
     path, time = tmp_path / "sidecar.db", ManualClock()
     async with StandInReceiver() as receiver:
         async with posting(path, time.clock, key=b"k" * 32, start=False) as post:
@@ -463,7 +463,7 @@ async def test_a_body_that_can_not_be_opened_fails_alone(tmp_path: Path) -> None
 
 
 async def test_an_internal_error_is_a_failed_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not tried again and again without a pause."""
+    """An internal error is retried with pauses."""
     time = ManualClock()
     async with StandInReceiver() as receiver, posting(clock=time.clock) as post:
         faults = [ZeroDivisionError(), ZeroDivisionError()]
@@ -482,7 +482,7 @@ async def test_an_internal_error_is_a_failed_attempt(monkeypatch: pytest.MonkeyP
 
 
 async def test_a_server_whose_key_is_not_known_waits_for_its_login(tmp_path: Path) -> None:
-    """Without a key for the store its key died with the process that had it."""
+    """Without a store key a server's key is lost with its process."""
     path = tmp_path / "sidecar.db"
     async with StandInRtcv() as server:
         location = Credentials(server_location=server.url, api_key_id=KEY_ID, api_key=Secret(KEY))
@@ -499,7 +499,7 @@ async def test_a_server_whose_key_is_not_known_waits_for_its_login(tmp_path: Pat
 
 
 async def test_a_disk_that_refuses_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What could not be noted as sent is noted later, and not sent again; nothing ends."""
+    """A sent message whose deletion fails is deleted later and not sent again."""
     time = ManualClock()
     async with StandInReceiver() as receiver, posting(clock=time.clock) as post:
         [one] = post.hook(hook(receiver.url))
@@ -520,7 +520,7 @@ async def test_a_disk_that_refuses_is_waited_for(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_back_off_grows_up_to_a_day() -> None:
-    """With jitter around it, and never longer."""
+    """The back-off has jitter and is never longer than a day."""
     assert [backoff_seconds(failures, 0.5) for failures in range(1, 12)] == [
         4, 16, 64, 256, 1024, 4096, 16384, 65536, DAY, DAY, DAY,
     ]  # fmt: skip
@@ -529,7 +529,7 @@ def test_the_back_off_grows_up_to_a_day() -> None:
 
 
 async def test_many_lists_have_pages(tmp_path: Path) -> None:
-    """Of fifty, oldest first; a page past the end is empty."""
+    """Pages have fifty entries, oldest first; one past the end is empty."""
     async with posting(start=False) as post:
         [one] = post.hook(hook("http://h.example/secret-path"))
         post.put(one, *(f"{number}" for number in range(120)))

@@ -35,7 +35,7 @@ class Known:
         self.endpoints = EndpointRegistry(self.rows, Encryptor(key), 10_000, allow_private=allow_private)
 
     async def target(self, one: str) -> WebhookTarget | ServerTarget | None:
-        """What an attempt would use."""
+        """The target that an attempt would use."""
         await self.database.flush()
         row = self.rows.get(one)
         assert row is not None
@@ -91,7 +91,7 @@ async def test_a_wrong_webhook_changes_nothing(tmp_path: Path, webhook: Webhook,
 
 
 async def test_one_error_names_every_wrong_webhook(tmp_path: Path) -> None:
-    """Its URL and its secret."""
+    """The error names URLs and secrets that are wrong."""
     async with known(tmp_path) as one:
         with pytest.raises(InvalidContent) as refused:
             one.endpoints.check([hook("ftp://h", "secret"), hook(URL), hook("no url")], "webhooks")
@@ -107,7 +107,7 @@ async def test_webhooks_are_bounded(tmp_path: Path) -> None:
 
 
 async def test_jobs_with_webhooks_of_their_own_do_not_pile_up(tmp_path: Path) -> None:
-    """Those at hand are bounded; one that made room is read from the disk, with its secret."""
+    """Endpoints in memory are bounded; a dropped one is read from the disk again, with its secret."""
     async with known(tmp_path) as one:
         first = one.endpoints.register([hook(URL, SECRET)])[0].id
         for number in range(2 * MAX_CACHED):
@@ -151,7 +151,7 @@ async def test_an_encrypted_secret_is_opened_by_its_key_alone(tmp_path: Path) ->
 
 
 async def test_packed_with_a_job(tmp_path: Path) -> None:
-    """Where the endpoint is not known, it comes with the job; what can't be opened waits."""
+    """An unknown endpoint comes with the job; one that can't be decrypted waits."""
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     second.mkdir()
@@ -217,7 +217,7 @@ async def test_with_another_key_who_names_it_opens_the_way(tmp_path: Path) -> No
 
 
 async def test_a_disabled_endpoint_is_left_out(tmp_path: Path) -> None:
-    """By every process on the store, until a session names it."""
+    """A disabled endpoint is left out by every process on the store, until a session names it."""
     async with known(tmp_path) as one:
         [name] = one.endpoints.set_session([hook(URL)])
         packed = one.endpoints.pack(one.endpoints.session)
@@ -232,7 +232,7 @@ async def test_a_disabled_endpoint_is_left_out(tmp_path: Path) -> None:
 
 
 async def test_named_endpoints_are_reported(tmp_path: Path) -> None:
-    """What waited for them may go."""
+    """Messages that waited for named endpoints may be sent."""
     async with known(tmp_path) as one:
         reported: list[list[str]] = []
         one.endpoints.on_known = lambda names: reported.append(list(names))
@@ -242,7 +242,7 @@ async def test_named_endpoints_are_reported(tmp_path: Path) -> None:
 
 
 async def test_the_host_of_an_endpoint(tmp_path: Path) -> None:
-    """Not its path or query, which may be secret; a server's name where it has one."""
+    """Only the host is shown, since path and query may be secret; or a server's name."""
     async with known(tmp_path) as one:
         [name] = one.endpoints.set_session([hook("https://h.example:8443/secret?token=1")])
         ids = one.endpoints.log_in("scope", [server(), server("http://t.example/base", name="second")], 0)

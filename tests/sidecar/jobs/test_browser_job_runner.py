@@ -440,7 +440,7 @@ async def test_twenty_mistakes_are_named_and_no_more_are_searched() -> None:
 async def test_a_browser_that_is_not_there(tmp_path: Path) -> None:
     """A browser that is not installed is unavailable, with the command that installs it."""
     runner = BrowserJobRunner(BrowserPool(Settings(browsers_path=str(tmp_path)), Clock()), lambda: tmp_path, Clock())
-    with pytest.raises(BrowserUnavailable, match="playwright install webkit"):
+    with pytest.raises(BrowserUnavailable, match="sidecar install webkit"):
         await runner.run(make_job("about:blank", browser="WEBKIT"))
 
 

@@ -1,4 +1,4 @@
-"""What the engine needs beyond SAQ's own interface, of both stores alike."""
+"""The job queue's backend interface, on both stores."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ async def put(jobs: Jobs, key: str, name: str = "default", ttl: int = 600) -> bo
 
 
 async def test_a_key_is_put_once(view: View, jobs: Jobs) -> None:
-    """In all queues together, by whichever process, and also after the job has ended."""
+    """A key is unique in all queues and processes, also after its job has ended."""
     assert await put(jobs, "a")
     assert not await put(jobs, "a")
     assert not await put(jobs, "a", "other")
@@ -32,7 +32,7 @@ async def test_a_key_is_put_once(view: View, jobs: Jobs) -> None:
 
 
 async def test_a_key_is_free_once_its_job_is_forgotten(jobs: Jobs) -> None:
-    """As long as it is kept, and no longer."""
+    """A key is taken while its job is kept."""
     assert await put(jobs, "a", ttl=-1)
     await (await taken(jobs.queue("default"))).finish(Status.COMPLETE)
     assert await jobs.find("a") is None
@@ -40,7 +40,7 @@ async def test_a_key_is_free_once_its_job_is_forgotten(jobs: Jobs) -> None:
 
 
 async def test_found_in_any_queue(view: View, jobs: Jobs) -> None:
-    """With its queue, so that it can be acted on."""
+    """A job is found with its queue."""
     await put(jobs, "a", "own:x")
     found = known(await (await view()).find("a"))
     assert found.get_queue().name == "own:x"
@@ -71,7 +71,7 @@ async def test_pages(jobs: Jobs) -> None:
 
 
 async def test_what_is_tried_again_is_pending_again(jobs: Jobs) -> None:
-    """It moves between the lists, and stays one job."""
+    """A retried job is pending again, and still one job."""
     await put(jobs, "a")
     job = await taken(jobs.queue("default"))
     await job.retry("broken")
@@ -81,7 +81,7 @@ async def test_what_is_tried_again_is_pending_again(jobs: Jobs) -> None:
 
 
 async def test_expired_entries_are_not_listed(jobs: Jobs) -> None:
-    """Once its time is over and somebody has swept."""
+    """Expired entries are not listed after a sweep."""
     await put(jobs, "a", ttl=1)
     await (await taken(jobs.queue("default"))).finish(Status.COMPLETE)
     async with asyncio.timeout(SECONDS):

@@ -83,7 +83,7 @@ async def _done(run: JobRun) -> bytes:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tried again is tried at once."""
+    """Makes retries immediate."""
     monkeypatch.setattr(executor, "FIRST_RETRY_DELAY", 0.0)
     monkeypatch.setattr(executor, "FIRST_BROWSER_DELAY", 0.0)
 
@@ -160,7 +160,7 @@ async def test_a_failure_that_may_pass_is_tried_again(place: Place) -> None:
 
 
 async def test_a_failure_that_will_not_pass_is_final(place: Place) -> None:
-    """Whatever was asked; and a fault of ours is internal, without its text."""
+    """A final failure is not retried; an internal error is reported without its text."""
 
     async def refuse(run: JobRun) -> bytes:
         raise WireError(ErrorCode.FORBIDDEN, "no")
@@ -204,7 +204,7 @@ async def test_an_attempt_has_its_time(place: Place) -> None:
 
 
 async def test_what_waits_and_what_runs_is_cancelled(place: Place) -> None:
-    """What runs is interrupted, and knows that it will not be tried again."""
+    """A running job is interrupted, and knows that it will not be retried."""
     began, foretold = asyncio.Event(), []
 
     async def hang(run: JobRun) -> bytes:
@@ -254,7 +254,7 @@ async def test_a_job_waits_for_a_browser_that_cannot_start_just_now(place: Place
 
 
 async def test_a_job_does_not_wait_for_its_browser_for_ever(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the last try it has failed, and says why."""
+    """A job whose browser never starts fails after the last try, with the reason."""
     monkeypatch.setattr(executor, "MAX_BROWSER_RETRIES", 4)
     foretold: list[bool] = []
 
@@ -271,7 +271,7 @@ async def test_a_job_does_not_wait_for_its_browser_for_ever(place: Place, monkey
 
 
 async def test_progress_is_seen_while_it_runs(place: Place) -> None:
-    """As the run last noted it, within 0 and 1."""
+    """The progress is the run's last one, within 0 and 1."""
     go = asyncio.Event()
 
     async def half(run: JobRun) -> bytes:
@@ -292,7 +292,7 @@ async def test_progress_is_seen_while_it_runs(place: Place) -> None:
 
 
 async def test_lists_have_pages(place: Place) -> None:
-    """Of 50, newest first, all or those of one status."""
+    """Pages have 50 jobs, newest first, all or those of one status."""
     ids = [await place.engine.submit(Submission(type="send_job", content=b"1", secret=False)) for _ in range(60)]
     for job_id in ids:
         await place.ended(job_id)
@@ -361,7 +361,7 @@ async def test_another_process_runs_what_it_can_open(places: Open) -> None:
 
 
 async def test_a_lasting_key_opens_everywhere(places: Open) -> None:
-    """Where it is the same; another is refused."""
+    """Any process with the same store key decrypts; another key is refused."""
     submitter, other = await places(key=KEY), await places(key=KEY)
     job_id = await submitter.submit(SECRET)
     other.start()

@@ -26,7 +26,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 def of(database: Database, time: ManualClock | None = None) -> ResultStore:
-    """What one process sees."""
+    """The results as one process sees them."""
     return ResultStore(database, (time or ManualClock()).clock, 1 << 20)
 
 
@@ -57,7 +57,7 @@ async def test_a_result_expires(database: Database) -> None:
 
 
 async def test_a_refused_result_is_not_lost(tmp_path: Path, database: Database) -> None:
-    """It can be read all the while, and is on disk when the disk takes something again."""
+    """A refused result can be read, and is on disk when the disk works again."""
     with sqlite3.connect(tmp_path / "sidecar.db", isolation_level=None) as other:
         other.execute("ALTER TABLE result RENAME TO elsewhere")
         mine, others = of(database), of(database)

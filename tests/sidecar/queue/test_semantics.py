@@ -1,4 +1,4 @@
-"""What SAQ promises of a queue, held against both of ours: the same calls, the same outcomes."""
+"""SAQ's promises of a queue, tested on both backends: equal calls, equal outcomes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ from saq.worker import Worker
 from tests.sidecar.queue.conftest import Jobs, View
 
 SECONDS = 10.0
-"""How long something may take that has to happen."""
+"""Seconds that an expected event may take."""
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ async def taken(queue: Queue) -> Job:
 
 
 async def counts(queue: Queue) -> tuple[int, int, int]:
-    """How many are queued, active, incomplete."""
+    """The numbers of queued, active and incomplete jobs."""
     return await queue.count("queued"), await queue.count("active"), await queue.count("incomplete")
 
 
@@ -72,7 +72,7 @@ async def spoken_of(job: Job) -> None:
 
 
 async def test_a_job_comes_out_as_it_went_in(queue: Queue) -> None:
-    """With its arguments, its settings and what was noted on it."""
+    """A job comes out with its arguments, settings and meta."""
     given = {"text": "é\u0000😀", "number": 2**60, "list": [], "nothing": None}
     await queue.enqueue("f", key="a", timeout=5, heartbeat=7, retries=3, ttl=9, meta={"x": [1]}, **given)
     job = known(await queue.dequeue(SECONDS))
@@ -106,7 +106,7 @@ async def test_a_key_is_queued_once(queue: Queue) -> None:
 
 
 async def test_queues_are_apart(jobs: Jobs) -> None:
-    """Of one store, each has its own jobs."""
+    """Each queue of a store has its own jobs."""
     one, other = jobs.queue("one"), jobs.queue("other")
     await one.enqueue("f", key="a")
     await other.enqueue("f", key="b")
@@ -132,7 +132,7 @@ async def test_dequeue_waits(queue: Queue) -> None:
 
 
 async def test_dequeue_wakes_for_another_process(view: View, jobs: Jobs) -> None:
-    """What one process puts in wakes another."""
+    """A job of one process wakes another."""
     waiting = asyncio.create_task(jobs.queue("default").dequeue(SECONDS))
     await asyncio.sleep(0)
     await (await view()).queue("default").enqueue("f", key="a")
@@ -171,7 +171,7 @@ async def test_the_time_in_line_counts(queue: Queue) -> None:
 
 
 async def test_each_job_comes_out_once(view: View) -> None:
-    """However many processes and waiters take from one queue."""
+    """Each job comes out once, with any number of processes and waiters."""
     views = [await view() for _ in range(3)]
     for number in range(60):
         await views[number % 3].queue("default").enqueue("f", key=f"k{number}")
@@ -181,7 +181,7 @@ async def test_each_job_comes_out_once(view: View) -> None:
 
 
 async def test_a_scheduled_job_waits_for_its_time(queue: Queue) -> None:
-    """It is incomplete meanwhile, and neither queued nor active."""
+    """A scheduled job is incomplete, and neither queued nor active, until its time."""
     await queue.enqueue("f", key="later", scheduled=int(milliseconds() / 1000) + 3600)
     await queue.enqueue("f", key="past", scheduled=int(milliseconds() / 1000) - 1)
     info = await queue.info()
@@ -193,7 +193,7 @@ async def test_a_scheduled_job_waits_for_its_time(queue: Queue) -> None:
 
 
 async def test_schedule_returns_the_due_jobs(queue: Queue) -> None:
-    """Once for each."""
+    """Each due job is returned once."""
     job = known(await queue.enqueue("f", key="a", scheduled=1))
     assert [one.removeprefix("saq:job:default:") for one in await queue.schedule(1)] == [job.key]
     assert await queue.schedule(1) == []
@@ -205,7 +205,7 @@ async def test_schedule_returns_the_due_jobs(queue: Queue) -> None:
 
 @pytest.mark.parametrize("status", [Status.COMPLETE, Status.FAILED, Status.ABORTED])
 async def test_a_job_that_ended_is_kept(queue: Queue, status: Status) -> None:
-    """With its result or error, and counted no more."""
+    """An ended job is kept with its result or error, and not counted."""
     await queue.enqueue("f", key="a")
     job = await taken(queue)
     await job.finish(status, result={"x": 1}, error="wrong")
@@ -236,7 +236,7 @@ async def test_ttl(queue: Queue) -> None:
 
 
 async def test_update_keeps_the_status(queue: Queue) -> None:
-    """Unless one is given; everything else is stored."""
+    """An update keeps the status unless one is given, and stores everything else."""
     await queue.enqueue("f", key="a")
     job = await taken(queue)
     await job.update(progress=0.5, meta={"page": 3})
@@ -246,7 +246,7 @@ async def test_update_keeps_the_status(queue: Queue) -> None:
 
 
 async def test_retry_queues_it_again(queue: Queue) -> None:
-    """At once, last in the queue, and its attempts stay counted."""
+    """A retried job is last in the queue at once, and its attempts stay counted."""
     await queue.enqueue("f", key="a", retries=3)
     job = await taken(queue)
     await queue.enqueue("f", key="b")
@@ -259,7 +259,7 @@ async def test_retry_queues_it_again(queue: Queue) -> None:
 
 
 async def test_retry_after_a_delay(queue: Queue) -> None:
-    """It waits, incomplete, for its time."""
+    """A delayed retry is incomplete until its time."""
     await queue.enqueue("f", key="a", retries=3, retry_delay=1)
     await (await taken(queue)).retry("broken")
     assert await counts(queue) == (0, 0, 1)
@@ -273,7 +273,7 @@ async def test_retry_after_a_delay(queue: Queue) -> None:
 
 
 async def test_abort_of_one_that_waits(queue: Queue) -> None:
-    """It ends at once and never runs; also one that waits for its time."""
+    """An aborted waiting job ends at once and never runs, also a scheduled one."""
     await queue.enqueue("f", key="a")
     await queue.enqueue("f", key="later", scheduled=int(milliseconds() / 1000) + 3600)
     for key in ("a", "later"):
@@ -321,7 +321,7 @@ async def test_an_ended_job_stays_ended(queue: Queue) -> None:
 
 
 async def test_jobs_in_the_order_asked_for(queue: Queue) -> None:
-    """With None for those that are not there."""
+    """Jobs come in the requested order, with None for missing ones."""
     await queue.enqueue("f", key="a")
     await queue.enqueue("f", key="b")
     found = await queue.jobs(["b", "nowhere", "a"])
@@ -356,7 +356,7 @@ async def test_info_and_count(queue: Queue) -> None:
 
 
 async def test_workers_are_forgotten(queue: Queue) -> None:
-    """After their time."""
+    """Worker records expire."""
     await queue.worker_info("worker", "default", ttl=1)
 
     async def gone() -> bool:
@@ -401,7 +401,7 @@ async def test_refresh_until_complete(view: View, queue: Queue) -> None:
 
 
 async def test_batch_is_taken_back(queue: Queue) -> None:
-    """Where its block fails, nothing of it runs."""
+    """If the block of a batch fails, none of its jobs run."""
 
     async def fail() -> None:
         async with queue.batch():
@@ -429,7 +429,7 @@ async def swept(queue: Queue) -> str:
 
 
 async def test_a_job_whose_process_is_gone_runs_again(view: View, queue: Queue) -> None:
-    """At once, and what is left of the old attempt changes nothing."""
+    """The job runs again at once, and the old attempt can't change it."""
     gone = await view()
     await queue.enqueue("f", key="a", retries=5)
     old = await taken(gone.queue("default"))
@@ -442,7 +442,7 @@ async def test_a_job_whose_process_is_gone_runs_again(view: View, queue: Queue) 
 
 
 async def test_the_last_attempt_is_given_up(view: View, queue: Queue) -> None:
-    """Where no further one is allowed."""
+    """A lost last attempt ends the job."""
     gone = await view()
     await queue.enqueue("f", key="a", retries=1)
     await taken(gone.queue("default"))
@@ -453,7 +453,7 @@ async def test_the_last_attempt_is_given_up(view: View, queue: Queue) -> None:
 
 
 async def test_one_that_was_being_stopped_is_not_run_again(view: View, queue: Queue) -> None:
-    """Its process went before it could say that it had stopped."""
+    """A job whose process died while it was being cancelled does not run again."""
     gone = await view()
     await queue.enqueue("f", key="a", retries=5)
     await taken(gone.queue("default"))
@@ -465,7 +465,7 @@ async def test_one_that_was_being_stopped_is_not_run_again(view: View, queue: Qu
 
 
 async def test_a_job_without_heartbeats_runs_elsewhere(view: View, queue: Queue) -> None:
-    """Its process is frozen, say; and when it wakes it has lost the job, whatever it does."""
+    """A frozen process loses its job, and can't change it after it wakes."""
     frozen = (await view()).queue("default")
     await queue.enqueue("f", key="a", retries=5, heartbeat=1)
     old = await taken(frozen)

@@ -81,7 +81,7 @@ async def taker(tmp_path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 async def said(process: asyncio.subprocess.Process) -> str:
-    """Its next line."""
+    """The process's next line."""
     assert process.stdout
     return (await asyncio.wait_for(process.stdout.readline(), SECONDS)).decode().strip()
 
@@ -120,7 +120,7 @@ async def test_a_frozen_process_loses_its_job_when_its_lease_ends(
 
 
 async def test_what_runs_here_is_never_swept(queue: SqliteQueue) -> None:
-    """This process may have been frozen itself, and knows best."""
+    """A process does not sweep its own jobs, since it may have been frozen itself."""
     await queue.enqueue("f", key="a", retries=5, heartbeat=1, timeout=1)
     job = await taken(queue)
     begun = real_time.monotonic()
@@ -133,7 +133,7 @@ async def test_what_runs_here_is_never_swept(queue: SqliteQueue) -> None:
 async def test_news_wakes_one_of_those_who_wait(
     jobs: SqliteBackend, queue: SqliteQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many jobs a process may begin at once: one looks, and the others hear nothing of it."""
+    """One waiter of a process looks for a job, whatever the number of waiters."""
     looks = 0
     look = SqliteQueue._seconds_to_next
 
@@ -220,7 +220,7 @@ async def test_a_refused_end_is_tried_until_it_is_stored(database: Database, tmp
 
 
 async def test_taking_waits_while_the_disk_refuses(queue: SqliteQueue, tmp_path: Path) -> None:
-    """It neither raises nor spins."""
+    """Dequeueing on a full disk neither raises nor spins."""
     await queue.enqueue("f", key="a")
     with closing(sqlite3.connect(tmp_path / "sidecar.db", isolation_level=None)) as other:
         other.execute("CREATE TRIGGER refuse BEFORE UPDATE ON job BEGIN SELECT RAISE(ABORT, 'no space left'); END")
@@ -271,7 +271,7 @@ async def moved(database: Database, tmp_path: Path, time: ManualClock) -> AsyncI
 
 
 async def test_a_clock_set_back_wedges_nothing(moved: SqliteQueue, time: ManualClock) -> None:
-    """What waits to be taken is taken, what waits to be tried again does not wait for the lost hour."""
+    """Queued jobs are taken, and retries don't wait for the lost hour."""
     await moved.enqueue("f", key="new")
     await moved.enqueue("f", key="again", retries=5, retry_delay=60)
     first = await taken(moved)

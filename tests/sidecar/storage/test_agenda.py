@@ -25,7 +25,7 @@ async def opened(path: Path, kind: str = "schedule") -> AsyncIterator[Agenda]:
 
 @pytest.fixture(params=["disk", "memory", "redis"])
 async def agenda(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Agenda]:
-    """On disk, in memory as in mock mode, and in Redis as in a fleet."""
+    """An agenda on disk, in memory as in mock mode, and in Redis as in a fleet."""
     if request.param == "disk":
         async with opened(tmp_path / "sidecar.db") as one:
             yield one
@@ -48,14 +48,14 @@ async def got(agenda: Agenda, id: str) -> Item:  # noqa: A002
 
 
 async def test_what_is_put_is_found(agenda: Agenda) -> None:
-    """By its id; byte for byte."""
+    """An entry is found by its id, byte for byte."""
     await agenda.put_new("a", b'{"x":"\\u0000"}', 5.5)
     assert await agenda.get("a") == Item(1, 1, "a", b'{"x":"\\u0000"}', 5.5, None)
     assert await agenda.get("b") is None
 
 
 async def test_an_id_is_used_once(agenda: Agenda) -> None:
-    """Until it is deleted."""
+    """An id can be used again after its entry is deleted."""
     await agenda.put_new("a", b"1", None)
     with pytest.raises(Conflict):
         await agenda.put_new("a", b"2", None)
@@ -113,7 +113,7 @@ async def test_pages_are_in_the_order_of_making(agenda: Agenda) -> None:
 
 
 async def test_due_entries_come_in_order(agenda: Agenda) -> None:
-    """With the moment itself, without what has no time."""
+    """Due entries include those due now, and exclude those without a time."""
     assert await agenda.next_due() is None
     for id_, due in (("c", 30.0), ("none", None), ("a", 10.0), ("b", 10.0), ("d", 40.0)):
         await agenda.put_new(id_, b"", due)
@@ -133,7 +133,7 @@ async def test_closed_ones_are_dropped_in_time(agenda: Agenda) -> None:
 
 
 async def test_processes_share_one_agenda_and_kinds_do_not(tmp_path: Path) -> None:
-    """What one has put, another sees and may change; it outlives both."""
+    """Entries of one process can be read and changed by another, and outlive both."""
     path = tmp_path / "sidecar.db"
     async with opened(path) as one, opened(path) as two, opened(path, "task") as tasks:
         await one.put_new("a", b"1", 5)
@@ -150,7 +150,7 @@ async def test_processes_share_one_agenda_and_kinds_do_not(tmp_path: Path) -> No
 
 
 async def test_what_is_due_soon_is_pending_work(tmp_path: Path) -> None:
-    """For sidecars that begin: they open the folder where anything is to come, and load the queue shortly before."""
+    """Pending work makes a new sidecar open the store, and load the queue shortly before it is due."""
     path = tmp_path / "sidecar.db"
     assert not has_pending(path)
     database = await Database.open(path)

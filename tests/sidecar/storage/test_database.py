@@ -120,7 +120,7 @@ async def test_an_empty_file_is_a_new_one(tmp_path: Path, caplog: pytest.LogCapt
 
 
 async def test_a_file_of_a_newer_sidecar_is_refused(tmp_path: Path) -> None:
-    """It is not touched, the error says what to do, and waiting would not help."""
+    """The file is not touched, and the error says what to do and is not retryable."""
     path = tmp_path / "sidecar.db"
     assert not await remembered(path, "a")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -172,7 +172,7 @@ except sqlite3.OperationalError as refused:
 
 
 async def test_opening_it_twice_ends_no_lock(tmp_path: Path) -> None:
-    """What this process holds, no other gets: descriptors that are closed would take locks of others along."""
+    """Opening the file twice keeps its locks, although closing any descriptor of a file drops all locks."""
     path = tmp_path / "sidecar.db"
     first = await Database.open(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as holder:
@@ -190,7 +190,7 @@ async def test_opening_it_twice_ends_no_lock(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_stays_locked_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After its time the write counts as not done."""
+    """A write that waits too long for a lock is an error and not done."""
     monkeypatch.setattr(module, "BUSY_SECONDS", 0.05)
     path = tmp_path / "sidecar.db"
     database = await Database.open(path)
@@ -217,7 +217,7 @@ async def test_nothing_to_write_is_no_commit(tmp_path: Path) -> None:
 
 
 async def names(database: Database) -> list[str]:
-    """What the tests below have written."""
+    """The names that the tests have written."""
     return [row[0] for row in database.fetch_all("SELECT name FROM scope ORDER BY id")]
 
 
@@ -263,7 +263,7 @@ async def test_a_write_gives_its_result(database: Database) -> None:
 
 
 async def test_a_failed_write_fails_no_other(database: Database) -> None:
-    """Its own changes are undone, the others of the transaction are kept."""
+    """A failed write is rolled back; the others of the transaction are kept."""
 
     def fails(connection: sqlite3.Connection) -> None:
         add("of the one that fails")(connection)
@@ -295,7 +295,7 @@ async def test_what_is_staged_is_written_soon(database: Database) -> None:
 
 @pytest.mark.parametrize("hurried", ["staged", "written", "during"])
 async def test_what_may_wait_goes_with_what_may_not(database: Database, hurried: str) -> None:
-    """Whatever comes first, in one transaction; and alone it waits on, also when another transaction ends."""
+    """A patient change joins the next transaction, in any order; alone it waits, also when another one ends."""
     patient, first = Names("patient"), asyncio.create_task(database.write(add("first")))
     async with asyncio.timeout(10):
         while hurried == "during" and not database._transactions:  # noqa: ASYNC110
@@ -323,7 +323,7 @@ async def test_what_is_staged_is_waited_for(database: Database) -> None:
 
 
 async def test_staged_and_written_keep_their_order(database: Database) -> None:
-    """What was staged first is written first."""
+    """Staged and written changes keep their order."""
     database.stage(lambda: Names("first"))
     second = asyncio.create_task(database.write(add("second")))
     await asyncio.sleep(0)
@@ -354,7 +354,7 @@ async def test_a_reply_waits_for_what_others_have_begun(tmp_path: Path) -> None:
 
 
 async def test_a_reply_hears_of_a_failure_that_came_before_it(database: Database) -> None:
-    """What it promises was refused by the time it is sent."""
+    """A reply learns of a failure that came before it is sent."""
     batch = Names("twice", "twice")
     database.stage(lambda: batch)
     with pytest.raises(StoreFailed):
@@ -382,7 +382,7 @@ async def limit(database: Database, pages: int) -> None:
 
 
 async def test_what_the_disk_owes_is_one_transaction(database: Database) -> None:
-    """What insists goes together, in its order, when the disk takes something again; what does not is refused."""
+    """Changes with `until_stored` are stored together, in order, once the disk works; others fail."""
     pages = database.fetch_one("PRAGMA page_count")
     assert pages is not None
     await limit(database, pages[0])
@@ -485,7 +485,7 @@ async def test_an_abandoned_write_is_still_done(database: Database) -> None:
 
 
 async def test_closing_writes_the_rest(tmp_path: Path) -> None:
-    """What was accepted is not lost."""
+    """Closing writes accepted changes."""
     database = await Database.open(tmp_path / "sidecar.db")
     database.stage(lambda: Names("a"))
     writing = asyncio.create_task(database.write(add("b")))
@@ -512,7 +512,7 @@ async def test_durable_is_synchronous(tmp_path: Path) -> None:
 
 
 async def test_reading_goes_on_while_the_file_is_locked(tmp_path: Path) -> None:
-    """For as long as another process holds it: no read waits, and no write is lost."""
+    """While another process locks the file no read waits, and no write is lost."""
     path = tmp_path / "sidecar.db"
     database = await Database.open(path)
     await database.write(add("before"))

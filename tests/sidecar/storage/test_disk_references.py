@@ -96,7 +96,7 @@ async def test_the_last_call_counts(
 
 
 async def test_scopes_are_apart(database: Database, time: ManualClock) -> None:
-    """What one server and key knows, another does not."""
+    """References of one server and key are unknown to another."""
     one, other = await opened(database, time, "one", "seeded"), await opened(database, time, "other")
     one.remember("a", HOUR)
     await commit(database)
@@ -236,7 +236,7 @@ class Refusal:
         self._connection = sqlite3.connect(path, isolation_level=None)
 
     def begin(self) -> None:
-        """From here on nothing can be written to the references."""
+        """Makes further writes of references fail."""
         self._connection.execute(
             "CREATE TRIGGER refuse BEFORE INSERT ON reference BEGIN SELECT RAISE(ABORT, 'no space left'); END"
         )
@@ -259,7 +259,7 @@ def refusal(database: Database, tmp_path: Path) -> Iterator[Refusal]:
 
 
 async def test_what_could_not_be_written_is_forgotten(database: Database, time: ManualClock, refusal: Refusal) -> None:
-    """It was not accepted, so it is not known; a later attempt is as good as a first one."""
+    """A reference that could not be written is unknown, and can be remembered later."""
     references = await opened(database, time)
     references.remember("before", HOUR)
     await commit(database)
@@ -338,7 +338,7 @@ async def test_a_seed_that_can_not_be_written_fails_the_login(
 async def test_a_disk_that_can_not_be_read_is_an_error_of_ours(
     database: Database, time: ManualClock, tmp_path: Path
 ) -> None:
-    """Whether a CV was sent is not known then, and not knowing is no `false`."""
+    """An unreadable disk is an error, since an unknown answer is not `false`."""
     references = await opened(database, time)
     with closing(sqlite3.connect(tmp_path / "sidecar.db")) as connection:
         connection.execute("DROP TABLE reference")
@@ -348,7 +348,7 @@ async def test_a_disk_that_can_not_be_read_is_an_error_of_ours(
 
 
 async def test_a_process_that_lives_long_sweeps_the_disk(database: Database, time: ManualClock) -> None:
-    """What has expired leaves the disk with what is remembered later, and not only at the next login."""
+    """Expired references are deleted with later writes, not only at the next login."""
     references = await opened(database, time)
     references.remember("short", HOUR / 2)
     references.remember("long", 9 * HOUR)

@@ -1,4 +1,4 @@
-"""What waits to be sent: in order, once, within bounds, and gone when it has arrived."""
+"""The outbox: ordered, once, bounded, and empty after delivery."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -79,7 +79,7 @@ async def test_the_same_message_is_stored_once(box: Box) -> None:
 
 
 async def test_the_sender_is_notified_of_new_messages(box: Box) -> None:
-    """Of the endpoints, at once; of nothing where nothing was put."""
+    """The sender is notified of endpoints with new messages at once, and only of those."""
     reported: list[set[str]] = []
     box.outbox.on_put = reported.append
     box.outbox.put([])
@@ -89,7 +89,7 @@ async def test_the_sender_is_notified_of_new_messages(box: Box) -> None:
 
 
 async def test_rescheduling_blocks_the_ordering_key(box: Box) -> None:
-    """Until its time has come."""
+    """A rescheduled message blocks its ordering key until its time."""
     await box.put("a", "b")
     [head] = box.outbox.due("e", 1)
     await box.outbox.reschedule("e", head, "no", 60)
@@ -131,7 +131,7 @@ async def test_once_more(box: Box) -> None:
 
 
 async def test_a_message_for_a_disabled_endpoint_is_dead(box: Box) -> None:
-    """It is kept where one can see it."""
+    """A message for a disabled endpoint is stored as dead and listed."""
     box.rows.save("e", "webhook", "{}")
     await box.outbox.flush()
     await box.rows.disable("e")
@@ -161,7 +161,7 @@ async def test_pages_of_either_and_of_both(box: Box) -> None:
 
 
 async def test_the_dead_are_bounded(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By number, size and age; the oldest go first."""
+    """Dead messages are bounded by number, size and age; the oldest are dropped first."""
     monkeypatch.setattr(module, "MAX_DEAD", 5)
     monkeypatch.setattr(module, "MAX_DEAD_BYTES", 300)
     for number in range(8):
@@ -184,7 +184,7 @@ async def test_the_dead_are_bounded(box: Box, monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_a_clock_that_was_set_back(box: Box) -> None:
-    """Nothing waits longer from now on than it was put off for, neither a message nor its endpoint."""
+    """Neither a message nor its endpoint waits longer than it was rescheduled for."""
     box.rows.save("e", "webhook", "{}")
     await box.put("a")
     await box.outbox.reschedule("e", box.outbox.due("e", 1)[0], "no", 60)
@@ -200,7 +200,7 @@ async def test_a_clock_that_was_set_back(box: Box) -> None:
 
 
 async def test_an_endpoint_belongs_to_one_process_at_a_time(box: Box) -> None:
-    """Until it lets go, dies, or has not been heard of for longer than its lease."""
+    """An endpoint belongs to one process until it releases it, dies, or lets the lease expire."""
     living = {"one", "other"}
     box.rows.save("e", "webhook", "{}")
     await box.outbox.flush()
@@ -261,7 +261,7 @@ async def test_what_has_arrived_is_noted_in_one_transaction(box: Box, monkeypatc
 
 
 async def test_a_detached_copy_blocks_no_other(box: Box) -> None:
-    """It has an ordering key of its own, and keeps its attempts."""
+    """A detached copy has its own ordering key, and keeps its attempts."""
     await box.put("a", "b")
     [head] = box.outbox.due("e", 1)
     await box.outbox.reschedule("e", head, "no", 60, detach=True)
@@ -301,7 +301,7 @@ async def test_bodies_are_encrypted_with_a_lasting_key(tmp_path: Path) -> None:
 
 
 async def test_the_servers_of_a_login(box: Box) -> None:
-    """As they were named last."""
+    """The servers of a login are those that were named last."""
     assert box.rows.login("scope") == ()
     box.rows.save_login("scope", ["a", "b"])
     box.rows.save_login("scope", ["b"])

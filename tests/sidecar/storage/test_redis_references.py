@@ -35,7 +35,7 @@ class Machine:
         self.publisher = ReferencePublisher(server.url)
 
     async def references(self, scope: str = "scope") -> RedisReferences:
-        """Those of a login."""
+        """The references of a login."""
         own = await DiskReferences.open(self.database, Clock(), scope, (), 0)
         return RedisReferences(own, self.publisher, scope)
 
@@ -93,7 +93,7 @@ async def test_for_as_long_as_it_was_said(machines: tuple[Machine, Machine]) -> 
 
 
 async def test_references_published_during_a_publication_are_not_lost(machines: tuple[Machine, Machine]) -> None:
-    """What is remembered just as the last batch lands waits for nothing else to be remembered."""
+    """A reference that is remembered just as the last batch ends is published without a further one."""
     here, there = [await machine.references() for machine in machines]
     for number in range(100):
         reference = f"r{number}"

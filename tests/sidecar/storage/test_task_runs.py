@@ -41,7 +41,7 @@ def ended(run: StoredRun, status: str = "success") -> StoredRun:
 
 
 async def test_runs_are_kept_and_counted(history: TaskRuns) -> None:
-    """As they were noted, the latest first, in pages; a task's runs are no other's."""
+    """Runs are listed latest first, in pages, and only those of the task."""
     for number in range(3):
         await history.begin(begun(number))
     await history.begin(begun(9, "other"))
@@ -56,7 +56,7 @@ async def test_runs_are_kept_and_counted(history: TaskRuns) -> None:
 
 
 async def test_a_run_that_begins_again_is_the_same_run(history: TaskRuns) -> None:
-    """It keeps its place and is counted once."""
+    """A restarted run keeps its place and is counted once."""
     for number in range(2):
         await history.begin(begun(number))
     again = replace(begun(0), owner="another", started=7.5)

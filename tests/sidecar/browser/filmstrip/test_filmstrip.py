@@ -22,7 +22,7 @@ class Hours:
 
 
 class StuckPage:
-    """Takes its pictures when it is told to."""
+    """Takes its pictures on command."""
 
     url = "http://h/"
     viewport_size = None
@@ -77,8 +77,8 @@ async def test_a_busy_page_delays_the_job_once(hours: Hours) -> None:
     assert film.left_out == 2
 
 
-async def test_a_job_has_so_many_pictures(hours: Hours) -> None:
-    """And one more of its failure, which keeps what it knows of its page."""
+async def test_the_number_of_a_jobs_pictures_is_bounded(hours: Hours) -> None:
+    """A failed job has one more picture, of its failure, with the known state of its page."""
     page, film = StuckPage(), Film()
     page.ready.set()
     strip = Filmstrip(film, page, hours)  # type: ignore[arg-type]

@@ -61,7 +61,7 @@ def job(folder: Path, number: int, *, failed: bool = False, pictures: int = 4, *
 
 @pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.name)
 def test_every_recording_gives_a_report(recording: Path) -> None:
-    """Also those of versions that took no pictures: all requests and jobs are there, and every failure."""
+    """A recording without pictures, of an older version, has all requests, jobs and failures."""
     data = embedded(report_page(recording))
     sent = [json.loads(line) for line in (recording / "session.jsonl").read_text().splitlines()]
     replies = [json.loads(line) for line in (recording / "replies.jsonl").read_text().splitlines()]
