@@ -1,4 +1,4 @@
-"""Writes the reference: `python -m docsite.reference`, or `make reference`, which captures its examples anew before.
+"""Writes the reference: `python -m docsite.reference`, or `make reference`, which captures its examples again first.
 
 Members come from the models, examples and errors from `exchanges.jsonl`, commands from their parsers.
 """

@@ -1,6 +1,6 @@
 """The demo: a shop and a stand-in RT-CV server on 127.0.0.1, and two runs of the Python scraper.
 
-Then a second script leaves work behind, which is told of at a webhook, and the first scrape, which was recorded, is
+Then a second script leaves work behind, whose updates a webhook receives, and the first scrape, which was recorded, is
 replayed with the shop and the server gone. `make demo` runs it. What it leaves is in `demo-output/`, which each run
 begins afresh. The exit code is 0 only if the first scrape sent twenty items, the second one none, the receiver heard of
 the work's end, and the replay answered the same. `--again COMMAND` brings the same two servers up for a command.

@@ -27,7 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in _FILES:
         said = f"write {name.upper()} of the page at the end" + ("; - prints it" if name == "html" else "")
         parser.add_argument(f"--{name}", metavar="F", type=Path, help=said)
-    parser.add_argument("--browser", type=str.upper, choices=("CHROMIUM", "FIREFOX", "WEBKIT"), default="CHROMIUM")
+    parser.add_argument(
+        "--browser",
+        type=str.upper,
+        choices=("CHROMIUM", "FIREFOX", "WEBKIT"),
+        default="CHROMIUM",
+        help="default CHROMIUM",
+    )
     waits = ("load", "domcontentloaded", "networkidle", "commit")
     parser.add_argument("--wait-until", choices=waits, default="load", help="what counts as arrived (default: load)")
     parser.add_argument("--timeout", metavar="SECONDS", type=float, default=30.0, help="for the page (default: 30)")

@@ -47,7 +47,7 @@ def read_exchanges(path: Path) -> Iterator[HttpRecord]:
 
 
 def read_noted_exchanges(path: Path) -> Iterator[tuple[HttpRecord, dict[str, Any]]]:
-    """The same with when each ended (`at`), and how long it took (`ms`)."""
+    """Each exchange, with its end (`at`) and its duration (`ms`)."""
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip() or not line.endswith(b"\n"):

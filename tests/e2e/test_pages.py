@@ -19,6 +19,6 @@ def test_the_tutorial_works_as_it_stands(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", RECIPES, ids=lambda page: page.stem)
 def test_a_recipe_works_as_it_stands(page: Path, tmp_path: Path) -> None:
-    """The same, with the PATH that the list of recipes asks for."""
+    """An environment with the PATH that the list of recipes asks for."""
     with Reader(tmp_path, has_path=True) as reader:
         reader.follow(page)

@@ -43,7 +43,7 @@ class HttpFront:
             match = self._table.find(path)
             if match is None:
                 if not has_token:
-                    self._access.check_token(request.headers)  # what there is, is nobody else's business
+                    self._access.check_token(request.headers)  # which paths exist is for token holders only
                 raise not_found("there is nothing under this path")
             form = match.error_form
             if request.method == "OPTIONS":
