@@ -1,8 +1,9 @@
 """The demo: a shop and a stand-in RT-CV server on 127.0.0.1, and two runs of the Python scraper.
 
-Then a second script leaves work behind, which reports to a webhook. `make demo` runs it. What it leaves is in
-`demo-output/`, which each run begins afresh. The exit code is 0 only if the first scrape sent twenty items, the second
-one none, and the receiver heard of the work's end. `--again COMMAND` brings the same two servers up for a command.
+Then a second script leaves work behind, which reports to a webhook, and the first scrape, which was recorded, is
+replayed with the shop and the server gone. `make demo` runs it. What it leaves is in `demo-output/`, which each run
+begins afresh. The exit code is 0 only if the first scrape sent twenty items, the second one none, the receiver heard of
+the work's end, and the replay answered the same. `--again COMMAND` brings the same two servers up for a command.
 """
 
 import argparse
@@ -56,6 +57,11 @@ class Output:
         return self.folder / "secrets.json"
 
     @property
+    def recording(self) -> Path:
+        """The first scrape as it was recorded."""
+        return self.folder / "recording"
+
+    @property
     def ports(self) -> Path:
         """The servers' ports, for a later replay."""
         return self.folder / "ports.json"
@@ -63,7 +69,8 @@ class Output:
     def begin(self) -> None:
         """Removes an earlier demo's output, and nothing else."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(self.state, ignore_errors=True)
+        for folder in (self.state, self.recording):
+            shutil.rmtree(folder, ignore_errors=True)
         for file in (self.log, self.secrets, self.ports):
             file.unlink(missing_ok=True)
         self.secrets.touch(0o600)
@@ -103,7 +110,8 @@ async def demonstrate(output: Output) -> list[str]:
         for name, expected in (("first", EXPECTED), ("second", 0)):
             print(f"\nThe {name} scrape")
             before, began = len(rtcv.to("scanCV")), time.monotonic()
-            code = await scrape(output, shop, rtcv.url)
+            recorded = {"SIDECAR_RECORD": str(output.recording)} if name == "first" else {}
+            code = await scrape(output, shop, rtcv.url, recorded)
             cvs = [request.json["cv"] for request in rtcv.to("scanCV")[before:]]
             print(f"  done in {time.monotonic() - began:.1f} s; the server received {described(cvs)}")
             if code != 0:
@@ -135,7 +143,7 @@ async def leave_work(output: Output, shop: str) -> list[str]:
     return [] if as_promised else [f"the work left behind ended with exit code {code}, reported as {states}"]
 
 
-async def scrape(output: Output, shop: str, rtcv: str) -> int:
+async def scrape(output: Output, shop: str, rtcv: str, more: Mapping[str, str]) -> int:
     """Runs the scraper once; returns its exit code."""
     env = {
         "SHOP_URL": shop,
@@ -146,8 +154,17 @@ async def scrape(output: Output, shop: str, rtcv: str) -> int:
         "SIDECAR_HOME": str(output.state),
         "LOG_SCRAPER_CLIENT_INPUT": "true",  # into the working folder
         "PYTHONUNBUFFERED": "1",
+        **more,
     }
     return await run(sys.executable, SCRAPER, cwd=output.folder, env=env)
+
+
+async def replay_offline(output: Output) -> list[str]:
+    """Replays the first scrape, with the shop and the server gone; returns what was not as promised."""
+    print("\nThe first scrape again, offline: the shop and the server are switched off")
+    command = "-m", "sidecar", "replay", str(output.recording), "--check"
+    code = await run(sys.executable, *command, cwd=ROOT, env={"SIDECAR_HOME": str(output.state)})
+    return [] if code == 0 else ["the offline replay answered other than the shop and the server did"]
 
 
 def described(cvs: list[dict[str, Any]]) -> str:
@@ -161,6 +178,7 @@ def show_files(output: Output) -> list[str]:
     """Prints the scrapes' files; returns the missing ones."""
     print("\nWhat is left")
     left = {"screenshot": sorted(output.state.glob("**/*.png")), "input log": [output.log], "store": [output.state]}
+    left["recording"] = [output.recording / "manifest.json"]
     wrong = []
     for what, files in left.items():
         for file in files:
@@ -171,11 +189,13 @@ def show_files(output: Output) -> list[str]:
 
 
 def show_replay(output: Output) -> None:
-    """Prints the command that replays both scrapes with their servers."""
-    replay = [shown(Path(sys.executable).with_name("sidecar")), "-replay", shown(output.log)]
-    replay += ["--secrets", shown(output.secrets)]
+    """Prints the commands that show and replay the scrapes."""
     where = [] if output.folder == ROOT / "demo-output" else ["--output", shown(output.folder)]
+    sidecar, report = shown(Path(sys.executable).with_name("sidecar")), shown(output.folder / "report.html")
+    print("\nSee what happened, on one page:")
+    print("  " + shlex.join([sidecar, "report", shown(output.recording), "-o", report]))
     print("\nReplay the session, with the shop and the server up again:")
+    replay = [sidecar, "-replay", shown(output.log), "--secrets", shown(output.secrets)]
     print("  " + shlex.join([shown(Path(sys.executable)), "-m", "examples.demo", *where, "--again", *replay]))
 
 
@@ -202,7 +222,7 @@ def main() -> int:
         return asyncio.run(run_again(output, options.again))
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     output.begin()
-    wrong = asyncio.run(demonstrate(output)) + show_files(output)
+    wrong = asyncio.run(demonstrate(output)) + asyncio.run(replay_offline(output)) + show_files(output)
     for sentence in wrong:
         print(f"NOT AS PROMISED: {sentence}", file=sys.stderr)
     if not wrong:

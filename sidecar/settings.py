@@ -197,7 +197,11 @@ _OWN_VARIABLES: Final = frozenset(f"{PREFIX}{name.upper()}" for name in SETTINGS
 def foreign_variables(environ: Mapping[str, str] | None = None) -> dict[str, str | None]:
     """Variables with our prefix that name no setting, each with the setting that it resembles, or None."""
     environ = os.environ if environ is None else environ
-    foreign = sorted(name for name in environ if name.startswith(PREFIX) and name not in _OWN_VARIABLES)
+    foreign = sorted(
+        name
+        for name in environ
+        if name.startswith(PREFIX) and not name.startswith(REPLAY_SECRET) and name not in _OWN_VARIABLES
+    )
     return {name: nearest_name(name.removeprefix(PREFIX), _OWN_VARIABLES, PREFIX) for name in foreign}
 
 
@@ -315,9 +319,20 @@ def _from_file(variable: str, environ: Mapping[str, str]) -> str:
         raise SettingsError(f"{variable}: the file can't be read") from None
 
 
+REPLAY_SECRET: Final = "SIDECAR_SECRET_"  # noqa: S105 - how such variables begin
+"""Variables that begin so hold secrets for `sidecar replay --live`."""
+
+
+def replay_secrets() -> dict[str, str]:
+    """Name -> secret, of the variables `SIDECAR_SECRET_<NAME>`."""
+    return {
+        name.removeprefix(REPLAY_SECRET): value for name, value in os.environ.items() if name.startswith(REPLAY_SECRET)
+    }
+
+
 def child_environment(variables: Mapping[str, str]) -> dict[str, str]:
     """This process's environment with these variables, for a sidecar that is started from it."""
-    return {**os.environ, **variables}
+    return {**{name: value for name, value in os.environ.items() if not name.startswith(REPLAY_SECRET)}, **variables}
 
 
 def _truthy(environ: Mapping[str, str], name: str) -> bool:

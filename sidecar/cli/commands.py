@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "completion": "a script that completes commands and flags in bash, zsh or fish",
     "deliveries": "webhooks and copies for servers that have not arrived, and why",
     "doctor": "check the machine: browsers, queue, store key, folders",
+    "export": "a recording as HAR, Playwright trace or web archive",
     "get": "open a page in a browser and print what is asked of it",
     "install": "get chromium, firefox, webkit or ffmpeg",
     "jobs": "async jobs that wait, run and ran, and why they failed",

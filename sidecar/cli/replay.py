@@ -4,8 +4,9 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from sidecar import settings
 from sidecar.cli.output import standard_output
 
 V1_DEFAULTS: Final = {"replay": None, "replaySkipCommands": "", "repeatReplay": 1, "secrets": None}
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """v1's flags under shorter names too, and those of recordings."""
     parser.add_argument("file", metavar="PATH", help="a log, or the folder of a recording")
     _add_log_arguments(parser, skip=("--skip",), repeat=("--repeat",))
+    parser.add_argument("--json", action="store_true", help="one line of JSON for each reply, and a summary")
     group = parser.add_argument_group("recordings")
     group.add_argument("--only", metavar="a,b", default="", help="send requests of these types only")
     group.add_argument("--until", metavar="SEQ", type=int, help="send no request after this one")
@@ -29,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--ignore-param", metavar="NAME", action="append", default=[], help="a query parameter")
     group.add_argument("--check", action="store_true", help="exit with 1 if a reply is other than recorded")
     group.add_argument("--update", action="store_true", help="accept the replies as they are now")
-    group.add_argument("--json", action="store_true", help="one line of JSON for each reply, and a summary")
+    group.add_argument("--live", action="store_true", help="ask real servers; --secrets or SIDECAR_SECRET_<NAME>")
+    group.add_argument("--step", action="store_true", help="ask at the terminal what becomes of each request")
 
 
 def _add_log_arguments(parser: argparse.ArgumentParser, *, skip: Sequence[str], repeat: Sequence[str]) -> None:
@@ -56,14 +59,33 @@ def run(parsed: argparse.Namespace, flags: Mapping[str, str]) -> int:
     if file and path.is_dir():
         return _replay_recording(path, skip, parsed, command)
     out = standard_output()
-    return replay(path, skip=skip, repeat=parsed.repeatReplay, secrets=parsed.secrets, out=out, command=command)
+    as_json = bool(getattr(parsed, "json", False))
+    return replay(
+        path,
+        skip=skip,
+        repeat=parsed.repeatReplay,
+        secrets=parsed.secrets,
+        out=out,
+        command=command,
+        as_json=as_json,
+    )
 
 
 def _replay_recording(path: Path, skip: frozenset[str], parsed: argparse.Namespace, command: Sequence[str]) -> int:
-    from sidecar.recording.offline_replay import Selection
     from sidecar.recording.recording_folder import RecordingError
+    from sidecar.recording.replay import ReplayError
     from sidecar.recording.replay_recording import ReplayOptions, newest, replay_recording
+    from sidecar.recording.session_replay import Selection
 
+    wrong = _misuse(parsed)
+    if wrong:
+        print(f"sidecar: {wrong}", file=sys.stderr)
+        return 2
+    try:
+        secrets = {**settings.replay_secrets(), **_secrets_of(parsed.secrets)} if parsed.live else None
+    except ReplayError as error:
+        print(f"sidecar: {error}", file=sys.stderr)
+        return 2
     options = ReplayOptions(
         selection=Selection(skip, _names(parsed.only), parsed.until),
         repeat=parsed.repeatReplay,
@@ -72,12 +94,35 @@ def _replay_recording(path: Path, skip: frozenset[str], parsed: argparse.Namespa
         check=parsed.check,
         update=parsed.update,
         as_json=parsed.json,
+        live_secrets=secrets,
+        step=parsed.step,
     )
     try:
         return replay_recording(newest(path), options, standard_output(), command)
     except RecordingError as wrong:
         print(f"sidecar: {wrong}", file=sys.stderr)
         return 2
+
+
+def _misuse(parsed: argparse.Namespace) -> str:
+    """What does not fit together; empty if all does."""
+    if parsed.repeatReplay < 1:
+        return "--repeat has to be greater than 0"
+    if parsed.live and parsed.update:
+        return "--update is for offline replays: what real servers answer may hold secrets"
+    if parsed.secrets and not parsed.live:
+        return "--secrets is for --live: an offline replay needs none"
+    if parsed.step and (parsed.json or parsed.repeatReplay > 1):
+        return "--step asks a person: leave out --json and --repeat"
+    if parsed.step and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return "--step needs a terminal"
+    return ""
+
+
+def _secrets_of(path: Path | None) -> dict[str, Any]:
+    from sidecar.recording.replay import load_secrets
+
+    return load_secrets(path, lambda warning: print(f"sidecar: {warning}", file=sys.stderr)) if path else {}
 
 
 def _names(text: str) -> frozenset[str]:

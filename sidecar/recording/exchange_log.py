@@ -43,12 +43,18 @@ def exchange_line(record: HttpRecord, redactor: Redactor, note: dict[str, Any]) 
 
 def read_exchanges(path: Path) -> Iterator[HttpRecord]:
     """The exchanges of a recording, in the order in which they ended. Raises OSError, and ValueError for a bad line."""
+    return (record for record, _ in read_noted_exchanges(path))
+
+
+def read_noted_exchanges(path: Path) -> Iterator[tuple[HttpRecord, dict[str, Any]]]:
+    """The exchanges of a recording, each with when it ended (`at`) and how long it took (`ms`)."""
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip() or not line.endswith(b"\n"):
                 continue  # blank, or cut off as its process died
             try:
-                yield _exchange(orjson.loads(line))
+                members = orjson.loads(line)
+                yield _exchange(members), dict(members.get("_log") or {})
             except (ValueError, KeyError, TypeError, AttributeError) as wrong:
                 raise ValueError(f"line {number} is no exchange: {type(wrong).__name__}") from None
 
@@ -72,6 +78,7 @@ def _exchange(line: dict[str, Any]) -> HttpRecord:
         status=response["status"],
         response_fields=_pairs(response["fields"]),
         response_body=_bytes(response["body"]),
+        omitted=int(response["body"].get("omitted", 0)),
     )
 
 

@@ -36,14 +36,23 @@ class Answer:
     read: int
     """The number of requests that had been read when it was sent."""
     message: dict[str, Any]
+    at: str = ""
+    """When it was sent, in RFC 3339; empty if the recording does not say."""
+    milliseconds: float = 0.0
+    """From the request to it."""
 
 
 def sent_lines(folder: Path) -> Iterator[SentLine]:
     """The parent's lines, in order. Raises RecordingError."""
+    last = 0
     for number, raw, members in _lines(folder / SESSION):
         note = members.pop("_log", None)
-        if not isinstance(note, dict) or not isinstance(note.get("seq"), int):
+        if not isinstance(note, dict) or type(note.get("seq")) is not int:
             raise RecordingError(f"line {number} of {folder / SESSION} has no `_log` with its number")
+        if note["seq"] <= last:
+            said = f"line {number} of {folder / SESSION} has the number {note['seq']} and comes after number {last}"
+            raise RecordingError(f"{said}: put the lines in their order again")
+        last = note["seq"]
         kind, at = members.get("type"), note.get("at")
         line = b"" if note.get("unreadable") else _NOTE.sub(b"}", raw)
         yield SentLine(
@@ -61,7 +70,14 @@ def answers(folder: Path) -> Iterator[Answer]:
         note = members.pop("_log", None)
         if not isinstance(note, dict) or not isinstance(note.get("read"), int):
             raise RecordingError(f"line {number} of {folder / REPLIES} has no `_log` that says when it was sent")
-        yield Answer(seq=note.get("seq"), read=note["read"], message=members)
+        at, took = note.get("at"), note.get("ms")
+        yield Answer(
+            seq=note.get("seq"),
+            read=note["read"],
+            message=members,
+            at=at if isinstance(at, str) else "",
+            milliseconds=took if isinstance(took, int | float) else 0.0,
+        )
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes, dict[str, Any]]]:

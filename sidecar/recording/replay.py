@@ -20,6 +20,7 @@ from sidecar import isolated_launch
 from sidecar.recording.redaction.json_secrets import Sensitivity, Token, classify_tokens
 from sidecar.recording.replay_output import ReplayPrinter
 from sidecar.recording.replay_process import ReplayProcess, SidecarDied
+from sidecar.recording.replay_tally import ReplayTally
 
 COMMAND: Final = tuple(isolated_launch.command("--log-input="))
 """A sidecar without an input log, whatever the environment says: the replayed log would grow without end."""
@@ -55,15 +56,13 @@ class UnreplayableLine:
     reason: str
 
 
-@dataclass(slots=True)
-class Tally:
+class LogTally(ReplayTally):
     """Counts the commands that were sent and those that failed."""
 
-    done: int = 0
-    failed: int = 0
+    __slots__ = ()
 
     def __str__(self) -> str:
-        return f"{self.failed} of {self.done} commands failed"
+        return f"{self.failed} of {self.replies} commands failed"
 
 
 class PlaceholderFiller:
@@ -135,14 +134,16 @@ def replay(
     secrets: Path | None,
     out: TextIO,
     command: Sequence[str] = COMMAND,
+    as_json: bool = False,
 ) -> int:
     """Replays a log `repeat` times, each in a session of its own, without commands whose type is in `skip`.
 
-    `secrets` is a JSON file, key name -> value, that fills redacted values back in. Gives the exit code: 0 when all
+    `secrets` is a JSON file, key name -> value, that fills redacted values back in. With `as_json` each reply is a line
+    of JSON. Gives the exit code: 0 when all
     commands succeeded; 1 when one failed, or the sidecar died; 2 when there is nothing to replay;
     130 after Ctrl-C; 141 when the reader of stdout has closed the pipe, as `| head` does.
     """
-    printer, tally = ReplayPrinter(out), Tally()
+    printer, tally = ReplayPrinter(out, as_json=as_json), LogTally()
     return interruptible(printer, tally, lambda: _replay(path, skip, repeat, secrets, printer, tally, command))
 
 
@@ -166,13 +167,13 @@ def _replay(
     repeat: int,
     secrets: Path | None,
     printer: ReplayPrinter,
-    tally: Tally,
+    tally: LogTally,
     command: Sequence[str],
 ) -> int:
     try:
         if repeat < 1:
             raise ReplayError("repeatReplay must be greater than 0")
-        known = _load_secrets(secrets, printer) if secrets else {}
+        known = load_secrets(secrets, printer.info) if secrets else {}
         size = _log_size(path)
     except ReplayError as error:
         printer.info(str(error))
@@ -180,18 +181,21 @@ def _replay(
     unfilled: dict[str, None] = {}
     try:
         for _ in range(repeat):
-            printer.info(f"replaying {_count(path, size, skip)} commands")
-            filler = PlaceholderFiller(known)
-            with ReplayProcess(command) as child:
+            count, filler = _count(path, size, skip), PlaceholderFiller(known)
+            printer.info(f"replaying {count} commands")
+            with printer.progress(count) as progress, ReplayProcess(command) as child:
                 for item in _read_commands(path, size, skip):
                     _replay_item(item, child, filler, unfilled, printer, tally)
+                    progress.advance()
     except SidecarDied as error:
         printer.error(str(error))
         return 1
     if unfilled:
         printer.info(_secrets_hint(list(unfilled)))
+    printer.types(tally, always=repeat > 1)
     if tally.failed:
         printer.info(str(tally))
+    printer.summary({"commands": tally.replies, "errors": tally.failed, "ms": tally.durations()})
     return 1 if tally.failed else 0
 
 
@@ -224,7 +228,7 @@ def _replay_item(
     filler: PlaceholderFiller,
     unfilled: dict[str, None],
     printer: ReplayPrinter,
-    tally: Tally,
+    tally: LogTally,
 ) -> None:
     if isinstance(item, UnreplayableLine):
         printer.error(item.reason)
@@ -233,9 +237,9 @@ def _replay_item(
     unfilled |= dict.fromkeys(missing)
     began = time.perf_counter()
     reply = child.request(line)
-    tally.done += 1
-    tally.failed += reply.get("type") == "error"
-    printer.request_and_reply((time.perf_counter() - began) * 1000, item.type, reply)
+    milliseconds = (time.perf_counter() - began) * 1000
+    tally.add(item.type, milliseconds, failed=reply.get("type") == "error")
+    printer.request_and_reply(milliseconds, item.type, reply)
 
 
 def _log_size(path: Path) -> int:
@@ -286,13 +290,14 @@ def _parse(line: bytes, number: int) -> Command | UnreplayableLine:
     return Command(kind if isinstance(kind, str) else "", encode(members))
 
 
-def _load_secrets(path: Path, printer: ReplayPrinter) -> dict[str, Any]:
+def load_secrets(path: Path, warn: Callable[[str], None]) -> dict[str, Any]:
+    """The secrets of a JSON file, key name -> value. Raises ReplayError."""
     try:
         known = codec.plain(path.read_bytes())
         if not isinstance(known, dict):
             raise codec.NotJson
         if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-            printer.info(f"warning: {path} is readable by other users; chmod 600 it")
+            warn(f"warning: {path} is readable by other users; chmod 600 it")
     except OSError as failure:
         raise ReplayError(f"can't read {path}: {(failure.strerror or str(failure)).lower()}") from None
     except codec.NotJson:

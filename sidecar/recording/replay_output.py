@@ -1,11 +1,19 @@
 """The output of a replay: one line for each command, in colour on a terminal."""
 
+import json
 import os
 import shutil
-from typing import Any, Final, TextIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.wire_types import REDACTED
+
+from sidecar.recording.replay_tally import PERCENTILES, ReplayTally
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 DEFAULT_WIDTH: Final = 200
 """Characters per line without a terminal."""
@@ -14,24 +22,84 @@ _SECRET_REQUESTS: Final = frozenset({"get_secret", "get_users_secret", "get_user
 _STYLES: Final = {"ok": "green", "pong": "green", "error": "red"}
 
 
+class ReplayProgress:
+    """How far a replay is; without a terminal nothing shows it."""
+
+    def advance(self) -> None:
+        """One more reply has come."""
+
+
 class ReplayPrinter:
     """Prints to a file, or in colour to a terminal; control characters are escaped."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, *, as_json: bool = False) -> None:
+        """With `as_json` each line is JSON: replies, errors and a summary, and no information."""
         self._out = out
-        self._terminal = out.isatty()
+        self._as_json = as_json
+        self._terminal = out.isatty() and not as_json
         self._width = shutil.get_terminal_size().columns if self._terminal else DEFAULT_WIDTH
+        self._console: Console | None = None
+
+    @contextmanager
+    def progress(self, total: int) -> Iterator["ReplayProgress"]:
+        """A bar below what is printed, on a terminal."""
+        if not self._terminal:
+            yield ReplayProgress()
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        with Progress(*columns, console=self._rich(), transient=True) as bar:
+            task = bar.add_task("replies", total=total)
+            progress = ReplayProgress()
+            progress.advance = lambda: bar.advance(task)  # type: ignore[method-assign]
+            yield progress
+
+    def types(self, tally: ReplayTally, *, always: bool) -> None:
+        """Percentiles for each type of request: a table on a terminal, else lines if they are wanted `always`."""
+        if self._terminal and tally.types:
+            self._table(tally)
+        elif always:
+            for kind, one in tally.sorted():
+                shown = ", ".join(f"p{rank} {value:.1f} ms" for rank, value in one.percentiles.items())
+                self.info(f"{kind:<26} {len(one.milliseconds):>7} times: {shown}")
+
+    def _table(self, tally: ReplayTally) -> None:
+        from rich.table import Table
+
+        table = Table("type")
+        for heading in ("times", "errors", "differ", *(f"p{rank}" for rank in PERCENTILES)):
+            table.add_column(heading, justify="right")
+        for kind, one in tally.sorted():
+            figures = (f"{value:.1f} ms" for value in one.percentiles.values())
+            table.add_row(kind, str(len(one.milliseconds)), str(one.failed), str(one.different), *figures)
+        self._rich().print(table)
+
+    def _rich(self) -> "Console":
+        if self._console is None:
+            from rich.console import Console  # late: only a terminal needs it
+
+            self._console = Console(file=self._out, soft_wrap=True)
+        return self._console
 
     def info(self, text: str) -> None:
         """Prints a line of information."""
-        self._print(text, "")
+        if not self._as_json:
+            self._print(text, "")
 
     def error(self, text: str) -> None:
         """Prints an error."""
+        if self._as_json:
+            self.raw(json.dumps({"error": text}))
+            return
         self._print(f"error: {text}", "red", self._width)
 
     def request_and_reply(self, milliseconds: float, kind: str, reply: dict[str, Any]) -> None:
         """`12ms    IN: send_cv                    OUT: ok: true`; a secret's value is not printed."""
+        if self._as_json:
+            shown = {**reply, "content": REDACTED} if kind in _SECRET_REQUESTS and "content" in reply else reply
+            self.raw(encode({"type": kind, "ms": round(milliseconds, 3), "message": shown}).decode())
+            return
         text = f"{f'{milliseconds:.0f}ms':<7} IN: {kind:<26} OUT: {_summary(kind, reply)}"
         self._print(text, _STYLES.get(str(reply.get("type")), ""), self._width)
 
@@ -40,6 +108,11 @@ class ReplayPrinter:
         self._print(f"differs: {place}", "red")
         self._print(f"  - {before}", "red", max(self._width, DEFAULT_WIDTH))
         self._print(f"  + {after}", "green", max(self._width, DEFAULT_WIDTH))
+
+    def summary(self, counts: dict[str, Any]) -> None:
+        """Prints the last line for programs."""
+        if self._as_json:
+            self.raw(json.dumps({"summary": counts}))
 
     def raw(self, line: str) -> None:
         """Prints a line for programs."""
@@ -60,10 +133,9 @@ class ReplayPrinter:
             self._out.write(text + "\n")
             self._out.flush()
             return
-        from rich.console import Console  # late: only a terminal needs it
         from rich.text import Text
 
-        Console(file=self._out, soft_wrap=True).print(Text(text, style=style))
+        self._rich().print(Text(text, style=style))
 
 
 def _summary(asked: str, reply: dict[str, Any]) -> str:

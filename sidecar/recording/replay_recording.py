@@ -1,21 +1,24 @@
-"""`sidecar replay FOLDER`: prints the replies of an offline replay, checks them, or accepts them as they are now."""
+"""`sidecar replay FOLDER`: prints the replies of a replay, checks them, or accepts them as they are now."""
 
+import contextlib
 import json
 import os
-import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, TextIO
 
 from sidecar import files
-from sidecar.recording.offline_replay import Compared, OfflineReplay, Selection
-from sidecar.recording.recording_folder import EARLIER, MANIFEST, REPLIES, RecordingError
+from sidecar.recording.recorded_session import sent_lines
+from sidecar.recording.recording_folder import EARLIER, MANIFEST, REPLIES, RecordingError, is_being_written
 from sidecar.recording.replay import COMMAND, interruptible
-from sidecar.recording.replay_output import ReplayPrinter
+from sidecar.recording.replay_output import ReplayPrinter, ReplayProgress
 from sidecar.recording.replay_process import SidecarDied
-
-_PERCENTILES: Final = (50, 90, 99)
+from sidecar.recording.replay_tally import ReplayTally
+from sidecar.recording.secret_filler import SecretFiller
+from sidecar.recording.session_replay import Compared, Selection, SessionReplay
+from sidecar.recording.step_prompt import Quit, StepPrompt
+from sidecar.settings import REPLAY_SECRET
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +34,24 @@ class ReplayOptions:
     update: bool = False
     """Whether the replies of this replay replace those of the recording."""
     as_json: bool = False
+    live_secrets: Mapping[str, Any] | None = None
+    """Secrets for real servers: they answer in place of the recording."""
+    step: bool = False
+    """Whether a person at a terminal is asked before each line."""
 
 
 @dataclass(slots=True)
-class _Tally:
-    replies: int = 0
-    failed: int = 0
-    different: int = 0
-    unsent: int = 0
-    durations: dict[str, list[float]] = field(default_factory=dict)
+class _Outcome:
+    """What all repetitions together gave."""
 
-    def add(self, compared: Compared) -> None:
-        self.replies += 1
-        self.failed += compared.message is None or compared.message.get("type") == "error"
-        self.different += bool(compared.differences)
-        self.durations.setdefault(compared.type, []).append(compared.milliseconds)
+    tally: ReplayTally = field(default_factory=ReplayTally)
+    unsent: int = 0
+    compared: list[Compared] = field(default_factory=list)
+    """For `update`."""
 
     def __str__(self) -> str:
-        text = f"{self.replies} replies, {self.failed} of them errors, {self.different} other than recorded"
+        tally = self.tally
+        text = f"{tally.replies} replies, {tally.failed} of them errors, {tally.different} other than recorded"
         return f"{text}; {self.unsent} lines were no JSON and are not in the recording" if self.unsent else text
 
 
@@ -58,8 +61,8 @@ def replay_recording(folder: Path, options: ReplayOptions, out: TextIO, command:
     0; 1 with `check` if a reply differs, or if the sidecar died; 2 if there is nothing to replay; 130 after Ctrl-C;
     141 when the reader of stdout has closed the pipe.
     """
-    printer, tally = ReplayPrinter(out), _Tally()
-    return interruptible(printer, tally, lambda: _replay(folder, options, printer, tally, command))
+    printer, outcome = ReplayPrinter(out), _Outcome()
+    return interruptible(printer, outcome, lambda: _replay(folder, options, printer, outcome, command, out))
 
 
 def is_recording(path: Path) -> bool:
@@ -67,30 +70,67 @@ def is_recording(path: Path) -> bool:
     return path.is_dir() and os.path.lexists(path / MANIFEST)
 
 
-def _replay(folder: Path, options: ReplayOptions, printer: ReplayPrinter, tally: _Tally, command: Sequence[str]) -> int:
-    compared: list[Compared] = []
+def _replay(
+    folder: Path,
+    options: ReplayOptions,
+    printer: ReplayPrinter,
+    outcome: _Outcome,
+    command: Sequence[str],
+    out: TextIO,
+) -> int:
+    missing: dict[str, None] = {}
+    if is_being_written(folder) and not options.as_json:
+        printer.info(f"{folder} is still being recorded: it is replayed as far as it goes")
     try:
         for _ in range(options.repeat):
-            replay = OfflineReplay(folder, command, options.selection, options.realtime, options.ignored_parameters)
-            for one in replay.run():
-                tally.add(one)
-                _print(one, options, printer)
-                if options.update:
-                    compared.append(one)
-            tally.unsent += replay.unsent
+            missing |= _replay_once(folder, options, printer, outcome, command, out)
         if options.update:
-            _store(folder, compared)
+            _store(folder, outcome.compared)
+    except Quit:
+        printer.info("ended before the last request")
     except RecordingError as wrong:
         printer.error(str(wrong))
         return 2
     except SidecarDied as died:
         printer.error(str(died))
         return 1
-    if options.as_json:
-        printer.raw(json.dumps({"summary": _summary(tally)}))
-    else:
-        _print_summary(tally, options, printer)
-    return 1 if options.check and tally.different else 0
+    _print_summary(outcome, options, printer, missing)
+    return 1 if options.check and outcome.tally.different else 0
+
+
+def _replay_once(
+    folder: Path,
+    options: ReplayOptions,
+    printer: ReplayPrinter,
+    outcome: _Outcome,
+    command: Sequence[str],
+    out: TextIO,
+) -> dict[str, None]:
+    """Gives the names of secrets that were missing."""
+    secrets = None if options.live_secrets is None else SecretFiller(options.live_secrets)
+    replay = SessionReplay(
+        folder, command, options.selection, options.realtime, options.ignored_parameters, secrets=secrets
+    )
+    if options.step:
+        replay.on_line, replay.one_by_one = StepPrompt(folder, out).choose, True
+    quiet = options.as_json or options.step
+    progress = contextlib.nullcontext(ReplayProgress()) if quiet else printer.progress(_count(folder, options))
+    try:
+        with progress as shown, contextlib.closing(replay.run()) as replies:
+            for one in replies:
+                failed = one.message is None or one.message.get("type") == "error"
+                outcome.tally.add(one.type, one.milliseconds, failed=failed, different=bool(one.differences))
+                _print(one, options, printer)
+                shown.advance()
+                if options.update:
+                    outcome.compared.append(one)
+    finally:
+        outcome.unsent += replay.unsent
+    return secrets.missing if secrets else {}
+
+
+def _count(folder: Path, options: ReplayOptions) -> int:
+    return sum(options.selection.takes(line) for line in sent_lines(folder))
 
 
 def _print(one: Compared, options: ReplayOptions, printer: ReplayPrinter) -> None:
@@ -115,32 +155,21 @@ def _as_json(one: Compared) -> dict[str, Any]:
     }
 
 
-def _print_summary(tally: _Tally, options: ReplayOptions, printer: ReplayPrinter) -> None:
-    if options.repeat > 1:
-        for kind, values in sorted(tally.durations.items()):
-            shown = ", ".join(f"p{rank} {value:.1f} ms" for rank, value in _percentiles(values).items())
-            printer.info(f"{kind:<26} {len(values):>7} times: {shown}")
-    printer.info(str(tally))
-
-
-def _summary(tally: _Tally) -> dict[str, Any]:
-    return {
-        "replies": tally.replies,
-        "errors": tally.failed,
-        "different": tally.different,
-        "unsent": tally.unsent,
-        "ms": {
-            kind: {f"p{rank}": round(value, 3) for rank, value in _percentiles(values).items()}
-            for kind, values in sorted(tally.durations.items())
-        },
-    }
-
-
-def _percentiles(values: list[float]) -> dict[int, float]:
-    if len(values) == 1:
-        return dict.fromkeys(_PERCENTILES, values[0])
-    cuts = statistics.quantiles(values, n=100, method="inclusive")
-    return {rank: cuts[rank - 1] for rank in _PERCENTILES}
+def _print_summary(
+    outcome: _Outcome, options: ReplayOptions, printer: ReplayPrinter, missing: Mapping[str, None]
+) -> None:
+    tally = outcome.tally
+    if options.as_json:
+        summary: dict[str, Any] = {"replies": tally.replies, "errors": tally.failed, "different": tally.different}
+        summary |= {"unsent": outcome.unsent, "ms": tally.durations()}
+        printer.raw(json.dumps({"summary": summary}))
+        return
+    printer.types(tally, always=options.repeat > 1)
+    printer.info(str(outcome))
+    if missing:
+        example = ", ".join(f'"{name}": "…"' for name in missing)
+        variables = ", ".join(REPLAY_SECRET + name.upper().replace("-", "_") for name in missing)
+        printer.info(f"hint: give these secrets with --secrets FILE, a file with {{{example}}}, or as {variables}")
 
 
 def _store(folder: Path, compared: Sequence[Compared]) -> None:

@@ -12,6 +12,8 @@ from sidecar.recording.redaction.encoded_values import unescaped
 from sidecar.secret_encodings import MIN_SECRET_LENGTH
 
 _WORD: Final = re.compile(r"secret_[a-z0-9-]{1,24}_[0-9a-f]{12}")
+ANY_WORD: Final = re.compile(r"secret_[a-z0-9-]{1,24}_[0-9a-f]{12}|whsec_[A-Za-z0-9+/]{16,}={0,2}")
+"""Words in a text; what begins with `whsec_` may be none, see `word_name`."""
 _NO_NAME: Final = re.compile("[^a-z0-9]+")
 _NAME_LENGTH: Final = 24
 _UNNAMED: Final = "value"
@@ -65,6 +67,13 @@ class SecretWords:
     def of_token(self, raw: str, name: str) -> str | None:  # noqa: ARG002 - as `Stars`
         """The replacement of a number: as many nines. None leaves `true`, `false`, `null` and empty strings."""
         return _DIGITS.sub("9", raw.split("e")[0].split("E")[0]) if raw[:1] in "-0123456789" else None
+
+
+def word_name(word: str) -> str | None:
+    """The name in a word, such as `api-key`; None if it is no word."""
+    if not _is_word(word):
+        return None
+    return "webhook" if word.startswith(SIGNING_PREFIX) else word.split("_")[1]
 
 
 def _is_word(text: str) -> bool:

@@ -1,11 +1,12 @@
-"""Replays a recorded session without a network, and compares what is answered with what was."""
+"""Replays a recorded session, without a network or with real servers, and compares what is answered with what was."""
 
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -18,6 +19,7 @@ from sidecar.recording.known_references import known_references
 from sidecar.recording.recorded_session import Answer, SentLine, answers, sent_lines
 from sidecar.recording.replay_process import ReplayProcess
 from sidecar.recording.reply_diff import Difference, differences, generated_ids
+from sidecar.recording.secret_filler import SecretFiller, without_words
 
 REPLY_TIMEOUT: Final = 120.0
 """Seconds that one reply may take."""
@@ -75,7 +77,7 @@ class _Received:
 
 
 @dataclass(slots=True)
-class OfflineReplay:
+class SessionReplay:
     """One replay of one recording. `run` gives each reply as it comes, in the recording's order."""
 
     folder: Path
@@ -86,6 +88,12 @@ class OfflineReplay:
     ignored_parameters: Sequence[str] = ()
     unsent: int = 0
     """Lines that could not be sent: they were no JSON, and so were not kept."""
+    secrets: SecretFiller | None = None
+    """Fills secrets in for real servers; without it nothing leaves the machine."""
+    on_line: Callable[[SentLine], bytes | None] = attrgetter("line")
+    """What is sent for a line; None leaves it out."""
+    one_by_one: bool = False
+    """Whether a request waits for the reply to the one before, also if it did not in the recording."""
     sleep: Callable[[float], None] = time.sleep
     _in_order: deque[_Pending] = field(default_factory=deque)
     _by_id: dict[str, deque[_Pending]] = field(default_factory=dict)
@@ -97,8 +105,8 @@ class OfflineReplay:
     _types: dict[int, str] = field(default_factory=dict)
     _sent_at: float = 0.0
 
-    def run(self) -> Iterator[Compared]:
-        """Replays the session. Raises RecordingError and SidecarDied."""
+    def run(self) -> Generator[Compared, None, None]:
+        """Replays the session. Raises RecordingError, SidecarDied, and what `on_line` raises."""
         manifest = recording_folder.read_manifest(self.folder)
         with TemporaryDirectory(prefix="sidecar-replay-") as home:
             environment = {"SIDECAR_HOME": home, "TZ": str(manifest.get("zone") or "UTC")}
@@ -107,7 +115,9 @@ class OfflineReplay:
 
     def _flags(self, manifest: dict[str, Any]) -> list[str]:
         settings = manifest.get("settings")
-        flags = [f"--offline={self.folder}", f"--ignore-params={','.join(self.ignored_parameters)}"]
+        flags = []
+        if self.secrets is None:
+            flags = [f"--offline={self.folder}", f"--ignore-params={','.join(self.ignored_parameters)}"]
         if isinstance(settings, dict):
             flags += [f"--{name.replace('_', '-')}={_flag(value)}" for name, value in settings.items()]
         return flags
@@ -117,7 +127,8 @@ class OfflineReplay:
         known = known_references(self.folder)
         ahead: deque[SentLine] = deque()
         for answer in answers(self.folder):
-            for line in _up_to(answer.read, lines, ahead):
+            read = answer.seq if self.one_by_one and answer.seq else answer.read
+            for line in _up_to(read, lines, ahead):
                 self._send(child, line, known)
             if answer.seq is None:
                 if answer.message.get("type") == "event" and self.selection.reaches(answer.read):
@@ -135,13 +146,17 @@ class OfflineReplay:
             self.unsent += 1
             return
         self._wait_until_due(line)
+        chosen = self.on_line(line)
+        if chosen is None:
+            return
+        sent = self._with_new_ids(chosen)
         pending = _Pending(line.seq, line.type, time.perf_counter())
         if line.id is None:
             self._in_order.append(pending)
         else:
             self._by_id.setdefault(_id_key(line.id), deque()).append(pending)
         self._types[line.seq] = line.type
-        child.send(self._with_new_ids(line.line))
+        child.send(self.secrets.fill(sent) if self.secrets else sent)
         if line.type in _LOGINS:
             self._remember(child, known)
 
@@ -188,15 +203,16 @@ class OfflineReplay:
         return self._compared(answer, f"event {name}", event, 0.0)
 
     def _compared(self, answer: Answer, kind: str, message: dict[str, Any], milliseconds: float) -> Compared:
-        self._new_ids |= dict(generated_ids(answer.message, message))
-        return Compared(answer, kind, message, milliseconds, tuple(differences(answer.message, message)))
+        recorded = without_words(answer.message, kind) if self.secrets else answer.message
+        self._new_ids |= dict(generated_ids(recorded, message))
+        return Compared(answer, kind, message, milliseconds, tuple(differences(recorded, message)))
 
     def _receive(self, child: ReplayProcess, timeout: float) -> None:
         self._take(child.receive(timeout))
 
     def _take(self, message: dict[str, Any]) -> None:
         if message.get("type") == "event":
-            self._events.append(message)
+            self._events.append(self.secrets.hide("", message) if self.secrets else message)
             return
         request_id = message.get("id")
         waiting = self._in_order if request_id is None else self._by_id.get(_id_key(request_id))
@@ -204,7 +220,8 @@ class OfflineReplay:
             return  # of what was sent to begin with
         pending = waiting.popleft()
         milliseconds = (time.perf_counter() - pending.began) * 1000
-        self._early[pending.seq] = _Received(message, milliseconds)
+        shown = self.secrets.hide(pending.type, message) if self.secrets else message
+        self._early[pending.seq] = _Received(shown, milliseconds)
 
     def _rest(self, child: ReplayProcess) -> Iterator[Compared]:
         """The answers that the recording lacks, because it was cut off."""
