@@ -1,6 +1,6 @@
 """The demo: a shop and a stand-in RT-CV server on 127.0.0.1, and two runs of the Python scraper.
 
-Then a second script leaves work behind, whose updates a webhook receives, and the first scrape, which was recorded, is
+Then a second script leaves work behind, which reports to a webhook, and the first scrape, which was recorded, is
 replayed with the shop and the server gone. `make demo` runs it. What it leaves is in `demo-output/`, which each run
 begins afresh. The exit code is 0 only if the first scrape sent twenty items, the second one none, the receiver heard of
 the work's end, and the replay answered the same. `--again COMMAND` brings the same two servers up for a command.
@@ -189,7 +189,7 @@ def show_files(output: Output) -> list[str]:
 
 
 def show_replay(output: Output) -> None:
-    """Prints the command that replays both scrapes, with the servers that it needs."""
+    """Prints the commands that show and replay the scrapes."""
     where = [] if output.folder == ROOT / "demo-output" else ["--output", shown(output.folder)]
     sidecar, report = shown(Path(sys.executable).with_name("sidecar")), shown(output.folder / "report.html")
     print("\nSee what happened, on one page:")

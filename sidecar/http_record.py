@@ -31,3 +31,5 @@ class HttpRecord:
     holds_secret: bool = False
     """Whether everything in the response is secret."""
     seconds: float = 0.0
+    omitted: int = 0
+    """Bytes of a response's body that was too long to be recorded."""

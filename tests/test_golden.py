@@ -29,6 +29,7 @@ IN_BROWSERS: Final = (
     "recorded_async_job_with_webhook",
     "recorded_failing_site",
     "recorded_login_and_scrape",
+    "recorded_page_with_sockets",
     "recorded_task_with_fetch",
 )
 """Cases that need a browser."""
@@ -70,7 +71,7 @@ def test_no_recording_is_left_out() -> None:
     assert {name for name in sessions if not name.endswith(".expected")} == set(CASES)
     assert len(CASES) >= 6
     assert {path.name for path in FOLDER.iterdir() if path.is_dir()} == set(RECORDINGS)
-    assert len(RECORDINGS) >= 10
+    assert len(RECORDINGS) >= 11
 
 
 async def _stand_ins(session: bytes, running: AsyncExitStack) -> list[tuple[str, str]]:

@@ -1,11 +1,12 @@
 """The network, the time and the randomness of one job's pages: as they are, recorded, or replayed."""
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from playwright.async_api import BrowserContext, Route
+from playwright.async_api import BrowserContext, Route, WebSocketRoute
 
 from sidecar.browser.filmstrip.filmstrip import Film, Filmstrip
 from sidecar.browser.filmstrip.page_picture import PagePictures
@@ -33,13 +34,39 @@ _ABORTS: Final = {
 }
 """Failure of a recorded request -> Playwright's abort reason; others fail without a reason."""
 _FAILED: Final = "net::ERR_FAILED"
+_NO_STATUS: Final = 3001
+"""How a WebSocket is closed that was not recorded."""
 _SEEDED: Final = """(() => {{
-    let state = {seed} | 0 || 1;
-    Math.random = function random() {{
-        state ^= state << 13; state ^= state >>> 17; state ^= state << 5;
-        return (state >>> 0) / 4294967296;
+    const stream = (salt) => {{
+        let state = ({seed} ^ Math.imul(salt, 0x9e3779b1)) | 0 || 1;
+        return () => {{
+            state ^= state << 13; state ^= state >>> 17; state ^= state << 5;
+            return state >>> 0;
+        }};
+    }};
+    const next = stream(0), streams = new Map();
+    Math.random = function random() {{ return next() / 4294967296; }};
+    const prototype = globalThis.Crypto && Crypto.prototype;
+    if (!prototype) return;
+    const original = prototype.getRandomValues;
+    const fill = (array, kind) => {{ // a stream for each size: what replays WebSockets draws some, too
+        if (!streams.has(kind)) streams.set(kind, stream(kind));
+        const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength), draw = streams.get(kind);
+        for (let index = 0; index < bytes.length; index++) bytes[index] = draw() >>> 24;
+        return array;
+    }};
+    prototype.getRandomValues = function getRandomValues(array) {{
+        return fill(original.call(this, array), array.byteLength + 1); // it refuses what it has to
+    }};
+    if (prototype.randomUUID) prototype.randomUUID = function randomUUID() {{
+        const bytes = fill(new Uint8Array(16), 1e6);
+        bytes[6] = bytes[6] & 15 | 64; bytes[8] = bytes[8] & 63 | 128;
+        const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+        return hex.replace(/^(.{{8}})(.{{4}})(.{{4}})(.{{4}})/, '$1-$2-$3-$4-');
     }};
 }})()"""
+_NO_WORKERS: Final = "if (navigator.serviceWorker) navigator.serviceWorker.register = async () => undefined"
+"""Playwright's own block of service workers says so in the page's console."""
 
 
 class JobNetwork(Protocol):
@@ -120,12 +147,21 @@ class OfflineNetwork:
     context_arguments: Mapping[str, Any] = {"proxy": _NOWHERE, "service_workers": "block"}
     on_har: Callable[[bytes], None] | None = None
 
-    def __init__(self, seed: int, began: float, har: Path, find: Callable[[str, str, bytes], HttpRecord]) -> None:
+    def __init__(
+        self,
+        seed: int,
+        began: float,
+        har: Path,
+        find: Callable[[str, str, bytes], HttpRecord],
+        sockets: Mapping[str, deque[list[tuple[bool, str | bytes]]]],
+    ) -> None:
         """`began` is the Unix time at which the recorded job began.
 
         `find` gives the recorded exchange for method, URL and body, or raises NotRecorded; `har` holds the same for
-        Playwright, which follows redirects with it.
+        Playwright, which follows redirects with it. `sockets`: the URL of a WebSocket -> for each connection its
+        messages, and whether the page sent them.
         """
+        self._sockets = sockets
         self._seed = seed
         self._began = datetime.fromtimestamp(began, UTC)
         self._har = har
@@ -144,15 +180,39 @@ class OfflineNetwork:
     async def prepare(self, context: BrowserContext) -> None:
         """Answers requests, sets the clock and the randomness of pages."""
         await context.add_init_script(_SEEDED.format(seed=self._seed))
+        await context.add_init_script(_NO_WORKERS)
         await context.clock.install(time=self._began)
         await context.route_from_har(self._har, not_found="abort")
         await context.route("**/*", self._answer)
+        await context.route_web_socket("**/*", self._connect)
 
     def explain(self, error: SidecarError) -> SidecarError:
         """The first request that was not recorded, if there was one."""
         if self._failure and isinstance(error, NavigationFailed):
             error.message = error.message.replace(_FAILED, self._failure)
         return self._missing or error
+
+    async def _connect(self, socket: WebSocketRoute) -> None:
+        """Sends what the server sent: at once, and after each message of the page what came after it."""
+        connections = self._sockets.get(socket.url)
+        if not connections:
+            shown = cap_length(socket.url)
+            self._missing = self._missing or NotRecorded(f"the WebSocket {shown} was not recorded", url=shown)
+            await socket.close(code=_NO_STATUS)
+            return
+        messages = deque(connections.popleft())
+
+        def answer(_: str | bytes | None = None) -> None:
+            while messages and not messages[0][0]:
+                socket.send(messages.popleft()[1])
+
+        def take(message: str | bytes) -> None:
+            if messages:
+                messages.popleft()
+            answer(message)
+
+        socket.on_message(take)
+        answer()
 
     async def _answer(self, route: Route) -> None:
         request = route.request

@@ -47,7 +47,7 @@ def read_exchanges(path: Path) -> Iterator[HttpRecord]:
 
 
 def read_noted_exchanges(path: Path) -> Iterator[tuple[HttpRecord, dict[str, Any]]]:
-    """Each exchange, with its end (`at`) and its duration (`ms`)."""
+    """The exchanges of a recording, each with when it ended (`at`) and how long it took (`ms`)."""
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip() or not line.endswith(b"\n"):
@@ -78,6 +78,7 @@ def _exchange(line: dict[str, Any]) -> HttpRecord:
         status=response["status"],
         response_fields=_pairs(response["fields"]),
         response_body=_bytes(response["body"]),
+        omitted=int(response["body"].get("omitted", 0)),
     )
 
 

@@ -54,6 +54,9 @@ class ExchangeMatcher:
         found = self._take(self._waiting.get(key)) or self._take(self._alike.get(self._without_volatile(key)))
         if found is None:
             raise NotRecorded(self._why(key, url), url=cap_length(url))
+        if found.omitted:
+            said = f"the body of {method} {cap_length(url)} was not recorded: it had {found.omitted} bytes"
+            raise NotRecorded(said, url=cap_length(url))
         return found
 
     def _take(self, numbers: deque[int] | None) -> HttpRecord | None:

@@ -21,8 +21,14 @@ from sidecar.recording.redaction.redactor import Redactor
 from sidecar.recording.redaction.secret_patterns import is_cookie_key, is_secret_key
 
 INDEX: Final = "index.jsonl"
+_BINARY: Final = 2
+"""The opcode of a WebSocket's message whose data is base64."""
 _CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 _TEXTUAL: Final = ("text/", "application/json", "application/javascript", "application/x-www-form-urlencoded", "xml")
+
+
+Sockets = dict[str, deque[list[tuple[bool, str | bytes]]]]
+"""URL of a WebSocket -> for each connection its messages: whether the page sent it, and its data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,7 @@ class RecordedPages:
     began: float
     har: Path
     exchanges: ExchangeMatcher
+    sockets: Sockets
 
 
 class PageRecorder:
@@ -90,8 +97,9 @@ class PageRecordings:
         entry = waiting.popleft()
         har = self._folder / os.path.basename(str(entry["har"]))  # noqa: PTH119 - it may only name a file in the same folder
         try:
-            exchanges = ExchangeMatcher(har_exchanges(orjson.loads(har.read_bytes())), self._ignored)
-            return RecordedPages(int(entry["seed"]), float(entry["began"]), har, exchanges)
+            network = orjson.loads(har.read_bytes())
+            exchanges = ExchangeMatcher(har_exchanges(network), self._ignored)
+            return RecordedPages(int(entry["seed"]), float(entry["began"]), har, exchanges, har_sockets(network))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as wrong:
             raise RecordingError(f"can't read {har}: {type(wrong).__name__}") from None
 
@@ -116,6 +124,21 @@ def har_exchanges(har: dict[str, Any]) -> Iterator[HttpRecord]:
             response_body=_content(response["content"]),
             failure=HttpFailure("remote_unreachable", response.get("_failureText", ""), True) if status <= 0 else None,
         )
+
+
+def har_sockets(har: dict[str, Any]) -> Sockets:
+    """The WebSockets of a HAR, in their order."""
+    sockets: Sockets = {}
+    for entry in har["log"]["entries"]:
+        if entry.get("_resourceType") == "websocket":
+            messages = [_socket_message(message) for message in entry.get("_webSocketMessages", ())]
+            sockets.setdefault(entry["request"]["url"], deque()).append(messages)
+    return sockets
+
+
+def _socket_message(message: dict[str, Any]) -> tuple[bool, str | bytes]:
+    is_binary = message["opcode"] == _BINARY
+    return message["type"] == "send", base64.b64decode(message["data"]) if is_binary else str(message["data"])
 
 
 def redact_har(har: dict[str, Any], redactor: Redactor) -> dict[str, Any]:

@@ -44,10 +44,15 @@ class Answer:
 
 def sent_lines(folder: Path) -> Iterator[SentLine]:
     """The parent's lines, in order. Raises RecordingError."""
+    last = 0
     for number, raw, members in _lines(folder / SESSION):
         note = members.pop("_log", None)
-        if not isinstance(note, dict) or not isinstance(note.get("seq"), int):
+        if not isinstance(note, dict) or type(note.get("seq")) is not int:
             raise RecordingError(f"line {number} of {folder / SESSION} has no `_log` with its number")
+        if note["seq"] <= last:
+            said = f"line {number} of {folder / SESSION} has the number {note['seq']} and comes after number {last}"
+            raise RecordingError(f"{said}: put the lines in their order again")
+        last = note["seq"]
         kind, at = members.get("type"), note.get("at")
         line = b"" if note.get("unreadable") else _NOTE.sub(b"}", raw)
         yield SentLine(

@@ -2,11 +2,13 @@
 
 import fcntl
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
+from sidecar_protocol import PROTOCOL_VERSION
 
 from sidecar import files
 
@@ -23,6 +25,8 @@ JOBS: Final = "jobs"
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
 """Raised with each change that older readers can't read."""
+OLDER_MAJORS: Final = 2
+"""Major versions of the protocol before this one whose recordings are read."""
 EARLIER: Final = "earlier"
 """The folder to which a recording moves when the next one starts."""
 _LOCK: Final = ".lock"
@@ -90,7 +94,35 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise RecordingError(
             f"{folder} was recorded by a newer sidecar (format {manifest['format']}, this one reads {FORMAT})"
         )
+    _check_protocol(folder, manifest.get("protocol"))
     return manifest
+
+
+def is_being_written(folder: Path) -> bool:
+    """Whether a process records into a folder."""
+    try:
+        lock = files.open_file(folder / _LOCK, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def _check_protocol(folder: Path, protocol: Any) -> None:
+    """Raises RecordingError unless the protocol is of this major version or of the two before it."""
+    newest = int(PROTOCOL_VERSION.partition(".")[0])
+    oldest = max(newest - OLDER_MAJORS, 1)
+    major = str(protocol).partition(".")[0]
+    if not re.fullmatch("[0-9]{1,9}", major):
+        raise RecordingError(f"{folder / MANIFEST} has no version of the protocol (`protocol`, such as `2.0`)")
+    if not oldest <= int(major) <= newest:
+        sentence = f"{folder} was recorded with protocol {major}; this sidecar replays {oldest} to {newest}"
+        raise RecordingError(f"{sentence}: use one of its time, or record anew")
 
 
 def _locked(folder: Path) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from sidecar import files
 from sidecar.recording.recorded_session import sent_lines
-from sidecar.recording.recording_folder import EARLIER, MANIFEST, REPLIES, RecordingError
+from sidecar.recording.recording_folder import EARLIER, MANIFEST, REPLIES, RecordingError, is_being_written
 from sidecar.recording.replay import COMMAND, interruptible
 from sidecar.recording.replay_output import ReplayPrinter, ReplayProgress
 from sidecar.recording.replay_process import SidecarDied
@@ -79,6 +79,8 @@ def _replay(
     out: TextIO,
 ) -> int:
     missing: dict[str, None] = {}
+    if is_being_written(folder) and not options.as_json:
+        printer.info(f"{folder} is still being recorded: it is replayed as far as it goes")
     try:
         for _ in range(options.repeat):
             missing |= _replay_once(folder, options, printer, outcome, command, out)

@@ -21,7 +21,7 @@ def run(command: list[str], folder: Path, **env: str) -> subprocess.CompletedPro
     """Runs a command to its end, its state in `folder`."""
     everything = os.environ | {"SIDECAR_HOME": str(folder / "state"), "PYTHONPATH": str(ROOT)} | env
     return subprocess.run(
-        command, cwd=folder, env=everything, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=110
+        command, cwd=folder, env=everything, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200
     )
 
 
@@ -48,6 +48,7 @@ def test_scraper_in_another_language_reports_a_failure(tmp_path: Path, interpret
 
 
 @pytest.mark.browser
+@pytest.mark.timeout(240)
 def test_demo(tmp_path: Path) -> None:
     """The demo keeps its promises, replays offline, names what it left, and ends with a command that works."""
     done = run([sys.executable, "-m", "examples.demo", "--output", str(tmp_path / "left")], tmp_path)

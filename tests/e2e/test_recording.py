@@ -261,6 +261,23 @@ def test_recording_stops_at_its_limit(tmp_path: Path) -> None:
             "line 1 of recording/replies.jsonl is not a JSON",
         ),
         (lambda folder: (folder / "exchanges.jsonl").write_text("{}\n"), "line 1 is no exchange"),
+        (
+            lambda folder: (folder / "manifest.json").write_text('{"format":1,"protocol":"9.1"}'),
+            "was recorded with protocol 9; this sidecar replays 1 to 2",
+        ),
+        (lambda folder: (folder / "manifest.json").write_text('{"format":1}'), "has no version of the protocol"),
+        (
+            lambda folder: (folder / "session.jsonl").write_text('{"_log":{"seq":2}}\n{"_log":{"seq":2}}\n'),
+            "line 2 of recording/session.jsonl has the number 2 and comes after number 2",
+        ),
+        (
+            lambda folder: (folder / "exchanges.jsonl").write_text(
+                (folder / "exchanges.jsonl")
+                .read_text()
+                .replace('"body":{"text":"', '"body":{"omitted":17000000,"was":"')
+            ),
+            "was not recorded: it had 17000000 bytes",
+        ),
         (lambda folder: (folder / "session.jsonl").unlink(), "can't read recording/session.jsonl: no such file"),
     ],
 )
@@ -270,7 +287,7 @@ def test_what_is_no_recording_is_named(
     """Damaged and foreign folders: one sentence, exit code 2 or 1."""
     shutil.copytree(short_recording, tmp_path / "recording")
     spoil(tmp_path / "recording")
-    done = replay(tmp_path)
+    done = replay(tmp_path, "--check")
     assert done.returncode in (1, 2)
     assert said in done.stdout + done.stderr
 
@@ -373,3 +390,12 @@ def test_a_signal_to_the_whole_group_leaves_a_complete_recording(tmp_path: Path)
         child.process.terminate()
         child.wait()
     assert json.loads((tmp_path / "recording" / "manifest.json").read_text())["complete"] is True
+
+
+def test_a_recording_that_is_being_written_says_so(tmp_path: Path, short_recording: Path) -> None:
+    """It is replayed as far as it goes; a program reads nothing but JSON."""
+    shutil.copytree(short_recording, tmp_path / "recording")
+    with (tmp_path / "recording" / ".lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "is still being recorded: it is replayed as far as it goes" in replay(tmp_path).stdout
+        assert all(json.loads(line) for line in replay(tmp_path, "--json").stdout.splitlines())

@@ -66,7 +66,7 @@ def _page_hars(folder: Path) -> Iterator[tuple[list[dict[str, Any]], list[dict[s
     except (OSError, ValueError, KeyError, TypeError) as wrong:
         raise RecordingError(f"can't read {index}: {type(wrong).__name__}") from None
     for name in names:
-        path = folder / PAGES / Path(name).name  # it may only name a file in the index's folder
+        path = folder / PAGES / Path(name).name  # it may only name a file in that folder
         try:
             har: dict[str, Any] = orjson.loads(path.read_bytes())
             network = har["log"].get("pages", []), har["log"]["entries"]
