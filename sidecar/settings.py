@@ -26,6 +26,7 @@ _RESEMBLANCE: Final = 0.7
 _MAX_NAME: Final = 100
 """Characters of a name that are compared and repeated."""
 _SHORTEST_SECRET: Final = 32
+_MAX_PORT: Final = 65_535
 _SEAL_KEY_BYTES: Final = 32
 _URL_SAFE: Final = str.maketrans("-_", "+/")
 _TRUTHY: Final = frozenset({"1", "t", "true"})
@@ -342,6 +343,34 @@ def replay_secrets() -> dict[str, str]:
 def child_environment(variables: Mapping[str, str]) -> dict[str, str]:
     """This process's environment with these variables, for a sidecar that is started from it."""
     return {**{name: value for name, value in os.environ.items() if not name.startswith(REPLAY_SECRET)}, **variables}
+
+
+@dataclass(frozen=True, slots=True)
+class ScraperVariables:
+    """What RT-CV scraper client v2 reads of its environment, for `sidecar run`."""
+
+    env: str
+    """The text of an `env.json`."""
+    env_file: str
+    """The path of one."""
+    health_port: int
+    """0: none."""
+
+
+def scraper_variables(environ: Mapping[str, str] | None = None) -> ScraperVariables:
+    """Those of this process. Raises SettingsError."""
+    environ = os.environ if environ is None else environ
+    port = environ.get("RTCV_SCRAPER_CLIENT_HEALTH_CHECK_PORT", "")
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= _MAX_PORT):
+        raise SettingsError(f"RTCV_SCRAPER_CLIENT_HEALTH_CHECK_PORT: expected a port, 1 to {_MAX_PORT}")
+    name = "RTCV_SCRAPER_CLIENT_ENV"
+    return ScraperVariables(environ.get(name, ""), environ.get(f"{name}_FILE", ""), int(port or 0))
+
+
+def scraper_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with these variables, for a scraper, which needs none of our secrets."""
+    ours = {f"{PREFIX}{name.upper()}" for name in SECRETS} | {"RTCV_SCRAPER_CLIENT_ENV"}
+    return {**{name: value for name, value in os.environ.items() if name not in ours}, **variables}
 
 
 def _truthy(environ: Mapping[str, str], name: str) -> bool:

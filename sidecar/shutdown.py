@@ -79,13 +79,13 @@ async def best_effort(awaitable: Awaitable[object], seconds: float = STOP_SECOND
         log.warning("cleanup failed: %s", failure)
 
 
-def force_exit_after(seconds: float) -> None:
-    """Exits this process with status 0 after `seconds`, even if something hangs. Durable state is on disk by then."""
-    timer = threading.Timer(seconds, _force_exit)
+def force_exit_after(seconds: float, code: int = 0) -> None:
+    """Exits this process after `seconds`, even if something hangs. Durable state is on disk by then."""
+    timer = threading.Timer(seconds, _force_exit, (code,))
     timer.daemon = True
     timer.start()
 
 
-def _force_exit() -> None:
+def _force_exit(code: int) -> None:
     stderr.write("sidecar: shutdown timed out, exiting anyway\n")
-    os._exit(0)
+    os._exit(code)

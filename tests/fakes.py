@@ -137,6 +137,8 @@ class StandInRtcv:
         self.keys = {key.id: key for key in ([ApiKey()] if keys is None else keys)}
         self.matches = matches
         self.latency = latency
+        self.scraper_users: dict[str, Any] = {}
+        """What later versions answer of a scraper's logins; none has an answer where this is empty."""
         self.requests: list[Received] = []
         self._port = port
         self._faults: list[Fault] = []
@@ -213,7 +215,7 @@ class StandInRtcv:
             answer = web.json_response({"error": str(refused)}, status=refused.status)
         return answer if fault is None else await fault.spoil(request, answer)
 
-    def _route(self, request: Received) -> web.Response:
+    def _route(self, request: Received) -> web.Response:  # noqa: C901  a table
         path = request.path.partition("?")[0]
         if len(request.body) > BODY_LIMIT:
             raise Refused(413, "Request Entity Too Large")
@@ -237,6 +239,8 @@ class StandInRtcv:
                 content = {}
             case "GET", _ if secret := _SECRET_PATH.fullmatch(path):
                 return web.json_response(body=_secret(self._key(request, role=31), secret[1], secret[2]))
+            case _ if self.scraper_users and path == f"/api/v1/scraperUsers/{self._key(request, role=1).id}":
+                content = self.scraper_users
             case _:
                 return web.Response(status=404, text="<!DOCTYPE html><h1>404</h1>", content_type="text/html")
         return web.json_response(content)

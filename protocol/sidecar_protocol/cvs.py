@@ -45,6 +45,17 @@ class CvsListReply(msgspec.Struct, frozen=True):
         return msgspec.structs.asdict(self)
 
 
+class _Details(msgspec.Struct, frozen=True, rename={"code": "zip"}):
+    code: str = ""
+
+
+class _Place(msgspec.Struct, frozen=True, rename={"details": "personalDetails"}):
+    details: _Details = _Details()
+
+
+_ZIP_LENGTHS = (4, 6)
+"""Characters of a Dutch zip code, without its letters and with them."""
+_decode_place = msgspec.json.Decoder(_Place).decode
 _decode = msgspec.json.Decoder(Cv).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_string = msgspec.json.Decoder(str).decode
@@ -84,6 +95,26 @@ def list_of(content: bytes) -> CvList:
         else:
             without += 1
     return CvList(tuple(kept.values()), len(given) - len(kept) - without, without)
+
+
+def with_zip_codes(content: bytes) -> bytes:
+    """A list of CVs without those that have no usable zip code; other JSON as it is. Raises ValueError."""
+    try:
+        given = _decode_list(content)
+    except msgspec.ValidationError:
+        return content
+    except msgspec.DecodeError as wrong:
+        raise ValueError(str(wrong)) from None
+    return b"[" + b",".join(bytes(cv) for cv in given if _has_zip(cv)) + b"]"
+
+
+def _has_zip(cv: bytes) -> bool:
+    """Whether `personalDetails.zip` is four digits, which two letters may follow. What is no CV is left as it is."""
+    try:
+        code = _decode_place(cv).details.code.strip()
+    except msgspec.ValidationError:
+        return not cv.lstrip().startswith(b"{")
+    return len(code) in _ZIP_LENGTHS and code[:4].isascii() and code[:4].isdigit()
 
 
 def _found(cv: bytes) -> tuple[str | None, str]:

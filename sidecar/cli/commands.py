@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "redact": "print a log of input with its secrets replaced",
     "replay": "send a log again, or replay a recording without a network",
     "report": "write a page that shows what happened in a recorded session",
+    "run": "start a scraper that talks to the sidecar over HTTP",
     "run-job": "run a browser job from a file; its artifacts become files",
     "schema": "print or write the JSON Schema of messages",
     "serve": "serve a session over HTTP, until a signal",

@@ -9,27 +9,34 @@ from sidecar.composition.session import Process, serve_session
 from sidecar.server.http.gateway import Gateway
 from sidecar.server.http.http_process import HttpProcess, Work
 from sidecar.server.http.listen_address import ListenAddress
+from sidecar.server.http.refusals import problem
+from sidecar.server.http.route_table import ErrorForm
 from sidecar.server.session import Session
 from sidecar.settings import Settings, SettingsError
 from sidecar.shutdown import StopSignals
 
 
-async def serve_http(settings: Settings, address: ListenAddress, clock: Clock, work: Work) -> int:
-    """Serves HTTP for as long as the work takes; gives the exit code. Raises SettingsError."""
+async def serve_http(
+    settings: Settings, address: ListenAddress, clock: Clock, work: Work, unknown_path: ErrorForm = problem
+) -> int:
+    """Serves HTTP for as long as the work takes; gives the exit code. Raises SettingsError.
+
+    `unknown_path` is the form of errors of paths that lead nowhere.
+    """
     if not (address.is_local or settings.http_token):
         message = "--http: other machines can connect there, so a token is needed: set SIDECAR_HTTP_TOKEN"
         raise SettingsError(f"{message}, or SIDECAR_HTTP_TOKEN_FILE")
     made: list[HttpProcess] = []
 
     def new_process(session: Session) -> Process:
-        made.append(HttpProcess(settings, address, clock, session, work))
+        made.append(HttpProcess(settings, address, clock, session, work, unknown_path))
         return made[0]
 
     await serve_session(settings, clock, new_process)
     return made[0].exit_code
 
 
-async def until_signal(say: Callable[[str], None], gateway: Gateway, address: str) -> int:  # noqa: ARG001
+async def until_signal(say: Callable[[str], None], _: Gateway, address: str, *others: object) -> int:  # noqa: ARG001
     """Says where we listen, and waits for a signal."""
     stopped = asyncio.Event()
     StopSignals(stopped.set).watch()

@@ -33,8 +33,7 @@ class VisitTokens:
             return None
         if not job.token:
             raise Unauthorized("token: a visit token is required", field="token")
-        claims = self._decode(job.token, "token", at)
-        scope = _scope(claims)
+        scope = self.scope_of(job.token, at)
         for number, step in enumerate(job.steps):
             if not scope.allows(step.url):
                 field = f"steps[{number}].url"
@@ -42,6 +41,10 @@ class VisitTokens:
         if job.context and job.context.proxy:
             self._check_proxy(scope)
         return scope
+
+    def scope_of(self, token: Secret, at: float | None = None) -> Scope:
+        """The scope of a visit token that is valid at a Unix time, by default now. Raises Unauthorized."""
+        return _scope(self._decode(token, "token", at))
 
     def _check_proxy(self, scope: Scope) -> None:
         field = "context.proxy"

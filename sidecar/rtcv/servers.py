@@ -18,6 +18,7 @@ from sidecar.net.exchange import HttpResponse
 from sidecar.net.http_client import HttpClient
 from sidecar.rtcv.documents import CvDocument
 from sidecar.rtcv.hints import add_login_hint, add_secret_hint
+from sidecar.rtcv.scraper_users import ScraperUsers
 
 Kind = Literal["result", "cv", "full_cv", "cvs_list"]
 Copy = Callable[[Kind, bytes, str], None]
@@ -51,6 +52,7 @@ class RtcvServer:
         self._http = http
         self._location = urls.normalize(credentials.server_location)
         self._results_path = credentials.results_path
+        self._key_id = credentials.api_key_id
         self.name = credentials.name or urls.authority(self._location)
         key = credentials.api_key.reveal()
         digest = hashlib.sha512(key.encode()).hexdigest()
@@ -91,6 +93,11 @@ class RtcvServer:
         except SidecarError as error:
             add_secret_hint(error)
             raise
+
+    async def scraper_users(self) -> ScraperUsers:
+        """The logins that the server keeps for this key's scraper. Raises RemoteFailed."""
+        path = f"/api/v1/scraperUsers/{quote(self._key_id, safe='')}"
+        return responses.decode_as(await self._call("GET", path, holds_secret=True), ScraperUsers)
 
     async def scan_cv(self, cv: bytes) -> bool:
         """Whether the CV matched. The bytes go out as they are."""

@@ -153,7 +153,7 @@ def test_a_connection_is_kept(server: Serving) -> None:
 
 
 def test_a_thousand_idle_connections(server: Serving) -> None:
-    """They cost nothing, and other clients are answered at once."""
+    """They cost nothing, and nobody has to wait for them."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
     connections: list[socket.socket] = []
@@ -187,7 +187,7 @@ def in_thread(server: Serving, answers: dict[str, Answer], name: str, *arguments
 
 
 def test_full(tmp_path: Path, real: Rtcv) -> None:
-    """Where stdin would not be read, requests get 429; a `cancel` makes room, health is answered."""
+    """Where stdin would not be read, requests are put off; a `cancel` makes room, health is told."""
     with Serving(tmp_path, env={"SIDECAR_MAX_IN_FLIGHT": "1"}) as server:
         assert server.post("set_credentials", real.credentials).status == 200
         real.server.fail("scanCV", "hang", None)
@@ -323,16 +323,17 @@ def refusal(folder: Path, address: str) -> str:
     return done.stderr
 
 
-def test_the_first_block(tmp_path: Path) -> None:
-    """That of docs/http.md works as it stands, on a port that is free."""
-    block = (Path(__file__).parents[2] / "docs" / "http.md").read_text().split("```sh\n")[1].split("```")[0]
+def test_the_blocks_of_the_page(tmp_path: Path) -> None:
+    """Those of docs/http.md work as they stand, on a port that is free."""
+    page = (Path(__file__).parents[2] / "docs" / "http.md").read_text()
+    first, second = (part.split("```")[0] for part in page.split("```sh\n")[1:])
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     (tmp_path / ".venv").symlink_to(sys.prefix)
-    command = ["bash", "-euo", "pipefail", "-c", f"{block}wait"]
-    script = [part.replace("4000", str(port)) for part in command]
-    done = subprocess.run(script, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=60)
+    command = ["bash", "-euo", "pipefail", "-c", f"{first}wait\n{second}".replace("4000", str(port))]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    said = [line for line in done.stdout.replace("}{", "}\n{").splitlines() if line.startswith("{")]
-    assert said == ['{"status":"ok"}', '{"type":"pong"}', '{"type":"ok"}', '{"type":"ok","content":true}']
+    said = [line for line in done.stdout.replace("}{", "}\n{").replace("}[", "}\n[").splitlines() if line[0] in "{["]
+    answers = ['{"status":"ok"}', '{"type":"pong"}', '{"type":"ok"}', '{"type":"ok","content":true}']
+    assert said == [*answers, '[{"username":"foo","password":"bar"}]']

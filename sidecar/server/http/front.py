@@ -27,7 +27,11 @@ WRITE_SECONDS: Final = 30.0
 class HttpFront:
     """Answers every request, whatever happens."""
 
-    def __init__(self, table: RouteTable, access: Access, bodies: Bodies, gateway: Gateway) -> None:
+    def __init__(
+        self, table: RouteTable, access: Access, bodies: Bodies, gateway: Gateway, unknown_path: ErrorForm = problem
+    ) -> None:
+        """`unknown_path` is the form of errors of paths that lead nowhere."""
+        self._unknown_path = unknown_path
         self._table = table
         self._access = access
         self._bodies = bodies
@@ -35,7 +39,7 @@ class HttpFront:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to a request."""
-        form: ErrorForm = problem
+        form = self._unknown_path
         try:
             self._access.check_site(request.headers)
             path, _, query = request.raw_path.partition("?")
@@ -43,7 +47,7 @@ class HttpFront:
             match = self._table.find(path)
             if match is None:
                 if not has_token:
-                    self._access.check_token(request.headers)  # which paths exist is for token holders only
+                    self._access.check_token(request.headers)  # what there is, is nobody else's business
                 raise not_found("there is nothing under this path")
             form = match.error_form
             if request.method == "OPTIONS":

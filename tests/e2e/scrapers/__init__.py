@@ -1,0 +1,1 @@
+"""Small scrapers, as `sidecar run` starts them."""

@@ -1,0 +1,249 @@
+"""`sidecar run`: scrapers in three languages, credentials as RT-CV scraper client v2 reads them, and every end."""
+
+import base64
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from nacl.public import PrivateKey, SealedBox
+
+from tests.harness import NODE, SECONDS, Rtcv, environment, rtcv
+from tests.http_harness import Answer, Serving, curl
+
+SCRAPERS = Path(__file__).parent / "scrapers"
+KEYS = PrivateKey.generate()
+PUBLIC = base64.b64encode(bytes(KEYS.public_key)).decode()
+COMMANDS = {
+    "bash": ["bash", str(SCRAPERS / "scraper.sh")],
+    "deno": [str(Path(sys.prefix) / "bin" / "deno"), "run", "-A", str(SCRAPERS / "scraper.ts")],
+    "node": [NODE, str(SCRAPERS / "scraper.mjs")],
+}
+PDF = b"%PDF-1.4\n%%EOF\n"
+
+
+@pytest.fixture(scope="module")
+def real() -> Iterator[Rtcv]:
+    """An RT-CV server that keeps logins, some of them encrypted for us."""
+    with rtcv() as one:
+        sealed = SealedBox(KEYS.public_key).encrypt(os.urandom(32) + b"a-long-password")
+        one.server.scraper_users = {
+            "scraperPubKey": PUBLIC,
+            "users": [
+                {"username": "plain", "password": "p"},
+                {"username": "sealed", "encryptedPassword": base64.b64encode(sealed).decode()},
+                {"username": "neither"},
+                {"username": "forged", "encryptedPassword": "AAAA"},
+            ],
+        }
+        yield one
+
+
+def env_of(server: Rtcv, **more: Any) -> dict[str, Any]:
+    """An `env.json`."""
+    keys = {"private_key": base64.b64encode(bytes(KEYS)).decode(), "public_key": PUBLIC}
+    return {"primary_server": server.credentials, **keys, **more}
+
+
+def run(
+    folder: Path, *command: str, env: dict[str, str] | None = None, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Runs a scraper to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "sidecar", "run", "--", *command],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment(folder, {"DENO_DIR": str(folder / "deno"), "DENO_NO_UPDATE_CHECK": "1", **(env or {})}),
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("language", COMMANDS)
+def test_a_scraper(language: str, tmp_path: Path, real: Rtcv) -> None:
+    """It has the logins, its CVs arrive once, and its exit code is ours."""
+    before = len(real.server.to("scanCV"))
+    real.server.keys[real.credentials["api_key_id"]].scanned.clear()
+    (tmp_path / "env.json").write_text(json.dumps(env_of(real)))
+    done = run(tmp_path, *COMMANDS[language])
+    users = [{"username": "plain", "password": "p"}, {"username": "sealed", "password": "a-long-password"}]
+    first, *others = done.stdout.splitlines()
+    assert json.loads(first) == users, done.stderr
+    assert others == ["true", "false", "true", "true", "reference number cannot be an empty string"]
+    assert done.returncode == 7
+    assert [one.json for one in real.server.to("scanCV")[before:]] == [{"cv": {"referenceNumber": "a"}}]
+    assert "login user 2 has no password" in done.stderr
+    assert "a-long-password" not in done.stderr
+
+
+def test_what_is_read(tmp_path: Path, real: Rtcv) -> None:
+    """A file with comments, the variable, another file; mock mode; none; what is wrong is named by its place."""
+    script = 'cat; curl -sS "$SCRAPER_ADDRESS/users"; env | grep -c "^RTCV_SCRAPER_CLIENT_ENV=" || true'
+    mock = '{"mock_mode": true, /* yes */ "mock_users": [{"username":"u","password":"p"},], // and so on\n}'
+    shown = 'typed[{"username":"u","password":"p"}]0\n'
+    (tmp_path / "env.jsonc").write_text(mock)
+    assert run(tmp_path, "bash", "-c", script, stdin="typed").stdout == shown
+    (tmp_path / "env.jsonc").unlink()
+    assert run(tmp_path, "bash", "-c", script, env={"RTCV_SCRAPER_CLIENT_ENV": mock}, stdin="typed").stdout == shown
+    (tmp_path / "other").write_text(mock)
+    assert (
+        run(tmp_path, "bash", "-c", script, env={"RTCV_SCRAPER_CLIENT_ENV_FILE": "other"}, stdin="typed").stdout
+        == shown
+    )
+    none = run(tmp_path, "bash", "-c", script)
+    assert (none.returncode, none.stdout) == (0, "missing credentials, call set_credentials before this method0\n")
+
+    def refused(env: Any) -> tuple[int, str]:
+        done = run(tmp_path, "echo", "started", env={"RTCV_SCRAPER_CLIENT_ENV": json.dumps(env)})
+        assert done.stdout == ""
+        return done.returncode, done.stderr.removeprefix("sidecar: ").strip()
+
+    server = real.credentials | {"api_key": ""}
+    name = "RTCV_SCRAPER_CLIENT_ENV: "
+    assert refused({"primary_server": server}) == (2, f"{name}primary_server.api_key is required")
+    wrong = {"primary_server": real.credentials, "alternative_servers": [real.credentials, server]}
+    assert refused(wrong) == (2, f"{name}alternative_servers[1].api_key is required")
+    another = base64.b64encode(bytes(PrivateKey.generate().public_key)).decode()
+    assert refused(env_of(real, public_key=another))[0] == 2
+    real.server.scraper_users["scraperPubKey"] = another
+    code, said = refused(env_of(real))
+    real.server.scraper_users["scraperPubKey"] = PUBLIC
+    assert (code, said) == (
+        1,
+        "the scraper was not started: public_key is not the one that the server has for this scraper",
+    )
+    code, said = refused(env_of(real, primary_server=real.credentials | {"api_key": "wrong"}))
+    assert (code, "auth header is invalid" in said) == (1, True)
+
+
+def start(folder: Path, script: str, **env: str) -> "subprocess.Popen[bytes]":
+    """A scraper in bash that goes on; it has said `up` already."""
+    command = [sys.executable, "-m", "sidecar", "run", "--", "bash", "-c", script]
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, cwd=folder, env=environment(folder, env)
+    )
+    assert child.stdout
+    said = b""
+    while b"up\n" not in said:
+        assert select.select([child.stdout], [], [], SECONDS)[0]
+        said += os.read(child.stdout.fileno(), 100)
+    return child
+
+
+def are_gone(processes: list[psutil.Process]) -> bool:
+    """Whether all have ended within the time that is promised."""
+    _, alive = psutil.wait_procs(processes, timeout=2)
+    return not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_ends(tmp_path: Path) -> None:
+    """A signal is the scraper's; none of its processes outlives us, nor do we outlive it."""
+    child = start(tmp_path, "trap 'echo got TERM; exit 9' TERM; echo up; while true; do sleep 0.1; done")
+    child.send_signal(signal.SIGTERM)
+    said, _ = child.communicate(timeout=SECONDS)
+    assert (said, child.returncode) == (b"got TERM\n", 9)
+
+    child = start(tmp_path, "trap '' TERM; sleep 600 & echo up; wait; sleep 600", SIDECAR_SHUTDOWN_TIMEOUT="0.2")
+    started = psutil.Process(child.pid).children(recursive=True)
+    child.send_signal(signal.SIGTERM)
+    child.communicate(timeout=SECONDS)
+    assert child.returncode == 128 + signal.SIGKILL
+    assert are_gone(started)
+    os.mkfifo(tmp_path / "go")
+
+    child = start(tmp_path, "sleep 600 & echo up; sleep 600")
+    started = psutil.Process(child.pid).children(recursive=True)
+    assert len(started) >= 3
+    child.kill()
+    assert are_gone(started)
+    child.communicate(timeout=SECONDS)
+
+    child = start(tmp_path, "sleep 600 & echo up; read -r line <go; exit 3")
+    started = psutil.Process(child.pid).children(recursive=True)
+    (tmp_path / "go").write_text("now\n")
+    child.communicate(timeout=SECONDS)
+    assert child.returncode == 3
+    assert are_gone(started)
+    failed = [run(tmp_path, "no-such-command"), run(tmp_path, str(tmp_path)), run(tmp_path)]
+    assert [one.returncode for one in failed] == [127, 126, 2]
+    assert failed[0].stderr == "sidecar: no-such-command: not found\n"
+
+
+def test_the_health_port(tmp_path: Path) -> None:
+    """Another listener says `true` to everything."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    child = start(tmp_path, "echo up; sleep 600", RTCV_SCRAPER_CLIENT_HEALTH_CHECK_PORT=str(port))
+    assert curl(f"http://127.0.0.1:{port}/any/thing", "-X", "PUT").json is True
+    child.send_signal(signal.SIGINT)
+    child.communicate(timeout=SECONDS)
+    assert child.returncode == 128 + signal.SIGINT
+    refused = run(tmp_path, "true", env={"RTCV_SCRAPER_CLIENT_HEALTH_CHECK_PORT": "x"})
+    assert (refused.returncode, "expected a port" in refused.stderr) == (2, True)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, real: Rtcv) -> Iterator[Serving]:
+    """A server that is logged in."""
+    with Serving(tmp_path_factory.mktemp("rtcv")) as serving:
+        assert serving.post("set_credentials", real.credentials).status == 200
+        yield serving
+
+
+def said(answer: Answer) -> tuple[int, str]:
+    """Status and text."""
+    return answer.status, answer.body.decode()
+
+
+def test_every_route_of_v2(server: Serving, real: Rtcv, tmp_path: Path) -> None:
+    """With any method; errors are plain text."""
+    assert said(server.curl("/set_cached_reference", data="a b")) == (200, "true")
+    assert said(server.curl("/get_cached_reference", "-X", "PUT", data="a b")) == (200, "true")
+    assert said(server.curl("/get_cached_reference", data="nobody")) == (200, "false")
+    assert said(server.curl("/send_cv", data={"referenceNumber": "a b"})) == (200, "false")
+    assert said(server.curl("/send_cv", data={"referenceNumber": "x", "n": 1e400}))[0] == 400
+    bodies: list[Any] = [{"referenceNumber": ""}, {"referenceNumber": 1}, {}, [], "{"]
+    for body in bodies:
+        assert server.curl("/send_cv", data=body).status == 400
+    real.server.fail("scanCV", "error", status=500)
+    failed = server.curl("/send_cv", data={"referenceNumber": "fails"})
+    assert (failed.status, failed.headers["content-type"]) == (500, "text/plain; charset=utf-8")
+    cvs = [
+        {"referenceNumber": "1", "personalDetails": {"zip": "9779AB"}},
+        {"referenceNumber": "1", "personalDetails": {"zip": "9779 AB"}},
+        {"referenceNumber": "2", "personalDetails": {"zip": " 9779 "}},
+        {"referenceNumber": "3", "personalDetails": {"zip": "AB9779"}},
+        {"referenceNumber": "4"},
+    ]
+    assert said(server.curl("/cvs_list", data=cvs)) == (200, "true")
+    assert real.server.to("allCVs")[-1].json == {"cvs": [cvs[0], cvs[2]]}
+    assert server.curl("/cvs_list", data={}).status == 400
+    (tmp_path / "a.pdf").write_bytes(PDF)
+    form = (
+        "-F",
+        'metadata={"referenceNumber":"form"};type=application/json',
+        "-F",
+        f"cv=@{tmp_path}/a.pdf;type=application/pdf",
+    )
+    assert said(server.curl("/send_full_cv", *form)) == (200, "true")
+    assert said(server.curl("/send_full_cv", *form)) == (200, "false")
+    sent = real.server.to("scanCVDocument")[-1].form
+    assert (sent["cv"].content, sent["cv"].filename, sent["cv"].content_type) == (PDF, "cv.pdf", "application/pdf")
+    assert json.loads(sent["metadata"].content) == {"referenceNumber": "form"}
+    assert said(server.curl("/send_full_cv", "-F", "cv=x")) == (400, "metadata is required in the form")
+    assert server.curl("/send_full_cv", data="{}").status == 400
+    assert server.curl("/server_request").status == server.curl("/server_response").status == 501
+    began = time.monotonic()
+    assert server.curl("/users").status == 400
+    assert time.monotonic() - began < SECONDS
