@@ -27,7 +27,7 @@ LEFTOVER_SECONDS: Final = 0.5
 NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
 _GUARD: Final = 'read -r group || exit; read -r line || kill -KILL "-$group"'
-"""Is told a process group, waits for another line, or for our end: then it kills the group."""
+"""Reads a process group, waits for another line, or for our end: then it kills the group."""
 
 
 class ScraperNotStarted(Exception):
@@ -55,7 +55,7 @@ class Guard:
         self._tell(b"%d\n" % group)
 
     def dismiss(self) -> None:
-        """Ends it; the group is nobody's business any more."""
+        """Ends it, without harm to the group."""
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             self._shell.communicate(b"0\ndone\n", timeout=LEFTOVER_SECONDS)
 

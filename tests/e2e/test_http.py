@@ -153,7 +153,7 @@ def test_a_connection_is_kept(server: Serving) -> None:
 
 
 def test_a_thousand_idle_connections(server: Serving) -> None:
-    """They cost nothing, and nobody has to wait for them."""
+    """They cost nothing, and no other client has to wait for them."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
     connections: list[socket.socket] = []
@@ -187,7 +187,7 @@ def in_thread(server: Serving, answers: dict[str, Answer], name: str, *arguments
 
 
 def test_full(tmp_path: Path, real: Rtcv) -> None:
-    """Where stdin would not be read, requests are put off; a `cancel` makes room, health is told."""
+    """Where stdin would not be read, requests are put off; a `cancel` makes room, `/health` answers."""
     with Serving(tmp_path, env={"SIDECAR_MAX_IN_FLIGHT": "1"}) as server:
         assert server.post("set_credentials", real.credentials).status == 200
         real.server.fail("scanCV", "hang", None)

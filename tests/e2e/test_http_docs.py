@@ -1,4 +1,4 @@
-"""OpenAPI, and its page in a real browser that may ask nobody else."""
+"""OpenAPI, and its page in a real browser that may ask no other server."""
 
 import asyncio
 from pathlib import Path

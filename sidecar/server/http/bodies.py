@@ -15,12 +15,12 @@ from sidecar.errors import LimitExceeded, QueueFull
 from sidecar.server.http.refusals import CLOSE, Refused
 
 BODY_SECONDS: Final = 20.0
-"""How long a body may take to arrive, and a second more for every so many bytes:"""
+"""How long a body may take to arrive, without the time for its bytes at this rate:"""
 BYTES_PER_SECOND: Final = 64 << 10
 
 
 class Bodies:
-    """Reads bodies, so many bytes of them at once."""
+    """Reads bodies; the bytes of all that are held at a time have a limit."""
 
     def __init__(self, max_bytes: int, max_together: int, monotonic: Callable[[], float]) -> None:
         """One body may have `max_bytes`, all that are held at a time `max_together`."""

@@ -47,7 +47,7 @@ class HttpFront:
             match = self._table.find(path)
             if match is None:
                 if not has_token:
-                    self._access.check_token(request.headers)  # what there is, is nobody else's business
+                    self._access.check_token(request.headers)  # without the token, no path says whether it exists
                 raise not_found("there is nothing under this path")
             form = match.error_form
             if request.method == "OPTIONS":

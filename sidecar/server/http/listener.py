@@ -62,7 +62,7 @@ class _Connection(RequestHandler):
 
 
 class _Server(web.Server):
-    """Makes connections, so many of them."""
+    """Makes connections, up to a limit."""
 
     def __init__(self, handler: Handler, limit: int) -> None:
         super().__init__(handler, handler_cancellation=True)  # a client that goes away cancels its request

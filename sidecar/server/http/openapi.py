@@ -42,7 +42,7 @@ _ID_HEADER: Final = {
 
 
 class Description:
-    """Serves the document and the page; both need no token, as they tell of no state."""
+    """Serves the document and the page; both need no token, as neither shows any state."""
 
     def __init__(self, routes: Iterable[HttpRoute]) -> None:
         """`routes` are those of all tables."""
