@@ -14,6 +14,7 @@ from benchmarks.bench import FLOOR, SIDECAR, Bench, Figure
 from benchmarks.browser import browser
 from benchmarks.child import Child
 from benchmarks.delivery import delivery
+from benchmarks.http import http
 from benchmarks.lines import LOADS, Load, cvs, cvs_with_ids, has_references, line, pings, set_references
 from benchmarks.queue import queue
 from benchmarks.updates import updates
@@ -199,6 +200,7 @@ GROUPS: Final[dict[str, Callable[[Bench], list[Figure]]]] = {
     "delivery": delivery,
     "schedules": schedules,
     "tasks": tasks,
+    "http": http,
 }
 """The groups that `--only` selects from."""
 
