@@ -50,14 +50,15 @@ class AsyncSidecar(AsyncMessages):
         starting = self._loop.run_in_executor(self._writer, self._core.start)
         try:
             await asyncio.shield(starting)
-        except asyncio.CancelledError:
+            if self._on_event is not None:
+                self._core.add_listener(self._on_loop(cast(Callable[[Any], None], self._on_event)))
+                await self._ask_for_events()
+        except BaseException:
+            self._core.give_up()
             await asyncio.wait([starting])
-            if starting.exception() is None:
-                await asyncio.to_thread(self._core.interrupt)
+            starting.exception()  # it is read, so asyncio does not report it
+            await self.kill()
             raise
-        if self._on_event is not None:
-            self._core.add_listener(self._on_loop(cast(Callable[[Any], None], self._on_event)))
-            await self._ask_for_events()
         return self
 
     async def request(self, type: str, content: Any = None, *, timeout: float | None = None) -> Any:  # noqa: A002
@@ -111,6 +112,7 @@ class AsyncSidecar(AsyncMessages):
 
     async def close(self) -> None:
         """Tells the sidecar to finish and waits for it; what does not finish in time is ended. May be called again."""
+        await self._flush()
         await self._end(self._core.close)
 
     async def kill(self) -> None:
@@ -124,7 +126,10 @@ class AsyncSidecar(AsyncMessages):
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> None:
         interrupted = kind is not None and issubclass(kind, KeyboardInterrupt | asyncio.CancelledError)
-        await self._end(self._core.interrupt if interrupted else self._core.close)
+        if interrupted:
+            await self._end(self._core.interrupt)
+        else:
+            await self.close()
 
     async def _end(self, end: Callable[[], None]) -> None:
         """Ends it in a thread; a second cancellation kills it."""
@@ -137,6 +142,11 @@ class AsyncSidecar(AsyncMessages):
             raise
         finally:
             self._writer.shutdown(wait=False)
+
+    async def _flush(self) -> None:
+        """Waits until what was asked is written, for as long as `Sidecar.close` waits for another thread's write."""
+        with contextlib.suppress(RuntimeError):  # closed before
+            await asyncio.wait([self._loop.run_in_executor(self._writer, lambda: None)], timeout=1)
 
     def _send(self, asked: Asked) -> None:
         """Has a request written, in the order of the calls."""

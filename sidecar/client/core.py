@@ -9,7 +9,6 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sidecar import isolated_launch
@@ -29,21 +28,21 @@ _SHORT_LIFE: Final = 5.0
 """Seconds; a process that ends within these counts as an attempt that failed."""
 
 
-@dataclass(eq=False)
 class Asked:
     """A request that has no answer yet."""
 
-    request_id: int
-    kind: str
-    content: Any
-    line: bytes
-    answer: "Future[Any]" = field(default_factory=Future)
-    times: int = 0
-    """How often it was written."""
-    of_session: bool = False
-    """Whether it repeats a part of the session for a new process."""
-    abandoned: bool = False
-    """Whether its answer is wanted no more."""
+    def __init__(self, request_id: int, kind: str, content: Any, line: bytes) -> None:
+        self.request_id = request_id
+        self.kind = kind
+        self.content = content
+        self.line = line
+        self.answer: Future[Any] = Future()
+        self.times = 0
+        """How often it was written."""
+        self.of_session = False
+        """Whether it repeats a part of the session for a new process."""
+        self.abandoned = False
+        """Whether its answer is wanted no more."""
 
 
 class Core:
@@ -73,6 +72,7 @@ class Core:
         self._restarting = False
         self._short_lives = 0  # of how many processes in a row
         self._closing = threading.Event()
+        self._is_spawned = False
         self._closed: list[Callable[[], None]] = []
         self._writing = threading.Lock()  # while what was not answered is asked again, nothing else is
         self.child: Child
@@ -81,12 +81,21 @@ class Core:
     def start(self) -> None:
         """Spawns the process and waits until it is ready. Raises SidecarEnded, TimeoutError."""
         self.child = self._spawn()
+        self._is_spawned = True
         try:
+            if self._closing.is_set():
+                raise SidecarEnded("the client was closed")
             self.ready = self.child.ready.result(self.timeout)
         except BaseException:
             self._closing.set()
             self.child.kill()
             raise
+
+    def give_up(self) -> None:
+        """Ends a process that is not ready yet, without waiting for it."""
+        self._closing.set()
+        if self._is_spawned:
+            self.child.process.kill()
 
     def add_listener(self, listener: Listener, closed: Callable[[], None] | None = None) -> None:
         """Hands it each event from now on, and calls `closed` when there will be no more."""
@@ -160,7 +169,8 @@ class Core:
     def kill(self) -> None:
         """Ends it by SIGKILL."""
         self._closing.set()
-        self.child.kill()
+        if self._is_spawned:
+            self.child.kill()
 
     def _asked(self, kind: str, content: Any) -> Asked:
         request_id = next(self._ids)
