@@ -3,16 +3,18 @@
 Repeated messages on stderr are suppressed for some seconds.
 """
 
+import json
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sidecar import stderr
 from sidecar.settings import SettingsError
+from sidecar.work_log import LOGGER, WorkLine
 
 REPEAT_INTERVAL: Final = 10.0
 """Seconds for which a repeated message is suppressed: a full disk fails several times a second."""
@@ -27,6 +29,34 @@ class _RedactingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return self._redact(super().format(record))
+
+
+class _JsonFormatter(logging.Formatter):
+    """An object a line: `at`, `level`, `logger`, then `message` (and `traceback`), or an event and its fields."""
+
+    def __init__(self, redact: Callable[[str], str]) -> None:
+        super().__init__()
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        from datetime import UTC, datetime  # late: few logs are JSON
+
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        said: dict[str, Any] = {
+            "at": at.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
+        work = record.args[0] if isinstance(record.args, tuple) and record.args else None
+        if isinstance(work, WorkLine):
+            said |= {"event": work.event, **work.fields}
+        else:
+            said["message"] = record.getMessage()
+        if record.exc_info:
+            said["traceback"] = self.formatException(record.exc_info)
+        # each text before it is encoded, and the whole once more: a secret may be part of several
+        hidden = {name: self._redact(value) if isinstance(value, str) else value for name, value in said.items()}
+        return self._redact(json.dumps(hidden, ensure_ascii=False, default=str))
 
 
 class RateLimitFilter(logging.Filter):
@@ -81,9 +111,14 @@ def _short_form(value: object) -> object:
     return info() if callable(info) else value
 
 
-def configure(debug_log: str, redact: Callable[[str], str]) -> None:
-    """Sets up the root logger; `debug_log` is a file (mode 0600), or empty for none. Raises SettingsError."""
-    formatter = _RedactingFormatter(redact)
+def configure(
+    debug_log: str, redact: Callable[[str], str], log_format: str = "text", *, work_on_stderr: bool = False
+) -> None:
+    """Sets up the root logger; `debug_log` is a file (mode 0600), or empty for none. Raises SettingsError.
+
+    `log_format` is `text` or `json`. `work_on_stderr`: stderr gets a line for each job, delivery, task and login.
+    """
+    formatter = _JsonFormatter(redact) if log_format == "json" else _RedactingFormatter(redact)
     handlers: list[logging.Handler] = []
     if sys.stderr is not None:  # descriptor 2 is open
         warnings = StderrHandler()
@@ -103,6 +138,11 @@ def configure(debug_log: str, redact: Callable[[str], str]) -> None:
         handler.setFormatter(formatter)
         root.addHandler(handler)
     root.setLevel(logging.DEBUG if debug_log else logging.WARNING)
+    if work_on_stderr and sys.stderr is not None:
+        of_work, lines = logging.getLogger(LOGGER), StderrHandler()
+        lines.setFormatter(formatter)
+        of_work.addHandler(lines)
+        of_work.setLevel(logging.INFO)
     # SAQ logs each failed job as an error with its content; the queue logs failures itself
     saq = logging.getLogger("saq")
     saq.setLevel(logging.INFO if debug_log else logging.CRITICAL)  # at DEBUG it also logs a job's content

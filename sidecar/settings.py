@@ -49,6 +49,11 @@ def _number(default: float, *, ge: float | None = None, gt: float | None = None,
     return field(default=default, metadata={">=": ge, ">": gt, "<=": le})
 
 
+def _one_of(*choices: str) -> Any:
+    """One of these texts; the first is the default."""
+    return field(default=choices[0], metadata={"one of": choices})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One value for each `SIDECAR_…` variable, and for the flag of the same name (`SIDECAR_MAX_LINE`, `--max-line`).
@@ -143,6 +148,8 @@ class Settings:
     """FILE: appends every input line, secrets replaced; v1's `LOG_SCRAPER_CLIENT_INPUT=true` works too."""
     log_debug: str = ""
     """FILE: appends debug messages, secrets replaced; v1's `ENABLE_SCRAPER_CLIENT_LOG=true` works too."""
+    log_format: str = _one_of("text", "json")
+    """FORMAT: of the debug log and of stderr: `text`, or `json` for an object a line."""
 
     def encryption_key(self) -> bytes | None:
         """The bytes of `store_key`; None where it is not set. Raises ValueError."""
@@ -288,6 +295,11 @@ def _read(setting: "Field[Any]", text: str) -> Any:
         raise ValueError(f"Expected {kind.__name__}, got str")
     if kind is bool:
         return text.lower() in _TRUTHS
+    if "one of" in setting.metadata:
+        choices: tuple[str, ...] = setting.metadata["one of"]
+        if text not in choices:
+            raise ValueError(f"Expected one of {', '.join(choices)}")
+        return text
     value = kind(text)
     for sign, bound in setting.metadata.items():
         if bound is not None and not _COMPARISONS[sign](value, bound):

@@ -65,7 +65,7 @@ async def serve_session(settings: Settings, clock: Clock, new_process: Callable[
     sys.setrecursionlimit(codec.MAX_NESTING + PYTHON_FRAMES)
     async with AsyncExitStack() as resources:
         redactor = Redactor()
-        logs.configure(settings.log_debug, redactor.redact_text)
+        logs.configure(settings.log_debug, redactor.redact_text, settings.log_format)
         recording = open_recording(settings, clock)
         if recording:
             resources.callback(recording.close)

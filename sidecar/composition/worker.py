@@ -31,7 +31,7 @@ async def work(
     `on_interrupt` is called at SIGINT. Gives whether it was SIGINT. Raises SettingsError, StoreFailed.
     """
     redactor = Redactor()
-    logs.configure(settings.log_debug, redactor.redact_text)
+    logs.configure(settings.log_debug, redactor.redact_text, settings.log_format, work_on_stderr=True)
     stopped = asyncio.Event()
     signals = StopSignals(stopped.set)
     signals.watch()

@@ -16,7 +16,8 @@ from sidecar.deliveries.sender import MAX_ATTEMPTS, Failure, Sender, backoff_sec
 from sidecar.errors import DecryptionKeyMissing, StoreFailed
 from sidecar.queue.process_registry import ProcessLock
 from sidecar.storage.endpoint_rows import LEASE, EndpointRow, EndpointRows
-from sidecar.storage.outbox import Outbox, PendingMessage
+from sidecar.storage.outbox import Outbox, OutboxRow, PendingMessage
+from sidecar.work_log import is_logged, log_work
 
 log = logging.getLogger(__name__)
 
@@ -210,6 +211,7 @@ class EndpointWorker:
                     self._stopping |= failure.endpoint_failed or failure.endpoint_gone
                     break
                 arrived.append(message)
+                _log(row, message, "delivered", message.attempts + 1)
                 self._unacknowledged[message] = self._context.outbox.mark_sent(self._endpoint, message)
                 self._stopping |= row.failures > 0  # ends this burst, so that the next one sends concurrently
         finally:
@@ -238,6 +240,7 @@ class EndpointWorker:
             await self._disable_endpoint(row, failure)
         elif failure.permanent or (not failure.endpoint_failed and message.attempts + 1 >= MAX_ATTEMPTS):
             await context.outbox.mark_dead(self._endpoint, message, failure.error.message)
+            _log(row, message, "dead", message.attempts + 1, failure)
             self._emit_failure(row, message, failure, "dead")
         else:
             await self._reschedule(row, message, failure, first_failure=first_failure)
@@ -250,6 +253,7 @@ class EndpointWorker:
         seconds = backoff_seconds(failures, context.jitter()) if failure.seconds is None else failure.seconds
         detach = failure.detach_after <= message.attempts + 1
         await context.outbox.reschedule(self._endpoint, message, failure.error.message, seconds, detach=detach)
+        _log(row, message, "waiting", message.attempts + 1, failure)
         if message.attempts == 0:
             self._emit_failure(row, message, failure, "waiting")
         if not failure.endpoint_failed or not first_failure:
@@ -258,6 +262,7 @@ class EndpointWorker:
         if failures >= MAX_ATTEMPTS:
             before = context.clock.now() - GIVE_UP_SECONDS
             for one in await context.outbox.mark_all_dead(self._endpoint, failure.error.message, before):
+                _log(row, one, "dead", one.attempts, failure)
                 self._emit_failure(row, one, failure, "dead")
 
     async def _disable_endpoint(self, row: EndpointRow, failure: Failure) -> None:
@@ -266,6 +271,7 @@ class EndpointWorker:
         context.endpoints.disable(self._endpoint)
         await context.rows.disable(self._endpoint)
         for one in await context.outbox.mark_all_dead(self._endpoint, failure.error.message):
+            _log(row, one, "dead", one.attempts, failure)
             self._emit_failure(row, one, failure, "dead")
 
     def _emit_failure(self, row: EndpointRow, what: Any, failure: Failure, status: Any) -> None:
@@ -294,3 +300,21 @@ class EndpointWorker:
             for one in waits:
                 one.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
+
+
+def _log(
+    row: EndpointRow, message: PendingMessage | OutboxRow, status: str, attempts: int, failure: Failure | None = None
+) -> None:
+    """One line for the end of an attempt."""
+    if not is_logged():
+        return
+    log_work(
+        "delivery",
+        run=message.ordering_key or None,
+        id=message.id,
+        kind=message.kind,
+        to=host_of(row),
+        status=status,
+        attempts=attempts,
+        reason=failure.error.message if failure else None,
+    )

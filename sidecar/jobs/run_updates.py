@@ -21,9 +21,11 @@ from sidecar_protocol.webhooks import DEFAULT_STDOUTERR_SIZE
 from sidecar import __version__
 from sidecar.clock import Clock
 from sidecar.jobs.job_definition import define
+from sidecar.jobs.job_redaction import redactor_for
 from sidecar.jobs.update_messages import RunSnapshot, States, WebhookMessage, states_of, webhook_messages
 from sidecar.truncation import LONGEST_CHARACTER, last_characters
 from sidecar.wall_clock import rfc3339
+from sidecar.work_log import is_logged, log_work
 
 if TYPE_CHECKING:
     from sidecar.deliveries.endpoint_registry import Endpoint
@@ -153,12 +155,14 @@ class RunUpdates:
         self.on_started()
         self._skip(reason)
         self._publish("COMPLETED")
+        self._log("skipped", reason)
 
     def succeeded(self) -> None:
         """The run has succeeded."""
         self.on_started()
         self._publish("COMPLETED")
         self._progress(len(self._steps) - 1, len(self._steps))
+        self._log("success")
 
     def failed(self, reason: str, *, will_retry: bool = False) -> None:
         """The run has failed; with `will_retry` it waits for another attempt."""
@@ -175,6 +179,23 @@ class RunUpdates:
         else:
             self._skip(reason)
         self._publish("WAITING" if will_retry else "FAILED")
+        self._log("retried" if will_retry else "failed", reason)
+
+    def _log(self, status: str, reason: str | None = None) -> None:
+        """One line for the end of an attempt."""
+        if not is_logged():
+            return
+        hide = redactor_for(self._job).redact_text  # there may be no listener, so nothing else has hidden anything
+        log_work(
+            "job",
+            run=self._run,
+            name=hide(self._name) or None,
+            status=status,
+            steps=sum(step.state == "COMPLETED" for step in self._steps),
+            of=len(self._steps),
+            seconds=round(self._clock.monotonic() - self._began, 3),
+            reason=None if reason is None else hide(reason),
+        )
 
     # --- documents
 

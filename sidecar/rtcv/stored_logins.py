@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from sidecar_protocol.session import Credentials
 from sidecar_protocol.webhooks import Webhook
@@ -11,6 +12,12 @@ from sidecar_protocol.wire_types import Raw
 from sidecar.errors import MissingCredentials
 from sidecar.rtcv.documents import CvDocument
 from sidecar.rtcv.login import LoginContext, References, RtcvBackend
+from sidecar.work_log import log_work
+
+
+def hosts_of(credentials: Sequence[Credentials]) -> list[str]:
+    """Host and port of each server, for logs: the rest of a URL may be a secret."""
+    return [urlsplit(one.server_location).netloc.rpartition("@")[2] for one in credentials]
 
 
 class CurrentSession(LoginContext, Protocol):
@@ -152,6 +159,7 @@ class StoredLogins:
         for one in credentials:
             self._session.add_secret(one.api_key.reveal())
         server = self._connect(account_id, credentials)
+        log_work("login", servers=hosts_of(credentials), status="success", of="stored work")
         self._servers[account_id] = (credentials, server)
         if known:
             await known[1].close()

@@ -5,9 +5,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from sidecar.clock import Clock
+from sidecar.errors import SidecarError
 from sidecar.rtcv.login import LONG_TTL, MOCK, Login
 from sidecar.rtcv.mock import MockServer
 from sidecar.storage.memory_references import MemoryReferences
+from sidecar.work_log import log_work
 
 if TYPE_CHECKING:
     from sidecar_protocol.session import Credentials, MockOptions
@@ -65,6 +67,17 @@ class LoginService:
 
     async def log_in(self, credentials: "Sequence[Credentials]") -> Login:
         """Checks every server. Raises InvalidContent, RemoteFailed, RemoteUnreachable, StoreFailed."""
+        from sidecar.rtcv.stored_logins import hosts_of  # late: with its models
+
+        try:
+            login = await self._log_in(credentials)
+        except SidecarError as failure:
+            log_work("login", servers=hosts_of(credentials), status="failed", error=failure.code.value)
+            raise
+        log_work("login", servers=hosts_of(credentials), status="success")
+        return login
+
+    async def _log_in(self, credentials: "Sequence[Credentials]") -> Login:
         from sidecar.rtcv import servers as rtcv  # late: httpx and aiohttp take 220 ms to import
 
         for one in credentials:
@@ -89,6 +102,7 @@ class LoginService:
         """A login without a network and without a disk."""
         self._on_mock()
         self._storage.mock()
+        log_work("login", status="mock")
         return Login(MockServer(options), MemoryReferences(self._clock), MOCK)
 
     async def _send_pending(self, credentials: "Sequence[Credentials]") -> None:

@@ -32,6 +32,7 @@ from sidecar.tasks.script_host import HostAllowlist, Requests, ScriptHost
 from sidecar.tasks.script_sources import ScriptSources
 from sidecar.tasks.task_record import TaskRecord, TaskRecords
 from sidecar.wall_clock import rfc3339
+from sidecar.work_log import log_work
 
 MAX_OUTPUT_LINES: Final = 200
 MAX_OUTPUT_CHARS: Final = 64 * 1024
@@ -203,6 +204,7 @@ class TaskRunner:
         """Reports an interrupted run at once: the reply to a cancelled request waits for nothing."""
         outcome = Outcome(output=output.lines, cut=output.cut, duration_ms=self._since(start))
         ended = self._ended(started, "cancelled", outcome)
+        self._log(ended, None)
         _emit(run, ended)
         self._store_end(ended)
 
@@ -275,6 +277,7 @@ class TaskRunner:
 
     async def _end(self, run: JobRun, started: StoredRun, status: RunStatus, outcome: Outcome) -> None:
         ended = self._ended(started, status, outcome)
+        self._log(ended, outcome.error)
         writing = self._store_end(ended)
         if started.kind == "manual":  # what comes out of the queue is stored together with its job's end, not before it
             await asyncio.shield(writing)
@@ -288,6 +291,18 @@ class TaskRunner:
 
     def _ended(self, started: StoredRun, status: RunStatus, outcome: Outcome) -> StoredRun:
         return replace(started, ended=self._clock.now(), status=status, outcome=encode(outcome))
+
+    def _log(self, ended: StoredRun, error: ErrorDetail | None) -> None:
+        """One line for the end of a run. A script's own words may be a secret: only the error's code is in it."""
+        log_work(
+            "task",
+            task=ended.task,
+            run=ended.id,
+            trigger=ended.kind,
+            status=ended.status,
+            seconds=round((ended.ended or ended.started) - ended.started, 3),
+            error=error.code.value if error else None,
+        )
 
     def _since(self, start: float) -> int:
         return round((self._clock.monotonic() - start) * 1000)

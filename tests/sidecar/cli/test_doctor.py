@@ -1,5 +1,7 @@
 """`sidecar doctor`: each thing is really tried, and what is wrong says what to do about it."""
 
+import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -17,10 +19,10 @@ from tests.redis_server import RedisServer
 PATIENCE = 6 * SECONDS
 
 
-def doctor(folder: Path, env: Mapping[str, str] | None = None) -> tuple[int, str]:
+def doctor(folder: Path, env: Mapping[str, str] | None = None, *arguments: str) -> tuple[int, str]:
     """Its exit code and what it prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "sidecar", "doctor"],
+        [sys.executable, "-m", "sidecar", "doctor", *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         cwd=folder,
@@ -52,7 +54,7 @@ def test_a_sound_machine(tmp_path: Path) -> None:
     code, said = doctor(tmp_path, {"TZ": "Europe/Amsterdam", "SIDECAR_STORE_KEY": "A" * 43 + "="})
     assert code == 0, said
     assert "MISSING" not in said
-    assert "opens a page in" in line(said, "CHROMIUM")
+    assert re.search(r" opens a page in \d+\.\d s, sandbox o(n|ff: it can't be on for root)$", line(said, "CHROMIUM:"))
     assert "opens a page in" in line(said, "FIREFOX")
     assert "opens in" in line(said, "sandbox of JavaScript actions")
     assert line(said, "time zone").startswith("ok       time zone: Europe/Amsterdam, it is 2")
@@ -60,6 +62,8 @@ def test_a_sound_machine(tmp_path: Path) -> None:
     assert line(said, "ffmpeg").startswith("ok")
     assert line(said, "database: none yet").startswith("ok")
     assert "in the state folder" in line(said, "queue:")
+    assert re.fullmatch(r"ok       protocol: a child is ready in \d+\.\d s and answers", line(said, "protocol:"))
+    assert re.search(r"state holds 0\.0 MB in 0 files, [\d,]+ MB free$", line(said, "state folder:"))
     assert [path.name for path in (tmp_path / "state").iterdir()] == []
 
 
@@ -90,7 +94,7 @@ def test_what_a_state_folder_holds(tmp_path: Path) -> None:
     code, said = doctor(tmp_path, none)
     assert code == 1
     assert "SIDECAR_CHROMIUM does not point to an executable: /nowhere" in said
-    assert "1 jobs and 0 deliveries that wait" in line(said, "database:")
+    assert "1 jobs and 0 deliveries that wait" in line(said, "  database:")
     assert line(said, "sidecar.broken-1-2").startswith("note")
     with closing(sqlite3.connect(state / "sidecar.db", isolation_level=None)) as database:
         database.execute("PRAGMA user_version = 2")
@@ -107,6 +111,26 @@ def test_the_queue_of_a_fleet(tmp_path: Path) -> None:
     with RedisServer(tmp_path) as redis:
         _, said = doctor(tmp_path, {**none, "SIDECAR_QUEUE": redis.url})
         assert line(said, "queue:") == "ok       queue: the fleet's Redis answers"
+        assert line(said, "fleet's clock:") == "ok       fleet's clock: 0.0 s apart"
     with nobody_listens() as url:
         _, said = doctor(tmp_path, {**none, "SIDECAR_QUEUE": url.replace("http", "redis")})
         assert line(said, "queue:").startswith("MISSING  queue: the fleet's Redis can't be used")
+
+
+def test_a_health_check(tmp_path: Path) -> None:
+    """`--quick` starts no browser, `--json` is for programs; what is wrong says what mends it, and is exit code 1."""
+    quick = ("--quick", "--json")
+    chromium = broken(tmp_path, "is not started")
+    foreign = {"SIDECAR_CHROMIUM": chromium, "SIDECAR_IMAGE": "theirs", "SIDECAR_FIREFOX": "/nowhere"}
+    code, said = doctor(tmp_path, foreign, *quick)
+    told = json.loads(said)
+    findings = {one["check"]: one for one in told["findings"]}
+    assert (code, told["ok"]) == (0, True), told
+    started = {"status": "ok", "check": "CHROMIUM", "said": f"{chromium}, not started", "fix": None}
+    assert findings["CHROMIUM"] == started
+    assert findings["protocol"]["status"] == "ok"
+    assert findings["variables"]["said"].endswith(": SIDECAR_IMAGE")
+    (tmp_path / "state").chmod(0o777)
+    code, said = doctor(tmp_path, foreign, *quick)
+    (wrong,) = (one for one in json.loads(said)["findings"] if one["status"] == "missing")
+    assert (code, wrong["check"], wrong["fix"]) == (1, "state folder", f"run `chmod go-w {tmp_path / 'state'}`")
