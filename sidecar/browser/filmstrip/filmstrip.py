@@ -21,8 +21,8 @@ from sidecar.clock import within
 from sidecar.errors import SidecarError
 from sidecar.truncation import Redact
 
-SHARE: Final = 0.08
-"""Of a job's time, for pictures."""
+SHARE: Final = 0.05
+"""Of a job's time, that it may wait for pictures; what they take of a busy processor comes on top."""
 FAILURE_SECONDS: Final = 0.4
 """What a failed job waits for the picture of its failure, at most."""
 MAX_PICTURES: Final = 40
