@@ -126,6 +126,7 @@ class Filmstrip:
             async with within(seconds):
                 if target:
                     note["target"] = {"selector": target[0], **await _place(page, *target)}
+        await self._wait(seconds)  # the step's own picture, if it is being taken
         if not self._is_busy() and not page.url.startswith(_EMPTY_PAGES):
             self._begin(page, note, LARGE)
             await self._wait(seconds)
