@@ -141,6 +141,8 @@ async def _run_and_collect(
             outcome = await runner.run(steps, job.cookies, observer)
         except BaseException:
             await recorder.abandon()
+            if runner.filmstrip:
+                await runner.filmstrip.finish()
             raise
         for kind, data in await recorder.finish():
             artifacts[kind] = await sink.put(kind, data)

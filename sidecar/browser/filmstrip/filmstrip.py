@@ -21,10 +21,10 @@ from sidecar.clock import within
 from sidecar.errors import SidecarError
 from sidecar.truncation import Redact
 
-SHARE: Final = 0.08
-"""Of a job's time, for pictures."""
+SHARE: Final = 0.05
+"""Of a job's time, that it may wait for pictures; what they take of a busy processor comes on top."""
 FAILURE_SECONDS: Final = 0.4
-"""What a failed job waits for the picture of its failure, at most."""
+"""What a failed job waits for the place of its selector and its picture, at most, unless its share is more."""
 MAX_PICTURES: Final = 40
 """Of one job; the last one and that of a failure come on top."""
 MAX_BYTES: Final = 2 << 20
@@ -121,14 +121,15 @@ class Filmstrip:
             step |= {"ms": note["at"] - step["at"], "failed": True, **_lines(*said)}
             note |= {"step": len(self._film.steps) - 1, "action": error.details.get("action")}
         note["url"] = playwright_errors.without_credentials(page.url)
-        seconds = max(FAILURE_SECONDS, self._allowed())
+        until = self._now() + max(FAILURE_SECONDS, self._allowed())
         with suppress(PlaywrightError, TimeoutError):
-            async with within(seconds):
+            async with within(until - self._now()):
                 if target:
                     note["target"] = {"selector": target[0], **await _place(page, *target)}
+        await self._wait(until - self._now())  # the step's own picture, if it is being taken
         if not self._is_busy() and not page.url.startswith(_EMPTY_PAGES):
             self._begin(page, note, LARGE)
-            await self._wait(seconds)
+            await self._wait(until - self._now())
 
     async def finish(self) -> None:
         """Waits for the last picture, as long as is allowed; drops one that takes longer."""

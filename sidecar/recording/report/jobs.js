@@ -96,7 +96,7 @@ const jobBody = (data, job) => make("div", { class: "job-body" },
   job.steps.map((step, place) => stepView(data, job, step, place)),
   missingPictures(job),
   waterfall(job),
-  make("div", { class: "columns" }, json("Extract", job.extract)),
+  json("Extract", job.extract),
   job.seq === null ? null : make("p", null, make("a", { href: `#request-${job.seq}` }, `The request, number ${job.seq}`)));
 
 const jobOutcome = (job) => {

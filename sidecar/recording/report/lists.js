@@ -50,10 +50,9 @@ const latencyChart = (type) => {
     const height = count ? Math.max(2, (60 * count) / most) : 0;
     return draw("rect", { x: place * width + 0.4, y: 62 - height, width: Math.min(14, Math.max(0.5, width - 0.8)), height }, draw("title", null, `from ${duration(edge)}: ${count}`));
   });
-  const last = type.bars.at(-1)?.[0] ?? 0;
   return make("article", { class: "chart panel" },
     make("header", null, make("h3", null, type.type), make("span", null, `${type.count.toLocaleString("en")}${type.failed ? ` · ${type.failed} failed` : ""}`)),
     draw("svg", { viewBox: "0 0 100 62", preserveAspectRatio: "none", role: "img", "aria-label": `Latency of ${type.type}: half below ${duration(type.p50)}, 99 % below ${duration(type.p99)}` }, bars),
-    make("div", { class: "axis", "aria-hidden": "true" }, make("span", null, duration(type.bars[0]?.[0] ?? 0)), make("span", null, duration(last))),
+    make("div", { class: "axis", "aria-hidden": "true" }, make("span", null, duration(type.bars[0]?.[0] ?? 0)), make("span", null, duration(type.max))),
     make("dl", null, [["median", type.p50], ["90 %", type.p90], ["99 %", type.p99], ["most", type.max]].map(([name, value]) => make("div", null, make("dt", null, name), make("dd", null, duration(value))))));
 };
