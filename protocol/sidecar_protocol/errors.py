@@ -117,6 +117,14 @@ class ErrorDetail(_Light):
     status: int | None = None
     step: str | None = None
     action: str | None = None
+    title: str | None = None
+    """Of the page on which a job failed; `url` is its address, or the one that could not be opened."""
+    artifacts: dict[str, str] | None = None
+    """What a failed job captured by `on_failure`: `screenshot`, `html`, `trace`; as its `artifacts` are kept."""
+    extract: dict[str, Any] | None = None
+    """The extract of the steps before the failure, up to 64 KiB."""
+    console: tuple[str, ...] | None = None
+    """The last 20 console lines of a failed job."""
     number: int | None = None
     """EngageLab's number of the error, for messages about schedules."""
     output: tuple[str, ...] | None = None
@@ -133,7 +141,7 @@ class ErrorDetail(_Light):
 MAX_FIELD_ERRORS: Final = 20
 """Mistakes that one error names."""
 
-Detail = str | int | tuple[str, ...] | tuple[FieldError, ...] | None
+Detail = str | int | tuple[str, ...] | tuple[FieldError, ...] | dict[str, Any] | None
 """An optional member of ErrorDetail."""
 
 

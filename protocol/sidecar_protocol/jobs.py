@@ -11,6 +11,7 @@ from sidecar_protocol.webhooks import MAX_WEBHOOKS
 from sidecar_protocol.wire_types import UNSET, BrowserName, Secret
 
 Option = Literal["RECORD", "SCREENSHOT", "PDF", "READ_ALERTS", "HTML", "HAR", "TRACE"]
+FailureOption = Literal["SCREENSHOT", "HTML", "TRACE"]
 Timeout = Annotated[int, Duration(ge=1, le=3_600_000)]
 """Milliseconds, or text such as `"30s"`."""
 NonEmpty = Annotated[str, Bound(min_length=1)]
@@ -203,6 +204,8 @@ class SendJob(Model):
     webhooks: Annotated[tuple[NonEmpty, ...], Bound(max_length=MAX_WEBHOOKS)] = ()
     """URLs that get updates of the run, in addition to the session's."""
     artifacts: Literal["inline", "files"] = "inline"
+    on_failure: Annotated[tuple[FailureOption, ...], Bound(max_length=10)] | None = None
+    """What a failure captures of its page for `error.artifacts`; SCREENSHOT and HTML where `artifacts` is `files`."""
     token: Secret | None = None
     """A visit token, needed where the sidecar has a signing secret."""
     timeout_ms: Timeout = 60_000

@@ -168,6 +168,10 @@ export interface ErrorDetail {
   status?: number | null;
   step?: string | null;
   action?: string | null;
+  title?: string | null;
+  artifacts?: Record<string, string> | null;
+  extract?: Record<string, unknown> | null;
+  console?: Array<string> | null;
   number?: number | null;
   output?: Array<string> | null;
   stack?: Array<string> | null;
@@ -573,6 +577,7 @@ export interface SendJob {
   forward?: boolean | ForwardAs;
   webhooks?: Array<string>;
   artifacts?: "inline" | "files";
+  on_failure?: Array<"SCREENSHOT" | "HTML" | "TRACE"> | null;
   token?: string | null;
   timeout_ms?: number | string;
 }

@@ -13,6 +13,7 @@ from sidecar_protocol.jobs import Download, JobResult, SendJob, StepResult
 from sidecar.browser.artifacts.capture import ArtifactSink, WriteArtifact, capture_artifacts, scratch_folder
 from sidecar.browser.artifacts.recordings import RECORDING_OPTIONS, Recorder
 from sidecar.browser.crash_guard import cancel_or_abandon
+from sidecar.browser.failure_evidence import Evidence, collect, failure_options
 from sidecar.browser.job_network import JobNetwork
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.profiles.context_cache import ProfileUse
@@ -58,11 +59,12 @@ async def execute_job(
     use: ProfileUse | None = None,
     allows: AllowsUrl | None = None,
     network: JobNetwork | None = None,
+    evidence: Evidence | None = None,
 ) -> JobResult:
-    """Runs one job on its page, for at most its `timeout_ms`. `write_artifact` writes a file; None keeps all inline.
+    """Runs one job on its page, for at most its `timeout_ms`. A failure fills `evidence`.
 
-    `allows` decides which addresses its pages may open; None allows all. If the page belongs to a profile, `use` gets
-    the changes that the job has made, for the next jobs.
+    `write_artifact` writes a file; None keeps all inline. `allows` decides which addresses its pages
+    may open; None allows all. If the page belongs to a profile, `use` gets the changes that the job has made.
 
     Raises BrowserCrashed, BrowserUnavailable, NavigationFailed, ActionFailed, Forbidden, LimitExceeded, TimedOut,
     StoreFailed.
@@ -74,14 +76,16 @@ async def execute_job(
     )
     if use:
         runner.storage_observer = use.storage_observer
-    work = partial(_run_in_context, job, steps, runner, sink, redactions, observer, network)
+    evidence = evidence or Evidence()
+    work = partial(_run_in_context, job, steps, runner, sink, redactions, observer, network, evidence)
     if allows:
         work = partial(run_guarded, allows, job_page, work)
     observer.on_started()
     try:
         return await _with_timeout(runner, job.timeout_ms, work())
-    except BaseException:
+    except BaseException as failure:
         await sink.clear()
+        await collect(evidence, failure, job, runner, ArtifactSink(write_artifact), redactions.all)
         raise
     finally:
         await runner.close()
@@ -113,6 +117,7 @@ async def _run_in_context(
     redactions: Redactions,
     observer: StepObserver,
     network: JobNetwork | None,
+    evidence: Evidence,
 ) -> JobResult:
     if "READ_ALERTS" in job.options:
         runner.dialogs.listen()
@@ -120,7 +125,7 @@ async def _run_in_context(
         await network.prepare(runner.page.context)
     async with block_resources(runner.page.context, (job.context.block or ()) if job.context else ()):
         on_har = network.on_har if network else None
-        return await _run_and_collect(job, steps, runner, sink, redactions, observer, on_har)
+        return await _run_and_collect(job, steps, runner, sink, redactions, observer, on_har, evidence)
 
 
 async def _run_and_collect(
@@ -131,16 +136,19 @@ async def _run_and_collect(
     redactions: Redactions,
     observer: StepObserver,
     on_har: Callable[[bytes], None] | None,
+    evidence: Evidence,
 ) -> JobResult:
     artifacts: dict[str, Any] = {}
-    records = on_har or RECORDING_OPTIONS & set(job.options)
+    traces = "TRACE" in failure_options(job)
+    records = on_har or traces or RECORDING_OPTIONS & set(job.options)
     with scratch_folder(runner.scratch) if records else nullcontext(Path()) as folder:
-        recorder = Recorder(runner.page, job.options, folder, redactions.all, on_har)
+        recorder = Recorder(runner.page, job.options, folder, redactions.all, on_har, trace_failure=traces)
         await recorder.start()
         try:
             outcome = await runner.run(steps, job.cookies, observer)
         except BaseException:
             await recorder.abandon()
+            evidence.trace = recorder.failure_trace
             if runner.filmstrip:
                 await runner.filmstrip.finish()
             raise

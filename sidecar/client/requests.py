@@ -327,6 +327,7 @@ class SendJob(TypedDict):
     forward: NotRequired[bool | ForwardAs]
     webhooks: NotRequired[Sequence[str]]
     artifacts: NotRequired[Literal["inline", "files"]]
+    on_failure: NotRequired[Sequence[Literal["SCREENSHOT", "HTML", "TRACE"]] | None]
     token: NotRequired[str | None]
     timeout_ms: NotRequired[int | str]
 

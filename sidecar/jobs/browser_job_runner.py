@@ -10,6 +10,7 @@ from sidecar_protocol.jobs import JobResult, SendJob
 
 from sidecar.browser.artifacts.capture import WriteArtifact, write_file
 from sidecar.browser.execute_job import Redactions, execute_job
+from sidecar.browser.failure_evidence import Evidence, failure_options
 from sidecar.browser.job_network import JobNetwork
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
@@ -118,18 +119,14 @@ class BrowserJobRunner:
         if use and network:
             use.discard_context = True
         allows = scope.allows if scope else None
-        work = partial(execute_job, job, steps, *parts, observer=observer, use=use, allows=allows, network=network)
-        downloads = any(isinstance(a, BoundAction) and a.method == "download" for step in steps for a in step.actions)
-        arguments = context_arguments(job.context, downloads=downloads)
-        if network:
-            arguments |= network.context_arguments
+        evidence = Evidence()
+        ways = partial(execute_job, observer=observer, use=use, allows=allows, network=network, evidence=evidence)
+        work = partial(ways, job, steps, *parts)
         try:
-            if scope and scope.strict_resources:
-                result = await self._run_behind_gateway(job, work, arguments, use, scope)
-            else:
-                result = await self._pool.run(job.browser, work, arguments, use)
+            result = await self._run_on_page(job, work, _context_arguments(job, steps, network), use, scope)
         except SidecarError as error:
             _redact_error(error, redactions)
+            evidence.attach(error, redactions.all)
             if not network:
                 raise
             await asyncio.to_thread(network.ended, error)
@@ -137,6 +134,18 @@ class BrowserJobRunner:
         if network:
             await asyncio.to_thread(network.ended, None)
         return result
+
+    async def _run_on_page(
+        self,
+        job: SendJob,
+        work: Work[JobResult],
+        arguments: dict[str, Any],
+        use: ProfileUse | None,
+        scope: Scope | None,
+    ) -> JobResult:
+        if scope and scope.strict_resources:
+            return await self._run_behind_gateway(job, work, arguments, use, scope)
+        return await self._pool.run(job.browser, work, arguments, use)
 
     async def _run_behind_gateway(
         self, job: SendJob, work: Work[JobResult], arguments: dict[str, Any], use: ProfileUse | None, scope: Scope
@@ -168,7 +177,7 @@ class BrowserJobRunner:
             keeps_page=scope is None and leaves_page_reusable(job, steps),
             needs_blank_page=observes_from_start(job, steps),
             needs_fresh_page=reads_history(steps),
-            discard_context=not {"HAR", "TRACE"}.isdisjoint(job.options),
+            discard_context=not {"HAR", "TRACE"}.isdisjoint((*job.options, *failure_options(job))),
         )
 
     def _artifact_writer(self, job: SendJob) -> WriteArtifact | None:
@@ -179,6 +188,12 @@ class BrowserJobRunner:
         except OSError as error:
             message = f"the folder for artifacts can't be used: {error.strerror}"
             raise StoreFailed(message, retryable=False) from None
+
+
+def _context_arguments(job: SendJob, steps: Sequence[PlannedStep], network: JobNetwork | None) -> dict[str, Any]:
+    downloads = any(isinstance(a, BoundAction) and a.method == "download" for step in steps for a in step.actions)
+    arguments = context_arguments(job.context, downloads=downloads)
+    return {**arguments, **(network.context_arguments if network else {})}
 
 
 def _redactions(job: SendJob, steps: Sequence[PlannedStep], secrets: Secrets) -> Redactions:

@@ -1,8 +1,10 @@
 """One run of a browser job, started by a parent, the queue, a schedule or a task."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sidecar_protocol.cvs import reference_of
@@ -112,6 +114,8 @@ class RunService:
             reply = await self._run_once(request, updates, redactor, scope)
         except BaseException as failure:
             will_retry = request.will_retry(failure)
+            if will_retry and isinstance(failure, SidecarError) and request.job.artifacts == "files":
+                await asyncio.to_thread(_remove_artifacts, failure)  # only the last attempt's error is kept
             if updates.announced or not (will_retry if request.accepted else isinstance(failure, _REFUSALS)):
                 stopped = isinstance(failure, asyncio.CancelledError)
                 updates.failed(STOPPED if stopped else error_detail(failure).message, will_retry=will_retry)
@@ -184,6 +188,14 @@ class RunService:
             await deliver(login, reference, cv, until_stored=unanswered)  # the job itself holds the lock
         else:
             await send_cv(login, self._reference_locks, cv, until_stored=unanswered)
+
+
+def _remove_artifacts(failure: SidecarError) -> None:
+    """Removes the files that a failed attempt has left."""
+    artifacts = failure.details.get("artifacts")
+    for path in artifacts.values() if isinstance(artifacts, dict) else ():
+        with contextlib.suppress(OSError):
+            Path(path).unlink(missing_ok=True)
 
 
 async def _fetch_secrets(login: LoginContext, job: SendJob) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The job queue: stores submissions, runs them in SAQ's workers, and reports their state."""
 
 import asyncio
+import dataclasses
 import logging
 import math
 import uuid
@@ -142,7 +143,7 @@ class JobQueue:
         """Returns how many jobs have this status (None: any) and one page of them, newest first, without results."""
         wanted = STATUSES[status] if status else _ALL_STATUSES
         total, jobs = await self._backend.page(wanted, page_offset(page), PAGE_SIZE)
-        return total, [job_state(job) for job in jobs]
+        return total, [_without_evidence(job_state(job)) for job in jobs]
 
     async def cancel(self, job_id: str) -> bool:
         """Cancels a job: at once if it is queued, as soon as it stops if it runs. Returns False if it has ended."""
@@ -213,3 +214,10 @@ class JobQueue:
 def job_id_for(key: str) -> str:
     """Returns the id of the job with that key; a new id for an empty key."""
     return str(uuid.uuid5(_ID_NAMESPACE, key) if key else uuid.uuid4())
+
+
+def _without_evidence(state: JobState) -> JobState:
+    """The state for a list: an error without what `job_status` alone shows, which may be large."""
+    if state.error is None:
+        return state
+    return state.replace(error=dataclasses.replace(state.error, artifacts=None, extract=None, console=None))

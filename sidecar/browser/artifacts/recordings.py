@@ -32,14 +32,22 @@ class Recorder:
         folder: Path,
         redact: Redact,
         on_har: Callable[[bytes], None] | None = None,
+        *,
+        trace_failure: bool = False,
     ) -> None:
-        """`on_har` takes the HAR with its secrets, in a thread, also if the job has not asked for one."""
+        """`trace_failure`: whether the trace is kept if the job fails.
+
+        `on_har` takes the HAR with its secrets, in a thread, also if the job has not asked for one."""
         self._page = page
         self._options = options
         self._on_har = on_har
         self._folder = folder
         self._redact = redact
-        self._kinds = [kind for kind, option in _OPTIONS.items() if option in options or (on_har and kind == "har")]
+        self._trace_failure = trace_failure
+        self.failure_trace: bytes | None = None
+        """The redacted trace of a job that has failed, if it was to be kept."""
+        extra = {kind for kind, wanted in (("har", on_har), ("trace", trace_failure)) if wanted}
+        self._kinds = [kind for kind, option in _OPTIONS.items() if option in options or kind in extra]
 
     async def start(self) -> None:
         """Starts recording. Raises ActionFailed with the option as its action, BrowserUnavailable, BrowserCrashed."""
@@ -63,19 +71,24 @@ class Recorder:
                 await _run_command(kind, tracing.stop_har())
             else:
                 await _run_command(kind, tracing.stop(path=self._file(kind)))
+            if kind == "trace" and _OPTIONS[kind] not in self._options:
+                continue
             data = await asyncio.to_thread(self._read, kind)
             if _OPTIONS[kind] in self._options:
                 made.append((kind, data))
         return made
 
     async def abandon(self) -> None:
-        """Saves the HAR of a job that has failed, for `on_har`, if the browser still gives it."""
-        if self._on_har is None:
-            return
+        """Saves the HAR of a job that has failed, for `on_har`, and its trace, if the browser still gives them."""
+        tracing = self._page.context.tracing
         with contextlib.suppress(PlaywrightError, SidecarError, TimeoutError):
             async with within(_ABANDON_SECONDS):
-                await self._page.context.tracing.stop_har()
-                await asyncio.to_thread(self._read, "har")
+                if self._on_har is not None:
+                    await tracing.stop_har()
+                    await asyncio.to_thread(self._read, "har")
+                if self._trace_failure:
+                    await tracing.stop(path=self._file("trace"))
+                    self.failure_trace = await asyncio.to_thread(self._read, "trace")
 
     def _file(self, kind: ArtifactKind) -> Path:
         return self._folder / f"{kind}.{_SUFFIXES[kind]}"

@@ -16,6 +16,8 @@ from sidecar.truncation import SANDBOX_MAX, Redact, cap_length, truncate
 
 MAX_LINES: Final = 200
 MAX_LINE_CHARS: Final = 2_000
+TAIL_LINES: Final = 20
+"""Console lines that the error of a failed job has."""
 MAX_EVENTS: Final = 2_000
 """Console lines of one job that are received as events: each keeps kilobytes here and in the driver until its context
 closes. For more lines the pages are asked at the end of each step: the driver keeps at least their last 180.
@@ -37,6 +39,8 @@ class ConsoleRecorder:
         self._context = job_page.context
         self._console: deque[str] = deque(maxlen=MAX_LINES)
         self._errors: deque[str] = deque(maxlen=MAX_LINES)
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        """The last lines of the steps that have ended or failed."""
         self._received = 0
         self._fetches = False
         self._last_ids: dict[Page | None, _LineId] = {}
@@ -66,7 +70,7 @@ class ConsoleRecorder:
 
     def drain(self) -> ConsoleOutput:
         """Console lines and errors since the last call; after a flood, without those that only the pages have."""
-        return self._cut(self._drain_raw())
+        return self._note_tail(self._cut(self._drain_raw()))
 
     async def drain_all(self) -> ConsoleOutput:
         """Drains completely, and redacts in a thread, since searching long lines for secrets takes a while."""
@@ -74,7 +78,11 @@ class ConsoleRecorder:
             await self._fetch()
         said = self._drain_raw()
         long = any(len(line) > MAX_LINE_CHARS for lines in said for line in lines)
-        return await asyncio.to_thread(self._cut, said) if long else said
+        return self._note_tail(await asyncio.to_thread(self._cut, said) if long else said)
+
+    def _note_tail(self, said: ConsoleOutput) -> ConsoleOutput:
+        self.tail.extend(said[0])
+        return said
 
     def _drain_raw(self) -> ConsoleOutput:
         said = tuple(self._console), tuple(self._errors)

@@ -1,6 +1,6 @@
 """Text of a page -> numbers and dates. Pure functions; ambiguous text is refused, never guessed.
 
-The longest text that is read is bounded, so each conversion costs constant time.
+The length of a text is bounded, so each conversion costs constant time.
 """
 
 import re

@@ -92,5 +92,5 @@ def reads_history(steps: Sequence[PlannedStep]) -> bool:
 
 def observes_from_start(job: SendJob, steps: Sequence[PlannedStep]) -> bool:
     """Whether the job records its page or runs scripts before its first navigation."""
-    recorded = not _RECORDINGS.isdisjoint(job.options)
+    recorded = not _RECORDINGS.isdisjoint((*job.options, *(job.on_failure or ())))
     return recorded or any(isinstance(action, ActionScript) for step in steps for action in step.actions)

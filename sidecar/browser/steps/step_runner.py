@@ -88,11 +88,9 @@ class StepRunner:
 
         `allows` says which addresses the pages may open; None is all of them. `filmstrip` is that of a recorded job.
         """
-        self.filmstrip = filmstrip
-        page = job_page.page
-        self._hide = hide
+        self.filmstrip, self._hide = filmstrip, hide
+        page, self.cdp = job_page.page, job_page.cdp
         self.scratch = scratch or Scratch()
-        self.cdp = job_page.cdp
         self._main_page = self._page = page
         self._clock = clock
         self._scope = EventScope(job_page)
@@ -115,9 +113,16 @@ class StepRunner:
         self._last_step: PlannedStep | None = None
         self.storage_observer: StorageObserver = NO_STORAGE_OBSERVER
         """Called when only the last reading is left, with its result."""
+        self.extract_so_far: dict[str, Any] | None = None
+        """The merged extracts of the steps that have ended."""
         self.step: str | None = None
         self.action: str | None = None
         self._action: BoundAction | None = None
+
+    @property
+    def console_tail(self) -> Sequence[str]:
+        """The last console lines of the steps that have ended or failed."""
+        return tuple(self._console.tail)
 
     @property
     def page(self) -> Page:
@@ -136,7 +141,6 @@ class StepRunner:
         await self._start()
         await set_cookies(self._main_page.context, cookies)
         results: list[StepResult] = []
-        merged: dict[str, Any] | None = None
         self._last_step = steps[-1]
         for index, step in enumerate(steps):
             observer.on_step_started(index)
@@ -157,9 +161,9 @@ class StepRunner:
             observer.on_step_ended(index, result)
             results.append(result)
             if values is not None:
-                merged = {**(merged or {}), **values}
+                self.extract_so_far = {**(self.extract_so_far or {}), **values}
         self.step = self.action = None
-        return StepsOutcome(tuple(results), merged)
+        return StepsOutcome(tuple(results), self.extract_so_far)
 
     @property
     def changed_context(self) -> bool:

@@ -175,4 +175,6 @@ async def test_an_invalid_selector_names_its_field(
     with pytest.raises(ActionFailed) as failed:
         await runner.run(make_job(f"{site}/shadow.html", browser=kind, extract=extract))
     assert failed.value.message.startswith(f"extract failed: field {field}: ")
-    assert failed.value.details == {"step": "step 1", "action": "extract"}
+    detail = failed.value.detail
+    assert (detail.step, detail.action, detail.field) == ("step 1", "extract", field)
+    assert (detail.url, detail.title) == (f"{site}/shadow.html", "Shadow")

@@ -51,8 +51,10 @@ async def test_types_of_fields(runner: BrowserJobRunner) -> None:
         result = await runner.run(SendJob.model_validate({"steps": [step]}))
         assert result.extract == expected
 
+    await a_failing_field_is_named(runner)
 
-async def test_a_failing_field_is_named(runner: BrowserJobRunner) -> None:
+
+async def a_failing_field_is_named(runner: BrowserJobRunner) -> None:
     """With what was found, secrets taken out; a table that spans multiply has a bound."""
     page = "data:text/html,<b>1,234</b><i>typed secret</i><input>"
     fill = {"fill": {"selector": "input", "value": "typed secret"}}
