@@ -1,4 +1,4 @@
-"""Writes the reference: `python -m docsite.reference`, or `make reference`, which captures its examples again first.
+"""Writes the reference: `python -m docsite.reference`, or `make reference`, which captures its examples first.
 
 Members come from the models, examples and errors from `exchanges.jsonl`, commands from their parsers.
 """
