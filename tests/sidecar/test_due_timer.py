@@ -45,7 +45,7 @@ class RecordingTimer:
 
 
 async def test_the_timer_fires_when_something_is_due_and_not_before() -> None:
-    """To the moment, each time."""
+    """The timer fires exactly at each due time."""
     timer = RecordingTimer()
     async with timer.running(5.0, 7.5):
         assert timer.time.sleeping == [5.0]
@@ -58,7 +58,7 @@ async def test_the_timer_fires_when_something_is_due_and_not_before() -> None:
 
 
 async def test_late_entries_fire_at_once() -> None:
-    """As after a restart."""
+    """Entries that are already late, as after a restart, fire at once."""
     timer = RecordingTimer()
     async with timer.running(-3600.0, -1.0):
         assert timer.fired == [0.0]
@@ -115,7 +115,7 @@ async def test_the_clock_is_set_back_an_hour() -> None:
 
 @pytest.mark.parametrize("failure", [StoreFailed("the disk is full", retryable=True), ZeroDivisionError("a fault")])
 async def test_what_fails_is_tried_again_a_second_later(failure: Exception) -> None:
-    """Whatever it was, and without a busy loop."""
+    """Any failure is retried after a second, without a busy loop."""
     timer = RecordingTimer()
     timer.failures = [failure, failure]
     async with timer.running(1.0):

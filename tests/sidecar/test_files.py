@@ -138,7 +138,7 @@ def test_scripts_are_not_read_by_a_planted_link(home: Path, tmp_path: Path) -> N
 
 
 def test_a_folder_that_others_may_write_to_is_reported(home: Path) -> None:
-    """With what to do about it."""
+    """The warning says what to do."""
     home.chmod(0o755)
     assert files.permission_warning(home) is None
     home.chmod(0o775)

@@ -107,7 +107,7 @@ def test_the_module_as_a_user_types_it(tmp_path: Path, variables: dict[str, str]
 
 
 def test_a_checkout_needs_no_installation(folder: Path) -> None:
-    """Where the package is found by PYTHONPATH alone, its child is the same package, with what else is found there."""
+    """A package found only by PYTHONPATH starts a child of the same package, with its other modules."""
     code = f"""
 import sys
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "protocol")!r}]

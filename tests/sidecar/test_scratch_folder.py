@@ -1,4 +1,4 @@
-"""Where what is under way lies, and who takes it away."""
+"""The scratch folder: its place, and its removal."""
 
 import errno
 import fcntl
@@ -42,7 +42,7 @@ def left_by_the_dead(temporary: Path, *state: str) -> Path:
 
 
 def test_temporary_files_are_in_the_state_folder(tmp_path: Path, temporary: Path) -> None:
-    """In a folder for its owner alone, which is gone at the end."""
+    """Temporary files are in a folder for its owner only, removed at the end."""
     scratch = Scratch(lambda: tmp_path)
     with scratch.new() as folder:
         assert folder.parent == scratch.folder()
@@ -101,7 +101,7 @@ def test_a_long_path_has_a_short_name(tmp_path: Path, temporary: Path) -> None:
 
 
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path, temporary: Path) -> None:
-    """Nothing is put where it leads, and nothing swept there."""
+    """A link in the folder's place is not followed, neither for files nor for sweeping."""
     elsewhere = tmp_path / "elsewhere"
     left = left_by_the_dead(temporary, str(tmp_path))
     left.parent.rename(elsewhere)

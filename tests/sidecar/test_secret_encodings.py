@@ -38,7 +38,7 @@ WRITERS: tuple[Callable[[str], str], ...] = (
 )
 @pytest.mark.parametrize("write", WRITERS)
 def test_it_is_found_as_it_was_written(write: Callable[[str], str], value: str) -> None:
-    """In JSON, pages and URLs, and as the digest that RT-CV takes."""
+    """A value is found in JSON, pages and URLs, and as RT-CV's digest."""
     assert any(form in write(value) for form in encodings(value))
 
 
@@ -50,6 +50,6 @@ def test_it_is_found_in_base64_of_a_longer_text(value: str, before: bytes, after
 
 
 def test_the_longest_come_first() -> None:
-    """So that no half of a longer form is left."""
+    """Longer forms come first, so that no half of one is left."""
     lengths = [len(form) for form in encodings("a secret/with more")]
     assert lengths == sorted(lengths, reverse=True)

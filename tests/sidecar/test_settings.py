@@ -19,7 +19,7 @@ from sidecar.settings import (
 
 
 def test_defaults() -> None:
-    """Nothing set means the documented defaults."""
+    """Unset variables give the documented defaults."""
     loaded = load({}, {})
     assert loaded == Settings()
     assert (loaded.max_line, loaded.max_in_flight) == (64 * 1024 * 1024, 64)
@@ -36,7 +36,7 @@ def test_flags_go_before_variables_and_those_before_defaults() -> None:
 
 @pytest.mark.parametrize("field", SETTINGS)
 def test_every_setting_has_its_variable(field: str) -> None:
-    """Of the same name in capitals, with the prefix."""
+    """A setting's variable is its name in capitals with the prefix."""
     default = getattr(Settings(), field)
     written: str
     expected: object
@@ -61,7 +61,7 @@ def test_v1s_variables(truthy: str) -> None:
 
 @pytest.mark.parametrize("falsy", ["", "0", "f", "false", "yes", "on", " 1"])
 def test_other_values_of_v1s_variables_mean_no(falsy: str) -> None:
-    """As they did."""
+    """Other values of v1's variables mean no, as in v1."""
     assert load({}, {"LOG_SCRAPER_CLIENT_INPUT": falsy, "ENABLE_SCRAPER_CLIENT_LOG": falsy}) == Settings()
 
 
@@ -93,7 +93,7 @@ def test_our_own_names_go_before_foreign_ones() -> None:
     ],
 )
 def test_a_wrong_value_is_named_where_it_was_given(flags: dict[str, str], environ: dict[str, str], said: str) -> None:
-    """By its variable, or by its flag."""
+    """A wrong value is named by its variable or its flag."""
     with pytest.raises(SettingsError) as caught:
         load(flags, environ)
     assert str(caught.value) == said
@@ -173,5 +173,5 @@ def test_a_store_key_is_32_bytes_in_base64(written: str) -> None:
     ],
 )
 def test_the_machines_zone_is_the_one_in_tz(environ: dict[str, str], zone: str) -> None:
-    """By its IANA name; what only the C library understands is left to it."""
+    """An IANA name in TZ is used; other values are left to the C library."""
     assert str(host_zone(environ)) == zone

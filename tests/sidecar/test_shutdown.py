@@ -33,7 +33,7 @@ async def test_a_lost_cancellation_is_repeated() -> None:
 
 
 async def test_a_task_that_does_not_end_is_left(caplog: pytest.LogCaptureFixture) -> None:
-    """After its time, with a word in the log; one that failed meanwhile is reported, too."""
+    """A task that does not end is logged and left; one that failed meanwhile is reported, too."""
 
     async def fails() -> None:
         raise KeyError("mine")
@@ -63,7 +63,7 @@ async def test_a_cleanup_that_does_not_finish() -> None:
 
 
 def test_a_process_ends_whatever_waits() -> None:
-    """With 0 and a word on stderr, also where its loop or a thread hangs for good."""
+    """The process exits with 0 and a message on stderr, even if its loop or a thread hangs."""
     code = "import time; from sidecar.shutdown import force_exit_after; force_exit_after(0.2); time.sleep(600)"
     began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60)

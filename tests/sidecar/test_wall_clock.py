@@ -66,7 +66,7 @@ def utc(text: str) -> float:
     ],
 )
 def test_invalid_times_are_refused(text: str) -> None:
-    """Only YYYY-MM-DD HH:MM:SS, zero-padded, and a time that there is."""
+    """Only existing times in the form YYYY-MM-DD HH:MM:SS, zero-padded, are accepted."""
     with pytest.raises(InvalidContent) as refused:
         wall_clock.parse_wall_time(text, FIELD)
     assert refused.value.detail.field == FIELD
@@ -144,14 +144,14 @@ def test_what_is_ahead(now_shown: datetime, zone: ZoneInfo, seconds: int) -> Non
 )
 @pytest.mark.parametrize("zone", [AMSTERDAM, None])
 def test_times_that_are_not_ahead(shown: str, said: str, zone: ZoneInfo | None) -> None:
-    """In a zone of ours and in the C library's."""
+    """Times in the past are refused, in a named zone and in the C library's."""
     with machine_in("CET-1CEST,M3.5.0,M10.5.0/3"), pytest.raises(InvalidContent, match=said) as refused:
         wall_clock.instant_ahead(wall(shown), zone, NOW, FIELD)
     assert refused.value.detail.field == FIELD
 
 
 def test_a_year_ahead_is_allowed() -> None:
-    """To the second, by the clock, leap days included."""
+    """A year ahead is allowed to the second, by the clock, leap days included."""
     assert wall_clock.instant_ahead(wall("2027-02-14 13:00:00"), AMSTERDAM, NOW, FIELD) == utc(
         "2027-02-14T12:00:00+00:00"
     )
@@ -161,7 +161,7 @@ def test_a_year_ahead_is_allowed() -> None:
 
 @pytest.mark.parametrize("name", ["Europe", "Mars/Olympus", "../etc/passwd", "/etc/localtime", "a\0b", "x" * 5000, ""])
 def test_invalid_zones_are_refused(name: str) -> None:
-    """Nothing but the IANA names."""
+    """Only IANA names are zones."""
     with pytest.raises(InvalidContent) as refused:
         wall_clock.load_zone(name, "trigger.single.zone")
     assert refused.value.detail.field == "trigger.single.zone"
@@ -170,7 +170,7 @@ def test_invalid_zones_are_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ["Europe/Amsterdam", "America/New_York", "Australia/Lord_Howe", "UTC"])
 @given(shown=WALLS)
 def test_the_machines_zone_is_like_the_named_one(name: str, shown: datetime) -> None:
-    """Where the C library is asked instead, with its own idea of gaps and folds."""
+    """The C library's zone gives the same times as the named one, at gaps and folds too."""
     with machine_in(name):
         assert wall_clock.instant(shown, None) == wall_clock.instant(shown, ZoneInfo(name))
         moment = wall_clock.instant(shown, None)
@@ -182,12 +182,12 @@ def test_the_machines_zone_is_like_the_named_one(name: str, shown: datetime) -> 
     [(0.0, "1970-01-01T00:00:00Z"), (1_800_000_000.25, "2027-01-15T08:00:00.250Z")],
 )
 def test_moments_are_written_in_utc(moment: float, written: str) -> None:
-    """To the second, or to the millisecond where there is one."""
+    """Moments are written in UTC to the second, or to the millisecond if there is one."""
     assert wall_clock.rfc3339(moment) == written
 
 
 def test_moments_are_written_as_finely_as_asked() -> None:
-    """With zeros if the moment is whole, and with the offset that a reader expects."""
+    """Moments are written with the requested precision, zeros included, and with an offset."""
     assert wall_clock.rfc3339(0.0, "milliseconds") == "1970-01-01T00:00:00.000Z"
     assert wall_clock.rfc3339(1.5, "seconds") == "1970-01-01T00:00:01Z"
     assert wall_clock.rfc3339(1.5, "microseconds", offset="+00:00") == "1970-01-01T00:00:01.500000+00:00"

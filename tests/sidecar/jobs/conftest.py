@@ -22,7 +22,7 @@ async def site() -> AsyncIterator[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where files of jobs go."""
+    """The folder for files of jobs."""
     return tmp_path_factory.mktemp("state") / "artifacts"
 
 

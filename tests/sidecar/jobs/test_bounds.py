@@ -49,7 +49,7 @@ async def test_a_print_is_looked_at_as_it_is_printed(runner: BrowserJobRunner) -
 
 
 async def test_the_highest_picture_is_right_to_its_last_pixel(runner: BrowserJobRunner) -> None:
-    """As high as the bound is."""
+    """A picture of the maximal height is right to its last pixel."""
     page = (
         f"data:text/html,<body style='margin:0;height:{MAX_IMAGE_SIDE - 10}px'><hr style='margin:0;height:10px;border:0"
     )

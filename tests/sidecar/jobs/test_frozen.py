@@ -97,7 +97,7 @@ async def test_frozen_while_it_works(kind: str, who: str, site: str, runner: Sco
 
 @pytest.mark.parametrize("who", WHO)
 async def test_frozen_while_it_waits(who: str, site: str, runner: ScopedRunner, freezer: Freezer) -> None:
-    """At most one job has to find out."""
+    """At most one job fails because of a frozen idle browser."""
     job = make_job(f"{site}/", timeout_ms=15_000)
     await runner.run(job)
     freezer.freeze(WHO[who])

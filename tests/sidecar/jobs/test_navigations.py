@@ -43,7 +43,7 @@ GOING: list[Any] = [
 async def test_the_status_is_that_of_the_last_document(
     site: str, runner: BrowserJobRunner, browser: str, action: Any
 ) -> None:
-    """However it came: by link, form, key or script."""
+    """The status is the last document's, by link, form, key or script."""
     step = await visit(runner, f"{site}/moves?to=/answers/404", action, browser=browser)
     assert (step.url, step.status, step.title) == (f"{site}/answers/404", 404, "Status 404")
 
@@ -112,7 +112,7 @@ async def test_a_scripts_click_that_is_answered_too_late(site: str, runner: Brow
 async def test_fail_on_status_looks_at_the_last_document(
     site: str, runner: BrowserJobRunner, browser: str, action: Any
 ) -> None:
-    """Whatever has led to it, the action that did is named."""
+    """A failing status names the action that led to the document."""
     follows = [{"inner_text": "h1"}]
     with pytest.raises(NavigationFailed, match="answered with status 500") as failed:
         await visit(runner, f"{site}/moves?to=/answers/500", action, *follows, fail_on_status=True, browser=browser)
@@ -171,7 +171,7 @@ REFRESHES = [
 async def test_what_is_due_at_once_is_followed(
     site: str, runner: BrowserJobRunner, browser: str, wait_until: str, asked: dict[str, str]
 ) -> None:
-    """By header or by meta, in all their spellings, and in a chain."""
+    """Immediate redirects are followed, by header or meta, in all spellings, and in a chain."""
     url = f"{site}/refresh?{urlencode(asked)}" if asked != {"header": "0"} else f"{site}/refresh-once"
     step = await visit(runner, url, {"inner_text": "h1"}, wait_until=wait_until, browser=browser)
     assert step.title in ("Second page", "Seen")

@@ -34,7 +34,7 @@ def job(*actions: Any) -> bytes:
     ],
 )
 def test_jobs_that_type_hold_a_secret(action: Any) -> None:
-    """By JavaScript or by a typed action, whatever it is that they type."""
+    """Any typed text is a secret, in JavaScript and in typed actions."""
     assert holds_secrets(job(action))
 
 

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KINDS: list[BrowserName] = ["CHROMIUM", "FIREFOX"]
 WINDOWS_SECONDS = 0.7
-"""Until the restless page has opened windows."""
+"""Seconds until the restless page has opened windows."""
 Rest = dict[str, Any]
 Opened = AbstractAsyncContextManager[BrowserJobRunner]
 _READ_DATABASE = """() => new Promise((done) => {
@@ -313,7 +313,7 @@ async def test_two_sidecars_share_a_profile(tmp_path: Path, site: str) -> None:
 
 @pytest.mark.browser
 async def test_encrypted_with_the_key(tmp_path: Path, site: str) -> None:
-    """With a key nothing of it can be read on the disk, and it comes back."""
+    """With a key a state is unreadable on disk, and can be loaded again."""
     key = Secret("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=")
     write = evaluate("() => { localStorage.setItem('seen', 'canary-1'); document.cookie = 'a=canary-2; max-age=99' }")
     async with opened(tmp_path, store_key=key) as runner:

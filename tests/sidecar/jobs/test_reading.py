@@ -33,7 +33,7 @@ TRUTH: dict[str, Any] = {
 async def test_a_page_can_t_falsify_what_is_read(
     site: str, runner: BrowserJobRunner, kind: BrowserName, more: dict[str, Any]
 ) -> None:
-    """With every function replaced that a reading could use, and members hidden by the names of elements."""
+    """A page can replace every function and hide members by element names without changing what is read."""
     for _ in range(2):  # a profile's page is met again
         result = await runner.run(make_job(f"{site}/hostile.html", browser=kind, extract=WANTED, **more))
         assert (result.extract, result.steps[0].title) == (TRUTH, "Hostile")

@@ -90,7 +90,7 @@ async def test_playwrights_own_ffmpeg_is_used_where_it_is(tmp_path: Path) -> Non
 
 @pytest.mark.browser
 async def test_alerts_are_read(site: str, recording: BrowserJobRunner) -> None:
-    """In order, over steps, in popups too; without the option there are none."""
+    """Alerts are in order, over steps and popups; without the option there are none."""
     steps: list[dict[str, Any]] = [
         {"url": f"{site}/second.html", "actions": [{"evaluate": "alert('one'), confirm('no alert'), alert('two')"}]},
         {"url": f"{site}/windows.html", "actions": [{"switch_to_popup": "#open"}, {"title": None}]},
@@ -117,7 +117,7 @@ async def test_downloads_are_artifacts(site: str, recording: BrowserJobRunner) -
 @pytest.mark.browser
 @pytest.mark.parametrize(("job", "step"), [(True, None), (False, True)])
 async def test_a_status_can_fail_a_step(site: str, recording: BrowserJobRunner, job: bool, step: bool | None) -> None:
-    """By the job's word or the step's; also where an action opens the page. The step's word wins."""
+    """The job's or the step's `fail_on_status` fails a step, also after an action; the step's takes precedence."""
     for actions, url in ([], f"{site}/status/404"), ([{"goto": f"{site}/status/404"}], f"{site}/"):
         one = {"url": url, "actions": actions, "fail_on_status": step}
         with pytest.raises(NavigationFailed) as failed:

@@ -72,7 +72,7 @@ async def run(parts: Parts, runner: Runner, reference_locks: ReferenceLocks | No
 
 
 async def test_a_job_needs_no_login(parts: Parts) -> None:
-    """Unless it is to be forwarded, which is said before the work."""
+    """A job needs no login unless it is forwarded, which is checked first."""
     runner = Runner()
     assert await run(parts, runner) == JobReply(status="success", result=runner.result)
     for forward in (True, {"as": "cv"}):
@@ -137,7 +137,7 @@ async def test_a_failure_is_not_remembered(parts: Parts, fails: str) -> None:
 
 
 async def test_a_result_is_forwarded(parts: Parts) -> None:
-    """With references to the job's definition and to the run, the run's being the idempotency key."""
+    """A result is forwarded with the job's and the run's reference; the latter is the idempotency key."""
     await parts.logged_in()
     runner = Runner({"a": 1})
     await run(parts, runner, forward=True, reference_number="r-1")
@@ -151,7 +151,7 @@ async def test_a_result_is_forwarded(parts: Parts) -> None:
 
 
 async def test_an_extract_is_sent_as_a_cv(parts: Parts) -> None:
-    """With its own reference, else the job's."""
+    """An extract is sent as a CV with its own reference, else the job's."""
     await parts.logged_in()
     as_cv = {"as": "cv"}
     await run(parts, Runner({"a": 1}), forward=as_cv, reference_number="r-1")
@@ -183,7 +183,7 @@ async def test_a_job_and_a_cv_of_one_reference_wait_for_each_other(parts: Parts)
 
 
 async def test_secrets_are_fetched_when_the_job_starts(parts: Parts) -> None:
-    """By their keys, from the primary; the runner gets their values, and no log shows them."""
+    """Secrets come from the primary by key; the runner gets their values, and no log shows them."""
     runner = Runner()
     named = {"user": {"key": "shop-user", "encryption_key": "e-key"}, "pin": {"key": "pin", "encryption_key": "e-key"}}
     with pytest.raises(MissingCredentials):

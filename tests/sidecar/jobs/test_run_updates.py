@@ -73,7 +73,7 @@ class Browser:
         self._failure = failure or ActionFailed("click '#no' failed")
 
     def plan(self, job: SendJob) -> Sequence[PlannedStep]:
-        """As the test says."""
+        """Returns the test's plan."""
         self.checks(job)
         return ()
 
@@ -147,7 +147,7 @@ class Recorder:
 
     @property
     def states(self) -> list[tuple[str, list[str]]]:
-        """Of each update the run's state and the tasks'."""
+        """The run's and the steps' states of each update."""
         return [(one["runState"], [task["state"] for task in one["taskStates"]]) for one in self.updates]
 
 
@@ -245,7 +245,7 @@ def transitions(recorder: Recorder) -> list[Any]:
 
 
 async def test_factotum_06_documents_report_changes(parts: Parts) -> None:
-    """In a document for the run and one for its steps, in the order of the changes, each under an id of its own."""
+    """Each change is one document for the run or its steps, in order, with its own id."""
     recorder = Recorder(LAST_FACTOTUM, FACTOTUM)
     await run(parts, recorder, make(2, name="nightly"))
     assert transitions(recorder) == [
@@ -274,7 +274,7 @@ async def test_factotum_06_documents_report_changes(parts: Parts) -> None:
 
 
 async def test_factotum_06_documents_report_failures(parts: Parts) -> None:
-    """With the reason in camel case; steps that are skipped change before the run has failed."""
+    """Failures have the reason in camel case; skipped steps change before the run fails."""
     recorder = Recorder(LAST_FACTOTUM)
     await run(parts, recorder, make(3), Browser(parts.time, fails_at=1), fails=ActionFailed)
     assert transitions(recorder)[-3:] == [
@@ -298,7 +298,7 @@ async def test_factotum_06_and_a_run_that_its_process_left(parts: Parts) -> None
 
 
 async def test_long_output_keeps_its_end(parts: Parts) -> None:
-    """To the character, and characters are not bytes."""
+    """Long output keeps its last characters, counted in characters and not in bytes."""
     recorder, browser = Recorder(), Browser(parts.time)
     browser.console = tuple("é" * 2_000 for _ in range(10))
     browser.values = ()
@@ -391,7 +391,7 @@ async def test_a_refused_job_is_no_run(parts: Parts, why: str, accepted: bool) -
 
 
 async def test_the_token_comes_before_all_else(parts: Parts) -> None:
-    """Before a cached reference answers, and before secrets are fetched."""
+    """The token is checked before the cached reference and before secrets are fetched."""
     await parts.logged_in()
     parts.references.remember("r", 60)
     secrets = {"user": {"key": "user", "encryption_key": "e-key"}}
@@ -441,7 +441,7 @@ async def test_a_further_attempt_starts_from_the_beginning(parts: Parts) -> None
 
 
 async def test_progress(parts: Parts) -> None:
-    """As each step begins, and at the end: for the parent and for the queue."""
+    """Progress is reported at each step's start and at the end, to the parent and to the queue."""
     recorder = Recorder()
     await run(parts, recorder, make(4, name="n"), Browser(parts.time))
     assert [content for event, content in recorder.events if event == "progress"] == [
@@ -452,7 +452,7 @@ async def test_progress(parts: Parts) -> None:
 
 
 async def test_without_listeners_no_update_is_written(parts: Parts) -> None:
-    """But the queue still learns how far a job is."""
+    """Without listeners only the queue gets a job's progress."""
     recorder = Recorder(parent=False)
     await run(parts, recorder, make(1))
     assert (recorder.messages, recorder.events, recorder.progress) == ([], [], [0, 1])
@@ -470,7 +470,7 @@ async def test_names(parts: Parts) -> None:
 
 
 async def test_the_factfile_is_the_definition(parts: Parts) -> None:
-    """In base64, and the job's reference is its SHA-256; neither depends on secrets or on how a run is asked for."""
+    """The base64 factfile's SHA-256 is the job's reference; neither depends on secrets or on one run's options."""
     recorder = Recorder()
     job = make(1, name="n", cookies=[{"name": "a", "value": "first-value", "domain": "h"}])
     await run(parts, recorder, job)

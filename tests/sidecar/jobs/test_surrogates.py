@@ -33,7 +33,7 @@ def test_lone_surrogates_are_replaced(text: str, value: object) -> None:
 
 
 def test_what_is_no_json_stays_wrong() -> None:
-    """Only halves are mended."""
+    """Only lone surrogates are replaced; other invalid JSON stays an error."""
     with pytest.raises(NotJson):
         lenient_json.decode(r'"\ud8"')
 
@@ -41,7 +41,7 @@ def test_what_is_no_json_stays_wrong() -> None:
 @pytest.mark.browser
 @pytest.mark.asyncio(loop_scope="module")
 async def test_pages_may_return_lone_surrogates(runner: BrowserJobRunner) -> None:
-    """In a title, an extract, a value or a console, by typed actions and by JavaScript ones."""
+    """Lone surrogates in titles, extracts, values and consoles are replaced, for all actions."""
     page = "data:text/html,<p id=p></p>"
     write = f"document.title = document.querySelector('#p').textContent = {LONE}"
     actions = [

@@ -18,7 +18,7 @@ from tests.sidecar.browser.parts import make_job, make_jobs
 
 COOKIE = {"name": "test", "value": "test", "domain": "127.0.0.1"}
 A4 = (595, 842)
-"""In points, rounded."""
+"""A4's size in points, rounded."""
 
 
 def mistakes(content: dict[str, Any]) -> dict[str, str]:
@@ -92,7 +92,7 @@ def test_what_can_be_omitted_can_be_empty(content: dict[str, Any]) -> None:
 
 
 def test_browser_defaults_to_chromium() -> None:
-    """Both of Tourist's browsers are known by its names."""
+    """Tourist's names of both browsers work."""
     assert make_job("about:blank").browser == "CHROMIUM"
     assert make_job("about:blank", browser="FIREFOX").browser == "FIREFOX"
 
@@ -109,7 +109,7 @@ async def test_actions_can_be_omitted_to_visit_and_wait_for_load(site: str, runn
 @pytest.mark.browser
 @pytest.mark.asyncio(loop_scope="module")
 async def test_files_of_options_that_were_not_selected_are_omitted(site: str, runner: BrowserJobRunner) -> None:
-    """Those that were are base64: PNG, WebM, PDF."""
+    """Selected files are base64: PNG, WebM, PDF; others are omitted."""
     url = f"{site}/second.html"
     result = await runner.run(make_job(url, options=["RECORD", "SCREENSHOT"]))
     assert base64.b64decode(result.screenshot or "").startswith(b"\x89PNG")
@@ -130,7 +130,7 @@ def test_a_cookies_defaults() -> None:
 @pytest.mark.browser
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_cookie_without_options_is_sent_to_its_domain(site: str, runner: BrowserJobRunner) -> None:
-    """On every path; scripts see it."""
+    """A cookie without options is sent on every path, and scripts see it."""
     job = make_job(f"{site}/cookies", cookies=[COOKIE], actions=["page.evaluate(() => document.cookie)"])
     assert (await runner.run(job)).steps[0].values == ("test=test",)
 
@@ -150,7 +150,7 @@ async def test_http_only_cookies_are_hidden_from_javascript(site: str, runner: B
 
 
 def test_expires_is_in_unix_seconds() -> None:
-    """As Playwright takes it; what can only be milliseconds is read as such."""
+    """`expires` is in Unix seconds, as in Playwright; larger numbers are milliseconds."""
     (seconds, milliseconds) = make_job(
         "about:blank", cookies=[COOKIE | {"expires": 1735775999}, COOKIE | {"expires": 1735775999000}]
     ).cookies
@@ -195,7 +195,7 @@ def test_a_pdfs_defaults() -> None:
 
 
 def test_pdf_delay_is_at_most_30_seconds() -> None:
-    """In milliseconds."""
+    """`delay` is at most 30,000 milliseconds."""
     assert pdf_of(make_job("about:blank", pdf={"delay": 30_000})).delay == 30_000
     found = mistakes({"steps": [{"url": "about:blank"}], "pdf": {"delay": 30_001}})
     assert found.keys() == {"pdf.delay"}
@@ -210,7 +210,7 @@ def test_pdf_scale_is_at_most_2() -> None:
 
 @pytest.mark.parametrize("size", [{"width": "10px", "height": "10px"}, {"width": "3in", "height": "3in"}])
 def test_pdf_format_takes_precedence_over_size(size: dict[str, Any]) -> None:
-    """Without a format the size counts."""
+    """`format` takes precedence; without it `size` counts."""
     both = pdf_arguments(pdf_of(make_job("about:blank", pdf={"format": "A4", "size": size})))
     assert (both["format"], "width" in both, "height" in both) == ("A4", False, False)
     alone = pdf_arguments(pdf_of(make_job("about:blank", pdf={"size": size})))

@@ -96,7 +96,7 @@ async def test_only_a_notice_is_sent_again(failure: Exception) -> None:
 
 
 async def test_a_whole_time_counts_for_all_of_it() -> None:
-    """Of a server that is never done."""
+    """A time limit covers the whole response of an endless server."""
 
     async def hang(request: httpx.Request) -> httpx.Response:
         await asyncio.Event().wait()

@@ -75,7 +75,7 @@ async def test_a_broken_answer_is_retried_with_the_whole_body(
 async def test_an_answer_that_stays_broken_is_an_error(
     client: HttpClient, server: StandInRtcv, time: ManualClock, kind: Kind
 ) -> None:
-    """After the last attempt the error names the server and not the URL."""
+    """The error after the last attempt names the server and not the URL."""
     server.fail("scanCV", kind, None)
     with pytest.raises(RemoteUnreachable, match=r"^127\.0\.0\.1:\d+ broke off its answer \(\w+\) \(4 attempts\)$"):
         await post(client, server)

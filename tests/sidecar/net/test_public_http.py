@@ -175,7 +175,7 @@ async def test_headers_do_not_follow_to_another_host() -> None:
 
 @pytest.mark.parametrize("packed", [False, True])
 async def test_a_body_has_a_bound(packed: bool) -> None:
-    """Before and after it is unpacked."""
+    """A body is bounded before and after decompression."""
     body = b"x" * 1_000_000
 
     async def answer(request: web.Request) -> web.Response:
@@ -192,7 +192,7 @@ async def test_a_body_has_a_bound(packed: bool) -> None:
 
 
 async def test_time_has_a_bound() -> None:
-    """For a server that does not answer, and for one that drips."""
+    """The time is bounded for a silent server and for a dripping one."""
 
     async def drip(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse()
@@ -254,7 +254,7 @@ BROKEN_BODIES = [
 @pytest.mark.parametrize("answer", NO_ANSWERS)
 @pytest.mark.parametrize("status_only", [False, True])
 async def test_an_invalid_response_is_a_typed_error(answer: bytes, status_only: bool) -> None:
-    """However it is broken."""
+    """Every invalid response is a typed error."""
     async with answering([answer]) as url, public_http() as one:
         with pytest.raises(RemoteUnreachable, match="broke off its answer"):
             await one.request("POST", url, body=b"{}", timeout=5, max_bytes=10, status_only=status_only)
@@ -262,7 +262,7 @@ async def test_an_invalid_response_is_a_typed_error(answer: bytes, status_only: 
 
 @pytest.mark.parametrize("answer", BROKEN_BODIES)
 async def test_a_broken_body_fails_only_callers_that_read_it(answer: list[bytes]) -> None:
-    """To a notice the status is the whole answer."""
+    """A caller that only needs the status ignores a broken body."""
     async with answering(answer) as url, public_http() as one:
         reported = await one.request("POST", url, body=b"{}", timeout=5, max_bytes=10, status_only=True)
         assert reported.status == 200

@@ -33,7 +33,7 @@ async def test_each_hop_is_sent_by_its_client() -> None:
 
 
 async def test_a_loop_ends() -> None:
-    """After as many redirects as are allowed, with the status of the last."""
+    """A loop ends after the allowed number of redirects, with the last status."""
     sent: list[Hop] = []
 
     async def send(hop: Hop) -> HttpResponse:

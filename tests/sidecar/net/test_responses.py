@@ -95,7 +95,7 @@ FORMS = [
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("frame", ['{"error":%s}', "<b>%s</b>"])
 def test_an_echoed_key_is_taken_out(form: str, frame: str) -> None:
-    """In whatever form the server gives a key back, the sentence does not."""
+    """A key that the server echoes in any form is not in the sentence."""
     echoed = f"no {form} no"
     body = frame % (json.dumps(echoed) if "{" in frame else echoed)
     said = responses.to_error(answer(body), (KEY,)).message
@@ -146,7 +146,7 @@ def test_only_the_host_of_a_url_is_quoted(said: str, quoted: str) -> None:
 
 @given(st.text(VISIBLE, min_size=4, max_size=40), st.text(max_size=600), st.text(max_size=20))
 def test_no_sentence_holds_a_key(key: str, before: str, after: str) -> None:
-    """Whatever stands around it."""
+    """No sentence contains a key, whatever text surrounds it."""
     for body in (before + key + after, json.dumps({"error": before + key + after})):
         said = responses.to_error(answer(body.encode(errors="replace")), (key,)).message
         assert said

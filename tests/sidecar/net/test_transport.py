@@ -87,7 +87,7 @@ async def test_a_cancelled_request_returns_its_connection(get: Get) -> None:
 
 
 async def test_an_upload_that_is_called_off_ends() -> None:
-    """Nothing more of it is sent."""
+    """A cancelled upload sends nothing more."""
     accepted, called_off, rest = asyncio.Event(), asyncio.Event(), asyncio.Queue[int]()
 
     async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -128,7 +128,7 @@ async def _quietly(request: Awaitable[bytes]) -> None:
 
 
 async def test_no_cookie_is_kept(get: Get) -> None:
-    """Not even for the next request to the same server."""
+    """Cookies are not kept, not even for the next request to the same server."""
     answer = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 2\r\n\r\nok"
     hop = b"HTTP/1.1 307 x\r\nSet-Cookie: a=b; Path=/\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n"
     async with raw_server(answer, hop, answer, OK) as server:
@@ -243,7 +243,7 @@ async def test_no_command_line_is_loaded() -> None:
 
 
 async def test_httpx_does_not_look_where_a_redirect_leads() -> None:
-    """To who follows none it is an answer like others; to who follows, an error where it is no URL."""
+    """An invalid location is a normal response without redirects, and an error with them."""
     for place in (b"javascript:x", b"http://[", b"http://h:x/"):
         answer = b"HTTP/1.1 302 x\r\nLocation: %b\r\nContent-Length: 2\r\n\r\nno" % place
         http, public = HttpClient(5.0, Clock()), PublicHttpClient(Clock(), allow_private=True)

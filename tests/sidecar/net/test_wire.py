@@ -71,7 +71,7 @@ def head(line: str, host: str = "127.0.0.1:PORT", headers: str = "", below: str 
 async def test_a_servers_url_is_sent_as_it_is_given(
     client: HttpClient, server: RawServer, given: str, sent: str
 ) -> None:
-    """Nothing in a path or a query is escaped, unescaped or tidied up."""
+    """Path and query are sent unchanged."""
     await client.request("GET", server.url + given, {})
     assert server.taken == [head(f"GET {sent}")]
 
@@ -113,7 +113,7 @@ async def test_a_messages_url_is_made_a_proper_one(
     ],
 )
 async def test_names_of_hosts(public: PublicHttpClient, server: RawServer, given: str, sent: str) -> None:
-    """In ASCII, also those that only the older rules know."""
+    """Host names are sent in ASCII, also those that only the older rules allow."""
     await public.request("GET", f"http://{given}:{server.port}/x", timeout=5, max_bytes=10)
     assert server.taken == [head("GET /x", f"{sent}:PORT")]
 
@@ -146,7 +146,7 @@ async def test_bodies(
 async def test_headers_are_sent_as_they_are_written(
     client: HttpClient, public: PublicHttpClient, server: RawServer
 ) -> None:
-    """In their order and their case, in place of ours where they have the name; as UTF-8."""
+    """Headers are sent in the given order and case, in UTF-8, and replace ours of the same name."""
     headers = {
         "authorization": "Basic x:y",
         "Content-Type": "application/json",
@@ -166,7 +166,7 @@ async def test_headers_are_sent_as_they_are_written(
 
 @pytest.mark.parametrize("value", ["a\r\nb: c", "a\nb", "a\x00b"])
 async def test_a_header_is_one_line(public: PublicHttpClient, server: RawServer, value: str) -> None:
-    """Nothing is sent of what would be more."""
+    """A header with a line break is refused and not sent."""
     with pytest.raises(ValueError, match="Forbidden control character"):
         await public.request("GET", server.url, headers={"X-A": value}, timeout=5, max_bytes=10)
     assert server.taken == []

@@ -58,7 +58,7 @@ async def machines(server: RedisServer) -> AsyncIterator[list[Machine]]:
 
 
 async def test_a_login_is_known_to_those_who_have_the_key(machines: list[Machine]) -> None:
-    """As its own from then on: what is forwarded there has servers. Nothing of it can be read in Redis."""
+    """Machines with the key share the login and its servers; Redis has nothing of it in clear."""
     one, other, stranger = machines
     await one.logins.log_in("s", [PRIMARY, SECOND], 0)
     assert other.endpoints.servers("s") == ()

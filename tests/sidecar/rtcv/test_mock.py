@@ -8,7 +8,7 @@ from sidecar.rtcv.mock import MockServer
 
 
 async def test_secrets_are_given_back_byte_for_byte() -> None:
-    """As they were written; null for what was not."""
+    """Secrets are returned byte for byte; unknown ones are null."""
     options = decode_as(MockOptions, b'{"secrets":{"a":{"b": 12.50,"b":1e999}}}')
     server = MockServer(options)
     assert bytes(await server.secret("a", "")) == b'{"b": 12.50,"b":1e999}'

@@ -84,7 +84,7 @@ async def test_a_key_may_have_more_roles(http: HttpClient) -> None:
 
 
 async def test_a_wrong_key_is_unauthorized(http: HttpClient, stand_in: StandInRtcv) -> None:
-    """In the server's words, which don't hold the key."""
+    """A wrong key is `unauthorized` with the server's text, without the key."""
     with pytest.raises(Unauthorized, match=r"^auth header is invalid$") as failed:
         await RtcvServer(http, credentials(stand_in.url, key="another-key")).check()
     assert failed.value.details == {"status": 401}
@@ -160,7 +160,7 @@ async def test_scanned_references_of_another_shape(http: HttpClient, scanned: ob
     ],
 )
 async def test_a_secrets_key_is_one_segment_of_the_path(http: HttpClient, key: str, segment: str) -> None:
-    """Whatever a key holds, it can't change the path around it."""
+    """A key can't change the path around it, whatever it contains."""
     encryption_segment = "an%20encryption%2Fkey%20with%20%E2%82%AC%2C%20%25%20and%20%C3%BCn%C3%AFcode"
     stored = {segment: StoredSecret(b'{"b":12.50}', encryption_segment)}
     async with StandInRtcv(keys=[ApiKey(secrets=stored)]) as server:
@@ -219,7 +219,7 @@ async def test_a_result_that_was_taken_is_not_posted_again(http: HttpClient, sta
 
 
 async def test_a_result_is_posted_under_its_key(http: HttpClient, stand_in: StandInRtcv) -> None:
-    """To the path that the credentials name, with the idempotency key."""
+    """A result is posted to the path of the credentials, with the idempotency key."""
     path = "/api/v1/scraper/jobResult"
     await RtcvServer(http, credentials(stand_in.url, results=path)).post_result(b'{"a":1}', "run-1")
     with pytest.raises(RemoteFailed):
@@ -362,7 +362,7 @@ async def test_a_base_path_stays(http: HttpClient, stand_in: StandInRtcv) -> Non
 
 
 def test_one_place_has_one_scope() -> None:
-    """However it is written; another server, path or key is another scope, and none is in clear."""
+    """Spellings of one server share a scope; another server, path or key has another; none is in clear."""
     same = {account_id_of(credentials(url)) for url in ("http://h.nl", "http://h.nl/", "http://H.NL:80//")}
     others = {account_id_of(credentials(url)) for url in ("https://h.nl", "http://h.nl:81", "http://h.nl/x")}
     other_key = account_id_of(Credentials(server_location="http://h.nl", api_key_id="f" * 24, api_key=Secret(KEY)))

@@ -133,7 +133,7 @@ class ScheduleHarness:
 
 @pytest.fixture
 async def harness() -> AsyncIterator[ScheduleHarness]:
-    """With nothing scheduled yet."""
+    """A harness without schedules."""
     database = Database.in_memory()
     yield ScheduleHarness(database, ManualClock(NOW.timestamp()))
     await database.close()
@@ -183,7 +183,7 @@ async def test_every_part_is_needed(harness: ScheduleHarness, missing: str) -> N
 
 
 async def test_unknown_members_are_refused(harness: ScheduleHarness) -> None:
-    """At any depth, by their name."""
+    """Unknown members are refused by name at any depth."""
     assert await refusal(harness, other=1) == (28100, "other")
     trigger = harness.at(60)
     assert await refusal(harness, trigger={**trigger, "periodical": {}}) == (28100, "trigger.periodical")
@@ -313,14 +313,14 @@ async def test_a_webhook_that_can_not_be_is_named(harness: ScheduleHarness) -> N
 
 
 async def test_an_error_in_a_push_says_what_the_message_would(harness: ScheduleHarness) -> None:
-    """With the place named once."""
+    """An error in a push names its place once."""
     with pytest.raises(WireError) as refused:
         await harness.create(push={"type": "send_job", "content": {"steps": [{"url": 1}]}})
     assert refused.value.detail.message == "push.content.steps[0].url: expected str, got int"
 
 
 async def test_every_mistake_of_a_push_is_named_from_outside(harness: ScheduleHarness) -> None:
-    """In `fields` as in `field`: the parent sent a push, not a job."""
+    """Every mistake has the push's prefix in `fields` and `field`."""
     with pytest.raises(WireError) as refused:
         await harness.create(push={"type": "send_job", "content": {"steps": [{"url": 1}, {"url": 2}]}})
     assert refused.value.detail.fields == tuple(
@@ -356,7 +356,7 @@ async def test_a_visit_token_is_checked_at_once(harness: ScheduleHarness) -> Non
 
 
 async def test_a_job_is_planned_once(harness: ScheduleHarness) -> None:
-    """When it is scheduled: what is decided from its steps is handed on, and its run checks it again."""
+    """A job is planned when it is scheduled; its run validates it again."""
     await harness.create(push=JOB)
     await harness.run(3600)
     assert len(harness.submitted) == 1
@@ -403,7 +403,7 @@ SECRETS = {
 
 
 def contents(folder: Path) -> list[bytes]:
-    """Of every file."""
+    """The bytes of every file."""
     return [path.read_bytes() for path in folder.iterdir() if path.is_file()]
 
 
@@ -483,7 +483,7 @@ def test_invalid_pages_are_refused(page: object) -> None:
 
 
 async def test_a_page_beyond_all_numbers_is_empty(harness: ScheduleHarness) -> None:
-    """As any past the end."""
+    """A huge page number gives an empty page."""
     await harness.create()
     assert (await harness.schedules.list(ListSchedules(page=10**9))).schedules == ()
 
@@ -703,7 +703,7 @@ async def test_two_sidecars_make_one_job() -> None:
 
 @pytest.mark.parametrize("steps", range(4))
 async def test_killed_while_firing(steps: int, tmp_path: Path) -> None:
-    """After any of its steps, the next start makes the same job or none, and the schedule ends as fired."""
+    """A kill after any step gives the same job or none, and the schedule ends as fired."""
     time, encryptor = ManualClock(NOW.timestamp()), Encryptor(bytes(32))
     database = await Database.open(tmp_path / "sidecar.db")
     before = ScheduleHarness(database, time, encryptor)
@@ -841,7 +841,7 @@ async def test_an_unreadable_schedule_is_not_reported(harness: ScheduleHarness) 
 
 
 async def test_hundreds_of_stuck_entries_block_no_other(harness: ScheduleHarness) -> None:
-    """Those of a process that is gone are due first, and more than are dealt with together."""
+    """Stuck entries of a dead process are due first, and more than one batch."""
     gone = ScheduleHarness(harness.agenda._database, harness.time, Encryptor())
     for _ in range(BATCH_SIZE + 10):
         await gone.create(LOGGED_IN, push={"type": "send_job", "content": SECRETS}, trigger=harness.at(10))
@@ -854,7 +854,7 @@ async def test_hundreds_of_stuck_entries_block_no_other(harness: ScheduleHarness
 
 
 async def test_deleted_before_it_is_handed_over(harness: ScheduleHarness) -> None:
-    """Nothing is run."""
+    """A deleted schedule runs nothing."""
     schedule_id = await harness.create()
     harness.time.advance(3600)
     await harness.firing.on_due()  # begun

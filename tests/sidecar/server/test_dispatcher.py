@@ -156,7 +156,7 @@ async def test_ordered_requests_run_one_after_the_other() -> None:
 
 
 async def test_what_needs_no_waiting_is_answered_in_its_batch() -> None:
-    """Before control goes back to the loop, and with one flush."""
+    """Plain handlers answer within the batch, with one flush."""
     harness = DispatcherHarness()
     harness.dispatcher.accept([encoded(ping())[:-1], encoded(ping(1))[:-1]])
     assert harness.output.replies == [OK, ok(1)]
@@ -202,7 +202,7 @@ async def test_barriers_follow_each_other() -> None:
 
 
 async def test_much_input_behind_a_slow_request_stops_reading() -> None:
-    """Whatever the lines are: requests, or refusals that keep their place."""
+    """Queued lines of any kind stop reading: requests, and errors that keep their place."""
     for line, count in ((ping(), MAX_QUEUED_BYTES // 15), (b"", MAX_QUEUED_BYTES // 100), (b"x" * 99, 9000)):
         harness = DispatcherHarness()
         await harness.take(at("a"))
@@ -259,7 +259,7 @@ async def test_cancel_reaches_the_handler() -> None:
 
 
 async def test_cancel_before_the_first_step() -> None:
-    """In the same batch the handler never begins."""
+    """A request cancelled in its own batch never starts."""
     harness = DispatcherHarness()
     assert await harness.take(at("a", 1), cancel(1), cancel(1)) == [
         ok("c", True),
@@ -270,7 +270,7 @@ async def test_cancel_before_the_first_step() -> None:
 
 
 async def test_cancel_what_waits_for_its_turn() -> None:
-    """For the bound, for a barrier or as one: it is answered at once, and the rest goes on."""
+    """A request that waits for its turn is cancelled at once, also a barrier, and the rest continues."""
     harness = DispatcherHarness(max_in_flight=1)
     await harness.take(at("a", 1), at("b", 2), {**BARRIER, "id": 3}, at("d", 4), ping(5))
     for waiting in (2, 3, 4):
@@ -285,7 +285,7 @@ async def test_cancel_what_waits_for_its_turn() -> None:
 
 
 async def test_a_cancelled_barrier_lets_the_others_go() -> None:
-    """Those that waited behind it."""
+    """Requests behind a cancelled barrier start."""
     harness = DispatcherHarness()
     await harness.take(at("a", 1), {**BARRIER, "id": 2}, at("b", 3), ping(4))
     assert await harness.take(cancel(2)) == [{**CANCELLED, "id": 2}, ok(4), ok("c", True)]
@@ -390,7 +390,7 @@ async def test_what_could_not_be_stored_is_not_promised() -> None:
 
 
 async def test_the_stores_own_words_are_kept() -> None:
-    """Where it says why."""
+    """The store's error keeps its own text."""
     harness = DispatcherHarness()
     sent: list[Callable[[BaseException], bytes] | None] = []
     harness.output.send = lambda line, instead=None: sent.append(instead)  # type: ignore[method-assign]
@@ -400,7 +400,7 @@ async def test_the_stores_own_words_are_kept() -> None:
 
 
 async def test_every_line_is_recorded_before_it_is_handled() -> None:
-    """With whether it could be read; a line that was too long as an empty one."""
+    """Every line is recorded before it is handled, with its validity; a too long one as empty."""
     harness = DispatcherHarness()
     replies = await harness.take(ping(), b"x", None, {"type": "nothing"})
     assert harness.input_log.recorded == [

@@ -10,7 +10,7 @@ from tests.sidecar.server.handlers.parts import Parts
 
 
 def test_every_message_has_a_handler() -> None:
-    """But `cancel`, which the dispatcher handles itself."""
+    """Every message has a handler, except `cancel`, which is the dispatcher's."""
     assert set(MESSAGES) == set(FLEET_MESSAGES) == set(CONTENTS) - {"cancel"}
 
 
@@ -26,7 +26,7 @@ def test_plain_functions_are_answered_in_their_batch(fleet: bool) -> None:
 
 
 def test_what_a_job_needs_is_begun_once() -> None:
-    """With the first message that brings one, and with no other."""
+    """A job's needs are started once, with the first message that has a job."""
     parts = Parts()
     late = routes(parts.context())
     for message_type in (*MESSAGES, *MESSAGES):

@@ -58,7 +58,7 @@ class Backend(MockServer):
 
 @pytest.fixture
 def backends() -> Backends:
-    """Where logins come from."""
+    """A factory of logins."""
     return Backends()
 
 

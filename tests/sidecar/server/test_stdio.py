@@ -138,7 +138,7 @@ async def test_nothing_is_read_while_held(pipe: tuple[int, int]) -> None:
 
 
 async def test_a_reader_that_is_held_by_its_own_lines(pipe: tuple[int, int], tmp_path: Path) -> None:
-    """From a file too, which is never not ready."""
+    """A held reader stops, also on a file, which is always readable."""
     path = tmp_path / "lines"
     path.write_bytes(b"line\n" * 40_000)
     descriptor = os.open(path, os.O_RDONLY)
@@ -243,7 +243,7 @@ async def test_no_line_leaves_before_its_commit(pipe: tuple[int, int]) -> None:
 
 
 async def test_a_failed_commit_changes_what_was_promised(pipe: tuple[int, int]) -> None:
-    """Only the lines that promised something; the others leave as they are."""
+    """A failed commit replaces the lines that promised something; others are unchanged."""
     writing = Writing(pipe[1])
     writing.to_commit = True
     writing.writer.send(b"ping ")
@@ -281,7 +281,7 @@ def _no_commit() -> None:
 
 
 async def test_a_full_pipe_and_its_end_are_reported(pipe: tuple[int, int]) -> None:
-    """Once each, also where a single line is over the bound; nothing is lost."""
+    """A full pipe and its end are reported once each, also for a single long line; nothing is lost."""
     writing = Writing(pipe[1])
     data = os.urandom(3 * stdio.HIGH_WATER)
     writing.writer.send(data)
@@ -334,7 +334,7 @@ async def test_what_goes_on_when_unclogged_is_written_too(pipe: tuple[int, int])
 
 
 async def test_a_reader_that_leaves_is_noticed(pipe: tuple[int, int]) -> None:
-    """Without anything to write; and writing then does no harm."""
+    """A closed reader is noticed without a write, and a later write does no harm."""
     writing = Writing(pipe[1])
     await turns()
     assert not writing.closed.is_set()

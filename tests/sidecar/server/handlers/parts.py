@@ -55,7 +55,7 @@ class Server:
         self.results.append((result, idempotency_key))
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Does nothing: there is nothing to close."""
 
 
 class Parts:
@@ -75,7 +75,7 @@ class Parts:
 
     @property
     def references(self) -> References:
-        """Those in force."""
+        """The references in force."""
         return self.session.references
 
     def context(self, storage: Any = None) -> HandlerContext:

@@ -40,7 +40,7 @@ class OneStorage:
 
 @pytest.fixture
 async def context() -> AsyncIterator[HandlerContext]:
-    """Where jobs are handed in, for a session before its login."""
+    """The handlers' context of a session before its login."""
     clock, parts = Clock(), Parts()
     browsers = BrowserServices(Settings(), clock, lambda: True)
     runtime_context = ProcessContext(
@@ -114,7 +114,7 @@ async def test_a_job_without_secrets_is_kept_as_it_is(context: HandlerContext) -
 async def test_what_is_wrong_is_not_kept(
     context: HandlerContext, wrong: dict[str, Any], code: str, field: str | None
 ) -> None:
-    """Nothing of it."""
+    """An invalid job is not stored."""
     with pytest.raises(WireError) as refused:
         await jobs.send_job(context, None, job(**wrong))
     assert (refused.value.code, refused.value.details.get("field")) == (code, field)

@@ -145,7 +145,7 @@ async def test_many_of_the_same_are_one_after_the_other(parts: Parts) -> None:
 
 
 async def test_other_references_do_not_wait(parts: Parts) -> None:
-    """Only the same reference waits for itself."""
+    """Only requests with the same reference wait."""
     session, reference_locks = await parts.logged_in(), ReferenceLocks()
     parts.server.go.clear()
     cvs = [Raw(b'{"referenceNumber":"%d"}' % number) for number in range(10)]

@@ -37,7 +37,7 @@ def test_every_error_has_its_number(number: int, code: ErrorCode, places: dict[s
 
 
 def test_hello_sets_the_parents_zone(parts: Parts) -> None:
-    """For schedules that follow the parent's clock."""
+    """`hello` sets the zone of schedules in the parent's time."""
     hello(parts.context(), Hello(zone="Europe/Amsterdam"))
     assert parts.session.zone == "Europe/Amsterdam"
 

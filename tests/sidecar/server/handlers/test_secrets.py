@@ -99,7 +99,7 @@ async def test_users_of_another_shape(parts: Parts, value: bytes, said: str) -> 
 
 
 async def test_secrets_and_their_keys_are_learned(parts: Parts) -> None:
-    """Before anything can be said of them, also when their shape is wrong."""
+    """Secrets are known to redaction before any error about them, also if their shape is wrong."""
     await parts.logged_in()
     parts.server.secrets["user"] = b'{"username":"ann"}'
     with pytest.raises(RemoteFailed):

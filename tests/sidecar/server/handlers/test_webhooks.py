@@ -33,7 +33,7 @@ class OneStore:
 
     @property
     def opened(self) -> None:
-        """Not asked for."""
+        """Never called here."""
         return None
 
 
