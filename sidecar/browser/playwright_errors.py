@@ -178,3 +178,8 @@ def _describe_timeout(error: PlaywrightTimeout) -> str:
     if "locator resolved to" in said:
         return f"{first_line(error)} (the element is there, but was not ready: visible, enabled, not covered)"
     return f"{first_line(error)} (nothing matched the selector)"
+
+
+def is_interrupted(error: Exception) -> bool:
+    """Whether a navigation ended because another one began."""
+    return "interrupted by another navigation" in str(error)

@@ -50,10 +50,7 @@ _GRACE = 0.25
 """Seconds for Playwright to report its own timeout, which explains more, before the step's is enforced."""
 _ERROR_CLASSES: Final = {"forbidden": Forbidden, "limit_exceeded": LimitExceeded}
 """Error codes of JavaScript actions -> the exceptions to raise."""
-_INTERRUPTED = "interrupted by another navigation"
 _ERROR_PAGES = ("chrome-error:", "about:neterror", "about:certerror")
-Said = tuple[Sequence[str], Sequence[str]]
-"""Console lines and errors of pages."""
 MAX_CLIENT_REDIRECTS = 20
 """Immediate redirects in a row."""
 
@@ -172,7 +169,7 @@ class StepRunner:
         """
         return self._console.flooded or (self._actions is not None and self._actions.changed_context)
 
-    async def show_failure(self, error: SidecarError, said: Said = ((), ())) -> None:
+    async def show_failure(self, error: SidecarError, said: tuple[Sequence[str], Sequence[str]] = ((), ())) -> None:
         """Keeps what a recorded job's page looks like at its failure; `said` are its console lines and errors."""
         if self.filmstrip:
             await self.filmstrip.failed(self.page, error, _target(self._action), said)
@@ -248,7 +245,7 @@ class StepRunner:
                 self._navigation.note_opened(page, before, step.wait_until)
         except PlaywrightError as error:
             self._check_handlers(step)
-            if _INTERRUPTED not in str(error):
+            if not playwright_errors.is_interrupted(error):
                 hint = _busy_network(step, self._navigation.arrivals(page) - before)
                 raise playwright_errors.navigation_error(error, step.url, step.name, hint=hint) from None
             response = None  # the page itself has navigated on, and the step with it
