@@ -72,3 +72,11 @@ def test_what_a_wheel_installs_serves_a_session(environment: Path, tmp_path: Pat
         [environment / "bin" / "python", "-c", where], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert all(Path(line).is_relative_to(environment) for line in found.stdout.splitlines())
+
+
+def test_the_conformance_cases_are_in_it(environment: Path, tmp_path: Path) -> None:
+    """Those of sidecars and of clients."""
+    sidecar = [str(environment / "bin" / "sidecar"), "conformance", "--list"]
+    for more in ([], ["--client"]):
+        listed = subprocess.run([*sidecar, *more], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+        assert len(listed.stdout.splitlines()) > 40

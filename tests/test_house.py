@@ -229,6 +229,7 @@ NOT_TEXTS = {
     "protocol/sidecar_protocol/codec.py",  # errors of a line, for its sender
     "protocol/sidecar_protocol/line_hints.py",  # the start of a line, which is not quoted
     "sidecar/cli/agenda.py",  # columns
+    "sidecar/conformance/patterns.py",  # lines of a test
     "sidecar/browser/sandbox/cdp_pipe.py",  # a message's number
     "sidecar/recording/redaction/value_search.py",  # how known values begin
     "sidecar/recording/redaction/known_values.py",

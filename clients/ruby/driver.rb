@@ -20,7 +20,7 @@ calls = {}
 waiting = $stdin.each_line.map do |line|
   as, type, content, cancel = JSON.parse(line).values_at("as", "type", "content", "cancel")
   if cancel
-    Thread.new { sidecar.cancel(calls[cancel]) }
+    sidecar.start("cancel", { id: calls[cancel].id })
   else
     begin
       call = calls[as] = sidecar.start(type, content)

@@ -27,7 +27,8 @@ export class Sidecar {
   #waiting = new Map(); // id -> {resolve, reject, length of its line}
   #lastId = 0;
   #ended;
-  #started;
+  #started = settleable();
+  #over = settleable();
   #exited;
 
   /** Spawns a sidecar; resolves when it is ready, rejects with SidecarEnded. */
@@ -40,7 +41,6 @@ export class Sidecar {
 
   constructor([program, ...args], { onEvent, env, cwd }) {
     this.#onEvent = onEvent ?? (() => {});
-    this.#started = settleable();
     this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"], env, cwd });
     this.#child.stdin.on("error", () => {}); // it no longer reads: the end of its output says so
     this.#exited = new Promise((resolve) => {
@@ -57,7 +57,10 @@ export class Sidecar {
       }
       pieces.push(data.subarray(start));
     });
-    this.#child.stdout.once("close", async () => this.#fail(`the sidecar has ended (${await this.#exited})`));
+    this.#child.stdout.once("close", async () => {
+      this.#fail(`the sidecar has ended (${await this.#exited})`);
+      this.#over.resolve();
+    });
     this.#child.once("error", (error) => this.#fail(`the sidecar can't be started: ${error.message}`));
   }
 
@@ -77,9 +80,9 @@ export class Sidecar {
   async close(milliseconds = 40_000) {
     this.#child.stdin.end();
     const timer = setTimeout(() => this.kill(), milliseconds);
-    const code = await this.#exited;
+    await this.#over.promise; // all that it has answered is read
     clearTimeout(timer);
-    return code;
+    return this.#exited;
   }
 
   /** Ends it at once; what it has accepted waits for the next one. */

@@ -24,6 +24,7 @@ from sidecar.cli.output import flush_output
 COMMANDS: Final = {
     "agenda": "scheduled and past runs of a day, and missed ones",
     "completion": "a script that completes commands and flags in bash, zsh or fish",
+    "conformance": "check another sidecar, or a client, against the protocol's cases",
     "deliveries": "webhooks and copies for servers that have not arrived, and why",
     "doctor": "check the machine: browsers, queue, store key, folders",
     "export": "a recording as HAR, Playwright trace or web archive",

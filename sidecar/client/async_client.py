@@ -111,6 +111,7 @@ class AsyncSidecar(AsyncMessages):
 
     async def close(self) -> None:
         """Tells the sidecar to finish and waits for it; what does not finish in time is ended. May be called again."""
+        await self._flush()
         await self._end(self._core.close)
 
     async def kill(self) -> None:
@@ -124,7 +125,10 @@ class AsyncSidecar(AsyncMessages):
         self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None
     ) -> None:
         interrupted = kind is not None and issubclass(kind, KeyboardInterrupt | asyncio.CancelledError)
-        await self._end(self._core.interrupt if interrupted else self._core.close)
+        if interrupted:
+            await self._end(self._core.interrupt)
+        else:
+            await self.close()
 
     async def _end(self, end: Callable[[], None]) -> None:
         """Ends it in a thread; a second cancellation kills it."""
@@ -137,6 +141,11 @@ class AsyncSidecar(AsyncMessages):
             raise
         finally:
             self._writer.shutdown(wait=False)
+
+    async def _flush(self) -> None:
+        """Waits until what was asked is written, for as long as `Sidecar.close` waits for another thread's write."""
+        with contextlib.suppress(RuntimeError):  # closed before
+            await asyncio.wait([self._loop.run_in_executor(self._writer, lambda: None)], timeout=1)
 
     def _send(self, asked: Asked) -> None:
         """Has a request written, in the order of the calls."""

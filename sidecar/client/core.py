@@ -9,7 +9,6 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sidecar import isolated_launch
@@ -29,21 +28,21 @@ _SHORT_LIFE: Final = 5.0
 """Seconds; a process that ends within these counts as an attempt that failed."""
 
 
-@dataclass(eq=False)
 class Asked:
     """A request that has no answer yet."""
 
-    request_id: int
-    kind: str
-    content: Any
-    line: bytes
-    answer: "Future[Any]" = field(default_factory=Future)
-    times: int = 0
-    """How often it was written."""
-    of_session: bool = False
-    """Whether it repeats a part of the session for a new process."""
-    abandoned: bool = False
-    """Whether its answer is wanted no more."""
+    def __init__(self, request_id: int, kind: str, content: Any, line: bytes) -> None:
+        self.request_id = request_id
+        self.kind = kind
+        self.content = content
+        self.line = line
+        self.answer: Future[Any] = Future()
+        self.times = 0
+        """How often it was written."""
+        self.of_session = False
+        """Whether it repeats a part of the session for a new process."""
+        self.abandoned = False
+        """Whether its answer is wanted no more."""
 
 
 class Core:
