@@ -50,14 +50,15 @@ class AsyncSidecar(AsyncMessages):
         starting = self._loop.run_in_executor(self._writer, self._core.start)
         try:
             await asyncio.shield(starting)
-        except asyncio.CancelledError:
+            if self._on_event is not None:
+                self._core.add_listener(self._on_loop(cast(Callable[[Any], None], self._on_event)))
+                await self._ask_for_events()
+        except BaseException:
+            self._core.give_up()
             await asyncio.wait([starting])
-            if starting.exception() is None:
-                await asyncio.to_thread(self._core.interrupt)
+            starting.exception()  # it is read, so asyncio does not report it
+            await self.kill()
             raise
-        if self._on_event is not None:
-            self._core.add_listener(self._on_loop(cast(Callable[[Any], None], self._on_event)))
-            await self._ask_for_events()
         return self
 
     async def request(self, type: str, content: Any = None, *, timeout: float | None = None) -> Any:  # noqa: A002

@@ -72,6 +72,7 @@ class Core:
         self._restarting = False
         self._short_lives = 0  # of how many processes in a row
         self._closing = threading.Event()
+        self._is_spawned = False
         self._closed: list[Callable[[], None]] = []
         self._writing = threading.Lock()  # while what was not answered is asked again, nothing else is
         self.child: Child
@@ -80,12 +81,21 @@ class Core:
     def start(self) -> None:
         """Spawns the process and waits until it is ready. Raises SidecarEnded, TimeoutError."""
         self.child = self._spawn()
+        self._is_spawned = True
         try:
+            if self._closing.is_set():
+                raise SidecarEnded("the client was closed")
             self.ready = self.child.ready.result(self.timeout)
         except BaseException:
             self._closing.set()
             self.child.kill()
             raise
+
+    def give_up(self) -> None:
+        """Ends a process that is not ready yet, without waiting for it."""
+        self._closing.set()
+        if self._is_spawned:
+            self.child.process.kill()
 
     def add_listener(self, listener: Listener, closed: Callable[[], None] | None = None) -> None:
         """Hands it each event from now on, and calls `closed` when there will be no more."""
@@ -159,7 +169,8 @@ class Core:
     def kill(self) -> None:
         """Ends it by SIGKILL."""
         self._closing.set()
-        self.child.kill()
+        if self._is_spawned:
+            self.child.kill()
 
     def _asked(self, kind: str, content: Any) -> Asked:
         request_id = next(self._ids)

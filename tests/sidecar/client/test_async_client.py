@@ -91,6 +91,19 @@ async def test_a_child_that_does_not_read_blocks_no_loop() -> None:
     assert not process.is_running()
 
 
+async def test_a_child_that_is_never_ready_ends_with_its_client() -> None:
+    """Whether it ends by itself, or the one who waits is cancelled; no process is left."""
+    with pytest.raises(SidecarEnded, match="before it was ready"):
+        await AsyncSidecar([sys.executable, "-c", ""], timeout=30).open()
+    silent = AsyncSidecar([sys.executable, "-c", "import time; print(end='', flush=True); time.sleep(600)"])
+    opening = asyncio.ensure_future(silent.open())
+    await asyncio.sleep(0)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert silent._core.child.process.returncode == -9
+
+
 @pytest.mark.browser
 async def test_jobs(tmp_path: Path) -> None:
     """A job that was started has its own events, a reply and an end on request; queued ones too."""
