@@ -58,7 +58,7 @@ def failed(playing: "list[tuple[Case, str]]") -> set[str]:
 
 
 def test_a_broken_sidecar_fails_the_right_cases(tmp_path: Path) -> None:
-    """And no others; the differences name the place."""
+    """No others fail; the differences name the place."""
     cases = [case for case in load("sidecar") if case.file == "1-lines"]
     broken = [sys.executable, str(HERE / "broken_sidecar.py")]
     played = list(play_parent.play(cases, broken, environment(tmp_path), 5))
@@ -68,7 +68,7 @@ def test_a_broken_sidecar_fails_the_right_cases(tmp_path: Path) -> None:
 
 
 def test_a_broken_client_fails_the_right_cases(tmp_path: Path) -> None:
-    """And no others."""
+    """No others fail."""
     cases = [case for case in load("client") if case.file != "3-ends"]
     broken = [sys.executable, str(HERE / "broken_client.py")]
     assert failed(list(play_child.play(cases, broken, environment(tmp_path), 60))) == BROKEN_CLIENT
