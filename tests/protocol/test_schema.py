@@ -14,6 +14,9 @@ from sidecar_protocol.replies import Error, Event, Ok, Pong, Ready
 from sidecar_protocol.requests import CONTENTS
 from sidecar_protocol.typescript import declarations
 
+from sidecar.client.generate import FOLDER as GENERATED
+from sidecar.client.generate import texts
+
 FOLDER = Path(__file__).parents[2] / "protocol" / "schema"
 SERVER = {"server_location": "https://rtcv.example.com", "api_key_id": "a", "api_key": "b", "primary": True}
 SCHEDULE = {
@@ -185,6 +188,11 @@ def test_the_published_files_are_up_to_date(tmp_path: Path) -> None:
 def test_the_published_typescript_is_up_to_date() -> None:
     """The published TypeScript is up to date; if not, add `--typescript protocol/typescript/index.d.ts` above."""
     assert declarations() == (FOLDER.parent / "typescript" / "index.d.ts").read_text(encoding="utf-8")
+
+
+def test_the_generated_modules_of_the_python_client_are_up_to_date() -> None:
+    """Where this fails, run `python -m sidecar.client.generate`."""
+    assert {name: (GENERATED / name).read_text() for name in texts()} == texts()
 
 
 def test_typescript_names_everything_that_is_published() -> None:
