@@ -1,4 +1,4 @@
-"""The HTTP front: pings on connections that are kept, and browser jobs beside the same jobs on stdin."""
+"""The HTTP front: pings on connections that are kept, and browser jobs compared with the same jobs on stdin."""
 
 import json
 import os
