@@ -115,7 +115,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=100,
+            timeout=150,
         )
         assert done.returncode == 0, f"exit code {done.returncode} of\n{script}\nwhich printed\n{done.stdout}"
         return done.stdout

@@ -66,6 +66,7 @@ def test_every_block_is_run() -> None:
         ("sh", "make demo"),
         ("sh", """$ echo '{"type":"ping","id":1}' | .venv/bin/sidecar"""),
         ("sh", ".venv/bin/python - https://example.com h1 <<'PYTHON'"),
+        ("sh", ".venv/bin/sidecar get https://example.com -e found=h1"),
         ("sh", "python3 -m venv venv"),
         ("python", "from sidecar.client import Sidecar"),
         ("sh", ".venv/bin/sidecar <<'LINES'"),
@@ -101,10 +102,9 @@ def test_a_message_and_its_answer(checkout: Path) -> None:
 @pytest.mark.browser
 def test_an_extract_from_a_page_of_ones_own(checkout: Path) -> None:
     """With the reader's page in place of the one that stands there."""
-    script = block("sh", ".venv/bin/python - https://example.com").replace(
-        "https://example.com", "'data:text/html,<h1>Mine</h1>'"
-    )
-    assert shell(checkout, script) == "Mine\n"
+    python, line = (block("sh", f".venv/bin/{name} https://example.com") for name in ("python -", "sidecar get"))
+    script = (python + line).replace("https://example.com", "'data:text/html,<h1>Mine</h1>'")
+    assert shell(checkout, script) == 'Mine\n{"found": "Mine"}\n'
 
 
 def test_the_python_block(checkout: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.reader import Reader
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 DOCS = Path(__file__).parents[2] / "docs"
 RECIPES = [page for page in sorted((DOCS / "recipes").glob("*.md")) if page.stem != "index"]
 
