@@ -26,6 +26,7 @@ WRITE = ("1", "64")
 RECORDING = Path(__file__).parents[3] / "replay_logs" / "recorded_async_job_with_webhook"
 ARGUMENTS = {
     "completion": ["bash"],
+    "conformance": ["--list"],
     "export": [str(RECORDING), "--format", "har", "-o", "made.har"],
     "install": ["ffmpeg"],
     "redact": ["log"],
