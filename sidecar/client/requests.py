@@ -128,6 +128,11 @@ class Field(TypedDict):
     attribute: NotRequired[str | None]
     all: NotRequired[bool]
     fields: NotRequired[Mapping[str, str | Field] | None]
+    type: NotRequired[Literal["text", "number", "date", "url", "table"]]
+    required: NotRequired[bool]
+    default: NotRequired[Any]
+    decimal: NotRequired[Literal[".", ","] | None]
+    order: NotRequired[Literal["dmy", "mdy"] | None]
 
 
 ForwardAs = TypedDict("ForwardAs", {"as": NotRequired[Literal["cv", "result"]]})
