@@ -38,6 +38,17 @@ def encoded(message: object) -> bytes:
     return (message if isinstance(message, bytes) else json.dumps(message).encode()) + b"\n"
 
 
+def without_hints(replies: list[Any]) -> list[Any]:
+    """The replies without their errors' hints; what these say is tested by tests/e2e/test_mistakes.py."""
+    bare = []
+    for reply in replies:
+        if "error" in reply:
+            kept = {name: value for name, value in reply["error"].items() if name != "hint"}
+            reply = {**reply, "error": kept}
+        bare.append(reply)
+    return bare
+
+
 def error(code: str, message: str, *, retryable: bool = False, **places: Any) -> dict[str, Any]:
     """The exact `error` reply; `id` goes to its envelope, every other place into the typed form."""
     envelope = {"id": places.pop("id")} if "id" in places else {}

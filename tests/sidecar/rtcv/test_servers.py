@@ -87,7 +87,8 @@ async def test_a_wrong_key_is_unauthorized(http: HttpClient, stand_in: StandInRt
     """A wrong key is `unauthorized` with the server's text, without the key."""
     with pytest.raises(Unauthorized, match=r"^auth header is invalid$") as failed:
         await RtcvServer(http, credentials(stand_in.url, key="another-key")).check()
-    assert failed.value.details == {"status": 401}
+    hint = "check api_key_id and api_key: the server does not know this pair"
+    assert failed.value.details == {"status": 401, "hint": hint}
 
 
 @pytest.mark.parametrize("path", ["health", "keyinfo"])

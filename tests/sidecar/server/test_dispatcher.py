@@ -442,7 +442,7 @@ async def test_the_deadline_keeps_the_order() -> None:
         error("unknown_type", "unknown message type nothing", hint="`hello` answers with all message types"),
         SHUTTING_DOWN,
         SHUTTING_DOWN,
-        error("parse_error", "the line is blank"),
+        error("parse_error", "the line is blank", hint="leave out blank lines: each line is answered"),
     ]
     assert [reply["id"] for reply in replies if "id" in reply] == [1, 2]
     assert sorted(harness.events) == ["a begins", "a is cancelled", "x begins", "x is cancelled"]
