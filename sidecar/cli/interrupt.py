@@ -28,6 +28,7 @@ def interruptible(run: Callable[Arguments, int]) -> Callable[Arguments, int]:
         if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a background job of a shell without job control
             return run(*arguments, **options)
         signal.signal(signal.SIGINT, _interrupt)
+        _watch()
         try:
             return run(*arguments, **options)
         except KeyboardInterrupt:
@@ -37,6 +38,21 @@ def interruptible(run: Callable[Arguments, int]) -> Callable[Arguments, int]:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to be interrupted
 
     return interrupted
+
+
+def _watch() -> None:
+    """Wakes the main thread at Ctrl-C: the kernel may give the signal to another one, while the main one waits."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)  # written in whichever thread gets it
+
+    def wake() -> None:
+        while signal.SIGINT not in os.read(reader, 64):
+            pass
+        signal.pthread_kill(main, signal.SIGINT)  # ignored if it is handled by now
+
+    main = threading.get_ident()
+    threading.Thread(target=wake, name="interrupt", daemon=True).start()
 
 
 def exit_soon() -> None:

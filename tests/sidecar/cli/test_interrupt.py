@@ -19,7 +19,7 @@ ELSEWHERE = {
     "replay": "tests/sidecar/recording/test_replay.py",
 }
 """Commands whose Ctrl-C has a test of its own."""
-SESSIONS = {"serve"}
+SESSIONS = {"run", "serve"}
 """They end as a session does: what is accepted is finished first, exit code 0."""
 WRITE = ("1", "64")
 """The number of the system call `write`, on amd64 and arm64."""
@@ -112,6 +112,28 @@ def interrupted(child: subprocess.Popen[bytes]) -> None:
     _, said = child.communicate(timeout=SECONDS)
     assert (child.returncode, said) == (130, b"sidecar: interrupted\n")
     assert time.monotonic() - began < SECONDS / 4
+
+
+def test_a_signal_that_another_thread_gets(tmp_path: Path) -> None:
+    """The kernel chooses the thread; the main one, which waits, is woken."""
+    program = """
+import os, pathlib, signal, threading
+from sidecar.cli.interrupt import interruptible
+def strike():
+    while "futex" not in pathlib.Path(f"/proc/self/task/{os.getpid()}/wchan").read_text():
+        pass  # until the main thread waits
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+@interruptible
+def wait():
+    waited = threading.Event()
+    threading.Thread(target=strike, daemon=True).start()
+    waited.wait(60)
+wait()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, env=environment(tmp_path), timeout=SECONDS
+    )
+    assert (done.returncode, done.stderr) == (130, b"sidecar: interrupted\n")
 
 
 def test_before_anything_is_imported(tmp_path: Path) -> None:
