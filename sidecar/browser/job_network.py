@@ -10,6 +10,7 @@ from playwright.async_api import BrowserContext, Route, WebSocketRoute
 
 from sidecar.browser.filmstrip.filmstrip import Film, Filmstrip
 from sidecar.browser.filmstrip.page_picture import PagePictures
+from sidecar.browser.playwright_errors import navigation_advice
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.errors import NavigationFailed, NotRecorded, SidecarError
 from sidecar.http_record import HttpRecord
@@ -190,6 +191,8 @@ class OfflineNetwork:
         """The first request that was not recorded, if there was one."""
         if self._failure and isinstance(error, NavigationFailed):
             error.message = error.message.replace(_FAILED, self._failure)
+            if advice := navigation_advice(self._failure):
+                error.details["hint"] = advice
         return self._missing or error
 
     async def _connect(self, socket: WebSocketRoute) -> None:

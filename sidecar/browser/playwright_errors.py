@@ -145,8 +145,13 @@ def navigation_error(
     if is_closed(error):
         return to_crash(error, step)
     reason = _AT_URL.sub("", first_line(error))  # the browser spells it in its own way, with user and password
-    advice = next((advice for words, advice in _NAVIGATION_ADVICE if words in reason), None)
+    advice = navigation_advice(reason)
     return NavigationFailed(f"could not open {url}: {reason}", url=url, step=step, action=action, hint=advice)
+
+
+def navigation_advice(reason: str) -> str | None:
+    """What to do about a browser's reason for not opening a page."""
+    return next((advice for words, advice in _NAVIGATION_ADVICE if words in reason), None)
 
 
 def action_error(error: PlaywrightError, label: str, step: str, hidden: str | None = None) -> SidecarError:
