@@ -47,7 +47,7 @@ def test_what_ran_and_why_it_failed(tmp_path: Path) -> None:
         missing = {"url": PAGE, "timeout_ms": 300, "actions": [{"click": "#missing"}]}
         bad = submit(child, {"mode": "async", "name": "bad\x1b[2J", "steps": [missing], "webhooks": [receiver]})
         assert [ended(child, one)["status"] for one in (good, bad)] == ["success", "failed"]
-        task = {"id": "nightly", "interval": 3_600_000, "job": {"steps": [missing]}}
+        task = {"id": "nightly", "interval": 3_600_000, "init": "2099-01-01T00:00:00Z", "job": {"steps": [missing]}}
         child.ask({"type": "create_task", "content": task})
         child.ask({"type": "run_task", "content": {"id": "nightly"}})
         assert child.end() == 0
