@@ -57,7 +57,8 @@ class Evidence:
 
     def attach(self, error: SidecarError, redact: Redact) -> None:
         """Adds it to the job's error, secrets replaced."""
-        url = self.url if self.url != "about:blank" and len(self.url) <= MAX_URL_CHARS else ""
+        is_page = self.url != "about:blank" and not self.url.startswith(playwright_errors.ERROR_PAGES)
+        url = self.url if is_page and len(self.url) <= MAX_URL_CHARS else ""
         known: dict[str, Any] = {
             "url": redact(url) or None,
             "title": truncate(redact(cap_length(self.title)), MAX_TITLE_CHARS, redact) or None,

@@ -17,6 +17,8 @@ _TOO_LARGE = ("the value of the page has more than ", "the file has more than ")
 _AWAITS_NAVIGATION = ("waiting for scheduled navigations to finish", "elementHandle.press(")
 """Lines of an action's log once Playwright waits for a navigation."""
 AWAITING_NAVIGATION: Final = "the action is done, but the page that it leads to has not responded"
+ERROR_PAGES: Final = ("chrome-error:", "about:neterror", "about:certerror")
+"""Beginnings of the addresses of browsers' own error pages."""
 _LISTED: Final = re.compile(r"^ +\d+\) (<[a-z][^>\n]{0,500}>)", re.MULTILINE)
 """An element in Playwright's list of several matches."""
 _ATTRIBUTE_BUT: Final = re.compile(r""" (?!id=|class=)[^\s=>]+(?:="[^"]*")?""")

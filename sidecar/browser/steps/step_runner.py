@@ -50,7 +50,6 @@ _GRACE = 0.25
 """Seconds for Playwright to report its own timeout, which explains more, before the step's is enforced."""
 _ERROR_CLASSES: Final = {"forbidden": Forbidden, "limit_exceeded": LimitExceeded}
 """Error codes of JavaScript actions -> the exceptions to raise."""
-_ERROR_PAGES = ("chrome-error:", "about:neterror", "about:certerror")
 MAX_CLIENT_REDIRECTS = 20
 """Immediate redirects in a row."""
 
@@ -427,7 +426,7 @@ class StepRunner:
             ) from None
 
     def _check_error_page(self, step: PlannedStep) -> None:
-        if self._page.url.startswith(_ERROR_PAGES):
+        if self._page.url.startswith(playwright_errors.ERROR_PAGES):
             raise NavigationFailed(
                 "the page that the action led to could not be opened", step=step.name, action=self.action
             )

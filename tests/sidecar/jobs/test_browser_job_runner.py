@@ -215,7 +215,7 @@ async def test_files_of_a_failed_job_are_removed(site: str, runner: BrowserJobRu
     before = {entry.name for entry in os.scandir(folder)}
     pdf = {"margin": {"left": "50in", "right": "50in"}}
     with pytest.raises(ActionFailed) as failed:
-        await runner.run(make_job(f"{site}/", options=["SCREENSHOT", "PDF"], pdf=pdf, artifacts="files"))
+        await runner.run(make_job(f"{site}/", options=["SCREENSHOT", "PDF"], pdf=pdf, artifacts="files", on_failure=[]))
     assert failed.value.details["action"] == "pdf"
     assert {entry.name for entry in os.scandir(folder)} == before
 
@@ -253,11 +253,15 @@ async def test_lengths() -> None:
     assert [round(pixels(length), 6) for length in lengths] == [10, 1.5, 10, 2, 96, 96, 96, 96, 96]
 
 
+PLACES = ("step", "action", "field", "url")
+
+
 async def failure_of(runner: BrowserJobRunner, job: Any) -> tuple[type, dict[str, Any], str]:
-    """How a job fails: class, places that are set, sentence."""
+    """How a job fails: class, places that are set, sentence; without its evidence."""
     with pytest.raises((NavigationFailed, ActionFailed, TimedOut)) as failed:
         await asyncio.wait_for(runner.run(job), 20)
-    return failed.type, {key: value for key, value in failed.value.details.items() if value}, failed.value.message
+    details = failed.value.details
+    return failed.type, {name: details[name] for name in PLACES if details.get(name)}, failed.value.message
 
 
 @pytest.mark.browser
@@ -300,7 +304,7 @@ async def test_an_element_that_is_not_there(site: str, runner: BrowserJobRunner)
     kind, places, said = await failure_of(
         runner, make_job(f"{site}/", actions=[{"click": {"selector": "#none", "timeout": 100}}])
     )
-    assert (kind, places) == (ActionFailed, {"step": "step 1", "action": "click '#none'"})
+    assert (kind, places) == (ActionFailed, {"step": "step 1", "action": "click '#none'", "url": f"{site}/"})
     assert said == "click '#none' failed: Timeout 100ms exceeded. (nothing matched the selector)"
     kind, _, said = await failure_of(
         runner, make_job(f"{site}/form.html", step_timeout_ms=5000, actions=[{"click": "#send"}])
@@ -314,7 +318,7 @@ async def test_a_script_that_never_ends(site: str, runner: BrowserJobRunner) -> 
     """A page in a busy loop costs its job the step's time, and the next job nothing."""
     job = make_job(f"{site}/", step_timeout_ms=3000, actions=[{"evaluate": "while (true) {}"}])
     kind, places, _ = await failure_of(runner, job)
-    assert (kind, places) == (TimedOut, {"step": "step 1", "action": "evaluate"})
+    assert (kind, places) == (TimedOut, {"step": "step 1", "action": "evaluate", "url": f"{site}/"})
     assert (await runner.run(make_job(f"{site}/"))).steps[0].status == 200
 
 
@@ -331,7 +335,7 @@ async def test_errors_do_not_repeat_what_was_typed(site: str, runner: BrowserJob
 async def test_an_invalid_selector(site: str, runner: BrowserJobRunner) -> None:
     """An extract that CSS can't read names its field."""
     kind, places, said = await failure_of(runner, make_job(f"{site}/", extract={"head": "h1["}))
-    assert (kind, places) == (ActionFailed, {"step": "step 1", "action": "extract"})
+    assert (kind, places) == (ActionFailed, {"step": "step 1", "action": "extract", "field": "head", "url": f"{site}/"})
     assert "field head" in said
 
 
@@ -343,7 +347,7 @@ async def test_a_step_fails_by_its_name(site: str, runner: BrowserJobRunner) -> 
         {"name": "second", "url": f"{site}/", "actions": [{"evaluate": "none.such"}]},
     ]
     kind, places, said = await failure_of(runner, make_jobs(steps))
-    assert (kind, places) == (ActionFailed, {"step": "second", "action": "evaluate"})
+    assert (kind, places) == (ActionFailed, {"step": "second", "action": "evaluate", "url": f"{site}/"})
     assert said == "evaluate failed: ReferenceError: none is not defined"
 
 
@@ -368,12 +372,12 @@ async def test_a_wrong_job_touches_no_browser(content: dict[str, Any], field: st
         ({"steps": []}, "steps: expected array of length >= 1"),
         ({"steps": [{"url": "about:blank", "actions": [5]}]}, "expected str | object, got int"),
         ({"steps": [{"url": "about:blank", "actions": [""]}]}, "expected str of length >= 1"),
-        ({"steps": [{"url": "about:blank", "actions": [{}]}]}, "expected object of length >= 1"),
+        ({"steps": [{"url": "about:blank", "actions": [{}]}]}, "an action has one key, its method; write"),
         ({"steps": [{"url": "about:blank"}], "options": ["FILM"]}, "options[0]: expected 'RECORD', "),
         ({"steps": [{"url": "about:blank"}], "tokens": "x"}, "unknown field `tokens`"),
         ({"steps": [{"url": "about:blank"}], "mode": "later"}, "mode: expected 'sync' or 'async'"),
         ({"steps": [{"url": "about:blank"}], "pdf": {"scale": 3}}, "pdf.scale: expected float <= 2.0"),
-        ({"steps": [{"url": "about:blank"}], "pdf": {"delay": 30_001}}, "expected int <= 30000"),
+        ({"steps": [{"url": "about:blank"}], "pdf": {"delay": 30_001}}, "expected milliseconds <= 30000 (30 s)"),
         ({"steps": [{"url": "about:blank"}], "pdf": {"margin": {"top": "1 foot"}}}, "pdf.margin.top: "),
         (
             {
