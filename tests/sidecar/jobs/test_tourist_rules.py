@@ -199,7 +199,7 @@ def test_pdf_delay_is_at_most_30_seconds() -> None:
     assert pdf_of(make_job("about:blank", pdf={"delay": 30_000})).delay == 30_000
     found = mistakes({"steps": [{"url": "about:blank"}], "pdf": {"delay": 30_001}})
     assert found.keys() == {"pdf.delay"}
-    assert "expected int <= 30000" in found["pdf.delay"]
+    assert "expected milliseconds <= 30000 (30 s)" in found["pdf.delay"]
 
 
 def test_pdf_scale_is_at_most_2() -> None:

@@ -84,7 +84,12 @@ def test_commands_can_be_skipped_and_the_session_repeated() -> None:
         "0ms IN: has_cached_reference       OUT: ok: false",
         "0ms IN: set_cached_reference       OUT: ok",
     ]
-    assert run(log, skip="ping,x", repeat=2) == (0, once * 2)
+    code, lines = run(log, skip="ping,x", repeat=2)
+    assert (code, lines[: -len(once) + 1]) == (0, once * 2)
+    assert [line.split(" times: p50 ")[0].split() for line in lines[-len(once) + 1 :]] == [
+        ["has_cached_reference", "2"],
+        ["set_cached_reference", "2"],
+    ]
 
 
 def test_a_log_of_ours_replays_without_its_notes() -> None:
