@@ -8,6 +8,7 @@ from benchmarks.hostility import KINDS
 QUICK = [name for name, kind in KINDS.items() if not kind.browser]
 
 
+@pytest.mark.timeout(300)  # the longest takes half a minute of CPU, more on a machine with neighbours
 @pytest.mark.parametrize("name", QUICK)
 def test_it_costs_linear_time_and_bounded_memory(name: str) -> None:
     """Four times as much of it costs about four times as much; each line has one reply, and none is `internal`."""

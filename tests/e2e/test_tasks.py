@@ -160,6 +160,7 @@ def test_every_message(tmp_path: Path) -> None:
             init="2099-01-01",
             interval=1000,
         )
+        assert "1000 is 1 s" in made.pop("warnings")[0]
         assert made == ask(child, "get_task", id="t")
         assert ask(child, "list_tasks", running=False)["tasks"] == [made]
         assert ask(child, "update_task", id="t", config={"n": 2})["config"] == {"n": 2}
