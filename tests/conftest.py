@@ -1,6 +1,7 @@
 """What holds for every test."""
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 
 import hypothesis
@@ -11,6 +12,9 @@ from tests.redis_server import RedisServer
 NOTHING_MAY_BE_SKIPPED = bool(os.environ.get("SIDECAR_REQUIRE_ALL"))
 """Set where everything is installed: a test that skips itself there hides something."""
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell without job control starts a background command so; the children of the tests inherit it and ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # no example has to be ready within milliseconds, and each run tries the same ones, so that a failure can be repeated
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)

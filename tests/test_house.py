@@ -1,8 +1,10 @@
 """The house keeps its own rules: sizes, who reads the environment, what is loaded when. Imports: see pyproject.toml."""
 
 import ast
+import functools
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
@@ -105,9 +107,15 @@ def loaded(spied: list[Any]) -> tuple[set[str], set[str]]:
     return ready, pong
 
 
+@functools.cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a Python file, which is parsed once."""
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
 def functions(path: Path) -> Iterator[tuple[str, int]]:
     """Name and length in lines of every function of a module."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield f"{path.relative_to(ROOT)}: {node.name}", (node.end_lineno or node.lineno) - node.lineno + 1
 
@@ -134,7 +142,7 @@ def test_only_settings_read_the_environment() -> None:
     readers = {
         str(path.relative_to(ROOT))
         for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if (isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv"})
         or (
             isinstance(node, ast.ImportFrom)
@@ -152,7 +160,7 @@ def test_nothing_is_raised_out_of_an_except_star() -> None:
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for folder in folders
         for path in (ROOT / folder).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.TryStar)
     }
     assert users == set()
@@ -163,7 +171,7 @@ def test_waits_are_bounded_by_one_means() -> None:
     users = {
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in SOURCES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.Attribute) and node.attr in {"timeout", "timeout_at", "wait_for"}
         if isinstance(node.value, ast.Name) and node.value.id == "asyncio" and path.name != "clock.py"
     }
@@ -196,7 +204,7 @@ def test_everything_that_is_installed_is_pinned() -> None:
 
 def imported(path: Path) -> Iterator[str]:
     """The packages that a module imports, wherever it does."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -253,7 +261,7 @@ NOT_TEXTS = {
 
 def cuts(path: Path) -> Iterator[str]:
     """Slices of a length that looks like one of texts: a number, or a name of its own, from the start or the end."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Slice) or node.slice.step:
             continue
         lower, upper = node.slice.lower, node.slice.upper
@@ -328,7 +336,7 @@ def notes(path: Path) -> Iterator[tuple[int, str]]:
         for token in tokenize.tokenize(file.readline):
             if token.type == tokenize.COMMENT:
                 yield token.start[0], token.string
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         body = getattr(node, "body", [])
         for each in body if isinstance(body, list) else []:
             if (
@@ -339,16 +347,23 @@ def notes(path: Path) -> Iterator[tuple[int, str]]:
                 yield each.lineno, each.value.value
 
 
-def tracked(*patterns: str) -> list[Path]:
-    """The repository's files of these patterns, without this one, which has the words in its lists."""
-    listed = subprocess.run(["git", "ls-files", "-z", *patterns], cwd=ROOT, capture_output=True, text=True, check=True)
-    return [ROOT / name for name in listed.stdout.split("\0") if name and ROOT / name != Path(__file__)]
+NOT_OURS = {"build", "dist", "demo-output", "__pycache__", "node_modules"}
+"""Folders that the repository ignores."""
+
+
+def own_files(*suffixes: str) -> list[Path]:
+    """The repository's files of these suffixes, without this one, which has the words in its lists. Needs no git."""
+    found = []
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = sorted(name for name in folders if name not in NOT_OURS and not name.startswith("."))
+        found += [Path(folder, name) for name in sorted(names) if name.endswith(suffixes)]
+    return [path for path in found if path != Path(__file__)]
 
 
 def test_docs_and_docstrings_use_the_field_s_words() -> None:
     """Pages, docstrings and comments say what a thing is, subject first; see OLD_WORDS and NO_SUBJECT."""
     found = []
-    for path in tracked("*.py", "*.md"):
+    for path in own_files(".py", ".md"):
         name = str(path.relative_to(ROOT))
         texts = enumerate(path.read_text().splitlines(), 1) if path.suffix == ".md" else notes(path)
         for number, text in texts:
@@ -361,5 +376,5 @@ def test_docs_and_docstrings_use_the_field_s_words() -> None:
 
 def test_no_old_name_is_left() -> None:
     """Neither code nor pages have the old name of a module, class or function."""
-    texts = {str(path.relative_to(ROOT)): path.read_text() for path in tracked("*.py", "*.md", "*.toml", "*.js")}
+    texts = {str(path.relative_to(ROOT)): path.read_text() for path in own_files(".py", ".md", ".toml", ".js")}
     assert {name: found for name, text in texts.items() if (found := OLD_NAMES.findall(text))} == {}

@@ -87,7 +87,7 @@ def test_without_ids_answers_keep_the_order(child: Child, server: Rtcv) -> None:
     assert child.read_many(7) == [
         MATCHED,
         MATCHED,
-        error("parse_error", "the line is blank"),
+        error("parse_error", "the line is blank", hint="leave out blank lines: each line is answered"),
         error("unknown_type", "unknown message type nothing", hint="`hello` answers with all message types"),
         error("invalid_content", "content: expected object, got int", field="content"),
         {"type": "pong"},

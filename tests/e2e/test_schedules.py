@@ -170,7 +170,7 @@ def test_errors_carry_numbers(tmp_path: Path) -> None:
 
 def test_a_store_that_can_not_be_used_has_a_number(tmp_path: Path) -> None:
     """28203: later, perhaps."""
-    (tmp_path / "state").write_text("a file where the folder should be")
+    (tmp_path / "state" / "sidecar.db").mkdir(parents=True)
     with Child(tmp_path) as child:
         (reply,) = child.ask(wanted(time.time() + 60))
         assert reply["error"]["number"] == 28203
