@@ -1,13 +1,14 @@
 """The network, the time and the randomness of one job's pages: as they are, recorded, or replayed."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from playwright.async_api import BrowserContext, Route, WebSocketRoute
 
+from sidecar.browser.artifacts.capture import ArtifactKind
 from sidecar.browser.filmstrip.filmstrip import Film, Filmstrip
 from sidecar.browser.filmstrip.page_picture import PagePictures
 from sidecar.browser.playwright_errors import navigation_advice
@@ -70,6 +71,10 @@ _NO_WORKERS: Final = "if (navigator.serviceWorker) navigator.serviceWorker.regis
 """Playwright's own block of service workers says so in the page's console."""
 
 
+Artifact = tuple[ArtifactKind, Path]
+"""A file that a job has written."""
+
+
 class JobNetwork(Protocol):
     """One for each job."""
 
@@ -86,6 +91,9 @@ class JobNetwork(Protocol):
 
         `redact` takes the job's secrets out of a text. `scales`: whether a picture may be taken at a smaller scale.
         """
+
+    def artifact_written(self, kind: ArtifactKind, path: Path) -> None:
+        """Notes a file that the job's reply may name; called in a thread."""
 
     async def prepare(self, context: BrowserContext) -> None:
         """Prepares the context; called before the job's first step."""
@@ -106,11 +114,12 @@ class RecordedNetwork:
         self,
         seed: int,
         on_har: Callable[[bytes], None],
-        on_film: Callable[[Film, SidecarError | None], None],
+        on_film: Callable[[Film, SidecarError | None, Sequence[Artifact]], None],
         redact: Redact,
         now: Callable[[], float],
     ) -> None:
-        """`seed` is that of `Math.random` in its pages. `on_film` takes the notes of a job that has ended, in a thread.
+        """`seed` is that of `Math.random` in its pages. `on_film` takes the notes of a job that has ended, and the
+        files that it has written, in a thread.
 
         `redact` takes the session's secrets out of a text; `now` gives monotonic seconds.
         """
@@ -120,6 +129,7 @@ class RecordedNetwork:
         self._redact = redact
         self._now = now
         self._film = Film()
+        self._artifacts: list[Artifact] = []
         self._redact_job: Redact = str
 
     def filmstrip(self, page: JobPage, redact: Redact, *, scales: bool) -> Filmstrip | None:
@@ -131,7 +141,11 @@ class RecordedNetwork:
     def ended(self, error: SidecarError | None) -> None:
         """Hands over the notes, without the job's secrets."""
         self._film.redact(self._redact_job)
-        self._on_film(self._film, error)
+        self._on_film(self._film, error, tuple(self._artifacts))
+
+    def artifact_written(self, kind: ArtifactKind, path: Path) -> None:
+        """Notes it."""
+        self._artifacts.append((kind, path))
 
     async def prepare(self, context: BrowserContext) -> None:
         """Makes the randomness of pages one that can be had again."""
@@ -177,6 +191,9 @@ class OfflineNetwork:
 
     def ended(self, error: SidecarError | None) -> None:
         """Nothing is left to do."""
+
+    def artifact_written(self, kind: ArtifactKind, path: Path) -> None:
+        """A replay is not recorded."""
 
     async def prepare(self, context: BrowserContext) -> None:
         """Answers requests, sets the clock and the randomness of pages."""

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 _MEGABYTE: Final = 1_000_000
 
@@ -43,7 +44,9 @@ def run(parsed: argparse.Namespace, flags: Mapping[str, str]) -> int:  # noqa: A
 def _write(folder: Path, most: int, output: Path | None) -> int:
     from sidecar.recording.report.report_page import report_page
 
-    page, path = report_page(folder, most), output or Path("report.html")
+    path = output or Path("report.html")
+    base = quote(f"{os.path.relpath(folder.resolve(), path.parent.resolve())}/")
+    page = report_page(folder, most, base=base)
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -63,7 +66,9 @@ def _serve(folder: Path, most: int, port: int) -> int:
     async def serve() -> None:
         report = LiveReport(folder, most)
         await report.page()  # what is wrong with the folder is better said now
-        await LocalPage(report.page, report.data, port).serve(lambda address: print(address, flush=True))
+        await LocalPage(report.page, report.data, report.artifact, port).serve(
+            lambda address: print(address, flush=True)
+        )
 
     asyncio.run(serve())
     return 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from sidecar_protocol.jobs import SendJob
 
     from sidecar.browser.filmstrip.filmstrip import Film
-    from sidecar.browser.job_network import JobNetwork
+    from sidecar.browser.job_network import Artifact, JobNetwork
     from sidecar.recording.page_recordings import PageRecordings
     from sidecar.recording.recorder_process import RecorderProcess
     from sidecar.recording.redaction.redactor import Redactor
@@ -52,15 +53,17 @@ class JobNetworks:
         if self._recording is None:
             return None
         from sidecar.browser.job_network import RecordedNetwork
+        from sidecar.recording.job_artifacts import hold
 
         seed = int.from_bytes(os.urandom(4)) >> 1
         recording, key, began = self._recording, _key(job), self._clock.now()
 
-        def record_film(film: "Film", error: SidecarError | None) -> None:
+        def record_film(film: "Film", error: SidecarError | None, artifacts: "Sequence[Artifact]") -> None:
             failed = {"code": error.code, "message": error.message} if error else None
             entry = {"name": job.name, "steps": film.steps, "failure": film.failure or failed}
             left_out = {"late": film.left_out, "secret": film.covered}
-            recording.record_job(key, seed, began, {**entry, "left_out": left_out}, film.pictures)
+            held = [one for kind, path in artifacts if (one := hold(recording.folder, kind, path))]
+            recording.record_job(key, seed, began, {**entry, "left_out": left_out, "artifacts": held}, film.pictures)
 
         record = partial(recording.record_pages, key, seed, began)
         return RecordedNetwork(seed, record, record_film, self._picture_redact(job), self._clock.monotonic)

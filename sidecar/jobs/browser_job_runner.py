@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sidecar_protocol.jobs import JobResult, SendJob
 
-from sidecar.browser.artifacts.capture import WriteArtifact, write_file
+from sidecar.browser.artifacts.capture import ArtifactKind, WriteArtifact, write_file
 from sidecar.browser.execute_job import Redactions, execute_job
 from sidecar.browser.failure_evidence import Evidence, failure_options
 from sidecar.browser.job_network import JobNetwork
@@ -114,8 +114,11 @@ class BrowserJobRunner:
             self._pool.prepare_recording()
         redactions = _redactions(job, steps, secrets or {})
         use = self._profile_use(job, steps, scope)
-        parts = (self._artifact_writer(job), self._clock, redactions, self._pool.sandbox_pool, self._pool.scratch)
+        write = self._artifact_writer(job)
         network = self._network_of(job)
+        if write and network:
+            write = _noted(write, network)
+        parts = (write, self._clock, redactions, self._pool.sandbox_pool, self._pool.scratch)
         if use and network:
             use.discard_context = True
         allows = scope.allows if scope else None
@@ -188,6 +191,17 @@ class BrowserJobRunner:
         except OSError as error:
             message = f"the folder for artifacts can't be used: {error.strerror}"
             raise StoreFailed(message, retryable=False) from None
+
+
+def _noted(write: WriteArtifact, network: JobNetwork) -> WriteArtifact:
+    """A writer whose files the network of a job knows."""
+
+    def write_and_note(kind: ArtifactKind, data: bytes) -> Path:
+        path = write(kind, data)
+        network.artifact_written(kind, path)
+        return path
+
+    return write_and_note
 
 
 def _context_arguments(job: SendJob, steps: Sequence[PlannedStep], network: JobNetwork | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import hmac
 import secrets
 import signal
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -22,13 +23,16 @@ _HEADERS: Final = {
 }
 _SHUTDOWN_SECONDS: Final = 1.0
 Make = Callable[[], Awaitable[bytes]]
+Find = Callable[[str, str], Path | None]
+"""The path of a job's file, by the folder and the name."""
 
 
 class LocalPage:
-    """The page at `/TOKEN/`, and its data in JSON at `/TOKEN/data`, with an ETag."""
+    """The page at `/TOKEN/`, its data in JSON at `/TOKEN/data`, with an ETag, and files of jobs in `/TOKEN/jobs/`."""
 
-    def __init__(self, page: Make, data: Make, port: int = 0) -> None:
-        """`page` and `data` make what is served; `port` 0 takes a free one."""
+    def __init__(self, page: Make, data: Make, artifact: Find, port: int = 0) -> None:
+        """`page` and `data` make what is served, `artifact` finds a file; `port` 0 takes a free one."""
+        self._artifact = artifact
         self._page = page
         self._data = data
         self._port = port
@@ -41,6 +45,7 @@ class LocalPage:
         application = web.Application(middlewares=[self._guard])
         application.router.add_get("/{token}/", self._get_page)
         application.router.add_get("/{token}/data", self._get_data)
+        application.router.add_get("/{token}/jobs/{job}/{name}", self._get_artifact)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
@@ -81,6 +86,13 @@ class LocalPage:
         if request.headers.get("If-None-Match") == tag:
             return web.Response(status=304, headers={"ETag": tag})
         return web.Response(body=data, content_type="application/json", charset="utf-8", headers={"ETag": tag})
+
+    async def _get_artifact(self, request: web.Request) -> web.StreamResponse:
+        """A file that a job made: a page that it kept can't run anything at this address."""
+        path = await asyncio.to_thread(self._artifact, request.match_info["job"], request.match_info["name"])
+        if path is None:
+            return web.Response(status=404, text="not found\n")
+        return web.FileResponse(path, headers={"Content-Security-Policy": "sandbox"})
 
 
 async def _until_signal() -> None:

@@ -43,7 +43,8 @@ class RecorderProcess:
         self._clock = clock
         started = rfc3339(clock.now(), "milliseconds")
         claimed = claim_folder(folder, started)
-        self._folder = claimed.path
+        self.folder = claimed.path
+        """The folder that is recorded into."""
         try:
             manifest = {**about, "started_at": started, "complete": False}
             claimed.write_manifest(manifest)
@@ -105,7 +106,7 @@ class RecorderProcess:
 
     def _report(self) -> None:
         self._reported = True
-        log.warning("nothing more is recorded to %s: the recorder has ended", self._folder)
+        log.warning("nothing more is recorded to %s: the recorder has ended", self.folder)
 
     def _log_warnings(self, lines: IO[bytes]) -> None:
         with lines:

@@ -13,6 +13,7 @@ from sidecar.http_record import HttpRecord
 from sidecar.recording.append_file import AppendFile
 from sidecar.recording.exchange_log import exchange_line
 from sidecar.recording.input_log import InputLog
+from sidecar.recording.job_artifacts import ArtifactRecorder
 from sidecar.recording.job_recordings import JobRecorder
 from sidecar.recording.page_recordings import PageRecorder
 from sidecar.recording.recording_folder import EXCHANGES, REPLIES, SESSION, RecordingFolder
@@ -47,7 +48,8 @@ class SessionRecording:
         self._replies = ReplyLog(redactor, self._reply_file.write)
         self._exchanges = AppendFile(folder.path / EXCHANGES, "exchanges")
         self._pages = PageRecorder(folder.path, redactor, self._is_full)
-        self._jobs = JobRecorder(folder.path, redactor, self._is_full)
+        artifacts = ArtifactRecorder(redactor, self._is_full, lambda: max_bytes - self._bytes)
+        self._jobs = JobRecorder(folder.path, redactor, self._is_full, artifacts)
         self._seq = 0
         self._bytes = 0
         self._full = self._pages_failed = False

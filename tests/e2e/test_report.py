@@ -54,11 +54,13 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         say = {"evaluate": f"() => console.log({json.dumps(NASTY)})"}
         hidden = {"wait_for_selector": {"selector": "button", "state": "hidden", "timeout": 900}}
         jobs = [
-            {"name": "log in", "steps": [{"url": site, "actions": login, "extract": {"h": "h1"}}]},
+            {"name": "log in", "steps": [{"url": site, "actions": login, "extract": {"h": "h1"}}], **FILES},
             {"name": "breaks", "steps": [{"url": site, "actions": [title("ready"), say, hidden]}]},
         ]
         replies = [child.ask({"type": "send_job", "content": job})[0] for job in jobs]
         assert [reply["type"] for reply in replies] == ["ok", "error"], replies
+        for kind in ("screenshot", "html"):  # as a parent does that knows where they belong
+            Path(replies[0]["content"]["result"][kind]).rename(folder / kind)
         child.ask({"type": "send_cv", "content": {"referenceNumber": "a-1", "note": NASTY}})
         child.ask({"type": "ping"}, {"type": "nonsense"})
         assert child.end() == 0
@@ -69,6 +71,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 RECORD = "--record", "recording"
 PRIVATE = {"SIDECAR_ALLOW_PRIVATE_NETWORK": "true"}
+FILES: dict[str, Any] = {"options": ["SCREENSHOT", "HTML"], "artifacts": "files"}
 
 
 @pytest.fixture
@@ -114,6 +117,19 @@ def test_a_job_is_recorded_with_pictures_and_without_secrets(recorded: Path) -> 
         for secret in SECRETS if path.is_file() else ():
             for form in encodings(secret):
                 assert form.encode() not in path.read_bytes(), (path.name, secret)
+
+
+def test_a_jobs_files_are_recorded(recorded: Path) -> None:
+    """The picture is the reply's own, also after the parent has moved it; the page's text has words for its secrets."""
+    job = recorded / "recording" / "jobs" / "000001"
+    noted = {one["kind"]: one for one in json.loads((job / "job.json").read_text())["artifacts"]}
+    picture, page = (job / noted[kind]["file"] for kind in ("screenshot", "html"))
+    assert picture.samefile(recorded / "screenshot")
+    assert noted["screenshot"]["size"] == picture.stat().st_size
+    assert TYPED in (recorded / "html").read_text()
+    assert "<h1>secret_value_" in page.read_text()
+    assert sorted(path.name for path in job.parent.iterdir()) == [".staged", "000001", "000002"]
+    assert list((job.parent / ".staged").iterdir()) == []
 
 
 async def test_the_first_screen_says_what_failed(recorded: Path, browser: Browser) -> None:
@@ -210,6 +226,9 @@ async def test_everything_can_be_reached(recorded: Path, browser: Browser) -> No
     delivery = await page.locator("#webhooks .row").first.get_attribute("id")
     await page.evaluate("(id) => location.hash = id", delivery)
     await page.locator(f"[id='{delivery}'][open] .lines").wait_for()
+    assert await page.locator("#job-1 a[target=_blank]").count() == 2
+    for link in await page.locator("#job-1 a[target=_blank]").all():
+        assert (recorded / str(await link.get_attribute("href"))).is_file()
     unreachable = (
         '() => document.querySelectorAll(\'.timeline-body ~ * [tabindex="-1"], main details [tabindex="-1"]\')'
     )
@@ -259,6 +278,9 @@ async def test_a_running_session_is_shown_as_it_goes(recorded: Path, live: str, 
     assert asked(live, path, Host="evil.example")[0] == 403
     assert asked(live, path, Origin="http://evil.example")[0] == 403
     assert asked(live, path, Sec_Fetch_Site="cross-site")[0] == 403
+    file = next((recorded / "recording" / "jobs" / "000001").glob("artifact-*.html")).name
+    assert asked(live, f"{path}jobs/000001/{file}")[0] == 200
+    assert asked(live, f"{path}jobs/000001/job.json")[0] == asked(live, f"{path}jobs/%2e%2e/{file}")[0] == 404
     page = await browser.new_page()
     await page.goto(live)
     await page.locator("#live-state").wait_for()

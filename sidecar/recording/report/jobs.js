@@ -91,11 +91,18 @@ const missingPictures = (job) => {
   return notes.length ? make("p", { class: "where" }, `${notes.join("; ")}.`) : null;
 };
 
+const artifacts = (data, job) => (job.artifacts.length ? make("div", null,
+  make("h4", null, "Artifacts"),
+  make("ul", { class: "lines" }, job.artifacts.map((one) => make("li", null,
+    one.file ? make("a", { href: `${data.about.base}jobs/${job.folder}/${one.file}`, target: "_blank", rel: "noreferrer" }, one.kind) : one.kind,
+    ` ${one.name}  ${bytes(one.size)}${one.file ? "" : ", not recorded"}`)))) : null);
+
 const jobBody = (data, job) => make("div", { class: "job-body" },
   failureView(data, job),
   job.steps.map((step, place) => stepView(data, job, step, place)),
   missingPictures(job),
   waterfall(job),
+  artifacts(data, job),
   json("Extract", job.extract),
   job.seq === null ? null : make("p", null, make("a", { href: `#request-${job.seq}` }, `The request, number ${job.seq}`)));
 

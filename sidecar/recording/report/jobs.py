@@ -1,12 +1,13 @@
 """Browser jobs of a recorded session: their steps, their network, and the requests that they belong to."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
+from sidecar.recording.job_artifacts import NAME
 from sidecar.recording.job_recordings import JOB, picture_name
 from sidecar.recording.page_recordings import INDEX
 from sidecar.recording.recording_folder import JOBS, PAGES
@@ -25,6 +26,7 @@ MAX_PICTURES: Final = 1_000
 MAX_STEPS: Final = 60
 MAX_ACTIONS: Final = 60
 MAX_LINES: Final = 40
+MAX_ARTIFACTS: Final = 100
 _CLOCKS_DIFFER: Final = 1.0
 """Seconds by which a job may seem to begin before its request."""
 _TYPES: Final = (
@@ -152,6 +154,7 @@ def _film_job(one: dict[str, Any]) -> dict[str, Any]:
         "failure": _failure(failure) if failure else None,
         "left_out": {name: int(number(left_out.get(name))) for name in ("late", "secret")},
         "extract": None,
+        "artifacts": [_artifact(mapping(one)) for one in sequence(film.get("artifacts"))[:MAX_ARTIFACTS]],
     }
 
 
@@ -174,6 +177,7 @@ def _unfilmed_job(request: JobRequest) -> dict[str, Any]:
         "failure": None,
         "left_out": {},
         "extract": None,
+        "artifacts": [],
     }
 
 
@@ -192,10 +196,30 @@ def _add_outcome(job: dict[str, Any], request: JobRequest) -> None:
     elif request.status in ("skipped", "cancelled"):
         job["ok"] = True
     if request.result:
+        _name_downloads(job["artifacts"], sequence(request.result.get("downloads")))
         values = [sequence(mapping(step).get("values")) for step in sequence(request.result.get("steps"))]
         for step, of_step in zip(job["steps"], values, strict=False):
             for action, value in zip(step["actions"], of_step, strict=False):
                 action["value"] = abridge(value, most=200)
+
+
+def _artifact(one: dict[str, Any]) -> dict[str, Any]:
+    file = text(one.get("file"), 40)
+    return {
+        "kind": text(one.get("kind"), 20),
+        "name": text(one.get("name"), 120),
+        "size": max(0, int(number(one.get("size")))),
+        "file": file if NAME.fullmatch(file) else None,
+    }
+
+
+def _name_downloads(artifacts: list[dict[str, Any]], downloads: Sequence[Any]) -> None:
+    """Gives downloads the names that their servers gave them."""
+    names = {
+        text(one.get("path"), 4_000).rpartition("/")[2]: text(one.get("name"), 120) for one in map(mapping, downloads)
+    }
+    for artifact in artifacts:
+        artifact["name"] = names.get(artifact["name"], artifact["name"])
 
 
 def _step(step: dict[str, Any]) -> dict[str, Any]:

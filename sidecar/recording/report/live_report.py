@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 
+from sidecar.recording.job_artifacts import NAME
 from sidecar.recording.recording_folder import EXCHANGES, JOBS, MANIFEST, PAGES, REPLIES, SESSION
 from sidecar.recording.report.report_page import render, report_data
 
@@ -33,6 +34,11 @@ class LiveReport:
     async def data(self) -> bytes:
         """What the page shows, in JSON. Raises RecordingError."""
         return orjson.dumps(await self._newest())
+
+    def artifact(self, job: str, name: str) -> Path | None:
+        """The file of an artifact in the folder of a job; None if there is none."""
+        path = self._folder / JOBS / job / name
+        return path if job.isdecimal() and NAME.fullmatch(name) and path.is_file() else None
 
     async def _newest(self) -> dict[str, Any]:
         now = time.monotonic()

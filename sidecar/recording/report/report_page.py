@@ -22,14 +22,16 @@ _ESCAPES: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\
 """Characters that could end a script, within JSON."""
 
 
-def report_page(folder: Path, most: int = MAX_BYTES, *, live: str = "") -> bytes:
-    """The page of a recording, in UTF-8. `live` is where it asks for newer data. Raises RecordingError."""
-    return render(report_data(folder, most), live=live)
+def report_page(folder: Path, most: int = MAX_BYTES, *, base: str = "") -> bytes:
+    """The page of a recording, in UTF-8. `base` leads from it to the recording's files. Raises RecordingError."""
+    return render(report_data(folder, most, base))
 
 
-def report_data(folder: Path, most: int = MAX_BYTES) -> dict[str, Any]:
-    """What the page shows. Raises RecordingError."""
-    return gather(folder, most - len(_script()) - len(_asset("report.css")) - _ROOM)
+def report_data(folder: Path, most: int = MAX_BYTES, base: str = "") -> dict[str, Any]:
+    """What the page shows; `base` is a relative URL that ends with a slash. Raises RecordingError."""
+    data = gather(folder, most - len(_script()) - len(_asset("report.css")) - _ROOM)
+    data["about"]["base"] = base
+    return data
 
 
 def render(data: dict[str, Any], *, live: str = "") -> bytes:
