@@ -1,9 +1,10 @@
 """Exchanges with HTTP servers as lines of JSON, their secrets replaced."""
 
 import base64
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import orjson
 
@@ -41,22 +42,45 @@ def exchange_line(record: HttpRecord, redactor: Redactor, note: dict[str, Any]) 
     return orjson.dumps({**line, "_log": note}) + b"\n"
 
 
-def read_exchanges(path: Path) -> Iterator[HttpRecord]:
-    """The exchanges of a recording, in the order in which they ended. Raises OSError, and ValueError for a bad line."""
-    return (record for record, _ in read_noted_exchanges(path))
+class ExchangeFile:
+    """The exchanges of a recording, in the order in which they ended. Memory holds only where each begins."""
 
+    def __init__(self, path: Path) -> None:
+        """Those that are in the file by now. Raises OSError."""
+        self._path = path
+        self._lines = array("Q")
+        """Number of each line, and the byte at which it begins."""
+        start = 0
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip() and line.endswith(b"\n"):  # not blank, nor cut off as its process died
+                    self._lines.extend((number, start))
+                start += len(line)
 
-def read_noted_exchanges(path: Path) -> Iterator[tuple[HttpRecord, dict[str, Any]]]:
-    """The exchanges of a recording, each with when it ended (`at`) and how long it took (`ms`)."""
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip() or not line.endswith(b"\n"):
-                continue  # blank, or cut off as its process died
-            try:
-                members = orjson.loads(line)
-                yield _exchange(members), dict(members.get("_log") or {})
-            except (ValueError, KeyError, TypeError, AttributeError) as wrong:
-                raise ValueError(f"line {number} is no exchange: {type(wrong).__name__}") from None
+    def __iter__(self) -> Iterator[HttpRecord]:
+        """Reads all of them. Raises OSError, and ValueError for a bad line."""
+        return (record for record, _ in self.with_notes())
+
+    def __getitem__(self, number: int) -> HttpRecord:
+        """Reads one. Raises OSError, and ValueError for a bad line."""
+        with self._path.open("rb") as file:
+            return self._read(file, 2 * number)[0]
+
+    def with_notes(self) -> Iterator[tuple[HttpRecord, dict[str, Any]]]:
+        """Reads all of them, each with when it ended (`at`) and how long it took (`ms`)."""
+        with self._path.open("rb") as file:
+            for index in range(0, len(self._lines), 2):
+                record, members = self._read(file, index)
+                yield record, dict(members.get("_log") or {})
+
+    def _read(self, file: BinaryIO, index: int) -> tuple[HttpRecord, dict[str, Any]]:
+        number, start = self._lines[index : index + 2]
+        file.seek(start)
+        try:
+            members = orjson.loads(file.readline())
+            return _exchange(members), members
+        except (ValueError, KeyError, TypeError, AttributeError) as wrong:
+            raise ValueError(f"line {number} is no exchange: {type(wrong).__name__}") from None
 
 
 def _exchange(line: dict[str, Any]) -> HttpRecord:

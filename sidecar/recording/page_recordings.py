@@ -98,7 +98,7 @@ class PageRecordings:
         har = self._folder / os.path.basename(str(entry["har"]))  # noqa: PTH119 - it may only name a file in the same folder
         try:
             network = orjson.loads(har.read_bytes())
-            exchanges = ExchangeMatcher(har_exchanges(network), self._ignored)
+            exchanges = ExchangeMatcher([*har_exchanges(network)], self._ignored)
             return RecordedPages(int(entry["seed"]), float(entry["began"]), har, exchanges, har_sockets(network))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as wrong:
             raise RecordingError(f"can't read {har}: {type(wrong).__name__}") from None

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import orjson
 
 from sidecar.http_record import Fields, HttpRecord
-from sidecar.recording.exchange_log import read_noted_exchanges
+from sidecar.recording.exchange_log import ExchangeFile
 from sidecar.recording.page_recordings import INDEX
 from sidecar.recording.recording_folder import EXCHANGES, PAGES, RecordingError
 from sidecar.wall_clock import rfc3339
@@ -77,7 +77,7 @@ def _page_hars(folder: Path) -> Iterator[tuple[list[dict[str, Any]], list[dict[s
 
 def _exchange_entries(path: Path) -> Iterator[dict[str, Any]]:
     try:
-        for record, note in read_noted_exchanges(path):
+        for record, note in ExchangeFile(path).with_notes():
             yield _exchange_entry(record, note)
     except FileNotFoundError:
         return
