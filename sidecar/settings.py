@@ -121,10 +121,12 @@ class Settings:
     """URLS: origins, separated by commas, whose pages may call over HTTP (CORS)."""
     webhook: str = ""
     """URLS: webhooks for every run, separated by spaces; `--webhook URL` can be given several times."""
+    push_url: str = ""
+    """URL: where due schedules post pushes in EngageLab's own form; without it such a push is refused (28105)."""
     max_stdouterr_size: int = _number(10_000, ge=0, le=1_000_000)
     """CHARACTERS: length of a step's output in an update, unless the webhook sets its own limit."""
     allow_private_network: bool = False
-    """BOOL: whether webhooks and task scripts may reach loopback and private addresses."""
+    """BOOL: whether webhooks, pushes and task scripts may reach loopback and private addresses."""
     misfire_grace: float = _number(3600.0, ge=0, le=31_622_400)
     """SECONDS: how long after its time a missed schedule still runs."""
     scripts_folder: str = ""

@@ -1,11 +1,13 @@
 """Schedules: a message that is run once, at a time given in advance. Source: EngageLab's scheduled tasks."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 from sidecar_protocol.errors import ErrorDetail
-from sidecar_protocol.models import Bound, Maybe, Model, Sparse
+from sidecar_protocol.models import Bound, Either, Maybe, Model, Sparse
 from sidecar_protocol.wire_types import UNSET, Raw
 
+DEVICE_PUSH: Final = "push"
+"""The type of pushes in EngageLab's own form, which schedules alone have: no message of the wire is called so."""
 ScheduleName = Annotated[str, Bound(min_length=1, max_length=255)]
 """1 to 255 bytes of letters (Chinese ones, too), digits, underscores and spaces."""
 NonEmpty = Annotated[str, Bound(min_length=1)]
@@ -13,6 +15,8 @@ ScheduleKey = Annotated[str, Bound(min_length=1, max_length=255)]
 """The id that `create_schedule` returned."""
 Page = Annotated[int, Bound(ge=1, le=1_000_000_000)]
 Status = Literal["pending", "paused", "fired", "missed"]
+Members = Annotated[dict[str, Any], Bound(min_length=1)]
+"""An object that is not empty."""
 
 
 class Single(Sparse):
@@ -37,6 +41,18 @@ class Push(Model):
 
     type: Annotated[str, Bound(min_length=1, max_length=255)]
     content: Maybe[Raw] = UNSET
+
+
+class DevicePush(Model):
+    """A push in EngageLab's own form, the content of a push of the type `push`: it is posted as it came."""
+
+    sender: str | None = Bound(default=None, alias="from")
+    to: Annotated[NonEmpty | Members, Either("str", "object")]
+    """`all`, or an object that names devices."""
+    body: Members
+    """`platform`, `notification` or `message`, `options`."""
+    request_id: str | None = None
+    custom_args: Any = None
 
 
 class CreateSchedule(Model):

@@ -18,6 +18,7 @@ _MAX_SECRETS: Final = 10
 
 Format = Literal["factotum", "factotum-0.6", "cloudevents"]
 DeliveryStatus = Literal["waiting", "dead"]
+DeliveryKind = Literal["webhook", "result", "cv", "full_cv", "cvs_list", "push"]
 StdouterrSize = Annotated[int, Bound(ge=0, le=1_000_000)]
 
 
@@ -67,7 +68,7 @@ class Delivery(Sparse):
     endpoint: str
     host: str
     """Host and port of the endpoint; the rest of a URL may be a secret."""
-    kind: Literal["webhook", "result", "cv", "full_cv", "cvs_list"]
+    kind: DeliveryKind
     status: DeliveryStatus
     run: str
     """Deliveries to one endpoint keep their order within this."""
@@ -98,7 +99,7 @@ class DeliveryFailed(Model):
     """The name of a server, else the endpoint's host and port."""
     endpoint: str
     id: str
-    kind: Literal["webhook", "result", "cv", "full_cv", "cvs_list"]
+    kind: DeliveryKind
     status: DeliveryStatus
     """`waiting`: it is tried again; `dead`: only `redeliver` does."""
     attempts: int

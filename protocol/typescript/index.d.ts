@@ -116,7 +116,7 @@ export interface Delivery {
   id: string;
   endpoint: string;
   host: string;
-  kind: "webhook" | "result" | "cv" | "full_cv" | "cvs_list";
+  kind: "webhook" | "result" | "cv" | "full_cv" | "cvs_list" | "push";
   status: "waiting" | "dead";
   run: string;
   size: number;
@@ -131,7 +131,7 @@ export interface DeliveryFailed {
   server: string;
   endpoint: string;
   id: string;
-  kind: "webhook" | "result" | "cv" | "full_cv" | "cvs_list";
+  kind: "webhook" | "result" | "cv" | "full_cv" | "cvs_list" | "push";
   status: "waiting" | "dead";
   attempts: number;
   error: ErrorDetail;

@@ -43,7 +43,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _check(loaded: settings.Settings) -> None:
     """What no session could begin with is said instead of `ready`. Raises SettingsError."""
-    if loaded.home or loaded.log_input or loaded.log_debug or loaded.record or loaded.offline or loaded.webhook:
+    files = loaded.home or loaded.log_input or loaded.log_debug or loaded.record or loaded.offline
+    if files or loaded.webhook or loaded.push_url:
         from sidecar.composition.startup_checks import check_settings  # late: a plain session has nothing to check
 
         check_settings(loaded)

@@ -65,7 +65,7 @@ class Delivery(TypedDict):
     id: str
     endpoint: str
     host: str
-    kind: Literal["webhook", "result", "cv", "full_cv", "cvs_list"]
+    kind: Literal["webhook", "result", "cv", "full_cv", "cvs_list", "push"]
     status: Literal["waiting", "dead"]
     run: str
     size: int
@@ -81,7 +81,7 @@ class DeliveryFailed(TypedDict):
     server: str
     endpoint: str
     id: str
-    kind: Literal["webhook", "result", "cv", "full_cv", "cvs_list"]
+    kind: Literal["webhook", "result", "cv", "full_cv", "cvs_list", "push"]
     status: Literal["waiting", "dead"]
     attempts: int
     error: ErrorDetail

@@ -48,6 +48,7 @@ def build_queue(
         logins.context,
         storage.listener_factory.for_run,
         clock,
+        storage.pushes.forward,
         flush=storage.database.flush if fleet else None,
     )
     options = JobQueueOptions(
@@ -58,8 +59,7 @@ def build_queue(
         jitter=random.random,
         on_event=context.on_event,
     )
-    backend = fleet or _sqlite_backend(storage, folder, context)
-    job_queue = JobQueue(backend, storage.encryptor, clock, options)
+    job_queue = JobQueue(fleet or _sqlite_backend(storage, folder, context), storage.encryptor, clock, options)
     resources.push_async_callback(job_queue.close)
     schedules = ScheduleService(
         storage.agenda("schedule"),
@@ -73,6 +73,7 @@ def build_queue(
         check_job=browsers.run_service().check,
         documents=browsers.documents(),
         pack=lambda urls: storage.listener_factory.pack(storage.listener_factory.endpoints(urls)),
+        check_push=storage.pushes.check,
         on_event=context.on_event,
     )
     resources.push_async_callback(schedules.close)

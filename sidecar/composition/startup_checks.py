@@ -18,7 +18,7 @@ def check_settings(settings: Settings) -> None:
         _check_folder("record", Path(settings.record))
     if settings.home:
         _check_folder("home", settings.state_path())
-    if settings.webhook:
+    if settings.webhook or settings.push_url:
         from sidecar.server.session import webhooks_of
 
         webhooks_of(settings)

@@ -11,6 +11,7 @@ from sidecar import files
 from sidecar.composition.process_context import ProcessContext
 from sidecar.composition.tasks import build_tasks
 from sidecar.deliveries.delivery_manager import DeliveryServices, open_deliveries
+from sidecar.deliveries.push_forwarder import PushForwarder
 from sidecar.encryption import Encryptor
 from sidecar.errors import SidecarError, StoreFailed
 from sidecar.jobs.interrupted_runs import InterruptedRuns
@@ -70,6 +71,7 @@ class StorageServices:
         self.delivery_services = self._open_deliveries()
         self.outbox, self.endpoints = self.delivery_services.outbox, self.delivery_services.endpoints
         self.forwarder = self.delivery_services.forwarder
+        self.pushes = PushForwarder(self.endpoints, self.outbox, settings.push_url)
         self._publisher = self._open_publisher() if fleet else None
         self.references = ReferenceStore(database, clock, self._publisher)
         self.credentials = self._open_credentials()

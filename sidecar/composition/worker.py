@@ -14,7 +14,7 @@ from sidecar.composition.network import Network
 from sidecar.composition.process_context import ProcessContext
 from sidecar.composition.storage import StorageServices
 from sidecar.recording.redaction.redactor import Redactor
-from sidecar.server.session import Session
+from sidecar.server.session import Session, check_push_url
 from sidecar.settings import Settings
 from sidecar.shutdown import CLOSE_SECONDS, StopSignals, force_exit_after
 from sidecar.storage.memory_references import MemoryReferences
@@ -30,6 +30,7 @@ async def work(
 
     `on_interrupt` is called at SIGINT. Gives whether it was SIGINT. Raises SettingsError, StoreFailed.
     """
+    check_push_url(settings)
     redactor = Redactor()
     logs.configure(settings.log_debug, redactor.redact_text, settings.log_format, work_on_stderr=True)
     stopped = asyncio.Event()

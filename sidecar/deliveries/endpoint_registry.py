@@ -105,8 +105,7 @@ class EndpointRegistry:
         named = {_id_of(webhook): webhook for webhook in webhooks}
         for one, webhook in named.items():
             self._save(one, webhook)
-            self._rows.enable(one)
-            self._disabled.discard(one)
+            self.enable(webhook)
         self._session = tuple(self._endpoint(one, webhook) for one, webhook in named.items())
         self.on_known(named)
         return tuple(_id_of(webhook) for webhook in webhooks)
@@ -126,6 +125,12 @@ class EndpointRegistry:
                 if row is None or (self._webhook(row) is None and _may_replace(webhook, row)):
                     self._save(one, webhook)
         return tuple(self._endpoint(one, webhook) for one, webhook in named.items() if one not in self._disabled)
+
+    def enable(self, webhook: Webhook) -> None:
+        """Gives a disabled webhook another chance."""
+        one = _id_of(webhook)
+        self._rows.enable(one)
+        self._disabled.discard(one)
 
     def pack(self, endpoints: Sequence[Endpoint]) -> str:
         """Endpoints in the form stored with a job: JSON, with encrypted secrets. Raises StoreFailed."""

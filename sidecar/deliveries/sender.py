@@ -122,7 +122,9 @@ class Sender:
         if self._http is None:
             self._http = self._open_http()
         server = RtcvServer(self._http, target.credentials)
-        kind = "result" if message.kind == "webhook" else message.kind  # webhooks go the other way
+        kind = message.kind
+        if kind == "webhook" or kind == "push":  # those go the other way
+            kind = "result"
         response = await server.deliver(kind, body, message.id)
         return classify_response(response, self._clock.now(), lambda: server.to_error(response), server=True)
 

@@ -8,6 +8,7 @@ from sidecar_protocol.cv_documents import SendFullCv
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.schedules import DEVICE_PUSH
 from sidecar_protocol.wire_types import Raw
 
 from sidecar.clock import Clock
@@ -43,12 +44,16 @@ class BackgroundExecutor:
         login_of: LoginOf,
         listeners_of: ListenersOf,
         clock: Clock,
+        forward_push: Callable[[bytes, str], None],
         flush: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`flush` returns once everything that a run has written is on disk, and raises StoreFailed.
+        """`forward_push` stages a push in EngageLab's own form under a key.
+
+        `flush` returns once everything that a run has written is on disk, and raises StoreFailed.
 
         It is for a fleet, where the job's end is stored elsewhere; by default both are one transaction.
         """
+        self._forward_push = forward_push
         self._flush = flush
         self._listeners_of = listeners_of
         self._clock = clock
@@ -63,6 +68,7 @@ class BackgroundExecutor:
             "send_cvs_list": self._send_cvs_list,
             "set_cached_reference": self._set_reference,
             "set_short_cached_reference": self._set_reference,
+            DEVICE_PUSH: self._push,
         }
 
     def register(self, message_type: str, perform: RunHandler) -> None:
@@ -130,6 +136,13 @@ class BackgroundExecutor:
             return codec.NO_CONTENT
 
         return await self._reported(run, remember)
+
+    async def _push(self, run: JobRun) -> Any:
+        async def forward() -> Any:
+            self._forward_push(run.content, run.id)
+            return codec.NO_CONTENT
+
+        return await report_as_step(run, run.type, self._listeners_of(run), self._clock, forward)
 
     async def _reported(self, run: JobRun, act: Callable[[LoginContext], Awaitable[Any]]) -> Any:
         """Does what a run is for with its login; its listeners see one step."""

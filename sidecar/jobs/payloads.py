@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from sidecar_protocol import codec
+from sidecar_protocol.bounds import check
 from sidecar_protocol.cvs import list_of, reference_of
+from sidecar_protocol.decoding import decode_as, names_of
 from sidecar_protocol.jobs import SendJob
+from sidecar_protocol.schedules import DEVICE_PUSH, DevicePush
 
 from sidecar.browser.steps.actions import BoundAction
 from sidecar.browser.steps.plan import PlannedStep
@@ -16,7 +19,14 @@ from sidecar.rtcv.documents import DocumentLoader
 
 def decode_message(message_type: str, content: bytes) -> Any:
     """A message's content as its type. Raises WireError: `unknown_type` or `invalid_content`."""
+    if message_type == DEVICE_PUSH:
+        return _decode_push(content)
     return codec.decode_kept(message_type, content)
+
+
+def _decode_push(content: bytes) -> DevicePush:
+    check(content, names_of(DevicePush))
+    return decode_as(DevicePush, content)
 
 
 def check_content(message_type: str, content: Any, documents: DocumentLoader) -> None:

@@ -35,6 +35,7 @@ class ScheduleService:
         check_job: Callable[[SendJob, float], Sequence[PlannedStep]],
         documents: DocumentLoader,
         pack: Callable[[Sequence[str]], str],
+        check_push: Callable[[], None],
         on_event: Callable[[str, Any], None],
     ) -> None:
         """`flush` returns once what was submitted is on disk; `grace` is `misfire_grace` in seconds.
@@ -43,7 +44,7 @@ class ScheduleService:
         """
         self._submit = submit
         self._flush = flush
-        scheduled = ScheduledMessages(encryptor, supports, check_job, documents, pack)
+        scheduled = ScheduledMessages(encryptor, supports, check_job, documents, pack, check_push)
         self._dispatcher = ScheduleDispatcher(
             agenda,
             scheduled,

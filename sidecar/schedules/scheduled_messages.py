@@ -8,7 +8,7 @@ from sidecar_protocol.codec import member
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import ErrorCode, WireError
 from sidecar_protocol.jobs import SendJob
-from sidecar_protocol.schedules import Push
+from sidecar_protocol.schedules import DEVICE_PUSH, Push
 from sidecar_protocol.wire_types import UNSET, Raw
 
 from sidecar.browser.steps.plan import PlannedStep
@@ -52,17 +52,20 @@ class ScheduledMessages:
         check_job: Callable[[SendJob, float], Sequence[PlannedStep]],
         documents: DocumentLoader,
         pack: Callable[[Sequence[str]], str],
+        check_push: Callable[[], None],
     ) -> None:
         """`supports` says whether a message type can be scheduled.
 
         `check_job` takes a job and the Unix time of its run, returns its steps, and raises InvalidContent, Unauthorized
         and Forbidden. `pack` adds the session's webhooks to a job's own and packs them; it raises InvalidContent.
+        `check_push` raises InvalidContent where pushes in EngageLab's own form have no target.
         """
         self._encryptor = encryptor
         self._supports = supports
         self._check_job = check_job
         self._documents = documents
         self._pack = pack
+        self._check_push = check_push
 
     def check(self, push: Push, due: float, *, logged_in: bool) -> CheckedMessage:
         """Checks a message that is to run at a Unix time as if it were sent now.
@@ -76,6 +79,8 @@ class ScheduledMessages:
             raise InvalidContent(f"{_TYPE}: {message_type} can't be scheduled", _TYPE)
         if raw is UNSET:
             raise InvalidContent(f"{_CONTENT}: missing", _CONTENT)
+        if message_type == DEVICE_PUSH:
+            self._check_push()
         content = bytes(raw)
         steps: Sequence[PlannedStep] = ()
         try:

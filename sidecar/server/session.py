@@ -96,7 +96,8 @@ class Session:
 
 
 def webhooks_of(settings: Settings) -> "tuple[Webhook, ...]":
-    """The webhooks with which every session begins. Raises SettingsError."""
+    """The webhooks with which every session begins. Raises SettingsError, also for a `push_url` that can't be."""
+    check_push_url(settings)
     if not settings.webhook:
         return ()
     from sidecar_protocol.webhooks import Webhook
@@ -110,6 +111,18 @@ def webhooks_of(settings: Settings) -> "tuple[Webhook, ...]":
         except SidecarError as wrong:
             raise SettingsError(f"--webhook: {wrong.message}") from None
     return tuple(Webhook(url=url) for url in urls)
+
+
+def check_push_url(settings: Settings) -> None:
+    """Raises SettingsError for a URL that no push can be posted to."""
+    if not settings.push_url:
+        return
+    from sidecar.net.urls import check_url
+
+    try:
+        check_url(settings.push_url, allow_private=settings.allow_private_network)
+    except SidecarError as wrong:
+        raise SettingsError(f"--push-url: {wrong.message}") from None
 
 
 def check_credentials(credentials: "Sequence[Credentials]") -> None:

@@ -15,7 +15,7 @@ from sidecar.errors import DecryptionKeyMissing, StoreFailed
 from sidecar.storage import outbox_sql
 from sidecar.storage.database import Database
 
-Kind = Literal["webhook", "result", "cv", "full_cv", "cvs_list"]
+Kind = Literal["webhook", "result", "cv", "full_cv", "cvs_list", "push"]
 
 MAX_DEAD: Final = 10_000
 MAX_DEAD_BYTES: Final = 256 << 20

@@ -1,14 +1,35 @@
 """EngageLab's documented calls with curl, and its numbers with their statuses."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.harness import SECONDS, environment, receiver
 from tests.http_harness import TOKEN, Answer, Serving
 
 PUSH = {"type": "set_cached_reference", "content": "abcd"}
+OWN = {
+    "from": "push",
+    "to": {"registration_id": ["1a0018970ab49abda3e", "100d85590955c1d2793"]},
+    "body": {
+        "platform": "web",
+        "notification": {
+            "alert": "Api web timed task",
+            "web": {"alert": "Api web timed task", "title": "Api web timed task", "extras": {"key1": "value1"}},
+        },
+        "message": {},
+        "options": {"time_to_live": 60},
+    },
+    "request_id": "12345",
+    "custom_args": "business info",
+}
+"""The documented push."""
 PATH = "/v4/schedules"
 BASIC = ("-u", f"appkey:{TOKEN}")
 
@@ -31,9 +52,9 @@ def ask(server: Serving, method: str, path: str = "", body: Any = None, kind: st
     return server.curl(PATH + path, *headers, data=body, token="")
 
 
-def schedule(**changes: Any) -> dict[str, Any]:
-    """The documented body, for an hour from now."""
-    time = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%d %H:%M:%S")
+def schedule(seconds: float = 3600, **changes: Any) -> dict[str, Any]:
+    """The documented body, for an hour from now unless `seconds` say otherwise."""
+    time = (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%d %H:%M:%S")
     whole = {
         "name": "schedule push example",
         "enabled": True,
@@ -80,16 +101,50 @@ def test_every_number(server: Serving) -> None:
     assert refused(ask(server, "GET", "?page=x")) == (400, 28100)
     assert refused(ask(server, "GET", "/0eac1b80-c2ac-4b69-948b-c65b34b96512")) == (404, 28104)
     assert refused(ask(server, "DELETE", "/nobody")) == (404, 28104)
-    own = {
-        "from": "push",
-        "to": {"registration_id": ["1a0018970ab49abda3e"]},
-        "body": {"platform": "web"},
-        "request_id": "12345",
-    }
-    assert refused(ask(server, "POST", "", schedule(push=own))) == (404, 28105)
+    without_url = ask(server, "POST", "", schedule(push=OWN))
+    assert refused(without_url) == (404, 28105)
+    assert "SIDECAR_PUSH_URL" in without_url.json["error"]["message"]
     unknown = server.curl(PATH, "-u", "appkey:wrong", token="")
     assert refused(unknown) == (401, 28101)
     assert unknown.headers["www-authenticate"].startswith("Basic")
     assert refused(server.curl(PATH, token="")) == (401, 28101)
     wrong = ask(server, "PATCH", "")
     assert (refused(wrong), wrong.headers["allow"]) == ((405, 28100), "POST, GET, HEAD, OPTIONS")
+
+
+def test_a_push_in_their_own_form(tmp_path: Path) -> None:
+    """It is posted to the URL of the setting when it is due, at least once, under the id of its message."""
+    with receiver() as taken:
+        env = {"TZ": "UTC", "SIDECAR_ALLOW_PRIVATE_NETWORK": "true", "SIDECAR_PUSH_URL": f"{taken.server.url}/v4/push"}
+        taken.server.fail("push", "error", status=503, retry_after=1)
+        with Serving(tmp_path, token=TOKEN, env=env) as server:
+            later = ask(server, "POST", "", schedule(push=PUSH)).json["schedule_id"]
+            made = ask(server, "POST", "", schedule(3, push=OWN))
+            path = f"/{made.json['schedule_id']}"
+            assert ask(server, "GET", path).json["push"] == OWN
+            changed = OWN | {"to": "all", "request_id": "6"}
+            assert ask(server, "PUT", f"/{later}", {"push": changed}).json["push"] == changed
+            for wrong, place in (({"to": {}}, "push.to"), ({"body": 5}, "push.body"), ({"strange": 1}, "push.strange")):
+                refused = ask(server, "POST", "", schedule(push=OWN | wrong))
+                assert (refused.status, refused.json["error"]["code"]) == (404, 28105)
+                assert refused.json["error"]["message"].startswith(f"{place}: ")
+            taken.wait_for("push")
+            ids = ask(server, "GET", f"{path}/msg-ids").json
+            waiting = server.post("list_deliveries").json["content"]["deliveries"]
+            assert [(one["kind"], one["id"]) for one in waiting] == [("push", ids["msgids"][0])]
+            server.end(signal.SIGKILL)
+        with Serving(tmp_path, token=TOKEN, env=env) as server:
+            taken.wait_for("push", 2)
+        first, second = taken.server.to("push")
+        assert first.json == second.json == OWN
+        assert {one.headers["webhook-id"] for one in (first, second)} == set(ids["msgids"])
+        assert first.headers["Content-Type"].startswith("application/json")
+
+
+def test_a_url_that_can_not_be(tmp_path: Path) -> None:
+    """It is refused at the start, by the name of the setting."""
+    command = [sys.executable, "-m", "sidecar", "serve", "--http", "127.0.0.1:0"]
+    for url in ("ftp://a.example/", "http://10.0.0.1/"):
+        env = environment(tmp_path, {"SIDECAR_PUSH_URL": url})
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, cwd=tmp_path, env=env)
+        assert (done.returncode, done.stderr.startswith("sidecar: --push-url: ")) == (2, True), done

@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from aiohttp import web
+from sidecar_protocol import codec
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import ErrorCode
+from sidecar_protocol.schedules import DEVICE_PUSH
+from sidecar_protocol.wire_types import Raw
 
-from sidecar.server.http.call import Call, json_response
+from sidecar.server.http.call import Call, json_response, parsed
+from sidecar.server.http.gateway import Answer
 from sidecar.server.http.refusals import Refused
 from sidecar.server.http.route_table import HttpRoute
 
@@ -18,6 +22,8 @@ STATUSES: Final = {28100: 400, 28101: 401, 28104: 404, 28105: 404, 28200: 500, 2
 """The status of each of its numbers."""
 CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="sidecar"'}
 _INVALID: Final = 28100
+_OWN_MEMBERS: Final = frozenset({"from", "to", "body"})
+_WITHIN: Final = "push.content"
 _NUMBERS: Final = {
     ErrorCode.UNAUTHORIZED: 28101,
     ErrorCode.FORBIDDEN: 28101,
@@ -48,8 +54,8 @@ class EngagelabRoutes:
         ]
 
     async def create(self, call: Call) -> web.Response:
-        """Adds a schedule."""
-        return json_response((await call.gateway.send("create_schedule", _body(await call.json()))).raw)
+        """Adds a schedule; its push is a message of ours, or in EngageLab's own form."""
+        return json_response((await _send(call, "create_schedule")).raw)
 
     async def list_schedules(self, call: Call) -> web.Response:
         """A page of those that are still to come."""
@@ -65,8 +71,7 @@ class EngagelabRoutes:
 
     async def update(self, call: Call) -> web.Response:
         """Replaces parts of a schedule."""
-        body = {**_body(await call.json()), "schedule_id": call.parameters["id"]}
-        shown = _shown((await call.gateway.send("update_schedule", body)).content)
+        shown = _shown((await _send(call, "update_schedule", schedule_id=call.parameters["id"])).content)
         return json_response(encode({name: value for name, value in shown.items() if name != "schedule_id"}))
 
     async def delete(self, call: Call) -> web.Response:
@@ -93,12 +98,40 @@ async def _ask(call: Call, kind: str) -> Any:
     return await call.gateway.send(kind, {"schedule_id": call.parameters["id"]})
 
 
+async def _send(call: Call, kind: str, **more: str) -> Answer:
+    """The answer to a message with the request's body. Raises Refused, whose sentence names places of that body."""
+    members = _members(await call.read())
+    is_own = _has_own_form(members.get("push"))
+    if is_own:
+        members["push"] = Raw(b'{"type":%s,"content":%s}' % (encode(DEVICE_PUSH), members["push"]))
+    try:
+        return await call.gateway.send(kind, {**members, **more})
+    except Refused as refused:
+        if is_own:
+            refused.error["message"] = refused.message.replace(_WITHIN, "push")
+        raise
+
+
+def _members(body: bytes) -> dict[str, Raw]:
+    parsed(body)
+    try:
+        return codec.members(body)
+    except codec.NotJson:
+        message = "request data is not json: expected an object"
+        raise Refused.because(ErrorCode.INVALID_CONTENT, message) from None
+
+
+def _has_own_form(push: Raw | None) -> bool:
+    """Whether a push names devices, not a message."""
+    try:
+        members = codec.members(push or b"")
+    except codec.NotJson:
+        return False
+    return "type" not in members and not members.keys().isdisjoint(_OWN_MEMBERS)
+
+
 def _shown(schedule: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: schedule[name] for name in SHOWN if name in schedule}
-
-
-def _body(body: Any) -> Mapping[str, Any]:
-    """The content of a message; a push to devices has no target here."""
-    if not isinstance(body, dict):
-        raise Refused.because(ErrorCode.INVALID_CONTENT, "request data is not json: expected an object")
-    return body
+    shown = {name: schedule[name] for name in SHOWN if name in schedule}
+    if shown["push"]["type"] == DEVICE_PUSH:
+        shown["push"] = shown["push"]["content"]
+    return shown

@@ -50,6 +50,10 @@ REFERENCE: dict[str, Any] = {"type": "set_cached_reference", "content": "abcd"}
 LOGGED_IN: Final = "a login"
 
 
+def _takes_pushes() -> None:
+    """Takes pushes in EngageLab's own form."""
+
+
 class ScheduleHarness:
     """Schedules of one process over a database that others may share, and the jobs that they made."""
 
@@ -65,7 +69,7 @@ class ScheduleHarness:
         self.changes: list[tuple[str, float]] = []
         self.refused_webhook: Exception | None = None
         pushes = ScheduledMessages(
-            encryptor or Encryptor(), KINDS.__contains__, self._check_job, DocumentLoader(""), self._pack
+            encryptor or Encryptor(), KINDS.__contains__, self._check_job, DocumentLoader(""), self._pack, _takes_pushes
         )
         self.schedules = ScheduleManager(self.agenda, pushes, time.clock, ZoneInfo("Europe/Amsterdam"), self._on_change)
         self.firing = ScheduleDispatcher(self.agenda, pushes, self._submit, time.clock, GRACE, self.fired.append)
