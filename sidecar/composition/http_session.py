@@ -5,12 +5,14 @@ import os
 from collections.abc import Callable
 
 from sidecar.clock import Clock
+from sidecar.composition.scraper_env_file import read_keys
 from sidecar.composition.session import Process, serve_session
 from sidecar.server.http.gateway import Gateway
 from sidecar.server.http.http_process import HttpProcess, Work
 from sidecar.server.http.listen_address import ListenAddress
 from sidecar.server.http.refusals import problem
 from sidecar.server.http.route_table import ErrorForm
+from sidecar.server.scraper_logins import ScraperLogins
 from sidecar.server.session import Session
 from sidecar.settings import Settings, SettingsError
 from sidecar.shutdown import StopSignals
@@ -36,8 +38,9 @@ async def serve_http(
     return made[0].exit_code
 
 
-async def until_signal(say: Callable[[str], None], _: Gateway, address: str, *others: object) -> int:  # noqa: ARG001
+async def until_signal(say: Callable[[str], None], _: Gateway, address: str, logins: ScraperLogins) -> int:
     """Says where we listen, and waits for a signal."""
+    logins.read_keys = read_keys
     stopped = asyncio.Event()
     StopSignals(stopped.set).watch()
     say(f"sidecar serve {os.getpid()}: listening on {address}")

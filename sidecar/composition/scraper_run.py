@@ -5,31 +5,26 @@ import secrets
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
 from sidecar_protocol.wire_types import Secret
 
 from sidecar.clock import Clock
 from sidecar.composition.http_session import serve_http
+from sidecar.composition.scraper_env_file import read_env
 from sidecar.errors import SidecarError
-from sidecar.rtcv.scraper_env import EnvError, ScraperEnv, parse
-from sidecar.server.http.compat_rtcv import RtcvRoutes, unknown_path
+from sidecar.rtcv.scraper_env import EnvError, ScraperEnv
+from sidecar.server.http.compat_rtcv import unknown_path
 from sidecar.server.http.gateway import Gateway
 from sidecar.server.http.health_port import HealthPort
 from sidecar.server.http.listen_address import ListenAddress
 from sidecar.server.http.refusals import Refused
+from sidecar.server.scraper_logins import ScraperLogins
 from sidecar.server.scraper_process import Scraper, ScraperNotStarted, SignalForwarder
-from sidecar.server.session import Session
-from sidecar.settings import ScraperVariables, Settings, SettingsError, scraper_environment
-
-if TYPE_CHECKING:
-    from sidecar.rtcv.servers import RtcvServers
+from sidecar.settings import ScraperVariables, Settings, scraper_environment
 
 log = logging.getLogger(__name__)
 
-ENV_FILE: Final = "env.json"
-ENV_FILE_WITH_COMMENTS: Final = "env.jsonc"
 TOKEN_BYTES: Final = 24
 FAILED: Final = 1
 """Exit code where the scraper was not started because its servers refused us."""
@@ -44,12 +39,12 @@ class ScraperRun:
     settings: Settings
     health_port: int
 
-    async def work(self, gateway: Gateway, address: str, session: Session, rtcv: RtcvRoutes) -> int:
+    async def work(self, gateway: Gateway, address: str, logins: ScraperLogins) -> int:
         """Logs in, runs the scraper, and gives its exit code."""
         forwarder = SignalForwarder()
         health = await HealthPort.open(self.health_port) if self.health_port else None
         try:
-            await self._log_in(gateway, session, rtcv)
+            await self._log_in(gateway, logins)
             scraper = self._start(address)
         except ScraperNotStarted as failure:
             _say(str(failure))
@@ -70,7 +65,7 @@ class ScraperRun:
         given = {"SCRAPER_ADDRESS": f"{address}/{token}", "SCRAPER_TOKEN": token}
         return Scraper(self.command, scraper_environment(given))
 
-    async def _log_in(self, gateway: Gateway, session: Session, rtcv: RtcvRoutes) -> None:
+    async def _log_in(self, gateway: Gateway, logins: ScraperLogins) -> None:
         """Logs in as the scraper's environment says. Raises Refused, EnvError and a server's failures."""
         env = self.env
         if env is None:
@@ -79,13 +74,9 @@ class ScraperRun:
             await gateway.send("set_mock", {"secrets": {"users": [dict(user) for user in env.mock_users]}})
             return
         await gateway.send("set_multiple_credentials", [dict(server) for server in env.servers])
-        from sidecar.rtcv.scraper_users import decrypt
-
-        servers = cast("RtcvServers", session.backend)  # no mock: its servers were named
-        users = decrypt(await servers.primary.scraper_users(), env.keys)
-        for user in users:
-            session.add_secret(user.password)
-        rtcv.users = users
+        keys = env.keys
+        logins.read_keys = lambda: keys
+        await logins.fetch()
 
 
 async def run_scraper(settings: Settings, variables: ScraperVariables, command: Sequence[str], clock: Clock) -> int:
@@ -94,40 +85,6 @@ async def run_scraper(settings: Settings, variables: ScraperVariables, command: 
     settings = replace(settings, http_token=token)
     run = ScraperRun(command, read_env(variables), settings, variables.health_port)
     return await serve_http(settings, ListenAddress("127.0.0.1"), clock, run.work, unknown_path)
-
-
-def read_env(variables: ScraperVariables, folder: Path | None = None) -> ScraperEnv | None:
-    """The scraper's environment: of a file, else of the variable; None where there is none. Raises SettingsError."""
-    folder = folder or Path()
-    names = [variables.env_file] if variables.env_file else [ENV_FILE]
-    sources = [(folder / name, name) for name in names]
-    if not variables.env_file and not variables.env:
-        sources.append((folder / ENV_FILE_WITH_COMMENTS, ENV_FILE_WITH_COMMENTS))
-    for path, name in sources:
-        text = _text(path, name)
-        if text is not None:
-            return _parsed(text, name)
-    if variables.env:
-        return _parsed(variables.env, "RTCV_SCRAPER_CLIENT_ENV")
-    if variables.env_file:
-        raise SettingsError(f"RTCV_SCRAPER_CLIENT_ENV_FILE: there is no {variables.env_file}")
-    return None
-
-
-def _text(path: Path, name: str) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError):
-        raise SettingsError(f"{name}: the file can't be read") from None
-
-
-def _parsed(text: str, name: str) -> ScraperEnv:
-    try:
-        return parse(text)
-    except EnvError as wrong:
-        raise SettingsError(f"{name}: {wrong}") from None
 
 
 def _say(message: str) -> None:

@@ -1,7 +1,6 @@
 """Routes of RT-CV scraper client v2, for scrapers that it would have started. Errors are plain text."""
 
 import base64
-from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
@@ -10,13 +9,15 @@ from sidecar_protocol.cv_documents import PDF
 from sidecar_protocol.cvs import with_zip_codes
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import ErrorCode
-from sidecar_protocol.secrets import UserSecret
 from sidecar_protocol.wire_types import Raw
 
+from sidecar.rtcv.scraper_env import EnvError
 from sidecar.server.http.call import Call, json_response
 from sidecar.server.http.multipart_form import parts_of
 from sidecar.server.http.refusals import Refused
 from sidecar.server.http.route_table import ANY, HttpRoute
+from sidecar.server.scraper_logins import ScraperLogins
+from sidecar.settings import SettingsError
 
 _TRUE: Final = b"true"
 _FALSE: Final = b"false"
@@ -27,9 +28,9 @@ _REQUEST_ERRORS: Final = frozenset({400, 401, 403, 404, 408, 409, 413, 415, 422,
 class RtcvRoutes:
     """The table of that client."""
 
-    def __init__(self) -> None:
-        self.users: Sequence[UserSecret] | None = None
-        """Logins that the server keeps for the scraper; None where none were fetched: then a mock session's are."""
+    def __init__(self, logins: ScraperLogins) -> None:
+        """`logins` are those that the server keeps for the scraper."""
+        self._logins = logins
 
     def routes(self) -> list[HttpRoute]:
         """Each takes any method."""
@@ -77,9 +78,13 @@ class RtcvRoutes:
 
     async def list_users(self, call: Call) -> web.Response:
         """The scraper's logins."""
-        if self.users is not None:
-            return json_response(encode(list(self.users)))
-        return json_response((await call.gateway.send("get_users_secret", {})).raw)
+        if self._logins.are_mocked:
+            return json_response((await call.gateway.send("get_users_secret", {})).raw)
+        call.gateway.check_room("get_users_secret")
+        try:
+            return json_response(encode(list(await self._logins.fetch())))
+        except (EnvError, SettingsError) as wrong:
+            raise Refused.because(ErrorCode.INTERNAL, str(wrong)) from None
 
     async def set_cached_reference(self, call: Call) -> web.Response:
         """Remembered for three days."""

@@ -27,6 +27,7 @@ from sidecar.server.http.refusals import problem
 from sidecar.server.http.reply_router import ReplyRouter
 from sidecar.server.http.route_table import ErrorForm, RouteTable
 from sidecar.server.message_registry import Routes
+from sidecar.server.scraper_logins import ScraperLogins
 from sidecar.server.session import Session
 from sidecar.server.session_process import RESUME_SECONDS, Stoppable
 from sidecar.server.stdio import Commit
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 HELD_BODIES: Final = 2
 """How many bodies of the greatest length may be held at a time; shorter ones are as many more."""
-Work = Callable[[Gateway, str, Session, RtcvRoutes], Awaitable[int]]
+Work = Callable[[Gateway, str, ScraperLogins], Awaitable[int]]
 """What goes on while the process listens, on the address that is given; its result is the exit code."""
 
 
@@ -56,11 +57,11 @@ class HttpProcess:
     ) -> None:
         """`unknown_path` is the form of errors of paths that lead nowhere."""
         self._unknown_path = unknown_path
-        self._rtcv = RtcvRoutes()
         self._settings = settings
         self._address = address
         self._clock = clock
         self._session = session
+        self._logins = ScraperLogins(session)
         self._work = work
         self._events = EventStream(secrets.token_hex(4))
         self.exit_code = 0
@@ -105,7 +106,7 @@ class HttpProcess:
         front = self._front(address)
         resuming = asyncio.create_task(self._resume(resume))
         try:
-            self.exit_code = await self._work(self._gateway, address, self._session, self._rtcv)
+            self.exit_code = await self._work(self._gateway, address, self._logins)
         finally:
             await self._end(listener, storage, resuming)
 
@@ -132,7 +133,7 @@ class HttpProcess:
         bodies = Bodies(settings.max_line, HELD_BODIES * settings.max_line, self._clock.monotonic)
         tables = (
             Messages(self._events, self._session, access),
-            self._rtcv,
+            RtcvRoutes(self._logins),
             TouristRoutes(self._visit_tokens if settings.token_secret else None, _health_url(url)),
             DirectorRoutes(),
             EngagelabRoutes(),
