@@ -16,6 +16,7 @@ from typing import Any, Final
 from sidecar_protocol.wire_types import Secret
 
 from sidecar.clock import Clock
+from sidecar.jobs.token_signers import SecretSigner
 from sidecar.jobs.visit_tokens import VisitTokens
 from tests.harness import Child, rtcv
 from tests.ports import free_port
@@ -89,7 +90,7 @@ def capture() -> list[dict[str, Any]]:
                 "server": url,
                 "later": later,
                 "closed": closed,
-                "issuer": VisitTokens(Secret(TOKEN_SECRET), Clock()).issuer(),
+                "issuer": VisitTokens(SecretSigner(Secret(TOKEN_SECRET)), Clock()).issuer(),
             },
             {url: "https://rtcv.example", closed: "https://hooks.example", closed[7:]: "hooks.example", later: _LATER},
         )

@@ -83,6 +83,10 @@ class JobNetwork(Protocol):
         """Further arguments of the job's context."""
 
     @property
+    def is_offline(self) -> bool:
+        """Whether nothing may be reached."""
+
+    @property
     def on_har(self) -> Callable[[bytes], None] | None:
         """Takes the HAR of the job's pages, in a thread; None if there is to be none."""
 
@@ -108,6 +112,7 @@ class JobNetwork(Protocol):
 class RecordedNetwork:
     """The network of a job that is recorded."""
 
+    is_offline = False
     context_arguments: Mapping[str, Any] = {}
 
     def __init__(
@@ -159,6 +164,7 @@ class RecordedNetwork:
 class OfflineNetwork:
     """The network of a job that is replayed: every request is answered from a recording, or fails."""
 
+    is_offline = True
     context_arguments: Mapping[str, Any] = {"proxy": _NOWHERE, "service_workers": "block"}
     on_har: Callable[[bytes], None] | None = None
 

@@ -22,9 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace, flags: Mapping[str, str]) -> int:
     """Prints the token. Raises SettingsError, SidecarError."""
     from sidecar.clock import Clock
+    from sidecar.jobs.token_signers import secret_signer
     from sidecar.jobs.visit_tokens import VisitTokens
 
-    tokens = VisitTokens(settings.load(flags).token_secret, Clock())
+    tokens = VisitTokens(secret_signer(settings.load(flags).token_secret), Clock())
     if parsed.kind == "issuer":
         print(tokens.issuer())
     else:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sidecar.jobs.browser_job_runner import BrowserJobRunner
     from sidecar.jobs.run_service import RunService
     from sidecar.jobs.visit_tokens import VisitTokens
+    from sidecar.recording.recorder_process import RecorderProcess
     from sidecar.rtcv.documents import DocumentLoader
     from sidecar.scratch_folder import Scratch
 
@@ -25,12 +26,20 @@ class BrowserServices:
     """One for each process."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, is_mock: Callable[[], bool], job_networks: JobNetworks | None = None
+        self,
+        settings: Settings,
+        clock: Clock,
+        is_mock: Callable[[], bool],
+        job_networks: JobNetworks | None = None,
+        recording: "RecorderProcess | None" = None,
     ) -> None:
         """`is_mock` says whether this is a mock session, which leaves nothing on disk.
 
-        `job_networks` says where the jobs' pages get their network from; None is the real one.
+        `job_networks` says where the jobs' pages get their network from; None is the real one. `recording` takes the
+        visit tokens of the session.
         """
+        self._recording = recording
+        self._visit_tokens: VisitTokens | None = None
         self._job_networks = job_networks or JobNetworks(settings, clock)
         self._settings = settings
         self._clock = clock
@@ -71,9 +80,13 @@ class BrowserServices:
 
     def visit_tokens(self) -> "VisitTokens":
         """Visit tokens."""
-        from sidecar.jobs.visit_tokens import VisitTokens  # late: only jobs ask
+        from sidecar.composition.visit_tokens import token_signer  # late: only jobs ask
+        from sidecar.jobs.visit_tokens import VisitTokens
 
-        return VisitTokens(self._settings.token_secret, self._clock, allow_proxies=self._settings.token_proxies)
+        if self._visit_tokens is None:
+            signer = token_signer(self._settings, self._recording)
+            self._visit_tokens = VisitTokens(signer, self._clock, allow_proxies=self._settings.token_proxies)
+        return self._visit_tokens
 
     def sandbox_pool(self) -> "SandboxPool":
         """The sandboxes of task scripts; those of jobs are from the same pool."""

@@ -28,7 +28,8 @@ class Network:
         """Exchanges are handed to `recording`, or answered by `recorded` without a network."""
         self._settings = settings
         self._clock = clock
-        self._recording = recording
+        self.recording = recording
+        """What the session is recorded into; None if it isn't."""
         self._recorded = recorded
 
     @property
@@ -54,8 +55,8 @@ class Network:
 
         if self._recorded:
             return offline_hook(self._recorded.find)
-        if self._recording:
-            return recording_hook(self._recording.record_exchange, self._clock.monotonic)
+        if self.recording:
+            return recording_hook(self.recording.record_exchange, self._clock.monotonic)
         return no_hook
 
 

@@ -24,6 +24,7 @@ REPLAYED_SETTINGS: Final = (
     "script_hosts",
     "script_timeout",
     "allow_private_network",
+    "token_proxies",
 )
 """Settings that change what is answered: they are recorded, and a replay has the same."""
 
@@ -41,6 +42,7 @@ def open_recording(loaded: Settings, clock: Clock) -> "RecorderProcess | None":
         "protocol": PROTOCOL_VERSION,
         "zone": settings.zone_name(),
         "settings": {name: getattr(loaded, name) for name in REPLAYED_SETTINGS},
+        "visit_tokens": bool(loaded.token_secret),
     }
     try:
         return RecorderProcess(Path(loaded.record), about, loaded.record_max_mb * MiB, clock, os.urandom)

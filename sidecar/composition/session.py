@@ -76,7 +76,7 @@ async def serve_session(settings: Settings, clock: Clock, new_process: Callable[
         session.webhooks = webhooks_of(settings)
         process = new_process(session)
         job_networks = JobNetworks(settings, clock, recording, redactor.redact_text)
-        browsers = BrowserServices(settings, clock, lambda: session.is_mock, job_networks)
+        browsers = BrowserServices(settings, clock, lambda: session.is_mock, job_networks, recording)
         network = Network(settings, clock, recording, open_recorded(settings))
         context = ProcessContext(
             settings=settings,

@@ -29,6 +29,8 @@ _REGEX: Final = re.compile(r"/(?:[^/\\\[\n\r]|\\[^\n\r]|\[(?:[^\]\\\n\r]|\\[^\n\
 _UNTERMINATED: Final = frozenset({"'", '"', "<!--"})
 """Tokens of an unterminated literal or an HTML-like comment."""
 _BEFORE_BLOCK: Final = frozenset({"if", "while", "for", "with"})
+_BEFORE_MODULE: Final = frozenset({"from", "import"})
+"""Words that the name of a module follows."""
 _BEFORE_VALUE: Final = frozenset(
     {"return", "typeof", "case", "in", "delete", "void", "throw", "new", "instanceof", "do", "else"}
 )
@@ -296,6 +298,8 @@ class _Tokenizer:
 
     def _judge(self, end: int, value: str) -> Sensitivity:
         frame, last = self._frames[-1], self._last
+        if last in _BEFORE_MODULE or (frame.call == "import" and frame.direct):
+            return Sensitivity.OPEN
         following = self._following(end)
         if frame.bracket == "{" and last in ("{", ",") and following[:1] == ":":
             return Sensitivity.OPEN

@@ -126,7 +126,8 @@ class BrowserJobRunner:
         ways = partial(execute_job, observer=observer, use=use, allows=allows, network=network, evidence=evidence)
         work = partial(ways, job, steps, *parts)
         try:
-            result = await self._run_on_page(job, work, _context_arguments(job, steps, network), use, scope)
+            arguments, is_offline = _context_arguments(job, steps, network), network is not None and network.is_offline
+            result = await self._run_on_page(job, work, arguments, use, scope, is_offline=is_offline)
         except SidecarError as error:
             _redact_error(error, redactions)
             evidence.attach(error, redactions.all)
@@ -145,8 +146,11 @@ class BrowserJobRunner:
         arguments: dict[str, Any],
         use: ProfileUse | None,
         scope: Scope | None,
+        *,
+        is_offline: bool,
     ) -> JobResult:
-        if scope and scope.strict_resources:
+        """In a replay nothing is reached, and what the scope has refused was recorded."""
+        if scope and scope.strict_resources and not is_offline:
             return await self._run_behind_gateway(job, work, arguments, use, scope)
         return await self._pool.run(job.browser, work, arguments, use)
 

@@ -9,18 +9,18 @@ from sidecar_protocol.wire_types import Secret
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, InvalidContent, Unauthorized
 from sidecar.jobs.token_scope import Scope, registrable_domain
+from sidecar.jobs.token_signers import TokenSigner
 
-_ALGORITHM: Final = "HS256"
 _LAST_SECOND: Final = 253_402_300_799
 """The end of the year 9999; later values are milliseconds or a mistake."""
 
 
 class VisitTokens:
-    """Signs and verifies tokens with the secret of the settings; without a secret, tokens are off."""
+    """Issues and verifies tokens; without a signer, tokens are off."""
 
-    def __init__(self, secret: Secret, clock: Clock, *, allow_proxies: bool = False) -> None:
+    def __init__(self, signer: TokenSigner | None, clock: Clock, *, allow_proxies: bool = False) -> None:
         """`allow_proxies` allows proxies in jobs with a token; a proxy sees all that they open."""
-        self._secret = secret
+        self._signer = signer
         self._clock = clock
         self._allow_proxies = allow_proxies
 
@@ -29,7 +29,7 @@ class VisitTokens:
 
         Raises Unauthorized and Forbidden.
         """
-        if not self._secret:
+        if self._signer is None:
             return None
         if not job.token:
             raise Unauthorized("token: a visit token is required", field="token")
@@ -60,30 +60,21 @@ class VisitTokens:
         if registrable_domain(scope) is None:
             raise InvalidContent("scope: expected an http or https URL with a host", "scope")
         claims = {"scope": scope, "strict": strict, "exp": int(self._clock.now()) + validity}
-        return self._sign(claims | ({"strict_resources": True} if strict_resources else {}))
+        return self._required_signer().sign(claims | ({"strict_resources": True} if strict_resources else {}))
 
     def issuer(self) -> str:
         """The token that issues others. Raises Forbidden if tokens are off."""
-        return self._sign({"master": True})
+        return self._required_signer().sign({"master": True})
 
     def check_issuer(self, token: Secret) -> None:
         """Raises Unauthorized for a token with another signature, and Forbidden for one that may not issue others."""
         if self._decode(token, "issuer_token").get("master") is not True:
             raise Forbidden("issuer_token: does not issue tokens", field="issuer_token")
 
-    def _sign(self, claims: dict[str, Any]) -> str:
-        import jwt  # late: only where tokens are used
-
-        return jwt.encode(claims, self._key(), algorithm=_ALGORITHM)
-
     def _decode(self, token: Secret, field: str, at: float | None = None) -> Mapping[str, Any]:
-        import jwt
-
-        options: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
-        try:
-            claims: dict[str, Any] = jwt.decode(token.reveal(), self._key(), algorithms=[_ALGORITHM], options=options)
-        except (jwt.InvalidTokenError, RecursionError):  # the second: deeply nested headers
-            raise Unauthorized(f"{field}: is not signed with this sidecar's secret", field=field) from None
+        claims = self._required_signer().read(token.reveal())
+        if claims is None:
+            raise Unauthorized(f"{field}: is not signed with this sidecar's secret", field=field)
         expires, begins, now = _timestamp(claims, "exp", field), _timestamp(claims, "nbf", field), self._clock.now()
         if expires is not None and expires <= now:
             raise Unauthorized(f"{field}: has expired", field=field)
@@ -93,10 +84,10 @@ class VisitTokens:
             raise Unauthorized(f"{field}: is not valid yet (nbf)", field=field)
         return claims
 
-    def _key(self) -> str:
-        if not self._secret:
+    def _required_signer(self) -> TokenSigner:
+        if self._signer is None:
             raise Forbidden("visit tokens are off; SIDECAR_TOKEN_SECRET turns them on")
-        return self._secret.reveal()
+        return self._signer
 
 
 def _scope(claims: Mapping[str, Any]) -> Scope:

@@ -79,6 +79,18 @@ class RecorderProcess:
         """Records what the steps of a browser job did and looked like."""
         self._call("record_job", job, seed, began, film, pictures)
 
+    def record_script(self, name: str, content: bytes) -> None:
+        """Records a file of a task's script, by its path in the scripts folder."""
+        self._call("record_script", name, content)
+
+    def link_script(self, name: str, target: str) -> None:
+        """Records that a file in the scripts folder is a link to another one."""
+        self._call("link_script", name, target)
+
+    def record_token(self, token: str, claims: Mapping[str, Any], issued: bool) -> None:
+        """Records a valid visit token, and whether this session has signed it."""
+        self._call("record_token", token, dict(claims), issued)
+
     def add_secret(self, secret: str) -> None:
         """Takes a secret that must not be recorded."""
         self._call("add_secret", secret)

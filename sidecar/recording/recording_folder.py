@@ -22,6 +22,10 @@ PAGES: Final = "pages"
 """What pages of browser jobs loaded: a folder."""
 JOBS: Final = "jobs"
 """What the steps of browser jobs did and looked like: a folder."""
+SCRIPTS: Final = "scripts"
+"""The files of tasks' scripts: a folder."""
+TOKENS: Final = "visit_tokens.jsonl"
+"""The file of visit tokens that were valid."""
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
 """Raised with each change that older readers can't read."""
@@ -30,7 +34,7 @@ OLDER_MAJORS: Final = 2
 EARLIER: Final = "earlier"
 """The folder to which a recording moves when the next one starts."""
 _LOCK: Final = ".lock"
-_NAMES: Final = (SESSION, REPLIES, EXCHANGES, PAGES, JOBS, MANIFEST)
+_NAMES: Final = (SESSION, REPLIES, EXCHANGES, PAGES, JOBS, SCRIPTS, TOKENS, MANIFEST)
 
 
 class RecordingError(Exception):

@@ -20,6 +20,8 @@ from sidecar.recording.recording_folder import EXCHANGES, REPLIES, SESSION, Reco
 from sidecar.recording.redaction.placeholders import SecretWords
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.recording.reply_log import ReplyLog
+from sidecar.recording.script_recordings import ScriptRecorder
+from sidecar.recording.token_recordings import TokenRecorder
 from sidecar.wall_clock import rfc3339
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,8 @@ class SessionRecording:
         self._pages = PageRecorder(folder.path, redactor, self._is_full)
         artifacts = ArtifactRecorder(redactor, self._is_full, lambda: max_bytes - self._bytes)
         self._jobs = JobRecorder(folder.path, redactor, self._is_full, artifacts)
+        self._scripts = ScriptRecorder(folder.path, redactor, self._is_full)
+        self._tokens = TokenRecorder(folder.path, redactor, self._is_full)
         self._seq = 0
         self._bytes = 0
         self._full = self._pages_failed = False
@@ -90,6 +94,27 @@ class SessionRecording:
         except (OSError, ValueError, TypeError) as failure:
             self._pages_failed = True
             log.warning("the steps of a job could not be recorded to %s: %s", self._folder.path, type(failure).__name__)
+
+    def record_script(self, name: str, content: bytes) -> None:
+        """Records a file of a task's script, by its path in the scripts folder."""
+        try:
+            self._scripts.record(name, content)
+        except (OSError, ValueError) as failure:
+            log.warning("the script %s could not be recorded to %s: %s", name, self._folder.path, failure)
+
+    def link_script(self, name: str, target: str) -> None:
+        """Records that a file in the scripts folder is another one."""
+        try:
+            self._scripts.link(name, target)
+        except (OSError, ValueError) as failure:
+            log.warning("the script %s could not be recorded to %s: %s", name, self._folder.path, failure)
+
+    def record_token(self, token: str, claims: Mapping[str, Any], issued: bool) -> None:
+        """Records a valid visit token, and whether this session has signed it."""
+        try:
+            self._tokens.record(token, claims, issued=issued)
+        except (OSError, TypeError) as failure:
+            log.warning("a visit token could not be recorded to %s: %s", self._folder.path, failure)
 
     def close(self, *, ended: bool) -> None:
         """Syncs everything to disk, and completes the manifest if the session has `ended`."""

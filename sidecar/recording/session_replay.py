@@ -118,6 +118,8 @@ class SessionReplay:
         flags = []
         if self.secrets is None:
             flags = [f"--offline={self.folder}", f"--ignore-params={','.join(self.ignored_parameters)}"]
+            if (self.folder / recording_folder.SCRIPTS).is_dir():
+                flags.append(f"--scripts-folder={self.folder / recording_folder.SCRIPTS}")
         if isinstance(settings, dict):
             flags += [f"--{name.replace('_', '-')}={_flag(value)}" for name, value in settings.items()]
         return flags

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sidecar_protocol.codec import NotJson, plain
 
@@ -36,6 +36,16 @@ class ParsedFile:
     scope: ModuleScope | None = None
     requests: tuple[Request, ...] = ()
     """The modules that it asks for by name."""
+
+
+class ScriptFiles(Protocol):
+    """Takes the files of scripts as they are read, by their paths in the scripts folder; from any thread."""
+
+    def record_script(self, name: str, content: bytes) -> None:
+        """A file was read that was not read before, or has changed."""
+
+    def link_script(self, name: str, target: str) -> None:
+        """A file was found under another name."""
 
 
 class ParsedFiles:
@@ -69,8 +79,9 @@ class ParsedFiles:
 class ScriptFolder:
     """A snapshot of the folder, for one run. Names are relative to it, with `/`; links are followed within it."""
 
-    def __init__(self, folder: Path, parsed: ParsedFiles) -> None:
-        """`folder` need not exist."""
+    def __init__(self, folder: Path, parsed: ParsedFiles, recorder: ScriptFiles | None = None) -> None:
+        """`folder` need not exist. `recorder` takes what is read."""
+        self._recorder = recorder
         self._prefix = f"{os.path.realpath(folder).rstrip('/')}/"
         self._parsed = parsed
         self._real_paths: dict[str, str] = {}
@@ -92,7 +103,10 @@ class ScriptFolder:
             return None
         if not path.startswith(self._prefix):
             raise Forbidden(f"{name} is a link out of the scripts folder")
-        return path[len(self._prefix) :]
+        found = path[len(self._prefix) :]
+        if self._recorder and found != name:
+            self._recorder.link_script(name, found)
+        return found
 
     def is_folder(self, name: str) -> bool:
         """Whether there is a folder of this name."""
@@ -121,6 +135,8 @@ class ScriptFolder:
             content = file.read(most + 1)
         if len(content) > most:
             raise LimitExceeded(f"the script's file {name} is larger than {most >> 20} MiB")
+        if self._recorder:
+            self._recorder.record_script(name, content)
         parsed = parse_source(name, content, module=module)
         self._parsed.put(key, parsed)
         return parsed

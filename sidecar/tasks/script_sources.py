@@ -15,7 +15,7 @@ from sidecar.net.redirects import MAX_REDIRECTS
 from sidecar.net.urls import check_url
 from sidecar.settings import MiB
 from sidecar.tasks.module_resolution import Resolver
-from sidecar.tasks.script_folder import ParsedFile, ParsedFiles, ScriptFolder, parse_source
+from sidecar.tasks.script_folder import ParsedFile, ParsedFiles, ScriptFiles, ScriptFolder, parse_source
 from sidecar.tasks.script_host import Requests
 
 MAX_FILES: Final = 500
@@ -32,8 +32,19 @@ TEST_NAME: Final = "script_text"
 class ScriptSources:
     """Reads scripts, each time again, so that a change holds from the next run on."""
 
-    def __init__(self, requests: Requests, folder: Callable[[], Path], *, allow_private: bool) -> None:
-        """`folder` gives the scripts folder, which need not exist. It may raise OSError."""
+    def __init__(
+        self,
+        requests: Requests,
+        folder: Callable[[], Path],
+        *,
+        allow_private: bool,
+        recorder: ScriptFiles | None = None,
+    ) -> None:
+        """`folder` gives the scripts folder, which need not exist. It may raise OSError.
+
+        `recorder` takes what is read from there.
+        """
+        self._recorder = recorder
         self._requests = requests
         self._folder = folder
         self._allow_private = allow_private
@@ -103,7 +114,7 @@ class ScriptSources:
 
     def _open_folder(self, script: str) -> ScriptFolder:
         try:
-            return ScriptFolder(self._folder(), self._parsed)
+            return ScriptFolder(self._folder(), self._parsed, self._recorder)
         except OSError as failure:
             raise NotFound(f"the script {script} can't be read from the scripts folder: {failure.strerror}") from None
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
+import jwt
 import pytest
 
 from tests.harness import Child, environment
@@ -182,6 +183,49 @@ def test_failures_are_recorded_too(tmp_path: Path) -> None:
         )
     codes = [reply["error"]["code"] for reply in replay(tmp_path)]
     assert codes == ["navigation_failed", "navigation_failed", "action_failed", "timeout"]
+
+
+def test_visit_tokens_are_replayed(tmp_path: Path) -> None:
+    """Words stand for tokens: the scope and the end of those that were valid hold, and no token is in any file.
+
+    With real servers a word opens nothing.
+    """
+    secret = "a signing secret of enough bytes!"
+    issuer = jwt.encode({"master": True}, secret, "HS256")
+    env = {"SIDECAR_TOKEN_SECRET": secret}
+    with shop() as url, Child(tmp_path, "--record", "recording", env=env) as child:
+        issue = {"scope": url, "issuer_token": issuer}
+        _, issued, strict = child.ask(
+            {"type": "set_mock", "content": {}},
+            {"type": "issue_token", "content": issue},
+            {"type": "issue_token", "content": {**issue, "strict_resources": True}},
+        )
+        tokens = [one["content"]["token"] for one in (issued, strict)]
+        old = jwt.encode({"scope": url, "exp": 1_000_000_000}, secret, "HS256")
+        page = {"steps": [{"url": url, "actions": [title("ready")], "extract": {"answers": "#user"}}]}
+        jobs = [{**page, "token": token} for token in (*tokens, old, f"{old}x")]
+        jobs += [{"steps": [{"url": "http://elsewhere.example"}], "token": tokens[0]}, page]
+        replies = child.ask(*({"type": "send_job", "content": job} for job in jobs))
+        assert child.end() == 0
+    codes = [one.get("error", {}).get("code") for one in replies]
+    assert codes == [None, None, "unauthorized", "unauthorized", "forbidden", "unauthorized"], replies
+    for path in (tmp_path / "recording").rglob("*"):
+        for word in (*tokens, issuer, old, secret) if path.is_file() else ():
+            assert word.encode() not in path.read_bytes(), path
+    replay(tmp_path)
+    session = tmp_path / "recording" / "session.jsonl"
+    session.write_text(session.read_text().replace(f'"url": "{url}"', '"url": "http://other.example"', 1))
+    command = [sys.executable, "-m", "sidecar", "replay", "recording", "--json", "--only", "set_mock,send_job"]
+    for more, code in (((), "forbidden"), (("--live",), "unauthorized")):
+        done = subprocess.run(
+            [*command, "--until", "4", *more],
+            cwd=tmp_path,
+            env=environment(tmp_path, env),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert json.loads(done.stdout.splitlines()[1])["message"]["error"]["code"] == code, done.stdout
 
 
 def test_pictures_are_compared_by_their_kind(tmp_path: Path) -> None:

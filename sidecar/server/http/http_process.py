@@ -143,9 +143,10 @@ class HttpProcess:
         return HttpFront(table, access, bodies, self._gateway, self._unknown_path)
 
     def _visit_tokens(self) -> "VisitTokens":
-        from sidecar.jobs.visit_tokens import VisitTokens  # late: it brings the models of jobs
+        from sidecar.jobs.token_signers import secret_signer  # late: they bring the models of jobs
+        from sidecar.jobs.visit_tokens import VisitTokens
 
-        return VisitTokens(self._settings.token_secret, self._clock)
+        return VisitTokens(secret_signer(self._settings.token_secret), self._clock)
 
 
 def _health_url(url: str) -> str:

@@ -22,6 +22,7 @@ from sidecar.clock import Clock
 from sidecar.encryption import Encryptor
 from sidecar.errors import ActionFailed, BrowserCrashed, InvalidContent, StoreFailed
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
+from sidecar.jobs.token_signers import secret_signer
 from sidecar.jobs.visit_tokens import VisitTokens
 from sidecar.settings import Settings
 from tests.scopes import ScopedRunner
@@ -328,7 +329,7 @@ async def test_encrypted_with_the_key(tmp_path: Path, site: str) -> None:
 @pytest.mark.browser
 async def test_a_token_sees_its_own_domain_only(tmp_path: Path, site: str) -> None:
     """One name is a separate profile for each token's domain, since scripts could read all cookies of a profile."""
-    tokens = VisitTokens(Secret("s" * 32), Clock())
+    tokens = VisitTokens(secret_signer(Secret("s" * 32)), Clock())
     port = site.rpartition(":")[2]
     async with opened(tmp_path, tokens=tokens) as runner:
         for host, before in (("127.0.0.1", 0), ("localhost", 0), ("127.0.0.1", 1)):

@@ -10,6 +10,7 @@ from sidecar_protocol.wire_types import Secret
 
 from sidecar.errors import Forbidden, InvalidContent, Unauthorized
 from sidecar.jobs.token_scope import Scope
+from sidecar.jobs.token_signers import secret_signer
 from sidecar.jobs.visit_tokens import VisitTokens
 from tests.clocks import ManualClock
 from tests.sidecar.browser.parts import make_job
@@ -27,7 +28,7 @@ def time() -> ManualClock:
 @pytest.fixture
 def tokens(time: ManualClock) -> VisitTokens:
     """Tokens that are on."""
-    return VisitTokens(Secret(KEY), time.clock)
+    return VisitTokens(secret_signer(Secret(KEY)), time.clock)
 
 
 def test_an_issued_token_opens_its_scope_until_it_expires(tokens: VisitTokens, time: ManualClock) -> None:
@@ -112,13 +113,13 @@ def test_a_token_is_not_valid_before_its_time(tokens: VisitTokens, time: ManualC
 def test_a_proxy_needs_leave(time: ManualClock) -> None:
     """It could answer for any site: with a token only where the setting allows it, and never with strict_resources."""
     for allowed, resources, said in ((False, False, "SIDECAR_TOKEN_PROXIES"), (True, True, "strict_resources")):
-        tokens = VisitTokens(Secret(KEY), time.clock, allow_proxies=allowed)
+        tokens = VisitTokens(secret_signer(Secret(KEY)), time.clock, allow_proxies=allowed)
         token = tokens.issue("https://a.example", 60, strict=False, strict_resources=resources)
         job = make_job("https://a.example", token=token, context={"proxy": {"server": "http://b.example:1"}})
         with pytest.raises(Forbidden, match=said) as refused:
             tokens.check(job)
         assert refused.value.details == {"field": "context.proxy"}
-    tokens = VisitTokens(Secret(KEY), time.clock, allow_proxies=True)
+    tokens = VisitTokens(secret_signer(Secret(KEY)), time.clock, allow_proxies=True)
     token = tokens.issue("https://a.example", 60, strict=False)
     job = make_job("https://a.example", token=token, context={"proxy": {"server": "http://b.example:1"}})
     assert tokens.check(job)
@@ -137,7 +138,7 @@ def test_only_the_issuer_token_issues(tokens: VisitTokens) -> None:
 
 def test_without_a_secret_tokens_are_off(time: ManualClock) -> None:
     """Jobs need none, and none can be issued."""
-    off = VisitTokens(Secret(""), time.clock)
+    off = VisitTokens(secret_signer(Secret("")), time.clock)
     assert off.check(make_job("https://a.example")) is None
     with pytest.raises(Forbidden, match="SIDECAR_TOKEN_SECRET"):
         off.issuer()
