@@ -44,7 +44,8 @@ class ScraperRun:
         forwarder = SignalForwarder()
         health = await HealthPort.open(self.health_port) if self.health_port else None
         try:
-            await self._log_in(gateway, logins)
+            if not await forwarder.finishes(self._log_in(gateway, logins)):
+                return 128 + forwarder.number
             scraper = self._start(address)
         except ScraperNotStarted as failure:
             _say(str(failure))

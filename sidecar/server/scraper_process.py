@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Final
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, Final
 
 from sidecar.clock import within
+from sidecar.shutdown import cancel_and_wait
 
 FORWARDED: Final = (
     signal.SIGTERM,
@@ -24,6 +26,8 @@ ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.
 """Signals after which a scraper has so long to end as a session's requests have."""
 LEFTOVER_SECONDS: Final = 0.5
 """How long processes that a scraper leaves behind have after SIGTERM."""
+STOP_SECONDS: Final = 0.1
+"""How long our own stop may take to begin."""
 NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
 _GUARD: Final = 'read -r group || exit; read -r line || kill -KILL "-$group"'
@@ -81,7 +85,7 @@ class Scraper:
             code = NOT_FOUND if is_missing else NOT_EXECUTABLE
             raise ScraperNotStarted(f"{command[0]}: {said}", code) from None
         self._guard.watch(self._process.pid)
-        _to_foreground(self._process.pid)
+        self._has_terminal = _give_terminal(os.getpgrp(), self._process.pid)
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to all of its processes."""
@@ -90,7 +94,7 @@ class Scraper:
 
     async def wait(self, ending: asyncio.Event, seconds: float) -> int:
         """Its exit code as a shell has it. Once it is `ending`, it has `seconds` before it is killed."""
-        ended = asyncio.ensure_future(asyncio.to_thread(self._process.wait))
+        ended = asyncio.ensure_future(asyncio.to_thread(self._wait))
         told = asyncio.ensure_future(ending.wait())
         await asyncio.wait([ended, told], return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
@@ -99,9 +103,32 @@ class Scraper:
         if not ended.done():
             self.signal(signal.SIGKILL)
         code = await ended
+        if self._has_terminal:  # before anything else: the shell's next command may read from it
+            _give_terminal(self._process.pid, os.getpgrp())
         await self._end_leftovers()
         self._guard.dismiss()
         return code if code >= 0 else 128 - code
+
+    def _wait(self) -> int:
+        """Its exit code, negative for a signal. Where Ctrl-Z stops it, so are we: the shell waits for us."""
+        while True:
+            _, status = os.waitpid(self._process.pid, os.WUNTRACED)
+            if not os.WIFSTOPPED(status):
+                self._process.returncode = os.waitstatus_to_exitcode(status)
+                return self._process.returncode
+            if self._has_terminal:
+                self._stop_together(os.WSTOPSIG(status))
+
+    def _stop_together(self, number: int) -> None:
+        """Stops our own group after the scraper's, and continues the scraper when a shell has continued us."""
+        group, own = self._process.pid, os.getpgrp()
+        reads_terminal = number in (signal.SIGTTIN, signal.SIGTTOU)
+        if not (reads_terminal and _give_terminal(own, group)):  # it read before it had the terminal
+            _give_terminal(group, own)
+            os.killpg(own, signal.SIGTSTP)  # where no shell could continue us, the kernel ignores it
+            time.sleep(STOP_SECONDS)
+            _give_terminal(own, group)
+        self.signal(signal.SIGCONT)
 
     async def _end_leftovers(self) -> None:
         """Ends what is left of its process group."""
@@ -122,9 +149,22 @@ class SignalForwarder:
         self._scraper: Scraper | None = None
         self.ending = asyncio.Event()
         """Set once a signal has come that ends a process."""
+        self.number = 0
+        """The first of those."""
         loop = asyncio.get_running_loop()
         for number in FORWARDED:
             loop.add_signal_handler(number, self._forward, number)
+
+    async def finishes(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Whether this ends before a signal comes that ends a process, and cancels it. Raises what it raises."""
+        working, ending = asyncio.ensure_future(work), asyncio.ensure_future(self.ending.wait())
+        await asyncio.wait([working, ending], return_when=asyncio.FIRST_COMPLETED)
+        ending.cancel()
+        if not working.done():
+            await cancel_and_wait(working)
+            return False
+        await working
+        return True
 
     def connect(self, scraper: Scraper) -> None:
         """Names the scraper."""
@@ -134,6 +174,7 @@ class SignalForwarder:
 
     def _forward(self, number: signal.Signals) -> None:
         if number in ENDING:
+            self.number = self.number or number
             self.ending.set()
         if self._scraper:
             self._scraper.signal(number)
@@ -151,14 +192,20 @@ def _has_members(group: int) -> bool:
     return True
 
 
-def _to_foreground(group: int) -> None:
-    """Lets the scraper read from a terminal that is our stdin: Ctrl-C is then its own."""
+def _give_terminal(before: int, after: int) -> bool:
+    """Makes a process group the foreground of the terminal that is our stdin, in place of another; whether it is.
+
+    Ctrl-C is then that group's own.
+    """
     if not (sys.stdin and os.isatty(0)):
-        return
-    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        return False
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})  # which a group in the background would get
     try:
-        with contextlib.suppress(OSError):
-            if os.tcgetpgrp(0) == os.getpgrp():
-                os.tcsetpgrp(0, group)
+        foreground = os.tcgetpgrp(0)
+        if foreground == before:
+            os.tcsetpgrp(0, after)
+        return foreground in (before, after)
+    except OSError:
+        return False
     finally:
-        signal.signal(signal.SIGTTOU, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

@@ -3,14 +3,16 @@
 import base64
 import json
 import os
+import pty
 import select
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 import pytest
@@ -176,6 +178,91 @@ def test_ends(tmp_path: Path) -> None:
     failed = [run(tmp_path, "no-such-command"), run(tmp_path, str(tmp_path)), run(tmp_path)]
     assert [one.returncode for one in failed] == [127, 126, 2]
     assert failed[0].stderr == "sidecar: no-such-command: not found\n"
+
+
+class Terminal:
+    """A terminal with `command` as its session's leader, and what it has shown so far."""
+
+    def __init__(self, folder: Path, *command: str, env: dict[str, str] | None = None) -> None:
+        self.master, slave = pty.openpty()
+        self.shown = b""
+        self.process = subprocess.Popen(
+            ["setsid", "--ctty", *command],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            cwd=folder,
+            env=environment(folder, env or {}),
+        )
+        os.close(slave)
+
+    def type(self, keys: bytes) -> None:
+        """Presses keys."""
+        os.write(self.master, keys)
+
+    def read_until(self, text: bytes, count: int = 1) -> None:
+        """Reads until a text has been shown so often."""
+        while self.shown.count(text) < count:
+            assert select.select([self.master], [], [], SECONDS)[0], self.shown
+            self.shown += os.read(self.master, 1 << 16)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.process.kill()
+        self.process.wait(SECONDS)
+        os.close(self.master)
+
+
+RUN = (sys.executable, "-m", "sidecar", "run", "--")
+
+
+def test_ctrl_c(tmp_path: Path, real: Rtcv) -> None:
+    """The scraper gets one SIGINT, and its exit code is ours; without a trap it is 130; its children end, too."""
+    trap = "trap 'echo got INT' INT; sleep 600 & echo up; wait; sleep 0.2; echo end; exit 5"
+    for script, code, interrupts in ((trap, 5, 1), ("sleep 600 & echo up; cat", 130, 0)):
+        with Terminal(tmp_path, *RUN, "bash", "-c", script) as terminal:
+            terminal.read_until(b"up\r\n")
+            started = psutil.Process(terminal.process.pid).children(recursive=True)
+            terminal.type(b"\x03")
+            assert terminal.process.wait(SECONDS) == code
+            assert are_gone(started)
+            if interrupts:
+                terminal.read_until(b"end\r\n")
+            assert terminal.shown.count(b"got INT") == interrupts
+    real.server.fail("keyinfo", "hang", None)
+    before, env = len(real.server.to("keyinfo")), {"RTCV_SCRAPER_CLIENT_ENV": json.dumps(env_of(real))}
+    with Terminal(tmp_path, *RUN, "echo", "started", env=env) as early:
+        real.wait_for("keyinfo", before + 1)
+        early.type(b"\x03")
+        assert early.process.wait(SECONDS) == 130
+        assert b"started" not in early.shown
+    real.release()
+
+
+def test_ctrl_z_and_what_comes_after(tmp_path: Path) -> None:
+    """A shell stops and continues scraper and sidecar together; its next command has the terminal."""
+    scraper = "echo up; read -r line; echo read $line; exit 3"
+    command = " ".join(map(shlex.quote, (*RUN, "bash", "-c", scraper)))
+    script = f"{command}; echo stopped $?; fg; echo ended $?; read -r line; echo next $line"
+    with Terminal(tmp_path, "bash", "--norc", "-m", "-c", script) as terminal:
+        terminal.read_until(b"up\r\n")
+        terminal.type(b"\x1a")
+        terminal.read_until(b"stopped 148\r\n")
+        terminal.type(b"typed\n")
+        terminal.read_until(b"read typed\r\n")
+        terminal.read_until(b"ended 3\r\n")
+        terminal.type(b"more\n")
+        terminal.read_until(b"next more\r\n")
+        assert terminal.process.wait(SECONDS) == 0
+    script = f"{command}; echo ended $?; read -r line; echo next $line"  # without job control: all in one group
+    with Terminal(tmp_path, "bash", "--norc", "-c", script) as terminal:
+        terminal.read_until(b"up\r\n")
+        terminal.type(b"typed\n")
+        terminal.read_until(b"ended 3\r\n")
+        terminal.type(b"more\n")
+        terminal.read_until(b"next more\r\n")
 
 
 def test_the_health_port(tmp_path: Path) -> None:
