@@ -105,6 +105,8 @@ class TaskManager:
 
     async def list(self, content: ListTasks) -> TaskPage:
         """One page of the tasks that match; unreadable ones are left out. Raises InvalidContent."""
+        if all(value is None for name, value in content if name != "page"):
+            return await self._list_all(content.page)
         items = await self._agenda.page(0, MAX_TASKS)
         found = [task for item in items if (task := _to_task_or_none(item)) and matches(task, content)]
         first = page_offset(content.page)
@@ -114,6 +116,14 @@ class TaskManager:
             page=content.page,
             tasks=tuple(found[first : first + PAGE_SIZE]),
         )
+
+    async def _list_all(self, page: int) -> TaskPage:
+        """One page of all tasks, for which no other is read."""
+        total = await self._agenda.count()
+        first = page_offset(page)
+        items = await self._agenda.page(first, PAGE_SIZE) if first < total else []
+        tasks = tuple(task for item in items if (task := _to_task_or_none(item)))
+        return TaskPage(total_count=total, total_pages=page_count(total), page=page, tasks=tasks)
 
     async def set_running(self, content: TaskRef, running: bool) -> TaskStatus:
         """Starts or stops a task; a current run may end. Raises NotFound, Conflict."""

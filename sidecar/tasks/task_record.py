@@ -244,7 +244,9 @@ def _contains(given: Any, wanted: Any) -> bool:
     """Whether an object has these members; other values have to be equal."""
     if isinstance(given, Mapping) and isinstance(wanted, Mapping):
         return all(name in given and _contains(given[name], value) for name, value in wanted.items())
-    return bool(given == wanted)
+    if isinstance(given, list) and isinstance(wanted, list):
+        return len(given) == len(wanted) and all(map(_contains, given, wanted))
+    return isinstance(given, bool) == isinstance(wanted, bool) and bool(given == wanted)
 
 
 def _check_times(record: TaskRecord, now: int) -> None:

@@ -55,9 +55,16 @@ def test_every_call(server: Serving) -> None:
     assert coded(ask(server, "POST", "", TASK)) == (400, "Task already exists")
     assert ask(server, "POST", "", {"script": "object.js", "interval": 1000, "running": False}).json["id"]
     assert [task["id"] == "taskId" for task in ask(server, "GET").json] == [True, False]
-    for query in ("id=taskId", "running=true", "interval=3600000", "script=hello.js&running=true"):
+    for query in (
+        "id=taskId",
+        "running=true",
+        "interval=3600000",
+        "script=hello.js&running=true",
+        "config%5BagreementId%5D=a2",
+        "config.agreementId=a2",
+    ):
         assert [task["id"] for task in ask(server, "GET", f"?{query}").json] == ["taskId"]
-    for query in ("id=nobody", "running=perhaps", "strange=1"):
+    for query in ("id=nobody", "running=perhaps", "strange=1", "config.agreementId=a", "config=a2"):
         assert ask(server, "GET", f"?{query}").json == []
     assert ask(server, "GET", "/taskId").json == created.json
     status = ask(server, "GET", "/taskId/status").json

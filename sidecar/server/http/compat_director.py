@@ -1,6 +1,5 @@
 """Director's routes: periodic tasks."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -8,14 +7,13 @@ from aiohttp import web
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.errors import ErrorCode
 
-from sidecar.server.http.call import Call, json_response, parsed
+from sidecar.server.http.call import Call, json_response
+from sidecar.server.http.director_query import conditions
 from sidecar.server.http.refusals import Refused
 from sidecar.server.http.route_table import HttpRoute
 
 TASKS: Final = "/api/v1/tasks"
-MEMBERS: Final = ("id", "script", "job", "running", "config", "init", "end", "interval", "cron", "zone")
-"""What tasks can be searched by."""
-_ONLY_SHOWN: Final = frozenset({"created"})
+_ONLY_SHOWN: Final = frozenset({"created", "every", "warnings"})
 _BADGE: Final = """<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="20" role="img">\
 <title>task: {text}</title>\
 <rect width="36" height="20" fill="#555"/><rect x="36" width="{rest}" height="20" fill="{color}"/>\
@@ -34,7 +32,7 @@ class DirectorRoutes:
             f"{TASKS}/test": {"GET": self.show, "PUT": self.update, "DELETE": self.delete, "POST": self.test},
             f"{TASKS}/{{id}}": {"GET": self.show, "PUT": self.update, "DELETE": self.delete},
             f"{TASKS}/{{id}}/status": {"GET": self.status},
-            f"{TASKS}/{{id}}/status/{{action}}": {"PUT": self.switch},
+            f"{TASKS}/{{id}}/status/{{action}}": {"PUT": self.switch, "POST": self.switch},
             f"{TASKS}/{{id}}/run": {"POST": self.run, "PUT": self.run},
             f"{TASKS}/{{id}}/badge": {"GET": self.badge},
         }
@@ -46,14 +44,14 @@ class DirectorRoutes:
 
     async def list_tasks(self, call: Call) -> web.Response:
         """Every task whose members are as the query has them."""
-        wanted = _wanted(call.query)
+        wanted = conditions(call.query)
         if wanted is None:
             return json_response(b"[]")
         tasks: list[Any] = []
         page, pages = 1, 1
-        while page <= pages:
-            content = (await call.gateway.send("list_tasks", {**wanted, "page": page})).content
-            tasks += content["tasks"]
+        while page <= pages:  # of all tasks: each page of a selection would cost a search through all of them
+            content = (await call.gateway.send("list_tasks", {"page": page})).content
+            tasks += [task for task in content["tasks"] if all(one.holds(task) for one in wanted)]
             page, pages = page + 1, content["total_pages"]
         return json_response(encode(tasks))
 
@@ -142,21 +140,6 @@ def _task(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise _refused("expected an object")
     return {name: value for name, value in body.items() if name not in _ONLY_SHOWN}
-
-
-def _wanted(query: Mapping[str, str]) -> dict[str, Any] | None:
-    """The content of `list_tasks` for a query; None where no task can be meant."""
-    wanted: dict[str, Any] = {}
-    for name, text in query.items():
-        if name not in MEMBERS:
-            return None
-        wanted[name] = text
-        if name in ("running", "interval", "config", "job"):
-            try:
-                wanted[name] = parsed(text.encode())
-            except Refused:
-                return None
-    return wanted
 
 
 def _result(result: Any) -> web.Response:
