@@ -27,6 +27,7 @@ from sidecar.browser.steps.secret_templates import SecretTemplates
 from sidecar.clock import Clock
 from sidecar.errors import ErrorCollector, Forbidden, InvalidContent, SidecarError, StoreFailed
 from sidecar.jobs.job_redaction import add_secrets, redactor_for
+from sidecar.jobs.large_jobs import is_large, off_loop
 from sidecar.jobs.token_scope import Scope, is_public_suffix, registrable_domain
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.templates import MAX_FILLED_BYTES, TextBudget
@@ -109,10 +110,13 @@ class BrowserJobRunner:
         Raises InvalidContent, QueueFull, BrowserUnavailable, BrowserCrashed, NavigationFailed, ActionFailed,
         LimitExceeded, TimedOut, StoreFailed, ShuttingDown, and Forbidden for a page outside the scope.
         """
-        steps = validate(job, secrets or {}, files=self._allow_files, max_bytes=self._max_filled_bytes)
+        check = partial(validate, job, secrets or {}, files=self._allow_files, max_bytes=self._max_filled_bytes)
+        steps = await off_loop(job, check)
         if "RECORD" in job.options:
             self._pool.prepare_recording()
         redactions = _redactions(job, steps, secrets or {})
+        if is_large(job):
+            await asyncio.to_thread(redactions.all, "")  # later uses find its search made
         use = self._profile_use(job, steps, scope)
         write = self._artifact_writer(job)
         network = self._network_of(job)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -16,12 +17,14 @@ from sidecar.clock import Clock
 from sidecar.errors import InvalidContent, MissingCredentials, QueueFull, ShuttingDown, SidecarError, error_detail
 from sidecar.jobs.job_definition import define
 from sidecar.jobs.job_redaction import add_secrets, redactor_for
+from sidecar.jobs.large_jobs import is_large, off_loop
 from sidecar.jobs.run_updates import NO_LISTENERS, RunListeners, RunUpdates
 from sidecar.jobs.token_scope import Scope
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.rtcv import secrets
 from sidecar.rtcv.login import LONG_TTL, LoginContext
 from sidecar.rtcv.send_cv import ReferenceLocks, deliver, send_cv
+from sidecar.work_log import is_logged
 
 if TYPE_CHECKING:
     from sidecar.browser.step_observer import StepObserver
@@ -95,15 +98,22 @@ class RunService:
         self._check_token(job, at)
         return self.plan(job)
 
+    async def check_async(self, job: SendJob) -> "Sequence[PlannedStep]":
+        """As `check`, for now; other requests go on while a large job is checked."""
+        self._check_token(job, None)
+        return await off_loop(job, partial(self._runner().plan, job))
+
     async def run(self, request: RunRequest) -> JobReply:
         """Runs a job, and reports each change to its listeners.
 
         Raises Unauthorized and Forbidden for its token, MissingCredentials, and the failures of the run.
         """
-        listens = request.listeners.listens
-        redactor = redactor_for(request.job) if listens else None
-        redact = redactor.redact_text if redactor else _unchanged
-        updates = RunUpdates(request.job, request.run_id, request.listeners, self._clock, redact, request.name)
+        try:
+            updates, redactor = await off_loop(request.job, partial(self._prepare_updates, request))
+        except asyncio.CancelledError as cancelled:
+            if request.accepted and not request.will_retry(cancelled):
+                self._prepare_updates(request)[0].failed(STOPPED)
+            raise
         try:
             scope = self._check_token(request.job, None)
         except SidecarError as refused:
@@ -125,6 +135,16 @@ class RunService:
         else:
             updates.succeeded()
         return reply
+
+    def _prepare_updates(self, request: RunRequest) -> tuple[RunUpdates, Redactor | None]:
+        """The updates of a run, and what takes the job's secrets out of them; None if nothing is reported."""
+        listens = request.listeners.listens
+        redactor = redactor_for(request.job) if listens or is_logged() else None
+        redact = redactor.redact_text if redactor else _unchanged
+        updates = RunUpdates(request.job, request.run_id, request.listeners, self._clock, redact, request.name)
+        if listens and is_large(request.job):
+            updates.prepare_definition()
+        return updates, redactor
 
     async def _run_once(
         self, request: RunRequest, updates: RunUpdates, redactor: Redactor | None, scope: Scope | None
@@ -151,7 +171,7 @@ class RunService:
         job, runner = request.job, self._runner()
         fetched = None
         if job.secrets:
-            runner.plan(job)  # no secrets are fetched for an invalid job
+            await off_loop(job, partial(runner.plan, job))  # no secrets are fetched for an invalid job
             fetched = await _fetch_secrets(request.login, job)
             if redactor:
                 add_secrets(redactor, fetched)
@@ -167,7 +187,7 @@ class RunService:
             await self._forward_cv(request, result)
             return
         body: dict[str, Any] = {
-            "jobReference": define(job).reference,
+            "jobReference": (await off_loop(job, partial(define, job))).reference,
             "runReference": request.run_id,
             "status": "success",
             "result": result,

@@ -21,8 +21,8 @@ from sidecar_protocol.webhooks import DEFAULT_STDOUTERR_SIZE
 from sidecar import __version__
 from sidecar.clock import Clock
 from sidecar.jobs.job_definition import define
-from sidecar.jobs.job_redaction import redactor_for
 from sidecar.jobs.update_messages import RunSnapshot, States, WebhookMessage, states_of, webhook_messages
+from sidecar.recording.redaction.redactor import Redactor
 from sidecar.truncation import LONGEST_CHARACTER, last_characters
 from sidecar.wall_clock import rfc3339
 from sidecar.work_log import is_logged, log_work
@@ -119,6 +119,13 @@ class RunUpdates:
         self._running: int | None = None
         self._definition: tuple[str, str] | None = None
 
+    def prepare_definition(self) -> tuple[str, str]:
+        """The job's reference and factfile; made once, which takes time in proportion to the job's actions."""
+        if self._definition is None:
+            definition = define(self._job)
+            self._definition = definition.reference, base64.b64encode(definition.document).decode()
+        return self._definition
+
     # --- reported by the browser
 
     def on_started(self) -> None:
@@ -185,16 +192,16 @@ class RunUpdates:
         """One line for the end of an attempt."""
         if not is_logged():
             return
-        hide = redactor_for(self._job).redact_text  # there may be no listener, so nothing else has hidden anything
+        hide = Redactor().redact_text  # credentials in URLs, also of runs that are no browser jobs
         log_work(
             "job",
             run=self._run,
-            name=hide(self._name) or None,
+            name=hide(self._redact(self._name)) or None,
             status=status,
             steps=sum(step.state == "COMPLETED" for step in self._steps),
             of=len(self._steps),
             seconds=round(self._clock.monotonic() - self._began, 3),
-            reason=None if reason is None else hide(reason),
+            reason=None if reason is None else hide(self._redact(reason)),
         )
 
     # --- documents
@@ -252,10 +259,7 @@ class RunUpdates:
             listeners.emit("job_update", SelfDescribing(data=self._update(state, listeners.size)))
 
     def _update(self, state: RunState, size: int) -> JobUpdate:
-        if self._definition is None:
-            definition = define(self._job)
-            self._definition = definition.reference, base64.b64encode(definition.document).decode()
-        reference, factfile = self._definition
+        reference, factfile = self.prepare_definition()
         return JobUpdate(
             job_name=self._redact(self._name) or UNNAMED,
             job_reference=reference,

@@ -73,8 +73,9 @@ async def _accept(context: HandlerContext, job: "SendJob") -> "JobScheduled":
 
     if job.key and job.key.startswith(RESERVED_PREFIXES):
         raise InvalidContent(f"key: must not begin with {' or '.join(RESERVED_PREFIXES)}", "key")
-    steps = context.run_service().check(job)
-    from sidecar.jobs.payloads import contains_secrets  # late: with the runner, which the check has imported
+    steps = await context.run_service().check_async(job)
+    from sidecar.jobs.large_jobs import off_loop  # late: with the runner, which the check has imported
+    from sidecar.jobs.payloads import contains_secrets
 
     if job.forward or job.secrets:
         context.session.backend  # noqa: B018  no credentials is better said now than when it runs
@@ -90,7 +91,7 @@ async def _accept(context: HandlerContext, job: "SendJob") -> "JobScheduled":
         webhooks=storage.listener_factory.pack(endpoints),
         account_id=context.session.account_id,
         needs_login=bool(job.forward or job.secrets),
-        secret=contains_secrets(job, steps),
+        secret=await off_loop(job, partial(contains_secrets, job, steps)),
         notify=context.session.notifications,
     )
     return JobScheduled(id=await storage.job_queue.submit(submission))

@@ -18,6 +18,7 @@ from sidecar.browser.step_observer import StepObserver
 from sidecar.browser.steps.plan import PlannedStep
 from sidecar.errors import ActionFailed, MissingCredentials, RemoteFailed
 from sidecar.jobs.run_service import RunRequest, RunService
+from sidecar.jobs.run_updates import RunListeners
 from sidecar.jobs.token_scope import Scope
 from sidecar.rtcv.send_cv import ReferenceLocks, send_cv
 from tests.sidecar.server.handlers.parts import Parts
@@ -60,6 +61,10 @@ def parts() -> Parts:
     return Parts()
 
 
+MOST_TURNS = 50
+"""More turns of the event loop than a run takes whose secrets are searched on it."""
+
+
 def job(**fields: Any) -> SendJob:
     """A job of one step."""
     return decode_as(SendJob, encode({"steps": [{"url": "http://h"}], **fields}))
@@ -69,6 +74,42 @@ async def run(parts: Parts, runner: Runner, reference_locks: ReferenceLocks | No
     """Sends a job."""
     runs = RunService(lambda: runner, lambda *_: None, reference_locks or ReferenceLocks(), parts.time.clock)
     return await runs.run(RunRequest(job=job(**fields), run_id=uuid.uuid4().hex, login=parts.session))
+
+
+async def test_a_large_job_leaves_the_loop_to_others(parts: Parts) -> None:
+    """Looking for the secrets of thousands of actions, and describing such a job, keeps no other request waiting."""
+    turns, events, runner = 0, [], Runner()
+    listeners = RunListeners(emit=lambda event, content: events.append((event, content)))
+    actions = [{"keyboard_type": f"typed-{number}"} for number in range(5_000)]
+    large = job(steps=[{"url": "http://h", "actions": actions}], name="about typed-4711", forward=False)
+    runs = RunService(lambda: runner, lambda *_: None, ReferenceLocks(), parts.time.clock)
+    await runs.check_async(large)
+    task = asyncio.ensure_future(
+        runs.run(RunRequest(job=large, run_id="run", login=parts.session, listeners=listeners))
+    )
+    while not task.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert (await task).status == "success"
+    assert turns > MOST_TURNS
+    assert {content.data.job_name for event, content in events if event == "job_update"} == {"about **********"}
+
+
+async def test_a_large_job_that_is_cancelled_at_once_has_its_end(parts: Parts) -> None:
+    """A run that was accepted reports that it was stopped, even if it is cancelled while its secrets are searched."""
+    states: list[str] = []
+    listeners = RunListeners(
+        emit=lambda event, content: states.append(content.data.run_state) if event == "job_update" else None
+    )
+    large = job(steps=[{"url": "http://h", "actions": ["page.title()"] * 1_000}])
+    runs = RunService(Runner, lambda *_: None, ReferenceLocks(), parts.time.clock)
+    request = RunRequest(job=large, run_id="run", login=parts.session, listeners=listeners, accepted=True)
+    task = asyncio.ensure_future(runs.run(request))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert states == ["WAITING", "FAILED"]
 
 
 async def test_a_job_needs_no_login(parts: Parts) -> None:
