@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from sidecar_protocol.wire_types import Secret
 
+from docsite import failures
 from sidecar.clock import Clock
 from sidecar.jobs.token_signers import SecretSigner
 from sidecar.jobs.visit_tokens import VisitTokens
@@ -94,7 +95,11 @@ def capture() -> list[dict[str, Any]]:
             },
             {url: "https://rtcv.example", closed: "https://hooks.example", closed[7:]: "hooks.example", later: _LATER},
         )
-        return [*_run(Path(folder), script, setting)]
+        ran = [*_run(Path(folder), script, setting)]
+        return ran + [
+            {"request": setting.show(request), "reply": setting.show(reply)}
+            for request, reply in failures.provoked(Path(folder))
+        ]
 
 
 def _run(folder: Path, script: list[dict[str, Any]], setting: Setting) -> Iterator[dict[str, Any]]:

@@ -27,6 +27,7 @@ WireError (sidecar_protocol)
         └── SandboxCrashed      browser_crashed
 """
 
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Final
 
@@ -82,6 +83,34 @@ class ErrorCollector:
             first = self._fields[0]
             several = tuple(islice(self._fields, MAX_FIELD_ERRORS)) if len(self._fields) > 1 else None
             raise InvalidContent(first.message, first.field, several)
+
+
+def mistakes_of(check: Callable[[], object]) -> tuple[FieldError, ...]:
+    """The mistakes for which a check raises InvalidContent; none for its other failures."""
+    try:
+        check()
+    except WireError as error:
+        return error.detail.fields or ()
+    return ()
+
+
+def add_mistakes(error: WireError, found: Iterable[FieldError]) -> None:
+    """Adds further mistakes of the same content to an `invalid_content`, which keeps sentence and field of its first.
+
+    What lies in a place that the error names already is left out.
+    """
+    fields = list(error.detail.fields or ())
+    for one in found:
+        if not any(_contains(known.field, one.field) for known in fields):
+            fields.append(one)
+        if len(fields) >= MAX_FIELD_ERRORS:
+            break
+    if len(fields) > 1:
+        error.details = {**error.details, "fields": tuple(fields)}
+
+
+def _contains(place: str, inner: str) -> bool:
+    return place in ("content", inner) or inner.startswith((f"{place}.", f"{place}["))
 
 
 class MissingCredentials(SidecarError):

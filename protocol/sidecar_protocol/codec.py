@@ -35,6 +35,11 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     id: RequestId | None = None
     content: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
+    @property
+    def content_bytes(self) -> bytes:
+        """The content as the bytes received; empty for none."""
+        return b"" if self.content is msgspec.UNSET else bytes(self.content)
+
 
 class _AnyId(msgspec.Struct, frozen=True):
     """The id of a request that is otherwise invalid."""

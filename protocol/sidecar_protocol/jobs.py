@@ -18,6 +18,7 @@ NonEmpty = Annotated[str, Bound(min_length=1)]
 WaitUntil = Literal["load", "domcontentloaded", "networkidle", "commit"]
 """The moment at which a page counts as loaded: for a step's page, and for each page that its actions open."""
 MOST_STEPS: Final = 1_000
+MOST_OPTIONS: Final = 20
 MOST_ACTIONS: Final = 10_000
 """The number of actions of one job, in all steps together."""
 MOST_FIELDS: Final = 10_000
@@ -188,7 +189,7 @@ class SendJob(Model):
     """Further attempts after a failure that is `retryable`, with growing pauses."""
     browser: BrowserName = "CHROMIUM"
     cookies: Annotated[tuple[Cookie, ...], Bound(max_length=MOST_COOKIES)] = ()
-    options: Annotated[tuple[Option, ...], Bound(max_length=20)] = ()
+    options: Annotated[tuple[Option, ...], Bound(max_length=MOST_OPTIONS)] = ()
     pdf: PdfOptions = PdfOptions()
     context: BrowserContextOptions | None = None
     """The browser's identity and network; default a plain context."""

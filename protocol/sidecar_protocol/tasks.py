@@ -10,6 +10,7 @@ from sidecar_protocol.wire_types import UNSET
 SHORTEST_INTERVAL: Final = 1_000
 LONGEST_INTERVAL: Final = 366 * 24 * 3_600_000
 LONGEST_SCRIPT: Final = 1 << 20
+LONGEST_CRON: Final = 500
 
 TaskId = Annotated[str, Bound(pattern="^[^\\x00-\\x1f\\x7f]{1,255}$")]
 """1 to 255 characters, none of them a control character."""
@@ -17,7 +18,7 @@ Script = Annotated[str, Bound(min_length=1, max_length=2_000)]
 """An http or https URL, or the name of a file in the scripts folder."""
 Interval = Annotated[int, Duration(ge=SHORTEST_INTERVAL, le=LONGEST_INTERVAL)]
 """Milliseconds, or text such as `"90s"` or `"1h"`: a second to 366 days."""
-Cron = Annotated[str, Bound(min_length=1, max_length=500)]
+Cron = Annotated[str, Bound(min_length=1, max_length=LONGEST_CRON)]
 """Five fields (minute, hour, day of the month, month, day of the week) as OCPS 1.4 reads them, or `@daily` and such."""
 Zone = Annotated[str, Bound(min_length=1, max_length=100)]
 """The IANA name of a time zone."""

@@ -33,8 +33,7 @@ _sidecar() {
   case $command:${words[CURRENT-1]}:${words[CURRENT]} in
 @CASES@
   esac
-  compadd -- ${=known}
-  _files
+  compadd -- ${=known} || _files
 }
 compdef _sidecar sidecar
 """
@@ -92,7 +91,7 @@ def _fish() -> str:
             lines.append(
                 f"complete -c sidecar -n __fish_use_subcommand -f -a {command.name} -d {_fish_text(command.summary)}"
             )
-            lines += [f"{begin} -a {shlex.quote(word)}" for word in command.words]
+            lines += [f"{begin} -f -a {shlex.quote(word)}" for word in command.words]
         for flag, choices in command.flags.items():
             kind = "-l" if flag.startswith("--") else "-o" if len(flag) > 2 else "-s"
             values = f" -x -a {shlex.quote(' '.join(choices))}" if choices else ""

@@ -47,9 +47,10 @@ def run(parsed: argparse.Namespace, flags: Mapping[str, str]) -> int:
     named = {name: path for name, path in files.items() if path != Path("-")}
     try:
         with tempfile.TemporaryDirectory(prefix="sidecar-") as folder:  # for HTML that is printed
-            outcome = run_job(_job(parsed, files), flags, Destinations(Path(folder), "page", named), own_settings=True)
+            destinations = Destinations(Path(folder), "page", named, _failure_folder)
+            outcome = run_job(_job(parsed, files), flags, destinations, own_settings=True)
             if outcome.code:
-                print(f"sidecar get: {outcome.error}", file=sys.stderr)
+                outcome.print_failure("get")
                 return outcome.code
             return _print(outcome.reply["result"], parsed)
     except OSError as failure:
@@ -69,6 +70,11 @@ def _job(parsed: argparse.Namespace, files: Mapping[str, Path]) -> dict[str, Any
         "fail_on_status": parsed.fail,
         "timeout_ms": milliseconds + 30_000,
     }
+
+
+def _failure_folder() -> Path:
+    """A folder that stays, so that a failure leaves nothing in the one where the command was typed."""
+    return Path(tempfile.mkdtemp(prefix="sidecar-get-"))
 
 
 def full_url(url: str) -> str:

@@ -2,8 +2,9 @@
 
 import re
 import shutil
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,14 @@ class Outcome:
     """`status`, and `result` or `error`; files of the result are paths."""
     error: str = ""
     """One sentence, if it failed."""
+    evidence: tuple[str, ...] = ()
+    """The files of a failed job: what its page showed at the end."""
+
+    def print_failure(self, command: str) -> None:
+        """Says on stderr why a job failed, and where its evidence is."""
+        print(f"sidecar {command}: {self.error}", file=sys.stderr)
+        if self.evidence:
+            print(f"sidecar {command}: the page at that moment: {', '.join(self.evidence)}", file=sys.stderr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,13 @@ class Destinations:
     folder: Path
     stem: str
     named: Mapping[str, Path] = field(default_factory=dict)
+    make_failure_folder: Callable[[], Path] | None = None
+    """Makes the folder for the files of a failed job, which is `folder` without it."""
+
+    def for_failure(self) -> "Destinations":
+        """Where the files of a failed job go: never over those of an earlier success, unless they were named."""
+        folder = self.make_failure_folder() if self.make_failure_folder else self.folder
+        return Destinations(folder, f"{self.stem}.failed", self.named)
 
     def path(self, artifact: str, suffix: str) -> Path:
         """Where an artifact goes."""
@@ -97,11 +113,13 @@ def run_job(
             with Sidecar(command, env=environment, close_timeout=_CLOSE_SECONDS) as sidecar:
                 reply = sidecar.request("send_job", content, timeout=_patience(job))
         except SidecarFailure as failure:
-            return _failed(failure)
+            return _failed(failure, destinations)
         except (SidecarEnded, TimeoutError) as failure:
             detail = {"code": "internal", "message": str(failure)}
             return Outcome(FAILED, {"status": "failed", "error": detail}, str(failure))
-        _move_files(reply.get("result") or {}, destinations)
+        result = reply.get("result") or {}
+        _move_artifacts(result, destinations)
+        _move_downloads(result, destinations)
     return Outcome(SKIPPED if reply["status"] == "skipped" else SUCCEEDED, reply)
 
 
@@ -111,17 +129,28 @@ def _patience(job: Mapping[str, Any]) -> float:
     return (timeout / 1000 if isinstance(timeout, int | float) else 60) + 120
 
 
-def _failed(failure: SidecarFailure) -> Outcome:
+def _failed(failure: SidecarFailure, destinations: Destinations) -> Outcome:
     code = INVALID if failure.code in _INVALID_CODES else RETRYABLE if failure.retryable else FAILED
     detail = {"code": failure.code, "message": failure.message, "retryable": failure.retryable, **failure.fields}
-    return Outcome(code, {"status": "failed", "error": detail}, describe_error(detail))
+    evidence: tuple[str, ...] = ()
+    if artifacts := detail.get("artifacts"):
+        evidence = _move_artifacts(artifacts, destinations.for_failure())
+    return Outcome(code, {"status": "failed", "error": detail}, describe_error(detail), evidence)
 
 
-def _move_files(result: dict[str, Any], destinations: Destinations) -> None:
+def _move_artifacts(result: dict[str, Any], destinations: Destinations) -> tuple[str, ...]:
+    """Moves the files that a result names, which then names where they are; gives these paths."""
+    moved = {
+        name: _move(Path(result[name]), destinations.path(name, suffix))
+        for name, suffix in ARTIFACTS.items()
+        if isinstance(result.get(name), str)
+    }
+    result.update(moved)
+    return tuple(moved.values())
+
+
+def _move_downloads(result: dict[str, Any], destinations: Destinations) -> None:
     taken: set[Path] = set()
-    for name, suffix in ARTIFACTS.items():
-        if isinstance(result.get(name), str):
-            result[name] = _move(Path(result[name]), destinations.path(name, suffix))
     for download in result.get("downloads") or ():
         download["path"] = _move(Path(download["path"]), destinations.download(download["name"], taken))
 

@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The job, and where its files go."""
     parser.add_argument("file", metavar="FILE", help="JSON: the content of send_job, or the message; - reads stdin")
     parser.add_argument("--out", metavar="DIR", type=Path, default=Path(), help="for its files (default: this folder)")
-    parser.epilog = f"Files are named after FILE: shop.json leaves shop.png, shop.html. {EXIT_CODES}. {parser.epilog}"
+    named = "Files are named after FILE: shop.json leaves shop.png, shop.html, and after a failure shop.failed.png"
+    parser.epilog = f"{named}. {EXIT_CODES}. {parser.epilog}"
 
 
 def run(parsed: argparse.Namespace, flags: Mapping[str, str]) -> int:
@@ -36,7 +37,7 @@ def run(parsed: argparse.Namespace, flags: Mapping[str, str]) -> int:
         return INVALID
     print_text(json.dumps(outcome.reply, ensure_ascii=False) + "\n")
     if outcome.error:
-        print(f"sidecar run-job: {outcome.error}", file=sys.stderr)
+        outcome.print_failure("run-job")
     return outcome.code
 
 

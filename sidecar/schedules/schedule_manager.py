@@ -1,13 +1,15 @@
 """Schedules: create, update, list, delete."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final, Literal
 
 from sidecar_protocol import encoding
 from sidecar_protocol.codec import NotJson
-from sidecar_protocol.decoding import decode_stored
-from sidecar_protocol.errors import ErrorDetail
+from sidecar_protocol.decoding import decode_stored, decode_value
+from sidecar_protocol.errors import ErrorDetail, FieldError, WireError
 from sidecar_protocol.models import Sparse
 from sidecar_protocol.pages import PAGE_SIZE, page_count, page_offset
 from sidecar_protocol.schedules import (
@@ -25,7 +27,7 @@ from sidecar_protocol.schedules import (
 from sidecar_protocol.wire_types import UNSET, Raw
 
 from sidecar.clock import Clock
-from sidecar.errors import CorruptRecord, InvalidContent, NotFound
+from sidecar.errors import CorruptRecord, InvalidContent, NotFound, mistakes_of
 from sidecar.schedules.scheduled_messages import ScheduledMessages
 from sidecar.storage.agenda import Agenda, Item
 from sidecar.wall_clock import Zone, instant_ahead, load_zone, parse_wall_time, rfc3339
@@ -114,7 +116,7 @@ class ScheduleManager:
         """
         _check_name(content.name)
         if not content.enabled:
-            raise InvalidContent("enabled: must be true for a new schedule", "enabled")
+            _refuse_disabled()
         due = self._due(content.trigger, zone)
         record = ScheduleRecord(
             name=content.name,
@@ -140,6 +142,24 @@ class ScheduleManager:
             if await self._agenda.replace(item, encode(updated), updated.due):
                 self._on_change(item.id, updated.due)
                 return _to_schedule(item.id, updated)
+
+    def mistakes(self, content: Mapping[str, Any], *, zone: str = "") -> list[FieldError]:
+        """The mistakes of the parts of a content, as plain values, that have the right shape; see `create`."""
+        found: list[FieldError] = []
+        due = self._now()
+        if isinstance(name := content.get("name"), str):
+            found += mistakes_of(partial(_check_name, name))
+        if content.get("enabled") is False and "schedule_id" not in content:
+            found += mistakes_of(_refuse_disabled)
+        with suppress(WireError):
+            trigger = decode_value(Trigger, content.get("trigger"))
+            found += mistakes_of(partial(self._due, trigger, zone))
+            due = self._due(trigger, zone)
+        push = content.get("push")
+        if isinstance(push, dict) and isinstance(push.get("type"), str) and "content" in push:
+            message = Push(type=push["type"], content=Raw(encoding.encode(push["content"])))
+            found += mistakes_of(partial(self._messages.check, message, due, logged_in=True))
+        return found
 
     async def get(self, schedule_id: str) -> Schedule:
         """One of them, also for a while after its time. Raises NotFound."""
@@ -225,6 +245,10 @@ def _check_name(name: str) -> None:
         raise InvalidContent("name: may hold letters, digits, underscores and spaces", "name")
     if len(name.encode()) > MAX_NAME_BYTES:
         raise InvalidContent(f"name: is longer than {MAX_NAME_BYTES} bytes", "name")
+
+
+def _refuse_disabled() -> None:
+    raise InvalidContent("enabled: must be true for a new schedule", "enabled")
 
 
 def _is_parents(trigger: Trigger) -> bool:

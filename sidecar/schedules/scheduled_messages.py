@@ -14,6 +14,7 @@ from sidecar_protocol.wire_types import UNSET, Raw
 from sidecar.browser.steps.plan import PlannedStep
 from sidecar.encryption import Encryptor
 from sidecar.errors import DecryptionKeyMissing, InvalidContent, MissingCredentials
+from sidecar.jobs.job_mistakes import add_job_mistakes
 from sidecar.jobs.job_redaction import redactor_for
 from sidecar.jobs.payloads import check_content, contains_secrets, decode_message
 from sidecar.queue.submission import DEFAULT_TIMEOUT, decrypt_content, encrypt_content
@@ -92,6 +93,8 @@ class ScheduledMessages:
                 check_content(message_type, decoded, self._documents)
             webhooks = self._pack(job.webhooks if job else ())
         except WireError as error:
+            if message_type == "send_job":
+                add_job_mistakes(error, content)
             _prefix_fields(error)
             raise
         if not logged_in and (message_type in _SENDING or (job and (job.secrets or job.forward))):

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sidecar_protocol import codec
 from sidecar_protocol.codec import Request
@@ -324,17 +324,25 @@ class Dispatcher:
         """Runs one handler to its end and sends its reply, whatever happens."""
         request = item.request
         try:
-            about = (request.id,) if item.route.takes_request_id else ()
-            value = item.route.handler(*about, codec.decode_content(request))
-            if item.route.is_async:
-                value = await value
-            line = item.route.encode(request.id, value)
+            line = item.route.encode(request.id, await self._handle(item))
         except asyncio.CancelledError:
             # only `cancel` and `finish` cancel these tasks, and both want the request answered
             line = error_reply(request.id, self._why_cancelled())
         except Exception as error:
             line = error_reply(request.id, error, item.route.error_number)
         self._output.send(line, partial(commit_failed_reply, request.id) if item.route.needs_commit else None)
+
+    async def _handle(self, item: QueuedRequest) -> Any:
+        """The content of a request's reply. An error about its own content names all mistakes in it."""
+        request, route = item.request, item.route
+        try:
+            about = (request.id,) if route.takes_request_id else ()
+            value = route.handler(*about, codec.decode_content(request))
+            return await value if route.is_async else value
+        except WireError as error:
+            if route.find_mistakes and error.code is ErrorCode.INVALID_CONTENT:
+                await route.find_mistakes(request.content_bytes, error)
+            raise
 
     # --- bounds and the end
 

@@ -6,14 +6,17 @@ the dispatcher itself. A handler is imported with the first message that it is f
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
 from sidecar_protocol import codec
+from sidecar_protocol.errors import WireError
 from sidecar_protocol.replies import RequestId
 
+from sidecar.errors import add_mistakes
 from sidecar.server.handlers.context import HandlerContext
 from sidecar.server.route import Handler, Route
 
@@ -30,6 +33,8 @@ class Message:
     is_job: bool = False
     """Whether it brings a browser job, which something can be begun for before its content is read."""
     error_number: str = ""
+    mistakes: str = ""
+    """The function among the handlers that finds all mistakes of a content."""
     encode: Callable[[RequestId | None, Any], bytes] = codec.encode_ok
 
     def route(self, context: HandlerContext) -> Route:
@@ -45,6 +50,7 @@ class Message:
             takes_request_id=self.takes_request_id,
             error_number=_imported(self.error_number) if self.error_number else None,
             encode=self.encode,
+            find_mistakes=partial(_find_mistakes, self.mistakes, context) if self.mistakes else None,
         )
 
 
@@ -70,11 +76,16 @@ def _imported(name: str) -> Any:
     return getattr(import_module(f"sidecar.server.handlers.{module}"), member)
 
 
+async def _find_mistakes(finder: str, context: HandlerContext, content: bytes, error: WireError) -> None:
+    with suppress(codec.NotJson, WireError):  # the mistake that is known is said in any case
+        add_mistakes(error, await _imported(finder)(context, codec.plain(content)))
+
+
 MESSAGES: Final = {
     "hello": Message("session.hello"),
     "ping": Message("ping.ping", encode=_pong),
-    "set_credentials": Message("session.set_credentials", is_barrier=True),
-    "set_multiple_credentials": Message("session.set_credentials", is_barrier=True),
+    "set_credentials": Message("session.set_credentials", is_barrier=True, mistakes="mistakes.of_credentials"),
+    "set_multiple_credentials": Message("session.set_credentials", is_barrier=True, mistakes="mistakes.of_credentials"),
     "set_mock": Message("session.set_mock", is_barrier=True),
     "get_secret": Message("secrets.get_secret"),
     "get_users_secret": Message("secrets.get_users_secret"),
@@ -85,23 +96,29 @@ MESSAGES: Final = {
     "send_cv": Message("cvs.send_cv", needs_commit=True),
     "send_full_cv": Message("cvs.send_full_cv", needs_commit=True),
     "send_cvs_list": Message("cvs.send_cvs_list", needs_commit=True),
-    "send_job": Message("jobs.send_job", needs_commit=True, takes_request_id=True, is_job=True),
+    "send_job": Message(
+        "jobs.send_job", needs_commit=True, takes_request_id=True, is_job=True, mistakes="mistakes.of_job"
+    ),
     "job_status": Message("jobs.job_status"),
     "list_jobs": Message("jobs.list_jobs"),
     "cancel_job": Message("jobs.cancel_job", needs_commit=True),
-    "set_webhooks": Message("webhooks.set_webhooks", needs_commit=True),
+    "set_webhooks": Message("webhooks.set_webhooks", needs_commit=True, mistakes="mistakes.of_webhooks"),
     "list_deliveries": Message("webhooks.list_deliveries"),
     "redeliver": Message("webhooks.redeliver", needs_commit=True),
-    "create_schedule": Message("schedules.create_schedule", error_number="schedules.error_number"),
+    "create_schedule": Message(
+        "schedules.create_schedule", error_number="schedules.error_number", mistakes="mistakes.of_schedule"
+    ),
     "list_schedules": Message("schedules.list_schedules", error_number="schedules.error_number"),
     "get_schedule": Message("schedules.get_schedule", error_number="schedules.error_number"),
-    "update_schedule": Message("schedules.update_schedule", error_number="schedules.error_number"),
+    "update_schedule": Message(
+        "schedules.update_schedule", error_number="schedules.error_number", mistakes="mistakes.of_schedule"
+    ),
     "delete_schedule": Message("schedules.delete_schedule", error_number="schedules.error_number"),
     "get_schedule_msg_ids": Message("schedules.get_schedule_msg_ids", error_number="schedules.error_number"),
-    "create_task": Message("tasks.create_task", needs_commit=True),
+    "create_task": Message("tasks.create_task", needs_commit=True, mistakes="mistakes.of_task"),
     "list_tasks": Message("tasks.list_tasks"),
     "get_task": Message("tasks.get_task"),
-    "update_task": Message("tasks.update_task", needs_commit=True),
+    "update_task": Message("tasks.update_task", needs_commit=True, mistakes="mistakes.of_task_update"),
     "delete_task": Message("tasks.delete_task", needs_commit=True),
     "get_task_status": Message("tasks.get_task_status"),
     "run_task": Message("tasks.run_task", needs_commit=True, takes_request_id=True),

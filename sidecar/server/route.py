@@ -1,11 +1,11 @@
 """Routes: how the dispatcher handles a message type."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sidecar_protocol import codec
-from sidecar_protocol.errors import ErrorDetail
+from sidecar_protocol.errors import ErrorDetail, WireError
 from sidecar_protocol.replies import RequestId
 
 Handler = Callable[..., Any]
@@ -28,3 +28,5 @@ class Route:
     error_number: Callable[[ErrorDetail], int] | None = None
     """Gives the number that an error of this message has in addition to its code."""
     encode: Callable[[RequestId | None, Any], bytes] = codec.encode_ok
+    find_mistakes: Callable[[bytes, WireError], Awaitable[None]] | None = None
+    """Adds all further mistakes of a content to the error about its first."""

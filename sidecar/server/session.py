@@ -1,6 +1,6 @@
 """The session's state: login, webhooks, zone, notifications."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sidecar.errors import InvalidContent, MissingCredentials, SidecarError
@@ -130,7 +130,8 @@ def check_credentials(credentials: "Sequence[Credentials]") -> None:
     primaries = 0
     for index, one in enumerate(credentials):
         place = f"[{index}]." if len(credentials) > 1 else ""
-        _check_one(one, place)
+        for mistake in credentials_mistakes(one, place):
+            raise mistake
         primaries += one.primary
         if primaries > 1:
             raise InvalidContent("can only have one primary connection", f"{place}primary")
@@ -140,22 +141,23 @@ def check_credentials(credentials: "Sequence[Credentials]") -> None:
         raise InvalidContent("when defineing multiple connections, one must be set as primary", "primary")
 
 
-def _check_one(one: "Credentials", place: str) -> None:
+def credentials_mistakes(one: "Credentials", place: str) -> Iterator[InvalidContent]:
+    """The mistakes of one server, in v1's order and words; `place` is what its fields' names begin with."""
     if not one.server_location:
-        raise InvalidContent("server_location cannot be empty", f"{place}server_location")
-    if not one.server_location.startswith(("http://", "https://")):
-        raise InvalidContent(
+        yield InvalidContent("server_location cannot be empty", f"{place}server_location")
+    elif not one.server_location.startswith(("http://", "https://")):
+        yield InvalidContent(
             "server_location must start with a supported protocol like: http:// or https://",
             f"{place}server_location",
         )
     if not one.api_key_id:
-        raise InvalidContent("api_key_id cannot be empty", f"{place}api_key_id")
-    if not one.api_key_id.isprintable():
-        raise InvalidContent("api_key_id cannot hold control characters", f"{place}api_key_id")
+        yield InvalidContent("api_key_id cannot be empty", f"{place}api_key_id")
+    elif not one.api_key_id.isprintable():
+        yield InvalidContent("api_key_id cannot hold control characters", f"{place}api_key_id")
     if not one.api_key:
-        raise InvalidContent("api_key cannot be empty", f"{place}api_key")
+        yield InvalidContent("api_key cannot be empty", f"{place}api_key")
     if not _is_path(one.results_path):
-        raise InvalidContent("results_path must be a path that starts with /", f"{place}results_path")
+        yield InvalidContent("results_path must be a path that starts with /", f"{place}results_path")
 
 
 def _is_path(path: str) -> bool:

@@ -1,13 +1,13 @@
 """Periodic tasks: create, update, list, run."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from sidecar_protocol.decoding import decode_stored
 from sidecar_protocol.encoding import encode
-from sidecar_protocol.errors import WireError
+from sidecar_protocol.errors import FieldError, WireError
 from sidecar_protocol.pages import PAGE_SIZE, page_count, page_offset
 from sidecar_protocol.tasks import (
     CreateTask,
@@ -92,6 +92,18 @@ class TaskManager:
         """Replaces what is given; on disk when this returns. Raises InvalidContent, NotFound, Conflict."""
         changed = await self._change(content.id, lambda old: self._records.change(old, content, self._now()))
         return to_task(content.id, changed, interval_warnings(content.interval))
+
+    def mistakes(self, content: Mapping[str, Any]) -> list[FieldError]:
+        """The mistakes of the parts of a `create_task`, as plain values, that have the right shape."""
+        config = content.get("config")
+        return self._records.mistakes(content, {} if config is None else config, self._now(), is_new=True)
+
+    async def update_mistakes(self, content: Mapping[str, Any]) -> list[FieldError]:
+        """The same of an `update_task`. Raises NotFound."""
+        config = content.get("config")
+        if config is None and isinstance(task_id := content.get("id"), str):
+            config = (await self._find(task_id))[1].config
+        return self._records.mistakes(content, config, self._now(), is_new=False)
 
     async def delete(self, content: TaskRef) -> None:
         """Forgets a task and its runs. Raises NotFound."""

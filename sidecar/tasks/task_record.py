@@ -1,19 +1,21 @@
 """Tasks as they are stored and shown."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 from sidecar_protocol.codec import NotJson, plain
 from sidecar_protocol.decoding import decode_stored
 from sidecar_protocol.durations import format_milliseconds
 from sidecar_protocol.encoding import encode
+from sidecar_protocol.errors import FieldError
 from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.models import Sparse
-from sidecar_protocol.tasks import CreateTask, ListTasks, Task, UpdateTask
+from sidecar_protocol.tasks import LONGEST_CRON, CreateTask, ListTasks, Task, UpdateTask
 from sidecar_protocol.wire_types import UNSET
 
 from sidecar.encryption import Encryptor
-from sidecar.errors import CorruptRecord, DecryptionKeyMissing, ErrorCollector, InvalidContent
+from sidecar.errors import CorruptRecord, DecryptionKeyMissing, ErrorCollector, InvalidContent, mistakes_of
 from sidecar.jobs.job_redaction import redactor_for
 from sidecar.jobs.payloads import contains_secrets
 from sidecar.tasks.interval import MAX_MS, parse_time_ms
@@ -21,7 +23,7 @@ from sidecar.tasks.script_sources import ScriptSources
 from sidecar.tasks.task_templates import Plan, fill_config, prepare_job
 from sidecar.tasks.timetable import HORIZON_YEARS, NO_TIMES, UTC_NAME, Timetable, timetable
 from sidecar.templates import MAX_FILLED_BYTES
-from sidecar.wall_clock import rfc3339
+from sidecar.wall_clock import load_zone, rfc3339
 
 _SELDOM_SHORTER: Final = 60_000
 """Milliseconds; a shorter interval may have been meant in seconds."""
@@ -157,6 +159,24 @@ class TaskRecords:
             _check_comes(changed, now)
         return changed
 
+    def mistakes(self, content: Mapping[str, Any], config: Any, now: int, *, is_new: bool) -> list[FieldError]:
+        """The mistakes of the parts of a message, as plain values, that have the right shape.
+
+        `config` is that of the message, or else the task's.
+        """
+        given = {name for name, value in content.items() if value is not None}
+        if is_new and "script" in given and not given & {"interval", "cron"}:
+            given.add("cron")  # its configuration file may have one
+        found: list[FieldError] = []
+        for error in _member_errors(given) if is_new else _update_errors(given):
+            found += error.detail.fields or ()
+        found += _time_mistakes(content, now)
+        if isinstance(script := content.get("script"), str) and script:
+            found += mistakes_of(partial(self._scripts.check, script))
+        if isinstance(job := content.get("job"), dict) and isinstance(config, dict):
+            found += mistakes_of(partial(prepare_job, job, config, self._plan, self._max_filled_bytes))
+        return found
+
     def job(self, record: TaskRecord) -> bytes:
         """The job's content for one run, filled in; the run validates it. Raises DecryptionKeyMissing."""
         return encode(fill_config(self._decrypt_job(record), record.config, self._max_filled_bytes))
@@ -263,15 +283,51 @@ def _check_times(record: TaskRecord, now: int) -> None:
 def _check_members(content: CreateTask) -> None:
     """Checks the combination of fields. Raises InvalidContent, which names all missing and all excluded ones."""
     errors = ErrorCollector()
-    if (content.script is None) == (content.job is None):
-        errors.add(InvalidContent("script: a task needs either a script or a job", "script"))
-    if content.interval is None and content.cron is None:
-        errors.add(InvalidContent(NO_TIMES, "interval"))
-    if content.interval is not None and content.cron is not None:
-        errors.add(InvalidContent(_TWO_ROWS, "interval"))
-    if content.zone is not None and content.cron is None:
-        errors.add(InvalidContent(_ZONE_WITHOUT_CRON, "zone"))
+    for error in _member_errors({name for name, value in content.wire_members().items() if value is not None}):
+        errors.add(error)
     errors.raise_if_any()
+
+
+def _member_errors(given: Collection[str]) -> Iterator[InvalidContent]:
+    """The mistakes in which members a new task has."""
+    if ("script" in given) == ("job" in given):
+        yield InvalidContent("script: a task needs either a script or a job", "script")
+    if "interval" not in given and "cron" not in given:
+        yield InvalidContent(NO_TIMES, "interval")
+    if "interval" in given and "cron" in given:
+        yield InvalidContent(_TWO_ROWS, "interval")
+    if "zone" in given and "cron" not in given:
+        yield InvalidContent(_ZONE_WITHOUT_CRON, "zone")
+
+
+def _update_errors(given: Collection[str]) -> Iterator[InvalidContent]:
+    if "script" in given and "job" in given:
+        yield InvalidContent("script: a task has either a script or a job", "script")
+    if "interval" in given and "cron" in given:
+        yield InvalidContent(_TWO_ROWS, "interval")
+
+
+def _time_mistakes(content: Mapping[str, Any], now: int) -> Iterator[FieldError]:
+    """Those of each time by itself, and if there are none, those of all together."""
+    given = ((name, content.get(name)) for name in ("init", "end", "cron", "zone"))
+    texts = {name: value for name, value in given if isinstance(value, str) and 0 < len(value) <= LONGEST_CRON}
+    zone, cron = texts.get("zone"), texts.get("cron")
+    checks: list[Callable[[], object]] = [
+        partial(parse_time_ms, texts[name], name) for name in ("init", "end") if name in texts
+    ]
+    checks += [partial(load_zone, zone, "zone")] if zone else []
+    checks += [partial(timetable, 0, None, cron, None)] if cron else []
+    found = [one for check in checks for one in mistakes_of(check)]
+    yield from found
+    if found:
+        return
+    init, end = (parse_time_ms(texts[name], name) if name in texts else None for name in ("init", "end"))
+    record = TaskRecord(
+        config={}, running=True, created=now, init=now if init is None else init, end=end, cron=cron, zone=zone
+    )
+    yield from mistakes_of(partial(_check_times, record, now))
+    if cron:
+        yield from mistakes_of(partial(_check_comes, record, now))
 
 
 def _given(content: UpdateTask, *names: str) -> dict[str, Any]:

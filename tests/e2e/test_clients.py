@@ -1,9 +1,11 @@
 """The clients for other languages: their scrapers run, their files are short, and TypeScript's types hold."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -33,12 +35,23 @@ console.log(job.status, known, sidecar.ready.pid);
 """
 
 
+README = re.findall(
+    r'^### ([^\n]+)\n\n```\w+ title="([^"]+)"\n(.*?)^```\n\n```sh\n(.*?)^```$',
+    (CLIENTS / "README.md").read_text(),
+    re.MULTILINE | re.DOTALL,
+)
+"""Title, name of the file, the file, and the commands of each first extract."""
+GO = {"GOPROXY": "off", "GOFLAGS": "", "GOCACHE": str(Path(tempfile.gettempdir()) / "sidecar-tests-go")}
+"""The cache stays, because the standard library takes half a minute to build."""
+PAGE = "data:text/html,<h1>Hello</h1>"
+
+
 def command(language: str, program: str, folder: Path) -> list[str]:
     """The command line of a client's scraper or driver; the one in Go is built, for which nothing is fetched."""
     if language == "go":
         go = shutil.which("go")
         assert go, "no go here; `make setup` installs it"
-        env = os.environ | {"GOPROXY": "off", "GOFLAGS": "", "GOCACHE": str(folder / "go-cache")}
+        env = os.environ | GO
         build = [go, "build", "-o", str(folder / program), f"./{program}"]
         subprocess.run(build, cwd=CLIENTS / "go", env=env, check=True, timeout=110)
         return [str(folder / program)]
@@ -70,6 +83,29 @@ def test_the_small_scraper(tmp_path: Path, language: str) -> None:
     failed = run([*program, "false"], tmp_path)
     assert failed.returncode != 0
     assert "the sidecar has ended" in failed.stderr or "no sidecar" in failed.stderr or "not `ready`" in failed.stderr
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("about", README, ids=lambda about: about[0])
+def test_the_first_extract(tmp_path: Path, about: tuple[str, str, str, str]) -> None:
+    """As the page says, in an empty folder with an empty home."""
+    title, name, text, commands = about
+    (tmp_path / name).write_text(text)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for program, path in {"deno": DENO, "node": NODE, "sidecar": str(Path(sys.prefix) / "bin" / "sidecar")}.items():
+        (tools / program).symlink_to(path)
+    home = {"HOME": str(tmp_path), "REPO": str(CLIENTS.parent), "PATH": f"{tools}:{os.environ['PATH']}", **GO}
+    shell = ["bash", "-euc", commands.replace("https://example.com", f"'{PAGE}'")]
+    done = subprocess.run(
+        shell, cwd=tmp_path, env=environment(tmp_path, home), capture_output=True, text=True, timeout=110
+    )
+    assert (done.returncode, done.stdout) == (0, "Hello\n" * (1 + ("Deno" in title))), done.stderr
+
+
+def test_there_is_a_first_extract_for_each_client() -> None:
+    """Of those that are one file."""
+    assert len(README) == len(FILES)
 
 
 @pytest.mark.parametrize("name", FILES)

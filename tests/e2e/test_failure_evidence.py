@@ -31,18 +31,24 @@ def child(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
         yield running
 
 
-def failed(child: Child, steps: list[dict[str, Any]], **members: Any) -> dict[str, Any]:
+@pytest.fixture(scope="module", params=["CHROMIUM", "FIREFOX"])
+def browser(request: pytest.FixtureRequest) -> str:
+    """In which the jobs run."""
+    return str(request.param)
+
+
+def failed(child: Child, browser: str, steps: list[dict[str, Any]], **members: Any) -> dict[str, Any]:
     """The error of a job."""
-    [answer] = child.ask({"type": "send_job", "content": {"steps": steps, **members}})
+    [answer] = child.ask({"type": "send_job", "content": {"browser": browser, "steps": steps, **members}})
     assert answer["type"] == "error", answer
     error: dict[str, Any] = answer["error"]
     assert SECRET not in json.dumps(error)
     return error
 
 
-def test_files_are_captured_by_default(child: Child) -> None:
+def test_files_are_captured_by_default(child: Child, browser: str) -> None:
     """A picture and the HTML, without what was typed; where the job was, what it had, and its last console lines."""
-    error = failed(child, [FIRST, {"url": SECOND, "actions": [FILL, CLICK]}], artifacts="files")
+    error = failed(child, browser, [FIRST, {"url": SECOND, "actions": [FILL, CLICK]}], artifacts="files")
     assert (error["code"], error["step"], error["action"]) == ("action_failed", "step 2", "click '#nothing'")
     assert (error["title"], error["extract"]) == ("two", {"a": "a"})
     assert error["console"] == ["first", "second **********"]
@@ -53,21 +59,21 @@ def test_files_are_captured_by_default(child: Child) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in (screenshot, html)} == {0o600}
 
 
-def test_inline_and_off(child: Child) -> None:
+def test_inline_and_off(child: Child, browser: str) -> None:
     """In the reply only what was asked for; an empty list turns it off."""
     step = {"url": SECOND, "actions": [FILL, CLICK]}
-    error = failed(child, [step], on_failure=["HTML"])
+    error = failed(child, browser, [step], on_failure=["HTML"])
     assert error["artifacts"].keys() == {"html"}
     assert '<input value="**********">' in error["artifacts"]["html"]
-    assert "artifacts" not in failed(child, [step])
-    assert "artifacts" not in failed(child, [step], artifacts="files", on_failure=[])
+    assert "artifacts" not in failed(child, browser, [step])
+    assert "artifacts" not in failed(child, browser, [step], artifacts="files", on_failure=[])
 
 
-def test_after_a_time_limit_with_a_trace(child: Child) -> None:
+def test_after_a_time_limit_with_a_trace(child: Child, browser: str) -> None:
     """The trace was recorded from the start; a job that succeeds has none."""
     options = {"artifacts": "files", "on_failure": ["TRACE", "SCREENSHOT"]}
     error = failed(
-        child, [{"url": SECOND, "actions": [FILL, {"wait_for_timeout": 60_000}]}], timeout_ms=2_000, **options
+        child, browser, [{"url": SECOND, "actions": [FILL, {"wait_for_timeout": 60_000}]}], timeout_ms=2_000, **options
     )
     assert (error["code"], error["title"], error["retryable"]) == ("timeout", "two", True)
     assert error["artifacts"].keys() == {"trace", "screenshot"}
@@ -75,29 +81,29 @@ def test_after_a_time_limit_with_a_trace(child: Child) -> None:
         texts = [trace.read(name) for name in trace.namelist() if name.endswith((".trace", ".network"))]
     assert texts
     assert not any(SECRET.encode() in text for text in texts)
-    [fine] = child.ask({"type": "send_job", "content": {"steps": [FIRST], **options}})
+    [fine] = child.ask({"type": "send_job", "content": {"browser": browser, "steps": [FIRST], **options}})
     assert fine["content"]["result"].keys() == {"steps", "extract"}
 
 
-def test_a_page_that_hangs_delays_the_end_by_the_limit_alone(child: Child) -> None:
+def test_a_page_that_hangs_delays_the_end_by_the_limit_alone(child: Child, browser: str) -> None:
     """What can't be had is left out, and the error is the job's own."""
     endless = "data:text/html,<title>x</title><script>setTimeout(() => { for (;;); }, 100)</script>"
     step = {"url": endless, "timeout_ms": 1_500, "actions": [{"wait_for_timeout": 500}, {"evaluate": "1"}]}
-    error = failed(child, [FIRST, step], artifacts="files")
+    error = failed(child, browser, [FIRST, step], artifacts="files")
     assert (error["code"], error["step"], error["extract"]) == ("timeout", "step 2", {"a": "a"})
     assert "artifacts" not in error
 
 
-def test_after_a_crash_what_is_known_is_said(child: Child) -> None:
+def test_after_a_crash_what_is_known_is_said(child: Child, browser: str) -> None:
     """Without asking the browser."""
     child.ask({"type": "hello", "content": {"notifications": True}})
     steps = [FIRST, {"url": SECOND, "actions": [{"wait_for_timeout": 20_000}]}]
-    child.send({"type": "send_job", "content": {"steps": steps, "artifacts": "files"}})
+    child.send({"type": "send_job", "content": {"browser": browser, "steps": steps, "artifacts": "files"}})
     while (event := child.read())["type"] != "event" or event["content"].get("step") != 2:
         pass
     for process in psutil.Process(child.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):  # one that has ended meanwhile
-            if "--type=renderer" in process.cmdline():
+            if {"--type=renderer", "-contentproc"} & {*process.cmdline()}:
                 process.kill()
     while (answer := child.read())["type"] == "event":
         pass
@@ -107,9 +113,15 @@ def test_after_a_crash_what_is_known_is_said(child: Child) -> None:
     child.ask({"type": "hello", "content": {"notifications": False}})
 
 
-def test_an_async_job_has_it_in_its_status(child: Child) -> None:
+def test_an_async_job_has_it_in_its_status(child: Child, browser: str) -> None:
     """The list of jobs leaves it out."""
-    content = {"mode": "async", "key": "k", "artifacts": "files", "steps": [FIRST, {"url": SECOND, "actions": [CLICK]}]}
+    content = {
+        "browser": browser,
+        "mode": "async",
+        "key": browser,
+        "artifacts": "files",
+        "steps": [FIRST, {"url": SECOND, "actions": [CLICK]}],
+    }
     [scheduled] = child.ask({"type": "send_job", "content": content})
     job_id = scheduled["content"]["id"]
     state: dict[str, Any] = {"status": "pending"}

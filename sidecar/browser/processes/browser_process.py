@@ -46,7 +46,7 @@ _PERMANENT_FAILURES: Final = {
     "No usable sandbox": _SANDBOX_ADVICE,
     "Failed to move to new namespace": _SANDBOX_ADVICE,
     "SUID sandbox helper binary": _SANDBOX_ADVICE,
-    "error while loading shared libraries": "install its libraries with `playwright install-deps` or apt-get",
+    "error while loading shared libraries": "as root: `sidecar install chromium --with-deps` brings its libraries",
     "cannot execute": "it is built for another architecture",
 }
 """Messages of a browser that will not start on the next try either, and what to do about it."""

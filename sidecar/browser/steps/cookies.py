@@ -23,12 +23,16 @@ _HOST: Final = re.compile(r"\.?(\[[0-9A-Fa-f:.]+\]|[^\s/?#@:*%\[\]\\]+)")
 _IN_URL: Final = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?(\[[^\]]*\]|[^/?#:]*)")
 
 
-def cookie_errors(cookies: Sequence[Cookie], is_suffix: Callable[[str], bool]) -> Iterator[InvalidContent]:
+def cookie_errors(
+    cookies: Sequence[Cookie], is_suffix: Callable[[str], bool], first: int = 0
+) -> Iterator[InvalidContent]:
     """Finds cookies that browsers refuse; `is_suffix` says whether a host name is a public suffix.
+
+    `first` is the index of the first one.
 
     Each error names the cookie, its field and the way out, but not its value.
     """
-    for index, cookie in enumerate(cookies):
+    for index, cookie in enumerate(cookies, first):
         found = _cookie_error(cookie, is_suffix)
         if found:
             field, said = found

@@ -241,7 +241,7 @@ async def test_after_a_failed_launch_the_next_waits_longer(tmp_path: Path) -> No
         ("no memory just now", None),
         ("[0101/1:ERROR:zygote.cc(1)] No usable sandbox! Update your kernel", "--cap-add SYS_ADMIN"),
         ("Failed to move to new namespace: PID namespaces supported", "SIDECAR_CHROMIUM_SANDBOX=false"),
-        ("error while loading shared libraries: libnss3.so: cannot open", "playwright install-deps"),
+        ("error while loading shared libraries: libnss3.so: cannot open", "sidecar install chromium --with-deps"),
     ],
 )
 async def test_a_failed_launch_says_whether_the_next_can_succeed(

@@ -94,3 +94,29 @@ def test_apt_where_that_fails(tmp_path: Path) -> None:
     assert (code, said) == (1, "")
     way = "as root: `apt-get install firefox-esr`; or set SIDECAR_FIREFOX"
     assert wrong.splitlines()[-1] == f"sidecar: firefox could not be installed, see above; {way}"
+
+
+def test_the_libraries_of_a_browser(tmp_path: Path) -> None:
+    """One that is missing is named, with what brings it; `--with-deps` asks Playwright's installer, which asks apt."""
+    chromium = tmp_path / "chromium"
+    lacking = "error while loading shared libraries: libnss3.so: cannot open shared object file: No such file"
+    chromium.write_text(f"#!/bin/sh\necho '{chromium}: {lacking}' >&2\nexit 127\n")
+    chromium.chmod(0o755)
+    flag = f"--chromium={chromium}"
+    code, said, wrong = install(tmp_path, "", "chromium", flag)
+    assert (code, said) == (1, f"chromium is {chromium}\n")
+    way = "as root: `sidecar install chromium --with-deps`"
+    assert wrong == f"sidecar: chromium needs libnss3.so, which is missing; {way}\n"
+    asked = tmp_path / "asked"
+    for name in ("apt-get", "sudo", "su"):
+        tool = tmp_path / "tools" / name
+        tool.write_text(f'#!/bin/sh\necho "$@" >>{asked}\n[ ! -e {tmp_path}/refuses ] || exit 100\n')
+        tool.chmod(0o755)
+    for name in ("sh", "bash"):
+        (tmp_path / "tools" / name).symlink_to(f"/bin/{name}")
+    install(tmp_path, "", "chromium", flag, "--with-deps")
+    assert "libnss3" in asked.read_text()
+    (tmp_path / "refuses").touch()
+    code, said, wrong = install(tmp_path, "", "chromium", flag, "--with-deps")
+    assert (code, said) == (1, "")
+    assert wrong.endswith("sidecar: the libraries of chromium could not be installed, see above; that needs root\n")

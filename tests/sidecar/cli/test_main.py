@@ -3,10 +3,11 @@
 import importlib
 import json
 import os
-import re
+import select
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -241,14 +242,58 @@ def test_completion_in_bash(tmp_path: Path) -> None:
     assert completed("sidecar redact some") == []  # bash proposes files itself
 
 
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_completion_in_other_shells(tmp_path: Path, shell: str) -> None:
-    """Every command and its flags are in it."""
-    script = run(tmp_path, "completion", shell).stdout.decode()
-    for name in commands.COMMANDS:
-        assert re.search(rf"\b{name}\b", script)
-    assert "1x max" in script
-    assert ("-l speed" if shell == "fish" else "--speed") in script
+def test_completion_in_zsh(tmp_path: Path) -> None:
+    """A real zsh at a terminal, after TAB: commands, a command's flags, the values of a flag."""
+    script = tmp_path / "completion"
+    script.write_bytes(run(tmp_path, "completion", "zsh").stdout)
+    main, terminal = os.openpty()
+    command = ["zsh", "-f", "-i"]
+    env = environment(tmp_path, {"TERM": "xterm", "HOME": str(tmp_path), "PS1": ""})
+    with subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, cwd=tmp_path, env=env) as zsh:
+        os.close(terminal)
+        try:
+            os.write(main, f"autoload -Uz compinit; compinit -D -u; source {script}; echo is-$((1))-ready\n".encode())
+            read_until(main, "is-1-ready")
+            for line, proposed in {
+                "sidecar rep": ("replay", "report"),
+                "sidecar replay --sp": ("--speed",),
+                "sidecar replay --speed ": ("1x", "max"),
+                "sidecar redact compl": ("completion",),  # a file, where nothing is known
+            }.items():
+                os.write(main, line.encode() + b"\t")
+                read_until(main, *proposed)
+                os.write(main, b"\x15")  # Ctrl-U: the line is empty again
+        finally:
+            zsh.kill()
+            os.close(main)
+
+
+def read_until(descriptor: int, *words: str) -> None:
+    """Reads a terminal until each word was in it. Raises AssertionError, with what came, if they don't come."""
+    text, deadline = "", time.monotonic() + SECONDS
+    while not all(word in text for word in words):
+        readable, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        assert readable, text
+        text += os.read(descriptor, 65_536).decode(errors="replace")
+
+
+def test_completion_in_fish(tmp_path: Path) -> None:
+    """A real fish: commands, a command's flags, the values of a flag."""
+    script = tmp_path / "completion"
+    script.write_bytes(run(tmp_path, "completion", "fish").stdout)
+    lines = ("sidecar rep", "sidecar replay --sp", "sidecar replay --speed ", "sidecar completion ")
+    ask = "; echo; ".join(f"complete -C '{line}'" for line in lines)
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", f"source {script}; {ask}"],
+        capture_output=True,
+        text=True,
+        env=environment(tmp_path, {"HOME": str(tmp_path)}),
+        cwd=tmp_path,
+        timeout=SECONDS,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    proposed = [{line.partition("\t")[0] for line in part.splitlines()} for part in done.stdout.split("\n\n")]
+    assert proposed == [{"replay", "report"}, {"--speed"}, {"1x", "max"}, {"bash", "zsh", "fish"}]
 
 
 def test_a_session_with_flags_and_variables(tmp_path: Path) -> None:

@@ -91,7 +91,9 @@ def test_what_a_page_did_instead(tmp_path: Path, shop: str) -> None:
     assert (code, json.loads(said)) == (0, {"url": f"http://{shop}/missing", "status": 404, "title": "Shop"})
     code, said, wrong = command(tmp_path, "get", f"{shop}/missing", "--fail")
     assert (code, said) == (1, "")
-    assert re.fullmatch(r"sidecar get: navigation_failed: http://\S+ answered with status 404 .*\n", wrong)
+    first, second = wrong.splitlines()
+    assert re.fullmatch(r"sidecar get: navigation_failed: http://\S+ answered with status 404 .*", first)
+    assert second.startswith("sidecar get: the page at that moment: ")
     code, said, wrong = command(tmp_path, "get", f"{shop}/", "-e", "title")
     assert (code, said) == (2, "")
     assert "'title' is not NAME=SELECTOR, such as title=h1" in wrong
@@ -116,6 +118,26 @@ def test_a_job_from_a_file(tmp_path: Path, shop: str) -> None:
     assert wrong.startswith("sidecar run-job: timeout: ")
     code, said, wrong = command(tmp_path, "run-job", "-", given={"steps": [{"url": 1}]})
     assert (code, json.loads(said)["error"]["field"]) == (2, "steps[0].url")
+
+
+def test_the_evidence_of_a_failure(tmp_path: Path, shop: str) -> None:
+    """Files of the page as it was, whose paths are in the reply and on stderr; a success before keeps its own."""
+    (tmp_path / "shop.png").write_bytes(b"of a success")
+    step = {"url": f"http://{shop}/", "actions": [{"click": {"selector": "#none", "timeout": 200}}]}
+    (tmp_path / "shop.json").write_text(json.dumps({"steps": [step]}))
+    code, said, wrong = command(tmp_path, "run-job", "shop.json")
+    assert (code, json.loads(said)["error"]["code"]) == (1, "action_failed")
+    assert json.loads(said)["error"]["artifacts"] == {"screenshot": "shop.failed.png", "html": "shop.failed.html"}
+    assert wrong.splitlines()[-1] == "sidecar run-job: the page at that moment: shop.failed.png, shop.failed.html"
+    assert "<h1>Hello</h1>" in (tmp_path / "shop.failed.html").read_text()
+    assert (tmp_path / "shop.png").read_bytes() == b"of a success"
+    code, said, wrong = command(tmp_path, "get", f"{shop}/missing", "--fail", "--screenshot", "missing.png")
+    assert (code, said) == (1, "")
+    paths = wrong.splitlines()[-1].removeprefix("sidecar get: the page at that moment: ").split(", ")
+    assert paths[0] == "missing.png"
+    assert (tmp_path / "missing.png").read_bytes().startswith(b"\x89PNG")
+    assert re.fullmatch(rf"{tmp_path}/sidecar-get-\w+/page\.failed\.html", paths[1])
+    assert "<h1>Hello</h1>" in Path(paths[1]).read_text()
 
 
 def test_what_is_no_job(tmp_path: Path) -> None:

@@ -46,10 +46,10 @@ async def test_types_of_fields(runner: BrowserJobRunner) -> None:
     }
     by_engine = {name: {**one, "selector": f"css={one['selector']}"} for name, one in EXTRACT.items()}
     url = re.sub(r"\n", "%0A", PAGE)
-    steps = [{"url": url, "extract": EXTRACT}, {"url": url, "extract": by_engine}]
-    for step in steps:
-        result = await runner.run(SendJob.model_validate({"steps": [step]}))
-        assert result.extract == expected
+    for browser in ("CHROMIUM", "FIREFOX"):
+        for extract in (EXTRACT, by_engine):
+            job = {"browser": browser, "steps": [{"url": url, "extract": extract}]}
+            assert (await runner.run(SendJob.model_validate(job))).extract == expected, browser
 
     await a_failing_field_is_named(runner)
 
