@@ -25,8 +25,9 @@ _DRIVER: Final = Path(playwright.__file__).with_name("driver")
 _SCRIPT: Final = Path(__file__).with_name("driver.sh")
 _STREAM_LIMIT: Final = 32768
 """Bytes that asyncio reads ahead, as in Playwright's own transport."""
-_CHROMIUM_VARIABLES: Final = {"PLAYWRIGHT_SKIP_NAVIGATION_CHECK": "1"}
-"""Switches off Playwright's wait for a running navigation before an action, which never ends after a 204."""
+_DRIVER_VARIABLES: Final = {"PLAYWRIGHT_SKIP_NAVIGATION_CHECK": "1"}
+"""Switches off Playwright's wait for a running navigation before an action: in Chromium it never ends after a 204, in
+Firefox after an `<object>` or `<embed>` was loaded, which Firefox calls a navigation. Steps wait for navigations."""
 
 
 class DriverProcesses:
@@ -73,13 +74,12 @@ class DriverProcesses:
 
     async def _spawn(self, kind: BrowserName) -> Process:
         discovery.find(kind, self._settings)  # where there is no browser, a driver is of no use
-        ours = _CHROMIUM_VARIABLES if kind == "CHROMIUM" else {}
         return await asyncio.create_subprocess_exec(
             *(str(_SCRIPT), str(_DRIVER / "package" / "cli.js"), "run-driver"),
             stdin=PIPE,
             stdout=PIPE,
             limit=_STREAM_LIMIT,
-            env=_environment({**ours, **self._variables()}),
+            env=_environment({**_DRIVER_VARIABLES, **self._variables()}),
         )
 
     def _variables(self) -> dict[str, str]:

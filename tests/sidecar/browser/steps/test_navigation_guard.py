@@ -73,7 +73,8 @@ class TwoHosts:
         if request.path == "/load":
             return web.Response(text=LOADS.replace("ELSEWHERE", self.elsewhere), content_type="text/html")
         if request.path == "/objects":
-            objects = f"""<title>in</title><object data="{self.elsewhere}/object"></object>
+            objects = f"""<title>in</title><button onclick="document.title = 'clicked'">go</button>
+              <object data="{self.elsewhere}/object"></object>
               <object data="/away"></object><embed src="{self.elsewhere}/embed"><embed src="http://127.0.0.1:9/refused">"""
             return web.Response(text=objects, content_type="text/html")
         body = f"""<title>in</title><a id=link href="{self.elsewhere}/linked">out</a><a id=near href="/near">near</a>
@@ -117,10 +118,14 @@ async def test_inside_the_scope_all_works(runner_of: RunnerOf, hosts: TwoHosts) 
 
 @pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
 async def test_objects_are_frames(runner_of: RunnerOf, hosts: TwoHosts, browser: str) -> None:
-    """So are embeds: those of another site are no navigation of the page, also where they lead on or fail."""
-    job = make_job(f"{hosts.inside}/objects", actions=[{"wait_for_timeout": 500}], browser=browser)
+    """So are embeds: those of another site are no navigation of the page, also where they lead on or fail.
+
+    No action waits for them as for a navigation.
+    """
+    job = make_job(f"{hosts.inside}/objects", actions=[{"wait_for_timeout": 500}, {"click": "button"}], browser=browser)
     result = await runner_of(Scope(hosts.inside, False)).run(job)
     assert result.steps[0].url == f"{hosts.inside}/objects"
+    assert result.steps[0].title == "clicked"
     assert {"/object", "/embed", "/redirected"} <= set(hosts.outside)
 
 
