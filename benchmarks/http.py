@@ -27,15 +27,19 @@ _HEAD: Final = "POST /v1/{} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: applica
 
 def http(bench: Bench) -> list[Figure]:
     """Requests a second, and jobs a second by either way."""
-    alone, many, by_stdin, by_http = bench.medians(
+    alone, several, many, by_stdin, by_http = bench.medians(
         lambda: _pings(bench, 1, 1),
+        lambda: _pings(bench, CONNECTIONS, 1),
         lambda: _pings(bench, CONNECTIONS, PIPELINED),
         lambda: _lines(bench),
         lambda: _jobs(bench),
     )
     return [
-        Figure("pings over HTTP, kept connections", "1/s", None, many, least=3_000),
-        Figure("  one client that waits for each", "1/s", None, alone, least=1_000, wished=True),
+        Figure(
+            "pings over HTTP, one kept connection that waits for each", "1/s", None, alone, least=3_000, wished=True
+        ),
+        Figure(f"  {CONNECTIONS} connections", "1/s", None, several, least=3_000),
+        Figure(f"  {CONNECTIONS} connections, {PIPELINED} requests at a time", "1/s", None, many, least=3_000),
         Figure("jobs over HTTP beside stdin", "1/s", by_stdin, by_http, least=0.9),
     ]
 

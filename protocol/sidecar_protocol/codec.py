@@ -229,7 +229,7 @@ def encode_ok(request_id: RequestId | None, content: Any) -> bytes:
 
 def encode_pong(request_id: RequestId | None) -> bytes:
     """Writes `pong`."""
-    return _PONG if request_id is None else encode(Pong(request_id))
+    return _PONG if request_id is None else b'{"type":"pong","id":%s}\n' % encode_bytes(request_id)
 
 
 def encode_error(request_id: RequestId | None, detail: ErrorDetail) -> bytes:

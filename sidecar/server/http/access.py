@@ -5,6 +5,7 @@ import binascii
 import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from sidecar_protocol.errors import ErrorCode
@@ -15,6 +16,10 @@ from sidecar.server.http.refusals import Refused
 
 MAX_CREDENTIALS: Final = 4096
 """Characters of an Authorization header that are looked at."""
+LONGEST_HOST: Final = 300
+"""Characters of a name and a port: DNS has names of 253."""
+KNOWN_HOSTS: Final = 64
+"""Values of Host whose check is remembered: a client sends the same one each time."""
 CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="sidecar"'}
 _ALLOWED_HEADERS: Final = "Authorization, Content-Type, Last-Event-ID, Prefer, X-Request-Id"
 _MAX_AGE: Final = "600"
@@ -42,6 +47,7 @@ class Access:
         self._token = token.reveal().encode()
         self._hosts = {host.lower() for host in _listed(hosts)}
         self._origins = {origin.lower().rstrip("/") for origin in _listed(origins)}
+        self._is_own = lru_cache(KNOWN_HOSTS)(self._names_us)
 
     def without_token(self, path: str) -> tuple[str, bool]:
         """A path without the token that an address may begin it with, and whether it did."""
@@ -55,7 +61,7 @@ class Access:
     def check_site(self, headers: Mapping[str, str]) -> None:
         """Raises Refused for a request that another site's page sends, or that reached us by another site's name."""
         host = headers.get("Host", "")
-        if not self._is_own(host):
+        if len(host) > LONGEST_HOST or not self._is_own(host):
             raise Refused.because(
                 ErrorCode.FORBIDDEN, "this Host is not served here; SIDECAR_HTTP_HOSTS names further ones"
             )
@@ -100,7 +106,7 @@ class Access:
     def _is_token(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(errors="surrogateescape"), self._token)
 
-    def _is_own(self, host: str) -> bool:
+    def _names_us(self, host: str) -> bool:
         """Whether a Host header names us: no name that somebody else's name server may answer for."""
         if self._address.path:
             return True  # no browser reaches a unix socket

@@ -82,7 +82,7 @@ class Gateway:
         """
         self.check_room(kind)
         number: RequestId = next(self._numbers) if request_id is None else request_id
-        if self._replies.expects(number):
+        if request_id is not None and self._replies.expects(number):
             raise Refused.of(Conflict(f"the id {number!r} is still in flight"))
         try:
             request = codec.request_of(kind, number, content)

@@ -29,26 +29,29 @@ class ReplyRouter:
 
     def expect(self, request_id: RequestId) -> "asyncio.Future[bytes]":
         """What will be the reply to a request, as a line without its newline."""
-        return self._waiting.setdefault(encode(request_id), self._loop.create_future())
+        return self._waiting.setdefault(_key(request_id), self._loop.create_future())
 
     def expects(self, request_id: RequestId) -> bool:
         """Whether a request with this id waits for its reply."""
-        return encode(request_id) in self._waiting
+        return _key(request_id) in self._waiting
 
     def forget(self, request_id: RequestId) -> None:
         """Drops the reply to a request that nothing waits for any more."""
-        self._waiting.pop(encode(request_id), None)
+        self._waiting.pop(_key(request_id), None)
 
     def send(self, line: bytes, on_commit_failure: Callable[[BaseException], bytes] | None = None) -> None:
         """Takes one reply; `on_commit_failure` makes the one to send where the disk refuses what this one promises."""
         self._lines.append((line, on_commit_failure))
         if not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self.flush)
+            self._loop.call_soon(self._flush_scheduled)
+
+    def _flush_scheduled(self) -> None:
+        self._scheduled = False
+        self.flush()
 
     def flush(self) -> None:
         """Hands over what was taken, after the commit that it depends on."""
-        self._scheduled = False
         if self._committing or not self._lines:
             return
         lines, self._lines = self._lines, []
@@ -82,6 +85,10 @@ class ReplyRouter:
             waiting = self._waiting.pop(sent[sent.rindex(_ID) + len(_ID) : -2], None)
             if waiting and not waiting.done():
                 waiting.set_result(sent[:-1])
+
+
+def _key(request_id: RequestId) -> bytes:
+    return b"%d" % request_id if isinstance(request_id, int) else encode(request_id)
 
 
 def without_id(line: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -13,6 +14,10 @@ from sidecar.server.http.refusals import Refused, problem
 if TYPE_CHECKING:
     from sidecar.server.http.call import Call
 
+KNOWN_PATHS: Final = 256
+"""Paths whose routes are remembered: most clients use few."""
+SHORT_PATH: Final = 200
+"""Characters of a path that may be remembered."""
 ANY: Final = "*"
 """Stands for every method."""
 ErrorForm = Callable[[Refused], web.Response]
@@ -83,9 +88,13 @@ class RouteTable:
         """The number of segments -> those that are fixed, None in the place of the others."""
         for route in routes:
             self._path(route.path).routes[route.method] = route
+        self._remembered = lru_cache(KNOWN_PATHS)(self._find)
 
     def find(self, path: str) -> Match | None:
         """What an encoded path leads to; None for nothing. Raises Refused where it is not UTF-8."""
+        return self._remembered(path) if len(path) <= SHORT_PATH else self._find(path)
+
+    def _find(self, path: str) -> Match | None:
         fixed = self._fixed.get(path)
         if fixed:
             return Match(fixed.routes, {}, fixed.methods)
