@@ -103,7 +103,10 @@ def test_other_sites(server: Serving) -> None:
     assert [status(f"Host: {host}") for host in ("evil.example", "127.0.0.1.evil.example:80", "evil")] == [403] * 3
     assert [status(f"Origin: {one}") for one in (server.url, "https://app.example")] == [200, 200]
     assert [status(f"Origin: {one}") for one in ("https://evil.example", "null", "http://127.0.0.1:1")] == [403] * 3
-    assert status("Sec-Fetch-Site: cross-site") == 403
+    assert [status(f"Sec-Fetch-Site: {one}") for one in ("cross-site", "same-site", "same-origin")] == [403, 403, 200]
+    for host, expected in ((f"127.0.0.1:{server.port}", 200), ("evil.example", 403)):
+        head = server.head("POST", f"http://{host}/v1/ping", "Content-Length: 0", "Connection: close")
+        assert parsed(server.raw(head)).status == expected
     allowed = server.curl("/v1/ping", "-X", "POST", "-H", "Origin: https://app.example")
     assert allowed.headers["access-control-allow-origin"] == "https://app.example"
     asked = server.curl("/v1/ping", "-X", "OPTIONS", "-H", "Origin: https://app.example", token="")
@@ -124,6 +127,9 @@ def test_bodies_that_wait_or_break_off(server: Serving) -> None:
         assert read_until(connection, b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(body)
         assert parsed(read_all(connection)).json == {"type": "ok", "content": True}
+    body = b'"of HTTP/1.0"'
+    older = server.head("POST", "/v1/has_cached_reference", f"Content-Length: {len(body)}", "Expect: 100-continue")
+    assert server.raw(older.replace(b"HTTP/1.1", b"HTTP/1.0") + body).startswith(b"HTTP/1.0 200")
     too_long = server.head("POST", "/v1/send_cv", f"Content-Length: {MAX_LINE + 1}", "Expect: 100-continue")
     assert parsed(server.raw(too_long)).status == 413
     stranger = ("Host: localhost", "Connection: close", "Content-Length: 9", "Expect: 100-continue", "", "")

@@ -18,6 +18,8 @@ MAX_CREDENTIALS: Final = 4096
 """Characters of an Authorization header that are looked at."""
 LONGEST_HOST: Final = 300
 """Characters of a name and a port: DNS has names of 253."""
+OTHER_PAGES: Final = frozenset({"cross-site", "same-site"})
+"""What browsers say of requests of other pages; another port of this machine is the same site."""
 KNOWN_HOSTS: Final = 64
 """Values of Host whose check is remembered: a client sends the same one each time."""
 CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="sidecar"'}
@@ -71,8 +73,16 @@ class Access:
                 raise Refused.because(
                     ErrorCode.FORBIDDEN, "pages of this Origin may not call; SIDECAR_HTTP_ORIGINS names those that may"
                 )
-        elif headers.get("Sec-Fetch-Site") == "cross-site" and headers.get("Sec-Fetch-Mode") != "navigate":
+        elif headers.get("Sec-Fetch-Site") in OTHER_PAGES and headers.get("Sec-Fetch-Mode") != "navigate":
             raise Refused.because(ErrorCode.FORBIDDEN, "pages of other sites may not call")
+
+    def target_of(self, target: str) -> str:
+        """A target without the scheme and host that a client sends to what it takes for a proxy. Raises Refused."""
+        if not target.startswith("http://"):
+            return target
+        host, slash, rest = target.removeprefix("http://").partition("/")
+        self.check_site({"Host": host})
+        return f"{slash or '/'}{rest}"
 
     def check_token(self, headers: Mapping[str, str]) -> None:
         """Raises Refused where a token is wanted and none, or another, is given."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 from sidecar_protocol.errors import ErrorCode
@@ -95,7 +95,7 @@ class HeldBody:
 async def _continue(request: web.BaseRequest) -> None:
     """Asks for a body that the client holds back until we do (RFC 9110)."""
     expect = request.headers.get("Expect")
-    if expect is None:
+    if expect is None or request.version < HttpVersion11:
         return
     if expect.lower() != "100-continue":
         raise Refused.because(ErrorCode.INVALID_REQUEST, "expected 100-continue in Expect", 417, CLOSE)

@@ -42,7 +42,7 @@ class HttpFront:
         form = self._unknown_path
         try:
             self._access.check_site(request.headers)
-            path, _, query = request.raw_path.partition("?")
+            path, _, query = self._access.target_of(request.raw_path).partition("?")
             path, has_token = self._access.without_token(path)
             match = self._table.find(path)
             if match is None:

@@ -128,6 +128,10 @@ class Listener:
         before = os.umask(0o177)
         try:
             listening.bind(str(path))
+            listening.listen(_BACKLOG)  # at once: a bound socket that refuses looks as if it had been left behind
+        except OSError:
+            listening.close()
+            raise
         finally:
             os.umask(before)
         status = path.stat()
