@@ -16,6 +16,8 @@ _TOO_LARGE = ("the value of the page has more than ", "the file has more than ")
 """Texts of our own refusals, in `driver` and `page_actions`."""
 _AWAITS_NAVIGATION = ("waiting for scheduled navigations to finish", "elementHandle.press(")
 """Lines of an action's log once Playwright waits for a navigation."""
+NO_SUCH_OPTION: Final = "did not find some options"
+"""A line of the log of a select box that lacks an option."""
 AWAITING_NAVIGATION: Final = "the action is done, but the page that it leads to has not responded"
 ERROR_PAGES: Final = ("chrome-error:", "about:neterror", "about:certerror")
 """Beginnings of the addresses of browsers' own error pages."""
@@ -182,6 +184,8 @@ def _describe_timeout(error: PlaywrightTimeout) -> str:
         return f"{first_line(error)} ({AWAITING_NAVIGATION})"
     if "waiting for locator" not in said or "to be hidden" in said:
         return first_line(error)
+    if NO_SUCH_OPTION in said:
+        return f"{first_line(error)} (it has no such option)"
     if "locator resolved to" in said:
         return f"{first_line(error)} (the element is there, but was not ready: visible, enabled, not covered)"
     return f"{first_line(error)} (nothing matched the selector)"

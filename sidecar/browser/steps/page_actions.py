@@ -21,6 +21,7 @@ from sidecar.browser import isolated_world
 from sidecar.browser.artifacts.capture import scratch_folder
 from sidecar.browser.background_tasks import consume_exception
 from sidecar.browser.cdp import is_chromium
+from sidecar.browser.playwright_errors import NO_SUCH_OPTION
 from sidecar.browser.steps.action_arguments import Frames, StrictArguments
 from sidecar.clock import within
 
@@ -31,7 +32,6 @@ MAX_DOWNLOAD_BYTES: Final = 64 << 20
 _TOO_LARGE: Final = f"the file has more than {MAX_DOWNLOAD_BYTES >> 20} MiB"
 OPTION_WAIT_MS: Final = 5_000.0
 """Milliseconds to wait for a missing option."""
-_NO_SUCH_OPTION: Final = "did not find some options"
 _DOWNLOAD_STARTED: Final = ("Download is starting", "net::ERR_ABORTED")
 
 
@@ -151,7 +151,7 @@ async def select_option(target: Page | Frame, given: dict[str, Any]) -> list[str
         try:
             return await target.select_option(selector, timeout=wait, **given)
         except PlaywrightTimeout as error:
-            if _NO_SUCH_OPTION in str(error):
+            if NO_SUCH_OPTION in str(error):
                 raise PlaywrightError(f"it has no such option; {await _describe_options(target, selector)}") from None
             wait = (ends - loop.time()) * 1000
             if wait < 1:

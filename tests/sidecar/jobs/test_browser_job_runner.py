@@ -314,6 +314,15 @@ async def test_an_element_that_is_not_there(site: str, runner: BrowserJobRunner)
 
 
 @pytest.mark.browser
+async def test_an_option_that_is_not_there_in_javascript(site: str, runner: BrowserJobRunner) -> None:
+    """The select box is there and ready: the error says that its option is not."""
+    script = "page.locator('#size').selectOption('xxl', {timeout: 300})"
+    kind, _, said = await failure_of(runner, make_job(f"{site}/form.html", actions=[script]))
+    assert kind is ActionFailed
+    assert said.endswith("Timeout 300ms exceeded. (it has no such option)")
+
+
+@pytest.mark.browser
 async def test_a_script_that_never_ends(site: str, runner: BrowserJobRunner) -> None:
     """A page in a busy loop costs its job the step's time, and the next job nothing."""
     job = make_job(f"{site}/", step_timeout_ms=3000, actions=[{"evaluate": "while (true) {}"}])
