@@ -15,6 +15,8 @@ from tests.harness import Child
 
 pytestmark = pytest.mark.browser
 
+PATIENCE = 60.0
+"""Seconds for a browser that starts, or starts again, on a loaded machine."""
 FIRST = {"url": "data:text/html,<title>one</title><script>console.log('first')</script><p>a", "extract": {"a": "p"}}
 SECRET = "typed-secret"
 SECOND = (
@@ -39,7 +41,8 @@ def browser(request: pytest.FixtureRequest) -> str:
 
 def failed(child: Child, browser: str, steps: list[dict[str, Any]], **members: Any) -> dict[str, Any]:
     """The error of a job."""
-    [answer] = child.ask({"type": "send_job", "content": {"browser": browser, "steps": steps, **members}})
+    child.send({"type": "send_job", "content": {"browser": browser, "steps": steps, **members}})
+    answer = child.read(PATIENCE)
     assert answer["type"] == "error", answer
     error: dict[str, Any] = answer["error"]
     assert SECRET not in json.dumps(error)
@@ -99,13 +102,13 @@ def test_after_a_crash_what_is_known_is_said(child: Child, browser: str) -> None
     child.ask({"type": "hello", "content": {"notifications": True}})
     steps = [FIRST, {"url": SECOND, "actions": [{"wait_for_timeout": 20_000}]}]
     child.send({"type": "send_job", "content": {"browser": browser, "steps": steps, "artifacts": "files"}})
-    while (event := child.read())["type"] != "event" or event["content"].get("step") != 2:
+    while (event := child.read(PATIENCE))["type"] != "event" or event["content"].get("step") != 2:
         pass
     for process in psutil.Process(child.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):  # one that has ended meanwhile
             if {"--type=renderer", "-contentproc"} & {*process.cmdline()}:
                 process.kill()
-    while (answer := child.read())["type"] == "event":
+    while (answer := child.read(PATIENCE))["type"] == "event":
         pass
     error = answer["error"]
     assert (error["code"], error["extract"], error["console"][0]) == ("browser_crashed", {"a": "a"}, "first")
