@@ -1,5 +1,9 @@
-"""Hooks of mkdocs: pages that lie outside `docs/` belong to the site, and so do the files that its pages link to."""
+"""Hooks of mkdocs: pages that lie outside `docs/` belong to the site, and so do the files that its pages link to.
 
+A Mermaid diagram of a page is a picture in the site, which loads no script for it.
+"""
+
+import hashlib
 import posixpath
 import re
 from collections.abc import Iterator
@@ -25,6 +29,11 @@ PAGES: Final = {
 FILES: Final = "files/"
 """Where the site keeps copies of the repository's other files that pages link to."""
 
+PICTURES: Final = "diagrams/"
+"""Where `docs/` keeps the pictures of diagrams, drawn by `docsite.diagrams`."""
+
+_DIAGRAM: Final = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_HEADING: Final = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _PARTS: Final = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 _LINK: Final = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
@@ -51,7 +60,27 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
     parts = _PARTS.split(markdown)
     parts[::2] = [_LINK.sub(link, part) for part in parts[::2]]
-    return "".join(parts)
+    return with_pictures("".join(parts), posixpath.dirname(uri))
+
+
+def with_pictures(markdown: str, folder: str) -> str:
+    """A page of that folder of the site with the pictures of its diagrams. mkdocs says so where one is not there."""
+
+    def picture(match: re.Match[str]) -> str:
+        (heading,) = _HEADING.findall(markdown, 0, match.start())[-1:] or ["diagram"]
+        return f"![{heading}]({posixpath.relpath(picture_of(match[1]), folder or '.')})"
+
+    return _DIAGRAM.sub(picture, markdown)
+
+
+def diagrams(markdown: str) -> list[str]:
+    """The sources of a page's diagrams."""
+    return _DIAGRAM.findall(markdown)
+
+
+def picture_of(source: str) -> str:
+    """The place of a diagram's picture in `docs/`; its name changes with the source, so no picture is out of date."""
+    return f"{PICTURES}{hashlib.sha256(source.encode()).hexdigest():.12}.svg"
 
 
 def place_of(uri: str) -> str:

@@ -1,6 +1,7 @@
 """The documentation as a site: it builds without a warning, its links lead somewhere, and it needs no network."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from docsite.diagrams import DOCS, pictures
+from docsite.hooks import PICTURES, diagrams
 from sidecar import settings
 from sidecar.browser import discovery
 
@@ -107,6 +110,19 @@ def test_every_page_of_the_repository_is_in_it(site: Path) -> None:
         assert (site / page.relative_to(ROOT / "docs")).with_suffix(".html").is_file(), page
 
 
+def test_diagrams_are_pictures(site: Path) -> None:
+    """Drawn of their sources as they are now; a picture loads nothing, and no page shows a source."""
+    assert set((DOCS / PICTURES).iterdir()) == pictures().keys()
+    assert len(pictures()) >= 2
+    for path in pictures():
+        picture = (site / path.relative_to(DOCS)).read_text()
+        assert picture.startswith("<svg")
+        assert re.findall(r"""(?:href|src)=["'](?!#)|url\((?!["']?#)|@import|<script""", picture) == []
+    text = (site / "architecture.html").read_text()
+    assert text.count(f'src="{PICTURES}') == len(diagrams((DOCS / "architecture.md").read_text()))
+    assert "flowchart TD" not in text
+
+
 @pytest.fixture
 def server(site: Path) -> Iterator[str]:
     """Serves it on this machine; gives the URL."""
@@ -144,6 +160,8 @@ def test_it_is_read_and_searched_without_a_network(server: str, page: Page) -> N
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{server}/architecture.html")
+    sizes = "() => [...document.querySelectorAll('article img')].map((one) => one.naturalWidth)"
+    assert min(page.evaluate(sizes)) > 100
     page.goto(f"{server}/index.html")
     page.fill(".md-search__input", "webhook signature")
     page.wait_for_selector('.md-search-result__link[href*="webhooks.html"]', state="attached")
