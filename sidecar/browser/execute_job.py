@@ -11,7 +11,7 @@ from typing import Any
 from sidecar_protocol.jobs import Download, JobResult, SendJob, StepResult
 
 from sidecar.browser.artifacts.capture import ArtifactSink, WriteArtifact, capture_artifacts, scratch_folder
-from sidecar.browser.artifacts.recordings import RECORDING_OPTIONS, Recorder
+from sidecar.browser.artifacts.recordings import RECORDING_OPTIONS, Recorder, with_bodies
 from sidecar.browser.crash_guard import cancel_or_abandon
 from sidecar.browser.failure_evidence import Evidence, collect, failure_options
 from sidecar.browser.job_network import JobNetwork
@@ -124,8 +124,18 @@ async def _run_in_context(
     if network:
         await network.prepare(runner.page.context)
     async with block_resources(runner.page.context, (job.context.block or ()) if job.context else ()):
-        on_har = network.on_har if network else None
+        on_har = _with_downloads(network.on_har, runner) if network and network.on_har else None
         return await _run_and_collect(job, steps, runner, sink, redactions, observer, on_har, evidence)
+
+
+def _with_downloads(on_har: Callable[[bytes], None], runner: StepRunner) -> Callable[[bytes], None]:
+    """Takes a HAR, and adds the files that were downloaded."""
+
+    def take(har: bytes) -> None:
+        files = {file.url: file.data for file in runner.downloads}
+        on_har(with_bodies(har, files) if files else har)
+
+    return take
 
 
 async def _run_and_collect(

@@ -1,14 +1,17 @@
 """The network, the time and the randomness of one job's pages: as they are, recorded, or replayed."""
 
+import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from playwright.async_api import BrowserContext, Route, WebSocketRoute
 
 from sidecar.browser.artifacts.capture import ArtifactKind
+from sidecar.browser.cdp import is_chromium
 from sidecar.browser.filmstrip.filmstrip import Film, Filmstrip
 from sidecar.browser.filmstrip.page_picture import PagePictures
 from sidecar.browser.playwright_errors import navigation_advice
@@ -67,8 +70,8 @@ _SEEDED: Final = """(() => {{
         return hex.replace(/^(.{{8}})(.{{4}})(.{{4}})(.{{4}})/, '$1-$2-$3-$4-');
     }};
 }})()"""
-_NO_WORKERS: Final = "if (navigator.serviceWorker) navigator.serviceWorker.register = async () => undefined"
-"""Playwright's own block of service workers says so in the page's console."""
+_WORKERS: Final = files(__package__).joinpath("service_workers.js").read_text("utf-8")
+"""In place of service workers, which can't be answered from a recording."""
 
 
 Artifact = tuple[ArtifactKind, Path]
@@ -175,14 +178,17 @@ class OfflineNetwork:
         har: Path,
         find: Callable[[str, str, bytes], HttpRecord],
         sockets: Mapping[str, deque[list[tuple[bool, str | bytes]]]],
+        workers: Mapping[str, Mapping[str, object]],
     ) -> None:
         """`began` is the Unix time at which the recorded job began.
 
         `find` gives the recorded exchange for method, URL and body, or raises NotRecorded; `har` holds the same for
         Playwright, which follows redirects with it. `sockets`: the URL of a WebSocket -> for each connection its
-        messages, and whether the page sent them.
+        messages, and whether the page sent them. `workers`: the script of a service worker -> its `status`, and whether
+        it `claims` pages.
         """
         self._sockets = sockets
+        self._workers = workers
         self._seed = seed
         self._began = datetime.fromtimestamp(began, UTC)
         self._har = har
@@ -204,7 +210,9 @@ class OfflineNetwork:
     async def prepare(self, context: BrowserContext) -> None:
         """Answers requests, sets the clock and the randomness of pages."""
         await context.add_init_script(_SEEDED.format(seed=self._seed))
-        await context.add_init_script(_NO_WORKERS)
+        browser = context.browser
+        workers = self._workers if browser is not None and is_chromium(browser) else None  # Firefox does not show them
+        await context.add_init_script(f"({_WORKERS})({json.dumps(workers)})")
         await context.clock.install(time=self._began)
         await context.route_from_har(self._har, not_found="abort")
         await context.route("**/*", self._answer)
@@ -252,10 +260,21 @@ class OfflineNetwork:
             reason = _ABORTS.get(found.failure.message)
             self._failure = self._failure if reason else found.failure.message
             await route.abort(reason or "failed")
+        elif _is_open_stream(found):
+            said = f"the stream {cap_length(request.url)} had not ended when it was recorded: what it sent is not known"
+            self._missing = self._missing or NotRecorded(
+                said, url=cap_length(request.url)
+            )  # it stays without an answer
         elif 300 <= found.status < 400 and any(name.lower() == "location" for name, _ in found.response_fields):
             await route.fallback()
         else:
             await route.fulfill(status=found.status, headers=_headers(found), body=found.response_body)
+
+
+def _is_open_stream(found: HttpRecord) -> bool:
+    """Whether it is a stream of events of which the browser gave no content."""
+    kinds = [value for name, value in found.response_fields if name.lower() == "content-type"]
+    return not found.response_body and any(kind.startswith("text/event-stream") for kind in kinds)
 
 
 def _headers(found: HttpRecord) -> dict[str, str]:

@@ -95,7 +95,7 @@ class JobNetworks:
         if pages is None:
             url = job.steps[0].url if job.steps else ""
             raise NotRecorded("no job that visits these pages was recorded, or not as often", url=url)
-        return OfflineNetwork(pages.seed, pages.began, pages.har, pages.exchanges.find, pages.sockets)
+        return OfflineNetwork(pages.seed, pages.began, pages.har, pages.exchanges.find, pages.sockets, pages.workers)
 
 
 def _key(job: "SendJob") -> str:

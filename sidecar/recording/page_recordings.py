@@ -31,6 +31,10 @@ Sockets = dict[str, deque[list[tuple[bool, str | bytes]]]]
 """URL of a WebSocket -> for each connection its messages: whether the page sent it, and its data."""
 
 
+Workers = dict[str, dict[str, Any]]
+"""The script of a service worker -> the `status` of the response, and whether it `claims` pages that are open."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedPages:
     """The network of one recorded job's pages."""
@@ -40,6 +44,7 @@ class RecordedPages:
     har: Path
     exchanges: ExchangeMatcher
     sockets: Sockets
+    workers: Workers
 
 
 class PageRecorder:
@@ -99,7 +104,9 @@ class PageRecordings:
         try:
             network = orjson.loads(har.read_bytes())
             exchanges = ExchangeMatcher([*har_exchanges(network)], self._ignored)
-            return RecordedPages(int(entry["seed"]), float(entry["began"]), har, exchanges, har_sockets(network))
+            return RecordedPages(
+                int(entry["seed"]), float(entry["began"]), har, exchanges, har_sockets(network), har_workers(network)
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as wrong:
             raise RecordingError(f"can't read {har}: {type(wrong).__name__}") from None
 
@@ -134,6 +141,21 @@ def har_sockets(har: dict[str, Any]) -> Sockets:
             messages = [_socket_message(message) for message in entry.get("_webSocketMessages", ())]
             sockets.setdefault(entry["request"]["url"], deque()).append(messages)
     return sockets
+
+
+def har_workers(har: dict[str, Any]) -> Workers:
+    """The service workers of a HAR."""
+    workers: Workers = {}
+    for entry in har["log"]["entries"]:
+        if entry.get("_serviceWorkerRef") and entry.get("_resourceType") == "script":
+            response, source = entry["response"], _content(entry["response"]["content"])
+            unknown = (
+                0 if response.get("_failureText") else 200
+            )  # a browser does not always give the response of a worker
+            status = response["status"] if response["status"] > 0 else unknown
+            about = {"status": status, "claims": b"clients.claim" in source or not source}
+            workers.setdefault(entry["request"]["url"], about)
+    return workers
 
 
 def _socket_message(message: dict[str, Any]) -> tuple[bool, str | bytes]:

@@ -2,11 +2,14 @@
 
 import gzip
 import json
+import shutil
 import subprocess
 import sys
 import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -136,26 +139,60 @@ def serve(folder: Path) -> ThreadingHTTPServer:
     return server
 
 
-def test_a_trace_opens_in_playwrights_viewer(tmp_path: Path, chromium: Browser) -> None:
-    """Requests are actions with parameters and errors, requests of pages are its network, bodies are there."""
-    trace = exported(tmp_path, "trace", FOLDER / "recorded_failing_site")
-    site = tmp_path / "site"
+@contextmanager
+def viewer(folder: Path, trace: Path) -> Iterator[str]:
+    """Serves Playwright's viewer; gives the address at which it shows a trace."""
+    site = folder / "site"
     site.mkdir()
     (site / "trace").symlink_to(VIEWER)
     trace.rename(site / "out.zip")
     server = serve(site)
     root = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield f"{root}/trace/index.html?trace={root}/out.zip"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_trace_opens_in_playwrights_viewer(tmp_path: Path, chromium: Browser) -> None:
+    """Requests are actions with parameters and errors, requests of pages are its network, bodies are there."""
+    trace = exported(tmp_path, "trace", FOLDER / "recorded_failing_site")
     page = chromium.new_page()
-    page.goto(f"{root}/trace/index.html?trace={root}/out.zip")
-    expect(page.get_by_text("send_job (2)").first).to_be_visible(timeout=20_000)
-    page.get_by_text("send_job (2)").first.click()
-    page.get_by_role("tab", name="Errors").click()
-    expect(page.get_by_text("could not open http://127.0.0.1").first).to_be_visible()
-    page.get_by_role("tab", name="Network").click()
-    expect(page.get_by_role("tabpanel", name="Network")).to_contain_text("127.0.0.1")
+    with viewer(tmp_path, trace) as address:
+        page.goto(address)
+        expect(page.get_by_text("send_job (2)").first).to_be_visible(timeout=20_000)
+        page.get_by_text("send_job (2)").first.click()
+        page.get_by_role("tab", name="Errors").click()
+        expect(page.get_by_text("could not open http://127.0.0.1").first).to_be_visible()
+        page.get_by_role("tab", name="Network").click()
+        expect(page.get_by_role("tabpanel", name="Network")).to_contain_text("127.0.0.1")
     page.close()
-    server.shutdown()
-    server.server_close()
+
+
+def test_a_trace_shows_the_pictures_of_jobs(tmp_path: Path, chromium: Browser) -> None:
+    """As the film above the actions; a file that is no picture is left out."""
+    recording, job = tmp_path / "recording", tmp_path / "recording" / "jobs" / "000001"
+    shutil.copytree(FOLDER / "recorded_failing_site", recording)
+    job.mkdir(parents=True)
+    page = chromium.new_page(viewport={"width": 560, "height": 315})
+    page.set_content("<h1>lamps</h1>")
+    page.screenshot(type="jpeg", path=job / "000.jpg")
+    (job / "001.jpg").write_bytes(b"no picture")
+    began = datetime.fromisoformat(json.loads((recording / "manifest.json").read_text())["started_at"]).timestamp()
+    step = {"at": 100, "ms": 400, "actions": [{"at": 200, "ms": 50, "picture": 0}], "picture": 1}
+    (job / "job.json").write_text(json.dumps({"began": began, "steps": [step], "failure": None}))
+    (tmp_path / "out").mkdir()
+    trace = exported(tmp_path / "out", "trace", recording)
+    with zipfile.ZipFile(trace) as archive:
+        lines = [json.loads(line) for line in archive.read("trace.trace").splitlines()]
+        (frame,) = (line for line in lines if line["type"] == "screencast-frame")
+        assert (frame["width"], frame["height"], round(frame["timestamp"])) == (560, 315, 250)
+        assert archive.read(f"resources/{frame['sha1']}") == (job / "000.jpg").read_bytes()
+    with viewer(tmp_path, trace) as address:
+        page.goto(address)
+        expect(page.locator(".film-strip-frame").first).to_be_visible(timeout=20_000)
+    page.close()
 
 
 def events(trace: Path) -> dict[str, set[str]]:

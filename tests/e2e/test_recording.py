@@ -19,6 +19,7 @@ from sidecar.recording.replay_recording import ReplayOptions, replay_recording
 from sidecar.secret_encodings import MIN_SECRET_LENGTH, encodings
 from tests.fakes import ENCRYPTION_KEY, KEY, default_secrets
 from tests.harness import Child, Rtcv, environment, rtcv
+from tests.http_harness import Serving
 
 SESSION: list[dict[str, Any]] = [
     {"type": "has_cached_reference", "content": "before-login"},
@@ -107,6 +108,43 @@ def test_a_session_is_replayed_without_its_server(tmp_path: Path) -> None:
     assert summary["summary"]["different"] == 0
     assert [one["message"]["type"] for one in replayed] == [reply["type"] for reply in replies]
     assert replayed[5]["message"]["content"] is True
+
+
+MOCK_PASSWORD = "mock-password-4711"
+
+
+def test_sessions_over_http_are_replayed(tmp_path: Path) -> None:
+    """`sidecar serve` and `sidecar run`: each request is a line, answered as it was; no secret is in any file."""
+    secret = {"encryption_key": ENCRYPTION_KEY, "key": "user"}
+    cv = {"referenceNumber": "a-1"}
+    run = tmp_path / "run"
+    run.mkdir()
+    with rtcv() as server:
+        with Serving(tmp_path, "--record", "recording") as serving:
+            asked = [
+                ("set_credentials", server.credentials),
+                ("get_user_secret", secret),
+                ("send_cv", cv),
+                ("send_cv", {}),
+            ]
+            statuses = [serving.post(kind, content).status for kind, content in asked]
+            assert statuses == [200, 200, 200, 400]
+            assert serving.end() == 0
+        login = {"username": "ann", "password": MOCK_PASSWORD}
+        (run / "env.json").write_text(json.dumps({"mock_mode": True, "mock_users": [login]}))
+        scraper = f"curl -sS -d '{json.dumps(cv)}' -H 'Content-Type: application/json' \"$SCRAPER_ADDRESS/v1/send_cv\""
+        command = [sys.executable, "-m", "sidecar", "run", "--", "bash", "-c", scraper]
+        done = subprocess.run(
+            command, cwd=run, env=environment(run, {"SIDECAR_RECORD": "recording"}), capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    for folder in (tmp_path, run):
+        replayed = replay(folder, "--check", "--json")
+        assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+        assert [json.loads(line).get("type") for line in replayed.stdout.splitlines()][-2] == "send_cv"
+        for path in (folder / "recording").rglob("*"):
+            for word in (KEY, ENCRYPTION_KEY, MOCK_PASSWORD) if path.is_file() else ():
+                assert word.encode() not in path.read_bytes(), path
 
 
 TRAP = """

@@ -1,13 +1,16 @@
 """Recordings of a job: video, HAR, trace."""
 
 import asyncio
+import base64
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
+from sidecar_protocol.codec import plain
+from sidecar_protocol.encoding import encode
 from sidecar_protocol.jobs import Option
 
 from sidecar.browser import playwright_errors
@@ -103,6 +106,16 @@ class Recorder:
         if kind == "har" and self._on_har:
             self._on_har(data)
         return _REDACT[kind](data, self._redact) if kind in _REDACT else data
+
+
+def with_bodies(har: bytes, bodies: Mapping[str, bytes]) -> bytes:
+    """A HAR with bodies by URL for responses that have none: browsers give none of what they save as a file."""
+    members = plain(har)
+    for entry in members["log"]["entries"]:
+        body, content = bodies.get(entry["request"]["url"]), entry["response"]["content"]
+        if body is not None and not content.get("text"):
+            content |= {"text": base64.b64encode(body).decode(), "encoding": "base64", "size": len(body)}
+    return encode(members)
 
 
 async def _run_command(kind: ArtifactKind, command: Awaitable[object]) -> None:

@@ -41,6 +41,7 @@ class DownloadedFile:
 
     name: str
     data: bytes
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,8 @@ async def download(target: Page | Frame, given: dict[str, Any]) -> DownloadedFil
         if path.stat().st_size > MAX_DOWNLOAD_BYTES:
             raise PlaywrightError(_TOO_LARGE)
         data = await asyncio.to_thread(path.read_bytes)
-    return DownloadedFile(PurePosixPath(fetched.suggested_filename.replace("\\", "/")).name, data)
+    name = PurePosixPath(fetched.suggested_filename.replace("\\", "/")).name
+    return DownloadedFile(name, data, fetched.url)
 
 
 class _DownloadWatcher:

@@ -1,4 +1,5 @@
-"""A recording as a trace for Playwright's viewer: each request of the session is an action, with the network below.
+"""A recording as a trace for Playwright's viewer: each request of the session is an action, with the network below, and
+the pictures of jobs are the film above.
 
 Written in version 8 of the format, which Playwright's viewers read since 1.53.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sidecar.recording.export.entries import UNKNOWN, content_of, read_network, unix_time
+from sidecar.recording.export.film import Frame, film_frames
 from sidecar.recording.recorded_session import Answer, answers, sent_lines
 from sidecar.recording.recording_folder import read_manifest
 
@@ -27,7 +29,8 @@ def write_trace(folder: Path, target: io.BufferedIOBase) -> None:
     start = _unix(str(manifest.get("started_at"))) or 0.0
     bodies: dict[str, bytes] = {}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("trace.trace", _lines([_options(start, manifest), *_actions(folder, start)]))
+        frames = [_frame(one, start, bodies) for one in film_frames(folder)]
+        archive.writestr("trace.trace", _lines([_options(start, manifest), *_actions(folder, start), *frames]))
         network = read_network(folder)
         entries = [*network.entries, *network.exchanges]
         archive.writestr("trace.network", _lines([_resource(entry, start, bodies) for entry in entries]))
@@ -96,6 +99,18 @@ def _after(call: str, ended: float, message: dict[str, Any]) -> dict[str, Any]:
     else:
         action["result"] = {"content": message.get("content")}
     return action
+
+
+def _frame(frame: Frame, start: float, bodies: dict[str, bytes]) -> dict[str, Any]:
+    """A picture of a job, for the film above the actions; each job is a page."""
+    return {
+        "type": "screencast-frame",
+        "pageId": f"job@{frame.job}",
+        "sha1": _keep(frame.data, "image/jpeg", bodies),
+        "width": frame.width,
+        "height": frame.height,
+        "timestamp": (frame.at - start) * 1000,
+    }
 
 
 def _resource(entry: dict[str, Any], start: float, bodies: dict[str, bytes]) -> dict[str, Any]:
