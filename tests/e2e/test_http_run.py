@@ -220,7 +220,7 @@ RUN = (sys.executable, "-m", "sidecar", "run", "--")
 
 def test_ctrl_c(tmp_path: Path, real: Rtcv) -> None:
     """The scraper gets one SIGINT, and its exit code is ours; without a trap it is 130; its children end, too."""
-    trap = "trap 'echo got INT' INT; sleep 600 & echo up; wait; sleep 0.2; echo end; exit 5"
+    trap = "trap 'echo got INT; got=1' INT; sleep 600 & echo up; until [ $got ]; do sleep 0.1; done; echo end; exit 5"
     for script, code, interrupts in ((trap, 5, 1), ("sleep 600 & echo up; cat", 130, 0)):
         with Terminal(tmp_path, *RUN, "bash", "-c", script) as terminal:
             terminal.read_until(b"up\r\n")
