@@ -17,6 +17,7 @@ from benchmarks.delivery import delivery
 from benchmarks.http import http
 from benchmarks.lines import LOADS, Load, cvs, cvs_with_ids, has_references, line, pings, set_references
 from benchmarks.queue import queue
+from benchmarks.recording import recorded_jobs, recording
 from benchmarks.updates import updates
 
 MB: Final = 1e6
@@ -141,17 +142,6 @@ def input_log(bench: Bench) -> list[Figure]:
     return figures
 
 
-def recording(bench: Bench) -> list[Figure]:
-    """The loads in a recorded session, compared with one that is not recorded."""
-    figures = []
-    for name, make in LOADS.items():
-        load = make(CVS if name == "send_cv" else REFERENCES)
-        rate = partial(_mock_rate, bench, SIDECAR, load)
-        off, on = bench.medians(rate, partial(rate, SIDECAR_RECORD="recording"))
-        figures.append(Figure(f"{name}, recorded, compared with not", "1/s", off, on, least=0.85, wished=True))
-    return figures
-
-
 def memory(bench: Bench) -> list[Figure]:
     """Resident memory when nothing happens, after a login, and with 100,000 references."""
     known = set_references(REFERENCES)
@@ -193,6 +183,7 @@ GROUPS: Final[dict[str, Callable[[Bench], list[Figure]]]] = {
     "server": slow_server,
     "log": input_log,
     "recording": recording,
+    "recorded-jobs": recorded_jobs,
     "memory": memory,
     "browser": browser,
     "queue": queue,

@@ -1,4 +1,4 @@
-"""A file that lines are appended to: one write a batch, synced to disk by a thread."""
+"""A file that lines are appended to: one write a batch, or less often if it is buffered, synced to disk by a thread."""
 
 import logging
 import os
@@ -12,13 +12,17 @@ log = logging.getLogger(__name__)
 
 SYNC_INTERVAL: Final = 1.0
 """Seconds between syncs to disk by a thread."""
+MAX_BUFFERED: Final = 1 << 20
+"""Bytes of a buffered file that are not written yet."""
 
 
 class AppendFile:
     """An open file. Writing never raises: a disk error is logged once and ends it."""
 
-    def __init__(self, path: Path, contents: str) -> None:
+    def __init__(self, path: Path, contents: str, *, buffered: bool = False) -> None:
         """Opens or creates the file, mode 0600; `contents` names what is written ("input"), for the log.
+
+        With `buffered` lines are written by `flush`, and when there are many.
 
         Raises OSError, also if it is not a regular file.
         """
@@ -27,12 +31,32 @@ class AppendFile:
         self._file, self._torn = _open(path)
         self.failed = False
         """Whether nothing more is written."""
+        self._buffered = buffered
+        self._buffer: list[bytes] = []
+        self._size = 0
         self._unsynced = threading.Event()
         self._closing = threading.Event()
         self._syncer: threading.Thread | None = None
 
     def write(self, lines: bytes) -> None:
         """Appends whole lines with one write."""
+        if not self._buffered:
+            self._append(lines)
+            return
+        self._buffer.append(lines)
+        self._size += len(lines)
+        if self._size >= MAX_BUFFERED:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what is buffered."""
+        if self._buffer:
+            lines = b"".join(self._buffer)
+            self._buffer.clear()
+            self._size = 0
+            self._append(lines)
+
+    def _append(self, lines: bytes) -> None:
         if self.failed:
             return
         if self._torn:  # a previous process was interrupted while writing a line
@@ -51,7 +75,8 @@ class AppendFile:
             self._syncer.start()
 
     def close(self) -> None:
-        """Syncs the file to disk and closes it."""
+        """Writes what is buffered, syncs the file to disk and closes it."""
+        self.flush()
         self._closing.set()
         self._unsynced.set()
         if self._syncer:

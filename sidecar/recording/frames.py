@@ -3,7 +3,7 @@
 import signal
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO, Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 INPUT: Final = 1
 """Lines of input, joined by newlines; a line over the limit is empty."""
@@ -29,12 +29,19 @@ class Frame(NamedTuple):
     payload: bytes
 
 
-def encode_frame(frame: Frame) -> bytes:
-    """The frame as bytes."""
-    return _HEADER.pack(frame.kind, len(frame.payload), frame.at, frame.monotonic) + frame.payload
+def encode_frame(frame: Frame) -> tuple[bytes, bytes]:
+    """The frame as bytes, in two parts: what is long is not copied."""
+    return _HEADER.pack(frame.kind, len(frame.payload), frame.at, frame.monotonic), frame.payload
 
 
-def read_frames(stream: BinaryIO) -> Iterator[Frame]:
+class Reader(Protocol):
+    """What frames are read from: a binary file."""
+
+    def read(self, size: int, /) -> bytes:
+        """As many bytes, or less at the end."""
+
+
+def read_frames(stream: Reader) -> Iterator[Frame]:
     """The frames of a stream to its end; one that was cut off is left out."""
     while len(header := stream.read(_HEADER.size)) == _HEADER.size:
         kind, size, at, monotonic = _HEADER.unpack(header)

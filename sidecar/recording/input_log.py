@@ -17,12 +17,15 @@ _CHECK_BATCH: Final = 64
 class InputLog:
     """An open input log. Recording never raises: a disk error is logged once and ends it."""
 
-    def __init__(self, path: Path, redactor: Redactor, clock: Clock) -> None:
-        """Opens or creates the log for appending, mode 0600. Raises OSError, also if it is not a regular file."""
+    def __init__(self, path: Path, redactor: Redactor, clock: Clock, *, buffered: bool = False) -> None:
+        """Opens or creates the log for appending, mode 0600. Raises OSError, also if it is not a regular file.
+
+        With `buffered` lines are written by `flush`, and when there are many.
+        """
         self._redactor = redactor
         self._clock = clock
         self._seq = 0
-        self._file = AppendFile(path, "input")
+        self._file = AppendFile(path, "input", buffered=buffered)
 
     @classmethod
     def open(cls, path: Path, redactor: Redactor, clock: Clock) -> Self:
@@ -49,6 +52,10 @@ class InputLog:
             self._stamp(lines[start:end], readable[start:end], suffix, logged)
         self._file.write(b"".join(logged))
 
+    def flush(self) -> None:
+        """Writes what is buffered."""
+        self._file.flush()
+
     def close(self) -> None:
         """Syncs the log to disk and closes it."""
         self._file.close()
@@ -60,6 +67,10 @@ class InputLog:
             lines = [line.replace(b"\r", b" ") for line in lines]
         clean = all(readable) and self._redactor.is_clean(batch)
         seq = self._seq
+        if clean and batch.endswith(b"}") and batch.count(b"}\n") == len(lines) - 1:
+            self._seq = seq + len(lines)
+            logged += [b'%s,"_log":{"seq":%d%s' % (line[:-1], at, suffix) for at, line in enumerate(lines, seq + 1)]
+            return
         for index, line in enumerate(lines):
             seq += 1
             if not clean and not (readable[index] and self._redactor.is_clean(line)):

@@ -112,7 +112,7 @@ class RecorderProcess:
         self._send(frames.CALL, pickle.dumps((name, arguments)))
 
     def _send(self, kind: int, payload: bytes) -> None:
-        self._pipe.write(encode_frame(Frame(kind, self._clock.now(), self._clock.monotonic(), payload)))
+        self._pipe.write(*encode_frame(Frame(kind, self._clock.now(), self._clock.monotonic(), payload)))
         if self._pipe.failed and not self._reported:
             self._report()
 

@@ -35,6 +35,9 @@ class ReplyLog:
 
     def expect(self, first: int, lines: Sequence[bytes], requests: Sequence[Request | None], now: float) -> None:
         """Lines have come, which will be answered; `first` is the number of the first, and None is no request."""
+        if all(request is not None and request.id is None for request in requests):
+            self._in_order.extend((seq, request.type, now) for seq, request in enumerate(requests, first))  # type: ignore[union-attr]
+            return
         seq = first
         for line, request in zip(lines, requests, strict=True):
             if request is None:
@@ -56,24 +59,25 @@ class ReplyLog:
         ends: dict[float, bytes] = {}
         """What follows the number of a request that came at a time: many come at once."""
         for line in sent.split(b"\n"):
-            if not line:
+            if line in _WITHOUT_ID and self._in_order:
+                asked: _Asked | None = self._in_order.popleft()
+            elif line:
+                asked = self._asked(line)
+                line = self._redacted(line, asked)
+            else:
                 continue
-            asked = self._asked(line)
-            redacted = line if line in _WITHOUT_ID else self._redacted(line, asked)
             if asked is None:
-                lines.append(b'%s,"_log":{%s}}\n' % (redacted[:-1], when))
+                lines.append(b'%s,"_log":{%s}}\n' % (line[:-1], when))
                 continue
             began = asked[2]
             end = ends.get(began)
             if end is None:
                 end = ends[began] = b',%s,"ms":%.3f}}\n' % (when, (now - began) * 1000)
-            lines.append(b'%s,"_log":{"seq":%d%s' % (redacted[:-1], asked[0], end))
+            lines.append(b'%s,"_log":{"seq":%d%s' % (line[:-1], asked[0], end))
         self._write(b"".join(lines))
 
     def _asked(self, line: bytes) -> _Asked | None:
         """The request that a line answers; None for `ready` and events."""
-        if line in _WITHOUT_ID:
-            return self._in_order.popleft() if self._in_order else None
         if line.startswith(_NO_REPLIES):
             return None
         request_id = json.loads(line).get("id") if b'"id":' in line else None

@@ -45,8 +45,8 @@ class SessionRecording:
         self.add_secret: Callable[[str], None] = redactor.add_secret
         """Takes a secret that must not be recorded."""
         self._redactor = redactor
-        self._input = InputLog(folder.path / SESSION, redactor, clock)
-        self._reply_file = AppendFile(folder.path / REPLIES, "replies")
+        self._input = InputLog(folder.path / SESSION, redactor, clock, buffered=True)
+        self._reply_file = AppendFile(folder.path / REPLIES, "replies", buffered=True)
         self._replies = ReplyLog(redactor, self._reply_file.write)
         self._exchanges = AppendFile(folder.path / EXCHANGES, "exchanges")
         self._pages = PageRecorder(folder.path, redactor, self._is_full)
@@ -115,6 +115,11 @@ class SessionRecording:
             self._tokens.record(token, claims, issued=issued)
         except (OSError, TypeError) as failure:
             log.warning("a visit token could not be recorded to %s: %s", self._folder.path, failure)
+
+    def flush(self) -> None:
+        """Writes what is buffered."""
+        self._input.flush()
+        self._reply_file.flush()
 
     def close(self, *, ended: bool) -> None:
         """Syncs everything to disk, and completes the manifest if the session has `ended`."""

@@ -92,6 +92,18 @@ def recorder_of(child: Child) -> int:
     return int(recorder)
 
 
+def wait_for_priority(process: int, priority: int) -> None:
+    """Waits until a thread of the process has a priority."""
+    deadline = time.monotonic() + 20
+    while priority not in [os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in tasks_of(process)]:
+        assert time.monotonic() < deadline, "it keeps the session's priority"
+
+
+def tasks_of(process: int) -> Iterator[Path]:
+    """The threads of a process."""
+    return Path(f"/proc/{process}/task").iterdir()
+
+
 def lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a file."""
     return [json.loads(line) for line in path.read_text().splitlines()]
@@ -409,10 +421,26 @@ def test_what_a_killed_session_read_is_recorded(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "recording" / "manifest.json").read_text())["complete"] is False
 
 
+def test_what_was_said_is_written_while_a_session_waits(tmp_path: Path) -> None:
+    """All of a burst, however the recorder reads it, is in the files before anything else comes."""
+    replies = tmp_path / "recording" / "replies.jsonl"
+    with Child(tmp_path, "--record", "recording") as child:
+        asked = 0
+        for burst in (1, 20_000, 3_000, 7_001):
+            child.write(b'{"type":"ping"}\n' * burst)
+            assert child.read_many(burst) == [{"type": "pong"}] * burst
+            asked += burst
+            deadline = time.monotonic() + 20
+            while not replies.exists() or replies.read_bytes().count(b"\n") < asked:
+                assert time.monotonic() < deadline, f"not all of {asked} replies are written"
+                time.sleep(0.01)
+
+
 def test_a_session_goes_on_without_its_recorder(tmp_path: Path) -> None:
-    """One that was killed is a warning; so is one that a full disk stops."""
+    """One that was killed is a warning; so is one that a full disk stops. It works at a lower priority."""
     with Child(tmp_path, "--record", "recording") as child:
         child.ask({"type": "set_mock", "content": {}})
+        wait_for_priority(recorder_of(child), min(os.getpriority(os.PRIO_PROCESS, child.process.pid) + 10, 19))
         os.kill(recorder_of(child), signal.SIGKILL)
         for _ in range(3):
             assert child.ask({"type": "ping"}) == [{"type": "pong"}]
