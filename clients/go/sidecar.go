@@ -14,12 +14,12 @@ import (
 
 // Failure is the sidecar's answer that a request has failed: branch on Code.
 type Failure struct {
-	Code, Message, Field, URL, Step, Action string
-	Retryable                               bool
-	Status                                  int
+	Code, Message, Hint, Field, URL, Step, Action string
+	Retryable                                     bool
+	Status                                        int
 }
 
-func (f *Failure) Error() string { return f.Code + ": " + f.Message }
+func (f *Failure) Error() string { return strings.TrimSuffix(f.Code+": "+f.Message+"; "+f.Hint, "; ") }
 
 // Line is what the sidecar writes: events have Event and Content, `ready` has Protocol.
 type Line struct {

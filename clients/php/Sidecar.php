@@ -7,7 +7,7 @@ final class SidecarFailure extends RuntimeException
 
     public function __construct(public readonly object $detail)
     {
-        parent::__construct($detail->message);
+        parent::__construct($detail->message . (isset($detail->hint) ? "; $detail->hint" : ''));
         $this->reason = $detail->code;
     }
 }

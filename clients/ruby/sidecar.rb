@@ -11,7 +11,7 @@ class Sidecar
     attr_reader :code, :retryable, :detail
 
     def initialize(detail)
-      super(detail["message"])
+      super(detail.values_at("message", "hint").compact.join("; "))
       @code, @retryable, @detail = detail.values_at("code", "retryable").push(detail)
     end
   end

@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 /** The sidecar answered with an error: branch on `code`; `detail` has all members of the error. */
 export class SidecarFailure extends Error {
   constructor(detail) {
-    super(detail.message);
+    super(detail.hint ? `${detail.message}; ${detail.hint}` : detail.message);
     this.name = "SidecarFailure";
     this.code = detail.code;
     this.retryable = detail.retryable;

@@ -135,7 +135,8 @@ def _failed(failure: SidecarFailure, destinations: Destinations) -> Outcome:
     evidence: tuple[str, ...] = ()
     if artifacts := detail.get("artifacts"):
         evidence = _move_artifacts(artifacts, destinations.for_failure())
-    return Outcome(code, {"status": "failed", "error": detail}, describe_error(detail), evidence)
+    said = "; ".join(filter(None, (describe_error(detail), detail.get("hint"))))
+    return Outcome(code, {"status": "failed", "error": detail}, said, evidence)
 
 
 def _move_artifacts(result: dict[str, Any], destinations: Destinations) -> tuple[str, ...]:

@@ -5,10 +5,13 @@ from typing import Any
 
 
 class SidecarFailure(Exception):
-    """The sidecar answered with an error. `code` is stable and meant to be branched on, the message may change."""
+    """The sidecar answered with an error. `code` is stable and meant to be branched on, the message may change.
+
+    Its text is the message, and the sidecar's hint if there is one.
+    """
 
     def __init__(self, message: str, code: str, *, retryable: bool, fields: Mapping[str, Any]) -> None:
-        super().__init__(message)
+        super().__init__("; ".join(filter(None, (message, fields.get("hint")))))
         self.message = message
         self.code = code
         """One of the protocol's error codes, such as `timeout` or `missing_credentials`."""

@@ -88,7 +88,7 @@ def test_the_small_scraper(tmp_path: Path, language: str) -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize("about", README, ids=lambda about: about[0])
 def test_the_first_extract(tmp_path: Path, about: tuple[str, str, str, str]) -> None:
-    """As the page says, in an empty folder with an empty home."""
+    """As the page says, in an empty folder with an empty home; what is wrong is said, with what to do."""
     title, name, text, commands = about
     (tmp_path / name).write_text(text)
     tools = tmp_path / "tools"
@@ -96,11 +96,18 @@ def test_the_first_extract(tmp_path: Path, about: tuple[str, str, str, str]) -> 
     for program, path in {"deno": DENO, "node": NODE, "sidecar": str(Path(sys.prefix) / "bin" / "sidecar")}.items():
         (tools / program).symlink_to(path)
     home = {"HOME": str(tmp_path), "REPO": str(CLIENTS.parent), "PATH": f"{tools}:{os.environ['PATH']}", **GO}
-    shell = ["bash", "-euc", commands.replace("https://example.com", f"'{PAGE}'")]
-    done = subprocess.run(
-        shell, cwd=tmp_path, env=environment(tmp_path, home), capture_output=True, text=True, timeout=110
-    )
+
+    def reader(line: str) -> subprocess.CompletedProcess[str]:
+        """Types the commands."""
+        env = environment(tmp_path, home)
+        shell = ["bash", "-euc", line]
+        return subprocess.run(shell, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=110)
+
+    done = reader(commands.replace("https://example.com", f"'{PAGE}'"))
     assert (done.returncode, done.stdout) == (0, "Hello\n" * (1 + ("Deno" in title))), done.stderr
+    refused = reader(commands.splitlines()[-1].replace("https://example.com", "http://127.0.0.1:1/"))
+    assert (refused.returncode != 0, refused.stdout) == (True, "")
+    assert "browsers refuse this port" in refused.stderr
 
 
 def test_there_is_a_first_extract_for_each_client() -> None:
