@@ -169,7 +169,7 @@ def test_a_request_that_was_not_recorded_is_named(tmp_path: Path) -> None:
 
 
 def test_failures_are_recorded_too(tmp_path: Path) -> None:
-    """A refused connection, a failing action and a timeout answer as they did."""
+    """A refused connection, a failing action and a timeout answer as they did; JavaScript's element has its place."""
     with Shop() as unused:
         closed = unused.server_port
     with shop() as url:
@@ -180,9 +180,13 @@ def test_failures_are_recorded_too(tmp_path: Path) -> None:
             {"steps": [{"url": "http://127.0.0.1:1"}]},
             {"steps": [{"url": url, "actions": [{"click": "#nothing"}], "timeout_ms": 1_000}]},
             late,
+            {"steps": [{"url": url, "actions": ["page.locator('h1').waitFor({state: 'hidden', timeout: 400})"]}]},
         )
+    failure = json.loads((tmp_path / "recording" / "jobs" / "000005" / "job.json").read_text())["failure"]
+    assert (failure["target"]["selector"], failure["target"]["found"]) == ("h1", 1)
+    assert failure["target"]["box"]["width"] > 0
     codes = [reply["error"]["code"] for reply in replay(tmp_path)]
-    assert codes == ["navigation_failed", "navigation_failed", "action_failed", "timeout"]
+    assert codes == ["navigation_failed", "navigation_failed", "action_failed", "timeout", "action_failed"]
 
 
 def test_visit_tokens_are_replayed(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Frame, Page
+from playwright.async_api import Frame, Locator, Page
 from sidecar_protocol.jobs import StepResult
 
 from sidecar.browser import playwright_errors
@@ -106,11 +106,11 @@ class Filmstrip:
         self,
         page: Page,
         error: SidecarError,
-        target: tuple[str, str | Sequence[str] | None] | None,
+        target: tuple[str, str | Sequence[str] | None] | Locator | None,
         said: tuple[Sequence[str], Sequence[str]] = ((), ()),
     ) -> None:
-        """The step has failed. `target` is the selector of the action that did, and its frame; `said` the console lines
-        and errors.
+        """The step has failed. `target` is the selector of the action that did, and its frame, or what a call of it was
+        for; `said` the console lines and errors.
         """
         if self._film.failure is not None:
             return
@@ -124,8 +124,10 @@ class Filmstrip:
         until = self._now() + max(FAILURE_SECONDS, self._allowed())
         with suppress(PlaywrightError, TimeoutError):
             async with within(until - self._now()):
-                if target:
-                    note["target"] = {"selector": target[0], **await _place(page, *target)}
+                if isinstance(target, Locator):
+                    note["target"] = {"selector": _selector_of(target), **await _place(page, target)}
+                elif target:
+                    note["target"] = {"selector": target[0], **await _place_in_frame(page, *target)}
         await self._wait(until - self._now())  # the step's own picture, if it is being taken
         if not self._is_busy() and not page.url.startswith(_EMPTY_PAGES):
             self._begin(page, note, LARGE)
@@ -188,7 +190,7 @@ class Filmstrip:
         self._film.pictures.append(data)
 
 
-async def _place(page: Page, selector: str, frame: str | Sequence[str] | None) -> dict[str, Any]:
+async def _place_in_frame(page: Page, selector: str, frame: str | Sequence[str] | None) -> dict[str, Any]:
     """How many elements a selector matches, and where the first one is in the viewport. Raises Playwright's errors."""
     target: Page | Frame = page
     for one in [frame] if isinstance(frame, str) else frame or ():
@@ -197,7 +199,15 @@ async def _place(page: Page, selector: str, frame: str | Sequence[str] | None) -
         if inner is None:
             return {"found": 0}
         target = inner
-    locator = target.locator(selector)
+    return await _place(page, target.locator(selector))
+
+
+def _selector_of(locator: Locator) -> str:
+    return repr(locator).partition("> selector=")[2][1:-2]
+
+
+async def _place(page: Page, locator: Locator) -> dict[str, Any]:
+    """How many elements a locator matches, and where the first one is. Raises Playwright's errors."""
     count = await locator.count()
     box = await locator.first.bounding_box(timeout=FAILURE_SECONDS * 1000) if count else None
     seen = page.viewport_size

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
 from playwright.async_api import Error as PlaywrightError
-from playwright.async_api import Page
+from playwright.async_api import Locator, Page
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.wire_types import Raw
 
@@ -112,6 +112,11 @@ class ActionSession:
             self._sandbox_task.add_done_callback(consume_exception)
         return self._sandbox_task
 
+    @property
+    def target(self) -> Locator | None:
+        """What the last call of the action looks for, unless it has succeeded."""
+        return self._calls.target
+
     async def run(self, source: str) -> Any:
         """The action's value as plain JSON. Raises ScriptError, SandboxCrashed, BrowserUnavailable.
 
@@ -123,6 +128,7 @@ class ActionSession:
         except WrongKeyword as wrong:
             raise ScriptError(str(wrong)) from None
         self._action_number += 1
+        self._calls.target = None
         self._call_count, self._was_read_only = 0, not self._tasks  # calls of the action before may still run
         self._outcome = outcome = asyncio.get_running_loop().create_future()
         try:

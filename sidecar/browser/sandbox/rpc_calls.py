@@ -70,6 +70,8 @@ class RpcCalls:
         self._wait_until_settled = wait_until_settled
         self._timeout: float | None = None
         self._navigation_timeout: float | None = None
+        self.target: Locator | None = None
+        """What the last call looks for, unless it has succeeded."""
         self.changed_context = False
         """Whether a call has changed the context for all its future pages."""
 
@@ -103,7 +105,9 @@ class RpcCalls:
             await self._wait_until_settled(self._page)
         if method.name == "title":
             return await self._cdp.ask(owner, "title")
+        self.target = _locator_of(owner, arguments)
         result = await _call(owner, method.name, arguments)
+        self.target = None
         return result if method.name != "add_init_script" else None
 
     def resolve(self, target: Any) -> Any:
@@ -203,6 +207,14 @@ class RpcCalls:
 async def _abort(route: Route) -> None:
     with contextlib.suppress(Exception):  # it was answered before
         await route.abort("blockedbyclient")
+
+
+def _locator_of(owner: Any, arguments: dict[str, Any]) -> Locator | None:
+    """The elements that a call is for, as far as its object and arguments say so."""
+    selector = arguments.get("selector")
+    if isinstance(owner, Page | Frame) and isinstance(selector, str):
+        return owner.locator(selector)
+    return owner if isinstance(owner, Locator) else None
 
 
 async def _call(owner: Any, name: str, arguments: dict[str, Any]) -> Any:

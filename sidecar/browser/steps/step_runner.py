@@ -171,7 +171,8 @@ class StepRunner:
     async def show_failure(self, error: SidecarError, said: tuple[Sequence[str], Sequence[str]] = ((), ())) -> None:
         """Keeps what a recorded job's page looks like at its failure; `said` are its console lines and errors."""
         if self.filmstrip:
-            await self.filmstrip.failed(self.page, error, _target(self._action), said)
+            target = _target(self._action) or (self._actions.target if self._actions and not self._action else None)
+            await self.filmstrip.failed(self.page, error, target, said)
 
     async def close(self) -> None:
         """Stops listening, and closes the sandbox of JavaScript actions."""
