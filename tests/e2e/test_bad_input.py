@@ -57,8 +57,13 @@ def unknown(field: str, near: str = "") -> dict[str, Any]:
 
 def also(answer: dict[str, Any], *fields: str) -> dict[str, Any]:
     """Returns the reply with these fields added."""
-    missing = [{"field": field, "message": f"{field}: missing"} for field in fields]
-    return {**answer, "error": {**answer["error"], "fields": [*answer["error"]["fields"], *missing]}}
+    return and_said(answer, {field: f"{field}: missing" for field in fields})
+
+
+def and_said(answer: dict[str, Any], messages: dict[str, str]) -> dict[str, Any]:
+    """Returns the reply with these fields added, each with its message."""
+    more = [{"field": field, "message": message} for field, message in messages.items()]
+    return {**answer, "error": {**answer["error"], "fields": [*answer["error"]["fields"], *more]}}
 
 
 LINES: dict[str, tuple[bytes, dict[str, Any]]] = {
@@ -224,6 +229,10 @@ def without(answers: dict[str, dict[str, Any]], text: str) -> dict[str, dict[str
 NO_CV = invalid_content("cv expected to be an object", named=False)
 EMPTY = invalid_content("reference number cannot be an empty string", named=False)
 EMPTY_SERVER = invalid_content("server_location cannot be empty", "server_location", named=False)
+NO_KEY = {"api_key": "api_key cannot be empty"}
+NO_KEYS = {"api_key_id": "api_key_id cannot be empty", **NO_KEY}
+FIVE_FIELDS = "five fields are needed: minute, hour, day of the month, month, day of the week; no seconds, no years"
+NO_SCRIPT = {"script": "script: a task needs either a script or a job"}
 NO_SERVERS = invalid_content("you cannot define no connections", named=False)
 NOT_A_SERVER = invalid_content("expected object, got int", "[0]")
 KEY_IS_A_NUMBER = {'{"key":1}': invalid_content("expected str, got int", "key")}
@@ -248,11 +257,11 @@ WRONG = {
         **of("object | array"),
         "[1]": NOT_A_SERVER,
         "[]": NO_SERVERS,
-        "{}": EMPTY_SERVER,
-        '{"server_location":""}': EMPTY_SERVER,
-        '{"server_location":1}': invalid_content("expected str, got int", "server_location"),
-        '{"server_location":"http://127.0.0.1:9"}': invalid_content(
-            "api_key_id cannot be empty", "api_key_id", named=False
+        "{}": and_said(EMPTY_SERVER, NO_KEYS),
+        '{"server_location":""}': and_said(EMPTY_SERVER, NO_KEYS),
+        '{"server_location":1}': and_said(invalid_content("expected str, got int", "server_location"), NO_KEYS),
+        '{"server_location":"http://127.0.0.1:9"}': and_said(
+            invalid_content("api_key_id cannot be empty", "api_key_id", named=False), NO_KEY
         ),
         SERVER % '""': invalid_content("api_key cannot be empty", "api_key", named=False),
         SERVER % "1": invalid_content("expected str, got int", "api_key"),
@@ -412,27 +421,32 @@ WRONG = {
                 {"field": "interval", "message": "interval: a task needs either an interval or a cron"},
             ],
         ),
-        '{"interval":"1 fortnight"}': invalid_content(
-            'expected text with a unit, such as "90s" or "1h", or a number of milliseconds', "interval"
+        '{"interval":"1 fortnight"}': and_said(
+            invalid_content(
+                'expected text with a unit, such as "90s" or "1h", or a number of milliseconds', "interval"
+            ),
+            NO_SCRIPT,
         ),
-        '{"interval":true}': invalid_content(
-            'expected milliseconds, or text such as "90s" or "1h", got bool', "interval"
+        '{"interval":true}': and_said(
+            invalid_content('expected milliseconds, or text such as "90s" or "1h", got bool', "interval"), NO_SCRIPT
         ),
-        '{"cron":"* * * *"}': invalid_content("a task needs either a script or a job", "script"),
-        '{"script":"a","cron":"* * * *"}': invalid_content(
-            "five fields are needed: minute, hour, day of the month, month, day of the week; no seconds, no years",
-            "cron",
+        '{"cron":"* * * *"}': and_said(
+            invalid_content("a task needs either a script or a job", "script"), {"cron": f"cron: {FIVE_FIELDS}"}
         ),
+        '{"script":"a","cron":"* * * *"}': invalid_content(FIVE_FIELDS, "cron"),
         '{"script":"a","cron":"0 0 30 2 *"}': invalid_content(
             "never comes: it has no time in the next 100 years", "cron"
         ),
         '{"script":"a","cron":"@daily","zone":"Mars"}': invalid_content("there is no time zone of that name", "zone"),
         '{"script":"a","interval":1000,"zone":"UTC"}': invalid_content("only a cron pattern has a time zone", "zone"),
-        '{"interval":999}': invalid_content(
-            'expected milliseconds >= 1000 (1 s); text such as "90s" or "1h" names its unit', "interval"
+        '{"interval":999}': and_said(
+            invalid_content(
+                'expected milliseconds >= 1000 (1 s); text such as "90s" or "1h" names its unit', "interval"
+            ),
+            NO_SCRIPT,
         ),
-        '{"interval":1000,"config":[]}': invalid_content("expected object, got array", "config"),
-        '{"interval":1000,"every":1}': unknown("every"),
+        '{"interval":1000,"config":[]}': and_said(invalid_content("expected object, got array", "config"), NO_SCRIPT),
+        '{"interval":1000,"every":1}': and_said(unknown("every"), NO_SCRIPT),
     },
     "update_task": {
         **of("object"),
