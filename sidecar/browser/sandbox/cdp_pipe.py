@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -25,6 +26,8 @@ _MIN_DESCRIPTOR: Final = 10
 _HEAD_BYTES: Final = 40
 _NICENESS: Final = 5
 """Added to the niceness of the sidecar."""
+_LIMITED: Final = 'ulimit -c 0; ulimit -d "$0" || :; exec "$@"'
+"""Starts a program with limits that all its processes inherit: Debian's Chromium is a script that starts another."""
 _COMMAND_ID: Final = re.compile(rb'\{"id":(\d+),')
 
 
@@ -149,13 +152,19 @@ class SandboxBrowser:
 
     def __init__(self, pid: int, pipe: CdpPipe, profile: Path) -> None:
         self._pid = pid
+        self._main_pid = pid
         self._profile = profile
         self.pipe = pipe
+
+    async def find_main_process(self) -> None:
+        """Finds the browser's main process, which a script may have started. Raises CdpError."""
+        listed = (await self.pipe.send("SystemInfo.getProcessInfo")).get("processInfo", ())
+        self._main_pid = next((one["id"] for one in listed if one["type"] == "browser"), self._pid)
 
     def resident_bytes(self) -> int:
         """Resident memory of the main process in bytes; 0 if it is unknown or the process has ended."""
         try:
-            with open(f"/proc/{self._pid}/statm", "rb") as statm:  # noqa: PTH123 - some microseconds, four times a second
+            with open(f"/proc/{self._main_pid}/statm", "rb") as statm:  # noqa: PTH123 - some microseconds, four times a second
                 return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         except (OSError, IndexError, ValueError):
             return 0
@@ -188,14 +197,18 @@ async def spawn(
 
     `memory` bounds the data of each of its processes, `max_message_bytes` one message; both in bytes. Raises OSError.
     """
+    if not os.access(path, os.X_OK):
+        reason = errno.EACCES if os.access(path, os.F_OK) else errno.ENOENT
+        raise OSError(reason, os.strerror(reason))
     profile = Path(tempfile.mkdtemp(prefix=PROFILE_PREFIX, dir=scratch))
+    command = (path, *flags, "--remote-debugging-pipe", f"--user-data-dir={profile}")
     ours, theirs = socket.socketpair()
     descriptor = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, _MIN_DESCRIPTOR)
     theirs.close()
     try:
         pid = os.posix_spawn(  # noqa: ASYNC221 - it does not wait for the end
-            path,
-            [path, *flags, "--remote-debugging-pipe", f"--user-data-dir={profile}"],
+            "/bin/sh",
+            ["/bin/sh", "-c", _LIMITED, str(memory >> 10), *command],
             {"PATH": os.defpath, "HOME": str(profile), "TMPDIR": str(scratch)},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -212,23 +225,8 @@ async def spawn(
         raise
     finally:
         os.close(descriptor)
-    _limit_resources(pid, memory)
+    with contextlib.suppress(OSError):  # it has ended already; of its group, since it may have started others
+        os.setpriority(os.PRIO_PGRP, pid, os.nice(0) + _NICENESS)  # endless scripts leave CPU time to others
     loop = asyncio.get_running_loop()
     _, pipe = await loop.create_connection(lambda: CdpPipe(max_message_bytes), sock=ours)
     return SandboxBrowser(pid, pipe, profile)
-
-
-def _limit_resources(pid: int, memory: int) -> None:
-    """Limits the memory of the browser and its child processes. On systems without such a limit only V8's own applies.
-
-    Their priority is lowered, too, so that endless scripts leave CPU time to others.
-    """
-    import resource
-
-    with contextlib.suppress(OSError):  # it has ended already; of its group, since it may have started others
-        os.setpriority(os.PRIO_PGRP, pid, _NICENESS)
-    prlimit = getattr(resource, "prlimit", None)
-    if prlimit:
-        with contextlib.suppress(OSError):
-            prlimit(pid, resource.RLIMIT_DATA, (memory, memory))
-            prlimit(pid, resource.RLIMIT_CORE, (0, 0))

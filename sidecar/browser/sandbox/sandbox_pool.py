@@ -247,7 +247,7 @@ class SandboxPool:
                 ) from None
             try:
                 async with within(self._limits.launch):
-                    await process.pipe.send("Browser.getVersion")
+                    await process.find_main_process()
             except BaseException as error:
                 self._background.start(process.close(self._limits.close))
                 if isinstance(error, CdpError | TimeoutError):

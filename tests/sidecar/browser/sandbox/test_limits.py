@@ -9,8 +9,9 @@ import psutil
 import pytest
 from sidecar_protocol.jobs import JobResult
 
-from sidecar.browser.sandbox.cdp_pipe import CdpError, CdpPipe
+from sidecar.browser.sandbox.cdp_pipe import CdpError, CdpPipe, SandboxBrowser
 from sidecar.browser.sandbox.sandbox import Sandbox
+from sidecar.browser.sandbox.sandbox_pool import SandboxLimits
 from sidecar.errors import ActionFailed, BrowserFailed, Forbidden, LimitExceeded, SandboxCrashed, TimedOut
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from tests.sidecar.browser.parts import children, make_job
@@ -76,6 +77,28 @@ async def test_a_memory_eater_loses_its_own_sandbox_only(site: str, runner: Brow
     await fine(runner, site)
     assert {process.pid for process in children(is_sandbox)} == before
     assert psutil.Process().memory_info().rss - memory < 50 << 20
+
+
+async def test_every_process_of_the_sandboxes_has_the_limit(
+    site: str, runner: BrowserJobRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit holds for a browser that a script starts, as Debian's does; the watched memory is the browser's."""
+    seen: list[int] = []
+    measure = SandboxBrowser.resident_bytes
+
+    def watched(browser: SandboxBrowser) -> int:
+        seen.append(measure(browser))
+        return seen[-1]
+
+    monkeypatch.setattr(SandboxBrowser, "resident_bytes", watched)
+    await fine(runner, site)
+    assert min(seen) > 20 << 20
+    main = next(iter(children(is_sandbox)))
+    family = [main, *main.children(recursive=True)]
+    assert len(family) > 1
+    limit = SandboxLimits().memory
+    assert {one.rlimit(psutil.RLIMIT_DATA) for one in family} == {(limit, limit)}
+    assert {one.rlimit(psutil.RLIMIT_CORE) for one in family} == {(0, 0)}
 
 
 @pytest.mark.parametrize(
