@@ -36,8 +36,8 @@ def provoked(folder: Path) -> Iterator[Exchange]:
 
 
 def _endless_job(request_id: int) -> dict[str, Any]:
-    step = {"url": _PAGE, "actions": [{"wait_for_timeout": 30_000}]}
-    return {"type": "send_job", "id": request_id, "content": {"steps": [step]}}
+    steps = [{"url": _PAGE}, {"url": _PAGE, "actions": [{"wait_for_timeout": 30_000}]}]
+    return {"type": "send_job", "id": request_id, "content": {"steps": steps}}
 
 
 class _Lines:
@@ -51,9 +51,11 @@ class _Lines:
         """The reply to the request with that id."""
         return self._first(lambda line: line["type"] != "event" and line.get("id") == request_id)
 
-    def step(self, request_id: int) -> None:
-        """Waits until a step of that job has begun."""
-        self._first(lambda line: line["type"] == "event" and line.get("id") == request_id)
+    def opened(self, request_id: int) -> None:
+        """Waits until that job has opened its page: its second step has begun."""
+        self._first(
+            lambda line: line.get("event") == "progress" and line["id"] == request_id and line["content"]["step"] == 2
+        )
 
     def _first(self, is_wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         for line in self._kept:
@@ -89,12 +91,12 @@ def _of_one_browser(folder: Path) -> Iterator[Exchange]:
         lines = _Lines(child)
         first, second, third = (_endless_job(number) for number in (1, 2, 3))
         child.send(first)
-        lines.step(1)
+        lines.opened(1)
         child.send(second, third)
         yield third, lines.reply(3)
         child.send({"type": "cancel", "content": {"id": 1}})
         yield first, lines.reply(1)
-        lines.step(2)
+        lines.opened(2)
         for process in psutil.Process(child.pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):  # one that has ended meanwhile
                 if "--type=renderer" in process.cmdline():
@@ -105,7 +107,7 @@ def _of_one_browser(folder: Path) -> Iterator[Exchange]:
         yield missing, lines.reply(4)
         last = _endless_job(5)
         child.send(last)
-        lines.step(5)
+        lines.opened(5)
         child.signal(signal.SIGTERM)
         yield last, lines.reply(5)
 

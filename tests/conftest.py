@@ -12,9 +12,6 @@ from tests.redis_server import RedisServer
 NOTHING_MAY_BE_SKIPPED = bool(os.environ.get("SIDECAR_REQUIRE_ALL"))
 """Set where everything is installed: a test that skips itself there hides something."""
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # a shell without job control starts a background command so; the children of the tests inherit it and ignore Ctrl-C
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # no example has to be ready within milliseconds, and each run tries the same ones, so that a failure can be repeated
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
@@ -68,6 +65,15 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     if NOTHING_MAY_BE_SKIPPED and report.skipped:
         report.outcome = "failed"
         report.longrepr = f"skipped, though SIDECAR_REQUIRE_ALL is set: {report.longreprtext or report.longrepr}"
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard() -> None:
+    """SIGINT is handled as in a new Python: what a test starts would inherit that it is ignored.
+
+    A shell without job control starts a background command so; a command of ours, run in this process, leaves it so.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module")

@@ -347,8 +347,8 @@ def notes(path: Path) -> Iterator[tuple[int, str]]:
                 yield each.lineno, each.value.value
 
 
-NOT_OURS = {"build", "dist", "demo-output", "__pycache__", "node_modules"}
-"""Folders that the repository ignores."""
+NOT_OURS = {"build", "dist", "demo-output", "venv", "__pycache__", "node_modules"}
+"""Folders that the repository ignores, and that of the README's installation."""
 
 
 def own_files(*suffixes: str) -> list[Path]:

@@ -70,13 +70,12 @@ async def execute_job(
     StoreFailed.
     """
     strip = network.filmstrip(job_page, redactions.all, scales="RECORD" not in job.options) if network else None
-    runner, sink = (
-        StepRunner(job_page, clock, sandboxes, redactions.values, scratch, redactions.all, allows, strip),
-        ArtifactSink(write_artifact),
-    )
+    sink = ArtifactSink(write_artifact)
+    runner = StepRunner(job_page, clock, sandboxes, redactions.values, scratch, redactions.all, allows, strip)
     if use:
         runner.storage_observer = use.storage_observer
     evidence = evidence or Evidence()
+    evidence.runner = runner
     work = partial(_run_in_context, job, steps, runner, sink, redactions, observer, network, evidence)
     if allows:
         work = partial(run_guarded, allows, job_page, work)

@@ -40,6 +40,8 @@ def failure_options(job: SendJob) -> tuple[FailureOption, ...]:
 class Evidence:
     """What is known of a job that failed; empty until then."""
 
+    runner: StepRunner | None = None
+    """The job's, until `note`: a crash ends a job from outside, maybe before `collect`."""
     url: str = ""
     title: str = ""
     extract: dict[str, Any] | None = None
@@ -54,9 +56,12 @@ class Evidence:
         self.url = playwright_errors.without_credentials(runner.page.url)
         self.extract = runner.extract_so_far
         self.console = tuple(runner.console_tail)
+        self.runner = None
 
     def attach(self, error: SidecarError, redact: Redact) -> None:
         """Adds it to the job's error, secrets replaced."""
+        if self.runner:
+            self.note(self.runner)
         is_page = self.url != "about:blank" and not self.url.startswith(playwright_errors.ERROR_PAGES)
         url = self.url if is_page and len(self.url) <= MAX_URL_CHARS else ""
         known: dict[str, Any] = {

@@ -25,6 +25,8 @@ SHARE: Final = 0.05
 """Of a job's time, that it may wait for pictures; what they take of a busy processor comes on top."""
 FAILURE_SECONDS: Final = 0.4
 """What a failed job waits for the place of its selector and its picture, at most, unless its share is more."""
+LONG_SECONDS: Final = 1.0
+"""A job that has taken as long has at least one picture, for which it waits as long as one that has failed."""
 MAX_PICTURES: Final = 40
 """Of one job; the last one and that of a failure come on top."""
 MAX_BYTES: Final = 2 << 20
@@ -135,7 +137,8 @@ class Filmstrip:
 
     async def finish(self) -> None:
         """Waits for the last picture, as long as is allowed; drops one that takes longer."""
-        await self._wait(self._allowed())
+        is_first = not self._film.pictures and self._now() - self._began >= LONG_SECONDS
+        await self._wait(max(self._allowed(), FAILURE_SECONDS if is_first else 0.0))
         if self._pending:
             self._film.left_out += 1
             self._pending.cancel()

@@ -77,6 +77,19 @@ async def test_a_busy_page_delays_the_job_once(hours: Hours) -> None:
     assert film.left_out == 2
 
 
+@pytest.mark.parametrize(("seconds", "kept"), [(0.9, 0), (1.1, 1)])
+async def test_a_job_of_a_second_has_a_picture(hours: Hours, seconds: float, kept: int) -> None:
+    """The end of a job with none waits longer than its share, unless the job was short."""
+    page, film = StuckPage(), Film()
+    strip = Filmstrip(film, page, hours)  # type: ignore[arg-type]
+    strip.step_started("one", "http://h/")
+    hours.at += seconds
+    strip.reading(page)  # type: ignore[arg-type]
+    asyncio.get_running_loop().call_later(SHARE * seconds + 0.1, page.ready.set)
+    await strip.finish()
+    assert (len(film.pictures), film.left_out) == (kept, 1 - kept)
+
+
 async def test_the_number_of_a_jobs_pictures_is_bounded(hours: Hours) -> None:
     """A failed job has one more picture, of its failure, with the known state of its page."""
     page, film = StuckPage(), Film()
