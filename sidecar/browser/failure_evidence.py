@@ -19,6 +19,8 @@ from sidecar.truncation import Redact, cap_length, truncate
 
 EVIDENCE_SECONDS: Final = 3.0
 """Seconds for which the end of a failed job waits for its evidence."""
+TITLE_SECONDS: Final = 1.0
+"""Seconds, if it is the page's title alone: a page that is busy has none for a while."""
 MAX_EXTRACT_BYTES: Final = 64 << 10
 """Bytes of an extract in an error, as JSON; a larger one is left out."""
 MAX_INLINE_BYTES: Final = 1 << 20
@@ -82,7 +84,7 @@ class Evidence:
 async def collect(
     evidence: Evidence, failure: BaseException, job: SendJob, runner: StepRunner, sink: ArtifactSink, redact: Redact
 ) -> None:
-    """Notes what is known; captures title and artifacts of the page, for at most `EVIDENCE_SECONDS`. Raises nothing.
+    """Notes what is known; captures title and artifacts of the page, for a bounded time. Raises nothing.
 
     Nothing is captured after a crash or a cancellation, and nothing of a page that the job may not open.
     """
@@ -95,10 +97,11 @@ async def collect(
         "HTML": lambda: _html(evidence, runner, sink, redact),
         "TRACE": lambda: _trace(evidence, sink),
     }
-    captures = [_title(evidence, runner), *(work[option]() for option in dict.fromkeys(failure_options(job)))]
+    options = dict.fromkeys(failure_options(job))
+    captures = [_title(evidence, runner), *(work[option]() for option in options)]
     tasks = [asyncio.create_task(_attempt(capture)) for capture in captures]
     try:
-        await asyncio.wait(tasks, timeout=EVIDENCE_SECONDS)
+        await asyncio.wait(tasks, timeout=EVIDENCE_SECONDS if options else TITLE_SECONDS)
     finally:
         await asyncio.gather(*(cancel_or_abandon(task) for task in tasks if not task.done()))
 
