@@ -23,7 +23,7 @@ from sidecar.truncation import Redact
 
 SHARE: Final = 0.05
 """Of a job's time, that it may wait for pictures; what they take of a busy processor comes on top."""
-FAILURE_SECONDS: Final = 0.4
+FAILURE_SECONDS: Final = 1.0
 """What a failed job waits for the place of its selector and its picture, at most, unless its share is more."""
 LONG_SECONDS: Final = 1.0
 """A job that has taken as long has at least one picture, for which it waits as long as one that has failed."""
@@ -127,9 +127,11 @@ class Filmstrip:
         with suppress(PlaywrightError, TimeoutError):
             async with within(until - self._now()):
                 if isinstance(target, Locator):
-                    note["target"] = {"selector": _selector_of(target), **await _place(page, target)}
+                    note["target"] = {"selector": _selector_of(target)}
+                    note["target"] |= await _place(page, target)
                 elif target:
-                    note["target"] = {"selector": target[0], **await _place_in_frame(page, *target)}
+                    note["target"] = {"selector": target[0]}
+                    note["target"] |= await _place_in_frame(page, *target)
         await self._wait(until - self._now())  # the step's own picture, if it is being taken
         if not self._is_busy() and not page.url.startswith(_EMPTY_PAGES):
             self._begin(page, note, LARGE)
