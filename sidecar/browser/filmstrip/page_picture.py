@@ -1,8 +1,9 @@
 """Small pictures of a page's viewport, without the secrets that it shows.
 
-The page's texts are read before a picture is taken, those with a secret are covered, and they are read again
-afterwards: a picture in which a secret may have appeared meanwhile is dropped. What can't be read is not shown: frames
-are left out, and of a page with too much text there is no picture. Text that is drawn (images, canvases) is not read.
+The page's texts are read before a picture is taken, those with a secret are covered, and they are read again at each
+change of the document and afterwards: a picture in which a secret may have appeared meanwhile is dropped. What can't be
+read is not shown: frames are left out, and of a page with too much text, or one that changes all the time, there is no
+picture. Text that is drawn (images, canvases) is not read, nor a field's value that a script sets and takes back.
 """
 
 import base64
@@ -72,7 +73,7 @@ class PagePictures:
             wanted = self._wanted(page, before["view"], size)
             data: str = (await session.send("Page.captureScreenshot", wanted))["data"]
         finally:
-            after = await _call(session, self._world, "uncover" if covers else "read", MAX_TEXT)
+            after = await _call(session, self._world, "uncover" if covers else "readAgain", MAX_TEXT)
         return base64.b64decode(data) if self._is_covered(before, after, covering) else None
 
     async def _read(self, session: CDPSession) -> dict[str, Any] | None:
@@ -84,12 +85,13 @@ class PagePictures:
         self._world = (await session.send("Page.createIsolatedWorld", place))["executionContextId"]
         return cast("dict[str, Any] | None", await _call(session, self._world, "read", MAX_TEXT))
 
-    def _is_covered(self, before: Mapping[str, Any], after: Any, covering: object) -> bool:
-        """Whether all that is secret in the page afterwards was covered."""
-        if after is None:
+    def _is_covered(self, before: Mapping[str, Any], shown: Sequence[dict[str, Any]] | None, covering: object) -> bool:
+        """Whether all that is secret in what the page has shown since was covered."""
+        if shown is None:
             return False
-        same = all(before[name] == after[name] for name in ("texts", "fields", "frames"))
-        return same or self._covering(after) == covering
+        names = ("texts", "fields", "frames")
+        changed = [state for state in shown if any(before[name] != state[name] for name in names)]
+        return all(self._covering(state) == covering for state in changed)
 
     def _covering(self, shown: dict[str, Any] | None) -> dict[str, Any] | None:
         """What to cover of a page; None if that is not possible."""
@@ -142,7 +144,7 @@ class PagePictures:
             mask=hidden,
             mask_color="#5b6470",
         )
-        after = await page.evaluate(f"(most) => ({_FUNCTION})('read', most)", MAX_TEXT)
+        after = await page.evaluate(f"(most) => ({_FUNCTION})('readAgain', most)", MAX_TEXT)
         return data if self._is_covered(before, after, covering) else None
 
 
