@@ -27,6 +27,8 @@ REPLAYED_SETTINGS: Final = (
     "token_proxies",
 )
 """Settings that change what is answered: they are recorded, and a replay has the same."""
+REPLAYED_URLS: Final = ("webhook", "push_url")
+"""As these, with words for what is behind the host."""
 
 
 def open_recording(loaded: Settings, clock: Clock) -> "RecorderProcess | None":
@@ -35,19 +37,34 @@ def open_recording(loaded: Settings, clock: Clock) -> "RecorderProcess | None":
         return None
     import os
 
-    from sidecar.recording.recorder_process import RecorderProcess  # late: few sessions are recorded
+    from sidecar.recording.recorder_process import KEY_BYTES, RecorderProcess  # late: few sessions are recorded
 
+    key = os.urandom(KEY_BYTES)
+    secrets: list[tuple[str, str]] = []
     about: dict[str, Any] = {
         "sidecar": __version__,
         "protocol": PROTOCOL_VERSION,
         "zone": settings.zone_name(),
-        "settings": {name: getattr(loaded, name) for name in REPLAYED_SETTINGS},
+        "settings": {name: getattr(loaded, name) for name in REPLAYED_SETTINGS} | _urls(loaded, key, secrets),
         "visit_tokens": bool(loaded.token_secret),
     }
     try:
-        return RecorderProcess(Path(loaded.record), about, loaded.record_max_mb * MiB, clock, os.urandom)
+        recorder = RecorderProcess(Path(loaded.record), about, loaded.record_max_mb * MiB, clock, key)
     except OSError as failure:
         raise SettingsError(f"the session can't be recorded into {loaded.record}: {failure.strerror}") from None
+    for secret, name in secrets:
+        recorder.name_secret(secret, name)
+    return recorder
+
+
+def _urls(loaded: Settings, key: bytes, secrets: list[tuple[str, str]]) -> dict[str, str]:
+    """The settings that hold URLs, as they may be recorded; adds what words stand for, with the name of each."""
+    given = {name: getattr(loaded, name) for name in REPLAYED_URLS if getattr(loaded, name)}
+    if not given:
+        return {}
+    from sidecar.recording.recorded_urls import recorded_urls
+
+    return {name: recorded_urls(name, urls, key, lambda *pair: secrets.append(pair)) for name, urls in given.items()}
 
 
 def recorded_clock(loaded: Settings, clock: Clock) -> Clock:

@@ -8,7 +8,7 @@ import pickle
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -36,10 +36,9 @@ class RecorderProcess:
     Methods may be called from any thread.
     """
 
-    def __init__(
-        self, folder: Path, about: Mapping[str, Any], max_bytes: int, clock: Clock, random: Callable[[int], bytes]
-    ) -> None:
-        """`about` is what the manifest says of the process and its settings. Raises OSError."""
+    def __init__(self, folder: Path, about: Mapping[str, Any], max_bytes: int, clock: Clock, key: bytes) -> None:
+        """`about` is what the manifest says of the process and its settings; `key` are `KEY_BYTES` secret random
+        bytes. Raises OSError."""
         self._clock = clock
         started = rfc3339(clock.now(), "milliseconds")
         claimed = claim_folder(folder, started)
@@ -57,7 +56,7 @@ class RecorderProcess:
         )
         self._warnings.start()
         self._reported = False
-        self._send(frames.CALL, pickle.dumps((manifest, max_bytes, random(KEY_BYTES))))
+        self._send(frames.CALL, pickle.dumps((manifest, max_bytes, key)))
 
     def record(self, lines: Sequence[bytes], _: Sequence[object]) -> None:
         """Records a batch of input; a line over the limit is empty."""
@@ -94,6 +93,10 @@ class RecorderProcess:
     def add_secret(self, secret: str) -> None:
         """Takes a secret that must not be recorded."""
         self._call("add_secret", secret)
+
+    def name_secret(self, secret: str, name: str) -> None:
+        """Takes a secret whose word has this name."""
+        self._call("name_secret", secret, name)
 
     def close(self) -> None:
         """Lets the recorder sync everything to disk and complete the manifest."""

@@ -44,6 +44,8 @@ class SessionRecording:
         redactor = Redactor(SecretWords(key), MAX_REMEMBERED)
         self.add_secret: Callable[[str], None] = redactor.add_secret
         """Takes a secret that must not be recorded."""
+        self.name_secret: Callable[[str, str], object] = redactor.replace_secret
+        """Takes a secret that must not be recorded, and the name in the word for it."""
         self._redactor = redactor
         self._input = InputLog(folder.path / SESSION, redactor, clock, buffered=True)
         self._reply_file = AppendFile(folder.path / REPLIES, "replies", buffered=True)

@@ -33,6 +33,11 @@ const ask = (query) => fetch('/graph', {method: 'POST', body: JSON.stringify({qu
 })();
 </script>"""
 PASSWORD = "correct-horse-9"
+LOGIN = [
+    {"fill": {"selector": "[name=user]", "value": "ann"}},
+    {"fill": {"selector": "[name=password]", "value": PASSWORD}},
+    {"click": "button"},
+]
 
 
 class Shop(ThreadingHTTPServer):
@@ -116,28 +121,36 @@ def title(text: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
-def test_a_page_is_as_it_was(tmp_path: Path, browser: str) -> None:
-    """Posts to one URL by their bodies, repeated requests, redirects, time and randomness, with the site gone."""
+def test_pages_are_as_they_were(tmp_path: Path, browser: str) -> None:
+    """Posts to one URL by their bodies, repeated requests, redirects, time and randomness, a login and a failure, with
+    the site gone. Each job has a picture of its end, however short it was."""
     with shop() as url:
         extract = {"answers": "#user", "random": {"selector": "body", "attribute": "data-random"}}
         step = {"url": url, "actions": [title("ready")], "extract": extract}
-        (reply,) = record(tmp_path, {"browser": browser, "steps": [step, {"url": f"{url}/enter"}]})
-    assert reply["type"] == "ok", reply
-    assert reply["content"]["result"]["extract"]["answers"].startswith("lamps:1 chairs:2 count:3 count:4")
-    (replayed,) = replay(tmp_path)
-    assert replayed["content"]["result"]["extract"] == reply["content"]["result"]["extract"]
-    assert replayed["content"]["result"]["steps"][1]["url"] == f"{url}/welcome"
+        login = {"url": url, "actions": [title("ready"), *LOGIN], "extract": {"hello": "h1"}}
+        missing = {"url": f"{url}/there", "actions": [{"click": {"selector": "#nothing", "timeout": 300}}]}
+        jobs = [step, {"url": f"{url}/enter"}], [login], [missing]
+        first, second, third = record(tmp_path, *({"browser": browser, "steps": steps} for steps in jobs))
+    assert first["type"] == "ok", first
+    assert first["content"]["result"]["extract"]["answers"].startswith("lamps:1 chairs:2 count:3 count:4")
+    assert second["content"]["result"]["extract"] == {"hello": "Hello ann"}
+    assert third["error"]["code"] == "action_failed"
+    pages, logged_in, failed = (
+        json.loads((tmp_path / "recording" / "jobs" / name / "job.json").read_text())
+        for name in ("000001", "000002", "000003")
+    )
+    assert all("picture" in note for note in (pages["steps"][1], logged_in["steps"][0], failed["failure"]))
+    replayed = replay(tmp_path)
+    assert replayed[0]["content"]["result"]["extract"] == first["content"]["result"]["extract"]
+    assert replayed[0]["content"]["result"]["steps"][1]["url"] == f"{url}/welcome"
+    assert replayed[1]["content"]["result"]["steps"][0]["title"] == "in"
+    assert replayed[2]["error"]["code"] == "action_failed"
 
 
 def test_a_login_is_replayed_without_its_password(tmp_path: Path) -> None:
     """Typed text and cookies are words in every file, and the form's answer is found with them."""
     with shop() as url:
-        actions = [
-            {"fill": {"selector": "[name=user]", "value": "ann"}},
-            {"fill": {"selector": "[name=password]", "value": PASSWORD}},
-            {"click": "button"},
-        ]
-        step = {"url": url, "actions": [title("ready"), *actions], "extract": {"hello": "h1"}}
+        step = {"url": url, "actions": [title("ready"), *LOGIN], "extract": {"hello": "h1"}}
         (reply,) = record(tmp_path, {"steps": [step], "options": ["HAR"]})
     assert reply["content"]["result"]["steps"][0]["title"] == "in"
     for path in (tmp_path / "recording").rglob("*"):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from sidecar.recording.replay_recording import ReplayOptions, replay_recording
 from sidecar.secret_encodings import MIN_SECRET_LENGTH, encodings
 from tests.fakes import ENCRYPTION_KEY, KEY, default_secrets
-from tests.harness import Child, Rtcv, environment, rtcv
+from tests.harness import Child, Rtcv, environment, receiver, rtcv
 from tests.http_harness import Serving
 
 SESSION: list[dict[str, Any]] = [
@@ -84,6 +85,14 @@ def until_unlocked(folder: Path) -> None:
             except BlockingIOError:
                 assert time.monotonic() < deadline, "the recorder outlives its session"
                 time.sleep(0.01)
+
+
+def until_written(path: Path, count: int) -> None:
+    """Waits until a file has as many lines."""
+    deadline = time.monotonic() + 20
+    while not path.exists() or path.read_bytes().count(b"\n") < count:
+        assert time.monotonic() < deadline, f"{path.name} does not get {count} lines"
+        time.sleep(0.01)
 
 
 def recorder_of(child: Child) -> int:
@@ -409,6 +418,50 @@ def test_ids_that_were_generated_are_those_of_the_replay(tmp_path: Path) -> None
     assert replies[1]["content"]["schedule_id"] != made["content"]["schedule_id"]
 
 
+def push_schedule(due: float) -> dict[str, Any]:
+    """A schedule of a push in EngageLab's own form."""
+    trigger = {"single": {"time": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(due)), "zone_type": 1}}
+    push = {"type": "push", "content": {"to": "all", "body": {"platform": "web"}}}
+    return {"type": "create_schedule", "content": {"name": "s", "enabled": True, "trigger": trigger, "push": push}}
+
+
+def test_pushes_are_replayed(tmp_path: Path) -> None:
+    """A push to SIDECAR_PUSH_URL is recorded, and another one answered from the recording; the URL's path is a word."""
+    private = {"SIDECAR_ALLOW_PRIVATE_NETWORK": "true", "TZ": "UTC"}
+    with receiver() as taken:
+        env = {"SIDECAR_PUSH_URL": f"{taken.server.url}/canary-4711", **private}
+        with Child(tmp_path, "--record", "recording", env=env) as child:
+            child.ask({"type": "set_mock", "content": {}})
+            child.ask({"type": "list_schedules"})  # all is loaded
+            (made,) = child.ask(push_schedule(time.time() + 3))
+            assert made["type"] == "ok", made
+            until_written(tmp_path / "recording" / "exchanges.jsonl", 1)
+            assert child.end() == 0
+    recording = tmp_path / "recording"
+    posted = lines(recording / "exchanges.jsonl")
+    assert [(one["method"], one["response"]["status"]) for one in posted] == [("POST", 200)]
+    manifest = json.loads((recording / "manifest.json").read_text())
+    url = manifest["settings"]["push_url"]
+    assert {one["url"] for one in posted} == {url}
+    assert all(b"canary-4711" not in path.read_bytes() for path in recording.rglob("*") if path.is_file())
+    done = replay(tmp_path, "--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    began = time.time()
+    with Child(tmp_path, "--offline", "recording", "--push-url", url, env=private) as child:
+        child.ask({"type": "set_mock", "content": {}}, {"type": "list_schedules"})
+        now = datetime.fromisoformat(manifest["started_at"]).timestamp() + time.time() - began
+        (made,) = child.ask(push_schedule(now + 3))
+        assert made["type"] == "ok", made
+        deadline = time.monotonic() + 20
+        schedule = {"schedule_id": made["content"]["schedule_id"]}
+        while True:
+            fired, waiting = child.ask({"type": "get_schedule", "content": schedule}, {"type": "list_deliveries"})
+            if (fired["content"]["status"], waiting["content"]["deliveries"]) == ("fired", []):
+                break
+            assert time.monotonic() < deadline, "the push is not answered"
+            time.sleep(0.1)
+
+
 def test_what_a_killed_session_read_is_recorded(tmp_path: Path) -> None:
     """All lines that it had read before a `kill -9`, and the recorder lets go of the folder soon after."""
     with Child(tmp_path, "--record", "recording") as child:
@@ -430,10 +483,7 @@ def test_what_was_said_is_written_while_a_session_waits(tmp_path: Path) -> None:
             child.write(b'{"type":"ping"}\n' * burst)
             assert child.read_many(burst) == [{"type": "pong"}] * burst
             asked += burst
-            deadline = time.monotonic() + 20
-            while not replies.exists() or replies.read_bytes().count(b"\n") < asked:
-                assert time.monotonic() < deadline, f"not all of {asked} replies are written"
-                time.sleep(0.01)
+            until_written(replies, asked)
 
 
 def test_a_session_goes_on_without_its_recorder(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The filmstrip of one recorded job: what each step and action did, when, and what its page looked like then.
 
 Pictures are taken while the job waits, for at most a share of the time that it has run. What would take longer is left
-out, and so is a picture of a page that is busy. Nothing here fails a job.
+out, and so is a picture of a page that is busy; that of the last page, or of a failure, may take a second more. Nothing
+here fails a job.
 """
 
 import asyncio
@@ -25,8 +26,8 @@ SHARE: Final = 0.05
 """Of a job's time, that it may wait for pictures; what they take of a busy processor comes on top."""
 FAILURE_SECONDS: Final = 1.0
 """What a failed job waits for the place of its selector and its picture, at most, unless its share is more."""
-LONG_SECONDS: Final = 1.0
-"""A job that has taken as long has at least one picture, for which it waits as long as one that has failed."""
+LAST_SECONDS: Final = 1.0
+"""What a job waits at its end for a picture of its last page, at most, unless its share is more."""
 MAX_PICTURES: Final = 40
 """Of one job; the last one and that of a failure come on top."""
 MAX_BYTES: Final = 2 << 20
@@ -75,6 +76,8 @@ class Filmstrip:
         """A picture that took too long, or the last one."""
         self._note: dict[str, Any] = {}
         """What the pending picture belongs to."""
+        self._last: Page | None = None
+        """The page of the last step, once only its reading is left."""
 
     def step_started(self, name: str, url: str) -> None:
         """A step begins."""
@@ -89,10 +92,12 @@ class Filmstrip:
         actions.append(note)
         await self._take(page, note, SMALL)
 
-    def reading(self, page: Page) -> None:
-        """The step's last part begins, which only reads the page: its picture is taken meanwhile."""
-        if self._is_busy() or self._is_full():
-            self._film.left_out += 1
+    def reading(self, page: Page, *, last: bool) -> None:
+        """A step's last part begins, which only reads the page: its picture is taken meanwhile."""
+        if last:
+            self._last = page
+        if self._is_busy() or (self._is_full() and not last):
+            self._film.left_out += not last
         else:
             self._begin(page, self._film.steps[-1], SMALL)
 
@@ -138,13 +143,20 @@ class Filmstrip:
             await self._wait(until - self._now())
 
     async def finish(self) -> None:
-        """Waits for the last picture, as long as is allowed; drops one that takes longer."""
-        is_first = not self._film.pictures and self._now() - self._began >= LONG_SECONDS
-        await self._wait(max(self._allowed(), FAILURE_SECONDS if is_first else 0.0))
+        """Waits for the picture of the last page, or of a failure; drops one that takes longer than a second."""
+        until = self._now() + max(self._allowed(), 0.0 if self._shows_end() else LAST_SECONDS)
+        await self._wait(until - self._now())
+        if self._last and self._pending is None and not self._film.failure and self._note is not self._film.steps[-1]:
+            self._begin(self._last, self._film.steps[-1], SMALL)  # another one was being taken when it was due
+            await self._wait(until - self._now())
         if self._pending:
             self._film.left_out += 1
             self._pending.cancel()
             self._pending = None
+
+    def _shows_end(self) -> bool:
+        """Whether there is a picture of the last page; of a failed job, any."""
+        return bool(self._film.pictures) if self._film.failure else "picture" in (self._film.steps or [{}])[-1]
 
     def _elapsed_ms(self) -> int:
         return round((self._now() - self._began) * 1000)

@@ -211,7 +211,7 @@ class StepRunner:
             self.action, self._action = "extract" if step.extract is not None else None, None
             self._awaits_navigation = False
             if self.filmstrip:
-                self.filmstrip.reading(self.page)
+                self.filmstrip.reading(self.page, last=step is self._last_step)
             reading = await self._read(step)
         console, errors = await self._console.drain_all()
         result = StepResult(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sidecar_protocol.jobs import StepResult
 
-from sidecar.browser.filmstrip.filmstrip import MAX_PICTURES, SHARE, Film, Filmstrip
+from sidecar.browser.filmstrip.filmstrip import LAST_SECONDS, MAX_PICTURES, SHARE, Film, Filmstrip
 from sidecar.errors import ActionFailed
 
 
@@ -77,21 +77,36 @@ async def test_a_busy_page_delays_the_job_once(hours: Hours) -> None:
     assert film.left_out == 2
 
 
-@pytest.mark.parametrize(("seconds", "kept"), [(0.9, 0), (1.1, 1)])
-async def test_a_job_of_a_second_has_a_picture(hours: Hours, seconds: float, kept: int) -> None:
-    """The end of a job with none waits longer than its share, unless the job was short."""
+@pytest.mark.parametrize("is_busy", [False, True])
+async def test_every_job_has_a_picture_of_its_last_page(hours: Hours, *, is_busy: bool) -> None:
+    """Its end waits longer than its share, however short it was, also when the page is busy with another picture."""
     page, film = StuckPage(), Film()
     strip = Filmstrip(film, page, hours)  # type: ignore[arg-type]
     strip.step_started("one", "http://h/")
-    hours.at += seconds
-    strip.reading(page)  # type: ignore[arg-type]
-    asyncio.get_running_loop().call_later(SHARE * seconds + 0.1, page.ready.set)
+    hours.at += 2 if is_busy else 0.01
+    if is_busy:
+        await strip.action_done(page, "a", hours.at)  # type: ignore[arg-type]
+    strip.reading(page, last=True)  # type: ignore[arg-type]
+    asyncio.get_running_loop().call_later(0.2, page.ready.set)
     await strip.finish()
-    assert (len(film.pictures), film.left_out) == (kept, 1 - kept)
+    assert (page.asked, len(film.pictures), film.left_out) == (1 + is_busy, 1 + is_busy, 0)
+    assert film.steps[0]["picture"] == int(is_busy)
+
+
+async def test_the_last_picture_is_waited_for_a_second(hours: Hours) -> None:
+    """A page that gives none delays the end of its job no longer."""
+    page, film = StuckPage(), Film()
+    strip = Filmstrip(film, page, hours)  # type: ignore[arg-type]
+    strip.step_started("one", "http://h/")
+    strip.reading(page, last=True)  # type: ignore[arg-type]
+    began = asyncio.get_running_loop().time()
+    await strip.finish()
+    assert LAST_SECONDS - 0.1 < asyncio.get_running_loop().time() - began < LAST_SECONDS + 0.5
+    assert (film.pictures, film.left_out) == ([], 1)
 
 
 async def test_the_number_of_a_jobs_pictures_is_bounded(hours: Hours) -> None:
-    """A failed job has one more picture, of its failure, with the known state of its page."""
+    """That of the last page comes on top, and one of a failure, with the known state of its page."""
     page, film = StuckPage(), Film()
     page.ready.set()
     strip = Filmstrip(film, page, hours)  # type: ignore[arg-type]
@@ -100,10 +115,16 @@ async def test_the_number_of_a_jobs_pictures_is_bounded(hours: Hours) -> None:
         hours.at += 100
         await strip.action_done(page, "click", hours.at)  # type: ignore[arg-type]
     assert len(film.pictures) == MAX_PICTURES
+    strip.reading(page, last=False)  # type: ignore[arg-type]
+    await strip.finish()
+    assert len(film.pictures) == MAX_PICTURES
+    strip.reading(page, last=True)  # type: ignore[arg-type]
+    await strip.finish()
+    assert film.steps[0]["picture"] == MAX_PICTURES
     await strip.failed(page, ActionFailed("no #x", step="one", action="click '#x'"), None, (["said"], ["wrong"]))  # type: ignore[arg-type]
-    assert len(film.pictures) == MAX_PICTURES + 1
+    assert len(film.pictures) == MAX_PICTURES + 2
     assert film.failure is not None
-    assert film.failure["picture"] == MAX_PICTURES
+    assert film.failure["picture"] == MAX_PICTURES + 1
     assert film.failure["action"] == "click '#x'"
     assert (film.steps[0]["console"], film.steps[0]["errors"], film.steps[0]["failed"]) == (["said"], ["wrong"], True)
 
@@ -118,7 +139,7 @@ async def test_a_picture_that_fails_is_none(hours: Hours) -> None:
     page, film = Broken(), Film()
     strip = Filmstrip(film, page, hours)  # type: ignore[arg-type]
     strip.step_started("one", "http://h/")
-    strip.reading(page)  # type: ignore[arg-type]
+    strip.reading(page, last=True)  # type: ignore[arg-type]
     result = StepResult(
         name="one", url="http://h/", status=200, title="T", duration_ms=1, values=(), console=(), errors=()
     )
