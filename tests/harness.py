@@ -27,6 +27,8 @@ from tests.fakes import KEY, KEY_ID, StandInReceiver, StandInRtcv
 PIPE = subprocess.PIPE
 SECONDS = 20.0
 """How long a test waits for something that must happen; far more than it takes."""
+PAUSE = 0.02
+"""Seconds between two looks at what gives no sign: looking without a pause takes the CPU from what is waited for."""
 NODE = str(Path(playwright.__file__).with_name("driver") / "node")
 """The Node that Playwright brings: there on every machine that passes the tests."""
 OURS = ("SIDECAR_", "LOG_SCRAPER_CLIENT", "ENABLE_SCRAPER_CLIENT")

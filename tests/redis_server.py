@@ -41,6 +41,7 @@ class RedisServer:
         while not self._answers():
             assert self._process.poll() is None, (self._folder / "redis.log").read_text()
             assert time.monotonic() < deadline, "redis-server does not answer"
+            time.sleep(0.02)
 
     def stop(self) -> None:
         """Ends it at once, as a power cut would."""

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.harness import SECONDS, Child, Rtcv
+from tests.harness import PAUSE, SECONDS, Child, Rtcv
 
 EXTRACT = {"title": "h1"}
 DONE = ("success", "failed", "cancelled")
@@ -40,6 +40,7 @@ def ended(child: Child, job_id: str, seconds: float = 2 * SECONDS) -> dict[str, 
     while (state := status(child, job_id))["status"] not in DONE:
         if time.monotonic() > deadline:
             raise TimeoutError(f"{state}; stderr: {child.stderr}")
+        time.sleep(PAUSE)
     return state
 
 

@@ -20,7 +20,7 @@ from sidecar.settings import Settings
 from tests.clocks import STEPPED
 from tests.e2e.jobs import EXTRACT, ended, page_job, status, stored, submit, succeeded
 from tests.fakes import ENCRYPTION_KEY
-from tests.harness import MISSING_CREDENTIALS, SECONDS, Child, Rtcv, environment, error, rtcv
+from tests.harness import MISSING_CREDENTIALS, PAUSE, SECONDS, Child, Rtcv, environment, error, rtcv
 
 ONE_AT_A_TIME = {"SIDECAR_CONCURRENCY": "1"}
 STORE_KEY = {"SIDECAR_STORE_KEY": "A" * 43 + "="}
@@ -425,6 +425,7 @@ def test_a_full_disk_is_logged_at_intervals(tmp_path: Path, server: Rtcv) -> Non
         deadline = time.monotonic() + 2 * SECONDS
         while "could not write to the database" not in child.stderr:
             assert time.monotonic() < deadline
+            time.sleep(PAUSE)
         assert child.silent(4)
         lines = [line.partition(" WARNING ")[2] for line in child.stderr.splitlines() if " WARNING " in line]
         _limit_file_size(child.pid, -1)

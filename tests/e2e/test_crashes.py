@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.jobs import ended, page_job, status, submit
 from tests.fakes import KEY_ID
-from tests.harness import SECONDS, Child, Rtcv, rtcv
+from tests.harness import PAUSE, SECONDS, Child, Rtcv, rtcv
 
 pytestmark = pytest.mark.browser
 
@@ -116,6 +116,7 @@ def test_killed_between_a_run_s_end_and_its_note(tmp_path: Path, server: Rtcv) -
             deadline = time.monotonic() + SECONDS
             while not list((tmp_path / "state" / "artifacts").rglob("*.pdf")):  # the last that a run does
                 assert time.monotonic() < deadline
+                time.sleep(PAUSE / 10)
             assert child.silent(0.5)
             child.signal(signal.SIGKILL)
             child.wait()
@@ -153,6 +154,7 @@ def test_killed_at_any_moment(tmp_path: Path, server: Rtcv) -> None:
             life = time.monotonic() + moments.uniform(0, LONGEST_LIFE)
             while time.monotonic() < life:
                 child.ask({"type": "ping"})
+                time.sleep(PAUSE / 10)
             child.signal(signal.SIGKILL)
             child.wait()
     with Child(tmp_path) as child:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import stat
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.harness import Child
+from tests.harness import PAUSE, Child
 
 pytestmark = pytest.mark.browser
 
@@ -130,6 +131,7 @@ def test_an_async_job_has_it_in_its_status(child: Child, browser: str) -> None:
     state: dict[str, Any] = {"status": "pending"}
     while state["status"] == "pending":
         state = child.ask({"type": "job_status", "content": {"id": job_id}})[0]["content"]
+        time.sleep(PAUSE)
     assert state["status"] == "failed"
     error = state["error"]
     assert error["extract"] == {"a": "a"}

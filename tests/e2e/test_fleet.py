@@ -17,7 +17,7 @@ import pytest
 from tests.e2e.jobs import ended, page_job, status, stored, submit
 from tests.e2e.test_tasks import OPEN, ask, gate, runs, script, wait_until
 from tests.fakes import ENCRYPTION_KEY
-from tests.harness import SECONDS, Child, Rtcv, environment, rtcv
+from tests.harness import PAUSE, SECONDS, Child, Rtcv, environment, rtcv
 from tests.redis_server import RedisServer
 
 STORE_KEY = {"SIDECAR_STORE_KEY": "A" * 43 + "="}
@@ -104,6 +104,7 @@ def runner(machines: list[Child], job_id: str, seconds: float = SECONDS) -> None
     while not status(machines[0], job_id).get("started"):
         if time.monotonic() > deadline:
             raise TimeoutError(job_id)
+        time.sleep(PAUSE)
 
 
 @pytest.mark.browser
@@ -272,6 +273,7 @@ def test_references_are_shared(machines: list[Child], server: Rtcv, redis: Redis
     deadline = time.monotonic() + SECONDS
     while other.ask({"type": "has_cached_reference", "content": "a"}) != [{"type": "ok", "content": True}]:
         assert time.monotonic() < deadline
+        time.sleep(PAUSE)
     assert other.ask({"type": "has_cached_reference", "content": "b"}) == [{"type": "ok", "content": False}]
     redis.stop()
     assert one.ask({"type": "set_cached_reference", "content": "b"}) == [{"type": "ok"}]
@@ -283,6 +285,7 @@ def test_references_are_shared(machines: list[Child], server: Rtcv, redis: Redis
     deadline = time.monotonic() + SECONDS
     while other.ask({"type": "has_cached_reference", "content": "b"}) != [{"type": "ok", "content": True}]:
         assert time.monotonic() < deadline
+        time.sleep(PAUSE)
     assert one.ask({"type": "send_cv", "content": {"referenceNumber": "a"}}) == [{"type": "ok"}]
     assert [child.end() for child in machines] == [0, 0, 0]
 
@@ -315,8 +318,10 @@ def test_schedules_are_shared(tmp_path: Path, redis: RedisServer, server: Rtcv) 
         while visits(server, "/page/scheduled") == 0:
             assert time.monotonic() < deadline, other.stderr
             assert other.ask({"type": "ping"}) == [{"type": "pong"}]
+            time.sleep(PAUSE)
         while total(other, "success") != 1:
             assert time.monotonic() < deadline, other.stderr
+            time.sleep(PAUSE)
         assert visits(server, "/page/scheduled") == 1
         assert other.end() == 0
 

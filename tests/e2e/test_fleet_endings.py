@@ -1,12 +1,13 @@
 """A member of a fleet ends on request, whatever Redis does: with 0, in a bounded time, without a traceback."""
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.harness import Child
+from tests.harness import PAUSE, Child
 from tests.redis_server import RedisServer
 
 JOB = {"type": "send_job", "content": {"mode": "async", "steps": [{"url": "data:text/html,<h1>Hi</h1>"}]}}
@@ -53,7 +54,7 @@ def test_a_signal(tmp_path: Path, redis: RedisServer, busy: bool) -> None:
         child.send(JOB)
         assert child.read()["content"]["status"] == "scheduled"
         while busy and child.ask({"type": "list_jobs"})[0]["content"]["jobs"][0]["status"] == "pending":
-            pass
+            time.sleep(PAUSE)
         child.signal(signal.SIGTERM)
         ends(child)
 

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.harness import SECONDS
+from tests.harness import PAUSE, SECONDS
 
 pytestmark = pytest.mark.browser
 
@@ -42,6 +42,7 @@ def descendants(pid: int, wanted: str) -> list[psutil.Process]:
         found = psutil.Process(pid).children(recursive=True)
         if any(wanted in " ".join(_command(one)) for one in found):
             return found
+        time.sleep(PAUSE)
     raise AssertionError(f"no {wanted} was started")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.harness import SECONDS, Child, Rtcv, receiver, rtcv
+from tests.harness import PAUSE, SECONDS, Child, Rtcv, receiver, rtcv
 
 pytestmark = pytest.mark.browser
 
@@ -114,6 +114,7 @@ class History:
         life = time.monotonic() + self.chance.uniform(0, 1.2)
         while time.monotonic() < life:
             assert child.ask({"type": "ping"}) == [{"type": "pong"}]
+            time.sleep(PAUSE)
 
     def _cancel(self, child: Child) -> None:
         if self.accepted and self.chance.random() < 0.5:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import SECONDS, environment
+from tests.harness import PAUSE, SECONDS, environment
 from tests.http_harness import TOKEN, Answer, Serving, read_until
 
 pytestmark = pytest.mark.browser
@@ -47,6 +47,7 @@ def ended(server: Serving, path: str, token: str | None = None) -> Any:
     deadline = time.monotonic() + SECONDS
     while (answer := server.curl(path, token=token)).json["status"] == "pending":
         assert time.monotonic() < deadline
+        time.sleep(PAUSE)
     assert answer.status == 200
     return answer.json
 

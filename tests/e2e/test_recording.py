@@ -19,7 +19,7 @@ import pytest
 from sidecar.recording.replay_recording import ReplayOptions, replay_recording
 from sidecar.secret_encodings import MIN_SECRET_LENGTH, encodings
 from tests.fakes import ENCRYPTION_KEY, KEY, default_secrets
-from tests.harness import Child, Rtcv, environment, receiver, rtcv
+from tests.harness import PAUSE, Child, Rtcv, environment, receiver, rtcv
 from tests.http_harness import Serving
 
 SESSION: list[dict[str, Any]] = [
@@ -106,6 +106,7 @@ def wait_for_priority(process: int, priority: int) -> None:
     deadline = time.monotonic() + 20
     while priority not in [os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in tasks_of(process)]:
         assert time.monotonic() < deadline, "it keeps the session's priority"
+        time.sleep(PAUSE)
 
 
 def tasks_of(process: int) -> Iterator[Path]:

@@ -18,7 +18,7 @@ from sidecar.errors import ActionFailed
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from tests.sidecar.browser.parts import make_job
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 KINDS: tuple[BrowserName, ...] = ("CHROMIUM", "FIREFOX")
 _TEXT = "'\"`\\ \n\u2028 </script> ${x} ä 🦊"
@@ -218,7 +218,7 @@ async def test_a_world_of_a_document_that_is_gone_is_not_asked(pool: BrowserPool
     assert reported == title
 
 
-def test_what_goes_along_with_a_question_is_short() -> None:
+async def test_what_goes_along_with_a_question_is_short() -> None:
     """Without what is for its readers alone."""
     for line in isolated_world.FUNCTION.splitlines()[3:-1]:
         assert line == line.strip()

@@ -155,20 +155,20 @@ async def check_actions_and_profiles(endpoint: str, folder: Path, site: str) -> 
 
 
 async def test_actions_and_profiles_over_a_debugging_port(
-    chromium: tuple[str, asyncio.subprocess.Process], tmp_path: Path, site: str
+    chromium: tuple[str, asyncio.subprocess.Process], tmp_path: Path, new_site: str
 ) -> None:
     """What one connection left, the next finds; the browser keeps nothing of it."""
     endpoint, _ = chromium
-    await check_actions_and_profiles(endpoint, tmp_path / "state", site)
+    await check_actions_and_profiles(endpoint, tmp_path / "state", new_site)
     assert await asyncio.to_thread(targets, endpoint) == ["about:blank"]
 
 
-async def test_actions_and_profiles_on_a_playwright_server(tmp_path: Path, site: str) -> None:
+async def test_actions_and_profiles_on_a_playwright_server(tmp_path: Path, new_site: str) -> None:
     """Actions and profiles work over a connection to a Playwright server."""
     port = free_port()
     server = await playwright_server(port, tmp_path / "browsers")
     try:
-        await check_actions_and_profiles(f"ws://127.0.0.1:{port}", tmp_path / "state", site)
+        await check_actions_and_profiles(f"ws://127.0.0.1:{port}", tmp_path / "state", new_site)
     finally:
         await end(server)
 

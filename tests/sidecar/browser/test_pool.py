@@ -52,17 +52,17 @@ class Stuck:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("victim", [is_renderer, is_browser, is_driver])
-async def test_a_process_killed_under_a_job_fails_that_job_only(pool: BrowserPool, victim: Victim) -> None:
+async def test_a_process_killed_under_a_job_fails_that_job_only(new_pool: BrowserPool, victim: Victim) -> None:
     """Renderer, browser or driver: the job says browser_crashed, may be repeated, and the next one works."""
     stuck = Stuck()
-    job = asyncio.create_task(pool.run("CHROMIUM", stuck))
+    job = asyncio.create_task(new_pool.run("CHROMIUM", stuck))
     await stuck.began.wait()
     for process in children(victim):
         process.kill()
     with pytest.raises(BrowserCrashed) as failed:
         await asyncio.wait_for(job, 30)
     assert failed.value.retryable
-    assert await works(pool)
+    assert await works(new_pool)
 
 
 @pytest.mark.browser
@@ -81,14 +81,14 @@ async def test_a_navigation_of_a_killed_page_is_a_crash() -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("victim", [is_browser, is_driver])
-async def test_a_process_killed_between_jobs_is_not_noticed(pool: BrowserPool, victim: Victim) -> None:
+async def test_a_process_killed_between_jobs_is_not_noticed(new_pool: BrowserPool, victim: Victim) -> None:
     """A warm browser that died while idle costs the next job a launch, not an error."""
-    assert await works(pool)
+    assert await works(new_pool)
     dead = children(victim)
     for process in dead:
         process.kill()
     assert not await still_alive(dead, 30)
-    assert await works(pool)
+    assert await works(new_pool)
 
 
 @pytest.mark.browser
@@ -115,18 +115,18 @@ async def test_a_cancelled_job_ends_at_once_and_leaves_the_pool_healthy() -> Non
 
 
 @pytest.mark.browser
-async def test_two_jobs_share_a_browser_and_nothing_else(pool: BrowserPool, site: str) -> None:
+async def test_two_jobs_share_a_browser_and_nothing_else(new_pool: BrowserPool, new_site: str) -> None:
     """Cookies of one job are not seen by another that runs at the same time."""
     both = asyncio.Barrier(2)
 
     async def visit(name: str, job_page: JobPage) -> str:
         page = job_page.page
-        await page.goto(f"{site}/set-cookie?value={name}")
+        await page.goto(f"{new_site}/set-cookie?value={name}")
         await both.wait()
-        await page.goto(f"{site}/cookies")
+        await page.goto(f"{new_site}/cookies")
         return await page.inner_text("ul")
 
-    reported = await asyncio.gather(*(pool.run("CHROMIUM", partial(visit, name)) for name in ("ann", "bob")))
+    reported = await asyncio.gather(*(new_pool.run("CHROMIUM", partial(visit, name)) for name in ("ann", "bob")))
     assert reported == ["visitor=ann", "visitor=bob"]
     assert len(children(is_browser)) == 1
 

@@ -36,32 +36,32 @@ async def agent(job_page: JobPage) -> str:
     return str(await page.evaluate("navigator.userAgent"))
 
 
-async def test_each_job_has_a_context_of_its_own(pool: BrowserPool) -> None:
+async def test_each_job_has_a_context_of_its_own(new_pool: BrowserPool) -> None:
     """Jobs after one another, served by spare pages, see nothing of each other."""
-    assert [await pool.run("CHROMIUM", cookies) for _ in range(4)] == ["[]"] * 4
+    assert [await new_pool.run("CHROMIUM", cookies) for _ in range(4)] == ["[]"] * 4
 
 
-async def test_at_most_one_is_kept(pool: BrowserPool) -> None:
+async def test_at_most_one_is_kept(new_pool: BrowserPool) -> None:
     """However many jobs have run, a quiet browser holds one page ahead."""
-    await asyncio.gather(*(pool.run("CHROMIUM", cookies) for _ in range(6)))
-    assert await pool.run("CHROMIUM", contexts) <= 2 + 2  # its own, the next spare, and two that are ending
+    await asyncio.gather(*(new_pool.run("CHROMIUM", cookies) for _ in range(6)))
+    assert await new_pool.run("CHROMIUM", contexts) <= 2 + 2  # its own, the next spare, and two that are ending
 
 
-async def test_a_job_with_wishes_does_not_get_it(pool: BrowserPool) -> None:
+async def test_a_job_with_wishes_does_not_get_it(new_pool: BrowserPool) -> None:
     """A context that was opened without its options is not used for it."""
-    await pool.run("CHROMIUM", cookies)
-    assert await pool.run("CHROMIUM", agent, {"user_agent": "mine"}) == "mine"
-    assert await pool.run("CHROMIUM", agent) != "mine"
+    await new_pool.run("CHROMIUM", cookies)
+    assert await new_pool.run("CHROMIUM", agent, {"user_agent": "mine"}) == "mine"
+    assert await new_pool.run("CHROMIUM", agent) != "mine"
 
 
-async def test_a_spare_page_that_died_is_not_lent(pool: BrowserPool) -> None:
+async def test_a_spare_page_that_died_is_not_lent(new_pool: BrowserPool) -> None:
     """A spare page whose renderer was killed is replaced: the next job gets a fresh one."""
-    await pool.run("CHROMIUM", cookies)
+    await new_pool.run("CHROMIUM", cookies)
     dead = children(is_renderer)
     for process in dead:
         process.kill()
     assert not await still_alive(dead, 30)
-    assert await pool.run("CHROMIUM", cookies) == "[]"
+    assert await new_pool.run("CHROMIUM", cookies) == "[]"
 
 
 async def test_the_spare_page_is_opened_during_the_work_of_consecutive_jobs() -> None:

@@ -70,7 +70,7 @@ def test_a_broken_sidecar_fails_the_right_cases(tmp_path: Path) -> None:
 
 
 def test_a_broken_client_fails_the_right_cases(tmp_path: Path) -> None:
-    """No others fail; where both sides wait for ever, the driver is given up, after a time that suffices for no other."""
+    """No others fail; where both sides wait for ever, the driver is given up sooner."""
     cases = [case for case in load("client") if case.file != "3-ends"]
     stuck = [case for case in cases if case.name in DEADLOCKS]
     broken = [sys.executable, str(HERE / "broken_client.py")]

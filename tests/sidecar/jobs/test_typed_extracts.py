@@ -9,7 +9,7 @@ from sidecar_protocol.jobs import SendJob
 from sidecar.errors import ActionFailed, LimitExceeded
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 PAGE = """data:text/html,<base href='https://shop.example/list/'><h1>Teas</h1>
 <table id=t><thead><tr><th>Name<th colspan=2>Price</thead>

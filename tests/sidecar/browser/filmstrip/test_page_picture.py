@@ -10,7 +10,7 @@ from sidecar.browser.filmstrip.page_picture import MAX_TEXT, SMALL, PagePictures
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 SECRET = "correct-horse-9"
 OTHER = "quite-different"

@@ -181,13 +181,13 @@ EVERY_ACTION: list[tuple[dict[str, Any], Any]] = [
 
 
 @pytest.mark.browser
-async def test_every_action_works_on_a_real_page(site: str, pool: BrowserPool) -> None:
+async def test_every_action_works_on_a_real_page(new_site: str, new_pool: BrowserPool) -> None:
     """The whole table is walked once, and each action gives the value it should."""
     assert {next(iter(raw)) for raw, _ in EVERY_ACTION} == set(ACTIONS)
-    given = json.loads(json.dumps([raw for raw, _ in EVERY_ACTION]).replace("{site}", site))
-    steps = plan_steps(make_job(f"{site}/form.html", actions=given).steps)
+    given = json.loads(json.dumps([raw for raw, _ in EVERY_ACTION]).replace("{site}", new_site))
+    steps = plan_steps(make_job(f"{new_site}/form.html", actions=given).steps)
     context = {"accept_downloads": True, "has_touch": True}
-    visited = await pool.run(
+    visited = await new_pool.run(
         "CHROMIUM", lambda job_page: StepRunner(job_page, Clock()).run(steps, (), NO_OBSERVER), context
     )
     reported = zip(EVERY_ACTION, visited.steps[0].values, strict=True)

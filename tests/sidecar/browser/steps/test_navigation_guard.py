@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Error as PlaywrightError
 from sidecar_protocol.wire_types import BrowserName
@@ -23,7 +24,7 @@ from tests.fakes import nobody_listens
 from tests.scopes import ScopedRunner
 from tests.sidecar.browser.parts import make_job
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 LOADS = """<title>in</title><link rel=stylesheet href="ELSEWHERE/style"><link rel=prefetch href="ELSEWHERE/prefetch">
 <link rel=preconnect href="ELSEWHERE"><img src="ELSEWHERE/image"><img src="/away.png"><img src="/near.png">
@@ -84,7 +85,7 @@ class TwoHosts:
         return web.Response(text=body if request.path != "/framed" else "x", content_type="text/html")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def hosts() -> AsyncIterator[TwoHosts]:
     """The server, running."""
     hosts = TwoHosts()
@@ -103,7 +104,7 @@ RunnerOf = Callable[[Scope], ScopedRunner]
 
 
 @pytest.fixture
-async def runner_of(pool: BrowserPool, tmp_path: Path) -> RunnerOf:
+def runner_of(pool: BrowserPool, tmp_path: Path) -> RunnerOf:
     """A runner whose jobs all have this scope."""
     return lambda scope: ScopedRunner(BrowserJobRunner(pool, lambda: tmp_path, Clock()), lambda _: scope)
 
@@ -295,10 +296,11 @@ async def test_a_guard_ends_with_its_job(pool: BrowserPool, hosts: TwoHosts, bro
 
 
 async def test_a_gate_that_did_not_open_is_opened_again(
-    runner_of: RunnerOf, hosts: TwoHosts, monkeypatch: pytest.MonkeyPatch
+    hosts: TwoHosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the next job of the same browser."""
-    runner = runner_of(Scope(hosts.inside, False))
+    pool = BrowserPool(Settings(concurrency=2), Clock())
+    runner = ScopedRunner(BrowserJobRunner(pool, lambda: tmp_path, Clock()), lambda _: Scope(hosts.inside, False))
 
     async def refuse(_: DocumentGate) -> None:
         raise PlaywrightError("not now")
@@ -308,6 +310,7 @@ async def test_a_gate_that_did_not_open_is_opened_again(
         with pytest.raises(Exception, match="not now"):
             await runner.run(make_job(f"{hosts.inside}/near"))
     assert (await runner.run(make_job(f"{hosts.inside}/near"))).steps[0].title == "in"
+    await pool.close()
 
 
 async def test_nothing_is_left_behind_by_a_refused_job(hosts: TwoHosts, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, LimitExceeded, NavigationFailed
 from tests.sidecar.browser.parts import make_job
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def visited(pool: BrowserPool, url: str, actions: Sequence[dict[str, Any]], **context: Any) -> StepResult:

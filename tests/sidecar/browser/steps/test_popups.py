@@ -10,13 +10,13 @@ from sidecar.browser.steps.popups import PopupTracker
 
 
 @pytest.mark.browser
-async def test_a_tab_that_names_no_opener_is_counted(pool: BrowserPool, site: str) -> None:
+async def test_a_tab_that_names_no_opener_is_counted(new_pool: BrowserPool, new_site: str) -> None:
     """A middle click opens one in the background; before it there is nothing to count."""
 
     async def work(job_page: JobPage) -> tuple[int, int]:
         page = job_page.page
         targets = PopupTracker(page, job_page.cdp)
-        await page.goto(f"{site}/actions.html")
+        await page.goto(f"{new_site}/actions.html")
         before = await targets.count()
         await page.click("#popup", button="middle")
         async with asyncio.timeout(30):
@@ -24,4 +24,4 @@ async def test_a_tab_that_names_no_opener_is_counted(pool: BrowserPool, site: st
                 await page.evaluate("0")
         return before, after
 
-    assert await pool.run("CHROMIUM", work) == (0, 2)
+    assert await new_pool.run("CHROMIUM", work) == (0, 2)

@@ -17,6 +17,7 @@ from sidecar.jobs.token_scope import Scope
 from tests.scopes import ScopedRunner
 from tests.sidecar.browser.parts import make_job, make_jobs
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 SECONDS = 10.0
 
 
