@@ -14,14 +14,17 @@ _CHARACTERS_PER_VALUE: Final = 100
 """A value of an action counts as this many characters, in addition to its own."""
 
 
-def is_large(job: SendJob) -> bool:
-    """Whether searching a job's actions would keep the event loop from other requests."""
+def is_large(job: object) -> bool:
+    """Whether searching a job's actions would keep the event loop from other requests.
+
+    The job is a SendJob, plain values, or JSON as bytes.
+    """
     room = _MOST_CHARACTERS
-    values: list[Any] = [step.actions for step in job.steps]
+    values: list[Any] = [step.actions for step in job.steps] if isinstance(job, SendJob) else [job]
     while values and room > 0:
         value = values.pop()
         room -= _CHARACTERS_PER_VALUE
-        if isinstance(value, str):
+        if isinstance(value, str | bytes):
             room -= len(value)
         elif isinstance(value, dict):
             values.extend(value.values())
@@ -30,6 +33,9 @@ def is_large(job: SendJob) -> bool:
     return room <= 0
 
 
-async def off_loop(job: SendJob, work: Callable[[], T]) -> T:
-    """The result of work on a job's actions, done in a thread if the job is large; raises what the work raises."""
+async def off_loop(job: object, work: Callable[[], T]) -> T:
+    """The result of work on a job's actions, done in a thread if the job is large; see `is_large`.
+
+    Raises what the work raises.
+    """
     return await asyncio.to_thread(work) if is_large(job) else work()

@@ -10,7 +10,7 @@ from sidecar_protocol import encoding
 from sidecar_protocol.codec import NotJson
 from sidecar_protocol.decoding import decode_stored, decode_value
 from sidecar_protocol.errors import ErrorDetail, FieldError, WireError
-from sidecar_protocol.models import Sparse
+from sidecar_protocol.models import Maybe, Sparse
 from sidecar_protocol.pages import PAGE_SIZE, page_count, page_offset
 from sidecar_protocol.schedules import (
     CreateSchedule,
@@ -28,6 +28,7 @@ from sidecar_protocol.wire_types import UNSET, Raw
 
 from sidecar.clock import Clock
 from sidecar.errors import CorruptRecord, InvalidContent, NotFound, mistakes_of
+from sidecar.jobs.large_jobs import off_loop
 from sidecar.schedules.scheduled_messages import ScheduledMessages
 from sidecar.storage.agenda import Agenda, Item
 from sidecar.wall_clock import Zone, instant_ahead, load_zone, parse_wall_time, rfc3339
@@ -123,7 +124,7 @@ class ScheduleManager:
             enabled=True,
             trigger=content.trigger,
             due=due,
-            **self._message_fields(content.push, due, account_id),
+            **await off_loop(_content(content.push), partial(self._message_fields, content.push, due, account_id)),
         )
         schedule_id = self._make_id()
         await self._agenda.put_new(schedule_id, encode(record), due, MAX_OPEN)
@@ -138,7 +139,8 @@ class ScheduleManager:
             item, record = await self._find(content.schedule_id)
             if record.stage != "waiting" or record.due <= self._now():
                 raise InvalidContent("schedule_id: the schedule has expired and can't be updated", "schedule_id")
-            updated = self._apply(record, content, zone, account_id)
+            job = _content(content.push), tuple(record.content.values())
+            updated = await off_loop(job, partial(self._apply, record, content, zone, account_id))
             if await self._agenda.replace(item, encode(updated), updated.due):
                 self._on_change(item.id, updated.due)
                 return _to_schedule(item.id, updated)
@@ -245,6 +247,11 @@ def _check_name(name: str) -> None:
         raise InvalidContent("name: may hold letters, digits, underscores and spaces", "name")
     if len(name.encode()) > MAX_NAME_BYTES:
         raise InvalidContent(f"name: is longer than {MAX_NAME_BYTES} bytes", "name")
+
+
+def _content(push: Maybe[Push]) -> bytes:
+    """The message's content, as JSON; empty without one."""
+    return b"" if push is UNSET or push.content is UNSET else bytes(push.content)
 
 
 def _refuse_disabled() -> None:

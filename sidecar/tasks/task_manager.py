@@ -1,8 +1,9 @@
 """Periodic tasks: create, update, list, run."""
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from sidecar_protocol.decoding import decode_stored
@@ -27,6 +28,7 @@ from sidecar_protocol.tasks import (
 
 from sidecar.clock import Clock
 from sidecar.errors import Conflict, CorruptRecord, NotFound
+from sidecar.jobs.large_jobs import off_loop
 from sidecar.queue.submission import JobRun
 from sidecar.storage.agenda import Agenda, Item
 from sidecar.storage.task_runs import StoredRun, TaskRuns
@@ -80,7 +82,8 @@ class TaskManager:
         """Adds one; on disk when this returns. Raises InvalidContent, Conflict, LimitExceeded."""
         content = await complete(content, self._scripts)
         now = self._now()
-        record = self._records.make(content, now, webhooks, account_id)
+        make = partial(self._records.make, content, now, webhooks, account_id)
+        record = await off_loop((content.job, content.config), make)
         task_id = content.id or str(uuid.uuid4())
         # one that starts now runs now; times before that have passed
         due = record.next(now - 1 if content.init is None else now)
@@ -90,7 +93,13 @@ class TaskManager:
 
     async def update(self, content: UpdateTask) -> Task:
         """Replaces what is given; on disk when this returns. Raises InvalidContent, NotFound, Conflict."""
-        changed = await self._change(content.id, lambda old: self._records.change(old, content, self._now()))
+        now = self._now()
+
+        async def change(old: TaskRecord) -> TaskRecord:
+            jobs = (content.job, content.config, old.job, old.sealed_job, old.config)
+            return await off_loop(jobs, partial(self._records.change, old, content, now))
+
+        changed = await self._change(content.id, change)
         return to_task(content.id, changed, interval_warnings(content.interval))
 
     def mistakes(self, content: Mapping[str, Any]) -> list[FieldError]:
@@ -103,7 +112,8 @@ class TaskManager:
         config = content.get("config")
         if config is None and isinstance(task_id := content.get("id"), str):
             config = (await self._find(task_id))[1].config
-        return self._records.mistakes(content, config, self._now(), is_new=False)
+        find = partial(self._records.mistakes, content, config, self._now(), is_new=False)
+        return await off_loop((content, config), find)
 
     async def delete(self, content: TaskRef) -> None:
         """Forgets a task and its runs. Raises NotFound."""
@@ -139,7 +149,11 @@ class TaskManager:
 
     async def set_running(self, content: TaskRef, running: bool) -> TaskStatus:
         """Starts or stops a task; a current run may end. Raises NotFound, Conflict."""
-        await self._change(content.id, lambda old: old.replace(running=running))
+
+        async def change(old: TaskRecord) -> TaskRecord:
+            return old.replace(running=running)
+
+        await self._change(content.id, change)
         return await self.status(content)
 
     async def status(self, content: TaskRef) -> TaskStatus:
@@ -216,11 +230,11 @@ class TaskManager:
             raise _not_found(task_id)
         return item, decode(item.document)
 
-    async def _change(self, task_id: str, change: Callable[[TaskRecord], TaskRecord]) -> TaskRecord:
+    async def _change(self, task_id: str, change: Callable[[TaskRecord], Awaitable[TaskRecord]]) -> TaskRecord:
         """Changes a task; its next time moves only where its times were changed."""
         for _ in range(_MAX_ATTEMPTS):
             item, old = await self._find(task_id)
-            new = change(old)
+            new = await change(old)
             now = self._now()
             moved = (old.times, old.end, old.running) != (new.times, new.end, new.running)
             if old.times != new.times:

@@ -23,11 +23,9 @@ from playwright._impl._object_factory import create_remote_object
 from playwright._impl._transport import PipeTransport
 from playwright.async_api import BrowserContext, ConsoleMessage, Playwright
 
-from sidecar.browser import isolated_world
+from sidecar.browser import isolated_world, large_values
 from sidecar.browser.background_tasks import consume_exception
 
-_LARGE_ANSWER: Final = 1 << 16
-"""Bytes from which the parts of a reply are counted."""
 _MAX_OBJECTS: Final = 250_000
 """Objects in one reply, counted by `{"`, which no JSON string contains: Playwright takes 5 µs for each."""
 MAX_VALUE_BYTES: Final = 16 << 20
@@ -153,6 +151,8 @@ class _Transport(PipeTransport):
         """A reference, so that the task is not garbage collected."""
         self._value_calls: set[str | int] = set()
         """The ids of pending calls that return a value."""
+        self._large_value_calls: set[str | int] = set()
+        """Those of them whose caller takes a LargeValue."""
         self.muted: WeakValueDictionary[str, Any] = WeakValueDictionary()
         """Contexts with a muted console, by their guid."""
         self._held_handles: list[Any] = []
@@ -189,6 +189,8 @@ class _Transport(PipeTransport):
         """Sends a call to the driver."""
         if message["params"].get("method", message["method"]) in _VALUE_METHODS:
             self._value_calls.add(message["id"])
+            if large_values.are_taken():
+                self._large_value_calls.add(message["id"])
         elif message["method"] == "__abort__":
             self._ping()
         super().send(message)
@@ -235,7 +237,7 @@ class _Transport(PipeTransport):
                 message = await output.readexactly(length)
                 if self._is_stopping():
                     break
-                decoded = self._decode(message)
+                decoded = await self._decode(message)
                 number = decoded.get("id")
                 if number == _PING["id"]:
                     self._on_pong()
@@ -275,17 +277,22 @@ class _Transport(PipeTransport):
     def _is_stopping(self) -> bool:
         return self._stopped
 
-    def _decode(self, message: bytes) -> Any:
+    async def _decode(self, message: bytes) -> Any:
         found = _CALL_ID.match(message)
         if found is None:
             return _decode(message)
         number = json.loads(found[1])
-        asks_value = number in self._value_calls
+        asks_value, takes_large = number in self._value_calls, number in self._large_value_calls
         self._value_calls.discard(number)
+        self._large_value_calls.discard(number)
+        if len(message) < large_values.LARGE:
+            return _decode(message)
         if asks_value and len(message) > MAX_VALUE_BYTES:
             return _error_answer(number, f"the value of the page has more than {MAX_VALUE_BYTES >> 20} MiB")
-        if len(message) >= _LARGE_ANSWER and message.count(b'{"') > _MAX_OBJECTS:
+        if message.count(b'{"') > _MAX_OBJECTS:
             return _error_answer(number, f"the value of the page has more than {_MAX_OBJECTS} parts")
+        if takes_large:
+            return await asyncio.to_thread(large_values.decode_answer, message, _decode)
         return _decode(message)
 
 

@@ -13,6 +13,7 @@ from sidecar.browser import playwright_errors
 from sidecar.browser.background_tasks import consume_exception
 from sidecar.browser.cdp import CdpClient
 from sidecar.browser.crash_guard import cancel_or_abandon
+from sidecar.browser.large_values import converted
 from sidecar.browser.sandbox.allowlist import READ_ONLY, is_method_in_javascript, signatures
 from sidecar.browser.sandbox.cdp_pipe import CdpError, MessageTooLarge
 from sidecar.browser.sandbox.handles import HandleTable
@@ -278,7 +279,7 @@ class ActionSession:
 
     async def _call(self, number: int, call: Callable[[], Awaitable[Any]]) -> None:
         try:
-            value = encode(self._handles.encode(await call()))
+            value = await converted(await call(), lambda plain: encode(self._handles.encode(plain)))
             if len(value) > MAX_BYTES:
                 raise CallRefused(f"the result is larger than {MAX_BYTES >> 20} MiB", "limit_exceeded")
             self._send_current(["answer", number, Raw(value)])

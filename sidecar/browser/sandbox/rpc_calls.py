@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from playwright.async_api import BrowserContext, Frame, Locator, Page, Route
 
-from sidecar.browser import isolated_world, pdf, screenshots, viewport
+from sidecar.browser import isolated_world, large_values, pdf, screenshots, viewport
 from sidecar.browser.cdp import CdpClient
 from sidecar.browser.header_policy import header_error
 from sidecar.browser.sandbox.allowlist import Method, methods, to_camel, to_snake
@@ -43,6 +43,8 @@ _BOUNDED_CALLS: Final[dict[str, Callable[[Any, dict[str, Any]], Awaitable[Any]]]
     "set_viewport_size": viewport.resize,
 }
 """Methods that could crash a browser without a limit on pixels."""
+_VALUE_CALLS: Final = frozenset({"evaluate", "evaluate_all", "eval_on_selector", "eval_on_selector_all", "json_value"})
+"""Methods that return whatever a page's script returns."""
 _DEFAULT_TIMEOUT: Final = 30_000.0
 
 
@@ -223,6 +225,8 @@ async def _call(owner: Any, name: str, arguments: dict[str, Any]) -> Any:
         return await _ISOLATED_READS[name](owner)
     if name in isolated_world.ELEMENT_READS and isinstance(owner, Page | Frame | Locator):
         return await isolated_world.read_element(owner, name, arguments)
+    if name in _VALUE_CALLS:
+        return await large_values.take(partial(getattr(owner, name), **arguments))
     if name not in _BOUNDED_CALLS:
         return await getattr(owner, name)(**arguments)
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from playwright.async_api import Locator, Page
@@ -11,7 +12,7 @@ from sidecar_protocol.models import Model
 from sidecar_protocol.nearest_name import nearest
 from sidecar_protocol.wire_types import Secret
 
-from sidecar.browser import isolated_world, viewport
+from sidecar.browser import isolated_world, large_values, viewport
 from sidecar.browser.cdp import CdpClient
 from sidecar.browser.steps import action_arguments as a
 from sidecar.browser.steps import page_actions as p
@@ -165,6 +166,10 @@ def _page(method: str) -> Call:
     return lambda page, given: getattr(page, method)(**given)
 
 
+def _evaluating(method: str) -> Call:
+    return lambda page, given: large_values.take(partial(getattr(page, method), **given))
+
+
 def _reading(method: str) -> Call:
     return lambda target, given: isolated_world.read_element(target, method, given)
 
@@ -259,9 +264,9 @@ ACTIONS: Final[dict[str, ActionKind]] = {
     "wait_for_load_state": _simple(a.WaitForLoadState, _page("wait_for_load_state"), "state"),
     "wait_for_function": _simple(a.WaitForFunction, _page("wait_for_function"), "expression"),
     "wait_for_timeout": _simple(a.WaitForTimeout, _page("wait_for_timeout"), "timeout"),
-    "evaluate": _navigating(a.Evaluate, _page("evaluate"), "expression"),
-    "eval_on_selector": _navigating(a.EvaluateOnElement, _page("eval_on_selector")),
-    "eval_on_selector_all": _navigating(a.EvaluateOnElement, _page("eval_on_selector_all")),
+    "evaluate": _navigating(a.Evaluate, _evaluating("evaluate"), "expression"),
+    "eval_on_selector": _navigating(a.EvaluateOnElement, _evaluating("eval_on_selector")),
+    "eval_on_selector_all": _navigating(a.EvaluateOnElement, _evaluating("eval_on_selector_all")),
     "inner_text": _simple(a.StrictArguments, _reading("inner_text")),
     "inner_html": _simple(a.StrictArguments, _reading("inner_html")),
     "text_content": _simple(a.StrictArguments, _reading("text_content")),

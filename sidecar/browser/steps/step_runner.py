@@ -13,6 +13,7 @@ from sidecar_protocol.jobs import Cookie, StepResult
 from sidecar.browser import playwright_errors
 from sidecar.browser.filmstrip.filmstrip import Filmstrip
 from sidecar.browser.isolated_world import InvalidSelector
+from sidecar.browser.large_values import converted
 from sidecar.browser.processes.driver import MAX_VALUE_BYTES
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.profiles.storage_observer import NO_STORAGE_OBSERVER, StorageObserver
@@ -201,7 +202,7 @@ class StepRunner:
             for index, action in enumerate(step.actions):
                 began = self._clock.monotonic()
                 if isinstance(action, BoundAction):
-                    values[index] = self._to_result(await self._run_action(action, step))
+                    values[index] = await self._to_result(await self._run_action(action, step))
                 elif action.runs_before_navigation:
                     continue
                 else:
@@ -296,7 +297,7 @@ class StepRunner:
             said = f"{url} answered with status {self._status}"
             raise NavigationFailed(said, url=url, status=self._status, step=step.name, action=self.action)
 
-    def _to_result(self, value: Any) -> Any:
+    async def _to_result(self, value: Any) -> Any:
         """The value of an action in the result; some actions change the state of the run instead."""
         if isinstance(value, DownloadedFile):
             if sum(len(file.data) for file in (*self.downloads, value)) > MAX_DOWNLOAD_BYTES:
@@ -311,7 +312,7 @@ class StepRunner:
         if isinstance(value, str) and len(value) > MAX_VALUE_BYTES:
             said = f"{self.action} failed: the value has more than {MAX_VALUE_BYTES >> 20} MiB"
             raise LimitExceeded(said, step=self.step, action=self.action)
-        return None if isinstance(value, Page) else to_json(value)
+        return None if isinstance(value, Page) else await converted(value, to_json)
 
     async def _run_script_and_settle(self, script: ActionScript, step: PlannedStep) -> Any:
         page = self.page

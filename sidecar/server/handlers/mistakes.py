@@ -5,7 +5,7 @@ A handler stops at the first mistake; what it has not checked yet is checked her
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, Final
 
 from sidecar_protocol.decoding import decode_value
@@ -30,8 +30,11 @@ async def of_credentials(_: HandlerContext, content: Any) -> Iterable[FieldError
 async def of_job(_: HandlerContext, content: Any) -> Iterable[FieldError]:
     """Those of `send_job`."""
     from sidecar.jobs.job_mistakes import job_mistakes  # late: with the browser's modules
+    from sidecar.jobs.large_jobs import off_loop
 
-    return chain(_mode_mistakes(content), job_mistakes(content)) if isinstance(content, dict) else ()
+    if not isinstance(content, dict):
+        return ()
+    return await off_loop(content, lambda: [*_mode_mistakes(content), *job_mistakes(content)])
 
 
 async def of_webhooks(_: HandlerContext, content: Any) -> Iterable[FieldError]:
@@ -43,15 +46,19 @@ async def of_schedule(context: HandlerContext, content: Any) -> Iterable[FieldEr
     """Those of `create_schedule` and `update_schedule`."""
     if not isinstance(content, dict):
         return ()
+    from sidecar.jobs.large_jobs import off_loop  # late: with the store
+
     manager = (await context.storage.get()).schedules.manager
-    return manager.mistakes(content, zone=context.session.zone)
+    return await off_loop(content, partial(manager.mistakes, content, zone=context.session.zone))
 
 
 async def of_task(context: HandlerContext, content: Any) -> Iterable[FieldError]:
     """Those of `create_task`."""
     if not isinstance(content, dict):
         return ()
-    return (await context.storage.get()).task_manager.mistakes(content)
+    from sidecar.jobs.large_jobs import off_loop  # late: with the store
+
+    return await off_loop(content, partial((await context.storage.get()).task_manager.mistakes, content))
 
 
 async def of_task_update(context: HandlerContext, content: Any) -> Iterable[FieldError]:

@@ -21,6 +21,7 @@ from sidecar.jobs.run_service import RunRequest, RunService
 from sidecar.jobs.run_updates import RunListeners
 from sidecar.jobs.token_scope import Scope
 from sidecar.rtcv.send_cv import ReferenceLocks, send_cv
+from tests.event_loop import MOST_TURNS, counted
 from tests.sidecar.server.handlers.parts import Parts
 
 
@@ -61,10 +62,6 @@ def parts() -> Parts:
     return Parts()
 
 
-MOST_TURNS = 50
-"""More turns of the event loop than a run takes whose secrets are searched on it."""
-
-
 def job(**fields: Any) -> SendJob:
     """A job of one step."""
     return decode_as(SendJob, encode({"steps": [{"url": "http://h"}], **fields}))
@@ -78,19 +75,15 @@ async def run(parts: Parts, runner: Runner, reference_locks: ReferenceLocks | No
 
 async def test_a_large_job_leaves_the_loop_to_others(parts: Parts) -> None:
     """Looking for the secrets of thousands of actions, and describing such a job, keeps no other request waiting."""
-    turns, events, runner = 0, [], Runner()
+    events, runner = [], Runner()
     listeners = RunListeners(emit=lambda event, content: events.append((event, content)))
     actions = [{"keyboard_type": f"typed-{number}"} for number in range(5_000)]
     large = job(steps=[{"url": "http://h", "actions": actions}], name="about typed-4711", forward=False)
     runs = RunService(lambda: runner, lambda *_: None, ReferenceLocks(), parts.time.clock)
     await runs.check_async(large)
-    task = asyncio.ensure_future(
-        runs.run(RunRequest(job=large, run_id="run", login=parts.session, listeners=listeners))
-    )
-    while not task.done():
-        turns += 1
-        await asyncio.sleep(0)
-    assert (await task).status == "success"
+    request = RunRequest(job=large, run_id="run", login=parts.session, listeners=listeners)
+    reply, turns = await counted(runs.run(request))
+    assert reply.status == "success"
     assert turns > MOST_TURNS
     assert {content.data.job_name for event, content in events if event == "job_update"} == {"about **********"}
 

@@ -28,6 +28,7 @@ from sidecar.storage.task_runs import StoredRun
 from sidecar.tasks import task_manager
 from sidecar.wall_clock import rfc3339
 from tests.clocks import ManualClock
+from tests.event_loop import MOST_TURNS, counted
 from tests.sidecar.tasks.parts import Queue, TaskHarness, read
 
 START = 1_800_000_000
@@ -54,6 +55,20 @@ def harness(database: Database, tmp_path: Path) -> TaskHarness:
 def slots(harness: TaskHarness) -> list[int]:
     """The times that were handed to the queue, in seconds from the start."""
     return [int(key.rpartition(":")[2]) // 1000 - START for key in harness.keys]
+
+
+async def test_a_large_job_leaves_the_loop_to_others(harness: TaskHarness) -> None:
+    """Looking for the secrets of thousands of actions keeps no other request waiting; nor does explaining a mistake."""
+    steps = [{"url": "https://a.example", "actions": [{"keyboard_type": f"typed-{n}"} for n in range(5_000)]}]
+    task, turns = await counted(harness.make(script=None, job={"steps": steps}))
+    assert turns > MOST_TURNS
+    assert b"typed-4711" not in encode(task)
+    for changes in ({"job": {"steps": [*steps, {"url": "https://b.example"}]}}, {"config": {"a": 1}}):
+        _, turns = await counted(harness.update(**changes))
+        assert turns > MOST_TURNS
+    mistaken = {"id": "t", "job": {"steps": [*steps, {"url": "nothing"}]}}
+    _, turns = await counted(harness.tasks.update_mistakes(mistaken))
+    assert turns > MOST_TURNS
 
 
 # --- times
