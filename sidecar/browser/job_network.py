@@ -123,17 +123,21 @@ class RecordedNetwork:
         seed: int,
         on_har: Callable[[bytes], None],
         on_film: Callable[[Film, SidecarError | None, Sequence[Artifact]], None],
+        on_progress: Callable[[Sequence[Mapping[str, Any]], Sequence[bytes], int], None],
         redact: Redact,
         now: Callable[[], float],
     ) -> None:
         """`seed` is that of `Math.random` in its pages. `on_film` takes the notes of a job that has ended, and the
-        files that it has written, in a thread.
+        files that it has written, in a thread. `on_progress` takes the steps of a job that goes on, the pictures taken
+        since it was last called, and how many there were before.
 
         `redact` takes the session's secrets out of a text; `now` gives monotonic seconds.
         """
         self._seed = seed
         self.on_har: Callable[[bytes], None] | None = on_har
         self._on_film = on_film
+        self._on_progress = on_progress
+        self._shown = 0
         self._redact = redact
         self._now = now
         self._film = Film()
@@ -142,9 +146,13 @@ class RecordedNetwork:
 
     def filmstrip(self, page: JobPage, redact: Redact, *, scales: bool) -> Filmstrip | None:
         """A new one; that of an attempt before this one is forgotten."""
-        self._film, self._redact_job = Film(), redact
+        self._film, self._redact_job, self._shown = Film(), redact, 0
         pictures = PagePictures(page.cdp, page.page, lambda text: self._redact(redact(text)), scales=scales)
-        return Filmstrip(self._film, pictures, self._now)
+        return Filmstrip(self._film, pictures, self._now, self._show_progress)
+
+    def _show_progress(self) -> None:
+        before, self._shown = self._shown, len(self._film.pictures)
+        self._on_progress(self._film.redacted_steps(self._redact_job), self._film.pictures[before:], before)
 
     def ended(self, error: SidecarError | None) -> None:
         """Hands over the notes, without the job's secrets."""

@@ -2,10 +2,10 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sidecar.clock import Clock
 from sidecar.errors import NotRecorded, SidecarError, StoreFailed
@@ -65,8 +65,12 @@ class JobNetworks:
             held = [one for kind, path in artifacts if (one := hold(recording.folder, kind, path))]
             recording.record_job(key, seed, began, {**entry, "left_out": left_out, "artifacts": held}, film.pictures)
 
+        def record_progress(steps: "Sequence[Mapping[str, Any]]", pictures: "Sequence[bytes]", before: int) -> None:
+            recording.record_progress(key, seed, began, {"name": job.name, "steps": steps}, pictures, before)
+
         record = partial(recording.record_pages, key, seed, began)
-        return RecordedNetwork(seed, record, record_film, self._picture_redact(job), self._clock.monotonic)
+        redact, now = self._picture_redact(job), self._clock.monotonic
+        return RecordedNetwork(seed, record, record_film, record_progress, redact, now)
 
     def _picture_redact(self, job: "SendJob") -> "Redact":
         """Takes secrets of the session out of texts of pages, and what its newer jobs have typed into them."""

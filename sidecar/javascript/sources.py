@@ -17,8 +17,10 @@ MAX_TOTAL: Final = 8 * MAX_SOURCE
 class SourceScanner:
     """Scans the sources of one line or one job up to the limit."""
 
-    def __init__(self) -> None:
-        self._remaining = MAX_TOTAL
+    def __init__(self, longest: int = MAX_SOURCE) -> None:
+        """`longest` is the most characters that one source may have; all together may have eight times as many."""
+        self._longest = longest
+        self._remaining = MAX_TOTAL // MAX_SOURCE * longest
         self.limit_exceeded = False
         """Whether a source was not scanned, and so may contain any secret."""
 
@@ -38,7 +40,7 @@ class SourceScanner:
         return f'"{placeholder(source, Sensitivity.SECRET)}"'
 
     def _spend(self, length: int) -> bool:
-        if length > min(MAX_SOURCE, self._remaining):
+        if length > min(self._longest, self._remaining):
             self.limit_exceeded = True
             return False
         self._remaining -= length

@@ -78,6 +78,12 @@ class RecorderProcess:
         """Records what the steps of a browser job did and looked like."""
         self._call("record_job", job, seed, began, film, pictures)
 
+    def record_progress(
+        self, job: str, seed: int, began: float, film: Mapping[str, Any], pictures: Sequence[bytes], before: int
+    ) -> None:
+        """Records what a browser job that goes on did, and the pictures that follow the `before` earlier ones."""
+        self._call("record_progress", job, seed, began, film, pictures, before)
+
     def record_script(self, name: str, content: bytes) -> None:
         """Records a file of a task's script, by its path in the scripts folder."""
         self._call("record_script", name, content)

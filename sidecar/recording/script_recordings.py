@@ -12,11 +12,12 @@ from typing import Final
 import orjson
 
 from sidecar import files
-from sidecar.javascript.sources import MAX_SOURCE
 from sidecar.recording.recording_folder import SCRIPTS
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.recording.redaction.secret_patterns import SOURCE_KEY
 
+MAX_SCRIPT: Final = 1 << 20
+"""Characters of a file that is searched for secret literals, which takes seconds; longer ones are left out."""
 INSTALLED: Final = "node_modules"
 """What is below has no secrets of its own: those that are known are replaced, other texts stay."""
 
@@ -58,9 +59,9 @@ class ScriptRecorder:
             return self._redactor.redact_text(text).encode()
         if name.suffix == ".json":
             return self._redactor.redact_body(text).encode()
-        if len(text) > MAX_SOURCE:
-            raise ValueError(f"it has more than {MAX_SOURCE >> 10} KiB")
-        line = self._redactor.redact_request(orjson.dumps({"content": {SOURCE_KEY: text}}))
+        if len(text) > MAX_SCRIPT:
+            raise ValueError(f"it has more than {MAX_SCRIPT >> 10} KiB")
+        line = self._redactor.redact_request(orjson.dumps({"content": {SOURCE_KEY: text}}), MAX_SCRIPT)
         if line is None:
             raise ValueError("its secrets can't be found")
         redacted: str = orjson.loads(line)["content"][SOURCE_KEY]

@@ -97,6 +97,16 @@ class SessionRecording:
             self._pages_failed = True
             log.warning("the steps of a job could not be recorded to %s: %s", self._folder.path, type(failure).__name__)
 
+    def record_progress(
+        self, job: str, seed: int, began: float, film: Mapping[str, Any], pictures: Sequence[bytes], before: int
+    ) -> None:
+        """Records what a browser job that goes on did, and the pictures that follow the `before` earlier ones."""
+        notes = {"job": job, "seed": seed, "began": began, "seconds": round(self._clock.now() - began, 3), **film}
+        try:
+            self._jobs.record_progress(notes, pictures, before)
+        except (OSError, ValueError, TypeError) as failure:
+            log.warning("the steps of a job could not be recorded to %s: %s", self._folder.path, type(failure).__name__)
+
     def record_script(self, name: str, content: bytes) -> None:
         """Records a file of a task's script, by its path in the scripts folder."""
         try:

@@ -7,19 +7,22 @@ from typing import Any
 
 import pytest
 
+from sidecar.javascript.sources import MAX_SOURCE
 from tests.e2e.test_recorded_pages import replay
 from tests.harness import Child, receiver
 
 pytestmark = pytest.mark.browser
 
 LITERAL, CONFIGURED = "canary-literal-4711", "canary-config-4712"
+LONG = ",".join(f"[{number}, 'entry-{number}']" for number in range(4_000))
 FILES = {
     "total.js": f"""const tiny = require('tiny');
+const table = new Map([{LONG}]);
 exports.main = async (config) => {{
   const {{ rate }} = await import('./lib/rates.mjs');
   const password = '{LITERAL}';
   const answer = await fetch(config.url, {{method: 'POST', body: JSON.stringify({{password, key: config.api_key}})}});
-  return [tiny(rate), answer.status].join(' ');
+  return [tiny(rate), answer.status, table.size].join(' ');
 }};""",
     "lib/rates.mjs": "import { base } from './base.mjs';\nexport const rate = base * 2;",
     "lib/base.mjs": "export const base = 21;",
@@ -51,7 +54,8 @@ def test_a_task_is_replayed_without_its_scripts(tmp_path: Path) -> None:
             *_, ran, _, missing = child.ask(*messages)
             assert child.end() == 0
         assert json.loads(hook.server.requests[-1].body)["password"] == LITERAL
-    assert ran["content"]["result"] == "42 4 200", ran
+    assert len(FILES["total.js"]) > 2 * MAX_SOURCE
+    assert ran["content"]["result"] == "42 4 200 4000", ran
     shutil.rmtree(scripts)
     for path in (tmp_path / "recording").rglob("*"):
         if path.is_file():
@@ -59,5 +63,5 @@ def test_a_task_is_replayed_without_its_scripts(tmp_path: Path) -> None:
             assert CONFIGURED.encode() not in path.read_bytes(), path
             assert path.is_symlink() or path.stat().st_mode & 0o777 == 0o600, path
     replayed = replay(tmp_path)
-    assert replayed[1]["content"]["result"] == "42 4 200"
+    assert replayed[1]["content"]["result"] == "42 4 200 4000"
     assert replayed[3] == missing

@@ -1,11 +1,13 @@
 """`sidecar report`: a recorded session as one page, opened from disk in a real browser, and served while it runs."""
 
+import asyncio
 import http.client
 import json
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from sidecar.browser import discovery
+from sidecar.recording.report.live_report import LiveReport
 from sidecar.secret_encodings import encodings
 from sidecar.settings import Settings
 from tests.e2e.test_recorded_pages import shop, title
@@ -144,6 +147,7 @@ async def test_the_first_screen_says_what_failed(recorded: Path, browser: Browse
         box = await page.locator(".hero .causes").bounding_box()
         assert box is not None
         assert box["y"] + box["height"] < 900
+        assert await page.locator(".hero .verdict").inner_text() == "1 of 2 jobs failed, 1 other request failed"
         assert "button matched one element" in await page.locator(".hero .causes").inner_text()
         mark, shot = page.locator(".hero .mark"), page.locator(".hero .shot img")
         assert await shot.evaluate("(image) => image.naturalWidth") > 300
@@ -293,6 +297,24 @@ async def test_a_running_session_is_shown_as_it_goes(recorded: Path, live: str, 
         replies.write(json.dumps({"type": "pong", "_log": {"seq": seq, "read": seq, "at": at, "ms": 1}}) + "\n")
     await page.locator(".facts strong").nth(1).filter(has_text=str(seq)).wait_for()
     await page.context.close()
+
+
+async def test_a_running_job_shows_its_pictures(tmp_path: Path) -> None:
+    """While it waits, and when it was interrupted."""
+    with shop() as site, Child(tmp_path, *RECORD) as child:
+        child.ask({"type": "set_mock", "content": {}})
+        step = {"url": site, "actions": [{"wait_for_timeout": 1_500}, title("never")]}
+        child.send({"type": "send_job", "content": {"name": "long", "steps": [step]}})
+        shown, deadline = LiveReport(tmp_path / "recording", 3 << 20), time.monotonic() + 20
+        while not (data := json.loads(await shown.data()))["pictures"]:
+            assert time.monotonic() < deadline, "no picture is shown"
+            await asyncio.sleep(0.1)
+        (job,) = data["jobs"]
+        assert (job["ok"], job["name"], list(data["pictures"])) == (None, "long", ["1/000.jpg"])
+        assert [action["picture"] for action in job["steps"][0]["actions"]] == ["1/000.jpg"]
+        child.process.kill()
+        child.wait()
+    assert report(tmp_path, "recording").returncode == 0
 
 
 def test_what_can_not_be_shown_is_said(recorded: Path) -> None:

@@ -56,23 +56,34 @@ class Film:
 
     def redact(self, redact: Redact) -> None:
         """Takes secrets out of all texts."""
-        self.steps = [_redacted(step, redact) for step in self.steps]
+        self.steps = self.redacted_steps(redact)
         self.failure = _redacted(self.failure, redact)
+
+    def redacted_steps(self, redact: Redact) -> list[dict[str, Any]]:
+        """The steps so far without secrets."""
+        return [_redacted(step, redact) for step in self.steps]
 
 
 class Filmstrip:
     """Notes what a job does. Its methods never raise, but for a cancellation."""
 
-    def __init__(self, film: Film, pictures: PagePictures, now: Callable[[], float]) -> None:
-        """`now` gives monotonic seconds."""
+    def __init__(
+        self,
+        film: Film,
+        pictures: PagePictures,
+        now: Callable[[], float],
+        on_picture: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`now` gives monotonic seconds. `on_picture` is called when a picture was taken, while the job goes on."""
         self._film = film
         self._pictures = pictures
         self._now = now
+        self._on_picture = on_picture
         self._began = now()
         self._expected = _EXPECTED_SECONDS
         self._spent = 0.0
         self._bytes = 0
-        self._pending: asyncio.Task[bytes | None] | None = None
+        self._pending: asyncio.Task[None] | None = None
         """A picture that took too long, or the last one."""
         self._note: dict[str, Any] = {}
         """What the pending picture belongs to."""
@@ -121,6 +132,7 @@ class Filmstrip:
         """
         if self._film.failure is not None:
             return
+        self._on_picture = lambda: None
         note: dict[str, Any] = {"code": error.code, "message": error.message, "at": self._elapsed_ms()}
         self._film.failure = note
         if self._film.steps:
@@ -144,6 +156,7 @@ class Filmstrip:
 
     async def finish(self) -> None:
         """Waits for the picture of the last page, or of a failure; drops one that takes longer than a second."""
+        self._on_picture = lambda: None
         until = self._now() + max(self._allowed(), 0.0 if self._shows_end() else LAST_SECONDS)
         await self._wait(until - self._now())
         if self._last and self._pending is None and not self._film.failure and self._note is not self._film.steps[-1]:
@@ -182,29 +195,31 @@ class Filmstrip:
         return len(self._film.pictures) >= MAX_PICTURES or self._bytes >= MAX_BYTES
 
     def _begin(self, page: Page, note: dict[str, Any], size: PictureSize) -> None:
-        seconds = max(FAILURE_SECONDS, self._allowed())
         self._note = note
-        self._pending = asyncio.create_task(self._pictures.take(page, size, seconds * 1000))
+        self._pending = asyncio.create_task(self._photograph(page, note, size))
         self._pending.add_done_callback(consume_exception)
 
+    async def _photograph(self, page: Page, note: dict[str, Any], size: PictureSize) -> None:
+        """Takes a picture and keeps it, also if the job did not wait as long."""
+        data = await self._pictures.take(page, size, max(FAILURE_SECONDS, self._allowed()) * 1000)
+        if data is None or len(data) > MAX_BYTES:
+            self._film.covered += 1
+            return
+        self._bytes += len(data)
+        note["picture"] = len(self._film.pictures)
+        self._film.pictures.append(data)
+        self._on_picture()
+
     async def _wait(self, seconds: float) -> None:
-        """Waits for the pending picture, and keeps it if it came."""
+        """Waits for the pending picture."""
         pending = self._pending
         if pending is None:
             return
         began = self._now()
         await asyncio.wait((pending,), timeout=max(0.0, seconds))
         self._spent += self._now() - began
-        if not pending.done():
-            return  # it goes on to uncover the page; meanwhile no other is taken
-        self._pending = None
-        data = None if pending.cancelled() or pending.exception() else pending.result()
-        if data is None or len(data) > MAX_BYTES:
-            self._film.covered += not pending.cancelled() and pending.exception() is None
-            return
-        self._bytes += len(data)
-        self._note["picture"] = len(self._film.pictures)
-        self._film.pictures.append(data)
+        if pending.done():  # otherwise it goes on to uncover the page; meanwhile no other is taken
+            self._pending = None
 
 
 async def _place_in_frame(page: Page, selector: str, frame: str | Sequence[str] | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sidecar_protocol import codec
 from sidecar_protocol.requests import CONTENTS
 from sidecar_protocol.wire_types import REDACTED
 
-from sidecar.javascript.sources import SourceScanner
+from sidecar.javascript.sources import MAX_SOURCE, SourceScanner
 from sidecar.recording.redaction.json_secrets import Sensitivity, Token, classify_tokens
 from sidecar.recording.redaction.secret_patterns import (
     AFTER_HOST,
@@ -147,12 +147,15 @@ class Redactor:
         """An input line as it may be logged; an unreadable one becomes an object with its length."""
         return self.redact_request(line) or unreadable_line(line)
 
-    def redact_request(self, line: bytes) -> bytes | None:
-        """An input line with its secrets replaced and all else byte for byte; None if it is not a JSON object."""
+    def redact_request(self, line: bytes, longest_source: int = MAX_SOURCE) -> bytes | None:
+        """An input line with its secrets replaced and all else byte for byte; None if it is not a JSON object.
+
+        JavaScript of more than `longest_source` characters is replaced whole.
+        """
         try:
             text = line.decode()
             codec.members(line)
-            tokens, sources = classify_tokens(text), SourceScanner()
+            tokens, sources = classify_tokens(text), SourceScanner(longest_source)
             for token in tokens:  # collect before replacing: a value may occur before the key that marks it
                 shortest = self._placeholders.min_literal_length
                 for value in _secrets_of(text, token, sources, Sensitivity.SECRET, min_literal=shortest):
@@ -160,7 +163,7 @@ class Redactor:
                 if self._placeholders.remembers_typed and _is_typed_argument(token):
                     self._remember(_string_value(text[token.start : token.end]) or "")
             seen: dict[str, str] = {}
-            sources = SourceScanner()
+            sources = SourceScanner(longest_source)
             new = ((token, self._replacement(text, token, sources, seen)) for token in tokens)
             edits = {token.start: (token.end, raw) for token, raw in new if raw}
         except (ValueError, RecursionError):

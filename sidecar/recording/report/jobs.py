@@ -149,7 +149,7 @@ def _film_job(one: dict[str, Any]) -> dict[str, Any]:
         "browser": _browser(one["key"]),
         "at": one["began"],
         "ms": round(one["seconds"] * 1000),
-        "ok": not failure,
+        "ok": None if film.get("running") is True and not failure else not failure,
         "steps": steps,
         "failure": _failure(failure) if failure else None,
         "left_out": {name: int(number(left_out.get(name))) for name in ("late", "secret")},

@@ -7,13 +7,17 @@ const matches = (text) => !state.query || text.toLowerCase().includes(state.quer
 const heading = (id, title, note, ...tools) => make("div", { class: "section-head" }, make("h2", { id: `${id}-title` }, title), note ? make("p", null, note) : null, tools.length ? make("div", { class: "tools" }, tools) : null);
 
 const heroFailure = (data) => {
-  const [first, ...others] = data.failures;
+  const [first, ...further] = data.failures;
   const job = data.jobs.find((one) => one.n === first.job);
   const failedStep = job?.failure && job.steps[job.failure.step];
   const shot = job?.failure ? picture(data, job.failure.picture ?? failedStep?.picture, `${job.name} when it failed`, job.failure.target) : null;
+  for (const image of shot ? shot.querySelectorAll("img") : []) [image.loading, image.decoding] = ["eager", "sync"];
+  const ofJobs = data.jobs.filter((one) => one.ok === false && one.seq !== null && !one.async).length;
+  const others = data.counts.failed - ofJobs; // of a job that failed its request has failed, too
   const counts = [
     data.counts.jobs_failed ? `${data.counts.jobs_failed} of ${plural(data.counts.jobs, "job")} failed` : "",
-    data.counts.failed ? `${data.counts.failed} of ${plural(data.counts.messages, "request")} failed` : "",
+    !data.counts.jobs_failed && data.counts.failed ? `${data.counts.failed} of ${plural(data.counts.messages, "request")} failed` : "",
+    data.counts.jobs_failed && others > 0 ? `${plural(others, "other request")} failed` : "",
     data.counts.deliveries_failed ? `${plural(data.counts.deliveries_failed, "delivery", "deliveries")} did not arrive` : "",
   ].filter(Boolean).join(", ") || "An exchange with a server failed";
   return make("div", { class: `hero panel failed${shot ? " with-picture" : ""}` },
@@ -24,9 +28,9 @@ const heroFailure = (data) => {
       first.causes.length ? make("ul", { class: "causes" }, first.causes.map((text) => make("li", null, sentence(text)))) : null,
       make("div", { class: "hero-actions" }, make("a", { class: "button main", href: `#${first.link}` }, `Open the ${first.kind}`), make("a", { class: "button", href: "#timeline" }, "See it in time"))),
     shot ? make("div", { class: "hero-picture" }, shot) : null,
-    others.length ? make("details", { class: "others", open: others.length < 5 },
-      make("summary", null, `${plural(others.length, "other failure")}`),
-      make("ul", null, others.map((one) => make("li", null, make("a", { href: `#${one.link}` }, make("strong", null, one.title), make("span", null, one.message)))))) : null);
+    further.length ? make("details", { class: "others", open: further.length < 5 },
+      make("summary", null, `${plural(further.length, "other failure")}`),
+      make("ul", null, further.map((one) => make("li", null, make("a", { href: `#${one.link}` }, make("strong", null, one.title), make("span", null, one.message)))))) : null);
 };
 
 const heroGood = (data) => {

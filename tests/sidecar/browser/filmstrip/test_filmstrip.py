@@ -46,14 +46,15 @@ def hours() -> Hours:
 
 async def test_pictures_take_a_share_of_the_job(hours: Hours) -> None:
     """None while the job is young; one when there is time; the time waited is at most the share."""
-    page, film = StuckPage(), Film()
+    page, film, shown = StuckPage(), Film(), list[int]()
     page.ready.set()
-    strip = Filmstrip(film, page, hours)  # type: ignore[arg-type]
+    strip = Filmstrip(film, page, hours, lambda: shown.append(len(film.pictures)))  # type: ignore[arg-type]
     strip.step_started("one", "http://h/")
     await strip.action_done(page, "click", hours.at)  # type: ignore[arg-type]
     assert (page.asked, film.left_out) == (0, 1)
     hours.at += 10
     await strip.action_done(page, "click", hours.at - 1)  # type: ignore[arg-type]
+    assert shown == [1]
     assert film.steps[0]["actions"][1] == {"label": "click", "at": 9_000, "ms": 1_000, "picture": 0}
 
 
