@@ -13,6 +13,7 @@ RUN apt-get update \
 WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY image/bundle.sh image/launcher.py image/
+COPY clients clients
 COPY protocol protocol
 COPY sidecar sidecar
 RUN image/bundle.sh /src

@@ -14,6 +14,9 @@ Zone = tzinfo | None
 """A time zone; None is what this machine's C library calls local time."""
 
 _WALL: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
+_OFFSET: Final = re.compile(
+    r"(?:UTC|GMT)?(?P<sign>[+-])(?P<hours>[0-9]{1,2})(?::?(?P<minutes>[0-9]{2}))?", re.IGNORECASE
+)
 _WALL_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
 
 
@@ -34,7 +37,24 @@ def load_zone(name: str, field: str) -> "ZoneInfo":
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder's name is an OSError
-        raise InvalidContent(f"{field}: there is no time zone of that name", field) from None
+        near = _nearest_zone(name)
+        example = f"did you mean {near}?" if near else "write an IANA name such as Europe/Amsterdam, or UTC"
+        raise InvalidContent(f"{field}: there is no time zone of that name; {example}", field) from None
+
+
+def _nearest_zone(name: str) -> str:
+    """The name that a mistyped one resembles, or that its offset has; empty if there is none."""
+    from zoneinfo import available_timezones  # late, as below: only mistakes need them
+
+    from sidecar_protocol.nearest_name import nearest
+
+    zones = available_timezones()
+    if (offset := _OFFSET.fullmatch(name)) and not int(offset["minutes"] or 0):
+        fixed = f"Etc/GMT{'-' if offset['sign'] == '+' else '+'}{int(offset['hours'])}"  # POSIX counts westwards
+        return fixed if fixed in zones else ""
+    by_city = {zone.rpartition("/")[2]: zone for zone in sorted(zones, key=len, reverse=True)}
+    near = nearest(name, zones)
+    return near or by_city.get(nearest(name.replace(" ", "_"), by_city), "")
 
 
 def instant(wall: datetime, zone: Zone) -> float:

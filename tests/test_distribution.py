@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.cli.client import CLIENTS
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -72,6 +74,16 @@ def test_what_a_wheel_installs_serves_a_session(environment: Path, tmp_path: Pat
         [environment / "bin" / "python", "-c", where], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert all(Path(line).is_relative_to(environment) for line in found.stdout.splitlines())
+
+
+def test_the_clients_are_in_it(environment: Path, tmp_path: Path) -> None:
+    """`sidecar client` writes them without a checkout."""
+    sidecar = [str(environment / "bin" / "sidecar"), "client"]
+    for language, files in CLIENTS.items():
+        command = [*sidecar, language, "--example", "--out", f"{language}/"]
+        subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, timeout=60)
+        for name in (*files.client, *files.example):
+            assert (tmp_path / language / name).read_bytes() == (ROOT / "clients" / files.folder / name).read_bytes()
 
 
 def test_the_conformance_cases_are_in_it(environment: Path, tmp_path: Path) -> None:

@@ -378,3 +378,16 @@ def test_no_old_name_is_left() -> None:
     """Neither code nor pages have the old name of a module, class or function."""
     texts = {str(path.relative_to(ROOT)): path.read_text() for path in own_files(".py", ".md", ".toml", ".js")}
     assert {name: found for name, text in texts.items() if (found := OLD_NAMES.findall(text))} == {}
+
+
+ARCHITECTURES = re.compile(r"\b(x86[-_]64|amd64|x64|aarch64|arm64|i[36]86)\b", re.IGNORECASE)
+
+
+def test_the_image_names_no_architecture() -> None:
+    """One Dockerfile builds for amd64 and arm64: paths and packages come from the machine that builds."""
+    files = [ROOT / "Dockerfile", *(path for path in (ROOT / "image").iterdir() if path.suffix in (".sh", ".py"))]
+    assert len(files) >= 3
+    named = [f"{path.name}: {found[0]}" for path in files if (found := ARCHITECTURES.search(path.read_text()))]
+    assert named == []
+    confined = json.loads((ROOT / "image" / "seccomp.json").read_text())
+    assert {*confined["architectures"]} >= {"SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"}

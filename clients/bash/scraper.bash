@@ -5,7 +5,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/sidecar.bash"
 
 ask() {
   sidecar_ask "$@" && return
-  echo "failed: $SIDECAR_CODE $SIDECAR_REPLY" >&2
+  echo "failed: $SIDECAR_ERROR" >&2
   exit 1
 }
 

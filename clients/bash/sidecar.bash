@@ -4,7 +4,7 @@
 #     sidecar_start sidecar                            # or any command; fails with a message on stderr
 #     sidecar_ask has_cached_reference '"abc"'         # type and content, a JSON text; the content may be left out
 #     echo "$SIDECAR_CONTENT"                          # the answer's content as JSON, empty where it has none
-#     sidecar_ask send_job "$job" || echo "$SIDECAR_CODE: $SIDECAR_REPLY"
+#     sidecar_ask send_job "$job" || echo "$SIDECAR_CODE: $SIDECAR_ERROR" >&2   # the sentence, and what to do
 #     sidecar_close                                    # its exit code
 #
 # One request at a time: SIDECAR_REPLY is the whole line of its answer. A function named sidecar_event gets the line of each event
@@ -32,8 +32,11 @@ sidecar_start() {
 sidecar_ask() {
   local id=$((++SIDECAR_ID)) writer line
   line='{"id":'$id',"type":"'$1'"'${2:+',"content":'$2}'}'
-  SIDECAR_CODE='' SIDECAR_CONTENT='' SIDECAR_REPLY=''
-  if [[ -n $SIDECAR_EXIT ]]; then SIDECAR_CODE=ended && return 1; fi
+  SIDECAR_CODE='' SIDECAR_CONTENT='' SIDECAR_REPLY='' SIDECAR_ERROR=''
+  if [[ -n $SIDECAR_EXIT ]]; then
+    SIDECAR_CODE=ended SIDECAR_ERROR="the sidecar has ended ($SIDECAR_EXIT)"
+    return 1
+  fi
   # in the background, for the sidecar may have to write before it reads on
   { printf '%s\n' "${line//$'\n'/ }" >&"$SIDECAR_IN"; } 2>/dev/null &
   writer=$!
@@ -84,6 +87,7 @@ _sidecar_answer() {
     '{"type":"error",'*'"error":{"code":"'*)
       SIDECAR_CODE=${SIDECAR_REPLY##*'"error":{"code":"'}
       SIDECAR_CODE=${SIDECAR_CODE%%'"'*}
+      _sidecar_error "${SIDECAR_REPLY//\\\"/$'\x01'}"
       return 1
       ;;
     '{"type":"ok","content":'*)
@@ -91,8 +95,17 @@ _sidecar_answer() {
       SIDECAR_CONTENT=${SIDECAR_CONTENT%"$id"}
       ;;
     '')
-      if ((_SIDECAR_STATUS > 128)); then SIDECAR_CODE=timeout; else SIDECAR_CODE=ended; fi
+      SIDECAR_CODE=ended SIDECAR_ERROR="the sidecar has ended"
+      if ((_SIDECAR_STATUS > 128)); then SIDECAR_CODE=timeout SIDECAR_ERROR="no answer in $SIDECAR_TIMEOUT s"; fi
       return 1
       ;;
   esac
+}
+
+# The sentence of an error, then its hint; quotes within texts are \x01 here.
+_sidecar_error() {
+  local text=${1#'{"type":"error","content":"'} hint=${1#*'"hint":"'}
+  if [[ $hint == "$1" ]]; then hint=''; fi
+  text=${text%%'"'*}${hint:+; ${hint%%'"'*}}
+  SIDECAR_ERROR=${text//$'\x01'/\"}
 }

@@ -17,6 +17,7 @@ type Failure struct {
 	Code, Message, Hint, Field, URL, Step, Action string
 	Retryable                                     bool
 	Status                                        int
+	Artifacts                                     map[string]any // what the page of a failed job showed
 }
 
 func (f *Failure) Error() string { return strings.TrimSuffix(f.Code+": "+f.Message+"; "+f.Hint, "; ") }
@@ -50,15 +51,14 @@ type Sidecar struct {
 
 // Spawn starts command and waits until it is ready. With onEvent, which must not wait for a request, events are asked for.
 func Spawn(onEvent func(Line), command ...string) (*Sidecar, error) {
-	s := &Sidecar{command: exec.Command(command[0], command[1:]...), over: make(chan struct{})}
+	ready := &Call{Done: make(chan struct{})}
+	s := &Sidecar{command: exec.Command(command[0], command[1:]...), waiting: map[int]*Call{0: ready}, over: make(chan struct{})}
 	s.command.Stderr = os.Stderr
 	s.input, _ = s.command.StdinPipe()
 	output, _ := s.command.StdoutPipe()
 	if err := s.command.Start(); err != nil {
 		return nil, err
 	}
-	ready := &Call{Done: make(chan struct{})}
-	s.waiting = map[int]*Call{0: ready}
 	go s.listen(json.NewDecoder(output), onEvent) // takes lines of any length, unlike a bufio.Scanner
 	if <-ready.Done; ready.Type != "ready" || !strings.HasPrefix(ready.Protocol, "2.") {
 		_ = s.command.Process.Kill()

@@ -3,12 +3,15 @@
 /** The sidecar answered with an error: branch on `reason`; `detail` has all members of the error. */
 final class SidecarFailure extends RuntimeException
 {
-    public readonly string $reason;
+    public readonly ?string $reason, $field;
+    public readonly bool $retryable;
+    public readonly ?object $artifacts; // what the page of a failed job showed
 
     public function __construct(public readonly object $detail)
     {
         parent::__construct($detail->message . (isset($detail->hint) ? "; $detail->hint" : ''));
-        $this->reason = $detail->code;
+        [$this->reason, $this->retryable] = [$detail->code, $detail->retryable];
+        [$this->field, $this->artifacts] = [$detail->field ?? null, $detail->artifacts ?? null];
     }
 }
 
@@ -20,15 +23,12 @@ final class Sidecar
 {
     /** The first line: protocol, version, pid. */
     public readonly object $ready;
-    private $process;
-    private $input;
-    private $output;
+    private $process, $input, $output;
     private string $unsent = '';
-    private int $sent = 0; // of what is not sent
+    private int $lastId = 0, $sent = 0; // sent of `$unsent`
     private array $pieces = []; // of a line that is not whole yet: lines may be longer than any buffer
     private array $waiting = []; // id => length of its line
     private array $answers = []; // id => its answer
-    private int $lastId = 0;
     private ?string $ended = null;
     private ?int $code = null;
 

@@ -8,11 +8,12 @@ require "json"
 class Sidecar
   # The sidecar answered with an error: branch on `code`; `detail` has all members of the error.
   class Failure < StandardError
-    attr_reader :code, :retryable, :detail
+    attr_reader :code, :retryable, :field, :artifacts, :detail # artifacts: what the page of a failed job showed
 
     def initialize(detail)
       super(detail.values_at("message", "hint").compact.join("; "))
-      @code, @retryable, @detail = detail.values_at("code", "retryable").push(detail)
+      @code, @retryable, @field, @artifacts = detail.values_at("code", "retryable", "field", "artifacts")
+      @detail = detail
     end
   end
 

@@ -2,13 +2,17 @@ import type { Contents, ErrorDetail, Event, Ready, Results } from "./index.d.ts"
 
 export type * from "./index.d.ts";
 
-export class SidecarFailure extends Error {
+export class SidecarError extends Error {}
+
+export class SidecarFailure extends SidecarError {
   readonly code: ErrorDetail["code"];
   readonly retryable: boolean;
+  readonly field: ErrorDetail["field"];
+  readonly artifacts: ErrorDetail["artifacts"];
   readonly detail: ErrorDetail;
 }
 
-export class SidecarEnded extends Error {}
+export class SidecarEnded extends SidecarError {}
 
 export interface Options {
   /** Gets each event; the sidecar is asked for them where this is given. */

@@ -4,19 +4,24 @@
 
 import { spawn } from "node:child_process";
 
+/** What `request` and `spawn` reject with; its `message` is for people. */
+export class SidecarError extends Error {}
+
 /** The sidecar answered with an error: branch on `code`; `detail` has all members of the error. */
-export class SidecarFailure extends Error {
+export class SidecarFailure extends SidecarError {
   constructor(detail) {
     super(detail.hint ? `${detail.message}; ${detail.hint}` : detail.message);
     this.name = "SidecarFailure";
     this.code = detail.code;
     this.retryable = detail.retryable;
+    this.field = detail.field;
+    this.artifacts = detail.artifacts; // what the page of a failed job showed
     this.detail = detail;
   }
 }
 
 /** The sidecar is gone, or is none: what was asked got no answer. */
-export class SidecarEnded extends Error {
+export class SidecarEnded extends SidecarError {
   name = "SidecarEnded";
 }
 

@@ -17,7 +17,14 @@ fail() {
 
 answer() {
   read -r -t 60 reply <&"$from" || fail "the sidecar has ended, or is silent"
-  [[ $reply != '{"type":"error"'* ]] || fail "$reply"
+  [[ $reply != '{"type":"error"'* ]] || fail "$(sentence "${reply//\\\"/\'}")"
+}
+
+# What is wrong, and what to do: two members of the error.
+sentence() {
+  local message=${1#*'"message":"'} hint=${1#*'"hint":"'}
+  echo "${message%%'"'*}"
+  [[ $hint == "$1" ]] || echo "${hint%%'"'*}"
 }
 
 # Requests without an id are answered in order, so the next line is the answer.

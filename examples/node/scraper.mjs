@@ -6,6 +6,11 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
+process.on("uncaughtException", (error) => {
+  console.error(`failed: ${error.message}`); // what is wrong, and what to do
+  process.exit(1);
+});
+
 const [command = "sidecar", ...args] = process.argv.slice(2);
 const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
 const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -14,7 +19,7 @@ async function answer() {
   const { value, done } = await lines.next();
   if (done) throw new Error("the sidecar has ended");
   const reply = JSON.parse(value);
-  if (reply.type === "error") throw new Error(`${reply.error.code}: ${reply.error.message}`);
+  if (reply.type === "error") throw new Error([reply.error.message, reply.error.hint].filter(Boolean).join("; "));
   return reply.content;
 }
 

@@ -104,7 +104,9 @@ def main() -> int:
             print("  logged in to RT-CV")
             send(sidecar, read_catalogue(sidecar))
     except SidecarFailure as failure:
-        print(f"  failed: {failure.message} ({failure.code}, {failure.fields})", file=sys.stderr)
+        print(
+            f"  failed: {failure}", file=sys.stderr
+        )  # the message and a hint; code, retryable, fields are for programs
         return 1
     return 0
 

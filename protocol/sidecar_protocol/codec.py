@@ -136,7 +136,14 @@ def decode_content(request: Request) -> Any:
         from sidecar_protocol.line_hints import content_hint  # late: only mistakes need it
 
         raise WireError(ErrorCode.INVALID_CONTENT, "content is missing", field="content", hint=content_hint(kind))
-    return read(content)
+    try:
+        return read(content)
+    except WireError as wrong:
+        if wrong.message.startswith("content: expected"):
+            from sidecar_protocol.line_hints import content_type_hint  # late: only mistakes need it
+
+            wrong.details.setdefault("hint", content_type_hint(kind, bytes(content)))
+        raise
 
 
 def decode_kept(kind: str, content: bytes) -> Any:

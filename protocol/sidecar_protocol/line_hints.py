@@ -5,7 +5,7 @@ from typing import Final
 
 from sidecar_protocol.codec import NotJson, members
 from sidecar_protocol.nearest_name import nearest
-from sidecar_protocol.requests import CONTENTS
+from sidecar_protocol.requests import CONTENTS, TEXT, shape_of
 
 _LOOKED_AT: Final = 100_000
 """Bytes of a line that are looked through for a cause."""
@@ -18,8 +18,19 @@ _WORDS: Final = (
     (re.compile(rb"-?(NaN|Infinity|nan|inf)\b"), "JSON has no NaN and no Infinity; write null"),
     (re.compile(rb"undefined\b"), "JSON has no undefined; write null"),
     (re.compile(rb"//|/\*|#"), "JSON has no comments"),
-    (re.compile(rb"'|\xe2\x80[\x98-\x9f]|`"), "strings need double quotes: is this Python's repr? Use json.dumps"),
+    (re.compile(rb"\xe2\x80[\x98-\x9f]"), "strings need straight double quotes; these are a word processor's"),
+    (re.compile(rb"'|`"), "strings need double quotes: is this Python's repr? Use json.dumps"),
+    (re.compile(rb"\+\d"), "a number has no plus sign"),
+    (re.compile(rb"-?0\d"), "a number has no leading zero"),
+    (re.compile(rb"[\x00-\x1f]"), r"within a string a tab is written \t, a line break \n"),
 )
+_SAID: Final = (
+    ("invalid escaped character", "within a string a backslash is written twice"),
+    ("expected ',' or '}'", "a comma belongs between members"),
+    ("expected ',' or ']'", "a comma belongs between the items of a list"),
+    ("expected ':'", "a colon belongs between a member's name and its value"),
+)
+"""What the parser says -> what to do, where nothing that stands there says more."""
 _COMMENT: Final = (b"//", b"/*", b"#")
 _ONE_LINE: Final = "a message is one line: is yours pretty-printed?"
 _EXAMPLE: Final = 'a message is an object on one line, such as {"type":"ping"}'
@@ -87,6 +98,20 @@ def content_hint(kind: str) -> str:
     return f'write {{"type":"{kind}","content":…}}; `sidecar schema {kind}` shows what it holds'
 
 
+def content_type_hint(kind: str, content: bytes) -> str:
+    """What to do about a content of another JSON type than the message's."""
+    if content[:1] == b'"' and content[1:2] in (b"{", b"["):
+        return "send the JSON itself, not a text of it"
+    if CONTENTS[kind] == TEXT:
+        return f'write {{"type":"{kind}","content":"…"}}'
+    fields = getattr(shape_of(kind), "model_fields", {})
+    needed = [one.validation_alias or name for name, one in fields.items() if one.is_required()]
+    if needed:
+        members = ",".join(f'"{name}":…' for name in needed)
+        return f'write {{"type":"{kind}","content":{{{members}}}}}; `sidecar schema {kind}` shows what else it holds'
+    return f"`sidecar schema {kind}` shows what it holds"
+
+
 def _hint_at(line: bytes, said: str) -> str | None:
     """What stands where the parser has stopped."""
     at = _AT_BYTE.search(said)
@@ -94,10 +119,15 @@ def _hint_at(line: bytes, said: str) -> str | None:
         return None
     position = int(at[1])
     if "trailing characters" in said and not line[max(position - 1, 0) : position + 9].lstrip().startswith(_COMMENT):
-        return "write a line break after each message"
+        left = line[max(position - 1, 0) :].strip()
+        if left[:1] in (b"}", b"]") and not left.strip(b"}] \t\r"):
+            return "a closing bracket is too many"
+        return "leave out the comma after the message" if left == b"," else "write a line break after each message"
     # msgspec names the byte of the wrong character or the one after it
     for found in (line[position : position + 10], line[max(position - 1, 0) : position + 9]):
         for cause, hint in _WORDS:
             if cause.match(found):
                 return hint
-    return "names of members need double quotes" if "keys must be strings" in said else None
+    if "keys must be strings" in said:
+        return "names of members need double quotes"
+    return next((hint for words, hint in _SAID if words in said), None)

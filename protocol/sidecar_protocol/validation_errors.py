@@ -52,6 +52,31 @@ _WORDS: Final = {
     "value_error": "{error}",
 }
 _WRAPPED: Final = ("schema", "json_schema", "python_schema")
+_SYNONYMS: Final = {
+    "body": "content",
+    "css": "selector",
+    "every": "interval",
+    "headers": "extra_http_headers",
+    "href": "url",
+    "link": "url",
+    "query": "selector",
+    "timeout": "timeout_ms",
+    "xpath": "selector",
+}
+"""What others call a member -> what it is called here."""
+_FEW: Final = 8
+"""Names that are listed where an unknown one resembles none of them."""
+_EXAMPLES: Final = {
+    "content_type": "application/pdf",
+    "filename": "cv.pdf",
+    "height": "29.7cm",
+    "id": "nightly-prices",
+    "locale": "nl-NL",
+    "profile": "shop-login",
+    "timezone_id": "Europe/Amsterdam",
+    "width": "21cm",
+}
+"""Members whose value has a syntax -> one that is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +98,8 @@ class _Place:
     names: tuple[str, ...] = ()
     """The keys that are known there."""
     nullable: bool = False
+    elsewhere: str = ""
+    """What to do with an unknown key that another object close by has."""
     route: list[int | str] = field(default_factory=list)
     """Keys and indices that lead to it from the whole value."""
     unions: list[tuple[tuple[int | str, ...], str, bool]] = field(default_factory=list)
@@ -115,6 +142,7 @@ def _placed(error: ErrorDetails, schema: Any) -> _Place:
     """Walks down the schema, which knows what of a place is a name of ours, a key of the parent's, or neither."""
     place = _Place(error)
     known: dict[str, Any] = {}
+    around: list[tuple[str, tuple[str, ...]]] = []
     location = error["loc"]
     for index, part in enumerate(location):
         place.route.append(part)
@@ -138,6 +166,9 @@ def _placed(error: ErrorDetails, schema: Any) -> _Place:
             name = part if len(part) < LONGEST_SENTENCE else "…"
             place.path += f".{name}" if place.path else name
             place.names = _names(schema, kind)
+            if index == len(location) - 1 and error["type"] == "extra_forbidden":
+                place.elsewhere = _elsewhere(str(part), schema, known, around)
+            around.append((place.path, place.names))
             schema = _field(schema, kind, part)
     _bare(schema, known, place)
     return place
@@ -187,6 +218,22 @@ def _field(schema: Any, kind: str, part: str) -> Any:
     return next((one["schema"] for one in found), None)
 
 
+def _elsewhere(key: str, schema: Any, known: dict[str, Any], around: Sequence[tuple[str, tuple[str, ...]]]) -> str:
+    """Where a key belongs that is known one level deeper, or further out; empty for another one."""
+    if key == "steps" and "job" in _names(schema, schema["type"]):
+        return "it belongs in `job`"  # which is kept as it comes, and read later
+    for name in _names(schema, schema["type"]):
+        kind, inner, brackets = "", _bare(_field(schema, schema["type"], name), known, _Place({})), ""  # type: ignore[typeddict-item]
+        while inner and (kind := inner["type"]) in ("list", "tuple"):
+            inner, brackets = _bare(_member(inner, kind), known, _Place({})), f"{brackets}[…]"  # type: ignore[typeddict-item]
+        if inner and key in _names(inner, kind):
+            return f"it belongs in `{name}{brackets}`"
+    for path, names in reversed(around):
+        if key in names:
+            return f"it stands next to `{path.rpartition('.')[2].partition('[')[0]}`, not within it"
+    return ""
+
+
 def _was_counted_wrong(place: _Place, value: Any) -> bool:
     """Whether a list is said to be too short because members of it are wrong, which pydantic does not count."""
     if place.error["type"] != "too_short":
@@ -225,9 +272,10 @@ def _said(place: _Place, kind: str, context: dict[str, Any], value: Any) -> str:
     if kind in _BOUNDS:
         return _out_of_range(kind, context)
     if kind == "extra_forbidden":
-        return _unknown(str(place.error["loc"][-1]), place.names)
+        return _unknown(str(place.error["loc"][-1]), place)
     if kind in _WORDS:
-        return _WORDS[kind].format(**context)
+        example = _EXAMPLES.get(str(place.error["loc"][-1])) if kind == "string_pattern_mismatch" else None
+        return _WORDS[kind].format(**context) + (f", for example {example}" if example else "")
     said = place.error["msg"]
     return f"{said[:1].lower()}{said[1:]}"
 
@@ -235,24 +283,33 @@ def _said(place: _Place, kind: str, context: dict[str, Any], value: Any) -> str:
 def _another_type(expected: str, place: _Place, value: Any) -> str:
     found = _found(place, value)
     said = f"expected {expected}{' | null' if place.nullable else ''}, got {json_type(found)}"
-    advice = _advice(expected, found) if place.path else ""
+    advice = _advice(expected, found, str(place.route[-1])) if place.path else ""
     return f"{said}; {advice}" if advice else said
 
 
-def _advice(expected: str, found: Any) -> str:
+def _advice(expected: str, found: Any, name: str) -> str:
     """What to write instead, where the value is the right one in another JSON type; empty for other mistakes."""
     if isinstance(found, str):
-        if expected == "bool" and found.lower() in ("true", "false", "yes", "no", "1", "0"):
-            return "write true or false without quotes"
-        if expected in ("int", "float") and _NUMBER.fullmatch(found):
-            return "write the number without quotes"
+        return _advice_on_text(expected, found, name)
     if expected == "bool" and type(found) is int and found in (0, 1):
         return "write true or false"
-    if expected == "array" and isinstance(found, str | dict):
-        return "a single one stands in brackets, too: [" + ("{…}" if isinstance(found, dict) else '"…"') + "]"
+    if expected == "array" and isinstance(found, dict):
+        return "a single one stands in brackets, too: [{…}]"
     if expected == "object" and isinstance(found, list) and len(found) == 1 and isinstance(found[0], dict):
         return "leave out the brackets around it"
     return ""
+
+
+def _advice_on_text(expected: str, found: str, name: str) -> str:
+    if expected in ("array", "object") and found.startswith(("http://", "https://")):
+        return 'write [{"url": "…"}]' if expected == "array" else 'write {"url": "…"}'
+    if expected == "object":
+        return 'name what is extracted: {"title": "h1"}' if name == "extract" else ""
+    if expected == "array":
+        return 'a single one stands in brackets, too: ["…"]'
+    if expected == "bool" and found.lower() in ("true", "false", "yes", "no", "1", "0"):
+        return "write true or false without quotes"
+    return "write the number without quotes" if expected in ("int", "float") and _NUMBER.fullmatch(found) else ""
 
 
 def _meant_choice(expected: str, found: Any) -> str:
@@ -260,12 +317,17 @@ def _meant_choice(expected: str, found: Any) -> str:
     return f"; did you mean '{near}'?" if near else ""
 
 
-def _unknown(key: str, names: Sequence[str]) -> str:
+def _unknown(key: str, place: _Place) -> str:
     if len(key) >= LONGEST_SENTENCE:
         return "unknown field"
     said = f"unknown field `{key}`"
-    near = nearest(key, names)
-    return f"{said}; did you mean `{near}`?" if near else said
+    if place.elsewhere:
+        return f"{said}; {place.elsewhere}"
+    meant = _SYNONYMS.get(key.lower(), "")
+    if near := meant if meant in place.names else nearest(key, place.names):
+        return f"{said}; did you mean `{near}`?"
+    few = ", ".join(f"`{name}`" for name in place.names) if 0 < len(place.names) <= _FEW else ""
+    return f"{said}; known here: {few}" if few else said
 
 
 def _out_of_range(kind: str, context: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -28,6 +29,9 @@ MAX_INLINE_BYTES: Final = 1 << 20
 MAX_URL_CHARS: Final = 4_000
 """Characters of a page's address in an error; a longer one, of a `data:` page, is left out."""
 MAX_TITLE_CHARS: Final = 500
+BLANK_PAGE: Final = "about:blank"
+_SKELETON: Final = re.compile(r"</?(?:html|head|body)>|\s+")
+"""What the HTML of an empty page consists of."""
 DEFAULT_OPTIONS: Final[tuple[FailureOption, ...]] = ("SCREENSHOT", "HTML")
 
 
@@ -53,6 +57,11 @@ class Evidence:
     artifacts: dict[str, str] = field(default_factory=dict)
     """Kind -> path, or base64 (the text itself for HTML)."""
 
+    @property
+    def is_error_page(self) -> bool:
+        """Whether the browser shows its own page instead of the one that did not open."""
+        return self.url.startswith(playwright_errors.ERROR_PAGES)
+
     def note(self, runner: StepRunner) -> None:
         """Takes what is known without asking the browser, which may have crashed."""
         self.url = playwright_errors.without_credentials(runner.page.url)
@@ -64,7 +73,7 @@ class Evidence:
         """Adds it to the job's error, secrets replaced."""
         if self.runner:
             self.note(self.runner)
-        is_page = self.url != "about:blank" and not self.url.startswith(playwright_errors.ERROR_PAGES)
+        is_page = self.url != BLANK_PAGE and not self.is_error_page
         url = self.url if is_page and len(self.url) <= MAX_URL_CHARS else ""
         known: dict[str, Any] = {
             "url": redact(url) or None,
@@ -86,7 +95,8 @@ async def collect(
 ) -> None:
     """Notes what is known; captures title and artifacts of the page, for a bounded time. Raises nothing.
 
-    Nothing is captured after a crash or a cancellation, and nothing of a page that the job may not open.
+    Nothing is captured after a crash or a cancellation, and nothing of a page that the job may not open. A page that
+    did not open has no picture and no HTML: both would be blank.
     """
     evidence.note(runner)
     is_crash = isinstance(failure, BrowserCrashed) and not isinstance(failure, SandboxCrashed)
@@ -115,12 +125,22 @@ async def _title(evidence: Evidence, runner: StepRunner) -> None:
     evidence.title = str(await runner.cdp.ask(runner.page, "title"))
 
 
+async def _shows_something(evidence: Evidence, runner: StepRunner) -> bool:
+    if evidence.is_error_page:
+        return False
+    return evidence.url != BLANK_PAGE or bool(_SKELETON.sub("", await runner.page.content()))
+
+
 async def _screenshot(evidence: Evidence, job: SendJob, runner: StepRunner, sink: ArtifactSink) -> None:
+    if not await _shows_something(evidence, runner):
+        return
     made = await capture_artifacts(runner.page, runner.cdp, ("SCREENSHOT",), job.pdf, sink)
     _keep(evidence, "screenshot", made["screenshot"], sink)
 
 
 async def _html(evidence: Evidence, runner: StepRunner, sink: ArtifactSink, redact: Redact) -> None:
+    if not await _shows_something(evidence, runner):
+        return
     text = await asyncio.to_thread(redact, await runner.page.content())
     _keep(evidence, "html", await sink.put_text("html", text), sink)
 

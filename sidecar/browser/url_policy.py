@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Request
+from sidecar_protocol.nearest_name import nearest
 
 from sidecar.errors import InvalidContent
 
@@ -52,11 +53,23 @@ def check_url(url: str, field: str, *, files: bool = False) -> None:
     if scheme == "file" and files and not host:
         return
     if scheme not in ("http", "https"):
-        what = (
-            f"{scheme}: URLs are refused"
-            if scheme
-            else f"a URL begins with its scheme, as in https://{_host_like(url)}"
-        )
-        raise InvalidContent(f"{field}: {what}; http, https, data: and about:blank can be opened", field)
+        raise InvalidContent(f"{field}: {_refusal(url, scheme, host)}", field)
     if not host:
-        raise InvalidContent(f"{field}: the URL names no host", field)
+        raise InvalidContent(f"{field}: the URL names no host; write one, as in {scheme}://shop.example/", field)
+
+
+def _refusal(url: str, scheme: str, host: str | None) -> str:
+    """The sentence on a URL of another scheme, or without one."""
+    files = "a file of this machine can be opened only with SIDECAR_ALLOW_FILE_URLS=true, as file:///folder/page.html"
+    if scheme == "file" and host:
+        return "a file: URL has three slashes and no host, as in file:///folder/page.html"
+    if scheme == "file":
+        return f"file: URLs are refused; {files}"
+    if len(scheme) == 1 or url.startswith(("/", "./", "../", "~")):
+        return f"this is a path; {files}"
+    if url.lower().startswith(("http//", "https//", "http/", "https/")):
+        return "a colon is missing after the scheme; write https://shop.example/"
+    if near := nearest(scheme, ("http", "https")) if scheme else "":
+        return f"{scheme}: is no known scheme; did you mean {near}:?"
+    what = f"{scheme}: URLs are refused" if scheme else f"a URL begins with its scheme, as in https://{_host_like(url)}"
+    return f"{what}; http, https, data: and about:blank can be opened"

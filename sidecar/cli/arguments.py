@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
+from sidecar.cli.mistaken_words import mistaken_command, secret_flag
 from sidecar.settings import nearest_name
 
 
@@ -17,7 +18,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Prints the line."""
         more = "" if message.endswith("?") else f"; see `{self.prog} --help`"
-        print(f"{self.prog}: {message.removeprefix('argument ')}{more}", file=sys.stderr)
+        self.refuse(f"{message.removeprefix('argument ')}{more}")
+
+    def refuse(self, sentence: str) -> NoReturn:
+        """Prints a line that says what to do."""
+        print(f"{self.prog}: {sentence}", file=sys.stderr)
         raise SystemExit(2)
 
     def flags(self) -> list[str]:
@@ -35,6 +40,8 @@ class Parser(argparse.ArgumentParser):
     def reject_flag(self, flag: str) -> NoReturn:
         """Says that there is no such flag."""
         name, flags = flag.partition("=")[0], self.flags()
+        if secret := secret_flag(name):
+            self.refuse(secret)
         near = nearest_name(name.lstrip("-"), (one.lstrip("-") for one in flags))
         same = [one for one in flags if one.lstrip("-") == near]
         alike = f"-{near}" if f"-{near}" in same and not name.startswith("--") else None
@@ -42,6 +49,8 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
+            if action.dest == "command" and (instead := mistaken_command(str(value))):
+                self.refuse(instead)
             kind = (action.metavar or action.dest) if isinstance(action.metavar or action.dest, str) else "value"
             self.error(unknown(str(kind).lower(), str(value), action.choices))
 

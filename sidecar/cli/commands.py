@@ -23,6 +23,7 @@ from sidecar.cli.output import flush_output
 
 COMMANDS: Final = {
     "agenda": "scheduled and past runs of a day, and missed ones",
+    "client": "write a client for Node, Deno, Go, PHP, Ruby or bash",
     "completion": "a script that completes commands and flags in bash, zsh or fish",
     "conformance": "check another sidecar, or a client, against the protocol's cases",
     "deliveries": "webhooks and copies for servers that have not arrived, and why",

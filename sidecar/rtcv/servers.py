@@ -29,6 +29,12 @@ SEEDED_DAYS: Final = 30
 _SCAN_PATH: Final = "/api/v1/scraper/scanCV"
 _DOCUMENT_PATH: Final = "/api/v1/scraper/scanCVDocument"
 _LIST_PATH: Final = "/api/v1/scraper/allCVs"
+_NAMES: Final = {
+    "?": "the query, from ? on",
+    "#": "the fragment, from # on",
+    "@": "user and password, up to @, for the key belongs in api_key",
+    "\\": "backslashes",
+}
 _FORBIDDEN: Final = re.compile(r"[\s?#@\\\x00-\x1f\x7f]")
 """Forbidden characters of a server's location: those that start a query or fragment, a backslash, and users."""
 
@@ -237,9 +243,16 @@ class RtcvServers:
 
 
 def check_location(location: str) -> None:
-    """Raises InvalidContent for what is no usable http or https URL."""
-    if not urls.is_http(location) or _FORBIDDEN.search(location):
-        raise InvalidContent("server_location is not a usable http or https URL", "server_location")
+    """Raises InvalidContent for what is no usable http or https URL; it quotes nothing."""
+    if found := _FORBIDDEN.search(location):
+        what = f"leave out {_NAMES.get(found[0], 'spaces and control characters')}"
+    elif not urls.is_http(location):
+        what = "its host or port can't be read"
+    else:
+        return
+    wrong = InvalidContent("server_location is not a usable http or https URL", "server_location")
+    wrong.details["hint"] = f"{what}; write scheme, host and path alone, as in https://rtcv.example"
+    raise wrong
 
 
 def account_id_of(credentials: Credentials) -> str:

@@ -41,10 +41,13 @@ def test_scraper_in_another_language(tmp_path: Path, interpreter: str, script: s
 @pytest.mark.parametrize(("interpreter", "script"), [(NODE, "node/scraper.mjs"), ("bash", "bash/scraper.sh")])
 def test_scraper_in_another_language_reports_a_failure(tmp_path: Path, interpreter: str, script: str) -> None:
     """A sidecar that can't work is reported, and the scraper fails."""
-    refuse = """print('{"type":"error","content":"no","error":{"code":"internal","message":"out of order"}}')"""
+    error = '{"code":"internal","message":"out of order","hint":"call someone"}'
+    refuse = f"""print('{{"type":"error","content":"no","error":{error}}}')"""
     done = run([interpreter, str(EXAMPLES / script), sys.executable, "-c", refuse], tmp_path)
     assert done.returncode == 1
-    assert "out of order" in done.stderr
+    assert done.stderr.splitlines() == ["failed: out of order; call someone"] or done.stderr == (
+        "failed: out of order\ncall someone\n"
+    )
 
 
 @pytest.mark.browser

@@ -63,6 +63,16 @@ def test_files_are_captured_by_default(child: Child, browser: str) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in (screenshot, html)} == {0o600}
 
 
+def test_a_page_that_did_not_open_has_no_picture(child: Child, browser: str) -> None:
+    """It would be blank, and so would the HTML; the page before it, and what a script wrote, have them."""
+    closed = {"url": "http://127.0.0.1:1/"}
+    assert "artifacts" not in failed(child, browser, [closed], artifacts="files")
+    wrote = {"url": "about:blank", "actions": ["await page.evaluate('document.body.append(1)')", CLICK]}
+    assert failed(child, browser, [wrote], artifacts="files")["artifacts"].keys() == {"screenshot", "html"}
+    empty = failed(child, browser, [{"url": "about:blank", "actions": [CLICK]}], artifacts="files")
+    assert "artifacts" not in empty
+
+
 def test_inline_and_off(child: Child, browser: str) -> None:
     """In the reply only what was asked for; an empty list turns it off."""
     step = {"url": SECOND, "actions": [FILL, CLICK]}

@@ -25,6 +25,7 @@ WRITE = ("1", "64")
 """The number of the system call `write`, on amd64 and arm64."""
 RECORDING = Path(__file__).parents[3] / "replay_logs" / "recorded_async_job_with_webhook"
 ARGUMENTS = {
+    "client": ["go"],
     "completion": ["bash"],
     "conformance": ["--list"],
     "export": [str(RECORDING), "--format", "har", "-o", "made.har"],

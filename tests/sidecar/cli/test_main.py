@@ -15,7 +15,7 @@ import pytest
 from sidecar_protocol.json_schema import schemas
 
 import sidecar
-from sidecar.cli import commands
+from sidecar.cli import client, commands
 from sidecar.settings import SECRETS, SETTINGS
 from tests.harness import SECONDS, Child, environment
 
@@ -131,6 +131,30 @@ def test_without_a_standard_output(tmp_path: Path, arguments: str) -> None:
         ("replay", "sidecar replay: the following arguments are required: PATH; see `sidecar replay --help`"),
         ("replay --speed 2x log", "sidecar replay: unknown speed '2x'; one of: 1x, max; see `sidecar replay --help`"),
         ("completion bsh", "sidecar completion: unknown shell 'bsh'; did you mean 'bash'?"),
+        ("client nod", "sidecar client: unknown language 'nod'; did you mean 'node'?"),
+        ("help", "sidecar: type `sidecar --help`"),
+        ("shop.example/list", "sidecar: to open a page: sidecar get shop.example/list"),
+        (
+            "job.json",
+            "sidecar: a job in a file is run by `sidecar run-job job.json`;"
+            " lines in a file are sent by `sidecar < job.json`",
+        ),
+        ("ping", 'sidecar: ping is a message, which goes to stdin: echo \'{"type":"ping"}\' | sidecar'),
+        (
+            '{"type":"get_secret","content":{"encryption_key":"hidden"}}',
+            "sidecar: a message goes to stdin, on a line of its own:"
+            ' echo \'{"type":"get_secret","content":…}\' | sidecar',
+        ),
+        (
+            "worker --http-token=hidden",
+            "sidecar worker: --http-token is no flag, because every user of the machine can read the arguments of a"
+            " process: set the variable SIDECAR_HTTP_TOKEN,"
+            " or SIDECAR_HTTP_TOKEN_FILE to the path of a file that holds it",
+        ),
+        (
+            "--store-key-file k worker",
+            "sidecar: --store-key-file is no flag: set the variable SIDECAR_STORE_KEY_FILE to the file's path",
+        ),
     ],
 )
 def test_mistyped_arguments(capsys: pytest.CaptureFixture[str], arguments: str, said: str) -> None:
@@ -294,6 +318,41 @@ def test_completion_in_fish(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     proposed = [{line.partition("\t")[0] for line in part.splitlines()} for part in done.stdout.split("\n\n")]
     assert proposed == [{"replay", "report"}, {"--speed"}, {"1x", "max"}, {"bash", "zsh", "fish"}]
+
+
+@pytest.mark.parametrize("language", client.CLIENTS)
+def test_clients_are_written(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    """Printed, or written with what belongs to it and its example; a file of other content stays without `--force`."""
+    monkeypatch.chdir(tmp_path)
+
+    def typed(*arguments: str) -> tuple[int, str, str]:
+        run = commands.parse(["client", language, *arguments]).run
+        assert run is not None
+        return run(), *capfd.readouterr()
+
+    files = client.CLIENTS[language]
+    source = Path(__file__).parents[3] / "clients" / files.folder
+    text = (source / files.client[0]).read_text()
+    assert typed() == (0, text, "")
+    assert typed("--out", "one") == (0, "one\n", "")
+    assert Path("one").read_text() == text
+    names = [*files.client, *files.example]
+    code, said, way = typed("--out", "new/", "--example")
+    assert (code, said.split()) == (0, [f"new/{name}" for name in names])
+    assert way == f"sidecar client: to run the example in new: {files.run}\n"
+    assert {name: Path("new", name).read_bytes() for name in names} == {
+        name: (source / name).read_bytes() for name in names
+    }
+    Path("new", files.client[0]).write_text("mine")
+    refused = f"sidecar client: new/{files.client[0]}: there with other content; --force replaces it\n"
+    assert typed("--out", "new") == (2, "", refused)
+    assert Path("new", files.client[0]).read_text() == "mine"
+    assert typed("--out", "new", "--force")[0] == 0
+    assert Path("new", files.client[0]).read_text() == text
+    Path("file").touch()
+    assert typed("--out", "file/") == (2, "", "sidecar client: can't write file: File exists\n")
 
 
 def test_a_session_with_flags_and_variables(tmp_path: Path) -> None:
