@@ -10,6 +10,7 @@ import pytest
 from tests.fakes import ApiKey
 from tests.harness import Child, Rtcv, error, rtcv
 
+AN_ID = 'write {"type":"cancel","content":{"id":…}}; `sidecar schema cancel` shows what else it holds'
 OK = {"type": "ok"}
 MATCHED = {"type": "ok", "content": True}
 CANCELLED = error("cancelled", "the request was cancelled")
@@ -89,7 +90,7 @@ def test_without_ids_answers_keep_the_order(child: Child, server: Rtcv) -> None:
         MATCHED,
         error("parse_error", "the line is blank", hint="leave out blank lines: each line is answered"),
         error("unknown_type", "unknown message type nothing", hint="`hello` answers with all message types"),
-        error("invalid_content", "content: expected object, got int", field="content"),
+        error("invalid_content", "content: expected object, got int", field="content", hint=AN_ID),
         {"type": "pong"},
         OK,
     ]
