@@ -52,9 +52,8 @@ def _nearest_zone(name: str) -> str:
     if (offset := _OFFSET.fullmatch(name)) and not int(offset["minutes"] or 0):
         fixed = f"Etc/GMT{'-' if offset['sign'] == '+' else '+'}{int(offset['hours'])}"  # POSIX counts westwards
         return fixed if fixed in zones else ""
-    by_city = {zone.rpartition("/")[2]: zone for zone in sorted(zones, key=len, reverse=True)}
-    near = nearest(name, zones)
-    return near or by_city.get(nearest(name.replace(" ", "_"), by_city), "")
+    by_city = {zone.rpartition("/")[2].casefold(): zone for zone in sorted(zones, key=len, reverse=True)}
+    return by_city.get(name.casefold().replace(" ", "_")) or nearest(name, zones)
 
 
 def instant(wall: datetime, zone: Zone) -> float:

@@ -170,6 +170,9 @@ HINTS = {
     "trailing comma": "leave out the comma before the closing bracket",
     "NaN": "JSON has no NaN and no Infinity; write null",
     "array": "send each message as a line of its own",
+    "number with a leading zero": "a number has no leading zero",
+    "escape that is none": "within a string a backslash is written twice",
+    "raw control character": r"within a string a tab is written \t, a line break \n",
     "byte order mark": "leave out the byte-order mark",
 }
 """Name of a line -> what its answer says to do; the others say nothing."""
@@ -448,7 +451,7 @@ WRONG = {
             NO_SCRIPT,
         ),
         '{"interval":1000,"config":[]}': and_said(invalid_content("expected object, got array", "config"), NO_SCRIPT),
-        '{"interval":1000,"every":1}': and_said(unknown("every"), NO_SCRIPT),
+        '{"interval":1000,"every":1}': and_said(unknown("every", "interval"), NO_SCRIPT),
     },
     "update_task": {
         **of("object"),
