@@ -30,7 +30,7 @@ def secret_flag(flag: str) -> str | None:
 
 
 def mistaken_command(word: str) -> str | None:
-    """What to type instead of a command; None if that can't be told. A message's content is not repeated."""
+    """What to type instead of a command; None if nothing is known of it. A message's content is not repeated."""
     from sidecar_protocol.requests import CONTENTS  # late: only mistakes need it
 
     if word.lstrip().startswith(("{", "[")):

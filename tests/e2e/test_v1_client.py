@@ -145,7 +145,9 @@ def test_credentials_that_are_refused(child: Child, server: Rtcv) -> None:
     for changes, field, said in REFUSED:
         bad = server.credentials | changes
         several = field if said == UNUSABLE else f"[1].{field}"
-        assert child.ask(message("set_credentials", bad), message("set_credentials", [good, bad]), cv("a")) == [
+        answers = child.ask(message("set_credentials", bad), message("set_credentials", [good, bad]), cv("a"))
+        assert [bool(one.get("error", {}).pop("hint", "")) for one in answers[:2]] == [said == UNUSABLE] * 2
+        assert answers == [
             error("invalid_content", said, field=field),
             error("invalid_content", said, field=several),
             MISSING,

@@ -352,6 +352,9 @@ def test_unusable_locations(location: str) -> None:
     with pytest.raises(InvalidContent) as failed:
         check_location(location)
     assert failed.value.message == "server_location is not a usable http or https URL"
+    hint = failed.value.details.pop("hint")
+    assert str(hint).endswith("; write scheme, host and path alone, as in https://rtcv.example")
+    assert "pass" not in str(hint).replace("password", "")
     assert failed.value.details == {"field": "server_location"}
 
 
