@@ -123,8 +123,7 @@ async def _run_in_context(
     if network:
         await network.prepare(runner.page.context)
     async with block_resources(runner.page.context, (job.context.block or ()) if job.context else ()):
-        on_har = _with_downloads(network.on_har, runner) if network and network.on_har else None
-        return await _run_and_collect(job, steps, runner, sink, redactions, observer, on_har, evidence)
+        return await _run_and_collect(job, steps, runner, sink, redactions, observer, network, evidence)
 
 
 def _with_downloads(on_har: Callable[[bytes], None], runner: StepRunner) -> Callable[[bytes], None]:
@@ -144,9 +143,10 @@ async def _run_and_collect(
     sink: ArtifactSink,
     redactions: Redactions,
     observer: StepObserver,
-    on_har: Callable[[bytes], None] | None,
+    network: JobNetwork | None,
     evidence: Evidence,
 ) -> JobResult:
+    on_har = _with_downloads(network.on_har, runner) if network and network.on_har else None
     artifacts: dict[str, Any] = {}
     traces = "TRACE" in failure_options(job)
     records = on_har or traces or RECORDING_OPTIONS & set(job.options)
@@ -155,7 +155,9 @@ async def _run_and_collect(
         await recorder.start()
         try:
             outcome = await runner.run(steps, job.cookies, observer)
+            await _learn_secrets(runner, network)
         except BaseException:
+            await _learn_secrets(runner, network)
             await recorder.abandon()
             evidence.trace = recorder.failure_trace
             if runner.filmstrip:
@@ -174,6 +176,12 @@ async def _run_and_collect(
         artifacts["messages"] = tuple(map(redactions.secrets, runner.dialogs.messages))
     redacted = tuple(_redact_step(step, redactions.secrets) for step in outcome.steps)
     return JobResult(steps=redacted, extract=outcome.extract, **artifacts)
+
+
+async def _learn_secrets(runner: StepRunner, network: JobNetwork | None) -> None:
+    """Makes secrets that the job has extracted known to what records it, before that records their pages."""
+    if network and network.extracted(runner.extract_so_far) and runner.filmstrip:
+        await runner.filmstrip.forget_pictures()
 
 
 async def _store_download(name: str, data: bytes, sink: ArtifactSink) -> Download:

@@ -105,6 +105,9 @@ class JobNetwork(Protocol):
     async def prepare(self, context: BrowserContext) -> None:
         """Prepares the context; called before the job's first step."""
 
+    def extracted(self, values: Mapping[str, Any] | None) -> bool:
+        """Takes what the job has read of its pages so far; whether there is a secret in it."""
+
     def ended(self, error: SidecarError | None) -> None:
         """Is called when the job has ended, in a thread."""
 
@@ -124,12 +127,14 @@ class RecordedNetwork:
         on_har: Callable[[bytes], None],
         on_film: Callable[[Film, SidecarError | None, Sequence[Artifact]], None],
         on_progress: Callable[[Sequence[Mapping[str, Any]], Sequence[bytes], int], None],
+        on_extract: Callable[[Mapping[str, Any]], bool],
         redact: Redact,
         now: Callable[[], float],
     ) -> None:
         """`seed` is that of `Math.random` in its pages. `on_film` takes the notes of a job that has ended, and the
         files that it has written, in a thread. `on_progress` takes the steps of a job that goes on, the pictures taken
-        since it was last called, and how many there were before.
+        since it was last called, and how many there were before. `on_extract` takes what was read of pages, and says
+        whether there is a secret in it.
 
         `redact` takes the session's secrets out of a text; `now` gives monotonic seconds.
         """
@@ -137,6 +142,7 @@ class RecordedNetwork:
         self.on_har: Callable[[bytes], None] | None = on_har
         self._on_film = on_film
         self._on_progress = on_progress
+        self._on_extract = on_extract
         self._shown = 0
         self._redact = redact
         self._now = now
@@ -153,6 +159,10 @@ class RecordedNetwork:
     def _show_progress(self) -> None:
         before, self._shown = self._shown, len(self._film.pictures)
         self._on_progress(self._film.redacted_steps(self._redact_job), self._film.pictures[before:], before)
+
+    def extracted(self, values: Mapping[str, Any] | None) -> bool:
+        """Makes its secrets known before the pages are recorded."""
+        return bool(values) and self._on_extract(values or {})
 
     def ended(self, error: SidecarError | None) -> None:
         """Hands over the notes, without the job's secrets."""
@@ -208,6 +218,10 @@ class OfflineNetwork:
     def filmstrip(self, page: JobPage, redact: Redact, *, scales: bool) -> Filmstrip | None:  # noqa: ARG002
         """None: a replay is not recorded."""
         return None
+
+    def extracted(self, values: Mapping[str, Any] | None) -> bool:  # noqa: ARG002
+        """False: a replay is not recorded."""
+        return False
 
     def ended(self, error: SidecarError | None) -> None:
         """Nothing is left to do."""

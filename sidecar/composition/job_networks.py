@@ -70,7 +70,19 @@ class JobNetworks:
 
         record = partial(recording.record_pages, key, seed, began)
         redact, now = self._picture_redact(job), self._clock.monotonic
-        return RecordedNetwork(seed, record, record_film, record_progress, redact, now)
+        return RecordedNetwork(seed, record, record_film, record_progress, self._learn_secrets, redact, now)
+
+    def _learn_secrets(self, extract: "Mapping[str, Any]") -> bool:
+        """Makes known what was read into fields whose names are those of secrets; whether there is any."""
+        from sidecar.recording.redaction.secret_patterns import named_secrets
+
+        secrets = list(named_secrets(extract))
+        for value, name in secrets:
+            if self._recording:
+                self._recording.name_secret(value, name)
+            if self._typed:
+                self._typed.add_secret(value)
+        return bool(secrets)
 
     def _picture_redact(self, job: "SendJob") -> "Redact":
         """Takes secrets of the session out of texts of pages, and what its newer jobs have typed into them."""

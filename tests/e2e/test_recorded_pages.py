@@ -33,6 +33,7 @@ const ask = (query) => fetch('/graph', {method: 'POST', body: JSON.stringify({qu
 })();
 </script>"""
 PASSWORD = "correct-horse-9"
+CSRF = "canary-csrf-4713"
 LOGIN = [
     {"fill": {"selector": "[name=user]", "value": "ann"}},
     {"fill": {"selector": "[name=password]", "value": PASSWORD}},
@@ -67,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         form = dict(parse_qsl(body))
         inside = "in" if form["password"] == PASSWORD else "out"
-        page = f"<title>{inside}</title><h1>Hello {form['user']}</h1>"
+        page = f"<title>{inside}</title><h1>Hello {form['user']}</h1><input name=csrf value={CSRF}><p>{CSRF}"
         self._answer(page, headers={"Set-Cookie": "sid=cookie-value-123; Path=/"})
 
     def _answer(self, page: str, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
@@ -148,17 +149,26 @@ def test_pages_are_as_they_were(tmp_path: Path, browser: str) -> None:
 
 
 def test_a_login_is_replayed_without_its_password(tmp_path: Path) -> None:
-    """Typed text and cookies are words in every file, and the form's answer is found with them."""
+    """Typed text, cookies and what fields named like secrets read are words in every file; selectors stay. The form's
+    answer is found with them."""
     with shop() as url:
-        step = {"url": url, "actions": [title("ready"), *LOGIN], "extract": {"hello": "h1"}}
+        extract = {"hello": "h1", "password": "p", "token": {"selector": "[name=csrf]", "attribute": "value"}}
+        step = {"url": url, "actions": [title("ready"), *LOGIN], "extract": extract}
         (reply,) = record(tmp_path, {"steps": [step], "options": ["HAR"]})
     assert reply["content"]["result"]["steps"][0]["title"] == "in"
     for path in (tmp_path / "recording").rglob("*"):
         if path.is_file():
             assert PASSWORD.encode() not in path.read_bytes(), path
             assert b"cookie-value-123" not in path.read_bytes(), path
+            assert CSRF.encode() not in path.read_bytes(), path
+    (_, sent) = (json.loads(line) for line in (tmp_path / "recording" / "session.jsonl").read_text().splitlines())
+    assert sent["content"]["steps"][0]["extract"] == extract
+    film = json.loads((tmp_path / "recording" / "jobs" / "000001" / "job.json").read_text())
+    assert "picture" in film["steps"][0]
     (replayed,) = replay(tmp_path)
     assert replayed["content"]["result"]["steps"][0]["title"] == "in"
+    assert reply["content"]["result"]["extract"]["token"] == CSRF
+    assert replayed["content"]["result"]["extract"]["token"].startswith("secret_")
     assert replayed["content"]["result"]["har"]
 
 

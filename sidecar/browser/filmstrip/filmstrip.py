@@ -154,6 +154,19 @@ class Filmstrip:
             self._begin(page, note, LARGE)
             await self._wait(until - self._now())
 
+    async def forget_pictures(self) -> None:
+        """Drops those so far, as they may show what is now known to be a secret; the last one is taken again."""
+        if self._pending:
+            self._pending.cancel()
+            await asyncio.wait((self._pending,), timeout=LAST_SECONDS)
+            self._pending = None
+        for step in self._film.steps:
+            for note in (step, *step["actions"]):
+                note.pop("picture", None)
+        self._film.covered += len(self._film.pictures)
+        self._film.pictures.clear()
+        self._note = {}
+
     async def finish(self) -> None:
         """Waits for the picture of the last page, or of a failure; drops one that takes longer than a second."""
         self._on_picture = lambda: None

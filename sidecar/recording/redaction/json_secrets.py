@@ -37,6 +37,16 @@ _EMPTY_TOKENS: Final = frozenset({"true", "false", "null", '""'})
 _SECRET_SOURCE_KEYS: Final = {"key", "encryption_key"}
 """Members of an object that references a stored secret."""
 _SET_WEBHOOKS: Final = '"set_webhooks"'
+_EXTRACT_DEPTHS: Final = {
+    '"send_job"': 5,
+    '"create_task"': 6,
+    '"update_task"': 6,
+    '"create_schedule"': 7,
+    '"update_schedule"': 7,
+}
+"""Type of a request with a job -> how deep in it the `extract` of a step is."""
+_FIELD_MEMBERS: Final = frozenset({"selector", "attribute", "type", "decimal", "order"})
+"""Members of an extract's field that say what is read, not what was."""
 _BARE_SCRIPTS: Final = frozenset({"evaluate", "wait_for_function"})
 """Typed actions whose bare value is JavaScript."""
 _USER: Final = "username"
@@ -108,10 +118,19 @@ class Token(NamedTuple):
     sensitivity: Sensitivity
 
 
+class _Part(Enum):
+    """What an object is within the steps of a job."""
+
+    STEP = "step"
+    EXTRACT = "extract"
+    """Names with selectors or fields."""
+    FIELD = "field"
+
+
 class _Container:
     """An open object or array; the elements of an array have the array's own key."""
 
-    __slots__ = ("action", "is_object", "key", "members", "names_secret", "policy", "typed")
+    __slots__ = ("action", "is_object", "key", "members", "names_secret", "part", "policy", "typed")
 
     def __init__(self, is_object: bool, policy: Policy, key: str | None, action: str = "") -> None:
         self.is_object = is_object
@@ -120,9 +139,39 @@ class _Container:
         self.action = action
         """The action whose arguments these are."""
         self.names_secret = False
+        self.part: _Part | None = None
         self.typed: list[Token] = []
         self.members: dict[str | None, int] = {}
         """Key -> index of the token, in an object whose values are all secret."""
+
+
+class _Notes:
+    """What decides about tokens only when the whole line is known."""
+
+    def __init__(self) -> None:
+        self.types: set[str] = set()
+        """The line's type; of a line with several, all."""
+        self._read: list[tuple[int, int]] = []
+        """What says where an extract reads: the number of the token, and the depth of the extract."""
+        self._depth = 0
+
+    def entered(self, part: _Part | None, outer: list[_Container]) -> None:
+        """An object or array begins."""
+        if part is _Part.EXTRACT and outer[-1].part is _Part.STEP:
+            self._depth = len(outer)
+
+    def scalar(self, inside: _Container, depth: int, raw: str, index: int) -> None:
+        """A scalar, which is the token of this number."""
+        if inside.part is _Part.EXTRACT or (inside.part is _Part.FIELD and inside.key in _FIELD_MEMBERS):
+            self._read.append((index, self._depth))
+        elif depth == 1 and inside.key == "type":
+            self.types.add(raw)
+
+    def selectors(self) -> Iterator[int]:
+        """The tokens that are no secrets, whatever the extract's fields are called."""
+        if len(self.types) == 1:
+            depth = _EXTRACT_DEPTHS.get(*self.types)
+            yield from (index for index, at in self._read if at == depth)
 
 
 def classify_tokens(text: str) -> list[Token]:
@@ -133,13 +182,15 @@ def classify_tokens(text: str) -> list[Token]:
     tokens: list[Token] = []
     inside = _Container(False, Policy.OPEN, None)
     outer: list[_Container] = []
-    sets_webhooks = False
+    notes = _Notes()
     for match in _TOKEN.finditer(text):
         raw = match[0]
         first = raw[0]
         if first == "{" or first == "[":
             outer.append(inside)
             inside = _enter(inside, is_object=first == "{")
+            inside.part = _part(outer[-1], inside)
+            notes.entered(inside.part, outer)
         elif first == "}" or first == "]":
             _reclassify(inside, tokens)
             inside = outer.pop()
@@ -155,11 +206,23 @@ def classify_tokens(text: str) -> list[Token]:
             tokens.append(token)
             if inside.policy is Policy.SECRET and inside.is_object:
                 inside.members[inside.key] = len(tokens) - 1
+            notes.scalar(inside, len(outer), raw, len(tokens) - 1)
             if sensitivity in _UNDECIDED and inside.is_object and first == '"':
                 _remember_typed(inside, token, raw)
-            if raw == _SET_WEBHOOKS:
-                sets_webhooks = sets_webhooks or (len(outer) == 1 and inside.key == "type")
-    return [*tokens, *_webhook_urls(tokens)] if sets_webhooks else tokens
+    for index in notes.selectors():
+        tokens[index] = tokens[index]._replace(sensitivity=Sensitivity.OPEN)
+    return [*tokens, *_webhook_urls(tokens)] if _SET_WEBHOOKS in notes.types else tokens
+
+
+def _part(outer: _Container, inside: _Container) -> _Part | None:
+    if not inside.is_object:
+        return None
+    if not outer.is_object:
+        return _Part.STEP if outer.key == "steps" else None
+    if outer.part is _Part.EXTRACT:
+        return _Part.FIELD
+    is_extract = (outer.part, outer.key) in ((_Part.STEP, "extract"), (_Part.FIELD, "fields"))
+    return _Part.EXTRACT if is_extract else None
 
 
 def _webhook_urls(tokens: list[Token]) -> Iterator[Token]:

@@ -1,8 +1,9 @@
 """The names that mark a value as secret, and a fast test for lines without any of them."""
 
 import re
+from collections.abc import Iterator
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 SENSITIVE_KEYS: Final = (
     "access_key",
@@ -112,6 +113,24 @@ def is_storage_key(key: str) -> bool:
 def names_secret(text: str) -> bool:
     """Whether a text, such as a selector, names something secret."""
     return _secret_word.search(text) is not None
+
+
+def named_secrets(value: Any) -> Iterator[tuple[str, str]]:
+    """The texts in a value of JSON that are secret by the name of a member above them, and that name."""
+    waiting: list[tuple[Any, str]] = [(value, "")]
+    named: dict[str, bool] = {}
+    while waiting:
+        one, name = waiting.pop()
+        if isinstance(one, str):
+            if one and name:
+                yield one, name
+        elif isinstance(one, dict):
+            for key, inner in one.items():
+                if key not in named:
+                    named[key] = is_secret_key(key) or is_cookie_key(key)
+                waiting.append((inner, key if named[key] else name))
+        elif isinstance(one, list | tuple):
+            waiting += [(inner, name) for inner in one]
 
 
 AFTER_HOST: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://[^/?#]+[/?#]).+$", re.DOTALL)

@@ -125,6 +125,30 @@ def test_where_credentials_are_for_is_no_secret() -> None:
     assert reported["webhooks"] == [f"https://hooks.nl/{REDACTED}", "https://hooks.nl"]
 
 
+def test_selectors_are_no_secrets_where_a_job_extracts() -> None:
+    """In fields named like secrets, of each request with a job; anywhere else, and in a default, they may be one."""
+    canary = "canary-4711"
+    field = {"selector": "#csrf", "attribute": "value", "fields": {"pin": ".pin"}}
+    job = {"steps": [{"url": "http://h/", "extract": {"password": "#pass", "token": field}}]}
+    schedule = {"push": {"type": "send_job", "content": job}}
+    for kind, content in (("send_job", job), ("create_task", {"job": job}), ("update_schedule", schedule)):
+        line = json.dumps({"content": content, "type": kind}).encode()
+        assert Redactor().redact_request(line) == line
+    hidden: list[dict[str, Any]] = [
+        {"type": "send_job", "content": {"steps": [{"extract": {"token": {"selector": "#x", "default": canary}}}]}},
+        {"type": "send_job", "content": {"extract": {"password": canary}}},
+        {"type": "send_cv", "content": {"steps": [{"extract": {"password": canary}}]}},
+        {"type": "ok", "content": {"result": {"steps": [{"extract": {"password": canary}}]}}},
+        {"type": "send_job", "content": {"steps": [{"storage": {"extract": {"password": canary}}}]}},
+    ]
+    for message in hidden:
+        redactor = Redactor()
+        assert canary.encode() not in (redactor.redact_request(json.dumps(message).encode()) or b"")
+        assert canary not in redactor.redact_text(f"seen: {canary}")
+    for body in hidden:
+        assert canary not in Redactor().redact_body(json.dumps(body["content"]))
+
+
 def test_other_text_of_an_action_is_kept() -> None:
     """Where it is done, which keys it presses, what kind of file it uploads, and where a secret is filled in."""
     actions = [
