@@ -10,7 +10,7 @@ from tests.harness import Child
 
 pytestmark = pytest.mark.browser
 
-LINES = 30_000
+LINES = 15_000
 MOST = 64 << 10
 """Kilobytes more than before, at any time; thirty thousand lines with a handle each took 190,000."""
 FLOOD = """async (lines) => {

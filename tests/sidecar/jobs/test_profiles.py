@@ -32,8 +32,6 @@ from tests.site.server import TestSite
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KINDS: list[BrowserName] = ["CHROMIUM", "FIREFOX"]
-WINDOWS_SECONDS = 0.7
-"""Seconds until the restless page has opened windows."""
 Rest = dict[str, Any]
 Opened = AbstractAsyncContextManager[BrowserJobRunner]
 _READ_DATABASE = """() => new Promise((done) => {
@@ -114,30 +112,6 @@ async def test_cookies_and_storage_stay(tmp_path: Path, site: str, kind: Browser
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("kind", KINDS)
-async def test_every_origin_keeps_its_own(tmp_path: Path, site: str, kind: BrowserName) -> None:
-    """Origins in frames and left ones are saved too; those that no job has visited since stay unchanged."""
-    other = site.replace("127.0.0.1", "localhost")
-    write = "(text) => { localStorage.setItem('seen', text + '\\ud800') }"  # half a letter, which Playwright replaces
-    frame = """async (url) => {
-      const frame = document.body.appendChild(document.createElement('iframe'));
-      await new Promise((done) => { frame.onload = done; frame.src = url });
-      frame.contentWindow.localStorage.setItem('framed', 'yes');
-    }"""
-    async with opened(tmp_path) as runner:
-        for url, text in ((site, "first"), (other, "second"), (site, "third")):
-            reported = {"evaluate": {"expression": write, "arg": text}}
-            await runner.run(job(f"{url}/second.html", reported, browser=kind))
-        leave = evaluate("() => { localStorage.setItem('left', 'yes') }"), {"goto": f"{site}/second.html"}
-        await runner.run(job(f"{other}/second.html", *leave, browser=kind))
-        framing = {"evaluate": {"expression": frame, "arg": f"{site}/form.html"}}
-        await runner.run(job(f"{site}/second.html", framing, browser=kind))
-    stored = {origin["origin"]: origin["localStorage"] for origin in saved(tmp_path, f"shop.{kind.lower()}")["origins"]}
-    items = {url: {item["name"]: item["value"] for item in stored[url]} for url in stored}
-    assert items == {site: {"seen": "third\ufffd", "framed": "yes"}, other: {"seen": "second\ufffd", "left": "yes"}}
-
-
-@pytest.mark.browser
 async def test_a_page_that_hides_its_storage(tmp_path: Path, site: str) -> None:
     """If a page's scripts have removed the APIs, the browser is asked."""
     hide = "() => { localStorage.setItem('seen', 'yes'); indexedDB.databases = () => new Promise(() => {}) }"
@@ -146,21 +120,6 @@ async def test_a_page_that_hides_its_storage(tmp_path: Path, site: str) -> None:
     (origin,) = saved(tmp_path)["origins"]
     assert origin["localStorage"] == [{"name": "seen", "value": "yes"}]
     assert [database["name"] for database in origin["indexedDB"]] == ["shop"]
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("kind", KINDS)
-async def test_profiles_and_browsers_are_apart(runner: BrowserJobRunner, site: str, kind: BrowserName) -> None:
-    """Neither another profile, nor another browser, nor a job without a profile sees any of it."""
-    url = f"{site}/second.html"
-    await runner.run(job(url, evaluate("() => { document.cookie = 'a=b' }"), browser=kind))
-    others: list[SendJob] = [
-        job(url, evaluate("document.cookie"), profile="other", browser=kind),
-        job(url, evaluate("document.cookie"), browser=next(one for one in KINDS if one != kind)),
-        make_jobs([{"url": url, "actions": [evaluate("document.cookie")]}], browser=kind),
-    ]
-    for other in others:
-        assert values(await runner.run(other)) == [""]
 
 
 @pytest.mark.browser
@@ -197,30 +156,6 @@ async def test_what_a_job_does_to_its_page_stays_with_it(runner: BrowserJobRunne
         await runner.run(job(url, *mark))
         assert values(await runner.run(job(url, look, pages))) == expected, mark
         assert values(await runner.run(job(url, look))) == expected[:1], mark
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("pause", [0.0, 0.5])
-@pytest.mark.parametrize("kind", KINDS)
-async def test_a_job_gets_events_of_its_own_pages_only(
-    tmp_path: Path, site: str, kind: BrowserName, pause: float
-) -> None:
-    """Console lines, errors, alerts and windows of the page that the last job left are not the next one's."""
-    look, pages = evaluate("() => document.title"), "context.pages().length"
-    async with opened(tmp_path) as runner:
-        for number, extra in enumerate(["", "windows", "alerts", "", ""]):
-            url, mine = f"{site}/restless.html?{number}{extra}", f"?{number}{extra}"
-            asked: dict[str, Any] = {"options": ["READ_ALERTS"]} if number != 3 else {}
-            actions: list[Any] = [look, pages] if number == 4 else [look]
-            result = await runner.run(job(url, *actions, browser=kind, **asked))
-            (step,) = result.steps
-            others = [line for line in (*step.console, *step.errors, *(result.messages or ())) if mine not in line]
-            assert others == [], number
-            assert step.console[:5] == tuple(f"first {line} {mine}" for line in range(5)) or len(step.console) == 200
-            if number == 4:
-                assert step.values[1] == 1
-            # a window that opens while the next document opens can't be distinguished from that document's
-            await asyncio.sleep(max(pause, WINDOWS_SECONDS) if extra == "windows" else pause)
 
 
 @pytest.mark.browser

@@ -232,10 +232,14 @@ WAYS = ["page.route", "context.route"]
 
 @pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
 async def test_a_refused_answer_of_a_route_ends_the_action(site: str, runner: BrowserJobRunner, browser: str) -> None:
-    """A refusal fails the action at once, awaited by the handler or not, and the request is aborted."""
+    """A refusal fails the action at once, awaited by the handler or not, and the request is aborted.
+
+    The answer is refused before a browser sees it: in Firefox, whose jobs take seconds, each is tried in one way.
+    """
     asking = "page.evaluate(() => fetch('/asked').catch(() => 'given up'))"
-    for answer, kind, said in ANSWERS:
-        for handler in (f"(route) => {{ {answer} }}", f"async (route) => {{ await {answer} }}"):
+    for number, (answer, kind, said) in enumerate(ANSWERS):
+        handlers = [f"(route) => {{ {answer} }}", f"async (route) => {{ await {answer} }}"]
+        for handler in handlers if browser == "CHROMIUM" else handlers[number % 2 :][:1]:
             actions = [f"page.route('**/asked', {handler})", asking]
             job = make_job(f"{site}/second.html", actions=actions, browser=browser)
             async with asyncio.timeout(20):
