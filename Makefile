@@ -24,9 +24,9 @@ browserless-test:
 	@bash .ci/setup --without-browsers $(PYTHON)
 	@$(BIN)/pytest -n 2 --dist loadfile --durations=40 --without-browsers
 
-# demo and tests in a bare Debian with the oldest Python; tests without browsers in one with the newest
+# check, demo and tests in a bare Debian with the oldest Python; tests without browsers in one with the newest
 fresh-test:
-	@bash tests/bare/run.sh bookworm "python3 make git" "make demo && bash tests/bare/install.sh && make test"
+	@bash tests/bare/run.sh bookworm "python3 make git" "make check && make demo && bash tests/bare/install.sh && make test"
 
 newest-test:
 	@bash tests/bare/run.sh forky "python3.14 python3.14-venv make git" "make browserless-test PYTHON=python3.14"

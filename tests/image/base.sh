@@ -9,9 +9,9 @@ folder=$(mktemp -d /var/tmp/sidecar-base.XXXXXX)
 trap 'rm -rf --one-file-system "$folder"' EXIT
 bash tests/bare/root.sh "$1" "$folder/system"
 cd "$folder/system"
-# as in the slim image: no fsync for each file, no documentation, no translations
+# as in the slim image: no documentation, no translations
 rm -rf usr/share/{doc,man,locale}/*
-printf '%s\n' force-unsafe-io path-exclude=/usr/share/{doc,man,locale}/\* >etc/dpkg/dpkg.cfg.d/slim
+printf '%s\n' path-exclude=/usr/share/{doc,man,locale}/\* >etc/dpkg/dpkg.cfg.d/slim
 echo 'Acquire::Languages "none";' >etc/apt/apt.conf.d/slim
 
 container=$(buildah from scratch)
