@@ -74,11 +74,10 @@ class Recorder:
                 await _run_command(kind, tracing.stop_har())
             else:
                 await _run_command(kind, tracing.stop(path=self._file(kind)))
-            if kind == "trace" and _OPTIONS[kind] not in self._options:
-                continue
-            data = await asyncio.to_thread(self._read, kind)
+            if kind == "har" and self._on_har:
+                await asyncio.to_thread(self._hand_over, self._on_har)
             if _OPTIONS[kind] in self._options:
-                made.append((kind, data))
+                made.append((kind, await asyncio.to_thread(self._read_redacted, kind)))
         return made
 
     async def abandon(self) -> None:
@@ -86,15 +85,22 @@ class Recorder:
         tracing = self._page.context.tracing
         with contextlib.suppress(PlaywrightError, SidecarError, TimeoutError):
             async with within(_ABANDON_SECONDS):
-                if self._on_har is not None:
+                if self._on_har:
                     await tracing.stop_har()
-                    await asyncio.to_thread(self._read, "har")
+                    await asyncio.to_thread(self._hand_over, self._on_har)
                 if self._trace_failure:
                     await tracing.stop(path=self._file("trace"))
-                    self.failure_trace = await asyncio.to_thread(self._read, "trace")
+                    self.failure_trace = await asyncio.to_thread(self._read_redacted, "trace")
 
     def _file(self, kind: ArtifactKind) -> Path:
         return self._folder / f"{kind}.{_SUFFIXES[kind]}"
+
+    def _hand_over(self, on_har: Callable[[bytes], None]) -> None:
+        on_har(self._read("har"))
+
+    def _read_redacted(self, kind: ArtifactKind) -> bytes:
+        data = self._read(kind)
+        return _REDACT[kind](data, self._redact) if kind in _REDACT else data
 
     def _read(self, kind: ArtifactKind) -> bytes:
         try:
@@ -103,9 +109,7 @@ class Recorder:
             raise ActionFailed(f"{_OPTIONS[kind]} failed: {error.strerror}", action=_OPTIONS[kind]) from None
         if not data:
             raise ActionFailed(f"{_OPTIONS[kind]} failed: the browser gave nothing to record", action=_OPTIONS[kind])
-        if kind == "har" and self._on_har:
-            self._on_har(data)
-        return _REDACT[kind](data, self._redact) if kind in _REDACT else data
+        return data
 
 
 def with_bodies(har: bytes, bodies: Mapping[str, bytes]) -> bytes:
