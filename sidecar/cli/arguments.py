@@ -85,7 +85,7 @@ def suggestion(near: str | None) -> str:
 def unknown(kind: str, word: str, words: Iterable[str]) -> str:
     """A sentence on an unknown word, with the nearest one; with all if they are few."""
     known = list(words)
-    few = f"; one of: {', '.join(known)}" if len(known) <= 5 else ""
+    few = f"; one of: {', '.join(known)}" if len(known) <= 6 else ""
     return f"unknown {kind} {word!r}{suggestion(nearest_name(word, known)) or few}"
 
 

@@ -39,15 +39,29 @@ CLIENTS: Final = {
 """Each language's files."""
 
 
+_OTHER_NAMES: Final = {
+    **dict.fromkeys(("javascript", "js", "nodejs", "ts", "typescript"), "node"),
+    **dict.fromkeys(("sh", "shell"), "bash"),
+    "golang": "go",
+    "rb": "ruby",
+}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which client, and where it goes."""
-    parser.add_argument("language", choices=tuple(CLIENTS), help="of which language")
+    parser.add_argument("language", type=_language, choices=tuple(CLIENTS), help="of which language")
     parser.add_argument(
         "--out", metavar="PATH", help="write it to this file; to a folder also what belongs to it, such as types"
     )
     parser.add_argument("--example", action="store_true", help="a small scraper; with --out FOLDER, and its client")
     parser.add_argument("--force", action="store_true", help="replace files that have other content")
     parser.epilog = f"Python's client is in the package: `from sidecar.client import Sidecar`. {parser.epilog}"
+
+
+def _language(word: str) -> str:
+    if word.lower() in ("python", "py"):
+        raise argparse.ArgumentTypeError("Python's is in the package: `from sidecar.client import Sidecar`")
+    return _OTHER_NAMES.get(word.lower(), word.lower())
 
 
 def run(parsed: argparse.Namespace, _: Mapping[str, str]) -> int:

@@ -46,6 +46,47 @@ GO = {"GOPROXY": "off", "GOFLAGS": "", "GOCACHE": str(Path(tempfile.gettempdir()
 PAGE = "data:text/html,<h1>Hello</h1>"
 
 
+EXTRACT = '{"price":{"selector":"b","required":true}}'
+FAILING = f'{{"artifacts":"files","steps":[{{"url":"data:text/html,<p>a","extract":{EXTRACT}}}]}}'
+CAUGHT = {
+    "node": (
+        "mjs",
+        """import { Sidecar, SidecarFailure } from "CLIENT";
+const sidecar = await Sidecar.spawn(process.argv.slice(2));
+const failure = await sidecar.request("send_job", JOB).catch((error) => error);
+if (!(failure instanceof SidecarFailure)) throw failure;
+console.log(failure.code, failure.retryable, failure.field, Object.keys(failure.artifacts).sort().join(" "));
+await sidecar.close();
+""",
+    ),
+    "php": (
+        "php",
+        """<?php require 'CLIENT';
+$sidecar = new Sidecar(array_slice($argv, 1));
+try {
+    $sidecar->request('send_job', json_decode('JOB'));
+} catch (SidecarFailure $failure) {
+    $kinds = array_keys((array) $failure->artifacts);
+    sort($kinds);
+    echo implode(' ', [$failure->reason, json_encode($failure->retryable), $failure->field, ...$kinds]);
+}
+exit($sidecar->close());
+""",
+    ),
+    "ruby": (
+        "rb",
+        """require "CLIENT"
+Sidecar.open(*ARGV) do |sidecar|
+  sidecar.request("send_job", JSON.parse('JOB'))
+rescue Sidecar::Failure => e
+  puts [e.code, e.retryable, e.field, *e.artifacts.keys.sort].join(" ")
+end
+""",
+    ),
+}
+"""Programs that print what the exception of a failed job carries."""
+
+
 def command(language: str, program: str, folder: Path) -> list[str]:
     """The command line of a client's scraper or driver; the one in Go is built, for which nothing is fetched."""
     if language == "go":
@@ -115,6 +156,20 @@ def test_the_first_extract(tmp_path: Path, about: tuple[str, str, str, str]) -> 
     assert sentence in refused.stderr
     assert hint in refused.stderr
     assert len(refused.stderr.splitlines()) == (2 if title == "Go" else 1)  # `go run` adds the exit code
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("language", CAUGHT)
+def test_what_an_exception_carries(tmp_path: Path, language: str) -> None:
+    """Code, whether to try again, the field, and where the page's picture and HTML are."""
+    suffix, text = CAUGHT[language]
+    name = {"node": "sidecar.mjs", "php": "Sidecar.php", "ruby": "sidecar.rb"}[language]
+    folder = "typescript" if language == "node" else language
+    program = tmp_path / f"caught.{suffix}"
+    program.write_text(text.replace("CLIENT", str(CLIENTS / folder / name)).replace("JOB", FAILING))
+    done = run([*COMMANDS[language][:-1], str(program), *SIDECAR], tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == ["action_failed", "false", "price", "html", "screenshot"]
 
 
 def test_there_is_a_first_extract_for_each_client() -> None:

@@ -212,8 +212,10 @@ class NavigationTracker:
             while not task.done() and not self._has_failed(page):
                 self._failure_event.clear()
                 failure = asyncio.create_task(self._failure_event.wait())
-                await asyncio.wait((task, failure), return_when=asyncio.FIRST_COMPLETED)
-                failure.cancel()
+                try:
+                    await asyncio.wait((task, failure), return_when=asyncio.FIRST_COMPLETED)
+                finally:  # also when the job's time is over
+                    failure.cancel()
             if not task.done():
                 await asyncio.wait((task,), timeout=_EVENT_SECONDS)
             if not task.done():

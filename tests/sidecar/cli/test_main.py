@@ -132,6 +132,16 @@ def test_without_a_standard_output(tmp_path: Path, arguments: str) -> None:
         ("replay --speed 2x log", "sidecar replay: unknown speed '2x'; one of: 1x, max; see `sidecar replay --help`"),
         ("completion bsh", "sidecar completion: unknown shell 'bsh'; did you mean 'bash'?"),
         ("client nod", "sidecar client: unknown language 'nod'; did you mean 'node'?"),
+        (
+            "client perl",
+            "sidecar client: unknown language 'perl'; one of: node, deno, go, php, ruby, bash;"
+            " see `sidecar client --help`",
+        ),
+        (
+            "client python",
+            "sidecar client: language: Python's is in the package: `from sidecar.client import Sidecar`;"
+            " see `sidecar client --help`",
+        ),
         ("help", "sidecar: type `sidecar --help`"),
         ("shop.example/list", "sidecar: to open a page: sidecar get shop.example/list"),
         (
@@ -332,6 +342,7 @@ def test_clients_are_written(
         assert run is not None
         return run(), *capfd.readouterr()
 
+    assert commands.parse(["client", "TypeScript"]).run  # by another name
     files = client.CLIENTS[language]
     source = Path(__file__).parents[3] / "clients" / files.folder
     text = (source / files.client[0]).read_text()
