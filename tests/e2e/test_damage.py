@@ -1,5 +1,6 @@
 """A store that is damaged, newer than we are, or held by somebody else: it is reported, and holds up nothing else."""
 
+import shutil
 import signal
 import sqlite3
 import time
@@ -26,7 +27,7 @@ COLUMNS = {"task_run": "outcome", "login": "servers"}
 DAMAGE = {"no JSON": b"{", "another shape": b'{"a":1}', "nothing": b""}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hooks() -> Iterator[Rtcv]:
     """Takes webhooks."""
     with receiver() as running:
@@ -69,6 +70,17 @@ def fill(child: Child, hooks: Rtcv) -> str:
     return submit(child, {**JOB, "mode": "async", "name": "damaged"})
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory, hooks: Rtcv) -> tuple[Path, str]:
+    """The folder of a session that has ended, with a row in every table, and its job's id."""
+    folder = tmp_path_factory.mktemp("filled")
+    with Child(folder, env=PRIVATE) as child:
+        job_id = fill(child, hooks)
+        ended(child, job_id)
+        assert child.end() == 0
+    return folder, job_id
+
+
 def damage(path: Path, table: str, document: bytes) -> None:
     """Spoils every row of a table; jobs wait again, first in their queue."""
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -80,12 +92,12 @@ def damage(path: Path, table: str, document: bytes) -> None:
 
 @pytest.mark.parametrize("document", DAMAGE.values(), ids=DAMAGE)
 @pytest.mark.parametrize("table", TABLES)
-def test_a_row_that_can_not_be_read_blocks_no_other(tmp_path: Path, hooks: Rtcv, table: str, document: bytes) -> None:
+def test_a_row_that_can_not_be_read_blocks_no_other(
+    tmp_path: Path, hooks: Rtcv, filled: tuple[Path, str], table: str, document: bytes
+) -> None:
     """Every request is answered, a damaged job fails when it is due, and new work is done and reported."""
-    with Child(tmp_path, env=PRIVATE) as child:
-        damaged = fill(child, hooks)
-        ended(child, damaged)
-        assert child.end() == 0
+    folder, damaged = filled
+    shutil.copytree(folder / "state", tmp_path / "state")
     damage(tmp_path / "state" / "sidecar.db", table, document)
     reported = len(hooks.server.to("/hook"))
     with Child(tmp_path, env=PRIVATE) as child:
