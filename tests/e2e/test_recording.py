@@ -445,8 +445,6 @@ def test_pushes_are_replayed(tmp_path: Path) -> None:
     url = manifest["settings"]["push_url"]
     assert {one["url"] for one in posted} == {url}
     assert all(b"canary-4711" not in path.read_bytes() for path in recording.rglob("*") if path.is_file())
-    done = replay(tmp_path, "--check")
-    assert done.returncode == 0, done.stdout + done.stderr
     began = time.time()
     with Child(tmp_path, "--offline", "recording", "--push-url", url, env=private) as child:
         child.ask({"type": "set_mock", "content": {}}, {"type": "list_schedules"})
@@ -507,6 +505,36 @@ def test_a_signal_to_the_whole_group_leaves_a_complete_recording(tmp_path: Path)
         child.process.terminate()
         child.wait()
     assert json.loads((tmp_path / "recording" / "manifest.json").read_text())["complete"] is True
+
+
+def test_a_recording_is_read_while_it_is_written(tmp_path: Path) -> None:
+    """Replay, report and export take what is there, while the session goes on and in any state of its files."""
+    commands = ("replay", "recording", "--json"), ("report", "recording"), ("export", "recording", "--format", "har")
+    with Child(tmp_path, "--record", "recording") as child:
+        child.ask({"type": "set_mock", "content": {}})
+        until_written(tmp_path / "recording" / "replies.jsonl", 1)
+        readers = [
+            subprocess.Popen(
+                [sys.executable, "-m", "sidecar", *command],
+                cwd=tmp_path,
+                env=environment(tmp_path),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            for command in commands
+        ]
+        number, deadline = 0, time.monotonic() + 60
+        while any(reader.poll() is None for reader in readers):
+            assert time.monotonic() < deadline, "a reader does not end"
+            number += 1
+            reference = {"referenceNumber": f"a-{number}", "password": f"canary-{number}"}
+            assert child.ask({"type": "send_cv", "content": reference})[0]["type"] == "ok"
+        said = [reader.communicate(timeout=20) for reader in readers]
+        assert child.end() == 0
+    assert [reader.returncode for reader in readers] == [0, 0, 0], said
+    assert all(b"Traceback" not in err and b"canary-" not in out + err for out, err in said)
+    assert all(json.loads(line) for line in said[0][0].splitlines())
+    assert len(lines(tmp_path / "recording" / "replies.jsonl")) == number + 1
 
 
 def test_a_recording_that_is_being_written_says_so(tmp_path: Path, short_recording: Path) -> None:
