@@ -21,3 +21,5 @@ answers=$(sidecar <<<"$lines")
 grep -q '"code":"browser_unavailable"' <<<"$answers"
 [ "$(sed -n 3p <<<"$answers")" = '{"type":"ok","content":true}' ]
 echo "image-test: a session works, and a job says that there is no browser"
+grep -q 'final class Sidecar' <<<"$(sidecar client php)"
+echo "image-test: the clients for other languages are in it"
