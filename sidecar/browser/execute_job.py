@@ -165,17 +165,29 @@ async def _run_and_collect(
             raise
         for kind, data in await recorder.finish():
             artifacts[kind] = await sink.put(kind, data)
-        if runner.filmstrip:
-            await runner.filmstrip.finish()
-    artifacts |= await capture_artifacts(runner.page, runner.cdp, job.options, job.pdf, sink)
+        film, runner.filmstrip = runner.filmstrip, None
+        if film and job.options:
+            await film.finish()  # while a picture is taken, secrets are covered, which captures would show
+        artifacts |= await _capture(job, runner, sink, redactions)
+        redacted = tuple(_redact_step(step, redactions.secrets) for step in outcome.steps)
+        result = JobResult(steps=redacted, extract=outcome.extract, **artifacts)
+        if network and network.on_result:
+            network.on_result(result)
+        await recorder.hand_over()
+        if film:
+            await film.finish()
+    return result
+
+
+async def _capture(job: SendJob, runner: StepRunner, sink: ArtifactSink, redactions: Redactions) -> dict[str, Any]:
+    artifacts: dict[str, Any] = await capture_artifacts(runner.page, runner.cdp, job.options, job.pdf, sink)
     if runner.downloads:
         artifacts["downloads"] = tuple(
             [await _store_download(redactions.secrets(file.name), file.data, sink) for file in runner.downloads]
         )
     if "READ_ALERTS" in job.options:
         artifacts["messages"] = tuple(map(redactions.secrets, runner.dialogs.messages))
-    redacted = tuple(_redact_step(step, redactions.secrets) for step in outcome.steps)
-    return JobResult(steps=redacted, extract=outcome.extract, **artifacts)
+    return artifacts
 
 
 async def _learn_secrets(runner: StepRunner, network: JobNetwork | None) -> None:

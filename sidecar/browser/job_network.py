@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from playwright.async_api import BrowserContext, Route, WebSocketRoute
+from sidecar_protocol.jobs import JobResult
 
 from sidecar.browser.artifacts.capture import ArtifactKind
 from sidecar.browser.cdp import is_chromium
@@ -93,6 +94,10 @@ class JobNetwork(Protocol):
     def on_har(self) -> Callable[[bytes], None] | None:
         """Takes the HAR of the job's pages, in a thread; None if there is to be none."""
 
+    on_result: Callable[[JobResult], None] | None
+    """Takes the job's result before what is recorded of the job is handed over, which takes longer; None if the job's
+    end is early enough."""
+
     def filmstrip(self, page: JobPage, redact: Redact, *, scales: bool) -> Filmstrip | None:
         """Takes notes and pictures of the job on its page; None if there are to be none.
 
@@ -140,6 +145,7 @@ class RecordedNetwork:
         """
         self._seed = seed
         self.on_har: Callable[[bytes], None] | None = on_har
+        self.on_result: Callable[[JobResult], None] | None = None
         self._on_film = on_film
         self._on_progress = on_progress
         self._on_extract = on_extract
@@ -188,6 +194,7 @@ class OfflineNetwork:
     is_offline = True
     context_arguments: Mapping[str, Any] = {"proxy": _NOWHERE, "service_workers": "block"}
     on_har: Callable[[bytes], None] | None = None
+    on_result: Callable[[JobResult], None] | None = None
 
     def __init__(
         self,

@@ -94,6 +94,8 @@ class BrowserServices:
 
     async def close(self) -> None:
         """Closes the browsers, and removes temporary files."""
+        if self._runner:
+            await self._runner.close()
         if self._pool:
             await self._pool.close()
         if self._drivers:

@@ -1,7 +1,8 @@
 """One run of a browser job: validation, a page of the pool, execution."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 from sidecar_protocol.jobs import JobResult, SendJob
 
 from sidecar.browser.artifacts.capture import ArtifactKind, WriteArtifact, write_file
+from sidecar.browser.background_tasks import BackgroundTasks
 from sidecar.browser.execute_job import Redactions, execute_job
 from sidecar.browser.failure_evidence import Evidence, failure_options
 from sidecar.browser.job_network import JobNetwork
@@ -33,8 +35,12 @@ from sidecar.recording.redaction.redactor import Redactor
 from sidecar.templates import MAX_FILLED_BYTES, TextBudget
 from sidecar.truncation import SANDBOX_MAX, truncate
 
+log = logging.getLogger(__name__)
+
 MAX_MESSAGE_CHARS: Final = 1_000
 """Characters of a sentence that says why a job failed, and of each place that it names."""
+_RECORDING_SECONDS: Final = 5.0
+"""Seconds for recordings of jobs at the end of a session."""
 Secrets = Mapping[str, Any]
 """Name -> the secret, decoded from JSON."""
 
@@ -85,6 +91,7 @@ class BrowserJobRunner:
         self._network_of = network_of
         self._artifacts_folder = artifacts_folder
         self._clock = clock
+        self._recordings = BackgroundTasks()
         in_memory = MemoryProfileStore()
         self._states = states or (lambda: in_memory)
 
@@ -130,8 +137,7 @@ class BrowserJobRunner:
         ways = partial(execute_job, observer=observer, use=use, allows=allows, network=network, evidence=evidence)
         work = partial(ways, job, steps, *parts)
         try:
-            arguments, is_offline = _context_arguments(job, steps, network), network is not None and network.is_offline
-            result = await self._run_on_page(job, work, arguments, use, scope, is_offline=is_offline)
+            return await self._run_on_page(job, work, _context_arguments(job, steps, network), use, scope, network)
         except SidecarError as error:
             _redact_error(error, redactions)
             evidence.attach(error, redactions.all)
@@ -139,9 +145,26 @@ class BrowserJobRunner:
                 raise
             await asyncio.to_thread(network.ended, error)
             raise network.explain(error) from None
-        if network:
-            await asyncio.to_thread(network.ended, None)
-        return result
+
+    async def _run_recorded(self, running: Coroutine[Any, Any, JobResult], network: JobNetwork) -> JobResult:
+        """The job's result; it does not wait for what is recorded of the job, which goes on in the background."""
+        result: asyncio.Future[JobResult] = asyncio.get_running_loop().create_future()
+        network.on_result = result.set_result
+        job = asyncio.ensure_future(running)
+        try:
+            await asyncio.wait((job, result), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            job.cancel()
+            await asyncio.wait((job,))
+            raise
+        if not result.done():
+            return await job  # which has failed
+        self._recordings.start(_end_recording(job, network))
+        return result.result()
+
+    async def close(self) -> None:
+        """Waits, for a limited time, for what is still recorded of jobs that have ended."""
+        await self._recordings.wait(_RECORDING_SECONDS)
 
     async def _run_on_page(
         self,
@@ -150,13 +173,19 @@ class BrowserJobRunner:
         arguments: dict[str, Any],
         use: ProfileUse | None,
         scope: Scope | None,
-        *,
-        is_offline: bool,
+        network: JobNetwork | None,
     ) -> JobResult:
-        """In a replay nothing is reached, and what the scope has refused was recorded."""
-        if scope and scope.strict_resources and not is_offline:
-            return await self._run_behind_gateway(job, work, arguments, use, scope)
-        return await self._pool.run(job.browser, work, arguments, use)
+        if scope and scope.strict_resources and not (network and network.is_offline):
+            running = self._run_behind_gateway(job, work, arguments, use, scope)
+        else:  # also in a replay, where nothing is reached, and what the scope has refused was recorded
+            running = self._pool.run(job.browser, work, arguments, use)
+        if network is None:
+            return await running
+        if network.on_har and use is None and scope is None:  # otherwise the job's end may still fail
+            return await self._run_recorded(running, network)
+        result = await running
+        await asyncio.to_thread(network.ended, None)
+        return result
 
     async def _run_behind_gateway(
         self, job: SendJob, work: Work[JobResult], arguments: dict[str, Any], use: ProfileUse | None, scope: Scope
@@ -210,6 +239,14 @@ def _noted(write: WriteArtifact, network: JobNetwork) -> WriteArtifact:
         return path
 
     return write_and_note
+
+
+async def _end_recording(job: asyncio.Future[JobResult], network: JobNetwork) -> None:
+    await asyncio.wait((job,))
+    if job.cancelled() or (failure := job.exception()):
+        reason = "cancelled" if job.cancelled() else type(failure).__name__
+        log.warning("the recording of a job lacks what its pages have loaded: %s", reason)
+    await asyncio.to_thread(network.ended, None)
 
 
 def _context_arguments(job: SendJob, steps: Sequence[PlannedStep], network: JobNetwork | None) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class PageRecorder:
 
 
 class PageRecordings:
-    """The HARs of a recording; those of one kind of job are given in the order in which the jobs ended."""
+    """The HARs of a recording; those of one kind of job are given in the order in which the jobs began."""
 
     def __init__(self, folder: Path, ignored_parameters: Iterator[str] | tuple[str, ...] = ()) -> None:
         """Raises RecordingError."""
@@ -84,8 +84,8 @@ class PageRecordings:
         self._ignored = tuple(ignored_parameters)
         self._waiting: dict[str, deque[dict[str, Any]]] = {}
         try:
-            for line in (self._folder / INDEX).read_bytes().splitlines():
-                entry = orjson.loads(line)
+            entries = map(orjson.loads, (self._folder / INDEX).read_bytes().splitlines())
+            for entry in sorted(entries, key=lambda entry: float(entry["began"])):
                 self._waiting.setdefault(entry["job"], deque()).append(entry)
         except FileNotFoundError:
             pass

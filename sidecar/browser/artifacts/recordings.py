@@ -51,6 +51,7 @@ class Recorder:
         """The redacted trace of a job that has failed, if it was to be kept."""
         extra = {kind for kind, wanted in (("har", on_har), ("trace", trace_failure)) if wanted}
         self._kinds = [kind for kind, option in _OPTIONS.items() if option in options or kind in extra]
+        self._records_har = False
 
     async def start(self) -> None:
         """Starts recording. Raises ActionFailed with the option as its action, BrowserUnavailable, BrowserCrashed."""
@@ -60,43 +61,49 @@ class Recorder:
                 await _run_command(kind, self._page.screencast.start(path=self._file(kind)))
             elif kind == "har":
                 await _run_command(kind, tracing.start_har(self._file(kind), content="embed"))
+                self._records_har = True
             else:
                 await _run_command(kind, tracing.start(screenshots=True, snapshots=True))
 
     async def finish(self) -> list[tuple[ArtifactKind, bytes]]:
-        """Ends the recordings and returns them redacted. Raises ActionFailed, BrowserCrashed."""
+        """Ends what the job has asked for, and returns it redacted. Raises ActionFailed, BrowserCrashed."""
         made: list[tuple[ArtifactKind, bytes]] = []
         tracing = self._page.context.tracing
         for kind in self._kinds:
+            is_wanted = _OPTIONS[kind] in self._options
             if kind == "video":
                 await _run_command(kind, self._page.screencast.stop())
-            elif kind == "har":
-                await _run_command(kind, tracing.stop_har())
-            else:
+            elif kind == "trace":
                 await _run_command(kind, tracing.stop(path=self._file(kind)))
-            if kind == "har" and self._on_har:
-                await asyncio.to_thread(self._hand_over, self._on_har)
-            if _OPTIONS[kind] in self._options:
+            elif is_wanted:
+                await self._stop_har()
+            if is_wanted:
                 made.append((kind, await asyncio.to_thread(self._read_redacted, kind)))
         return made
+
+    async def hand_over(self) -> None:
+        """Ends the HAR and gives it to `on_har`. Raises ActionFailed, BrowserCrashed."""
+        if self._on_har:
+            await self._stop_har()
+            await asyncio.to_thread(lambda take: take(self._read("har")), self._on_har)
+
+    async def _stop_har(self) -> None:
+        if self._records_har:
+            self._records_har = False
+            await _run_command("har", self._page.context.tracing.stop_har())
 
     async def abandon(self) -> None:
         """Saves the HAR of a job that has failed, for `on_har`, and its trace, if the browser still gives them."""
         tracing = self._page.context.tracing
         with contextlib.suppress(PlaywrightError, SidecarError, TimeoutError):
             async with within(_ABANDON_SECONDS):
-                if self._on_har:
-                    await tracing.stop_har()
-                    await asyncio.to_thread(self._hand_over, self._on_har)
+                await self.hand_over()
                 if self._trace_failure:
                     await tracing.stop(path=self._file("trace"))
                     self.failure_trace = await asyncio.to_thread(self._read_redacted, "trace")
 
     def _file(self, kind: ArtifactKind) -> Path:
         return self._folder / f"{kind}.{_SUFFIXES[kind]}"
-
-    def _hand_over(self, on_har: Callable[[bytes], None]) -> None:
-        on_har(self._read("har"))
 
     def _read_redacted(self, kind: ArtifactKind) -> bytes:
         data = self._read(kind)

@@ -17,7 +17,7 @@ from sidecar.errors import LimitExceeded
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from tests.sidecar.browser.parts import make_job
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 SCRIPT = """() => Array.from({length: 9_000}, (_, i) => (
     {i, text: `é${i}`, none: null, not: undefined, list: [1.5, true, 2n ** 70n]}))"""
