@@ -5,13 +5,14 @@ import { createInterface } from "node:readline";
 import { Sidecar, SidecarFailure } from "./sidecar.mjs";
 
 const say = (line) => console.log(JSON.stringify(line));
+const exit = () => process.stdout.write("", () => process.exit(0)); // what the pipe has not taken yet is written first
 const asked = new Map(); // name -> what aborts it
 let sidecar;
 try {
   sidecar = await Sidecar.spawn(process.argv.slice(2), { onEvent: ({ event, content }) => say({ event, content }) });
 } catch {
   say({ ended: true });
-  process.exit(0);
+  await new Promise(exit);
 }
 for await (const line of createInterface({ input: process.stdin })) {
   const { as, type, content, cancel } = JSON.parse(line);
@@ -26,4 +27,4 @@ for await (const line of createInterface({ input: process.stdin })) {
   );
 }
 say({ closed: await sidecar.close() });
-process.exit(0);
+exit();

@@ -283,11 +283,12 @@ def test_failures_of_servers_are_replayed_at_once(tmp_path: Path) -> None:
 def test_a_second_recording_in_a_folder_keeps_the_first(tmp_path: Path, server: Rtcv) -> None:
     """The newest is at the top; two at once don't mix."""
     record(tmp_path, server, {"type": "ping"})
-    with Child(tmp_path, "--record", "recording") as one, Child(tmp_path, "--record", "recording") as other:
+    with Child(tmp_path, "--record", "recording") as one:
         one.ask({"type": "ping"})
-        other.ask({"type": "ping"}, {"type": "ping"})
-        one.end()
-        other.end()
+        with Child(tmp_path, "--record", "recording") as other:
+            other.ask({"type": "ping"}, {"type": "ping"})
+            one.end()
+            other.end()
     folder = tmp_path / "recording"
     assert len(lines(folder / "session.jsonl")) == 1
     assert len(lines(folder / "earlier" / "000001" / "session.jsonl")) == 2

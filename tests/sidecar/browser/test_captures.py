@@ -50,7 +50,9 @@ def browsers(kind: str) -> set[int]:
 
 
 def _ancestors(process: psutil.Process) -> set[int]:
-    return {one.pid for one in process.parents()}
+    with contextlib.suppress(psutil.NoSuchProcess):  # it ends just now
+        return {one.pid for one in process.parents()}
+    return set()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -111,7 +111,7 @@ def test_without_a_standard_output(tmp_path: Path, arguments: str) -> None:
     (tmp_path / "log").write_text('{"type":"ping"}\n')
     command = f"exec {sys.executable} -m sidecar {arguments} >&-"
     done = subprocess.run(
-        ["/bin/sh", "-c", command], stderr=subprocess.PIPE, env=environment(tmp_path), cwd=tmp_path, timeout=SECONDS
+        ["/bin/sh", "-c", command], stderr=subprocess.PIPE, env=environment(tmp_path), cwd=tmp_path, timeout=3 * SECONDS
     )
     assert (done.returncode, done.stderr.count(b"Traceback")) == (0, 0)
 
