@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -511,30 +512,24 @@ def test_a_signal_to_the_whole_group_leaves_a_complete_recording(tmp_path: Path)
 def test_a_recording_is_read_while_it_is_written(tmp_path: Path) -> None:
     """Replay, report and export take what is there, while the session goes on and in any state of its files."""
     commands = ("replay", "recording", "--json"), ("report", "recording"), ("export", "recording", "--format", "har")
-    with Child(tmp_path, "--record", "recording") as child:
+
+    def read(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, timeout=60)
+
+    with Child(tmp_path, "--record", "recording") as child, ThreadPoolExecutor() as threads:
         child.ask({"type": "set_mock", "content": {}})
         until_written(tmp_path / "recording" / "replies.jsonl", 1)
-        readers = [
-            subprocess.Popen(
-                [sys.executable, "-m", "sidecar", *command],
-                cwd=tmp_path,
-                env=environment(tmp_path),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-            for command in commands
-        ]
-        number, deadline = 0, time.monotonic() + 60
-        while any(reader.poll() is None for reader in readers):
-            assert time.monotonic() < deadline, "a reader does not end"
+        readers = [threads.submit(read, [sys.executable, "-m", "sidecar", *command]) for command in commands]
+        number = 0
+        while not all(reader.done() for reader in readers):
             number += 1
             reference = {"referenceNumber": f"a-{number}", "password": f"canary-{number}"}
             assert child.ask({"type": "send_cv", "content": reference})[0]["type"] == "ok"
-        said = [reader.communicate(timeout=20) for reader in readers]
         assert child.end() == 0
-    assert [reader.returncode for reader in readers] == [0, 0, 0], said
-    assert all(b"Traceback" not in err and b"canary-" not in out + err for out, err in said)
-    assert all(json.loads(line) for line in said[0][0].splitlines())
+    done = [reader.result() for reader in readers]
+    assert [one.returncode for one in done] == [0, 0, 0], done
+    assert all(b"Traceback" not in one.stderr and b"canary-" not in one.stdout + one.stderr for one in done)
+    assert all(json.loads(line) for line in done[0].stdout.splitlines())
     assert len(lines(tmp_path / "recording" / "replies.jsonl")) == number + 1
 
 
