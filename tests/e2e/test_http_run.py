@@ -243,11 +243,13 @@ def test_ctrl_c(tmp_path: Path, real: Rtcv) -> None:
 
 def test_ctrl_z_and_what_comes_after(tmp_path: Path) -> None:
     """A shell stops and continues scraper and sidecar together; its next command has the terminal."""
-    scraper = "echo up; read -r line; echo read $line; exit 3"
+    scraper = "echo up; read -r line; echo has $line; read -r line; echo read $line; exit 3"
     command = " ".join(map(shlex.quote, (*RUN, "bash", "-c", scraper)))
     script = f"{command}; echo stopped $?; fg; echo ended $?; read -r line; echo next $line"
     with Terminal(tmp_path, "bash", "--norc", "-m", "-c", script) as terminal:
         terminal.read_until(b"up\r\n")
+        terminal.type(b"it\n")  # it has the terminal once it has read: a Ctrl-Z before that is lost with its first stop
+        terminal.read_until(b"has it\r\n")
         terminal.type(b"\x1a")
         terminal.read_until(b"stopped 148\r\n")
         terminal.type(b"typed\n")
@@ -259,7 +261,7 @@ def test_ctrl_z_and_what_comes_after(tmp_path: Path) -> None:
     script = f"{command}; echo ended $?; read -r line; echo next $line"  # without job control: all in one group
     with Terminal(tmp_path, "bash", "--norc", "-c", script) as terminal:
         terminal.read_until(b"up\r\n")
-        terminal.type(b"typed\n")
+        terminal.type(b"it\ntyped\n")
         terminal.read_until(b"ended 3\r\n")
         terminal.type(b"more\n")
         terminal.read_until(b"next more\r\n")
