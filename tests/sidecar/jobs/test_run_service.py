@@ -21,7 +21,7 @@ from sidecar.jobs.run_service import RunRequest, RunService
 from sidecar.jobs.run_updates import RunListeners
 from sidecar.jobs.token_scope import Scope
 from sidecar.rtcv.send_cv import ReferenceLocks, send_cv
-from tests.event_loop import MOST_TURNS, counted
+from tests.event_loop import watched
 from tests.sidecar.server.handlers.parts import Parts
 
 
@@ -82,9 +82,9 @@ async def test_a_large_job_leaves_the_loop_to_others(parts: Parts) -> None:
     runs = RunService(lambda: runner, lambda *_: None, ReferenceLocks(), parts.time.clock)
     await runs.check_async(large)
     request = RunRequest(job=large, run_id="run", login=parts.session, listeners=listeners)
-    reply, turns = await counted(runs.run(request))
+    reply, loop = await watched(runs.run(request))
     assert reply.status == "success"
-    assert turns > MOST_TURNS
+    assert loop.is_left_to_others, loop
     assert {content.data.job_name for event, content in events if event == "job_update"} == {"about **********"}
 
 
