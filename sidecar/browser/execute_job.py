@@ -69,7 +69,7 @@ async def execute_job(
     Raises BrowserCrashed, BrowserUnavailable, NavigationFailed, ActionFailed, Forbidden, LimitExceeded, TimedOut,
     StoreFailed.
     """
-    strip = network.filmstrip(job_page, redactions.all, scales="RECORD" not in job.options) if network else None
+    strip = network.filmstrip(job_page, redactions.all, job.options) if network else None
     sink = ArtifactSink(write_artifact)
     runner = StepRunner(job_page, clock, sandboxes, redactions.values, scratch, redactions.all, allows, strip)
     if use:
@@ -173,9 +173,9 @@ async def _run_and_collect(
         result = JobResult(steps=redacted, extract=outcome.extract, **artifacts)
         if network and network.on_result:
             network.on_result(result)
-        await recorder.hand_over()
         if film:
             await film.finish()
+        await recorder.hand_over()
     return result
 
 

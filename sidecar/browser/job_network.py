@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from playwright.async_api import BrowserContext, Route, WebSocketRoute
-from sidecar_protocol.jobs import JobResult
+from sidecar_protocol.jobs import JobResult, Option
 
 from sidecar.browser.artifacts.capture import ArtifactKind
 from sidecar.browser.cdp import is_chromium
@@ -98,10 +98,10 @@ class JobNetwork(Protocol):
     """Takes the job's result before what is recorded of the job is handed over, which takes longer; None if the job's
     end is early enough."""
 
-    def filmstrip(self, page: JobPage, redact: Redact, *, scales: bool) -> Filmstrip | None:
+    def filmstrip(self, page: JobPage, redact: Redact, options: Sequence[Option]) -> Filmstrip | None:
         """Takes notes and pictures of the job on its page; None if there are to be none.
 
-        `redact` takes the job's secrets out of a text. `scales`: whether a picture may be taken at a smaller scale.
+        `redact` takes the job's secrets out of a text; `options` are what the job captures itself.
         """
 
     def artifact_written(self, kind: ArtifactKind, path: Path) -> None:
@@ -156,11 +156,13 @@ class RecordedNetwork:
         self._artifacts: list[Artifact] = []
         self._redact_job: Redact = str
 
-    def filmstrip(self, page: JobPage, redact: Redact, *, scales: bool) -> Filmstrip | None:
+    def filmstrip(self, page: JobPage, redact: Redact, options: Sequence[Option]) -> Filmstrip | None:
         """A new one; that of an attempt before this one is forgotten."""
         self._film, self._redact_job, self._shown = Film(), redact, 0
+        scales = "RECORD" not in options  # a video would show it
         pictures = PagePictures(page.cdp, page.page, lambda text: self._redact(redact(text)), scales=scales)
-        return Filmstrip(self._film, pictures, self._now, self._show_progress)
+        late_end = self.on_result is not None and not options  # which capture the page without covered secrets
+        return Filmstrip(self._film, pictures, self._now, self._show_progress, late_end=late_end)
 
     def _show_progress(self) -> None:
         before, self._shown = self._shown, len(self._film.pictures)
@@ -222,7 +224,7 @@ class OfflineNetwork:
         self._failure = ""
         """The recorded failure of a request, if Playwright can't reproduce it."""
 
-    def filmstrip(self, page: JobPage, redact: Redact, *, scales: bool) -> Filmstrip | None:  # noqa: ARG002
+    def filmstrip(self, page: JobPage, redact: Redact, options: Sequence[Option]) -> Filmstrip | None:  # noqa: ARG002
         """None: a replay is not recorded."""
         return None
 

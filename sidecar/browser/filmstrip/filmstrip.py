@@ -73,12 +73,18 @@ class Filmstrip:
         pictures: PagePictures,
         now: Callable[[], float],
         on_picture: Callable[[], object] = lambda: None,
+        *,
+        late_end: bool = False,
     ) -> None:
-        """`now` gives monotonic seconds. `on_picture` is called when a picture was taken, while the job goes on."""
+        """`now` gives monotonic seconds. `on_picture` is called when a picture was taken, while the job goes on.
+
+        `late_end`: the last page's picture is taken by `finish`, as the result does not wait for that.
+        """
         self._film = film
         self._pictures = pictures
         self._now = now
         self._on_picture = on_picture
+        self._late_end = late_end
         self._began = now()
         self._expected = _EXPECTED_SECONDS
         self._spent = 0.0
@@ -107,6 +113,8 @@ class Filmstrip:
         """A step's last part begins, which only reads the page: its picture is taken meanwhile."""
         if last:
             self._last = page
+            if self._late_end:
+                return  # it would keep the page from being read
         if self._is_busy() or (self._is_full() and not last):
             self._film.left_out += not last
         else:

@@ -234,10 +234,10 @@ WAYS = ["page.route", "context.route"]
 async def test_a_refused_answer_of_a_route_ends_the_action(site: str, runner: BrowserJobRunner, browser: str) -> None:
     """A refusal fails the action at once, awaited by the handler or not, and the request is aborted.
 
-    The answer is refused before a browser sees it: in Firefox, whose jobs take seconds, each is tried in one way.
+    The answer is refused before a browser sees it: in Firefox, whose jobs take seconds, some are tried in one way.
     """
     asking = "page.evaluate(() => fetch('/asked').catch(() => 'given up'))"
-    for number, (answer, kind, said) in enumerate(ANSWERS):
+    for number, (answer, kind, said) in enumerate(ANSWERS if browser == "CHROMIUM" else ANSWERS[1:7:5]):
         handlers = [f"(route) => {{ {answer} }}", f"async (route) => {{ await {answer} }}"]
         for handler in handlers if browser == "CHROMIUM" else handlers[number % 2 :][:1]:
             actions = [f"page.route('**/asked', {handler})", asking]
