@@ -12,6 +12,7 @@ and compressed or encrypted text, are not searched. A cut escape of a URL right 
 import binascii
 import re
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import accumulate, islice
@@ -25,8 +26,10 @@ _DIGEST: Final = 128
 _DIGEST_HEAD: Final = 16
 _BATCH_BYTES: Final = 1 << 16
 """Bytes of base64 or digits that are decoded together."""
-_MAX_RUN: Final = 256
-"""Escapes that are undone together."""
+_MAX_PARTS: Final = 4_096
+"""Escapes, and pieces between them, that are undone together: each is an object meanwhile."""
+_MAX_KEPT: Final = 32
+"""Bytes of an escape whose meaning is kept: any number of backslashes may stand before one."""
 _MAX_LEVELS: Final = 4
 """Number of times all escapes are undone; several JSON escapes are undone in one pass."""
 _MAX_FLATTENINGS: Final = 8
@@ -57,56 +60,63 @@ class _Escape(NamedTuple):
     @property
     def token(self) -> re.Pattern[bytes]:
         """Compiled at its first use, and kept by `re`: no session is to wait for it that has no secret yet."""
-        return re.compile(self.written, re.DOTALL)
+        return re.compile(b"(%s)" % self.written, re.DOTALL)
 
     @property
-    def tokens(self) -> re.Pattern[bytes]:
-        """Several of them in a row."""
-        return re.compile(b"(?:%s){1,%d}" % (self.written, _MAX_RUN), re.DOTALL)
+    def block(self) -> re.Pattern[bytes]:
+        """Several of them, and what is between."""
+        between = b"[^%s]++|." % re.escape(self.marks)
+        return re.compile(b"(?:%s|%s){1,%d}+" % (self.written, between, _MAX_PARTS), re.DOTALL)
 
     def may_stand_in(self, data: bytes) -> bool:
         """Whether anything may be written so."""
         return any(mark in data for mark in self.marks)  # each a number, which is what is quick to look for
 
     def undone(self, data: bytes) -> bytes:
-        """The decoded text. Made piece by piece: a list of millions of pieces would take twenty times as much."""
-        plain, done = bytearray(), 0
-        meaning, sub = self.meaning, self.token.sub
-        for run in self.tokens.finditer(data):
-            start, end = run.span()
-            plain += data[done:start]
-            plain += sub(lambda token: meaning(token[0]), run[0])
-            done = end
-        plain += data[done:]
+        """The decoded text."""
+        plain = bytearray()
+        for _, text in self._blocks(data):
+            plain += text
         return bytes(plain)
 
     def written_at(self, data: bytes, find_spans: list[Span]) -> list[Span]:
         """Places in what is meant, as places in what is written."""
-        places = iter(sorted({place for start, end in find_spans for place in (start, end - 1)}))
+        places = deque(sorted({place for start, end in find_spans for place in (start, end - 1)}))
         found = dict(self._find(data, places))
         return [(found[start][0], found[end - 1][1]) for start, end in find_spans]
 
-    def _find(self, data: bytes, places: Iterator[int]) -> Iterator[tuple[int, Span]]:
-        """The encoded form of each of these decoded bytes, which come in order."""
-        shift = 0
-        place = next(places, None)
-        for run in self.tokens.finditer(data):
-            begin, end = run.span()
-            while place is not None and place + shift < begin:
-                yield place, (place + shift, place + shift + 1)
-                place = next(places, None)
-            if place is None:
+    def _blocks(self, data: bytes) -> Iterator[tuple[Span, bytes]]:
+        """The parts of a text, one after the other, and what they mean."""
+        split, meaning = self.token.split, self.meaning
+        for block in self.block.finditer(data):
+            parts = split(block[0])
+            parts[1::2] = map(meaning, parts[1::2])
+            yield block.span(), b"".join(parts)
+
+    def _find(self, data: bytes, places: deque[int]) -> Iterator[tuple[int, Span]]:
+        """The encoded form of each of these decoded bytes, which are in order; takes them off."""
+        meant = 0
+        for (written, end), plain in self._blocks(data):
+            if not places:
                 return
-            at = begin - shift
-            for token in self.token.finditer(data, begin, end):
-                at += len(self.meaning(token[0]))
-                while place is not None and place < at:
-                    yield place, token.span()
-                    place = next(places, None)
-            shift = end - at
-        while place is not None:
-            yield place, (place + shift, place + shift + 1)
-            place = next(places, None)
+            after = meant + len(plain)
+            if places[0] < after:
+                for token in self.token.finditer(data, written, end):
+                    yield from _unchanged(places, meant, written, token.start())
+                    meant += token.start() - written
+                    written = token.end()
+                    meant += len(self.meaning(token[0]))
+                    while places and places[0] < meant:
+                        yield places.popleft(), token.span()
+                yield from _unchanged(places, meant, written, end)
+            meant = after
+
+
+def _unchanged(places: deque[int], meant: int, written: int, end: int) -> Iterator[tuple[int, Span]]:
+    """Takes off the places up to an end before which there is no escape."""
+    while places and places[0] - meant < end - written:
+        place = places.popleft()
+        yield place, (place - meant + written, place - meant + written + 1)
 
 
 class _BinaryEncoding(NamedTuple):
@@ -157,12 +167,20 @@ def _decode_html_entity(token: bytes) -> bytes:
 
 
 def _decode_any_escape(token: bytes) -> bytes:
+    return _decode_short_escape(token) if len(token) <= _MAX_KEPT else _decode_escape(token)
+
+
+@lru_cache(maxsize=4096)
+def _decode_short_escape(token: bytes) -> bytes:
+    return _decode_escape(token)
+
+
+def _decode_escape(token: bytes) -> bytes:
     if token.startswith(b"\\"):
         return _decode_flat_escape(token) if token[-1:] != b"\\" else b""
     return _decode_url_escape(token) if token.startswith(b"%") else _decode_html_entity(token)
 
 
-@lru_cache(maxsize=4096)
 def _decode_flat_escape(token: bytes) -> bytes:
     return _decode_units(b"\\" + token.lstrip(b"\\"))
 

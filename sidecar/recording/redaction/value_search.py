@@ -1,7 +1,9 @@
 """Finds many known values in bytes at once, with automata that grow as values are added."""
 
 import threading
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sized
 from typing import Final
 
 Span = tuple[int, int]
@@ -91,15 +93,32 @@ class ValueFinder:
     def _spans(self, automaton: "_Automaton", data: bytes) -> list[Span]:
         spans: list[Span] = []
         for window in range(0, len(data), _WINDOW_BYTES):
-            within: list[Span] = []
-            for start, head in automaton.matches(data, window):
-                end = self._end_of_long(data, start, head) if len(head) == HEAD_BYTES else self._end(data, start, head)
-                if end:
-                    within.append((start, end))
-            spans += merge_spans(within)
+            places = automaton.places(data, window)
+            spans += merge_spans(span for head, starts in places for span in self._united(data, starts, head))
             if len(spans) > _MAX_SPANS:
                 spans = [(spans[0][0], spans[-1][1])]
         return spans
+
+    def _united(self, data: bytes, starts: list[int], head: bytes) -> Iterator[Span]:
+        """The spans of values that begin so, at some of these places; those of one size in one piece if they overlap.
+
+        A value may overlap itself at every byte of a text: within a span only the last place is compared.
+        """
+        is_long = len(head) == HEAD_BYTES
+        end_at = self._end_of_long if is_long else self._end
+        sizes: Sized = self._long[head] if is_long else self._sizes[head]
+        if len(sizes) > 1:
+            yield from ((start, end) for start in starts if (end := end_at(data, start, head)))
+            return
+        at = 0
+        while at < len(starts):
+            start = starts[at]
+            end, at = end_at(data, start, head), at + 1
+            while at < (beyond := bisect_left(starts, end, at)):
+                ends = (end_at(data, last, head) for last in reversed(starts[at:beyond]))
+                end, at = next((further for further in ends if further), end), beyond
+            if end:
+                yield start, end
 
     def _end(self, data: bytes, start: int, head: bytes) -> int:
         """The end of the longest value at `start`; 0 if there is none."""
@@ -137,10 +156,13 @@ class _Automaton:
         view = memoryview(data)
         return any(self._find(view[at : at + _WINDOW_BYTES + HEAD_BYTES]) for at in range(0, len(data), _WINDOW_BYTES))
 
-    def matches(self, data: bytes, window: int) -> Iterable[tuple[int, bytes]]:
-        """The matches that start in the window: offset and value."""
-        heads, view = self.heads, memoryview(data)[window : window + _WINDOW_BYTES + HEAD_BYTES - 1]
-        return ((window + start, heads[index]) for index, start, _ in self._find(view, overlapping=True))
+    def places(self, data: bytes, window: int) -> list[tuple[bytes, list[int]]]:
+        """What starts in the window, and where."""
+        places: dict[int, list[int]] = defaultdict(list)
+        view = memoryview(data)[window : window + _WINDOW_BYTES + HEAD_BYTES - 1]
+        for index, start, _ in self._find(view, overlapping=True):
+            places[index].append(window + start)
+        return [(self.heads[index], starts) for index, starts in places.items()]
 
 
 def merge_spans(spans: Iterable[Span]) -> list[Span]:

@@ -54,6 +54,16 @@ def test_a_value_is_found_next_to_any_text(name: str) -> None:
                 assert REDACTED in text, (value, before, after)
 
 
+@pytest.mark.parametrize("escape", ["%41", "&#65;", "\\u0041", "%2541", "x%41"])
+def test_a_value_is_found_behind_any_number_of_escapes(escape: str) -> None:
+    """Escapes are undone thousands at a time; a value that lies in two such parts is found, and hidden alone."""
+    redactor = Redactor()
+    redactor.add_secret("pass word")
+    for count in (*range(4_080, 4_100, 3), 12_288):
+        for written in ("pass word", "pass%20word", "p&#97;ss\\u0020word"):
+            assert redactor.redact_text(f"{escape * count}{written}%") == f"{escape * count}{REDACTED}%"
+
+
 def test_what_is_left_of_a_value_without_its_blanks_is_long_enough_to_look_for() -> None:
     """Four pluses that a form writes for spaces don't take every indentation out of a text."""
     redactor = Redactor()

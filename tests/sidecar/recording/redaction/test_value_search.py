@@ -3,6 +3,7 @@
 import time
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,6 +70,22 @@ def test_many_that_begin_alike_are_hidden_by_the_longest() -> None:
         finder.add(value)
     longest = max(map(len, values))
     assert finder.find_spans(values[3] + b"." * 100) == [(0, longest)]
+
+
+def test_a_value_within_itself_is_not_compared_at_every_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret of one letter in a text of that letter: few comparisons, but for those at the end where none fits."""
+    finder, compared = ValueFinder(), 0
+    compare = ValueFinder._end_of_long
+
+    def counted(finder: ValueFinder, data: bytes, start: int, head: bytes) -> int:
+        nonlocal compared
+        compared += 1
+        return compare(finder, data, start, head)
+
+    monkeypatch.setattr(ValueFinder, "_end_of_long", counted)
+    finder.add(b"p" * 1_000)
+    assert finder.find_spans(b"x" + b"p" * 500_000 + b"x") == [(1, 500_001)]
+    assert compared < 5_000
 
 
 def test_values_that_come_one_by_one_cost_little_each() -> None:
