@@ -1,8 +1,8 @@
 """The filmstrip of one recorded job: what each step and action did, when, and what its page looked like then.
 
 Pictures are taken while the job waits, for at most a share of the time that it has run. What would take longer is left
-out, and so is a picture of a page that is busy; that of the last page, or of a failure, may take a second more. Nothing
-here fails a job.
+out, and so is a picture of a page that is busy; that of a failure, or of the last page, may take a second more, and the
+result need not wait for the latter. Nothing here fails a job.
 """
 
 import asyncio
