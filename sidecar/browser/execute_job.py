@@ -15,6 +15,7 @@ from sidecar.browser.artifacts.recordings import RECORDING_OPTIONS, Recorder, wi
 from sidecar.browser.crash_guard import cancel_or_abandon
 from sidecar.browser.failure_evidence import Evidence, collect, failure_options
 from sidecar.browser.job_network import JobNetwork
+from sidecar.browser.playwright_errors import timeout_advice
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.profiles.context_cache import ProfileUse
 from sidecar.browser.sandbox.sandbox_pool import SandboxPool
@@ -101,7 +102,7 @@ async def _with_timeout(runner: StepRunner, milliseconds: int, work: Coroutine[A
             return task.result()
         where = f" at {runner.step}" if runner.step else ""
         said = f"the job took longer than {milliseconds} ms{where}"
-        late = TimedOut(said, step=runner.step, action=runner.action)
+        late = TimedOut(said, step=runner.step, action=runner.action, hint=timeout_advice(milliseconds))
         await runner.show_failure(late)
     finally:
         await cancel_or_abandon(task)

@@ -25,6 +25,8 @@ _LISTED: Final = re.compile(r"^ +\d+\) (<[a-z][^>\n]{0,500}>)", re.MULTILINE)
 """An element in Playwright's list of several matches."""
 _ATTRIBUTE_BUT: Final = re.compile(r""" (?!id=|class=)[^\s=>]+(?:="[^"]*")?""")
 _MOST_LISTED: Final = 5
+_MEANT_IN_SECONDS: Final = 200
+"""Milliseconds: a smaller limit that was too short was probably meant in seconds."""
 _STRICT_ADVICE: Final = "narrow the selector, or leave out `strict` to take the first match"
 _NAVIGATION_ADVICE: Final = (
     ("NAME_NOT_RESOLVED", "check the host name"),
@@ -140,17 +142,31 @@ def without_credentials(url: str) -> str:
 
 
 def navigation_error(
-    error: PlaywrightError, url: str, step: str, action: str | None = None, *, hint: str = ""
+    error: PlaywrightError,
+    url: str,
+    step: str,
+    action: str | None = None,
+    *,
+    addition: str = "",
+    limit: int | None = None,
 ) -> SidecarError:
-    """Why `url` could not be opened; a timeout has the hint."""
+    """Why `url` could not be opened; a timeout has the addition, and advice about its limit in milliseconds."""
     url = without_credentials(url)
     if isinstance(error, PlaywrightTimeout):
-        return TimedOut(f"{url} took too long: {first_line(error)}{hint}", url=url, step=step, action=action)
+        said = f"{url} took too long: {first_line(error)}{addition}"
+        return TimedOut(said, url=url, step=step, action=action, hint=timeout_advice(limit))
     if is_closed(error):
         return to_crash(error, step)
     reason = _AT_URL.sub("", first_line(error))  # the browser spells it in its own way, with user and password
     advice = navigation_advice(reason)
     return NavigationFailed(f"could not open {url}: {reason}", url=url, step=step, action=action, hint=advice)
+
+
+def timeout_advice(milliseconds: int | None) -> str | None:
+    """What to do about a limit that was probably meant in seconds."""
+    if milliseconds is None or milliseconds >= _MEANT_IN_SECONDS:
+        return None
+    return f"`timeout_ms` is in milliseconds: {milliseconds} seconds are {milliseconds * 1_000}"
 
 
 def navigation_advice(reason: str) -> str | None:

@@ -247,8 +247,9 @@ class StepRunner:
         except PlaywrightError as error:
             self._check_handlers(step)
             if not playwright_errors.is_interrupted(error):
-                hint = _busy_network(step, self._navigation.arrivals(page) - before)
-                raise playwright_errors.navigation_error(error, step.url, step.name, hint=hint) from None
+                busy, limit = _busy_network(step, self._navigation.arrivals(page) - before), step.timeout_ms
+                failed = playwright_errors.navigation_error(error, step.url, step.name, addition=busy, limit=limit)
+                raise failed from None
             response = None  # the page itself has navigated on, and the step with it
         self._check_handlers(step)
         self._note_response(page, response)
@@ -470,14 +471,13 @@ class StepRunner:
         except TimeoutError:
             raise self._timed_out(step) from None
 
-    def _timed_out(self, step: PlannedStep, hint: str = "") -> TimedOut:
-        said = f"{step.name} took longer than {step.timeout_ms} ms"
-        if self.action:
-            said += f" at {self.action}"
+    def _timed_out(self, step: PlannedStep, addition: str = "") -> TimedOut:
+        said = f"{step.name} took longer than {step.timeout_ms} ms" + (f" at {self.action}" if self.action else "")
         target = playwright_errors.without_credentials(self._navigation.target_url(self.page))
         if target and self._awaits_navigation:
             said += f": the action is done, but {target} has not responded"
-        return TimedOut(said + hint, step=step.name, action=self.action)
+        advice = playwright_errors.timeout_advice(step.timeout_ms)
+        return TimedOut(said + addition, step=step.name, action=self.action, hint=advice)
 
     def _remaining_ms(self) -> float:
         """Milliseconds left of the step; never 0, which means no limit to Playwright."""

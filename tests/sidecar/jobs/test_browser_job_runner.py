@@ -296,6 +296,10 @@ async def test_a_server_that_hangs(site: str, runner: BrowserJobRunner) -> None:
     kind, places, said = await failure_of(runner, make_job(f"{site}/hang", timeout_ms=2000))
     assert (kind, places) == (TimedOut, {"step": "step 1"})
     assert said == "the job took longer than 2000 ms at step 1"
+    for limit in ({"step_timeout_ms": 30}, {"timeout_ms": 30}):
+        with pytest.raises(TimedOut) as failed:
+            await runner.run(make_job(f"{site}/hang", **limit))
+        assert failed.value.details["hint"] == "`timeout_ms` is in milliseconds: 30 seconds are 30000"
 
 
 @pytest.mark.browser
