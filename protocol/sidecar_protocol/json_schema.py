@@ -23,7 +23,7 @@ from sidecar_protocol.updates import CloudEvent, Progress, SelfDescribing
 from sidecar_protocol.webhooks import DeliveryFailed
 from sidecar_protocol.wire_types import UNSET, Secret, Unset
 
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ID = {"anyOf": [{"type": "integer"}, {"type": "string"}]}
 _REPLIES = (Ready, Ok, Pong, Error, Event)
 
@@ -101,7 +101,7 @@ def request_schema(kind: str) -> dict[str, Any]:
     elif content == TEXT:
         properties["content"] = {"type": "string", "minLength": 1}
     elif content is not None:
-        properties["content"] = _schema(forms_of(kind), definitions)
+        properties["content"] = schema_of(forms_of(kind), definitions)
     if content is not None and kind not in OPTIONAL:
         required.append("content")
     return _document(kind, {"type": "object", "properties": properties, "required": required}, definitions)
@@ -125,7 +125,7 @@ def results_schema() -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     properties = {}
     for kind, shapes in RESULTS.items():
-        made = [_PLAIN_RESULTS.get(one) or _schema(model_named(one), definitions) for one in shapes if one != ANY]
+        made = [_PLAIN_RESULTS.get(one) or schema_of(model_named(one), definitions) for one in shapes if one != ANY]
         properties[kind] = {} if not made else made[0] if len(made) == 1 else {"anyOf": made}
     return _document("results", {"type": "object", "properties": properties}, definitions)
 
@@ -133,7 +133,7 @@ def results_schema() -> dict[str, Any]:
 def document_schema(name: str) -> dict[str, Any]:
     """Schema of one of the documents."""
     definitions: dict[str, Any] = {}
-    return _document(name, _schema(DOCUMENTS[name], definitions), definitions)
+    return _document(name, schema_of(DOCUMENTS[name], definitions), definitions)
 
 
 def schemas() -> dict[str, dict[str, Any]]:
@@ -154,7 +154,7 @@ def write_schemas(folder: Path) -> list[Path]:
     return written
 
 
-def _schema(shape: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+def schema_of(shape: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     """The schema of a shape; what it refers to goes to the definitions, and so does itself where it is a model."""
     made = TypeAdapter(shape).json_schema(ref_template="#/$defs/{model}", schema_generator=_Generator)
     definitions.update(made.pop("$defs", {}))
@@ -182,7 +182,7 @@ def _reply(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     for one in dataclasses.fields(kind):
         given = [wanted for wanted in get_args(types[one.name]) if wanted is not Unset]
         wanted = reduce(or_, given) if Unset in get_args(types[one.name]) else types[one.name]
-        properties[one.name] = _schema(wanted, definitions)
+        properties[one.name] = schema_of(wanted, definitions)
         if one.default is dataclasses.MISSING:
             required.append(one.name)
         elif one.default is not UNSET:
@@ -197,7 +197,7 @@ def _reply(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _document(title: str, schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    document = {"$schema": _DIALECT, "title": title, **schema}
+    document = {"$schema": DIALECT, "title": title, **schema}
     if definitions:
         document["$defs"] = definitions
     return document

@@ -5,14 +5,18 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from sidecar.cli.arguments import unknown
 from sidecar.cli.output import print_text
 
+_ACTIONS: Final = "actions"
+"""Names the actions of a job's steps, which `send_job` takes without looking at them."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which schema, and where to write all."""
-    parser.add_argument("type", metavar="TYPE", nargs="?", help="a message's type, such as send_job; all without it")
+    parser.add_argument("type", metavar="TYPE", nargs="?", help="a message's type, or `actions`; all without it")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write a file for each type, and print their paths")
     parser.add_argument("--typescript", type=Path, metavar="FILE", help="write TypeScript declarations")
 
@@ -35,11 +39,15 @@ def _print_schema(kind: str | None) -> int:
     known = {name.removesuffix(".json"): schema for name, schema in schemas().items()}
     if kind is None:
         shown = known
+    elif kind == _ACTIONS:
+        from sidecar.browser.steps.action_schema import action_schema  # late: it imports Playwright
+
+        shown = action_schema()
     elif kind in known:
         shown = known[kind]
     else:
         way = "; to write files: `sidecar schema --out DIR`" if "/" in kind or Path(kind).is_dir() else ""
-        print(f"sidecar: {unknown('type', kind, known)}{way}", file=sys.stderr)
+        print(f"sidecar: {unknown('type', kind, [*known, _ACTIONS])}{way}", file=sys.stderr)
         return 2
     return print_text(json.dumps(shown, indent=2) + "\n")
 

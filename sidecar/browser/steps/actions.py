@@ -130,7 +130,7 @@ def parse(
     kind = ACTIONS.get(method)
     if kind is None:
         near = nearest(method, ACTIONS)
-        said = f"did you mean `{near}`?" if near else "docs/browser-jobs.md lists them; a string is JavaScript"
+        said = f"did you mean `{near}`?" if near else "`sidecar schema actions` lists them; a string is JavaScript"
         raise InvalidContent(f"{field}: unknown action {method}; {said}", f"{field}.{method}")
     place = f"{field}.{method}"
     if given is None:

@@ -79,6 +79,7 @@ def test_schemas_are_printed_and_written(tmp_path: Path) -> None:
     assert json.loads(run(tmp_path, "schema").stdout) == {
         name.removesuffix(".json"): schema for name, schema in schemas().items()
     }
+    assert json.loads(run(tmp_path, "schema", "actions").stdout)["$defs"]["Fill"]["required"] == ["selector", "value"]
     done = run(tmp_path, "schema", "--out", "made/here", "--typescript", "types/index.d.ts")
     assert done.returncode == 0
     paths = done.stdout.decode().split()
@@ -86,6 +87,7 @@ def test_schemas_are_printed_and_written(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "made/here/ping.json").read_bytes())["title"] == "ping"
     (tmp_path / "file").touch()
     for arguments, said in (
+        (["schema", "action"], "unknown type 'action'; did you mean 'actions'?"),
         (["schema", "send_jbo"], "unknown type 'send_jbo'; did you mean 'send_job'?"),
         (["schema", "protocol/schema"], "unknown type 'protocol/schema'; to write files: `sidecar schema --out DIR`"),
         (["schema", "--out", "file"], "can't write file: File exists"),

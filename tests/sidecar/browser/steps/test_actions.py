@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.step_observer import NO_OBSERVER
+from sidecar.browser.steps.action_schema import action_schema
 from sidecar.browser.steps.actions import ACTIONS, parse
 from sidecar.browser.steps.plan import plan_steps
 from sidecar.browser.steps.step_runner import StepRunner
@@ -20,7 +22,8 @@ PLACE = "steps[0].actions[1]"
 @pytest.mark.parametrize(
     ("raw", "field", "said"),
     [
-        ({"klick": "#a"}, "klick", "unknown action klick"),
+        ({"klick": "#a"}, "klick", "unknown action klick; did you mean `click`?"),
+        ({"fly": "#a"}, "fly", "unknown action fly; `sidecar schema actions` lists them"),
         ({"set_input_files": {"selector": "#a"}}, "set_input_files.files", "missing"),
         (
             {"set_input_files": {"selector": "#a", "files": ["/a"]}},
@@ -178,6 +181,27 @@ EVERY_ACTION: list[tuple[dict[str, Any], Any]] = [
     ({"reload": {}}, None),
     ({"content": None}, "<html><head><title>end</title></head><body></body></html>"),
 ]
+
+
+def test_the_schema_takes_what_is_an_action() -> None:
+    """`sidecar schema actions` describes all of them, also in their short forms, and nothing else."""
+    schema = action_schema()
+    Draft202012Validator.check_schema(schema)
+    takes = Draft202012Validator(schema).is_valid
+    for raw, _ in EVERY_ACTION:
+        assert takes(raw), raw
+    assert takes("page.title()")
+    mistakes: list[Any] = [
+        {"klick": "#a"},
+        {"click": {}},
+        {"click": None},
+        {"fill": "#a"},
+        {"click": "", "blur": ""},
+        "",
+    ]
+    for wrong in mistakes:
+        assert not takes(wrong), wrong
+    assert list(schema["anyOf"][1]["properties"]) == sorted(ACTIONS)
 
 
 @pytest.mark.browser
