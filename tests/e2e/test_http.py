@@ -62,6 +62,7 @@ def test_messages_and_their_errors(server: Serving) -> None:
         "invalid_request 405": server.curl("/v1/ping"),
         "invalid_request 415": server.curl("/v1/send_cv", "-d", "x", "-H", "Content-Type: text/xml"),
         "invalid_request  415": server.curl("/v1/send_cv", "-H", "Content-Encoding: gzip", data="{}"),
+        "invalid_request 501": server.curl("/v1/send_cv", "-H", "Transfer-Encoding: gzip, chunked", data="{}"),
         "limit_exceeded 413": server.curl("/v1/send_cv", data="1" * (MAX_LINE + 1)),
         "limit_exceeded  413": server.curl(
             "/v1/send_cv", "-H", "Transfer-Encoding: chunked", data="1" * (MAX_LINE + 1)

@@ -39,7 +39,7 @@ class Bodies:
             self.held -= body.size
 
     async def read(self, request: web.BaseRequest, body: "HeldBody") -> bytes:
-        """A request's body. Raises Refused: 408, 413, 415, 429 or 400 for what was cut off."""
+        """A request's body. Raises Refused: 408, 413, 415, 429, 501, or 400 for what was cut off."""
         length = request.content_length
         if length is not None and length > self._max_bytes:
             raise self.too_long()
@@ -47,6 +47,10 @@ class Bodies:
         if encoding.lower() != "identity":
             message = "the body must not be encoded (Content-Encoding)"
             raise Refused.because(ErrorCode.INVALID_REQUEST, message, 415, {"Accept-Encoding": "identity", **CLOSE})
+        coding = request.headers.get("Transfer-Encoding", "chunked")
+        if coding.lower() != "chunked":
+            message = "the body must not be encoded (Transfer-Encoding), only chunked"
+            raise Refused.because(ErrorCode.INVALID_REQUEST, message, 501, CLOSE)
         if not request.can_read_body:
             return b""
         self.take(body, length or 0)
