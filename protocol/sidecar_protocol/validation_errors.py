@@ -333,6 +333,8 @@ def _unknown(key: str, place: _Place) -> str:
 def _out_of_range(kind: str, context: dict[str, Any]) -> str:
     words, name = _BOUNDS[kind]
     bound = context[name]
+    if name == "min_length" and bound == 1:
+        return "must not be empty"
     if kind.startswith("string"):
         return f"expected {words} {bound}"
     if kind.startswith("too"):

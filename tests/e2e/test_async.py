@@ -104,7 +104,7 @@ def test_the_same_key_is_the_same_job(tmp_path: Path, server: Rtcv) -> None:
 @pytest.mark.parametrize(
     ("content", "refusal"),
     [
-        ({"key": ""}, error("invalid_content", "key: expected str of length >= 1", field="key")),
+        ({"key": ""}, error("invalid_content", "key: must not be empty", field="key")),
         ({"retries": 11}, error("invalid_content", "retries: expected int <= 10", field="retries")),
         (
             {"key": "schedule:1"},

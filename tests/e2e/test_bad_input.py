@@ -322,9 +322,9 @@ WRONG = {
     "send_job": {
         **of("object"),
         "{}": invalid_content("missing", "steps"),
-        '{"steps":[]}': invalid_content("expected array of length >= 1", "steps"),
+        '{"steps":[]}': invalid_content("must not be empty", "steps"),
         '{"steps":[{}]}': invalid_content("missing", "steps[0].url"),
-        '{"steps":[{"url":""}]}': invalid_content("expected str of length >= 1", "steps[0].url"),
+        '{"steps":[{"url":""}]}': invalid_content("must not be empty", "steps[0].url"),
         '{"steps":[{"url":"http://a","a":1}]}': unknown("steps[0].a"),
         '{"steps":[{"url":"http://a"}],"step":1}': unknown("step", "steps"),
         '{"steps":[{"url":"http://a"}],"timeout_ms":"1"}': invalid_content(
@@ -337,7 +337,7 @@ WRONG = {
     "job_status": {
         **of("object"),
         "{}": invalid_content("missing", "id"),
-        '{"id":""}': invalid_content("expected str of length >= 1", "id"),
+        '{"id":""}': invalid_content("must not be empty", "id"),
         '{"id":1}': invalid_content("expected str, got int", "id"),
         '{"id":"a","ids":2}': unknown("ids", "id"),
     },
@@ -356,7 +356,7 @@ WRONG = {
         **of("array"),
         "[1]": invalid_content("expected object, got int", "[0]"),
         "[{}]": invalid_content("missing", "[0].url"),
-        '[{"url":""}]': invalid_content("expected str of length >= 1", "[0].url"),
+        '[{"url":""}]': invalid_content("must not be empty", "[0].url"),
         '[{"url":"http://a","secret":1}]': invalid_content("expected str | array of str, got int", "[0].secret"),
         '[{"url":"http://a","format":"xml"}]': invalid_content(
             "expected 'factotum', 'factotum-0.6' or 'cloudevents'", "[0].format"
@@ -372,7 +372,7 @@ WRONG = {
     "redeliver": {
         **of("object"),
         "{}": invalid_content("missing", "id"),
-        '{"id":""}': invalid_content("expected str of length >= 1", "id"),
+        '{"id":""}': invalid_content("must not be empty", "id"),
         '{"id":"a","b":1}': unknown("b"),
     },
     "create_schedule": numbered(
@@ -488,7 +488,7 @@ WRONG = {
         **of("object"),
         "{}": also(invalid_content("missing", "scope"), "issuer_token"),
         '{"scope":"http://a"}': invalid_content("missing", "issuer_token"),
-        '{"scope":"","issuer_token":"a"}': invalid_content("expected str of length >= 1", "scope"),
+        '{"scope":"","issuer_token":"a"}': invalid_content("must not be empty", "scope"),
         '{"scope":"http://a","issuer_token":"a","validity":0}': invalid_content(
             'expected seconds >= 1 (1 s); text such as "90s" or "1h" names its unit', "validity"
         ),

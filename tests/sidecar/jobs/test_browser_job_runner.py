@@ -382,9 +382,9 @@ async def test_a_wrong_job_touches_no_browser(content: dict[str, Any], field: st
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ({"steps": []}, "steps: expected array of length >= 1"),
+        ({"steps": []}, "steps: must not be empty"),
         ({"steps": [{"url": "about:blank", "actions": [5]}]}, "expected str | object, got int"),
-        ({"steps": [{"url": "about:blank", "actions": [""]}]}, "expected str of length >= 1"),
+        ({"steps": [{"url": "about:blank", "actions": [""]}]}, "must not be empty"),
         ({"steps": [{"url": "about:blank", "actions": [{}]}]}, "an action has one key, its method; write"),
         ({"steps": [{"url": "about:blank"}], "options": ["FILM"]}, "options[0]: expected 'RECORD', "),
         ({"steps": [{"url": "about:blank"}], "tokens": "x"}, "unknown field `tokens`"),

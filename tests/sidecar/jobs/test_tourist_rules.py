@@ -48,7 +48,7 @@ def is_sheet(pdf: str | None, points: tuple[int, int]) -> bool:
     ("content", "reported"),
     [
         ({"browser": "CHROMIUM"}, {"steps": "steps: missing"}),
-        ({"steps": []}, {"steps": "steps: expected array of length >= 1"}),
+        ({"steps": []}, {"steps": "steps: must not be empty"}),
         ({"steps": [{}]}, {"steps[0].url": "steps[0].url: missing"}),
         ({"steps": [{"url": "about:blank"}], "browser": "MyBrowser"}, {"browser": "browser: expected 'CHROMIUM'"}),
         ({"steps": [{"url": "about:blank"}], "browser": "chromium"}, {"browser": "browser: expected 'CHROMIUM'"}),
