@@ -28,6 +28,8 @@ FAILURE_SECONDS: Final = 1.0
 """What a failed job waits for the place of its selector and its picture, at most, unless its share is more."""
 LAST_SECONDS: Final = 1.0
 """What a job waits at its end for a picture of its last page, at most, unless its share is more."""
+LATE_SECONDS: Final = 4.0
+"""The same, where the job's result does not wait for it."""
 MAX_PICTURES: Final = 40
 """Of one job; the last one and that of a failure come on top."""
 MAX_BYTES: Final = 2 << 20
@@ -85,6 +87,8 @@ class Filmstrip:
         self._now = now
         self._on_picture = on_picture
         self._late_end = late_end
+        self._patience = FAILURE_SECONDS
+        """Seconds that a picture may take, unless the job's share is more."""
         self._began = now()
         self._expected = _EXPECTED_SECONDS
         self._spent = 0.0
@@ -176,9 +180,10 @@ class Filmstrip:
         self._note = {}
 
     async def finish(self) -> None:
-        """Waits for the picture of the last page, or of a failure; drops one that takes longer than a second."""
+        """Waits for the picture of the last page, or of a failure; drops one that takes too long."""
         self._on_picture = lambda: None
-        until = self._now() + max(self._allowed(), 0.0 if self._shows_end() else LAST_SECONDS)
+        self._patience = LATE_SECONDS if self._late_end else LAST_SECONDS
+        until = self._now() + max(self._allowed(), 0.0 if self._shows_end() else self._patience)
         await self._wait(until - self._now())
         if self._last and self._pending is None and not self._film.failure and self._note is not self._film.steps[-1]:
             self._begin(self._last, self._film.steps[-1], SMALL)  # another one was being taken when it was due
@@ -222,7 +227,7 @@ class Filmstrip:
 
     async def _photograph(self, page: Page, note: dict[str, Any], size: PictureSize) -> None:
         """Takes a picture and keeps it, also if the job did not wait as long."""
-        data = await self._pictures.take(page, size, max(FAILURE_SECONDS, self._allowed()) * 1000)
+        data = await self._pictures.take(page, size, max(self._patience, self._allowed()) * 1000)
         if data is None or len(data) > MAX_BYTES:
             self._film.covered += 1
             return
