@@ -175,7 +175,7 @@ async def _run_and_collect(
         if network and network.on_result:
             network.on_result(result)
         if film:
-            await film.finish()
+            await film.finish(late=bool(network and network.on_result))
         await recorder.hand_over()
     return result
 

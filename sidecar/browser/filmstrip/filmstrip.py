@@ -99,6 +99,8 @@ class Filmstrip:
         """What the pending picture belongs to."""
         self._last: Page | None = None
         """The page of the last step, once only its reading is left."""
+        self._late: Page | None = None
+        """The same, where its picture is left to `finish`."""
 
     def step_started(self, name: str, url: str) -> None:
         """A step begins."""
@@ -116,9 +118,10 @@ class Filmstrip:
     def reading(self, page: Page, *, last: bool) -> None:
         """A step's last part begins, which only reads the page: its picture is taken meanwhile."""
         if last:
-            self._last = page
             if self._late_end:
-                return  # it would keep the page from being read
+                self._late = page  # its picture would keep it from being read
+                return
+            self._last = page
         if self._is_busy() or (self._is_full() and not last):
             self._film.left_out += not last
         else:
@@ -179,11 +182,16 @@ class Filmstrip:
         self._film.pictures.clear()
         self._note = {}
 
-    async def finish(self) -> None:
-        """Waits for the picture of the last page, or of a failure; drops one that takes too long."""
+    async def finish(self, *, late: bool = False) -> None:
+        """Waits for the picture of the last page, or of a failure; drops one that takes too long.
+
+        `late`: the job has succeeded, and its result does not wait.
+        """
         self._on_picture = lambda: None
-        self._patience = LATE_SECONDS if self._late_end else LAST_SECONDS
-        until = self._now() + max(self._allowed(), 0.0 if self._shows_end() else self._patience)
+        seconds = LATE_SECONDS if late else LAST_SECONDS
+        if late:
+            self._last, self._patience = self._late or self._last, seconds
+        until = self._now() + max(self._allowed(), 0.0 if self._shows_end() else seconds)
         await self._wait(until - self._now())
         if self._last and self._pending is None and not self._film.failure and self._note is not self._film.steps[-1]:
             self._begin(self._last, self._film.steps[-1], SMALL)  # another one was being taken when it was due
