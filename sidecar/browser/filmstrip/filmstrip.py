@@ -29,7 +29,7 @@ FAILURE_SECONDS: Final = 1.0
 LAST_SECONDS: Final = 1.0
 """What a job waits at its end for a picture of its last page, at most, unless its share is more."""
 LATE_SECONDS: Final = 4.0
-"""The same, where the job's result does not wait for it."""
+"""What such a picture may take where the job's result does not wait for it."""
 MAX_PICTURES: Final = 40
 """Of one job; the last one and that of a failure come on top."""
 MAX_BYTES: Final = 2 << 20
@@ -100,7 +100,7 @@ class Filmstrip:
         self._last: Page | None = None
         """The page of the last step, once only its reading is left."""
         self._late: Page | None = None
-        """The same, where its picture is left to `finish`."""
+        """That page, where its picture is left to `finish`."""
 
     def step_started(self, name: str, url: str) -> None:
         """A step begins."""

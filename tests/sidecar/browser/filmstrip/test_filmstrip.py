@@ -106,6 +106,19 @@ async def test_the_last_picture_is_waited_for_a_second(hours: Hours) -> None:
     assert (film.pictures, film.left_out) == ([], 1)
 
 
+async def test_a_late_picture_is_taken_after_a_success_alone(hours: Hours) -> None:
+    """A page is read without being photographed; a failure's reply, or a cancellation, waits for no picture of it."""
+    page, film = StuckPage(), Film()
+    strip = Filmstrip(film, page, hours, late_end=True)  # type: ignore[arg-type]
+    strip.step_started("one", "http://h/")
+    strip.reading(page, last=True)  # type: ignore[arg-type]
+    await strip.finish()
+    assert (page.asked, film.pictures) == (0, [])
+    asyncio.get_running_loop().call_later(LAST_SECONDS + 0.2, page.ready.set)
+    await strip.finish(late=True)
+    assert (page.asked, film.pictures, film.left_out) == (1, [b"picture"], 0)
+
+
 async def test_the_number_of_a_jobs_pictures_is_bounded(hours: Hours) -> None:
     """That of the last page comes on top, and one of a failure, with the known state of its page."""
     page, film = StuckPage(), Film()
