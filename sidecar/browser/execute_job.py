@@ -174,9 +174,9 @@ async def _run_and_collect(
         result = JobResult(steps=redacted, extract=outcome.extract, **artifacts)
         if network and network.on_result:
             network.on_result(result)
-        if film:
-            await film.finish(late=bool(network and network.on_result))
         await recorder.hand_over()
+        if film:  # last: a session that ends waits for both together, and can do without a picture
+            await film.finish(late=bool(network and network.on_result))
     return result
 
 
