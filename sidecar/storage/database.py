@@ -20,7 +20,7 @@ T = TypeVar("T")
 SqlValue = str | float | bytes | None
 """A parameter of a statement, or the value of a column."""
 
-BUSY_SECONDS: Final = 8.0
+BUSY_SECONDS: Final = 6.0
 """Seconds that a write waits for another process's lock."""
 READ_SECONDS: Final = 0.1
 """Seconds that a read waits for a lock. Reads block the loop; they meet a lock only during a repair of the file."""
