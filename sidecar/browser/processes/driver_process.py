@@ -14,6 +14,7 @@ from sidecar_protocol.wire_types import BrowserName
 
 from sidecar.browser import discovery, ffmpeg
 from sidecar.browser.background_tasks import BackgroundTasks, consume_exception
+from sidecar.browser.processes import compile_cache
 from sidecar.errors import BrowserUnavailable
 from sidecar.scratch_folder import Scratch
 from sidecar.settings import PREFIX, Settings
@@ -79,7 +80,10 @@ class DriverProcesses:
             stdin=PIPE,
             stdout=PIPE,
             limit=_STREAM_LIMIT,
-            env=_environment({**_DRIVER_VARIABLES, **self._variables()}),
+            env={
+                **compile_cache.variables(self._settings.cache_path() / "driver"),
+                **_environment({**_DRIVER_VARIABLES, **self._variables()}),
+            },
         )
 
     def _variables(self) -> dict[str, str]:
