@@ -17,12 +17,12 @@ demo: $(READY)
 	@$(BIN)/python -m examples.demo
 
 test: $(READY)
-	@$(BIN)/pytest -n 2 --dist loadfile --durations=40
+	@$(BIN)/python tests/run.py
 
 # the tests without browsers, for a Python or a machine that has none
 browserless-test:
 	@bash .ci/setup --without-browsers $(PYTHON)
-	@$(BIN)/pytest -n 2 --dist loadfile --durations=40 --without-browsers
+	@$(BIN)/python tests/run.py --without-browsers
 
 # check, demo and tests in a bare Debian with the oldest Python; tests without browsers in one with the newest
 fresh-test:

