@@ -115,7 +115,7 @@ async def _fill(home: Path, url: str, count: int) -> None:
         database,
         encryptor,
         home,
-        public_http,
+        lambda: public_http,
         lambda: HttpClient(30, clock),
         clock,
         lambda *_: None,

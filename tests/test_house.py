@@ -45,6 +45,8 @@ BEFORE_READY = {
 }
 """The modules that may be imported before `ready`, in addition to light parts of the standard library."""
 NOT_BEFORE_READY = {"argparse", "asyncio", "concurrent", "email", "http", "logging", "sqlite3", "ssl", "subprocess"}
+NOT_BEFORE_A_REQUEST = {"aiohttp", "httpx", "httpx_aiohttp"}
+"""Of what is needed for HTTP: work is accepted, and the store opened, without it."""
 NOT_BEFORE_PONG = {
     "aiohttp",
     "anyio",
@@ -70,7 +72,7 @@ NOT_BEFORE_PONG = {
 
 SPY = """
 import gc, json, os, sys
-write, waiting = os.write, [b'"ready"', b'"pong"']
+write, waiting = os.write, [b'"ready"', b'"pong"', b'"jobs"']
 def spy(descriptor, data):
     if waiting and waiting[0] in bytes(data):
         waiting.pop(0)
@@ -84,27 +86,32 @@ sys.argv = ["sidecar"]
 from sidecar.__main__ import main
 main()
 """
-"""Runs the sidecar and says on stderr what is loaded when `ready` leaves, and when the first `pong` does, and what the
-collector of garbage has done by then."""
+"""Runs the sidecar and says on stderr what is loaded when `ready` leaves, when the first `pong` does, and when jobs are
+listed, and what the collector of garbage has done by then."""
 
 
 @pytest.fixture(scope="module")
 def spied(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """The output of SPY."""
     folder = tmp_path_factory.mktemp("spied")
+    lines = b'{"type":"ping"}\n{"type":"list_jobs"}\n'
+    env = {**os.environ, "XDG_STATE_HOME": str(folder)}
     ended = subprocess.run(
-        [sys.executable, "-c", SPY], input=b'{"type":"ping"}\n', capture_output=True, check=True, cwd=folder, timeout=60
+        [sys.executable, "-c", SPY], input=lines, capture_output=True, check=True, cwd=folder, env=env, timeout=60
     )
     return [json.loads(line) for line in ended.stderr.splitlines()]
 
 
 @pytest.fixture(scope="module")
-def loaded(spied: list[Any]) -> tuple[set[str], set[str]]:
-    """Modules that the sidecar has loaded at `ready` and at the first `pong`, without what a bare Python loads."""
+def loaded(spied: list[Any]) -> tuple[set[str], set[str], set[str]]:
+    """Modules that the sidecar has loaded at `ready`, at the first `pong`, and when jobs are listed.
+
+    Without what a bare Python loads.
+    """
     bare = "import gc, json, os, sys; print(json.dumps(sorted(sys.modules)))"
     started = json.loads(subprocess.run([sys.executable, "-c", bare], capture_output=True, check=True).stdout)
-    ready, pong = (set(modules) - set(started) for modules, _ in spied)
-    return ready, pong
+    ready, pong, jobs = (set(modules) - set(started) for modules, _ in spied)
+    return ready, pong, jobs
 
 
 @functools.cache
@@ -279,24 +286,31 @@ def test_texts_are_cut_by_one_helper() -> None:
     assert found == CUTS
 
 
-def test_little_is_imported_before_ready(loaded: tuple[set[str], set[str]]) -> None:
+def test_little_is_imported_before_ready(loaded: tuple[set[str], ...]) -> None:
     """A parent waits for `ready`: nothing is loaded before it that is not on the list."""
-    ready, _ = loaded
+    ready, *_ = loaded
     own = {name for name in ready if name.startswith(("protocol", "sidecar"))}
     foreign = {name.partition(".")[0] for name in ready - own} - sys.stdlib_module_names
     assert own | foreign <= BEFORE_READY
     assert {name.partition(".")[0] for name in ready} & NOT_BEFORE_READY == set()
 
 
-def test_nothing_heavy_is_imported_before_the_first_pong(loaded: tuple[set[str], set[str]]) -> None:
+def test_nothing_heavy_is_imported_before_the_first_pong(loaded: tuple[set[str], ...]) -> None:
     """The libraries for browsers, HTTP, the disk and the terminal wait until they are needed."""
-    _, pong = loaded
+    _, pong, _ = loaded
     assert {name.partition(".")[0] for name in pong} & NOT_BEFORE_PONG == set()
+
+
+def test_work_is_accepted_without_http(loaded: tuple[set[str], ...]) -> None:
+    """The store and its queue are opened before anything has to be sent."""
+    *_, jobs = loaded
+    assert "saq" in jobs
+    assert jobs & NOT_BEFORE_A_REQUEST == set()
 
 
 def test_no_garbage_is_looked_for_while_a_session_starts(spied: list[Any]) -> None:
     """Garbage collection is off until the first line; imported objects are then exempt from it."""
-    (_, at_ready), (_, at_pong) = spied
+    (_, at_ready), (_, at_pong), _ = spied
     assert at_ready["passes"] <= 8  # for what is loaded before our first line
     assert at_pong["passes"] - at_ready["passes"] <= 2  # what the answer itself may set off
     assert at_pong["enabled"]

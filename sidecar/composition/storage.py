@@ -28,6 +28,7 @@ from sidecar.storage.task_runs import TaskRuns
 if TYPE_CHECKING:
     from sidecar.composition.queue import QueueServices
     from sidecar.jobs.background_executor import BackgroundExecutor
+    from sidecar.net.public_http import PublicHttpClient
     from sidecar.queue.backend import QueueBackend
     from sidecar.queue.job_queue import JobQueue
     from sidecar.schedules.schedule_service import ScheduleService
@@ -66,8 +67,8 @@ class StorageServices:
         self._closing = AsyncExitStack()
         self._closing.push_async_callback(database.close)
         settings, clock = context.settings, context.clock
-        self.public_http = context.network.public_client()
-        self._closing.push_async_callback(self.public_http.close)
+        self._public_http: PublicHttpClient | None = None
+        self._closing.push_async_callback(self._close_public_http)
         self.delivery_services = self._open_deliveries()
         self.outbox, self.endpoints = self.delivery_services.outbox, self.delivery_services.endpoints
         self.forwarder = self.delivery_services.forwarder
@@ -101,6 +102,16 @@ class StorageServices:
         )
         self._closing.push_async_callback(services.manager.close)
         return services
+
+    def public_http(self) -> "PublicHttpClient":
+        """The client for URLs from messages, made where something first needs it."""
+        if self._public_http is None:
+            self._public_http = self._context.network.public_client()
+        return self._public_http
+
+    async def _close_public_http(self) -> None:
+        if self._public_http:
+            await self._public_http.close()
 
     def _open_publisher(self) -> "ReferencePublisher":
         from sidecar.storage.redis_references import ReferencePublisher  # late: only a fleet has redis installed

@@ -40,13 +40,14 @@ def _build(
     settings, clock, browsers, queue = context.settings, context.clock, context.browsers, storage.job_queue
     task_runs = storage.task_runs()
     allow_private, recorder = settings.allow_private_network, context.network.recording
-    scripts = ScriptSources(storage.public_http, settings.scripts_path, allow_private=allow_private, recorder=recorder)
+    requests = storage.public_http()
+    scripts = ScriptSources(requests, settings.scripts_path, allow_private=allow_private, recorder=recorder)
     plan, check_token = browsers.run_service().plan, browsers.visit_tokens().check
     records = TaskRecords(storage.encryptor, scripts, queue.process, plan, check_token, settings.max_line)
     limits = TaskLimits(timeout=settings.script_timeout)
     dependencies = RunnerDependencies(
         scripts=scripts,
-        requests=storage.public_http,
+        requests=requests,
         hosts=HostAllowlist(settings.script_hosts),
         runner=lambda: TaskScriptRunner(browsers.sandbox_pool(), limits, MAX_SCRIPTS),
         listeners_of=storage.listener_factory.for_run,

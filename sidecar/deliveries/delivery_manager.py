@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sidecar_protocol.webhooks import DEFAULT_STDOUTERR_SIZE
 from sidecar_protocol.webhooks import Deliveries as Page
@@ -22,12 +22,14 @@ from sidecar.deliveries.sender import Sender
 from sidecar.deliveries.server_forwarder import ServerForwarder
 from sidecar.encryption import Encryptor
 from sidecar.errors import Conflict, NotFound, StoreFailed
-from sidecar.net.http_client import HttpClient
-from sidecar.net.public_http import PublicHttpClient
 from sidecar.queue.process_registry import ProcessLock
 from sidecar.storage.database import Database
 from sidecar.storage.endpoint_rows import EndpointRows
 from sidecar.storage.outbox import Outbox
+
+if TYPE_CHECKING:
+    from sidecar.net.http_client import HttpClient
+    from sidecar.net.public_http import PublicHttpClient
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +48,8 @@ class DeliveryManager:
         rows: EndpointRows,
         endpoints: EndpointRegistry,
         folder: Path | None,
-        public_http: PublicHttpClient,
-        open_http: Callable[[], HttpClient],
+        public_http: "Callable[[], PublicHttpClient]",
+        open_http: "Callable[[], HttpClient]",
         clock: Clock,
         *,
         timeout: float,
@@ -213,8 +215,8 @@ def open_deliveries(
     database: Database,
     encryptor: Encryptor,
     folder: Path | None,
-    public_http: PublicHttpClient,
-    open_http: Callable[[], HttpClient],
+    public_http: "Callable[[], PublicHttpClient]",
+    open_http: "Callable[[], HttpClient]",
     clock: Clock,
     emit: Callable[[str, Any], None],
     *,

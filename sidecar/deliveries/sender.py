@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sidecar_protocol.errors import ErrorDetail
 
@@ -20,11 +20,13 @@ from sidecar.errors import (
     TimedOut,
     error_detail,
 )
-from sidecar.net.exchange import HttpResponse
-from sidecar.net.http_client import HttpClient, retry_after
-from sidecar.net.public_http import PublicHttpClient
+from sidecar.net.http_response import HttpResponse, retry_after
 from sidecar.rtcv.servers import RtcvServer
 from sidecar.storage.outbox import PendingMessage
+
+if TYPE_CHECKING:
+    from sidecar.net.http_client import HttpClient
+    from sidecar.net.public_http import PublicHttpClient
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +69,15 @@ class Sender:
     """Makes delivery attempts."""
 
     def __init__(
-        self, clock: Clock, public_http: PublicHttpClient, open_http: Callable[[], HttpClient], timeout: float
+        self,
+        clock: Clock,
+        public_http: Callable[[], "PublicHttpClient"],
+        open_http: Callable[[], "HttpClient"],
+        timeout: float,
     ) -> None:
-        """`open_http` opens the client for servers; `timeout` is for one attempt at a webhook, in seconds."""
+        """`public_http` gives the client for webhooks, `open_http` opens one for servers: neither is made before it is
+        needed. `timeout` is for one attempt at a webhook, in seconds.
+        """
         self._clock = clock
         self._public_http = public_http
         self._open_http = open_http
@@ -93,7 +101,7 @@ class Sender:
             return Failure(error_detail(unforeseen))
 
     async def close(self) -> None:
-        """Closes connections to servers; `public_http` is its owner's."""
+        """Closes connections to servers; the client for webhooks is its owner's."""
         if self._http is not None:
             await self._http.close()
 
@@ -105,7 +113,7 @@ class Sender:
             keys=target.keys,
             content_type=webhook_signing.CONTENT_TYPES[target.format],
         )
-        response = await self._public_http.request(
+        response = await self._public_http().request(
             "POST",
             target.url,
             headers=headers,

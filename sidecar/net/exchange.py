@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
@@ -12,6 +10,7 @@ from multidict import CIMultiDict
 
 from sidecar.errors import Forbidden, RemoteUnreachable
 from sidecar.net import bodies
+from sidecar.net.http_response import HttpResponse
 from sidecar.net.transport import HEADERS, send
 from sidecar.net.urls import PrivateAddress, private_address_error
 
@@ -25,15 +24,6 @@ class RecordedFailure(OSError):
     def __init__(self, error: RemoteUnreachable | Forbidden) -> None:
         super().__init__(error.message)
         self.error = error
-
-
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
-    """A response, whatever its status."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 async def exchange(

@@ -11,7 +11,8 @@ from sidecar_protocol.errors import ErrorCode
 from sidecar.errors import Forbidden, RemoteUnreachable
 from sidecar.http_record import Fields, HttpFailure, HttpRecord
 from sidecar.net.bodies import BodyTooLarge
-from sidecar.net.exchange import FAILURES, HttpResponse, RecordedFailure, cause_of, unreachable
+from sidecar.net.exchange import FAILURES, RecordedFailure, cause_of, unreachable
+from sidecar.net.http_response import HttpResponse
 from sidecar.net.transport import HOLDS_SECRET, TARGET, request_body
 
 Exchange = Callable[[httpx.Request, int, asyncio.Timeout, bool], Awaitable[HttpResponse]]

@@ -3,7 +3,6 @@
 import logging
 import random
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Final
 
@@ -14,8 +13,9 @@ from yarl import URL
 from sidecar.clock import Clock, within
 from sidecar.errors import RemoteFailed, RemoteUnreachable, TimedOut
 from sidecar.net.bodies import BodyTooLarge
-from sidecar.net.exchange import FAILURES, HttpResponse, cause_of, exchange, unreachable
+from sidecar.net.exchange import FAILURES, cause_of, exchange, unreachable
 from sidecar.net.exchange_hooks import ExchangeHook, no_hook
+from sidecar.net.http_response import HttpResponse, retry_after
 from sidecar.net.redirects import MAX_REDIRECTS, Hop, TooManyRedirects, follow_redirects, within_origin
 from sidecar.net.transport import AiohttpConnections, new_request, open_client
 
@@ -125,14 +125,3 @@ class HttpClient:
             raise unreachable(failure, hop.host, retry_certificate=False) from None
         log.debug("%s %s answered %d", hop.method, hop.host, response.status)  # no path: a secret's holds its key
         return response
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds to wait, from either form of the header; None where it says nothing usable. `now` is Unix time."""
-    value = headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdecimal():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except (ValueError, OverflowError):
-        return None

@@ -11,8 +11,9 @@ from yarl import URL
 from sidecar.clock import Clock, within
 from sidecar.errors import LimitExceeded, TimedOut
 from sidecar.net.bodies import BodyTooLarge
-from sidecar.net.exchange import FAILURES, HttpResponse, cause_of, connection_lost, exchange, unreachable
+from sidecar.net.exchange import FAILURES, cause_of, connection_lost, exchange, unreachable
 from sidecar.net.exchange_hooks import ExchangeHook, no_hook
+from sidecar.net.http_response import HttpResponse
 from sidecar.net.redirects import Hop, as_fetch, follow_redirects
 from sidecar.net.ssrf_guard import Resolve, guarded_connector
 from sidecar.net.transport import AiohttpConnections, new_request, open_client

@@ -7,7 +7,7 @@ from typing import Final
 from yarl import URL
 
 from sidecar.errors import InvalidContent, LimitExceeded, RemoteFailed, RemoteUnreachable
-from sidecar.net.exchange import HttpResponse
+from sidecar.net.http_response import HttpResponse
 from sidecar.net.urls import check_url
 
 MAX_REDIRECTS: Final = 5

@@ -10,7 +10,7 @@ from sidecar_protocol.models import Lenient
 from sidecar_protocol.wire_types import REDACTED, Raw
 
 from sidecar.errors import Forbidden, NotFound, RemoteFailed, SidecarError, Unauthorized
-from sidecar.net.exchange import HttpResponse
+from sidecar.net.http_response import HttpResponse
 from sidecar.secret_encodings import MIN_SECRET_LENGTH, encodings
 
 Shape = TypeVar("Shape")

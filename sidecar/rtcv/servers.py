@@ -5,7 +5,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from urllib.parse import quote
 
 from sidecar_protocol.models import Bound, Lenient
@@ -14,11 +14,13 @@ from sidecar_protocol.wire_types import Raw
 
 from sidecar.errors import Forbidden, InvalidContent, SidecarError
 from sidecar.net import multipart, responses, urls
-from sidecar.net.exchange import HttpResponse
-from sidecar.net.http_client import HttpClient
+from sidecar.net.http_response import HttpResponse
 from sidecar.rtcv.documents import CvDocument
 from sidecar.rtcv.hints import add_login_hint, add_secret_hint
 from sidecar.rtcv.scraper_users import ScraperUsers
+
+if TYPE_CHECKING:
+    from sidecar.net.http_client import HttpClient
 
 Kind = Literal["result", "cv", "full_cv", "cvs_list"]
 Copy = Callable[[Kind, bytes, str], None]
@@ -54,7 +56,7 @@ class _Scanned(Lenient):
 class RtcvServer:
     """One RT-CV server and our key to it."""
 
-    def __init__(self, http: HttpClient, credentials: Credentials) -> None:
+    def __init__(self, http: "HttpClient", credentials: Credentials) -> None:
         self._http = http
         self._location = urls.normalize(credentials.server_location)
         self._results_path = credentials.results_path
@@ -172,7 +174,7 @@ class RtcvServers:
 
     def __init__(
         self,
-        http: HttpClient,
+        http: "HttpClient",
         servers: Sequence[RtcvServer],
         primary: int,
         copy: Copy | None = None,
@@ -186,7 +188,7 @@ class RtcvServers:
     @classmethod
     def connect(
         cls,
-        http: HttpClient,
+        http: "HttpClient",
         credentials: Sequence[Credentials],
         primary: int,
         copy: Copy | None = None,

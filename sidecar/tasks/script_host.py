@@ -11,7 +11,7 @@ from sidecar_protocol.wire_types import Raw
 from sidecar.browser.sandbox.task_session import FetchRequest, FetchResponse
 from sidecar.clock import within
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, RemoteUnreachable, TimedOut
-from sidecar.net.exchange import HttpResponse
+from sidecar.net.http_response import HttpResponse
 from sidecar.net.redirects import MAX_REDIRECTS, Hop, as_fetch, follow_redirects
 from sidecar.net.urls import check_url, host_names, to_url
 from sidecar.settings import MiB

@@ -82,7 +82,7 @@ async def posting(
         database,
         Encryptor(key),
         path.parent if path else None,
-        public_http,
+        lambda: public_http,
         lambda: HttpClient(timeout, clock),
         clock,
         lambda event, content: events.append((event, content)),

@@ -11,8 +11,8 @@ import pytest
 from sidecar_protocol.errors import ErrorCode
 
 from sidecar.errors import RemoteFailed, RemoteUnreachable, SidecarError, TimedOut
-from sidecar.net.exchange import HttpResponse
 from sidecar.net.http_client import ATTEMPTS, HttpClient
+from sidecar.net.http_response import HttpResponse
 from tests.clocks import ManualClock
 from tests.fakes import StandInRtcv, nobody_listens
 from tests.faults import Kind

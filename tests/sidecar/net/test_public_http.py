@@ -13,7 +13,7 @@ from aiohttp import web
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden, InvalidContent, LimitExceeded, RemoteUnreachable, TimedOut
 from sidecar.net.addresses import is_private
-from sidecar.net.exchange import HttpResponse
+from sidecar.net.http_response import HttpResponse
 from sidecar.net.public_http import PublicHttpClient
 from sidecar.net.ssrf_guard import Resolve
 from sidecar.net.urls import check_url

@@ -6,7 +6,7 @@ import pytest
 from yarl import URL
 
 from sidecar.errors import RemoteFailed, RemoteUnreachable
-from sidecar.net.exchange import HttpResponse
+from sidecar.net.http_response import HttpResponse
 from sidecar.net.redirects import Hop, TooManyRedirects, as_fetch, follow_redirects, within_origin
 
 FIRST = Hop("POST", URL("http://a.example/x"), {"Authorization": "key"}, b"body")

@@ -13,7 +13,7 @@ from sidecar_protocol.errors import ErrorCode
 
 from sidecar.errors import RemoteFailed
 from sidecar.net import responses
-from sidecar.net.exchange import HttpResponse
+from sidecar.net.http_response import HttpResponse
 
 KEY = 'k€y "with" <all> & ever/thing+else%20'
 
