@@ -37,5 +37,7 @@ ENV SIDECAR_HOME=/var/lib/sidecar
 VOLUME /var/lib/sidecar
 USER sidecar
 WORKDIR /home/sidecar
+# the compiled code of Playwright's driver, which a container would otherwise make at its first job
+RUN NODE_COMPILE_CACHE=/home/sidecar/.cache/sidecar/driver /opt/sidecar/python/bin/python3 -Im playwright run-driver </dev/null
 HEALTHCHECK --interval=1m --timeout=20s --start-period=5s CMD ["sidecar", "doctor", "--quick"]
 ENTRYPOINT ["tini", "-s", "--", "sidecar"]

@@ -2,6 +2,7 @@
 BIN := .venv/bin
 READY := .venv/.ready
 PYTHON ?=
+ARCHITECTURE ?=
 
 .PHONY: setup demo test browserless-test fresh-test newest-test check bench hostile soak image-test docs reference dist pins clean
 
@@ -46,8 +47,9 @@ hostile: $(READY)
 soak: $(READY)
 	@$(BIN)/python -m benchmarks.soak
 
+# ARCHITECTURE=arm64 builds and tries it for another processor
 image-test:
-	@bash tests/image/run.sh
+	@bash tests/image/run.sh $(ARCHITECTURE)
 
 # the documentation as a site, in build/docs
 docs: $(READY)

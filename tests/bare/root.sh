@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Makes a bare root of a Debian release: debootstrap's smallest, and what this machine's network needs (apt sources and
 # settings, CA bundle, pip settings, name service), which goes in here and nowhere else. The plain root is kept for the
-# next time. Arguments: a release, a folder that is not there yet. Needs root; installs debootstrap where it is missing.
+# next time. Arguments: a release, a folder that is not there yet, and Debian's name of an architecture, if it is not this
+# machine's. Needs root; installs debootstrap where it is missing.
 set -euo pipefail
-release=$1 root=$2
-kept=${XDG_CACHE_HOME:-$HOME/.cache}/sidecar-bare/$release.tar
+release=$1 root=$2 architecture=${3:-$(dpkg --print-architecture)}
+kept=${XDG_CACHE_HOME:-$HOME/.cache}/sidecar-bare/$release-$architecture.tar
 
 pip_option() { # the host's value, unless it points at this machine's own files
   local value
@@ -34,7 +35,8 @@ keep() { # a plain root, for every time; one that was left half done is no plain
   fi
   place=$(mirror)
   # its own list of releases is as old as the machine; all of them are made as sid is
-  debootstrap --variant=minbase "$release" "$half.root" ${place:+"$place" /usr/share/debootstrap/scripts/sid} >>"$half.log" 2>&1
+  debootstrap --variant=minbase --arch="$architecture" "$release" "$half.root" \
+    ${place:+"$place" /usr/share/debootstrap/scripts/sid} >>"$half.log" 2>&1
   rm -rf "$half.root"/var/cache/apt/archives/*.deb "$half.root"/var/lib/apt/lists/*
   tar -C "$half.root" --one-file-system -cf "$half" .
   mv "$half" "$kept"

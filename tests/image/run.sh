@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Builds the image for real, without a container engine, and tries it: sessions inside it as its own user, and /opt/sidecar in
 # images of other makes. As root on Debian. The local base images are kept for the next run, the rest is removed.
+# Argument: Debian's name of an architecture, as in arm64, if it is not this machine's: QEMU stands in for its processor.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+architecture=${1:-$(dpkg --print-architecture)}
 base=docker.io/library/debian:bookworm-slim
 older=localhost/older:bullseye
 image=localhost/sidecar:latest
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/sidecar-image-test
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/sidecar-image-test/$architecture
 log=$cache/log
 
 [ "$(id -u)" = 0 ] || { echo "image-test: run it as root" >&2 && exit 1; }
@@ -25,6 +27,13 @@ if ! command -v buildah >/dev/null; then
     { tail -n 15 "$log" >&2 && exit 1; }
 fi
 
+if [ "$architecture" != "$(dpkg --print-architecture)" ] && ! ls /proc/sys/fs/binfmt_misc/qemu-* >/dev/null 2>&1; then
+  echo "image-test: installing QEMU for $architecture"
+  mountpoint -q /proc/sys/fs/binfmt_misc || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+  { apt-get update && apt-get install -y --no-install-recommends qemu-user-static binfmt-support; } >"$log" 2>&1 ||
+    { tail -n 15 "$log" >&2 && exit 1; }
+fi
+
 SECONDS=0
 say() { echo "image-test: after $SECONDS s: $*"; }
 
@@ -40,18 +49,18 @@ for made in "bookworm $base" "bullseye $older"; do
   set -- $made
   buildah inspect --type image "$2" >/dev/null 2>&1 && continue
   say "making the local base image $2"
-  bash tests/image/base.sh "$1" "$2"
+  bash tests/image/base.sh "$1" "$2" "$architecture"
 done
 
 build() { # tag, then what `buildah bud` needs
   local tag=$1
   shift
-  buildah bud --pull-never --format docker --tag "$tag" "$@" >"$log" 2>&1 || { tail -n 30 "$log" >&2 && exit 1; }
+  buildah bud --arch "$architecture" --pull-never --format docker --tag "$tag" "$@" >"$log" 2>&1 || { tail -n 30 "$log" >&2 && exit 1; }
 }
 
 megabytes() { # of the files that an image has
   local container mounted
-  container=$(buildah from --pull-never "$1")
+  container=$(buildah from --arch "$architecture" --pull-never "$1")
   mounted=$(buildah mount "$container")
   du --summarize --block-size=MB "$mounted${2:-}" | cut -f1
   buildah rm "$container" >/dev/null
@@ -65,7 +74,7 @@ inside() { # options of `buildah run` --, a command
   buildah run --volume "$PWD/tests/image:/session:ro" "$@"
 }
 session=(/opt/sidecar/python/bin/python3 -I /session/session.py)
-container=$(buildah from --pull-never "$image")
+container=$(buildah from --arch "$architecture" --pull-never "$image")
 entrypoint=$(buildah inspect --type image --format '{{range .Docker.Config.Entrypoint}}{{.}} {{end}}' "$image")
 health=$(buildah inspect --type image --format '{{range .Docker.Config.Healthcheck.Test}}{{.}} {{end}}' "$image")
 
@@ -75,7 +84,15 @@ say "a session without Chromium's sandbox"
 inside --env SIDECAR_CHROMIUM_SANDBOX=false "$container" -- "${session[@]}" $entrypoint
 say "the health check: ${health#CMD }"
 inside --cap-add CAP_SYS_ADMIN "$container" -- ${health#CMD }
-confined=$(buildah from --pull-never --security-opt "seccomp=$PWD/image/seccomp.json" --cap-add CAP_SYS_ADMIN "$image")
+say "the compiled code of Playwright's driver"
+inside "$container" -- /opt/sidecar/python/bin/python3 -Ic '
+from sidecar.browser.processes import compile_cache
+from sidecar.settings import Settings
+folder = Settings().cache_path() / "driver"
+assert compile_cache.variables(folder), f"{folder} is not used"
+assert sum(one.stat().st_size for one in folder.rglob("*") if one.is_file()) > 100_000, f"{folder} is empty"
+'
+confined=$(buildah from --arch "$architecture" --pull-never --security-opt "seccomp=$PWD/image/seccomp.json" --cap-add CAP_SYS_ADMIN "$image")
 say "a session under image/seccomp.json"
 inside --cap-add CAP_SYS_ADMIN "$confined" -- "${session[@]}" $entrypoint
 
@@ -87,7 +104,7 @@ beside() { # name, base, packages: an image takes /opt/sidecar along, as README.
   } >"$cache/Dockerfile"
   build "localhost/beside:$1" --file "$cache/Dockerfile" tests/image
   say "/opt/sidecar in $2 with ${3:-nothing else}"
-  inside "$(buildah from --pull-never "localhost/beside:$1")" -- bash /session/beside.sh
+  inside "$(buildah from --arch "$architecture" --pull-never "localhost/beside:$1")" -- bash /session/beside.sh
 }
 beside bare "$base" ""
 beside python "$base" "python3 python3-requests"
