@@ -1,20 +1,28 @@
-"""Large values of pages: a thread decodes them, so that the event loop goes on. A value of 100,000 parts takes 0.5 s.
+"""Large values of pages: a thread encodes and decodes them, so that the event loop goes on. One of 100,000 parts takes
+0.5 s.
 
-Playwright decodes a value in four passes on the event loop. For a call by `take`, the transport makes the first two of
-them in a thread, and the value comes as a LargeValue, into which the others don't look.
+Playwright decodes a value in four passes on the event loop. For a call by `evaluate`, the transport makes the first two
+of them in a thread, and the value comes as a LargeValue, into which the others don't look. A large argument is encoded
+before the call, and a text stands for it in Playwright's own encoding, until the transport puts it there.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
-from playwright._impl._js_handle import parse_value
+from playwright._impl._js_handle import parse_value, serialize_argument
 
 T = TypeVar("T")
 
 LARGE: Final = 1 << 16
 """Bytes of an answer from which its value counts as large."""
+_MANY_PARTS: Final = 1_000
+"""Parts of an argument from which it counts as large; of a text each 1,000 characters are one."""
+_STAND_IN: Final = "a large argument"
+_ENCODED_STAND_IN: Final = json.dumps({"s": _STAND_IN}).encode()
+"""As Playwright encodes the text. No text of a message contains it: its quotation marks would be escaped."""
 _are_taken: Final = ContextVar("are_taken", default=False)
 
 
@@ -27,11 +35,32 @@ class LargeValue:
         self.value = value
 
 
-async def take(call: Callable[[], Awaitable[T]]) -> T | LargeValue:
-    """The value of a call that returns a page's value; a LargeValue if it is large. Raises what the call raises."""
+class LargeArgument(str):
+    """An argument that was encoded in a thread: the text that stands for it in a call."""
+
+    encoded: bytes
+
+    @classmethod
+    def of(cls, encoded: bytes) -> Self:
+        """Stands for this argument, in Playwright's encoding."""
+        made = cls(_STAND_IN)
+        made.encoded = encoded
+        return made
+
+
+async def evaluate(call: Callable[..., Awaitable[T]], arguments: Mapping[str, Any]) -> T | LargeValue:
+    """The value of a call that runs a page's script with `arg`; a LargeValue if it is large.
+
+    Raises what the call raises.
+    """
+    argument = arguments.get("arg")
+    if _is_large(argument):
+        encoded = await asyncio.to_thread(_encode, argument)
+        if encoded:
+            arguments = {**arguments, "arg": LargeArgument.of(encoded)}
     token = _are_taken.set(True)
     try:
-        return await call()
+        return await call(**arguments)
     finally:
         _are_taken.reset(token)
 
@@ -46,6 +75,13 @@ async def converted(value: Any, convert: Callable[[Any], T]) -> T:
     return await asyncio.to_thread(convert, value.value) if isinstance(value, LargeValue) else convert(value)
 
 
+def put_argument(message: Mapping[str, Any], encoded: bytes) -> bytes:
+    """A call's encoded message, with the argument in the place of the text that stands for it."""
+    argument = message.get("params", {}).get("arg")
+    text = argument["value"].get("s") if isinstance(argument, dict) and isinstance(argument.get("value"), dict) else ""
+    return encoded.replace(_ENCODED_STAND_IN, text.encoded, 1) if isinstance(text, LargeArgument) else encoded
+
+
 def decode_answer(answer: bytes, decode: Callable[[bytes], Any]) -> Any:
     """An answer of the driver, its value decoded; one without a value as it is."""
     decoded = decode(answer)
@@ -53,3 +89,28 @@ def decode_answer(answer: bytes, decode: Callable[[bytes], Any]) -> Any:
     if isinstance(result, dict) and "value" in result:
         result["value"] = LargeValue(parse_value(result["value"]))
     return decoded
+
+
+def _is_large(argument: Any) -> bool:
+    """Whether an argument has many parts; looks at no more of them than it has to."""
+    if not isinstance(argument, str | list | tuple | dict):
+        return False
+    parts, row = 0, [argument]
+    while row and parts < _MANY_PARTS:
+        parts += len(row)
+        inner: list[Any] = []
+        for one in row:
+            if isinstance(one, str):
+                parts += len(one) // 1_000
+            elif isinstance(one, dict):
+                inner += one.values()
+            elif isinstance(one, list | tuple):
+                inner += one
+        row = inner
+    return parts >= _MANY_PARTS
+
+
+def _encode(argument: Any) -> bytes | None:
+    """An argument in Playwright's encoding; None for one with handles, which the call itself has to pass on."""
+    made = serialize_argument(argument)
+    return None if made["handles"] else json.dumps(made["value"], allow_nan=False).encode()

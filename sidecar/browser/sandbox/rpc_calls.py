@@ -43,8 +43,11 @@ _BOUNDED_CALLS: Final[dict[str, Callable[[Any, dict[str, Any]], Awaitable[Any]]]
     "set_viewport_size": viewport.resize,
 }
 """Methods that could crash a browser without a limit on pixels."""
-_VALUE_CALLS: Final = frozenset({"evaluate", "evaluate_all", "eval_on_selector", "eval_on_selector_all", "json_value"})
-"""Methods that return whatever a page's script returns."""
+_VALUE_CALLS: Final = frozenset(
+    {"evaluate", "evaluate_all", "eval_on_selector", "eval_on_selector_all", "json_value"}
+    | {"evaluate_handle", "wait_for_function"}
+)
+"""Methods that return whatever a page's script returns, or give it an argument."""
 _DEFAULT_TIMEOUT: Final = 30_000.0
 
 
@@ -226,7 +229,7 @@ async def _call(owner: Any, name: str, arguments: dict[str, Any]) -> Any:
     if name in isolated_world.ELEMENT_READS and isinstance(owner, Page | Frame | Locator):
         return await isolated_world.read_element(owner, name, arguments)
     if name in _VALUE_CALLS:
-        return await large_values.take(partial(getattr(owner, name), **arguments))
+        return await large_values.evaluate(getattr(owner, name), arguments)
     if name not in _BOUNDED_CALLS:
         return await getattr(owner, name)(**arguments)
     try:

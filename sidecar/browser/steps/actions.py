@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from playwright.async_api import Locator, Page
@@ -167,7 +166,7 @@ def _page(method: str) -> Call:
 
 
 def _evaluating(method: str) -> Call:
-    return lambda page, given: large_values.take(partial(getattr(page, method), **given))
+    return lambda page, given: large_values.evaluate(getattr(page, method), given)
 
 
 def _reading(method: str) -> Call:
@@ -262,7 +261,7 @@ ACTIONS: Final[dict[str, ActionKind]] = {
     "wait_for_selector": _simple(a.WaitForSelector, _page("wait_for_selector")),
     "wait_for_url": _simple(a.WaitForUrl, _wait_for_url, "url"),
     "wait_for_load_state": _simple(a.WaitForLoadState, _page("wait_for_load_state"), "state"),
-    "wait_for_function": _simple(a.WaitForFunction, _page("wait_for_function"), "expression"),
+    "wait_for_function": _simple(a.WaitForFunction, _evaluating("wait_for_function"), "expression"),
     "wait_for_timeout": _simple(a.WaitForTimeout, _page("wait_for_timeout"), "timeout"),
     "evaluate": _navigating(a.Evaluate, _evaluating("evaluate"), "expression"),
     "eval_on_selector": _navigating(a.EvaluateOnElement, _evaluating("eval_on_selector")),

@@ -1,15 +1,16 @@
-"""Large values out of pages come whole, and are decoded in a thread."""
+"""Large values out of pages and into them are whole, and are decoded and encoded in a thread."""
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright._impl._js_handle import parse_value
+from playwright._impl._js_handle import parse_value, serialize_argument
 from playwright.async_api import Error as PlaywrightError
 
 from sidecar.browser import large_values
-from sidecar.browser.large_values import LargeValue, take
+from sidecar.browser.large_values import LargeValue, evaluate
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.clock import Clock
@@ -38,12 +39,12 @@ async def test_a_call_takes_large_values_if_it_says_so(pool: BrowserPool) -> Non
 
     async def work(job_page: JobPage) -> None:
         page = job_page.page
-        large = await take(lambda: page.evaluate(SCRIPT))
+        large = await evaluate(page.evaluate, {"expression": SCRIPT})
         assert isinstance(large, LargeValue)
         assert large.value == await page.evaluate(SCRIPT)
-        assert await take(lambda: page.evaluate("[1]")) == [1]
+        assert await evaluate(page.evaluate, {"expression": "[1]"}) == [1]
         with pytest.raises(PlaywrightError, match="xxx"):
-            await take(lambda: page.evaluate("() => { throw new Error('x'.repeat(70_000)) }"))
+            await evaluate(page.evaluate, {"expression": "() => { throw new Error('x'.repeat(70_000)) }"})
 
     await pool.run("CHROMIUM", work)
 
@@ -84,3 +85,51 @@ async def test_one_of_too_many_parts_is_refused(pool: BrowserPool, site: str, tm
     runner = BrowserJobRunner(pool, lambda: tmp_path, Clock())
     with pytest.raises(LimitExceeded, match="more than 100000 parts"):
         await runner.run(make_job(f"{site}/second.html", actions=[action, action]))
+
+
+ARGUMENT = [
+    {"i": index, "text": f"{index} \"s\": 'a large argument'", "none": None, "list": [1.5, True]}
+    for index in range(900)
+]
+WHOLE = json.dumps(ARGUMENT)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"evaluate": {"expression": "(x) => x", "arg": ARGUMENT}},
+        {"eval_on_selector": {"selector": "body", "expression": "(_, x) => x", "arg": ARGUMENT}},
+        f"page.evaluate((x) => x, {WHOLE})",
+        f"page.evaluateHandle((x) => x, {WHOLE}).then((handle) => handle.jsonValue())",
+        f"page.locator('body').evaluate((_, x) => x, {WHOLE})",
+        f"page.waitForFunction((x) => x, {WHOLE}).then((handle) => handle.jsonValue())",
+        f"page.evaluateHandle('1').then((one) => page.evaluate(([_, x]) => x, [one, {WHOLE}]))",
+    ],
+    ids=lambda value: str(value)[:40],
+)
+async def test_an_argument_arrives_whole(
+    pool: BrowserPool, site: str, tmp_path: Path, action: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is encoded in a thread; one with a handle is encoded again by the call itself."""
+    threads: list[threading.Thread] = []
+
+    def serialize(value: Any) -> Any:
+        threads.append(threading.current_thread())
+        return serialize_argument(value)
+
+    monkeypatch.setattr(large_values, "serialize_argument", serialize)
+    runner = BrowserJobRunner(pool, lambda: tmp_path, Clock())
+    result = await runner.run(make_job(f"{site}/second.html", actions=[action, "page.evaluate((x) => x, 'small')"]))
+    assert result.steps[0].values == (ARGUMENT, "small")
+    assert [thread is threading.main_thread() for thread in threads] == [False]
+
+
+async def test_a_text_like_the_stand_in_is_a_text(pool: BrowserPool, site: str, tmp_path: Path) -> None:
+    """Whatever a job says, only what was encoded is put in its place."""
+    runner = BrowserJobRunner(pool, lambda: tmp_path, Clock())
+    actions = [
+        {"evaluate": {"expression": "(x) => x", "arg": "a large argument"}},
+        {"evaluate": {"expression": """(x) => '{"s": "a large argument"}' + x[0]""", "arg": [7] * 2_000}},
+    ]
+    result = await runner.run(make_job(f"{site}/second.html", actions=actions))
+    assert result.steps[0].values == ("a large argument", '{"s": "a large argument"}7')
