@@ -11,6 +11,7 @@ and compressed or encrypted text, are not searched. A cut escape of a URL right 
 
 import binascii
 import re
+import threading
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -238,6 +239,7 @@ class ValueSet:
         self.flat = ValueFinder()
         """The flattened form of values that flattening changes."""
         self._values: set[bytes] = set()
+        self._lock = threading.Lock()
         self._unhashed: list[bytes] = []
         self._digests: set[bytes] = set()
 
@@ -253,7 +255,8 @@ class ValueSet:
         if raw in self._values:
             return False
         self._values.add(raw)
-        self._unhashed.append(raw)
+        with self._lock:
+            self._unhashed.append(raw)
         self.finder.add(raw)
         flat = unescaped(raw)
         if flat != raw and min(map(len, (flat, raw.translate(None, _BLANK)))) >= MIN_SECRET_LENGTH:
@@ -262,10 +265,13 @@ class ValueSet:
 
     def digests(self) -> set[bytes]:
         """The first `_DIGEST_HEAD` digits of each value's SHA-512."""
-        unhashed, self._unhashed = self._unhashed, []
         import hashlib
 
-        self._digests.update(hashlib.sha512(value).hexdigest()[:_DIGEST_HEAD].encode() for value in unhashed)
+        if self._unhashed:
+            with self._lock:
+                new = (hashlib.sha512(value).hexdigest()[:_DIGEST_HEAD].encode() for value in self._unhashed)
+                self._digests.update(new)
+                self._unhashed = []  # last: until then other threads wait
         return self._digests
 
 

@@ -1,6 +1,7 @@
 """Redacts secrets in what is written: input lines, log messages, error messages."""
 
 import re
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -73,7 +74,10 @@ class Stars:
 
 
 class Redactor:
-    """Replaces the session's secret values by placeholders, at any place and in any encoding."""
+    """Replaces the session's secret values by placeholders, at any place and in any encoding.
+
+    Safe to use from several threads.
+    """
 
     def __init__(
         self,
@@ -83,6 +87,7 @@ class Redactor:
         """Keeps at least `max_remembered` of the newest values found in lines, and added values for good."""
         self._placeholders = placeholders
         self._max_remembered = max_remembered
+        self._lock = threading.Lock()
         self._values: tuple[KnownValues, ...] = ()
         """The session's own values, newer values found in lines, and older ones, which are dropped once there are
         enough newer ones. Created with the first value."""
@@ -219,9 +224,11 @@ class Redactor:
     def _remember(self, value: str) -> None:
         if len(value) < MIN_SECRET_LENGTH or value == REDACTED:
             return
-        learned, newer, _ = self._value_sets()
-        if value not in learned and newer.add(value) and len(newer) >= self._max_remembered:
-            self._values = learned, type(newer)(), newer
+        self._value_sets()
+        with self._lock:
+            learned, newer, _ = self._values
+            if value not in learned and newer.add(value) and len(newer) >= self._max_remembered:
+                self._values = learned, type(newer)(), newer
 
     def _value_sets(self) -> "tuple[KnownValues, ...]":
         if not self._values:
@@ -229,7 +236,8 @@ class Redactor:
                 KnownValues,  # late: a session without a secret is not to wait for it
             )
 
-            self._values = KnownValues(), KnownValues(), KnownValues()
+            with self._lock:
+                self._values = self._values or (KnownValues(), KnownValues(), KnownValues())
         return self._values
 
     def _known_sets(self) -> "list[KnownValues]":

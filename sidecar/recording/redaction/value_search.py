@@ -82,12 +82,12 @@ class ValueFinder:
     def _built(self) -> "list[_Automaton]":
         if self._pending:
             with self._lock:
-                heads, self._pending = self._pending, []
-                automata = list(self._automata)
+                heads, automata = self._pending, list(self._automata)
                 while automata and len(automata[-1].heads) <= len(heads):
                     heads = automata.pop().heads + heads
-                if heads:  # another thread may have been quicker
+                if self._pending:  # another thread may have been quicker
                     self._automata = [*automata, _Automaton(heads)]
+                    self._pending = []  # last: until then other threads wait, and don't search without these
         return self._automata
 
     def _spans(self, automaton: "_Automaton", data: bytes) -> list[Span]:

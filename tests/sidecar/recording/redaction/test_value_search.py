@@ -1,13 +1,16 @@
 """Many values at once: what is found is what a search for each would find, at a cost that grows with the text alone."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.recording.redaction.value_search import HEAD_BYTES, Span, ValueFinder, merge_spans
+from sidecar.recording.redaction import value_search
+from sidecar.recording.redaction.value_search import HEAD_BYTES, Span, ValueFinder, _Automaton, merge_spans
 
 FEW_LETTERS = st.lists(st.sampled_from([b"a", b"b", b"abc"]), min_size=4, max_size=90).map(b"".join)
 
@@ -114,3 +117,25 @@ def _one_by_one(number: int) -> float:
         finder.add(b"%d-value-%d" % (each, each))
         assert not finder.contains(b"a text with no value in it")
     return time.process_time() - began
+
+
+def test_a_search_waits_for_values_that_another_thread_prepares(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would miss them otherwise: a secret would stay in a log."""
+    building, go_on = threading.Event(), threading.Event()
+
+    class Slow(_Automaton):
+        def __init__(self, heads: list[bytes]) -> None:
+            building.set()
+            assert go_on.wait(30)
+            super().__init__(heads)
+
+    monkeypatch.setattr(value_search, "_Automaton", Slow)
+    finder = ValueFinder()
+    finder.add(b"hunter2-secret")
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(finder.contains, b"nothing")
+        assert building.wait(30)
+        second = threads.submit(finder.contains, b"a hunter2-secret here")
+        assert not wait([second], timeout=0.2).done
+        go_on.set()
+        assert (first.result(30), second.result(30)) == (False, True)
