@@ -18,12 +18,12 @@ demo: $(READY)
 	@$(BIN)/python -m examples.demo
 
 test: $(READY)
-	@$(BIN)/python tests/run.py
+	@$(BIN)/python -m tests.run
 
 # the tests without browsers, for a Python or a machine that has none
 browserless-test:
 	@bash .ci/setup --without-browsers $(PYTHON)
-	@$(BIN)/python tests/run.py --without-browsers
+	@$(BIN)/python -m tests.run --without-browsers
 
 # check, demo and tests in a bare Debian with the oldest Python; tests without browsers in one with the newest
 fresh-test:

@@ -177,11 +177,14 @@ class Settings:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder
 
-    def cache_path(self) -> Path:
-        """The path of the folder for what can be made again, which may not exist yet."""
+    def cache_path(self) -> Path | None:
+        """The path of the folder for what can be made again, if it exists or not; None for a user without a home."""
         import platformdirs  # late: only a job needs the folder
 
-        return Path(platformdirs.user_cache_dir("sidecar", appauthor=False))
+        try:
+            return Path(platformdirs.user_cache_dir("sidecar", appauthor=False))
+        except RuntimeError:
+            return None
 
     def scripts_path(self) -> Path:
         """The folder of task scripts, which is not created. Raises OSError for a link in the state folder."""

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, Final, Self, TypeVar
 
+from playwright._impl._impl_to_api_mapping import ImplToApiMapping
 from playwright._impl._js_handle import parse_value, serialize_argument
 
 T = TypeVar("T")
@@ -23,6 +24,7 @@ _MANY_PARTS: Final = 1_000
 _STAND_IN: Final = "a large argument"
 _ENCODED_STAND_IN: Final = json.dumps({"s": _STAND_IN}).encode()
 """As Playwright encodes the text. No text of a message contains it: its quotation marks would be escaped."""
+_API: Final = ImplToApiMapping()
 _are_taken: Final = ContextVar("are_taken", default=False)
 
 
@@ -48,16 +50,15 @@ class LargeArgument(str):
         return made
 
 
-async def evaluate(call: Callable[..., Awaitable[T]], arguments: Mapping[str, Any]) -> T | LargeValue:
-    """The value of a call that runs a page's script with `arg`; a LargeValue if it is large.
-
-    Raises what the call raises.
-    """
+async def encoded(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arguments of a call that runs a page's script, `arg` encoded if it is large."""
     argument = arguments.get("arg")
-    if _is_large(argument):
-        encoded = await asyncio.to_thread(_encode, argument)
-        if encoded:
-            arguments = {**arguments, "arg": LargeArgument.of(encoded)}
+    data = await asyncio.to_thread(_encode, argument) if _is_large(argument) else None
+    return {**arguments, "arg": LargeArgument.of(data)} if data else arguments
+
+
+async def evaluate(call: Callable[..., Awaitable[T]], arguments: Mapping[str, Any]) -> T | LargeValue:
+    """The value of a call that returns a page's value; a LargeValue if it is large. Raises what the call raises."""
     token = _are_taken.set(True)
     try:
         return await call(**arguments)
@@ -112,5 +113,5 @@ def _is_large(argument: Any) -> bool:
 
 def _encode(argument: Any) -> bytes | None:
     """An argument in Playwright's encoding; None for one with handles, which the call itself has to pass on."""
-    made = serialize_argument(argument)
+    made = serialize_argument(_API.to_impl(argument))
     return None if made["handles"] else json.dumps(made["value"], allow_nan=False).encode()

@@ -24,8 +24,10 @@ _CHECK_BATCH: Final = 64
 
 LONG_LINE: Final = 32 << 10
 """Bytes of a line that a thread writes."""
-MAX_WAITING: Final = 32 << 20
-"""Bytes that may wait for the thread; beyond, the caller waits for it."""
+MAX_WAITING: Final = 8 << 20
+"""Bytes that may wait for the thread behind one long line; beyond, the caller waits until it has written some."""
+_BATCH_BYTES: Final = 2_048
+"""What a batch takes in memory, in addition to its lines."""
 
 
 class InputLog:
@@ -71,13 +73,27 @@ class InputLog:
             self._write(lines, readable, at)
 
     def _write_later(self, lines: Sequence[bytes], readable: Sequence[object], at: str) -> None:
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="input-log")
-        size = sum(map(len, lines))
-        self._waiting.append((self._thread.submit(self._write, lines, list(map(bool, readable)), at), size))
+        thread = self._started_thread()
+        if thread is None:
+            self._write(lines, readable, at)
+            return
+        size = sum(map(len, lines)) + _BATCH_BYTES
+        self._waiting.append((thread.submit(self._write, lines, list(map(bool, readable)), at), size))
         self._waiting_bytes += size
-        if self._waiting_bytes > MAX_WAITING:
-            self._wait()
+        while self._waiting_bytes > MAX_WAITING and len(self._waiting) > 1:
+            self._waiting[0][0].exception()
+            self._forget_written()
+
+    def _started_thread(self) -> ThreadPoolExecutor | None:
+        """The thread; None where the system has no more of them, which leaves the work to the caller."""
+        if self._thread is None:
+            thread = ThreadPoolExecutor(1, thread_name_prefix="input-log")
+            try:
+                thread.submit(int)  # nothing: what is submitted without a thread stays in its queue
+            except RuntimeError:
+                return None
+            self._thread = thread
+        return self._thread
 
     def _forget_written(self) -> None:
         while self._waiting and self._waiting[0][0].done():

@@ -43,7 +43,7 @@ keep() { # a plain root, for every time; one that was left half done is no plain
 }
 
 if [ ! -f "$kept" ]; then
-  trap 'rm -rf --one-file-system "$kept.$$"*' EXIT
+  trap 'rm -rf --one-file-system "$kept.$$" "$kept.$$".*' EXIT
   keep || { tail -n 20 "$kept.$$.log" >&2 && exit 1; }
 fi
 mkdir -p "$root"

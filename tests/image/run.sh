@@ -27,7 +27,12 @@ if ! command -v buildah >/dev/null; then
     { tail -n 15 "$log" >&2 && exit 1; }
 fi
 
-if [ "$architecture" != "$(dpkg --print-architecture)" ] && ! ls /proc/sys/fs/binfmt_misc/qemu-* >/dev/null 2>&1; then
+case $architecture in
+  amd64) processor=x86_64 ;;
+  arm64) processor=aarch64 ;;
+  *) processor=$architecture ;;
+esac
+if [ "$architecture" != "$(dpkg --print-architecture)" ] && [ ! -e "/proc/sys/fs/binfmt_misc/qemu-$processor" ]; then
   echo "image-test: installing QEMU for $architecture"
   mountpoint -q /proc/sys/fs/binfmt_misc || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
   { apt-get update && apt-get install -y --no-install-recommends qemu-user-static binfmt-support; } >"$log" 2>&1 ||
@@ -88,8 +93,9 @@ say "the compiled code of Playwright's driver"
 inside "$container" -- /opt/sidecar/python/bin/python3 -Ic '
 from sidecar.browser.processes import compile_cache
 from sidecar.settings import Settings
-folder = Settings().cache_path() / "driver"
-assert compile_cache.variables(folder), f"{folder} is not used"
+cache = Settings().cache_path()
+assert compile_cache.variables(cache), f"{cache} is not used"
+folder = cache / "driver"
 assert sum(one.stat().st_size for one in folder.rglob("*") if one.is_file()) > 100_000, f"{folder} is empty"
 '
 confined=$(buildah from --arch "$architecture" --pull-never --security-opt "seccomp=$PWD/image/seccomp.json" --cap-add CAP_SYS_ADMIN "$image")

@@ -81,7 +81,7 @@ class DriverProcesses:
             stdout=PIPE,
             limit=_STREAM_LIMIT,
             env={
-                **compile_cache.variables(self._settings.cache_path() / "driver"),
+                **compile_cache.variables(self._settings.cache_path()),
                 **_environment({**_DRIVER_VARIABLES, **self._variables()}),
             },
         )

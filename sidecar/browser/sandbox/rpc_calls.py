@@ -1,5 +1,6 @@
 """RPC calls of actions: looked up in the allowlist, arguments checked, then made on the job's object."""
 
+import asyncio
 import contextlib
 import re
 from collections.abc import Awaitable, Callable
@@ -75,6 +76,8 @@ class RpcCalls:
         self._wait_until_settled = wait_until_settled
         self._timeout: float | None = None
         self._navigation_timeout: float | None = None
+        self._sending = asyncio.Lock()
+        """Held while a large argument is encoded: calls are sent in the order in which they were made."""
         self.target: Locator | None = None
         """What the last call looks for, unless it has succeeded."""
         self.changed_context = False
@@ -108,6 +111,8 @@ class RpcCalls:
             self.changed_context = True
         if method.name in _ON_ELEMENTS:
             await self._wait_until_settled(self._page)
+        async with self._sending:
+            arguments = dict(await large_values.encoded(arguments))
         if method.name == "title":
             return await self._cdp.ask(owner, "title")
         self.target = _locator_of(owner, arguments)

@@ -166,7 +166,10 @@ def _page(method: str) -> Call:
 
 
 def _evaluating(method: str) -> Call:
-    return lambda page, given: large_values.evaluate(getattr(page, method), given)
+    async def call(page: Any, given: dict[str, Any]) -> Any:
+        return await large_values.evaluate(getattr(page, method), await large_values.encoded(given))
+
+    return call
 
 
 def _reading(method: str) -> Call:

@@ -254,13 +254,13 @@ class ValueSet:
         raw = value.encode(errors="surrogatepass")
         if raw in self._values:
             return False
-        self._values.add(raw)
         with self._lock:
             self._unhashed.append(raw)
         self.finder.add(raw)
         flat = unescaped(raw)
         if flat != raw and min(map(len, (flat, raw.translate(None, _BLANK)))) >= MIN_SECRET_LENGTH:
             self.flat.add(flat)
+        self._values.add(raw)  # last: what is known is found
         return True
 
     def digests(self) -> set[bytes]:

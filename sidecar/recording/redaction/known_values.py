@@ -21,7 +21,7 @@ class KnownValues(ValueSet):
 
     def add(self, value: str) -> bool:
         """Adds a value; False if it is already known."""
-        if not super().add(value):
+        if value in self:
             return False
         run = max(_RUN.findall(value), key=len, default="")  # characters that JSON and URLs need not escape
         if len(run) < MIN_SECRET_LENGTH:
@@ -30,7 +30,7 @@ class KnownValues(ValueSet):
         if part not in self._seen:
             self._seen.add(part)
             self._runs.add(part)
-        return True
+        return super().add(value)  # last: what is known is found
 
     def may_stand_in(self, lines: bytes) -> bool:
         """Whether these lines may contain a value; False is certain."""

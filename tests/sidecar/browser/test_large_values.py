@@ -103,7 +103,7 @@ WHOLE = json.dumps(ARGUMENT)
         f"page.evaluateHandle((x) => x, {WHOLE}).then((handle) => handle.jsonValue())",
         f"page.locator('body').evaluate((_, x) => x, {WHOLE})",
         f"page.waitForFunction((x) => x, {WHOLE}).then((handle) => handle.jsonValue())",
-        f"page.evaluateHandle('1').then((one) => page.evaluate(([_, x]) => x, [one, {WHOLE}]))",
+        f"page.evaluateHandle('1').then((one) => page.evaluate(([one, x]) => one === 1 && x, [one, {WHOLE}]))",
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -133,3 +133,15 @@ async def test_a_text_like_the_stand_in_is_a_text(pool: BrowserPool, site: str, 
     ]
     result = await runner.run(make_job(f"{site}/second.html", actions=actions))
     assert result.steps[0].values == ("a large argument", '{"s": "a large argument"}7')
+
+
+async def test_calls_are_sent_in_their_order(pool: BrowserPool, site: str, tmp_path: Path) -> None:
+    """A later one waits where an earlier one is still being encoded."""
+    runner = BrowserJobRunner(pool, lambda: tmp_path, Clock())
+    push = "page.evaluate(([name, _]) => { (window.seen ??= []).push(name) }, ['%s', %s])"
+    calls = ", ".join(
+        push % one for one in (("large", "Array(30000).fill(1)"), ("small", 1), ("last", "Array(5000).fill(2)"))
+    )
+    actions = [f"Promise.all([{calls}]).then(() => page.evaluate('seen'))"]
+    result = await runner.run(make_job(f"{site}/second.html", actions=actions))
+    assert result.steps[0].values == (["large", "small", "last"],)

@@ -5,6 +5,7 @@ import logging
 import os
 import stat
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -218,3 +219,21 @@ def test_what_waits_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert len((tmp_path / "log").read_bytes().splitlines()) >= number - 3
     journal.close()
     assert len((tmp_path / "log").read_bytes().splitlines()) == 12
+
+
+def test_without_a_thread_the_caller_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has no more of them; once it has, it writes again, and the order stays."""
+    journal = InputLog(tmp_path / "log", Redactor(), CLOCK)
+    line = b'{"type":"ping","content":"%b"}' % (b"x" * LONG_LINE)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ThreadPoolExecutor, "_adjust_thread_count", refuse)
+        journal.record([line], [True])
+        assert len((tmp_path / "log").read_bytes().splitlines()) == 1
+    journal.record([line, b'{"type":"ping"}'], [True, True])
+    journal.close()
+    entries = [json.loads(entry) for entry in (tmp_path / "log").read_bytes().splitlines()]
+    assert [entry["_log"]["seq"] for entry in entries] == [1, 2, 3]

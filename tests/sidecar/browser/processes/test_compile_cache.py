@@ -14,30 +14,57 @@ from sidecar.settings import Settings
 
 def test_a_folder_of_ours_is_used(tmp_path: Path) -> None:
     """It is made with its parents, for us alone."""
-    folder = tmp_path / "cache" / "driver"
-    assert compile_cache.variables(folder) == {"NODE_COMPILE_CACHE": str(folder)}
-    assert folder.stat().st_mode & 0o777 == 0o700
-    assert compile_cache.variables(folder) == {"NODE_COMPILE_CACHE": str(folder)}
+    cache = tmp_path / "home" / "cache"
+    assert compile_cache.variables(cache) == {"NODE_COMPILE_CACHE": str(cache / "driver")}
+    assert {one.stat().st_mode & 0o777 for one in (cache / "driver", cache, tmp_path / "home")} == {0o700}
+    assert compile_cache.variables(cache) == {"NODE_COMPILE_CACHE": str(cache / "driver")}
 
 
-@pytest.mark.parametrize("way", ["writable by others", "another user's", "a link", "a file", "not to be made"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        *("writable by others", "another user's", "a link", "a file"),
+        *("below one that others may write in", "below another user's", "in a circle"),
+    ],
+)
 def test_code_of_others_is_not_run(tmp_path: Path, way: str) -> None:
-    """A driver compiles its own code then, as it would without a folder."""
-    folder = tmp_path / "driver"
+    """A driver compiles its own code then, as it would without a folder; nothing is made in another user's home."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    folder = cache / "driver"
     if way == "a file":
         folder.touch()
-    elif way == "not to be made":
-        folder = Path("/proc/driver/sidecar/driver")
+    elif way == "a link":
+        (tmp_path / "other").mkdir()
+        folder.symlink_to(tmp_path / "other")
+    elif way == "in a circle":
+        cache.rmdir()
+        cache.symlink_to(cache)
     else:
-        (tmp_path / "other").mkdir(mode=0o700)
-        (tmp_path / "other").chmod(0o770 if way == "writable by others" else 0o700)
-        if way == "another user's":
-            os.chown(tmp_path / "other", 12345, 12345)
-        if way == "a link":
-            folder.symlink_to(tmp_path / "other")
+        changed = cache if way.startswith("below") else folder
+        changed.mkdir(exist_ok=True)
+        if "user" in way:
+            os.chown(changed, 12345, 12345)
         else:
-            folder = tmp_path / "other"
-    assert compile_cache.variables(folder) == {}
+            changed.chmod(0o777)
+    assert compile_cache.variables(cache) == {}
+    assert folder.exists() == (way in ("writable by others", "another user's", "a link", "a file"))
+
+
+def test_a_folder_that_cannot_be_made_is_none() -> None:
+    """A user without a home has none."""
+    assert compile_cache.variables(Path("/proc/driver/sidecar")) == {}
+    assert compile_cache.variables(None) == {}
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs with any number of a user."""
+
+    def no_home(*_: object, **__: object) -> str:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr("platformdirs.user_cache_dir", no_home)
+    assert Settings().cache_path() is None
 
 
 @pytest.mark.browser
