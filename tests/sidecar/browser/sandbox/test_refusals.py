@@ -236,6 +236,7 @@ async def test_a_refused_answer_of_a_route_ends_the_action(site: str, runner: Br
 
     The answer is refused before a browser sees it: in Firefox, whose jobs take seconds, some are tried in one way.
     """
+    await runner.run(make_job(f"{site}/second.html", browser=browser))  # the time is not that of the browser's start
     asking = "page.evaluate(() => fetch('/asked').catch(() => 'given up'))"
     for number, (answer, kind, said) in enumerate(ANSWERS if browser == "CHROMIUM" else ANSWERS[1:7:5]):
         handlers = [f"(route) => {{ {answer} }}", f"async (route) => {{ await {answer} }}"]
