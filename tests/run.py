@@ -15,7 +15,7 @@ import pytest
 
 WORKERS = (os.cpu_count() or 1) + 1
 """One more than there are cores: a test waits for a quarter of its time."""
-MOST_FAILURES = 3
+MOST_FAILURES = 5
 """More than these are no matter of a full machine."""
 TIMES = 2
 _FAILED = Path(".pytest_cache/v/cache/lastfailed")

@@ -28,7 +28,7 @@ def test_a_failure_has_to_pass_alone(tmp_path: Path, body: str, code: int, runs:
 @pytest.mark.parametrize(
     ("source", "code"),
     [
-        ("import pytest\n@pytest.mark.parametrize('n', range(4))\ndef test_one(n):\n    raise AssertionError\n", 1),
+        ("import pytest\n@pytest.mark.parametrize('n', range(6))\ndef test_one(n):\n    raise AssertionError\n", 1),
         ("left = []\ndef test_one():\n    left.append(1)\ndef test_two():\n    assert not left\n", 1),
         ("import missing\n", 2),
         ("", 5),

@@ -78,17 +78,7 @@ say "built: /opt/sidecar has $(megabytes "$image" /opt/sidecar), the runtime $(m
 inside() { # options of `buildah run` --, a command
   buildah run --volume "$PWD/tests/image:/session:ro" "$@"
 }
-session=(/opt/sidecar/python/bin/python3 -I /session/session.py)
 container=$(buildah from --arch "$architecture" --pull-never "$image")
-entrypoint=$(buildah inspect --type image --format '{{range .Docker.Config.Entrypoint}}{{.}} {{end}}' "$image")
-health=$(buildah inspect --type image --format '{{range .Docker.Config.Healthcheck.Test}}{{.}} {{end}}' "$image")
-
-say "a session with $entrypoint, and Chromium in its own sandbox"
-inside --cap-add CAP_SYS_ADMIN "$container" -- "${session[@]}" $entrypoint
-say "a session without Chromium's sandbox"
-inside --env SIDECAR_CHROMIUM_SANDBOX=false "$container" -- "${session[@]}" $entrypoint
-say "the health check: ${health#CMD }"
-inside --cap-add CAP_SYS_ADMIN "$container" -- ${health#CMD }
 say "the compiled code of Playwright's driver"
 inside "$container" -- /opt/sidecar/python/bin/python3 -Ic '
 from sidecar.browser.processes import compile_cache
@@ -98,9 +88,26 @@ assert compile_cache.variables(cache), f"{cache} is not used"
 folder = cache / "driver"
 assert sum(one.stat().st_size for one in folder.rglob("*") if one.is_file()) > 100_000, f"{folder} is empty"
 '
-confined=$(buildah from --arch "$architecture" --pull-never --security-opt "seccomp=$PWD/image/seccomp.json" --cap-add CAP_SYS_ADMIN "$image")
-say "a session under image/seccomp.json"
-inside --cap-add CAP_SYS_ADMIN "$confined" -- "${session[@]}" $entrypoint
+
+sessions() { # with a browser
+  local session=(/opt/sidecar/python/bin/python3 -I /session/session.py) entrypoint health confined
+  entrypoint=$(buildah inspect --type image --format '{{range .Docker.Config.Entrypoint}}{{.}} {{end}}' "$image")
+  health=$(buildah inspect --type image --format '{{range .Docker.Config.Healthcheck.Test}}{{.}} {{end}}' "$image")
+  say "a session with $entrypoint, and Chromium in its own sandbox"
+  inside --cap-add CAP_SYS_ADMIN "$container" -- "${session[@]}" $entrypoint
+  say "a session without Chromium's sandbox"
+  inside --env SIDECAR_CHROMIUM_SANDBOX=false "$container" -- "${session[@]}" $entrypoint
+  say "the health check: ${health#CMD }"
+  inside --cap-add CAP_SYS_ADMIN "$container" -- ${health#CMD }
+  confined=$(buildah from --pull-never --security-opt "seccomp=$PWD/image/seccomp.json" --cap-add CAP_SYS_ADMIN "$image")
+  say "a session under image/seccomp.json"
+  inside --cap-add CAP_SYS_ADMIN "$confined" -- "${session[@]}" $entrypoint
+}
+if [ "$architecture" = "$(dpkg --print-architecture)" ]; then
+  sessions
+else
+  say "QEMU lacks a system call of tini's: no sessions with a browser"
+fi
 
 beside() { # name, base, packages: an image takes /opt/sidecar along, as README.md says
   {
