@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-WORKERS = (os.cpu_count() or 1) + 1
-"""One more than there are cores: a test waits for a quarter of its time."""
+WORKERS = os.cpu_count() or 1
+"""With one more, two cores were no faster, and four tests missed a deadline instead of one."""
 MOST_FAILURES = 5
 """More than these are no matter of a full machine."""
 TIMES = 2
