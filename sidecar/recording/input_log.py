@@ -1,13 +1,6 @@
-"""The input log: every line of the parent, with its secrets replaced, a sequence number and a time.
+"""The input log: every line of the parent, with its secrets replaced, a sequence number and a time."""
 
-Lines are in the log before they are handled, but for long ones, and those that come while these are written: a thread
-writes them, in their order, since 4 MB of escapes take seconds.
-"""
-
-import logging
-from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self
 
@@ -17,17 +10,8 @@ from sidecar.recording.redaction.redactor import Redactor, unreadable_line
 from sidecar.settings import SettingsError
 from sidecar.wall_clock import rfc3339
 
-log = logging.getLogger(__name__)
-
 _CHECK_BATCH: Final = 64
 """Lines that are tested for secrets together; if the test fails, each is tested separately."""
-
-LONG_LINE: Final = 32 << 10
-"""Bytes of a line that a thread writes."""
-MAX_WAITING: Final = 8 << 20
-"""Bytes that may wait for the thread behind one long line; beyond, the caller waits until it has written some."""
-_BATCH_BYTES: Final = 2_048
-"""What a batch takes in memory, in addition to its lines."""
 
 
 class InputLog:
@@ -36,17 +20,12 @@ class InputLog:
     def __init__(self, path: Path, redactor: Redactor, clock: Clock, *, buffered: bool = False) -> None:
         """Opens or creates the log for appending, mode 0600. Raises OSError, also if it is not a regular file.
 
-        With `buffered` lines are written by `flush`, and when there are many, and all of them by the caller.
+        With `buffered` lines are written by `flush`, and when there are many.
         """
         self._redactor = redactor
         self._clock = clock
         self._seq = 0
         self._file = AppendFile(path, "input", buffered=buffered)
-        self._may_wait = not buffered
-        self._thread: ThreadPoolExecutor | None = None
-        self._waiting: deque[tuple[Future[None], int]] = deque()
-        """What the thread has not written yet, in order, and its bytes."""
-        self._waiting_bytes = 0
 
     @classmethod
     def open(cls, path: Path, redactor: Redactor, clock: Clock) -> Self:
@@ -66,49 +45,6 @@ class InputLog:
         if self._file.failed:
             return
         at = rfc3339(self._clock.now(), "milliseconds")
-        self._forget_written()
-        if self._waiting or (self._may_wait and max(map(len, lines), default=0) >= LONG_LINE):
-            self._write_later(lines, readable, at)
-        else:
-            self._write(lines, readable, at)
-
-    def _write_later(self, lines: Sequence[bytes], readable: Sequence[object], at: str) -> None:
-        thread = self._started_thread()
-        if thread is None:
-            self._write(lines, readable, at)
-            return
-        size = sum(map(len, lines)) + _BATCH_BYTES
-        self._waiting.append((thread.submit(self._write, lines, list(map(bool, readable)), at), size))
-        self._waiting_bytes += size
-        while self._waiting_bytes > MAX_WAITING and len(self._waiting) > 1:
-            self._waiting[0][0].exception()
-            self._forget_written()
-
-    def _started_thread(self) -> ThreadPoolExecutor | None:
-        """The thread; None where the system has no more of them, which leaves the work to the caller."""
-        if self._thread is None:
-            thread = ThreadPoolExecutor(1, thread_name_prefix="input-log")
-            try:
-                thread.submit(int)  # nothing: what is submitted without a thread stays in its queue
-            except RuntimeError:
-                return None
-            self._thread = thread
-        return self._thread
-
-    def _forget_written(self) -> None:
-        while self._waiting and self._waiting[0][0].done():
-            written, size = self._waiting.popleft()
-            self._waiting_bytes -= size
-            if failure := written.exception():
-                log.error("a line of input was not logged", exc_info=failure)
-
-    def _wait(self) -> None:
-        """Waits for the thread."""
-        if self._waiting:
-            self._waiting[-1][0].exception()
-            self._forget_written()
-
-    def _write(self, lines: Sequence[bytes], readable: Sequence[object], at: str) -> None:
         suffix = b',"at":"%s"}}\n' % at.encode()
         logged: list[bytes] = []
         for start in range(0, len(lines), _CHECK_BATCH):
@@ -118,14 +54,10 @@ class InputLog:
 
     def flush(self) -> None:
         """Writes what is buffered."""
-        self._wait()
         self._file.flush()
 
     def close(self) -> None:
         """Syncs the log to disk and closes it."""
-        self._wait()
-        if self._thread:
-            self._thread.shutdown()
         self._file.close()
 
     def _stamp(self, lines: Sequence[bytes], readable: Sequence[object], suffix: bytes, logged: list[bytes]) -> None:

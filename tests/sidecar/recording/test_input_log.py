@@ -5,7 +5,6 @@ import logging
 import os
 import stat
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.clock import Clock
-from sidecar.recording.input_log import LONG_LINE, InputLog
+from sidecar.recording.input_log import InputLog
 from sidecar.recording.redaction.redactor import Redactor
 from tests.sidecar.recording.redaction.test_redactor import JSON
 
@@ -172,68 +171,3 @@ def test_a_logged_line_is_the_input_and_its_note(
     note = logged.pop("_log")
     assert note["seq"] == 1
     assert logged == (json.loads(redacted) if redacted is not None else {"type": ""})
-
-
-def test_long_lines_are_written_by_a_thread_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What comes while one is written waits behind it, and the caller does not; secrets of both are replaced."""
-    redactor, go_on, writers = Redactor(), threading.Event(), []
-    redact = Redactor.redact_request
-
-    def slowly(self: Redactor, line: bytes) -> bytes | None:
-        writers.append(threading.current_thread())
-        assert go_on.wait(30)
-        return redact(self, line)
-
-    monkeypatch.setattr(Redactor, "redact_request", slowly)
-    journal = InputLog(tmp_path / "log", redactor, CLOCK)
-    long = b'{"type":"send_job","content":{"password":"hunter2-long","text":"%b"}}' % (b"x" * LONG_LINE)
-    journal.record([b'{"type":"ping","id":1}'], [True])
-    journal.record([long], [True])
-    journal.record([b'{"type":"ping","id":"hunter2-long"}', b"no json"], [True, False])
-    assert len((tmp_path / "log").read_bytes().splitlines()) == 1
-    go_on.set()
-    journal.close()
-    entries = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    assert [entry["_log"]["seq"] for entry in entries] == [1, 2, 3, 4]
-    assert "hunter2" not in (tmp_path / "log").read_text()
-    assert threading.main_thread() not in writers
-
-
-def test_once_all_is_written_the_caller_writes_again(tmp_path: Path) -> None:
-    """A line is then in the log when `record` returns."""
-    journal = InputLog(tmp_path / "log", Redactor(), CLOCK)
-    journal.record([b'{"type":"ping","content":"%b"}' % (b"x" * LONG_LINE)], [True])
-    journal.flush()
-    journal.record([b'{"type":"ping"}'], [True])
-    assert len((tmp_path / "log").read_bytes().splitlines()) == 2
-    journal.close()
-
-
-def test_what_waits_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond that the caller waits for the thread."""
-    monkeypatch.setattr("sidecar.recording.input_log.MAX_WAITING", 3 * LONG_LINE)
-    journal = InputLog(tmp_path / "log", Redactor(), CLOCK)
-    line = b'{"type":"ping","content":"%b"}' % (b"x" * LONG_LINE)
-    for number in range(1, 13):
-        journal.record([line], [True])
-        assert len((tmp_path / "log").read_bytes().splitlines()) >= number - 3
-    journal.close()
-    assert len((tmp_path / "log").read_bytes().splitlines()) == 12
-
-
-def test_without_a_thread_the_caller_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system has no more of them; once it has, it writes again, and the order stays."""
-    journal = InputLog(tmp_path / "log", Redactor(), CLOCK)
-    line = b'{"type":"ping","content":"%b"}' % (b"x" * LONG_LINE)
-
-    def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ThreadPoolExecutor, "_adjust_thread_count", refuse)
-        journal.record([line], [True])
-        assert len((tmp_path / "log").read_bytes().splitlines()) == 1
-    journal.record([line, b'{"type":"ping"}'], [True, True])
-    journal.close()
-    entries = [json.loads(entry) for entry in (tmp_path / "log").read_bytes().splitlines()]
-    assert [entry["_log"]["seq"] for entry in entries] == [1, 2, 3]

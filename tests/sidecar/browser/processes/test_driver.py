@@ -98,19 +98,19 @@ async def test_the_job_fails_with_its_driver(
 
 async def test_calls_that_are_cancelled_are_no_silence() -> None:
     """Whether the driver has just answered, will answer late, or gives up: it answers, and so it lives on."""
-    pool = BrowserPool(Settings(concurrency=1), Clock(), Limits(driver_response=0.4))
+    pool = BrowserPool(Settings(concurrency=1), Clock(), Limits(driver_response=1.5))
 
     async def cancel_many(lent: JobPage) -> str:
         page = lent.page
         before = children(is_driver)
         for milliseconds in range(12):
             calls = [asyncio.ensure_future(page.evaluate("1")) for _ in range(5)]
-            calls += [asyncio.ensure_future(page.wait_for_timeout(600)) for _ in range(5)]
+            calls += [asyncio.ensure_future(page.wait_for_timeout(2_000)) for _ in range(5)]
             await asyncio.sleep(milliseconds / 1000)
             for call in calls:
                 call.cancel()
             await asyncio.wait(calls)
-        await page.wait_for_timeout(1_200)
+        await page.wait_for_timeout(3_000)
         assert children(is_driver) == before
         return await page.title()
 
