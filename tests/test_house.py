@@ -45,8 +45,8 @@ BEFORE_READY = {
 }
 """The modules that may be imported before `ready`, in addition to light parts of the standard library."""
 NOT_BEFORE_READY = {"argparse", "asyncio", "concurrent", "email", "http", "logging", "sqlite3", "ssl", "subprocess"}
-NOT_BEFORE_A_REQUEST = {"aiohttp", "httpx", "httpx_aiohttp"}
-"""Of what is needed for HTTP: work is accepted, and the store opened, without it."""
+NOT_BEFORE_WORK_RUNS = {"aiohttp", "httpx", "httpx_aiohttp", "playwright"}
+"""Of what HTTP and browsers need: work is accepted, and the store opened, without it."""
 NOT_BEFORE_PONG = {
     "aiohttp",
     "anyio",
@@ -301,11 +301,11 @@ def test_nothing_heavy_is_imported_before_the_first_pong(loaded: tuple[set[str],
     assert {name.partition(".")[0] for name in pong} & NOT_BEFORE_PONG == set()
 
 
-def test_work_is_accepted_without_http(loaded: tuple[set[str], ...]) -> None:
-    """The store and its queue are opened before anything has to be sent."""
+def test_work_is_accepted_without_http_and_browsers(loaded: tuple[set[str], ...]) -> None:
+    """The store and its queue are opened before anything has to be sent or visited."""
     *_, jobs = loaded
     assert "saq" in jobs
-    assert jobs & NOT_BEFORE_A_REQUEST == set()
+    assert jobs & NOT_BEFORE_WORK_RUNS == set()
 
 
 def test_no_garbage_is_looked_for_while_a_session_starts(spied: list[Any]) -> None:

@@ -232,7 +232,7 @@ class StorageServices:
 
     def _open_queue(self) -> "QueueServices":
         if self._queue is None:
-            from sidecar.composition.queue import build_queue  # late: saq and playwright take their time to import
+            from sidecar.composition.queue import build_queue  # late: saq takes its time to import
 
             self._queue = build_queue(self, self._folder, self._context, self._closing)
             self._queue.background.register("run_task", self.tasks.perform)

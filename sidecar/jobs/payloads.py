@@ -1,7 +1,7 @@
 """Stored contents of messages: decoding, checks, and whether they have to be encrypted."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sidecar_protocol import codec
 from sidecar_protocol.bounds import check
@@ -10,11 +10,12 @@ from sidecar_protocol.decoding import decode_as, names_of
 from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.schedules import DEVICE_PUSH, DevicePush
 
-from sidecar.browser.steps.actions import BoundAction
-from sidecar.browser.steps.plan import PlannedStep
 from sidecar.errors import InvalidContent
 from sidecar.jobs.job_redaction import secrets_in, types_secrets
 from sidecar.rtcv.documents import DocumentLoader
+
+if TYPE_CHECKING:
+    from sidecar.browser.steps.plan import PlannedStep
 
 
 def decode_message(message_type: str, content: bytes) -> Any:
@@ -41,11 +42,8 @@ def check_content(message_type: str, content: Any, documents: DocumentLoader) ->
         raise InvalidContent("reference number cannot be an empty string")
 
 
-def contains_secrets(content: Any, steps: Sequence[PlannedStep] = ()) -> bool:
+def contains_secrets(content: Any, steps: "Sequence[PlannedStep]" = ()) -> bool:
     """Whether a decoded content holds something that must not be stored in clear; `steps` are a job's, planned."""
     if any(secrets_in(content)):
         return True
-    if not isinstance(content, SendJob):
-        return False
-    actions = (action for step in steps for action in step.actions)
-    return any(isinstance(action, BoundAction) and action.secret_text for action in actions) or types_secrets(content)
+    return isinstance(content, SendJob) and (any(step.types_secret for step in steps) or types_secrets(content))

@@ -1,11 +1,10 @@
 """The schedules of one store: their manager, their dispatcher and the timer that calls it."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sidecar_protocol.jobs import SendJob
 
-from sidecar.browser.steps.plan import PlannedStep
 from sidecar.clock import Clock
 from sidecar.due_timer import DueTimer
 from sidecar.encryption import Encryptor
@@ -16,6 +15,9 @@ from sidecar.schedules.schedule_manager import ScheduleManager
 from sidecar.schedules.scheduled_messages import ScheduledMessages
 from sidecar.storage.agenda import Agenda
 from sidecar.wall_clock import Zone
+
+if TYPE_CHECKING:
+    from sidecar.browser.steps.plan import PlannedStep
 
 
 class ScheduleService:
@@ -32,7 +34,7 @@ class ScheduleService:
         clock: Clock,
         host_zone: Zone,
         grace: float,
-        check_job: Callable[[SendJob, float], Sequence[PlannedStep]],
+        check_job: "Callable[[SendJob, float], Sequence[PlannedStep]]",
         documents: DocumentLoader,
         pack: Callable[[Sequence[str]], str],
         check_push: Callable[[], None],

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sidecar_protocol.codec import member
 from sidecar_protocol.encoding import encode
@@ -11,15 +11,16 @@ from sidecar_protocol.jobs import SendJob
 from sidecar_protocol.schedules import DEVICE_PUSH, Push
 from sidecar_protocol.wire_types import UNSET, Raw
 
-from sidecar.browser.steps.plan import PlannedStep
 from sidecar.encryption import Encryptor
 from sidecar.errors import DecryptionKeyMissing, InvalidContent, MissingCredentials
-from sidecar.jobs.job_mistakes import add_job_mistakes
 from sidecar.jobs.job_redaction import redactor_for
 from sidecar.jobs.payloads import check_content, contains_secrets, decode_message
 from sidecar.queue.submission import DEFAULT_TIMEOUT, decrypt_content, encrypt_content
 from sidecar.recording.redaction.redactor import Redactor
 from sidecar.rtcv.documents import DocumentLoader
+
+if TYPE_CHECKING:
+    from sidecar.browser.steps.plan import PlannedStep
 
 _SENDING: Final = frozenset({"send_cv", "send_full_cv", "send_cvs_list"})
 """Types that need a server."""
@@ -34,7 +35,7 @@ class CheckedMessage:
     type: str
     content: bytes
     decoded: Any
-    steps: Sequence[PlannedStep] = ()
+    steps: "Sequence[PlannedStep]" = ()
     """A job's, planned."""
     webhooks: str
     """The endpoints of its run, packed."""
@@ -50,7 +51,7 @@ class ScheduledMessages:
         self,
         encryptor: Encryptor,
         supports: Callable[[str], bool],
-        check_job: Callable[[SendJob, float], Sequence[PlannedStep]],
+        check_job: "Callable[[SendJob, float], Sequence[PlannedStep]]",
         documents: DocumentLoader,
         pack: Callable[[Sequence[str]], str],
         check_push: Callable[[], None],
@@ -94,6 +95,8 @@ class ScheduledMessages:
             webhooks = self._pack(job.webhooks if job else ())
         except WireError as error:
             if message_type == "send_job":
+                from sidecar.jobs.job_mistakes import add_job_mistakes  # late: it brings playwright with it
+
                 add_job_mistakes(error, content)
             _prefix_fields(error)
             raise

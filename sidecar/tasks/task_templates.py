@@ -9,7 +9,6 @@ from sidecar_protocol.jobs import SendJob
 
 from sidecar.browser.steps.plan import PlannedStep
 from sidecar.errors import InvalidContent
-from sidecar.jobs.job_mistakes import add_job_mistakes
 from sidecar.jobs.payloads import decode_message
 from sidecar.templates import (
     MAX_FILLED_BYTES,
@@ -64,6 +63,8 @@ def prepare_job(
         decoded: SendJob = decode_message("send_job", content)
         return decoded, plan(decoded)
     except WireError as error:
+        from sidecar.jobs.job_mistakes import add_job_mistakes  # late: it brings playwright with it
+
         add_job_mistakes(error, content)
         if error.code in (ErrorCode.INVALID_CONTENT, ErrorCode.LIMIT_EXCEEDED):
             error.prefix_fields("job")

@@ -33,6 +33,11 @@ class PlannedStep:
     timeout_ms: int
     fail_on_status: bool = False
 
+    @property
+    def types_secret(self) -> bool:
+        """Whether a typed action of it enters a text that no error may repeat."""
+        return any(isinstance(action, BoundAction) and action.secret_text for action in self.actions)
+
 
 def plan_steps(
     steps: Sequence[Step],

@@ -387,6 +387,36 @@ def test_the_installed_command_serves_too(tmp_path: Path) -> None:
         assert child.end() == 0
 
 
+KEPT = """
+import os, sys
+class Kept:
+    def __del__(self, write=os.write): write(2, b"taken apart")
+sys.kept = Kept()
+from sidecar.__main__ import main
+main()
+"""
+"""Runs the sidecar, and says when Python takes its modules apart at the end."""
+
+
+@pytest.mark.parametrize("arguments", [[], ["schema"]], ids=["session", "command"])
+def test_a_process_leaves_at_once(tmp_path: Path, arguments: list[str]) -> None:
+    """All has been written, and modules are not taken apart, which would take a tenth of a second."""
+    program, plain = (
+        subprocess.run(
+            [sys.executable, *start, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            timeout=SECONDS,
+        )
+        for start in (("-c", KEPT), ("-m", "sidecar"))
+    )
+    assert (program.stdout[:7], program.stderr) == (plain.stdout[:7], b"")
+    assert len(program.stdout) == len(plain.stdout) > 50
+
+
 def test_a_working_folder_that_was_removed(tmp_path: Path) -> None:
     """A scraper whose folder was replaced meanwhile still gets its sidecar, by command line and client."""
     client = "from sidecar.client import Sidecar\nwith Sidecar() as sidecar:\n    sidecar.set_mock({})\nprint('fine')"
