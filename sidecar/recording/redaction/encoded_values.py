@@ -15,7 +15,7 @@ import threading
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from itertools import accumulate, islice
 from typing import Final, NamedTuple
 
@@ -31,6 +31,8 @@ _MAX_PARTS: Final = 4_096
 """Escapes, and pieces between them, that are undone together: each is an object meanwhile."""
 _MAX_KEPT: Final = 32
 """Bytes of an escape whose meaning is kept: any number of backslashes may stand before one."""
+_MAX_MEANINGS: Final = 4_096
+"""Escapes whose meaning is kept."""
 _MAX_LEVELS: Final = 4
 """Number of times all escapes are undone; several JSON escapes are undone in one pass."""
 _MAX_FLATTENINGS: Final = 8
@@ -49,6 +51,20 @@ _UNITS: Final = rb"u[0-9a-fA-F]{4}"
 _ENTITY: Final = rb"(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
 
 
+class _Meanings(dict[bytes, bytes]):
+    """What escapes mean. A dictionary's own look-up takes a fifth of a call's time, and a text may have a million."""
+
+    def __init__(self, decode: Callable[[bytes], bytes]) -> None:
+        super().__init__()
+        self._decode = decode
+
+    def __missing__(self, escape: bytes) -> bytes:
+        meaning = self._decode(escape)
+        if len(escape) <= _MAX_KEPT and len(self) < _MAX_MEANINGS:
+            self[escape] = meaning
+        return meaning
+
+
 class _Escape(NamedTuple):
     """A way of writing bytes by others."""
 
@@ -56,7 +72,7 @@ class _Escape(NamedTuple):
     """Characters without which a text has nothing in this encoding."""
     written: bytes
     """A pattern of the encoded form of any number of bytes."""
-    meaning: Callable[[bytes], bytes]
+    meanings: _Meanings
 
     @property
     def token(self) -> re.Pattern[bytes]:
@@ -88,7 +104,7 @@ class _Escape(NamedTuple):
 
     def _blocks(self, data: bytes) -> Iterator[tuple[Span, bytes]]:
         """The parts of a text, one after the other, and what they mean."""
-        split, meaning = self.token.split, self.meaning
+        split, meaning = self.token.split, self.meanings.__getitem__
         for block in self.block.finditer(data):
             parts = split(block[0])
             parts[1::2] = map(meaning, parts[1::2])
@@ -106,7 +122,7 @@ class _Escape(NamedTuple):
                     yield from _unchanged(places, meant, written, token.start())
                     meant += token.start() - written
                     written = token.end()
-                    meant += len(self.meaning(token[0]))
+                    meant += len(self.meanings[token[0]])
                     while places and places[0] < meant:
                         yield places.popleft(), token.span()
                 yield from _unchanged(places, meant, written, end)
@@ -131,7 +147,6 @@ class _BinaryEncoding(NamedTuple):
     decoded: Callable[[bytes], bytes]
 
 
-@lru_cache(maxsize=4096)
 def _decode_json_escape(token: bytes) -> bytes:
     if len(token) == 2:
         return _UNESCAPED.get(token[1:], token[1:])
@@ -152,12 +167,10 @@ def _decode_code_point(code: int, token: bytes) -> bytes:
     return chr(code).encode(errors="surrogatepass") if code <= 0x10FFFF else token
 
 
-@lru_cache(maxsize=4096)
 def _decode_url_escape(token: bytes) -> bytes:
     return _decode_units(token) if token[-5:-4] == b"u" else bytes.fromhex(token[-2:].decode())
 
 
-@lru_cache(maxsize=4096)
 def _decode_html_entity(token: bytes) -> bytes:
     if token[1:2] == b"#":
         digits = token[2:-1]
@@ -168,15 +181,6 @@ def _decode_html_entity(token: bytes) -> bytes:
 
 
 def _decode_any_escape(token: bytes) -> bytes:
-    return _decode_short_escape(token) if len(token) <= _MAX_KEPT else _decode_escape(token)
-
-
-@lru_cache(maxsize=4096)
-def _decode_short_escape(token: bytes) -> bytes:
-    return _decode_escape(token)
-
-
-def _decode_escape(token: bytes) -> bytes:
     if token.startswith(b"\\"):
         return _decode_flat_escape(token) if token[-1:] != b"\\" else b""
     return _decode_url_escape(token) if token.startswith(b"%") else _decode_html_entity(token)
@@ -191,14 +195,17 @@ _BRACED: Final = rb"u\{0{0,8}[0-9a-fA-F]{1,6}\}"
 _JSON: Final = _Escape(
     b"\\",
     rb"\\" + _PAIR % rb"\\" + rb"|\\" + _UNITS + rb"|\\" + _BRACED + rb"|\\x[0-9a-fA-F]{2}|\\.",
-    _decode_json_escape,
+    _Meanings(_decode_json_escape),
 )
-_OTHERS: Final = (_Escape(b"%", _URL_ESCAPE, _decode_url_escape), _Escape(b"&", b"&" + _ENTITY, _decode_html_entity))
+_OTHERS: Final = (
+    _Escape(b"%", _URL_ESCAPE, _Meanings(_decode_url_escape)),
+    _Escape(b"&", b"&" + _ENTITY, _Meanings(_decode_html_entity)),
+)
 _ANY: Final = _Escape(
     b"\\%&",
     rb"\\+(?:" + _PAIR % rb"\\+" + b"|" + _UNITS + b"|" + _BRACED + rb"|x[0-9a-fA-F]{2})?"
     b"|" + _URL_ESCAPE + b"|&" + _ENTITY,
-    _decode_any_escape,
+    _Meanings(_decode_any_escape),
 )
 
 
@@ -331,12 +338,13 @@ class _Search:
         return _find_all(self._finders, data)
 
     def _hashed(self, data: bytes) -> Iterator[Span]:
+        heads: frozenset[bytes] = frozenset()
         for run in re.finditer(_DIGESTS, data):
-            digits, digests = run[0].lower(), [each.digests() for each in self._known]
-            for start in range(len(digits) - _DIGEST + 1):
-                head = digits[start : start + _DIGEST_HEAD]
-                if any(head in some for some in digests):
-                    yield run.start() + start, run.start() + start + _DIGEST
+            heads = heads or frozenset().union(*(each.digests() for each in self._known))
+            digits = run[0].lower()
+            starts = range(len(digits) - _DIGEST + 1)
+            for start in [start for start in starts if digits[start : start + _DIGEST_HEAD] in heads]:
+                yield run.start() + start, run.start() + start + _DIGEST
 
     def _packed(self, data: bytes, way: _BinaryEncoding) -> Iterator[Span]:
         runs: list[Span] = []
