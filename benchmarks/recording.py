@@ -25,8 +25,10 @@ LOADS: Final[dict[str, Callable[[], Load]]] = {
 }
 READ_LINES: Final = 1_000_000
 """Lines of the recording that is read: as many requests as replies."""
-JOBS: Final = 12
-"""Browser jobs of one round."""
+JOBS: Final = 20
+"""Browser jobs of one round, one after the other."""
+REST: Final = 0.5
+"""Seconds after them: what is recorded of a job goes on when it has its result."""
 PATIENCE: Final = 60.0
 """Seconds that a recorder may be behind."""
 _FOLDER: Final = "recording"
@@ -61,16 +63,19 @@ def recording(bench: Bench) -> list[Figure]:
 
 
 def recorded_jobs(bench: Bench) -> list[Figure]:
-    """Browser jobs in a recorded session, compared with one that is not recorded; alternating, job by job."""
+    """Browser jobs without a pause in a recorded session, compared with one that is not recorded.
+
+    Alternating, round by round: what is recorded after a job's result would slow down a job of the other session.
+    """
     figures = []
     for name, page in _PAGES.items():
         with _site(page) as url, bench.child(SIDECAR) as plain, bench.child(SIDECAR, **_RECORDED) as recorded:
             job = line("send_job", {"steps": [{"url": url, "actions": [{"inner_text": "h1"}]}]})
             both = [_JobSide(plain), _JobSide(recorded)]
-            for _ in range(1 + bench.rounds * JOBS):  # the first one warms up
+            for _ in range(1 + bench.rounds):  # the first one warms up
                 for side in both:
                     side.run(job)
-            off, on = ([statistics.median(side.seconds[1:]), side.cpu_of_each()] for side in both)
+            off, on = ([side.seconds_of_each(), side.cpu_of_each()] for side in both)
         figures += [
             Figure(f"jobs, {name}, recorded / not", "ms", off[0] * 1000, on[0] * 1000, most=1.1, wished=True),
             Figure("  CPU of all processes but the recorder", "ms", off[1] * 1000, on[1] * 1000, most=1.1, wished=True),
@@ -92,20 +97,26 @@ class _JobSide:
     def __init__(self, child: Child) -> None:
         self._child = child
         self._cpu: list[float] = []
-        self.seconds: list[float] = []
+        self._seconds: list[float] = []
 
     def run(self, job: bytes) -> None:
-        """Runs one job."""
-        began = time.perf_counter()
-        answer = self._child.ask(job)
-        self.seconds.append(time.perf_counter() - began)
-        if answer["type"] != "ok":
-            raise RuntimeError(f"a job failed: {answer}")
-        self._cpu.append(_tree_seconds(self._child.process.pid))
+        """Runs one round of jobs, and waits until all is recorded."""
+        before, began = _tree_seconds(self._child.process.pid), time.perf_counter()
+        for _ in range(JOBS):
+            answer = self._child.ask(job)
+            if answer["type"] != "ok":
+                raise RuntimeError(f"a job failed: {answer}")
+        self._seconds.append((time.perf_counter() - began) / JOBS)
+        time.sleep(REST)
+        self._cpu.append((_tree_seconds(self._child.process.pid) - before) / JOBS)
+
+    def seconds_of_each(self) -> float:
+        """Seconds of a job, as the median of the rounds; the first one does not count."""
+        return statistics.median(self._seconds[1:])
 
     def cpu_of_each(self) -> float:
-        """Mean seconds of CPU of a job; the first one does not count."""
-        return (self._cpu[-1] - self._cpu[0]) / (len(self._cpu) - 1)
+        """Seconds of CPU of a job, as the median of the rounds; the first one does not count."""
+        return statistics.median(self._cpu[1:])
 
 
 def _cost(bench: Bench, load: Load, **variables: str) -> _Cost:

@@ -14,6 +14,7 @@ from sidecar_protocol.jobs import JobResult, Option
 from sidecar.browser.artifacts.capture import ArtifactKind
 from sidecar.browser.cdp import is_chromium
 from sidecar.browser.filmstrip.filmstrip import Film, Filmstrip
+from sidecar.browser.filmstrip.late_pictures import LatePictures
 from sidecar.browser.filmstrip.page_picture import PagePictures
 from sidecar.browser.playwright_errors import navigation_advice
 from sidecar.browser.processes.job_page import JobPage
@@ -135,17 +136,20 @@ class RecordedNetwork:
         on_extract: Callable[[Mapping[str, Any]], bool],
         redact: Redact,
         now: Callable[[], float],
+        late_pictures: LatePictures,
     ) -> None:
         """`seed` is that of `Math.random` in its pages. `on_film` takes the notes of a job that has ended, and the
         files that it has written, in a thread. `on_progress` takes the steps of a job that goes on, the pictures taken
         since it was last called, and how many there were before. `on_extract` takes what was read of pages, and says
         whether there is a secret in it.
 
-        `redact` takes the session's secrets out of a text; `now` gives monotonic seconds.
+        `redact` takes the session's secrets out of a text; `now` gives monotonic seconds. `late_pictures` says whether
+        there is a picture of the end of a job whose result does not wait for one.
         """
         self._seed = seed
         self.on_har: Callable[[bytes], None] | None = on_har
         self.on_result: Callable[[JobResult], None] | None = None
+        self._late_pictures = late_pictures
         self._on_film = on_film
         self._on_progress = on_progress
         self._on_extract = on_extract
@@ -162,7 +166,8 @@ class RecordedNetwork:
         scales = "RECORD" not in options  # a video would show it
         pictures = PagePictures(page.cdp, page.page, lambda text: self._redact(redact(text)), scales=scales)
         late_end = self.on_result is not None and not options  # which capture the page without covered secrets
-        return Filmstrip(self._film, pictures, self._now, self._show_progress, late_end=late_end)
+        late, shown = self._late_pictures, self._show_progress
+        return Filmstrip(self._film, pictures, self._now, shown, late_pictures=late, late_end=late_end)
 
     def _show_progress(self) -> None:
         before, self._shown = self._shown, len(self._film.pictures)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sidecar_protocol.jobs import SendJob
 
     from sidecar.browser.filmstrip.filmstrip import Film
+    from sidecar.browser.filmstrip.late_pictures import LatePictures
     from sidecar.browser.job_network import Artifact, JobNetwork
     from sidecar.recording.page_recordings import PageRecordings
     from sidecar.recording.recorder_process import RecorderProcess
@@ -45,6 +46,7 @@ class JobNetworks:
         self._redact = redact
         self._typed: Redactor | None = None
         self._pages: PageRecordings | None = None
+        self._late_pictures: LatePictures | None = None
 
     def of(self, job: "SendJob") -> "JobNetwork | None":
         """The network of a job that begins now; None for the real one. Raises NotRecorded and StoreFailed."""
@@ -52,9 +54,11 @@ class JobNetworks:
             return self._offline(job)
         if self._recording is None:
             return None
+        from sidecar.browser.filmstrip.late_pictures import LatePictures
         from sidecar.browser.job_network import RecordedNetwork
         from sidecar.recording.job_artifacts import hold
 
+        late_pictures = self._late_pictures = self._late_pictures or LatePictures(self._clock.monotonic)
         seed = int.from_bytes(os.urandom(4)) >> 1
         recording, key, began = self._recording, _key(job), self._clock.now()
 
@@ -70,7 +74,8 @@ class JobNetworks:
 
         record = partial(recording.record_pages, key, seed, began)
         redact, now = self._picture_redact(job), self._clock.monotonic
-        return RecordedNetwork(seed, record, record_film, record_progress, self._learn_secrets, redact, now)
+        takers = (record, record_film, record_progress, self._learn_secrets)
+        return RecordedNetwork(seed, *takers, redact, now, late_pictures)
 
     def _learn_secrets(self, extract: "Mapping[str, Any]") -> bool:
         """Makes known what was read into fields whose names are those of secrets; whether there is any."""

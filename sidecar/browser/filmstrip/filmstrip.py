@@ -1,8 +1,8 @@
 """The filmstrip of one recorded job: what each step and action did, when, and what its page looked like then.
 
 Pictures are taken while the job waits, for at most a share of the time that it has run. What would take longer is left
-out, and so is a picture of a page that is busy; that of a failure, or of the last page, may take a second more, and the
-result need not wait for the latter. Nothing here fails a job.
+out, and so is a picture of a page that is busy; that of a failure, or of the last page, may take a second more. Where
+the result does not wait for the latter, `late_pictures` says whether it is taken. Nothing here fails a job.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from sidecar_protocol.jobs import StepResult
 
 from sidecar.browser import playwright_errors
 from sidecar.browser.background_tasks import consume_exception
+from sidecar.browser.filmstrip.late_pictures import LatePictures
 from sidecar.browser.filmstrip.page_picture import LARGE, SMALL, PagePictures, PictureSize
 from sidecar.clock import within
 from sidecar.errors import SidecarError
@@ -76,17 +77,21 @@ class Filmstrip:
         now: Callable[[], float],
         on_picture: Callable[[], object] = lambda: None,
         *,
+        late_pictures: LatePictures | None = None,
         late_end: bool = False,
     ) -> None:
         """`now` gives monotonic seconds. `on_picture` is called when a picture was taken, while the job goes on.
 
-        `late_end`: the last page's picture is taken by `finish`, as the result does not wait for that.
+        `late_end`: the last page's picture is left to `finish`, as the result does not wait for that, and taken if
+        `late_pictures` allows it.
         """
         self._film = film
         self._pictures = pictures
         self._now = now
         self._on_picture = on_picture
         self._late_end = late_end
+        self._late_pictures = late_pictures or LatePictures(now)
+        self._late_pictures.job_begins(self)
         self._patience = FAILURE_SECONDS
         """Seconds that a picture may take, unless the job's share is more."""
         self._began = now()
@@ -188,18 +193,32 @@ class Filmstrip:
         `late`: the job has succeeded, and its result does not wait.
         """
         self._on_picture = lambda: None
+        self._late_pictures.job_ends(self)
         seconds = LATE_SECONDS if late else LAST_SECONDS
         if late:
-            self._last, self._patience = self._late or self._last, seconds
+            self._patience = seconds
+            self._last = await self._late_page()
+        began = self._now()
         until = self._now() + max(self._allowed(), 0.0 if self._shows_end() else seconds)
         await self._wait(until - self._now())
         if self._last and self._pending is None and not self._film.failure and self._note is not self._film.steps[-1]:
             self._begin(self._last, self._film.steps[-1], SMALL)  # another one was being taken when it was due
             await self._wait(until - self._now())
+        if late:
+            self._late_pictures.took(self._now() - began)
         if self._pending:
             self._film.left_out += 1
             self._pending.cancel()
             self._pending = None
+
+    async def _late_page(self) -> Page | None:
+        """The page whose picture was left to `finish`, if it may be taken now."""
+        if self._late is None:
+            return self._last
+        if await self._late_pictures.may_be_taken():
+            return self._late
+        self._film.left_out += 1
+        return None
 
     def _shows_end(self) -> bool:
         """Whether there is a picture of the last page; of a failed job, any."""

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from sidecar.browser.filmstrip.filmstrip import Film
+from sidecar.browser.filmstrip.late_pictures import LatePictures
 from sidecar.browser.job_network import Artifact, RecordedNetwork
 from sidecar.browser.pool import BrowserPool
 from sidecar.clock import Clock
@@ -33,9 +34,8 @@ class Recording:
 
     def network(self) -> RecordedNetwork:
         """The network of one job."""
-        return RecordedNetwork(
-            1, self._take_har, self._take_film, lambda *_: None, lambda _: False, str, Clock().monotonic
-        )
+        takers = (self._take_har, self._take_film, lambda *_: None, lambda _: False)
+        return RecordedNetwork(1, *takers, str, Clock().monotonic, LatePictures(Clock().monotonic))
 
     def _take_har(self, har: bytes) -> None:
         assert self.goes_on.wait(SECONDS)

@@ -7,6 +7,7 @@ import pytest
 from sidecar_protocol.jobs import StepResult
 
 from sidecar.browser.filmstrip.filmstrip import LAST_SECONDS, MAX_PICTURES, SHARE, Film, Filmstrip
+from sidecar.browser.filmstrip.late_pictures import LatePictures
 from sidecar.errors import ActionFailed
 
 
@@ -117,6 +118,18 @@ async def test_a_late_picture_is_taken_after_a_success_alone(hours: Hours) -> No
     asyncio.get_running_loop().call_later(LAST_SECONDS + 0.2, page.ready.set)
     await strip.finish(late=True)
     assert (page.asked, film.pictures, film.left_out) == (1, [b"picture"], 0)
+
+
+async def test_a_late_picture_is_left_out_where_it_would_hold_up_others(hours: Hours) -> None:
+    """Other jobs run, and pictures have had their share: it is counted as left out, and the page is let go."""
+    page, film, late = StuckPage(), Film(), LatePictures(hours)
+    late.took(60)
+    late.job_begins(page)
+    strip = Filmstrip(film, page, hours, late_pictures=late, late_end=True)  # type: ignore[arg-type]
+    strip.step_started("one", "http://h/")
+    strip.reading(page, last=True)  # type: ignore[arg-type]
+    await strip.finish(late=True)
+    assert (page.asked, film.pictures, film.left_out) == (0, [], 1)
 
 
 async def test_the_number_of_a_jobs_pictures_is_bounded(hours: Hours) -> None:
