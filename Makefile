@@ -30,7 +30,8 @@ fresh-test:
 	@bash tests/bare/run.sh bookworm "python3 make git" "make check && make demo && bash tests/bare/install.sh && make test"
 
 newest-test:
-	@bash tests/bare/run.sh forky "python3.14 python3.14-venv make git" "make browserless-test PYTHON=python3.14"
+	@bash tests/bare/run.sh forky "python3.14 python3.14-venv make git" "make browserless-test PYTHON=python3.14" \
+	  "bash .ci/setup --without-browsers python3.14"
 
 check: $(READY)
 	@$(BIN)/ruff check

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Runs a command on a copy of this folder in a bare root of a Debian release, as on a machine that was just set up. The
 # root is a new one, and removed afterwards. Arguments: the release, the packages that it has beside the smallest set, a
-# command line. As root on Debian; needs the network of apt and pip, for set-up.
+# command line; one that prepares it. As root on Debian; needs the network of apt and pip, for set-up. Between the two it
+# waits for the lock of the file BARE_TURN, if that is set; what stands in the file says why there is no turn.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-release=$1 packages=$2 command=$3
+release=$1 packages=$2 command=$3 prepare=${4:-true} turn=${BARE_TURN:-}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/sidecar-bare
 root=$cache/$release.root
 
@@ -27,7 +28,7 @@ git ls-files -z --cached --others --exclude-standard |
   tar --null --files-from - -cf - | tar -C "$root/root/sidecar" -xf -
 echo "bare: a root of $release after $SECONDS s"
 
-export root packages command
+export root packages command prepare turn
 passed=()
 for name in CI SIDECAR_REQUIRE_ALL {http,https,no}_proxy {HTTP,HTTPS,NO}_PROXY; do
   if [ -n "${!name:-}" ]; then passed+=("$name=${!name}"); fi
@@ -60,6 +61,13 @@ unshare --mount --propagation private --pid --fork --kill-child bash -euo pipefa
     { tail -n 20 "$log" >&2 && exit 1; }
   rm "$log"
   echo "bare: it has $packages, after '"$SECONDS"' s and $SECONDS s"
-  inside "$@" bash -c "cd /root/sidecar && $command"
+  inside "$@" bash -c "cd /root/sidecar && $prepare"
+  echo "bare: it is prepared after '"$SECONDS"' s and $SECONDS s"
+  if [ -n "$turn" ]; then
+    exec 7<"$turn"
+    flock 7
+    if [ -s "$turn" ]; then cat "$turn" >&2 && exit 1; fi
+  fi
+  inside "$@" bash -c "cd /root/sidecar && $command" 7>&-
 ' bare "${passed[@]}" 8>&-
 echo "bare: done after $SECONDS s"
