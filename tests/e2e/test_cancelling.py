@@ -11,7 +11,7 @@ import pytest
 from tests.harness import Child, error
 
 PAGE = "data:text/html,<h1>Hi</h1>"
-JOBS = 8
+JOBS = 3
 SCHEDULE = {
     "name": "later",
     "enabled": True,

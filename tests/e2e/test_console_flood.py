@@ -44,8 +44,9 @@ def run(child: Child, kind: str, *actions: Any, **more: Any) -> Any:
     return reply["content"]["result"]["steps"][0]
 
 
-@pytest.mark.parametrize("more", [{}, {"profile": "shop"}], ids=["fresh", "profile"])
-@pytest.mark.parametrize("kind", ["CHROMIUM", "FIREFOX"])
+@pytest.mark.parametrize(
+    ("kind", "more"), [("CHROMIUM", {}), ("CHROMIUM", {"profile": "shop"}), ("FIREFOX", {"profile": "shop"})]
+)
 def test_a_flood_of_lines_costs_bounded_memory(child: Child, kind: str, more: dict[str, Any]) -> None:
     """The last lines are reported, of this job and of the next one only its own."""
     flood = {"evaluate": {"expression": FLOOD, "arg": LINES}}

@@ -7,6 +7,7 @@ or of its error; for a script it is the result, in the order of theirs and ours 
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ class _Site(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """A site that says what was asked for."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Site) as server:
@@ -64,31 +65,47 @@ def url() -> Iterator[str]:
         thread.join(20)
 
 
-@pytest.fixture
-def child(tmp_path: Path) -> Iterator[Child]:
-    """A sidecar with the scripts that the page names."""
+@contextmanager
+def sidecar(folder: Path) -> Iterator[Child]:
+    """One with the scripts that the page names."""
     for name, text in FILES.items():
-        path = tmp_path / "scripts" / name
+        path = folder / "scripts" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     env = {
-        "SIDECAR_SCRIPTS_FOLDER": str(tmp_path / "scripts"),
+        "SIDECAR_SCRIPTS_FOLDER": str(folder / "scripts"),
         "SIDECAR_SCRIPT_HOSTS": "127.0.0.1",
         "SIDECAR_ALLOW_PRIVATE_NETWORK": "true",
     }
-    with Child(tmp_path, env=env) as running:
+    with Child(folder, env=env) as running:
         assert running.ask({"type": "set_mock"}) == [{"type": "ok"}]
         yield running
 
 
-@pytest.mark.parametrize("row", rows(SECTION), ids=str)
-def test_row(row: Row, child: Child, url: str) -> None:
-    """A call has our message with its content, and is answered as the row says; a script gives its result."""
-    if "/api/v1/" in row.theirs[0]:
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """One sidecar for all rows with scripts, which leave nothing."""
+    with sidecar(tmp_path_factory.mktemp("director")) as running:
+        yield running
+
+
+CALLS, SCRIPTS = (
+    [row for row in rows(SECTION) if ("/api/v1/" in row.theirs[0]) is are_calls] for are_calls in (True, False)
+)
+
+
+@pytest.mark.parametrize("row", CALLS, ids=str)
+def test_call(row: Row, tmp_path: Path) -> None:
+    """A call has our message with its content, and is answered as the row says."""
+    with sidecar(tmp_path) as child:
         check_call(row, child)
-        return
+
+
+@pytest.mark.parametrize("row", SCRIPTS, ids=str)
+def test_script(row: Row, scripts: Child, url: str) -> None:
+    """A script gives its result."""
     for (script,), happens in zip(row.forms, row.happens, strict=True):
-        found = run(child, script, url)
+        found = run(scripts, script, url)
         assert contains(found, json.loads(happens)), found
 
 

@@ -43,24 +43,30 @@ def page() -> Iterator[str]:
         loop.close()
 
 
+@pytest.fixture(scope="module")
+def child(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """One sidecar for all rows: none depends on another, and a browser's start takes longer than all of them."""
+    with Child(tmp_path_factory.mktemp("tourist")) as running:
+        yield running
+        assert running.end() == 0
+
+
 @pytest.mark.parametrize("row", rows(SECTION), ids=str)
-def test_row(row: Row, page: str, tmp_path: Path) -> None:
+def test_row(row: Row, page: str, child: Child) -> None:
     """Both forms say the same, and do what the row says."""
     if row.is_same:
-        check_actions(row, page, tmp_path)
+        check_actions(row, page, child)
     else:
         messages = [json.loads(span) for span in row.ours]
         check_bodies(row.theirs, messages)
-        check_messages(messages, row.happens, page, tmp_path)
+        check_messages(messages, row.happens, page, child)
 
 
-def check_actions(row: Row, page: str, folder: Path) -> None:
+def check_actions(row: Row, page: str, child: Child) -> None:
     """Each has the value that it says."""
     values = [json.loads(span) for span in row.happens[: len(row.theirs)]]
     job = {"type": "send_job", "content": {"steps": [{"url": page, "actions": list(row.theirs)}]}}
-    with Child(folder) as child:
-        (reply,) = child.ask(job)
-        assert child.end() == 0
+    (reply,) = child.ask(job)
     assert reply["content"]["result"]["steps"][0]["values"] == values, reply
     for span in row.happens[len(row.theirs) :]:
         assert span == "page.on", f"not checked: {span}"
@@ -76,16 +82,14 @@ def check_bodies(requests: tuple[str, ...], messages: list[dict[str, Any]]) -> N
             assert message == {"type": "send_job", "content": json.loads(body[0]) | MODES[path]}
 
 
-def check_messages(messages: list[dict[str, Any]], happens: tuple[str, ...], page: str, folder: Path) -> None:
+def check_messages(messages: list[dict[str, Any]], happens: tuple[str, ...], page: str, child: Child) -> None:
     """The answers say what the row says."""
     job = json.loads(json.dumps(messages[0]).replace(THEIR_SITE, page))
-    with Child(folder) as child:
-        (reply,) = child.ask(job)
-        reported = reply["content"] if reply["type"] == "ok" else reply["error"]
-        answers = [reported]
-        if len(messages) == 2:
-            answers += [{**reported, "status": "pending"}, succeeded(child, reported["id"])]
-        assert child.end() == 0
+    (reply,) = child.ask(job)
+    reported = reply["content"] if reply["type"] == "ok" else reply["error"]
+    answers = [reported]
+    if len(messages) == 2:
+        answers += [{**reported, "status": "pending"}, succeeded(child, reported["id"])]
     expected = [json.loads(span) for span in happens if span.startswith("{")]
     for answer, part in zip(answers, expected, strict=True):
         assert answer | part == answer

@@ -25,6 +25,7 @@ from tests.scopes import ScopedRunner
 from tests.sidecar.browser.parts import make_job
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+# Each window costs Firefox a second of a processor: it tries some of the ways that Chromium tries.
 
 LOADS = """<title>in</title><link rel=stylesheet href="ELSEWHERE/style"><link rel=prefetch href="ELSEWHERE/prefetch">
 <link rel=preconnect href="ELSEWHERE"><img src="ELSEWHERE/image"><img src="/away.png"><img src="/near.png">
@@ -170,7 +171,7 @@ NEW_PAGES = [
 async def test_every_way_out_is_forbidden(runner_of: RunnerOf, hosts: TwoHosts, browser: str) -> None:
     """Link, script, redirect, goto and popup: the job ends with `forbidden`, and the next one works."""
     runner = runner_of(Scope(hosts.inside, False))
-    for way in WAYS:
+    for way in WAYS if browser == "CHROMIUM" else WAYS[1::2]:
         actions = json.loads(json.dumps(way).replace("ELSEWHERE", hosts.elsewhere))
         with pytest.raises(Forbidden, match="scope does not cover"):
             await runner.run(make_job(f"{hosts.inside}/", actions=actions, browser=browser))
@@ -188,7 +189,7 @@ async def test_a_popup_sends_nothing_elsewhere(runner_of: RunnerOf, hosts: TwoHo
         f"(async () => {{ await page.evaluate(() => {{ {way} }}); await page.waitForTimeout(5000) }})()"
         for way in POPUPS
     ]
-    for way in (*ways, *NEW_PAGES):
+    for way in (*ways, *NEW_PAGES) if browser == "CHROMIUM" else (*ways[1::2], NEW_PAGES[0]):
         hosts.outside.clear()
         actions = [way.replace("ELSEWHERE", hosts.elsewhere)]
         with pytest.raises(Forbidden, match="scope does not cover"):
@@ -200,7 +201,7 @@ async def test_a_popup_sends_nothing_elsewhere(runner_of: RunnerOf, hosts: TwoHo
 async def test_a_route_brings_no_other_document(runner_of: RunnerOf, hosts: TwoHosts, browser: str) -> None:
     """A request whose address a handler changes is checked under the address that is requested."""
     runner = runner_of(Scope(hosts.inside, False))
-    for way in ROUTES:
+    for way in ROUTES if browser == "CHROMIUM" else ROUTES[::3]:
         actions = [way.replace("ELSEWHERE", hosts.elsewhere)]
         with pytest.raises(Forbidden, match="scope does not cover"):
             await runner.run(make_job(f"{hosts.inside}/over", actions=actions, browser=browser))
@@ -212,19 +213,22 @@ async def test_a_route_brings_no_other_document(runner_of: RunnerOf, hosts: TwoH
 
 OWN_PAGES = [
     "open('about:blank#there')",
-    "location.href = 'about:blank#here'",
     "open(URL.createObjectURL(new Blob(['<title>made</title>'], {type: 'text/html'})))",
+    "location.href = 'about:blank#here'",
 ]
+"""The last one leaves the page."""
 
 
 @pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
 async def test_a_page_may_open_pages_of_its_own(runner_of: RunnerOf, hosts: TwoHosts, browser: str) -> None:
     """Empty ones, whatever their fragment, and blobs, which belong to the site that has made them, strict excepted."""
-    for way in OWN_PAGES:
-        act = f"(async () => {{ await page.evaluate(() => {{ {way} }}); await page.waitForTimeout(700); return 7 }})()"
-        job = make_job(f"{hosts.inside}/", actions=[act], browser=browser)
-        result = await runner_of(Scope(hosts.inside, False)).run(job)
-        assert result.steps[0].values[0] == 7
+    acts = [
+        f"(async () => {{ await page.evaluate(() => {{ {way} }}); await page.waitForTimeout(700); return 7 }})()"
+        for way in OWN_PAGES
+    ]
+    job = make_job(f"{hosts.inside}/", actions=acts, browser=browser)
+    result = await runner_of(Scope(hosts.inside, False)).run(job)
+    assert result.steps[0].values == (7, 7, 7)
     with pytest.raises(Forbidden, match="scope does not cover"):
         await runner_of(Scope(f"{hosts.inside}/", True)).run(job)
 
