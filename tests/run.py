@@ -35,6 +35,7 @@ def main(arguments: list[str]) -> int:
     _FAILED.unlink(missing_ok=True)
     workers = _Workers()
     code = int(pytest.main(["-n", str(WORKERS), "--dist", "loadfile", "--durations=40", *arguments], [workers]))
+    sys.stdout.flush()  # before the runs of single files, which write past it
     if code != pytest.ExitCode.TESTS_FAILED or workers.died or not _FAILED.exists():
         return code
     names = sorted(json.loads(_FAILED.read_text()))

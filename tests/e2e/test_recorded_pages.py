@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +16,7 @@ from urllib.parse import parse_qsl
 import jwt
 import pytest
 
-from tests.harness import Child, environment
+from tests.harness import PAUSE, SECONDS, Child, environment
 
 pytestmark = pytest.mark.browser
 
@@ -97,13 +98,23 @@ def shop() -> Iterator[str]:
 
 
 def record(folder: Path, *jobs: dict[str, Any]) -> list[Any]:
-    """Sends jobs in a mock session; gives the replies to them."""
+    """Sends jobs in a mock session, each when the one before is recorded; gives the replies to them."""
+    replies = []
     with Child(folder, "--record", "recording") as child:
-        (_, *replies) = child.ask(
-            {"type": "set_mock", "content": {}}, *({"type": "send_job", "content": job} for job in jobs)
-        )
+        child.ask({"type": "set_mock", "content": {}})
+        for number, job in enumerate(jobs, 1):
+            replies += child.ask({"type": "send_job", "content": job})
+            wait_for_notes(folder / "recording" / "jobs" / f"{number:06}" / "job.json")
         assert child.end() == 0
     return replies
+
+
+def wait_for_notes(path: Path) -> None:
+    """Waits until a job's notes are whole: what is recorded of it goes on when it has its result."""
+    deadline = time.monotonic() + SECONDS
+    while not path.exists() or json.loads(path.read_text()).get("running"):
+        assert time.monotonic() < deadline, f"{path} is not written"
+        time.sleep(PAUSE)
 
 
 def replay(folder: Path, *arguments: str) -> list[Any]:
