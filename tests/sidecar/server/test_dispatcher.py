@@ -317,8 +317,8 @@ async def test_each_of_many_waiting_requests_is_cancelled_once() -> None:
 
 async def test_cancels_cost_no_more_for_all_that_waits() -> None:
     """Four times as many of what waits, and of cancels, cost about four times as much, whether they hit or miss."""
-    spent = [await _cancelling(number) for number in (1_000, 4_000)]
-    assert spent[1] < 10 * spent[0]
+    fewest = [min([await _cancelling(number) for _ in range(3)]) for number in (1_000, 4_000)]
+    assert fewest[1] < 10 * fewest[0]
 
 
 async def _cancelling(number: int) -> float:
