@@ -20,7 +20,7 @@ from sidecar.scratch_folder import Scratch
 from sidecar.settings import PREFIX, Settings
 
 UNUSED_SECONDS: Final = 60.0
-"""Seconds that a driver started ahead waits for a job, which may have been refused or want another browser."""
+"""Seconds that a driver started ahead waits for a job: the one that was coming may have been refused."""
 _CLOSE_SECONDS: Final = 5.0
 _DRIVER: Final = Path(playwright.__file__).with_name("driver")
 _SCRIPT: Final = Path(__file__).with_name("driver.sh")
@@ -42,21 +42,21 @@ class DriverProcesses:
         self._background = BackgroundTasks()
 
     def expect(self) -> None:
-        """Starts a driver for Chromium, which nearly every job wants, unless one is there already."""
+        """Starts a driver, which serves any browser, unless one is there already."""
         if self._ahead is None:
-            self._ahead = asyncio.create_task(self._spawn("CHROMIUM"))
+            self._ahead = asyncio.create_task(self._spawn())
             self._ahead.add_done_callback(consume_exception)
             self._expiry = asyncio.get_running_loop().call_later(UNUSED_SECONDS, self._expire)
 
     async def start(self, kind: BrowserName) -> Process:
         """A driver for a browser of this kind. Raises BrowserUnavailable and OSError."""
-        ahead = self._take() if kind == "CHROMIUM" else None
-        if ahead:
+        discovery.find(kind, self._settings)  # where there is no browser, a driver is of no use
+        if ahead := self._take():
             with suppress(BrowserUnavailable, OSError):  # another attempt has its own failure
                 process = await _unless_cancelled(ahead)
                 if not _has_ended(process):
                     return process
-        return await self._spawn(kind)
+        return await self._spawn()
 
     async def close(self) -> None:
         """Ends a driver that no job has used."""
@@ -73,8 +73,7 @@ class DriverProcesses:
         if ahead := self._take():
             self._background.start(_end(ahead))
 
-    async def _spawn(self, kind: BrowserName) -> Process:
-        discovery.find(kind, self._settings)  # where there is no browser, a driver is of no use
+    async def _spawn(self) -> Process:
         return await asyncio.create_subprocess_exec(
             *(str(_SCRIPT), str(_DRIVER / "package" / "cli.js"), "run-driver"),
             stdin=PIPE,

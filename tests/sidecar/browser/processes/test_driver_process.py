@@ -67,24 +67,29 @@ async def until_ended(pid: int) -> None:
         await asyncio.to_thread(os.waitid, os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
-async def test_the_first_chromium_takes_it(
-    drivers: DriverProcesses, ended: contextlib.AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["CHROMIUM", "FIREFOX"])
+async def test_the_first_browser_takes_it(
+    drivers: DriverProcesses, ended: contextlib.AsyncExitStack, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """The driver is started once, without our settings in its environment."""
     monkeypatch.setenv("SIDECAR_STORE_KEY", "a secret")
     ahead = await started_ahead(drivers)
     drivers.expect()
-    assert await taken(drivers, ended) == ahead
+    assert await taken(drivers, ended, kind) == ahead
     environ = psutil.Process(ahead).environ()
     assert environ["PLAYWRIGHT_SKIP_NAVIGATION_CHECK"] == "1"
     assert not [name for name in environ if name.startswith("SIDECAR_")]
-    assert await taken(drivers, ended) != ahead
+    assert await taken(drivers, ended, kind) != ahead
 
 
-async def test_another_browser_gets_its_own(drivers: DriverProcesses, ended: contextlib.AsyncExitStack) -> None:
-    """Another browser starts its own driver and leaves the first for a Chromium."""
+async def test_a_browser_that_is_not_there_leaves_it(ended: contextlib.AsyncExitStack) -> None:
+    """For the next job."""
+    scratch = Scratch()
+    ended.callback(scratch.close)
+    drivers = DriverProcesses(Settings(firefox="/nowhere"), scratch)
     ahead = await started_ahead(drivers)
-    assert await taken(drivers, ended, "FIREFOX") != ahead
+    with pytest.raises(BrowserUnavailable):
+        await drivers.start("FIREFOX")
     assert await taken(drivers, ended) == ahead
 
 
