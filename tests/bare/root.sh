@@ -29,7 +29,6 @@ mirror() { # where this machine's apt gets its own release from
 
 keep() { # a plain root, for every time; one that was left half done is no plain root
   local half=$kept.$$ place
-  mkdir -p "${kept%/*}"
   if ! command -v debootstrap >/dev/null; then
     { apt-get update && apt-get install -y --no-install-recommends debootstrap; } >"$half.log" 2>&1 </dev/null
   fi
@@ -42,10 +41,14 @@ keep() { # a plain root, for every time; one that was left half done is no plain
   mv "$half" "$kept"
 }
 
+mkdir -p "${kept%/*}"
+exec 6>"$kept.lock" # another run may be making the same root: one is enough
+flock 6
 if [ ! -f "$kept" ]; then
   trap 'rm -rf --one-file-system "$kept.$$" "$kept.$$".*' EXIT
   keep || { tail -n 20 "$kept.$$.log" >&2 && exit 1; }
 fi
+exec 6>&-
 mkdir -p "$root"
 tar -C "$root" -xf "$kept"
 

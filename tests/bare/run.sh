@@ -5,6 +5,7 @@
 # waits for the lock of the file BARE_TURN, if that is set; what stands in the file says why there is no turn.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. tests/bare/priority.sh
 release=$1 packages=$2 command=$3 prepare=${4:-true} turn=${BARE_TURN:-}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/sidecar-bare
 root=$cache/$release.root
@@ -29,6 +30,7 @@ git ls-files -z --cached --others --exclude-standard |
 echo "bare: a root of $release after $SECONDS s"
 
 export root packages command prepare turn
+export -f priority
 passed=()
 for name in CI SIDECAR_REQUIRE_ALL {http,https,no}_proxy {HTTP,HTTPS,NO}_PROXY; do
   if [ -n "${!name:-}" ]; then passed+=("$name=${!name}"); fi
@@ -67,6 +69,7 @@ unshare --mount --propagation private --pid --fork --kill-child bash -euo pipefa
     exec 7<"$turn"
     flock 7
     if [ -s "$turn" ]; then cat "$turn" >&2 && exit 1; fi
+    priority 0
   fi
   inside "$@" bash -c "cd /root/sidecar && $command" 7>&-
 ' bare "${passed[@]}" 8>&-

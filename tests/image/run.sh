@@ -14,10 +14,20 @@ log=$cache/log
 [ "$(id -u)" = 0 ] || { echo "image-test: run it as root" >&2 && exit 1; }
 mkdir -p "$cache"
 export BUILDAH_ISOLATION=chroot CONTAINERS_STORAGE_CONF=$cache/storage.conf
+overlays() { # whether layers can lie over each other here, which spares a copy of all files for each
+  local try=$cache/overlay works=1
+  mkdir -p "$try"/{lower,upper,work,merged}
+  mount -t overlay overlay -o "lowerdir=$try/lower,upperdir=$try/upper,workdir=$try/work" "$try/merged" 2>/dev/null &&
+    umount "$try/merged" && works=0
+  rm -rf "$try"
+  return $works
+}
+driver=vfs
+if overlays; then driver=overlay; fi
 cat >"$CONTAINERS_STORAGE_CONF" <<CONF
 [storage]
-driver = "vfs"
-graphroot = "$cache/images"
+driver = "$driver"
+graphroot = "$cache/images-$driver"
 runroot = "$cache/run"
 CONF
 
