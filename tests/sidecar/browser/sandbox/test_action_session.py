@@ -1,38 +1,20 @@
 """A job's way with its sandbox: taken ahead, given back, and what its actions have asked of the pages."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.sandbox.action_session import ActionSession
 from sidecar.browser.sandbox.sandbox_pool import SandboxLimits, SandboxPool
-from sidecar.browser.steps.console import ConsoleRecorder
-from sidecar.clock import Clock
 from sidecar.errors import NavigationFailed
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from sidecar.settings import Settings
 from tests.sidecar.browser.parts import children, make_job, still_alive
-from tests.sidecar.browser.sandbox.parts import is_sandbox, stays
+from tests.sidecar.browser.sandbox.parts import is_sandbox, open_session
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pool() -> AsyncIterator[BrowserPool]:
-    """One browser for all of these tests."""
-    pool = BrowserPool(Settings(concurrency=1), Clock())
-    yield pool
-    await pool.close()
-
-
-def open_session(sandboxes: SandboxPool, lent: JobPage) -> ActionSession:
-    """The session of a job on this page, with five seconds for each action."""
-    return ActionSession(sandboxes, lent.page, lent.cdp, ConsoleRecorder(lent, str), {}, lambda: 5_000.0, stays)
 
 
 @pytest.mark.parametrize(
@@ -48,20 +30,11 @@ def open_session(sandboxes: SandboxPool, lent: JobPage) -> ActionSession:
         ("1 + 1", False),
     ],
 )
-async def test_what_only_reads_is_known(pool: BrowserPool, site: str, source: str, only_read: bool) -> None:
+async def test_what_only_reads_is_known(session: ActionSession, source: str, only_read: bool) -> None:
     """After all others the page is given time to settle, also after one that asks nothing of it, but waits."""
-
-    async def act(lent: JobPage) -> bool:
-        await lent.page.goto(f"{site}/actions.html")
-        scripts = open_session(pool.sandbox_pool, lent)
-        try:
-            await scripts.run("page.hover('h1')")
-            await scripts.run(source)
-            return scripts.was_read_only
-        finally:
-            await scripts.close()
-
-    assert await pool.run("CHROMIUM", act) is only_read
+    await session.run("page.hover('h1')")
+    await session.run(source)
+    assert session.was_read_only is only_read
 
 
 async def test_a_sandbox_taken_ahead_is_given_back(pool: BrowserPool) -> None:
@@ -81,9 +54,8 @@ async def test_a_sandbox_taken_ahead_is_given_back(pool: BrowserPool) -> None:
     await sandboxes.close()
 
 
-async def test_a_job_that_fails_before_its_first_action_says_why(pool: BrowserPool, tmp_path: Path) -> None:
+async def test_a_job_that_fails_before_its_first_action_says_why(runner: BrowserJobRunner) -> None:
     """Its page's own failure, not its sandbox's; the next job has one."""
-    runner = BrowserJobRunner(pool, lambda: tmp_path, Clock())
     with pytest.raises(NavigationFailed):
         await runner.run(make_job("http://127.0.0.1:1/", actions=["page.title()"]))
     done = await runner.run(make_job("data:text/html,<title>fine</title>", actions=["page.title()"]))

@@ -7,8 +7,9 @@ import pytest
 from playwright.async_api import Request
 from sidecar_protocol.jobs import StepResult
 
+from sidecar.browser.sandbox.action_session import ActionSession
+from sidecar.browser.sandbox.sandbox import ScriptError
 from sidecar.browser.steps import navigation
-from sidecar.errors import ActionFailed
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from tests.sidecar.browser.parts import make_job, make_jobs
 
@@ -25,76 +26,84 @@ def iife(body: str) -> str:
     return f"(async () => {{ {body} }})()"
 
 
-@pytest.mark.parametrize(
-    ("action", "value"),
-    [
-        ("1 + 1", 2),
-        ("undefined", None),
-        ("({a: [1, null, 'x'], b: {c: NaN}})", {"a": [1, None, "x"], "b": {"c": None}}),
-        ("new Map([['a', new Set([1, 2])]])", {"a": [1, 2]}),
-        ("new Date(0)", "1970-01-01T00:00:00.000Z"),
-        ("/a+/gi", "/a+/gi"),
-        ("() => 1", None),
-        ("page", None),
-        ("({$: 'ref', h: 0})", {"$": "ref", "h": 0}),
-        ("new TextEncoder().encode('abc')", "YWJj"),
-        ("123456789012345678901234567890n", "123456789012345678901234567890"),
-        ("const answer = 42; answer", 42),
-        ("await page.title()", "Actions"),
-        ("page.title()", "Actions"),
-        ("Promise.all([page.title(), page.innerText('h1')])", ["Actions", "Actions"]),
-        ("[page.isClosed(), page.viewportSize(), page.frames().length]", [False, {"width": 1280, "height": 720}, 2]),
-        ("page.url().endsWith('/actions.html') && context.pages()[0] === page", True),
-        ("page.mainFrame().url() === page.url() && page.mainFrame().page() === page", True),
-        ("page.frame('inner').name()", "inner"),
-        ("page.frame({url: /srcdoc/}).parentFrame() === page.mainFrame()", True),
-        ("page.locator('td').first().innerText()", "Tea"),
-        ("page.locator('tr').nth(1).locator('td').last().innerText()", "3.00"),
-        ("page.locator('tr', {hasText: 'Cake'}).count()", 1),
-        ("page.locator('tr').filter({has: page.locator('td', {hasText: /^tea$/i})}).count()", 1),
-        ("page.locator('h1').or(page.locator('td')).allInnerTexts()", ["Actions", "Tea", "2.50", "Cake", "3.00"]),
-        ("page.getByRole('button', {name: 'Ask'}).and(page.locator('#ask')).isVisible()", True),
-        ("page.getByText(/^New W/i).getAttribute('href')", "/second.html"),
-        ("page.locator('td').first().page() === page", True),
-        ("page.frameLocator('#inner').getByRole('button').innerText()", "in a frame"),
-        ("page.locator('#inner').contentFrame().locator('button').count()", 1),
-        ("page.evaluate(() => document.title.length)", 7),
-        ("page.evaluate(({a}, ) => a.map((x) => x * 2), {a: [1, 2]})", [2, 4]),
-        ("page.evaluate('1 + 2')", 3),
-        ("page.evaluate(async (x) => { await null; return [x, undefined]; }, undefined)", [None, None]),
-        ("page.$eval('h1', (e, more) => e.textContent + more, '!')", "Actions!"),
-        ("page.$$eval('td', (all) => all.length)", 4),
-        ("page.locator('td').evaluateAll((all, n) => all.length + n, 1)", 5),
-        ("page.locator('h1').evaluate((e) => e.tagName)", "H1"),
-        ("page.waitForFunction((n) => document.querySelectorAll('td').length === n, 4).then(() => 'yes')", "yes"),
-        ("page.$('h1').then((found) => found.innerText())", "Actions"),
-        ("page.$$('td').then((found) => found.length)", 4),
-        (
-            "page.evaluateHandle(() => document.body).then((h) => h.asElement() === h && h.$$eval('td', (a) "
-            "=> a.length))",
-            4,
-        ),
-        (iife("return page.evaluate((e) => e.id, await page.$('#ask'))"), "ask"),
-        ("page.selectOption('#size', ['s', {label: 'Medium'}])", ["s", "m"]),
-        ("page.locator('#size').selectOption({index: 1})", ["m"]),
-        ("page.fill('#text', 'abc').then(() => page.inputValue('#text'))", "abc"),
-        (iife("await page.focus('#text'); await page.keyboard.type('xy'); return page.inputValue('#text')"), "xy"),
-        (iife("await page.mouse.move(1, 1); await page.mouse.wheel(0, 5); return 'ok'"), "ok"),
-        ("page.goto('/second.html'.replace(/^/, new URL(page.url()).origin)).then((r) => r.status())", 200),
-        (
-            iife("const r = await page.reload(); return [r.ok(), r.request().method(), (await r.text()).length > 100]"),
-            [True, "GET", True],
-        ),
-        ("page.screenshot().then((image) => image.toString('base64').slice(0, 8))", "iVBORw0K"),
-        ("page.locator('h1').boundingBox().then((box) => box.x)", 8),
-        ("typeof window.process + typeof require", "undefinedundefined"),
-        ("secrets", {}),
-    ],
-)
-async def test_an_action_has_this_value(site: str, runner: BrowserJobRunner, action: str, value: Any) -> None:
+VALUES: list[tuple[str, Any]] = [
+    ("1 + 1", 2),
+    ("undefined", None),
+    ("({a: [1, null, 'x'], b: {c: NaN}})", {"a": [1, None, "x"], "b": {"c": None}}),
+    ("new Map([['a', new Set([1, 2])]])", {"a": [1, 2]}),
+    ("new Date(0)", "1970-01-01T00:00:00.000Z"),
+    ("/a+/gi", "/a+/gi"),
+    ("() => 1", None),
+    ("page", None),
+    ("({$: 'ref', h: 0})", {"$": "ref", "h": 0}),
+    ("new TextEncoder().encode('abc')", "YWJj"),
+    ("123456789012345678901234567890n", "123456789012345678901234567890"),
+    ("const answer = 42; answer", 42),
+    ("await page.title()", "Actions"),
+    ("page.title()", "Actions"),
+    ("Promise.all([page.title(), page.innerText('h1')])", ["Actions", "Actions"]),
+    ("[page.isClosed(), page.viewportSize(), page.frames().length]", [False, {"width": 1280, "height": 720}, 2]),
+    ("page.url().endsWith('/actions.html') && context.pages()[0] === page", True),
+    ("page.mainFrame().url() === page.url() && page.mainFrame().page() === page", True),
+    ("page.frame('inner').name()", "inner"),
+    ("page.frame({url: /srcdoc/}).parentFrame() === page.mainFrame()", True),
+    ("page.locator('td').first().innerText()", "Tea"),
+    ("page.locator('tr').nth(1).locator('td').last().innerText()", "3.00"),
+    ("page.locator('tr', {hasText: 'Cake'}).count()", 1),
+    ("page.locator('tr').filter({has: page.locator('td', {hasText: /^tea$/i})}).count()", 1),
+    ("page.locator('h1').or(page.locator('td')).allInnerTexts()", ["Actions", "Tea", "2.50", "Cake", "3.00"]),
+    ("page.getByRole('button', {name: 'Ask'}).and(page.locator('#ask')).isVisible()", True),
+    ("page.getByText(/^New W/i).getAttribute('href')", "/second.html"),
+    ("page.locator('td').first().page() === page", True),
+    ("page.frameLocator('#inner').getByRole('button').innerText()", "in a frame"),
+    ("page.locator('#inner').contentFrame().locator('button').count()", 1),
+    ("page.evaluate(() => document.title.length)", 7),
+    ("page.evaluate(({a}, ) => a.map((x) => x * 2), {a: [1, 2]})", [2, 4]),
+    ("page.evaluate('1 + 2')", 3),
+    ("page.evaluate(async (x) => { await null; return [x, undefined]; }, undefined)", [None, None]),
+    ("page.$eval('h1', (e, more) => e.textContent + more, '!')", "Actions!"),
+    ("page.$$eval('td', (all) => all.length)", 4),
+    ("page.locator('td').evaluateAll((all, n) => all.length + n, 1)", 5),
+    ("page.locator('h1').evaluate((e) => e.tagName)", "H1"),
+    ("page.waitForFunction((n) => document.querySelectorAll('td').length === n, 4).then(() => 'yes')", "yes"),
+    ("page.$('h1').then((found) => found.innerText())", "Actions"),
+    ("page.$$('td').then((found) => found.length)", 4),
+    (
+        "page.evaluateHandle(() => document.body).then((h) => h.asElement() === h && h.$$eval('td', (a) => a.length))",
+        4,
+    ),
+    (iife("return page.evaluate((e) => e.id, await page.$('#ask'))"), "ask"),
+    ("page.selectOption('#size', ['s', {label: 'Medium'}])", ["s", "m"]),
+    ("page.locator('#size').selectOption({index: 1})", ["m"]),
+    (iife("await page.focus('#text'); await page.keyboard.type('xy'); return page.inputValue('#text')"), "xy"),
+    ("page.fill('#text', 'abc').then(() => page.inputValue('#text'))", "abc"),
+    (iife("await page.mouse.move(1, 1); await page.mouse.wheel(0, 5); return 'ok'"), "ok"),
+    ("page.screenshot().then((image) => image.toString('base64').slice(0, 8))", "iVBORw0K"),
+    ("page.locator('h1').boundingBox().then((box) => box.x)", 8),
+    ("typeof window.process + typeof require", "undefinedundefined"),
+    ("secrets", {}),
+]
+"""Actions of one step, each with its value."""
+NAVIGATIONS: list[tuple[str, Any]] = [
+    ("page.goto('/second.html'.replace(/^/, new URL(page.url()).origin)).then((r) => r.status())", 200),
+    (
+        iife("const r = await page.reload(); return [r.ok(), r.request().method(), (await r.text()).length > 100]"),
+        [True, "GET", True],
+    ),
+]
+"""Actions that leave the page: each is a step of its own."""
+
+
+async def test_an_action_has_this_value(site: str, runner: BrowserJobRunner) -> None:
     """Calls, chains, promises, plain values and functions for the page each give what Playwright's own would."""
-    step = await act(runner, f"{site}/actions.html", action)
-    assert (step.values, step.errors) == ((value,), ())
+    steps = [VALUES, *([one] for one in NAVIGATIONS)]
+    job = make_jobs([{"url": f"{site}/actions.html", "actions": [action for action, _ in step]} for step in steps])
+    done = (await runner.run(job)).steps
+    given = [value for step in done for value in step.values]
+    wanted = [one for step in steps for one in step]
+    wrong = [(action, got) for (action, value), got in zip(wanted, given, strict=True) if got != value]
+    assert wrong == []
+    assert [step.errors for step in done] == [()] * len(steps)
 
 
 async def test_a_loop_over_all_rows_writes_to_the_console(site: str, runner: BrowserJobRunner) -> None:
@@ -194,46 +203,44 @@ async def test_popups_are_pages_of_their_own(site: str, runner: BrowserJobRunner
 
 async def test_what_an_action_led_to_is_there_for_the_next(site: str, runner: BrowserJobRunner) -> None:
     """Clicks that navigate, slowly or by script or after 300 ms, need no fixed sleep."""
-    slow = await act(
-        runner, f"{site}/", "page.click('#to-slow')", "page.innerText('h1')", "page.url().includes('/slow')"
-    )
+    steps = [
+        (f"{site}/", "page.click('#to-slow')", "page.innerText('h1')", "page.url().includes('/slow')"),
+        (f"{site}/", "page.evaluate(() => { location.href = '/slow?ms=200' })", "page.innerText('h1')"),
+        (
+            f"{site}/actions.html",
+            "page.click('#later')",
+            "page.waitForURL('**/second.html')",
+            "[page.url().slice(-12), await page.innerText('h1')]",
+        ),
+    ]
+    job = make_jobs([{"url": url, "actions": actions} for url, *actions in steps])
+    slow, scripted, later = (await runner.run(job)).steps
     assert slow.values[1:] == ("slow but there", True)
     assert slow.status == 200
-    scripted = await act(
-        runner, f"{site}/", "page.evaluate(() => { location.href = '/slow?ms=200' })", "page.innerText('h1')"
-    )
     assert scripted.values == (None, "slow but there")
-    later = await act(
-        runner,
-        f"{site}/actions.html",
-        "page.click('#later')",
-        "page.waitForURL('**/second.html')",
-        "[page.url().slice(-12), await page.innerText('h1')]",
-    )
     assert later.values[2] == ["/second.html", "Second"]
     assert later.title == "Second page"
 
 
-@pytest.mark.parametrize(
-    "matcher",
-    [
-        "'**/actions.html?pushed=1'",
-        "/pushed=\\d$/",
-        "(url) => url.searchParams.get('pushed') === '1'",
-        "'**/{a,actions}.html?pushed=*'",
-    ],
-)
-async def test_urls_are_waited_for_by_glob_expression_and_function(
-    site: str, runner: BrowserJobRunner, matcher: str
-) -> None:
+MATCHERS = [
+    "'**/actions.html?pushed=1'",
+    "/pushed=\\d$/",
+    "(url) => url.searchParams.get('pushed') === '1'",
+    "'**/{a,actions}.html?pushed=*'",
+]
+
+
+async def test_urls_are_waited_for_by_glob_expression_and_function(site: str, runner: BrowserJobRunner) -> None:
     """A URL wait ends even if the page changes its address without a navigation."""
-    step = await act(
-        runner,
-        f"{site}/actions.html",
-        f"Promise.all([page.waitForURL({matcher}), page.click('#pushed')])",
-        "page.url()",
-    )
-    assert step.values[1] == f"{site}/actions.html?pushed=1"
+    steps = [
+        {
+            "url": f"{site}/actions.html",
+            "actions": [f"Promise.all([page.waitForURL({matcher}), page.click('#pushed')])", "page.url()"],
+        }
+        for matcher in MATCHERS
+    ]
+    done = (await runner.run(make_jobs(steps))).steps
+    assert [step.values[1] for step in done] == [f"{site}/actions.html?pushed=1"] * len(MATCHERS)
 
 
 async def test_requests_and_responses_are_waited_for_and_changed(site: str, runner: BrowserJobRunner) -> None:
@@ -328,29 +335,26 @@ async def test_alerts_are_read_and_answered(runner: BrowserJobRunner, site: str)
     assert (await runner.run(job)).steps[0].values[1] is False
 
 
-@pytest.mark.parametrize(
-    "opening",
-    [
-        "page.evaluate(() => { window.open('/slow?ms=400') })",
-        "page.evaluate(() => { window.open('/slow?ms=400', '_blank', 'noopener') })",
-        "page.evaluate(() => { setTimeout(() => window.open('/slow?ms=400')) })",
-    ],
-)
-async def test_popups_of_scripts_settle(runner: BrowserJobRunner, site: str, opening: str) -> None:
+OPENINGS = [
+    "page.evaluate(() => { window.open('/slow?ms=400') })",
+    "page.evaluate(() => { window.open('/slow?ms=400', '_blank', 'noopener') })",
+    "page.evaluate(() => { setTimeout(() => window.open('/slow?ms=400')) })",
+]
+
+
+async def test_popups_of_scripts_settle(runner: BrowserJobRunner, site: str) -> None:
     """One that opens, and one that a script sends elsewhere, is there for the next action."""
-    step = await act(
-        runner,
-        f"{site}/actions.html",
-        opening,
+    actions = [
         "context.pages().map((one) => new URL(one.url()).pathname)",
         "context.pages()[1].evaluate(() => { location.href = '/slow?ms=300&again' })",
         "context.pages()[1].url().endsWith('again') && context.pages()[1].evaluate(() => document.readyState)",
         "context.pages()[1].close()",
         "context.pages().length",
-    )
-    assert step.values[1] == ["/actions.html", "/slow"]
-    assert step.values[3] == "complete"
-    assert step.values[5] == 1
+    ]
+    steps = [{"url": f"{site}/actions.html", "actions": [opening, *actions]} for opening in OPENINGS]
+    for opening, step in zip(OPENINGS, (await runner.run(make_jobs(steps))).steps, strict=True):
+        read = [step.values[number] for number in (1, 3, 5)]
+        assert (opening, read) == (opening, [["/actions.html", "/slow"], "complete", 1])
 
 
 async def test_a_popup_that_never_loads(runner: BrowserJobRunner, site: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -395,12 +399,11 @@ async def test_unrequested_bodies_are_not_copied(
     assert (step.values[1], read) == ("POST", [])
 
 
-async def test_an_answer_is_parsed_in_the_sandbox(site: str, runner: BrowserJobRunner) -> None:
+async def test_an_answer_is_parsed_in_the_sandbox(session: ActionSession) -> None:
     """A response is parsed in the sandbox; one that is no JSON is an error."""
-    step = await act(runner, f"{site}/second.html", ANSWERED % ('[1,{"a":null}]', "await response.json()"))
-    assert step.values == ([1, {"a": None}],)
-    with pytest.raises(ActionFailed, match="SyntaxError"):
-        await act(runner, f"{site}/second.html", ANSWERED % ("[1", "await response.json()"))
+    assert await session.run(ANSWERED % ('[1,{"a":null}]', "await response.json()")) == [1, {"a": None}]
+    with pytest.raises(ScriptError, match="SyntaxError"):
+        await session.run(ANSWERED % ("[1", "await response.json()"))
 
 
 @pytest.mark.parametrize(
@@ -411,7 +414,7 @@ async def test_an_answer_is_parsed_in_the_sandbox(site: str, runner: BrowserJobR
         ("'\N{GRINNING FACE}'; b c", r"Unexpected identifier 'c' \(line 1, column 9\)$"),
     ],
 )
-async def test_a_syntax_error_says_where(site: str, runner: BrowserJobRunner, source: str, said: str) -> None:
+async def test_a_syntax_error_says_where(session: ActionSession, source: str, said: str) -> None:
     """Line and column of the action's own text, as an editor for JavaScript counts them."""
-    with pytest.raises(ActionFailed, match=said):
-        await act(runner, f"{site}/second.html", source)
+    with pytest.raises(ScriptError, match=said):
+        await session.run(source)

@@ -10,15 +10,15 @@ import pytest
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.sandbox.action_script import ActionScript
+from sidecar.browser.sandbox.action_session import ActionSession
 from sidecar.browser.sandbox.handles import HandleTable
 from sidecar.browser.sandbox.rpc_calls import RpcCalls
+from sidecar.browser.sandbox.sandbox import ScriptError
 from sidecar.browser.sandbox.wire_values import CallRefused
-from sidecar.clock import Clock
-from sidecar.errors import ActionFailed, Forbidden
+from sidecar.errors import ActionFailed, Forbidden, SidecarError
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
-from sidecar.settings import Settings
 from tests.sidecar.browser.parts import make_job
-from tests.sidecar.browser.sandbox.parts import stays
+from tests.sidecar.browser.sandbox.parts import open_session, stays
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -27,13 +27,34 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
     ("action", "kind", "said"),
     [
         ("process.exit()", ActionFailed, "process is not defined"),
+        ("eval('1')", Forbidden, "eval is refused: code can't be created from text"),
+        ("page.goto('http://127.0.0.1:1/')", ActionFailed, "ERR_"),
+        ("this is no JavaScript", ActionFailed, "SyntaxError"),
+        ("location = 'http://127.0.0.1/'; page.waitForTimeout(9000)", ActionFailed, "its sandbox was closed"),
+    ],
+)
+async def test_a_refused_action_says_why(
+    site: str, runner: BrowserJobRunner, action: str, kind: type[Exception], said: str
+) -> None:
+    """The code is action_failed or forbidden, with step, action and reason."""
+    with pytest.raises(kind) as failed:
+        await runner.run(make_job(f"{site}/actions.html", actions=[{"title": None}, action], step_timeout_ms=10_000))
+    assert isinstance(failed.value, ActionFailed | Forbidden)
+    assert said in failed.value.message
+    places = {name: failed.value.details.get(name) for name in ("step", "action")}
+    assert places == {"step": "step 1", "action": ActionScript(action).label}
+    assert "\n" not in failed.value.message
+
+
+@pytest.mark.parametrize(
+    ("action", "kind", "said"),
+    [
         ("require('fs')", ActionFailed, "require is not defined"),
         ("import('fs')", Forbidden, "Failed to resolve module specifier"),
         ("import('data:text/javascript,1')", Forbidden, "Failed to fetch dynamically imported module"),
         ("fetch('http://127.0.0.1/')", Forbidden, "an action has no network"),
         ("new XMLHttpRequest()", Forbidden, "an action has no network"),
         ("new WebSocket('ws://127.0.0.1/')", Forbidden, "an action has no network"),
-        ("eval('1')", Forbidden, "eval is refused: code can't be created from text"),
         ("(0, eval)('1')", Forbidden, "eval is refused"),
         ("new Function('return 1')()", Forbidden, "Function is refused: code can't be created from text"),
         ("Function('return 1')()", Forbidden, "Function is refused"),
@@ -77,26 +98,20 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
         ("page.click()", ActionFailed, "selector"),
         ("page.click(5)", ActionFailed, "selector"),
         ("page.click('#none', {timeout: 50})", ActionFailed, "nothing matched the selector"),
-        ("page.goto('http://127.0.0.1:1/')", ActionFailed, "ERR_"),
-        ("this is no JavaScript", ActionFailed, "SyntaxError"),
         ("throw new Error('mine')", ActionFailed, "mine"),
         ("Promise.reject('text')", ActionFailed, "text"),
         ("page.evaluate(() => { throw new RangeError('theirs') })", ActionFailed, "RangeError: theirs"),
         ("({a: null}).a.b", ActionFailed, "TypeError"),
-        ("location = 'http://127.0.0.1/'; page.waitForTimeout(9000)", ActionFailed, "its sandbox was closed"),
     ],
 )
-async def test_a_refused_action_says_why(
-    site: str, runner: BrowserJobRunner, action: str, kind: type[Exception], said: str
-) -> None:
-    """The code is action_failed or forbidden, with step, action and reason."""
-    with pytest.raises(kind) as failed:
-        await runner.run(make_job(f"{site}/actions.html", actions=[{"title": None}, action], step_timeout_ms=10_000))
-    assert isinstance(failed.value, ActionFailed | Forbidden)
-    assert said in failed.value.message
-    places = {name: failed.value.details.get(name) for name in ("step", "action")}
-    assert places == {"step": "step 1", "action": ActionScript(action).label}
-    assert "\n" not in failed.value.message
+async def test_what_is_refused(session: ActionSession, action: str, kind: type[SidecarError], said: str) -> None:
+    """With its code and a reason; the sandbox and the page are fine for the next."""
+    with pytest.raises(ScriptError) as failed:
+        await session.run(action)
+    assert failed.value.code == kind.code
+    assert said in str(failed.value)
+    assert "\n" not in str(failed.value)
+    assert await session.run("1 + 1") == 2
 
 
 _FRAME = """
@@ -134,7 +149,7 @@ class _Trap(asyncio.DatagramProtocol):
 
 
 @pytest.mark.parametrize("way", list(_WAYS_OUT))
-async def test_no_way_out_of_the_sandbox(site: str, runner: BrowserJobRunner, way: str) -> None:
+async def test_no_way_out_of_the_sandbox(pool: BrowserPool, lent: JobPage, way: str) -> None:
     """Whatever a page can do to reach an address, nothing arrives there: not over TCP, not over UDP."""
     trap = _Trap()
     met: list[int] = []
@@ -148,56 +163,51 @@ async def test_no_way_out_of_the_sandbox(site: str, runner: BrowserJobRunner, wa
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(lambda: trap, local_addr=("127.0.0.1", port))
     source = f"(async () => {{ const URL_ = 'http://127.0.0.1:{port}/';{_FRAME} await {_WAYS_OUT[way]}; }})()"
-    async with server:
-        with contextlib.suppress(ActionFailed):  # what leaves its page has lost its sandbox
-            await runner.run(make_job(f"{site}/second.html", actions=[source], step_timeout_ms=10_000))
+    session = open_session(pool.sandbox_pool, lent)
+    async with server, asyncio.timeout(20):
+        with contextlib.suppress(ScriptError):  # what leaves its page has lost its sandbox
+            await session.run(source)
+        await session.close()
     transport.close()
     assert (met, trap.caught) == ([], 0)
 
 
-async def test_calls_are_checked_on_our_side(site: str) -> None:
+async def test_calls_are_checked_on_our_side(lent: JobPage) -> None:
     """Forged messages reach neither other objects, nor unlisted names, nor a chain that ends elsewhere."""
-    pool = BrowserPool(Settings(), Clock())
-
-    async def forge(lent: JobPage) -> list[str]:
-        page = lent.page
-        handles = HandleTable(lambda _: None, lambda _: None)
-        calls = RpcCalls(page, lent.cdp, handles, lambda: 1000.0, stays)
-        number = handles.handle_of(page)
-        forged: list[tuple[Any, Any, Any]] = [
-            ({"h": 99, "c": []}, "title", []),
-            ({"h": -1, "c": []}, "title", []),
-            ({"h": True, "c": []}, "title", []),
-            ({"h": str(number), "c": []}, "title", []),
-            ({"h": number, "c": []}, "_impl_obj", []),
-            ({"h": number, "c": []}, "__class__", []),
-            ({"h": number, "c": []}, "pause", []),
-            ({"h": number, "c": []}, "expose_binding", ["f"]),
-            ({"h": number, "c": []}, "locator", ["a"]),
-            ({"h": number, "c": [["context", []]]}, "close", []),
-            ({"h": number, "c": [["title", []]]}, "click", []),
-            ({"h": number, "c": [["locator", ["a"]]] * 101}, "click", []),
-            ({"h": number, "c": [["locator"]]}, "click", []),
-            ({"h": number}, "title", []),
-            (None, "title", []),
-            ({"h": number, "c": []}, ["title"], []),
-            ({"h": number, "c": []}, "evaluate", [{"$": "ref", "h": 99, "c": []}]),
-            ({"h": number, "c": []}, "evaluate", [{"$": "what"}]),
-            ({"h": number, "c": []}, "set_content", ["x", {"path": "y"}]),
-            ({"h": number, "c": []}, "goto", ["data:,", {}, {}]),
-            ({"h": number, "c": []}, "title", "no list"),
-        ]
-        said = []
-        for target, name, args in forged:
-            with pytest.raises(CallRefused) as refused:
-                await calls.call(target, name, args)
-            said.append(str(refused.value))
-        return said
-
-    said = await pool.run("CHROMIUM", forge)
+    page = lent.page
+    handles = HandleTable(lambda _: None, lambda _: None)
+    calls = RpcCalls(page, lent.cdp, handles, lambda: 1000.0, stays)
+    number = handles.handle_of(page)
+    forged: list[tuple[Any, Any, Any]] = [
+        ({"h": 99, "c": []}, "title", []),
+        ({"h": -1, "c": []}, "title", []),
+        ({"h": True, "c": []}, "title", []),
+        ({"h": str(number), "c": []}, "title", []),
+        ({"h": number, "c": []}, "_impl_obj", []),
+        ({"h": number, "c": []}, "__class__", []),
+        ({"h": number, "c": []}, "pause", []),
+        ({"h": number, "c": []}, "expose_binding", ["f"]),
+        ({"h": number, "c": []}, "locator", ["a"]),
+        ({"h": number, "c": [["context", []]]}, "close", []),
+        ({"h": number, "c": [["title", []]]}, "click", []),
+        ({"h": number, "c": [["locator", ["a"]]] * 101}, "click", []),
+        ({"h": number, "c": [["locator"]]}, "click", []),
+        ({"h": number}, "title", []),
+        (None, "title", []),
+        ({"h": number, "c": []}, ["title"], []),
+        ({"h": number, "c": []}, "evaluate", [{"$": "ref", "h": 99, "c": []}]),
+        ({"h": number, "c": []}, "evaluate", [{"$": "what"}]),
+        ({"h": number, "c": []}, "set_content", ["x", {"path": "y"}]),
+        ({"h": number, "c": []}, "goto", ["data:,", {}, {}]),
+        ({"h": number, "c": []}, "title", "no list"),
+    ]
+    said = []
+    for target, name, args in forged:
+        with pytest.raises(CallRefused) as refused:
+            await calls.call(target, name, args)
+        said.append(str(refused.value))
     assert said[0] == "this object does not belong to the job"
     assert said[6] == "actions may not call pause on a Page"
-    await pool.close()
 
 
 async def test_a_job_sees_its_own_pages_only(site: str, runner: BrowserJobRunner) -> None:
@@ -227,38 +237,40 @@ ANSWERS = [
     ("route.fetch()", Forbidden, "actions have no network"),
     ("route.abort(/x/)", ActionFailed, "takes no regular expression"),
 ]
-WAYS = ["page.route", "context.route"]
+HANDLERS = ["(route) => {{ {} }}", "async (route) => {{ await {} }}"]
 
 
-@pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
-async def test_a_refused_answer_of_a_route_ends_the_action(site: str, runner: BrowserJobRunner, browser: str) -> None:
-    """A refusal fails the action at once, awaited by the handler or not, and the request is aborted.
-
-    The answer is refused before a browser sees it: in Firefox, whose jobs take seconds, some are tried in one way.
-    """
-    await runner.run(make_job(f"{site}/second.html", browser=browser))  # the time is not that of the browser's start
-    asking = "page.evaluate(() => fetch('/asked').catch(() => 'given up'))"
-    for number, (answer, kind, said) in enumerate(ANSWERS if browser == "CHROMIUM" else ANSWERS[1:7:5]):
-        handlers = [f"(route) => {{ {answer} }}", f"async (route) => {{ await {answer} }}"]
-        for handler in handlers if browser == "CHROMIUM" else handlers[number % 2 :][:1]:
-            actions = [f"page.route('**/asked', {handler})", asking]
-            job = make_job(f"{site}/second.html", actions=actions, browser=browser)
-            async with asyncio.timeout(20):
-                with pytest.raises(kind, match=said):
-                    await runner.run(job)
+@pytest.mark.parametrize("handler", HANDLERS)
+@pytest.mark.parametrize(("answer", "kind", "said"), ANSWERS)
+async def test_a_refused_answer_of_a_route_ends_the_action(
+    session: ActionSession, lent: JobPage, site: str, answer: str, kind: type[SidecarError], said: str, handler: str
+) -> None:
+    """A refusal fails the action at once, awaited by the handler or not, and the request is aborted."""
+    await lent.page.goto(f"{site}/second.html")
+    await session.run(f"page.route('**/asked', {handler.format(answer)})")
+    try:
+        async with asyncio.timeout(20):
+            with pytest.raises(ScriptError, match=said) as failed:
+                await session.run("const asked = page.evaluate(() => fetch('/asked').catch(() => 'given up')); asked")
+            assert failed.value.code == kind.code
+            with contextlib.suppress(ScriptError):  # an awaited refusal is also what the handler throws
+                await session.run("new Promise((done) => setTimeout(done))")
+            assert await session.run("asked") == "given up"
+    finally:
+        await session.run("page.unroute('**/asked')")
 
 
 @pytest.mark.parametrize("pattern", ["**/*", "**/missing.css"])
 async def test_a_refused_answer_while_a_page_opens(site: str, runner: BrowserJobRunner, pattern: str) -> None:
     """For the page itself or what is in it: the step fails with the refusal, not with its time."""
-    for way in ("page.route", "context.route"):
-        for steps in (
-            {"actions": [f"{way}('{pattern}', (route) => route.fulfill({{path: '/etc/passwd'}}))"]},
-            {"actions": [f"{way}('{pattern}', (route) => route.continue({{url: 'file:///etc/passwd'}}))"]},
-        ):
-            async with asyncio.timeout(20):
-                with pytest.raises(Forbidden, match=r"the handler of a route failed: (fulfill|continue): "):
-                    await runner.run(make_job(f"{site}/with-style.html", **steps))
+    for way, answer in (
+        ("page.route", "route.fulfill({path: '/etc/passwd'})"),
+        ("context.route", "route.continue({url: 'file:///etc/passwd'})"),
+    ):
+        job = make_job(f"{site}/with-style.html", actions=[f"{way}('{pattern}', (route) => {answer})"])
+        async with asyncio.timeout(20):
+            with pytest.raises(Forbidden, match=r"the handler of a route failed: (fulfill|continue): "):
+                await runner.run(job)
 
 
 async def test_an_answer_that_can_not_be_sent_counts_as_missing(site: str, runner: BrowserJobRunner) -> None:

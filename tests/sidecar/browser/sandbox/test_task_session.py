@@ -238,6 +238,20 @@ async def test_the_console_is_the_output(sandboxes: SandboxPool) -> None:
     ]
 
 
+ENDINGS = [
+    ("throw new Error('mine')", "^mine", ""),
+    ("exports.main = async () => { for (;;) await fetch('x') }", "more than 200 requests", "limit_exceeded"),
+    ("exports.main = () => job('x'.repeat(9e6))", "the value is larger than", "limit_exceeded"),
+    (
+        "exports.main = async () => { location = 'about:blank'; await new Promise(Object) }",
+        "navigated away",
+        "action_failed",
+    ),
+    ("const a = []; for (;;) a.push(new Array(1000).fill(1.5))", "out of memory", "action_failed"),
+]
+"""Scripts that fail in each of the ways that end a run."""
+
+
 @pytest.mark.parametrize(
     ("source", "said", "code"),
     [
@@ -277,43 +291,39 @@ async def test_the_console_is_the_output(sandboxes: SandboxPool) -> None:
         ("exports.main = () => { throw 'just text' }", "^just text$", ""),
         ("exports.main = () => Promise.reject()", "^undefined$", ""),
         ("exports.main = () => { throw new Error('x'.repeat(1e6)) }", r"^x{2000} \(a\.js, line 1, column 30\)$", ""),
-        ("exports.main = async () => { for (;;) await fetch('x') }", "more than 200 requests", "limit_exceeded"),
-        ("exports.main = () => job('x'.repeat(9e6))", "the value is larger than", "limit_exceeded"),
-        (
-            "exports.main = async () => { location = 'about:blank'; await new Promise(Object) }",
-            "navigated away",
-            "action_failed",
-        ),
-        ("const a = []; for (;;) a.push(new Array(1000).fill(1.5))", "out of memory", "action_failed"),
     ],
 )  # fmt: skip
-async def test_what_fails_says_why_and_the_next_run_is_fine(
-    sandboxes: SandboxPool, source: str, said: str, code: str
-) -> None:
+async def test_what_fails_says_why(sandboxes: SandboxPool, source: str, said: str, code: str) -> None:
     """Refusals, mistakes, and results that are none: a sentence and a code each."""
     with pytest.raises(ScriptError, match=said) as failed:
         await run(sandboxes, source)
     assert failed.value.code == code
+
+
+@pytest.mark.parametrize(("source", "said", "code"), ENDINGS)
+async def test_the_run_after_one_that_fails_is_fine(sandboxes: SandboxPool, source: str, said: str, code: str) -> None:
+    """Each way of failing leaves the browser of the sandboxes alone."""
+    await test_what_fails_says_why(sandboxes, source, said, code)
     assert await run(sandboxes, "exports.main = () => 'fine'") == "fine"
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "for (;;);",
-        "exports.main = () => { for (;;); }",
-        "exports.main = async () => { await fetch('https://a.example'); for (;;); }",
-        "exports.main = () => new Promise(() => {})",
-        "exports.main = () => ({then() {}})",
-        "exports.main = async () => { for (;;) await null }",
-    ],
-)
-async def test_what_never_ends_is_ended(sandboxes: SandboxPool, source: str) -> None:
-    """A script ends after its time while another script runs."""
-    stuck = asyncio.create_task(run(sandboxes, source, seconds=1.5))
+NEVER = [
+    "for (;;);",
+    "exports.main = () => { for (;;); }",
+    "exports.main = async () => { await fetch('https://a.example'); for (;;); }",
+    "exports.main = () => new Promise(() => {})",
+    "exports.main = () => ({then() {}})",
+    "exports.main = async () => { for (;;) await null }",
+]
+
+
+async def test_what_never_ends_is_ended(sandboxes: SandboxPool) -> None:
+    """A script ends after its time while other scripts run."""
+    stuck = asyncio.gather(*(run(sandboxes, source, seconds=1.5) for source in NEVER), return_exceptions=True)
     assert await run(sandboxes, "exports.main = () => 'beside'") == "beside"
-    with pytest.raises(TimedOut, match=r"longer than 1\.5 s"):
-        await stuck
+    for source, failed in zip(NEVER, await stuck, strict=True):
+        assert (source, type(failed)) == (source, TimedOut)
+        assert "longer than 1.5 s" in str(failed)
 
 
 async def test_lone_surrogates_are_replaced(sandboxes: SandboxPool) -> None:
