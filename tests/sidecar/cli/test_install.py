@@ -1,6 +1,7 @@
 """`sidecar install`: Playwright's real installer against a server of this machine, then apt; once is enough."""
 
 import io
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -90,6 +91,8 @@ def test_apt_where_that_fails(tmp_path: Path) -> None:
         assert (code, said) == (0, f"ffmpeg is {program}, installed now\n"), wrong
         assert asked.read_text() == "update\ninstall -y --no-install-recommends ffmpeg\n"
         apt.write_text("#!/bin/sh\nexit 100\n")
+        shutil.rmtree(tmp_path / "browsers")
+        (tmp_path / "browsers").touch()  # where nothing can be put, nothing is asked for again and again
         code, said, wrong = install(tmp_path, nowhere, "firefox")
     assert (code, said) == (1, "")
     way = "as root: `apt-get install firefox-esr`; or set SIDECAR_FIREFOX"

@@ -73,27 +73,32 @@ def test_help_of_a_command(command: str) -> None:
     assert "--max-line" not in said
 
 
-def test_schemas_are_printed_and_written(tmp_path: Path) -> None:
+def test_schemas_are_printed_and_written(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Prints one schema, all of them, or writes files into a new folder and prints their paths."""
     assert json.loads(run(tmp_path, "schema", "ping").stdout) == schemas()["ping.json"]
-    assert json.loads(run(tmp_path, "schema").stdout) == {
-        name.removesuffix(".json"): schema for name, schema in schemas().items()
-    }
-    assert json.loads(run(tmp_path, "schema", "actions").stdout)["$defs"]["Fill"]["required"] == ["selector", "value"]
-    done = run(tmp_path, "schema", "--out", "made/here", "--typescript", "types/index.d.ts")
-    assert done.returncode == 0
-    paths = done.stdout.decode().split()
-    assert sorted(Path(path).name for path in paths) == sorted([*schemas(), "index.d.ts"])
+    monkeypatch.chdir(tmp_path)
+
+    def typed(*arguments: str) -> tuple[int, str, str]:
+        run = commands.parse(["schema", *arguments]).run
+        assert run is not None
+        return run(), *capfd.readouterr()
+
+    assert json.loads(typed()[1]) == {name.removesuffix(".json"): schema for name, schema in schemas().items()}
+    assert json.loads(typed("actions")[1])["$defs"]["Fill"]["required"] == ["selector", "value"]
+    code, said, _ = typed("--out", "made/here", "--typescript", "types/index.d.ts")
+    assert code == 0
+    assert sorted(Path(path).name for path in said.split()) == sorted([*schemas(), "index.d.ts"])
     assert json.loads((tmp_path / "made/here/ping.json").read_bytes())["title"] == "ping"
     (tmp_path / "file").touch()
-    for arguments, said in (
-        (["schema", "action"], "unknown type 'action'; did you mean 'actions'?"),
-        (["schema", "send_jbo"], "unknown type 'send_jbo'; did you mean 'send_job'?"),
-        (["schema", "protocol/schema"], "unknown type 'protocol/schema'; to write files: `sidecar schema --out DIR`"),
-        (["schema", "--out", "file"], "can't write file: File exists"),
+    for arguments, wrong in (
+        (["action"], "unknown type 'action'; did you mean 'actions'?"),
+        (["send_jbo"], "unknown type 'send_jbo'; did you mean 'send_job'?"),
+        (["protocol/schema"], "unknown type 'protocol/schema'; to write files: `sidecar schema --out DIR`"),
+        (["--out", "file"], "can't write file: File exists"),
     ):
-        done = run(tmp_path, *arguments)
-        assert (done.returncode, done.stdout, done.stderr.decode()) == (2, b"", f"sidecar: {said}\n")
+        assert typed(*arguments) == (2, "", f"sidecar: {wrong}\n")
 
 
 @pytest.mark.parametrize(
@@ -112,8 +117,9 @@ def test_without_a_standard_output(tmp_path: Path, arguments: str) -> None:
     """Every command works without readable output."""
     (tmp_path / "log").write_text('{"type":"ping"}\n')
     command = f"exec {sys.executable} -m sidecar {arguments} >&-"
+    env = environment(tmp_path, {"SIDECAR_FIREFOX": "/nowhere"})  # one browser takes its streams as the other does
     done = subprocess.run(
-        ["/bin/sh", "-c", command], stderr=subprocess.PIPE, env=environment(tmp_path), cwd=tmp_path, timeout=3 * SECONDS
+        ["/bin/sh", "-c", command], stderr=subprocess.PIPE, env=env, cwd=tmp_path, timeout=3 * SECONDS
     )
     assert (done.returncode, done.stderr.count(b"Traceback")) == (0, 0)
 

@@ -1,14 +1,16 @@
 """`sidecar jobs`, `deliveries` and `tasks`: what a real sidecar has left is read, and nothing begins by that."""
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sidecar.cli import commands
 from tests.e2e.jobs import ended, submit
 from tests.fakes import nobody_listens
 from tests.harness import SECONDS, Child, environment
@@ -16,6 +18,7 @@ from tests.redis_server import RedisServer
 
 PAGE = "data:text/html,<h1>Hello</h1>"
 NO_BROWSER = {"SIDECAR_CHROMIUM": "/nowhere"}
+Typed = Callable[..., tuple[int, str, str]]
 
 
 def command(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> tuple[int, str, str]:
@@ -32,15 +35,34 @@ def command(folder: Path, *arguments: str, env: Mapping[str, str] | None = None)
     return done.returncode, done.stdout, done.stderr
 
 
-def printed(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Any:
-    """What a command prints as JSON."""
-    code, said, wrong = command(folder, *arguments, "--json", env=env)
+def as_json(ended: tuple[int, str, str]) -> Any:
+    """What a command has printed as JSON."""
+    code, said, wrong = ended
     assert (code, wrong) == (0, "")
     return json.loads(said)
 
 
+@pytest.fixture
+def typed(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Typed:
+    """Runs a command in this process, which takes a tenth of the time; gives its exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", environment(tmp_path))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        command = commands.parse(arguments).run
+        assert command is not None
+        return command(), *capfd.readouterr()
+
+    return run
+
+
+def printed(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Any:
+    """What a command prints as JSON."""
+    return as_json(command(folder, *arguments, "--json", env=env))
+
+
 @pytest.mark.browser
-def test_what_ran_and_why_it_failed(tmp_path: Path) -> None:
+def test_what_ran_and_why_it_failed(tmp_path: Path, typed: Typed) -> None:
     """A job that is done and one that failed; a webhook that does not arrive; a task."""
     with nobody_listens() as receiver, Child(tmp_path, env={"SIDECAR_ALLOW_PRIVATE_NETWORK": "true"}) as child:
         good = submit(child, {"mode": "async", "name": "good", "steps": [{"url": PAGE, "extract": {"title": "h1"}}]})
@@ -54,34 +76,31 @@ def test_what_ran_and_why_it_failed(tmp_path: Path) -> None:
     jobs = printed(tmp_path, "jobs")
     assert [one["id"] for one in jobs["jobs"]] == [bad, good]
     assert jobs["total_count"] == 2
-    (failed,) = printed(tmp_path, "jobs", "--failed")["jobs"]
+    (failed,) = as_json(typed("jobs", "--failed", "--json"))["jobs"]
     assert (failed["id"], failed["error"]["code"]) == (bad, "action_failed")
-    _, said, _ = command(tmp_path, "jobs", "--failed")
+    _, said, _ = typed("jobs", "--failed")
     assert bad in said
     assert good not in said
     assert "action_failed: " in said
     assert "\x1b" not in said
-    assert printed(tmp_path, "jobs", good)["result"]["result"]["extract"] == {"title": "Hello"}
-    _, said, _ = command(tmp_path, "jobs", bad)
+    assert as_json(typed("jobs", good, "--json"))["result"]["result"]["extract"] == {"title": "Hello"}
+    _, said, _ = typed("jobs", bad)
     assert "error" in said
-    assert command(tmp_path, "jobs", "none")[::2] == (1, "sidecar: there is no job 'none'; `sidecar jobs` lists them\n")
+    assert typed("jobs", "none")[::2] == (1, "sidecar: there is no job 'none'; `sidecar jobs` lists them\n")
 
     deliveries = printed(tmp_path, "deliveries")["deliveries"]
     assert deliveries
     assert {(one["host"], one["status"]) for one in deliveries} == {(receiver.removeprefix("http://"), "waiting")}
-    assert receiver.removeprefix("http://") in command(tmp_path, "deliveries", "--waiting")[1]
-    assert printed(tmp_path, "deliveries", "--dead") == {"total_count": 0, "deliveries": []}
+    assert receiver.removeprefix("http://") in typed("deliveries", "--waiting")[1]
+    assert as_json(typed("deliveries", "--dead", "--json")) == {"total_count": 0, "deliveries": []}
 
     (shown,) = printed(tmp_path, "tasks")["tasks"]
     assert (shown["id"], shown["state"], shown["every"], shown["failed"]) == ("nightly", "running", "3600 s", 1)
     assert shown["error"]["code"] == "action_failed"
-    (run,) = printed(tmp_path, "tasks", "nightly", "--failed")["runs"]
+    (run,) = as_json(typed("tasks", "nightly", "--failed", "--json"))["runs"]
     assert (run["status"], run["trigger"]) == ("failed", "manual")
-    assert "action_failed: " in command(tmp_path, "tasks", "nightly")[1]
-    assert command(tmp_path, "tasks", "none")[::2] == (
-        1,
-        "sidecar: there is no task 'none'; `sidecar tasks` lists them\n",
-    )
+    assert "action_failed: " in typed("tasks", "nightly")[1]
+    assert typed("tasks", "none")[::2] == (1, "sidecar: there is no task 'none'; `sidecar tasks` lists them\n")
 
 
 def test_waiting_jobs_do_not_begin(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ class TaskHarness:
 
     def __init__(
         self, database: Database, time: ManualClock, queue: Queue, folder: Path, *, process: str = "here",
-        encryptor: Encryptor | None = None,
+        encryptor: Encryptor | None = None, sandboxes: SandboxPool | None = None,
     ) -> None:  # fmt: skip
         self.database = database
         self.time = time
@@ -83,7 +83,7 @@ class TaskHarness:
         self.reply: bytes | SidecarError = b'{"status":"success"}'
         self.agenda = Agenda(database, "task")
         self.task_runs = TaskRuns(database)
-        self.sandboxes = SandboxPool(Settings())
+        self.sandboxes = sandboxes or SandboxPool(Settings())
         self.public_http = PublicHttpClient(Clock(), allow_private=True)
         scripts = ScriptSources(self.public_http, lambda: folder, allow_private=True)
         self.records = TaskRecords(encryptor or Encryptor(), scripts, process, self._plan, lambda _: None)

@@ -1,8 +1,9 @@
-"""What all requests of one script may bring together, however many are on their way at once."""
+"""What hosts a script may reach, and what all its requests may bring together, however many are on their way."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 from aiohttp import web
 
@@ -58,3 +59,24 @@ async def test_small_answers_all_come(site: str) -> None:
     """What one might have brought is free again once it has brought less."""
     outcomes = await fetched(site, 10, 40)
     assert [one.body for one in outcomes if isinstance(one, FetchResponse)] == [b"x" * 10] * 40
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host", "may"),
+    [
+        ("a.example", "a.example", True),
+        ("a.example", "A.Example.", True),
+        ("a.example", "b.a.example", False),
+        ("*.a.example", "b.a.example", True),
+        ("*.a.example", "c.b.a.example", True),
+        ("*.a.example", "a.example", False),
+        ("*.a.example", "evila.example", False),
+        ("*", "anything.example", True),
+        ("", "a.example", False),
+        ("x.example, a.example", "a.example", True),
+        ("127.0.0.1", "127.0.0.1", True),
+    ],
+)
+def test_hosts(allowed: str, host: str, may: bool) -> None:
+    """By their names."""
+    assert HostAllowlist(allowed).allow(host) is may
