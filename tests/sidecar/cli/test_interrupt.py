@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.cli.commands import COMMANDS
-from tests.harness import SECONDS, environment
+from tests.harness import PAUSE, SECONDS, environment
 
 ELSEWHERE = {
     "get": "tests/sidecar/cli/test_one_job.py",
@@ -83,6 +83,7 @@ def test_a_command_that_waits(tmp_path: Path, command: str) -> None:
         while not waits_for_its_reader(child):
             assert child.poll() is None, child.communicate()
             assert time.monotonic() < deadline
+            time.sleep(PAUSE)
         interrupted(child)
     finally:
         child.kill()
