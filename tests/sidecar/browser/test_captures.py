@@ -22,10 +22,11 @@ from sidecar.settings import Settings
 from tests.sidecar.browser.parts import children, make_job, png_size
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
-TRIES = {"CHROMIUM": 10, "FIREFOX": 2}
-"""Of each way; a picture costs Firefox a second of a processor."""
-FLIP = "let on; setInterval(() => { on = !on; e.style.height = on ? '10000000px' : '500px' }, 7)"
+# Firefox's pictures: tests/sidecar/browser/test_firefox.py
+FLIP = "let on; setInterval(() => { on = !on; e.style.height = on ? '10000000px' : '500px' }, 15)"
 FLIPPING = f"<body style='margin:0'><div id=e style='height:500px;background:red'></div><script>{FLIP}</script>"
+TRIES = 4
+"""Of each way."""
 PICTURES = [
     "page.screenshot({fullPage: true})",
     "page.screenshot({fullPage: true, clip: {x: 0, y: 0, width: 9e9, height: 9e9}})",
@@ -33,7 +34,8 @@ PICTURES = [
     "page.$('#e').then(e => e.screenshot({animations: 'disabled'}))",
 ]
 """JavaScript's ways to take one."""
-NARROW = {"viewport": {"width": 320, "height": 200}}
+NARROW = {"viewport": {"width": 50, "height": 200}}
+"""A picture within the bounds is small, and one of the whole page is not."""
 PRINTED = "<style>@media print { body { height: 30000px } }</style><body>"
 BIG = "setViewportSize({width: 30000, height: 3001})"
 
@@ -43,10 +45,9 @@ def data_url(page: str) -> str:
     return f"data:text/html,{quote(page)}"
 
 
-def browsers(kind: str) -> set[int]:
+def chromiums() -> set[int]:
     """The main processes of such browsers, which are not those that they start themselves."""
-    name = {"CHROMIUM": "chrom", "FIREFOX": "firefox"}[kind]
-    found = {process.pid: process for process in children(lambda process: name in process.name())}
+    found = {process.pid: process for process in children(lambda process: "chrom" in process.name())}
     return {number for number, process in found.items() if not _ancestors(process) & found.keys()}
 
 
@@ -65,69 +66,69 @@ async def runner(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Brow
     await pool.close()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=discovery.KINDS[:2])
-async def page(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def page() -> AsyncIterator[Any]:
     """A page of a browser that nothing of ours stands before."""
-    found = discovery.find(request.param, Settings())
+    found = discovery.find("CHROMIUM", Settings())
     async with async_playwright() as playwright:
         await isolated_world.register_engine(playwright)
-        kind = getattr(playwright, found.kind.lower())
-        options = {"channel": found.channel} if found.channel else {}
-        browser = await kind.launch(executable_path=found.path, **options)
+        browser = await playwright.chromium.launch(executable_path=found.path, channel=found.channel)
         yield await browser.new_page(viewport={"width": 640, "height": 480})
         await browser.close()
 
 
-@pytest.mark.parametrize("kind", ["CHROMIUM", "FIREFOX"])
-async def test_a_page_that_flips_its_height_kills_no_browser(runner: BrowserJobRunner, kind: Any) -> None:
-    """Whatever each of its pictures becomes, the processes that were there stay there, and do the next job."""
-    await runner.run(make_job("data:text/html,first", browser=kind))
-    before = browsers(kind)
+async def test_a_page_that_flips_its_height_kills_no_browser(runner: BrowserJobRunner) -> None:
+    """Whatever each of its pictures becomes, the processes that were there stay there, and do the next job.
+
+    Firefox itself refuses a picture that is too large.
+    """
+    await runner.run(make_job("data:text/html,first"))
+    before = chromiums()
     assert before
-    wanted: dict[str, Any] = {"browser": kind, "context": NARROW, "timeout_ms": 200_000, "step_timeout_ms": 190_000}
+    wanted: dict[str, Any] = {"context": NARROW, "timeout_ms": 200_000, "step_timeout_ms": 190_000}
     tries = [
-        f"(async () => {{ let n = 0; while (n++ < {TRIES[kind]}) await {take}.catch(() => 0); return n }})()"
+        f"(async () => {{ let n = 0; while (n++ < {TRIES}) await {take}.catch(() => 0); return n }})()"
         for take in PICTURES
     ]
     step = (await runner.run(make_job(data_url(FLIPPING), actions=tries, **wanted))).steps[0]
-    assert step.values == (TRIES[kind] + 1,) * len(tries)
-    for _ in range(3):
-        with contextlib.suppress(LimitExceeded, ActionFailed):  # Firefox itself refuses some
+    assert step.values == (TRIES + 1,) * len(tries)
+    for _ in range(2):
+        with contextlib.suppress(LimitExceeded, ActionFailed):
             await runner.run(make_job(data_url(FLIPPING), options=["SCREENSHOT"], **wanted))
-    assert (await runner.run(make_job("data:text/html,<title>next", browser=kind))).steps[0].title == "next"
-    assert before <= browsers(kind)  # another one is that of the scripts
+    assert (await runner.run(make_job("data:text/html,<title>next"))).steps[0].title == "next"
+    assert before <= chromiums()  # another one is that of the scripts
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        {},
-        {"full_page": True},
-        {"full_page": True, "scale": "css", "animations": "disabled"},
-        {"clip": {"x": 10, "y": 20.5, "width": 200, "height": 9000}},
-        {"full_page": True, "clip": {"x": -5, "y": 700, "width": 9000, "height": 100}},
-    ],
-    ids=str,
-)
+QUIET = "<body style='margin:3px'><p style='height:900px;background:linear-gradient(red,blue)'>x"
+PAGE_PICTURES: list[dict[str, Any]] = [
+    {},
+    {"full_page": True},
+    {"full_page": True, "scale": "css", "animations": "disabled"},
+    {"clip": {"x": 10, "y": 20.5, "width": 200, "height": 9000}},
+    {"full_page": True, "clip": {"x": -5, "y": 700, "width": 9000, "height": 100}},
+]
+BODIES = {
+    "in sight": "<p id=e style='width:100px;height:50px;background:lime'>x",
+    "below": (
+        "<div style='height:700px'></div><p id=e style='margin:9.3px;width:99.5px;height:51.2px;background:lime'>x"
+    ),
+    "large": "<p id=e style='width:1300px;height:700px;background:linear-gradient(45deg,red,blue)'>x",
+}
+"""An element, and where it is: the last one is larger than the window."""
+
+
+@pytest.mark.parametrize("given", PAGE_PICTURES, ids=str)
 async def test_a_quiet_page_gives_playwrights_own_picture(page: Any, given: dict[str, Any]) -> None:
     """To the last byte."""
-    await page.set_content("<body style='margin:3px'><p style='height:900px;background:linear-gradient(red,blue)'>x")
+    await page.set_content(QUIET)
     assert await screenshots.capture(page, given) == await page.screenshot(**given)
 
 
 @pytest.mark.parametrize("given", [{}, {"type": "jpeg", "quality": 60}, {"scale": "css", "animations": "disabled"}])
-@pytest.mark.parametrize(
-    "body",
-    [
-        "<p id=e style='width:100px;height:50px;background:lime'>x",
-        "<div style='height:700px'></div><p id=e style='margin:9.3px;width:99.5px;height:51.2px;background:lime'>x",
-        "<p id=e style='width:3000px;height:1500px;background:linear-gradient(45deg,red,blue)'>x",
-    ],
-    ids=["in sight", "below", "large"],
-)
+@pytest.mark.parametrize("body", BODIES)
 async def test_a_quiet_element_gives_playwrights_own_picture(page: Any, body: str, given: dict[str, Any]) -> None:
     """To the last byte."""
-    await page.set_content(f"<body style='margin:3px'>{body}")
+    await page.set_content(f"<body style='margin:3px'>{BODIES[body]}")
     for owner in (page.locator("#e"), await page.query_selector("#e")):
         assert await screenshots.capture(owner, given) == await owner.screenshot(**given)
 
@@ -142,21 +143,29 @@ async def test_an_element_that_never_rests_is_taken_as_playwright_takes_it(page:
     assert await screenshots.capture(page.locator("#e"), given) == await page.locator("#e").screenshot(**given)
 
 
+async def capture_growing_page(page: Any, monkeypatch: pytest.MonkeyPatch, height: int) -> None:
+    """Takes a picture of a narrow page that grows to this height after the look at it."""
+    seen = page.viewport_size
+    await page.set_viewport_size({"width": 100, "height": 480})
+    await page.set_content("<body style='margin:0;height:100px'>")
+    ask = isolated_world.call
+
+    async def grow(*asked: Any) -> str:
+        reported: str = await ask(*asked)
+        await page.evaluate(f"document.body.style.height = '{height}px'")
+        return reported
+
+    monkeypatch.setattr(isolated_world, "call", grow)
+    image = await screenshots.capture(page, {"full_page": True})
+    monkeypatch.undo()
+    await page.set_viewport_size(seen)
+    assert png_size(image)[1] == min(height, capture_limits.max_image_side(page))
+
+
 async def test_a_page_that_grows_after_the_look_has_its_room(page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Below the bound it is whole, beyond it is cut there."""
     for height in (900, 100_000):
-        await page.set_content("<body style='margin:0;height:100px'>")
-        ask = isolated_world.call
-
-        async def grow(*asked: Any, ask: Any = ask, height: int = height) -> str:
-            reported: str = await ask(*asked)
-            await page.evaluate(f"document.body.style.height = '{height}px'")
-            return reported
-
-        monkeypatch.setattr(isolated_world, "call", grow)
-        image = await screenshots.capture(page, {"full_page": True})
-        monkeypatch.undo()
-        assert png_size(image)[1] == min(height, capture_limits.max_image_side(page))
+        await capture_growing_page(page, monkeypatch, height)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +202,6 @@ async def test_a_print_within_the_bound_is_whole(runner: BrowserJobRunner) -> No
     assert counts[1] == 2 + counts[0] - 29
 
 
-@pytest.mark.parametrize("kind", ["CHROMIUM", "FIREFOX"])
 @pytest.mark.parametrize(
     "asked",
     [
@@ -203,8 +211,8 @@ async def test_a_print_within_the_bound_is_whole(runner: BrowserJobRunner) -> No
         {"context": {"viewport": {"width": 16_384, "height": 16_384}}},
     ],
 )
-async def test_a_window_is_no_larger_than_a_picture(runner: BrowserJobRunner, kind: Any, asked: dict[str, Any]) -> None:
+async def test_a_window_is_no_larger_than_a_picture(runner: BrowserJobRunner, asked: dict[str, Any]) -> None:
     """Chromium's main process holds all its pixels, 2 GB of 23,000 by 23,000."""
     with pytest.raises(LimitExceeded, match=r"the viewport would have .* the limit is") as failed:
-        await runner.run(make_job("data:text/html,x", browser=kind, **asked))
+        await runner.run(make_job("data:text/html,x", **asked))
     assert not failed.value.retryable

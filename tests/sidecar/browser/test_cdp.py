@@ -1,6 +1,8 @@
 """Questions to a page: the same answers by Chromium's own protocol as by Playwright's call."""
 
 import asyncio
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -8,7 +10,6 @@ from urllib.parse import quote
 import pytest
 from playwright.async_api import CDPSession
 from playwright.async_api import Error as PlaywrightError
-from sidecar_protocol.wire_types import BrowserName
 
 from sidecar.browser import isolated_world, playwright_errors
 from sidecar.browser.pool import BrowserPool
@@ -20,60 +21,58 @@ from tests.sidecar.browser.parts import make_job
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
-KINDS: tuple[BrowserName, ...] = ("CHROMIUM", "FIREFOX")
+# Firefox, which is asked by Playwright alone: tests/sidecar/browser/test_firefox.py
 _TEXT = "'\"`\\ \n\u2028 </script> ${x} ä 🦊"
 
 
-@pytest.mark.parametrize("kind", KINDS)
-async def test_values_go_both_ways(pool: BrowserPool, site: str, kind: BrowserName) -> None:
+async def values_of(job_page: JobPage, site: str) -> None:
     """Texts with every kind of quote, what a promise gives, and what is no value."""
-
-    async def ask(job_page: JobPage) -> list[Any]:
-        await job_page.page.goto(f"{site}/second.html")
-        await job_page.page.evaluate(
-            "(text) => { document.title = text; document.body.style.height = '5000px'; }", _TEXT
-        )
-        asked = [("title", None), ("turns", None), ("scroll", [0, 120])]
-        reported = [
-            isolated_world.decode_result(await job_page.cdp.call(job_page.page, name, argument))
-            for name, argument in asked
-        ]
-        return [*reported, await job_page.page.evaluate("scrollY"), await job_page.page.title()]
-
-    *reported, title = await pool.run(kind, ask)
-    assert reported == [title, "complete", None, 120]
+    await job_page.page.goto(f"{site}/second.html")
+    await job_page.page.evaluate("(text) => { document.title = text; document.body.style.height = '5000px'; }", _TEXT)
+    asked = [("title", None), ("turns", None), ("scroll", [0, 120])]
+    reported = [
+        isolated_world.decode_result(await job_page.cdp.call(job_page.page, name, argument)) for name, argument in asked
+    ]
+    title = await job_page.page.title()
+    assert [*reported, await job_page.page.evaluate("scrollY")] == [title, "complete", None, 120]
     assert title.startswith("'\"`\\")
     assert title.endswith("ä 🦊")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-async def test_an_exception_in_a_question_is_reported(pool: BrowserPool, kind: BrowserName) -> None:
-    """In one line, as of any other failure in a page."""
+async def test_values_go_both_ways(pool: BrowserPool, site: str) -> None:
+    """Into a page and out of it."""
+    await pool.run("CHROMIUM", partial(values_of, site=site))
 
-    async def ask(job_page: JobPage) -> None:
-        await job_page.cdp.call(job_page.page, "look", None)
 
+async def failing_question(job_page: JobPage) -> None:
+    """An exception in a question is reported in one line, as of any other failure in a page."""
     with pytest.raises(PlaywrightError) as failed:
-        await pool.run(kind, ask)
+        await job_page.cdp.call(job_page.page, "look", None)
     assert "null" in playwright_errors.first_line(failed.value)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-async def test_no_element_s_name_hides_what_is_asked(pool: BrowserPool, kind: BrowserName) -> None:
+async def test_an_exception_in_a_question_is_reported(pool: BrowserPool) -> None:
+    """The page answers on afterwards."""
+    await pool.run("CHROMIUM", failing_question)
+
+
+async def hidden_members(job_page: JobPage) -> None:
     """A form's elements are its members: no shadow root is seen in them, and no options."""
     named = "<form><input name=shadowRoot><input name=control><select name=options id=s><option>x</select></form>"
-
-    async def ask(job_page: JobPage) -> tuple[Any, list[Any]]:
-        await job_page.page.set_content(f"{named}<label for=s>y</label>")
-        seen = isolated_world.decode_result(
-            await job_page.cdp.call(job_page.page, "look", {"fields": [], "storage": False})
-        )
-        boxes = [job_page.page.locator(one) for one in ("form", "select", "label")]
-        return seen, [await isolated_world.options(box) for box in boxes]
-
-    seen, options = await pool.run(kind, ask)
+    await job_page.page.set_content(f"{named}<label for=s>y</label>")
+    seen = isolated_world.decode_result(
+        await job_page.cdp.call(job_page.page, "look", {"fields": [], "storage": False})
+    )
     assert seen == {"title": "", "state": "complete", "values": {}}
+    options: list[Any] = [
+        await isolated_world.options(job_page.page.locator(one)) for one in ("form", "select", "label")
+    ]
     assert options == [[[0, []]], [[1, [["x", "x"]]]], [[1, [["x", "x"]]]]]
+
+
+async def test_no_element_s_name_hides_what_is_asked(pool: BrowserPool) -> None:
+    """Neither from a question nor from the options of a select box."""
+    await pool.run("CHROMIUM", hidden_members)
 
 
 _MEMBERS = "".join(
@@ -81,27 +80,39 @@ _MEMBERS = "".join(
 )
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("scripted", [False, True], ids=["typed", "scripted"])
-async def test_actions_read_elements_whose_members_are_hidden(
-    pool: BrowserPool, kind: BrowserName, scripted: bool
-) -> None:
-    """By controls of their names: what is read is the form's; what is no HTML has no inner text, as before."""
-    form = f"<form class=c>x {_MEMBERS}</form>"
-    page = "data:text/html," + quote(f"{form}<p>ref: &lt;Node></p><svg></svg>")
-    reads: list[Any] = [{name: "form"} for name in ("inner_text", "text_content", "inner_html")]
-    reads += [{"get_attribute": {"selector": "form", "name": "class"}}, {"inner_text": "p"}]
-    if scripted:
-        reads = [f"page.{name}('form')" for name in ("innerText", "textContent", "innerHTML")]
-        reads += ["page.locator('form').getAttribute('class')", "page.mainFrame().innerText('p')"]
-    runner = BrowserJobRunner(pool, lambda: Path(), Clock())
-    (step,) = (await runner.run(make_job(page, actions=reads, browser=kind))).steps
-    inner, content, html, *rest = step.values
+READS: dict[str, list[Any]] = {
+    "typed": [
+        *({name: "form"} for name in ("inner_text", "text_content", "inner_html")),
+        {"get_attribute": {"selector": "form", "name": "class"}},
+        {"inner_text": "p"},
+    ],
+    "scripted": [
+        *(f"page.{name}('form')" for name in ("innerText", "textContent", "innerHTML")),
+        "page.locator('form').getAttribute('class')",
+        "page.mainFrame().innerText('p')",
+    ],
+}
+HIDING = "data:text/html," + quote(f"<form class=c>x {_MEMBERS}</form><p>ref: &lt;Node></p><svg></svg>")
+"""A form whose members controls of their names hide, a text like one of Playwright's, and what is no HTML."""
+
+
+def check_reads(values: Sequence[Any]) -> None:
+    """What is read is the form's."""
+    inner, content, html, *rest = values
     assert (inner.strip(), content.strip()) == ("x", "x")
     assert html.startswith('x <input name="innerText">')
     assert rest == ["c", "ref: <Node>"]
+
+
+@pytest.mark.parametrize("kind", READS)
+async def test_actions_read_elements_whose_members_are_hidden(pool: BrowserPool, kind: str) -> None:
+    """By controls of their names: what is read is the form's; what is no HTML has no inner text, as before."""
+    runner = BrowserJobRunner(pool, lambda: Path(), Clock())
+    (step,) = (await runner.run(make_job(HIDING, actions=READS[kind]))).steps
+    check_reads(step.values)
+    read = {"typed": {"inner_text": "svg"}, "scripted": "page.innerText('svg')"}[kind]
     with pytest.raises(ActionFailed, match="not an HTMLElement"):
-        await runner.run(make_job(page, actions=["page.innerText('svg')" if scripted else {"inner_text": "svg"}]))
+        await runner.run(make_job(HIDING, actions=[read]))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

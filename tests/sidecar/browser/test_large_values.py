@@ -20,8 +20,6 @@ from tests.sidecar.browser.parts import make_job
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
-SCRIPT = """() => Array.from({length: 9_000}, (_, i) => (
-    {i, text: `é${i}`, none: null, not: undefined, list: [1.5, true, 2n ** 70n]}))"""
 PLAIN = [
     {
         "i": index,
@@ -30,8 +28,14 @@ PLAIN = [
         "not": None,
         "list": [1.5, True, str(2**70)],
     }
-    for index in range(9_000)
+    for index in range(1_000)
 ]
+
+
+def script(length: int) -> str:
+    """Gives the first members of PLAIN, some 150 bytes each."""
+    return f"""() => Array.from({{length: {length}}}, (_, i) => (
+    {{i, text: `é${{i}}`, none: null, not: undefined, list: [1.5, true, 2n ** 70n]}}))"""
 
 
 async def test_a_call_takes_large_values_if_it_says_so(pool: BrowserPool) -> None:
@@ -39,9 +43,9 @@ async def test_a_call_takes_large_values_if_it_says_so(pool: BrowserPool) -> Non
 
     async def work(job_page: JobPage) -> None:
         page = job_page.page
-        large = await evaluate(page.evaluate, {"expression": SCRIPT})
+        large = await evaluate(page.evaluate, {"expression": script(1_000)})
         assert isinstance(large, LargeValue)
-        assert large.value == await page.evaluate(SCRIPT)
+        assert large.value == await page.evaluate(script(1_000))
         assert await evaluate(page.evaluate, {"expression": "[1]"}) == [1]
         with pytest.raises(PlaywrightError, match="xxx"):
             await evaluate(page.evaluate, {"expression": "() => { throw new Error('x'.repeat(70_000)) }"})
@@ -49,32 +53,37 @@ async def test_a_call_takes_large_values_if_it_says_so(pool: BrowserPool) -> Non
     await pool.run("CHROMIUM", work)
 
 
-@pytest.mark.parametrize(
-    "action",
-    [
-        {"evaluate": SCRIPT},
-        {"eval_on_selector": {"selector": "body", "expression": SCRIPT}},
-        {"eval_on_selector_all": {"selector": "body", "expression": SCRIPT}},
-        f"page.evaluate({SCRIPT})",
-        f"page.evaluateHandle({SCRIPT}).then((handle) => handle.jsonValue())",
-        f"page.locator('body').evaluateAll({SCRIPT})",
-    ],
-)
+WAYS_OUT: list[Any] = [
+    {"evaluate": script(991)},
+    {"eval_on_selector": {"selector": "body", "expression": script(992)}},
+    {"eval_on_selector_all": {"selector": "body", "expression": script(993)}},
+    f"page.evaluate({script(994)})",
+    f"page.evaluateHandle({script(995)}).then((handle) => handle.jsonValue())",
+    f"page.locator('body').evaluateAll({script(996)})",
+]
+"""Each gives another number of members, which names its decoding."""
+
+
 async def test_an_action_returns_it_whole(
-    pool: BrowserPool, site: str, tmp_path: Path, action: object, monkeypatch: pytest.MonkeyPatch
+    pool: BrowserPool, site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In Chromium: with the actions of both kinds that return what a script returns."""
-    threads: list[threading.Thread] = []
+    threads: list[tuple[int, threading.Thread]] = []
 
     def parse(value: Any) -> Any:
-        threads.append(threading.current_thread())
-        return parse_value(value)
+        parsed = parse_value(value)
+        threads.append((len(parsed), threading.current_thread()))
+        return parsed
 
     monkeypatch.setattr(large_values, "parse_value", parse)
     runner = BrowserJobRunner(pool, lambda: tmp_path, Clock())
-    result = await runner.run(make_job(f"{site}/second.html", actions=[action]))
-    assert result.steps[0].values == (PLAIN,)
-    assert [thread is threading.main_thread() for thread in threads] == [False]
+    values = (await runner.run(make_job(f"{site}/second.html", actions=WAYS_OUT))).steps[0].values
+    wrong = [
+        way for way, value, length in zip(WAYS_OUT, values, range(991, 997), strict=True) if value != PLAIN[:length]
+    ]
+    assert wrong == []
+    in_main = [(length, thread is threading.main_thread()) for length, thread in threads]
+    assert in_main == [(length, False) for length in range(991, 997)]
 
 
 @pytest.mark.parametrize(
@@ -92,23 +101,19 @@ ARGUMENT = [
     for index in range(900)
 ]
 WHOLE = json.dumps(ARGUMENT)
+WAYS_IN: list[Any] = [
+    {"evaluate": {"expression": "(x) => x", "arg": ARGUMENT}},
+    {"eval_on_selector": {"selector": "body", "expression": "(_, x) => x", "arg": ARGUMENT}},
+    f"page.evaluate((x) => x, {WHOLE})",
+    f"page.evaluateHandle((x) => x, {WHOLE}).then((handle) => handle.jsonValue())",
+    f"page.locator('body').evaluate((_, x) => x, {WHOLE})",
+    f"page.waitForFunction((x) => x, {WHOLE}).then((handle) => handle.jsonValue())",
+    f"page.evaluateHandle('1').then((one) => page.evaluate(([one, x]) => one === 1 && x, [one, {WHOLE}]))",
+]
 
 
-@pytest.mark.parametrize(
-    "action",
-    [
-        {"evaluate": {"expression": "(x) => x", "arg": ARGUMENT}},
-        {"eval_on_selector": {"selector": "body", "expression": "(_, x) => x", "arg": ARGUMENT}},
-        f"page.evaluate((x) => x, {WHOLE})",
-        f"page.evaluateHandle((x) => x, {WHOLE}).then((handle) => handle.jsonValue())",
-        f"page.locator('body').evaluate((_, x) => x, {WHOLE})",
-        f"page.waitForFunction((x) => x, {WHOLE}).then((handle) => handle.jsonValue())",
-        f"page.evaluateHandle('1').then((one) => page.evaluate(([one, x]) => one === 1 && x, [one, {WHOLE}]))",
-    ],
-    ids=lambda value: str(value)[:40],
-)
 async def test_an_argument_arrives_whole(
-    pool: BrowserPool, site: str, tmp_path: Path, action: object, monkeypatch: pytest.MonkeyPatch
+    pool: BrowserPool, site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is encoded in a thread; one with a handle is encoded again by the call itself."""
     threads: list[threading.Thread] = []
@@ -119,9 +124,11 @@ async def test_an_argument_arrives_whole(
 
     monkeypatch.setattr(large_values, "serialize_argument", serialize)
     runner = BrowserJobRunner(pool, lambda: tmp_path, Clock())
-    result = await runner.run(make_job(f"{site}/second.html", actions=[action, "page.evaluate((x) => x, 'small')"]))
-    assert result.steps[0].values == (ARGUMENT, "small")
-    assert [thread is threading.main_thread() for thread in threads] == [False]
+    actions = [one for way in WAYS_IN for one in (way, "page.evaluate((x) => x, 'small')")]
+    values = (await runner.run(make_job(f"{site}/second.html", actions=actions))).steps[0].values
+    assert [str(way)[:40] for way, value in zip(WAYS_IN, values[::2], strict=True) if value != ARGUMENT] == []
+    assert values[1::2] == ("small",) * len(WAYS_IN)
+    assert [thread is threading.main_thread() for thread in threads] == [False] * len(WAYS_IN)
 
 
 async def test_a_text_like_the_stand_in_is_a_text(pool: BrowserPool, site: str, tmp_path: Path) -> None:

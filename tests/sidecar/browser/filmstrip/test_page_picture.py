@@ -109,7 +109,7 @@ async def test_no_picture_of_what_can_not_be_covered(pool: BrowserPool, content:
         pytest.param("late.innerHTML = odd ? `correct<b>${secret.slice(7)}</b>` : 'soon'", id="in pieces"),
         pytest.param("late.textContent = secret", id="set again"),
         pytest.param("late.replaceChildren(secret)", id="replaced"),
-        pytest.param("for (let i = 0; i < 99; i++) late.append(odd ? secret : 'soon')", id="ever more"),
+        pytest.param("for (let i = 0; i < 9; i++) late.append(odd ? secret : 'soon')", id="ever more"),
     ],
 )
 async def test_a_page_that_changes_meanwhile(pool: BrowserPool, script: str) -> None:
@@ -126,7 +126,7 @@ async def test_a_page_that_changes_meanwhile(pool: BrowserPool, script: str) -> 
             f"(function again() {{ odd = !odd; {script}; requestAnimationFrame(again) }})()</script>"
         )
         pictures = PagePictures(job_page.cdp, page, without(SECRET))
-        for _ in range(10):
+        for _ in range(6):
             if data := await pictures.take(page, SMALL, 5_000):
                 (row, *_), _, _ = await page.evaluate(PAINTED, base64.b64encode(data).decode())
                 assert row <= soon + 20
@@ -148,21 +148,19 @@ async def test_a_page_that_changes_without_a_secret_has_pictures(pool: BrowserPo
     assert await pool.run("CHROMIUM", work, {}) == [True] * 5
 
 
-async def test_other_pages_and_browsers(pool: BrowserPool) -> None:
-    """A popup, and Firefox: fields are covered; a text with a secret is not photographed."""
+async def popup_pictures(job_page: JobPage) -> None:
+    """Playwright takes them: fields are covered; a text with a secret is not photographed."""
+    page = await job_page.context.new_page()
+    pictures = PagePictures(job_page.cdp, job_page.page, without(SECRET))
+    await page.set_content(STYLE + PLACES["field"])
+    data = await pictures.take(page, SMALL, 10_000)
+    assert data
+    (row, *_), _, _ = await page.evaluate(PAINTED, base64.b64encode(data).decode())
+    assert row == 0
+    await page.set_content(STYLE + PLACES["text"])
+    assert await pictures.take(page, SMALL, 10_000) is None
 
-    async def work(job_page: JobPage) -> list[bool]:
-        page = await job_page.context.new_page()
-        pictures = PagePictures(job_page.cdp, job_page.page, without(SECRET))
-        taken = []
-        for place in ("field", "text"):
-            await page.set_content(STYLE + PLACES[place])
-            data = await pictures.take(page, SMALL, 10_000)
-            taken.append(data is not None)
-            if data:
-                (row, *_), _, _ = await page.evaluate(PAINTED, base64.b64encode(data).decode())
-                assert row == 0
-        return taken
 
-    for browser in ("CHROMIUM", "FIREFOX"):
-        assert await pool.run(browser, work, {}) == [True, False]
+async def test_other_pages(pool: BrowserPool) -> None:
+    """A popup's have no secret either."""
+    await pool.run("CHROMIUM", popup_pictures, {})

@@ -18,6 +18,7 @@ from tests.scopes import ScopedRunner
 from tests.sidecar.browser.parts import make_job, make_jobs
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+# Firefox's proxy: tests/sidecar/browser/test_firefox.py
 SECONDS = 10.0
 
 
@@ -54,57 +55,65 @@ async def running(server: Keeping) -> AsyncIterator[Keeping]:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
-async def test_each_server_is_asked_for_its_own(pool: BrowserPool, tmp_path: Path, browser: str) -> None:
+async def test_each_server_is_asked_for_its_own(pool: BrowserPool, tmp_path: Path) -> None:
     """A server that keeps its connection is not asked for what another is to answer."""
     async with running(Keeping("first")) as first, running(Keeping("second")) as second:
         scope = Scope(first.url, False, True)
         runner = ScopedRunner(BrowserJobRunner(pool, lambda: tmp_path, Clock()), lambda _: scope)
         steps = [{"url": f"{first.url}/one"}, {"url": f"{second.url}/two"}, {"url": f"{first.url}/three"}]
-        result = await runner.run(make_jobs(steps, browser=browser))
+        result = await runner.run(make_jobs(steps))
         assert [step.title for step in result.steps] == ["first", "second", "first"]
         assert b"/two" not in first.received
         assert b"GET /two " in second.received
 
 
-@pytest.mark.browser
-@pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
-async def test_forms_and_sockets_work_through_it(pool: BrowserPool, tmp_path: Path, browser: str) -> None:
-    """A large body arrives whole, and a socket within the scope opens."""
+async def said(request: web.Request) -> web.StreamResponse:
+    """A socket that says `open`; the length of a form; or else a page."""
+    if request.path == "/socket":
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_str("open")
+        await socket.close()
+        return socket
+    text = str(len(await request.read())) if request.method == "POST" else "<title>in</title>"
+    return web.Response(text=text, content_type="text/html")
 
-    async def answer(request: web.Request) -> web.StreamResponse:
-        if request.path == "/socket":
-            socket = web.WebSocketResponse()
-            await socket.prepare(request)
-            await socket.send_str("open")
-            await socket.close()
-            return socket
-        said = str(len(await request.read())) if request.method == "POST" else "<title>in</title>"
-        return web.Response(text=said, content_type="text/html")
 
+@asynccontextmanager
+async def hearing() -> AsyncIterator[str]:
+    """The URL of a server of forms and sockets."""
     app = web.Application(client_max_size=10 << 20)
-    app.router.add_route("*", "/{path:.*}", answer)
+    app.router.add_route("*", "/{path:.*}", said)
     server = web.AppRunner(app, shutdown_timeout=0.1)
     await server.setup()
     await web.TCPSite(server, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{server.addresses[0][1]}"
-    runner = ScopedRunner(BrowserJobRunner(pool, lambda: tmp_path, Clock()), lambda _: Scope(url, False, True))
-    ask = """page.evaluate(async () => {
-      const sent = await (await fetch('/x', {method: 'POST', body: 'x'.repeat(3000000)})).text();
-      const socket = new WebSocket(location.origin.replace('http', 'ws') + '/socket');
-      return sent + await new Promise((resolve) => {
-        socket.onmessage = (event) => resolve(event.data); socket.onerror = () => resolve('no') }) })"""
-    result = await runner.run(make_job(f"{url}/", actions=[ask], browser=browser))
+    yield f"http://127.0.0.1:{server.addresses[0][1]}"
     await server.cleanup()
+
+
+TALK = """async () => {
+  const sent = await (await fetch('/x', {method: 'POST', body: 'x'.repeat(3000000)})).text();
+  const socket = new WebSocket(location.origin.replace('http', 'ws') + '/socket');
+  return sent + await new Promise((resolve) => {
+    socket.onmessage = (event) => resolve(event.data); socket.onerror = () => resolve('no') }) }"""
+"""Sends a large form and opens a socket."""
+
+
+@pytest.mark.browser
+async def test_forms_and_sockets_work_through_it(pool: BrowserPool, tmp_path: Path) -> None:
+    """A large body arrives whole, and a socket within the scope opens."""
+    async with hearing() as url:
+        runner = ScopedRunner(BrowserJobRunner(pool, lambda: tmp_path, Clock()), lambda _: Scope(url, False, True))
+        result = await runner.run(make_job(f"{url}/", actions=[{"evaluate": TALK}]))
     assert result.steps[0].values == ("3000000open",)
 
 
-async def through(gateway: ScopeProxy, said: bytes) -> bytes:
+async def through(gateway: ScopeProxy, request: bytes) -> bytes:
     """All that comes back for these bytes, once a second later request was put behind them."""
     reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(gateway.address).port)
-    writer.write(said)
+    writer.write(request)
     async with within(SECONDS):
-        head = await reader.readuntil(b"</title>") if b"behind" not in said else b""
+        head = await reader.readuntil(b"</title>") if b"behind" not in request else b""
         writer.write(b"GET http://127.0.0.1:1/behind HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n")
         rest = await reader.read()
     writer.close()

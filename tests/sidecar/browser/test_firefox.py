@@ -1,0 +1,152 @@
+"""What goes another way in Firefox: one of each kind, in one Firefox, whose start takes seconds of a processor."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.browser import screenshots
+from sidecar.browser.pool import BrowserPool
+from sidecar.browser.processes.job_page import JobPage
+from sidecar.clock import Clock
+from sidecar.errors import Forbidden
+from sidecar.jobs.browser_job_runner import BrowserJobRunner
+from sidecar.jobs.token_scope import Scope
+from tests.scopes import ScopedRunner
+from tests.sidecar.browser import test_captures as captures
+from tests.sidecar.browser import test_cdp as questions
+from tests.sidecar.browser.filmstrip.test_page_picture import popup_pictures
+from tests.sidecar.browser.parts import make_job, make_jobs
+from tests.sidecar.browser.steps import test_navigation_guard as guard
+from tests.sidecar.browser.steps.test_scope_proxy import TALK, Keeping, hearing, running
+from tests.sidecar.browser.two_hosts import RunnerOf, TwoHosts
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+
+def job(url: str, *actions: Any, **content: Any) -> Any:
+    """A job of one step in Firefox."""
+    return make_job(url, actions=list(actions), browser="FIREFOX", **content)
+
+
+@pytest.fixture
+def runner(pool: BrowserPool, tmp_path: Path) -> BrowserJobRunner:
+    """Of jobs without a scope."""
+    return BrowserJobRunner(pool, lambda: tmp_path, Clock())
+
+
+REGISTER = """async () => {
+  try { await navigator.serviceWorker.register('/worker.js') } catch (error) { return error.name }
+  return 'begun' }"""
+
+
+async def test_what_is_no_navigation_out_of_the_scope(runner_of: RunnerOf, hosts: TwoHosts) -> None:
+    """Objects and embeds of other sites, which Firefox calls navigations of their page; pages of the page's own.
+
+    No service worker begins meanwhile.
+    """
+    own = [act for way in guard.OWN_PAGES for act in ({"evaluate": f"() => {{ {way} }}"}, {"wait_for_timeout": 700})]
+    clicked: list[Any] = [{"wait_for_timeout": 500}, {"click": "button"}, {"title": None}]
+    actions = [*clicked, {"evaluate": "location.href"}, {"evaluate": REGISTER}, *own]
+    result = await runner_of(Scope(hosts.inside, False)).run(job(f"{hosts.inside}/objects", *actions))
+    title, place, registered, *rest = result.steps[0].values[2:]
+    assert (title, place) == ("clicked", f"{hosts.inside}/objects")
+    assert {"/object", "/embed", "/redirected"} <= set(hosts.outside)
+    assert registered != "begun"
+    assert not hosts.scripts
+    assert len(rest) == len(own)
+
+
+WAYS_OUT: list[Any] = [
+    [{"click": "#js"}],
+    [{"click": "#pop"}, {"wait_for_timeout": 3000}],
+]
+
+
+async def test_ways_out_are_forbidden(runner_of: RunnerOf, hosts: TwoHosts) -> None:
+    """What a script and a popup ask for is not sent; Firefox reports a redirect only after following it."""
+    runner = runner_of(Scope(hosts.inside, False))
+    for way in WAYS_OUT:
+        actions = json.loads(json.dumps(way).replace("ELSEWHERE", hosts.elsewhere))
+        with pytest.raises(Forbidden, match="scope does not cover"):
+            await runner.run(job(f"{hosts.inside}/", *actions))
+        assert set(hosts.outside) <= {"/framed"}, way
+    with pytest.raises(Forbidden, match="scope does not cover"):
+        await runner.run(job(f"{hosts.inside}/away"))
+    assert set(hosts.outside) <= {"/framed", "/redirected", "/favicon.ico"}
+
+
+async def test_a_route_brings_no_other_document(runner_of: RunnerOf, hosts: TwoHosts) -> None:
+    """A request whose address a handler changes is checked under the address that is requested."""
+    runner = runner_of(Scope(hosts.inside, False))
+    for way in guard.ROUTES[::3]:
+        with pytest.raises(Forbidden, match="scope does not cover"):
+            await runner.run(job(f"{hosts.inside}/over", way.replace("ELSEWHERE", hosts.elsewhere)))
+    assert set(hosts.outside) <= {"/framed"}
+
+
+async def test_what_pages_load_can_be_held_too(runner_of: RunnerOf, hosts: TwoHosts) -> None:
+    """With strict_resources all that a page loads stays in the scope."""
+    visit = job(f"{hosts.inside}/load", {"wait_for_function": "document.title.startsWith('loaded')"})
+    result = await runner_of(Scope(hosts.inside, False, True)).run(visit)
+    assert result.steps[0].title == "loaded, peers: undefined"
+    assert not hosts.outside
+    await runner_of(Scope(hosts.inside, False)).run(visit)
+    assert {"/style", "/image", "/redirected", "/fetch", "/socket", "/worker"} <= set(hosts.outside)
+
+
+async def test_the_proxy_of_a_scope(pool: BrowserPool, tmp_path: Path) -> None:
+    """A server that keeps its connection is not asked for what another is to answer; forms and sockets work."""
+    async with running(Keeping("first")) as first, running(Keeping("second")) as second, hearing() as url:
+        scope = Scope(first.url, False, True)
+        runner = ScopedRunner(BrowserJobRunner(pool, lambda: tmp_path, Clock()), lambda _: scope)
+        steps: list[dict[str, Any]] = [{"url": f"{first.url}/one"}, {"url": f"{second.url}/two"}]
+        steps += [{"url": f"{first.url}/three"}, {"url": f"{url}/", "actions": [{"evaluate": TALK}]}]
+        result = await runner.run(make_jobs(steps, browser="FIREFOX"))
+        assert [step.title for step in result.steps] == ["first", "second", "first", "in"]
+        assert b"/two" not in first.received
+        assert b"GET /two " in second.received
+        assert result.steps[3].values == ("3000000open",)
+
+
+async def test_questions_to_a_page(pool: BrowserPool, site: str) -> None:
+    """Playwright asks them here, with the same answers."""
+
+    async def ask(job_page: JobPage) -> None:
+        await questions.values_of(job_page, site)
+        await questions.hidden_members(job_page)
+        await questions.failing_question(job_page)
+
+    await pool.run("FIREFOX", ask)
+
+
+async def test_actions_read_elements_whose_members_are_hidden(runner: BrowserJobRunner) -> None:
+    """Where the errors of a hidden member are Firefox's."""
+    reads = questions.READS
+    (step,) = (await runner.run(job(questions.HIDING, *reads["typed"], *reads["scripted"]))).steps
+    questions.check_reads(step.values[: len(reads["typed"])])
+    questions.check_reads(step.values[len(reads["typed"]) :])
+
+
+async def test_pictures_of_pages(pool: BrowserPool) -> None:
+    """Playwright takes them, of every page."""
+    await pool.run("FIREFOX", popup_pictures, {})
+
+
+async def test_a_quiet_page_and_its_elements_give_playwrights_own_pictures(pool: BrowserPool) -> None:
+    """To the last byte; a page that grows after the look is cut at Firefox's own bound."""
+
+    async def work(job_page: JobPage) -> None:
+        page = job_page.page
+        await page.set_content(captures.QUIET)
+        for given in captures.PAGE_PICTURES:
+            assert await screenshots.capture(page, given) == await page.screenshot(**given), given
+        for body in captures.BODIES.values():
+            await page.set_content(f"<body style='margin:3px'>{body}")
+            owner = page.locator("#e")
+            assert await screenshots.capture(owner, {}) == await owner.screenshot(), body
+        with pytest.MonkeyPatch.context() as patch:
+            await captures.capture_growing_page(page, patch, 100_000)
+
+    await pool.run("FIREFOX", work, {"viewport": {"width": 640, "height": 480}})
