@@ -11,6 +11,9 @@ from sidecar_protocol.decoding import decode_as
 from sidecar_protocol.encoding import encode
 from sidecar_protocol.jobs import SendJob
 
+from sidecar.browser.pool import BrowserPool
+from sidecar.browser.processes.job_page import JobPage
+
 
 def make_job(url: str, **content: Any) -> SendJob:
     """A job of one step at `url`; step members and job members may be mixed."""
@@ -24,6 +27,32 @@ def make_job(url: str, **content: Any) -> SendJob:
 def make_jobs(steps: list[dict[str, Any]], **content: Any) -> SendJob:
     """A job of these steps, read as the codec reads it."""
     return decode_as(SendJob, encode({"steps": steps, **content}))
+
+
+async def title_of(job_page: JobPage) -> str:
+    """A short job that needs no server."""
+    page = job_page.page
+    await page.goto("data:text/html,<title>fine</title>")
+    return await page.title()
+
+
+async def works(pool: BrowserPool) -> bool:
+    """Whether the next job is served."""
+    return await pool.run("CHROMIUM", title_of) == "fine"
+
+
+class Stuck:
+    """A job that waits in a page until it is stopped; `began` is set when it is there."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+
+    async def __call__(self, job_page: JobPage) -> str:
+        """Waits for something that never comes."""
+        page = job_page.page
+        await page.goto("data:text/html,<title>stuck</title>")
+        self.began.set()
+        return str(await page.evaluate("new Promise(() => {})"))
 
 
 def children(matches: Callable[[psutil.Process], bool] = lambda _: True, of: int | None = None) -> list[psutil.Process]:

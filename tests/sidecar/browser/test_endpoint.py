@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -23,7 +24,7 @@ from sidecar.encryption import Encryptor
 from sidecar.errors import BrowserCrashed, BrowserUnavailable
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from sidecar.settings import Settings
-from tests.sidecar.browser.parts import children, is_browser, make_job, still_alive
+from tests.sidecar.browser.parts import children, is_browser, make_job, still_alive, title_of, works
 
 pytestmark = pytest.mark.browser
 
@@ -35,13 +36,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-async def title_of(job_page: JobPage) -> str:
-    """A short job that needs no server."""
-    page = job_page.page
-    await page.goto("data:text/html,<title>fine</title>")
-    return await page.title()
 
 
 async def end(process: asyncio.subprocess.Process) -> None:
@@ -96,81 +90,66 @@ def targets(endpoint: str) -> list[str]:
         return [target["url"] for target in json.load(answer) if target["type"] == "page"]
 
 
+async def check_actions_and_profiles(endpoint: str, folder: Path, site: str) -> None:
+    """JavaScript actions, whose sandbox is a browser of ours, and a profile, over a remote browser.
+
+    What one connection left, the next finds.
+    """
+    settings = Settings(home=str(folder), browser_endpoint=endpoint)
+    states = FileProfileStore(settings.profiles_folder, Encryptor())
+    count = "() => { localStorage.setItem('n', 1 + Number(localStorage.getItem('n'))) }"
+    read = "() => Number(localStorage.getItem('n'))"
+    visits: list[tuple[list[Any], tuple[int, ...]]] = [
+        ([{"evaluate": read}], (1,)),
+        ([f"page.evaluate({read})", "page.locator('h1').count()"], (2, 1)),
+    ]
+    for actions, values in visits:
+        pool = BrowserPool(settings, Clock())
+        runner = BrowserJobRunner(pool, settings.artifacts_folder, Clock(), states=lambda: states)
+        job = make_job(f"{site}/second.html", actions=[{"evaluate": count}, *actions], profile="shop")
+        try:
+            reported = (await runner.run(job)).steps[0].values
+        finally:
+            await pool.close()
+        assert reported == (None, *values)
+
+
 async def test_jobs_run_in_a_chromium_with_a_debugging_port(
-    chromium: tuple[str, asyncio.subprocess.Process],
+    chromium: tuple[str, asyncio.subprocess.Process], tmp_path: Path, new_site: str
 ) -> None:
     """It serves jobs, is left alive with its own page, and nothing of ours stays in it, not even the spare page."""
     endpoint, process = chromium
     pool = BrowserPool(Settings(browser_endpoint=endpoint), Clock())
-    assert await pool.run("CHROMIUM", title_of) == "fine"
-    assert await pool.run("CHROMIUM", title_of) == "fine"
+    assert await works(pool)
+    assert await works(pool)
     with pytest.raises(BrowserUnavailable, match="only CHROMIUM"):
         await pool.run("FIREFOX", title_of)
     await pool.close()
     assert process.returncode is None
     assert await asyncio.to_thread(targets, endpoint) == ["about:blank"]
-
-
-async def test_jobs_run_on_a_playwright_server(tmp_path: Path) -> None:
-    """A server that is stopped ends the connection, not the pool; closing the pool leaves the server running."""
-    port = free_port()
-    server = await playwright_server(port, tmp_path)
-    pool = BrowserPool(Settings(browser_endpoint=f"ws://127.0.0.1:{port}"), Clock(), Limits(first_backoff=0))
-    assert await pool.run("CHROMIUM", title_of) == "fine"
-    remote = children(is_browser, server.pid)
-    assert remote
-    await pool.close()
-    assert server.returncode is None
-    assert not await still_alive(remote, 30)  # it was started for our connection
-    pool = BrowserPool(Settings(browser_endpoint=f"ws://127.0.0.1:{port}"), Clock(), Limits(first_backoff=0))
-    assert await pool.run("CHROMIUM", title_of) == "fine"
-    await end(server)
-    with pytest.raises(BrowserUnavailable, match="could not be reached"):
-        await pool.run("CHROMIUM", title_of)
-    server = await playwright_server(port, tmp_path / "again")
-    assert await pool.run("CHROMIUM", title_of) == "fine"
-    await pool.close()
-    await end(server)
-
-
-async def check_actions_and_profiles(endpoint: str, folder: Path, site: str) -> None:
-    """JavaScript actions, whose sandbox is a browser of ours, and a profile, over a remote browser."""
-    settings = Settings(home=str(folder), browser_endpoint=endpoint)
-    states = FileProfileStore(settings.profiles_folder, Encryptor())
-    count = "() => { localStorage.setItem('n', 1 + Number(localStorage.getItem('n'))) }"
-    actions = [
-        {"evaluate": count},
-        "page.evaluate(() => Number(localStorage.getItem('n')))",
-        "page.locator('h1').count()",
-    ]
-    job = make_job(f"{site}/second.html", actions=actions, profile="shop")
-    for number in range(1, 4):
-        pool = BrowserPool(settings, Clock())
-        runner = BrowserJobRunner(pool, settings.artifacts_folder, Clock(), states=lambda: states)
-        try:
-            reported = (await runner.run(job)).steps[0].values
-        finally:
-            await pool.close()
-        assert reported == (None, number, 1)
-
-
-async def test_actions_and_profiles_over_a_debugging_port(
-    chromium: tuple[str, asyncio.subprocess.Process], tmp_path: Path, new_site: str
-) -> None:
-    """What one connection left, the next finds; the browser keeps nothing of it."""
-    endpoint, _ = chromium
     await check_actions_and_profiles(endpoint, tmp_path / "state", new_site)
     assert await asyncio.to_thread(targets, endpoint) == ["about:blank"]
 
 
-async def test_actions_and_profiles_on_a_playwright_server(tmp_path: Path, new_site: str) -> None:
-    """Actions and profiles work over a connection to a Playwright server."""
+async def test_jobs_run_on_a_playwright_server(tmp_path: Path, new_site: str) -> None:
+    """A server that is stopped ends the connection, not the pool; closing the pool leaves the server running."""
     port = free_port()
-    server = await playwright_server(port, tmp_path / "browsers")
+    server = await playwright_server(port, tmp_path)
     try:
         await check_actions_and_profiles(f"ws://127.0.0.1:{port}", tmp_path / "state", new_site)
+        assert not await still_alive(children(is_browser, server.pid), 30)  # they were started for our connections
+        pool = BrowserPool(Settings(browser_endpoint=f"ws://127.0.0.1:{port}"), Clock(), Limits(first_backoff=0))
+        assert await works(pool)
+        assert children(is_browser, server.pid)
+        assert server.returncode is None
     finally:
         await end(server)
+    with pytest.raises(BrowserUnavailable, match="could not be reached"):
+        await works(pool)
+    server = await playwright_server(port, tmp_path / "again")
+    assert await works(pool)
+    await pool.close()
+    await end(server)
 
 
 async def test_a_dropped_connection_is_made_again(tmp_path: Path) -> None:
@@ -192,13 +171,13 @@ async def test_a_dropped_connection_is_made_again(tmp_path: Path) -> None:
     with pytest.raises(BrowserCrashed):
         await asyncio.wait_for(job, 10)
     with pytest.raises(BrowserUnavailable, match="could not be reached") as failed:
-        await pool.run("CHROMIUM", title_of)
+        await works(pool)
     assert failed.value.retryable
     process = await debugging_chromium(port, tmp_path)
     with pytest.raises(BrowserUnavailable, match="next try is in"):
-        await pool.run("CHROMIUM", title_of)
+        await works(pool)
     time[0] += 3
-    assert await pool.run("CHROMIUM", title_of) == "fine"
+    assert await works(pool)
     await pool.close()
     await end(process)
 
@@ -209,7 +188,7 @@ async def test_an_endpoint_shows_no_password() -> None:
     assert "hunter2" not in str(discovery.available_browsers(settings))
     pool = BrowserPool(settings, Clock())
     with pytest.raises(BrowserUnavailable) as failed:
-        await pool.run("CHROMIUM", title_of)
+        await works(pool)
     assert "hunter2" not in failed.value.message
     await pool.close()
     with pytest.raises(BrowserUnavailable, match="SIDECAR_BROWSER_ENDPOINT"):

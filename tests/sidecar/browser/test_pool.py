@@ -1,11 +1,8 @@
-"""The pool under crashes, cancellation and load: jobs fail alone, the pool lives, nothing stays behind."""
+"""The pool under cancellation and load, and its end: jobs fail alone, the pool lives, nothing stays behind."""
 
 import asyncio
-import contextlib
 import signal
 import sys
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import psutil
@@ -13,82 +10,10 @@ import pytest
 
 from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
-from sidecar.browser.processes.job_page import JobPage
 from sidecar.clock import Clock
-from sidecar.errors import BrowserCrashed, BrowserUnavailable, QueueFull, ShuttingDown
+from sidecar.errors import BrowserUnavailable, QueueFull, ShuttingDown
 from sidecar.settings import Settings
-from tests.sidecar.browser.parts import children, is_browser, is_driver, is_renderer, still_alive
-from tests.site.server import TestSite
-
-
-async def title_of(job_page: JobPage) -> str:
-    """A short job that needs no server."""
-    page = job_page.page
-    await page.goto("data:text/html,<title>fine</title>")
-    return await page.title()
-
-
-async def works(pool: BrowserPool) -> bool:
-    """Whether the next job is served."""
-    return await pool.run("CHROMIUM", title_of) == "fine"
-
-
-Victim = Callable[[psutil.Process], bool]
-
-
-class Stuck:
-    """A job that waits in a page until it is stopped; `began` is set when it is there."""
-
-    def __init__(self) -> None:
-        self.began = asyncio.Event()
-
-    async def __call__(self, job_page: JobPage) -> str:
-        """Waits for something that never comes."""
-        page = job_page.page
-        await page.goto("data:text/html,<title>stuck</title>")
-        self.began.set()
-        return str(await page.evaluate("new Promise(() => {})"))
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("victim", [is_renderer, is_browser, is_driver])
-async def test_a_process_killed_under_a_job_fails_that_job_only(new_pool: BrowserPool, victim: Victim) -> None:
-    """Renderer, browser or driver: the job says browser_crashed, may be repeated, and the next one works."""
-    stuck = Stuck()
-    job = asyncio.create_task(new_pool.run("CHROMIUM", stuck))
-    await stuck.began.wait()
-    for process in children(victim):
-        process.kill()
-    with pytest.raises(BrowserCrashed) as failed:
-        await asyncio.wait_for(job, 30)
-    assert failed.value.retryable
-    assert await works(new_pool)
-
-
-@pytest.mark.browser
-async def test_a_navigation_of_a_killed_page_is_a_crash() -> None:
-    """A page that dies while it waits for a server is not taken for a bad address."""
-    pool, site = BrowserPool(Settings(concurrency=1), Clock()), TestSite()
-    async with site as url, contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(pool.close)
-        job = asyncio.create_task(pool.run("CHROMIUM", lambda job_page: job_page.page.goto(f"{url}/hang")))
-        await site.hanging.wait()
-        for process in children(is_renderer):
-            process.kill()
-        with pytest.raises(BrowserCrashed):
-            await asyncio.wait_for(job, 30)
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("victim", [is_browser, is_driver])
-async def test_a_process_killed_between_jobs_is_not_noticed(new_pool: BrowserPool, victim: Victim) -> None:
-    """A warm browser that died while idle costs the next job a launch, not an error."""
-    assert await works(new_pool)
-    dead = children(victim)
-    for process in dead:
-        process.kill()
-    assert not await still_alive(dead, 30)
-    assert await works(new_pool)
+from tests.sidecar.browser.parts import Stuck, children, is_browser, is_driver, still_alive, title_of, works
 
 
 @pytest.mark.browser
@@ -112,23 +37,6 @@ async def test_a_cancelled_job_ends_at_once_and_leaves_the_pool_healthy() -> Non
     assert await works(pool)
     assert len(children(is_browser)) == 1
     await pool.close()
-
-
-@pytest.mark.browser
-async def test_two_jobs_share_a_browser_and_nothing_else(new_pool: BrowserPool, new_site: str) -> None:
-    """Cookies of one job are not seen by another that runs at the same time."""
-    both = asyncio.Barrier(2)
-
-    async def visit(name: str, job_page: JobPage) -> str:
-        page = job_page.page
-        await page.goto(f"{new_site}/set-cookie?value={name}")
-        await both.wait()
-        await page.goto(f"{new_site}/cookies")
-        return await page.inner_text("ul")
-
-    reported = await asyncio.gather(*(new_pool.run("CHROMIUM", partial(visit, name)) for name in ("ann", "bob")))
-    assert reported == ["visitor=ann", "visitor=bob"]
-    assert len(children(is_browser)) == 1
 
 
 @pytest.mark.browser
