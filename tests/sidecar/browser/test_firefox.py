@@ -1,19 +1,22 @@
 """What goes another way in Firefox: one of each kind, in one Firefox, whose start takes seconds of a processor."""
 
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from sidecar.browser import screenshots
+from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden
 from sidecar.jobs.browser_job_runner import BrowserJobRunner
 from sidecar.jobs.token_scope import Scope
-from tests.scopes import ScopedRunner
+from sidecar.settings import Settings
 from tests.sidecar.browser import test_captures as captures
 from tests.sidecar.browser import test_cdp as questions
 from tests.sidecar.browser.filmstrip.test_page_picture import popup_pictures
@@ -28,6 +31,14 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 def job(url: str, *actions: Any, **content: Any) -> Any:
     """A job of one step in Firefox."""
     return make_job(url, actions=list(actions), browser="FIREFOX", **content)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pool() -> AsyncIterator[BrowserPool]:
+    """One whose Firefox stays, however slowly a busy machine closes a context."""
+    pool = BrowserPool(Settings(concurrency=2), Clock(), Limits(close=30))
+    yield pool
+    await pool.close()
 
 
 @pytest.fixture
@@ -86,28 +97,22 @@ async def test_a_route_brings_no_other_document(runner_of: RunnerOf, hosts: TwoH
     assert set(hosts.outside) <= {"/framed"}
 
 
-async def test_what_pages_load_can_be_held_too(runner_of: RunnerOf, hosts: TwoHosts) -> None:
-    """With strict_resources all that a page loads stays in the scope."""
-    visit = job(f"{hosts.inside}/load", {"wait_for_function": "document.title.startsWith('loaded')"})
-    result = await runner_of(Scope(hosts.inside, False, True)).run(visit)
-    assert result.steps[0].title == "loaded, peers: undefined"
-    assert not hosts.outside
-    await runner_of(Scope(hosts.inside, False)).run(visit)
-    assert {"/style", "/image", "/redirected", "/fetch", "/socket", "/worker"} <= set(hosts.outside)
+async def test_the_proxy_of_a_scope(runner_of: RunnerOf, hosts: TwoHosts) -> None:
+    """A server that keeps its connection is not asked for what another is to answer; forms and sockets work.
 
-
-async def test_the_proxy_of_a_scope(pool: BrowserPool, tmp_path: Path) -> None:
-    """A server that keeps its connection is not asked for what another is to answer; forms and sockets work."""
+    With strict_resources all that a page loads stays in the scope.
+    """
+    loaded = {"wait_for_function": "document.title.startsWith('loaded')"}
     async with running(Keeping("first")) as first, running(Keeping("second")) as second, hearing() as url:
-        scope = Scope(first.url, False, True)
-        runner = ScopedRunner(BrowserJobRunner(pool, lambda: tmp_path, Clock()), lambda _: scope)
         steps: list[dict[str, Any]] = [{"url": f"{first.url}/one"}, {"url": f"{second.url}/two"}]
         steps += [{"url": f"{first.url}/three"}, {"url": f"{url}/", "actions": [{"evaluate": TALK}]}]
-        result = await runner.run(make_jobs(steps, browser="FIREFOX"))
-        assert [step.title for step in result.steps] == ["first", "second", "first", "in"]
-        assert b"/two" not in first.received
-        assert b"GET /two " in second.received
-        assert result.steps[3].values == ("3000000open",)
+        steps += [{"url": f"{hosts.inside}/load", "actions": [loaded]}]
+        result = await runner_of(Scope(first.url, False, True)).run(make_jobs(steps, browser="FIREFOX"))
+    assert [step.title for step in result.steps] == ["first", "second", "first", "in", "loaded, peers: undefined"]
+    assert b"/two" not in first.received
+    assert b"GET /two " in second.received
+    assert result.steps[3].values == ("3000000open",)
+    assert not hosts.outside
 
 
 async def test_questions_to_a_page(pool: BrowserPool, site: str) -> None:
@@ -129,24 +134,23 @@ async def test_actions_read_elements_whose_members_are_hidden(runner: BrowserJob
     questions.check_reads(step.values[len(reads["typed"]) :])
 
 
-async def test_pictures_of_pages(pool: BrowserPool) -> None:
-    """Playwright takes them, of every page."""
-    await pool.run("FIREFOX", popup_pictures, {})
+async def test_pictures(pool: BrowserPool) -> None:
+    """Those of a quiet page and its elements are Playwright's own, to the last byte.
 
-
-async def test_a_quiet_page_and_its_elements_give_playwrights_own_pictures(pool: BrowserPool) -> None:
-    """To the last byte; a page that grows after the look is cut at Firefox's own bound."""
+    Those of a page that grows after the look are cut at Firefox's own bound, those of the filmstrip have no secret.
+    """
 
     async def work(job_page: JobPage) -> None:
         page = job_page.page
         await page.set_content(captures.QUIET)
-        for given in captures.PAGE_PICTURES:
+        for given in captures.PAGE_PICTURES[1::2]:
             assert await screenshots.capture(page, given) == await page.screenshot(**given), given
-        for body in captures.BODIES.values():
-            await page.set_content(f"<body style='margin:3px'>{body}")
+        for body in ("below", "large"):
+            await page.set_content(f"<body style='margin:3px'>{captures.BODIES[body]}")
             owner = page.locator("#e")
             assert await screenshots.capture(owner, {}) == await owner.screenshot(), body
         with pytest.MonkeyPatch.context() as patch:
             await captures.capture_growing_page(page, patch, 100_000)
+        await popup_pictures(job_page)
 
     await pool.run("FIREFOX", work, {"viewport": {"width": 640, "height": 480}})
