@@ -12,7 +12,9 @@ from sidecar_protocol.jobs import StepResult
 from sidecar.browser.pool import BrowserPool
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.browser.step_observer import NO_OBSERVER
+from sidecar.browser.steps import page_actions
 from sidecar.browser.steps.plan import plan_steps
+from sidecar.browser.steps.popups import PopupTracker
 from sidecar.browser.steps.step_runner import StepRunner
 from sidecar.clock import Clock
 from sidecar.errors import ActionFailed, LimitExceeded, NavigationFailed
@@ -120,7 +122,7 @@ async def test_a_download_that_starts_in_a_tab(site: str, pool: BrowserPool) -> 
     assert step.values == ({"name": "a.bin", "size": 4}, {"name": "a.bin", "size": 4}, "Windows")
 
 
-async def test_an_option_that_is_not_there(site: str, pool: BrowserPool) -> None:
+async def test_an_option_that_is_not_there(site: str, pool: BrowserPool, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is said soon, with the options that are there; one that comes later is waited for."""
     actions: list[dict[str, Any]] = [{"select_option": {"selector": "#size", "value": "xxl"}}]
     started = time.monotonic()
@@ -128,8 +130,10 @@ async def test_an_option_that_is_not_there(site: str, pool: BrowserPool) -> None
         await visited(pool, f"{site}/form.html", actions)
     assert time.monotonic() - started < 9
     long = "for (const option of document.querySelectorAll('#size option')) option.value += 'x'.repeat(100)"
-    with pytest.raises(ActionFailed, match=r"it has \d+, too long to be named"):
-        await visited(pool, f"{site}/form.html", [{"evaluate": long}, *actions])
+    with monkeypatch.context() as patch:
+        patch.setattr(page_actions, "OPTION_WAIT_MS", 1_000.0)
+        with pytest.raises(ActionFailed, match=r"it has \d+, too long to be named"):
+            await visited(pool, f"{site}/form.html", [{"evaluate": long}, *actions])
     later = "setTimeout(() => document.querySelector('#size').add(new Option('Huge', 'xxl')), 500)"
     step = await visited(pool, f"{site}/form.html", [{"evaluate": later}, *actions])
     assert step.values[1] == ["xxl"]
@@ -229,3 +233,20 @@ async def test_a_tap_needs_a_touch_screen(site: str, pool: BrowserPool) -> None:
     """Where the context has none, the error says so."""
     with pytest.raises(ActionFailed, match=r"tap '#ask' failed: .*touch"):
         await visited(pool, f"{site}/windows.html", [{"tap": "#ask"}])
+
+
+async def test_a_tab_that_names_no_opener_is_counted(site: str, pool: BrowserPool) -> None:
+    """A middle click opens one in the background; before it there is nothing to count."""
+
+    async def work(job_page: JobPage) -> tuple[int, int]:
+        page = job_page.page
+        targets = PopupTracker(page, job_page.cdp)
+        await page.goto(f"{site}/actions.html")
+        before = await targets.count()
+        await page.click("#popup", button="middle")
+        async with asyncio.timeout(30):
+            while (after := await targets.count()) < 2:
+                await page.evaluate("0")
+        return before, after
+
+    assert await pool.run("CHROMIUM", work) == (0, 2)
