@@ -10,10 +10,10 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.e2e.jobs import ended, page_job, status, submit
+from tests.e2e.jobs import ended, page_job, submit
 from tests.harness import SECONDS, Child, Rtcv, encoded, receiver, rtcv
 
-ROUNDS = 6
+ROUNDS = 3
 OPEN = {"SIDECAR_ALLOW_PRIVATE_NETWORK": "true", "SIDECAR_STORE_KEY": "A" * 43 + "="}
 JOBS: dict[str, Any] = {"type": "list_jobs"}
 
@@ -51,13 +51,26 @@ def until_reported(hook: Rtcv, runs: int, state: str = "COMPLETED") -> dict[str,
         time.sleep(0.02)
 
 
+def until_ended(hook: Rtcv, run: str) -> list[str]:
+    """The states of a run that the webhook received, once it has completed. Raises TimeoutError."""
+    deadline = time.monotonic() + 2 * SECONDS
+    while "COMPLETED" not in (states := runs_reported(hook).get(run, [])):
+        if time.monotonic() > deadline:
+            raise TimeoutError(states)
+        time.sleep(0.05)
+    return states
+
+
 @pytest.mark.browser
 @pytest.mark.timeout(180)
 def test_a_here_document_loses_nothing(tmp_path: Path) -> None:
-    """Its jobs, tasks and forwards, many times over, are pending when it has ended, and the next process does them."""
+    """Its jobs, tasks and forwards, many times over, are pending when it has ended, and the next process does them.
+
+    One that is repeated, with a key, has its job done once.
+    """
     with rtcv() as server, receiver() as hook:
         accepted = []
-        for number in range(ROUNDS):
+        for number in (*range(ROUNDS), 0):
             lines = here_document(
                 tmp_path,
                 {"type": "set_credentials", "content": server.credentials},
@@ -66,22 +79,26 @@ def test_a_here_document_loses_nothing(tmp_path: Path) -> None:
                 {"type": "create_task", "content": {"interval": 3_600_000, "job": _once(server, f"/page/t{number}")}},
             )
             accepted.append(lines[2]["content"]["id"])
+        assert accepted.pop() == accepted[0]
         assert server.server.to("/page/") == []
         [listed] = here_document(tmp_path, JOBS)
         assert {job["status"] for job in listed["content"]["jobs"]} == {"pending"}
         with Child(tmp_path, env=OPEN) as child:
             assert [ended(child, one)["status"] for one in accepted] == ["success"] * ROUNDS
-            reported = until_reported(hook, 2 * ROUNDS)  # and each task has run once
+            reported = until_reported(hook, 2 * ROUNDS + 1)  # and each task has run once
+            assert submit(child, page_job(server, "/page/0", key="0")) == accepted[0]
             assert child.end() == 0
         assert set(map(tuple, reported.values())) == {("WAITING", "RUNNING", "RUNNING", "COMPLETED")}
         assert sorted(one.headers["Idempotency-Key"] for one in server.server.to("jobResult")) == sorted(accepted)
+        assert [len(server.server.to(f"/page/{number}")) for number in range(ROUNDS)] == [1] * ROUNDS
 
 
 def test_listing_jobs_ends_none(tmp_path: Path) -> None:
     """`echo list_jobs | sidecar` takes nothing that an earlier process has left."""
     with rtcv() as server:
-        for number in range(3):
-            here_document(tmp_path, {"type": "send_job", "content": page_job(server, f"/page/{number}")})
+        here_document(
+            tmp_path, *({"type": "send_job", "content": page_job(server, f"/page/{number}")} for number in range(3))
+        )
         for _ in range(ROUNDS):
             [listed] = here_document(tmp_path, JOBS)
             seen = [(job["status"], job.get("attempts", 0)) for job in listed["content"]["jobs"]]
@@ -89,86 +106,85 @@ def test_listing_jobs_ends_none(tmp_path: Path) -> None:
         assert server.server.to("/page/") == []
 
 
-@pytest.mark.browser
-def test_the_same_key_is_the_same_job(tmp_path: Path) -> None:
-    """A here document that is repeated until it is done has its job done once."""
-    with rtcv() as server:
-        job = page_job(server, "/page/once", key="once")
-        ids = {here_document(tmp_path, {"type": "send_job", "content": job})[0]["content"]["id"] for _ in range(3)}
-        with Child(tmp_path, env=OPEN) as child:
-            assert ended(child, submit(child, job))["status"] == "success"
-            assert {submit(child, job)} == ids
-        assert len(server.server.to("/page/once")) == 1
+class Sessions:
+    """Sessions one after another on one home, each with a job and a task whose pages come only when it has ended."""
+
+    def __init__(self, folder: Path, server: Rtcv, hook: Rtcv) -> None:
+        self.folder = folder
+        self._server = server
+        self._hook = hook
+
+    def begin(self, child: Child, how: str) -> str:
+        """Has a job and a task begin, and then one job wait; gives the first job's id."""
+        hooks = [f"{self._hook.server.url}/hook"]
+        self._server.server.fail(f"/page/{how}", "hang", count=2)
+        job_id = submit(child, page_job(self._server, f"/page/{how}/job", key=how, webhooks=hooks))
+        task = {"id": how, "interval": 3_600_000, "job": _once(self._server, f"/page/{how}/task")}
+        child.write(encoded({"type": "create_task", "content": task}))
+        assert child.read()["type"] == "ok"
+        self._server.wait_for(f"/page/{how}", 2)
+        submit(child, page_job(self._server, f"/page/{how}/waits", key=f"{how} waits", webhooks=hooks))
+        assert len(self._server.server.to(f"/page/{how}")) == 2
+        return job_id
+
+    def check(self, child: Child, how: str, job_id: str) -> None:
+        """What was cut short is done by this process, at its own time and once, and no end but that is reported."""
+        waits = submit(child, page_job(self._server, f"/page/{how}/waits", key=f"{how} waits"))
+        states = [ended(child, one) for one in (job_id, waits)]
+        assert [one["status"] for one in states] == ["success"] * 2, (how, states)
+        assert states[0]["attempts"] == 2, (how, states)
+        self._server.wait_for(f"/page/{how}/task", 2)
+        [reply] = child.ask({"type": "list_task_runs", "content": {"id": how}})
+        [run] = [one["run"] for one in reply["content"]["runs"]]
+        state = ended(child, run)
+        assert (state["status"], state["attempts"]) == ("success", 2), (how, state)
+        [reply] = child.ask({"type": "get_task_status", "content": {"id": how}})
+        assert (reply["content"]["runs"], reply["content"]["failed"]) == (1, 0), how
+        assert reply["content"]["last_run"]["status"] == "success", how
+        for one in (job_id, waits):
+            reported = until_ended(self._hook, one)
+            assert "FAILED" not in reported, (how, reported)
+            assert reported.count("COMPLETED") == 1, (how, reported)
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("how", ["end of input", "signal"])
-def test_the_deadline_is_no_job_s_end(tmp_path: Path, how: str) -> None:
-    """A job that still runs at the deadline is requeued, and reported as waiting."""
+@pytest.mark.timeout(240)
+def test_the_end_of_a_session_is_no_run_s_end(tmp_path: Path) -> None:
+    """What still runs at the deadline, or loses its browser before it, is requeued and reported as waiting.
+
+    The deadline comes after the end of input, or after a signal. A service manager ends the browsers as well: what
+    their death has cut is put back, too. No browser stays behind, and the exit code is 0.
+    """
+    left: list[tuple[str, str]] = []
     with rtcv() as server, receiver() as hook:
-        server.server.fail("/page/slow", "hang", count=1)
-        with Child(tmp_path, "--shutdown-timeout", "0.3", env=OPEN) as child:
-            job_id = submit(child, page_job(server, "/page/slow", webhooks=[f"{hook.server.url}/hook"]))
-            server.wait_for("/page/slow")
-            child.close_stdin() if how == "end of input" else child.signal(signal.SIGTERM)
-            assert child.wait() == 0
-        server.release()
+        sessions = Sessions(tmp_path, server, hook)
+        for how in ("input", "signal", "manager"):
+            timeout = [] if how == "manager" else ["--shutdown-timeout", "0.3"]
+            with Child(tmp_path, *timeout, env=OPEN | {"SIDECAR_CONCURRENCY": "2"}) as child:
+                if left:
+                    sessions.check(child, *left.pop())
+                left.append((how, sessions.begin(child, how)))
+                started = psutil.Process(child.pid).children(recursive=True)
+                child.close_stdin() if how == "input" else child.signal(signal.SIGTERM)
+                if how == "manager":
+                    _end_all(child, started)
+                assert child.wait() == 0, how
+                assert psutil.wait_procs(started, timeout=30)[1] == [], how
+            server.release()
         with Child(tmp_path, env=OPEN) as child:
-            assert ended(child, job_id)["status"] == "success"
-            until_reported(hook, 1)
-        states = runs_reported(hook)[job_id]
-        assert "FAILED" not in states
-        assert states.count("COMPLETED") == 1
-
-
-@pytest.mark.browser
-@pytest.mark.timeout(120)
-def test_a_browser_that_is_killed_by_the_service_manager_too(tmp_path: Path) -> None:
-    """A service manager that ends all processes at once ends no job: what its browser's death has cut is put back."""
-    with rtcv() as server, receiver() as hook:
-        server.server.fail("/page/slow", "hang", count=1)
-        with Child(tmp_path, env=OPEN) as child:
-            job_id = submit(child, page_job(server, "/page/slow", webhooks=[f"{hook.server.url}/hook"]))
-            server.wait_for("/page/slow")
-            below = psutil.Process(child.pid).children(recursive=True)
-            child.signal(signal.SIGTERM)
-            child.send({"type": "ping"})
-            while not child.silent(0.5):  # until it has taken the signal, and answers nothing more
-                assert child.read() == {"type": "pong"}
-                child.send({"type": "ping"})
-            for one in below:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    one.send_signal(signal.SIGTERM)
-            assert child.wait() == 0
-        server.release()
-        with Child(tmp_path, env=OPEN) as child:
-            state = ended(child, job_id)
-            assert state["status"] == "success", state
-            until_reported(hook, 1)
-        assert "FAILED" not in runs_reported(hook)[job_id]
-
-
-@pytest.mark.browser
-def test_a_task_s_run_is_put_back(tmp_path: Path) -> None:
-    """A periodic run that the end cuts short is done by the next process, at its own time and once."""
-    with rtcv() as server:
-        server.server.fail("/page/task", "hang", count=1)
-        task = {"id": "t", "interval": 3_600_000, "job": _once(server, "/page/task")}
-        with Child(tmp_path, "--shutdown-timeout", "0.3", env=OPEN) as child:
-            child.write(encoded({"type": "create_task", "content": task}))
-            assert child.read()["type"] == "ok"
-            server.wait_for("/page/task")
+            sessions.check(child, *left.pop())
             assert child.end() == 0
-        server.release()
-        with Child(tmp_path, env=OPEN) as child:
-            server.wait_for("/page/task", 2)
-            [reply] = child.ask(JOBS)
-            [run] = [job["id"] for job in reply["content"]["jobs"] if job["type"] == "run_task"]
-            assert ended(child, run)["status"] == "success"
-            [reply] = child.ask({"type": "get_task_status", "content": {"id": "t"}})
-            assert (reply["content"]["runs"], reply["content"]["failed"]) == (1, 0)
-            assert reply["content"]["last_run"]["status"] == "success"
-            assert status(child, run)["attempts"] == 2
+
+
+def _end_all(child: Child, below: list[psutil.Process]) -> None:
+    """Signals what the child has started, once it has taken its own signal and answers nothing more."""
+    child.send({"type": "ping"})
+    while not child.silent(0.5):
+        assert child.read() == {"type": "pong"}
+        child.send({"type": "ping"})
+    for one in below:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.send_signal(signal.SIGTERM)
 
 
 def _once(server: Rtcv, path: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.jobs import ended, page_job, submit
+from tests.e2e.jobs import ended, page_job, status, submit
 from tests.fakes import KEY
 from tests.harness import SECONDS, Child, environment, receiver, rtcv
 
@@ -64,7 +64,10 @@ def test_a_sessions_debug_log(tmp_path: Path) -> None:
 
 
 def test_a_workers_stderr(tmp_path: Path) -> None:
-    """As text, one line each, also of what a name contains."""
+    """As text, one line each, also of what a name contains.
+
+    It needs no parent: it does what others have left, and ends with a signal; what runs then is finished first.
+    """
     command = [sys.executable, "-m", "sidecar", "worker"]
     with rtcv() as server:
         server.server.fail("/page/left", "hang", count=None)
@@ -78,10 +81,12 @@ def test_a_workers_stderr(tmp_path: Path) -> None:
                 server.wait_for("/page/left", 2)
                 worker.send_signal(signal.SIGTERM)
                 server.release()
-                _, told = worker.communicate(timeout=2 * SECONDS)
+                said, told = worker.communicate(timeout=2 * SECONDS)
             finally:
                 worker.kill()
-    assert worker.returncode == 0
+        with Child(tmp_path) as child:
+            assert status(child, job_id)["status"] == "success"
+    assert (said.decode(), worker.returncode) == (f"sidecar worker {worker.pid}: at work\n", 0)
     line = told.decode()
-    said = rf'job run={job_id} name="two\\nlines" status=success steps=1 of=1 seconds=[\d.]+\n'
-    assert re.fullmatch(HEAD + said, line), line
+    logged = rf'job run={job_id} name="two\\nlines" status=success steps=1 of=1 seconds=[\d.]+\n'
+    assert re.fullmatch(HEAD + logged, line), line
