@@ -6,7 +6,9 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +20,8 @@ pytestmark = pytest.mark.browser
 
 ONE_AT_A_TIME = {"SIDECAR_CONCURRENCY": "1"}
 STORE_KEY = {"SIDECAR_STORE_KEY": "A" * 43 + "="}
-ROUNDS = 5
-LONGEST_LIFE = 1.5
-"""Seconds that a child gets at most before it is killed."""
+LIVES = (0.0, 0.4, 0.9, 1.5)
+"""Within which of these seconds each child is killed, one a round: at once, or between this and the one before."""
 
 
 @pytest.fixture
@@ -29,6 +30,12 @@ def server() -> Iterator[Rtcv]:
     with rtcv() as running:
         yield running
         running.release()
+
+
+def kill(child: Child) -> None:
+    """As `kill -9` does."""
+    child.signal(signal.SIGKILL)
+    child.wait()
 
 
 @contextmanager
@@ -40,123 +47,100 @@ def locked(home: Path) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
-def test_accepted_and_killed_at_once(tmp_path: Path, server: Rtcv) -> None:
-    """The answer says that it is on disk: before its worker has even begun, the process may die."""
-    with Child(tmp_path) as child:
-        job_id = submit(child, page_job(server, "/page/accepted"))
-        child.signal(signal.SIGKILL)
-        child.wait()
-    with Child(tmp_path) as child:
-        assert ended(child, job_id)["status"] == "success"
-
-
-def test_killed_while_a_job_runs_and_another_waits(tmp_path: Path, server: Rtcv) -> None:
-    """The next process does both at once: it waits for no lease of a dead process."""
+def test_killed_in_each_state(tmp_path: Path, server: Rtcv) -> None:
+    """While a job runs and another is just accepted, right after the end, and before the third is accepted."""
     server.server.fail("/page/runs", "hang", count=None)
     with Child(tmp_path, env=ONE_AT_A_TIME) as child:
-        runs, waits = submit(child, page_job(server, "/page/runs")), submit(child, page_job(server, "/page/waits"))
+        runs = submit(child, page_job(server, "/page/runs"))
         server.wait_for("/page/runs")
         assert status(child, runs)["status"] == "pending"
-        assert server.server.to("/page/waits") == []
-        child.signal(signal.SIGKILL)
-        child.wait()
+        waits = submit(child, page_job(server, "/page/waits"))
+        kill(child)
+    assert server.server.to("/page/waits") == []
     server.release()
+    ends = _both_are_done(tmp_path, server, runs, waits)
+    with Child(tmp_path) as child:
+        assert [status(child, one) for one in (runs, waits)] == ends  # what has been said once is said again
+        early = page_job(server, "/page/early", key="early")
+        with locked(tmp_path):
+            child.send({"type": "send_job", "content": early})
+            assert child.silent(0.5)
+            kill(child)
+    with Child(tmp_path) as child:  # nothing was promised, and nothing is there; sent again it is one job
+        (reply,) = child.ask({"type": "list_jobs"})
+        assert reply["content"]["total_count"] == 2
+        assert ended(child, submit(child, early))["attempts"] == 1
+    assert [len(server.server.to(f"/page/{name}")) for name in ("runs", "waits", "early")] == [2, 1, 1]
+
+
+def _both_are_done(folder: Path, server: Rtcv, runs: str, waits: str) -> list[dict[str, Any]]:
+    """The next process does both at once: it waits for no lease of a dead one. It is killed when they have ended."""
     began = time.monotonic()
-    with Child(tmp_path, env=ONE_AT_A_TIME) as child:
+    with Child(folder, env=ONE_AT_A_TIME) as child:
         server.wait_for("/page/waits")  # without a word from the parent
         server.wait_for("/page/runs", 2)
-        assert [ended(child, one)["status"] for one in (runs, waits)] == ["success", "success"]
-        assert status(child, runs)["attempts"] == 2
+        ends = [ended(child, one) for one in (runs, waits)]
+        assert [(one["status"], one["attempts"]) for one in ends] == [("success", 2), ("success", 1)]
         assert time.monotonic() - began < 20  # a lease takes 30
-
-
-def test_killed_between_the_browser_and_the_server(tmp_path: Path, server: Rtcv) -> None:
-    """The result had not reached its server: it is sent again, under the same key, and the job ends once."""
-    server.server.fail("jobResult", "hang", count=1)
-    with Child(tmp_path, env=STORE_KEY) as child:
-        assert child.ask({"type": "set_credentials", "content": server.credentials}) == [{"type": "ok"}]
-        job_id = submit(child, page_job(server, "/page/forwarded", forward=True))
-        server.wait_for("jobResult")
-        child.signal(signal.SIGKILL)
-        child.wait()
-    with Child(tmp_path, env=STORE_KEY) as child:
-        server.wait_for("jobResult", 2)
-        assert ended(child, job_id)["status"] == "success"
-    sent = server.server.to("jobResult")
-    assert len({request.headers["Idempotency-Key"] for request in sent}) == 1
-    assert all(request.headers["Authorization"].startswith(f"Basic {KEY_ID}:") for request in sent)
-
-
-def test_killed_before_it_is_accepted(tmp_path: Path, server: Rtcv) -> None:
-    """Nothing was promised yet and nothing is there; sent again it is one job."""
-    job = page_job(server, "/page/early", key="early")
-    with Child(tmp_path) as child:
-        ended(child, submit(child, page_job(server, "/page/before")))
-        with locked(tmp_path):
-            child.send({"type": "send_job", "content": job})
-            assert child.silent(0.5)
-            child.signal(signal.SIGKILL)
-            child.wait()
-    with Child(tmp_path) as child:
-        (reply,) = child.ask({"type": "list_jobs"})
-        assert reply["content"]["total_count"] == 1
-        assert ended(child, submit(child, job))["attempts"] == 1
-    assert len(server.server.to("/page/early")) == 1
+        kill(child)
+    return ends
 
 
 def test_killed_between_a_run_s_end_and_its_note(tmp_path: Path, server: Rtcv) -> None:
-    """The run has ended without a trace on disk: it runs again, and only that run is reported and forwarded."""
-    server.server.fail("/page/unnoted", "hang", count=1)
-    with Child(tmp_path, env=STORE_KEY) as child:
-        assert child.ask({"type": "set_credentials", "content": server.credentials}) == [{"type": "ok"}]
-        job_id = submit(child, page_job(server, "/page/unnoted", forward=True, artifacts="files", options=["PDF"]))
-        server.wait_for("/page/unnoted")
-        with locked(tmp_path):
-            server.release()
-            deadline = time.monotonic() + SECONDS
-            while not list((tmp_path / "state" / "artifacts").rglob("*.pdf")):  # the last that a run does
-                assert time.monotonic() < deadline
-                time.sleep(PAUSE / 10)
-            assert child.silent(0.5)
-            child.signal(signal.SIGKILL)
-            child.wait()
-    assert server.server.to("jobResult") == []
-    with Child(tmp_path, env=STORE_KEY) as child:
-        state = ended(child, job_id)
-        assert (state["status"], state["attempts"]) == ("success", 2)
-        server.wait_for("jobResult")
-    assert len(server.server.to("/page/unnoted")) == 2
-    assert [one.headers["Idempotency-Key"] for one in server.server.to("jobResult")] == [job_id]
+    """The run has ended without a trace on disk: it runs again, and only that run is reported and forwarded.
+
+    Another one's end was noted, and its result had not reached its server: that is sent again, under the same key.
+    """
+    server.server.fail("jobResult", "hang", count=1)
+    with rtcv() as pages:
+        pages.server.fail("/page/unnoted", "hang", count=1)
+        with Child(tmp_path, env=STORE_KEY) as child:
+            assert child.ask({"type": "set_credentials", "content": server.credentials}) == [{"type": "ok"}]
+            noted = submit(child, page_job(pages, "/page/noted", forward=True))
+            server.wait_for("jobResult")
+            job_id = submit(child, page_job(pages, "/page/unnoted", forward=True, artifacts="files", options=["PDF"]))
+            pages.wait_for("/page/unnoted")
+            with locked(tmp_path):
+                pages.release()
+                deadline = time.monotonic() + SECONDS
+                while not list((tmp_path / "state" / "artifacts").rglob("*.pdf")):  # the last that a run does
+                    assert time.monotonic() < deadline
+                    time.sleep(PAUSE)
+                assert child.silent(0.5)
+                kill(child)
+        assert _keys(server) == [noted]
+        with Child(tmp_path, env=STORE_KEY) as child:
+            state = ended(child, job_id)
+            assert (state["status"], state["attempts"]) == ("success", 2)
+            state = ended(child, noted)
+            assert (state["status"], state["attempts"]) == ("success", 1)
+            server.wait_for("jobResult", 3)
+        assert [len(pages.server.to(f"/page/{name}")) for name in ("noted", "unnoted")] == [1, 2]
+    assert sorted(_keys(server)) == sorted([noted, noted, job_id])
+    sent = server.server.to("jobResult")
+    assert all(request.headers["Authorization"].startswith(f"Basic {KEY_ID}:") for request in sent)
 
 
-def test_killed_right_after_the_end(tmp_path: Path, server: Rtcv) -> None:
-    """What `job_status` has said once, it says again."""
-    with Child(tmp_path) as child:
-        job_id = submit(child, page_job(server, "/page/ended"))
-        before = ended(child, job_id)
-        child.signal(signal.SIGKILL)
-        child.wait()
-    with Child(tmp_path) as child:
-        assert status(child, job_id) == before
-        assert len(server.server.to("/page/ended")) == 1
+def _keys(server: Rtcv) -> list[str]:
+    """The jobs whose results the server has been sent, by the keys of the requests."""
+    return [request.headers["Idempotency-Key"] for request in server.server.to("jobResult")]
 
 
 @pytest.mark.timeout(300)
 def test_killed_at_any_moment(tmp_path: Path, server: Rtcv) -> None:
-    """Processes that die anywhere, again and again, lose nothing that they had accepted."""
+    """Processes that die anywhere, also at once, again and again, lose nothing that they had accepted."""
     moments = random.Random(20_260_131)
     accepted: dict[str, str] = {}
-    for number in range(ROUNDS):
+    for number, (least, longest) in enumerate(pairwise((0.0, *LIVES))):
         with Child(tmp_path) as child:
-            for one in range(3):
+            for one in range(2):
                 key = f"{number}-{one}"
                 accepted[key] = submit(child, page_job(server, f"/page/{key}", key=key))
-            life = time.monotonic() + moments.uniform(0, LONGEST_LIFE)
+            life = time.monotonic() + moments.uniform(least, longest)
             while time.monotonic() < life:
                 child.ask({"type": "ping"})
-                time.sleep(PAUSE / 10)
-            child.signal(signal.SIGKILL)
-            child.wait()
+                time.sleep(PAUSE)
+            kill(child)
     with Child(tmp_path) as child:
         states = [ended(child, job_id) for job_id in accepted.values()]
         assert {state["status"] for state in states} == {"success"}
