@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from tests.e2e.jobs import ended, page_job, status, stored, submit
-from tests.e2e.test_tasks import OPEN, ask, gate, runs, script, wait_until
+from tests.e2e.test_tasks import OPEN, ask, ask_amid, gate, runs, script, wait_until
 from tests.fakes import ENCRYPTION_KEY
 from tests.harness import PAUSE, SECONDS, Child, Rtcv, environment, rtcv
 from tests.redis_server import RedisServer
@@ -24,8 +24,11 @@ STORE_KEY = {"SIDECAR_STORE_KEY": "A" * 43 + "="}
 LEASE = 60.0
 """Seconds in which the jobs of a machine that is gone are done by others: 15 until it is noticed, and then some."""
 
+SELDOM = 0.2
+"""Seconds between two looks at what takes many seconds."""
 
-@pytest.fixture
+
+@pytest.fixture(scope="module")
 def server() -> Iterator[Rtcv]:
     """Serves pages."""
     with rtcv() as running:
@@ -33,18 +36,28 @@ def server() -> Iterator[Rtcv]:
         running.release()
 
 
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A Redis that keeps its data over a restart."""
-    with RedisServer(tmp_path, lasting=True) as running:
+    with RedisServer(tmp_path_factory.mktemp("redis"), lasting=True) as running:
         yield running
 
 
 @pytest.fixture
-def machines(tmp_path: Path, redis: RedisServer) -> Iterator[list[Child]]:
-    """Three sidecars, each on a state folder of its own, which run one job at a time."""
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """Another one, of one test's own."""
+    with RedisServer(tmp_path, lasting=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory, redis: RedisServer) -> Iterator[list[Child]]:
+    """Three sidecars, each on a state folder of its own, which run one job at a time; all are alive at the end."""
+    folder = tmp_path_factory.mktemp("machines")
     with ExitStack() as running:
-        yield [running.enter_context(machine(tmp_path / name, redis)) for name in ("one", "two", "three")]
+        children = [running.enter_context(machine(folder / name, redis)) for name in ("one", "two", "three")]
+        yield children
+        assert [child.end() for child in children] == [0, 0, 0]
 
 
 def machine(folder: Path, redis: RedisServer) -> Child:
@@ -98,51 +111,61 @@ def visits(server: Rtcv, path: str) -> int:
     return len(server.server.to(path))
 
 
-def runner(machines: list[Child], job_id: str, seconds: float = SECONDS) -> None:
-    """Returns once a job runs. Raises TimeoutError."""
-    deadline = time.monotonic() + seconds
-    while not status(machines[0], job_id).get("started"):
-        if time.monotonic() > deadline:
-            raise TimeoutError(job_id)
-        time.sleep(PAUSE)
-
-
 @pytest.mark.browser
 def test_jobs_run_anywhere_and_are_known_everywhere(machines: list[Child], server: Rtcv) -> None:
-    """Three pages are held at once, so three machines run them; each of them can report the result."""
-    for number in range(3):
-        server.server.fail(f"/page/{number}", "hang", count=1)
-    ids = [submit(machines[0], page_job(server, f"/page/{number}", key=f"k{number}")) for number in range(3)]
-    for number in range(3):
-        server.wait_for(f"/page/{number}")
+    """Three pages are held at once, so three machines run them; each of them can report the result.
+
+    Events arrive at the submitting parent, whichever machine runs the job; another one that asked for events has none.
+    """
+    submitter, other, _ = machines
+    before = [total(child, "success") for child in machines]
+    for child in (submitter, other):
+        assert ask_amid(child, "hello", notifications=True)
+    server.server.fail("/page/anywhere", "hang", count=3)
+    jobs = [page_job(server, f"/page/anywhere/{one}", key=f"k{one}") for one in range(3)]
+    ids = [ask_amid(submitter, "send_job", **job)["id"] for job in jobs]
+    server.wait_for("/page/anywhere", 3)
     server.release()
+    finished: set[str] = set()
+    deadline = time.monotonic() + LEASE
+    while finished != set(ids):
+        assert time.monotonic() < deadline, finished
+        line = submitter.read()
+        if line.get("event") == "job_update":
+            data: dict[str, Any] = line["content"]["data"]
+            if data["runState"] == "COMPLETED":
+                finished.add(data["runReference"])
+    assert other.silent()
+    for child in (submitter, other):
+        ask_amid(child, "hello", notifications=False)
     states = [[ended(child, one) for one in ids] for child in machines]
     assert states[0] == states[1] == states[2]
     assert [state["status"] for state in states[0]] == ["success"] * 3
-    assert [submit(child, page_job(server, "/page/0", key="k0")) for child in machines] == [ids[0]] * 3
-    assert [total(child, "success") for child in machines] == [3, 3, 3]
-    assert [child.end() for child in machines] == [0, 0, 0]
+    assert [submit(child, jobs[0]) for child in machines] == [ids[0]] * 3
+    assert [total(child, "success") for child in machines] == [count + 3 for count in before]
 
 
 @pytest.mark.browser
-def test_one_is_killed_and_one_frozen(machines: list[Child], server: Rtcv) -> None:
+def test_one_is_killed_and_one_frozen(tmp_path: Path, own_redis: RedisServer, server: Rtcv) -> None:
     """Every job ends exactly once in the results and at least once in effect; who thaws changes nothing."""
-    count = 9
-    for number in range(count):
-        server.server.fail(f"/page/{number}", "hang", count=1)
+    with ExitStack() as running:
+        made = [running.enter_context(machine(tmp_path / name, own_redis)) for name in ("one", "two", "three")]
+        _kill_and_freeze(made, server)
+
+
+def _kill_and_freeze(machines: list[Child], server: Rtcv) -> None:
     survivor, killed, frozen = machines
-    ids = [submit(survivor, page_job(server, f"/page/{number}", key=f"k{number}")) for number in range(count)]
-    for number in range(3):
-        server.wait_for(f"/page/{number}")
+    count = 5
+    server.server.fail("/page/ends", "hang", count=3)
+    ids = [submit(survivor, page_job(server, f"/page/ends/{number}")) for number in range(count)]
+    server.wait_for("/page/ends", 3)
     killed.signal(signal.SIGKILL)
     frozen.signal(signal.SIGSTOP)
-    for number in range(count):
-        server.server.fail(f"/page/{number}", "hang", count=0)
     server.release()
     states = [ended(survivor, one, LEASE) for one in ids]
     assert [state["status"] for state in states] == ["success"] * count
     assert max(state["attempts"] for state in states) == 2
-    assert all(visits(server, f"/page/{number}") >= 1 for number in range(count))
+    assert all(visits(server, f"/page/ends/{number}") >= 1 for number in range(count))
     frozen.signal(signal.SIGCONT)
     assert frozen.ask({"type": "ping"}) == [{"type": "pong"}]
     assert [ended(frozen, one) for one in ids] == states
@@ -154,11 +177,9 @@ def test_one_is_killed_and_one_frozen(machines: list[Child], server: Rtcv) -> No
 @pytest.mark.browser
 def test_redis_is_restarted(machines: list[Child], server: Rtcv, redis: RedisServer) -> None:
     """Killed while jobs run and wait: the work goes on, and meanwhile the sidecars answer and refuse new jobs."""
-    for number in range(3):
-        server.server.fail(f"/page/{number}", "hang", count=1)
-    ids = [submit(machines[0], page_job(server, f"/page/{number}")) for number in range(6)]
-    for number in range(3):
-        server.wait_for(f"/page/{number}")
+    server.server.fail("/page/restarted", "hang", count=3)
+    ids = [submit(machines[0], page_job(server, f"/page/restarted/{number}")) for number in range(6)]
+    server.wait_for("/page/restarted", 3)
     redis.stop()
     server.release()  # three jobs end while there is no Redis
     (refused,) = machines[1].ask({"type": "send_job", "content": page_job(server, "/page/refused")})
@@ -168,55 +189,17 @@ def test_redis_is_restarted(machines: list[Child], server: Rtcv, redis: RedisSer
     redis.start()
     states = [ended(machines[2], one, LEASE) for one in ids]
     assert [state["status"] for state in states] == ["success"] * 6, states
-    assert submit(machines[1], page_job(server, "/page/late"))
-    assert [child.end() for child in machines] == [0, 0, 0]
+    assert ended(machines[0], submit(machines[1], page_job(server, "/page/late")))["status"] == "success"
 
 
 @pytest.mark.browser
-def test_events_reach_the_submitting_parent(machines: list[Child], server: Rtcv, tmp_path: Path) -> None:
-    """Events arrive whichever machine runs the job: here a sidecar without notifications."""
-    submitter, other, _ = machines
-    submitter.ask({"type": "hello", "content": {"notifications": True}})
-    other.ask({"type": "hello", "content": {"notifications": True}})
-    for number in range(3):
-        server.server.fail(f"/page/{number}", "hang", count=1)
-    ids = {submit(submitter, page_job(server, f"/page/{number}")) for number in range(3)}
-    for number in range(3):
-        server.wait_for(f"/page/{number}")
-    server.release()
-    finished: set[str] = set()
-    deadline = time.monotonic() + LEASE
-    while finished != ids:
-        assert time.monotonic() < deadline, finished
-        line = submitter.read()
-        if line.get("event") == "job_update":
-            data: dict[str, Any] = line["content"]["data"]
-            if data["runState"] == "COMPLETED":
-                finished.add(data["runReference"])
-    assert other.silent()
+def test_a_login_goes_along(tmp_path: Path, own_redis: RedisServer, server: Rtcv) -> None:
+    """With a shared store key a worker without a login fetches a secret and forwards the result.
 
-
-@pytest.mark.browser
-def test_workers_without_a_parent(tmp_path: Path, redis: RedisServer, server: Rtcv) -> None:
-    """A machine that only works: it takes jobs until a signal ends it."""
-    with machine(tmp_path / "one", redis) as child:
-        server.server.fail("/page/0", "hang", count=1)
-        first = submit(child, page_job(server, "/page/0"))
-        server.wait_for("/page/0")  # the sidecar itself has its hands full
-        second = submit(child, page_job(server, "/page/1"))
-        with worker(tmp_path / "worker", member(redis)) as working:
-            assert ended(child, second)["status"] == "success"
-            assert status(child, first)["status"] == "pending"
-            working.send_signal(signal.SIGTERM)
-            assert working.wait(SECONDS) == 0
-        server.release()
-        assert ended(child, first)["status"] == "success"
-
-
-@pytest.mark.browser
-def test_a_login_goes_along(tmp_path: Path, redis: RedisServer, server: Rtcv) -> None:
-    """With a shared store key a worker without a login fetches a secret and forwards the result."""
-    env = {**member(redis), **STORE_KEY}
+    A machine that only works, without a parent, takes jobs until a signal ends it.
+    """
+    env = {**member(own_redis), **STORE_KEY}
+    fetched, forwarded = len(server.server.to("/secrets/")), len(server.server.to("jobResult"))
     folder = tmp_path / "one"
     folder.mkdir()
     secrets = {"user": {"key": "user", "encryption_key": ENCRYPTION_KEY}}
@@ -233,20 +216,21 @@ def test_a_login_goes_along(tmp_path: Path, redis: RedisServer, server: Rtcv) ->
         with worker(tmp_path / "worker", env) as working:
             assert ended(child, wanted)["status"] == "success"
             assert ended(child, refused)["error"]["code"] == "action_failed", "there is nothing to type into"
-            server.wait_for("jobResult")
+            server.wait_for("jobResult", forwarded + 1)
             assert status(child, held)["status"] == "pending"
             working.send_signal(signal.SIGTERM)
             assert working.wait(SECONDS) == 0
-        (result,) = server.server.to("jobResult")
+        (result,) = server.server.to("jobResult")[forwarded:]
         assert (result.json["runReference"], result.json["reference_number"]) == (wanted, "a")
-        assert len(server.server.to("/secrets/")) == 2
+        assert len(server.server.to("/secrets/")) == fetched + 2
         again = page_job(server, "/page/forwarded", secrets=secrets, reference_number="a")
         server.release()
+        assert ended(child, held)["status"] == "success"
         skipped = ended(child, submit(child, again))
         assert (skipped["status"], skipped["outcome"], "result" in skipped) == ("success", "skipped", False)
         assert child.end() == 0
     plain = [server.credentials["api_key"], ENCRYPTION_KEY, "demo-buyer"]
-    kept = stored(tmp_path) + b"".join(path.read_bytes() for path in redis.files)
+    kept = stored(tmp_path) + b"".join(path.read_bytes() for path in own_redis.files)
     assert [one for one in plain if one.encode() in kept] == []
 
 
@@ -255,19 +239,24 @@ def test_without_a_common_key_logins_stay_on_their_machine(machines: list[Child]
     """A job that needs its login waits for the process that has it, though others have nothing to do."""
     one, other, _ = machines
     assert one.ask({"type": "set_credentials", "content": server.credentials}) == [{"type": "ok"}]
-    server.server.fail("/page/held", "hang", count=1)
-    job_id = submit(one, page_job(server, "/page/held", forward=True))
-    server.wait_for("/page/held")
+    forwarded = len(server.server.to("jobResult"))
+    server.server.fail("/page/its-own", "hang", count=1)
+    job_id = submit(one, page_job(server, "/page/its-own", forward=True))
+    server.wait_for("/page/its-own")
     server.release()
     assert ended(other, job_id)["status"] == "success"
-    server.wait_for("jobResult")
-    assert [child.end() for child in machines] == [0, 0, 0]
+    server.wait_for("jobResult", forwarded + 1)
 
 
-def test_references_are_shared(machines: list[Child], server: Rtcv, redis: RedisServer) -> None:
+def test_references_are_shared(tmp_path: Path, server: Rtcv, own_redis: RedisServer) -> None:
     """What one machine remembers the others know; without Redis they say that they don't know, and no `false`."""
+    with machine(tmp_path / "one", own_redis) as one, machine(tmp_path / "two", own_redis) as other:
+        _share_references(one, other, server, own_redis)
+        assert (one.end(), other.end()) == (0, 0)
+
+
+def _share_references(one: Child, other: Child, server: Rtcv, redis: RedisServer) -> None:
     login = {"type": "set_credentials", "content": server.credentials}
-    one, other, _ = machines
     assert [child.ask(login) for child in (one, other)] == [[{"type": "ok"}]] * 2
     assert one.ask({"type": "set_cached_reference", "content": "a"}) == [{"type": "ok"}]
     deadline = time.monotonic() + SECONDS
@@ -287,18 +276,17 @@ def test_references_are_shared(machines: list[Child], server: Rtcv, redis: Redis
         assert time.monotonic() < deadline
         time.sleep(PAUSE)
     assert one.ask({"type": "send_cv", "content": {"referenceNumber": "a"}}) == [{"type": "ok"}]
-    assert [child.end() for child in machines] == [0, 0, 0]
 
 
 @pytest.mark.browser
-def test_schedules_are_shared(tmp_path: Path, redis: RedisServer, server: Rtcv) -> None:
+def test_schedules_are_shared(tmp_path: Path, own_redis: RedisServer, server: Rtcv) -> None:
     """With a key that all machines have: one makes a schedule and is killed, another one runs it, once."""
     folders = [tmp_path / name for name in ("one", "two")]
     for folder in folders:
         folder.mkdir()
     with (
-        Child(folders[0], env={**member(redis), **STORE_KEY}) as one,
-        Child(folders[1], env={**member(redis), **STORE_KEY}) as other,
+        Child(folders[0], env={**member(own_redis), **STORE_KEY}) as one,
+        Child(folders[1], env={**member(own_redis), **STORE_KEY}) as other,
     ):
         at = datetime.now(ZoneInfo("UTC")) + timedelta(seconds=20)
         schedule = {
@@ -313,12 +301,12 @@ def test_schedules_are_shared(tmp_path: Path, redis: RedisServer, server: Rtcv) 
         one.wait()
         (listed,) = other.ask({"type": "list_schedules", "content": {"page": 1}})
         assert [entry["name"] for entry in listed["content"]["schedules"]] == ["soon"], listed
-        assert planned(tmp_path, {**member(redis), **STORE_KEY}) == [("schedule", "soon", "pending", 0)]
+        assert planned(tmp_path, {**member(own_redis), **STORE_KEY}) == [("schedule", "soon", "pending", 0)]
         deadline = time.monotonic() + LEASE
         while visits(server, "/page/scheduled") == 0:
             assert time.monotonic() < deadline, other.stderr
             assert other.ask({"type": "ping"}) == [{"type": "pong"}]
-            time.sleep(PAUSE)
+            time.sleep(SELDOM)
         while total(other, "success") != 1:
             assert time.monotonic() < deadline, other.stderr
             time.sleep(PAUSE)
@@ -327,9 +315,9 @@ def test_schedules_are_shared(tmp_path: Path, redis: RedisServer, server: Rtcv) 
 
 
 @pytest.mark.browser
-def test_tasks_are_shared(tmp_path: Path, redis: RedisServer) -> None:
+def test_tasks_are_shared(tmp_path: Path, own_redis: RedisServer) -> None:
     """With a key that all machines have each time runs once, wherever; also after one machine is killed in a run."""
-    env = {**member(redis), **STORE_KEY, **OPEN}
+    env = {**member(own_redis), **STORE_KEY, **OPEN}
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         script(tmp_path / name, "exports.main = async ({url}) => (await fetch(url + '/x')).text()")
@@ -337,7 +325,7 @@ def test_tasks_are_shared(tmp_path: Path, redis: RedisServer) -> None:
         held.open.set()
         ask(one, "create_task", id="t", script="a.js", config={"url": held.url}, interval=1_000)
         assert [task["id"] for task in ask(other, "list_tasks")["tasks"]] == ["t"]
-        wait_until(lambda: total(other, "success") >= 4)
+        wait_until(lambda: total(other, "success") >= 3)
         assert ask(other, "stop_task", id="t")["running"] is False
         wait_until(lambda: total(other, "pending") == 0)
         times = total(one, "success")
@@ -351,12 +339,12 @@ def test_tasks_are_shared(tmp_path: Path, redis: RedisServer) -> None:
         one.signal(signal.SIGKILL)
         one.wait()
         held.open.set()
-        wait_until(lambda: total(other, "success") >= times + 3, LEASE)
+        wait_until(lambda: total(other, "success") >= times + 2, LEASE)
         ask(other, "stop_task", id="t")
         wait_until(lambda: total(other, "pending") == 0)
         done = runs(other, "success")
         assert len({run["due"] for run in done}) == len(done) == total(other, "success")
-        assert times + 3 <= len(done) <= len(held.asked) <= len(done) + 1, "the killed one's run alone is repeated"
+        assert times + 2 <= len(done) <= len(held.asked) <= len(done) + 1, "the killed one's run alone is repeated"
         assert planned(tmp_path / "elsewhere", env) == [("task", "t", "stopped", len(done))]
         ask(other, "delete_task", id="t")
         assert planned(tmp_path / "elsewhere", env) == []

@@ -34,8 +34,7 @@ from sidecar.__main__ import main
 main()
 """
 """Runs a sidecar for which that address is a public one, and that waits less long for scripts."""
-FILES: Final = {
-    "loops": ("exports.main = () => { for (;;); }", "timeout"),
+FILES: Final = {  # one that loops is in tests/e2e/test_tasks.py: it takes a core for as long as it may
     "leaks": ("const all = []; for (;;) all.push(new Array(1000).fill(1.5))", "action_failed"),
     "throws": ("exports.main = () => { throw new Error('bad') }", "action_failed"),
     "returns a megabyte": ("exports.main = () => 'x'.repeat(1 << 20)", "limit_exceeded"),
