@@ -27,7 +27,13 @@ OK = {"type": "ok"}
 STORE_KEY = b"a key of thirty-two bytes, always"[:32]
 OPEN = {"SIDECAR_ALLOW_PRIVATE_NETWORK": "true"}
 KEYED = {**OPEN, "SIDECAR_STORE_KEY": base64.b64encode(STORE_KEY).decode()}
+WITHOUT_BROWSER = {"SIDECAR_CHROMIUM": "/is/not/there"}
+"""Jobs end at once, and are reported as any are: where nothing else of them matters."""
 JOB: dict[str, Any] = {"type": "send_job", "content": {"steps": [{"url": "data:text/html,<h1>Hello</h1>"}]}}
+
+
+KILLED_AMID = 150
+"""Deliveries of which processes that are killed send some each."""
 
 
 def until(what: Callable[[], bool]) -> None:
@@ -36,7 +42,7 @@ def until(what: Callable[[], bool]) -> None:
     while not what():
         if time.monotonic() > deadline:
             raise TimeoutError
-        time.sleep(0.01)
+        time.sleep(0.02)
 
 
 def ids(server: Rtcv, path: str = "/") -> list[str]:
@@ -94,28 +100,30 @@ def test_webhooks_of_the_command_line(tmp_path: Path) -> None:
         assert not (tmp_path / "state" / "sidecar.db").exists()
 
 
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [
-        ("ftp://h", "this is not a usable http or https URL"),
-        ("http://u:p@h", "a URL can't hold a user or a password"),
-        (
-            "http://127.0.0.1:1",
-            "127.0.0.1:1 is a private address, which only SIDECAR_ALLOW_PRIVATE_NETWORK=true allows",
-        ),
-    ],
-)
-def test_a_wrong_webhook(tmp_path: Path, url: str, said: str) -> None:
-    """On the command line it ends the process, in a message it is an error."""
+WRONG = {
+    "ftp://h": "this is not a usable http or https URL",
+    "http://u:p@h": "a URL can't hold a user or a password",
+    "http://127.0.0.1:1": ("127.0.0.1:1 is a private address, which only SIDECAR_ALLOW_PRIVATE_NETWORK=true allows"),
+}
+
+
+@pytest.mark.parametrize(("url", "said"), WRONG.items())
+def test_a_wrong_webhook_on_the_command_line(tmp_path: Path, url: str, said: str) -> None:
+    """It ends the process."""
     command = [sys.executable, "-m", "sidecar", "--webhook", url]
     ended = subprocess.run(
         command, input=b"", capture_output=True, cwd=tmp_path, env=environment(tmp_path), timeout=SECONDS
     )
     assert (ended.returncode, ended.stderr.decode()) == (2, f"sidecar: --webhook: {said}\n")
+
+
+def test_a_wrong_webhook_in_a_message(tmp_path: Path) -> None:
+    """It is an error."""
     with Child(tmp_path) as child:
-        code = "forbidden" if "private" in said else "invalid_content"
-        wanted = error(code, said, field="[0].url")
-        assert child.ask({"type": "set_webhooks", "content": [{"url": url}]}) == [wanted]
+        messages = [{"type": "set_webhooks", "content": [{"url": url}]} for url in WRONG]
+        codes = ["forbidden" if "private" in said else "invalid_content" for said in WRONG.values()]
+        wanted = [error(code, said, field="[0].url") for code, said in zip(codes, WRONG.values(), strict=True)]
+        assert child.ask(*messages) == wanted
 
 
 def test_deliveries_continue_after_a_restart_with_a_store_key(tmp_path: Path) -> None:
@@ -218,7 +226,7 @@ def test_a_webhook_s_path_is_as_good_as_a_secret(tmp_path: Path) -> None:
         schedule = {"name": "later", "enabled": True, "trigger": later, "push": JOB}
         asynchronous = {**JOB["content"], "mode": "async", "webhooks": [theirs]}
         task = {"interval": 3_600_000, "init": "2100-01-01T00:00:00Z", "job": JOB["content"]}
-        with Child(tmp_path, env=KEYED) as child:
+        with Child(tmp_path, env=KEYED | WITHOUT_BROWSER) as child:
             for kind, content in (
                 ("set_webhooks", [{"url": mine}]),
                 ("create_schedule", schedule),
@@ -237,7 +245,7 @@ def test_a_webhook_s_path_is_as_good_as_a_secret(tmp_path: Path) -> None:
         taken.server.fail("/", "error", 0)
         taken.release()
         before = len(taken.server.requests)
-        with Child(tmp_path, env=KEYED) as child:
+        with Child(tmp_path, env=KEYED | WITHOUT_BROWSER) as child:
             until(lambda: waiting(child) == [])
             assert child.end() == 0
         assert {request.path for request in taken.server.requests[before:]} == {
@@ -249,19 +257,19 @@ def test_a_webhook_s_path_is_as_good_as_a_secret(tmp_path: Path) -> None:
 def test_many_kills_lose_nothing(tmp_path: Path) -> None:
     """At random moments, again and again: each delivery arrives, and in its order but for repetitions."""
     with receiver() as taken:
-        left_behind(tmp_path, taken.server.url, key=STORE_KEY, count=400)
+        left_behind(tmp_path, taken.server.url, key=STORE_KEY, count=KILLED_AMID)
         for round_ in range(4):
             with Child(tmp_path, env=KEYED) as child:
-                taken.wait_for("/", len(ids(taken)) + 5 + 30 * round_)
+                taken.wait_for("/", len(ids(taken)) + 5 + 10 * round_)
                 child.signal(signal.SIGKILL)
                 child.wait()
         with Child(tmp_path, env=KEYED) as child:
-            until(lambda: len(set(ids(taken))) == 400)
+            until(lambda: len(set(ids(taken))) == KILLED_AMID)
             until(lambda: waiting(child) == [])
             assert child.end() == 0
         arrived = ids(taken)
-        assert list(dict.fromkeys(arrived)) == [f"0-{number}" for number in range(400)]
-        assert len(arrived) <= 400 + 4 * BATCH_SIZE  # each kill may repeat what was not noted yet
+        assert list(dict.fromkeys(arrived)) == [f"0-{number}" for number in range(KILLED_AMID)]
+        assert len(arrived) <= KILLED_AMID + 4 * BATCH_SIZE  # each kill may repeat what was not noted yet
 
 
 def test_two_processes_on_one_home(tmp_path: Path) -> None:

@@ -81,22 +81,22 @@ def test_what_the_file_is_called(child: Child, server: Rtcv) -> None:
         assert (cv.filename, cv.content_type) == (name, content["content_type"])
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("filename", 'a"b'),
-        ("filename", "a\r\nb"),
-        ("filename", "../a"),
-        ("filename", ""),
-        ("content_type", "a/b\r\nX: 1"),
-        ("content_type", "pdf"),
-        ("content_type", "a" * 300),
-    ],
-)
-def test_names_that_are_refused(child: Child, field: str, value: str) -> None:
+NAMES = [
+    ("filename", 'a"b'),
+    ("filename", "a\r\nb"),
+    ("filename", "../a"),
+    ("filename", ""),
+    ("content_type", "a/b\r\nX: 1"),
+    ("content_type", "pdf"),
+    ("content_type", "a" * 300),
+]
+
+
+def test_names_that_are_refused(child: Child) -> None:
     """What would end the place where it stands."""
-    [refused] = child.ask(full_cv(**{field: value}))
-    assert (refused["error"]["code"], refused["error"]["field"]) == ("invalid_content", field)
+    refused = child.ask(*(full_cv(**{field: value}) for field, value in NAMES))
+    said = [(one["error"]["code"], one["error"]["field"]) for one in refused]
+    assert said == [("invalid_content", field) for field, _ in NAMES]
 
 
 def test_no_match_is_not_remembered(child: Child) -> None:

@@ -53,7 +53,7 @@ def _command(process: psutil.Process) -> list[str]:
         return []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])  # others: tests/e2e/test_endings.py
 def test_a_job_is_finished(tmp_path: Path, number: signal.Signals) -> None:
     """The browser is not in the group, so the job in flight gets its time, and then all are gone."""
     child = start(tmp_path)

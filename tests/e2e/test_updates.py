@@ -127,7 +127,10 @@ def posted(server: Rtcv, path: str, count: int) -> list[dict[str, Any]]:
 
 
 def test_parents_that_asked_see_updates_and_progress(tmp_path: Path) -> None:
-    """Before the reply, under the request's id; parents that did not ask see the reply alone."""
+    """Before the reply, under the request's id; parents that did not ask see the reply alone.
+
+    An async job's reference is its id, and no request is named: its reply came long ago.
+    """
     with Child(tmp_path) as child:
         events, reply = exchange(child, job(PAGE, request=1))
         assert (events, reply["type"], reply["id"]) == ([], "ok", 1)
@@ -150,24 +153,21 @@ def test_parents_that_asked_see_updates_and_progress(tmp_path: Path) -> None:
         assert all("id" not in event for event in events)
         events, reply = exchange(child, {"type": "send_job", "content": {"steps": [{"url": "file:///etc/passwd"}]}})
         assert (events, reply["error"]["code"]) == ([], "invalid_content")
+        _check_async_job(child)
         child.ask({"type": "hello"})
         assert exchange(child, job(PAGE))[0] == []
         assert child.end() == 0
 
 
-def test_async_jobs_are_reported_under_their_id(tmp_path: Path) -> None:
-    """The run's reference is the job's id, and no request is named: its reply came long ago."""
-    with Child(tmp_path) as child:
-        child.ask(HELLO)
-        events, reply = exchange(child, job(PAGE, request=1, mode="async"))
-        updates = [event["content"] for event in events if event["event"] == "job_update"]
-        while not updates or not over(updates[-1]):
-            line = child.read()
-            assert "id" not in line
-            updates += [line["content"]] if line["event"] == "job_update" else []
-        assert states(updates) == WHOLE
-        assert {update["data"]["runReference"] for update in updates} == {reply["content"]["id"]}
-        assert child.end() == 0
+def _check_async_job(child: Child) -> None:
+    events, reply = exchange(child, job(PAGE, request=3, mode="async"))
+    updates = [event["content"] for event in events if event["event"] == "job_update"]
+    while not updates or not over(updates[-1]):
+        line = child.read()
+        assert "id" not in line
+        updates += [line["content"]] if line["event"] == "job_update" else []
+    assert states(updates) == WHOLE
+    assert {update["data"]["runReference"] for update in updates} == {reply["content"]["id"]}
 
 
 def test_a_run_that_is_tried_again_waits(tmp_path: Path) -> None:
@@ -212,28 +212,38 @@ def test_schedules_are_reported_by_their_names(tmp_path: Path) -> None:
         assert child.end() == 0
 
 
-@pytest.mark.parametrize("end", ["cancel", "timeout", "crash"])
-def test_a_run_that_is_cut_short_has_failed(tmp_path: Path, end: str) -> None:
+SAID = {"cancel": "stopped", "timeout": "took longer than 5000 ms", "crash": "during the job"}
+
+
+def test_a_run_that_is_cut_short_has_failed(tmp_path: Path) -> None:
     """In the step that it was in, and with a reason."""
-    with site() as pages, Child(tmp_path) as child:
+    with Child(tmp_path) as child:
         child.ask(HELLO)
-        limit = {"timeout_ms": 5000} if end == "timeout" else {}
-        child.send(job(PAGE, f"{pages.url}/hang", PAGE, request=1, **limit))
-        assert pages.asked.wait(20)
-        if end == "cancel":
-            child.send({"type": "cancel", "content": {"id": 1}})
-        elif end == "crash":
-            for process in psutil.Process(child.pid).children(recursive=True):
-                if "--type=renderer" in process.cmdline():
-                    process.kill()
-        updates = until(child, "job_update", over)
-        assert states(updates)[-1] == "FAILED"
-        tasks = updates[-1]["data"]["taskStates"]
-        assert [task["state"] for task in tasks] == ["COMPLETED", "FAILED", "SKIPPED"]
-        said = {"cancel": "stopped", "timeout": "took longer than 5000 ms", "crash": "during the job"}
-        assert said[end] in tasks[1]["error_message"]
-        pages.go.set()
+        for end, said in SAID.items():
+            with site() as pages:
+                updates = _cut_short(child, pages, end)
+            assert states(updates)[-1] == "FAILED", end
+            tasks = updates[-1]["data"]["taskStates"]
+            assert [task["state"] for task in tasks] == ["COMPLETED", "FAILED", "SKIPPED"], end
+            assert said in tasks[1]["error_message"], end
         assert child.end() == 0
+
+
+def _cut_short(child: Child, pages: Site, end: str) -> list[dict[str, Any]]:
+    limit = {"timeout_ms": 5000} if end == "timeout" else {}
+    child.send(job(PAGE, f"{pages.url}/hang", PAGE, request=1, **limit))
+    assert pages.asked.wait(20)
+    if end == "cancel":
+        child.send({"type": "cancel", "content": {"id": 1}})
+    elif end == "crash":
+        for process in psutil.Process(child.pid).children(recursive=True):
+            if "--type=renderer" in process.cmdline():
+                process.kill()
+    updates = until(child, "job_update", over)
+    while (line := child.read()).get("id") != 1 or line["type"] == "event":
+        pass  # the reply to `cancel`, which has no id, or an event
+    assert line["type"] == "error", end
+    return updates
 
 
 def test_webhooks_get_updates_in_order(tmp_path: Path) -> None:
