@@ -250,7 +250,8 @@ class Rtcv:
 
     def wait_for(self, path: str, count: int = 1) -> None:
         """Returns once `count` requests to `path` have arrived. Raises TimeoutError."""
-        asyncio.run_coroutine_threadsafe(self.server.wait_for(path, count), self._loop).result(SECONDS)
+        waiting = self.server.wait_for(path, count, SECONDS)
+        asyncio.run_coroutine_threadsafe(waiting, self._loop).result(SECONDS + 1)
 
     def release(self) -> None:
         """Lets every request that hangs have its answer."""

@@ -14,6 +14,7 @@ from tests.e2e.test_clients import COMMANDS, command
 from tests.harness import environment
 
 HERE = Path(__file__).parent
+PYTHON = {"python": "driver.py", "asyncio": "async_driver.py"}
 BROKEN_SIDECAR = {"big-id-keeps-its-digits", "blank-line-is-an-error", "spaces-alone-are-an-error"}
 BROKEN_CLIENT = {
     "answers-come-in-any-order",
@@ -43,26 +44,16 @@ def test_our_sidecar_passes(tmp_path: Path) -> None:
     assert re.fullmatch(r"(\d+) of \1 cases passed\n", done.stdout)
 
 
-@pytest.mark.parametrize("language", ["python", *COMMANDS])
+@pytest.mark.parametrize("language", [*PYTHON, *COMMANDS])
 def test_our_clients_pass(tmp_path: Path, language: str) -> None:
     """All cases; bash those with one request at a time, and no other order of members than the sidecar's."""
-    own = [sys.executable, str(HERE / "driver.py")]
-    program = own if language == "python" else command(language, "driver", tmp_path)
+    own = language in PYTHON
+    program = [sys.executable, str(HERE / PYTHON[language])] if own else command(language, "driver", tmp_path)
     if language == "ruby":
         program.insert(1, "--disable-gems")  # a driver needs none, and finding them takes longer than a case
     without = ["--without", "concurrency,json"] if language == "bash" else []
     done = conformance(tmp_path, "--quiet", "--seconds", "60", "--client", *without, "--", *program)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
-
-
-def test_our_client_for_asyncio_passes(tmp_path: Path) -> None:
-    """All cases but those of single answers, which the core reads for both clients in Python."""
-    cases = [case for case in load("client") if case.file != "1-answers" or case.needs]
-    assert len(cases) > 25
-    driver = [sys.executable, str(HERE / "async_driver.py")]
-    assert [
-        (case.name, wrong) for case, wrong in play_child.play(cases, driver, environment(tmp_path), 60) if wrong
-    ] == []
 
 
 def failed(playing: "list[tuple[Case, str]]") -> set[str]:
