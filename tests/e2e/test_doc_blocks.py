@@ -129,8 +129,10 @@ def bash(checkout: Path, command: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_commands_of_the_examples(checkout: Path) -> None:
-    """Each ends well when it is run from the checkout."""
-    for line in blocks("examples/README.md", "sh")[0].splitlines():
+    """Each ends well when it is run from the checkout; the last, the demo, is run by tests/e2e/test_examples.py."""
+    *scrapers, demo = blocks("examples/README.md", "sh")[0].splitlines()
+    assert (len(scrapers), demo) == (2, ".venv/bin/python -m examples.demo")
+    for line in scrapers:
         done = bash(checkout, line)
         assert (done.returncode, done.stderr) == (0, ""), (line, done.stdout)
 

@@ -53,23 +53,31 @@ def test_scraper_in_another_language_reports_a_failure(tmp_path: Path, interpret
 @pytest.mark.browser
 @pytest.mark.timeout(240)
 def test_demo(tmp_path: Path) -> None:
-    """The demo keeps its promises, replays offline, names what it left, and ends with a command that works."""
-    done = run([sys.executable, "-m", "examples.demo", "--output", str(tmp_path / "left")], tmp_path)
+    """The demo keeps its promises, replays offline, names what it left, and ends with a command that works.
+
+    It is run as examples/README.md says, from what a reader's checkout has after `make setup`.
+    """
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    for name in ("examples", "tests"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (line,) = re.findall(r"^(\S+ -m examples\.demo)$", (EXAMPLES / "README.md").read_text(), re.MULTILINE)
+    done = run(["bash", "-c", line], tmp_path, PYTHONPATH=os.environ.get("PYTHONPATH", ""))
+    left = tmp_path / "demo-output"
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "20 in stock: 20 sent, 0 were sent before" in done.stdout
     assert "20 in stock: 0 sent, 20 were sent before" in done.stdout
     screenshots = re.findall(r"screenshot of the last page: (.*\.png)", done.stdout)
     assert len(screenshots) == 2
     for screenshot in screenshots:
-        assert Path(screenshot).read_bytes().startswith(b"\x89PNG")
+        assert (tmp_path / screenshot).read_bytes().startswith(b"\x89PNG")
     assert "the webhook received, signed: WAITING, RUNNING, RUNNING, COMPLETED" in done.stdout
     assert re.search(r"^task +front-door +running .* success ", done.stdout, re.MULTILINE)
-    log = tmp_path / "left" / "scraper_client_input.log"
+    log = left / "scraper_client_input.log"
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
     for secret in ("a-scraper's-key", "an-encryption-key-of-some-length", "demo-buyer"):
         assert secret not in log.read_text()
     assert "43 replies, 0 of them errors, 0 other than recorded" in done.stdout  # offline
-    for path in (tmp_path / "left" / "recording").rglob("*"):
+    for path in (left / "recording").rglob("*"):
         assert path.is_dir() or b"demo-buyer" not in path.read_bytes(), path
     replayed = run(shlex.split(done.stdout.splitlines()[-1]), tmp_path)
     assert (replayed.returncode, replayed.stderr) == (0, "")

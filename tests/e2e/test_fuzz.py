@@ -21,7 +21,7 @@ from tests.harness import Child
 from tests.sidecar.recording.redaction.test_redactor import MESSAGES
 from tests.spelled import IN_BASE64, PACKED, SPELLINGS
 
-settings.register_profile("fuzz", derandomize=True, database=None, deadline=None, max_examples=400)
+settings.register_profile("fuzz", derandomize=True, database=None, deadline=None, max_examples=200)
 FUZZ = settings(
     settings.get_profile("fuzz"),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,31 @@ def replay(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> 
     )
 
 
+@dataclass(frozen=True)
+class Session:
+    """SESSION as it was recorded, with its server, which takes nothing any more."""
+
+    recording: Path
+    server: Rtcv
+    replies: list[Any]
+    asked: int
+    """Requests that the server had got when the session ended."""
+
+    def copy(self, folder: Path) -> Path:
+        """The recording again, in a folder where it may be changed."""
+        return Path(shutil.copytree(self.recording, folder / "recording"))
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    """One recording for all that replay SESSION."""
+    folder = tmp_path_factory.mktemp("session")
+    with rtcv() as server:
+        replies = record(folder, server, *SESSION)
+        server.server.fail("/scanCV", "error", count=None)
+        yield Session(folder / "recording", server, replies, len(server.server.requests))
+
+
 @pytest.fixture(scope="module")
 def short_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a session that logged in and sent a ping; its server is gone."""
@@ -120,17 +146,16 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_a_session_is_replayed_without_its_server(tmp_path: Path) -> None:
-    """With the server gone, in another zone: the same replies."""
-    with rtcv() as server:
-        replies = record(tmp_path, server, *SESSION)
-        server.server.fail("/scanCV", "error", count=None)
+def test_a_session_is_replayed_without_its_server(tmp_path: Path, session: Session) -> None:
+    """With a server that gets no request, in another zone: the same replies."""
+    session.copy(tmp_path)
     done = replay(tmp_path, "--check", "--json", env={"TZ": "Pacific/Auckland"})
     assert done.returncode == 0, done.stdout + done.stderr
     *replayed, summary = [json.loads(line) for line in done.stdout.splitlines()]
     assert summary["summary"]["different"] == 0
-    assert [one["message"]["type"] for one in replayed] == [reply["type"] for reply in replies]
+    assert [one["message"]["type"] for one in replayed] == [reply["type"] for reply in session.replies]
     assert replayed[5]["message"]["content"] is True
+    assert len(session.server.server.requests) == session.asked
 
 
 MOCK_PASSWORD = "mock-password-4711"
@@ -182,21 +207,19 @@ runpy.run_module("sidecar", run_name="__main__", alter_sys=True)
 """
 
 
-def test_nothing_leaves_the_machine(tmp_path: Path, server: Rtcv, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_leaves_the_machine(tmp_path: Path, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """A replay tries no connection and resolves no name, also for what was not recorded; a trap would end it."""
-    record(tmp_path, server, *SESSION)
-    before = len(server.server.requests)
     for name in environment(tmp_path):
         monkeypatch.setenv(name, environment(tmp_path)[name])
     trapped = (sys.executable, "-c", TRAP)
-    recording, options = tmp_path / "recording", ReplayOptions(check=True)
+    recording, options = session.copy(tmp_path), ReplayOptions(check=True)
     assert replay_recording(recording, options, io.StringIO(), trapped) == 0
     path = recording / "session.jsonl"
     path.write_text(path.read_text().replace('"a-1"', '"a-3"'))
     printed = io.StringIO()
     assert replay_recording(recording, options, printed, trapped) == 1
     assert "was recorded with another body" in printed.getvalue()
-    assert len(server.server.requests) == before
+    assert len(session.server.server.requests) == session.asked
     live = subprocess.run([*trapped], input=path.read_bytes(), capture_output=True, timeout=60, check=False)
     assert live.returncode == 66  # the trap works
 
@@ -204,9 +227,9 @@ def test_nothing_leaves_the_machine(tmp_path: Path, server: Rtcv, monkeypatch: p
 SECRETS = [KEY, ENCRYPTION_KEY, *json.loads(default_secrets()["user"].json).values()]
 
 
-def test_no_secret_is_in_any_file_of_a_recording(tmp_path: Path, server: Rtcv) -> None:
+def test_no_secret_is_in_any_file_of_a_recording(tmp_path: Path, session: Session) -> None:
     """Keys, encryption keys and what servers keep: in no file, encoded or not, nor in what a replay prints."""
-    record(tmp_path, server, *SESSION)
+    session.copy(tmp_path)
     printed = replay(tmp_path, "--json")
     files = {path: path.read_bytes() for path in (tmp_path / "recording").rglob("*") if path.is_file()}
     files[tmp_path / "stdout"] = (printed.stdout + printed.stderr).encode()
@@ -233,10 +256,9 @@ def test_a_recording_is_private_and_complete(short_recording: Path) -> None:
     assert [(one["method"], one["response"]["status"]) for one in exchanges] == [("GET", 200)] * 3
 
 
-def test_a_changed_reply_is_shown_and_can_be_accepted(tmp_path: Path, server: Rtcv) -> None:
+def test_a_changed_reply_is_shown_and_can_be_accepted(tmp_path: Path, session: Session) -> None:
     """`--check` exits with 1 and says where; `--update` makes it the recorded one."""
-    record(tmp_path, server, *SESSION)
-    path = tmp_path / "recording" / "replies.jsonl"
+    path = session.copy(tmp_path) / "replies.jsonl"
     path.write_text(path.read_text().replace('"page":1', '"page":7'))
     done = replay(tmp_path, "--check")
     assert done.returncode == 1
@@ -248,12 +270,11 @@ def test_a_changed_reply_is_shown_and_can_be_accepted(tmp_path: Path, server: Rt
     assert '"page": 1' in path.read_text()
 
 
-def test_what_was_not_recorded_is_named(tmp_path: Path, server: Rtcv) -> None:
+def test_what_was_not_recorded_is_named(tmp_path: Path, session: Session) -> None:
     """A request that the recording doesn't have is `not_recorded`, with the nearest one that it has."""
-    record(tmp_path, server, {"type": "send_cv", "content": {"referenceNumber": "a-1"}})
-    path = tmp_path / "recording" / "session.jsonl"
-    path.write_text(path.read_text().replace('"a-1"', '"a-2"'))
-    done = replay(tmp_path, "--check", "--json")
+    path, server = session.copy(tmp_path) / "session.jsonl", session.server
+    path.write_text(path.read_text().replace('"a-1"', '"a-3"'))
+    done = replay(tmp_path, "--check", "--json", "--only", "set_credentials,send_cv")
     assert done.returncode == 1
     error = json.loads(done.stdout.splitlines()[1])["message"]["error"]
     assert error["code"] == "not_recorded"
@@ -369,9 +390,9 @@ def test_a_recording_that_was_cut_off_replays_as_far_as_it_goes(tmp_path: Path, 
     assert "2 replies, 0 of them errors, 0 other than recorded" in done.stdout
 
 
-def test_a_part_of_a_session_can_be_replayed(tmp_path: Path, server: Rtcv) -> None:
+def test_a_part_of_a_session_can_be_replayed(tmp_path: Path, session: Session) -> None:
     """`--skip`, `--only` and `--until` choose; `--repeat` prints the percentiles of each type."""
-    record(tmp_path, server, *SESSION)
+    session.copy(tmp_path)
     skipped = replay(tmp_path, "--skip", "list_jobs,list_schedules,nonsense", "--until", "11", "--json")
     types = [json.loads(line)["type"] for line in skipped.stdout.splitlines()[:-1]]
     assert types == ["set_credentials", *(message["type"] for message in SESSION[:10])]

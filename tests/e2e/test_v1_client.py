@@ -32,6 +32,13 @@ def child(tmp_path: Path) -> Iterator[Child]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """One sidecar for the tests that begin with a login to a server of their own, where it knows no reference."""
+    with Child(tmp_path_factory.mktemp("shared")) as running:
+        yield running
+
+
 @pytest.fixture
 def server() -> Iterator[Rtcv]:
     """A server that knows the scraper's key."""
@@ -86,9 +93,9 @@ def test_a_session_as_v1_knew_it(child: Child, server: Rtcv) -> None:
     assert child.stderr == ""
 
 
-def test_a_login_asks_three_things(child: Child, server: Rtcv) -> None:
+def test_a_login_asks_three_things(shared: Child, server: Rtcv) -> None:
     """Health, the key's roles and what was scanned, with RT-CV's own authorization each time."""
-    log_in(child, server, server_location=f"{server.server.url}/")
+    log_in(shared, server, server_location=f"{server.server.url}/")
     assert [(request.method, request.path) for request in server.server.requests] == [
         ("GET", "/api/v1/health"),
         ("GET", "/api/v1/auth/keyinfo"),
@@ -99,7 +106,7 @@ def test_a_login_asks_three_things(child: Child, server: Rtcv) -> None:
 
 
 @pytest.mark.parametrize("scanned", [["seen", "é\u0000"], None])
-def test_references_are_seeded_from_the_primary(child: Child, scanned: list[str] | None) -> None:
+def test_references_are_seeded_from_the_primary(shared: Child, scanned: list[str] | None) -> None:
     """What the primary has scanned is not sent again; what the others have is not asked for."""
     with (
         rtcv(keys=[ApiKey(scanned=scanned)]) as primary,  # type: ignore[arg-type]
@@ -109,15 +116,15 @@ def test_references_are_seeded_from_the_primary(child: Child, scanned: list[str]
         asked = [message("has_cached_reference", name) for name in ("seen", "é\u0000", "elsewhere")]
         known = bool(scanned)
         expected = [OK, ok(known), ok(known), ok(False)]
-        assert child.ask(message("set_multiple_credentials", servers), *asked) == expected
+        assert shared.ask(message("set_multiple_credentials", servers), *asked) == expected
 
 
 @pytest.mark.parametrize("kind", ["set_credentials", "set_multiple_credentials"])
-def test_several_servers(child: Child, kind: str) -> None:
+def test_several_servers(shared: Child, kind: str) -> None:
     """Their list may come under either name; every server gets the CV, and the primary answers."""
     with rtcv(matches=lambda cv: False) as primary, rtcv() as secondary:
         servers = [secondary.credentials, primary.credentials | {"primary": True}]
-        assert child.ask(message(kind, servers), cv("a")) == [OK, ok(False)]
+        assert shared.ask(message(kind, servers), cv("a")) == [OK, ok(False)]
         secondary.wait_for("scanCV")
         assert [one.server.to("scanCV")[0].json for one in (primary, secondary)] == [
             {"cv": {"referenceNumber": "a"}}
@@ -169,10 +176,10 @@ def test_lists_that_are_refused(child: Child, server: Rtcv) -> None:
     assert child.ask(message("set_multiple_credentials", [one])) == [OK]
 
 
-def test_a_key_that_is_no_scrapers(child: Child) -> None:
+def test_a_key_that_is_no_scrapers(shared: Child) -> None:
     """V1's sentence for it."""
     with rtcv(keys=[ApiKey(role=2 | 4 | 8 | 16)]) as server:
-        assert without_hints(child.ask(message("set_credentials", server.credentials))) == [
+        assert without_hints(shared.ask(message("set_credentials", server.credentials))) == [
             error("forbidden", "provided key does not have scraper role (nr 1)", status=403)
         ]
 
@@ -213,9 +220,9 @@ def test_references_before_a_login_are_forgotten_after_it(child: Child, server: 
     assert child.ask(message("has_cached_reference", "a"), cv("a")) == [ok(False), ok(True)]
 
 
-def test_invalid_cvs_are_refused(child: Child, server: Rtcv) -> None:
+def test_invalid_cvs_are_refused(shared: Child, server: Rtcv) -> None:
     """V1's sentences word for word."""
-    log_in(child, server)
+    log_in(shared, server)
     said = {
         "[]": ("cv expected to be an object", "content"),
         "null": ("cv expected to be an object", "content"),
@@ -225,10 +232,10 @@ def test_invalid_cvs_are_refused(child: Child, server: Rtcv) -> None:
     }
     lines = [f'{{"type":"send_cv","content":{content}}}'.encode() for content in said]
     expected = [error("invalid_content", describe_failure, field=field) for describe_failure, field in said.values()]
-    assert child.ask(*lines) == expected
+    assert shared.ask(*lines) == expected
     empty = error("invalid_content", "reference number cannot be an empty string", field="content")
     kinds = ("set_cached_reference", "set_short_cached_reference", "has_cached_reference")
-    assert child.ask(*(message(kind, "") for kind in kinds)) == [empty] * 3
+    assert shared.ask(*(message(kind, "") for kind in kinds)) == [empty] * 3
     assert server.server.to("scanCV") == []
 
 
@@ -240,43 +247,43 @@ CVS = [
 """Order, numbers of any size, escapes, duplicates, spaces, three megabytes."""
 
 
-def test_a_cv_arrives_as_it_was_written(child: Child, server: Rtcv) -> None:
+def test_a_cv_arrives_as_it_was_written(shared: Child, server: Rtcv) -> None:
     """Byte for byte."""
-    log_in(child, server)
+    log_in(shared, server)
     for content in CVS:
-        assert child.ask(b'{"content": ' + content + b' ,"type":"send_cv"}') == [ok(True)]
+        assert shared.ask(b'{"content": ' + content + b' ,"type":"send_cv"}') == [ok(True)]
         assert server.server.to("scanCV")[-1].body == b'{"cv":' + content + b"}"
 
 
-def test_a_cv_by_the_readmes_name(child: Child) -> None:
+def test_a_cv_by_the_readmes_name(shared: Child) -> None:
     """`reference_number` counts too; what the server says to it is the server's."""
     with rtcv() as server:
-        log_in(child, server)
+        log_in(shared, server)
         content = {"reference_number": "abcd"}
-        assert child.ask(message("send_cv", content)) == [
+        assert shared.ask(message("send_cv", content)) == [
             error("remote_error", "referenceNumber must be set", status=400)
         ]
-        assert child.ask(message("set_cached_reference", "abcd"), message("send_cv", content)) == [OK, OK]
+        assert shared.ask(message("set_cached_reference", "abcd"), message("send_cv", content)) == [OK, OK]
 
 
-def test_no_match_is_not_cached(child: Child) -> None:
+def test_no_match_is_not_cached(shared: Child) -> None:
     """It is sent again; a match is not."""
     with rtcv(matches=lambda cv: cv["referenceNumber"] == "yes") as server:
-        log_in(child, server)
-        assert child.ask(cv("no"), cv("no"), cv("yes"), cv("yes")) == [ok(False), ok(False), ok(True), OK]
+        log_in(shared, server)
+        assert shared.ask(cv("no"), cv("no"), cv("yes"), cv("yes")) == [ok(False), ok(False), ok(True), OK]
         assert len(server.server.to("scanCV")) == 3
 
 
-def test_the_same_reference_twice_at_once(child: Child, server: Rtcv) -> None:
+def test_the_same_reference_twice_at_once(shared: Child, server: Rtcv) -> None:
     """With ids they run side by side: the second waits for the first, others don't."""
-    log_in(child, server)
+    log_in(shared, server)
     server.server.fail("scanCV", "hang")
-    child.send(cv("a") | {"id": 1})
+    shared.send(cv("a") | {"id": 1})
     server.wait_for("scanCV")
-    child.send(cv("a") | {"id": 2}, cv("b") | {"id": 3})
-    assert child.read() == ok(True) | {"id": 3}
+    shared.send(cv("a") | {"id": 2}, cv("b") | {"id": 3})
+    assert shared.read() == ok(True) | {"id": 3}
     server.release()
-    answers = {answer.pop("id"): answer for answer in child.read_many(2)}
+    answers = {answer.pop("id"): answer for answer in shared.read_many(2)}
     assert answers == {1: ok(True), 2: OK}
     assert len(server.server.to("scanCV")) == 2
 
@@ -294,40 +301,40 @@ SECRETS = [
 """What the server holds, and what the parent is given."""
 
 
-def test_a_secret_is_given_byte_for_byte(child: Child) -> None:
+def test_a_secret_is_given_byte_for_byte(shared: Child) -> None:
     """Whatever JSON it is; only line breaks between its tokens can't stay in a reply of one line."""
     with rtcv(keys=[ApiKey(secrets={f"k{n}": Secret(stored) for n, (stored, _) in enumerate(SECRETS)})]) as server:
-        log_in(child, server)
+        log_in(shared, server)
         for number, (_, given) in enumerate(SECRETS):
-            child.send(message("get_secret", {"key": f"k{number}", "encryption_key": ENCRYPTION_KEY}))
-            assert child.read_line() == b'{"type":"ok","content":' + given + b"}\n"
+            shared.send(message("get_secret", {"key": f"k{number}", "encryption_key": ENCRYPTION_KEY}))
+            assert shared.read_line() == b'{"type":"ok","content":' + given + b"}\n"
 
 
-def test_a_secret_that_is_no_json(child: Child) -> None:
+def test_a_secret_that_is_no_json(shared: Child) -> None:
     """No part of such a secret reaches stdout, where it would be an invalid line."""
     bad = [b"", b"<html>", b'"\xff"', b'"\\ud800"', b"{", b"[" * 100_000]
     with rtcv(keys=[ApiKey(secrets={f"k{n}": Secret(stored) for n, stored in enumerate(bad)})]) as server:
-        log_in(child, server)
+        log_in(shared, server)
         asked = [message("get_secret", {"key": f"k{n}", "encryption_key": ENCRYPTION_KEY}) for n in range(len(bad))]
         said = "server returned 200 code, with a body that is not the expected JSON"
-        assert child.ask(*asked) == [error("remote_error", said, status=200)] * len(bad)
+        assert shared.ask(*asked) == [error("remote_error", said, status=200)] * len(bad)
 
 
-def test_a_secrets_path(child: Child) -> None:
+def test_a_secrets_path(shared: Child) -> None:
     """Key and encryption key are one segment each, whatever they hold."""
     encryption_key = "0123456789/ü €?"
     segment = "0123456789%2F%C3%BC%20%E2%82%AC%3F"
     paths = {"a/b c": "a%2Fb%20c", "ü?#%": "%C3%BC%3F%23%25", "user": "user"}
     with rtcv(keys=[ApiKey(secrets={path: Secret(b'"found"', segment) for path in paths.values()})]) as server:
-        log_in(child, server)
+        log_in(shared, server)
         for key, path in paths.items():
-            assert child.ask(message("get_secret", {"key": key, "encryption_key": encryption_key})) == [ok("found")]
+            assert shared.ask(message("get_secret", {"key": key, "encryption_key": encryption_key})) == [ok("found")]
             assert server.server.to("secrets")[-1].path == f"/api/v1/secrets/myKey/{path}/{segment}"
 
 
-def test_secrets_that_can_not_be_given(child: Child, server: Rtcv) -> None:
+def test_secrets_that_can_not_be_given(shared: Child, server: Rtcv) -> None:
     """Missing, of another shape, or behind another encryption key."""
-    log_in(child, server)
+    log_in(shared, server)
 
     def asked(kind: str, key: str, encryption_key: str = ENCRYPTION_KEY) -> dict[str, Any]:
         return message(kind, {"key": key, "encryption_key": encryption_key})
@@ -359,7 +366,7 @@ def test_secrets_that_can_not_be_given(child: Child, server: Rtcv) -> None:
             ok(USERS),
         ),
     ]
-    assert without_hints(child.ask(*(request for request, _ in exchanges))) == without_hints(
+    assert without_hints(shared.ask(*(request for request, _ in exchanges))) == without_hints(
         [reply for _, reply in exchanges]
     )
 
@@ -552,12 +559,12 @@ def test_a_slow_secondary_delays_no_request(child: Child, server: Rtcv) -> None:
         assert child.wait() == 0
 
 
-def test_what_failed_at_the_primary_is_not_cached(child: Child, server: Rtcv) -> None:
+def test_what_failed_at_the_primary_is_not_cached(shared: Child, server: Rtcv) -> None:
     """The next attempt is sent."""
-    log_in(child, server)
+    log_in(shared, server)
     server.server.fail("scanCV", "error", status=500)
     refused = error("remote_error", "injected failure", status=500)
-    assert child.ask(cv("a"), message("has_cached_reference", "a"), cv("a")) == [refused, ok(False), ok(True)]
+    assert shared.ask(cv("a"), message("has_cached_reference", "a"), cv("a")) == [refused, ok(False), ok(True)]
 
 
 def test_a_hundred_thousand_references(child: Child, server: Rtcv) -> None:

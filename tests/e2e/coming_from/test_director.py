@@ -7,7 +7,6 @@ or of its error; for a script it is the result, in the order of theirs and ours 
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -65,9 +64,10 @@ def url() -> Iterator[str]:
         thread.join(20)
 
 
-@contextmanager
-def sidecar(folder: Path) -> Iterator[Child]:
-    """One with the scripts that the page names."""
+@pytest.fixture(scope="module")
+def child(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """One sidecar with the scripts that the page names, for all rows: scripts leave nothing, and calls are undone."""
+    folder = tmp_path_factory.mktemp("director")
     for name, text in FILES.items():
         path = folder / "scripts" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,30 +82,25 @@ def sidecar(folder: Path) -> Iterator[Child]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def scripts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
-    """One sidecar for all rows with scripts, which leave nothing."""
-    with sidecar(tmp_path_factory.mktemp("director")) as running:
-        yield running
-
-
 CALLS, SCRIPTS = (
     [row for row in rows(SECTION) if ("/api/v1/" in row.theirs[0]) is are_calls] for are_calls in (True, False)
 )
 
 
 @pytest.mark.parametrize("row", CALLS, ids=str)
-def test_call(row: Row, tmp_path: Path) -> None:
+def test_call(row: Row, child: Child) -> None:
     """A call has our message with its content, and is answered as the row says."""
-    with sidecar(tmp_path) as child:
-        check_call(row, child)
+    check_call(row, child)
+    (left,) = child.ask({"type": "list_tasks"})
+    for task in left["content"]["tasks"]:
+        assert child.ask({"type": "delete_task", "content": {"id": task["id"]}})[0]["type"] == "ok"
 
 
 @pytest.mark.parametrize("row", SCRIPTS, ids=str)
-def test_script(row: Row, scripts: Child, url: str) -> None:
+def test_script(row: Row, child: Child, url: str) -> None:
     """A script gives its result."""
     for (script,), happens in zip(row.forms, row.happens, strict=True):
-        found = run(scripts, script, url)
+        found = run(child, script, url)
         assert contains(found, json.loads(happens)), found
 
 

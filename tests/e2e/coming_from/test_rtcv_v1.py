@@ -9,6 +9,7 @@ import json
 import re
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,29 +53,36 @@ def login(place: str) -> bytes:
     return json.dumps(LOGIN).replace(THEIR_SERVER, place).encode()
 
 
+@pytest.fixture(scope="module")
+def child(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """One sidecar for all rows of messages: each logs in to a server of its own, and knows no reference there."""
+    with Child(tmp_path_factory.mktemp("messages")) as running:
+        yield running
+        assert running.end() == 0
+
+
 @pytest.mark.parametrize("row", rows(SECTION), ids=str)
-def test_row(row: Row, tmp_path: Path) -> None:
+def test_row(row: Row, tmp_path: Path, child: Child) -> None:
     """Both forms do what the row says."""
     for number, form in enumerate(row.forms):
         folder = tmp_path / str(number)
         folder.mkdir()
         if form[0].startswith("{"):
-            check_messages(form, row.happens, folder)
+            check_messages(form, row.happens, child)
         elif form[0].startswith("export "):
             check_variables(form, row.happens, folder)
         else:
             check_command(form, row.happens, folder)
 
 
-def check_messages(lines: tuple[str, ...], happens: tuple[str, ...], folder: Path) -> None:
+def check_messages(lines: tuple[str, ...], happens: tuple[str, ...], child: Child) -> None:
     """Each line is answered as it says; the server got what it says."""
-    with server() as real, Child(folder) as child:
+    with server() as real:
         place = real.server.url
         given = [line.replace(THEIR_SERVER, place).encode() for line in lines]
         if not LOGINS & {json.loads(line)["type"] for line in lines}:
             assert child.ask(login(place)) == [{"type": "ok"}]
         answers = child.ask(*given)
-        assert child.end() == 0
     expected = [json.loads(span) for span in happens if span.startswith("{")]
     assert [shown(*both) for both in zip(answers, expected, strict=True)] == expected
     check_requests([span for span in happens if not span.startswith("{")], real)
