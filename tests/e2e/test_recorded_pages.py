@@ -133,8 +133,9 @@ def replay(folder: Path, *arguments: str) -> list[Any]:
     done = subprocess.run(
         command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False, timeout=180
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return [json.loads(line)["message"] for line in done.stdout.splitlines()[1:-1]]
+    _, *replies, _ = map(json.loads, done.stdout.splitlines())
+    assert done.returncode == 0, ([one for one in replies if one["differences"]], done.stderr)
+    return [one["message"] for one in replies]
 
 
 def title(text: str) -> dict[str, Any]:
@@ -155,14 +156,14 @@ def jobs_at(url: str, closed: int) -> dict[str, dict[str, Any]]:
         "missing": [{"url": f"{url}/there", "actions": [{"click": {"selector": "#nothing", "timeout": 300}}]}],
         "refused": [{"url": f"http://127.0.0.1:{closed}"}],
         "unsafe": [{"url": "http://127.0.0.1:1"}],
-        "step's limit": [{"url": url, "actions": [{"click": "#nothing"}], "timeout_ms": 1_000}],
+        "step's limit": [{"url": url, "actions": [{"click": "#nothing"}], "timeout_ms": 2_000}],
         "job's limit": [{"url": url, "actions": [title("never"), "page.title()"]}],
         "script": [{"url": url, "actions": ["page.locator('h1').waitFor({state: 'hidden', timeout: 400})"]}],
         "pictures": [{"url": f"{url}/x"}],
     }
     more: dict[str, dict[str, Any]] = {
         "login": {"options": ["HAR"]},
-        "job's limit": {"timeout_ms": 4_000},
+        "job's limit": {"timeout_ms": 5_000},
         "pictures": {"options": ["SCREENSHOT", "PDF"]},
     }
     return {name: {"steps": of, **more.get(name, {})} for name, of in steps.items()}

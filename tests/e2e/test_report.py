@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
 from sidecar.browser import discovery
@@ -26,10 +27,11 @@ from tests.harness import Child, environment, receiver, rtcv
 
 pytestmark = pytest.mark.browser
 
+IN_ONE_LOOP = pytest.mark.asyncio(loop_scope="module")
+"""The event loop of the browser."""
 TYPED = "typed-canary-4711"
 SECRETS = [KEY, ENCRYPTION_KEY, TYPED, json.loads(default_secrets()["user"].json)["password"]]
 NASTY = "</script><img src=http://127.0.0.1:1/leak onerror=alert(1)>"
-SCHEMES = [(width, scheme) for width in (390, 1280) for scheme in ("light", "dark")]
 
 
 def report(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -77,9 +79,9 @@ PRIVATE = {"SIDECAR_ALLOW_PRIVATE_NETWORK": "true"}
 FILES: dict[str, Any] = {"options": ["SCREENSHOT", "HTML"], "artifacts": "files"}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    """A Chromium."""
+    """A Chromium for all pages, each of which has a context of its own."""
     found = discovery.find("CHROMIUM", Settings())
     async with async_playwright() as playwright:
         running = await playwright.chromium.launch(executable_path=found.path)
@@ -135,10 +137,11 @@ def test_a_jobs_files_are_recorded(recorded: Path) -> None:
     assert list((job.parent / ".staged").iterdir()) == []
 
 
+@IN_ONE_LOOP
 async def test_the_first_screen_says_what_failed(recorded: Path, browser: Browser) -> None:
     """At two widths, light and dark: the failure, its page and its cause; nothing is loaded, and all can be read."""
-    for width, scheme in SCHEMES:
-        size: dict[str, Any] = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
+    for width in (390, 1280):
+        size: dict[str, Any] = {"viewport": {"width": width, "height": 900}}
         page, complaints = await opened(browser, recorded / "report.html", **size)
         assert complaints == []
         assert await page.title() == "Failed: breaks · recording"
@@ -158,6 +161,11 @@ async def test_the_first_screen_says_what_failed(recorded: Path, browser: Browse
         assert await page.evaluate("document.documentElement.scrollWidth") <= width
         for one in await page.locator("summary").all():
             await one.evaluate("(summary) => summary.parentElement.open = true")
+        await page.emulate_media(color_scheme="light")
+        light = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert await page.evaluate(CONTRAST) == []
+        await page.emulate_media(color_scheme="dark")
+        assert await page.evaluate("getComputedStyle(document.body).backgroundColor") != light
         assert await page.evaluate(CONTRAST) == []
         await page.context.close()
 
@@ -193,6 +201,7 @@ CONTRAST = """async () => {
 """Texts whose contrast is below what WCAG AA asks for."""
 
 
+@IN_ONE_LOOP
 async def test_everything_can_be_reached(recorded: Path, browser: Browser) -> None:
     """By link, by search, by keyboard and by touch: jobs, requests, deliveries, moments; hostile texts stay texts."""
     page, complaints = await opened(browser, recorded / "report.html", "#job-2")
@@ -271,6 +280,7 @@ def asked(address: str, path: str, **headers: str) -> tuple[int, str]:
         connection.close()
 
 
+@IN_ONE_LOOP
 async def test_a_running_session_is_shown_as_it_goes(recorded: Path, live: str, browser: Browser) -> None:
     """Only for who has the address, on this machine; what is recorded later appears by itself."""
     path = urlsplit(live).path

@@ -5,6 +5,7 @@ time for one in the future, and `"…"` for anything. Where the reply is an erro
 """
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,17 @@ ROUTES = {
 }
 
 
+@pytest.fixture(scope="module")
+def child(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """One sidecar for all rows, each of which deletes its schedules."""
+    with Child(tmp_path_factory.mktemp("engagelab")) as running:
+        assert running.ask({"type": "set_mock"}) == [{"type": "ok"}]
+        yield running
+        assert running.end() == 0
+
+
 @pytest.mark.parametrize("row", rows(SECTION), ids=str)
-def test_row(row: Row, tmp_path: Path) -> None:
+def test_row(row: Row, child: Child) -> None:
     """Our message is the one for their request, holds what it held, and is answered as the row says."""
     ([theirs], [ours]) = (row.theirs, row.ours)
     check_same(theirs, json.loads(ours))
@@ -36,13 +46,15 @@ def test_row(row: Row, tmp_path: Path) -> None:
     single = {"time": soon, "zone_type": 1}
     push = {"type": "set_cached_reference", "content": "abcd"}
     first = {"name": "first", "enabled": True, "trigger": {"single": single}, "push": push}
-    with Child(tmp_path) as child:
-        assert child.ask({"type": "set_mock"}) == [{"type": "ok"}]
-        made = ""
-        if not theirs.startswith("POST"):
-            (reply,) = child.ask({"type": "create_schedule", "content": first})
-            made = reply["content"]["schedule_id"]
-        (reply,) = child.ask(ours.replace("{schedule_id}", made).replace(THEIR_TIME, soon).encode())
+    made = ""
+    if not theirs.startswith("POST"):
+        (reply,) = child.ask({"type": "create_schedule", "content": first})
+        made = reply["content"]["schedule_id"]
+    (reply,) = child.ask(ours.replace("{schedule_id}", made).replace(THEIR_TIME, soon).encode())
+    (left,) = child.ask({"type": "list_schedules"})
+    for one in left["content"]["schedules"]:
+        gone = {"type": "delete_schedule", "content": {"schedule_id": one["schedule_id"]}}
+        assert child.ask(gone)[0]["type"] == "ok"
     found: Any = reply["error"] if reply["type"] == "error" else reply.get("content")
     assert bool(row.happens) == (found is not None)
     for span in row.happens:

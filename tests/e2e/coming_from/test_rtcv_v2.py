@@ -4,6 +4,7 @@ What a route's body or `env.json` holds has to stand in our lines. The third cel
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +35,25 @@ def test_every_route_has_a_row() -> None:
     assert named == ROUTES.keys()
 
 
+@pytest.fixture(scope="module")
+def child(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """One sidecar for all rows: each logs in to a server of its own, and knows no reference there."""
+    folder = tmp_path_factory.mktemp("rows")
+    (folder / "cvs").mkdir()
+    (folder / "cvs" / "ann.pdf").write_bytes(PDF)
+    with Child(folder, env={"SIDECAR_CV_FOLDER": str(folder / "cvs")}) as running:
+        yield running
+        assert running.end() == 0
+
+
 @pytest.mark.parametrize("row", rows(SECTION), ids=str)
-def test_row(row: Row, tmp_path: Path) -> None:
+def test_row(row: Row, child: Child) -> None:
     """Our lines hold what theirs do, and do what the row says."""
     messages = [json.loads(line) for line in row.ours]
     assert len(row.theirs) == len(messages)
     for theirs, message in zip(row.theirs, messages, strict=True):
         check_same(theirs, message)
-    (tmp_path / "cvs").mkdir()
-    (tmp_path / "cvs" / "ann.pdf").write_bytes(PDF)
-    with server() as real, Child(tmp_path, env={"SIDECAR_CV_FOLDER": str(tmp_path / "cvs")}) as child:
+    with server() as real:
         if not LOGINS & {message["type"] for message in messages}:
             assert child.ask(login(real.server.url)) == [{"type": "ok"}]
         answers = child.ask(*(line.replace(THEIR_SERVER, real.server.url).encode() for line in row.ours))
