@@ -78,27 +78,42 @@ def last_run(child: Child) -> dict[str, Any]:
     raise TimeoutError(child.stderr)
 
 
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the scripts."""
+    folder = tmp_path_factory.mktemp("blocks") / "state" / "scripts"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def child(scripts: Path) -> Iterator[Child]:
+    """One sidecar for the scripts and the job, which leave nothing to each other."""
+    env = {"SIDECAR_ALLOW_PRIVATE_NETWORK": "true", "SIDECAR_SCRIPT_HOSTS": "127.0.0.1"}
+    with Child(scripts.parents[1], env=env) as running:
+        yield running
+
+
 @pytest.mark.parametrize(("number", "result"), [(0, {"chair": 12}), (1, "chair\ntable")])
-def test_the_scripts_of_tasks(tmp_path: Path, number: int, result: Any) -> None:
+def test_the_scripts_of_tasks(child: Child, scripts: Path, number: int, result: Any) -> None:
     """The page's task runs each of the page's scripts."""
     page = "docs/periodic-tasks.md"
-    scripts = tmp_path / "state" / "scripts"
-    scripts.mkdir(parents=True)
     (scripts / "prices.js").write_text(blocks(page, "js")[number])
-    env = {"SIDECAR_ALLOW_PRIVATE_NETWORK": "true", "SIDECAR_SCRIPT_HOSTS": "127.0.0.1"}
-    with shop() as url, Child(tmp_path, env=env) as child:
+    with shop() as url:
         task = json.loads(blocks(page, "json")[0].replace(SHOP, url))
         del task["content"]["init"], task["content"]["end"]  # now, and for ever
         (made,) = child.ask(task)
         assert made["type"] == "ok", made
         run = last_run(child)
+        (deleted,) = child.ask({"type": "delete_task", "content": {"id": "prices"}})
+        assert deleted["type"] == "ok", deleted
     assert (run["status"], run["result"]) == ("success", result)
 
 
-def test_the_job_of_javascript_actions(tmp_path: Path) -> None:
+def test_the_job_of_javascript_actions(child: Child) -> None:
     """The page's job logs in, and gives what its actions gave."""
     (first, *_) = blocks("docs/javascript-actions.md", "json")
-    with shop() as url, Child(tmp_path) as child:
+    with shop() as url:
         (reply,) = child.ask(json.loads(first.replace(SHOP, url)))
     assert reply["type"] == "ok", reply
     (step,) = reply["content"]["result"]["steps"]
