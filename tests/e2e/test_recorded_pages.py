@@ -217,7 +217,7 @@ def test_pages_are_as_they_were(recorded: Recorded) -> None:
 
 
 def test_pages_are_as_they_were_in_firefox(tmp_path: Path) -> None:
-    """Their steps in one job, which replays them by means of its own; the last one fails."""
+    """Firefox opens them in one job, each in a step; the last one fails."""
     with shop() as url:
         jobs = jobs_at(url, 1)
         login = jobs["login"]["steps"][0] | {"extract": {"hello": "h1", "inside": "title"}}
