@@ -18,7 +18,6 @@ HIGH = "data:text/html,<body style='margin:0;height:1000000px'><p id=tall style=
     "asked",
     [
         {"options": ["SCREENSHOT"]},
-        {"options": ["SCREENSHOT"], "browser": "FIREFOX"},
         {"options": ["PDF"], "pdf": {"size": {"height": 20, "width": 500}}},
         {"options": ["PDF"], "pdf": {"scale": 2}},
         {"actions": ["page.screenshot({fullPage: true})"]},
@@ -36,7 +35,8 @@ async def test_what_is_too_large_is_refused_before_it_is_made(runner: BrowserJob
         await runner.run(make_job(HIGH, **asked))
     assert not failed.value.retryable
     assert any(word in failed.value.message for word in ("the limit is", "more than 5000 pages"))
-    assert (await runner.run(make_job("data:text/html,<title>next"))).steps[0].title == "next"
+    after = make_job("data:text/html,<title>next", browser=asked.get("browser", "CHROMIUM"))
+    assert (await runner.run(after)).steps[0].title == "next"
 
 
 async def test_a_print_is_looked_at_as_it_is_printed(runner: BrowserJobRunner) -> None:
@@ -120,13 +120,12 @@ async def test_no_script_runs_for_a_print_without_scripts(site: str, runner: Bro
     assert sizes[0] > 10 * sizes[1] > 0
 
 
-@pytest.mark.parametrize("kind", ["CHROMIUM", "FIREFOX"])
 async def test_what_is_blocked_is_not_answered_by_a_service_worker(
-    site: str, runner: BrowserJobRunner, kind: Any
+    site: str, runner: BrowserJobRunner, browser: str
 ) -> None:
     """It would pass no route of ours."""
     actions = [{"wait_for_function": "window.tried"}, {"evaluate": "window.tried"}]
-    open_to_it = await runner.run(make_job(f"{site}/worker.html", browser=kind, actions=actions))
+    open_to_it = await runner.run(make_job(f"{site}/worker.html", browser=browser, actions=actions))
     assert open_to_it.steps[0].values[1] == "image"
-    blocked = make_job(f"{site}/worker.html", browser=kind, actions=actions, context={"block": ["image"]})
+    blocked = make_job(f"{site}/worker.html", browser=browser, actions=actions, context={"block": ["image"]})
     assert (await runner.run(blocked)).steps[0].values[1] == "no image"

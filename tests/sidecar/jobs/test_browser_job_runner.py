@@ -111,7 +111,7 @@ async def test_what_follows_a_navigation_sees_the_new_page(
 @pytest.mark.parametrize("actions", [[], ["page.title()"], [{"title": None}]])
 async def test_no_page_is_read_half(site: str, runner: BrowserJobRunner, actions: list[Any]) -> None:
     """Where a page goes on by itself, the extract is of the one or of the other, as a whole."""
-    for milliseconds in (0, 1, 2, 4, 6, 8, 10, 12, 15, 20):
+    for milliseconds in (0, 2, 5, 8, 12, 20):
         job = make_job(f"{site}/goes-on?ms={milliseconds}", actions=actions, extract={"head": "h1"})
         result = await runner.run(job)
         assert result.extract in ({"head": "First"}, {"head": "Last"})
@@ -198,14 +198,12 @@ async def test_files_on_disk(site: str, runner: BrowserJobRunner, folder: Path) 
 
 
 @pytest.mark.browser
-async def test_a_folder_that_cannot_be_written_is_an_error(site: str, tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_written_is_an_error(site: str, pool: BrowserPool, tmp_path: Path) -> None:
     """A full or missing disk fails the job with a typed error."""
     (tmp_path / "file").write_text("in the way")
-    pool = BrowserPool(Settings(), Clock())
     runner = BrowserJobRunner(pool, lambda: tmp_path / "file" / "artifacts", Clock())
     with pytest.raises(StoreFailed, match="the screenshot could not be written: Not a directory"):
         await runner.run(make_job(f"{site}/", options=["SCREENSHOT"], artifacts="files"))
-    await pool.close()
 
 
 @pytest.mark.browser
@@ -329,7 +327,7 @@ async def test_an_option_that_is_not_there_in_javascript(site: str, runner: Brow
 @pytest.mark.browser
 async def test_a_script_that_never_ends(site: str, runner: BrowserJobRunner) -> None:
     """A page in a busy loop costs its job the step's time, and the next job nothing."""
-    job = make_job(f"{site}/", step_timeout_ms=3000, actions=[{"evaluate": "while (true) {}"}])
+    job = make_job(f"{site}/", step_timeout_ms=2000, actions=[{"evaluate": "while (true) {}"}])
     kind, places, _ = await failure_of(runner, job)
     assert (kind, places) == (TimedOut, {"step": "step 1", "action": "evaluate", "url": f"{site}/"})
     assert (await runner.run(make_job(f"{site}/"))).steps[0].status == 200
@@ -459,19 +457,3 @@ async def test_a_browser_that_is_not_there(tmp_path: Path) -> None:
     runner = BrowserJobRunner(BrowserPool(Settings(browsers_path=str(tmp_path)), Clock()), lambda: tmp_path, Clock())
     with pytest.raises(BrowserUnavailable, match="sidecar install webkit"):
         await runner.run(make_job("about:blank", browser="WEBKIT"))
-
-
-@pytest.mark.browser
-async def test_firefox_does_the_same_work(site: str, runner: BrowserJobRunner) -> None:
-    """The second kind of browser: cookies, a click that navigates, extract and a screenshot."""
-    job = make_job(
-        f"{site}/",
-        browser="FIREFOX",
-        cookies=[{"name": "a", "value": "b", "domain": "127.0.0.1"}],
-        actions=[{"click": "#to-slow"}, {"goto": f"{site}/cookies"}],
-        extract={"sent": "li"},
-        options=["SCREENSHOT"],
-    )
-    result = await runner.run(job)
-    assert result.extract == {"sent": "a=b"}
-    assert png_size(base64.b64decode(result.screenshot or ""))[0] == 1280

@@ -1,4 +1,4 @@
-"""`context` of a job: each field reaches a real page, and what can't be is refused by name."""
+"""`context` and cookies of a job: each reaches a real page, and what can't be is refused by name."""
 
 import asyncio
 import json
@@ -86,6 +86,19 @@ async def test_a_server_that_asks_for_a_password(site: str, runner: BrowserJobRu
 
 
 @pytest.mark.browser
+async def test_cookies_that_pass_are_taken(site: str, runner: BrowserJobRunner, browser: str) -> None:
+    """Whatever the end of cookies is written as: -1 is the session's, and large numbers are milliseconds."""
+    more: list[dict[str, Any]] = [
+        {"expires": -1}, {"expires": 4_000_000_000}, {"expires": 4_000_000_000_000}, {"value": '"a,b"'}, {"value": ""},
+        {"domain": "LOCALHOST"}, {"domain": ".shop.example"}, {"domain": "müller.example"},
+    ]  # fmt: skip
+    cookies = [{"name": f"n{number}", "value": "v", "domain": "127.0.0.1", **one} for number, one in enumerate(more)]
+    listing = {"all": {"selector": "li", "all": True}}
+    result = await runner.run(make_job(f"{site}/cookies", cookies=cookies, extract=listing, browser=browser))
+    assert result.extract == {"all": ["n0=v", "n1=v", "n2=v", "n3=a,b", "n4="]}
+
+
+@pytest.mark.browser
 async def test_scripts_can_be_turned_off(site: str, runner: BrowserJobRunner) -> None:
     """The page's own do not run; extracts work all the same."""
     context = {"java_script_enabled": False}
@@ -95,18 +108,10 @@ async def test_scripts_can_be_turned_off(site: str, runner: BrowserJobRunner) ->
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(
-    ("browser", "by_key", "link"),
-    [
-        ("CHROMIUM", True, "#second"),
-        ("CHROMIUM", True, "#to-slow"),
-        ("CHROMIUM", False, "#second"),
-        ("CHROMIUM", False, "#to-slow"),
-        ("FIREFOX", False, "#to-slow"),
-    ],
-)
+@pytest.mark.parametrize("by_key", [True, False])
+@pytest.mark.parametrize("link", ["#second", "#to-slow"])
 async def test_links_lead_on_without_scripts(
-    site: str, runner: BrowserJobRunner, browser: str, link: str, by_key: bool
+    site: str, runner: BrowserJobRunner, link: str, by_key: bool, browser: str
 ) -> None:
     """Clicked by a JavaScript action, or followed by a key, which both have to be waited for."""
     follow = [{"focus": link}, {"keyboard_press": "Enter"}] if by_key else [f"page.click('{link}')"]

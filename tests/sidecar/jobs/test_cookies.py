@@ -1,4 +1,4 @@
-"""The cookies that a job brings along: which are refused and why, and that the others arrive."""
+"""The cookies that a job brings along: which are refused and why. `test_contexts` tries that the others arrive."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 from sidecar_protocol.errors import WireError
 
 from sidecar.errors import InvalidContent
-from sidecar.jobs.browser_job_runner import BrowserJobRunner, validate
+from sidecar.jobs.browser_job_runner import validate
 from tests.sidecar.browser.parts import make_job
 
 
@@ -40,21 +40,6 @@ def test_a_cookie_that_a_browser_would_refuse(wrong: dict[str, Any], field: str,
     assert failed.value.details == {"field": f"cookies[1].{field}"}
     assert said in failed.value.message
     assert "s3cret" not in failed.value.message
-
-
-@pytest.mark.browser
-@pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("browser", ["CHROMIUM", "FIREFOX"])
-async def test_cookies_that_pass_are_taken(site: str, runner: BrowserJobRunner, browser: str) -> None:
-    """Whatever their end is written as: -1 is the session's, and large numbers are milliseconds."""
-    more: list[dict[str, Any]] = [
-        {"expires": -1}, {"expires": 4_000_000_000}, {"expires": 4_000_000_000_000}, {"value": '"a,b"'}, {"value": ""},
-        {"domain": "LOCALHOST"}, {"domain": ".shop.example"}, {"domain": "müller.example"},
-    ]  # fmt: skip
-    cookies = [{"name": f"n{number}", "value": "v", "domain": "127.0.0.1", **one} for number, one in enumerate(more)]
-    listing = {"all": {"selector": "li", "all": True}}
-    result = await runner.run(make_job(f"{site}/cookies", cookies=cookies, extract=listing, browser=browser))
-    assert result.extract == {"all": ["n0=v", "n1=v", "n2=v", "n3=a,b", "n4="]}
 
 
 @pytest.mark.parametrize("expires", [0, -2, -0.5])
