@@ -122,11 +122,6 @@ async def test_cookies_and_storage_stay(site: str, pool: BrowserPool, tmp_path: 
         await look(profiles.over(pool, Settings(home=str(tmp_path))), f"{site}/second.html", "FIREFOX")
 
 
-async def test_a_job_gets_events_of_its_own_pages_only(site: str, own: BrowserJobRunner) -> None:
-    """Console lines, errors, alerts and windows of the page that the last job left are not the next one's."""
-    await profiles.check_events(own, site, "FIREFOX", 0.0)
-
-
 async def test_browsers_are_apart(site: str, own: BrowserJobRunner) -> None:
     """A profile's jobs in one browser see nothing of those in the other."""
     url, read = f"{site}/second.html", profiles.evaluate("document.cookie")
@@ -137,3 +132,8 @@ async def test_browsers_are_apart(site: str, own: BrowserJobRunner) -> None:
     ):
         write = profiles.evaluate(f"document.cookie = '{cookie}'")
         assert profiles.values(await own.run(profiles.job(url, write, read, browser=browser))) == [cookie, found]
+
+
+async def test_a_job_gets_events_of_its_own_pages_only(site: str, own: BrowserJobRunner) -> None:
+    """Console lines, errors, alerts and windows of the page that the last job left are not the next one's."""
+    await profiles.check_events(own, site, "FIREFOX", 0.0)

@@ -46,8 +46,8 @@ GOING: list[Any] = [
     "page.locator('#field').press('Enter')",
 ]
 IN_FIREFOX = {"CHROMIUM": GOING, "FIREFOX": GOING[::2]}
-"""Every page costs Firefox a second of a processor: it goes every second way, and the others where nothing comes."""
-OTHERS_IN_FIREFOX = {"CHROMIUM": GOING, "FIREFOX": GOING[1::2]}
+"""Every page costs Firefox a second of a processor: it goes every second way, and some others where nothing comes."""
+OTHERS_IN_FIREFOX = {"CHROMIUM": GOING, "FIREFOX": GOING[3::4]}
 GOING_BY_URL = "page.goto(page.url().replace(/.moves.*/, '/answers/500'))"
 
 
@@ -225,8 +225,9 @@ NOT_DUE = [
 
 async def test_delayed_redirects_are_not_awaited(site: str, runner: BrowserJobRunner, browser: str) -> None:
     """A step does not wait for delayed redirects, for failed ones, or for those in `noscript`."""
-    asked = [{"url": f"{site}/refresh?{urlencode(a)}", "actions": [{"inner_text": "h1"}]} for a in NOT_DUE]
-    for refresh, step in zip(NOT_DUE, (await runner.run(make_jobs(asked, browser=browser))).steps, strict=True):
+    not_due = NOT_DUE if browser == "CHROMIUM" else NOT_DUE[::3]
+    asked = [{"url": f"{site}/refresh?{urlencode(a)}", "actions": [{"inner_text": "h1"}]} for a in not_due]
+    for refresh, step in zip(not_due, (await runner.run(make_jobs(asked, browser=browser))).steps, strict=True):
         assert (step.title, step.values) == ("Interim", ("Interim",)), refresh
         assert step.duration_ms < 10_000, refresh
 
