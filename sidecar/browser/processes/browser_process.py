@@ -5,7 +5,8 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from playwright.async_api import Browser, BrowserType
+from playwright.async_api import Browser, BrowserContext, BrowserType, Page
+from playwright.async_api import Error as PlaywrightError
 
 from sidecar.browser import playwright_errors
 from sidecar.browser.background_tasks import consume_exception
@@ -50,6 +51,10 @@ _PERMANENT_FAILURES: Final = {
     "cannot execute": "it is built for another architecture",
 }
 """Messages of a browser that will not start on the next try either, and what to do about it."""
+_NO_WINDOW: Final = "(browsingContext.create)"
+"""Part of the error of a Firefox whose newest window is just closing: it looks there for the place of the next one."""
+_WINDOW_PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds until such a Firefox is asked again."""
 
 
 class BrowserProcess:
@@ -126,7 +131,7 @@ class BrowserProcess:
             async with within(seconds):
                 context = await self._browser.new_context(**{"accept_downloads": False, **arguments})
                 scripts = arguments.get("java_script_enabled", True)
-                return JobPage(context, await context.new_page(), runs_scripts=scripts)
+                return JobPage(context, await _new_page(context), runs_scripts=scripts)
         except Exception as error:  # a driver that died says so with a bare Exception
             if arguments and playwright_errors.is_rejected(error):
                 message = f"context: the browser refuses it: {playwright_errors.first_line(error)}"
@@ -148,7 +153,7 @@ class BrowserProcess:
     async def replace_page(self, parked: JobPage, seconds: float) -> JobPage:
         """Opens a new page in a parked context in place of its old one. Raises Playwright's errors."""
         async with within(seconds):
-            page = JobPage(parked.context, await parked.context.new_page(), runs_scripts=parked.runs_scripts)
+            page = JobPage(parked.context, await _new_page(parked.context), runs_scripts=parked.runs_scripts)
             page.is_persistent = True
             parked.ignore_console()
         self._parked.discard(parked)
@@ -179,6 +184,18 @@ class BrowserProcess:
         self.retired = True
         for page in self._pages | self._parked:
             page.mark_lost("the browser crashed during the job")
+
+
+async def _new_page(context: BrowserContext) -> Page:
+    """A new page of the context. Raises Playwright's errors."""
+    for pause in _WINDOW_PAUSES:
+        try:
+            return await context.new_page()
+        except PlaywrightError as error:
+            if _NO_WINDOW not in error.message:
+                raise
+        await asyncio.sleep(pause)
+    return await context.new_page()
 
 
 async def launch(

@@ -11,6 +11,7 @@ import pytest_asyncio
 from sidecar.browser import screenshots
 from sidecar.browser.limits import Limits
 from sidecar.browser.pool import BrowserPool
+from sidecar.browser.processes.browser_process import BrowserProcess, launch
 from sidecar.browser.processes.job_page import JobPage
 from sidecar.clock import Clock
 from sidecar.errors import Forbidden
@@ -35,10 +36,22 @@ def job(url: str, *actions: Any, **content: Any) -> Any:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pool() -> AsyncIterator[BrowserPool]:
-    """One whose Firefox stays, however slowly a busy machine closes a context."""
+    """One whose Firefox stays, however slowly a busy machine closes a context.
+
+    A job whose page opens while the window of the last one closes, which Firefox can't, does not replace it either.
+    """
+    launched = []
+
+    async def counted(*given: Any, **named: Any) -> BrowserProcess:
+        launched.append(await launch(*given, **named))
+        return launched[-1]
+
     pool = BrowserPool(Settings(concurrency=2), Clock(), Limits(close=30))
-    yield pool
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sidecar.browser.pool.launch", counted)
+        yield pool
     await pool.close()
+    assert len(launched) <= 1
 
 
 @pytest.fixture
