@@ -5,13 +5,13 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from playwright.async_api import Browser, BrowserContext, BrowserType, Page
-from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Browser, BrowserType
 
 from sidecar.browser import playwright_errors
 from sidecar.browser.background_tasks import consume_exception
 from sidecar.browser.discovery import FoundBrowser, install_hint
 from sidecar.browser.limits import Limits
+from sidecar.browser.new_page import open_page
 from sidecar.browser.processes import memory_usage
 from sidecar.browser.processes.driver import Driver, start_driver
 from sidecar.browser.processes.driver_process import DriverProcesses
@@ -51,10 +51,6 @@ _PERMANENT_FAILURES: Final = {
     "cannot execute": "it is built for another architecture",
 }
 """Messages of a browser that will not start on the next try either, and what to do about it."""
-_NO_WINDOW: Final = "(browsingContext.create)"
-"""Part of the error of a Firefox whose newest window is just closing: it looks there for the place of the next one."""
-_WINDOW_PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""Seconds until such a Firefox is asked again."""
 
 
 class BrowserProcess:
@@ -131,7 +127,7 @@ class BrowserProcess:
             async with within(seconds):
                 context = await self._browser.new_context(**{"accept_downloads": False, **arguments})
                 scripts = arguments.get("java_script_enabled", True)
-                return JobPage(context, await _new_page(context), runs_scripts=scripts)
+                return JobPage(context, await open_page(context), runs_scripts=scripts)
         except Exception as error:  # a driver that died says so with a bare Exception
             if arguments and playwright_errors.is_rejected(error):
                 message = f"context: the browser refuses it: {playwright_errors.first_line(error)}"
@@ -153,7 +149,7 @@ class BrowserProcess:
     async def replace_page(self, parked: JobPage, seconds: float) -> JobPage:
         """Opens a new page in a parked context in place of its old one. Raises Playwright's errors."""
         async with within(seconds):
-            page = JobPage(parked.context, await _new_page(parked.context), runs_scripts=parked.runs_scripts)
+            page = JobPage(parked.context, await open_page(parked.context), runs_scripts=parked.runs_scripts)
             page.is_persistent = True
             parked.ignore_console()
         self._parked.discard(parked)
@@ -184,18 +180,6 @@ class BrowserProcess:
         self.retired = True
         for page in self._pages | self._parked:
             page.mark_lost("the browser crashed during the job")
-
-
-async def _new_page(context: BrowserContext) -> Page:
-    """A new page of the context. Raises Playwright's errors."""
-    for pause in _WINDOW_PAUSES:
-        try:
-            return await context.new_page()
-        except PlaywrightError as error:
-            if _NO_WINDOW not in error.message:
-                raise
-        await asyncio.sleep(pause)
-    return await context.new_page()
 
 
 async def launch(

@@ -12,6 +12,7 @@ from playwright.async_api import BrowserContext, Frame, Locator, Page, Route
 from sidecar.browser import isolated_world, large_values, pdf, screenshots, viewport
 from sidecar.browser.cdp import CdpClient
 from sidecar.browser.header_policy import header_error
+from sidecar.browser.new_page import open_page
 from sidecar.browser.sandbox.allowlist import Method, methods, to_camel, to_snake
 from sidecar.browser.sandbox.handles import HandleTable
 from sidecar.browser.sandbox.wire_values import UNDEFINED, CallRefused, RouteRefused, decode, inline_files
@@ -115,6 +116,8 @@ class RpcCalls:
             arguments = dict(await large_values.encoded(arguments))
         if method.name == "title":
             return await self._cdp.ask(owner, "title")
+        if method.name == "new_page":
+            return await open_page(owner)
         self.target = _locator_of(owner, arguments)
         result = await _call(owner, method.name, arguments)
         self.target = None
